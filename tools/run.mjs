@@ -32,9 +32,19 @@ function installPackages() {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   process.stderr.write('Installing packages (once; about 20 seconds) ...\n');
   const env = { ...process.env, npm_config_yes: 'true', CI: 'true' };
-  const pnpm = ['exec', '--yes', `--package=${PNPM}`, '--', 'pnpm', 'install', '--frozen-lockfile', '--reporter=append-only'];
+  const pnpm = [
+    'exec',
+    '--yes',
+    `--package=${PNPM}`,
+    '--',
+    'pnpm',
+    'install',
+    '--frozen-lockfile',
+    '--reporter=append-only',
+  ];
   const result = spawnSync('npm', pnpm, { cwd: root, env, encoding: 'utf8' });
-  if (result.error) fail(`npm was not found (${result.error.message}). Install Node.js 20 or newer with npm, then run this again.`);
+  if (result.error)
+    fail(`npm was not found (${result.error.message}). Install Node.js 20 or newer with npm, then run this again.`);
   if (result.status !== 0) {
     const lines = `${result.stdout}\n${result.stderr}`.trim().split('\n').slice(-15).join('\n');
     fail(`installing packages failed. Check that the npm registry can be reached, then run this again.\n${lines}`);
@@ -47,14 +57,18 @@ function nodeBinary() {
   if (existsSync(binary)) return binary;
   const wanted = readFileSync(join(root, '.node-version'), 'utf8').trim();
   if (Number(process.versions.node.split('.')[0]) >= Number(wanted.split('.')[0])) return process.execPath;
-  return fail(`no Node ${wanted} for ${process.platform}-${process.arch}. Install Node ${wanted} and run this with it.`);
+  return fail(
+    `no Node ${wanted} for ${process.platform}-${process.arch}. Install Node ${wanted} and run this with it.`,
+  );
 }
 
 const script = commands[command];
 if (script === undefined) fail(`unknown command '${command ?? ''}'. One of: ${Object.keys(commands).join(', ')}.`);
-if (Number(process.versions.node.split('.')[0]) < 20) fail(`Node ${process.versions.node} is too old: 20 or newer is needed.`);
+if (Number(process.versions.node.split('.')[0]) < 20)
+  fail(`Node ${process.versions.node} is too old: 20 or newer is needed.`);
 installPackages();
 const child = spawn(nodeBinary(), [...script, ...args], { cwd: root, stdio: 'inherit' });
 // The child shares the terminal, so Ctrl-C reaches it directly; here it only must not end this process before the child.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
 child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));

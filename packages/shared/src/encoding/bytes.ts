@@ -1,0 +1,108 @@
+/** The bytes are not a canonical encoding. Never says what differs: callers turn it into their own error. */
+export class FormatError extends Error {
+  override name = 'FormatError';
+}
+
+/** Appends to one growing buffer: the hot path encodes without an array of parts. */
+export class Writer {
+  #buffer = Buffer.allocUnsafe(256);
+  #length = 0;
+
+  raw(value: Uint8Array): void {
+    this.#reserve(value.length);
+    this.#buffer.set(value, this.#length);
+    this.#length += value.length;
+  }
+  bytes(value: Uint8Array): void {
+    this.u32(value.length);
+    this.raw(value);
+  }
+  text(value: string): void {
+    // A lone surrogate would be encoded as U+FFFD, so that two different strings had the same bytes.
+    if (!value.isWellFormed()) throw new FormatError('text is not well-formed Unicode');
+    const length = Buffer.byteLength(value, 'utf8');
+    this.u32(length);
+    this.#reserve(length);
+    this.#buffer.write(value, this.#length, 'utf8');
+    this.#length += length;
+  }
+  flag(value: boolean): void {
+    this.u8(value ? 1 : 0);
+  }
+  u8(value: number): void {
+    this.#reserve(1);
+    this.#length = this.#buffer.writeUInt8(value, this.#length);
+  }
+  u32(value: number): void {
+    this.#reserve(4);
+    this.#length = this.#buffer.writeUInt32BE(value, this.#length);
+  }
+  u64(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new FormatError('not an unsigned integer');
+    this.#reserve(8);
+    this.#length = this.#buffer.writeUInt32BE(Math.floor(value / 0x1_0000_0000), this.#length);
+    this.#length = this.#buffer.writeUInt32BE(value % 0x1_0000_0000, this.#length);
+  }
+  finish(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+  #reserve(length: number): void {
+    if (this.#length + length <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length + length));
+    this.#buffer.copy(larger, 0, 0, this.#length);
+    this.#buffer = larger;
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Reads what `Writer` wrote, and nothing else. Byte fields are views of the input, not copies. */
+export class Reader {
+  readonly #buffer: Buffer;
+  #at = 0;
+
+  constructor(input: Uint8Array) {
+    this.#buffer = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+  }
+  raw(length: number): Buffer {
+    if (length > this.#buffer.length - this.#at) throw new FormatError('truncated');
+    return this.#buffer.subarray(this.#at, (this.#at += length));
+  }
+  bytes(): Buffer {
+    return this.raw(this.u32());
+  }
+  text(): string {
+    const value = this.bytes();
+    try {
+      return utf8.decode(value);
+    } catch (cause) {
+      throw new FormatError('text is not UTF-8', { cause });
+    }
+  }
+  flag(): boolean {
+    const value = this.u8();
+    if (value > 1) throw new FormatError('a flag is 0 or 1');
+    return value === 1;
+  }
+  /** A count of items that follow: each takes at least one byte, so a count past the end is refused before anything is allocated. */
+  count(): number {
+    const value = this.u32();
+    if (value > this.#buffer.length - this.#at) throw new FormatError('truncated');
+    return value;
+  }
+  u8(): number {
+    return this.raw(1)[0]!;
+  }
+  u32(): number {
+    return this.raw(4).readUInt32BE(0);
+  }
+  u64(): number {
+    const part = this.raw(8);
+    const value = part.readUInt32BE(0) * 0x1_0000_0000 + part.readUInt32BE(4);
+    if (!Number.isSafeInteger(value)) throw new FormatError('integer too large');
+    return value;
+  }
+  end(): void {
+    if (this.#at !== this.#buffer.length) throw new FormatError('trailing bytes');
+  }
+}

@@ -1,0 +1,177 @@
+import { z } from 'zod';
+import { FormatError, Reader, Writer } from './bytes.ts';
+
+/**
+ * The one encoding of everything that is signed, sealed or used as associated data (docs/formats.md).
+ *
+ * A format is a label and a zod schema. Its bytes are the label, then every field in the schema's order: text and bytes
+ * with a u32 length before them, integers as u64, booleans and presence flags as one byte, lists with a u32 count, records
+ * as pairs sorted by the key's UTF-8 bytes. A value has exactly one encoding, and decoding refuses anything else: there is no malleability.
+ */
+export interface Format<T> {
+  readonly label: string;
+  encode(value: T): Buffer;
+  /** Throws `FormatError` unless `bytes` is exactly what `encode` gives for some value of the schema. */
+  decode(bytes: Uint8Array): T;
+}
+
+/** Bytes in a format's schema. */
+export function bytes(length?: { min?: number; max?: number }): z.ZodType<Uint8Array> {
+  const { min = 0, max = Number.MAX_SAFE_INTEGER } = length ?? {};
+  return z
+    .custom<Uint8Array>((value) => value instanceof Uint8Array && value.length >= min && value.length <= max)
+    .meta({ wire: 'bytes' });
+}
+
+/** Declares a format. `label` separates domains: bytes of one format never mean anything in another. */
+export function defineFormat<S extends z.ZodObject>(label: string, schema: S): Format<z.output<S>> {
+  const prefix = lengthPrefixed(Buffer.from(label, 'utf8'));
+  const codec = codecOf(schema);
+  return {
+    label,
+    encode(value) {
+      const writer = new Writer();
+      writer.raw(prefix);
+      codec.write(writer, value);
+      return writer.finish();
+    },
+    decode(input) {
+      const reader = new Reader(input);
+      if (!reader.raw(prefix.length).equals(prefix)) throw new FormatError('another format');
+      const value = codec.read(reader);
+      reader.end();
+      const parsed = schema.safeParse(value);
+      if (!parsed.success) throw new FormatError('a value the format does not allow');
+      return parsed.data;
+    },
+  };
+}
+
+interface Codec {
+  write(writer: Writer, value: unknown): void;
+  read(reader: Reader): unknown;
+}
+
+/** Compiled once per schema; running it looks at no schema. */
+function codecOf(schema: z.core.$ZodType): Codec {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  switch (def.type) {
+    case 'custom':
+      if (wireOf(schema) === 'bytes') return bytesCodec;
+      break;
+    case 'string':
+    case 'enum':
+    case 'literal':
+      return textCodec;
+    case 'number':
+      return integerCodec;
+    case 'boolean':
+      return booleanCodec;
+    case 'optional':
+      return optionalCodec(codecOf(def.innerType));
+    case 'array':
+      return listCodec(codecOf(def.element));
+    case 'record':
+      return recordCodec(codecOf(def.valueType));
+    case 'object':
+      return objectCodec(Object.entries(def.shape));
+    default:
+  }
+  throw new TypeError(`no canonical encoding for a zod ${def.type}`);
+}
+
+/** How a custom schema travels; `bytes()` sets it. */
+function wireOf(schema: z.core.$ZodType): unknown {
+  return (schema as z.ZodType).meta()?.['wire'];
+}
+
+const textCodec: Codec = {
+  write: (writer, value) => writer.text(value as string),
+  read: (reader) => reader.text(),
+};
+const bytesCodec: Codec = {
+  write: (writer, value) => writer.bytes(value as Uint8Array),
+  read: (reader) => reader.bytes(),
+};
+const integerCodec: Codec = {
+  write: (writer, value) => writer.u64(value as number),
+  read: (reader) => reader.u64(),
+};
+const booleanCodec: Codec = {
+  write: (writer, value) => writer.flag(value as boolean),
+  read: (reader) => reader.flag(),
+};
+
+function optionalCodec(inner: Codec): Codec {
+  return {
+    write(writer, value) {
+      writer.flag(value !== undefined);
+      if (value !== undefined) inner.write(writer, value);
+    },
+    read: (reader) => (reader.flag() ? inner.read(reader) : undefined),
+  };
+}
+
+function listCodec(element: Codec): Codec {
+  return {
+    write(writer, value) {
+      const items = value as unknown[];
+      writer.u32(items.length);
+      for (const item of items) element.write(writer, item);
+    },
+    read: (reader) => Array.from({ length: reader.count() }, () => element.read(reader)),
+  };
+}
+
+function recordCodec(valueCodec: Codec): Codec {
+  return {
+    write(writer, value) {
+      const record = value as Record<string, unknown>;
+      const keys = Object.keys(record);
+      writer.u32(keys.length);
+      for (const key of sortedByBytes(keys)) {
+        writer.text(key);
+        valueCodec.write(writer, record[key]);
+      }
+    },
+    read(reader) {
+      const entries: [string, unknown][] = [];
+      const count = reader.count();
+      for (let i = 0; i < count; i++) entries.push([reader.text(), valueCodec.read(reader)]);
+      const keys = entries.map(([key]) => key);
+      if (sortedByBytes(keys).some((key, i) => key !== keys[i]) || new Set(keys).size !== keys.length) {
+        throw new FormatError('record keys out of order');
+      }
+      return Object.fromEntries(entries);
+    },
+  };
+}
+
+function objectCodec(shape: [string, z.core.$ZodType][]): Codec {
+  const fields = shape.map(([name, schema]) => [name, codecOf(schema)] as const);
+  return {
+    write(writer, value) {
+      for (const [name, codec] of fields) codec.write(writer, (value as Record<string, unknown>)[name]);
+    },
+    read(reader) {
+      const value: Record<string, unknown> = {};
+      for (const [name, codec] of fields) {
+        const field = codec.read(reader);
+        if (field !== undefined) value[name] = field;
+      }
+      return value;
+    },
+  };
+}
+
+function sortedByBytes(keys: string[]): string[] {
+  return keys.length < 2
+    ? keys
+    : keys.toSorted((a, b) => Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8')));
+}
+
+function lengthPrefixed(value: Uint8Array): Buffer {
+  const writer = new Writer();
+  writer.bytes(value);
+  return writer.finish();
+}

@@ -1,0 +1,218 @@
+import { z } from 'zod';
+import { bytes, defineFormat, type Format } from '../encoding/canonical.ts';
+import { type KeySpec, keySpecs } from '../key-specs.ts';
+
+/**
+ * Every command a service host can give an HSM inside a session. The wire form of input and output is the canonical
+ * encoding of their schemas (labels `keyfleet/command/<name>/{input,output}/1`), so a signed command has one byte string.
+ */
+export interface Command<
+  Name extends string = string,
+  Input extends z.ZodObject = z.ZodObject,
+  Output extends z.ZodObject = z.ZodObject,
+> {
+  readonly name: Name;
+  /** The command's number in a frame; never reused. */
+  readonly code: number;
+  /** True for what makes, imports, changes or destroys key material: carries the host's delegated Ed25519 signature. */
+  readonly signed: boolean;
+  readonly input: Format<z.output<Input>>;
+  readonly output: Format<z.output<Output>>;
+}
+
+export type CommandInput<C extends Command> = ReturnType<C['input']['decode']>;
+export type CommandOutput<C extends Command> = ReturnType<C['output']['decode']>;
+
+function defineCommand<const Name extends string, I extends z.ZodRawShape, O extends z.ZodRawShape>(
+  code: number,
+  name: Name,
+  shape: { signed?: boolean; input: I; output: O },
+): Command<Name, z.ZodObject<I>, z.ZodObject<O>> {
+  return Object.freeze({
+    name,
+    code,
+    signed: shape.signed ?? false,
+    input: defineFormat(`keyfleet/command/${name}/input/1`, z.object(shape.input)),
+    output: defineFormat(`keyfleet/command/${name}/output/1`, z.object(shape.output)),
+  });
+}
+
+const specNames = Object.keys(keySpecs) as [KeySpec, ...KeySpec[]];
+const KeySpecName = z.enum(specNames);
+const KeyUsageName = z.enum([
+  'SIGN_VERIFY',
+  'ENCRYPT_DECRYPT',
+  'GENERATE_VERIFY_MAC',
+  'KEY_AGREEMENT',
+  'ENCAPSULATE_DECAPSULATE',
+]);
+
+/** An exported key token: a backing key sealed under a domain key (docs/formats.md). */
+const token = bytes({ max: 16_384 });
+/** A key id of a KMS key, without Region or account: replicas of a multi-Region key share it. */
+const keyId = z.string().min(1).max(64);
+/** Key material id: 32 bytes, the API's 64 hex digits. */
+const materialId = bytes({ min: 32, max: 32 });
+const encryptionContext = z.record(z.string(), z.string());
+const algorithm = z.string().max(64);
+const messageType = z.enum(['RAW', 'DIGEST', 'EXTERNAL_MU']);
+
+/** Makes a backing key; it leaves only as an exported key token under the active domain key. */
+export const GenerateBackingKey = defineCommand(1, 'GenerateBackingKey', {
+  signed: true,
+  input: { keyId, keySpec: KeySpecName, keyUsage: KeyUsageName },
+  /** `publicKey`: DER SubjectPublicKeyInfo of an asymmetric key. */
+  output: { token, materialId, publicKey: bytes().optional() },
+});
+
+/** Seals a token again under the active domain key, unchanged inside. Returns it as it was if it already is. */
+export const ResealToken = defineCommand(2, 'ResealToken', {
+  signed: true,
+  input: { token },
+  output: { token },
+});
+
+/** Makes an access key's secret (40 characters, as AWS's); the sealed form is what is stored. */
+export const GenerateCredential = defineCommand(3, 'GenerateCredential', {
+  signed: true,
+  input: { accessKeyId: z.string().max(128), principal: z.string().max(2048) },
+  output: { secretAccessKey: z.string(), token },
+});
+
+/** Opens a sealed access-key secret, to verify signatures made with it. */
+export const OpenCredential = defineCommand(4, 'OpenCredential', {
+  input: { accessKeyId: z.string().max(128), principal: z.string().max(2048), token },
+  output: { secretAccessKey: z.string() },
+});
+
+/** Symmetric: a ciphertext blob bound to key and encryption context. RSA: the raw OAEP ciphertext. */
+export const Encrypt = defineCommand(10, 'Encrypt', {
+  input: { token, algorithm, encryptionContext, plaintext: bytes() },
+  output: { ciphertext: bytes() },
+});
+
+export const Decrypt = defineCommand(11, 'Decrypt', {
+  input: { token, algorithm, encryptionContext, ciphertext: bytes() },
+  output: { plaintext: bytes() },
+});
+
+/** Decrypt and encrypt in one step, so that the plaintext never leaves the HSM. */
+export const ReEncrypt = defineCommand(12, 'ReEncrypt', {
+  input: {
+    sourceToken: token,
+    sourceAlgorithm: algorithm,
+    sourceContext: encryptionContext,
+    ciphertext: bytes(),
+    destinationToken: token,
+    destinationAlgorithm: algorithm,
+    destinationContext: encryptionContext,
+  },
+  output: { ciphertext: bytes() },
+});
+
+/** `plaintext` is there only when it was asked for. */
+export const GenerateDataKey = defineCommand(13, 'GenerateDataKey', {
+  input: { token, encryptionContext, length: z.int().min(1).max(1024), withPlaintext: z.boolean() },
+  output: { ciphertext: bytes(), plaintext: bytes().optional() },
+});
+
+/** `publicKey`: DER SubjectPublicKeyInfo; `privateKey`: DER PKCS #8, there only when it was asked for; `ciphertext` holds the PKCS #8. */
+export const GenerateDataKeyPair = defineCommand(14, 'GenerateDataKeyPair', {
+  input: { token, encryptionContext, keyPairSpec: KeySpecName, withPlaintext: z.boolean() },
+  output: { ciphertext: bytes(), publicKey: bytes(), privateKey: bytes().optional() },
+});
+
+export const GenerateRandom = defineCommand(15, 'GenerateRandom', {
+  input: { length: z.int().min(1).max(1024) },
+  output: { bytes: bytes() },
+});
+
+export const Sign = defineCommand(20, 'Sign', {
+  input: { token, algorithm, messageType, message: bytes() },
+  output: { signature: bytes() },
+});
+
+export const Verify = defineCommand(21, 'Verify', {
+  input: { token, algorithm, messageType, message: bytes(), signature: bytes() },
+  output: { valid: z.boolean() },
+});
+
+export const GenerateMac = defineCommand(22, 'GenerateMac', {
+  input: { token, algorithm, message: bytes() },
+  output: { mac: bytes() },
+});
+
+export const VerifyMac = defineCommand(23, 'VerifyMac', {
+  input: { token, algorithm, message: bytes(), mac: bytes() },
+  output: { valid: z.boolean() },
+});
+
+/** Raw x-coordinate of the ECDH point; `publicKey` is the peer's DER SubjectPublicKeyInfo. */
+export const DeriveSharedSecret = defineCommand(24, 'DeriveSharedSecret', {
+  input: { token, publicKey: bytes() },
+  output: { sharedSecret: bytes() },
+});
+
+export const Encapsulate = defineCommand(25, 'Encapsulate', {
+  input: { token },
+  output: { sharedSecret: bytes(), ciphertext: bytes() },
+});
+
+export const Decapsulate = defineCommand(26, 'Decapsulate', {
+  input: { token, ciphertext: bytes() },
+  output: { sharedSecret: bytes() },
+});
+
+/** Forgets a backing key that the HSM may hold opened in memory, at once: the key was disabled, deleted or re-keyed. */
+export const EvictBackingKey = defineCommand(30, 'EvictBackingKey', {
+  input: { materialId },
+  output: {},
+});
+
+/** The only list of commands. */
+export const commands = {
+  GenerateBackingKey,
+  ResealToken,
+  GenerateCredential,
+  OpenCredential,
+  Encrypt,
+  Decrypt,
+  ReEncrypt,
+  GenerateDataKey,
+  GenerateDataKeyPair,
+  GenerateRandom,
+  Sign,
+  Verify,
+  GenerateMac,
+  VerifyMac,
+  DeriveSharedSecret,
+  Encapsulate,
+  Decapsulate,
+  EvictBackingKey,
+} as const;
+
+export type CommandName = keyof typeof commands;
+export type InputOf<N extends CommandName> = CommandInput<(typeof commands)[N]>;
+export type OutputOf<N extends CommandName> = CommandOutput<(typeof commands)[N]>;
+
+/**
+ * Why an HSM refused a command. Deliberately coarse: no failure to open anything says more than `cannot-open`.
+ * - `cannot-open`: token, ciphertext or context do not belong together, or were changed.
+ * - `unknown-domain-key`: sealed under a domain key this member has not installed yet; retry, here or on another.
+ * - `invalid-input`: not a well-formed command, or an algorithm the key does not have.
+ * - `invalid-public-key`: the peer's public key is not a valid one of the key's curve.
+ * - `not-signed`: the command needs the host's signature and has none that verifies.
+ * - `expired`: the deadline passed before it was begun. - `overloaded`: too much in flight. - `no-domain`: not a member yet.
+ */
+export const refusals = [
+  'cannot-open',
+  'unknown-domain-key',
+  'invalid-input',
+  'invalid-public-key',
+  'not-signed',
+  'expired',
+  'overloaded',
+  'no-domain',
+  'internal',
+] as const;
+export type Refusal = (typeof refusals)[number];
