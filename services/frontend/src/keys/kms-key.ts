@@ -1,0 +1,42 @@
+import type { KeySpec, KeyUsage, Origin } from '@keyfleet/shared/key-specs';
+
+export type KeyState = 'Creating' | 'Enabled' | 'Disabled' | 'PendingDeletion' | 'PendingImport' | 'Unavailable';
+
+/** One generation of a KMS key's material: the token is all that is kept of the secret. */
+export interface BackingKey {
+  /** Key material id, 64 hex digits. */
+  readonly materialId: string;
+  /** Exported key token: the material sealed under a domain key. */
+  readonly token: Uint8Array;
+  /** DER SubjectPublicKeyInfo of an asymmetric key. */
+  readonly publicKey?: Uint8Array;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** Why it replaced the one before; absent for a key's first material. */
+  readonly rotation?: 'AUTOMATIC' | 'ON_DEMAND';
+}
+
+/** The record of a KMS key: everything the service knows of it. Immutable; a change is a new value with the next revision. */
+export interface KmsKey {
+  readonly schemaVersion: 1;
+  /** Counts writes; a write names the revision it read. */
+  readonly revision: number;
+  readonly keyId: string;
+  readonly arn: string;
+  readonly accountId: string;
+  readonly region: string;
+  readonly keySpec: KeySpec;
+  readonly keyUsage: KeyUsage;
+  readonly origin: Origin;
+  readonly multiRegion: boolean;
+  readonly description: string;
+  readonly state: KeyState;
+  readonly createdAt: number;
+  /** The policy document as it was given. */
+  readonly policy: string;
+  readonly tags: readonly { readonly TagKey: string; readonly TagValue: string }[];
+  /** Oldest first; the last one is current. Empty while PendingImport. */
+  readonly backingKeys: readonly BackingKey[];
+  readonly deletionDate?: number;
+  readonly automaticRotation?: { readonly periodInDays: number; readonly nextDate: number };
+}

@@ -1,0 +1,47 @@
+import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
+import type { Clock } from '@keyfleet/shared/clock';
+import type { KmsKey } from '../keys/kms-key.ts';
+import type { HsmCommands } from '../hsm/commands.ts';
+import type { AliasStore, KeyStore } from '../store/store.ts';
+
+/** Who signed the request, as proven by its signature. */
+export interface Caller {
+  readonly accountId: string;
+  readonly arn: string;
+  readonly userId: string;
+  readonly accessKeyId: string;
+  /** Identity policy documents of the principal. */
+  readonly policies: readonly string[];
+}
+
+/** One request, once it is authenticated. */
+export interface Call {
+  readonly caller: Caller;
+  /** From the credential scope; one of the Regions this deployment serves. */
+  readonly region: string;
+  readonly requestId: string;
+  /** Aborted at the request's deadline, or when the caller is gone. */
+  readonly signal: AbortSignal;
+  /** Milliseconds since the epoch after which nobody waits for the answer. */
+  readonly deadline: number;
+}
+
+/** `key` is loaded, usable in this operation's sense and authorized before the handler exists. */
+export interface KeyCall extends Call {
+  readonly key: KmsKey;
+}
+
+/** What handlers may use; each takes the part it needs. */
+export interface Deps {
+  readonly keys: KeyStore;
+  readonly aliases: AliasStore;
+  readonly hsm: HsmCommands;
+  readonly clock: Clock;
+  readonly newKeyId: (multiRegion: boolean) => string;
+}
+
+export type Handler<O extends Operation, D extends Partial<Deps> = Deps> = (
+  input: InputOf<O>,
+  call: O['access'] extends 'key' ? KeyCall : Call,
+  deps: D,
+) => Promise<OutputOf<O>>;

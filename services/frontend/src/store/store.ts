@@ -1,0 +1,65 @@
+import type { KmsKey } from '../keys/kms-key.ts';
+
+/** An account's own Region: what an alias or a list belongs to. */
+export interface Scope {
+  readonly accountId: string;
+  readonly region: string;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Where the next page begins; undefined on the last one. */
+  readonly next?: string;
+}
+
+/** The revision that was read is no longer the newest: read again and decide again. */
+export class ConflictError extends Error {
+  override name = 'ConflictError';
+}
+
+/** Every method that returns normally has made its change durable. */
+export interface KeyStore {
+  /** Keys are found by Region and id: the id alone is unique, the account is checked by who resolves it. */
+  findKey(region: string, keyId: string): Promise<KmsKey | undefined>;
+  insertKey(key: KmsKey): Promise<void>;
+  /** Writes `key` with the next revision and returns it; throws ConflictError unless `key.revision` is the stored one. */
+  updateKey(key: KmsKey): Promise<KmsKey>;
+  /** Destroys the record, its material and its aliases. */
+  deleteKey(key: KmsKey): Promise<void>;
+  listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>>;
+}
+
+export interface Alias {
+  /** With the `alias/` prefix. */
+  readonly name: string;
+  readonly targetKeyId: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface AliasStore {
+  findAlias(scope: Scope, name: string): Promise<Alias | undefined>;
+  /** False when the name is taken. */
+  insertAlias(scope: Scope, alias: Alias): Promise<boolean>;
+  /** False when there is no such alias. */
+  updateAlias(scope: Scope, alias: Alias): Promise<boolean>;
+  deleteAlias(scope: Scope, name: string): Promise<boolean>;
+  listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>>;
+}
+
+/** An access key as stored: its secret only as the HSM sealed it. */
+export interface AccessKeyRecord {
+  readonly accessKeyId: string;
+  readonly accountId: string;
+  /** ARN of the user, role or root it belongs to. */
+  readonly principal: string;
+  readonly userId: string;
+  readonly token: Uint8Array;
+  /** Identity policy documents attached to the principal. */
+  readonly policies: readonly string[];
+}
+
+export interface IdentityStore {
+  findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined>;
+  insertAccessKey(record: AccessKeyRecord): Promise<void>;
+}

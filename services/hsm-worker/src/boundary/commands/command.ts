@@ -1,0 +1,32 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import type { CommandName, InputOf, OutputOf, Refusal } from '@keyfleet/shared/hsm/commands';
+import type { Keyring } from '../domain/keyring.ts';
+import type { BackingKeyCache } from '../keys/backing-key-cache.ts';
+
+/** Random bytes; injected so that a test build can make known keys. Production: `crypto.randomBytes`. */
+export type Random = (length: number) => Buffer;
+
+/** All that a command may use. There is no network, no disk and no wall clock in it. */
+export interface CommandContext {
+  readonly keyring: Keyring;
+  readonly backingKeys: BackingKeyCache;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Synchronous where cheap; a promise only for work sent to the thread pool. */
+export type CommandHandler<N extends CommandName> = (
+  input: InputOf<N>,
+  context: CommandContext,
+) => OutputOf<N> | Promise<OutputOf<N>>;
+
+/** Thrown by a handler; its code is all that leaves the boundary. */
+export class RefusedError extends Error {
+  override name = 'RefusedError';
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(refusal);
+    this.refusal = refusal;
+  }
+}
