@@ -1,0 +1,163 @@
+import { connect, type ConnectionOptions, Events, type NatsConnection, StorageType } from 'nats';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+
+/**
+ * Every notice there is. A notice only says "look": it carries no secret and no decision, so losing, repeating or
+ * reordering one is harmless, and whoever gets one verifies what it finds.
+ */
+const notices = {
+  /** A domain token of this generation is stored. */
+  domainToken: { subject: 'keyfleet.domain.token', payload: z.object({ generation: z.int().min(1) }) },
+  /** A proposal was made or signed. */
+  proposal: { subject: 'keyfleet.domain.proposal', payload: z.object({}) },
+} as const;
+
+export type NoticeName = keyof typeof notices;
+export type NoticePayload<N extends NoticeName> = z.output<(typeof notices)[N]['payload']>;
+
+const STREAM = 'KEYFLEET_DOMAIN';
+const SUBJECTS = 'keyfleet.domain.>';
+const RETRY_MS = 2_000;
+
+export interface NoticesOptions {
+  readonly servers: readonly string[];
+  readonly token?: string;
+  /** Who this is, as NATS shows it. */
+  readonly name: string;
+  /** Called with what went wrong; NATS being down is never an error of the caller. */
+  readonly onProblem?: (problem: unknown) => void;
+}
+
+export interface Notices extends AsyncDisposable {
+  /** Stored by JetStream before it resolves; a failure is reported, not thrown: readers also look by themselves. */
+  publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<void>;
+  /** Calls `look` for each notice, and with the newest one after every connect, in case some were missed. */
+  subscribe<N extends NoticeName>(notice: N, look: (payload: NoticePayload<N>) => void): void;
+}
+
+/** Connects in the background and reconnects for ever: a service starts and runs without NATS. */
+export function startNotices(options: NoticesOptions): Notices {
+  return new NatsNotices(options);
+}
+
+/** Notices that go nowhere and never come: for a service configured without NATS, and for tests. */
+export const noNotices: Notices = {
+  publish: async () => {},
+  subscribe() {},
+  async [Symbol.asyncDispose]() {},
+};
+
+class NatsNotices implements Notices {
+  readonly #options: NoticesOptions;
+  readonly #stop = new AbortController();
+  readonly #connection: Promise<NatsConnection | undefined>;
+  readonly #looks: (() => Promise<void>)[] = [];
+  #connected: NatsConnection | undefined;
+
+  constructor(options: NoticesOptions) {
+    this.#options = options;
+    this.#connection = this.#connect();
+  }
+
+  async publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<void> {
+    const connection = this.#connected;
+    if (connection === undefined || connection.isClosed()) return this.#problem(new Error('NATS is not connected'));
+    try {
+      await connection.jetstream().publish(notices[notice].subject, JSON.stringify(payload), { timeout: RETRY_MS });
+    } catch (error) {
+      // The stream may be gone with a NATS that lost its data: it is made again, for the next notice.
+      this.#problem(error);
+      await this.#assertStream(connection);
+    }
+  }
+
+  subscribe<N extends NoticeName>(notice: N, look: (payload: NoticePayload<N>) => void): void {
+    const { subject, payload } = notices[notice];
+    const receive = (data: Uint8Array): void => {
+      const parsed = payload.safeParse(jsonOf(data));
+      if (parsed.success) look(parsed.data as NoticePayload<N>);
+    };
+    const lookAtNewest = async (): Promise<void> => {
+      try {
+        const manager = await (await this.#connection)?.jetstreamManager();
+        const newest = await manager?.streams.getMessage(STREAM, { last_by_subj: subject });
+        if (newest !== undefined && newest !== null) receive(newest.data);
+      } catch (error) {
+        if (!isNotFound(error)) this.#problem(error);
+      }
+    };
+    this.#looks.push(lookAtNewest);
+    void this.#connection.then(async (connection) => {
+      connection?.subscribe(subject, { callback: (error, message) => error ?? receive(message.data) });
+      await lookAtNewest();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    const connection = await this.#connection;
+    await connection?.close();
+  }
+
+  async #connect(): Promise<NatsConnection | undefined> {
+    const { servers, token, name } = this.#options;
+    const settings: ConnectionOptions = {
+      servers: [...servers],
+      name,
+      ...(token === undefined ? {} : { token }),
+      timeout: RETRY_MS,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RETRY_MS / 4,
+    };
+    while (!this.#stop.signal.aborted) {
+      try {
+        const connection = await connect(settings);
+        this.#connected = connection;
+        await this.#assertStream(connection);
+        void this.#followStatus(connection);
+        return connection;
+      } catch (error) {
+        this.#problem(error);
+        await delay(RETRY_MS / 4, undefined, { signal: this.#stop.signal }).catch(() => {});
+      }
+    }
+    return undefined;
+  }
+
+  /** Keeps only the newest notice of each subject: it is all that anyone who was away needs. */
+  async #assertStream(connection: NatsConnection): Promise<void> {
+    const stream = { name: STREAM, subjects: [SUBJECTS], max_msgs_per_subject: 1, storage: StorageType.File };
+    try {
+      await (await connection.jetstreamManager()).streams.add(stream);
+    } catch (error) {
+      this.#problem(error);
+    }
+  }
+
+  async #followStatus(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status()) {
+      if (status.type === Events.Disconnect) this.#problem(new Error('NATS disconnected'));
+      if (status.type === Events.Reconnect) {
+        await this.#assertStream(connection);
+        for (const look of this.#looks) await look();
+      }
+    }
+  }
+
+  #problem(problem: unknown): void {
+    if (!this.#stop.signal.aborted) this.#options.onProblem?.(problem);
+  }
+}
+
+function jsonOf(data: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(data).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function isNotFound(error: unknown): boolean {
+  return (error as { api_error?: { code?: number } }).api_error?.code === 404;
+}
