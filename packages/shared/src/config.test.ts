@@ -1,0 +1,73 @@
+import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { configPath, duration, hostPort, loadConfig, readSecretFile } from './config.ts';
+
+const Schema = z.strictObject({
+  http: hostPort(),
+  timeout: duration('5s'),
+  redis: z.strictObject({ url: z.string() }),
+});
+
+function load(text: string) {
+  using directory = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-config-'));
+  const path = join(directory.path, 'frontend.json');
+  writeFileSync(path, text);
+  return loadConfig(Schema, path);
+}
+
+const good = { http: '127.0.0.1:8900', timeout: '2m', redis: { url: 'redis://localhost' } };
+
+test('durations become milliseconds, addresses their parts, and the result is frozen', () => {
+  const config = load(JSON.stringify(good));
+  expect(config).toEqual({
+    http: { host: '127.0.0.1', port: 8900, text: '127.0.0.1:8900' },
+    timeout: 120_000,
+    redis: { url: 'redis://localhost' },
+  });
+  expect(Object.isFrozen(config.redis)).toBe(true);
+});
+
+test('an absent duration takes its default', () => {
+  expect(load(JSON.stringify({ ...good, timeout: undefined })).timeout).toBe(5000);
+});
+
+test('an IPv6 address loses its brackets', () => {
+  expect(load(JSON.stringify({ ...good, http: '[::1]:80' })).http).toEqual({ host: '::1', port: 80, text: '[::1]:80' });
+});
+
+test.each([
+  ['a port out of range', { ...good, http: 'localhost:70000' }, /frontend\.json: http: must be "host:port"/],
+  ['a number for a duration', { ...good, timeout: '15' }, /timeout: must be a duration such as "15s"/],
+  ['an unknown field', { ...good, redis: { url: 'x', user: 'y' } }, /redis\.user: not a known field/],
+  ['a missing field', { ...good, redis: {} }, /redis\.url: is missing and must be a string/],
+])('%s is refused in one line that names file and field', (_, config, message) => {
+  expect(() => load(JSON.stringify(config))).toThrow(message);
+});
+
+test('a file that is not JSON is refused by name', () => {
+  expect(() => load('{')).toThrow(/frontend\.json is not JSON/);
+});
+
+test('a missing file is refused by name', () => {
+  expect(() => loadConfig(Schema, '/nonexistent/frontend.json')).toThrow(
+    'the configuration file /nonexistent/frontend.json does not exist. Create it, or correct the path.',
+  );
+});
+
+test('a secret is read without its final newline; an empty one is refused', () => {
+  using directory = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-config-'));
+  const path = join(directory.path, 'password');
+  writeFileSync(path, 'correct horse\n');
+  expect(readSecretFile(path, 'redis.passwordFile')).toBe('correct horse');
+  writeFileSync(path, '\n');
+  expect(() => readSecretFile(path, 'redis.passwordFile')).toThrow(/^redis\.passwordFile: .* is empty/);
+});
+
+test('--config is required, and nothing else is taken', () => {
+  expect(configPath(['--config', 'a.json'])).toBe('a.json');
+  expect(() => configPath([])).toThrow(/Start it with --config PATH/);
+  expect(() => configPath(['--confg', 'a.json'])).toThrow(/'--confg'.*Start it with --config PATH/s);
+});

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+
+/** What is wrong with a configuration, in one line that names the file, the field and what to do. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const durationPattern = /^(\d{1,9})(ms|s|m|h|d)$/;
+
+/** A duration such as "250ms", "15s", "5m", "24h" or "7d"; parsed to milliseconds. `fallback` applies when the field is absent. */
+export function duration(fallback: string) {
+  return z
+    .string()
+    .regex(durationPattern, 'must be a duration such as "15s", "5m" or "24h"')
+    .transform((text) => {
+      const [, amount = '', unit = 'ms'] = durationPattern.exec(text) ?? [];
+      return Number(amount) * units[unit as keyof typeof units];
+    })
+    .prefault(fallback);
+}
+
+export interface Address {
+  /** Without the brackets of an IPv6 address. */
+  readonly host: string;
+  readonly port: number;
+  /** `host:port`, as gRPC takes it. */
+  readonly text: string;
+}
+
+const addressPattern = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/;
+
+/** "host:port" or "[::1]:port"; parsed to an Address. */
+export function hostPort() {
+  return z.string().transform((text, context): Address => {
+    const [, ipv6, name, digits] = addressPattern.exec(text) ?? [];
+    const host = ipv6 ?? name;
+    const port = Number(digits);
+    if (host !== undefined && port <= 65_535) return { host, port, text };
+    context.addIssue('must be "host:port", for example "127.0.0.1:8900"');
+    return z.NEVER;
+  });
+}
+
+/** The path of a file. Secrets are configured only so: never in the file itself, never in the environment. */
+export function filePath() {
+  return z.string().min(1, 'must be the path of a file');
+}
+
+/** Reads a secret's file without its final newline. Throws ConfigError; `field` is where the configuration names it. */
+export function readSecretFile(path: string, field: string): string {
+  const secret = readFile(path, `${field}: the secret's file`).replace(/\r?\n$/, '');
+  if (secret === '') throw new ConfigError(`${field}: the secret's file ${path} is empty. Write the secret into it.`);
+  return secret;
+}
+
+/** Reads and checks a JSON configuration file. The result is frozen. Throws ConfigError. */
+export function loadConfig<Schema extends z.ZodType>(schema: Schema, path: string): z.output<Schema> {
+  const text = readFile(path, 'the configuration file');
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError(`${path} is not JSON (${messageOf(error)}). Correct the file.`, { cause: error });
+  }
+  const result = schema.safeParse(json);
+  if (!result.success) throw new ConfigError(`${path}: ${result.error.issues.map(describeIssue).join('; ')}.`);
+  return deepFreeze(result.data);
+}
+
+/** The value of `--config`, the only option of every service. Throws ConfigError. */
+export function configPath(args: readonly string[]): string {
+  const usage = 'Start it with --config PATH, where PATH is the JSON configuration file.';
+  try {
+    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
+    if (values.config) return values.config;
+  } catch (error) {
+    throw new ConfigError(`${messageOf(error)}. ${usage}`, { cause: error });
+  }
+  throw new ConfigError(usage);
+}
+
+function readFile(path: string, what: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const reason =
+      code === 'ENOENT'
+        ? 'does not exist. Create it, or correct the path'
+        : code === 'EACCES'
+          ? 'may not be read by this user. Correct its owner or mode'
+          : `cannot be read (${code ?? messageOf(error)})`;
+    throw new ConfigError(`${what} ${path} ${reason}.`, { cause: error });
+  }
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const field = issue.path.length === 0 ? 'the file' : issue.path.join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const names = issue.keys.map((key) => [...issue.path, key].join('.')).join(', ');
+    return `${names}: not a known field; remove it, or correct its spelling`;
+  }
+  if (issue.code === 'invalid_type' && issue.input === undefined && issue.message.endsWith('received undefined')) {
+    return `${field}: is missing and must be a ${issue.expected}`;
+  }
+  return `${field}: ${issue.message}`;
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.values(value).forEach(deepFreeze);
+  return Object.freeze(value);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
