@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect, test } from 'vitest';
+
+const program = `
+  import { z } from 'zod';
+  import { LogConfig } from '${import.meta.dirname}/log.ts';
+  import { runService } from '${import.meta.dirname}/service.ts';
+  await runService({
+    name: 'echo',
+    config: z.strictObject({ fail: z.boolean(), log: LogConfig }),
+    async run({ fail }, { stopped }) {
+      const open = setInterval(() => {}, 1000);
+      await using _ = { [Symbol.asyncDispose]: async () => clearInterval(open) };
+      if (fail) throw new Error('no database');
+      process.stdout.write('ready');
+      await stopped;
+    },
+  });`;
+
+async function run(config: unknown) {
+  using directory = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-service-'));
+  const path = join(directory.path, 'echo.json');
+  writeFileSync(path, JSON.stringify(config));
+  const child = spawn(
+    process.execPath,
+    ['--input-type=module-typescript', '-e', program, '--', 'main', '--config', path],
+    {
+      cwd: import.meta.dirname,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  child.stdout.once('data', () => child.kill('SIGTERM'));
+  const [stderr] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+  return { code: child.exitCode, stderr };
+}
+
+test('SIGTERM ends a service in order', async () => {
+  const { code, stderr } = await run({ fail: false });
+  expect(code).toBe(0);
+  expect(stderr.match(/"msg":"\w+"/g)).toEqual(['"msg":"starting"', '"msg":"stopping"', '"msg":"stopped"']);
+});
+
+test('a bad configuration is one line and exit code 2', async () => {
+  const { code, stderr } = await run({ fail: 'yes' });
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^echo: .*echo\.json: fail: .*\n$/);
+});
+
+test('a fault is logged and is exit code 1', async () => {
+  const { code, stderr } = await run({ fail: true });
+  expect(code).toBe(1);
+  expect(stderr).toContain('no database');
+});

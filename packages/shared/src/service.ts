@@ -1,0 +1,61 @@
+import type { z } from 'zod';
+import { ConfigError, configPath, loadConfig } from './config.ts';
+import { createLog, type Log } from './log.ts';
+import { startTelemetry } from './telemetry.ts';
+
+export interface ServiceContext {
+  readonly log: Log;
+  /** Aborted by SIGTERM or SIGINT: stop taking work. */
+  readonly signal: AbortSignal;
+  /** Resolves when `signal` is aborted. */
+  readonly stopped: Promise<void>;
+}
+
+export interface Service<Config> {
+  readonly name: string;
+  readonly config: z.ZodType<Config>;
+  /** Builds the service with `await using`, says so in the log, awaits `stopped` and returns. */
+  run(config: Config, context: ServiceContext): Promise<void>;
+}
+
+/** What is still open after this long was forgotten: better said aloud than a process that never ends. */
+const EXIT_GRACE_MS = 5000;
+
+/** The main of every service. Exit codes: 0 stopped by a signal, 1 a fault, 2 a bad configuration (one line on stderr). */
+export async function runService<Config extends { readonly log: { readonly level: string } }>(
+  service: Service<Config>,
+): Promise<void> {
+  let log: Log | undefined;
+  try {
+    await using _telemetry = await startTelemetry(service.name);
+    const config = loadConfig(service.config, configPath(process.argv.slice(2)));
+    const serviceLog = createLog({ name: service.name, level: config.log.level });
+    log = serviceLog;
+    const stop = new AbortController();
+    const stopped = new Promise<void>((resolve) => {
+      stop.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        serviceLog.info({ signal }, 'stopping');
+        stop.abort();
+      });
+    }
+    serviceLog.info({ config }, 'starting');
+    await service.run(config, { log: serviceLog, signal: stop.signal, stopped });
+    serviceLog.info('stopped');
+  } catch (error) {
+    process.exitCode = reportFailure(service.name, error, log);
+  }
+  setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
+}
+
+function reportFailure(name: string, error: unknown, log: Log | undefined): 1 | 2 {
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${name}: ${error.message}\n`);
+    return 2;
+  }
+  if (log) log.error({ err: error }, 'failed');
+  else process.stderr.write(`${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return 1;
+}
