@@ -1,0 +1,92 @@
+/**
+ * The part of an HTTP request that a signature covers. Strings hold one character per byte as sent (latin1), which is how
+ * node:http gives them, so that what was signed as UTF-8 is hashed as the same bytes.
+ */
+export interface SignableRequest {
+  readonly method: string;
+  /** `canonicalPath()` of the path as sent. */
+  readonly path: string;
+  /** As sent, without the question mark. */
+  readonly query: string;
+  /** By lower-case name; the values of a repeated header joined by a comma in the order of arrival. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** SHA-256 of the body as received, lower-case hex. */
+  readonly payloadHash: string;
+}
+
+/**
+ * The canonical request of Signature Version 4; `signedHeaders` as written in the credential, e.g. `host;x-amz-date`.
+ * undefined: a header that is said to be signed is not there.
+ * Source: IAM User Guide, "Create a signed AWS API request", step 1.
+ */
+export function canonicalRequest(request: SignableRequest, signedHeaders: string): string | undefined {
+  let headers = '';
+  for (const name of signedHeaders.split(';')) {
+    const value = request.headers.get(name);
+    if (value === undefined) return undefined;
+    headers += `${name}:${canonicalValue(value)}\n`;
+  }
+  return `${request.method}\n${request.path}\n${canonicalQuery(request.query)}\n${headers}\n${signedHeaders}\n${request.payloadHash}`;
+}
+
+/** Collects headers for a `SignableRequest` from the flat list of names and values that node:http calls `rawHeaders`. */
+export function headersByName(rawHeaders: readonly string[]): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!.toLowerCase();
+    const value = rawHeaders[i + 1]!;
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? value : `${before},${value}`);
+  }
+  return headers;
+}
+
+/** Dot segments and repeated slashes resolved, then encoded once more: the rule for every service but S3. */
+export function canonicalPath(path: string): string {
+  if (path === '/' || path === '') return '/';
+  const kept: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '..') kept.pop();
+    else if (segment !== '' && segment !== '.') kept.push(segment);
+  }
+  return encodePath(`/${kept.join('/')}${path.endsWith('/') && kept.length > 0 ? '/' : ''}`);
+}
+
+/** Percent-encodes every byte but the unreserved ones of RFC 3986 and the slash. */
+export function encodePath(path: string): string {
+  return path.replaceAll(/[^A-Za-z0-9\-._~/]/g, percent);
+}
+
+function canonicalQuery(query: string): string {
+  if (query === '') return '';
+  const parameters = query.split('&').map((parameter) => {
+    const at = parameter.indexOf('=');
+    return at < 0
+      ? { name: canonicalParameter(parameter), value: '' }
+      : { name: canonicalParameter(parameter.slice(0, at)), value: canonicalParameter(parameter.slice(at + 1)) };
+  });
+  // By name and then by value: comparing `name=value` as one string would put `a-b` before `a`.
+  parameters.sort((a, b) => order(a.name, b.name) || order(a.value, b.value));
+  return parameters.map(({ name, value }) => `${name}=${value}`).join('&');
+}
+
+/** Decoded and encoded again, so that every spelling of the same parameter is signed the same. */
+function canonicalParameter(text: string): string {
+  const decoded = text.replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return decoded.replaceAll(/[^A-Za-z0-9\-._~]/g, percent);
+}
+
+function canonicalValue(value: string): string {
+  return /^\s|\s$|\s\s|[\t\r\n]/.test(value) ? value.trim().replaceAll(/\s+/g, ' ') : value;
+}
+
+function percent(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+}
+
+function order(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
