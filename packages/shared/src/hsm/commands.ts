@@ -49,7 +49,10 @@ const KeyUsageName = z.enum([
 
 /** An exported key token: a backing key sealed under a domain key (docs/formats.md). */
 const token = bytes({ max: 16_384 });
-/** A key id of a KMS key, without Region or account: replicas of a multi-Region key share it. */
+/**
+ * A key id of a KMS key (UUID or mrk-), without Region or account: replicas of a multi-Region key share it. It goes with
+ * every token, and the HSM refuses a token of another key: one moved to another key's record is worthless there.
+ */
 const keyId = z.string().min(1).max(64);
 /** Key material id: 32 bytes, the API's 64 hex digits. */
 const materialId = bytes({ min: 32, max: 32 });
@@ -87,22 +90,24 @@ export const OpenCredential = defineCommand(4, 'OpenCredential', {
 
 /** Symmetric: a ciphertext blob bound to key and encryption context. RSA: the raw OAEP ciphertext. */
 export const Encrypt = defineCommand(10, 'Encrypt', {
-  input: { token, algorithm, encryptionContext, plaintext: bytes() },
+  input: { keyId, token, algorithm, encryptionContext, plaintext: bytes() },
   output: { ciphertext: bytes() },
 });
 
 export const Decrypt = defineCommand(11, 'Decrypt', {
-  input: { token, algorithm, encryptionContext, ciphertext: bytes() },
+  input: { keyId, token, algorithm, encryptionContext, ciphertext: bytes() },
   output: { plaintext: bytes() },
 });
 
 /** Decrypt and encrypt in one step, so that the plaintext never leaves the HSM. */
 export const ReEncrypt = defineCommand(12, 'ReEncrypt', {
   input: {
+    sourceKeyId: keyId,
     sourceToken: token,
     sourceAlgorithm: algorithm,
     sourceContext: encryptionContext,
     ciphertext: bytes(),
+    destinationKeyId: keyId,
     destinationToken: token,
     destinationAlgorithm: algorithm,
     destinationContext: encryptionContext,
@@ -112,13 +117,13 @@ export const ReEncrypt = defineCommand(12, 'ReEncrypt', {
 
 /** `plaintext` is there only when it was asked for. */
 export const GenerateDataKey = defineCommand(13, 'GenerateDataKey', {
-  input: { token, encryptionContext, length: z.int().min(1).max(1024), withPlaintext: z.boolean() },
+  input: { keyId, token, encryptionContext, length: z.int().min(1).max(1024), withPlaintext: z.boolean() },
   output: { ciphertext: bytes(), plaintext: bytes().optional() },
 });
 
 /** `publicKey`: DER SubjectPublicKeyInfo; `privateKey`: DER PKCS #8, there only when it was asked for; `ciphertext` holds the PKCS #8. */
 export const GenerateDataKeyPair = defineCommand(14, 'GenerateDataKeyPair', {
-  input: { token, encryptionContext, keyPairSpec: KeySpecName, withPlaintext: z.boolean() },
+  input: { keyId, token, encryptionContext, keyPairSpec: KeySpecName, withPlaintext: z.boolean() },
   output: { ciphertext: bytes(), publicKey: bytes(), privateKey: bytes().optional() },
 });
 
@@ -128,38 +133,38 @@ export const GenerateRandom = defineCommand(15, 'GenerateRandom', {
 });
 
 export const Sign = defineCommand(20, 'Sign', {
-  input: { token, algorithm, messageType, message: bytes() },
+  input: { keyId, token, algorithm, messageType, message: bytes() },
   output: { signature: bytes() },
 });
 
 export const Verify = defineCommand(21, 'Verify', {
-  input: { token, algorithm, messageType, message: bytes(), signature: bytes() },
+  input: { keyId, token, algorithm, messageType, message: bytes(), signature: bytes() },
   output: { valid: z.boolean() },
 });
 
 export const GenerateMac = defineCommand(22, 'GenerateMac', {
-  input: { token, algorithm, message: bytes() },
+  input: { keyId, token, algorithm, message: bytes() },
   output: { mac: bytes() },
 });
 
 export const VerifyMac = defineCommand(23, 'VerifyMac', {
-  input: { token, algorithm, message: bytes(), mac: bytes() },
+  input: { keyId, token, algorithm, message: bytes(), mac: bytes() },
   output: { valid: z.boolean() },
 });
 
 /** Raw x-coordinate of the ECDH point; `publicKey` is the peer's DER SubjectPublicKeyInfo. */
 export const DeriveSharedSecret = defineCommand(24, 'DeriveSharedSecret', {
-  input: { token, publicKey: bytes() },
+  input: { keyId, token, publicKey: bytes() },
   output: { sharedSecret: bytes() },
 });
 
 export const Encapsulate = defineCommand(25, 'Encapsulate', {
-  input: { token },
+  input: { keyId, token },
   output: { sharedSecret: bytes(), ciphertext: bytes() },
 });
 
 export const Decapsulate = defineCommand(26, 'Decapsulate', {
-  input: { token, ciphertext: bytes() },
+  input: { keyId, token, ciphertext: bytes() },
   output: { sharedSecret: bytes() },
 });
 
