@@ -54,6 +54,7 @@ class NatsNotices implements Notices {
   readonly #connection: Promise<NatsConnection | undefined>;
   readonly #looks: (() => Promise<void>)[] = [];
   #connected: NatsConnection | undefined;
+  #reported = '';
 
   constructor(options: NoticesOptions) {
     this.#options = options;
@@ -139,14 +140,19 @@ class NatsNotices implements Notices {
     for await (const status of connection.status()) {
       if (status.type === Events.Disconnect) this.#problem(new Error('NATS disconnected'));
       if (status.type === Events.Reconnect) {
+        this.#reported = '';
         await this.#assertStream(connection);
         for (const look of this.#looks) await look();
       }
     }
   }
 
+  /** The same problem again and again is reported once. */
   #problem(problem: unknown): void {
-    if (!this.#stop.signal.aborted) this.#options.onProblem?.(problem);
+    const text = String(problem);
+    if (this.#stop.signal.aborted || text === this.#reported) return;
+    this.#reported = text;
+    this.#options.onProblem?.(problem);
   }
 }
 

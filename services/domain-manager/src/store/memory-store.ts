@@ -1,0 +1,71 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import type { DomainStore, Outcome, StoredProposal } from './store.ts';
+
+/** The store's contract in memory, for tests. */
+export class MemoryStore implements DomainStore {
+  readonly #clock: Clock;
+  readonly #tokens: Buffer[] = [];
+  readonly #proposals = new Map<string, StoredProposal>();
+  #lease: { holder: string; expiresAt: number } | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async loadTokens(after: number, limit: number): Promise<Buffer[]> {
+    return this.#tokens.slice(after, after + limit);
+  }
+
+  async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
+    if (this.#tokens.length !== generation - 1) return false;
+    this.#tokens.push(Buffer.from(token));
+    return true;
+  }
+
+  async putProposal(proposal: StoredProposal, limit: number): Promise<boolean> {
+    this.#forgetExpired();
+    const stored = this.#proposals.get(proposal.proposalId);
+    if (stored === undefined && this.#proposals.size >= limit) return false;
+    const known = new Map(stored?.signatures.map((signature) => [signature.operatorId, signature]));
+    for (const signature of proposal.signatures) known.set(signature.operatorId, signature);
+    this.#proposals.set(proposal.proposalId, { ...(stored ?? proposal), signatures: [...known.values()] });
+    return true;
+  }
+
+  async findProposal(proposalId: string): Promise<StoredProposal | undefined> {
+    this.#forgetExpired();
+    return this.#proposals.get(proposalId);
+  }
+
+  async listProposals(): Promise<StoredProposal[]> {
+    this.#forgetExpired();
+    return [...this.#proposals.values()].toSorted((a, b) => a.expiresAt - b.expiresAt);
+  }
+
+  async setOutcome(proposalId: string, outcome: Outcome): Promise<void> {
+    const stored = this.#proposals.get(proposalId);
+    if (stored !== undefined) this.#proposals.set(proposalId, { ...stored, outcome });
+  }
+
+  async holdLease(holder: string, ttlMs: number): Promise<boolean> {
+    const now = this.#clock.now();
+    if (this.#lease !== undefined && this.#lease.holder !== holder && this.#lease.expiresAt > now) return false;
+    this.#lease = { holder, expiresAt: now + ttlMs };
+    return true;
+  }
+
+  async releaseLease(holder: string): Promise<void> {
+    if (this.#lease?.holder === holder) this.#lease = undefined;
+  }
+
+  async findLeaseHolder(): Promise<string | undefined> {
+    return this.#lease !== undefined && this.#lease.expiresAt > this.#clock.now() ? this.#lease.holder : undefined;
+  }
+
+  #forgetExpired(): void {
+    const now = this.#clock.now();
+    for (const { proposalId, expiresAt } of this.#proposals.values()) {
+      if (expiresAt <= now) this.#proposals.delete(proposalId);
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import type { Redis } from 'ioredis';
+import type { DomainStore, Outcome, Signature, StoredProposal } from './store.ts';
+
+// Scripts, because Redis runs each as one step: two replicas that write at once are put in order, and one of them loses.
+
+/** KEYS: tokens. ARGV: generation, token. The list's length is the newest generation. */
+const APPEND_TOKEN = `
+if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
+redis.call('RPUSH', KEYS[1], ARGV[2])
+return 1`;
+
+/** KEYS: index, proposal. ARGV: id, command, expiresAt, now, limit, then operator id and signature by turns. */
+const PUT_PROPOSAL = `
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[4])
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[5]) then return 0 end
+  redis.call('HSET', KEYS[2], 'command', ARGV[2], 'expiresAt', ARGV[3])
+  redis.call('PEXPIREAT', KEYS[2], ARGV[3])
+  redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+end
+for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[2], 'signature:' .. ARGV[i], ARGV[i + 1]) end
+return 1`;
+
+/** KEYS: proposal. ARGV: outcome. */
+const SET_OUTCOME = `
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'outcome', ARGV[1]) end`;
+
+/** KEYS: lease. ARGV: holder, ttl. */
+const HOLD_LEASE = `
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`;
+
+/** KEYS: lease. ARGV: holder. */
+const RELEASE_LEASE = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`;
+
+const SIGNATURE = 'signature:';
+
+/** Everything of a domain lies under one hash tag, so that scripts work on a Redis Cluster too. */
+export class RedisStore implements DomainStore {
+  readonly #redis: Redis;
+  readonly #clock: Clock;
+  readonly #prefix: string;
+
+  constructor(redis: Redis, clock: Clock, domain: string) {
+    this.#redis = redis;
+    this.#clock = clock;
+    this.#prefix = `kf:domain:{${domain}}:`;
+  }
+
+  loadTokens(after: number, limit: number): Promise<Buffer[]> {
+    return this.#redis.lrangeBuffer(this.#key('tokens'), after, after + limit - 1);
+  }
+
+  async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
+    const key = this.#key('tokens');
+    return (await this.#redis.eval(APPEND_TOKEN, 1, key, String(generation), Buffer.from(token))) === 1;
+  }
+
+  async putProposal(proposal: StoredProposal, limit: number): Promise<boolean> {
+    const { proposalId, command, expiresAt, signatures } = proposal;
+    const keys = [this.#key('proposals'), this.#key(`proposal:${proposalId}`)];
+    const signed = signatures.flatMap(({ operatorId, signature }) => [operatorId, Buffer.from(signature)]);
+    const numbers = [expiresAt, this.#clock.now(), limit].map(String);
+    const values = [proposalId, Buffer.from(command), ...numbers, ...signed];
+    return (await this.#redis.eval(PUT_PROPOSAL, keys.length, ...keys, ...values)) === 1;
+  }
+
+  async findProposal(proposalId: string): Promise<StoredProposal | undefined> {
+    const fields = await this.#redis.hgetallBuffer(this.#key(`proposal:${proposalId}`));
+    const command = fields['command'];
+    if (command === undefined) return undefined;
+    const signatures: Signature[] = Object.entries(fields)
+      .filter(([name]) => name.startsWith(SIGNATURE))
+      .map(([name, signature]) => ({ operatorId: name.slice(SIGNATURE.length), signature }));
+    const outcome = fields['outcome'];
+    return {
+      proposalId,
+      command,
+      signatures,
+      expiresAt: Number(fields['expiresAt']),
+      ...(outcome === undefined ? {} : { outcome: JSON.parse(outcome.toString('utf8')) as Outcome }),
+    };
+  }
+
+  async listProposals(): Promise<StoredProposal[]> {
+    const ids = await this.#redis.zrangebyscore(this.#key('proposals'), '-inf', '+inf');
+    const proposals = await Promise.all(ids.map((proposalId) => this.findProposal(proposalId)));
+    return proposals.filter((proposal) => proposal !== undefined);
+  }
+
+  async setOutcome(proposalId: string, outcome: Outcome): Promise<void> {
+    await this.#redis.eval(SET_OUTCOME, 1, this.#key(`proposal:${proposalId}`), JSON.stringify(outcome));
+  }
+
+  async holdLease(holder: string, ttlMs: number): Promise<boolean> {
+    return (await this.#redis.eval(HOLD_LEASE, 1, this.#key('lease'), holder, String(ttlMs))) === 1;
+  }
+
+  async releaseLease(holder: string): Promise<void> {
+    await this.#redis.eval(RELEASE_LEASE, 1, this.#key('lease'), holder);
+  }
+
+  async findLeaseHolder(): Promise<string | undefined> {
+    return (await this.#redis.get(this.#key('lease'))) ?? undefined;
+  }
+
+  #key(name: string): string {
+    return this.#prefix + name;
+  }
+}

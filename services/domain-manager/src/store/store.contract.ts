@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import type { DomainStore, StoredProposal } from './store.ts';
+
+const HOUR = 3_600_000;
+
+function newProposal(overrides: Partial<StoredProposal> = {}): StoredProposal {
+  return {
+    proposalId: 'ab'.repeat(32),
+    command: Buffer.from('command'),
+    signatures: [{ operatorId: 'anna', signature: Buffer.from([1, 255]) }],
+    expiresAt: Date.now() + HOUR,
+    ...overrides,
+  };
+}
+
+/** What every store of the domain promises; `newStore` gives an empty one. */
+export function describeDomainStore(newStore: () => Promise<DomainStore>): void {
+  test('tokens come back in order, after a generation, in pages', async () => {
+    const store = await newStore();
+    for (const generation of [1, 2, 3]) {
+      expect(await store.appendToken(generation, Buffer.from([generation, 255]))).toBe(true);
+    }
+    expect(await store.loadTokens(0, 2)).toEqual([Buffer.from([1, 255]), Buffer.from([2, 255])]);
+    expect(await store.loadTokens(2, 2)).toEqual([Buffer.from([3, 255])]);
+    expect(await store.loadTokens(3, 2)).toEqual([]);
+  });
+
+  test('of two writers of one generation, one wins and the token stays', async () => {
+    const store = await newStore();
+    const wins = await Promise.all(['a', 'b'].map((token) => store.appendToken(1, Buffer.from(token))));
+    expect(wins.toSorted()).toEqual([false, true]);
+    expect(await store.loadTokens(0, 9)).toEqual([Buffer.from(wins[0] ? 'a' : 'b')]);
+  });
+
+  test('a generation cannot be skipped', async () => {
+    const store = await newStore();
+    expect(await store.appendToken(2, Buffer.from('x'))).toBe(false);
+    expect(await store.loadTokens(0, 9)).toEqual([]);
+  });
+
+  test('signatures of a proposal add up, and one operator has one', async () => {
+    const store = await newStore();
+    const proposal = newProposal();
+    expect(await store.putProposal(proposal, 8)).toBe(true);
+    const more = [
+      { operatorId: 'anna', signature: Buffer.from([2]) },
+      { operatorId: 'berta', signature: Buffer.from([3]) },
+    ];
+    expect(await store.putProposal({ ...proposal, signatures: more }, 8)).toBe(true);
+    const stored = await store.findProposal(proposal.proposalId);
+    expect(stored?.signatures.toSorted((a, b) => a.operatorId.localeCompare(b.operatorId))).toEqual(more);
+    expect(stored?.command).toEqual(proposal.command);
+    expect(stored?.expiresAt).toBe(proposal.expiresAt);
+  });
+
+  test('when it is full, a known proposal still takes signatures and a new one is refused', async () => {
+    const store = await newStore();
+    expect(await store.putProposal(newProposal(), 1)).toBe(true);
+    expect(await store.putProposal(newProposal({ proposalId: 'cd'.repeat(32) }), 1)).toBe(false);
+    expect(await store.putProposal(newProposal(), 1)).toBe(true);
+    expect(await store.listProposals()).toHaveLength(1);
+  });
+
+  test('an expired proposal makes room', async () => {
+    const store = await newStore();
+    const expired = newProposal({ proposalId: 'cd'.repeat(32), expiresAt: Date.now() - HOUR });
+    await store.putProposal(expired, 1);
+    expect(await store.putProposal(newProposal(), 1)).toBe(true);
+    expect(await store.findProposal(expired.proposalId)).toBeUndefined();
+  });
+
+  test('an outcome stays with its proposal, and makes none by itself', async () => {
+    const store = await newStore();
+    const proposal = newProposal();
+    await store.putProposal(proposal, 8);
+    await store.setOutcome(proposal.proposalId, { kind: 'done', generation: 4 });
+    await store.setOutcome('cd'.repeat(32), { kind: 'failed', reason: 'gone' });
+    expect((await store.findProposal(proposal.proposalId))?.outcome).toEqual({ kind: 'done', generation: 4 });
+    expect(await store.listProposals()).toHaveLength(1);
+  });
+
+  test('one holder has the lease until it gives it up', async () => {
+    const store = await newStore();
+    expect(await store.holdLease('one', HOUR)).toBe(true);
+    expect(await store.holdLease('two', HOUR)).toBe(false);
+    expect(await store.holdLease('one', HOUR)).toBe(true);
+    await store.releaseLease('two');
+    expect(await store.findLeaseHolder()).toBe('one');
+    await store.releaseLease('one');
+    expect(await store.findLeaseHolder()).toBeUndefined();
+    expect(await store.holdLease('two', HOUR)).toBe(true);
+  });
+}

@@ -1,0 +1,47 @@
+/** Domain tokens as opaque bytes. Append-only: a generation is written once, by whoever comes first. */
+export interface TokenStore {
+  /** Tokens after generation `after`, oldest first, at most `limit`. */
+  loadTokens(after: number, limit: number): Promise<Buffer[]>;
+  /** Durable when it resolves. False when another writer already stored this generation, or the one before is missing. */
+  appendToken(generation: number, token: Uint8Array): Promise<boolean>;
+}
+
+export interface Signature {
+  readonly operatorId: string;
+  readonly signature: Uint8Array;
+}
+
+/** What became of a proposal that had its signatures. */
+export type Outcome =
+  { readonly kind: 'done'; readonly generation: number } | { readonly kind: 'failed'; readonly reason: string };
+
+export interface StoredProposal {
+  /** SHA-256 of the command, hexadecimal. */
+  readonly proposalId: string;
+  /** The domain command's canonical bytes. */
+  readonly command: Uint8Array;
+  readonly signatures: readonly Signature[];
+  /** Milliseconds since the epoch; the store forgets it then. */
+  readonly expiresAt: number;
+  readonly outcome?: Outcome;
+}
+
+export interface ProposalStore {
+  /** Stores it, or adds its signatures to the one with the same id. False when `limit` others are stored. */
+  putProposal(proposal: StoredProposal, limit: number): Promise<boolean>;
+  findProposal(proposalId: string): Promise<StoredProposal | undefined>;
+  /** Oldest first. */
+  listProposals(): Promise<StoredProposal[]>;
+  /** Nothing happens when the proposal is gone. */
+  setOutcome(proposalId: string, outcome: Outcome): Promise<void>;
+}
+
+/** One lease, so that usually one replica leads. It only saves work: correctness never depends on it. */
+export interface LeaseStore {
+  /** Takes or renews the lease; false when another holder has it. */
+  holdLease(holder: string, ttlMs: number): Promise<boolean>;
+  releaseLease(holder: string): Promise<void>;
+  findLeaseHolder(): Promise<string | undefined>;
+}
+
+export type DomainStore = TokenStore & ProposalStore & LeaseStore;

@@ -1,0 +1,21 @@
+import { systemClock } from '@keyfleet/shared/clock';
+import { Redis } from 'ioredis';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { describeDomainStore } from '../../services/domain-manager/src/store/store.contract.ts';
+import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
+import { startRedis, type TestServer } from '../support/servers.ts';
+
+describe('the domain store in Redis', () => {
+  let server: TestServer;
+  let redis: Redis;
+  beforeAll(async () => {
+    server = await startRedis();
+    redis = new Redis(server.port);
+  });
+  afterAll(async () => {
+    redis.disconnect();
+    await server[Symbol.asyncDispose]();
+  });
+  describeDomainStore(async () => new RedisStore(redis, systemClock, randomUUID()));
+});

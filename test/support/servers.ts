@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import getPort from 'get-port';
+
+/** A real server process of its own, with its data in a temporary directory. Disposing of it kills it and removes the data. */
+export interface TestServer extends AsyncDisposable {
+  readonly port: number;
+  /** `kill -9`; the data stays, and so does the port. */
+  kill(): Promise<void>;
+  /** Starts it again on the same data and port. */
+  restart(): Promise<void>;
+}
+
+/** Redis with the durability that Keyfleet asks of it: every write is on disk before it is acknowledged. */
+export function startRedis(): Promise<TestServer> {
+  return startServer((port, dir) => ({
+    command: 'redis-server',
+    args: ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', dir, '--appendonly', 'yes', '--appendfsync', 'always'],
+  }));
+}
+
+/** NATS with JetStream. */
+export function startNats(): Promise<TestServer> {
+  return startServer((port, dir) => ({
+    command: 'nats-server',
+    args: ['--addr', '127.0.0.1', '--port', `${port}`, '--jetstream', '--store_dir', dir],
+  }));
+}
+
+type CommandLine = (port: number, dir: string) => { command: string; args: string[] };
+
+async function startServer(commandLine: CommandLine): Promise<TestServer> {
+  const port = await getPort();
+  const dir = await mkdtemp(join(tmpdir(), 'keyfleet-test-'));
+  const { command, args } = commandLine(port, dir);
+  let running: ChildProcess | undefined;
+
+  async function restart(): Promise<void> {
+    running = spawn(command, args, { stdio: 'ignore' });
+    await listening(port, running);
+  }
+  async function kill(): Promise<void> {
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
+    const exit = once(running, 'exit');
+    running.kill('SIGKILL');
+    await exit;
+  }
+  await restart();
+  return {
+    port,
+    kill,
+    restart,
+    async [Symbol.asyncDispose]() {
+      await kill();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function listening(port: number, server: ChildProcess): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!(await accepts(port))) {
+    if (server.exitCode !== null)
+      throw new Error(`${server.spawnfile} ended with ${server.exitCode} before it listened`);
+    if (Date.now() > deadline) throw new Error(`${server.spawnfile} does not listen on port ${port}`);
+    await delay(20);
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
