@@ -1,4 +1,4 @@
-import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import type { CommandName, InputOf, OutputOf, Refusal } from '@keyfleet/shared/hsm/commands';
 
 /**
  * Runs a command on some hsm-worker. Re-sent to another when one dies; throws KmsException when no answer came before `deadline`
@@ -6,4 +6,15 @@ import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/comman
  */
 export interface HsmCommands {
   execute<N extends CommandName>(command: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>>;
+}
+
+/** An HSM answered that it will not run the command. Callers of the API see at most InvalidCiphertextException for it. */
+export class HsmRefusedError extends Error {
+  override name = 'HsmRefusedError';
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(`the HSM refused: ${refusal}`);
+    this.refusal = refusal;
+  }
 }

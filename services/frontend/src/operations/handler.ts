@@ -20,6 +20,9 @@ export interface Call {
   /** From the credential scope; one of the Regions this deployment serves. */
   readonly region: string;
   readonly requestId: string;
+  /** Where it came from, for the audit record. */
+  readonly sourceIpAddress: string;
+  readonly userAgent: string;
   /** Aborted at the request's deadline, or when the caller is gone. */
   readonly signal: AbortSignal;
   /** Milliseconds since the epoch after which nobody waits for the answer. */
