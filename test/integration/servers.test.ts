@@ -1,0 +1,74 @@
+import { mkdirSync, mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import getPort from 'get-port';
+import { Redis } from 'ioredis';
+import { connect } from 'nats';
+import { expect, test } from 'vitest';
+import { ManagedProcess } from '../../tools/managed-process.ts';
+import { findServers } from '../../tools/servers/find-server.ts';
+import { natsConfig, natsReady } from '../../tools/servers/nats.ts';
+import { redisConfig, redisReady } from '../../tools/servers/redis.ts';
+
+async function launch(directory: string, name: 'redis' | 'nats', config: string) {
+  const configFile = join(directory, `${name}.conf`);
+  writeFileSync(configFile, config, { mode: 0o600 });
+  const { command, args } = (await findServers(directory, () => undefined))[name];
+  const serverArgs = name === 'redis' ? [configFile] : ['-c', configFile];
+  const server = new ManagedProcess(
+    {
+      name,
+      command,
+      args: [...args, ...serverArgs],
+      env: {},
+      logFile: join(directory, `${name}.log`),
+      pidFile: join(directory, `${name}.pid`),
+    },
+    () => undefined,
+  );
+  server.start();
+  return server;
+}
+
+function temporaryHome(name: 'redis' | 'nats') {
+  const home = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-servers-'));
+  mkdirSync(join(home.path, name));
+  return home;
+}
+
+test('a write that Redis acknowledged is there after kill -9', async () => {
+  using home = temporaryHome('redis');
+  const settings = { port: await getPort(), directory: join(home.path, 'redis'), password: 'correct' };
+  const server = await launch(home.path, 'redis', redisConfig(settings));
+  await using _ = { [Symbol.asyncDispose]: () => server.stop() };
+  await redisReady(settings, AbortSignal.timeout(10_000));
+  const redis = new Redis({ ...settings, retryStrategy: () => 25 });
+  redis.on('error', () => undefined);
+  await redis.set('key', 'value');
+  await server.kill();
+  server.start();
+  await redisReady(settings, AbortSignal.timeout(10_000));
+  expect(await redis.get('key')).toBe('value');
+  redis.disconnect();
+});
+
+test('Redis lets nobody in without the password', async () => {
+  using home = temporaryHome('redis');
+  const settings = { port: await getPort(), directory: join(home.path, 'redis'), password: 'correct' };
+  const server = await launch(home.path, 'redis', redisConfig(settings));
+  await using _ = { [Symbol.asyncDispose]: () => server.stop() };
+  await redisReady(settings, AbortSignal.timeout(10_000));
+  const stranger = new Redis({ port: settings.port, enableReadyCheck: false });
+  stranger.on('error', () => undefined);
+  await expect(stranger.get('key')).rejects.toThrow(/NOAUTH/);
+  stranger.disconnect();
+});
+
+test('NATS has JetStream, and lets nobody in without the token', async () => {
+  using home = temporaryHome('nats');
+  const settings = { port: await getPort(), directory: join(home.path, 'nats'), token: 'correct' };
+  const server = await launch(home.path, 'nats', natsConfig(settings));
+  await using _ = { [Symbol.asyncDispose]: () => server.stop() };
+  await natsReady(settings, AbortSignal.timeout(10_000));
+  await expect(connect({ servers: `127.0.0.1:${settings.port}` })).rejects.toThrow(/authorization.violation/i);
+});

@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+
+export interface ProcessSpec {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly logFile: string;
+  readonly pidFile: string;
+}
+
+/** Called when the process ends although nobody asked for it; `how` is its exit code or signal. */
+export type UnexpectedExit = (process: ManagedProcess, how: string) => void;
+
+/** How long a process may take to stop in order before it is killed. */
+const STOP_GRACE_MS = 8000;
+const SETPRIV = '/usr/bin/setpriv';
+
+/** A child process with a log file and a pid file, started and stopped by name. */
+export class ManagedProcess {
+  readonly spec: ProcessSpec;
+  readonly #onUnexpectedExit: UnexpectedExit;
+  #child: ChildProcess | undefined;
+  #expectedToEnd = false;
+
+  constructor(spec: ProcessSpec, onUnexpectedExit: UnexpectedExit) {
+    this.spec = spec;
+    this.#onUnexpectedExit = onUnexpectedExit;
+  }
+
+  /** Undefined when it does not run. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  start(): void {
+    if (this.#child) return;
+    const { logFile, pidFile, env } = this.spec;
+    const log = openSync(logFile, 'a', 0o600);
+    const [command, args] = endingWithParent(this.spec);
+    // A session of its own: Ctrl-C in the terminal reaches the launcher alone, which stops its processes in order.
+    const child = spawn(command, args, { stdio: ['ignore', log, log], env, detached: true });
+    closeSync(log);
+    this.#child = child;
+    this.#expectedToEnd = false;
+    if (child.pid !== undefined) writeFileSync(pidFile, `${child.pid}\n`);
+    child.once('error', (error) => this.#ended(error.message));
+    child.once('exit', (code, signal) => this.#ended(signal ?? `exit code ${code}`));
+  }
+
+  /** SIGTERM, and SIGKILL if that is not heard. */
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
+  /** SIGKILL: what a crash looks like. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    this.#expectedToEnd = true;
+    const child = this.#child;
+    if (!child) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    const grace = new AbortController();
+    const inTime = await Promise.race([
+      ended.then(() => true),
+      setTimeout(STOP_GRACE_MS, false, { signal: grace.signal }),
+    ]);
+    grace.abort();
+    if (!inTime) child.kill('SIGKILL');
+    await ended;
+  }
+
+  #ended(how: string): void {
+    if (!this.#child) return;
+    this.#child = undefined;
+    rmSync(this.spec.pidFile, { force: true });
+    if (!this.#expectedToEnd) this.#onUnexpectedExit(this, how);
+  }
+}
+
+/** Where the system can do it, a process is told to stop when its launcher dies, however that dies. */
+function endingWithParent({ command, args }: ProcessSpec): [string, readonly string[]] {
+  return existsSync(SETPRIV) ? [SETPRIV, ['--pdeathsig', 'TERM', '--', command, ...args]] : [command, args];
+}
