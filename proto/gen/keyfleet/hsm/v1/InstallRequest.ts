@@ -1,0 +1,10 @@
+// Original file: hsm/v1/hsm.proto
+
+
+export interface InstallRequest {
+  'tokens'?: (Buffer | Uint8Array | string)[];
+}
+
+export interface InstallRequest__Output {
+  'tokens'?: (Buffer)[];
+}
