@@ -28,7 +28,7 @@ export function describeDomainStore(newStore: () => Promise<DomainStore>): void 
   test('of two writers of one generation, one wins and the token stays', async () => {
     const store = await newStore();
     const wins = await Promise.all(['a', 'b'].map((token) => store.appendToken(1, Buffer.from(token))));
-    expect(wins.toSorted()).toEqual([false, true]);
+    expect(wins.filter(Boolean)).toHaveLength(1);
     expect(await store.loadTokens(0, 9)).toEqual([Buffer.from(wins[0] ? 'a' : 'b')]);
   });
 

@@ -1,0 +1,32 @@
+import { duration, filePath, hostPort } from '@keyfleet/shared/config';
+import { LogConfig } from '@keyfleet/shared/log';
+import { z } from 'zod';
+
+/** domain-manager.json. */
+export const DomainManagerConfig = z.strictObject({
+  grpc: hostPort().describe('Where it listens.'),
+  redis: z
+    .strictObject({
+      url: z.url().describe('redis://host:port, without a password.'),
+      passwordFile: filePath().optional(),
+    })
+    .describe('Where domain tokens, proposals and the lease are kept.'),
+  nats: z
+    .strictObject({ servers: z.array(z.string()).min(1), tokenFile: filePath().optional() })
+    .describe('Where notices go.'),
+  hsmWorkers: z
+    .array(hostPort())
+    .min(1)
+    .describe('Every hsm-worker, members and candidates: whoever is not listed gets nothing pushed.'),
+  trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys."),
+  schedulerKey: z
+    .strictObject({ operatorId: z.string().min(1), file: filePath() })
+    .optional()
+    .describe('Signs scheduled rotations. Without it, domain keys rotate only when operators say so.'),
+  rotation: z
+    .strictObject({ every: duration('24h').describe('Age at which the active domain key is replaced.') })
+    .prefault({}),
+  log: LogConfig,
+});
+
+export type DomainManagerConfig = z.output<typeof DomainManagerConfig>;

@@ -1,0 +1,70 @@
+import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { Hsm } from '@keyfleet/proto';
+import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
+import { unary } from '@keyfleet/proto/unary';
+import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
+
+const TIMEOUT_MS = 5_000;
+/** A chain of years that a new member has to verify takes its time. */
+const INSTALL_TIMEOUT_MS = 30_000;
+
+const REFUSALS: readonly status[] = [
+  status.INVALID_ARGUMENT,
+  status.FAILED_PRECONDITION,
+  status.PERMISSION_DENIED,
+  status.UNAUTHENTICATED,
+  status.ABORTED,
+];
+
+/** A worker over gRPC. The channel carries nothing that needs hiding: all is public or sealed, and signed. */
+export function startGrpcWorker(address: string): Worker & Disposable {
+  const client = new Hsm(address, credentials.createInsecure(), {
+    'grpc.max_receive_message_length': 16 * 1024 * 1024,
+    // A worker that comes back is found within a round, not after grpc-js's two minutes.
+    'grpc.max_reconnect_backoff_ms': 2_000,
+  });
+  return {
+    address,
+    async describe() {
+      return descriptionOf(await unary(client, Hsm.service.Describe, {}, TIMEOUT_MS));
+    },
+    async prepare(proposal, current) {
+      const request = current === undefined ? { proposal } : { proposal, current };
+      const { token } = await refusable(unary(client, Hsm.service.PrepareDomainToken, request, TIMEOUT_MS));
+      return token ?? Buffer.alloc(0);
+    },
+    async install(tokens) {
+      const call = unary(client, Hsm.service.InstallDomainTokens, { tokens: [...tokens] }, INSTALL_TIMEOUT_MS);
+      return descriptionOf(await refusable(call));
+    },
+    async activate(generation) {
+      return descriptionOf(await unary(client, Hsm.service.ActivateDomainKey, { generation }, TIMEOUT_MS));
+    },
+    [Symbol.dispose]: () => client.close(),
+  };
+}
+
+async function refusable<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    const { code, details } = error as ServiceError;
+    if (REFUSALS.includes(code)) throw new WorkerRefusedError(details || 'the worker refused', { cause: error });
+    throw error;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** protobuf leaves out zeros and empty values. */
+function descriptionOf(message: HsmDescription__Output): HsmDescription {
+  return {
+    memberId: message.member_id ?? '',
+    signingKey: message.signing_key ?? NOTHING,
+    agreementKey: message.agreement_key ?? NOTHING,
+    domain: message.domain ?? '',
+    generation: message.generation ?? 0,
+    tokenHash: message.token_hash ?? NOTHING,
+    activeGeneration: message.active_generation ?? 0,
+  };
+}

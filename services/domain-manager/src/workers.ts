@@ -1,0 +1,28 @@
+/** What an HSM says of itself. Nothing here is believed: it only decides what to send to whom. */
+export interface HsmDescription {
+  readonly memberId: string;
+  /** DER SubjectPublicKeyInfo, P-384. */
+  readonly signingKey: Uint8Array;
+  readonly agreementKey: Uint8Array;
+  /** Empty and 0 while it belongs to no domain. */
+  readonly domain: string;
+  readonly generation: number;
+  readonly tokenHash: Uint8Array;
+  readonly activeGeneration: number;
+}
+
+/** One hsm-worker. Every call ends in bounded time and throws when the worker did not answer or refused. */
+export interface Worker {
+  /** host:port in the configuration. */
+  readonly address: string;
+  describe(): Promise<HsmDescription>;
+  /** The next domain token; `current` is absent for the first. The worker itself does not change. */
+  prepare(proposal: Uint8Array, current: Uint8Array | undefined): Promise<Buffer>;
+  install(tokens: readonly Uint8Array[]): Promise<HsmDescription>;
+  activate(generation: number): Promise<HsmDescription>;
+}
+
+/** The worker looked at what it got and said no: asking again changes nothing. */
+export class WorkerRefusedError extends Error {
+  override name = 'WorkerRefusedError';
+}
