@@ -39,8 +39,10 @@ export const exceptions = {
   LimitExceededException: client(RESOURCE_EXHAUSTED),
   MissingAuthenticationTokenException: client(UNAUTHENTICATED),
   NotFoundException: client(NOT_FOUND),
+  SerializationException: client(INVALID_ARGUMENT),
   ThrottlingException: client(RESOURCE_EXHAUSTED),
   UnknownOperationException: client(UNIMPLEMENTED),
+  UnrecognizedClientException: client(UNAUTHENTICATED),
   UnsupportedOperationException: client(UNIMPLEMENTED, 'Message'),
   ValidationException: client(INVALID_ARGUMENT),
 } as const satisfies Record<string, ExceptionRow>;
