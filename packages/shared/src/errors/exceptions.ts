@@ -17,6 +17,7 @@ const ALREADY_EXISTS = 6;
 const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
 const FAILED_PRECONDITION = 9;
+const ABORTED = 10;
 const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
 const UNAVAILABLE = 14;
@@ -26,28 +27,84 @@ const UNAUTHENTICATED = 16;
 export const exceptions = {
   AccessDeniedException: client(PERMISSION_DENIED, 'Message'),
   AlreadyExistsException: client(ALREADY_EXISTS),
+  CloudHsmClusterInUseException: client(ALREADY_EXISTS),
+  CloudHsmClusterInvalidConfigurationException: client(FAILED_PRECONDITION),
+  CloudHsmClusterNotActiveException: client(FAILED_PRECONDITION),
+  CloudHsmClusterNotFoundException: client(NOT_FOUND),
+  CloudHsmClusterNotRelatedException: client(FAILED_PRECONDITION),
+  ConflictException: client(ABORTED),
+  CustomKeyStoreHasCMKsException: client(FAILED_PRECONDITION),
+  CustomKeyStoreInvalidStateException: client(FAILED_PRECONDITION),
+  CustomKeyStoreNameInUseException: client(ALREADY_EXISTS),
+  CustomKeyStoreNotFoundException: client(NOT_FOUND),
   DependencyTimeoutException: { http: 503, grpc: UNAVAILABLE, text: 'message' },
   DisabledException: client(FAILED_PRECONDITION),
+  DryRunOperationException: client(FAILED_PRECONDITION),
+  ExpiredImportTokenException: client(FAILED_PRECONDITION),
+  ExpiredTokenException: client(UNAUTHENTICATED),
   IncompleteSignatureException: client(UNAUTHENTICATED),
+  IncorrectKeyException: client(INVALID_ARGUMENT),
+  IncorrectKeyMaterialException: client(INVALID_ARGUMENT),
+  IncorrectTrustAnchorException: client(INVALID_ARGUMENT),
   InvalidAliasNameException: client(INVALID_ARGUMENT),
   InvalidArnException: client(INVALID_ARGUMENT),
   InvalidCiphertextException: client(INVALID_ARGUMENT, 'none'),
+  InvalidGrantIdException: client(INVALID_ARGUMENT),
+  InvalidGrantTokenException: client(INVALID_ARGUMENT),
+  InvalidImportTokenException: client(INVALID_ARGUMENT),
+  InvalidKeyUsageException: client(INVALID_ARGUMENT),
+  InvalidMarkerException: client(INVALID_ARGUMENT),
   InvalidSignatureException: client(UNAUTHENTICATED),
   KMSInternalException: { http: 500, grpc: INTERNAL, text: 'message' },
+  KMSInvalidMacException: client(INVALID_ARGUMENT, 'none'),
+  KMSInvalidSignatureException: client(INVALID_ARGUMENT, 'none'),
   KMSInvalidStateException: client(FAILED_PRECONDITION),
   KeyUnavailableException: { http: 500, grpc: UNAVAILABLE, text: 'message' },
   LimitExceededException: client(RESOURCE_EXHAUSTED),
+  MalformedPolicyDocumentException: client(INVALID_ARGUMENT),
   MissingAuthenticationTokenException: client(UNAUTHENTICATED),
+  NotAuthorizedException: client(PERMISSION_DENIED),
   NotFoundException: client(NOT_FOUND),
-  SerializationException: client(INVALID_ARGUMENT),
+  SerializationException: client(INVALID_ARGUMENT, 'Message'),
+  TagException: client(INVALID_ARGUMENT),
   ThrottlingException: client(RESOURCE_EXHAUSTED),
-  UnknownOperationException: client(UNIMPLEMENTED),
+  UnknownOperationException: client(UNIMPLEMENTED, 'none'),
   UnrecognizedClientException: client(UNAUTHENTICATED),
   UnsupportedOperationException: client(UNIMPLEMENTED, 'Message'),
   ValidationException: client(INVALID_ARGUMENT),
+  XksKeyAlreadyInUseException: client(ALREADY_EXISTS),
+  XksKeyInvalidConfigurationException: client(FAILED_PRECONDITION),
+  XksKeyNotFoundException: client(NOT_FOUND),
+  XksProxyIncorrectAuthenticationCredentialException: client(FAILED_PRECONDITION),
+  XksProxyInvalidConfigurationException: client(FAILED_PRECONDITION),
+  XksProxyInvalidResponseException: client(FAILED_PRECONDITION),
+  XksProxyUriEndpointInUseException: client(ALREADY_EXISTS),
+  XksProxyUriInUseException: client(ALREADY_EXISTS),
+  XksProxyUriUnreachableException: client(FAILED_PRECONDITION),
+  XksProxyVpcEndpointServiceInUseException: client(ALREADY_EXISTS),
+  XksProxyVpcEndpointServiceInvalidConfigurationException: client(FAILED_PRECONDITION),
+  XksProxyVpcEndpointServiceNotFoundException: client(NOT_FOUND),
 } as const satisfies Record<string, ExceptionRow>;
 
 export type ExceptionCode = keyof typeof exceptions;
+
+/** What any operation may answer, besides the errors it declares. */
+export const commonErrors: ReadonlySet<ExceptionCode> = new Set([
+  'AccessDeniedException',
+  'DependencyTimeoutException',
+  'ExpiredTokenException',
+  'IncompleteSignatureException',
+  'InvalidSignatureException',
+  'KMSInternalException',
+  'MissingAuthenticationTokenException',
+  'NotAuthorizedException',
+  'SerializationException',
+  'ThrottlingException',
+  'UnknownOperationException',
+  'UnrecognizedClientException',
+  'UnsupportedOperationException',
+  'ValidationException',
+]);
 
 /** The only error a caller can see. Anything else that is thrown is a fault: logged, and answered as KMSInternalException. */
 export class KmsException extends Error {
