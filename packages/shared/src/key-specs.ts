@@ -1,13 +1,9 @@
 /**
  * Everything Keyfleet knows of a key spec, one row each; nothing else lists algorithms.
- * Source: AWS KMS Developer Guide "Key spec reference"; the order of `algorithms` is the order in which the API returns them.
+ * Source: AWS KMS Developer Guide "Key spec reference"; the order of `algorithms` is the order in which the API returns
+ * them, the order of rows the one in which a validation message lists the specs.
  */
 export const keySpecs = {
-  SYMMETRIC_DEFAULT: row({
-    kind: 'symmetric',
-    usages: { ENCRYPT_DECRYPT: ['SYMMETRIC_DEFAULT'] },
-    origins: ['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'],
-  }),
   RSA_2048: rsa(2048),
   RSA_3072: rsa(3072),
   RSA_4096: rsa(4096),
@@ -20,27 +16,32 @@ export const keySpecs = {
     usages: { SIGN_VERIFY: ['ECDSA_SHA_256'] },
     origins: ['AWS_KMS', 'EXTERNAL'],
   }),
-  ECC_NIST_EDWARDS25519: row({
-    kind: 'ed25519',
-    usages: { SIGN_VERIFY: ['ED25519_SHA_512', 'ED25519_PH_SHA_512'] },
-    origins: ['AWS_KMS', 'EXTERNAL'],
+  SYMMETRIC_DEFAULT: row({
+    kind: 'symmetric',
+    usages: { ENCRYPT_DECRYPT: ['SYMMETRIC_DEFAULT'] },
+    origins: ['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'],
   }),
   HMAC_224: hmac(224),
   HMAC_256: hmac(256),
   HMAC_384: hmac(384),
   HMAC_512: hmac(512),
-  ML_DSA_44: mlDsa('ml-dsa-44'),
-  ML_DSA_65: mlDsa('ml-dsa-65'),
-  ML_DSA_87: mlDsa('ml-dsa-87'),
-  ML_KEM_512: mlKem('ml-kem-512'),
-  ML_KEM_768: mlKem('ml-kem-768'),
-  ML_KEM_1024: mlKem('ml-kem-1024'),
   /** China Regions only: known so that the answer is AWS's own error, never made. */
   SM2: row({
     kind: 'sm2',
     usages: { ENCRYPT_DECRYPT: ['SM2PKE'], SIGN_VERIFY: ['SM2DSA'], KEY_AGREEMENT: ['ECDH'] },
     origins: ['AWS_KMS', 'EXTERNAL'],
   }),
+  ML_DSA_44: mlDsa('ml-dsa-44'),
+  ML_DSA_65: mlDsa('ml-dsa-65'),
+  ML_DSA_87: mlDsa('ml-dsa-87'),
+  ECC_NIST_EDWARDS25519: row({
+    kind: 'ed25519',
+    usages: { SIGN_VERIFY: ['ED25519_SHA_512', 'ED25519_PH_SHA_512'] },
+    origins: ['AWS_KMS', 'EXTERNAL'],
+  }),
+  ML_KEM_512: mlKem('ml-kem-512'),
+  ML_KEM_768: mlKem('ml-kem-768'),
+  ML_KEM_1024: mlKem('ml-kem-1024'),
 } as const satisfies Record<string, KeySpecRow>;
 
 export type KeySpec = keyof typeof keySpecs;

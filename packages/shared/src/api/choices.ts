@@ -1,0 +1,158 @@
+import { type KeySpec as KeySpecName, keySpecs } from '../key-specs.ts';
+import { choice } from './shape.ts';
+
+/** The API's enumerations. A validation message lists them in this order. */
+export const WrappingAlgorithm = choice([
+  'RSAES_PKCS1_V1_5',
+  'RSAES_OAEP_SHA_1',
+  'RSAES_OAEP_SHA_256',
+  'RSA_AES_KEY_WRAP_SHA_1',
+  'RSA_AES_KEY_WRAP_SHA_256',
+  'SM2PKE',
+]);
+export const ConnectionErrorCode = choice([
+  'INVALID_CREDENTIALS',
+  'CLUSTER_NOT_FOUND',
+  'NETWORK_ERRORS',
+  'INTERNAL_ERROR',
+  'INSUFFICIENT_CLOUDHSM_HSMS',
+  'USER_LOCKED_OUT',
+  'USER_NOT_FOUND',
+  'USER_LOGGED_IN',
+  'SUBNET_NOT_FOUND',
+  'INSUFFICIENT_FREE_ADDRESSES_IN_SUBNET',
+  'XKS_PROXY_ACCESS_DENIED',
+  'XKS_PROXY_NOT_REACHABLE',
+  'XKS_VPC_ENDPOINT_SERVICE_NOT_FOUND',
+  'XKS_PROXY_INVALID_RESPONSE',
+  'XKS_PROXY_INVALID_CONFIGURATION',
+  'XKS_VPC_ENDPOINT_SERVICE_INVALID_CONFIGURATION',
+  'XKS_PROXY_TIMED_OUT',
+  'XKS_PROXY_INVALID_TLS_CONFIGURATION',
+]);
+export const ConnectionState = choice(['CONNECTED', 'CONNECTING', 'FAILED', 'DISCONNECTED', 'DISCONNECTING']);
+export const CustomKeyStoreType = choice(['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']);
+export const CustomerMasterKeySpec = choice([
+  'RSA_2048',
+  'RSA_3072',
+  'RSA_4096',
+  'ECC_NIST_P256',
+  'ECC_NIST_P384',
+  'ECC_NIST_P521',
+  'ECC_SECG_P256K1',
+  'SYMMETRIC_DEFAULT',
+  'HMAC_224',
+  'HMAC_256',
+  'HMAC_384',
+  'HMAC_512',
+  'SM2',
+]);
+export const DataKeyPairSpec = choice([
+  'RSA_2048',
+  'RSA_3072',
+  'RSA_4096',
+  'ECC_NIST_P256',
+  'ECC_NIST_P384',
+  'ECC_NIST_P521',
+  'ECC_SECG_P256K1',
+  'SM2',
+  'ECC_NIST_EDWARDS25519',
+  'ML_KEM_512',
+  'ML_KEM_768',
+  'ML_KEM_1024',
+]);
+export const DataKeySpec = choice(['AES_256', 'AES_128']);
+export const DryRunModifier = choice(['IGNORE_CIPHERTEXT']);
+export const EncapsulationAlgorithm = choice(['ML_KEM']);
+export const EncryptionAlgorithm = choice(['SYMMETRIC_DEFAULT', 'RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE']);
+export const ExpirationModel = choice(['KEY_MATERIAL_EXPIRES', 'KEY_MATERIAL_DOES_NOT_EXPIRE']);
+export const GrantOperation = choice([
+  'Decrypt',
+  'Encrypt',
+  'GenerateDataKey',
+  'GenerateDataKeyWithoutPlaintext',
+  'ReEncryptFrom',
+  'ReEncryptTo',
+  'Sign',
+  'Verify',
+  'GetPublicKey',
+  'CreateGrant',
+  'RetireGrant',
+  'DescribeKey',
+  'GenerateDataKeyPair',
+  'GenerateDataKeyPairWithoutPlaintext',
+  'GenerateMac',
+  'VerifyMac',
+  'DeriveSharedSecret',
+  'Encapsulate',
+  'Decapsulate',
+]);
+export const ImportState = choice(['IMPORTED', 'PENDING_IMPORT']);
+export const ImportType = choice(['NEW_KEY_MATERIAL', 'EXISTING_KEY_MATERIAL']);
+export const IncludeKeyMaterial = choice(['ALL_KEY_MATERIAL', 'ROTATIONS_ONLY']);
+export const KeyAgreementAlgorithm = choice(['ECDH']);
+export const KeyEncryptionMechanism = choice(['RSAES_OAEP_SHA_256']);
+export const TrackedOperation = choice([
+  'Decrypt',
+  'DeriveSharedSecret',
+  'Encrypt',
+  'GenerateDataKey',
+  'GenerateDataKeyPair',
+  'GenerateDataKeyPairWithoutPlaintext',
+  'GenerateDataKeyWithoutPlaintext',
+  'GenerateMac',
+  'ReEncrypt',
+  'Sign',
+  'Verify',
+  'VerifyMac',
+  'Encapsulate',
+  'Decapsulate',
+]);
+export const KeyManager = choice(['AWS', 'CUSTOMER']);
+export const KeyMaterialState = choice([
+  'NON_CURRENT',
+  'CURRENT',
+  'PENDING_ROTATION',
+  'PENDING_MULTI_REGION_IMPORT_AND_ROTATION',
+]);
+export const KeySpec = choice(Object.keys(keySpecs) as [KeySpecName, ...KeySpecName[]]);
+export const KeyState = choice([
+  'Creating',
+  'Enabled',
+  'Disabled',
+  'PendingDeletion',
+  'PendingImport',
+  'PendingReplicaDeletion',
+  'Unavailable',
+  'Updating',
+]);
+export const KeyUsage = choice([
+  'SIGN_VERIFY',
+  'ENCRYPT_DECRYPT',
+  'GENERATE_VERIFY_MAC',
+  'KEY_AGREEMENT',
+  'ENCAPSULATE_DECAPSULATE',
+]);
+export const MacAlgorithm = choice(['HMAC_SHA_224', 'HMAC_SHA_256', 'HMAC_SHA_384', 'HMAC_SHA_512']);
+export const MessageType = choice(['RAW', 'DIGEST', 'EXTERNAL_MU']);
+export const MultiRegionKeyType = choice(['PRIMARY', 'REPLICA']);
+export const Origin = choice(['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']);
+export const ResourceOwner = choice(['SELF', 'OTHER_ACCOUNTS_VIA_RAM']);
+export const RotationType = choice(['AUTOMATIC', 'ON_DEMAND']);
+export const SigningAlgorithm = choice([
+  'RSASSA_PSS_SHA_256',
+  'RSASSA_PSS_SHA_384',
+  'RSASSA_PSS_SHA_512',
+  'RSASSA_PKCS1_V1_5_SHA_256',
+  'RSASSA_PKCS1_V1_5_SHA_384',
+  'RSASSA_PKCS1_V1_5_SHA_512',
+  'ECDSA_SHA_256',
+  'ECDSA_SHA_384',
+  'ECDSA_SHA_512',
+  'SM2DSA',
+  'ML_DSA_SHAKE_256',
+  'ED25519_SHA_512',
+  'ED25519_PH_SHA_512',
+]);
+export const WrappingKeySpec = choice(['RSA_2048', 'RSA_3072', 'RSA_4096', 'SM2']);
+export const XksProxyConnectivity = choice(['PUBLIC_ENDPOINT', 'VPC_ENDPOINT_SERVICE']);
