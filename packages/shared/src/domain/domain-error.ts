@@ -1,0 +1,37 @@
+/**
+ * Why a domain token, a proposal or a trust anchor is refused. None of it is secret: everything judged here is public.
+ * - `malformed`: not the canonical bytes of anything. - `other-domain`: belongs to another domain.
+ * - `stale`, `skipped`: for a generation already passed, or not reached yet. - `forked`: follows another token than the installed one.
+ * - `forged`: a signature that does not verify, or a signer who may not sign. - `repeated-signer`: one operator twice.
+ * - `not-enough-signatures`: no alternative of the rule is met. - `no-rule`: the domain has no rule for the command: denied.
+ * - `wrong-state`: the new state is not what the command makes of the old one. - `invalid-change`: the command makes no valid state.
+ * - `too-young`: a domain key that backups may still need. - `rolled-back`: older than what was installed before.
+ * - `cannot-open`: the sealed domain keys do not open for this member. - `no-domain`, `already-in-domain`: as they say.
+ */
+export type DomainErrorCode =
+  | 'malformed'
+  | 'other-domain'
+  | 'stale'
+  | 'skipped'
+  | 'forked'
+  | 'forged'
+  | 'repeated-signer'
+  | 'not-enough-signatures'
+  | 'no-rule'
+  | 'wrong-state'
+  | 'invalid-change'
+  | 'too-young'
+  | 'rolled-back'
+  | 'cannot-open'
+  | 'no-domain'
+  | 'already-in-domain';
+
+export class DomainError extends Error {
+  override name = 'DomainError';
+  readonly code: DomainErrorCode;
+
+  constructor(code: DomainErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,70 @@
+import { DomainError } from './domain-error.ts';
+import { type DomainCommand, parseCommand, type Proposal } from './proposal.ts';
+import { isSignatureOf } from './signature.ts';
+import type { DomainState, Operator, Rule } from './state.ts';
+import type { TrustAnchor } from './trust-anchor.ts';
+
+/**
+ * The command of a proposal that the rules of `state` allow: it is for this domain and this very generation, every
+ * signature is a distinct operator's and verifies, and together they meet one alternative of the command's rule.
+ * Throws `DomainError`.
+ */
+export function verifyProposal(state: DomainState, proposal: Proposal): DomainCommand {
+  const command = parseCommand(proposal.command);
+  assertBound(command, state);
+  const signers = verifySignatures(state.operators, proposal);
+  const rule = state.rules.find(({ command: name }) => name === command.name);
+  if (rule === undefined) throw new DomainError('no-rule', `the domain has no rule that allows ${command.name}`);
+  if (!isMet(rule, signers)) {
+    throw new DomainError('not-enough-signatures', `these signatures do not meet the rule for ${command.name}`);
+  }
+  return command;
+}
+
+/** CreateDomain, signed by enough founders of the trust anchor. Throws `DomainError`. */
+export function verifyFounding(
+  { domain, minimum, operators }: TrustAnchor,
+  proposal: Proposal,
+): Extract<DomainCommand, { name: 'CreateDomain' }> {
+  const command = parseCommand(proposal.command);
+  assertBound(command, { domain, generation: 0 });
+  if (command.name !== 'CreateDomain') throw new DomainError('wrong-state', 'a domain begins with CreateDomain');
+  if (verifySignatures(operators, proposal).length < minimum) {
+    throw new DomainError('not-enough-signatures', `${minimum} founders of the trust anchor must sign CreateDomain`);
+  }
+  return command;
+}
+
+/** Who signed. Throws `DomainError` unless every signature is a distinct known operator's and verifies. */
+export function verifySignatures<O extends { readonly operatorId: string; readonly signingKey: Uint8Array }>(
+  operators: readonly O[],
+  { command, signatures }: Proposal,
+): O[] {
+  if (new Set(signatures.map(({ operatorId }) => operatorId)).size !== signatures.length) {
+    throw new DomainError('repeated-signer', 'an operator signed twice');
+  }
+  return signatures.map(({ operatorId, signature }) => {
+    const operator = operators.find((one) => one.operatorId === operatorId);
+    if (operator === undefined) throw new DomainError('forged', `${operatorId} is not an operator who may sign this`);
+    if (!isSignatureOf(operator.signingKey, command, signature)) {
+      throw new DomainError('forged', `the signature of ${operatorId} does not verify`);
+    }
+    return operator;
+  });
+}
+
+/** Whether distinct `signers` meet every requirement of at least one alternative. */
+export function isMet({ alternatives }: Rule, signers: readonly Operator[]): boolean {
+  return alternatives.some((alternative) =>
+    alternative.every(({ role, minimum }) => signers.filter((signer) => signer.role === role).length >= minimum),
+  );
+}
+
+function assertBound(command: DomainCommand, { domain, generation }: { domain: string; generation: number }): void {
+  if (command.domain !== domain) throw new DomainError('other-domain', `the command is for domain ${command.domain}`);
+  if (command.generation === generation) return;
+  throw new DomainError(
+    command.generation < generation ? 'stale' : 'skipped',
+    `the command is for generation ${command.generation}, the domain is at ${generation}`,
+  );
+}

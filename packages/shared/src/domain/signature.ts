@@ -1,0 +1,59 @@
+import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import type { Format } from '../encoding/canonical.ts';
+import { FormatError } from '../encoding/bytes.ts';
+import { DomainError } from './domain-error.ts';
+
+/** ECDSA on P-384 with SHA-384 (FIPS 186-5); the signature is r and s, 48 bytes each (IEEE P1363), and nothing else. */
+export const signatureLength = 96;
+const digest = 'sha384';
+const dsaEncoding = 'ieee-p1363';
+
+/** DER SubjectPublicKeyInfo of a P-384 key with its uncompressed point (RFC 5480): this prefix, then X and Y. */
+export const publicKeyLength = 120;
+const publicKeyPrefix = Buffer.from('3076301006072a8648ce3d020106052b8104002203620004', 'hex');
+
+/** True for the one encoding that a P-384 public key may have here: another one of the same key would pass for another key. */
+export function isPublicKeyEncoding(spki: Uint8Array): boolean {
+  return spki.length === publicKeyLength && publicKeyPrefix.equals(spki.subarray(0, publicKeyPrefix.length));
+}
+
+/** Throws `DomainError('malformed')` unless `spki` is a point of P-384 in its one encoding. */
+export function publicKeyOf(spki: Uint8Array): KeyObject {
+  if (!isPublicKeyEncoding(spki)) throw new DomainError('malformed', 'not a P-384 public key');
+  try {
+    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+  } catch (cause) {
+    throw new DomainError('malformed', 'not a P-384 public key', { cause });
+  }
+}
+
+/** DER SubjectPublicKeyInfo. `key`: a P-384 key, private or public. */
+export function encodedPublicKey(key: KeyObject): Buffer {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  if (!isPublicKeyEncoding(spki)) throw new DomainError('malformed', 'not a P-384 key');
+  return spki;
+}
+
+/** `message` begins with the label of its format, so that a signature over one thing means nothing for another. */
+export function signBytes(privateKey: KeyObject, message: Uint8Array): Buffer {
+  return sign(digest, message, { key: privateKey, dsaEncoding });
+}
+
+/** `signingKey`: DER SubjectPublicKeyInfo from a trust anchor or a verified state. */
+export function isSignatureOf(signingKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  return (
+    signature.length === signatureLength &&
+    verify(digest, message, { key: publicKeyOf(signingKey), dsaEncoding }, signature)
+  );
+}
+
+/** Decodes untrusted bytes. Throws `DomainError('malformed')`. */
+export function decodeOrRefuse<T>(format: Format<T>, input: Uint8Array): T {
+  try {
+    return format.decode(input);
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new DomainError('malformed', `not a canonical ${format.label}`, { cause });
+  }
+}

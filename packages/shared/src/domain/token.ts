@@ -1,0 +1,92 @@
+import { hash } from 'node:crypto';
+import { z } from 'zod';
+import { bytes, defineFormat } from '../encoding/canonical.ts';
+import { parseProposal, type Proposal, signature } from './proposal.ts';
+import { decodeOrRefuse } from './signature.ts';
+import { DomainState, entityId, publicKey, sha256Hash } from './state.ts';
+
+const iv = bytes({ min: 12, max: 12 });
+
+/** The DKEK for one member: ephemeral P-384 key of the one-pass ECDH, then AES-256-GCM (32 bytes and the tag). */
+const wrappedKeySchema = z.object({
+  memberId: entityId,
+  ephemeralKey: publicKey,
+  iv,
+  sealed: bytes({ min: 48, max: 48 }),
+});
+export type WrappedKey = z.output<typeof wrappedKeySchema>;
+
+/** The clear part of a token; associated data of the sealed domain keys. */
+export const TokenHeader = defineFormat(
+  'keyfleet/domain-token-header/1',
+  z.object({
+    state: bytes(),
+    /** Hash of the token before; absent in generation 1. */
+    previousHash: sha256Hash.optional(),
+    proposal: bytes(),
+    /** The member that made and signed the token. */
+    signerId: entityId,
+    /** One for each member of `state`, in its order. */
+    wrappedKeys: z.array(wrappedKeySchema).max(256),
+  }),
+);
+export type TokenHeader = ReturnType<typeof TokenHeader.decode>;
+
+/** What the member signs. `sealed`: the domain keys under the DKEK, AES-256-GCM, with the tag. */
+export const TokenBody = defineFormat(
+  'keyfleet/domain-token-body/1',
+  z.object({ header: bytes(), iv, sealed: bytes({ min: 16 }) }),
+);
+
+export const TokenEnvelope = defineFormat('keyfleet/domain-token/1', z.object({ body: bytes(), signature }));
+
+/** A domain token, decoded and not yet verified. */
+export interface DomainToken {
+  readonly state: DomainState;
+  /** The canonical bytes of `state`. */
+  readonly stateBytes: Uint8Array;
+  readonly previousHash: Uint8Array | undefined;
+  readonly proposal: Proposal;
+  readonly signerId: string;
+  readonly wrappedKeys: readonly WrappedKey[];
+  readonly header: Uint8Array;
+  readonly iv: Uint8Array;
+  readonly sealed: Uint8Array;
+  readonly body: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly hash: Buffer;
+}
+
+/** Throws `DomainError('malformed')`. */
+export function parseToken(token: Uint8Array): DomainToken {
+  const { body, signature: signatureBytes } = decodeOrRefuse(TokenEnvelope, token);
+  const { header, iv: sealedIv, sealed } = decodeOrRefuse(TokenBody, body);
+  const fields = decodeOrRefuse(TokenHeader, header);
+  return {
+    state: decodeOrRefuse(DomainState, fields.state),
+    stateBytes: fields.state,
+    previousHash: fields.previousHash,
+    proposal: parseProposal(fields.proposal),
+    signerId: fields.signerId,
+    wrappedKeys: fields.wrappedKeys,
+    header,
+    iv: sealedIv,
+    sealed,
+    body,
+    signature: signatureBytes,
+    hash: hashOfBody(body),
+  };
+}
+
+/**
+ * SHA-256 of the token's body. The signature stays out of it: ECDSA lets anyone make a second valid signature from the first,
+ * and the same token must not look like a fork of itself.
+ */
+export function hashOfBody(body: Uint8Array): Buffer {
+  return hash('sha256', body, 'buffer');
+}
+
+/** Of a token's whole bytes. Throws `DomainError('malformed')`. */
+export function tokenHash(token: Uint8Array): Buffer {
+  return parseToken(token).hash;
+}
