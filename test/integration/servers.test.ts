@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 import { connect } from 'nats';
 import { expect, test } from 'vitest';
 import { ManagedProcess } from '../../tools/managed-process.ts';
+import { until } from '../../tools/readiness.ts';
 import { findServers } from '../../tools/servers/find-server.ts';
 import { natsConfig, natsReady } from '../../tools/servers/nats.ts';
 import { redisConfig, redisReady } from '../../tools/servers/redis.ts';
@@ -41,13 +42,21 @@ test('a write that Redis acknowledged is there after kill -9', async () => {
   const settings = { port: await getPort(), directory: join(home.path, 'redis'), password: 'correct' };
   const server = await launch(home.path, 'redis', redisConfig(settings));
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
-  await redisReady(settings, AbortSignal.timeout(10_000));
+  await until(
+    () => redisReady(settings),
+    10_000,
+    () => server.pid === undefined,
+  );
   const redis = new Redis({ ...settings, retryStrategy: () => 25 });
   redis.on('error', () => undefined);
   await redis.set('key', 'value');
   await server.kill();
   server.start();
-  await redisReady(settings, AbortSignal.timeout(10_000));
+  await until(
+    () => redisReady(settings),
+    10_000,
+    () => server.pid === undefined,
+  );
   expect(await redis.get('key')).toBe('value');
   redis.disconnect();
 });
@@ -57,7 +66,11 @@ test('Redis lets nobody in without the password', async () => {
   const settings = { port: await getPort(), directory: join(home.path, 'redis'), password: 'correct' };
   const server = await launch(home.path, 'redis', redisConfig(settings));
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
-  await redisReady(settings, AbortSignal.timeout(10_000));
+  await until(
+    () => redisReady(settings),
+    10_000,
+    () => server.pid === undefined,
+  );
   const stranger = new Redis({ port: settings.port, enableReadyCheck: false });
   stranger.on('error', () => undefined);
   await expect(stranger.get('key')).rejects.toThrow(/NOAUTH/);
@@ -69,6 +82,10 @@ test('NATS has JetStream, and lets nobody in without the token', async () => {
   const settings = { port: await getPort(), directory: join(home.path, 'nats'), token: 'correct' };
   const server = await launch(home.path, 'nats', natsConfig(settings));
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
-  await natsReady(settings, AbortSignal.timeout(10_000));
+  await until(
+    () => natsReady(settings),
+    10_000,
+    () => server.pid === undefined,
+  );
   await expect(connect({ servers: `127.0.0.1:${settings.port}` })).rejects.toThrow(/authorization.violation/i);
 });

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import { connect } from 'nats';
 
 export interface NatsSettings {
@@ -15,21 +14,17 @@ jetstream { store_dir: "${directory}" }
 `;
 }
 
-/** Resolves when NATS takes connections and JetStream answers. */
-export async function natsReady({ port, token }: NatsSettings, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    signal.throwIfAborted();
+/** True when NATS takes connections and JetStream answers. */
+export async function natsReady({ port, token }: NatsSettings): Promise<boolean> {
+  try {
+    const connection = await connect({ servers: `127.0.0.1:${port}`, token, timeout: 1000, reconnect: false });
     try {
-      const connection = await connect({ servers: `127.0.0.1:${port}`, token, timeout: 1000, reconnect: false });
-      try {
-        const manager = await connection.jetstreamManager();
-        await manager.getAccountInfo();
-        return;
-      } finally {
-        await connection.close();
-      }
-    } catch {
-      await setTimeout(25, undefined, { signal });
+      await (await connection.jetstreamManager()).getAccountInfo();
+      return true;
+    } finally {
+      await connection.close();
     }
+  } catch {
+    return false;
   }
 }

@@ -24,15 +24,15 @@ set-proc-title no
 `;
 }
 
-/** Resolves when Redis has loaded its data and answers. */
-export async function redisReady({ port, password }: RedisSettings, signal: AbortSignal): Promise<void> {
-  const redis = new Redis({ host: '127.0.0.1', port, password, retryStrategy: () => 25 });
-  redis.on('error', () => undefined); // Refused connections are what is waited out here.
+/** True when Redis has loaded its data and answers. */
+export async function redisReady({ port, password }: RedisSettings): Promise<boolean> {
+  const redis = new Redis({ host: '127.0.0.1', port, password, lazyConnect: true, retryStrategy: () => null });
+  redis.on('error', () => undefined); // A refused connection is an answer here.
   try {
-    await new Promise<void>((resolve, reject) => {
-      redis.once('ready', resolve);
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    });
+    await redis.connect();
+    return true;
+  } catch {
+    return false;
   } finally {
     redis.disconnect();
   }

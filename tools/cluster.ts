@@ -1,0 +1,206 @@
+import { join } from 'node:path';
+import { foundDomain } from './ceremony.ts';
+import { type Home, openHome } from './home.ts';
+import { lockHome } from './home-lock.ts';
+import { ManagedProcess, type ProcessSpec } from './managed-process.ts';
+import { choosePorts, type Ports } from './ports.ts';
+import { frontendReady, lastLogLine, tcpReady, until, workerReady } from './readiness.ts';
+import { findServers, type ServerCommand, type ServerName } from './servers/find-server.ts';
+import { natsReady } from './servers/nats.ts';
+import { redisReady } from './servers/redis.ts';
+import { natsSettings, redisSettings, writeConfigs } from './service-configs.ts';
+import { StartError } from './start-error.ts';
+
+export interface ClusterOptions {
+  readonly home: string;
+  /** 0: any free one. */
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly workers?: number | undefined;
+  readonly accountId?: string | undefined;
+  /** Start again what ends by itself. Tests do not, as they kill on purpose. */
+  readonly supervise: boolean;
+  readonly report: (line: string) => void;
+  /** Gives up starting. */
+  readonly signal?: AbortSignal;
+  /** Another main for the hsm-workers, composed with what a test must know. */
+  readonly workerMain?: string;
+}
+
+/** What a process may take until it answers, on a slow machine. */
+const READY_MS = 30_000;
+const RESTART_MS = { first: 250, longest: 10_000 };
+/** A process that ran this long was well: its next restart is quick again. */
+const WELL_MS = 30_000;
+const root = join(import.meta.dirname, '..');
+
+/** Brings up Redis, NATS, the hsm-workers, the domain-manager and the frontend. Throws StartError, with everything stopped again. */
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const home = openHome({ path: options.home, workers: options.workers, accountId: options.accountId });
+  using guard = new DisposableStack();
+  guard.use(await lockHome(home, options.report));
+  const servers = await findServers(home.path, options.report);
+  const ports = await choosePorts({ http: options.httpPort, grpc: options.grpcPort, workers: home.facts.workers });
+  writeConfigs(home, ports);
+  const cluster = new Cluster({ home, ports, servers, lock: guard.move() }, options);
+  try {
+    await cluster.start();
+    return cluster;
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+interface ClusterParts {
+  readonly home: Home;
+  readonly ports: Ports;
+  readonly servers: Record<ServerName, ServerCommand>;
+  readonly lock: Disposable;
+}
+
+export class Cluster implements AsyncDisposable {
+  readonly home: Home;
+  readonly ports: Ports;
+  readonly #options: ClusterOptions;
+  readonly #processes: ReadonlyMap<string, ManagedProcess>;
+  readonly #restarts = new Map<string, { delay: number; at: number }>();
+  readonly #lock: Disposable;
+  #state: 'starting' | 'running' | 'stopping' = 'starting';
+
+  constructor({ home, ports, servers, lock }: ClusterParts, options: ClusterOptions) {
+    this.home = home;
+    this.ports = ports;
+    this.#lock = lock;
+    this.#options = options;
+    const specs = [
+      this.#server('redis', servers.redis, [home.in('config', 'redis.conf')]),
+      this.#server('nats', servers.nats, ['-c', home.in('config', 'nats.conf')]),
+      ...home.workerNames.map((name) => this.#service(name, options.workerMain ?? mainOf('hsm-worker'))),
+      this.#service('domain-manager', mainOf('domain-manager')),
+      this.#service('frontend', mainOf('frontend')),
+    ];
+    this.#processes = new Map(
+      specs.map((spec) => [spec.name, new ManagedProcess(spec, (process, how) => this.#restart(process, how))]),
+    );
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.ports.http}`;
+  }
+
+  get grpcAddress(): string {
+    return `127.0.0.1:${this.ports.grpc}`;
+  }
+
+  get names(): readonly string[] {
+    return [...this.#processes.keys()];
+  }
+
+  /** Undefined when it does not run. */
+  pid(name: string): number | undefined {
+    return this.#process(name).pid;
+  }
+
+  /** kill -9, by name. */
+  async kill(...names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => this.#process(name).kill()));
+  }
+
+  /** Starts what was killed, and resolves when it answers. */
+  async restart(...names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => this.#startReady(name)));
+  }
+
+  async start(): Promise<void> {
+    const { report } = this.#options;
+    report('Starting Redis and NATS ...');
+    await this.restart('redis', 'nats');
+    report(`Starting ${this.home.workerNames.length} hsm-workers, the domain-manager and the frontend ...`);
+    const services = [...this.home.workerNames, 'domain-manager'];
+    if (this.home.facts.founded) {
+      await this.restart(...services, 'frontend');
+    } else {
+      await this.restart(...services);
+      report('First ceremony: making the domain and its first domain key ...');
+      await foundDomain(this.home, this.ports);
+      await this.restart('frontend');
+      this.home.markFounded();
+    }
+    this.#state = 'running';
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#state = 'stopping';
+    // Whoever uses something stops before it.
+    for (const stage of [['frontend'], ['domain-manager'], this.home.workerNames, ['nats', 'redis']]) {
+      await Promise.all(stage.map((name) => this.#process(name).stop()));
+    }
+    this.#lock[Symbol.dispose]();
+  }
+
+  #process(name: string): ManagedProcess {
+    const found = this.#processes.get(name);
+    if (!found) throw new Error(`no process ${name}; there are ${this.names.join(', ')}`);
+    return found;
+  }
+
+  async #startReady(name: string): Promise<void> {
+    const process = this.#process(name);
+    process.start();
+    const ready = await until(
+      () => this.#isReady(name),
+      READY_MS,
+      () => process.pid === undefined,
+    );
+    if (ready) return;
+    const { logFile } = process.spec;
+    throw new StartError(`${name} did not start: ${lastLogLine(logFile)} (${logFile})`);
+  }
+
+  #isReady(name: string): Promise<boolean> {
+    const { ports, home } = this;
+    if (name === 'redis') return redisReady(redisSettings(home, ports));
+    if (name === 'nats') return natsReady(natsSettings(home, ports));
+    if (name === 'frontend') return frontendReady(this.endpoint);
+    if (name === 'domain-manager') return tcpReady(ports.domainManager);
+    return workerReady(ports.workers[home.workerNames.indexOf(name)] ?? 0);
+  }
+
+  #restart(process: ManagedProcess, how: string): void {
+    if (this.#state !== 'running' || !this.#options.supervise) return;
+    const { name, logFile } = process.spec;
+    const last = this.#restarts.get(name);
+    const well = last === undefined || Date.now() - last.at > WELL_MS;
+    const delay = well ? RESTART_MS.first : Math.min(last.delay * 2, RESTART_MS.longest);
+    this.#restarts.set(name, { delay, at: Date.now() });
+    this.#options.report(`${name} ended (${how}); starting it again. Its log: ${logFile}`);
+    setTimeout(() => this.#state === 'running' && process.start(), delay).unref();
+  }
+
+  #server(name: ServerName, server: ServerCommand, args: readonly string[]): ProcessSpec {
+    return this.#spec(name, server.command, [...server.args, ...args]);
+  }
+
+  #service(name: string, main: string): ProcessSpec {
+    return this.#spec(name, process.execPath, [main, '--config', this.home.in('config', `${name}.json`)]);
+  }
+
+  #spec(name: string, command: string, args: readonly string[]): ProcessSpec {
+    const logFile = this.home.in('log', `${name}.log`);
+    return { name, command, args, env: environment(), logFile, pidFile: this.home.in('run', `${name}.pid`) };
+  }
+}
+
+function mainOf(service: string): string {
+  return join(root, 'services', service, 'src/main.ts');
+}
+
+/** Services are configured by their files; only telemetry's standard settings pass through. */
+function environment(): Record<string, string> {
+  const kept = Object.entries(process.env).filter(([name]) => name.startsWith('OTEL_') || name === 'PATH');
+  return {
+    ...(Object.fromEntries(kept) as Record<string, string>),
+    NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/keyfleet'),
+  };
+}

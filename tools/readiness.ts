@@ -1,0 +1,67 @@
+import { credentials } from '@grpc/grpc-js';
+import { Hsm } from '@keyfleet/proto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+
+const POLL_MS = 25;
+const PROBE_MS = 1000;
+
+/** Asks again and again; false when `budgetMs` is over or `hopeless` says so. */
+export async function until(
+  isReady: () => Promise<boolean>,
+  budgetMs: number,
+  hopeless: () => boolean,
+): Promise<boolean> {
+  const deadline = Date.now() + budgetMs;
+  while (Date.now() < deadline && !hopeless()) {
+    if (await isReady()) return true;
+    await setTimeout(POLL_MS);
+  }
+  return false;
+}
+
+export async function tcpReady(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.timeout(PROBE_MS) });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+export async function frontendReady(endpoint: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${endpoint}/readyz`, { signal: AbortSignal.timeout(PROBE_MS) });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+/** A worker is ready when it answers: before the first ceremony it belongs to no domain. */
+export async function workerReady(port: number): Promise<boolean> {
+  if (!(await tcpReady(port))) return false;
+  const client = new Hsm(`127.0.0.1:${port}`, credentials.createInsecure());
+  const answered = await new Promise<boolean>((resolve) => {
+    client.Describe({}, { deadline: Date.now() + PROBE_MS }, (error) => resolve(error === null));
+  });
+  client.close();
+  return answered;
+}
+
+/** What a process said last, for a person: the plain line, or the text and error of a JSON line. */
+export function lastLogLine(logFile: string): string {
+  const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+  try {
+    const { msg = '', err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
+    return err?.message === undefined ? msg : `${msg}: ${err.message}`;
+  } catch {
+    return line === '' ? 'it said nothing' : line;
+  }
+}

@@ -1,0 +1,78 @@
+import { writeFileSync } from 'node:fs';
+import { type Home, identities } from './home.ts';
+import type { Ports } from './ports.ts';
+import { natsConfig } from './servers/nats.ts';
+import { redisConfig } from './servers/redis.ts';
+
+export const regions = ['us-east-1', 'us-west-2', 'eu-west-1'] as const;
+
+function local(port: number): string {
+  return `127.0.0.1:${port}`;
+}
+
+/** Writes the configuration of every process of the cluster: `<home>/config/<name>.{json,conf}`. */
+export function writeConfigs(home: Home, ports: Ports): void {
+  const redis = { url: `redis://${local(ports.redis)}`, passwordFile: home.secretFile('redis-password') };
+  const nats = { servers: [local(ports.nats)], tokenFile: home.secretFile('nats-token') };
+  const shared = { nats, trustAnchorFile: home.trustAnchorFile, log: { level: 'info' } };
+  const hsmWorkers = ports.workers.map(local);
+  const domainManagers = [local(ports.domainManager)];
+
+  const configs: Record<string, object> = {
+    frontend: {
+      ...shared,
+      regions,
+      partition: 'aws',
+      http: local(ports.http),
+      grpc: local(ports.grpc),
+      hsmWorkers,
+      domainManagers,
+      redis: { ...redis, durability: 'strict' },
+      hostKey: { operatorId: identities.frontend, file: home.keyFile(identities.frontend) },
+      firstAdministrator: {
+        accountId: home.facts.accountId,
+        userName: 'admin',
+        credentialsFile: home.in('aws', 'credentials'),
+      },
+      auditFile: home.in('log', 'audit.log'),
+    },
+    'domain-manager': {
+      ...shared,
+      grpc: domainManagers[0],
+      redis,
+      hsmWorkers,
+      schedulerKey: { operatorId: identities.domainManager, file: home.keyFile(identities.domainManager) },
+    },
+  };
+  home.workerNames.forEach((name, index) => {
+    configs[name] = {
+      ...shared,
+      memberId: name,
+      grpc: hsmWorkers[index],
+      dataDir: home.in(name),
+      sealKeyFile: home.secretFile(`${name}-seal-key`),
+      domainManagers,
+    };
+  });
+  for (const [name, config] of Object.entries(configs)) {
+    writePrivate(home.in('config', `${name}.json`), `${JSON.stringify(config, null, 2)}\n`);
+  }
+  writePrivate(home.in('config', 'redis.conf'), redisConfig(redisSettings(home, ports)));
+  writePrivate(home.in('config', 'nats.conf'), natsConfig(natsSettings(home, ports)));
+  writePrivate(
+    home.in('aws', 'config'),
+    `[default]\nregion = ${regions[0]}\nendpoint_url = http://${local(ports.http)}\n`,
+  );
+}
+
+export function redisSettings(home: Home, ports: Ports) {
+  return { port: ports.redis, directory: home.in('redis'), password: home.secret('redis-password') };
+}
+
+export function natsSettings(home: Home, ports: Ports) {
+  return { port: ports.nats, directory: home.in('nats'), token: home.secret('nats-token') };
+}
+
+function writePrivate(path: string, content: string): void {
+  writeFileSync(path, content, { mode: 0o600 });
+}
