@@ -21,6 +21,7 @@ export class ConflictError extends Error {
 export interface KeyStore {
   /** Keys are found by Region and id: the id alone is unique, the account is checked by who resolves it. */
   findKey(region: string, keyId: string): Promise<KmsKey | undefined>;
+  /** Throws ConflictError if a key of this id exists. */
   insertKey(key: KmsKey): Promise<void>;
   /** Writes `key` with the next revision and returns it; throws ConflictError unless `key.revision` is the stored one. */
   updateKey(key: KmsKey): Promise<KmsKey>;
@@ -37,12 +38,15 @@ export interface Alias {
   readonly updatedAt: number;
 }
 
+/** `taken`: the name is in use; `full`: the target has as many aliases as `quota` allows; `missing`: there is no such alias. */
+export type AliasOutcome = 'done' | 'taken' | 'full' | 'missing';
+
 export interface AliasStore {
   findAlias(scope: Scope, name: string): Promise<Alias | undefined>;
-  /** False when the name is taken. */
-  insertAlias(scope: Scope, alias: Alias): Promise<boolean>;
+  /** Decided and written in one step, so that the quota holds whoever else writes. */
+  insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome>;
+  updateAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome>;
   /** False when there is no such alias. */
-  updateAlias(scope: Scope, alias: Alias): Promise<boolean>;
   deleteAlias(scope: Scope, name: string): Promise<boolean>;
   listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>>;
 }
@@ -62,4 +66,25 @@ export interface AccessKeyRecord {
 export interface IdentityStore {
   findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined>;
   insertAccessKey(record: AccessKeyRecord): Promise<void>;
+  /** The access key that its account began with. */
+  findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined>;
+  /** Stores `record` as its account's first access key; false when it has one already, whoever was faster. */
+  insertFirstAccessKey(record: AccessKeyRecord): Promise<boolean>;
+}
+
+/** Secrets that the whole fleet shares, each only as the HSM sealed it. */
+export interface FleetSecretStore {
+  findSecret(name: string): Promise<Uint8Array | undefined>;
+  /** Keeps the first one that is ever inserted, and returns what is stored. */
+  insertSecret(name: string, token: Uint8Array): Promise<Uint8Array>;
+}
+
+/** What the store could not do in time or could not reach; the answer may be that the change was made. */
+export class StoreUnavailableError extends Error {
+  override name = 'StoreUnavailableError';
+}
+
+/** A record that no release wrote like this: never guessed at. The message names the record and what to do. */
+export class DamagedRecordError extends Error {
+  override name = 'DamagedRecordError';
 }

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { authorizationOf } from '@keyfleet/shared/sigv4/sign-request';
+import { amzDateOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
+import { expect, test } from 'vitest';
+import { Authenticator } from './authenticate.ts';
+import { Credential } from './credentials.ts';
+
+const now = Date.UTC(2026, 10, 23, 12);
+const record = {
+  accessKeyId: 'AKIDEXAMPLE',
+  accountId: '000000000000',
+  principal: 'arn:aws:iam::000000000000:user/alice',
+  userId: 'AIDAEXAMPLE',
+  token: new Uint8Array(),
+  policies: [],
+};
+const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
+const known = new Credential(record, secret);
+const authenticator = new Authenticator({
+  credentials: { find: (accessKeyId) => (accessKeyId === record.accessKeyId ? known : undefined) },
+  clock: { now: () => now },
+  clockSkewMs: 300_000,
+});
+
+interface Changes {
+  readonly accessKeyId?: string;
+  readonly secret?: string;
+  readonly headers?: Record<string, string>;
+}
+
+function signed({ accessKeyId = record.accessKeyId, secret: signingSecret = secret, headers = {} }: Changes = {}) {
+  const amzDate = amzDateOf(now);
+  const scope = { date: amzDate.slice(0, 8), region: 'us-east-1', service: 'kms' };
+  const request = {
+    method: 'POST',
+    path: '/',
+    query: '',
+    headers: new Map(
+      Object.entries({ host: 'kms', 'x-amz-date': amzDate, 'x-amz-target': 'TrentService.ListKeys', ...headers }),
+    ),
+    payloadHash: createHash('sha256').update('{}').digest('hex'),
+  };
+  const signingKey = deriveSigningKey(newSigningSecret(signingSecret), scope);
+  request.headers.set('authorization', authorizationOf(request, amzDate, { accessKeyId, scope, signingKey }));
+  return request;
+}
+
+type Request = ReturnType<typeof signed>;
+
+function authenticate(request: Request) {
+  return authenticator.authenticate(request, { service: 'kms', regions: new Set(['us-east-1']) }, now + 1000);
+}
+
+async function refusal(request: Request): Promise<string> {
+  return authenticate(request).then(
+    () => 'accepted',
+    (error: Error) => `${error.name}: ${error.message}`,
+  );
+}
+
+const mismatch =
+  'InvalidSignatureException: The request signature we calculated does not match the signature you provided. ' +
+  'Check your AWS Secret Access Key and signing method. Consult the service documentation for details.';
+
+test('a genuine signature proves its principal and Region', async () => {
+  expect(await authenticate(signed())).toMatchObject({
+    caller: { accountId: '000000000000', arn: record.principal, accessKeyId: 'AKIDEXAMPLE' },
+    region: 'us-east-1',
+  });
+});
+
+test('a wrong secret, another target, another body and a header that is gone do not verify', async () => {
+  expect(await refusal(signed({ secret: 'wrong' }))).toBe(mismatch);
+  const retargeted = signed();
+  retargeted.headers.set('x-amz-target', 'TrentService.CreateKey');
+  expect(await refusal(retargeted)).toBe(mismatch);
+  expect(await refusal({ ...signed(), payloadHash: createHash('sha256').update('{ }').digest('hex') })).toBe(mismatch);
+  const stripped = signed({ headers: { 'content-type': 'application/x-amz-json-1.1' } });
+  stripped.headers.delete('content-type');
+  expect(await refusal(stripped)).toBe(mismatch);
+});
+
+test('a stated payload hash that is not the body’s is refused, even if it is signed', async () => {
+  expect(await refusal(signed({ headers: { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' } }))).toBe(mismatch);
+});
+
+test('an unknown access key and a session token are told apart by one full stop, as AWS does', async () => {
+  expect(await refusal(signed({ accessKeyId: 'AKIDNOBODY' }))).toBe(
+    'UnrecognizedClientException: The security token included in the request is invalid.',
+  );
+  expect(await refusal(signed({ headers: { 'x-amz-security-token': 'token' } }))).toBe(
+    'UnrecognizedClientException: The security token included in the request is invalid',
+  );
+});

@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '@keyfleet/shared/clock';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { canonicalRequest, type SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
+import { isSameSignature, newSigningSecret, signatureOf, stringToSign } from '@keyfleet/shared/sigv4/signature';
+import type { Caller } from '../operations/handler.ts';
+import type { Credential } from './credentials.ts';
+import { readClaim, type SignatureClaim } from './signature-claim.ts';
+
+/** Who signed a request, and the Region that the signature is scoped to. */
+export interface Authenticated {
+  readonly caller: Caller;
+  readonly region: string;
+}
+
+/** What a signature must be for: `kms` or `sts`, in one of these Regions. */
+export interface SignedFor {
+  readonly service: string;
+  readonly regions: ReadonlySet<string>;
+}
+
+export interface AuthenticatorDeps {
+  readonly credentials: {
+    find(accessKeyId: string, deadline: number): Credential | undefined | Promise<Credential | undefined>;
+  };
+  readonly clock: Clock;
+  readonly clockSkewMs: number;
+}
+
+/** Verifies Signature Version 4 in the Authorization header (IAM User Guide, "Signature Version 4"). */
+export class Authenticator {
+  readonly #deps: AuthenticatorDeps;
+  /** Stands in for the key of an unknown credential, so that being unknown takes as long as being wrong. */
+  readonly #nobodysKey = newSigningSecret(randomBytes(30).toString('base64'));
+
+  constructor(deps: AuthenticatorDeps) {
+    this.#deps = deps;
+  }
+
+  /** Throws KmsException with AWS's text and order of checks. */
+  async authenticate(request: SignableRequest, signedFor: SignedFor, deadline: number): Promise<Authenticated> {
+    const { clock, clockSkewMs, credentials } = this.#deps;
+    const rules = { ...signedFor, clockSkewMs, now: clock.now() };
+    const claim = readClaim(request.headers, request.query, rules);
+    const found = credentials.find(claim.accessKeyId, deadline);
+    const credential = found instanceof Promise ? await found : found;
+    const isGenuine = this.#isGenuine(request, claim, credential);
+    if (credential === undefined) throw unrecognized('The security token included in the request is invalid.');
+    if (!isGenuine) throw new KmsException('InvalidSignatureException', MISMATCH);
+    // Nobody has temporary credentials here, so every session token is one that was never given out.
+    if (request.headers.has('x-amz-security-token'))
+      throw unrecognized('The security token included in the request is invalid');
+    return { caller: credential.caller, region: claim.scope.region };
+  }
+
+  #isGenuine(request: SignableRequest, claim: SignatureClaim, credential: Credential | undefined): boolean {
+    const canonical = canonicalRequest(request, claim.signedHeaders);
+    // The payload hash is always our own; a client that states another one signed something else than it sent.
+    const statedHash = request.headers.get('x-amz-content-sha256');
+    if (canonical === undefined || (statedHash !== undefined && statedHash !== request.payloadHash)) return false;
+    const signingKey = credential?.signingKey(claim.scope) ?? this.#nobodysKey;
+    const expected = signatureOf(signingKey, stringToSign(canonical, claim.amzDate, claim.scope));
+    return isSameSignature(expected, claim.signature);
+  }
+}
+
+const MISMATCH =
+  'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and ' +
+  'signing method. Consult the service documentation for details.';
+
+function unrecognized(message: string): KmsException {
+  return new KmsException('UnrecognizedClientException', message);
+}

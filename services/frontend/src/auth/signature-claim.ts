@@ -1,0 +1,161 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { ALGORITHM, amzDateOf, type CredentialScope, TERMINATOR } from '@keyfleet/shared/sigv4/signature';
+
+/** What an Authorization header claims, well-formed, current and scoped to this service, but not verified yet. */
+export interface SignatureClaim {
+  readonly accessKeyId: string;
+  readonly scope: CredentialScope;
+  readonly amzDate: string;
+  readonly signedHeaders: string;
+  readonly signature: string;
+}
+
+/** What this service takes a signature for. */
+export interface ClaimRules {
+  readonly service: string;
+  readonly regions: ReadonlySet<string>;
+  /** How far a request's time may be off, either way. */
+  readonly clockSkewMs: number;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+type Headers = ReadonlyMap<string, string>;
+
+/**
+ * Reads the claim of a request. Throws KmsException with AWS's text, checked in AWS's order, so that a client that is broken in
+ * two ways hears of the same one first. Nothing here depends on whether a credential exists.
+ */
+export function readClaim(headers: Headers, query: string, rules: ClaimRules): SignatureClaim {
+  const authorization = headers.get('authorization');
+  const signsInQuery = query.includes('X-Amz-Algorithm');
+  if (authorization !== undefined && signsInQuery) {
+    throw invalid("Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.");
+  }
+  // Presigned calls are not taken: KMS clients make none, and a signature in a URL ends up in logs.
+  if (authorization === undefined || !authorization.startsWith('AWS4-')) {
+    throw new KmsException('MissingAuthenticationTokenException', 'Missing Authentication Token');
+  }
+  const fields = readFields(authorization, headers);
+  const { time, amzDate } = readDate(headers);
+  assertCurrent(time, amzDate, rules);
+  assertSigned(fields.signedHeaders, headers);
+  const algorithm = authorization.split(' ', 1)[0];
+  if (algorithm !== ALGORITHM) {
+    throw incomplete(`Unsupported AWS 'algorithm': '${algorithm}' (only ${ALGORITHM} for now).`);
+  }
+  const { accessKeyId, scope } = readCredential(fields.credential, amzDate, rules);
+  return { accessKeyId, scope, amzDate, signedHeaders: fields.signedHeaders, signature: fields.signature };
+}
+
+function readFields(authorization: string, headers: Headers) {
+  const values = readPairs(authorization);
+  const credential = values.get('Credential');
+  const signature = values.get('Signature');
+  const signedHeaders = values.get('SignedHeaders');
+  const hasDate = headers.has('x-amz-date') || headers.has('date');
+  if (!credential || !signature || signedHeaders === undefined || !hasDate) {
+    const missing = [
+      credential ? '' : "Authorization header requires 'Credential' parameter. ",
+      signature ? '' : "Authorization header requires 'Signature' parameter. ",
+      signedHeaders === undefined ? "Authorization header requires 'SignedHeaders' parameter. " : '',
+      hasDate ? '' : "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+    ];
+    throw incomplete(`${missing.join('')}Authorization=${authorization}`);
+  }
+  return { credential, signature, signedHeaders };
+}
+
+function readPairs(authorization: string): Map<string, string> {
+  const values = new Map<string, string>();
+  const at = authorization.indexOf(' ');
+  for (const text of at < 0 ? [] : authorization.slice(at).split(',')) {
+    const pair = text.trim();
+    const equals = pair.indexOf('=');
+    if (equals > 0) values.set(pair.slice(0, equals), pair.slice(equals + 1));
+    else if (pair !== '') {
+      const problem = `'${pair}' not a valid key=value pair (missing equal-sign) in Authorization header`;
+      throw incomplete(`${problem}: '${authorization}'.`);
+    }
+  }
+  return values;
+}
+
+const basicFormat = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
+
+/** X-Amz-Date wins; a Date header may also be an HTTP date (RFC 9110 section 5.6.7). */
+function readDate(headers: Headers): { time: number; amzDate: string } {
+  const amzDate = headers.get('x-amz-date');
+  const given = amzDate ?? headers.get('date') ?? '';
+  const match = basicFormat.exec(given);
+  if (match) {
+    const [, year, month, day, hour, minute, second] = match.map(Number) as [number, ...number[]];
+    const time = Date.UTC(year!, month! - 1, day, hour, minute, second);
+    if (amzDateOf(time) === given) return { time, amzDate: given };
+  } else if (amzDate === undefined && given.endsWith(' GMT')) {
+    const time = Date.parse(given);
+    if (!Number.isNaN(time)) return { time, amzDate: amzDateOf(time) };
+  }
+  throw incomplete(
+    `Date must be in ISO-8601 'basic format'. Got '${given}'. See http://en.wikipedia.org/wiki/ISO_8601`,
+  );
+}
+
+function assertCurrent(time: number, amzDate: string, { now, clockSkewMs }: ClaimRules): void {
+  if (Math.abs(now - time) <= clockSkewMs) return;
+  const minutes = clockSkewMs / 60_000;
+  if (time < now) {
+    const earliest = amzDateOf(now - clockSkewMs);
+    throw invalid(
+      `Signature expired: ${amzDate} is now earlier than ${earliest} (${amzDateOf(now)} - ${minutes} min.)`,
+    );
+  }
+  const latest = amzDateOf(now + clockSkewMs);
+  throw invalid(
+    `Signature not yet current: ${amzDate} is still later than ${latest} (${amzDateOf(now)} + ${minutes} min.)`,
+  );
+}
+
+/** Everything that decides what the request means must be under the signature; the path, the query and the body always are. */
+const mustBeSigned = [
+  ['host', 'Host'],
+  ['x-amz-target', 'X-Amz-Target'],
+  ['x-amz-security-token', 'X-Amz-Security-Token'],
+] as const;
+
+function assertSigned(signedHeaders: string, headers: Headers): void {
+  const signed = signedHeaders.split(';');
+  for (const [name, title] of mustBeSigned) {
+    if (signed.includes(name) || (name !== 'host' && !headers.has(name))) continue;
+    throw invalid(`'${title}' must be a 'SignedHeader' in the AWS Authorization.`);
+  }
+}
+
+function readCredential(credential: string, amzDate: string, { service, regions }: ClaimRules) {
+  const elements = credential.split('/');
+  if (elements.length !== 5) {
+    const shape = 'keyid/date/region/service/term';
+    throw incomplete(`Credential must have exactly 5 slash-delimited elements, e.g. ${shape}, got '${credential}'`);
+  }
+  const [accessKeyId, date, region, givenService, terminator] = elements as [string, string, string, string, string];
+  let wrong = '';
+  if (!regions.has(region)) wrong += `Credential should be scoped to a valid region, not '${region}'. `;
+  if (givenService !== service) wrong += `Credential should be scoped to correct service: '${service}'. `;
+  if (terminator !== TERMINATOR) {
+    wrong += `Credential should be scoped with a valid terminator: '${TERMINATOR}', not '${terminator}'. `;
+  }
+  if (date !== amzDate.slice(0, 8)) {
+    const expected = `'${date}' != '${amzDate.slice(0, 8)}', from '${amzDate}'.`;
+    wrong += `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: ${expected}`;
+  }
+  if (wrong !== '') throw invalid(wrong.trimEnd());
+  return { accessKeyId, scope: { date, region, service } };
+}
+
+function invalid(message: string): KmsException {
+  return new KmsException('InvalidSignatureException', message);
+}
+
+function incomplete(message: string): KmsException {
+  return new KmsException('IncompleteSignatureException', message);
+}

@@ -1,0 +1,114 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { Clock } from '@keyfleet/shared/clock';
+import type { Log } from '@keyfleet/shared/log';
+import type { SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
+import { inSpan, type OperationMeter } from '@keyfleet/shared/telemetry';
+import type { Authenticated, SignedFor } from '../auth/authenticate.ts';
+import type { Call } from '../operations/handler.ts';
+import { StoreUnavailableError } from '../store/store.ts';
+
+/** What every edge knows of a request, whatever carried it. */
+export interface EdgeRequest extends SignableRequest {
+  readonly requestId: string;
+  readonly sourceIpAddress: string;
+  /** Aborted when the client has gone away, and by the pipeline when time is up. */
+  readonly lifetime: AbortController;
+}
+
+export interface PipelineDeps {
+  readonly authenticator: {
+    authenticate(request: SignableRequest, signedFor: SignedFor, deadline: number): Promise<Authenticated>;
+  };
+  /** Everything that came to nothing before it reached an operation: who was refused, and why. */
+  readonly auditRefusal: (refusal: Refusal) => void;
+  readonly clock: Clock;
+  readonly requestTimeoutMs: number;
+  readonly meter: OperationMeter;
+  readonly log: Log;
+}
+
+export interface Refusal {
+  readonly operation: string;
+  readonly request: Pick<EdgeRequest, 'requestId' | 'sourceIpAddress'>;
+  readonly userAgent: string;
+  readonly caller?: Authenticated;
+  readonly exception: KmsException;
+}
+
+/** One request for one operation. */
+export interface Work<Input, Output> {
+  readonly operation: string;
+  readonly signedFor: SignedFor;
+  /** Called for the authenticated only; throws KmsException for what is not a valid input. */
+  readonly parse: () => Input;
+  readonly run: (input: Input, call: Call) => Promise<Output>;
+}
+
+/** Authenticate, parse and validate, run: the way of every request of every edge. */
+export class Pipeline {
+  readonly #deps: PipelineDeps;
+
+  constructor(deps: PipelineDeps) {
+    this.#deps = deps;
+  }
+
+  /** Throws KmsException only, within the request timeout, whatever happens behind. */
+  async process<Input, Output>(request: EdgeRequest, work: Work<Input, Output>): Promise<Output> {
+    const startedAt = performance.now();
+    try {
+      const output = await inSpan(work.operation, { 'keyfleet.request_id': request.requestId }, () =>
+        this.#withinTime(request, work),
+      );
+      this.#deps.meter.record(work.operation, 'ok', startedAt);
+      return output;
+    } catch (error) {
+      const exception = this.#exceptionOf(error, request.requestId);
+      this.#deps.meter.record(work.operation, exception.code, startedAt);
+      throw exception;
+    }
+  }
+
+  #withinTime<Input, Output>(request: EdgeRequest, work: Work<Input, Output>): Promise<Output> {
+    const { clock, requestTimeoutMs } = this.#deps;
+    const { promise, resolve, reject } = Promise.withResolvers<Output>();
+    const timer = setTimeout(() => {
+      request.lifetime.abort();
+      reject(
+        new KmsException('DependencyTimeoutException', 'The system timed out while trying to fulfill the request.'),
+      );
+    }, requestTimeoutMs);
+    this.#steps(request, work, clock.now() + requestTimeoutMs)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
+    return promise;
+  }
+
+  async #steps<Input, Output>(request: EdgeRequest, work: Work<Input, Output>, deadline: number): Promise<Output> {
+    const { requestId, sourceIpAddress } = request;
+    const userAgent = request.headers.get('user-agent') ?? '';
+    let caller: Authenticated | undefined;
+    let input: Input;
+    try {
+      caller = await this.#deps.authenticator.authenticate(request, work.signedFor, deadline);
+      input = work.parse();
+    } catch (error) {
+      const exception = this.#exceptionOf(error, requestId);
+      this.#deps.auditRefusal({ operation: work.operation, request, userAgent, exception, ...(caller && { caller }) });
+      throw exception;
+    }
+    const { signal } = request.lifetime;
+    return work.run(input, { ...caller, requestId, sourceIpAddress, userAgent, signal, deadline });
+  }
+
+  #exceptionOf(error: unknown, requestId: string): KmsException {
+    if (error instanceof KmsException) return error;
+    this.#deps.log.error({ err: error, requestId }, 'request failed');
+    if (error instanceof StoreUnavailableError) return timedOut(error);
+    return new KmsException('KMSInternalException', '', { cause: error });
+  }
+}
+
+function timedOut(cause?: unknown): KmsException {
+  const message = 'The system timed out while trying to fulfill the request.';
+  return new KmsException('DependencyTimeoutException', message, { cause });
+}
