@@ -38,8 +38,8 @@ function defineCommand<const Name extends string, I extends z.ZodRawShape, O ext
 }
 
 const specNames = Object.keys(keySpecs) as [KeySpec, ...KeySpec[]];
-const KeySpecName = z.enum(specNames);
-const KeyUsageName = z.enum([
+export const KeySpecName = z.enum(specNames);
+export const KeyUsageName = z.enum([
   'SIGN_VERIFY',
   'ENCRYPT_DECRYPT',
   'GENERATE_VERIFY_MAC',

@@ -2,6 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { CommandName, InputOf, OutputOf, Refusal } from '@keyfleet/shared/hsm/commands';
 import type { Keyring } from '../domain/keyring.ts';
 import type { BackingKeyCache } from '../keys/backing-key-cache.ts';
+import type { RsaKeyPairs } from '../keys/key-pair.ts';
 
 /** Random bytes; injected so that a test build can make known keys. Production: `crypto.randomBytes`. */
 export type Random = (length: number) => Buffer;
@@ -10,6 +11,7 @@ export type Random = (length: number) => Buffer;
 export interface CommandContext {
   readonly keyring: Keyring;
   readonly backingKeys: BackingKeyCache;
+  readonly rsaKeyPairs: RsaKeyPairs;
   readonly clock: Clock;
   readonly random: Random;
 }

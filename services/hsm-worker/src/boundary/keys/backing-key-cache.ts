@@ -1,5 +1,75 @@
-/** Opened backing keys, kept in memory for a while. */
-export interface BackingKeyCache {
-  /** Forgets what is held of a backing key. */
-  evict(materialId: Uint8Array): void;
+import type { Clock } from '@keyfleet/shared/clock';
+import type { Keyring } from '../domain/keyring.ts';
+import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
+import { openToken } from '../tokens/sealed-token.ts';
+import { BackingKey } from './backing-key.ts';
+
+interface Entry {
+  readonly token: Buffer;
+  readonly backingKey: BackingKey;
+  readonly openedAt: number;
+}
+
+/**
+ * Opened backing keys, kept in memory for a while: opening a token costs more than using a symmetric key. Bounded; the key
+ * used longest ago goes first, and none stays longer than `maxAgeMs`, so that a missed eviction does not last.
+ */
+export class BackingKeyCache {
+  readonly #clock: Clock;
+  readonly #capacity: number;
+  readonly #maxAgeMs: number;
+  /** In order of use. By the token's tag; the whole token is compared before an entry counts as its. */
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: { clock: Clock; capacity: number; maxAgeMs: number }) {
+    this.#clock = options.clock;
+    this.#capacity = options.capacity;
+    this.#maxAgeMs = options.maxAgeMs;
+  }
+
+  /** The backing key of an exported key token. Refuses with `unknown-domain-key` or `cannot-open`. */
+  open(token: Uint8Array, keyring: Keyring): BackingKey {
+    const slot = slotOf(token);
+    const entry = this.#entries.get(slot);
+    if (entry !== undefined && entry.token.equals(token)) {
+      this.#entries.delete(slot);
+      if (this.#clock.now() - entry.openedAt < this.#maxAgeMs) {
+        this.#entries.set(slot, entry);
+        return entry.backingKey;
+      }
+    }
+    const backingKey = openBackingKey(token, keyring);
+    this.#entries.set(slot, { token: Buffer.from(token), backingKey, openedAt: this.#clock.now() });
+    if (this.#entries.size > this.#capacity) this.#entries.delete(this.#entries.keys().next().value!);
+    return backingKey;
+  }
+
+  /** Forgets what is held of a backing key, under whichever tokens it was opened. */
+  evict(materialId: Uint8Array): void {
+    for (const [slot, { backingKey }] of this.#entries) {
+      if (backingKey.materialId.equals(materialId)) this.#entries.delete(slot);
+    }
+  }
+
+  /** Forgets everything: the HSM left the domain. */
+  clear(): void {
+    this.#entries.clear();
+  }
+}
+
+function openBackingKey(token: Uint8Array, keyring: Keyring): BackingKey {
+  const { header, secret } = openToken(ExportedKeyToken, token, keyring);
+  try {
+    return new BackingKey(header, secret);
+  } finally {
+    secret.fill(0);
+  }
+}
+
+/** The last 16 bytes, which GCM makes as good as a hash of the rest. */
+function slotOf(token: Uint8Array): string {
+  return Buffer.from(token.buffer, token.byteOffset, token.byteLength).toString(
+    'latin1',
+    Math.max(0, token.length - 16),
+  );
 }

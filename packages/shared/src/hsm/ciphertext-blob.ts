@@ -1,0 +1,59 @@
+import { FormatError } from '../encoding/bytes.ts';
+
+/**
+ * The clear header of a ciphertext blob (docs/formats.md): enough to find the key, nothing secret. What it says is only a
+ * claim until an HSM has opened the blob.
+ *
+ *   version 1 | key id kind 1 | key id 16 | key material id 32 | N 16 | IV 12 | ciphertext | tag 16
+ */
+export interface BlobHeader {
+  /** A UUID with dashes, or `mrk-` and 32 hex digits. */
+  readonly keyId: string;
+  /** 32 bytes. */
+  readonly materialId: Buffer;
+}
+
+const version = 1;
+const kinds = { uuid: 0, multiRegion: 1 } as const;
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const multiRegion = /^mrk-[0-9a-f]{32}$/;
+
+/** Where each part of a blob begins. */
+export const blobLayout = { materialId: 18, nonce: 50, iv: 66, ciphertext: 78, tagLength: 16 } as const;
+
+/** How much longer a blob is than its plaintext, in bytes. */
+export const blobOverhead = blobLayout.ciphertext + blobLayout.tagLength;
+
+/** True if `keyId` is one that a blob can carry: a UUID in lower case, or `mrk-` and 32 lower-case hex digits. */
+export function isBlobKeyId(keyId: string): boolean {
+  return uuid.test(keyId) || multiRegion.test(keyId);
+}
+
+/** The part of a blob that is the same for all under one backing key: everything before N. Throws `FormatError`. */
+export function blobPrefixOf({ keyId, materialId }: { keyId: string; materialId: Uint8Array }): Buffer {
+  if (!isBlobKeyId(keyId) || materialId.length !== 32) throw new FormatError('not a key id or key material id');
+  const kind = keyId.startsWith('mrk-') ? kinds.multiRegion : kinds.uuid;
+  const id = Buffer.from(kind === kinds.multiRegion ? keyId.slice(4) : keyId.replaceAll('-', ''), 'hex');
+  return Buffer.concat([Buffer.of(version, kind), id, materialId]);
+}
+
+/** Reads what a blob claims of its key. Throws `FormatError` if it cannot be a ciphertext blob at all. */
+export function parseBlobHeader(blob: Uint8Array): BlobHeader {
+  const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
+  if (bytes.length < blobOverhead || bytes[0] !== version) throw new FormatError('not a ciphertext blob');
+  return {
+    keyId: keyIdOf(bytes[1]!, bytes.toString('hex', 2, blobLayout.materialId)),
+    materialId: bytes.subarray(blobLayout.materialId, blobLayout.nonce),
+  };
+}
+
+function keyIdOf(kind: number, hex: string): string {
+  switch (kind) {
+    case kinds.uuid:
+      return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+    case kinds.multiRegion:
+      return `mrk-${hex}`;
+    default:
+      throw new FormatError('not a ciphertext blob');
+  }
+}

@@ -1,0 +1,390 @@
+import {
+  constants,
+  createHash,
+  createHmac,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  verify,
+} from 'node:crypto';
+import { commands, type CommandName, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
+import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { describe, expect, test } from 'vitest';
+import type { CommandContext } from './command.ts';
+import { handlers } from './index.ts';
+import { testContext, testDomainKey, testKeyring } from './test-context.ts';
+
+const keyId = '0a1b2c3d-0000-4000-8000-00000000000a';
+const otherKeyId = 'mrk-0a1b2c3d00004000800000000000000b';
+const message = Buffer.from('a message');
+
+/** Runs a command as a session does: input and output go through their wire form. */
+async function run<N extends CommandName>(name: N, input: InputOf<N>, context: CommandContext): Promise<OutputOf<N>> {
+  const command = commands[name];
+  const handler = handlers[name] as (input: unknown, context: CommandContext) => unknown;
+  const output = await handler(command.input.decode(command.input.encode(input as never)), context);
+  return command.output.decode(command.output.encode(output as never)) as OutputOf<N>;
+}
+
+function newKey(keySpec: KeySpec, keyUsage: KeyUsage, context: CommandContext, id = keyId) {
+  return run('GenerateBackingKey', { keyId: id, keySpec, keyUsage }, context);
+}
+
+const refused = (refusal: string) => expect.objectContaining({ name: 'RefusedError', refusal });
+
+describe('making keys', () => {
+  const made = Object.entries(keySpecs)
+    .filter(([, { kind }]) => kind !== 'sm2')
+    .flatMap(([spec, row]) => Object.keys(row.usages).map((usage) => [spec as KeySpec, usage as KeyUsage] as const));
+
+  test.each(made)('%s for %s is made, sealed and opens again', async (keySpec, keyUsage) => {
+    const context = testContext();
+    const { token, materialId, publicKey } = await newKey(keySpec, keyUsage, context);
+    const opened = context.backingKeys.open(token, context.keyring);
+    expect(opened).toMatchObject({ keyId, keySpec, keyUsage });
+    expect(opened.materialId.equals(materialId)).toBe(true);
+    if (opened.key.type === 'secret') expect(publicKey).toBeUndefined();
+    else expect(opened.publicKey.export({ format: 'der', type: 'spki' }).equals(publicKey!)).toBe(true);
+  });
+
+  test.each([
+    ['SM2', 'SIGN_VERIFY'],
+    ['ECC_SECG_P256K1', 'KEY_AGREEMENT'],
+    ['SYMMETRIC_DEFAULT', 'SIGN_VERIFY'],
+    ['RSA_2048', 'GENERATE_VERIFY_MAC'],
+  ] as const)('%s for %s is refused', async (keySpec, keyUsage) => {
+    await expect(newKey(keySpec, keyUsage, testContext())).rejects.toEqual(refused('invalid-input'));
+  });
+
+  test.each(['x', 'alias/x', 'MRK-0a1b2c3d00004000800000000000000b', '0A1B2C3D-0000-4000-8000-00000000000A'])(
+    'key id %j is refused',
+    async (id) => {
+      const making = newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', testContext(), id);
+      await expect(making).rejects.toEqual(refused('invalid-input'));
+    },
+  );
+});
+
+describe('tokens in commands', () => {
+  test('a token moved to another key is refused', async () => {
+    const context = testContext();
+    const { token } = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', context);
+    const stolen = { keyId: otherKeyId, token, algorithm: 'HMAC_SHA_256', message };
+    await expect(run('GenerateMac', stolen, context)).rejects.toEqual(refused('cannot-open'));
+  });
+
+  test('a key is used only for what it was made for, and with its own algorithms', async () => {
+    const context = testContext();
+    const { token } = await newKey('RSA_2048', 'SIGN_VERIFY', context);
+    const encryption = { keyId, token, algorithm: 'RSAES_OAEP_SHA_256', encryptionContext: {}, plaintext: message };
+    await expect(run('Encrypt', encryption, context)).rejects.toEqual(refused('invalid-input'));
+    const signing = { keyId, token, algorithm: 'ECDSA_SHA_256', messageType: 'RAW' as const, message };
+    await expect(run('Sign', signing, context)).rejects.toEqual(refused('invalid-input'));
+    await expect(run('Sign', { ...signing, algorithm: 'toString' }, context)).rejects.toEqual(refused('invalid-input'));
+  });
+
+  test('a resealed token opens under the new domain key alone, and makes the same key', async () => {
+    const [one, two] = [testDomainKey('1'), testDomainKey('2')];
+    const before = testContext();
+    const { token } = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', before);
+    const mac = (context: CommandContext, of: Uint8Array) =>
+      run('GenerateMac', { keyId, token: of, algorithm: 'HMAC_SHA_256', message }, context);
+
+    const rotated = testContext({ keyring: testKeyring({ active: two, deactivated: [one] }) });
+    const resealed = await run('ResealToken', { token }, rotated);
+    const after = testContext({ keyring: testKeyring({ active: two }) });
+    expect(await mac(after, resealed.token)).toEqual(await mac(before, token));
+    await expect(mac(after, token)).rejects.toEqual(refused('unknown-domain-key'));
+    expect(await run('ResealToken', { token: resealed.token }, after)).toEqual(resealed);
+  });
+
+  test('an evicted key is opened again from its token', async () => {
+    const context = testContext();
+    const { token, materialId } = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', context);
+    const first = context.backingKeys.open(token, context.keyring);
+    expect(context.backingKeys.open(token, context.keyring)).toBe(first);
+    await run('EvictBackingKey', { materialId }, context);
+    expect(context.backingKeys.open(token, context.keyring)).not.toBe(first);
+  });
+});
+
+describe('credentials', () => {
+  const owner = { accessKeyId: 'AKIDEXAMPLE', principal: 'arn:aws:iam::000000000000:user/a' };
+
+  test('a secret has 40 characters and opens for its access key and principal only', async () => {
+    const context = testContext();
+    const { secretAccessKey, token } = await run('GenerateCredential', owner, context);
+    expect(secretAccessKey).toMatch(/^[A-Za-z0-9+/]{40}$/);
+    expect(await run('OpenCredential', { ...owner, token }, context)).toEqual({ secretAccessKey });
+    for (const wrong of [{ accessKeyId: 'AKIDOTHER' }, { principal: 'arn:aws:iam::000000000000:user/b' }]) {
+      const opening = run('OpenCredential', { ...owner, ...wrong, token }, context);
+      await expect(opening).rejects.toEqual(refused('cannot-open'));
+    }
+  });
+
+  test('a credential token is no key token, and a key token no credential', async () => {
+    const context = testContext();
+    const credential = await run('GenerateCredential', owner, context);
+    const key = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', context);
+    const opening = run('OpenCredential', { ...owner, token: key.token }, context);
+    await expect(opening).rejects.toEqual(refused('cannot-open'));
+    expect(() => context.backingKeys.open(credential.token, context.keyring)).toThrow(refused('cannot-open'));
+  });
+});
+
+describe('encryption', () => {
+  const encryptionContext = { purpose: 'test' };
+
+  test('what is encrypted decrypts, and two encryptions of one text differ', async () => {
+    const context = testContext();
+    const { token } = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
+    const options = { keyId, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };
+    const one = await run('Encrypt', { ...options, plaintext: message }, context);
+    const two = await run('Encrypt', { ...options, plaintext: message }, context);
+    expect(one.ciphertext).not.toEqual(two.ciphertext);
+    expect(await run('Decrypt', { ...options, ...one }, context)).toEqual({ plaintext: message });
+  });
+
+  test.each(['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256'])(
+    '%s takes up to its capacity and gives it back',
+    async (algorithm) => {
+      const context = testContext();
+      const { token } = await newKey('RSA_2048', 'ENCRYPT_DECRYPT', context);
+      const options = { keyId, token, algorithm, encryptionContext: {} };
+      const plaintext = Buffer.alloc(algorithm === 'RSAES_OAEP_SHA_1' ? 214 : 190, 7);
+      const { ciphertext } = await run('Encrypt', { ...options, plaintext }, context);
+      expect(await run('Decrypt', { ...options, ciphertext }, context)).toEqual({ plaintext });
+
+      const tooLong = run('Encrypt', { ...options, plaintext: Buffer.alloc(plaintext.length + 1) }, context);
+      await expect(tooLong).rejects.toEqual(refused('invalid-input'));
+      const changed = Buffer.from(ciphertext);
+      changed[9]! ^= 1;
+      await expect(run('Decrypt', { ...options, ciphertext: changed }, context)).rejects.toEqual(
+        refused('cannot-open'),
+      );
+      const bound = run('Encrypt', { ...options, plaintext, encryptionContext }, context);
+      await expect(bound).rejects.toEqual(refused('invalid-input'));
+    },
+  );
+
+  test('re-encryption moves a text to another key and context', async () => {
+    const context = testContext();
+    const source = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
+    const destination = await newKey('RSA_2048', 'ENCRYPT_DECRYPT', context, otherKeyId);
+    const symmetric = { keyId, token: source.token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };
+    const { ciphertext } = await run('Encrypt', { ...symmetric, plaintext: message }, context);
+    const moved = await run(
+      'ReEncrypt',
+      {
+        sourceKeyId: keyId,
+        sourceToken: source.token,
+        sourceAlgorithm: 'SYMMETRIC_DEFAULT',
+        sourceContext: encryptionContext,
+        ciphertext,
+        destinationKeyId: otherKeyId,
+        destinationToken: destination.token,
+        destinationAlgorithm: 'RSAES_OAEP_SHA_256',
+        destinationContext: {},
+      },
+      context,
+    );
+    const rsa = { keyId: otherKeyId, token: destination.token, algorithm: 'RSAES_OAEP_SHA_256', encryptionContext: {} };
+    expect(await run('Decrypt', { ...rsa, ...moved }, context)).toEqual({ plaintext: message });
+  });
+
+  test('a data key is the plaintext of its ciphertext', async () => {
+    const context = testContext();
+    const { token } = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
+    const input = { keyId, token, encryptionContext, length: 24 };
+    const { ciphertext, plaintext } = await run('GenerateDataKey', { ...input, withPlaintext: true }, context);
+    expect(plaintext).toHaveLength(24);
+    const options = { keyId, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };
+    expect(await run('Decrypt', { ...options, ciphertext }, context)).toEqual({ plaintext });
+    const without = await run('GenerateDataKey', { ...input, withPlaintext: false }, context);
+    expect(without.plaintext).toBeUndefined();
+    expect((await run('Decrypt', { ...options, ciphertext: without.ciphertext }, context)).plaintext).not.toEqual(
+      Buffer.alloc(24),
+    );
+  });
+
+  test.each(['RSA_2048', 'ECC_NIST_P256', 'ECC_SECG_P256K1', 'ECC_NIST_EDWARDS25519'] as const)(
+    'a data key pair of %s belongs together',
+    async (keyPairSpec) => {
+      const context = testContext();
+      const { token } = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
+      const input = { keyId, token, encryptionContext, keyPairSpec, withPlaintext: true };
+      const { ciphertext, publicKey, privateKey } = await run('GenerateDataKeyPair', input, context);
+      const derived = createPublicKey({ key: Buffer.concat([pem(privateKey!)]), format: 'pem' });
+      expect(derived.export({ format: 'der', type: 'spki' }).equals(publicKey)).toBe(true);
+      const opened = await run(
+        'Decrypt',
+        { keyId, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext, ciphertext },
+        context,
+      );
+      expect(opened.plaintext).toEqual(privateKey);
+    },
+  );
+
+  test('there is no data key pair of a post-quantum or symmetric spec', async () => {
+    const context = testContext();
+    const { token } = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
+    for (const keyPairSpec of ['ML_DSA_44', 'ML_KEM_768', 'HMAC_256', 'SM2'] as const) {
+      const making = run(
+        'GenerateDataKeyPair',
+        { keyId, token, encryptionContext, keyPairSpec, withPlaintext: false },
+        context,
+      );
+      await expect(making).rejects.toEqual(refused('invalid-input'));
+    }
+  });
+});
+
+describe('signatures', () => {
+  const signing = Object.entries(keySpecs)
+    .filter(([spec, row]) => 'SIGN_VERIFY' in row.usages && spec !== 'SM2' && !/RSA_[34]/.test(spec))
+    .flatMap(([spec, row]) =>
+      (row.usages as { SIGN_VERIFY: readonly string[] }).SIGN_VERIFY.map((name) => [spec as KeySpec, name] as const),
+    );
+  const digest = (algorithm: string, length = Number(algorithm.slice(-3))) =>
+    createHash(`sha${length}`).update(message).digest();
+
+  test.each(signing)('%s signs and verifies with %s, every message type as the other', async (keySpec, algorithm) => {
+    const context = testContext();
+    const { token } = await newKey(keySpec, 'SIGN_VERIFY', context);
+    const messages = [];
+    if (algorithm !== 'ED25519_PH_SHA_512') messages.push({ messageType: 'RAW' as const, message });
+    if (!/ML_DSA|ED25519_SHA/.test(algorithm))
+      messages.push({ messageType: 'DIGEST' as const, message: digest(algorithm) });
+    for (const signed of messages) {
+      const { signature } = await run('Sign', { keyId, token, algorithm, ...signed }, context);
+      for (const verified of messages) {
+        expect(await run('Verify', { keyId, token, algorithm, ...verified, signature }, context)).toEqual({
+          valid: true,
+        });
+        const other = { ...verified, message: Buffer.from(verified.message) };
+        other.message[0]! ^= 1;
+        expect(await run('Verify', { keyId, token, algorithm, ...other, signature }, context)).toEqual({
+          valid: false,
+        });
+      }
+      for (const wrong of [signature.subarray(1), Buffer.of(), Buffer.concat([signature, Buffer.of(0)])]) {
+        expect(await run('Verify', { keyId, token, algorithm, ...signed, signature: wrong }, context)).toEqual({
+          valid: false,
+        });
+      }
+    }
+  });
+
+  test('OpenSSL verifies what is signed from a digest: PSS salt as long as the hash, DER for ECDSA', async () => {
+    const context = testContext();
+    const rsa = await newKey('RSA_2048', 'SIGN_VERIFY', context);
+    const input = { keyId, token: rsa.token, messageType: 'DIGEST' as const };
+    const pss = await run('Sign', { ...input, algorithm: 'RSASSA_PSS_SHA_384', message: digest('384') }, context);
+    const key = createPublicKey({ key: Buffer.from(rsa.publicKey!), format: 'der', type: 'spki' });
+    expect(
+      verify('sha384', message, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 48 }, pss.signature),
+    ).toBe(true);
+    const pkcs1 = await run(
+      'Sign',
+      { ...input, algorithm: 'RSASSA_PKCS1_V1_5_SHA_512', message: digest('512') },
+      context,
+    );
+    expect(verify('sha512', message, key, pkcs1.signature)).toBe(true);
+  });
+
+  test.each(['ML_DSA_44', 'ML_DSA_65', 'ML_DSA_87'] as const)(
+    '%s: a signature of mu is one of the message',
+    async (keySpec) => {
+      const context = testContext();
+      const { token, publicKey } = await newKey(keySpec, 'SIGN_VERIFY', context);
+      const key = context.backingKeys.open(token, context.keyring).publicKey.export({ format: 'raw-public' });
+      const shake = (length: number, ...parts: Uint8Array[]) =>
+        createHash('shake256', { outputLength: length }).update(Buffer.concat(parts)).digest();
+      const mu = shake(64, shake(64, key), Buffer.of(0, 0), message);
+      const input = { keyId, token, algorithm: 'ML_DSA_SHAKE_256' };
+      const signed = await run('Sign', { ...input, messageType: 'EXTERNAL_MU', message: mu }, context);
+      const spki = createPublicKey({ key: Buffer.from(publicKey!), format: 'der', type: 'spki' });
+      expect(verify(null, message, spki, signed.signature)).toBe(true);
+      const raw = await run('Sign', { ...input, messageType: 'RAW', message }, context);
+      const verified = await run('Verify', { ...input, ...raw, messageType: 'EXTERNAL_MU', message: mu }, context);
+      expect(verified).toEqual({ valid: true });
+    },
+  );
+
+  test.each([
+    ['ECC_NIST_P256', 'ECDSA_SHA_256', 'DIGEST', 31],
+    ['ECC_NIST_P256', 'ECDSA_SHA_256', 'EXTERNAL_MU', 64],
+    ['ECC_NIST_EDWARDS25519', 'ED25519_SHA_512', 'DIGEST', 64],
+    ['ECC_NIST_EDWARDS25519', 'ED25519_PH_SHA_512', 'RAW', 64],
+    ['ECC_NIST_EDWARDS25519', 'ED25519_PH_SHA_512', 'DIGEST', 32],
+    ['ML_DSA_44', 'ML_DSA_SHAKE_256', 'DIGEST', 64],
+    ['ML_DSA_44', 'ML_DSA_SHAKE_256', 'EXTERNAL_MU', 63],
+  ] as const)('%s, %s: no %s of %i bytes', async (keySpec, algorithm, messageType, length) => {
+    const context = testContext();
+    const { token } = await newKey(keySpec, 'SIGN_VERIFY', context);
+    const signing = run('Sign', { keyId, token, algorithm, messageType, message: Buffer.alloc(length) }, context);
+    await expect(signing).rejects.toEqual(refused('invalid-input'));
+  });
+});
+
+describe('MACs, agreement, encapsulation, random', () => {
+  test.each([224, 256, 384, 512])('HMAC_%i gives the whole code and verifies nothing else', async (bits) => {
+    const context = testContext();
+    const { token } = await newKey(`HMAC_${bits}` as KeySpec, 'GENERATE_VERIFY_MAC', context);
+    const input = { keyId, token, algorithm: `HMAC_SHA_${bits}`, message };
+    const { mac } = await run('GenerateMac', input, context);
+    const { key } = context.backingKeys.open(token, context.keyring);
+    expect(key.symmetricKeySize).toBe(bits / 8);
+    expect(createHmac(`sha${bits}`, key).update(message).digest().equals(mac)).toBe(true);
+    expect(await run('VerifyMac', { ...input, mac }, context)).toEqual({ valid: true });
+    for (const wrong of [mac.subarray(1), Buffer.alloc(mac.length), Buffer.concat([mac, mac])]) {
+      expect(await run('VerifyMac', { ...input, mac: wrong }, context)).toEqual({ valid: false });
+    }
+  });
+
+  test.each([
+    ['ECC_NIST_P256', 'P-256', 32],
+    ['ECC_NIST_P384', 'P-384', 48],
+    ['ECC_NIST_P521', 'P-521', 66],
+  ] as const)(
+    '%s agrees on the x-coordinate with its peer, and with nobody of another curve',
+    async (keySpec, curve, length) => {
+      const context = testContext();
+      const ours = await newKey(keySpec, 'KEY_AGREEMENT', context);
+      const peer = generateKeyPairSync('ec', { namedCurve: curve });
+      const publicKey = peer.publicKey.export({ format: 'der', type: 'spki' });
+      const { sharedSecret } = await run('DeriveSharedSecret', { keyId, token: ours.token, publicKey }, context);
+      const theirs = createPublicKey({ key: Buffer.from(ours.publicKey!), format: 'der', type: 'spki' });
+      expect(diffieHellman({ privateKey: peer.privateKey, publicKey: theirs }).equals(sharedSecret)).toBe(true);
+      expect(sharedSecret).toHaveLength(length);
+
+      const foreign = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey;
+      for (const bad of [foreign.export({ format: 'der', type: 'spki' }), Buffer.of(), publicKey.subarray(1)]) {
+        const deriving = run('DeriveSharedSecret', { keyId, token: ours.token, publicKey: bad }, context);
+        await expect(deriving).rejects.toEqual(refused('invalid-public-key'));
+      }
+    },
+  );
+
+  test.each(['ML_KEM_512', 'ML_KEM_768', 'ML_KEM_1024'] as const)(
+    '%s decapsulates what it encapsulated',
+    async (keySpec) => {
+      const context = testContext();
+      const { token } = await newKey(keySpec, 'ENCAPSULATE_DECAPSULATE', context);
+      const { sharedSecret, ciphertext } = await run('Encapsulate', { keyId, token }, context);
+      expect(await run('Decapsulate', { keyId, token, ciphertext }, context)).toEqual({ sharedSecret });
+      const cut = run('Decapsulate', { keyId, token, ciphertext: ciphertext.subarray(1) }, context);
+      await expect(cut).rejects.toEqual(refused('cannot-open'));
+    },
+  );
+
+  test('random bytes come as asked', async () => {
+    expect((await run('GenerateRandom', { length: 1024 }, testContext())).bytes).toHaveLength(1024);
+  });
+});
+
+function pem(pkcs8: Uint8Array): Buffer {
+  return Buffer.from(
+    `-----BEGIN PRIVATE KEY-----\n${Buffer.from(pkcs8).toString('base64')}\n-----END PRIVATE KEY-----\n`,
+  );
+}

@@ -1,0 +1,48 @@
+import { isBlobKeyId } from '@keyfleet/shared/hsm/ciphertext-blob';
+import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
+import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
+import { materialIdOf } from '../tokens/material-id.ts';
+import { sealToken } from '../tokens/sealed-token.ts';
+import { type CommandContext, type CommandHandler, RefusedError } from './command.ts';
+
+export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, context) => {
+  const { keyId, keySpec, keyUsage } = input;
+  const usages: Partial<Record<KeyUsage, readonly string[]>> = keySpecs[keySpec].usages;
+  if (!isBlobKeyId(keyId) || usages[keyUsage] === undefined) throw new RefusedError('invalid-input');
+
+  const length = secretLengthOf(keySpec);
+  if (length !== undefined) return sealed(input, context.random(length), context);
+
+  const pair = newKeyPair(keySpec, context.rsaKeyPairs);
+  if (pair === undefined) throw new RefusedError('invalid-input');
+  return pair.then((made) => ({ ...sealed(input, privateKeyDer(made), context), publicKey: publicKeyDer(made) }));
+};
+
+/** Bytes of a symmetric or HMAC key; `undefined` for key pairs. An HMAC key is as long as its hash (AWS: "HMAC keys in AWS KMS"). */
+function secretLengthOf(keySpec: KeySpec): number | undefined {
+  const row = keySpecs[keySpec];
+  switch (row.kind) {
+    case 'symmetric':
+      return 32;
+    case 'hmac':
+      return row.bits / 8;
+    default:
+      return undefined;
+  }
+}
+
+/** Seals the material of a new key and zeroes it. */
+function sealed(
+  { keyId, keySpec, keyUsage }: { keyId: string; keySpec: KeySpec; keyUsage: KeyUsage },
+  material: Buffer,
+  context: CommandContext,
+): { token: Buffer; materialId: Buffer } {
+  try {
+    const materialId = materialIdOf(context.keyring.materialIdKey, { keyId, material });
+    const header = { keyId, materialId, keySpec, keyUsage, origin: 'AWS_KMS' as const };
+    return { token: sealToken(ExportedKeyToken, { header, secret: material }, context), materialId };
+  } finally {
+    material.fill(0);
+  }
+}

@@ -1,0 +1,47 @@
+import { createHash, createSecretKey } from 'node:crypto';
+import type { DomainKey, Keyring } from '../domain/keyring.ts';
+import { BackingKeyCache } from '../keys/backing-key-cache.ts';
+import { RsaKeyPool } from '../keys/rsa-key-pool.ts';
+import type { CommandContext, Random } from './command.ts';
+
+/** For tests only: a keyring with known domain keys, and randomness that is a known stream. */
+
+export function testDomainKey(name: string): DomainKey {
+  const bytes = createHash('sha256').update(`domain key ${name}`).digest();
+  return { id: bytes.toString('hex', 0, 16), key: createSecretKey(bytes) };
+}
+
+export function testKeyring(keys: { active: DomainKey; deactivated?: DomainKey[]; domain?: string }): Keyring {
+  const all = [keys.active, ...(keys.deactivated ?? [])];
+  return {
+    domain: keys.domain ?? 'test',
+    generation: all.length,
+    active: keys.active,
+    find: (id) => all.find((key) => key.id === id),
+    materialIdKey: createSecretKey(createHash('sha256').update('material id key').digest()),
+  };
+}
+
+/** SHA-256 of a counter: every test run draws the same bytes. */
+export function counterRandom(): Random {
+  let counter = 0;
+  return (length) => {
+    const blocks: Buffer[] = [];
+    for (let have = 0; have < length; have += 32) {
+      blocks.push(createHash('sha256').update(`random ${counter++}`).digest());
+    }
+    return Buffer.concat(blocks).subarray(0, length);
+  };
+}
+
+export function testContext(overrides: Partial<CommandContext> = {}): CommandContext {
+  const clock = overrides.clock ?? { now: () => 0 };
+  return {
+    keyring: testKeyring({ active: testDomainKey('1') }),
+    backingKeys: new BackingKeyCache({ clock, capacity: 100, maxAgeMs: 60_000 }),
+    rsaKeyPairs: new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }),
+    clock,
+    random: counterRandom(),
+    ...overrides,
+  };
+}

@@ -1,0 +1,52 @@
+import { type CipherKey, createCipheriv, createDecipheriv } from 'node:crypto';
+
+/** AES-256-GCM with a 96-bit IV and the full 128-bit tag: the only authenticated encryption in Keyfleet. */
+const algorithm = 'aes-256-gcm';
+export const ivLength = 12;
+export const tagLength = 16;
+
+/**
+ * What one sealing is done under. An IV must never be used twice with one key: callers either use a key once (per-call
+ * keys) or draw the IV at random and rotate the key far below 2^32 uses (domain keys).
+ */
+export interface SealingKey {
+  readonly key: CipherKey;
+  readonly iv: Uint8Array;
+  /** Authenticated, not encrypted: one array per part, so that callers do not have to join them. */
+  readonly associatedData: readonly Uint8Array[];
+}
+
+/** Thrown by `open` and nothing else; says nothing of the reason. */
+export class CannotOpenError extends Error {
+  override name = 'CannotOpenError';
+}
+
+/** Ciphertext (as long as the plaintext), then the tag. */
+export function seal({ key, iv, associatedData }: SealingKey, plaintext: Uint8Array): [Buffer, Buffer] {
+  const cipher = createCipheriv(algorithm, key, iv, { authTagLength: tagLength });
+  for (const part of associatedData) cipher.setAAD(part);
+  const ciphertext = cipher.update(plaintext);
+  cipher.final();
+  return [ciphertext, cipher.getAuthTag()];
+}
+
+/** The plaintext. Throws `CannotOpenError` if key, IV, associated data, ciphertext or tag do not belong together. */
+export function open(
+  { key, iv, associatedData }: SealingKey,
+  sealed: { readonly ciphertext: Uint8Array; readonly tag: Uint8Array },
+): Buffer {
+  // A shorter tag is a weaker one: OpenSSL would accept 4 bytes if asked to.
+  if (sealed.tag.length !== tagLength || iv.length !== ivLength) throw new CannotOpenError();
+  const decipher = createDecipheriv(algorithm, key, iv, { authTagLength: tagLength });
+  for (const part of associatedData) decipher.setAAD(part);
+  decipher.setAuthTag(sealed.tag);
+  const plaintext = decipher.update(sealed.ciphertext);
+  try {
+    decipher.final();
+  } catch {
+    // What came out before the tag was checked must not be seen by anyone.
+    plaintext.fill(0);
+    throw new CannotOpenError();
+  }
+  return plaintext;
+}

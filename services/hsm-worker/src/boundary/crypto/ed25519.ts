@@ -1,0 +1,33 @@
+import { sign, verify } from 'node:crypto';
+import { ed25519ph as prehashed } from '@noble/curves/ed25519.js';
+import type { SignatureScheme } from './signature.ts';
+
+/** Pure Ed25519 (RFC 8032 section 5.1), of whole messages only. */
+export const ed25519: SignatureScheme = {
+  accepts: ({ messageType }) => messageType === 'RAW',
+  sign: (privateKey, { message }) => sign(null, message, privateKey),
+  verify: (publicKey, { message }, signature) => verify(null, message, publicKey, signature),
+};
+
+/**
+ * Ed25519ph with no context, of digests only. As AWS KMS does it, the caller's SHA-512 digest is the message, which
+ * Ed25519ph hashes again. By @noble/curves: Node offers OpenSSL's Ed25519 without this variant.
+ */
+export const ed25519ph: SignatureScheme = {
+  accepts: ({ messageType, message }) => messageType === 'DIGEST' && message.length === 64,
+  sign(privateKey, { message }) {
+    const secret = privateKey.export({ format: 'raw-private' });
+    try {
+      return Buffer.from(prehashed.sign(message, secret));
+    } finally {
+      secret.fill(0);
+    }
+  },
+  verify(publicKey, { message }, signature) {
+    try {
+      return prehashed.verify(signature, message, publicKey.export({ format: 'raw-public' }), { zip215: false });
+    } catch {
+      return false;
+    }
+  },
+};

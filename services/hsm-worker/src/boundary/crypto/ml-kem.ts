@@ -1,0 +1,20 @@
+import { decapsulate, encapsulate, type KeyObject } from 'node:crypto';
+import { CannotOpenError } from './aead.ts';
+
+/** ML-KEM (FIPS 203), from OpenSSL. Synchronous: 0.05 to 0.1 ms. */
+export function encapsulateUnder(publicKey: KeyObject): { sharedSecret: Buffer; ciphertext: Buffer } {
+  const { sharedKey, ciphertext } = encapsulate(publicKey);
+  return { sharedSecret: sharedKey, ciphertext };
+}
+
+/**
+ * The 32-byte shared secret. A ciphertext of the right length always gives one (implicit rejection: the wrong ciphertext,
+ * a secret that nobody else has); `CannotOpenError` for any other length.
+ */
+export function decapsulateWith(privateKey: KeyObject, ciphertext: Uint8Array): Buffer {
+  try {
+    return decapsulate(privateKey, ciphertext);
+  } catch {
+    throw new CannotOpenError();
+  }
+}

@@ -1,0 +1,34 @@
+import { constants, type KeyObject, publicEncrypt, webcrypto } from 'node:crypto';
+import { CannotOpenError } from './aead.ts';
+
+/** RSAES-OAEP (RFC 8017 section 7.1) with an empty label, and MGF1 with the same hash, as AWS KMS has it. */
+export type OaepHash = 'SHA-1' | 'SHA-256';
+
+export const oaepHashes: Readonly<Record<string, OaepHash>> = {
+  RSAES_OAEP_SHA_1: 'SHA-1',
+  RSAES_OAEP_SHA_256: 'SHA-256',
+};
+
+/** Longest plaintext in bytes: k - 2h - 2. */
+export function oaepCapacity(publicKey: KeyObject, hash: OaepHash): number {
+  return publicKey.asymmetricKeyDetails!.modulusLength! / 8 - 2 * (hash === 'SHA-1' ? 20 : 32) - 2;
+}
+
+/** The plaintext must fit `oaepCapacity`. */
+export function encryptOaep(publicKey: KeyObject, hash: OaepHash, plaintext: Uint8Array): Buffer {
+  const key = { key: publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: hash };
+  return publicEncrypt(key, plaintext);
+}
+
+/**
+ * Decrypts on the thread pool: 0.8 ms (2048) to 7 ms (4096) of private-key work would hold up every other command, and
+ * `privateDecrypt` has no asynchronous form; Web Crypto's has. Throws `CannotOpenError` for any bad ciphertext.
+ */
+export async function decryptOaep(privateKey: KeyObject, hash: OaepHash, ciphertext: Uint8Array): Promise<Buffer> {
+  const key = privateKey.toCryptoKey({ name: 'RSA-OAEP', hash }, false, ['decrypt']);
+  try {
+    return Buffer.from(await webcrypto.subtle.decrypt('RSA-OAEP', key, Buffer.from(ciphertext)));
+  } catch {
+    throw new CannotOpenError();
+  }
+}

@@ -1,0 +1,59 @@
+import { generateKeyPair, type KeyObject } from 'node:crypto';
+import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
+
+export interface KeyPair {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
+export type RsaBits = 2048 | 3072 | 4096;
+
+/** Where fresh RSA key pairs come from: they take up to seconds to make, so a pool keeps some. */
+export interface RsaKeyPairs {
+  take(bits: RsaBits): Promise<KeyPair>;
+}
+
+/** A fresh key pair, made on the thread pool by OpenSSL's generator. `undefined` for a spec that is not a key pair, or not made here. */
+export function newKeyPair(keySpec: KeySpec, rsaKeyPairs: RsaKeyPairs): Promise<KeyPair> | undefined {
+  const row = keySpecs[keySpec];
+  switch (row.kind) {
+    case 'rsa':
+      return rsaKeyPairs.take(row.bits);
+    case 'ec':
+      return settled((done) => generateKeyPair('ec', { namedCurve: row.curve }, done));
+    case 'ed25519':
+      return settled((done) => generateKeyPair('ed25519', {}, done));
+    case 'ml-dsa':
+    case 'ml-kem':
+      // The overloads take one name each, not a union of them; all behave the same.
+      return settled((done) => generateKeyPair(row.parameterSet as 'ml-dsa-44', {}, done));
+    default:
+      return undefined;
+  }
+}
+
+/** A fresh RSA key pair with the public exponent 65537. */
+export function newRsaKeyPair(bits: RsaBits): Promise<KeyPair> {
+  return settled((done) => generateKeyPair('rsa', { modulusLength: bits }, done));
+}
+
+/** DER PKCS #8: the form in which a private key is sealed. The caller zeroes it. */
+export function privateKeyDer(pair: KeyPair): Buffer {
+  return pair.privateKey.export({ format: 'der', type: 'pkcs8' });
+}
+
+/** DER SubjectPublicKeyInfo. */
+export function publicKeyDer(pair: KeyPair): Buffer {
+  return pair.publicKey.export({ format: 'der', type: 'spki' });
+}
+
+type Done = (error: Error | null, publicKey: KeyObject, privateKey: KeyObject) => void;
+
+function settled(start: (done: Done) => void): Promise<KeyPair> {
+  return new Promise((resolve, reject) => {
+    start((error, publicKey, privateKey) => {
+      if (error === null) resolve({ publicKey, privateKey });
+      else reject(error);
+    });
+  });
+}

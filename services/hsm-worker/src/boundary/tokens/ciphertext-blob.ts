@@ -1,0 +1,61 @@
+import { FormatError } from '@keyfleet/shared/encoding/bytes';
+import { defineFormat } from '@keyfleet/shared/encoding/canonical';
+import { blobLayout, blobOverhead } from '@keyfleet/shared/hsm/ciphertext-blob';
+import { z } from 'zod';
+import { RefusedError, type Random } from '../commands/command.ts';
+import { CannotOpenError, ivLength, open, seal } from '../crypto/aead.ts';
+import { deriveKey, nonceLength } from '../crypto/kdf.ts';
+import type { BackingKey } from '../keys/backing-key.ts';
+
+export type EncryptionContext = Readonly<Record<string, string>>;
+
+/** An encryption context as associated data: sorted and length-prefixed, so that {"ab":"c"} is not {"a":"bc"}. */
+export const EncryptionContextFormat = defineFormat(
+  'keyfleet/encryption-context/1',
+  z.strictObject({ pairs: z.record(z.string(), z.string()) }),
+);
+
+/** Encrypts under a key derived for this one call from the backing key and a fresh N. The layout stands in @keyfleet/shared/hsm/ciphertext-blob. */
+export function sealBlob(
+  backingKey: BackingKey,
+  { encryptionContext, plaintext }: { encryptionContext: EncryptionContext; plaintext: Uint8Array },
+  random: Random,
+): Buffer {
+  const header = Buffer.concat([backingKey.blobPrefix, random(nonceLength + ivLength)], blobLayout.ciphertext);
+  const associatedData = [header, contextBytes(encryptionContext)];
+  const key = deriveKey(backingKey.key, header.subarray(blobLayout.nonce, blobLayout.iv));
+  try {
+    const [ciphertext, tag] = seal({ key, iv: header.subarray(blobLayout.iv), associatedData }, plaintext);
+    return Buffer.concat([header, ciphertext, tag], plaintext.length + blobOverhead);
+  } finally {
+    key.fill(0);
+  }
+}
+
+/** The plaintext. Refuses with `cannot-open` whatever the reason: another key, another context, one byte changed, cut or added. */
+export function openBlob(backingKey: BackingKey, blob: Buffer, encryptionContext: EncryptionContext): Buffer {
+  const { nonce, iv, ciphertext, tagLength } = blobLayout;
+  if (blob.length < blobOverhead || !backingKey.blobPrefix.equals(blob.subarray(0, nonce))) {
+    throw new RefusedError('cannot-open');
+  }
+  const key = deriveKey(backingKey.key, blob.subarray(nonce, iv));
+  try {
+    const associatedData = [blob.subarray(0, ciphertext), contextBytes(encryptionContext)];
+    return open(
+      { key, iv: blob.subarray(iv, ciphertext), associatedData },
+      { ciphertext: blob.subarray(ciphertext, -tagLength), tag: blob.subarray(-tagLength) },
+    );
+  } catch (error) {
+    if (error instanceof CannotOpenError || error instanceof FormatError) throw new RefusedError('cannot-open');
+    throw error;
+  } finally {
+    key.fill(0);
+  }
+}
+
+const emptyContext = EncryptionContextFormat.encode({ pairs: {} });
+
+function contextBytes(encryptionContext: EncryptionContext): Buffer {
+  for (const _ in encryptionContext) return EncryptionContextFormat.encode({ pairs: encryptionContext });
+  return emptyContext;
+}

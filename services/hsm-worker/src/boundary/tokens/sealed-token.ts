@@ -1,0 +1,82 @@
+import { FormatError, Reader, Writer } from '@keyfleet/shared/encoding/bytes';
+import type { Format } from '@keyfleet/shared/encoding/canonical';
+import { RefusedError } from '../commands/command.ts';
+import { CannotOpenError, ivLength, open, seal, tagLength } from '../crypto/aead.ts';
+import type { Keyring } from '../domain/keyring.ts';
+
+/**
+ * Everything that leaves an HSM sealed under a domain key has this shape (docs/formats.md); the header is the associated data:
+ *
+ *   u32 length | header (canonical) | IV 12 | ciphertext | tag 16
+ */
+export interface SealedHeader {
+  readonly domain: string;
+  readonly domainKeyId: string;
+}
+
+export interface SealedToken<H extends SealedHeader> {
+  readonly header: H;
+  readonly headerBytes: Buffer;
+  readonly iv: Buffer;
+  readonly ciphertext: Buffer;
+  readonly tag: Buffer;
+}
+
+/** What a token is sealed with: the active domain key, and where its IV comes from. */
+export interface Sealer {
+  readonly keyring: Keyring;
+  readonly random: (length: number) => Buffer;
+}
+
+/**
+ * Seals `secret` under the active domain key. The IV is random: a domain key seals for a day, and stays below 2^32 tokens
+ * (50,000 a second) with which NIST SP 800-38D section 8.3 is content.
+ */
+export function sealToken<H extends SealedHeader>(
+  format: Format<H>,
+  { header, secret }: { header: Omit<H, keyof SealedHeader>; secret: Uint8Array },
+  { keyring, random }: Sealer,
+): Buffer {
+  const headerBytes = format.encode({ ...header, domain: keyring.domain, domainKeyId: keyring.active.id } as H);
+  const iv = random(ivLength);
+  const [ciphertext, tag] = seal({ key: keyring.active.key, iv, associatedData: [headerBytes] }, secret);
+  const writer = new Writer();
+  writer.bytes(headerBytes);
+  for (const part of [iv, ciphertext, tag]) writer.raw(part);
+  return writer.finish();
+}
+
+/** Reads a token's clear part. Nothing in it is true before `openToken`. Throws `FormatError`. */
+export function parseToken<H extends SealedHeader>(format: Format<H>, token: Uint8Array): SealedToken<H> {
+  const reader = new Reader(token);
+  const headerBytes = reader.bytes();
+  const iv = reader.raw(ivLength);
+  const rest = reader.raw(token.length - 4 - headerBytes.length - ivLength);
+  if (rest.length < tagLength) throw new FormatError('truncated');
+  return {
+    header: format.decode(headerBytes),
+    headerBytes,
+    iv,
+    ciphertext: rest.subarray(0, -tagLength),
+    tag: rest.subarray(-tagLength),
+  };
+}
+
+/** The authenticated header and the secret, which the caller must zero. Refuses with `unknown-domain-key` or `cannot-open`. */
+export function openToken<H extends SealedHeader>(
+  format: Format<H>,
+  token: Uint8Array,
+  keyring: Keyring,
+): { header: H; secret: Buffer } {
+  try {
+    const { header, headerBytes, iv, ciphertext, tag } = parseToken(format, token);
+    if (header.domain !== keyring.domain) throw new CannotOpenError();
+    const domainKey = keyring.find(header.domainKeyId);
+    if (domainKey === undefined) throw new RefusedError('unknown-domain-key');
+    const secret = open({ key: domainKey.key, iv, associatedData: [headerBytes] }, { ciphertext, tag });
+    return { header, secret };
+  } catch (error) {
+    if (error instanceof FormatError || error instanceof CannotOpenError) throw new RefusedError('cannot-open');
+    throw error;
+  }
+}
