@@ -4,7 +4,7 @@ import { type Home, openHome } from './home.ts';
 import { lockHome } from './home-lock.ts';
 import { ManagedProcess, type ProcessSpec } from './managed-process.ts';
 import { choosePorts, type Ports } from './ports.ts';
-import { frontendReady, lastLogLine, tcpReady, until, workerReady } from './readiness.ts';
+import { describeWorker, frontendReady, lastLogLine, tcpReady, until } from './readiness.ts';
 import { findServers, type ServerCommand, type ServerName } from './servers/find-server.ts';
 import { natsReady } from './servers/nats.ts';
 import { redisReady } from './servers/redis.ts';
@@ -158,13 +158,14 @@ export class Cluster implements AsyncDisposable {
     throw new StartError(`${name} did not start: ${lastLogLine(logFile)} (${logFile})`);
   }
 
-  #isReady(name: string): Promise<boolean> {
+  async #isReady(name: string): Promise<boolean> {
     const { ports, home } = this;
     if (name === 'redis') return redisReady(redisSettings(home, ports));
     if (name === 'nats') return natsReady(natsSettings(home, ports));
     if (name === 'frontend') return frontendReady(this.endpoint);
     if (name === 'domain-manager') return tcpReady(ports.domainManager);
-    return workerReady(ports.workers[home.workerNames.indexOf(name)] ?? 0);
+    // Before the first ceremony a worker belongs to no domain, so that it answers at all is all there is to ask.
+    return (await describeWorker(ports.workers[home.workerNames.indexOf(name)] ?? 0)) !== undefined;
   }
 
   #restart(process: ManagedProcess, how: string): void {

@@ -1,5 +1,6 @@
 import { credentials } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
+import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -44,15 +45,15 @@ export async function frontendReady(endpoint: string): Promise<boolean> {
   }
 }
 
-/** A worker is ready when it answers: before the first ceremony it belongs to no domain. */
-export async function workerReady(port: number): Promise<boolean> {
-  if (!(await tcpReady(port))) return false;
+/** What an hsm-worker says of itself; undefined while it does not answer. */
+export async function describeWorker(port: number): Promise<HsmDescription__Output | undefined> {
+  if (!(await tcpReady(port))) return undefined;
   const client = new Hsm(`127.0.0.1:${port}`, credentials.createInsecure());
-  const answered = await new Promise<boolean>((resolve) => {
-    client.Describe({}, { deadline: Date.now() + PROBE_MS }, (error) => resolve(error === null));
+  const description = await new Promise<HsmDescription__Output | undefined>((resolve) => {
+    client.Describe({}, { deadline: Date.now() + PROBE_MS }, (_error, answer) => resolve(answer));
   });
   client.close();
-  return answered;
+  return description;
 }
 
 /** What a process said last, for a person: the plain line, or the text and error of a JSON line. */

@@ -1,0 +1,126 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '..');
+
+interface Import {
+  /** Of the importing file, from the root. */
+  readonly from: string;
+  /** A relative import's path from the root; a package's name with its path; `node:...`. */
+  readonly to: string;
+}
+
+const production = sources('{packages,services}/*/src/**/*.ts').filter((file) => !isTest(file));
+
+function sources(pattern: string): string[] {
+  return globSync(pattern, { cwd: root }).filter((file) => !file.includes('node_modules'));
+}
+
+function isTest(file: string): boolean {
+  return /\.(test|contract)\.ts$/.test(file);
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  const matches = text.matchAll(
+    /^\s*(?:import|export)\b[^'"`;]*?from\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)|^\s*import\s+'([^']+)'/gm,
+  );
+  return [...matches].map(([, named, dynamic, bare]) => {
+    const target = named ?? dynamic ?? bare ?? '';
+    return { from: file, to: target.startsWith('.') ? relative(root, resolve(root, file, '..', target)) : target };
+  });
+}
+
+/** Every import of the files under `folder` that is not one of `allowed`, as `file -> import`. */
+function forbidden(folder: string, allowed: readonly RegExp[]): string[] {
+  const files = production.filter((file) => file.startsWith(`${folder}/`));
+  expect(files, `${folder} is empty: the rule guards nothing`).not.toEqual([]);
+  return files
+    .flatMap(importsOf)
+    .filter(({ to }) => !allowed.some((pattern) => pattern.test(to)))
+    .map(({ from, to }) => `${from} -> ${to}`);
+}
+
+test('the reader of imports sees every form of them', () => {
+  const found = importsOf('test/architecture.test.ts').map(({ to }) => to);
+  expect(found).toEqual(['node:fs', 'node:path', 'vitest']);
+  expect(production.flatMap(importsOf).length).toBeGreaterThan(production.length);
+});
+
+test('the security boundary imports cryptography, contracts and itself, and nothing that reaches outside', () => {
+  const boundary = 'services/hsm-worker/src/boundary';
+  expect(
+    forbidden(boundary, [
+      /^node:(crypto|util)$/,
+      /^zod$/,
+      /^@noble\/(curves|post-quantum|hashes)\//,
+      /^@keyfleet\/shared\/(hsm|domain|encoding)\//,
+      /^@keyfleet\/shared\/(errors\/exceptions|key-specs|clock)$/,
+      new RegExp(`^${boundary}/`),
+    ]),
+  ).toEqual([]);
+});
+
+test('what the boundary imports of shared is pure too', () => {
+  for (const folder of ['hsm', 'domain', 'encoding']) {
+    expect(
+      forbidden(`packages/shared/src/${folder}`, [
+        /^node:(crypto|util|buffer)$/,
+        /^zod$/,
+        /^packages\/shared\/src\/(hsm|domain|encoding)\//,
+        /^packages\/shared\/src\/(key-specs|clock|errors\/exceptions)\.ts$/,
+      ]),
+    ).toEqual([]);
+  }
+});
+
+test('policies, key states and signatures are decided without input or output', () => {
+  const pure = [/^node:(crypto|util|net)$/, /^zod$/, /^@keyfleet\/shared\//, /^services\/frontend\/src\//];
+  for (const folder of ['services/frontend/src/policy', 'services/frontend/src/keys']) {
+    expect(forbidden(folder, pure)).toEqual([]);
+  }
+  expect(forbidden('packages/shared/src/sigv4', [/^node:crypto$/, /^packages\/shared\/src\//])).toEqual([]);
+});
+
+test('shared imports nothing of services, and no service imports another', () => {
+  const offenders = production.flatMap(importsOf).filter(({ from, to }) => {
+    const owner = from.split('/').slice(0, 2).join('/');
+    if (to.startsWith('services/') || to.startsWith('packages/')) return !to.startsWith(`${owner}/`);
+    return (
+      /^@keyfleet\/(frontend|hsm-worker|domain-manager)\b/.test(to) ||
+      (owner === 'packages/shared' && to.startsWith('@keyfleet/'))
+    );
+  });
+  expect(offenders).toEqual([]);
+});
+
+test('only what is named may use gRPC, Redis, NATS and OpenTelemetry in shared', () => {
+  const clients = /^(@grpc\/|ioredis|nats|@opentelemetry\/|pino)/;
+  const offenders = production
+    .filter((file) => file.startsWith('packages/shared/'))
+    .filter((file) => !/\/(telemetry|notices|log)\.ts$/.test(file))
+    .flatMap(importsOf)
+    .filter(({ to }) => clients.test(to));
+  expect(offenders).toEqual([]);
+});
+
+test('hsm-workers have no way to Redis', () => {
+  const offenders = production
+    .filter((file) => file.startsWith('services/hsm-worker/'))
+    .flatMap(importsOf)
+    .filter(({ to }) => /^(ioredis|redis)/.test(to));
+  expect(offenders).toEqual([]);
+});
+
+test('the environment is read in one place only', () => {
+  const readers = production.filter((file) =>
+    /process\s*\.\s*env|process\[['"]env/.test(readFileSync(join(root, file), 'utf8')),
+  );
+  expect(readers.filter((file) => !file.startsWith('packages/cli/'))).toEqual(['packages/shared/src/telemetry.ts']);
+});
+
+test('nothing that runs in production imports tests', () => {
+  const offenders = production.flatMap(importsOf).filter(({ to }) => to.startsWith('test/') || isTest(to));
+  expect(offenders).toEqual([]);
+});

@@ -1,0 +1,14 @@
+import { KMSClient, type KMSClientConfig } from '@aws-sdk/client-kms';
+import { STSClient } from '@aws-sdk/client-sts';
+import type { TestCluster } from './cluster.ts';
+
+/** The AWS SDK's client as the cluster's administrator. One attempt unless told otherwise: a retry would hide what a test looks for. */
+export function kmsClient(cluster: TestCluster, overrides: KMSClientConfig = {}): KMSClient {
+  const { endpoint, credentials } = cluster;
+  return new KMSClient({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1, ...overrides });
+}
+
+export function stsClient(cluster: TestCluster): STSClient {
+  const { endpoint, credentials } = cluster;
+  return new STSClient({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 });
+}

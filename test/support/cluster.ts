@@ -1,0 +1,83 @@
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type AwsCredentials, readCredentials } from '../../tools/aws-files.ts';
+import { type Cluster, startCluster } from '../../tools/cluster.ts';
+
+export interface TestClusterOptions {
+  readonly workers?: number;
+  readonly accountId?: string;
+  /** Another main for the hsm-workers. */
+  readonly workerMain?: string;
+}
+
+/** Real processes on free ports with a home of their own, which is removed with them. Nothing that is killed starts again by itself. */
+export class TestCluster implements AsyncDisposable {
+  readonly #cluster: Cluster;
+  readonly #resources: AsyncDisposableStack;
+
+  constructor(cluster: Cluster, resources: AsyncDisposableStack) {
+    this.#cluster = cluster;
+    this.#resources = resources;
+  }
+
+  get endpoint(): string {
+    return this.#cluster.endpoint;
+  }
+
+  get grpcAddress(): string {
+    return this.#cluster.grpcAddress;
+  }
+
+  get ports() {
+    return this.#cluster.ports;
+  }
+
+  get home() {
+    return this.#cluster.home;
+  }
+
+  /** redis, nats, hsm-worker-1, ..., domain-manager, frontend. */
+  get names(): readonly string[] {
+    return this.#cluster.names;
+  }
+
+  get credentials(): AwsCredentials {
+    return readCredentials(this.#cluster.home);
+  }
+
+  pid(name: string): number | undefined {
+    return this.#cluster.pid(name);
+  }
+
+  /** kill -9. */
+  kill(...names: readonly string[]): Promise<void> {
+    return this.#cluster.kill(...names);
+  }
+
+  /** Starts what was killed; resolves when it answers. */
+  restart(...names: readonly string[]): Promise<void> {
+    return this.#cluster.restart(...names);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+}
+
+export async function startTestCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
+  await using resources = new AsyncDisposableStack();
+  const home = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-')));
+  const progress: string[] = [];
+  const cluster = resources.use(
+    await startCluster({
+      ...options,
+      home: home.path,
+      httpPort: 0,
+      grpcPort: 0,
+      supervise: false,
+      report: (line) => progress.push(line),
+    }),
+  );
+  return new TestCluster(cluster, resources.move());
+}

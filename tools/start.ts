@@ -1,0 +1,131 @@
+import { join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Cluster, startCluster } from './cluster.ts';
+import { type FirstKey, provideFirstKey } from './first-key.ts';
+import { defaultPorts } from './ports.ts';
+import { describeWorker } from './readiness.ts';
+import { regions } from './service-configs.ts';
+import { StartError } from './start-error.ts';
+
+const usage = `Usage: npm start -- [options]
+  --home DIR       where everything is kept (.keyfleet)
+  --http-port N    the AWS KMS API over HTTP (${defaultPorts.http})
+  --grpc-port N    the same over gRPC (${defaultPorts.grpc})
+  --workers N      hsm-workers of a new home (2)
+  --account ID     AWS account of a new home (000000000000)`;
+
+/** The home is relative to where the person stands; npm itself runs in the project's directory. */
+const here = process.env['INIT_CWD'] ?? process.cwd();
+
+const MAX_PORT = 65_535;
+const MAX_WORKERS = 64;
+
+function readOptions(args: string[]) {
+  const option = { type: 'string' } as const;
+  const { values } = parseArgs({
+    args,
+    options: {
+      home: option,
+      'http-port': option,
+      'grpc-port': option,
+      workers: option,
+      account: option,
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.account !== undefined && !/^\d{12}$/.test(values.account)) {
+    throw new StartError('--account must be 12 digits.');
+  }
+  return {
+    help: values.help ?? false,
+    home: values.home === undefined ? join(import.meta.dirname, '../.keyfleet') : resolve(here, values.home),
+    httpPort: readNumber('--http-port', values['http-port'], MAX_PORT) ?? defaultPorts.http,
+    grpcPort: readNumber('--grpc-port', values['grpc-port'], MAX_PORT) ?? defaultPorts.grpc,
+    workers: readNumber('--workers', values.workers, MAX_WORKERS),
+    accountId: values.account,
+  };
+}
+
+function readNumber(name: string, text: string | undefined, max: number): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= max) return number;
+  throw new StartError(`${name} must be a number from 1 to ${max}.`);
+}
+
+async function summary(cluster: Cluster, key: FirstKey): Promise<string> {
+  const { home, ports, endpoint, grpcAddress } = cluster;
+  const worker = await describeWorker(ports.workers[0] ?? 0);
+  const show = (...parts: string[]) => relative(here, home.in(...parts)) || home.in(...parts);
+  const aws = `aws --endpoint-url ${endpoint} kms`;
+  return `
+Keyfleet is up.
+
+  Endpoint     ${endpoint}  (AWS KMS API; ${regions.join(', ')})
+  gRPC         ${grpcAddress}
+  Credentials  ${show('aws', 'credentials')}  (user admin of account ${home.facts.accountId}), ${show('aws', 'config')}
+  First key    ${key.arn}
+               alias/first-key, ${key.created ? 'created just now' : 'found again'}; sealed under domain key generation ${worker?.active_generation ?? '?'}
+  Logs         ${show('log')}
+
+Try it in another terminal:
+
+  export AWS_CONFIG_FILE=${home.in('aws', 'config')} AWS_SHARED_CREDENTIALS_FILE=${home.in('aws', 'credentials')}
+  ${aws} create-key --description "my own key"
+  ${aws} encrypt --key-id alias/first-key --plaintext aGVsbG8= --encryption-context purpose=demo
+  ${aws} list-aliases
+
+Ctrl-C stops everything; the next start finds the same keys.
+`;
+}
+
+/** Aborted by the first signal; the second ends the launcher at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(1);
+      report('Stopping ...');
+      stop.abort();
+    });
+  }
+  return stop.signal;
+}
+
+function report(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+async function start(args: string[]): Promise<void> {
+  const options = readOptions(args);
+  if (options.help) return report(usage);
+  const signal = stopSignal();
+  await using cluster = await startCluster({ ...options, supervise: true, report, signal });
+  const key = await provideFirstKey(cluster);
+  process.stdout.write(await summary(cluster, key));
+  if (!signal.aborted) {
+    // Nothing else holds the event loop when every process has just ended and waits for its restart.
+    const alive = setInterval(() => undefined, 60_000);
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    clearInterval(alive);
+  }
+}
+
+/** What a person can act on is one line; anything else is a fault of ours and is shown whole. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (code.startsWith('ERR_PARSE_ARGS')) return `${error.message.split('\n')[0]} See npm start -- --help`;
+  if (error instanceof StartError) return error.message;
+  if (['EACCES', 'ENOSPC', 'EROFS', 'ENOTDIR'].includes(code))
+    return `${error.message}. Correct it, or choose another --home.`;
+  return error.stack ?? error.message;
+}
+
+try {
+  await start(process.argv.slice(2));
+} catch (error) {
+  const stopped = error instanceof Error && error.name === 'AbortError';
+  if (!stopped) report(`keyfleet: ${explain(error)}`);
+  process.exitCode = stopped ? 0 : 1;
+}
