@@ -1,5 +1,4 @@
 import {
-  CustomerMasterKeySpec,
   EncapsulationAlgorithm,
   EncryptionAlgorithm,
   ExpirationModel,
@@ -57,7 +56,8 @@ export const KeyMetadata = structure('KeyMetadata', {
   CloudHsmClusterId: CloudHsmClusterId.optional(),
   ExpirationModel: ExpirationModel.optional(),
   KeyManager: KeyManager.optional(),
-  CustomerMasterKeySpec: CustomerMasterKeySpec.optional(),
+  // KMS answers the key's spec under both names, for the specs that are newer than this member too.
+  CustomerMasterKeySpec: KeySpec.optional(),
   KeySpec: KeySpec.optional(),
   EncryptionAlgorithms: list(EncryptionAlgorithm).optional(),
   SigningAlgorithms: list(SigningAlgorithm).optional(),

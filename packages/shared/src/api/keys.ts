@@ -209,7 +209,7 @@ export const GetPublicKey = defineOperation({
   output: z.object({
     KeyId: KeyId.optional(),
     PublicKey: PublicKey.optional(),
-    CustomerMasterKeySpec: CustomerMasterKeySpec.optional(),
+    CustomerMasterKeySpec: KeySpec.optional(),
     KeySpec: KeySpec.optional(),
     KeyUsage: KeyUsage.optional(),
     EncryptionAlgorithms: list(EncryptionAlgorithm).optional(),

@@ -1,0 +1,219 @@
+import { describe, expect, test } from 'vitest';
+import { KmsException } from '../errors/exceptions.ts';
+import { errorBody, requestCodec, responseCodec } from './aws-json.ts';
+import type { Operation } from './operation.ts';
+import { operations } from './registry.ts';
+
+function parse<O extends Operation>(operation: O, body: unknown) {
+  return requestCodec(operation).parse(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
+}
+
+function refusal(operation: Operation, body: unknown): string {
+  try {
+    parse(operation, body);
+  } catch (error) {
+    if (error instanceof KmsException) return `${error.code}: ${error.message}`;
+    throw error;
+  }
+  return 'accepted';
+}
+
+const { CreateGrant, CreateKey, Encrypt, GenerateRandom, ImportKeyMaterial, ListKeys, TagResource } = operations;
+const encrypt = { KeyId: 'alias/a', Plaintext: 'aGVsbG8=' };
+
+describe('a request', () => {
+  test('becomes domain values, with documented defaults and without unknown members', () => {
+    expect(parse(Encrypt, { ...encrypt, EncryptionContext: { a: 'b' }, DryRun: null, Unknown: 1 })).toEqual({
+      KeyId: 'alias/a',
+      Plaintext: Buffer.from('hello'),
+      EncryptionContext: { a: 'b' },
+      EncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
+    });
+  });
+
+  test('keeps "absent" apart where KMS decides by it', () => {
+    expect(parse(CreateKey, {})).not.toHaveProperty('KeyUsage');
+    expect(parse(CreateKey, {})).not.toHaveProperty('KeySpec');
+  });
+
+  test('has timestamps in milliseconds and integers without fraction', () => {
+    const body = { KeyId: 'k', ImportToken: 'AA==', EncryptedKeyMaterial: 'AA==', ValidTo: 1568565290.25 };
+    expect(parse(ImportKeyMaterial, body).ValidTo).toBe(1568565290250);
+    expect(parse(ListKeys, { Limit: 7.9 }).Limit).toBe(7);
+  });
+
+  test('may name encryption context keys as it likes, and no key is lost or inherited', () => {
+    const { EncryptionContext } = parse(
+      Encrypt,
+      '{"KeyId":"k","Plaintext":"AA==","EncryptionContext":{"__proto__":"x"}}',
+    );
+    expect(Object.entries(EncryptionContext!)).toEqual([['__proto__', 'x']]);
+    expect(EncryptionContext!['constructor']).toBeUndefined();
+  });
+
+  test('has scalars in the encryption context turned into text', () => {
+    const body = { ...encrypt, EncryptionContext: { n: 1.5, b: true } };
+    expect(parse(Encrypt, body).EncryptionContext).toEqual({ n: '1.5', b: 'true' });
+  });
+
+  test('cannot set members through a prototype', () => {
+    expect(refusal(Encrypt, '{"__proto__":{"KeyId":"k","Plaintext":"AA=="}}')).toContain("Value null at 'keyId'");
+  });
+
+  test.each([
+    ['not JSON', '{', ''],
+    ['nothing', '', ''],
+    ['null', 'null', ''],
+    ['text', '"x"', ''],
+    ['a list', '[]', 'Start of list found where not expected'],
+    ['a number for text', { KeyId: 1 }, 'NUMBER_VALUE can not be converted to a String'],
+    ['a flag for text', { KeyId: true }, 'TRUE_VALUE can not be converted to a String'],
+    ['a list for text', { KeyId: [] }, 'Start of list found where not expected'],
+    ['a structure for text', { KeyId: {} }, 'Start of structure or map found where not expected.'],
+    ['text for a flag', { DryRun: 'true' }, 'STRING_VALUE can not be converted to a Boolean'],
+    ['text for a list', { GrantTokens: 'x' }, 'Expected list or null'],
+    ['a structure for a list', { GrantTokens: {} }, 'Start of structure or map found where not expected.'],
+    ['text for a map', { EncryptionContext: 'x' }, 'Expected map or null'],
+    ['a structure in a map', { EncryptionContext: { a: {} } }, 'Start of structure or map found where not expected.'],
+    ['base64 without padding', { Plaintext: 'aGVsbG8' }, 'Invalid Base64 in a Blob'],
+    ['base64 with white space', { Plaintext: 'aGVs bG8=' }, 'Invalid Base64 in a Blob'],
+    ['base64url', { Plaintext: '_-__' }, 'Invalid Base64 in a Blob'],
+    ['base64 with spare bits set', { Plaintext: 'aGVsbG9=' }, 'Invalid Base64 in a Blob'],
+    ['a lone surrogate', '{"KeyId":"\\ud800"}', ''],
+  ])('with %s is a SerializationException', (_, body, message) => {
+    expect(refusal(Encrypt, body)).toBe(`SerializationException: ${message}`);
+  });
+
+  test('with text for a number or a structure is a SerializationException', () => {
+    expect(refusal(ListKeys, { Limit: '1' })).toBe(
+      'SerializationException: STRING_VALUE can not be converted to an Integer',
+    );
+    expect(refusal(GenerateRandom, { Recipient: 'x' })).toBe('SerializationException: Expected null');
+  });
+
+  test('that is not UTF-8 is a SerializationException', () => {
+    const body = Buffer.from('{"KeyId":"\xff"}', 'latin1');
+    expect(() => requestCodec(Encrypt).parse(body)).toThrow(
+      expect.objectContaining({ code: 'SerializationException' }),
+    );
+  });
+
+  test('nested a million deep is refused like any other', () => {
+    expect(refusal(Encrypt, '['.repeat(1_000_000))).toBe('SerializationException: ');
+    expect(refusal(Encrypt, `{"KeyId":${'['.repeat(500_000)}${']'.repeat(500_000)}}`)).toContain('Start of list');
+  });
+
+  test.each([
+    [
+      Encrypt,
+      {},
+      "2 validation errors detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null; Value null at 'plaintext' failed to satisfy constraint: Member must not be null",
+    ],
+    [
+      Encrypt,
+      { ...encrypt, Plaintext: '' },
+      "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    ],
+    [
+      Encrypt,
+      { ...encrypt, Plaintext: Buffer.alloc(4097).toString('base64') },
+      "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: Member must have length less than or equal to 4096",
+    ],
+    [
+      Encrypt,
+      { ...encrypt, EncryptionAlgorithm: 'X' },
+      "1 validation error detected: Value 'X' at 'encryptionAlgorithm' failed to satisfy constraint: Member must satisfy enum value set: [SYMMETRIC_DEFAULT, RSAES_OAEP_SHA_1, RSAES_OAEP_SHA_256, SM2PKE]",
+    ],
+    [
+      Encrypt,
+      { ...encrypt, EncryptionContext: { a: null } },
+      "1 validation error detected: Value '{a=null}' at 'encryptionContext' failed to satisfy constraint: Map value must satisfy constraint: [Member must not be null]",
+    ],
+    [
+      Encrypt,
+      { ...encrypt, GrantTokens: [''] },
+      "1 validation error detected: Value at 'grantTokens' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 8192, Member must have length greater than or equal to 1]",
+    ],
+    [
+      GenerateRandom,
+      { NumberOfBytes: 0 },
+      "1 validation error detected: Value '0' at 'numberOfBytes' failed to satisfy constraint: Member must have value greater than or equal to 1",
+    ],
+    [
+      GenerateRandom,
+      { NumberOfBytes: 99999999999 },
+      "1 validation error detected: Value '2147483647' at 'numberOfBytes' failed to satisfy constraint: Member must have value less than or equal to 1024",
+    ],
+    [
+      TagResource,
+      { KeyId: 'k', Tags: [{ TagKey: '', TagValue: 'v' }] },
+      "1 validation error detected: Value '' at 'tags.1.member.tagKey' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    ],
+    [
+      TagResource,
+      { KeyId: 'k', Tags: [null] },
+      "1 validation error detected: Value null at 'tags.1.member' failed to satisfy constraint: Member must not be null",
+    ],
+    [
+      ListKeys,
+      { Marker: '☃' },
+      "1 validation error detected: Value '☃' at 'marker' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\u0020-\\u00FF]*",
+    ],
+  ])('of %# breaks its constraints in AWS words', (operation, body, message) => {
+    expect(refusal(operation, body)).toBe(`ValidationException: ${message}`);
+  });
+
+  test('lists a bad item of a list of scalars with the whole list', () => {
+    const message = refusal(CreateGrant, { KeyId: 'k', GranteePrincipal: 'p', Operations: ['Encrypt', 'Fly'] });
+    expect(message).toContain(
+      "Value '[Encrypt, Fly]' at 'operations' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [Decrypt, Encrypt,",
+    );
+  });
+
+  test('with a wrong type is refused for that before any constraint', () => {
+    expect(refusal(Encrypt, { KeyId: '', Plaintext: 1 })).toMatch(/^SerializationException/);
+  });
+
+  test('keeps a password out of the message', () => {
+    const body = { CustomKeyStoreName: 'n', KeyStorePassword: 'secret' };
+    expect(refusal(operations.CreateCustomKeyStore, body)).not.toContain('secret');
+  });
+});
+
+describe('a response', () => {
+  test('has blobs in base64, timestamps in seconds, and only what the schema names', () => {
+    const KeyMetadata = {
+      KeyId: 'k',
+      CreationDate: 1568565290250,
+      MultiRegion: false,
+      EncryptionAlgorithms: ['SYMMETRIC_DEFAULT' as const],
+    };
+    expect(
+      JSON.parse(
+        responseCodec(operations.DescribeKey).stringify({
+          KeyMetadata: { ...KeyMetadata, secret: 1 } as typeof KeyMetadata,
+        }),
+      ),
+    ).toEqual({
+      KeyMetadata: { ...KeyMetadata, CreationDate: 1568565290.25 },
+    });
+    expect(responseCodec(Encrypt).stringify({ CiphertextBlob: new Uint8Array([1, 2]).subarray(1), KeyId: 'a"b' })).toBe(
+      '{"CiphertextBlob":"Ag==","KeyId":"a\\"b"}',
+    );
+  });
+
+  test('is empty without output, and an empty structure for an empty one', () => {
+    expect(responseCodec(TagResource).stringify(undefined)).toBe('');
+    expect(responseCodec(operations.ConnectCustomKeyStore).stringify({})).toBe('{}');
+  });
+
+  test('of an error has the text where AWS has it', () => {
+    expect(errorBody(new KmsException('NotFoundException', 'm'))).toBe('{"__type":"NotFoundException","message":"m"}');
+    expect(errorBody(new KmsException('AccessDeniedException', 'm'))).toBe(
+      '{"__type":"AccessDeniedException","Message":"m"}',
+    );
+    expect(errorBody(new KmsException('InvalidCiphertextException', 'why'))).toBe(
+      '{"__type":"InvalidCiphertextException"}',
+    );
+  });
+});

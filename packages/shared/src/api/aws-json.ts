@@ -1,0 +1,210 @@
+import { isUtf8 } from 'node:buffer';
+import { exceptions, KmsException } from '../errors/exceptions.ts';
+import { compileCheck } from './check.ts';
+import type { InputOf, Operation, OutputOf } from './operation.ts';
+import { type Shape, type StructureShape, structureOf } from './shape.ts';
+
+/** The content type of every request and response body. */
+export const AWS_JSON = 'application/x-amz-json-1.1';
+
+export interface RequestCodec<I> {
+  /** Throws KmsException: SerializationException when the body or a type is wrong, then ValidationException with every broken constraint. */
+  parse(body: Uint8Array): I;
+}
+
+export interface ResponseCodec<O> {
+  /** The response body; empty for an operation without output. What the schema does not name never leaves. */
+  stringify(output: O): string;
+}
+
+/** Compiles an operation's request: call once per operation, at start. Unknown members are ignored, `null` is absent, of duplicates the last counts. */
+export function requestCodec<O extends Operation>(operation: O): RequestCodec<InputOf<O>> {
+  const shape = structureOf(operation.input.shape);
+  const read = structureReader(shape);
+  const check = compileCheck(shape);
+  return {
+    parse(body) {
+      const input = read(jsonOf(body)) as InputOf<O>;
+      check(input);
+      return input;
+    },
+  };
+}
+
+/** Compiles an operation's response: call once per operation, at start. */
+export function responseCodec<O extends Operation>(operation: O): ResponseCodec<OutputOf<O>> {
+  if (operation.output === null) return { stringify: () => '' };
+  return { stringify: structureWriter(structureOf(operation.output.shape)) };
+}
+
+/** The body of an error response. */
+export function errorBody(exception: KmsException): string {
+  const { text } = exceptions[exception.code];
+  if (text === 'none' || exception.message === '') return JSON.stringify({ __type: exception.code });
+  return JSON.stringify({ __type: exception.code, [text]: exception.message });
+}
+
+export function serializationException(message = ''): KmsException {
+  return new KmsException('SerializationException', message);
+}
+
+function jsonOf(body: Uint8Array): unknown {
+  // Bytes that are not UTF-8 would be read as U+FFFD, so that different requests meant the same.
+  if (!isUtf8(body)) throw serializationException();
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new KmsException('SerializationException', '', { cause });
+  }
+  if (Array.isArray(json)) throw serializationException(LIST_FOUND);
+  if (typeof json !== 'object' || json === null) throw serializationException();
+  return json;
+}
+
+const LIST_FOUND = 'Start of list found where not expected';
+const STRUCTURE_FOUND = 'Start of structure or map found where not expected.';
+
+type Reader = (json: unknown) => unknown;
+
+function readerOf(shape: Shape): Reader {
+  switch (shape.kind) {
+    case 'text':
+    case 'choice':
+      return readText;
+    case 'integer':
+      return readInteger;
+    case 'flag':
+      return readFlag;
+    case 'timestamp':
+      return readTimestamp;
+    case 'blob':
+      return readBlob;
+    case 'map':
+      return readMap;
+    case 'list': {
+      const readItem = readerOf(shape.item);
+      return (json) => {
+        if (!Array.isArray(json))
+          throw typeof json === 'object' ? mismatch(json, '') : serializationException('Expected list or null');
+        return json.map((item: unknown) => (item === null ? null : readItem(item)));
+      };
+    }
+    case 'structure':
+      return structureReader(shape);
+  }
+}
+
+function structureReader(shape: StructureShape): Reader {
+  const members = shape.members.map((member) => ({ ...member, read: readerOf(member.shape) }));
+  return (json) => {
+    if (typeof json !== 'object') throw serializationException('Expected null');
+    if (Array.isArray(json)) throw serializationException(LIST_FOUND);
+    const result: Record<string, unknown> = {};
+    for (const member of members) {
+      const field = (json as Record<string, unknown>)[member.name];
+      if (field !== undefined && field !== null) result[member.name] = member.read(field);
+      else if (member.default !== undefined) result[member.name] = member.default;
+    }
+    return result;
+  };
+}
+
+function readText(json: unknown): string {
+  if (typeof json !== 'string') throw mismatch(json, 'a String');
+  return wellFormed(json);
+}
+
+/** A lone surrogate has no UTF-8: two different texts would have the same bytes. */
+export function wellFormed(text: string): string {
+  if (!text.isWellFormed()) throw serializationException();
+  return text;
+}
+
+/** AWS cuts fractions off, and what does not fit 32 bits to the nearest that does. */
+function readInteger(json: unknown): number {
+  if (typeof json !== 'number') throw mismatch(json, 'an Integer');
+  return Math.max(-0x8000_0000, Math.min(0x7fff_ffff, Math.trunc(json)));
+}
+
+function readFlag(json: unknown): boolean {
+  if (typeof json !== 'boolean') throw mismatch(json, 'a Boolean');
+  return json;
+}
+
+/** The last second a Date can say. */
+const LAST_SECOND = 8_640_000_000_000;
+
+function readTimestamp(json: unknown): number {
+  if (typeof json !== 'number' || Math.abs(json) > LAST_SECOND) throw mismatch(json, 'milliseconds since epoch');
+  return Math.round(json * 1000);
+}
+
+function readBlob(json: unknown): Buffer {
+  if (typeof json !== 'string') throw mismatch(json, 'a Blob');
+  const bytes = Buffer.from(json, 'base64');
+  // Exactly one text per value: padding, alphabet and the unused bits of the last character are all checked by this. The
+  // text is not repeated in the message: it may be a plaintext.
+  if (bytes.toString('base64') !== json) throw serializationException('Invalid Base64 in a Blob');
+  return bytes;
+}
+
+/** Scalars of other types become text, as AWS documents for the encryption context. A null value is left for validation. */
+function readMap(json: unknown): Record<string, string | null> {
+  if (typeof json !== 'object') throw serializationException('Expected map or null');
+  if (Array.isArray(json)) throw serializationException(LIST_FOUND);
+  const result = Object.create(null) as Record<string, string | null>;
+  for (const key in json) {
+    const value = (json as Record<string, string | number | boolean | object | null>)[key]!;
+    if (typeof value === 'object' && value !== null) throw mismatch(value, 'a String');
+    result[wellFormed(key)] = value === null ? null : wellFormed(String(value));
+  }
+  return result;
+}
+
+function mismatch(json: unknown, wanted: string): KmsException {
+  if (Array.isArray(json)) return serializationException(LIST_FOUND);
+  if (typeof json === 'object') return serializationException(STRUCTURE_FOUND);
+  const found = typeof json === 'boolean' ? String(json) : typeof json;
+  return serializationException(`${found.toUpperCase()}_VALUE can not be converted to ${wanted}`);
+}
+
+type JsonWriter = (value: unknown) => string;
+
+function writerOf(shape: Shape): JsonWriter {
+  switch (shape.kind) {
+    case 'text':
+    case 'choice':
+    case 'map':
+      return (value) => JSON.stringify(value);
+    case 'integer':
+    case 'flag':
+      return String;
+    case 'timestamp':
+      return (value) => String((value as number) / 1000);
+    case 'blob':
+      return (value) => {
+        const bytes = value as Uint8Array;
+        return `"${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')}"`;
+      };
+    case 'list': {
+      const writeItem = writerOf(shape.item);
+      return (value) => `[${(value as unknown[]).map(writeItem).join(',')}]`;
+    }
+    case 'structure':
+      return structureWriter(shape);
+  }
+}
+
+function structureWriter(shape: StructureShape): JsonWriter {
+  const members = shape.members.map(({ name, shape: member }) => ({ name, write: writerOf(member) }));
+  return (value) => {
+    let json = '';
+    for (const { name, write } of members) {
+      const field = (value as Record<string, unknown>)[name];
+      if (field !== undefined) json += `${json === '' ? '' : ','}"${name}":${write(field)}`;
+    }
+    return `{${json}}`;
+  };
+}

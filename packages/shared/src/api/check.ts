@@ -1,0 +1,142 @@
+import { camelCase, constraints, validationException, violation } from '../errors/aws-messages.ts';
+import { type ListShape, type Shape, type StructureShape, type TextShape, wholePattern } from './shape.ts';
+
+/** Adds what is wrong with `value` to `violations`. `path` is '' for the input as a whole. */
+type Check = (value: unknown, path: string, violations: string[]) => void;
+
+/**
+ * Compiles the constraints of a structure. The result throws AWS's ValidationException with every violation at once.
+ * It says the same as the zod schema, which is the definition (a test compares them), in AWS's words and order.
+ */
+export function compileCheck(shape: StructureShape): (value: object) => void {
+  const check = structureCheck(shape);
+  return (value) => {
+    const violations: string[] = [];
+    check(value, '', violations);
+    if (violations.length > 0) throw validationException(violations);
+  };
+}
+
+function checkOf(shape: Shape): Check | undefined {
+  switch (shape.kind) {
+    case 'text':
+      return textCheck(shape);
+    case 'choice': {
+      const values = new Set<unknown>(shape.values);
+      return (value, path, violations) => {
+        if (!values.has(value)) violations.push(violation(String(value), path, constraints.choice(shape.values)));
+      };
+    }
+    case 'integer':
+      return (value, path, violations) => {
+        if ((value as number) > shape.max)
+          violations.push(violation(String(value), path, constraints.largest(shape.max)));
+        if ((value as number) < shape.min)
+          violations.push(violation(String(value), path, constraints.smallest(shape.min)));
+      };
+    case 'blob':
+      return (value, path, violations) => {
+        const { length } = value as Uint8Array;
+        if (length > shape.max) violations.push(violation(undefined, path, constraints.longest(shape.max)));
+        if (length < shape.min) violations.push(violation(undefined, path, constraints.shortest(shape.min)));
+      };
+    case 'list':
+      return listCheck(shape);
+    case 'map':
+      return mapCheck;
+    case 'structure':
+      return structureCheck(shape);
+    case 'flag':
+    case 'timestamp':
+      return undefined;
+  }
+}
+
+function textCheck(shape: TextShape): Check {
+  const { min = 0, max = Infinity } = shape;
+  const pattern = shape.pattern === undefined ? undefined : wholePattern(shape.pattern);
+  return (value, path, violations) => {
+    const text = value as string;
+    const printed = shape.secret === true ? undefined : text;
+    if (pattern?.test(text) === false) violations.push(violation(printed, path, constraints.pattern(shape.pattern!)));
+    if (text.length > max) violations.push(violation(printed, path, constraints.longest(max)));
+    if (text.length < min) violations.push(violation(printed, path, constraints.shortest(min)));
+  };
+}
+
+function structureCheck(shape: StructureShape): Check {
+  const members = shape.members.map((member) => ({
+    ...member,
+    path: camelCase(member.name),
+    check: checkOf(member.shape),
+  }));
+  return (value, path, violations) => {
+    for (const member of members) {
+      const field = (value as Record<string, unknown>)[member.name];
+      if (field === undefined && !member.required) continue;
+      const at = path === '' ? member.path : `${path}.${member.path}`;
+      if (field === undefined) violations.push(violation(null, at, constraints.notNull));
+      else member.check?.(field, at, violations);
+    }
+  };
+}
+
+/** Items that are structures are reported one by one; a list of scalars is reported as a whole. */
+function listCheck(shape: ListShape): Check {
+  const { item, min = 0, max = Infinity } = shape;
+  const check = checkOf(item);
+  const eachItem = check === undefined || item.kind === 'structure' ? undefined : scalarConstraints(item);
+  const secret = item.kind === 'text' && item.secret === true;
+  return (value, path, violations) => {
+    const items = value as unknown[];
+    const printed = (): string | undefined => (secret ? undefined : `[${items.map(printedItem).join(', ')}]`);
+    if (items.length > max) violations.push(violation(printed(), path, constraints.longest(max)));
+    if (items.length < min) violations.push(violation(printed(), path, constraints.shortest(min)));
+    const inside: string[] = [];
+    for (const [index, each] of items.entries()) {
+      const at = `${path}.${index + 1}.member`;
+      if (each === null) inside.push(violation(null, at, constraints.notNull));
+      else check?.(each, at, inside);
+    }
+    if (inside.length === 0) return;
+    if (eachItem === undefined) violations.push(...inside);
+    else
+      violations.push(
+        violation(
+          printed(),
+          path,
+          constraints.items(items.includes(null) ? [...eachItem, constraints.notNull] : eachItem),
+        ),
+      );
+  };
+}
+
+function printedItem(item: unknown): string {
+  return typeof item === 'object' && item !== null ? '{}' : String(item);
+}
+
+function scalarConstraints(shape: Shape): readonly string[] {
+  if (shape.kind === 'choice') return [constraints.choice(shape.values)];
+  if (shape.kind !== 'text') return [];
+  const all: string[] = [];
+  if (shape.max !== undefined) all.push(constraints.longest(shape.max));
+  if (shape.min !== undefined) all.push(constraints.shortest(shape.min));
+  if (shape.pattern !== undefined) all.push(constraints.pattern(shape.pattern));
+  return all;
+}
+
+function mapCheck(value: unknown, path: string, violations: string[]): void {
+  const map = value as Record<string, string | null>;
+  for (const key in map) {
+    if (map[key] === null) {
+      violations.push(violation(printedMap(map), path, constraints.mapValues([constraints.notNull])));
+      return;
+    }
+  }
+}
+
+function printedMap(map: Record<string, string | null>): string {
+  return `{${Object.entries(map)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ')}}`;
+}

@@ -1,0 +1,36 @@
+import { KmsException } from './exceptions.ts';
+
+/**
+ * The wording of AWS's request validation, to the letter: clients and test suites compare it. Source: answers recorded
+ * from AWS; where KMS's own is not known, those of services on the same framework (Athena, Lambda, ACM).
+ */
+export const constraints = {
+  notNull: 'Member must not be null',
+  choice: (values: readonly string[]) => `Member must satisfy enum value set: [${values.join(', ')}]`,
+  pattern: (source: string) => `Member must satisfy regular expression pattern: ${source}`,
+  longest: (length: number) => `Member must have length less than or equal to ${length}`,
+  shortest: (length: number) => `Member must have length greater than or equal to ${length}`,
+  largest: (value: number) => `Member must have value less than or equal to ${value}`,
+  smallest: (value: number) => `Member must have value greater than or equal to ${value}`,
+  items: (each: readonly string[]) => `Member must satisfy constraint: [${each.join(', ')}]`,
+  mapValues: (each: readonly string[]) => `Map value must satisfy constraint: [${each.join(', ')}]`,
+} as const;
+
+/** `value` is what AWS prints: undefined for blobs and secrets, `null` for what is missing. `path` is camelCase: `tags.1.member.tagKey`. */
+export function violation(value: string | null | undefined, path: string, constraint: string): string {
+  const printed = value === undefined ? '' : value === null ? ' null' : ` '${value}'`;
+  return `Value${printed} at '${path}' failed to satisfy constraint: ${constraint}`;
+}
+
+export function validationException(violations: readonly string[]): KmsException {
+  const errors = violations.length === 1 ? 'error' : 'errors';
+  return new KmsException(
+    'ValidationException',
+    `${violations.length} validation ${errors} detected: ${violations.join('; ')}`,
+  );
+}
+
+/** `KeyId` -> `keyId`, as validation messages and the audit record write members. */
+export function camelCase(member: string): string {
+  return member[0]!.toLowerCase() + member.slice(1);
+}
