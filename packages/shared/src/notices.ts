@@ -30,8 +30,8 @@ export interface NoticesOptions {
 }
 
 export interface Notices extends AsyncDisposable {
-  /** Stored by JetStream before it resolves; a failure is reported, not thrown: readers also look by themselves. */
-  publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<void>;
+  /** True when JetStream stored it. A failure is reported, not thrown: readers also look by themselves. */
+  publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<boolean>;
   /** Calls `look` for each notice, and with the newest one after every connect, in case some were missed. */
   subscribe<N extends NoticeName>(notice: N, look: (payload: NoticePayload<N>) => void): void;
 }
@@ -43,7 +43,7 @@ export function startNotices(options: NoticesOptions): Notices {
 
 /** Notices that go nowhere and never come: for a service configured without NATS, and for tests. */
 export const noNotices: Notices = {
-  publish: async () => {},
+  publish: async () => true,
   subscribe() {},
   async [Symbol.asyncDispose]() {},
 };
@@ -61,15 +61,18 @@ class NatsNotices implements Notices {
     this.#connection = this.#connect();
   }
 
-  async publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<void> {
+  async publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<boolean> {
     const connection = this.#connected;
-    if (connection === undefined || connection.isClosed()) return this.#problem(new Error('NATS is not connected'));
+    // Why it is not connected was reported when it happened.
+    if (connection === undefined || connection.isClosed()) return false;
     try {
       await connection.jetstream().publish(notices[notice].subject, JSON.stringify(payload), { timeout: RETRY_MS });
+      return true;
     } catch (error) {
       // The stream may be gone with a NATS that lost its data: it is made again, for the next notice.
       this.#problem(error);
       await this.#assertStream(connection);
+      return false;
     }
   }
 

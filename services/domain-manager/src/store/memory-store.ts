@@ -1,5 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import type { DomainStore, Outcome, StoredProposal } from './store.ts';
+import type { DomainStore, StoredProposal } from './store.ts';
 
 /** The store's contract in memory, for tests. */
 export class MemoryStore implements DomainStore {
@@ -42,9 +42,9 @@ export class MemoryStore implements DomainStore {
     return [...this.#proposals.values()].toSorted((a, b) => a.expiresAt - b.expiresAt);
   }
 
-  async setOutcome(proposalId: string, outcome: Outcome): Promise<void> {
+  async setFailure(proposalId: string, failure: string): Promise<void> {
     const stored = this.#proposals.get(proposalId);
-    if (stored !== undefined) this.#proposals.set(proposalId, { ...stored, outcome });
+    if (stored !== undefined) this.#proposals.set(proposalId, { ...stored, failure });
   }
 
   async holdLease(holder: string, ttlMs: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Redis } from 'ioredis';
-import type { DomainStore, Outcome, Signature, StoredProposal } from './store.ts';
+import type { DomainStore, Signature, StoredProposal } from './store.ts';
 
 // Scripts, because Redis runs each as one step: two replicas that write at once are put in order, and one of them loses.
 
@@ -22,9 +22,9 @@ end
 for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[2], 'signature:' .. ARGV[i], ARGV[i + 1]) end
 return 1`;
 
-/** KEYS: proposal. ARGV: outcome. */
-const SET_OUTCOME = `
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'outcome', ARGV[1]) end`;
+/** KEYS: proposal. ARGV: reason. */
+const SET_FAILURE = `
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'failure', ARGV[1]) end`;
 
 /** KEYS: lease. ARGV: holder, ttl. */
 const HOLD_LEASE = `
@@ -76,13 +76,13 @@ export class RedisStore implements DomainStore {
     const signatures: Signature[] = Object.entries(fields)
       .filter(([name]) => name.startsWith(SIGNATURE))
       .map(([name, signature]) => ({ operatorId: name.slice(SIGNATURE.length), signature }));
-    const outcome = fields['outcome'];
+    const failure = fields['failure'];
     return {
       proposalId,
       command,
       signatures,
       expiresAt: Number(fields['expiresAt']),
-      ...(outcome === undefined ? {} : { outcome: JSON.parse(outcome.toString('utf8')) as Outcome }),
+      ...(failure === undefined ? {} : { failure: failure.toString('utf8') }),
     };
   }
 
@@ -92,8 +92,8 @@ export class RedisStore implements DomainStore {
     return proposals.filter((proposal) => proposal !== undefined);
   }
 
-  async setOutcome(proposalId: string, outcome: Outcome): Promise<void> {
-    await this.#redis.eval(SET_OUTCOME, 1, this.#key(`proposal:${proposalId}`), JSON.stringify(outcome));
+  async setFailure(proposalId: string, reason: string): Promise<void> {
+    await this.#redis.eval(SET_FAILURE, 1, this.#key(`proposal:${proposalId}`), reason);
   }
 
   async holdLease(holder: string, ttlMs: number): Promise<boolean> {

@@ -69,13 +69,13 @@ export function describeDomainStore(newStore: () => Promise<DomainStore>): void 
     expect(await store.findProposal(expired.proposalId)).toBeUndefined();
   });
 
-  test('an outcome stays with its proposal, and makes none by itself', async () => {
+  test('a failure stays with its proposal, and makes none by itself', async () => {
     const store = await newStore();
     const proposal = newProposal();
     await store.putProposal(proposal, 8);
-    await store.setOutcome(proposal.proposalId, { kind: 'done', generation: 4 });
-    await store.setOutcome('cd'.repeat(32), { kind: 'failed', reason: 'gone' });
-    expect((await store.findProposal(proposal.proposalId))?.outcome).toEqual({ kind: 'done', generation: 4 });
+    await store.setFailure(proposal.proposalId, 'refused');
+    await store.setFailure('cd'.repeat(32), 'gone');
+    expect((await store.findProposal(proposal.proposalId))?.failure).toBe('refused');
     expect(await store.listProposals()).toHaveLength(1);
   });
 

@@ -11,10 +11,6 @@ export interface Signature {
   readonly signature: Uint8Array;
 }
 
-/** What became of a proposal that had its signatures. */
-export type Outcome =
-  { readonly kind: 'done'; readonly generation: number } | { readonly kind: 'failed'; readonly reason: string };
-
 export interface StoredProposal {
   /** SHA-256 of the command, hexadecimal. */
   readonly proposalId: string;
@@ -23,7 +19,8 @@ export interface StoredProposal {
   readonly signatures: readonly Signature[];
   /** Milliseconds since the epoch; the store forgets it then. */
   readonly expiresAt: number;
-  readonly outcome?: Outcome;
+  /** Why every member refused it. That it was carried out is not kept here: the chain of tokens says so. */
+  readonly failure?: string;
 }
 
 export interface ProposalStore {
@@ -33,7 +30,7 @@ export interface ProposalStore {
   /** Oldest first. */
   listProposals(): Promise<StoredProposal[]>;
   /** Nothing happens when the proposal is gone. */
-  setOutcome(proposalId: string, outcome: Outcome): Promise<void>;
+  setFailure(proposalId: string, reason: string): Promise<void>;
 }
 
 /** One lease, so that usually one replica leads. It only saves work: correctness never depends on it. */

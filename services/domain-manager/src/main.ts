@@ -1,0 +1,92 @@
+import { systemClock } from '@keyfleet/shared/clock';
+import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
+import type { Signer } from '@keyfleet/shared/domain/proposal';
+import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { startNotices } from '@keyfleet/shared/notices';
+import { runService, type ServiceContext } from '@keyfleet/shared/service';
+import { createPrivateKey, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { DomainManagerConfig } from './config.ts';
+import { startGrpcWorker } from './grpc-worker.ts';
+import { Leader } from './leader.ts';
+import { surveyWorkers } from './membership.ts';
+import { Proposals } from './proposals.ts';
+import { startRedis } from './redis.ts';
+import { RequestLimit } from './request-limit.ts';
+import { Round } from './round.ts';
+import { startServer } from './server.ts';
+import { statusOf } from './status.ts';
+import { RedisStore } from './store/redis-store.ts';
+import { TokenLog } from './token-log.ts';
+
+const REQUESTS_PER_SECOND = 50;
+
+await runService({ name: 'domain-manager', config: DomainManagerConfig, run });
+
+async function run(config: DomainManagerConfig, { log, stopped }: ServiceContext): Promise<void> {
+  await using resources = new AsyncDisposableStack();
+  const anchor = loadTrustAnchor(config.trustAnchorFile);
+  const scheduler = loadScheduler(config.schedulerKey);
+  const rotateEveryMs = config.rotation.every;
+  const replica = `${hostname()}/${randomUUID().slice(0, 8)}`;
+  const clock = systemClock;
+
+  const redis = resources.use(startRedis(config.redis, log));
+  const { servers, tokenFile } = config.nats;
+  const notices = resources.use(
+    startNotices({
+      servers,
+      ...(tokenFile === undefined ? {} : { token: readSecretFile(tokenFile, 'nats.tokenFile') }),
+      name: `domain-manager ${replica}`,
+      onProblem: (problem) => log.warn({ err: problem }, 'NATS cannot be reached'),
+    }),
+  );
+  const workers = config.hsmWorkers.map(({ text }) => resources.use(startGrpcWorker(text)));
+
+  const store = new RedisStore(redis, clock, anchor.domain);
+  const tokens = new TokenLog(store, anchor);
+  const proposals = new Proposals({ store, tokens, anchor, clock });
+  const signer = scheduler === undefined ? {} : { scheduler };
+  const round = new Round({ tokens, store, proposals, workers, notices, clock, log, ...signer, rotateEveryMs });
+  const leader = resources.use(new Leader({ lease: store, replica, round: () => round.run(), log }));
+  notices.subscribe('proposal', () => leader.wake());
+
+  const status = async () => {
+    await tokens.refresh();
+    const leads = await store.findLeaseHolder();
+    const views = leads === replica ? round.views : await surveyWorkers(workers, tokens.head);
+    const rotation = scheduler === undefined ? undefined : rotateEveryMs;
+    return statusOf({ domain: anchor.domain, tokens, views, replica, leader: leads, rotateEveryMs: rotation });
+  };
+  const onProposal = (): void => {
+    leader.wake();
+    void notices.publish('proposal', {});
+  };
+  const limit = new RequestLimit(clock, REQUESTS_PER_SECOND);
+  resources.use(await startServer(config.grpc.text, { tokens, proposals, status, limit, onProposal, log }));
+  log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
+  await stopped;
+}
+
+function loadTrustAnchor(path: string): TrustAnchor {
+  const text = readSecretFile(path, 'trustAnchorFile');
+  try {
+    return parseTrustAnchor(text);
+  } catch (cause) {
+    throw new ConfigError(`trustAnchorFile: ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function loadScheduler(config: DomainManagerConfig['schedulerKey']): Signer | undefined {
+  if (config === undefined) return undefined;
+  const { operatorId, file } = config;
+  const pem = readSecretFile(file, 'schedulerKey.file');
+  try {
+    return { operatorId, privateKey: createPrivateKey(pem) };
+  } catch (cause) {
+    throw new ConfigError(
+      `schedulerKey.file: ${file} is not a PEM private key. Make one with: keyfleet operator create-key`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,129 @@
+import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
+import type { Log } from '@keyfleet/shared/log';
+import type { Head, TokenLog } from './token-log.ts';
+import type { HsmDescription, Worker } from './workers.ts';
+
+export type Standing =
+  | 'member'
+  /** Belongs to no domain: operators may admit it. */
+  | 'asking-to-join'
+  /** Of this domain, but the newest token does not list it. */
+  | 'removed'
+  /** Of another domain, or with the name of a member and other keys. */
+  | 'stranger'
+  | 'unreachable';
+
+/** A worker and what it said when it was last asked. */
+export interface WorkerView {
+  readonly worker: Worker;
+  readonly standing: Standing;
+  readonly description?: HsmDescription;
+  readonly problem?: string;
+}
+
+/** Asks every configured worker who it is. Never throws: who does not answer is `unreachable`. */
+export function surveyWorkers(workers: readonly Worker[], head: Head | undefined): Promise<WorkerView[]> {
+  return Promise.all(
+    workers.map(async (worker): Promise<WorkerView> => {
+      try {
+        const description = await worker.describe();
+        return { worker, description, ...standingOf(description, head) };
+      } catch (error) {
+        return { worker, standing: 'unreachable', problem: (error as Error).message };
+      }
+    }),
+  );
+}
+
+function standingOf(description: HsmDescription, head: Head | undefined): { standing: Standing; problem?: string } {
+  if (description.domain !== '' && description.domain !== head?.state.domain) {
+    return { standing: 'stranger', problem: `belongs to the domain '${description.domain}'` };
+  }
+  const member = head?.state.members.find(({ memberId }) => memberId === description.memberId);
+  if (member === undefined) return { standing: description.domain === '' ? 'asking-to-join' : 'removed' };
+  if (!isEqual(member.signingKey, description.signingKey)) {
+    return { standing: 'stranger', problem: `has the name of member ${member.memberId}, and other keys` };
+  }
+  return { standing: 'member', ...rollbackOf(description, head) };
+}
+
+/** Both mean that somebody changed what was stored: nothing here can repair it, so it is said, and shown in the status. */
+function rollbackOf(description: HsmDescription, head: Head | undefined): { problem?: string } {
+  if (head === undefined) return {};
+  const { generation } = head.state;
+  if (description.generation > generation) {
+    return { problem: `holds generation ${description.generation}, the store only ${generation}: restore the store` };
+  }
+  if (description.generation === generation && !isEqual(head.hash, description.tokenHash)) {
+    return { problem: `holds another token of generation ${generation} than the store: the domain is forked` };
+  }
+  return {};
+}
+
+/** Members of the domain that no configured worker is: offline members, or workers out of reach. */
+export function absentMembers(state: DomainState, views: readonly WorkerView[]): string[] {
+  const present = new Set(
+    views.filter(({ standing }) => standing === 'member').map((view) => view.description?.memberId),
+  );
+  return state.members.map(({ memberId }) => memberId).filter((memberId) => !present.has(memberId));
+}
+
+/**
+ * Brings every reachable member to the newest token; when all of them have it, tells them to use its domain key. Also sent to
+ * removed members, which then know that they are. Returns the views after that; a worker's failure is a problem of its view.
+ */
+export async function distributeTokens(
+  views: readonly WorkerView[],
+  tokens: TokenLog,
+  log: Log,
+): Promise<readonly WorkerView[]> {
+  const head = tokens.head;
+  if (head === undefined) return views;
+  const { generation } = head.state;
+  const { createdGeneration } = activeDomainKey(head.state);
+  const installed = await Promise.all(
+    views.map((view) => updateView(view, head, log, (worker, has) => installMissing(worker, has, tokens))),
+  );
+  const reachable = installed.filter(({ standing }) => standing === 'member');
+  if (!reachable.every(({ description }) => description?.generation === generation)) return installed;
+  return Promise.all(
+    installed.map(async (view) =>
+      view.standing !== 'member' || (view.description?.activeGeneration ?? 0) >= createdGeneration
+        ? view
+        : updateView(view, head, log, (worker) => worker.activate(generation)),
+    ),
+  );
+}
+
+async function installMissing(worker: Worker, has: HsmDescription, tokens: TokenLog): Promise<HsmDescription> {
+  let description = has;
+  for (;;) {
+    const page = tokens.page(description.generation);
+    if (page.length === 0) return description;
+    const before = description.generation;
+    description = await worker.install(page);
+    // A worker that took none would be sent the same page for ever.
+    if (description.generation <= before) return description;
+  }
+}
+
+async function updateView(
+  view: WorkerView,
+  head: Head,
+  log: Log,
+  update: (worker: Worker, has: HsmDescription) => Promise<HsmDescription>,
+): Promise<WorkerView> {
+  const { worker, standing, description } = view;
+  if (description === undefined || (standing !== 'member' && standing !== 'removed')) return view;
+  try {
+    const updated = await update(worker, description);
+    return { worker, description: updated, ...standingOf(updated, head) };
+  } catch (error) {
+    log.warn({ worker: worker.address, err: error }, 'a worker did not take the newest domain token');
+    return { ...view, problem: (error as Error).message };
+  }
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}

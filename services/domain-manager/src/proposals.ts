@@ -1,0 +1,145 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import { nextState } from '@keyfleet/shared/domain/apply';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import {
+  type DomainCommand,
+  parseCommand,
+  parseProposal,
+  type Proposal,
+  proposalId,
+} from '@keyfleet/shared/domain/proposal';
+import { verifyFounding, verifyProposal, verifySignatures } from '@keyfleet/shared/domain/quorum';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { ProposalStore, Signature, StoredProposal } from './store/store.ts';
+import type { TokenLog } from './token-log.ts';
+
+/** Operators are people: they get a week to sign. */
+const EXPIRES_AFTER_MS = 7 * 24 * 3_600_000;
+const MAX_PROPOSALS = 64;
+/** Each costs a verification: nobody may send a thousand at once. */
+const MAX_SIGNATURES_AT_ONCE = 32;
+
+export type ProposalStanding =
+  | { readonly standing: 'collecting'; readonly reason: string }
+  | { readonly standing: 'ready'; readonly command: DomainCommand }
+  | { readonly standing: 'done'; readonly generation: number }
+  | { readonly standing: 'failed'; readonly reason: string };
+
+/** Why a proposal or a signature was not taken. */
+export class ProposalRefusedError extends Error {
+  override name = 'ProposalRefusedError';
+  readonly reason: 'invalid' | 'not-found' | 'full';
+
+  constructor(reason: ProposalRefusedError['reason'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+export interface ProposalsDeps {
+  readonly store: ProposalStore;
+  readonly tokens: TokenLog;
+  readonly anchor: TrustAnchor;
+  readonly clock: Clock;
+}
+
+/**
+ * Collects operators' signatures. What is kept here has no authority: the member that prepares a token checks every
+ * signature and the rule again. It is checked here so that only operators can fill the store, and so that people see mistakes early.
+ */
+export class Proposals {
+  readonly #deps: ProposalsDeps;
+
+  constructor(deps: ProposalsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Throws ProposalRefusedError unless it is possible now and at least one operator signed it; signatures that do not verify are refused. */
+  async propose(bytes: Uint8Array): Promise<StoredProposal> {
+    const proposal = orRefuse(() => this.#checked(bytes));
+    const { store, clock } = this.#deps;
+    const stored: StoredProposal = {
+      proposalId: proposalId(proposal),
+      command: proposal.command,
+      signatures: proposal.signatures,
+      expiresAt: clock.now() + EXPIRES_AFTER_MS,
+    };
+    if (!(await store.putProposal(stored, MAX_PROPOSALS))) {
+      throw new ProposalRefusedError('full', `${MAX_PROPOSALS} proposals are waiting: sign them, or let them expire`);
+    }
+    return this.#get(stored.proposalId);
+  }
+
+  async approve(id: string, signature: Signature): Promise<StoredProposal> {
+    const stored = await this.#get(id);
+    const { command } = stored;
+    orRefuse(() => verifySignatures(this.#signers(), { command, signatures: [signature] }));
+    await this.#deps.store.putProposal({ ...stored, signatures: [signature] }, MAX_PROPOSALS);
+    return this.#get(id);
+  }
+
+  list(): Promise<StoredProposal[]> {
+    return this.#deps.store.listProposals();
+  }
+
+  standingOf({ proposalId: id, command, signatures, failure }: StoredProposal): ProposalStanding {
+    const generation = this.#deps.tokens.generationOf(id);
+    if (generation !== undefined) return { standing: 'done', generation };
+    if (failure !== undefined) return { standing: 'failed', reason: failure };
+    try {
+      return { standing: 'ready', command: this.#verify({ command, signatures: [...signatures] }) };
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error;
+      const standing = error.code === 'not-enough-signatures' ? 'collecting' : 'failed';
+      return { standing, reason: error.message };
+    }
+  }
+
+  async #get(id: string): Promise<StoredProposal> {
+    const stored = await this.#deps.store.findProposal(id);
+    if (stored === undefined) throw new ProposalRefusedError('not-found', 'there is no such proposal, or it expired');
+    return stored;
+  }
+
+  /** Throws DomainError unless the command is possible now and every signature is an operator's. */
+  #checked(bytes: Uint8Array): Proposal {
+    const proposal = parseProposal(bytes);
+    const count = proposal.signatures.length;
+    if (count === 0 || count > MAX_SIGNATURES_AT_ONCE) {
+      throw new DomainError('not-enough-signatures', `a proposal comes with 1 to ${MAX_SIGNATURES_AT_ONCE} signatures`);
+    }
+    verifySignatures(this.#signers(), proposal);
+    try {
+      this.#assertPossible(this.#verify(proposal));
+    } catch (error) {
+      if (!(error instanceof DomainError && error.code === 'not-enough-signatures')) throw error;
+      this.#assertPossible(parseCommand(proposal.command));
+    }
+    return proposal;
+  }
+
+  /** Throws DomainError unless the proposal has all its signatures and is for the newest state. */
+  #verify(proposal: Proposal): DomainCommand {
+    const { head } = this.#deps.tokens;
+    return head === undefined ? verifyFounding(this.#deps.anchor, proposal) : verifyProposal(head.state, proposal);
+  }
+
+  #assertPossible(command: DomainCommand): void {
+    const { head } = this.#deps.tokens;
+    if (head === undefined || command.name === 'LeaveDomain') return;
+    nextState(head.state, command, { id: '0'.repeat(32), createdAt: this.#deps.clock.now() });
+  }
+
+  #signers(): TrustAnchor['operators'] {
+    return this.#deps.tokens.head?.state.operators ?? this.#deps.anchor.operators;
+  }
+}
+
+function orRefuse<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof DomainError) throw new ProposalRefusedError('invalid', error.message, { cause: error });
+    throw error;
+  }
+}

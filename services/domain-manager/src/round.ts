@@ -1,0 +1,94 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import type { Signer } from '@keyfleet/shared/domain/proposal';
+import { verifyProposal } from '@keyfleet/shared/domain/quorum';
+import type { Log } from '@keyfleet/shared/log';
+import type { Notices } from '@keyfleet/shared/notices';
+import { executeProposal, ProposalFailedError } from './execute.ts';
+import { distributeTokens, surveyWorkers, type WorkerView } from './membership.ts';
+import type { Proposals } from './proposals.ts';
+import { isSettled, nextRotationAt, scheduledRotation } from './rotation.ts';
+import type { ProposalStore } from './store/store.ts';
+import type { TokenLog } from './token-log.ts';
+import type { Worker } from './workers.ts';
+
+export interface RoundDeps {
+  readonly tokens: TokenLog;
+  readonly store: ProposalStore;
+  readonly proposals: Proposals;
+  readonly workers: readonly Worker[];
+  readonly notices: Pick<Notices, 'publish'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Absent: domain keys rotate only when operators say so. */
+  readonly scheduler?: Signer;
+  readonly rotateEveryMs: number;
+}
+
+/**
+ * What the leader does again and again: looks at what is stored and at what the members hold, and does the next thing. It
+ * remembers nothing between rounds that matters, so a leader may die at any point and another one goes on.
+ */
+export class Round {
+  readonly #deps: RoundDeps;
+  #views: readonly WorkerView[] = [];
+  #announced = 0;
+
+  constructor(deps: RoundDeps) {
+    this.#deps = deps;
+  }
+
+  /** The workers as this replica's last round left them; empty if it did none yet. */
+  get views(): readonly WorkerView[] {
+    return this.#views;
+  }
+
+  async run(): Promise<void> {
+    const { tokens, workers } = this.#deps;
+    await tokens.refresh();
+    this.#views = await surveyWorkers(workers, tokens.head);
+    await this.#distribute();
+    await this.#executeReady();
+    await this.#rotateWhenDue();
+  }
+
+  /** Also announces again after a restart: nobody minds hearing of the newest token twice. */
+  async #distribute(): Promise<void> {
+    const { tokens, notices, log } = this.#deps;
+    const { generation } = tokens;
+    if (generation > this.#announced && (await notices.publish('domainToken', { generation }))) {
+      this.#announced = generation;
+    }
+    this.#views = await distributeTokens(this.#views, tokens, log);
+  }
+
+  async #executeReady(): Promise<void> {
+    const { store, proposals, tokens, log } = this.#deps;
+    for (const stored of await proposals.list()) {
+      const standing = proposals.standingOf(stored);
+      if (standing.standing !== 'ready') continue;
+      const proposal = { command: stored.command, signatures: [...stored.signatures] };
+      try {
+        await executeProposal(standing.command, proposal, { views: this.#views, tokens, log });
+      } catch (error) {
+        if (!(error instanceof ProposalFailedError)) throw error;
+        await store.setFailure(stored.proposalId, error.message);
+      }
+      await this.#surveyAndDistribute();
+    }
+  }
+
+  async #rotateWhenDue(): Promise<void> {
+    const { tokens, scheduler, clock, rotateEveryMs, log } = this.#deps;
+    const state = tokens.head?.state;
+    if (state === undefined || scheduler === undefined) return;
+    if (clock.now() < nextRotationAt(state, rotateEveryMs) || !isSettled(state, this.#views)) return;
+    const proposal = scheduledRotation(state, scheduler, []);
+    await executeProposal(verifyProposal(state, proposal), proposal, { views: this.#views, tokens, log });
+    await this.#surveyAndDistribute();
+  }
+
+  async #surveyAndDistribute(): Promise<void> {
+    this.#views = await surveyWorkers(this.#deps.workers, this.#deps.tokens.head);
+    await this.#distribute();
+  }
+}

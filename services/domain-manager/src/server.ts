@@ -1,0 +1,131 @@
+import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
+import { DomainManager } from '@keyfleet/proto';
+import type { DomainManagerHandlers } from '@keyfleet/proto/gen/keyfleet/domain/v1/DomainManager';
+import type { Proposal as ProposalMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
+import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
+import { Proposal } from '@keyfleet/shared/domain/proposal';
+import type { Log } from '@keyfleet/shared/log';
+import { promisify } from 'node:util';
+import { ProposalRefusedError, type Proposals } from './proposals.ts';
+import type { RequestLimit } from './request-limit.ts';
+import type { StoredProposal } from './store/store.ts';
+import type { TokenLog } from './token-log.ts';
+
+/** A proposal that admits 256 members is 80 KB. */
+const MAX_REQUEST_BYTES = 256 * 1024;
+const GRACE_MS = 2_000;
+
+export interface ServerDeps {
+  readonly tokens: TokenLog;
+  readonly proposals: Proposals;
+  readonly status: () => Promise<StatusResponse>;
+  /** Of Propose, Approve and Status, which cost something. */
+  readonly limit: RequestLimit;
+  /** A proposal was stored or signed. */
+  readonly onProposal: () => void;
+  readonly log: Log;
+}
+
+/** Listens on `address` ("host:port"). Disposing of it finishes what is running. */
+export async function startServer(address: string, deps: ServerDeps): Promise<AsyncDisposable> {
+  const server = new Server({ 'grpc.max_receive_message_length': MAX_REQUEST_BYTES });
+  server.addService(DomainManager.service, handlersOf(deps));
+  await promisify(server.bindAsync.bind(server))(address, ServerCredentials.createInsecure());
+  return {
+    async [Symbol.asyncDispose]() {
+      const force = setTimeout(() => server.forceShutdown(), GRACE_MS);
+      await promisify(server.tryShutdown.bind(server))();
+      clearTimeout(force);
+    },
+  };
+}
+
+function handlersOf({
+  tokens,
+  proposals,
+  status: readStatus,
+  limit,
+  onProposal,
+  log,
+}: ServerDeps): DomainManagerHandlers {
+  const answered = answering(log);
+  const limited = <Request, Response>(handle: (request: Request) => Promise<Response>) =>
+    answered((request: Request) => {
+      if (!limit.take()) throw new RejectedError(status.RESOURCE_EXHAUSTED, 'too many requests: try again in a second');
+      return handle(request);
+    });
+  const messageOf = (stored: StoredProposal): ProposalMessage => proposalMessage(stored, proposals);
+  return {
+    FetchTokens: answered(async ({ after_generation: after = 0 }) => {
+      // What was verified before is still true when the store cannot be asked.
+      await tokens.refresh().catch((error: unknown) => log.warn({ err: error }, 'the stored tokens could not be read'));
+      return { tokens: tokens.page(after) };
+    }),
+    Propose: limited(async ({ proposal }) => {
+      await tokens.refresh();
+      const stored = await proposals.propose(proposal ?? Buffer.alloc(0));
+      onProposal();
+      return messageOf(stored);
+    }),
+    Approve: limited(async ({ proposal_id: id = '', operator_id: operatorId = '', signature }) => {
+      await tokens.refresh();
+      const stored = await proposals.approve(id, { operatorId, signature: signature ?? Buffer.alloc(0) });
+      onProposal();
+      return messageOf(stored);
+    }),
+    ListProposals: limited(async () => {
+      await tokens.refresh();
+      return { proposals: (await proposals.list()).map(messageOf) };
+    }),
+    Status: limited(readStatus),
+  };
+}
+
+class RejectedError extends Error {
+  readonly code: status;
+  constructor(code: status, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** A handler that answers what it is given, or an error that says no more than the caller needs. */
+function answering(log: Log) {
+  const answer = async <Response>(
+    handle: () => Promise<Response>,
+    callback: sendUnaryData<Response>,
+  ): Promise<void> => {
+    try {
+      callback(null, await handle());
+    } catch (error) {
+      const rejected = rejectionOf(error);
+      if (rejected.code === status.UNAVAILABLE) log.error({ err: error }, 'a request failed');
+      callback({ code: rejected.code, details: rejected.message });
+    }
+  };
+  return <Request, Response>(handle: (request: Request) => Promise<Response>) =>
+    (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void =>
+      void answer(() => handle(call.request), callback);
+}
+
+function rejectionOf(error: unknown): RejectedError {
+  if (error instanceof RejectedError) return error;
+  if (!(error instanceof ProposalRefusedError)) {
+    return new RejectedError(status.UNAVAILABLE, 'the domain-manager cannot reach its store; try again');
+  }
+  const codes = { invalid: status.INVALID_ARGUMENT, 'not-found': status.NOT_FOUND, full: status.RESOURCE_EXHAUSTED };
+  return new RejectedError(codes[error.reason], error.message);
+}
+
+function proposalMessage(stored: StoredProposal, proposals: Proposals): ProposalMessage {
+  const { proposalId, command, signatures, expiresAt } = stored;
+  const standing = proposals.standingOf(stored);
+  return {
+    proposal_id: proposalId,
+    proposal: Proposal.encode({ command, signatures: [...signatures] }),
+    standing: standing.standing,
+    reason: 'reason' in standing ? standing.reason : '',
+    expires_at: expiresAt,
+    generation: 'generation' in standing ? standing.generation : 0,
+  };
+}

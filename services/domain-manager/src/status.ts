@@ -1,0 +1,51 @@
+import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
+import type { Worker as WorkerMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
+import { absentMembers, type WorkerView } from './membership.ts';
+import { nextRotationAt } from './rotation.ts';
+import type { TokenLog } from './token-log.ts';
+
+export interface StatusSource {
+  readonly domain: string;
+  readonly tokens: TokenLog;
+  readonly views: readonly WorkerView[];
+  readonly replica: string;
+  readonly leader: string | undefined;
+  /** Undefined: rotation is not scheduled. */
+  readonly rotateEveryMs: number | undefined;
+}
+
+export function statusOf({ domain, tokens, views, replica, leader, rotateEveryMs }: StatusSource): StatusResponse {
+  const { head } = tokens;
+  return {
+    domain,
+    generation: tokens.generation,
+    replica,
+    leader: leader ?? '',
+    workers: views.map(workerOf),
+    ...(head === undefined
+      ? {}
+      : { token_hash: Buffer.from(head.hash), absent_members: absentMembers(head.state, views) }),
+    ...(rotateEveryMs === undefined ? {} : { rotation_every: rotateEveryMs }),
+    ...(head === undefined || rotateEveryMs === undefined
+      ? {}
+      : { next_rotation_at: nextRotationAt(head.state, rotateEveryMs) }),
+  };
+}
+
+function workerOf({ worker, standing, description, problem }: WorkerView): WorkerMessage {
+  return {
+    address: worker.address,
+    reachable: standing !== 'unreachable',
+    standing,
+    problem: problem ?? '',
+    ...(description === undefined
+      ? {}
+      : {
+          member_id: description.memberId,
+          signing_key: Buffer.from(description.signingKey),
+          agreement_key: Buffer.from(description.agreementKey),
+          generation: description.generation,
+          active_generation: description.activeGeneration,
+        }),
+  };
+}
