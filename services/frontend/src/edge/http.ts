@@ -2,6 +2,7 @@ import { hash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { AWS_JSON } from '@keyfleet/shared/api/aws-json';
 import type { Address } from '@keyfleet/shared/config';
 import { headersByName } from '@keyfleet/shared/sigv4/canonical-request';
 import type { Log } from '@keyfleet/shared/log';
@@ -83,7 +84,7 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (!server.listening) response.shouldKeepAlive = false;
     if (request.url === '/healthz' || request.url === '/readyz') answerProbe(request, response, options.readiness);
-    else receive(request, response, { answer: options.answer, log: options.log, limits });
+    else receive(request, response, { answer: options.answer, log: options.log, limits, server });
   });
   server.listen(options.address.port, options.address.host);
   await once(server, 'listening');
@@ -98,6 +99,7 @@ interface Reception {
   readonly answer: HttpEdgeOptions['answer'];
   readonly log: Log;
   readonly limits: HttpLimits;
+  readonly server: Server;
 }
 
 function receive(request: IncomingMessage, response: ServerResponse, reception: Reception): void {
@@ -107,7 +109,7 @@ function receive(request: IncomingMessage, response: ServerResponse, reception: 
   const target = request.url ?? '';
   const mark = target.indexOf('?');
   if (request.method !== 'POST' || (mark < 0 ? target : target.slice(0, mark)) !== '/') {
-    return send(response, requestId, refusals.notHere);
+    return send(response, requestId, unknownOperation);
   }
   if (Number(request.headers['content-length']) > limits.bodyBytes) return send(response, requestId, refusals.tooLarge);
 
@@ -148,13 +150,15 @@ function lifetimeOf(response: ServerResponse): AbortController {
   return lifetime;
 }
 
-async function respond(response: ServerResponse, { answer, log }: Reception, request: HttpRequest): Promise<void> {
+async function respond(response: ServerResponse, reception: Reception, request: HttpRequest): Promise<void> {
   const { requestId } = request;
   try {
-    send(response, requestId, await answer(request));
+    const answer = await reception.answer(request);
+    if (!reception.server.listening) response.shouldKeepAlive = false;
+    send(response, requestId, answer);
   } catch (error) {
     // The answer is written by code that never rejects; if it does, the client still learns nothing but that it failed.
-    log.error({ err: error, requestId }, 'the edge failed');
+    reception.log.error({ err: error, requestId }, 'the edge failed');
     if (!response.headersSent) send(response, requestId, refusals.internal);
   }
 }
@@ -175,15 +179,19 @@ function answerProbe(request: IncomingMessage, response: ServerResponse, readine
   response.end(body);
 }
 
-const JSON_TYPE = 'application/x-amz-json-1.1';
-
 function refusal(status: number, type: string, message: string): HttpAnswer {
-  return { status, contentType: JSON_TYPE, body: JSON.stringify({ __type: type, message }) };
+  return { status, contentType: AWS_JSON, body: JSON.stringify({ __type: type, message }) };
 }
+
+/** AWS's answer to what is not an API call at all: another method, path or content type. */
+export const unknownOperation: HttpAnswer = {
+  status: 404,
+  contentType: 'application/xml',
+  body: '<UnknownOperationException/>\n',
+};
 
 /** What is wrong below the API, under the names of AWS's "Common error types". */
 const refusals = {
-  notHere: { status: 404, contentType: 'application/xml', body: '<UnknownOperationException/>\n' },
   tooLarge: refusal(413, 'RequestEntityTooLargeException', 'The request entity is too large.'),
   tooManyHeaders: refusal(431, 'RequestEntityTooLargeException', 'The request headers are too large.'),
   timeout: refusal(408, 'RequestTimeoutException', 'The request took too long to arrive.'),
@@ -200,7 +208,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   const lines = [
     `HTTP/1.1 ${status} `,
     `x-amzn-RequestId: ${randomUUID()}`,
-    `Content-Type: ${JSON_TYPE}`,
+    `Content-Type: ${AWS_JSON}`,
     `Content-Length: ${body.length}`,
     'Connection: close',
   ];

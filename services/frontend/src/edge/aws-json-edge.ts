@@ -1,0 +1,91 @@
+import { AWS_JSON, errorBody, requestCodec, responseCodec } from '@keyfleet/shared/api/aws-json';
+import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
+import { operations } from '@keyfleet/shared/api/registry';
+import { exceptions, KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { Call } from '../operations/handler.ts';
+import { type HttpAnswer, type HttpRequest, unknownOperation } from './http.ts';
+import type { Pipeline } from './pipeline.ts';
+
+/** Runs an operation for a caller that is authenticated, on an input that is valid in itself. */
+export type Invoke = (operation: Operation, input: InputOf<Operation>, call: Call) => Promise<OutputOf<Operation>>;
+
+export interface KmsEdgeDeps {
+  readonly pipeline: Pipeline;
+  readonly invoke: Invoke;
+  readonly regions: ReadonlySet<string>;
+}
+
+/** AWS JSON 1.1: `X-Amz-Target` names the operation, the body is its input. */
+export class AwsJsonEdge {
+  readonly #deps: KmsEdgeDeps;
+  readonly #routes: ReadonlyMap<string, Route>;
+
+  constructor(deps: KmsEdgeDeps) {
+    this.#deps = deps;
+    this.#routes = new Map(
+      Object.values<Operation>(operations).map((operation) => [targetOf(operation), routeOf(operation)]),
+    );
+  }
+
+  /** Never rejects. */
+  async answer(request: HttpRequest): Promise<HttpAnswer> {
+    const contentType = request.headers.get('content-type');
+    if (request.body.length > 0 && contentType?.split(';', 1)[0]?.trim() !== AWS_JSON) return unknownOperation;
+    try {
+      const route = this.#routes.get(request.headers.get('x-amz-target') ?? '');
+      if (route === undefined) throw new KmsException('UnknownOperationException');
+      return { status: 200, contentType: AWS_JSON, body: await this.#process(request, route) };
+    } catch (error) {
+      const exception = firstProblem(
+        error instanceof KmsException ? error : new KmsException('KMSInternalException'),
+        request.body,
+      );
+      return { status: exceptions[exception.code].http, contentType: AWS_JSON, body: errorBody(exception) };
+    }
+  }
+
+  #process(request: HttpRequest, { operation, requests, responses }: Route): Promise<string> {
+    const { pipeline, invoke, regions } = this.#deps;
+    return pipeline.process(request, {
+      operation: operation.name,
+      signedFor: { service: 'kms', regions },
+      parse: () => requests.parse(request.body),
+      run: async (input, call) => responses.stringify(await invoke(operation, input, call)),
+    });
+  }
+}
+
+type Route = ReturnType<typeof routeOf>;
+
+function routeOf(operation: Operation) {
+  return { operation, requests: requestCodec(operation), responses: responseCodec(operation) };
+}
+
+function targetOf({ name }: Operation): string {
+  return `TrentService.${name}`;
+}
+
+/**
+ * AWS reads the JSON first, then the target, then the signature. Here nothing is parsed for a stranger until there is a refusal
+ * anyway, so the usual request is parsed once; which of two problems is answered stays the same.
+ */
+function firstProblem(exception: KmsException, body: Buffer): KmsException {
+  const isStranger = exception.code === 'UnknownOperationException' || UNAUTHENTICATED.has(exception.code);
+  return isStranger && body.length > 0 && !isJson(body) ? new KmsException('SerializationException') : exception;
+}
+
+const UNAUTHENTICATED: ReadonlySet<string> = new Set([
+  'IncompleteSignatureException',
+  'InvalidSignatureException',
+  'MissingAuthenticationTokenException',
+  'UnrecognizedClientException',
+] satisfies KmsException['code'][]);
+
+function isJson(body: Buffer): boolean {
+  try {
+    JSON.parse(body.toString('utf8'));
+    return true;
+  } catch {
+    return false;
+  }
+}

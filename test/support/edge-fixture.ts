@@ -1,0 +1,100 @@
+import type { Operation } from '@keyfleet/shared/api/operation';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { createLog } from '@keyfleet/shared/log';
+import { operationMeter } from '@keyfleet/shared/telemetry';
+import { Authenticator } from '@keyfleet/frontend/auth/authenticate';
+import { Credentials } from '@keyfleet/frontend/auth/credentials';
+import { AwsJsonEdge } from '@keyfleet/frontend/edge/aws-json-edge';
+import { type HttpLimits, httpLimits, type Readiness, startHttpEdge } from '@keyfleet/frontend/edge/http';
+import { Pipeline, type Refusal } from '@keyfleet/frontend/edge/pipeline';
+import type { Call } from '@keyfleet/frontend/operations/handler';
+import { StsEdge } from '@keyfleet/frontend/sts/sts-edge';
+
+export const alice = {
+  accessKeyId: 'AKIAALICEALICEALICEA',
+  secretAccessKey: 'alice+secret/0123456789012345678901234567',
+  arn: 'arn:aws:iam::000000000000:user/alice',
+} as const;
+
+export interface Invocation {
+  readonly operation: string;
+  readonly input: object;
+  readonly call: Call;
+}
+
+export interface EdgeOptions {
+  readonly limits?: Partial<HttpLimits>;
+  readonly requestTimeoutMs?: number;
+  readonly readiness?: () => Readiness;
+  /** What stands behind the edge; by default every operation answers with what the schema calls for at least. */
+  readonly invoke?: (invocation: Invocation) => Promise<unknown>;
+}
+
+/** The edges of a frontend over real sockets, with one known user and a fake of everything behind them. */
+export async function startEdge(options: EdgeOptions = {}) {
+  const invocations: Invocation[] = [];
+  const refusals: Refusal[] = [];
+  const clock = { now: Date.now };
+  const log = createLog({ name: 'edge', level: 'silent' });
+  const regions = new Set(['us-east-1', 'eu-west-1']);
+  const credentials = new Credentials({
+    identities: {
+      findAccessKey: (accessKeyId) => Promise.resolve(accessKeyId === alice.accessKeyId ? record : undefined),
+    },
+    openCredential: () => Promise.resolve({ secretAccessKey: alice.secretAccessKey }),
+    clock,
+  });
+  const pipeline = new Pipeline({
+    authenticator: new Authenticator({ credentials, clock, clockSkewMs: 300_000 }),
+    auditRefusal: (refusal) => refusals.push(refusal),
+    clock,
+    requestTimeoutMs: options.requestTimeoutMs ?? 5_000,
+    meter: operationMeter('keyfleet.requests'),
+    log,
+  });
+  const invoke = async (operation: Operation, input: object, call: Call) => {
+    const invocation = { operation: operation.name, input, call };
+    invocations.push(invocation);
+    return (await (options.invoke ?? answerByName)(invocation)) as never;
+  };
+  const kms = new AwsJsonEdge({ pipeline, invoke, regions });
+  const sts = new StsEdge({ pipeline, regions });
+  const http = await startHttpEdge({
+    address: { host: '127.0.0.1', port: 0 },
+    answer: (request) =>
+      request.headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true
+        ? sts.answer(request)
+        : kms.answer(request),
+    readiness: options.readiness ?? (() => ({})),
+    log,
+    limits: { ...httpLimits, drainMs: 1_000, ...options.limits },
+  });
+  return {
+    endpoint: `http://127.0.0.1:${http.port}`,
+    port: http.port,
+    pipeline,
+    invoke,
+    regions,
+    invocations,
+    refusals,
+    [Symbol.asyncDispose]: () => http[Symbol.asyncDispose](),
+  };
+}
+
+const record = {
+  accessKeyId: alice.accessKeyId,
+  accountId: '000000000000',
+  principal: alice.arn,
+  userId: 'AIDAALICEALICEALICEA',
+  token: new Uint8Array(),
+  policies: [],
+};
+
+async function answerByName({ operation }: Invocation): Promise<unknown> {
+  if (operation === 'ListKeys') return { Keys: [{ KeyId: 'k', KeyArn: 'arn:k' }], Truncated: false };
+  if (operation === 'Encrypt') return { CiphertextBlob: Buffer.from('sealed'), KeyId: 'arn:k' };
+  if (operation === 'DescribeKey') throw new KmsException('NotFoundException', "Key 'arn:k' does not exist");
+  if (operation === 'Decrypt') throw new KmsException('InvalidCiphertextException', 'never shown');
+  if (operation === 'GetPublicKey') throw new TypeError('a fault whose text is nobody’s business');
+  return undefined;
+}
