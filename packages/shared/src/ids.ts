@@ -1,0 +1,26 @@
+import { randomUUID } from 'node:crypto';
+
+const KEY_ID = /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/;
+
+export const ALIAS_PREFIX = 'alias/';
+/** Names that only the service itself may give. */
+export const RESERVED_ALIAS_PREFIX = 'alias/aws/';
+
+/** A lower-case UUID with dashes, or `mrk-` and 32 hex digits for a multi-Region key. */
+export function isKeyId(text: string): boolean {
+  return KEY_ID.test(text);
+}
+
+export function isMultiRegionKeyId(keyId: string): boolean {
+  return keyId.startsWith('mrk-');
+}
+
+export function newKeyId(multiRegion: boolean): string {
+  const uuid = randomUUID();
+  return multiRegion ? `mrk-${uuid.replaceAll('-', '')}` : uuid;
+}
+
+/** With its prefix, as every request and response has it. */
+export function isAliasName(text: string): boolean {
+  return text.startsWith(ALIAS_PREFIX) && text.length > ALIAS_PREFIX.length;
+}
