@@ -1,4 +1,3 @@
-import { createConnection } from 'node:net';
 import { once } from 'node:events';
 import {
   CreateAliasCommand,
@@ -10,12 +9,9 @@ import {
   ListKeysCommand,
 } from '@aws-sdk/client-kms';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
-import { canonicalPath, type SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
-import { authorizationOf } from '@keyfleet/shared/sigv4/sign-request';
-import { amzDateOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
-import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { alice, startEdge } from '../support/edge-fixture.ts';
+import { post } from '../support/raw-http.ts';
 
 const credentials = { accessKeyId: alice.accessKeyId, secretAccessKey: alice.secretAccessKey };
 
@@ -26,59 +22,6 @@ interface Edge {
 
 function kmsClient(edge: Edge, changes: object = {}): KMSClient {
   return new KMSClient({ endpoint: edge.endpoint, region: 'us-east-1', credentials, maxAttempts: 1, ...changes });
-}
-
-interface RequestOptions {
-  readonly method?: string;
-  readonly path?: string;
-  readonly target?: string;
-  readonly body?: string;
-  readonly headers?: Record<string, string>;
-  readonly unsigned?: boolean;
-  readonly time?: number;
-}
-
-/** A request signed as it should be, then sent as it is told. */
-async function post(edge: Edge, options: RequestOptions = {}) {
-  const { method = 'POST', path = '/', body = '{}', target = 'TrentService.ListKeys' } = options;
-  const amzDate = amzDateOf(options.time ?? Date.now());
-  const headers = new Map(
-    Object.entries({
-      host: `127.0.0.1:${edge.port}`,
-      'content-type': 'application/x-amz-json-1.1',
-      'x-amz-date': amzDate,
-      'x-amz-target': target,
-      ...options.headers,
-    }),
-  );
-  if (options.unsigned !== true) headers.set('authorization', sign({ method, path, body, headers, amzDate }));
-  const sent = method === 'GET' ? {} : { body };
-  const response = await fetch(`${edge.endpoint}${path}`, { method, headers: Object.fromEntries(headers), ...sent });
-  return { status: response.status, headers: response.headers, text: await response.text() };
-}
-
-function sign(request: { method: string; path: string; body: string; headers: Map<string, string>; amzDate: string }) {
-  const scope = { date: request.amzDate.slice(0, 8), region: 'us-east-1', service: 'kms' };
-  const signingKey = deriveSigningKey(newSigningSecret(alice.secretAccessKey), scope);
-  const signable: SignableRequest = {
-    method: request.method,
-    path: canonicalPath(request.path),
-    query: '',
-    headers: request.headers,
-    payloadHash: createHash('sha256').update(request.body).digest('hex'),
-  };
-  return authorizationOf(signable, request.amzDate, { accessKeyId: alice.accessKeyId, scope, signingKey });
-}
-
-/** Writes bytes to a socket and reads until the server closes it. */
-async function rawExchange(edge: Edge, text: string): Promise<string> {
-  const socket = createConnection(edge.port, '127.0.0.1');
-  let received = '';
-  socket.setEncoding('latin1').on('data', (chunk: string) => (received += chunk));
-  socket.on('error', () => undefined);
-  socket.write(text);
-  await once(socket, 'close');
-  return received;
 }
 
 describe('with the AWS SDK', () => {
@@ -149,129 +92,6 @@ describe('with the AWS SDK', () => {
     });
     const nobody = new STSClient({ ...settings, credentials: { ...credentials, accessKeyId: 'AKIANOBODYNOBODYNOBO' } });
     await expect(nobody.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject({ name: 'InvalidClientTokenId' });
-  });
-});
-
-describe('bad input gets AWS’s error and reaches no operation', () => {
-  test.each<[string, RequestOptions, number, string]>([
-    [
-      'unsigned',
-      { unsigned: true },
-      400,
-      '{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}',
-    ],
-    ['unknown target', { target: 'TrentService.Nothing' }, 400, '{"__type":"UnknownOperationException"}'],
-    [
-      'an operation that only objects have',
-      { target: 'TrentService.constructor' },
-      400,
-      '{"__type":"UnknownOperationException"}',
-    ],
-    ['malformed JSON', { body: '{' }, 400, '{"__type":"SerializationException"}'],
-    ['malformed JSON, unsigned', { body: '{', unsigned: true }, 400, '{"__type":"SerializationException"}'],
-    ['no body', { body: '' }, 400, '{"__type":"SerializationException"}'],
-    [
-      'wrong type',
-      { body: '{"Limit":"3"}' },
-      400,
-      '{"__type":"SerializationException","Message":"STRING_VALUE can not be converted to an Integer"}',
-    ],
-    ['another content type', { headers: { 'content-type': 'text/plain' } }, 404, '<UnknownOperationException/>\n'],
-    ['another method', { method: 'PUT' }, 404, '<UnknownOperationException/>\n'],
-    ['another path', { path: '/keys' }, 404, '<UnknownOperationException/>\n'],
-  ])('%s', async (_, options, status, text) => {
-    await using edge = await startEdge();
-    const response = await post(edge, options);
-    expect({ status: response.status, text: response.text }).toEqual({ status, text });
-    expect(response.headers.get('x-amzn-requestid')).toMatch(/^[0-9a-f-]{36}$/);
-    expect(edge.invocations).toEqual([]);
-  });
-
-  test('a constraint that is broken is named, and recorded with the caller', async () => {
-    await using edge = await startEdge();
-    const { status, text } = await post(edge, { body: '{"Limit":0}' });
-    expect(status).toBe(400);
-    expect(JSON.parse(text)).toEqual({
-      __type: 'ValidationException',
-      message:
-        "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
-    });
-    expect(edge.refusals).toMatchObject([{ operation: 'ListKeys', caller: { caller: { arn: alice.arn } } }]);
-  });
-
-  test('a stale signature', async () => {
-    await using edge = await startEdge();
-    const { status, text } = await post(edge, { time: Date.now() - 3_600_000 });
-    expect(status).toBe(400);
-    expect(text).toMatch(
-      /^{"__type":"InvalidSignatureException","message":"Signature expired: \S+ is now earlier than \S+ \(\S+ - 5 min\.\)"}$/,
-    );
-  });
-
-  test('a request that was signed and then changed', async () => {
-    await using edge = await startEdge();
-    const amzDate = amzDateOf(Date.now());
-    const headers = new Map([
-      ['host', `127.0.0.1:${edge.port}`],
-      ['x-amz-date', amzDate],
-      ['x-amz-target', 'TrentService.ListKeys'],
-      ['content-type', 'application/x-amz-json-1.1'],
-    ]);
-    headers.set('authorization', sign({ method: 'POST', path: '/', body: '{}', headers, amzDate }));
-    for (const [name, value] of [
-      ['x-amz-target', 'TrentService.CreateKey'],
-      ['content-type', 'application/x-amz-json-1.1; x=y'],
-    ] as const) {
-      const changed = Object.fromEntries(new Map(headers).set(name, value));
-      const response = await fetch(edge.endpoint, { method: 'POST', headers: changed, body: '{}' });
-      expect(await response.text()).toContain('InvalidSignatureException');
-    }
-    const response = await fetch(edge.endpoint, { method: 'POST', headers: Object.fromEntries(headers), body: '{ }' });
-    expect(await response.text()).toContain('The request signature we calculated does not match');
-    expect(edge.invocations).toEqual([]);
-  });
-
-  test('a body over the limit, declared or not', async () => {
-    await using edge = await startEdge({ limits: { bodyBytes: 1000 } });
-    const tooLarge = '{"__type":"RequestEntityTooLargeException","message":"The request entity is too large."}';
-    expect(await post(edge, { body: 'x'.repeat(1001) })).toMatchObject({ status: 413, text: tooLarge });
-    const chunk = `${(600).toString(16)}\r\n${'x'.repeat(600)}\r\n`;
-    const answer = await rawExchange(
-      edge,
-      `POST / HTTP/1.1\r\nHost: k\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}${chunk}0\r\n\r\n`,
-    );
-    expect(answer).toMatch(/^HTTP\/1.1 413 /);
-    expect(answer).toContain(tooLarge);
-  });
-
-  test('a flood of headers, in size and in number', async () => {
-    await using edge = await startEdge();
-    const large = await rawExchange(edge, `POST / HTTP/1.1\r\nHost: k\r\nX-A: ${'x'.repeat(20_000)}\r\n\r\n`);
-    expect(large).toMatch(/^HTTP\/1.1 431 /);
-    const many = await rawExchange(
-      edge,
-      `POST / HTTP/1.1\r\nHost: k\r\nConnection: close\r\n${'X-A: 1\r\n'.repeat(120)}\r\n`,
-    );
-    expect(many).toMatch(/^HTTP\/1.1 431 /);
-    expect(many).toContain('RequestEntityTooLargeException');
-  });
-
-  test('what is not HTTP, and a request that two readers could read differently', async () => {
-    await using edge = await startEdge();
-    const smuggled = 'POST / HTTP/1.1\r\nHost: k\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}';
-    for (const text of ['NONSENSE\r\n\r\n', smuggled]) {
-      const answer = await rawExchange(edge, text);
-      expect(answer).toMatch(/^HTTP\/1.1 400 /);
-      expect(answer).toContain('MalformedHttpRequestException');
-    }
-  });
-
-  test('a body that never comes is cut off', async () => {
-    await using edge = await startEdge({ limits: { headersTimeoutMs: 200, requestTimeoutMs: 300 } });
-    const answer = await rawExchange(edge, 'POST / HTTP/1.1\r\nHost: k\r\nContent-Length: 10\r\n\r\n{');
-    expect(answer).toMatch(/^HTTP\/1.1 408 /);
-    expect(answer).toContain('RequestTimeoutException');
-    expect(await rawExchange(edge, 'POST / HT')).toMatch(/^HTTP\/1.1 408 /);
   });
 });
 

@@ -4,7 +4,7 @@ import type { Log } from '@keyfleet/shared/log';
 import type { SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
 import { inSpan, type OperationMeter } from '@keyfleet/shared/telemetry';
 import type { Authenticated, SignedFor } from '../auth/authenticate.ts';
-import type { Call } from '../operations/handler.ts';
+import type { Call, Caller } from '../operations/handler.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 
 /** What every edge knows of a request, whatever carried it. */
@@ -31,7 +31,7 @@ export interface Refusal {
   readonly operation: string;
   readonly request: Pick<EdgeRequest, 'requestId' | 'sourceIpAddress'>;
   readonly userAgent: string;
-  readonly caller?: Authenticated;
+  readonly caller?: Caller & { readonly region: string };
   readonly exception: KmsException;
 }
 
@@ -93,7 +93,8 @@ export class Pipeline {
       input = work.parse();
     } catch (error) {
       const exception = this.#exceptionOf(error, requestId);
-      this.#deps.auditRefusal({ operation: work.operation, request, userAgent, exception, ...(caller && { caller }) });
+      const known = caller && { caller: { ...caller.caller, region: caller.region } };
+      this.#deps.auditRefusal({ operation: work.operation, request, userAgent, exception, ...known });
       throw exception;
     }
     const { signal } = request.lifetime;

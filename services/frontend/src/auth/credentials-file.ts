@@ -1,0 +1,43 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * The first administrator's credentials as the AWS CLI and every SDK read them. A secret can be shown only once, so it is on
+ * disk before its access key exists: a crash in between leaves a pending file, which the next start completes.
+ */
+export class CredentialsFile {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  get exists(): boolean {
+    return existsSync(this.path);
+  }
+
+  holds(accessKeyId: string): boolean {
+    return this.exists && readFileSync(this.path, 'utf8').includes(accessKeyId);
+  }
+
+  writePending(accessKeyId: string, secretAccessKey: string): void {
+    mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+    const text = `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`;
+    writeFileSync(this.#pending(accessKeyId), text, { mode: 0o600, flag: 'wx', flush: true });
+  }
+
+  /** False when there is nothing pending for this access key. */
+  completePending(accessKeyId: string): boolean {
+    if (!existsSync(this.#pending(accessKeyId))) return false;
+    renameSync(this.#pending(accessKeyId), this.path);
+    return true;
+  }
+
+  dropPending(accessKeyId: string): void {
+    rmSync(this.#pending(accessKeyId), { force: true });
+  }
+
+  #pending(accessKeyId: string): string {
+    return `${this.path}.${accessKeyId}.pending`;
+  }
+}

@@ -1,0 +1,91 @@
+import { randomInt } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import type { Log } from '@keyfleet/shared/log';
+import type { AccessKeyRecord, IdentityStore } from '../store/store.ts';
+import type { CredentialsFile } from './credentials-file.ts';
+
+export interface FirstAdministrator {
+  readonly accountId: string;
+  readonly userName: string;
+  readonly partition: string;
+}
+
+export interface ProvisionDeps {
+  readonly identities: Pick<IdentityStore, 'findFirstAccessKey' | 'insertFirstAccessKey'>;
+  readonly generateCredential: (input: InputOf<'GenerateCredential'>) => Promise<OutputOf<'GenerateCredential'>>;
+  readonly file: CredentialsFile;
+  readonly log: Log;
+}
+
+const RETRY_MS = 250;
+
+/** Gives an account that has no access key yet its first administrator. Tries until it is done: what it needs may still be starting. */
+export async function provisionFirstAdministrator(
+  administrator: FirstAdministrator,
+  deps: ProvisionDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  let reported = '';
+  while (!signal.aborted) {
+    try {
+      await provision(administrator, deps);
+      return;
+    } catch (error) {
+      if (String(error) !== reported) deps.log.warn({ err: error }, 'the first administrator cannot be made yet');
+      reported = String(error);
+      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/** One attempt. Throws what the store or the HSM throws. */
+export async function provision(administrator: FirstAdministrator, deps: ProvisionDeps): Promise<void> {
+  const { identities, file, log } = deps;
+  const existing = await identities.findFirstAccessKey(administrator.accountId);
+  if (existing !== undefined) return finish(existing, deps);
+  if (file.exists) {
+    const problem = `${file.path} exists, but its account has no access key here. Move the file away, and the first administrator is made.`;
+    throw new Error(problem);
+  }
+  const record = await newAccessKey(administrator, deps);
+  if (await identities.insertFirstAccessKey(record)) {
+    file.completePending(record.accessKeyId);
+    log.info(
+      { principal: record.principal, accessKeyId: record.accessKeyId, file: file.path },
+      'first administrator made',
+    );
+  } else {
+    // Another frontend was faster, and its file is the one that counts.
+    file.dropPending(record.accessKeyId);
+  }
+}
+
+function finish({ accessKeyId, principal }: AccessKeyRecord, { file, log }: ProvisionDeps): void {
+  if (file.holds(accessKeyId) || file.completePending(accessKeyId)) return;
+  log.warn(
+    { principal, accessKeyId, file: file.path },
+    'the first administrator exists, but the credentials file does not hold its access key: restore the file from a backup, ' +
+      'or from the machine of the frontend that made it; the secret cannot be shown again',
+  );
+}
+
+async function newAccessKey(administrator: FirstAdministrator, deps: ProvisionDeps): Promise<AccessKeyRecord> {
+  const { accountId, userName, partition } = administrator;
+  const accessKeyId = `AKIA${base32(16)}`;
+  const principal = `arn:${partition}:iam::${accountId}:user/${userName}`;
+  const { secretAccessKey, token } = await deps.generateCredential({ accessKeyId, principal });
+  deps.file.writePending(accessKeyId, secretAccessKey);
+  return { accessKeyId, accountId, principal, userId: `AIDA${base32(17)}`, token, policies: [ADMINISTRATOR_POLICY] };
+}
+
+const ADMINISTRATOR_POLICY = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Action: ['kms:*', 'sts:*'], Resource: '*' }],
+});
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+function base32(length: number): string {
+  return Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+}

@@ -1,0 +1,49 @@
+import { duration, filePath, hostPort } from '@keyfleet/shared/config';
+import { LogConfig } from '@keyfleet/shared/log';
+import { z } from 'zod';
+
+/** frontend.json. */
+export const FrontendConfig = z.strictObject({
+  regions: z
+    .array(z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be a Region name such as "us-east-1"'))
+    .min(1)
+    .describe('The Regions that this deployment serves; a key of one does not exist in another.'),
+  partition: z.enum(['aws', 'aws-cn', 'aws-us-gov']).default('aws').describe('First part of every ARN.'),
+  http: hostPort().describe('Where the AWS JSON API and STS listen.'),
+  grpc: hostPort().describe('Where the gRPC API listens.'),
+  hsmWorkers: z.array(hostPort()).min(1).describe('Every hsm-worker of the domain.'),
+  domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
+  redis: z
+    .strictObject({
+      url: z.url().describe('redis://host:port, without a password.'),
+      passwordFile: filePath().optional(),
+      durability: z
+        .enum(['strict', 'relaxed'])
+        .default('strict')
+        .describe('strict: refuse a Redis that may lose an acknowledged write.'),
+    })
+    .describe('The system of record.'),
+  nats: z
+    .strictObject({ servers: z.array(z.string()).min(1), tokenFile: filePath().optional() })
+    .optional()
+    .describe('Notices of new domain tokens; without it the frontend polls.'),
+  trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys."),
+  hostKey: z
+    .strictObject({ operatorId: z.string().min(1), file: filePath() })
+    .describe('Proves this frontend to the HSMs: P-384, PKCS #8 PEM, mode 0600.'),
+  requestTimeout: duration('5s').describe('After which a caller gets DependencyTimeoutException.'),
+  clockSkew: duration('5m').describe("How far a signature's time may be off."),
+  maxInFlight: z.int().min(1).default(8192).describe('HSM commands at once; more are throttled.'),
+  firstAdministrator: z
+    .strictObject({
+      accountId: z.string().regex(/^\d{12}$/, 'must be 12 digits'),
+      userName: z.string().regex(/^[\w+=,.@-]{1,64}$/, 'must be an IAM user name'),
+      credentialsFile: filePath(),
+    })
+    .optional()
+    .describe('Made when its account has no access key yet.'),
+  auditFile: filePath().optional().describe('Where audit records go, one JSON object a line; none if absent.'),
+  log: LogConfig,
+});
+
+export type FrontendConfig = z.output<typeof FrontendConfig>;
