@@ -1,0 +1,129 @@
+import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { DomainManager } from '@keyfleet/proto';
+import type { Proposal__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
+import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
+import { unary } from '@keyfleet/proto/unary';
+import { type VerifiedDomain, verifyChain } from '@keyfleet/shared/domain/chain';
+import { Proposal, type OperatorSignature } from '@keyfleet/shared/domain/proposal';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CliError } from './cli-error.ts';
+
+const TIMEOUT_MS = 10_000;
+const POLL_MS = 200;
+
+export interface ProposalView {
+  readonly proposalId: string;
+  readonly proposal: Proposal;
+  readonly standing: string;
+  readonly reason: string;
+  readonly expiresAt: number;
+  readonly generation: number;
+}
+
+/** A domain-manager, as an operator uses it. Nothing it says is believed that can be verified. Throws CliError. */
+export class DomainManagerClient implements Disposable {
+  readonly #address: string;
+  readonly #client: InstanceType<typeof DomainManager>;
+
+  /** `address`: host:port. */
+  constructor(address: string) {
+    this.#address = address;
+    this.#client = new DomainManager(address, credentials.createInsecure());
+  }
+
+  /** Every domain token, oldest first. */
+  async fetchTokens(): Promise<Buffer[]> {
+    const all: Buffer[] = [];
+    for (;;) {
+      const { tokens = [] } = await this.#call(
+        unary(this.#client, DomainManager.service.FetchTokens, { after_generation: all.length }, TIMEOUT_MS),
+      );
+      if (tokens.length === 0) return all;
+      all.push(...tokens);
+    }
+  }
+
+  /** The newest state, verified from the trust anchor; undefined before the ceremony. */
+  async findDomain(anchor: TrustAnchor): Promise<VerifiedDomain | undefined> {
+    const tokens = await this.fetchTokens();
+    return tokens.length === 0 ? undefined : verifyChain(anchor, tokens);
+  }
+
+  async getDomain(anchor: TrustAnchor): Promise<VerifiedDomain> {
+    const domain = await this.findDomain(anchor);
+    if (domain === undefined) {
+      throw new CliError(`the domain '${anchor.domain}' does not exist yet. Found it with: keyfleet domain create`);
+    }
+    return domain;
+  }
+
+  async propose(proposal: Proposal): Promise<ProposalView> {
+    const request = { proposal: Proposal.encode(proposal) };
+    return viewOf(await this.#call(unary(this.#client, DomainManager.service.Propose, request, TIMEOUT_MS)));
+  }
+
+  async approve(proposalId: string, { operatorId, signature }: OperatorSignature): Promise<ProposalView> {
+    const request = { proposal_id: proposalId, operator_id: operatorId, signature: Buffer.from(signature) };
+    return viewOf(await this.#call(unary(this.#client, DomainManager.service.Approve, request, TIMEOUT_MS)));
+  }
+
+  async listProposals(): Promise<ProposalView[]> {
+    const { proposals = [] } = await this.#call(
+      unary(this.#client, DomainManager.service.ListProposals, {}, TIMEOUT_MS),
+    );
+    return proposals.map(viewOf);
+  }
+
+  /** By the id or a beginning of it that only one has. */
+  async getProposal(idPrefix: string): Promise<ProposalView> {
+    const [found, ...more] = (await this.listProposals()).filter(({ proposalId }) => proposalId.startsWith(idPrefix));
+    if (found === undefined) throw new CliError(`there is no proposal ${idPrefix}. See: keyfleet domain proposals`);
+    if (more.length > 0) throw new CliError(`${more.length + 1} proposals begin with ${idPrefix}: give more of the id`);
+    return found;
+  }
+
+  /** Waits until a proposal that has its signatures is carried out. Throws CliError when it fails or `timeoutMs` is over. */
+  async awaitDone(proposalId: string, timeoutMs: number): Promise<ProposalView> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const view = await this.getProposal(proposalId);
+      if (view.standing === 'done') return view;
+      if (view.standing === 'failed') throw new CliError(`the proposal failed: ${view.reason}`);
+      if (Date.now() > deadline) {
+        throw new CliError(`the proposal is not carried out yet (${view.standing}). See: keyfleet domain status`);
+      }
+      await delay(POLL_MS);
+    }
+  }
+
+  status(): Promise<StatusResponse__Output> {
+    return this.#call(unary(this.#client, DomainManager.service.Status, {}, TIMEOUT_MS));
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+
+  async #call<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (cause) {
+      const { code, details } = cause as ServiceError;
+      const unreachable = code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED;
+      const what = unreachable ? `cannot reach the domain-manager at ${this.#address}` : 'the domain-manager refused';
+      throw new CliError(`${what}: ${details}`, { cause });
+    }
+  }
+}
+
+function viewOf(message: Proposal__Output): ProposalView {
+  return {
+    proposalId: message.proposal_id ?? '',
+    proposal: Proposal.decode(message.proposal ?? Buffer.alloc(0)),
+    standing: message.standing ?? '',
+    reason: message.reason ?? '',
+    expiresAt: message.expires_at ?? 0,
+    generation: message.generation ?? 0,
+  };
+}

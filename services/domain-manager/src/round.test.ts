@@ -1,0 +1,288 @@
+import { type DomainCommand, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { createLog } from '@keyfleet/shared/log';
+import { randomBytes } from 'node:crypto';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { memberOf, newOperator, TestClock, testRules, testSealKey } from '../../../test/support/domain.ts';
+import { Proposals } from './proposals.ts';
+import { Round } from './round.ts';
+import { MemoryStore } from './store/memory-store.ts';
+import { TokenLog, TokenLogError } from './token-log.ts';
+import { type Worker, WorkerRefusedError } from './workers.ts';
+
+const DAY = 24 * 3_600_000;
+const log = createLog({ name: 'test', level: 'silent' });
+const alice = newOperator('alice');
+const bob = newOperator('bob');
+const scheduler = newOperator('scheduler-1', 'scheduler');
+const anchor = { domain: 'test', minimum: 2, operators: [alice, bob] };
+
+/** A worker without a network: a real HSM, which can be out of reach. */
+class LocalWorker implements Worker {
+  readonly address: string;
+  readonly hsm: Hsm;
+  down = false;
+  installFails = false;
+  /** What it hands out instead of the token it should make. */
+  forged: Buffer | undefined;
+
+  constructor(memberId: string, clock: TestClock) {
+    this.address = `${memberId}:1`;
+    this.hsm = new Hsm({ memberId, anchor, sealKey: testSealKey, clock, random: randomBytes });
+  }
+  async describe() {
+    return this.#reach(() => this.hsm.describe());
+  }
+  async prepare(proposal: Uint8Array, current: Uint8Array | undefined) {
+    return this.#reach(() => this.forged ?? this.hsm.prepare(proposal, current));
+  }
+  async install(tokens: readonly Uint8Array[]) {
+    if (this.installFails) throw new Error('killed');
+    return this.#reach(() => (this.hsm.install(tokens), this.hsm.describe()));
+  }
+  async activate(generation: number) {
+    return this.#reach(() => (this.hsm.activate(generation), this.hsm.describe()));
+  }
+  #reach<T>(answer: () => T): T {
+    if (this.down) throw new Error('unreachable');
+    try {
+      return answer();
+    } catch (cause) {
+      throw new WorkerRefusedError((cause as Error).message, { cause });
+    }
+  }
+}
+
+let clock: TestClock;
+let store: MemoryStore;
+let workers: LocalWorker[];
+let published: number[];
+
+interface Replica {
+  readonly tokens: TokenLog;
+  readonly proposals: Proposals;
+  readonly round: Round;
+}
+
+/** A domain-manager on the shared store and the shared workers. */
+function newReplica(): Replica {
+  const tokens = new TokenLog(store, anchor);
+  const proposals = new Proposals({ store, tokens, anchor, clock });
+  const notices = {
+    publish: async (_notice: string, payload: object) => {
+      published.push((payload as { generation: number }).generation);
+      return true;
+    },
+  };
+  const deps = { tokens, store, proposals, workers, notices, clock, log, scheduler, rotateEveryMs: DAY };
+  return { tokens, proposals, round: new Round(deps) };
+}
+
+function signed(command: DomainCommand, signers: readonly (typeof alice)[]): Buffer {
+  return Proposal.encode(signers.reduce(signProposal, newProposal(command)));
+}
+
+function creation(): DomainCommand {
+  const body = {
+    members: workers.slice(0, 2).map(({ hsm }) => memberOf(hsm)),
+    operators: [alice, bob, scheduler],
+    rules: testRules,
+    backupHorizonMs: 0,
+  };
+  return { domain: 'test', generation: 0, name: 'CreateDomain', body };
+}
+
+async function foundedReplica(): Promise<Replica> {
+  const replica = newReplica();
+  await replica.proposals.propose(signed(creation(), [alice, bob]));
+  await replica.round.run();
+  return replica;
+}
+
+function generations(): number[] {
+  return workers.slice(0, 2).map(({ hsm }) => hsm.describe().generation);
+}
+function sealing(): number[] {
+  return workers.slice(0, 2).map(({ hsm }) => hsm.describe().activeGeneration);
+}
+
+beforeEach(() => {
+  clock = new TestClock();
+  store = new MemoryStore(clock);
+  workers = ['hsm-1', 'hsm-2', 'hsm-3'].map((memberId) => new LocalWorker(memberId, clock));
+  published = [];
+});
+
+describe('the ceremony', () => {
+  test('the domain begins when enough founders have signed, and not before', async () => {
+    const { proposals, round } = newReplica();
+    const { proposalId } = await proposals.propose(signed(creation(), [alice]));
+    await round.run();
+    expect(generations()).toEqual([0, 0]);
+
+    const command = Proposal.decode(signed(creation(), [bob]));
+    await proposals.approve(proposalId, command.signatures[0]!);
+    await round.run();
+    expect(generations()).toEqual([1, 1]);
+    expect(sealing()).toEqual([1, 1]);
+    expect(published).toEqual([1]);
+    expect(proposals.standingOf((await proposals.list())[0]!)).toEqual({ standing: 'done', generation: 1 });
+  });
+
+  test('a worker the command does not name is shown as asking to join, and gets nothing', async () => {
+    const { round } = await foundedReplica();
+    await round.run();
+    expect(round.views.map(({ standing }) => standing)).toEqual(['member', 'member', 'asking-to-join']);
+    expect(workers[2]!.hsm.describe().generation).toBe(0);
+  });
+});
+
+describe('proposals', () => {
+  test('without an operator’s valid signature nothing is stored', async () => {
+    const { proposals } = newReplica();
+    const mallory = newOperator('mallory');
+    const impostor = { ...mallory, operatorId: 'alice' };
+    for (const signers of [[], [mallory], [impostor], [alice, mallory]]) {
+      await expect(proposals.propose(signed(creation(), signers))).rejects.toThrow();
+    }
+    await expect(proposals.propose(Buffer.from('noise'))).rejects.toThrow('not a canonical');
+    expect(await store.listProposals()).toEqual([]);
+  });
+
+  test('a proposal for a generation that has passed is refused, and one that waited becomes failed', async () => {
+    const { proposals, round } = await foundedReplica();
+    const rotate = { domain: 'test', generation: 1, name: 'RotateDomainKeys' as const, body: { drop: [] } };
+    const rules = { rules: testRules.slice(0, 4), backupHorizonMs: 0 };
+    const modify = { domain: 'test', generation: 1, name: 'ModifyRules' as const, body: rules };
+    const waiting = await proposals.propose(signed(modify, [alice]));
+    await proposals.propose(signed(rotate, [scheduler]));
+    await round.run();
+    expect(generations()).toEqual([2, 2]);
+    expect(proposals.standingOf((await store.findProposal(waiting.proposalId))!).standing).toBe('failed');
+    await expect(proposals.propose(signed(rotate, [scheduler]))).rejects.toThrow('generation 1');
+  });
+
+  test('a change that makes no valid state is refused before anyone else signs it', async () => {
+    const { proposals } = await foundedReplica();
+    const body = { admit: [], remove: ['nobody'] };
+    const command = { domain: 'test', generation: 1, name: 'ModifyMembers' as const, body };
+    await expect(proposals.propose(signed(command, [alice]))).rejects.toThrow('nobody cannot be removed');
+  });
+
+  test('a token that does not verify is not stored, whoever made it, and another member is asked', async () => {
+    const { proposals, round, tokens } = await foundedReplica();
+    workers[0]!.forged = Buffer.from(tokens.head!.token);
+    clock.advance(DAY);
+    await round.run();
+    expect(tokens.generation).toBe(2);
+    expect(generations()).toEqual([2, 2]);
+    expect(await proposals.list()).toHaveLength(1);
+  });
+});
+
+describe('rotation', () => {
+  test('the scheduler rotates when the active key is old enough, once', async () => {
+    const { round } = await foundedReplica();
+    clock.advance(DAY - 1);
+    await round.run();
+    expect(generations()).toEqual([1, 1]);
+    clock.advance(1);
+    await round.run();
+    await round.run();
+    expect(generations()).toEqual([2, 2]);
+    expect(sealing()).toEqual([2, 2]);
+    expect(published).toEqual([1, 2]);
+  });
+
+  test('no member seals under the new key before every reachable member holds it', async () => {
+    const { round } = await foundedReplica();
+    workers[1]!.installFails = true;
+    clock.advance(DAY);
+    await round.run();
+    expect(generations()).toEqual([2, 1]);
+    expect(sealing()).toEqual([1, 1]);
+
+    // Not finished: the next one is not begun.
+    clock.advance(DAY);
+    await round.run();
+    expect(generations()).toEqual([2, 1]);
+
+    workers[1]!.installFails = false;
+    await round.run();
+    expect(generations()).toEqual([3, 3]);
+    expect(sealing()).toEqual([3, 3]);
+  });
+
+  test('a member that was away for several rotations catches up', async () => {
+    const { round } = await foundedReplica();
+    workers[1]!.down = true;
+    for (let day = 0; day < 3; day++) {
+      clock.advance(DAY);
+      await round.run();
+    }
+    expect(sealing()).toEqual([4, 1]);
+    workers[1]!.down = false;
+    await round.run();
+    expect(generations()).toEqual([4, 4]);
+    expect(sealing()).toEqual([4, 4]);
+  });
+
+  test('a replica that dies after the token is stored leaves the rest to the next leader', async () => {
+    await foundedReplica();
+    for (const worker of workers) worker.installFails = true;
+    clock.advance(DAY);
+    await newReplica().round.run();
+    expect(generations()).toEqual([1, 1]);
+    for (const worker of workers) worker.installFails = false;
+    await newReplica().round.run();
+    expect(generations()).toEqual([2, 2]);
+    expect(sealing()).toEqual([2, 2]);
+  });
+
+  test('two replicas that both believe they lead make one token a day', async () => {
+    const replicas = [await foundedReplica(), newReplica()];
+    for (let day = 2; day <= 6; day++) {
+      clock.advance(DAY);
+      await Promise.all(replicas.map(({ round }) => round.run()));
+      await Promise.all(replicas.map(({ round }) => round.run()));
+      expect(generations()).toEqual([day, day]);
+    }
+    expect(await store.loadTokens(0, 99)).toHaveLength(6);
+  });
+});
+
+test('a removed member is sent the token that removes it', async () => {
+  const { proposals, round } = await foundedReplica();
+  const body = { admit: [], remove: ['hsm-2'] };
+  const command = { domain: 'test', generation: 1, name: 'ModifyMembers' as const, body };
+  await proposals.propose(signed(command, [alice, bob]));
+  await round.run();
+  expect(round.views[1]!.standing).toBe('removed');
+  expect(workers[1]!.hsm.installed).toBeUndefined();
+  expect(sealing()).toEqual([2, 0]);
+});
+
+test('an admitted worker gets every token there is', async () => {
+  const { proposals, round } = await foundedReplica();
+  clock.advance(DAY);
+  await round.run();
+  const body = { admit: [memberOf(workers[2]!.hsm)], remove: [] };
+  const command = { domain: 'test', generation: 2, name: 'ModifyMembers' as const, body };
+  await proposals.propose(signed(command, [alice, bob]));
+  await round.run();
+  expect(workers[2]!.hsm.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
+});
+
+test('a store that was rolled back is noticed, and nothing is built on it', async () => {
+  const { tokens, round } = await foundedReplica();
+  clock.advance(DAY);
+  await round.run();
+  const old = new MemoryStore(clock);
+  for (const token of await store.loadTokens(0, 1)) await old.appendToken(1, token);
+  Object.assign(store, { loadTokens: (after: number, limit: number) => old.loadTokens(after, limit) });
+  await expect(tokens.refresh()).rejects.toThrow(TokenLogError);
+
+  const fresh = newReplica();
+  await fresh.round.run();
+  expect(fresh.round.views[0]!.problem).toContain('restore the store');
+});
