@@ -15,10 +15,10 @@ export interface CipherOptions {
 export function encryptUnder(
   backingKey: BackingKey,
   { plaintext, ...options }: CipherOptions & { plaintext: Uint8Array },
-  random: Random,
+  nonce: Random,
 ): Buffer {
   const hash = hashOf(backingKey, options);
-  if (hash === undefined) return sealBlob(backingKey, { plaintext, ...options }, random);
+  if (hash === undefined) return sealBlob(backingKey, { plaintext, ...options }, nonce);
   if (plaintext.length > oaepCapacity(backingKey.publicKey, hash)) throw new RefusedError('invalid-input');
   return encryptOaep(backingKey.publicKey, hash, plaintext);
 }

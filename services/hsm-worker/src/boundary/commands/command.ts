@@ -4,7 +4,7 @@ import type { Keyring } from '../domain/keyring.ts';
 import type { BackingKeyCache } from '../keys/backing-key-cache.ts';
 import type { RsaKeyPairs } from '../keys/key-pair.ts';
 
-/** Random bytes; injected so that a test build can make known keys. Production: `crypto.randomBytes`. */
+/** Random bytes; injected so that a test build can make known keys. */
 export type Random = (length: number) => Buffer;
 
 /** All that a command may use. There is no network, no disk and no wall clock in it. */
@@ -13,7 +13,10 @@ export interface CommandContext {
   readonly backingKeys: BackingKeyCache;
   readonly rsaKeyPairs: RsaKeyPairs;
   readonly clock: Clock;
+  /** For keys and secrets: `crypto.randomBytes`, drawn when they are needed and not before. */
   readonly random: Random;
+  /** For what is public and must only never repeat: `newNonceSource()`, which costs a tenth. */
+  readonly nonce: Random;
 }
 
 /** Synchronous where cheap; a promise only for work sent to the thread pool. */

@@ -12,7 +12,7 @@ import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-spec
 import { describe, expect, test } from 'vitest';
 import type { CommandContext } from './command.ts';
 import { handlers } from './index.ts';
-import { testContext, testDomainKey, testKeyring } from './test-context.ts';
+import { testContext, testDomainKey, testKeyring } from '../../../../../test/support/command-context.ts';
 
 const keyId = '0a1b2c3d-0000-4000-8000-00000000000a';
 const otherKeyId = 'mrk-0a1b2c3d00004000800000000000000b';

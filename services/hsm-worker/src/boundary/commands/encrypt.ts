@@ -4,5 +4,5 @@ import type { CommandHandler } from './command.ts';
 
 export const encrypt: CommandHandler<'Encrypt'> = (input, context) => {
   const backingKey = backingKeyOf(input, 'ENCRYPT_DECRYPT', context);
-  return { ciphertext: encryptUnder(backingKey, input, context.random) };
+  return { ciphertext: encryptUnder(backingKey, input, context.nonce) };
 };

@@ -17,7 +17,7 @@ export const generateDataKeyPair: CommandHandler<'GenerateDataKeyPair'> = async 
     : undefined;
   if (pair === undefined) throw new RefusedError('invalid-input');
   const privateKey = privateKeyDer(pair);
-  const sealed = sealBlob(backingKey, { encryptionContext, plaintext: privateKey }, context.random);
+  const sealed = sealBlob(backingKey, { encryptionContext, plaintext: privateKey }, context.nonce);
   const answer = { ciphertext: sealed, publicKey: publicKeyDer(pair) };
   if (withPlaintext) return { ...answer, privateKey };
   privateKey.fill(0);

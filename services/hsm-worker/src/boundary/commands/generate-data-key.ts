@@ -7,7 +7,7 @@ export const generateDataKey: CommandHandler<'GenerateDataKey'> = (input, contex
   const backingKey = backingKeyOf(input, 'ENCRYPT_DECRYPT', context);
   assertAlgorithm(backingKey, 'SYMMETRIC_DEFAULT');
   const plaintext = context.random(length);
-  const ciphertext = sealBlob(backingKey, { encryptionContext, plaintext }, context.random);
+  const ciphertext = sealBlob(backingKey, { encryptionContext, plaintext }, context.nonce);
   if (withPlaintext) return { ciphertext, plaintext };
   plaintext.fill(0);
   return { ciphertext };

@@ -16,7 +16,7 @@ export const reEncrypt: CommandHandler<'ReEncrypt'> = async (input, context) => 
   });
   try {
     const options = { algorithm: input.destinationAlgorithm, encryptionContext: input.destinationContext, plaintext };
-    return { ciphertext: encryptUnder(destination, options, context.random) };
+    return { ciphertext: encryptUnder(destination, options, context.nonce) };
   } finally {
     plaintext.fill(0);
   }

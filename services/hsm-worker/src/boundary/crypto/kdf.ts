@@ -13,5 +13,7 @@ const after = Buffer.of(0, 0, 1, 0);
 
 /** The AES-256 key of one encryption under a backing key. Bytes, not a KeyObject: it is used once, then zeroed by the caller. */
 export function deriveKey(backingKey: KeyObject, nonce: Uint8Array): Buffer {
-  return createHmac('sha256', backingKey).update(before).update(nonce).update(after).digest();
+  return createHmac('sha256', backingKey)
+    .update(Buffer.concat([before, nonce, after]))
+    .digest();
 }

@@ -19,10 +19,11 @@ export const EncryptionContextFormat = defineFormat(
 export function sealBlob(
   backingKey: BackingKey,
   { encryptionContext, plaintext }: { encryptionContext: EncryptionContext; plaintext: Uint8Array },
-  random: Random,
+  nonce: Random,
 ): Buffer {
-  const header = Buffer.concat([backingKey.blobPrefix, random(nonceLength + ivLength)], blobLayout.ciphertext);
-  const associatedData = [header, contextBytes(encryptionContext)];
+  const drawn = nonce(nonceLength + ivLength);
+  const associatedData = Buffer.concat([backingKey.blobPrefix, drawn, contextBytes(encryptionContext)]);
+  const header = associatedData.subarray(0, blobLayout.ciphertext);
   const key = deriveKey(backingKey.key, header.subarray(blobLayout.nonce, blobLayout.iv));
   try {
     const [ciphertext, tag] = seal({ key, iv: header.subarray(blobLayout.iv), associatedData }, plaintext);
@@ -40,7 +41,7 @@ export function openBlob(backingKey: BackingKey, blob: Buffer, encryptionContext
   }
   const key = deriveKey(backingKey.key, blob.subarray(nonce, iv));
   try {
-    const associatedData = [blob.subarray(0, ciphertext), contextBytes(encryptionContext)];
+    const associatedData = Buffer.concat([blob.subarray(0, ciphertext), contextBytes(encryptionContext)]);
     return open(
       { key, iv: blob.subarray(iv, ciphertext), associatedData },
       { ciphertext: blob.subarray(ciphertext, -tagLength), tag: blob.subarray(-tagLength) },

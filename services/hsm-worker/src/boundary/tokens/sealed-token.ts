@@ -25,7 +25,7 @@ export interface SealedToken<H extends SealedHeader> {
 /** What a token is sealed with: the active domain key, and where its IV comes from. */
 export interface Sealer {
   readonly keyring: Keyring;
-  readonly random: (length: number) => Buffer;
+  readonly nonce: (length: number) => Buffer;
 }
 
 /**
@@ -35,11 +35,11 @@ export interface Sealer {
 export function sealToken<H extends SealedHeader>(
   format: Format<H>,
   { header, secret }: { header: Omit<H, keyof SealedHeader>; secret: Uint8Array },
-  { keyring, random }: Sealer,
+  { keyring, nonce }: Sealer,
 ): Buffer {
   const headerBytes = format.encode({ ...header, domain: keyring.domain, domainKeyId: keyring.active.id } as H);
-  const iv = random(ivLength);
-  const [ciphertext, tag] = seal({ key: keyring.active.key, iv, associatedData: [headerBytes] }, secret);
+  const iv = nonce(ivLength);
+  const [ciphertext, tag] = seal({ key: keyring.active.key, iv, associatedData: headerBytes }, secret);
   const writer = new Writer();
   writer.bytes(headerBytes);
   for (const part of [iv, ciphertext, tag]) writer.raw(part);
@@ -73,7 +73,7 @@ export function openToken<H extends SealedHeader>(
     if (header.domain !== keyring.domain) throw new CannotOpenError();
     const domainKey = keyring.find(header.domainKeyId);
     if (domainKey === undefined) throw new RefusedError('unknown-domain-key');
-    const secret = open({ key: domainKey.key, iv, associatedData: [headerBytes] }, { ciphertext, tag });
+    const secret = open({ key: domainKey.key, iv, associatedData: headerBytes }, { ciphertext, tag });
     return { header, secret };
   } catch (error) {
     if (error instanceof FormatError || error instanceof CannotOpenError) throw new RefusedError('cannot-open');

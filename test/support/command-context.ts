@@ -1,10 +1,10 @@
 import { createHash, createSecretKey } from 'node:crypto';
-import type { DomainKey, Keyring } from '../domain/keyring.ts';
-import { BackingKeyCache } from '../keys/backing-key-cache.ts';
-import { RsaKeyPool } from '../keys/rsa-key-pool.ts';
-import type { CommandContext, Random } from './command.ts';
+import type { DomainKey, Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
+import { BackingKeyCache } from '../../services/hsm-worker/src/boundary/keys/backing-key-cache.ts';
+import { RsaKeyPool } from '../../services/hsm-worker/src/boundary/keys/rsa-key-pool.ts';
+import type { CommandContext, Random } from '../../services/hsm-worker/src/boundary/commands/command.ts';
 
-/** For tests only: a keyring with known domain keys, and randomness that is a known stream. */
+/** What a command runs in, with known domain keys and randomness that is a known stream. */
 
 export function testDomainKey(name: string): DomainKey {
   const bytes = createHash('sha256').update(`domain key ${name}`).digest();
@@ -36,12 +36,14 @@ export function counterRandom(): Random {
 
 export function testContext(overrides: Partial<CommandContext> = {}): CommandContext {
   const clock = overrides.clock ?? { now: () => 0 };
+  const random = counterRandom();
   return {
     keyring: testKeyring({ active: testDomainKey('1') }),
     backingKeys: new BackingKeyCache({ clock, capacity: 100, maxAgeMs: 60_000 }),
     rsaKeyPairs: new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }),
     clock,
-    random: counterRandom(),
+    random,
+    nonce: random,
     ...overrides,
   };
 }

@@ -1,0 +1,18 @@
+import { randomBytes } from 'node:crypto';
+
+const batch = 4096;
+
+/**
+ * Random bytes for nonces and IVs, which are public: a draw from OpenSSL costs 3 us whatever its length, so many are drawn
+ * at once. Not for keys: theirs would lie in memory before their time.
+ */
+export function newNonceSource(): (length: number) => Buffer {
+  let drawn = Buffer.alloc(0);
+  return (length) => {
+    if (length > batch) throw new RangeError('not a nonce');
+    if (length > drawn.length) drawn = randomBytes(batch);
+    const nonce = drawn.subarray(0, length);
+    drawn = drawn.subarray(length);
+    return nonce;
+  };
+}
