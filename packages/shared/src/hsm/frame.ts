@@ -1,0 +1,184 @@
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
+import { FormatError, Reader, Writer } from '../encoding/bytes.ts';
+import { type Refusal, refusals } from './commands.ts';
+
+/**
+ * Frames of a stream (docs/formats.md, "Frames"). A frame holds all commands, or all answers, of one event-loop turn and is
+ * sealed once. The layout is fixed rather than a canonical format, because every command passes here.
+ */
+
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const SIGNATURE_BYTES = 64;
+
+/** Sealed bytes of one frame, at most. */
+export const MAX_FRAME_BYTES = 1_048_576;
+export const MAX_FRAME_ENTRIES = 1024;
+/** Input of one command, at most: an entry always fits a frame. */
+export const MAX_INPUT_BYTES = 524_288;
+/** Bytes of an entry besides its input or output, at most. */
+export const ENTRY_OVERHEAD = 96;
+/** NIST SP 800-38D bounds the invocations under one key; a stream that lives so long is opened anew. */
+const MAX_FRAMES = 2 ** 32;
+
+/** Says nothing of the reason: the stream ends, whatever it was. */
+export class FrameError extends Error {
+  override name = 'FrameError';
+}
+
+export interface RequestEntry {
+  /** Rises from entry to entry within a stream. */
+  readonly id: number;
+  readonly code: number;
+  /** How long the host will still wait: the two clocks need not agree. */
+  readonly remainingMs: number;
+  /** Ed25519, by the session's delegated key, over `commandStatement`. */
+  readonly signature: Uint8Array | undefined;
+  readonly input: Uint8Array;
+}
+
+export interface ReplyEntry {
+  readonly id: number;
+  /** Undefined when the command was done. */
+  readonly refusal: Refusal | undefined;
+  readonly output: Uint8Array;
+}
+
+/** Seals the frames of one direction of one stream. The counter nonce is never sent: both ends count. */
+export class FrameSealer {
+  readonly #key: KeyObject;
+  readonly #counter = new FrameCounter();
+
+  constructor(key: KeyObject) {
+    this.#key = key;
+  }
+  seal(plain: Uint8Array): Buffer {
+    const cipher = createCipheriv('aes-256-gcm', this.#key, this.#counter.next());
+    const body = cipher.update(plain);
+    cipher.final();
+    return Buffer.concat([body, cipher.getAuthTag()]);
+  }
+}
+
+/** Opens the frames of one direction, in order. One that does not open ends it for good. */
+export class FrameOpener {
+  #key: KeyObject | undefined;
+  readonly #counter = new FrameCounter();
+
+  constructor(key: KeyObject) {
+    this.#key = key;
+  }
+  /** Throws `FrameError` for a frame that was replayed, reordered, cut, changed or comes from another stream. */
+  open(sealed: Uint8Array): Buffer {
+    const key = this.#key;
+    this.#key = undefined;
+    if (key === undefined || sealed.length < TAG_BYTES || sealed.length > MAX_FRAME_BYTES) throw new FrameError();
+    const plain = opened(key, this.#counter.next(), sealed);
+    this.#key = key;
+    return plain;
+  }
+}
+
+function opened(key: KeyObject, iv: Buffer, sealed: Uint8Array): Buffer {
+  try {
+    const end = sealed.length - TAG_BYTES;
+    const decipher = createDecipheriv('aes-256-gcm', key, iv);
+    decipher.setAuthTag(sealed.subarray(end));
+    const plain = decipher.update(sealed.subarray(0, end));
+    decipher.final();
+    return plain;
+  } catch {
+    throw new FrameError();
+  }
+}
+
+class FrameCounter {
+  readonly #iv = Buffer.alloc(IV_BYTES);
+  #count = 0;
+
+  next(): Buffer {
+    if (this.#count >= MAX_FRAMES) throw new FrameError();
+    this.#iv.writeUIntBE(this.#count++, IV_BYTES - 6, 6);
+    return this.#iv;
+  }
+}
+
+export function encodeRequests(entries: readonly RequestEntry[]): Buffer {
+  const writer = new Writer();
+  writer.u32(entries.length);
+  for (const { id, code, remainingMs, signature, input } of entries) {
+    writer.u32(id);
+    writer.u32(code);
+    writer.u32(remainingMs);
+    writer.flag(signature !== undefined);
+    if (signature !== undefined) writer.raw(signature);
+    writer.bytes(input);
+  }
+  return writer.finish();
+}
+
+/** Throws `FrameError`. Inputs are views of `plain`. */
+export function decodeRequests(plain: Uint8Array): RequestEntry[] {
+  return decodeEntries(plain, (reader) => ({
+    id: reader.u32(),
+    code: reader.u32(),
+    remainingMs: reader.u32(),
+    signature: reader.flag() ? reader.raw(SIGNATURE_BYTES) : undefined,
+    input: reader.bytes(),
+  }));
+}
+
+export function encodeReplies(entries: readonly ReplyEntry[]): Buffer {
+  const writer = new Writer();
+  writer.u32(entries.length);
+  for (const { id, refusal, output } of entries) {
+    writer.u32(id);
+    writer.u8(refusal === undefined ? 0 : refusals.indexOf(refusal) + 1);
+    writer.bytes(output);
+  }
+  return writer.finish();
+}
+
+/** Throws `FrameError`. Outputs are views of `plain`. */
+export function decodeReplies(plain: Uint8Array): ReplyEntry[] {
+  return decodeEntries(plain, (reader) => ({ id: reader.u32(), refusal: readRefusal(reader), output: reader.bytes() }));
+}
+
+function readRefusal(reader: Reader): Refusal | undefined {
+  const status = reader.u8();
+  if (status > refusals.length) throw new FormatError('unknown status');
+  return status === 0 ? undefined : refusals[status - 1];
+}
+
+function decodeEntries<T>(plain: Uint8Array, read: (reader: Reader) => T): T[] {
+  try {
+    const reader = new Reader(plain);
+    const entries: T[] = [];
+    const count = reader.count();
+    if (count > MAX_FRAME_ENTRIES) throw new FormatError('too many entries');
+    for (let i = 0; i < count; i++) entries.push(read(reader));
+    reader.end();
+    return entries;
+  } catch (cause) {
+    throw new FrameError('', { cause });
+  }
+}
+
+/** Cuts a batch into pieces that each fit one frame, in order. */
+export function frameSized<T>(entries: readonly T[], bodyOf: (entry: T) => Uint8Array): T[][] {
+  const frames: T[][] = [];
+  let frame: T[] = [];
+  let size = 0;
+  for (const entry of entries) {
+    const length = bodyOf(entry).length + ENTRY_OVERHEAD;
+    if (frame.length === MAX_FRAME_ENTRIES || (frame.length > 0 && size + length > MAX_FRAME_BYTES - ENTRY_OVERHEAD)) {
+      frames.push(frame);
+      frame = [];
+      size = 0;
+    }
+    frame.push(entry);
+    size += length;
+  }
+  if (frame.length > 0) frames.push(frame);
+  return frames;
+}

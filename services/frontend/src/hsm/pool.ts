@@ -1,0 +1,180 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import type { DomainState } from '@keyfleet/shared/domain/state';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
+import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
+import type { Channel } from './channel.ts';
+import { HsmRefusedError } from './commands.ts';
+import { SessionKeeper } from './session-keeper.ts';
+import type { HostIdentity } from './session.ts';
+import { Work } from './work.ts';
+import { type WorkerClient, WorkerLink } from './worker-link.ts';
+
+export interface WorkerPoolOptions {
+  readonly workers: readonly WorkerClient[];
+  readonly host: HostIdentity;
+  /** Our verified copy; undefined until the first domain token was fetched. */
+  readonly domainState: () => DomainState | undefined;
+  readonly clock: Clock;
+  /** Commands at once; above it callers are throttled. */
+  readonly maxInFlight: number;
+  /** A worker could not be reached or did not verify; it is tried again. */
+  readonly onProblem: (address: string, error: unknown) => void;
+}
+
+const SWEEP_MS = 25;
+/** A command that was under way in so many channels that ended may be what ends them. */
+const MAX_LOSSES = 3;
+/** Another worker may well do it; these say nothing about the command itself. */
+const retryable: ReadonlySet<Refusal> = new Set(['unknown-domain-key', 'overloaded', 'no-domain']);
+
+/** All workers of the domain as one: the less busy of two takes a command, and another finishes what a dead one left. */
+export class WorkerPool implements AsyncDisposable {
+  readonly #options: WorkerPoolOptions;
+  readonly #links: readonly WorkerLink[];
+  readonly #timer: NodeJS.Timeout;
+  readonly #ready: Channel[] = [];
+  #waiting: Work[] = [];
+  #inFlight = 0;
+  #closed = false;
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+    const { host, domainState, clock, onProblem } = options;
+    const sessions = new SessionKeeper({
+      host,
+      domainState,
+      clock,
+      isServed: (session) => this.#ready.some((channel) => channel.session === session),
+    });
+    const isMember = (id: string): boolean => domainState()?.members.some(({ memberId }) => memberId === id) ?? false;
+    const events = {
+      onReply: (channel: Channel, work: Work, reply: ReplyEntry) => this.#onReply(channel, work, reply),
+      onClosed: (channel: Channel, unanswered: readonly Work[]) => this.#onClosed(channel, unanswered),
+      onReady: (channel: Channel) => this.#onReady(channel),
+      onProblem,
+    };
+    this.#links = options.workers.map((worker) => new WorkerLink({ worker, sessions, isMember, clock, events }));
+    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS).unref();
+  }
+
+  /** Workers that take commands now. */
+  get ready(): number {
+    return this.#ready.length;
+  }
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Throws KmsException (throttled, or nobody answered in time) and `HsmRefusedError`. `deadline`: milliseconds since the epoch. */
+  async run(command: Command, input: Uint8Array, deadline: number): Promise<Uint8Array> {
+    if (this.#inFlight >= this.#options.maxInFlight) throw throttled();
+    if (input.length > MAX_INPUT_BYTES) throw new HsmRefusedError('invalid-input');
+    if (this.#closed || deadline <= this.#options.clock.now()) throw timedOut();
+    const work = new Work(command, input, deadline);
+    this.#inFlight++;
+    this.#dispatch(work);
+    return work.output;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    await Promise.all(this.#links.map((link) => link.close()));
+    for (const work of this.#waiting) this.#fail(work, timedOut());
+  }
+
+  #dispatch(work: Work): void {
+    const channel = this.#pick(work.avoid);
+    if (channel === undefined) this.#waiting.push(work);
+    else channel.send(work);
+  }
+
+  /** The less busy of two random channels: as good as the least busy of all, and no herd runs to one (Mitzenmacher 2001). */
+  #pick(avoid: Channel | undefined): Channel | undefined {
+    const ready = this.#ready;
+    const first = ready[Math.floor(Math.random() * ready.length)];
+    if (first === undefined || ready.length === 1) return first;
+    const step = 1 + Math.floor(Math.random() * (ready.length - 1));
+    const second = ready[(ready.indexOf(first) + step) % ready.length]!;
+    if (first === avoid) return second;
+    return second === avoid || first.outstanding <= second.outstanding ? first : second;
+  }
+
+  #onReady(channel: Channel): void {
+    this.#ready.push(channel);
+    this.#releaseWaiting();
+  }
+
+  #onClosed(channel: Channel, unanswered: readonly Work[]): void {
+    this.#remove(channel);
+    for (const work of unanswered) {
+      // A command may thus run twice. All are safe so: a second backing key, for one, is a sealed token that nobody keeps.
+      work.losses++;
+      work.avoid = undefined;
+      if (this.#closed || work.losses >= MAX_LOSSES) this.#fail(work, timedOut());
+      else this.#dispatch(work);
+    }
+  }
+
+  #onReply(channel: Channel, work: Work, { refusal, output }: ReplyEntry): void {
+    if (refusal === undefined) {
+      this.#inFlight--;
+      return work.succeed(output);
+    }
+    if (!retryable.has(refusal))
+      return this.#fail(work, refusal === 'expired' ? timedOut() : new HsmRefusedError(refusal));
+    const isFirst = work.refusal === undefined;
+    work.refusal = refusal;
+    work.avoid = channel;
+    // One other worker is asked at once; after that it waits for the next sweep, so that refusals do not go round and round.
+    if (isFirst && this.#ready.length > 1) this.#dispatch(work);
+    else this.#waiting.push(work);
+  }
+
+  #fail(work: Work, error: Error): void {
+    if (work.settled) return;
+    this.#inFlight--;
+    work.fail(error);
+  }
+
+  #remove(channel: Channel): void {
+    const index = this.#ready.indexOf(channel);
+    if (index >= 0) this.#ready.splice(index, 1);
+  }
+
+  /** One timer for all deadlines. */
+  #sweep(): void {
+    const now = this.#options.clock.now();
+    const onExpired = (work: Work): void => this.#expire(work);
+    for (const link of this.#links) link.sweep(now, onExpired);
+    for (const work of this.#waiting) if (work.deadline <= now) this.#expire(work);
+    this.#releaseWaiting();
+  }
+
+  #expire(work: Work): void {
+    this.#fail(work, work.refusal === 'overloaded' ? throttled() : timedOut());
+  }
+
+  #releaseWaiting(): void {
+    if (this.#ready.length === 0 || this.#waiting.length === 0) {
+      this.#waiting = this.#waiting.filter((work) => !work.settled);
+      return;
+    }
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const work of waiting) if (!work.settled) this.#dispatch(work);
+  }
+}
+
+function throttled(): KmsException {
+  return new KmsException('ThrottlingException', 'Rate exceeded');
+}
+
+/** AWS's words (KMS API Reference, Common errors). */
+function timedOut(): KmsException {
+  return new KmsException(
+    'DependencyTimeoutException',
+    'The system timed out while trying to fulfill the request. You can retry the request.',
+  );
+}

@@ -1,0 +1,27 @@
+import { credentials } from '@grpc/grpc-js';
+import { Hsm } from '@keyfleet/proto';
+import { unary } from '@keyfleet/proto/unary';
+import type { WorkerClient } from './worker-link.ts';
+
+const NEGOTIATE_TIMEOUT_MS = 2000;
+
+/** The gRPC client of one hsm-worker. The transport is plain: everything in a session is sealed and signed on its own. */
+export function newWorkerClient(address: string): WorkerClient {
+  const client = new Hsm(address, credentials.createInsecure(), {
+    // A worker that comes back is used within seconds; the default waits up to two minutes.
+    'grpc.initial_reconnect_backoff_ms': 50,
+    'grpc.max_reconnect_backoff_ms': 2000,
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 3000,
+  });
+  return {
+    address,
+    async negotiate(hello) {
+      const request = { hello: Buffer.from(hello) };
+      const response = await unary(client, Hsm.service.NegotiateSession, request, NEGOTIATE_TIMEOUT_MS);
+      return response.answer ?? new Uint8Array();
+    },
+    execute: () => client.Execute(),
+    close: () => client.close(),
+  };
+}

@@ -1,0 +1,102 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock } from '@keyfleet/shared/clock';
+import { type Channel, type ChannelEvents, type FrameStream, openChannel, SessionNotAcceptedError } from './channel.ts';
+import type { Negotiate, SessionKeeper } from './session-keeper.ts';
+import type { Work } from './work.ts';
+
+/** How to reach one worker. */
+export interface WorkerClient {
+  readonly address: string;
+  readonly negotiate: Negotiate;
+  execute(): FrameStream;
+  close(): void;
+}
+
+export interface WorkerLinkOptions {
+  readonly worker: WorkerClient;
+  readonly sessions: SessionKeeper;
+  readonly isMember: (memberId: string) => boolean;
+  readonly clock: Clock;
+  readonly events: ChannelEvents & {
+    onReady(channel: Channel): void;
+    onProblem(address: string, error: unknown): void;
+  };
+}
+
+const FIRST_BACKOFF_MS = 50;
+const LAST_BACKOFF_MS = 2000;
+
+/** Keeps one channel to one worker: opens it again when it ends, and under a new session when the old one is half over. */
+export class WorkerLink {
+  readonly #options: WorkerLinkOptions;
+  readonly #stop = new AbortController();
+  readonly #draining = new Set<Channel>();
+  #channel: Channel | undefined;
+  #connecting: Promise<void> | undefined;
+
+  constructor(options: WorkerLinkOptions) {
+    this.#options = options;
+    this.#connect();
+  }
+
+  sweep(now: number, onExpired: (work: Work) => void): void {
+    this.#channel?.sweep(now, onExpired);
+    for (const channel of this.#draining) channel.sweep(now, onExpired);
+    if (this.#channel !== undefined && this.#channel.session !== this.#options.sessions.fresh) this.#connect();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    for (const channel of this.#draining) channel.close();
+    this.#channel?.close();
+    this.#options.worker.close();
+    await this.#connecting;
+  }
+
+  #connect(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#connecting ??= this.#connectUntilDone().finally(() => (this.#connecting = undefined));
+  }
+
+  async #connectUntilDone(): Promise<void> {
+    for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
+      try {
+        const channel = await this.#open();
+        if (!channel.closed) return this.#use(channel);
+      } catch (error) {
+        if (!this.#stop.signal.aborted) this.#options.events.onProblem(this.#options.worker.address, error);
+      }
+      // Full jitter: workers that come back are not met by all frontends at once.
+      const backoff = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt) * Math.random();
+      await delay(backoff, undefined, { signal: this.#stop.signal }).catch(() => {});
+    }
+  }
+
+  async #open(): Promise<Channel> {
+    const { worker, sessions, isMember, clock, events } = this.#options;
+    const session = await sessions.get(worker.negotiate);
+    const onClosed: ChannelEvents['onClosed'] = (channel, unanswered) => {
+      this.#draining.delete(channel);
+      const wasCurrent = this.#channel === channel;
+      if (wasCurrent) this.#channel = undefined;
+      events.onClosed(channel, unanswered);
+      if (wasCurrent) this.#connect();
+    };
+    try {
+      return await openChannel(worker.execute(), { session, isMember, clock, events: { ...events, onClosed } });
+    } catch (error) {
+      if (error instanceof SessionNotAcceptedError) sessions.refused(session);
+      throw error;
+    }
+  }
+
+  #use(channel: Channel): void {
+    const old = this.#channel;
+    this.#channel = channel;
+    if (this.#stop.signal.aborted) return channel.close();
+    this.#options.events.onReady(channel);
+    if (old === undefined) return;
+    this.#draining.add(old);
+    old.drain();
+  }
+}

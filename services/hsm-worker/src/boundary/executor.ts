@@ -1,0 +1,101 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import type { RequestEntry } from '@keyfleet/shared/hsm/frame';
+import type { Dispatcher, Outcome } from './dispatch.ts';
+
+/** Synchronous work between two turns of the event loop, at most (one command more can pass it). */
+const SLICE_MS = 8;
+
+/** Where a command came from and where its outcome goes. */
+export interface CommandSource {
+  readonly closed: boolean;
+  verify(entry: RequestEntry): boolean;
+  /** Keeps the outcome for the next `flush`. */
+  settle(id: number, outcome: Outcome): void;
+  /** Sends everything settled since the last flush, in one frame. */
+  flush(): void;
+}
+
+interface Job {
+  readonly source: CommandSource;
+  readonly entry: RequestEntry;
+  readonly expiresAt: number;
+}
+
+/**
+ * Runs the commands of all streams in the order they came, a slice per turn of the event loop, so that no batch however large
+ * keeps the loop from other work. In flight is bounded: what is over the bound is refused at once rather than queued.
+ */
+export class Executor {
+  readonly #dispatcher: Dispatcher;
+  readonly #clock: Clock;
+  readonly #maxInFlight: number;
+  readonly #unflushed = new Set<CommandSource>();
+  #queue: Job[] = [];
+  #inFlight = 0;
+  #scheduled = false;
+
+  constructor(options: { dispatcher: Dispatcher; clock: Clock; maxInFlight: number }) {
+    this.#dispatcher = options.dispatcher;
+    this.#clock = options.clock;
+    this.#maxInFlight = options.maxInFlight;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  submit(source: CommandSource, entries: readonly RequestEntry[]): void {
+    const now = this.#clock.now();
+    for (const entry of entries) {
+      if (this.#inFlight >= this.#maxInFlight) {
+        source.settle(entry.id, 'overloaded');
+        continue;
+      }
+      this.#inFlight++;
+      this.#queue.push({ source, entry, expiresAt: now + entry.remainingMs });
+    }
+    this.#touch(source);
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    const end = this.#clock.now() + SLICE_MS;
+    const queue = this.#queue;
+    let next = 0;
+    for (let now = this.#clock.now(); next < queue.length && now < end; now = this.#clock.now()) {
+      this.#execute(queue[next++]!, now);
+    }
+    this.#queue = next === queue.length ? [] : queue.slice(next);
+    for (const source of this.#unflushed) source.flush();
+    this.#unflushed.clear();
+    if (this.#queue.length > 0) this.#schedule();
+  }
+
+  #execute({ source, entry, expiresAt }: Job, now: number): void {
+    const outcome =
+      source.closed || now >= expiresAt ? 'expired' : this.#dispatcher.run(entry, (e) => source.verify(e));
+    if (outcome instanceof Promise) {
+      void outcome.then((value) => this.#finish(source, entry.id, value));
+    } else {
+      this.#finish(source, entry.id, outcome);
+    }
+  }
+
+  #finish(source: CommandSource, id: number, outcome: Outcome): void {
+    this.#inFlight--;
+    source.settle(id, outcome);
+    this.#touch(source);
+  }
+
+  #touch(source: CommandSource): void {
+    this.#unflushed.add(source);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // The turn that ends now has read every frame that had come: what it brought runs, and is answered, together.
+    setImmediate(() => this.#run());
+  }
+}

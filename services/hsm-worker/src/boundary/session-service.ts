@@ -1,0 +1,79 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import type { CommandName } from '@keyfleet/shared/hsm/commands';
+import type { CommandContext, Random } from './commands/command.ts';
+import { type CommandHandlers, Dispatcher } from './dispatch.ts';
+import { Executor } from './executor.ts';
+import { type SessionMember, Sessions } from './session.ts';
+import { MemberStream, type SignedCommand } from './stream.ts';
+
+/** What the boundary tells the shell; nothing in it is secret. */
+export interface SessionEvents {
+  /** Something came that was sealed under a domain key this member does not have: a newer domain token may be out. */
+  unknownDomainKey(): void;
+  signedCommand(command: SignedCommand): void;
+  /** A command handler failed with something that is no refusal. */
+  fault(command: CommandName, error: unknown): void;
+}
+
+export interface SessionServiceOptions {
+  readonly member: SessionMember;
+  readonly handlers: CommandHandlers;
+  /** Undefined while the HSM belongs to no domain. */
+  readonly context: () => CommandContext | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Commands at once, of the whole worker and of one stream. */
+  readonly maxInFlight: { readonly worker: number; readonly stream: number };
+  readonly events: SessionEvents;
+}
+
+export interface OpenStream {
+  readonly inFlight: number;
+  /** Throws `FrameError` and is over when the frame is not exactly the next one of a valid session. */
+  receive(frame: Uint8Array): void;
+  close(): void;
+}
+
+/** Sessions and streams of one HSM: all that the shell needs to serve service hosts. Bytes in, bytes out. */
+export class SessionService {
+  readonly #options: SessionServiceOptions;
+  readonly #sessions: Sessions;
+  readonly #executor: Executor;
+
+  constructor(options: SessionServiceOptions) {
+    const { member, handlers, context, clock, random, maxInFlight, events } = options;
+    const onUnknownDomainKey = (): void => events.unknownDomainKey();
+    const dispatcher = new Dispatcher({
+      handlers,
+      context,
+      onUnknownDomainKey,
+      onFault: (command, error) => events.fault(command, error),
+    });
+    this.#options = options;
+    this.#sessions = new Sessions({ member, clock, random, onUnknownDomainKey });
+    this.#executor = new Executor({ dispatcher, clock, maxInFlight: maxInFlight.worker });
+  }
+
+  /** Commands begun or waiting to begin. */
+  get inFlight(): number {
+    return this.#executor.inFlight;
+  }
+
+  /** Answers a signed hello. Throws `SessionRefusedError`. */
+  negotiate(signedHello: Uint8Array): Uint8Array {
+    return this.#sessions.negotiate(signedHello);
+  }
+
+  /** Sends the first message of an accepted stream; sealed frames follow as commands finish. Throws `SessionRefusedError`. */
+  openStream(open: Uint8Array, send: (message: Uint8Array) => void): OpenStream {
+    const session = this.#sessions.accept(open);
+    const { maxInFlight, events } = this.#options;
+    send(session.accept);
+    return new MemberStream(session, {
+      executor: this.#executor,
+      maxInFlight: maxInFlight.stream,
+      send,
+      onSigned: (command) => events.signedCommand(command),
+    });
+  }
+}

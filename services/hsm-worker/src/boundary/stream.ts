@@ -1,0 +1,128 @@
+import { verify } from 'node:crypto';
+import {
+  decodeRequests,
+  encodeReplies,
+  FrameError,
+  FrameOpener,
+  frameSized,
+  FrameSealer,
+  type ReplyEntry,
+  type RequestEntry,
+} from '@keyfleet/shared/hsm/frame';
+import { commandStatement } from '@keyfleet/shared/hsm/session';
+import type { Outcome } from './dispatch.ts';
+import type { CommandSource, Executor } from './executor.ts';
+import type { AcceptedStream } from './session.ts';
+
+/** A signed command that this member acted on: the proof that the host asked for it, for the audit record. */
+export interface SignedCommand {
+  readonly hostId: string;
+  readonly sessionId: Uint8Array;
+  /** What the host's delegated key signed, and its signature. */
+  readonly statement: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+export interface StreamDeps {
+  readonly executor: Executor;
+  readonly maxInFlight: number;
+  /** Takes a sealed frame. */
+  readonly send: (frame: Uint8Array) => void;
+  readonly onSigned: (command: SignedCommand) => void;
+}
+
+const nothing = new Uint8Array();
+
+/** The member's end of one stream: opens frames, hands their commands to the executor, seals the answers of a turn. */
+export class MemberStream implements CommandSource {
+  readonly #session: AcceptedStream;
+  readonly #deps: StreamDeps;
+  readonly #opener: FrameOpener;
+  readonly #sealer: FrameSealer;
+  #lastId = -1;
+  #inFlight = 0;
+  #answerPing = false;
+  #settled: ReplyEntry[] = [];
+  #closed = false;
+
+  constructor(session: AcceptedStream, deps: StreamDeps) {
+    this.#session = session;
+    this.#deps = deps;
+    this.#opener = new FrameOpener(session.keys.hostToMember);
+    this.#sealer = new FrameSealer(session.keys.memberToHost);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+  /** Commands taken whose answers are not sent. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Takes the next sealed frame. Throws `FrameError` for one that is not exactly the next of a valid session; the stream is then over. */
+  receive(frame: Uint8Array): void {
+    try {
+      const entries = this.#open(frame);
+      const room = Math.max(0, this.#deps.maxInFlight - this.#inFlight);
+      this.#inFlight += entries.length;
+      // An empty frame asks whether anyone is there.
+      this.#answerPing ||= entries.length === 0;
+      for (const { id } of entries.slice(room)) this.settle(id, 'overloaded');
+      this.#deps.executor.submit(this, entries.slice(0, room));
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Nothing is sent or begun any more. */
+  close(): void {
+    this.#closed = true;
+    this.#settled = [];
+  }
+
+  verify(entry: RequestEntry): boolean {
+    if (entry.signature === undefined) return false;
+    const { sessionId, keys, delegatedKey, hostId } = this.#session;
+    const statement = commandStatement({ sessionId, streamId: keys.streamId, ...entry });
+    if (!verify(null, statement, delegatedKey, entry.signature)) return false;
+    this.#deps.onSigned({ hostId, sessionId, statement, signature: entry.signature });
+    return true;
+  }
+
+  settle(id: number, outcome: Outcome): void {
+    if (this.#closed) return;
+    const reply =
+      typeof outcome === 'string'
+        ? { id, refusal: outcome, output: nothing }
+        : { id, refusal: undefined, output: outcome };
+    this.#settled.push(reply);
+  }
+
+  flush(): void {
+    if (this.#closed) return;
+    const settled = this.#settled;
+    this.#settled = [];
+    const frames = this.#answerPing && settled.length === 0 ? [[]] : frameSized(settled, ({ output }) => output);
+    this.#answerPing = false;
+    for (const replies of frames) {
+      this.#inFlight -= replies.length;
+      this.#send(replies);
+    }
+  }
+
+  #send(replies: readonly ReplyEntry[]): void {
+    this.#deps.send(this.#sealer.seal(encodeReplies(replies)));
+  }
+
+  #open(frame: Uint8Array): RequestEntry[] {
+    if (this.#closed || !this.#session.isValid()) throw new FrameError();
+    const entries = decodeRequests(this.#opener.open(frame));
+    for (const { id } of entries) {
+      if (id <= this.#lastId) throw new FrameError();
+      this.#lastId = id;
+    }
+    return entries;
+  }
+}

@@ -1,0 +1,70 @@
+import { metrics } from '@opentelemetry/api';
+import type { CommandName } from '@keyfleet/shared/hsm/commands';
+import type { Log } from '@keyfleet/shared/log';
+import type { SessionEvents } from './boundary/session-service.ts';
+import type { SignedCommand } from './boundary/stream.ts';
+
+/** One function for each thing that happens in a worker: what is counted and what is logged. */
+export class WorkerEvents implements SessionEvents {
+  readonly #log: Log;
+  readonly #onUnknownDomainKey: () => void;
+  readonly #streams = metrics.getMeter('keyfleet').createCounter('keyfleet.hsm.streams');
+  readonly #sessions = metrics.getMeter('keyfleet').createCounter('keyfleet.hsm.sessions');
+
+  constructor(log: Log, onUnknownDomainKey: () => void) {
+    this.#log = log;
+    this.#onUnknownDomainKey = onUnknownDomainKey;
+  }
+
+  unknownDomainKey(): void {
+    this.#onUnknownDomainKey();
+  }
+
+  /** The audit record of a command that makes or changes key material: the statement and its signature prove who asked. */
+  signedCommand({ hostId, sessionId, statement, signature }: SignedCommand): void {
+    this.#log.info(
+      {
+        hostId,
+        sessionId: Buffer.from(sessionId).toString('hex'),
+        statement: Buffer.from(statement).toString('base64'),
+        signature: Buffer.from(signature).toString('base64'),
+      },
+      'signed command',
+    );
+  }
+
+  /** Where it failed, and not the message: that may quote what the command was given. */
+  fault(command: CommandName, error: unknown): void {
+    const { name, stack = '' } = error instanceof Error ? error : new Error();
+    const at = stack.split('\n').filter((line) => line.startsWith('    at '));
+    this.#log.error({ command, error: name, at }, 'command failed');
+  }
+
+  sessionNegotiated(): void {
+    this.#sessions.add(1, { outcome: 'negotiated' });
+  }
+  sessionRefused(): void {
+    this.#sessions.add(1, { outcome: 'refused' });
+    this.#log.warn('session refused');
+  }
+  streamOpened(): void {
+    this.#streams.add(1, { outcome: 'opened' });
+  }
+  streamRefused(): void {
+    this.#streams.add(1, { outcome: 'refused' });
+    this.#log.warn('stream refused');
+  }
+
+  tokenInstalled(domain: string, generation: number): void {
+    this.#log.info({ domain, generation }, 'domain token installed');
+  }
+  tokenRefused(error: unknown): void {
+    this.#log.error({ err: error }, 'domain token refused');
+  }
+  domainManagerUnreachable(address: string, error: unknown): void {
+    this.#log.warn({ address, err: error }, 'domain-manager not reached');
+  }
+  noticesProblem(problem: unknown): void {
+    this.#log.warn({ err: problem }, 'NATS not reached; domain tokens are polled');
+  }
+}

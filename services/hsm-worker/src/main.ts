@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '@keyfleet/shared/clock';
+import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
+import { runService, type ServiceContext } from '@keyfleet/shared/service';
+import { handlers } from './boundary/commands/index.ts';
+import { newNonceSource } from './boundary/crypto/random.ts';
+import { Hsm } from './boundary/hsm.ts';
+import { BackingKeyCache } from './boundary/keys/backing-key-cache.ts';
+import { RsaKeyPool } from './boundary/keys/rsa-key-pool.ts';
+import { newSealKey, type SealKey, sealKeyLength } from './boundary/seal-key.ts';
+import { SessionService } from './boundary/session-service.ts';
+import { WorkerConfig } from './config.ts';
+import { WorkerEvents } from './events.ts';
+import { readIfThere, writeDurably } from './identity-file.ts';
+import { DomainMembership } from './membership.ts';
+import { startWorkerServer } from './server.ts';
+import { TokenSync } from './sync.ts';
+
+await runService({ name: 'hsm-worker', config: WorkerConfig, run });
+
+async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Promise<void> {
+  const clock = systemClock;
+  const identityFile = join(config.dataDir, 'identity');
+  const events = new WorkerEvents(log, () => sync.look());
+  const backingKeys = new BackingKeyCache({
+    clock,
+    capacity: config.backingKeyCache.capacity,
+    maxAgeMs: config.backingKeyCache.maxAge,
+  });
+  const hsm = await startHsm(config, identityFile, () => backingKeys.clear());
+  await publishIdentity(config, hsm);
+
+  using rsaKeyPairs = new RsaKeyPool(config.rsaKeyPool);
+  await using notices = noticesOf(config, events);
+  const membership = new DomainMembership({ hsm, identityFile, events });
+  await using sync = new TokenSync({
+    membership,
+    domainManagers: config.domainManagers.map(({ text }) => text),
+    notices,
+    pollMs: config.pollEvery,
+    events,
+  });
+  const nonce = newNonceSource();
+  const sessions = new SessionService({
+    member: hsm,
+    handlers,
+    context: () => {
+      const keyring = hsm.keyring();
+      return keyring && { keyring, backingKeys, rsaKeyPairs, clock, random: randomBytes, nonce };
+    },
+    clock,
+    random: randomBytes,
+    maxInFlight: config.maxInFlight,
+    events,
+  });
+  await using _server = await startWorkerServer({ address: config.grpc.text, sessions, membership, events });
+  log.info({ memberId: hsm.memberId, grpc: config.grpc.text }, 'ready');
+  void rsaKeyPairs.fill();
+  await stopped;
+}
+
+/** A file that is there is opened or the start fails: a new identity in its place would no longer be the member. */
+async function startHsm(config: WorkerConfig, identityFile: string, onErased: () => void): Promise<Hsm> {
+  const sealedIdentity = await readIfThere(identityFile);
+  const options = {
+    memberId: config.memberId,
+    anchor: anchorOf(config.trustAnchorFile),
+    sealKey: sealKeyOf(config.sealKeyFile),
+    clock: systemClock,
+    random: randomBytes,
+    onErased,
+  };
+  try {
+    const hsm = new Hsm(sealedIdentity === undefined ? options : { ...options, sealedIdentity });
+    if (sealedIdentity === undefined) await writeDurably(identityFile, hsm.sealedIdentity());
+    return hsm;
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    const advice = 'Restore the file or the seal key; to give this member up, move the file away.';
+    throw new ConfigError(`the identity ${identityFile} is not usable: ${error.message}. ${advice}`, { cause: error });
+  }
+}
+
+/** What the ceremony needs of this worker. */
+async function publishIdentity({ dataDir }: WorkerConfig, hsm: Hsm): Promise<void> {
+  const { memberId, signingKey, agreementKey } = hsm.describe();
+  const identity = {
+    memberId,
+    signingKey: Buffer.from(signingKey).toString('base64'),
+    agreementKey: Buffer.from(agreementKey).toString('base64'),
+  };
+  await writeDurably(join(dataDir, 'identity.pub.json'), Buffer.from(`${JSON.stringify(identity, undefined, 2)}\n`));
+}
+
+/** The file: 32 bytes in base64. */
+function sealKeyOf(path: string): SealKey {
+  const text = readSecretFile(path, 'sealKeyFile');
+  const key = Buffer.from(text, 'base64');
+  if (key.length !== sealKeyLength || key.toString('base64') !== text) {
+    throw new ConfigError(`sealKeyFile: ${path} must hold ${sealKeyLength} random bytes in base64.`);
+  }
+  try {
+    return newSealKey(key, randomBytes);
+  } finally {
+    key.fill(0);
+  }
+}
+
+function anchorOf(path: string): TrustAnchor {
+  try {
+    return parseTrustAnchor(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(`trustAnchorFile: ${path}: ${reason}`, { cause });
+  }
+}
+
+function noticesOf({ nats, memberId }: WorkerConfig, events: WorkerEvents): Notices {
+  if (nats === undefined) return noNotices;
+  const token = nats.tokenFile === undefined ? {} : { token: readSecretFile(nats.tokenFile, 'nats.tokenFile') };
+  const onProblem = (problem: unknown): void => events.noticesProblem(problem);
+  return startNotices({ servers: nats.servers, name: memberId, onProblem, ...token });
+}

@@ -1,0 +1,267 @@
+import { GenerateRandom } from '@keyfleet/shared/hsm/commands';
+import { MAX_FRAME_ENTRIES } from '@keyfleet/shared/hsm/frame';
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { HostEnd, negotiate, newHost, newWorker, operatorOf, TestDomain } from './support/session-pair.ts';
+
+const host = newHost();
+const over = expect.objectContaining({ name: 'FrameError', message: '' });
+const newKey = { keyId: 'k', keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
+
+/** A stream to a worker whose GenerateRandom answers as many zeros, and whose GenerateBackingKey answers a token. */
+function connect(options: Parameters<typeof newWorker>[2] = {}) {
+  const domain = new TestDomain([host]);
+  const made: string[] = [];
+  const worker = newWorker(domain, 'hsm-1', {
+    ...options,
+    handlers: {
+      GenerateRandom: ({ length }) => ({ bytes: Buffer.alloc(length) }),
+      GenerateBackingKey: ({ keyId }) => {
+        made.push(keyId);
+        return { token: Buffer.from('token'), materialId: Buffer.alloc(32) };
+      },
+      ...options.handlers,
+    },
+  });
+  const session = negotiate(domain, host, worker.service);
+  const newEnd = () => new HostEnd(worker.service, session);
+  return { domain, worker, made, newEnd, end: newEnd() };
+}
+
+function random(end: HostEnd, id: number, length = 1) {
+  return end.entry(id, 'GenerateRandom', { length });
+}
+
+describe('a stream', () => {
+  test('answers all commands of a frame in one frame, each under its own id', async () => {
+    const { end } = connect();
+    end.send(random(end, 0, 3), random(end, 1, 5));
+    const replies = await end.settled();
+    expect(
+      replies.map(({ id, refusal, output }) => [id, refusal, GenerateRandom.output.decode(output).bytes.length]),
+    ).toEqual([
+      [0, undefined, 3],
+      [1, undefined, 5],
+    ]);
+    expect(end.received).toHaveLength(1);
+  });
+
+  test('answers an empty frame with an empty frame: somebody is there', async () => {
+    const { end } = connect();
+    end.send();
+    await setImmediate();
+    await setImmediate();
+    expect(end.received).toHaveLength(1);
+    expect(end.replies).toEqual([]);
+  });
+
+  test('spreads large answers over several frames', async () => {
+    const { end } = connect({ handlers: { GenerateRandom: () => ({ bytes: Buffer.alloc(700_000) }) } });
+    end.send(random(end, 0), random(end, 1));
+    await end.settled();
+    expect(end.received).toHaveLength(2);
+  });
+
+  test('answers what finished later in a later frame', async () => {
+    const slow = Promise.withResolvers<{ bytes: Buffer }>();
+    const { end } = connect({
+      handlers: { GenerateRandom: ({ length }) => (length === 1 ? slow.promise : { bytes: Buffer.alloc(length) }) },
+    });
+    end.send(random(end, 0, 1), random(end, 1, 2));
+    while (end.replies.length === 0) await setImmediate();
+    slow.resolve({ bytes: Buffer.alloc(1) });
+    expect((await end.settled()).map(({ id }) => id)).toEqual([1, 0]);
+  });
+
+  test('gives a slow batch back to the event loop in between', async () => {
+    const { end, domain } = connect({
+      handlers: {
+        GenerateRandom: () => {
+          domain.clock.advance(5);
+          return { bytes: Buffer.alloc(1) };
+        },
+      },
+    });
+    end.send(...Array.from({ length: 10 }, (_, id) => random(end, id)));
+    await end.settled();
+    expect(end.received).toHaveLength(5);
+  });
+});
+
+describe('a stream ends at a frame', () => {
+  test('that comes twice', () => {
+    const { end } = connect();
+    const frame = end.seal([random(end, 0)]);
+    end.stream.receive(frame);
+    expect(() => end.stream.receive(frame)).toThrow(over);
+  });
+
+  test('that overtakes another', () => {
+    const { end } = connect();
+    const [, second] = [end.seal([random(end, 0)]), end.seal([random(end, 1)])];
+    expect(() => end.stream.receive(second)).toThrow(over);
+  });
+
+  test('that is cut short or grown', () => {
+    for (const change of [(f: Buffer) => f.subarray(0, -1), (f: Buffer) => Buffer.concat([f, f])]) {
+      const { end } = connect();
+      expect(() => end.stream.receive(change(end.seal([random(end, 0)])))).toThrow(over);
+    }
+  });
+
+  test('of another stream of the same session', () => {
+    const { end, newEnd } = connect();
+    const other = newEnd();
+    expect(() => end.stream.receive(other.seal([random(other, 0)]))).toThrow(over);
+  });
+
+  test('with any one bit flipped', () => {
+    const { newEnd, worker } = connect();
+    const sample = newEnd();
+    const bits = sample.seal([random(sample, 0)]).length * 8;
+    for (let bit = 0; bit < bits; bit++) {
+      const end = newEnd();
+      const frame = end.seal([random(end, 0)]);
+      frame[bit >> 3]! ^= 1 << (bit & 7);
+      expect(() => end.stream.receive(frame)).toThrow(over);
+    }
+    expect(worker.service.inFlight).toBe(0);
+  });
+
+  test('whose ids do not rise', () => {
+    const { end } = connect();
+    expect(() => end.send(random(end, 1), random(end, 1))).toThrow(over);
+  });
+
+  test('with more entries than a frame may have', () => {
+    const { end } = connect();
+    const entries = Array.from({ length: MAX_FRAME_ENTRIES + 1 }, (_, id) => random(end, id));
+    expect(() => end.send(...entries)).toThrow(over);
+  });
+
+  test('that the worker itself sealed, sent back to it', async () => {
+    const { end } = connect();
+    end.send();
+    await setImmediate();
+    await setImmediate();
+    expect(() => end.stream.receive(end.received[0]!)).toThrow(over);
+  });
+
+  test('after the session expired, or the host left the domain', () => {
+    const expired = connect();
+    expired.domain.clock.advance(3_700_000);
+    expect(() => expired.end.send(random(expired.end, 0))).toThrow(over);
+    const removed = connect();
+    removed.domain.change({ operators: [operatorOf(newHost('other'), 'service-host')] });
+    expect(() => removed.end.send(random(removed.end, 0))).toThrow(over);
+  });
+
+  test('and then takes not even a good one', () => {
+    const { end } = connect();
+    const good = end.seal([random(end, 0)]);
+    expect(() => end.stream.receive(Buffer.alloc(40))).toThrow(over);
+    expect(() => end.stream.receive(good)).toThrow(over);
+  });
+});
+
+describe('a command that makes key material', () => {
+  test('runs with the signature of the delegated key, which is kept for the record', async () => {
+    const { end, made, worker } = connect();
+    end.send(end.entry(0, 'GenerateBackingKey', newKey));
+    expect((await end.settled())[0]?.refusal).toBeUndefined();
+    expect(made).toEqual(['k']);
+    expect(worker.recorded.signed).toMatchObject([{ hostId: host.operatorId }]);
+  });
+
+  test.each([
+    [
+      'without a signature',
+      (end: HostEnd) => ({ ...end.entry(0, 'GenerateBackingKey', newKey), signature: undefined }),
+    ],
+    [
+      'with a signature for another entry',
+      (end: HostEnd) => ({
+        ...end.entry(1, 'GenerateBackingKey', newKey),
+        signature: end.entry(0, 'GenerateBackingKey', newKey).signature,
+      }),
+    ],
+    [
+      'with a signature for another input',
+      (end: HostEnd) => ({
+        ...end.entry(0, 'GenerateBackingKey', newKey),
+        signature: end.entry(0, 'GenerateBackingKey', { ...newKey, keyId: 'other' }).signature,
+      }),
+    ],
+    [
+      'with a signature for another command',
+      (end: HostEnd) => ({
+        ...end.entry(0, 'GenerateBackingKey', newKey),
+        signature: end.entry(0, 'ResealToken', { token: Buffer.alloc(1) }).signature,
+      }),
+    ],
+    [
+      'with 64 zeros',
+      (end: HostEnd) => ({ ...end.entry(0, 'GenerateBackingKey', newKey), signature: Buffer.alloc(64) }),
+    ],
+  ])('is not acted on %s', async (_case, entryOf) => {
+    const { end, made, worker } = connect();
+    end.send(entryOf(end));
+    expect(await end.settled()).toMatchObject([{ refusal: 'not-signed' }]);
+    expect(made).toEqual([]);
+    expect(worker.recorded.signed).toEqual([]);
+  });
+
+  test('is not acted on with its signature from another stream', async () => {
+    const { end, newEnd, made } = connect();
+    const { signature } = newEnd().entry(0, 'GenerateBackingKey', newKey);
+    end.send({ ...end.entry(0, 'GenerateBackingKey', newKey), signature });
+    expect(await end.settled()).toMatchObject([{ refusal: 'not-signed' }]);
+    expect(made).toEqual([]);
+  });
+});
+
+describe('a command is refused', () => {
+  test('as expired when its time passed before it began', async () => {
+    const { end, domain } = connect();
+    end.send({ ...random(end, 0), remainingMs: 100 }, { ...random(end, 1), remainingMs: 101 });
+    domain.clock.advance(100);
+    expect(await end.settled()).toMatchObject([{ refusal: 'expired' }, { refusal: undefined }]);
+  });
+
+  test('as overloaded beyond what one stream, or the worker, may have in flight', async () => {
+    for (const maxInFlight of [
+      { worker: 100, stream: 2 },
+      { worker: 2, stream: 100 },
+    ]) {
+      const { end } = connect({ maxInFlight });
+      end.send(...[0, 1, 2, 3].map((id) => random(end, id)));
+      const refusals = (await end.settled()).toSorted((a, b) => a.id - b.id).map(({ refusal }) => refusal);
+      expect(refusals).toEqual([undefined, undefined, 'overloaded', 'overloaded']);
+      end.send(random(end, 4));
+      expect((await end.settled()).at(-1)?.refusal).toBeUndefined();
+    }
+  });
+
+  test('as invalid when its code or its input is unknown', async () => {
+    const { end } = connect();
+    end.send({ ...random(end, 0), code: 9999 }, { ...random(end, 1), input: Buffer.from('nonsense') });
+    expect(await end.settled()).toMatchObject([{ refusal: 'invalid-input' }, { refusal: 'invalid-input' }]);
+  });
+
+  test('as internal, without a word, when its handler fails, at once or later', async () => {
+    const { end, worker } = connect({
+      handlers: {
+        GenerateRandom: ({ length }) => {
+          if (length === 1) throw new TypeError('secret');
+          return Promise.reject(new TypeError('secret'));
+        },
+      },
+    });
+    end.send(random(end, 0, 1), random(end, 1, 2));
+    expect(await end.settled()).toMatchObject([
+      { refusal: 'internal', output: Buffer.alloc(0) },
+      { refusal: 'internal', output: Buffer.alloc(0) },
+    ]);
+    expect(worker.recorded.faults).toHaveLength(2);
+  });
+});
