@@ -1,6 +1,45 @@
-import type { Home } from './home.ts';
+import { createDomain, DEFAULT_BACKUP_HORIZON_MS, defaultRules } from '@keyfleet/cli/ceremony';
+import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import type { Member, Operator, Role } from '@keyfleet/shared/domain/state';
+import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type Home, identities } from './home.ts';
 import type { Ports } from './ports.ts';
+import { describeWorker } from './readiness.ts';
+import { StartError } from './start-error.ts';
 
-export async function foundDomain(_home: Home, _ports: Ports): Promise<void> {
-  throw new Error('not yet');
+/** The development ceremony: one founding operator, whose key lies in the home, and rules that ask for that one signature. */
+export async function foundDomain(home: Home, ports: Ports): Promise<void> {
+  const anchor = parseTrustAnchor(readFileSync(home.trustAnchorFile, 'utf8'));
+  const privateKey = createPrivateKey(readFileSync(home.keyFile(identities.operator)));
+  using client = new DomainManagerClient(`127.0.0.1:${ports.domainManager}`);
+  await createDomain(
+    client,
+    {
+      anchor,
+      members: await Promise.all(ports.workers.map(memberAt)),
+      operators: [
+        operatorOf(home, identities.operator, 'operator'),
+        operatorOf(home, identities.frontend, 'service-host'),
+        operatorOf(home, identities.domainManager, 'scheduler'),
+      ],
+      rules: defaultRules(1),
+      backupHorizonMs: DEFAULT_BACKUP_HORIZON_MS,
+    },
+    [{ operatorId: identities.operator, privateKey }],
+  );
+}
+
+async function memberAt(port: number): Promise<Member> {
+  const { member_id, signing_key, agreement_key } = (await describeWorker(port)) ?? {};
+  if (member_id === undefined || signing_key === undefined || agreement_key === undefined) {
+    throw new StartError(`the hsm-worker at port ${port} does not say who it is. See the log of the workers.`);
+  }
+  return { memberId: member_id, signingKey: signing_key, agreementKey: agreement_key };
+}
+
+function operatorOf(home: Home, operatorId: string, role: Role): Operator {
+  const publicKey = createPublicKey(readFileSync(home.keyFile(operatorId)));
+  return { operatorId, role, signingKey: publicKey.export({ type: 'spki', format: 'der' }) };
 }

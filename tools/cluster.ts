@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { foundDomain } from './ceremony.ts';
 import { type Home, openHome } from './home.ts';
@@ -125,6 +126,8 @@ export class Cluster implements AsyncDisposable {
       report('First ceremony: making the domain and its first domain key ...');
       await foundDomain(this.home, this.ports);
       await this.restart('frontend');
+      // The frontend makes the first administrator once it has an HSM to seal the secret.
+      await this.#awaitCredentials();
       this.home.markFounded();
     }
     this.#state = 'running';
@@ -156,6 +159,14 @@ export class Cluster implements AsyncDisposable {
     if (ready) return;
     const { logFile } = process.spec;
     throw new StartError(`${name} did not start: ${lastLogLine(logFile)} (${logFile})`);
+  }
+
+  async #awaitCredentials(): Promise<void> {
+    const file = this.home.in('aws', 'credentials');
+    const exists = () => Promise.resolve(existsSync(file));
+    if (await until(exists, READY_MS, () => this.pid('frontend') === undefined)) return;
+    const { logFile } = this.#process('frontend').spec;
+    throw new StartError(`the frontend made no administrator: ${lastLogLine(logFile)} (${logFile})`);
   }
 
   async #isReady(name: string): Promise<boolean> {

@@ -56,13 +56,15 @@ export async function describeWorker(port: number): Promise<HsmDescription__Outp
   return description;
 }
 
-/** What a process said last, for a person: the plain line, or the text and error of a JSON line. */
+/** What a process said last, for a person: the text and error of a JSON line, or the plain line, or the error of a crash. */
 export function lastLogLine(logFile: string): string {
-  const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+  const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n');
+  const last = lines.at(-1) ?? '';
   try {
-    const { msg = '', err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
+    const { msg = '', err } = JSON.parse(last) as { msg?: string; err?: { message?: string } };
     return err?.message === undefined ? msg : `${msg}: ${err.message}`;
   } catch {
-    return line === '' ? 'it said nothing' : line;
+    if (last === '') return 'it said nothing';
+    return last.startsWith('Node.js v') ? (lines.findLast((line) => /^\w*Error\b/.test(line)) ?? last) : last;
   }
 }

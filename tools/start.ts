@@ -1,3 +1,4 @@
+import { CliError } from '@keyfleet/cli/cli-error';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Cluster, startCluster } from './cluster.ts';
@@ -116,7 +117,7 @@ function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (code.startsWith('ERR_PARSE_ARGS')) return `${error.message.split('\n')[0]} See npm start -- --help`;
-  if (error instanceof StartError) return error.message;
+  if (error instanceof StartError || error instanceof CliError) return error.message;
   if (['EACCES', 'ENOSPC', 'EROFS', 'ENOTDIR'].includes(code))
     return `${error.message}. Correct it, or choose another --home.`;
   return error.stack ?? error.message;
