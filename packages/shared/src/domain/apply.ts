@@ -86,9 +86,7 @@ function modified<K extends string, T extends Record<K, string>>(
   if (absent !== undefined)
     throw new DomainError('invalid-change', `${absent} cannot be removed: there is no such ${id}`);
   assertKeysExist(admit);
-  // Removing and admitting one name in one command would swap its key under a familiar name.
-  const present = admit.find((one) => known.has(one[id]));
-  if (present !== undefined) throw new DomainError('invalid-change', `${present[id]} is already there`);
+  // A name may be removed and admitted again in one command: a fleet that lost its volumes comes back under its names.
   return [...current.filter((one) => !remove.includes(one[id])), ...admit];
 }
 

@@ -2,7 +2,7 @@ import { foundedState, nextState } from './apply.ts';
 import { DomainError } from './domain-error.ts';
 import { verifyFounding, verifyProposal } from './quorum.ts';
 import { isSignatureOf } from './signature.ts';
-import { activeDomainKey, DomainState, type Member } from './state.ts';
+import { activeDomainKey, DomainState, isMember, type Member } from './state.ts';
 import { type DomainToken, parseToken } from './token.ts';
 import type { TrustAnchor } from './trust-anchor.ts';
 
@@ -71,18 +71,15 @@ function assertMakes(expected: DomainState, { state, stateBytes, wrappedKeys }: 
   }
 }
 
-/** Of both states: a member being removed must not choose the new domain key, and one being admitted has no say yet. */
+/** A member of both states: one being removed must not choose the new domain key, and one being admitted has no say yet. */
 function assertSignedByMember(token: DomainToken, membersBefore: readonly Member[]): void {
-  const isSigner = ({ memberId }: Member): boolean => memberId === token.signerId;
-  const signer = membersBefore.find(isSigner);
-  if (signer === undefined || !token.state.members.some(isSigner)) {
-    throw new DomainError(
-      'forged',
-      `${token.signerId} is not a member before and after token ${token.state.generation}`,
-    );
+  const { signerId, state } = token;
+  const signer = membersBefore.find(({ memberId }) => memberId === signerId);
+  if (signer === undefined || !isMember(state, signer)) {
+    throw new DomainError('forged', `${signerId} is not a member before and after token ${state.generation}`);
   }
   if (!isSignatureOf(signer.signingKey, token.body, token.signature)) {
-    throw new DomainError('forged', `the signature of ${token.signerId} does not verify`);
+    throw new DomainError('forged', `the signature of ${signerId} does not verify`);
   }
 }
 

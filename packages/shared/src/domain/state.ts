@@ -77,6 +77,20 @@ export function activeDomainKey({ domainKeys }: DomainState): DomainKeyInfo {
   return domainKeys.at(-1)!;
 }
 
+/** Whether the state has this very HSM: a name with other keys is another one. */
+export function isMember({ members: hsms }: DomainState, hsm: Member): boolean {
+  const found = hsms.find(({ memberId }) => memberId === hsm.memberId);
+  return (
+    found !== undefined &&
+    isSameKey(found.signingKey, hsm.signingKey) &&
+    isSameKey(found.agreementKey, hsm.agreementKey)
+  );
+}
+
+function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
 /** When the key stopped being the active one: when its successor was made. Undefined for the active key. */
 export function deactivatedAt({ domainKeys }: DomainState, id: string): number | undefined {
   const at = domainKeys.findIndex((key) => key.id === id);

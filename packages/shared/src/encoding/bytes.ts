@@ -50,6 +50,8 @@ export class Writer {
     if (this.#length + length <= this.#buffer.length) return;
     const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length + length));
     this.#buffer.copy(larger, 0, 0, this.#length);
+    // What is written may be secret: whoever gets the result wipes it, and no copy may stay behind.
+    this.#buffer.fill(0);
     this.#buffer = larger;
   }
 }

@@ -1,4 +1,6 @@
 import type { KeyObject } from 'node:crypto';
+import type { DomainState } from '@keyfleet/shared/domain/state';
+import type { DomainSecrets } from './domain-secrets.ts';
 
 /** A domain key: AES-256, only ever in the memory of a member. */
 export interface DomainKey {
@@ -17,4 +19,17 @@ export interface Keyring {
   find(id: string): DomainKey | undefined;
   /** HMAC-SHA-256 key that turns key material into its public id. The same for the life of the domain, or ids would change. */
   readonly materialIdKey: KeyObject;
+}
+
+/** `sealingGeneration`: the newest domain key that is not newer than this seals. */
+export function newKeyring(state: DomainState, secrets: DomainSecrets, sealingGeneration: number): Keyring {
+  const byId = new Map(secrets.domainKeys.map((key) => [key.id, key]));
+  const { id } = state.domainKeys.findLast(({ createdGeneration }) => createdGeneration <= sealingGeneration)!;
+  return {
+    domain: state.domain,
+    generation: state.generation,
+    active: byId.get(id)!,
+    find: (domainKeyId) => byId.get(domainKeyId),
+    materialIdKey: secrets.materialIdKey,
+  };
 }

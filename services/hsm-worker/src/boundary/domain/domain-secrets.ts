@@ -1,0 +1,70 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { z } from 'zod';
+import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { domainKeyId } from '@keyfleet/shared/domain/state';
+import type { Random } from '../commands/command.ts';
+import type { DomainKey } from './keyring.ts';
+
+/** The secret side of a domain state. */
+export interface DomainSecrets {
+  /** In the order of the state's domain keys. */
+  readonly domainKeys: readonly DomainKey[];
+  readonly materialIdKey: KeyObject;
+}
+
+const secretKey = bytes({ min: 32, max: 32 });
+
+/** Stands only inside a token, sealed under its DKEK. */
+const SecretsFormat = defineFormat(
+  'keyfleet/domain-secrets/1',
+  z.object({
+    materialIdKey: secretKey,
+    domainKeys: z.array(z.object({ id: domainKeyId, key: secretKey })),
+  }),
+);
+
+/** The caller wipes what it gets. */
+export function encodeSecrets({ domainKeys, materialIdKey }: DomainSecrets): Buffer {
+  const keys = domainKeys.map(({ id, key }) => ({ id, key: key.export() }));
+  const materialId = materialIdKey.export();
+  try {
+    return SecretsFormat.encode({ materialIdKey: materialId, domainKeys: keys });
+  } finally {
+    materialId.fill(0);
+    for (const { key } of keys) key.fill(0);
+  }
+}
+
+/** The caller wipes `encoded`. Throws `FormatError`. */
+export function decodeSecrets(encoded: Uint8Array): DomainSecrets {
+  const { domainKeys, materialIdKey } = SecretsFormat.decode(encoded);
+  return {
+    domainKeys: domainKeys.map(({ id, key }) => ({ id, key: createSecretKey(key) })),
+    materialIdKey: createSecretKey(materialIdKey),
+  };
+}
+
+export function newSecretKey(random: Random): KeyObject {
+  const key = random(32);
+  try {
+    return createSecretKey(key);
+  } finally {
+    key.fill(0);
+  }
+}
+
+export function newDomainKey(random: Random): DomainKey {
+  return { id: random(16).toString('hex'), key: newSecretKey(random) };
+}
+
+/** A token may add and drop domain keys; what the member already has must stay what it is. */
+export function assertSameKeys(held: DomainSecrets, received: DomainSecrets): void {
+  const changed = received.domainKeys.some(({ id, key }) => {
+    const same = held.domainKeys.find((other) => other.id === id);
+    return same !== undefined && !same.key.equals(key);
+  });
+  if (changed || !held.materialIdKey.equals(received.materialIdKey)) {
+    throw new DomainError('forged', 'the token changes a key that the domain already has');
+  }
+}

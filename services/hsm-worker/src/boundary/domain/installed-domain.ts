@@ -1,0 +1,60 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
+import type { DomainSecrets } from './domain-secrets.ts';
+import { type Keyring, newKeyring } from './keyring.ts';
+
+/** A member that hears of no activation uses a new domain key after this time all the same. */
+export const ACTIVATION_DELAY_MS = 60_000;
+
+/**
+ * A domain state with its keys, as one member has it. A new domain key is held at once and seals only once every reachable member
+ * holds it, or after `ACTIVATION_DELAY_MS`; which of two keys seals is never a question of safety, for both are in the state.
+ */
+export class InstalledDomain {
+  readonly state: DomainState;
+  readonly secrets: DomainSecrets;
+  readonly #clock: Clock;
+  #keyring: Keyring;
+  #sealingGeneration: number;
+  /** When the newest domain key begins to seal; infinite when it already does. */
+  #activatesAt: number;
+
+  /** Without `before`, as after a restart, the newest key seals at once: what was sealed under it before the restart was already. */
+  constructor(parts: { state: DomainState; secrets: DomainSecrets }, clock: Clock, before?: InstalledDomain) {
+    this.state = parts.state;
+    this.secrets = parts.secrets;
+    this.#clock = clock;
+    const newest = activeDomainKey(this.state).createdGeneration;
+    const previous = before?.sealingGeneration ?? newest;
+    const stillHeld = this.state.domainKeys.some(({ createdGeneration }) => createdGeneration === previous);
+    this.#sealingGeneration = stillHeld ? previous : newest;
+    const pending = this.#sealingGeneration < newest;
+    // The earlier of two waits counts, or rotations in quick succession would put it off for ever.
+    this.#activatesAt = pending ? Math.min(before!.#activatesAt, clock.now() + ACTIVATION_DELAY_MS) : Infinity;
+    this.#keyring = newKeyring(this.state, this.secrets, this.#sealingGeneration);
+  }
+
+  get keyring(): Keyring {
+    this.#activateWhenDue();
+    return this.#keyring;
+  }
+
+  /** The generation that made the domain key which seals. */
+  get sealingGeneration(): number {
+    this.#activateWhenDue();
+    return this.#sealingGeneration;
+  }
+
+  /** Seals under the newest domain key made up to `generation` from now on; never goes back to an older one. */
+  activate(generation: number): void {
+    const key = this.state.domainKeys.findLast(({ createdGeneration }) => createdGeneration <= generation);
+    if (key === undefined || key.createdGeneration <= this.#sealingGeneration) return;
+    this.#sealingGeneration = key.createdGeneration;
+    if (key.status === 'active') this.#activatesAt = Infinity;
+    this.#keyring = newKeyring(this.state, this.secrets, key.createdGeneration);
+  }
+
+  #activateWhenDue(): void {
+    if (this.#activatesAt !== Infinity && this.#clock.now() >= this.#activatesAt) this.activate(this.state.generation);
+  }
+}

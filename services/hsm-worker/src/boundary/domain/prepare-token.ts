@@ -1,0 +1,53 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import { foundedState, makesDomainKey, nextState } from '@keyfleet/shared/domain/apply';
+import { type VerifiedDomain, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
+import type { Proposal } from '@keyfleet/shared/domain/proposal';
+import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
+import { activeDomainKey } from '@keyfleet/shared/domain/state';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { Random } from '../commands/command.ts';
+import type { Identity } from '../identity.ts';
+import { sealDomainToken } from './domain-token.ts';
+import { type DomainSecrets, newDomainKey, newSecretKey } from './domain-secrets.ts';
+
+/** What a member uses to make a token. */
+export interface TokenMaker {
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The founding token: a first domain key and the material id key for the life of the domain. Throws `DomainError`. */
+export function prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: TokenMaker): Buffer {
+  const { identity, clock, random } = maker;
+  const command = verifyFounding(anchor, proposal);
+  const key = newDomainKey(random);
+  const state = foundedState(command, { id: key.id, createdAt: clock.now() });
+  const secrets = { domainKeys: [key], materialIdKey: newSecretKey(random) };
+  const token = sealDomainToken({ state, previousHash: undefined, proposal, secrets }, identity, random);
+  // Nothing is handed out that the others would refuse.
+  verifyGenesis(anchor, parseToken(token));
+  return token;
+}
+
+/** The token after `current`, whose keys are `secrets`. Throws `DomainError`. */
+export function prepareNext(
+  current: VerifiedDomain & { readonly secrets: DomainSecrets },
+  proposal: Proposal,
+  { identity, clock, random }: TokenMaker,
+): Buffer {
+  const command = verifyProposal(current.state, proposal);
+  const key = newDomainKey(random);
+  // A clock that was set back must not put keys out of order; keys then are kept longer, never shorter.
+  const createdAt = Math.max(clock.now(), activeDomainKey(current.state).createdAt);
+  const state = nextState(current.state, command, { id: key.id, createdAt });
+  const held = makesDomainKey(command) ? [...current.secrets.domainKeys, key] : current.secrets.domainKeys;
+  const secrets = {
+    domainKeys: state.domainKeys.map(({ id }) => held.find((one) => one.id === id)!),
+    materialIdKey: current.secrets.materialIdKey,
+  };
+  const token = sealDomainToken({ state, previousHash: current.hash, proposal, secrets }, identity, random);
+  verifyNext(current, parseToken(token));
+  return token;
+}

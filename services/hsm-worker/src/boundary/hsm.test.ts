@@ -1,0 +1,299 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { verifyChain } from '@keyfleet/shared/domain/chain';
+import { memberOf, refusalOf, TestDomain } from '../../../../test/support/domain.ts';
+import { ACTIVATION_DELAY_MS } from './domain/installed-domain.ts';
+import { Hsm } from './hsm.ts';
+import { newSealKey } from './seal-key.ts';
+
+describe('a member', () => {
+  test('founds a domain whose members share one active domain key', () => {
+    const { hsms, tokens, anchor } = new TestDomain({ members: 3 });
+    const [first, ...others] = hsms.map((hsm) => hsm.keyring()!);
+    for (const keyring of others) {
+      expect(keyring.active.key.equals(first!.active.key)).toBe(true);
+      expect(keyring.materialIdKey.equals(first!.materialIdKey)).toBe(true);
+    }
+    expect(hsms[0]!.describe()).toMatchObject({ domain: 'test', generation: 1, activeGeneration: 1 });
+    expect(hsms[2]!.describe().tokenHash).toEqual(verifyChain(anchor, tokens).hash);
+  });
+
+  test('preparing a token changes nothing in the member that makes it', () => {
+    const domain = new TestDomain();
+    const before = domain.hsms[0]!.describe();
+    domain.prepare({ name: 'RotateDomainKeys', body: { drop: [] } });
+    expect(domain.hsms[0]!.describe()).toEqual(before);
+    expect(new TestDomain().newHsm('hsm-9').describe()).toMatchObject({ domain: '', generation: 0 });
+  });
+
+  test('a domain key opens what it sealed after every rotation, and material ids stay what they were', () => {
+    const domain = new TestDomain();
+    const before = domain.hsms[1]!.keyring()!;
+    domain.rotate();
+    domain.rotate();
+    const after = domain.hsms[1]!.keyring()!;
+    expect(after.find(before.active.id)!.key.equals(before.active.key)).toBe(true);
+    expect(after.materialIdKey.equals(before.materialIdKey)).toBe(true);
+    expect(domain.hsms[1]!.installed!.state.domainKeys.map(({ status }) => status)).toEqual([
+      'deactivated',
+      'deactivated',
+      'active',
+    ]);
+  });
+
+  test('tokens already installed, and older ones, change nothing when they come again', () => {
+    const domain = new TestDomain();
+    domain.rotate();
+    const [hsm] = domain.hsms;
+    const installed = hsm!.installed;
+    hsm!.install(domain.tokens);
+    expect(hsm!.installed).toBe(installed);
+  });
+
+  test('one that was away for several rotations catches up in one step', () => {
+    const domain = new TestDomain();
+    const away = domain.hsms.pop()!;
+    for (let i = 0; i < 3; i++) domain.rotate();
+    expect(refusalOf(() => away.install(domain.tokens.slice(-1)))).toBe('skipped');
+    away.install(domain.tokens.slice(1));
+    expect(away.describe().generation).toBe(4);
+  });
+});
+
+describe('the new domain key of a rotation', () => {
+  test('is held at once, and seals after the activation of its generation', () => {
+    const domain = new TestDomain();
+    const [hsm] = domain.hsms;
+    const old = hsm!.keyring()!.active.id;
+    domain.rotate();
+    expect(hsm!.keyring()!.active.id).toBe(old);
+    expect(hsm!.describe()).toMatchObject({ generation: 2, activeGeneration: 1 });
+
+    hsm!.activate(1);
+    expect(hsm!.describe().activeGeneration).toBe(1);
+    hsm!.activate(2);
+    expect(hsm!.keyring()!.active.id).not.toBe(old);
+    hsm!.activate(1);
+    expect(hsm!.describe().activeGeneration).toBe(2);
+  });
+
+  test('seals a minute after it was installed when the activation is lost, however often domain keys rotate', () => {
+    const domain = new TestDomain();
+    const [hsm] = domain.hsms;
+    domain.rotate();
+    domain.clock.advance(ACTIVATION_DELAY_MS - 1);
+    domain.rotate();
+    expect(hsm!.describe().activeGeneration).toBe(1);
+    domain.clock.advance(1);
+    expect(hsm!.keyring()!.active.id).toBe(hsm!.installed!.state.domainKeys[2]!.id);
+    expect(hsm!.describe().activeGeneration).toBe(3);
+  });
+
+  test('seals at once when the key before it is dropped in the same token', () => {
+    const domain = new TestDomain();
+    const first = domain.hsms[0]!.keyring()!.active.id;
+    domain.rotate();
+    domain.rotate([first]);
+    expect(domain.hsms[0]!.describe().activeGeneration).toBe(3);
+    expect(domain.hsms[0]!.keyring()!.find(first)).toBeUndefined();
+  });
+
+  test('seals at once after a restart, so that no member goes back to a key it had stopped using', () => {
+    const domain = new TestDomain();
+    domain.rotate();
+    const restarted = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity());
+    restarted.install(domain.tokens.slice(-1));
+    expect(restarted.describe().activeGeneration).toBe(2);
+  });
+});
+
+describe('a restarted member', () => {
+  test('has the same keys after its newest token alone', () => {
+    const domain = new TestDomain();
+    domain.rotate();
+    const before = domain.hsms[0]!;
+    const restarted = domain.newHsm('hsm-1', before.sealedIdentity());
+    expect(memberOf(restarted)).toEqual(memberOf(before));
+    expect(restarted.keyring()).toBeUndefined();
+    expect(restarted.describe().generation).toBe(1);
+    restarted.install(domain.tokens.slice(restarted.describe().generation));
+    expect(restarted.keyring()!.active.key.equals(before.installed!.secrets.domainKeys[1]!.key)).toBe(true);
+  });
+
+  test('refuses to go back to an older token, and takes a newer one', () => {
+    const domain = new TestDomain();
+    domain.rotate();
+    const sealed = domain.hsms[0]!.sealedIdentity();
+    expect(refusalOf(() => domain.newHsm('hsm-1', sealed).install(domain.tokens.slice(0, 1)))).toBe('rolled-back');
+    domain.rotate();
+    const restarted = domain.newHsm('hsm-1', sealed);
+    restarted.install(domain.tokens);
+    expect(restarted.describe().generation).toBe(3);
+  });
+
+  test('refuses another token of its own generation, and whatever follows that one', () => {
+    const domain = new TestDomain();
+    const [first] = domain.tokens;
+    const twin = domain.prepare({ name: 'RotateDomainKeys', body: { drop: [] } });
+    domain.rotate();
+    const restarted = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity());
+    const next = domain.rotate();
+    expect(refusalOf(() => restarted.install([first!, twin]))).toBe('forked');
+    expect(refusalOf(() => restarted.install([first!, twin, next]))).toBe('forked');
+    expect(refusalOf(() => restarted.install([domain.tokens[1]!, twin]))).toBe('forked');
+    expect(restarted.keyring()).toBeUndefined();
+  });
+
+  test('comes back only under its seal key, its name and its domain', () => {
+    const domain = new TestDomain();
+    const sealed = domain.hsms[0]!.sealedIdentity();
+    const options = { memberId: 'hsm-1', anchor: domain.anchor, clock: domain.clock, random: randomBytes };
+    const otherSealKey = newSealKey(Buffer.alloc(32, 8), randomBytes);
+    expect(refusalOf(() => new Hsm({ ...options, sealKey: otherSealKey, sealedIdentity: sealed }))).toBe('cannot-open');
+    expect(refusalOf(() => domain.newHsm('hsm-2', sealed))).toBe('cannot-open');
+    expect(refusalOf(() => new TestDomain({ name: 'other' }).newHsm('hsm-1', sealed))).toBe('other-domain');
+  });
+
+  test('does not come back from an identity with any byte changed, or cut anywhere', () => {
+    const domain = new TestDomain();
+    const sealed = domain.hsms[0]!.sealedIdentity();
+    for (let at = 0; at < sealed.length; at += 7) {
+      const changed = Buffer.from(sealed);
+      changed[at]! ^= 1;
+      expect(refusalOf(() => domain.newHsm('hsm-1', changed))).toMatch(/malformed|cannot-open/);
+      expect(refusalOf(() => domain.newHsm('hsm-1', sealed.subarray(0, at)))).toBe('malformed');
+    }
+  });
+});
+
+describe('membership', () => {
+  test('an admitted HSM opens everything that was sealed before it came', () => {
+    const domain = new TestDomain();
+    domain.rotate();
+    const newcomer = domain.newHsm('hsm-3');
+    domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(newcomer)], remove: [] } });
+    newcomer.install(domain.tokens);
+    for (const { id, key } of domain.hsms[0]!.installed!.secrets.domainKeys) {
+      expect(newcomer.keyring()!.find(id)!.key.equals(key)).toBe(true);
+    }
+    expect(newcomer.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
+  });
+
+  test('an HSM that is not a member learns the state and gets no keys', () => {
+    const domain = new TestDomain();
+    const stranger = domain.newHsm('hsm-3');
+    stranger.install(domain.tokens);
+    expect(stranger.describe()).toMatchObject({ domain: 'test', generation: 1, activeGeneration: 0 });
+    expect(stranger.keyring()).toBeUndefined();
+  });
+
+  test('an HSM with the name of a member and other keys is not that member', () => {
+    const domain = new TestDomain();
+    const impostor = domain.newHsm('hsm-1');
+    impostor.install(domain.tokens);
+    expect(impostor.keyring()).toBeUndefined();
+  });
+
+  test('removing a member rotates the domain key, and the removed loses all it had', () => {
+    const domain = new TestDomain({ members: 3 });
+    const erased: string[] = [];
+    const removed = domain.newHsm('hsm-3', domain.hsms.pop()!.sealedIdentity(), () => erased.push('hsm-3'));
+    removed.install(domain.tokens);
+    expect(removed.keyring()).toBeDefined();
+
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
+    expect(domain.hsms[0]!.installed!.state.domainKeys).toHaveLength(2);
+    removed.install(domain.tokens);
+    expect(removed.keyring()).toBeUndefined();
+    expect(erased).toEqual(['hsm-3']);
+    expect(removed.describe()).toMatchObject({ generation: 2, activeGeneration: 0 });
+  });
+
+  test('a removed member can be admitted again', () => {
+    const domain = new TestDomain({ members: 3 });
+    const removed = domain.hsms.pop()!;
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
+    removed.install(domain.tokens);
+    domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(removed)], remove: [] } });
+    removed.install(domain.tokens);
+    expect(removed.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
+  });
+
+  test('one command replaces a member that lost its volume by a new HSM of its name', () => {
+    const domain = new TestDomain();
+    const fresh = domain.newHsm('hsm-2');
+    domain.hsms.pop();
+    domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-2'] } });
+    fresh.install(domain.tokens);
+    expect(fresh.describe().activeGeneration).toBe(2);
+  });
+
+  test('a member cannot make the token that removes it', () => {
+    const domain = new TestDomain();
+    const removal = { admit: [], remove: ['hsm-1'] };
+    expect(refusalOf(() => domain.prepare({ name: 'ModifyMembers', body: removal }))).toBe('forged');
+  });
+});
+
+describe('leaving a domain', () => {
+  const leave = (memberId: string) => ({ name: 'LeaveDomain', body: { memberId } }) as const;
+
+  test('erases the keys and the identity, by quorum', () => {
+    const domain = new TestDomain();
+    const [hsm] = domain.hsms;
+    const before = memberOf(hsm!);
+    hsm!.leave(domain.propose(leave('hsm-1')));
+    expect(hsm!.keyring()).toBeUndefined();
+    expect(hsm!.describe()).toMatchObject({ memberId: 'hsm-1', domain: '', generation: 0 });
+    expect(memberOf(hsm!)).not.toEqual(before);
+    const restarted = domain.newHsm('hsm-1', hsm!.sealedIdentity());
+    restarted.install(domain.tokens);
+    expect(restarted.keyring()).toBeUndefined();
+  });
+
+  test('is refused without the quorum, for another member, and for another generation', () => {
+    const domain = new TestDomain();
+    const [hsm] = domain.hsms;
+    const refused = (proposal: Buffer) => refusalOf(() => hsm!.leave(proposal));
+    expect(refused(domain.propose(leave('hsm-1'), [domain.alice]))).toBe('not-enough-signatures');
+    expect(refused(domain.propose(leave('hsm-2')))).toBe('wrong-state');
+    expect(refused(domain.propose({ name: 'RotateDomainKeys', body: { drop: [] } }))).toBe('wrong-state');
+    const old = domain.propose(leave('hsm-1'));
+    domain.rotate();
+    expect(refused(old)).toBe('stale');
+    expect(hsm!.keyring()).toBeDefined();
+  });
+});
+
+describe('what a member refuses to prepare', () => {
+  test('a founding when it already has a domain, and a change when it has none', () => {
+    const domain = new TestDomain();
+    const rotation = domain.propose({ name: 'RotateDomainKeys', body: { drop: [] } });
+    expect(refusalOf(() => domain.hsms[0]!.prepare(rotation))).toBe('already-in-domain');
+    expect(refusalOf(() => domain.newHsm('hsm-9').prepare(rotation, domain.tokens[0]))).toBe('no-domain');
+  });
+
+  test('a change of another token than the installed one', () => {
+    const domain = new TestDomain();
+    domain.rotate();
+    const rotation = domain.propose({ name: 'RotateDomainKeys', body: { drop: [] } });
+    expect(refusalOf(() => domain.hsms[0]!.prepare(rotation, domain.tokens[0]))).toBe('stale');
+  });
+
+  test('dropping a domain key that is active, unknown, or that a backup may need', () => {
+    const domain = new TestDomain({ backupHorizonMs: 1000 });
+    const drop = (id: string) =>
+      refusalOf(() => domain.prepare({ name: 'RotateDomainKeys', body: { drop: [id] } }, [domain.scheduler]));
+    const first = domain.hsms[0]!.keyring()!.active.id;
+    expect(drop(first)).toBe('invalid-change');
+    expect(drop('00'.repeat(16))).toBe('invalid-change');
+    domain.clock.advance(5000);
+    domain.rotate();
+    domain.clock.advance(999);
+    expect(drop(first)).toBe('too-young');
+    domain.clock.advance(1);
+    expect(drop(first)).toBe('accepted');
+    domain.clock.advance(-1_000_000);
+    expect(drop(first)).toBe('too-young');
+  });
+});

@@ -1,0 +1,46 @@
+import { createSecretKey, scryptSync } from 'node:crypto';
+import type { Random } from './commands/command.ts';
+import { CannotOpenError, ivLength, open, seal, tagLength } from './crypto/aead.ts';
+
+/**
+ * What a member's identity is sealed under at rest. It comes from elsewhere than the volume the identity lies on: a mounted
+ * file, a passphrase; a PKCS#11 token would be a third implementation.
+ */
+export interface SealKey {
+  seal(plaintext: Uint8Array, associatedData: Uint8Array): Buffer;
+  /** Throws `CannotOpenError`. The caller wipes what it gets. */
+  open(sealed: Uint8Array, associatedData: Uint8Array): Buffer;
+}
+
+export const sealKeyLength = 32;
+
+/** AES-256-GCM, IV || ciphertext || tag. Used a few times a day, so random IVs never meet. Does not keep `bytes`: the caller wipes them. */
+export function newSealKey(bytes: Uint8Array, random: Random): SealKey {
+  if (bytes.length !== sealKeyLength) throw new RangeError(`a seal key has ${sealKeyLength} bytes`);
+  const key = createSecretKey(bytes);
+  return {
+    seal(plaintext, associatedData) {
+      const iv = random(ivLength);
+      return Buffer.concat([iv, ...seal({ key, iv, associatedData }, plaintext)]);
+    },
+    open(sealed, associatedData) {
+      if (sealed.length < ivLength + tagLength) throw new CannotOpenError();
+      const iv = sealed.subarray(0, ivLength);
+      const ciphertext = sealed.subarray(ivLength, -tagLength);
+      return open({ key, iv, associatedData }, { ciphertext, tag: sealed.subarray(-tagLength) });
+    },
+  };
+}
+
+/** RFC 7914; 128 MiB and about half a second, on purpose: people choose passphrases. For the CLI, never for a serving worker. */
+const scryptCost = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
+
+/** `salt`: 32 random bytes, kept beside what is sealed. */
+export function passphraseSealKey(passphrase: string, salt: Uint8Array, random: Random): SealKey {
+  const bytes = scryptSync(passphrase.normalize('NFKC'), salt, sealKeyLength, scryptCost);
+  try {
+    return newSealKey(bytes, random);
+  } finally {
+    bytes.fill(0);
+  }
+}

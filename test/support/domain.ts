@@ -1,0 +1,146 @@
+import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import type { Clock } from '@keyfleet/shared/clock';
+import { type DomainCommand, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { DomainError, type DomainErrorCode } from '@keyfleet/shared/domain/domain-error';
+import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
+import type { Member, Operator, Role, Rule } from '@keyfleet/shared/domain/state';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { type Identity, newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
+import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
+
+export interface TestOperator extends Operator {
+  readonly privateKey: KeyObject;
+}
+
+export function newOperator(operatorId: string, role: Role = 'operator'): TestOperator {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'secp384r1' });
+  return { operatorId, role, signingKey: encodedPublicKey(privateKey), privateKey };
+}
+
+/** Two people for everything; the scheduler may rotate alone. */
+export const testRules: Rule[] = [
+  {
+    command: 'RotateDomainKeys',
+    alternatives: [[{ role: 'scheduler', minimum: 1 }], [{ role: 'operator', minimum: 2 }]],
+  },
+  { command: 'ModifyMembers', alternatives: [[{ role: 'operator', minimum: 2 }]] },
+  { command: 'ModifyOperators', alternatives: [[{ role: 'operator', minimum: 2 }]] },
+  { command: 'ModifyRules', alternatives: [[{ role: 'operator', minimum: 2 }]] },
+  { command: 'LeaveDomain', alternatives: [[{ role: 'operator', minimum: 2 }]] },
+];
+
+export class TestClock implements Clock {
+  time = Date.UTC(2026, 0, 1);
+  now(): number {
+    return this.time;
+  }
+  advance(ms: number): void {
+    this.time += ms;
+  }
+}
+
+type ChangeOf<C> = C extends DomainCommand ? Pick<C, 'name' | 'body'> : never;
+/** A command without what it is bound to. */
+export type Change = ChangeOf<DomainCommand>;
+
+/** A founded domain in memory, with real HSMs: what the shell, the domain-manager and the operators would do, by hand. */
+export class TestDomain {
+  readonly clock = new TestClock();
+  readonly alice = newOperator('alice');
+  readonly bob = newOperator('bob');
+  readonly carol = newOperator('carol');
+  readonly frontend = newOperator('frontend-1', 'service-host');
+  readonly scheduler = newOperator('scheduler-1', 'scheduler');
+  readonly people = [this.alice, this.bob];
+  readonly anchor: TrustAnchor;
+  readonly tokens: Buffer[] = [];
+  /** The newest identity made for each name: what an attacker who owns that member could sign with. */
+  readonly identities = new Map<string, Identity>();
+  readonly hsms: Hsm[];
+
+  constructor(options: { name?: string; members?: number; backupHorizonMs?: number } = {}) {
+    const { name = 'test', members = 2, backupHorizonMs = 0 } = options;
+    this.anchor = { domain: name, minimum: 2, operators: [this.alice, this.bob, this.carol] };
+    this.hsms = Array.from({ length: members }, (_, i) => this.newHsm(`hsm-${i + 1}`));
+    this.step({
+      name: 'CreateDomain',
+      body: {
+        members: this.hsms.map(memberOf),
+        operators: [this.alice, this.bob, this.carol, this.frontend, this.scheduler],
+        rules: testRules,
+        backupHorizonMs,
+      },
+    });
+  }
+
+  /** An HSM of the domain's anchor; `sealedIdentity` restarts one. */
+  newHsm(memberId: string, sealedIdentity?: Uint8Array, onErased?: () => void): Hsm {
+    return new Hsm({
+      memberId,
+      anchor: this.anchor,
+      sealKey: testSealKey,
+      clock: this.clock,
+      random: randomBytes,
+      sealedIdentity: sealedIdentity ?? this.#newIdentity(memberId).seal(testSealKey, undefined),
+      ...(onErased && { onErased }),
+    });
+  }
+
+  #newIdentity(memberId: string): Identity {
+    const identity = newIdentity(memberId);
+    this.identities.set(memberId, identity);
+    return identity;
+  }
+
+  get generation(): number {
+    return this.tokens.length;
+  }
+
+  command(change: Change, generation = this.generation): DomainCommand {
+    return { domain: this.anchor.domain, generation, ...change } as DomainCommand;
+  }
+
+  propose(change: Change, signers: readonly TestOperator[] = this.people): Buffer {
+    return signedBy(this.command(change), signers);
+  }
+
+  /** The next token, made by the first HSM (or `by`) and installed nowhere. */
+  prepare(change: Change, signers = this.people, by = this.hsms[0]!): Buffer {
+    return by.prepare(this.propose(change, signers), this.tokens.at(-1));
+  }
+
+  /** Prepares, stores, installs on every HSM. */
+  step(change: Change, signers = this.people): Buffer {
+    const token = this.prepare(change, signers);
+    this.tokens.push(token);
+    for (const hsm of this.hsms) hsm.install([token]);
+    return token;
+  }
+
+  rotate(drop: string[] = []): Buffer {
+    return this.step({ name: 'RotateDomainKeys', body: { drop } }, [this.scheduler]);
+  }
+}
+
+export const testSealKey = newSealKey(createSecretKey(Buffer.alloc(32, 7)).export(), randomBytes);
+
+export function signedBy(command: DomainCommand, signers: readonly TestOperator[]): Buffer {
+  return Proposal.encode(signers.reduce(signProposal, newProposal(command)));
+}
+
+export function memberOf(hsm: Hsm): Member {
+  const { memberId, signingKey, agreementKey } = hsm.describe();
+  return { memberId, signingKey, agreementKey };
+}
+
+/** The code of the `DomainError` that `run` throws. */
+export function refusalOf(run: () => unknown): DomainErrorCode | 'accepted' {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof DomainError) return error.code;
+    throw error;
+  }
+  return 'accepted';
+}
