@@ -81,24 +81,31 @@ function readPairs(authorization: string): Map<string, string> {
   return values;
 }
 
-const basicFormat = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
-
 /** X-Amz-Date wins; a Date header may also be an HTTP date (RFC 9110 section 5.6.7). */
 function readDate(headers: Headers): { time: number; amzDate: string } {
   const amzDate = headers.get('x-amz-date');
   const given = amzDate ?? headers.get('date') ?? '';
-  const match = basicFormat.exec(given);
-  if (match) {
-    const [, year, month, day, hour, minute, second] = match.map(Number) as [number, ...number[]];
-    const time = Date.UTC(year!, month! - 1, day, hour, minute, second);
-    if (amzDateOf(time) === given) return { time, amzDate: given };
-  } else if (amzDate === undefined && given.endsWith(' GMT')) {
-    const time = Date.parse(given);
-    if (!Number.isNaN(time)) return { time, amzDate: amzDateOf(time) };
-  }
+  const time = basicTime(given);
+  if (time !== undefined) return { time, amzDate: given };
+  const httpTime = amzDate === undefined && given.endsWith(' GMT') ? Date.parse(given) : Number.NaN;
+  if (!Number.isNaN(httpTime)) return { time: httpTime, amzDate: amzDateOf(httpTime) };
   throw incomplete(
     `Date must be in ISO-8601 'basic format'. Got '${given}'. See http://en.wikipedia.org/wiki/ISO_8601`,
   );
+}
+
+const basicFormat = /^\d{8}T(?:[01]\d|2[0-3])[0-5]\d[0-5]\dZ$/;
+
+/** Milliseconds since the epoch of e.g. 20150830T123600Z. */
+function basicTime(text: string): number | undefined {
+  if (!basicFormat.test(text)) return undefined;
+  const number = (from: number, to: number) => Number(text.slice(from, to));
+  const month = number(4, 6) - 1;
+  const day = number(6, 8);
+  const time = Date.UTC(number(0, 4), month, day, number(9, 11), number(11, 13), number(13, 15));
+  // A month or day that does not exist would roll over into another.
+  const date = new Date(time);
+  return date.getUTCMonth() === month && date.getUTCDate() === day ? time : undefined;
 }
 
 function assertCurrent(time: number, amzDate: string, { now, clockSkewMs }: ClaimRules): void {
@@ -124,9 +131,9 @@ const mustBeSigned = [
 ] as const;
 
 function assertSigned(signedHeaders: string, headers: Headers): void {
-  const signed = signedHeaders.split(';');
+  const signed = `;${signedHeaders};`;
   for (const [name, title] of mustBeSigned) {
-    if (signed.includes(name) || (name !== 'host' && !headers.has(name))) continue;
+    if (signed.includes(`;${name};`) || (name !== 'host' && !headers.has(name))) continue;
     throw invalid(`'${title}' must be a 'SignedHeader' in the AWS Authorization.`);
   }
 }
