@@ -2,6 +2,8 @@ import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operatio
 import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
+import type { Policies } from '../policy/policies.ts';
+import type { Markers } from './markers.ts';
 import type { AliasStore, KeyStore } from '../store/store.ts';
 
 /** Who signed the request, as proven by its signature. */
@@ -32,6 +34,8 @@ export interface Call {
 /** `key` is loaded, usable in this operation's sense and authorized before the handler exists. */
 export interface KeyCall extends Call {
   readonly key: KmsKey;
+  /** The second key of an operation that names two. */
+  readonly otherKey?: KmsKey;
 }
 
 /** What handlers may use; each takes the part it needs. */
@@ -41,6 +45,10 @@ export interface Deps {
   readonly hsm: HsmCommands;
   readonly clock: Clock;
   readonly newKeyId: (multiRegion: boolean) => string;
+  /** The ARN partition of this deployment. */
+  readonly partition: string;
+  readonly policies: Policies;
+  readonly markers: Markers;
 }
 
 export type Handler<O extends Operation, D extends Partial<Deps> = Deps> = (

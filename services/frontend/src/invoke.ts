@@ -1,0 +1,76 @@
+import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
+import { commonErrors, KmsException } from '@keyfleet/shared/errors/exceptions';
+import { HsmRefusedError } from './hsm/commands.ts';
+import { admit } from './keys/request-keys.ts';
+import type { KmsKey } from './keys/kms-key.ts';
+import type { Audit } from './audit/record.ts';
+import type { Call, Deps, KeyCall } from './operations/handler.ts';
+import { findHandler } from './operations/index.ts';
+import { unavailable } from './operations/unavailable.ts';
+import { StoreUnavailableError } from './store/store.ts';
+
+export interface InvokeDeps extends Deps {
+  readonly audit: Audit;
+  /** Told of everything that is our fault, with the request it befell. The caller gets no detail. */
+  readonly onFault: (fault: unknown, requestId: string) => void;
+}
+
+/** Runs one operation for an authenticated caller. `input` is validated. Throws KmsException only. */
+export type Invoke = <O extends Operation>(operation: O, input: InputOf<O>, call: Call) => Promise<OutputOf<O>>;
+
+/** Every request's way through the service: find and admit to the key, run the handler, write the audit record. */
+export function newInvoke(deps: InvokeDeps): Invoke {
+  return async (operation, input, call) => {
+    const keys: KmsKey[] = [];
+    try {
+      const output = await run(operation, input, { call, deps, keys });
+      deps.audit.succeeded({ operation, input, call, keys, output });
+      return output as OutputOf<typeof operation>;
+    } catch (error) {
+      const exception = exceptionOf(error, operation);
+      if (exception.code === 'KMSInternalException') deps.onFault(error, call.requestId);
+      deps.audit.failed({ operation, input, call, keys, exception });
+      throw exception;
+    }
+  };
+}
+
+interface Context {
+  readonly call: Call;
+  readonly deps: InvokeDeps;
+  /** Filled with the keys that the request was admitted to, also when it then fails. */
+  readonly keys: KmsKey[];
+}
+
+async function run(operation: Operation, input: Input, { call, deps, keys }: Context): Promise<unknown> {
+  const handler = findHandler(operation.name);
+  if (!handler) throw unavailable(operation);
+  keys.push(...(await admit({ operation, input, caller: call.caller, region: call.region }, deps)));
+  const [key, otherKey] = keys;
+  const keyCall: Call | KeyCall = key ? { ...call, key, ...(otherKey && { otherKey }) } : call;
+  return handler(input, keyCall as KeyCall, deps);
+}
+
+type Input = Readonly<Record<string, unknown>>;
+
+function exceptionOf(error: unknown, { errors }: Operation): KmsException {
+  const exception = error instanceof KmsException ? error : dependencyExceptionOf(error);
+  if (commonErrors.has(exception.code) || errors.includes(exception.code)) return exception;
+  const cause = new Error(`${exception.code} is not declared for the operation`, { cause: exception });
+  return new KmsException('KMSInternalException', '', { cause });
+}
+
+function dependencyExceptionOf(cause: unknown): KmsException {
+  if (cause instanceof StoreUnavailableError) return timedOut(cause);
+  if (cause instanceof HsmRefusedError && cause.refusal === 'expired') return timedOut(cause);
+  if (cause instanceof HsmRefusedError && cause.refusal === 'overloaded') {
+    const message = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.';
+    return new KmsException('ThrottlingException', message, { cause });
+  }
+  return new KmsException('KMSInternalException', '', { cause });
+}
+
+function timedOut(cause: Error): KmsException {
+  const message = 'The system timed out while trying to fulfill the request.';
+  return new KmsException('DependencyTimeoutException', message, { cause });
+}

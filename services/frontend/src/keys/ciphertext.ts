@@ -1,0 +1,25 @@
+import { FormatError } from '@keyfleet/shared/encoding/bytes';
+import { constraints, validationException, violation } from '@keyfleet/shared/errors/aws-messages';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { type BlobHeader, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
+
+/** AWS's model has it optional, for dry runs that have none. */
+export function requireCiphertext(ciphertext: Uint8Array | undefined): Uint8Array {
+  if (ciphertext) return ciphertext;
+  throw validationException([violation(null, 'ciphertextBlob', constraints.notNull)]);
+}
+
+/** What a ciphertext blob claims. Throws InvalidCiphertextException, which never says why. */
+export function blobHeaderOf(ciphertext: Uint8Array): BlobHeader {
+  try {
+    return parseBlobHeader(ciphertext);
+  } catch (error) {
+    if (error instanceof FormatError) throw invalidCiphertext(error);
+    throw error;
+  }
+}
+
+/** The one answer to everything that does not open. It never says why. */
+export function invalidCiphertext(cause?: unknown): KmsException {
+  return new KmsException('InvalidCiphertextException', '', { cause });
+}

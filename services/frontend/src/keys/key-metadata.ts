@@ -1,0 +1,62 @@
+import type { OutputOf } from '@keyfleet/shared/api/operation';
+import type { DescribeKey, GetPublicKey } from '@keyfleet/shared/api/keys';
+import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import type { KmsKey } from './kms-key.ts';
+
+type KeyMetadata = NonNullable<OutputOf<typeof DescribeKey>['KeyMetadata']>;
+
+/** The member of an answer that lists the algorithms of a key usage. */
+const algorithmsMember = {
+  ENCRYPT_DECRYPT: 'EncryptionAlgorithms',
+  SIGN_VERIFY: 'SigningAlgorithms',
+  GENERATE_VERIFY_MAC: 'MacAlgorithms',
+  KEY_AGREEMENT: 'KeyAgreementAlgorithms',
+  ENCAPSULATE_DECAPSULATE: 'EncapsulationAlgorithms',
+} as const satisfies Record<KeyUsage, string>;
+
+/** The algorithms a key offers, in AWS's order. */
+export function algorithmsOf({ keySpec, keyUsage }: Pick<KmsKey, 'keySpec' | 'keyUsage'>): readonly string[] {
+  const usages: Partial<Record<KeyUsage, readonly string[]>> = keySpecs[keySpec].usages;
+  return usages[keyUsage] ?? [];
+}
+
+/** What DescribeKey and CreateKey say of a key: what it does not have is absent, never null. */
+export function metadataOf(key: KmsKey): KeyMetadata {
+  const materialId = currentMaterialIdOf(key);
+  return {
+    AWSAccountId: key.accountId,
+    KeyId: key.keyId,
+    Arn: key.arn,
+    CreationDate: key.createdAt,
+    Enabled: key.state === 'Enabled',
+    Description: key.description,
+    KeyState: key.state,
+    ...(key.deletionDate !== undefined && { DeletionDate: key.deletionDate }),
+    Origin: key.origin,
+    KeyManager: 'CUSTOMER',
+    ...specMembersOf(key),
+    MultiRegion: key.multiRegion,
+    ...(key.multiRegion && { MultiRegionConfiguration: multiRegionConfigurationOf(key) }),
+    ...(materialId !== undefined && { CurrentKeyMaterialId: materialId }),
+  };
+}
+
+/** What GetPublicKey shares with key metadata. `CustomerMasterKeySpec` is the old name, and always there too. */
+export function specMembersOf(key: KmsKey): Omit<OutputOf<typeof GetPublicKey>, 'KeyId' | 'PublicKey'> {
+  return {
+    KeyUsage: key.keyUsage,
+    KeySpec: key.keySpec,
+    // The old name's own enumeration lacks the newer specs; AWS answers them all the same.
+    CustomerMasterKeySpec: key.keySpec as NonNullable<KeyMetadata['CustomerMasterKeySpec']>,
+    [algorithmsMember[key.keyUsage]]: algorithmsOf(key),
+  };
+}
+
+/** Only symmetric encryption keys tell it. */
+function currentMaterialIdOf(key: KmsKey): string | undefined {
+  return key.keySpec === 'SYMMETRIC_DEFAULT' ? key.backingKeys.at(-1)?.materialId : undefined;
+}
+
+function multiRegionConfigurationOf({ arn, region }: KmsKey): NonNullable<KeyMetadata['MultiRegionConfiguration']> {
+  return { MultiRegionKeyType: 'PRIMARY', PrimaryKey: { Arn: arn, Region: region }, ReplicaKeys: [] };
+}

@@ -1,0 +1,86 @@
+import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { KeyState, KmsKey } from './kms-key.ts';
+
+/** How AWS refuses a key in a state: the code, and how the sentence about the key's ARN ends. */
+type Refusal = readonly [ExceptionCode, string];
+
+const disabled: Refusal = ['DisabledException', 'is disabled.'];
+const pendingDeletion: Refusal = ['KMSInvalidStateException', 'is pending deletion.'];
+const notPendingDeletion: Refusal = ['KMSInvalidStateException', 'is not pending deletion.'];
+const pendingImport: Refusal = ['KMSInvalidStateException', 'is pending import.'];
+const unavailable: Refusal = ['KMSInvalidStateException', 'is unavailable.'];
+const creating: Refusal = ['KMSInvalidStateException', 'is creating.'];
+
+type Row = Readonly<Partial<Record<KeyState, Refusal>>>;
+
+const anyState: Row = {};
+const notDeleting: Row = { PendingDeletion: pendingDeletion };
+const usable: Row = {
+  Disabled: disabled,
+  PendingDeletion: pendingDeletion,
+  PendingImport: pendingImport,
+  Unavailable: unavailable,
+  Creating: creating,
+};
+const publicKeyReadable: Row = { PendingDeletion: pendingDeletion, Creating: creating };
+const switchable: Row = { PendingDeletion: pendingDeletion, PendingImport: pendingImport, Creating: creating };
+/** PendingImport passes here: the origin is refused instead. */
+const rotationSettable: Row = { Disabled: disabled, PendingDeletion: pendingDeletion, Creating: creating };
+
+/** Source: AWS KMS Developer Guide "Key states of AWS KMS keys". An operation on a key that has no row does not start. */
+const rows = {
+  CancelKeyDeletion: {
+    Enabled: notPendingDeletion,
+    Disabled: notPendingDeletion,
+    PendingImport: notPendingDeletion,
+    Unavailable: notPendingDeletion,
+    Creating: notPendingDeletion,
+  },
+  CreateAlias: notDeleting,
+  Decapsulate: usable,
+  Decrypt: usable,
+  DeleteAlias: anyState,
+  DeriveSharedSecret: usable,
+  DescribeKey: anyState,
+  DisableKey: switchable,
+  DisableKeyRotation: rotationSettable,
+  EnableKey: switchable,
+  EnableKeyRotation: rotationSettable,
+  Encapsulate: usable,
+  Encrypt: usable,
+  GenerateDataKey: usable,
+  GenerateDataKeyPair: usable,
+  GenerateDataKeyPairWithoutPlaintext: usable,
+  GenerateDataKeyWithoutPlaintext: usable,
+  GenerateMac: usable,
+  GetKeyLastUsage: anyState,
+  GetKeyPolicy: anyState,
+  GetKeyRotationStatus: anyState,
+  GetPublicKey: publicKeyReadable,
+  ListAliases: anyState,
+  ListKeyPolicies: anyState,
+  ListKeyRotations: anyState,
+  ListResourceTags: anyState,
+  PutKeyPolicy: anyState,
+  ReEncrypt: usable,
+  RotateKeyOnDemand: { ...rotationSettable, PendingImport: pendingImport },
+  ScheduleKeyDeletion: notDeleting,
+  Sign: usable,
+  TagResource: notDeleting,
+  UntagResource: notDeleting,
+  /** About the new target; the old one may be in any state. */
+  UpdateAlias: notDeleting,
+  UpdateKeyDescription: notDeleting,
+  Verify: usable,
+  VerifyMac: usable,
+} as const satisfies Record<string, Row>;
+
+export type KeyOperationName = keyof typeof rows;
+
+/** Throws AWS's refusal if `operation` does not work on a key in this state. */
+export function assertKeyState(operation: string, key: KmsKey): void {
+  const row: Row | undefined = rows[operation as KeyOperationName];
+  if (row === undefined) throw new Error(`no key state row for ${operation}`);
+  const refusal = row[key.state];
+  if (refusal) throw new KmsException(refusal[0], `${key.arn} ${refusal[1]}`);
+}

@@ -1,0 +1,116 @@
+import { actionOf, type KeyReference, keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { accessDenied, authorize, type Principal } from '../policy/authorize.ts';
+import type { Policies } from '../policy/policies.ts';
+import { aliasArn, type ArnScope } from '@keyfleet/shared/arn';
+import { assertAliasName } from './alias-name.ts';
+import { blobHeaderOf, requireCiphertext } from './ciphertext.ts';
+import { assertKeyState } from './key-states.ts';
+import type { KmsKey } from './kms-key.ts';
+import { type KeyLookup, resolveKey } from './resolve.ts';
+
+export interface RequestKeysDeps extends KeyLookup {
+  readonly policies: Policies;
+  readonly partition: string;
+}
+
+/** Who asks for what: everything that decides whether a request may go on. */
+export interface AccessQuestion {
+  readonly operation: Operation;
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly caller: Principal;
+  readonly region: string;
+}
+
+/**
+ * Finds every key that a request names and lets the caller through to each, or throws. The order is AWS's: whether the key is
+ * there, whether the caller may, whether its state allows it; so a key's state is told only to who may use it.
+ */
+export async function admit(question: AccessQuestion, deps: RequestKeysDeps): Promise<readonly KmsKey[]> {
+  const { operation, caller } = question;
+  const scope: ArnScope = { partition: deps.partition, region: question.region, accountId: caller.accountId };
+  if (typeof question.input['AliasName'] === 'string') {
+    await admitToAlias(question, question.input['AliasName'], { scope, deps });
+  } else if (operation.access === 'account') {
+    authorize(caller, actionOf(operation), { resource: { arn: '*' }, policies: deps.policies });
+  }
+  const keys: KmsKey[] = [];
+  for (const reference of keyReferencesOf(operation)) {
+    keys.push(await admitToKey(reference, question, { scope, deps }));
+  }
+  for (const key of keys) assertKeyState(operation.name, key);
+  return keys;
+}
+
+interface Context {
+  readonly scope: ArnScope;
+  readonly deps: RequestKeysDeps;
+}
+
+async function admitToKey(reference: KeyReference, question: AccessQuestion, context: Context): Promise<KmsKey> {
+  const { member, identifiers, action, ciphertext } = reference;
+  const identifier = question.input[member];
+  if (typeof identifier !== 'string') return admitToCiphertextKey(question, { action, ciphertext, context });
+
+  const { scope, deps } = context;
+  const resolved = await resolveKey(identifier, identifiers, { scope, lookup: deps }).catch((error: unknown) => {
+    throw asDeclared(error, question.operation);
+  });
+  if ('foreignArn' in resolved) {
+    throw accessDenied(question.caller, { action, resourceArn: resolved.foreignArn, decision: 'no-key-policy' });
+  }
+  authorizeOnKey(question.caller, action, { key: resolved.key, deps });
+  return resolved.key;
+}
+
+/** The key that a ciphertext names. One answer for missing, foreign and forbidden: the blob's claim is anybody's. */
+async function admitToCiphertextKey(
+  { input, caller }: AccessQuestion,
+  { action, ciphertext, context }: { action: string; ciphertext: string | undefined; context: Context },
+): Promise<KmsKey> {
+  const { scope, deps } = context;
+  const blob = ciphertext === undefined ? undefined : input[ciphertext];
+  const { keyId } = blobHeaderOf(requireCiphertext(blob as Uint8Array | undefined));
+  try {
+    const key = await deps.keys.findKey(scope.region, keyId);
+    if (key?.accountId === scope.accountId) {
+      authorizeOnKey(caller, action, { key, deps });
+      return key;
+    }
+  } catch (error) {
+    if (!(error instanceof KmsException)) throw error;
+  }
+  throw new KmsException(
+    'AccessDeniedException',
+    'The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.',
+  );
+}
+
+/** An alias needs its own permission, and one on the key it has now; the key it shall have is named by the request. */
+async function admitToAlias(question: AccessQuestion, name: string, { scope, deps }: Context): Promise<void> {
+  const { operation, caller } = question;
+  assertAliasName(name);
+  const action = actionOf(operation);
+  authorize(caller, action, { resource: { arn: aliasArn(scope, name) }, policies: deps.policies });
+  if (operation.name === 'CreateAlias') return;
+  const alias = await deps.aliases.findAlias(scope, name);
+  if (!alias) throw new KmsException('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`);
+  const key = await deps.keys.findKey(scope.region, alias.targetKeyId);
+  // The alias of a key that is gone already has nothing left to protect.
+  if (key) authorizeOnKey(caller, action, { key, deps });
+}
+
+function authorizeOnKey(
+  caller: Principal,
+  action: string,
+  { key, deps }: { key: KmsKey; deps: RequestKeysDeps },
+): void {
+  authorize(caller, action, { resource: { arn: key.arn, policy: key.policy }, policies: deps.policies });
+}
+
+/** Some operations have no InvalidArnException in their model: a bad ARN is a key that is not there. */
+function asDeclared(error: unknown, { errors }: Operation): unknown {
+  const undeclared =
+    error instanceof KmsException && error.code === 'InvalidArnException' && !errors.includes(error.code);
+  return undeclared ? new KmsException('NotFoundException', error.message) : error;
+}

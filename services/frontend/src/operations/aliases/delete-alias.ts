@@ -1,0 +1,14 @@
+import type { DeleteAlias } from '@keyfleet/shared/api/aliases';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { aliasArn } from '@keyfleet/shared/arn';
+import type { Deps, Handler } from '../handler.ts';
+
+export const deleteAlias: Handler<typeof DeleteAlias, Pick<Deps, 'aliases' | 'partition'>> = async (
+  { AliasName },
+  { caller: { accountId }, region },
+  { aliases, partition },
+) => {
+  if (await aliases.deleteAlias({ accountId, region }, AliasName)) return;
+  const arn = aliasArn({ partition, region, accountId }, AliasName);
+  throw new KmsException('NotFoundException', `Alias ${arn} is not found.`);
+};

@@ -1,0 +1,36 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { HsmRefusedError } from '../../hsm/commands.ts';
+import { currentBackingKey, findBackingKey } from '../../keys/backing-keys.ts';
+import { blobHeaderOf, invalidCiphertext } from '../../keys/ciphertext.ts';
+import type { BackingKey, KmsKey } from '../../keys/kms-key.ts';
+
+/**
+ * The material of `key` that opens `ciphertext`. Throws IncorrectKeyException if the caller named a key that is not the
+ * ciphertext's or is no encryption key at all: AWS says so before it says anything of usage.
+ */
+export function openingKeyOf(key: KmsKey, ciphertext: Uint8Array): BackingKey {
+  if (key.keyUsage !== 'ENCRYPT_DECRYPT') throw incorrectKey();
+  if (key.keySpec !== 'SYMMETRIC_DEFAULT') return currentBackingKey(key);
+  const header = blobHeaderOf(ciphertext);
+  if (header.keyId !== key.keyId) throw incorrectKey();
+  const backingKey = findBackingKey(key, header.materialId.toString('hex'));
+  if (!backingKey) throw invalidCiphertext();
+  return backingKey;
+}
+
+/** Waits for an HSM's answer; whatever did not open gives the one opaque error. */
+export async function opened<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof HsmRefusedError && error.refusal === 'cannot-open') throw invalidCiphertext(error);
+    throw error;
+  }
+}
+
+function incorrectKey(): KmsException {
+  return new KmsException(
+    'IncorrectKeyException',
+    'The key ID in the request does not identify a CMK that can perform this operation.',
+  );
+}

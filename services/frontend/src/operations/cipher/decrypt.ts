@@ -1,0 +1,28 @@
+import type { Decrypt } from '@keyfleet/shared/api/cipher';
+import { requireCiphertext } from '../../keys/ciphertext.ts';
+import { assertAlgorithm } from '../../keys/key-usage.ts';
+import { assertNotDryRun } from '../dry-run.ts';
+import type { Deps, Handler } from '../handler.ts';
+import { assertNoRecipient } from '../recipient.ts';
+import { opened, openingKeyOf } from './ciphertext-key.ts';
+import { contextOf } from './encryption-context.ts';
+
+export const decrypt: Handler<typeof Decrypt, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
+  const { EncryptionAlgorithm: algorithm } = input;
+  const ciphertext = requireCiphertext(input.CiphertextBlob);
+  assertNoRecipient(input.Recipient);
+  const { token, materialId } = openingKeyOf(key, ciphertext);
+  assertAlgorithm(key, algorithm);
+  const encryptionContext = contextOf(input.EncryptionContext, algorithm);
+
+  const command = { keyId: key.keyId, token, algorithm, encryptionContext, ciphertext };
+  // A dry run opens the ciphertext too: it answers what the call itself would.
+  const { plaintext } = await opened(hsm.execute('Decrypt', command, deadline));
+  assertNotDryRun(input.DryRun);
+  return {
+    KeyId: key.arn,
+    Plaintext: plaintext,
+    EncryptionAlgorithm: algorithm,
+    ...(key.keySpec === 'SYMMETRIC_DEFAULT' && { KeyMaterialId: materialId }),
+  };
+};

@@ -1,0 +1,84 @@
+import type { CreateKey } from '@keyfleet/shared/api/keys';
+import type { InputOf } from '@keyfleet/shared/api/operation';
+import { constraints, validationException, violation } from '@keyfleet/shared/errors/aws-messages';
+import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
+import { type KeySpec, type KeySpecRow, keySpecs, type KeyUsage, type Origin } from '@keyfleet/shared/key-specs';
+
+type Request = Pick<
+  InputOf<typeof CreateKey>,
+  'KeySpec' | 'CustomerMasterKeySpec' | 'KeyUsage' | 'Origin' | 'CustomKeyStoreId' | 'XksKeyId' | 'MultiRegion'
+>;
+
+export interface KeyKind {
+  readonly keySpec: KeySpec;
+  readonly keyUsage: KeyUsage;
+  readonly origin: Origin;
+}
+
+/** What kind of key a CreateKey request asks for. Throws AWS's error for each combination that there is not. */
+export function chooseKind(request: Request): KeyKind {
+  const keySpec = chooseSpec(request);
+  const row: KeySpecRow = keySpecs[keySpec];
+  const keyUsage = chooseUsage(request.KeyUsage, keySpec, row);
+  const origin = request.Origin;
+  if (!row.origins.includes(origin)) {
+    throw refuse('ValidationException', `KeySpec ${keySpec} is not supported for Origin ${origin}`);
+  }
+  assertKeyStore(request);
+  return { keySpec, keyUsage, origin };
+}
+
+function chooseSpec({ KeySpec, CustomerMasterKeySpec }: Request): KeySpec {
+  if (KeySpec !== undefined && CustomerMasterKeySpec !== undefined) {
+    throw refuse(
+      'ValidationException',
+      'You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.',
+    );
+  }
+  const keySpec = KeySpec ?? CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
+  // Outside China, AWS's enumeration does not have SM2.
+  if (keySpecs[keySpec].kind === 'sm2') {
+    const member = KeySpec === undefined ? 'customerMasterKeySpec' : 'keySpec';
+    const others = Object.keys(keySpecs).filter((name) => name !== keySpec);
+    throw validationException([violation(keySpec, member, constraints.choice(others))]);
+  }
+  return keySpec;
+}
+
+function chooseUsage(usage: KeyUsage | undefined, keySpec: KeySpec, row: KeySpecRow): KeyUsage {
+  if (usage === undefined) {
+    if (keySpec === 'SYMMETRIC_DEFAULT') return 'ENCRYPT_DECRYPT';
+    throw refuse(
+      'ValidationException',
+      'You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.',
+    );
+  }
+  if (row.usages[usage]) return usage;
+  throw refuse('ValidationException', `KeyUsage ${usage} is not compatible with KeySpec ${keySpec}`);
+}
+
+/** A deployment has no custom key stores, so the most that a well-formed request for one gets is that it is not there. */
+function assertKeyStore({ Origin, CustomKeyStoreId, XksKeyId, MultiRegion }: Request): void {
+  const inKeyStore = Origin === 'AWS_CLOUDHSM' || Origin === 'EXTERNAL_KEY_STORE';
+  if (!inKeyStore && CustomKeyStoreId !== undefined) {
+    throw refuse('ValidationException', `CustomKeyStoreId is not valid for Origin ${Origin}.`);
+  }
+  if (Origin !== 'EXTERNAL_KEY_STORE' && XksKeyId !== undefined) {
+    throw refuse('ValidationException', `XksKeyId is not valid for Origin ${Origin}.`);
+  }
+  if (!inKeyStore) return;
+  if (CustomKeyStoreId === undefined) {
+    throw refuse('ValidationException', `CustomKeyStoreId is required for Origin ${Origin}.`);
+  }
+  if (Origin === 'EXTERNAL_KEY_STORE' && XksKeyId === undefined) {
+    throw refuse('ValidationException', 'XksKeyId is required for Origin EXTERNAL_KEY_STORE.');
+  }
+  if (MultiRegion) {
+    throw refuse('UnsupportedOperationException', `MultiRegion keys are not supported for Origin ${Origin}.`);
+  }
+  throw refuse('CustomKeyStoreNotFoundException', `Custom key store ${CustomKeyStoreId} does not exist.`);
+}
+
+function refuse(code: ExceptionCode, message: string): KmsException {
+  return new KmsException(code, message);
+}

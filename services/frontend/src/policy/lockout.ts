@@ -1,0 +1,30 @@
+import type { Policy } from './document.ts';
+import { evaluateKeyPolicy, type Requester } from './evaluate.ts';
+import { malformed } from './malformed.ts';
+
+/** The policy of a key that was created without one: the account's identity policies decide. In AWS's own layout. */
+export function defaultKeyPolicy(partition: string, accountId: string): string {
+  return `{
+  "Version" : "2012-10-17",
+  "Id" : "key-default-1",
+  "Statement" : [ {
+    "Sid" : "Enable IAM User Permissions",
+    "Effect" : "Allow",
+    "Principal" : {
+      "AWS" : "arn:${partition}:iam::${accountId}:root"
+    },
+    "Action" : "kms:*",
+    "Resource" : "*"
+  } ]
+}`;
+}
+
+/**
+ * Throws MalformedPolicyDocumentException unless the policy lets `requester` change it again. Delegating to the account is
+ * enough: its identity policies can be changed at any time.
+ */
+export function assertKeepsControl(policy: Policy, requester: Requester, keyArn: string): void {
+  const answer = evaluateKeyPolicy(policy, { requester, action: 'kms:PutKeyPolicy', resource: keyArn });
+  if (answer === 'allowed' || answer === 'delegated') return;
+  throw malformed('The new key policy will not allow you to update the key policy in the future.');
+}

@@ -1,0 +1,46 @@
+import { parseIdentityPolicy, parseKeyPolicy, type Policy } from './document.ts';
+
+const MAX_COMPILED = 10_000;
+
+/** Compiles each policy text once. Bounded: the first compiled goes first. */
+export class Policies {
+  readonly #keyPolicies = new CompiledTexts(parseKeyPolicy);
+  readonly #identityPolicies = new CompiledTexts(parseIdentityPolicy);
+
+  keyPolicy(text: string): Policy {
+    return this.#keyPolicies.get(text);
+  }
+  identityPolicies(texts: readonly string[]): readonly Policy[] {
+    return texts.map((text) => this.#identityPolicies.get(text));
+  }
+}
+
+class CompiledTexts {
+  readonly #compile: (text: string) => Policy;
+  readonly #compiled = new Map<string, Policy>();
+
+  constructor(compile: (text: string) => Policy) {
+    this.#compile = compile;
+  }
+
+  get(text: string): Policy {
+    const known = this.#compiled.get(text);
+    if (known) return known;
+    const policy = this.#compileStored(text);
+    if (this.#compiled.size >= MAX_COMPILED) {
+      const [oldest] = this.#compiled.keys();
+      if (oldest !== undefined) this.#compiled.delete(oldest);
+    }
+    this.#compiled.set(text, policy);
+    return policy;
+  }
+
+  /** It was checked before it was stored, so failing now is a fault and not the caller's mistake. */
+  #compileStored(text: string): Policy {
+    try {
+      return this.#compile(text);
+    } catch (cause) {
+      throw new Error('a stored policy does not compile: give the key or the identity a new one', { cause });
+    }
+  }
+}

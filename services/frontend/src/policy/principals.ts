@@ -1,0 +1,41 @@
+import { malformed } from './malformed.ts';
+
+/** Whom a statement of a key policy is about. */
+export interface Principals {
+  /** `*`: every identity of every account. */
+  readonly everyone: boolean;
+  /** Accounts named by id or by root ARN: this lets the account's identity policies decide, and covers its root user. */
+  readonly accounts: ReadonlySet<string>;
+  /** Users, roles and sessions named by ARN. */
+  readonly arns: ReadonlySet<string>;
+}
+
+type PrincipalShape = '*' | Partial<Record<'AWS' | 'Service' | 'Federated' | 'CanonicalUser', string[]>>;
+
+const accountPattern = /^(?:\d{12}|arn:aws[a-z-]*:iam::(\d{12}):root)$/;
+const identityPattern =
+  /^arn:aws[a-z-]*:(?:iam::\d{12}:(?:user|role)\/|sts::\d{12}:(?:assumed-role|federated-user)\/)[\w+=,.@/-]+$/;
+const servicePattern = /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/i;
+
+/** Throws MalformedPolicyDocumentException for a principal that cannot exist. Service and federated principals match no caller. */
+export function compilePrincipals(principal: PrincipalShape): Principals {
+  const named = principal === '*' ? { AWS: ['*'] } : principal;
+  const services = 'Service' in named ? (named.Service ?? []) : [];
+  if ('CanonicalUser' in named || !services.every((name) => servicePattern.test(name))) throw invalidPrincipals();
+
+  const accounts = new Set<string>();
+  const arns = new Set<string>();
+  let everyone = false;
+  for (const name of named.AWS ?? []) {
+    const account = accountPattern.exec(name);
+    if (name === '*') everyone = true;
+    else if (account) accounts.add(account[1] ?? name);
+    else if (identityPattern.test(name)) arns.add(name);
+    else throw invalidPrincipals();
+  }
+  return { everyone, accounts, arns };
+}
+
+function invalidPrincipals() {
+  return malformed('Policy contains a statement with one or more invalid principals.');
+}

@@ -1,0 +1,138 @@
+import type { KmsKey } from '../keys/kms-key.ts';
+import {
+  type AccessKeyRecord,
+  type Alias,
+  type AliasOutcome,
+  type AliasStore,
+  ConflictError,
+  type FleetSecretStore,
+  type IdentityStore,
+  type KeyStore,
+  type Page,
+  type Scope,
+} from './store.ts';
+
+/** All the stores in memory: for tests, and the measure that the Redis store is held to. */
+export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore {
+  readonly #keys = new Map<string, KmsKey>();
+  readonly #aliases = new Map<string, Map<string, Alias>>();
+  readonly #accessKeys = new Map<string, AccessKeyRecord>();
+  readonly #firstAccessKeys = new Map<string, string>();
+  readonly #secrets = new Map<string, Uint8Array>();
+
+  async findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
+    return this.#keys.get(`${region}/${keyId}`);
+  }
+
+  async insertKey(key: KmsKey): Promise<void> {
+    const name = `${key.region}/${key.keyId}`;
+    if (this.#keys.has(name)) throw new ConflictError(`key ${key.arn} exists`);
+    this.#keys.set(name, structuredClone(key));
+  }
+
+  async updateKey(key: KmsKey): Promise<KmsKey> {
+    const name = `${key.region}/${key.keyId}`;
+    if (this.#keys.get(name)?.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
+    const updated = structuredClone({ ...key, revision: key.revision + 1 });
+    this.#keys.set(name, updated);
+    return updated;
+  }
+
+  async deleteKey(key: KmsKey): Promise<void> {
+    const aliases = this.#aliasesOf(key);
+    for (const { name, targetKeyId } of aliases.values()) if (targetKeyId === key.keyId) aliases.delete(name);
+    this.#keys.delete(`${key.region}/${key.keyId}`);
+  }
+
+  async listKeys({ accountId, region }: Scope, limit: number, after = ''): Promise<Page<string>> {
+    const keys = this.#keys.values().filter((key) => key.accountId === accountId && key.region === region);
+    const ids = keys.map(({ keyId }) => keyId).toArray();
+    return pageOf(ids, { nameOf: (keyId) => keyId, limit, after });
+  }
+
+  async findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
+    return this.#aliasesOf(scope).get(name);
+  }
+
+  async insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
+    const aliases = this.#aliasesOf(scope);
+    if (aliases.has(alias.name)) return 'taken';
+    if (countOf(aliases, alias.targetKeyId) >= quota) return 'full';
+    aliases.set(alias.name, alias);
+    return 'done';
+  }
+
+  async updateAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
+    const aliases = this.#aliasesOf(scope);
+    const previous = aliases.get(alias.name);
+    if (!previous) return 'missing';
+    const moves = previous.targetKeyId !== alias.targetKeyId;
+    if (moves && countOf(aliases, alias.targetKeyId) >= quota) return 'full';
+    aliases.set(alias.name, alias);
+    return 'done';
+  }
+
+  async deleteAlias(scope: Scope, name: string): Promise<boolean> {
+    return this.#aliasesOf(scope).delete(name);
+  }
+
+  async listAliases(scope: Scope, limit: number, after = '', targetKeyId?: string): Promise<Page<Alias>> {
+    const all = this.#aliasesOf(scope).values();
+    const wanted = all.filter((alias) => targetKeyId === undefined || alias.targetKeyId === targetKeyId).toArray();
+    return pageOf(wanted, { nameOf: ({ name }) => name, limit, after });
+  }
+
+  async findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined> {
+    return this.#accessKeys.get(accessKeyId);
+  }
+
+  async insertAccessKey(record: AccessKeyRecord): Promise<void> {
+    if (this.#accessKeys.has(record.accessKeyId)) throw new ConflictError(`access key ${record.accessKeyId} exists`);
+    this.#accessKeys.set(record.accessKeyId, record);
+  }
+
+  async findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined> {
+    return this.#accessKeys.get(this.#firstAccessKeys.get(accountId) ?? '');
+  }
+
+  async insertFirstAccessKey(record: AccessKeyRecord): Promise<boolean> {
+    if (this.#firstAccessKeys.has(record.accountId)) return false;
+    await this.insertAccessKey(record);
+    this.#firstAccessKeys.set(record.accountId, record.accessKeyId);
+    return true;
+  }
+
+  async findSecret(name: string): Promise<Uint8Array | undefined> {
+    return this.#secrets.get(name);
+  }
+
+  async insertSecret(name: string, token: Uint8Array): Promise<Uint8Array> {
+    const stored = this.#secrets.get(name) ?? token;
+    this.#secrets.set(name, stored);
+    return stored;
+  }
+
+  #aliasesOf({ accountId, region }: Scope): Map<string, Alias> {
+    const name = `${accountId}/${region}`;
+    const aliases = this.#aliases.get(name) ?? new Map<string, Alias>();
+    this.#aliases.set(name, aliases);
+    return aliases;
+  }
+}
+
+function countOf(aliases: ReadonlyMap<string, Alias>, keyId: string): number {
+  return aliases
+    .values()
+    .filter(({ targetKeyId }) => targetKeyId === keyId)
+    .toArray().length;
+}
+
+function pageOf<T>(
+  items: readonly T[],
+  { nameOf, limit, after }: { nameOf: (item: T) => string; limit: number; after: string },
+): Page<T> {
+  const rest = items.filter((item) => nameOf(item) > after).toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  const page = rest.slice(0, limit);
+  const last = page.at(-1);
+  return rest.length > limit && last !== undefined ? { items: page, next: nameOf(last) } : { items: page };
+}
