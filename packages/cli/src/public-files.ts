@@ -1,0 +1,46 @@
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { encodedPublicKey, publicKeyOf } from '@keyfleet/shared/domain/signature';
+import { entityId, type Member, type Operator, roles } from '@keyfleet/shared/domain/state';
+import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { z } from 'zod';
+import { CliError } from './cli-error.ts';
+import { readTextFile } from './signing-keys.ts';
+
+/** Files without secrets that travel between people: whose key is whose. Keys are DER SubjectPublicKeyInfo in base64. */
+
+const publicKey = z.base64().transform((text): Buffer => encodedPublicKey(publicKeyOf(Buffer.from(text, 'base64'))));
+const MemberFile = z.strictObject({ memberId: entityId, signingKey: publicKey, agreementKey: publicKey });
+const OperatorFile = z.strictObject({ operatorId: entityId, role: z.enum(roles), signingKey: publicKey });
+
+/** `identity.pub.json` in the data directory of an hsm-worker. */
+export function loadMember(path: string): Member {
+  return loadJson(path, MemberFile, 'the public identity of an hsm-worker (identity.pub.json)');
+}
+
+/** What `keyfleet operator create-key` writes beside a key. */
+export function loadOperator(path: string): Operator {
+  return loadJson(path, OperatorFile, 'a public key file of keyfleet operator create-key');
+}
+
+export function formatOperator({ operatorId, role, signingKey }: Operator): string {
+  const key = Buffer.from(signingKey).toString('base64');
+  return `${JSON.stringify({ operatorId, role, signingKey: key }, undefined, 2)}\n`;
+}
+
+export function loadTrustAnchor(path: string): TrustAnchor {
+  try {
+    return parseTrustAnchor(readTextFile(path));
+  } catch (cause) {
+    if (!(cause instanceof DomainError)) throw cause;
+    throw new CliError(`${path}: ${cause.message}`, { cause });
+  }
+}
+
+export function loadJson<S extends z.ZodType>(path: string, schema: S, what: string): z.output<S> {
+  const text = readTextFile(path);
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new CliError(`${path} is not ${what}.`, { cause });
+  }
+}

@@ -1,0 +1,87 @@
+import { credentials } from '@grpc/grpc-js';
+import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { Hsm } from '@keyfleet/proto';
+import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
+import { unary } from '@keyfleet/proto/unary';
+import { expect, test } from 'vitest';
+import { eventually, type Fleet, newFleet } from '../support/fleet.ts';
+
+async function describeWorker(fleet: Fleet, index: number): Promise<HsmDescription__Output> {
+  const client = new Hsm(`127.0.0.1:${fleet.workerPorts[index]}`, credentials.createInsecure());
+  try {
+    return await unary(client, Hsm.service.Describe, {}, 1_000);
+  } finally {
+    client.close();
+  }
+}
+
+/** Every worker of `indexes` holds the newest domain key that is stored, seals under it, and that is generation >= `atLeast`. */
+async function settled(fleet: Fleet, atLeast: number, indexes = fleet.workers.map((_, index) => index)) {
+  let generation = 0;
+  await eventually(`generation ${atLeast} is used by workers ${indexes}`, async () => {
+    const described = await Promise.all(indexes.map((index) => describeWorker(fleet, index)));
+    generation = described[0]?.generation ?? 0;
+    return described.every(
+      (one) => one.generation === generation && one.active_generation === generation && generation >= atLeast,
+    );
+  });
+  return generation;
+}
+
+test('after the ceremony every worker holds the domain key, and everything killed at once comes back with it', async () => {
+  await using fleet = await newFleet();
+  await fleet.startAll();
+  await fleet.found();
+  await settled(fleet, 1);
+  const before = await Promise.all([0, 1].map((index) => describeWorker(fleet, index)));
+
+  await fleet.end('SIGKILL');
+  await fleet.redis.kill();
+  await fleet.nats.kill();
+  await fleet.redis.restart();
+  await fleet.nats.restart();
+  await fleet.startAll();
+  await settled(fleet, 1);
+  expect(await Promise.all([0, 1].map((index) => describeWorker(fleet, index)))).toEqual(before);
+});
+
+test('domain keys rotate on schedule, and a member that was down for several rotations catches up', async () => {
+  await using fleet = await newFleet({ rotateEvery: '2s' });
+  await fleet.startAll();
+  await fleet.found();
+  await settled(fleet, 2);
+  await fleet.workers[1]!.end('SIGKILL');
+  const before = (await describeWorker(fleet, 0)).generation ?? 0;
+  await settled(fleet, before + 2, [0]);
+  fleet.workers[1]!.start();
+  await settled(fleet, before + 3);
+
+  using client = new DomainManagerClient(fleet.manager());
+  const { state } = await client.getDomain(fleet.anchor);
+  expect(state.domainKeys).toHaveLength(state.generation);
+});
+
+test('when the leader is killed another replica goes on rotating', async () => {
+  await using fleet = await newFleet({ managers: 2, rotateEvery: '1s' });
+  await fleet.startAll();
+  await fleet.found();
+  await settled(fleet, 2);
+  using clients = new DisposableStack();
+  const [first, second] = [0, 1].map((index) => clients.use(new DomainManagerClient(fleet.manager(index))));
+  const { leader, replica } = await first!.status();
+  const [leading, following] = leader === replica ? [0, second!] : [1, first!];
+  await fleet.managers[leading]!.end('SIGKILL');
+  const { generation } = (await following.getDomain(fleet.anchor)).state;
+  await settled(fleet, generation + 2);
+});
+
+test('without NATS and with a restarted Redis the domain still rotates', async () => {
+  await using fleet = await newFleet({ rotateEvery: '1s' });
+  await fleet.startAll();
+  await fleet.found();
+  await fleet.nats.kill();
+  const generation = await settled(fleet, 2);
+  await fleet.redis.kill();
+  await fleet.redis.restart();
+  await settled(fleet, generation + 2);
+});
