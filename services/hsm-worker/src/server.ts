@@ -66,8 +66,8 @@ export class WorkerServer implements AsyncDisposable {
       Describe: answering(() => descriptionOf(membership.describe())),
       NegotiateSession: (call, done) => this.#negotiate(sessions, call.request.hello ?? empty, done),
       Execute: (call) => this.#execute(call),
-      PrepareDomainToken: answering(async ({ proposal, current }) => {
-        const token = await membership.prepare(proposal ?? empty, current);
+      PrepareDomainToken: answering(({ proposal, current }) => {
+        const token = membership.prepare(proposal ?? empty, current);
         return { token: Buffer.from(token) };
       }),
       InstallDomainTokens: answering(async ({ tokens }) => descriptionOf(await membership.install(tokens ?? []))),

@@ -86,8 +86,9 @@ export class TokenSync implements AsyncDisposable {
 
   /** Every few seconds the same line would hide all others. */
   #report(address: string, error: unknown): void {
-    if (this.#stopped || this.#reported === `${address} ${error}`) return;
-    this.#reported = `${address} ${error}`;
+    const line = `${address} ${String(error)}`;
+    if (this.#stopped || this.#reported === line) return;
+    this.#reported = line;
     this.#options.events.domainManagerUnreachable(address, error);
   }
 }

@@ -1,0 +1,124 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
+import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
+import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
+import { systemClock } from '@keyfleet/shared/clock';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TestWorkers } from '../support/workers.ts';
+
+let cluster: TestWorkers;
+beforeAll(async () => {
+  cluster = await TestWorkers.start(2);
+});
+afterAll(() => cluster[Symbol.asyncDispose]());
+
+function startPool(addresses: readonly string[], maxInFlight = 1000) {
+  const state = cluster.state;
+  const pool = new WorkerPool({
+    workers: addresses.map(newWorkerClient),
+    host: cluster.host,
+    domainState: () => state,
+    clock: systemClock,
+    maxInFlight,
+    onProblem: () => {},
+  });
+  const commands = new PoolCommands(pool);
+  return {
+    pool,
+    execute: commands.execute.bind(commands) as typeof commands.execute,
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  };
+}
+
+const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab';
+const soon = (ms = 5000) => Date.now() + ms;
+
+async function newToken(execute: PoolCommands['execute']): Promise<Uint8Array> {
+  const input = { keyId, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
+  return (await execute('GenerateBackingKey', input, soon())).token;
+}
+
+describe('the channel to real workers', () => {
+  test('makes a backing key and encrypts and decrypts with it, on either worker', async () => {
+    await using frontend = startPool(cluster.addresses);
+    const { execute } = frontend;
+    const key = {
+      token: await newToken(execute),
+      keyId,
+      algorithm: 'SYMMETRIC_DEFAULT',
+      encryptionContext: { a: 'b' },
+    };
+    for (const address of cluster.addresses) {
+      await using one = startPool([address]);
+      const { ciphertext } = await one.execute('Encrypt', { ...key, plaintext: Buffer.from('hello') }, soon());
+      const { plaintext } = await execute('Decrypt', { ...key, ciphertext }, soon());
+      expect(Buffer.from(plaintext).toString()).toBe('hello');
+    }
+  });
+
+  test('says that a token does not open, and nothing more', async () => {
+    await using frontend = startPool(cluster.addresses);
+    const token = Buffer.from(await newToken(frontend.execute));
+    token[token.length - 1]! ^= 1;
+    const encrypt = {
+      token,
+      keyId,
+      algorithm: 'SYMMETRIC_DEFAULT',
+      encryptionContext: {},
+      plaintext: Buffer.alloc(1),
+    };
+    await expect(frontend.execute('Encrypt', encrypt, soon())).rejects.toMatchObject({ refusal: 'cannot-open' });
+  });
+
+  test('throttles above its bound, and times out in bounded time without a worker', async () => {
+    await using none = startPool(['127.0.0.1:1'], 1);
+    const first = none.execute('GenerateRandom', { length: 1 }, soon(300));
+    await expect(none.execute('GenerateRandom', { length: 1 }, soon())).rejects.toMatchObject({
+      code: 'ThrottlingException',
+    });
+    await expect(first).rejects.toMatchObject({ code: 'DependencyTimeoutException' });
+    expect(none.pool.inFlight).toBe(0);
+  });
+
+  test.each(['SIGKILL', 'SIGTERM', 'SIGSTOP'] as const)(
+    'hides a worker that is hit by %s under load, and uses it again',
+    async (signal) => {
+      await using frontend = startPool(cluster.addresses);
+      const { execute, pool } = frontend;
+      const token = await newToken(execute);
+      const [victim] = cluster.workers;
+      let done = 0;
+      const stop = new AbortController();
+      const load = Array.from({ length: 32 }, async () => {
+        while (!stop.signal.aborted) {
+          const input = {
+            token,
+            keyId,
+            algorithm: 'SYMMETRIC_DEFAULT',
+            encryptionContext: {},
+            plaintext: Buffer.alloc(32),
+          };
+          await execute('Encrypt', input, soon());
+          done++;
+        }
+      });
+      await until(() => done > 500 && pool.ready === 2);
+      if (signal === 'SIGSTOP') process.kill(victim!.pid, signal);
+      else await victim!.kill(signal);
+      await until(() => pool.ready === 1);
+      const before = done;
+      await until(() => done > before + 500);
+      if (signal === 'SIGSTOP') process.kill(victim!.pid, 'SIGCONT');
+      else await victim!.start();
+      await until(() => pool.ready === 2);
+      stop.abort();
+      // Not one of them failed.
+      await Promise.all(load);
+    },
+  );
+});
+
+/** Real processes take real time; the test's own timeout bounds it. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await delay(10);
+}

@@ -1,0 +1,206 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js';
+import { DomainManager, Hsm } from '@keyfleet/proto';
+import { unary } from '@keyfleet/proto/unary';
+import { verifyChain } from '@keyfleet/shared/domain/chain';
+import { newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import type { DomainState, Member } from '@keyfleet/shared/domain/state';
+import { formatTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import getPort from 'get-port';
+import { type Host, newHost, operatorOf } from './session-pair.ts';
+
+const main = join(import.meta.dirname, '../../services/hsm-worker/src/main.ts');
+const TIMEOUT_MS = 5000;
+
+/** Real hsm-worker processes that form a domain, and the least of a domain-manager: one that hands out the tokens. */
+export class TestWorkers implements AsyncDisposable {
+  readonly host = newHost('frontend-1');
+  readonly workers: readonly WorkerProcess[];
+  readonly #directory: string;
+  readonly #tokens: TokenServer;
+  readonly #anchor: TrustAnchor;
+  readonly #operator: Host;
+
+  private constructor(parts: {
+    directory: string;
+    tokens: TokenServer;
+    workers: readonly WorkerProcess[];
+    operator: Host;
+  }) {
+    this.#directory = parts.directory;
+    this.#tokens = parts.tokens;
+    this.workers = parts.workers;
+    this.#operator = parts.operator;
+    this.#anchor = anchorOf(parts.operator);
+  }
+
+  static async start(count: number): Promise<TestWorkers> {
+    const directory = await mkdtemp(join(tmpdir(), 'keyfleet-workers-'));
+    const operator = newHost('operator-1');
+    const tokens = await TokenServer.start();
+    await writeFile(join(directory, 'anchor.json'), formatTrustAnchor(anchorOf(operator)));
+    const names = Array.from({ length: count }, (_, i) => `hsm-${i + 1}`);
+    const workers = await Promise.all(names.map((name) => WorkerProcess.configure({ name, directory, tokens })));
+    const all = new TestWorkers({ directory, tokens, workers, operator });
+    await Promise.all(workers.map((worker) => worker.start()));
+    await all.#found();
+    return all;
+  }
+
+  get addresses(): string[] {
+    return this.workers.map(({ address }) => address);
+  }
+  get state(): DomainState {
+    return verifyChain(this.#anchor, this.#tokens.tokens).state;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.kill()));
+    this.#tokens.server.forceShutdown();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  /** CreateDomain, signed by the one founder, made by the first worker and installed by all. */
+  async #found(): Promise<void> {
+    const members = await Promise.all(this.workers.map((worker) => worker.member()));
+    const proposal = newProposal({
+      domain: this.#anchor.domain,
+      generation: 0,
+      name: 'CreateDomain',
+      body: {
+        members,
+        operators: [operatorOf(this.#operator, 'operator'), operatorOf(this.host, 'service-host')],
+        rules: [],
+        backupHorizonMs: 0,
+      },
+    });
+    const signed = Proposal.encode(signProposal(proposal, this.#operator));
+    const { token } = await this.workers[0]!.prepare(signed);
+    this.#tokens.tokens.push(token!);
+    await Promise.all(this.workers.map((worker) => worker.installed(this.#tokens.tokens)));
+  }
+}
+
+function anchorOf(operator: Host): TrustAnchor {
+  const { operatorId, signingKey } = operatorOf(operator, 'operator');
+  return { domain: 'test', minimum: 1, operators: [{ operatorId, signingKey }] };
+}
+
+class TokenServer {
+  readonly tokens: Buffer[] = [];
+  readonly server = new Server();
+  address = '';
+
+  static async start(): Promise<TokenServer> {
+    const one = new TokenServer();
+    one.server.addService(DomainManager.service, {
+      FetchTokens: (
+        call: { request: { after_generation?: number } },
+        done: (error: null, response: { tokens: Buffer[] }) => void,
+      ) => done(null, { tokens: one.tokens.slice(call.request.after_generation ?? 0) }),
+    });
+    const port = await new Promise<number>((resolve, reject) => {
+      one.server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
+        if (error === null) resolve(bound);
+        else reject(error);
+      });
+    });
+    one.address = `127.0.0.1:${port}`;
+    return one;
+  }
+}
+
+/** One hsm-worker process. Its data survives a kill. */
+export class WorkerProcess {
+  readonly address: string;
+  readonly configFile: string;
+  readonly dataDir: string;
+  readonly #client: Client;
+  #process: ChildProcess | undefined;
+  #stderr = '';
+
+  private constructor(parts: { address: string; configFile: string; dataDir: string }) {
+    this.address = parts.address;
+    this.configFile = parts.configFile;
+    this.dataDir = parts.dataDir;
+    this.#client = new Hsm(parts.address, credentials.createInsecure(), { 'grpc.max_reconnect_backoff_ms': 100 });
+  }
+
+  static async configure(options: { name: string; directory: string; tokens: TokenServer }): Promise<WorkerProcess> {
+    const { name, directory, tokens } = options;
+    const address = `127.0.0.1:${await getPort()}`;
+    const dataDir = join(directory, name);
+    const sealKeyFile = join(directory, `${name}-seal-key`);
+    const configFile = join(directory, `${name}.json`);
+    await writeFile(sealKeyFile, randomBytes(32).toString('base64'), { mode: 0o600 });
+    const config = {
+      memberId: name,
+      grpc: address,
+      dataDir,
+      sealKeyFile,
+      trustAnchorFile: join(directory, 'anchor.json'),
+      domainManagers: [tokens.address],
+      rsaKeyPool: { '2048': 0, '3072': 0, '4096': 0 },
+      pollEvery: '100ms',
+    };
+    await writeFile(configFile, JSON.stringify(config));
+    return new WorkerProcess({ address, configFile, dataDir });
+  }
+
+  get pid(): number {
+    return this.#process!.pid!;
+  }
+  /** What it logged. */
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  async start(): Promise<void> {
+    const child = spawn(process.execPath, [main, '--config', this.configFile], { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#process = child;
+    child.stderr.on('data', (text) => (this.#stderr += text));
+    await this.#until(async () => (await this.#describe()) !== undefined);
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
+    const child = this.#process;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    await exit;
+    return child.exitCode;
+  }
+
+  async member(): Promise<Member> {
+    const { member_id, signing_key, agreement_key } = (await this.#describe())!;
+    return { memberId: member_id!, signingKey: signing_key!, agreementKey: agreement_key! };
+  }
+
+  prepare(proposal: Buffer) {
+    return unary(this.#client, Hsm.service.PrepareDomainToken, { proposal }, TIMEOUT_MS);
+  }
+
+  /** Waits until the worker has found and installed all of them by itself. */
+  async installed(tokens: readonly Uint8Array[]): Promise<void> {
+    await this.#until(async () => (await this.#describe())?.generation === tokens.length);
+  }
+
+  async #describe() {
+    return unary(this.#client, Hsm.service.Describe, {}, TIMEOUT_MS).catch(() => undefined);
+  }
+
+  async #until(condition: () => Promise<boolean>): Promise<void> {
+    const deadline = Date.now() + 15_000;
+    while (!(await condition())) {
+      if (this.#process?.exitCode != null) throw new Error(`hsm-worker ended: ${this.#stderr}`);
+      if (Date.now() > deadline) throw new Error(`hsm-worker does not get there: ${this.#stderr}`);
+      await delay(20);
+    }
+  }
+}
