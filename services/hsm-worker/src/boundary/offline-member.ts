@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
+import { decodeOrRefuse } from '@keyfleet/shared/domain/signature';
+import { entityId } from '@keyfleet/shared/domain/state';
+import { Hsm, type HsmOptions } from './hsm.ts';
+import { passphraseSealKey } from './seal-key.ts';
+
+const saltLength = 32;
+
+/** The identity of an offline member: an ordinary sealed identity, under scrypt of a passphrase. */
+const OfflineMemberFile = defineFormat(
+  'keyfleet/offline-member/1',
+  z.object({ memberId: entityId, salt: bytes({ min: saltLength, max: saltLength }), sealedIdentity: bytes() }),
+);
+
+/** A member whose identity is kept in a safe; it acts when a fleet must be re-admitted, and is an ordinary HSM meanwhile. */
+export interface OfflineMember {
+  readonly hsm: Hsm;
+  /** The bytes to keep away; write them again after the HSM installed a token. */
+  file(): Buffer;
+}
+
+/** What the passphrase stands for is not in it. */
+export type OfflineMemberOptions = Pick<HsmOptions, 'anchor' | 'clock' | 'random'> & { readonly passphrase: string };
+
+/** A new identity, to be admitted by the operators like every other. Takes about half a second. */
+export function newOfflineMember(memberId: string, options: OfflineMemberOptions): OfflineMember {
+  return offlineMember({ memberId, salt: options.random(saltLength) }, options);
+}
+
+/** Throws `DomainError`: `malformed`, or `cannot-open` for another passphrase. */
+export function openOfflineMember(file: Uint8Array, options: OfflineMemberOptions): OfflineMember {
+  return offlineMember(decodeOrRefuse(OfflineMemberFile, file), options);
+}
+
+interface Stored {
+  readonly memberId: string;
+  readonly salt: Uint8Array;
+  readonly sealedIdentity?: Uint8Array;
+}
+
+function offlineMember({ memberId, salt, sealedIdentity }: Stored, options: OfflineMemberOptions): OfflineMember {
+  const { passphrase, anchor, clock, random } = options;
+  const sealKey = passphraseSealKey(passphrase, salt, random);
+  const hsm = new Hsm({ memberId, anchor, clock, random, sealKey, ...(sealedIdentity && { sealedIdentity }) });
+  return {
+    hsm,
+    file: () => OfflineMemberFile.encode({ memberId, salt, sealedIdentity: hsm.sealedIdentity() }),
+  };
+}
