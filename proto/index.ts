@@ -1,4 +1,4 @@
-import { type GrpcObject, loadPackageDefinition } from '@grpc/grpc-js';
+import { type GrpcObject, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { loadSync, type Options } from '@grpc/proto-loader';
 import type { ProtoGrpcType as DomainProto } from './gen/domain.ts';
 import type { ProtoGrpcType as HsmProto } from './gen/hsm.ts';
@@ -22,3 +22,10 @@ export const { Hsm } = (load('hsm/v1/hsm.proto') as unknown as HsmProto).keyflee
 
 /** The client of a domain-manager; its `service` is what the domain-manager serves. */
 export const { DomainManager } = (load('domain/v1/domain.proto') as unknown as DomainProto).keyfleet.domain.v1;
+
+/** The public API; its messages are typed by the operation registry, through `protoCodec`, not by gen/. */
+export const { Kms } = (load('kms/v1/kms.proto') as unknown as KmsProto).keyfleet.kms.v1;
+
+interface KmsProto {
+  readonly keyfleet: { readonly kms: { readonly v1: { readonly Kms: ServiceClientConstructor } } };
+}

@@ -18,12 +18,12 @@ import {
 import { defineOperation } from './operation.ts';
 import { flag, list, structure, timestamp } from './shape.ts';
 
-export const XksProxyAuthenticationCredential = structure('XksProxyAuthenticationCredential', {
+export const XksProxyAuthenticationCredential = structure('XksProxyAuthenticationCredentialType', {
   AccessKeyId: XksAccessKeyId,
   RawSecretAccessKey: XksSecretAccessKey,
 });
 
-export const XksProxyConfiguration = structure('XksProxyConfiguration', {
+export const XksProxyConfiguration = structure('XksProxyConfigurationType', {
   Connectivity: XksProxyConnectivity.optional(),
   AccessKeyId: XksAccessKeyId.optional(),
   UriEndpoint: XksUriEndpoint.optional(),
@@ -32,7 +32,7 @@ export const XksProxyConfiguration = structure('XksProxyConfiguration', {
   VpcEndpointServiceOwner: AccountId.optional(),
 });
 
-export const CustomKeyStore = structure('CustomKeyStore', {
+export const CustomKeyStore = structure('CustomKeyStoresListEntry', {
   CustomKeyStoreId: CustomKeyStoreId.optional(),
   CustomKeyStoreName: CustomKeyStoreName.optional(),
   CloudHsmClusterId: CloudHsmClusterId.optional(),

@@ -22,7 +22,7 @@ export const GrantConstraints = structure('GrantConstraints', {
   SourceArn: SourceArn.optional(),
 });
 
-export const Grant = structure('Grant', {
+export const Grant = structure('GrantListEntry', {
   KeyId: KeyId.optional(),
   GrantId: GrantId.optional(),
   Name: GrantName.optional(),

@@ -36,7 +36,7 @@ export const MultiRegionConfiguration = structure('MultiRegionConfiguration', {
   ReplicaKeys: list(MultiRegionKey).optional(),
 });
 
-export const XksKeyConfiguration = structure('XksKeyConfiguration', {
+export const XksKeyConfiguration = structure('XksKeyConfigurationType', {
   Id: XksKeyId.optional(),
 });
 

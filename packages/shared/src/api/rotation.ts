@@ -4,7 +4,7 @@ import { KeyId, KeyMaterialDescription, KeyMaterialId, Limit, Marker, RotationPe
 import { defineOperation } from './operation.ts';
 import { flag, list, structure, timestamp } from './shape.ts';
 
-export const Rotation = structure('Rotation', {
+export const Rotation = structure('RotationsListEntry', {
   KeyId: KeyId.optional(),
   KeyMaterialId: KeyMaterialId.optional(),
   KeyMaterialDescription: KeyMaterialDescription.optional(),

@@ -68,7 +68,7 @@ export const exceptions = {
   SerializationException: client(INVALID_ARGUMENT, 'Message'),
   TagException: client(INVALID_ARGUMENT),
   ThrottlingException: client(RESOURCE_EXHAUSTED),
-  UnknownOperationException: client(UNIMPLEMENTED, 'none'),
+  UnknownOperationException: client(UNIMPLEMENTED),
   UnrecognizedClientException: client(UNAUTHENTICATED),
   UnsupportedOperationException: client(UNIMPLEMENTED, 'Message'),
   ValidationException: client(INVALID_ARGUMENT),
@@ -102,7 +102,6 @@ export const commonErrors: ReadonlySet<ExceptionCode> = new Set([
   'ThrottlingException',
   'UnknownOperationException',
   'UnrecognizedClientException',
-  'UnsupportedOperationException',
   'ValidationException',
 ]);
 
