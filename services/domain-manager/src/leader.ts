@@ -4,7 +4,7 @@ import type { LeaseStore } from './store/store.ts';
 
 const LEASE_MS = 5_000;
 const INTERVAL_MS = 1_000;
-const MAX_INTERVAL_MS = 15_000;
+const MAX_INTERVAL_MS = 5_000;
 
 export interface LeaderOptions {
   readonly lease: LeaseStore;

@@ -51,13 +51,18 @@ export class Round {
     await this.#rotateWhenDue();
   }
 
-  /** Also announces again after a restart: nobody minds hearing of the newest token twice. */
+  /** Not waited for: without NATS everyone finds the token by looking. Again after a restart: nobody minds hearing of it twice. */
+  async #announce(): Promise<void> {
+    const { generation } = this.#deps.tokens;
+    if (generation <= this.#announced) return;
+    const before = this.#announced;
+    this.#announced = generation;
+    if (!(await this.#deps.notices.publish('domainToken', { generation }))) this.#announced = before;
+  }
+
   async #distribute(): Promise<void> {
-    const { tokens, notices, log } = this.#deps;
-    const { generation } = tokens;
-    if (generation > this.#announced && (await notices.publish('domainToken', { generation }))) {
-      this.#announced = generation;
-    }
+    const { tokens, log } = this.#deps;
+    void this.#announce();
     this.#views = await distributeTokens(this.#views, tokens, log);
   }
 
