@@ -6,19 +6,22 @@ export class InvalidPublicKeyError extends Error {
 }
 
 /**
- * The peer's public key for `privateKey`, from DER SubjectPublicKeyInfo. Throws `InvalidPublicKeyError` unless it is
- * exactly that: a named curve, the same, and a point on it that is not at infinity (SP 800-56A section 5.6.2.3.4).
+ * The peer's public key, for agreement with the owner of `ours`, from DER SubjectPublicKeyInfo. Throws
+ * `InvalidPublicKeyError` unless it is a point on the same curve, not at infinity (SP 800-56A section 5.6.2.3.4), and
+ * written as ours is: named curve, uncompressed. OpenSSL would take explicit parameters too, whatever cofactor they claim.
  */
-export function peerPublicKey(privateKey: KeyObject, der: Uint8Array): KeyObject {
-  try {
-    const key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
-    const ours = privateKey.asymmetricKeyDetails?.namedCurve;
-    if (key.asymmetricKeyType === 'ec' && ours !== undefined && key.asymmetricKeyDetails?.namedCurve === ours)
-      return key;
-  } catch {
-    // Falls through to the one answer for every bad key.
+export function peerPublicKey(ours: KeyObject, der: Uint8Array): KeyObject {
+  const expected = ours.export({ format: 'der', type: 'spki' });
+  const point = ours.export({ format: 'raw-public' });
+  const prefix = expected.length - point.length;
+  if (der.length !== expected.length || expected.compare(der, 0, prefix, 0, prefix) !== 0) {
+    throw new InvalidPublicKeyError();
   }
-  throw new InvalidPublicKeyError();
+  try {
+    return createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
+  } catch {
+    throw new InvalidPublicKeyError();
+  }
 }
 
 /**
