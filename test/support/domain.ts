@@ -18,6 +18,11 @@ export function newOperator(operatorId: string, role: Role = 'operator'): TestOp
   return { operatorId, role, signingKey: encodedPublicKey(privateKey), privateKey };
 }
 
+/** What the others know of an operator. */
+export function publicPart({ operatorId, role, signingKey }: Operator): Operator {
+  return { operatorId, role, signingKey };
+}
+
 /** Two people for everything; the scheduler may rotate alone. */
 export const testRules: Rule[] = [
   {
@@ -52,6 +57,8 @@ export class TestDomain {
   readonly carol = newOperator('carol');
   readonly frontend = newOperator('frontend-1', 'service-host');
   readonly scheduler = newOperator('scheduler-1', 'scheduler');
+  readonly founders = [this.alice, this.bob, this.carol];
+  /** Enough to change anything. */
   readonly people = [this.alice, this.bob];
   readonly anchor: TrustAnchor;
   readonly tokens: Buffer[] = [];
@@ -61,13 +68,13 @@ export class TestDomain {
 
   constructor(options: { name?: string; members?: number; backupHorizonMs?: number } = {}) {
     const { name = 'test', members = 2, backupHorizonMs = 0 } = options;
-    this.anchor = { domain: name, minimum: 2, operators: [this.alice, this.bob, this.carol] };
+    this.anchor = { domain: name, minimum: 2, operators: this.founders.map(publicPart) };
     this.hsms = Array.from({ length: members }, (_, i) => this.newHsm(`hsm-${i + 1}`));
     this.step({
       name: 'CreateDomain',
       body: {
         members: this.hsms.map(memberOf),
-        operators: [this.alice, this.bob, this.carol, this.frontend, this.scheduler],
+        operators: [...this.founders, this.frontend, this.scheduler].map(publicPart),
         rules: testRules,
         backupHorizonMs,
       },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Identity } from '@keyfleet/hsm-worker/boundary/identity';
-import { memberOf, newOperator, refusalOf, signedBy, TestDomain } from '../../../../test/support/domain.ts';
+import { memberOf, newOperator, publicPart, refusalOf, signedBy, TestDomain } from '../../../../test/support/domain.ts';
 import { verifyChain } from './chain.ts';
 import { Proposal } from './proposal.ts';
 import { DomainState } from './state.ts';
@@ -118,7 +118,7 @@ describe('whoever controls the store and the network, and one member, cannot', (
       ({ members }) => ({ members: [...members, memberOf(evil)] }),
       ({ members }) => ({ members: members.slice(0, 1) }),
       ({ members: [one, two] }) => ({ members: [one!, { ...memberOf(evil), memberId: two!.memberId }] }),
-      ({ operators }) => ({ operators: [...operators, withoutSecret(newOperator('mallory'))] }),
+      ({ operators }) => ({ operators: [...operators, publicPart(newOperator('mallory'))] }),
       ({ operators }) => ({ operators: operators.map((one) => ({ ...one, role: 'operator' as const })) }),
       ({ rules }) => ({ rules: rules.slice(0, 1) }),
       ({ domainKeys: [first, ...rest] }) => ({ domainKeys: [{ ...first!, createdAt: 0 }, ...rest] }),
@@ -245,8 +245,4 @@ function foundingOf(domain: TestDomain) {
   const { state } = parseToken(domain.tokens[0]!);
   const { members, operators, rules, backupHorizonMs } = state;
   return { body: { members, operators, rules, backupHorizonMs } };
-}
-
-function withoutSecret({ operatorId, role, signingKey }: ReturnType<typeof newOperator>) {
-  return { operatorId, role, signingKey };
 }

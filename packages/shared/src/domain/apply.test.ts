@@ -1,0 +1,137 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  type Change,
+  memberOf,
+  newOperator,
+  publicPart,
+  refusalOf,
+  TestDomain,
+} from '../../../../test/support/domain.ts';
+import { makesDomainKey, nextState } from './apply.ts';
+import { DomainError } from './domain-error.ts';
+import type { DomainCommand } from './proposal.ts';
+import { assertValidState, DomainState, isMember } from './state.ts';
+
+const domain = new TestDomain();
+const founded = domain.hsms[0]!.installed!.state;
+const memberPool = ['hsm-3', 'hsm-4'].map((id) => memberOf(domain.newHsm(id)));
+const operatorPool = ['dave', 'erin'].map((id) => publicPart(newOperator(id)));
+
+function commandOf(change: Change, { generation }: DomainState): DomainCommand {
+  return { domain: 'test', generation, ...change } as DomainCommand;
+}
+function after(change: Change, state = founded): DomainState {
+  return nextState(state, commandOf(change, state), { id: 'ab'.repeat(16), createdAt: domain.clock.now() });
+}
+
+describe('a command', () => {
+  test('changes what it says, and nothing else', () => {
+    const operators = after({ name: 'ModifyOperators', body: { admit: [], remove: ['carol'] } });
+    expect(operators).toEqual({
+      ...founded,
+      generation: 2,
+      operators: founded.operators.filter(({ operatorId }) => operatorId !== 'carol'),
+    });
+    const rules = founded.rules.slice(0, 2);
+    const ruled = after({ name: 'ModifyRules', body: { rules, backupHorizonMs: 5 } });
+    expect(ruled).toEqual({ ...founded, generation: 2, rules, backupHorizonMs: 5 });
+    const admitted = after({ name: 'ModifyMembers', body: { admit: memberPool, remove: [] } });
+    expect(admitted).toEqual({ ...founded, generation: 2, members: [...founded.members, ...memberPool] });
+  });
+
+  test('is refused when it removes who is not there, admits who is, or leaves nobody', () => {
+    const refusal = (change: Change) => refusalOf(() => after(change));
+    expect(refusal({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-9'] } })).toBe('invalid-change');
+    expect(refusal({ name: 'ModifyMembers', body: { admit: [...founded.members], remove: [] } })).toBe(
+      'invalid-change',
+    );
+    expect(refusal({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1', 'hsm-2'] } })).toBe('invalid-change');
+    expect(refusal({ name: 'ModifyOperators', body: { admit: [], remove: ['alice', 'bob'] } })).toBe('invalid-change');
+    const impossible = [[{ role: 'operator' as const, minimum: 4 }]];
+    const rules = [{ command: 'ModifyRules' as const, alternatives: impossible }];
+    expect(refusal({ name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } })).toBe('invalid-change');
+  });
+
+  test('that gives an operator the key of a member, or a member one key for two purposes, is refused', () => {
+    const [member] = memberPool;
+    const { signingKey } = founded.members[0]!;
+    const operator = { operatorId: 'dave', role: 'operator' as const, signingKey };
+    expect(refusalOf(() => after({ name: 'ModifyOperators', body: { admit: [operator], remove: [] } }))).toBe(
+      'invalid-change',
+    );
+    const lazy = { ...member!, agreementKey: member!.signingKey };
+    expect(refusalOf(() => after({ name: 'ModifyMembers', body: { admit: [lazy], remove: [] } }))).toBe(
+      'invalid-change',
+    );
+  });
+
+  test('that leaves or founds a domain makes no next state', () => {
+    expect(refusalOf(() => after({ name: 'LeaveDomain', body: { memberId: 'hsm-1' } }))).toBe('wrong-state');
+  });
+});
+
+const subset = <T>(all: readonly T[]) => fc.subarray([...all]);
+const change: fc.Arbitrary<Change> = fc.oneof(
+  fc.record({
+    name: fc.constant('RotateDomainKeys' as const),
+    body: fc.record({ drop: subset(Array.from({ length: 8 }, (_, i) => keyId(i))) }),
+  }),
+  fc.record({
+    name: fc.constant('ModifyMembers' as const),
+    body: fc.record({ admit: subset(memberPool), remove: subset(['hsm-1', 'hsm-2', 'hsm-3', 'hsm-4']) }),
+  }),
+  fc.record({
+    name: fc.constant('ModifyOperators' as const),
+    body: fc.record({ admit: subset(operatorPool), remove: subset(['carol', 'dave', 'erin', 'bob']) }),
+  }),
+  fc.record({
+    name: fc.constant('ModifyRules' as const),
+    body: fc.record({ rules: subset(founded.rules), backupHorizonMs: fc.nat(3) }),
+  }),
+);
+
+test('any sequence of commands leads through valid states, and keeps every key a backup may need', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(change, fc.nat(3)), { maxLength: 12 }), (steps) => {
+      let state: DomainState = { ...founded, domainKeys: [{ ...founded.domainKeys[0]!, id: keyId(0), createdAt: 0 }] };
+      let now = 0;
+      for (const [step, elapsed] of steps) {
+        now += elapsed;
+        const command = commandOf(step, state);
+        const next = applied(state, command, { id: keyId(state.generation), createdAt: now });
+        if (next === undefined) continue;
+        assertValidState(next);
+        expect(DomainState.decode(DomainState.encode(next))).toEqual(next);
+        expect(next.generation).toBe(state.generation + 1);
+        expect(next.domainKeys.at(-1)!.createdGeneration === next.generation).toBe(makesDomainKey(command));
+        assertKeysKept(state, next, now);
+        // Whoever was removed never sees the domain key that seals from then on.
+        if (state.members.some((member) => !isMember(next, member))) expect(makesDomainKey(command)).toBe(true);
+        state = next;
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+function assertKeysKept(state: DomainState, next: DomainState, now: number): void {
+  state.domainKeys.forEach(({ id }, i) => {
+    if (next.domainKeys.some((key) => key.id === id)) return;
+    const successor = state.domainKeys[i + 1];
+    expect(now - successor!.createdAt).toBeGreaterThanOrEqual(state.backupHorizonMs);
+  });
+}
+
+function applied(...args: Parameters<typeof nextState>): DomainState | undefined {
+  try {
+    return nextState(...args);
+  } catch (error) {
+    if (error instanceof DomainError) return undefined;
+    throw error;
+  }
+}
+
+function keyId(i: number): string {
+  return i.toString(16).padStart(32, '0');
+}

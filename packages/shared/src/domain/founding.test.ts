@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import { memberOf, newOperator, refusalOf, signedBy, TestDomain, testRules } from '../../../../test/support/domain.ts';
+import type { DomainCommand } from './proposal.ts';
+import { formatTrustAnchor, parseTrustAnchor } from './trust-anchor.ts';
+
+type Founding = Extract<DomainCommand, { name: 'CreateDomain' }>;
+
+/** A candidate HSM, and a CreateDomain that names it as the only member. */
+function founding(domain: TestDomain, change: Partial<Founding> = {}, body: Partial<Founding['body']> = {}) {
+  const hsm = domain.newHsm('hsm-1');
+  const { alice, bob, frontend, scheduler } = domain;
+  const operators = [alice, bob, frontend, scheduler];
+  const full = { members: [memberOf(hsm)], operators, rules: testRules, backupHorizonMs: 0, ...body };
+  const command: Founding = { domain: 'test', generation: 0, name: 'CreateDomain', body: full, ...change };
+  return { hsm, command };
+}
+
+describe('a domain is founded', () => {
+  test('only by as many distinct founders as the trust anchor asks for', () => {
+    const domain = new TestDomain();
+    const { hsm, command } = founding(domain);
+    const { alice, bob, carol } = domain;
+    const by = (...signers: Parameters<typeof signedBy>[1]) => refusalOf(() => hsm.prepare(signedBy(command, signers)));
+    expect(by(alice)).toBe('not-enough-signatures');
+    expect(by()).toBe('not-enough-signatures');
+    expect(by(alice, newOperator('mallory'))).toBe('forged');
+    expect(by(alice, { ...newOperator('bob'), operatorId: 'bob' })).toBe('forged');
+    expect(by(alice, domain.scheduler)).toBe('forged');
+    expect(by(alice, bob)).toBe('accepted');
+    expect(by(alice, carol, bob)).toBe('accepted');
+  });
+
+  test('only under the name of the trust anchor, as generation 0, by CreateDomain', () => {
+    const domain = new TestDomain();
+    const refusal = ({ hsm, command }: { hsm: ReturnType<TestDomain['newHsm']>; command: DomainCommand }) =>
+      refusalOf(() => hsm.prepare(signedBy(command, domain.people)));
+    expect(refusal(founding(domain, { domain: 'other' }))).toBe('other-domain');
+    expect(refusal(founding(domain, { generation: 1 }))).toBe('skipped');
+    const rotation: DomainCommand = { domain: 'test', generation: 0, name: 'RotateDomainKeys', body: { drop: [] } };
+    expect(refusal({ hsm: domain.newHsm('hsm-1'), command: rotation })).toBe('wrong-state');
+  });
+
+  test('only by an HSM that is one of its members', () => {
+    const domain = new TestDomain();
+    const { command } = founding(domain);
+    expect(refusalOf(() => domain.newHsm('hsm-2').prepare(signedBy(command, domain.people)))).toBe('forged');
+  });
+
+  test('only with operators who can meet its rules, and everyone once', () => {
+    const domain = new TestDomain();
+    const { alice, scheduler } = domain;
+    const refusal = (body: Partial<Founding['body']>) => {
+      const { hsm, command } = founding(domain, {}, body);
+      return refusalOf(() => hsm.prepare(signedBy(command, domain.people)));
+    };
+    expect(refusal({ operators: [alice, scheduler] })).toBe('invalid-change');
+    expect(refusal({ members: [] })).toBe('invalid-change');
+    expect(refusal({ rules: [...testRules.slice(1), testRules[1]!] })).toBe('invalid-change');
+    expect(refusal({ operators: [alice, { ...alice, operatorId: 'alice-again' }, scheduler] })).toBe('invalid-change');
+    expect(refusal({ operators: [alice, { ...newOperator('alice') }, domain.bob, scheduler] })).toBe('invalid-change');
+    const offCurve = Buffer.from(alice.signingKey);
+    offCurve[offCurve.length - 1]! ^= 1;
+    expect(refusal({ operators: [{ ...alice, signingKey: offCurve }, domain.bob, scheduler] })).toBe('malformed');
+  });
+});
+
+describe('a trust anchor file', () => {
+  const { anchor } = new TestDomain();
+  const file = () => JSON.parse(formatTrustAnchor(anchor)) as { operators: object[]; minimum: number };
+
+  test('is read as it was written', () => {
+    const operators = anchor.operators.map(({ operatorId, signingKey }) => ({ operatorId, signingKey }));
+    expect(parseTrustAnchor(formatTrustAnchor(anchor))).toEqual({ domain: 'test', minimum: 2, operators });
+  });
+
+  test('is refused when it is not one, or could never be met', () => {
+    const refusal = (change: object) => refusalOf(() => parseTrustAnchor(JSON.stringify({ ...file(), ...change })));
+    expect(refusal({})).toBe('accepted');
+    expect(refusal({ minimum: 0 })).toBe('malformed');
+    expect(refusal({ minimum: 4 })).toBe('malformed');
+    expect(refusal({ extra: 1 })).toBe('malformed');
+    expect(refusal({ operators: [] })).toBe('malformed');
+    expect(refusal({ operators: [file().operators[0], file().operators[0]], minimum: 1 })).toBe('malformed');
+    expect(refusal({ operators: [{ operatorId: 'a', signingKey: 'AAAA' }], minimum: 1 })).toBe('malformed');
+    expect(refusalOf(() => parseTrustAnchor('{'))).toBe('malformed');
+  });
+});
