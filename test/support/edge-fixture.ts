@@ -5,6 +5,7 @@ import { operationMeter } from '@keyfleet/shared/telemetry';
 import { Authenticator } from '@keyfleet/frontend/auth/authenticate';
 import { Credentials } from '@keyfleet/frontend/auth/credentials';
 import { AwsJsonEdge } from '@keyfleet/frontend/edge/aws-json-edge';
+import { startGrpcEdge } from '@keyfleet/frontend/edge/grpc-edge';
 import { type HttpLimits, httpLimits, type Readiness, startHttpEdge } from '@keyfleet/frontend/edge/http';
 import { Pipeline, type Refusal } from '@keyfleet/frontend/edge/pipeline';
 import type { Call } from '@keyfleet/frontend/operations/handler';
@@ -69,15 +70,16 @@ export async function startEdge(options: EdgeOptions = {}) {
     log,
     limits: { ...httpLimits, drainMs: 1_000, ...options.limits },
   });
+  const grpc = await startGrpcEdge({ pipeline, invoke, regions, address: { host: '127.0.0.1', port: 0 } });
   return {
+    grpcAddress: `127.0.0.1:${grpc.port}`,
     endpoint: `http://127.0.0.1:${http.port}`,
     port: http.port,
-    pipeline,
-    invoke,
-    regions,
     invocations,
     refusals,
-    [Symbol.asyncDispose]: () => http[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([http[Symbol.asyncDispose](), grpc[Symbol.asyncDispose]()]);
+    },
   };
 }
 

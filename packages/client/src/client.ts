@@ -1,0 +1,72 @@
+import {
+  type ChannelCredentials,
+  Client,
+  credentials as channelCredentials,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { Kms } from '@keyfleet/proto';
+import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
+import { type Message, protoCodec, type ProtoCodec } from '@keyfleet/shared/api/proto';
+import { type OperationName, operations } from '@keyfleet/shared/api/registry';
+import { ERROR_TRAILER, exceptionOf } from '@keyfleet/shared/errors/grpc-errors';
+import { type Credentials, signingInterceptor } from './signing-interceptor.ts';
+
+export type { Credentials } from './signing-interceptor.ts';
+export { KmsException } from '@keyfleet/shared/errors/exceptions';
+
+export interface KmsClientOptions {
+  /** `host:port` of a frontend's gRPC edge. */
+  readonly address: string;
+  /** A value, or any AWS credential provider. */
+  readonly credentials: Credentials | (() => Promise<Credentials>);
+  readonly region: string;
+  /** Plain text unless TLS is asked for. */
+  readonly channel?: ChannelCredentials;
+  /** For a whole call, in milliseconds; 10 s if not given. */
+  readonly timeoutMs?: number;
+}
+
+type Operations = typeof operations;
+type Method<O extends Operation> = (input: Parameters<ProtoCodec<O>['formatRequest']>[0]) => Promise<OutputOf<O>>;
+
+/** A method for every operation of the KMS API, e.g. `kms.CreateKey({ Description: 'mine' })`. Throws KmsException for what the service refuses, grpc-js's ServiceError for what never reached it. */
+export type KmsClient = { readonly [N in OperationName]: Method<Operations[N]> } & Disposable;
+
+export function createKmsClient(options: KmsClientOptions): KmsClient {
+  const { address, credentials, region, timeoutMs = 10_000 } = options;
+  const client = new Client(address, options.channel ?? channelCredentials.createInsecure(), {
+    'grpc.default_authority': address,
+    interceptors: [signingInterceptor({ credentials, region, host: address })],
+  });
+  const methods = Object.values<Operation>(operations).map((operation) => [
+    operation.name,
+    methodOf(operation, client, timeoutMs),
+  ]);
+  return { ...(Object.fromEntries(methods) as KmsClient), [Symbol.dispose]: () => client.close() };
+}
+
+function methodOf(operation: Operation, client: Client, timeoutMs: number): Method<Operation> {
+  const { path, requestSerialize, responseDeserialize } = Kms.service[operation.name]!;
+  const codec = protoCodec(operation);
+  return (input) => {
+    const { promise, resolve, reject } = Promise.withResolvers<OutputOf<Operation>>();
+    const message = requestSerialize(codec.formatRequest(input));
+    const deadline = Date.now() + timeoutMs;
+    client.makeUnaryRequest(path, asBytes, asBytes, message, new Metadata(), { deadline }, (error, response) => {
+      if (error !== null) reject(failureOf(error));
+      else
+        resolve(operation.output === null ? undefined : codec.parseResponse(responseDeserialize(response!) as Message));
+    });
+    return promise;
+  };
+}
+
+function failureOf(error: ServiceError): Error {
+  const [trailer] = error.metadata?.get(ERROR_TRAILER) ?? [];
+  return exceptionOf(error.details, trailer?.toString(), error) ?? error;
+}
+
+function asBytes(bytes: Buffer): Buffer {
+  return bytes;
+}
