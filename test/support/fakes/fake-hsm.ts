@@ -1,0 +1,103 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { blobPrefixOf, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
+import { keySpecs } from '@keyfleet/shared/key-specs';
+import { type HsmCommands, HsmRefusedError } from '@keyfleet/frontend/hsm/commands';
+
+const PADDING = 28;
+const TAG = 32;
+
+interface FakeToken {
+  readonly keyId: string;
+  readonly materialId: string;
+  readonly secret: string;
+}
+
+type Commands = { [N in CommandName]?: (input: InputOf<N>) => OutputOf<N> };
+
+/** An HSM for tests of what calls one: it keeps tokens, keys and contexts apart, and hides nothing. */
+export class FakeHsm implements HsmCommands {
+  /** The name of every command it was given, in order. */
+  readonly executed: CommandName[] = [];
+  /** Thrown instead of the next answers, while it is set. */
+  failure: Error | undefined;
+  readonly #credentials = new Map<string, string>();
+
+  readonly #commands: Commands = {
+    GenerateBackingKey: ({ keyId, keySpec }) => {
+      const materialId = randomBytes(32);
+      const token = tokenOf({ keyId, materialId: materialId.toString('hex'), secret: randomBytes(16).toString('hex') });
+      const { kind } = keySpecs[keySpec];
+      const asymmetric = kind !== 'symmetric' && kind !== 'hmac';
+      return { token, materialId, ...(asymmetric && { publicKey: Buffer.from(`public key of ${keyId}`) }) };
+    },
+    GenerateCredential: ({ accessKeyId }) => {
+      const secretAccessKey = randomBytes(30).toString('base64');
+      this.#credentials.set(accessKeyId, secretAccessKey);
+      return { secretAccessKey, token: Buffer.from(`token of ${accessKeyId}`) };
+    },
+    OpenCredential: ({ accessKeyId }) => ({ secretAccessKey: this.#credentials.get(accessKeyId) ?? refuse() }),
+    Encrypt: ({ keyId, token, algorithm, encryptionContext, plaintext }) => ({
+      ciphertext: seal(openToken(token, keyId), { algorithm, encryptionContext, plaintext }),
+    }),
+    Decrypt: ({ keyId, token, algorithm, encryptionContext, ciphertext }) => ({
+      plaintext: open(openToken(token, keyId), { algorithm, encryptionContext, ciphertext }),
+    }),
+    GenerateDataKey: ({ keyId, token, encryptionContext, length, withPlaintext }) => {
+      const plaintext = randomBytes(length);
+      const sealed = { algorithm: 'SYMMETRIC_DEFAULT', encryptionContext, plaintext };
+      return { ciphertext: seal(openToken(token, keyId), sealed), ...(withPlaintext && { plaintext }) };
+    },
+  };
+
+  async execute<N extends CommandName>(command: N, input: InputOf<N>): Promise<OutputOf<N>> {
+    this.executed.push(command);
+    if (this.failure) throw this.failure;
+    const run = this.#commands[command];
+    if (!run) throw new Error(`the fake HSM has no ${command}`);
+    return run(input);
+  }
+}
+
+function tokenOf(token: FakeToken): Buffer {
+  return Buffer.from(JSON.stringify(token));
+}
+
+function openToken(token: Uint8Array, keyId: string): FakeToken {
+  const opened = JSON.parse(Buffer.from(token).toString()) as FakeToken;
+  return opened.keyId === keyId ? opened : refuse();
+}
+
+interface Binding {
+  readonly algorithm: string;
+  readonly encryptionContext: Readonly<Record<string, string>>;
+}
+
+function seal(token: FakeToken, { plaintext, ...binding }: Binding & { plaintext: Uint8Array }): Buffer {
+  const materialId = Buffer.from(token.materialId, 'hex');
+  const prefix =
+    binding.algorithm === 'SYMMETRIC_DEFAULT' ? blobPrefixOf({ keyId: token.keyId, materialId }) : Buffer.of();
+  const body = Buffer.concat([prefix, randomBytes(PADDING), plaintext]);
+  return Buffer.concat([body, tagOf(token, binding, body)]);
+}
+
+function open(token: FakeToken, { ciphertext, ...binding }: Binding & { ciphertext: Uint8Array }): Buffer {
+  const blob = Buffer.from(ciphertext);
+  const body = blob.subarray(0, -TAG);
+  if (!tagOf(token, binding, body).equals(blob.subarray(-TAG))) refuse();
+  const start =
+    binding.algorithm === 'SYMMETRIC_DEFAULT' ? blobPrefixOf(parseBlobHeader(blob)).length + PADDING : PADDING;
+  return body.subarray(start);
+}
+
+function tagOf({ secret }: FakeToken, { algorithm, encryptionContext }: Binding, body: Uint8Array): Buffer {
+  const context = Object.entries(encryptionContext).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return createHmac('sha256', secret)
+    .update(JSON.stringify([algorithm, context]))
+    .update(body)
+    .digest();
+}
+
+function refuse(): never {
+  throw new HsmRefusedError('cannot-open');
+}

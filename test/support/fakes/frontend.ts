@@ -1,0 +1,91 @@
+import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
+import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
+import { newKeyId } from '@keyfleet/shared/ids';
+import { Audit, type AuditRecord } from '@keyfleet/frontend/audit/record';
+import { newInvoke } from '@keyfleet/frontend/invoke';
+import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
+import { Markers } from '@keyfleet/frontend/operations/markers';
+import { Policies } from '@keyfleet/frontend/policy/policies';
+import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
+import { FakeHsm } from './fake-hsm.ts';
+
+export const accountId = '111122223333';
+export const region = 'us-east-1';
+
+const allowKms = JSON.stringify({ Statement: { Effect: 'Allow', Action: 'kms:*', Resource: '*' } });
+
+/** A user of the account who may do everything; `policies` says otherwise. */
+export function user(name: string, overrides: Partial<Caller> = {}): Caller {
+  const account = overrides.accountId ?? accountId;
+  return {
+    accountId: account,
+    arn: `arn:aws:iam::${account}:user/${name}`,
+    userId: `AIDA${name.toUpperCase()}`,
+    accessKeyId: `AKIA${name.toUpperCase()}`,
+    policies: [allowKms],
+    ...overrides,
+  };
+}
+
+/** Everything of a frontend that stands behind its edges, on a store in memory and a fake HSM. */
+export class FakeFrontend {
+  readonly store = new MemoryStore();
+  readonly hsm = new FakeHsm();
+  readonly audit: AuditRecord[] = [];
+  readonly faults: unknown[] = [];
+  now = Date.UTC(2026, 10, 23, 12);
+  readonly #invoke;
+
+  constructor() {
+    const { store, hsm, faults } = this;
+    const clock = { now: () => this.now };
+    this.#invoke = newInvoke({
+      keys: store,
+      aliases: store,
+      hsm,
+      clock,
+      newKeyId,
+      partition: 'aws',
+      policies: new Policies(),
+      markers: new Markers({ secrets: store, hsm }),
+      audit: new Audit({ write: (record) => void this.audit.push(record) }, clock),
+      onFault: (fault) => void faults.push(fault),
+    });
+  }
+
+  /** Fills in the schema's defaults, as the edge does. */
+  call<O extends Operation>(operation: O, input: object, overrides: Partial<Call> = {}): Promise<OutputOf<O>> {
+    const call: Call = {
+      caller: user('alice'),
+      region,
+      requestId: 'request-1',
+      sourceIpAddress: '192.0.2.1',
+      userAgent: 'test',
+      signal: new AbortController().signal,
+      deadline: this.now + 5_000,
+      ...overrides,
+    };
+    return this.#invoke(operation, operation.input.parse(input) as InputOf<O>, call);
+  }
+
+  /** The exception that the call ends with, as `Code: message`. */
+  async refusal<O extends Operation>(operation: O, input: object, overrides: Partial<Call> = {}): Promise<string> {
+    try {
+      await this.call(operation, input, overrides);
+    } catch (error) {
+      if (error instanceof KmsException) return refusalText(error.code, error.message);
+      throw error;
+    }
+    throw new Error(`${operation.name} was not refused`);
+  }
+
+  get lastAudit(): AuditRecord {
+    const record = this.audit.at(-1);
+    if (!record) throw new Error('nothing was audited');
+    return record;
+  }
+}
+
+export function refusalText(code: ExceptionCode, message: string): string {
+  return message === '' ? code : `${code}: ${message}`;
+}
