@@ -5,6 +5,7 @@ const steps: readonly Step[] = [
   { name: 'lint', args: ['node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings'] },
   { name: 'types', args: ['node_modules/typescript/bin/tsc'] },
   { name: 'generated files', args: ['tools/gen.ts', '--check'] },
+  { name: 'shipped configuration', args: ['tools/check-config.ts'] },
   { name: 'import rules', args: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', 'test/architecture'] },
 ];
 
