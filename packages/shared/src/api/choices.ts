@@ -137,6 +137,7 @@ export const MacAlgorithm = choice(['HMAC_SHA_224', 'HMAC_SHA_256', 'HMAC_SHA_38
 export const MessageType = choice(['RAW', 'DIGEST', 'EXTERNAL_MU']);
 export const MultiRegionKeyType = choice(['PRIMARY', 'REPLICA']);
 export const Origin = choice(['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']);
+export const ResourceOwner = choice(['SELF', 'OTHER_ACCOUNTS_VIA_RAM']);
 export const RotationType = choice(['AUTOMATIC', 'ON_DEMAND']);
 export const SigningAlgorithm = choice([
   'RSASSA_PSS_SHA_256',

@@ -8,6 +8,7 @@ import {
   KeyState,
   KeyUsage,
   Origin,
+  ResourceOwner,
   SigningAlgorithm,
   TrackedOperation,
 } from './choices.ts';
@@ -105,6 +106,7 @@ export const ListKeys = defineOperation({
   input: z.object({
     Limit: Limit.optional(),
     Marker: Marker.optional(),
+    ResourceOwners: list(ResourceOwner, { min: 1, max: 2 }).optional(),
   }),
   output: z.object({
     Keys: list(KeyListEntry).optional(),
