@@ -3,7 +3,8 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { type DomainCommand, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { DomainError, type DomainErrorCode } from '@keyfleet/shared/domain/domain-error';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
-import type { Member, Operator, Role, Rule } from '@keyfleet/shared/domain/state';
+import { DomainState, type Member, type Operator, type Role, type Rule } from '@keyfleet/shared/domain/state';
+import { TokenBody, TokenEnvelope, TokenHeader } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { type Identity, newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
@@ -139,6 +140,19 @@ export function signedBy(command: DomainCommand, signers: readonly TestOperator[
 export function memberOf(hsm: Hsm): Member {
   const { memberId, signingKey, agreementKey } = hsm.describe();
   return { memberId, signingKey, agreementKey };
+}
+
+/** A token with parts of it replaced, signed again by a member whom the attacker owns. */
+export function forgedToken(
+  token: Uint8Array,
+  signer: Identity,
+  change: (header: TokenHeader, state: DomainState) => Partial<TokenHeader>,
+): Buffer {
+  const { header, iv, sealed } = TokenBody.decode(TokenEnvelope.decode(token).body);
+  const fields = TokenHeader.decode(header);
+  const changed = { ...fields, ...change(fields, DomainState.decode(fields.state)) };
+  const body = TokenBody.encode({ header: TokenHeader.encode(changed), iv, sealed });
+  return TokenEnvelope.encode({ body, signature: signer.sign(body) });
 }
 
 /** The code of the `DomainError` that `run` throws. */

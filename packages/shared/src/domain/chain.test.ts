@@ -1,26 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import type { Identity } from '@keyfleet/hsm-worker/boundary/identity';
-import { memberOf, newOperator, publicPart, refusalOf, signedBy, TestDomain } from '../../../../test/support/domain.ts';
+import {
+  forgedToken,
+  memberOf,
+  newOperator,
+  publicPart,
+  refusalOf,
+  signedBy,
+  TestDomain,
+} from '../../../../test/support/domain.ts';
 import { verifyChain } from './chain.ts';
 import { Proposal } from './proposal.ts';
 import { DomainState } from './state.ts';
-import { parseToken, TokenBody, TokenEnvelope, TokenHeader, tokenHash } from './token.ts';
+import { parseToken, TokenEnvelope, tokenHash } from './token.ts';
 
-type Header = TokenHeader;
 const rotation = { name: 'RotateDomainKeys', body: { drop: [] as string[] } } as const;
-
-/** A token with parts of it replaced, signed again by whoever the attacker owns. */
-function forged(
-  token: Buffer,
-  signer: Identity,
-  change: (header: Header, state: DomainState) => Partial<Header>,
-): Buffer {
-  const { header, iv, sealed } = TokenBody.decode(TokenEnvelope.decode(token).body);
-  const fields = TokenHeader.decode(header);
-  const changed = { ...fields, ...change(fields, DomainState.decode(fields.state)) };
-  const body = TokenBody.encode({ header: TokenHeader.encode(changed), iv, sealed });
-  return TokenEnvelope.encode({ body, signature: signer.sign(body) });
-}
 
 /** What every verifier says: the chain by itself, and a member that has installed all but the newest token. */
 function refusalOfAll(domain: TestDomain, token: Buffer): string {
@@ -102,10 +95,10 @@ describe('whoever controls the store and the network, and one member, cannot', (
     expect(
       refusalOfAll(
         domain,
-        forged(token, domain.identities.get('hsm-9')!, () => ({})),
+        forgedToken(token, domain.identities.get('hsm-9')!, () => ({})),
       ),
     ).toBe('forged');
-    const claim = forged(token, domain.identities.get('hsm-9')!, () => ({ signerId: 'hsm-9' }));
+    const claim = forgedToken(token, domain.identities.get('hsm-9')!, () => ({ signerId: 'hsm-9' }));
     expect(refusalOfAll(domain, claim)).toBe('forged');
     expect(stranger.keyring()).toBeUndefined();
   });
@@ -126,7 +119,7 @@ describe('whoever controls the store and the network, and one member, cannot', (
       () => ({ backupHorizonMs: 1 }),
     ];
     for (const change of changes) {
-      const altered = forged(token, owned(domain), (_, state) => ({
+      const altered = forgedToken(token, owned(domain), (_, state) => ({
         state: DomainState.encode({ ...state, ...change(state) }),
       }));
       expect(refusalOfAll(domain, altered)).toBe('wrong-state');
@@ -136,11 +129,11 @@ describe('whoever controls the store and the network, and one member, cannot', (
   test('seal a token for someone else, or leave a member out', () => {
     const domain = new TestDomain();
     const token = domain.prepare(rotation);
-    const outsider = forged(token, owned(domain), ({ wrappedKeys }) => ({
+    const outsider = forgedToken(token, owned(domain), ({ wrappedKeys }) => ({
       wrappedKeys: [...wrappedKeys, { ...wrappedKeys[0]!, memberId: 'evil' }],
     }));
     expect(refusalOfAll(domain, outsider)).toBe('wrong-state');
-    const without = forged(token, owned(domain), ({ wrappedKeys }) => ({ wrappedKeys: wrappedKeys.slice(0, 1) }));
+    const without = forgedToken(token, owned(domain), ({ wrappedKeys }) => ({ wrappedKeys: wrappedKeys.slice(0, 1) }));
     expect(refusalOfAll(domain, without)).toBe('wrong-state');
   });
 
@@ -151,7 +144,7 @@ describe('whoever controls the store and the network, and one member, cannot', (
     const replay = (proposal: Buffer) =>
       refusalOfAll(
         domain,
-        forged(domain.prepare(rotation), owned(domain), () => ({ proposal })),
+        forgedToken(domain.prepare(rotation), owned(domain), () => ({ proposal })),
       );
     expect(replay(used)).toBe('stale');
     expect(replay(signedBy(domain.command(rotation, 3), domain.people))).toBe('skipped');
@@ -163,7 +156,7 @@ describe('whoever controls the store and the network, and one member, cannot', (
     const domain = new TestDomain();
     const { body } = foundingOf(domain);
     const again = signedBy({ domain: 'test', generation: 1, name: 'CreateDomain', body }, domain.people);
-    const token = forged(domain.prepare(rotation), owned(domain), () => ({ proposal: again }));
+    const token = forgedToken(domain.prepare(rotation), owned(domain), () => ({ proposal: again }));
     expect(refusalOfAll(domain, token)).toBe('no-rule');
   });
 
@@ -175,7 +168,7 @@ describe('whoever controls the store and the network, and one member, cannot', (
     const withSigners = (proposal: Buffer) =>
       refusalOfAll(
         domain,
-        forged(good, owned(domain), () => ({ proposal })),
+        forgedToken(good, owned(domain), () => ({ proposal })),
       );
     expect(withSigners(signedBy(command, []))).toBe('not-enough-signatures');
     expect(withSigners(signedBy(command, [domain.alice]))).toBe('not-enough-signatures');
@@ -202,7 +195,7 @@ describe('whoever controls the store and the network, and one member, cannot', (
     expect(
       refusalOfAll(
         domain,
-        forged(token, owned(domain), () => ({ proposal })),
+        forgedToken(token, owned(domain), () => ({ proposal })),
       ),
     ).toBe('forged');
   });
@@ -223,11 +216,15 @@ describe('whoever controls the store and the network, and one member, cannot', (
 test('a member refuses keys that a dishonest member sealed wrongly, and keeps what it has', () => {
   const domain = new TestDomain();
   const [, hsm] = domain.hsms;
-  const token = forged(domain.prepare(rotation), domain.identities.get('hsm-1')!, ({ wrappedKeys: [one, two] }) => {
-    const sealed = Buffer.from(two!.sealed);
-    sealed[0]! ^= 1;
-    return { wrappedKeys: [one!, { ...two!, sealed }] };
-  });
+  const token = forgedToken(
+    domain.prepare(rotation),
+    domain.identities.get('hsm-1')!,
+    ({ wrappedKeys: [one, two] }) => {
+      const sealed = Buffer.from(two!.sealed);
+      sealed[0]! ^= 1;
+      return { wrappedKeys: [one!, { ...two!, sealed }] };
+    },
+  );
   const before = hsm!.keyring();
   expect(refusalOf(() => hsm!.install([token]))).toBe('cannot-open');
   expect(hsm!.keyring()).toBe(before);

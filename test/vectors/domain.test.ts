@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { openOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
+import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
+import { verifyChain } from '@keyfleet/shared/domain/chain';
+import { encodeCommand, parseCommand, parseProposal } from '@keyfleet/shared/domain/proposal';
+import { verifySignatures } from '@keyfleet/shared/domain/quorum';
+import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { describe, expect, test } from 'vitest';
+import { refusalOf, TestClock } from '../support/domain.ts';
+
+interface TokenVectors {
+  readonly trustAnchor: object;
+  readonly sealKey: string;
+  readonly member: { readonly memberId: string; readonly sealedIdentity: string };
+  readonly tokens: readonly string[];
+  readonly newest: {
+    readonly generation: number;
+    readonly hash: string;
+    readonly domainKeys: readonly { readonly id: string; readonly key: string }[];
+    readonly materialIdKey: string;
+  };
+  /** A token is an index into `tokens`, or base64. */
+  readonly cases: readonly {
+    readonly name: string;
+    readonly tokens: readonly (number | string)[];
+    readonly expect: string;
+    readonly member?: string;
+  }[];
+}
+
+interface Described {
+  readonly memberId: string;
+  readonly signingKey: string;
+  readonly agreementKey: string;
+}
+
+interface IdentityVectors {
+  readonly trustAnchor: object;
+  readonly worker: Described & { readonly sealKey: string; readonly sealedIdentity: string };
+  readonly newestToken: string;
+  readonly olderToken: string;
+  readonly offline: Described & { readonly passphrase: string; readonly file: string };
+}
+
+interface CommandVectors {
+  readonly signer: { readonly operatorId: string; readonly signingKey: string };
+  readonly commands: readonly {
+    readonly name: string;
+    readonly json: {
+      readonly domain: string;
+      readonly generation: number;
+      readonly name: string;
+      readonly body: object;
+    };
+    readonly command: string;
+    readonly proposal: string;
+  }[];
+}
+
+function load<T>(name: string): T & { anchor: ReturnType<typeof parseTrustAnchor> } {
+  const vectors = JSON.parse(readFileSync(join(import.meta.dirname, 'kms', name), 'utf8')) as T & {
+    trustAnchor?: object;
+  };
+  const anchor = vectors.trustAnchor && parseTrustAnchor(JSON.stringify(vectors.trustAnchor));
+  return { ...vectors, anchor: anchor! };
+}
+
+const bytesOf = (base64: string): Buffer => Buffer.from(base64, 'base64');
+const surroundings = { clock: new TestClock(), random: randomBytes };
+
+describe('domain tokens', () => {
+  const { anchor, sealKey, member, tokens, newest, cases } = load<TokenVectors>('domain-tokens.json');
+  const candidate = () =>
+    new Hsm({
+      memberId: member.memberId,
+      anchor,
+      sealKey: newSealKey(bytesOf(sealKey), randomBytes),
+      sealedIdentity: bytesOf(member.sealedIdentity),
+      ...surroundings,
+    });
+
+  test.each(cases)('$name: $expect', ({ tokens: refs, expect: chain, member: byMember = chain }) => {
+    const given = refs.map((ref) => bytesOf(typeof ref === 'number' ? tokens[ref]! : ref));
+    expect(refusalOf(() => verifyChain(anchor, given))).toBe(chain);
+    expect(refusalOf(() => candidate().install(given))).toBe(byMember);
+  });
+
+  test('the newest token holds these keys', () => {
+    const hsm = candidate();
+    hsm.install(tokens.map(bytesOf));
+    expect(hsm.describe()).toMatchObject({ generation: newest.generation, tokenHash: bytesOf(newest.hash) });
+    const { secrets } = hsm.installed!;
+    expect(secrets.domainKeys.map(({ id, key }) => ({ id, key: key.export().toString('base64') }))).toEqual(
+      newest.domainKeys,
+    );
+    expect(secrets.materialIdKey.export().toString('base64')).toBe(newest.materialIdKey);
+  });
+});
+
+describe('identities at rest', () => {
+  const { anchor, worker, offline, newestToken, olderToken } = load<IdentityVectors>('domain-identities.json');
+
+  test('a worker comes back as who it was, with its newest token and with no older one', () => {
+    const hsm = new Hsm({
+      memberId: worker.memberId,
+      anchor,
+      sealKey: newSealKey(bytesOf(worker.sealKey), randomBytes),
+      sealedIdentity: bytesOf(worker.sealedIdentity),
+      ...surroundings,
+    });
+    expectKeys(hsm, worker);
+    expect(refusalOf(() => hsm.install([bytesOf(olderToken)]))).toBe('rolled-back');
+    hsm.install([bytesOf(newestToken)]);
+    expect(hsm.keyring()).toBeDefined();
+  });
+
+  test('an offline member opens under its passphrase', () => {
+    const { hsm } = openOfflineMember(bytesOf(offline.file), {
+      anchor,
+      passphrase: offline.passphrase,
+      ...surroundings,
+    });
+    expectKeys(hsm, offline);
+  });
+
+  function expectKeys(hsm: Hsm, { memberId, signingKey, agreementKey }: Described): void {
+    expect(hsm.describe()).toMatchObject({
+      memberId,
+      signingKey: bytesOf(signingKey),
+      agreementKey: bytesOf(agreementKey),
+    });
+  }
+});
+
+describe('domain commands', () => {
+  const { signer, commands } = load<CommandVectors>('domain-commands.json');
+  const known = [{ operatorId: signer.operatorId, signingKey: bytesOf(signer.signingKey) }];
+
+  test.each(commands)('$name has these bytes and this signature', ({ json, command, proposal }) => {
+    const parsed = parseCommand(bytesOf(command));
+    expect(inBase64(parsed)).toEqual(json);
+    expect(encodeCommand(parsed).toString('base64')).toBe(command);
+    expect(verifySignatures(known, parseProposal(bytesOf(proposal)))).toEqual(known);
+  });
+});
+
+function inBase64(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_, field: unknown) => {
+      const isBytes = typeof field === 'object' && field !== null && 'type' in field && field.type === 'Buffer';
+      return isBytes ? Buffer.from((field as unknown as { data: number[] }).data).toString('base64') : field;
+    }),
+  );
+}
