@@ -1,5 +1,6 @@
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { commonErrors, KmsException } from '@keyfleet/shared/errors/exceptions';
+import { inSpan } from '@keyfleet/shared/telemetry';
 import { HsmRefusedError } from './hsm/commands.ts';
 import { admit } from './keys/request-keys.ts';
 import type { KmsKey } from './keys/kms-key.ts';
@@ -23,7 +24,10 @@ export function newInvoke(deps: InvokeDeps): Invoke {
   return async (operation, input, call) => {
     const keys: KmsKey[] = [];
     try {
-      const output = await run(operation, input, { call, deps, keys });
+      const context = { call, deps, keys };
+      const output = await inSpan('invoke', { 'keyfleet.operation': operation.name }, () =>
+        run(operation, input, context),
+      );
       deps.audit.succeeded({ operation, input, call, keys, output });
       return output as OutputOf<typeof operation>;
     } catch (error) {

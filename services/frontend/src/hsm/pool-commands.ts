@@ -1,18 +1,31 @@
 import { type Command, commands, type CommandName, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
-import type { HsmCommands } from './commands.ts';
+import { inSpan, operationMeter } from '@keyfleet/shared/telemetry';
+import { type HsmCommands, HsmRefusedError } from './commands.ts';
 import type { WorkerPool } from './pool.ts';
 
 /** Typed commands over the pool, which knows only bytes. */
 export class PoolCommands implements HsmCommands {
   readonly #pool: Pick<WorkerPool, 'run'>;
+  readonly #meter = operationMeter('keyfleet.hsm.commands');
 
   constructor(pool: Pick<WorkerPool, 'run'>) {
     this.#pool = pool;
   }
 
-  async execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+  execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+    return inSpan('hsm command', { 'keyfleet.command': name }, () => this.#execute(name, input, deadline));
+  }
+
+  async #execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
     const command: Command = commands[name];
-    const output = await this.#pool.run(command, command.input.encode(input), deadline);
-    return command.output.decode(output) as OutputOf<N>;
+    const startedAt = performance.now();
+    try {
+      const output = await this.#pool.run(command, command.input.encode(input), deadline);
+      this.#meter.record(name, 'ok', startedAt);
+      return command.output.decode(output) as OutputOf<N>;
+    } catch (error) {
+      this.#meter.record(name, error instanceof HsmRefusedError ? error.refusal : 'unavailable', startedAt);
+      throw error;
+    }
   }
 }
