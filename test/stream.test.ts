@@ -173,50 +173,37 @@ describe('a command that makes key material', () => {
     expect(worker.recorded.signed).toMatchObject([{ hostId: host.operatorId }]);
   });
 
+  const make = (end: HostEnd, id = 0, keyId = 'k') => end.entry(id, 'GenerateBackingKey', { ...newKey, keyId });
   test.each([
-    [
-      'without a signature',
-      (end: HostEnd) => ({ ...end.entry(0, 'GenerateBackingKey', newKey), signature: undefined }),
-    ],
-    [
-      'with a signature for another entry',
-      (end: HostEnd) => ({
-        ...end.entry(1, 'GenerateBackingKey', newKey),
-        signature: end.entry(0, 'GenerateBackingKey', newKey).signature,
-      }),
-    ],
-    [
-      'with a signature for another input',
-      (end: HostEnd) => ({
-        ...end.entry(0, 'GenerateBackingKey', newKey),
-        signature: end.entry(0, 'GenerateBackingKey', { ...newKey, keyId: 'other' }).signature,
-      }),
-    ],
-    [
-      'with a signature for another command',
-      (end: HostEnd) => ({
-        ...end.entry(0, 'GenerateBackingKey', newKey),
-        signature: end.entry(0, 'ResealToken', { token: Buffer.alloc(1) }).signature,
-      }),
-    ],
-    [
-      'with 64 zeros',
-      (end: HostEnd) => ({ ...end.entry(0, 'GenerateBackingKey', newKey), signature: Buffer.alloc(64) }),
-    ],
-  ])('is not acted on %s', async (_case, entryOf) => {
-    const { end, made, worker } = connect();
-    end.send(entryOf(end));
+    ['without a signature', () => undefined],
+    ['with a signature for another entry', (end: HostEnd) => end.signature([make(end, 1)])],
+    ['with a signature for another input', (end: HostEnd) => end.signature([make(end, 0, 'other')])],
+    ['with a signature for another command', (end: HostEnd) => end.signature([{ ...make(end), code: 2 }])],
+    ['with a signature for more commands', (end: HostEnd) => end.signature([make(end), make(end, 1)])],
+    ['with its signature from another stream', (_end: HostEnd, other: HostEnd) => other.signature([make(other)])],
+    ['with 64 zeros', () => Buffer.alloc(64)],
+  ])('is not acted on %s', async (_case, signatureOf) => {
+    const { end, newEnd, made, worker } = connect();
+    const signature = signatureOf(end, newEnd());
+    end.stream.receive(end.seal([make(end)], signature));
     expect(await end.settled()).toMatchObject([{ refusal: 'not-signed' }]);
     expect(made).toEqual([]);
     expect(worker.recorded.signed).toEqual([]);
   });
 
-  test('is not acted on with its signature from another stream', async () => {
-    const { end, newEnd, made } = connect();
-    const { signature } = newEnd().entry(0, 'GenerateBackingKey', newKey);
-    end.send({ ...end.entry(0, 'GenerateBackingKey', newKey), signature });
-    expect(await end.settled()).toMatchObject([{ refusal: 'not-signed' }]);
-    expect(made).toEqual([]);
+  test('is not acted on in a signed frame that does not say that it is covered', async () => {
+    const { end, made } = connect();
+    end.send({ ...make(end), signed: false }, make(end, 1, 'covered'));
+    expect(await end.settled()).toMatchObject([{ refusal: 'not-signed' }, { refusal: undefined }]);
+    expect(made).toEqual(['covered']);
+  });
+
+  test('shares one signature and one record with the others of its frame', async () => {
+    const { end, made, worker } = connect();
+    end.send(make(end, 0, 'a'), random(end, 1), make(end, 2, 'b'));
+    await end.settled();
+    expect(made).toEqual(['a', 'b']);
+    expect(worker.recorded.signed).toHaveLength(1);
   });
 });
 

@@ -3,14 +3,14 @@ import { setImmediate } from 'node:timers/promises';
 import { Negotiation, type HostSession } from '@keyfleet/frontend/hsm/session';
 import type { DomainKey, Keyring } from '@keyfleet/hsm-worker/boundary/domain/keyring';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
-import type { SignedCommand } from '@keyfleet/hsm-worker/boundary/stream';
+import type { SignedRequest } from '@keyfleet/hsm-worker/boundary/stream';
 import { type OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
 import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-key-cache';
 import { RefusedError } from '@keyfleet/hsm-worker/boundary/commands/command';
 import type { Clock } from '@keyfleet/shared/clock';
 import { encodedPublicKey, signBytes } from '@keyfleet/shared/domain/signature';
 import type { DomainState, Role } from '@keyfleet/shared/domain/state';
-import { commands, type CommandName, type InputOf } from '@keyfleet/shared/hsm/commands';
+import { type Command, commands, type CommandName, type InputOf } from '@keyfleet/shared/hsm/commands';
 import {
   decodeReplies,
   encodeRequests,
@@ -19,7 +19,7 @@ import {
   type ReplyEntry,
   type RequestEntry,
 } from '@keyfleet/shared/hsm/frame';
-import { commandStatement, SignedMessage, type StreamKeys, streamKeys, StreamOpen } from '@keyfleet/shared/hsm/session';
+import { signedCommands, SignedMessage, type StreamKeys, streamKeys, StreamOpen } from '@keyfleet/shared/hsm/session';
 
 /** A clock that stands still until a test moves it. */
 export class TestClock implements Clock {
@@ -97,7 +97,7 @@ export function operatorOf(host: Host, role: Role): DomainState['operators'][num
 
 /** What happened in a worker's boundary. */
 export interface Recorded {
-  readonly signed: SignedCommand[];
+  readonly signed: SignedRequest[];
   readonly faults: unknown[];
   unknownDomainKeys: number;
 }
@@ -135,7 +135,7 @@ export function newWorker(
     maxInFlight: options.maxInFlight ?? { worker: 1000, stream: 1000 },
     events: {
       unknownDomainKey: () => recorded.unknownDomainKeys++,
-      signedCommand: (command) => recorded.signed.push(command),
+      signedRequest: (request) => recorded.signed.push(request),
       fault: (_command, error) => recorded.faults.push(error),
     },
   });
@@ -181,25 +181,27 @@ export class HostEnd {
     this.#sealer = new FrameSealer(this.keys.hostToMember);
   }
 
-  seal(entries: readonly RequestEntry[]): Buffer {
-    return this.#sealer.seal(encodeRequests(entries));
+  /** Seals the next frame, under whatever signature. */
+  seal(entries: readonly RequestEntry[], signature?: Uint8Array): Buffer {
+    return this.#sealer.seal(encodeRequests({ entries, signature: signature ?? undefined }));
   }
 
+  /** Sends the next frame, signed as it should be. */
   send(...entries: RequestEntry[]): void {
-    this.stream.receive(this.seal(entries));
+    this.stream.receive(this.seal(entries, this.signature(entries)));
   }
 
-  /** An entry that is signed as it should be, if the command asks for it. */
   entry<N extends CommandName>(id: number, name: N, input: InputOf<N>): RequestEntry {
-    const { code, signed } = commands[name];
-    const encoded = (commands[name].input.encode as (value: InputOf<N>) => Buffer)(input);
-    const entry = { id, code, remainingMs: 1000, input: encoded };
-    return { ...entry, signature: signed ? this.sign(entry) : undefined };
+    const command: Command = commands[name];
+    return { id, code: command.code, remainingMs: 1000, signed: command.signed, input: command.input.encode(input) };
   }
 
-  sign(entry: Omit<RequestEntry, 'signature'>): Buffer {
+  /** What this host's delegated key signs of a frame in this stream. */
+  signature(entries: readonly RequestEntry[]): Buffer | undefined {
+    const signed = entries.filter((entry) => entry.signed);
+    if (signed.length === 0) return undefined;
     const { sessionId, delegatedKey } = this.#session;
-    return sign(null, commandStatement({ sessionId, streamId: this.keys.streamId, ...entry }), delegatedKey);
+    return sign(null, signedCommands({ sessionId, streamId: this.keys.streamId }, signed), delegatedKey);
   }
 
   /** Lets the worker run what it took: its commands run after the turn that brought them. */

@@ -198,7 +198,7 @@ export class WorkerProcess {
   async #until(condition: () => Promise<boolean>): Promise<void> {
     const deadline = Date.now() + 15_000;
     while (!(await condition())) {
-      if (this.#process?.exitCode != null) throw new Error(`hsm-worker ended: ${this.#stderr}`);
+      if (typeof this.#process?.exitCode === 'number') throw new Error(`hsm-worker ended: ${this.#stderr}`);
       if (Date.now() > deadline) throw new Error(`hsm-worker does not get there: ${this.#stderr}`);
       await delay(20);
     }

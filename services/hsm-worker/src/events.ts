@@ -2,7 +2,7 @@ import { metrics } from '@opentelemetry/api';
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
 import type { SessionEvents } from './boundary/session-service.ts';
-import type { SignedCommand } from './boundary/stream.ts';
+import type { SignedRequest } from './boundary/stream.ts';
 
 /** One function for each thing that happens in a worker: what is counted and what is logged. */
 export class WorkerEvents implements SessionEvents {
@@ -20,8 +20,8 @@ export class WorkerEvents implements SessionEvents {
     this.#onUnknownDomainKey();
   }
 
-  /** The audit record of a command that makes or changes key material: the statement and its signature prove who asked. */
-  signedCommand({ hostId, sessionId, statement, signature }: SignedCommand): void {
+  /** The audit record of commands that make or change key material: the statement and its signature prove who asked. */
+  signedRequest({ hostId, sessionId, statement, signature }: SignedRequest): void {
     this.#log.info(
       {
         hostId,
@@ -29,7 +29,7 @@ export class WorkerEvents implements SessionEvents {
         statement: Buffer.from(statement).toString('base64'),
         signature: Buffer.from(signature).toString('base64'),
       },
-      'signed command',
+      'signed commands',
     );
   }
 

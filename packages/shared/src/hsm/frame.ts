@@ -32,9 +32,15 @@ export interface RequestEntry {
   readonly code: number;
   /** How long the host will still wait: the two clocks need not agree. */
   readonly remainingMs: number;
-  /** Ed25519, by the session's delegated key, over `commandStatement`. */
-  readonly signature: Uint8Array | undefined;
+  /** Whether the frame's signature covers it. */
+  readonly signed: boolean;
   readonly input: Uint8Array;
+}
+
+export interface RequestFrame {
+  readonly entries: readonly RequestEntry[];
+  /** Ed25519, by the session's delegated key, over `signedCommands` of the entries that say `signed`. */
+  readonly signature: Uint8Array | undefined;
 }
 
 export interface ReplyEntry {
@@ -103,28 +109,32 @@ class FrameCounter {
   }
 }
 
-export function encodeRequests(entries: readonly RequestEntry[]): Buffer {
+export function encodeRequests({ entries, signature }: RequestFrame): Buffer {
   const writer = new Writer();
+  writer.flag(signature !== undefined);
+  if (signature !== undefined) writer.raw(signature);
   writer.u32(entries.length);
-  for (const { id, code, remainingMs, signature, input } of entries) {
+  for (const { id, code, remainingMs, signed, input } of entries) {
     writer.u32(id);
     writer.u32(code);
     writer.u32(remainingMs);
-    writer.flag(signature !== undefined);
-    if (signature !== undefined) writer.raw(signature);
+    writer.flag(signed);
     writer.bytes(input);
   }
   return writer.finish();
 }
 
 /** Throws `FrameError`. Inputs are views of `plain`. */
-export function decodeRequests(plain: Uint8Array): RequestEntry[] {
-  return decodeEntries(plain, (reader) => ({
-    id: reader.u32(),
-    code: reader.u32(),
-    remainingMs: reader.u32(),
+export function decodeRequests(plain: Uint8Array): RequestFrame {
+  return decoded(plain, (reader) => ({
     signature: reader.flag() ? reader.raw(SIGNATURE_BYTES) : undefined,
-    input: reader.bytes(),
+    entries: readEntries(reader, () => ({
+      id: reader.u32(),
+      code: reader.u32(),
+      remainingMs: reader.u32(),
+      signed: reader.flag(),
+      input: reader.bytes(),
+    })),
   }));
 }
 
@@ -141,7 +151,9 @@ export function encodeReplies(entries: readonly ReplyEntry[]): Buffer {
 
 /** Throws `FrameError`. Outputs are views of `plain`. */
 export function decodeReplies(plain: Uint8Array): ReplyEntry[] {
-  return decodeEntries(plain, (reader) => ({ id: reader.u32(), refusal: readRefusal(reader), output: reader.bytes() }));
+  return decoded(plain, (reader) =>
+    readEntries(reader, () => ({ id: reader.u32(), refusal: readRefusal(reader), output: reader.bytes() })),
+  );
 }
 
 function readRefusal(reader: Reader): Refusal | undefined {
@@ -150,15 +162,20 @@ function readRefusal(reader: Reader): Refusal | undefined {
   return status === 0 ? undefined : refusals[status - 1];
 }
 
-function decodeEntries<T>(plain: Uint8Array, read: (reader: Reader) => T): T[] {
+function readEntries<T>(reader: Reader, read: () => T): T[] {
+  const count = reader.count();
+  if (count > MAX_FRAME_ENTRIES) throw new FormatError('too many entries');
+  const entries: T[] = [];
+  for (let i = 0; i < count; i++) entries.push(read());
+  return entries;
+}
+
+function decoded<T>(plain: Uint8Array, read: (reader: Reader) => T): T {
   try {
     const reader = new Reader(plain);
-    const entries: T[] = [];
-    const count = reader.count();
-    if (count > MAX_FRAME_ENTRIES) throw new FormatError('too many entries');
-    for (let i = 0; i < count; i++) entries.push(read(reader));
+    const value = read(reader);
     reader.end();
-    return entries;
+    return value;
   } catch (cause) {
     throw new FrameError('', { cause });
   }

@@ -56,23 +56,33 @@ export const StreamAccept = defineFormat('keyfleet/session/stream-accept/1', z.o
 
 const StreamTranscript = defineFormat('keyfleet/session/stream/1', z.object({ open: bytes(), accept: bytes() }));
 
-/** What the delegated Ed25519 key signs of a command: one entry of one stream, so it is worth nothing anywhere else. */
-const CommandStatement = defineFormat(
-  'keyfleet/session/signed-command/1',
-  z.object({ sessionId, streamId: hash, id: z.int(), code: z.int(), inputHash: hash }),
+/** What the delegated Ed25519 key signs: commands by their place in one stream, so that it is worth nothing anywhere else. */
+const SignedCommands = defineFormat(
+  'keyfleet/session/signed-commands/1',
+  z.object({
+    sessionId,
+    streamId: hash,
+    commands: z.array(z.object({ id: z.int(), code: z.int(), inputHash: hash })),
+  }),
 );
 
-export interface CommandToSign {
-  readonly sessionId: Uint8Array;
-  readonly streamId: Uint8Array;
+interface CommandToSign {
   readonly id: number;
   readonly code: number;
   readonly input: Uint8Array;
 }
 
-/** The bytes that the delegated key signs for one command. */
-export function commandStatement({ input, ...entry }: CommandToSign): Buffer {
-  return CommandStatement.encode({ ...entry, inputHash: sha256(input) });
+/** The bytes that the delegated key signs for the commands of one frame that need it: one signature for all of them. */
+export function signedCommands(
+  stream: { readonly sessionId: Uint8Array; readonly streamId: Uint8Array },
+  commands: readonly CommandToSign[],
+): Buffer {
+  const { sessionId: session, streamId } = stream;
+  return SignedCommands.encode({
+    sessionId: session,
+    streamId,
+    commands: commands.map(({ id, code, input }) => ({ id, code, inputHash: sha256(input) })),
+  });
 }
 
 /** AES-256 key under which the session key travels in the answer. Bound to the hello and to who answers. */

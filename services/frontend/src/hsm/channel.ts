@@ -9,8 +9,9 @@ import {
   FrameSealer,
   type ReplyEntry,
   type RequestEntry,
+  type RequestFrame,
 } from '@keyfleet/shared/hsm/frame';
-import { commandStatement, StreamAccept, type StreamKeys, streamKeys, StreamOpen } from '@keyfleet/shared/hsm/session';
+import { signedCommands, StreamAccept, type StreamKeys, streamKeys, StreamOpen } from '@keyfleet/shared/hsm/session';
 import type { HostSession } from './session.ts';
 import type { Work } from './work.ts';
 
@@ -185,20 +186,21 @@ export class Channel {
     const id = this.#nextId++;
     this.#pending.set(id, work);
     const { command, input, deadline } = work;
-    const { sessionId, delegatedKey } = this.session;
-    const signature = command.signed
-      ? sign(
-          null,
-          commandStatement({ sessionId, streamId: this.#streamId, id, code: command.code, input }),
-          delegatedKey,
-        )
-      : undefined;
-    return { id, code: command.code, remainingMs: Math.max(0, deadline - now), signature, input };
+    return { id, code: command.code, remainingMs: Math.max(0, deadline - now), signed: command.signed, input };
   }
 
   #write(entries: readonly RequestEntry[]): void {
     // A full buffer holds the next batch back, not this one: its commands are bounded by the pool.
-    this.#blocked = !this.#stream.write({ body: this.#sealer.seal(encodeRequests(entries)) });
+    this.#blocked = !this.#stream.write({ body: this.#sealer.seal(encodeRequests(this.#signed(entries))) });
+  }
+
+  /** One signature covers all commands of the frame that need one: it costs far more than a command. */
+  #signed(entries: readonly RequestEntry[]): RequestFrame {
+    const commands = entries.filter(({ signed }) => signed);
+    if (commands.length === 0) return { entries, signature: undefined };
+    const { sessionId, delegatedKey } = this.session;
+    const statement = signedCommands({ sessionId, streamId: this.#streamId }, commands);
+    return { entries, signature: sign(null, statement, delegatedKey) };
   }
 
   #unblock(): void {

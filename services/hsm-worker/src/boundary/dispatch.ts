@@ -23,7 +23,7 @@ export interface DispatchDeps {
   readonly onFault: (command: CommandName, error: unknown) => void;
 }
 
-/** Runs one command of a frame. `verify` checks the host's signature and is asked only where the contract wants one. */
+/** Runs one command of a frame. `isSigned` checks the host's signature of the frame and is asked only where the contract wants one. */
 export class Dispatcher {
   readonly #deps: DispatchDeps;
   readonly #byCode = new Map<number, Runnable>();
@@ -36,12 +36,12 @@ export class Dispatcher {
   }
 
   /** A promise only for work that left the event loop. Never throws. */
-  run(entry: RequestEntry, verify: (entry: RequestEntry) => boolean): Outcome | Promise<Outcome> {
+  run(entry: RequestEntry, isSigned: () => boolean): Outcome | Promise<Outcome> {
     const context = this.#deps.context();
     if (context === undefined) return 'no-domain';
     const command = this.#byCode.get(entry.code);
     if (command === undefined) return 'invalid-input';
-    if (command.signed && !verify(entry)) return 'not-signed';
+    if (command.signed && !(entry.signed && isSigned())) return 'not-signed';
     return command.run(entry.input, context);
   }
 

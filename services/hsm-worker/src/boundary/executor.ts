@@ -8,16 +8,24 @@ const SLICE_MS = 8;
 /** Where a command came from and where its outcome goes. */
 export interface CommandSource {
   readonly closed: boolean;
-  verify(entry: RequestEntry): boolean;
   /** Keeps the outcome for the next `flush`. */
   settle(id: number, outcome: Outcome): void;
   /** Sends everything settled since the last flush, in one frame. */
   flush(): void;
 }
 
+/** The commands of one frame. */
+export interface CommandBatch {
+  readonly source: CommandSource;
+  readonly entries: readonly RequestEntry[];
+  /** Whether the host's signature of the frame verifies. Asked only for commands that need it. */
+  readonly isSigned: () => boolean;
+}
+
 interface Job {
   readonly source: CommandSource;
   readonly entry: RequestEntry;
+  readonly isSigned: () => boolean;
   readonly expiresAt: number;
 }
 
@@ -44,7 +52,7 @@ export class Executor {
     return this.#inFlight;
   }
 
-  submit(source: CommandSource, entries: readonly RequestEntry[]): void {
+  submit({ source, entries, isSigned }: CommandBatch): void {
     const now = this.#clock.now();
     for (const entry of entries) {
       if (this.#inFlight >= this.#maxInFlight) {
@@ -52,7 +60,7 @@ export class Executor {
         continue;
       }
       this.#inFlight++;
-      this.#queue.push({ source, entry, expiresAt: now + entry.remainingMs });
+      this.#queue.push({ source, entry, isSigned, expiresAt: now + entry.remainingMs });
     }
     this.#touch(source);
   }
@@ -71,9 +79,8 @@ export class Executor {
     if (this.#queue.length > 0) this.#schedule();
   }
 
-  #execute({ source, entry, expiresAt }: Job, now: number): void {
-    const outcome =
-      source.closed || now >= expiresAt ? 'expired' : this.#dispatcher.run(entry, (e) => source.verify(e));
+  #execute({ source, entry, isSigned, expiresAt }: Job, now: number): void {
+    const outcome = source.closed || now >= expiresAt ? 'expired' : this.#dispatcher.run(entry, isSigned);
     if (outcome instanceof Promise) {
       void outcome.then((value) => this.#finish(source, entry.id, value));
     } else {

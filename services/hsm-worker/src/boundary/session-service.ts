@@ -4,13 +4,13 @@ import type { CommandContext, Random } from './commands/command.ts';
 import { type CommandHandlers, Dispatcher } from './dispatch.ts';
 import { Executor } from './executor.ts';
 import { type SessionMember, Sessions } from './session.ts';
-import { MemberStream, type SignedCommand } from './stream.ts';
+import { MemberStream, type SignedRequest } from './stream.ts';
 
 /** What the boundary tells the shell; nothing in it is secret. */
 export interface SessionEvents {
   /** Something came that was sealed under a domain key this member does not have: a newer domain token may be out. */
   unknownDomainKey(): void;
-  signedCommand(command: SignedCommand): void;
+  signedRequest(request: SignedRequest): void;
   /** A command handler failed with something that is no refusal. */
   fault(command: CommandName, error: unknown): void;
 }
@@ -73,7 +73,7 @@ export class SessionService {
       executor: this.#executor,
       maxInFlight: maxInFlight.stream,
       send,
-      onSigned: (command) => events.signedCommand(command),
+      onSigned: (request) => events.signedRequest(request),
     });
   }
 }

@@ -8,14 +8,15 @@ import {
   FrameSealer,
   type ReplyEntry,
   type RequestEntry,
+  type RequestFrame,
 } from '@keyfleet/shared/hsm/frame';
-import { commandStatement } from '@keyfleet/shared/hsm/session';
+import { signedCommands } from '@keyfleet/shared/hsm/session';
 import type { Outcome } from './dispatch.ts';
 import type { CommandSource, Executor } from './executor.ts';
 import type { AcceptedStream } from './session.ts';
 
-/** A signed command that this member acted on: the proof that the host asked for it, for the audit record. */
-export interface SignedCommand {
+/** Signed commands of one frame that this member acted on: the proof that the host asked for them, for the audit record. */
+export interface SignedRequest {
   readonly hostId: string;
   readonly sessionId: Uint8Array;
   /** What the host's delegated key signed, and its signature. */
@@ -28,7 +29,7 @@ export interface StreamDeps {
   readonly maxInFlight: number;
   /** Takes a sealed frame. */
   readonly send: (frame: Uint8Array) => void;
-  readonly onSigned: (command: SignedCommand) => void;
+  readonly onSigned: (request: SignedRequest) => void;
 }
 
 const nothing = new Uint8Array();
@@ -63,13 +64,14 @@ export class MemberStream implements CommandSource {
   /** Takes the next sealed frame. Throws `FrameError` for one that is not exactly the next of a valid session; the stream is then over. */
   receive(frame: Uint8Array): void {
     try {
-      const entries = this.#open(frame);
+      const { entries, signature } = this.#open(frame);
       const room = Math.max(0, this.#deps.maxInFlight - this.#inFlight);
       this.#inFlight += entries.length;
       // An empty frame asks whether anyone is there.
       this.#answerPing ||= entries.length === 0;
       for (const { id } of entries.slice(room)) this.settle(id, 'overloaded');
-      this.#deps.executor.submit(this, entries.slice(0, room));
+      const isSigned = this.#proofOf(entries, signature);
+      this.#deps.executor.submit({ source: this, entries: entries.slice(0, room), isSigned });
     } catch (error) {
       this.close();
       throw error;
@@ -80,15 +82,6 @@ export class MemberStream implements CommandSource {
   close(): void {
     this.#closed = true;
     this.#settled = [];
-  }
-
-  verify(entry: RequestEntry): boolean {
-    if (entry.signature === undefined) return false;
-    const { sessionId, keys, delegatedKey, hostId } = this.#session;
-    const statement = commandStatement({ sessionId, streamId: keys.streamId, ...entry });
-    if (!verify(null, statement, delegatedKey, entry.signature)) return false;
-    this.#deps.onSigned({ hostId, sessionId, statement, signature: entry.signature });
-    return true;
   }
 
   settle(id: number, outcome: Outcome): void {
@@ -116,13 +109,27 @@ export class MemberStream implements CommandSource {
     this.#deps.send(this.#sealer.seal(encodeReplies(replies)));
   }
 
-  #open(frame: Uint8Array): RequestEntry[] {
+  /** Verified when first asked for, and once for all commands of the frame. */
+  #proofOf(entries: readonly RequestEntry[], signature: Uint8Array | undefined): () => boolean {
+    const { sessionId, keys, delegatedKey, hostId } = this.#session;
+    let verified: boolean | undefined;
+    return () => {
+      if (verified !== undefined || signature === undefined) return verified ?? false;
+      const signed = entries.filter((entry) => entry.signed);
+      const statement = signedCommands({ sessionId, streamId: keys.streamId }, signed);
+      verified = verify(null, statement, delegatedKey, signature);
+      if (verified) this.#deps.onSigned({ hostId, sessionId, statement, signature });
+      return verified;
+    };
+  }
+
+  #open(frame: Uint8Array): RequestFrame {
     if (this.#closed || !this.#session.isValid()) throw new FrameError();
-    const entries = decodeRequests(this.#opener.open(frame));
-    for (const { id } of entries) {
+    const request = decodeRequests(this.#opener.open(frame));
+    for (const { id } of request.entries) {
       if (id <= this.#lastId) throw new FrameError();
       this.#lastId = id;
     }
-    return entries;
+    return request;
   }
 }
