@@ -95,6 +95,14 @@ describe('bad input gets AWS’s error and reaches no operation', () => {
     expect(answer).toContain(tooLarge);
   });
 
+  test('bodies that together would fill the memory', async () => {
+    await using edge = await startEdge({ limits: { bodyBytes: 1000, bufferedBytes: 1500 } });
+    const request = `POST / HTTP/1.1\r\nHost: k\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n${'x'.repeat(900)}`;
+    const answer = await Promise.any([rawExchange(edge, request), rawExchange(edge, request)]);
+    expect(answer).toMatch(/^HTTP\/1.1 503 /);
+    expect(await post(edge)).toMatchObject({ status: 200 });
+  });
+
   test('a flood of headers, in size and in number', async () => {
     await using edge = await startEdge();
     const large = await rawExchange(edge, `POST / HTTP/1.1\r\nHost: k\r\nX-A: ${'x'.repeat(20_000)}\r\n\r\n`);

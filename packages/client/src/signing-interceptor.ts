@@ -27,7 +27,7 @@ export function signingInterceptor(options: SigningOptions): Interceptor {
   const signerAt = newSignerCache(options.region);
   return (callOptions, nextCall) => {
     const { path } = callOptions.method_definition;
-    let start: ((message: Buffer) => Promise<void>) | undefined;
+    let start: ((message: Buffer) => Promise<boolean>) | undefined;
     return new InterceptingCall(nextCall(callOptions), {
       // The metadata goes out first and yet covers the message, so that starting waits for the message.
       start(metadata, listener, next) {
@@ -36,17 +36,23 @@ export function signingInterceptor(options: SigningOptions): Interceptor {
             const credentials = await credentialsOf(options);
             signMetadata(metadata, { path, host: options.host, message, credentials, signerAt });
             next(metadata, listener);
+            return true;
           } catch (error) {
             const details = `the call could not be signed: ${error instanceof Error ? error.message : String(error)}`;
             listener.onReceiveStatus({ code: status.UNAUTHENTICATED, details, metadata: new Metadata() });
+            return false;
           }
         };
       },
       sendMessage(message: Buffer, next) {
-        void start?.(message).then(() => next(message));
+        void sendOnce(start?.(message), () => next(message));
       },
     });
   };
+}
+
+async function sendOnce(started: Promise<boolean> | undefined, send: () => void): Promise<void> {
+  if ((await started) === true) send();
 }
 
 interface Signing {

@@ -32,6 +32,8 @@ export interface HttpLimits {
    * 32 KiB with every character escaped: all below half of the default.
    */
   readonly bodyBytes: number;
+  /** Of all bodies that are being received, so that many connections cannot take the memory that one may not. */
+  readonly bufferedBytes: number;
   readonly connections: number;
   /** For the headers, and for the whole request, however slowly it trickles in. */
   readonly headersTimeoutMs: number;
@@ -46,6 +48,7 @@ export const httpLimits: HttpLimits = {
   headerBytes: 16_384,
   headerCount: 100,
   bodyBytes: 1_048_576,
+  bufferedBytes: 268_435_456,
   connections: 10_000,
   headersTimeoutMs: 5_000,
   requestTimeoutMs: 15_000,
@@ -81,10 +84,11 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   // Also ends a connection whose client does not read its answer.
   server.timeout = limits.requestTimeoutMs + limits.idleTimeoutMs;
   server.on('clientError', refuseBrokenRequest);
+  const reception: Reception = { answer: options.answer, log: options.log, limits, server, buffered: 0 };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (!server.listening) response.shouldKeepAlive = false;
     if (request.url === '/healthz' || request.url === '/readyz') answerProbe(request, response, options.readiness);
-    else receive(request, response, { answer: options.answer, log: options.log, limits, server });
+    else receive(request, response, reception);
   });
   server.listen(options.address.port, options.address.host);
   await once(server, 'listening');
@@ -100,6 +104,8 @@ interface Reception {
   readonly log: Log;
   readonly limits: HttpLimits;
   readonly server: Server;
+  /** Bytes of bodies now in memory. */
+  buffered: number;
 }
 
 function receive(request: IncomingMessage, response: ServerResponse, reception: Reception): void {
@@ -113,18 +119,46 @@ function receive(request: IncomingMessage, response: ServerResponse, reception: 
   }
   if (Number(request.headers['content-length']) > limits.bodyBytes) return send(response, requestId, refusals.tooLarge);
 
-  const chunks: Buffer[] = [];
+  const lifetime = new AbortController();
+  const refuse = (answer: HttpAnswer) => send(response, requestId, answer);
+  collect(request, response, { reception, lifetime, refuse }, (body) => {
+    const query = mark < 0 ? '' : target.slice(mark + 1);
+    void respond(response, reception, requestOf(request, { requestId, query, body, lifetime }));
+  });
+}
+
+interface Collection {
+  readonly reception: Reception;
+  readonly lifetime: AbortController;
+  readonly refuse: (answer: HttpAnswer) => void;
+}
+
+/** Calls `done` with the whole body, or `refuse` as soon as it is too much; what still comes after that is thrown away. */
+function collect(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { reception, lifetime, refuse }: Collection,
+  done: (body: Buffer) => void,
+): void {
+  const { limits } = reception;
+  let chunks: Buffer[] = [];
   let length = 0;
   request.on('data', (chunk: Buffer) => {
+    if (response.headersSent) return;
+    chunks.push(chunk);
     length += chunk.length;
-    if (length <= limits.bodyBytes) chunks.push(chunk);
-    else if (!response.headersSent) send(response, requestId, refusals.tooLarge);
+    reception.buffered += chunk.length;
+    const isTooLarge = length > limits.bodyBytes;
+    if (!isTooLarge && reception.buffered <= limits.bufferedBytes) return;
+    chunks = [];
+    refuse(isTooLarge ? refusals.tooLarge : refusals.busy);
   });
   request.on('end', () => {
-    if (response.headersSent) return;
-    const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length);
-    const query = mark < 0 ? '' : target.slice(mark + 1);
-    void respond(response, reception, requestOf(request, { requestId, query, body, lifetime: lifetimeOf(response) }));
+    if (!response.headersSent) done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length));
+  });
+  response.on('close', () => {
+    reception.buffered -= length;
+    if (!response.writableFinished) lifetime.abort();
   });
 }
 
@@ -140,14 +174,6 @@ function requestOf(
     payloadHash: hash('sha256', parts.body, 'hex'),
     sourceIpAddress: request.socket.remoteAddress ?? '',
   };
-}
-
-function lifetimeOf(response: ServerResponse): AbortController {
-  const lifetime = new AbortController();
-  response.on('close', () => {
-    if (!response.writableFinished) lifetime.abort();
-  });
-  return lifetime;
 }
 
 async function respond(response: ServerResponse, reception: Reception, request: HttpRequest): Promise<void> {
@@ -194,6 +220,7 @@ export const unknownOperation: HttpAnswer = {
 const refusals = {
   tooLarge: refusal(413, 'RequestEntityTooLargeException', 'The request entity is too large.'),
   tooManyHeaders: refusal(431, 'RequestEntityTooLargeException', 'The request headers are too large.'),
+  busy: refusal(503, 'ServiceUnavailableException', 'The request has failed due to a temporary failure of the server.'),
   timeout: refusal(408, 'RequestTimeoutException', 'The request took too long to arrive.'),
   malformed: refusal(400, 'MalformedHttpRequestException', 'The request is not valid HTTP.'),
   internal: refusal(500, 'KMSInternalException', ''),

@@ -1,0 +1,41 @@
+import type { Log } from '@keyfleet/shared/log';
+
+/** One function for each thing that happens to a frontend: what is logged. The same trouble again and again is said once. */
+export class FrontendEvents {
+  readonly #log: Log;
+  readonly #said = new Map<string, string>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  workerProblem(address: string, error: unknown): void {
+    if (this.#isNew(`worker ${address}`, error)) this.#log.warn({ address, err: error }, 'hsm-worker not usable');
+  }
+  domainManagerProblem(address: string, error: unknown): void {
+    if (this.#isNew(`domain-manager ${address}`, error)) {
+      this.#log.warn({ address, err: error }, 'domain-manager not usable');
+    }
+  }
+  noticesProblem(problem: unknown): void {
+    this.#log.warn({ err: problem }, 'NATS not reached; domain tokens are polled');
+  }
+  auditProblem(problem: unknown): void {
+    if (this.#isNew('audit', problem))
+      this.#log.error({ err: problem }, 'audit records cannot be written; they are kept');
+  }
+  storeProblem(problem: unknown): void {
+    if (this.#isNew('store', problem)) this.#log.warn({ err: problem }, 'Redis not usable');
+  }
+  /** Our fault, whatever the caller sent. The caller is told the request id and nothing else. */
+  requestFailed(fault: unknown, requestId: string): void {
+    this.#log.error({ err: fault, requestId }, 'request failed');
+  }
+
+  #isNew(about: string, error: unknown): boolean {
+    const text = String(error);
+    if (this.#said.get(about) === text) return false;
+    this.#said.set(about, text);
+    return true;
+  }
+}

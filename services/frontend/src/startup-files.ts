@@ -1,0 +1,34 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
+import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { FrontendConfig } from './config.ts';
+import type { HostIdentity } from './hsm/session.ts';
+
+/** Throws ConfigError. */
+export function loadTrustAnchor(path: string): TrustAnchor {
+  const text = readSecretFile(path, 'trustAnchorFile');
+  try {
+    return parseTrustAnchor(text);
+  } catch (cause) {
+    throw new ConfigError(`trustAnchorFile: ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Throws ConfigError. */
+export function loadHostIdentity({ operatorId, file }: FrontendConfig['hostKey']): HostIdentity {
+  const privateKey = privateKeyOf(readSecretFile(file, 'hostKey.file'));
+  if (privateKey?.asymmetricKeyDetails?.namedCurve !== 'secp384r1') {
+    throw new ConfigError(
+      `hostKey.file: ${file} is not a P-384 private key in PEM. Make one with: keyfleet host create-key`,
+    );
+  }
+  return { operatorId, privateKey };
+}
+
+function privateKeyOf(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    return undefined;
+  }
+}
