@@ -43,6 +43,8 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
       for (let bits = this.#missing(); bits !== undefined; bits = this.#missing()) {
         this.#stock[bits].push(await this.#generate(bits));
       }
+    } catch {
+      // Whoever asks next makes a pair for itself, and is told if that fails too.
     } finally {
       this.#filling = false;
     }

@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest';
+import { counterRandom, testDomainKey, testKeyring } from '../../../../../test/support/command-context.ts';
+import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
+import { resealToken } from '../tokens/reseal.ts';
+import { sealToken } from '../tokens/sealed-token.ts';
+import { BackingKeyCache } from './backing-key-cache.ts';
+
+const nonce = counterRandom();
+const keyring = testKeyring({ active: testDomainKey('1') });
+const keyId = '0a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9';
+
+function newToken(): { token: Buffer; materialId: Buffer } {
+  const materialId = nonce(32);
+  const header = {
+    keyId,
+    materialId,
+    keySpec: 'HMAC_256',
+    keyUsage: 'GENERATE_VERIFY_MAC',
+    origin: 'AWS_KMS',
+  } as const;
+  return { token: sealToken(ExportedKeyToken, { header, secret: nonce(32) }, { keyring, nonce }), materialId };
+}
+
+function newCache(options: { capacity?: number } = {}) {
+  const clock = { time: 0, now: () => clock.time };
+  return { clock, cache: new BackingKeyCache({ clock, capacity: options.capacity ?? 10, maxAgeMs: 1000 }) };
+}
+
+test('a token is opened once, and again when it is too old', () => {
+  const { cache, clock } = newCache();
+  const { token } = newToken();
+  const first = cache.open(token, keyring);
+  clock.time = 999;
+  expect(cache.open(Buffer.from(token), keyring)).toBe(first);
+  clock.time = 1000;
+  expect(cache.open(token, keyring)).not.toBe(first);
+});
+
+test('a token that ends like a cached one is another token', () => {
+  const { cache } = newCache();
+  const { token } = newToken();
+  const opened = cache.open(token, keyring);
+  const forged = Buffer.from(token);
+  forged[forged.length - 20]! ^= 1;
+  expect(() => cache.open(forged, keyring)).toThrow(expect.objectContaining({ refusal: 'cannot-open' }));
+  expect(cache.open(token, keyring)).toBe(opened);
+});
+
+test('changing the bytes that were handed in changes nothing that is kept', () => {
+  const { cache } = newCache();
+  const { token } = newToken();
+  const input = Buffer.from(token);
+  const opened = cache.open(input, keyring);
+  input.fill(0);
+  expect(cache.open(token, keyring)).toBe(opened);
+});
+
+test('the key that was used longest ago makes room', () => {
+  const { cache } = newCache({ capacity: 2 });
+  const [a, b, c] = [newToken(), newToken(), newToken()];
+  const keptA = cache.open(a.token, keyring);
+  const droppedB = cache.open(b.token, keyring);
+  cache.open(a.token, keyring);
+  const keptC = cache.open(c.token, keyring);
+  expect(cache.open(a.token, keyring)).toBe(keptA);
+  expect(cache.open(c.token, keyring)).toBe(keptC);
+  expect(cache.open(b.token, keyring)).not.toBe(droppedB);
+});
+
+test('evicting a backing key forgets it under each of its tokens, and no other', () => {
+  const { cache } = newCache();
+  const [mine, other] = [newToken(), newToken()];
+  const rotated = testKeyring({ active: testDomainKey('2'), deactivated: [testDomainKey('1')] });
+  const resealed = resealToken(mine.token, { keyring: rotated, nonce });
+  const before = [cache.open(mine.token, rotated), cache.open(resealed, rotated), cache.open(other.token, rotated)];
+  cache.evict(mine.materialId);
+  expect(cache.open(mine.token, rotated)).not.toBe(before[0]);
+  expect(cache.open(resealed, rotated)).not.toBe(before[1]);
+  expect(cache.open(other.token, rotated)).toBe(before[2]);
+});
+
+test('nothing is left after clearing', () => {
+  const { cache } = newCache();
+  const { token } = newToken();
+  const before = cache.open(token, keyring);
+  cache.clear();
+  expect(cache.open(token, keyring)).not.toBe(before);
+});

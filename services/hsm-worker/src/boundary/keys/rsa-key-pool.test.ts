@@ -1,0 +1,68 @@
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { KeyPair, RsaBits } from './key-pair.ts';
+import { RsaKeyPool } from './rsa-key-pool.ts';
+
+/** Gives a pair when the test says so; the pairs are small and all alike, only their identity counts. */
+function manualGenerator() {
+  const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' });
+  const pending: { bits: RsaBits; finish: () => void }[] = [];
+  const generate = (bits: RsaBits) =>
+    new Promise<KeyPair>((resolve) => {
+      const privateKey = createPrivateKey(pem);
+      pending.push({ bits, finish: () => resolve({ privateKey, publicKey: privateKey }) });
+    });
+  return { pending, generate };
+}
+
+/** Lets everything that is already decided happen. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('a full pool gives a pair at once, each pair once, and makes another', async () => {
+  const { pending, generate } = manualGenerator();
+  using pool = new RsaKeyPool({ 2048: 2, 3072: 0, 4096: 0 }, generate);
+  const filled = pool.fill();
+  for (let made = 0; made < 2; made++) {
+    await turn();
+    expect(pending).toHaveLength(made + 1);
+    pending[made]!.finish();
+  }
+  await filled;
+  const [one, two] = [await pool.take(2048), await pool.take(2048)];
+  expect(one).not.toBe(two);
+  expect(pending).toHaveLength(3);
+});
+
+test('an empty pool makes a pair for who asks, and none ahead while somebody waits', async () => {
+  const { pending, generate } = manualGenerator();
+  using pool = new RsaKeyPool({ 2048: 1, 3072: 1, 4096: 0 }, generate);
+  const first = pool.take(2048);
+  const second = pool.take(2048);
+  await turn();
+  expect(pending).toHaveLength(2);
+  pending[0]!.finish();
+  await first;
+  await turn();
+  expect(pending).toHaveLength(2);
+  pending[1]!.finish();
+  await second;
+  await turn();
+  expect(pending).toHaveLength(3);
+});
+
+test('after disposal nothing is made ahead', async () => {
+  const { pending, generate } = manualGenerator();
+  const pool = new RsaKeyPool({ 2048: 5, 3072: 0, 4096: 0 }, generate);
+  const filling = pool.fill();
+  pool[Symbol.dispose]();
+  pending[0]!.finish();
+  await filling;
+  expect(pending).toHaveLength(1);
+});
+
+test('a pair is an RSA key pair of the size asked for, with exponent 65537', async () => {
+  using pool = new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 });
+  const { privateKey, publicKey } = await pool.take(2048);
+  expect(privateKey.asymmetricKeyDetails).toEqual({ modulusLength: 2048, publicExponent: 65_537n });
+  expect(publicKey.asymmetricKeyDetails).toEqual(privateKey.asymmetricKeyDetails);
+});

@@ -1,0 +1,30 @@
+import { createSecretKey } from 'node:crypto';
+import type { Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
+
+/** A keyring as a golden vector writes it: keys in hex, the first domain key active. */
+export interface GoldenKeyring {
+  readonly domain: string;
+  readonly domainKeys: readonly { readonly id: string; readonly key: string }[];
+}
+
+export function goldenKeyring({ domain, domainKeys }: GoldenKeyring): Keyring {
+  const keys = domainKeys.map(({ id, key }) => ({ id, key: createSecretKey(Buffer.from(key, 'hex')) }));
+  return {
+    domain,
+    generation: keys.length,
+    active: keys[0]!,
+    find: (id) => keys.find((key) => key.id === id),
+    materialIdKey: createSecretKey(Buffer.alloc(32)),
+  };
+}
+
+/** Hands out exactly `bytes`, once. */
+export function onlyBytes(bytes: Buffer): (length: number) => Buffer {
+  let left = bytes;
+  return (length) => {
+    if (length > left.length) throw new Error('more random bytes than the vector has');
+    const drawn = left.subarray(0, length);
+    left = left.subarray(length);
+    return drawn;
+  };
+}
