@@ -179,12 +179,15 @@ describe('membership', () => {
     expect(newcomer.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
   });
 
-  test('an HSM that is not a member learns the state and gets no keys', () => {
+  test('an HSM that asks to join follows the chain, gets no keys, and forgets what it saw when it restarts', () => {
     const domain = new TestDomain();
     const stranger = domain.newHsm('hsm-3');
     stranger.install(domain.tokens);
-    expect(stranger.describe()).toMatchObject({ domain: 'test', generation: 1, activeGeneration: 0 });
+    domain.rotate();
+    stranger.install(domain.tokens.slice(-1));
+    expect(stranger.describe()).toMatchObject({ domain: '', generation: 2, activeGeneration: 0 });
     expect(stranger.keyring()).toBeUndefined();
+    expect(domain.newHsm('hsm-3', stranger.sealedIdentity()).describe().generation).toBe(0);
   });
 
   test('an HSM with the name of a member and other keys is not that member', () => {

@@ -22,11 +22,11 @@ export interface HsmDescription {
   /** DER SubjectPublicKeyInfo. */
   readonly signingKey: Uint8Array;
   readonly agreementKey: Uint8Array;
-  /** Empty before the first token. */
+  /** Empty until the HSM is a member for the first time. */
   readonly domain: string;
   /** Tokens after this generation are what the HSM needs. A member that restarted asks for its newest one again: the keys are in it. */
   readonly generation: number;
-  /** Of the installed token; empty while there is none. */
+  /** Of the token of that generation; empty while there is none. */
   readonly tokenHash: Uint8Array;
   /** The generation whose domain key seals; 0 without keys. */
   readonly activeGeneration: number;
@@ -50,6 +50,8 @@ export class Hsm {
   #identity: Identity;
   /** The newest token ever installed. Nothing older, and no other one of its generation, is ever accepted. */
   #verified: VerifiedDomain | undefined;
+  /** An HSM that only asks to join follows the chain as well, but has no past that it must be held to after a restart. */
+  #wasMember = false;
   #installed: InstalledDomain | undefined;
 
   /** Throws `DomainError` when the sealed identity does not open, or is another's. */
@@ -69,6 +71,7 @@ export class Hsm {
     }
     this.#identity = identity;
     this.#verified = installed;
+    this.#wasMember = installed !== undefined;
   }
 
   get memberId(): string {
@@ -94,7 +97,7 @@ export class Hsm {
       memberId,
       signingKey,
       agreementKey,
-      domain: verified?.state.domain ?? '',
+      domain: verified !== undefined && this.#wasMember ? verified.state.domain : '',
       generation: verified === undefined ? 0 : verified.state.generation - (waitsForKeys ? 1 : 0),
       tokenHash: verified === undefined || waitsForKeys ? Buffer.alloc(0) : verified.hash,
       activeGeneration: this.#installed?.sealingGeneration ?? 0,
@@ -103,7 +106,7 @@ export class Hsm {
 
   /** Identity and newest token, under the seal key. The shell writes it durably after every `install` and `leave`, before it confirms. */
   sealedIdentity(): Buffer {
-    return this.#identity.seal(this.#options.sealKey, this.#verified);
+    return this.#identity.seal(this.#options.sealKey, this.#wasMember ? this.#verified : undefined);
   }
 
   /** A `SignedMessage` under the identity's signing key. */
@@ -149,6 +152,7 @@ export class Hsm {
     if (this.#installed !== undefined) assertSameKeys(this.#installed.secrets, secrets);
     this.#installed = new InstalledDomain({ state: verified.state, secrets }, clock, this.#installed);
     this.#verified = verified;
+    this.#wasMember = true;
   }
 
   /** A hint that every reachable member holds the domain key of `generation`. Wrong or forged, it changes no key's safety. */
@@ -165,6 +169,7 @@ export class Hsm {
     }
     this.#identity = newIdentity(this.memberId);
     this.#verified = undefined;
+    this.#wasMember = false;
     this.#installed = undefined;
     this.#options.onErased?.();
   }
