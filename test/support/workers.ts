@@ -83,7 +83,7 @@ export class TestWorkers implements AsyncDisposable {
     const signed = Proposal.encode(signProposal(proposal, this.#operator));
     const { token } = await this.workers[0]!.prepare(signed);
     this.#tokens.tokens.push(token!);
-    await Promise.all(this.workers.map((worker) => worker.installed(this.#tokens.tokens)));
+    await Promise.all(this.workers.map((worker) => worker.installed(this.#tokens.tokens.length)));
   }
 }
 
@@ -121,14 +121,16 @@ export class WorkerProcess {
   readonly address: string;
   readonly configFile: string;
   readonly dataDir: string;
+  readonly sealKeyFile: string;
   readonly #client: Client;
   #process: ChildProcess | undefined;
   #stderr = '';
 
-  private constructor(parts: { address: string; configFile: string; dataDir: string }) {
+  private constructor(parts: { address: string; configFile: string; dataDir: string; sealKeyFile: string }) {
     this.address = parts.address;
     this.configFile = parts.configFile;
     this.dataDir = parts.dataDir;
+    this.sealKeyFile = parts.sealKeyFile;
     this.#client = new Hsm(parts.address, credentials.createInsecure(), { 'grpc.max_reconnect_backoff_ms': 100 });
   }
 
@@ -150,7 +152,7 @@ export class WorkerProcess {
       pollEvery: '100ms',
     };
     await writeFile(configFile, JSON.stringify(config));
-    return new WorkerProcess({ address, configFile, dataDir });
+    return new WorkerProcess({ address, configFile, dataDir, sealKeyFile });
   }
 
   get pid(): number {
@@ -162,10 +164,21 @@ export class WorkerProcess {
   }
 
   async start(): Promise<void> {
+    this.#spawn();
+    await this.#until(async () => (await this.#describe()) !== undefined);
+  }
+
+  /** Starts it to see it end by itself; the exit code. */
+  async startAndFail(): Promise<number> {
+    const [code] = await once(this.#spawn(), 'close');
+    return code as number;
+  }
+
+  #spawn(): ChildProcess {
     const child = spawn(process.execPath, [main, '--config', this.configFile], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#process = child;
     child.stderr.on('data', (text) => (this.#stderr += text));
-    await this.#until(async () => (await this.#describe()) !== undefined);
+    return child;
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
@@ -186,9 +199,9 @@ export class WorkerProcess {
     return unary(this.#client, Hsm.service.PrepareDomainToken, { proposal }, TIMEOUT_MS);
   }
 
-  /** Waits until the worker has found and installed all of them by itself. */
-  async installed(tokens: readonly Uint8Array[]): Promise<void> {
-    await this.#until(async () => (await this.#describe())?.generation === tokens.length);
+  /** Waits until the worker has found and installed this generation by itself. */
+  async installed(generation: number): Promise<void> {
+    await this.#until(async () => (await this.#describe())?.generation === generation);
   }
 
   async #describe() {

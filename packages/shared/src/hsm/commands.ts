@@ -202,6 +202,7 @@ export type OutputOf<N extends CommandName> = CommandOutput<(typeof commands)[N]
 
 /**
  * Why an HSM refused a command. Deliberately coarse: no failure to open anything says more than `cannot-open`.
+ * The order is that of the status in a frame: it never changes, new ones come last.
  * - `cannot-open`: token, ciphertext or context do not belong together, or were changed.
  * - `unknown-domain-key`: sealed under a domain key this member has not installed yet; retry, here or on another.
  * - `invalid-input`: not a well-formed command, or an algorithm the key does not have.
