@@ -1,4 +1,4 @@
-import { Kms } from '@keyfleet/proto';
+import { Kms } from '@keyfleet/proto/kms';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { protoCodec } from '@keyfleet/shared/api/proto';
 import { operations } from '@keyfleet/shared/api/registry';

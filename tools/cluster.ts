@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { foundDomain } from './ceremony.ts';
 import { type Home, openHome } from './home.ts';
 import { lockHome } from './home-lock.ts';
 import { ManagedProcess, type ProcessSpec } from './managed-process.ts';
@@ -124,6 +123,7 @@ export class Cluster implements AsyncDisposable {
     } else {
       await this.restart(...services);
       report('First ceremony: making the domain and its first domain key ...');
+      const { foundDomain } = await import('./ceremony.ts');
       await foundDomain(this.home, this.ports);
       await this.restart('frontend');
       // The frontend makes the first administrator once it has an HSM to seal the secret.

@@ -67,7 +67,8 @@ if (script === undefined) fail(`unknown command '${command ?? ''}'. One of: ${Ob
 if (Number(process.versions.node.split('.')[0]) < 20)
   fail(`Node ${process.versions.node} is too old: 20 or newer is needed.`);
 installPackages();
-const child = spawn(nodeBinary(), [...script, ...args], { cwd: root, stdio: 'inherit' });
+const env = { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/keyfleet') };
+const child = spawn(nodeBinary(), [...script, ...args], { cwd: root, env, stdio: 'inherit' });
 // The child shares the terminal, so Ctrl-C reaches it directly; here it only must not end this process before the child.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));

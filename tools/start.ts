@@ -2,7 +2,7 @@ import { CliError } from '@keyfleet/cli/cli-error';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Cluster, startCluster } from './cluster.ts';
-import { type FirstKey, provideFirstKey } from './first-key.ts';
+import type { FirstKey } from './first-key.ts';
 import { defaultPorts } from './ports.ts';
 import { describeWorker } from './readiness.ts';
 import { regions } from './service-configs.ts';
@@ -102,6 +102,7 @@ async function start(args: string[]): Promise<void> {
   if (options.help) return report(usage);
   const signal = stopSignal();
   await using cluster = await startCluster({ ...options, supervise: true, report, signal });
+  const { provideFirstKey } = await import('./first-key.ts');
   const key = await provideFirstKey(cluster);
   process.stdout.write(await summary(cluster, key));
   if (!signal.aborted) {

@@ -1,7 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
-import { getContainerRuntimeClient } from 'testcontainers';
 import { StartError } from '../start-error.ts';
 
 /** What is run, with the arguments that come before the server's own. */
@@ -83,6 +82,8 @@ async function install(missing: readonly Server[], report: (line: string) => voi
 
 async function assertDockerRuns(missing: readonly Server[], obstacle: string): Promise<void> {
   try {
+    // Loaded only here: it takes longer than everything else of a start.
+    const { getContainerRuntimeClient } = await import('testcontainers');
     await getContainerRuntimeClient();
   } catch (error) {
     const names = missing.map((server) => server.name).join(' ');

@@ -5,7 +5,7 @@ import {
   Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
-import { Kms } from '@keyfleet/proto';
+import { Kms } from '@keyfleet/proto/kms';
 import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { type Message, protoCodec, type ProtoCodec } from '@keyfleet/shared/api/proto';
 import { type OperationName, operations } from '@keyfleet/shared/api/registry';

@@ -9,7 +9,7 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { Kms } from '@keyfleet/proto';
+import { Kms } from '@keyfleet/proto/kms';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { type Message, protoCodec } from '@keyfleet/shared/api/proto';
 import { operations } from '@keyfleet/shared/api/registry';

@@ -1,0 +1,17 @@
+import { type GrpcObject, loadPackageDefinition } from '@grpc/grpc-js';
+import { loadSync, type Options } from '@grpc/proto-loader';
+
+/** The types in gen/ are made with the same options: `npm run gen`. */
+const loadOptions: Options = {
+  keepCase: true,
+  longs: Number,
+  enums: String,
+  defaults: false,
+  arrays: false,
+  includeDirs: [import.meta.dirname],
+};
+
+/** `file`: relative to this folder. */
+export function load(file: string): GrpcObject {
+  return loadPackageDefinition(loadSync(file, loadOptions));
+}
