@@ -18,7 +18,7 @@ async function describeWorker(fleet: Fleet, index: number): Promise<HsmDescripti
 /** Every worker of `indexes` holds the newest domain key that is stored, seals under it, and that is generation >= `atLeast`. */
 async function settled(fleet: Fleet, atLeast: number, indexes = fleet.workers.map((_, index) => index)) {
   let generation = 0;
-  await eventually(`generation ${atLeast} is used by workers ${indexes}`, async () => {
+  await eventually(`generation ${atLeast} is used by workers ${indexes.join()}`, async () => {
     const described = await Promise.all(indexes.map((index) => describeWorker(fleet, index)));
     generation = described[0]?.generation ?? 0;
     return described.every(

@@ -46,8 +46,8 @@ export async function createDomain(
   const body = { members: [...members], operators: [...operators], rules: [...rules], backupHorizonMs };
   const command = { domain: anchor.domain, generation: 0, name: 'CreateDomain' as const, body };
   const proposal = founders.reduce(signProposal, newProposal(command));
-  await client.propose(proposal);
-  if (founders.length < anchor.minimum) return undefined;
+  const { standing } = await client.propose(proposal);
+  if (standing === 'collecting') return undefined;
   await client.awaitDone(proposalId(proposal), DONE_WITHIN_MS);
   return client.getDomain(anchor);
 }

@@ -1,0 +1,51 @@
+import { type ArgsDef, type CommandDef, defineCommand, type ParsedArgs } from 'citty';
+import { CliError } from './cli-error.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What a command found out or did: plain data for programs. Byte strings stand in it as text. */
+export type Result = object;
+
+interface CommandParts<Args extends ArgsDef, R extends Result> {
+  readonly description: string;
+  readonly args: Args;
+  readonly run: (args: ParsedArgs<Args>, terminal: Terminal) => Promise<R>;
+  /** The result as people read it. */
+  readonly text: (result: R) => string;
+  /** False makes the exit code 1: the command worked, and what it found is not well. */
+  readonly isWell?: (result: R) => boolean;
+}
+
+/** Thrown after the result was written. */
+export class NotWellError extends Error {
+  override name = 'NotWellError';
+}
+
+const json = { type: 'boolean', description: 'Print the result as JSON.', default: false } as const;
+
+/** A command of the CLI: prints text, or JSON with --json, and takes no option it does not know. */
+export function command<const Args extends ArgsDef, R extends Result>(
+  parts: CommandParts<Args, R>,
+): (terminal: Terminal) => CommandDef {
+  return (terminal) =>
+    defineCommand({
+      meta: { description: parts.description },
+      args: { ...parts.args, json } as ArgsDef,
+      async run({ args }) {
+        assertKnown(args, { ...parts.args, json });
+        const result = await parts.run(args as unknown as ParsedArgs<Args>, terminal);
+        terminal.write(args['json'] === true ? JSON.stringify(result, undefined, 2) : parts.text(result));
+        if (parts.isWell?.(result) === false) throw new NotWellError();
+      },
+    });
+}
+
+/** citty takes whatever begins with `--`; a mistyped option of a key ceremony must not be ignored. */
+function assertKnown(args: Record<string, unknown> & { _: string[] }, known: ArgsDef): void {
+  const plain = (name: string): string => name.replaceAll('-', '').toLowerCase();
+  const names = new Set(Object.keys(known).map(plain));
+  const unknown = Object.keys(args).find((name) => name !== '_' && !names.has(plain(name)));
+  if (unknown !== undefined) throw new CliError(`there is no option --${unknown}. See --help`, { exitCode: 2 });
+  const positionals = Object.values(known).filter(({ type }) => type === 'positional').length;
+  const extra = args._[positionals];
+  if (extra !== undefined) throw new CliError(`what is '${extra}'? See --help`, { exitCode: 2 });
+}

@@ -1,0 +1,38 @@
+import { formatTrustAnchor, parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { CliError } from '../../cli-error.ts';
+import { command } from '../../command.ts';
+import { listOf } from '../../options.ts';
+import { loadOperator } from '../../public-files.ts';
+import { writeNewFile } from '../../signing-keys.ts';
+import { fingerprintOf } from '../../text.ts';
+
+export const anchor = command({
+  description: 'Write the trust anchor: who may found the domain. It goes into the configuration of every service.',
+  args: {
+    domain: { type: 'string', description: 'Name of the domain.', valueHint: 'NAME', required: true },
+    minimum: { type: 'string', description: 'How many founders must sign.', valueHint: 'N', required: true },
+    founders: { type: 'string', description: 'Their public keys, by commas.', valueHint: 'FILES', required: true },
+    out: { type: 'string', description: 'Where it goes.', valueHint: 'FILE', required: true },
+  },
+  async run({ domain, minimum, founders, out }) {
+    const operators = listOf(founders).map(loadOperator);
+    const machine = operators.find(({ role }) => role !== 'operator');
+    if (machine !== undefined)
+      throw new CliError(`${machine.operatorId} is a ${machine.role}: only people found a domain.`);
+    const text = formatTrustAnchor({ domain, minimum: Number(minimum), operators });
+    parseTrustAnchor(text);
+    writeNewFile(out, text);
+    return {
+      domain,
+      minimum: Number(minimum),
+      founders: operators.map(({ operatorId, signingKey }) => ({ operatorId, fingerprint: fingerprintOf(signingKey) })),
+      trustAnchor: out,
+    };
+  },
+  text: ({ domain, minimum, founders, trustAnchor }) =>
+    [
+      `Trust anchor of the domain ${domain}: ${trustAnchor}`,
+      `${minimum} of these must sign its foundation:`,
+      ...founders.map(({ operatorId, fingerprint }) => `  ${operatorId}  ${fingerprint}`),
+    ].join('\n'),
+});

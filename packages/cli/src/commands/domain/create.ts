@@ -1,0 +1,66 @@
+import { duration } from '@keyfleet/shared/config';
+import { CliError } from '../../cli-error.ts';
+import { createDomain, defaultRules } from '../../ceremony.ts';
+import { command } from '../../command.ts';
+import { anchorOptions, listOf, loadSigner, managerOptions, openDomain, signerOptions } from '../../options.ts';
+import { memberLine, operatorLine, ruleLines } from '../../proposal-text.ts';
+import { loadMember, loadOperator } from '../../public-files.ts';
+
+export const create = command({
+  description: 'Found the domain. Every founder runs this with the same files; the last one that is needed makes it.',
+  args: {
+    ...managerOptions,
+    ...anchorOptions,
+    ...signerOptions,
+    members: {
+      type: 'string',
+      description: 'identity.pub.json of each hsm-worker.',
+      valueHint: 'FILES',
+      required: true,
+    },
+    operators: {
+      type: 'string',
+      description: 'Public keys of people and services.',
+      valueHint: 'FILES',
+      required: true,
+    },
+    quorum: {
+      type: 'string',
+      description: 'How many operators a change of trust needs.',
+      valueHint: 'N',
+      required: true,
+    },
+    'backup-horizon': { type: 'string', description: 'How long old domain keys are kept.', default: '30d' },
+  },
+  async run(args, terminal) {
+    using domain = openDomain(args);
+    const founding = {
+      anchor: domain.anchor,
+      members: listOf(args.members).map(loadMember),
+      operators: listOf(args.operators).map(loadOperator),
+      rules: defaultRules(quorumOf(args.quorum)),
+      backupHorizonMs: duration('30d').parse(args['backup-horizon']),
+    };
+    const signer = await loadSigner(args, terminal, domain.anchor.operators);
+    const founded = await createDomain(domain.client, founding, [signer]);
+    const { members, operators, rules, backupHorizonMs } = founded?.state ?? founding;
+    return {
+      domain: domain.anchor.domain,
+      generation: founded?.state.generation ?? 0,
+      state: [...members.map(memberLine), ...operators.map(operatorLine), ...ruleLines(rules, backupHorizonMs)],
+    };
+  },
+  text: ({ domain, generation, state }) =>
+    [
+      ...state,
+      generation === 0
+        ? `Signed. The domain ${domain} begins when enough founders have run this with the same files.`
+        : `The domain ${domain} is founded: generation ${generation}.`,
+    ].join('\n'),
+});
+
+function quorumOf(text: string): number {
+  const quorum = Number(text);
+  if (!Number.isInteger(quorum) || quorum < 1) throw new CliError('--quorum must be a number from 1', { exitCode: 2 });
+  return quorum;
+}

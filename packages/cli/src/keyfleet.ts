@@ -1,0 +1,48 @@
+import { type CommandDef, defineCommand } from 'citty';
+import { anchor } from './commands/domain/anchor.ts';
+import { approve } from './commands/domain/approve.ts';
+import { create } from './commands/domain/create.ts';
+import { proposals } from './commands/domain/proposals.ts';
+import { propose } from './commands/domain/propose.ts';
+import { rotate } from './commands/domain/rotate.ts';
+import { show } from './commands/domain/show.ts';
+import { status } from './commands/domain/status.ts';
+import { verify } from './commands/domain/verify.ts';
+import { admit } from './commands/member/admit.ts';
+import { fingerprint } from './commands/member/fingerprint.ts';
+import { list } from './commands/member/list.ts';
+import { remove } from './commands/member/remove.ts';
+import { createKey } from './commands/operator/create-key.ts';
+import type { Terminal } from './terminal.ts';
+
+type MakeCommand = (terminal: Terminal) => CommandDef;
+
+/** The whole command line. */
+export function keyfleet(terminal: Terminal): CommandDef {
+  const named = (name: string, parts: CommandDef): CommandDef => ({ ...parts, meta: { ...parts.meta, name } });
+  const group = (name: string, description: string, commands: Record<string, MakeCommand>): CommandDef =>
+    defineCommand({
+      meta: { name: `keyfleet ${name}`, description },
+      subCommands: Object.fromEntries(
+        Object.entries(commands).map(([verb, make]) => [verb, named(verb, make(terminal))]),
+      ),
+    });
+  return defineCommand({
+    meta: { name: 'keyfleet', description: 'For the operators of a Keyfleet domain.' },
+    subCommands: {
+      operator: group('operator', 'Signing keys of people and services.', { 'create-key': createKey }),
+      domain: group('domain', 'The domain: its foundation, state, rules and keys.', {
+        anchor,
+        create,
+        status,
+        show,
+        verify,
+        proposals,
+        propose,
+        approve,
+        rotate,
+      }),
+      member: group('member', 'The HSMs of the domain.', { list, fingerprint, admit, remove }),
+    },
+  });
+}

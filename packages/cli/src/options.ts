@@ -1,0 +1,90 @@
+import { readSecretFile } from '@keyfleet/shared/config';
+import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
+import type { Signer } from '@keyfleet/shared/domain/proposal';
+import type { DomainState, Operator } from '@keyfleet/shared/domain/state';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { CliError } from './cli-error.ts';
+import { DomainManagerClient } from './domain-manager-client.ts';
+import { loadTrustAnchor } from './public-files.ts';
+import { loadSigningKey } from './signing-keys.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Options that several commands have. */
+
+export const managerOptions = {
+  'domain-manager': {
+    type: 'string',
+    description: 'Address of a domain-manager.',
+    valueHint: 'HOST:PORT',
+    default: '127.0.0.1:8921',
+  },
+} as const;
+
+export const anchorOptions = {
+  'trust-anchor': { type: 'string', description: 'The trust anchor of the domain.', valueHint: 'FILE', required: true },
+} as const;
+
+export const passphraseOptions = {
+  'passphrase-file': { type: 'string', description: 'Read the passphrase from a file.', valueHint: 'FILE' },
+} as const;
+
+export const signerOptions = {
+  as: { type: 'string', description: 'Your operator id.', valueHint: 'ID', required: true },
+  key: { type: 'string', description: 'Your signing key.', valueHint: 'FILE', required: true },
+  ...passphraseOptions,
+} as const;
+
+interface DomainArgs {
+  readonly 'domain-manager': string;
+  readonly 'trust-anchor': string;
+}
+
+interface SignerArgs {
+  readonly as: string;
+  readonly key: string;
+  readonly 'passphrase-file'?: string | undefined;
+}
+
+/** The address of the domain-manager and the trust anchor that everything it says is verified from. */
+export function openDomain(args: DomainArgs): { client: DomainManagerClient; anchor: TrustAnchor } & Disposable {
+  const anchor = loadTrustAnchor(args['trust-anchor']);
+  const client = new DomainManagerClient(args['domain-manager']);
+  return { client, anchor, [Symbol.dispose]: () => client[Symbol.dispose]() };
+}
+
+/** Throws CliError for a wrong passphrase, or a key that is not the one of `known`, so that a mistake is seen before it is signed. */
+export async function loadSigner(
+  args: SignerArgs,
+  terminal: Terminal,
+  known: readonly Pick<Operator, 'operatorId' | 'signingKey'>[],
+): Promise<Signer> {
+  const operator = known.find(({ operatorId }) => operatorId === args.as);
+  if (operator === undefined) throw new CliError(`${args.as} is not an operator of this domain.`);
+  const privateKey = await loadSigningKey(args.key, () => passphraseOf(args, terminal, `Passphrase of ${args.key}`));
+  if (!encodedPublicKey(privateKey).equals(operator.signingKey)) {
+    throw new CliError(`${args.key} is not the key of ${args.as} in this domain.`);
+  }
+  return { operatorId: args.as, privateKey };
+}
+
+export async function passphraseOf(
+  args: { readonly 'passphrase-file'?: string | undefined },
+  terminal: Terminal,
+  question: string,
+): Promise<string> {
+  const file = args['passphrase-file'];
+  return file === undefined ? terminal.askSecret(question) : readSecretFile(file, '--passphrase-file');
+}
+
+/** "a,b" -> ["a", "b"]. */
+export function listOf(text: string | undefined): string[] {
+  return (text ?? '')
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
+}
+
+/** Who may sign now: the operators of the domain, or before the ceremony the founders. */
+export function signersOf(state: DomainState | undefined, anchor: TrustAnchor): TrustAnchor['operators'] {
+  return state?.operators ?? anchor.operators;
+}

@@ -1,0 +1,45 @@
+import { ConfigError } from '@keyfleet/shared/config';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { type CommandDef, renderUsage, runCommand } from 'citty';
+import { stripVTControlCharacters } from 'node:util';
+import { CliError } from './cli-error.ts';
+import { NotWellError } from './command.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Runs a command line and returns its exit code: 0 done, 1 not done or not well, 2 called wrongly. Never throws. */
+export async function runCli(root: CommandDef, rawArgs: readonly string[], terminal: Terminal): Promise<0 | 1 | 2> {
+  const asksForHelp = rawArgs.some((arg) => arg === '--help' || arg === '-h');
+  try {
+    if (asksForHelp || rawArgs.length === 0) {
+      terminal.write(await usageOf(root, rawArgs));
+      return 0;
+    }
+    await runCommand(root, { rawArgs: [...rawArgs] });
+    return 0;
+  } catch (error) {
+    return explain(error, terminal);
+  }
+}
+
+function explain(error: unknown, terminal: Terminal): 1 | 2 {
+  if (error instanceof NotWellError) return 1;
+  const { message } = error as Error;
+  // Its own class is not exported: it is how citty says that a command or an option is missing.
+  const wronglyCalled = (error as Error).name === 'CLIError';
+  if (error instanceof CliError || error instanceof DomainError || error instanceof ConfigError || wronglyCalled) {
+    terminal.note(`keyfleet: ${stripVTControlCharacters(message)}`);
+    return wronglyCalled ? 2 : error instanceof CliError ? error.exitCode : 1;
+  }
+  terminal.note(`keyfleet: something unforeseen went wrong. Please report this:\n${(error as Error).stack ?? message}`);
+  return 1;
+}
+
+async function usageOf(root: CommandDef, rawArgs: readonly string[]): Promise<string> {
+  let [found, parent]: [CommandDef, CommandDef | undefined] = [root, undefined];
+  for (const word of rawArgs) {
+    const next = (found.subCommands as Record<string, CommandDef> | undefined)?.[word];
+    if (next === undefined) break;
+    [found, parent] = [next, found];
+  }
+  return stripVTControlCharacters(await renderUsage(found, parent));
+}

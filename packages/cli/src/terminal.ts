@@ -1,0 +1,38 @@
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { CliError } from './cli-error.ts';
+
+/** Where a command speaks to a person. */
+export interface Terminal {
+  /** One or more lines of the result. */
+  write(text: string): void;
+  /** What is said beside the result. */
+  note(text: string): void;
+  /** Throws CliError when nobody is there to ask. */
+  askSecret(question: string): Promise<string>;
+}
+
+export const processTerminal: Terminal = {
+  write: (text) => void process.stdout.write(`${text}\n`),
+  note: (text) => void process.stderr.write(`${text}\n`),
+  askSecret,
+};
+
+/** Reads a line that is not shown. */
+async function askSecret(question: string): Promise<string> {
+  if (!process.stdin.isTTY) {
+    throw new CliError(`${question}: there is no terminal to ask at. Use --passphrase-file FILE.`, { exitCode: 2 });
+  }
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const reader = createInterface({ input: process.stdin, output: silent, terminal: true });
+  process.stderr.write(`${question}: `);
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      reader.question('', resolve);
+      reader.once('SIGINT', () => reject(new CliError('cancelled')));
+    });
+  } finally {
+    reader.close();
+    process.stderr.write('\n');
+  }
+}

@@ -1,0 +1,214 @@
+import { keyfleet } from '@keyfleet/cli/keyfleet';
+import { runCli } from '@keyfleet/cli/run-cli';
+import { rmSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually, type Fleet, newFleet } from '../support/fleet.ts';
+
+/**
+ * Operators' command lines on a real fleet of three workers, in the order of a domain's life. What differs from run to run
+ * (hashes, ports, times) is written as <...>.
+ */
+let fleet: Fleet;
+let manager: string[];
+let domain: string[];
+
+beforeAll(async () => {
+  fleet = await newFleet({ workers: 3 });
+  writeFileSync(fleet.path('passphrase'), 'correct horse battery staple\n');
+  manager = ['--domain-manager', fleet.manager()];
+  domain = [...manager, '--trust-anchor', fleet.path('trust-anchor.json')];
+  // The ceremony below makes its own trust anchor.
+  rmSync(fleet.path('trust-anchor.json'));
+});
+afterAll(() => fleet[Symbol.asyncDispose]());
+
+interface Transcript {
+  readonly exitCode: number;
+  readonly out: string;
+  readonly notes: string;
+}
+
+async function keyfleetCli(...args: readonly string[]): Promise<Transcript> {
+  const out: string[] = [];
+  const notes: string[] = [];
+  const terminal = {
+    write: (text: string) => void out.push(text),
+    note: (text: string) => void notes.push(text),
+    askSecret: () => Promise.reject(new Error('a test cannot be asked')),
+  };
+  const exitCode = await runCli(keyfleet(terminal), args, terminal);
+  return { exitCode, out: settled(out.join('\n')), notes: settled(notes.join('\n')) };
+}
+
+/** Without what differs from run to run. */
+function settled(text: string): string {
+  return text
+    .replaceAll(fleet.dir, '<dir>')
+    .replaceAll(/\b([0-9a-f]{4} ){7}[0-9a-f]{4}\b/g, '<fingerprint>')
+    .replaceAll(/\b[0-9a-f]{12,64}\b/g, '<hash>')
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+Z/g, '<time>')
+    .replaceAll(/127\.0\.0\.1:\d+/g, '<address>')
+    .replaceAll(/Leader: \S+/g, 'Leader: <replica>')
+    .replaceAll(/ {3,}/g, '  ');
+}
+
+function signer(id: string): string[] {
+  return ['--as', id, '--key', fleet.path(`${id}-key.pem`), '--passphrase-file', fleet.path('passphrase')];
+}
+function identity(number: number): string {
+  return fleet.path(`hsm-${number}/identity.pub.json`);
+}
+function publicKeys(...names: string[]): string {
+  return names.map((name) => fleet.path(`${name}-key.pub.json`)).join();
+}
+
+test('operators make their keys and the trust anchor', async () => {
+  const passphrase = ['--passphrase-file', fleet.path('passphrase')];
+  for (const id of ['anna', 'berta']) {
+    const made = await keyfleetCli(
+      'operator',
+      'create-key',
+      '--id',
+      id,
+      '--out',
+      fleet.path(`${id}-key.pem`),
+      ...passphrase,
+    );
+    expect(made).toEqual({
+      exitCode: 0,
+      notes: '',
+      out:
+        `Key of ${id} (operator): <dir>/${id}-key.pem\n` +
+        `Public part, to be given to the others: <dir>/${id}-key.pub.json\n` +
+        'Fingerprint, to be compared aloud: <fingerprint>',
+    });
+  }
+  const host = ['--id', 'frontend-1', '--role', 'service-host', '--out', fleet.path('frontend-1-key.pem')];
+  expect((await keyfleetCli('operator', 'create-key', ...host)).exitCode).toBe(0);
+  expect((await keyfleetCli('operator', 'create-key', ...host)).notes).toContain('already there');
+
+  const anchor = ['--domain', 'test', '--minimum', '2', '--founders', publicKeys('anna', 'berta')];
+  expect(await keyfleetCli('domain', 'anchor', ...anchor, '--out', fleet.path('trust-anchor.json'))).toEqual({
+    exitCode: 0,
+    notes: '',
+    out:
+      'Trust anchor of the domain test: <dir>/trust-anchor.json\n2 of these must sign its foundation:\n' +
+      '  anna  <fingerprint>\n  berta  <fingerprint>',
+  });
+  await fleet.startAll();
+});
+
+test('before the ceremony every command says that there is no domain', async () => {
+  expect((await keyfleetCli('domain', 'status', ...manager)).out).toContain('Domain test is not founded yet.');
+  for (const command of ['show', 'verify']) {
+    const said = await keyfleetCli('domain', command, ...domain);
+    expect([said.exitCode, said.notes]).toEqual([1, expect.stringContaining('does not exist yet')]);
+  }
+});
+
+test('the domain begins when the second founder signs', async () => {
+  const members = ['--members', `${identity(1)},${identity(2)}`];
+  const operators = ['--operators', publicKeys('anna', 'berta', 'frontend-1')];
+  const create = (id: string) =>
+    keyfleetCli(
+      'domain',
+      'create',
+      ...domain,
+      ...signer(id),
+      ...members,
+      ...operators,
+      '--quorum',
+      '2',
+      '--backup-horizon',
+      '0s',
+    );
+  expect((await create('anna')).out).toContain('begins when enough founders have run this');
+  const founded = await create('berta');
+  expect(founded.notes).toBe('');
+  expect(founded.out).toBe(
+    [
+      'member hsm-1  <fingerprint>',
+      'member hsm-2  <fingerprint>',
+      'operator anna  <fingerprint>',
+      'operator berta  <fingerprint>',
+      'service-host frontend-1  <fingerprint>',
+      'rule: RotateDomainKeys needs 1 scheduler, or 1 operator',
+      'rule: ModifyMembers needs 2 operator',
+      'rule: ModifyOperators needs 2 operator',
+      'rule: ModifyRules needs 2 operator',
+      'rule: LeaveDomain needs 2 operator',
+      'old domain keys are kept for 0 days',
+      'The domain test is founded: generation 1.',
+    ].join('\n'),
+  );
+});
+
+test('one operator rotates the domain keys alone, because the rules say so', async () => {
+  expect(await keyfleetCli('domain', 'rotate', ...domain, ...signer('anna'))).toEqual({
+    exitCode: 0,
+    notes: '',
+    out:
+      'Proposal <hash>\nRotateDomainKeys in domain test, at generation 1\n  make a new domain key\n' +
+      'Signed by anna.\nDone: the domain is at generation 2.',
+  });
+});
+
+test('a worker is admitted when the second operator approves', async () => {
+  const listed = await keyfleetCli('member', 'list', ...domain);
+  expect(listed.out).toContain('hsm-3  <fingerprint>  asking-to-join');
+  const proposed = await keyfleetCli('member', 'admit', identity(3), ...domain, ...signer('anna'));
+  expect(proposed.out).toContain('Not enough yet');
+  const { out } = await keyfleetCli('domain', 'proposals', ...manager, '--json');
+  expect(out).toContain('"standing": "collecting"');
+  const proposals = (await rawJson('domain', 'proposals', ...manager)) as { proposals: { proposalId: string }[] };
+  const id = proposals.proposals.at(-1)!.proposalId.slice(0, 12);
+  const approved = await keyfleetCli('domain', 'approve', id, ...domain, ...signer('berta'));
+  expect(approved.notes).toBe('ModifyMembers in domain test, at generation 2\n  admit member hsm-3  <fingerprint>');
+  expect(approved.out).toContain('Signed by anna, berta.\nDone: the domain is at generation 3.');
+});
+
+test('a removed member is shut out, and everything verifies', async () => {
+  await keyfleetCli('member', 'remove', 'hsm-2', ...domain, ...signer('anna'));
+  const proposals = (await rawJson('domain', 'proposals', ...manager)) as { proposals: { proposalId: string }[] };
+  const id = proposals.proposals.at(-1)!.proposalId;
+  await keyfleetCli('domain', 'approve', id, ...domain, ...signer('berta'));
+  await eventually('the status shows the removal', async () => {
+    const { out } = await keyfleetCli('domain', 'status', ...manager);
+    return out.includes('hsm-2  removed') && out.includes('hsm-3  member  4  4');
+  });
+  expect((await keyfleetCli('domain', 'verify', ...domain)).out).toBe(
+    'All 4 tokens of the domain test verify; the newest is generation 4.\nEvery worker that is a member holds it.',
+  );
+  expect((await keyfleetCli('domain', 'show', ...domain)).out).not.toContain('member hsm-2');
+});
+
+test('a wrong key, an unknown operator, an unknown option and a dead domain-manager get one clear line', async () => {
+  const cases: [string[], number, string][] = [
+    [['domain', 'rotate', ...domain, ...signer('carla')], 1, 'carla is not an operator of this domain'],
+    [
+      ['domain', 'rotate', ...domain, '--as', 'anna', '--key', fleet.path('frontend-1-key.pem')],
+      1,
+      'is not the key of anna',
+    ],
+    [['domain', 'rotate', ...domain, ...signer('anna'), '--dorp', 'x'], 2, 'there is no option --dorp'],
+    [['domain', 'rotate', ...domain], 2, 'Missing required argument'],
+    [['domain', 'status', '--domain-manager', '127.0.0.1:1'], 1, 'cannot reach the domain-manager at <address>'],
+    [['domain', 'fly'], 2, 'Unknown command fly'],
+  ];
+  for (const [args, exitCode, note] of cases) {
+    const said = await keyfleetCli(...args);
+    expect(said).toMatchObject({ exitCode, notes: expect.stringContaining(note) });
+    expect(said.notes.split('\n')).toHaveLength(1);
+  }
+});
+
+async function rawJson(...args: string[]): Promise<unknown> {
+  const out: string[] = [];
+  const terminal = {
+    write: (text: string) => void out.push(text),
+    note: () => {},
+    askSecret: () => Promise.reject(new Error()),
+  };
+  await runCli(keyfleet(terminal), [...args, '--json'], terminal);
+  return JSON.parse(out.join('\n'));
+}
