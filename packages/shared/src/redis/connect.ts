@@ -1,0 +1,101 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { z } from 'zod';
+import { filePath, readSecretFile } from '../config.ts';
+import { parseRedisUrl } from './url.ts';
+
+/** The `redis` part of a service's configuration. */
+export const RedisConfig = z.strictObject({
+  url: z
+    .string()
+    .superRefine((url, context) => {
+      if (parseRedisUrl(url) === undefined) {
+        context.addIssue(
+          'must be redis://host:port, redis+sentinel://host:port,host:port/master-name or redis+cluster://host:port,host:port (rediss for TLS), without a password',
+        );
+      }
+    })
+    .describe(
+      'redis://host:port, redis+sentinel://host:port,host:port/master-name or redis+cluster://host:port,host:port; rediss for TLS. No password.',
+    ),
+  username: z.string().min(1).optional(),
+  passwordFile: filePath().optional(),
+  durability: z
+    .enum(['strict', 'relaxed'])
+    .default('strict')
+    .describe('strict: refuse a Redis that may lose an acknowledged write.'),
+});
+export type RedisConfig = z.output<typeof RedisConfig>;
+
+export type RedisClient = Redis | Cluster;
+
+/** A command fails after this long, whatever the state of the connection: a dead Redis must not hold requests. */
+const COMMAND_TIMEOUT_MS = 1_000;
+/** A connection that is silent this long with answers due is dropped and made anew. */
+const SOCKET_TIMEOUT_MS = 2_000;
+const LONGEST_RETRY_MS = 500;
+
+export interface RedisEvents {
+  /** Told once per kind of problem until the connection works again. */
+  readonly onProblem: (problem: Error) => void;
+}
+
+/** Connects in the background and for ever. Disposing closes the connection at once. */
+export function connectRedis(config: RedisConfig, { onProblem }: RedisEvents): RedisClient & AsyncDisposable {
+  const client = newClient(config);
+  let reported = '';
+  client.on('error', (error: Error) => {
+    if (error.message !== reported) onProblem(error);
+    reported = error.message;
+  });
+  client.on('ready', () => {
+    reported = '';
+  });
+  return Object.assign(client, { [Symbol.asyncDispose]: async () => client.disconnect() });
+}
+
+function newClient({ url, username, passwordFile }: RedisConfig): RedisClient {
+  const target = parseRedisUrl(url);
+  if (!target) throw new TypeError('not a Redis URL');
+  const options = {
+    ...(username !== undefined && { username }),
+    ...(passwordFile !== undefined && { password: readSecretFile(passwordFile, 'redis.passwordFile') }),
+    ...(target.tls && { tls: {} }),
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: COMMAND_TIMEOUT_MS,
+    socketTimeout: SOCKET_TIMEOUT_MS,
+    // A write whose answer was lost may have happened: it is reported, never sent twice.
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: null,
+    enableAutoPipelining: true,
+    retryStrategy,
+    // After a failover, the node that answered may have become a replica.
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  } satisfies RedisOptions;
+  const { nodes } = target;
+  switch (target.kind) {
+    case 'standalone':
+      return new Redis({ ...options, ...nodes[0], db: target.db });
+    case 'sentinel':
+      return new Redis({
+        ...options,
+        sentinels: [...nodes],
+        name: target.masterName,
+        enableTLSForSentinelMode: target.tls,
+        sentinelRetryStrategy: retryStrategy,
+        failoverDetector: true,
+      });
+    case 'cluster': {
+      const { retryStrategy: _ofNodes, ...redisOptions } = options;
+      return new Cluster([...nodes], { redisOptions, clusterRetryStrategy: retryStrategy, enableAutoPipelining: true });
+    }
+  }
+}
+
+function retryStrategy(attempt: number): number {
+  return Math.min(50 * attempt, LONGEST_RETRY_MS);
+}
+
+/** The connections to every node that takes writes: one, unless it is a Redis Cluster. */
+export function mastersOf(client: RedisClient): Redis[] {
+  return client instanceof Cluster ? client.nodes('master') : [client];
+}
