@@ -9,7 +9,7 @@ import { startGrpcEdge } from '@keyfleet/frontend/edge/grpc-edge';
 import { type HttpLimits, httpLimits, type Readiness, startHttpEdge } from '@keyfleet/frontend/edge/http';
 import { Pipeline, type Refusal } from '@keyfleet/frontend/edge/pipeline';
 import type { Call } from '@keyfleet/frontend/operations/handler';
-import { StsEdge } from '@keyfleet/frontend/sts/sts-edge';
+import { isStsRequest, StsEdge } from '@keyfleet/frontend/sts/sts-edge';
 
 export const alice = {
   accessKeyId: 'AKIAALICEALICEALICEA',
@@ -51,7 +51,7 @@ export async function startEdge(options: EdgeOptions = {}) {
     clock,
     requestTimeoutMs: options.requestTimeoutMs ?? 5_000,
     meter: operationMeter('keyfleet.requests'),
-    log,
+    onFault: () => undefined,
   });
   const invoke = async (operation: Operation, input: object, call: Call) => {
     const invocation = { operation: operation.name, input, call };
@@ -62,10 +62,7 @@ export async function startEdge(options: EdgeOptions = {}) {
   const sts = new StsEdge({ pipeline, regions });
   const http = await startHttpEdge({
     address: { host: '127.0.0.1', port: 0 },
-    answer: (request) =>
-      request.headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true
-        ? sts.answer(request)
-        : kms.answer(request),
+    answer: (request) => (isStsRequest(request) ? sts : kms).answer(request),
     readiness: options.readiness ?? (() => ({})),
     log,
     limits: { ...httpLimits, drainMs: 1_000, ...options.limits },

@@ -64,7 +64,8 @@ function exceptionOf(error: unknown, { errors }: Operation): KmsException {
   return new KmsException('KMSInternalException', '', { cause });
 }
 
-function dependencyExceptionOf(cause: unknown): KmsException {
+/** What a caller is told when something behind the service failed. */
+export function dependencyExceptionOf(cause: unknown): KmsException {
   if (cause instanceof StoreUnavailableError) return timedOut(cause);
   if (cause instanceof HsmRefusedError && cause.refusal === 'expired') return timedOut(cause);
   if (cause instanceof HsmRefusedError && cause.refusal === 'overloaded') {

@@ -5,7 +5,7 @@ import { createLog } from '@keyfleet/shared/log';
 import { expect, test } from 'vitest';
 import type { AccessKeyRecord } from '../store/store.ts';
 import { CredentialsFile } from './credentials-file.ts';
-import { provision, type ProvisionDeps, provisionFirstAdministrator } from './provision.ts';
+import { provision, type ProvisionDeps, Provisioning } from './provision.ts';
 
 const administrator = { accountId: '000000000000', userName: 'admin', partition: 'aws' };
 
@@ -112,6 +112,8 @@ test('a credentials file of someone else is never overwritten', async () => {
 test('it waits for what is still starting', async () => {
   using given = fixture();
   given.state.hsmFailures = 1;
-  await provisionFirstAdministrator(administrator, given.deps, new AbortController().signal);
+  await using provisioning = new Provisioning(administrator, given.deps);
+  await provisioning.finished;
+  expect(provisioning.done).toBe(true);
   expect(given.deps.file.holds(given.state.first!.accessKeyId)).toBe(true);
 });

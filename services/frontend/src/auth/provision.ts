@@ -21,20 +21,35 @@ export interface ProvisionDeps {
 const RETRY_MS = 250;
 
 /** Gives an account that has no access key yet its first administrator. Tries until it is done: what it needs may still be starting. */
-export async function provisionFirstAdministrator(
-  administrator: FirstAdministrator,
-  deps: ProvisionDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  let reported = '';
-  while (!signal.aborted) {
-    try {
-      await provision(administrator, deps);
-      return;
-    } catch (error) {
-      if (String(error) !== reported) deps.log.warn({ err: error }, 'the first administrator cannot be made yet');
-      reported = String(error);
-      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+export class Provisioning implements AsyncDisposable {
+  readonly #stop = new AbortController();
+  readonly finished: Promise<void>;
+  #done = false;
+
+  constructor(administrator: FirstAdministrator, deps: ProvisionDeps) {
+    this.finished = this.#tryUntilDone(administrator, deps);
+  }
+
+  get done(): boolean {
+    return this.#done;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.finished;
+  }
+
+  async #tryUntilDone(administrator: FirstAdministrator, deps: ProvisionDeps): Promise<void> {
+    let reported = '';
+    while (!this.#stop.signal.aborted && !this.#done) {
+      try {
+        await provision(administrator, deps);
+        this.#done = true;
+      } catch (error) {
+        if (String(error) !== reported) deps.log.warn({ err: error }, 'the first administrator cannot be made yet');
+        reported = String(error);
+        await delay(RETRY_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+      }
     }
   }
 }

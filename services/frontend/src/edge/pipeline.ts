@@ -1,11 +1,10 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Clock } from '@keyfleet/shared/clock';
-import type { Log } from '@keyfleet/shared/log';
 import type { SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
 import { inSpan, type OperationMeter } from '@keyfleet/shared/telemetry';
 import type { Authenticated, SignedFor } from '../auth/authenticate.ts';
+import { dependencyExceptionOf } from '../invoke.ts';
 import type { Call, Caller } from '../operations/handler.ts';
-import { StoreUnavailableError } from '../store/store.ts';
 
 /** What every edge knows of a request, whatever carried it. */
 export interface EdgeRequest extends SignableRequest {
@@ -24,7 +23,8 @@ export interface PipelineDeps {
   readonly clock: Clock;
   readonly requestTimeoutMs: number;
   readonly meter: OperationMeter;
-  readonly log: Log;
+  /** Told of everything that is our fault, with the request it befell. The caller gets no detail. */
+  readonly onFault: (fault: unknown, requestId: string) => void;
 }
 
 export interface Refusal {
@@ -73,9 +73,7 @@ export class Pipeline {
     const { promise, resolve, reject } = Promise.withResolvers<Output>();
     const timer = setTimeout(() => {
       request.lifetime.abort();
-      reject(
-        new KmsException('DependencyTimeoutException', 'The system timed out while trying to fulfill the request.'),
-      );
+      reject(timedOut());
     }, requestTimeoutMs);
     this.#steps(request, work, clock.now() + requestTimeoutMs)
       .then(resolve, reject)
@@ -103,13 +101,13 @@ export class Pipeline {
 
   #exceptionOf(error: unknown, requestId: string): KmsException {
     if (error instanceof KmsException) return error;
-    this.#deps.log.error({ err: error, requestId }, 'request failed');
-    if (error instanceof StoreUnavailableError) return timedOut(error);
-    return new KmsException('KMSInternalException', '', { cause: error });
+    const exception = dependencyExceptionOf(error);
+    if (exception.code === 'KMSInternalException') this.#deps.onFault(error, requestId);
+    return exception;
   }
 }
 
-function timedOut(cause?: unknown): KmsException {
-  const message = 'The system timed out while trying to fulfill the request.';
-  return new KmsException('DependencyTimeoutException', message, { cause });
+function timedOut(): KmsException {
+  const message = 'The system timed out while trying to fulfill the request. You can retry the request.';
+  return new KmsException('DependencyTimeoutException', message);
 }

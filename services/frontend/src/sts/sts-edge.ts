@@ -7,6 +7,11 @@ import { invalidAction, type QueryError, queryErrorOf } from './query-errors.ts'
 const VERSION = '2011-06-15';
 const NAMESPACE = `https://sts.amazonaws.com/doc/${VERSION}/`;
 
+/** STS shares the port with KMS; only its protocol sends forms. */
+export function isStsRequest({ headers }: Pick<HttpRequest, 'headers'>): boolean {
+  return headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true;
+}
+
 export interface StsEdgeDeps {
   readonly pipeline: Pipeline;
   readonly regions: ReadonlySet<string>;
