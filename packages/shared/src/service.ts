@@ -18,9 +18,6 @@ export interface Service<Config> {
   run(config: Config, context: ServiceContext): Promise<void>;
 }
 
-/** What is still open after this long was forgotten: better said aloud than a process that never ends. */
-const EXIT_GRACE_MS = 5000;
-
 /** The main of every service. Exit codes: 0 stopped by a signal, 1 a fault, 2 a bad configuration (one line on stderr). */
 export async function runService<Config extends { readonly log: { readonly level: string } }>(
   service: Service<Config>,
@@ -47,7 +44,8 @@ export async function runService<Config extends { readonly log: { readonly level
   } catch (error) {
     process.exitCode = reportFailure(service.name, error, log);
   }
-  setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
+  // All that is left is work nobody waits for any more, such as an RSA key on its way into the pool.
+  process.exit();
 }
 
 function reportFailure(name: string, error: unknown, log: Log | undefined): 1 | 2 {
