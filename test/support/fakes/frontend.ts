@@ -2,6 +2,7 @@ import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operatio
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { newKeyId } from '@keyfleet/shared/ids';
 import { Audit, type AuditRecord } from '@keyfleet/frontend/audit/record';
+import type { HsmCommands } from '@keyfleet/frontend/hsm/commands';
 import { newInvoke } from '@keyfleet/frontend/invoke';
 import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
 import { Markers } from '@keyfleet/frontend/operations/markers';
@@ -28,26 +29,27 @@ export function user(name: string, overrides: Partial<Caller> = {}): Caller {
 }
 
 /** Everything of a frontend that stands behind its edges, on a store in memory and a fake HSM. */
-export class FakeFrontend {
+export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly store = new MemoryStore();
-  readonly hsm = new FakeHsm();
+  readonly hsm: H;
   readonly audit: AuditRecord[] = [];
   readonly faults: unknown[] = [];
   now = Date.UTC(2026, 10, 23, 12);
   readonly #invoke;
 
-  constructor() {
-    const { store, hsm, faults } = this;
+  constructor(hsm?: H) {
+    this.hsm = hsm ?? (new FakeHsm() as HsmCommands as H);
+    const { store, faults } = this;
     const clock = { now: () => this.now };
     this.#invoke = newInvoke({
       keys: store,
       aliases: store,
-      hsm,
+      hsm: this.hsm,
       clock,
       newKeyId,
       partition: 'aws',
       policies: new Policies(),
-      markers: new Markers({ secrets: store, hsm }),
+      markers: new Markers({ secrets: store, hsm: this.hsm }),
       audit: new Audit({ write: (record) => void this.audit.push(record) }, clock),
       onFault: (fault) => void faults.push(fault),
     });

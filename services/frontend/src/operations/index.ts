@@ -1,36 +1,60 @@
 import type { OperationName, operations } from '@keyfleet/shared/api/registry';
+import { decapsulate } from './agree/decapsulate.ts';
+import { deriveSharedSecret } from './agree/derive-shared-secret.ts';
+import { encapsulate } from './agree/encapsulate.ts';
 import { createAlias } from './aliases/create-alias.ts';
 import { deleteAlias } from './aliases/delete-alias.ts';
 import { listAliases } from './aliases/list-aliases.ts';
 import { updateAlias } from './aliases/update-alias.ts';
 import { decrypt } from './cipher/decrypt.ts';
 import { encrypt } from './cipher/encrypt.ts';
+import { reEncrypt } from './cipher/re-encrypt.ts';
+import { generateDataKeyPairWithoutPlaintext } from './data-keys/generate-data-key-pair-without-plaintext.ts';
+import { generateDataKeyPair } from './data-keys/generate-data-key-pair.ts';
+import { generateDataKeyWithoutPlaintext } from './data-keys/generate-data-key-without-plaintext.ts';
 import { generateDataKey } from './data-keys/generate-data-key.ts';
 import type { Deps, Handler, KeyCall } from './handler.ts';
 import { createKey } from './keys/create-key.ts';
 import { describeKey } from './keys/describe-key.ts';
 import { getPublicKey } from './keys/get-public-key.ts';
 import { listKeys } from './keys/list-keys.ts';
+import { generateMac } from './mac/generate-mac.ts';
+import { verifyMac } from './mac/verify-mac.ts';
 import { getKeyPolicy } from './policies/get-key-policy.ts';
 import { listKeyPolicies } from './policies/list-key-policies.ts';
 import { putKeyPolicy } from './policies/put-key-policy.ts';
+import { generateRandom } from './random/generate-random.ts';
+import { sign } from './sign/sign.ts';
+import { verify } from './sign/verify.ts';
 
 /** Every operation that this release has, each with its one handler. */
 const handlers = {
   CreateAlias: createAlias,
   CreateKey: createKey,
+  Decapsulate: decapsulate,
   Decrypt: decrypt,
   DeleteAlias: deleteAlias,
+  DeriveSharedSecret: deriveSharedSecret,
   DescribeKey: describeKey,
+  Encapsulate: encapsulate,
   Encrypt: encrypt,
   GenerateDataKey: generateDataKey,
+  GenerateDataKeyPair: generateDataKeyPair,
+  GenerateDataKeyPairWithoutPlaintext: generateDataKeyPairWithoutPlaintext,
+  GenerateDataKeyWithoutPlaintext: generateDataKeyWithoutPlaintext,
+  GenerateMac: generateMac,
+  GenerateRandom: generateRandom,
   GetKeyPolicy: getKeyPolicy,
   GetPublicKey: getPublicKey,
   ListAliases: listAliases,
   ListKeyPolicies: listKeyPolicies,
   ListKeys: listKeys,
   PutKeyPolicy: putKeyPolicy,
+  ReEncrypt: reEncrypt,
+  Sign: sign,
   UpdateAlias: updateAlias,
+  Verify: verify,
+  VerifyMac: verifyMac,
 } satisfies { [N in OperationName]?: Handler<(typeof operations)[N]> };
 
 /** A handler as the pipeline sees it: its input is validated, its call holds what its operation's access says. */

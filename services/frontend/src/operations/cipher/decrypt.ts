@@ -5,12 +5,14 @@ import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
 import { assertNoRecipient } from '../recipient.ts';
 import { opened, openingKeyOf } from './ciphertext-key.ts';
+import { ignoresCiphertext } from './dry-run-modifiers.ts';
 import { contextOf } from './encryption-context.ts';
 
 export const decrypt: Handler<typeof Decrypt, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
   const { EncryptionAlgorithm: algorithm } = input;
-  const ciphertext = requireCiphertext(input.CiphertextBlob);
   assertNoRecipient(input.Recipient);
+  if (ignoresCiphertext(input)) assertNotDryRun(input.DryRun);
+  const ciphertext = requireCiphertext(input.CiphertextBlob);
   const { token, materialId } = openingKeyOf(key, ciphertext);
   assertAlgorithm(key, algorithm);
   const encryptionContext = contextOf(input.EncryptionContext, algorithm);

@@ -3,6 +3,7 @@ import type { InputOf } from '@keyfleet/shared/api/operation';
 import { constraints, validationException, violation } from '@keyfleet/shared/errors/aws-messages';
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type KeySpec, type KeySpecRow, keySpecs, type KeyUsage, type Origin } from '@keyfleet/shared/key-specs';
+import { customKeyStoreNotFound } from '../custom-key-stores/not-found.ts';
 
 type Request = Pick<
   InputOf<typeof CreateKey>,
@@ -76,7 +77,7 @@ function assertKeyStore({ Origin, CustomKeyStoreId, XksKeyId, MultiRegion }: Req
   if (MultiRegion) {
     throw refuse('UnsupportedOperationException', `MultiRegion keys are not supported for Origin ${Origin}.`);
   }
-  throw refuse('CustomKeyStoreNotFoundException', `Custom key store ${CustomKeyStoreId} does not exist.`);
+  throw customKeyStoreNotFound(CustomKeyStoreId);
 }
 
 function refuse(code: ExceptionCode, message: string): KmsException {

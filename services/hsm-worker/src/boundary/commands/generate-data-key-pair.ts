@@ -4,8 +4,8 @@ import { sealBlob } from '../tokens/ciphertext-blob.ts';
 import { assertAlgorithm, backingKeyOf } from './backing-key-of.ts';
 import { type CommandHandler, RefusedError } from './command.ts';
 
-/** AWS's DataKeyPairSpec: no pair of a post-quantum algorithm. */
-const kinds: readonly string[] = ['rsa', 'ec', 'ed25519'];
+/** AWS's DataKeyPairSpec: every kind of key pair but ML-DSA's. */
+const kinds: readonly string[] = ['rsa', 'ec', 'ed25519', 'ml-kem'];
 
 export const generateDataKeyPair: CommandHandler<'GenerateDataKeyPair'> = async (input, context) => {
   const { encryptionContext, keyPairSpec, withPlaintext } = input;

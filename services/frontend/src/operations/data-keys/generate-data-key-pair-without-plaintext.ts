@@ -1,0 +1,26 @@
+import type { GenerateDataKeyPairWithoutPlaintext } from '@keyfleet/shared/api/data-keys';
+import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { assertNotDryRun } from '../dry-run.ts';
+import type { Deps, Handler } from '../handler.ts';
+import { dataKeyPairSpecOf } from './data-key-pair-spec.ts';
+import { assertWrapsDataKeys, wrappingOf } from './new-data-key.ts';
+
+export const generateDataKeyPairWithoutPlaintext: Handler<
+  typeof GenerateDataKeyPairWithoutPlaintext,
+  Pick<Deps, 'hsm'>
+> = async (input, call, { hsm }) => {
+  const keyPairSpec = dataKeyPairSpecOf(input.KeyPairSpec);
+  assertWrapsDataKeys(call, 'GenerateDataKeyPairWithoutPlaintext');
+  assertNotDryRun(input.DryRun);
+
+  const { key, deadline } = call;
+  const command = { ...wrappingOf(call, input.EncryptionContext), keyPairSpec, withPlaintext: false };
+  const { ciphertext, publicKey } = await hsm.execute('GenerateDataKeyPair', command, deadline);
+  return {
+    PrivateKeyCiphertextBlob: ciphertext,
+    PublicKey: publicKey,
+    KeyId: key.arn,
+    KeyPairSpec: keyPairSpec,
+    KeyMaterialId: currentBackingKey(key).materialId,
+  };
+};

@@ -1,0 +1,20 @@
+import type { InputOf as CommandInput } from '@keyfleet/shared/hsm/commands';
+import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
+import { contextOf } from '../cipher/encryption-context.ts';
+import type { KeyCall } from '../handler.ts';
+
+/** Throws InvalidKeyUsageException unless data keys can be encrypted under the call's key. */
+export function assertWrapsDataKeys({ key }: KeyCall, operation: string): void {
+  assertUsage(key, 'ENCRYPT_DECRYPT', operation);
+  assertAlgorithm(key, 'SYMMETRIC_DEFAULT');
+}
+
+/** What every command for a data key says of the key and context that it is encrypted under. */
+export function wrappingOf(
+  { key }: KeyCall,
+  context: Readonly<Record<string, string>> | undefined,
+): Pick<CommandInput<'GenerateDataKey'>, 'keyId' | 'token' | 'encryptionContext'> {
+  const encryptionContext = contextOf(context, 'SYMMETRIC_DEFAULT');
+  return { keyId: key.keyId, token: currentBackingKey(key).token, encryptionContext };
+}

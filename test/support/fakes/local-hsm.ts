@@ -1,0 +1,25 @@
+import { randomBytes } from 'node:crypto';
+import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { type HsmCommands, HsmRefusedError } from '@keyfleet/frontend/hsm/commands';
+import { handlers } from '../../../services/hsm-worker/src/boundary/commands/index.ts';
+import {
+  type CommandContext,
+  type CommandHandler,
+  RefusedError,
+} from '../../../services/hsm-worker/src/boundary/commands/command.ts';
+import { testContext } from '../command-context.ts';
+
+/** The HSM's own commands, run in this process: everything but the channel is real. */
+export class LocalHsm implements HsmCommands {
+  readonly executed: CommandName[] = [];
+  readonly #context: CommandContext = testContext({ random: randomBytes, nonce: randomBytes });
+
+  async execute<N extends CommandName>(command: N, input: InputOf<N>): Promise<OutputOf<N>> {
+    this.executed.push(command);
+    try {
+      return await (handlers[command] as CommandHandler<N>)(input, this.#context);
+    } catch (error) {
+      throw error instanceof RefusedError ? new HsmRefusedError(error.refusal) : error;
+    }
+  }
+}
