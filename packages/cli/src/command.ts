@@ -25,10 +25,10 @@ const json = { type: 'boolean', description: 'Print the result as JSON.', defaul
 /** A command of the CLI: prints text, or JSON with --json, and takes no option it does not know. */
 export function command<const Args extends ArgsDef, R extends Result>(
   parts: CommandParts<Args, R>,
-): (terminal: Terminal) => CommandDef {
-  return (terminal) =>
+): (terminal: Terminal, name: string) => CommandDef {
+  return (terminal, name) =>
     defineCommand({
-      meta: { description: parts.description },
+      meta: { name, description: parts.description },
       args: { ...parts.args, json } as ArgsDef,
       async run({ args }) {
         assertKnown(args, { ...parts.args, json });

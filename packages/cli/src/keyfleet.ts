@@ -15,17 +15,14 @@ import { remove } from './commands/member/remove.ts';
 import { createKey } from './commands/operator/create-key.ts';
 import type { Terminal } from './terminal.ts';
 
-type MakeCommand = (terminal: Terminal) => CommandDef;
+type MakeCommand = (terminal: Terminal, name: string) => CommandDef;
 
 /** The whole command line. */
 export function keyfleet(terminal: Terminal): CommandDef {
-  const named = (name: string, parts: CommandDef): CommandDef => ({ ...parts, meta: { ...parts.meta, name } });
   const group = (name: string, description: string, commands: Record<string, MakeCommand>): CommandDef =>
     defineCommand({
       meta: { name: `keyfleet ${name}`, description },
-      subCommands: Object.fromEntries(
-        Object.entries(commands).map(([verb, make]) => [verb, named(verb, make(terminal))]),
-      ),
+      subCommands: Object.fromEntries(Object.entries(commands).map(([verb, make]) => [verb, make(terminal, verb)])),
     });
   return defineCommand({
     meta: { name: 'keyfleet', description: 'For the operators of a Keyfleet domain.' },

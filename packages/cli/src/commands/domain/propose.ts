@@ -40,9 +40,9 @@ const newRules = command({
   text: proposalText,
 });
 
-export function propose(terminal: Terminal): CommandDef {
+export function propose(terminal: Terminal, name: string): CommandDef {
   return defineCommand({
-    meta: { description: 'Propose a change that needs more signatures.' },
-    subCommands: { operators: operators(terminal), rules: newRules(terminal) },
+    meta: { name, description: 'Propose a change that needs more signatures.' },
+    subCommands: { operators: operators(terminal, 'operators'), rules: newRules(terminal, 'rules') },
   });
 }
