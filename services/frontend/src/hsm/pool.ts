@@ -113,7 +113,9 @@ export class WorkerPool implements AsyncDisposable {
       work.losses++;
       work.avoid = undefined;
       if (this.#closed || work.losses >= MAX_LOSSES) this.#fail(work, timedOut());
-      else this.#dispatch(work);
+      else if (work.losses === 1) this.#dispatch(work);
+      // Several broke: the next sweep knows which are left.
+      else this.#waiting.push(work);
     }
   }
 

@@ -32,6 +32,7 @@ export class WorkerLink {
   readonly #stop = new AbortController();
   readonly #draining = new Set<Channel>();
   #channel: Channel | undefined;
+  #opening: FrameStream | undefined;
   #connecting: Promise<void> | undefined;
 
   constructor(options: WorkerLinkOptions) {
@@ -42,13 +43,14 @@ export class WorkerLink {
   sweep(now: number, onExpired: (work: Work) => void): void {
     this.#channel?.sweep(now, onExpired);
     for (const channel of this.#draining) channel.sweep(now, onExpired);
-    if (this.#channel !== undefined && this.#channel.session !== this.#options.sessions.fresh) this.#connect();
+    if (this.#channel === undefined || this.#channel.session !== this.#options.sessions.fresh) this.#connect();
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
     for (const channel of this.#draining) channel.close();
     this.#channel?.close();
+    this.#opening?.cancel();
     this.#options.worker.close();
     await this.#connecting;
   }
@@ -83,10 +85,13 @@ export class WorkerLink {
       if (wasCurrent) this.#connect();
     };
     try {
-      return await openChannel(worker.execute(), { session, isMember, clock, events: { ...events, onClosed } });
+      this.#opening = worker.execute();
+      return await openChannel(this.#opening, { session, isMember, clock, events: { ...events, onClosed } });
     } catch (error) {
       if (error instanceof SessionNotAcceptedError) sessions.refused(session);
       throw error;
+    } finally {
+      this.#opening = undefined;
     }
   }
 

@@ -1,0 +1,176 @@
+import { RefusedError } from '@keyfleet/hsm-worker/boundary/commands/command';
+import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
+import type { Refusal } from '@keyfleet/shared/hsm/commands';
+import { describe, expect, test } from 'vitest';
+import { LoopbackWorker, startLoopbackPool, until } from './support/loopback-worker.ts';
+import { newDomainKey, newHost, TestDomain } from './support/session-pair.ts';
+
+type RandomHandler = CommandHandlers['GenerateRandom'];
+const host = newHost();
+const MINUTE_MS = 60_000;
+
+/** A worker answers GenerateRandom with its own number. */
+const answering =
+  (number: number): RandomHandler =>
+  () => ({ bytes: Buffer.of(number) });
+const never: RandomHandler = () => new Promise(() => {});
+const refusing =
+  (refusal: Refusal): RandomHandler =>
+  () => {
+    throw new RefusedError(refusal);
+  };
+
+/** Two workers of one domain, each with its GenerateRandom, and a frontend's pool over them. */
+async function start(first: RandomHandler, second: RandomHandler) {
+  const domain = new TestDomain([host]);
+  const workers = [
+    new LoopbackWorker(domain, 'hsm-1', { GenerateRandom: first }),
+    new LoopbackWorker(domain, 'hsm-2', { GenerateRandom: second }),
+  ] as const;
+  const frontend = await startLoopbackPool({ domain, host, workers });
+  const ask = async (ms = 1000) => {
+    const { bytes } = await frontend.execute('GenerateRandom', { length: 1 }, domain.clock.now() + ms);
+    return bytes[0];
+  };
+  return { domain, workers, pool: frontend.pool, ask, [Symbol.asyncDispose]: () => frontend[Symbol.asyncDispose]() };
+}
+
+describe('the pool', () => {
+  test('sends all commands of a turn in one frame to each worker', async () => {
+    await using frontend = await start(answering(1), answering(2));
+    await Promise.all(Array.from({ length: 100 }, () => frontend.ask()));
+    expect(frontend.workers.map(({ frames }) => frames)).toEqual([1, 1]);
+  });
+
+  test('gives the unanswered commands of a worker that dies to another', async () => {
+    await using frontend = await start(never, answering(2));
+    const asked = Array.from({ length: 20 }, () => frontend.ask());
+    await until(() => frontend.workers[0].frames > 0);
+    frontend.workers[0].die();
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([2]));
+  });
+
+  test('gives up a worker that is silent, though its connection stands', async () => {
+    await using frontend = await start(answering(1), answering(2));
+    frontend.workers[0].frozen = true;
+    const asked = Array.from({ length: 20 }, () => frontend.ask(MINUTE_MS));
+    await until(() => frontend.workers[0].frames > 0 && frontend.pool.inFlight < 20);
+    frontend.domain.clock.advance(600);
+    await until(() => frontend.workers[0].frames > 1);
+    frontend.domain.clock.advance(1100);
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([2]));
+  });
+
+  test('leaves a worker alone that is slow, but there', async () => {
+    const slow = Promise.withResolvers<{ bytes: Buffer }>();
+    await using frontend = await start(() => slow.promise, refusing('unknown-domain-key'));
+    const asked = frontend.ask(MINUTE_MS);
+    await until(() => frontend.workers[0].frames === 1);
+    for (let pings = 0; pings < 4; pings++) {
+      const { answers } = frontend.workers[0];
+      frontend.domain.clock.advance(600);
+      await until(() => frontend.workers[0].answers > answers);
+    }
+    slow.resolve({ bytes: Buffer.of(1) });
+    expect(await asked).toBe(1);
+  });
+
+  test('does not carry a command on for ever that ends every worker it meets', async () => {
+    let met = 0;
+    const deadly: RandomHandler = () => {
+      met++;
+      frontend.workers.forEach((worker) => worker.die());
+      return { bytes: Buffer.of(0) };
+    };
+    await using frontend = await start(deadly, deadly);
+    await expect(frontend.ask()).rejects.toMatchObject({ code: 'DependencyTimeoutException' });
+    expect(met).toBeLessThanOrEqual(3);
+  });
+
+  test.each(['unknown-domain-key', 'overloaded', 'no-domain'] as const)(
+    'asks another worker when one says %s',
+    async (refusal) => {
+      await using frontend = await start(refusing(refusal), answering(2));
+      const answers = await Promise.all(Array.from({ length: 20 }, () => frontend.ask()));
+      expect(new Set(answers)).toEqual(new Set([2]));
+      expect(frontend.workers[0].frames).toBeGreaterThan(0);
+    },
+  );
+
+  test('throttles when all workers are overloaded until the deadline', async () => {
+    await using frontend = await start(refusing('overloaded'), refusing('overloaded'));
+    const asked = frontend.ask(1000);
+    await until(() => frontend.workers.every(({ frames }) => frames > 0));
+    frontend.domain.clock.advance(1000);
+    await expect(asked).rejects.toMatchObject({ code: 'ThrottlingException' });
+  });
+
+  test('passes any other refusal on', async () => {
+    await using frontend = await start(refusing('cannot-open'), refusing('cannot-open'));
+    await expect(frontend.ask()).rejects.toMatchObject({ name: 'HsmRefusedError', refusal: 'cannot-open' });
+    expect(frontend.pool.inFlight).toBe(0);
+  });
+
+  test('fails a command at its deadline, and takes no harm from the late answer', async () => {
+    const late = Promise.withResolvers<{ bytes: Buffer }>();
+    let calls = 0;
+    const handler: RandomHandler = () => (calls++ === 0 ? late.promise : { bytes: Buffer.of(7) });
+    await using frontend = await start(handler, handler);
+    const asked = frontend.ask(1000);
+    await until(() => calls === 1);
+    frontend.domain.clock.advance(1000);
+    await expect(asked).rejects.toMatchObject({ code: 'DependencyTimeoutException' });
+    late.resolve({ bytes: Buffer.of(1) });
+    expect(await frontend.ask()).toBe(7);
+    expect(frontend.pool.inFlight).toBe(0);
+  });
+
+  test('renews its session at half time, and what is under way on the old streams is answered', async () => {
+    const slow = Promise.withResolvers<{ bytes: Buffer }>();
+    await using frontend = await start(
+      () => slow.promise,
+      () => slow.promise,
+    );
+    const asked = frontend.ask(90 * MINUTE_MS);
+    await until(() => frontend.workers.some(({ frames }) => frames > 0));
+    const negotiated = () => frontend.workers[0].negotiations + frontend.workers[1].negotiations;
+    const before = negotiated();
+    frontend.domain.clock.advance(31 * MINUTE_MS);
+    await until(() => negotiated() > before);
+    slow.resolve({ bytes: Buffer.of(1) });
+    expect(await asked).toBe(1);
+  });
+
+  test('keeps its session when one worker lags behind and cannot open it', async () => {
+    const domain = new TestDomain([host]);
+    const laggard = new TestDomain([host]);
+    laggard.keys = [newDomainKey()];
+    const workers = [
+      new LoopbackWorker(domain, 'hsm-1', { GenerateRandom: answering(1) }),
+      new LoopbackWorker(laggard, 'hsm-2', { GenerateRandom: answering(2) }),
+    ];
+    // Nor can it make one itself.
+    laggard.change({ operators: [] });
+    await using frontend = await startLoopbackPool({ domain, host, workers }, 1);
+    // At the start it may be refused by the laggard before anyone serves it.
+    await until(() => workers[1]!.opened > 3);
+    const { negotiations } = workers[0]!;
+    await until(() => workers[1]!.opened > 6);
+    expect(workers[0]!.negotiations).toBe(negotiations);
+    expect(frontend.pool.ready).toBe(1);
+  });
+
+  test('does not use an HSM that its own copy of the domain state does not know', async () => {
+    const domain = new TestDomain([host]);
+    const state = { ...domain.state, members: domain.state.members.filter(({ memberId }) => memberId === 'hsm-2') };
+    const workers = (['hsm-1', 'hsm-2'] as const).map(
+      (memberId, i) => new LoopbackWorker(domain, memberId, { GenerateRandom: answering(i + 1) }),
+    );
+    await using frontend = await startLoopbackPool({ domain, host, workers, state }, 1);
+    const ask = () => frontend.execute('GenerateRandom', { length: 1 }, domain.clock.now() + 1000);
+    const answers = await Promise.all(Array.from({ length: 10 }, ask));
+    expect(new Set(answers.map(({ bytes }) => bytes[0]))).toEqual(new Set([2]));
+    await until(() => workers[0]!.negotiations + workers[0]!.opened > 3);
+    expect(frontend.pool.ready).toBe(1);
+  });
+});

@@ -1,0 +1,125 @@
+import { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { status } from '@grpc/grpc-js';
+import type { FrameStream } from '@keyfleet/frontend/hsm/channel';
+import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
+import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
+import type { WorkerClient } from '@keyfleet/frontend/hsm/worker-link';
+import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
+import type { OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
+import { type Host, newWorker, type TestDomain } from './session-pair.ts';
+
+/** The boundary of a worker behind streams in memory instead of gRPC: a worker that a test can kill, freeze and count. */
+export class LoopbackWorker implements WorkerClient {
+  readonly address: string;
+  /** Sealed frames that came from hosts. */
+  frames = 0;
+  /** Messages sent back. */
+  answers = 0;
+  negotiations = 0;
+  /** Streams that hosts tried to open. */
+  opened = 0;
+  /** Takes frames and answers none, like a stopped process. */
+  frozen = false;
+  readonly #service: SessionService;
+  readonly #streams = new Set<LoopbackStream>();
+
+  constructor(domain: TestDomain, memberId: 'hsm-1' | 'hsm-2', handlers: Partial<CommandHandlers>) {
+    this.address = memberId;
+    this.#service = newWorker(domain, memberId, { handlers }).service;
+  }
+
+  readonly negotiate = async (hello: Uint8Array): Promise<Uint8Array> => {
+    this.negotiations++;
+    return this.#service.negotiate(hello);
+  };
+
+  execute(): FrameStream {
+    this.opened++;
+    const stream = new LoopbackStream(this, this.#service);
+    this.#streams.add(stream);
+    stream.once('close', () => this.#streams.delete(stream));
+    return stream as unknown as FrameStream;
+  }
+
+  close(): void {}
+
+  /** Every connection breaks; new ones are welcome. */
+  die(): void {
+    for (const stream of this.#streams) stream.destroy(new Error('connection lost'));
+  }
+}
+
+class LoopbackStream extends Duplex {
+  readonly #worker: LoopbackWorker;
+  readonly #service: SessionService;
+  #open: OpenStream | undefined;
+
+  constructor(worker: LoopbackWorker, service: SessionService) {
+    super({ objectMode: true });
+    this.#worker = worker;
+    this.#service = service;
+  }
+
+  cancel(): void {
+    this.destroy(new Error('cancelled'));
+  }
+
+  override _read(): void {}
+  override _write({ body }: { body: Uint8Array }, _encoding: unknown, done: () => void): void {
+    done();
+    try {
+      if (this.#open === undefined) {
+        this.#open = this.#service.openStream(body, (message) => this.#answer(message));
+      } else {
+        this.#worker.frames++;
+        this.#open.receive(body);
+      }
+    } catch {
+      this.destroy(Object.assign(new Error('refused'), { code: status.UNAUTHENTICATED }));
+    }
+  }
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#open?.close();
+    done(error);
+  }
+
+  #answer(message: Uint8Array): void {
+    if (this.#worker.frozen) return;
+    this.#worker.answers++;
+    this.push({ body: message });
+  }
+}
+
+export interface LoopbackPool extends AsyncDisposable {
+  readonly pool: WorkerPool;
+  readonly execute: PoolCommands['execute'];
+}
+
+/** A frontend's pool over these workers, ready when all of `expected` are. */
+export async function startLoopbackPool(
+  parts: { domain: TestDomain; host: Host; workers: readonly LoopbackWorker[]; state?: TestDomain['state'] },
+  expected = parts.workers.length,
+): Promise<LoopbackPool> {
+  const { domain, host, workers, state } = parts;
+  const pool = new WorkerPool({
+    workers,
+    host,
+    domainState: () => state ?? domain.state,
+    clock: domain.clock,
+    maxInFlight: 1000,
+    onProblem: () => {},
+  });
+  const commands = new PoolCommands(pool);
+  await until(() => pool.ready === expected);
+  return {
+    pool,
+    execute: (name, input, deadline) => commands.execute(name, input, deadline),
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  };
+}
+
+/** The pool's timers are real, if short; the test's own timeout bounds the wait. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await delay(2);
+}
