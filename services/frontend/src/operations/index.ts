@@ -9,6 +9,7 @@ import { updateAlias } from './aliases/update-alias.ts';
 import { decrypt } from './cipher/decrypt.ts';
 import { encrypt } from './cipher/encrypt.ts';
 import { reEncrypt } from './cipher/re-encrypt.ts';
+import { describeCustomKeyStores, onNoStore } from './custom-key-stores/no-stores.ts';
 import { generateDataKeyPairWithoutPlaintext } from './data-keys/generate-data-key-pair-without-plaintext.ts';
 import { generateDataKeyPair } from './data-keys/generate-data-key-pair.ts';
 import { generateDataKeyWithoutPlaintext } from './data-keys/generate-data-key-without-plaintext.ts';
@@ -29,13 +30,17 @@ import { verify } from './sign/verify.ts';
 
 /** Every operation that this release has, each with its one handler. */
 const handlers = {
+  ConnectCustomKeyStore: onNoStore,
   CreateAlias: createAlias,
   CreateKey: createKey,
   Decapsulate: decapsulate,
   Decrypt: decrypt,
   DeleteAlias: deleteAlias,
+  DeleteCustomKeyStore: onNoStore,
   DeriveSharedSecret: deriveSharedSecret,
+  DescribeCustomKeyStores: describeCustomKeyStores,
   DescribeKey: describeKey,
+  DisconnectCustomKeyStore: onNoStore,
   Encapsulate: encapsulate,
   Encrypt: encrypt,
   GenerateDataKey: generateDataKey,
@@ -53,6 +58,7 @@ const handlers = {
   ReEncrypt: reEncrypt,
   Sign: sign,
   UpdateAlias: updateAlias,
+  UpdateCustomKeyStore: onNoStore,
   Verify: verify,
   VerifyMac: verifyMac,
 } satisfies { [N in OperationName]?: Handler<(typeof operations)[N]> };

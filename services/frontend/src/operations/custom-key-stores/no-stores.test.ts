@@ -1,0 +1,26 @@
+import {
+  ConnectCustomKeyStore,
+  DeleteCustomKeyStore,
+  DescribeCustomKeyStores,
+  DisconnectCustomKeyStore,
+  UpdateCustomKeyStore,
+} from '@keyfleet/shared/api/custom-key-stores';
+import { expect, test } from 'vitest';
+import { FakeFrontend } from '../../../../../test/support/fakes/frontend.ts';
+
+const frontend = new FakeFrontend();
+const notFound = 'CustomKeyStoreNotFoundException: Custom key store cks-1 does not exist.';
+
+test('there are no custom key stores, and a named one is not found', async () => {
+  expect(await frontend.call(DescribeCustomKeyStores, {})).toEqual({ CustomKeyStores: [], Truncated: false });
+  const request = { CustomKeyStoreId: 'cks-1' };
+  for (const operation of [
+    ConnectCustomKeyStore,
+    DeleteCustomKeyStore,
+    DescribeCustomKeyStores,
+    DisconnectCustomKeyStore,
+    UpdateCustomKeyStore,
+  ]) {
+    expect(await frontend.refusal(operation, request)).toBe(notFound);
+  }
+});

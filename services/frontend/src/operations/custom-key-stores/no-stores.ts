@@ -1,0 +1,26 @@
+import type {
+  ConnectCustomKeyStore,
+  DeleteCustomKeyStore,
+  DescribeCustomKeyStores,
+  DisconnectCustomKeyStore,
+  UpdateCustomKeyStore,
+} from '@keyfleet/shared/api/custom-key-stores';
+import type { Handler } from '../handler.ts';
+import { customKeyStoreNotFound } from './not-found.ts';
+
+type NamesOneStore =
+  | typeof ConnectCustomKeyStore
+  | typeof DeleteCustomKeyStore
+  | typeof DisconnectCustomKeyStore
+  | typeof UpdateCustomKeyStore;
+
+/** Connect, delete, disconnect, update: what a deployment without custom key stores answers to each. */
+export const onNoStore: Handler<NamesOneStore, object> = async ({ CustomKeyStoreId }) => {
+  throw customKeyStoreNotFound(CustomKeyStoreId);
+};
+
+export const describeCustomKeyStores: Handler<typeof DescribeCustomKeyStores, object> = async (input) => {
+  const named = input.CustomKeyStoreId ?? input.CustomKeyStoreName;
+  if (named !== undefined) throw customKeyStoreNotFound(named);
+  return { CustomKeyStores: [], Truncated: false };
+};
