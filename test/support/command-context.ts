@@ -1,8 +1,12 @@
 import { createHash, createSecretKey } from 'node:crypto';
+import { commands, type CommandName, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
+import type { KeySpec, KeyUsage } from '@keyfleet/shared/key-specs';
+import { nobleSignatures } from '../../services/hsm-worker/src/boundary/crypto/noble-thread.ts';
 import type { DomainKey, Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
 import { BackingKeyCache } from '../../services/hsm-worker/src/boundary/keys/backing-key-cache.ts';
 import { RsaKeyPool } from '../../services/hsm-worker/src/boundary/keys/rsa-key-pool.ts';
 import type { CommandContext, Random } from '../../services/hsm-worker/src/boundary/commands/command.ts';
+import { handlers } from '../../services/hsm-worker/src/boundary/commands/index.ts';
 
 /** What a command runs in, with known domain keys and randomness that is a known stream. */
 
@@ -41,9 +45,34 @@ export function testContext(overrides: Partial<CommandContext> = {}): CommandCon
     keyring: testKeyring({ active: testDomainKey('1') }),
     backingKeys: new BackingKeyCache({ clock, capacity: 100, maxAgeMs: 60_000 }),
     rsaKeyPairs: new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }),
+    noble: nobleSignatures,
     clock,
     random,
     nonce: random,
     ...overrides,
   };
+}
+
+/** Runs a command as a session does: input and output go through their wire form. */
+export async function runCommand<N extends CommandName>(
+  name: N,
+  input: InputOf<N>,
+  context: CommandContext,
+): Promise<OutputOf<N>> {
+  const command = commands[name];
+  const handler = handlers[name] as (input: unknown, context: CommandContext) => unknown;
+  const output = await handler(command.input.decode(command.input.encode(input as never)), context);
+  return command.output.decode(command.output.encode(output as never)) as OutputOf<N>;
+}
+
+/** The key that tests make and use, unless they say otherwise. */
+export const testKeyId = '0a1b2c3d-0000-4000-8000-00000000000a';
+
+/** Makes a key; its token, and its public key if it has one. */
+export function newTestKey(
+  keySpec: KeySpec,
+  keyUsage: KeyUsage,
+  context: CommandContext,
+): Promise<OutputOf<'GenerateBackingKey'>> {
+  return runCommand('GenerateBackingKey', { keyId: testKeyId, keySpec, keyUsage }, context);
 }

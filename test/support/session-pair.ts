@@ -7,7 +7,7 @@ import type { SignedRequest } from '@keyfleet/hsm-worker/boundary/stream';
 import { type OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
 import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-key-cache';
 import { RefusedError } from '@keyfleet/hsm-worker/boundary/commands/command';
-import type { Clock } from '@keyfleet/shared/clock';
+import { nobleSignatures } from '../../services/hsm-worker/src/boundary/crypto/noble-thread.ts';
 import { encodedPublicKey, signBytes } from '@keyfleet/shared/domain/signature';
 import type { DomainState, Role } from '@keyfleet/shared/domain/state';
 import { type Command, commands, type CommandName, type InputOf } from '@keyfleet/shared/hsm/commands';
@@ -20,17 +20,7 @@ import {
   type RequestEntry,
 } from '@keyfleet/shared/hsm/frame';
 import { signedCommands, SignedMessage, type StreamKeys, streamKeys, StreamOpen } from '@keyfleet/shared/hsm/session';
-
-/** A clock that stands still until a test moves it. */
-export class TestClock implements Clock {
-  #now = 1_800_000_000_000;
-  now(): number {
-    return this.#now;
-  }
-  advance(ms: number): void {
-    this.#now += ms;
-  }
-}
+import { TestClock } from './domain.ts';
 
 export interface Host {
   readonly operatorId: string;
@@ -51,7 +41,7 @@ export function newDomainKey(): DomainKey {
 }
 
 /** A domain of two members that share their domain keys, as installed; a test changes `state` and `keys` as it likes. */
-export class TestDomain {
+export class FakeDomain {
   readonly clock = new TestClock();
   readonly identities = { 'hsm-1': newIdentity(), 'hsm-2': newIdentity() };
   state: DomainState;
@@ -104,7 +94,7 @@ export interface Recorded {
 
 /** The boundary of one worker of the domain, with handlers that a test gives; others refuse. */
 export function newWorker(
-  domain: TestDomain,
+  domain: FakeDomain,
   memberId: 'hsm-1' | 'hsm-2' = 'hsm-1',
   options: { handlers?: Partial<CommandHandlers>; maxInFlight?: { worker: number; stream: number } } = {},
 ): { service: SessionService; recorded: Recorded } {
@@ -126,6 +116,7 @@ export function newWorker(
       keyring: domain.keyring,
       backingKeys,
       rsaKeyPairs,
+      noble: nobleSignatures,
       clock,
       random: randomBytes,
       nonce: randomBytes,
@@ -151,7 +142,7 @@ function refusing(): CommandHandlers {
 }
 
 /** A session of the host with the domain, made with this worker. */
-export function negotiate(domain: TestDomain, host: Host, service: SessionService): HostSession {
+export function negotiate(domain: FakeDomain, host: Host, service: SessionService): HostSession {
   const negotiation = new Negotiation({ domain: domain.state.domain, host, clock: domain.clock });
   return negotiation.finish(service.negotiate(negotiation.hello), domain.state);
 }

@@ -5,6 +5,7 @@ import { unwrapKey, wrapKey } from '../../services/hsm-worker/src/boundary/crypt
 import { macMatches, macOf } from '../../services/hsm-worker/src/boundary/crypto/mac.ts';
 import { decapsulateWith, encapsulateUnder } from '../../services/hsm-worker/src/boundary/crypto/ml-kem.ts';
 import { decryptOaep, encryptOaep, type OaepHash } from '../../services/hsm-worker/src/boundary/crypto/rsa-oaep.ts';
+import { nobleSignatures as noble } from '../../services/hsm-worker/src/boundary/crypto/noble-thread.ts';
 import { type Message, signatureSchemes } from '../../services/hsm-worker/src/boundary/crypto/signature.ts';
 import { digestOf } from '../../services/hsm-worker/src/boundary/crypto/digest.ts';
 
@@ -83,7 +84,7 @@ export const judges: Readonly<Record<string, Judge>> = {
     const scheme = signatureSchemes[`RSASSA_PKCS1_V1_5_${shaOf(group)}`];
     if (scheme === undefined) return { skip: `RSA signatures with ${text(group, 'sha')}` };
     const message: Message = { messageType: 'RAW', message: hex(vector, 'msg') };
-    return same(await scheme.sign(pkcs8(text(group, 'privateKeyPkcs8')), message), vector, 'sig');
+    return same(await scheme.sign(pkcs8(text(group, 'privateKeyPkcs8')), message, noble), vector, 'sig');
   },
 
   async MlDsaVerify(group, vector) {
@@ -103,11 +104,12 @@ export const judges: Readonly<Record<string, Judge>> = {
     // Keyfleet's signatures are hedged, so that its own differ from the file's; each must verify in every way.
     const signatures = [
       hex(vector, 'sig'),
-      await scheme.sign(privateKey, messages[0]!),
-      await scheme.sign(privateKey, messages.at(-1)!),
+      await scheme.sign(privateKey, messages[0]!, noble),
+      await scheme.sign(privateKey, messages.at(-1)!, noble),
     ];
     for (const message of messages) {
-      for (const signature of signatures) if (!(await scheme.verify(publicKey, message, signature))) return false;
+      for (const signature of signatures)
+        if (!(await scheme.verify(publicKey, { ...message, signature }, noble))) return false;
     }
     return true;
   },
@@ -131,10 +133,12 @@ export const judges: Readonly<Record<string, Judge>> = {
 async function verifies(algorithm: string, publicKey: KeyObject, vector: Fields): Promise<boolean> {
   const scheme = signatureSchemes[algorithm]!;
   const raw: Message = { messageType: 'RAW', message: hex(vector, 'msg') };
-  const valid = await scheme.verify(publicKey, raw, hex(vector, 'sig'));
+  const signature = hex(vector, 'sig');
+  const valid = await scheme.verify(publicKey, { ...raw, signature }, noble);
   if (/^(RSASSA|ECDSA)/.test(algorithm)) {
     const digest = digestOf(`sha${algorithm.slice(-3)}` as 'sha256', raw);
-    const byDigest = await scheme.verify(publicKey, { messageType: 'DIGEST', message: digest }, hex(vector, 'sig'));
+    const signed = { messageType: 'DIGEST' as const, message: digest, signature };
+    const byDigest = await scheme.verify(publicKey, signed, noble);
     if (byDigest !== valid) throw new Error('RAW and DIGEST disagree');
   }
   return valid;

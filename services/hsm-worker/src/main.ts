@@ -8,6 +8,7 @@ import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trus
 import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { handlers } from './boundary/commands/index.ts';
+import { NobleThread } from './boundary/crypto/noble-thread.ts';
 import { newNonceSource } from './boundary/crypto/random.ts';
 import { Hsm } from './boundary/hsm.ts';
 import { BackingKeyCache } from './boundary/keys/backing-key-cache.ts';
@@ -36,6 +37,7 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   await publishIdentity(config, hsm);
 
   using rsaKeyPairs = new RsaKeyPool(config.rsaKeyPool);
+  await using noble = new NobleThread();
   await using notices = noticesOf(config, events);
   const membership = new DomainMembership({ hsm, identityFile, events });
   await using sync = new TokenSync({
@@ -51,7 +53,7 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
     handlers,
     context: () => {
       const keyring = hsm.keyring();
-      return keyring && { keyring, backingKeys, rsaKeyPairs, clock, random: randomBytes, nonce };
+      return keyring && { keyring, backingKeys, rsaKeyPairs, noble, clock, random: randomBytes, nonce };
     },
     clock,
     random: randomBytes,

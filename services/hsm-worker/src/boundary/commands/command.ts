@@ -1,5 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { CommandName, InputOf, OutputOf, Refusal } from '@keyfleet/shared/hsm/commands';
+import type { NobleSignatures } from '../crypto/noble-thread.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import type { BackingKeyCache } from '../keys/backing-key-cache.ts';
 import type { RsaKeyPairs } from '../keys/key-pair.ts';
@@ -12,6 +13,7 @@ export interface CommandContext {
   readonly keyring: Keyring;
   readonly backingKeys: BackingKeyCache;
   readonly rsaKeyPairs: RsaKeyPairs;
+  readonly noble: NobleSignatures;
   readonly clock: Clock;
   /** For keys and secrets: `crypto.randomBytes`, drawn when they are needed and not before. */
   readonly random: Random;

@@ -1,12 +1,11 @@
 import { sign, verify } from 'node:crypto';
-import { ed25519ph as prehashed } from '@noble/curves/ed25519.js';
 import type { SignatureScheme } from './signature.ts';
 
 /** Pure Ed25519 (RFC 8032 section 5.1), of whole messages only. */
 export const ed25519: SignatureScheme = {
   accepts: ({ messageType }) => messageType === 'RAW',
   sign: (privateKey, { message }) => sign(null, message, privateKey),
-  verify: (publicKey, { message }, signature) => verify(null, message, publicKey, signature),
+  verify: (publicKey, { message, signature }) => verify(null, message, publicKey, signature),
 };
 
 /**
@@ -15,19 +14,6 @@ export const ed25519: SignatureScheme = {
  */
 export const ed25519ph: SignatureScheme = {
   accepts: ({ messageType, message }) => messageType === 'DIGEST' && message.length === 64,
-  sign(privateKey, { message }) {
-    const secret = privateKey.export({ format: 'raw-private' });
-    try {
-      return Buffer.from(prehashed.sign(message, secret));
-    } finally {
-      secret.fill(0);
-    }
-  },
-  verify(publicKey, { message }, signature) {
-    try {
-      return prehashed.verify(signature, message, publicKey.export({ format: 'raw-public' }), { zip215: false });
-    } catch {
-      return false;
-    }
-  },
+  sign: (privateKey, { message }, noble) => noble.sign('ed25519ph', privateKey, message),
+  verify: (publicKey, signed, noble) => noble.verify('ed25519ph', publicKey, signed),
 };

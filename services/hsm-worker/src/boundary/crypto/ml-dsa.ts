@@ -1,5 +1,4 @@
-import { type KeyObject, randomBytes, sign, verify } from 'node:crypto';
-import { ml_dsa44, ml_dsa65, ml_dsa87 } from '@noble/post-quantum/ml-dsa.js';
+import { signMessage, verifyMessage } from './sign-message.ts';
 import type { SignatureScheme } from './signature.ts';
 
 const muLength = 64;
@@ -11,44 +10,10 @@ const muLength = 64;
 export const mlDsa: SignatureScheme = {
   accepts: ({ messageType, message }) =>
     messageType === 'RAW' || (messageType === 'EXTERNAL_MU' && message.length === muLength),
-  sign: (privateKey, { messageType, message }) =>
-    messageType === 'RAW' ? signMessage(privateKey, message) : signMu(privateKey, message),
-  verify: (publicKey, { messageType, message }, signature) =>
-    messageType === 'RAW' ? verify(null, message, publicKey, signature) : verifyMu(publicKey, message, signature),
+  sign: (privateKey, { messageType, message }, noble) =>
+    messageType === 'RAW' ? signMessage(null, privateKey, message) : noble.sign('ml-dsa-mu', privateKey, message),
+  verify: (publicKey, signed, noble) =>
+    signed.messageType === 'RAW'
+      ? verifyMessage(null, publicKey, signed)
+      : noble.verify('ml-dsa-mu', publicKey, signed),
 };
-
-const parameterSets = { 'ml-dsa-44': ml_dsa44, 'ml-dsa-65': ml_dsa65, 'ml-dsa-87': ml_dsa87 } as const;
-
-function signMessage(privateKey: KeyObject, message: Uint8Array): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    sign(null, message, privateKey, (error, signature) => {
-      if (error === null) resolve(signature);
-      else reject(error);
-    });
-  });
-}
-
-function signMu(privateKey: KeyObject, mu: Uint8Array): Buffer {
-  const scheme = parameterSetOf(privateKey);
-  const seed = privateKey.export({ format: 'raw-seed' });
-  const { secretKey } = scheme.keygen(seed);
-  try {
-    return Buffer.from(scheme.internal.sign(mu, secretKey, { externalMu: true, extraEntropy: randomBytes(32) }));
-  } finally {
-    seed.fill(0);
-    secretKey.fill(0);
-  }
-}
-
-function verifyMu(publicKey: KeyObject, mu: Uint8Array, signature: Uint8Array): boolean {
-  try {
-    const point = publicKey.export({ format: 'raw-public' });
-    return parameterSetOf(publicKey).internal.verify(signature, mu, point, { externalMu: true });
-  } catch {
-    return false;
-  }
-}
-
-function parameterSetOf(key: KeyObject) {
-  return parameterSets[key.asymmetricKeyType as keyof typeof parameterSets];
-}

@@ -9,9 +9,9 @@ export function rsaPkcs1(name: DigestName): SignatureScheme {
     accepts: (message) => isMessageOrDigest(name, message),
     sign: (privateKey, message) =>
       rsasp1(privateKey, encodePkcs1(name, digestOf(name, message), modulusBytes(privateKey))),
-    verify(publicKey, message, signature) {
-      const expected = encodePkcs1(name, digestOf(name, message), modulusBytes(publicKey));
-      return rsavp1(publicKey, signature)?.equals(expected) ?? false;
+    verify(publicKey, signed) {
+      const expected = encodePkcs1(name, digestOf(name, signed), modulusBytes(publicKey));
+      return rsavp1(publicKey, signed.signature)?.equals(expected) ?? false;
     },
   };
 }
@@ -22,9 +22,9 @@ export function rsaPss(name: DigestName): SignatureScheme {
     accepts: (message) => isMessageOrDigest(name, message),
     sign: (privateKey, message) =>
       rsasp1(privateKey, encodePss(name, digestOf(name, message), modulusBytes(privateKey))),
-    verify(publicKey, message, signature) {
-      const encoded = rsavp1(publicKey, signature);
-      return encoded !== undefined && verifyPss(name, digestOf(name, message), encoded);
+    verify(publicKey, signed) {
+      const encoded = rsavp1(publicKey, signed.signature);
+      return encoded !== undefined && verifyPss(name, digestOf(name, signed), encoded);
     },
   };
 }

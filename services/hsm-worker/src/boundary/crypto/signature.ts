@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { ecdsa } from './ecdsa.ts';
 import { ed25519, ed25519ph } from './ed25519.ts';
 import { mlDsa } from './ml-dsa.ts';
+import type { NobleSignatures } from './noble-thread.ts';
 import { rsaPkcs1, rsaPss } from './rsa-signature.ts';
 
 /** RAW: the message. DIGEST: its hash. EXTERNAL_MU: the 64-byte mu of FIPS 204. */
@@ -10,12 +11,16 @@ export interface Message {
   readonly message: Uint8Array;
 }
 
+export interface SignedMessage extends Message {
+  readonly signature: Uint8Array;
+}
+
 /** One signing algorithm. Key and message must fit it; a signature may be anything. */
 export interface SignatureScheme {
   /** True if the algorithm signs messages of this type and length. */
   accepts(message: Message): boolean;
-  sign(privateKey: KeyObject, message: Message): Buffer | Promise<Buffer>;
-  verify(publicKey: KeyObject, message: Message, signature: Uint8Array): boolean | Promise<boolean>;
+  sign(privateKey: KeyObject, message: Message, noble: NobleSignatures): Buffer | Promise<Buffer>;
+  verify(publicKey: KeyObject, signed: SignedMessage, noble: NobleSignatures): boolean | Promise<boolean>;
 }
 
 /** By the API's name. */

@@ -1,0 +1,42 @@
+import { generateKeyPairSync, hash, verify } from 'node:crypto';
+import { afterAll, describe, expect, test } from 'vitest';
+import { NobleThread } from './noble-thread.ts';
+
+const thread = new NobleThread();
+afterAll(() => thread[Symbol.asyncDispose]());
+
+const message = Buffer.from('a message');
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const digest = hash('sha256', message, 'buffer');
+
+describe('the thread for signatures in JavaScript', () => {
+  test('signs and verifies with keys that stay where they are', async () => {
+    const signature = await thread.sign('ecdsa-digest', privateKey, digest);
+    expect(verify('sha256', message, publicKey, signature)).toBe(true);
+    expect(await thread.verify('ecdsa-digest', publicKey, { message: digest, signature })).toBe(true);
+    const other = hash('sha256', 'another', 'buffer');
+    expect(await thread.verify('ecdsa-digest', publicKey, { message: other, signature })).toBe(false);
+  });
+
+  test('answers each of many callers with its own signature', async () => {
+    const messages = Array.from({ length: 20 }, (_, i) => Buffer.from(`message ${i}`));
+    const signatures = await Promise.all(
+      messages.map((text) => thread.sign('ecdsa-digest', privateKey, hash('sha256', text, 'buffer'))),
+    );
+    messages.forEach((text, i) => expect(verify('sha256', text, publicKey, signatures[i]!)).toBe(true));
+  });
+
+  test('fails what cannot be done, and goes on', async () => {
+    const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+    await expect(thread.sign('ecdsa-digest', foreign, digest)).rejects.toThrow('could not be made');
+    expect(await thread.sign('ecdsa-digest', privateKey, digest)).toBeInstanceOf(Buffer);
+  });
+
+  test('a thread that was stopped is replaced', async () => {
+    const stopped = new NobleThread();
+    await stopped[Symbol.asyncDispose]();
+    const signature = await stopped.sign('ecdsa-digest', privateKey, digest);
+    await stopped[Symbol.asyncDispose]();
+    expect(verify('sha256', message, publicKey, signature)).toBe(true);
+  });
+});
