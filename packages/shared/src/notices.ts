@@ -34,6 +34,8 @@ export interface Notices extends AsyncDisposable {
   publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<boolean>;
   /** Calls `look` for each notice, and with the newest one after every connect, in case some were missed. */
   subscribe<N extends NoticeName>(notice: N, look: (payload: NoticePayload<N>) => void): void;
+  /** Undefined while NATS cannot be reached. For what is no notice: work queues. */
+  connection(): NatsConnection | undefined;
 }
 
 /** Connects in the background and reconnects for ever: a service starts and runs without NATS. */
@@ -45,6 +47,7 @@ export function startNotices(options: NoticesOptions): Notices {
 export const noNotices: Notices = {
   publish: async () => true,
   subscribe() {},
+  connection: () => undefined,
   async [Symbol.asyncDispose]() {},
 };
 
@@ -61,10 +64,14 @@ class NatsNotices implements Notices {
     this.#connection = this.#connect();
   }
 
+  connection(): NatsConnection | undefined {
+    return this.#connected?.isClosed() === false ? this.#connected : undefined;
+  }
+
   async publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<boolean> {
-    const connection = this.#connected;
+    const connection = this.connection();
     // Why it is not connected was reported when it happened.
-    if (connection === undefined || connection.isClosed()) return false;
+    if (connection === undefined) return false;
     try {
       await connection.jetstream().publish(notices[notice].subject, JSON.stringify(payload), { timeout: RETRY_MS });
       return true;

@@ -3,6 +3,7 @@ import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 import type { Signer } from '@keyfleet/shared/domain/proposal';
 import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { startNotices } from '@keyfleet/shared/notices';
+import { publishResealItem, type ResealItem } from '@keyfleet/shared/reseal-queue';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { createPrivateKey, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -13,6 +14,7 @@ import { surveyWorkers } from './membership.ts';
 import { Proposals } from './proposals.ts';
 import { startRedis } from './redis.ts';
 import { RequestLimit } from './request-limit.ts';
+import { Resealing } from './reseal.ts';
 import { Round } from './round.ts';
 import { startServer } from './server.ts';
 import { statusOf } from './status.ts';
@@ -46,8 +48,21 @@ async function run(config: DomainManagerConfig, { log, stopped }: ServiceContext
   const store = new RedisStore(redis, clock, anchor.domain);
   const tokens = new TokenLog(store, anchor);
   const proposals = new Proposals({ store, tokens, anchor, clock });
+  const publish = (item: ResealItem, attempt: number): Promise<boolean> => publishResealItem(notices, item, attempt);
+  const resealing = new Resealing({ store, clock, publish });
   const signer = scheduler === undefined ? {} : { scheduler };
-  const round = new Round({ tokens, store, proposals, workers, notices, clock, log, ...signer, rotateEveryMs });
+  const round = new Round({
+    tokens,
+    store,
+    proposals,
+    resealing,
+    workers,
+    notices,
+    clock,
+    log,
+    ...signer,
+    rotateEveryMs,
+  });
   const leader = resources.use(new Leader({ lease: store, replica, round: () => round.run(), log }));
   notices.subscribe('proposal', () => leader.wake());
 
@@ -56,7 +71,8 @@ async function run(config: DomainManagerConfig, { log, stopped }: ServiceContext
     const leads = await store.findLeaseHolder();
     const views = leads === replica ? round.views : await surveyWorkers(workers, tokens.head);
     const rotation = scheduler === undefined ? undefined : rotateEveryMs;
-    return statusOf({ domain: anchor.domain, tokens, views, replica, leader: leads, rotateEveryMs: rotation });
+    const reseal = tokens.head && (await resealing.find(tokens.head.state));
+    return statusOf({ domain: anchor.domain, tokens, views, replica, leader: leads, rotateEveryMs: rotation, reseal });
   };
   const onProposal = (): void => {
     leader.wake();

@@ -1,10 +1,12 @@
 import { type DomainCommand, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { createLog } from '@keyfleet/shared/log';
+import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { memberOf, newOperator, TestClock, testRules, testSealKey } from '../../../test/support/domain.ts';
 import { Proposals } from './proposals.ts';
+import { Resealing } from './reseal.ts';
 import { Round } from './round.ts';
 import { MemoryStore } from './store/memory-store.ts';
 import { TokenLog, TokenLogError } from './token-log.ts';
@@ -57,6 +59,7 @@ let clock: TestClock;
 let store: MemoryStore;
 let workers: LocalWorker[];
 let published: number[];
+let asked: ResealItem[];
 
 interface Replica {
   readonly tokens: TokenLog;
@@ -74,7 +77,8 @@ function newReplica(): Replica {
       return true;
     },
   };
-  const deps = { tokens, store, proposals, workers, notices, clock, log, scheduler, rotateEveryMs: DAY };
+  const resealing = new Resealing({ store, clock, publish: async (item) => asked.push(item) > 0 });
+  const deps = { tokens, store, proposals, resealing, workers, notices, clock, log, scheduler, rotateEveryMs: DAY };
   return { tokens, proposals, round: new Round(deps) };
 }
 
@@ -111,6 +115,7 @@ beforeEach(() => {
   store = new MemoryStore(clock);
   workers = ['hsm-1', 'hsm-2', 'hsm-3'].map((memberId) => new LocalWorker(memberId, clock));
   published = [];
+  asked = [];
 });
 
 describe('the ceremony', () => {
@@ -285,4 +290,64 @@ test('a store that was rolled back is noticed, and nothing is built on it', asyn
   const fresh = newReplica();
   await fresh.round.run();
   expect(fresh.round.views[0]!.problem).toContain('restore the store');
+});
+
+describe('resealing', () => {
+  /** What frontends do with the items they took: `found` of each shard. */
+  async function work(found: (item: ResealItem) => { resealed: number; remaining: number }): Promise<void> {
+    for (const item of asked.splice(0)) await store.report(item, found(item));
+  }
+  /** Rounds until nothing is asked any more. */
+  async function runPass({ round }: Replica, resealed: number, remaining = 0): Promise<void> {
+    await round.run();
+    await round.run();
+    await work(({ shard }) => (shard === 0 ? { resealed, remaining } : { resealed: 0, remaining: 0 }));
+  }
+  async function rotated(): Promise<Replica> {
+    const replica = await foundedReplica();
+    clock.advance(DAY);
+    await replica.round.run();
+    return replica;
+  }
+  function domainKeys({ tokens }: Replica): number[] {
+    return tokens.head!.state.domainKeys.map(({ createdGeneration }) => createdGeneration);
+  }
+
+  test('after a rotation every shard is asked for once, again only when nobody answers', async () => {
+    const replica = await rotated();
+    for (let i = 0; i < 3; i++) await replica.round.run();
+    expect(new Set(asked.map(({ shard }) => shard)).size).toBe(asked[0]!.shards);
+    expect(asked).toHaveLength(asked[0]!.shards);
+    clock.advance(60_000);
+    await replica.round.run();
+    expect(asked).toHaveLength(asked[0]!.shards * 2);
+  });
+
+  test('a domain key is destroyed only after a pass that found nothing under older keys', async () => {
+    const replica = await rotated();
+    await runPass(replica, 7);
+    clock.advance(DAY);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual([1, 2, 3]);
+
+    await work(() => ({ resealed: 0, remaining: 0 }));
+    await runPass(replica, 3, 1);
+    await runPass(replica, 1);
+    await runPass(replica, 0);
+    await replica.round.run();
+    clock.advance(DAY);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual([3, 4]);
+    expect(sealing()).toEqual([4, 4]);
+  });
+
+  test('while a worker is out of reach no domain key is destroyed', async () => {
+    const replica = await rotated();
+    await runPass(replica, 0);
+    await replica.round.run();
+    workers[2]!.down = true;
+    clock.advance(DAY);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual([1, 2, 3]);
+  });
 });

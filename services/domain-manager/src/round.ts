@@ -6,6 +6,7 @@ import type { Notices } from '@keyfleet/shared/notices';
 import { executeProposal, ProposalFailedError } from './execute.ts';
 import { distributeTokens, surveyWorkers, type WorkerView } from './membership.ts';
 import type { Proposals } from './proposals.ts';
+import { droppable, type Resealing } from './reseal.ts';
 import { isSettled, nextRotationAt, scheduledRotation } from './rotation.ts';
 import type { ProposalStore } from './store/store.ts';
 import type { TokenLog } from './token-log.ts';
@@ -15,6 +16,7 @@ export interface RoundDeps {
   readonly tokens: TokenLog;
   readonly store: ProposalStore;
   readonly proposals: Proposals;
+  readonly resealing: Resealing;
   readonly workers: readonly Worker[];
   readonly notices: Pick<Notices, 'publish'>;
   readonly clock: Clock;
@@ -49,6 +51,7 @@ export class Round {
     await this.#distribute();
     await this.#executeReady();
     await this.#rotateWhenDue();
+    await this.#reseal();
   }
 
   /** Not waited for: without NATS everyone finds the token by looking. Again after a restart: nobody minds hearing of it twice. */
@@ -83,13 +86,22 @@ export class Round {
   }
 
   async #rotateWhenDue(): Promise<void> {
-    const { tokens, scheduler, clock, rotateEveryMs, log } = this.#deps;
+    const { tokens, scheduler, resealing, clock, rotateEveryMs, log } = this.#deps;
     const state = tokens.head?.state;
     if (state === undefined || scheduler === undefined) return;
     if (clock.now() < nextRotationAt(state, rotateEveryMs) || !isSettled(state, this.#views)) return;
-    const proposal = scheduledRotation(state, scheduler, []);
+    const progress = await resealing.find(state);
+    // A member out of reach may still seal under an older key: while one is, none is destroyed.
+    const everyoneThere = this.#views.every(({ standing }) => standing !== 'unreachable');
+    const drop = everyoneThere ? droppable(state, progress, clock.now()) : [];
+    const proposal = scheduledRotation(state, scheduler, drop);
     await executeProposal(verifyProposal(state, proposal), proposal, { views: this.#views, tokens, log });
     await this.#surveyAndDistribute();
+  }
+
+  async #reseal(): Promise<void> {
+    const state = this.#deps.tokens.head?.state;
+    if (state !== undefined && isSettled(state, this.#views)) await this.#deps.resealing.advance(state);
   }
 
   async #surveyAndDistribute(): Promise<void> {

@@ -1,7 +1,10 @@
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import type { Worker as WorkerMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
+import type { Reseal as ResealMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Reseal';
+import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
 import { absentMembers, type WorkerView } from './membership.ts';
 import { nextRotationAt } from './rotation.ts';
+import type { ResealProgress } from './store/store.ts';
 import type { TokenLog } from './token-log.ts';
 
 export interface StatusSource {
@@ -12,9 +15,18 @@ export interface StatusSource {
   readonly leader: string | undefined;
   /** Undefined: rotation is not scheduled. */
   readonly rotateEveryMs: number | undefined;
+  readonly reseal: ResealProgress | undefined;
 }
 
-export function statusOf({ domain, tokens, views, replica, leader, rotateEveryMs }: StatusSource): StatusResponse {
+export function statusOf({
+  domain,
+  tokens,
+  views,
+  replica,
+  leader,
+  rotateEveryMs,
+  reseal,
+}: StatusSource): StatusResponse {
   const { head } = tokens;
   return {
     domain,
@@ -29,6 +41,19 @@ export function statusOf({ domain, tokens, views, replica, leader, rotateEveryMs
     ...(head === undefined || rotateEveryMs === undefined
       ? {}
       : { next_rotation_at: nextRotationAt(head.state, rotateEveryMs) }),
+    ...(head === undefined || reseal === undefined ? {} : { reseal: resealOf(head.state, reseal) }),
+  };
+}
+
+function resealOf(state: DomainState, progress: ResealProgress): ResealMessage {
+  const { shards, reports, resealed, verifiedAt } = progress;
+  return {
+    generation: activeDomainKey(state).createdGeneration,
+    shards,
+    shards_done: reports.size,
+    resealed,
+    remaining: [...reports.values()].reduce((sum, { remaining }) => sum + remaining, 0),
+    verified: verifiedAt !== undefined,
   };
 }
 

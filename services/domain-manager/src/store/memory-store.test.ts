@@ -4,5 +4,8 @@ import { MemoryStore } from './memory-store.ts';
 import { describeDomainStore } from './store.contract.ts';
 
 describe('the domain store in memory', () => {
-  describeDomainStore(async () => new MemoryStore(systemClock));
+  describeDomainStore(
+    async () => new MemoryStore(systemClock),
+    (store, item, found) => store.report(item, found),
+  );
 });

@@ -1,11 +1,17 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import type { DomainStore, StoredProposal } from './store.ts';
+import { reportField, type ResealItem, type ShardReport } from '@keyfleet/shared/reseal-queue';
+import { progressOf } from './reseal-progress.ts';
+import type { DomainStore, ResealProgress, StoredProposal } from './store.ts';
 
 /** The store's contract in memory, for tests. */
 export class MemoryStore implements DomainStore {
   readonly #clock: Clock;
   readonly #tokens: Buffer[] = [];
   readonly #proposals = new Map<string, StoredProposal>();
+  readonly #reseals = new Map<
+    number,
+    { pass: number; shards: number; reports: Map<string, ShardReport>; verifiedAt?: number }
+  >();
   #lease: { holder: string; expiresAt: number } | undefined;
 
   constructor(clock: Clock) {
@@ -60,6 +66,30 @@ export class MemoryStore implements DomainStore {
 
   async findLeaseHolder(): Promise<string | undefined> {
     return this.#lease !== undefined && this.#lease.expiresAt > this.#clock.now() ? this.#lease.holder : undefined;
+  }
+
+  async findReseal(generation: number): Promise<ResealProgress | undefined> {
+    const stored = this.#reseals.get(generation);
+    if (stored === undefined) return undefined;
+    const { pass, shards, verifiedAt } = stored;
+    return progressOf({ pass, shards, reports: stored.reports, ...(verifiedAt === undefined ? {} : { verifiedAt }) });
+  }
+
+  async startPass(generation: number, pass: number, shards: number): Promise<void> {
+    const stored = this.#reseals.get(generation);
+    if ((stored?.pass ?? 0) === pass - 1) {
+      this.#reseals.set(generation, { pass, shards, reports: stored?.reports ?? new Map() });
+    }
+  }
+
+  async setVerified(generation: number, at: number): Promise<void> {
+    const stored = this.#reseals.get(generation);
+    if (stored !== undefined) stored.verifiedAt = at;
+  }
+
+  /** What a frontend does. */
+  async report(item: ResealItem, report: ShardReport): Promise<void> {
+    this.#reseals.get(item.generation)?.reports.set(reportField(item), report);
   }
 
   #forgetExpired(): void {

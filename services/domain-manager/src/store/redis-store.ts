@@ -1,6 +1,8 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Redis } from 'ioredis';
-import type { DomainStore, Signature, StoredProposal } from './store.ts';
+import { resealProgressKey, ShardReport } from '@keyfleet/shared/reseal-queue';
+import { progressOf } from './reseal-progress.ts';
+import type { DomainStore, ResealProgress, Signature, StoredProposal } from './store.ts';
 
 // Scripts, because Redis runs each as one step: two replicas that write at once are put in order, and one of them loses.
 
@@ -37,17 +39,28 @@ return 1`;
 const RELEASE_LEASE = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`;
 
+/** KEYS: progress. ARGV: pass, shards, ttl. */
+const START_PASS = `
+if tonumber(redis.call('HGET', KEYS[1], 'pass') or '0') ~= tonumber(ARGV[1]) - 1 then return 0 end
+redis.call('HSET', KEYS[1], 'pass', ARGV[1], 'shards', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1`;
+
 const SIGNATURE = 'signature:';
+/** Long after the generation is history. */
+const PROGRESS_TTL_MS = 400 * 24 * 3_600_000;
 
 /** Everything of a domain lies under one hash tag, so that scripts work on a Redis Cluster too. */
 export class RedisStore implements DomainStore {
   readonly #redis: Redis;
   readonly #clock: Clock;
   readonly #prefix: string;
+  readonly #domain: string;
 
   constructor(redis: Redis, clock: Clock, domain: string) {
     this.#redis = redis;
     this.#clock = clock;
+    this.#domain = domain;
     this.#prefix = `kf:domain:{${domain}}:`;
   }
 
@@ -106,6 +119,30 @@ export class RedisStore implements DomainStore {
 
   async findLeaseHolder(): Promise<string | undefined> {
     return (await this.#redis.get(this.#key('lease'))) ?? undefined;
+  }
+
+  async findReseal(generation: number): Promise<ResealProgress | undefined> {
+    const fields = await this.#redis.hgetall(resealProgressKey(this.#domain, generation));
+    if (fields['pass'] === undefined) return undefined;
+    const reports = Object.entries(fields)
+      .filter(([field]) => field.includes(':'))
+      .map(([field, report]) => [field, ShardReport.parse(JSON.parse(report))] as const);
+    const verifiedAt = fields['verifiedAt'];
+    return progressOf({
+      pass: Number(fields['pass']),
+      shards: Number(fields['shards']),
+      reports: new Map(reports),
+      ...(verifiedAt === undefined ? {} : { verifiedAt: Number(verifiedAt) }),
+    });
+  }
+
+  async startPass(generation: number, pass: number, shards: number): Promise<void> {
+    const values = [pass, shards, PROGRESS_TTL_MS].map(String);
+    await this.#redis.eval(START_PASS, 1, resealProgressKey(this.#domain, generation), ...values);
+  }
+
+  async setVerified(generation: number, at: number): Promise<void> {
+    await this.#redis.hset(resealProgressKey(this.#domain, generation), 'verifiedAt', String(at));
   }
 
   #key(name: string): string {

@@ -1,3 +1,4 @@
+import type { ResealItem, ShardReport } from '@keyfleet/shared/reseal-queue';
 import { expect, test } from 'vitest';
 import type { DomainStore, StoredProposal } from './store.ts';
 
@@ -13,8 +14,11 @@ function newProposal(overrides: Partial<StoredProposal> = {}): StoredProposal {
   };
 }
 
-/** What every store of the domain promises; `newStore` gives an empty one. */
-export function describeDomainStore(newStore: () => Promise<DomainStore>): void {
+/** What every store of the domain promises; `newStore` gives an empty one, `report` does what a frontend does. */
+export function describeDomainStore<Store extends DomainStore>(
+  newStore: () => Promise<Store>,
+  report: (store: Store, item: ResealItem, found: ShardReport) => Promise<unknown>,
+): void {
   test('tokens come back in order, after a generation, in pages', async () => {
     const store = await newStore();
     for (const generation of [1, 2, 3]) {
@@ -77,6 +81,23 @@ export function describeDomainStore(newStore: () => Promise<DomainStore>): void 
     await store.setFailure('cd'.repeat(32), 'gone');
     expect((await store.findProposal(proposal.proposalId))?.failure).toBe('refused');
     expect(await store.listProposals()).toHaveLength(1);
+  });
+
+  test('a pass begins once, and its shards report', async () => {
+    const store = await newStore();
+    expect(await store.findReseal(2)).toBeUndefined();
+    await store.startPass(2, 1, 2);
+    await store.startPass(2, 1, 9);
+    const item = { generation: 2, pass: 1, shard: 1, shards: 2 };
+    await report(store, item, { resealed: 5, remaining: 1 });
+    const reports = new Map([[1, { resealed: 5, remaining: 1 }]]);
+    expect(await store.findReseal(2)).toEqual({ pass: 1, shards: 2, reports, resealed: 5 });
+
+    await store.startPass(2, 2, 2);
+    expect(await store.findReseal(2)).toEqual({ pass: 2, shards: 2, reports: new Map(), resealed: 5 });
+    await store.setVerified(2, 77);
+    expect((await store.findReseal(2))?.verifiedAt).toBe(77);
+    expect(await store.findReseal(3)).toBeUndefined();
   });
 
   test('one holder has the lease until it gives it up', async () => {

@@ -1,3 +1,5 @@
+import type { ShardReport } from '@keyfleet/shared/reseal-queue';
+
 /** Domain tokens as opaque bytes. Append-only: a generation is written once, by whoever comes first. */
 export interface TokenStore {
   /** Tokens after generation `after`, oldest first, at most `limit`. */
@@ -41,4 +43,24 @@ export interface LeaseStore {
   findLeaseHolder(): Promise<string | undefined>;
 }
 
-export type DomainStore = TokenStore & ProposalStore & LeaseStore;
+/** How far the resealing under one generation's domain key is. */
+export interface ResealProgress {
+  readonly pass: number;
+  readonly shards: number;
+  /** Of this pass, by shard. */
+  readonly reports: ReadonlyMap<number, ShardReport>;
+  /** Over all passes. */
+  readonly resealed: number;
+  /** When a pass found nothing left; milliseconds since the epoch. */
+  readonly verifiedAt?: number;
+}
+
+/** The reports are written by the frontends, under the keys of shared/reseal-queue.ts. */
+export interface ResealStore {
+  findReseal(generation: number): Promise<ResealProgress | undefined>;
+  /** Begins pass `pass` if it is the next one; otherwise another replica was faster, and nothing changes. */
+  startPass(generation: number, pass: number, shards: number): Promise<void>;
+  setVerified(generation: number, at: number): Promise<void>;
+}
+
+export type DomainStore = TokenStore & ProposalStore & LeaseStore & ResealStore;

@@ -31,7 +31,6 @@ export const status = command({
           shards: seen.reseal.shards ?? 0,
           shardsDone: seen.reseal.shards_done ?? 0,
           resealed: seen.reseal.resealed ?? 0,
-          failed: seen.reseal.failed ?? 0,
           remaining: seen.reseal.remaining ?? 0,
           verified: seen.reseal.verified ?? false,
         },
@@ -64,7 +63,7 @@ export const status = command({
         : [
             '',
             `Resealing under generation ${reseal.generation}: ${reseal.shardsDone} of ${reseal.shards} shards, ` +
-              `${reseal.resealed} tokens resealed, ${reseal.failed} failed. ` +
+              `${reseal.resealed} tokens resealed, ${reseal.remaining} left so far. ` +
               (reseal.verified ? 'Nothing is left under older domain keys.' : 'Not verified yet.'),
           ]),
     ].join('\n'),

@@ -7,7 +7,6 @@ export interface Reseal {
   'shards'?: (number);
   'shards_done'?: (number);
   'resealed'?: (number | string | Long);
-  'failed'?: (number | string | Long);
   'remaining'?: (number | string | Long);
   'verified'?: (boolean);
 }
@@ -17,7 +16,6 @@ export interface Reseal__Output {
   'shards'?: (number);
   'shards_done'?: (number);
   'resealed'?: (number);
-  'failed'?: (number);
   'remaining'?: (number);
   'verified'?: (boolean);
 }

@@ -1,0 +1,75 @@
+import { activeDomainKey, deactivatedAt, type DomainState } from '@keyfleet/shared/domain/state';
+import type { ResealItem } from '@keyfleet/shared/reseal-queue';
+import type { Clock } from '@keyfleet/shared/clock';
+import type { ResealProgress, ResealStore } from './store/store.ts';
+
+/** Pieces of the key space: enough that several frontends share the work, few enough that each is worth a message. */
+export const SHARDS = 64;
+/** A shard that nobody reported is asked for again. */
+const ASK_AGAIN_MS = 60_000;
+
+export interface ResealDeps {
+  readonly store: ResealStore;
+  readonly clock: Clock;
+  /** True when the item is on the work queue. */
+  readonly publish: (item: ResealItem, attempt: number) => Promise<boolean>;
+}
+
+/** Sees to it that nothing stays sealed under older domain keys. All it must remember is in the store. */
+export class Resealing {
+  readonly #deps: ResealDeps;
+  /** What was asked for, so that a round does not ask again at once. Lost with the replica, which is harmless. */
+  readonly #asked = new Map<string, number>();
+
+  constructor(deps: ResealDeps) {
+    this.#deps = deps;
+  }
+
+  find(state: DomainState): Promise<ResealProgress | undefined> {
+    return this.#deps.store.findReseal(activeDomainKey(state).createdGeneration);
+  }
+
+  /** Does the next thing. Only while every reachable member seals under the active domain key. */
+  async advance(state: DomainState): Promise<void> {
+    if (state.domainKeys.length === 1) return;
+    const { store, clock } = this.#deps;
+    const generation = activeDomainKey(state).createdGeneration;
+    const progress = await store.findReseal(generation);
+    if (progress === undefined) {
+      this.#asked.clear();
+      return store.startPass(generation, 1, SHARDS);
+    }
+    if (progress.verifiedAt !== undefined) return;
+    if (progress.reports.size < progress.shards) return this.#ask(generation, progress);
+    if (foundNothing(progress)) return store.setVerified(generation, clock.now());
+    return store.startPass(generation, progress.pass + 1, SHARDS);
+  }
+
+  async #ask(generation: number, { pass, shards, reports }: ResealProgress): Promise<void> {
+    const { clock, publish } = this.#deps;
+    const attempt = Math.floor(clock.now() / ASK_AGAIN_MS);
+    for (let shard = 0; shard < shards; shard++) {
+      const name = `${generation}/${pass}/${shard}`;
+      if (reports.has(shard) || this.#asked.get(name) === attempt) continue;
+      if (!(await publish({ generation, pass, shard, shards }, attempt))) return;
+      this.#asked.set(name, attempt);
+    }
+  }
+}
+
+/** A whole pass that had nothing to reseal and left nothing: the proof that older domain keys are not needed by what is stored. */
+function foundNothing({ reports }: ResealProgress): boolean {
+  return [...reports.values()].every(({ resealed, remaining }) => resealed === 0 && remaining === 0);
+}
+
+/**
+ * Domain keys that the next rotation destroys: deactivated before the backup horizon began, and nothing stored is under them, which
+ * `progress` must prove for the active key.
+ */
+export function droppable(state: DomainState, progress: ResealProgress | undefined, now: number): string[] {
+  if (progress?.verifiedAt === undefined) return [];
+  return state.domainKeys
+    .map(({ id }) => ({ id, since: deactivatedAt(state, id) }))
+    .filter(({ since }) => since !== undefined && now - since >= state.backupHorizonMs)
+    .map(({ id }) => id);
+}
