@@ -3,7 +3,7 @@ import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { Refusal } from '@keyfleet/shared/hsm/commands';
 import { describe, expect, test } from 'vitest';
 import { LoopbackWorker, startLoopbackPool, until } from './support/loopback-worker.ts';
-import { newDomainKey, newHost, TestDomain } from './support/session-pair.ts';
+import { newDomainKey, newHost, FakeDomain } from './support/session-pair.ts';
 
 type RandomHandler = CommandHandlers['GenerateRandom'];
 const host = newHost();
@@ -22,7 +22,7 @@ const refusing =
 
 /** Two workers of one domain, each with its GenerateRandom, and a frontend's pool over them. */
 async function start(first: RandomHandler, second: RandomHandler) {
-  const domain = new TestDomain([host]);
+  const domain = new FakeDomain([host]);
   const workers = [
     new LoopbackWorker(domain, 'hsm-1', { GenerateRandom: first }),
     new LoopbackWorker(domain, 'hsm-2', { GenerateRandom: second }),
@@ -142,8 +142,8 @@ describe('the pool', () => {
   });
 
   test('keeps its session when one worker lags behind and cannot open it', async () => {
-    const domain = new TestDomain([host]);
-    const laggard = new TestDomain([host]);
+    const domain = new FakeDomain([host]);
+    const laggard = new FakeDomain([host]);
     laggard.keys = [newDomainKey()];
     const workers = [
       new LoopbackWorker(domain, 'hsm-1', { GenerateRandom: answering(1) }),
@@ -161,7 +161,7 @@ describe('the pool', () => {
   });
 
   test('does not use an HSM that its own copy of the domain state does not know', async () => {
-    const domain = new TestDomain([host]);
+    const domain = new FakeDomain([host]);
     const state = { ...domain.state, members: domain.state.members.filter(({ memberId }) => memberId === 'hsm-2') };
     const workers = (['hsm-1', 'hsm-2'] as const).map(
       (memberId, i) => new LoopbackWorker(domain, memberId, { GenerateRandom: answering(i + 1) }),

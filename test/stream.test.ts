@@ -2,7 +2,7 @@ import { GenerateRandom } from '@keyfleet/shared/hsm/commands';
 import { MAX_FRAME_ENTRIES } from '@keyfleet/shared/hsm/frame';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { HostEnd, negotiate, newHost, newWorker, operatorOf, TestDomain } from './support/session-pair.ts';
+import { HostEnd, negotiate, newHost, newWorker, operatorOf, FakeDomain } from './support/session-pair.ts';
 
 const host = newHost();
 const over = expect.objectContaining({ name: 'FrameError', message: '' });
@@ -10,7 +10,7 @@ const newKey = { keyId: 'k', keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DE
 
 /** A stream to a worker whose GenerateRandom answers as many zeros, and whose GenerateBackingKey answers a token. */
 function connect(options: Parameters<typeof newWorker>[2] = {}) {
-  const domain = new TestDomain([host]);
+  const domain = new FakeDomain([host]);
   const made: string[] = [];
   const worker = newWorker(domain, 'hsm-1', {
     ...options,

@@ -1,17 +1,17 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestWorkers, type WorkerProcess } from '../support/workers.ts';
 
 let cluster: TestWorkers;
 let worker: WorkerProcess;
 let identityFile: string;
-beforeEach(async () => {
+beforeAll(async () => {
   cluster = await TestWorkers.start(1);
   worker = cluster.workers[0]!;
   identityFile = join(worker.dataDir, 'identity');
 });
-afterEach(() => cluster[Symbol.asyncDispose]());
+afterAll(() => cluster[Symbol.asyncDispose]());
 
 describe('the identity of a worker', () => {
   test('outlives a kill: the same member comes back and installs its domain again', async () => {
@@ -40,6 +40,8 @@ describe('the identity of a worker', () => {
     ['sealed under another seal key', () => writeFile(worker.sealKeyFile, Buffer.alloc(32).toString('base64'))],
   ])('that is %s stops the start with one clear line, and is not replaced', async (_case, damage) => {
     await worker.kill();
+    const files = [identityFile, worker.sealKeyFile];
+    const before = await Promise.all(files.map((file) => readFile(file)));
     await damage();
     const damaged = await readFile(identityFile);
     expect(await worker.startAndFail()).toBe(2);
@@ -48,5 +50,6 @@ describe('the identity of a worker', () => {
       /^hsm-worker: the identity .*identity is not usable: .*Restore the file or the seal key/,
     );
     expect(await readFile(identityFile)).toEqual(damaged);
+    await Promise.all(files.map((file, i) => writeFile(file, before[i]!)));
   });
 });

@@ -7,7 +7,7 @@ import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import type { WorkerClient } from '@keyfleet/frontend/hsm/worker-link';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
-import { type Host, newWorker, type TestDomain } from './session-pair.ts';
+import { type Host, newWorker, type FakeDomain } from './session-pair.ts';
 
 /** The boundary of a worker behind streams in memory instead of gRPC: a worker that a test can kill, freeze and count. */
 export class LoopbackWorker implements WorkerClient {
@@ -24,7 +24,7 @@ export class LoopbackWorker implements WorkerClient {
   readonly #service: SessionService;
   readonly #streams = new Set<LoopbackStream>();
 
-  constructor(domain: TestDomain, memberId: 'hsm-1' | 'hsm-2', handlers: Partial<CommandHandlers>) {
+  constructor(domain: FakeDomain, memberId: 'hsm-1' | 'hsm-2', handlers: Partial<CommandHandlers>) {
     this.address = memberId;
     this.#service = newWorker(domain, memberId, { handlers }).service;
   }
@@ -98,7 +98,7 @@ export interface LoopbackPool extends AsyncDisposable {
 
 /** A frontend's pool over these workers, ready when all of `expected` are. */
 export async function startLoopbackPool(
-  parts: { domain: TestDomain; host: Host; workers: readonly LoopbackWorker[]; state?: TestDomain['state'] },
+  parts: { domain: FakeDomain; host: Host; workers: readonly LoopbackWorker[]; state?: FakeDomain['state'] },
   expected = parts.workers.length,
 ): Promise<LoopbackPool> {
   const { domain, host, workers, state } = parts;

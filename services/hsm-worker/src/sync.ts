@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, credentials } from '@grpc/grpc-js';
 import { DomainManager } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
@@ -6,6 +7,8 @@ import type { WorkerEvents } from './events.ts';
 import type { DomainMembership } from './membership.ts';
 
 const FETCH_TIMEOUT_MS = 5000;
+/** Between two looks: what asks for one may come from anyone who reaches the worker. */
+const REST_MS = 100;
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 export interface TokenSyncOptions {
@@ -24,9 +27,9 @@ export class TokenSync implements AsyncDisposable {
   readonly #options: TokenSyncOptions;
   readonly #clients: readonly { readonly address: string; readonly client: Client }[];
   readonly #timer: NodeJS.Timeout;
+  readonly #stop = new AbortController();
   #looking: Promise<void> | undefined;
   #again = false;
-  #stopped = false;
   #reported = '';
 
   constructor(options: TokenSyncOptions) {
@@ -39,19 +42,24 @@ export class TokenSync implements AsyncDisposable {
 
   /** Looks now; asked while looking, once more afterwards. */
   look(): void {
-    if (this.#stopped) return;
+    if (this.#stop.signal.aborted) return;
     this.#again = this.#looking !== undefined;
-    this.#looking ??= this.#look().finally(() => {
+    this.#looking ??= this.#lookAndRest().finally(() => {
       this.#looking = undefined;
       if (this.#again) this.look();
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopped = true;
+    this.#stop.abort();
     clearInterval(this.#timer);
     for (const { client } of this.#clients) client.close();
     await this.#looking;
+  }
+
+  async #lookAndRest(): Promise<void> {
+    await this.#look();
+    await delay(REST_MS, undefined, { signal: this.#stop.signal }).catch(() => {});
   }
 
   /** The first domain-manager that answers; all show the same chain. */
@@ -87,7 +95,7 @@ export class TokenSync implements AsyncDisposable {
   /** Every few seconds the same line would hide all others. */
   #report(address: string, error: unknown): void {
     const line = `${address} ${String(error)}`;
-    if (this.#stopped || this.#reported === line) return;
+    if (this.#stop.signal.aborted || this.#reported === line) return;
     this.#reported = line;
     this.#options.events.domainManagerUnreachable(address, error);
   }

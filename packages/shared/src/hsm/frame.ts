@@ -12,12 +12,12 @@ const TAG_BYTES = 16;
 const SIGNATURE_BYTES = 64;
 
 /** Sealed bytes of one frame, at most. */
-export const MAX_FRAME_BYTES = 1_048_576;
+const MAX_FRAME_BYTES = 1_048_576;
 export const MAX_FRAME_ENTRIES = 1024;
 /** Input of one command, at most: an entry always fits a frame. */
 export const MAX_INPUT_BYTES = 524_288;
 /** Bytes of an entry besides its input or output, at most. */
-export const ENTRY_OVERHEAD = 96;
+const ENTRY_OVERHEAD = 96;
 /** NIST SP 800-38D bounds the invocations under one key; a stream that lives so long is opened anew. */
 const MAX_FRAMES = 2 ** 32;
 

@@ -38,6 +38,7 @@ export class SessionNotAcceptedError extends Error {
 }
 
 const OPEN_TIMEOUT_MS = 2000;
+const MAX_REMAINING_MS = 2 ** 31;
 /** A worker that owes answers and is silent for this long is asked whether it is there, ... */
 const PING_AFTER_MS = 500;
 /** ... and given up when it says nothing for this long: a frozen process keeps its connection open. */
@@ -186,7 +187,8 @@ export class Channel {
     const id = this.#nextId++;
     this.#pending.set(id, work);
     const { command, input, deadline } = work;
-    return { id, code: command.code, remainingMs: Math.max(0, deadline - now), signed: command.signed, input };
+    const remainingMs = Math.min(MAX_REMAINING_MS, Math.max(0, deadline - now));
+    return { id, code: command.code, remainingMs, signed: command.signed, input };
   }
 
   #write(entries: readonly RequestEntry[]): void {
