@@ -39,6 +39,8 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
   }
 
   async deleteKey(key: KmsKey): Promise<void> {
+    const stored = this.#keys.get(`${key.region}/${key.keyId}`);
+    if (stored && stored.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
     const aliases = this.#aliasesOf(key);
     for (const { name, targetKeyId } of aliases.values()) if (targetKeyId === key.keyId) aliases.delete(name);
     this.#keys.delete(`${key.region}/${key.keyId}`);
@@ -97,8 +99,8 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
 
   async insertFirstAccessKey(record: AccessKeyRecord): Promise<boolean> {
     if (this.#firstAccessKeys.has(record.accountId)) return false;
-    await this.insertAccessKey(record);
     this.#firstAccessKeys.set(record.accountId, record.accessKeyId);
+    await this.insertAccessKey(record);
     return true;
   }
 

@@ -25,7 +25,10 @@ export interface KeyStore {
   insertKey(key: KmsKey): Promise<void>;
   /** Writes `key` with the next revision and returns it; throws ConflictError unless `key.revision` is the stored one. */
   updateKey(key: KmsKey): Promise<KmsKey>;
-  /** Destroys the record, its material and its aliases. */
+  /**
+   * Destroys the record, its material and its aliases. Throws ConflictError unless `key.revision` is the stored one; one
+   * that is gone already is fine, so that a deletion cut short can be finished.
+   */
   deleteKey(key: KmsKey): Promise<void>;
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>>;
 }

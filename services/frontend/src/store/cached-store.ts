@@ -1,0 +1,94 @@
+import type { KmsKey } from '../keys/kms-key.ts';
+import { aliasName, keyName } from './changes.ts';
+import type { ChangeListener, Changes } from './change-feed.ts';
+import { ReadCache } from './read-cache.ts';
+import type { Alias, AliasOutcome, AliasStore, KeyStore, Page, Scope } from './store.ts';
+
+const MAX_KEY_BYTES = 64 * 1024 * 1024;
+const MAX_ALIAS_BYTES = 8 * 1024 * 1024;
+/** An object with its small members, roughly. */
+const OBJECT_BYTES = 1_000;
+
+/** The stores with what was read lately in memory. What this frontend wrote itself is never read stale here. */
+export class CachedStore implements KeyStore, AliasStore, ChangeListener {
+  readonly #keyStore: KeyStore;
+  readonly #aliasStore: AliasStore;
+  readonly #keys: ReadCache<KmsKey>;
+  readonly #aliases: ReadCache<Alias>;
+
+  constructor(store: KeyStore & AliasStore, changes: Changes) {
+    this.#keyStore = store;
+    this.#aliasStore = store;
+    this.#keys = new ReadCache({ trust: changes, weightOf: weightOfKey, maxWeight: MAX_KEY_BYTES });
+    this.#aliases = new ReadCache({ trust: changes, weightOf: () => OBJECT_BYTES, maxWeight: MAX_ALIAS_BYTES });
+    changes.listen(this);
+  }
+
+  changed(name: string): void {
+    this.#keys.invalidate(name);
+    this.#aliases.invalidate(name);
+  }
+
+  lost(): void {
+    this.#keys.clear();
+    this.#aliases.clear();
+  }
+
+  findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
+    return this.#keys.get(keyName(region, keyId), () => this.#keyStore.findKey(region, keyId));
+  }
+
+  insertKey(key: KmsKey): Promise<void> {
+    return this.#keyStore.insertKey(key);
+  }
+
+  updateKey(key: KmsKey): Promise<KmsKey> {
+    return this.#changing(keyName(key.region, key.keyId), this.#keyStore.updateKey(key));
+  }
+
+  async deleteKey(key: KmsKey): Promise<void> {
+    try {
+      await this.#changing(keyName(key.region, key.keyId), this.#keyStore.deleteKey(key));
+    } finally {
+      this.#aliases.clear();
+    }
+  }
+
+  listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>> {
+    return this.#keyStore.listKeys(scope, limit, after);
+  }
+
+  findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
+    return this.#aliases.get(aliasName(scope, name), () => this.#aliasStore.findAlias(scope, name));
+  }
+
+  insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
+    return this.#changing(aliasName(scope, alias.name), this.#aliasStore.insertAlias(scope, alias, quota));
+  }
+
+  updateAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
+    return this.#changing(aliasName(scope, alias.name), this.#aliasStore.updateAlias(scope, alias, quota));
+  }
+
+  deleteAlias(scope: Scope, name: string): Promise<boolean> {
+    return this.#changing(aliasName(scope, name), this.#aliasStore.deleteAlias(scope, name));
+  }
+
+  listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>> {
+    return this.#aliasStore.listAliases(scope, limit, after, targetKeyId);
+  }
+
+  /** Also when it failed: the write may have been made although its answer was lost. */
+  async #changing<T>(name: string, write: Promise<T>): Promise<T> {
+    try {
+      return await write;
+    } finally {
+      this.changed(name);
+    }
+  }
+}
+
+function weightOfKey({ policy, description, backingKeys }: KmsKey): number {
+  const material = backingKeys.reduce((sum, { token, publicKey }) => sum + token.length + (publicKey?.length ?? 0), 0);
+  return OBJECT_BYTES * (1 + backingKeys.length) + 2 * (policy.length + description.length) + material;
+}

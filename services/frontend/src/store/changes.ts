@@ -1,0 +1,13 @@
+import type { Scope } from './store.ts';
+
+/** The channel on which every change is announced, in the same step that makes it. */
+export const CHANGES = 'kf:changes';
+
+/** What a change of a key is called; a cache keeps the key under the same name. */
+export function keyName(region: string, keyId: string): string {
+  return `key ${region}/${keyId}`;
+}
+
+export function aliasName({ accountId, region }: Scope, name: string): string {
+  return `alias ${accountId}/${region}/${name}`;
+}

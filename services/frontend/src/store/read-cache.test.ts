@@ -1,0 +1,88 @@
+import { beforeEach, expect, test } from 'vitest';
+import { ReadCache } from './read-cache.ts';
+
+let trust: { trusted: boolean };
+let cache: ReadCache<string>;
+let stored: string | undefined;
+let reads: number;
+
+beforeEach(() => {
+  trust = { trusted: true };
+  cache = new ReadCache({ trust, weightOf: (value) => value.length, maxWeight: 10 });
+  stored = 'one';
+  reads = 0;
+});
+
+function load(): Promise<string | undefined> {
+  reads++;
+  return Promise.resolve(stored);
+}
+
+test('a value is read once', async () => {
+  expect(await cache.get('a', load)).toBe('one');
+  expect(await cache.get('a', load)).toBe('one');
+  expect(reads).toBe(1);
+});
+
+test('an invalidated value is read again', async () => {
+  await cache.get('a', load);
+  stored = 'two';
+  cache.invalidate('a');
+  expect(await cache.get('a', load)).toBe('two');
+});
+
+test('a read that raced with an invalidation is not kept', async () => {
+  const slow = Promise.withResolvers<string>();
+  const reading = cache.get('a', () => slow.promise);
+  cache.invalidate('a');
+  stored = 'two';
+  slow.resolve('one');
+  expect(await reading).toBe('one');
+  expect(await cache.get('a', load)).toBe('two');
+});
+
+test('a read that began before an invalidation does not replace one that began after', async () => {
+  const slow = Promise.withResolvers<string>();
+  const reading = cache.get('a', () => slow.promise);
+  cache.invalidate('a');
+  stored = 'two';
+  expect(await cache.get('a', load)).toBe('two');
+  slow.resolve('one');
+  await reading;
+  expect(await cache.get('a', load)).toBe('two');
+  expect(reads).toBe(1);
+});
+
+test('nothing is believed while changes may go unheard', async () => {
+  await cache.get('a', load);
+  stored = 'two';
+  trust.trusted = false;
+  expect(await cache.get('a', load)).toBe('two');
+  expect(reads).toBe(2);
+});
+
+test('absence and failure are not kept', async () => {
+  stored = undefined;
+  expect(await cache.get('a', load)).toBeUndefined();
+  await expect(cache.get('a', () => Promise.reject(new Error('down')))).rejects.toThrow('down');
+  stored = 'one';
+  expect(await cache.get('a', load)).toBe('one');
+});
+
+test('the least recently used goes when there is too much', async () => {
+  for (const name of ['a', 'b', 'c']) await cache.get(name, load);
+  await cache.get('a', load);
+  await cache.get('d', load);
+  reads = 0;
+  for (const name of ['a', 'c', 'd']) await cache.get(name, load);
+  expect(reads).toBe(0);
+  await cache.get('b', load);
+  expect(reads).toBe(1);
+});
+
+test('a value larger than the cache is answered and not kept', async () => {
+  stored = 'x'.repeat(11);
+  expect(await cache.get('a', load)).toBe(stored);
+  await cache.get('a', load);
+  expect(reads).toBe(2);
+});

@@ -1,0 +1,74 @@
+/** Says whether what a cache holds may be believed: only while every change is sure to be heard in time. */
+export interface Trust {
+  readonly trusted: boolean;
+}
+
+interface Entry<T> {
+  /** Undefined while it is being read. */
+  value: T | undefined;
+  weight: number;
+}
+
+export interface ReadCacheOptions<T> {
+  readonly trust: Trust;
+  /** About how many bytes a value takes. */
+  readonly weightOf: (value: T) => number;
+  readonly maxWeight: number;
+}
+
+/**
+ * Values by name, least recently used out first. A read that was under way when its name was invalidated is answered and
+ * not kept: its entry is no longer the one in the map. Absence is never kept, so nobody fills the cache with what is not there.
+ */
+export class ReadCache<T> {
+  readonly #options: ReadCacheOptions<T>;
+  readonly #entries = new Map<string, Entry<T>>();
+  #weight = 0;
+
+  constructor(options: ReadCacheOptions<T>) {
+    this.#options = options;
+  }
+
+  /** The value as it was when the call was made, or later. */
+  async get(name: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+    if (!this.#options.trust.trusted) return load();
+    const known = this.#entries.get(name);
+    if (known?.value !== undefined) {
+      this.#entries.delete(name);
+      this.#entries.set(name, known);
+      return known.value;
+    }
+    const entry: Entry<T> = { value: undefined, weight: 0 };
+    this.#entries.set(name, entry);
+    try {
+      const value = await load();
+      this.#keep(name, entry, value);
+      return value;
+    } finally {
+      if (entry.value === undefined && this.#entries.get(name) === entry) this.#entries.delete(name);
+    }
+  }
+
+  invalidate(name: string): void {
+    const entry = this.#entries.get(name);
+    if (!entry) return;
+    this.#entries.delete(name);
+    this.#weight -= entry.weight;
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#weight = 0;
+  }
+
+  #keep(name: string, entry: Entry<T>, value: T | undefined): void {
+    if (value === undefined || this.#entries.get(name) !== entry) return;
+    entry.value = value;
+    entry.weight = this.#options.weightOf(value);
+    this.#weight += entry.weight;
+    for (const [oldest] of this.#entries) {
+      if (this.#weight <= this.#options.maxWeight) return;
+      this.invalidate(oldest);
+    }
+  }
+}

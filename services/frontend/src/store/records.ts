@@ -1,0 +1,111 @@
+import { KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
+import { z } from 'zod';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { type AccessKeyRecord, type Alias, DamagedRecordError } from './store.ts';
+
+/** Bytes as base64 in a record. */
+const bytes = z.codec(
+  z.base64(),
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array),
+  {
+    decode: (text) => Buffer.from(text, 'base64'),
+    encode: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'),
+  },
+);
+
+const BackingKeyRecord = z.strictObject({
+  materialId: z.string().regex(/^[0-9a-f]{64}$/),
+  token: bytes,
+  publicKey: bytes.optional(),
+  createdAt: z.int(),
+  rotation: z.enum(['AUTOMATIC', 'ON_DEMAND']).optional(),
+});
+
+const KeyRecord = z.strictObject({
+  schemaVersion: z.literal(1),
+  revision: z.int().min(1),
+  keyId: z.string().min(1),
+  arn: z.string().min(1),
+  accountId: z.string().min(1),
+  region: z.string().min(1),
+  keySpec: KeySpecName,
+  keyUsage: KeyUsageName,
+  origin: z.enum(['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']),
+  multiRegion: z.boolean(),
+  description: z.string(),
+  state: z.enum(['Creating', 'Enabled', 'Disabled', 'PendingDeletion', 'PendingImport', 'Unavailable']),
+  createdAt: z.int(),
+  policy: z.string(),
+  tags: z.array(z.strictObject({ TagKey: z.string(), TagValue: z.string() })),
+  backingKeys: z.array(BackingKeyRecord),
+  deletionDate: z.int().optional(),
+  automaticRotation: z.strictObject({ periodInDays: z.int(), nextDate: z.int() }).optional(),
+});
+
+const AliasRecord = z.strictObject({
+  schemaVersion: z.literal(1),
+  targetKeyId: z.string().min(1),
+  createdAt: z.int(),
+  updatedAt: z.int(),
+});
+
+const AccessKey = z.strictObject({
+  schemaVersion: z.literal(1),
+  accessKeyId: z.string().min(1),
+  accountId: z.string().min(1),
+  principal: z.string().min(1),
+  userId: z.string(),
+  token: bytes,
+  policies: z.array(z.string()),
+});
+
+export function encodeKey(key: KmsKey): string {
+  return JSON.stringify(z.encode(KeyRecord, key as z.output<typeof KeyRecord>));
+}
+
+/** Throws DamagedRecordError unless `text` is the record of this very key. */
+export function decodeKey(text: string, { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>): KmsKey {
+  const name = `key ${region}/${keyId}`;
+  const key = decode(KeyRecord, text, name);
+  if (key.region !== region || key.keyId !== keyId) throw damaged(name, 'it is the record of another key');
+  return key as KmsKey;
+}
+
+export function encodeAlias({ targetKeyId, createdAt, updatedAt }: Alias): string {
+  return JSON.stringify({ schemaVersion: 1, targetKeyId, createdAt, updatedAt } satisfies z.input<typeof AliasRecord>);
+}
+
+export function decodeAlias(text: string, name: string): Alias {
+  const { targetKeyId, createdAt, updatedAt } = decode(AliasRecord, text, name);
+  return { name, targetKeyId, createdAt, updatedAt };
+}
+
+export function encodeAccessKey(record: AccessKeyRecord): string {
+  return JSON.stringify(z.encode(AccessKey, { schemaVersion: 1, ...record, policies: [...record.policies] }));
+}
+
+export function decodeAccessKey(text: string, accessKeyId: string): AccessKeyRecord {
+  const name = `access key ${accessKeyId}`;
+  const { schemaVersion: _, ...record } = decode(AccessKey, text, name);
+  if (record.accessKeyId !== accessKeyId) throw damaged(name, 'it is the record of another access key');
+  return record;
+}
+
+function decode<S extends z.ZodObject>(schema: S, text: string, name: string): z.output<S> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw damaged(name, 'it is not JSON', cause);
+  }
+  const version = (json as { schemaVersion?: unknown } | null)?.schemaVersion;
+  if (version !== 1) throw damaged(name, `its schema version is ${String(version)} and this release knows 1`);
+  const result = schema.safeDecode(json as z.input<S>);
+  if (result.success) return result.data;
+  throw damaged(name, 'it does not have the form of its schema version', result.error);
+}
+
+function damaged(name: string, why: string, cause?: unknown): DamagedRecordError {
+  const advice = 'Restore it from a backup, or run the release that wrote it.';
+  return new DamagedRecordError(`the record of ${name} cannot be read: ${why}. ${advice}`, { cause });
+}

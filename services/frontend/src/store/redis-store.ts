@@ -1,0 +1,205 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import type { Durability } from '@keyfleet/shared/redis/durability';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { aliasName, CHANGES, keyName } from './changes.ts';
+import { decodeAccessKey, decodeAlias, decodeKey, encodeAccessKey, encodeAlias, encodeKey } from './records.ts';
+import { RedisCalls } from './redis-calls.ts';
+import {
+  type AccessKeyRecord,
+  type Alias,
+  type AliasOutcome,
+  type AliasStore,
+  ConflictError,
+  type FleetSecretStore,
+  type IdentityStore,
+  type KeyStore,
+  type Page,
+  type Scope,
+} from './store.ts';
+
+/** An entry of a list whose record is not there is one being made, or left by a crash: after this long it is the latter. */
+const ORPHAN_MS = 3_600_000;
+
+export interface RedisStoreDeps {
+  readonly client: RedisClient;
+  readonly durability: Durability;
+  readonly clock: Clock;
+}
+
+/** The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases. */
+export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore {
+  readonly #redis: RedisCalls;
+  readonly #clock: Clock;
+
+  constructor({ client, durability, clock }: RedisStoreDeps) {
+    this.#redis = new RedisCalls(client, durability);
+    this.#clock = clock;
+  }
+
+  async findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
+    const text = await this.#redis.read((client) => client.hget(keyAt(region, keyId), 'record'));
+    return text === null ? undefined : decodeKey(text, { region, keyId });
+  }
+
+  async insertKey(key: KmsKey): Promise<void> {
+    // Both or no acknowledgement: a list skips an entry without a record, and a record that was never acknowledged is nobody's.
+    const [, inserted] = await Promise.all([
+      this.#redis.write('zadd', indexAt(key), 0, entryOf(key)),
+      this.#redis.script('kfInsertRecord', keyAt(key.region, key.keyId), encodeKey(key)),
+    ]);
+    if (inserted !== 1) throw new ConflictError(`key ${key.arn} exists`);
+  }
+
+  async updateKey(key: KmsKey): Promise<KmsKey> {
+    const { region, keyId, revision } = key;
+    const updated = { ...key, revision: revision + 1 };
+    const change = [CHANGES, keyName(region, keyId)] as const;
+    const at = keyAt(region, keyId);
+    const done = await this.#redis.script('kfUpdateRecord', at, revision, encodeKey(updated), ...change);
+    if (done !== 1) throw new ConflictError(`key ${key.arn} has changed`);
+    return updated;
+  }
+
+  async deleteKey(key: KmsKey): Promise<void> {
+    const { region, keyId, revision } = key;
+    const change = [CHANGES, keyName(region, keyId)] as const;
+    const done = await this.#redis.script('kfDeleteRecord', keyAt(region, keyId), revision, ...change);
+    if (done !== 1) throw new ConflictError(`key ${key.arn} has changed`);
+    // The material is gone; what is left is cleared by trying again, if a crash comes in between.
+    await this.#redis.script('kfDeleteAliasesOf', ...aliasesAt(key), keyId, CHANGES, aliasName(key, ''));
+    await this.#redis.write('zrem', indexAt(key), entryOf(key));
+  }
+
+  async listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>> {
+    const from = after === undefined ? '-' : `(${after}`;
+    const range = (client: RedisClient) => client.zrange(indexAt(scope), from, '+', 'BYLEX', 'LIMIT', 0, limit + 1);
+    const entries = await this.#redis.read(range);
+    const page = entries.slice(0, limit);
+    const there = await Promise.all(page.map((entry) => this.#isThere(scope, entry)));
+    const items = page.filter((_, i) => there[i]).map((entry) => keyIdOf(entry));
+    const last = page.at(-1);
+    return entries.length > limit && last !== undefined ? { items, next: last } : { items };
+  }
+
+  async findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
+    const [aliases] = aliasesAt(scope);
+    const text = await this.#redis.read((client) => client.hget(aliases, name));
+    return text === null ? undefined : decodeAlias(text, name);
+  }
+
+  insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
+    return this.#putAlias('kfInsertAlias', scope, { alias, quota });
+  }
+
+  updateAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
+    return this.#putAlias('kfUpdateAlias', scope, { alias, quota });
+  }
+
+  async #putAlias(
+    script: 'kfInsertAlias' | 'kfUpdateAlias',
+    scope: Scope,
+    { alias, quota }: { alias: Alias; quota: number },
+  ): Promise<AliasOutcome> {
+    const { name, targetKeyId } = alias;
+    const change = [CHANGES, aliasName(scope, name)] as const;
+    const parts = [name, encodeAlias(alias), targetKeyId, quota, ...change] as const;
+    return (await this.#redis.script(script, ...aliasesAt(scope), ...parts)) as AliasOutcome;
+  }
+
+  async deleteAlias(scope: Scope, name: string): Promise<boolean> {
+    const change = [CHANGES, aliasName(scope, name)] as const;
+    return (await this.#redis.script('kfDeleteAlias', ...aliasesAt(scope), name, ...change)) === 1;
+  }
+
+  async listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>> {
+    const [aliases, names, targets] = aliasesAt(scope);
+    const prefix = targetKeyId === undefined ? '' : `${targetKeyId}/`;
+    const from = after !== undefined ? `(${prefix}${after}` : prefix === '' ? '-' : `[${prefix}`;
+    // '0' is the character after '/'.
+    const to = prefix === '' ? '+' : `(${targetKeyId}0`;
+    const list = prefix === '' ? names : targets;
+    const members = await this.#redis.read((client) => client.zrange(list, from, to, 'BYLEX', 'LIMIT', 0, limit + 1));
+    const page = members.slice(0, limit).map((member) => member.slice(prefix.length));
+    const texts = page.length === 0 ? [] : await this.#redis.read((client) => client.hmget(aliases, ...page));
+    // One that was deleted meanwhile is left out.
+    const items = page.flatMap((name, i) => (texts[i] ? [decodeAlias(texts[i], name)] : []));
+    const last = page.at(-1);
+    return members.length > limit && last !== undefined ? { items, next: last } : { items };
+  }
+
+  async findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined> {
+    const text = await this.#redis.read((client) => client.get(accessKeyAt(accessKeyId)));
+    return text === null ? undefined : decodeAccessKey(text, accessKeyId);
+  }
+
+  async insertAccessKey(record: AccessKeyRecord): Promise<void> {
+    const { accessKeyId } = record;
+    const done = await this.#redis.write('set', accessKeyAt(accessKeyId), encodeAccessKey(record), 'NX');
+    if (done !== 'OK') throw new ConflictError(`access key ${accessKeyId} exists`);
+  }
+
+  async findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined> {
+    const accessKeyId = await this.#redis.read((client) => client.get(firstAccessKeyAt(accountId)));
+    return accessKeyId === null ? undefined : this.findAccessKey(accessKeyId);
+  }
+
+  async insertFirstAccessKey(record: AccessKeyRecord): Promise<boolean> {
+    const { accountId, accessKeyId } = record;
+    // The record first: until it is named as the first, nobody knows its secret.
+    await this.insertAccessKey(record);
+    if ((await this.#redis.write('set', firstAccessKeyAt(accountId), accessKeyId, 'NX')) === 'OK') return true;
+    await this.#redis.write('del', accessKeyAt(accessKeyId));
+    return false;
+  }
+
+  async findSecret(name: string): Promise<Uint8Array | undefined> {
+    return (await this.#redis.read((client) => client.getBuffer(secretAt(name)))) ?? undefined;
+  }
+
+  async insertSecret(name: string, token: Uint8Array): Promise<Uint8Array> {
+    await this.#redis.write('set', secretAt(name), Buffer.from(token), 'NX');
+    const stored = await this.findSecret(name);
+    if (!stored) throw new Error(`the fleet secret ${name} is gone as soon as it was stored`);
+    return stored;
+  }
+
+  /** Says whether a list's entry has its record, and clears it away when it never will. */
+  async #isThere(scope: Scope, entry: string): Promise<boolean> {
+    const at = keyAt(scope.region, keyIdOf(entry));
+    if ((await this.#redis.read((client) => client.exists(at))) === 1) return true;
+    if (this.#clock.now() - createdAtOf(entry) > ORPHAN_MS) await this.#redis.write('zrem', indexAt(scope), entry);
+    return false;
+  }
+}
+
+function keyAt(region: string, keyId: string): string {
+  return `kf:key:{${region}/${keyId}}`;
+}
+function indexAt({ accountId, region }: Scope): string {
+  return `kf:keys:{${accountId}/${region}}`;
+}
+function aliasesAt({ accountId, region }: Scope): readonly [string, string, string] {
+  const tag = `{${accountId}/${region}}`;
+  return [`kf:aliases:${tag}`, `kf:alias-names:${tag}`, `kf:alias-targets:${tag}`];
+}
+function accessKeyAt(accessKeyId: string): string {
+  return `kf:access-key:{${accessKeyId}}`;
+}
+function firstAccessKeyAt(accountId: string): string {
+  return `kf:first-access-key:{${accountId}}`;
+}
+function secretAt(name: string): string {
+  return `kf:secret:{${name}}`;
+}
+
+/** A list is in the order of creation, and an entry's age shows without its record. */
+function entryOf({ createdAt, keyId }: KmsKey): string {
+  return `${createdAt.toString(16).padStart(12, '0')}/${keyId}`;
+}
+function createdAtOf(entry: string): number {
+  return Number.parseInt(entry, 16);
+}
+function keyIdOf(entry: string): string {
+  return entry.slice(entry.indexOf('/') + 1);
+}

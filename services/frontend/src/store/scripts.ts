@@ -1,0 +1,107 @@
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+
+/**
+ * Each runs in Redis as one step. A script names its keys, all under one hash tag, so that they work on a Redis Cluster.
+ * Every change of what a frontend may have cached publishes its name on the channel in the same step.
+ */
+const scripts = {
+  /** KEYS: record. ARGV: JSON. 0: there is one already. */
+  kfInsertRecord: [
+    1,
+    `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'revision', 1, 'record', ARGV[1])
+return 1`,
+  ],
+  /** KEYS: record. ARGV: revision it was read at, JSON, channel, name. 0: somebody else was faster. */
+  kfUpdateRecord: [
+    1,
+    `
+if redis.call('HGET', KEYS[1], 'revision') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'revision', tonumber(ARGV[1]) + 1, 'record', ARGV[2])
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return 1`,
+  ],
+  /** KEYS: record. ARGV: revision, channel, name. 0: it is another revision. Gone already is fine. */
+  kfDeleteRecord: [
+    1,
+    `
+local revision = redis.call('HGET', KEYS[1], 'revision')
+if revision and revision ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1`,
+  ],
+  /** KEYS: aliases, names, targets. ARGV: name, JSON, target, quota, channel, message. */
+  kfInsertAlias: [
+    3,
+    `
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 'taken' end
+if redis.call('ZLEXCOUNT', KEYS[3], '[' .. ARGV[3] .. '/', '(' .. ARGV[3] .. '0') >= tonumber(ARGV[4]) then return 'full' end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], 0, ARGV[1])
+redis.call('ZADD', KEYS[3], 0, ARGV[3] .. '/' .. ARGV[1])
+redis.call('PUBLISH', ARGV[5], ARGV[6])
+return 'done'`,
+  ],
+  /** KEYS and ARGV as before. */
+  kfUpdateAlias: [
+    3,
+    `
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+if not old then return 'missing' end
+local target = cjson.decode(old)['targetKeyId']
+if target ~= ARGV[3] then
+  if redis.call('ZLEXCOUNT', KEYS[3], '[' .. ARGV[3] .. '/', '(' .. ARGV[3] .. '0') >= tonumber(ARGV[4]) then return 'full' end
+  redis.call('ZREM', KEYS[3], target .. '/' .. ARGV[1])
+  redis.call('ZADD', KEYS[3], 0, ARGV[3] .. '/' .. ARGV[1])
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PUBLISH', ARGV[5], ARGV[6])
+return 'done'`,
+  ],
+  /** KEYS: aliases, names, targets. ARGV: name, channel, message. 0: there was none. */
+  kfDeleteAlias: [
+    3,
+    `
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+if not old then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], cjson.decode(old)['targetKeyId'] .. '/' .. ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1`,
+  ],
+  /** KEYS: aliases, names, targets. ARGV: target, channel, message without the name. */
+  kfDeleteAliasesOf: [
+    3,
+    `
+local members = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. ARGV[1] .. '/', '(' .. ARGV[1] .. '0')
+for _, member in ipairs(members) do
+  local name = string.sub(member, #ARGV[1] + 2)
+  redis.call('HDEL', KEYS[1], name)
+  redis.call('ZREM', KEYS[2], name)
+  redis.call('ZREM', KEYS[3], member)
+  redis.call('PUBLISH', ARGV[2], ARGV[3] .. name)
+end
+return #members`,
+  ],
+  /** KEYS: value. ARGV: as it was read, as it shall be. 0: it has changed meanwhile. */
+  kfReplaceValue: [
+    1,
+    `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1`,
+  ],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ScriptName = keyof typeof scripts;
+
+/** Keys first, then arguments. */
+export type Script = (...parts: readonly (string | number | Buffer)[]) => Promise<unknown>;
+
+/** Teaches the client its scripts: they then run by their hash, pipelined like any command. */
+export function defineScripts(client: RedisClient): void {
+  for (const [name, [numberOfKeys, lua]] of Object.entries(scripts)) client.defineCommand(name, { numberOfKeys, lua });
+}

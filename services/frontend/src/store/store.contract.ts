@@ -1,0 +1,240 @@
+import { newKeyId } from '@keyfleet/shared/ids';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { KmsKey } from '../keys/kms-key.ts';
+import {
+  type AccessKeyRecord,
+  type Alias,
+  type AliasStore,
+  ConflictError,
+  type FleetSecretStore,
+  type IdentityStore,
+  type KeyStore,
+} from './store.ts';
+
+type Store = KeyStore & AliasStore & IdentityStore & FleetSecretStore;
+
+const scope = { accountId: '111122223333', region: 'us-east-1' };
+let madeAt = 1_700_000_000_000;
+
+/** A new key of the test account, each later than the one before. */
+export function newKey(overrides: Partial<KmsKey> = {}): KmsKey {
+  const keyId = newKeyId(overrides.multiRegion ?? false);
+  madeAt += 1;
+  return {
+    schemaVersion: 1,
+    revision: 1,
+    keyId,
+    arn: `arn:aws:kms:${scope.region}:${scope.accountId}:key/${keyId}`,
+    ...scope,
+    keySpec: 'ECC_NIST_P256',
+    keyUsage: 'SIGN_VERIFY',
+    origin: 'AWS_KMS',
+    multiRegion: false,
+    description: 'ключ 🔑',
+    state: 'Enabled',
+    createdAt: madeAt,
+    policy: '{}',
+    tags: [{ TagKey: 'team', TagValue: '' }],
+    backingKeys: [
+      {
+        materialId: 'ab'.repeat(32),
+        token: Buffer.from([0, 255, 128]),
+        publicKey: Buffer.from([1]),
+        createdAt: madeAt,
+      },
+    ],
+    ...overrides,
+  };
+}
+
+function newAlias(name: string, targetKeyId: string): Alias {
+  return { name: `alias/${name}`, targetKeyId, createdAt: 1, updatedAt: 1 };
+}
+
+function newAccessKey(accessKeyId: string, accountId: string): AccessKeyRecord {
+  const principal = `arn:aws:iam::${accountId}:user/admin`;
+  return { accessKeyId, accountId, principal, userId: 'AIDA', token: Buffer.from([0, 200]), policies: ['{}'] };
+}
+
+/** What every store must do; `open` gives an empty one. */
+export function storeContract(open: () => Promise<Store & Partial<AsyncDisposable>>): void {
+  let store: Store & Partial<AsyncDisposable>;
+  beforeEach(async () => {
+    store = await open();
+  });
+  afterEach(async () => {
+    await store[Symbol.asyncDispose]?.();
+  });
+
+  describe('keys', () => {
+    test('a key is found as it was stored, in its own Region only', async () => {
+      const key = newKey({ automaticRotation: { periodInDays: 365, nextDate: 5 }, deletionDate: 6 });
+      await store.insertKey(key);
+      expect(await store.findKey(key.region, key.keyId)).toEqual(asBytes(key));
+      expect(await store.findKey('eu-west-1', key.keyId)).toBeUndefined();
+    });
+
+    test('an id is given once', async () => {
+      const key = newKey();
+      await store.insertKey(key);
+      await expect(store.insertKey({ ...key, description: 'other' })).rejects.toThrow(ConflictError);
+      expect((await store.findKey(key.region, key.keyId))?.description).toBe(key.description);
+    });
+
+    test('of two who change what they both read, the second is told', async () => {
+      const key = newKey();
+      await store.insertKey(key);
+      const updated = await store.updateKey({ ...key, state: 'Disabled' });
+      expect(updated.revision).toBe(2);
+      await expect(store.updateKey({ ...key, description: 'late' })).rejects.toThrow(ConflictError);
+      expect(await store.findKey(key.region, key.keyId)).toMatchObject({ revision: 2, state: 'Disabled' });
+      await expect(store.updateKey(newKey())).rejects.toThrow(ConflictError);
+    });
+
+    test('many changes at once are all made, one after the other', async () => {
+      const key = newKey({ description: '' });
+      await store.insertKey(key);
+      const add = async (): Promise<void> => {
+        const current = await store.findKey(key.region, key.keyId);
+        if (!current) throw new Error('the key is gone');
+        try {
+          await store.updateKey({ ...current, description: `${current.description}.` });
+        } catch (error) {
+          if (!(error instanceof ConflictError)) throw error;
+          await add();
+        }
+      };
+      await Promise.all(Array.from({ length: 8 }, add));
+      expect(await store.findKey(key.region, key.keyId)).toMatchObject({ description: '........', revision: 9 });
+    });
+
+    test('a deleted key is gone with its aliases, and only if nobody changed it', async () => {
+      const key = newKey();
+      await store.insertKey(key);
+      await store.insertAlias(scope, newAlias('a', key.keyId), 50);
+      await store.insertAlias(scope, newAlias('b', newKeyId(false)), 50);
+      const changed = await store.updateKey(key);
+      await expect(store.deleteKey(key)).rejects.toThrow(ConflictError);
+      expect(await store.findAlias(scope, 'alias/a')).toBeDefined();
+
+      await store.deleteKey(changed);
+      expect(await store.findKey(key.region, key.keyId)).toBeUndefined();
+      expect(await store.findAlias(scope, 'alias/a')).toBeUndefined();
+      expect(await store.listKeys(scope, 10)).toEqual({ items: [] });
+      expect((await store.listAliases(scope, 10)).items.map(({ name }) => name)).toEqual(['alias/b']);
+      await store.deleteKey(changed);
+    });
+
+    test('a list goes on where a page ended, and ends', async () => {
+      const keys = [newKey(), newKey(), newKey(), newKey({ region: 'eu-west-1' })];
+      for (const key of keys) await store.insertKey(key);
+      const first = await store.listKeys(scope, 2);
+      expect(first.items).toHaveLength(2);
+      const second = await store.listKeys(scope, 2, first.next);
+      expect(second).toEqual({ items: [expect.any(String)] });
+      expect(new Set([...first.items, ...second.items])).toEqual(new Set(keys.slice(0, 3).map(({ keyId }) => keyId)));
+      expect((await store.listKeys(scope, 3)).next).toBeUndefined();
+      expect(await store.listKeys({ ...scope, accountId: '999999999999' }, 2)).toEqual({ items: [] });
+    });
+  });
+
+  describe('aliases', () => {
+    test('an alias is found, moved and deleted', async () => {
+      const alias = newAlias('a', newKeyId(false));
+      expect(await store.insertAlias(scope, alias, 50)).toBe('done');
+      expect(await store.insertAlias(scope, alias, 50)).toBe('taken');
+      expect(await store.findAlias(scope, 'alias/a')).toEqual(alias);
+      expect(await store.findAlias({ ...scope, region: 'eu-west-1' }, 'alias/a')).toBeUndefined();
+
+      const moved = { ...alias, targetKeyId: newKeyId(true), updatedAt: 2 };
+      expect(await store.updateAlias(scope, moved, 50)).toBe('done');
+      expect(await store.findAlias(scope, 'alias/a')).toEqual(moved);
+      expect(await store.listAliases(scope, 10, undefined, alias.targetKeyId)).toEqual({ items: [] });
+      expect(await store.listAliases(scope, 10, undefined, moved.targetKeyId)).toEqual({ items: [moved] });
+
+      expect(await store.deleteAlias(scope, 'alias/a')).toBe(true);
+      expect(await store.deleteAlias(scope, 'alias/a')).toBe(false);
+      expect(await store.updateAlias(scope, moved, 50)).toBe('missing');
+      expect(await store.listAliases(scope, 10, undefined, moved.targetKeyId)).toEqual({ items: [] });
+    });
+
+    test('a quota holds however many ask at once, and an alias may stay where it is', async () => {
+      const target = newKeyId(false);
+      const aliases = Array.from({ length: 8 }, (_, i) => newAlias(`n${i}`, target));
+      const outcomes = await Promise.all(aliases.map((alias) => store.insertAlias(scope, alias, 5)));
+      expect(outcomes.filter((outcome) => outcome === 'done')).toHaveLength(5);
+      expect(outcomes.filter((outcome) => outcome === 'full')).toHaveLength(3);
+      const [kept] = (await store.listAliases(scope, 1)).items;
+      expect(await store.updateAlias(scope, { ...newAlias('', target), name: kept?.name ?? '' }, 5)).toBe('done');
+      await store.insertAlias(scope, newAlias('other', newKeyId(false)), 5);
+      expect(await store.updateAlias(scope, newAlias('other', target), 5)).toBe('full');
+    });
+
+    test('lists are in the order of names, all or those of one key', async () => {
+      const [one, two] = [newKeyId(false), newKeyId(false)];
+      for (const [name, target] of [
+        ['b', one],
+        ['a/x', one],
+        ['c', two],
+        ['a', one],
+        ['B', one],
+      ] as const) {
+        await store.insertAlias(scope, newAlias(name, target), 50);
+      }
+      const all = await namesOf((after) => store.listAliases(scope, 2, after));
+      expect(all).toEqual(['alias/B', 'alias/a', 'alias/a/x', 'alias/b', 'alias/c']);
+      const ofOne = await namesOf((after) => store.listAliases(scope, 1, after, one));
+      expect(ofOne).toEqual(['alias/B', 'alias/a', 'alias/a/x', 'alias/b']);
+    });
+  });
+
+  describe('identities and secrets', () => {
+    test('an access key is found as it was stored', async () => {
+      const record = newAccessKey('AKIA1', '111122223333');
+      await store.insertAccessKey(record);
+      expect(await store.findAccessKey('AKIA1')).toEqual(record);
+      expect(await store.findAccessKey('AKIA2')).toBeUndefined();
+      await expect(store.insertAccessKey(record)).rejects.toThrow(ConflictError);
+    });
+
+    test('an account begins with one access key, however many are offered at once', async () => {
+      expect(await store.findFirstAccessKey('1')).toBeUndefined();
+      const offers = ['AKIA1', 'AKIA2', 'AKIA3'].map((id) => store.insertFirstAccessKey(newAccessKey(id, '1')));
+      const accepted = await Promise.all(offers);
+      expect(accepted.filter(Boolean)).toHaveLength(1);
+      const first = await store.findFirstAccessKey('1');
+      expect(first).toEqual(newAccessKey(`AKIA${accepted.indexOf(true) + 1}`, '1'));
+      const stored = await Promise.all(['AKIA1', 'AKIA2', 'AKIA3'].map((id) => store.findAccessKey(id)));
+      expect(stored.filter((record) => record !== undefined)).toEqual([first]);
+    });
+
+    test('the first secret of a name stays', async () => {
+      expect(await store.findSecret('s')).toBeUndefined();
+      const [first, second] = await Promise.all([
+        store.insertSecret('s', Buffer.from([1, 255])),
+        store.insertSecret('s', Buffer.from([2, 255])),
+      ]);
+      expect(Buffer.from(first)).toEqual(Buffer.from(second));
+      expect(Buffer.from((await store.findSecret('s')) ?? [])).toEqual(Buffer.from(first));
+    });
+  });
+}
+
+async function namesOf(list: (after: string | undefined) => ReturnType<AliasStore['listAliases']>): Promise<string[]> {
+  const names: string[] = [];
+  let after: string | undefined;
+  do {
+    const page = await list(after);
+    names.push(...page.items.map(({ name }) => name));
+    after = page.next;
+  } while (after !== undefined);
+  return names;
+}
+
+/** Stores give bytes back as any kind of Uint8Array. */
+function asBytes(key: KmsKey): object {
+  const bytes = (value: Uint8Array | undefined) =>
+    value && expect.objectContaining({ length: value.length, 0: value[0] });
+  const backingKeys = key.backingKeys.map((k) => ({ ...k, token: bytes(k.token), publicKey: bytes(k.publicKey) }));
+  return { ...key, backingKeys };
+}

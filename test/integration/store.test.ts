@@ -1,0 +1,267 @@
+import { RedisStore } from '@keyfleet/frontend/store/redis-store';
+import { CachedStore } from '@keyfleet/frontend/store/cached-store';
+import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
+import { newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
+import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfleet/frontend/store/store';
+import { connectRedis, type RedisClient, RedisConfig } from '@keyfleet/shared/redis/connect';
+import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { startRedis, type TestServer } from '../support/servers.ts';
+
+const clock = { now: Date.now };
+const durability = { replicas: 0 };
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await using client = connect();
+  await client.flushall();
+});
+
+function connect(url = `redis://127.0.0.1:${server.port}`) {
+  return connectRedis(RedisConfig.parse({ url }), { onProblem: () => {} });
+}
+
+/** A frontend's view of the store: its own connections, cache and feed. */
+function openFrontend() {
+  const client = connect();
+  const reads: string[] = [];
+  const store = new RedisStore({ client, durability, clock });
+  const counted: RedisStore = new Proxy(store, {
+    get: (target, member) => {
+      if (member === 'findKey') {
+        return (region: string, keyId: string) => {
+          reads.push(keyId);
+          return target.findKey(region, keyId);
+        };
+      }
+      const value: unknown = Reflect.get(target, member);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+  const feed = new ChangeFeed(client);
+  const cached = new CachedStore(counted, feed);
+  return {
+    store: cached,
+    feed,
+    client,
+    reads,
+    async [Symbol.asyncDispose]() {
+      await feed[Symbol.asyncDispose]();
+      await client[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const trusted = (feed: ChangeFeed) => vi.waitUntil(() => feed.trusted, { timeout: 10_000 });
+
+async function descriptionOf(store: KeyStore, { region, keyId }: { region: string; keyId: string }) {
+  return (await store.findKey(region, keyId))?.description;
+}
+
+describe('the Redis store', () => {
+  storeContract(async () => {
+    const client = connect();
+    const store = new RedisStore({ client, durability, clock });
+    return Object.assign(store, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
+  });
+});
+
+describe('the Redis store behind a cache', () => {
+  storeContract(async () => {
+    const client = connect();
+    const store = new RedisStore({ client, durability, clock });
+    const feed = new ChangeFeed(client);
+    const cached = new CachedStore(store, feed);
+    await trusted(feed);
+    return Object.assign(cached, {
+      findAccessKey: store.findAccessKey.bind(store),
+      insertAccessKey: store.insertAccessKey.bind(store),
+      findFirstAccessKey: store.findFirstAccessKey.bind(store),
+      insertFirstAccessKey: store.insertFirstAccessKey.bind(store),
+      findSecret: store.findSecret.bind(store),
+      insertSecret: store.insertSecret.bind(store),
+      async [Symbol.asyncDispose]() {
+        await feed[Symbol.asyncDispose]();
+        await client[Symbol.asyncDispose]();
+      },
+    });
+  });
+});
+
+describe('records', () => {
+  let client: RedisClient & AsyncDisposable;
+  let store: RedisStore;
+  beforeEach(() => {
+    client = connect();
+    store = new RedisStore({ client, durability, clock });
+    return () => client[Symbol.asyncDispose]();
+  });
+
+  test.each([
+    ['a later schema version', (text: string) => text.replace('"schemaVersion":1', '"schemaVersion":2')],
+    ['half a record', (text: string) => text.slice(0, text.length / 2)],
+    ['a member that nobody knows', (text: string) => text.replace('{', '{"surprise":1,')],
+    ['the record of another key', (text: string) => text.replaceAll(/"keyId":"./g, '"keyId":"x')],
+    ['nothing', () => ''],
+  ])('%s is a fault that names the key, never a guess', async (_, damage) => {
+    const key = newKey();
+    await store.insertKey(key);
+    const [at] = await client.keys('kf:key:*');
+    const text = await client.hget(at ?? '', 'record');
+    await client.hset(at ?? '', 'record', damage(text ?? ''));
+    const reading = store.findKey(key.region, key.keyId);
+    await expect(reading).rejects.toThrow(DamagedRecordError);
+    await expect(reading).rejects.toThrow(key.keyId);
+  });
+
+  test('a list skips what has no record, and clears it away when it is old', async () => {
+    const [kept, crashed, old] = [newKey(), newKey({ createdAt: Date.now() }), newKey()];
+    for (const key of [kept, crashed, old]) await store.insertKey(key);
+    for (const { keyId } of [crashed, old]) await client.del(`kf:key:{us-east-1/${keyId}}`);
+    expect(await store.listKeys(kept, 10)).toEqual({ items: [kept.keyId] });
+    const entries = await client.zrange('kf:keys:{111122223333/us-east-1}', '-', '+', 'BYLEX');
+    expect(entries.map((entry) => entry.split('/')[1])).toEqual([kept.keyId, crashed.keyId]);
+  });
+
+  test('what is acknowledged survives kill -9', async () => {
+    const keys = Array.from({ length: 50 }, () => newKey());
+    await Promise.all(keys.map((key) => store.insertKey(key)));
+    await server.kill();
+    await server.restart();
+    const found = () => Promise.all(keys.map(({ region, keyId }) => store.findKey(region, keyId)));
+    const after = await vi.waitFor(found, { timeout: 10_000 });
+    expect(after.filter((key) => key === undefined)).toEqual([]);
+  });
+});
+
+describe('a Redis that is out of reach', () => {
+  test('gives errors in bounded time while it is down or hangs, and serves by itself when it is back', async () => {
+    await using client = connect();
+    const store = new RedisStore({ client, durability, clock });
+    const key = newKey();
+    await store.insertKey(key);
+
+    await server.kill();
+    const startedAt = performance.now();
+    await expect(store.findKey(key.region, key.keyId)).rejects.toThrow(StoreUnavailableError);
+    await expect(store.insertKey(newKey())).rejects.toThrow(StoreUnavailableError);
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    await server.restart();
+    await vi.waitFor(() => store.findKey(key.region, key.keyId), { timeout: 10_000 });
+
+    await using hung = await hang(client);
+    await expect(store.updateKey({ ...key, description: 'late' })).rejects.toThrow(StoreUnavailableError);
+    await hung[Symbol.asyncDispose]();
+    const current = await vi.waitFor(() => store.findKey(key.region, key.keyId), { timeout: 10_000 });
+    expect(current?.description).toMatch(new RegExp(`^(late|${key.description})$`, 'u'));
+    await store.insertKey(newKey());
+  });
+});
+
+/** Stops the server process without ending it, until it is disposed of. */
+async function hang(client: RedisClient): Promise<AsyncDisposable> {
+  const pid = Number(/^process_id:(\d+)/m.exec(await client.info('server'))?.[1]);
+  process.kill(pid, 'SIGSTOP');
+  return {
+    async [Symbol.asyncDispose]() {
+      process.kill(pid, 'SIGCONT');
+    },
+  };
+}
+
+describe('caches of several frontends', () => {
+  test('a change by one is seen by all, and at once by the one that made it', async () => {
+    await using one = openFrontend();
+    await using two = openFrontend();
+    const key = newKey();
+    await one.store.insertKey(key);
+    await Promise.all([trusted(one.feed), trusted(two.feed)]);
+    for (const { store } of [one, two, one, two]) await descriptionOf(store, key);
+    expect([one.reads.length, two.reads.length]).toEqual([1, 1]);
+
+    await one.store.updateKey({ ...key, description: 'new' });
+    expect(await descriptionOf(one.store, key)).toBe('new');
+    await vi.waitFor(async () => expect(await descriptionOf(two.store, key)).toBe('new'));
+  });
+
+  test('a moved alias is seen by all', async () => {
+    await using one = openFrontend();
+    await using two = openFrontend();
+    const alias = { name: 'alias/a', targetKeyId: 'x', createdAt: 1, updatedAt: 1 };
+    const scope = { accountId: '111122223333', region: 'us-east-1' };
+    await one.store.insertAlias(scope, alias, 50);
+    await Promise.all([trusted(one.feed), trusted(two.feed)]);
+    for (const { store } of [one, two]) expect(await store.findAlias(scope, 'alias/a')).toEqual(alias);
+    await two.store.updateAlias(scope, { ...alias, targetKeyId: 'y' }, 50);
+    expect((await two.store.findAlias(scope, 'alias/a'))?.targetKeyId).toBe('y');
+    await vi.waitFor(async () => expect((await one.store.findAlias(scope, 'alias/a'))?.targetKeyId).toBe('y'));
+  });
+
+  test('a cache that may have missed a change is not believed', async () => {
+    await using one = openFrontend();
+    const key = newKey();
+    await one.store.insertKey(key);
+    await trusted(one.feed);
+    await descriptionOf(one.store, key);
+    await one.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await vi.waitUntil(() => !one.feed.trusted, { timeout: 10_000 });
+    // Nobody hears of this one.
+    await one.client.hset(`kf:key:{us-east-1/${key.keyId}}`, 'record', recordOf(await rawRecord(one.client, key)));
+    expect(await descriptionOf(one.store, key)).toBe('changed behind');
+    await trusted(one.feed);
+    expect(await descriptionOf(one.store, key)).toBe('changed behind');
+  });
+});
+
+function rawRecord(client: RedisClient, { keyId }: { keyId: string }): Promise<string | null> {
+  return client.hget(`kf:key:{us-east-1/${keyId}}`, 'record');
+}
+function recordOf(text: string | null): string {
+  return JSON.stringify({ ...(JSON.parse(text ?? '') as object), description: 'changed behind' });
+}
+
+describe('durability', () => {
+  test('a Redis that writes through to its disk is durable', async () => {
+    await using client = connect();
+    expect(await checkDurability(client, 'strict')).toEqual({ replicas: 0 });
+  });
+
+  test.each([
+    ['appendonly', 'no', 'yes', /appendonly no, appendfsync always/],
+    ['appendfsync', 'everysec', 'always', /appendonly yes, appendfsync everysec.*Set "appendonly yes"/],
+  ])(
+    'one with %s %s may lose acknowledged writes, and is refused in one line',
+    async (name, value, before, message) => {
+      await using client = connect();
+      await client.config('SET', name, value);
+      try {
+        const checking = checkDurability(client, 'strict');
+        await expect(checking).rejects.toThrow(message);
+        await expect(checking).rejects.toMatchObject({
+          name: 'ConfigError',
+          message: expect.not.stringContaining('\n'),
+        });
+        expect(await checkDurability(client, 'relaxed')).toEqual({ replicas: 0 });
+      } finally {
+        await client.config('SET', name, before);
+      }
+    },
+  );
+
+  test('one that keeps its settings to itself is refused in one line', async () => {
+    await using admin = connect();
+    await admin.acl('SETUSER', 'default', '-config');
+    try {
+      await using client = connect();
+      await expect(checkDurability(client, 'strict')).rejects.toThrow(/CONFIG GET.*Allow it, or set redis.durability/);
+    } finally {
+      await admin.acl('SETUSER', 'default', '+config');
+    }
+  });
+});
