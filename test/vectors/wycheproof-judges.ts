@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { open, seal } from '../../services/hsm-worker/src/boundary/crypto/aead.ts';
 import { deriveSharedSecret, peerPublicKey } from '../../services/hsm-worker/src/boundary/crypto/ecdh.ts';
 import { unwrapKey, wrapKey } from '../../services/hsm-worker/src/boundary/crypto/key-wrap.ts';
@@ -89,7 +89,11 @@ export const judges: Readonly<Record<string, Judge>> = {
 
   async MlDsaVerify(group, vector) {
     if (text(vector, 'ctx') !== '') return { skip: 'ML-DSA with a context' };
-    return verifies('ML_DSA_SHAKE_256', spki(group), vector);
+    const publicKey = spki(group);
+    const valid = await verifies('ML_DSA_SHAKE_256', publicKey, vector);
+    const signed = { message: muOf(publicKey, hex(vector, 'msg')), signature: hex(vector, 'sig') };
+    if ((await noble.verify('ml-dsa-mu', publicKey, signed)) !== valid) throw new Error('RAW and EXTERNAL_MU disagree');
+    return valid;
   },
 
   async MlDsaSign(group, vector) {
@@ -142,6 +146,13 @@ async function verifies(algorithm: string, publicKey: KeyObject, vector: Fields)
     if (byDigest !== valid) throw new Error('RAW and DIGEST disagree');
   }
   return valid;
+}
+
+/** mu of a message with an empty context (FIPS 204 algorithm 7, line 6). */
+function muOf(publicKey: KeyObject, message: Uint8Array): Buffer {
+  const shake = (...parts: Uint8Array[]) =>
+    createHash('shake256', { outputLength: 64 }).update(Buffer.concat(parts)).digest();
+  return shake(shake(publicKey.export({ format: 'raw-public' })), Buffer.of(0, 0), message);
 }
 
 function hex(fields: Fields, name: string): Buffer {
