@@ -1,5 +1,6 @@
 import { duration, filePath, hostPort } from '@keyfleet/shared/config';
 import { LogConfig } from '@keyfleet/shared/log';
+import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { z } from 'zod';
 
 /** frontend.json. */
@@ -13,16 +14,7 @@ export const FrontendConfig = z.strictObject({
   grpc: hostPort().describe('Where the gRPC API listens.'),
   hsmWorkers: z.array(hostPort()).min(1).describe('Every hsm-worker of the domain.'),
   domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
-  redis: z
-    .strictObject({
-      url: z.url().describe('redis://host:port, without a password.'),
-      passwordFile: filePath().optional(),
-      durability: z
-        .enum(['strict', 'relaxed'])
-        .default('strict')
-        .describe('strict: refuse a Redis that may lose an acknowledged write.'),
-    })
-    .describe('The system of record.'),
+  redis: RedisConfig.describe('The system of record.'),
   nats: z
     .strictObject({ servers: z.array(z.string()).min(1), tokenFile: filePath().optional() })
     .optional()

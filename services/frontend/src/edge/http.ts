@@ -216,6 +216,9 @@ export const unknownOperation: HttpAnswer = {
   body: '<UnknownOperationException/>\n',
 };
 
+/** Until the service can do anything at all; SDKs try again. */
+export const starting = refusal(503, 'ServiceUnavailableException', 'The service is starting.');
+
 /** What is wrong below the API, under the names of AWS's "Common error types". */
 const refusals = {
   tooLarge: refusal(413, 'RequestEntityTooLargeException', 'The request entity is too large.'),

@@ -1,0 +1,36 @@
+import type { Log } from '@keyfleet/shared/log';
+import type { FrontendConfig } from '../config.ts';
+import { isStsRequest, StsEdge } from '../sts/sts-edge.ts';
+import { AwsJsonEdge, type Invoke } from './aws-json-edge.ts';
+import { startGrpcEdge } from './grpc-edge.ts';
+import { type Readiness, startHttpEdge } from './http.ts';
+import type { Pipeline } from './pipeline.ts';
+
+export interface EdgeParts {
+  readonly pipeline: Pipeline;
+  readonly invoke: Invoke;
+  readonly readiness: () => Readiness;
+  readonly log: Log;
+}
+
+/** Listens for HTTP and gRPC; disposing drains both at the same time. */
+export async function startEdges(
+  config: FrontendConfig,
+  { pipeline, invoke, readiness, log }: EdgeParts,
+): Promise<AsyncDisposable> {
+  const regions: ReadonlySet<string> = new Set(config.regions);
+  const kms = new AwsJsonEdge({ pipeline, invoke, regions });
+  const sts = new StsEdge({ pipeline, regions });
+  const http = await startHttpEdge({
+    address: config.http,
+    answer: (request) => (isStsRequest(request) ? sts : kms).answer(request),
+    readiness,
+    log,
+  });
+  const grpc = await startGrpcEdge({ address: config.grpc, pipeline, invoke, regions });
+  return {
+    async [Symbol.asyncDispose]() {
+      await Promise.all([http[Symbol.asyncDispose](), grpc[Symbol.asyncDispose]()]);
+    },
+  };
+}

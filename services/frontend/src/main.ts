@@ -1,0 +1,187 @@
+import { type Clock, systemClock } from '@keyfleet/shared/clock';
+import { readSecretFile } from '@keyfleet/shared/config';
+import { newKeyId } from '@keyfleet/shared/ids';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
+import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { runService, type ServiceContext } from '@keyfleet/shared/service';
+import { operationMeter } from '@keyfleet/shared/telemetry';
+import { Audit } from './audit/record.ts';
+import { noAudit, openFileSink } from './audit/sink.ts';
+import { Authenticator } from './auth/authenticate.ts';
+import { Credentials } from './auth/credentials.ts';
+import { CredentialsFile } from './auth/credentials-file.ts';
+import { type ProvisionDeps, Provisioning } from './auth/provision.ts';
+import { FrontendConfig } from './config.ts';
+import type { Readiness } from './edge/http.ts';
+import { Pipeline } from './edge/pipeline.ts';
+import { startEdges } from './edge/start-edges.ts';
+import { FrontendEvents } from './events.ts';
+import { DomainView } from './hsm/domain-view.ts';
+import { WorkerPool } from './hsm/pool.ts';
+import { PoolCommands } from './hsm/pool-commands.ts';
+import type { HostIdentity } from './hsm/session.ts';
+import { newWorkerClient } from './hsm/worker-client.ts';
+import { newInvoke } from './invoke.ts';
+import { Markers } from './operations/markers.ts';
+import { Policies } from './policy/policies.ts';
+import { loadHostIdentity, loadTrustAnchor } from './startup-files.ts';
+import { CachedStore } from './store/cached-store.ts';
+import { ChangeFeed } from './store/change-feed.ts';
+import { RedisSealedRecords } from './reseal/redis-sealed-records.ts';
+import { startResealer } from './reseal/resealer.ts';
+import { RedisCalls } from './store/redis-calls.ts';
+import { RedisStore } from './store/redis-store.ts';
+import { waitForRedis } from './wait-for-redis.ts';
+
+await runService({ name: 'frontend', config: FrontendConfig, run });
+
+/** Everything connects in the background, in any order; `/readyz` says what is still missing. */
+async function run(config: FrontendConfig, { log, signal, stopped }: ServiceContext): Promise<void> {
+  // Disposed in reverse: the edges drain first, while everything that their last requests need is still there.
+  await using resources = new AsyncDisposableStack();
+  const clock = systemClock;
+  const events = new FrontendEvents(log);
+  const anchor = loadTrustAnchor(config.trustAnchorFile);
+  const host = loadHostIdentity(config.hostKey);
+  const audit = new Audit(resources.use(await auditSinkOf(config, events)), clock);
+  const client = resources.use(connectRedis(config.redis, { onProblem: (problem) => events.storeProblem(problem) }));
+  const durability = await waitForRedis(client, { config, signal, log });
+  if (durability === undefined) return;
+  const store = new RedisStore({ client, durability, clock });
+  const cached = new CachedStore(store, resources.use(new ChangeFeed(client)));
+  const notices = resources.use(startNoticesOf(config, events));
+  const domain = resources.use(startDomainView(config, { anchor, notices, events }));
+  const pool = resources.use(startPool(config, { domain, host, clock, events }));
+  const hsm = new PoolCommands(pool);
+  const administrator = startProvisioning(config, resources, {
+    identities: store,
+    generateCredential: (input) => hsm.execute('GenerateCredential', input, clock.now() + config.requestTimeout),
+    log,
+  });
+
+  const records = new RedisSealedRecords({ client, calls: new RedisCalls(client, durability), keys: store });
+  resources.use(
+    startResealer({
+      records,
+      hsm,
+      domain: anchor.domain,
+      domainState: () => domain.state,
+      clock,
+      client,
+      notices,
+      onLeft: (name, error) => events.notResealed(name, error),
+      onProblem: (problem) => events.resealProblem(problem),
+    }),
+  );
+
+  const invoke = newInvoke({
+    keys: cached,
+    aliases: cached,
+    hsm,
+    clock,
+    newKeyId,
+    partition: config.partition,
+    policies: new Policies(),
+    markers: new Markers({ secrets: store, hsm }),
+    audit,
+    onFault: (fault, requestId) => events.requestFailed(fault, requestId),
+  });
+  const credentials = new Credentials({
+    identities: store,
+    openCredential: (input, until) => hsm.execute('OpenCredential', input, until),
+    clock,
+  });
+  const pipeline = new Pipeline({
+    authenticator: new Authenticator({ credentials, clock, clockSkewMs: config.clockSkew }),
+    auditRefusal: (refusal) => audit.refused(refusal),
+    clock,
+    requestTimeoutMs: config.requestTimeout,
+    meter: operationMeter('keyfleet.requests'),
+    onFault: (fault, requestId) => events.requestFailed(fault, requestId),
+  });
+  const readiness = () => readinessOf({ domain, pool, client, administrator });
+  resources.use(await startEdges(config, { pipeline, invoke, readiness, log }));
+  log.info({ http: config.http.text, grpc: config.grpc.text }, 'listening');
+  await stopped;
+}
+
+function auditSinkOf({ auditFile }: FrontendConfig, events: FrontendEvents) {
+  if (auditFile === undefined) return noAudit;
+  return openFileSink({ path: auditFile, onProblem: (problem) => events.auditProblem(problem) });
+}
+
+function startNoticesOf({ nats, hostKey }: FrontendConfig, events: FrontendEvents): Notices {
+  if (nats === undefined) return noNotices;
+  const token = nats.tokenFile === undefined ? {} : { token: readSecretFile(nats.tokenFile, 'nats.tokenFile') };
+  const onProblem = (problem: unknown): void => events.noticesProblem(problem);
+  return startNotices({ servers: nats.servers, name: hostKey.operatorId, onProblem, ...token });
+}
+
+interface DomainParts {
+  readonly anchor: TrustAnchor;
+  readonly notices: Notices;
+  readonly events: FrontendEvents;
+}
+
+function startDomainView(config: FrontendConfig, { anchor, notices, events }: DomainParts): DomainView {
+  return new DomainView({
+    anchor,
+    domainManagers: config.domainManagers.map(({ text }) => text),
+    notices,
+    onProblem: (address, error) => events.domainManagerProblem(address, error),
+  });
+}
+
+interface PoolParts {
+  readonly domain: DomainView;
+  readonly host: HostIdentity;
+  readonly clock: Clock;
+  readonly events: FrontendEvents;
+}
+
+function startPool(config: FrontendConfig, { domain, host, clock, events }: PoolParts): WorkerPool {
+  return new WorkerPool({
+    workers: config.hsmWorkers.map(({ text }) => newWorkerClient(text)),
+    host,
+    domainState: () => domain.state,
+    clock,
+    maxInFlight: config.maxInFlight,
+    onProblem: (address, error) => events.workerProblem(address, error),
+  });
+}
+
+function startProvisioning(
+  { firstAdministrator, partition }: FrontendConfig,
+  resources: AsyncDisposableStack,
+  deps: Omit<ProvisionDeps, 'file'>,
+): Provisioning | undefined {
+  if (firstAdministrator === undefined) return undefined;
+  const file = new CredentialsFile(firstAdministrator.credentialsFile);
+  return resources.use(new Provisioning({ ...firstAdministrator, partition }, { ...deps, file }));
+}
+
+interface ReadinessParts {
+  readonly domain: DomainView;
+  readonly pool: WorkerPool;
+  readonly client: RedisClient;
+  readonly administrator: Provisioning | undefined;
+}
+
+function readinessOf({ domain, pool, client, administrator }: ReadinessParts): Readiness {
+  const generation = domain.state?.generation;
+  return {
+    domain:
+      generation === undefined
+        ? missing('no verified domain token yet')
+        : { ok: true, detail: `generation ${generation}` },
+    hsmWorkers:
+      pool.ready === 0 ? missing('no session with any hsm-worker yet') : { ok: true, detail: `${pool.ready} in use` },
+    redis: client.status === 'ready' ? { ok: true } : missing(`not connected (${client.status})`),
+    ...(administrator && { firstAdministrator: administrator.done ? { ok: true } : missing('not made yet') }),
+  };
+}
+
+function missing(detail: string) {
+  return { ok: false, detail };
+}
