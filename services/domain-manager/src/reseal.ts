@@ -4,7 +4,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { ResealProgress, ResealStore } from './store/store.ts';
 
 /** Pieces of the key space: enough that several frontends share the work, few enough that each is worth a message. */
-export const SHARDS = 64;
+export const SHARDS = 16;
 /** A shard that nobody reported is asked for again. */
 const ASK_AGAIN_MS = 60_000;
 

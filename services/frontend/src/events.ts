@@ -27,6 +27,13 @@ export class FrontendEvents {
   storeProblem(problem: unknown): void {
     if (this.#isNew('store', problem)) this.#log.warn({ err: problem }, 'Redis not usable');
   }
+  notResealed(record: string, error: unknown): void {
+    if (this.#isNew('reseal', error))
+      this.#log.warn({ record, err: error }, 'not resealed yet; another pass tries again');
+  }
+  resealProblem(problem: unknown): void {
+    if (this.#isNew('reseal queue', problem)) this.#log.warn({ err: problem }, 'resealing is interrupted');
+  }
   /** Our fault, whatever the caller sent. The caller is told the request id and nothing else. */
   requestFailed(fault: unknown, requestId: string): void {
     this.#log.error({ err: fault, requestId }, 'request failed');

@@ -1,0 +1,94 @@
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { mastersOf } from '@keyfleet/shared/redis/connect';
+import { crc32 } from 'node:zlib';
+import { decodeAccessKey, encodeAccessKey } from '../store/records.ts';
+import type { RedisCalls } from '../store/redis-calls.ts';
+import { ConflictError, DamagedRecordError, type KeyStore } from '../store/store.ts';
+import type { SealedRecord, SealedRecords } from './sealed-records.ts';
+
+const SCAN_COUNT = 1000;
+
+interface Deps {
+  readonly client: RedisClient;
+  readonly calls: RedisCalls;
+  readonly keys: Pick<KeyStore, 'findKey' | 'updateKey'>;
+}
+
+/** Finds tokens by going over all of Redis, so that nothing is missed that a list does not name. */
+export class RedisSealedRecords implements SealedRecords {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  async *scan(shard: number, shards: number): AsyncGenerator<readonly SealedRecord[]> {
+    for (const node of mastersOf(this.#deps.client)) {
+      let cursor = '0';
+      do {
+        const [next, names] = await node.scan(cursor, 'MATCH', 'kf:*', 'COUNT', SCAN_COUNT);
+        cursor = next;
+        const mine = names.filter((name) => crc32(name) % shards === shard);
+        const records = await Promise.all(mine.map((name) => this.#load(name)));
+        yield records.filter((record) => record !== undefined);
+      } while (cursor !== '0');
+    }
+  }
+
+  /** A damaged record must not stop the others; it counts as one that is left, so that no domain key is given up for it. */
+  async #load(name: string): Promise<SealedRecord | undefined> {
+    try {
+      return await this.#loadByKind(name);
+    } catch (error) {
+      if (!(error instanceof DamagedRecordError)) throw error;
+      return { name, tokens: [Buffer.alloc(0)], replace: () => Promise.reject(error) };
+    }
+  }
+
+  #loadByKind(name: string): Promise<SealedRecord | undefined> {
+    const [, kind, id] = /^kf:(key|access-key|secret):\{(.+)\}$/.exec(name) ?? [];
+    if (kind === 'key') return this.#loadKey(name, id!);
+    if (kind === 'access-key') return this.#loadAccessKey(name, id!);
+    if (kind === 'secret') return this.#loadSecret(name);
+    return Promise.resolve(undefined);
+  }
+
+  async #loadKey(name: string, id: string): Promise<SealedRecord | undefined> {
+    const slash = id.indexOf('/');
+    const key = await this.#deps.keys.findKey(id.slice(0, slash), id.slice(slash + 1));
+    if (key === undefined) return undefined;
+    return {
+      name,
+      tokens: key.backingKeys.map(({ token }) => token),
+      replace: async (tokens) => {
+        const backingKeys = key.backingKeys.map((backingKey, i) => ({ ...backingKey, token: tokens[i]! }));
+        try {
+          await this.#deps.keys.updateKey({ ...key, backingKeys });
+          return true;
+        } catch (error) {
+          if (error instanceof ConflictError) return false;
+          throw error;
+        }
+      },
+    };
+  }
+
+  async #loadAccessKey(name: string, accessKeyId: string): Promise<SealedRecord | undefined> {
+    const text = await this.#deps.calls.read((client) => client.get(name));
+    if (text === null) return undefined;
+    const record = decodeAccessKey(text, accessKeyId);
+    const replace = ([token]: readonly Uint8Array[]) =>
+      this.#replaceValue(name, text, encodeAccessKey({ ...record, token: token! }));
+    return { name, tokens: [record.token], replace };
+  }
+
+  async #loadSecret(name: string): Promise<SealedRecord | undefined> {
+    const sealed = await this.#deps.calls.read((client) => client.getBuffer(name));
+    if (sealed === null) return undefined;
+    return { name, tokens: [sealed], replace: ([token]) => this.#replaceValue(name, sealed, Buffer.from(token!)) };
+  }
+
+  async #replaceValue(name: string, before: string | Buffer, after: string | Buffer): Promise<boolean> {
+    return (await this.#deps.calls.script('kfReplaceValue', name, before, after)) === 1;
+  }
+}

@@ -1,0 +1,83 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
+import type { ResealItem, ShardReport } from '@keyfleet/shared/reseal-queue';
+import type { HsmCommands } from '../hsm/commands.ts';
+import { domainKeyIdOf, type SealedRecord, type SealedRecords } from './sealed-records.ts';
+
+/** At once: customers' requests share the same workers and the same Redis. */
+const CONCURRENCY = 64;
+const COMMAND_TIMEOUT_MS = 5_000;
+
+export interface ResealDeps {
+  readonly records: SealedRecords;
+  readonly hsm: HsmCommands;
+  readonly domainState: () => DomainState | undefined;
+  readonly clock: Clock;
+  /** A record that stays as it was, and why: the pass does not end the resealing, and another one tries again. */
+  readonly onLeft: (name: string, error: unknown) => void;
+}
+
+/** This frontend has not seen the domain state of the item yet: the item must come again. */
+export class NotThereYetError extends Error {
+  override name = 'NotThereYetError';
+}
+
+/**
+ * One pass over one shard. May be cut off anywhere and repeated any number of times: a token is replaced only by the same secret under
+ * the active domain key, and only if the record is still the one that was read. Undefined: a later rotation made the item pointless.
+ */
+export async function resealShard(
+  item: ResealItem,
+  deps: ResealDeps,
+  alive: () => void,
+): Promise<ShardReport | undefined> {
+  const state = deps.domainState();
+  const active = state && activeDomainKey(state);
+  if (active === undefined || active.createdGeneration < item.generation) throw new NotThereYetError('not there yet');
+  if (active.createdGeneration > item.generation) return undefined;
+  let resealed = 0;
+  let remaining = 0;
+  for await (const batch of deps.records.scan(item.shard, item.shards)) {
+    alive();
+    const old = batch.filter(({ tokens }) => tokens.some((token) => isOld(token, active.id)));
+    for (let from = 0; from < old.length; from += CONCURRENCY) {
+      const part = old.slice(from, from + CONCURRENCY);
+      const counts = await Promise.all(part.map((record) => resealRecord(record, active.id, deps)));
+      for (const done of counts) {
+        resealed += done.resealed;
+        remaining += done.remaining;
+      }
+      alive();
+    }
+  }
+  return { resealed, remaining };
+}
+
+async function resealRecord(record: SealedRecord, activeId: string, deps: ResealDeps): Promise<ShardReport> {
+  const old = record.tokens.filter((token) => isOld(token, activeId)).length;
+  try {
+    const deadline = deps.clock.now() + COMMAND_TIMEOUT_MS;
+    const tokens = await Promise.all(
+      record.tokens.map(async (token) =>
+        isOld(token, activeId) ? (await deps.hsm.execute('ResealToken', { token }, deadline)).token : token,
+      ),
+    );
+    // A worker that does not seal under the new key yet answers in good faith with what does not help.
+    if (tokens.some((token) => isOld(token, activeId)))
+      throw new Error('a worker does not use the active domain key yet');
+    if (!(await record.replace(tokens))) throw new Error('the record changed meanwhile');
+    return { resealed: old, remaining: 0 };
+  } catch (error) {
+    deps.onLeft(record.name, error);
+    return { resealed: 0, remaining: old };
+  }
+}
+
+/** What is no token at all counts as old: it is never taken for proof that a domain key is not needed. */
+function isOld(token: Uint8Array, activeId: string): boolean {
+  try {
+    return domainKeyIdOf(token) !== activeId;
+  } catch {
+    return true;
+  }
+}
