@@ -1,0 +1,65 @@
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { Audit, type AuditRecord } from './record.ts';
+import { openFileSink } from './sink.ts';
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'keyfleet-test-'));
+});
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+const clock = { now: () => Date.UTC(2026, 10, 23) };
+
+const onProblem = (problem: unknown): void => expect.unreachable(String(problem));
+
+function refusal(requestId: string) {
+  const exception = new KmsException('MissingAuthenticationTokenException', 'Request is missing Authentication Token');
+  return { operation: 'Encrypt', request: { requestId, sourceIpAddress: '192.0.2.1' }, userAgent: 'curl', exception };
+}
+
+async function linesOf(path: string): Promise<AuditRecord[]> {
+  const text = await readFile(path, 'utf8');
+  expect(text.endsWith('\n')).toBe(true);
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as AuditRecord);
+}
+
+test('every record is in the file when the sink is closed, in order, one JSON object a line', async () => {
+  const path = join(directory, 'audit.jsonl');
+  for (const names of [['1', '2'], ['3']]) {
+    await using sink = await openFileSink({ path, onProblem });
+    const audit = new Audit(sink, clock);
+    for (const name of names) audit.refused(refusal(name));
+  }
+  const lines = await linesOf(path);
+  expect(lines.map(({ requestID }) => requestID)).toEqual(['1', '2', '3']);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+});
+
+test('what nobody signed is recorded with the reason', async () => {
+  const path = join(directory, 'audit.jsonl');
+  {
+    await using sink = await openFileSink({ path, onProblem });
+    new Audit(sink, clock).refused(refusal('1'));
+  }
+  expect(await linesOf(path)).toEqual([
+    expect.objectContaining({
+      eventName: 'Encrypt',
+      eventTime: '2026-11-23T00:00:00.000Z',
+      sourceIPAddress: '192.0.2.1',
+      userAgent: 'curl',
+      errorCode: 'MissingAuthenticationTokenException',
+      errorMessage: 'Request is missing Authentication Token',
+      requestParameters: null,
+      userIdentity: expect.objectContaining({ type: 'Unknown' }),
+    }),
+  ]);
+});

@@ -1,0 +1,68 @@
+import { type Operation, keyReferencesOf } from '@keyfleet/shared/api/operation';
+import { operations } from '@keyfleet/shared/api/registry';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { expect, test } from 'vitest';
+import { findHandler } from '../operations/index.ts';
+import { newKey } from '../store/store.contract.ts';
+import { assertKeyState } from './key-states.ts';
+import type { KeyState } from './kms-key.ts';
+
+const states: KeyState[] = ['Enabled', 'Disabled', 'PendingDeletion', 'PendingImport', 'Unavailable', 'Creating'];
+const cells = {
+  '-': undefined,
+  d: 'is disabled.',
+  p: 'is pending deletion.',
+  i: 'is pending import.',
+  u: 'is unavailable.',
+  c: 'is creating.',
+  n: 'is not pending deletion.',
+} as const;
+
+// One letter for each of `states`, in that order; read off AWS's own table.
+test.each([
+  ['CancelKeyDeletion', 'nn-nnn'],
+  ['CreateAlias', '--p---'],
+  ['UpdateKeyDescription', '--p---'],
+  ['TagResource', '--p---'],
+  ['UntagResource', '--p---'],
+  ['ScheduleKeyDeletion', '--p---'],
+  ['UpdateAlias', '--p---'],
+  ['Encrypt', '-dpiuc'],
+  ['Decrypt', '-dpiuc'],
+  ['ReEncrypt', '-dpiuc'],
+  ['GenerateDataKey', '-dpiuc'],
+  ['Sign', '-dpiuc'],
+  ['Verify', '-dpiuc'],
+  ['GenerateMac', '-dpiuc'],
+  ['DeriveSharedSecret', '-dpiuc'],
+  ['GetPublicKey', '--p--c'],
+  ['DescribeKey', '------'],
+  ['GetKeyPolicy', '------'],
+  ['PutKeyPolicy', '------'],
+  ['ListResourceTags', '------'],
+  ['GetKeyRotationStatus', '------'],
+  ['EnableKey', '--pi-c'],
+  ['DisableKey', '--pi-c'],
+  ['EnableKeyRotation', '-dp--c'],
+  ['RotateKeyOnDemand', '-dpi-c'],
+])('%s in each state: %s', (operation, row) => {
+  const answers = states.map((state) => {
+    const key = newKey({ state });
+    try {
+      assertKeyState(operation, key);
+      return '-';
+    } catch (error) {
+      if (!(error instanceof KmsException)) throw error;
+      return Object.entries(cells).find(([, end]) => error.message === `${key.arn} ${end}`)?.[0];
+    }
+  });
+  expect(answers.join('')).toBe(row);
+});
+
+test('every operation on a key that this release has, has its row', () => {
+  const onKeys = Object.values<Operation>(operations).filter(
+    (operation) => keyReferencesOf(operation).length > 0 && findHandler(operation.name),
+  );
+  expect(onKeys.length).toBeGreaterThan(5);
+  for (const { name } of onKeys) expect(() => assertKeyState(name, newKey()), name).not.toThrow(/no key state row/);
+});
