@@ -29,10 +29,12 @@ function takeLock(home: Home, file: string): void {
   }
 }
 
-/** In clock ticks since boot (proc_pid_stat(5), field 22); undefined when there is no such process. */
+/** In clock ticks since boot (proc_pid_stat(5), field 22); undefined when no such process runs. */
 function startTimeOf(pid: number): string | undefined {
   const stat = readProc(pid, 'stat');
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  // A zombie has ended; only nobody has asked how.
+  return fields?.[0] === 'Z' ? undefined : fields?.[19];
 }
 
 async function stopOrphans(home: Home, report: (line: string) => void): Promise<void> {

@@ -45,10 +45,10 @@ export class StartCommand implements AsyncDisposable {
     return this.#child.exitCode;
   }
 
-  /** What Ctrl-C does: SIGINT to the whole group. Resolves to the exit code. */
-  async interrupt(): Promise<number | null> {
+  /** What Ctrl-C does: SIGINT to the whole group, of which npm makes its own end by that signal. */
+  async interrupt(): Promise<void> {
     this.#signal('SIGINT');
-    return this.ended();
+    await this.#exited;
   }
 
   /** kill -9 of npm, the launcher and everything else of the group. */
