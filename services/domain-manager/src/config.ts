@@ -1,16 +1,12 @@
 import { duration, filePath, hostPort } from '@keyfleet/shared/config';
 import { LogConfig } from '@keyfleet/shared/log';
+import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { z } from 'zod';
 
 /** domain-manager.json. */
 export const DomainManagerConfig = z.strictObject({
   grpc: hostPort().describe('Where it listens.'),
-  redis: z
-    .strictObject({
-      url: z.url().describe('redis://host:port, without a password.'),
-      passwordFile: filePath().optional(),
-    })
-    .describe('Where domain tokens, proposals and the lease are kept.'),
+  redis: RedisConfig.describe('Where domain tokens, proposals and the lease are kept.'),
   nats: z
     .strictObject({ servers: z.array(z.string()).min(1), tokenFile: filePath().optional() })
     .describe('Where notices go.'),

@@ -4,15 +4,17 @@ import type { Signer } from '@keyfleet/shared/domain/proposal';
 import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { startNotices } from '@keyfleet/shared/notices';
 import { publishResealItem, type ResealItem } from '@keyfleet/shared/reseal-queue';
+import { connectRedis, type RedisClient, type RedisConfig } from '@keyfleet/shared/redis/connect';
+import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { createPrivateKey, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { DomainManagerConfig } from './config.ts';
 import { startGrpcWorker } from './grpc-worker.ts';
 import { Leader } from './leader.ts';
 import { surveyWorkers } from './membership.ts';
 import { Proposals } from './proposals.ts';
-import { startRedis } from './redis.ts';
 import { RequestLimit } from './request-limit.ts';
 import { Resealing } from './reseal.ts';
 import { Round } from './round.ts';
@@ -22,10 +24,11 @@ import { RedisStore } from './store/redis-store.ts';
 import { TokenLog } from './token-log.ts';
 
 const REQUESTS_PER_SECOND = 50;
+const RETRY_MS = 200;
 
 await runService({ name: 'domain-manager', config: DomainManagerConfig, run });
 
-async function run(config: DomainManagerConfig, { log, stopped }: ServiceContext): Promise<void> {
+async function run(config: DomainManagerConfig, { log, signal, stopped }: ServiceContext): Promise<void> {
   await using resources = new AsyncDisposableStack();
   const anchor = loadTrustAnchor(config.trustAnchorFile);
   const scheduler = loadScheduler(config.schedulerKey);
@@ -33,7 +36,10 @@ async function run(config: DomainManagerConfig, { log, stopped }: ServiceContext
   const replica = `${hostname()}/${randomUUID().slice(0, 8)}`;
   const clock = systemClock;
 
-  const redis = resources.use(startRedis(config.redis, log));
+  const redis = resources.use(
+    connectRedis(config.redis, { onProblem: (problem) => log.warn({ err: problem }, 'Redis cannot be reached') }),
+  );
+  await awaitDurability(redis, config.redis.durability, signal);
   const { servers, tokenFile } = config.nats;
   const notices = resources.use(
     startNotices({
@@ -82,6 +88,23 @@ async function run(config: DomainManagerConfig, { log, stopped }: ServiceContext
   resources.use(await startServer(config.grpc.text, { tokens, proposals, status, limit, onProposal, log }));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;
+}
+
+/** Throws ConfigError for a Redis that may lose a domain token it acknowledged; waits for one that does not answer. */
+async function awaitDurability(
+  redis: RedisClient,
+  durability: RedisConfig['durability'],
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await checkDurability(redis, durability);
+      return;
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      await delay(RETRY_MS, undefined, { signal }).catch(() => {});
+    }
+  }
 }
 
 function loadTrustAnchor(path: string): TrustAnchor {

@@ -1,5 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { resealProgressKey, ShardReport } from '@keyfleet/shared/reseal-queue';
 import { progressOf } from './reseal-progress.ts';
 import type { DomainStore, ResealProgress, Signature, StoredProposal } from './store.ts';
@@ -52,12 +52,12 @@ const PROGRESS_TTL_MS = 400 * 24 * 3_600_000;
 
 /** Everything of a domain lies under one hash tag, so that scripts work on a Redis Cluster too. */
 export class RedisStore implements DomainStore {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #clock: Clock;
   readonly #prefix: string;
   readonly #domain: string;
 
-  constructor(redis: Redis, clock: Clock, domain: string) {
+  constructor(redis: RedisClient, clock: Clock, domain: string) {
     this.#redis = redis;
     this.#clock = clock;
     this.#domain = domain;
