@@ -50,7 +50,10 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       partition: 'aws',
       policies: new Policies(),
       markers: new Markers({ secrets: store, hsm: this.hsm }),
-      audit: new Audit({ write: (record) => void this.audit.push(record) }, clock),
+      audit: new Audit(
+        { write: (record) => void this.audit.push(JSON.parse(JSON.stringify(record)) as AuditRecord) },
+        clock,
+      ),
       onFault: (fault) => void faults.push(fault),
     });
   }

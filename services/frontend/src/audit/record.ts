@@ -6,7 +6,7 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Caller } from '../operations/handler.ts';
 import { newDisclosure } from './disclosure.ts';
 
-/** One line of the audit log, in CloudTrail's shape, so that what reads CloudTrail reads this. */
+/** One line of the audit log, in CloudTrail's shape, so that what reads CloudTrail reads this. Undefined members are left out. */
 export interface AuditRecord {
   readonly eventVersion: '1.11';
   readonly userIdentity: UserIdentity;
@@ -17,16 +17,16 @@ export interface AuditRecord {
   readonly awsRegion: string;
   readonly sourceIPAddress: string;
   readonly userAgent: string;
-  readonly errorCode?: string;
-  readonly errorMessage?: string;
+  readonly errorCode?: string | undefined;
+  readonly errorMessage?: string | undefined;
   /** Never a plaintext, a ciphertext, a message, a signature or a token. */
   readonly requestParameters: unknown;
   readonly responseElements: unknown;
-  readonly additionalEventData?: { readonly keyMaterialId: string };
+  readonly additionalEventData?: { readonly keyMaterialId: string } | undefined;
   readonly requestID: string;
   readonly eventID: string;
   readonly readOnly: boolean;
-  readonly resources?: readonly AuditedResource[];
+  readonly resources?: readonly AuditedResource[] | undefined;
   readonly eventType: 'AwsApiCall';
   readonly managementEvent: true;
   readonly recipientAccountId: string;
@@ -69,96 +69,115 @@ export interface AuditSink {
   write(record: AuditRecord): void;
 }
 
-/** Writes one record for every outcome of every request. */
+/** Writes one record for every outcome of every request. It is on every request's way: one object, built in one go. */
 export class Audit {
   readonly #sink: AuditSink;
   readonly #clock: Clock;
   readonly #disclose = newDisclosure();
+  readonly #identities = new WeakMap<object, UserIdentity>();
+  #time = { milliseconds: Number.NaN, text: '' };
 
   constructor(sink: AuditSink, clock: Clock) {
     this.#sink = sink;
     this.#clock = clock;
   }
 
-  succeeded(attempt: Attempt & { readonly output: unknown }): void {
-    const { operation, keys, output } = attempt;
+  succeeded({ operation, input, call, keys, output }: Attempt & { readonly output: unknown }): void {
     const materialId = materialIdOf(output);
-    this.#sink.write({
-      ...this.#recordOf(attempt),
+    this.#write(operation.name, call, {
+      readOnly: operation.readOnly,
+      requestParameters: this.#disclose.input(operation, input),
       responseElements: operation.readOnly ? null : this.#disclose.output(operation, output, keys[0]?.arn),
-      ...(materialId !== undefined && { additionalEventData: { keyMaterialId: materialId } }),
+      resources: resourcesOf(keys),
+      additionalEventData: materialId === undefined ? undefined : { keyMaterialId: materialId },
     });
   }
 
-  failed(attempt: Attempt & { readonly exception: KmsException }): void {
-    this.#sink.write({ ...this.#recordOf(attempt), ...errorOf(attempt.exception) });
+  failed({ operation, input, call, keys, exception }: Attempt & { readonly exception: KmsException }): void {
+    this.#write(operation.name, call, {
+      readOnly: operation.readOnly,
+      requestParameters: this.#disclose.input(operation, input),
+      resources: resourcesOf(keys),
+      exception,
+    });
   }
 
   refused({ operation, request, userAgent, caller, exception }: RefusedRequest): void {
+    const { requestId, sourceIpAddress } = request;
+    const source = { requestId, sourceIpAddress, userAgent, region: caller?.region ?? '', caller };
+    this.#write(operation, source, { readOnly: false, exception });
+  }
+
+  #write(eventName: string, source: Source, event: Event): void {
+    const { caller } = source;
     this.#sink.write({
-      ...this.#envelope(operation, { ...request, userAgent, region: caller?.region ?? '', ...(caller && { caller }) }),
-      requestParameters: null,
-      responseElements: null,
-      readOnly: false,
-      ...errorOf(exception),
+      eventVersion: '1.11',
+      userIdentity: this.#identityOf(caller),
+      eventTime: this.#now(),
+      eventSource: 'kms.amazonaws.com',
+      eventName,
+      awsRegion: source.region,
+      sourceIPAddress: source.sourceIpAddress,
+      userAgent: source.userAgent,
+      errorCode: event.exception?.code,
+      errorMessage: event.exception?.message || undefined,
+      requestParameters: event.requestParameters ?? null,
+      responseElements: event.responseElements ?? null,
+      additionalEventData: event.additionalEventData,
+      requestID: source.requestId,
+      eventID: randomUUID(),
+      readOnly: event.readOnly,
+      resources: event.resources,
+      eventType: 'AwsApiCall',
+      managementEvent: true,
+      recipientAccountId: caller?.accountId ?? '',
+      eventCategory: 'Management',
     });
   }
 
-  #recordOf({ operation, input, call, keys }: Attempt): AuditRecord {
-    return {
-      ...this.#envelope(operation.name, call),
-      requestParameters: this.#disclose.input(operation, input),
-      responseElements: null,
-      readOnly: operation.readOnly,
-      ...(keys.length > 0 && { resources: keys.map(resourceOf) }),
-    };
+  /** Many requests share a millisecond. */
+  #now(): string {
+    const milliseconds = this.#clock.now();
+    if (this.#time.milliseconds !== milliseconds) {
+      this.#time = { milliseconds, text: new Date(milliseconds).toISOString() };
+    }
+    return this.#time.text;
   }
 
-  #envelope(eventName: string, of: EnvelopeSource) {
-    return {
-      eventVersion: '1.11',
-      userIdentity: identityOf(of.caller),
-      eventTime: new Date(this.#clock.now()).toISOString(),
-      eventSource: 'kms.amazonaws.com',
-      eventName,
-      awsRegion: of.region,
-      sourceIPAddress: of.sourceIpAddress,
-      userAgent: of.userAgent,
-      requestID: of.requestId,
-      eventID: randomUUID(),
-      eventType: 'AwsApiCall',
-      managementEvent: true,
-      recipientAccountId: of.caller?.accountId ?? '',
-      eventCategory: 'Management',
-    } as const;
+  #identityOf(caller: Caller | undefined): UserIdentity {
+    if (!caller) return nobody;
+    const known = this.#identities.get(caller);
+    if (known) return known;
+    const { arn, accountId, accessKeyId, userId } = caller;
+    const identity = { type: identityTypeOf(arn), principalId: userId, arn, accountId, accessKeyId };
+    this.#identities.set(caller, identity);
+    return identity;
   }
 }
 
-interface EnvelopeSource {
-  readonly requestId: string;
-  readonly sourceIpAddress: string;
-  readonly userAgent: string;
-  readonly region: string;
-  readonly caller?: Caller;
+type Source = Pick<Call, 'requestId' | 'sourceIpAddress' | 'userAgent' | 'region'> & {
+  readonly caller: Caller | undefined;
+};
+
+interface Event {
+  readonly readOnly: boolean;
+  readonly requestParameters?: unknown;
+  readonly responseElements?: unknown;
+  readonly resources?: readonly AuditedResource[] | undefined;
+  readonly additionalEventData?: AuditRecord['additionalEventData'];
+  readonly exception?: KmsException;
 }
 
-function identityOf(caller: Caller | undefined): UserIdentity {
-  if (!caller) return { type: 'Unknown', principalId: '', arn: '', accountId: '', accessKeyId: '' };
-  const { arn, accountId, accessKeyId, userId } = caller;
-  return { type: identityTypeOf(arn), principalId: userId, arn, accountId, accessKeyId };
-}
+const nobody: UserIdentity = { type: 'Unknown', principalId: '', arn: '', accountId: '', accessKeyId: '' };
 
 function identityTypeOf(arn: string): string {
   if (arn.endsWith(':root')) return 'Root';
   return arn.includes(':sts:') ? 'AssumedRole' : 'IAMUser';
 }
 
-function resourceOf({ accountId, arn }: KmsKey): AuditedResource {
-  return { accountId, type: 'AWS::KMS::Key', ARN: arn };
-}
-
-function errorOf({ code, message }: KmsException) {
-  return { errorCode: code, ...(message !== '' && { errorMessage: message }) };
+function resourcesOf(keys: readonly KmsKey[]): readonly AuditedResource[] | undefined {
+  if (keys.length === 0) return undefined;
+  return keys.map(({ accountId, arn }) => ({ accountId, type: 'AWS::KMS::Key', ARN: arn }));
 }
 
 function materialIdOf(output: unknown): string | undefined {
