@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 
 /** Linux: USER_HZ is 100 on every architecture that Node runs on. */
 const MICROSECONDS_PER_TICK = 10_000;
@@ -8,4 +9,19 @@ export function cpuMicroseconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * MICROSECONDS_PER_TICK;
+}
+
+const IDLE_CHECK_MS = 500;
+const IDLE_SHARE = 0.05;
+
+/** Waits, up to `budgetMs`, until the processes use next to nothing: workers fill their pools of RSA keys after a start. */
+export async function untilIdle(pids: readonly number[], budgetMs: number): Promise<void> {
+  const used = () => pids.reduce((sum, pid) => sum + cpuMicroseconds(pid), 0);
+  const deadline = Date.now() + budgetMs;
+  for (let before = used(); Date.now() < deadline;) {
+    await setTimeout(IDLE_CHECK_MS);
+    const now = used();
+    if (now - before < IDLE_SHARE * IDLE_CHECK_MS * 1000) return;
+    before = now;
+  }
 }

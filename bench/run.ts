@@ -7,12 +7,14 @@ import { readCredentials } from '../tools/aws-files.ts';
 import { type Cluster, startCluster } from '../tools/cluster.ts';
 import { measure, type Measurement } from './measure.ts';
 import { measurePrototype } from './prototype-process.ts';
+import { untilIdle } from './process-cpu.ts';
 import { machine, Report } from './report.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 
 const MAX_CONNECTIONS = 1024;
 const MAX_SECONDS = 300;
 const WARMUP_MS = 1500;
+const IDLE_BUDGET_MS = 60_000;
 const region = 'us-east-1';
 
 const names = scenarios.map(({ name }) => name);
@@ -67,6 +69,7 @@ async function run(): Promise<void> {
   for (const scenario of chosen) {
     const bodies = await scenario.bodies(kms);
     for (const count of connections) {
+      await untilIdle(Object.values(processesOf(cluster)), IDLE_BUDGET_MS);
       const job = { target, operation: scenario.operation, bodies, connections: count, ...timing };
       const measured = await measure(job, processesOf(cluster));
       // Alternated with the product, so that both see the same machine.
