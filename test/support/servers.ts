@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,12 +16,24 @@ export interface TestServer extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-/** Redis with the durability that Keyfleet asks of it: every write is on disk before it is acknowledged. */
-export function startRedis(): Promise<TestServer> {
+/** Redis with the durability that Keyfleet asks of it: every write is on disk before it is acknowledged. `settings` are added. */
+export function startRedis(settings: readonly string[] = []): Promise<TestServer> {
+  const durable = ['--appendonly', 'yes', '--appendfsync', 'always'];
   return startServer((port, dir) => ({
     command: 'redis-server',
-    args: ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', dir, '--appendonly', 'yes', '--appendfsync', 'always'],
+    args: ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', dir, ...durable, ...settings],
   }));
+}
+
+/** A Sentinel that watches `master` as "keyfleet" and replaces it by its replica half a second after it is gone. */
+export async function startSentinel(master: TestServer): Promise<TestServer> {
+  const settings = [`monitor keyfleet 127.0.0.1 ${master.port} 1`, 'down-after-milliseconds keyfleet 500'];
+  return startServer(async (port, dir) => {
+    const file = join(dir, 'sentinel.conf');
+    const lines = [`port ${port}`, 'bind 127.0.0.1', `dir ${dir}`, ...settings.map((line) => `sentinel ${line}`)];
+    await writeFile(file, `${lines.join('\n')}\n`);
+    return { command: 'redis-server', args: [file, '--sentinel'] };
+  });
 }
 
 /** NATS with JetStream. */
@@ -32,12 +44,16 @@ export function startNats(): Promise<TestServer> {
   }));
 }
 
-type CommandLine = (port: number, dir: string) => { command: string; args: string[] };
+interface Command {
+  readonly command: string;
+  readonly args: string[];
+}
+type CommandLine = (port: number, dir: string) => Command | Promise<Command>;
 
 async function startServer(commandLine: CommandLine): Promise<TestServer> {
   const port = await getPort();
   const dir = await mkdtemp(join(tmpdir(), 'keyfleet-test-'));
-  const { command, args } = commandLine(port, dir);
+  const { command, args } = await commandLine(port, dir);
   let running: ChildProcess | undefined;
 
   async function restart(): Promise<void> {
