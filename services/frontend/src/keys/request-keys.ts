@@ -32,7 +32,9 @@ export async function admit(question: AccessQuestion, deps: RequestKeysDeps): Pr
   if (typeof question.input['AliasName'] === 'string') {
     await admitToAlias(question, question.input['AliasName'], { scope, deps });
   } else if (operation.access === 'account') {
-    authorize(caller, actionOf(operation), { resource: { arn: '*' }, policies: deps.policies });
+    for (const action of accountActionsOf(question)) {
+      authorize(caller, action, { resource: { arn: '*' }, policies: deps.policies });
+    }
   }
   const keys: KmsKey[] = [];
   for (const reference of keyReferencesOf(operation)) {
@@ -40,6 +42,12 @@ export async function admit(question: AccessQuestion, deps: RequestKeysDeps): Pr
   }
   for (const key of keys) assertKeyState(operation.name, key);
   return keys;
+}
+
+/** A key that is created with tags is tagged, too. */
+function accountActionsOf({ operation, input }: AccessQuestion): readonly string[] {
+  const tags = operation.name === 'CreateKey' ? input['Tags'] : undefined;
+  return Array.isArray(tags) && tags.length > 0 ? [actionOf(operation), 'kms:TagResource'] : [actionOf(operation)];
 }
 
 interface Context {

@@ -209,6 +209,16 @@ test('a user without permission creates nothing, and that is on record', async (
   });
 });
 
+test('to create a key with tags takes the permission to tag', async () => {
+  const policies = [JSON.stringify({ Statement: { Effect: 'Allow', Action: 'kms:CreateKey', Resource: '*' } })];
+  const caller = user('carol', { policies });
+  const Tags = [{ TagKey: 'team', TagValue: 'red' }];
+  expect(await frontend.refusal(CreateKey, { Tags }, { caller })).toContain(
+    'to perform: kms:TagResource on resource: *',
+  );
+  await frontend.call(CreateKey, {}, { caller });
+});
+
 test('GetPublicKey answers for asymmetric keys only', async () => {
   const rsa = await frontend.call(CreateKey, { KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' });
   const answer = await frontend.call(GetPublicKey, { KeyId: rsa.KeyMetadata?.KeyId });
