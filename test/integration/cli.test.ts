@@ -1,8 +1,9 @@
 import { keyfleet } from '@keyfleet/cli/keyfleet';
 import { runCli } from '@keyfleet/cli/run-cli';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually, type Fleet, newFleet } from '../support/fleet.ts';
+import { startRedis } from '../support/servers.ts';
 
 /**
  * Operators' command lines on a real fleet of three workers, in the order of a domain's life. What differs from run to run
@@ -49,6 +50,7 @@ function settled(text: string): string {
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+Z/g, '<time>')
     .replaceAll(/127\.0\.0\.1:\d+/g, '<address>')
     .replaceAll(/Leader: \S+/g, 'Leader: <replica>')
+    .replaceAll(/\S+ leads$/gm, '<replica> leads')
     .replaceAll(/ {3,}/g, '  ');
 }
 
@@ -180,6 +182,47 @@ test('a removed member is shut out, and everything verifies', async () => {
     'All 4 tokens of the domain test verify; the newest is generation 4.\nEvery worker that is a member holds it.',
   );
   expect((await keyfleetCli('domain', 'show', ...domain)).out).not.toContain('member hsm-2');
+});
+
+test('a backup is taken while everything runs, and restores into an empty Redis only', async () => {
+  await using other = await startRedis();
+  const from = ['--redis', `redis://127.0.0.1:${fleet.redis.port}`];
+  const to = ['--redis', `redis://127.0.0.1:${other.port}`];
+  const file = fleet.path('backup');
+  const taken = await keyfleetCli('backup', ...from, '--out', file);
+  expect(taken).toEqual({
+    exitCode: 0,
+    notes: '',
+    out: '1 values are in <dir>/backup. It was read back and is whole.',
+  });
+  expect((await keyfleetCli('restore', file, ...to)).out).toBe('1 values are restored and compared.');
+  expect((await keyfleetCli('restore', file, ...to)).notes).toContain('this Redis is not empty');
+  const again = fleet.path('backup-again');
+  await keyfleetCli('backup', ...to, '--out', again);
+  expect(readFileSync(again, 'utf8')).toBe(readFileSync(file, 'utf8'));
+});
+
+test('the doctor says what is well, and what to do about the rest', async () => {
+  const redis = ['--redis', `redis://127.0.0.1:${fleet.redis.port}`];
+  const well = await keyfleetCli('doctor', ...domain, ...redis);
+  expect(well).toEqual({
+    exitCode: 0,
+    notes: '',
+    out: [
+      'well  Redis: answers, and keeps every acknowledged write',
+      'well  domain-manager: answers; <replica> leads',
+      'well  domain tokens: all 4 verify from the trust anchor; generation 4',
+      'well  clocks: the newest domain key is not in the future',
+      'well  hsm-workers: 2 members, all reached, generation 4',
+      // This fleet has no frontend that could reseal.
+      'well  domain keys: resealing goes on',
+    ].join('\n'),
+  });
+  await fleet.workers[0]!.end('SIGKILL');
+  await eventually('the doctor misses the worker', async () => {
+    const unwell = await keyfleetCli('doctor', ...domain, ...redis);
+    return unwell.exitCode === 1 && unwell.out.includes('NOT WELL  hsm-workers: <address>');
+  });
 });
 
 test('a wrong key, an unknown operator, an unknown option and a dead domain-manager get one clear line', async () => {

@@ -1,4 +1,6 @@
 import { type CommandDef, defineCommand } from 'citty';
+import { backup } from './commands/backup.ts';
+import { doctor } from './commands/doctor.ts';
 import { anchor } from './commands/domain/anchor.ts';
 import { approve } from './commands/domain/approve.ts';
 import { create } from './commands/domain/create.ts';
@@ -12,6 +14,7 @@ import { admit } from './commands/member/admit.ts';
 import { fingerprint } from './commands/member/fingerprint.ts';
 import { list } from './commands/member/list.ts';
 import { remove } from './commands/member/remove.ts';
+import { restore } from './commands/restore.ts';
 import { createKey } from './commands/operator/create-key.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -40,6 +43,9 @@ export function keyfleet(terminal: Terminal): CommandDef {
         rotate,
       }),
       member: group('member', 'The HSMs of the domain.', { list, fingerprint, admit, remove }),
+      backup: backup(terminal, 'keyfleet backup'),
+      doctor: doctor(terminal, 'keyfleet doctor'),
+      restore: restore(terminal, 'keyfleet restore'),
     },
   });
 }
