@@ -7,6 +7,7 @@ import type { Frame as _keyfleet_hsm_v1_Frame, Frame__Output as _keyfleet_hsm_v1
 import type { HsmClient as _keyfleet_hsm_v1_HsmClient, HsmDefinition as _keyfleet_hsm_v1_HsmDefinition } from './keyfleet/hsm/v1/Hsm.ts';
 import type { HsmDescription as _keyfleet_hsm_v1_HsmDescription, HsmDescription__Output as _keyfleet_hsm_v1_HsmDescription__Output } from './keyfleet/hsm/v1/HsmDescription.ts';
 import type { InstallRequest as _keyfleet_hsm_v1_InstallRequest, InstallRequest__Output as _keyfleet_hsm_v1_InstallRequest__Output } from './keyfleet/hsm/v1/InstallRequest.ts';
+import type { LeaveRequest as _keyfleet_hsm_v1_LeaveRequest, LeaveRequest__Output as _keyfleet_hsm_v1_LeaveRequest__Output } from './keyfleet/hsm/v1/LeaveRequest.ts';
 import type { NegotiateRequest as _keyfleet_hsm_v1_NegotiateRequest, NegotiateRequest__Output as _keyfleet_hsm_v1_NegotiateRequest__Output } from './keyfleet/hsm/v1/NegotiateRequest.ts';
 import type { NegotiateResponse as _keyfleet_hsm_v1_NegotiateResponse, NegotiateResponse__Output as _keyfleet_hsm_v1_NegotiateResponse__Output } from './keyfleet/hsm/v1/NegotiateResponse.ts';
 import type { PrepareRequest as _keyfleet_hsm_v1_PrepareRequest, PrepareRequest__Output as _keyfleet_hsm_v1_PrepareRequest__Output } from './keyfleet/hsm/v1/PrepareRequest.ts';
@@ -26,6 +27,7 @@ export interface ProtoGrpcType {
         Hsm: SubtypeConstructor<typeof grpc.Client, _keyfleet_hsm_v1_HsmClient> & { service: _keyfleet_hsm_v1_HsmDefinition }
         HsmDescription: MessageTypeDefinition<_keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_HsmDescription__Output>
         InstallRequest: MessageTypeDefinition<_keyfleet_hsm_v1_InstallRequest, _keyfleet_hsm_v1_InstallRequest__Output>
+        LeaveRequest: MessageTypeDefinition<_keyfleet_hsm_v1_LeaveRequest, _keyfleet_hsm_v1_LeaveRequest__Output>
         NegotiateRequest: MessageTypeDefinition<_keyfleet_hsm_v1_NegotiateRequest, _keyfleet_hsm_v1_NegotiateRequest__Output>
         NegotiateResponse: MessageTypeDefinition<_keyfleet_hsm_v1_NegotiateResponse, _keyfleet_hsm_v1_NegotiateResponse__Output>
         PrepareRequest: MessageTypeDefinition<_keyfleet_hsm_v1_PrepareRequest, _keyfleet_hsm_v1_PrepareRequest__Output>

@@ -26,6 +26,7 @@ export async function executeProposal(
   proposal: Proposal,
   { views, tokens, log }: ExecuteDeps,
 ): Promise<void> {
+  if (command.name === 'LeaveDomain') return leave(command.body.memberId, proposal, { views, log });
   const refusals: string[] = [];
   const candidates = preparersOf(command, views, tokens);
   for (const { worker } of candidates) {
@@ -43,6 +44,23 @@ export async function executeProposal(
     }
   }
   if (refusals.length > 0 && refusals.length === candidates.length) throw new ProposalFailedError(refusals.join('; '));
+}
+
+/** Makes no token. Once done, nobody is that member any more, so doing it again finds no one to ask. */
+async function leave(memberId: string, proposal: Proposal, { views, log }: Omit<ExecuteDeps, 'tokens'>): Promise<void> {
+  const view = views.find(
+    ({ standing, description }) =>
+      (standing === 'member' || standing === 'removed') && description?.memberId === memberId,
+  );
+  if (view === undefined) return;
+  const { worker } = view;
+  try {
+    await worker.leave(ProposalFormat.encode(proposal));
+    log.info({ worker: worker.address, memberId }, 'a member left the domain and erased its keys');
+  } catch (error) {
+    log.warn({ worker: worker.address, err: error }, 'a member did not leave the domain');
+    if (error instanceof WorkerRefusedError) throw new ProposalFailedError(`${worker.address}: ${error.message}`);
+  }
 }
 
 /** Members that have the newest token and stay members; for the first token, its founding members. */

@@ -40,6 +40,9 @@ export function startGrpcWorker(address: string): Worker & Disposable {
     async activate(generation) {
       return descriptionOf(await unary(client, Hsm.service.ActivateDomainKey, { generation }, TIMEOUT_MS));
     },
+    async leave(proposal) {
+      return descriptionOf(await refusable(unary(client, Hsm.service.LeaveDomain, { proposal }, TIMEOUT_MS)));
+    },
     [Symbol.dispose]: () => client.close(),
   };
 }

@@ -45,6 +45,9 @@ class LocalWorker implements Worker {
   async activate(generation: number) {
     return this.#reach(() => (this.hsm.activate(generation), this.hsm.describe()));
   }
+  async leave(proposal: Uint8Array) {
+    return this.#reach(() => (this.hsm.leave(proposal), this.hsm.describe()));
+  }
   #reach<T>(answer: () => T): T {
     if (this.down) throw new Error('unreachable');
     try {
@@ -165,6 +168,18 @@ describe('proposals', () => {
     expect(generations()).toEqual([2, 2]);
     expect(proposals.standingOf((await store.findProposal(waiting.proposalId))!).standing).toBe('failed');
     await expect(proposals.propose(signed(rotate, [scheduler]))).rejects.toThrow('generation 1');
+  });
+
+  test('a member that is told to leave by quorum erases itself, once', async () => {
+    const { proposals, round } = await foundedReplica();
+    const leave = { domain: 'test', generation: 1, name: 'LeaveDomain' as const, body: { memberId: 'hsm-2' } };
+    await proposals.propose(signed(leave, [alice, bob]));
+    await round.run();
+    const fresh = workers[1]!.hsm.describe();
+    expect(fresh).toMatchObject({ memberId: 'hsm-2', domain: '', activeGeneration: 0 });
+    await round.run();
+    expect(workers[1]!.hsm.describe().signingKey).toEqual(fresh.signingKey);
+    expect(workers[0]!.hsm.describe().activeGeneration).toBe(1);
   });
 
   test('a change that makes no valid state is refused before anyone else signs it', async () => {

@@ -4,8 +4,9 @@ export interface HsmDescription {
   /** DER SubjectPublicKeyInfo, P-384. */
   readonly signingKey: Uint8Array;
   readonly agreementKey: Uint8Array;
-  /** Empty and 0 while it belongs to no domain. */
+  /** Empty until it is a member for the first time. */
   readonly domain: string;
+  /** Tokens after this one are what it needs. */
   readonly generation: number;
   readonly tokenHash: Uint8Array;
   readonly activeGeneration: number;
@@ -20,6 +21,8 @@ export interface Worker {
   prepare(proposal: Uint8Array, current: Uint8Array | undefined): Promise<Buffer>;
   install(tokens: readonly Uint8Array[]): Promise<HsmDescription>;
   activate(generation: number): Promise<HsmDescription>;
+  /** Erases what the worker is, by a quorum-signed LeaveDomain. */
+  leave(proposal: Uint8Array): Promise<HsmDescription>;
 }
 
 /** The worker looked at what it got and said no: asking again changes nothing. */

@@ -11,7 +11,7 @@ export interface DomainMembershipOptions {
 /** The HSM's part in its domain, with what it must remember kept on disk before anyone is told. */
 export class DomainMembership {
   readonly #options: DomainMembershipOptions;
-  #installing: Promise<unknown> = Promise.resolve();
+  #changing: Promise<unknown> = Promise.resolve();
 
   constructor(options: DomainMembershipOptions) {
     this.#options = options;
@@ -31,19 +31,36 @@ export class DomainMembership {
     return this.describe();
   }
 
+  /** What is on disk afterwards is a fresh identity. Throws `DomainError`, or when the disk fails. */
+  leave(proposal: Uint8Array): Promise<HsmDescription> {
+    return this.#inTurn(async () => {
+      this.#options.hsm.leave(proposal);
+      await this.#remember();
+      return this.describe();
+    });
+  }
+
   /** One after the other: the file never goes back to an older generation. Throws `DomainError`, or when the disk fails. */
   install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {
-    const installed = this.#installing.then(() => this.#install(tokens));
-    this.#installing = installed.catch(() => {});
-    return installed;
+    return this.#inTurn(() => this.#install(tokens));
+  }
+
+  #inTurn(change: () => Promise<HsmDescription>): Promise<HsmDescription> {
+    const changed = this.#changing.then(change);
+    this.#changing = changed.catch(() => {});
+    return changed;
+  }
+
+  #remember(): Promise<void> {
+    return writeDurably(this.#options.identityFile, this.#options.hsm.sealedIdentity());
   }
 
   async #install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {
-    const { hsm, identityFile, events } = this.#options;
+    const { hsm, events } = this.#options;
     const before = hsm.describe().generation;
     hsm.install(tokens);
     // Also when nothing is new: the last write may have failed.
-    await writeDurably(identityFile, hsm.sealedIdentity());
+    await this.#remember();
     const description = hsm.describe();
     if (description.generation !== before) events.tokenInstalled(description.domain, description.generation);
     return description;

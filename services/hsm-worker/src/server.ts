@@ -71,6 +71,7 @@ export class WorkerServer implements AsyncDisposable {
         return { token: Buffer.from(token) };
       }),
       InstallDomainTokens: answering(async ({ tokens }) => descriptionOf(await membership.install(tokens ?? []))),
+      LeaveDomain: answering(async ({ proposal }) => descriptionOf(await membership.leave(proposal ?? empty))),
       ActivateDomainKey: answering(({ generation }) => descriptionOf(membership.activate(generation ?? 0))),
     };
   }

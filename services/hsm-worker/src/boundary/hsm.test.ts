@@ -252,6 +252,7 @@ describe('leaving a domain', () => {
     const restarted = domain.newHsm('hsm-1', hsm!.sealedIdentity());
     restarted.install(domain.tokens);
     expect(restarted.keyring()).toBeUndefined();
+    expect(refusalOf(() => restarted.leave(domain.propose(leave('hsm-1'))))).toBe('no-domain');
   });
 
   test('is refused without the quorum, for another member, and for another generation', () => {

@@ -162,7 +162,8 @@ export class Hsm {
 
   /** Erases the domain and the identity: what remains is a new HSM of the same name. Throws `DomainError`. */
   leave(proposal: Uint8Array): void {
-    if (this.#verified === undefined) throw noDomain();
+    // Who was never a member has nothing to erase, and the command that made it a fresh HSM must not do so again.
+    if (this.#verified === undefined || !this.#wasMember) throw noDomain();
     const command = verifyProposal(this.#verified.state, parseProposal(proposal));
     if (command.name !== 'LeaveDomain' || command.body.memberId !== this.memberId) {
       throw new DomainError('wrong-state', `the command does not make ${this.memberId} leave the domain`);

@@ -7,6 +7,7 @@ import type { DescribeRequest as _keyfleet_hsm_v1_DescribeRequest, DescribeReque
 import type { Frame as _keyfleet_hsm_v1_Frame, Frame__Output as _keyfleet_hsm_v1_Frame__Output } from '../../../keyfleet/hsm/v1/Frame.ts';
 import type { HsmDescription as _keyfleet_hsm_v1_HsmDescription, HsmDescription__Output as _keyfleet_hsm_v1_HsmDescription__Output } from '../../../keyfleet/hsm/v1/HsmDescription.ts';
 import type { InstallRequest as _keyfleet_hsm_v1_InstallRequest, InstallRequest__Output as _keyfleet_hsm_v1_InstallRequest__Output } from '../../../keyfleet/hsm/v1/InstallRequest.ts';
+import type { LeaveRequest as _keyfleet_hsm_v1_LeaveRequest, LeaveRequest__Output as _keyfleet_hsm_v1_LeaveRequest__Output } from '../../../keyfleet/hsm/v1/LeaveRequest.ts';
 import type { NegotiateRequest as _keyfleet_hsm_v1_NegotiateRequest, NegotiateRequest__Output as _keyfleet_hsm_v1_NegotiateRequest__Output } from '../../../keyfleet/hsm/v1/NegotiateRequest.ts';
 import type { NegotiateResponse as _keyfleet_hsm_v1_NegotiateResponse, NegotiateResponse__Output as _keyfleet_hsm_v1_NegotiateResponse__Output } from '../../../keyfleet/hsm/v1/NegotiateResponse.ts';
 import type { PrepareRequest as _keyfleet_hsm_v1_PrepareRequest, PrepareRequest__Output as _keyfleet_hsm_v1_PrepareRequest__Output } from '../../../keyfleet/hsm/v1/PrepareRequest.ts';
@@ -45,6 +46,15 @@ export interface HsmClient extends grpc.Client {
   installDomainTokens(argument: _keyfleet_hsm_v1_InstallRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
   installDomainTokens(argument: _keyfleet_hsm_v1_InstallRequest, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
   
+  LeaveDomain(argument: _keyfleet_hsm_v1_LeaveRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
+  LeaveDomain(argument: _keyfleet_hsm_v1_LeaveRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
+  LeaveDomain(argument: _keyfleet_hsm_v1_LeaveRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
+  LeaveDomain(argument: _keyfleet_hsm_v1_LeaveRequest, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
+  leaveDomain(argument: _keyfleet_hsm_v1_LeaveRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
+  leaveDomain(argument: _keyfleet_hsm_v1_LeaveRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
+  leaveDomain(argument: _keyfleet_hsm_v1_LeaveRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
+  leaveDomain(argument: _keyfleet_hsm_v1_LeaveRequest, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
+  
   NegotiateSession(argument: _keyfleet_hsm_v1_NegotiateRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_NegotiateResponse__Output>): grpc.ClientUnaryCall;
   NegotiateSession(argument: _keyfleet_hsm_v1_NegotiateRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_hsm_v1_NegotiateResponse__Output>): grpc.ClientUnaryCall;
   NegotiateSession(argument: _keyfleet_hsm_v1_NegotiateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_NegotiateResponse__Output>): grpc.ClientUnaryCall;
@@ -74,6 +84,8 @@ export interface HsmHandlers extends grpc.UntypedServiceImplementation {
   
   InstallDomainTokens: grpc.handleUnaryCall<_keyfleet_hsm_v1_InstallRequest__Output, _keyfleet_hsm_v1_HsmDescription>;
   
+  LeaveDomain: grpc.handleUnaryCall<_keyfleet_hsm_v1_LeaveRequest__Output, _keyfleet_hsm_v1_HsmDescription>;
+  
   NegotiateSession: grpc.handleUnaryCall<_keyfleet_hsm_v1_NegotiateRequest__Output, _keyfleet_hsm_v1_NegotiateResponse>;
   
   PrepareDomainToken: grpc.handleUnaryCall<_keyfleet_hsm_v1_PrepareRequest__Output, _keyfleet_hsm_v1_PrepareResponse>;
@@ -85,6 +97,7 @@ export interface HsmDefinition extends grpc.ServiceDefinition {
   Describe: MethodDefinition<_keyfleet_hsm_v1_DescribeRequest, _keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_DescribeRequest__Output, _keyfleet_hsm_v1_HsmDescription__Output>
   Execute: MethodDefinition<_keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame__Output, _keyfleet_hsm_v1_Frame__Output>
   InstallDomainTokens: MethodDefinition<_keyfleet_hsm_v1_InstallRequest, _keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_InstallRequest__Output, _keyfleet_hsm_v1_HsmDescription__Output>
+  LeaveDomain: MethodDefinition<_keyfleet_hsm_v1_LeaveRequest, _keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_LeaveRequest__Output, _keyfleet_hsm_v1_HsmDescription__Output>
   NegotiateSession: MethodDefinition<_keyfleet_hsm_v1_NegotiateRequest, _keyfleet_hsm_v1_NegotiateResponse, _keyfleet_hsm_v1_NegotiateRequest__Output, _keyfleet_hsm_v1_NegotiateResponse__Output>
   PrepareDomainToken: MethodDefinition<_keyfleet_hsm_v1_PrepareRequest, _keyfleet_hsm_v1_PrepareResponse, _keyfleet_hsm_v1_PrepareRequest__Output, _keyfleet_hsm_v1_PrepareResponse__Output>
 }

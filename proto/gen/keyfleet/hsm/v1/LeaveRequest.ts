@@ -1,0 +1,10 @@
+// Original file: hsm/v1/hsm.proto
+
+
+export interface LeaveRequest {
+  'proposal'?: (Buffer | Uint8Array | string);
+}
+
+export interface LeaveRequest__Output {
+  'proposal'?: (Buffer);
+}
