@@ -1,7 +1,10 @@
 import { type Outcome, runStep, type Step } from './run-step.ts';
 
 const steps: readonly Step[] = [
-  { name: 'format', args: ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'] },
+  {
+    name: 'format',
+    args: ['node_modules/prettier/bin/prettier.cjs', '--check', '--cache', '--log-level', 'warn', '.'],
+  },
   { name: 'lint', args: ['node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings'] },
   { name: 'types', args: ['node_modules/typescript/bin/tsc'] },
   { name: 'generated files', args: ['tools/gen.ts', '--check'] },
