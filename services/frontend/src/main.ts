@@ -18,6 +18,7 @@ import { Pipeline } from './edge/pipeline.ts';
 import { startEdges } from './edge/start-edges.ts';
 import { FrontendEvents } from './events.ts';
 import { DomainView } from './hsm/domain-view.ts';
+import { FencedCommands } from './hsm/fenced-commands.ts';
 import { WorkerPool } from './hsm/pool.ts';
 import { PoolCommands } from './hsm/pool-commands.ts';
 import type { HostIdentity } from './hsm/session.ts';
@@ -53,7 +54,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const notices = resources.use(startNoticesOf(config, events));
   const domain = resources.use(startDomainView(config, { anchor, notices, events }));
   const pool = resources.use(startPool(config, { domain, host, clock, events }));
-  const hsm = new PoolCommands(pool);
+  const hsm = new FencedCommands({ hsm: new PoolCommands(pool), domainState: () => domain.state, clock });
   const administrator = startProvisioning(config, resources, {
     identities: store,
     generateCredential: (input) => hsm.execute('GenerateCredential', input, clock.now() + config.requestTimeout),

@@ -1,0 +1,61 @@
+import { Writer } from '@keyfleet/shared/encoding/bytes';
+import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { expect, test } from 'vitest';
+import { TestDomain } from '../../../../test/support/domain.ts';
+import type { HsmCommands } from './commands.ts';
+import { FencedCommands, GRACE_MS } from './fenced-commands.ts';
+
+/** Workers that answer in turn, each under the domain key it believes in. */
+class Workers implements HsmCommands {
+  readonly sealedUnder: string[];
+
+  constructor(sealedUnder: string[]) {
+    this.sealedUnder = sealedUnder;
+  }
+  async execute<N extends CommandName>(_name: N, _input: InputOf<N>): Promise<OutputOf<N>> {
+    const id = this.sealedUnder.length > 1 ? this.sealedUnder.shift()! : this.sealedUnder[0]!;
+    return { token: tokenUnder(id), secretAccessKey: id } as unknown as OutputOf<N>;
+  }
+}
+
+function tokenUnder(id: string): Buffer {
+  const header = new Writer();
+  for (const text of ['keyfleet/credential-token/1', 'test', id]) header.text(text);
+  const token = new Writer();
+  token.bytes(header.finish());
+  return token.finish();
+}
+
+function rotated() {
+  const domain = new TestDomain({ members: 1 });
+  domain.rotate();
+  const [old, active] = domain.hsms[0]!.installed!.state.domainKeys.map(({ id }) => id) as [string, string];
+  const sealedBy = async (...workers: string[]) => {
+    const hsm = new Workers(workers);
+    const { clock } = domain;
+    const commands = new FencedCommands({ hsm, domainState: () => domain.hsms[0]!.installed!.state, clock });
+    const input = { accessKeyId: 'AKIA', principal: 'arn' };
+    const { secretAccessKey } = await commands.execute('GenerateCredential', input, clock.now() + 5000);
+    return secretAccessKey;
+  };
+  return { domain, old, active, sealedBy };
+}
+
+test('a token under the domain key before is taken while members change over', async () => {
+  const { old, active, sealedBy } = rotated();
+  expect(await sealedBy(old)).toBe(old);
+  expect(await sealedBy(active)).toBe(active);
+});
+
+test('a token under a domain key that went out of use is not taken: another worker is asked, a few times', async () => {
+  const { domain, old, active, sealedBy } = rotated();
+  domain.clock.advance(GRACE_MS + 1);
+  expect(await sealedBy(old, old, active)).toBe(active);
+  await expect(sealedBy(old)).rejects.toThrow('timed out');
+});
+
+test('a token under a domain key that is newer than this frontend knows is taken', async () => {
+  const { domain, sealedBy } = rotated();
+  domain.clock.advance(GRACE_MS + 1);
+  expect(await sealedBy('f'.repeat(32))).toBe('f'.repeat(32));
+});
