@@ -32,7 +32,15 @@ async function start(first: RandomHandler, second: RandomHandler) {
     const { bytes } = await frontend.execute('GenerateRandom', { length: 1 }, domain.clock.now() + ms);
     return bytes[0];
   };
-  return { domain, workers, pool: frontend.pool, ask, [Symbol.asyncDispose]: () => frontend[Symbol.asyncDispose]() };
+  const tellAll = (ms: number) => frontend.executeEverywhere('GenerateRandom', { length: 1 }, domain.clock.now() + ms);
+  return {
+    domain,
+    workers,
+    pool: frontend.pool,
+    ask,
+    tellAll,
+    [Symbol.asyncDispose]: () => frontend[Symbol.asyncDispose](),
+  };
 }
 
 describe('the pool', () => {
@@ -122,6 +130,46 @@ describe('the pool', () => {
     await expect(asked).rejects.toMatchObject({ code: 'DependencyTimeoutException' });
     late.resolve({ bytes: Buffer.of(1) });
     expect(await frontend.ask()).toBe(7);
+    expect(frontend.pool.inFlight).toBe(0);
+  });
+
+  test('tells every worker when each is meant', async () => {
+    const told: number[] = [];
+    const noting =
+      (number: number): RandomHandler =>
+      () => {
+        told.push(number);
+        return { bytes: Buffer.of(number) };
+      };
+    await using frontend = await start(noting(1), noting(2));
+    await frontend.tellAll(1000);
+    expect(told.toSorted()).toEqual([1, 2]);
+    expect(frontend.pool.inFlight).toBe(0);
+  });
+
+  test('asks nobody else for what a worker was meant to do that refused or died', async () => {
+    let asked = 0;
+    const dying: RandomHandler = () => {
+      asked++;
+      frontend.workers[1].die();
+      return never({ length: 1 }, undefined as never);
+    };
+    const overloaded: RandomHandler = () => {
+      asked++;
+      throw new RefusedError('overloaded');
+    };
+    await using frontend = await start(overloaded, dying);
+    await frontend.tellAll(MINUTE_MS);
+    expect(asked).toBe(2);
+    expect(frontend.pool.inFlight).toBe(0);
+  });
+
+  test('waits for a worker that was told and does not answer no longer than the deadline', async () => {
+    await using frontend = await start(never, answering(2));
+    const told = frontend.tellAll(1000);
+    await until(() => frontend.workers.every(({ frames }) => frames > 0));
+    frontend.domain.clock.advance(1000);
+    await told;
     expect(frontend.pool.inFlight).toBe(0);
   });
 

@@ -94,6 +94,7 @@ class LoopbackStream extends Duplex {
 export interface LoopbackPool extends AsyncDisposable {
   readonly pool: WorkerPool;
   readonly execute: PoolCommands['execute'];
+  readonly executeEverywhere: PoolCommands['executeEverywhere'];
 }
 
 /** A frontend's pool over these workers, ready when all of `expected` are. */
@@ -115,6 +116,7 @@ export async function startLoopbackPool(
   return {
     pool,
     execute: (name, input, deadline) => commands.execute(name, input, deadline),
+    executeEverywhere: (name, input, deadline) => commands.executeEverywhere(name, input, deadline),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
 }

@@ -19,6 +19,8 @@ type Commands = { [N in CommandName]?: (input: InputOf<N>) => OutputOf<N> };
 export class FakeHsm implements HsmCommands {
   /** The name of every command it was given, in order. */
   readonly executed: CommandName[] = [];
+  /** Hex ids of the backing keys that every worker was told to forget. */
+  readonly evicted: string[] = [];
   /** Thrown instead of the next answers, while it is set. */
   failure: Error | undefined;
   readonly #credentials = new Map<string, string>();
@@ -37,6 +39,10 @@ export class FakeHsm implements HsmCommands {
       return { secretAccessKey, token: Buffer.from(`token of ${accessKeyId}`) };
     },
     OpenCredential: ({ accessKeyId }) => ({ secretAccessKey: this.#credentials.get(accessKeyId) ?? refuse() }),
+    EvictBackingKey: ({ materialId }) => {
+      this.evicted.push(Buffer.from(materialId).toString('hex'));
+      return {};
+    },
     Encrypt: ({ keyId, token, algorithm, encryptionContext, plaintext }) => ({
       ciphertext: seal(openToken(token, keyId), { algorithm, encryptionContext, plaintext }),
     }),
@@ -56,6 +62,10 @@ export class FakeHsm implements HsmCommands {
     const run = this.#commands[command];
     if (!run) throw new Error(`the fake HSM has no ${command}`);
     return run(input);
+  }
+
+  async executeEverywhere<N extends CommandName>(command: N, input: InputOf<N>): Promise<void> {
+    await this.execute(command, input);
   }
 }
 

@@ -22,4 +22,8 @@ export class LocalHsm implements HsmCommands {
       throw error instanceof RefusedError ? new HsmRefusedError(error.refusal) : error;
     }
   }
+
+  async executeEverywhere<N extends CommandName>(command: N, input: InputOf<N>): Promise<void> {
+    await this.execute(command, input);
+  }
 }

@@ -6,6 +6,11 @@ import type { CommandName, InputOf, OutputOf, Refusal } from '@keyfleet/shared/h
  */
 export interface HsmCommands {
   execute<N extends CommandName>(command: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>>;
+  /**
+   * Runs a command on every worker that is there. One that dies or does not answer before `deadline` is left out, and nobody is told:
+   * only for what merely hastens something that comes about anyway.
+   */
+  executeEverywhere<N extends CommandName>(command: N, input: InputOf<N>, deadline: number): Promise<void>;
 }
 
 /** An HSM answered that it will not run the command. Callers of the API see at most InvalidCiphertextException for it. */

@@ -16,6 +16,7 @@ class Workers implements HsmCommands {
     const id = this.sealedUnder.length > 1 ? this.sealedUnder.shift()! : this.sealedUnder[0]!;
     return { token: tokenUnder(id), secretAccessKey: id } as unknown as OutputOf<N>;
   }
+  async executeEverywhere(): Promise<void> {}
 }
 
 function tokenUnder(id: string): Buffer {

@@ -39,6 +39,10 @@ export class FencedCommands implements HsmCommands {
     );
   }
 
+  executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {
+    return this.#deps.hsm.executeEverywhere(name, input, deadline);
+  }
+
   #isOutOfUse(token: Uint8Array): boolean {
     const state = this.#deps.domainState();
     // A key this frontend has not heard of yet is newer than its view: workers hear of new keys first.

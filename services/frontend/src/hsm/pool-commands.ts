@@ -5,15 +5,20 @@ import type { WorkerPool } from './pool.ts';
 
 /** Typed commands over the pool, which knows only bytes. */
 export class PoolCommands implements HsmCommands {
-  readonly #pool: Pick<WorkerPool, 'run'>;
+  readonly #pool: Pick<WorkerPool, 'run' | 'runEverywhere'>;
   readonly #meter = operationMeter('keyfleet.hsm.commands');
 
-  constructor(pool: Pick<WorkerPool, 'run'>) {
+  constructor(pool: Pick<WorkerPool, 'run' | 'runEverywhere'>) {
     this.#pool = pool;
   }
 
   execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
     return inSpan('hsm command', { 'keyfleet.command': name }, () => this.#execute(name, input, deadline));
+  }
+
+  executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {
+    const command: Command = commands[name];
+    return this.#pool.runEverywhere(command, command.input.encode(input), deadline);
   }
 
   async #execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {

@@ -77,6 +77,18 @@ export class WorkerPool implements AsyncDisposable {
     return work.output;
   }
 
+  /** Resolves when each worker of now has answered, refused, ended or let the deadline pass. */
+  async runEverywhere(command: Command, input: Uint8Array, deadline: number): Promise<void> {
+    const outputs = this.#ready.map((channel) => {
+      const work = new Work(command, input, deadline);
+      work.pinned = true;
+      this.#inFlight++;
+      channel.send(work);
+      return work.output;
+    });
+    await Promise.allSettled(outputs);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -112,7 +124,7 @@ export class WorkerPool implements AsyncDisposable {
       // A command may thus run twice. All are safe so: a second backing key, for one, is a sealed token that nobody keeps.
       work.losses++;
       work.avoid = undefined;
-      if (this.#closed || work.losses >= MAX_LOSSES) this.#fail(work, timedOut());
+      if (this.#closed || work.pinned || work.losses >= MAX_LOSSES) this.#fail(work, timedOut());
       else if (work.losses === 1) this.#dispatch(work);
       // Several broke: the next sweep knows which are left.
       else this.#waiting.push(work);
@@ -124,7 +136,7 @@ export class WorkerPool implements AsyncDisposable {
       this.#inFlight--;
       return work.succeed(output);
     }
-    if (!retryable.has(refusal))
+    if (work.pinned || !retryable.has(refusal))
       return this.#fail(work, refusal === 'expired' ? timedOut() : new HsmRefusedError(refusal));
     const isFirst = work.refusal === undefined;
     work.refusal = refusal;

@@ -8,6 +8,8 @@ export class Work {
   /** Milliseconds since the epoch. */
   readonly deadline: number;
   readonly output: Promise<Uint8Array>;
+  /** Meant for the worker it was sent to: no other is asked instead. */
+  pinned = false;
   /** The channel that refused it retryably, or died with it: another is tried first. */
   avoid: Channel | undefined;
   /** Why it waits, if an HSM said so. */
