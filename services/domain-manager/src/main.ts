@@ -52,7 +52,9 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   const workers = config.hsmWorkers.map(({ text }) => resources.use(startGrpcWorker(text)));
 
   const store = new RedisStore(redis, clock, anchor.domain);
-  const tokens = new TokenLog(store, anchor);
+  const tokens = new TokenLog(store, anchor, (from, to) =>
+    log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again'),
+  );
   const proposals = new Proposals({ store, tokens, anchor, clock });
   const publish = (item: ResealItem, attempt: number): Promise<boolean> => publishResealItem(notices, item, attempt);
   const resealing = new Resealing({ store, clock, publish });

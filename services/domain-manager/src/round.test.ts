@@ -173,8 +173,13 @@ describe('proposals', () => {
   test('a member that is told to leave by quorum erases itself, once', async () => {
     const { proposals, round } = await foundedReplica();
     const leave = { domain: 'test', generation: 1, name: 'LeaveDomain' as const, body: { memberId: 'hsm-2' } };
-    await proposals.propose(signed(leave, [alice, bob]));
+    const { proposalId } = await proposals.propose(signed(leave, [alice, bob]));
+    workers[1]!.down = true;
     await round.run();
+    expect(proposals.standingOf((await store.findProposal(proposalId))!).standing).toBe('ready');
+    workers[1]!.down = false;
+    await round.run();
+    expect(proposals.standingOf((await store.findProposal(proposalId))!).standing).toBe('done');
     const fresh = workers[1]!.hsm.describe();
     expect(fresh).toMatchObject({ memberId: 'hsm-2', domain: '', activeGeneration: 0 });
     await round.run();
@@ -293,18 +298,63 @@ test('an admitted worker gets every token there is', async () => {
   expect(workers[2]!.hsm.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
 });
 
-test('a store that was rolled back is noticed, and nothing is built on it', async () => {
-  const { tokens, round } = await foundedReplica();
-  clock.advance(DAY);
-  await round.run();
-  const old = new MemoryStore(clock);
-  for (const token of await store.loadTokens(0, 1)) await old.appendToken(1, token);
-  Object.assign(store, { loadTokens: (after: number, limit: number) => old.loadTokens(after, limit) });
-  await expect(tokens.refresh()).rejects.toThrow(TokenLogError);
+describe('a store that went back to an older backup', () => {
+  /** The backup that was restored: the first `count` tokens. */
+  async function restoreBackup(count: number): Promise<MemoryStore> {
+    const backup = new MemoryStore(clock);
+    for (const [index, token] of (await store.loadTokens(0, count)).entries())
+      await backup.appendToken(index + 1, token);
+    return backup;
+  }
+  async function rotatedTwice(): Promise<void> {
+    const { round } = await foundedReplica();
+    for (let day = 0; day < 2; day++) {
+      clock.advance(DAY);
+      await round.run();
+    }
+  }
 
-  const fresh = newReplica();
-  await fresh.round.run();
-  expect(fresh.round.views[0]!.problem).toContain('restore the store');
+  test('gets the lost tokens back from a replica that held them, which says so', async () => {
+    await rotatedTwice();
+    const all = await store.loadTokens(0, 9);
+    for (const count of [0, 1, 2]) {
+      const restored: number[] = [];
+      const backup = await restoreBackup(count);
+      const tokens = new TokenLog(store, anchor, (from, to) => restored.push(from, to));
+      await tokens.refresh();
+      Object.assign(store, {
+        loadTokens: backup.loadTokens.bind(backup),
+        appendToken: backup.appendToken.bind(backup),
+      });
+      await tokens.refresh();
+      expect(restored).toEqual([count + 1, 3]);
+      expect(await backup.loadTokens(0, 9)).toEqual(all);
+      await tokens.refresh();
+      expect(restored).toHaveLength(2);
+    }
+  });
+
+  test('and was built on meanwhile is refused by a replica that held other tokens', async () => {
+    await rotatedTwice();
+    const { tokens } = newReplica();
+    await tokens.refresh();
+    const backup = await restoreBackup(1);
+    await backup.appendToken(2, Buffer.from('another token 2'));
+    Object.assign(store, { loadTokens: backup.loadTokens.bind(backup), appendToken: backup.appendToken.bind(backup) });
+    await expect(tokens.refresh()).rejects.toThrow(TokenLogError);
+    expect(await backup.loadTokens(0, 9)).toHaveLength(2);
+  });
+
+  test('is not built on when only the members know the lost tokens: the status says what to do', async () => {
+    await rotatedTwice();
+    store = await restoreBackup(1);
+    const { round, tokens } = newReplica();
+    await round.run();
+    expect(round.views[0]!.problem).toContain('restore the store');
+    clock.advance(DAY);
+    await round.run();
+    expect(tokens.generation).toBe(1);
+  });
 });
 
 describe('resealing', () => {

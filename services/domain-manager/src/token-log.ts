@@ -24,14 +24,17 @@ const PAGE_BYTES = 1024 * 1024;
 export class TokenLog {
   readonly #store: TokenStore;
   readonly #anchor: TrustAnchor;
+  readonly #onRestored: (from: number, to: number) => void;
   readonly #tokens: Buffer[] = [];
   readonly #generationOf = new Map<string, number>();
   #head: Head | undefined;
   #refreshing: Promise<void> | undefined;
 
-  constructor(store: TokenStore, anchor: TrustAnchor) {
+  /** `onRestored`: the store had lost tokens that this replica still held, and has them again. */
+  constructor(store: TokenStore, anchor: TrustAnchor, onRestored: (from: number, to: number) => void = () => {}) {
     this.#store = store;
     this.#anchor = anchor;
+    this.#onRestored = onRestored;
   }
 
   /** Undefined before the ceremony. */
@@ -83,15 +86,35 @@ export class TokenLog {
     const from = Math.max(this.#tokens.length - 1, 0);
     const stored = await this.#store.loadTokens(from, LOAD_COUNT);
     const known = this.#tokens[from];
-    if (known !== undefined && stored[0]?.equals(known) !== true) {
-      throw new TokenLogError(
-        `the store no longer holds token ${from + 1} as it was: it was rolled back or changed; restore it from a backup`,
-      );
-    }
+    if (known !== undefined && stored.length === 0) return this.#restoreStore();
+    if (known !== undefined && !stored[0]!.equals(known)) throw changedStore(from + 1);
     for (const [index, token] of stored.entries()) {
       if (from + index === this.#tokens.length) this.#push(this.#verify(token));
     }
     if (stored.length === LOAD_COUNT) await this.#readStore();
+  }
+
+  /**
+   * The store holds fewer tokens than it acknowledged: an older backup was restored under us. As long as what it holds is the beginning
+   * of our chain, the rest is appended again; members hold it, and the domain could not go on without it.
+   */
+  async #restoreStore(): Promise<void> {
+    let generation = 0;
+    for (let page: Buffer[]; (page = await this.#store.loadTokens(generation, LOAD_COUNT)).length > 0;) {
+      for (const token of page) {
+        const known = this.#tokens[generation];
+        generation++;
+        // More than we hold: another replica restored it first, and the next refresh reads on.
+        if (known === undefined) return;
+        if (!token.equals(known)) throw changedStore(generation);
+      }
+    }
+    const lost = this.#tokens.slice(generation);
+    for (const [index, token] of lost.entries()) {
+      // False: another replica does the same. If it stored anything else, the next refresh says so.
+      if (!(await this.#store.appendToken(generation + 1 + index, token))) return;
+    }
+    if (lost.length > 0) this.#onRestored(generation + 1, generation + lost.length);
   }
 
   #verify(token: Buffer): Head {
@@ -111,4 +134,10 @@ export class TokenLog {
     this.#generationOf.set(head.proposalId, head.state.generation);
     this.#head = head;
   }
+}
+
+function changedStore(generation: number): TokenLogError {
+  return new TokenLogError(
+    `the store no longer holds token ${generation} as it was: it was changed; restore it from a backup`,
+  );
 }
