@@ -12,6 +12,8 @@ import type { ProposeRequest as _keyfleet_domain_v1_ProposeRequest, ProposeReque
 import type { Reseal as _keyfleet_domain_v1_Reseal, Reseal__Output as _keyfleet_domain_v1_Reseal__Output } from './keyfleet/domain/v1/Reseal.ts';
 import type { StatusRequest as _keyfleet_domain_v1_StatusRequest, StatusRequest__Output as _keyfleet_domain_v1_StatusRequest__Output } from './keyfleet/domain/v1/StatusRequest.ts';
 import type { StatusResponse as _keyfleet_domain_v1_StatusResponse, StatusResponse__Output as _keyfleet_domain_v1_StatusResponse__Output } from './keyfleet/domain/v1/StatusResponse.ts';
+import type { StoreTokenRequest as _keyfleet_domain_v1_StoreTokenRequest, StoreTokenRequest__Output as _keyfleet_domain_v1_StoreTokenRequest__Output } from './keyfleet/domain/v1/StoreTokenRequest.ts';
+import type { StoreTokenResponse as _keyfleet_domain_v1_StoreTokenResponse, StoreTokenResponse__Output as _keyfleet_domain_v1_StoreTokenResponse__Output } from './keyfleet/domain/v1/StoreTokenResponse.ts';
 import type { Worker as _keyfleet_domain_v1_Worker, Worker__Output as _keyfleet_domain_v1_Worker__Output } from './keyfleet/domain/v1/Worker.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -33,6 +35,8 @@ export interface ProtoGrpcType {
         Reseal: MessageTypeDefinition<_keyfleet_domain_v1_Reseal, _keyfleet_domain_v1_Reseal__Output>
         StatusRequest: MessageTypeDefinition<_keyfleet_domain_v1_StatusRequest, _keyfleet_domain_v1_StatusRequest__Output>
         StatusResponse: MessageTypeDefinition<_keyfleet_domain_v1_StatusResponse, _keyfleet_domain_v1_StatusResponse__Output>
+        StoreTokenRequest: MessageTypeDefinition<_keyfleet_domain_v1_StoreTokenRequest, _keyfleet_domain_v1_StoreTokenRequest__Output>
+        StoreTokenResponse: MessageTypeDefinition<_keyfleet_domain_v1_StoreTokenResponse, _keyfleet_domain_v1_StoreTokenResponse__Output>
         Worker: MessageTypeDefinition<_keyfleet_domain_v1_Worker, _keyfleet_domain_v1_Worker__Output>
       }
     }

@@ -26,7 +26,6 @@ export async function executeProposal(
   proposal: Proposal,
   { views, tokens, log }: ExecuteDeps,
 ): Promise<void> {
-  if (command.name === 'LeaveDomain') return leave(command.body.memberId, proposal, { views, log });
   const refusals: string[] = [];
   const candidates = preparersOf(command, views, tokens);
   for (const { worker } of candidates) {
@@ -46,20 +45,29 @@ export async function executeProposal(
   if (refusals.length > 0 && refusals.length === candidates.length) throw new ProposalFailedError(refusals.join('; '));
 }
 
-/** Makes no token. Once done, nobody is that member any more, so doing it again finds no one to ask. */
-async function leave(memberId: string, proposal: Proposal, { views, log }: Omit<ExecuteDeps, 'tokens'>): Promise<void> {
+/**
+ * LeaveDomain makes no token: the member it names erases itself. False when that member cannot be reached now. Throws
+ * ProposalFailedError when it refused. Once done nobody is that member any more, so a second time finds no one to ask.
+ */
+export async function executeLeave(
+  memberId: string,
+  proposal: Proposal,
+  { views, log }: Omit<ExecuteDeps, 'tokens'>,
+): Promise<boolean> {
   const view = views.find(
     ({ standing, description }) =>
       (standing === 'member' || standing === 'removed') && description?.memberId === memberId,
   );
-  if (view === undefined) return;
+  if (view === undefined) return false;
   const { worker } = view;
   try {
     await worker.leave(ProposalFormat.encode(proposal));
     log.info({ worker: worker.address, memberId }, 'a member left the domain and erased its keys');
+    return true;
   } catch (error) {
     log.warn({ worker: worker.address, err: error }, 'a member did not leave the domain');
     if (error instanceof WorkerRefusedError) throw new ProposalFailedError(`${worker.address}: ${error.message}`);
+    return false;
   }
 }
 

@@ -1,5 +1,6 @@
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
+import { systemClock } from '@keyfleet/shared/clock';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { unary } from '@keyfleet/proto/unary';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
@@ -69,5 +70,6 @@ function descriptionOf(message: HsmDescription__Output): HsmDescription {
     generation: message.generation ?? 0,
     tokenHash: message.token_hash ?? NOTHING,
     activeGeneration: message.active_generation ?? 0,
+    ...(message.now === undefined ? {} : { clockAheadMs: message.now - systemClock.now() }),
   };
 }

@@ -82,12 +82,12 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     const reseal = tokens.head && (await resealing.find(tokens.head.state));
     return statusOf({ domain: anchor.domain, tokens, views, replica, leader: leads, rotateEveryMs: rotation, reseal });
   };
-  const onProposal = (): void => {
+  const onChange = (): void => {
     leader.wake();
     void notices.publish('proposal', {});
   };
   const limit = new RequestLimit(clock, REQUESTS_PER_SECOND);
-  resources.use(await startServer(config.grpc.text, { tokens, proposals, status, limit, onProposal, log }));
+  resources.use(await startServer(config.grpc.text, { tokens, proposals, status, limit, onChange, log }));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;
 }

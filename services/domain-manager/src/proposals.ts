@@ -82,9 +82,10 @@ export class Proposals {
     return this.#deps.store.listProposals();
   }
 
-  standingOf({ proposalId: id, command, signatures, failure }: StoredProposal): ProposalStanding {
+  standingOf({ proposalId: id, command, signatures, failure, done }: StoredProposal): ProposalStanding {
     const generation = this.#deps.tokens.generationOf(id);
     if (generation !== undefined) return { standing: 'done', generation };
+    if (done) return { standing: 'done', generation: this.#deps.tokens.generation };
     if (failure !== undefined) return { standing: 'failed', reason: failure };
     try {
       return { standing: 'ready', command: this.#verify({ command, signatures: [...signatures] }) };

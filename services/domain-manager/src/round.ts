@@ -3,7 +3,7 @@ import type { Signer } from '@keyfleet/shared/domain/proposal';
 import { verifyProposal } from '@keyfleet/shared/domain/quorum';
 import type { Log } from '@keyfleet/shared/log';
 import type { Notices } from '@keyfleet/shared/notices';
-import { executeProposal, ProposalFailedError } from './execute.ts';
+import { executeLeave, executeProposal, ProposalFailedError } from './execute.ts';
 import { distributeTokens, surveyWorkers, type WorkerView } from './membership.ts';
 import type { Proposals } from './proposals.ts';
 import { droppable, type Resealing } from './reseal.ts';
@@ -76,7 +76,12 @@ export class Round {
       if (standing.standing !== 'ready') continue;
       const proposal = { command: stored.command, signatures: [...stored.signatures] };
       try {
-        await executeProposal(standing.command, proposal, { views: this.#views, tokens, log });
+        const { command } = standing;
+        if (command.name !== 'LeaveDomain')
+          await executeProposal(command, proposal, { views: this.#views, tokens, log });
+        else if (await executeLeave(command.body.memberId, proposal, { views: this.#views, log })) {
+          await store.setDone(stored.proposalId);
+        }
       } catch (error) {
         if (!(error instanceof ProposalFailedError)) throw error;
         await store.setFailure(stored.proposalId, error.message);

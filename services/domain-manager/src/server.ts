@@ -9,20 +9,20 @@ import { promisify } from 'node:util';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
 import type { RequestLimit } from './request-limit.ts';
 import type { StoredProposal } from './store/store.ts';
-import type { TokenLog } from './token-log.ts';
+import { type TokenLog, TokenLogError } from './token-log.ts';
 
-/** A proposal that admits 256 members is 80 KB. */
-const MAX_REQUEST_BYTES = 256 * 1024;
+/** A token of 256 members and 4096 domain keys is below 1 MB. */
+const MAX_REQUEST_BYTES = 1024 * 1024;
 const GRACE_MS = 2_000;
 
 export interface ServerDeps {
   readonly tokens: TokenLog;
   readonly proposals: Proposals;
   readonly status: () => Promise<StatusResponse>;
-  /** Of Propose, Approve and Status, which cost something. */
+  /** Of everything that costs something. */
   readonly limit: RequestLimit;
-  /** A proposal was stored or signed. */
-  readonly onProposal: () => void;
+  /** A proposal or a token was stored, or a proposal signed. */
+  readonly onChange: () => void;
   readonly log: Log;
 }
 
@@ -45,7 +45,7 @@ function handlersOf({
   proposals,
   status: readStatus,
   limit,
-  onProposal,
+  onChange,
   log,
 }: ServerDeps): DomainManagerHandlers {
   const answered = answering(log);
@@ -64,14 +64,22 @@ function handlersOf({
     Propose: limited(async ({ proposal }) => {
       await tokens.refresh();
       const stored = await proposals.propose(proposal ?? Buffer.alloc(0));
-      onProposal();
+      onChange();
       return messageOf(stored);
     }),
     Approve: limited(async ({ proposal_id: id = '', operator_id: operatorId = '', signature }) => {
       await tokens.refresh();
       const stored = await proposals.approve(id, { operatorId, signature: signature ?? Buffer.alloc(0) });
-      onProposal();
+      onChange();
       return messageOf(stored);
+    }),
+    StoreToken: limited(async ({ token }) => {
+      await tokens.refresh();
+      if (!(await appended(tokens, token ?? Buffer.alloc(0)))) {
+        throw new RejectedError(status.ABORTED, 'another token of this generation was stored first');
+      }
+      onChange();
+      return { generation: tokens.generation };
     }),
     ListProposals: limited(async () => {
       await tokens.refresh();
@@ -79,6 +87,16 @@ function handlersOf({
     }),
     Status: limited(readStatus),
   };
+}
+
+/** Whoever sends it: only a member can have made a token that verifies. */
+async function appended(tokens: TokenLog, token: Buffer): Promise<boolean> {
+  try {
+    return await tokens.append(token);
+  } catch (error) {
+    if (error instanceof TokenLogError) throw new RejectedError(status.INVALID_ARGUMENT, error.message);
+    throw error;
+  }
 }
 
 class RejectedError extends Error {

@@ -1,6 +1,7 @@
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import type { Worker as WorkerMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
 import type { Reseal as ResealMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Reseal';
+import { systemClock } from '@keyfleet/shared/clock';
 import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
 import { absentMembers, type WorkerView } from './membership.ts';
 import { nextRotationAt } from './rotation.ts';
@@ -33,6 +34,7 @@ export function statusOf({
     generation: tokens.generation,
     replica,
     leader: leader ?? '',
+    now: systemClock.now(),
     workers: views.map(workerOf),
     ...(head === undefined
       ? {}
@@ -71,6 +73,7 @@ function workerOf({ worker, standing, description, problem }: WorkerView): Worke
           agreement_key: Buffer.from(description.agreementKey),
           generation: description.generation,
           active_generation: description.activeGeneration,
+          ...(description.clockAheadMs === undefined ? {} : { clock_ahead: description.clockAheadMs }),
         }),
   };
 }

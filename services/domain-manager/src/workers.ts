@@ -10,6 +10,8 @@ export interface HsmDescription {
   readonly generation: number;
   readonly tokenHash: Uint8Array;
   readonly activeGeneration: number;
+  /** How far its clock was ahead of ours when it said this; a test's worker has ours. */
+  readonly clockAheadMs?: number;
 }
 
 /** One hsm-worker. Every call ends in bounded time and throws when the worker did not answer or refused. */

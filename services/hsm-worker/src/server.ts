@@ -10,6 +10,7 @@ import { Hsm } from '@keyfleet/proto';
 import type { Frame, Frame__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/Frame';
 import type { HsmHandlers } from '@keyfleet/proto/gen/keyfleet/hsm/v1/Hsm';
 import type { HsmDescription as DescriptionMessage } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
+import { systemClock } from '@keyfleet/shared/clock';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { OpenStream, SessionService } from './boundary/session-service.ts';
 import type { WorkerEvents } from './events.ts';
@@ -177,5 +178,6 @@ function descriptionOf(description: ReturnType<DomainMembership['describe']>): D
     generation: description.generation,
     token_hash: Buffer.from(description.tokenHash),
     active_generation: description.activeGeneration,
+    now: systemClock.now(),
   };
 }

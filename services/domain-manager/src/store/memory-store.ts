@@ -53,6 +53,11 @@ export class MemoryStore implements DomainStore {
     if (stored !== undefined) this.#proposals.set(proposalId, { ...stored, failure });
   }
 
+  async setDone(proposalId: string): Promise<void> {
+    const stored = this.#proposals.get(proposalId);
+    if (stored !== undefined) this.#proposals.set(proposalId, { ...stored, done: true });
+  }
+
   async holdLease(holder: string, ttlMs: number): Promise<boolean> {
     const now = this.#clock.now();
     if (this.#lease !== undefined && this.#lease.holder !== holder && this.#lease.expiresAt > now) return false;

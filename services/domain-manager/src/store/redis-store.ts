@@ -24,9 +24,9 @@ end
 for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[2], 'signature:' .. ARGV[i], ARGV[i + 1]) end
 return 1`;
 
-/** KEYS: proposal. ARGV: reason. */
-const SET_FAILURE = `
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'failure', ARGV[1]) end`;
+/** KEYS: proposal. ARGV: field, value. */
+const SET_OUTCOME = `
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end`;
 
 /** KEYS: lease. ARGV: holder, ttl. */
 const HOLD_LEASE = `
@@ -96,6 +96,7 @@ export class RedisStore implements DomainStore {
       signatures,
       expiresAt: Number(fields['expiresAt']),
       ...(failure === undefined ? {} : { failure: failure.toString('utf8') }),
+      ...(fields['done'] === undefined ? {} : { done: true }),
     };
   }
 
@@ -106,7 +107,11 @@ export class RedisStore implements DomainStore {
   }
 
   async setFailure(proposalId: string, reason: string): Promise<void> {
-    await this.#redis.eval(SET_FAILURE, 1, this.#key(`proposal:${proposalId}`), reason);
+    await this.#redis.eval(SET_OUTCOME, 1, this.#key(`proposal:${proposalId}`), 'failure', reason);
+  }
+
+  async setDone(proposalId: string): Promise<void> {
+    await this.#redis.eval(SET_OUTCOME, 1, this.#key(`proposal:${proposalId}`), 'done', '1');
   }
 
   async holdLease(holder: string, ttlMs: number): Promise<boolean> {

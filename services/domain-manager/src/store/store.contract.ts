@@ -83,6 +83,18 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.listProposals()).toHaveLength(1);
   });
 
+  test('that a proposal is done stays with it, and makes none by itself', async () => {
+    const store = await newStore();
+    const proposal = newProposal();
+    await store.putProposal(proposal, 8);
+    expect((await store.findProposal(proposal.proposalId))?.done).toBeUndefined();
+    await store.setDone(proposal.proposalId);
+    await store.setDone('cd'.repeat(32));
+    await store.putProposal(proposal, 8);
+    expect((await store.findProposal(proposal.proposalId))?.done).toBe(true);
+    expect(await store.listProposals()).toHaveLength(1);
+  });
+
   test('a pass begins once, and its shards report', async () => {
     const store = await newStore();
     expect(await store.findReseal(2)).toBeUndefined();

@@ -21,8 +21,10 @@ export interface StoredProposal {
   readonly signatures: readonly Signature[];
   /** Milliseconds since the epoch; the store forgets it then. */
   readonly expiresAt: number;
-  /** Why every member refused it. That it was carried out is not kept here: the chain of tokens says so. */
+  /** Why every member refused it. */
   readonly failure?: string;
+  /** Of a command that makes no token; of all others the chain of tokens says whether they were carried out. */
+  readonly done?: true;
 }
 
 export interface ProposalStore {
@@ -33,6 +35,8 @@ export interface ProposalStore {
   listProposals(): Promise<StoredProposal[]>;
   /** Nothing happens when the proposal is gone. */
   setFailure(proposalId: string, reason: string): Promise<void>;
+  /** Nothing happens when the proposal is gone. */
+  setDone(proposalId: string): Promise<void>;
 }
 
 /** One lease, so that usually one replica leads. It only saves work: correctness never depends on it. */

@@ -11,6 +11,8 @@ import type { Proposal as _keyfleet_domain_v1_Proposal, Proposal__Output as _key
 import type { ProposeRequest as _keyfleet_domain_v1_ProposeRequest, ProposeRequest__Output as _keyfleet_domain_v1_ProposeRequest__Output } from '../../../keyfleet/domain/v1/ProposeRequest.ts';
 import type { StatusRequest as _keyfleet_domain_v1_StatusRequest, StatusRequest__Output as _keyfleet_domain_v1_StatusRequest__Output } from '../../../keyfleet/domain/v1/StatusRequest.ts';
 import type { StatusResponse as _keyfleet_domain_v1_StatusResponse, StatusResponse__Output as _keyfleet_domain_v1_StatusResponse__Output } from '../../../keyfleet/domain/v1/StatusResponse.ts';
+import type { StoreTokenRequest as _keyfleet_domain_v1_StoreTokenRequest, StoreTokenRequest__Output as _keyfleet_domain_v1_StoreTokenRequest__Output } from '../../../keyfleet/domain/v1/StoreTokenRequest.ts';
+import type { StoreTokenResponse as _keyfleet_domain_v1_StoreTokenResponse, StoreTokenResponse__Output as _keyfleet_domain_v1_StoreTokenResponse__Output } from '../../../keyfleet/domain/v1/StoreTokenResponse.ts';
 
 export interface DomainManagerClient extends grpc.Client {
   Approve(argument: _keyfleet_domain_v1_ApproveRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_domain_v1_Proposal__Output>): grpc.ClientUnaryCall;
@@ -58,6 +60,15 @@ export interface DomainManagerClient extends grpc.Client {
   status(argument: _keyfleet_domain_v1_StatusRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_domain_v1_StatusResponse__Output>): grpc.ClientUnaryCall;
   status(argument: _keyfleet_domain_v1_StatusRequest, callback: grpc.requestCallback<_keyfleet_domain_v1_StatusResponse__Output>): grpc.ClientUnaryCall;
   
+  StoreToken(argument: _keyfleet_domain_v1_StoreTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_domain_v1_StoreTokenResponse__Output>): grpc.ClientUnaryCall;
+  StoreToken(argument: _keyfleet_domain_v1_StoreTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_domain_v1_StoreTokenResponse__Output>): grpc.ClientUnaryCall;
+  StoreToken(argument: _keyfleet_domain_v1_StoreTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_domain_v1_StoreTokenResponse__Output>): grpc.ClientUnaryCall;
+  StoreToken(argument: _keyfleet_domain_v1_StoreTokenRequest, callback: grpc.requestCallback<_keyfleet_domain_v1_StoreTokenResponse__Output>): grpc.ClientUnaryCall;
+  storeToken(argument: _keyfleet_domain_v1_StoreTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_domain_v1_StoreTokenResponse__Output>): grpc.ClientUnaryCall;
+  storeToken(argument: _keyfleet_domain_v1_StoreTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_domain_v1_StoreTokenResponse__Output>): grpc.ClientUnaryCall;
+  storeToken(argument: _keyfleet_domain_v1_StoreTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_domain_v1_StoreTokenResponse__Output>): grpc.ClientUnaryCall;
+  storeToken(argument: _keyfleet_domain_v1_StoreTokenRequest, callback: grpc.requestCallback<_keyfleet_domain_v1_StoreTokenResponse__Output>): grpc.ClientUnaryCall;
+  
 }
 
 export interface DomainManagerHandlers extends grpc.UntypedServiceImplementation {
@@ -71,6 +82,8 @@ export interface DomainManagerHandlers extends grpc.UntypedServiceImplementation
   
   Status: grpc.handleUnaryCall<_keyfleet_domain_v1_StatusRequest__Output, _keyfleet_domain_v1_StatusResponse>;
   
+  StoreToken: grpc.handleUnaryCall<_keyfleet_domain_v1_StoreTokenRequest__Output, _keyfleet_domain_v1_StoreTokenResponse>;
+  
 }
 
 export interface DomainManagerDefinition extends grpc.ServiceDefinition {
@@ -79,4 +92,5 @@ export interface DomainManagerDefinition extends grpc.ServiceDefinition {
   ListProposals: MethodDefinition<_keyfleet_domain_v1_ListProposalsRequest, _keyfleet_domain_v1_ListProposalsResponse, _keyfleet_domain_v1_ListProposalsRequest__Output, _keyfleet_domain_v1_ListProposalsResponse__Output>
   Propose: MethodDefinition<_keyfleet_domain_v1_ProposeRequest, _keyfleet_domain_v1_Proposal, _keyfleet_domain_v1_ProposeRequest__Output, _keyfleet_domain_v1_Proposal__Output>
   Status: MethodDefinition<_keyfleet_domain_v1_StatusRequest, _keyfleet_domain_v1_StatusResponse, _keyfleet_domain_v1_StatusRequest__Output, _keyfleet_domain_v1_StatusResponse__Output>
+  StoreToken: MethodDefinition<_keyfleet_domain_v1_StoreTokenRequest, _keyfleet_domain_v1_StoreTokenResponse, _keyfleet_domain_v1_StoreTokenRequest__Output, _keyfleet_domain_v1_StoreTokenResponse__Output>
 }

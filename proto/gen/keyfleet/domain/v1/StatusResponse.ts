@@ -15,6 +15,7 @@ export interface StatusResponse {
   'rotation_every'?: (number | string | Long);
   'next_rotation_at'?: (number | string | Long);
   'reseal'?: (_keyfleet_domain_v1_Reseal | null);
+  'now'?: (number | string | Long);
 }
 
 export interface StatusResponse__Output {
@@ -28,4 +29,5 @@ export interface StatusResponse__Output {
   'rotation_every'?: (number);
   'next_rotation_at'?: (number);
   'reseal'?: (_keyfleet_domain_v1_Reseal__Output);
+  'now'?: (number);
 }

@@ -12,6 +12,7 @@ export interface Worker {
   'generation'?: (number | string | Long);
   'active_generation'?: (number | string | Long);
   'problem'?: (string);
+  'clock_ahead'?: (number | string | Long);
 }
 
 export interface Worker__Output {
@@ -24,4 +25,5 @@ export interface Worker__Output {
   'generation'?: (number);
   'active_generation'?: (number);
   'problem'?: (string);
+  'clock_ahead'?: (number);
 }

@@ -10,6 +10,7 @@ export interface HsmDescription {
   'generation'?: (number | string | Long);
   'token_hash'?: (Buffer | Uint8Array | string);
   'active_generation'?: (number | string | Long);
+  'now'?: (number | string | Long);
 }
 
 export interface HsmDescription__Output {
@@ -20,4 +21,5 @@ export interface HsmDescription__Output {
   'generation'?: (number);
   'token_hash'?: (Buffer);
   'active_generation'?: (number);
+  'now'?: (number);
 }
