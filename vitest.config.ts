@@ -14,9 +14,16 @@ export default defineConfig({
       {
         test: {
           name: 'conformance',
-          include: ['test/conformance/**/*.test.ts'],
+          include: ['test/conformance/*.test.ts'],
           testTimeout: 60_000,
-          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'sdk',
+          include: ['test/conformance/sdk/*.test.ts'],
+          globalSetup: ['test/support/sdk-setup.ts'],
+          testTimeout: 60_000,
         },
       },
       {

@@ -41,7 +41,7 @@ export class Markers {
     const tag = bytes.subarray(0, TAG_LENGTH);
     const expected = tagOf(await this.#loadKey(deadline), scope, position);
     if (tag.length !== TAG_LENGTH || !timingSafeEqual(tag, expected) || bytes.toString('base64url') !== marker) {
-      throw new KmsException('InvalidMarkerException', 'The marker is not valid.');
+      throw invalidMarker();
     }
     return position.toString('utf8');
   }
@@ -65,6 +65,10 @@ export class Markers {
     const { token } = await this.#deps.hsm.execute('GenerateCredential', SEALED_FOR, deadline);
     return this.#deps.secrets.insertSecret(SECRET, token);
   }
+}
+
+export function invalidMarker(): KmsException {
+  return new KmsException('InvalidMarkerException', 'The marker is not valid.');
 }
 
 function tagOf(key: KeyObject, scope: MarkerScope, position: Uint8Array): Buffer {

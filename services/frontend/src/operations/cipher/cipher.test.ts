@@ -1,4 +1,4 @@
-import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
+import { Decrypt, Encrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
 import { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import { CreateAlias } from '@keyfleet/shared/api/aliases';
@@ -152,6 +152,10 @@ test('a key of another usage is refused by name', async () => {
   const mac = await newKey({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' });
   expect(await frontend.refusal(Encrypt, { KeyId: mac.keyId, Plaintext: Buffer.of(1) })).toBe(
     `InvalidKeyUsageException: ${mac.arn} key usage is GENERATE_VERIFY_MAC which is not valid for Encrypt.`,
+  );
+  const { CiphertextBlob } = await encrypt();
+  expect(await frontend.refusal(ReEncrypt, { CiphertextBlob, DestinationKeyId: mac.keyId })).toBe(
+    `InvalidKeyUsageException: ${mac.arn} key usage is GENERATE_VERIFY_MAC which is not valid for ReEncrypt.`,
   );
 });
 

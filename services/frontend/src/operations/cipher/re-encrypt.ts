@@ -13,7 +13,7 @@ import { contextOf } from './encryption-context.ts';
 export const reEncrypt: Handler<typeof ReEncrypt, Pick<Deps, 'hsm'>> = async (input, call, { hsm }) => {
   const { key: source, otherKey: destination, deadline } = call;
   if (!destination) throw new Error('ReEncrypt was admitted to one key only');
-  assertUsage(destination, 'ENCRYPT_DECRYPT', 'ReEncryptTo');
+  assertUsage(destination, 'ENCRYPT_DECRYPT', 'ReEncrypt');
   assertAlgorithm(destination, input.DestinationEncryptionAlgorithm);
   if (ignoresCiphertext(input)) assertNotDryRun(input.DryRun);
 

@@ -24,3 +24,8 @@ test('there are no custom key stores, and a named one is not found', async () =>
     expect(await frontend.refusal(operation, request)).toBe(notFound);
   }
 });
+
+test('a list that is never truncated has handed out no marker', async () => {
+  const refusal = await frontend.refusal(DescribeCustomKeyStores, { Marker: 'nonsense' });
+  expect(refusal).toBe('InvalidMarkerException: The marker is not valid.');
+});

@@ -6,6 +6,7 @@ import type {
   UpdateCustomKeyStore,
 } from '@keyfleet/shared/api/custom-key-stores';
 import type { Handler } from '../handler.ts';
+import { invalidMarker } from '../markers.ts';
 import { customKeyStoreNotFound } from './not-found.ts';
 
 type NamesOneStore =
@@ -22,5 +23,7 @@ export const onNoStore: Handler<NamesOneStore, object> = async ({ CustomKeyStore
 export const describeCustomKeyStores: Handler<typeof DescribeCustomKeyStores, object> = async (input) => {
   const named = input.CustomKeyStoreId ?? input.CustomKeyStoreName;
   if (named !== undefined) throw customKeyStoreNotFound(named);
+  // A list that is never truncated hands out no markers.
+  if (input.Marker !== undefined) throw invalidMarker();
   return { CustomKeyStores: [], Truncated: false };
 };

@@ -1,0 +1,32 @@
+import type { Operation } from '@keyfleet/shared/api/operation';
+import type { ExceptionCode } from '@keyfleet/shared/errors/exceptions';
+
+const noStores = 'a deployment has no custom key stores';
+const anyState = 'it works on a key in any state';
+
+/** Declared errors that nothing a caller does can bring about in this release: of any operation, or of those named. */
+const reasons: readonly (readonly [error: RegExp, operations: RegExp, because: string])[] = [
+  [/^CloudHsm|^Xks|^IncorrectTrustAnchor/, /./, noStores],
+  [/^CustomKeyStore(?!NotFound)/, /./, noStores],
+  [/^KeyUnavailable/, /./, 'only keys of custom key stores become unavailable'],
+  [
+    /^UnsupportedOperation/,
+    /^(GenerateDataKeyPair|GenerateRandom|ListKeyRotations)/,
+    `${noStores}, the one case of it`,
+  ],
+  [/^InvalidGrantToken/, /./, 'grants are not in this release'],
+  [/^KMSInvalidState/, /^(GetKeyPolicy|PutKeyPolicy|ListKeyPolicies|DeleteAlias)$/, anyState],
+  [/^KMSInvalidState/, /^(GetKeyRotationStatus|ListKeyRotations)$/, anyState],
+  [/^Disabled/, /^GetPublicKey$/, 'AWS has let it work on disabled keys since 2024'],
+  [/^InvalidKeyUsage/, /^GetPublicKey$/, 'a key of any usage may show its public key'],
+  [/^InvalidArn/, /^CreateKey$/, 'no member of the request is an ARN'],
+  [/^UnsupportedOperation/, /^PutKeyPolicy$/, 'every customer key takes a policy'],
+  [/^LimitExceeded/, /^EnableKey$/, 'enabled keys have no quota'],
+  [/^LimitExceeded/, /^TagResource$/, 'too many tags are a TagException'],
+  [/^Conflict/, /^RotateKeyOnDemand$/, 'the first automatic rotation comes 90 days after it is enabled'],
+];
+
+/** Undefined for what can occur, and so must be provoked. */
+export function whyNever({ name }: Operation, error: ExceptionCode): string | undefined {
+  return reasons.find(([code, operations]) => code.test(error) && operations.test(name))?.[2];
+}
