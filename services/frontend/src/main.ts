@@ -54,7 +54,12 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const notices = resources.use(startNoticesOf(config, events));
   const domain = resources.use(startDomainView(config, { anchor, notices, events }));
   const pool = resources.use(startPool(config, { domain, host, clock, events }));
-  const hsm = new FencedCommands({ hsm: new PoolCommands(pool), domainState: () => domain.state, clock });
+  const hsm = new FencedCommands({
+    hsm: new PoolCommands(pool),
+    domainState: () => domain.state,
+    refreshDomain: () => domain.refresh(),
+    clock,
+  });
   const administrator = startProvisioning(config, resources, {
     identities: store,
     generateCredential: (input) => hsm.execute('GenerateCredential', input, clock.now() + config.requestTimeout),

@@ -55,6 +55,12 @@ export class DomainView implements AsyncDisposable {
     });
   }
 
+  /** Resolves when a look has ended, whatever it found. */
+  refresh(): Promise<void> {
+    this.look();
+    return this.#looking ?? Promise.resolve();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);

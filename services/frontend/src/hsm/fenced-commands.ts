@@ -2,7 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { deactivatedAt, type DomainState } from '@keyfleet/shared/domain/state';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
-import { domainKeyIdOf } from '../reseal/sealed-records.ts';
+import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import type { HsmCommands } from './commands.ts';
 
 /** Members change over to a new domain key within a minute; the rest is for clocks that differ. */
@@ -14,12 +14,15 @@ const ATTEMPTS = 5;
 export interface FencedCommandsDeps {
   readonly hsm: HsmCommands;
   readonly domainState: () => DomainState | undefined;
+  /** Fetches newer domain tokens, if there are any. Never rejects. */
+  readonly refreshDomain: () => Promise<void>;
   readonly clock: Clock;
 }
 
 /**
- * Takes no token under a domain key that went out of use a while ago. A worker that was removed, or is cut off from the domain, may go on
- * sealing under such a key; once nothing is stored under it it is destroyed, and what came later would be lost (docs/domain.md).
+ * Takes no token under a domain key that the domain does not have, or that went out of use a while ago. A worker that was removed, or is
+ * cut off from the domain, may go on sealing under such a key; once nothing is stored under it it is destroyed, and what came later would
+ * be lost (docs/domain.md).
  */
 export class FencedCommands implements HsmCommands {
   readonly #deps: FencedCommandsDeps;
@@ -31,7 +34,7 @@ export class FencedCommands implements HsmCommands {
   async execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const output = await this.#deps.hsm.execute(name, input, deadline);
-      if (!('token' in output) || !this.#isOutOfUse(output.token)) return output;
+      if (!('token' in output) || (await this.#isInUse(output.token))) return output;
     }
     throw new KmsException(
       'DependencyTimeoutException',
@@ -43,10 +46,13 @@ export class FencedCommands implements HsmCommands {
     return this.#deps.hsm.executeEverywhere(name, input, deadline);
   }
 
-  #isOutOfUse(token: Uint8Array): boolean {
-    const state = this.#deps.domainState();
-    // A key this frontend has not heard of yet is newer than its view: workers hear of new keys first.
-    const since = state && deactivatedAt(state, domainKeyIdOf(token));
-    return since !== undefined && this.#deps.clock.now() - since > GRACE_MS;
+  async #isInUse(token: Uint8Array): Promise<boolean> {
+    const id = domainKeyIdOf(token);
+    const has = (): boolean => this.#deps.domainState()?.domainKeys.some((key) => key.id === id) ?? false;
+    // Workers may hear of a new domain key first. One that was dropped looks just like it, so only the domain's tokens can tell.
+    if (!has()) await this.#deps.refreshDomain();
+    if (!has()) return false;
+    const since = deactivatedAt(this.#deps.domainState()!, id);
+    return since === undefined || this.#deps.clock.now() - since <= GRACE_MS;
   }
 }

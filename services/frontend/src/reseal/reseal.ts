@@ -1,8 +1,9 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
+import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import type { ResealItem, ShardReport } from '@keyfleet/shared/reseal-queue';
 import type { HsmCommands } from '../hsm/commands.ts';
-import { domainKeyIdOf, type SealedRecord, type SealedRecords } from './sealed-records.ts';
+import type { SealedRecord, SealedRecords } from './sealed-records.ts';
 
 /** At once: customers' requests share the same workers and the same Redis. */
 const CONCURRENCY = 64;

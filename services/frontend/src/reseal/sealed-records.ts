@@ -1,5 +1,3 @@
-import { FormatError, Reader } from '@keyfleet/shared/encoding/bytes';
-
 /** A stored record with everything in it that is sealed under a domain key. */
 export interface SealedRecord {
   /** For logs. */
@@ -13,14 +11,4 @@ export interface SealedRecord {
 export interface SealedRecords {
   /** The records of one of `shards` parts of the key space, in batches; one that is there all the time comes at least once. */
   scan(shard: number, shards: number): AsyncIterable<readonly SealedRecord[]>;
-}
-
-/** Which domain key a token is sealed under: the third field of every sealed header (docs/formats.md). Throws FormatError. */
-export function domainKeyIdOf(token: Uint8Array): string {
-  const header = new Reader(new Reader(token).bytes());
-  header.text();
-  header.text();
-  const id = header.text();
-  if (!/^[0-9a-f]{32}$/.test(id)) throw new FormatError('not a token');
-  return id;
 }
