@@ -143,7 +143,8 @@ describe('the pool', () => {
       };
     await using frontend = await start(noting(1), noting(2));
     await frontend.tellAll(1000);
-    expect(told.toSorted()).toEqual([1, 2]);
+    expect(new Set(told)).toEqual(new Set([1, 2]));
+    expect(told).toHaveLength(2);
     expect(frontend.pool.inFlight).toBe(0);
   });
 

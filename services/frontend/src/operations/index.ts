@@ -17,8 +17,11 @@ import { generateDataKey } from './data-keys/generate-data-key.ts';
 import type { Deps, Handler, KeyCall } from './handler.ts';
 import { createKey } from './keys/create-key.ts';
 import { describeKey } from './keys/describe-key.ts';
+import { disableKey } from './keys/disable-key.ts';
+import { enableKey } from './keys/enable-key.ts';
 import { getPublicKey } from './keys/get-public-key.ts';
 import { listKeys } from './keys/list-keys.ts';
+import { updateKeyDescription } from './keys/update-key-description.ts';
 import { generateMac } from './mac/generate-mac.ts';
 import { verifyMac } from './mac/verify-mac.ts';
 import { getKeyPolicy } from './policies/get-key-policy.ts';
@@ -27,6 +30,9 @@ import { putKeyPolicy } from './policies/put-key-policy.ts';
 import { generateRandom } from './random/generate-random.ts';
 import { sign } from './sign/sign.ts';
 import { verify } from './sign/verify.ts';
+import { listResourceTags } from './tags/list-resource-tags.ts';
+import { tagResource } from './tags/tag-resource.ts';
+import { untagResource } from './tags/untag-resource.ts';
 
 /** Every operation that this release has, each with its one handler. */
 const handlers = {
@@ -40,7 +46,9 @@ const handlers = {
   DeriveSharedSecret: deriveSharedSecret,
   DescribeCustomKeyStores: describeCustomKeyStores,
   DescribeKey: describeKey,
+  DisableKey: disableKey,
   DisconnectCustomKeyStore: onNoStore,
+  EnableKey: enableKey,
   Encapsulate: encapsulate,
   Encrypt: encrypt,
   GenerateDataKey: generateDataKey,
@@ -54,11 +62,15 @@ const handlers = {
   ListAliases: listAliases,
   ListKeyPolicies: listKeyPolicies,
   ListKeys: listKeys,
+  ListResourceTags: listResourceTags,
   PutKeyPolicy: putKeyPolicy,
   ReEncrypt: reEncrypt,
   Sign: sign,
+  TagResource: tagResource,
+  UntagResource: untagResource,
   UpdateAlias: updateAlias,
   UpdateCustomKeyStore: onNoStore,
+  UpdateKeyDescription: updateKeyDescription,
   Verify: verify,
   VerifyMac: verifyMac,
 } satisfies { [N in OperationName]?: Handler<(typeof operations)[N]> };
