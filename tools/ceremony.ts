@@ -10,7 +10,11 @@ import { describeWorker } from './readiness.ts';
 import { StartError } from './start-error.ts';
 
 /** The development ceremony: one founding operator, whose key lies in the home, and rules that ask for that one signature. */
-export async function foundDomain(home: Home, ports: Ports): Promise<void> {
+export async function foundDomain(
+  home: Home,
+  ports: Ports,
+  backupHorizonMs = DEFAULT_BACKUP_HORIZON_MS,
+): Promise<void> {
   const anchor = parseTrustAnchor(readFileSync(home.trustAnchorFile, 'utf8'));
   const privateKey = createPrivateKey(readFileSync(home.keyFile(identities.operator)));
   using client = new DomainManagerClient(`127.0.0.1:${ports.domainManager}`);
@@ -25,7 +29,7 @@ export async function foundDomain(home: Home, ports: Ports): Promise<void> {
         operatorOf(home, identities.domainManager, 'scheduler'),
       ],
       rules: defaultRules(1),
-      backupHorizonMs: DEFAULT_BACKUP_HORIZON_MS,
+      backupHorizonMs,
     },
     [{ operatorId: identities.operator, privateKey }],
   );

@@ -8,16 +8,26 @@ import { describeWorker, frontendReady, lastLogLine, tcpReady, until } from './r
 import { findServers, type ServerCommand, type ServerName } from './servers/find-server.ts';
 import { natsReady } from './servers/nats.ts';
 import { redisReady } from './servers/redis.ts';
-import { natsSettings, redisSettings, writeConfigs } from './service-configs.ts';
+import {
+  domainManagerName,
+  type DomainSettings,
+  natsSettings,
+  redisSettings,
+  writeConfigs,
+} from './service-configs.ts';
 import { StartError } from './start-error.ts';
 
-export interface ClusterOptions {
+export interface ClusterOptions extends DomainSettings {
   readonly home: string;
   /** 0: any free one. */
   readonly httpPort: number;
   readonly grpcPort: number;
   readonly workers?: number | undefined;
   readonly accountId?: string | undefined;
+  /** Replicas; 1 unless told otherwise. */
+  readonly domainManagers?: number | undefined;
+  /** Of a domain that is founded now. */
+  readonly backupHorizonMs?: number | undefined;
   /** Start again what ends by itself. Tests do not, as they kill on purpose. */
   readonly supervise: boolean;
   readonly report: (line: string) => void;
@@ -40,8 +50,13 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   using guard = new DisposableStack();
   guard.use(await lockHome(home, options.report));
   const servers = await findServers(home.path, options.report);
-  const ports = await choosePorts({ http: options.httpPort, grpc: options.grpcPort, workers: home.facts.workers });
-  writeConfigs(home, ports);
+  const ports = await choosePorts({
+    http: options.httpPort,
+    grpc: options.grpcPort,
+    workers: home.facts.workers,
+    domainManagers: options.domainManagers ?? 1,
+  });
+  writeConfigs(home, ports, options);
   const cluster = new Cluster({ home, ports, servers, lock: guard.move() }, options);
   try {
     await cluster.start();
@@ -77,7 +92,7 @@ export class Cluster implements AsyncDisposable {
       this.#server('redis', servers.redis, [home.in('config', 'redis.conf')]),
       this.#server('nats', servers.nats, ['-c', home.in('config', 'nats.conf')]),
       ...home.workerNames.map((name) => this.#service(name, options.workerMain ?? mainOf('hsm-worker'))),
-      this.#service('domain-manager', mainOf('domain-manager')),
+      ...this.#domainManagers.map((name) => this.#service(name, mainOf('domain-manager'))),
       this.#service('frontend', mainOf('frontend')),
     ];
     this.#processes = new Map(
@@ -95,6 +110,10 @@ export class Cluster implements AsyncDisposable {
 
   get names(): readonly string[] {
     return [...this.#processes.keys()];
+  }
+
+  get #domainManagers(): readonly string[] {
+    return [this.ports.domainManager, ...this.ports.otherDomainManagers].map((_, index) => domainManagerName(index));
   }
 
   /** Undefined when it does not run. */
@@ -117,14 +136,14 @@ export class Cluster implements AsyncDisposable {
     report('Starting Redis and NATS ...');
     await this.restart('redis', 'nats');
     report(`Starting ${this.home.workerNames.length} hsm-workers, the domain-manager and the frontend ...`);
-    const services = [...this.home.workerNames, 'domain-manager'];
+    const services = [...this.home.workerNames, ...this.#domainManagers];
     if (this.home.facts.founded) {
       await this.restart(...services, 'frontend');
     } else {
       await this.restart(...services);
       report('First ceremony: making the domain and its first domain key ...');
       const { foundDomain } = await import('./ceremony.ts');
-      await foundDomain(this.home, this.ports);
+      await foundDomain(this.home, this.ports, this.#options.backupHorizonMs);
       await this.restart('frontend');
       // The frontend makes the first administrator once it has an HSM to seal the secret.
       await this.#awaitCredentials();
@@ -136,7 +155,7 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#state = 'stopping';
     // Whoever uses something stops before it.
-    for (const stage of [['frontend'], ['domain-manager'], this.home.workerNames, ['nats', 'redis']]) {
+    for (const stage of [['frontend'], this.#domainManagers, this.home.workerNames, ['nats', 'redis']]) {
       await Promise.all(stage.map((name) => this.#process(name).stop()));
     }
     this.#lock[Symbol.dispose]();
@@ -174,7 +193,8 @@ export class Cluster implements AsyncDisposable {
     if (name === 'redis') return redisReady(redisSettings(home, ports));
     if (name === 'nats') return natsReady(natsSettings(home, ports));
     if (name === 'frontend') return frontendReady(this.endpoint);
-    if (name === 'domain-manager') return tcpReady(ports.domainManager);
+    const replica = this.#domainManagers.indexOf(name);
+    if (replica >= 0) return tcpReady([ports.domainManager, ...ports.otherDomainManagers][replica] ?? 0);
     // Before the first ceremony a worker belongs to no domain, so that it answers at all is all there is to ask.
     return (await describeWorker(ports.workers[home.workerNames.indexOf(name)] ?? 0)) !== undefined;
   }

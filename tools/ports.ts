@@ -8,6 +8,8 @@ export interface Ports {
   readonly redis: number;
   readonly nats: number;
   readonly domainManager: number;
+  /** Of further replicas of the domain-manager. */
+  readonly otherDomainManagers: readonly number[];
   readonly workers: readonly number[];
 }
 
@@ -19,6 +21,7 @@ export interface PortWish {
   readonly http: number;
   readonly grpc: number;
   readonly workers: number;
+  readonly domainManagers: number;
 }
 
 /** The public ports must be those asked for; an internal one may be any, as only this cluster knows it. Throws StartError. */
@@ -38,6 +41,8 @@ export async function choosePorts(wish: PortWish): Promise<Ports> {
     if (grpc === undefined) throw taken(wish.grpc, '--grpc-port');
     const workers: number[] = [];
     for (let index = 0; index < wish.workers; index++) workers.push(await internal(defaultPorts.workers + index));
+    const otherDomainManagers: number[] = [];
+    for (let index = 1; index < wish.domainManagers; index++) otherDomainManagers.push(await internal(0));
     return {
       http,
       grpc,
@@ -45,6 +50,7 @@ export async function choosePorts(wish: PortWish): Promise<Ports> {
       redis: await internal(defaultPorts.redis),
       nats: await internal(defaultPorts.nats),
       domainManager: await internal(defaultPorts.domainManager),
+      otherDomainManagers,
     };
   } finally {
     await Promise.all(held.map((server) => once(server.close(), 'close')));

@@ -10,13 +10,19 @@ function local(port: number): string {
   return `127.0.0.1:${port}`;
 }
 
+/** What tests want otherwise. */
+export interface DomainSettings {
+  /** Duration, such as "3s". */
+  readonly rotateEvery?: string | undefined;
+}
+
 /** Writes the configuration of every process of the cluster: `<home>/config/<name>.{json,conf}`. */
-export function writeConfigs(home: Home, ports: Ports): void {
+export function writeConfigs(home: Home, ports: Ports, { rotateEvery }: DomainSettings = {}): void {
   const redis = { url: `redis://${local(ports.redis)}`, passwordFile: home.secretFile('redis-password') };
   const nats = { servers: [local(ports.nats)], tokenFile: home.secretFile('nats-token') };
   const shared = { nats, trustAnchorFile: home.trustAnchorFile, log: { level: 'info' } };
   const hsmWorkers = ports.workers.map(local);
-  const domainManagers = [local(ports.domainManager)];
+  const domainManagers = [ports.domainManager, ...ports.otherDomainManagers].map(local);
 
   const configs: Record<string, object> = {
     frontend: {
@@ -36,14 +42,17 @@ export function writeConfigs(home: Home, ports: Ports): void {
       },
       auditFile: home.in('log', 'audit.log'),
     },
-    'domain-manager': {
+  };
+  domainManagers.forEach((grpc, index) => {
+    configs[domainManagerName(index)] = {
       ...shared,
-      grpc: domainManagers[0],
+      grpc,
       redis,
       hsmWorkers,
       schedulerKey: { operatorId: identities.domainManager, file: home.keyFile(identities.domainManager) },
-    },
-  };
+      ...(rotateEvery === undefined ? {} : { rotation: { every: rotateEvery } }),
+    };
+  });
   home.workerNames.forEach((name, index) => {
     configs[name] = {
       ...shared,
@@ -63,6 +72,11 @@ export function writeConfigs(home: Home, ports: Ports): void {
     home.in('aws', 'config'),
     `[default]\nregion = ${regions[0]}\nendpoint_url = http://${local(ports.http)}\n`,
   );
+}
+
+/** domain-manager, domain-manager-2, ... */
+export function domainManagerName(index: number): string {
+  return index === 0 ? 'domain-manager' : `domain-manager-${index + 1}`;
 }
 
 export function redisSettings(home: Home, ports: Ports) {

@@ -2,14 +2,12 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AwsCredentials, readCredentials } from '../../tools/aws-files.ts';
-import { type Cluster, startCluster } from '../../tools/cluster.ts';
+import { type Cluster, type ClusterOptions, startCluster } from '../../tools/cluster.ts';
 
-export interface TestClusterOptions {
-  readonly workers?: number;
-  readonly accountId?: string;
-  /** Another main for the hsm-workers. */
-  readonly workerMain?: string;
-}
+export type TestClusterOptions = Pick<
+  ClusterOptions,
+  'workers' | 'accountId' | 'domainManagers' | 'rotateEvery' | 'backupHorizonMs' | 'workerMain'
+>;
 
 /** Real processes on free ports with a home of their own, which is removed with them. Nothing that is killed starts again by itself. */
 export class TestCluster implements AsyncDisposable {
