@@ -37,7 +37,12 @@ export function sharedKey(kind: Kind, state?: State): Promise<Key> {
   return key;
 }
 
-/** A key of the caller's own. */
+/** A key of this kind for the caller alone. */
+export function newKeyOf(kind: Kind): Promise<Key> {
+  return newKey(kinds[kind]);
+}
+
+/** A key for the caller alone. */
 export async function newKey(request: CreateKeyCommandInput = {}): Promise<Key> {
   const { KeyMetadata: metadata } = await kms.createKey(request);
   return metadata as Key;

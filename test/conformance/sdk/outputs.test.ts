@@ -1,0 +1,141 @@
+import { type OperationName, operations } from '@keyfleet/shared/api/registry';
+import { findHandler } from '@keyfleet/frontend/operations/index';
+import type { Operation } from '@keyfleet/shared/api/operation';
+import { expect, test } from 'vitest';
+import { call, kms, refusalOf } from '../../support/sdk-client.ts';
+import { type Key, newKeyOf } from '../../support/sdk-keys.ts';
+import { requestAbout, requests } from './requests.ts';
+
+/** What AWS answers to each operation's plain request: the members, no more and no fewer. */
+const members = {
+  CancelKeyDeletion: ['KeyId'],
+  CreateAlias: [],
+  CreateKey: ['KeyMetadata'],
+  Decapsulate: ['EncapsulationAlgorithm', 'KeyId', 'SharedSecret'],
+  Decrypt: ['EncryptionAlgorithm', 'KeyId', 'KeyMaterialId', 'Plaintext'],
+  DeleteAlias: [],
+  DeriveSharedSecret: ['KeyAgreementAlgorithm', 'KeyId', 'KeyOrigin', 'SharedSecret'],
+  DescribeCustomKeyStores: ['CustomKeyStores', 'Truncated'],
+  DescribeKey: ['KeyMetadata'],
+  DisableKey: [],
+  DisableKeyRotation: [],
+  EnableKey: [],
+  EnableKeyRotation: [],
+  Encapsulate: ['EncapsulationAlgorithm', 'KeyId', 'SharedSecret', 'SharedSecretCiphertextBlob'],
+  Encrypt: ['CiphertextBlob', 'EncryptionAlgorithm', 'KeyId'],
+  GenerateDataKey: ['CiphertextBlob', 'KeyId', 'KeyMaterialId', 'Plaintext'],
+  GenerateDataKeyPair: [
+    'KeyId',
+    'KeyMaterialId',
+    'KeyPairSpec',
+    'PrivateKeyCiphertextBlob',
+    'PrivateKeyPlaintext',
+    'PublicKey',
+  ],
+  GenerateDataKeyPairWithoutPlaintext: [
+    'KeyId',
+    'KeyMaterialId',
+    'KeyPairSpec',
+    'PrivateKeyCiphertextBlob',
+    'PublicKey',
+  ],
+  GenerateDataKeyWithoutPlaintext: ['CiphertextBlob', 'KeyId', 'KeyMaterialId'],
+  GenerateMac: ['KeyId', 'Mac', 'MacAlgorithm'],
+  GenerateRandom: ['Plaintext'],
+  GetKeyLastUsage: ['KeyCreationDate', 'KeyId', 'TrackingStartDate'],
+  GetKeyPolicy: ['Policy', 'PolicyName'],
+  GetKeyRotationStatus: ['KeyId', 'KeyRotationEnabled'],
+  GetPublicKey: ['CustomerMasterKeySpec', 'KeyId', 'KeySpec', 'KeyUsage', 'PublicKey', 'SigningAlgorithms'],
+  ListAliases: ['Aliases', 'Truncated'],
+  ListKeyPolicies: ['PolicyNames', 'Truncated'],
+  ListKeyRotations: ['Rotations', 'Truncated'],
+  // There are more keys than a page holds, or not: it depends on the other tests.
+  ListKeys: ['Keys', 'Truncated'],
+  ListResourceTags: ['Tags', 'Truncated'],
+  PutKeyPolicy: [],
+  ReEncrypt: [
+    'CiphertextBlob',
+    'DestinationEncryptionAlgorithm',
+    'DestinationKeyMaterialId',
+    'KeyId',
+    'SourceEncryptionAlgorithm',
+    'SourceKeyId',
+    'SourceKeyMaterialId',
+  ],
+  RotateKeyOnDemand: ['KeyId'],
+  ScheduleKeyDeletion: ['DeletionDate', 'KeyId', 'KeyState', 'PendingWindowInDays'],
+  Sign: ['KeyId', 'Signature', 'SigningAlgorithm'],
+  TagResource: [],
+  UntagResource: [],
+  UpdateAlias: [],
+  UpdateKeyDescription: [],
+  Verify: ['KeyId', 'SignatureValid', 'SigningAlgorithm'],
+  VerifyMac: ['KeyId', 'MacAlgorithm', 'MacValid'],
+} satisfies Partial<Record<OperationName, string[]>>;
+
+const here = (Object.keys(members) as (keyof typeof members)[]).filter((name) => findHandler(name) !== undefined);
+
+/** A key that the operation's plain request can be about. */
+async function keyFor(name: OperationName): Promise<Key> {
+  const key = await newKeyOf(requests[name].kind ?? 'symmetric');
+  if (name === 'CancelKeyDeletion') await kms.scheduleKeyDeletion({ KeyId: key.KeyId });
+  return key;
+}
+
+test('every operation of this release that can succeed has its answer in the table', () => {
+  const others = Object.keys(operations).filter((name) => findHandler(name) !== undefined && !(name in members));
+  // Of these every request names a custom key store, and there is none.
+  expect(others).toEqual([
+    'UpdateCustomKeyStore',
+    'DeleteCustomKeyStore',
+    'ConnectCustomKeyStore',
+    'DisconnectCustomKeyStore',
+  ]);
+});
+
+test.each(here)('%s answers what AWS answers', async (name) => {
+  const key = await keyFor(name);
+  const request = requests[name].kind === undefined ? await requests[name].input(key) : await requestAbout(name, key);
+  const { $metadata, ...answer } = await call(name, name === 'ListKeys' ? { ...request, Limit: 1000 } : request);
+  expect(Object.keys(answer).toSorted()).toEqual(members[name]);
+  // An ARN everywhere but here.
+  const identifier = name === 'GetKeyRotationStatus' ? key.KeyId : key.Arn;
+  if ((members[name] as string[]).includes('KeyId')) expect(answer['KeyId']).toBe(identifier);
+  expect($metadata).toMatchObject({
+    httpStatusCode: 200,
+    requestId: expect.stringMatching(/^[0-9a-f-]{36}$/) as unknown,
+  });
+});
+
+const onKeys = here.filter((name) => (operations[name] as Operation).keyId !== undefined && name !== 'CreateAlias');
+const takesAliases = (name: OperationName) => (operations[name] as Operation).keyId === 'key-or-alias';
+
+test.each(onKeys.filter((name) => takesAliases(name)))(
+  '%s takes a key by id, ARN, alias and alias ARN',
+  async (name) => {
+    const key = await keyFor(name);
+    const alias = `alias/${key.KeyId}`;
+    await kms.createAlias({ AliasName: alias, TargetKeyId: key.Arn });
+    const aliasArn = key.Arn.replace(/key\/.*/, alias);
+    for (const identifier of [key.KeyId, key.Arn, alias, aliasArn]) {
+      await call(name, await requestAbout(name, key, identifier));
+    }
+    const missing = aliasArn.replace('alias/', 'alias/no-');
+    expect(await refusalOf(call(name, await requestAbout(name, key, missing)))).toBe(
+      `NotFoundException: Alias ${missing} is not found.`,
+    );
+  },
+);
+
+test.each(onKeys.filter((name) => !takesAliases(name)))('%s takes a key by id and ARN, and no alias', async (name) => {
+  for (const form of ['KeyId', 'Arn'] as const) {
+    const key = await keyFor(name);
+    await call(name, await requestAbout(name, key, key[form]));
+  }
+  const key = await keyFor(name);
+  const alias = `alias/${key.KeyId}`;
+  for (const identifier of [alias, key.Arn.replace(/key\/.*/, alias)]) {
+    const refusal = await refusalOf(call(name, await requestAbout(name, key, identifier)));
+    expect(refusal).toBe(`NotFoundException: Invalid keyId '${identifier}'`);
+  }
+});
