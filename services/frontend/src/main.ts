@@ -7,6 +7,7 @@ import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { operationMeter } from '@keyfleet/shared/telemetry';
 import { Audit } from './audit/record.ts';
+import { ServiceEvents } from './audit/service-events.ts';
 import { noAudit, openFileSink } from './audit/sink.ts';
 import { Authenticator } from './auth/authenticate.ts';
 import { Credentials } from './auth/credentials.ts';
@@ -45,7 +46,9 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const events = new FrontendEvents(log);
   const anchor = loadTrustAnchor(config.trustAnchorFile);
   const host = loadHostIdentity(config.hostKey);
-  const audit = new Audit(resources.use(await auditSinkOf(config, events)), clock);
+  const auditSink = resources.use(await auditSinkOf(config, events));
+  const audit = new Audit(auditSink, clock);
+  const serviceEvents = new ServiceEvents(auditSink, clock);
   const client = resources.use(connectRedis(config.redis, { onProblem: (problem) => events.storeProblem(problem) }));
   const durability = await waitForRedis(client, { config, signal, log });
   if (durability === undefined) return;
@@ -90,6 +93,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     partition: config.partition,
     policies: new Policies(),
     markers: new Markers({ secrets: store, hsm }),
+    serviceEvents,
     audit,
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),
   });

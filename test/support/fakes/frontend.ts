@@ -2,6 +2,7 @@ import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operatio
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { newKeyId } from '@keyfleet/shared/ids';
 import { Audit, type AuditRecord } from '@keyfleet/frontend/audit/record';
+import { type ServiceEvent, ServiceEvents } from '@keyfleet/frontend/audit/service-events';
 import type { HsmCommands } from '@keyfleet/frontend/hsm/commands';
 import { newInvoke } from '@keyfleet/frontend/invoke';
 import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
@@ -33,6 +34,8 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly store = new MemoryStore();
   readonly hsm: H;
   readonly audit: AuditRecord[] = [];
+  /** What the service recorded of its own doing. */
+  readonly serviceEvents: ServiceEvent[] = [];
   readonly faults: unknown[] = [];
   now = Date.UTC(2026, 10, 23, 12);
   readonly #invoke;
@@ -52,6 +55,10 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       markers: new Markers({ secrets: store, hsm: this.hsm }),
       audit: new Audit(
         { write: (record) => void this.audit.push(JSON.parse(JSON.stringify(record)) as AuditRecord) },
+        clock,
+      ),
+      serviceEvents: new ServiceEvents(
+        { write: (record) => void this.serviceEvents.push(JSON.parse(JSON.stringify(record)) as ServiceEvent) },
         clock,
       ),
       onFault: (fault) => void faults.push(fault),

@@ -4,6 +4,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Caller } from '../operations/handler.ts';
+import type { ServiceEvent } from './service-events.ts';
 import { newDisclosure } from './disclosure.ts';
 
 /** One line of the audit log, in CloudTrail's shape, so that what reads CloudTrail reads this. Undefined members are left out. */
@@ -66,7 +67,7 @@ export interface RefusedRequest {
 }
 
 export interface AuditSink {
-  write(record: AuditRecord): void;
+  write(record: AuditRecord | ServiceEvent): void;
 }
 
 /** Writes one record for every outcome of every request. It is on every request's way: one object, built in one go. */

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { AuditRecord, AuditSink } from './record.ts';
+import type { ServiceEvent } from './service-events.ts';
 
 const FLUSH_MS = 100;
 /** Past this many unwritten records the disk does not keep up: the oldest wait, and the problem is reported. */
@@ -25,7 +26,7 @@ export async function openFileSink({ path, onProblem }: FileSinkOptions): Promis
 class FileSink implements AuditSink, AsyncDisposable {
   readonly #file: FileHandle;
   readonly #onProblem: (problem: unknown) => void;
-  #waiting: AuditRecord[] = [];
+  #waiting: (AuditRecord | ServiceEvent)[] = [];
   /** Lines that an attempt to write left over. */
   #unwritten = Buffer.alloc(0);
   #timer: NodeJS.Timeout | undefined;
@@ -36,7 +37,7 @@ class FileSink implements AuditSink, AsyncDisposable {
     this.#onProblem = onProblem;
   }
 
-  write(record: AuditRecord): void {
+  write(record: AuditRecord | ServiceEvent): void {
     this.#waiting.push(record);
     if (this.#waiting.length === REPORT_BACKLOG)
       this.#onProblem(new Error('audit records pile up: the disk is too slow'));

@@ -15,7 +15,7 @@ export function findBackingKey(key: KmsKey, materialId: string): BackingKey | un
 
 /** Has every worker forget the key's opened material. One out of reach forgets by age. */
 export async function evictBackingKeys(
-  { backingKeys }: KmsKey,
+  { backingKeys }: Pick<KmsKey, 'backingKeys'>,
   { hsm, deadline }: { hsm: Pick<HsmCommands, 'executeEverywhere'>; deadline: number },
 ): Promise<void> {
   const evictions = backingKeys.map(({ materialId }) =>

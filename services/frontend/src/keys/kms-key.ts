@@ -37,6 +37,7 @@ export interface KmsKey {
   readonly tags: readonly { readonly TagKey: string; readonly TagValue: string }[];
   /** Oldest first; the last one is current. Empty while PendingImport. */
   readonly backingKeys: readonly BackingKey[];
-  readonly deletionDate?: number;
-  readonly automaticRotation?: { readonly periodInDays: number; readonly nextDate: number };
+  /** Milliseconds since the epoch; there while the state is PendingDeletion. */
+  readonly deletionDate?: number | undefined;
+  readonly automaticRotation?: { readonly periodInDays: number; readonly nextDate: number } | undefined;
 }

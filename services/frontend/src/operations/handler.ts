@@ -1,5 +1,6 @@
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import type { Clock } from '@keyfleet/shared/clock';
+import type { ServiceEvents } from '../audit/service-events.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { Policies } from '../policy/policies.ts';
@@ -49,6 +50,8 @@ export interface Deps {
   readonly partition: string;
   readonly policies: Policies;
   readonly markers: Markers;
+  /** For what happens to a key besides the request itself. */
+  readonly serviceEvents: ServiceEvents;
 }
 
 export type Handler<O extends Operation, D extends Partial<Deps> = Deps> = (

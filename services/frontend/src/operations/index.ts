@@ -15,12 +15,14 @@ import { generateDataKeyPair } from './data-keys/generate-data-key-pair.ts';
 import { generateDataKeyWithoutPlaintext } from './data-keys/generate-data-key-without-plaintext.ts';
 import { generateDataKey } from './data-keys/generate-data-key.ts';
 import type { Deps, Handler, KeyCall } from './handler.ts';
+import { cancelKeyDeletion } from './keys/cancel-key-deletion.ts';
 import { createKey } from './keys/create-key.ts';
 import { describeKey } from './keys/describe-key.ts';
 import { disableKey } from './keys/disable-key.ts';
 import { enableKey } from './keys/enable-key.ts';
 import { getPublicKey } from './keys/get-public-key.ts';
 import { listKeys } from './keys/list-keys.ts';
+import { scheduleKeyDeletion } from './keys/schedule-key-deletion.ts';
 import { updateKeyDescription } from './keys/update-key-description.ts';
 import { generateMac } from './mac/generate-mac.ts';
 import { verifyMac } from './mac/verify-mac.ts';
@@ -28,6 +30,11 @@ import { getKeyPolicy } from './policies/get-key-policy.ts';
 import { listKeyPolicies } from './policies/list-key-policies.ts';
 import { putKeyPolicy } from './policies/put-key-policy.ts';
 import { generateRandom } from './random/generate-random.ts';
+import { disableKeyRotation } from './rotation/disable-key-rotation.ts';
+import { enableKeyRotation } from './rotation/enable-key-rotation.ts';
+import { getKeyRotationStatus } from './rotation/get-key-rotation-status.ts';
+import { listKeyRotations } from './rotation/list-key-rotations.ts';
+import { rotateKeyOnDemand } from './rotation/rotate-key-on-demand.ts';
 import { sign } from './sign/sign.ts';
 import { verify } from './sign/verify.ts';
 import { listResourceTags } from './tags/list-resource-tags.ts';
@@ -36,6 +43,7 @@ import { untagResource } from './tags/untag-resource.ts';
 
 /** Every operation that this release has, each with its one handler. */
 const handlers = {
+  CancelKeyDeletion: cancelKeyDeletion,
   ConnectCustomKeyStore: onNoStore,
   CreateAlias: createAlias,
   CreateKey: createKey,
@@ -47,8 +55,10 @@ const handlers = {
   DescribeCustomKeyStores: describeCustomKeyStores,
   DescribeKey: describeKey,
   DisableKey: disableKey,
+  DisableKeyRotation: disableKeyRotation,
   DisconnectCustomKeyStore: onNoStore,
   EnableKey: enableKey,
+  EnableKeyRotation: enableKeyRotation,
   Encapsulate: encapsulate,
   Encrypt: encrypt,
   GenerateDataKey: generateDataKey,
@@ -58,13 +68,17 @@ const handlers = {
   GenerateMac: generateMac,
   GenerateRandom: generateRandom,
   GetKeyPolicy: getKeyPolicy,
+  GetKeyRotationStatus: getKeyRotationStatus,
   GetPublicKey: getPublicKey,
   ListAliases: listAliases,
   ListKeyPolicies: listKeyPolicies,
+  ListKeyRotations: listKeyRotations,
   ListKeys: listKeys,
   ListResourceTags: listResourceTags,
   PutKeyPolicy: putKeyPolicy,
   ReEncrypt: reEncrypt,
+  RotateKeyOnDemand: rotateKeyOnDemand,
+  ScheduleKeyDeletion: scheduleKeyDeletion,
   Sign: sign,
   TagResource: tagResource,
   UntagResource: untagResource,

@@ -1,18 +1,19 @@
 import { keyArn } from '@keyfleet/shared/arn';
 import type { CreateKey } from '@keyfleet/shared/api/keys';
 import { metadataOf } from '../../keys/key-metadata.ts';
-import type { BackingKey, KmsKey } from '../../keys/kms-key.ts';
+import type { KmsKey } from '../../keys/kms-key.ts';
+import { newBackingKey } from '../../keys/new-backing-key.ts';
 import { assertTags } from '../../keys/tags.ts';
 import { requesterOf } from '../../policy/authorize.ts';
 import { parseKeyPolicy } from '../../policy/document.ts';
 import { assertKeepsControl, defaultKeyPolicy } from '../../policy/lockout.ts';
-import type { Call, Deps, Handler } from '../handler.ts';
+import type { Deps, Handler } from '../handler.ts';
 import { chooseKind } from './key-kind.ts';
 
 type CreateKeyDeps = Pick<Deps, 'keys' | 'hsm' | 'clock' | 'newKeyId' | 'partition' | 'policies'>;
 
 export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input, call, deps) => {
-  const { caller, region } = call;
+  const { caller, region, deadline } = call;
   const kind = chooseKind(input);
   const tags = input.Tags ?? [];
   assertTags(tags);
@@ -24,7 +25,7 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   }
 
   // The material is stored with its record in one write: a crash before it loses an unannounced key, and never leaves a key without.
-  const material = kind.origin === 'EXTERNAL' ? [] : [await newBackingKey({ keyId, ...kind }, call, deps)];
+  const material = kind.origin === 'EXTERNAL' ? [] : [await newBackingKey({ keyId, ...kind }, { ...deps, deadline })];
   const key: KmsKey = {
     schemaVersion: 1,
     revision: 1,
@@ -44,21 +45,3 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   await deps.keys.insertKey(key);
   return { KeyMetadata: metadataOf(key) };
 };
-
-async function newBackingKey(
-  { keyId, keySpec, keyUsage }: Pick<KmsKey, 'keyId' | 'keySpec' | 'keyUsage'>,
-  { deadline }: Call,
-  { hsm, clock }: Pick<Deps, 'hsm' | 'clock'>,
-): Promise<BackingKey> {
-  const { token, materialId, publicKey } = await hsm.execute(
-    'GenerateBackingKey',
-    { keyId, keySpec, keyUsage },
-    deadline,
-  );
-  return {
-    materialId: Buffer.from(materialId).toString('hex'),
-    token,
-    ...(publicKey && { publicKey }),
-    createdAt: clock.now(),
-  };
-}

@@ -1,0 +1,67 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { BackingKey, KmsKey } from './kms-key.ts';
+
+export const DAY_MS = 86_400_000;
+const DEFAULT_PERIOD_DAYS = 365;
+/** In a key's whole life; AWS raises it for nobody (Developer Guide "Rotate KMS keys"). */
+const MAX_ON_DEMAND = 25;
+const CONFLICT_MS = 20 * 60_000;
+
+type AutomaticRotation = NonNullable<KmsKey['automaticRotation']>;
+
+/** Throws UnsupportedOperationException unless the service can make new material for such a key by itself. */
+export function assertAutomaticRotation(key: KmsKey): void {
+  if (key.origin !== 'AWS_KMS') throw originNotValid(key);
+  if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
+}
+
+export function originNotValid({ arn, origin }: KmsKey): KmsException {
+  const message = `${arn} origin is ${origin} which is not valid for this operation.`;
+  return new KmsException('UnsupportedOperationException', message);
+}
+
+/** Throws what AWS answers when a key cannot be rotated on demand now. AWS gives no message for a key of the wrong kind. */
+export function assertOnDemandRotation(key: KmsKey, now: number): void {
+  if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
+  if (key.origin === 'EXTERNAL') {
+    const message = `No available key material pending rotation for the key: ${key.arn}.`;
+    throw new KmsException('KMSInvalidStateException', message);
+  }
+  if (key.backingKeys.filter(({ rotation }) => rotation === 'ON_DEMAND').length >= MAX_ON_DEMAND) {
+    throw new KmsException(
+      'LimitExceededException',
+      `The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: ${key.arn}`,
+    );
+  }
+  if (key.automaticRotation && key.automaticRotation.nextDate - now <= CONFLICT_MS) {
+    throw new KmsException(
+      'ConflictException',
+      'An automatic rotation of this key is currently in progress or scheduled to begin within the next 20 minutes.',
+    );
+  }
+}
+
+/** Enabling again with the same period leaves the date alone: whoever does so every day must not put the rotation off for ever. */
+export function automaticRotationFrom(
+  now: number,
+  periodInDays: number = DEFAULT_PERIOD_DAYS,
+  before?: AutomaticRotation,
+): AutomaticRotation {
+  if (before?.periodInDays === periodInDays) return before;
+  return { periodInDays, nextDate: now + periodInDays * DAY_MS };
+}
+
+/** The period after the date that it was due, unless that has passed too. */
+export function rotationAfter({ periodInDays, nextDate }: AutomaticRotation, now: number): AutomaticRotation {
+  const date = nextDate + periodInDays * DAY_MS;
+  return { periodInDays, nextDate: date > now ? date : now + periodInDays * DAY_MS };
+}
+
+/** `backingKey` becomes current; every older one stays, to decrypt. */
+export function rotatedTo(
+  { backingKeys }: KmsKey,
+  backingKey: BackingKey,
+  rotation: NonNullable<BackingKey['rotation']>,
+): Pick<KmsKey, 'backingKeys'> {
+  return { backingKeys: [...backingKeys, { ...backingKey, rotation }] };
+}
