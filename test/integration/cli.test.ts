@@ -1,7 +1,6 @@
-import { keyfleet } from '@keyfleet/cli/keyfleet';
-import { runCli } from '@keyfleet/cli/run-cli';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { keyfleetJson, runKeyfleet, type Transcript } from '../support/cli.ts';
 import { eventually, type Fleet, newFleet } from '../support/fleet.ts';
 import { startRedis } from '../support/servers.ts';
 
@@ -23,22 +22,9 @@ beforeAll(async () => {
 });
 afterAll(() => fleet[Symbol.asyncDispose]());
 
-interface Transcript {
-  readonly exitCode: number;
-  readonly out: string;
-  readonly notes: string;
-}
-
 async function keyfleetCli(...args: readonly string[]): Promise<Transcript> {
-  const out: string[] = [];
-  const notes: string[] = [];
-  const terminal = {
-    write: (text: string) => void out.push(text),
-    note: (text: string) => void notes.push(text),
-    askSecret: () => Promise.reject(new Error('a test cannot be asked')),
-  };
-  const exitCode = await runCli(keyfleet(terminal), args, terminal);
-  return { exitCode, out: settled(out.join('\n')), notes: settled(notes.join('\n')) };
+  const { exitCode, out, notes } = await runKeyfleet(...args);
+  return { exitCode, out: settled(out), notes: settled(notes) };
 }
 
 /** Without what differs from run to run. */
@@ -162,8 +148,7 @@ test('a worker is admitted when the second operator approves', async () => {
   expect(proposed.out).toContain('Not enough yet');
   const { out } = await keyfleetCli('domain', 'proposals', ...manager, '--json');
   expect(out).toContain('"standing": "collecting"');
-  const proposals = (await rawJson('domain', 'proposals', ...manager)) as { proposals: { proposalId: string }[] };
-  const id = proposals.proposals.at(-1)!.proposalId.slice(0, 12);
+  const id = (await newestProposal()).slice(0, 12);
   const approved = await keyfleetCli('domain', 'approve', id, ...domain, ...signer('berta'));
   expect(approved.notes).toBe('ModifyMembers in domain test, at generation 2\n  admit member hsm-3  <fingerprint>');
   expect(approved.out).toContain('Signed by anna, berta.\nDone: the domain is at generation 3.');
@@ -171,9 +156,7 @@ test('a worker is admitted when the second operator approves', async () => {
 
 test('a removed member is shut out, and everything verifies', async () => {
   await keyfleetCli('member', 'remove', 'hsm-2', ...domain, ...signer('anna'));
-  const proposals = (await rawJson('domain', 'proposals', ...manager)) as { proposals: { proposalId: string }[] };
-  const id = proposals.proposals.at(-1)!.proposalId;
-  await keyfleetCli('domain', 'approve', id, ...domain, ...signer('berta'));
+  await keyfleetCli('domain', 'approve', await newestProposal(), ...domain, ...signer('berta'));
   await eventually('the status shows the removal', async () => {
     const { out } = await keyfleetCli('domain', 'status', ...manager);
     return out.includes('hsm-2  removed') && out.includes('hsm-3  member  4  4');
@@ -182,6 +165,21 @@ test('a removed member is shut out, and everything verifies', async () => {
     'All 4 tokens of the domain test verify; the newest is generation 4.\nEvery worker that is a member holds it.',
   );
   expect((await keyfleetCli('domain', 'show', ...domain)).out).not.toContain('member hsm-2');
+});
+
+test('the removed member is told by quorum to erase what it is, and then it is a worker like any new one', async () => {
+  const before = readFileSync(identity(2), 'utf8');
+  expect((await keyfleetCli('member', 'leave', 'hsm-2', ...domain, ...signer('anna'))).out).toContain('Not enough yet');
+  const approved = await keyfleetCli('domain', 'approve', await newestProposal(), ...domain, ...signer('berta'));
+  expect(approved.notes).toBe(
+    'LeaveDomain in domain test, at generation 4\n  erase the identity and all keys of member hsm-2',
+  );
+  expect(approved.out).toContain('Done: the domain is at generation 4.');
+  await eventually('it asks to join', async () => {
+    const { out } = await keyfleetCli('domain', 'status', ...manager);
+    return out.includes('hsm-2  asking-to-join');
+  });
+  expect(readFileSync(identity(2), 'utf8')).not.toBe(before);
 });
 
 test('a backup is taken while everything runs, and restores into an empty Redis only', async () => {
@@ -245,13 +243,7 @@ test('a wrong key, an unknown operator, an unknown option and a dead domain-mana
   }
 });
 
-async function rawJson(...args: string[]): Promise<unknown> {
-  const out: string[] = [];
-  const terminal = {
-    write: (text: string) => void out.push(text),
-    note: () => {},
-    askSecret: () => Promise.reject(new Error()),
-  };
-  await runCli(keyfleet(terminal), [...args, '--json'], terminal);
-  return JSON.parse(out.join('\n'));
+async function newestProposal(): Promise<string> {
+  const { proposals } = await keyfleetJson<{ proposals: { proposalId: string }[] }>('domain', 'proposals', ...manager);
+  return proposals.at(-1)!.proposalId;
 }

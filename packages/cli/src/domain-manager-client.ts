@@ -97,6 +97,15 @@ export class DomainManagerClient implements Disposable {
     }
   }
 
+  /** Returns the newest generation. */
+  async storeToken(token: Uint8Array): Promise<number> {
+    const request = { token: Buffer.from(token) };
+    const { generation = 0 } = await this.#call(
+      unary(this.#client, DomainManager.service.StoreToken, request, TIMEOUT_MS),
+    );
+    return generation;
+  }
+
   status(): Promise<StatusResponse__Output> {
     return this.#call(unary(this.#client, DomainManager.service.Status, {}, TIMEOUT_MS));
   }

@@ -11,9 +11,13 @@ import { show } from './commands/domain/show.ts';
 import { status } from './commands/domain/status.ts';
 import { verify } from './commands/domain/verify.ts';
 import { admit } from './commands/member/admit.ts';
+import { checkOffline } from './commands/member/check-offline.ts';
+import { createOffline } from './commands/member/create-offline.ts';
 import { fingerprint } from './commands/member/fingerprint.ts';
+import { leave } from './commands/member/leave.ts';
 import { list } from './commands/member/list.ts';
 import { remove } from './commands/member/remove.ts';
+import { recover } from './commands/recover.ts';
 import { restore } from './commands/restore.ts';
 import { createKey } from './commands/operator/create-key.ts';
 import type { Terminal } from './terminal.ts';
@@ -42,9 +46,18 @@ export function keyfleet(terminal: Terminal): CommandDef {
         approve,
         rotate,
       }),
-      member: group('member', 'The HSMs of the domain.', { list, fingerprint, admit, remove }),
+      member: group('member', 'The HSMs of the domain.', {
+        list,
+        fingerprint,
+        admit,
+        remove,
+        leave,
+        'create-offline': createOffline,
+        'check-offline': checkOffline,
+      }),
       backup: backup(terminal, 'keyfleet backup'),
       doctor: doctor(terminal, 'keyfleet doctor'),
+      recover: recover(terminal, 'keyfleet recover'),
       restore: restore(terminal, 'keyfleet restore'),
     },
   });

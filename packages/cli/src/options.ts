@@ -76,6 +76,24 @@ export async function passphraseOf(
   return file === undefined ? terminal.askSecret(question) : readSecretFile(file, '--passphrase-file');
 }
 
+/** Asked twice, for nobody sees what is typed. Throws CliError for one that is too short. */
+export async function newPassphraseOf(
+  args: { readonly 'passphrase-file'?: string | undefined },
+  terminal: Terminal,
+  question: string,
+): Promise<string> {
+  const passphrase = await passphraseOf(args, terminal, question);
+  if (args['passphrase-file'] === undefined && passphrase !== (await terminal.askSecret('Once more'))) {
+    throw new CliError('the two passphrases differ.');
+  }
+  if (passphrase.length < MIN_PASSPHRASE) {
+    throw new CliError(`the passphrase is too short: at least ${MIN_PASSPHRASE} characters.`, { exitCode: 2 });
+  }
+  return passphrase;
+}
+
+const MIN_PASSPHRASE = 12;
+
 /** "a,b" -> ["a", "b"]. */
 export function listOf(text: string | undefined): string[] {
   return (text ?? '')

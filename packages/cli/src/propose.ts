@@ -47,9 +47,14 @@ export async function submit(
   return resultOf(await whenReady(client, proposed), command);
 }
 
-/** Waits for a proposal that has all its signatures. */
+/** Waits for a proposal that has all its signatures, unless nobody is there who could carry it out. */
 export async function whenReady(client: DomainManagerClient, view: ProposalView): Promise<ProposalView> {
-  return view.standing === 'ready' ? client.awaitDone(view.proposalId, DONE_WITHIN_MS) : view;
+  if (view.standing !== 'ready') return view;
+  const { generation = 0, workers = [] } = await client.status();
+  if (generation > 0 && workers.every(({ standing }) => standing !== 'member')) {
+    return { ...view, reason: 'no member of the domain answers' };
+  }
+  return client.awaitDone(view.proposalId, DONE_WITHIN_MS);
 }
 
 export function resultOf(view: ProposalView, command: DomainCommand): ProposalResult {
@@ -69,6 +74,8 @@ export function proposalText({ proposalId, command, signedBy, standing, reason, 
       ? `Done: the domain is at generation ${generation}.`
       : standing === 'collecting'
         ? `Not enough yet: ${reason}.\nThe next operator signs with: keyfleet domain approve ${proposalId.slice(0, 12)}`
-        : `${standing}: ${reason}`;
+        : standing === 'ready'
+          ? `It has all its signatures, but ${reason}.\nStart one; if all are lost: keyfleet recover ${proposalId.slice(0, 12)}`
+          : `${standing}: ${reason}`;
   return [`Proposal ${proposalId.slice(0, 12)}`, ...command, `Signed by ${signedBy.join(', ')}.`, state].join('\n');
 }

@@ -17,6 +17,11 @@ export function loadMember(path: string): Member {
   return loadJson(path, MemberFile, 'the public identity of an hsm-worker (identity.pub.json)');
 }
 
+export function formatMember({ memberId, signingKey, agreementKey }: Member): string {
+  const [signing, agreement] = [signingKey, agreementKey].map((key) => Buffer.from(key).toString('base64'));
+  return `${JSON.stringify({ memberId, signingKey: signing, agreementKey: agreement }, undefined, 2)}\n`;
+}
+
 /** What `keyfleet operator create-key` writes beside a key. */
 export function loadOperator(path: string): Operator {
   return loadJson(path, OperatorFile, 'a public key file of keyfleet operator create-key');

@@ -34,9 +34,8 @@ test('the key of a service opens without a passphrase', async () => {
   expect(publicKeyOf(await loadSigningKey(path, never))).toEqual(publicKey);
 });
 
-test('a short passphrase, a key of another curve and a file that is no key are refused', async () => {
+test('a key of another curve and a file that is no key are refused', async () => {
   const path = join(dir, 'x.pem');
-  expect(() => createOperatorKey(path, 'short')).toThrow('too short');
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }));
   await expect(loadSigningKey(path, never)).rejects.toThrow('not a P-384 key');

@@ -2,16 +2,11 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { CliError } from './cli-error.ts';
 
-const MIN_PASSPHRASE = 12;
-
 /**
  * Makes the key of a person: ECDSA P-384 as PKCS #8 PEM under a passphrase, mode 0600; returns the public key (DER SPKI).
  * Never overwrites. Without a passphrase the file alone is enough to sign: for development only.
  */
 export function createOperatorKey(path: string, passphrase?: string): Buffer {
-  if (passphrase !== undefined && passphrase.length < MIN_PASSPHRASE) {
-    throw new CliError(`the passphrase is too short: at least ${MIN_PASSPHRASE} characters.`, { exitCode: 2 });
-  }
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
   const protection = passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase };
   writeNewFile(path, privateKey.export({ type: 'pkcs8', format: 'pem', ...protection }));

@@ -35,12 +35,13 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
     maxAgeMs: config.backingKeyCache.maxAge,
   });
   const hsm = await startHsm(config, identityFile, () => backingKeys.clear());
-  await publishIdentity(config, hsm);
+  const publishIdentity = () => writePublicIdentity(config, hsm);
+  await publishIdentity();
 
   using rsaKeyPairs = new RsaKeyPool(config.rsaKeyPool);
   await using noble = new NobleThread();
   await using notices = noticesOf(config, events);
-  const membership = new DomainMembership({ hsm, identityFile, events });
+  const membership = new DomainMembership({ hsm, identityFile, publishIdentity, events });
   await using sync = new TokenSync({
     membership,
     domainManagers: config.domainManagers.map(({ text }) => text),
@@ -90,7 +91,7 @@ async function startHsm(config: WorkerConfig, identityFile: string, onErased: ()
 }
 
 /** What the ceremony needs of this worker. */
-async function publishIdentity({ dataDir }: WorkerConfig, hsm: Hsm): Promise<void> {
+async function writePublicIdentity({ dataDir }: WorkerConfig, hsm: Hsm): Promise<void> {
   const { memberId, signingKey, agreementKey } = hsm.describe();
   const identity = {
     memberId,

@@ -5,6 +5,8 @@ import { writeDurably } from './identity-file.ts';
 export interface DomainMembershipOptions {
   readonly hsm: Hsm;
   readonly identityFile: string;
+  /** Writes the public part where operators find it. */
+  readonly publishIdentity: () => Promise<void>;
   readonly events: Pick<WorkerEvents, 'tokenInstalled'>;
 }
 
@@ -36,6 +38,7 @@ export class DomainMembership {
     return this.#inTurn(async () => {
       this.#options.hsm.leave(proposal);
       await this.#remember();
+      await this.#options.publishIdentity();
       return this.describe();
     });
   }

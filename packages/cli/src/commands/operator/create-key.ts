@@ -1,7 +1,6 @@
 import { roles } from '@keyfleet/shared/domain/state';
-import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
-import { passphraseOf, passphraseOptions } from '../../options.ts';
+import { newPassphraseOf, passphraseOptions } from '../../options.ts';
 import { formatOperator } from '../../public-files.ts';
 import { createHostKey, createOperatorKey, writeNewFile } from '../../signing-keys.ts';
 import { fingerprintOf } from '../../text.ts';
@@ -17,18 +16,12 @@ export const createKey = command({
   async run(args, terminal) {
     const { id: operatorId, out, role } = args;
     const isPerson = role === 'operator';
-    const signingKey = isPerson ? createOperatorKey(out, await newPassphrase()) : createHostKey(out);
+    const signingKey = isPerson
+      ? createOperatorKey(out, await newPassphraseOf(args, terminal, `New passphrase for ${out}`))
+      : createHostKey(out);
     const publicFile = `${out.replace(/\.pem$/, '')}.pub.json`;
     writeNewFile(publicFile, formatOperator({ operatorId, role, signingKey }));
     return { operatorId, role, key: out, publicKey: publicFile, fingerprint: fingerprintOf(signingKey) };
-
-    async function newPassphrase(): Promise<string> {
-      const passphrase = await passphraseOf(args, terminal, `New passphrase for ${out}`);
-      if (args['passphrase-file'] === undefined && passphrase !== (await terminal.askSecret('Once more'))) {
-        throw new CliError('the two passphrases differ.');
-      }
-      return passphrase;
-    }
   },
   text: ({ operatorId, role, key, publicKey, fingerprint }) =>
     [

@@ -1,0 +1,81 @@
+import { entityId } from '@keyfleet/shared/domain/state';
+import type { ParsedArgs } from 'citty';
+import { readFileSync } from 'node:fs';
+import { CliError } from '../../cli-error.ts';
+import { command } from '../../command.ts';
+import { makeOfflineMember, openMember, publicPartOf } from '../../offline-members.ts';
+import { anchorOptions, newPassphraseOf, passphraseOptions } from '../../options.ts';
+import { formatMember, loadTrustAnchor } from '../../public-files.ts';
+import { combineSecret, newSecret, splitSecret } from '../../secret-shares.ts';
+import { writeNewFile } from '../../signing-keys.ts';
+import type { Terminal } from '../../terminal.ts';
+import { fingerprintOf } from '../../text.ts';
+
+const options = {
+  id: { type: 'string', description: 'Its member id.', valueHint: 'ID', required: true },
+  out: { type: 'string', description: 'Where it goes; the public part goes beside it.', required: true },
+  ...anchorOptions,
+  ...passphraseOptions,
+  shares: {
+    type: 'string',
+    description: 'Instead of a passphrase: a random secret in so many shares.',
+    valueHint: 'N',
+  },
+  threshold: { type: 'string', description: 'How many shares give the secret back.', valueHint: 'K' },
+} as const;
+
+export const createOffline = command({
+  description: 'Make a member to keep in a safe: with it, operators admit a fresh fleet when every worker is lost.',
+  args: options,
+  async run(args, terminal) {
+    const { id, out } = args;
+    if (!entityId.safeParse(id).success) throw new CliError(`'${id}' cannot be a member id.`, { exitCode: 2 });
+    const anchor = loadTrustAnchor(args['trust-anchor']);
+    const { passphrase, shares } = await secretOf(args, terminal);
+    const member = makeOfflineMember(id, anchor, passphrase);
+    const publicFile = `${out}.pub.json`;
+    const shareFiles = shares.map((share, i) => ({ path: `${out}.share-${i + 1}`, share }));
+    writeNewFile(out, member.file());
+    for (const { path, share } of shareFiles) writeNewFile(path, `${share}\n`);
+    writeNewFile(publicFile, formatMember(publicPartOf(member)));
+    // What lies in a safe for years is opened once more before it goes there, as it would be then.
+    const again = shares.length === 0 ? passphrase : await combineSecret(shares.slice(-Number(args.threshold)));
+    const { signingKey, agreementKey } = publicPartOf(
+      openMember(readFileSync(out), { path: out, anchor, passphrase: again }),
+    );
+    return {
+      memberId: id,
+      file: out,
+      shares: shareFiles.map(({ path }) => path),
+      threshold: Number(args.threshold ?? 0),
+      publicKey: publicFile,
+      fingerprint: fingerprintOf(signingKey, agreementKey),
+    };
+  },
+  text: ({ memberId, file, shares, threshold, publicKey, fingerprint }) =>
+    [
+      `Offline member ${memberId}: ${file}. It was opened once more to be sure.`,
+      ...(shares.length === 0
+        ? ['Keep the file and its passphrase apart.']
+        : [`Its secret, ${threshold} of ${shares.length}; each to another keeper, none beside the file:`]),
+      ...shares.map((share) => `  ${share}`),
+      `Public part, to be admitted: ${publicKey}`,
+      `Fingerprint, to be compared aloud: ${fingerprint}`,
+    ].join('\n'),
+});
+
+/** A passphrase of a person, or a random secret in shares. */
+async function secretOf(
+  args: ParsedArgs<typeof options>,
+  terminal: Terminal,
+): Promise<{ passphrase: string; shares: string[] }> {
+  const { id, shares, threshold } = args;
+  if (shares === undefined && threshold === undefined) {
+    return { passphrase: await newPassphraseOf(args, terminal, `New passphrase for ${args.out}`), shares: [] };
+  }
+  if (args['passphrase-file'] !== undefined) {
+    throw new CliError('with --shares there is no passphrase: leave out --passphrase-file.', { exitCode: 2 });
+  }
+  const passphrase = newSecret();
+  return { passphrase, shares: await splitSecret(passphrase, id, { n: Number(shares), k: Number(threshold) }) };
+}

@@ -1,0 +1,42 @@
+import { parseCommand, Proposal } from '@keyfleet/shared/domain/proposal';
+import { isMember } from '@keyfleet/shared/domain/state';
+import { CliError } from '../cli-error.ts';
+import { command } from '../command.ts';
+import { loadOfflineMember, offlineMemberOptions, publicPartOf, saveOfflineMember } from '../offline-members.ts';
+import { anchorOptions, managerOptions, openDomain } from '../options.ts';
+import { explainCommand } from '../proposal-text.ts';
+
+export const recover = command({
+  description:
+    'Carry out a signed proposal with an offline member: how a fresh fleet is admitted when every worker is lost.',
+  args: {
+    id: { type: 'positional', description: 'The proposal, or the beginning of its id.', required: true },
+    ...managerOptions,
+    ...anchorOptions,
+    ...offlineMemberOptions,
+  },
+  async run(args, terminal) {
+    using domain = openDomain(args);
+    const { client, anchor } = domain;
+    const { state } = await client.getDomain(anchor);
+    const tokens = await client.fetchTokens();
+    const { proposal, standing, reason } = await client.getProposal(args.id);
+    const change = explainCommand(parseCommand(proposal.command));
+    terminal.note(change.join('\n'));
+    if (standing !== 'ready') throw new CliError(`the proposal cannot be carried out (${standing}): ${reason}`);
+
+    const path = args['offline-member'];
+    const member = await loadOfflineMember(args, anchor, terminal);
+    const publicPart = publicPartOf(member);
+    if (!isMember(state, publicPart)) throw new CliError(`${publicPart.memberId} is no member of the domain.`);
+    member.hsm.install(tokens);
+    const token = member.hsm.prepare(Proposal.encode(proposal), tokens.at(-1));
+    const generation = await client.storeToken(token);
+    member.hsm.install([token]);
+    saveOfflineMember(path, member);
+    return { memberId: publicPart.memberId, generation, command: change };
+  },
+  text: ({ memberId, generation }) =>
+    `${memberId} carried it out: the domain is at generation ${generation}.\n` +
+    'The workers that it admits serve as soon as they have the new token. See: keyfleet domain status',
+});

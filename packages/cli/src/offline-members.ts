@@ -1,0 +1,85 @@
+// The one place outside an hsm-worker that opens a member (docs/decisions/0005-the-cli-is-an-offline-member.md).
+import { newOfflineMember, type OfflineMember, openOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
+import { systemClock } from '@keyfleet/shared/clock';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import type { Member } from '@keyfleet/shared/domain/state';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { CliError } from './cli-error.ts';
+import { listOf, passphraseOf, passphraseOptions } from './options.ts';
+import { combineSecret } from './secret-shares.ts';
+import { readTextFile } from './signing-keys.ts';
+import type { Terminal } from './terminal.ts';
+
+export const offlineMemberOptions = {
+  'offline-member': { type: 'string', description: 'File of the offline member.', valueHint: 'FILE', required: true },
+  shares: { type: 'string', description: 'Shares of its secret, by commas.', valueHint: 'FILES' },
+  ...passphraseOptions,
+} as const;
+
+interface OfflineMemberArgs {
+  readonly 'offline-member': string;
+  readonly shares?: string | undefined;
+  readonly 'passphrase-file'?: string | undefined;
+}
+
+export function makeOfflineMember(memberId: string, anchor: TrustAnchor, passphrase: string): OfflineMember {
+  return newOfflineMember(memberId, { anchor, passphrase, clock: systemClock, random: randomBytes });
+}
+
+/** Asks for the passphrase unless it is in a file or in shares. Throws CliError. */
+export async function loadOfflineMember(
+  args: OfflineMemberArgs,
+  anchor: TrustAnchor,
+  terminal: Terminal,
+): Promise<OfflineMember> {
+  const path = args['offline-member'];
+  const file = readBytes(path);
+  const shares = listOf(args.shares);
+  const passphrase =
+    shares.length > 0
+      ? await combineSecret(shares.map(readTextFile))
+      : await passphraseOf(args, terminal, `Passphrase of ${path}`);
+  return openMember(file, { path, anchor, passphrase });
+}
+
+/** Throws CliError. */
+export function openMember(
+  file: Uint8Array,
+  { path, anchor, passphrase }: { path: string; anchor: TrustAnchor; passphrase: string },
+): OfflineMember {
+  try {
+    return openOfflineMember(file, { anchor, passphrase, clock: systemClock, random: randomBytes });
+  } catch (cause) {
+    if (!(cause instanceof DomainError)) throw cause;
+    const reason = cause.code === 'cannot-open' ? 'wrong passphrase or shares, or a damaged file' : cause.message;
+    throw new CliError(`cannot open the offline member ${path}: ${reason}.`, { cause });
+  }
+}
+
+export function publicPartOf({ hsm }: OfflineMember): Member {
+  const { memberId, signingKey, agreementKey } = hsm.describe();
+  return { memberId, signingKey, agreementKey };
+}
+
+/** Keeps the newest domain token that the member has seen, so that it never accepts an older one. The old file or the new one stays. */
+export function saveOfflineMember(path: string, member: OfflineMember): void {
+  const aside = `${path}.new`;
+  const file = openSync(aside, 'w', 0o600);
+  try {
+    writeSync(file, member.file());
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(aside, path);
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new CliError(`cannot read ${path} (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}).`, { cause });
+  }
+}

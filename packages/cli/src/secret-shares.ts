@@ -1,0 +1,55 @@
+import { hash, randomBytes } from 'node:crypto';
+import { combine, split } from 'shamir-secret-sharing';
+import { CliError } from './cli-error.ts';
+
+/**
+ * A secret of 32 random bytes in n parts, any k of which give it back and fewer say nothing about it (Shamir, over GF(2^8)).
+ * A share is one line that can be printed: what it belongs to, k, the share, and a check against mistyping.
+ */
+const pattern = /^keyfleet-share:([A-Za-z0-9._@-]+):(\d+):([A-Za-z0-9_-]{44}):([0-9a-f]{8})$/;
+const MAX_SHARES = 255;
+
+/** base64url, to be used like a passphrase. */
+export function newSecret(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+/** `owner`: the member whose secret it is. Throws CliError for numbers that make no sense. */
+export async function splitSecret(secret: string, owner: string, of: { n: number; k: number }): Promise<string[]> {
+  const { n, k } = of;
+  if (!Number.isInteger(n) || !Number.isInteger(k) || k < 2 || n < k || n > MAX_SHARES) {
+    throw new CliError(`--threshold must be from 2 to the number of --shares, and that at most ${MAX_SHARES}.`, {
+      exitCode: 2,
+    });
+  }
+  const shares = await split(Uint8Array.from(Buffer.from(secret, 'base64url')), n, k);
+  return shares.map((share) => {
+    const line = `keyfleet-share:${owner}:${k}:${Buffer.from(share).toString('base64url')}`;
+    return `${line}:${checkOf(line)}`;
+  });
+}
+
+/** Throws CliError that says which share is damaged, or what is missing. A wrong set that looks right gives a wrong secret. */
+export async function combineSecret(lines: readonly string[]): Promise<string> {
+  const parsed = lines.map((line, i) => parseShare(line, i + 1));
+  if (new Set(parsed.map(({ set }) => set)).size !== 1) throw new CliError('these shares are not of one set.');
+  const shares = [...new Set(parsed.map(({ share }) => share))];
+  const needed = parsed[0]!.k;
+  if (shares.length < needed)
+    throw new CliError(`${needed} different shares are needed, and ${shares.length} are here.`);
+  const secret = await combine(shares.map((share) => Uint8Array.from(Buffer.from(share, 'base64url'))));
+  return Buffer.from(secret).toString('base64url');
+}
+
+function parseShare(line: string, number: number): { set: string; k: number; share: string } {
+  const text = line.trim();
+  const [, owner, k, share, check] = pattern.exec(text) ?? [];
+  if (share === undefined || check !== checkOf(text.slice(0, -9))) {
+    throw new CliError(`share ${number} is damaged, or no share: compare it with the paper, letter by letter.`);
+  }
+  return { set: `${owner}:${k}`, k: Number(k), share };
+}
+
+function checkOf(line: string): string {
+  return hash('sha256', line, 'hex').slice(0, 8);
+}

@@ -1,0 +1,75 @@
+import { CreateKeyCommand, DecryptCommand, EncryptCommand, SignCommand } from '@aws-sdk/client-kms';
+import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { rmSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { kmsClient } from '../support/aws-client.ts';
+import { keyfleetJson, runKeyfleet } from '../support/cli.ts';
+import { startTestCluster } from '../support/cluster.ts';
+import { eventually } from '../support/fleet.ts';
+
+test('with every volume of every worker lost, an offline member and the stored tokens bring all keys to a fresh fleet', async () => {
+  await using cluster = await startTestCluster();
+  const { home } = cluster;
+  const manager = `127.0.0.1:${cluster.ports.domainManager}`;
+  const domain = ['--domain-manager', manager, '--trust-anchor', home.trustAnchorFile];
+  const signer = ['--as', 'operator-1', '--key', home.keyFile('operator-1')];
+  const safe = home.in('safe-1');
+  const kms = kmsClient(cluster);
+
+  const create = ['member', 'create-offline', '--id', 'safe-1', '--out', safe, '--trust-anchor', home.trustAnchorFile];
+  const { shares } = await keyfleetJson<{ shares: string[] }>(...create, '--shares', '5', '--threshold', '3');
+  const offline = ['--offline-member', safe, '--shares', [shares[4], shares[0], shares[2]].join()];
+  expect((await runKeyfleet('member', 'check-offline', ...domain, ...offline)).notes).toContain(
+    'no member of the domain',
+  );
+  const admitted = await runKeyfleet('member', 'admit', `${safe}.pub.json`, ...domain, ...signer);
+  expect(admitted.out).toContain('Done: the domain is at generation 2.');
+  const checked = await runKeyfleet('member', 'check-offline', ...domain, ...offline);
+  expect(checked.out).toContain('It opens token 2 of the domain and has all its 1 domain keys.');
+
+  // After the member went into its safe: new keys, under a domain key that it has not seen.
+  const symmetric = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId;
+  const signing = (await kms.send(new CreateKeyCommand({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' })))
+    .KeyMetadata!.KeyId;
+  const Plaintext = Buffer.from('what must not be lost');
+  const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId: symmetric, Plaintext }));
+  await runKeyfleet('domain', 'rotate', ...domain, ...signer);
+  const late = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId;
+
+  const workers = home.workerNames;
+  await cluster.kill(...workers);
+  for (const name of workers) for (const file of ['identity', 'identity.pub.json']) rmSync(home.in(name, file));
+  await cluster.restart(...workers);
+  await expect(kms.send(new DecryptCommand({ CiphertextBlob }))).rejects.toThrow();
+
+  const fresh = workers.map((name) => home.in(name, 'identity.pub.json')).join();
+  await eventually('the domain-manager sees that all members are lost', async () => {
+    using client = new DomainManagerClient(manager);
+    return (await client.status()).workers?.every(({ standing }) => standing === 'stranger') ?? false;
+  });
+  const proposed = await runKeyfleet('member', 'admit', fresh, '--remove', workers.join(), ...domain, ...signer);
+  expect(proposed.out).toContain('It has all its signatures, but no member of the domain answers.');
+  const id = /keyfleet recover ([0-9a-f]+)/.exec(proposed.out)![1]!;
+
+  const two = ['--offline-member', safe, '--shares', shares.slice(0, 2).join()];
+  expect(await runKeyfleet('recover', id, ...domain, ...two)).toMatchObject({
+    exitCode: 1,
+    notes: expect.stringContaining('3 different shares are needed, and 2 are here'),
+  });
+  const recovered = await runKeyfleet('recover', id, ...domain, ...offline);
+  expect(recovered).toMatchObject({ exitCode: 0, out: expect.stringContaining('at generation 4') });
+
+  await eventually('the fresh fleet decrypts', async () => {
+    const decrypted = await kms.send(new DecryptCommand({ CiphertextBlob }));
+    return Buffer.from(decrypted.Plaintext!).equals(Plaintext);
+  });
+  await kms.send(new EncryptCommand({ KeyId: late, Plaintext }));
+  await kms.send(new SignCommand({ KeyId: signing, Message: Plaintext, SigningAlgorithm: 'ECDSA_SHA_256' }));
+  await kms.send(new CreateKeyCommand({}));
+  expect((await runKeyfleet('recover', id, ...domain, ...offline)).notes).toContain('cannot be carried out (done)');
+
+  using client = new DomainManagerClient(manager);
+  const tokens = await client.fetchTokens();
+  await expect(client.storeToken(tokens.at(-1)!)).rejects.toThrow('does not verify');
+  expect((await client.fetchTokens()).length).toBe(tokens.length);
+});
