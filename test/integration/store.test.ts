@@ -86,6 +86,8 @@ describe('the Redis store behind a cache', () => {
       insertFirstAccessKey: store.insertFirstAccessKey.bind(store),
       findSecret: store.findSecret.bind(store),
       insertSecret: store.insertSecret.bind(store),
+      findLastUsage: store.findLastUsage.bind(store),
+      keepLastUsage: store.keepLastUsage.bind(store),
       async [Symbol.asyncDispose]() {
         await feed[Symbol.asyncDispose]();
         await client[Symbol.asyncDispose]();

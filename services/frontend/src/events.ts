@@ -27,6 +27,10 @@ export class FrontendEvents {
   storeProblem(problem: unknown): void {
     if (this.#isNew('store', problem)) this.#log.warn({ err: problem }, 'Redis not usable');
   }
+  lastUsageProblem(problem: unknown): void {
+    if (this.#isNew('last usage', problem))
+      this.#log.warn({ err: problem }, 'when keys were last used is not stored yet; it is tried again');
+  }
   notResealed(record: string, error: unknown): void {
     if (this.#isNew('reseal', error))
       this.#log.warn({ record, err: error }, 'not resealed yet; another pass tries again');

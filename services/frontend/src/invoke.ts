@@ -28,7 +28,8 @@ export function newInvoke(deps: InvokeDeps): Invoke {
       const output = await inSpan('invoke', { 'keyfleet.operation': operation.name }, () =>
         run(operation, input, context),
       );
-      deps.audit.succeeded({ operation, input, call, keys, output });
+      const success = { operation, input, call, keys, output };
+      deps.lastUsages.note(success, deps.audit.succeeded(success));
       return output as OutputOf<typeof operation>;
     } catch (error) {
       const exception = exceptionOf(error, operation);

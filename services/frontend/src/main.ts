@@ -34,6 +34,7 @@ import { RedisSealedRecords } from './reseal/redis-sealed-records.ts';
 import { startResealer } from './reseal/resealer.ts';
 import { RedisCalls } from './store/redis-calls.ts';
 import { RedisStore } from './store/redis-store.ts';
+import { LastUsages } from './usage/last-usages.ts';
 import { waitForRedis } from './wait-for-redis.ts';
 
 await runService({ name: 'frontend', config: FrontendConfig, run });
@@ -54,6 +55,9 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   if (durability === undefined) return;
   const store = new RedisStore({ client, durability, clock });
   const cached = new CachedStore(store, resources.use(new ChangeFeed(client)));
+  const lastUsages = resources.use(
+    new LastUsages({ usages: store, clock, onProblem: (problem) => events.lastUsageProblem(problem) }),
+  );
   const notices = resources.use(startNoticesOf(config, events));
   const domain = resources.use(startDomainView(config, { anchor, notices, events }));
   const pool = resources.use(startPool(config, { domain, host, clock, events }));
@@ -93,6 +97,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     partition: config.partition,
     policies: new Policies(),
     markers: new Markers({ secrets: store, hsm }),
+    lastUsages,
     serviceEvents,
     audit,
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),

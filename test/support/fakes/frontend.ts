@@ -9,6 +9,7 @@ import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
 import { Markers } from '@keyfleet/frontend/operations/markers';
 import { Policies } from '@keyfleet/frontend/policy/policies';
 import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
+import { LastUsages } from '@keyfleet/frontend/usage/last-usages';
 import { FakeHsm } from './fake-hsm.ts';
 
 export const accountId = '111122223333';
@@ -37,6 +38,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   /** What the service recorded of its own doing. */
   readonly serviceEvents: ServiceEvent[] = [];
   readonly faults: unknown[] = [];
+  readonly lastUsages: LastUsages;
   now = Date.UTC(2026, 10, 23, 12);
   readonly #invoke;
 
@@ -44,6 +46,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     this.hsm = hsm ?? (new FakeHsm() as HsmCommands as H);
     const { store, faults } = this;
     const clock = { now: () => this.now };
+    this.lastUsages = new LastUsages({ usages: store, clock, onProblem: (problem) => void faults.push(problem) });
     this.#invoke = newInvoke({
       keys: store,
       aliases: store,
@@ -53,6 +56,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       partition: 'aws',
       policies: new Policies(),
       markers: new Markers({ secrets: store, hsm: this.hsm }),
+      lastUsages: this.lastUsages,
       audit: new Audit(
         { write: (record) => void this.audit.push(JSON.parse(JSON.stringify(record)) as AuditRecord) },
         clock,

@@ -83,9 +83,10 @@ export class Audit {
     this.#clock = clock;
   }
 
-  succeeded({ operation, input, call, keys, output }: Attempt & { readonly output: unknown }): void {
+  /** Returns the record's eventID. */
+  succeeded({ operation, input, call, keys, output }: Attempt & { readonly output: unknown }): string {
     const materialId = materialIdOf(output);
-    this.#write(operation.name, call, {
+    return this.#write(operation.name, call, {
       readOnly: operation.readOnly,
       requestParameters: this.#disclose.input(operation, input),
       responseElements: operation.readOnly ? null : this.#disclose.output(operation, output, keys[0]?.arn),
@@ -109,8 +110,9 @@ export class Audit {
     this.#write(operation, source, { readOnly: false, exception });
   }
 
-  #write(eventName: string, source: Source, event: Event): void {
+  #write(eventName: string, source: Source, event: Event): string {
     const { caller } = source;
+    const eventID = randomUUID();
     this.#sink.write({
       eventVersion: '1.11',
       userIdentity: this.#identityOf(caller),
@@ -126,7 +128,7 @@ export class Audit {
       responseElements: event.responseElements ?? null,
       additionalEventData: event.additionalEventData,
       requestID: source.requestId,
-      eventID: randomUUID(),
+      eventID,
       readOnly: event.readOnly,
       resources: event.resources,
       eventType: 'AwsApiCall',
@@ -134,6 +136,7 @@ export class Audit {
       recipientAccountId: caller?.accountId ?? '',
       eventCategory: 'Management',
     });
+    return eventID;
   }
 
   /** Many requests share a millisecond. */

@@ -6,6 +6,7 @@ import type { HsmCommands } from '../hsm/commands.ts';
 import type { Policies } from '../policy/policies.ts';
 import type { Markers } from './markers.ts';
 import type { AliasStore, KeyStore } from '../store/store.ts';
+import type { LastUsages } from '../usage/last-usages.ts';
 
 /** Who signed the request, as proven by its signature. */
 export interface Caller {
@@ -50,6 +51,7 @@ export interface Deps {
   readonly partition: string;
   readonly policies: Policies;
   readonly markers: Markers;
+  readonly lastUsages: Pick<LastUsages, 'find' | 'note'>;
   /** For what happens to a key besides the request itself. */
   readonly serviceEvents: ServiceEvents;
 }

@@ -20,6 +20,7 @@ import { createKey } from './keys/create-key.ts';
 import { describeKey } from './keys/describe-key.ts';
 import { disableKey } from './keys/disable-key.ts';
 import { enableKey } from './keys/enable-key.ts';
+import { getKeyLastUsage } from './keys/get-key-last-usage.ts';
 import { getPublicKey } from './keys/get-public-key.ts';
 import { listKeys } from './keys/list-keys.ts';
 import { scheduleKeyDeletion } from './keys/schedule-key-deletion.ts';
@@ -67,6 +68,7 @@ const handlers = {
   GenerateDataKeyWithoutPlaintext: generateDataKeyWithoutPlaintext,
   GenerateMac: generateMac,
   GenerateRandom: generateRandom,
+  GetKeyLastUsage: getKeyLastUsage,
   GetKeyPolicy: getKeyPolicy,
   GetKeyRotationStatus: getKeyRotationStatus,
   GetPublicKey: getPublicKey,

@@ -8,13 +8,16 @@ import {
   type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
+  type LastUsage,
+  type LastUsageStore,
   type Page,
   type Scope,
 } from './store.ts';
 
 /** All the stores in memory: for tests, and the measure that the Redis store is held to. */
-export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore {
+export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore {
   readonly #keys = new Map<string, KmsKey>();
+  readonly #lastUsages = new Map<string, LastUsage>();
   readonly #aliases = new Map<string, Map<string, Alias>>();
   readonly #accessKeys = new Map<string, AccessKeyRecord>();
   readonly #firstAccessKeys = new Map<string, string>();
@@ -44,12 +47,24 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
     const aliases = this.#aliasesOf(key);
     for (const { name, targetKeyId } of aliases.values()) if (targetKeyId === key.keyId) aliases.delete(name);
     this.#keys.delete(`${key.region}/${key.keyId}`);
+    this.#lastUsages.delete(`${key.region}/${key.keyId}`);
   }
 
   async listKeys({ accountId, region }: Scope, limit: number, after = ''): Promise<Page<string>> {
     const keys = this.#keys.values().filter((key) => key.accountId === accountId && key.region === region);
     const ids = keys.map(({ keyId }) => keyId).toArray();
     return pageOf(ids, { nameOf: (keyId) => keyId, limit, after });
+  }
+
+  async findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined> {
+    return this.#lastUsages.get(`${region}/${keyId}`);
+  }
+
+  async keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void> {
+    const name = `${region}/${keyId}`;
+    const kept = this.#lastUsages.get(name);
+    if (!this.#keys.has(name) || (kept !== undefined && kept.usedAt > usage.usedAt)) return;
+    this.#lastUsages.set(name, { ...usage });
   }
 
   async findAlias(scope: Scope, name: string): Promise<Alias | undefined> {

@@ -1,7 +1,8 @@
+import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import { KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
 import { z } from 'zod';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { type AccessKeyRecord, type Alias, DamagedRecordError } from './store.ts';
+import { type AccessKeyRecord, type Alias, DamagedRecordError, type LastUsage } from './store.ts';
 
 /** Bytes as base64 in a record. */
 const bytes = z.codec(
@@ -49,6 +50,14 @@ const AliasRecord = z.strictObject({
   updatedAt: z.int(),
 });
 
+const LastUsageRecord = z.strictObject({
+  schemaVersion: z.literal(1),
+  operation: TrackedOperation,
+  usedAt: z.int(),
+  requestId: z.string(),
+  eventId: z.string(),
+});
+
 const AccessKey = z.strictObject({
   schemaVersion: z.literal(1),
   accessKeyId: z.string().min(1),
@@ -89,6 +98,16 @@ export function decodeAccessKey(text: string, accessKeyId: string): AccessKeyRec
   const { schemaVersion: _, ...record } = decode(AccessKey, text, name);
   if (record.accessKeyId !== accessKeyId) throw damaged(name, 'it is the record of another access key');
   return record;
+}
+
+export function encodeLastUsage({ operation, usedAt, requestId, eventId }: LastUsage): string {
+  const record = { schemaVersion: 1, operation, usedAt, requestId, eventId } as const;
+  return JSON.stringify(record satisfies z.input<typeof LastUsageRecord>);
+}
+
+export function decodeLastUsage(text: string, { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>): LastUsage {
+  const { schemaVersion: _, ...usage } = decode(LastUsageRecord, text, `last usage of key ${region}/${keyId}`);
+  return usage;
 }
 
 function decode<S extends z.ZodObject>(schema: S, text: string, name: string): z.output<S> {

@@ -3,7 +3,8 @@ import type { Durability } from '@keyfleet/shared/redis/durability';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, CHANGES, keyName } from './changes.ts';
-import { decodeAccessKey, decodeAlias, decodeKey, encodeAccessKey, encodeAlias, encodeKey } from './records.ts';
+import { decodeAccessKey, decodeAlias, decodeKey, decodeLastUsage } from './records.ts';
+import { encodeAccessKey, encodeAlias, encodeKey, encodeLastUsage } from './records.ts';
 import { RedisCalls } from './redis-calls.ts';
 import {
   type AccessKeyRecord,
@@ -14,6 +15,8 @@ import {
   type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
+  type LastUsage,
+  type LastUsageStore,
   type Page,
   type Scope,
 } from './store.ts';
@@ -28,7 +31,7 @@ export interface RedisStoreDeps {
 }
 
 /** The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases. */
-export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore {
+export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore {
   readonly #redis: RedisCalls;
   readonly #clock: Clock;
 
@@ -80,6 +83,15 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     const items = page.filter((_, i) => there[i]).map((entry) => keyIdOf(entry));
     const last = page.at(-1);
     return entries.length > limit && last !== undefined ? { items, next: last } : { items };
+  }
+
+  async findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined> {
+    const text = await this.#redis.read((client) => client.hget(keyAt(region, keyId), 'lastUsage'));
+    return text === null ? undefined : decodeLastUsage(text, { region, keyId });
+  }
+
+  async keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void> {
+    await this.#redis.script('kfKeepLastUsage', keyAt(region, keyId), usage.usedAt, encodeLastUsage(usage));
   }
 
   async findAlias(scope: Scope, name: string): Promise<Alias | undefined> {

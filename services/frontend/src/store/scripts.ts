@@ -32,6 +32,16 @@ redis.call('DEL', KEYS[1])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`,
   ],
+  /** KEYS: record. ARGV: milliseconds since the epoch, JSON. 0: a later use is kept, or the key is gone. Caches do not hold it. */
+  kfKeepLastUsage: [
+    1,
+    `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local usedAt = redis.call('HGET', KEYS[1], 'usedAt')
+if usedAt and tonumber(usedAt) > tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'usedAt', ARGV[1], 'lastUsage', ARGV[2])
+return 1`,
+  ],
   /** KEYS: aliases, names, targets. ARGV: name, JSON, target, quota, channel, message. */
   kfInsertAlias: [
     3,

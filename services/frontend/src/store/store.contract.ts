@@ -9,9 +9,11 @@ import {
   type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
+  type LastUsage,
+  type LastUsageStore,
 } from './store.ts';
 
-type Store = KeyStore & AliasStore & IdentityStore & FleetSecretStore;
+type Store = KeyStore & AliasStore & IdentityStore & FleetSecretStore & LastUsageStore;
 
 const scope = { accountId: '111122223333', region: 'us-east-1' };
 let madeAt = 1_700_000_000_000;
@@ -135,6 +137,45 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(new Set([...first.items, ...second.items])).toEqual(new Set(keys.slice(0, 3).map(({ keyId }) => keyId)));
       expect((await store.listKeys(scope, 3)).next).toBeUndefined();
       expect(await store.listKeys({ ...scope, accountId: '999999999999' }, 2)).toEqual({ items: [] });
+    });
+  });
+
+  describe('last usage', () => {
+    const usage = (usedAt: number): LastUsage => ({
+      operation: 'Encrypt',
+      usedAt,
+      requestId: `r${usedAt}`,
+      eventId: `e${usedAt}`,
+    });
+
+    test('the latest use of a key is kept, in whichever order they come', async () => {
+      const key = newKey();
+      await store.insertKey(key);
+      expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
+      for (const usedAt of [9, 1_700_000_000_010, 10]) await store.keepLastUsage(key.region, key.keyId, usage(usedAt));
+      expect(await store.findLastUsage(key.region, key.keyId)).toEqual(usage(1_700_000_000_010));
+      expect(await store.findLastUsage('eu-west-1', key.keyId)).toBeUndefined();
+    });
+
+    test('a use changes nothing else of the key, and a change of the key leaves it', async () => {
+      const key = newKey();
+      await store.insertKey(key);
+      await store.keepLastUsage(key.region, key.keyId, usage(1));
+      expect(await store.findKey(key.region, key.keyId)).toEqual(asBytes(key));
+      await store.updateKey({ ...key, state: 'Disabled' });
+      expect(await store.findLastUsage(key.region, key.keyId)).toEqual(usage(1));
+    });
+
+    test('it goes with the key, and a use that is told too late brings nothing back', async () => {
+      const key = newKey();
+      await store.insertKey(key);
+      await store.keepLastUsage(key.region, key.keyId, usage(1));
+      await store.deleteKey(key);
+      await store.keepLastUsage(key.region, key.keyId, usage(2));
+      expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
+      expect(await store.findKey(key.region, key.keyId)).toBeUndefined();
+      await store.insertKey(key);
+      expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
     });
   });
 

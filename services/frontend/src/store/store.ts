@@ -1,3 +1,5 @@
+import type { TrackedOperation } from '@keyfleet/shared/api/choices';
+import type { z } from 'zod';
 import type { KmsKey } from '../keys/kms-key.ts';
 
 /** An account's own Region: what an alias or a list belongs to. */
@@ -73,6 +75,23 @@ export interface IdentityStore {
   findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined>;
   /** Stores `record` as its account's first access key; false when it has one already, whoever was faster. */
   insertFirstAccessKey(record: AccessKeyRecord): Promise<boolean>;
+}
+
+/** The latest successful cryptographic use of a key. */
+export interface LastUsage {
+  readonly operation: z.output<typeof TrackedOperation>;
+  /** Milliseconds since the epoch, by the clock of the frontend that served it. */
+  readonly usedAt: number;
+  readonly requestId: string;
+  /** Of the audit record. */
+  readonly eventId: string;
+}
+
+/** It lies with the key's record, and goes with it. */
+export interface LastUsageStore {
+  findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined>;
+  /** Does nothing if a later use is kept already, or the key is gone. */
+  keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void>;
 }
 
 /** Secrets that the whole fleet shares, each only as the HSM sealed it. */
