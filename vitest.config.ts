@@ -28,6 +28,17 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'programs',
+          include: ['test/programs/*.test.ts'],
+          globalSetup: ['test/support/programs-setup.ts'],
+          testTimeout: 120_000,
+          // Each is a process that takes a core for a second.
+          maxConcurrency: 2,
+          silent: 'passed-only',
+        },
+      },
+      {
+        test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 120_000,

@@ -1,0 +1,16 @@
+import * as jwt from 'jwt-on-kms';
+import { expect, test } from 'vitest';
+import { newKms } from '../support/sdk-client.ts';
+import { newKey } from '../support/sdk-keys.ts';
+
+test('a JWT signed by a key in Keyfleet verifies without it, until it expires', async () => {
+  jwt.setClient(newKms());
+  const { KeyId } = await newKey({ KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' });
+  const token = await jwt.sign({ subject: 'alice' }, KeyId, { expiresIn: 60 });
+  expect(await jwt.verify(token, KeyId)).toMatchObject({ isValid: true, payload: { subject: 'alice' } });
+  const [header, , signature] = token.split('.');
+  const forged = Buffer.from(JSON.stringify({ subject: 'mallory' })).toString('base64url');
+  expect(await jwt.verify(`${header}.${forged}.${signature}`, KeyId)).toMatchObject({ isValid: false });
+  const old = await jwt.sign({ subject: 'alice' }, KeyId, { expiresAt: new Date(Date.now() - 60_000) });
+  expect(await jwt.verify(old, KeyId)).toMatchObject({ isValid: false, error: 'Token expired' });
+});
