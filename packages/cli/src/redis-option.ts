@@ -1,4 +1,4 @@
-import { connectRedis, type RedisClient, RedisConfig } from '@keyfleet/shared/redis/connect';
+import { connectRedis, mastersOf, type RedisClient, RedisConfig } from '@keyfleet/shared/redis/connect';
 import { CliError } from './cli-error.ts';
 
 export const redisOptions = {
@@ -24,4 +24,17 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
     client.disconnect();
     throw new CliError(`cannot reach Redis at ${args.redis}: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** The names of everything of Keyfleet; of a Redis Cluster, on all its nodes. */
+export async function allNames(redis: RedisClient): Promise<string[]> {
+  const names = new Set<string>();
+  for (const node of mastersOf(redis)) {
+    for (let cursor = '0', first = true; first || cursor !== '0'; first = false) {
+      const [next, page] = await node.scan(cursor, 'MATCH', 'kf:*', 'COUNT', 1000);
+      for (const name of page) names.add(name);
+      cursor = next;
+    }
+  }
+  return [...names];
 }

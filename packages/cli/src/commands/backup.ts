@@ -1,7 +1,6 @@
-import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { formatBackup, inBackupOrder, parseBackup, readValue, type StoredValue } from '../backup-file.ts';
 import { command } from '../command.ts';
-import { openRedis, redisOptions } from '../redis-option.ts';
+import { allNames, openRedis, redisOptions } from '../redis-option.ts';
 import { readTextFile, writeNewFile } from '../signing-keys.ts';
 
 export const backup = command({
@@ -22,15 +21,3 @@ export const backup = command({
   },
   text: ({ file, values }) => `${values} values are in ${file}. It was read back and is whole.`,
 });
-
-export async function allNames(redis: RedisClient): Promise<string[]> {
-  const names = new Set<string>();
-  for (const node of mastersOf(redis)) {
-    for (let cursor = '0', first = true; first || cursor !== '0'; first = false) {
-      const [next, page] = await node.scan(cursor, 'MATCH', 'kf:*', 'COUNT', 1000);
-      for (const name of page) names.add(name);
-      cursor = next;
-    }
-  }
-  return [...names];
-}

@@ -1,9 +1,8 @@
 import { CliError } from '../cli-error.ts';
 import { isBackedUp, parseBackup, readValue, writeValue } from '../backup-file.ts';
 import { command } from '../command.ts';
-import { openRedis, redisOptions } from '../redis-option.ts';
+import { allNames, openRedis, redisOptions } from '../redis-option.ts';
 import { readTextFile } from '../signing-keys.ts';
-import { allNames } from './backup.ts';
 
 export const restore = command({
   description: 'Write a backup into an empty Redis, and compare every value afterwards.',

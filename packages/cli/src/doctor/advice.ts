@@ -1,0 +1,36 @@
+import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
+import type { DomainState } from '@keyfleet/shared/domain/state';
+
+const DAY_MS = 24 * 3_600_000;
+
+/** What works today, and will hurt on a bad day: each with what to do. */
+export function adviceFor(state: DomainState, status: StatusResponse__Output): string[] {
+  const people = state.operators.filter(({ role }) => role === 'operator').length;
+  const needed = peopleNeeded(state);
+  const offline = (status.absent_members ?? []).length;
+  const advice: [boolean, string][] = [
+    [
+      !state.operators.some(({ role }) => role === 'service-host'),
+      'no frontend is an operator (service-host), so that none can use the workers: keyfleet domain propose operators',
+    ],
+    [needed === 1, 'one person alone may change the members: ask for two with keyfleet domain propose rules'],
+    [
+      people <= needed,
+      `${people} people, and all must sign to change the members: admit one more, for the day that a key is lost`,
+    ],
+    [offline === 0, 'no offline member: whoever loses all workers loses all keys. keyfleet member create-offline'],
+    [(status.rotation_every ?? 0) === 0, 'domain keys rotate only by hand: give the domain-manager a schedulerKey'],
+    [
+      state.backupHorizonMs < DAY_MS,
+      'old domain keys are kept for less than a day: an older backup would not open. keyfleet domain propose rules',
+    ],
+  ];
+  return advice.filter(([applies]) => applies).map(([, text]) => text);
+}
+
+/** The fewest people that a change of the members takes; 0 when nobody may change them. */
+function peopleNeeded({ rules }: DomainState): number {
+  const rule = rules.find(({ command }) => command === 'ModifyMembers');
+  const counts = rule?.alternatives.map((way) => way.find(({ role }) => role === 'operator')?.minimum ?? 0);
+  return counts === undefined ? 0 : Math.min(...counts);
+}

@@ -1,0 +1,103 @@
+import { verifyChain } from '@keyfleet/shared/domain/chain';
+import { activeDomainKey } from '@keyfleet/shared/domain/state';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { CliError } from '../cli-error.ts';
+import type { DomainManagerClient } from '../domain-manager-client.ts';
+import { countTokens } from '../sealed-census.ts';
+
+/** Sessions and signatures allow for minutes; more than this shows that nothing keeps the clock. */
+const CLOCK_TOLERANCE_MS = 10_000;
+
+export interface Patient {
+  readonly client: DomainManagerClient;
+  readonly anchor: TrustAnchor;
+  readonly openRedis: () => Promise<RedisClient & AsyncDisposable>;
+}
+
+/** Each says what it found, or throws an error that says what is wrong and what to do. */
+export const checks: Readonly<Record<string, (patient: Patient) => Promise<string>>> = {
+  Redis: checkRedis,
+  'domain-manager': checkManager,
+  'domain tokens': checkTokens,
+  clocks: checkClocks,
+  'hsm-workers': checkWorkers,
+  'domain keys': checkDomainKeys,
+};
+
+async function checkRedis({ openRedis }: Patient): Promise<string> {
+  await using redis = await openRedis();
+  await checkDurability(redis, 'strict');
+  return 'answers, and keeps every acknowledged write';
+}
+
+async function checkManager({ client, anchor }: Patient): Promise<string> {
+  const { leader, domain } = await client.status();
+  if (domain !== anchor.domain) throw new CliError(`it serves the domain '${domain}': give it this trust anchor.`);
+  if (!leader) throw new CliError('no replica leads: look at the logs of the domain-managers.');
+  return `answers; ${leader} leads`;
+}
+
+async function checkTokens({ client, anchor }: Patient): Promise<string> {
+  const tokens = await client.fetchTokens();
+  const { state } = verifyChain(anchor, tokens);
+  return `all ${tokens.length} verify from the trust anchor; generation ${state.generation}`;
+}
+
+async function checkClocks({ client, anchor, openRedis }: Patient): Promise<string> {
+  await using redis = await openRedis();
+  const { now = 0, workers = [] } = await client.status();
+  const managerAhead = now - Date.now();
+  const [seconds, microseconds] = (await redis.time()).map(Number) as [number, number];
+  const { state } = await client.getDomain(anchor);
+  const ahead: [string, number][] = [
+    ['the domain-manager', managerAhead],
+    ['Redis', seconds * 1000 + microseconds / 1000 - Date.now()],
+    ...workers.map(({ address = '', clock_ahead: by = 0 }): [string, number] => [address, managerAhead + by]),
+    // A domain key is made with a worker's clock: one from the future betrays what has been set right since.
+    ['the newest domain key', Math.max(0, activeDomainKey(state).createdAt - Date.now())],
+  ];
+  const wrong = ahead.filter(([, by]) => Math.abs(by) > CLOCK_TOLERANCE_MS);
+  if (wrong.length > 0) {
+    const said = wrong.map(
+      ([who, by]) => `${who} is ${Math.round(Math.abs(by) / 1000)} s ${by > 0 ? 'ahead' : 'behind'}`,
+    );
+    throw new CliError(`by this machine's clock ${said.join(', ')}: let NTP keep all of them.`);
+  }
+  return 'agree with this machine';
+}
+
+async function checkWorkers({ client }: Patient): Promise<string> {
+  const { workers = [], generation = 0 } = await client.status();
+  const unwell = workers.filter(({ standing, problem }) => standing === 'unreachable' || problem);
+  if (unwell.length > 0) {
+    const said = unwell.map(({ address, problem }) => `${address}: ${problem || 'unreachable'}`);
+    throw new CliError(`${said.join('; ')}. Start them, or look at their logs.`);
+  }
+  const members = workers.filter(({ standing }) => standing === 'member').length;
+  if (members < 2) throw new CliError(`only ${members} serves: admit another, so that one may fail.`);
+  return `${members} members, all reached, generation ${generation}`;
+}
+
+/** Under which domain keys everything in Redis is sealed, looked at here and not taken from anyone's report. */
+async function checkDomainKeys({ client, anchor, openRedis }: Patient): Promise<string> {
+  await using redis = await openRedis();
+  const { state } = await client.getDomain(anchor);
+  const { byDomainKey, damaged } = await countTokens(redis);
+  if (damaged.length > 0) {
+    const some = damaged.slice(0, 3).join(', ');
+    throw new CliError(`${damaged.length} values are damaged (${some}): restore them from a backup.`);
+  }
+  const unknown = [...byDomainKey].filter(([id]) => state.domainKeys.every((key) => key.id !== id));
+  if (unknown.length > 0) {
+    const tokens = unknown.reduce((sum, [, count]) => sum + count, 0);
+    throw new CliError(
+      `${tokens} tokens are under domain keys that the domain has not: restore the domain's newest tokens.`,
+    );
+  }
+  const counts = state.domainKeys
+    .toReversed()
+    .map(({ id, status }) => `${byDomainKey.get(id) ?? 0} under ${id.slice(0, 8)} (${status})`);
+  return `tokens: ${counts.join(', ')}`;
+}
