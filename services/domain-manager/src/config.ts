@@ -22,6 +22,11 @@ export const DomainManagerConfig = z.strictObject({
   rotation: z
     .strictObject({ every: duration('24h').describe('Age at which the active domain key is replaced.') })
     .prefault({}),
+  dueWork: z
+    .strictObject({
+      every: duration('60s').describe('How often deletions and rotations of keys that are due are carried out.'),
+    })
+    .prefault({}),
   log: LogConfig,
 });
 

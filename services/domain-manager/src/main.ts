@@ -2,8 +2,9 @@ import { systemClock } from '@keyfleet/shared/clock';
 import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 import type { Signer } from '@keyfleet/shared/domain/proposal';
 import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { type DueItem, dueQueue } from '@keyfleet/shared/due-queue';
 import { startNotices } from '@keyfleet/shared/notices';
-import { publishResealItem, type ResealItem } from '@keyfleet/shared/reseal-queue';
+import { publishResealItems, type ResealItem } from '@keyfleet/shared/reseal-queue';
 import { connectRedis, type RedisClient, type RedisConfig } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
@@ -11,6 +12,7 @@ import { createPrivateKey, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainManagerConfig } from './config.ts';
+import { DueWork } from './due-work.ts';
 import { startGrpcWorker } from './grpc-worker.ts';
 import { Leader } from './leader.ts';
 import { surveyWorkers } from './membership.ts';
@@ -56,14 +58,22 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again'),
   );
   const proposals = new Proposals({ store, tokens, anchor, clock });
-  const publish = (item: ResealItem, attempt: number): Promise<boolean> => publishResealItem(notices, item, attempt);
+  const publish = (item: ResealItem, attempt: number): Promise<boolean> =>
+    publishResealItems(notices, [item], attempt);
   const resealing = new Resealing({ store, clock, publish });
+  const dueWork = new DueWork({
+    clock,
+    everyMs: config.dueWork.every,
+    publish: (items: readonly DueItem[], period) =>
+      dueQueue.publish(notices, items, ({ shard }) => `${period}/${shard}`),
+  });
   const signer = scheduler === undefined ? {} : { scheduler };
   const round = new Round({
     tokens,
     store,
     proposals,
     resealing,
+    dueWork,
     workers,
     notices,
     clock,

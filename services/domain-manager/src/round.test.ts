@@ -81,7 +81,20 @@ function newReplica(): Replica {
     },
   };
   const resealing = new Resealing({ store, clock, publish: async (item) => asked.push(item) > 0 });
-  const deps = { tokens, store, proposals, resealing, workers, notices, clock, log, scheduler, rotateEveryMs: DAY };
+  const dueWork = { ask: async () => {} };
+  const deps = {
+    tokens,
+    store,
+    proposals,
+    resealing,
+    dueWork,
+    workers,
+    notices,
+    clock,
+    log,
+    scheduler,
+    rotateEveryMs: DAY,
+  };
   return { tokens, proposals, round: new Round(deps) };
 }
 

@@ -3,6 +3,7 @@ import type { Signer } from '@keyfleet/shared/domain/proposal';
 import { verifyProposal } from '@keyfleet/shared/domain/quorum';
 import type { Log } from '@keyfleet/shared/log';
 import type { Notices } from '@keyfleet/shared/notices';
+import type { DueWork } from './due-work.ts';
 import { executeLeave, executeProposal, ProposalFailedError } from './execute.ts';
 import { distributeTokens, surveyWorkers, type WorkerView } from './membership.ts';
 import type { Proposals } from './proposals.ts';
@@ -17,6 +18,7 @@ export interface RoundDeps {
   readonly store: ProposalStore;
   readonly proposals: Proposals;
   readonly resealing: Resealing;
+  readonly dueWork: Pick<DueWork, 'ask'>;
   readonly workers: readonly Worker[];
   readonly notices: Pick<Notices, 'publish'>;
   readonly clock: Clock;
@@ -45,7 +47,9 @@ export class Round {
   }
 
   async run(): Promise<void> {
-    const { tokens, workers } = this.#deps;
+    const { tokens, workers, dueWork } = this.#deps;
+    // Not waited for, and first: customers' keys depend on no step of the domain.
+    void dueWork.ask();
     await tokens.refresh();
     this.#views = await surveyWorkers(workers, tokens.head);
     await this.#distribute();

@@ -1,5 +1,5 @@
 import type { Notices } from '@keyfleet/shared/notices';
-import { reportField, type ResealItem, resealProgressKey, startResealWorker } from '@keyfleet/shared/reseal-queue';
+import { reportField, type ResealItem, resealProgressKey, resealQueue } from '@keyfleet/shared/reseal-queue';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { NotThereYetError, type ResealDeps, resealShard } from './reseal.ts';
 
@@ -18,7 +18,7 @@ export function startResealer(deps: ResealerDeps): AsyncDisposable {
     if (report === undefined) return;
     await client.hset(resealProgressKey(domain, item.generation), reportField(item), JSON.stringify(report));
   };
-  return startResealWorker(notices, work, (problem) => {
+  return resealQueue.startWorker(notices, work, (problem) => {
     if (!(problem instanceof NotThereYetError)) onProblem(problem);
   });
 }
