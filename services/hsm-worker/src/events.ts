@@ -8,6 +8,7 @@ import type { SignedRequest } from './boundary/stream.ts';
 export class WorkerEvents implements SessionEvents {
   readonly #log: Log;
   readonly #onUnknownDomainKey: () => void;
+  #refusedLast = '';
   readonly #streams = metrics.getMeter('keyfleet').createCounter('keyfleet.hsm.streams');
   readonly #sessions = metrics.getMeter('keyfleet').createCounter('keyfleet.hsm.sessions');
 
@@ -57,6 +58,12 @@ export class WorkerEvents implements SessionEvents {
 
   tokenInstalled(domain: string, generation: number): void {
     this.#log.info({ domain, generation }, 'domain token installed');
+  }
+  /** Someone who reaches this worker asked for what the domain does not allow; the same again and again is said once. */
+  domainCallRefused(method: string, error: unknown): void {
+    const text = `${method} ${String(error)}`;
+    if (text !== this.#refusedLast) this.#log.error({ method, err: error }, 'domain call refused');
+    this.#refusedLast = text;
   }
   tokenRefused(error: unknown): void {
     this.#log.error({ err: error }, 'domain token refused');

@@ -62,7 +62,8 @@ export class WorkerServer implements AsyncDisposable {
   }
 
   #handlers(): HsmHandlers {
-    const { membership, sessions } = this.#options;
+    const { membership, sessions, events } = this.#options;
+    const answering = answeringWith(events);
     return {
       Describe: answering(() => descriptionOf(membership.describe())),
       NegotiateSession: (call, done) => this.#negotiate(sessions, call.request.hello ?? empty, done),
@@ -151,22 +152,24 @@ class ServerStream {
 }
 
 /** A unary handler. A refusal of the domain says why: everything it judges is public. */
-function answering<Request, Response>(
-  handle: (request: Request) => Response | Promise<Response>,
-): handleUnaryCall<Request, Response> {
-  return (call, done) => {
-    void (async () => {
-      try {
-        done(null, await handle(call.request));
-      } catch (error) {
-        done(
-          error instanceof DomainError
-            ? { code: status.FAILED_PRECONDITION, details: `${error.code}: ${error.message}` }
-            : { code: status.INTERNAL, details: 'internal error' },
-        );
-      }
-    })();
-  };
+function answeringWith(events: WorkerEvents) {
+  return <Request, Response>(
+      handle: (request: Request) => Response | Promise<Response>,
+    ): handleUnaryCall<Request, Response> =>
+    (call, done) => {
+      void (async () => {
+        try {
+          done(null, await handle(call.request));
+        } catch (error) {
+          events.domainCallRefused(call.getPath(), error);
+          done(
+            error instanceof DomainError
+              ? { code: status.FAILED_PRECONDITION, details: `${error.code}: ${error.message}` }
+              : { code: status.INTERNAL, details: 'internal error' },
+          );
+        }
+      })();
+    };
 }
 
 function descriptionOf(description: ReturnType<DomainMembership['describe']>): DescriptionMessage {
