@@ -11,8 +11,8 @@ const ASK_AGAIN_MS = 60_000;
 export interface ResealDeps {
   readonly store: ResealStore;
   readonly clock: Clock;
-  /** True when the item is on the work queue. */
-  readonly publish: (item: ResealItem, attempt: number) => Promise<boolean>;
+  /** True when the items are on the work queue. */
+  readonly publish: (items: readonly ResealItem[], attempt: number) => Promise<boolean>;
 }
 
 /** Sees to it that nothing stays sealed under older domain keys. All it must remember is in the store. */
@@ -37,23 +37,31 @@ export class Resealing {
     const progress = await store.findReseal(generation);
     if (progress === undefined) {
       this.#asked.clear();
-      return store.startPass(generation, 1, SHARDS);
+      return this.#startPass(generation, 1);
     }
     if (progress.verifiedAt !== undefined) return;
     if (progress.reports.size < progress.shards) return this.#ask(generation, progress);
     if (foundNothing(progress)) return store.setVerified(generation, clock.now());
-    return store.startPass(generation, progress.pass + 1, SHARDS);
+    return this.#startPass(generation, progress.pass + 1);
   }
 
-  async #ask(generation: number, { pass, shards, reports }: ResealProgress): Promise<void> {
+  async #startPass(generation: number, pass: number): Promise<void> {
+    await this.#deps.store.startPass(generation, pass, SHARDS);
+    return this.#ask(generation, { pass, shards: SHARDS, reports: new Map() });
+  }
+
+  async #ask(
+    generation: number,
+    { pass, shards, reports }: Pick<ResealProgress, 'pass' | 'shards' | 'reports'>,
+  ): Promise<void> {
     const { clock, publish } = this.#deps;
     const attempt = Math.floor(clock.now() / ASK_AGAIN_MS);
-    for (let shard = 0; shard < shards; shard++) {
-      const name = `${generation}/${pass}/${shard}`;
-      if (reports.has(shard) || this.#asked.get(name) === attempt) continue;
-      if (!(await publish({ generation, pass, shard, shards }, attempt))) return;
-      this.#asked.set(name, attempt);
-    }
+    const nameOf = ({ shard }: ResealItem): string => `${generation}/${pass}/${shard}`;
+    const items = Array.from({ length: shards }, (_, shard) => ({ generation, pass, shard, shards })).filter(
+      (item) => !reports.has(item.shard) && this.#asked.get(nameOf(item)) !== attempt,
+    );
+    if (items.length === 0 || !(await publish(items, attempt))) return;
+    for (const item of items) this.#asked.set(nameOf(item), attempt);
   }
 }
 

@@ -80,7 +80,7 @@ function newReplica(): Replica {
       return true;
     },
   };
-  const resealing = new Resealing({ store, clock, publish: async (item) => asked.push(item) > 0 });
+  const resealing = new Resealing({ store, clock, publish: async (items) => asked.push(...items) > 0 });
   const dueWork = { ask: async () => {} };
   const deps = {
     tokens,
