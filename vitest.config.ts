@@ -34,7 +34,6 @@ export default defineConfig({
           testTimeout: 120_000,
           // Each is a process that takes a core for a second.
           maxConcurrency: 2,
-          silent: 'passed-only',
         },
       },
       {
