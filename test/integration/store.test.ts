@@ -80,6 +80,8 @@ describe('the Redis store behind a cache', () => {
     const cached = new CachedStore(store, feed);
     await trusted(feed);
     return Object.assign(cached, {
+      listDue: store.listDue.bind(store),
+      removeDue: store.removeDue.bind(store),
       findAccessKey: store.findAccessKey.bind(store),
       insertAccessKey: store.insertAccessKey.bind(store),
       findFirstAccessKey: store.findFirstAccessKey.bind(store),

@@ -70,6 +70,14 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#changing(aliasName(scope, alias.name), this.#aliasStore.updateAlias(scope, alias, quota));
   }
 
+  async deleteAliasesOf(scope: Scope, targetKeyId: string): Promise<void> {
+    try {
+      await this.#aliasStore.deleteAliasesOf(scope, targetKeyId);
+    } finally {
+      this.#aliases.clear();
+    }
+  }
+
   deleteAlias(scope: Scope, name: string): Promise<boolean> {
     return this.#changing(aliasName(scope, name), this.#aliasStore.deleteAlias(scope, name));
   }

@@ -1,10 +1,14 @@
+import { dueDateOf } from '../keys/due-date.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
+import { dueEntryOf, dueKeyOf, dueShardOf, endOf } from './due-entries.ts';
 import {
   type AccessKeyRecord,
   type Alias,
   type AliasOutcome,
   type AliasStore,
   ConflictError,
+  type DueKey,
+  type DueStore,
   type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
@@ -15,9 +19,10 @@ import {
 } from './store.ts';
 
 /** All the stores in memory: for tests, and the measure that the Redis store is held to. */
-export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore {
+export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore, DueStore {
   readonly #keys = new Map<string, KmsKey>();
   readonly #lastUsages = new Map<string, LastUsage>();
+  readonly #due = new Set<string>();
   readonly #aliases = new Map<string, Map<string, Alias>>();
   readonly #accessKeys = new Map<string, AccessKeyRecord>();
   readonly #firstAccessKeys = new Map<string, string>();
@@ -30,12 +35,14 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
   async insertKey(key: KmsKey): Promise<void> {
     const name = `${key.region}/${key.keyId}`;
     if (this.#keys.has(name)) throw new ConflictError(`key ${key.arn} exists`);
+    this.#addDue(key);
     this.#keys.set(name, structuredClone(key));
   }
 
   async updateKey(key: KmsKey): Promise<KmsKey> {
     const name = `${key.region}/${key.keyId}`;
     if (this.#keys.get(name)?.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
+    this.#addDue(key);
     const updated = structuredClone({ ...key, revision: key.revision + 1 });
     this.#keys.set(name, updated);
     return updated;
@@ -44,8 +51,7 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
   async deleteKey(key: KmsKey): Promise<void> {
     const stored = this.#keys.get(`${key.region}/${key.keyId}`);
     if (stored && stored.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
-    const aliases = this.#aliasesOf(key);
-    for (const { name, targetKeyId } of aliases.values()) if (targetKeyId === key.keyId) aliases.delete(name);
+    await this.deleteAliasesOf(key, key.keyId);
     this.#keys.delete(`${key.region}/${key.keyId}`);
     this.#lastUsages.delete(`${key.region}/${key.keyId}`);
   }
@@ -54,6 +60,18 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
     const keys = this.#keys.values().filter((key) => key.accountId === accountId && key.region === region);
     const ids = keys.map(({ keyId }) => keyId).toArray();
     return pageOf(ids, { nameOf: (keyId) => keyId, limit, after });
+  }
+
+  async listDue(shard: number, until: number, { limit, after = '' }: { limit: number; after?: string }) {
+    const due = this.#due
+      .values()
+      .map(dueKeyOf)
+      .filter((key) => dueShardOf(key) === shard && key.entry < endOf(until));
+    return pageOf(due.toArray(), { nameOf: ({ entry }) => entry, limit, after });
+  }
+
+  async removeDue({ entry }: DueKey): Promise<void> {
+    this.#due.delete(entry);
   }
 
   async findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined> {
@@ -87,6 +105,11 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
     if (moves && countOf(aliases, alias.targetKeyId) >= quota) return 'full';
     aliases.set(alias.name, alias);
     return 'done';
+  }
+
+  async deleteAliasesOf(scope: Scope, keyId: string): Promise<void> {
+    const aliases = this.#aliasesOf(scope);
+    for (const { name, targetKeyId } of aliases.values()) if (targetKeyId === keyId) aliases.delete(name);
   }
 
   async deleteAlias(scope: Scope, name: string): Promise<boolean> {
@@ -127,6 +150,11 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
     const stored = this.#secrets.get(name) ?? token;
     this.#secrets.set(name, stored);
     return stored;
+  }
+
+  #addDue(key: KmsKey): void {
+    const date = dueDateOf(key);
+    if (date !== undefined) this.#due.add(dueEntryOf(key, date));
   }
 
   #aliasesOf({ accountId, region }: Scope): Map<string, Alias> {

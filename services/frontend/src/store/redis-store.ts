@@ -1,8 +1,10 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Durability } from '@keyfleet/shared/redis/durability';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { dueDateOf } from '../keys/due-date.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, CHANGES, keyName } from './changes.ts';
+import { dueEntryOf, dueKeyOf, dueShardOf, endOf } from './due-entries.ts';
 import { decodeAccessKey, decodeAlias, decodeKey, decodeLastUsage } from './records.ts';
 import { encodeAccessKey, encodeAlias, encodeKey, encodeLastUsage } from './records.ts';
 import { RedisCalls } from './redis-calls.ts';
@@ -12,6 +14,8 @@ import {
   type AliasOutcome,
   type AliasStore,
   ConflictError,
+  type DueKey,
+  type DueStore,
   type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
@@ -23,6 +27,8 @@ import {
 
 /** An entry of a list whose record is not there is one being made, or left by a crash: after this long it is the latter. */
 const ORPHAN_MS = 3_600_000;
+/** An entry of a due key is looked at after its record is stored, or nobody will ever store it. */
+const STORED_MS = 10_000;
 
 export interface RedisStoreDeps {
   readonly client: RedisClient;
@@ -31,7 +37,7 @@ export interface RedisStoreDeps {
 }
 
 /** The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases. */
-export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore {
+export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore, DueStore {
   readonly #redis: RedisCalls;
   readonly #clock: Clock;
 
@@ -46,6 +52,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
   }
 
   async insertKey(key: KmsKey): Promise<void> {
+    await this.#addDue(key);
     // Both or no acknowledgement: a list skips an entry without a record, and a record that was never acknowledged is nobody's.
     const [, inserted] = await Promise.all([
       this.#redis.write('zadd', indexAt(key), 0, entryOf(key)),
@@ -59,6 +66,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     const updated = { ...key, revision: revision + 1 };
     const change = [CHANGES, keyName(region, keyId)] as const;
     const at = keyAt(region, keyId);
+    await this.#addDue(key);
     const done = await this.#redis.script('kfUpdateRecord', at, revision, encodeKey(updated), ...change);
     if (done !== 1) throw new ConflictError(`key ${key.arn} has changed`);
     return updated;
@@ -70,7 +78,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     const done = await this.#redis.script('kfDeleteRecord', keyAt(region, keyId), revision, ...change);
     if (done !== 1) throw new ConflictError(`key ${key.arn} has changed`);
     // The material is gone; what is left is cleared by trying again, if a crash comes in between.
-    await this.#redis.script('kfDeleteAliasesOf', ...aliasesAt(key), keyId, CHANGES, aliasName(key, ''));
+    await this.deleteAliasesOf(key, keyId);
     await this.#redis.write('zrem', indexAt(key), entryOf(key));
   }
 
@@ -92,6 +100,25 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
 
   async keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void> {
     await this.#redis.script('kfKeepLastUsage', keyAt(region, keyId), usage.usedAt, encodeLastUsage(usage));
+  }
+
+  async listDue(
+    shard: number,
+    until: number,
+    { limit, after }: { limit: number; after?: string },
+  ): Promise<Page<DueKey>> {
+    const from = after === undefined ? '-' : `(${after}`;
+    const to = `(${endOf(until)}`;
+    const entries = await this.#redis.read((client) =>
+      client.zrange(dueAt(shard), from, to, 'BYLEX', 'LIMIT', 0, limit + 1),
+    );
+    const items = entries.slice(0, limit).map(dueKeyOf);
+    const last = items.at(-1);
+    return entries.length > limit && last !== undefined ? { items, next: last.entry } : { items };
+  }
+
+  async removeDue(due: DueKey): Promise<void> {
+    await this.#redis.write('zrem', dueAt(dueShardOf(due)), due.entry);
   }
 
   async findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
@@ -117,6 +144,10 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     const change = [CHANGES, aliasName(scope, name)] as const;
     const parts = [name, encodeAlias(alias), targetKeyId, quota, ...change] as const;
     return (await this.#redis.script(script, ...aliasesAt(scope), ...parts)) as AliasOutcome;
+  }
+
+  async deleteAliasesOf(scope: Scope, targetKeyId: string): Promise<void> {
+    await this.#redis.script('kfDeleteAliasesOf', ...aliasesAt(scope), targetKeyId, CHANGES, aliasName(scope, ''));
   }
 
   async deleteAlias(scope: Scope, name: string): Promise<boolean> {
@@ -176,6 +207,14 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     return stored;
   }
 
+  /** Before the record: an entry too many is removed when its time comes, one that is missing would never be missed. */
+  async #addDue(key: KmsKey): Promise<void> {
+    const dueDate = dueDateOf(key);
+    if (dueDate === undefined) return;
+    const date = Math.max(dueDate, this.#clock.now() + STORED_MS);
+    await this.#redis.write('zadd', dueAt(dueShardOf(key)), 0, dueEntryOf(key, date));
+  }
+
   /** Says whether a list's entry has its record, and clears it away when it never will. */
   async #isThere(scope: Scope, entry: string): Promise<boolean> {
     const at = keyAt(scope.region, keyIdOf(entry));
@@ -190,6 +229,9 @@ function keyAt(region: string, keyId: string): string {
 }
 function indexAt({ accountId, region }: Scope): string {
   return `kf:keys:{${accountId}/${region}}`;
+}
+function dueAt(shard: number): string {
+  return `kf:due:{${shard}}`;
 }
 function aliasesAt({ accountId, region }: Scope): readonly [string, string, string] {
   const tag = `{${accountId}/${region}}`;

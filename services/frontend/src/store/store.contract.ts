@@ -1,11 +1,15 @@
+import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { newKeyId } from '@keyfleet/shared/ids';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { KmsKey } from '../keys/kms-key.ts';
+import { dueShardOf } from './due-entries.ts';
 import {
   type AccessKeyRecord,
   type Alias,
   type AliasStore,
   ConflictError,
+  type DueKey,
+  type DueStore,
   type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
@@ -13,7 +17,7 @@ import {
   type LastUsageStore,
 } from './store.ts';
 
-type Store = KeyStore & AliasStore & IdentityStore & FleetSecretStore & LastUsageStore;
+type Store = KeyStore & AliasStore & IdentityStore & FleetSecretStore & LastUsageStore & DueStore;
 
 const scope = { accountId: '111122223333', region: 'us-east-1' };
 let madeAt = 1_700_000_000_000;
@@ -137,6 +141,75 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(new Set([...first.items, ...second.items])).toEqual(new Set(keys.slice(0, 3).map(({ keyId }) => keyId)));
       expect((await store.listKeys(scope, 3)).next).toBeUndefined();
       expect(await store.listKeys({ ...scope, accountId: '999999999999' }, 2)).toEqual({ items: [] });
+    });
+  });
+
+  describe('keys with a date', () => {
+    const date = Date.UTC(2100, 0, 1);
+    const dueOf = async (key: KmsKey, until: number): Promise<readonly DueKey[]> => {
+      const { items } = await store.listDue(dueShardOf(key), until, { limit: 100 });
+      return items.filter(({ keyId }) => keyId === key.keyId);
+    };
+
+    test('a key is due from the date of its deletion or rotation on, and not before', async () => {
+      const automaticRotation = { periodInDays: 90, nextDate: date };
+      const deleted = newKey({ state: 'PendingDeletion', deletionDate: date, automaticRotation });
+      const rotated = newKey({ automaticRotation });
+      for (const key of [deleted, rotated]) {
+        await store.insertKey(key);
+        expect(await dueOf(key, date - 1)).toEqual([]);
+        const [due, ...more] = await dueOf(key, date);
+        expect(due).toMatchObject({ ...scope, keyId: key.keyId });
+        expect(more).toEqual([]);
+      }
+    });
+
+    test('a key that is disabled or has no date is never due, and is again when it is enabled', async () => {
+      const automaticRotation = { periodInDays: 90, nextDate: date };
+      const key = newKey({ state: 'Disabled', automaticRotation });
+      for (const one of [key, newKey()]) {
+        await store.insertKey(one);
+        expect(await dueOf(one, date * 2)).toEqual([]);
+      }
+      await store.updateKey({ ...key, state: 'Enabled' });
+      expect(await dueOf(key, date)).toHaveLength(1);
+    });
+
+    test('a later date does not take the earlier one away, until it is removed', async () => {
+      const key = newKey({ automaticRotation: { periodInDays: 90, nextDate: date } });
+      await store.insertKey(key);
+      await store.updateKey({ ...key, automaticRotation: { periodInDays: 90, nextDate: date + 9 } });
+      const [first, second] = await dueOf(key, date + 9);
+      expect(first?.entry).not.toBe(second?.entry);
+      await store.removeDue(first!);
+      expect(await dueOf(key, date + 8)).toEqual([]);
+      expect(await dueOf(key, date + 9)).toEqual([second]);
+      await store.removeDue(first!);
+    });
+
+    test('a list goes on where a page ended', async () => {
+      const all = Array.from({ length: 40 }, () => newKey({ state: 'PendingDeletion', deletionDate: date }));
+      for (const key of all) await store.insertKey(key);
+      const found: string[] = [];
+      for (let shard = 0; shard < DUE_SHARDS; shard++) {
+        let after: string | undefined;
+        do {
+          const page = { limit: 1, ...(after !== undefined && { after }) };
+          const { items, next } = await store.listDue(shard, date, page);
+          found.push(...items.map(({ keyId }) => keyId));
+          after = next;
+        } while (after !== undefined);
+      }
+      expect(found.toSorted()).toEqual(all.map(({ keyId }) => keyId).toSorted());
+    });
+
+    test('aliases that a deletion left behind are cleared away by the id of the key alone', async () => {
+      const [gone, other] = [newKeyId(false), newKeyId(false)];
+      await store.insertAlias(scope, newAlias('a', gone), 50);
+      await store.insertAlias(scope, newAlias('b', other), 50);
+      for (let i = 0; i < 2; i++) await store.deleteAliasesOf(scope, gone);
+      expect((await store.listAliases(scope, 10)).items.map(({ name }) => name)).toEqual(['alias/b']);
+      expect(await store.findAlias(scope, 'alias/a')).toBeUndefined();
     });
   });
 

@@ -35,6 +35,22 @@ export interface KeyStore {
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>>;
 }
 
+/** A key that may be due, and the entry that says so. */
+export interface DueKey extends Scope {
+  readonly keyId: string;
+  readonly entry: string;
+}
+
+/**
+ * Which keys have something to be done to them by which time. An entry is only a hint to look at the key's record, and is there
+ * before a record is stored that needs it; one without cause is removed by whoever finds it.
+ */
+export interface DueStore {
+  /** `until`: milliseconds since the epoch. */
+  listDue(shard: number, until: number, page: { limit: number; after?: string }): Promise<Page<DueKey>>;
+  removeDue(due: DueKey): Promise<void>;
+}
+
 export interface Alias {
   /** With the `alias/` prefix. */
   readonly name: string;
@@ -51,6 +67,8 @@ export interface AliasStore {
   /** Decided and written in one step, so that the quota holds whoever else writes. */
   insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome>;
   updateAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome>;
+  /** For a key that is gone, if its deletion was cut short. */
+  deleteAliasesOf(scope: Scope, targetKeyId: string): Promise<void>;
   /** False when there is no such alias. */
   deleteAlias(scope: Scope, name: string): Promise<boolean>;
   listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>>;
