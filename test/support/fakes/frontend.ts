@@ -77,7 +77,6 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       requestId: 'request-1',
       sourceIpAddress: '192.0.2.1',
       userAgent: 'test',
-      signal: new AbortController().signal,
       deadline: this.now + 5_000,
       ...overrides,
     };

@@ -108,8 +108,6 @@ function requestOf(call: ServerUnaryCall<Buffer, Buffer>): EdgeRequest {
     headers.set(name, Array.isArray(values) ? values.join(',') : String(values));
   }
   headers.set('host', call.getHost());
-  const lifetime = new AbortController();
-  call.on('cancelled', () => lifetime.abort());
   return {
     method: 'POST',
     path: canonicalPath(call.getPath()),
@@ -118,7 +116,6 @@ function requestOf(call: ServerUnaryCall<Buffer, Buffer>): EdgeRequest {
     payloadHash: hash('sha256', call.request, 'hex'),
     requestId: randomUUID(),
     sourceIpAddress: call.getPeer().replace(/:\d+$/, ''),
-    lifetime,
   };
 }
 

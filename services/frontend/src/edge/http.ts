@@ -119,17 +119,15 @@ function receive(request: IncomingMessage, response: ServerResponse, reception: 
   }
   if (Number(request.headers['content-length']) > limits.bodyBytes) return send(response, requestId, refusals.tooLarge);
 
-  const lifetime = new AbortController();
   const refuse = (answer: HttpAnswer) => send(response, requestId, answer);
-  collect(request, response, { reception, lifetime, refuse }, (body) => {
+  collect(request, response, { reception, refuse }, (body) => {
     const query = mark < 0 ? '' : target.slice(mark + 1);
-    void respond(response, reception, requestOf(request, { requestId, query, body, lifetime }));
+    void respond(response, reception, requestOf(request, { requestId, query, body }));
   });
 }
 
 interface Collection {
   readonly reception: Reception;
-  readonly lifetime: AbortController;
   readonly refuse: (answer: HttpAnswer) => void;
 }
 
@@ -137,7 +135,7 @@ interface Collection {
 function collect(
   request: IncomingMessage,
   response: ServerResponse,
-  { reception, lifetime, refuse }: Collection,
+  { reception, refuse }: Collection,
   done: (body: Buffer) => void,
 ): void {
   const { limits } = reception;
@@ -156,16 +154,10 @@ function collect(
   request.on('end', () => {
     if (!response.headersSent) done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length));
   });
-  response.on('close', () => {
-    reception.buffered -= length;
-    if (!response.writableFinished) lifetime.abort();
-  });
+  response.on('close', () => (reception.buffered -= length));
 }
 
-function requestOf(
-  request: IncomingMessage,
-  parts: Pick<HttpRequest, 'requestId' | 'query' | 'body' | 'lifetime'>,
-): HttpRequest {
+function requestOf(request: IncomingMessage, parts: Pick<HttpRequest, 'requestId' | 'query' | 'body'>): HttpRequest {
   return {
     ...parts,
     method: 'POST',

@@ -5,13 +5,12 @@ import { inSpan, type OperationMeter } from '@keyfleet/shared/telemetry';
 import type { Authenticated, SignedFor } from '../auth/authenticate.ts';
 import { dependencyExceptionOf } from '../invoke.ts';
 import type { Call, Caller } from '../operations/handler.ts';
+import { Deadlines } from './deadlines.ts';
 
 /** What every edge knows of a request, whatever carried it. */
 export interface EdgeRequest extends SignableRequest {
   readonly requestId: string;
   readonly sourceIpAddress: string;
-  /** Aborted when the client has gone away, and by the pipeline when time is up. */
-  readonly lifetime: AbortController;
 }
 
 export interface PipelineDeps {
@@ -47,6 +46,7 @@ export interface Work<Input, Output> {
 /** Authenticate, parse and validate, run: the way of every request of every edge. */
 export class Pipeline {
   readonly #deps: PipelineDeps;
+  readonly #deadlines = new Deadlines(timedOut);
 
   constructor(deps: PipelineDeps) {
     this.#deps = deps;
@@ -70,15 +70,7 @@ export class Pipeline {
 
   #withinTime<Input, Output>(request: EdgeRequest, work: Work<Input, Output>): Promise<Output> {
     const { clock, requestTimeoutMs } = this.#deps;
-    const { promise, resolve, reject } = Promise.withResolvers<Output>();
-    const timer = setTimeout(() => {
-      request.lifetime.abort();
-      reject(timedOut());
-    }, requestTimeoutMs);
-    this.#steps(request, work, clock.now() + requestTimeoutMs)
-      .then(resolve, reject)
-      .finally(() => clearTimeout(timer));
-    return promise;
+    return this.#deadlines.within(requestTimeoutMs, this.#steps(request, work, clock.now() + requestTimeoutMs));
   }
 
   async #steps<Input, Output>(request: EdgeRequest, work: Work<Input, Output>, deadline: number): Promise<Output> {
@@ -95,8 +87,7 @@ export class Pipeline {
       this.#deps.auditRefusal({ operation: work.operation, request, userAgent, exception, ...known });
       throw exception;
     }
-    const { signal } = request.lifetime;
-    return work.run(input, { ...caller, requestId, sourceIpAddress, userAgent, signal, deadline });
+    return work.run(input, { ...caller, requestId, sourceIpAddress, userAgent, deadline });
   }
 
   #exceptionOf(error: unknown, requestId: string): KmsException {

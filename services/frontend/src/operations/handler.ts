@@ -27,8 +27,6 @@ export interface Call {
   /** Where it came from, for the audit record. */
   readonly sourceIpAddress: string;
   readonly userAgent: string;
-  /** Aborted at the request's deadline, or when the caller is gone. */
-  readonly signal: AbortSignal;
   /** Milliseconds since the epoch after which nobody waits for the answer. */
   readonly deadline: number;
 }
