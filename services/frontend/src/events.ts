@@ -38,6 +38,13 @@ export class FrontendEvents {
   resealProblem(problem: unknown): void {
     if (this.#isNew('reseal queue', problem)) this.#log.warn({ err: problem }, 'resealing is interrupted');
   }
+  dueWorkLeft(key: string, error: unknown): void {
+    if (this.#isNew('due', error))
+      this.#log.warn({ key, err: error }, 'a deletion or rotation was not done; it is tried again');
+  }
+  dueWorkProblem(problem: unknown): void {
+    if (this.#isNew('due queue', problem)) this.#log.warn({ err: problem }, 'deletions and rotations of keys wait');
+  }
   /** Our fault, whatever the caller sent. The caller is told the request id and nothing else. */
   requestFailed(fault: unknown, requestId: string): void {
     this.#log.error({ err: fault, requestId }, 'request failed');

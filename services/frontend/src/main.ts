@@ -17,6 +17,7 @@ import { FrontendConfig } from './config.ts';
 import type { Readiness } from './edge/http.ts';
 import { Pipeline } from './edge/pipeline.ts';
 import { startEdges } from './edge/start-edges.ts';
+import { startDueWorker } from './due/due-worker.ts';
 import { FrontendEvents } from './events.ts';
 import { DomainView } from './hsm/domain-view.ts';
 import { FencedCommands } from './hsm/fenced-commands.ts';
@@ -85,6 +86,18 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
       notices,
       onLeft: (name, error) => events.notResealed(name, error),
       onProblem: (problem) => events.resealProblem(problem),
+    }),
+  );
+
+  resources.use(
+    startDueWorker({
+      store,
+      hsm,
+      clock,
+      serviceEvents,
+      notices,
+      onLeft: ({ region, keyId }, error) => events.dueWorkLeft(`${region}/${keyId}`, error),
+      onProblem: (problem) => events.dueWorkProblem(problem),
     }),
   );
 

@@ -1,0 +1,75 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import type { ServiceEvents } from '../audit/service-events.ts';
+import type { HsmCommands } from '../hsm/commands.ts';
+import { evictBackingKeys } from '../keys/backing-keys.ts';
+import { dueDateOf } from '../keys/due-date.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { newBackingKey } from '../keys/new-backing-key.ts';
+import { rotatedTo, rotationAfter } from '../keys/rotation.ts';
+import { type AliasStore, ConflictError, type DueKey, type DueStore, type KeyStore } from '../store/store.ts';
+
+/** At once: customers' requests share the same workers and the same Redis. */
+const BATCH = 16;
+const COMMAND_TIMEOUT_MS = 5_000;
+
+export interface CarryOutDeps {
+  /** Not through a cache: what an older record says would be taken for a reason to do nothing. */
+  readonly store: DueStore &
+    Pick<KeyStore, 'findKey' | 'updateKey' | 'deleteKey'> &
+    Pick<AliasStore, 'deleteAliasesOf'>;
+  readonly hsm: HsmCommands;
+  readonly clock: Clock;
+  readonly serviceEvents: ServiceEvents;
+  /** What could not be done to a key now; its entry stays, and the next item of the shard tries again. */
+  readonly onLeft: (key: DueKey, error: unknown) => void;
+}
+
+/**
+ * Does what is due in one shard. May be cut off anywhere, repeated any number of times, and done by several frontends at once: the
+ * record decides, every change is by compare-and-set, and an entry is removed last.
+ */
+export async function carryOutDue(shard: number, deps: CarryOutDeps, alive: () => void): Promise<void> {
+  const now = deps.clock.now();
+  let after: string | undefined;
+  do {
+    const page = { limit: BATCH, ...(after !== undefined && { after }) };
+    const { items, next } = await deps.store.listDue(shard, now, page);
+    await Promise.all(items.map((due) => carryOut(due, now, deps)));
+    alive();
+    after = next;
+  } while (after !== undefined);
+}
+
+async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<void> {
+  const { store, onLeft } = deps;
+  try {
+    const key = await store.findKey(due.region, due.keyId);
+    if (key === undefined) await store.deleteAliasesOf(due, due.keyId);
+    else if ((dueDateOf(key) ?? Infinity) <= now) await (key.state === 'PendingDeletion' ? destroy : rotate)(key, deps);
+    await store.removeDue(due);
+  } catch (error) {
+    // Somebody changed the key at the same time: the next look decides on what it is then.
+    if (!(error instanceof ConflictError)) onLeft(due, error);
+  }
+}
+
+/** The workers first: once the record is gone, nobody knows any more what they should forget. */
+async function destroy(key: KmsKey, { store, hsm, clock, serviceEvents }: CarryOutDeps): Promise<void> {
+  await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
+  await store.deleteKey(key);
+  serviceEvents.keyDeleted(key);
+}
+
+async function rotate(key: KmsKey, { store, hsm, clock, serviceEvents }: CarryOutDeps): Promise<void> {
+  const { automaticRotation } = key;
+  if (automaticRotation === undefined) return;
+  const deadline = clock.now() + COMMAND_TIMEOUT_MS;
+  const backingKey = await newBackingKey(key, { hsm, clock, deadline });
+  const rotated = await store.updateKey({
+    ...key,
+    ...rotatedTo(key, backingKey, 'AUTOMATIC'),
+    automaticRotation: rotationAfter(automaticRotation, clock.now()),
+  });
+  serviceEvents.keyRotated(rotated);
+  await evictBackingKeys({ backingKeys: rotated.backingKeys.slice(-2, -1) }, { hsm, deadline });
+}
