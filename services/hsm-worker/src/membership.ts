@@ -14,13 +14,19 @@ export interface DomainMembershipOptions {
 export class DomainMembership {
   readonly #options: DomainMembershipOptions;
   #changing: Promise<unknown> = Promise.resolve();
+  /** What the HSM is also after a crash. */
+  #remembered: HsmDescription;
 
   constructor(options: DomainMembershipOptions) {
     this.#options = options;
+    this.#remembered = options.hsm.describe();
   }
 
+  /** What is only in memory is not said: whoever hears of a generation relies on this HSM never going back to an older one. */
   describe(): HsmDescription {
-    return this.#options.hsm.describe();
+    const { activeGeneration } = this.#options.hsm.describe();
+    const remembered = this.#remembered;
+    return { ...remembered, activeGeneration: Math.min(activeGeneration, remembered.generation) };
   }
 
   /** Throws `DomainError`. */
@@ -54,17 +60,19 @@ export class DomainMembership {
     return changed;
   }
 
-  #remember(): Promise<void> {
-    return writeDurably(this.#options.identityFile, this.#options.hsm.sealedIdentity());
+  async #remember(): Promise<void> {
+    const { hsm, identityFile } = this.#options;
+    await writeDurably(identityFile, hsm.sealedIdentity());
+    this.#remembered = hsm.describe();
   }
 
   async #install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {
     const { hsm, events } = this.#options;
-    const before = hsm.describe().generation;
+    const before = this.#remembered.generation;
     hsm.install(tokens);
     // Also when nothing is new: the last write may have failed.
     await this.#remember();
-    const description = hsm.describe();
+    const description = this.describe();
     if (description.generation !== before) events.tokenInstalled(description.domain, description.generation);
     return description;
   }
