@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js';
 import { DomainManager, Hsm } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
+import { defaultRules } from '@keyfleet/cli/ceremony';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import type { DomainState, Member } from '@keyfleet/shared/domain/state';
@@ -21,11 +22,13 @@ const TIMEOUT_MS = 5000;
 /** Real hsm-worker processes that form a domain, and the least of a domain-manager: one that hands out the tokens. */
 export class TestWorkers implements AsyncDisposable {
   readonly host = newHost('frontend-1');
+  readonly operator: Host;
+  /** May rotate alone. */
+  readonly scheduler = newHost('domain-manager-1');
+  readonly anchor: TrustAnchor;
   readonly workers: readonly WorkerProcess[];
   readonly #directory: string;
   readonly #tokens: TokenServer;
-  readonly #anchor: TrustAnchor;
-  readonly #operator: Host;
 
   private constructor(parts: {
     directory: string;
@@ -36,8 +39,8 @@ export class TestWorkers implements AsyncDisposable {
     this.#directory = parts.directory;
     this.#tokens = parts.tokens;
     this.workers = parts.workers;
-    this.#operator = parts.operator;
-    this.#anchor = anchorOf(parts.operator);
+    this.operator = parts.operator;
+    this.anchor = anchorOf(parts.operator);
   }
 
   static async start(count: number): Promise<TestWorkers> {
@@ -57,7 +60,15 @@ export class TestWorkers implements AsyncDisposable {
     return this.workers.map(({ address }) => address);
   }
   get state(): DomainState {
-    return verifyChain(this.#anchor, this.#tokens.tokens).state;
+    return verifyChain(this.anchor, this.#tokens.tokens).state;
+  }
+  /** What the domain-manager hands out; a test may put anything here. */
+  get tokens(): Buffer[] {
+    return this.#tokens.tokens;
+  }
+  /** host:port of the domain-manager. */
+  get domainManager(): string {
+    return this.#tokens.address;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -70,17 +81,21 @@ export class TestWorkers implements AsyncDisposable {
   async #found(): Promise<void> {
     const members = await Promise.all(this.workers.map((worker) => worker.member()));
     const proposal = newProposal({
-      domain: this.#anchor.domain,
+      domain: this.anchor.domain,
       generation: 0,
       name: 'CreateDomain',
       body: {
         members,
-        operators: [operatorOf(this.#operator, 'operator'), operatorOf(this.host, 'service-host')],
-        rules: [],
+        operators: [
+          operatorOf(this.operator, 'operator'),
+          operatorOf(this.host, 'service-host'),
+          operatorOf(this.scheduler, 'scheduler'),
+        ],
+        rules: defaultRules(1),
         backupHorizonMs: 0,
       },
     });
-    const signed = Proposal.encode(signProposal(proposal, this.#operator));
+    const signed = Proposal.encode(signProposal(proposal, this.operator));
     const { token } = await this.workers[0]!.prepare(signed);
     this.#tokens.tokens.push(token!);
     await Promise.all(this.workers.map((worker) => worker.installed(this.#tokens.tokens.length)));
@@ -195,13 +210,30 @@ export class WorkerProcess {
     return { memberId: member_id!, signingKey: signing_key!, agreementKey: agreement_key! };
   }
 
-  prepare(proposal: Buffer) {
-    return unary(this.#client, Hsm.service.PrepareDomainToken, { proposal }, TIMEOUT_MS);
+  prepare(proposal: Buffer, current?: Buffer) {
+    const request = current === undefined ? { proposal } : { proposal, current };
+    return unary(this.#client, Hsm.service.PrepareDomainToken, request, TIMEOUT_MS);
+  }
+  install(tokens: Buffer[]) {
+    return unary(this.#client, Hsm.service.InstallDomainTokens, { tokens }, TIMEOUT_MS);
+  }
+
+  leave(proposal: Buffer) {
+    return unary(this.#client, Hsm.service.LeaveDomain, { proposal }, TIMEOUT_MS);
   }
 
   /** Waits until the worker has found and installed this generation by itself. */
   async installed(generation: number): Promise<void> {
     await this.#until(async () => (await this.#describe())?.generation === generation);
+  }
+
+  async describe() {
+    return (await this.#describe())!;
+  }
+
+  /** Waits until it said so in its log. */
+  async logged(text: string): Promise<void> {
+    await this.#until(async () => this.#stderr.includes(text));
   }
 
   async #describe() {

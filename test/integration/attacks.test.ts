@@ -1,0 +1,217 @@
+import { DomainView } from '@keyfleet/frontend/hsm/domain-view';
+import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
+import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
+import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
+import { systemClock } from '@keyfleet/shared/clock';
+import type { DomainCommand } from '@keyfleet/shared/domain/proposal';
+import { noNotices } from '@keyfleet/shared/notices';
+import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { forgedToken, signedBy, type TestOperator } from '../support/domain.ts';
+import { eventually } from '../support/fleet.ts';
+import type { Host } from '../support/session-pair.ts';
+import { TestWorkers, type WorkerProcess } from '../support/workers.ts';
+
+// The attacker is the domain-manager, its scheduler key included, and whatever Redis and NATS would tell: everything that workers and
+// frontends get is in its hands. Workers are real processes; what it shows them is served by a gRPC server that says what we like.
+let cluster: TestWorkers;
+let first: WorkerProcess;
+let second: WorkerProcess;
+beforeAll(async () => {
+  cluster = await TestWorkers.start(2);
+  [first, second] = cluster.workers as [WorkerProcess, WorkerProcess];
+});
+afterAll(() => cluster[Symbol.asyncDispose]());
+
+/** An HSM of the attacker's, which wants in. */
+const mallory = newIdentity('mallory');
+const { memberId, signingKey, agreementKey } = mallory;
+const newcomer = { memberId, signingKey, agreementKey };
+
+/** The honest chain, as far as it goes; each test begins and ends with it. */
+let chain: Buffer[];
+beforeEach(() => {
+  chain = [...cluster.tokens];
+});
+
+function show(...tokens: readonly Buffer[]): void {
+  cluster.tokens.splice(0, Infinity, ...tokens);
+}
+
+type Change = Pick<DomainCommand, 'name' | 'body'>;
+
+function propose(change: Change, ...signers: readonly Host[]): Buffer {
+  const command = { domain: 'test', generation: chain.length, ...change } as DomainCommand;
+  return signedBy(command, signers as readonly TestOperator[]);
+}
+
+const rotation: Change = { name: 'RotateDomainKeys', body: { drop: [] } };
+
+/** What the scheduler may do. The token is shown to nobody yet. */
+async function prepareRotation(by: WorkerProcess = first): Promise<Buffer> {
+  return (await by.prepare(propose(rotation, cluster.scheduler), chain.at(-1))).token!;
+}
+
+/** An honest rotation, installed by both workers. */
+async function rotate(): Promise<void> {
+  chain.push(await prepareRotation());
+  show(...chain);
+  await Promise.all(cluster.workers.map((worker) => worker.installed(chain.length)));
+}
+
+/** Whatever happened: the workers have the honest chain, nothing else, and do their work. */
+async function goesOn(): Promise<void> {
+  show(...chain);
+  await Promise.all(cluster.workers.map((worker) => worker.installed(chain.length)));
+  await rotate();
+  const { state } = cluster;
+  expect(state.members.map((member) => member.memberId)).toEqual(['hsm-1', 'hsm-2']);
+  await using pool = new WorkerPool({
+    workers: cluster.addresses.map(newWorkerClient),
+    host: cluster.host,
+    domainState: () => state,
+    clock: systemClock,
+    maxInFlight: 10,
+    onProblem: () => {},
+  });
+  const commands = new PoolCommands(pool);
+  const { bytes } = await commands.execute('GenerateRandom', { length: 8 }, Date.now() + 10_000);
+  expect(bytes).toHaveLength(8);
+}
+
+/** Shows `tokens` as the domain's, until each worker has said that it refuses them, and why. */
+async function refusedByAll(tokens: readonly Buffer[], why: string, logged = 'domain token refused'): Promise<void> {
+  const before = cluster.workers.map(({ stderr }) => stderr.length);
+  const had = await Promise.all(cluster.workers.map(async (worker) => (await worker.describe()).token_hash));
+  show(...tokens);
+  await eventually(`every worker refuses: ${why}`, () =>
+    cluster.workers.every(({ stderr }, i) => {
+      const said = stderr.slice(before[i]);
+      return said.includes(logged) && said.includes(why);
+    }),
+  );
+  const has = await Promise.all(cluster.workers.map(async (worker) => (await worker.describe()).token_hash));
+  expect(has).toEqual(had);
+}
+
+describe('a domain-manager that turned against its domain', () => {
+  const changes: Record<string, Change> = {
+    'a member': { name: 'ModifyMembers', body: { admit: [newcomer], remove: [] } },
+    'an operator': {
+      name: 'ModifyOperators',
+      body: { admit: [{ operatorId: 'mallory', role: 'operator', signingKey }], remove: [] },
+    },
+    'a rule': {
+      name: 'ModifyRules',
+      body: {
+        rules: [{ command: 'ModifyMembers', alternatives: [[{ role: 'scheduler', minimum: 1 }]] }],
+        backupHorizonMs: 0,
+      },
+    },
+  };
+
+  test.each(Object.entries(changes))('gets no worker to make a token that adds %s', async (_what, change) => {
+    for (const worker of cluster.workers) {
+      await expect(worker.prepare(propose(change, cluster.scheduler), chain.at(-1))).rejects.toThrow('not-enough-signatures');
+      await worker.logged('domain call refused');
+    }
+    await goesOn();
+  });
+
+  test('gets no worker to take a token with a member that its command does not add', async () => {
+    const token = await prepareRotation();
+    const forged = forgedToken(token, mallory, (header) => ({
+      wrappedKeys: header.wrappedKeys.map((key, i) => (i === 0 ? { ...key, memberId } : key)),
+    }));
+    await refusedByAll([...chain, forged], 'wrong-state');
+    await goesOn();
+  });
+
+  test('gets no worker to take a token with domain keys of its own', async () => {
+    const token = await prepareRotation();
+    // The state is the one that the command makes; what is sealed in it comes from the attacker, who is no member.
+    await refusedByAll([...chain, forgedToken(token, mallory, () => ({ signerId: 'hsm-1' }))], 'forged');
+    await expect(first.install([forgedToken(token, mallory, () => ({ signerId: 'mallory' }))])).rejects.toThrow(
+      'forged',
+    );
+    await goesOn();
+  });
+
+  test('gets no worker to take half a token, or noise', async () => {
+    const token = await prepareRotation();
+    for (const damaged of [token.subarray(0, -1), token.subarray(0, 200), Buffer.alloc(500, 7), Buffer.alloc(0)]) {
+      await expect(first.install([Buffer.from(damaged)])).rejects.toThrow('malformed');
+    }
+    await refusedByAll([...chain, token.subarray(0, token.length / 2)], 'malformed');
+    await goesOn();
+  });
+
+  test('gets no worker to skip a token', async () => {
+    const next = await prepareRotation();
+    chain.push(next);
+    await first.install([next]);
+    const afterNext = await prepareRotation();
+    chain.pop();
+    await expect(second.install([afterNext])).rejects.toThrow('skipped');
+    chain.push(next);
+    await goesOn();
+  });
+
+  test('gets no worker to follow another token of a generation than the one it has', async () => {
+    const [one, other] = [await prepareRotation(first), await prepareRotation(second)];
+    chain.push(one);
+    show(...chain);
+    await Promise.all(cluster.workers.map((worker) => worker.installed(chain.length)));
+    await expect(first.install([other])).rejects.toThrow('forked');
+    const before = second.stderr.length;
+    const description = await second.describe();
+    await expect(second.install([...chain.slice(0, -1), other])).rejects.toThrow('forked');
+    expect((await second.describe()).token_hash).toEqual(description.token_hash);
+    await eventually('the fork is in the log', () => second.stderr.slice(before).includes('forked'));
+    await goesOn();
+  });
+
+  test('gets no restarted worker back to an older token: it waits, and says why', async () => {
+    await rotate();
+    await first.kill();
+    const before = first.stderr.length;
+    show(...chain.slice(0, -1));
+    await first.start();
+    // A worker asks for tokens from its own generation on: the attacker also pushes the older ones.
+    await expect(first.install(chain.slice(0, -1))).rejects.toThrow('rolled-back');
+    expect(await first.describe()).toMatchObject({ generation: chain.length - 1 });
+    expect((await first.describe()).active_generation ?? 0).toBe(0);
+    expect(first.stderr.slice(before)).toContain('rolled-back');
+    await goesOn();
+  });
+
+  test('gets no worker to leave the domain', async () => {
+    const leave: Change = { name: 'LeaveDomain', body: { memberId: 'hsm-1' } };
+    await expect(first.leave(propose(leave, cluster.scheduler))).rejects.toThrow('not-enough-signatures');
+    await goesOn();
+  });
+});
+
+test('a frontend follows no token that a worker would refuse, says so, and goes on when the chain is honest again', async () => {
+  const problems: string[] = [];
+  await using view = new DomainView({
+    anchor: cluster.anchor,
+    domainManagers: [cluster.domainManager],
+    notices: noNotices,
+    onProblem: (_address, error) => problems.push(String(error)),
+  });
+  await view.refresh();
+  const honest = view.state!;
+  expect(honest.generation).toBe(chain.length);
+  const token = await prepareRotation();
+  for (const lie of [forgedToken(token, mallory, () => ({ signerId: 'hsm-1' })), token.subarray(0, -9), chain[0]!]) {
+    cluster.tokens.splice(chain.length, Infinity, Buffer.from(lie));
+    const said = problems.length;
+    await view.refresh();
+    expect(view.state).toBe(honest);
+    expect(problems.length).toBeGreaterThan(said);
+  }
+  await goesOn();
+  await view.refresh();
+  expect(view.state!.generation).toBe(chain.length);
+});
