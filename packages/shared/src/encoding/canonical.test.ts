@@ -80,6 +80,15 @@ describe('canonical encoding', () => {
     expect(bytesOf({ a: '1', b: '2' })).toBe(bytesOf({ b: '2', a: '1' }));
   });
 
+  test('no key of a record is special', () => {
+    const map = JSON.parse('{"__proto__":"x","constructor":"y"}') as Record<string, string>;
+    const decoded = sample.decode(sample.encode({ ...value, map })).map;
+    expect(Object.entries(decoded)).toEqual([
+      ['__proto__', 'x'],
+      ['constructor', 'y'],
+    ]);
+  });
+
   test('text that is not well-formed Unicode has no encoding', () => {
     expect(() => sample.encode({ ...value, name: '\ud800' })).toThrow(FormatError);
   });
