@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import type { TestProject } from 'vitest/node';
 import { findProgram, installPackages } from '../../tools/debian-packages.ts';
-import { setup as startCluster, teardown } from './sdk-setup.ts';
+import { startSharedCluster, teardown } from './sdk-setup.ts';
 
 export { teardown };
 
@@ -28,7 +28,7 @@ const packages: Readonly<Record<keyof Programs, string>> = {
 
 /** A cluster, and the programs that come from Debian: installed where that can be, missed loudly where not, required in CI. */
 export async function setup(project: TestProject): Promise<void> {
-  await startCluster(project);
+  await startSharedCluster(project);
   const missing = missingFrom(await findPrograms());
   const obstacle =
     missing.length > 0

@@ -1,6 +1,7 @@
 import type { TestProject } from 'vitest/node';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
 import { startTestCluster, type TestCluster } from './cluster.ts';
+import { type OtherAccount, startOtherAccount } from './sdk-other-account.ts';
 
 /** Where a project's one cluster listens, and as whom to call it. */
 export interface SharedCluster {
@@ -13,18 +14,25 @@ export interface SharedCluster {
 declare module 'vitest' {
   interface ProvidedContext {
     cluster: SharedCluster;
+    otherAccount: OtherAccount;
   }
 }
 
-let cluster: TestCluster | undefined;
+const resources = new AsyncDisposableStack();
 
 /** One cluster of real processes for all files of a project: none of them breaks it. */
-export async function setup(project: TestProject): Promise<void> {
-  cluster = await startTestCluster();
+export async function startSharedCluster(project: TestProject): Promise<TestCluster> {
+  const cluster = resources.use(await startTestCluster());
   const { endpoint, credentials, home } = cluster;
   project.provide('cluster', { endpoint, credentials, home: home.path });
+  return cluster;
+}
+
+export async function setup(project: TestProject): Promise<void> {
+  const cluster = await startSharedCluster(project);
+  project.provide('otherAccount', await startOtherAccount(cluster, resources));
 }
 
 export async function teardown(): Promise<void> {
-  await cluster?.[Symbol.asyncDispose]();
+  await resources.disposeAsync();
 }

@@ -42,7 +42,7 @@ const members = {
   GenerateDataKeyWithoutPlaintext: ['CiphertextBlob', 'KeyId', 'KeyMaterialId'],
   GenerateMac: ['KeyId', 'Mac', 'MacAlgorithm'],
   GenerateRandom: ['Plaintext'],
-  GetKeyLastUsage: ['KeyCreationDate', 'KeyId', 'TrackingStartDate'],
+  GetKeyLastUsage: ['KeyCreationDate', 'KeyId', 'KeyLastUsage', 'TrackingStartDate'],
   GetKeyPolicy: ['Policy', 'PolicyName'],
   GetKeyRotationStatus: ['KeyId', 'KeyRotationEnabled'],
   GetPublicKey: ['CustomerMasterKeySpec', 'KeyId', 'KeySpec', 'KeyUsage', 'PublicKey', 'SigningAlgorithms'],

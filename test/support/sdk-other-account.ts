@@ -1,0 +1,73 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import getPort from 'get-port';
+import type { AwsCredentials } from '../../tools/aws-files.ts';
+import { ManagedProcess } from '../../tools/managed-process.ts';
+import { frontendReady, until } from '../../tools/readiness.ts';
+import type { TestCluster } from './cluster.ts';
+
+/** A second frontend of the cluster, which gave an account of its own its first administrator. */
+export interface OtherAccount {
+  readonly accountId: string;
+  readonly endpoint: string;
+  readonly credentials: AwsCredentials;
+}
+
+const ACCOUNT_ID = '111122223333';
+
+/** Stops with `resources`. */
+export async function startOtherAccount(cluster: TestCluster, resources: AsyncDisposableStack): Promise<OtherAccount> {
+  const { home } = cluster;
+  const credentialsFile = home.in('aws', 'other-account-credentials');
+  const [http, grpc] = [await getPort(), await getPort()];
+  const configFile = home.in('config', 'other-frontend.json');
+  const config = JSON.parse(readFileSync(home.in('config', 'frontend.json'), 'utf8')) as object;
+  const changes = {
+    http: `127.0.0.1:${http}`,
+    grpc: `127.0.0.1:${grpc}`,
+    firstAdministrator: { accountId: ACCOUNT_ID, userName: 'other', credentialsFile },
+  };
+  writeFileSync(configFile, JSON.stringify({ ...config, ...changes }), { mode: 0o600 });
+  const frontend = new ManagedProcess(
+    {
+      name: 'other-frontend',
+      command: process.execPath,
+      args: ['services/frontend/src/main.ts', '--config', configFile],
+      env: {},
+      logFile: home.in('log', 'other-frontend.log'),
+      pidFile: home.in('run', 'other-frontend.pid'),
+    },
+    () => undefined,
+  );
+  resources.defer(() => frontend.stop());
+  frontend.start();
+  const endpoint = `http://127.0.0.1:${http}`;
+  const ready = await until(
+    () => frontendReady(endpoint),
+    30_000,
+    () => frontend.pid === undefined,
+  );
+  if (!ready) throw new Error(`the second frontend does not start: ${readFileSync(frontend.spec.logFile, 'utf8')}`);
+  return { accountId: ACCOUNT_ID, endpoint, credentials: await readWhenWritten(credentialsFile) };
+}
+
+async function readWhenWritten(file: string): Promise<AwsCredentials> {
+  let found: AwsCredentials | undefined;
+  await until(
+    () => Promise.resolve((found = credentialsIn(file)) !== undefined),
+    30_000,
+    () => false,
+  );
+  if (found === undefined) throw new Error('the second account got no administrator');
+  return found;
+}
+
+function credentialsIn(file: string): AwsCredentials | undefined {
+  try {
+    const text = readFileSync(file, 'utf8');
+    const [, accessKeyId] = /^aws_access_key_id *= *(\S+)$/m.exec(text) ?? [];
+    const [, secretAccessKey] = /^aws_secret_access_key *= *(\S+)$/m.exec(text) ?? [];
+    return accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined;
+  } catch {
+    return undefined;
+  }
+}
