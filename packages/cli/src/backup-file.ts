@@ -27,13 +27,17 @@ const Tail = z.strictObject({ count: z.int(), sha256: z.string() });
 const passing = /^kf:domain:\{.*\}:(lease|proposals|proposal:.*|reseal:.*)$/;
 const tokens = /^kf:domain:\{.*\}:tokens$/;
 
+export function isTokenList(name: string): boolean {
+  return tokens.test(name);
+}
+
 export function isBackedUp(name: string): boolean {
   return name.startsWith('kf:') && !passing.test(name);
 }
 
 /** Domain tokens come last: then they hold every domain key that any value before them is sealed under. */
 export function inBackupOrder(names: readonly string[]): string[] {
-  return names.filter(isBackedUp).toSorted((a, b) => Number(tokens.test(a)) - Number(tokens.test(b)));
+  return names.filter(isBackedUp).toSorted((a, b) => Number(isTokenList(a)) - Number(isTokenList(b)));
 }
 
 /** Undefined when it is gone meanwhile. */
@@ -64,6 +68,18 @@ export async function readValue(redis: RedisClient, name: string): Promise<Store
   }
 }
 
+/** Not if it is there: a domain-manager that kept running has stored the tokens again, and newer ones. */
+const FILL_LIST = `
+if redis.call('EXISTS', KEYS[1]) == 1 then return end
+for _, value in ipairs(ARGV) do redis.call('RPUSH', KEYS[1], value) end`;
+
+/** Whether what is in Redis is what the backup says; a list may have gone on. */
+export function isRestored(written: StoredValue | undefined, stored: StoredValue): boolean {
+  const goesOn = written?.type === 'list' && stored.type === 'list';
+  const begun = goesOn ? { ...written, value: written.value.slice(0, stored.value.length) } : written;
+  return JSON.stringify(begun) === JSON.stringify(stored);
+}
+
 export async function writeValue(redis: RedisClient, stored: StoredValue): Promise<void> {
   const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
   const { name } = stored;
@@ -78,7 +94,7 @@ export async function writeValue(redis: RedisClient, stored: StoredValue): Promi
       );
       return;
     case 'list':
-      await redis.rpush(name, ...stored.value.map(bytes));
+      await redis.eval(FILL_LIST, 1, name, ...stored.value.map(bytes));
       return;
     case 'zset':
       await redis.zadd(name, ...stored.value.flatMap(([member, score]) => [score, member]));

@@ -1,0 +1,136 @@
+import {
+  CreateAliasCommand,
+  CreateKeyCommand,
+  DecryptCommand,
+  EncryptCommand,
+  ListAliasesCommand,
+} from '@aws-sdk/client-kms';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { kmsClient } from '../support/aws-client.ts';
+import { keyfleetJson, runKeyfleet } from '../support/cli.ts';
+import { startTestCluster, type TestCluster } from '../support/cluster.ts';
+import { eventually } from '../support/fleet.ts';
+import { redisOf } from '../support/stored-tokens.ts';
+
+interface Finding {
+  readonly check: string;
+  readonly standing: string;
+  readonly finding: string;
+}
+
+function optionsOf({ home, ports }: TestCluster) {
+  const redis = [
+    '--redis',
+    `redis://127.0.0.1:${ports.redis}`,
+    '--redis-password-file',
+    home.secretFile('redis-password'),
+  ];
+  const domain = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
+  const signer = ['--as', 'operator-1', '--key', home.keyFile('operator-1')];
+  return { redis, domain, signer };
+}
+
+async function domainKeysFinding(...options: string[]): Promise<Finding> {
+  const { findings } = await keyfleetJson<{ findings: Finding[] }>('doctor', ...options);
+  return findings.find(({ check }) => check === 'domain keys')!;
+}
+
+test('a backup taken while keys are made restores all of Redis, and everything acknowledged before it works again', async () => {
+  await using cluster = await startTestCluster();
+  const { home } = cluster;
+  const { redis: redisOptions, domain, signer } = optionsOf(cluster);
+  const kms = kmsClient(cluster);
+  const Plaintext = Buffer.from('hello');
+  const KeyId = (await kms.send(new CreateKeyCommand({ Tags: [{ TagKey: 'a', TagValue: 'b' }] }))).KeyMetadata!.KeyId!;
+  await kms.send(new CreateAliasCommand({ AliasName: 'alias/kept', TargetKeyId: KeyId }));
+  // Makes the secret that all frontends share.
+  await kms.send(new ListAliasesCommand({ Limit: 1 }));
+  const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext }));
+  await runKeyfleet('domain', 'rotate', ...domain, ...signer);
+  await eventually('everything is resealed', async () => {
+    const { finding } = await domainKeysFinding(...domain, ...redisOptions);
+    return /[1-9]\d* under \w+ \(active\), 0 under/.test(finding);
+  });
+
+  let serving = true;
+  const made: string[] = [];
+  const writers = Array.from({ length: 8 }, async () => {
+    while (serving) made.push((await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!);
+  });
+  await eventually('keys are being made', () => made.length > 20);
+  const acknowledged = [...made];
+  const file = home.in('backup');
+  const taken = await runKeyfleet('backup', ...redisOptions, '--out', file);
+  serving = false;
+  await Promise.all(writers);
+  expect(taken).toMatchObject({ exitCode: 0, notes: '' });
+
+  // The members install a token that the backup has not; the domain-manager that goes on has it.
+  await runKeyfleet('domain', 'rotate', ...domain, ...signer);
+  await cluster.kill('frontend', ...home.workerNames);
+  {
+    using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
+    const stored = await redis.keys('kf:*');
+    const types = new Set(await Promise.all(stored.map((name) => redis.type(name))));
+    expect([...types].toSorted()).toEqual(['hash', 'list', 'string', 'zset']);
+    expect(stored.length).toBeGreaterThan(20);
+    await redis.flushall();
+  }
+  const restored = await runKeyfleet('restore', file, ...redisOptions);
+  expect(restored).toMatchObject({
+    exitCode: 0,
+    out: expect.stringMatching(/^\d+ values are restored and compared\.$/),
+  });
+  expect((await runKeyfleet('restore', file, ...redisOptions)).notes).toContain('this Redis is not empty');
+  await cluster.restart(...home.workerNames, 'frontend');
+
+  const decrypted = await kms.send(new DecryptCommand({ CiphertextBlob, KeyId: 'alias/kept' }));
+  expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);
+  const { Aliases } = await kms.send(new ListAliasesCommand({ KeyId }));
+  expect(Aliases?.map(({ AliasName }) => AliasName)).toEqual(['alias/kept']);
+  for (const key of acknowledged) await kms.send(new EncryptCommand({ KeyId: key, Plaintext }));
+  await kms.send(new CreateKeyCommand({}));
+  expect(await domainKeysFinding(...domain, ...redisOptions)).toMatchObject({ standing: 'well' });
+});
+
+test('the doctor names damaged records, and tokens that no domain key opens', async () => {
+  await using cluster = await startTestCluster();
+  const { redis: redisOptions, domain } = optionsOf(cluster);
+  const kms = kmsClient(cluster);
+  const KeyId = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
+  expect(await domainKeysFinding(...domain, ...redisOptions)).toMatchObject({ standing: 'well' });
+
+  using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
+  const name = `kf:key:{us-east-1/${KeyId}}`;
+  const record = (await redis.hget(name, 'record'))!;
+  const ofAnotherDomainKey = JSON.parse(record) as { backingKeys: { token: string }[] };
+  const token = Buffer.from(ofAnotherDomainKey.backingKeys[0]!.token, 'base64').toString('latin1');
+  const changed = token.replace(/[0-9a-f]{32}/, 'f'.repeat(32));
+  ofAnotherDomainKey.backingKeys[0]!.token = Buffer.from(changed, 'latin1').toString('base64');
+  await redis.hset(name, 'record', JSON.stringify(ofAnotherDomainKey));
+  expect(await domainKeysFinding(...domain, ...redisOptions)).toMatchObject({
+    standing: 'not-well',
+    finding: expect.stringContaining('1 tokens are under domain keys that the domain has not'),
+  });
+  await redis.hset(name, 'record', record.slice(0, 100));
+  expect(await domainKeysFinding(...domain, ...redisOptions)).toMatchObject({
+    standing: 'not-well',
+    finding: expect.stringContaining(`1 values are damaged (${name})`),
+  });
+});
+
+test('a backup that was changed or cut off is refused before anything is written', async () => {
+  await using cluster = await startTestCluster({ workers: 1 });
+  const { redis: redisOptions } = optionsOf(cluster);
+  const file = cluster.home.in('backup');
+  await runKeyfleet('backup', ...redisOptions, '--out', file);
+  const text = readFileSync(file, 'utf8');
+  for (const damaged of [text.slice(0, -200), text.replace('us-east-1', 'us-east-2').replace('kf:', 'kf;')]) {
+    writeFileSync(file, damaged);
+    expect(await runKeyfleet('restore', file, ...redisOptions)).toMatchObject({
+      exitCode: 1,
+      notes: expect.stringMatching(/damaged|cut off/),
+    });
+  }
+});

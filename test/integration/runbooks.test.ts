@@ -1,0 +1,160 @@
+import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { execFile } from 'node:child_process';
+import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually, type Fleet, newFleet } from '../support/fleet.ts';
+
+/**
+ * Every `sh` block of the runbooks, run by a shell as it stands, in the order of a domain's life, on one fleet of three workers.
+ * A page's steps are listed below by what must happen before each of its blocks; a block without a step fails the test.
+ */
+const root = join(import.meta.dirname, '../..');
+const run = promisify(execFile);
+let fleet: Fleet;
+let client: DomainManagerClient;
+
+type Before = () => unknown;
+const nothing: Before = () => {};
+
+beforeAll(async () => {
+  fleet = await newFleet({ workers: 3 });
+  // What the ceremony makes itself.
+  for (const name of ['anna.pem', 'berta.pem', 'domain-manager-1.pem', 'trust-anchor.json']) rmSync(fleet.path(name));
+  writeFileSync(fleet.path('passphrase'), 'correct horse battery staple\n');
+  // Wherever a person would be asked for a passphrase, the file answers.
+  const shim = `#!/bin/bash
+if [[ "$1 $2" == "operator create-key" && "$*" != *--role* || "$*" == *"--as "* ]]; then
+  set -- "$@" --passphrase-file passphrase
+fi
+exec "${process.execPath}" "${join(root, 'packages/cli/src/main.ts')}" "$@"
+`;
+  writeFileSync(fleet.path('keyfleet'), shim);
+  chmodSync(fleet.path('keyfleet'), 0o755);
+  client = new DomainManagerClient(fleet.manager());
+});
+afterAll(async () => {
+  client[Symbol.dispose]();
+  await fleet[Symbol.asyncDispose]();
+});
+
+function blocksOf(page: string): string[] {
+  const text = readFileSync(join(root, 'docs', page), 'utf8');
+  expect(text, 'a command that no test runs').not.toMatch(/^ {4,}keyfleet /m);
+  return [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
+}
+
+async function runPage(page: string, steps: readonly Before[]): Promise<void> {
+  const blocks = blocksOf(page);
+  expect(blocks.length, `${page}: blocks and steps`).toBe(steps.length);
+  for (const [i, block] of blocks.entries()) {
+    await steps[i]!();
+    await runBlock(block);
+  }
+}
+
+async function runBlock(block: string): Promise<void> {
+  const manager = `--domain-manager ${fleet.manager()}`;
+  const proposal = block.includes('$PROPOSAL') ? (await client.listProposals()).at(-1)?.proposalId.slice(0, 12) : '';
+  const env = {
+    NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/keyfleet'),
+    PATH: `${fleet.dir}:${process.env['PATH']}`,
+    MANAGER: manager,
+    DOMAIN: `${manager} --trust-anchor trust-anchor.json`,
+    ANNA: '--as anna --key anna.pem',
+    BERTA: '--as berta --key berta.pem',
+    REDIS: `--redis redis://127.0.0.1:${fleet.redis.port}`,
+    PROPOSAL: proposal,
+  };
+  try {
+    await run('bash', ['-euo', 'pipefail', '-c', block], { cwd: fleet.dir, env });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    throw new Error(`this block failed:\n${block}\n${stdout}${stderr}`, { cause: error });
+  }
+}
+
+function copyIdentities(...workers: number[]): void {
+  for (const n of workers) copyFileSync(fleet.path(`hsm-${n}/identity.pub.json`), fleet.path(`hsm-${n}.pub.json`));
+}
+
+async function startServices(): Promise<void> {
+  await fleet.startAll();
+  copyIdentities(1, 2, 3);
+}
+
+function writeRules(): void {
+  const [, json] = /^```json\n(.*?)^```$/ms.exec(readFileSync(join(root, 'docs/ceremony.md'), 'utf8'))!;
+  writeFileSync(fleet.path('rules.json'), json!);
+}
+
+/** The workers come back on empty volumes. */
+async function loseVolumes(...workers: number[]): Promise<void> {
+  for (const n of workers) {
+    await fleet.workers[n - 1]!.end('SIGKILL');
+    for (const file of ['identity', 'identity.pub.json']) rmSync(fleet.path(`hsm-${n}/${file}`));
+    fleet.workers[n - 1]!.start();
+  }
+  await eventually('they have a new identity, which is nobody yet', async () => {
+    copyIdentities(...workers);
+    const { workers: seen = [] } = await client.status();
+    return workers.every((n) => seen[n - 1]?.standing === 'stranger');
+  });
+}
+
+async function losesRedis(): Promise<void> {
+  await fleet.managers[0]!.end('SIGTERM');
+  const redis = new Redis(fleet.redis.port, '127.0.0.1');
+  await redis.flushall();
+  redis.disconnect();
+}
+
+async function membersServe(...expected: string[]): Promise<void> {
+  await eventually(`${expected.join(' and ')} serve`, async () => {
+    const { workers = [], generation, leader } = await client.status();
+    const serving = workers.filter((one) => one.standing === 'member' && one.generation === generation);
+    return leader !== '' && serving.map(({ member_id: id }) => id).join() === expected.join();
+  });
+}
+
+test('docs/ceremony.md: found a domain, and change its members, operators and rules', async () => {
+  const founding = [nothing, nothing, nothing, startServices, nothing, nothing, nothing, nothing, nothing];
+  const changes = [nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing, writeRules, nothing];
+  await runPage('ceremony.md', [...founding, ...changes]);
+  await membersServe('hsm-1', 'hsm-3');
+  const { state } = await client.getDomain(parseTrustAnchor(readFileSync(fleet.path('trust-anchor.json'), 'utf8')));
+  expect(state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'safe-1', 'hsm-3']);
+  expect(state.operators.map(({ operatorId }) => operatorId)).toContain('carla');
+});
+
+test('docs/rotation.md: rotate, and see how far it is', async () => {
+  const { generation = 0 } = await client.status();
+  await runPage('rotation.md', [nothing, nothing, nothing]);
+  expect((await client.status()).generation).toBe(generation + 1);
+});
+
+test('docs/operations.md: look whether all is well, and back up', async () => {
+  await runPage('operations.md', [nothing, nothing]);
+});
+
+test('docs/recovery.md: restore Redis, replace a lost worker, and a lost fleet', async () => {
+  const serveAgain = async () => {
+    fleet.managers[0]!.start();
+    await membersServe('hsm-1', 'hsm-3');
+  };
+  await runPage('recovery.md', [
+    nothing,
+    losesRedis,
+    serveAgain,
+    () => loseVolumes(3),
+    nothing,
+    () => loseVolumes(1, 3),
+    nothing,
+    nothing,
+    () => membersServe('hsm-1', 'hsm-3'),
+  ]);
+  await membersServe('hsm-1', 'hsm-3');
+});
