@@ -1,3 +1,4 @@
+import { requestCodec } from '@keyfleet/shared/api/aws-json';
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { newKeyId } from '@keyfleet/shared/ids';
@@ -71,6 +72,15 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
 
   /** Fills in the schema's defaults, as the edge does. */
   call<O extends Operation>(operation: O, input: object, overrides: Partial<Call> = {}): Promise<OutputOf<O>> {
+    return this.#call(operation, operation.input.parse(input) as InputOf<O>, overrides);
+  }
+
+  /** From the request's JSON on, as a client sent it. */
+  callJson<O extends Operation>(operation: O, json: string): Promise<OutputOf<O>> {
+    return this.#call(operation, requestCodec(operation).parse(Buffer.from(json)), {});
+  }
+
+  #call<O extends Operation>(operation: O, input: InputOf<O>, overrides: Partial<Call>): Promise<OutputOf<O>> {
     const call: Call = {
       caller: user('alice'),
       region,
@@ -80,7 +90,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       deadline: this.now + 5_000,
       ...overrides,
     };
-    return this.#invoke(operation, operation.input.parse(input) as InputOf<O>, call);
+    return this.#invoke(operation, input, call);
   }
 
   /** The exception that the call ends with, as `Code: message`. */

@@ -1,8 +1,7 @@
-import { requestCodec } from '@keyfleet/shared/api/aws-json';
 import { Decrypt, Encrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
 import { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
 import { CreateKey, DisableKey, EnableKey } from '@keyfleet/shared/api/keys';
-import type { Operation } from '@keyfleet/shared/api/operation';
+import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { RotateKeyOnDemand } from '@keyfleet/shared/api/rotation';
 import { TagResource } from '@keyfleet/shared/api/tags';
 import fc from 'fast-check';
@@ -16,7 +15,9 @@ type Context = Readonly<Record<string, string>>;
 const opaque = 'InvalidCiphertextException';
 const ofNoKey =
   'AccessDeniedException: The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.';
-const runs = { numRuns: 200 };
+/** `__proto__` is a name like any other, and easily lost. */
+const lookalikes: [Context, Context] = [{}, JSON.parse('{"__proto__":""}') as Context];
+const runs = { numRuns: 200, examples: [lookalikes, lookalikes.toReversed() as [Context, Context]] };
 
 let frontend: FakeFrontend<LocalHsm>;
 let keys: readonly string[];
@@ -30,23 +31,23 @@ async function newKey(): Promise<string> {
   return KeyMetadata?.KeyId ?? '';
 }
 
-/** The input as the HTTP edge would make it of a client's JSON. */
-function parsed(operation: Operation, request: object): object {
+/** As a client sends it: what is bytes in base64. */
+function send<O extends Operation>(operation: O, request: object): Promise<OutputOf<O>> {
   const members = Object.entries(request).map(([name, value]: [string, unknown]) => [
     name,
     value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value,
   ]);
-  return requestCodec(operation).parse(Buffer.from(JSON.stringify(Object.fromEntries(members))));
+  return frontend.callJson(operation, JSON.stringify(Object.fromEntries(members)));
 }
 
 async function encrypt(KeyId: string, EncryptionContext: Context, plaintext = Buffer.of(1)): Promise<Uint8Array> {
   const request = { KeyId, Plaintext: plaintext, EncryptionContext };
-  return (await frontend.call(Encrypt, parsed(Encrypt, request))).CiphertextBlob!;
+  return (await send(Encrypt, request)).CiphertextBlob!;
 }
 
 async function decrypt(blob: Uint8Array, EncryptionContext: Context = {}): Promise<Buffer> {
   const request = { CiphertextBlob: blob, EncryptionContext };
-  return Buffer.from((await frontend.call(Decrypt, parsed(Decrypt, request))).Plaintext!);
+  return Buffer.from((await send(Decrypt, request)).Plaintext!);
 }
 
 /** Few letters, so that contexts that look alike are common; and names that an object has of itself. */
@@ -72,7 +73,7 @@ test('what was encrypted under one context opens under that one, in any order, a
       await expect(decrypt(sealed, other)).rejects.toMatchObject({ code: opaque, message: '' });
       const SourceEncryptionContext = other;
       const moving = { CiphertextBlob: sealed, DestinationKeyId: keys[1], SourceEncryptionContext };
-      expect(await frontend.refusal(ReEncrypt, parsed(ReEncrypt, moving))).toBe(opaque);
+      await expect(send(ReEncrypt, moving)).rejects.toMatchObject({ code: opaque, message: '' });
     }),
     runs,
   );
@@ -82,7 +83,7 @@ test('a data key is bound to its context like any text', async () => {
   await fc.assert(
     fc.asyncProperty(context, context, async (one, other) => {
       const request = { KeyId: keys[0], KeySpec: 'AES_256', EncryptionContext: one };
-      const made = await frontend.call(GenerateDataKey, parsed(GenerateDataKey, request));
+      const made = await send(GenerateDataKey, request);
       expect(await decrypt(made.CiphertextBlob!, one)).toEqual(Buffer.from(made.Plaintext!));
       fc.pre(inOrder(one) !== inOrder(other));
       await expect(decrypt(made.CiphertextBlob!, other)).rejects.toMatchObject({ code: opaque, message: '' });
@@ -107,9 +108,12 @@ test('a changed ciphertext tells nothing of what was changed', async () => {
   await fc.assert(
     fc.asyncProperty(changed, async (bytes) => {
       fc.pre(!sealed.equals(bytes) && !foreign.equals(bytes));
-      const answer = await frontend.refusal(Decrypt, parsed(Decrypt, { CiphertextBlob: bytes }));
+      const answer = send(Decrypt, { CiphertextBlob: bytes }).then(
+        () => 'opened',
+        (error: Error) => `${error.name}: ${error.message}`,
+      );
       // A changed key id is that of a key that is not there, as if the ciphertext were somebody else's.
-      expect([opaque, ofNoKey]).toContain(answer);
+      expect([`${opaque}: `, ofNoKey]).toContain(await answer);
     }),
     { numRuns: 400 },
   );
