@@ -14,10 +14,12 @@ function local(port: number): string {
 export interface DomainSettings {
   /** Duration, such as "3s". */
   readonly rotateEvery?: string | undefined;
+  /** Duration: how often due deletions and rotations of keys are carried out. */
+  readonly dueWorkEvery?: string | undefined;
 }
 
 /** Writes the configuration of every process of the cluster: `<home>/config/<name>.{json,conf}`. */
-export function writeConfigs(home: Home, ports: Ports, { rotateEvery }: DomainSettings = {}): void {
+export function writeConfigs(home: Home, ports: Ports, { rotateEvery, dueWorkEvery }: DomainSettings = {}): void {
   const redis = { url: `redis://${local(ports.redis)}`, passwordFile: home.secretFile('redis-password') };
   const nats = { servers: [local(ports.nats)], tokenFile: home.secretFile('nats-token') };
   const shared = { nats, trustAnchorFile: home.trustAnchorFile, log: { level: 'info' } };
@@ -51,6 +53,7 @@ export function writeConfigs(home: Home, ports: Ports, { rotateEvery }: DomainSe
       hsmWorkers,
       schedulerKey: { operatorId: identities.domainManager, file: home.keyFile(identities.domainManager) },
       ...(rotateEvery === undefined ? {} : { rotation: { every: rotateEvery } }),
+      ...(dueWorkEvery === undefined ? {} : { dueWork: { every: dueWorkEvery } }),
     };
   });
   home.workerNames.forEach((name, index) => {

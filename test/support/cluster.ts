@@ -6,7 +6,7 @@ import { type Cluster, type ClusterOptions, startCluster } from '../../tools/clu
 
 export type TestClusterOptions = Pick<
   ClusterOptions,
-  'workers' | 'accountId' | 'domainManagers' | 'rotateEvery' | 'backupHorizonMs' | 'workerMain'
+  'workers' | 'accountId' | 'domainManagers' | 'rotateEvery' | 'dueWorkEvery' | 'backupHorizonMs' | 'workerMain'
 >;
 
 /** Real processes on free ports with a home of their own, which is removed with them. Nothing that is killed starts again by itself. */
