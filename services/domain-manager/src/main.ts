@@ -1,13 +1,13 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 import type { Signer } from '@keyfleet/shared/domain/proposal';
-import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { type DueItem, dueQueue } from '@keyfleet/shared/due-queue';
 import { startNotices } from '@keyfleet/shared/notices';
 import { publishResealItems, type ResealItem } from '@keyfleet/shared/reseal-queue';
 import { connectRedis, type RedisClient, type RedisConfig } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
+import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { createPrivateKey, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -116,15 +116,6 @@ async function awaitDurability(
       if (error instanceof ConfigError) throw error;
       await delay(RETRY_MS, undefined, { signal }).catch(() => {});
     }
-  }
-}
-
-function loadTrustAnchor(path: string): TrustAnchor {
-  const text = readSecretFile(path, 'trustAnchorFile');
-  try {
-    return parseTrustAnchor(text);
-  } catch (cause) {
-    throw new ConfigError(`trustAnchorFile: ${path}: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -6,6 +6,7 @@ import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices'
 import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { operationMeter } from '@keyfleet/shared/telemetry';
+import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { Audit } from './audit/record.ts';
 import { ServiceEvents } from './audit/service-events.ts';
 import { noAudit, openFileSink } from './audit/sink.ts';
@@ -28,7 +29,7 @@ import { newWorkerClient } from './hsm/worker-client.ts';
 import { newInvoke } from './invoke.ts';
 import { Markers } from './operations/markers.ts';
 import { Policies } from './policy/policies.ts';
-import { loadHostIdentity, loadTrustAnchor } from './startup-files.ts';
+import { loadHostIdentity } from './startup-files.ts';
 import { CachedStore } from './store/cached-store.ts';
 import { ChangeFeed } from './store/change-feed.ts';
 import { RedisSealedRecords } from './reseal/redis-sealed-records.ts';
@@ -74,7 +75,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     log,
   });
 
-  const records = new RedisSealedRecords({ client, calls: new RedisCalls(client, durability), keys: store });
+  const records = new RedisSealedRecords({ client, calls: new RedisCalls(client, durability) });
   resources.use(
     startResealer({
       records,

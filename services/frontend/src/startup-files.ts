@@ -1,18 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
-import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { FrontendConfig } from './config.ts';
 import type { HostIdentity } from './hsm/session.ts';
-
-/** Throws ConfigError. */
-export function loadTrustAnchor(path: string): TrustAnchor {
-  const text = readSecretFile(path, 'trustAnchorFile');
-  try {
-    return parseTrustAnchor(text);
-  } catch (cause) {
-    throw new ConfigError(`trustAnchorFile: ${path}: ${(cause as Error).message}`, { cause });
-  }
-}
 
 /** Throws ConfigError. */
 export function loadHostIdentity({ operatorId, file }: FrontendConfig['hostKey']): HostIdentity {

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@keyfleet/shared/clock';
 import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
+import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { handlers } from './boundary/commands/index.ts';
 import { NobleThread } from './boundary/crypto/noble-thread.ts';
 import { newNonceSource } from './boundary/crypto/random.ts';
@@ -73,7 +72,7 @@ async function startHsm(config: WorkerConfig, identityFile: string, onErased: ()
   const sealedIdentity = await readIfThere(identityFile);
   const options = {
     memberId: config.memberId,
-    anchor: anchorOf(config.trustAnchorFile),
+    anchor: loadTrustAnchor(config.trustAnchorFile),
     sealKey: sealKeyOf(config.sealKeyFile),
     clock: systemClock,
     random: randomBytes,
@@ -112,15 +111,6 @@ function sealKeyOf(path: string): SealKey {
     return newSealKey(key, randomBytes);
   } finally {
     key.fill(0);
-  }
-}
-
-function anchorOf(path: string): TrustAnchor {
-  try {
-    return parseTrustAnchor(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(`trustAnchorFile: ${path}: ${reason}`, { cause });
   }
 }
 
