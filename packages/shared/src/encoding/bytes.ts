@@ -58,6 +58,15 @@ export class Writer {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** Throws `FormatError` for what is not UTF-8. */
+export function textOf(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    throw new FormatError('text is not UTF-8', { cause });
+  }
+}
+
 /** Reads what `Writer` wrote, and nothing else. Byte fields are views of the input, not copies. */
 export class Reader {
   readonly #buffer: Buffer;
@@ -67,19 +76,14 @@ export class Reader {
     this.#buffer = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
   }
   raw(length: number): Buffer {
-    if (length > this.#buffer.length - this.#at) throw new FormatError('truncated');
-    return this.#buffer.subarray(this.#at, (this.#at += length));
+    const start = this.#advance(length);
+    return this.#buffer.subarray(start, this.#at);
   }
   bytes(): Buffer {
     return this.raw(this.u32());
   }
   text(): string {
-    const value = this.bytes();
-    try {
-      return utf8.decode(value);
-    } catch (cause) {
-      throw new FormatError('text is not UTF-8', { cause });
-    }
+    return textOf(this.bytes());
   }
   flag(): boolean {
     const value = this.u8();
@@ -93,10 +97,10 @@ export class Reader {
     return value;
   }
   u8(): number {
-    return this.raw(1)[0]!;
+    return this.#buffer[this.#advance(1)]!;
   }
   u32(): number {
-    return this.raw(4).readUInt32BE(0);
+    return this.#buffer.readUInt32BE(this.#advance(4));
   }
   u64(): number {
     const part = this.raw(8);
@@ -106,5 +110,12 @@ export class Reader {
   }
   end(): void {
     if (this.#at !== this.#buffer.length) throw new FormatError('trailing bytes');
+  }
+  /** Where the next `length` bytes begin. */
+  #advance(length: number): number {
+    const start = this.#at;
+    if (length > this.#buffer.length - start) throw new FormatError('truncated');
+    this.#at += length;
+    return start;
   }
 }

@@ -80,6 +80,25 @@ describe('canonical encoding', () => {
     expect(bytesOf({ a: '1', b: '2' })).toBe(bytesOf({ b: '2', a: '1' }));
   });
 
+  test('what the schema forbids is refused, however deep it stands', () => {
+    const schemas = {
+      text: [z.string().max(2), 'abc'],
+      choice: [z.enum(['a']), 'abc'],
+      integer: [z.int().max(2), 3],
+      sized: [bytes({ max: 2 }), Buffer.alloc(3)],
+      key: [z.record(z.string().max(2), z.string()), { abc: '' }],
+      refined: [z.string().refine((text) => text !== 'abc'), 'abc'],
+    } as const;
+    for (const [schema, forbidden] of Object.values(schemas)) {
+      const nested = z.strictObject({
+        list: z.array(z.strictObject({ map: z.record(z.string(), schema.optional()) })),
+      });
+      const wanted = defineFormat('keyfleet/nested/1', nested);
+      const encoded = wanted.encode({ list: [{ map: { name: forbidden } }] } as z.output<typeof nested>);
+      expect(() => wanted.decode(encoded)).toThrow(FormatError);
+    }
+  });
+
   test('no key of a record is special', () => {
     const map = JSON.parse('{"__proto__":"x","constructor":"y"}') as Record<string, string>;
     const decoded = sample.decode(sample.encode({ ...value, map })).map;

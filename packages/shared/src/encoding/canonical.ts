@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { FormatError, Reader, Writer } from './bytes.ts';
+import { FormatError, Reader, textOf, Writer } from './bytes.ts';
 
 /**
  * The one encoding of everything that is signed, sealed or used as associated data (docs/formats.md).
@@ -40,8 +40,6 @@ export function defineFormat<S extends z.ZodObject>(label: string, schema: S): F
       if (!reader.raw(prefix.length).equals(prefix)) throw new FormatError('another format');
       const value = codec.read(reader);
       reader.end();
-      if (!schema.safeParse(value).success) throw new FormatError('a value the format does not allow');
-      // Not zod's copy: it leaves out a record's `__proto__`, and what decodes would no longer be all that was signed or sealed.
       return value as z.output<S>;
     },
   };
@@ -52,8 +50,35 @@ interface Codec {
   read(reader: Reader): unknown;
 }
 
-/** Compiled once per schema; running it looks at no schema. */
+/** Compiled once per schema. */
 function codecOf(schema: z.core.$ZodType): Codec {
+  const codec = wireCodecOf(schema);
+  return saysNoMoreThanItsWire(schema) ? codec : checked(codec, schema);
+}
+
+/** Nothing is left to ask of text that is text, nor of a structure whose parts were asked: every command is decoded here. */
+function saysNoMoreThanItsWire(schema: z.core.$ZodType): boolean {
+  const { def, traits } = (schema as z.core.$ZodTypes)._zod;
+  // Formats, ranges and refinements.
+  if (traits.has('$ZodCheck') || (def.checks?.length ?? 0) > 0) return false;
+  if (def.type === 'record') return saysNoMoreThanItsWire(def.keyType);
+  return ['string', 'boolean', 'optional', 'array', 'object'].includes(def.type);
+}
+
+function checked(codec: Codec, schema: z.core.$ZodType): Codec {
+  return {
+    write: (writer, value) => codec.write(writer, value),
+    read(reader) {
+      const value = codec.read(reader);
+      if (!z.safeParse(schema, value).success) throw new FormatError('a value the format does not allow');
+      // Not zod's copy: it leaves out a record's `__proto__`, and what decodes would no longer be all that was signed or sealed.
+      return value;
+    },
+  };
+}
+
+/** Running it looks at no schema. */
+function wireCodecOf(schema: z.core.$ZodType): Codec {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   switch (def.type) {
     case 'custom':
@@ -137,10 +162,12 @@ function recordCodec(valueCodec: Codec): Codec {
     read(reader) {
       const entries: [string, unknown][] = [];
       const count = reader.count();
-      for (let i = 0; i < count; i++) entries.push([reader.text(), valueCodec.read(reader)]);
-      const keys = entries.map(([key]) => key);
-      if (sortedByBytes(keys).some((key, i) => key !== keys[i]) || new Set(keys).size !== keys.length) {
-        throw new FormatError('record keys out of order');
+      let before: Buffer | undefined;
+      for (let i = 0; i < count; i++) {
+        const key = reader.bytes();
+        if (before !== undefined && before.compare(key) >= 0) throw new FormatError('record keys out of order');
+        before = key;
+        entries.push([textOf(key), valueCodec.read(reader)]);
       }
       return Object.fromEntries(entries);
     },
