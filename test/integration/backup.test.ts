@@ -120,11 +120,12 @@ test('the doctor names damaged records, and tokens that no domain key opens', as
   });
 });
 
-test('a backup that was changed or cut off is refused before anything is written', async () => {
+test('a backup that was changed or cut off, or for a Redis in use, is refused before anything is written', async () => {
   await using cluster = await startTestCluster({ workers: 1 });
   const { redis: redisOptions } = optionsOf(cluster);
   const file = cluster.home.in('backup');
   await runKeyfleet('backup', ...redisOptions, '--out', file);
+  expect((await runKeyfleet('restore', file, ...redisOptions)).notes).toContain('this Redis is not empty');
   const text = readFileSync(file, 'utf8');
   for (const damaged of [text.slice(0, -200), text.replace('us-east-1', 'us-east-2').replace('kf:', 'kf;')]) {
     writeFileSync(file, damaged);

@@ -1,4 +1,4 @@
-import { formatBackup, inBackupOrder, parseBackup, readValue, type StoredValue } from '../backup-file.ts';
+import { formatBackup, isBackedUp, isTokenList, parseBackup, readValues } from '../backup-file.ts';
 import { command } from '../command.ts';
 import { allNames, openRedis, redisOptions } from '../redis-option.ts';
 import { readTextFile, writeNewFile } from '../signing-keys.ts';
@@ -11,11 +11,10 @@ export const backup = command({
   },
   async run(args) {
     await using redis = await openRedis(args);
-    const values: StoredValue[] = [];
-    for (const name of inBackupOrder(await allNames(redis))) {
-      const value = await readValue(redis, name);
-      if (value !== undefined) values.push(value);
-    }
+    const names = (await allNames(redis)).filter(isBackedUp);
+    const others = names.filter((name) => !isTokenList(name));
+    // Domain tokens come last: then they hold every domain key that any value before them is sealed under.
+    const values = [...(await readValues(redis, others)), ...(await readValues(redis, names.filter(isTokenList)))];
     writeNewFile(args.out, formatBackup(values));
     return { file: args.out, values: parseBackup(readTextFile(args.out)).length };
   },
