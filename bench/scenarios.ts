@@ -65,6 +65,15 @@ export const scenarios: readonly Scenario[] = [
     },
   ),
   using(
+    'sign-ed25519',
+    'Sign',
+    { KeySpec: 'ECC_NIST_EDWARDS25519', KeyUsage: 'SIGN_VERIFY' },
+    {
+      Message: message,
+      SigningAlgorithm: 'ED25519_SHA_512',
+    },
+  ),
+  using(
     'sign-rsa-2048',
     'Sign',
     { KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' },
