@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { StartError } from './start-error.ts';
@@ -33,16 +34,21 @@ export async function choosePorts(wish: PortWish): Promise<Ports> {
     if (server) held.push(server);
     return server && (server.address() as AddressInfo).port;
   };
-  const internal = async (preferred: number) => (await hold(preferred)) ?? (await hold(0)) ?? 0;
+  const block = wish.http === 0 ? await reserveBlock() : undefined;
+  const any = async () => (block === undefined ? await hold(0) : await firstFree(block, hold)) ?? 0;
+  const internal = async (preferred: number) => (block === undefined ? await hold(preferred) : undefined) ?? any();
+  const open = async (port: number, option: string) => {
+    const chosen = port === 0 ? await any() : await hold(port);
+    if (chosen === undefined) throw taken(port, option);
+    return chosen;
+  };
   try {
-    const http = await hold(wish.http);
-    if (http === undefined) throw taken(wish.http, '--http-port');
-    const grpc = await hold(wish.grpc);
-    if (grpc === undefined) throw taken(wish.grpc, '--grpc-port');
+    const http = await open(wish.http, '--http-port');
+    const grpc = await open(wish.grpc, '--grpc-port');
     const workers: number[] = [];
     for (let index = 0; index < wish.workers; index++) workers.push(await internal(defaultPorts.workers + index));
     const otherDomainManagers: number[] = [];
-    for (let index = 1; index < wish.domainManagers; index++) otherDomainManagers.push(await internal(0));
+    for (let index = 1; index < wish.domainManagers; index++) otherDomainManagers.push(await any());
     return {
       http,
       grpc,
@@ -55,6 +61,31 @@ export async function choosePorts(wish: PortWish): Promise<Ports> {
   } finally {
     await Promise.all(held.map((server) => once(server.close(), 'close')));
   }
+}
+
+/** Below the ports that the system gives to outgoing connections, which could take one between choice and use. */
+const blocks = { first: 10_000, count: 220, size: 100 };
+
+/**
+ * Many clusters start at once in a test run. Each has a block of ports to itself: this process listens on the first of them,
+ * for nothing else, as long as it lives.
+ */
+async function reserveBlock(): Promise<number> {
+  for (;;) {
+    const block = blocks.first + blocks.size * randomInt(blocks.count);
+    const guard = await listen(block);
+    if (guard === undefined) continue;
+    guard.unref();
+    return block;
+  }
+}
+
+async function firstFree(block: number, hold: (port: number) => Promise<number | undefined>): Promise<number> {
+  for (let port = block + 1; port < block + blocks.size; port++) {
+    const held = await hold(port);
+    if (held !== undefined) return held;
+  }
+  throw new StartError(`no port is free between ${block} and ${block + blocks.size}.`);
 }
 
 function taken(port: number, option: string): StartError {
