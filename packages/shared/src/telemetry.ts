@@ -66,3 +66,13 @@ export function operationMeter(name: string): OperationMeter {
     },
   };
 }
+
+/** A value that is read whenever metrics are collected; undefined: there is none now. */
+export function observeGauge(name: string, read: () => number | undefined): void {
+  if (!telemetryOn) return;
+  const gauge = metrics.getMeter('keyfleet').createObservableGauge(name);
+  gauge.addCallback((result) => {
+    const value = read();
+    if (value !== undefined) result.observe(value);
+  });
+}

@@ -16,6 +16,7 @@ import { DueWork } from './due-work.ts';
 import { startGrpcWorker } from './grpc-worker.ts';
 import { Leader } from './leader.ts';
 import { surveyWorkers } from './membership.ts';
+import { observeDomain } from './metrics.ts';
 import { Proposals } from './proposals.ts';
 import { RequestLimit } from './request-limit.ts';
 import { Resealing } from './reseal.ts';
@@ -58,8 +59,7 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again'),
   );
   const proposals = new Proposals({ store, tokens, anchor, clock });
-  const publish = (item: ResealItem, attempt: number): Promise<boolean> =>
-    publishResealItems(notices, [item], attempt);
+  const publish = (items: readonly ResealItem[], attempt: number) => publishResealItems(notices, items, attempt);
   const resealing = new Resealing({ store, clock, publish });
   const dueWork = new DueWork({
     clock,
@@ -81,6 +81,7 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     ...signer,
     rotateEveryMs,
   });
+  observeDomain({ tokens, resealing, round, clock });
   const leader = resources.use(new Leader({ lease: store, replica, round: () => round.run(), log }));
   notices.subscribe('proposal', () => leader.wake());
 

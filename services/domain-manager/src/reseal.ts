@@ -3,8 +3,8 @@ import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { ResealProgress, ResealStore } from './store/store.ts';
 
-/** Pieces of the key space: enough that several frontends share the work, few enough that each is worth a message. */
-export const SHARDS = 16;
+/** Pieces of the key space: enough that several frontends share the work, few because each costs a scan over all names. */
+export const SHARDS = 8;
 /** A shard that nobody reported is asked for again. */
 const ASK_AGAIN_MS = 60_000;
 
@@ -20,9 +20,15 @@ export class Resealing {
   readonly #deps: ResealDeps;
   /** What was asked for, so that a round does not ask again at once. Lost with the replica, which is harmless. */
   readonly #asked = new Map<string, number>();
+  #progress: ResealProgress | undefined;
 
   constructor(deps: ResealDeps) {
     this.#deps = deps;
+  }
+
+  /** As it was when this replica last looked, which it does while it leads. */
+  get progress(): ResealProgress | undefined {
+    return this.#progress;
   }
 
   find(state: DomainState): Promise<ResealProgress | undefined> {
@@ -35,6 +41,7 @@ export class Resealing {
     const { store, clock } = this.#deps;
     const generation = activeDomainKey(state).createdGeneration;
     const progress = await store.findReseal(generation);
+    this.#progress = progress;
     if (progress === undefined) {
       this.#asked.clear();
       return this.#startPass(generation, 1);

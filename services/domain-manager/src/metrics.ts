@@ -1,0 +1,37 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import { activeDomainKey } from '@keyfleet/shared/domain/state';
+import { observeGauge } from '@keyfleet/shared/telemetry';
+import type { Resealing } from './reseal.ts';
+import type { Round } from './round.ts';
+import type { TokenLog } from './token-log.ts';
+
+export interface MetricsSource {
+  readonly tokens: Pick<TokenLog, 'head'>;
+  readonly resealing: Pick<Resealing, 'progress'>;
+  readonly round: Pick<Round, 'views'>;
+  readonly clock: Clock;
+}
+
+/** What rotation and resealing look like from here (docs/rotation.md). Resealing and workers are seen by the replica that leads. */
+export function observeDomain({ tokens, resealing, round, clock }: MetricsSource): void {
+  const state = () => tokens.head?.state;
+  observeGauge('keyfleet.domain.generation', () => state()?.generation);
+  observeGauge('keyfleet.domain.keys', () => state()?.domainKeys.length);
+  observeGauge('keyfleet.domain.key.age', () => {
+    const current = state();
+    return current && (clock.now() - activeDomainKey(current).createdAt) / 1000;
+  });
+  observeGauge('keyfleet.domain.members.reachable', () => countMembers(round));
+  observeGauge('keyfleet.reseal.shards.done', () => resealing.progress?.reports.size);
+  observeGauge('keyfleet.reseal.shards', () => resealing.progress?.shards);
+  observeGauge('keyfleet.reseal.pass', () => resealing.progress?.pass);
+  observeGauge('keyfleet.reseal.resealed', () => resealing.progress?.resealed);
+  observeGauge(
+    'keyfleet.reseal.verified',
+    () => resealing.progress && Number(resealing.progress.verifiedAt !== undefined),
+  );
+}
+
+function countMembers({ views }: Pick<Round, 'views'>): number | undefined {
+  return views.length === 0 ? undefined : views.filter(({ standing }) => standing === 'member').length;
+}
