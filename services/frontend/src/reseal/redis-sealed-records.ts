@@ -1,9 +1,10 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { mastersOf } from '@keyfleet/shared/redis/connect';
 import { crc32 } from 'node:zlib';
-import { decodeAccessKey, encodeAccessKey } from '../store/records.ts';
+import { CHANGES, keyName } from '../store/changes.ts';
+import { decodeAccessKey, encodeAccessKey, sealedPartOfKey } from '../store/records.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
-import { ConflictError, DamagedRecordError, type KeyStore } from '../store/store.ts';
+import { DamagedRecordError } from '../store/store.ts';
 import type { SealedRecord, SealedRecords } from './sealed-records.ts';
 
 const SCAN_COUNT = 1000;
@@ -11,7 +12,6 @@ const SCAN_COUNT = 1000;
 interface Deps {
   readonly client: RedisClient;
   readonly calls: RedisCalls;
-  readonly keys: Pick<KeyStore, 'findKey' | 'updateKey'>;
 }
 
 /** Finds tokens by going over all of Redis, so that nothing is missed that a list does not name. */
@@ -54,23 +54,14 @@ export class RedisSealedRecords implements SealedRecords {
   }
 
   async #loadKey(name: string, id: string): Promise<SealedRecord | undefined> {
+    const text = await this.#deps.calls.read((client) => client.hget(name, 'record'));
+    if (text === null) return undefined;
     const slash = id.indexOf('/');
-    const key = await this.#deps.keys.findKey(id.slice(0, slash), id.slice(slash + 1));
-    if (key === undefined) return undefined;
-    return {
-      name,
-      tokens: key.backingKeys.map(({ token }) => token),
-      replace: async (tokens) => {
-        const backingKeys = key.backingKeys.map((backingKey, i) => ({ ...backingKey, token: tokens[i]! }));
-        try {
-          await this.#deps.keys.updateKey({ ...key, backingKeys });
-          return true;
-        } catch (error) {
-          if (error instanceof ConflictError) return false;
-          throw error;
-        }
-      },
-    };
+    const change = [CHANGES, keyName(id.slice(0, slash), id.slice(slash + 1))] as const;
+    const { revision, tokens, encodeWith } = sealedPartOfKey(text, name);
+    const replace = async (next: readonly Uint8Array[]) =>
+      (await this.#deps.calls.script('kfUpdateRecord', name, revision, encodeWith(next), ...change)) === 1;
+    return { name, tokens, replace };
   }
 
   async #loadAccessKey(name: string, accessKeyId: string): Promise<SealedRecord | undefined> {

@@ -80,6 +80,37 @@ export function decodeKey(text: string, { region, keyId }: Pick<KmsKey, 'region'
   return key as KmsKey;
 }
 
+/** What of a key's record is sealed under a domain key. */
+export interface SealedPart {
+  readonly revision: number;
+  readonly tokens: readonly Uint8Array[];
+  /** The record's next revision, with other tokens in the same order and everything else as it was. */
+  readonly encodeWith: (tokens: readonly Uint8Array[]) => string;
+}
+
+interface KeyRecordText {
+  readonly revision: number;
+  readonly backingKeys: readonly { readonly token: string }[];
+}
+
+/** Looks at nothing else of the record, for resealing goes over every record there is. Throws DamagedRecordError. */
+export function sealedPartOfKey(text: string, name: string): SealedPart {
+  const record = parseRecord(text, name) as KeyRecordText;
+  const { revision, backingKeys } = record;
+  const isWhole = Number.isInteger(revision) && Array.isArray(backingKeys);
+  if (!isWhole || backingKeys.some((backingKey) => typeof backingKey?.token !== 'string')) {
+    throw damaged(name, 'it does not have the form of its schema version');
+  }
+  return {
+    revision,
+    tokens: backingKeys.map(({ token }) => Buffer.from(token, 'base64')),
+    encodeWith: (tokens) => {
+      const changed = backingKeys.map((one, i) => ({ ...one, token: Buffer.from(tokens[i]!).toString('base64') }));
+      return JSON.stringify({ ...record, revision: revision + 1, backingKeys: changed });
+    },
+  };
+}
+
 export function encodeAlias({ targetKeyId, createdAt, updatedAt }: Alias): string {
   return JSON.stringify({ schemaVersion: 1, targetKeyId, createdAt, updatedAt } satisfies z.input<typeof AliasRecord>);
 }
@@ -111,6 +142,12 @@ export function decodeLastUsage(text: string, { region, keyId }: Pick<KmsKey, 'r
 }
 
 function decode<S extends z.ZodObject>(schema: S, text: string, name: string): z.output<S> {
+  const result = schema.safeDecode(parseRecord(text, name) as z.input<S>);
+  if (result.success) return result.data;
+  throw damaged(name, 'it does not have the form of its schema version', result.error);
+}
+
+function parseRecord(text: string, name: string): unknown {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -119,9 +156,7 @@ function decode<S extends z.ZodObject>(schema: S, text: string, name: string): z
   }
   const version = (json as { schemaVersion?: unknown } | null)?.schemaVersion;
   if (version !== 1) throw damaged(name, `its schema version is ${String(version)} and this release knows 1`);
-  const result = schema.safeDecode(json as z.input<S>);
-  if (result.success) return result.data;
-  throw damaged(name, 'it does not have the form of its schema version', result.error);
+  return json;
 }
 
 function damaged(name: string, why: string, cause?: unknown): DamagedRecordError {
