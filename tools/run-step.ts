@@ -22,7 +22,7 @@ export async function runStep({ name, args }: Step, output: 'quiet' | 'shown'): 
     cwd: root,
     reject: false,
     stdin: 'ignore',
-    ...(output === 'shown' ? { stdio: ['ignore', 'inherit', 'inherit'] } : { all: true }),
+    ...(output === 'shown' ? { stdout: 'inherit', stderr: 'inherit' } : { all: true }),
   });
   const outcome = { name, ok: !result.failed, seconds: (performance.now() - startedAt) / 1000 };
   if (!outcome.ok && result.all !== undefined) process.stdout.write(`\n${name}:\n${String(result.all)}\n`);
