@@ -45,7 +45,6 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
-      { test: { name: 'fuzz', include: ['test/fuzz/**/*.test.ts'], testTimeout: 60_000 } },
     ],
   },
 });
