@@ -112,7 +112,9 @@ describe('a domain-manager that turned against its domain', () => {
 
   test.each(Object.entries(changes))('gets no worker to make a token that adds %s', async (_what, change) => {
     for (const worker of cluster.workers) {
-      await expect(worker.prepare(propose(change, cluster.scheduler), chain.at(-1))).rejects.toThrow('not-enough-signatures');
+      await expect(worker.prepare(propose(change, cluster.scheduler), chain.at(-1))).rejects.toThrow(
+        'not-enough-signatures',
+      );
       await worker.logged('domain call refused');
     }
     await goesOn();
