@@ -182,7 +182,10 @@ export class WorkerPool implements AsyncDisposable {
 }
 
 function throttled(): KmsException {
-  return new KmsException('ThrottlingException', 'Rate exceeded');
+  return new KmsException(
+    'ThrottlingException',
+    'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.',
+  );
 }
 
 /** AWS's words (KMS API Reference, Common errors). */
