@@ -43,6 +43,8 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          // They kill processes and wait for others on a machine of any load. The report names what passed only at the second try.
+          retry: 1,
         },
       },
     ],

@@ -53,17 +53,20 @@ async function rotate(cluster: Cluster, client: DomainManagerClient): Promise<nu
 /** Waits for the first pass, in which everything is resealed, and for the proof that nothing is left; milliseconds of each. */
 async function resealed(client: DomainManagerClient, generation: number) {
   const from = performance.now();
+  let tokens = 0;
   let began: number | undefined;
   for (let done: number | undefined; ; await delay(POLL_MS)) {
     const { reseal } = await client.status();
     if (reseal?.generation !== generation) continue;
     began ??= performance.now();
+    // A later pass, which only proves that nothing is left, begins to count again.
+    tokens = Math.max(tokens, reseal.resealed ?? 0);
     // The number of tokens is reported shard by shard.
     if (done === undefined && (reseal.resealed ?? 0) > 0 && reseal.shards_done === reseal.shards)
       done = performance.now();
     if (reseal.verified !== true) continue;
     const end = performance.now();
-    return { tokens: reseal.resealed ?? 0, began: began - from, done: (done ?? end) - began, proved: end - from };
+    return { tokens, began: began - from, done: (done ?? end) - began, proved: end - from };
   }
 }
 
