@@ -1,6 +1,7 @@
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { commonErrors, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { inSpan } from '@keyfleet/shared/telemetry';
+import { throttled, timedOut } from './dependency-exceptions.ts';
 import { HsmRefusedError } from './hsm/commands.ts';
 import { admit } from './keys/request-keys.ts';
 import type { KmsKey } from './keys/kms-key.ts';
@@ -69,14 +70,6 @@ function exceptionOf(error: unknown, { errors }: Operation): KmsException {
 export function dependencyExceptionOf(cause: unknown): KmsException {
   if (cause instanceof StoreUnavailableError) return timedOut(cause);
   if (cause instanceof HsmRefusedError && cause.refusal === 'expired') return timedOut(cause);
-  if (cause instanceof HsmRefusedError && cause.refusal === 'overloaded') {
-    const message = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.';
-    return new KmsException('ThrottlingException', message, { cause });
-  }
+  if (cause instanceof HsmRefusedError && cause.refusal === 'overloaded') return throttled(cause);
   return new KmsException('KMSInternalException', '', { cause });
-}
-
-function timedOut(cause: Error): KmsException {
-  const message = 'The system timed out while trying to fulfill the request.';
-  return new KmsException('DependencyTimeoutException', message, { cause });
 }

@@ -3,6 +3,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
 import { inSpan, type OperationMeter } from '@keyfleet/shared/telemetry';
 import type { Authenticated, SignedFor } from '../auth/authenticate.ts';
+import { timedOut } from '../dependency-exceptions.ts';
 import { dependencyExceptionOf } from '../invoke.ts';
 import type { Call, Caller } from '../operations/handler.ts';
 import { Deadlines } from './deadlines.ts';
@@ -96,9 +97,4 @@ export class Pipeline {
     if (exception.code === 'KMSInternalException') this.#deps.onFault(error, requestId);
     return exception;
   }
-}
-
-function timedOut(): KmsException {
-  const message = 'The system timed out while trying to fulfill the request. You can retry the request.';
-  return new KmsException('DependencyTimeoutException', message);
 }

@@ -1,8 +1,8 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { deactivatedAt, type DomainState } from '@keyfleet/shared/domain/state';
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { timedOut } from '../dependency-exceptions.ts';
 import type { HsmCommands } from './commands.ts';
 
 /** Members change over to a new domain key within a minute; the rest is for clocks that differ. */
@@ -36,10 +36,7 @@ export class FencedCommands implements HsmCommands {
       const output = await this.#deps.hsm.execute(name, input, deadline);
       if (!('token' in output) || (await this.#isInUse(output.token))) return output;
     }
-    throw new KmsException(
-      'DependencyTimeoutException',
-      'The system timed out while trying to fulfill the request. You can retry the request.',
-    );
+    throw timedOut();
   }
 
   executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {

@@ -1,8 +1,8 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { DomainState } from '@keyfleet/shared/domain/state';
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
 import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
+import { throttled, timedOut } from '../dependency-exceptions.ts';
 import type { Channel } from './channel.ts';
 import { HsmRefusedError } from './commands.ts';
 import { SessionKeeper } from './session-keeper.ts';
@@ -179,19 +179,4 @@ export class WorkerPool implements AsyncDisposable {
     this.#waiting = [];
     for (const work of waiting) if (!work.settled) this.#dispatch(work);
   }
-}
-
-function throttled(): KmsException {
-  return new KmsException(
-    'ThrottlingException',
-    'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.',
-  );
-}
-
-/** AWS's words (KMS API Reference, Common errors). */
-function timedOut(): KmsException {
-  return new KmsException(
-    'DependencyTimeoutException',
-    'The system timed out while trying to fulfill the request. You can retry the request.',
-  );
 }
