@@ -14,8 +14,11 @@ export interface LogOptions {
   readonly level: string;
 }
 
-/** JSON lines on stderr. Synchronous, so that the last line before a crash is there. */
-export function createLog(options: LogOptions, destination: pino.DestinationStream = pino.destination(2)): Log {
+/** JSON lines on stderr. Synchronous, so that the last line before a crash is there, and every line in its order. */
+export function createLog(
+  options: LogOptions,
+  destination: pino.DestinationStream = pino.destination({ dest: 2, sync: true }),
+): Log {
   return pino(
     {
       name: options.name,
