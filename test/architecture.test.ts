@@ -103,7 +103,9 @@ test('only what is named may use gRPC, Redis, NATS and OpenTelemetry in shared',
   const clients = /^(@grpc\/|ioredis|nats|@opentelemetry\/|pino)/;
   const offenders = production
     .filter((file) => file.startsWith('packages/shared/'))
-    .filter((file) => !/\/(telemetry|notices|work-queue|log|redis\/(connect|durability))\.ts$/.test(file))
+    .filter(
+      (file) => !/\/(telemetry|meters|tracing|notices|work-queue|log|redis\/(connect|durability))\.ts$/.test(file),
+    )
     .flatMap(importsOf)
     .filter(({ to }) => clients.test(to));
   expect(offenders).toEqual([]);

@@ -184,7 +184,8 @@ export class HostEnd {
 
   entry<N extends CommandName>(id: number, name: N, input: InputOf<N>): RequestEntry {
     const command: Command = commands[name];
-    return { id, code: command.code, remainingMs: 1000, signed: command.signed, input: command.input.encode(input) };
+    const { code, signed } = command;
+    return { id, code, remainingMs: 1000, signed, trace: undefined, input: command.input.encode(input) };
   }
 
   /** What this host's delegated key signs of a frame in this stream. */

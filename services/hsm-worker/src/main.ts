@@ -18,7 +18,7 @@ import { WorkerConfig } from './config.ts';
 import { WorkerEvents } from './events.ts';
 import { readIfThere, writeDurably } from './identity-file.ts';
 import { DomainMembership } from './membership.ts';
-import { observeCommands } from './observe-commands.ts';
+import { commandObserver } from './observe-commands.ts';
 import { startWorkerServer } from './server.ts';
 import { TokenSync } from './sync.ts';
 
@@ -51,7 +51,8 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const nonce = newNonceSource();
   const sessions = new SessionService({
     member: hsm,
-    handlers: observeCommands(handlers),
+    handlers,
+    observer: commandObserver(),
     context: () => {
       const keyring = hsm.keyring();
       return keyring && { keyring, backingKeys, rsaKeyPairs, noble, clock, random: randomBytes, nonce };

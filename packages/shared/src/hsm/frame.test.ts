@@ -16,6 +16,10 @@ import { sha256, streamKeys } from './session.ts';
 
 const u32 = fc.nat({ max: 2 ** 32 - 1 });
 const body = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes));
+const trace = fc.option(
+  fc.uint8Array({ minLength: 24, maxLength: 24 }).map((bytes) => Buffer.from(bytes)),
+  { nil: undefined },
+);
 const requests = fc.record({
   signature: fc.option(
     fc.uint8Array({ minLength: 64, maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
@@ -23,7 +27,7 @@ const requests = fc.record({
       nil: undefined,
     },
   ),
-  entries: fc.array(fc.record({ id: u32, code: u32, remainingMs: u32, signed: fc.boolean(), input: body })),
+  entries: fc.array(fc.record({ id: u32, code: u32, remainingMs: u32, signed: fc.boolean(), trace, input: body })),
 });
 const replies = fc.array(
   fc.record({ id: u32, refusal: fc.option(fc.constantFrom(...refusals), { nil: undefined }), output: body }),

@@ -10,6 +10,7 @@ import { type Refusal, refusals } from './commands.ts';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const SIGNATURE_BYTES = 64;
+const TRACE_PARENT_BYTES = 24;
 
 /** Sealed bytes of one frame, at most. */
 const MAX_FRAME_BYTES = 1_048_576;
@@ -26,6 +27,9 @@ export class FrameError extends Error {
   override name = 'FrameError';
 }
 
+/** Where a span of a member belongs in the trace of a host: trace id (16 bytes), then the id of the span that asks (8 bytes). */
+export type TraceParent = Uint8Array;
+
 export interface RequestEntry {
   /** Rises from entry to entry within a stream. */
   readonly id: number;
@@ -34,6 +38,8 @@ export interface RequestEntry {
   readonly remainingMs: number;
   /** Whether the frame's signature covers it. */
   readonly signed: boolean;
+  /** Only when the request that it is for is traced. */
+  readonly trace: TraceParent | undefined;
   readonly input: Uint8Array;
 }
 
@@ -114,11 +120,13 @@ export function encodeRequests({ entries, signature }: RequestFrame): Buffer {
   writer.flag(signature !== undefined);
   if (signature !== undefined) writer.raw(signature);
   writer.u32(entries.length);
-  for (const { id, code, remainingMs, signed, input } of entries) {
+  for (const { id, code, remainingMs, signed, trace, input } of entries) {
     writer.u32(id);
     writer.u32(code);
     writer.u32(remainingMs);
     writer.flag(signed);
+    writer.flag(trace !== undefined);
+    if (trace !== undefined) writer.raw(trace);
     writer.bytes(input);
   }
   return writer.finish();
@@ -133,6 +141,7 @@ export function decodeRequests(plain: Uint8Array): RequestFrame {
       code: reader.u32(),
       remainingMs: reader.u32(),
       signed: reader.flag(),
+      trace: reader.flag() ? reader.raw(TRACE_PARENT_BYTES) : undefined,
       input: reader.bytes(),
     })),
   }));

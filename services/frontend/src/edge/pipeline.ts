@@ -1,7 +1,8 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Clock } from '@keyfleet/shared/clock';
+import type { OperationMeter } from '@keyfleet/shared/meters';
 import type { SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
-import { inSpan, type OperationMeter } from '@keyfleet/shared/telemetry';
+import { inRequestSpan } from '@keyfleet/shared/tracing';
 import type { Authenticated, SignedFor } from '../auth/authenticate.ts';
 import { timedOut } from '../dependency-exceptions.ts';
 import { dependencyExceptionOf } from '../invoke.ts';
@@ -57,7 +58,7 @@ export class Pipeline {
   async process<Input, Output>(request: EdgeRequest, work: Work<Input, Output>): Promise<Output> {
     const startedAt = performance.now();
     try {
-      const output = await inSpan(work.operation, { 'keyfleet.request_id': request.requestId }, () =>
+      const output = await inRequestSpan(work.operation, { 'keyfleet.request_id': request.requestId }, () =>
         this.#withinTime(request, work),
       );
       this.#deps.meter.record(work.operation, 'ok', startedAt);

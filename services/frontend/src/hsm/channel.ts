@@ -186,9 +186,9 @@ export class Channel {
   #entryOf(work: Work, now: number): RequestEntry {
     const id = this.#nextId++;
     this.#pending.set(id, work);
-    const { command, input, deadline } = work;
+    const { command, input, trace, deadline } = work;
     const remainingMs = Math.min(MAX_REMAINING_MS, Math.max(0, deadline - now));
-    return { id, code: command.code, remainingMs, signed: command.signed, input };
+    return { id, code: command.code, remainingMs, signed: command.signed, trace, input };
   }
 
   #write(entries: readonly RequestEntry[]): void {

@@ -1,4 +1,5 @@
 import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
+import { activeTrace } from '@keyfleet/shared/tracing';
 import type { Channel } from './channel.ts';
 
 /** One command on its way: it stays the same object while it moves from worker to worker. */
@@ -8,6 +9,8 @@ export class Work {
   /** Milliseconds since the epoch. */
   readonly deadline: number;
   readonly output: Promise<Uint8Array>;
+  /** Of the request that asks for it. */
+  readonly trace = activeTrace();
   /** Meant for the worker it was sent to: no other is asked instead. */
   pinned = false;
   /** The channel that refused it retryably, or died with it: another is tried first. */

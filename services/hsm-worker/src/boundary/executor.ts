@@ -1,5 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import type { RequestEntry } from '@keyfleet/shared/hsm/frame';
+import type { Refusal } from '@keyfleet/shared/hsm/commands';
+import type { RequestEntry, TraceParent } from '@keyfleet/shared/hsm/frame';
 import type { Dispatcher, Outcome } from './dispatch.ts';
 
 /** Synchronous work between two turns of the event loop, at most (one command more can pass it). */
@@ -22,6 +23,19 @@ export interface CommandBatch {
   readonly isSigned: () => boolean;
 }
 
+/** Told how each command went. Sees neither input nor output. */
+export interface CommandObserver {
+  /** `code`: of the command; `refusal`: undefined when it was done; `startedAt`: `performance.now()` when its turn came. */
+  ran(code: number, refusal: Refusal | undefined, startedAt: number, trace: TraceParent | undefined): void;
+}
+
+export interface ExecutorOptions {
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+  readonly maxInFlight: number;
+  readonly observer: CommandObserver | undefined;
+}
+
 interface Job {
   readonly source: CommandSource;
   readonly entry: RequestEntry;
@@ -38,14 +52,16 @@ export class Executor {
   readonly #clock: Clock;
   readonly #maxInFlight: number;
   readonly #unflushed = new Set<CommandSource>();
+  readonly #observer: CommandObserver | undefined;
   #queue: Job[] = [];
   #inFlight = 0;
   #scheduled = false;
 
-  constructor(options: { dispatcher: Dispatcher; clock: Clock; maxInFlight: number }) {
+  constructor(options: ExecutorOptions) {
     this.#dispatcher = options.dispatcher;
     this.#clock = options.clock;
     this.#maxInFlight = options.maxInFlight;
+    this.#observer = options.observer;
   }
 
   get inFlight(): number {
@@ -80,17 +96,19 @@ export class Executor {
   }
 
   #execute({ source, entry, isSigned, expiresAt }: Job, now: number): void {
+    const startedAt = this.#observer === undefined ? 0 : performance.now();
     const outcome = source.closed || now >= expiresAt ? 'expired' : this.#dispatcher.run(entry, isSigned);
     if (outcome instanceof Promise) {
-      void outcome.then((value) => this.#finish(source, entry.id, value));
+      void outcome.then((value) => this.#finish(source, entry, value, startedAt));
     } else {
-      this.#finish(source, entry.id, outcome);
+      this.#finish(source, entry, outcome, startedAt);
     }
   }
 
-  #finish(source: CommandSource, id: number, outcome: Outcome): void {
+  #finish(source: CommandSource, entry: RequestEntry, outcome: Outcome, startedAt: number): void {
     this.#inFlight--;
-    source.settle(id, outcome);
+    this.#observer?.ran(entry.code, typeof outcome === 'string' ? outcome : undefined, startedAt, entry.trace);
+    source.settle(entry.id, outcome);
     this.#touch(source);
   }
 

@@ -2,7 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { CommandContext, Random } from './commands/command.ts';
 import { type CommandHandlers, Dispatcher } from './dispatch.ts';
-import { Executor } from './executor.ts';
+import { type CommandObserver, Executor } from './executor.ts';
 import { type SessionMember, Sessions } from './session.ts';
 import { MemberStream, type SignedRequest } from './stream.ts';
 
@@ -25,6 +25,7 @@ export interface SessionServiceOptions {
   /** Commands at once, of the whole worker and of one stream. */
   readonly maxInFlight: { readonly worker: number; readonly stream: number };
   readonly events: SessionEvents;
+  readonly observer?: CommandObserver | undefined;
 }
 
 export interface OpenStream {
@@ -41,7 +42,7 @@ export class SessionService {
   readonly #executor: Executor;
 
   constructor(options: SessionServiceOptions) {
-    const { member, handlers, context, clock, random, maxInFlight, events } = options;
+    const { member, handlers, context, clock, random, maxInFlight, events, observer } = options;
     const onUnknownDomainKey = (): void => events.unknownDomainKey();
     const dispatcher = new Dispatcher({
       handlers,
@@ -51,7 +52,7 @@ export class SessionService {
     });
     this.#options = options;
     this.#sessions = new Sessions({ member, clock, random, onUnknownDomainKey });
-    this.#executor = new Executor({ dispatcher, clock, maxInFlight: maxInFlight.worker });
+    this.#executor = new Executor({ dispatcher, clock, maxInFlight: maxInFlight.worker, observer });
   }
 
   /** Commands begun or waiting to begin. */

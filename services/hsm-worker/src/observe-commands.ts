@@ -1,0 +1,22 @@
+import { commands, type Refusal } from '@keyfleet/shared/hsm/commands';
+import type { TraceParent } from '@keyfleet/shared/hsm/frame';
+import { operationMeter } from '@keyfleet/shared/meters';
+import { telemetryOn } from '@keyfleet/shared/telemetry';
+import { recordSpan } from '@keyfleet/shared/tracing';
+import type { CommandObserver } from './boundary/executor.ts';
+
+/** Counts and times commands by outcome and, of traced requests, adds a span; undefined when telemetry is off. */
+export function commandObserver(): CommandObserver | undefined {
+  if (!telemetryOn) return undefined;
+  const meter = operationMeter('keyfleet.worker.commands');
+  const names = new Map<number, string>(Object.values(commands).map(({ code, name }) => [code, name]));
+  return {
+    ran(code: number, refusal: Refusal | undefined, startedAt: number, trace: TraceParent | undefined): void {
+      const name = names.get(code) ?? 'unknown';
+      const outcome = refusal ?? 'ok';
+      meter.record(name, outcome, startedAt);
+      if (trace)
+        recordSpan('worker command', trace, { 'keyfleet.command': name, 'keyfleet.outcome': outcome }, startedAt);
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import { CreateKeyCommand, DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
+import { afterEach, expect, test, vi } from 'vitest';
+import { startTestCluster } from '../support/cluster.ts';
+import { OtlpCollector, type ReceivedSpan } from '../support/otlp-collector.ts';
+
+afterEach(() => void vi.unstubAllEnvs());
+
+const encrypts = 20;
+
+/** What a cluster exports while one key encrypts `encrypts` times and a decryption fails. */
+async function exported(settings: Readonly<Record<string, string>>) {
+  await using collector = new OtlpCollector();
+  vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', await collector.listen());
+  vi.stubEnv('OTEL_EXPORTER_OTLP_PROTOCOL', 'http/json');
+  for (const [name, value] of Object.entries(settings)) vi.stubEnv(name, value);
+  const requestIds: (string | undefined)[] = [];
+  let secret: string;
+  {
+    await using cluster = await startTestCluster({ workers: 2 });
+    const { endpoint, credentials } = cluster;
+    secret = credentials.secretAccessKey;
+    const kms = new KMSClient({ endpoint, region: 'us-east-1', credentials, maxAttempts: 1 });
+    const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
+    for (let i = 0; i < encrypts; i++) {
+      const input = { KeyId: KeyMetadata?.KeyId, Plaintext: Buffer.from('correct horse battery staple') };
+      const { CiphertextBlob, $metadata } = await kms.send(new EncryptCommand(input));
+      requestIds.push($metadata.requestId);
+      if (i > 0) continue;
+      const wrong = { CiphertextBlob, EncryptionContext: { purpose: 'another' } };
+      await expect(kms.send(new DecryptCommand(wrong))).rejects.toThrow();
+    }
+    // Leaving the block stops the services, which export what they still hold.
+  }
+  return { collector, requestIds, secret };
+}
+
+function childrenOf(spans: readonly ReceivedSpan[], parent: ReceivedSpan | undefined): ReceivedSpan[] {
+  return spans.filter(({ parentSpanId }) => parentSpanId !== undefined && parentSpanId === parent?.spanId);
+}
+
+test('a trace follows a request from the edge into the worker, and nothing secret is in it', async () => {
+  const { collector, requestIds, secret } = await exported({ OTEL_TRACES_SAMPLER: 'always_on' });
+  const { spans } = collector;
+  for (const requestId of requestIds) {
+    const edge = spans.find(({ attributes }) => attributes['keyfleet.request_id'] === requestId);
+    expect(edge).toMatchObject({ service: 'keyfleet-frontend', name: 'Encrypt' });
+    const [invoke] = childrenOf(spans, edge).filter(({ name }) => name === 'invoke');
+    const [command] = childrenOf(spans, invoke).filter(({ name }) => name === 'hsm command');
+    expect(command?.attributes).toEqual({ 'keyfleet.command': 'Encrypt' });
+    expect(childrenOf(spans, command)).toMatchObject([
+      {
+        service: 'keyfleet-hsm-worker',
+        name: 'worker command',
+        traceId: edge?.traceId,
+        attributes: { 'keyfleet.command': 'Encrypt', 'keyfleet.outcome': 'ok' },
+      },
+    ]);
+  }
+  const refused = spans.find(({ attributes }) => attributes['keyfleet.outcome'] === 'cannot-open');
+  expect(refused?.attributes).toEqual({ 'keyfleet.command': 'Decrypt', 'keyfleet.outcome': 'cannot-open' });
+
+  for (const word of [
+    'correct horse',
+    Buffer.from('correct horse').toString('base64').slice(0, 16),
+    'another',
+    secret,
+  ]) {
+    expect(collector.received).not.toContain(word);
+  }
+});
+
+test('metrics count every request while, by default, hardly one is traced', async () => {
+  const { collector } = await exported({});
+  const counted = [...collector.points.values()].filter(({ attributes }) => attributes['operation'] === 'Encrypt');
+  for (const [service, metric] of [
+    ['keyfleet-frontend', 'keyfleet.requests'],
+    ['keyfleet-frontend', 'keyfleet.hsm.commands'],
+  ]) {
+    for (const name of [metric, `${metric}.duration`]) {
+      const points = counted.filter((point) => point.service === service && point.metric === name);
+      expect(points).toMatchObject([{ attributes: { operation: 'Encrypt', outcome: 'ok' }, count: encrypts }]);
+    }
+  }
+  expect([...collector.points.values()]).toContainEqual({
+    service: 'keyfleet-frontend',
+    metric: 'keyfleet.requests',
+    attributes: { operation: 'Decrypt', outcome: 'InvalidCiphertextException' },
+    count: 1,
+  });
+  // Two workers report as one service, so the newest point of a series is one worker's: that it is counted is all there is to see.
+  expect(counted.some(({ metric }) => metric === 'keyfleet.worker.commands')).toBe(true);
+  expect(collector.spans.length).toBeLessThan(encrypts);
+});
