@@ -8,7 +8,7 @@ import {
   TraceFlags,
 } from '@opentelemetry/api';
 import type { TraceParent } from './hsm/frame.ts';
-import { telemetryOn } from './telemetry.ts';
+import { telemetryOn, traceableShare } from './telemetry.ts';
 
 const TRACE_ID_BYTES = 16;
 
@@ -19,9 +19,9 @@ const tracer = trace.getTracer('keyfleet');
  * makes a span or a context, which would cost many times the decision. No secret may stand in an attribute.
  */
 export function inRequestSpan<T>(name: string, attributes: Attributes, work: () => Promise<T>): Promise<T> {
-  if (!telemetryOn) return work();
-  const span = tracer.startSpan(name, { attributes, root: true }, ROOT_CONTEXT);
-  return span.isRecording() ? within(span, work) : work();
+  if (!telemetryOn || Math.random() >= traceableShare) return work();
+  const span = tracer.startSpan(name, undefined, ROOT_CONTEXT);
+  return span.isRecording() ? within(span.setAttributes(attributes), work) : work();
 }
 
 /** Runs `work` in a span of the request that it belongs to, if that is traced. No secret may stand in an attribute. */
