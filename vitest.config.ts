@@ -42,7 +42,9 @@ export default defineConfig({
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // Two at a time, and none beside the others: most of their time is waiting for processes, and what they wait for takes both cores.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           // They kill processes and wait for others on a machine of any load. The report names what passed only at the second try.
           retry: 1,
         },

@@ -1,6 +1,13 @@
-import { CreateKeyCommand, DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
+import {
+  CreateKeyCommand,
+  DecryptCommand,
+  DescribeKeyCommand,
+  EncryptCommand,
+  type KMSClient,
+} from '@aws-sdk/client-kms';
 import type { Redis } from 'ioredis';
 import { connect } from 'nats';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { kmsClient } from '../support/aws-client.ts';
@@ -57,11 +64,16 @@ interface StoredKey {
   readonly backingKeys: readonly { readonly materialId: string; readonly token: string }[];
 }
 
-/** Changes a record past every check, as its owner would, frontends' caches included. */
+/** Changes a record past every check, as its owner would, and waits until the frontend has it. */
 async function changeKey(keyId: string, change: (record: StoredKey) => object): Promise<void> {
   const record = JSON.parse((await redis.hget(keyAt(keyId), 'record'))!) as StoredKey;
-  await redis.hset(keyAt(keyId), 'record', JSON.stringify({ ...record, ...change(record) }));
+  const description = randomUUID();
+  await redis.hset(keyAt(keyId), 'record', JSON.stringify({ ...record, ...change(record), description }));
   await redis.publish('kf:changes', `key us-east-1/${keyId}`);
+  await eventually('the frontend sees the change', async () => {
+    const { KeyMetadata } = await kms.send(new DescribeKeyCommand({ KeyId: keyId }));
+    return KeyMetadata?.Description === description;
+  });
 }
 
 async function storedKey(keyId: string): Promise<StoredKey> {
@@ -108,7 +120,7 @@ test('a token with one bit changed opens nothing', async () => {
 test('an old revision of a record gives the same key or none', async () => {
   const key = await newKey();
   const old = await redis.hgetall(keyAt(key.KeyId));
-  await changeKey(key.KeyId, () => ({ description: 'newer' }));
+  await changeKey(key.KeyId, () => ({}));
   await redis.hset(keyAt(key.KeyId), old);
   await redis.publish('kf:changes', `key us-east-1/${key.KeyId}`);
   expect(Buffer.from((await decrypt(key)).Plaintext!)).toEqual(Plaintext);
