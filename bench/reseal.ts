@@ -1,17 +1,14 @@
 // What a rotation costs while the cluster serves: node bench/reseal.ts [--keys 20000] [--workers 1]
-import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { CreateKeyCommand } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdtempDisposable } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readCredentials } from '../tools/aws-files.ts';
-import { type Cluster, startCluster } from '../tools/cluster.ts';
+import { kmsClient } from '../test/support/aws-client.ts';
+import { startTestCluster, type TestCluster } from '../test/support/cluster.ts';
 import { describeWorker } from '../tools/readiness.ts';
 import type { LoadJob } from './load.ts';
 import { measure } from './measure.ts';
@@ -41,7 +38,7 @@ async function fill(keys: number, job: Omit<LoadJob, 'operation' | 'bodies' | 'm
   }
 }
 
-async function rotate(cluster: Cluster, client: DomainManagerClient): Promise<number> {
+async function rotate(cluster: TestCluster, client: DomainManagerClient): Promise<number> {
   const { state } = await client.getDomain(parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8')));
   const { domain, generation } = state;
   const command = { domain, generation, name: 'RotateDomainKeys' as const, body: { drop: [] } };
@@ -70,12 +67,12 @@ async function resealed(client: DomainManagerClient, generation: number) {
   }
 }
 
-function cpuOf(cluster: Cluster): Record<string, number> {
+function cpuOf(cluster: TestCluster): Record<string, number> {
   const names = ['frontend', ...cluster.home.workerNames, 'redis', 'domain-manager'];
   return Object.fromEntries(names.map((name) => [name, cpuMicroseconds(cluster.pid(name) ?? 0) / 1e6]));
 }
 
-async function measureRotation(cluster: Cluster, client: DomainManagerClient, what: string): Promise<void> {
+async function measureRotation(cluster: TestCluster, client: DomainManagerClient, what: string): Promise<void> {
   const before = cpuOf(cluster);
   const { tokens, began, done, proved } = await resealed(client, await rotate(cluster, client));
   const after = cpuOf(cluster);
@@ -85,7 +82,7 @@ async function measureRotation(cluster: Cluster, client: DomainManagerClient, wh
 }
 
 /** From the start of the process until the worker has its domain keys. */
-async function measureWorkerStart(cluster: Cluster): Promise<void> {
+async function measureWorkerStart(cluster: TestCluster): Promise<void> {
   const [name = ''] = cluster.home.workerNames;
   const [port = 0] = cluster.ports.workers;
   await cluster.kill(name);
@@ -98,23 +95,14 @@ async function measureWorkerStart(cluster: Cluster): Promise<void> {
 
 const { commit, cores, cpu, node } = await machine();
 say(`commit ${commit}, ${cores} x ${cpu}, Node ${node}; everything on this machine`);
-await using home = await mkdtempDisposable(join(tmpdir(), 'keyfleet-bench-'));
-await using cluster = await startCluster({
-  home: home.path,
-  httpPort: 0,
-  grpcPort: 0,
-  workers: Number(values.workers),
-  supervise: false,
-  report: () => undefined,
-});
-const credentials = readCredentials(cluster.home);
-const target = { host: '127.0.0.1', port: cluster.ports.http, region, ...credentials };
+await using cluster = await startTestCluster({ workers: Number(values.workers) });
+const target = { host: '127.0.0.1', port: cluster.ports.http, region, ...cluster.credentials };
 await fill(Number(values.keys), { target, warmupMs: 0 });
 
 using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`);
 await measureRotation(cluster, client, 'rotation, idle');
 
-const kms = new KMSClient({ endpoint: cluster.endpoint, region, credentials });
+const kms = kmsClient(cluster);
 const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
 kms.destroy();
 const bodies = [JSON.stringify({ KeyId: KeyMetadata!.Arn, Plaintext: Buffer.alloc(32, 7).toString('base64') })];

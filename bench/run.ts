@@ -1,10 +1,6 @@
-import { KMSClient } from '@aws-sdk/client-kms';
-import { mkdtempDisposable } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readCredentials } from '../tools/aws-files.ts';
-import { type Cluster, startCluster } from '../tools/cluster.ts';
+import { kmsClient } from '../test/support/aws-client.ts';
+import { startTestCluster, type TestCluster } from '../test/support/cluster.ts';
 import { measure, type Measurement } from './measure.ts';
 import { measurePrototype } from './prototype-process.ts';
 import { untilIdle } from './process-cpu.ts';
@@ -42,7 +38,7 @@ function chosenScenarios(): Scenario[] {
   });
 }
 
-function processesOf(cluster: Cluster): Record<string, number> {
+function processesOf(cluster: TestCluster): Record<string, number> {
   const measured = ['frontend', ...cluster.home.workerNames, 'redis'];
   return Object.fromEntries(measured.map((name) => [name, cluster.pid(name) ?? 0]));
 }
@@ -54,18 +50,9 @@ async function run(): Promise<void> {
   const timing = { warmupMs: WARMUP_MS, measureMs: seconds * 1000 };
   const report = new Report(await machine());
 
-  await using home = await mkdtempDisposable(join(tmpdir(), 'keyfleet-bench-'));
-  await using cluster = await startCluster({
-    home: home.path,
-    httpPort: 0,
-    grpcPort: 0,
-    workers: Number(values.workers),
-    supervise: false,
-    report: () => undefined,
-  });
-  const credentials = readCredentials(cluster.home);
-  const kms = new KMSClient({ endpoint: cluster.endpoint, region, credentials });
-  const target = { host: '127.0.0.1', port: cluster.ports.http, region, ...credentials };
+  await using cluster = await startTestCluster({ workers: Number(values.workers) });
+  const kms = kmsClient(cluster);
+  const target = { host: '127.0.0.1', port: cluster.ports.http, region, ...cluster.credentials };
   for (const scenario of chosen) {
     const bodies = await scenario.bodies(kms);
     for (const count of connections) {

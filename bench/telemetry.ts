@@ -1,14 +1,10 @@
 // What OpenTelemetry costs when it is on: node bench/telemetry.ts [--connections 16] [--seconds 20]
-import { KMSClient } from '@aws-sdk/client-kms';
 import { once } from 'node:events';
-import { mkdtempDisposable } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readCredentials } from '../tools/aws-files.ts';
-import { startCluster } from '../tools/cluster.ts';
+import { kmsClient } from '../test/support/aws-client.ts';
+import { startTestCluster } from '../test/support/cluster.ts';
 import type { LoadJob } from './load.ts';
 import { measure } from './measure.ts';
 import { untilIdle } from './process-cpu.ts';
@@ -49,16 +45,13 @@ interface Variant {
 const encrypt = scenarios.find(({ name }) => name === 'encrypt')!;
 
 async function startVariant(name: string, environment: Readonly<Record<string, string>>): Promise<Variant> {
-  const home = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-bench-')));
   // oxlint-disable-next-line node/no-process-env -- the SDK's settings, which the cluster passes on to its services
   const env = process.env;
   Object.assign(env, environment);
-  const options = { home: home.path, httpPort: 0, grpcPort: 0, workers: 2, supervise: false, report: () => undefined };
-  const cluster = resources.use(await startCluster(options));
+  const cluster = resources.use(await startTestCluster({ workers: 2 }));
   for (const setting of Object.keys(environment)) delete env[setting];
-  const credentials = readCredentials(cluster.home);
-  const bodies = await encrypt.bodies(new KMSClient({ endpoint: cluster.endpoint, region, credentials }));
-  const target = { host: '127.0.0.1', port: cluster.ports.http, region, ...credentials };
+  const bodies = await encrypt.bodies(kmsClient(cluster));
+  const target = { host: '127.0.0.1', port: cluster.ports.http, region, ...cluster.credentials };
   const timing = { warmupMs: WARMUP_MS, measureMs: 1000 * Number(values.seconds) };
   const job = { target, operation: encrypt.operation, bodies, connections: Number(values.connections), ...timing };
   const names = ['frontend', ...cluster.home.workerNames];

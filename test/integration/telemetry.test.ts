@@ -1,5 +1,6 @@
-import { CreateKeyCommand, DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
+import { CreateKeyCommand, DecryptCommand, EncryptCommand } from '@aws-sdk/client-kms';
 import { afterEach, expect, test, vi } from 'vitest';
+import { kmsClient } from '../support/aws-client.ts';
 import { startTestCluster } from '../support/cluster.ts';
 import { OtlpCollector, type ReceivedSpan } from '../support/otlp-collector.ts';
 
@@ -17,9 +18,8 @@ async function exported(settings: Readonly<Record<string, string>>) {
   let secret: string;
   {
     await using cluster = await startTestCluster({ workers: 2 });
-    const { endpoint, credentials } = cluster;
-    secret = credentials.secretAccessKey;
-    const kms = new KMSClient({ endpoint, region: 'us-east-1', credentials, maxAttempts: 1 });
+    secret = cluster.credentials.secretAccessKey;
+    const kms = kmsClient(cluster);
     const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
     for (let i = 0; i < encrypts; i++) {
       const input = { KeyId: KeyMetadata?.KeyId, Plaintext: Buffer.from('correct horse battery staple') };

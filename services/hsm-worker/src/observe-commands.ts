@@ -1,5 +1,4 @@
-import { commands, type Refusal } from '@keyfleet/shared/hsm/commands';
-import type { TraceParent } from '@keyfleet/shared/hsm/frame';
+import { commands } from '@keyfleet/shared/hsm/commands';
 import { operationMeter } from '@keyfleet/shared/meters';
 import { telemetryOn } from '@keyfleet/shared/telemetry';
 import { recordSpan } from '@keyfleet/shared/tracing';
@@ -11,7 +10,7 @@ export function commandObserver(): CommandObserver | undefined {
   const meter = operationMeter('keyfleet.worker.commands');
   const names = new Map<number, string>(Object.values(commands).map(({ code, name }) => [code, name]));
   return {
-    ran(code: number, refusal: Refusal | undefined, startedAt: number, trace: TraceParent | undefined): void {
+    ran(code, refusal, startedAt, trace) {
       const name = names.get(code) ?? 'unknown';
       const outcome = refusal ?? 'ok';
       meter.record(name, outcome, startedAt);
