@@ -9,6 +9,8 @@ export interface ReceivedSpan {
   readonly spanId: string;
   readonly parentSpanId?: string;
   readonly name: string;
+  /** Nanoseconds since the epoch, in decimal. */
+  readonly startTimeUnixNano: string;
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
