@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { RefusedError } from '@keyfleet/hsm-worker/boundary/commands/command';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { Refusal } from '@keyfleet/shared/hsm/commands';
@@ -48,6 +49,22 @@ describe('the pool', () => {
     await using frontend = await start(answering(1), answering(2));
     await Promise.all(Array.from({ length: 100 }, () => frontend.ask()));
     expect(frontend.workers.map(({ frames }) => frames)).toEqual([1, 1]);
+  });
+
+  test('holds commands for a worker that owes answers, and then sends those of several turns in one frame', async () => {
+    await using frontend = await start(never, never);
+    const [worker] = frontend.workers;
+    void frontend.tellAll(MINUTE_MS);
+    await until(() => worker.frames === 1);
+    // A turn may take longer than commands are held, but not every time.
+    for (let held = false; !held;) {
+      const before = worker.frames;
+      void frontend.tellAll(MINUTE_MS);
+      await nextTurn();
+      void frontend.tellAll(MINUTE_MS);
+      await delay(10);
+      held = worker.frames === before + 1;
+    }
   });
 
   test('gives the unanswered commands of a worker that dies to another', async () => {
