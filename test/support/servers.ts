@@ -27,7 +27,12 @@ export function startRedis(settings: readonly string[] = []): Promise<TestServer
 
 /** A Sentinel that watches `master` as "keyfleet" and replaces it by its replica half a second after it is gone. */
 export async function startSentinel(master: TestServer): Promise<TestServer> {
-  const settings = [`monitor keyfleet 127.0.0.1 ${master.port} 1`, 'down-after-milliseconds keyfleet 500'];
+  const settings = [
+    `monitor keyfleet 127.0.0.1 ${master.port} 1`,
+    'down-after-milliseconds keyfleet 500',
+    // On a busy machine the replica may look down too for a moment; a failover that was given up is tried again after twice this.
+    'failover-timeout keyfleet 3000',
+  ];
   return startServer(async (port, dir) => {
     const file = join(dir, 'sentinel.conf');
     const lines = [`port ${port}`, 'bind 127.0.0.1', `dir ${dir}`, ...settings.map((line) => `sentinel ${line}`)];
