@@ -29,8 +29,9 @@ export function startRedis(settings: readonly string[] = []): Promise<TestServer
 export async function startSentinel(master: TestServer): Promise<TestServer> {
   const settings = [
     `monitor keyfleet 127.0.0.1 ${master.port} 1`,
-    'down-after-milliseconds keyfleet 500',
-    // On a busy machine the replica may look down too for a moment; a failover that was given up is tried again after twice this.
+    // Shorter, and a busy machine makes a live master look dead: it is then replaced before the test kills it.
+    'down-after-milliseconds keyfleet 3000',
+    // A failover that was given up is tried again after twice this.
     'failover-timeout keyfleet 3000',
   ];
   return startServer(async (port, dir) => {
