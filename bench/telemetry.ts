@@ -1,12 +1,10 @@
 // What OpenTelemetry costs when it is on: node bench/telemetry.ts [--connections 16] [--seconds 5] [--rounds 8]
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import { kmsClient } from '../test/support/aws-client.ts';
 import { startTestCluster } from '../test/support/cluster.ts';
 import type { LoadJob } from './load.ts';
 import { measure } from './measure.ts';
+import { startOtlpSink } from './otlp-sink.ts';
 import { untilIdle } from './process-cpu.ts';
 import { machine } from './report.ts';
 import { scenarios } from './scenarios.ts';
@@ -27,13 +25,8 @@ const { values } = parseArgs({
   },
 });
 
-/** Takes whatever is exported and says yes. */
-const collector = createServer((request, response) => {
-  request.resume().on('end', () => response.setHeader('content-type', 'application/x-protobuf').end());
-});
-collector.listen(0, '127.0.0.1');
-await once(collector, 'listening');
-const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}` };
+using sink = await startOtlpSink();
+const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: sink.endpoint };
 
 /** The settings an operator would write; the first is what the others are compared with. */
 const settings: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -112,5 +105,3 @@ for (const { name, frontend, workers, request } of medians) {
   const parts = `frontend ${frontend.toFixed(0)} us + workers ${workers.toFixed(0)} us`;
   process.stdout.write(`${name.padEnd(32)} ${parts} = ${request.toFixed(0)} us a request (${more})\n`);
 }
-collector.closeAllConnections();
-collector.close();

@@ -1,20 +1,14 @@
 // What the seams of one Encrypt cost when telemetry is on: node bench/micro/telemetry.ts. CPU time of the whole process, exporters
 // included, with everything in the CPU's caches; bench/telemetry.ts has the whole system.
-import { createServer } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { startOtlpSink } from '../otlp-sink.ts';
 
 const REQUESTS = 100_000;
 const BATCHES = 5;
 
-const collector = createServer((request, response) => {
-  request.resume().on('end', () => response.setHeader('content-type', 'application/x-protobuf').end());
-}).listen(0, '127.0.0.1');
-await once(collector, 'listening');
-const endpoint = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
+using sink = await startOtlpSink();
 // Before the modules that decide by it are loaded.
 // oxlint-disable-next-line node/no-process-env
-process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = endpoint;
+process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = sink.endpoint;
 const { startTelemetry } = await import('@keyfleet/shared/telemetry');
 await using _telemetry = await startTelemetry('bench');
 const { operationMeter } = await import('@keyfleet/shared/meters');
@@ -50,5 +44,3 @@ for (let batch = 0; batch < BATCHES; batch++) {
   best = Math.min(best, (user + system) / REQUESTS);
 }
 process.stdout.write(`the seams of one Encrypt, frontend and hsm-worker together: ${best.toFixed(1)} us\n`);
-collector.closeAllConnections();
-collector.close();

@@ -25,7 +25,7 @@ export function startRedis(settings: readonly string[] = []): Promise<TestServer
   }));
 }
 
-/** A Sentinel that watches `master` as "keyfleet" and replaces it by its replica half a second after it is gone. */
+/** A Sentinel that watches `master` as "keyfleet" and replaces it by its replica some seconds after it is gone. */
 export async function startSentinel(master: TestServer): Promise<TestServer> {
   const settings = [
     `monitor keyfleet 127.0.0.1 ${master.port} 1`,
