@@ -1,7 +1,8 @@
-// What OpenTelemetry costs when it is on: node bench/telemetry.ts [--connections 16] [--seconds 5] [--rounds 8]
+// What OpenTelemetry costs a request of the whole system: node bench/telemetry.ts [--rounds 16] [--connections 8] [--seconds 25].
+// With the OTEL_* settings of the environment, e.g. OTEL_TRACES_SAMPLER=always_on; what is exported goes to a sink.
 import { parseArgs } from 'node:util';
 import { kmsClient } from '../test/support/aws-client.ts';
-import { startTestCluster } from '../test/support/cluster.ts';
+import { startTestCluster, type TestCluster } from '../test/support/cluster.ts';
 import type { LoadJob } from './load.ts';
 import { measure } from './measure.ts';
 import { startOtlpSink } from './otlp-sink.ts';
@@ -10,98 +11,82 @@ import { machine } from './report.ts';
 import { scenarios } from './scenarios.ts';
 
 const region = 'us-east-1';
-/** A cluster's first load: code is compiled, and spans and metrics are exported for the first time. */
-const FIRST_WARMUP_MS = 8_000;
-const WARMUP_MS = 1_000;
-/** Clusters of each setting: two processes of one program differ by several percent in what they compile and when. */
-const REPLICAS = 2;
+/** Until the code that matters is compiled, and spans and metrics have been exported. */
+const WARMUP_MS = 20_000;
 const IDLE_BUDGET_MS = 60_000;
 
 const { values } = parseArgs({
   options: {
-    connections: { type: 'string', default: '16' },
-    seconds: { type: 'string', default: '5' },
-    rounds: { type: 'string', default: '8' },
+    rounds: { type: 'string', default: '16' },
+    connections: { type: 'string', default: '8' },
+    seconds: { type: 'string', default: '25' },
   },
 });
-
-using sink = await startOtlpSink();
-const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: sink.endpoint };
-
-/** The settings an operator would write; the first is what the others are compared with. */
-const settings: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  off: {},
-  metrics: { ...endpoint, OTEL_TRACES_EXPORTER: 'none' },
-  'metrics and traces, by default': endpoint,
-  'metrics and every trace': { ...endpoint, OTEL_TRACES_SAMPLER: 'always_on' },
-};
-
-await using resources = new AsyncDisposableStack();
-interface Variant {
-  readonly name: string;
-  readonly job: LoadJob;
-  readonly processes: Readonly<Record<string, number>>;
-}
-
 const encrypt = scenarios.find(({ name }) => name === 'encrypt')!;
 
-async function startVariant(name: string, environment: Readonly<Record<string, string>>): Promise<Variant> {
-  // oxlint-disable-next-line node/no-process-env -- the SDK's settings, which the cluster passes on to its services
-  const env = process.env;
-  Object.assign(env, environment);
-  const cluster = resources.use(await startTestCluster({ workers: 2 }));
-  for (const setting of Object.keys(environment)) delete env[setting];
-  const bodies = await encrypt.bodies(kmsClient(cluster));
-  const target = { host: '127.0.0.1', port: cluster.ports.http, region, ...cluster.credentials };
-  const timing = { warmupMs: FIRST_WARMUP_MS, measureMs: 1000 * Number(values.seconds) };
-  const job = { target, operation: encrypt.operation, bodies, connections: Number(values.connections), ...timing };
-  const names = ['frontend', ...cluster.home.workerNames];
-  return { name, job, processes: Object.fromEntries(names.map((one) => [one, cluster.pid(one) ?? 0])) };
-}
+// oxlint-disable-next-line node/no-process-env -- the SDK's settings, which a cluster passes on to its services
+const environment = process.env;
+using sink = await startOtlpSink();
+environment['OTEL_EXPORTER_OTLP_ENDPOINT'] = sink.endpoint;
 
-/** Microseconds of CPU per request: of the frontend, and of all hsm-workers together. */
+/** Microseconds of CPU per request. */
 interface Cost {
   readonly frontend: number;
   readonly workers: number;
+  readonly request: number;
+}
+type Setting = 'off' | 'on';
+
+async function encryptJob(cluster: TestCluster): Promise<LoadJob> {
+  const target = { host: '127.0.0.1', port: cluster.ports.http, region, ...cluster.credentials };
+  const bodies = await encrypt.bodies(kmsClient(cluster));
+  const timing = { warmupMs: WARMUP_MS, measureMs: 1000 * Number(values.seconds) };
+  return { target, operation: encrypt.operation, bodies, connections: Number(values.connections), ...timing };
 }
 
-async function costOf({ job, processes }: Variant): Promise<Cost> {
-  const { cpu } = await measure(job, processes);
-  const workers = Object.keys(processes).filter((name) => name !== 'frontend');
-  return { frontend: cpu['frontend']!, workers: workers.reduce((sum, name) => sum + cpu[name]!, 0) };
+function processesOf(cluster: TestCluster): Record<string, number> {
+  return Object.fromEntries(['frontend', ...cluster.home.workerNames].map((name) => [name, cluster.pid(name) ?? 0]));
 }
 
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+/** Fresh clusters, loaded at the same time: whatever else the machine does falls on both alike. */
+async function runRound(order: readonly Setting[]): Promise<Record<Setting, Cost>> {
+  await using resources = new AsyncDisposableStack();
+  const clusters: { setting: Setting; job: LoadJob; processes: Record<string, number> }[] = [];
+  for (const setting of order) {
+    environment['OTEL_SDK_DISABLED'] = String(setting === 'off');
+    const cluster = resources.use(await startTestCluster({ workers: 2 }));
+    clusters.push({ setting, job: await encryptJob(cluster), processes: processesOf(cluster) });
+  }
+  await untilIdle(
+    clusters.flatMap(({ processes }) => Object.values(processes)),
+    IDLE_BUDGET_MS,
+  );
+  const costs = clusters.map(async ({ setting, job, processes }) => {
+    const { cpu } = await measure(job, processes);
+    const request = Object.keys(processes).reduce((sum, name) => sum + cpu[name]!, 0);
+    const frontend = cpu['frontend']!;
+    return [setting, { frontend, workers: request - frontend, request }] as const;
+  });
+  return Object.fromEntries(await Promise.all(costs)) as Record<Setting, Cost>;
+}
+
+/** Two processes of one program differ by several percent in what they compile and when: only many pairs say something. */
+function difference(rounds: readonly Record<Setting, Cost>[], part: keyof Cost): string {
+  const logs = rounds.map(({ off, on }) => Math.log(on[part] / off[part]));
+  const mean = logs.reduce((sum, log) => sum + log, 0) / logs.length;
+  const variance = logs.reduce((sum, log) => sum + (log - mean) ** 2, 0) / (logs.length - 1);
+  const percent = 100 * Math.expm1(mean);
+  return `${part} ${percent >= 0 ? '+' : ''}${percent.toFixed(1)} % ± ${(100 * Math.sqrt(variance / logs.length)).toFixed(1)}`;
 }
 
 const { commit, cores, cpu, node } = await machine();
 process.stdout.write(`commit ${commit}, ${cores} x ${cpu}, Node ${node}; Encrypt, ${values.connections} connections\n`);
-const variants: Variant[] = [];
-for (let replica = 0; replica < REPLICAS; replica++) {
-  for (const [name, environment] of Object.entries(settings)) variants.push(await startVariant(name, environment));
-}
-await untilIdle(
-  variants.flatMap(({ processes }) => Object.values(processes)),
-  IDLE_BUDGET_MS,
-);
-for (const variant of variants) await costOf(variant);
-// In turn, one at a time, again and again: whatever else the machine does falls on all of them alike.
-const costs = new Map<string, Cost[]>(Object.keys(settings).map((name) => [name, []]));
+const rounds: Record<Setting, Cost>[] = [];
 for (let round = 0; round < Number(values.rounds); round++) {
-  for (const { job, ...variant } of variants) {
-    costs.get(variant.name)!.push(await costOf({ ...variant, job: { ...job, warmupMs: WARMUP_MS } }));
-  }
-  process.stderr.write(`round ${round + 1} of ${values.rounds}\r`);
+  const costs = await runRound(round % 2 === 0 ? ['off', 'on'] : ['on', 'off']);
+  rounds.push(costs);
+  const request = ({ frontend, workers }: Cost) => `frontend ${frontend.toFixed(0)} + workers ${workers.toFixed(0)} us`;
+  process.stdout.write(`round ${round + 1}: off ${request(costs.off)}, on ${request(costs.on)}\n`);
 }
-const medians = [...costs].map(([name, all]) => {
-  const [frontend, workers] = [median(all.map((one) => one.frontend)), median(all.map((one) => one.workers))];
-  return { name, frontend, workers, request: frontend + workers };
-});
-const off = medians[0]!.request;
-for (const { name, frontend, workers, request } of medians) {
-  const more = `${request >= off ? '+' : ''}${((100 * request) / off - 100).toFixed(1)} %`;
-  const parts = `frontend ${frontend.toFixed(0)} us + workers ${workers.toFixed(0)} us`;
-  process.stdout.write(`${name.padEnd(32)} ${parts} = ${request.toFixed(0)} us a request (${more})\n`);
-}
+const differences = (['frontend', 'workers', 'request'] as const).map((part) => difference(rounds, part));
+process.stdout.write(`telemetry on, mean and standard error of ${rounds.length} pairs: ${differences.join(', ')}\n`);

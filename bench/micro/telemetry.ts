@@ -1,5 +1,6 @@
 // What the seams of one Encrypt cost when telemetry is on: node bench/micro/telemetry.ts. CPU time of the whole process, exporters
 // included, with everything in the CPU's caches; bench/telemetry.ts has the whole system.
+import { createLog } from '@keyfleet/shared/log';
 import { startOtlpSink } from '../otlp-sink.ts';
 
 const REQUESTS = 100_000;
@@ -9,10 +10,10 @@ using sink = await startOtlpSink();
 // Before the modules that decide by it are loaded.
 // oxlint-disable-next-line node/no-process-env
 process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = sink.endpoint;
-const { startTelemetry } = await import('@keyfleet/shared/telemetry');
-await using _telemetry = await startTelemetry('bench');
-const { operationMeter } = await import('@keyfleet/shared/meters');
-const { activeTrace, inRequestSpan, inSpan, recordSpan } = await import('@keyfleet/shared/tracing');
+const { startTelemetry } = await import('@keyfleet/shared/telemetry/export');
+await using _telemetry = startTelemetry('bench', createLog({ name: 'bench', level: 'warn' }));
+const { operationMeter } = await import('@keyfleet/shared/telemetry/meters');
+const { activeTrace, inRequestSpan, inSpan, recordSpan } = await import('@keyfleet/shared/telemetry/tracing');
 
 const requests = operationMeter('keyfleet.requests');
 const commands = operationMeter('keyfleet.hsm.commands');

@@ -1,7 +1,7 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { createLog } from '@keyfleet/shared/log';
-import { operationMeter } from '@keyfleet/shared/meters';
+import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { Authenticator } from '@keyfleet/frontend/auth/authenticate';
 import { Credentials } from '@keyfleet/frontend/auth/credentials';
 import { AwsJsonEdge } from '@keyfleet/frontend/edge/aws-json-edge';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { ConfigError, configPath, loadConfig } from './config.ts';
 import { createLog, type Log } from './log.ts';
-import { startTelemetry } from './telemetry.ts';
+import { startTelemetry } from './telemetry/export.ts';
 
 export interface ServiceContext {
   readonly log: Log;
@@ -24,10 +24,10 @@ export async function runService<Config extends { readonly log: { readonly level
 ): Promise<void> {
   let log: Log | undefined;
   try {
-    await using _telemetry = await startTelemetry(service.name);
     const config = loadConfig(service.config, configPath(process.argv.slice(2)));
     const serviceLog = createLog({ name: service.name, level: config.log.level });
     log = serviceLog;
+    await using _telemetry = startTelemetry(service.name, serviceLog);
     const stop = new AbortController();
     const stopped = new Promise<void>((resolve) => {
       stop.signal.addEventListener('abort', () => resolve(), { once: true });

@@ -1,6 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { activeDomainKey } from '@keyfleet/shared/domain/state';
-import { observeGauge } from '@keyfleet/shared/meters';
+import { observeGauge } from '@keyfleet/shared/telemetry/meters';
 import type { Resealing } from './reseal.ts';
 import type { Round } from './round.ts';
 import type { TokenLog } from './token-log.ts';

@@ -1,6 +1,6 @@
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { commonErrors, KmsException } from '@keyfleet/shared/errors/exceptions';
-import { inSpan } from '@keyfleet/shared/tracing';
+import { inSpan } from '@keyfleet/shared/telemetry/tracing';
 import { throttled, timedOut } from './dependency-exceptions.ts';
 import { HsmRefusedError } from './hsm/commands.ts';
 import { admit } from './keys/request-keys.ts';

@@ -5,7 +5,7 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
 import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
-import { operationMeter } from '@keyfleet/shared/meters';
+import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { Audit } from './audit/record.ts';
 import { ServiceEvents } from './audit/service-events.ts';

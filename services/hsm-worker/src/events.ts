@@ -1,6 +1,6 @@
-import { metrics } from '@opentelemetry/api';
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
+import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import type { SessionEvents } from './boundary/session-service.ts';
 import type { SignedRequest } from './boundary/stream.ts';
 
@@ -9,8 +9,8 @@ export class WorkerEvents implements SessionEvents {
   readonly #log: Log;
   readonly #onUnknownDomainKey: () => void;
   #refusedLast = '';
-  readonly #streams = metrics.getMeter('keyfleet').createCounter('keyfleet.hsm.streams');
-  readonly #sessions = metrics.getMeter('keyfleet').createCounter('keyfleet.hsm.sessions');
+  readonly #countStream = outcomeCounter('keyfleet.hsm.streams');
+  readonly #countSession = outcomeCounter('keyfleet.hsm.sessions');
 
   constructor(log: Log, onUnknownDomainKey: () => void) {
     this.#log = log;
@@ -42,17 +42,17 @@ export class WorkerEvents implements SessionEvents {
   }
 
   sessionNegotiated(): void {
-    this.#sessions.add(1, { outcome: 'negotiated' });
+    this.#countSession('negotiated');
   }
   sessionRefused(): void {
-    this.#sessions.add(1, { outcome: 'refused' });
+    this.#countSession('refused');
     this.#log.warn('session refused');
   }
   streamOpened(): void {
-    this.#streams.add(1, { outcome: 'opened' });
+    this.#countStream('opened');
   }
   streamRefused(): void {
-    this.#streams.add(1, { outcome: 'refused' });
+    this.#countStream('refused');
     this.#log.warn('stream refused');
   }
 

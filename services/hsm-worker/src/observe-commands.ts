@@ -1,7 +1,7 @@
 import { commands } from '@keyfleet/shared/hsm/commands';
-import { operationMeter } from '@keyfleet/shared/meters';
-import { telemetryOn } from '@keyfleet/shared/telemetry';
-import { recordSpan } from '@keyfleet/shared/tracing';
+import { operationMeter } from '@keyfleet/shared/telemetry/meters';
+import { telemetryOn } from '@keyfleet/shared/telemetry/settings';
+import { recordSpan } from '@keyfleet/shared/telemetry/tracing';
 import type { CommandObserver } from './boundary/executor.ts';
 
 /** Counts and times commands by outcome and, of traced requests, adds a span; undefined when telemetry is off. */

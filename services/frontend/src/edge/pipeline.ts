@@ -1,8 +1,8 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Clock } from '@keyfleet/shared/clock';
-import type { OperationMeter } from '@keyfleet/shared/meters';
+import type { OperationMeter } from '@keyfleet/shared/telemetry/meters';
 import type { SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
-import { inRequestSpan } from '@keyfleet/shared/tracing';
+import { inRequestSpan } from '@keyfleet/shared/telemetry/tracing';
 import type { Authenticated, SignedFor } from '../auth/authenticate.ts';
 import { timedOut } from '../dependency-exceptions.ts';
 import { dependencyExceptionOf } from '../invoke.ts';

@@ -1,6 +1,6 @@
 import { type Command, commands, type CommandName, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
-import { operationMeter } from '@keyfleet/shared/meters';
-import { inSpan } from '@keyfleet/shared/tracing';
+import { operationMeter } from '@keyfleet/shared/telemetry/meters';
+import { inSpan } from '@keyfleet/shared/telemetry/tracing';
 import { type HsmCommands, HsmRefusedError } from './commands.ts';
 import type { WorkerPool } from './pool.ts';
 

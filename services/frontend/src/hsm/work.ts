@@ -1,5 +1,5 @@
 import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
-import { activeTrace } from '@keyfleet/shared/tracing';
+import { activeTrace } from '@keyfleet/shared/telemetry/tracing';
 import type { Channel } from './channel.ts';
 
 /** One command on its way: it stays the same object while it moves from worker to worker. */
