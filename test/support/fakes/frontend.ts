@@ -58,12 +58,9 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       policies: new Policies(),
       markers: new Markers({ secrets: store, hsm: this.hsm }),
       lastUsages: this.lastUsages,
-      audit: new Audit(
-        { write: (record) => void this.audit.push(JSON.parse(JSON.stringify(record)) as AuditRecord) },
-        clock,
-      ),
+      audit: new Audit({ write: (record) => void this.audit.push(JSON.parse(record) as AuditRecord) }, clock),
       serviceEvents: new ServiceEvents(
-        { write: (record) => void this.serviceEvents.push(JSON.parse(JSON.stringify(record)) as ServiceEvent) },
+        { write: (record) => void this.serviceEvents.push(JSON.parse(record) as ServiceEvent) },
         clock,
       ),
       onFault: (fault) => void faults.push(fault),

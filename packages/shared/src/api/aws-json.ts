@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { exceptions, KmsException } from '../errors/exceptions.ts';
 import { compileCheck } from './check.ts';
+import { type JsonStyle, structureWriterOf } from './json-writer.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
 import { type Shape, type StructureShape, structureOf } from './shape.ts';
 
@@ -34,8 +35,14 @@ export function requestCodec<O extends Operation>(operation: O): RequestCodec<In
 /** Compiles an operation's response: call once per operation, at start. */
 export function responseCodec<O extends Operation>(operation: O): ResponseCodec<OutputOf<O>> {
   if (operation.output === null) return { stringify: () => '' };
-  return { stringify: structureWriter(structureOf(operation.output.shape)) };
+  return { stringify: structureWriterOf(structureOf(operation.output.shape), awsJson) };
 }
+
+const awsJson: JsonStyle = {
+  memberName: (name) => name,
+  timestamp: (milliseconds) => String(milliseconds / 1000),
+  blob: (bytes) => `"${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')}"`,
+};
 
 /** The body of an error response. */
 export function errorBody(exception: KmsException): string {
@@ -168,43 +175,4 @@ function mismatch(json: unknown, wanted: string): KmsException {
   if (typeof json === 'object') return serializationException(STRUCTURE_FOUND);
   const found = typeof json === 'boolean' ? String(json) : typeof json;
   return serializationException(`${found.toUpperCase()}_VALUE can not be converted to ${wanted}`);
-}
-
-type JsonWriter = (value: unknown) => string;
-
-function writerOf(shape: Shape): JsonWriter {
-  switch (shape.kind) {
-    case 'text':
-    case 'choice':
-    case 'map':
-      return (value) => JSON.stringify(value);
-    case 'integer':
-    case 'flag':
-      return String;
-    case 'timestamp':
-      return (value) => String((value as number) / 1000);
-    case 'blob':
-      return (value) => {
-        const bytes = value as Uint8Array;
-        return `"${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')}"`;
-      };
-    case 'list': {
-      const writeItem = writerOf(shape.item);
-      return (value) => `[${(value as unknown[]).map(writeItem).join(',')}]`;
-    }
-    case 'structure':
-      return structureWriter(shape);
-  }
-}
-
-function structureWriter(shape: StructureShape): JsonWriter {
-  const members = shape.members.map(({ name, shape: member }) => ({ name, write: writerOf(member) }));
-  return (value) => {
-    let json = '';
-    for (const { name, write } of members) {
-      const field = (value as Record<string, unknown>)[name];
-      if (field !== undefined) json += `${json === '' ? '' : ','}"${name}":${write(field)}`;
-    }
-    return `{${json}}`;
-  };
 }

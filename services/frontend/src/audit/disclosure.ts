@@ -1,80 +1,51 @@
+import { type JsonStyle, type JsonWriter, structureWriterOf } from '@keyfleet/shared/api/json-writer';
 import type { Operation } from '@keyfleet/shared/api/operation';
-import { type Shape, shapeOf, type StructureShape } from '@keyfleet/shared/api/shape';
+import { structureOf } from '@keyfleet/shared/api/shape';
 import { camelCase } from '@keyfleet/shared/errors/aws-messages';
 
-/** What of a request and its answer goes into the audit record: everything but bytes and secrets, named as CloudTrail names it. */
+/** What of a request and its answer goes into the audit record, as JSON: everything but bytes and secrets, named as CloudTrail names it. */
 export interface Disclosure {
-  input(operation: Operation, input: Readonly<Record<string, unknown>>): unknown;
+  input(operation: Operation, input: Readonly<Record<string, unknown>>): string;
   /** CloudTrail names the key of what answers nothing else. */
-  output(operation: Operation, output: unknown, keyArn: string | undefined): unknown;
+  output(operation: Operation, output: unknown, keyArn: string | undefined): string;
 }
-
-type Show = (value: unknown) => unknown;
 
 /** Compiles each operation's disclosure once. */
 export function newDisclosure(): Disclosure {
-  const inputs = new Map<Operation, Show>();
-  const outputs = new Map<Operation, Show>();
+  const inputs = new Map<Operation, JsonWriter>();
+  const outputs = new Map<Operation, JsonWriter>();
   return {
-    input: (operation, input) => showerOf(inputs, operation, operation.input)(input),
+    input: (operation, input) => writerOf(inputs, operation, operation.input)(input),
     output(operation, output, keyArn) {
-      const keyId = keyArn === undefined ? {} : { keyId: keyArn };
-      if (operation.output === null) return keyArn === undefined ? null : keyId;
-      return Object.assign(showerOf(outputs, operation, operation.output)(output) as object, keyId);
+      const { output: schema } = operation;
+      const keyId = keyArn === undefined ? undefined : JSON.stringify(keyArn);
+      if (schema === null) return keyId === undefined ? 'null' : `{"keyId":${keyId}}`;
+      const write = writerOf(outputs, operation, schema);
+      if (keyId === undefined) return write(output);
+      if ('KeyId' in schema.shape) return write({ ...(output as object), KeyId: keyArn });
+      const shown = write(output);
+      return `${shown.slice(0, -1)}${shown === '{}' ? '' : ','}"keyId":${keyId}}`;
     },
   };
 }
 
-function showerOf(known: Map<Operation, Show>, operation: Operation, schema: Operation['input']): Show {
+function writerOf(
+  known: Map<Operation, JsonWriter>,
+  operation: Operation,
+  schema: NonNullable<Operation['output']>,
+): JsonWriter {
   const found = known.get(operation);
   if (found) return found;
-  const show = compile(shapeOf(schema)) ?? (() => ({}));
-  known.set(operation, show);
-  return show;
-}
-
-/** Undefined for what is never shown. */
-function compile(shape: Shape): Show | undefined {
-  switch (shape.kind) {
-    case 'blob':
-      return undefined;
-    case 'text':
-      return shape.secret ? undefined : asItIs;
-    case 'timestamp':
-      return (value) => dateTextOf(value as number);
-    case 'list': {
-      const item = compile(shape.item);
-      return item && ((value) => (value as unknown[]).map(item));
-    }
-    case 'structure':
-      return compileStructure(shape);
-    default:
-      return asItIs;
-  }
-}
-
-function compileStructure({ members }: StructureShape): Show {
-  const shown = members.flatMap(({ name, shape }) => {
-    const show = compile(shape);
-    return show ? [{ name, shownAs: camelCase(name), show }] : [];
-  });
-  return (value) => {
-    const result: Record<string, unknown> = {};
-    for (const { name, shownAs, show } of shown) {
-      const member = (value as Record<string, unknown>)[name];
-      if (member !== undefined) result[shownAs] = show(member);
-    }
-    return result;
-  };
-}
-
-function asItIs(value: unknown): unknown {
-  return value;
+  const writer = structureWriterOf(structureOf(schema.shape), cloudTrail);
+  known.set(operation, writer);
+  return writer;
 }
 
 const dateFormat = new Intl.DateTimeFormat('en-US', { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' });
 
-/** As CloudTrail writes dates in answers: `Aug 10, 2022, 10:38:27 PM`. */
-function dateTextOf(milliseconds: number): string {
-  return dateFormat.format(milliseconds).replace('\u202F', ' ');
-}
+const cloudTrail: JsonStyle = {
+  memberName: camelCase,
+  /** As CloudTrail writes dates in answers: `Aug 10, 2022, 10:38:27 PM`. */
+  timestamp: (milliseconds) => `"${dateFormat.format(milliseconds).replace('\u202F', ' ')}"`,
+  blob: undefined,
+};

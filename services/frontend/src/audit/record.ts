@@ -4,10 +4,9 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Caller } from '../operations/handler.ts';
-import type { ServiceEvent } from './service-events.ts';
 import { newDisclosure } from './disclosure.ts';
 
-/** One line of the audit log, in CloudTrail's shape, so that what reads CloudTrail reads this. Undefined members are left out. */
+/** One line of the audit log, in CloudTrail's shape, so that what reads CloudTrail reads this. */
 export interface AuditRecord {
   readonly eventVersion: '1.11';
   readonly userIdentity: UserIdentity;
@@ -18,16 +17,16 @@ export interface AuditRecord {
   readonly awsRegion: string;
   readonly sourceIPAddress: string;
   readonly userAgent: string;
-  readonly errorCode?: string | undefined;
-  readonly errorMessage?: string | undefined;
+  readonly errorCode?: string;
+  readonly errorMessage?: string;
   /** Never a plaintext, a ciphertext, a message, a signature or a token. */
   readonly requestParameters: unknown;
   readonly responseElements: unknown;
-  readonly additionalEventData?: { readonly keyMaterialId: string } | undefined;
+  readonly additionalEventData?: { readonly keyMaterialId: string };
   readonly requestID: string;
   readonly eventID: string;
   readonly readOnly: boolean;
-  readonly resources?: readonly AuditedResource[] | undefined;
+  readonly resources?: readonly AuditedResource[];
   readonly eventType: 'AwsApiCall';
   readonly managementEvent: true;
   readonly recipientAccountId: string;
@@ -66,16 +65,18 @@ export interface RefusedRequest {
   readonly exception: KmsException;
 }
 
+/** Takes records as JSON. */
 export interface AuditSink {
-  write(record: AuditRecord | ServiceEvent): void;
+  write(record: string): void;
 }
 
-/** Writes one record for every outcome of every request. It is on every request's way: one object, built in one go. */
+/** Writes one record for every outcome of every request. It is on every request's way, so the JSON is put together as text. */
 export class Audit {
   readonly #sink: AuditSink;
   readonly #clock: Clock;
   readonly #disclose = newDisclosure();
-  readonly #identities = new WeakMap<object, UserIdentity>();
+  /** As JSON. */
+  readonly #identities = new WeakMap<Caller, string>();
   #time = { milliseconds: Number.NaN, text: '' };
 
   constructor(sink: AuditSink, clock: Clock) {
@@ -85,13 +86,12 @@ export class Audit {
 
   /** Returns the record's eventID. */
   succeeded({ operation, input, call, keys, output }: Attempt & { readonly output: unknown }): string {
-    const materialId = materialIdOf(output);
     return this.#write(operation.name, call, {
       readOnly: operation.readOnly,
       requestParameters: this.#disclose.input(operation, input),
-      responseElements: operation.readOnly ? null : this.#disclose.output(operation, output, keys[0]?.arn),
-      resources: resourcesOf(keys),
-      additionalEventData: materialId === undefined ? undefined : { keyMaterialId: materialId },
+      responseElements: operation.readOnly ? 'null' : this.#disclose.output(operation, output, keys[0]?.arn),
+      keys,
+      materialId: materialIdOf(output),
     });
   }
 
@@ -99,7 +99,7 @@ export class Audit {
     this.#write(operation.name, call, {
       readOnly: operation.readOnly,
       requestParameters: this.#disclose.input(operation, input),
-      resources: resourcesOf(keys),
+      keys,
       exception,
     });
   }
@@ -113,29 +113,16 @@ export class Audit {
   #write(eventName: string, source: Source, event: Event): string {
     const { caller } = source;
     const eventID = randomUUID();
-    this.#sink.write({
-      eventVersion: '1.11',
-      userIdentity: this.#identityOf(caller),
-      eventTime: this.#now(),
-      eventSource: 'kms.amazonaws.com',
-      eventName,
-      awsRegion: source.region,
-      sourceIPAddress: source.sourceIpAddress,
-      userAgent: source.userAgent,
-      errorCode: event.exception?.code,
-      errorMessage: event.exception?.message || undefined,
-      requestParameters: event.requestParameters ?? null,
-      responseElements: event.responseElements ?? null,
-      additionalEventData: event.additionalEventData,
-      requestID: source.requestId,
-      eventID,
-      readOnly: event.readOnly,
-      resources: event.resources,
-      eventType: 'AwsApiCall',
-      managementEvent: true,
-      recipientAccountId: caller?.accountId ?? '',
-      eventCategory: 'Management',
-    });
+    this.#sink.write(
+      `{"eventVersion":"1.11","userIdentity":${this.#identityOf(caller)},"eventTime":"${this.#now()}",` +
+        `"eventSource":"kms.amazonaws.com","eventName":${JSON.stringify(eventName)},` +
+        `"awsRegion":${JSON.stringify(source.region)},"sourceIPAddress":${JSON.stringify(source.sourceIpAddress)},` +
+        `"userAgent":${JSON.stringify(source.userAgent)},${errorMembers(event.exception)}` +
+        `"requestParameters":${event.requestParameters ?? 'null'},"responseElements":${event.responseElements ?? 'null'},` +
+        `${materialMember(event.materialId)}"requestID":${JSON.stringify(source.requestId)},"eventID":"${eventID}",` +
+        `"readOnly":${event.readOnly},${resourcesMember(event.keys)}"eventType":"AwsApiCall","managementEvent":true,` +
+        `"recipientAccountId":${JSON.stringify(caller?.accountId ?? '')},"eventCategory":"Management"}`,
+    );
     return eventID;
   }
 
@@ -148,12 +135,12 @@ export class Audit {
     return this.#time.text;
   }
 
-  #identityOf(caller: Caller | undefined): UserIdentity {
+  #identityOf(caller: Caller | undefined): string {
     if (!caller) return nobody;
     const known = this.#identities.get(caller);
-    if (known) return known;
+    if (known !== undefined) return known;
     const { arn, accountId, accessKeyId, userId } = caller;
-    const identity = { type: identityTypeOf(arn), principalId: userId, arn, accountId, accessKeyId };
+    const identity = jsonOf({ type: identityTypeOf(arn), principalId: userId, arn, accountId, accessKeyId });
     this.#identities.set(caller, identity);
     return identity;
   }
@@ -165,23 +152,44 @@ type Source = Pick<Call, 'requestId' | 'sourceIpAddress' | 'userAgent' | 'region
 
 interface Event {
   readonly readOnly: boolean;
-  readonly requestParameters?: unknown;
-  readonly responseElements?: unknown;
-  readonly resources?: readonly AuditedResource[] | undefined;
-  readonly additionalEventData?: AuditRecord['additionalEventData'];
+  /** JSON, like `responseElements`. */
+  readonly requestParameters?: string;
+  readonly responseElements?: string;
+  readonly keys?: readonly KmsKey[];
+  readonly materialId?: string | undefined;
   readonly exception?: KmsException;
 }
 
-const nobody: UserIdentity = { type: 'Unknown', principalId: '', arn: '', accountId: '', accessKeyId: '' };
+const nobody = jsonOf({ type: 'Unknown', principalId: '', arn: '', accountId: '', accessKeyId: '' });
+
+function jsonOf(identity: UserIdentity): string {
+  return JSON.stringify(identity);
+}
 
 function identityTypeOf(arn: string): string {
   if (arn.endsWith(':root')) return 'Root';
   return arn.includes(':sts:') ? 'AssumedRole' : 'IAMUser';
 }
 
-function resourcesOf(keys: readonly KmsKey[]): readonly AuditedResource[] | undefined {
-  if (keys.length === 0) return undefined;
-  return keys.map(({ accountId, arn }) => ({ accountId, type: 'AWS::KMS::Key', ARN: arn }));
+// Members that a record has or has not; each with the comma after it.
+
+function errorMembers(exception: KmsException | undefined): string {
+  if (exception === undefined) return '';
+  const message = exception.message === '' ? '' : `"errorMessage":${JSON.stringify(exception.message)},`;
+  return `"errorCode":"${exception.code}",${message}`;
+}
+
+function materialMember(materialId: string | undefined): string {
+  return materialId === undefined ? '' : `"additionalEventData":{"keyMaterialId":${JSON.stringify(materialId)}},`;
+}
+
+function resourcesMember(keys: readonly KmsKey[] = []): string {
+  if (keys.length === 0) return '';
+  const resources = keys.map(
+    // Our own ARN, which has nothing to escape.
+    ({ accountId, arn }) => `{"accountId":"${accountId}","type":"AWS::KMS::Key","ARN":"${arn}"}`,
+  );
+  return `"resources":[${resources.join(',')}],`;
 }
 
 function materialIdOf(output: unknown): string | undefined {

@@ -57,7 +57,7 @@ export class ServiceEvents {
     { accountId, arn, region }: KmsKey,
     serviceEventDetails?: Readonly<Record<string, string | undefined>>,
   ): void {
-    this.#sink.write({
+    const event: ServiceEvent = {
       eventVersion: '1.11',
       userIdentity: { accountId, invokedBy: INTERNAL },
       eventTime: new Date(this.#clock.now()).toISOString(),
@@ -76,6 +76,7 @@ export class ServiceEvents {
       recipientAccountId: accountId,
       eventCategory: 'Management',
       ...(serviceEventDetails && { serviceEventDetails }),
-    });
+    };
+    this.#sink.write(JSON.stringify(event));
   }
 }

@@ -63,3 +63,26 @@ test('what nobody signed is recorded with the reason', async () => {
     }),
   ]);
 });
+
+test('what a caller sends is quoted: it ends no line and adds no member', async () => {
+  const path = join(directory, 'audit.jsonl');
+  const userAgent = 'a","readOnly":true}\n{"eventName":"Forged\u2028\ud800"';
+  {
+    await using sink = await openFileSink({ path, onProblem });
+    new Audit(sink, clock).refused({ ...refusal('1'), operation: userAgent, userAgent });
+  }
+  const [line, ...others] = await linesOf(path);
+  expect(others).toEqual([]);
+  expect(line).toMatchObject({ eventName: userAgent, userAgent, readOnly: false });
+});
+
+test('records of any size are written whole', async () => {
+  const path = join(directory, 'audit.jsonl');
+  const userAgents = Array.from({ length: 50 }, (_, index) => 'é'.repeat(1 + index * 10_000));
+  {
+    await using sink = await openFileSink({ path, onProblem });
+    const audit = new Audit(sink, clock);
+    for (const userAgent of userAgents) audit.refused({ ...refusal('1'), userAgent });
+  }
+  expect((await linesOf(path)).map(({ userAgent }) => userAgent)).toEqual(userAgents);
+});

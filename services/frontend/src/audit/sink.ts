@@ -1,11 +1,15 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import type { AuditRecord, AuditSink } from './record.ts';
-import type { ServiceEvent } from './service-events.ts';
+import type { AuditSink } from './record.ts';
 
-/** Short, so that the records of a flush are few enough to be written out without holding up requests. */
+/** How long a record may wait for others to be written with it. */
 const FLUSH_MS = 25;
-/** Past this many unwritten records the disk does not keep up: the oldest wait, and the problem is reported. */
-const REPORT_BACKLOG = 100_000;
+/** Records are gathered in pieces of memory of this size; a larger one gets a piece of its own. */
+const CHUNK_BYTES = 262_144;
+/** Past this many unwritten bytes the disk does not keep up: the oldest wait, and the problem is reported. */
+const REPORT_BACKLOG_BYTES = 64 * 1024 * 1024;
+/** UTF-8 takes no more for each UTF-16 unit of a string. */
+const MAX_BYTES_PER_UNIT = 3;
+const NEWLINE = 0x0a;
 
 /** For a deployment that is configured without an audit file. */
 export const noAudit: AuditSink & AsyncDisposable = {
@@ -24,12 +28,18 @@ export async function openFileSink({ path, onProblem }: FileSinkOptions): Promis
   return new FileSink(await open(path, 'a', 0o600), onProblem);
 }
 
+/**
+ * A record becomes bytes at once: objects that wait would outlive the collections of young garbage that every request's own objects
+ * die in, and be copied by each.
+ */
 class FileSink implements AuditSink, AsyncDisposable {
   readonly #file: FileHandle;
   readonly #onProblem: (problem: unknown) => void;
-  #waiting: (AuditRecord | ServiceEvent)[] = [];
-  /** Lines that an attempt to write left over. */
-  #unwritten = Buffer.alloc(0);
+  #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  #used = 0;
+  /** Lines in order, without those of the chunk that is being filled. */
+  #full: Buffer[] = [];
+  #fullBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
@@ -38,10 +48,10 @@ class FileSink implements AuditSink, AsyncDisposable {
     this.#onProblem = onProblem;
   }
 
-  write(record: AuditRecord | ServiceEvent): void {
-    this.#waiting.push(record);
-    if (this.#waiting.length === REPORT_BACKLOG)
-      this.#onProblem(new Error('audit records pile up: the disk is too slow'));
+  write(record: string): void {
+    this.#reserve(record.length * MAX_BYTES_PER_UNIT + 1);
+    this.#used += this.#chunk.write(record, this.#used, 'utf8');
+    this.#chunk[this.#used++] = NEWLINE;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#flushing = this.#flushing.then(() => this.#flush());
@@ -55,16 +65,41 @@ class FileSink implements AuditSink, AsyncDisposable {
     await this.#file.close();
   }
 
+  #reserve(bytes: number): void {
+    if (bytes <= this.#chunk.length - this.#used) return;
+    this.#closeChunk();
+    if (bytes <= this.#chunk.length - this.#used) return;
+    this.#chunk = Buffer.allocUnsafe(Math.max(CHUNK_BYTES, bytes));
+    this.#used = 0;
+  }
+
+  /** What was written into the chunk waits for the disk; the rest of it is filled on. */
+  #closeChunk(): void {
+    if (this.#used === 0) return;
+    this.#full.push(this.#chunk.subarray(0, this.#used));
+    const before = this.#fullBytes;
+    this.#fullBytes += this.#used;
+    if (before < REPORT_BACKLOG_BYTES && this.#fullBytes >= REPORT_BACKLOG_BYTES)
+      this.#onProblem(new Error('audit records pile up: the disk is too slow'));
+    this.#chunk = this.#chunk.subarray(this.#used);
+    this.#used = 0;
+  }
+
   async #flush(): Promise<void> {
-    const records = this.#waiting;
-    this.#waiting = [];
-    const lines = records.map((record) => `${JSON.stringify(record)}\n`).join('');
-    let rest = Buffer.concat([this.#unwritten, Buffer.from(lines, 'utf8')]);
+    this.#closeChunk();
+    const writing = this.#full;
+    this.#full = [];
     try {
-      while (rest.length > 0) rest = rest.subarray((await this.#file.write(rest)).bytesWritten);
+      while (writing.length > 0) {
+        const { bytesWritten } = await this.#file.write(writing[0]!);
+        this.#fullBytes -= bytesWritten;
+        const rest = writing[0]!.subarray(bytesWritten);
+        if (rest.length > 0) writing[0] = rest;
+        else writing.shift();
+      }
     } catch (error) {
       this.#onProblem(error);
+      this.#full.unshift(...writing);
     }
-    this.#unwritten = Buffer.from(rest);
   }
 }

@@ -3,7 +3,7 @@ import { CreateAlias, ListAliases } from '@keyfleet/shared/api/aliases';
 import { CancelKeyDeletion, CreateKey, DescribeKey, ListKeys, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { EnableKeyRotation, GetKeyRotationStatus, ListKeyRotations } from '@keyfleet/shared/api/rotation';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
-import { ServiceEvents } from '../audit/service-events.ts';
+import { type ServiceEvent, ServiceEvents } from '../audit/service-events.ts';
 import { type DueKey, StoreUnavailableError } from '../store/store.ts';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { accountId, FakeFrontend, region } from '../../../../test/support/fakes/frontend.ts';
@@ -33,7 +33,7 @@ async function carryOut(overrides: Partial<CarryOutDeps> = {}): Promise<void> {
     hsm: frontend.hsm,
     clock,
     serviceEvents: new ServiceEvents(
-      { write: (record) => void frontend.serviceEvents.push(record as (typeof frontend.serviceEvents)[number]) },
+      { write: (record) => void frontend.serviceEvents.push(JSON.parse(record) as ServiceEvent) },
       clock,
     ),
     onLeft: (due, error) => left.push({ due, error }),
