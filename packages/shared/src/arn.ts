@@ -1,4 +1,4 @@
-import { isAliasName } from './ids.ts';
+import { ALIAS_PREFIX } from './ids.ts';
 
 /** Where a KMS resource is: part of a key's identity. */
 export interface ArnScope {
@@ -23,16 +23,22 @@ function arnPrefix({ partition, region, accountId }: ArnScope): string {
   return `arn:${partition}:kms:${region}:${accountId}:`;
 }
 
+/** Alias names may contain colons. */
+const arnForm = /^arn:([^:]+):kms:([^:]+):([0-9]{12}):(key\/|alias\/)(.+)$/s;
+
 /** A key ARN or alias ARN; undefined for anything else. Whether the key id is one is left to whoever looks it up. */
 export function parseKmsArn(text: string): KmsArn | undefined {
-  const [arn, partition, service, region, accountId, ...rest] = text.split(':');
-  // Alias names may contain colons.
-  const resource = rest.join(':');
-  if (arn !== 'arn' || service !== 'kms' || !partition || !region || !accountId || !/^[0-9]{12}$/.test(accountId))
-    return undefined;
-  const scope = { partition, region, accountId };
-  if (resource.startsWith('key/') && resource.length > 'key/'.length) {
-    return { ...scope, kind: 'key', keyId: resource.slice('key/'.length) };
-  }
-  return isAliasName(resource) ? { ...scope, kind: 'alias', aliasName: resource } : undefined;
+  const parts = arnForm.exec(text);
+  if (parts === null) return undefined;
+  const [, partition, region, accountId, kind, name] = parts as unknown as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  return kind === 'key/'
+    ? { partition, region, accountId, kind: 'key', keyId: name }
+    : { partition, region, accountId, kind: 'alias', aliasName: `${ALIAS_PREFIX}${name}` };
 }

@@ -16,6 +16,8 @@ export interface Command<
   readonly code: number;
   /** True for what makes, imports, changes or destroys key material: carries the host's delegated Ed25519 signature. */
   readonly signed: boolean;
+  /** Whether its output holds a token that was sealed now, under the domain key that the HSM takes for the active one. */
+  readonly sealsToken: boolean;
   readonly input: Format<z.output<Input>>;
   readonly output: Format<z.output<Output>>;
 }
@@ -32,6 +34,7 @@ function defineCommand<const Name extends string, I extends z.ZodRawShape, O ext
     name,
     code,
     signed: shape.signed ?? false,
+    sealsToken: 'token' in shape.output,
     input: defineFormat(`keyfleet/command/${name}/input/1`, z.object(shape.input)),
     output: defineFormat(`keyfleet/command/${name}/output/1`, z.object(shape.output)),
   });

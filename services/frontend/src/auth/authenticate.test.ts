@@ -47,7 +47,7 @@ function signed({ accessKeyId = record.accessKeyId, secret: signingSecret = secr
 
 type Request = ReturnType<typeof signed>;
 
-function authenticate(request: Request) {
+async function authenticate(request: Request) {
   return authenticator.authenticate(request, { service: 'kms', regions: new Set(['us-east-1']) }, now + 1000);
 }
 

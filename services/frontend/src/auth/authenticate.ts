@@ -37,13 +37,20 @@ export class Authenticator {
     this.#deps = deps;
   }
 
-  /** Throws KmsException with AWS's text and order of checks. */
-  async authenticate(request: SignableRequest, signedFor: SignedFor, deadline: number): Promise<Authenticated> {
+  /** Throws KmsException with AWS's text and order of checks. Not a promise when the credential is known, which is nearly always. */
+  authenticate(
+    request: SignableRequest,
+    signedFor: SignedFor,
+    deadline: number,
+  ): Authenticated | Promise<Authenticated> {
     const { clock, clockSkewMs, credentials } = this.#deps;
-    const rules = { ...signedFor, clockSkewMs, now: clock.now() };
-    const claim = readClaim(request.headers, request.query, rules);
+    const claim = readClaim(request.headers, request.query, { ...signedFor, clockSkewMs, now: clock.now() });
     const found = credentials.find(claim.accessKeyId, deadline);
-    const credential = found instanceof Promise ? await found : found;
+    if (found instanceof Promise) return found.then((credential) => this.#judge(request, claim, credential));
+    return this.#judge(request, claim, found);
+  }
+
+  #judge(request: SignableRequest, claim: SignatureClaim, credential: Credential | undefined): Authenticated {
     const isGenuine = this.#isGenuine(request, claim, credential);
     if (credential === undefined) throw unrecognized('The security token included in the request is invalid.');
     if (!isGenuine) throw new KmsException('InvalidSignatureException', MISMATCH);

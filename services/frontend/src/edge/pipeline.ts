@@ -17,7 +17,11 @@ export interface EdgeRequest extends SignableRequest {
 
 export interface PipelineDeps {
   readonly authenticator: {
-    authenticate(request: SignableRequest, signedFor: SignedFor, deadline: number): Promise<Authenticated>;
+    authenticate(
+      request: SignableRequest,
+      signedFor: SignedFor,
+      deadline: number,
+    ): Authenticated | Promise<Authenticated>;
   };
   /** Everything that came to nothing before it reached an operation: who was refused, and why. */
   readonly auditRefusal: (refusal: Refusal) => void;
@@ -81,7 +85,8 @@ export class Pipeline {
     let caller: Authenticated | undefined;
     let input: Input;
     try {
-      caller = await this.#deps.authenticator.authenticate(request, work.signedFor, deadline);
+      const proven = this.#deps.authenticator.authenticate(request, work.signedFor, deadline);
+      caller = proven instanceof Promise ? await proven : proven;
       input = work.parse();
     } catch (error) {
       const exception = this.#exceptionOf(error, requestId);

@@ -1,6 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { deactivatedAt, type DomainState } from '@keyfleet/shared/domain/state';
-import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { type CommandName, commands, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { timedOut } from '../dependency-exceptions.ts';
 import type { HsmCommands } from './commands.ts';
@@ -31,7 +31,13 @@ export class FencedCommands implements HsmCommands {
     this.#deps = deps;
   }
 
-  async execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+  execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+    return commands[name].sealsToken
+      ? this.#sealToken(name, input, deadline)
+      : this.#deps.hsm.execute(name, input, deadline);
+  }
+
+  async #sealToken<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const output = await this.#deps.hsm.execute(name, input, deadline);
       if (!('token' in output) || (await this.#isInUse(output.token))) return output;

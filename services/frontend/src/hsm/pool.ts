@@ -66,11 +66,11 @@ export class WorkerPool implements AsyncDisposable {
     return this.#inFlight;
   }
 
-  /** Throws KmsException (throttled, or nobody answered in time) and `HsmRefusedError`. `deadline`: milliseconds since the epoch. */
-  async run(command: Command, input: Uint8Array, deadline: number): Promise<Uint8Array> {
-    if (this.#inFlight >= this.#options.maxInFlight) throw throttled();
-    if (input.length > MAX_INPUT_BYTES) throw new HsmRefusedError('invalid-input');
-    if (this.#closed || deadline <= this.#options.clock.now()) throw timedOut();
+  /** Rejects with KmsException (throttled, or nobody answered in time) and `HsmRefusedError`. `deadline`: milliseconds since the epoch. */
+  run(command: Command, input: Uint8Array, deadline: number): Promise<Uint8Array> {
+    if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(throttled());
+    if (input.length > MAX_INPUT_BYTES) return Promise.reject(new HsmRefusedError('invalid-input'));
+    if (this.#closed || deadline <= this.#options.clock.now()) return Promise.reject(timedOut());
     const work = new Work(command, input, deadline);
     this.#inFlight++;
     this.#dispatch(work);

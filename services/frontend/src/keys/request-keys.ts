@@ -7,7 +7,7 @@ import { assertAliasName } from './alias-name.ts';
 import { blobHeaderOf, requireCiphertext } from './ciphertext.ts';
 import { assertKeyState } from './key-states.ts';
 import type { KmsKey } from './kms-key.ts';
-import { type KeyLookup, resolveKey } from './resolve.ts';
+import { findNamed, type KeyLookup, type Named, readIdentifier } from './resolve.ts';
 
 export interface RequestKeysDeps extends KeyLookup {
   readonly policies: Policies;
@@ -61,14 +61,13 @@ async function admitToKey(reference: KeyReference, question: AccessQuestion, con
   if (typeof identifier !== 'string') return admitToCiphertextKey(question, { action, ciphertext, context });
 
   const { scope, deps } = context;
-  const resolved = await resolveKey(identifier, identifiers, { scope, lookup: deps }).catch((error: unknown) => {
-    throw asDeclared(error, question.operation);
-  });
-  if ('foreignArn' in resolved) {
-    throw accessDenied(question.caller, { action, resourceArn: resolved.foreignArn, decision: 'no-key-policy' });
+  const named = readDeclared(identifier, { identifiers, scope, operation: question.operation });
+  if ('foreignArn' in named) {
+    throw accessDenied(question.caller, { action, resourceArn: named.foreignArn, decision: 'no-key-policy' });
   }
-  authorizeOnKey(question.caller, action, { key: resolved.key, deps });
-  return resolved.key;
+  const key = await findNamed(named, { scope, lookup: deps });
+  authorizeOnKey(question.caller, action, { key, deps });
+  return key;
 }
 
 /** The key that a ciphertext names. One answer for missing, foreign and forbidden: the blob's claim is anybody's. */
@@ -117,8 +116,14 @@ function authorizeOnKey(
 }
 
 /** Some operations have no InvalidArnException in their model: a bad ARN is a key that is not there. */
-function asDeclared(error: unknown, { errors }: Operation): unknown {
-  const undeclared =
-    error instanceof KmsException && error.code === 'InvalidArnException' && !errors.includes(error.code);
-  return undeclared ? new KmsException('NotFoundException', error.message) : error;
+function readDeclared(
+  identifier: string,
+  { identifiers, scope, operation }: { scope: ArnScope; operation: Operation } & Pick<KeyReference, 'identifiers'>,
+): Named {
+  try {
+    return readIdentifier(identifier, identifiers, scope);
+  } catch (error) {
+    if (!(error instanceof KmsException) || operation.errors.includes(error.code)) throw error;
+    throw new KmsException('NotFoundException', error.message);
+  }
 }

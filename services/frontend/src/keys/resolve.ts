@@ -8,48 +8,42 @@ import type { KmsKey } from './kms-key.ts';
  * What an identifier names. A key of another account is never looked up: whether it exists is decided by no answer, since
  * authorization gives the same refusal either way.
  */
-export type Resolved = { readonly key: KmsKey } | { readonly foreignArn: string };
+export type Named = { readonly keyId: string } | { readonly aliasName: string } | { readonly foreignArn: string };
 
 export interface KeyLookup {
   readonly keys: Pick<KeyStore, 'findKey'>;
   readonly aliases: Pick<AliasStore, 'findAlias'>;
 }
 
-export interface Where {
-  /** The caller's own account and Region: what a bare key id or alias name means. */
-  readonly scope: ArnScope;
-  readonly lookup: KeyLookup;
-}
-
-/** `kind`: AWS takes aliases for cryptography and DescribeKey, and refuses them on management operations. */
-export async function resolveKey(
-  identifier: string,
-  kind: 'key' | 'key-or-alias',
-  { scope, lookup }: Where,
-): Promise<Resolved> {
-  if (identifier.startsWith('arn:')) return resolveArn(identifier, kind, { scope, lookup });
-  if (identifier.startsWith(ALIAS_PREFIX) && kind === 'key-or-alias') {
-    return { key: await getKey(await targetOf(identifier, scope, lookup), scope, lookup) };
-  }
+/**
+ * Reads an identifier; nothing is looked up. `kind`: AWS takes aliases for cryptography and DescribeKey, and refuses them on management
+ * operations. `scope`: the caller's own account and Region, what a bare key id or alias name means.
+ */
+export function readIdentifier(identifier: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Named {
+  if (identifier.startsWith('arn:')) return readArn(identifier, kind, scope);
+  if (identifier.startsWith(ALIAS_PREFIX) && kind === 'key-or-alias') return { aliasName: identifier };
   if (!isKeyId(identifier)) throw invalidKeyId(identifier);
-  return { key: await getKey(identifier, scope, lookup) };
+  return { keyId: identifier };
 }
 
-async function resolveArn(arn: string, kind: 'key' | 'key-or-alias', { scope, lookup }: Where): Promise<Resolved> {
+function readArn(arn: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Named {
   const parsed = parseKmsArn(arn);
   if (!parsed) throw new KmsException('InvalidArnException', `Invalid arn ${arn}`);
   if (parsed.region !== scope.region || parsed.partition !== scope.partition) {
     throw new KmsException('NotFoundException', `Invalid arn ${parsed.region}`);
   }
   if (parsed.kind === 'alias' ? kind === 'key' : !isKeyId(parsed.keyId)) throw invalidKeyId(arn);
-  if (parsed.accountId !== scope.accountId) return { foreignArn: arn };
-  const keyId = parsed.kind === 'key' ? parsed.keyId : await targetOf(parsed.aliasName, scope, lookup);
-  return { key: await getKey(keyId, scope, lookup) };
+  return parsed.accountId === scope.accountId ? parsed : { foreignArn: arn };
 }
 
-/** The caller's own key of this id. Throws NotFoundException, also when the id is another account's. */
-export async function getKey(keyId: string, scope: ArnScope, { keys }: KeyLookup): Promise<KmsKey> {
-  const key = await keys.findKey(scope.region, keyId);
+/** The caller's own key. Throws NotFoundException, also when the id is another account's. */
+export async function findNamed(
+  named: Exclude<Named, { foreignArn: string }>,
+  { scope, lookup }: { scope: ArnScope; lookup: KeyLookup },
+): Promise<KmsKey> {
+  const keyId = 'keyId' in named ? named.keyId : await targetOf(named.aliasName, scope, lookup);
+  const found = lookup.keys.findKey(scope.region, keyId);
+  const key = found instanceof Promise ? await found : found;
   if (key?.accountId === scope.accountId) return key;
   throw new KmsException('NotFoundException', `Key '${keyArn(scope, keyId)}' does not exist`);
 }

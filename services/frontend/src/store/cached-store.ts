@@ -34,8 +34,8 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     this.#aliases.clear();
   }
 
-  findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
-    return this.#keys.get(keyName(region, keyId), () => this.#keyStore.findKey(region, keyId));
+  findKey(region: string, keyId: string): KmsKey | Promise<KmsKey | undefined> {
+    return this.#keys.get(keyName(region, keyId), async () => this.#keyStore.findKey(region, keyId));
   }
 
   insertKey(key: KmsKey): Promise<void> {
@@ -58,8 +58,8 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#keyStore.listKeys(scope, limit, after);
   }
 
-  findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
-    return this.#aliases.get(aliasName(scope, name), () => this.#aliasStore.findAlias(scope, name));
+  findAlias(scope: Scope, name: string): Alias | Promise<Alias | undefined> {
+    return this.#aliases.get(aliasName(scope, name), async () => this.#aliasStore.findAlias(scope, name));
   }
 
   insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {

@@ -23,30 +23,25 @@ export interface ReadCacheOptions<T> {
 export class ReadCache<T> {
   readonly #options: ReadCacheOptions<T>;
   readonly #entries = new Map<string, Entry<T>>();
+  /** The last of them: moving it there again for every use would cost more than all else here. */
+  #newest: Entry<T> | undefined;
   #weight = 0;
 
   constructor(options: ReadCacheOptions<T>) {
     this.#options = options;
   }
 
-  /** The value as it was when the call was made, or later. */
-  async get(name: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+  /** The value as it was when the call was made, or later. Not a promise when it is known, which is nearly always. */
+  get(name: string, load: () => Promise<T | undefined>): T | Promise<T | undefined> {
     if (!this.#options.trust.trusted) return load();
     const known = this.#entries.get(name);
-    if (known?.value !== undefined) {
+    if (known?.value === undefined) return this.#load(name, load);
+    if (known !== this.#newest) {
+      this.#newest = known;
       this.#entries.delete(name);
       this.#entries.set(name, known);
-      return known.value;
     }
-    const entry: Entry<T> = { value: undefined, weight: 0 };
-    this.#entries.set(name, entry);
-    try {
-      const value = await load();
-      this.#keep(name, entry, value);
-      return value;
-    } finally {
-      if (entry.value === undefined && this.#entries.get(name) === entry) this.#entries.delete(name);
-    }
+    return known.value;
   }
 
   invalidate(name: string): void {
@@ -59,6 +54,19 @@ export class ReadCache<T> {
   clear(): void {
     this.#entries.clear();
     this.#weight = 0;
+  }
+
+  async #load(name: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+    const entry: Entry<T> = { value: undefined, weight: 0 };
+    this.#entries.set(name, entry);
+    this.#newest = entry;
+    try {
+      const value = await load();
+      this.#keep(name, entry, value);
+      return value;
+    } finally {
+      if (entry.value === undefined && this.#entries.get(name) === entry) this.#entries.delete(name);
+    }
   }
 
   #keep(name: string, entry: Entry<T>, value: T | undefined): void {

@@ -21,8 +21,8 @@ export class ConflictError extends Error {
 
 /** Every method that returns normally has made its change durable. */
 export interface KeyStore {
-  /** Keys are found by Region and id: the id alone is unique, the account is checked by who resolves it. */
-  findKey(region: string, keyId: string): Promise<KmsKey | undefined>;
+  /** Keys are found by Region and id: the id alone is unique, the account is checked by who resolves it. Not a promise when it is cached. */
+  findKey(region: string, keyId: string): KmsKey | Promise<KmsKey | undefined>;
   /** Throws ConflictError if a key of this id exists. */
   insertKey(key: KmsKey): Promise<void>;
   /** Writes `key` with the next revision and returns it; throws ConflictError unless `key.revision` is the stored one. */
@@ -63,7 +63,7 @@ export interface Alias {
 export type AliasOutcome = 'done' | 'taken' | 'full' | 'missing';
 
 export interface AliasStore {
-  findAlias(scope: Scope, name: string): Promise<Alias | undefined>;
+  findAlias(scope: Scope, name: string): Alias | Promise<Alias | undefined>;
   /** Decided and written in one step, so that the quota holds whoever else writes. */
   insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome>;
   updateAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome>;

@@ -1,7 +1,7 @@
 import type { ListAliases } from '@keyfleet/shared/api/aliases';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { aliasArn } from '@keyfleet/shared/arn';
-import { resolveKey, type Where } from '../../keys/resolve.ts';
+import { aliasArn, type ArnScope } from '@keyfleet/shared/arn';
+import { findNamed, type KeyLookup, readIdentifier } from '../../keys/resolve.ts';
 import type { Alias } from '../../store/store.ts';
 import type { Deps, Handler } from '../handler.ts';
 
@@ -17,8 +17,7 @@ export const listAliases: Handler<typeof ListAliases, ListAliasesDeps> = async (
 ) => {
   const scope = { accountId, region, partition };
   const limit = Math.min(input.Limit ?? DEFAULT_LIMIT, MAX_LIMIT);
-  const targetKeyId =
-    input.KeyId === undefined ? undefined : await ownKeyId(input.KeyId, { scope, lookup: { keys, aliases } });
+  const targetKeyId = input.KeyId === undefined ? undefined : await ownKeyId(input.KeyId, scope, { keys, aliases });
   const list = {
     accountId,
     region,
@@ -46,8 +45,8 @@ function entryOf({ name, targetKeyId, createdAt, updatedAt }: Alias, arn: string
 }
 
 /** A list shows only the caller's own account, so a key of another is not there. */
-async function ownKeyId(identifier: string, where: Where): Promise<string> {
-  const resolved = await resolveKey(identifier, 'key', where);
-  if ('key' in resolved) return resolved.key.keyId;
-  throw new KmsException('NotFoundException', `Key '${identifier}' does not exist`);
+async function ownKeyId(identifier: string, scope: ArnScope, lookup: KeyLookup): Promise<string> {
+  const named = readIdentifier(identifier, 'key', scope);
+  if ('foreignArn' in named) throw new KmsException('NotFoundException', `Key '${identifier}' does not exist`);
+  return (await findNamed(named, { scope, lookup })).keyId;
 }
