@@ -1,35 +1,68 @@
 /** How late a deadline may be noticed, in milliseconds. */
 const SWEEP_MS = 25;
 
-interface Waiting {
+/** A place in a list that is linked both ways. */
+class Link {
+  before: Link = this;
+  after: Link = this;
+
+  insertBefore(next: Link): void {
+    this.before = next.before;
+    this.after = next;
+    next.before.after = this;
+    next.before = this;
+  }
+
+  /** Points to nothing afterwards: a dead one that is old would keep those after it from being collected while they are young. */
+  remove(): void {
+    this.before.after = this.after;
+    this.after.before = this.before;
+    this.before = this;
+    this.after = this;
+  }
+}
+
+class Waiting extends Link {
   /** Of `performance.now()`. */
   readonly until: number;
   readonly reject: (error: Error) => void;
+
+  constructor(until: number, reject: (error: Error) => void) {
+    super();
+    this.until = until;
+    this.reject = reject;
+  }
 }
 
-/** Bounds how long promises may take, with one timer for all: one for each request costs more than reading the request. */
+/**
+ * Bounds how long promises may take, with one timer for all: one for each request costs more than reading the request. All may
+ * take equally long, so they are late in the order in which they came.
+ */
 export class Deadlines {
+  readonly #timeoutMs: number;
   readonly #lateness: () => Error;
-  readonly #waiting = new Set<Waiting>();
+  /** Before it stands the one that came last, after it the one that came first. */
+  readonly #ends = new Link();
   #scheduled = false;
 
-  /** `lateness`: what is thrown in place of the promise that took too long. */
-  constructor(lateness: () => Error) {
+  /** `lateness`: what is thrown in place of a promise that took too long. */
+  constructor(timeoutMs: number, lateness: () => Error) {
+    this.#timeoutMs = timeoutMs;
     this.#lateness = lateness;
   }
 
-  within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  within<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const waiting = { until: performance.now() + timeoutMs, reject };
-      this.#waiting.add(waiting);
+      const waiting = new Waiting(performance.now() + this.#timeoutMs, reject);
+      waiting.insertBefore(this.#ends);
       this.#schedule();
       work.then(
         (value) => {
-          this.#waiting.delete(waiting);
+          waiting.remove();
           resolve(value);
         },
         (error: unknown) => {
-          this.#waiting.delete(waiting);
+          waiting.remove();
           // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- passed on as it came
           reject(error);
         },
@@ -46,11 +79,10 @@ export class Deadlines {
   #sweep(): void {
     this.#scheduled = false;
     const now = performance.now();
-    for (const waiting of this.#waiting) {
-      if (waiting.until > now) continue;
-      this.#waiting.delete(waiting);
-      waiting.reject(this.#lateness());
+    for (let first = this.#ends.after; first instanceof Waiting && first.until <= now; first = this.#ends.after) {
+      first.remove();
+      first.reject(this.#lateness());
     }
-    if (this.#waiting.size > 0) this.#schedule();
+    if (this.#ends.after !== this.#ends) this.#schedule();
   }
 }

@@ -52,10 +52,11 @@ export interface Work<Input, Output> {
 /** Authenticate, parse and validate, run: the way of every request of every edge. */
 export class Pipeline {
   readonly #deps: PipelineDeps;
-  readonly #deadlines = new Deadlines(timedOut);
+  readonly #deadlines: Deadlines;
 
   constructor(deps: PipelineDeps) {
     this.#deps = deps;
+    this.#deadlines = new Deadlines(deps.requestTimeoutMs, timedOut);
   }
 
   /** Throws KmsException only, within the request timeout, whatever happens behind. */
@@ -76,7 +77,7 @@ export class Pipeline {
 
   #withinTime<Input, Output>(request: EdgeRequest, work: Work<Input, Output>): Promise<Output> {
     const { clock, requestTimeoutMs } = this.#deps;
-    return this.#deadlines.within(requestTimeoutMs, this.#steps(request, work, clock.now() + requestTimeoutMs));
+    return this.#deadlines.within(this.#steps(request, work, clock.now() + requestTimeoutMs));
   }
 
   async #steps<Input, Output>(request: EdgeRequest, work: Work<Input, Output>, deadline: number): Promise<Output> {

@@ -12,6 +12,7 @@ import {
   type RequestFrame,
 } from '@keyfleet/shared/hsm/frame';
 import { signedCommands, StreamAccept, type StreamKeys, streamKeys, StreamOpen } from '@keyfleet/shared/hsm/session';
+import { PendingWork } from './pending-work.ts';
 import type { HostSession } from './session.ts';
 import type { Work } from './work.ts';
 
@@ -96,9 +97,8 @@ export class Channel {
   readonly #opener: FrameOpener;
   readonly #clock: Clock;
   readonly #events: ChannelEvents;
-  readonly #pending = new Map<number, Work>();
+  #pending = new PendingWork();
   #queue: Work[] = [];
-  #nextId = 0;
   #scheduled = false;
   #blocked = false;
   #draining = false;
@@ -149,18 +149,16 @@ export class Channel {
     this.#closed = true;
     this.#stopHolding();
     this.#stream.cancel();
-    const unanswered = [...this.#pending.values(), ...this.#queue].filter((work) => !work.settled);
-    this.#pending.clear();
+    const unanswered = [...this.#pending, ...this.#queue].filter((work) => !work.settled);
+    this.#pending = new PendingWork();
     this.#queue = [];
     this.#events.onClosed(this, unanswered);
   }
 
   /** Called every few milliseconds: forgets settled commands, calls `onExpired` for late ones, gives up a silent worker. */
   sweep(now: number, onExpired: (work: Work) => void): void {
-    for (const [id, work] of this.#pending) {
-      if (work.deadline <= now) onExpired(work);
-      if (work.settled) this.#pending.delete(id);
-    }
+    for (const work of this.#pending) if (work.deadline <= now) onExpired(work);
+    this.#pending.forgetSettled();
     for (const work of this.#queue) if (work.deadline <= now) onExpired(work);
     this.#queue = this.#queue.filter((work) => !work.settled);
     this.#endIfDrained();
@@ -197,8 +195,7 @@ export class Channel {
   }
 
   #entryOf(work: Work, now: number): RequestEntry {
-    const id = this.#nextId++;
-    this.#pending.set(id, work);
+    const id = this.#pending.add(work);
     const { command, input, trace, deadline } = work;
     const remainingMs = Math.min(MAX_REMAINING_MS, Math.max(0, deadline - now));
     return { id, code: command.code, remainingMs, signed: command.signed, trace, input };
@@ -234,11 +231,9 @@ export class Channel {
     this.#heardAt = this.#clock.now();
     this.#pingedAt = undefined;
     for (const reply of replies) {
-      const work = this.#pending.get(reply.id);
+      const work = this.#pending.take(reply.id);
       // Nobody waits any more for one that the sweep forgot.
-      if (work === undefined) continue;
-      this.#pending.delete(reply.id);
-      if (!work.settled) this.#events.onReply(this, work, reply);
+      if (work !== undefined && !work.settled) this.#events.onReply(this, work, reply);
     }
     if (this.#held !== undefined) {
       this.#stopHolding();

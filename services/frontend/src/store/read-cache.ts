@@ -7,6 +7,8 @@ interface Entry<T> {
   /** Undefined while it is being read. */
   value: T | undefined;
   weight: number;
+  /** Since it was last its turn to go. */
+  used: boolean;
 }
 
 export interface ReadCacheOptions<T> {
@@ -17,14 +19,12 @@ export interface ReadCacheOptions<T> {
 }
 
 /**
- * Values by name, least recently used out first. A read that was under way when its name was invalidated is answered and
+ * Values by name; what was not used for longest goes first, about (the clock algorithm: no use moves anything). A read that was under way when its name was invalidated is answered and
  * not kept: its entry is no longer the one in the map. Absence is never kept, so nobody fills the cache with what is not there.
  */
 export class ReadCache<T> {
   readonly #options: ReadCacheOptions<T>;
   readonly #entries = new Map<string, Entry<T>>();
-  /** The last of them: moving it there again for every use would cost more than all else here. */
-  #newest: Entry<T> | undefined;
   #weight = 0;
 
   constructor(options: ReadCacheOptions<T>) {
@@ -36,11 +36,7 @@ export class ReadCache<T> {
     if (!this.#options.trust.trusted) return load();
     const known = this.#entries.get(name);
     if (known?.value === undefined) return this.#load(name, load);
-    if (known !== this.#newest) {
-      this.#newest = known;
-      this.#entries.delete(name);
-      this.#entries.set(name, known);
-    }
+    known.used = true;
     return known.value;
   }
 
@@ -57,9 +53,8 @@ export class ReadCache<T> {
   }
 
   async #load(name: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
-    const entry: Entry<T> = { value: undefined, weight: 0 };
+    const entry: Entry<T> = { value: undefined, weight: 0, used: false };
     this.#entries.set(name, entry);
-    this.#newest = entry;
     try {
       const value = await load();
       this.#keep(name, entry, value);
@@ -74,9 +69,17 @@ export class ReadCache<T> {
     entry.value = value;
     entry.weight = this.#options.weightOf(value);
     this.#weight += entry.weight;
-    for (const [oldest] of this.#entries) {
+    if (this.#weight > this.#options.maxWeight) this.#makeRoomFor(entry);
+  }
+
+  #makeRoomFor(newest: Entry<T>): void {
+    newest.used = true;
+    for (const [name, entry] of this.#entries) {
+      this.#entries.delete(name);
+      if (entry.used) this.#entries.set(name, entry);
+      else this.#weight -= entry.weight;
+      entry.used = false;
       if (this.#weight <= this.#options.maxWeight) return;
-      this.invalidate(oldest);
     }
   }
 }

@@ -51,7 +51,8 @@ export class Executor {
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
   readonly #maxInFlight: number;
-  readonly #unflushed = new Set<CommandSource>();
+  /** A few: there is one source for each frontend. */
+  #unflushed: CommandSource[] = [];
   readonly #observer: CommandObserver | undefined;
   #queue: Job[] = [];
   #inFlight = 0;
@@ -90,8 +91,9 @@ export class Executor {
       this.#execute(queue[next++]!, now);
     }
     this.#queue = next === queue.length ? [] : queue.slice(next);
-    for (const source of this.#unflushed) source.flush();
-    this.#unflushed.clear();
+    const unflushed = this.#unflushed;
+    this.#unflushed = [];
+    for (const source of unflushed) source.flush();
     if (this.#queue.length > 0) this.#schedule();
   }
 
@@ -113,7 +115,7 @@ export class Executor {
   }
 
   #touch(source: CommandSource): void {
-    this.#unflushed.add(source);
+    if (!this.#unflushed.includes(source)) this.#unflushed.push(source);
     this.#schedule();
   }
 

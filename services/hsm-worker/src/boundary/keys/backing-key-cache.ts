@@ -8,17 +8,20 @@ interface Entry {
   readonly token: Buffer;
   readonly backingKey: BackingKey;
   readonly openedAt: number;
+  /** Since it was last its turn to go. */
+  used: boolean;
 }
 
 /**
- * Opened backing keys, kept in memory for a while: opening a token costs more than using a symmetric key. Bounded; the key
- * used longest ago goes first, and none stays longer than `maxAgeMs`, so that a missed eviction does not last.
+ * Opened backing keys, kept in memory for a while: opening a token costs more than using a symmetric key. Bounded; what was not used
+ * for longest goes first, about (the clock algorithm: no use moves anything), and none stays longer than `maxAgeMs`, so that a missed
+ * eviction does not last.
  */
 export class BackingKeyCache {
   readonly #clock: Clock;
   readonly #capacity: number;
   readonly #maxAgeMs: number;
-  /** In order of use. By the token's tag; the whole token is compared before an entry counts as its. */
+  /** By the token's tag; the whole token is compared before an entry counts as its. */
   readonly #entries = new Map<string, Entry>();
 
   constructor(options: { clock: Clock; capacity: number; maxAgeMs: number }) {
@@ -31,16 +34,14 @@ export class BackingKeyCache {
   open(token: Uint8Array, keyring: Keyring): BackingKey {
     const slot = slotOf(token);
     const entry = this.#entries.get(slot);
-    if (entry !== undefined && entry.token.equals(token)) {
-      this.#entries.delete(slot);
-      if (this.#clock.now() - entry.openedAt < this.#maxAgeMs) {
-        this.#entries.set(slot, entry);
-        return entry.backingKey;
-      }
+    if (entry !== undefined && entry.token.equals(token) && this.#clock.now() - entry.openedAt < this.#maxAgeMs) {
+      entry.used = true;
+      return entry.backingKey;
     }
     const backingKey = openBackingKey(token, keyring);
-    this.#entries.set(slot, { token: Buffer.from(token), backingKey, openedAt: this.#clock.now() });
-    if (this.#entries.size > this.#capacity) this.#entries.delete(this.#entries.keys().next().value!);
+    this.#entries.delete(slot);
+    if (this.#entries.size >= this.#capacity) this.#makeRoom();
+    this.#entries.set(slot, { token: Buffer.from(token), backingKey, openedAt: this.#clock.now(), used: false });
     return backingKey;
   }
 
@@ -54,6 +55,15 @@ export class BackingKeyCache {
   /** Forgets everything: the HSM left the domain. */
   clear(): void {
     this.#entries.clear();
+  }
+
+  #makeRoom(): void {
+    for (const [slot, entry] of this.#entries) {
+      this.#entries.delete(slot);
+      if (!entry.used) return;
+      this.#entries.set(slot, entry);
+      entry.used = false;
+    }
   }
 }
 
