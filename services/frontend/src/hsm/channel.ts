@@ -39,11 +39,6 @@ export class SessionNotAcceptedError extends Error {
 }
 
 const OPEN_TIMEOUT_MS = 2000;
-/**
- * While a worker owes answers, commands wait for its next one, at most this long: it would hardly begin with them sooner, and fewer,
- * fuller frames cost both sides less.
- */
-const HOLD_MS = 1;
 const MAX_REMAINING_MS = 2 ** 31;
 /** A worker that owes answers and is silent for this long is asked whether it is there, ... */
 const PING_AFTER_MS = 500;
@@ -88,7 +83,7 @@ function channelOf(stream: FrameStream, messages: { open: Uint8Array; accept: Ui
   return new Channel(stream, streamKeys(options.session.sessionKey, open, accept), options);
 }
 
-/** One stream of sealed frames to one worker. All commands of an event-loop turn, at least, travel in one frame. */
+/** One stream of sealed frames to one worker. All commands of an event-loop turn travel in one frame. */
 export class Channel {
   readonly session: HostSession;
   readonly #stream: FrameStream;
@@ -105,7 +100,6 @@ export class Channel {
   #closed = false;
   #heardAt: number;
   #pingedAt: number | undefined;
-  #held: NodeJS.Timeout | undefined;
 
   constructor(stream: FrameStream, keys: StreamKeys, options: ChannelOptions) {
     this.session = options.session;
@@ -129,13 +123,17 @@ export class Channel {
   get outstanding(): number {
     return this.#pending.size + this.#queue.length;
   }
+  /** How many others one more command would share this turn's frame with. */
+  get gathered(): number {
+    return this.#blocked || this.#draining ? 0 : this.#queue.length;
+  }
 
   send(work: Work): void {
     this.#queue.push(work);
     if (this.#scheduled || this.#blocked) return;
     this.#scheduled = true;
-    if (this.#pending.size === 0) this.#flushAfterTurn();
-    else this.#held = setTimeout(() => this.#flush(), HOLD_MS);
+    // The turn that is reading requests or answers now ends first: whatever else it brings goes into the same frame.
+    setImmediate(() => this.#flush());
   }
 
   /** Takes no more commands and ends when the last answer is there. */
@@ -147,7 +145,6 @@ export class Channel {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#stopHolding();
     this.#stream.cancel();
     const unanswered = [...this.#pending, ...this.#queue].filter((work) => !work.settled);
     this.#pending = new PendingWork();
@@ -174,14 +171,8 @@ export class Channel {
     }
   }
 
-  /** The turn that is reading requests or answers now ends first: whatever else it brings goes into the same frame. */
-  #flushAfterTurn(): void {
-    setImmediate(() => this.#flush());
-  }
-
   #flush(): void {
     this.#scheduled = false;
-    this.#stopHolding();
     if (this.#closed) return;
     const now = this.#clock.now();
     if (this.#pending.size === 0) this.#heardAt = now;
@@ -235,16 +226,7 @@ export class Channel {
       // Nobody waits any more for one that the sweep forgot.
       if (work !== undefined && !work.settled) this.#events.onReply(this, work, reply);
     }
-    if (this.#held !== undefined) {
-      this.#stopHolding();
-      this.#flushAfterTurn();
-    }
     this.#endIfDrained();
-  }
-
-  #stopHolding(): void {
-    clearTimeout(this.#held);
-    this.#held = undefined;
   }
 
   #endIfDrained(): void {

@@ -23,6 +23,8 @@ export interface WorkerPoolOptions {
 }
 
 const SWEEP_MS = 25;
+/** So many commands keep a worker busy for longer than a frame of their own costs either side. */
+const FRAME_FILL = 32;
 /** A command that was under way in so many channels that ended may be what ends them. */
 const MAX_LOSSES = 3;
 /** Another worker may well do it; these say nothing about the command itself. */
@@ -35,6 +37,8 @@ export class WorkerPool implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   readonly #ready: Channel[] = [];
   #waiting: Work[] = [];
+  /** Where the last command went. */
+  #last: Channel | undefined;
   #inFlight = 0;
   #closed = false;
 
@@ -97,9 +101,17 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #dispatch(work: Work): void {
-    const channel = this.#pick(work.avoid);
+    const channel = this.#channelFor(work);
     if (channel === undefined) this.#waiting.push(work);
     else channel.send(work);
+  }
+
+  /** Commands of one turn go to one worker, so that they share a frame, until a frame for another is worth what it costs. */
+  #channelFor(work: Work): Channel | undefined {
+    const { gathered = 0 } = this.#last ?? {};
+    const isGathering = gathered > 0 && gathered < FRAME_FILL;
+    if (!isGathering || this.#last === work.avoid) this.#last = this.#pick(work.avoid);
+    return this.#last;
   }
 
   /** The less busy of two random channels: as good as the least busy of all, and no herd runs to one (Mitzenmacher 2001). */
