@@ -49,7 +49,8 @@ describe('the pool', () => {
   test('sends the commands of a turn to one worker in one frame', async () => {
     await using frontend = await start(answering(1), answering(2));
     await Promise.all(Array.from({ length: 10 }, () => frontend.ask()));
-    expect(frontend.workers.map(({ frames }) => frames).toSorted()).toEqual([0, 1]);
+    const [first, second] = frontend.workers;
+    expect(first.frames + second.frames).toBe(1);
   });
 
   test('gives a part of a turn with many commands to each worker', async () => {

@@ -5,8 +5,13 @@ export class FormatError extends Error {
 
 /** Appends to one growing buffer: the hot path encodes without an array of parts. */
 export class Writer {
-  #buffer = Buffer.allocUnsafe(256);
+  #buffer: Buffer;
   #length = 0;
+
+  /** `capacity`: bytes that are likely enough; it grows if they are not. */
+  constructor(capacity = 256) {
+    this.#buffer = Buffer.allocUnsafe(capacity);
+  }
 
   raw(value: Uint8Array): void {
     this.#reserve(value.length);

@@ -116,7 +116,7 @@ class FrameCounter {
 }
 
 export function encodeRequests({ entries, signature }: RequestFrame): Buffer {
-  const writer = new Writer();
+  const writer = new Writer(capacityFor(entries, ({ input }) => input));
   writer.flag(signature !== undefined);
   if (signature !== undefined) writer.raw(signature);
   writer.u32(entries.length);
@@ -148,7 +148,7 @@ export function decodeRequests(plain: Uint8Array): RequestFrame {
 }
 
 export function encodeReplies(entries: readonly ReplyEntry[]): Buffer {
-  const writer = new Writer();
+  const writer = new Writer(capacityFor(entries, ({ output }) => output));
   writer.u32(entries.length);
   for (const { id, refusal, output } of entries) {
     writer.u32(id);
@@ -188,6 +188,13 @@ function decoded<T>(plain: Uint8Array, read: (reader: Reader) => T): T {
   } catch (cause) {
     throw new FrameError('', { cause });
   }
+}
+
+/** Bytes that hold the entries of one frame and its signature, so that nothing is copied while it is written. */
+function capacityFor<T>(entries: readonly T[], bodyOf: (entry: T) => Uint8Array): number {
+  let size = ENTRY_OVERHEAD;
+  for (const entry of entries) size += bodyOf(entry).length + ENTRY_OVERHEAD;
+  return size;
 }
 
 /** Cuts a batch into pieces that each fit one frame, in order. */

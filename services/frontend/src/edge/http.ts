@@ -117,12 +117,13 @@ function receive(request: IncomingMessage, response: ServerResponse, reception: 
   if (request.method !== 'POST' || (mark < 0 ? target : target.slice(0, mark)) !== '/') {
     return send(response, requestId, unknownOperation);
   }
-  if (Number(request.headers['content-length']) > limits.bodyBytes) return send(response, requestId, refusals.tooLarge);
+  const headers = headersByName(request.rawHeaders);
+  if (Number(headers.get('content-length')) > limits.bodyBytes) return send(response, requestId, refusals.tooLarge);
 
   const refuse = (answer: HttpAnswer) => send(response, requestId, answer);
   collect(request, response, { reception, refuse }, (body) => {
     const query = mark < 0 ? '' : target.slice(mark + 1);
-    void respond(response, reception, requestOf(request, { requestId, query, body }));
+    void respond(response, reception, requestOf(request, { requestId, query, headers, body }));
   });
 }
 
@@ -157,12 +158,14 @@ function collect(
   response.on('close', () => (reception.buffered -= length));
 }
 
-function requestOf(request: IncomingMessage, parts: Pick<HttpRequest, 'requestId' | 'query' | 'body'>): HttpRequest {
+function requestOf(
+  request: IncomingMessage,
+  parts: Pick<HttpRequest, 'requestId' | 'query' | 'headers' | 'body'>,
+): HttpRequest {
   return {
     ...parts,
     method: 'POST',
     path: '/',
-    headers: headersByName(request.rawHeaders),
     payloadHash: hash('sha256', parts.body, 'hex'),
     sourceIpAddress: request.socket.remoteAddress ?? '',
   };

@@ -13,15 +13,23 @@ export function newMatcher(
   return (value) => !excluded(value);
 }
 
+/** As `kms:*`, the most usual of all. */
+const prefixForm = /^[^*?]*\*$/;
+
 function compile(patterns: readonly string[], ignoreCase: boolean): (value: string) => boolean {
   if (patterns.includes('*')) return () => true;
   const fold = ignoreCase ? (text: string) => text.toLowerCase() : (text: string) => text;
   const folded = patterns.map(fold);
   const exact = new Set(folded.filter((pattern) => !/[*?]/.test(pattern)));
-  const globs = folded.filter((pattern) => /[*?]/.test(pattern));
+  const prefixes = folded.filter((pattern) => prefixForm.test(pattern)).map((pattern) => pattern.slice(0, -1));
+  const globs = folded.filter((pattern) => /[*?]/.test(pattern) && !prefixForm.test(pattern));
   return (value) => {
     const text = fold(value);
-    return exact.has(text) || globs.some((glob) => matchesGlob(glob, text));
+    return (
+      exact.has(text) ||
+      prefixes.some((prefix) => text.startsWith(prefix)) ||
+      globs.some((glob) => matchesGlob(glob, text))
+    );
   };
 }
 
