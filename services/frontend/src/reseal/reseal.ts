@@ -36,22 +36,35 @@ export async function resealShard(
   const active = state && activeDomainKey(state);
   if (active === undefined || active.createdGeneration < item.generation) throw new NotThereYetError('not there yet');
   if (active.createdGeneration > item.generation) return undefined;
-  let resealed = 0;
-  let remaining = 0;
-  for await (const batch of deps.records.scan(item.shard, item.shards)) {
+  const total = { resealed: 0, remaining: 0 };
+  for await (const batch of readAhead(deps.records.scan(item.shard, item.shards))) {
     alive();
-    const old = batch.filter(({ tokens }) => tokens.some((token) => isOld(token, active.id)));
-    for (let from = 0; from < old.length; from += CONCURRENCY) {
-      const part = old.slice(from, from + CONCURRENCY);
-      const counts = await Promise.all(part.map((record) => resealRecord(record, active.id, deps)));
-      for (const done of counts) {
-        resealed += done.resealed;
-        remaining += done.remaining;
+    const old = batch.filter(({ tokens }) => tokens.some((token) => isOld(token, active.id))).entries();
+    // Each takes the next record when it is done with one, so that none waits for the slowest.
+    const lane = async () => {
+      for (const [index, record] of old) {
+        if (index % CONCURRENCY === CONCURRENCY - 1) alive();
+        const done = await resealRecord(record, active.id, deps);
+        total.resealed += done.resealed;
+        total.remaining += done.remaining;
       }
-      alive();
-    }
+    };
+    await Promise.all(Array.from({ length: CONCURRENCY }, lane));
   }
-  return { resealed, remaining };
+  return total;
+}
+
+/** The next is being read while one is worked on. */
+async function* readAhead<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
+  const iterator = source[Symbol.asyncIterator]();
+  for (let next = iterator.next(); ;) {
+    const { done, value } = await next;
+    if (done) return;
+    next = iterator.next();
+    // Whoever stops asking does not hear how it went.
+    next.catch(() => {});
+    yield value;
+  }
 }
 
 async function resealRecord(record: SealedRecord, activeId: string, deps: ResealDeps): Promise<ShardReport> {
