@@ -18,10 +18,16 @@ export function reportFrom(source: Source): void {
   sources.push(source);
 }
 
-/** Sends what has been gathered to the thread that exports it; without that thread it is dropped. */
-export function sendReport(): void {
+/** What has been gathered since it was taken before. */
+export function takeReport(): Report {
   const report: Report = { counts: [], durations: [], gauges: [], spans: [] };
   for (const source of sources) source(report);
+  return report;
+}
+
+/** Sends what has been gathered to the thread that exports it; without that thread it is dropped. */
+export function sendReport(): void {
+  const report = takeReport();
   if (Object.values(report).some(({ length }) => length > 0)) thread?.postMessage(report);
 }
 

@@ -2,7 +2,13 @@ import { reportFrom } from './export.ts';
 import type { Attributes } from './report.ts';
 import { telemetryOn } from './settings.ts';
 
-/** Counts and times what has an operation and an outcome, such as requests at the edge or commands to an HSM. */
+/**
+ * Durations that are reported at most of one series, a fair sample of what there was since the report before. Each costs the SDK a
+ * microsecond; a histogram of so many says as much as one of all.
+ */
+const SAMPLE = 512;
+
+/** Counts all and times a fair sample of what has an operation and an outcome, such as requests at the edge or commands to an HSM. */
 export interface OperationMeter {
   /** `outcome`: `ok` or the code of the exception or refusal; `startedAt`: `performance.now()` at the beginning. */
   record(operation: string, outcome: string, startedAt: number): void;
@@ -15,23 +21,31 @@ export function operationMeter(name: string): OperationMeter {
   if (!telemetryOn) return noMeter;
   const series = new SeriesTable();
   reportFrom(({ counts, durations }) => {
-    for (const { attributes, durations: values } of series) {
-      if (values.length === 0) continue;
-      counts.push({ name, attributes, count: values.length });
-      durations.push({ name: `${name}.duration`, attributes, values: Float64Array.from(values) });
-      values.length = 0;
+    for (const each of series) {
+      const { attributes, count } = each;
+      if (count === 0) continue;
+      counts.push({ name, attributes, count });
+      durations.push({ name: `${name}.duration`, attributes, values: each.sample.slice(0, count) });
+      each.count = 0;
     }
   });
   return {
-    record: (operation, outcome, startedAt) =>
-      void series.of(operation, outcome).durations.push(performance.now() - startedAt),
+    record(operation, outcome, startedAt) {
+      const one = series.of(operation, outcome);
+      const count = one.count++;
+      // Vitter's algorithm R: whatever came is in the sample with the same chance.
+      const at = count < SAMPLE ? count : Math.floor(Math.random() * (count + 1));
+      if (at < SAMPLE) one.sample[at] = performance.now() - startedAt;
+    },
   };
 }
 
 interface Series {
   readonly attributes: Attributes;
-  /** Milliseconds; those that have not been reported. */
-  readonly durations: number[];
+  /** Since the last report. */
+  count: number;
+  /** Milliseconds; as many as `count` says, if there is room. */
+  readonly sample: Float64Array;
 }
 
 /** One series for each operation and outcome; both come from closed lists. */
@@ -43,7 +57,7 @@ class SeriesTable {
     if (byOutcome === undefined) this.#byOperation.set(operation, (byOutcome = new Map<string, Series>()));
     let series = byOutcome.get(outcome);
     if (series === undefined) {
-      series = { attributes: { operation, outcome }, durations: [] };
+      series = { attributes: { operation, outcome }, count: 0, sample: new Float64Array(SAMPLE) };
       byOutcome.set(outcome, series);
     }
     return series;

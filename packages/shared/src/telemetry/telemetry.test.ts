@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { operationMeter } from './meters.ts';
 import { telemetryOn, traceRule } from './settings.ts';
 import { activeTrace, inRequestSpan, inSpan } from './tracing.ts';
@@ -31,4 +31,43 @@ test('a sampler or a ratio that is not one is said, and the default takes its pl
     'OTEL_TRACES_SAMPLER "sometimes" is unknown: one request a second is traced, as without it',
     'OTEL_TRACES_SAMPLER_ARG "2" is not a number from 0 to 1: every request is traced',
   ]);
+});
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.resetModules();
+});
+
+/** The seams as they are in a process that was started with telemetry on. */
+async function withTelemetry() {
+  vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', 'http://127.0.0.1:4318');
+  vi.resetModules();
+  const { takeReport } = await import('./export.ts');
+  const meters = await import('./meters.ts');
+  return { takeReport, meter: meters.operationMeter('keyfleet.requests') };
+}
+
+const attributes = { operation: 'Encrypt', outcome: 'ok' };
+
+test('every duration is reported when there are few, once', async () => {
+  const { takeReport, meter } = await withTelemetry();
+  for (const ago of [100, 200, 300]) meter.record('Encrypt', 'ok', performance.now() - ago);
+  const { counts, durations } = takeReport();
+  expect(counts).toEqual([{ name: 'keyfleet.requests', attributes, count: 3 }]);
+  expect(durations).toMatchObject([{ name: 'keyfleet.requests.duration', attributes }]);
+  expect([...durations[0]!.values].map((ms) => Math.floor(ms / 100))).toEqual([1, 2, 3]);
+  expect(takeReport()).toMatchObject({ counts: [], durations: [] });
+});
+
+test('of many, all are counted and a fair sample is timed', async () => {
+  const { takeReport, meter } = await withTelemetry();
+  for (let i = 0; i < 10_000; i++) meter.record('Encrypt', 'ok', performance.now() - (i < 5_000 ? 1_000 : 9_000));
+  const { counts, durations } = takeReport();
+  expect(counts).toMatchObject([{ count: 10_000 }]);
+  const { values } = durations[0]!;
+  expect(values).toHaveLength(512);
+  const late = values.filter((ms) => ms > 5_000).length / values.length;
+  // Seven standard deviations.
+  expect(late).toBeGreaterThan(0.35);
+  expect(late).toBeLessThan(0.65);
 });
