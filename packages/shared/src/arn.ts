@@ -30,14 +30,7 @@ const arnForm = /^arn:([^:]+):kms:([^:]+):([0-9]{12}):(key\/|alias\/)(.+)$/s;
 export function parseKmsArn(text: string): KmsArn | undefined {
   const parts = arnForm.exec(text);
   if (parts === null) return undefined;
-  const [, partition, region, accountId, kind, name] = parts as unknown as [
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-  ];
+  const [, partition = '', region = '', accountId = '', kind, name = ''] = parts;
   return kind === 'key/'
     ? { partition, region, accountId, kind: 'key', keyId: name }
     : { partition, region, accountId, kind: 'alias', aliasName: `${ALIAS_PREFIX}${name}` };

@@ -68,7 +68,6 @@ class FileSink implements AuditSink, AsyncDisposable {
   #reserve(bytes: number): void {
     if (bytes <= this.#chunk.length - this.#used) return;
     this.#closeChunk();
-    if (bytes <= this.#chunk.length - this.#used) return;
     this.#chunk = Buffer.allocUnsafe(Math.max(CHUNK_BYTES, bytes));
     this.#used = 0;
   }
