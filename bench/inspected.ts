@@ -31,9 +31,10 @@ export class Inspected implements Disposable {
     });
   }
 
-  /** The process goes on, and its inspector no longer listens. */
+  /** The process goes on, and its inspector no longer listens, so that another's can. */
   [Symbol.dispose](): void {
-    void this.evaluate("process.getBuiltinModule('node:inspector').close()");
+    void this.evaluate("setImmediate(() => process.getBuiltinModule('node:inspector').close())");
+    this.#socket.close();
   }
 }
 
