@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Log } from '../log.ts';
@@ -49,7 +48,8 @@ export function startTelemetry(service: string, log: Log): AsyncDisposable {
   thread = started;
   started.unref();
   started.on('error', (error) => log.error({ err: error }, 'telemetry failed; nothing is exported any more'));
-  const exited = once(started, 'exit');
+  // Not `once()` of node:events, which rejects when the thread fails: the service must not end with it.
+  const exited = new Promise((resolve) => started.once('exit', resolve));
   const timer = setInterval(sendReport, REPORT_INTERVAL_MS).unref();
   return {
     async [Symbol.asyncDispose]() {

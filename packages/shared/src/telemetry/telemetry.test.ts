@@ -1,4 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
+import { createLog } from '../log.ts';
 import { operationMeter } from './meters.ts';
 import { telemetryOn, traceRule } from './settings.ts';
 import { activeTrace, inRequestSpan, inSpan } from './tracing.ts';
@@ -70,4 +71,18 @@ test('of many, all are counted and a fair sample is timed', async () => {
   // Seven standard deviations.
   expect(late).toBeGreaterThan(0.35);
   expect(late).toBeLessThan(0.65);
+});
+
+test('a service whose telemetry fails says so, serves on and stops in order', async () => {
+  vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', 'http://127.0.0.1:4318');
+  vi.stubEnv('NODE_OPTIONS', '--require /there/is/no/such/module.cjs');
+  vi.resetModules();
+  const { startTelemetry } = await import('./export.ts');
+  const lines: string[] = [];
+  const log = createLog({ name: 'test', level: 'info' }, { write: (line) => void lines.push(line) });
+  {
+    await using _telemetry = startTelemetry('test', log);
+    await vi.waitFor(() => expect(lines.join('')).toContain('telemetry failed'));
+  }
+  expect(lines).toHaveLength(1);
 });
