@@ -1,6 +1,6 @@
 import type { Work } from './work.ts';
 
-/** Answered entries that are kept at most, unless more than as many behind them wait. */
+/** Answered entries at the front are cut off when there are so many, and as many as all behind them. */
 const TRIM_AT = 1024;
 
 /**
@@ -36,8 +36,8 @@ export class PendingWork implements Iterable<Work> {
   }
 
   forgetSettled(): void {
-    for (const [index, work] of this.#window.entries()) {
-      if (!work?.settled) continue;
+    for (let index = this.#answered; index < this.#window.length; index++) {
+      if (!this.#window[index]?.settled) continue;
       this.#window[index] = undefined;
       this.#size--;
     }

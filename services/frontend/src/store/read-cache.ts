@@ -19,8 +19,9 @@ export interface ReadCacheOptions<T> {
 }
 
 /**
- * Values by name; what was not used for longest goes first, about (the clock algorithm: no use moves anything). A read that was under way when its name was invalidated is answered and
- * not kept: its entry is no longer the one in the map. Absence is never kept, so nobody fills the cache with what is not there.
+ * Values by name; what was not used for longest goes first, about (the clock algorithm: no use moves anything). A read that was
+ * under way when its name was invalidated is answered and not kept: its entry is no longer the one in the map. Absence is never
+ * kept, so nobody fills the cache with what is not there.
  */
 export class ReadCache<T> {
   readonly #options: ReadCacheOptions<T>;
