@@ -5,7 +5,7 @@ import { kmsClient } from '../test/support/aws-client.ts';
 import { startTestCluster } from '../test/support/cluster.ts';
 import { type Inspected, inspect } from './inspected.ts';
 import { measure } from './measure.ts';
-import { untilIdle } from './process-cpu.ts';
+import { pidsOf, untilIdle } from './process-cpu.ts';
 import { machine } from './report.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 
@@ -21,11 +21,11 @@ const { values } = parseArgs({
 await using cluster = await startTestCluster({ workers: 2 });
 const kms = kmsClient(cluster);
 const target = { host: '127.0.0.1', port: cluster.ports.http, region, ...cluster.credentials };
-const pids = ['frontend', ...cluster.home.workerNames].map((name) => cluster.pid(name) ?? 0);
+const pids = pidsOf(cluster);
 
 async function delaysUnder(scenario: Scenario, inspected: Inspected): Promise<string> {
   const bodies = await scenario.bodies(kms);
-  await untilIdle(pids, IDLE_BUDGET_MS);
+  await untilIdle(Object.values(pids), IDLE_BUDGET_MS);
   const measureMs = 1000 * Number(values.seconds);
   const timing = { connections: Number(values.connections), warmupMs: WARMUP_MS, measureMs };
   const load = measure({ target, operation: scenario.operation, bodies, ...timing }, {});
@@ -42,7 +42,7 @@ async function delaysUnder(scenario: Scenario, inspected: Inspected): Promise<st
 const { commit, cores, cpu, node } = await machine();
 process.stdout.write(`commit ${commit}, ${cores} x ${cpu}, Node ${node}; ${values.connections} connections\n`);
 for (const name of ['frontend', 'hsm-worker-1']) {
-  using inspected = await inspect(cluster.pid(name) ?? 0);
+  using inspected = await inspect(pids[name]!);
   const monitor = "process.getBuiltinModule('node:perf_hooks').monitorEventLoopDelay({ resolution: 1 })";
   await inspected.evaluate(`globalThis.delays = ${monitor}; delays.enable()`);
   for (const scenario of scenarios.filter((one) => measured.includes(one.name))) {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import type { TestCluster } from '../test/support/cluster.ts';
 
 /** Linux: USER_HZ is 100 on every architecture that Node runs on. */
 const MICROSECONDS_PER_TICK = 10_000;
@@ -9,6 +10,12 @@ export function cpuMicroseconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * MICROSECONDS_PER_TICK;
+}
+
+/** By name: the frontend, the hsm-workers, and whatever else is asked for. */
+export function pidsOf(cluster: TestCluster, ...others: readonly string[]): Record<string, number> {
+  const names = ['frontend', ...cluster.home.workerNames, ...others];
+  return Object.fromEntries(names.map((name) => [name, cluster.pid(name) ?? 0]));
 }
 
 const IDLE_CHECK_MS = 500;

@@ -12,7 +12,7 @@ import { startTestCluster, type TestCluster } from '../test/support/cluster.ts';
 import { describeWorker } from '../tools/readiness.ts';
 import type { LoadJob } from './load.ts';
 import { measure } from './measure.ts';
-import { cpuMicroseconds } from './process-cpu.ts';
+import { cpuMicroseconds, pidsOf } from './process-cpu.ts';
 import { machine } from './report.ts';
 
 const region = 'us-east-1';
@@ -68,8 +68,8 @@ async function resealed(client: DomainManagerClient, generation: number) {
 }
 
 function cpuOf(cluster: TestCluster): Record<string, number> {
-  const names = ['frontend', ...cluster.home.workerNames, 'redis', 'domain-manager'];
-  return Object.fromEntries(names.map((name) => [name, cpuMicroseconds(cluster.pid(name) ?? 0) / 1e6]));
+  const pids = Object.entries(pidsOf(cluster, 'redis', 'domain-manager'));
+  return Object.fromEntries(pids.map(([name, pid]) => [name, cpuMicroseconds(pid) / 1e6]));
 }
 
 async function measureRotation(cluster: TestCluster, client: DomainManagerClient, what: string): Promise<void> {

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import { kmsClient } from '../test/support/aws-client.ts';
-import { startTestCluster, type TestCluster } from '../test/support/cluster.ts';
+import { startTestCluster } from '../test/support/cluster.ts';
 import { measure, type Measurement } from './measure.ts';
 import { measurePrototype } from './prototype-process.ts';
-import { untilIdle } from './process-cpu.ts';
+import { pidsOf, untilIdle } from './process-cpu.ts';
 import { machine, Report } from './report.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 
@@ -38,11 +38,6 @@ function chosenScenarios(): Scenario[] {
   });
 }
 
-function processesOf(cluster: TestCluster): Record<string, number> {
-  const measured = ['frontend', ...cluster.home.workerNames, 'redis'];
-  return Object.fromEntries(measured.map((name) => [name, cluster.pid(name) ?? 0]));
-}
-
 async function run(): Promise<void> {
   const chosen = chosenScenarios();
   const connections = numbers(values.connections, MAX_CONNECTIONS);
@@ -56,9 +51,9 @@ async function run(): Promise<void> {
   for (const scenario of chosen) {
     const bodies = await scenario.bodies(kms);
     for (const count of connections) {
-      await untilIdle(Object.values(processesOf(cluster)), IDLE_BUDGET_MS);
+      await untilIdle(Object.values(pidsOf(cluster, 'redis')), IDLE_BUDGET_MS);
       const job = { target, operation: scenario.operation, bodies, connections: count, ...timing };
-      const measured = await measure(job, processesOf(cluster));
+      const measured = await measure(job, pidsOf(cluster, 'redis'));
       // Alternated with the product, so that both see the same machine.
       const floor: Measurement | undefined =
         values.prototype && scenario.name === 'encrypt'

@@ -6,7 +6,7 @@ import { startTestCluster, type TestCluster } from '../test/support/cluster.ts';
 import type { LoadJob } from './load.ts';
 import { measure } from './measure.ts';
 import { startOtlpSink } from './otlp-sink.ts';
-import { untilIdle } from './process-cpu.ts';
+import { pidsOf, untilIdle } from './process-cpu.ts';
 import { machine } from './report.ts';
 import { scenarios } from './scenarios.ts';
 
@@ -44,10 +44,6 @@ async function encryptJob(cluster: TestCluster): Promise<LoadJob> {
   return { target, operation: encrypt.operation, bodies, connections: Number(values.connections), ...timing };
 }
 
-function processesOf(cluster: TestCluster): Record<string, number> {
-  return Object.fromEntries(['frontend', ...cluster.home.workerNames].map((name) => [name, cluster.pid(name) ?? 0]));
-}
-
 /** Fresh clusters, loaded at the same time: whatever else the machine does falls on both alike. */
 async function runRound(order: readonly Setting[]): Promise<Record<Setting, Cost>> {
   await using resources = new AsyncDisposableStack();
@@ -55,7 +51,7 @@ async function runRound(order: readonly Setting[]): Promise<Record<Setting, Cost
   for (const setting of order) {
     environment['OTEL_SDK_DISABLED'] = String(setting === 'off');
     const cluster = resources.use(await startTestCluster({ workers: 2 }));
-    clusters.push({ setting, job: await encryptJob(cluster), processes: processesOf(cluster) });
+    clusters.push({ setting, job: await encryptJob(cluster), processes: pidsOf(cluster) });
   }
   await untilIdle(
     clusters.flatMap(({ processes }) => Object.values(processes)),
