@@ -9,10 +9,11 @@ const PNPM = 'pnpm@12.21.0';
 const root = join(import.meta.dirname, '..');
 const [command, ...args] = process.argv.slice(2);
 
-/** command -> what Node 26 runs; `test` and `check` are scripts of several steps. */
+/** command -> what Node 26 runs; `test` and `check` are scripts of several steps. `unit` is vitest alone, for while you work. */
 const commands = {
   start: ['tools/start.ts'],
   test: ['tools/test.ts'],
+  unit: ['node_modules/vitest/vitest.mjs', args.includes('--watch') ? 'watch' : 'run', '--project', 'unit'],
   check: ['tools/check.ts'],
   gen: ['tools/gen.ts'],
   bench: ['bench/run.ts'],

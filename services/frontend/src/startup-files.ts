@@ -8,7 +8,7 @@ export function loadHostIdentity({ operatorId, file }: FrontendConfig['hostKey']
   const privateKey = privateKeyOf(readSecretFile(file, 'hostKey.file'));
   if (privateKey?.asymmetricKeyDetails?.namedCurve !== 'secp384r1') {
     throw new ConfigError(
-      `hostKey.file: ${file} is not a P-384 private key in PEM. Make one with: keyfleet host create-key`,
+      `hostKey.file: ${file} is not a P-384 private key in PEM. Make one with: keyfleet operator create-key --role service-host`,
     );
   }
   return { operatorId, privateKey };
