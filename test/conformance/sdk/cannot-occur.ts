@@ -14,7 +14,6 @@ const reasons: readonly (readonly [error: RegExp, operations: RegExp, because: s
     /^(GenerateDataKeyPair|GenerateRandom|ListKeyRotations)/,
     `${noStores}, the one case of it`,
   ],
-  [/^InvalidGrantToken/, /./, 'grants are not in this release'],
   [/^KMSInvalidState/, /^(GetKeyPolicy|PutKeyPolicy|ListKeyPolicies|DeleteAlias)$/, anyState],
   [/^KMSInvalidState/, /^(GetKeyRotationStatus|ListKeyRotations)$/, anyState],
   [/^Disabled/, /^GetPublicKey$/, 'AWS has let it work on disabled keys since 2024'],

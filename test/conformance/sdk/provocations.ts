@@ -71,6 +71,12 @@ const onAnyKey: Partial<Record<ExceptionCode, (operation: OperationName, kind: K
       return { answer: call(operation, { ...request, DryRun: true }), says };
     },
   }),
+  InvalidGrantTokenException: (operation, kind) => ({
+    provoke: async () => {
+      const request = await requestAbout(operation, await sharedKey(kind));
+      return { answer: call(operation, { ...request, GrantTokens: ['junk'] }), says: 'A grant token is not valid.' };
+    },
+  }),
   InvalidMarkerException: (operation, kind) => ({
     provoke: async () => {
       const request = kind === undefined ? {} : await requestAbout(operation, await sharedKey(kind));

@@ -77,6 +77,11 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     return this.#call(operation, requestCodec(operation).parse(Buffer.from(json)), {});
   }
 
+  /** As it is: nothing is validated. */
+  raw(operation: Operation, input: object): Promise<unknown> {
+    return this.#call(operation, input as InputOf<Operation>, {});
+  }
+
   #call<O extends Operation>(operation: O, input: InputOf<O>, overrides: Partial<Call>): Promise<OutputOf<O>> {
     const call: Call = {
       caller: user('alice'),

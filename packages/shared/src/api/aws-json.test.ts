@@ -56,6 +56,33 @@ describe('a request', () => {
     expect(parse(Encrypt, body).EncryptionContext).toEqual({ n: '1.5', b: 'true' });
   });
 
+  test.each([
+    '9007199254740993',
+    '-0',
+    '1.0',
+    '1e400',
+    '0.1000000000000000055511151231257827',
+    '123456789012345678901234567890',
+  ])('has the number %s of an encryption context as it was written', (number) => {
+    const context = `{ "n" :${number}, "__proto__":\t${number},"t":"7"}`;
+    const body = `{"KeyId":"k","Plaintext":"AA==","EncryptionContext":${context},"DryRun":false}`;
+    expect(Object.entries(parse(Encrypt, body).EncryptionContext!)).toEqual([
+      ['n', number],
+      ['__proto__', number],
+      ['t', '7'],
+    ]);
+    const grant = `{"KeyId":"k","Operations":[],"Constraints":{"EncryptionContextSubset":${context}}}`;
+    expect(parse(CreateGrant, grant).Constraints?.EncryptionContextSubset?.['n']).toBe(number);
+  });
+
+  test('has of a number given twice the last one, and its text with it', () => {
+    const twice = (context: string) =>
+      parse(Encrypt, `{"KeyId":"k","Plaintext":"AA==","EncryptionContext":${context}}`).EncryptionContext!['n'];
+    expect(twice('{"n":1.0,"n":2.0}')).toBe('2.0');
+    expect(twice('{"n":1.0,"n":"x"}')).toBe('x');
+    expect(twice('{"n":"x","n":2.0}')).toBe('2.0');
+  });
+
   test('cannot set members through a prototype', () => {
     expect(refusal(Encrypt, '{"__proto__":{"KeyId":"k","Plaintext":"AA=="}}')).toContain("Value null at 'keyId'");
   });

@@ -23,9 +23,10 @@ export function requestCodec<O extends Operation>(operation: O): RequestCodec<In
   const shape = structureOf(operation.input.shape);
   const read = structureReader(shape);
   const check = compileCheck(shape);
+  const parseJson = holdsMap(shape) ? parseWithLiterals : JSON.parse;
   return {
     parse(body) {
-      const input = read(jsonOf(body)) as InputOf<O>;
+      const input = read(jsonOf(body, parseJson)) as InputOf<O>;
       check(input);
       return input;
     },
@@ -55,13 +56,13 @@ export function serializationException(message = ''): KmsException {
   return new KmsException('SerializationException', message);
 }
 
-function jsonOf(body: Uint8Array): unknown {
+function jsonOf(body: Uint8Array, parse: (text: string) => unknown): unknown {
   // Bytes that are not UTF-8 would be read as U+FFFD, so that different requests meant the same.
   if (!isUtf8(body)) throw serializationException();
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parse(text);
   } catch (cause) {
     throw new KmsException('SerializationException', '', { cause });
   }
@@ -157,15 +158,44 @@ function readBlob(json: unknown): Buffer {
   return bytes;
 }
 
-/** Scalars of other types become text, as AWS documents for the encryption context. A null value is left for validation. */
+function holdsMap(shape: Shape): boolean {
+  if (shape.kind === 'list') return holdsMap(shape.item);
+  if (shape.kind === 'structure') return shape.members.some((member) => holdsMap(member.shape));
+  return shape.kind === 'map';
+}
+
+/** Where a parsed object keeps its numbers as they were written. */
+const LITERALS = Symbol('literals');
+type WithLiterals = Record<string, unknown> & { [LITERALS]?: Record<string, string> };
+
+/** As JSON.parse; a number keeps the text that it was written with, which a double may not have room for. */
+function parseWithLiterals(text: string): unknown {
+  return mayHoldNumber.test(text) ? parseNoting(text, noteLiteral) : JSON.parse(text);
+}
+
+/** With the text of each primitive, which TypeScript does not know of yet (ECMAScript "JSON.parse source text access"). */
+const parseNoting = JSON.parse as (text: string, reviver: typeof noteLiteral) => unknown;
+
+const mayHoldNumber = /:[ \t\r\n]*[-0-9]/;
+
+function noteLiteral(this: WithLiterals, key: string, value: unknown, { source }: { source?: string }): unknown {
+  if (typeof value === 'number') (this[LITERALS] ??= Object.create(null) as Record<string, string>)[key] = source!;
+  return value;
+}
+
+/**
+ * Scalars of other types become the text that they were written with, as AWS documents for the encryption context: numbers that
+ * are one as doubles are two texts. A null value is left for validation.
+ */
 function readMap(json: unknown): Record<string, string | null> {
   if (typeof json !== 'object') throw serializationException('Expected map or null');
   if (Array.isArray(json)) throw serializationException(LIST_FOUND);
   const result = Object.create(null) as Record<string, string | null>;
+  const literals = (json as WithLiterals)[LITERALS];
   for (const key in json) {
     const value = (json as Record<string, string | number | boolean | object | null>)[key]!;
     if (typeof value === 'object' && value !== null) throw mismatch(value, 'a String');
-    result[wellFormed(key)] = value === null ? null : wellFormed(String(value));
+    result[wellFormed(key)] = value === null ? null : wellFormed(literals?.[key] ?? String(value));
   }
   return result;
 }

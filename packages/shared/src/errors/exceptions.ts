@@ -94,6 +94,8 @@ export const commonErrors: ReadonlySet<ExceptionCode> = new Set([
   'DependencyTimeoutException',
   'ExpiredTokenException',
   'IncompleteSignatureException',
+  // Of whatever takes grant tokens; DescribeKey does not declare it.
+  'InvalidGrantTokenException',
   'InvalidSignatureException',
   'KMSInternalException',
   'MissingAuthenticationTokenException',

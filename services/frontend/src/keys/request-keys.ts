@@ -5,6 +5,7 @@ import type { Policies } from '../policy/policies.ts';
 import { aliasArn, type ArnScope } from '@keyfleet/shared/arn';
 import { assertAliasName } from './alias-name.ts';
 import { blobHeaderOf, requireCiphertext } from './ciphertext.ts';
+import { assertGrantTokens } from './grant-tokens.ts';
 import { assertKeyState } from './key-states.ts';
 import type { KmsKey } from './kms-key.ts';
 import { findNamed, type KeyLookup, type Named, readIdentifier } from './resolve.ts';
@@ -28,6 +29,7 @@ export interface AccessQuestion {
  */
 export async function admit(question: AccessQuestion, deps: RequestKeysDeps): Promise<readonly KmsKey[]> {
   const { operation, caller } = question;
+  assertGrantTokens(question.input);
   const scope: ArnScope = { partition: deps.partition, region: question.region, accountId: caller.accountId };
   if (typeof question.input['AliasName'] === 'string') {
     await admitToAlias(question, question.input['AliasName'], { scope, deps });

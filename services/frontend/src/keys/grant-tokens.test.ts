@@ -1,0 +1,24 @@
+import type { Operation } from '@keyfleet/shared/api/operation';
+import { operations } from '@keyfleet/shared/api/registry';
+import { expect, test } from 'vitest';
+import { FakeFrontend } from '../../../../test/support/fakes/frontend.ts';
+import { findHandler } from '../operations/index.ts';
+
+const takeTokens = Object.values<Operation>(operations).filter(
+  ({ name, input }) => 'GrantTokens' in input.shape && findHandler(name) !== undefined,
+);
+
+test('operations take grant tokens', () => {
+  expect(takeTokens.map(({ name }) => name)).toEqual(expect.arrayContaining(['DescribeKey', 'Decrypt', 'Encrypt']));
+});
+
+test.each(takeTokens)('$name refuses a grant token that nobody was given', async (operation) => {
+  const frontend = new FakeFrontend();
+  const { KeyMetadata } = await frontend.call(operations.CreateKey, {});
+  const call = (GrantTokens: string[]) =>
+    frontend.raw(operation, { KeyId: KeyMetadata!.KeyId, DestinationKeyId: KeyMetadata!.KeyId, GrantTokens });
+  await expect(call(['junk'])).rejects.toMatchObject({ code: 'InvalidGrantTokenException' });
+  await expect(call([]).catch((error: unknown) => error)).resolves.not.toMatchObject({
+    code: 'InvalidGrantTokenException',
+  });
+});
