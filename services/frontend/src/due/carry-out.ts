@@ -1,12 +1,12 @@
 import type { Clock } from '@keyfleet/shared/clock';
+import { dueDateOf, type DueKey } from '@keyfleet/shared/stored/due-entries';
 import type { ServiceEvents } from '../audit/service-events.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import { evictBackingKeys } from '../keys/backing-keys.ts';
-import { dueDateOf } from '../keys/due-date.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { newBackingKey } from '../keys/new-backing-key.ts';
 import { rotatedTo, rotationAfter } from '../keys/rotation.ts';
-import { type AliasStore, ConflictError, type DueKey, type DueStore, type KeyStore } from '../store/store.ts';
+import { type AliasStore, ConflictError, type DueStore, type KeyStore } from '../store/store.ts';
 
 /** At once: customers' requests share the same workers and the same Redis. */
 const BATCH = 16;

@@ -1,7 +1,8 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { HsmCommands } from '../hsm/commands.ts';
-import type { FleetSecretStore, Scope } from '../store/store.ts';
+import type { Scope } from '@keyfleet/shared/stored/names';
+import type { FleetSecretStore } from '../store/store.ts';
 
 const TAG_LENGTH = 16;
 /** The fleet's marker key is sealed as a credential that nobody signs with (docs/decisions/0004). */

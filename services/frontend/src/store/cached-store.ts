@@ -1,8 +1,9 @@
+import type { Scope } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, keyName } from './changes.ts';
 import type { ChangeListener, Changes } from './change-feed.ts';
 import { ReadCache } from './read-cache.ts';
-import type { Alias, AliasOutcome, AliasStore, KeyStore, Page, Scope } from './store.ts';
+import type { Alias, AliasOutcome, AliasStore, KeyStore, Page } from './store.ts';
 
 const MAX_KEY_BYTES = 64 * 1024 * 1024;
 const MAX_ALIAS_BYTES = 8 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import type { Scope } from './store.ts';
+import type { Scope } from '@keyfleet/shared/stored/names';
 
 /** The channel on which every change is announced, in the same step that makes it. */
 export const CHANGES = 'kf:changes';

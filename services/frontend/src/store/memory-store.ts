@@ -1,13 +1,12 @@
-import { dueDateOf } from '../keys/due-date.ts';
+import { dueDateOf, dueEntryOf, type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
+import type { Scope } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { dueEntryOf, dueKeyOf, dueShardOf, endOf } from './due-entries.ts';
 import {
   type AccessKeyRecord,
   type Alias,
   type AliasOutcome,
   type AliasStore,
   ConflictError,
-  type DueKey,
   type DueStore,
   type FleetSecretStore,
   type IdentityStore,
@@ -15,7 +14,6 @@ import {
   type LastUsage,
   type LastUsageStore,
   type Page,
-  type Scope,
 } from './store.ts';
 
 /** All the stores in memory: for tests, and the measure that the Redis store is held to. */

@@ -1,10 +1,20 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Durability } from '@keyfleet/shared/redis/durability';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { dueDateOf } from '../keys/due-date.ts';
+import { dueDateOf, dueEntryOf, type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
+import { createdAtOf, keyIdOf, entryOf } from '@keyfleet/shared/stored/key-list';
+import {
+  accessKeyAt,
+  aliasesAt,
+  dueAt,
+  firstAccessKeyAt,
+  indexAt,
+  keyAt,
+  type Scope,
+  secretAt,
+} from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, CHANGES, keyName } from './changes.ts';
-import { dueEntryOf, dueKeyOf, dueShardOf, endOf } from './due-entries.ts';
 import { decodeAccessKey, decodeAlias, decodeKey, decodeLastUsage } from './records.ts';
 import { encodeAccessKey, encodeAlias, encodeKey, encodeLastUsage } from './records.ts';
 import { RedisCalls } from './redis-calls.ts';
@@ -14,7 +24,6 @@ import {
   type AliasOutcome,
   type AliasStore,
   ConflictError,
-  type DueKey,
   type DueStore,
   type FleetSecretStore,
   type IdentityStore,
@@ -22,7 +31,6 @@ import {
   type LastUsage,
   type LastUsageStore,
   type Page,
-  type Scope,
 } from './store.ts';
 
 /** An entry of a list whose record is not there is one being made, or left by a crash: after this long it is the latter. */
@@ -222,38 +230,4 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     if (this.#clock.now() - createdAtOf(entry) > ORPHAN_MS) await this.#redis.write('zrem', indexAt(scope), entry);
     return false;
   }
-}
-
-function keyAt(region: string, keyId: string): string {
-  return `kf:key:{${region}/${keyId}}`;
-}
-function indexAt({ accountId, region }: Scope): string {
-  return `kf:keys:{${accountId}/${region}}`;
-}
-function dueAt(shard: number): string {
-  return `kf:due:{${shard}}`;
-}
-function aliasesAt({ accountId, region }: Scope): readonly [string, string, string] {
-  const tag = `{${accountId}/${region}}`;
-  return [`kf:aliases:${tag}`, `kf:alias-names:${tag}`, `kf:alias-targets:${tag}`];
-}
-function accessKeyAt(accessKeyId: string): string {
-  return `kf:access-key:{${accessKeyId}}`;
-}
-function firstAccessKeyAt(accountId: string): string {
-  return `kf:first-access-key:{${accountId}}`;
-}
-function secretAt(name: string): string {
-  return `kf:secret:{${name}}`;
-}
-
-/** A list is in the order of creation, and an entry's age shows without its record. */
-function entryOf({ createdAt, keyId }: KmsKey): string {
-  return `${createdAt.toString(16).padStart(12, '0')}/${keyId}`;
-}
-function createdAtOf(entry: string): number {
-  return Number.parseInt(entry, 16);
-}
-function keyIdOf(entry: string): string {
-  return entry.slice(entry.indexOf('/') + 1);
 }

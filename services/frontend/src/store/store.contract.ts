@@ -1,14 +1,13 @@
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { newKeyId } from '@keyfleet/shared/ids';
+import { type DueKey, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { dueShardOf } from './due-entries.ts';
 import {
   type AccessKeyRecord,
   type Alias,
   type AliasStore,
   ConflictError,
-  type DueKey,
   type DueStore,
   type FleetSecretStore,
   type IdentityStore,

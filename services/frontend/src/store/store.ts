@@ -1,12 +1,8 @@
 import type { TrackedOperation } from '@keyfleet/shared/api/choices';
+import type { DueKey } from '@keyfleet/shared/stored/due-entries';
+import type { Scope } from '@keyfleet/shared/stored/names';
 import type { z } from 'zod';
 import type { KmsKey } from '../keys/kms-key.ts';
-
-/** An account's own Region: what an alias or a list belongs to. */
-export interface Scope {
-  readonly accountId: string;
-  readonly region: string;
-}
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -33,12 +29,6 @@ export interface KeyStore {
    */
   deleteKey(key: KmsKey): Promise<void>;
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>>;
-}
-
-/** A key that may be due, and the entry that says so. */
-export interface DueKey extends Scope {
-  readonly keyId: string;
-  readonly entry: string;
 }
 
 /**

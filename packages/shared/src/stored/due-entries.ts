@@ -1,0 +1,49 @@
+import { crc32 } from 'node:zlib';
+import { DUE_SHARDS } from '../due-queue.ts';
+import type { Scope } from './names.ts';
+
+interface KeyName extends Scope {
+  readonly keyId: string;
+}
+
+/** A key that may be due, and the entry that says so. */
+export interface DueKey extends KeyName {
+  readonly entry: string;
+}
+
+/** What of a key's record says when something is to be done to it. */
+interface Dated {
+  readonly state: string;
+  readonly deletionDate?: number | undefined;
+  readonly automaticRotation?: { readonly nextDate: number } | undefined;
+}
+
+/** When the service itself has something to do with a key: delete or rotate it. Milliseconds since the epoch. */
+export function dueDateOf({ state, deletionDate, automaticRotation }: Dated): number | undefined {
+  if (state === 'PendingDeletion') return deletionDate;
+  return state === 'Enabled' ? automaticRotation?.nextDate : undefined;
+}
+
+/** Which of the lists a key's entries are in. */
+export function dueShardOf({ region, keyId }: Pick<KeyName, 'region' | 'keyId'>): number {
+  return crc32(`${region}/${keyId}`) % DUE_SHARDS;
+}
+
+/** A list is in the order of its entries' dates. Another date is another entry, so that no writer takes away what another one needs. */
+export function dueEntryOf({ region, accountId, keyId }: KeyName, date: number): string {
+  return `${hexOf(date)}/${region}/${accountId}/${keyId}`;
+}
+
+/** Comes right after the entries of `date`. */
+export function endOf(date: number): string {
+  return hexOf(date + 1);
+}
+
+export function dueKeyOf(entry: string): DueKey {
+  const [, region = '', accountId = '', keyId = ''] = entry.split('/');
+  return { entry, region, accountId, keyId };
+}
+
+function hexOf(date: number): string {
+  return date.toString(16).padStart(12, '0');
+}

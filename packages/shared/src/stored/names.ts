@@ -1,0 +1,33 @@
+/** An account's own Region: what an alias or a list belongs to. */
+export interface Scope {
+  readonly accountId: string;
+  readonly region: string;
+}
+
+// Where what the frontends store lies in Redis. What is written in one step has one hash tag, so that it works on a Redis Cluster.
+
+export function keyAt(region: string, keyId: string): string {
+  return `kf:key:{${region}/${keyId}}`;
+}
+/** Every key of an account and Region: derived from the records. */
+export function indexAt({ accountId, region }: Scope): string {
+  return `kf:keys:{${accountId}/${region}}`;
+}
+/** Keys with a date: derived from the records. */
+export function dueAt(shard: number): string {
+  return `kf:due:{${shard}}`;
+}
+/** The aliases themselves, then the lists derived from them: of names, and of names by target. */
+export function aliasesAt({ accountId, region }: Scope): readonly [string, string, string] {
+  const tag = `{${accountId}/${region}}`;
+  return [`kf:aliases:${tag}`, `kf:alias-names:${tag}`, `kf:alias-targets:${tag}`];
+}
+export function accessKeyAt(accessKeyId: string): string {
+  return `kf:access-key:{${accessKeyId}}`;
+}
+export function firstAccessKeyAt(accountId: string): string {
+  return `kf:first-access-key:{${accountId}}`;
+}
+export function secretAt(name: string): string {
+  return `kf:secret:{${name}}`;
+}
