@@ -3,6 +3,7 @@ import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 import type { Signer } from '@keyfleet/shared/domain/proposal';
 import { type DueItem, dueQueue } from '@keyfleet/shared/due-queue';
 import { startNotices } from '@keyfleet/shared/notices';
+import { RequestLimit } from '@keyfleet/shared/request-limit';
 import { publishResealItems, type ResealItem } from '@keyfleet/shared/reseal-queue';
 import { connectRedis, type RedisClient, type RedisConfig } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
@@ -18,7 +19,6 @@ import { Leader } from './leader.ts';
 import { surveyWorkers } from './membership.ts';
 import { observeDomain } from './metrics.ts';
 import { Proposals } from './proposals.ts';
-import { RequestLimit } from './request-limit.ts';
 import { Resealing } from './reseal.ts';
 import { Round } from './round.ts';
 import { startServer } from './server.ts';
@@ -26,7 +26,8 @@ import { statusOf } from './status.ts';
 import { RedisStore } from './store/redis-store.ts';
 import { TokenLog } from './token-log.ts';
 
-const REQUESTS_PER_SECOND = 50;
+/** Of all callers together: what they may make this replica verify. */
+const REQUESTS = { perSecond: 50, burst: 50 };
 const RETRY_MS = 200;
 
 await runService({ name: 'domain-manager', config: DomainManagerConfig, run });
@@ -97,7 +98,7 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     leader.wake();
     void notices.publish('proposal', {});
   };
-  const limit = new RequestLimit(clock, REQUESTS_PER_SECOND);
+  const limit = new RequestLimit(clock, REQUESTS);
   resources.use(await startServer(config.grpc.text, { tokens, proposals, status, limit, onChange, log }));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;

@@ -7,7 +7,7 @@ import { Proposal } from '@keyfleet/shared/domain/proposal';
 import type { Log } from '@keyfleet/shared/log';
 import { promisify } from 'node:util';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
-import type { RequestLimit } from './request-limit.ts';
+import type { RequestLimit } from '@keyfleet/shared/request-limit';
 import type { StoredProposal } from './store/store.ts';
 import { type TokenLog, TokenLogError } from './token-log.ts';
 

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { PeerLimit, RequestLimit } from './request-limit.ts';
+
+const rate = { perSecond: 10, burst: 20 };
+
+function newClock() {
+  let time = 1000;
+  return { now: () => time, advance: (ms: number) => (time += ms) };
+}
+
+/** How many of 100 calls go through. */
+function allowed(take: () => boolean): number {
+  return Array.from({ length: 100 }, take).filter(Boolean).length;
+}
+
+test('a limit lets a burst through, and then so many a second', () => {
+  const clock = newClock();
+  const limit = new RequestLimit(clock, rate);
+  expect(allowed(() => limit.take())).toBe(20);
+  clock.advance(1000);
+  expect(allowed(() => limit.take())).toBe(10);
+  clock.advance(3_600_000);
+  expect(allowed(() => limit.take())).toBe(20);
+});
+
+test('a clock that is set back neither gives nor takes', () => {
+  const clock = newClock();
+  const limit = new RequestLimit(clock, rate);
+  limit.take();
+  clock.advance(-500);
+  expect(allowed(() => limit.take())).toBe(19);
+  clock.advance(1000);
+  expect(allowed(() => limit.take())).toBe(10);
+});
+
+test('each peer has a limit of its own, whatever port it calls from', () => {
+  const limit = new PeerLimit(newClock(), rate);
+  let port = 1024;
+  expect(allowed(() => limit.take(`10.0.0.1:${port++}`))).toBe(20);
+  expect(allowed(() => limit.take('10.0.0.2:1'))).toBe(20);
+});
+
+test('an IPv6 network of 64 bits is one peer', () => {
+  const limit = new PeerLimit(newClock(), rate);
+  let host = 1;
+  expect(allowed(() => limit.take(`[2001:db8::${(host++).toString(16)}]:1`))).toBe(20);
+  expect(allowed(() => limit.take('2001:db8:0:0:5:6:7:8:443'))).toBe(0);
+  expect(allowed(() => limit.take('2001:db8:0:1::1:443'))).toBe(20);
+  expect(allowed(() => limit.take('::ffff:10.0.0.1:443'))).toBe(20);
+  expect(allowed(() => limit.take('10.0.0.1:443'))).toBe(0);
+});
+
+test('many peers are not remembered for ever', () => {
+  const limit = new PeerLimit(newClock(), rate);
+  expect(allowed(() => limit.take('10.0.0.1:1'))).toBe(20);
+  for (let i = 0; i < 5000; i++) limit.take(`10.1.${i >> 8}.${i & 255}:1`);
+  expect(allowed(() => limit.take('10.0.0.1:1'))).toBe(20);
+});
