@@ -6,7 +6,12 @@ import { HostEnd, negotiate, newHost, newWorker, operatorOf, FakeDomain } from '
 
 const host = newHost();
 const over = expect.objectContaining({ name: 'FrameError', message: '' });
-const newKey = { keyId: 'k', keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
+const newKey = {
+  keyId: 'k',
+  account: '111122223333',
+  keySpec: 'SYMMETRIC_DEFAULT',
+  keyUsage: 'ENCRYPT_DECRYPT',
+} as const;
 
 /** A stream to a worker whose GenerateRandom answers as many zeros, and whose GenerateBackingKey answers a token. */
 function connect(options: Parameters<typeof newWorker>[2] = {}) {

@@ -19,6 +19,7 @@ const context = testContext({
   backingKeys: new BackingKeyCache({ clock: systemClock, capacity: 1000, maxAgeMs: 600_000 }),
 });
 const keyId = '00000000-0000-4000-8000-000000000000';
+const account = '111122223333';
 const message = Buffer.alloc(64, 1);
 const digest = createHash('sha512').update(message).digest();
 
@@ -44,9 +45,12 @@ async function measure(name: string, rounds: number, call: () => unknown): Promi
   console.log(`${name.padEnd(56)} ${best.toFixed(1).padStart(9)} us`);
 }
 
-async function key(keySpec: KeySpec, keyUsage: KeyUsage): Promise<{ keyId: string; token: Uint8Array }> {
-  const { token } = await run('GenerateBackingKey', { keyId, keySpec, keyUsage });
-  return { keyId, token };
+async function key(
+  keySpec: KeySpec,
+  keyUsage: KeyUsage,
+): Promise<{ keyId: string; account: string; token: Uint8Array }> {
+  const { token } = await run('GenerateBackingKey', { keyId, account, keySpec, keyUsage });
+  return { keyId, account, token };
 }
 
 const symmetric = await key('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT');
@@ -59,7 +63,7 @@ for (const encryptionContext of [{}, { tenant: '42', purpose: 'backup' }]) {
   const dataKey = { ...symmetric, encryptionContext, length: 32, withPlaintext: true };
   await measure(`GenerateDataKey, ${pairs}`, 50_000, () => run('GenerateDataKey', dataKey));
 }
-const making = { keyId, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
+const making = { keyId, account, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
 await measure('GenerateBackingKey SYMMETRIC_DEFAULT', 20_000, () => run('GenerateBackingKey', making));
 await measure('open a token that is not cached', 20_000, () => {
   context.backingKeys.clear();

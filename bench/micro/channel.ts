@@ -26,10 +26,12 @@ await using pool = new WorkerPool({
 });
 const hsm = new PoolCommands(pool);
 const deadline = () => Date.now() + 5000;
-const newKey = { keyId, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
+const account = '111122223333';
+const newKey = { keyId, account, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
 const { token } = await hsm.execute('GenerateBackingKey', newKey, deadline());
 const encrypt = {
   keyId,
+  account,
   token,
   algorithm: 'SYMMETRIC_DEFAULT',
   encryptionContext: { tenant: 'a' },

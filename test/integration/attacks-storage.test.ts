@@ -13,6 +13,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { kmsClient } from '../support/aws-client.ts';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { eventually } from '../support/fleet.ts';
+import { type OtherAccount, startOtherAccount } from '../support/sdk-other-account.ts';
 import { redisOf } from '../support/stored-tokens.ts';
 
 // The attacker writes into Redis and NATS what it likes. What is sealed or signed it cannot change to its use; the rest (policies, key
@@ -20,14 +21,22 @@ import { redisOf } from '../support/stored-tokens.ts';
 let cluster: TestCluster;
 let kms: KMSClient;
 let redis: Redis;
+/** Of the attacker, who has an account here as well. */
+let thief: KMSClient;
+let other: OtherAccount;
+const resources = new AsyncDisposableStack();
 beforeAll(async () => {
   cluster = await startTestCluster();
+  other = await startOtherAccount(cluster, resources);
+  thief = kmsClient({ ...other, endpoint: cluster.endpoint });
   kms = kmsClient(cluster);
   redis = redisOf(cluster);
 });
 afterAll(async () => {
   kms?.destroy();
+  thief?.destroy();
   redis?.disconnect();
+  await resources.disposeAsync();
   await cluster?.[Symbol.asyncDispose]();
 });
 
@@ -64,14 +73,19 @@ interface StoredKey {
   readonly backingKeys: readonly { readonly materialId: string; readonly token: string }[];
 }
 
+interface StoredAccessKey {
+  readonly accountId: string;
+  readonly principal: string;
+}
+
 /** Changes a record past every check, as its owner would, and waits until the frontend has it. */
-async function changeKey(keyId: string, change: (record: StoredKey) => object): Promise<void> {
+async function changeKey(keyId: string, change: (record: StoredKey) => object, owner = kms): Promise<void> {
   const record = JSON.parse((await redis.hget(keyAt(keyId), 'record'))!) as StoredKey;
   const description = randomUUID();
   await redis.hset(keyAt(keyId), 'record', JSON.stringify({ ...record, ...change(record), description }));
   await redis.publish('kf:changes', `key us-east-1/${keyId}`);
   await eventually('the frontend sees the change', async () => {
-    const { KeyMetadata } = await kms.send(new DescribeKeyCommand({ KeyId: keyId }));
+    const { KeyMetadata } = await owner.send(new DescribeKeyCommand({ KeyId: keyId }));
     return KeyMetadata?.Description === description;
   });
 }
@@ -104,6 +118,20 @@ test("another key's token in a key's record opens nothing, and the log says whic
   await expectStillServes();
 });
 
+test("a key's record made another account's is used by neither account", async () => {
+  const key = await newKey();
+  const honest = (await redis.hget(keyAt(key.KeyId), 'record'))!;
+  const { accountId } = JSON.parse(honest) as { accountId: string };
+  await changeKey(key.KeyId, () => JSON.parse(honest.replaceAll(accountId, other.accountId)) as object, thief);
+  const encrypting = thief.send(new EncryptCommand({ KeyId: key.KeyId, Plaintext }));
+  await expect(encrypting).rejects.toMatchObject({ name: 'KMSInternalException' });
+  await expect(thief.send(new DecryptCommand(key))).rejects.toThrow();
+  await expect(encrypt(key.KeyId)).rejects.toThrow();
+  expect(said()).toContain('cannot-open');
+  await changeKey(key.KeyId, () => JSON.parse(honest) as object);
+  expect(Buffer.from((await decrypt(key)).Plaintext!)).toEqual(Plaintext);
+});
+
 test('a token with one bit changed opens nothing', async () => {
   const key = await newKey();
   for (const at of [10, 80, -1]) {
@@ -126,18 +154,24 @@ test('an old revision of a record gives the same key or none', async () => {
   expect(Buffer.from((await decrypt(key)).Plaintext!)).toEqual(Plaintext);
 });
 
-test("an access key made another principal's signs nobody in", async () => {
-  const { accessKeyId } = cluster.credentials;
-  const at = `kf:access-key:{${accessKeyId}}`;
+test.each([
+  [
+    'principal',
+    'cannot-open',
+    ({ principal }: StoredAccessKey) => ({ principal: principal.replace('user/', 'user/root-') }),
+  ],
+  ['account', 'but its principal is', () => ({ accountId: other.accountId })],
+] as const)("an access key made another %s's signs nobody in", async (_what, complaint, change) => {
+  const at = `kf:access-key:{${cluster.credentials.accessKeyId}}`;
   const honest = (await redis.get(at))!;
-  const record = JSON.parse(honest) as { principal: string };
-  await redis.set(at, JSON.stringify({ ...record, principal: record.principal.replace('user/', 'user/root-') }));
+  const record = JSON.parse(honest) as StoredAccessKey;
+  await redis.set(at, JSON.stringify({ ...record, ...change(record) }));
   // A frontend that has opened the credential before knows it for a while: one that starts now looks.
   await cluster.kill('frontend');
   logBefore = logOf('frontend').length;
   await cluster.restart('frontend');
   await expect(newKey()).rejects.toThrow();
-  expect(said()).toContain('cannot-open');
+  expect(said()).toContain(complaint);
   await redis.set(at, honest);
   await eventually('the honest record signs in again', async () => (await newKey()).KeyId !== '');
 });

@@ -31,10 +31,11 @@ function startPool(addresses: readonly string[], maxInFlight = 1000) {
 }
 
 const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab';
+const account = '111122223333';
 const soon = (ms = 5000) => Date.now() + ms;
 
 async function newToken(execute: PoolCommands['execute']): Promise<Uint8Array> {
-  const input = { keyId, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
+  const input = { keyId, account, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
   return (await execute('GenerateBackingKey', input, soon())).token;
 }
 
@@ -45,6 +46,7 @@ describe('the channel to real workers', () => {
     const key = {
       token: await newToken(execute),
       keyId,
+      account,
       algorithm: 'SYMMETRIC_DEFAULT',
       encryptionContext: { a: 'b' },
     };
@@ -63,6 +65,7 @@ describe('the channel to real workers', () => {
     const encrypt = {
       token,
       keyId,
+      account,
       algorithm: 'SYMMETRIC_DEFAULT',
       encryptionContext: {},
       plaintext: Buffer.alloc(1),
@@ -94,6 +97,7 @@ describe('the channel to real workers', () => {
           const input = {
             token,
             keyId,
+            account,
             algorithm: 'SYMMETRIC_DEFAULT',
             encryptionContext: {},
             plaintext: Buffer.alloc(32),

@@ -3,7 +3,10 @@ import { STSClient } from '@aws-sdk/client-sts';
 import type { TestCluster } from './cluster.ts';
 
 /** The AWS SDK's client as the cluster's administrator. One attempt unless told otherwise: a retry would hide what a test looks for. */
-export function kmsClient(cluster: TestCluster, overrides: KMSClientConfig = {}): KMSClient {
+export function kmsClient(
+  cluster: Pick<TestCluster, 'endpoint' | 'credentials'>,
+  overrides: KMSClientConfig = {},
+): KMSClient {
   const { endpoint, credentials } = cluster;
   return new KMSClient({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1, ...overrides });
 }

@@ -67,6 +67,7 @@ export async function runCommand<N extends CommandName>(
 
 /** The key that tests make and use, unless they say otherwise. */
 export const testKeyId = '0a1b2c3d-0000-4000-8000-00000000000a';
+export const testAccount = '111122223333';
 
 /** Makes a key; its token, and its public key if it has one. */
 export function newTestKey(
@@ -74,5 +75,5 @@ export function newTestKey(
   keyUsage: KeyUsage,
   context: CommandContext,
 ): Promise<OutputOf<'GenerateBackingKey'>> {
-  return runCommand('GenerateBackingKey', { keyId: testKeyId, keySpec, keyUsage }, context);
+  return runCommand('GenerateBackingKey', { keyId: testKeyId, account: testAccount, keySpec, keyUsage }, context);
 }

@@ -5,10 +5,15 @@ import type { Format } from '@keyfleet/shared/encoding/canonical';
 import { parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
 import { describe, expect, test } from 'vitest';
 import { deriveKey } from '../../services/hsm-worker/src/boundary/crypto/kdf.ts';
+import type { Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
 import { BackingKey } from '../../services/hsm-worker/src/boundary/keys/backing-key.ts';
 import { openBlob, sealBlob } from '../../services/hsm-worker/src/boundary/tokens/ciphertext-blob.ts';
 import { CredentialToken } from '../../services/hsm-worker/src/boundary/tokens/credential-token.ts';
-import { ExportedKeyToken } from '../../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
+import {
+  ExportedKeyToken,
+  ExportedKeyTokenV1,
+  openExportedKey,
+} from '../../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
 import { materialIdOf } from '../../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { openToken, type SealedHeader, sealToken } from '../../services/hsm-worker/src/boundary/tokens/sealed-token.ts';
 import { type GoldenKeyring, goldenKeyring, onlyBytes } from '../support/golden.ts';
@@ -76,16 +81,18 @@ interface TokenVector extends GoldenKeyring {
 /** Fields of a token's header that are bytes. */
 const byteFields = ['materialId'];
 
-function checkToken(format: Format<SealedHeader>, vector: TokenVector): void {
+type Open = (token: Uint8Array, keyring: Keyring) => { header: SealedHeader; secret: Buffer };
+
+function checkToken(format: Format<SealedHeader>, vector: TokenVector, open: Open = openerOf(format)): void {
   const keyring = goldenKeyring(vector);
   if (vector.expect !== 'success') {
-    expect(() => openToken(format, hex(vector.token), keyring)).toThrow(refused(vector.expect));
+    expect(() => open(hex(vector.token), keyring)).toThrow(refused(vector.expect));
     return;
   }
   const header = Object.fromEntries(
     Object.entries(vector.header).map(([name, value]) => [name, byteFields.includes(name) ? hex(value) : value]),
   );
-  const opened = openToken(format, hex(vector.token), keyring);
+  const opened = open(hex(vector.token), keyring);
   expect(opened.secret.toString('hex')).toBe(vector.secret);
   expect(opened.header).toEqual({ ...header, domain: vector.domain, domainKeyId: keyring.active.id });
   const sealed = sealToken(
@@ -96,9 +103,17 @@ function checkToken(format: Format<SealedHeader>, vector: TokenVector): void {
   expect(sealed.toString('hex')).toBe(vector.token);
 }
 
+function openerOf(format: Format<SealedHeader>): Open {
+  return (token, keyring) => openToken(format, token, keyring);
+}
+
 describe('exported key token', () => {
-  test.each(vectors<TokenVector>('exported-key-token.json'))('$comment', (vector) => {
-    checkToken(ExportedKeyToken as Format<SealedHeader>, vector);
+  test.each(vectors<TokenVector>('exported-key-token.json'))('version 1: $comment', (vector) => {
+    checkToken(ExportedKeyTokenV1 as Format<SealedHeader>, vector);
+  });
+
+  test.each(vectors<TokenVector>('exported-key-token-2.json'))('version 2: $comment', (vector) => {
+    checkToken(ExportedKeyToken as Format<SealedHeader>, vector, openExportedKey);
   });
 });
 

@@ -35,3 +35,11 @@ export function parseKmsArn(text: string): KmsArn | undefined {
     ? { partition, region, accountId, kind: 'key', keyId: name }
     : { partition, region, accountId, kind: 'alias', aliasName: `${ALIAS_PREFIX}${name}` };
 }
+
+/** `arn:<partition>:iam::<account>:...`, or sts. */
+const principalForm = /^arn:[^:]+:(?:iam|sts)::([0-9]{12}):./;
+
+/** The account that a user, role, session or root belongs to; undefined for what is no ARN of one. */
+export function accountOfPrincipal(arn: string): string | undefined {
+  return principalForm.exec(arn)?.[1];
+}

@@ -4,7 +4,7 @@ import { type KeySpec, keySpecs } from '../key-specs.ts';
 
 /**
  * Every command a service host can give an HSM inside a session. The wire form of input and output is the canonical
- * encoding of their schemas (labels `keyfleet/command/<name>/{input,output}/1`), so a signed command has one byte string.
+ * encoding of their schemas (labels `keyfleet/command/<name>/{input,output}/2`), so a signed command has one byte string.
  */
 export interface Command<
   Name extends string = string,
@@ -35,8 +35,8 @@ function defineCommand<const Name extends string, I extends z.ZodRawShape, O ext
     code,
     signed: shape.signed ?? false,
     sealsToken: 'token' in shape.output,
-    input: defineFormat(`keyfleet/command/${name}/input/1`, z.object(shape.input)),
-    output: defineFormat(`keyfleet/command/${name}/output/1`, z.object(shape.output)),
+    input: defineFormat(`keyfleet/command/${name}/input/2`, z.object(shape.input)),
+    output: defineFormat(`keyfleet/command/${name}/output/2`, z.object(shape.output)),
   });
 }
 
@@ -54,9 +54,13 @@ export const KeyUsageName = z.enum([
 const token = bytes({ max: 16_384 });
 /**
  * A key id of a KMS key (UUID or mrk-), without Region or account: replicas of a multi-Region key share it. It goes with
- * every token, and the HSM refuses a token of another key: one moved to another key's record is worthless there.
+ * every token, and so does the account; the HSM refuses a token of another: one moved to another's record is worthless there.
  */
 const keyId = z.string().min(1).max(64);
+/** The account that a KMS key belongs to. In commands that use a key it is only compared with what the token says. */
+export const AccountId = z.string().regex(/^[0-9]{12}$/);
+/** What every command says of the KMS key that it is for. */
+const key = { keyId, account: z.string(), token };
 /** Key material id: 32 bytes, the API's 64 hex digits. */
 const materialId = bytes({ min: 32, max: 32 });
 const encryptionContext = z.record(z.string(), z.string());
@@ -66,15 +70,18 @@ const messageType = z.enum(['RAW', 'DIGEST', 'EXTERNAL_MU']);
 /** Makes a backing key; it leaves only as an exported key token under the active domain key. */
 export const GenerateBackingKey = defineCommand(1, 'GenerateBackingKey', {
   signed: true,
-  input: { keyId, keySpec: KeySpecName, keyUsage: KeyUsageName },
+  input: { keyId, account: AccountId, keySpec: KeySpecName, keyUsage: KeyUsageName },
   /** `publicKey`: DER SubjectPublicKeyInfo of an asymmetric key. */
   output: { token, materialId, publicKey: bytes().optional() },
 });
 
-/** Seals a token again under the active domain key, unchanged inside. Returns it as it was if it already is. */
+/**
+ * Seals a token again under the active domain key, unchanged inside, and in its newest format. Returns it as it was if it already is so.
+ * `account`: of the KMS key whose token it is; absent for a credential.
+ */
 export const ResealToken = defineCommand(2, 'ResealToken', {
   signed: true,
-  input: { token },
+  input: { token, account: AccountId.optional() },
   output: { token },
 });
 
@@ -91,14 +98,29 @@ export const OpenCredential = defineCommand(4, 'OpenCredential', {
   output: { secretAccessKey: z.string() },
 });
 
+/**
+ * Opens `token` and `replaces`, and refuses with `cannot-open` unless both hold the same secret for the same use: what is asked of another
+ * member than the one that resealed a token, before the old one is given up. `account` as in ResealToken.
+ */
+export const CheckToken = defineCommand(5, 'CheckToken', {
+  input: { token, replaces: token, account: AccountId.optional() },
+  output: {},
+});
+
+/** Opens a backing key and says what it is: what is asked of another member than the one that made it, before it is stored. */
+export const DescribeBackingKey = defineCommand(6, 'DescribeBackingKey', {
+  input: key,
+  output: { materialId, keySpec: KeySpecName, keyUsage: KeyUsageName, publicKey: bytes().optional() },
+});
+
 /** Symmetric: a ciphertext blob bound to key and encryption context. RSA: the raw OAEP ciphertext. */
 export const Encrypt = defineCommand(10, 'Encrypt', {
-  input: { keyId, token, algorithm, encryptionContext, plaintext: bytes() },
+  input: { ...key, algorithm, encryptionContext, plaintext: bytes() },
   output: { ciphertext: bytes() },
 });
 
 export const Decrypt = defineCommand(11, 'Decrypt', {
-  input: { keyId, token, algorithm, encryptionContext, ciphertext: bytes() },
+  input: { ...key, algorithm, encryptionContext, ciphertext: bytes() },
   output: { plaintext: bytes() },
 });
 
@@ -106,11 +128,13 @@ export const Decrypt = defineCommand(11, 'Decrypt', {
 export const ReEncrypt = defineCommand(12, 'ReEncrypt', {
   input: {
     sourceKeyId: keyId,
+    sourceAccount: key.account,
     sourceToken: token,
     sourceAlgorithm: algorithm,
     sourceContext: encryptionContext,
     ciphertext: bytes(),
     destinationKeyId: keyId,
+    destinationAccount: key.account,
     destinationToken: token,
     destinationAlgorithm: algorithm,
     destinationContext: encryptionContext,
@@ -120,13 +144,13 @@ export const ReEncrypt = defineCommand(12, 'ReEncrypt', {
 
 /** `plaintext` is there only when it was asked for. */
 export const GenerateDataKey = defineCommand(13, 'GenerateDataKey', {
-  input: { keyId, token, encryptionContext, length: z.int().min(1).max(1024), withPlaintext: z.boolean() },
+  input: { ...key, encryptionContext, length: z.int().min(1).max(1024), withPlaintext: z.boolean() },
   output: { ciphertext: bytes(), plaintext: bytes().optional() },
 });
 
 /** `publicKey`: DER SubjectPublicKeyInfo; `privateKey`: DER PKCS #8, there only when it was asked for; `ciphertext` holds the PKCS #8. */
 export const GenerateDataKeyPair = defineCommand(14, 'GenerateDataKeyPair', {
-  input: { keyId, token, encryptionContext, keyPairSpec: KeySpecName, withPlaintext: z.boolean() },
+  input: { ...key, encryptionContext, keyPairSpec: KeySpecName, withPlaintext: z.boolean() },
   output: { ciphertext: bytes(), publicKey: bytes(), privateKey: bytes().optional() },
 });
 
@@ -136,38 +160,38 @@ export const GenerateRandom = defineCommand(15, 'GenerateRandom', {
 });
 
 export const Sign = defineCommand(20, 'Sign', {
-  input: { keyId, token, algorithm, messageType, message: bytes() },
+  input: { ...key, algorithm, messageType, message: bytes() },
   output: { signature: bytes() },
 });
 
 export const Verify = defineCommand(21, 'Verify', {
-  input: { keyId, token, algorithm, messageType, message: bytes(), signature: bytes() },
+  input: { ...key, algorithm, messageType, message: bytes(), signature: bytes() },
   output: { valid: z.boolean() },
 });
 
 export const GenerateMac = defineCommand(22, 'GenerateMac', {
-  input: { keyId, token, algorithm, message: bytes() },
+  input: { ...key, algorithm, message: bytes() },
   output: { mac: bytes() },
 });
 
 export const VerifyMac = defineCommand(23, 'VerifyMac', {
-  input: { keyId, token, algorithm, message: bytes(), mac: bytes() },
+  input: { ...key, algorithm, message: bytes(), mac: bytes() },
   output: { valid: z.boolean() },
 });
 
 /** Raw x-coordinate of the ECDH point; `publicKey` is the peer's DER SubjectPublicKeyInfo. */
 export const DeriveSharedSecret = defineCommand(24, 'DeriveSharedSecret', {
-  input: { keyId, token, publicKey: bytes() },
+  input: { ...key, publicKey: bytes() },
   output: { sharedSecret: bytes() },
 });
 
 export const Encapsulate = defineCommand(25, 'Encapsulate', {
-  input: { keyId, token },
+  input: key,
   output: { sharedSecret: bytes(), ciphertext: bytes() },
 });
 
 export const Decapsulate = defineCommand(26, 'Decapsulate', {
-  input: { keyId, token, ciphertext: bytes() },
+  input: { ...key, ciphertext: bytes() },
   output: { sharedSecret: bytes() },
 });
 
@@ -183,6 +207,8 @@ export const commands = {
   ResealToken,
   GenerateCredential,
   OpenCredential,
+  CheckToken,
+  DescribeBackingKey,
   Encrypt,
   Decrypt,
   ReEncrypt,

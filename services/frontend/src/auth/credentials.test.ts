@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Credentials } from './credentials.ts';
-import type { AccessKeyRecord } from '../store/store.ts';
+import { type AccessKeyRecord, DamagedRecordError } from '../store/store.ts';
 
 const record: AccessKeyRecord = {
   accessKeyId: 'AKIAAAAAAAAAAAAAAAAA',
@@ -67,4 +67,12 @@ test('a failure to look up is not remembered', async () => {
   await expect(credentials.find(record.accessKeyId, 1000)).rejects.toThrow('away');
   delete (state.stored as Partial<typeof state.stored>).get;
   expect(await credentials.find(record.accessKeyId, 1000)).toBeDefined();
+});
+
+test("an access key whose record names another account than its principal's is refused", async () => {
+  const { credentials, state } = fixture();
+  for (const change of [{ accountId: '222222222222' }, { accountId: '', principal: 'keyfleet:frontends' }]) {
+    state.stored.set(record.accessKeyId, { ...record, ...change });
+    await expect(credentials.find(record.accessKeyId, 1000)).rejects.toThrow(DamagedRecordError);
+  }
 });

@@ -1,9 +1,10 @@
 import type { KeyObject } from 'node:crypto';
+import { accountOfPrincipal } from '@keyfleet/shared/arn';
 import type { Clock } from '@keyfleet/shared/clock';
 import { type CredentialScope, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { Caller } from '../operations/handler.ts';
-import type { AccessKeyRecord, IdentityStore } from '../store/store.ts';
+import { type AccessKeyRecord, DamagedRecordError, type IdentityStore } from '../store/store.ts';
 
 /** An access key with its secret opened: whom it proves, and the keys that check a signature. */
 export class Credential {
@@ -12,8 +13,8 @@ export class Credential {
   readonly #signingKeys = new Map<string, KeyObject>();
 
   constructor(record: AccessKeyRecord, secretAccessKey: string) {
-    const { accountId, principal, userId, accessKeyId, policies } = record;
-    this.caller = { accountId, arn: principal, userId, accessKeyId, policies };
+    const { principal, userId, accessKeyId, policies } = record;
+    this.caller = { accountId: accountOf(record), arn: principal, userId, accessKeyId, policies };
     this.#secret = newSigningSecret(secretAccessKey);
   }
 
@@ -28,6 +29,14 @@ export class Credential {
     this.#signingKeys.set(name, key);
     return key;
   }
+}
+
+/** From the principal, which is sealed with the secret. The record says it once more, in the clear, where it can be changed. */
+function accountOf({ accessKeyId, accountId, principal }: AccessKeyRecord): string {
+  if (accountOfPrincipal(principal) === accountId) return accountId;
+  throw new DamagedRecordError(
+    `the record of access key ${accessKeyId} says account ${accountId}, but its principal is ${principal}`,
+  );
 }
 
 const MAX_SIGNING_KEYS = 64;

@@ -8,6 +8,14 @@ export function currentBackingKey(key: KmsKey): BackingKey {
   return current;
 }
 
+/** What a command says of the KMS key that it is for, and which of its materials. The HSM refuses a token of another key or account. */
+export function commandKeyOf(
+  key: KmsKey,
+  { token }: BackingKey = currentBackingKey(key),
+): { keyId: string; account: string; token: Uint8Array } {
+  return { keyId: key.keyId, account: key.accountId, token };
+}
+
 /** The material of this id, or undefined if the key never had it. */
 export function findBackingKey(key: KmsKey, materialId: string): BackingKey | undefined {
   return key.backingKeys.find((backingKey) => backingKey.materialId === materialId);

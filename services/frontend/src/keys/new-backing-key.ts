@@ -11,10 +11,11 @@ export interface MaterialSource {
 
 /** Lets an HSM make material for a key. Nobody has it until it is stored in the key's record. */
 export async function newBackingKey(
-  { keyId, keySpec, keyUsage }: Pick<KmsKey, 'keyId' | 'keySpec' | 'keyUsage'>,
+  { keyId, accountId, keySpec, keyUsage }: Pick<KmsKey, 'keyId' | 'accountId' | 'keySpec' | 'keyUsage'>,
   { hsm, clock, deadline }: MaterialSource,
 ): Promise<BackingKey> {
-  const made = await hsm.execute('GenerateBackingKey', { keyId, keySpec, keyUsage }, deadline);
+  const wanted = { keyId, account: accountId, keySpec, keyUsage };
+  const made = await hsm.execute('GenerateBackingKey', wanted, deadline);
   const { token, materialId, publicKey } = made;
   return {
     materialId: Buffer.from(materialId).toString('hex'),

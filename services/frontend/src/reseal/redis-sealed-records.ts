@@ -58,10 +58,10 @@ export class RedisSealedRecords implements SealedRecords {
     if (text === null) return undefined;
     const slash = id.indexOf('/');
     const change = [CHANGES, keyName(id.slice(0, slash), id.slice(slash + 1))] as const;
-    const { revision, tokens, encodeWith } = sealedPartOfKey(text, name);
+    const { revision, account, tokens, encodeWith } = sealedPartOfKey(text, name);
     const replace = async (next: readonly Uint8Array[]) =>
       (await this.#deps.calls.script('kfUpdateRecord', name, revision, encodeWith(next), ...change)) === 1;
-    return { name, tokens, replace };
+    return { name, account, tokens, replace };
   }
 
   async #loadAccessKey(name: string, accessKeyId: string): Promise<SealedRecord | undefined> {

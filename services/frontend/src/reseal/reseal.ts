@@ -71,9 +71,10 @@ async function resealRecord(record: SealedRecord, activeId: string, deps: Reseal
   const old = record.tokens.filter((token) => isOld(token, activeId)).length;
   try {
     const deadline = deps.clock.now() + COMMAND_TIMEOUT_MS;
+    const account = record.account === undefined ? {} : { account: record.account };
     const tokens = await Promise.all(
       record.tokens.map(async (token) =>
-        isOld(token, activeId) ? (await deps.hsm.execute('ResealToken', { token }, deadline)).token : token,
+        isOld(token, activeId) ? (await deps.hsm.execute('ResealToken', { token, ...account }, deadline)).token : token,
       ),
     );
     // A worker that does not seal under the new key yet answers in good faith with what does not help.

@@ -3,6 +3,8 @@ export interface SealedRecord {
   /** For logs. */
   readonly name: string;
   readonly tokens: readonly Uint8Array[];
+  /** Of a KMS key's record: the account that its tokens must be bound to. */
+  readonly account?: string;
   /** Puts `tokens`, in the same order, in place of those that were read. False when the record has changed since. */
   replace(tokens: readonly Uint8Array[]): Promise<boolean>;
 }

@@ -83,6 +83,7 @@ export function decodeKey(text: string, { region, keyId }: Pick<KmsKey, 'region'
 /** What of a key's record is sealed under a domain key. */
 export interface SealedPart {
   readonly revision: number;
+  readonly account: string;
   readonly tokens: readonly Uint8Array[];
   /** The record's next revision, with other tokens in the same order and everything else as it was. */
   readonly encodeWith: (tokens: readonly Uint8Array[]) => string;
@@ -90,19 +91,21 @@ export interface SealedPart {
 
 interface KeyRecordText {
   readonly revision: number;
+  readonly accountId: string;
   readonly backingKeys: readonly { readonly token: string }[];
 }
 
 /** Looks at nothing else of the record, for resealing goes over every record there is. Throws DamagedRecordError. */
 export function sealedPartOfKey(text: string, name: string): SealedPart {
   const record = parseRecord(text, name) as KeyRecordText;
-  const { revision, backingKeys } = record;
-  const isWhole = Number.isInteger(revision) && Array.isArray(backingKeys);
+  const { revision, accountId, backingKeys } = record;
+  const isWhole = Number.isInteger(revision) && typeof accountId === 'string' && Array.isArray(backingKeys);
   if (!isWhole || backingKeys.some((backingKey) => typeof backingKey?.token !== 'string')) {
     throw damaged(name, 'it does not have the form of its schema version');
   }
   return {
     revision,
+    account: accountId,
     tokens: backingKeys.map(({ token }) => Buffer.from(token, 'base64')),
     encodeWith: (tokens) => {
       const changed = backingKeys.map((one, i) => ({ ...one, token: Buffer.from(tokens[i]!).toString('base64') }));

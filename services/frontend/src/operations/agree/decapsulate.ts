@@ -1,5 +1,5 @@
 import type { Decapsulate } from '@keyfleet/shared/api/agree';
-import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import { opened } from '../cipher/ciphertext-key.ts';
 import { assertNotDryRun } from '../dry-run.ts';
@@ -15,7 +15,7 @@ export const decapsulate: Handler<typeof Decapsulate, Pick<Deps, 'hsm'>> = async
   assertUsage(key, 'ENCAPSULATE_DECAPSULATE', 'Decapsulate');
   assertAlgorithm(key, algorithm);
 
-  const command = { keyId: key.keyId, token: currentBackingKey(key).token, ciphertext };
+  const command = { ...commandKeyOf(key), ciphertext };
   const { sharedSecret } = await opened(hsm.execute('Decapsulate', command, deadline));
   assertNotDryRun(input.DryRun);
   return { KeyId: key.arn, SharedSecret: sharedSecret, EncapsulationAlgorithm: algorithm };

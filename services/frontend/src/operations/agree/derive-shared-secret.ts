@@ -1,7 +1,7 @@
 import type { DeriveSharedSecret } from '@keyfleet/shared/api/agree';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { HsmRefusedError } from '../../hsm/commands.ts';
-import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
@@ -17,7 +17,7 @@ export const deriveSharedSecret: Handler<typeof DeriveSharedSecret, Pick<Deps, '
   assertAlgorithm(key, algorithm);
   assertNoRecipient(input.Recipient);
 
-  const command = { keyId: key.keyId, token: currentBackingKey(key).token, publicKey };
+  const command = { ...commandKeyOf(key), publicKey };
   // A dry run agrees too: whether the other party's key is one is for the HSM to say.
   const { sharedSecret } = await hsm.execute('DeriveSharedSecret', command, deadline).catch((error: unknown) => {
     throw isInvalidPublicKey(error) ? new KmsException('ValidationException', '', { cause: error }) : error;

@@ -1,5 +1,5 @@
 import type { Encapsulate } from '@keyfleet/shared/api/agree';
-import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
@@ -14,8 +14,7 @@ export const encapsulate: Handler<typeof Encapsulate, Pick<Deps, 'hsm'>> = async
   assertAlgorithm(key, algorithm);
   assertNotDryRun(input.DryRun);
 
-  const command = { keyId: key.keyId, token: currentBackingKey(key).token };
-  const { sharedSecret, ciphertext } = await hsm.execute('Encapsulate', command, deadline);
+  const { sharedSecret, ciphertext } = await hsm.execute('Encapsulate', commandKeyOf(key), deadline);
   return {
     KeyId: key.arn,
     SharedSecret: sharedSecret,

@@ -1,4 +1,5 @@
 import type { Decrypt } from '@keyfleet/shared/api/cipher';
+import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { requireCiphertext } from '../../keys/ciphertext.ts';
 import { assertAlgorithm } from '../../keys/key-usage.ts';
 import { assertNotDryRun } from '../dry-run.ts';
@@ -13,11 +14,11 @@ export const decrypt: Handler<typeof Decrypt, Pick<Deps, 'hsm'>> = async (input,
   assertNoRecipient(input.Recipient);
   if (ignoresCiphertext(input)) assertNotDryRun(input.DryRun);
   const ciphertext = requireCiphertext(input.CiphertextBlob);
-  const { token, materialId } = openingKeyOf(key, ciphertext);
+  const backingKey = openingKeyOf(key, ciphertext);
   assertAlgorithm(key, algorithm);
   const encryptionContext = contextOf(input.EncryptionContext, algorithm);
 
-  const command = { keyId: key.keyId, token, algorithm, encryptionContext, ciphertext };
+  const command = { ...commandKeyOf(key, backingKey), algorithm, encryptionContext, ciphertext };
   // A dry run opens the ciphertext too: it answers what the call itself would.
   const { plaintext } = await opened(hsm.execute('Decrypt', command, deadline));
   assertNotDryRun(input.DryRun);
@@ -25,6 +26,6 @@ export const decrypt: Handler<typeof Decrypt, Pick<Deps, 'hsm'>> = async (input,
     KeyId: key.arn,
     Plaintext: plaintext,
     EncryptionAlgorithm: algorithm,
-    ...(key.keySpec === 'SYMMETRIC_DEFAULT' && { KeyMaterialId: materialId }),
+    ...(key.keySpec === 'SYMMETRIC_DEFAULT' && { KeyMaterialId: backingKey.materialId }),
   };
 };

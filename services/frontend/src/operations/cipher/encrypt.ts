@@ -1,5 +1,5 @@
 import type { Encrypt } from '@keyfleet/shared/api/cipher';
-import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
@@ -14,8 +14,7 @@ export const encrypt: Handler<typeof Encrypt, Pick<Deps, 'hsm'>> = async (input,
   assertFits(plaintext, algorithm, key.keySpec);
   assertNotDryRun(input.DryRun);
 
-  const { token } = currentBackingKey(key);
-  const command = { keyId: key.keyId, token, algorithm, encryptionContext, plaintext };
+  const command = { ...commandKeyOf(key), algorithm, encryptionContext, plaintext };
   const { ciphertext } = await hsm.execute('Encrypt', command, deadline);
   return { CiphertextBlob: ciphertext, KeyId: key.arn, EncryptionAlgorithm: algorithm };
 };

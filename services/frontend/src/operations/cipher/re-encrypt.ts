@@ -23,11 +23,13 @@ export const reEncrypt: Handler<typeof ReEncrypt, Pick<Deps, 'hsm'>> = async (in
   const to = currentBackingKey(destination);
   const command = {
     sourceKeyId: source.keyId,
+    sourceAccount: source.accountId,
     sourceToken: from.token,
     sourceAlgorithm: input.SourceEncryptionAlgorithm,
     sourceContext: contextOf(input.SourceEncryptionContext, input.SourceEncryptionAlgorithm),
     ciphertext,
     destinationKeyId: destination.keyId,
+    destinationAccount: destination.accountId,
     destinationToken: to.token,
     destinationAlgorithm: input.DestinationEncryptionAlgorithm,
     destinationContext: contextOf(input.DestinationEncryptionContext, input.DestinationEncryptionAlgorithm),

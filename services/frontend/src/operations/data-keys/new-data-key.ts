@@ -1,5 +1,5 @@
 import type { InputOf as CommandInput } from '@keyfleet/shared/hsm/commands';
-import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import { contextOf } from '../cipher/encryption-context.ts';
 import type { KeyCall } from '../handler.ts';
@@ -14,7 +14,7 @@ export function assertWrapsDataKeys({ key }: KeyCall, operation: string): void {
 export function wrappingOf(
   { key }: KeyCall,
   context: Readonly<Record<string, string>> | undefined,
-): Pick<CommandInput<'GenerateDataKey'>, 'keyId' | 'token' | 'encryptionContext'> {
+): Pick<CommandInput<'GenerateDataKey'>, 'keyId' | 'account' | 'token' | 'encryptionContext'> {
   const encryptionContext = contextOf(context, 'SYMMETRIC_DEFAULT');
-  return { keyId: key.keyId, token: currentBackingKey(key).token, encryptionContext };
+  return { ...commandKeyOf(key), encryptionContext };
 }

@@ -25,20 +25,22 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   }
 
   // The material is stored with its record in one write: a crash before it loses an unannounced key, and never leaves a key without.
-  const material = kind.origin === 'EXTERNAL' ? [] : [await newBackingKey({ keyId, ...kind }, { ...deps, deadline })];
+  const { accountId } = caller;
+  const wanted = { keyId, accountId, ...kind };
+  const material = kind.origin === 'EXTERNAL' ? [] : [await newBackingKey(wanted, { ...deps, deadline })];
   const key: KmsKey = {
     schemaVersion: 1,
     revision: 1,
     keyId,
     arn,
-    accountId: caller.accountId,
+    accountId,
     region,
     ...kind,
     multiRegion: input.MultiRegion,
     description: input.Description,
     state: kind.origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled',
     createdAt: deps.clock.now(),
-    policy: input.Policy ?? defaultKeyPolicy(deps.partition, caller.accountId),
+    policy: input.Policy ?? defaultKeyPolicy(deps.partition, accountId),
     tags,
     backingKeys: material,
   };

@@ -1,5 +1,5 @@
 import type { GenerateMac } from '@keyfleet/shared/api/mac';
-import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
@@ -14,7 +14,7 @@ export const generateMac: Handler<typeof GenerateMac, Pick<Deps, 'hsm'>> = async
   assertAlgorithm(key, algorithm);
   assertNotDryRun(input.DryRun);
 
-  const command = { keyId: key.keyId, token: currentBackingKey(key).token, algorithm, message };
+  const command = { ...commandKeyOf(key), algorithm, message };
   const { mac } = await hsm.execute('GenerateMac', command, deadline);
   return { Mac: mac, MacAlgorithm: algorithm, KeyId: key.arn };
 };

@@ -1,6 +1,6 @@
 import type { VerifyMac } from '@keyfleet/shared/api/mac';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
@@ -11,7 +11,7 @@ export const verifyMac: Handler<typeof VerifyMac, Pick<Deps, 'hsm'>> = async (in
   assertUsage(key, 'GENERATE_VERIFY_MAC', 'VerifyMac');
   assertAlgorithm(key, algorithm);
 
-  const command = { keyId: key.keyId, token: currentBackingKey(key).token, algorithm, message, mac };
+  const command = { ...commandKeyOf(key), algorithm, message, mac };
   const { valid } = await hsm.execute('VerifyMac', command, deadline);
   if (!valid) throw new KmsException('KMSInvalidMacException');
   assertNotDryRun(input.DryRun);

@@ -1,5 +1,5 @@
 import type { Sign } from '@keyfleet/shared/api/sign';
-import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
 import { assertSignable } from './signable.ts';
@@ -9,7 +9,7 @@ export const sign: Handler<typeof Sign, Pick<Deps, 'hsm'>> = async (input, { key
   assertNotDryRun(input.DryRun);
 
   const { SigningAlgorithm: algorithm, MessageType: messageType, Message: message } = input;
-  const command = { keyId: key.keyId, token: currentBackingKey(key).token, algorithm, messageType, message };
+  const command = { ...commandKeyOf(key), algorithm, messageType, message };
   const { signature } = await hsm.execute('Sign', command, deadline);
   return { KeyId: key.arn, Signature: signature, SigningAlgorithm: algorithm };
 };

@@ -1,6 +1,6 @@
 import type { Verify } from '@keyfleet/shared/api/sign';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { currentBackingKey } from '../../keys/backing-keys.ts';
+import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
 import { assertSignable } from './signable.ts';
@@ -10,8 +10,7 @@ export const verify: Handler<typeof Verify, Pick<Deps, 'hsm'>> = async (input, {
   assertSignable(key, 'Verify', input);
 
   const { SigningAlgorithm: algorithm, MessageType: messageType, Message: message, Signature: signature } = input;
-  const { token } = currentBackingKey(key);
-  const command = { keyId: key.keyId, token, algorithm, messageType, message, signature };
+  const command = { ...commandKeyOf(key), algorithm, messageType, message, signature };
   const { valid } = await hsm.execute('Verify', command, deadline);
   if (!valid) throw new KmsException('KMSInvalidSignatureException');
   assertNotDryRun(input.DryRun);

@@ -1,18 +1,28 @@
 import { type KeyUsage, keySpecs } from '@keyfleet/shared/key-specs';
 import type { BackingKey } from '../keys/backing-key.ts';
+import { belongsTo } from '../tokens/exported-key-token.ts';
 import { type CommandContext, RefusedError } from './command.ts';
 
-/**
- * The backing key that a command names, for one usage only. `cannot-open` also if the token is another key's: it was
- * moved into this key's record.
- */
-export function backingKeyOf(
-  { keyId, token }: { keyId: string; token: Uint8Array },
-  keyUsage: KeyUsage,
-  { backingKeys, keyring }: CommandContext,
+/** How a command names the KMS key that it is for, and its token. */
+export interface KeyOfCommand {
+  readonly keyId: string;
+  readonly account: string;
+  readonly token: Uint8Array;
+}
+
+/** Refuses with `cannot-open` also a token of another key or account: it was moved into this key's record. */
+export function openedKeyOf(
+  { keyId, account, token }: KeyOfCommand,
+  { backingKeys, keyring }: Pick<CommandContext, 'backingKeys' | 'keyring'>,
 ): BackingKey {
   const backingKey = backingKeys.open(token, keyring);
-  if (backingKey.keyId !== keyId) throw new RefusedError('cannot-open');
+  if (backingKey.keyId !== keyId || !belongsTo(account, backingKey)) throw new RefusedError('cannot-open');
+  return backingKey;
+}
+
+/** The backing key that a command names, for one usage only. */
+export function backingKeyOf(key: KeyOfCommand, keyUsage: KeyUsage, context: CommandContext): BackingKey {
+  const backingKey = openedKeyOf(key, context);
   if (backingKey.keyUsage !== keyUsage) throw new RefusedError('invalid-input');
   return backingKey;
 }

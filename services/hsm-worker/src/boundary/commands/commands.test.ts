@@ -7,6 +7,7 @@ import {
   runCommand as run,
   testContext,
   testDomainKey,
+  testAccount as account,
   testKeyId as keyId,
   testKeyring,
 } from '../../../../../test/support/command-context.ts';
@@ -45,7 +46,7 @@ describe('making keys', () => {
     async (id) => {
       const making = run(
         'GenerateBackingKey',
-        { keyId: id, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' },
+        { keyId: id, account, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' },
         testContext(),
       );
       await expect(making).rejects.toEqual(refused('invalid-input'));
@@ -53,20 +54,47 @@ describe('making keys', () => {
   );
 });
 
+describe('what another member says of a new key', () => {
+  test.each([
+    ['SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT'],
+    ['ECC_NIST_P256', 'SIGN_VERIFY'],
+  ] as const)('is all that is stored of it: %s', async (keySpec, keyUsage) => {
+    const context = testContext();
+    const { token, ...made } = await newKey(keySpec, keyUsage, context);
+    const described = await run('DescribeBackingKey', { keyId, account, token }, context);
+    expect(described).toEqual({ ...made, keySpec, keyUsage });
+  });
+});
+
 describe('tokens in commands', () => {
   test('a token moved to another key is refused', async () => {
     const context = testContext();
     const { token } = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', context);
-    const stolen = { keyId: otherKeyId, token, algorithm: 'HMAC_SHA_256', message };
+    const stolen = { keyId: otherKeyId, account, token, algorithm: 'HMAC_SHA_256', message };
     await expect(run('GenerateMac', stolen, context)).rejects.toEqual(refused('cannot-open'));
+  });
+
+  test('a token moved to a key of another account is refused', async () => {
+    const context = testContext();
+    const { token } = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', context);
+    const stolen = { keyId, account: '444455556666', token, algorithm: 'HMAC_SHA_256', message };
+    await expect(run('GenerateMac', stolen, context)).rejects.toEqual(refused('cannot-open'));
+    expect(await run('GenerateMac', { ...stolen, account }, context)).toBeDefined();
   });
 
   test('a key is used only for what it was made for, and with its own algorithms', async () => {
     const context = testContext();
     const { token } = await newKey('RSA_2048', 'SIGN_VERIFY', context);
-    const encryption = { keyId, token, algorithm: 'RSAES_OAEP_SHA_256', encryptionContext: {}, plaintext: message };
+    const encryption = {
+      keyId,
+      account,
+      token,
+      algorithm: 'RSAES_OAEP_SHA_256',
+      encryptionContext: {},
+      plaintext: message,
+    };
     await expect(run('Encrypt', encryption, context)).rejects.toEqual(refused('invalid-input'));
-    const signing = { keyId, token, algorithm: 'ECDSA_SHA_256', messageType: 'RAW' as const, message };
+    const signing = { keyId, account, token, algorithm: 'ECDSA_SHA_256', messageType: 'RAW' as const, message };
     await expect(run('Sign', signing, context)).rejects.toEqual(refused('invalid-input'));
     await expect(run('Sign', { ...signing, algorithm: 'toString' }, context)).rejects.toEqual(refused('invalid-input'));
   });
@@ -76,14 +104,14 @@ describe('tokens in commands', () => {
     const before = testContext();
     const { token } = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', before);
     const mac = (context: CommandContext, of: Uint8Array) =>
-      run('GenerateMac', { keyId, token: of, algorithm: 'HMAC_SHA_256', message }, context);
+      run('GenerateMac', { keyId, account, token: of, algorithm: 'HMAC_SHA_256', message }, context);
 
     const rotated = testContext({ keyring: testKeyring({ active: two, deactivated: [one] }) });
-    const resealed = await run('ResealToken', { token }, rotated);
+    const resealed = await run('ResealToken', { token, account }, rotated);
     const after = testContext({ keyring: testKeyring({ active: two }) });
     expect(await mac(after, resealed.token)).toEqual(await mac(before, token));
     await expect(mac(after, token)).rejects.toEqual(refused('unknown-domain-key'));
-    expect(await run('ResealToken', { token: resealed.token }, after)).toEqual(resealed);
+    expect(await run('ResealToken', { token: resealed.token, account }, after)).toEqual(resealed);
   });
 
   test('an evicted key is opened again from its token', async () => {
@@ -126,7 +154,7 @@ describe('encryption', () => {
   test('what is encrypted decrypts, and two encryptions of one text differ', async () => {
     const context = testContext();
     const { token } = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
-    const options = { keyId, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };
+    const options = { keyId, account, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };
     const one = await run('Encrypt', { ...options, plaintext: message }, context);
     const two = await run('Encrypt', { ...options, plaintext: message }, context);
     expect(one.ciphertext).not.toEqual(two.ciphertext);
@@ -138,7 +166,7 @@ describe('encryption', () => {
     async (algorithm) => {
       const context = testContext();
       const { token } = await newKey('RSA_2048', 'ENCRYPT_DECRYPT', context);
-      const options = { keyId, token, algorithm, encryptionContext: {} };
+      const options = { keyId, account, token, algorithm, encryptionContext: {} };
       const plaintext = Buffer.alloc(algorithm === 'RSAES_OAEP_SHA_1' ? 214 : 190, 7);
       const { ciphertext } = await run('Encrypt', { ...options, plaintext }, context);
       expect(await run('Decrypt', { ...options, ciphertext }, context)).toEqual({ plaintext });
@@ -160,37 +188,45 @@ describe('encryption', () => {
     const source = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
     const destination = await run(
       'GenerateBackingKey',
-      { keyId: otherKeyId, keySpec: 'RSA_2048', keyUsage: 'ENCRYPT_DECRYPT' },
+      { keyId: otherKeyId, account, keySpec: 'RSA_2048', keyUsage: 'ENCRYPT_DECRYPT' },
       context,
     );
-    const symmetric = { keyId, token: source.token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };
+    const symmetric = { keyId, account, token: source.token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };
     const { ciphertext } = await run('Encrypt', { ...symmetric, plaintext: message }, context);
     const moved = await run(
       'ReEncrypt',
       {
         sourceKeyId: keyId,
+        sourceAccount: account,
         sourceToken: source.token,
         sourceAlgorithm: 'SYMMETRIC_DEFAULT',
         sourceContext: encryptionContext,
         ciphertext,
         destinationKeyId: otherKeyId,
+        destinationAccount: account,
         destinationToken: destination.token,
         destinationAlgorithm: 'RSAES_OAEP_SHA_256',
         destinationContext: {},
       },
       context,
     );
-    const rsa = { keyId: otherKeyId, token: destination.token, algorithm: 'RSAES_OAEP_SHA_256', encryptionContext: {} };
+    const rsa = {
+      keyId: otherKeyId,
+      account,
+      token: destination.token,
+      algorithm: 'RSAES_OAEP_SHA_256',
+      encryptionContext: {},
+    };
     expect(await run('Decrypt', { ...rsa, ...moved }, context)).toEqual({ plaintext: message });
   });
 
   test('a data key is the plaintext of its ciphertext', async () => {
     const context = testContext();
     const { token } = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
-    const input = { keyId, token, encryptionContext, length: 24 };
+    const input = { keyId, account, token, encryptionContext, length: 24 };
     const { ciphertext, plaintext } = await run('GenerateDataKey', { ...input, withPlaintext: true }, context);
     expect(plaintext).toHaveLength(24);
-    const options = { keyId, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };
+    const options = { keyId, account, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };
     expect(await run('Decrypt', { ...options, ciphertext }, context)).toEqual({ plaintext });
     const without = await run('GenerateDataKey', { ...input, withPlaintext: false }, context);
     expect(without.plaintext).toBeUndefined();
@@ -204,13 +240,13 @@ describe('encryption', () => {
     async (keyPairSpec) => {
       const context = testContext();
       const { token } = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
-      const input = { keyId, token, encryptionContext, keyPairSpec, withPlaintext: true };
+      const input = { keyId, account, token, encryptionContext, keyPairSpec, withPlaintext: true };
       const { ciphertext, publicKey, privateKey } = await run('GenerateDataKeyPair', input, context);
       const derived = createPublicKey({ key: Buffer.concat([pem(privateKey!)]), format: 'pem' });
       expect(derived.export({ format: 'der', type: 'spki' }).equals(publicKey)).toBe(true);
       const opened = await run(
         'Decrypt',
-        { keyId, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext, ciphertext },
+        { keyId, account, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext, ciphertext },
         context,
       );
       expect(opened.plaintext).toEqual(privateKey);
@@ -223,7 +259,7 @@ describe('encryption', () => {
     for (const keyPairSpec of ['ML_DSA_44', 'SYMMETRIC_DEFAULT', 'HMAC_256', 'SM2'] as const) {
       const making = run(
         'GenerateDataKeyPair',
-        { keyId, token, encryptionContext, keyPairSpec, withPlaintext: false },
+        { keyId, account, token, encryptionContext, keyPairSpec, withPlaintext: false },
         context,
       );
       await expect(making).rejects.toEqual(refused('invalid-input'));
@@ -235,7 +271,7 @@ describe('MACs, agreement, encapsulation, random', () => {
   test.each([224, 256, 384, 512])('HMAC_%i gives the whole code and verifies nothing else', async (bits) => {
     const context = testContext();
     const { token } = await newKey(`HMAC_${bits}` as KeySpec, 'GENERATE_VERIFY_MAC', context);
-    const input = { keyId, token, algorithm: `HMAC_SHA_${bits}`, message };
+    const input = { keyId, account, token, algorithm: `HMAC_SHA_${bits}`, message };
     const { mac } = await run('GenerateMac', input, context);
     const { key } = context.backingKeys.open(token, context.keyring);
     expect(key.symmetricKeySize).toBe(bits / 8);
@@ -257,14 +293,18 @@ describe('MACs, agreement, encapsulation, random', () => {
       const ours = await newKey(keySpec, 'KEY_AGREEMENT', context);
       const peer = generateKeyPairSync('ec', { namedCurve: curve });
       const publicKey = peer.publicKey.export({ format: 'der', type: 'spki' });
-      const { sharedSecret } = await run('DeriveSharedSecret', { keyId, token: ours.token, publicKey }, context);
+      const { sharedSecret } = await run(
+        'DeriveSharedSecret',
+        { keyId, account, token: ours.token, publicKey },
+        context,
+      );
       const theirs = createPublicKey({ key: Buffer.from(ours.publicKey!), format: 'der', type: 'spki' });
       expect(diffieHellman({ privateKey: peer.privateKey, publicKey: theirs }).equals(sharedSecret)).toBe(true);
       expect(sharedSecret).toHaveLength(length);
 
       const foreign = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey;
       for (const bad of [foreign.export({ format: 'der', type: 'spki' }), Buffer.of(), publicKey.subarray(1)]) {
-        const deriving = run('DeriveSharedSecret', { keyId, token: ours.token, publicKey: bad }, context);
+        const deriving = run('DeriveSharedSecret', { keyId, account, token: ours.token, publicKey: bad }, context);
         await expect(deriving).rejects.toEqual(refused('invalid-public-key'));
       }
     },
@@ -275,9 +315,9 @@ describe('MACs, agreement, encapsulation, random', () => {
     async (keySpec) => {
       const context = testContext();
       const { token } = await newKey(keySpec, 'ENCAPSULATE_DECAPSULATE', context);
-      const { sharedSecret, ciphertext } = await run('Encapsulate', { keyId, token }, context);
-      expect(await run('Decapsulate', { keyId, token, ciphertext }, context)).toEqual({ sharedSecret });
-      const cut = run('Decapsulate', { keyId, token, ciphertext: ciphertext.subarray(1) }, context);
+      const { sharedSecret, ciphertext } = await run('Encapsulate', { keyId, account, token }, context);
+      expect(await run('Decapsulate', { keyId, account, token, ciphertext }, context)).toEqual({ sharedSecret });
+      const cut = run('Decapsulate', { keyId, account, token, ciphertext: ciphertext.subarray(1) }, context);
       await expect(cut).rejects.toEqual(refused('cannot-open'));
     },
   );

@@ -1,4 +1,5 @@
 import { isBlobKeyId } from '@keyfleet/shared/hsm/ciphertext-blob';
+import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
 import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
@@ -34,13 +35,13 @@ function secretLengthOf(keySpec: KeySpec): number | undefined {
 
 /** Seals the material of a new key and zeroes it. */
 function sealed(
-  { keyId, keySpec, keyUsage }: { keyId: string; keySpec: KeySpec; keyUsage: KeyUsage },
+  { keyId, account, keySpec, keyUsage }: InputOf<'GenerateBackingKey'>,
   material: Buffer,
   context: CommandContext,
 ): { token: Buffer; materialId: Buffer } {
   try {
     const materialId = materialIdOf(context.keyring.materialIdKey, { keyId, material });
-    const header = { keyId, materialId, keySpec, keyUsage, origin: 'AWS_KMS' as const };
+    const header = { keyId, account, materialId, keySpec, keyUsage, origin: 'AWS_KMS' as const };
     return { token: sealToken(ExportedKeyToken, { header, secret: material }, context), materialId };
   } finally {
     material.fill(0);

@@ -1,8 +1,10 @@
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { CommandHandler } from './command.ts';
+import { checkToken } from './check-token.ts';
 import { decapsulate } from './decapsulate.ts';
 import { decrypt } from './decrypt.ts';
 import { deriveSharedSecret } from './derive-shared-secret.ts';
+import { describeBackingKey } from './describe-backing-key.ts';
 import { encapsulate } from './encapsulate.ts';
 import { encrypt } from './encrypt.ts';
 import { evictBackingKey } from './evict-backing-key.ts';
@@ -25,6 +27,8 @@ export const handlers = {
   ResealToken: resealToken,
   GenerateCredential: generateCredential,
   OpenCredential: openCredential,
+  CheckToken: checkToken,
+  DescribeBackingKey: describeBackingKey,
   Encrypt: encrypt,
   Decrypt: decrypt,
   ReEncrypt: reEncrypt,

@@ -3,12 +3,10 @@ import { decryptUnder, encryptUnder } from './cipher.ts';
 import type { CommandHandler } from './command.ts';
 
 export const reEncrypt: CommandHandler<'ReEncrypt'> = async (input, context) => {
-  const source = backingKeyOf({ keyId: input.sourceKeyId, token: input.sourceToken }, 'ENCRYPT_DECRYPT', context);
-  const destination = backingKeyOf(
-    { keyId: input.destinationKeyId, token: input.destinationToken },
-    'ENCRYPT_DECRYPT',
-    context,
-  );
+  const from = { keyId: input.sourceKeyId, account: input.sourceAccount, token: input.sourceToken };
+  const to = { keyId: input.destinationKeyId, account: input.destinationAccount, token: input.destinationToken };
+  const source = backingKeyOf(from, 'ENCRYPT_DECRYPT', context);
+  const destination = backingKeyOf(to, 'ENCRYPT_DECRYPT', context);
   const plaintext = await decryptUnder(source, {
     algorithm: input.sourceAlgorithm,
     encryptionContext: input.sourceContext,

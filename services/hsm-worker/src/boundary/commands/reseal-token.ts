@@ -1,4 +1,4 @@
-import { resealToken as reseal } from '../tokens/reseal.ts';
+import { resealToken as reseal } from '../tokens/stored-token.ts';
 import type { CommandHandler } from './command.ts';
 
-export const resealToken: CommandHandler<'ResealToken'> = ({ token }, context) => ({ token: reseal(token, context) });
+export const resealToken: CommandHandler<'ResealToken'> = (stored, context) => ({ token: reseal(stored, context) });

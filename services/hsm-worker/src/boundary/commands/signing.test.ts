@@ -5,6 +5,7 @@ import {
   newTestKey as newKey,
   runCommand as run,
   testContext,
+  testAccount as account,
   testKeyId as keyId,
 } from '../../../../../test/support/command-context.ts';
 
@@ -28,21 +29,23 @@ describe('signatures', () => {
     if (!/ML_DSA|ED25519_SHA/.test(algorithm))
       messages.push({ messageType: 'DIGEST' as const, message: digest(algorithm) });
     for (const signed of messages) {
-      const { signature } = await run('Sign', { keyId, token, algorithm, ...signed }, context);
+      const { signature } = await run('Sign', { keyId, account, token, algorithm, ...signed }, context);
       for (const verified of messages) {
-        expect(await run('Verify', { keyId, token, algorithm, ...verified, signature }, context)).toEqual({
+        expect(await run('Verify', { keyId, account, token, algorithm, ...verified, signature }, context)).toEqual({
           valid: true,
         });
         const other = { ...verified, message: Buffer.from(verified.message) };
         other.message[0]! ^= 1;
-        expect(await run('Verify', { keyId, token, algorithm, ...other, signature }, context)).toEqual({
+        expect(await run('Verify', { keyId, account, token, algorithm, ...other, signature }, context)).toEqual({
           valid: false,
         });
       }
       for (const wrong of [signature.subarray(1), Buffer.of(), Buffer.concat([signature, Buffer.of(0)])]) {
-        expect(await run('Verify', { keyId, token, algorithm, ...signed, signature: wrong }, context)).toEqual({
-          valid: false,
-        });
+        expect(await run('Verify', { keyId, account, token, algorithm, ...signed, signature: wrong }, context)).toEqual(
+          {
+            valid: false,
+          },
+        );
       }
     }
   });
@@ -50,7 +53,7 @@ describe('signatures', () => {
   test('OpenSSL verifies what is signed from a digest: PSS salt as long as the hash, DER for ECDSA', async () => {
     const context = testContext();
     const rsa = await newKey('RSA_2048', 'SIGN_VERIFY', context);
-    const input = { keyId, token: rsa.token, messageType: 'DIGEST' as const };
+    const input = { keyId, account, token: rsa.token, messageType: 'DIGEST' as const };
     const pss = await run('Sign', { ...input, algorithm: 'RSASSA_PSS_SHA_384', message: digest('384') }, context);
     const key = createPublicKey({ key: Buffer.from(rsa.publicKey!), format: 'der', type: 'spki' });
     expect(
@@ -73,7 +76,7 @@ describe('signatures', () => {
       const shake = (length: number, ...parts: Uint8Array[]) =>
         createHash('shake256', { outputLength: length }).update(Buffer.concat(parts)).digest();
       const mu = shake(64, shake(64, key), Buffer.of(0, 0), message);
-      const input = { keyId, token, algorithm: 'ML_DSA_SHAKE_256' };
+      const input = { keyId, account, token, algorithm: 'ML_DSA_SHAKE_256' };
       const signed = await run('Sign', { ...input, messageType: 'EXTERNAL_MU', message: mu }, context);
       const spki = createPublicKey({ key: Buffer.from(publicKey!), format: 'der', type: 'spki' });
       expect(verify(null, message, spki, signed.signature)).toBe(true);
@@ -94,7 +97,11 @@ describe('signatures', () => {
   ] as const)('%s, %s: no %s of %i bytes', async (keySpec, algorithm, messageType, length) => {
     const context = testContext();
     const { token } = await newKey(keySpec, 'SIGN_VERIFY', context);
-    const signing = run('Sign', { keyId, token, algorithm, messageType, message: Buffer.alloc(length) }, context);
+    const signing = run(
+      'Sign',
+      { keyId, account, token, algorithm, messageType, message: Buffer.alloc(length) },
+      context,
+    );
     await expect(signing).rejects.toEqual(refused('invalid-input'));
   });
 });

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { counterRandom, testDomainKey, testKeyring } from '../../../../../test/support/command-context.ts';
 import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
-import { resealToken } from '../tokens/reseal.ts';
+import { materialIdOf } from '../tokens/material-id.ts';
+import { resealToken } from '../tokens/stored-token.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
 import { BackingKeyCache } from './backing-key-cache.ts';
 
@@ -9,16 +10,20 @@ const nonce = counterRandom();
 const keyring = testKeyring({ active: testDomainKey('1') });
 const keyId = '0a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9';
 
+const account = '111122223333';
+
 function newToken(): { token: Buffer; materialId: Buffer } {
-  const materialId = nonce(32);
+  const secret = nonce(32);
+  const materialId = materialIdOf(keyring.materialIdKey, { keyId, material: secret });
   const header = {
     keyId,
+    account,
     materialId,
     keySpec: 'HMAC_256',
     keyUsage: 'GENERATE_VERIFY_MAC',
     origin: 'AWS_KMS',
   } as const;
-  return { token: sealToken(ExportedKeyToken, { header, secret: nonce(32) }, { keyring, nonce }), materialId };
+  return { token: sealToken(ExportedKeyToken, { header, secret }, { keyring, nonce }), materialId };
 }
 
 function newCache(options: { capacity?: number } = {}) {
@@ -71,12 +76,21 @@ test('evicting a backing key forgets it under each of its tokens, and no other',
   const { cache } = newCache();
   const [mine, other] = [newToken(), newToken()];
   const rotated = testKeyring({ active: testDomainKey('2'), deactivated: [testDomainKey('1')] });
-  const resealed = resealToken(mine.token, { keyring: rotated, nonce });
+  const resealed = resealToken({ token: mine.token, account }, { keyring: rotated, nonce });
   const before = [cache.open(mine.token, rotated), cache.open(resealed, rotated), cache.open(other.token, rotated)];
   cache.evict(mine.materialId);
   expect(cache.open(mine.token, rotated)).not.toBe(before[0]);
   expect(cache.open(resealed, rotated)).not.toBe(before[1]);
   expect(cache.open(other.token, rotated)).toBe(before[2]);
+});
+
+test('material that is not what its id says does not open: a holder of a domain key planted it', () => {
+  const { cache } = newCache();
+  const { materialId } = newToken();
+  const header = { keyId, account, materialId, keySpec: 'HMAC_256', keyUsage: 'GENERATE_VERIFY_MAC' } as const;
+  const sealing = { header: { ...header, origin: 'AWS_KMS' as const }, secret: nonce(32) };
+  const planted = sealToken(ExportedKeyToken, sealing, { keyring, nonce });
+  expect(() => cache.open(planted, keyring)).toThrow(expect.objectContaining({ refusal: 'cannot-open' }));
 });
 
 test('nothing is left after clearing', () => {

@@ -1,7 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Keyring } from '../domain/keyring.ts';
-import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
-import { openToken } from '../tokens/sealed-token.ts';
+import { openExportedKey } from '../tokens/exported-key-token.ts';
 import { BackingKey } from './backing-key.ts';
 
 interface Entry {
@@ -68,7 +67,7 @@ export class BackingKeyCache {
 }
 
 function openBackingKey(token: Uint8Array, keyring: Keyring): BackingKey {
-  const { header, secret } = openToken(ExportedKeyToken, token, keyring);
+  const { header, secret } = openExportedKey(token, keyring);
   try {
     return new BackingKey(header, secret);
   } finally {

@@ -6,6 +6,8 @@ import type { BackingKeyHeader } from '../tokens/exported-key-token.ts';
 /** A backing key in use: the secret is in OpenSSL's memory only. */
 export class BackingKey {
   readonly keyId: string;
+  /** Undefined when its token does not name it yet. */
+  readonly account: string | undefined;
   readonly materialId: Buffer;
   readonly keySpec: KeySpec;
   readonly keyUsage: KeyUsage;
@@ -17,6 +19,7 @@ export class BackingKey {
   /** `material` is what the token held (docs/formats.md); the caller zeroes it. */
   constructor(header: BackingKeyHeader, material: Uint8Array) {
     this.keyId = header.keyId;
+    this.account = header.account;
     this.materialId = Buffer.from(header.materialId);
     this.keySpec = header.keySpec;
     this.keyUsage = header.keyUsage;

@@ -1,26 +1,62 @@
-import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
-import { KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
+import { timingSafeEqual } from 'node:crypto';
+import { bytes, defineFormat, type Format } from '@keyfleet/shared/encoding/canonical';
+import { AccountId, KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
 import { z } from 'zod';
-import type { SealedHeader } from './sealed-token.ts';
+import { RefusedError } from '../commands/command.ts';
+import type { Keyring } from '../domain/keyring.ts';
+import { materialIdOf } from './material-id.ts';
+import { labelOf, openToken, type SealedHeader } from './sealed-token.ts';
+
+const sealedUnder = { domain: z.string(), domainKeyId: z.string() };
+const backingKey = {
+  keyId: z.string(),
+  materialId: bytes({ min: 32, max: 32 }),
+  keySpec: KeySpecName,
+  keyUsage: KeyUsageName,
+  origin: z.enum(['AWS_KMS', 'EXTERNAL']),
+};
 
 /**
  * Header of an exported key token (EKT): a backing key sealed under a domain key. All of it is bound to the secret: a token
- * in another key's record, or one that claims another spec, usage or origin, does not open.
+ * in another key's or account's record, or one that claims another spec, usage or origin, does not open.
  */
 export const ExportedKeyToken = defineFormat(
-  'keyfleet/exported-key-token/1',
-  z.strictObject({
-    domain: z.string(),
-    domainKeyId: z.string(),
-    keyId: z.string(),
-    materialId: bytes({ min: 32, max: 32 }),
-    keySpec: KeySpecName,
-    keyUsage: KeyUsageName,
-    origin: z.enum(['AWS_KMS', 'EXTERNAL']),
-  }),
+  'keyfleet/exported-key-token/2',
+  z.strictObject({ ...sealedUnder, account: AccountId, ...backingKey }),
 );
 
-export type ExportedKeyHeader = ReturnType<typeof ExportedKeyToken.decode>;
+/** What was sealed before tokens named their account. It opens for ever; resealing makes the newest format of it. */
+export const ExportedKeyTokenV1 = defineFormat(
+  'keyfleet/exported-key-token/1',
+  z.strictObject({ ...sealedUnder, ...backingKey }),
+);
+
+type NewestHeader = ReturnType<typeof ExportedKeyToken.decode>;
+
+/** Of either version. `account`: undefined in version 1. */
+export type ExportedKeyHeader = Omit<NewestHeader, 'account'> & { readonly account?: string };
 
 /** What an EKT says beside the domain and domain key. */
 export type BackingKeyHeader = Omit<ExportedKeyHeader, keyof SealedHeader>;
+
+const newest = ExportedKeyToken as Format<ExportedKeyHeader>;
+const formats = new Map<string, Format<ExportedKeyHeader>>(
+  [newest, ExportedKeyTokenV1].map((format) => [format.label, format]),
+);
+
+/**
+ * The authenticated header and the material, which the caller must zero. Refuses with `unknown-domain-key` or `cannot-open`; the
+ * latter also when the material is not what its id says: whoever holds a domain key can seal any material under another's id.
+ */
+export function openExportedKey(token: Uint8Array, keyring: Keyring): { header: ExportedKeyHeader; secret: Buffer } {
+  const { header, secret } = openToken(formats.get(labelOf(token)) ?? newest, token, keyring);
+  const materialId = materialIdOf(keyring.materialIdKey, { keyId: header.keyId, material: secret });
+  if (timingSafeEqual(materialId, header.materialId)) return { header, secret };
+  secret.fill(0);
+  throw new RefusedError('cannot-open');
+}
+
+/** Whether a token may be used as that of a key of `account`. */
+export function belongsTo(account: string, header: { readonly account?: string | undefined }): boolean {
+  return header.account === undefined || header.account === account;
+}

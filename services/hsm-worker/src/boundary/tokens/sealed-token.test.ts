@@ -1,15 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { counterRandom, testDomainKey, testKeyring } from '../../../../../test/support/command-context.ts';
-import { CredentialToken } from './credential-token.ts';
 import { ExportedKeyToken } from './exported-key-token.ts';
-import { resealToken } from './reseal.ts';
 import { openToken, sealToken } from './sealed-token.ts';
 
 const nonce = counterRandom();
 const [one, two] = [testDomainKey('1'), testDomainKey('2')];
 const keyring = testKeyring({ active: one });
 const header = {
+  account: '111122223333',
   keyId: '0a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9',
   materialId: Buffer.alloc(32, 9),
   keySpec: 'SYMMETRIC_DEFAULT',
@@ -57,7 +56,6 @@ describe('exported key token', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 500 }), (garbage) => {
         expect(() => openToken(ExportedKeyToken, garbage, keyring)).toThrow(refused('cannot-open'));
-        expect(() => resealToken(garbage, { keyring, nonce })).toThrow(refused('cannot-open'));
       }),
     );
   });
@@ -70,31 +68,5 @@ describe('exported key token', () => {
   test('a domain key that is not here is said so, since another member may have it', () => {
     const without = testKeyring({ active: two });
     expect(() => openToken(ExportedKeyToken, token, without)).toThrow(refused('unknown-domain-key'));
-    expect(() => resealToken(token, { keyring: without, nonce })).toThrow(refused('unknown-domain-key'));
-  });
-});
-
-describe('resealing', () => {
-  const rotated = testKeyring({ active: two, deactivated: [one] });
-
-  test('changes the domain key and nothing else', () => {
-    const resealed = resealToken(token, { keyring: rotated, nonce });
-    const before = openToken(ExportedKeyToken, token, keyring);
-    const after = openToken(ExportedKeyToken, resealed, testKeyring({ active: two }));
-    expect(after).toEqual({ ...before, header: { ...before.header, domainKeyId: two.id } });
-  });
-
-  test('takes credential tokens too', () => {
-    const owner = { accessKeyId: 'AKID', principal: 'arn:aws:iam::000000000000:root' };
-    const credential = sealToken(CredentialToken, { header: owner, secret: Buffer.from('secret') }, { keyring, nonce });
-    const resealed = resealToken(credential, { keyring: rotated, nonce });
-    expect(openToken(CredentialToken, resealed, testKeyring({ active: two })).secret.toString()).toBe('secret');
-  });
-
-  test('gives back a token of the active domain key only if it opens', () => {
-    expect(resealToken(token, { keyring, nonce })).toBe(token);
-    const changed = Buffer.from(token);
-    changed[changed.length - 1]! ^= 1;
-    expect(() => resealToken(changed, { keyring, nonce })).toThrow(refused('cannot-open'));
   });
 });

@@ -46,6 +46,16 @@ export function sealToken<H extends SealedHeader>(
   return writer.finish();
 }
 
+/** The label of a token's format, `''` for what is no token. */
+export function labelOf(token: Uint8Array): string {
+  try {
+    return new Reader(new Reader(token).bytes()).text();
+  } catch (error) {
+    if (error instanceof FormatError) return '';
+    throw error;
+  }
+}
+
 /** Reads a token's clear part. Nothing in it is true before `openToken`. Throws `FormatError`. */
 export function parseToken<H extends SealedHeader>(format: Format<H>, token: Uint8Array): SealedToken<H> {
   const reader = new Reader(token);

@@ -1,0 +1,73 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { Format } from '@keyfleet/shared/encoding/canonical';
+import { RefusedError } from '../commands/command.ts';
+import type { Keyring } from '../domain/keyring.ts';
+import { CredentialToken } from './credential-token.ts';
+import { belongsTo, ExportedKeyToken, openExportedKey } from './exported-key-token.ts';
+import { labelOf, openToken, type SealedHeader, type Sealer, sealToken } from './sealed-token.ts';
+
+/** A token that is kept for long, and so must be sealed again when the domain key changes. */
+export interface StoredToken {
+  readonly token: Uint8Array;
+  /** Of the KMS key whose token it is; undefined for a credential. */
+  readonly account?: string | undefined;
+}
+
+/** The same secret under the active domain key, in the newest format; the token itself if it already is so. It is opened in either case. */
+export function resealToken(stored: StoredToken, sealer: Sealer): Uint8Array {
+  const { format, header, secret } = openStoredToken(stored, sealer.keyring);
+  try {
+    const isNewest = labelOf(stored.token) === format.label && header.domainKeyId === sealer.keyring.active.id;
+    return isNewest ? stored.token : sealToken(format, { header, secret }, sealer);
+  } finally {
+    secret.fill(0);
+  }
+}
+
+/**
+ * Refuses with `cannot-open` unless `resealed` is what resealing makes of `stored`: the newest format, and all the same in it but the
+ * domain key.
+ */
+export function checkResealed(resealed: Uint8Array, stored: StoredToken, keyring: Keyring): void {
+  const before = openStoredToken(stored, keyring);
+  try {
+    const after = openStoredToken({ ...stored, token: resealed }, keyring);
+    try {
+      const isSame = labelOf(resealed) === before.format.label && isEqual(meaningOf(after), meaningOf(before));
+      if (!isSame || !isEqual(after.secret, before.secret)) throw new RefusedError('cannot-open');
+    } finally {
+      after.secret.fill(0);
+    }
+  } finally {
+    before.secret.fill(0);
+  }
+}
+
+interface Opened {
+  /** The newest of its kind, whatever the token's is. */
+  readonly format: Format<SealedHeader>;
+  readonly header: SealedHeader;
+  readonly secret: Buffer;
+}
+
+function openStoredToken({ token, account }: StoredToken, keyring: Keyring): Opened {
+  if (account === undefined) return openedAs(CredentialToken, openToken(CredentialToken, token, keyring));
+  const { header, secret } = openExportedKey(token, keyring);
+  if (belongsTo(account, header)) return openedAs(ExportedKeyToken, { header: { ...header, account }, secret });
+  secret.fill(0);
+  throw new RefusedError('cannot-open');
+}
+
+/** `header` fits `format`: only the two together are looked at from here on. */
+function openedAs<H extends SealedHeader>(format: Format<H>, opened: { header: H; secret: Buffer }): Opened {
+  return { format: format as unknown as Format<SealedHeader>, ...opened };
+}
+
+/** Everything that a token says but the domain key. */
+function meaningOf({ format, header }: Opened): Buffer {
+  return format.encode({ ...header, domainKeyId: '' });
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
