@@ -79,7 +79,7 @@ export class Cluster implements AsyncDisposable {
   readonly ports: Ports;
   readonly #options: ClusterOptions;
   readonly #processes: ReadonlyMap<string, ManagedProcess>;
-  readonly #restarts = new Map<string, { delay: number; at: number }>();
+  readonly #restarts = new Map<string, { delay: number; at: number; how: string }>();
   readonly #lock: Disposable;
   #state: 'starting' | 'running' | 'stopping' = 'starting';
 
@@ -205,9 +205,22 @@ export class Cluster implements AsyncDisposable {
     const last = this.#restarts.get(name);
     const well = last === undefined || Date.now() - last.at > WELL_MS;
     const delay = well ? RESTART_MS.first : Math.min(last.delay * 2, RESTART_MS.longest);
-    this.#restarts.set(name, { delay, at: Date.now() });
-    this.#options.report(`${name} ended (${how}); starting it again. Its log: ${logFile}`);
-    setTimeout(() => this.#state === 'running' && process.start(), delay).unref();
+    this.#restarts.set(name, { delay, at: Date.now(), how });
+    // The same again and again is said once.
+    if (well || last.how !== how) {
+      this.#options.report(`${name} ended (${how}); starting it again until it runs. Its log: ${logFile}`);
+    }
+    setTimeout(() => this.#startAgain(process), delay).unref();
+  }
+
+  /** A start that fails, as on a full disk, is tried again like a process that ended. */
+  #startAgain(process: ManagedProcess): void {
+    if (this.#state !== 'running') return;
+    try {
+      process.start();
+    } catch (error) {
+      this.#restart(process, (error as Error).message);
+    }
   }
 
   #server(name: ServerName, server: ServerCommand, args: readonly string[]): ProcessSpec {

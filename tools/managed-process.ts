@@ -36,6 +36,7 @@ export class ManagedProcess {
     return this.#child?.pid;
   }
 
+  /** Throws when the log or pid file cannot be written, as on a full disk; then nothing runs. */
   start(): void {
     if (this.#child) return;
     const { logFile, pidFile, env } = this.spec;
@@ -44,11 +45,16 @@ export class ManagedProcess {
     // A session of its own: Ctrl-C in the terminal reaches the launcher alone, which stops its processes in order.
     const child = spawn(command, args, { stdio: ['ignore', log, log], env, detached: true });
     closeSync(log);
+    child.on('error', (error) => this.#ended(child, error.message));
+    child.once('exit', (code, signal) => this.#ended(child, signal ?? `exit code ${code}`));
+    try {
+      if (child.pid !== undefined) writeFileSync(pidFile, `${child.pid}\n`);
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
     this.#child = child;
     this.#expectedToEnd = false;
-    if (child.pid !== undefined) writeFileSync(pidFile, `${child.pid}\n`);
-    child.once('error', (error) => this.#ended(error.message));
-    child.once('exit', (code, signal) => this.#ended(signal ?? `exit code ${code}`));
   }
 
   /** SIGTERM, and SIGKILL if that is not heard. */
@@ -77,8 +83,8 @@ export class ManagedProcess {
     await ended;
   }
 
-  #ended(how: string): void {
-    if (!this.#child) return;
+  #ended(child: ChildProcess, how: string): void {
+    if (this.#child !== child) return;
     this.#child = undefined;
     rmSync(this.spec.pidFile, { force: true });
     if (!this.#expectedToEnd) this.#onUnexpectedExit(this, how);

@@ -93,6 +93,9 @@ function stopSignal(): AbortSignal {
   return stop.signal;
 }
 
+// What is said may go into a file on a full disk, or to a terminal that is gone: that ends nothing.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 function report(line: string): void {
   process.stderr.write(`${line}\n`);
 }

@@ -1,4 +1,4 @@
-import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -60,11 +60,35 @@ test('a missing file is refused by name', () => {
 test('a secret is read without its final newline; an empty one is refused', () => {
   using directory = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-config-'));
   const path = join(directory.path, 'password');
-  writeFileSync(path, 'correct horse\n');
+  writeFileSync(path, 'correct horse\n', { mode: 0o600 });
   expect(readSecretFile(path, 'redis.passwordFile')).toBe('correct horse');
   writeFileSync(path, '\n');
   expect(() => readSecretFile(path, 'redis.passwordFile')).toThrow(/^redis\.passwordFile: .* is empty/);
 });
+
+test.each([0o640, 0o604, 0o620, 0o666])('a secret of mode %o is refused, with the command that mends it', (mode) => {
+  using directory = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-config-'));
+  const path = join(directory.path, 'password');
+  writeFileSync(path, 'correct horse');
+  chmodSync(path, mode);
+  expect(() => readSecretFile(path, 'sealKeyFile')).toThrow(
+    `sealKeyFile: the secret's file ${path} is open to other users. Run: chmod 600 ${path}`,
+  );
+});
+
+test.runIf(process.geteuid?.() === 0)(
+  'a mounted secret of another user may be read by the group, and by no one else',
+  () => {
+    using directory = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-config-'));
+    const path = join(directory.path, 'password');
+    writeFileSync(path, 'correct horse');
+    chownSync(path, 65_534, 65_534);
+    chmodSync(path, 0o440);
+    expect(readSecretFile(path, 'sealKeyFile')).toBe('correct horse');
+    chmodSync(path, 0o444);
+    expect(() => readSecretFile(path, 'sealKeyFile')).toThrow(/is open to other users/);
+  },
+);
 
 test('--config is required, and nothing else is taken', () => {
   expect(configPath(['--config', 'a.json'])).toBe('a.json');

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
@@ -49,11 +49,32 @@ export function filePath() {
   return z.string().min(1, 'must be the path of a file');
 }
 
-/** Reads a secret's file without its final newline. Throws ConfigError; `field` is where the configuration names it. */
+/** Reads a file that is not secret. Throws ConfigError; `field` is where the configuration names it. */
+export function readPublicFile(path: string, field: string): string {
+  return readFile(path, `${field}: the file`);
+}
+
+/**
+ * Reads a secret's file without its final newline. Throws ConfigError, also for a file that other users may read;
+ * `field` is where the configuration names it.
+ */
 export function readSecretFile(path: string, field: string): string {
   const secret = readFile(path, `${field}: the secret's file`).replace(/\r?\n$/, '');
+  if (isOpenToOthers(path)) {
+    throw new ConfigError(`${field}: the secret's file ${path} is open to other users. Run: chmod 600 ${path}`);
+  }
   if (secret === '') throw new ConfigError(`${field}: the secret's file ${path} is empty. Write the secret into it.`);
   return secret;
+}
+
+/**
+ * Whether the file's mode is wider than 0600. A mount that belongs to another user (a Kubernetes secret with fsGroup)
+ * cannot do better than 0440: there the group may read.
+ */
+function isOpenToOthers(path: string): boolean {
+  const { mode, uid } = statSync(path);
+  const allowed = uid === process.geteuid?.() ? 0o600 : 0o640;
+  return (mode & 0o077 & ~allowed) !== 0;
 }
 
 /** Reads and checks a JSON configuration file. The result is frozen. Throws ConfigError. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createLog } from './log.ts';
+import { createLog, logDestination } from './log.ts';
 
 function logged(fields: object): Record<string, unknown> {
   const lines: string[] = [];
@@ -41,4 +41,12 @@ test('an error shows its cause, and never what a library attached to it', () => 
   const line = logged({ err: error });
   expect(line['err']).toMatchObject({ type: 'Error', message: 'outer', cause: { message: 'inner' } });
   expect(JSON.stringify(line)).not.toContain('hunter2');
+});
+
+test('a log on a full disk ends nothing', () => {
+  const log = createLog({ name: 'frontend', level: 'info' }, logDestination('/dev/full'));
+  const text = 'x'.repeat(100_000);
+  expect(() => {
+    for (let line = 0; line < 100; line++) log.info({ text }, 'happened');
+  }).not.toThrow();
 });

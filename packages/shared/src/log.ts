@@ -14,11 +14,19 @@ export interface LogOptions {
   readonly level: string;
 }
 
-/** JSON lines on stderr. Synchronous, so that the last line before a crash is there, and every line in its order. */
-export function createLog(
-  options: LogOptions,
-  destination: pino.DestinationStream = pino.destination({ dest: 2, sync: true }),
-): Log {
+/** What waits for room on a full disk; later lines are lost. */
+const MAX_UNWRITTEN_CHARACTERS = 1_048_576;
+
+/**
+ * Synchronous, so that the last line before a crash is there, and every line in its order. A line that cannot be
+ * written, as on a full disk, waits for the next one and ends nothing.
+ */
+export function logDestination(dest: number | string): pino.DestinationStream {
+  return pino.destination({ dest, sync: true, maxLength: MAX_UNWRITTEN_CHARACTERS }).on('error', () => undefined);
+}
+
+/** JSON lines on stderr. */
+export function createLog(options: LogOptions, destination: pino.DestinationStream = logDestination(2)): Log {
   return pino(
     {
       name: options.name,

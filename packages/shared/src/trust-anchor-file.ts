@@ -1,9 +1,9 @@
-import { ConfigError, readSecretFile } from './config.ts';
+import { ConfigError, readPublicFile } from './config.ts';
 import { parseTrustAnchor, type TrustAnchor } from './domain/trust-anchor.ts';
 
 /** Reads the file that every service's `trustAnchorFile` names. Throws ConfigError. */
 export function loadTrustAnchor(path: string): TrustAnchor {
-  const text = readSecretFile(path, 'trustAnchorFile');
+  const text = readPublicFile(path, 'trustAnchorFile');
   try {
     return parseTrustAnchor(text);
   } catch (cause) {
