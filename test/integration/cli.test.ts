@@ -1,5 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { keyfleetJson, runKeyfleet, type Transcript } from '../support/cli.ts';
 import { eventually, type Fleet, newFleet } from '../support/fleet.ts';
 import { startRedis } from '../support/servers.ts';
@@ -14,7 +15,7 @@ let domain: string[];
 
 beforeAll(async () => {
   fleet = await newFleet({ workers: 3 });
-  writeFileSync(fleet.path('passphrase'), 'correct horse battery staple\n');
+  writeFileSync(fleet.path('passphrase'), 'correct horse battery staple\n', { mode: 0o600 });
   manager = ['--domain-manager', fleet.manager()];
   domain = [...manager, '--trust-anchor', fleet.path('trust-anchor.json')];
   // The ceremony below makes its own trust anchor.
@@ -209,6 +210,7 @@ test('the doctor says what is well, and what to do about the rest', async () => 
     out: [
       'well  Redis: answers, and keeps every acknowledged write',
       'well  domain-manager: answers; <replica> leads',
+      'well  NATS: the domain-manager reaches it',
       'well  domain tokens: all 4 verify from the trust anchor; generation 4',
       'well  clocks: agree with this machine',
       'well  hsm-workers: 2 members, all reached, generation 4',
@@ -245,6 +247,45 @@ test('a wrong key, an unknown operator, an unknown option and a dead domain-mana
     expect(said).toMatchObject({ exitCode, notes: expect.stringContaining(note) });
     expect(said.notes.split('\n')).toHaveLength(1);
   }
+});
+
+test('each trouble of the domain-manager reaches the doctor as itself', async () => {
+  const { redis, nats, managers } = fleet;
+  const options = [...domain, '--redis', `redis://127.0.0.1:${redis.port}`];
+  const doctorSays = (finding: string) =>
+    eventually(finding, async () => {
+      const { exitCode, out } = await keyfleetCli('doctor', ...options);
+      return exitCode === 1 && out.includes(finding);
+    });
+  await nats.kill();
+  await doctorSays('NOT WELL  NATS: the domain-manager does not reach it');
+
+  const store = new Redis(redis.port);
+  onTestFinished(() => store.disconnect());
+  const tokens = `kf:domain:{${fleet.anchor.domain}}:tokens`;
+  const good = await store.lrangeBuffer(tokens, 0, -1);
+  const changed = Buffer.from(good[0]!).fill(0xff, good[0]!.length - 4);
+  const damages: [string, () => Promise<unknown>, string][] = [
+    ['changed', () => store.lset(tokens, 0, changed), 'token 1 does not verify'],
+    ['no list', () => store.set(tokens, 'x'), 'what stands in the store is not what it stored'],
+  ];
+  for (const [, damage, finding] of damages) {
+    await damage();
+    // A replica that has verified the tokens before goes on with them; a new one has nothing to say.
+    for (const manager of managers) {
+      await manager.end('SIGKILL');
+      manager.start();
+    }
+    await doctorSays(`NOT WELL  domain tokens: the domain-manager is in trouble: ${finding}`);
+  }
+  await store.del(tokens);
+  await store.rpush(tokens, ...good);
+  await eventually('the tokens are read again', async () =>
+    (await keyfleetCli('doctor', ...options)).out.includes('well  domain tokens: all 4 verify'),
+  );
+  store.disconnect();
+  await redis.kill();
+  await doctorSays('NOT WELL  domain-manager: the domain-manager is in trouble: it cannot reach its store (Redis)');
 });
 
 async function newestProposal(): Promise<string> {

@@ -24,7 +24,7 @@ beforeAll(async () => {
   fleet = await newFleet({ workers: 3 });
   // What the ceremony makes itself.
   for (const name of ['anna.pem', 'berta.pem', 'domain-manager-1.pem', 'trust-anchor.json']) rmSync(fleet.path(name));
-  writeFileSync(fleet.path('passphrase'), 'correct horse battery staple\n');
+  writeFileSync(fleet.path('passphrase'), 'correct horse battery staple\n', { mode: 0o600 });
   // Wherever a person would be asked for a passphrase, the file answers.
   const shim = `#!/bin/bash
 if [[ "$1 $2" == "operator create-key" && "$*" != *--role* || "$*" == *"--as "* ]]; then

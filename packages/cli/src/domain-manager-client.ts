@@ -120,7 +120,10 @@ export class DomainManagerClient implements Disposable {
     } catch (cause) {
       const { code, details } = cause as ServiceError;
       const unreachable = code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED;
-      const what = unreachable ? `cannot reach the domain-manager at ${this.#address}` : 'the domain-manager refused';
+      const troubled = code === status.DATA_LOSS || code === status.INTERNAL;
+      const what = unreachable
+        ? `cannot reach the domain-manager at ${this.#address}`
+        : `the domain-manager ${troubled ? 'is in trouble' : 'refused'}`;
       throw new CliError(`${what}: ${details}`, { cause });
     }
   }

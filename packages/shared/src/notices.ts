@@ -57,6 +57,7 @@ class NatsNotices implements Notices {
   readonly #connection: Promise<NatsConnection | undefined>;
   readonly #looks: (() => Promise<void>)[] = [];
   #connected: NatsConnection | undefined;
+  #isReached = false;
   #reported = '';
 
   constructor(options: NoticesOptions) {
@@ -65,7 +66,7 @@ class NatsNotices implements Notices {
   }
 
   connection(): NatsConnection | undefined {
-    return this.#connected?.isClosed() === false ? this.#connected : undefined;
+    return this.#isReached && this.#connected?.isClosed() === false ? this.#connected : undefined;
   }
 
   async publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<boolean> {
@@ -125,8 +126,9 @@ class NatsNotices implements Notices {
       try {
         const connection = await connect(settings);
         this.#connected = connection;
-        await this.#assertStream(connection);
+        this.#isReached = true;
         void this.#followStatus(connection);
+        await this.#assertStream(connection);
         return connection;
       } catch (error) {
         this.#problem(error);
@@ -148,8 +150,12 @@ class NatsNotices implements Notices {
 
   async #followStatus(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
-      if (status.type === Events.Disconnect) this.#problem(new Error('NATS disconnected'));
+      if (status.type === Events.Disconnect) {
+        this.#isReached = false;
+        this.#problem(new Error('NATS disconnected'));
+      }
       if (status.type === Events.Reconnect) {
+        this.#isReached = true;
         this.#reported = '';
         await this.#assertStream(connection);
         for (const look of this.#looks) await look();

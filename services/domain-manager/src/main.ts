@@ -92,7 +92,16 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     const views = leads === replica ? round.views : await surveyWorkers(workers, tokens.head);
     const rotation = scheduler === undefined ? undefined : rotateEveryMs;
     const reseal = tokens.head && (await resealing.find(tokens.head.state));
-    return statusOf({ domain: anchor.domain, tokens, views, replica, leader: leads, rotateEveryMs: rotation, reseal });
+    return statusOf({
+      domain: anchor.domain,
+      tokens,
+      views,
+      replica,
+      leader: leads,
+      rotateEveryMs: rotation,
+      reseal,
+      natsConnected: notices.connection() !== undefined,
+    });
   };
   const onChange = (): void => {
     leader.wake();

@@ -49,6 +49,15 @@ function handlersOf({
   log,
 }: ServerDeps): DomainManagerHandlers {
   const answered = answering(log);
+  /** What was verified before is still true when the store cannot be asked; with nothing verified there is nothing to say. */
+  const refreshIfPossible = async (): Promise<void> => {
+    try {
+      await tokens.refresh();
+    } catch (error) {
+      if (tokens.head === undefined) throw error;
+      log.warn({ err: error }, 'the stored tokens could not be read');
+    }
+  };
   const limited = <Request, Response>(handle: (request: Request) => Promise<Response>) =>
     answered((request: Request) => {
       if (!limit.take()) throw new RejectedError(status.RESOURCE_EXHAUSTED, 'too many requests: try again in a second');
@@ -57,8 +66,7 @@ function handlersOf({
   const messageOf = (stored: StoredProposal): ProposalMessage => proposalMessage(stored, proposals);
   return {
     FetchTokens: answered(async ({ after_generation: after = 0 }) => {
-      // What was verified before is still true when the store cannot be asked.
-      await tokens.refresh().catch((error: unknown) => log.warn({ err: error }, 'the stored tokens could not be read'));
+      await refreshIfPossible();
       return { tokens: tokens.page(after) };
     }),
     Propose: limited(async ({ proposal }) => {
@@ -117,7 +125,7 @@ function answering(log: Log) {
       callback(null, await handle());
     } catch (error) {
       const rejected = rejectionOf(error);
-      if (rejected.code === status.UNAVAILABLE) log.error({ err: error }, 'a request failed');
+      if (isOurs(rejected)) log.error({ err: error }, 'a request failed');
       callback({ code: rejected.code, details: rejected.message });
     }
   };
@@ -126,10 +134,23 @@ function answering(log: Log) {
       void answer(() => handle(call.request), callback);
 }
 
+/** Whether the trouble is this service's or its store's, and not the caller's. */
+function isOurs({ code }: RejectedError): boolean {
+  return code === status.DATA_LOSS || code === status.INTERNAL;
+}
+
+/** Never UNAVAILABLE, which is what a caller sees who does not reach this service at all. */
 function rejectionOf(error: unknown): RejectedError {
   if (error instanceof RejectedError) return error;
+  if (error instanceof TokenLogError) return new RejectedError(status.DATA_LOSS, error.message);
+  if (error instanceof Error && error.message.startsWith('WRONGTYPE')) {
+    return new RejectedError(
+      status.DATA_LOSS,
+      'what stands in the store is not what it stored: restore it from a backup',
+    );
+  }
   if (!(error instanceof ProposalRefusedError)) {
-    return new RejectedError(status.UNAVAILABLE, 'the domain-manager cannot reach its store; try again');
+    return new RejectedError(status.INTERNAL, 'it cannot reach its store (Redis); its log says why');
   }
   const codes = { invalid: status.INVALID_ARGUMENT, 'not-found': status.NOT_FOUND, full: status.RESOURCE_EXHAUSTED };
   return new RejectedError(codes[error.reason], error.message);

@@ -17,6 +17,7 @@ export interface StatusSource {
   /** Undefined: rotation is not scheduled. */
   readonly rotateEveryMs: number | undefined;
   readonly reseal: ResealProgress | undefined;
+  readonly natsConnected: boolean;
 }
 
 export function statusOf({
@@ -27,6 +28,7 @@ export function statusOf({
   leader,
   rotateEveryMs,
   reseal,
+  natsConnected,
 }: StatusSource): StatusResponse {
   const { head } = tokens;
   return {
@@ -35,6 +37,7 @@ export function statusOf({
     replica,
     leader: leader ?? '',
     now: systemClock.now(),
+    nats_connected: natsConnected,
     workers: views.map(workerOf),
     ...(head === undefined
       ? {}

@@ -73,7 +73,9 @@ export class DomainMembership {
     // Also when nothing is new: the last write may have failed.
     await this.#remember();
     const description = this.describe();
-    if (description.generation !== before) events.tokenInstalled(description.domain, description.generation);
+    // Until it is a member it follows the chain and installs nothing.
+    if (description.domain !== '' && description.generation !== before)
+      events.tokenInstalled(description.domain, description.generation);
     return description;
   }
 }

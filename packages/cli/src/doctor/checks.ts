@@ -20,6 +20,7 @@ export interface Patient {
 export const checks: Readonly<Record<string, (patient: Patient) => Promise<string>>> = {
   Redis: checkRedis,
   'domain-manager': checkManager,
+  NATS: checkNats,
   'domain tokens': checkTokens,
   clocks: checkClocks,
   'hsm-workers': checkWorkers,
@@ -37,6 +38,16 @@ async function checkManager({ client, anchor }: Patient): Promise<string> {
   if (domain !== anchor.domain) throw new CliError(`it serves the domain '${domain}': give it this trust anchor.`);
   if (!leader) throw new CliError('no replica leads: look at the logs of the domain-managers.');
   return `answers; ${leader} leads`;
+}
+
+async function checkNats({ client }: Patient): Promise<string> {
+  const { nats_connected: connected } = await client.status();
+  if (!connected) {
+    throw new CliError(
+      'the domain-manager does not reach it: due deletions and rotations of keys and resealing wait. Start NATS, or correct nats in its configuration.',
+    );
+  }
+  return 'the domain-manager reaches it';
 }
 
 async function checkTokens({ client, anchor }: Patient): Promise<string> {

@@ -16,6 +16,7 @@ export interface StatusResponse {
   'next_rotation_at'?: (number | string | Long);
   'reseal'?: (_keyfleet_domain_v1_Reseal | null);
   'now'?: (number | string | Long);
+  'nats_connected'?: (boolean);
 }
 
 export interface StatusResponse__Output {
@@ -30,4 +31,5 @@ export interface StatusResponse__Output {
   'next_rotation_at'?: (number);
   'reseal'?: (_keyfleet_domain_v1_Reseal__Output);
   'now'?: (number);
+  'nats_connected'?: (boolean);
 }
