@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { describeDomainStore } from '../../services/domain-manager/src/store/store.contract.ts';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
+import { writesOf } from '../support/redis-client.ts';
 import { startRedis, type TestServer } from '../support/servers.ts';
 
 describe('the domain store in Redis', () => {
@@ -21,7 +22,7 @@ describe('the domain store in Redis', () => {
   // The contract uses one store per test, so its domain is the newest.
   let domain = '';
   describeDomainStore(
-    async () => new RedisStore(redis, systemClock, (domain = randomUUID())),
+    async () => new RedisStore(writesOf(redis), systemClock, (domain = randomUUID())),
     (_store, item, found) =>
       redis.hset(resealProgressKey(domain, item.generation), reportField(item), JSON.stringify(found)),
   );

@@ -19,13 +19,14 @@ import type { KmsKey } from '@keyfleet/frontend/keys/kms-key';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { DUE_SHARDS, dueQueue } from '@keyfleet/shared/due-queue';
 import { startNotices } from '@keyfleet/shared/notices';
-import { connectRedis, type RedisClient, RedisConfig } from '@keyfleet/shared/redis/connect';
+import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import getPort from 'get-port';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { frontendReady } from '../../tools/readiness.ts';
 import { kmsClient } from '../support/aws-client.ts';
+import { writesOf } from '../support/redis-client.ts';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { eventually, ServiceProcess } from '../support/fleet.ts';
 
@@ -46,7 +47,8 @@ beforeAll(async () => {
     passwordFile: cluster.home.secretFile('redis-password'),
   };
   redis = connectRedis(RedisConfig.parse(config), { onProblem: () => {} });
-  store = new RedisStore({ client: redis, durability: { replicas: 0 }, clock: { now: Date.now } });
+  await untilReady(redis, 20_000);
+  store = new RedisStore({ client: redis, writes: writesOf(redis), clock: { now: Date.now } });
 });
 
 afterAll(async () => {

@@ -4,17 +4,14 @@ import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
-import { connectRedis, mastersOf, RedisConfig } from '@keyfleet/shared/redis/connect';
+import { mastersOf } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import getPort from 'get-port';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { connectTestRedis as connect, writesOf } from '../support/redis-client.ts';
 import { startRedis, startSentinel, type TestServer } from '../support/servers.ts';
 
 const clock = { now: Date.now };
-
-function connect(url: string) {
-  return connectRedis(RedisConfig.parse({ url }), { onProblem: () => {} });
-}
 
 const addressOf = ({ port }: TestServer) => `127.0.0.1:${port}`;
 
@@ -30,16 +27,14 @@ describe('Redis Cluster', () => {
   });
 
   storeContract(async () => {
-    const client = connect(url);
-    await vi.waitUntil(() => client.status === 'ready', { timeout: 20_000 });
+    const client = await connect(url);
     await Promise.all(mastersOf(client).map((node) => node.flushall()));
-    const store = new RedisStore({ client, durability: { replicas: 0 }, clock });
+    const store = new RedisStore({ client, writes: writesOf(client), clock });
     return Object.assign(store, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
   });
 
   test('each of its nodes is checked for durability', async () => {
-    await using client = connect(url);
-    await vi.waitUntil(() => client.status === 'ready', { timeout: 20_000 });
+    await using client = await connect(url);
     expect(await checkDurability(client, 'strict')).toEqual({ replicas: 0 });
     const [, second] = mastersOf(client);
     await second?.config('SET', 'appendfsync', 'everysec');
@@ -61,9 +56,9 @@ describe('Redis Cluster', () => {
 });
 
 async function openCached(url: string) {
-  const client = connect(url);
+  const client = await connect(url);
   const feed = new ChangeFeed(client);
-  const store = new CachedStore(new RedisStore({ client, durability: { replicas: 0 }, clock }), feed);
+  const store = new CachedStore(new RedisStore({ client, writes: writesOf(client), clock }), feed);
   await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
   return {
     store,
@@ -79,13 +74,13 @@ async function startCluster(size: number): Promise<readonly TestServer[]> {
   const settings = (bus: number) => ['--cluster-enabled', 'yes', '--cluster-port', `${bus}`];
   const servers = await Promise.all(buses.map((bus) => startRedis(settings(bus))));
   for (const [i, server] of servers.entries()) {
-    await using client = connect(`redis://${addressOf(server)}`);
+    await using client = await connect(`redis://${addressOf(server)}`);
     const [from, to] = [Math.floor((16_384 * i) / size), Math.floor((16_384 * (i + 1)) / size) - 1];
     await client.call('CLUSTER', 'ADDSLOTSRANGE', from, to);
     await client.call('CLUSTER', 'MEET', '127.0.0.1', servers[0]!.port, buses[0]!);
   }
   for (const server of servers) {
-    await using client = connect(`redis://${addressOf(server)}`);
+    await using client = await connect(`redis://${addressOf(server)}`);
     while (!String(await client.call('CLUSTER', 'INFO')).includes(`cluster_state:ok`)) await delay(50);
     while (
       String(await client.call('CLUSTER', 'NODES'))
@@ -103,7 +98,7 @@ describe('Redis with a replica', () => {
   beforeAll(async () => {
     master = await startRedis(['--repl-diskless-sync-delay', '0']);
     replica = await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]);
-    await using client = connect(`redis://${addressOf(master)}`);
+    await using client = await connect(`redis://${addressOf(master)}`);
     while (!(await client.info('replication')).includes('state=online')) await delay(50);
   });
   afterAll(async () => {
@@ -112,7 +107,7 @@ describe('Redis with a replica', () => {
   });
 
   test('is refused while an acknowledged write need not be on the replica', async () => {
-    await using client = connect(`redis://${addressOf(master)}`);
+    await using client = await connect(`redis://${addressOf(master)}`);
     await expect(checkDurability(client, 'strict')).rejects.toThrow(/failover.*Set "min-replicas-to-write 1"/);
     await client.config('SET', 'min-replicas-to-write', '1');
     expect(await checkDurability(client, 'strict')).toEqual({ replicas: 1 });
@@ -120,13 +115,13 @@ describe('Redis with a replica', () => {
 
   test('acknowledges what its replica has, survives a failover by Sentinel, and acknowledges nothing alone', async () => {
     await using sentinel = await startSentinel(master);
-    await using client = connect(`redis+sentinel://${addressOf(sentinel)}/keyfleet`);
-    const store = new RedisStore({ client, durability: { replicas: 1 }, clock });
+    await using client = await connect(`redis+sentinel://${addressOf(sentinel)}/keyfleet`);
+    const store = new RedisStore({ client, writes: writesOf(client, 1), clock });
     const keys = Array.from({ length: 20 }, () => newKey());
     await vi.waitFor(() => store.insertKey(keys[0]!), { timeout: 20_000 });
     await Promise.all(keys.slice(1).map((key) => store.insertKey(key)));
     // Sentinel must know of the replica before it can promote it.
-    await using observer = connect(`redis://${addressOf(sentinel)}`);
+    await using observer = await connect(`redis://${addressOf(sentinel)}`);
     const replicas = async () => (await observer.call('SENTINEL', 'REPLICAS', 'keyfleet')) as unknown[];
     await vi.waitUntil(async () => (await replicas()).length === 1, { timeout: 20_000 });
 

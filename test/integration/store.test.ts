@@ -3,13 +3,13 @@ import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfleet/frontend/store/store';
-import { connectRedis, type RedisClient, RedisConfig } from '@keyfleet/shared/redis/connect';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { connectTestRedis, writesOf } from '../support/redis-client.ts';
 import { startRedis, type TestServer } from '../support/servers.ts';
 
 const clock = { now: Date.now };
-const durability = { replicas: 0 };
 
 let server: TestServer;
 beforeAll(async () => {
@@ -19,19 +19,17 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });
 beforeEach(async () => {
-  await using client = connect();
+  await using client = await connect();
   await client.flushall();
 });
 
-function connect(url = `redis://127.0.0.1:${server.port}`) {
-  return connectRedis(RedisConfig.parse({ url }), { onProblem: () => {} });
-}
+const connect = () => connectTestRedis(server.port);
 
 /** A frontend's view of the store: its own connections, cache and feed. */
-function openFrontend() {
-  const client = connect();
+async function openFrontend() {
+  const client = await connect();
   const reads: string[] = [];
-  const store = new RedisStore({ client, durability, clock });
+  const store = new RedisStore({ client, writes: writesOf(client), clock });
   const counted: RedisStore = new Proxy(store, {
     get: (target, member) => {
       if (member === 'findKey') {
@@ -66,16 +64,16 @@ async function descriptionOf(store: KeyStore, { region, keyId }: { region: strin
 
 describe('the Redis store', () => {
   storeContract(async () => {
-    const client = connect();
-    const store = new RedisStore({ client, durability, clock });
+    const client = await connect();
+    const store = new RedisStore({ client, writes: writesOf(client), clock });
     return Object.assign(store, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
   });
 });
 
 describe('the Redis store behind a cache', () => {
   storeContract(async () => {
-    const client = connect();
-    const store = new RedisStore({ client, durability, clock });
+    const client = await connect();
+    const store = new RedisStore({ client, writes: writesOf(client), clock });
     const feed = new ChangeFeed(client);
     const cached = new CachedStore(store, feed);
     await trusted(feed);
@@ -101,9 +99,9 @@ describe('the Redis store behind a cache', () => {
 describe('records', () => {
   let client: RedisClient & AsyncDisposable;
   let store: RedisStore;
-  beforeEach(() => {
-    client = connect();
-    store = new RedisStore({ client, durability, clock });
+  beforeEach(async () => {
+    client = await connect();
+    store = new RedisStore({ client, writes: writesOf(client), clock });
     return () => client[Symbol.asyncDispose]();
   });
 
@@ -146,8 +144,8 @@ describe('records', () => {
 
 describe('a Redis that is out of reach', () => {
   test('gives errors in bounded time while it is down or hangs, and serves by itself when it is back', async () => {
-    await using client = connect();
-    const store = new RedisStore({ client, durability, clock });
+    await using client = await connect();
+    const store = new RedisStore({ client, writes: writesOf(client), clock });
     const key = newKey();
     await store.insertKey(key);
 
@@ -181,8 +179,8 @@ async function hang(client: RedisClient): Promise<AsyncDisposable> {
 
 describe('caches of several frontends', () => {
   test('a change by one is seen by all, and at once by the one that made it', async () => {
-    await using one = openFrontend();
-    await using two = openFrontend();
+    await using one = await openFrontend();
+    await using two = await openFrontend();
     const key = newKey();
     await one.store.insertKey(key);
     await Promise.all([trusted(one.feed), trusted(two.feed)]);
@@ -195,8 +193,8 @@ describe('caches of several frontends', () => {
   });
 
   test('a moved alias is seen by all', async () => {
-    await using one = openFrontend();
-    await using two = openFrontend();
+    await using one = await openFrontend();
+    await using two = await openFrontend();
     const alias = { name: 'alias/a', targetKeyId: 'x', createdAt: 1, updatedAt: 1 };
     const scope = { accountId: '111122223333', region: 'us-east-1' };
     await one.store.insertAlias(scope, alias, 50);
@@ -208,7 +206,7 @@ describe('caches of several frontends', () => {
   });
 
   test('a cache that may have missed a change is not believed', async () => {
-    await using one = openFrontend();
+    await using one = await openFrontend();
     const key = newKey();
     await one.store.insertKey(key);
     await trusted(one.feed);
@@ -232,17 +230,23 @@ function recordOf(text: string | null): string {
 
 describe('durability', () => {
   test('a Redis that writes through to its disk is durable', async () => {
-    await using client = connect();
+    await using client = await connect();
     expect(await checkDurability(client, 'strict')).toEqual({ replicas: 0 });
   });
 
   test.each([
     ['appendonly', 'no', 'yes', /appendonly no, appendfsync always/],
     ['appendfsync', 'everysec', 'always', /appendonly yes, appendfsync everysec.*Set "appendonly yes"/],
+    [
+      'maxmemory-policy',
+      'allkeys-lru',
+      'noeviction',
+      /maxmemory-policy allkeys-lru.*Set "maxmemory-policy noeviction"/,
+    ],
   ])(
     'one with %s %s may lose acknowledged writes, and is refused in one line',
     async (name, value, before, message) => {
-      await using client = connect();
+      await using client = await connect();
       await client.config('SET', name, value);
       try {
         const checking = checkDurability(client, 'strict');
@@ -259,10 +263,10 @@ describe('durability', () => {
   );
 
   test('one that keeps its settings to itself is refused in one line', async () => {
-    await using admin = connect();
+    await using admin = await connect();
     await admin.acl('SETUSER', 'default', '-config');
     try {
-      await using client = connect();
+      await using client = await connect();
       await expect(checkDurability(client, 'strict')).rejects.toThrow(/CONFIG GET.*Allow it, or set redis.durability/);
     } finally {
       await admin.acl('SETUSER', 'default', '+config');

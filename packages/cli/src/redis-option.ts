@@ -1,5 +1,7 @@
-import { connectRedis, mastersOf, type RedisClient, RedisConfig } from '@keyfleet/shared/redis/connect';
+import { connectRedis, mastersOf, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { CliError } from './cli-error.ts';
+
+const CONNECT_TIMEOUT_MS = 2_000;
 
 export const redisOptions = {
   redis: { type: 'string', description: 'redis://host:port', valueHint: 'URL', default: 'redis://127.0.0.1:8930' },
@@ -18,7 +20,7 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
   if (!config.success) throw new CliError(`--redis ${config.error.issues[0]?.message}`, { exitCode: 2 });
   const client = connectRedis(config.data, { onProblem: () => {} });
   try {
-    await client.ping();
+    await untilReady(client, CONNECT_TIMEOUT_MS);
     return client;
   } catch (cause) {
     client.disconnect();

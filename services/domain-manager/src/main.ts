@@ -5,8 +5,9 @@ import { type DueItem, dueQueue } from '@keyfleet/shared/due-queue';
 import { startNotices } from '@keyfleet/shared/notices';
 import { RequestLimit } from '@keyfleet/shared/request-limit';
 import { publishResealItems, type ResealItem } from '@keyfleet/shared/reseal-queue';
-import { connectRedis, type RedisClient, type RedisConfig } from '@keyfleet/shared/redis/connect';
-import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { connectRedis } from '@keyfleet/shared/redis/connect';
+import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
+import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { createPrivateKey, randomUUID } from 'node:crypto';
@@ -43,7 +44,9 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   const redis = resources.use(
     connectRedis(config.redis, { onProblem: (problem) => log.warn({ err: problem }, 'Redis cannot be reached') }),
   );
-  await awaitDurability(redis, config.redis.durability, signal);
+  const onRefused = (refusal: Error): void => log.error({ err: refusal }, 'Redis refused');
+  const durability = resources.use(new DurabilityWatch(redis, config.redis.durability, onRefused));
+  await awaitDurability(durability, signal);
   const { servers, tokenFile } = config.nats;
   const notices = resources.use(
     startNotices({
@@ -55,7 +58,8 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   );
   const workers = config.hsmWorkers.map(({ text }) => resources.use(startGrpcWorker(text)));
 
-  const store = new RedisStore(redis, clock, anchor.domain);
+  const writes = new DurableWrites(redis, () => durability.current());
+  const store = new RedisStore(writes, clock, anchor.domain);
   const tokens = new TokenLog(store, anchor, (from, to) =>
     log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again'),
   );
@@ -114,14 +118,10 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
 }
 
 /** Throws ConfigError for a Redis that may lose a domain token it acknowledged; waits for one that does not answer. */
-async function awaitDurability(
-  redis: RedisClient,
-  durability: RedisConfig['durability'],
-  signal: AbortSignal,
-): Promise<void> {
+async function awaitDurability(durability: DurabilityWatch, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      await checkDurability(redis, durability);
+      await durability.current();
       return;
     } catch (error) {
       if (error instanceof ConfigError) throw error;

@@ -88,6 +88,7 @@ export class TokenLog {
     const known = this.#tokens[from];
     if (known !== undefined && stored.length === 0) return this.#restoreStore();
     if (known !== undefined && !stored[0]!.equals(known)) throw changedStore(from + 1);
+    if (from + stored.length > this.#tokens.length) await this.#store.confirmTokens();
     for (const [index, token] of stored.entries()) {
       if (from + index === this.#tokens.length) this.#push(this.#verify(token));
     }

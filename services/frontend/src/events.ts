@@ -1,4 +1,5 @@
 import type { Log } from '@keyfleet/shared/log';
+import { StoreRefusedError } from './store/store.ts';
 
 /** One function for each thing that happens to a frontend: what is logged. The same trouble again and again is said once. */
 export class FrontendEvents {
@@ -27,6 +28,10 @@ export class FrontendEvents {
   storeProblem(problem: unknown): void {
     if (this.#isNew('store', problem)) this.#log.warn({ err: problem }, 'Redis not usable');
   }
+  /** Until it is put right nothing is written, and the frontend is not ready. */
+  storeRefused(reason: Error): void {
+    this.#log.error({ err: reason }, 'Redis refused');
+  }
   lastUsageProblem(problem: unknown): void {
     if (this.#isNew('last usage', problem))
       this.#log.warn({ err: problem }, 'when keys were last used is not stored yet; it is tried again');
@@ -47,6 +52,8 @@ export class FrontendEvents {
   }
   /** Our fault, whatever the caller sent. The caller is told the request id and nothing else. */
   requestFailed(fault: unknown, requestId: string): void {
+    // Said once, when it was found: not again with each request that it befalls.
+    if (fault instanceof StoreRefusedError) return;
     this.#log.error({ err: fault, requestId }, 'request failed');
   }
 

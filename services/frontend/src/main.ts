@@ -4,6 +4,8 @@ import { newKeyId } from '@keyfleet/shared/ids';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
 import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
+import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
@@ -52,10 +54,10 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const auditSink = resources.use(await auditSinkOf(config, events));
   const audit = new Audit(auditSink, clock);
   const serviceEvents = new ServiceEvents(auditSink, clock);
-  const client = resources.use(connectRedis(config.redis, { onProblem: (problem) => events.storeProblem(problem) }));
-  const durability = await waitForRedis(client, { config, signal, log });
-  if (durability === undefined) return;
-  const store = new RedisStore({ client, durability, clock });
+  const { client, writer, durability } = connectStore(config, resources, events);
+  if (!(await waitForRedis(client, { config, durability, signal, log }))) return;
+  const writes = new DurableWrites(writer, () => durability.current());
+  const store = new RedisStore({ client, writes, clock });
   const cached = new CachedStore(store, resources.use(new ChangeFeed(client)));
   const lastUsages = resources.use(
     new LastUsages({ usages: store, clock, onProblem: (problem) => events.lastUsageProblem(problem) }),
@@ -75,7 +77,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     log,
   });
 
-  const records = new RedisSealedRecords({ client, calls: new RedisCalls(client, durability) });
+  const records = new RedisSealedRecords({ client, calls: new RedisCalls(client, writes) });
   resources.use(
     startResealer({
       records,
@@ -129,10 +131,20 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     meter: operationMeter('keyfleet.requests'),
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),
   });
-  const readiness = () => readinessOf({ domain, pool, client, administrator });
+  const readiness = () => readinessOf({ domain, pool, client, durability, administrator });
   resources.use(await startEdges(config, { pipeline, invoke, readiness, log }));
   log.info({ http: config.http.text, grpc: config.grpc.text }, 'listening');
   await stopped;
+}
+
+/** Writes go over a connection of their own: reads and the change feed wait behind no replica. */
+function connectStore(config: FrontendConfig, resources: AsyncDisposableStack, events: FrontendEvents) {
+  const connect = () =>
+    resources.use(connectRedis(config.redis, { onProblem: (problem) => events.storeProblem(problem) }));
+  const [client, writer] = [connect(), connect()];
+  const onRefused = (refusal: Error): void => events.storeRefused(refusal);
+  const durability = resources.use(new DurabilityWatch(writer, config.redis.durability, onRefused));
+  return { client, writer, durability };
 }
 
 function auditSinkOf({ auditFile }: FrontendConfig, events: FrontendEvents) {
@@ -194,10 +206,11 @@ interface ReadinessParts {
   readonly domain: DomainView;
   readonly pool: WorkerPool;
   readonly client: RedisClient;
+  readonly durability: DurabilityWatch;
   readonly administrator: Provisioning | undefined;
 }
 
-function readinessOf({ domain, pool, client, administrator }: ReadinessParts): Readiness {
+function readinessOf({ domain, pool, client, durability, administrator }: ReadinessParts): Readiness {
   const generation = domain.state?.generation;
   return {
     domain:
@@ -206,9 +219,14 @@ function readinessOf({ domain, pool, client, administrator }: ReadinessParts): R
         : { ok: true, detail: `generation ${generation}` },
     hsmWorkers:
       pool.ready === 0 ? missing('no session with any hsm-worker yet') : { ok: true, detail: `${pool.ready} in use` },
-    redis: client.status === 'ready' ? { ok: true } : missing(`not connected (${client.status})`),
+    redis: redisReadiness(client, durability),
     ...(administrator && { firstAdministrator: administrator.done ? { ok: true } : missing('not made yet') }),
   };
+}
+
+function redisReadiness(client: RedisClient, { refusal }: DurabilityWatch) {
+  if (client.status !== 'ready') return missing(`not connected (${client.status})`);
+  return refusal === undefined ? { ok: true } : missing(refusal);
 }
 
 function missing(detail: string) {

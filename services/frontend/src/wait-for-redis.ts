@@ -2,41 +2,43 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError } from '@keyfleet/shared/config';
 import type { Log } from '@keyfleet/shared/log';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { checkDurability, type Durability } from '@keyfleet/shared/redis/durability';
+import type { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import type { FrontendConfig } from './config.ts';
 import { startHttpEdge, starting } from './edge/http.ts';
 
 const RETRY_MS = 100;
 
 interface Waiting {
+  /** Of the connection that writes. */
+  readonly durability: DurabilityWatch;
   readonly config: FrontendConfig;
   readonly signal: AbortSignal;
   readonly log: Log;
 }
 
 /**
- * How durable the Redis is, once it answers; undefined when the service is stopped before. Meanwhile the port answers probes
- * with what is missing. Throws ConfigError for a Redis that may lose acknowledged writes.
+ * True once Redis answers; false when the service is stopped before. Meanwhile the port answers probes with what is missing. Throws
+ * ConfigError for a Redis that may lose acknowledged writes.
  */
-export async function waitForRedis(client: RedisClient, waiting: Waiting): Promise<Durability | undefined> {
-  const { config, signal, log } = waiting;
-  const first = await askOnce(client, config);
-  if (first !== undefined) return first;
+export async function waitForRedis(client: RedisClient, waiting: Waiting): Promise<boolean> {
+  const { config, durability, signal, log } = waiting;
+  if (await answers(client, durability)) return true;
   const readiness = () => ({ redis: { ok: false, detail: `not connected (${client.status})` } });
   await using _probes = await startHttpEdge({ address: config.http, answer: async () => starting, readiness, log });
   while (!signal.aborted) {
-    const durability = await askOnce(client, config);
-    if (durability !== undefined) return durability;
+    if (await answers(client, durability)) return true;
     await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
   }
-  return undefined;
+  return false;
 }
 
-async function askOnce(client: RedisClient, config: FrontendConfig): Promise<Durability | undefined> {
+async function answers(client: RedisClient, durability: DurabilityWatch): Promise<boolean> {
   try {
-    return await checkDurability(client, config.redis.durability);
+    await durability.current();
+    await client.ping();
+    return true;
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    return undefined;
+    return false;
   }
 }

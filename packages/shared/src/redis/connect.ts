@@ -1,4 +1,5 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { once } from 'node:events';
+import { type ChainableCommander, Cluster, Redis, type RedisOptions } from 'ioredis';
 import { z } from 'zod';
 import { filePath, readSecretFile } from '../config.ts';
 import { parseRedisUrl } from './url.ts';
@@ -27,6 +28,8 @@ export const RedisConfig = z.strictObject({
 export type RedisConfig = z.output<typeof RedisConfig>;
 
 export type RedisClient = Redis | Cluster;
+/** What takes commands: a connection, or a pipeline that sends them together. */
+export type RedisCommands = RedisClient | ChainableCommander;
 
 /** A command fails after this long, whatever the state of the connection: a dead Redis must not hold requests. */
 const COMMAND_TIMEOUT_MS = 1_000;
@@ -39,7 +42,10 @@ export interface RedisEvents {
   readonly onProblem: (problem: Error) => void;
 }
 
-/** Connects in the background and for ever. Disposing closes the connection at once. */
+/**
+ * Connects in the background and for ever. A command that cannot be sent now fails at once and is never sent later: what its caller
+ * was told has failed must not happen minutes afterwards. Disposing closes the connection at once.
+ */
 export function connectRedis(config: RedisConfig, { onProblem }: RedisEvents): RedisClient & AsyncDisposable {
   const client = newClient(config);
   let reported = '';
@@ -65,6 +71,7 @@ function newClient({ url, username, passwordFile }: RedisConfig): RedisClient {
     socketTimeout: SOCKET_TIMEOUT_MS,
     // A write whose answer was lost may have happened: it is reported, never sent twice.
     autoResendUnfulfilledCommands: false,
+    enableOfflineQueue: false,
     maxRetriesPerRequest: null,
     enableAutoPipelining: true,
     retryStrategy,
@@ -85,8 +92,9 @@ function newClient({ url, username, passwordFile }: RedisConfig): RedisClient {
         failoverDetector: true,
       });
     case 'cluster': {
-      const { retryStrategy: _ofNodes, ...redisOptions } = options;
-      return new Cluster([...nodes], { redisOptions, clusterRetryStrategy: retryStrategy, enableAutoPipelining: true });
+      const { retryStrategy: _ofNodes, enableOfflineQueue, ...redisOptions } = options;
+      const ofCluster = { clusterRetryStrategy: retryStrategy, enableAutoPipelining: true, enableOfflineQueue };
+      return new Cluster([...nodes], { ...ofCluster, redisOptions });
     }
   }
 }
@@ -95,7 +103,26 @@ function retryStrategy(attempt: number): number {
   return Math.min(50 * attempt, LONGEST_RETRY_MS);
 }
 
+/** Resolves when commands can be sent. Rejects when they cannot `withinMs`, with the last thing that went wrong. */
+export async function untilReady(client: RedisClient, withinMs: number): Promise<void> {
+  if (client.status === 'ready') return;
+  let problem: unknown;
+  const note = (error: unknown): void => void (problem = error);
+  client.on('error', note);
+  try {
+    await once(client, 'ready', { signal: AbortSignal.timeout(withinMs) });
+  } catch (error) {
+    throw problem ?? error;
+  } finally {
+    client.off('error', note);
+  }
+}
+
 /** The connections to every node that takes writes: one, unless it is a Redis Cluster. */
 export function mastersOf(client: RedisClient): Redis[] {
-  return client instanceof Cluster ? client.nodes('master') : [client];
+  return isCluster(client) ? client.nodes('master') : [client];
+}
+
+export function isCluster(client: RedisClient): client is Cluster {
+  return client instanceof Cluster;
 }

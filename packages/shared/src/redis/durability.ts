@@ -28,6 +28,13 @@ async function checkNode(node: Redis): Promise<number> {
       `redis: it may lose acknowledged writes (appendonly ${appendonly}, appendfsync ${appendfsync}). Set "appendonly yes" and "appendfsync always", ${advice}.`,
     );
   }
+  const eviction = await configOf(node, 'maxmemory-policy');
+  // volatile-* takes only what expires anyway.
+  if (eviction.startsWith('allkeys-')) {
+    throw new ConfigError(
+      `redis: it throws acknowledged writes away when its memory is full (maxmemory-policy ${eviction}). Set "maxmemory-policy noeviction", ${advice}.`,
+    );
+  }
   const required = Number(await configOf(node, 'min-replicas-to-write'));
   const connected = /^connected_slaves:([0-9]+)/m.exec(await node.info('replication'))?.[1] ?? '0';
   if (connected !== '0' && required === 0) {

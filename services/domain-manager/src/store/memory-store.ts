@@ -28,6 +28,8 @@ export class MemoryStore implements DomainStore {
     return true;
   }
 
+  async confirmTokens(): Promise<void> {}
+
   async putProposal(proposal: StoredProposal, limit: number): Promise<boolean> {
     this.#forgetExpired();
     const stored = this.#proposals.get(proposal.proposalId);

@@ -1,5 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
+import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { resealProgressKey, ShardReport } from '@keyfleet/shared/reseal-queue';
 import { progressOf } from './reseal-progress.ts';
 import type { DomainStore, ResealProgress, Signature, StoredProposal } from './store.ts';
@@ -52,13 +53,15 @@ const PROGRESS_TTL_MS = 400 * 24 * 3_600_000;
 
 /** Everything of a domain lies under one hash tag, so that scripts work on a Redis Cluster too. */
 export class RedisStore implements DomainStore {
+  readonly #writes: DurableWrites;
   readonly #redis: RedisClient;
   readonly #clock: Clock;
   readonly #prefix: string;
   readonly #domain: string;
 
-  constructor(redis: RedisClient, clock: Clock, domain: string) {
-    this.#redis = redis;
+  constructor(writes: DurableWrites, clock: Clock, domain: string) {
+    this.#writes = writes;
+    this.#redis = writes.client;
     this.#clock = clock;
     this.#domain = domain;
     this.#prefix = `kf:domain:{${domain}}:`;
@@ -69,8 +72,14 @@ export class RedisStore implements DomainStore {
   }
 
   async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
-    const key = this.#key('tokens');
-    return (await this.#redis.eval(APPEND_TOKEN, 1, key, String(generation), Buffer.from(token))) === 1;
+    const args = [this.#key('tokens'), String(generation), Buffer.from(token)] as const;
+    return (await this.#writes.write(args[0], (client) => client.eval(APPEND_TOKEN, 1, ...args))) === 1;
+  }
+
+  /** Replicas get writes in their order: when one made now is there, everything read before is. */
+  async confirmTokens(): Promise<void> {
+    const key = this.#key('confirmed');
+    await this.#writes.write(key, (client) => client.set(key, String(this.#clock.now())));
   }
 
   async putProposal(proposal: StoredProposal, limit: number): Promise<boolean> {
@@ -79,7 +88,8 @@ export class RedisStore implements DomainStore {
     const signed = signatures.flatMap(({ operatorId, signature }) => [operatorId, Buffer.from(signature)]);
     const numbers = [expiresAt, this.#clock.now(), limit].map(String);
     const values = [proposalId, Buffer.from(command), ...numbers, ...signed];
-    return (await this.#redis.eval(PUT_PROPOSAL, keys.length, ...keys, ...values)) === 1;
+    const put = (client: RedisCommands) => client.eval(PUT_PROPOSAL, keys.length, ...keys, ...values);
+    return (await this.#writes.write(keys[0]!, put)) === 1;
   }
 
   async findProposal(proposalId: string): Promise<StoredProposal | undefined> {

@@ -4,6 +4,8 @@ import type { ShardReport } from '@keyfleet/shared/reseal-queue';
 export interface TokenStore {
   /** Tokens after generation `after`, oldest first, at most `limit`. */
   loadTokens(after: number, limit: number): Promise<Buffer[]>;
+  /** Resolves when everything that was loaded is durable, whoever wrote it: a token that a failover may lose must not be installed. */
+  confirmTokens(): Promise<void>;
   /** Durable when it resolves. False when another writer already stored this generation, or the one before is missing. */
   appendToken(generation: number, token: Uint8Array): Promise<boolean>;
 }
@@ -28,7 +30,7 @@ export interface StoredProposal {
 }
 
 export interface ProposalStore {
-  /** Stores it, or adds its signatures to the one with the same id. False when `limit` others are stored. */
+  /** Durable when it resolves. Stores it, or adds its signatures to the one with the same id. False when `limit` others are stored. */
   putProposal(proposal: StoredProposal, limit: number): Promise<boolean>;
   findProposal(proposalId: string): Promise<StoredProposal | undefined>;
   /** Oldest first. */

@@ -1,10 +1,9 @@
+import { ConfigError } from '@keyfleet/shared/config';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import type { Durability } from '@keyfleet/shared/redis/durability';
-import { type ChainableCommander, ReplyError } from 'ioredis';
+import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { ReplyError } from 'ioredis';
 import { defineScripts, type Script, type ScriptName } from './scripts.ts';
-import { StoreUnavailableError } from './store.ts';
-
-const REPLICATION_TIMEOUT_MS = 1_000;
+import { StoreRefusedError, StoreUnavailableError } from './store.ts';
 
 type WriteCommand = 'set' | 'del' | 'zadd' | 'zrem';
 type Argument = string | number | Buffer;
@@ -12,58 +11,50 @@ type Argument = string | number | Buffer;
 /** Runs commands so that a write that returns is durable, and that a Redis out of reach is one kind of error. */
 export class RedisCalls {
   readonly #client: RedisClient;
-  readonly #replicas: number;
+  readonly #writes: DurableWrites;
 
-  constructor(client: RedisClient, { replicas }: Durability) {
+  /** `client`: for all that need not wait for replicas. */
+  constructor(client: RedisClient, writes: DurableWrites) {
     this.#client = client;
-    this.#replicas = replicas;
+    this.#writes = writes;
     defineScripts(client);
+    defineScripts(writes.client);
   }
 
-  async read<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
-    try {
-      return await command(this.#client);
-    } catch (error) {
-      throw storeErrorOf(error);
-    }
+  read<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
+    return withStoreErrors(() => command(this.#client));
   }
 
-  write(command: WriteCommand, ...args: readonly Argument[]): Promise<unknown> {
-    return this.#durably((client) => client.call(command, ...args) as Promise<unknown>);
+  write(command: WriteCommand, key: string, ...args: readonly Argument[]): Promise<unknown> {
+    return withStoreErrors(() => this.#writes.write(key, (client) => client.call(command, key, ...args)));
   }
 
-  script(name: ScriptName, ...parts: readonly Argument[]): Promise<unknown> {
-    return this.#durably((client) => (client as unknown as Record<ScriptName, Script>)[name](...parts));
+  script(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
+    return withStoreErrors(() => this.#writes.write(key, (client) => scriptOf(client, name)(key, ...parts)));
   }
 
-  async #durably(run: (client: RedisClient | ChainableCommander) => unknown): Promise<unknown> {
-    try {
-      if (this.#replicas === 0) return await run(this.#client);
-      return await this.#replicated(run);
-    } catch (error) {
-      throw storeErrorOf(error);
-    }
+  /** For what may be lost in a crash: no request waits for a replica because of it. */
+  scriptUndurably(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
+    return withStoreErrors(() => scriptOf(this.#client, name)(key, ...parts));
   }
+}
 
-  /** WAIT counts the writes of its own connection, so it goes right behind the write. */
-  async #replicated(run: (client: ChainableCommander) => unknown): Promise<unknown> {
-    const pipeline = this.#client.pipeline();
-    run(pipeline);
-    pipeline.wait(this.#replicas, REPLICATION_TIMEOUT_MS);
-    const [written, waited] = (await pipeline.exec()) ?? [];
-    if (written?.[0]) throw written[0];
-    if (waited?.[0]) throw waited[0];
-    if (Number(waited?.[1]) < this.#replicas) throw new StoreUnavailableError('a write has not reached its replicas');
-    return written?.[1];
-  }
+function scriptOf(client: unknown, name: ScriptName): Script {
+  const scripted = client as Record<ScriptName, Script>;
+  return (...parts) => scripted[name](...parts);
 }
 
 /** What Redis says when it cannot serve now and may later: it starts, fails over, or its disk is full. */
 const passing =
   /^(?:LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|OOM|BUSY|UNKILLABLE|NOAUTH|WRONGPASS)/;
 
-function storeErrorOf(error: unknown): unknown {
-  if (error instanceof StoreUnavailableError || !(error instanceof Error)) return error;
-  if (error instanceof ReplyError && !passing.test(error.message)) return error;
-  return new StoreUnavailableError(`Redis: ${error.message}`, { cause: error });
+async function withStoreErrors<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof StoreUnavailableError || !(error instanceof Error)) throw error;
+    if (error instanceof ConfigError) throw new StoreRefusedError(error.message, { cause: error });
+    if (error instanceof ReplyError && !passing.test(error.message)) throw error;
+    throw new StoreUnavailableError(`Redis: ${error.message}`, { cause: error });
+  }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import type { Durability } from '@keyfleet/shared/redis/durability';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { dueDateOf, dueEntryOf, type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
 import { createdAtOf, keyIdOf, entryOf } from '@keyfleet/shared/stored/key-list';
 import {
@@ -40,7 +40,8 @@ const STORED_MS = 10_000;
 
 export interface RedisStoreDeps {
   readonly client: RedisClient;
-  readonly durability: Durability;
+  /** On a connection of their own. */
+  readonly writes: DurableWrites;
   readonly clock: Clock;
 }
 
@@ -49,8 +50,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
   readonly #redis: RedisCalls;
   readonly #clock: Clock;
 
-  constructor({ client, durability, clock }: RedisStoreDeps) {
-    this.#redis = new RedisCalls(client, durability);
+  constructor({ client, writes, clock }: RedisStoreDeps) {
+    this.#redis = new RedisCalls(client, writes);
     this.#clock = clock;
   }
 
@@ -107,7 +108,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
   }
 
   async keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void> {
-    await this.#redis.script('kfKeepLastUsage', keyAt(region, keyId), usage.usedAt, encodeLastUsage(usage));
+    const parts = [keyAt(region, keyId), usage.usedAt, encodeLastUsage(usage)] as const;
+    await this.#redis.scriptUndurably('kfKeepLastUsage', ...parts);
   }
 
   async listDue(

@@ -95,7 +95,7 @@ export interface LastUsage {
   readonly eventId: string;
 }
 
-/** It lies with the key's record, and goes with it. */
+/** It lies with the key's record, and goes with it. A crash or a failover may lose what was kept last. */
 export interface LastUsageStore {
   findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined>;
   /** Does nothing if a later use is kept already, or the key is gone. */
@@ -112,6 +112,11 @@ export interface FleetSecretStore {
 /** What the store could not do in time or could not reach; the answer may be that the change was made. */
 export class StoreUnavailableError extends Error {
   override name = 'StoreUnavailableError';
+}
+
+/** What the store is or has lost forbids to go on with it: no request is to blame. Said once where it is found. */
+export class StoreRefusedError extends Error {
+  override name = 'StoreRefusedError';
 }
 
 /** A record that no release wrote like this: never guessed at. The message names the record and what to do. */

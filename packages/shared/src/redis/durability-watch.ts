@@ -1,0 +1,79 @@
+import { ConfigError } from '../config.ts';
+import type { RedisClient, RedisConfig } from './connect.ts';
+import { checkDurability, type Durability } from './durability.ts';
+
+const ASK_EVERY_MS = 10_000;
+
+/**
+ * The durability of whichever Redis is behind the connection now. It is asked again whenever the connection is made, for it may lead to
+ * another node since a failover, and every few seconds, for a running Redis can be set to lose data.
+ */
+export class DurabilityWatch implements Disposable {
+  readonly #client: RedisClient;
+  readonly #mode: RedisConfig['durability'];
+  readonly #onRefused: (refusal: ConfigError) => void;
+  readonly #timer: NodeJS.Timeout;
+  #known: Durability | ConfigError | undefined;
+  #asking: Promise<void> | undefined;
+
+  /** `onRefused`: told once per reason that the Redis may lose acknowledged writes, until it no longer may. */
+  constructor(client: RedisClient, mode: RedisConfig['durability'], onRefused: (refusal: ConfigError) => void) {
+    this.#client = client;
+    this.#mode = mode;
+    this.#onRefused = onRefused;
+    client.on('close', this.#forget).on('ready', this.#ask);
+    this.#timer = setInterval(this.#ask, ASK_EVERY_MS).unref();
+  }
+
+  /** Why nothing may be written to this Redis; undefined while it may, and while that is not known. */
+  get refusal(): string | undefined {
+    return this.#known instanceof ConfigError ? this.#known.message : undefined;
+  }
+
+  /** Throws ConfigError for a Redis that may lose what it acknowledged, and the connection's error for one that does not answer. */
+  async current(): Promise<Durability> {
+    if (this.#known === undefined) await this.#look();
+    if (this.#known instanceof ConfigError) throw this.#known;
+    return this.#known!;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#client.off('close', this.#forget).off('ready', this.#ask);
+  }
+
+  readonly #forget = (): void => {
+    this.#known = undefined;
+    this.#asking = undefined;
+  };
+
+  readonly #ask = (): void => {
+    this.#look().catch(() => {});
+  };
+
+  /** Callers at the same time share one look. One that was begun on a connection that is gone decides nothing. */
+  #look(): Promise<void> {
+    if (this.#asking !== undefined) return this.#asking;
+    const asking = this.#checked()
+      .then((known) => {
+        if (this.#asking !== asking) throw new Error('the connection to Redis was lost');
+        const before = this.refusal;
+        this.#known = known;
+        if (known instanceof ConfigError && known.message !== before) this.#onRefused(known);
+      })
+      .finally(() => {
+        if (this.#asking === asking) this.#asking = undefined;
+      });
+    this.#asking = asking;
+    return asking;
+  }
+
+  async #checked(): Promise<Durability | ConfigError> {
+    try {
+      return await checkDurability(this.#client, this.#mode);
+    } catch (error) {
+      if (error instanceof ConfigError) return error;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import { isCluster, type RedisClient, type RedisCommands } from './connect.ts';
+import type { Durability } from './durability.ts';
+
+/** Below the time after which a command fails, so that how it went is known. */
+const REPLICATION_TIMEOUT_MS = 750;
+
+export type WriteCommand = (client: RedisCommands) => unknown;
+
+/** A write was made on the master and may be lost with it: not enough replicas have it in time. */
+export class NotReplicatedError extends Error {
+  override name = 'NotReplicatedError';
+}
+
+/**
+ * Writes that are durable when they return. WAIT holds up everything behind it on its connection, so this connection is used for nothing
+ * else; and what comes while it waits is kept here and goes together afterwards, so that no write is made long after it has failed.
+ */
+export class DurableWrites {
+  readonly #client: RedisClient;
+  readonly #durability: () => Durability | Promise<Durability>;
+  readonly #lanes = new Map<string, Lane>();
+
+  constructor(client: RedisClient, durability: () => Durability | Promise<Durability>) {
+    this.#client = client;
+    this.#durability = durability;
+  }
+
+  get client(): RedisClient {
+    return this.#client;
+  }
+
+  /** `key`: one that the command writes to. Rejects with NotReplicatedError, or with what Redis or the connection said. */
+  async write(key: string, command: WriteCommand): Promise<unknown> {
+    const { replicas } = await this.#durability();
+    if (replicas === 0) return command(this.#client);
+    const name = isCluster(this.#client) ? hashTagOf(key) : '';
+    const lane = this.#lanes.get(name) ?? new Lane(this.#client);
+    this.#lanes.set(name, lane);
+    return lane.write(command, replicas).finally(() => {
+      if (lane.isEmpty) this.#lanes.delete(name);
+    });
+  }
+}
+
+/** What is on one node for sure, which is what one pipeline can hold. */
+function hashTagOf(key: string): string {
+  return /\{(.+?)\}/.exec(key)?.[1] ?? key;
+}
+
+interface Waiting extends PromiseWithResolvers<unknown> {
+  readonly command: WriteCommand;
+}
+
+class Lane {
+  readonly #client: RedisClient;
+  #waiting: Waiting[] = [];
+  #sending = false;
+
+  constructor(client: RedisClient) {
+    this.#client = client;
+  }
+
+  get isEmpty(): boolean {
+    return !this.#sending && this.#waiting.length === 0;
+  }
+
+  write(command: WriteCommand, replicas: number): Promise<unknown> {
+    const waiting = { command, ...Promise.withResolvers<unknown>() };
+    this.#waiting.push(waiting);
+    if (!this.#sending) void this.#send(replicas);
+    return waiting.promise;
+  }
+
+  async #send(replicas: number): Promise<void> {
+    this.#sending = true;
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting;
+      this.#waiting = [];
+      await this.#sendGroup(group, replicas).catch((error: unknown) => group.forEach(({ reject }) => reject(error)));
+    }
+    this.#sending = false;
+  }
+
+  /** WAIT counts the writes of its own connection, so it goes right behind them. */
+  async #sendGroup(group: readonly Waiting[], replicas: number): Promise<void> {
+    const pipeline = this.#client.pipeline();
+    for (const { command } of group) command(pipeline);
+    pipeline.wait(replicas, REPLICATION_TIMEOUT_MS);
+    const answers = (await pipeline.exec()) ?? [];
+    const [failed, reached] = answers[group.length] ?? [];
+    const missing = failed ?? (Number(reached) < replicas ? new NotReplicatedError(notReplicated) : undefined);
+    for (const [i, { resolve, reject }] of group.entries()) {
+      const [error, answer] = answers[i] ?? [];
+      const problem = error ?? missing;
+      if (problem) reject(problem);
+      else resolve(answer);
+    }
+  }
+}
+
+const notReplicated = 'a write has not reached as many replicas as it must';

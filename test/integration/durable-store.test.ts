@@ -1,0 +1,161 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { RedisStore as DomainStore } from '@keyfleet/domain-manager/store/redis-store';
+import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
+import { RedisStore } from '@keyfleet/frontend/store/redis-store';
+import { StoreRefusedError, StoreUnavailableError } from '@keyfleet/frontend/store/store';
+import { newKey } from '@keyfleet/frontend/store/store.contract';
+import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
+import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { connectTestRedis, writesOf } from '../support/redis-client.ts';
+import { startRedis, type TestServer } from '../support/servers.ts';
+
+const clock = { now: Date.now };
+
+/** A frontend's connections: one to read and for the feed, one for durable writes. */
+async function openFrontend(port: number, replicas: number) {
+  const [client, writer] = [await connectTestRedis(port), await connectTestRedis(port)];
+  const feed = new ChangeFeed(client);
+  const store = new RedisStore({ client, writes: writesOf(writer, replicas), clock });
+  await vi.waitUntil(() => feed.trusted, { timeout: 10_000 });
+  return {
+    client,
+    writer,
+    feed,
+    store,
+    async [Symbol.asyncDispose]() {
+      await feed[Symbol.asyncDispose]();
+      await client[Symbol.asyncDispose]();
+      await writer[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await work();
+  return performance.now() - startedAt;
+}
+
+const usage = { operation: 'Encrypt', usedAt: 1, requestId: 'r', eventId: 'e' } as const;
+
+describe('a replica that stalls', () => {
+  let master: TestServer;
+  let replica: TestServer;
+  beforeAll(async () => {
+    // The master must believe in the replica for longer than these tests stall it.
+    const settings = [
+      '--repl-diskless-sync-delay',
+      '0',
+      '--min-replicas-to-write',
+      '1',
+      '--min-replicas-max-lag',
+      '60',
+    ];
+    master = await startRedis(settings);
+    replica = await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]);
+    await using client = await connectTestRedis(master.port);
+    while (!(await client.info('replication')).includes('state=online')) await delay(50);
+  });
+  afterAll(async () => {
+    await replica[Symbol.asyncDispose]();
+    await master[Symbol.asyncDispose]();
+  });
+
+  async function stall(): Promise<AsyncDisposable> {
+    await using client = await connectTestRedis(replica.port);
+    const pid = Number(/^process_id:(\d+)/m.exec(await client.info('server'))?.[1]);
+    process.kill(pid, 'SIGSTOP');
+    return {
+      async [Symbol.asyncDispose]() {
+        process.kill(pid, 'SIGCONT');
+      },
+    };
+  }
+
+  test('costs reads, the change feed and last usages nothing, and fails what must be durable in time', async () => {
+    await using frontend = await openFrontend(master.port, 1);
+    const { store, feed } = frontend;
+    const keys = Array.from({ length: 20 }, () => newKey());
+    for (const key of keys) await store.insertKey(key);
+    await using stalled = await stall();
+
+    const writing = Promise.allSettled(keys.map((key) => store.updateKey(key)));
+    const used = await timed(() => Promise.all(keys.map((key) => store.keepLastUsage(key.region, key.keyId, usage))));
+    expect(used).toBeLessThan(500);
+    for (let i = 0; i < 10; i++) {
+      expect(feed.trusted).toBe(true);
+      expect(await timed(() => store.findKey(keys[0]!.region, keys[0]!.keyId))).toBeLessThan(500);
+      await delay(100);
+    }
+    const outcomes = await writing;
+    expect(outcomes.map(({ status }) => status)).toEqual(keys.map(() => 'rejected'));
+    // However many wait at once, none is made after its turn: the next finds an idle connection.
+    expect(await timed(() => store.updateKey({ ...keys[0]!, revision: 2 }).catch(() => {}))).toBeLessThan(2_000);
+    await stalled[Symbol.asyncDispose]();
+    await vi.waitFor(() => store.insertKey(newKey()), { timeout: 10_000 });
+  });
+
+  test('keeps a domain token from being acknowledged, and from being read as durable', async () => {
+    await using client = await connectTestRedis(master.port);
+    const store = new DomainStore(writesOf(client, 1), clock, 'stalled');
+    expect(await store.appendToken(1, Buffer.from('one'))).toBe(true);
+    await store.confirmTokens();
+    const proposal = { proposalId: 'ab', command: Buffer.of(1), signatures: [], expiresAt: Date.now() + 60_000 };
+    {
+      await using _stalled = await stall();
+      await expect(store.appendToken(2, Buffer.from('two'))).rejects.toThrow('replicas');
+      await expect(store.putProposal(proposal, 8)).rejects.toThrow('replicas');
+      await expect(store.confirmTokens()).rejects.toThrow('replicas');
+    }
+    await vi.waitFor(() => store.confirmTokens(), { timeout: 10_000 });
+    expect(await store.putProposal(proposal, 8)).toBe(true);
+  });
+});
+
+describe('a Redis that is away', () => {
+  test('gets nothing afterwards of what was refused meanwhile, and refuses at once', async () => {
+    await using server = await startRedis();
+    await using frontend = await openFrontend(server.port, 0);
+    const { store, client, writer } = frontend;
+    await server.kill();
+    await vi.waitUntil(() => client.status !== 'ready' && writer.status !== 'ready');
+    const keys = Array.from({ length: 10 }, () => newKey());
+    const alias = { name: 'alias/late', targetKeyId: 'x', createdAt: 1, updatedAt: 1 };
+    const refused = await timed(async () => {
+      for (const key of keys) await expect(store.insertKey(key)).rejects.toThrow(StoreUnavailableError);
+      await expect(store.insertAlias(keys[0]!, alias, 5)).rejects.toThrow(StoreUnavailableError);
+      for (let i = 0; i < 1_000; i++)
+        await expect(store.findKey('us-east-1', 'x')).rejects.toThrow(StoreUnavailableError);
+    });
+    expect(refused).toBeLessThan(1_000);
+    await server.restart();
+    const found = () => Promise.all(keys.map(({ region, keyId }) => store.findKey(region, keyId)));
+    expect(await vi.waitFor(found, { timeout: 10_000 })).toEqual(keys.map(() => undefined));
+    // What would come late would come before this.
+    await vi.waitFor(() => store.insertKey(newKey()), { timeout: 10_000 });
+    expect(await found()).toEqual(keys.map(() => undefined));
+    expect(await store.findAlias(keys[0]!, alias.name)).toBeUndefined();
+  });
+});
+
+describe('a Redis that can no longer be relied on', () => {
+  test('is noticed when the connection is made anew, and writes wait until it is put right', async () => {
+    await using server = await startRedis();
+    await using client = await connectTestRedis(server.port);
+    const said: string[] = [];
+    using watch = new DurabilityWatch(client, 'strict', ({ message }) => said.push(message));
+    const writes = new DurableWrites(client, () => watch.current());
+    const store = new RedisStore({ client, writes, clock });
+    await store.insertKey(newKey());
+    await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no').catch(() => {});
+    await vi.waitUntil(() => watch.refusal !== undefined, { timeout: 10_000 });
+    await expect(store.insertKey(newKey())).rejects.toThrow(StoreRefusedError);
+    expect(said).toEqual([expect.stringMatching(/maxmemory-policy allkeys-lru.*Set "maxmemory-policy noeviction"/)]);
+    await client.config('SET', 'maxmemory-policy', 'noeviction');
+    await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no').catch(() => {});
+    await vi.waitFor(() => store.insertKey(newKey()), { timeout: 10_000 });
+    expect(watch.refusal).toBeUndefined();
+  });
+});

@@ -1,0 +1,15 @@
+import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
+import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+
+/** A connection as services make it, once it is there. */
+export async function connectTestRedis(target: string | number): Promise<RedisClient & AsyncDisposable> {
+  const url = typeof target === 'number' ? `redis://127.0.0.1:${target}` : target;
+  const client = connectRedis(RedisConfig.parse({ url }), { onProblem: () => {} });
+  await untilReady(client, 20_000);
+  return client;
+}
+
+/** What a service writes through; `replicas` must have each write. */
+export function writesOf(client: RedisClient, replicas = 0): DurableWrites {
+  return new DurableWrites(client, () => ({ replicas }));
+}
