@@ -70,7 +70,7 @@ test('validation says over gRPC what it says over HTTP, and an absent list is an
   expect(() =>
     protoCodec(Encrypt).parseRequest(sent(Encrypt, 'request', { KeyId: '' }) as Record<string, unknown>),
   ).toThrow(
-    "2 validation errors detected: Value '' at 'keyId' failed to satisfy constraint: Member must have length greater than or equal to 1; Value null at 'plaintext' failed to satisfy constraint: Member must not be null",
+    "3 validation errors detected: Value '' at 'keyId' failed to satisfy constraint: Member must have length greater than or equal to 1; Value '' at 'keyId' failed to satisfy constraint: Member must satisfy regular expression pattern: ^\\p{ASCII}+$; Value at 'plaintext' failed to satisfy constraint: Member must not be null",
   );
   expect(protoCodec(TagResource).parseRequest({ KeyId: 'k' }).Tags).toEqual([]);
   expect(protoCodec(CreateGrant).parseRequest({ KeyId: 'k' }).GrantTokens).toBeUndefined();

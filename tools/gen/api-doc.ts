@@ -1,5 +1,7 @@
 import { keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation';
 import { type MemberShape, type Shape, structureOf, type StructureShape } from '@keyfleet/shared/api/shape';
+import { work } from '../../services/frontend/src/checks/check.ts';
+import { checkedByTheEdge, stepsOf } from '../../services/frontend/src/checks/order.ts';
 import { findHandler } from '../../services/frontend/src/operations/index.ts';
 import { unavailable } from '../../services/frontend/src/operations/unavailable.ts';
 
@@ -10,6 +12,10 @@ const HEADER = `# API
 The AWS KMS API: AWS JSON 1.1 over HTTP (\`X-Amz-Target: TrentService.<operation>\`) and the gRPC service
 \`keyfleet.kms.v1.Kms\`, with the same members. Blobs are base64 in JSON and \`bytes\` in gRPC; timestamps are epoch seconds in
 JSON and \`google.protobuf.Timestamp\` in gRPC. Every operation may also answer the common errors of [errors.md](errors.md).
+
+Which of several problems a request is refused for is fixed, and AWS's order where that is known. An edge checks first, of every
+request: ${checkedByTheEdge.join('; ')}. Then comes what each operation below lists, in the order of
+\`services/frontend/src/checks/order.ts\`, which is what runs.
 `;
 
 /** docs/api.md: every operation with what it takes, answers and may throw, and whether this release has it. */
@@ -44,7 +50,9 @@ function operationText(operation: Operation): string {
     `${summary}\n`,
     `- Status: ${statusOf(operation)}`,
     ...accessLines(operation),
-    `- ${operation.readOnly ? 'Changes nothing' : 'Changes something'}: \`readOnly\` is \`${operation.readOnly}\` in the audit record\n`,
+    `- ${operation.readOnly ? 'Changes nothing' : 'Changes something'}: \`readOnly\` is \`${operation.readOnly}\` in the audit record`,
+    ...orderLines(operation),
+    '',
     `${membersText('Takes', structureOf(input.shape).members)}\n`,
     `${answer}\n`,
     errors.length === 0
@@ -61,6 +69,12 @@ function accessLines(operation: Operation): string[] {
     const otherwise = ciphertext === undefined ? '' : `; else the key that \`${ciphertext}\` names`;
     return `- Permission: \`${action}\` on the key of \`${member}\` (${names}${otherwise})`;
   });
+}
+
+function orderLines({ name }: Operation): string[] {
+  if (findHandler(name) === undefined) return [];
+  const says = stepsOf(name).flatMap((step) => (step === work ? [] : [step.says]));
+  return [`- Refused by the first of these that does not hold: ${says.join('; ')}`];
 }
 
 function membersText(verb: string, members: readonly MemberShape[]): string {
@@ -82,7 +96,10 @@ function typeOf(shape: Shape): string {
     case 'text':
       return 'text';
     case 'choice':
-      return `one of ${shape.values.map((value) => `\`${value}\``).join(', ')}`;
+      return `one of ${shape.values
+        .filter((value) => shape.accepted.includes(value))
+        .map((value) => `\`${value}\``)
+        .join(', ')}`;
     case 'list':
       return `list of ${typeOf(shape.item)}`;
     case 'map':

@@ -20,6 +20,13 @@ export function newKeyId(multiRegion: boolean): string {
   return multiRegion ? `mrk-${uuid.replaceAll('-', '')}` : uuid;
 }
 
+/** An alias name or alias ARN, whether or not there can be such an alias. */
+export function isAlias(identifier: string): boolean {
+  return (
+    identifier.startsWith(ALIAS_PREFIX) || (identifier.startsWith('arn:') && identifier.includes(`:${ALIAS_PREFIX}`))
+  );
+}
+
 /** With its prefix, as every request and response has it. */
 export function isAliasName(text: string): boolean {
   return text.startsWith(ALIAS_PREFIX) && text.length > ALIAS_PREFIX.length;

@@ -1,9 +1,10 @@
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { commonErrors, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { inSpan } from '@keyfleet/shared/telemetry/tracing';
+import { work } from './checks/check.ts';
+import { stepsOf } from './checks/order.ts';
 import { throttled, timedOut } from './dependency-exceptions.ts';
 import { HsmRefusedError } from './hsm/commands.ts';
-import { admit } from './keys/request-keys.ts';
 import type { KmsKey } from './keys/kms-key.ts';
 import type { Audit } from './audit/record.ts';
 import type { Call, Deps, KeyCall } from './operations/handler.ts';
@@ -20,7 +21,7 @@ export interface InvokeDeps extends Deps {
 /** Runs one operation for an authenticated caller. `input` is validated. Throws KmsException only. */
 export type Invoke = <O extends Operation>(operation: O, input: InputOf<O>, call: Call) => Promise<OutputOf<O>>;
 
-/** Every request's way through the service: find and admit to the key, run the handler, write the audit record. */
+/** Every request's way through the service: its checks and its work in their order (checks/order.ts), then the audit record. */
 export function newInvoke(deps: InvokeDeps): Invoke {
   return async (operation, input, call) => {
     const keys: KmsKey[] = [];
@@ -51,10 +52,18 @@ interface Context {
 async function run(operation: Operation, input: Input, { call, deps, keys }: Context): Promise<unknown> {
   const handler = findHandler(operation.name);
   if (!handler) throw unavailable(operation);
-  keys.push(...(await admit({ operation, input, caller: call.caller, region: call.region }, deps)));
-  const [key, otherKey] = keys;
-  const keyCall: Call | KeyCall = key ? { ...call, key, ...(otherKey && { otherKey }) } : call;
-  return handler(input, keyCall as KeyCall, deps);
+  let output: unknown;
+  for (const step of stepsOf(operation.name)) {
+    if (step === work) {
+      const [key, otherKey] = keys;
+      const keyCall: Call | KeyCall = key ? { ...call, key, ...(otherKey && { otherKey }) } : call;
+      output = await handler(input, keyCall as KeyCall, deps);
+    } else {
+      const checking = step.run({ operation, input, call, deps, keys });
+      if (checking) await checking;
+    }
+  }
+  return output;
 }
 
 type Input = Readonly<Record<string, unknown>>;

@@ -4,8 +4,8 @@ import { newKey } from '../../support/sdk-keys.ts';
 
 const { accountId, endpoint, credentials } = inject('otherAccount');
 const stranger = newKms({ endpoint, credentials });
-const opaque =
-  'AccessDeniedException: The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.';
+const outOfReach =
+  'because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access';
 
 test('either frontend serves either account, and a key is the account’s that made it', async () => {
   const atTheOther = newKms({ credentials });
@@ -22,12 +22,11 @@ test('a stranger finds no key of the account, and cannot tell whether there is o
     `NotFoundException: Key '${Arn.replace('000000000000', accountId)}' does not exist`,
   );
   const missing = Arn.replace(KeyId, '00000000-0000-4000-8000-000000000000');
-  const refusals = [];
   for (const identifier of [Arn, missing]) {
-    refusals.push((await refusalOf(stranger.describeKey({ KeyId: identifier }))).replace(identifier, 'it'));
+    expect(await refusalOf(stranger.describeKey({ KeyId: identifier }))).toBe(
+      `AccessDeniedException: User: arn:aws:iam::${accountId}:user/other is not authorized to perform: kms:DescribeKey on this resource ${outOfReach}`,
+    );
   }
-  expect(refusals[0]).toMatch(/^AccessDeniedException: User: .* on resource: it because no resource-based policy/);
-  expect(refusals[1]).toBe(refusals[0]);
   const { Keys = [] } = await stranger.listKeys({ Limit: 1000 });
   expect(Keys.every(({ KeyArn }) => KeyArn!.includes(`:${accountId}:`))).toBe(true);
 });
@@ -35,9 +34,13 @@ test('a stranger finds no key of the account, and cannot tell whether there is o
 test('a stranger opens no ciphertext of the account, and moves none', async () => {
   const { KeyId } = await newKey();
   const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: Buffer.from('attack at dawn') });
-  expect(await refusalOf(stranger.decrypt({ CiphertextBlob }))).toBe(opaque);
+  const opaque = (action: string) =>
+    `AccessDeniedException: User: arn:aws:iam::${accountId}:user/other is not authorized to perform: ${action} on the resource associated with this ciphertext ${outOfReach}`;
+  expect(await refusalOf(stranger.decrypt({ CiphertextBlob }))).toBe(opaque('kms:Decrypt'));
   const { KeyMetadata: own } = await stranger.createKey({});
-  expect(await refusalOf(stranger.reEncrypt({ CiphertextBlob, DestinationKeyId: own!.KeyId }))).toBe(opaque);
+  expect(await refusalOf(stranger.reEncrypt({ CiphertextBlob, DestinationKeyId: own!.KeyId }))).toBe(
+    opaque('kms:ReEncryptFrom'),
+  );
 });
 
 test('the accounts share no alias and no marker', async () => {

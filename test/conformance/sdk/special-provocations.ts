@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { OperationName } from '@keyfleet/shared/api/registry';
 import type { ExceptionCode } from '@keyfleet/shared/errors/exceptions';
 import { call, kms } from '../../support/sdk-client.ts';
-import { newKey, sharedKey } from '../../support/sdk-keys.ts';
+import { type Key, newKey, sharedKey } from '../../support/sdk-keys.ts';
 import type { Provocation, Provoked } from './provocations.ts';
 import { requestAbout, requests } from './requests.ts';
 
@@ -69,6 +69,15 @@ const onAlias = (operation: OperationName): Provocation =>
       answer: call(operation, { ...(await requests[operation].input(await sharedKey('symmetric'))), TargetKeyId }),
       says,
     };
+  });
+
+/** Decrypt of what a key made before something was done to it: with any other key it is the wrong key that is told. */
+const onItsOwnKey = (then: (key: Key) => Promise<unknown>, ending: string): Provocation =>
+  provoking(async () => {
+    const key = await newKey();
+    const { CiphertextBlob } = await kms.encrypt({ KeyId: key.KeyId, Plaintext: Buffer.from('x') });
+    await then(key);
+    return { answer: kms.decrypt({ CiphertextBlob, KeyId: key.KeyId }), says: `${key.Arn} ${ending}` };
   });
 
 /** `<operation>.<exception>`: what is not said of any operation on a key alike. */
@@ -144,11 +153,20 @@ export const specialProvocations: Readonly<Partial<Record<`${OperationName}.${Ex
     answer: kms.deleteAlias({ AliasName: 'alias/missing' }),
     says: `Alias ${(await sharedKey('symmetric')).Arn.replace(/key\/.*/, 'alias/missing')} is not found.`,
   })),
+  'Decrypt.DisabledException': onItsOwnKey(({ KeyId }) => kms.disableKey({ KeyId }), 'is disabled.'),
+  'Decrypt.KMSInvalidStateException': onItsOwnKey(
+    ({ KeyId }) => kms.scheduleKeyDeletion({ KeyId, PendingWindowInDays: 7 }),
+    'is pending deletion.',
+  ),
   'Decrypt.InvalidCiphertextException': changed('Decrypt', damagedCiphertext),
   'Decrypt.IncorrectKeyException': changed('Decrypt', async () => ({ KeyId: (await newKey()).KeyId }), incorrectKey),
   'Decrypt.InvalidKeyUsageException': changed(
     'Decrypt',
-    async () => ({ KeyId: (await sharedKey('rsaEncryption')).KeyId, EncryptionContext: undefined }),
+    async () => ({
+      KeyId: (await sharedKey('rsaEncryption')).KeyId,
+      CiphertextBlob: Buffer.alloc(256, 0xff),
+      EncryptionContext: undefined,
+    }),
     'Algorithm SYMMETRIC_DEFAULT is incompatible with key spec RSA_2048.',
   ),
   'ReEncrypt.InvalidCiphertextException': changed('ReEncrypt', damagedCiphertext),
@@ -159,9 +177,8 @@ export const specialProvocations: Readonly<Partial<Record<`${OperationName}.${Ex
   ),
   'Decapsulate.InvalidCiphertextException': changed('Decapsulate', { SharedSecretCiphertextBlob: randomBytes(20) }),
   'GetPublicKey.UnsupportedOperationException': provoking(async () => {
-    const { KeyId, Arn } = await sharedKey('symmetric');
-    const says = `${Arn} is not valid for this operation: it has no public key.`;
-    return { answer: kms.getPublicKey({ KeyId }), says };
+    const { KeyId } = await sharedKey('symmetric');
+    return { answer: kms.getPublicKey({ KeyId }) };
   }),
   'Verify.KMSInvalidSignatureException': changed('Verify', { Message: Buffer.from('another') }),
   'VerifyMac.KMSInvalidMacException': changed('VerifyMac', { Message: Buffer.from('another') }),

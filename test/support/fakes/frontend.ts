@@ -1,5 +1,6 @@
 import { requestCodec } from '@keyfleet/shared/api/aws-json';
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
+import { compileInputCheck } from '@keyfleet/shared/api/input-check';
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { newKeyId } from '@keyfleet/shared/ids';
 import { Audit, type AuditRecord } from '@keyfleet/frontend/audit/record';
@@ -67,8 +68,10 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     });
   }
 
-  /** Fills in the schema's defaults, as the edge does. */
-  call<O extends Operation>(operation: O, input: object, overrides: Partial<Call> = {}): Promise<OutputOf<O>> {
+  /** Fills in the schema's defaults and validates, as the edge does. */
+  async call<O extends Operation>(operation: O, input: object, overrides: Partial<Call> = {}): Promise<OutputOf<O>> {
+    const parsed = operation.input.safeParse(input);
+    compileInputCheck(operation)(parsed.success ? parsed.data : input);
     return this.#call(operation, operation.input.parse(input) as InputOf<O>, overrides);
   }
 

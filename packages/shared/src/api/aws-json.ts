@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { exceptions, KmsException } from '../errors/exceptions.ts';
-import { compileCheck } from './check.ts';
+import { compileInputCheck } from './input-check.ts';
 import { type JsonStyle, structureWriterOf } from './json-writer.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
 import { type Shape, type StructureShape, structureOf } from './shape.ts';
@@ -9,7 +9,7 @@ import { type Shape, type StructureShape, structureOf } from './shape.ts';
 export const AWS_JSON = 'application/x-amz-json-1.1';
 
 export interface RequestCodec<I> {
-  /** Throws KmsException: SerializationException when the body or a type is wrong, then ValidationException with every broken constraint. */
+  /** Throws KmsException: SerializationException when the body or a type is wrong, then what `compileInputCheck` does. */
   parse(body: Uint8Array): I;
 }
 
@@ -22,7 +22,7 @@ export interface ResponseCodec<O> {
 export function requestCodec<O extends Operation>(operation: O): RequestCodec<InputOf<O>> {
   const shape = structureOf(operation.input.shape);
   const read = structureReader(shape);
-  const check = compileCheck(shape);
+  const check = compileInputCheck(operation);
   const parseJson = holdsMap(shape) ? parseWithLiterals : JSON.parse;
   return {
     parse(body) {
@@ -152,9 +152,8 @@ function readTimestamp(json: unknown): number {
 function readBlob(json: unknown): Buffer {
   if (typeof json !== 'string') throw mismatch(json, 'a Blob');
   const bytes = Buffer.from(json, 'base64');
-  // Exactly one text per value: padding, alphabet and the unused bits of the last character are all checked by this. The
-  // text is not repeated in the message: it may be a plaintext.
-  if (bytes.toString('base64') !== json) throw serializationException('Invalid Base64 in a Blob');
+  // Exactly one text per value: padding, alphabet and the unused bits of the last character are all checked by this.
+  if (bytes.toString('base64') !== json) throw serializationException();
   return bytes;
 }
 

@@ -4,7 +4,7 @@ import { KmsException } from '../errors/exceptions.ts';
 import { compileCheck } from './check.ts';
 import type { Operation } from './operation.ts';
 import { operations } from './registry.ts';
-import { type Shape, structureOf } from './shape.ts';
+import { type Shape, structureOf, wholePattern } from './shape.ts';
 
 /** Values of the right type, mostly inside the constraints: an input of many members is then often valid, and often wrong in one. */
 function valueOf(shape: Shape): fc.Arbitrary<unknown> {
@@ -14,7 +14,7 @@ function valueOf(shape: Shape): fc.Arbitrary<unknown> {
       const valid =
         shape.pattern === undefined
           ? fc.string({ minLength: min, maxLength: Math.min(max, 300) })
-          : fc.stringMatching(new RegExp(shape.pattern));
+          : fc.stringMatching(wholePattern(shape.pattern));
       const lengths = fc.constantFrom(min, min - 1, Math.min(max, 9000), Math.min(max + 1, 9000));
       return mostly(
         valid,
@@ -25,7 +25,7 @@ function valueOf(shape: Shape): fc.Arbitrary<unknown> {
       );
     }
     case 'choice':
-      return mostly(fc.constantFrom(...shape.values), fc.string());
+      return mostly(fc.constantFrom(...shape.accepted), fc.constantFrom('', ...shape.values, ...shape.listed));
     case 'integer':
       return mostly(fc.integer({ min: shape.min, max: shape.max }), fc.constantFrom(shape.min - 1, shape.max + 1));
     case 'flag':

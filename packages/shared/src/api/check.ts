@@ -22,9 +22,9 @@ function checkOf(shape: Shape): Check | undefined {
     case 'text':
       return textCheck(shape);
     case 'choice': {
-      const values = new Set<unknown>(shape.values);
+      const accepted = new Set<unknown>(shape.accepted);
       return (value, path, violations) => {
-        if (!values.has(value)) violations.push(violation(String(value), path, constraints.choice(shape.values)));
+        if (!accepted.has(value)) violations.push(violation(String(value), path, constraints.choice(shape.listed)));
       };
     }
     case 'integer':
@@ -57,10 +57,10 @@ function textCheck(shape: TextShape): Check {
   const pattern = shape.pattern === undefined ? undefined : wholePattern(shape.pattern);
   return (value, path, violations) => {
     const text = value as string;
-    const printed = shape.secret === true ? undefined : text;
-    if (pattern?.test(text) === false) violations.push(violation(printed, path, constraints.pattern(shape.pattern!)));
+    const printed = shape.sensitive === true ? undefined : text;
     if (text.length > max) violations.push(violation(printed, path, constraints.longest(max)));
     if (text.length < min) violations.push(violation(printed, path, constraints.shortest(min)));
+    if (pattern?.test(text) === false) violations.push(violation(printed, path, constraints.pattern(shape.pattern!)));
   };
 }
 
@@ -69,13 +69,15 @@ function structureCheck(shape: StructureShape): Check {
     ...member,
     path: camelCase(member.name),
     check: checkOf(member.shape),
+    // AWS prints nothing of what is sensitive, not even that it is not there.
+    absent: 'sensitive' in member.shape && member.shape.sensitive === true ? undefined : null,
   }));
   return (value, path, violations) => {
     for (const member of members) {
       const field = (value as Record<string, unknown>)[member.name];
       if (field === undefined && !member.required) continue;
       const at = path === '' ? member.path : `${path}.${member.path}`;
-      if (field === undefined) violations.push(violation(null, at, constraints.notNull));
+      if (field === undefined) violations.push(violation(member.absent, at, constraints.notNull));
       else member.check?.(field, at, violations);
     }
   };
@@ -86,10 +88,10 @@ function listCheck(shape: ListShape): Check {
   const { item, min = 0, max = Infinity } = shape;
   const check = checkOf(item);
   const eachItem = check === undefined || item.kind === 'structure' ? undefined : scalarConstraints(item);
-  const secret = item.kind === 'text' && item.secret === true;
+  const sensitive = item.kind === 'text' && item.sensitive === true;
   return (value, path, violations) => {
     const items = value as unknown[];
-    const printed = (): string | undefined => (secret ? undefined : `[${items.map(printedItem).join(', ')}]`);
+    const printed = (): string | undefined => (sensitive ? undefined : `[${items.map(printedItem).join(', ')}]`);
     if (items.length > max) violations.push(violation(printed(), path, constraints.longest(max)));
     if (items.length < min) violations.push(violation(printed(), path, constraints.shortest(min)));
     const inside: string[] = [];
@@ -116,7 +118,7 @@ function printedItem(item: unknown): string {
 }
 
 function scalarConstraints(shape: Shape): readonly string[] {
-  if (shape.kind === 'choice') return [constraints.choice(shape.values)];
+  if (shape.kind === 'choice') return [constraints.choice(shape.listed)];
   if (shape.kind !== 'text') return [];
   const all: string[] = [];
   if (shape.max !== undefined) all.push(constraints.longest(shape.max));

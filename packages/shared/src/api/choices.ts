@@ -1,7 +1,10 @@
 import { type KeySpec as KeySpecName, keySpecs } from '../key-specs.ts';
 import { choice } from './shape.ts';
 
-/** The API's enumerations. A validation message lists them in this order. */
+/**
+ * The API's enumerations, as AWS's model has them. Where a validation message is known to list them in another order, or a Region
+ * is known to accept something else, that is said; SM2 is offered in China only, so no enumeration of key specs here has it.
+ */
 export const WrappingAlgorithm = choice([
   'RSAES_PKCS1_V1_5',
   'RSAES_OAEP_SHA_1',
@@ -32,22 +35,40 @@ export const ConnectionErrorCode = choice([
 ]);
 export const ConnectionState = choice(['CONNECTED', 'CONNECTING', 'FAILED', 'DISCONNECTED', 'DISCONNECTING']);
 export const CustomKeyStoreType = choice(['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']);
-export const CustomerMasterKeySpec = choice([
+/** As recorded from AWS in 2023, in the order of its messages; what came later follows. */
+const recordedKeySpecs = [
   'RSA_2048',
-  'RSA_3072',
-  'RSA_4096',
-  'ECC_NIST_P256',
   'ECC_NIST_P384',
+  'ECC_NIST_P256',
   'ECC_NIST_P521',
-  'ECC_SECG_P256K1',
-  'SYMMETRIC_DEFAULT',
-  'HMAC_224',
-  'HMAC_256',
   'HMAC_384',
+  'RSA_3072',
+  'ECC_SECG_P256K1',
+  'RSA_4096',
+  'SYMMETRIC_DEFAULT',
+  'HMAC_256',
+  'HMAC_224',
   'HMAC_512',
-  'SM2',
-]);
-export const DataKeyPairSpec = choice([
+] as const;
+export const CustomerMasterKeySpec = choice(
+  [
+    'RSA_2048',
+    'RSA_3072',
+    'RSA_4096',
+    'ECC_NIST_P256',
+    'ECC_NIST_P384',
+    'ECC_NIST_P521',
+    'ECC_SECG_P256K1',
+    'SYMMETRIC_DEFAULT',
+    'HMAC_224',
+    'HMAC_256',
+    'HMAC_384',
+    'HMAC_512',
+    'SM2',
+  ],
+  { accepted: recordedKeySpecs },
+);
+const dataKeyPairSpecs = [
   'RSA_2048',
   'RSA_3072',
   'RSA_4096',
@@ -55,16 +76,19 @@ export const DataKeyPairSpec = choice([
   'ECC_NIST_P384',
   'ECC_NIST_P521',
   'ECC_SECG_P256K1',
-  'SM2',
   'ECC_NIST_EDWARDS25519',
   'ML_KEM_512',
   'ML_KEM_768',
   'ML_KEM_1024',
-]);
-export const DataKeySpec = choice(['AES_256', 'AES_128']);
+] as const;
+export const DataKeyPairSpec = choice([...dataKeyPairSpecs, 'SM2'], { accepted: dataKeyPairSpecs });
+/** A wrong one is told the specs of key pairs, as reported of AWS. */
+export const DataKeySpec = choice(['AES_256', 'AES_128'], { listed: dataKeyPairSpecs });
 export const DryRunModifier = choice(['IGNORE_CIPHERTEXT']);
 export const EncapsulationAlgorithm = choice(['ML_KEM']);
-export const EncryptionAlgorithm = choice(['SYMMETRIC_DEFAULT', 'RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE']);
+export const EncryptionAlgorithm = choice(['SYMMETRIC_DEFAULT', 'RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE'], {
+  listed: ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE', 'SYMMETRIC_DEFAULT'],
+});
 export const ExpirationModel = choice(['KEY_MATERIAL_EXPIRES', 'KEY_MATERIAL_DOES_NOT_EXPIRE']);
 export const GrantOperation = choice([
   'Decrypt',
@@ -115,7 +139,18 @@ export const KeyMaterialState = choice([
   'PENDING_ROTATION',
   'PENDING_MULTI_REGION_IMPORT_AND_ROTATION',
 ]);
-export const KeySpec = choice(Object.keys(keySpecs) as [KeySpecName, ...KeySpecName[]]);
+export const KeySpec = choice(Object.keys(keySpecs) as [KeySpecName, ...KeySpecName[]], {
+  accepted: [
+    ...recordedKeySpecs,
+    'ECC_NIST_EDWARDS25519',
+    'ML_DSA_44',
+    'ML_DSA_65',
+    'ML_DSA_87',
+    'ML_KEM_512',
+    'ML_KEM_768',
+    'ML_KEM_1024',
+  ],
+});
 export const KeyState = choice([
   'Creating',
   'Enabled',
@@ -127,19 +162,21 @@ export const KeyState = choice([
   'Updating',
 ]);
 export const KeyUsage = choice([
-  'SIGN_VERIFY',
   'ENCRYPT_DECRYPT',
+  'SIGN_VERIFY',
   'GENERATE_VERIFY_MAC',
   'KEY_AGREEMENT',
   'ENCAPSULATE_DECAPSULATE',
 ]);
-export const MacAlgorithm = choice(['HMAC_SHA_224', 'HMAC_SHA_256', 'HMAC_SHA_384', 'HMAC_SHA_512']);
+export const MacAlgorithm = choice(['HMAC_SHA_224', 'HMAC_SHA_256', 'HMAC_SHA_384', 'HMAC_SHA_512'], {
+  listed: ['HMAC_SHA_384', 'HMAC_SHA_256', 'HMAC_SHA_224', 'HMAC_SHA_512'],
+});
 export const MessageType = choice(['RAW', 'DIGEST', 'EXTERNAL_MU']);
 export const MultiRegionKeyType = choice(['PRIMARY', 'REPLICA']);
 export const Origin = choice(['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']);
 export const ResourceOwner = choice(['SELF', 'OTHER_ACCOUNTS_VIA_RAM']);
 export const RotationType = choice(['AUTOMATIC', 'ON_DEMAND']);
-export const SigningAlgorithm = choice([
+const signingAlgorithms = [
   'RSASSA_PSS_SHA_256',
   'RSASSA_PSS_SHA_384',
   'RSASSA_PSS_SHA_512',
@@ -149,10 +186,15 @@ export const SigningAlgorithm = choice([
   'ECDSA_SHA_256',
   'ECDSA_SHA_384',
   'ECDSA_SHA_512',
-  'SM2DSA',
-  'ML_DSA_SHAKE_256',
   'ED25519_SHA_512',
   'ED25519_PH_SHA_512',
-]);
+  'SM2DSA',
+  'ML_DSA_SHAKE_256',
+] as const;
+/** SYMMETRIC_DEFAULT is none, and yet AWS answers that the key does not have it. */
+export const SigningAlgorithm = choice(signingAlgorithms, {
+  accepted: [...signingAlgorithms, 'SYMMETRIC_DEFAULT'],
+  listed: signingAlgorithms,
+});
 export const WrappingKeySpec = choice(['RSA_2048', 'RSA_3072', 'RSA_4096', 'SM2']);
 export const XksProxyConnectivity = choice(['PUBLIC_ENDPOINT', 'VPC_ENDPOINT_SERVICE']);

@@ -2,7 +2,8 @@ import { KeyEncryptionMechanism } from './choices.ts';
 import { blob, integer, list, structure, text, textMap } from './shape.ts';
 
 /** Fields that more than one operation has, with the lengths, ranges and patterns of the KMS API model. */
-export const KeyId = text({ min: 1, max: 2048 });
+/** The pattern is the service's own: the model has none. */
+export const KeyId = text({ min: 1, max: 2048, pattern: String.raw`^\p{ASCII}+$` });
 export const Arn = text({ min: 20, max: 2048 });
 export const AccountId = text({ min: 12, max: 12, pattern: '[0-9]{12}' });
 export const Region = text({ min: 1, max: 32, pattern: String.raw`^([a-z]+-){2,3}\d+$` });
@@ -17,7 +18,7 @@ export const NumberOfBytes = integer(1, 1024);
 export const PendingWindowInDays = integer(1, 365);
 export const RotationPeriodInDays = integer(90, 2560);
 
-export const Plaintext = blob(4096);
+export const Plaintext = blob(4096, { sensitive: true });
 export const Ciphertext = blob(6144);
 export const PublicKey = blob(8192);
 export const EncryptionContext = textMap();
@@ -31,7 +32,7 @@ export const Tags = list(Tag);
 
 export const GrantId = text({ min: 1, max: 128 });
 export const GrantName = text({ min: 1, max: 256, pattern: '^[a-zA-Z0-9:/_-]+$' });
-/** A token lets whoever holds it use the grant before it has spread: a secret. */
+/** A token lets whoever holds it use the grant before it has spread: a secret, though AWS prints a wrong one. */
 export const GrantToken = text({ min: 1, max: 8192, secret: true });
 export const GrantTokens = list(GrantToken, { min: 0, max: 10 });
 export const Principal = text({ min: 1, max: 256, pattern: String.raw`^[\w+=,.@:/-]+$` });
@@ -54,11 +55,17 @@ export const RecipientInfo = structure('RecipientInfo', {
 export const CustomKeyStoreId = text({ min: 1, max: 64 });
 export const CustomKeyStoreName = text({ min: 1, max: 256 });
 export const CloudHsmClusterId = text({ min: 19, max: 24, pattern: 'cluster-[2-7a-zA-Z]{11,16}' });
-export const KeyStorePassword = text({ min: 7, max: 32, secret: true });
+export const KeyStorePassword = text({ min: 7, max: 32, secret: true, sensitive: true });
 export const TrustAnchorCertificate = text({ min: 1, max: 5000 });
 export const XksKeyId = text({ min: 1, max: 128, pattern: '^[a-zA-Z0-9-_.]+$' });
-export const XksAccessKeyId = text({ min: 20, max: 30, pattern: '^[A-Z2-7]+$', secret: true });
-export const XksSecretAccessKey = text({ min: 43, max: 64, pattern: String.raw`^[a-zA-Z0-9\/+=]+$`, secret: true });
+export const XksAccessKeyId = text({ min: 20, max: 30, pattern: '^[A-Z2-7]+$', secret: true, sensitive: true });
+export const XksSecretAccessKey = text({
+  min: 43,
+  max: 64,
+  pattern: String.raw`^[a-zA-Z0-9\/+=]+$`,
+  secret: true,
+  sensitive: true,
+});
 export const XksUriEndpoint = text({ min: 10, max: 128, pattern: '^https://[a-zA-Z0-9.-]+$' });
 export const XksUriPath = text({
   min: 10,

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { wellFormed } from './aws-json.ts';
-import { compileCheck } from './check.ts';
+import { compileInputCheck } from './input-check.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
 import { type Shape, type StructureShape, structureOf } from './shape.ts';
 
@@ -25,7 +25,7 @@ export function protoCodec<O extends Operation>(operation: O): ProtoCodec<O> {
   const readResponse = structureReader(response);
   const writeRequest = structureWriter(request);
   const writeResponse = structureWriter(response);
-  const check = compileCheck(request);
+  const check = compileInputCheck(operation);
   return {
     parseRequest(message) {
       const input = readRequest(message) as InputOf<O>;

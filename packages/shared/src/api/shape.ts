@@ -18,12 +18,19 @@ export interface TextShape {
   readonly max?: number | undefined;
   /** As AWS writes it; the whole text must match. */
   readonly pattern?: string | undefined;
-  /** Never printed in a validation message and never in the audit record. */
+  /** Never in the audit record. */
   readonly secret?: boolean | undefined;
+  /** AWS's trait: never printed in a validation message. */
+  readonly sensitive?: boolean | undefined;
 }
 export interface ChoiceShape {
   readonly kind: 'choice';
+  /** AWS's model. */
   readonly values: readonly string[];
+  /** What a request may say. */
+  readonly accepted: readonly string[];
+  /** What a validation message says that it may, in AWS's order. */
+  readonly listed: readonly string[];
 }
 export interface IntegerShape {
   readonly kind: 'integer';
@@ -42,6 +49,8 @@ export interface BlobShape {
   readonly kind: 'blob';
   readonly min: number;
   readonly max: number;
+  /** As for a text. */
+  readonly sensitive?: boolean | undefined;
 }
 export interface ListShape {
   readonly kind: 'list';
@@ -77,8 +86,20 @@ export function text(shape: Omit<TextShape, 'kind'> = {}) {
   return schema.register(shapes, { kind: 'text', ...shape });
 }
 
-export function choice<const V extends string>(values: readonly [V, ...V[]]) {
-  return z.enum(values).register(shapes, { kind: 'choice', values });
+export interface ChoiceRules<A extends string> {
+  /** The values, unless given. */
+  readonly accepted?: readonly A[];
+  /** What is accepted, unless given: AWS lists what it accepts in an order of its own, and in places something else. */
+  readonly listed?: readonly string[];
+}
+
+export function choice<const V extends string, const A extends string = V>(
+  values: readonly [V, ...V[]],
+  rules: ChoiceRules<A> = {},
+) {
+  const accepted = rules.accepted ?? (values as readonly string[] as readonly A[]);
+  const shape = { kind: 'choice', values, accepted, listed: rules.listed ?? accepted } as const;
+  return z.enum(accepted).register(shapes, shape);
 }
 
 export function integer(min: number, max: number) {
@@ -93,10 +114,10 @@ export function timestamp() {
   return z.number().register(shapes, { kind: 'timestamp' });
 }
 
-export function blob(max: number) {
+export function blob(max: number, { sensitive = false } = {}) {
   return z
     .custom<Uint8Array>((value) => value instanceof Uint8Array && value.length >= 1 && value.length <= max)
-    .register(shapes, { kind: 'blob', min: 1, max });
+    .register(shapes, { kind: 'blob', min: 1, max, sensitive });
 }
 
 export function list<S extends z.ZodType>(item: S, length: { min?: number; max?: number } = {}) {
@@ -140,5 +161,6 @@ function memberOf(name: string, schema: z.ZodType): MemberShape {
 
 /** A pattern as Java's `matches` reads it: the whole text, and `\s` only for ASCII. */
 export function wholePattern(source: string): RegExp {
-  return new RegExp(`^(?:${source.replaceAll('\\s', ' \\t\\n\\v\\f\\r')})$`);
+  const own = source.replaceAll('\\s', ' \\t\\n\\v\\f\\r').replaceAll('\\p{ASCII}', '[\\x00-\\x7f]');
+  return new RegExp(`^(?:${own})$`);
 }

@@ -70,7 +70,7 @@ export const exceptions = {
   ThrottlingException: client(RESOURCE_EXHAUSTED),
   UnknownOperationException: client(UNIMPLEMENTED),
   UnrecognizedClientException: client(UNAUTHENTICATED),
-  UnsupportedOperationException: client(UNIMPLEMENTED, 'Message'),
+  UnsupportedOperationException: client(UNIMPLEMENTED),
   ValidationException: client(INVALID_ARGUMENT),
   XksKeyAlreadyInUseException: client(ALREADY_EXISTS),
   XksKeyInvalidConfigurationException: client(FAILED_PRECONDITION),

@@ -1,6 +1,12 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ALIAS_PREFIX, isAliasName, RESERVED_ALIAS_PREFIX } from '@keyfleet/shared/ids';
 
+/** Throws for a colon: the model's pattern lets it through, the service does not. */
+export function assertAliasCharacters(name: string): void {
+  if (!name.includes(':')) return;
+  throw new KmsException('InvalidAliasNameException', `${name} contains invalid characters for an alias`);
+}
+
 /** Throws unless `name` can be that of a customer's alias. */
 export function assertAliasName(name: string): void {
   if (!isAliasName(name)) {

@@ -11,10 +11,17 @@ export function requireCiphertext(ciphertext: Uint8Array | undefined): Uint8Arra
 
 /** What a ciphertext blob claims. Throws InvalidCiphertextException, which never says why. */
 export function blobHeaderOf(ciphertext: Uint8Array): BlobHeader {
+  const header = findBlobHeader(ciphertext);
+  if (header) return header;
+  throw invalidCiphertext();
+}
+
+/** Undefined for what is no ciphertext blob. */
+export function findBlobHeader(ciphertext: Uint8Array): BlobHeader | undefined {
   try {
     return parseBlobHeader(ciphertext);
   } catch (error) {
-    if (error instanceof FormatError) throw invalidCiphertext(error);
+    if (error instanceof FormatError) return undefined;
     throw error;
   }
 }

@@ -16,7 +16,12 @@ test.each(takeTokens)('$name refuses a grant token that nobody was given', async
   const frontend = new FakeFrontend();
   const { KeyMetadata } = await frontend.call(operations.CreateKey, {});
   const call = (GrantTokens: string[]) =>
-    frontend.raw(operation, { KeyId: KeyMetadata!.KeyId, DestinationKeyId: KeyMetadata!.KeyId, GrantTokens });
+    frontend.raw(operation, {
+      KeyId: KeyMetadata!.KeyId,
+      DestinationKeyId: KeyMetadata!.KeyId,
+      CiphertextBlob: Buffer.of(1),
+      GrantTokens,
+    });
   await expect(call(['junk'])).rejects.toMatchObject({ code: 'InvalidGrantTokenException' });
   await expect(call([]).catch((error: unknown) => error)).resolves.not.toMatchObject({
     code: 'InvalidGrantTokenException',

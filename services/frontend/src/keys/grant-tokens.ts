@@ -1,7 +1,6 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 
 /** Throws InvalidGrantTokenException for any token: this release makes no grants, so nobody was ever given one. */
-export function assertGrantTokens({ GrantTokens }: Readonly<Record<string, unknown>>): void {
-  if (!Array.isArray(GrantTokens) || GrantTokens.length === 0) return;
-  throw new KmsException('InvalidGrantTokenException', 'A grant token is not valid.');
+export function assertGrantTokens(tokens: readonly string[]): void {
+  if (tokens.length > 0) throw new KmsException('InvalidGrantTokenException', 'A grant token is not valid.');
 }

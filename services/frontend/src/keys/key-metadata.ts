@@ -45,7 +45,7 @@ export function metadataOf(key: KmsKey): KeyMetadata {
 export function specMembersOf(key: KmsKey): Omit<OutputOf<typeof GetPublicKey>, 'KeyId' | 'PublicKey'> {
   return {
     KeyUsage: key.keyUsage,
-    KeySpec: key.keySpec,
+    KeySpec: key.keySpec as NonNullable<KeyMetadata['KeySpec']>,
     // The old name's own enumeration lacks the newer specs; AWS answers them all the same.
     CustomerMasterKeySpec: key.keySpec as NonNullable<KeyMetadata['CustomerMasterKeySpec']>,
     [algorithmsMember[key.keyUsage]]: algorithmsOf(key),

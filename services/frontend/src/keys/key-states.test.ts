@@ -16,6 +16,7 @@ const cells = {
   u: 'is unavailable.',
   c: 'is creating.',
   n: 'is not pending deletion.',
+  x: 'origin is EXTERNAL which is not valid for this operation.',
 } as const;
 
 // One letter for each of `states`, in that order; read off AWS's own table.
@@ -35,12 +36,12 @@ test.each([
   ['Verify', '-dpiuc'],
   ['GenerateMac', '-dpiuc'],
   ['DeriveSharedSecret', '-dpiuc'],
-  ['GetPublicKey', '--p--c'],
+  ['GetPublicKey', '--pi-c'],
   ['DescribeKey', '------'],
   ['GetKeyPolicy', '------'],
   ['PutKeyPolicy', '------'],
   ['ListResourceTags', '------'],
-  ['GetKeyRotationStatus', '------'],
+  ['GetKeyRotationStatus', '---x--'],
   ['EnableKey', '--pi-c'],
   ['DisableKey', '--pi-c'],
   ['EnableKeyRotation', '-dp--c'],

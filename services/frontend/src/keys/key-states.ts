@@ -8,6 +8,10 @@ const disabled: Refusal = ['DisabledException', 'is disabled.'];
 const pendingDeletion: Refusal = ['KMSInvalidStateException', 'is pending deletion.'];
 const notPendingDeletion: Refusal = ['KMSInvalidStateException', 'is not pending deletion.'];
 const pendingImport: Refusal = ['KMSInvalidStateException', 'is pending import.'];
+const neverImported: Refusal = [
+  'UnsupportedOperationException',
+  'origin is EXTERNAL which is not valid for this operation.',
+];
 const unavailable: Refusal = ['KMSInvalidStateException', 'is unavailable.'];
 const creating: Refusal = ['KMSInvalidStateException', 'is creating.'];
 
@@ -22,7 +26,8 @@ const usable: Row = {
   Unavailable: unavailable,
   Creating: creating,
 };
-const publicKeyReadable: Row = { PendingDeletion: pendingDeletion, Creating: creating };
+/** The guide lists PendingImport as fine; reports of AWS and common sense do not: there is no public key yet. */
+const publicKeyReadable: Row = { PendingDeletion: pendingDeletion, PendingImport: pendingImport, Creating: creating };
 const switchable: Row = { PendingDeletion: pendingDeletion, PendingImport: pendingImport, Creating: creating };
 /** PendingImport passes here: the origin is refused instead. */
 const rotationSettable: Row = { Disabled: disabled, PendingDeletion: pendingDeletion, Creating: creating };
@@ -55,7 +60,7 @@ const rows = {
   GenerateMac: usable,
   GetKeyLastUsage: anyState,
   GetKeyPolicy: anyState,
-  GetKeyRotationStatus: anyState,
+  GetKeyRotationStatus: { PendingImport: neverImported },
   GetPublicKey: publicKeyReadable,
   ListAliases: anyState,
   ListKeyPolicies: anyState,

@@ -1,12 +1,16 @@
 import { actionOf, type KeyReference, keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { accessDenied, authorize, type Principal } from '../policy/authorize.ts';
+import {
+  type AccessTo,
+  authorize,
+  decide,
+  deniedCiphertextKey,
+  deniedForeignKey,
+  type Principal,
+} from '../policy/authorize.ts';
 import type { Policies } from '../policy/policies.ts';
 import { aliasArn, type ArnScope } from '@keyfleet/shared/arn';
-import { assertAliasName } from './alias-name.ts';
 import { blobHeaderOf, requireCiphertext } from './ciphertext.ts';
-import { assertGrantTokens } from './grant-tokens.ts';
-import { assertKeyState } from './key-states.ts';
 import type { KmsKey } from './kms-key.ts';
 import { findNamed, type KeyLookup, type Named, readIdentifier } from './resolve.ts';
 
@@ -23,13 +27,9 @@ export interface AccessQuestion {
   readonly region: string;
 }
 
-/**
- * Finds every key that a request names and lets the caller through to each, or throws. The order is AWS's: whether the key is
- * there, whether the caller may, whether its state allows it; so a key's state is told only to who may use it.
- */
-export async function admit(question: AccessQuestion, deps: RequestKeysDeps): Promise<readonly KmsKey[]> {
+/** Finds every key that a request names and lets the caller through to each, which fills `keys`; or throws. */
+export async function admit(question: AccessQuestion, deps: RequestKeysDeps, keys: KmsKey[]): Promise<void> {
   const { operation, caller } = question;
-  assertGrantTokens(question.input);
   const scope: ArnScope = { partition: deps.partition, region: question.region, accountId: caller.accountId };
   if (typeof question.input['AliasName'] === 'string') {
     await admitToAlias(question, question.input['AliasName'], { scope, deps });
@@ -38,12 +38,9 @@ export async function admit(question: AccessQuestion, deps: RequestKeysDeps): Pr
       authorize(caller, action, { resource: { arn: '*' }, policies: deps.policies });
     }
   }
-  const keys: KmsKey[] = [];
   for (const reference of keyReferencesOf(operation)) {
     keys.push(await admitToKey(reference, question, { scope, deps }));
   }
-  for (const key of keys) assertKeyState(operation.name, key);
-  return keys;
 }
 
 /** A key that is created with tags is tagged, too. */
@@ -65,14 +62,14 @@ async function admitToKey(reference: KeyReference, question: AccessQuestion, con
   const { scope, deps } = context;
   const named = readDeclared(identifier, { identifiers, scope, operation: question.operation });
   if ('foreignArn' in named) {
-    throw accessDenied(question.caller, { action, resourceArn: named.foreignArn, decision: 'no-key-policy' });
+    throw deniedForeignKey(question.caller, action);
   }
   const key = await findNamed(named, { scope, lookup: deps });
-  authorizeOnKey(question.caller, action, { key, deps });
+  authorize(question.caller, action, accessTo(key, deps));
   return key;
 }
 
-/** The key that a ciphertext names. One answer for missing, foreign and forbidden: the blob's claim is anybody's. */
+/** The key that a ciphertext names. */
 async function admitToCiphertextKey(
   { input, caller }: AccessQuestion,
   { action, ciphertext, context }: { action: string; ciphertext: string | undefined; context: Context },
@@ -80,25 +77,16 @@ async function admitToCiphertextKey(
   const { scope, deps } = context;
   const blob = ciphertext === undefined ? undefined : input[ciphertext];
   const { keyId } = blobHeaderOf(requireCiphertext(blob as Uint8Array | undefined));
-  try {
-    const key = await deps.keys.findKey(scope.region, keyId);
-    if (key?.accountId === scope.accountId) {
-      authorizeOnKey(caller, action, { key, deps });
-      return key;
-    }
-  } catch (error) {
-    if (!(error instanceof KmsException)) throw error;
-  }
-  throw new KmsException(
-    'AccessDeniedException',
-    'The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.',
-  );
+  const key = await deps.keys.findKey(scope.region, keyId);
+  if (key?.accountId !== scope.accountId) throw deniedCiphertextKey(caller, action, 'no-key-policy');
+  const decision = decide(caller, action, accessTo(key, deps));
+  if (decision !== 'allowed') throw deniedCiphertextKey(caller, action, decision);
+  return key;
 }
 
 /** An alias needs its own permission, and one on the key it has now; the key it shall have is named by the request. */
 async function admitToAlias(question: AccessQuestion, name: string, { scope, deps }: Context): Promise<void> {
   const { operation, caller } = question;
-  assertAliasName(name);
   const action = actionOf(operation);
   authorize(caller, action, { resource: { arn: aliasArn(scope, name) }, policies: deps.policies });
   if (operation.name === 'CreateAlias') return;
@@ -106,15 +94,11 @@ async function admitToAlias(question: AccessQuestion, name: string, { scope, dep
   if (!alias) throw new KmsException('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`);
   const key = await deps.keys.findKey(scope.region, alias.targetKeyId);
   // The alias of a key that is gone already has nothing left to protect.
-  if (key) authorizeOnKey(caller, action, { key, deps });
+  if (key) authorize(caller, action, accessTo(key, deps));
 }
 
-function authorizeOnKey(
-  caller: Principal,
-  action: string,
-  { key, deps }: { key: KmsKey; deps: RequestKeysDeps },
-): void {
-  authorize(caller, action, { resource: { arn: key.arn, policy: key.policy }, policies: deps.policies });
+function accessTo({ arn, policy }: KmsKey, { policies }: RequestKeysDeps): AccessTo {
+  return { resource: { arn, policy }, policies };
 }
 
 /** Some operations have no InvalidArnException in their model: a bad ARN is a key that is not there. */

@@ -22,7 +22,7 @@ export interface KeyLookup {
 export function readIdentifier(identifier: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Named {
   if (identifier.startsWith('arn:')) return readArn(identifier, kind, scope);
   if (identifier.startsWith(ALIAS_PREFIX) && kind === 'key-or-alias') return { aliasName: identifier };
-  if (!isKeyId(identifier)) throw invalidKeyId(identifier);
+  if (!hasFormOfKeyId(identifier)) throw invalidKeyId(`'${identifier}'`);
   return { keyId: identifier };
 }
 
@@ -32,7 +32,8 @@ function readArn(arn: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Na
   if (parsed.region !== scope.region || parsed.partition !== scope.partition) {
     throw new KmsException('NotFoundException', `Invalid arn ${parsed.region}`);
   }
-  if (parsed.kind === 'alias' ? kind === 'key' : !isKeyId(parsed.keyId)) throw invalidKeyId(arn);
+  if (parsed.kind === 'alias' && kind === 'key') throw invalidKeyId(arn);
+  if (parsed.kind === 'key' && !hasFormOfKeyId(parsed.keyId)) throw invalidKeyId(parsed.keyId);
   return parsed.accountId === scope.accountId ? parsed : { foreignArn: arn };
 }
 
@@ -54,6 +55,12 @@ async function targetOf(name: string, scope: ArnScope, { aliases }: KeyLookup): 
   throw new KmsException('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`);
 }
 
-function invalidKeyId(identifier: string): KmsException {
-  return new KmsException('NotFoundException', `Invalid keyId '${identifier}'`);
+/** Upper case is no other spelling of a key id, though AWS looks for such a key. */
+function hasFormOfKeyId(text: string): boolean {
+  return isKeyId(text.toLowerCase());
+}
+
+/** `named`: in quotes, unless it came in an ARN. */
+function invalidKeyId(named: string): KmsException {
+  return new KmsException('NotFoundException', `Invalid keyId ${named}`);
 }

@@ -9,15 +9,17 @@ const CONFLICT_MS = 20 * 60_000;
 
 type AutomaticRotation = NonNullable<KmsKey['automaticRotation']>;
 
-/** Throws UnsupportedOperationException unless the service can make new material for such a key by itself. */
-export function assertAutomaticRotation(key: KmsKey): void {
-  if (key.origin !== 'AWS_KMS') throw originNotValid(key);
-  if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
+/** Throws UnsupportedOperationException unless KMS itself made the key's material. */
+export function assertOwnOrigin({ arn, origin }: KmsKey): void {
+  if (origin === 'AWS_KMS') return;
+  const message = `${arn} origin is ${origin} which is not valid for this operation.`;
+  throw new KmsException('UnsupportedOperationException', message);
 }
 
-export function originNotValid({ arn, origin }: KmsKey): KmsException {
-  const message = `${arn} origin is ${origin} which is not valid for this operation.`;
-  return new KmsException('UnsupportedOperationException', message);
+/** Throws UnsupportedOperationException unless the service can make new material for such a key by itself. */
+export function assertAutomaticRotation(key: KmsKey): void {
+  assertOwnOrigin(key);
+  if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
 }
 
 /** Throws what AWS answers when a key cannot be rotated on demand now. AWS gives no message for a key of the wrong kind. */

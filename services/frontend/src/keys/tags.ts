@@ -3,6 +3,8 @@ import type { KmsKey } from './kms-key.ts';
 
 const MAX_TAGS = 50;
 
+export type Tag = KmsKey['tags'][number];
+
 /** Throws TagException unless a key can have exactly these tags. */
 export function assertTags(tags: KmsKey['tags']): void {
   const names = tags.map(({ TagKey }) => TagKey);

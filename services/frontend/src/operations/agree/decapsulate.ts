@@ -1,8 +1,6 @@
 import type { Decapsulate } from '@keyfleet/shared/api/agree';
 import { commandKeyOf } from '../../keys/backing-keys.ts';
-import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import { opened } from '../cipher/ciphertext-key.ts';
-import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
 
 /** A ciphertext of the right length always gives some secret: ML-KEM rejects implicitly (FIPS 203, 6.3). */
@@ -12,11 +10,8 @@ export const decapsulate: Handler<typeof Decapsulate, Pick<Deps, 'hsm'>> = async
   { hsm },
 ) => {
   const { EncapsulationAlgorithm: algorithm, SharedSecretCiphertextBlob: ciphertext } = input;
-  assertUsage(key, 'ENCAPSULATE_DECAPSULATE', 'Decapsulate');
-  assertAlgorithm(key, algorithm);
 
   const command = { ...commandKeyOf(key), ciphertext };
   const { sharedSecret } = await opened(hsm.execute('Decapsulate', command, deadline));
-  assertNotDryRun(input.DryRun);
   return { KeyId: key.arn, SharedSecret: sharedSecret, EncapsulationAlgorithm: algorithm };
 };

@@ -2,10 +2,7 @@ import type { DeriveSharedSecret } from '@keyfleet/shared/api/agree';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { HsmRefusedError } from '../../hsm/commands.ts';
 import { commandKeyOf } from '../../keys/backing-keys.ts';
-import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
-import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
-import { assertNoRecipient } from '../recipient.ts';
 
 export const deriveSharedSecret: Handler<typeof DeriveSharedSecret, Pick<Deps, 'hsm'>> = async (
   input,
@@ -13,16 +10,12 @@ export const deriveSharedSecret: Handler<typeof DeriveSharedSecret, Pick<Deps, '
   { hsm },
 ) => {
   const { KeyAgreementAlgorithm: algorithm, PublicKey: publicKey } = input;
-  assertUsage(key, 'KEY_AGREEMENT', 'DeriveSharedSecret');
-  assertAlgorithm(key, algorithm);
-  assertNoRecipient(input.Recipient);
 
   const command = { ...commandKeyOf(key), publicKey };
   // A dry run agrees too: whether the other party's key is one is for the HSM to say.
   const { sharedSecret } = await hsm.execute('DeriveSharedSecret', command, deadline).catch((error: unknown) => {
     throw isInvalidPublicKey(error) ? new KmsException('ValidationException', '', { cause: error }) : error;
   });
-  assertNotDryRun(input.DryRun);
   return { KeyId: key.arn, SharedSecret: sharedSecret, KeyAgreementAlgorithm: algorithm, KeyOrigin: key.origin };
 };
 

@@ -9,10 +9,6 @@ export const createAlias: Handler<typeof CreateAlias, Pick<Deps, 'aliases' | 'cl
   { key },
   { aliases, clock, partition },
 ) => {
-  // The model's pattern lets colons through; the service does not.
-  if (AliasName.includes(':')) {
-    throw new KmsException('InvalidAliasNameException', `${AliasName} contains invalid characters for an alias`);
-  }
   const now = clock.now();
   const alias = { name: AliasName, targetKeyId: key.keyId, createdAt: now, updatedAt: now };
   const outcome = await aliases.insertAlias(key, alias, ALIASES_PER_KEY);

@@ -2,14 +2,17 @@ import { Decrypt, Encrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
 import { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import { CreateAlias } from '@keyfleet/shared/api/aliases';
+import { PutKeyPolicy } from '@keyfleet/shared/api/policies';
 import { HsmRefusedError } from '../../hsm/commands.ts';
 import { StoreUnavailableError } from '../../store/store.ts';
 import { beforeEach, expect, test } from 'vitest';
 import { accountId, FakeFrontend, region, user } from '../../../../../test/support/fakes/frontend.ts';
 
 const missingKeyId = '00000000-0000-4000-8000-000000000000';
-const opaque =
-  'AccessDeniedException: The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.';
+const outOfReach =
+  'because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access';
+const opaqueTo = ({ arn }: { arn: string }) =>
+  `AccessDeniedException: User: ${arn} is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext ${outOfReach}`;
 const incorrectKey =
   'IncorrectKeyException: The key ID in the request does not identify a CMK that can perform this operation.';
 
@@ -100,21 +103,43 @@ test('a foreign account learns nothing: not by id, and the same by ARN whether t
     `NotFoundException: Key 'arn:aws:kms:${region}:999999999999:key/${keyId}' does not exist`,
   );
   const [existing, missing] = [arn, arn.replace(keyId, missingKeyId)];
-  const denial = (resource: string) =>
-    `AccessDeniedException: User: ${caller.arn} is not authorized to perform: kms:Encrypt on resource: ${resource} because no resource-based policy allows the kms:Encrypt action`;
-  expect(await frontend.refusal(Encrypt, { KeyId: existing, ...request }, { caller })).toBe(denial(existing));
-  expect(await frontend.refusal(Encrypt, { KeyId: missing, ...request }, { caller })).toBe(denial(missing));
+  const denial = `AccessDeniedException: User: ${caller.arn} is not authorized to perform: kms:Encrypt on this resource ${outOfReach}`;
+  expect(await frontend.refusal(Encrypt, { KeyId: existing, ...request }, { caller })).toBe(denial);
+  expect(await frontend.refusal(Encrypt, { KeyId: missing, ...request }, { caller })).toBe(denial);
 });
 
-test('a ciphertext of a missing, foreign, distant or forbidden key gives one answer', async () => {
+test('a ciphertext of a key that is missing, foreign, distant or closed by its policy gives one answer', async () => {
   const { CiphertextBlob } = await encrypt();
   const missing = Buffer.from(CiphertextBlob ?? []);
   missing.set(Buffer.from(missingKeyId.replaceAll('-', ''), 'hex'), 2);
   const ask = (blob: unknown, overrides: object) => frontend.refusal(Decrypt, { CiphertextBlob: blob }, overrides);
-  expect(await ask(missing, {})).toBe(opaque);
-  expect(await ask(CiphertextBlob, { caller: user('eve', { accountId: '999999999999' }) })).toBe(opaque);
-  expect(await ask(CiphertextBlob, { caller: user('mallory', { policies: [] }) })).toBe(opaque);
-  expect(await ask(CiphertextBlob, { region: 'eu-west-1' })).toBe(opaque);
+  const eve = user('eve', { accountId: '999999999999' });
+  expect(await ask(missing, {})).toBe(opaqueTo(user('alice')));
+  expect(await ask(CiphertextBlob, { caller: eve })).toBe(opaqueTo(eve));
+  expect(await ask(CiphertextBlob, { region: 'eu-west-1' })).toBe(opaqueTo(user('alice')));
+
+  const statement = { Effect: 'Allow', Action: 'kms:*', Resource: '*', Principal: { AWS: user('alice').arn } };
+  const denial = { ...statement, Effect: 'Deny', Action: 'kms:Decrypt', Principal: { AWS: user('bob').arn } };
+  for (const Statement of [[statement], [statement, denial]]) {
+    await frontend.call(PutKeyPolicy, { KeyId: keyId, Policy: JSON.stringify({ Statement }) });
+    expect(await ask(CiphertextBlob, { caller: user('bob') })).toBe(opaqueTo(user('bob')));
+  }
+});
+
+test('whom only their own policies keep from a ciphertext is told so', async () => {
+  const { CiphertextBlob } = await encrypt();
+  const start = (name: string) =>
+    `AccessDeniedException: User: ${user(name).arn} is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext`;
+  const mallory = user('mallory', { policies: [] });
+  expect(await frontend.refusal(Decrypt, { CiphertextBlob }, { caller: mallory })).toBe(
+    `${start('mallory')} because no identity-based policy allows the kms:Decrypt action`,
+  );
+  const denied = user('denied', {
+    policies: [JSON.stringify({ Statement: { Effect: 'Deny', Action: 'kms:*', Resource: '*' } })],
+  });
+  expect(await frontend.refusal(Decrypt, { CiphertextBlob }, { caller: denied })).toBe(
+    `${start('denied')} with an explicit deny in an identity-based policy`,
+  );
 });
 
 test('whatever does not open gives one error without a message', async () => {

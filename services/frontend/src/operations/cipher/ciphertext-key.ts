@@ -1,15 +1,23 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { HsmRefusedError } from '../../hsm/commands.ts';
 import { currentBackingKey, findBackingKey } from '../../keys/backing-keys.ts';
-import { blobHeaderOf, invalidCiphertext } from '../../keys/ciphertext.ts';
+import { blobHeaderOf, findBlobHeader, invalidCiphertext } from '../../keys/ciphertext.ts';
 import type { BackingKey, KmsKey } from '../../keys/kms-key.ts';
 
 /**
- * The material of `key` that opens `ciphertext`. Throws IncorrectKeyException if the caller named a key that is not the
- * ciphertext's or is no encryption key at all: AWS says so before it says anything of usage.
+ * Throws IncorrectKeyException if the caller named a key that is no encryption key at all, or not the one that a blob names. AWS
+ * says so before it says anything of the key's usage, state or algorithms.
  */
-export function openingKeyOf(key: KmsKey, ciphertext: Uint8Array): BackingKey {
+export function assertOpens(key: KmsKey, ciphertext: Uint8Array | undefined, algorithm: string): void {
   if (key.keyUsage !== 'ENCRYPT_DECRYPT') throw incorrectKey();
+  // An RSA ciphertext names no key.
+  if (ciphertext === undefined || algorithm !== 'SYMMETRIC_DEFAULT') return;
+  const header = findBlobHeader(ciphertext);
+  if (header && header.keyId !== key.keyId) throw incorrectKey();
+}
+
+/** The material of `key` that opens `ciphertext`. */
+export function openingKeyOf(key: KmsKey, ciphertext: Uint8Array): BackingKey {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') return currentBackingKey(key);
   const header = blobHeaderOf(ciphertext);
   if (header.keyId !== key.keyId) throw incorrectKey();

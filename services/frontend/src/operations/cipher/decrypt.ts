@@ -1,27 +1,19 @@
 import type { Decrypt } from '@keyfleet/shared/api/cipher';
 import { commandKeyOf } from '../../keys/backing-keys.ts';
 import { requireCiphertext } from '../../keys/ciphertext.ts';
-import { assertAlgorithm } from '../../keys/key-usage.ts';
-import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
-import { assertNoRecipient } from '../recipient.ts';
 import { opened, openingKeyOf } from './ciphertext-key.ts';
-import { ignoresCiphertext } from './dry-run-modifiers.ts';
 import { contextOf } from './encryption-context.ts';
 
 export const decrypt: Handler<typeof Decrypt, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
   const { EncryptionAlgorithm: algorithm } = input;
-  assertNoRecipient(input.Recipient);
-  if (ignoresCiphertext(input)) assertNotDryRun(input.DryRun);
   const ciphertext = requireCiphertext(input.CiphertextBlob);
   const backingKey = openingKeyOf(key, ciphertext);
-  assertAlgorithm(key, algorithm);
   const encryptionContext = contextOf(input.EncryptionContext, algorithm);
 
   const command = { ...commandKeyOf(key, backingKey), algorithm, encryptionContext, ciphertext };
   // A dry run opens the ciphertext too: it answers what the call itself would.
   const { plaintext } = await opened(hsm.execute('Decrypt', command, deadline));
-  assertNotDryRun(input.DryRun);
   return {
     KeyId: key.arn,
     Plaintext: plaintext,

@@ -1,6 +1,6 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 
-interface DryRunInput {
+export interface DryRunInput {
   readonly DryRun?: boolean | undefined;
   readonly DryRunModifiers?: readonly string[] | undefined;
 }

@@ -2,24 +2,16 @@ import type { ReEncrypt } from '@keyfleet/shared/api/cipher';
 import type { InputOf } from '@keyfleet/shared/api/operation';
 import { currentBackingKey } from '../../keys/backing-keys.ts';
 import { requireCiphertext } from '../../keys/ciphertext.ts';
-import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import type { BackingKey, KmsKey } from '../../keys/kms-key.ts';
-import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
 import { opened, openingKeyOf } from './ciphertext-key.ts';
-import { ignoresCiphertext } from './dry-run-modifiers.ts';
 import { contextOf } from './encryption-context.ts';
 
 export const reEncrypt: Handler<typeof ReEncrypt, Pick<Deps, 'hsm'>> = async (input, call, { hsm }) => {
   const { key: source, otherKey: destination, deadline } = call;
   if (!destination) throw new Error('ReEncrypt was admitted to one key only');
-  assertUsage(destination, 'ENCRYPT_DECRYPT', 'ReEncrypt');
-  assertAlgorithm(destination, input.DestinationEncryptionAlgorithm);
-  if (ignoresCiphertext(input)) assertNotDryRun(input.DryRun);
-
   const ciphertext = requireCiphertext(input.CiphertextBlob);
   const from = openingKeyOf(source, ciphertext);
-  assertAlgorithm(source, input.SourceEncryptionAlgorithm);
   const to = currentBackingKey(destination);
   const command = {
     sourceKeyId: source.keyId,
@@ -36,7 +28,6 @@ export const reEncrypt: Handler<typeof ReEncrypt, Pick<Deps, 'hsm'>> = async (in
   };
   // A dry run opens the ciphertext too: it answers what the call itself would.
   const result = await opened(hsm.execute('ReEncrypt', command, deadline));
-  assertNotDryRun(input.DryRun);
   return { CiphertextBlob: result.ciphertext, ...describe(input, { source, from, destination, to }) };
 };
 

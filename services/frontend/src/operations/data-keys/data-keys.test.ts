@@ -64,7 +64,7 @@ test('data keys are encrypted under symmetric encryption keys only', async () =>
   const rsa = await newKey({ KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' });
   const mac = await newKey({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' });
   expect(await frontend.refusal(GenerateDataKeyWithoutPlaintext, { KeyId: rsa.KeyId, KeySpec: 'AES_256' })).toBe(
-    'InvalidKeyUsageException: Algorithm SYMMETRIC_DEFAULT is incompatible with key spec RSA_2048.',
+    'InvalidKeyUsageException: You cannot generate a data key with an asymmetric CMK',
   );
   expect(await frontend.refusal(GenerateDataKeyPair, { KeyId: mac.KeyId, KeyPairSpec: 'RSA_2048' })).toBe(
     `InvalidKeyUsageException: ${mac.arn} key usage is GENERATE_VERIFY_MAC which is not valid for GenerateDataKeyPair.`,

@@ -1,17 +1,13 @@
 import type { GenerateDataKeyPairWithoutPlaintext } from '@keyfleet/shared/api/data-keys';
 import { currentBackingKey } from '../../keys/backing-keys.ts';
-import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
-import { dataKeyPairSpecOf } from './data-key-pair-spec.ts';
-import { assertWrapsDataKeys, wrappingOf } from './new-data-key.ts';
+import { wrappingOf } from './new-data-key.ts';
 
 export const generateDataKeyPairWithoutPlaintext: Handler<
   typeof GenerateDataKeyPairWithoutPlaintext,
   Pick<Deps, 'hsm'>
 > = async (input, call, { hsm }) => {
-  const keyPairSpec = dataKeyPairSpecOf(input.KeyPairSpec);
-  assertWrapsDataKeys(call, 'GenerateDataKeyPairWithoutPlaintext');
-  assertNotDryRun(input.DryRun);
+  const { KeyPairSpec: keyPairSpec } = input;
 
   const { key, deadline } = call;
   const command = { ...wrappingOf(call, input.EncryptionContext), keyPairSpec, withPlaintext: false };

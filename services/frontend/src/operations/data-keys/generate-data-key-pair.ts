@@ -1,20 +1,14 @@
 import type { GenerateDataKeyPair } from '@keyfleet/shared/api/data-keys';
 import { currentBackingKey } from '../../keys/backing-keys.ts';
-import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
-import { assertNoRecipient } from '../recipient.ts';
-import { dataKeyPairSpecOf } from './data-key-pair-spec.ts';
-import { assertWrapsDataKeys, wrappingOf } from './new-data-key.ts';
+import { wrappingOf } from './new-data-key.ts';
 
 export const generateDataKeyPair: Handler<typeof GenerateDataKeyPair, Pick<Deps, 'hsm'>> = async (
   input,
   call,
   { hsm },
 ) => {
-  const keyPairSpec = dataKeyPairSpecOf(input.KeyPairSpec);
-  assertWrapsDataKeys(call, 'GenerateDataKeyPair');
-  assertNoRecipient(input.Recipient);
-  assertNotDryRun(input.DryRun);
+  const { KeyPairSpec: keyPairSpec } = input;
 
   const { key, deadline } = call;
   const command = { ...wrappingOf(call, input.EncryptionContext), keyPairSpec, withPlaintext: true };

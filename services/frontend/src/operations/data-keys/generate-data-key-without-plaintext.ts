@@ -1,17 +1,14 @@
 import type { GenerateDataKeyWithoutPlaintext } from '@keyfleet/shared/api/data-keys';
 import { currentBackingKey } from '../../keys/backing-keys.ts';
-import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
 import { dataKeyLengthOf } from './data-key-length.ts';
-import { assertWrapsDataKeys, wrappingOf } from './new-data-key.ts';
+import { wrappingOf } from './new-data-key.ts';
 
 export const generateDataKeyWithoutPlaintext: Handler<
   typeof GenerateDataKeyWithoutPlaintext,
   Pick<Deps, 'hsm'>
 > = async (input, call, { hsm }) => {
-  assertWrapsDataKeys(call, 'GenerateDataKeyWithoutPlaintext');
   const length = dataKeyLengthOf(input);
-  assertNotDryRun(input.DryRun);
 
   const { key, deadline } = call;
   const command = { ...wrappingOf(call, input.EncryptionContext), length, withPlaintext: false };

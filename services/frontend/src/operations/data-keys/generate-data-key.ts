@@ -1,16 +1,11 @@
 import type { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
 import { currentBackingKey } from '../../keys/backing-keys.ts';
-import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
-import { assertNoRecipient } from '../recipient.ts';
 import { dataKeyLengthOf } from './data-key-length.ts';
-import { assertWrapsDataKeys, wrappingOf } from './new-data-key.ts';
+import { wrappingOf } from './new-data-key.ts';
 
 export const generateDataKey: Handler<typeof GenerateDataKey, Pick<Deps, 'hsm'>> = async (input, call, { hsm }) => {
-  assertWrapsDataKeys(call, 'GenerateDataKey');
   const length = dataKeyLengthOf(input);
-  assertNoRecipient(input.Recipient);
-  assertNotDryRun(input.DryRun);
 
   const { key, deadline } = call;
   const command = { ...wrappingOf(call, input.EncryptionContext), length, withPlaintext: true };

@@ -1,14 +1,7 @@
 import type { InputOf as CommandInput } from '@keyfleet/shared/hsm/commands';
 import { commandKeyOf } from '../../keys/backing-keys.ts';
-import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import { contextOf } from '../cipher/encryption-context.ts';
 import type { KeyCall } from '../handler.ts';
-
-/** Throws InvalidKeyUsageException unless data keys can be encrypted under the call's key. */
-export function assertWrapsDataKeys({ key }: KeyCall, operation: string): void {
-  assertUsage(key, 'ENCRYPT_DECRYPT', operation);
-  assertAlgorithm(key, 'SYMMETRIC_DEFAULT');
-}
 
 /** What every command for a data key says of the key and context that it is encrypted under. */
 export function wrappingOf(

@@ -3,7 +3,6 @@ import type { CreateKey } from '@keyfleet/shared/api/keys';
 import { metadataOf } from '../../keys/key-metadata.ts';
 import type { KmsKey } from '../../keys/kms-key.ts';
 import { newBackingKey } from '../../keys/new-backing-key.ts';
-import { assertTags } from '../../keys/tags.ts';
 import { requesterOf } from '../../policy/authorize.ts';
 import { parseKeyPolicy } from '../../policy/document.ts';
 import { assertKeepsControl, defaultKeyPolicy } from '../../policy/lockout.ts';
@@ -16,7 +15,6 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   const { caller, region, deadline } = call;
   const kind = chooseKind(input);
   const tags = input.Tags ?? [];
-  assertTags(tags);
   const keyId = deps.newKeyId(input.MultiRegion);
   const arn = keyArn({ partition: deps.partition, region, accountId: caller.accountId }, keyId);
   if (input.Policy !== undefined) {

@@ -82,7 +82,9 @@ test.each([
 test('only who may, and only by id or ARN', async () => {
   const caller = user('mallory', { policies: [] });
   expect(await frontend.refusal(DisableKey, { KeyId: keyId }, { caller })).toMatch(/^AccessDeniedException/);
-  expect(await frontend.refusal(DisableKey, { KeyId: 'alias/a' })).toBe("NotFoundException: Invalid keyId 'alias/a'");
+  expect(await frontend.refusal(DisableKey, { KeyId: 'alias/a' })).toBe(
+    'InvalidArnException: Key Aliases are not supported for this operation.',
+  );
 });
 
 test('of two who change a key at once, the later one decides on what the earlier one wrote', async () => {

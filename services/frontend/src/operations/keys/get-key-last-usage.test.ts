@@ -84,6 +84,6 @@ test('only who may, and only by id or ARN', async () => {
   const caller = user('mallory', { policies: [] });
   expect(await frontend.refusal(GetKeyLastUsage, { KeyId: keyId }, { caller })).toMatch(/^AccessDeniedException/);
   expect(await frontend.refusal(GetKeyLastUsage, { KeyId: 'alias/a' })).toBe(
-    "NotFoundException: Invalid keyId 'alias/a'",
+    'InvalidArnException: Key Aliases are not supported for this operation.',
   );
 });

@@ -1,11 +1,10 @@
 import type { CreateKey } from '@keyfleet/shared/api/keys';
 import type { InputOf } from '@keyfleet/shared/api/operation';
-import { constraints, validationException, violation } from '@keyfleet/shared/errors/aws-messages';
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type KeySpec, type KeySpecRow, keySpecs, type KeyUsage, type Origin } from '@keyfleet/shared/key-specs';
 import { customKeyStoreNotFound } from '../custom-key-stores/not-found.ts';
 
-type Request = Pick<
+export type KeyKindRequest = Pick<
   InputOf<typeof CreateKey>,
   'KeySpec' | 'CustomerMasterKeySpec' | 'KeyUsage' | 'Origin' | 'CustomKeyStoreId' | 'XksKeyId' | 'MultiRegion'
 >;
@@ -17,7 +16,7 @@ export interface KeyKind {
 }
 
 /** What kind of key a CreateKey request asks for. Throws AWS's error for each combination that there is not. */
-export function chooseKind(request: Request): KeyKind {
+export function chooseKind(request: KeyKindRequest): KeyKind {
   const keySpec = chooseSpec(request);
   const row: KeySpecRow = keySpecs[keySpec];
   const keyUsage = chooseUsage(request.KeyUsage, keySpec, row);
@@ -29,21 +28,14 @@ export function chooseKind(request: Request): KeyKind {
   return { keySpec, keyUsage, origin };
 }
 
-function chooseSpec({ KeySpec, CustomerMasterKeySpec }: Request): KeySpec {
+function chooseSpec({ KeySpec, CustomerMasterKeySpec }: KeyKindRequest): KeySpec {
   if (KeySpec !== undefined && CustomerMasterKeySpec !== undefined) {
     throw refuse(
       'ValidationException',
       'You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.',
     );
   }
-  const keySpec = KeySpec ?? CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
-  // Outside China, AWS's enumeration does not have SM2.
-  if (keySpecs[keySpec].kind === 'sm2') {
-    const member = KeySpec === undefined ? 'customerMasterKeySpec' : 'keySpec';
-    const others = Object.keys(keySpecs).filter((name) => name !== keySpec);
-    throw validationException([violation(keySpec, member, constraints.choice(others))]);
-  }
-  return keySpec;
+  return KeySpec ?? CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
 }
 
 function chooseUsage(usage: KeyUsage | undefined, keySpec: KeySpec, row: KeySpecRow): KeyUsage {
@@ -59,7 +51,7 @@ function chooseUsage(usage: KeyUsage | undefined, keySpec: KeySpec, row: KeySpec
 }
 
 /** A deployment has no custom key stores, so the most that a well-formed request for one gets is that it is not there. */
-function assertKeyStore({ Origin, CustomKeyStoreId, XksKeyId, MultiRegion }: Request): void {
+function assertKeyStore({ Origin, CustomKeyStoreId, XksKeyId, MultiRegion }: KeyKindRequest): void {
   const inKeyStore = Origin === 'AWS_CLOUDHSM' || Origin === 'EXTERNAL_KEY_STORE';
   if (!inKeyStore && CustomKeyStoreId !== undefined) {
     throw refuse('ValidationException', `CustomKeyStoreId is not valid for Origin ${Origin}.`);

@@ -1,19 +1,14 @@
 import type { VerifyMac } from '@keyfleet/shared/api/mac';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { commandKeyOf } from '../../keys/backing-keys.ts';
-import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
-import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
 
 /** Never answers false: a MAC that does not match is an exception, which says nothing more. */
 export const verifyMac: Handler<typeof VerifyMac, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
   const { MacAlgorithm: algorithm, Message: message, Mac: mac } = input;
-  assertUsage(key, 'GENERATE_VERIFY_MAC', 'VerifyMac');
-  assertAlgorithm(key, algorithm);
 
   const command = { ...commandKeyOf(key), algorithm, message, mac };
   const { valid } = await hsm.execute('VerifyMac', command, deadline);
   if (!valid) throw new KmsException('KMSInvalidMacException');
-  assertNotDryRun(input.DryRun);
   return { KeyId: key.arn, MacValid: true, MacAlgorithm: algorithm };
 };

@@ -1,8 +1,7 @@
 import type { GetKeyPolicy } from '@keyfleet/shared/api/policies';
 import type { Handler } from '../handler.ts';
-import { assertDefaultPolicy } from './policy-name.ts';
 
-export const getKeyPolicy: Handler<typeof GetKeyPolicy, object> = async ({ PolicyName }, { key }) => {
-  assertDefaultPolicy(PolicyName);
-  return { Policy: key.policy, PolicyName };
-};
+export const getKeyPolicy: Handler<typeof GetKeyPolicy, object> = async ({ PolicyName }, { key }) => ({
+  Policy: key.policy,
+  PolicyName,
+});

@@ -117,7 +117,9 @@ test('there is only one policy name', async () => {
 });
 
 test('management operations take no alias', async () => {
-  expect(await frontend.refusal(GetKeyPolicy, { KeyId: 'alias/a' })).toBe("NotFoundException: Invalid keyId 'alias/a'");
+  expect(await frontend.refusal(GetKeyPolicy, { KeyId: 'alias/a' })).toBe(
+    'InvalidArnException: Key Aliases are not supported for this operation.',
+  );
   expect(await frontend.refusal(GetKeyPolicy, { KeyId: 'arn:nonsense' })).toBe(
     'InvalidArnException: Invalid arn arn:nonsense',
   );

@@ -4,14 +4,12 @@ import { requesterOf } from '../../policy/authorize.ts';
 import { parseKeyPolicy } from '../../policy/document.ts';
 import { assertKeepsControl } from '../../policy/lockout.ts';
 import type { Deps, Handler } from '../handler.ts';
-import { assertDefaultPolicy } from './policy-name.ts';
 
 export const putKeyPolicy: Handler<typeof PutKeyPolicy, Pick<Deps, 'keys' | 'policies'>> = async (
   input,
   { key, caller },
   { keys, policies },
 ) => {
-  assertDefaultPolicy(input.PolicyName);
   const policy = parseKeyPolicy(input.Policy);
   if (!input.BypassPolicyLockoutSafetyCheck) assertKeepsControl(policy, requesterOf(caller, policies), key.arn);
   await changeKey(key, { keys, operation: 'PutKeyPolicy', change: () => ({ policy: input.Policy }) });

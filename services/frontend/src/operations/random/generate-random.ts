@@ -1,19 +1,12 @@
 import type { GenerateRandom } from '@keyfleet/shared/api/random';
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { customKeyStoreNotFound } from '../custom-key-stores/not-found.ts';
 import type { Deps, Handler } from '../handler.ts';
-import { assertNoRecipient } from '../recipient.ts';
 
 export const generateRandom: Handler<typeof GenerateRandom, Pick<Deps, 'hsm'>> = async (
-  input,
+  { NumberOfBytes: length },
   { deadline },
   { hsm },
 ) => {
-  const { NumberOfBytes: length, CustomKeyStoreId: storeId } = input;
-  if (length === undefined) throw new KmsException('ValidationException', 'NumberOfBytes is required.');
-  assertNoRecipient(input.Recipient);
-  if (storeId !== undefined) throw customKeyStoreNotFound(storeId);
-
+  if (length === undefined) throw new Error('GenerateRandom was let through without a length');
   const { bytes } = await hsm.execute('GenerateRandom', { length }, deadline);
   return { Plaintext: bytes };
 };

@@ -1,6 +1,5 @@
 import type { DisableKeyRotation } from '@keyfleet/shared/api/rotation';
 import { changeKey } from '../../keys/change-key.ts';
-import { assertAutomaticRotation } from '../../keys/rotation.ts';
 import type { Deps, Handler } from '../handler.ts';
 
 export const disableKeyRotation: Handler<typeof DisableKeyRotation, Pick<Deps, 'keys'>> = async (
@@ -8,6 +7,5 @@ export const disableKeyRotation: Handler<typeof DisableKeyRotation, Pick<Deps, '
   { key },
   { keys },
 ) => {
-  assertAutomaticRotation(key);
   await changeKey(key, { keys, operation: 'DisableKeyRotation', change: () => ({ automaticRotation: undefined }) });
 };

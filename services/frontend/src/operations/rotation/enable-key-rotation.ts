@@ -1,6 +1,6 @@
 import type { EnableKeyRotation } from '@keyfleet/shared/api/rotation';
 import { changeKey } from '../../keys/change-key.ts';
-import { assertAutomaticRotation, automaticRotationFrom } from '../../keys/rotation.ts';
+import { automaticRotationFrom } from '../../keys/rotation.ts';
 import type { Deps, Handler } from '../handler.ts';
 
 export const enableKeyRotation: Handler<typeof EnableKeyRotation, Pick<Deps, 'keys' | 'clock'>> = async (
@@ -8,7 +8,6 @@ export const enableKeyRotation: Handler<typeof EnableKeyRotation, Pick<Deps, 'ke
   { key },
   { keys, clock },
 ) => {
-  assertAutomaticRotation(key);
   await changeKey(key, {
     keys,
     operation: 'EnableKeyRotation',

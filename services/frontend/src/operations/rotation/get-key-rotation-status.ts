@@ -1,11 +1,9 @@
 import type { GetKeyRotationStatus } from '@keyfleet/shared/api/rotation';
-import { originNotValid } from '../../keys/rotation.ts';
 import type { Handler } from '../handler.ts';
 
 /** A rotation on demand is over when its call is answered, so none is ever told as under way. */
 export const getKeyRotationStatus: Handler<typeof GetKeyRotationStatus, object> = async (_input, { key }) => {
-  if (key.state === 'PendingImport') throw originNotValid(key);
-  const { keyId: KeyId, automaticRotation: rotation } = key;
+  const { arn: KeyId, automaticRotation: rotation } = key;
   // A key that waits for its deletion is not rotated; what was set holds again when the deletion is cancelled.
   if (rotation === undefined || key.state === 'PendingDeletion') return { KeyId, KeyRotationEnabled: false };
   return {

@@ -1,5 +1,4 @@
 import type { ListKeyRotations } from '@keyfleet/shared/api/rotation';
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { BackingKey, KmsKey } from '../../keys/kms-key.ts';
 import type { Deps, Handler } from '../handler.ts';
 
@@ -10,7 +9,6 @@ export const listKeyRotations: Handler<typeof ListKeyRotations, Pick<Deps, 'mark
   { key, deadline },
   { markers },
 ) => {
-  if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
   const { accountId, region, keyId } = key;
   const filter = JSON.stringify([keyId, input.IncludeKeyMaterial]);
   const list = { accountId, region, operation: 'ListKeyRotations', filter };

@@ -12,7 +12,6 @@ export const rotateKeyOnDemand: Handler<typeof RotateKeyOnDemand, RotateKeyOnDem
   { key, deadline },
   { keys, hsm, clock, serviceEvents },
 ) => {
-  assertOnDemandRotation(key, clock.now());
   const backingKey = await newBackingKey(key, { hsm, clock, deadline });
   const rotated = await changeKey(key, {
     keys,

@@ -109,7 +109,7 @@ test.each([
   [
     'ECC_NIST_EDWARDS25519',
     { SigningAlgorithm: 'ED25519_PH_SHA_512' },
-    'Message type RAW is incompatible with signing algorithm ED25519_PH_SHA_512.',
+    'Message type RAW is incompatible with algorithm ED25519_PH_SHA_512.',
   ],
 ] as const)('%s refuses a message that is not for it: %j', async (keySpec, request, text) => {
   const { keyId } = await keyOf(keySpec);

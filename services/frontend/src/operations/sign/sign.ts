@@ -1,13 +1,8 @@
 import type { Sign } from '@keyfleet/shared/api/sign';
 import { commandKeyOf } from '../../keys/backing-keys.ts';
-import { assertNotDryRun } from '../dry-run.ts';
 import type { Deps, Handler } from '../handler.ts';
-import { assertSignable } from './signable.ts';
 
 export const sign: Handler<typeof Sign, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
-  assertSignable(key, 'Sign', input);
-  assertNotDryRun(input.DryRun);
-
   const { SigningAlgorithm: algorithm, MessageType: messageType, Message: message } = input;
   const command = { ...commandKeyOf(key), algorithm, messageType, message };
   const { signature } = await hsm.execute('Sign', command, deadline);

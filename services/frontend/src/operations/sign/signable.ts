@@ -1,6 +1,5 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type MessageType, signingAlgorithms } from '@keyfleet/shared/signing-algorithms';
-import { assertAlgorithm, assertUsage } from '../../keys/key-usage.ts';
 import type { KmsKey } from '../../keys/kms-key.ts';
 
 export interface SignatureInput {
@@ -9,10 +8,8 @@ export interface SignatureInput {
   readonly Message: Uint8Array;
 }
 
-/** What Sign and Verify ask of a request, in AWS's order: the key's usage, its algorithm, the message. Throws KmsException. */
-export function assertSignable(key: KmsKey, operation: string, input: SignatureInput): void {
-  assertUsage(key, 'SIGN_VERIFY', operation);
-  assertAlgorithm(key, input.SigningAlgorithm);
+/** What Sign and Verify ask of a message, whose algorithm the key has. Throws ValidationException. */
+export function assertSignable(key: KmsKey, input: SignatureInput): void {
   const { SigningAlgorithm: algorithm, MessageType: type } = input;
   const lengths: Partial<Record<MessageType, number | null>> =
     signingAlgorithms[algorithm as keyof typeof signingAlgorithms];
@@ -30,5 +27,5 @@ export function assertSignable(key: KmsKey, operation: string, input: SignatureI
 
 /** Keys of one algorithm are named by their spec, as AWS does; an Ed25519 key has two, which take different messages. */
 function incompatibleWith({ keySpec }: KmsKey, algorithm: string): string {
-  return keySpec === 'ECC_NIST_EDWARDS25519' ? `signing algorithm ${algorithm}` : `key spec ${keySpec}`;
+  return keySpec === 'ECC_NIST_EDWARDS25519' ? `algorithm ${algorithm}` : `key spec ${keySpec}`;
 }

@@ -4,7 +4,6 @@ import { assertTags } from '../../keys/tags.ts';
 import type { Deps, Handler } from '../handler.ts';
 
 export const tagResource: Handler<typeof TagResource, Pick<Deps, 'keys'>> = async ({ Tags }, { key }, { keys }) => {
-  assertTags(Tags);
   await changeKey(key, {
     keys,
     operation: 'TagResource',

@@ -1,6 +1,5 @@
 import type { UntagResource } from '@keyfleet/shared/api/tags';
 import { changeKey } from '../../keys/change-key.ts';
-import { assertNotReserved } from '../../keys/tags.ts';
 import type { Deps, Handler } from '../handler.ts';
 
 /** A tag that is not there is as good as removed. */
@@ -9,7 +8,6 @@ export const untagResource: Handler<typeof UntagResource, Pick<Deps, 'keys'>> = 
   { key },
   { keys },
 ) => {
-  assertNotReserved(TagKeys);
   const removed = new Set(TagKeys);
   await changeKey(key, {
     keys,

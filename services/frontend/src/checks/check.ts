@@ -1,0 +1,30 @@
+import type { Operation } from '@keyfleet/shared/api/operation';
+import type { KmsKey } from '../keys/kms-key.ts';
+import type { Call, Deps } from '../operations/handler.ts';
+
+/** A request whose members are valid, on its way to its handler. */
+export interface CheckedRequest<I = Readonly<Record<string, unknown>>> {
+  readonly operation: Operation;
+  readonly input: I;
+  readonly call: Call;
+  readonly deps: Deps;
+  /** The keys that the request names, in the order of the registry; there once `access` has let the caller through to them. */
+  readonly keys: KmsKey[];
+}
+
+/** One reason for which a request may be refused. */
+export interface Check<I = object> {
+  /** What is made sure of, for the documents. */
+  readonly says: string;
+  /** Throws KmsException. */
+  readonly run: (request: CheckedRequest<I>) => void | Promise<void>;
+}
+
+export function check<I = object>(says: string, run: Check<I>['run']): Check<I> {
+  return { says, run };
+}
+
+/** Where in the order the handler does its work. */
+export const work = Symbol('work');
+
+export type Step<I> = Check<I> | typeof work;

@@ -1,0 +1,90 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { isAlias } from '@keyfleet/shared/ids';
+import { assertAliasCharacters, assertAliasName } from '../keys/alias-name.ts';
+import { requireCiphertext } from '../keys/ciphertext.ts';
+import { assertNotReserved, assertTags, type Tag } from '../keys/tags.ts';
+import { type DryRunInput, ignoresCiphertext } from '../operations/cipher/dry-run-modifiers.ts';
+import { contextOf } from '../operations/cipher/encryption-context.ts';
+import { customKeyStoreNotFound } from '../operations/custom-key-stores/not-found.ts';
+import { type DataKeySize, dataKeyLengthOf } from '../operations/data-keys/data-key-length.ts';
+import { assertNotDryRun } from '../operations/dry-run.ts';
+import { chooseKind, type KeyKindRequest } from '../operations/keys/key-kind.ts';
+import { assertPendingWindow } from '../operations/keys/pending-window.ts';
+import { assertDefaultPolicy } from '../operations/policies/policy-name.ts';
+import { assertNoRecipient } from '../operations/recipient.ts';
+import { check } from './check.ts';
+
+type Context = Readonly<Record<string, string>>;
+
+export const aliasName = check<{ AliasName: string }>('the alias has a name that a customer may give', ({ input }) =>
+  assertAliasName(input.AliasName),
+);
+
+export const newAliasName = check<{ AliasName: string }>('the alias has no colon in its name', ({ input }) =>
+  assertAliasCharacters(input.AliasName),
+);
+
+export const aliasTarget = check<{ TargetKeyId: string }>('the target is a key and no alias', ({ input }) => {
+  if (isAlias(input.TargetKeyId))
+    throw new KmsException('ValidationException', 'Aliases must refer to keys. Not aliases');
+});
+
+export const ciphertext = check<DryRunInput & { CiphertextBlob?: Uint8Array | undefined }>(
+  'there is a ciphertext, or a dry run that may ignore it',
+  ({ input }) => {
+    if (!ignoresCiphertext(input)) requireCiphertext(input.CiphertextBlob);
+  },
+);
+
+/** `member` holds the context, `algorithm` what it would be bound with. */
+export const encryptionContext = <M extends string, A extends string>(member: M, algorithm: A) =>
+  check<Readonly<Partial<Record<M, Context | undefined>> & Record<A, string>>>(
+    `\`${member}\` goes with the algorithm`,
+    ({ input }) => void contextOf(input[member], input[algorithm]),
+  );
+
+export const dataKeySize = check<DataKeySize>('there is one size: `NumberOfBytes` or `KeySpec`', ({ input }) => {
+  dataKeyLengthOf(input);
+});
+
+export const numberOfBytes = check<{ NumberOfBytes?: number | undefined }>('`NumberOfBytes` is there', ({ input }) => {
+  if (input.NumberOfBytes === undefined) throw new KmsException('ValidationException', 'NumberOfBytes is required.');
+});
+
+export const recipient = check<{ Recipient?: object | undefined }>('there is no `Recipient`', ({ input }) =>
+  assertNoRecipient(input.Recipient),
+);
+
+export const noKeyStore = check<{ CustomKeyStoreId?: string | undefined }>(
+  'no custom key store is named',
+  ({ input }) => {
+    if (input.CustomKeyStoreId !== undefined) throw customKeyStoreNotFound(input.CustomKeyStoreId);
+  },
+);
+
+export const keyKind = check<KeyKindRequest>('there are keys of this kind', ({ input }) => void chooseKind(input));
+
+export const tags = check<{ Tags?: readonly Tag[] | undefined }>('a key can have the tags', ({ input }) =>
+  assertTags(input.Tags ?? []),
+);
+
+export const tagKeys = check<{ TagKeys: readonly string[] }>('no tag is reserved', ({ input }) =>
+  assertNotReserved(input.TagKeys),
+);
+
+export const pendingWindow = check<{ PendingWindowInDays: number }>('the waiting period is 7 to 30 days', ({ input }) =>
+  assertPendingWindow(input.PendingWindowInDays),
+);
+
+export const policyName = check<{ PolicyName: string }>('the policy is the one that there is', ({ input }) =>
+  assertDefaultPolicy(input.PolicyName),
+);
+
+export const dryRun = check<DryRunInput>('it is no dry run', ({ input }) => assertNotDryRun(input.DryRun));
+
+export const dryRunWithoutCiphertext = check<DryRunInput>(
+  'it is no dry run that ignores the ciphertext',
+  ({ input }) => {
+    if (ignoresCiphertext(input)) assertNotDryRun(input.DryRun);
+  },
+);
