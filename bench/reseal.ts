@@ -1,7 +1,7 @@
 // What a rotation costs while the cluster serves: node bench/reseal.ts [--keys 20000] [--workers 1]
 import { CreateKeyCommand } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
-import { newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { boundTo, newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -39,12 +39,11 @@ async function fill(keys: number, job: Omit<LoadJob, 'operation' | 'bodies' | 'm
 }
 
 async function rotate(cluster: TestCluster, client: DomainManagerClient): Promise<number> {
-  const { state } = await client.getDomain(parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8')));
-  const { domain, generation } = state;
-  const command = { domain, generation, name: 'RotateDomainKeys' as const, body: { drop: [] } };
+  const known = await client.getDomain(parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8')));
+  const command = { ...boundTo(known, 'hsm-1'), name: 'RotateDomainKeys' as const, body: {} };
   const privateKey = createPrivateKey(readFileSync(cluster.home.keyFile('operator-1')));
   await client.propose(signProposal(newProposal(command), { operatorId: 'operator-1', privateKey }));
-  return generation + 1;
+  return known.state.generation + 1;
 }
 
 /** Waits for the first pass, in which everything is resealed, and for the proof that nothing is left; milliseconds of each. */

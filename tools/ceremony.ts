@@ -1,6 +1,6 @@
 import { createDomain, DEFAULT_BACKUP_HORIZON_MS, defaultRules } from '@keyfleet/cli/ceremony';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
-import type { Member, Operator, Role } from '@keyfleet/shared/domain/state';
+import type { NewMember, Operator, Role } from '@keyfleet/shared/domain/state';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -35,12 +35,17 @@ export async function foundDomain(
   );
 }
 
-async function memberAt(port: number): Promise<Member> {
-  const { member_id, signing_key, agreement_key } = (await describeWorker(port)) ?? {};
-  if (member_id === undefined || signing_key === undefined || agreement_key === undefined) {
+async function memberAt(port: number): Promise<NewMember> {
+  const { member_id, signing_key, agreement_key, encapsulation_key } = (await describeWorker(port)) ?? {};
+  if (!member_id || !signing_key || !agreement_key || !encapsulation_key?.length) {
     throw new StartError(`the hsm-worker at port ${port} does not say who it is. See the log of the workers.`);
   }
-  return { memberId: member_id, signingKey: signing_key, agreementKey: agreement_key };
+  return {
+    memberId: member_id,
+    signingKey: signing_key,
+    agreementKey: agreement_key,
+    encapsulationKey: encapsulation_key,
+  };
 }
 
 function operatorOf(home: Home, operatorId: string, role: Role): Operator {

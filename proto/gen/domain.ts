@@ -2,6 +2,7 @@ import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { ApproveRequest as _keyfleet_domain_v1_ApproveRequest, ApproveRequest__Output as _keyfleet_domain_v1_ApproveRequest__Output } from './keyfleet/domain/v1/ApproveRequest.ts';
+import type { DomainKey as _keyfleet_domain_v1_DomainKey, DomainKey__Output as _keyfleet_domain_v1_DomainKey__Output } from './keyfleet/domain/v1/DomainKey.ts';
 import type { DomainManagerClient as _keyfleet_domain_v1_DomainManagerClient, DomainManagerDefinition as _keyfleet_domain_v1_DomainManagerDefinition } from './keyfleet/domain/v1/DomainManager.ts';
 import type { FetchTokensRequest as _keyfleet_domain_v1_FetchTokensRequest, FetchTokensRequest__Output as _keyfleet_domain_v1_FetchTokensRequest__Output } from './keyfleet/domain/v1/FetchTokensRequest.ts';
 import type { FetchTokensResponse as _keyfleet_domain_v1_FetchTokensResponse, FetchTokensResponse__Output as _keyfleet_domain_v1_FetchTokensResponse__Output } from './keyfleet/domain/v1/FetchTokensResponse.ts';
@@ -25,6 +26,7 @@ export interface ProtoGrpcType {
     domain: {
       v1: {
         ApproveRequest: MessageTypeDefinition<_keyfleet_domain_v1_ApproveRequest, _keyfleet_domain_v1_ApproveRequest__Output>
+        DomainKey: MessageTypeDefinition<_keyfleet_domain_v1_DomainKey, _keyfleet_domain_v1_DomainKey__Output>
         DomainManager: SubtypeConstructor<typeof grpc.Client, _keyfleet_domain_v1_DomainManagerClient> & { service: _keyfleet_domain_v1_DomainManagerDefinition }
         FetchTokensRequest: MessageTypeDefinition<_keyfleet_domain_v1_FetchTokensRequest, _keyfleet_domain_v1_FetchTokensRequest__Output>
         FetchTokensResponse: MessageTypeDefinition<_keyfleet_domain_v1_FetchTokensResponse, _keyfleet_domain_v1_FetchTokensResponse__Output>

@@ -3,11 +3,12 @@ import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
-import type { DomainCommand } from '@keyfleet/shared/domain/proposal';
+import { verifyChain } from '@keyfleet/shared/domain/chain';
+import { boundTo, type NewCommand } from '@keyfleet/shared/domain/proposal';
 import { noNotices } from '@keyfleet/shared/notices';
 import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { forgedToken, signedBy, type TestOperator } from '../support/domain.ts';
+import { type Change, forgedToken, rotation, signedBy, type TestOperator } from '../support/domain.ts';
 import { eventually } from '../support/fleet.ts';
 import type { Host } from '../support/session-pair.ts';
 import { TestWorkers, type WorkerProcess } from '../support/workers.ts';
@@ -26,7 +27,7 @@ afterAll(() => cluster[Symbol.asyncDispose]());
 /** An HSM of the attacker's, which wants in. */
 const mallory = newIdentity('mallory');
 const { memberId, signingKey, agreementKey } = mallory;
-const newcomer = { memberId, signingKey, agreementKey };
+const newcomer = { memberId, signingKey, agreementKey, encapsulationKey: mallory.encapsulationKey! };
 
 /** The honest chain, as far as it goes; each test begins and ends with it. */
 let chain: Buffer[];
@@ -38,18 +39,16 @@ function show(...tokens: readonly Buffer[]): void {
   cluster.tokens.splice(0, Infinity, ...tokens);
 }
 
-type Change = Pick<DomainCommand, 'name' | 'body'>;
-
-function propose(change: Change, ...signers: readonly Host[]): Buffer {
-  const command = { domain: 'test', generation: chain.length, ...change } as DomainCommand;
-  return signedBy(command, signers as readonly TestOperator[]);
+function propose(change: Change, signer: Host, preparer = 'hsm-1'): Buffer {
+  const known = verifyChain(cluster.anchor, chain);
+  const command = { ...boundTo(known, preparer), ...change } as NewCommand;
+  return signedBy(command, [signer as TestOperator]);
 }
-
-const rotation: Change = { name: 'RotateDomainKeys', body: { drop: [] } };
 
 /** What the scheduler may do. The token is shown to nobody yet. */
 async function prepareRotation(by: WorkerProcess = first): Promise<Buffer> {
-  return (await by.prepare(propose(rotation, cluster.scheduler), chain.at(-1))).token!;
+  return (await by.prepare(propose(rotation, cluster.scheduler, by === first ? 'hsm-1' : 'hsm-2'), chain.at(-1)))
+    .token!;
 }
 
 /** An honest rotation, installed by both workers. */

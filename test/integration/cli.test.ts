@@ -123,6 +123,9 @@ test('the domain begins when the second founder signs', async () => {
       'operator berta  <fingerprint>',
       'service-host frontend-1  <fingerprint>',
       'rule: RotateDomainKeys needs 1 scheduler, or 1 operator',
+      'rule: RetireDomainKeys needs 1 scheduler, or 1 operator',
+      'rule: ReinstateDomainKeys needs 2 operator',
+      'rule: DropDomainKeys needs 2 operator',
       'rule: ModifyMembers needs 2 operator',
       'rule: ModifyOperators needs 2 operator',
       'rule: ModifyRules needs 2 operator',
@@ -138,7 +141,7 @@ test('one operator rotates the domain keys alone, because the rules say so', asy
     exitCode: 0,
     notes: '',
     out:
-      'Proposal <hash>\nRotateDomainKeys in domain test, at generation 1\n  make a new domain key\n' +
+      'Proposal <hash>\nRotateDomainKeys in domain test, at generation 1, carried out by hsm-1\n  make a new domain key\n' +
       'Signed by anna.\nDone: the domain is at generation 2.',
   });
 });
@@ -152,7 +155,9 @@ test('a worker is admitted when the second operator approves', async () => {
   expect(out).toContain('"standing": "collecting"');
   const id = (await newestProposal()).slice(0, 12);
   const approved = await keyfleetCli('domain', 'approve', id, ...domain, ...signer('berta'));
-  expect(approved.notes).toBe('ModifyMembers in domain test, at generation 2\n  admit member hsm-3  <fingerprint>');
+  expect(approved.notes).toBe(
+    'ModifyMembers in domain test, at generation 2, carried out by hsm-1\n  admit member hsm-3  <fingerprint>',
+  );
   expect(approved.out).toContain('Signed by anna, berta.\nDone: the domain is at generation 3.');
 });
 
@@ -174,7 +179,7 @@ test('the removed member is told by quorum to erase what it is, and then it is a
   expect((await keyfleetCli('member', 'leave', 'hsm-2', ...domain, ...signer('anna'))).out).toContain('Not enough yet');
   const approved = await keyfleetCli('domain', 'approve', await newestProposal(), ...domain, ...signer('berta'));
   expect(approved.notes).toBe(
-    'LeaveDomain in domain test, at generation 4\n  erase the identity and all keys of member hsm-2',
+    'LeaveDomain in domain test, at generation 4, carried out by hsm-2\n  erase the identity and all keys of member hsm-2',
   );
   expect(approved.out).toContain('Done: the domain is at generation 4.');
   await eventually('it asks to join', async () => {

@@ -47,8 +47,10 @@ test('with every volume of every worker lost, an offline member and the stored t
     using client = new DomainManagerClient(manager);
     return (await client.status()).workers?.every(({ standing }) => standing === 'stranger') ?? false;
   });
-  const proposed = await runKeyfleet('member', 'admit', fresh, '--remove', workers.join(), ...domain, ...signer);
-  expect(proposed.out).toContain('It has all its signatures, but no member of the domain answers.');
+  const admission = ['member', 'admit', fresh, '--remove', workers.join(), ...domain, ...signer];
+  expect((await runKeyfleet(...admission)).notes).toContain('name your offline member with --preparer');
+  const proposed = await runKeyfleet(...admission, '--preparer', 'safe-1');
+  expect(proposed.out).toContain('It has all its signatures, but safe-1, which is to carry it out, is not there.');
   const id = /keyfleet recover ([0-9a-f]+)/.exec(proposed.out)![1]!;
 
   const two = ['--offline-member', safe, '--shares', shares.slice(0, 2).join()];

@@ -1,6 +1,6 @@
 import { DecryptCommand, EncryptCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
-import { newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { boundTo, newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -14,9 +14,8 @@ function kmsOf(cluster: TestCluster): KMSClient {
 
 /** What `keyfleet domain rotate` does. */
 async function rotate(cluster: TestCluster, client: DomainManagerClient): Promise<void> {
-  const { state } = await client.getDomain(parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8')));
-  const { domain, generation } = state;
-  const command = { domain, generation, name: 'RotateDomainKeys' as const, body: { drop: [] } };
+  const known = await client.getDomain(parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8')));
+  const command = { ...boundTo(known, 'hsm-1'), name: 'RotateDomainKeys' as const, body: {} };
   const privateKey = createPrivateKey(readFileSync(cluster.home.keyFile('operator-1')));
   const { proposalId } = await client.propose(
     signProposal(newProposal(command), { operatorId: 'operator-1', privateKey }),

@@ -22,6 +22,7 @@ export function testKeyring(keys: { active: DomainKey; deactivated?: DomainKey[]
     generation: all.length,
     active: keys.active,
     find: (id) => all.find((key) => key.id === id),
+    isRetired: () => false,
     materialIdKey: createSecretKey(createHash('sha256').update('material id key').digest()),
   };
 }

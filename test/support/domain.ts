@@ -1,10 +1,17 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
-import { type DomainCommand, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { type Binding, type NewCommand, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { DomainError, type DomainErrorCode } from '@keyfleet/shared/domain/domain-error';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
-import { DomainState, type Member, type Operator, type Role, type Rule } from '@keyfleet/shared/domain/state';
-import { TokenBody, TokenEnvelope, TokenHeader } from '@keyfleet/shared/domain/token';
+import {
+  DomainState,
+  type NewMember,
+  type Operator,
+  type Role,
+  type Rule,
+  ruledCommands,
+} from '@keyfleet/shared/domain/state';
+import { TokenBody, TokenEnvelope, TokenHeader, tokenHash } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { type Identity, newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
@@ -24,17 +31,16 @@ export function publicPart({ operatorId, role, signingKey }: Operator): Operator
   return { operatorId, role, signingKey };
 }
 
-/** Two people for everything; the scheduler may rotate alone. */
-export const testRules: Rule[] = [
-  {
-    command: 'RotateDomainKeys',
-    alternatives: [[{ role: 'scheduler', minimum: 1 }], [{ role: 'operator', minimum: 2 }]],
-  },
-  { command: 'ModifyMembers', alternatives: [[{ role: 'operator', minimum: 2 }]] },
-  { command: 'ModifyOperators', alternatives: [[{ role: 'operator', minimum: 2 }]] },
-  { command: 'ModifyRules', alternatives: [[{ role: 'operator', minimum: 2 }]] },
-  { command: 'LeaveDomain', alternatives: [[{ role: 'operator', minimum: 2 }]] },
-];
+/** Two people for everything; the scheduler may rotate and retire alone. */
+export const testRules: Rule[] = ruledCommands.map((command) => ({
+  command,
+  alternatives: [
+    ...(command === 'RotateDomainKeys' || command === 'RetireDomainKeys'
+      ? [[{ role: 'scheduler' as const, minimum: 1 }]]
+      : []),
+    [{ role: 'operator', minimum: 2 }],
+  ],
+}));
 
 export class TestClock implements Clock {
   time = Date.UTC(2026, 0, 1);
@@ -46,9 +52,11 @@ export class TestClock implements Clock {
   }
 }
 
-type ChangeOf<C> = C extends DomainCommand ? Pick<C, 'name' | 'body'> : never;
+type ChangeOf<C> = C extends NewCommand ? Pick<C, 'name' | 'body'> : never;
 /** A command without what it is bound to. */
-export type Change = ChangeOf<DomainCommand>;
+export type Change = ChangeOf<NewCommand>;
+
+export const rotation = { name: 'RotateDomainKeys', body: {} } as const satisfies Change;
 
 /** A founded domain in memory, with real HSMs: what the shell, the domain-manager and the operators would do, by hand. */
 export class TestDomain {
@@ -83,15 +91,15 @@ export class TestDomain {
   }
 
   /** An HSM of the domain's anchor; `sealedIdentity` restarts one. */
-  newHsm(memberId: string, sealedIdentity?: Uint8Array, onErased?: () => void): Hsm {
+  newHsm(memberId: string, sealedIdentity?: Uint8Array, onKeysLost?: () => void): Hsm {
     return new Hsm({
       memberId,
       anchor: this.anchor,
       sealKey: testSealKey,
       clock: this.clock,
       random: randomBytes,
-      sealedIdentity: sealedIdentity ?? this.#newIdentity(memberId).seal(testSealKey, undefined),
-      ...(onErased && { onErased }),
+      sealedIdentity: sealedIdentity ?? this.#newIdentity(memberId).seal(testSealKey),
+      ...(onKeysLost && { onKeysLost }),
     });
   }
 
@@ -105,41 +113,55 @@ export class TestDomain {
     return this.tokens.length;
   }
 
-  command(change: Change, generation = this.generation): DomainCommand {
-    return { domain: this.anchor.domain, generation, ...change } as DomainCommand;
+  /** Bound to the newest token, and to be carried out by the first HSM, unless `binding` says otherwise. */
+  command(change: Change, binding: Partial<Binding> = {}): NewCommand {
+    const { domain } = this.anchor;
+    const newest = this.tokens.at(-1);
+    const previousHash = newest === undefined ? Buffer.alloc(32) : tokenHash(newest);
+    const preparer = change.name === 'LeaveDomain' ? change.body.memberId : this.hsms[0]!.memberId;
+    return { domain, generation: this.generation, previousHash, preparer, ...binding, ...change } as NewCommand;
   }
 
-  propose(change: Change, signers: readonly TestOperator[] = this.people): Buffer {
-    return signedBy(this.command(change), signers);
+  propose(change: Change, signers: readonly TestOperator[] = this.people, by = this.hsms[0]!): Buffer {
+    const binding = change.name === 'LeaveDomain' ? {} : { preparer: by.memberId };
+    return signedBy(this.command(change, binding), signers);
   }
 
-  /** The next token, made by the first HSM (or `by`) and installed nowhere. */
+  /** The next token, made by the first HSM (or `by`) and installed nowhere. An HSM makes one of each generation: asked again, it gives that. */
   prepare(change: Change, signers = this.people, by = this.hsms[0]!): Buffer {
-    return by.prepare(this.propose(change, signers), this.tokens.at(-1));
+    return by.prepare(this.propose(change, signers, by), this.tokens.at(-1));
   }
 
   /** Prepares, stores, installs on every HSM. */
-  step(change: Change, signers = this.people): Buffer {
-    const token = this.prepare(change, signers);
+  step(change: Change, signers = this.people, by = this.hsms[0]!): Buffer {
+    const token = this.prepare(change, signers, by);
     this.tokens.push(token);
     for (const hsm of this.hsms) hsm.install([token]);
     return token;
   }
 
-  rotate(drop: string[] = []): Buffer {
-    return this.step({ name: 'RotateDomainKeys', body: { drop } }, [this.scheduler]);
+  rotate(): Buffer {
+    return this.step(rotation, [this.scheduler]);
+  }
+
+  drop(...ids: string[]): Buffer {
+    return this.step({ name: 'DropDomainKeys', body: { ids } });
+  }
+
+  retire(...ids: string[]): Buffer {
+    return this.step({ name: 'RetireDomainKeys', body: { ids } }, [this.scheduler]);
   }
 }
 
 export const testSealKey = newSealKey(createSecretKey(Buffer.alloc(32, 7)).export(), randomBytes);
 
-export function signedBy(command: DomainCommand, signers: readonly TestOperator[]): Buffer {
+export function signedBy(command: NewCommand, signers: readonly TestOperator[]): Buffer {
   return Proposal.encode(signers.reduce(signProposal, newProposal(command)));
 }
 
-export function memberOf(hsm: Hsm): Member {
-  const { memberId, signingKey, agreementKey } = hsm.describe();
-  return { memberId, signingKey, agreementKey };
+export function memberOf(hsm: Hsm): NewMember {
+  const { memberId, signingKey, agreementKey, encapsulationKey } = hsm.describe();
+  return { memberId, signingKey, agreementKey, encapsulationKey: encapsulationKey! };
 }
 
 /** A token with parts of it replaced, signed again by a member whom the attacker owns. */

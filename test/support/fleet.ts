@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { createDomain, defaultRules, type Founding } from '@keyfleet/cli/ceremony';
-import { loadMember } from '@keyfleet/cli/public-files';
+import { loadNewMember } from '@keyfleet/cli/public-files';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import type { Operator, Role } from '@keyfleet/shared/domain/state';
 import { formatTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -102,7 +102,7 @@ export class Fleet implements AsyncDisposable {
   founding(members: readonly number[] = this.workers.map((_, index) => index)): Founding {
     return {
       anchor: this.anchor,
-      members: members.map((index) => loadMember(this.path(`hsm-${index + 1}/identity.pub.json`))),
+      members: members.map((index) => loadNewMember(this.path(`hsm-${index + 1}/identity.pub.json`))),
       operators: [...this.people, this.scheduler].map(({ operatorId, role, signingKey }) => ({
         operatorId,
         role,

@@ -50,8 +50,10 @@ export class FakeDomain {
   constructor(hosts: readonly Host[], domain = 'test') {
     const agreementKey = encodedPublicKey(newIdentity());
     this.state = {
+      version: 2,
       domain,
       generation: 1,
+      madeAt: this.clock.now(),
       members: Object.entries(this.identities).map(([memberId, key]) => ({
         memberId,
         signingKey: encodedPublicKey(key),
@@ -71,6 +73,7 @@ export class FakeDomain {
       generation: this.state.generation,
       active: keys.at(-1)!,
       find: (id) => keys.find((key) => key.id === id),
+      isRetired: () => false,
       materialIdKey: createSecretKey(Buffer.alloc(32)),
     };
   }

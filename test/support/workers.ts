@@ -10,8 +10,8 @@ import { DomainManager, Hsm } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
 import { defaultRules } from '@keyfleet/cli/ceremony';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
-import type { DomainState, Member } from '@keyfleet/shared/domain/state';
+import { boundToNothing, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import type { DomainState, NewMember } from '@keyfleet/shared/domain/state';
 import { formatTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import getPort from 'get-port';
 import { type Host, newHost, operatorOf } from './session-pair.ts';
@@ -81,8 +81,7 @@ export class TestWorkers implements AsyncDisposable {
   async #found(): Promise<void> {
     const members = await Promise.all(this.workers.map((worker) => worker.member()));
     const proposal = newProposal({
-      domain: this.anchor.domain,
-      generation: 0,
+      ...boundToNothing(this.anchor.domain, members[0]!.memberId),
       name: 'CreateDomain',
       body: {
         members,
@@ -205,9 +204,10 @@ export class WorkerProcess {
     return child.exitCode;
   }
 
-  async member(): Promise<Member> {
-    const { member_id, signing_key, agreement_key } = (await this.#describe())!;
-    return { memberId: member_id!, signingKey: signing_key!, agreementKey: agreement_key! };
+  async member(): Promise<NewMember> {
+    const { member_id, signing_key, agreement_key, encapsulation_key } = (await this.#describe())!;
+    const encapsulationKey = encapsulation_key!;
+    return { memberId: member_id!, signingKey: signing_key!, agreementKey: agreement_key!, encapsulationKey };
   }
 
   prepare(proposal: Buffer, current?: Buffer) {

@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { openOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
 import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { encodeCommand, parseCommand, parseProposal } from '@keyfleet/shared/domain/proposal';
+import { encodeCommand, type NewCommand, parseCommand, parseProposal } from '@keyfleet/shared/domain/proposal';
 import { verifySignatures } from '@keyfleet/shared/domain/quorum';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { describe, expect, test } from 'vitest';
@@ -35,6 +36,8 @@ interface Described {
   readonly memberId: string;
   readonly signingKey: string;
   readonly agreementKey: string;
+  /** From version 2 on. */
+  readonly encapsulationKey?: string;
 }
 
 interface IdentityVectors {
@@ -60,8 +63,13 @@ interface CommandVectors {
   }[];
 }
 
+const versions = [
+  { version: 1, suffix: '' },
+  { version: 2, suffix: '-2' },
+];
+
 function load<T>(name: string): T & { anchor: ReturnType<typeof parseTrustAnchor> } {
-  const vectors = JSON.parse(readFileSync(join(import.meta.dirname, 'kms', name), 'utf8')) as T & {
+  const vectors = JSON.parse(readFileSync(join(import.meta.dirname, 'kms', `${name}.json`), 'utf8')) as T & {
     trustAnchor?: object;
   };
   const anchor = vectors.trustAnchor && parseTrustAnchor(JSON.stringify(vectors.trustAnchor));
@@ -69,10 +77,13 @@ function load<T>(name: string): T & { anchor: ReturnType<typeof parseTrustAnchor
 }
 
 const bytesOf = (base64: string): Buffer => Buffer.from(base64, 'base64');
-const surroundings = { clock: new TestClock(), random: randomBytes };
+const clock = new TestClock();
+// After everything in the vectors.
+clock.advance(365 * 86_400_000);
+const surroundings = { clock, random: randomBytes };
 
-describe('domain tokens', () => {
-  const { anchor, sealKey, member, tokens, newest, cases } = load<TokenVectors>('domain-tokens.json');
+describe.each(versions)('domain tokens of version $version', ({ suffix }) => {
+  const { anchor, sealKey, member, tokens, newest, cases } = load<TokenVectors>(`domain-tokens${suffix}`);
   const candidate = () =>
     new Hsm({
       memberId: member.memberId,
@@ -100,21 +111,24 @@ describe('domain tokens', () => {
   });
 });
 
-describe('identities at rest', () => {
-  const { anchor, worker, offline, newestToken, olderToken } = load<IdentityVectors>('domain-identities.json');
-
-  test('a worker comes back as who it was, with its newest token and with no older one', () => {
-    const hsm = new Hsm({
+describe.each(versions)('identities at rest of version $version', ({ suffix }) => {
+  const { anchor, worker, offline, newestToken, olderToken } = load<IdentityVectors>(`domain-identities${suffix}`);
+  const open = (sealedIdentity: Uint8Array) =>
+    new Hsm({
       memberId: worker.memberId,
       anchor,
       sealKey: newSealKey(bytesOf(worker.sealKey), randomBytes),
-      sealedIdentity: bytesOf(worker.sealedIdentity),
+      sealedIdentity,
       ...surroundings,
     });
+
+  test('a worker comes back as who it was, with its newest token and with no older one', () => {
+    const hsm = open(bytesOf(worker.sealedIdentity));
     expectKeys(hsm, worker);
     expect(refusalOf(() => hsm.install([bytesOf(olderToken)]))).toBe('rolled-back');
     hsm.install([bytesOf(newestToken)]);
     expect(hsm.keyring()).toBeDefined();
+    expectKeys(open(hsm.sealedIdentity()), worker);
   });
 
   test('an offline member opens under its passphrase', () => {
@@ -126,23 +140,33 @@ describe('identities at rest', () => {
     expectKeys(hsm, offline);
   });
 
-  function expectKeys(hsm: Hsm, { memberId, signingKey, agreementKey }: Described): void {
+  function expectKeys(hsm: Hsm, { memberId, signingKey, agreementKey, encapsulationKey }: Described): void {
     expect(hsm.describe()).toMatchObject({
       memberId,
       signingKey: bytesOf(signingKey),
       agreementKey: bytesOf(agreementKey),
     });
+    expect(hsm.describe().encapsulationKey).toEqual(encapsulationKey && bytesOf(encapsulationKey));
   }
 });
 
-describe('domain commands', () => {
-  const { signer, commands } = load<CommandVectors>('domain-commands.json');
+test('an identity of version 2 remembers the token that its member made', () => {
+  const vectors = load<IdentityVectors & { prepared: string }>('domain-identities-2');
+  const { sealedIdentity, sealKey } = vectors.worker;
+  const { memory } = openIdentity(bytesOf(sealedIdentity), newSealKey(bytesOf(sealKey), randomBytes));
+  expect(memory.prepared).toEqual(bytesOf(vectors.prepared));
+});
+
+describe.each(versions)('domain commands of version $version', ({ version, suffix }) => {
+  const { signer, commands } = load<CommandVectors>(`domain-commands${suffix}`);
   const known = [{ operatorId: signer.operatorId, signingKey: bytesOf(signer.signingKey) }];
 
   test.each(commands)('$name has these bytes and this signature', ({ json, command, proposal }) => {
-    const parsed = parseCommand(bytesOf(command));
-    expect(inBase64(parsed)).toEqual(json);
-    expect(encodeCommand(parsed).toString('base64')).toBe(command);
+    const { version: parsedVersion, ...parsed } = parseCommand(bytesOf(command));
+    expect(parsedVersion).toBe(version);
+    expect(inBase64(parsed)).toEqual(version === 1 ? { ...json, previousHash: '', preparer: '' } : json);
+    // Version 1 is read, and no more written.
+    if (version === 2) expect(encodeCommand(parsed as NewCommand).toString('base64')).toBe(command);
     expect(verifySignatures(known, parseProposal(bytesOf(proposal)))).toEqual(known);
   });
 });

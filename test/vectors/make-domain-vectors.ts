@@ -1,5 +1,5 @@
 /**
- * Makes test/vectors/kms/domain-*.json, once for each version of the formats: signatures and keys are random, and a file that
+ * Makes test/vectors/kms/domain-*-2.json, once for each version of the formats: signatures and keys are random, and a file that
  * exists stays for ever, because what it holds must open in every later release.
  * Run with Node: `node test/vectors/make-domain-vectors.ts`.
  */
@@ -11,7 +11,16 @@ import { encodeCommand, Proposal } from '@keyfleet/shared/domain/proposal';
 import { DomainState } from '@keyfleet/shared/domain/state';
 import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
 import { formatTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-import { forgedToken, memberOf, newOperator, publicPart, signedBy, TestDomain } from '../support/domain.ts';
+import {
+  type Change,
+  forgedToken,
+  memberOf,
+  newOperator,
+  publicPart,
+  rotation,
+  signedBy,
+  TestDomain,
+} from '../support/domain.ts';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
@@ -25,7 +34,6 @@ const domain = new TestDomain();
 const sealedIdentity = domain.newHsm('hsm-3');
 const candidate = base64(sealedIdentity.sealedIdentity());
 const owned = domain.identities.get('hsm-1')!;
-const rotation = { name: 'RotateDomainKeys', body: { drop: [] as string[] } } as const;
 
 domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(sealedIdentity)], remove: [] } });
 domain.clock.advance(86_400_000);
@@ -36,26 +44,31 @@ domain.step({
   body: { rules: domain.hsms[0]!.installed!.state.rules, backupHorizonMs: 3_600_000 },
 });
 domain.clock.advance(86_400_000);
-domain.rotate([domain.hsms[0]!.installed!.state.domainKeys[0]!.id]);
+const [oldest, older] = domain.hsms[0]!.installed!.state.domainKeys.map(({ id }) => id) as [string, string];
+domain.rotate();
+domain.drop(oldest);
+domain.retire(older);
+domain.step({ name: 'ReinstateDomainKeys', body: { ids: [older] } });
+domain.retire(older);
 domain.hsms.pop();
 domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
 const { tokens } = domain;
 const { secrets, state } = domain.hsms[0]!.installed!;
 
-const next = domain.prepare({ name: 'RotateDomainKeys', body: { drop: [] } });
-const twin = domain.prepare({ name: 'RotateDomainKeys', body: { drop: [] } });
+sealedIdentity.install(tokens);
+const next = domain.prepare(rotation);
+const twin = domain.prepare(rotation, domain.people, sealedIdentity);
 const { body, signature } = TokenEnvelope.decode(next);
 const flippedSignature = Buffer.from(signature);
 flippedSignature[50]! ^= 1;
 const all = tokens.map((_, i) => i);
 const command = domain.command({ name: 'ModifyOperators', body: { admit: [], remove: ['dave'] } });
-const change = domain.prepare({ name: 'ModifyOperators', body: { admit: [], remove: ['dave'] } });
-const withProposal = (proposal: Uint8Array): string => base64(forgedToken(change, owned, () => ({ proposal })));
+const withProposal = (proposal: Uint8Array): string => base64(forgedToken(next, owned, () => ({ proposal })));
 const once = Proposal.decode(signedBy(command, [domain.alice]));
 const withState = (altered: (state: DomainState) => Partial<DomainState>): string =>
   base64(forgedToken(next, owned, (_, old) => ({ state: DomainState.encode({ ...old, ...altered(old) }) })));
 
-write('domain-tokens.json', {
+write('domain-tokens-2.json', {
   about:
     'A chain of domain tokens, and tokens that every verifier must refuse; `member` is what hsm-3 says, where it differs.',
   trustAnchor: JSON.parse(formatTrustAnchor(domain.anchor)) as object,
@@ -140,6 +153,48 @@ write('domain-tokens.json', {
       expect: 'stale',
     },
     {
+      name: 'a proposal for another token of this generation',
+      tokens: [...all, withProposal(signedBy({ ...command, previousHash: Buffer.alloc(32, 1) }, domain.people))],
+      expect: 'forked',
+    },
+    {
+      name: 'a proposal that names another member',
+      tokens: [...all, withProposal(signedBy({ ...command, preparer: 'hsm-3' }, domain.people))],
+      expect: 'wrong-state',
+    },
+    {
+      name: 'signed by another member than its proposal names',
+      tokens: [...all, base64(forgedToken(next, domain.identities.get('hsm-3')!, () => ({ signerId: 'hsm-3' })))],
+      expect: 'forged',
+    },
+    {
+      name: 'a time before that of the token it follows',
+      tokens: [...all, withState(({ madeAt }) => ({ madeAt: madeAt - 1 }))],
+      expect: 'wrong-state',
+    },
+    {
+      name: 'a domain key that is not retired any more',
+      tokens: [
+        ...all,
+        withState(({ domainKeys: [first, ...rest] }) => ({
+          domainKeys: [{ ...first!, status: 'deactivated' }, ...rest],
+        })),
+      ],
+      expect: 'wrong-state',
+    },
+    {
+      name: 'sealed for a member under P-384 alone',
+      tokens: [
+        ...all,
+        base64(
+          forgedToken(next, owned, ({ wrappedKeys }) => ({
+            wrappedKeys: wrappedKeys.map((one) => ({ ...one, encapsulated: undefined })),
+          })),
+        ),
+      ],
+      expect: 'wrong-state',
+    },
+    {
       name: 'a proposal of another domain',
       tokens: [...all, withProposal(signedBy({ ...command, domain: 'other' }, domain.people))],
       expect: 'other-domain',
@@ -167,35 +222,39 @@ const offline = newOfflineMember('safe-1', {
   random: randomBytes,
   passphrase: 'correct horse',
 });
-write('domain-identities.json', {
-  about: 'Identities at rest. The worker is at the generation of its newest token.',
+write('domain-identities-2.json', {
+  about:
+    'Identities at rest. The worker is at the generation of its newest token, and has made the next one, `prepared`.',
   trustAnchor: JSON.parse(formatTrustAnchor(domain.anchor)) as object,
   worker: { sealKey: base64(Buffer.alloc(32, 7)), sealedIdentity: base64(hsm.sealedIdentity()), ...described(hsm) },
+  prepared: base64(next),
   newestToken: base64(tokens.at(-1)!),
   olderToken: base64(tokens.at(-2)!),
   offline: { passphrase: 'correct horse', file: base64(offline.file()), ...described(offline.hsm) },
 });
 
 function described(one: typeof hsm): object {
-  const { memberId, signingKey, agreementKey } = one.describe();
-  return { memberId, signingKey: base64(signingKey), agreementKey: base64(agreementKey) };
+  return inBase64(memberOf(one)) as object;
 }
 
 const rules = state.rules;
-const changes = [
+const ids = ['ab'.repeat(16)];
+const changes: Change[] = [
   rotation,
-  { name: 'RotateDomainKeys', body: { drop: ['ab'.repeat(16)] } },
+  { name: 'RetireDomainKeys', body: { ids } },
+  { name: 'ReinstateDomainKeys', body: { ids } },
+  { name: 'DropDomainKeys', body: { ids } },
   { name: 'ModifyMembers', body: { admit: [memberOf(hsm)], remove: ['hsm-2'] } },
   { name: 'ModifyOperators', body: { admit: [publicPart(domain.alice)], remove: ['carol'] } },
   { name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } },
   { name: 'LeaveDomain', body: { memberId: 'hsm-1' } },
-] as const;
-write('domain-commands.json', {
+];
+write('domain-commands-2.json', {
   about:
     'Commands and their canonical bytes, which operators sign. Keys are DER SubjectPublicKeyInfo; bytes are base64.',
   signer: { operatorId: 'alice', signingKey: base64(domain.alice.signingKey) },
   commands: changes.map((one) => {
-    const bound = domain.command(structuredClone(one) as Parameters<TestDomain['command']>[0], 4);
+    const bound = domain.command(one, { generation: 4 });
     const proposal = signedBy(bound, [domain.alice]);
     return { name: one.name, json: inBase64(bound), command: base64(encodeCommand(bound)), proposal: base64(proposal) };
   }),

@@ -1,6 +1,12 @@
-import type { VerifiedDomain } from '@keyfleet/shared/domain/chain';
-import { newProposal, proposalId, type Signer, signProposal } from '@keyfleet/shared/domain/proposal';
-import { type Member, type Operator, type Rule, ruledCommands } from '@keyfleet/shared/domain/state';
+import { boundToNothing, newProposal, proposalId, type Signer, signProposal } from '@keyfleet/shared/domain/proposal';
+import {
+  type NewMember,
+  type Operator,
+  type Rule,
+  type RuledCommand,
+  ruledCommands,
+  type VerifiedDomain,
+} from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { CliError } from './cli-error.ts';
 import type { DomainManagerClient } from './domain-manager-client.ts';
@@ -10,23 +16,23 @@ const DONE_WITHIN_MS = 30_000;
 
 export interface Founding {
   readonly anchor: TrustAnchor;
-  readonly members: readonly Member[];
+  /** The first one makes the founding token, unless `preparer` names another. */
+  readonly members: readonly NewMember[];
+  readonly preparer?: string | undefined;
   /** Everyone with a signing key: people, frontends (`service-host`) and domain-managers (`scheduler`). */
   readonly operators: readonly Operator[];
   readonly rules: readonly Rule[];
   readonly backupHorizonMs: number;
 }
 
-/** `quorum` people for everything that changes who is trusted; one person or a domain-manager alone may rotate. */
+/** What destroys nothing and lets nobody in: it may be signed by one person, or by a domain-manager alone. */
+const routine: ReadonlySet<RuledCommand> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
+
+/** `quorum` people for everything that changes who is trusted, what old domain keys open, or what is lost. */
 export function defaultRules(quorum: number): Rule[] {
   const people = [{ role: 'operator' as const, minimum: quorum }];
-  return ruledCommands.map((command) => ({
-    command,
-    alternatives:
-      command === 'RotateDomainKeys'
-        ? [[{ role: 'scheduler' as const, minimum: 1 }], [{ role: 'operator' as const, minimum: 1 }]]
-        : [people],
-  }));
+  const anyone = [[{ role: 'scheduler' as const, minimum: 1 }], [{ role: 'operator' as const, minimum: 1 }]];
+  return ruledCommands.map((command) => ({ command, alternatives: routine.has(command) ? anyone : [people] }));
 }
 
 /**
@@ -39,12 +45,13 @@ export async function createDomain(
   founders: readonly Signer[],
 ): Promise<VerifiedDomain | undefined> {
   const { anchor, members, operators, rules, backupHorizonMs } = founding;
+  const preparer = founding.preparer ?? members[0]?.memberId;
   const existing = await client.findDomain(anchor);
   if (existing !== undefined) return existing;
-  if (members.length === 0) throw new CliError('a domain needs at least one member', { exitCode: 2 });
+  if (preparer === undefined) throw new CliError('a domain needs at least one member', { exitCode: 2 });
 
   const body = { members: [...members], operators: [...operators], rules: [...rules], backupHorizonMs };
-  const command = { domain: anchor.domain, generation: 0, name: 'CreateDomain' as const, body };
+  const command = { ...boundToNothing(anchor.domain, preparer), name: 'CreateDomain' as const, body };
   const proposal = founders.reduce(signProposal, newProposal(command));
   const { standing } = await client.propose(proposal);
   if (standing === 'collecting') return undefined;

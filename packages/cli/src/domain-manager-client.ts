@@ -3,8 +3,10 @@ import { DomainManager } from '@keyfleet/proto';
 import type { Proposal__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import { unary } from '@keyfleet/proto/unary';
-import { type VerifiedDomain, verifyChain } from '@keyfleet/shared/domain/chain';
+import { systemClock } from '@keyfleet/shared/clock';
+import { assertNotFromFuture, verifyChain } from '@keyfleet/shared/domain/chain';
 import { Proposal, type OperatorSignature } from '@keyfleet/shared/domain/proposal';
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CliError } from './cli-error.ts';
@@ -47,7 +49,7 @@ export class DomainManagerClient implements Disposable {
   /** The newest state, verified from the trust anchor; undefined before the ceremony. */
   async findDomain(anchor: TrustAnchor): Promise<VerifiedDomain | undefined> {
     const tokens = await this.fetchTokens();
-    return tokens.length === 0 ? undefined : verifyChain(anchor, tokens);
+    return tokens.length === 0 ? undefined : verifiedNow(anchor, tokens);
   }
 
   async getDomain(anchor: TrustAnchor): Promise<VerifiedDomain> {
@@ -127,6 +129,13 @@ export class DomainManagerClient implements Disposable {
       throw new CliError(`${what}: ${details}`, { cause });
     }
   }
+}
+
+/** The end of the chain, which is not from the future by the clock here. Throws DomainError. */
+export function verifiedNow(anchor: TrustAnchor, tokens: readonly Uint8Array[]): VerifiedDomain {
+  const verified = verifyChain(anchor, tokens);
+  assertNotFromFuture(verified, systemClock.now());
+  return verified;
 }
 
 function viewOf(message: Proposal__Output): ProposalView {

@@ -4,6 +4,7 @@ import { doctor } from './commands/doctor.ts';
 import { anchor } from './commands/domain/anchor.ts';
 import { approve } from './commands/domain/approve.ts';
 import { create } from './commands/domain/create.ts';
+import { drop, reinstate, retire } from './commands/domain/domain-keys.ts';
 import { proposals } from './commands/domain/proposals.ts';
 import { propose } from './commands/domain/propose.ts';
 import { rotate } from './commands/domain/rotate.ts';
@@ -45,6 +46,9 @@ export function keyfleet(terminal: Terminal): CommandDef {
         propose,
         approve,
         rotate,
+        retire,
+        reinstate,
+        drop,
       }),
       member: group('member', 'The HSMs of the domain.', {
         list,

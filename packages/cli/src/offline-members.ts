@@ -59,8 +59,8 @@ export function openMember(
 }
 
 export function publicPartOf({ hsm }: OfflineMember): Member {
-  const { memberId, signingKey, agreementKey } = hsm.describe();
-  return { memberId, signingKey, agreementKey };
+  const { memberId, signingKey, agreementKey, encapsulationKey } = hsm.describe();
+  return { memberId, signingKey, agreementKey, ...(encapsulationKey && { encapsulationKey }) };
 }
 
 /** Keeps the newest domain token that the member has seen, so that it never accepts an older one. The old file or the new one stays. */

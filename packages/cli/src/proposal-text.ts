@@ -1,10 +1,11 @@
 import type { DomainCommand } from '@keyfleet/shared/domain/proposal';
 import type { Member, Operator, Rule } from '@keyfleet/shared/domain/state';
-import { fingerprintOf } from './text.ts';
+import { fingerprintOf, memberFingerprint } from './text.ts';
 
 /** What signing the command would do, line by line: what an operator must have read before signing. */
 export function explainCommand(command: DomainCommand): string[] {
-  const heading = `${command.name} in domain ${command.domain}, at generation ${command.generation}`;
+  const { name, domain, generation, preparer } = command;
+  const heading = `${name} in domain ${domain}, at generation ${generation}, carried out by ${preparer}`;
   return [heading, ...linesOf(command).map((line) => `  ${line}`)];
 }
 
@@ -15,7 +16,15 @@ function linesOf(command: DomainCommand): string[] {
       return [...members.map(memberLine), ...operators.map(operatorLine), ...ruleLines(rules, backupHorizonMs)];
     }
     case 'RotateDomainKeys':
-      return ['make a new domain key', ...command.body.drop.map((id) => `destroy domain key ${id} for ever`)];
+      return ['make a new domain key'];
+    case 'RetireDomainKeys':
+      return command.body.ids.map((id) => `retire domain key ${id}: what is still under it opens no more`);
+    case 'ReinstateDomainKeys':
+      return command.body.ids.map(
+        (id) => `reinstate domain key ${id}: what is under it opens again, whoever sealed it`,
+      );
+    case 'DropDomainKeys':
+      return command.body.ids.map((id) => `drop domain key ${id}: what is under it, in backups too, is lost`);
     case 'ModifyMembers':
       return [
         ...command.body.admit.map((member) => `admit ${memberLine(member)}`),
@@ -33,9 +42,9 @@ function linesOf(command: DomainCommand): string[] {
   }
 }
 
-/** Both keys: a member whose agreement key alone was swapped would hand the domain keys to another. */
-export function memberLine({ memberId, signingKey, agreementKey }: Member): string {
-  return `member ${memberId}  ${fingerprintOf(signingKey, agreementKey)}`;
+/** Of all keys: a member whose agreement key alone was swapped would hand the domain keys to another. */
+export function memberLine(member: Member): string {
+  return `member ${member.memberId}  ${memberFingerprint(member)}`;
 }
 
 export function operatorLine({ operatorId, role, signingKey }: Operator): string {

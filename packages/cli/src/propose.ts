@@ -1,5 +1,15 @@
-import { type DomainCommand, newProposal, type Signer, signProposal } from '@keyfleet/shared/domain/proposal';
+import {
+  boundTo,
+  type DomainCommand,
+  type NewCommand,
+  newProposal,
+  parseCommand,
+  type Signer,
+  signProposal,
+} from '@keyfleet/shared/domain/proposal';
+import type { DomainState, VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { ParsedArgs } from 'citty';
+import { CliError } from './cli-error.ts';
 import type { DomainManagerClient, ProposalView } from './domain-manager-client.ts';
 import { anchorOptions, loadSigner, managerOptions, openDomain, signerOptions } from './options.ts';
 import { explainCommand } from './proposal-text.ts';
@@ -7,8 +17,14 @@ import type { Terminal } from './terminal.ts';
 
 export const DONE_WITHIN_MS = 30_000;
 
-/** Options of every command that changes the domain. */
-export const changeOptions = { ...managerOptions, ...anchorOptions, ...signerOptions } as const;
+/** Options of every command that needs signatures. */
+export const signingOptions = { ...managerOptions, ...anchorOptions, ...signerOptions } as const;
+
+/** Of every command that makes a new domain token. */
+export const changeOptions = {
+  ...signingOptions,
+  preparer: { type: 'string', description: 'The member that makes the token: one that is there.', valueHint: 'ID' },
+} as const;
 
 export interface ProposalResult {
   readonly proposalId: string;
@@ -20,39 +36,65 @@ export interface ProposalResult {
   readonly generation: number;
 }
 
-type Unbound<C> = C extends DomainCommand ? Pick<C, 'name' | 'body'> : never;
-/** A command before it is bound to a domain and its generation. */
-export type Change = Unbound<DomainCommand>;
+type Unbound<C> = C extends NewCommand ? Pick<C, 'name' | 'body'> : never;
+/** A command before it is bound to the domain as it is. */
+export type Change = Unbound<NewCommand>;
 
 /** Signs a change of the domain as it is now and proposes it; waits for it when this one signature is enough. */
 export async function proposeChange(
-  args: ParsedArgs<typeof changeOptions>,
+  args: ParsedArgs<typeof signingOptions> & { readonly preparer?: string | undefined },
   terminal: Terminal,
-  changeOf: (client: DomainManagerClient) => Change | Promise<Change>,
+  changeOf: (state: DomainState) => Change,
 ): Promise<ProposalResult> {
   using domain = openDomain(args);
-  const { state } = await domain.client.getDomain(domain.anchor);
-  const signer = await loadSigner(args, terminal, state.operators);
-  const change = await changeOf(domain.client);
-  const command = { domain: state.domain, generation: state.generation, ...change } as DomainCommand;
-  return await submit(domain.client, command, signer);
+  const { client } = domain;
+  const known = await client.getDomain(domain.anchor);
+  const signer = await loadSigner(args, terminal, known.state.operators);
+  const change = changeOf(known.state);
+  const preparer = await preparerOf(change, { client, known, named: args.preparer });
+  return await submit(client, { ...boundTo(known, preparer), ...change } as NewCommand, signer);
 }
 
-export async function submit(
-  client: DomainManagerClient,
-  command: DomainCommand,
-  signer: Signer,
-): Promise<ProposalResult> {
-  const proposed = await client.propose(signProposal(newProposal(command), signer));
-  return resultOf(await whenReady(client, proposed), command);
+/** The member that is named, or the first that is there and stays one. Throws CliError. */
+async function preparerOf(
+  change: Change,
+  { client, known, named }: { client: DomainManagerClient; known: VerifiedDomain; named: string | undefined },
+): Promise<string> {
+  if (change.name === 'LeaveDomain') return change.body.memberId;
+  const leaving: readonly string[] = change.name === 'ModifyMembers' ? change.body.remove : [];
+  const staying = known.state.members.map(({ memberId }) => memberId).filter((id) => !leaving.includes(id));
+  if (named !== undefined) {
+    if (staying.includes(named)) return named;
+    throw new CliError(`--preparer: ${named} is no member that stays one. See: keyfleet member list`, { exitCode: 2 });
+  }
+  const { workers = [] } = await client.status();
+  const there = new Set(
+    workers
+      .filter(({ standing, generation }) => standing === 'member' && generation === known.state.generation)
+      .map(({ member_id: id }) => id),
+  );
+  const found = staying.find((id) => there.has(id));
+  if (found !== undefined) return found;
+  throw new CliError(
+    'no worker is there that stays a member and could make the token. Start one; if all are lost, name your offline member with --preparer',
+  );
 }
 
-/** Waits for a proposal that has all its signatures, unless nobody is there who could carry it out. */
+async function submit(client: DomainManagerClient, command: NewCommand, signer: Signer): Promise<ProposalResult> {
+  const proposal = signProposal(newProposal(command), signer);
+  return resultOf(await whenReady(client, await client.propose(proposal)), parseCommand(proposal.command));
+}
+
+/** Waits for a proposal that has all its signatures, unless the member that is to carry it out is not there. */
 export async function whenReady(client: DomainManagerClient, view: ProposalView): Promise<ProposalView> {
   if (view.standing !== 'ready') return view;
-  const { generation = 0, workers = [] } = await client.status();
-  if (generation > 0 && workers.every(({ standing }) => standing !== 'member')) {
-    return { ...view, reason: 'no member of the domain answers' };
+  const { preparer } = parseCommand(view.proposal.command);
+  const { workers = [] } = await client.status();
+  const isThere = workers.some(
+    ({ member_id: id, reachable, standing }) => id === preparer && reachable === true && standing !== 'stranger',
+  );
+  if (!isThere) {
+    return { ...view, reason: `${preparer}, which is to carry it out, is not there` };
   }
   return client.awaitDone(view.proposalId, DONE_WITHIN_MS);
 }
@@ -75,7 +117,8 @@ export function proposalText({ proposalId, command, signedBy, standing, reason, 
       : standing === 'collecting'
         ? `Not enough yet: ${reason}.\nThe next operator signs with: keyfleet domain approve ${proposalId.slice(0, 12)}`
         : standing === 'ready'
-          ? `It has all its signatures, but ${reason}.\nStart one; if all are lost: keyfleet recover ${proposalId.slice(0, 12)}`
+          ? `It has all its signatures, but ${reason}.\nStart it, or propose again with another --preparer. ` +
+            `An offline member carries it out with: keyfleet recover ${proposalId.slice(0, 12)}`
           : `${standing}: ${reason}`;
   return [`Proposal ${proposalId.slice(0, 12)}`, ...command, `Signed by ${signedBy.join(', ')}.`, state].join('\n');
 }

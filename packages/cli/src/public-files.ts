@@ -1,6 +1,7 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { encapsulationKeyOf } from '@keyfleet/shared/domain/encapsulation';
 import { encodedPublicKey, publicKeyOf } from '@keyfleet/shared/domain/signature';
-import { entityId, type Member, type Operator, roles } from '@keyfleet/shared/domain/state';
+import { entityId, type Member, type NewMember, type Operator, roles } from '@keyfleet/shared/domain/state';
 import { parseTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { z } from 'zod';
 import { CliError } from './cli-error.ts';
@@ -9,7 +10,17 @@ import { readTextFile } from './signing-keys.ts';
 /** Files without secrets that travel between people: whose key is whose. Keys are DER SubjectPublicKeyInfo in base64. */
 
 const publicKey = z.base64().transform((text): Buffer => encodedPublicKey(publicKeyOf(Buffer.from(text, 'base64'))));
-const MemberFile = z.strictObject({ memberId: entityId, signingKey: publicKey, agreementKey: publicKey });
+const encapsulationKey = z.base64().transform((text): Buffer => {
+  const raw = Buffer.from(text, 'base64');
+  encapsulationKeyOf(raw);
+  return raw;
+});
+const MemberFile = z.strictObject({
+  memberId: entityId,
+  signingKey: publicKey,
+  agreementKey: publicKey,
+  encapsulationKey: encapsulationKey.optional(),
+});
 const OperatorFile = z.strictObject({ operatorId: entityId, role: z.enum(roles), signingKey: publicKey });
 
 /** `identity.pub.json` in the data directory of an hsm-worker. */
@@ -17,9 +28,19 @@ export function loadMember(path: string): Member {
   return loadJson(path, MemberFile, 'the public identity of an hsm-worker (identity.pub.json)');
 }
 
-export function formatMember({ memberId, signingKey, agreementKey }: Member): string {
-  const [signing, agreement] = [signingKey, agreementKey].map((key) => Buffer.from(key).toString('base64'));
-  return `${JSON.stringify({ memberId, signingKey: signing, agreementKey: agreement }, undefined, 2)}\n`;
+/** One that may be admitted. Throws CliError for an identity that was made by version 1. */
+export function loadNewMember(path: string): NewMember {
+  const { encapsulationKey: key, ...member } = loadMember(path);
+  if (key !== undefined) return { ...member, encapsulationKey: key };
+  throw new CliError(
+    `${path} is an identity from before ML-KEM, and cannot be admitted again. Let the worker make a new one: keyfleet member leave, ` +
+      'or an empty data directory. An offline member: keyfleet member create-offline',
+  );
+}
+
+export function formatMember({ memberId, ...keys }: Member): string {
+  const inBase64 = Object.entries(keys).map(([name, key]) => [name, Buffer.from(key!).toString('base64')]);
+  return `${JSON.stringify({ memberId, ...Object.fromEntries(inBase64) }, undefined, 2)}\n`;
 }
 
 /** What `keyfleet operator create-key` writes beside a key. */

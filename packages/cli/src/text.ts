@@ -1,3 +1,4 @@
+import type { Member } from '@keyfleet/shared/domain/state';
 import { hash } from 'node:crypto';
 
 /** Rows as aligned columns, the first row being the head. */
@@ -17,6 +18,11 @@ export function tableOf(rows: readonly (readonly string[])[]): string {
 export function fingerprintOf(...keys: readonly Uint8Array[]): string {
   const digest = hash('sha256', Buffer.concat(keys), 'hex');
   return digest.slice(0, 32).match(/.{4}/g)!.join(' ');
+}
+
+/** Of all keys of a member, in the order of its state. */
+export function memberFingerprint({ signingKey, agreementKey, encapsulationKey }: Member): string {
+  return fingerprintOf(signingKey, agreementKey, ...(encapsulationKey === undefined ? [] : [encapsulationKey]));
 }
 
 export function timeOf(milliseconds: number): string {

@@ -1,5 +1,5 @@
-import type { DomainCommand, Proposal } from '@keyfleet/shared/domain/proposal';
-import { Proposal as ProposalFormat } from '@keyfleet/shared/domain/proposal';
+import { type DomainCommand, parseCommand, Proposal } from '@keyfleet/shared/domain/proposal';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import type { Log } from '@keyfleet/shared/log';
 import type { WorkerView } from './membership.ts';
 import { type TokenLog, TokenLogError } from './token-log.ts';
@@ -17,8 +17,8 @@ export class ProposalFailedError extends Error {
 }
 
 /**
- * Has one member make the token that a fully signed proposal asks for, and stores it. Killed anywhere before the store has it,
- * nothing has changed; after that, every round brings it to the members. Throws ProposalFailedError when no member will ever do it;
+ * Has the member that a fully signed proposal names make its token, and stores it. Killed anywhere before the store has it,
+ * nothing has changed; after that, every round brings it to the members. Throws ProposalFailedError when that member will never do it;
  * returns normally when it is done, and when it is worth trying again.
  */
 export async function executeProposal(
@@ -26,23 +26,35 @@ export async function executeProposal(
   proposal: Proposal,
   { views, tokens, log }: ExecuteDeps,
 ): Promise<void> {
-  const refusals: string[] = [];
-  const candidates = preparersOf(command, views, tokens);
-  for (const { worker } of candidates) {
-    try {
-      const token = await worker.prepare(ProposalFormat.encode(proposal), tokens.head?.token);
-      // False: another replica was faster, perhaps with this very proposal. The next round reads what it stored.
-      if (!(await tokens.append(token))) return;
-      const signers = proposal.signatures.map(({ operatorId }) => operatorId);
-      log.info({ generation: tokens.generation, command: command.name, signers }, 'a new domain token is stored');
-      return;
-    } catch (error) {
-      log.warn({ worker: worker.address, command: command.name, err: error }, 'a worker did not make the domain token');
-      if (!(error instanceof WorkerRefusedError || error instanceof TokenLogError)) continue;
-      refusals.push(`${worker.address}: ${error.message}`);
-    }
+  const worker = views.find((view) => mayPrepare(view, command, tokens))?.worker;
+  if (worker === undefined) return;
+  try {
+    const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
+    // False: another replica was faster, perhaps with this very proposal. The next round reads what it stored.
+    if (!(await tokens.append(token))) return;
+    // A member that has made a token of this generation before, by another proposal, gives that one.
+    const made = parseToken(token).proposal;
+    const signers = made.signatures.map(({ operatorId }) => operatorId);
+    const { name } = parseCommand(made.command);
+    log.info({ generation: tokens.generation, command: name, signers }, 'a new domain token is stored');
+  } catch (error) {
+    log.warn({ worker: worker.address, command: command.name, err: error }, 'a worker did not make the domain token');
+    if (!(error instanceof WorkerRefusedError || error instanceof TokenLogError)) return;
+    throw new ProposalFailedError(`${worker.address}: ${error.message}. ${ANOTHER}`);
   }
-  if (refusals.length > 0 && refusals.length === candidates.length) throw new ProposalFailedError(refusals.join('; '));
+}
+
+const ANOTHER = 'Sign it again, naming another member with --preparer';
+
+/** Why a proposal that has all its signatures is not carried out now; undefined when it is about to be. */
+export function waitsFor(
+  command: DomainCommand,
+  { views, tokens }: Pick<ExecuteDeps, 'views' | 'tokens'>,
+): string | undefined {
+  const { preparer } = command;
+  if (command.name === 'LeaveDomain') return undefined;
+  if (views.length === 0 || views.some((view) => mayPrepare(view, command, tokens))) return undefined;
+  return `${preparer}, which is to make the token, is not there with the newest one: start it, or carry it out with keyfleet recover if it is an offline member. ${ANOTHER}`;
 }
 
 /**
@@ -61,7 +73,7 @@ export async function executeLeave(
   if (view === undefined) return false;
   const { worker } = view;
   try {
-    await worker.leave(ProposalFormat.encode(proposal));
+    await worker.leave(Proposal.encode(proposal));
     log.info({ worker: worker.address, memberId }, 'a member left the domain and erased its keys');
     return true;
   } catch (error) {
@@ -71,16 +83,13 @@ export async function executeLeave(
   }
 }
 
-/** Members that have the newest token and stay members; for the first token, its founding members. */
-function preparersOf(command: DomainCommand, views: readonly WorkerView[], tokens: TokenLog): WorkerView[] {
-  const idOf = (view: WorkerView): string => view.description?.memberId ?? '';
-  if (command.name === 'CreateDomain') {
-    const founding = new Set(command.body.members.map(({ memberId }) => memberId));
-    return views.filter((view) => view.standing === 'asking-to-join' && founding.has(idOf(view)));
-  }
-  const leaving = command.name === 'ModifyMembers' ? command.body.remove : [];
-  return views.filter(
-    (view) =>
-      view.standing === 'member' && view.description?.generation === tokens.generation && !leaving.includes(idOf(view)),
-  );
+/** The member that the command names, when it has the newest token; for the first token, a worker of that name. */
+function mayPrepare(
+  { standing, description }: WorkerView,
+  { name, preparer }: DomainCommand,
+  tokens: TokenLog,
+): boolean {
+  if (description?.memberId !== preparer) return false;
+  if (name === 'CreateDomain') return standing === 'asking-to-join';
+  return standing === 'member' && description.generation === tokens.generation;
 }

@@ -66,6 +66,7 @@ function descriptionOf(message: HsmDescription__Output): HsmDescription {
     memberId: message.member_id ?? '',
     signingKey: message.signing_key ?? NOTHING,
     agreementKey: message.agreement_key ?? NOTHING,
+    ...(message.encapsulation_key?.length && { encapsulationKey: message.encapsulation_key }),
     domain: message.domain ?? '',
     generation: message.generation ?? 0,
     tokenHash: message.token_hash ?? NOTHING,

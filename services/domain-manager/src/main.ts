@@ -1,6 +1,6 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
-import type { Signer } from '@keyfleet/shared/domain/proposal';
+import type { DomainCommand, Signer } from '@keyfleet/shared/domain/proposal';
 import { type DueItem, dueQueue } from '@keyfleet/shared/due-queue';
 import { startNotices } from '@keyfleet/shared/notices';
 import { RequestLimit } from '@keyfleet/shared/request-limit';
@@ -15,6 +15,7 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainManagerConfig } from './config.ts';
 import { DueWork } from './due-work.ts';
+import { waitsFor } from './execute.ts';
 import { startGrpcWorker } from './grpc-worker.ts';
 import { Leader } from './leader.ts';
 import { surveyWorkers } from './membership.ts';
@@ -60,9 +61,9 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
 
   const writes = new DurableWrites(redis, () => durability.current());
   const store = new RedisStore(writes, clock, anchor.domain);
-  const tokens = new TokenLog(store, anchor, (from, to) =>
-    log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again'),
-  );
+  const onRestored = (from: number, to: number): void =>
+    log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again');
+  const tokens = new TokenLog({ store, anchor, clock, onRestored });
   const proposals = new Proposals({ store, tokens, anchor, clock });
   const publish = (items: readonly ResealItem[], attempt: number) => publishResealItems(notices, items, attempt);
   const resealing = new Resealing({ store, clock, publish });
@@ -112,7 +113,9 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     void notices.publish('proposal', {});
   };
   const limit = new RequestLimit(clock, REQUESTS);
-  resources.use(await startServer(config.grpc.text, { tokens, proposals, status, limit, onChange, log }));
+  const waits = (command: DomainCommand) => waitsFor(command, { views: round.views, tokens });
+  const serving = { tokens, proposals, status, waitsFor: waits, limit, onChange, log };
+  resources.use(await startServer(config.grpc.text, serving));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;
 }

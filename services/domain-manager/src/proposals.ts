@@ -122,13 +122,17 @@ export class Proposals {
   /** Throws DomainError unless the proposal has all its signatures and is for the newest state. */
   #verify(proposal: Proposal): DomainCommand {
     const { head } = this.#deps.tokens;
-    return head === undefined ? verifyFounding(this.#deps.anchor, proposal) : verifyProposal(head.state, proposal);
+    return head === undefined ? verifyFounding(this.#deps.anchor, proposal) : verifyProposal(head, proposal);
   }
 
   #assertPossible(command: DomainCommand): void {
     const { head } = this.#deps.tokens;
+    if (command.name === 'LeaveDomain' && command.body.memberId !== command.preparer) {
+      throw new DomainError('invalid-change', 'the member that leaves carries it out itself');
+    }
     if (head === undefined || command.name === 'LeaveDomain') return;
-    nextState(head.state, command, { id: '0'.repeat(32), createdAt: this.#deps.clock.now() });
+    const madeAt = Math.max(this.#deps.clock.now(), head.state.madeAt);
+    nextState(head.state, command, { keyId: '0'.repeat(32), madeAt });
   }
 
   #signers(): TrustAnchor['operators'] {

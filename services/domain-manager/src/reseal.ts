@@ -1,4 +1,10 @@
-import { activeDomainKey, deactivatedAt, type DomainState } from '@keyfleet/shared/domain/state';
+import {
+  activeDomainKey,
+  CHANGEOVER_MS,
+  type DomainState,
+  domainKeysToRetire,
+  newestAfterRemoval,
+} from '@keyfleet/shared/domain/state';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { ResealProgress, ResealStore } from './store/store.ts';
@@ -46,14 +52,19 @@ export class Resealing {
       this.#asked.clear();
       return this.#startPass(generation, 1);
     }
-    if (progress.verifiedAt !== undefined) return;
-    if (progress.reports.size < progress.shards) return this.#ask(generation, progress);
-    if (foundNothing(progress)) return store.setVerified(generation, clock.now());
-    return this.#startPass(generation, progress.pass + 1);
+    const { verifiedAt, reports, shards, pass } = progress;
+    const owesProof = domainKeysToRetire(state).length > 0 && !provesRetirement(state, progress);
+    if (verifiedAt !== undefined && !owesProof) return;
+    if (reports.size < shards) return this.#ask(generation, progress);
+    if (verifiedAt === undefined && foundNothing(progress)) return store.setVerified(generation, clock.now());
+    // One more, once nothing can come under an older key any more.
+    if (verifiedAt !== undefined && clock.now() < provableFrom(state)) return;
+    return this.#startPass(generation, pass + 1);
   }
 
   async #startPass(generation: number, pass: number): Promise<void> {
-    await this.#deps.store.startPass(generation, pass, SHARDS);
+    const { store, clock } = this.#deps;
+    await store.startPass(generation, { pass, shards: SHARDS, startedAt: clock.now() });
     return this.#ask(generation, { pass, shards: SHARDS, reports: new Map() });
   }
 
@@ -72,19 +83,21 @@ export class Resealing {
   }
 }
 
+/**
+ * Whether the pass that `progress` tells of was whole, found nothing under older domain keys, and began when nothing could come under those
+ * that a former member may hold: so that these may open nothing from now on.
+ */
+export function provesRetirement(state: DomainState, progress: ResealProgress): boolean {
+  const { reports, shards, startedAt } = progress;
+  return reports.size === shards && foundNothing(progress) && startedAt >= provableFrom(state);
+}
+
+/** Frontends take nothing under a key that went out of use longer ago; as much again for their clocks and for writes under way. */
+function provableFrom(state: DomainState): number {
+  return (newestAfterRemoval(state)?.createdAt ?? 0) + 2 * CHANGEOVER_MS;
+}
+
 /** A whole pass that had nothing to reseal and left nothing: the proof that older domain keys are not needed by what is stored. */
 function foundNothing({ reports }: ResealProgress): boolean {
   return [...reports.values()].every(({ resealed, remaining }) => resealed === 0 && remaining === 0);
-}
-
-/**
- * Domain keys that the next rotation destroys: deactivated before the backup horizon began, and nothing stored is under them, which
- * `progress` must prove for the active key.
- */
-export function droppable(state: DomainState, progress: ResealProgress | undefined, now: number): string[] {
-  if (progress?.verifiedAt === undefined) return [];
-  return state.domainKeys
-    .map(({ id }) => ({ id, since: deactivatedAt(state, id) }))
-    .filter(({ since }) => since !== undefined && now - since >= state.backupHorizonMs)
-    .map(({ id }) => id);
 }

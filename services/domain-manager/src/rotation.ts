@@ -1,5 +1,11 @@
-import { newProposal, type Proposal, type Signer, signProposal } from '@keyfleet/shared/domain/proposal';
-import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
+import { boundTo, newProposal, type Proposal, type Signer, signProposal } from '@keyfleet/shared/domain/proposal';
+import { isMet } from '@keyfleet/shared/domain/quorum';
+import {
+  activeDomainKey,
+  type DomainState,
+  type RuledCommand,
+  type VerifiedDomain,
+} from '@keyfleet/shared/domain/state';
 import type { WorkerView } from './membership.ts';
 
 /** Milliseconds since the epoch. */
@@ -17,9 +23,35 @@ export function isSettled(state: DomainState, views: readonly WorkerView[]): boo
   );
 }
 
-/** A rotation of the domain's keys that the scheduler may sign alone, if the rules say so. `drop`: ids of domain keys nothing needs. */
-export function scheduledRotation(state: DomainState, scheduler: Signer, drop: readonly string[]): Proposal {
-  const { domain, generation } = state;
-  const command = { domain, generation, name: 'RotateDomainKeys' as const, body: { drop: [...drop] } };
-  return signProposal(newProposal(command), scheduler);
+/** A command that the scheduler may sign alone, if the rules say so. `preparer` makes its token. */
+export function scheduled(
+  head: VerifiedDomain,
+  { change, scheduler, preparer }: { change: ScheduledChange; scheduler: Signer; preparer: string },
+): Proposal {
+  return signProposal(newProposal({ ...boundTo(head, preparer), ...change }), scheduler);
+}
+
+export type ScheduledChange =
+  | { readonly name: 'RotateDomainKeys'; readonly body: Record<string, never> }
+  | { readonly name: 'RetireDomainKeys'; readonly body: { ids: string[] } };
+
+/** Members that a scheduled command may name, in the state's order: those that are there and have the newest token. */
+export function preparersOf({ state }: VerifiedDomain, views: readonly WorkerView[]): string[] {
+  const ready = new Set(
+    views
+      .filter(({ standing, description }) => standing === 'member' && description?.generation === state.generation)
+      .map(({ description }) => description!.memberId),
+  );
+  return state.members.map(({ memberId }) => memberId).filter((memberId) => ready.has(memberId));
+}
+
+/** Whether the rules let the scheduler's signature alone do it. Rules from before the command was there do not name it. */
+export function mayAlone(
+  scheduler: Signer | undefined,
+  name: RuledCommand,
+  { rules, operators }: DomainState,
+): boolean {
+  const rule = rules.find(({ command }) => command === name);
+  const signer = operators.find(({ operatorId }) => operatorId === scheduler?.operatorId);
+  return rule !== undefined && signer !== undefined && isMet(rule, [signer]);
 }

@@ -1,16 +1,17 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Signer } from '@keyfleet/shared/domain/proposal';
 import { verifyProposal } from '@keyfleet/shared/domain/quorum';
+import { domainKeysToRetire } from '@keyfleet/shared/domain/state';
 import type { Log } from '@keyfleet/shared/log';
 import type { Notices } from '@keyfleet/shared/notices';
 import type { DueWork } from './due-work.ts';
 import { executeLeave, executeProposal, ProposalFailedError } from './execute.ts';
 import { distributeTokens, surveyWorkers, type WorkerView } from './membership.ts';
 import type { Proposals } from './proposals.ts';
-import { droppable, type Resealing } from './reseal.ts';
-import { isSettled, nextRotationAt, scheduledRotation } from './rotation.ts';
+import { provesRetirement, type Resealing } from './reseal.ts';
+import { isSettled, mayAlone, nextRotationAt, preparersOf, scheduled, type ScheduledChange } from './rotation.ts';
 import type { ProposalStore } from './store/store.ts';
-import type { TokenLog } from './token-log.ts';
+import type { Head, TokenLog } from './token-log.ts';
 import type { Worker } from './workers.ts';
 
 export interface RoundDeps {
@@ -56,6 +57,7 @@ export class Round {
     await this.#executeReady();
     await this.#rotateWhenDue();
     await this.#reseal();
+    await this.#retireWhenProven();
   }
 
   /** Not waited for: without NATS everyone finds the token by looking. Again after a restart: nobody minds hearing of it twice. */
@@ -95,16 +97,37 @@ export class Round {
   }
 
   async #rotateWhenDue(): Promise<void> {
-    const { tokens, scheduler, resealing, clock, rotateEveryMs, log } = this.#deps;
-    const state = tokens.head?.state;
-    if (state === undefined || scheduler === undefined) return;
-    if (clock.now() < nextRotationAt(state, rotateEveryMs) || !isSettled(state, this.#views)) return;
-    const progress = await resealing.find(state);
-    // A member out of reach may still seal under an older key: while one is, none is destroyed.
-    const everyoneThere = this.#views.every(({ standing }) => standing !== 'unreachable');
-    const drop = everyoneThere ? droppable(state, progress, clock.now()) : [];
-    const proposal = scheduledRotation(state, scheduler, drop);
-    await executeProposal(verifyProposal(state, proposal), proposal, { views: this.#views, tokens, log });
+    const { tokens, clock, rotateEveryMs } = this.#deps;
+    const { head } = tokens;
+    if (head === undefined) return;
+    if (clock.now() < nextRotationAt(head.state, rotateEveryMs) || !isSettled(head.state, this.#views)) return;
+    await this.#carryOut(head, { name: 'RotateDomainKeys', body: {} });
+  }
+
+  /** After a removal: what the former member may hold opens nothing any more, once nothing that counts is under it. */
+  async #retireWhenProven(): Promise<void> {
+    const { tokens, resealing, scheduler } = this.#deps;
+    const { head } = tokens;
+    const ids = head === undefined ? [] : domainKeysToRetire(head.state).map(({ id }) => id);
+    if (head === undefined || ids.length === 0 || !mayAlone(scheduler, 'RetireDomainKeys', head.state)) return;
+    const progress = await resealing.find(head.state);
+    if (progress === undefined || !provesRetirement(head.state, progress)) return;
+    await this.#carryOut(head, { name: 'RetireDomainKeys', body: { ids } });
+  }
+
+  /** What the scheduler signs, when there is one: the first member that can makes the token. */
+  async #carryOut(head: Head, change: ScheduledChange): Promise<void> {
+    const { tokens, scheduler, log } = this.#deps;
+    for (const preparer of scheduler === undefined ? [] : preparersOf(head, this.#views)) {
+      const proposal = scheduled(head, { change, scheduler: scheduler!, preparer });
+      try {
+        await executeProposal(verifyProposal(head, proposal), proposal, { views: this.#views, tokens, log });
+      } catch (error) {
+        // Said in the log.
+        if (!(error instanceof ProposalFailedError)) throw error;
+      }
+      if (tokens.generation > head.state.generation) break;
+    }
     await this.#surveyAndDistribute();
   }
 

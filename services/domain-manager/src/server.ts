@@ -3,7 +3,7 @@ import { DomainManager } from '@keyfleet/proto';
 import type { DomainManagerHandlers } from '@keyfleet/proto/gen/keyfleet/domain/v1/DomainManager';
 import type { Proposal as ProposalMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
-import { Proposal } from '@keyfleet/shared/domain/proposal';
+import { type DomainCommand, Proposal } from '@keyfleet/shared/domain/proposal';
 import type { Log } from '@keyfleet/shared/log';
 import { promisify } from 'node:util';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
@@ -19,6 +19,8 @@ export interface ServerDeps {
   readonly tokens: TokenLog;
   readonly proposals: Proposals;
   readonly status: () => Promise<StatusResponse>;
+  /** What a proposal that has all its signatures waits for; undefined: nothing that is known here. */
+  readonly waitsFor: (command: DomainCommand) => string | undefined;
   /** Of everything that costs something. */
   readonly limit: RequestLimit;
   /** A proposal or a token was stored, or a proposal signed. */
@@ -44,6 +46,7 @@ function handlersOf({
   tokens,
   proposals,
   status: readStatus,
+  waitsFor,
   limit,
   onChange,
   log,
@@ -63,7 +66,7 @@ function handlersOf({
       if (!limit.take()) throw new RejectedError(status.RESOURCE_EXHAUSTED, 'too many requests: try again in a second');
       return handle(request);
     });
-  const messageOf = (stored: StoredProposal): ProposalMessage => proposalMessage(stored, proposals);
+  const messageOf = (stored: StoredProposal): ProposalMessage => proposalMessage(stored, proposals, waitsFor);
   return {
     FetchTokens: answered(async ({ after_generation: after = 0 }) => {
       await refreshIfPossible();
@@ -156,14 +159,19 @@ function rejectionOf(error: unknown): RejectedError {
   return new RejectedError(codes[error.reason], error.message);
 }
 
-function proposalMessage(stored: StoredProposal, proposals: Proposals): ProposalMessage {
+function proposalMessage(
+  stored: StoredProposal,
+  proposals: Proposals,
+  waitsFor: ServerDeps['waitsFor'],
+): ProposalMessage {
   const { proposalId, command, signatures, expiresAt } = stored;
   const standing = proposals.standingOf(stored);
   return {
     proposal_id: proposalId,
     proposal: Proposal.encode({ command, signatures: [...signatures] }),
     standing: standing.standing,
-    reason: 'reason' in standing ? standing.reason : '',
+    reason:
+      standing.standing === 'ready' ? (waitsFor(standing.command) ?? '') : 'reason' in standing ? standing.reason : '',
     expires_at: expiresAt,
     generation: 'generation' in standing ? standing.generation : 0,
   };

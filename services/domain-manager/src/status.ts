@@ -1,8 +1,9 @@
+import type { DomainKey as DomainKeyMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/DomainKey';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import type { Worker as WorkerMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
 import type { Reseal as ResealMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Reseal';
 import { systemClock } from '@keyfleet/shared/clock';
-import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
+import { activeDomainKey, type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
 import { absentMembers, type WorkerView } from './membership.ts';
 import { nextRotationAt } from './rotation.ts';
 import type { ResealProgress } from './store/store.ts';
@@ -41,7 +42,11 @@ export function statusOf({
     workers: views.map(workerOf),
     ...(head === undefined
       ? {}
-      : { token_hash: Buffer.from(head.hash), absent_members: absentMembers(head.state, views) }),
+      : {
+          token_hash: Buffer.from(head.hash),
+          absent_members: absentMembers(head.state, views),
+          domain_keys: domainKeysOf(head.state),
+        }),
     ...(rotateEveryMs === undefined ? {} : { rotation_every: rotateEveryMs }),
     ...(head === undefined || rotateEveryMs === undefined
       ? {}
@@ -62,6 +67,15 @@ function resealOf(state: DomainState, progress: ResealProgress): ResealMessage {
   };
 }
 
+function domainKeysOf(state: DomainState): DomainKeyMessage[] {
+  return state.domainKeys.map(({ id, createdGeneration, status }) => ({
+    id,
+    generation: createdGeneration,
+    status,
+    droppable_at: droppableAt(state, id) ?? 0,
+  }));
+}
+
 function workerOf({ worker, standing, description, problem }: WorkerView): WorkerMessage {
   return {
     address: worker.address,
@@ -74,6 +88,7 @@ function workerOf({ worker, standing, description, problem }: WorkerView): Worke
           member_id: description.memberId,
           signing_key: Buffer.from(description.signingKey),
           agreement_key: Buffer.from(description.agreementKey),
+          ...(description.encapsulationKey && { encapsulation_key: Buffer.from(description.encapsulationKey) }),
           generation: description.generation,
           active_generation: description.activeGeneration,
           ...(description.clockAheadMs === undefined ? {} : { clock_ahead: description.clockAheadMs }),

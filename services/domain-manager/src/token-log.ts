@@ -1,5 +1,7 @@
-import { type VerifiedDomain, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
+import type { Clock } from '@keyfleet/shared/clock';
+import { assertNotFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
 import { proposalId } from '@keyfleet/shared/domain/proposal';
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { TokenStore } from './store/store.ts';
@@ -16,6 +18,14 @@ export class TokenLogError extends Error {
   override name = 'TokenLogError';
 }
 
+export interface TokenLogOptions {
+  readonly store: TokenStore;
+  readonly anchor: TrustAnchor;
+  readonly clock: Clock;
+  /** The store had lost tokens that this replica still held, and has them again. */
+  readonly onRestored?: (from: number, to: number) => void;
+}
+
 const LOAD_COUNT = 64;
 /** Of one answer; a single token may be larger. */
 const PAGE_BYTES = 1024 * 1024;
@@ -24,16 +34,17 @@ const PAGE_BYTES = 1024 * 1024;
 export class TokenLog {
   readonly #store: TokenStore;
   readonly #anchor: TrustAnchor;
+  readonly #clock: Clock;
   readonly #onRestored: (from: number, to: number) => void;
   readonly #tokens: Buffer[] = [];
   readonly #generationOf = new Map<string, number>();
   #head: Head | undefined;
   #refreshing: Promise<void> | undefined;
 
-  /** `onRestored`: the store had lost tokens that this replica still held, and has them again. */
-  constructor(store: TokenStore, anchor: TrustAnchor, onRestored: (from: number, to: number) => void = () => {}) {
+  constructor({ store, anchor, clock, onRestored = () => {} }: TokenLogOptions) {
     this.#store = store;
     this.#anchor = anchor;
+    this.#clock = clock;
     this.#onRestored = onRestored;
   }
 
@@ -122,6 +133,7 @@ export class TokenLog {
     try {
       const parsed = parseToken(token);
       const verified = this.#head === undefined ? verifyGenesis(this.#anchor, parsed) : verifyNext(this.#head, parsed);
+      assertNotFromFuture(verified, this.#clock.now());
       return { ...verified, token, proposalId: proposalId(parsed.proposal) };
     } catch (cause) {
       throw new TokenLogError(`token ${this.#tokens.length + 1} does not verify: ${(cause as Error).message}`, {

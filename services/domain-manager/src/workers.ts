@@ -1,9 +1,7 @@
+import type { Member } from '@keyfleet/shared/domain/state';
+
 /** What an HSM says of itself. Nothing here is believed: it only decides what to send to whom. */
-export interface HsmDescription {
-  readonly memberId: string;
-  /** DER SubjectPublicKeyInfo, P-384. */
-  readonly signingKey: Uint8Array;
-  readonly agreementKey: Uint8Array;
+export interface HsmDescription extends Member {
   /** Empty until it is a member for the first time. */
   readonly domain: string;
   /** Tokens after this one are what it needs. */
@@ -19,7 +17,7 @@ export interface Worker {
   /** host:port in the configuration. */
   readonly address: string;
   describe(): Promise<HsmDescription>;
-  /** The next domain token; `current` is absent for the first. The worker itself does not change. */
+  /** The next domain token; `current` is absent for the first. The worker installs nothing, and makes no other one of that generation. */
   prepare(proposal: Uint8Array, current: Uint8Array | undefined): Promise<Buffer>;
   install(tokens: readonly Uint8Array[]): Promise<HsmDescription>;
   activate(generation: number): Promise<HsmDescription>;

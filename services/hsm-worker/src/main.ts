@@ -69,7 +69,7 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
 }
 
 /** A file that is there is opened or the start fails: a new identity in its place would no longer be the member. */
-async function startHsm(config: WorkerConfig, identityFile: string, onErased: () => void): Promise<Hsm> {
+async function startHsm(config: WorkerConfig, identityFile: string, onKeysLost: () => void): Promise<Hsm> {
   const sealedIdentity = await readIfThere(identityFile);
   const options = {
     memberId: config.memberId,
@@ -77,7 +77,7 @@ async function startHsm(config: WorkerConfig, identityFile: string, onErased: ()
     sealKey: sealKeyOf(config.sealKeyFile),
     clock: systemClock,
     random: randomBytes,
-    onErased,
+    onKeysLost,
   };
   try {
     const hsm = new Hsm(sealedIdentity === undefined ? options : { ...options, sealedIdentity });
@@ -92,11 +92,13 @@ async function startHsm(config: WorkerConfig, identityFile: string, onErased: ()
 
 /** What the ceremony needs of this worker. */
 async function writePublicIdentity({ dataDir }: WorkerConfig, hsm: Hsm): Promise<void> {
-  const { memberId, signingKey, agreementKey } = hsm.describe();
+  const { memberId, signingKey, agreementKey, encapsulationKey } = hsm.describe();
+  const text = (key: Uint8Array): string => Buffer.from(key).toString('base64');
   const identity = {
     memberId,
-    signingKey: Buffer.from(signingKey).toString('base64'),
-    agreementKey: Buffer.from(agreementKey).toString('base64'),
+    signingKey: text(signingKey),
+    agreementKey: text(agreementKey),
+    ...(encapsulationKey && { encapsulationKey: text(encapsulationKey) }),
   };
   await writeDurably(join(dataDir, 'identity.pub.json'), Buffer.from(`${JSON.stringify(identity, undefined, 2)}\n`));
 }

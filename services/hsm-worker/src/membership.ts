@@ -29,9 +29,13 @@ export class DomainMembership {
     return { ...remembered, activeGeneration: Math.min(activeGeneration, remembered.generation) };
   }
 
-  /** Throws `DomainError`. */
-  prepare(proposal: Uint8Array, current: Uint8Array | undefined): Uint8Array {
-    return this.#options.hsm.prepare(proposal, current);
+  /** The token is on disk before anyone sees it: after a crash the HSM must not make another one. Throws `DomainError`, or when the disk fails. */
+  prepare(proposal: Uint8Array, current: Uint8Array | undefined): Promise<Uint8Array> {
+    return this.#inTurn(async () => {
+      const token = this.#options.hsm.prepare(proposal, current);
+      await this.#remember();
+      return token;
+    });
   }
 
   activate(generation: number): HsmDescription {
@@ -54,7 +58,7 @@ export class DomainMembership {
     return this.#inTurn(() => this.#install(tokens));
   }
 
-  #inTurn(change: () => Promise<HsmDescription>): Promise<HsmDescription> {
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
     const changed = this.#changing.then(change);
     this.#changing = changed.catch(() => {});
     return changed;

@@ -68,8 +68,8 @@ export class WorkerServer implements AsyncDisposable {
       Describe: answering(() => descriptionOf(membership.describe())),
       NegotiateSession: (call, done) => this.#negotiate(sessions, call.request.hello ?? empty, done),
       Execute: (call) => this.#execute(call),
-      PrepareDomainToken: answering(({ proposal, current }) => {
-        const token = membership.prepare(proposal ?? empty, current);
+      PrepareDomainToken: answering(async ({ proposal, current }) => {
+        const token = await membership.prepare(proposal ?? empty, current);
         return { token: Buffer.from(token) };
       }),
       InstallDomainTokens: answering(async ({ tokens }) => descriptionOf(await membership.install(tokens ?? []))),
@@ -177,6 +177,7 @@ function descriptionOf(description: ReturnType<DomainMembership['describe']>): D
     member_id: description.memberId,
     signing_key: Buffer.from(description.signingKey),
     agreement_key: Buffer.from(description.agreementKey),
+    ...(description.encapsulationKey && { encapsulation_key: Buffer.from(description.encapsulationKey) }),
     domain: description.domain,
     generation: description.generation,
     token_hash: Buffer.from(description.tokenHash),

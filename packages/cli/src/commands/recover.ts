@@ -21,7 +21,8 @@ export const recover = command({
     const { state } = await client.getDomain(anchor);
     const tokens = await client.fetchTokens();
     const { proposal, standing, reason } = await client.getProposal(args.id);
-    const change = explainCommand(parseCommand(proposal.command));
+    const command = parseCommand(proposal.command);
+    const change = explainCommand(command);
     terminal.note(change.join('\n'));
     if (standing !== 'ready') throw new CliError(`the proposal cannot be carried out (${standing}): ${reason}`);
 
@@ -29,8 +30,16 @@ export const recover = command({
     const member = await loadOfflineMember(args, anchor, terminal);
     const publicPart = publicPartOf(member);
     if (!isMember(state, publicPart)) throw new CliError(`${publicPart.memberId} is no member of the domain.`);
+    if (command.preparer !== publicPart.memberId) {
+      const advice = `Propose it again with --preparer ${publicPart.memberId}`;
+      throw new CliError(
+        `the proposal is for ${command.preparer} to carry out, not for ${publicPart.memberId}. ${advice}`,
+      );
+    }
     member.hsm.install(tokens);
     const token = member.hsm.prepare(Proposal.encode(proposal), tokens.at(-1));
+    // Kept before anyone sees it: a second token of this generation would split the domain.
+    saveOfflineMember(path, member);
     const generation = await client.storeToken(token);
     member.hsm.install([token]);
     saveOfflineMember(path, member);

@@ -1,10 +1,9 @@
-import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { activeDomainKey } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { CliError } from '../cli-error.ts';
-import type { DomainManagerClient } from '../domain-manager-client.ts';
+import { type DomainManagerClient, verifiedNow } from '../domain-manager-client.ts';
 import { countTokens } from '../sealed-census.ts';
 
 /** Sessions and signatures allow for minutes; more than this shows that nothing keeps the clock. */
@@ -52,7 +51,7 @@ async function checkNats({ client }: Patient): Promise<string> {
 
 async function checkTokens({ client, anchor }: Patient): Promise<string> {
   const tokens = await client.fetchTokens();
-  const { state } = verifyChain(anchor, tokens);
+  const { state } = verifiedNow(anchor, tokens);
   return `all ${tokens.length} verify from the trust anchor; generation ${state.generation}`;
 }
 

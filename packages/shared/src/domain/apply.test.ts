@@ -11,7 +11,8 @@ import {
 import { makesDomainKey, nextState } from './apply.ts';
 import { DomainError } from './domain-error.ts';
 import type { DomainCommand } from './proposal.ts';
-import { assertValidState, DomainState, isMember } from './state.ts';
+import { DomainState, isMember } from './state.ts';
+import { assertValidState } from './valid-state.ts';
 
 const domain = new TestDomain();
 const founded = domain.hsms[0]!.installed!.state;
@@ -19,10 +20,11 @@ const memberPool = ['hsm-3', 'hsm-4'].map((id) => memberOf(domain.newHsm(id)));
 const operatorPool = ['dave', 'erin'].map((id) => publicPart(newOperator(id)));
 
 function commandOf(change: Change, { generation }: DomainState): DomainCommand {
-  return { domain: 'test', generation, ...change } as DomainCommand;
+  const bound = { domain: 'test', generation, previousHash: Buffer.alloc(32), preparer: 'hsm-1' };
+  return { version: 2, ...bound, ...change } as DomainCommand;
 }
 function after(change: Change, state = founded): DomainState {
-  return nextState(state, commandOf(change, state), { id: 'ab'.repeat(16), createdAt: domain.clock.now() });
+  return nextState(state, commandOf(change, state), { keyId: 'ab'.repeat(16), madeAt: domain.clock.now() });
 }
 
 describe('a command', () => {
@@ -43,7 +45,7 @@ describe('a command', () => {
   test('is refused when it removes who is not there, admits who is, or leaves nobody', () => {
     const refusal = (change: Change) => refusalOf(() => after(change));
     expect(refusal({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-9'] } })).toBe('invalid-change');
-    expect(refusal({ name: 'ModifyMembers', body: { admit: [...founded.members], remove: [] } })).toBe(
+    expect(refusal({ name: 'ModifyMembers', body: { admit: [memberOf(domain.hsms[0]!)], remove: [] } })).toBe(
       'invalid-change',
     );
     expect(refusal({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1', 'hsm-2'] } })).toBe('invalid-change');
@@ -73,9 +75,10 @@ describe('a command', () => {
 
 const subset = <T>(all: readonly T[]) => fc.subarray([...all]);
 const change: fc.Arbitrary<Change> = fc.oneof(
+  fc.record({ name: fc.constant('RotateDomainKeys' as const), body: fc.constant({}) }),
   fc.record({
-    name: fc.constant('RotateDomainKeys' as const),
-    body: fc.record({ drop: subset(Array.from({ length: 8 }, (_, i) => keyId(i))) }),
+    name: fc.constantFrom('RetireDomainKeys' as const, 'ReinstateDomainKeys' as const, 'DropDomainKeys' as const),
+    body: fc.record({ ids: subset(Array.from({ length: 8 }, (_, i) => keyId(i))) }),
   }),
   fc.record({
     name: fc.constant('ModifyMembers' as const),
@@ -94,12 +97,13 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 test('any sequence of commands leads through valid states, and keeps every key a backup may need', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(change, fc.nat(3)), { maxLength: 12 }), (steps) => {
-      let state: DomainState = { ...founded, domainKeys: [{ ...founded.domainKeys[0]!, id: keyId(0), createdAt: 0 }] };
+      const first = { ...founded.domainKeys[0]!, id: keyId(0), createdAt: 0 };
+      let state: DomainState = { ...founded, madeAt: 0, domainKeys: [first] };
       let now = 0;
       for (const [step, elapsed] of steps) {
         now += elapsed;
         const command = commandOf(step, state);
-        const next = applied(state, command, { id: keyId(state.generation), createdAt: now });
+        const next = applied(state, command, { keyId: keyId(state.generation), madeAt: now });
         if (next === undefined) continue;
         assertValidState(next);
         expect(DomainState.decode(DomainState.encode(next))).toEqual(next);

@@ -1,13 +1,16 @@
 import { DomainError } from './domain-error.ts';
+import { encapsulationKeyOf } from './encapsulation.ts';
 import type { DomainCommand } from './proposal.ts';
 import { publicKeyOf } from './signature.ts';
-import { activeDomainKey, assertValidState, deactivatedAt, type DomainKeyInfo, type DomainState } from './state.ts';
+import { activeDomainKey, type DomainKeyInfo, type DomainKeyStatus, type DomainState, droppableAt } from './state.ts';
+import { assertValidState } from './valid-state.ts';
 
-/** A domain key that a member has just made. */
-export interface NewDomainKey {
-  readonly id: string;
-  /** Milliseconds since the epoch, by the clock of the member that made it. */
-  readonly createdAt: number;
+/** What the member that makes a token adds to the command. */
+export interface Making {
+  /** Milliseconds since the epoch, by its clock, and not before the token that it follows. */
+  readonly madeAt: number;
+  /** Of the new domain key, if the command makes one. */
+  readonly keyId: string;
 }
 
 /** Whether the command makes a new domain key: rotation does, and so does everything that removes a member. */
@@ -24,56 +27,113 @@ export function makesDomainKey(command: DomainCommand): boolean {
 }
 
 /** Generation 1. Throws `DomainError('invalid-change')`. */
-export function foundedState(
-  { domain, body }: Extract<DomainCommand, { name: 'CreateDomain' }>,
-  newKey: NewDomainKey,
-): DomainState {
+export function foundedState(command: Extract<DomainCommand, { name: 'CreateDomain' }>, making: Making): DomainState {
+  const { version, domain, body, preparer } = command;
   assertKeysExist(body.members);
   assertKeysExist(body.operators);
-  return valid({ domain, generation: 1, ...body, domainKeys: [{ ...newKey, createdGeneration: 1, status: 'active' }] });
+  if (version === 2) assertAmong(body.members, preparer);
+  const domainKeys = [newKey(1, making, false)];
+  return valid({ version, domain, generation: 1, madeAt: making.madeAt, ...body, domainKeys });
 }
 
 /**
  * The state that `command` makes of `state`: the only change that its token may show. Pure, so that every process comes to the
- * same bytes. `newKey` is used if the command makes a domain key. Throws `DomainError`: `invalid-change` or `too-young`.
+ * same bytes. Throws `DomainError`: `wrong-state`, `invalid-change` or `too-young`.
  */
-export function nextState(state: DomainState, command: DomainCommand, newKey: NewDomainKey): DomainState {
-  const kept = { ...state, generation: state.generation + 1 };
+export function nextState(state: DomainState, command: DomainCommand, making: Making): DomainState {
+  const { version, preparer } = command;
+  if (making.madeAt < state.madeAt) throw new DomainError('wrong-state', 'a token was made before the one it follows');
+  const next = valid({
+    ...state,
+    version,
+    generation: state.generation + 1,
+    madeAt: making.madeAt,
+    ...changed(state, command, making),
+  });
+  if (version === 2) for (const { members } of [state, next]) assertAmong(members, preparer);
+  return next;
+}
+
+function changed(state: DomainState, command: DomainCommand, making: Making): Partial<DomainState> {
   switch (command.name) {
     case 'RotateDomainKeys':
-      return valid({ ...kept, domainKeys: rotated(state, newKey, command.body.drop) });
+      return { domainKeys: rotated(state, dropped(state, command.body.drop ?? [], making), making, false) };
+    case 'RetireDomainKeys':
+      return { domainKeys: withStatus(state, command.body.ids, 'deactivated', 'retired') };
+    case 'ReinstateDomainKeys':
+      return { domainKeys: withStatus(state, command.body.ids, 'retired', 'deactivated') };
+    case 'DropDomainKeys':
+      return { domainKeys: dropped(state, command.body.ids, making) };
     case 'ModifyMembers': {
       const members = modified('memberId', state.members, command.body);
-      return valid({ ...kept, members, ...(makesDomainKey(command) && { domainKeys: rotated(state, newKey, []) }) });
+      // Version 1 has no place to say that the key is from after a removal.
+      const afterRemoval = command.version === 2;
+      const { domainKeys } = state;
+      return {
+        members,
+        ...(makesDomainKey(command) && { domainKeys: rotated(state, domainKeys, making, afterRemoval) }),
+      };
     }
     case 'ModifyOperators':
-      return valid({ ...kept, operators: modified('operatorId', state.operators, command.body) });
+      return { operators: modified('operatorId', state.operators, command.body) };
     case 'ModifyRules':
-      return valid({ ...kept, ...command.body });
+      return command.body;
     case 'CreateDomain':
     case 'LeaveDomain':
       throw new DomainError('wrong-state', `${command.name} does not change the state of a domain`);
   }
 }
 
-function rotated(state: DomainState, newKey: NewDomainKey, drop: readonly string[]): DomainKeyInfo[] {
-  for (const id of drop) assertMayDrop(state, id, newKey.createdAt);
-  const old = state.domainKeys
-    .filter(({ id }) => !drop.includes(id))
-    .map((key) => ({ ...key, status: 'deactivated' as const }));
-  return [...old, { ...newKey, createdGeneration: state.generation + 1, status: 'active' }];
+function rotated(
+  { generation }: DomainState,
+  kept: readonly DomainKeyInfo[],
+  making: Making,
+  afterRemoval: boolean,
+): DomainKeyInfo[] {
+  const old = kept.map((key) => (key.status === 'active' ? { ...key, status: 'deactivated' as const } : key));
+  return [...old, newKey(generation + 1, making, afterRemoval)];
 }
 
-/** The new key's time is the time of the drop, so everyone who verifies the token verifies this as well. */
+function newKey(createdGeneration: number, { madeAt, keyId }: Making, afterRemoval: boolean): DomainKeyInfo {
+  return { id: keyId, createdGeneration, createdAt: madeAt, status: 'active', afterRemoval };
+}
+
+function withStatus(
+  { domainKeys }: DomainState,
+  ids: readonly string[],
+  before: DomainKeyStatus,
+  after: DomainKeyStatus,
+): DomainKeyInfo[] {
+  for (const id of assertOnce(ids)) {
+    const status = domainKeys.find((key) => key.id === id)?.status;
+    if (status !== before) {
+      const reason = status === undefined ? 'not one of the domain' : status;
+      throw new DomainError('invalid-change', `domain key ${id} cannot become ${after}: it is ${reason}`);
+    }
+  }
+  return domainKeys.map((key) => (ids.includes(key.id) ? { ...key, status: after } : key));
+}
+
+function dropped(state: DomainState, ids: readonly string[], { madeAt }: Making): DomainKeyInfo[] {
+  for (const id of assertOnce(ids)) assertMayDrop(state, id, madeAt);
+  return state.domainKeys.filter(({ id }) => !ids.includes(id));
+}
+
+/** The time of the drop is the token's, so everyone who verifies the token verifies this as well. */
 function assertMayDrop(state: DomainState, id: string, now: number): void {
-  const since = deactivatedAt(state, id);
-  if (since === undefined) {
+  const from = droppableAt(state, id);
+  if (from === undefined) {
     const reason = id === activeDomainKey(state).id ? 'is the active one' : 'is not one of the domain';
     throw new DomainError('invalid-change', `domain key ${id} cannot be dropped: it ${reason}`);
   }
-  if (now - since < state.backupHorizonMs) {
+  if (now < from) {
     throw new DomainError('too-young', `domain key ${id} cannot be dropped: a backup may still need it`);
   }
+}
+
+function assertOnce(ids: readonly string[]): readonly string[] {
+  if (new Set(ids).size < ids.length) throw new DomainError('invalid-change', 'the same domain key is named twice');
+  return ids;
 }
 
 function modified<K extends string, T extends Record<K, string>>(
@@ -93,14 +153,22 @@ function modified<K extends string, T extends Record<K, string>>(
 interface PublicKeys {
   readonly signingKey: Uint8Array;
   readonly agreementKey?: Uint8Array;
+  readonly encapsulationKey?: Uint8Array | undefined;
 }
 
 /** Looked at once, when it enters the state: a key that is no point of the curve could never sign or receive anything. */
 function assertKeysExist(newcomers: readonly PublicKeys[]): void {
-  for (const { signingKey, agreementKey } of newcomers) {
+  for (const { signingKey, agreementKey, encapsulationKey } of newcomers) {
     publicKeyOf(signingKey);
     if (agreementKey !== undefined) publicKeyOf(agreementKey);
+    if (encapsulationKey !== undefined) encapsulationKeyOf(encapsulationKey);
   }
+}
+
+/** Its token could not be signed: one being removed must not choose the new domain key, and one being admitted has no say yet. */
+function assertAmong(members: readonly { readonly memberId: string }[], preparer: string): void {
+  if (members.some(({ memberId }) => memberId === preparer)) return;
+  throw new DomainError('invalid-change', `${preparer}, the preparer, is not a member before and after the change`);
 }
 
 function valid(state: DomainState): DomainState {

@@ -5,15 +5,14 @@ import {
   newOperator,
   publicPart,
   refusalOf,
+  rotation,
   signedBy,
   TestDomain,
 } from '../../../../test/support/domain.ts';
 import { verifyChain } from './chain.ts';
 import { Proposal } from './proposal.ts';
-import { DomainState } from './state.ts';
+import { DomainState, type NewMember } from './state.ts';
 import { parseToken, TokenEnvelope, tokenHash } from './token.ts';
-
-const rotation = { name: 'RotateDomainKeys', body: { drop: [] as string[] } } as const;
 
 /** What every verifier says: the chain by itself, and a member that has installed all but the newest token. */
 function refusalOfAll(domain: TestDomain, token: Buffer): string {
@@ -63,7 +62,7 @@ describe('a chain of tokens', () => {
 
   test('is refused when a member signs two tokens of one generation and the second is followed', () => {
     const domain = new TestDomain();
-    const twin = domain.prepare(rotation);
+    const twin = domain.prepare(rotation, domain.people, domain.hsms[1]);
     domain.rotate();
     const next = domain.prepare(rotation);
     expect(refusalOf(() => verifyChain(domain.anchor, [domain.tokens[0]!, twin, next]))).toBe('forked');
@@ -147,7 +146,7 @@ describe('whoever controls the store and the network, and one member, cannot', (
         forgedToken(domain.prepare(rotation), owned(domain), () => ({ proposal })),
       );
     expect(replay(used)).toBe('stale');
-    expect(replay(signedBy(domain.command(rotation, 3), domain.people))).toBe('skipped');
+    expect(replay(signedBy(domain.command(rotation, { generation: 3 }), domain.people))).toBe('skipped');
     const elsewhere = { ...domain.command(rotation), domain: 'other' };
     expect(replay(signedBy(elsewhere, domain.people))).toBe('other-domain');
   });
@@ -155,7 +154,7 @@ describe('whoever controls the store and the network, and one member, cannot', (
   test('found the domain anew after it was founded', () => {
     const domain = new TestDomain();
     const { body } = foundingOf(domain);
-    const again = signedBy({ domain: 'test', generation: 1, name: 'CreateDomain', body }, domain.people);
+    const again = signedBy(domain.command({ name: 'CreateDomain', body }), domain.people);
     const token = forgedToken(domain.prepare(rotation), owned(domain), () => ({ proposal: again }));
     expect(refusalOfAll(domain, token)).toBe('no-rule');
   });
@@ -241,5 +240,5 @@ test('a token cut anywhere is malformed', () => {
 function foundingOf(domain: TestDomain) {
   const { state } = parseToken(domain.tokens[0]!);
   const { members, operators, rules, backupHorizonMs } = state;
-  return { body: { members, operators, rules, backupHorizonMs } };
+  return { body: { members: members as NewMember[], operators, rules, backupHorizonMs } };
 }

@@ -6,6 +6,8 @@
  * - `not-enough-signatures`: no alternative of the rule is met. - `no-rule`: the domain has no rule for the command: denied.
  * - `wrong-state`: the new state is not what the command makes of the old one. - `invalid-change`: the command makes no valid state.
  * - `too-young`: a domain key that backups may still need. - `rolled-back`: older than what was installed before.
+ * - `outdated`: of version 1 where only version 2 is taken. - `other-preparer`: names another member as its preparer.
+ * - `from-the-future`: made at a time that is not yet, by the clock of whoever looks.
  * - `cannot-open`: the sealed domain keys do not open for this member. - `no-domain`, `already-in-domain`: as they say.
  */
 export type DomainErrorCode =
@@ -22,6 +24,9 @@ export type DomainErrorCode =
   | 'invalid-change'
   | 'too-young'
   | 'rolled-back'
+  | 'outdated'
+  | 'other-preparer'
+  | 'from-the-future'
   | 'cannot-open'
   | 'no-domain'
   | 'already-in-domain';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { memberOf, newOperator, refusalOf, signedBy, TestDomain, testRules } from '../../../../test/support/domain.ts';
-import type { DomainCommand } from './proposal.ts';
+import { boundToNothing, type NewCommand } from './proposal.ts';
 import { formatTrustAnchor, parseTrustAnchor } from './trust-anchor.ts';
 
-type Founding = Extract<DomainCommand, { name: 'CreateDomain' }>;
+type Founding = Extract<NewCommand, { name: 'CreateDomain' }>;
 
 /** A candidate HSM, and a CreateDomain that names it as the only member. */
 function founding(domain: TestDomain, change: Partial<Founding> = {}, body: Partial<Founding['body']> = {}) {
@@ -11,7 +11,7 @@ function founding(domain: TestDomain, change: Partial<Founding> = {}, body: Part
   const { alice, bob, frontend, scheduler } = domain;
   const operators = [alice, bob, frontend, scheduler];
   const full = { members: [memberOf(hsm)], operators, rules: testRules, backupHorizonMs: 0, ...body };
-  const command: Founding = { domain: 'test', generation: 0, name: 'CreateDomain', body: full, ...change };
+  const command: Founding = { ...boundToNothing('test', 'hsm-1'), name: 'CreateDomain', body: full, ...change };
   return { hsm, command };
 }
 
@@ -32,18 +32,23 @@ describe('a domain is founded', () => {
 
   test('only under the name of the trust anchor, as generation 0, by CreateDomain', () => {
     const domain = new TestDomain();
-    const refusal = ({ hsm, command }: { hsm: ReturnType<TestDomain['newHsm']>; command: DomainCommand }) =>
+    const refusal = ({ hsm, command }: { hsm: ReturnType<TestDomain['newHsm']>; command: NewCommand }) =>
       refusalOf(() => hsm.prepare(signedBy(command, domain.people)));
     expect(refusal(founding(domain, { domain: 'other' }))).toBe('other-domain');
     expect(refusal(founding(domain, { generation: 1 }))).toBe('skipped');
-    const rotation: DomainCommand = { domain: 'test', generation: 0, name: 'RotateDomainKeys', body: { drop: [] } };
+    expect(refusal(founding(domain, { previousHash: Buffer.alloc(32, 1) }))).toBe('forked');
+    const rotation: NewCommand = { ...boundToNothing('test', 'hsm-1'), name: 'RotateDomainKeys', body: {} };
     expect(refusal({ hsm: domain.newHsm('hsm-1'), command: rotation })).toBe('wrong-state');
   });
 
   test('only by an HSM that is one of its members', () => {
     const domain = new TestDomain();
     const { command } = founding(domain);
-    expect(refusalOf(() => domain.newHsm('hsm-2').prepare(signedBy(command, domain.people)))).toBe('forged');
+    const by = (hsm: ReturnType<TestDomain['newHsm']>, preparer: string) =>
+      refusalOf(() => hsm.prepare(signedBy({ ...command, preparer }, domain.people)));
+    expect(by(domain.newHsm('hsm-2'), 'hsm-1')).toBe('other-preparer');
+    expect(by(domain.newHsm('hsm-2'), 'hsm-2')).toBe('invalid-change');
+    expect(by(domain.newHsm('hsm-1'), 'hsm-1')).toBe('forged');
   });
 
   test('only with operators who can meet its rules, and everyone once', () => {

@@ -1,53 +1,146 @@
 import { hash, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { bytes, defineFormat, type Format } from '../encoding/canonical.ts';
+import { bytes, defineFormat, type Format, isLabelled } from '../encoding/canonical.ts';
 import { decodeOrRefuse, signatureLength, signBytes } from './signature.ts';
-import { backupHorizonMs, domainKeyId, domainName, entityId, members, operators, rules } from './state.ts';
+import {
+  backupHorizonMs,
+  domainKeyId,
+  domainName,
+  type DomainVersion,
+  entityId,
+  type Member,
+  membersV1,
+  newMembers,
+  operators,
+  rules,
+  rulesV1,
+  sha256Hash,
+  type VerifiedDomain,
+} from './state.ts';
+
+const ids = z.array(domainKeyId).min(1).max(4096);
+const removed = z.array(entityId).max(256);
+const modifyOperators = body('modify-operators/1', { admit: operators, remove: z.array(entityId).max(1024) });
+const leaveDomain = body('leave-domain/1', { memberId: entityId });
 
 /** What each domain command says. CreateDomain makes generation 1; the others change the state they are bound to. */
 const bodies = {
-  CreateDomain: body('create-domain', { members, operators, rules, backupHorizonMs }),
-  /** Makes a new domain key; `drop` lists deactivated ones that nothing needs any more. */
-  RotateDomainKeys: body('rotate-domain-keys', { drop: z.array(domainKeyId).max(4096) }),
+  CreateDomain: body('create-domain/2', { members: newMembers, operators, rules, backupHorizonMs }),
+  /** Makes a new domain key. */
+  RotateDomainKeys: body('rotate-domain-keys/2', {}),
+  /** From now on these open nothing. */
+  RetireDomainKeys: body('retire-domain-keys/1', { ids }),
+  /** Retired ones open again: what a backup holds may be under them. */
+  ReinstateDomainKeys: body('reinstate-domain-keys/1', { ids }),
+  /** Members forget these. */
+  DropDomainKeys: body('drop-domain-keys/1', { ids }),
   /** Removing anyone also makes a new domain key, which the removed never see. */
-  ModifyMembers: body('modify-members', { admit: members, remove: z.array(entityId).max(256) }),
-  ModifyOperators: body('modify-operators', { admit: operators, remove: z.array(entityId).max(1024) }),
+  ModifyMembers: body('modify-members/2', { admit: newMembers, remove: removed }),
+  ModifyOperators: modifyOperators,
   /** Replaces all rules. */
-  ModifyRules: body('modify-rules', { rules, backupHorizonMs }),
+  ModifyRules: body('modify-rules/2', { rules, backupHorizonMs }),
   /** Makes no token: the member erases its keys and its identity. */
-  LeaveDomain: body('leave-domain', { memberId: entityId }),
+  LeaveDomain: leaveDomain,
+} as const;
+
+const bodiesV1 = {
+  CreateDomain: body('create-domain/1', { members: membersV1, operators, rules: rulesV1, backupHorizonMs }),
+  /** `drop` lists deactivated keys that nothing needs any more. */
+  RotateDomainKeys: body('rotate-domain-keys/1', { drop: z.array(domainKeyId).max(4096) }),
+  ModifyMembers: body('modify-members/1', { admit: membersV1, remove: removed }),
+  ModifyOperators: modifyOperators,
+  ModifyRules: body('modify-rules/1', { rules: rulesV1, backupHorizonMs }),
+  LeaveDomain: leaveDomain,
 } as const;
 
 function body<S extends z.ZodRawShape>(name: string, shape: S): Format<z.output<z.ZodObject<S>>> {
-  return defineFormat(`keyfleet/domain-command/${name}/1`, z.object(shape));
+  return defineFormat(`keyfleet/domain-command/${name}`, z.object(shape));
+}
+
+type BodyOf<F> = F extends Format<infer T> ? T : never;
+type NewBodies = { readonly [N in DomainCommandName]: BodyOf<(typeof bodies)[N]> };
+/** As a command of either version says it. */
+interface Bodies extends Omit<NewBodies, 'CreateDomain' | 'RotateDomainKeys' | 'ModifyMembers'> {
+  readonly CreateDomain: Omit<NewBodies['CreateDomain'], 'members'> & { readonly members: Member[] };
+  readonly RotateDomainKeys: { readonly drop?: readonly string[] };
+  readonly ModifyMembers: { readonly admit: Member[]; readonly remove: string[] };
 }
 
 export type DomainCommandName = keyof typeof bodies;
 const names = Object.keys(bodies) as [DomainCommandName, ...DomainCommandName[]];
+const namesV1 = Object.keys(bodiesV1) as [keyof typeof bodiesV1, ...(keyof typeof bodiesV1)[]];
 
-/** Bound to one domain and to one generation of its state (0: CreateDomain), so that it works once and nowhere else. */
-interface Command<N extends DomainCommandName> {
+/** What a command applies to, and who carries it out: it works once and nowhere else. */
+export interface Binding {
   readonly domain: string;
+  /** Of the state that it changes; 0: CreateDomain. */
   readonly generation: number;
-  readonly name: N;
-  readonly body: ReturnType<(typeof bodies)[N]['decode']>;
+  /** Of the token that made that state; zeros: CreateDomain. The same generation may come again after a recovery, its token does not. */
+  readonly previousHash: Uint8Array;
+  /** The one member that may make the token, so that there is one; of LeaveDomain the member that leaves. */
+  readonly preparer: string;
 }
-export type DomainCommand = { [N in DomainCommandName]: Command<N> }[DomainCommandName];
 
-const CommandEnvelope = defineFormat(
+interface Command<N extends DomainCommandName, B> extends Binding {
+  readonly name: N;
+  readonly body: B;
+}
+/** What may be signed now. */
+export type NewCommand = { [N in DomainCommandName]: Command<N, NewBodies[N]> }[DomainCommandName];
+/** What stands in a token or a proposal. One of version 1 names no preparer and no hash: here these are empty. */
+export type DomainCommand = {
+  [N in DomainCommandName]: Command<N, Bodies[N]> & { readonly version: DomainVersion };
+}[DomainCommandName];
+
+const CommandV1 = defineFormat(
   'keyfleet/domain-command/1',
-  z.object({ domain: domainName, generation: z.int().min(0), name: z.enum(names), body: bytes() }),
+  z.object({ domain: domainName, generation: z.int().min(0), name: z.enum(namesV1), body: bytes() }),
+);
+const CommandV2 = defineFormat(
+  'keyfleet/domain-command/2',
+  z.object({
+    domain: domainName,
+    generation: z.int().min(0),
+    previousHash: sha256Hash,
+    preparer: entityId,
+    name: z.enum(names),
+    body: bytes(),
+  }),
 );
 
+/** For a command that changes the domain as it is. */
+export function boundTo({ state, hash: previousHash }: VerifiedDomain, preparer: string): Binding {
+  return { domain: state.domain, generation: state.generation, previousHash, preparer };
+}
+
+/** For CreateDomain. */
+export function boundToNothing(domain: string, preparer: string): Binding {
+  return { domain, generation: 0, previousHash: Buffer.alloc(32), preparer };
+}
+
 /** The bytes that operators sign. */
-export function encodeCommand({ domain, generation, name, body: content }: DomainCommand): Buffer {
-  return CommandEnvelope.encode({ domain, generation, name, body: (bodies[name] as Format<unknown>).encode(content) });
+export function encodeCommand({ body: content, ...command }: NewCommand): Buffer {
+  return CommandV2.encode({ ...command, body: (bodies[command.name] as Format<unknown>).encode(content) });
 }
 
 /** Throws `DomainError('malformed')`. */
 export function parseCommand(input: Uint8Array): DomainCommand {
-  const envelope = decodeOrRefuse(CommandEnvelope, input);
-  return { ...envelope, body: decodeOrRefuse<unknown>(bodies[envelope.name], envelope.body) } as DomainCommand;
+  return isLabelled(CommandV1, input) ? parseCommandV1(input) : parseCommandV2(input);
+}
+
+function parseCommandV1(input: Uint8Array): DomainCommand {
+  const envelope = decodeOrRefuse(CommandV1, input);
+  const content = decodeOrRefuse<unknown>(bodiesV1[envelope.name], envelope.body);
+  return { version: 1, ...envelope, previousHash: Buffer.alloc(0), preparer: '', body: content } as DomainCommand;
+}
+
+function parseCommandV2(input: Uint8Array): DomainCommand {
+  const envelope = decodeOrRefuse(CommandV2, input);
+  return {
+    version: 2,
+    ...envelope,
+    body: decodeOrRefuse<unknown>(bodies[envelope.name], envelope.body),
+  } as DomainCommand;
 }
 
 export const signature = bytes({ min: signatureLength, max: signatureLength });
@@ -77,7 +170,7 @@ export function proposalId({ command }: Proposal): string {
 }
 
 /** A proposal that nobody has signed yet. */
-export function newProposal(command: DomainCommand): Proposal {
+export function newProposal(command: NewCommand): Proposal {
   return { command: encodeCommand(command), signatures: [] };
 }
 

@@ -1,17 +1,19 @@
 import { DomainError } from './domain-error.ts';
 import { type DomainCommand, parseCommand, type Proposal } from './proposal.ts';
 import { isSignatureOf } from './signature.ts';
-import type { DomainState, Operator, Rule } from './state.ts';
+import type { DomainVersion, Operator, Rule, VerifiedDomain } from './state.ts';
 import type { TrustAnchor } from './trust-anchor.ts';
 
 /**
- * The command of a proposal that the rules of `state` allow: it is for this domain and this very generation, every
+ * The command of a proposal that the rules of `previous` allow: it is for this domain and this very token, every
  * signature is a distinct operator's and verifies, and together they meet one alternative of the command's rule.
- * Throws `DomainError`.
+ * `oldest`: a command of an older version is refused; only who verifies old tokens takes version 1. Throws `DomainError`.
  */
-export function verifyProposal(state: DomainState, proposal: Proposal): DomainCommand {
+export function verifyProposal(previous: VerifiedDomain, proposal: Proposal, oldest: DomainVersion = 2): DomainCommand {
+  const { state, hash } = previous;
   const command = parseCommand(proposal.command);
-  assertBound(command, state);
+  assertBound(command, state, hash);
+  assertVersion(command, oldest);
   const signers = verifySignatures(state.operators, proposal);
   const rule = state.rules.find(({ command: name }) => name === command.name);
   if (rule === undefined) throw new DomainError('no-rule', `the domain has no rule that allows ${command.name}`);
@@ -25,9 +27,11 @@ export function verifyProposal(state: DomainState, proposal: Proposal): DomainCo
 export function verifyFounding(
   { domain, minimum, operators }: TrustAnchor,
   proposal: Proposal,
+  oldest: DomainVersion = 2,
 ): Extract<DomainCommand, { name: 'CreateDomain' }> {
   const command = parseCommand(proposal.command);
-  assertBound(command, { domain, generation: 0 });
+  assertBound(command, { domain, generation: 0 }, Buffer.alloc(32));
+  assertVersion(command, oldest);
   if (command.name !== 'CreateDomain') throw new DomainError('wrong-state', 'a domain begins with CreateDomain');
   if (verifySignatures(operators, proposal).length < minimum) {
     throw new DomainError('not-enough-signatures', `${minimum} founders of the trust anchor must sign CreateDomain`);
@@ -60,11 +64,23 @@ export function isMet({ alternatives }: Rule, signers: readonly Operator[]): boo
   );
 }
 
-function assertBound(command: DomainCommand, { domain, generation }: { domain: string; generation: number }): void {
+function assertBound(
+  command: DomainCommand,
+  { domain, generation }: { domain: string; generation: number },
+  hash: Uint8Array,
+): void {
   if (command.domain !== domain) throw new DomainError('other-domain', `the command is for domain ${command.domain}`);
-  if (command.generation === generation) return;
-  throw new DomainError(
-    command.generation < generation ? 'stale' : 'skipped',
-    `the command is for generation ${command.generation}, the domain is at ${generation}`,
-  );
+  if (command.generation !== generation) {
+    throw new DomainError(
+      command.generation < generation ? 'stale' : 'skipped',
+      `the command is for generation ${command.generation}, the domain is at ${generation}`,
+    );
+  }
+  if (command.version === 2 && Buffer.compare(command.previousHash, hash) !== 0) {
+    throw new DomainError('forked', `the command is for another token of generation ${generation} than the domain's`);
+  }
+}
+
+function assertVersion({ version }: DomainCommand, oldest: DomainVersion): void {
+  if (version < oldest) throw new DomainError('outdated', `the command is of version ${version}: propose it again`);
 }

@@ -1,18 +1,29 @@
 import { z } from 'zod';
-import { bytes, defineFormat } from '../encoding/canonical.ts';
-import { DomainError } from './domain-error.ts';
-import { isPublicKeyEncoding, publicKeyLength } from './signature.ts';
+import { bytes, defineFormat, type Format, isLabelled } from '../encoding/canonical.ts';
+import { encapsulationKeyLength } from './encapsulation.ts';
+import { publicKeyLength } from './signature.ts';
+
+/** Of what operators and members sign. Members make version 2 only; a chain may begin with tokens of version 1. */
+export type DomainVersion = 1 | 2;
 
 export const domainName = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/);
 /** Names of members and operators; printed in terminals and logs, hence no other characters. */
 export const entityId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$/);
 export const publicKey = bytes({ min: publicKeyLength, max: publicKeyLength });
+export const encapsulationKey = bytes({ min: encapsulationKeyLength, max: encapsulationKeyLength });
 export const sha256Hash = bytes({ min: 32, max: 32 });
 
-/** An HSM, by its identity: both keys are P-384, DER SubjectPublicKeyInfo. */
-const memberSchema = z.object({ memberId: entityId, signingKey: publicKey, agreementKey: publicKey });
+const memberV1 = z.object({ memberId: entityId, signingKey: publicKey, agreementKey: publicKey });
+const newMember = memberV1.extend({ encapsulationKey });
+const memberSchema = memberV1.extend({ encapsulationKey: encapsulationKey.optional() });
+/** An HSM, by its identity: two keys on P-384, DER SubjectPublicKeyInfo, and one of ML-KEM-1024, which who came by version 1 lacks. */
 export type Member = z.output<typeof memberSchema>;
-export const members = z.array(memberSchema).max(256);
+/** One that may be admitted. */
+export type NewMember = z.output<typeof newMember>;
+const MAX_MEMBERS = 256;
+export const membersV1 = z.array(memberV1).max(MAX_MEMBERS);
+export const newMembers = z.array(newMember).max(MAX_MEMBERS);
+export const members = z.array(memberSchema).max(MAX_MEMBERS);
 
 /** `operator`: a person. `service-host`: a frontend. `scheduler`: a domain-manager. */
 export const roles = ['operator', 'service-host', 'scheduler'] as const;
@@ -22,9 +33,13 @@ const operatorSchema = z.object({ operatorId: entityId, role: z.enum(roles), sig
 export type Operator = z.output<typeof operatorSchema>;
 export const operators = z.array(operatorSchema).max(1024);
 
+const ruledCommandsV1 = ['RotateDomainKeys', 'ModifyMembers', 'ModifyOperators', 'ModifyRules', 'LeaveDomain'] as const;
 /** CreateDomain has no rule: the trust anchor says who may. */
 export const ruledCommands = [
   'RotateDomainKeys',
+  'RetireDomainKeys',
+  'ReinstateDomainKeys',
+  'DropDomainKeys',
   'ModifyMembers',
   'ModifyOperators',
   'ModifyRules',
@@ -34,44 +49,95 @@ export type RuledCommand = (typeof ruledCommands)[number];
 
 /** Every requirement of one alternative must be met by distinct operators of the role. */
 const requirement = z.object({ role: z.enum(roles), minimum: z.int().min(1).max(1024) });
-const ruleSchema = z.object({
-  command: z.enum(ruledCommands),
-  alternatives: z.array(z.array(requirement).min(1).max(8)).min(1).max(16),
-});
+const alternatives = z.array(z.array(requirement).min(1).max(8)).min(1).max(16);
+export const rulesV1 = z
+  .array(z.object({ command: z.enum(ruledCommandsV1), alternatives }))
+  .max(ruledCommandsV1.length);
+const ruleSchema = z.object({ command: z.enum(ruledCommands), alternatives });
 export type Rule = z.output<typeof ruleSchema>;
 export const rules = z.array(ruleSchema).max(ruledCommands.length);
 
 /** 32 hexadecimal digits. */
 export const domainKeyId = z.string().regex(/^[0-9a-f]{32}$/);
 
-/** The public side of a domain key. Times are milliseconds since the epoch. */
-const domainKeyInfoSchema = z.object({
+/** `active`: seals and opens. `deactivated`: opens. `retired`: does neither, until it is reinstated. */
+const domainKeyStatuses = ['active', 'deactivated', 'retired'] as const;
+export type DomainKeyStatus = (typeof domainKeyStatuses)[number];
+
+const domainKeyInfoV1 = z.object({
   id: domainKeyId,
   createdGeneration: z.int().min(1),
   createdAt: z.int().min(0),
   status: z.enum(['active', 'deactivated']),
 });
+/** The public side of a domain key. Times are milliseconds since the epoch. */
+const domainKeyInfoSchema = domainKeyInfoV1.extend({
+  status: z.enum(domainKeyStatuses),
+  /** It was made because a member left: whoever had been a member before never held it. */
+  afterRemoval: z.boolean(),
+});
 export type DomainKeyInfo = z.output<typeof domainKeyInfoSchema>;
+const MAX_DOMAIN_KEYS = 4096;
 
 export const backupHorizonMs = z.int().min(0);
 
-/** The public state of a domain: all that its members, its frontends and anyone else may know. */
-export const DomainState = defineFormat(
+const StateV1 = defineFormat(
   'keyfleet/domain-state/1',
+  z.object({
+    domain: domainName,
+    generation: z.int().min(1),
+    members: membersV1,
+    operators,
+    rules: rulesV1,
+    domainKeys: z.array(domainKeyInfoV1).min(1).max(MAX_DOMAIN_KEYS),
+    backupHorizonMs,
+  }),
+);
+
+const StateV2 = defineFormat(
+  'keyfleet/domain-state/2',
   z.object({
     domain: domainName,
     /** 1 for the state that CreateDomain makes; every token adds one. */
     generation: z.int().min(1),
+    /** By the clock of the member that made the token; it never falls from one token to the next. */
+    madeAt: z.int().min(0),
     members,
     operators,
     rules,
     /** Oldest first; the last one is the active one. */
-    domainKeys: z.array(domainKeyInfoSchema).min(1).max(4096),
+    domainKeys: z.array(domainKeyInfoSchema).min(1).max(MAX_DOMAIN_KEYS),
     /** A domain key is kept this long after it was deactivated: a backup may hold tokens under it. */
     backupHorizonMs,
   }),
 );
-export type DomainState = ReturnType<typeof DomainState.decode>;
+
+/** The public state of a domain: all that its members, its frontends and anyone else may know. */
+export type DomainState = ReturnType<typeof StateV2.decode> & { readonly version: DomainVersion };
+
+/** Reads both versions, and writes each state in its own: its bytes are what a member signed. */
+export const DomainState: Format<DomainState> = {
+  label: StateV2.label,
+  encode: (state) =>
+    state.version === 1 ? StateV1.encode(state as Parameters<typeof StateV1.encode>[0]) : StateV2.encode(state),
+  decode: (input) =>
+    isLabelled(StateV1, input) ? upgraded(StateV1.decode(input)) : { version: 2, ...StateV2.decode(input) },
+};
+
+/** What version 1 does not say: its newest known time is that of its newest key, and no key is known to be from after a removal. */
+function upgraded(state: ReturnType<typeof StateV1.decode>): DomainState {
+  const domainKeys = state.domainKeys.map((key) => ({ ...key, afterRemoval: false }));
+  return { version: 1, ...state, domainKeys, madeAt: domainKeys.at(-1)!.createdAt };
+}
+
+/** A state that follows from the trust anchor, and the hash of the token that made it. */
+export interface VerifiedDomain {
+  readonly state: DomainState;
+  readonly hash: Uint8Array;
+}
+
+/** Members change over to a new domain key within a minute; the rest is for clocks that differ. Then frontends store nothing under the old one. */
+export const CHANGEOVER_MS = 10 * 60_000;
 
 export function activeDomainKey({ domainKeys }: DomainState): DomainKeyInfo {
   return domainKeys.at(-1)!;
@@ -83,76 +149,38 @@ export function isMember({ members: hsms }: DomainState, hsm: Member): boolean {
   return (
     found !== undefined &&
     isSameKey(found.signingKey, hsm.signingKey) &&
-    isSameKey(found.agreementKey, hsm.agreementKey)
+    isSameKey(found.agreementKey, hsm.agreementKey) &&
+    isSameKey(found.encapsulationKey ?? none, hsm.encapsulationKey ?? none)
   );
 }
+
+const none = Buffer.alloc(0);
 
 function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
 /** When the key stopped being the active one: when its successor was made. Undefined for the active key. */
-export function deactivatedAt({ domainKeys }: DomainState, id: string): number | undefined {
+export function deactivatedAt({ domainKeys }: Pick<DomainState, 'domainKeys'>, id: string): number | undefined {
   const at = domainKeys.findIndex((key) => key.id === id);
   return at < 0 ? undefined : domainKeys[at + 1]?.createdAt;
 }
 
-/** Throws `DomainError('invalid-change')` for a state that no command may make. */
-export function assertValidState(state: DomainState): void {
-  const { members: hsms, operators: people, domainKeys } = state;
-  assertDistinct(
-    'member id',
-    hsms.map(({ memberId }) => memberId),
-  );
-  assertDistinct(
-    'operator id',
-    people.map(({ operatorId }) => operatorId),
-  );
-  assertDistinct(
-    'domain key',
-    domainKeys.map(({ id }) => id),
-  );
-  assertDistinct(
-    'rule',
-    state.rules.map(({ command }) => command),
-  );
-  // One person with two names would count twice; one key in two roles would make signatures mean two things.
-  const keys = [...people.map((one) => one.signingKey), ...hsms.flatMap((hsm) => [hsm.signingKey, hsm.agreementKey])];
-  for (const key of keys) if (!isPublicKeyEncoding(key)) throw invalid('a public key is not a P-384 key');
-  assertDistinct(
-    'public key',
-    keys.map((key) => Buffer.from(key).toString('base64')),
-  );
-  if (hsms.length === 0) throw invalid('a domain without members has lost its keys');
-  domainKeys.forEach((key, i) => assertDomainKeyInOrder(key, domainKeys[i + 1]));
-  for (const rule of state.rules) assertSatisfiable(rule, people);
+/** From when on operators may drop the key. Undefined for the active one. */
+export function droppableAt(state: DomainState, id: string): number | undefined {
+  const since = deactivatedAt(state, id);
+  return since === undefined ? undefined : since + state.backupHorizonMs;
 }
 
-function assertDomainKeyInOrder(key: DomainKeyInfo, next: DomainKeyInfo | undefined): void {
-  if ((key.status === 'active') !== (next === undefined))
-    throw invalid('the newest domain key, and only it, is active');
-  if (next !== undefined && (key.createdGeneration >= next.createdGeneration || key.createdAt > next.createdAt)) {
-    throw invalid('domain keys are out of order');
-  }
+/** The newest domain key that was made because a member left: no former member holds it, nor one that came after it. */
+export function newestAfterRemoval({ domainKeys }: DomainState): DomainKeyInfo | undefined {
+  return domainKeys.findLast(({ afterRemoval }) => afterRemoval);
 }
 
-/** A rule nobody can meet would lock everyone out; who wants a command denied leaves its rule out. */
-function assertSatisfiable({ command, alternatives }: Rule, people: readonly Operator[]): void {
-  for (const alternative of alternatives)
-    assertDistinct(
-      `role in a rule for ${command}`,
-      alternative.map(({ role }) => role),
-    );
-  const canMeet = alternatives.some((alternative) =>
-    alternative.every(({ role, minimum }) => people.filter((one) => one.role === role).length >= minimum),
+/** Domain keys that a former member may hold, and that still open things. */
+export function domainKeysToRetire(state: DomainState): DomainKeyInfo[] {
+  const safe = newestAfterRemoval(state)?.createdGeneration ?? 0;
+  return state.domainKeys.filter(
+    ({ createdGeneration, status }) => createdGeneration < safe && status === 'deactivated',
   );
-  if (!canMeet) throw invalid(`the operators could never meet the rule for ${command}`);
-}
-
-function assertDistinct(what: string, values: readonly string[]): void {
-  if (new Set(values).size !== values.length) throw invalid(`the same ${what} twice`);
-}
-
-function invalid(message: string): DomainError {
-  return new DomainError('invalid-change', message);
 }

@@ -1,25 +1,31 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
-import { bytes, defineFormat } from '../encoding/canonical.ts';
+import { bytes, defineFormat, isLabelled } from '../encoding/canonical.ts';
+import { DomainError } from './domain-error.ts';
+import { encapsulatedLength } from './encapsulation.ts';
 import { parseProposal, type Proposal, signature } from './proposal.ts';
 import { decodeOrRefuse } from './signature.ts';
 import { DomainState, entityId, publicKey, sha256Hash } from './state.ts';
 
 const iv = bytes({ min: 12, max: 12 });
 
-/** The DKEK for one member: ephemeral P-384 key of the one-pass ECDH, then AES-256-GCM (32 bytes and the tag). */
-const wrappedKeySchema = z.object({
+const wrappedKeyV1 = z.object({
   memberId: entityId,
   ephemeralKey: publicKey,
   iv,
   sealed: bytes({ min: 48, max: 48 }),
 });
+/**
+ * The DKEK for one member: ephemeral P-384 key of the one-pass ECDH, ML-KEM-1024 ciphertext for a member with an encapsulation key, then
+ * AES-256-GCM (32 bytes and the tag).
+ */
+const wrappedKeySchema = wrappedKeyV1.extend({
+  encapsulated: bytes({ min: encapsulatedLength, max: encapsulatedLength }).optional(),
+});
 export type WrappedKey = z.output<typeof wrappedKeySchema>;
 
-/** The clear part of a token; associated data of the sealed domain keys. */
-export const TokenHeader = defineFormat(
-  'keyfleet/domain-token-header/1',
-  z.object({
+function headerFields<W extends z.ZodType>(wrappedKey: W) {
+  return z.object({
     state: bytes(),
     /** Hash of the token before; absent in generation 1. */
     previousHash: sha256Hash.optional(),
@@ -27,9 +33,13 @@ export const TokenHeader = defineFormat(
     /** The member that made and signed the token. */
     signerId: entityId,
     /** One for each member of `state`, in its order. */
-    wrappedKeys: z.array(wrappedKeySchema).max(256),
-  }),
-);
+    wrappedKeys: z.array(wrappedKey).max(256),
+  });
+}
+
+const HeaderV1 = defineFormat('keyfleet/domain-token-header/1', headerFields(wrappedKeyV1));
+/** The clear part of a token; associated data of the sealed domain keys. */
+export const TokenHeader = defineFormat('keyfleet/domain-token-header/2', headerFields(wrappedKeySchema));
 export type TokenHeader = ReturnType<typeof TokenHeader.decode>;
 
 /** What the member signs. `sealed`: the domain keys under the DKEK, AES-256-GCM, with the tag. */
@@ -42,6 +52,8 @@ export const TokenEnvelope = defineFormat('keyfleet/domain-token/1', z.object({ 
 
 /** A domain token, decoded and not yet verified. */
 export interface DomainToken {
+  /** All of it. */
+  readonly bytes: Uint8Array;
   readonly state: DomainState;
   /** The canonical bytes of `state`. */
   readonly stateBytes: Uint8Array;
@@ -61,9 +73,14 @@ export interface DomainToken {
 export function parseToken(token: Uint8Array): DomainToken {
   const { body, signature: signatureBytes } = decodeOrRefuse(TokenEnvelope, token);
   const { header, iv: sealedIv, sealed } = decodeOrRefuse(TokenBody, body);
-  const fields = decodeOrRefuse(TokenHeader, header);
+  const isVersion1 = isLabelled(HeaderV1, header);
+  const fields = decodeOrRefuse<TokenHeader>(isVersion1 ? HeaderV1 : TokenHeader, header);
+  const state = decodeOrRefuse(DomainState, fields.state);
+  if (isVersion1 !== (state.version === 1))
+    throw new DomainError('malformed', 'a state of another version than its token');
   return {
-    state: decodeOrRefuse(DomainState, fields.state),
+    bytes: token,
+    state,
     stateBytes: fields.state,
     previousHash: fields.previousHash,
     proposal: parseProposal(fields.proposal),

@@ -45,6 +45,12 @@ export function defineFormat<S extends z.ZodObject>(label: string, schema: S): F
   };
 }
 
+/** Whether `input` begins with the label of `format`: it tells the versions of one thing apart, and promises nothing of the rest. */
+export function isLabelled({ label }: Format<unknown>, input: Uint8Array): boolean {
+  const prefix = lengthPrefixed(Buffer.from(label, 'utf8'));
+  return prefix.equals(input.subarray(0, prefix.length));
+}
+
 interface Codec {
   write(writer: Writer, value: unknown): void;
   read(reader: Reader): unknown;

@@ -237,6 +237,8 @@ export type OutputOf<N extends CommandName> = CommandOutput<(typeof commands)[N]
  * - `invalid-input`: not a well-formed command, or an algorithm the key does not have.
  * - `invalid-public-key`: the peer's public key is not a valid one of the key's curve.
  * - `not-signed`: the command needs the host's signature and has none that verifies.
+ * - `retired-domain-key`: sealed under a domain key that is out of use, most likely in an old backup: it opens nothing until operators
+ *   reinstate it (docs/recovery.md).
  * - `expired`: the deadline passed before it was begun. - `overloaded`: too much in flight. - `no-domain`: not a member yet.
  */
 export const refusals = [
@@ -249,5 +251,6 @@ export const refusals = [
   'overloaded',
   'no-domain',
   'internal',
+  'retired-domain-key',
 ] as const;
 export type Refusal = (typeof refusals)[number];

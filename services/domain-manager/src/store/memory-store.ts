@@ -10,7 +10,7 @@ export class MemoryStore implements DomainStore {
   readonly #proposals = new Map<string, StoredProposal>();
   readonly #reseals = new Map<
     number,
-    { pass: number; shards: number; reports: Map<string, ShardReport>; verifiedAt?: number }
+    { pass: number; shards: number; startedAt: number; reports: Map<string, ShardReport>; verifiedAt?: number }
   >();
   #lease: { holder: string; expiresAt: number } | undefined;
 
@@ -78,14 +78,13 @@ export class MemoryStore implements DomainStore {
   async findReseal(generation: number): Promise<ResealProgress | undefined> {
     const stored = this.#reseals.get(generation);
     if (stored === undefined) return undefined;
-    const { pass, shards, verifiedAt } = stored;
-    return progressOf({ pass, shards, reports: stored.reports, ...(verifiedAt === undefined ? {} : { verifiedAt }) });
+    return progressOf(stored);
   }
 
-  async startPass(generation: number, pass: number, shards: number): Promise<void> {
+  async startPass(generation: number, begun: Pick<ResealProgress, 'pass' | 'shards' | 'startedAt'>): Promise<void> {
     const stored = this.#reseals.get(generation);
-    if ((stored?.pass ?? 0) === pass - 1) {
-      this.#reseals.set(generation, { pass, shards, reports: stored?.reports ?? new Map() });
+    if ((stored?.pass ?? 0) === begun.pass - 1) {
+      this.#reseals.set(generation, { ...stored, ...begun, reports: stored?.reports ?? new Map() });
     }
   }
 

@@ -40,11 +40,11 @@ return 1`;
 const RELEASE_LEASE = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`;
 
-/** KEYS: progress. ARGV: pass, shards, ttl. */
+/** KEYS: progress. ARGV: pass, shards, startedAt, ttl. */
 const START_PASS = `
 if tonumber(redis.call('HGET', KEYS[1], 'pass') or '0') ~= tonumber(ARGV[1]) - 1 then return 0 end
-redis.call('HSET', KEYS[1], 'pass', ARGV[1], 'shards', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('HSET', KEYS[1], 'pass', ARGV[1], 'shards', ARGV[2], 'startedAt', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`;
 
 const SIGNATURE = 'signature:';
@@ -146,13 +146,17 @@ export class RedisStore implements DomainStore {
     return progressOf({
       pass: Number(fields['pass']),
       shards: Number(fields['shards']),
+      startedAt: Number(fields['startedAt'] ?? 0),
       reports: new Map(reports),
       ...(verifiedAt === undefined ? {} : { verifiedAt: Number(verifiedAt) }),
     });
   }
 
-  async startPass(generation: number, pass: number, shards: number): Promise<void> {
-    const values = [pass, shards, PROGRESS_TTL_MS].map(String);
+  async startPass(
+    generation: number,
+    { pass, shards, startedAt }: Pick<ResealProgress, 'pass' | 'shards' | 'startedAt'>,
+  ): Promise<void> {
+    const values = [pass, shards, startedAt, PROGRESS_TTL_MS].map(String);
     await this.#redis.eval(START_PASS, 1, resealProgressKey(this.#domain, generation), ...values);
   }
 

@@ -5,15 +5,23 @@ import type { ResealProgress } from './store.ts';
 export function progressOf(stored: {
   pass: number;
   shards: number;
+  startedAt: number;
   reports: ReadonlyMap<string, ShardReport>;
   verifiedAt?: number;
 }): ResealProgress {
-  const { pass, shards, reports, verifiedAt } = stored;
+  const { pass, shards, startedAt, reports, verifiedAt } = stored;
   const ofThisPass = new Map<number, ShardReport>();
   for (let shard = 0; shard < shards; shard++) {
     const report = reports.get(reportField({ pass, shard }));
     if (report !== undefined) ofThisPass.set(shard, report);
   }
   const resealed = [...reports.values()].reduce((sum, report) => sum + report.resealed, 0);
-  return { pass, shards, reports: ofThisPass, resealed, ...(verifiedAt === undefined ? {} : { verifiedAt }) };
+  return {
+    pass,
+    shards,
+    startedAt,
+    reports: ofThisPass,
+    resealed,
+    ...(verifiedAt === undefined ? {} : { verifiedAt }),
+  };
 }

@@ -98,15 +98,21 @@ export function describeDomainStore<Store extends DomainStore>(
   test('a pass begins once, and its shards report', async () => {
     const store = await newStore();
     expect(await store.findReseal(2)).toBeUndefined();
-    await store.startPass(2, 1, 2);
-    await store.startPass(2, 1, 9);
+    await store.startPass(2, { pass: 1, shards: 2, startedAt: 55 });
+    await store.startPass(2, { pass: 1, shards: 9, startedAt: 56 });
     const item = { generation: 2, pass: 1, shard: 1, shards: 2 };
     await report(store, item, { resealed: 5, remaining: 1 });
     const reports = new Map([[1, { resealed: 5, remaining: 1 }]]);
-    expect(await store.findReseal(2)).toEqual({ pass: 1, shards: 2, reports, resealed: 5 });
+    expect(await store.findReseal(2)).toEqual({ pass: 1, shards: 2, startedAt: 55, reports, resealed: 5 });
 
-    await store.startPass(2, 2, 2);
-    expect(await store.findReseal(2)).toEqual({ pass: 2, shards: 2, reports: new Map(), resealed: 5 });
+    await store.startPass(2, { pass: 2, shards: 2, startedAt: 66 });
+    expect(await store.findReseal(2)).toEqual({
+      pass: 2,
+      shards: 2,
+      startedAt: 66,
+      reports: new Map(),
+      resealed: 5,
+    });
     await store.setVerified(2, 77);
     expect((await store.findReseal(2))?.verifiedAt).toBe(77);
     expect(await store.findReseal(3)).toBeUndefined();

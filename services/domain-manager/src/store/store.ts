@@ -53,6 +53,8 @@ export interface LeaseStore {
 export interface ResealProgress {
   readonly pass: number;
   readonly shards: number;
+  /** Of this pass; milliseconds since the epoch. */
+  readonly startedAt: number;
   /** Of this pass, by shard. */
   readonly reports: ReadonlyMap<number, ShardReport>;
   /** Over all passes. */
@@ -64,8 +66,8 @@ export interface ResealProgress {
 /** The reports are written by the frontends, under the keys of shared/reseal-queue.ts. */
 export interface ResealStore {
   findReseal(generation: number): Promise<ResealProgress | undefined>;
-  /** Begins pass `pass` if it is the next one; otherwise another replica was faster, and nothing changes. */
-  startPass(generation: number, pass: number, shards: number): Promise<void>;
+  /** Begins the pass if it is the next one; otherwise another replica was faster, and nothing changes. */
+  startPass(generation: number, pass: Pick<ResealProgress, 'pass' | 'shards' | 'startedAt'>): Promise<void>;
   setVerified(generation: number, at: number): Promise<void>;
 }
 

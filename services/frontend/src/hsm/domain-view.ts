@@ -1,8 +1,9 @@
 import { type Client, credentials } from '@grpc/grpc-js';
 import { DomainManager } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
-import { type VerifiedDomain, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
-import type { DomainState } from '@keyfleet/shared/domain/state';
+import { systemClock } from '@keyfleet/shared/clock';
+import { assertNotFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
+import type { DomainState, VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
@@ -87,8 +88,10 @@ export class DomainView implements AsyncDisposable {
     for (const bytes of tokens) {
       const token = parseToken(bytes);
       const previous = this.#verified;
-      this.#verified =
+      const verified =
         previous === undefined ? verifyGenesis(this.#options.anchor, token) : verifyNext(previous, token);
+      assertNotFromFuture(verified, systemClock.now());
+      this.#verified = verified;
     }
     return tokens.length > 0;
   }

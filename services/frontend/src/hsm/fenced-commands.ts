@@ -1,12 +1,9 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { deactivatedAt, type DomainState } from '@keyfleet/shared/domain/state';
+import { CHANGEOVER_MS, deactivatedAt, type DomainState } from '@keyfleet/shared/domain/state';
 import { type CommandName, commands, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { timedOut } from '../dependency-exceptions.ts';
 import type { HsmCommands } from './commands.ts';
-
-/** Members change over to a new domain key within a minute; the rest is for clocks that differ. */
-export const GRACE_MS = 10 * 60_000;
 
 /** Each asks a worker that the pool picks at random; nothing of what the one before made is stored. */
 const ATTEMPTS = 5;
@@ -56,6 +53,6 @@ export class FencedCommands implements HsmCommands {
     if (!has()) await this.#deps.refreshDomain();
     if (!has()) return false;
     const since = deactivatedAt(this.#deps.domainState()!, id);
-    return since === undefined || this.#deps.clock.now() - since <= GRACE_MS;
+    return since === undefined || this.#deps.clock.now() - since <= CHANGEOVER_MS;
   }
 }

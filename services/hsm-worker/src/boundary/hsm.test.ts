@@ -1,7 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { memberOf, refusalOf, TestDomain } from '../../../../test/support/domain.ts';
+import {
+  type Change,
+  memberOf,
+  newOperator,
+  publicPart,
+  refusalOf,
+  rotation,
+  TestClock,
+  TestDomain,
+  testSealKey,
+} from '../../../../test/support/domain.ts';
+import { Proposal } from '@keyfleet/shared/domain/proposal';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { CredentialToken } from './tokens/credential-token.ts';
+import { openToken, sealToken } from './tokens/sealed-token.ts';
 import { ACTIVATION_DELAY_MS } from './domain/installed-domain.ts';
 import { Hsm } from './hsm.ts';
 import { newSealKey } from './seal-key.ts';
@@ -21,7 +35,7 @@ describe('a member', () => {
   test('preparing a token changes nothing in the member that makes it', () => {
     const domain = new TestDomain();
     const before = domain.hsms[0]!.describe();
-    domain.prepare({ name: 'RotateDomainKeys', body: { drop: [] } });
+    domain.prepare(rotation);
     expect(domain.hsms[0]!.describe()).toEqual(before);
     expect(new TestDomain().newHsm('hsm-9').describe()).toMatchObject({ domain: '', generation: 0 });
   });
@@ -89,13 +103,32 @@ describe('the new domain key of a rotation', () => {
     expect(hsm!.describe().activeGeneration).toBe(3);
   });
 
-  test('seals at once when the key before it is dropped in the same token', () => {
+  test.each(['drop', 'retire'] as const)('seals at once when the key before it goes: %s', (end) => {
     const domain = new TestDomain();
     const first = domain.hsms[0]!.keyring()!.active.id;
     domain.rotate();
-    domain.rotate([first]);
-    expect(domain.hsms[0]!.describe().activeGeneration).toBe(3);
+    domain[end](first);
+    expect(domain.hsms[0]!.describe().activeGeneration).toBe(2);
     expect(domain.hsms[0]!.keyring()!.find(first)).toBeUndefined();
+  });
+
+  test('seals at once when a member was removed, who knows the key before it', () => {
+    const domain = new TestDomain();
+    const [hsm, removed] = domain.hsms;
+    const known = removed!.keyring()!.active.id;
+    domain.hsms.pop();
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    expect(hsm!.keyring()!.active.id).not.toBe(known);
+    expect(hsm!.describe().activeGeneration).toBe(2);
+  });
+
+  test('seals at once also when the member learns of the removal together with a later rotation', () => {
+    const domain = new TestDomain({ members: 3 });
+    const late = domain.hsms.pop()!;
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } }, domain.people);
+    domain.rotate();
+    late.install(domain.tokens);
+    expect(late.describe().activeGeneration).toBe(3);
   });
 
   test('seals at once after a restart, so that no member goes back to a key it had stopped using', () => {
@@ -134,7 +167,7 @@ describe('a restarted member', () => {
   test('refuses another token of its own generation, and whatever follows that one', () => {
     const domain = new TestDomain();
     const [first] = domain.tokens;
-    const twin = domain.prepare({ name: 'RotateDomainKeys', body: { drop: [] } });
+    const twin = domain.prepare(rotation, domain.people, domain.hsms[1]);
     domain.rotate();
     const restarted = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity());
     const next = domain.rotate();
@@ -234,7 +267,7 @@ describe('membership', () => {
   test('a member cannot make the token that removes it', () => {
     const domain = new TestDomain();
     const removal = { admit: [], remove: ['hsm-1'] };
-    expect(refusalOf(() => domain.prepare({ name: 'ModifyMembers', body: removal }))).toBe('forged');
+    expect(refusalOf(() => domain.prepare({ name: 'ModifyMembers', body: removal }))).toBe('invalid-change');
   });
 });
 
@@ -260,8 +293,8 @@ describe('leaving a domain', () => {
     const [hsm] = domain.hsms;
     const refused = (proposal: Buffer) => refusalOf(() => hsm!.leave(proposal));
     expect(refused(domain.propose(leave('hsm-1'), [domain.alice]))).toBe('not-enough-signatures');
-    expect(refused(domain.propose(leave('hsm-2')))).toBe('wrong-state');
-    expect(refused(domain.propose({ name: 'RotateDomainKeys', body: { drop: [] } }))).toBe('wrong-state');
+    expect(refused(domain.propose(leave('hsm-2')))).toBe('other-preparer');
+    expect(refused(domain.propose(rotation))).toBe('wrong-state');
     const old = domain.propose(leave('hsm-1'));
     domain.rotate();
     expect(refused(old)).toBe('stale');
@@ -272,22 +305,21 @@ describe('leaving a domain', () => {
 describe('what a member refuses to prepare', () => {
   test('a founding when it already has a domain, and a change when it has none', () => {
     const domain = new TestDomain();
-    const rotation = domain.propose({ name: 'RotateDomainKeys', body: { drop: [] } });
-    expect(refusalOf(() => domain.hsms[0]!.prepare(rotation))).toBe('already-in-domain');
-    expect(refusalOf(() => domain.newHsm('hsm-9').prepare(rotation, domain.tokens[0]))).toBe('no-domain');
+    const proposal = domain.propose(rotation);
+    expect(refusalOf(() => domain.hsms[0]!.prepare(proposal))).toBe('already-in-domain');
+    expect(refusalOf(() => domain.newHsm('hsm-9').prepare(proposal, domain.tokens[0]))).toBe('no-domain');
   });
 
   test('a change of another token than the installed one', () => {
     const domain = new TestDomain();
     domain.rotate();
-    const rotation = domain.propose({ name: 'RotateDomainKeys', body: { drop: [] } });
-    expect(refusalOf(() => domain.hsms[0]!.prepare(rotation, domain.tokens[0]))).toBe('stale');
+    const proposal = domain.propose(rotation);
+    expect(refusalOf(() => domain.hsms[0]!.prepare(proposal, domain.tokens[0]))).toBe('stale');
   });
 
   test('dropping a domain key that is active, unknown, or that a backup may need', () => {
     const domain = new TestDomain({ backupHorizonMs: 1000 });
-    const drop = (id: string) =>
-      refusalOf(() => domain.prepare({ name: 'RotateDomainKeys', body: { drop: [id] } }, [domain.scheduler]));
+    const drop = (id: string) => refusalOf(() => domain.prepare({ name: 'DropDomainKeys', body: { ids: [id] } }));
     const first = domain.hsms[0]!.keyring()!.active.id;
     expect(drop(first)).toBe('invalid-change');
     expect(drop('00'.repeat(16))).toBe('invalid-change');
@@ -295,9 +327,194 @@ describe('what a member refuses to prepare', () => {
     domain.rotate();
     domain.clock.advance(999);
     expect(drop(first)).toBe('too-young');
-    domain.clock.advance(1);
-    expect(drop(first)).toBe('accepted');
     domain.clock.advance(-1_000_000);
-    expect(drop(first)).toBe('too-young');
+    expect(drop(first)).toBe('from-the-future');
+    domain.clock.advance(1_000_001);
+    expect(drop(first)).toBe('accepted');
+  });
+
+  test('dropping or reinstating domain keys by the word of the scheduler, which may retire them', () => {
+    const domain = new TestDomain();
+    const ids = [domain.hsms[0]!.keyring()!.active.id];
+    domain.rotate();
+    const byScheduler = (name: 'DropDomainKeys' | 'RetireDomainKeys' | 'ReinstateDomainKeys') =>
+      refusalOf(() => domain.prepare({ name, body: { ids } }, [domain.scheduler]));
+    expect(byScheduler('DropDomainKeys')).toBe('not-enough-signatures');
+    expect(byScheduler('RetireDomainKeys')).toBe('accepted');
+    domain.retire(...ids);
+    expect(byScheduler('ReinstateDomainKeys')).toBe('not-enough-signatures');
+    expect(byScheduler('DropDomainKeys')).toBe('not-enough-signatures');
+  });
+
+  test('a proposal that names another member', () => {
+    const domain = new TestDomain();
+    const [first, second] = domain.hsms;
+    const forFirst = domain.propose(rotation, domain.people, first);
+    expect(refusalOf(() => second!.prepare(forFirst, domain.tokens.at(-1)))).toBe('other-preparer');
+  });
+});
+
+describe('a member makes one token of a generation', () => {
+  const another: Change = { name: 'ModifyOperators', body: { admit: [], remove: ['carol'] } };
+
+  test('and gives the same bytes again, whatever is asked of it next', () => {
+    const domain = new TestDomain();
+    const token = domain.prepare(rotation);
+    expect(domain.prepare(rotation).equals(token)).toBe(true);
+    expect(domain.prepare(another).equals(token)).toBe(true);
+    expect(refusalOf(() => domain.prepare(another, [domain.alice]))).toBe('not-enough-signatures');
+  });
+
+  test('also after a restart, and the founding token too', () => {
+    const domain = new TestDomain();
+    const token = domain.prepare(rotation);
+    const restarted = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity());
+    restarted.install(domain.tokens);
+    expect(domain.prepare(another, domain.people, restarted).equals(token)).toBe(true);
+
+    const founding = new TestDomain();
+    const [proposal] = [founding.propose({ name: 'CreateDomain', body: foundingBody(founding) })];
+    expect(refusalOf(() => founding.hsms[0]!.prepare(proposal))).toBe('already-in-domain');
+  });
+
+  test('until that generation is there, by this token or another', () => {
+    const domain = new TestDomain();
+    const unused = domain.prepare(rotation);
+    domain.step(another, domain.people, domain.hsms[1]);
+    const next = domain.prepare(rotation);
+    expect(parseToken(next).state.generation).toBe(3);
+    expect(next.equals(unused)).toBe(false);
+  });
+
+  test('but is not bound to one that its clock, when it was wrong, dated ahead', () => {
+    const domain = new TestDomain({ members: 1 });
+    domain.clock.advance(10 * YEAR);
+    const [ahead] = [domain.prepare(rotation)];
+    domain.clock.advance(-10 * YEAR);
+    expect(domain.prepare(rotation).equals(ahead)).toBe(false);
+    domain.rotate();
+    expect(domain.hsms[0]!.describe().generation).toBe(2);
+  });
+});
+
+const YEAR = 365 * 86_400_000;
+
+function foundingBody(domain: TestDomain) {
+  const { operators, rules } = domain.hsms[0]!.installed!.state;
+  return { members: domain.hsms.map(memberOf), operators, rules, backupHorizonMs: 0 };
+}
+
+describe('what a stranger who reaches every port may try', () => {
+  test('the proposal of a stored token forks nobody: it is for its preparer, which gives the stored token', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [a, b, c] = domain.hsms;
+    const honest = domain.prepare(rotation, [domain.scheduler], a);
+    const proposal = Proposal.encode(parseToken(honest).proposal);
+    for (const victim of [b!, c!]) {
+      expect(refusalOf(() => victim.prepare(proposal, domain.tokens[0]))).toBe('other-preparer');
+    }
+    expect(a!.prepare(proposal, domain.tokens[0]).equals(honest)).toBe(true);
+    for (const hsm of domain.hsms) hsm.install([honest]);
+    expect(new Set(domain.hsms.map((hsm) => hsm.keyring()!.active.id)).size).toBe(1);
+  });
+});
+
+describe('a worker whose clock is wrong', () => {
+  /** The first member again, with a clock that is ahead of the others'. */
+  function ahead(domain: TestDomain, by: number): Hsm {
+    const clock = new TestClock();
+    clock.time = domain.clock.now() + by;
+    const sealedIdentity = domain.hsms[0]!.sealedIdentity();
+    const hsm = new Hsm({
+      memberId: 'hsm-1',
+      anchor: domain.anchor,
+      sealKey: testSealKey,
+      clock,
+      random: randomBytes,
+      sealedIdentity,
+    });
+    hsm.install(domain.tokens);
+    return hsm;
+  }
+
+  test('dates a token ahead, which no other member takes', () => {
+    const domain = new TestDomain();
+    const token = domain.prepare(rotation, [domain.scheduler], ahead(domain, 10 * YEAR));
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('from-the-future');
+    expect(domain.hsms[1]!.describe().generation).toBe(1);
+    domain.clock.advance(10 * YEAR - 600_000);
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('accepted');
+  });
+
+  test('drops no domain key before its time', () => {
+    const domain = new TestDomain({ backupHorizonMs: 7 * 86_400_000 });
+    domain.rotate();
+    const old = domain.hsms[0]!.installed!.state.domainKeys[0]!.id;
+    const drop: Change = { name: 'DropDomainKeys', body: { ids: [old] } };
+    const token = domain.prepare(drop, domain.people, ahead(domain, 8 * 86_400_000));
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('from-the-future');
+    expect(domain.hsms[1]!.keyring()!.find(old)).toBeDefined();
+  });
+
+  test('prepares nothing while the newest token is from its future, and then does', () => {
+    const domain = new TestDomain();
+    domain.clock.advance(3_600_000);
+    domain.rotate();
+    const late = ahead(domain, -3_600_000);
+    expect(refusalOf(() => domain.prepare(rotation, [domain.scheduler], late))).toBe('from-the-future');
+    const slightlyLate = ahead(domain, -300_000);
+    const token = domain.prepare(rotation, [domain.scheduler], slightlyLate);
+    expect(parseToken(token).state.madeAt).toBe(domain.hsms[0]!.installed!.state.madeAt);
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('accepted');
+  });
+});
+
+test('a proposal that was recorded works on no other branch of the chain than the one it was signed for', () => {
+  const domain = new TestDomain();
+  const offline = domain.newHsm('hsm-2', domain.hsms[1]!.sealedIdentity());
+  offline.install(domain.tokens);
+  const former = newOperator('former');
+  domain.rotate();
+  const admitted = domain.step({ name: 'ModifyOperators', body: { admit: [publicPart(former)], remove: [] } });
+  domain.step({ name: 'ModifyOperators', body: { admit: [], remove: ['former'] } });
+  const recorded = Proposal.encode(parseToken(admitted).proposal);
+
+  // Tokens 2 to 4 are lost; the offline member goes on from token 1 and admits a fresh worker of the preparer's name.
+  domain.tokens.splice(1);
+  domain.hsms.splice(0, 2, offline);
+  const fresh = domain.newHsm('hsm-1');
+  domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-1'] } });
+  fresh.install(domain.tokens);
+  expect(fresh.describe().generation).toBe(2);
+  expect(refusalOf(() => fresh.prepare(recorded, domain.tokens.at(-1)))).toBe('forked');
+});
+
+describe('a retired domain key', () => {
+  test('opens nothing, not even to be sealed anew, until people reinstate it', () => {
+    const domain = new TestDomain();
+    const [hsm] = domain.hsms;
+    const known = hsm!.keyring()!;
+    const nonce = randomBytes;
+    const header = { accessKeyId: 'AKIA', principal: 'arn:aws:iam::111122223333:user/eve' };
+    const token = sealToken(CredentialToken, { header, secret: Buffer.alloc(40) }, { keyring: known, nonce });
+    domain.rotate();
+    domain.retire(known.active.id);
+    expect(() => openToken(CredentialToken, token, hsm!.keyring()!)).toThrow('retired-domain-key');
+    domain.step({ name: 'ReinstateDomainKeys', body: { ids: [known.active.id] } });
+    expect(openToken(CredentialToken, token, hsm!.keyring()!).secret).toEqual(Buffer.alloc(40));
+  });
+
+  test('makes the member forget what it had opened', () => {
+    const domain = new TestDomain();
+    let forgotten = 0;
+    const hsm = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity(), () => forgotten++);
+    hsm.install(domain.tokens);
+    const old = hsm.keyring()!.active.id;
+    hsm.install([domain.rotate()]);
+    expect(forgotten).toBe(0);
+    hsm.install([domain.retire(old)]);
+    expect(forgotten).toBe(1);
+    hsm.install([domain.drop(old)]);
+    expect(forgotten).toBe(1);
   });
 });

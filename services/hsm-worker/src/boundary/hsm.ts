@@ -1,9 +1,9 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { type VerifiedDomain, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
+import { assertNotFromFuture, isFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import { parseProposal } from '@keyfleet/shared/domain/proposal';
-import { verifyProposal } from '@keyfleet/shared/domain/quorum';
-import { isMember } from '@keyfleet/shared/domain/state';
+import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
+import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
+import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
@@ -17,11 +17,7 @@ import { type Identity, newIdentity, openIdentity } from './identity.ts';
 import type { SealKey } from './seal-key.ts';
 
 /** Public: who an HSM is, and what it has installed. */
-export interface HsmDescription {
-  readonly memberId: string;
-  /** DER SubjectPublicKeyInfo. */
-  readonly signingKey: Uint8Array;
-  readonly agreementKey: Uint8Array;
+export interface HsmDescription extends Member {
   /** Empty until the HSM is a member for the first time. */
   readonly domain: string;
   /** Tokens after this generation are what the HSM needs. A member that restarted asks for its newest one again: the keys are in it. */
@@ -40,8 +36,8 @@ export interface HsmOptions {
   readonly sealedIdentity?: Uint8Array;
   readonly clock: Clock;
   readonly random: Random;
-  /** The HSM is no member any more: whatever was opened under its keys must be forgotten. */
-  readonly onErased?: () => void;
+  /** Domain keys are gone, or out of use: whatever was opened under any of them must be forgotten. */
+  readonly onKeysLost?: () => void;
 }
 
 /** The state of an HSM: its identity, the newest domain state it has verified, and that state's keys while it is a member. */
@@ -53,6 +49,8 @@ export class Hsm {
   /** An HSM that only asks to join follows the chain as well, but has no past that it must be held to after a restart. */
   #wasMember = false;
   #installed: InstalledDomain | undefined;
+  /** The token that this HSM made to follow the newest one: it makes no other, or members could be given different ones. */
+  #prepared: DomainToken | undefined;
 
   /** Throws `DomainError` when the sealed identity does not open, or is another's. */
   constructor(options: HsmOptions) {
@@ -62,7 +60,8 @@ export class Hsm {
       this.#identity = newIdentity(memberId);
       return;
     }
-    const { identity, installed } = openIdentity(sealedIdentity, sealKey);
+    const { identity, memory } = openIdentity(sealedIdentity, sealKey);
+    const { installed, prepared } = memory;
     if (identity.memberId !== memberId) {
       throw new DomainError('cannot-open', `this is the identity of ${identity.memberId}, not of ${memberId}`);
     }
@@ -72,6 +71,7 @@ export class Hsm {
     this.#identity = identity;
     this.#verified = installed;
     this.#wasMember = installed !== undefined;
+    this.#prepared = prepared && parseToken(prepared);
   }
 
   get memberId(): string {
@@ -89,7 +89,7 @@ export class Hsm {
   }
 
   describe(): HsmDescription {
-    const { memberId, signingKey, agreementKey } = this.#identity;
+    const { memberId, signingKey, agreementKey, encapsulationKey } = this.#identity;
     const verified = this.#verified;
     const waitsForKeys =
       verified !== undefined && this.#installed === undefined && isMember(verified.state, this.#identity);
@@ -97,6 +97,7 @@ export class Hsm {
       memberId,
       signingKey,
       agreementKey,
+      ...(encapsulationKey && { encapsulationKey }),
       domain: verified !== undefined && this.#wasMember ? verified.state.domain : '',
       generation: verified === undefined ? 0 : verified.state.generation - (waitsForKeys ? 1 : 0),
       tokenHash: verified === undefined || waitsForKeys ? Buffer.alloc(0) : verified.hash,
@@ -104,9 +105,13 @@ export class Hsm {
     };
   }
 
-  /** Identity and newest token, under the seal key. The shell writes it durably after every `install` and `leave`, before it confirms. */
+  /**
+   * The identity and what it must not forget, under the seal key. The shell writes it durably after every `prepare`, `install` and
+   * `leave`, before it answers.
+   */
   sealedIdentity(): Buffer {
-    return this.#identity.seal(this.#options.sealKey, this.#wasMember ? this.#verified : undefined);
+    const installed = this.#wasMember ? this.#verified : undefined;
+    return this.#identity.seal(this.#options.sealKey, { installed, prepared: this.#prepared?.bytes });
   }
 
   /** A `SignedMessage` under the identity's signing key. */
@@ -116,17 +121,44 @@ export class Hsm {
 
   /**
    * The token that a quorum-signed command makes of `current`, the token this HSM has installed; the founding token without
-   * `current`. Changes nothing here: the HSM installs it like everyone else. Throws `DomainError`.
+   * `current`. It installs nothing here: the HSM does so like everyone else. It makes one token of a generation, and answers it to
+   * every valid proposal that names this HSM. Throws `DomainError`.
    */
   prepare(proposal: Uint8Array, current?: Uint8Array): Buffer {
+    const parsed = parseProposal(proposal);
+    const prepared = current === undefined ? this.#prepareGenesis(parsed) : this.#prepareNext(parsed, current);
+    this.#prepared = parseToken(prepared);
+    return prepared;
+  }
+
+  #prepareGenesis(proposal: Proposal): Buffer {
+    const { anchor } = this.#options;
+    if (this.#verified !== undefined) throw new DomainError('already-in-domain', 'this HSM already has a domain');
+    this.#assertPreparer(verifyFounding(anchor, proposal));
+    return this.#preparedFor(1) ?? prepareGenesis(anchor, proposal, { ...this.#options, identity: this.#identity });
+  }
+
+  #prepareNext(proposal: Proposal, current: Uint8Array): Buffer {
+    const verified = this.#verified;
+    if (verified === undefined || this.#installed === undefined) throw noDomain();
+    assertSameToken(parseToken(current), verified);
+    this.#assertPreparer(verifyProposal(verified, proposal));
+    const { secrets } = this.#installed;
     const maker = { ...this.#options, identity: this.#identity };
-    if (current === undefined) {
-      if (this.#verified !== undefined) throw new DomainError('already-in-domain', 'this HSM already has a domain');
-      return prepareGenesis(this.#options.anchor, parseProposal(proposal), maker);
-    }
-    if (this.#verified === undefined || this.#installed === undefined) throw noDomain();
-    assertSameToken(parseToken(current), this.#verified);
-    return prepareNext({ ...this.#verified, secrets: this.#installed.secrets }, parseProposal(proposal), maker);
+    return this.#preparedFor(verified.state.generation + 1) ?? prepareNext({ ...verified, secrets }, proposal, maker);
+  }
+
+  #assertPreparer({ preparer }: { readonly preparer: string }): void {
+    if (preparer === this.memberId) return;
+    throw new DomainError('other-preparer', `the command is for ${preparer} to carry out, not for ${this.memberId}`);
+  }
+
+  /** One that a wrong clock dated ahead is no token: nobody took it, and the HSM would be bound to it until that time comes. */
+  #preparedFor(generation: number): Buffer | undefined {
+    const prepared = this.#prepared;
+    if (prepared?.state.generation !== generation || isFromFuture(prepared, this.#options.clock.now()))
+      return undefined;
+    return Buffer.from(prepared.bytes);
   }
 
   /**
@@ -140,19 +172,23 @@ export class Hsm {
     const verified = this.#verify(parsed, newest);
     // The one that is opened is the one that was verified, whatever else came with it.
     assertSameToken(newest, verified);
-    if (this.#installed !== undefined && this.#installed.state.generation === verified.state.generation) return;
+    const before = this.#installed;
+    if (before !== undefined && before.state.generation === verified.state.generation) return;
+    if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
 
-    const { clock, onErased } = this.#options;
-    if (!isMember(verified.state, this.#identity)) {
-      this.#verified = verified;
-      this.#installed = undefined;
-      return onErased?.();
-    }
-    const secrets = openDomainToken(newest, this.#identity);
-    if (this.#installed !== undefined) assertSameKeys(this.#installed.secrets, secrets);
-    this.#installed = new InstalledDomain({ state: verified.state, secrets }, clock, this.#installed);
+    const after = isMember(verified.state, this.#identity) ? this.#opened(newest, verified.state) : undefined;
+    this.#installed = after;
     this.#verified = verified;
-    this.#wasMember = true;
+    if ((this.#prepared?.state.generation ?? 0) <= verified.state.generation) this.#prepared = undefined;
+    if (after !== undefined) this.#wasMember = true;
+    if (after === undefined || losesKeys(before, after)) this.#options.onKeysLost?.();
+  }
+
+  #opened(token: DomainToken, state: DomainState): InstalledDomain {
+    const before = this.#installed;
+    const secrets = openDomainToken(token, this.#identity);
+    if (before !== undefined) assertSameKeys(before.secrets, secrets);
+    return new InstalledDomain({ state, secrets }, this.#options.clock, before);
   }
 
   /** A hint that every reachable member holds the domain key of `generation`. Wrong or forged, it changes no key's safety. */
@@ -164,7 +200,8 @@ export class Hsm {
   leave(proposal: Uint8Array): void {
     // Who was never a member has nothing to erase, and the command that made it a fresh HSM must not do so again.
     if (this.#verified === undefined || !this.#wasMember) throw noDomain();
-    const command = verifyProposal(this.#verified.state, parseProposal(proposal));
+    const command = verifyProposal(this.#verified, parseProposal(proposal));
+    this.#assertPreparer(command);
     if (command.name !== 'LeaveDomain' || command.body.memberId !== this.memberId) {
       throw new DomainError('wrong-state', `the command does not make ${this.memberId} leave the domain`);
     }
@@ -172,7 +209,8 @@ export class Hsm {
     this.#verified = undefined;
     this.#wasMember = false;
     this.#installed = undefined;
-    this.#options.onErased?.();
+    this.#prepared = undefined;
+    this.#options.onKeysLost?.();
   }
 
   #verify(tokens: readonly DomainToken[], newest: DomainToken): VerifiedDomain {
@@ -194,6 +232,11 @@ export class Hsm {
       .filter(({ state }) => state.generation > generation)
       .reduce((previous, token) => verifyNext(previous, token), known);
   }
+}
+
+/** Whether a key that opened things does so no more. */
+function losesKeys(before: InstalledDomain | undefined, after: InstalledDomain): boolean {
+  return before?.state.domainKeys.some(({ id }) => before.keyring.find(id) && !after.keyring.find(id)) ?? false;
 }
 
 function assertSameToken({ state, hash }: DomainToken, installed: VerifiedDomain): void {

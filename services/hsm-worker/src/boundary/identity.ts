@@ -1,78 +1,133 @@
-import { createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  decapsulate,
+  diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto';
 import { z } from 'zod';
-import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
-import type { VerifiedDomain } from '@keyfleet/shared/domain/chain';
+import { bytes, defineFormat, isLabelled } from '@keyfleet/shared/encoding/canonical';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { kem } from '@keyfleet/shared/domain/encapsulation';
 import { decodeOrRefuse, encodedPublicKey, publicKeyOf, signBytes } from '@keyfleet/shared/domain/signature';
-import { DomainState, entityId, publicKey, sha256Hash } from '@keyfleet/shared/domain/state';
+import {
+  DomainState,
+  encapsulationKey,
+  entityId,
+  publicKey,
+  sha256Hash,
+  type VerifiedDomain,
+} from '@keyfleet/shared/domain/state';
 import { CannotOpenError } from './crypto/aead.ts';
 import type { SealKey } from './seal-key.ts';
 
-/** Clear part of a sealed identity, and its associated data: the newest state installed cannot be changed either. */
-const IdentityHeader = defineFormat(
+/** The newest token ever installed; absent before the first. */
+const installedFormat = z.object({ state: bytes(), hash: sha256Hash }).optional();
+
+const HeaderV1 = defineFormat(
   'keyfleet/sealed-identity-header/1',
+  z.object({ memberId: entityId, signingKey: publicKey, agreementKey: publicKey, installed: installedFormat }),
+);
+/** Clear part of a sealed identity, and its associated data: what the member must remember cannot be changed either. */
+const IdentityHeader = defineFormat(
+  'keyfleet/sealed-identity-header/2',
   z.object({
     memberId: entityId,
     signingKey: publicKey,
     agreementKey: publicKey,
-    /** The newest token ever installed; absent before the first. */
-    installed: z.object({ state: bytes(), hash: sha256Hash }).optional(),
+    /** Absent in an identity that was made by version 1. */
+    encapsulationKey: encapsulationKey.optional(),
+    installed: installedFormat,
+    /** The token that this member made to follow the installed one, whole. */
+    prepared: bytes().optional(),
   }),
 );
 
-/** The private keys, PKCS#8 DER. */
-const IdentitySecrets = defineFormat(
+const SecretsV1 = defineFormat(
   'keyfleet/sealed-identity-secrets/1',
   z.object({ signingKey: bytes(), agreementKey: bytes() }),
+);
+/** The private keys, PKCS#8 DER. */
+const IdentitySecrets = defineFormat(
+  'keyfleet/sealed-identity-secrets/2',
+  z.object({ signingKey: bytes(), agreementKey: bytes(), encapsulationKey: bytes().optional() }),
 );
 
 const SealedIdentity = defineFormat('keyfleet/sealed-identity/1', z.object({ header: bytes(), sealed: bytes() }));
 
-/** Who an HSM is: a signing and an agreement key on P-384, made inside it, which leave it only sealed under its seal key. */
+/** What a member must not forget. */
+export interface Memory {
+  readonly installed?: VerifiedDomain | undefined;
+  readonly prepared?: Uint8Array | undefined;
+}
+
+interface PrivateKeys {
+  readonly signing: KeyObject;
+  readonly agreement: KeyObject;
+  /** Absent in an identity that was made by version 1. */
+  readonly encapsulation?: KeyObject | undefined;
+}
+
+/**
+ * Who an HSM is: a signing and an agreement key on P-384 and one of ML-KEM-1024, made inside it, which leave it only sealed under its
+ * seal key.
+ */
 export class Identity {
   readonly memberId: string;
   /** DER SubjectPublicKeyInfo. */
   readonly signingKey: Buffer;
   readonly agreementKey: Buffer;
-  readonly #privateSigningKey: KeyObject;
-  readonly #privateAgreementKey: KeyObject;
+  /** Raw. */
+  readonly encapsulationKey: Buffer | undefined;
+  readonly #keys: PrivateKeys;
 
-  constructor(memberId: string, keys: { signing: KeyObject; agreement: KeyObject }) {
+  constructor(memberId: string, keys: PrivateKeys) {
     this.memberId = memberId;
-    this.#privateSigningKey = keys.signing;
-    this.#privateAgreementKey = keys.agreement;
+    this.#keys = keys;
     this.signingKey = encodedPublicKey(createPublicKey(keys.signing));
     this.agreementKey = encodedPublicKey(createPublicKey(keys.agreement));
+    this.encapsulationKey = keys.encapsulation && createPublicKey(keys.encapsulation).export({ format: 'raw-public' });
   }
 
   /** `message` begins with the label of its format. */
   sign(message: Uint8Array): Buffer {
-    return signBytes(this.#privateSigningKey, message);
+    return signBytes(this.#keys.signing, message);
   }
 
   /** The shared secret of one-pass ECDH (SP 800-56A, C(1e, 1s)); the caller wipes it. Throws for a key that is not a point of P-384. */
   agree(ephemeralKey: Uint8Array): Buffer {
-    return diffieHellman({ privateKey: this.#privateAgreementKey, publicKey: publicKeyOf(ephemeralKey) });
+    return diffieHellman({ privateKey: this.#keys.agreement, publicKey: publicKeyOf(ephemeralKey) });
+  }
+
+  /** The shared secret of ML-KEM (FIPS 203), which the caller wipes. Throws `CannotOpenError` without the key. */
+  decapsulate(encapsulated: Uint8Array): Buffer {
+    if (this.#keys.encapsulation === undefined) throw new CannotOpenError();
+    return decapsulate(this.#keys.encapsulation, encapsulated);
   }
 
   /** The bytes to keep on the member's own volume. */
-  seal(sealKey: SealKey, installed: VerifiedDomain | undefined): Buffer {
+  seal(sealKey: SealKey, { installed, prepared }: Memory = {}): Buffer {
     const { memberId, signingKey, agreementKey } = this;
     const header = IdentityHeader.encode({
       memberId,
       signingKey,
       agreementKey,
+      ...(this.encapsulationKey && { encapsulationKey: this.encapsulationKey }),
       ...(installed && { installed: { state: DomainState.encode(installed.state), hash: installed.hash } }),
+      ...(prepared && { prepared }),
     });
+    const { signing, agreement, encapsulation } = this.#keys;
     const secrets = {
-      signingKey: exported(this.#privateSigningKey),
-      agreementKey: exported(this.#privateAgreementKey),
+      signingKey: exported(signing),
+      agreementKey: exported(agreement),
+      ...(encapsulation && { encapsulationKey: exported(encapsulation) }),
     };
     const plaintext = IdentitySecrets.encode(secrets);
     try {
       return SealedIdentity.encode({ header, sealed: sealKey.seal(plaintext, header) });
     } finally {
-      for (const secret of [plaintext, secrets.signingKey, secrets.agreementKey]) secret.fill(0);
+      for (const secret of [plaintext, ...Object.values(secrets)]) secret.fill(0);
     }
   }
 }
@@ -82,24 +137,32 @@ export function newIdentity(memberId: string): Identity {
   return new Identity(memberId, {
     signing: generateKeyPairSync('ec', p384).privateKey,
     agreement: generateKeyPairSync('ec', p384).privateKey,
+    encapsulation: generateKeyPairSync(kem).privateKey,
   });
 }
 
 /** Throws `DomainError('cannot-open')` for another seal key or changed bytes. */
-export function openIdentity(
-  sealedIdentity: Uint8Array,
-  sealKey: SealKey,
-): { identity: Identity; installed: VerifiedDomain | undefined } {
+export function openIdentity(sealedIdentity: Uint8Array, sealKey: SealKey): { identity: Identity; memory: Memory } {
   const { header, sealed } = decodeOrRefuse(SealedIdentity, sealedIdentity);
   const secrets = openedSecrets(sealed, header, sealKey);
   try {
-    const { memberId, installed } = IdentityHeader.decode(header);
-    const { signingKey, agreementKey } = IdentitySecrets.decode(secrets);
-    const identity = new Identity(memberId, { signing: imported(signingKey), agreement: imported(agreementKey) });
-    return {
-      identity,
+    const isVersion1 = isLabelled(HeaderV1, header);
+    const { memberId, installed, prepared } = (isVersion1 ? HeaderV1 : IdentityHeader).decode(header) as ReturnType<
+      typeof IdentityHeader.decode
+    >;
+    const keys = (isVersion1 ? SecretsV1 : IdentitySecrets).decode(secrets) as ReturnType<
+      typeof IdentitySecrets.decode
+    >;
+    const identity = new Identity(memberId, {
+      signing: imported(keys.signingKey),
+      agreement: imported(keys.agreementKey),
+      encapsulation: keys.encapsulationKey && imported(keys.encapsulationKey),
+    });
+    const memory = {
       installed: installed && { state: DomainState.decode(installed.state), hash: Buffer.from(installed.hash) },
+      prepared: prepared && Buffer.from(prepared),
     };
+    return { identity, memory };
   } finally {
     secrets.fill(0);
   }

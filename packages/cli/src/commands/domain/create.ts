@@ -4,7 +4,7 @@ import { createDomain, defaultRules } from '../../ceremony.ts';
 import { command } from '../../command.ts';
 import { anchorOptions, listOf, loadSigner, managerOptions, openDomain, signerOptions } from '../../options.ts';
 import { memberLine, operatorLine, ruleLines } from '../../proposal-text.ts';
-import { loadMember, loadOperator } from '../../public-files.ts';
+import { loadNewMember, loadOperator } from '../../public-files.ts';
 
 export const create = command({
   description: 'Found the domain. Every founder runs this with the same files; the last one that is needed makes it.',
@@ -30,13 +30,15 @@ export const create = command({
       valueHint: 'N',
       required: true,
     },
+    preparer: { type: 'string', description: 'The member that makes the first token.', valueHint: 'ID' },
     'backup-horizon': { type: 'string', description: 'How long old domain keys are kept.', default: '30d' },
   },
   async run(args, terminal) {
     using domain = openDomain(args);
     const founding = {
       anchor: domain.anchor,
-      members: listOf(args.members).map(loadMember),
+      members: listOf(args.members).map(loadNewMember),
+      preparer: args.preparer,
       operators: listOf(args.operators).map(loadOperator),
       rules: defaultRules(quorumOf(args.quorum)),
       backupHorizonMs: duration('30d').parse(args['backup-horizon']),

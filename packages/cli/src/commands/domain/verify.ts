@@ -1,6 +1,6 @@
-import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
+import { verifiedNow } from '../../domain-manager-client.ts';
 import { anchorOptions, managerOptions, openDomain } from '../../options.ts';
 
 export const verify = command({
@@ -10,7 +10,7 @@ export const verify = command({
     using domain = openDomain(args);
     const tokens = await domain.client.fetchTokens();
     if (tokens.length === 0) throw new CliError(`the domain '${domain.anchor.domain}' does not exist yet.`);
-    const { state } = verifyChain(domain.anchor, tokens);
+    const { state } = verifiedNow(domain.anchor, tokens);
     const { workers = [] } = await domain.client.status();
     const behind = workers
       .filter(

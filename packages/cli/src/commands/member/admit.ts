@@ -1,7 +1,7 @@
 import { command } from '../../command.ts';
 import { listOf } from '../../options.ts';
 import { changeOptions, proposalText, proposeChange } from '../../propose.ts';
-import { loadMember } from '../../public-files.ts';
+import { loadNewMember } from '../../public-files.ts';
 
 export const admit = command({
   description: 'Propose to admit workers. Whoever approves compares the fingerprint with the one on the worker itself.',
@@ -13,7 +13,7 @@ export const admit = command({
   run: (args, terminal) =>
     proposeChange(args, terminal, () => ({
       name: 'ModifyMembers',
-      body: { admit: listOf(args.identities).map(loadMember), remove: listOf(args.remove) },
+      body: { admit: listOf(args.identities).map(loadNewMember), remove: listOf(args.remove) },
     })),
   text: proposalText,
 });

@@ -3,7 +3,7 @@ import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
 import { loadOfflineMember, offlineMemberOptions, publicPartOf } from '../../offline-members.ts';
 import { anchorOptions, managerOptions, openDomain } from '../../options.ts';
-import { fingerprintOf } from '../../text.ts';
+import { memberFingerprint } from '../../text.ts';
 
 export const checkOffline = command({
   description: 'Open an offline member and the newest domain token with it, as in a recovery. Nothing is changed.',
@@ -13,14 +13,15 @@ export const checkOffline = command({
     const tokens = await domain.client.fetchTokens();
     const { state } = await domain.client.getDomain(domain.anchor);
     const member = await loadOfflineMember(args, domain.anchor, terminal);
-    const { memberId, signingKey, agreementKey } = publicPartOf(member);
-    if (!isMember(state, { memberId, signingKey, agreementKey })) {
+    const publicPart = publicPartOf(member);
+    const { memberId } = publicPart;
+    if (!isMember(state, publicPart)) {
       throw new CliError(`${memberId} opens, but is no member of the domain: admit it with keyfleet member admit.`);
     }
     member.hsm.install(tokens);
     return {
       memberId,
-      fingerprint: fingerprintOf(signingKey, agreementKey),
+      fingerprint: memberFingerprint(publicPart),
       generation: state.generation,
       domainKeys: member.hsm.installed?.secrets.domainKeys.length ?? 0,
     };

@@ -9,7 +9,7 @@ import { formatMember, loadTrustAnchor } from '../../public-files.ts';
 import { combineSecret, newSecret, splitSecret } from '../../secret-shares.ts';
 import { writeNewFile } from '../../signing-keys.ts';
 import type { Terminal } from '../../terminal.ts';
-import { fingerprintOf } from '../../text.ts';
+import { memberFingerprint } from '../../text.ts';
 
 const options = {
   id: { type: 'string', description: 'Its member id.', valueHint: 'ID', required: true },
@@ -40,16 +40,14 @@ export const createOffline = command({
     writeNewFile(publicFile, formatMember(publicPartOf(member)));
     // What lies in a safe for years is opened once more before it goes there, as it would be then.
     const again = shares.length === 0 ? passphrase : await combineSecret(shares.slice(-Number(args.threshold)));
-    const { signingKey, agreementKey } = publicPartOf(
-      openMember(readFileSync(out), { path: out, anchor, passphrase: again }),
-    );
+    const opened = openMember(readFileSync(out), { path: out, anchor, passphrase: again });
     return {
       memberId: id,
       file: out,
       shares: shareFiles.map(({ path }) => path),
       threshold: Number(args.threshold ?? 0),
       publicKey: publicFile,
-      fingerprint: fingerprintOf(signingKey, agreementKey),
+      fingerprint: memberFingerprint(publicPartOf(opened)),
     };
   },
   text: ({ memberId, file, shares, threshold, publicKey, fingerprint }) =>

@@ -1,7 +1,8 @@
+import type { Worker__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
 import type { Member } from '@keyfleet/shared/domain/state';
 import { command } from '../../command.ts';
 import { anchorOptions, managerOptions, openDomain } from '../../options.ts';
-import { fingerprintOf, tableOf } from '../../text.ts';
+import { memberFingerprint, tableOf } from '../../text.ts';
 
 export const list = command({
   description: 'Members of the domain, and workers that ask to join it.',
@@ -10,24 +11,22 @@ export const list = command({
     using domain = openDomain(args);
     const known = await domain.client.findDomain(domain.anchor);
     const { workers = [] } = await domain.client.status();
-    const row = ({ memberId, signingKey, agreementKey }: Member, standing: string) => {
+    const row = (member: Member, standing: string) => {
+      const { memberId } = member;
       const worker = workers.find(({ member_id: id }) => id === memberId);
       return {
         memberId,
-        fingerprint: fingerprintOf(signingKey, agreementKey),
+        fingerprint: memberFingerprint(member),
         standing,
         address: worker?.address ?? '',
       };
     };
-    const none = Buffer.alloc(0);
     return {
       members: [
         ...(known?.state.members ?? []).map((member) => row(member, 'member')),
         ...workers
           .filter(({ standing }) => standing === 'asking-to-join')
-          .map(({ member_id: memberId = '', signing_key: signingKey = none, agreement_key: agreementKey = none }) =>
-            row({ memberId, signingKey, agreementKey }, 'asking-to-join'),
-          ),
+          .map((worker) => row(memberOf(worker), 'asking-to-join')),
       ],
     };
   },
@@ -37,3 +36,11 @@ export const list = command({
       ...members.map(({ memberId, fingerprint, standing, address }) => [memberId, fingerprint, standing, address]),
     ]),
 });
+
+function memberOf(worker: Worker__Output): Member {
+  const { member_id: memberId = '', signing_key: signingKey = none, agreement_key: agreementKey = none } = worker;
+  const { encapsulation_key: encapsulationKey = none } = worker;
+  return { memberId, signingKey, agreementKey, ...(encapsulationKey.length > 0 && { encapsulationKey }) };
+}
+
+const none = Buffer.alloc(0);

@@ -2,6 +2,7 @@
 
 import type { Worker as _keyfleet_domain_v1_Worker, Worker__Output as _keyfleet_domain_v1_Worker__Output } from '../../../keyfleet/domain/v1/Worker.ts';
 import type { Reseal as _keyfleet_domain_v1_Reseal, Reseal__Output as _keyfleet_domain_v1_Reseal__Output } from '../../../keyfleet/domain/v1/Reseal.ts';
+import type { DomainKey as _keyfleet_domain_v1_DomainKey, DomainKey__Output as _keyfleet_domain_v1_DomainKey__Output } from '../../../keyfleet/domain/v1/DomainKey.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface StatusResponse {
@@ -17,6 +18,7 @@ export interface StatusResponse {
   'reseal'?: (_keyfleet_domain_v1_Reseal | null);
   'now'?: (number | string | Long);
   'nats_connected'?: (boolean);
+  'domain_keys'?: (_keyfleet_domain_v1_DomainKey)[];
 }
 
 export interface StatusResponse__Output {
@@ -32,4 +34,5 @@ export interface StatusResponse__Output {
   'reseal'?: (_keyfleet_domain_v1_Reseal__Output);
   'now'?: (number);
   'nats_connected'?: (boolean);
+  'domain_keys'?: (_keyfleet_domain_v1_DomainKey__Output)[];
 }

@@ -13,6 +13,7 @@ export interface Worker {
   'active_generation'?: (number | string | Long);
   'problem'?: (string);
   'clock_ahead'?: (number | string | Long);
+  'encapsulation_key'?: (Buffer | Uint8Array | string);
 }
 
 export interface Worker__Output {
@@ -26,4 +27,5 @@ export interface Worker__Output {
   'active_generation'?: (number);
   'problem'?: (string);
   'clock_ahead'?: (number);
+  'encapsulation_key'?: (Buffer);
 }

@@ -11,6 +11,7 @@ export interface HsmDescription {
   'token_hash'?: (Buffer | Uint8Array | string);
   'active_generation'?: (number | string | Long);
   'now'?: (number | string | Long);
+  'encapsulation_key'?: (Buffer | Uint8Array | string);
 }
 
 export interface HsmDescription__Output {
@@ -22,4 +23,5 @@ export interface HsmDescription__Output {
   'token_hash'?: (Buffer);
   'active_generation'?: (number);
   'now'?: (number);
+  'encapsulation_key'?: (Buffer);
 }

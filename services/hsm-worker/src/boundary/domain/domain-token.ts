@@ -1,11 +1,27 @@
-import { createSecretKey, diffieHellman, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto';
+import {
+  createSecretKey,
+  diffieHellman,
+  encapsulate,
+  generateKeyPairSync,
+  hash,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
 import { z } from 'zod';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
-import { defineFormat } from '@keyfleet/shared/encoding/canonical';
+import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { encapsulationKeyOf } from '@keyfleet/shared/domain/encapsulation';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { encodedPublicKey, publicKeyOf } from '@keyfleet/shared/domain/signature';
-import { domainName, DomainState, entityId, type Member, publicKey } from '@keyfleet/shared/domain/state';
+import {
+  domainName,
+  DomainState,
+  encapsulationKey as encapsulationKeyBytes,
+  entityId,
+  type Member,
+  publicKey,
+} from '@keyfleet/shared/domain/state';
 import {
   type DomainToken,
   TokenBody,
@@ -18,16 +34,24 @@ import { CannotOpenError, ivLength, open, seal, tagLength } from '../crypto/aead
 import type { Identity } from '../identity.ts';
 import { decodeSecrets, type DomainSecrets, encodeSecrets } from './domain-secrets.ts';
 
+const contextV1 = z.object({
+  domain: domainName,
+  generation: z.int().min(1),
+  memberId: entityId,
+  ephemeralKey: publicKey,
+  agreementKey: publicKey,
+});
+const WrapContextV1 = defineFormat('keyfleet/domain-key-wrap/1', contextV1);
 /** For whom, in which token, by which keys a DKEK is wrapped: bound into the wrapping key, and associated data. */
 const WrapContext = defineFormat(
-  'keyfleet/domain-key-wrap/1',
-  z.object({
-    domain: domainName,
-    generation: z.int().min(1),
-    memberId: entityId,
-    ephemeralKey: publicKey,
-    agreementKey: publicKey,
-  }),
+  'keyfleet/domain-key-wrap/2',
+  contextV1.extend({ kem: z.object({ encapsulated: bytes(), encapsulationKey: encapsulationKeyBytes }).optional() }),
+);
+
+/** What the wrapping key is derived from. */
+const WrapSecrets = defineFormat(
+  'keyfleet/domain-key-wrap-secrets/1',
+  z.object({ agreed: bytes(), encapsulated: bytes().optional() }),
 );
 
 export interface TokenParts {
@@ -93,32 +117,73 @@ interface Wrapping {
   readonly random: Random;
 }
 
-/** One-pass ECDH: a fresh ephemeral key for each member, the member's static agreement key. */
-function wrapFor({ memberId, agreementKey }: Member, { state, dkek, random }: Wrapping): WrappedKey {
+/**
+ * One-pass ECDH (a fresh ephemeral key, the member's static agreement key) and ML-KEM together: the DKEK stays closed unless both are
+ * broken. Tokens are kept for ever and shown to anyone.
+ */
+function wrapFor({ memberId, agreementKey, encapsulationKey }: Member, { state, dkek, random }: Wrapping): WrappedKey {
   const ephemeral = generateKeyPairSync('ec', { namedCurve: 'secp384r1' });
   const ephemeralKey = encodedPublicKey(ephemeral.publicKey);
   const { domain, generation } = state;
-  const context = WrapContext.encode({ domain, generation, memberId, ephemeralKey, agreementKey });
-  const secret = diffieHellman({ privateKey: ephemeral.privateKey, publicKey: publicKeyOf(agreementKey) });
+  const agreed = diffieHellman({ privateKey: ephemeral.privateKey, publicKey: publicKeyOf(agreementKey) });
+  const capsule = encapsulationKey && encapsulate(encapsulationKeyOf(encapsulationKey));
+  const context = WrapContext.encode({
+    domain,
+    generation,
+    memberId,
+    ephemeralKey,
+    agreementKey,
+    ...(capsule && { kem: { encapsulated: capsule.ciphertext, encapsulationKey: encapsulationKey! } }),
+  });
   const iv = random(ivLength);
-  const sealing = { key: wrappingKey(secret, context), iv, associatedData: context };
-  return { memberId, ephemeralKey, iv, sealed: Buffer.concat(seal(sealing, dkek)) };
+  const sealing = {
+    key: wrappingKey({ agreed, encapsulated: capsule?.sharedKey }, context),
+    iv,
+    associatedData: context,
+  };
+  const sealed = Buffer.concat(seal(sealing, dkek));
+  return { memberId, ephemeralKey, iv, sealed, ...(capsule && { encapsulated: capsule.ciphertext }) };
 }
 
-function unwrapDkek({ state, wrappedKeys }: DomainToken, identity: Identity): Buffer {
-  const { memberId, agreementKey } = identity;
-  const wrapped = wrappedKeys.find((one) => one.memberId === memberId);
+function unwrapDkek(token: DomainToken, identity: Identity): Buffer {
+  const wrapped = token.wrappedKeys.find((one) => one.memberId === identity.memberId);
   if (wrapped === undefined) throw new CannotOpenError();
-  const { ephemeralKey, iv } = wrapped;
-  const { domain, generation } = state;
-  const context = WrapContext.encode({ domain, generation, memberId, ephemeralKey, agreementKey });
-  const key = wrappingKey(identity.agree(ephemeralKey), context);
-  return open({ key, iv, associatedData: context }, splitTag(wrapped.sealed));
+  const { state } = token;
+  const context = contextOf(wrapped, identity, state);
+  const agreed = identity.agree(wrapped.ephemeralKey);
+  const key =
+    state.version === 1
+      ? derivedKey(agreed, context)
+      : wrappingKey(
+          { agreed, encapsulated: wrapped.encapsulated && identity.decapsulate(wrapped.encapsulated) },
+          context,
+        );
+  return open({ key, iv: wrapped.iv, associatedData: context }, splitTag(wrapped.sealed));
 }
 
-/** HKDF-SHA-384 (RFC 5869) of the shared secret, which it wipes; `context` holds both public keys (SP 800-56C). */
-function wrappingKey(secret: Buffer, context: Uint8Array): KeyObject {
-  const key = Buffer.from(hkdfSync('sha384', secret, '', context, 32));
+function contextOf(wrapped: WrappedKey, identity: Identity, { version, domain, generation }: DomainState): Buffer {
+  const { memberId, agreementKey } = identity;
+  const { ephemeralKey, encapsulated } = wrapped;
+  const common = { domain, generation, memberId, ephemeralKey, agreementKey };
+  if (version === 1) return WrapContextV1.encode(common);
+  if (encapsulated === undefined) return WrapContext.encode(common);
+  if (identity.encapsulationKey === undefined) throw new CannotOpenError();
+  return WrapContext.encode({ ...common, kem: { encapsulated, encapsulationKey: identity.encapsulationKey } });
+}
+
+/** Of both secrets, which it wipes, in an encoding that tells where one ends (SP 800-56C, section 2: Z || T). */
+function wrappingKey(secrets: { agreed: Buffer; encapsulated?: Buffer | undefined }, context: Uint8Array): KeyObject {
+  const { agreed, encapsulated } = secrets;
+  const encoded = WrapSecrets.encode({ agreed, ...(encapsulated && { encapsulated }) });
+  agreed.fill(0);
+  encapsulated?.fill(0);
+  // A hash of it, because Node takes no more than 1024 bytes.
+  return derivedKey(encoded, hash('sha384', context, 'buffer'));
+}
+
+/** HKDF-SHA-384 (RFC 5869) of a secret, which it wipes; `info` stands for the public keys (SP 800-56C). */
+function derivedKey(secret: Buffer, info: Uint8Array): KeyObject {
+  const key = Buffer.from(hkdfSync('sha384', secret, '', info, 32));
   try {
     return createSecretKey(key);
   } finally {

@@ -8,7 +8,8 @@ export const ACTIVATION_DELAY_MS = 60_000;
 
 /**
  * A domain state with its keys, as one member has it. A new domain key is held at once and seals only once every reachable member
- * holds it, or after `ACTIVATION_DELAY_MS`; which of two keys seals is never a question of safety, for both are in the state.
+ * holds it, or after `ACTIVATION_DELAY_MS`; which of two keys seals is no question of safety, for both are in the state. It is one when
+ * a member left, who knows the older one: then the new key seals at once.
  */
 export class InstalledDomain {
   readonly state: DomainState;
@@ -26,8 +27,7 @@ export class InstalledDomain {
     this.#clock = clock;
     const newest = activeDomainKey(this.state).createdGeneration;
     const previous = before?.sealingGeneration ?? newest;
-    const stillHeld = this.state.domainKeys.some(({ createdGeneration }) => createdGeneration === previous);
-    this.#sealingGeneration = stillHeld ? previous : newest;
+    this.#sealingGeneration = maySeal(this.state, previous) ? previous : newest;
     const pending = this.#sealingGeneration < newest;
     // The earlier of two waits counts, or rotations in quick succession would put it off for ever.
     this.#activatesAt = pending ? Math.min(before!.#activatesAt, clock.now() + ACTIVATION_DELAY_MS) : Infinity;
@@ -47,7 +47,9 @@ export class InstalledDomain {
 
   /** Seals under the newest domain key made up to `generation` from now on; never goes back to an older one. */
   activate(generation: number): void {
-    const key = this.state.domainKeys.findLast(({ createdGeneration }) => createdGeneration <= generation);
+    const key = this.state.domainKeys.findLast(
+      ({ createdGeneration, status }) => createdGeneration <= generation && status !== 'retired',
+    );
     if (key === undefined || key.createdGeneration <= this.#sealingGeneration) return;
     this.#sealingGeneration = key.createdGeneration;
     if (key.status === 'active') this.#activatesAt = Infinity;
@@ -57,4 +59,11 @@ export class InstalledDomain {
   #activateWhenDue(): void {
     if (this.#activatesAt !== Infinity && this.#clock.now() >= this.#activatesAt) this.activate(this.state.generation);
   }
+}
+
+/** Whether the domain key made by `generation` is still there, and known to no former member. */
+function maySeal({ domainKeys }: DomainState, generation: number): boolean {
+  const key = domainKeys.find(({ createdGeneration }) => createdGeneration === generation);
+  const leftSince = domainKeys.some((one) => one.afterRemoval && one.createdGeneration > generation);
+  return key !== undefined && key.status !== 'retired' && !leftSince;
 }

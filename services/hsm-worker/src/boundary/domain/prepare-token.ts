@@ -1,9 +1,9 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { foundedState, makesDomainKey, nextState } from '@keyfleet/shared/domain/apply';
-import { type VerifiedDomain, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
+import { assertNotFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
 import type { Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
-import { activeDomainKey } from '@keyfleet/shared/domain/state';
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Random } from '../commands/command.ts';
@@ -23,7 +23,7 @@ export function prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: T
   const { identity, clock, random } = maker;
   const command = verifyFounding(anchor, proposal);
   const key = newDomainKey(random);
-  const state = foundedState(command, { id: key.id, createdAt: clock.now() });
+  const state = foundedState(command, { keyId: key.id, madeAt: clock.now() });
   const secrets = { domainKeys: [key], materialIdKey: newSecretKey(random) };
   const token = sealDomainToken({ state, previousHash: undefined, proposal, secrets }, identity, random);
   // Nothing is handed out that the others would refuse.
@@ -37,11 +37,12 @@ export function prepareNext(
   proposal: Proposal,
   { identity, clock, random }: TokenMaker,
 ): Buffer {
-  const command = verifyProposal(current.state, proposal);
+  assertNotFromFuture(current, clock.now());
+  const command = verifyProposal(current, proposal);
   const key = newDomainKey(random);
-  // A clock that was set back must not put keys out of order; keys then are kept longer, never shorter.
-  const createdAt = Math.max(clock.now(), activeDomainKey(current.state).createdAt);
-  const state = nextState(current.state, command, { id: key.id, createdAt });
+  // A clock that was set back must not put tokens out of order; domain keys then are kept longer, never shorter.
+  const madeAt = Math.max(clock.now(), current.state.madeAt);
+  const state = nextState(current.state, command, { keyId: key.id, madeAt });
   const held = makesDomainKey(command) ? [...current.secrets.domainKeys, key] : current.secrets.domainKeys;
   const secrets = {
     domainKeys: state.domainKeys.map(({ id }) => held.find((one) => one.id === id)!),

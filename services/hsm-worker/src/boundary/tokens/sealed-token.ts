@@ -72,7 +72,10 @@ export function parseToken<H extends SealedHeader>(format: Format<H>, token: Uin
   };
 }
 
-/** The authenticated header and the secret, which the caller must zero. Refuses with `unknown-domain-key` or `cannot-open`. */
+/**
+ * The authenticated header and the secret, which the caller must zero. Refuses with `unknown-domain-key`, `retired-domain-key` or
+ * `cannot-open`.
+ */
 export function openToken<H extends SealedHeader>(
   format: Format<H>,
   token: Uint8Array,
@@ -81,6 +84,7 @@ export function openToken<H extends SealedHeader>(
   try {
     const { header, headerBytes, iv, ciphertext, tag } = parseToken(format, token);
     if (header.domain !== keyring.domain) throw new CannotOpenError();
+    if (keyring.isRetired(header.domainKeyId)) throw new RefusedError('retired-domain-key');
     const domainKey = keyring.find(header.domainKeyId);
     if (domainKey === undefined) throw new RefusedError('unknown-domain-key');
     const secret = open({ key: domainKey.key, iv, associatedData: headerBytes }, { ciphertext, tag });

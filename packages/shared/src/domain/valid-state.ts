@@ -1,0 +1,79 @@
+import { DomainError } from './domain-error.ts';
+import { isPublicKeyEncoding } from './signature.ts';
+import type { DomainKeyInfo, DomainState, Operator, Rule, RuledCommand } from './state.ts';
+
+/** These decide what opens and what is lost: a machine alone must never do it. */
+const forPeopleOnly: ReadonlySet<RuledCommand> = new Set(['ReinstateDomainKeys', 'DropDomainKeys']);
+
+/** Throws `DomainError('invalid-change')` for a state that no command may make. */
+export function assertValidState(state: DomainState): void {
+  const { members, operators, domainKeys, rules, madeAt } = state;
+  assertDistinct(
+    'member id',
+    members.map(({ memberId }) => memberId),
+  );
+  assertDistinct(
+    'operator id',
+    operators.map(({ operatorId }) => operatorId),
+  );
+  assertDistinct(
+    'domain key',
+    domainKeys.map(({ id }) => id),
+  );
+  assertDistinct(
+    'rule',
+    rules.map(({ command }) => command),
+  );
+  assertKeysOfOneOwner(state);
+  if (members.length === 0) throw invalid('a domain without members has lost its keys');
+  domainKeys.forEach((key, i) => assertDomainKeyInOrder(key, domainKeys[i + 1]));
+  if (domainKeys.at(-1)!.createdAt > madeAt) throw invalid('a domain key is from the future');
+  for (const rule of rules) assertPossible(rule, operators);
+}
+
+/** One person with two names would count twice; one key in two roles would make signatures mean two things. */
+function assertKeysOfOneOwner({ operators, members }: DomainState): void {
+  const p384 = [
+    ...operators.map(({ signingKey }) => signingKey),
+    ...members.flatMap(({ signingKey, agreementKey }) => [signingKey, agreementKey]),
+  ];
+  for (const key of p384) if (!isPublicKeyEncoding(key)) throw invalid('a public key is not a P-384 key');
+  const kem = members.flatMap(({ encapsulationKey }) => encapsulationKey ?? []);
+  assertDistinct(
+    'public key',
+    [...p384, ...kem].map((key) => Buffer.from(key).toString('base64')),
+  );
+}
+
+function assertDomainKeyInOrder(key: DomainKeyInfo, next: DomainKeyInfo | undefined): void {
+  if ((key.status === 'active') !== (next === undefined))
+    throw invalid('the newest domain key, and only it, is active');
+  if (next !== undefined && (key.createdGeneration >= next.createdGeneration || key.createdAt > next.createdAt)) {
+    throw invalid('domain keys are out of order');
+  }
+}
+
+/** A rule nobody can meet would lock everyone out; who wants a command denied leaves its rule out. */
+function assertPossible({ command, alternatives }: Rule, people: readonly Operator[]): void {
+  for (const alternative of alternatives) {
+    assertDistinct(
+      `role in a rule for ${command}`,
+      alternative.map(({ role }) => role),
+    );
+    if (forPeopleOnly.has(command) && alternative.every(({ role }) => role !== 'operator')) {
+      throw invalid(`every way to allow ${command} must ask for an operator`);
+    }
+  }
+  const canMeet = alternatives.some((alternative) =>
+    alternative.every(({ role, minimum }) => people.filter((one) => one.role === role).length >= minimum),
+  );
+  if (!canMeet) throw invalid(`the operators could never meet the rule for ${command}`);
+}
+
+function assertDistinct(what: string, values: readonly string[]): void {
+  if (new Set(values).size !== values.length) throw invalid(`the same ${what} twice`);
+}
+
+function invalid(message: string): DomainError {
+  return new DomainError('invalid-change', message);
+}

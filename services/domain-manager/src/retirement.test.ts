@@ -1,0 +1,161 @@
+import { type DomainCommand, newProposal, parseCommand } from '@keyfleet/shared/domain/proposal';
+import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
+import type { ResealItem } from '@keyfleet/shared/reseal-queue';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { rotation, testRules } from '../../../test/support/domain.ts';
+import {
+  alice,
+  bob,
+  command,
+  DAY,
+  foundedReplica,
+  type Replica,
+  resetWorld,
+  signed,
+  world,
+} from '../../../test/support/replicas.ts';
+import { waitsFor } from './execute.ts';
+
+beforeEach(resetWorld);
+
+describe('resealing', () => {
+  /** What frontends do with the items they took: `found` of each shard. */
+  async function work(found: (item: ResealItem) => { resealed: number; remaining: number }): Promise<void> {
+    for (const item of world.asked.splice(0)) await world.store.report(item, found(item));
+  }
+  /** Rounds until nothing is asked any more. */
+  async function runPass({ round }: Replica, resealed: number, remaining = 0): Promise<void> {
+    await round.run();
+    await round.run();
+    await work(({ shard }) => (shard === 0 ? { resealed, remaining } : { resealed: 0, remaining: 0 }));
+  }
+  async function rotated(): Promise<Replica> {
+    const replica = await foundedReplica();
+    world.clock.advance(DAY);
+    await replica.round.run();
+    return replica;
+  }
+  function domainKeys({ tokens }: Replica): string[] {
+    return tokens.head!.state.domainKeys.map(({ createdGeneration, status }) => `${createdGeneration} ${status}`);
+  }
+
+  test('after a rotation every shard is asked for once, again only when nobody answers', async () => {
+    const replica = await rotated();
+    for (let i = 0; i < 3; i++) await replica.round.run();
+    expect(new Set(world.asked.map(({ shard }) => shard)).size).toBe(world.asked[0]!.shards);
+    expect(world.asked).toHaveLength(world.asked[0]!.shards);
+    world.clock.advance(60_000);
+    await replica.round.run();
+    expect(world.asked).toHaveLength(world.asked[0]!.shards * 2);
+  });
+
+  test('no domain key goes away by itself, however long ago nothing was found under it', async () => {
+    const replica = await rotated();
+    await runPass(replica, 7);
+    await runPass(replica, 0);
+    for (let day = 0; day < 3; day++) {
+      world.clock.advance(DAY);
+      await replica.round.run();
+    }
+    expect(domainKeys(replica)).toEqual([
+      '1 deactivated',
+      '2 deactivated',
+      '3 deactivated',
+      '4 deactivated',
+      '5 active',
+    ]);
+  });
+
+  /** hsm-2 leaves, and the first pass resealed what there was. */
+  async function removed(): Promise<Replica> {
+    const replica = await rotated();
+    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    await replica.proposals.propose(signed(removal, [alice, bob]));
+    await replica.round.run();
+    return replica;
+  }
+
+  test('after a removal older domain keys are retired by a pass that began when nothing could come under them', async () => {
+    const replica = await removed();
+    // As stopped as docs/ceremony.md asks.
+    world.workers[1]!.down = true;
+    await runPass(replica, 7);
+    await runPass(replica, 0);
+    await replica.round.run();
+    expect(world.asked).toEqual([]);
+    world.clock.advance(2 * CHANGEOVER_MS - 1);
+    await replica.round.run();
+    expect(world.asked).toEqual([]);
+    expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
+
+    world.clock.advance(1);
+    await runPass(replica, 1);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
+    await runPass(replica, 0);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 active']);
+    expect(world.workers[0]!.hsm.describe().generation).toBe(replica.tokens.generation);
+    await replica.round.run();
+    expect(world.asked).toEqual([]);
+  });
+
+  test('a rotation after the removal changes nothing: the pass under its key is the proof, and that key stays', async () => {
+    const replica = await removed();
+    world.clock.advance(DAY);
+    await runPass(replica, 0);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 deactivated', '4 active']);
+  });
+
+  test('rules from before the command leave older domain keys as they are', async () => {
+    const replica = await removed();
+    const rules = testRules.filter(({ command: name }) => name !== 'RetireDomainKeys');
+    const change = command(replica, { name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } });
+    await replica.proposals.propose(signed(change, [alice, bob]));
+    await replica.round.run();
+    world.clock.advance(3 * CHANGEOVER_MS);
+    await runPass(replica, 0);
+    await runPass(replica, 0);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
+  });
+});
+
+describe('the member that a proposal names', () => {
+  test('alone makes its token; while it is away the proposal says so, and waits', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    world.workers[1]!.down = true;
+    const { proposalId } = await proposals.propose(signed(command(replica, rotation, 'hsm-2'), [alice, bob]));
+    await round.run();
+    const { standing } = proposals.standingOf((await world.store.findProposal(proposalId))!);
+    expect([standing, tokens.generation]).toEqual(['ready', 1]);
+    expect(waitsFor(parseCommandOf(replica, 'hsm-2'), { views: round.views, tokens })).toMatch(
+      /^hsm-2, .*naming another member with --preparer$/,
+    );
+    expect(waitsFor(parseCommandOf(replica, 'hsm-1'), { views: round.views, tokens })).toBeUndefined();
+
+    world.workers[1]!.down = false;
+    await round.run();
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!)).toEqual({
+      standing: 'done',
+      generation: 2,
+    });
+  });
+
+  test('that refuses ends the proposal, with the advice to name another', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    world.workers[0]!.forged = Buffer.from(tokens.head!.token);
+    const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice, bob]));
+    await round.run();
+    const standing = proposals.standingOf((await world.store.findProposal(proposalId))!);
+    expect(standing).toMatchObject({ standing: 'failed' });
+    expect((standing as { reason: string }).reason).toContain('naming another member with --preparer');
+  });
+
+  function parseCommandOf(replica: Replica, preparer: string): DomainCommand {
+    return parseCommand(newProposal(command(replica, rotation, preparer)).command);
+  }
+});

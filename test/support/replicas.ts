@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import {
+  boundTo,
+  boundToNothing,
+  type NewCommand,
+  newProposal,
+  Proposal,
+  signProposal,
+} from '@keyfleet/shared/domain/proposal';
+import { createLog } from '@keyfleet/shared/log';
+import type { ResealItem } from '@keyfleet/shared/reseal-queue';
+import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { Proposals } from '../../services/domain-manager/src/proposals.ts';
+import { Resealing } from '../../services/domain-manager/src/reseal.ts';
+import { Round } from '../../services/domain-manager/src/round.ts';
+import { MemoryStore } from '../../services/domain-manager/src/store/memory-store.ts';
+import { TokenLog } from '../../services/domain-manager/src/token-log.ts';
+import { type Worker, WorkerRefusedError } from '../../services/domain-manager/src/workers.ts';
+import { type Change, memberOf, newOperator, TestClock, testRules, testSealKey } from './domain.ts';
+
+// Domain-managers without a network: a store in memory, and workers that are real HSMs in this process.
+
+export const DAY = 24 * 3_600_000;
+const log = createLog({ name: 'test', level: 'silent' });
+export const alice = newOperator('alice');
+export const bob = newOperator('bob');
+export const scheduler = newOperator('scheduler-1', 'scheduler');
+export const anchor = { domain: 'test', minimum: 2, operators: [alice, bob] };
+
+/** A worker without a network: a real HSM, which can be out of reach. */
+export class LocalWorker implements Worker {
+  readonly address: string;
+  readonly hsm: Hsm;
+  down = false;
+  installFails = false;
+  /** What it hands out instead of the token it should make. */
+  forged: Buffer | undefined;
+
+  constructor(memberId: string, clock: TestClock) {
+    this.address = `${memberId}:1`;
+    this.hsm = new Hsm({ memberId, anchor, sealKey: testSealKey, clock, random: randomBytes });
+  }
+  async describe() {
+    return this.#reach(() => this.hsm.describe());
+  }
+  async prepare(proposal: Uint8Array, current: Uint8Array | undefined) {
+    return this.#reach(() => this.forged ?? this.hsm.prepare(proposal, current));
+  }
+  async install(tokens: readonly Uint8Array[]) {
+    if (this.installFails) throw new Error('killed');
+    return this.#reach(() => (this.hsm.install(tokens), this.hsm.describe()));
+  }
+  async activate(generation: number) {
+    return this.#reach(() => (this.hsm.activate(generation), this.hsm.describe()));
+  }
+  async leave(proposal: Uint8Array) {
+    return this.#reach(() => (this.hsm.leave(proposal), this.hsm.describe()));
+  }
+  #reach<T>(answer: () => T): T {
+    if (this.down) throw new Error('unreachable');
+    try {
+      return answer();
+    } catch (cause) {
+      throw new WorkerRefusedError((cause as Error).message, { cause });
+    }
+  }
+}
+
+/** What replicas share, and what a test may change. */
+export const world = newWorld();
+
+interface World {
+  clock: TestClock;
+  store: MemoryStore;
+  workers: LocalWorker[];
+  /** Generations that notices told of. */
+  published: number[];
+  /** What frontends are asked to reseal. */
+  asked: ResealItem[];
+}
+
+function newWorld(): World {
+  const clock = new TestClock();
+  const workers = ['hsm-1', 'hsm-2', 'hsm-3'].map((memberId) => new LocalWorker(memberId, clock));
+  return { clock, store: new MemoryStore(clock), workers, published: [], asked: [] };
+}
+
+/** For `beforeEach`. */
+export function resetWorld(): void {
+  Object.assign(world, newWorld());
+}
+
+export interface Replica {
+  readonly tokens: TokenLog;
+  readonly proposals: Proposals;
+  readonly round: Round;
+}
+
+/** A domain-manager on the shared store and the shared workers. */
+export function newReplica(): Replica {
+  const { store, clock, workers } = world;
+  const tokens = new TokenLog({ store, anchor, clock });
+  const proposals = new Proposals({ store, tokens, anchor, clock });
+  const notices = {
+    publish: async (_notice: string, payload: object) => {
+      world.published.push((payload as { generation: number }).generation);
+      return true;
+    },
+  };
+  const resealing = new Resealing({ store, clock, publish: async (items) => world.asked.push(...items) > 0 });
+  const kept = { tokens, store, proposals, resealing };
+  const around = { dueWork: { ask: async () => {} }, workers, notices, clock, log };
+  return { tokens, proposals, round: new Round({ ...kept, ...around, scheduler, rotateEveryMs: DAY }) };
+}
+
+export function signed(command: NewCommand, signers: readonly (typeof alice)[]): Buffer {
+  return Proposal.encode(signers.reduce(signProposal, newProposal(command)));
+}
+
+/** A change of the domain as `replica` knows it. */
+export function command({ tokens }: Pick<Replica, 'tokens'>, change: Change, preparer = 'hsm-1'): NewCommand {
+  return { ...boundTo(tokens.head!, preparer), ...change } as NewCommand;
+}
+
+export function creation(): NewCommand {
+  const body = {
+    members: world.workers.slice(0, 2).map(({ hsm }) => memberOf(hsm)),
+    operators: [alice, bob, scheduler],
+    rules: testRules,
+    backupHorizonMs: 0,
+  };
+  return { ...boundToNothing('test', 'hsm-1'), name: 'CreateDomain', body };
+}
+
+export async function foundedReplica(): Promise<Replica> {
+  const replica = newReplica();
+  await replica.proposals.propose(signed(creation(), [alice, bob]));
+  await replica.round.run();
+  return replica;
+}
+
+export function generations(): number[] {
+  return world.workers.slice(0, 2).map(({ hsm }) => hsm.describe().generation);
+}
+export function sealing(): number[] {
+  return world.workers.slice(0, 2).map(({ hsm }) => hsm.describe().activeGeneration);
+}

@@ -1,0 +1,122 @@
+import { createPrivateKey, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { openOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
+import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
+import { verifyChain } from '@keyfleet/shared/domain/chain';
+import { boundTo, type NewCommand, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
+import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type Change, memberOf, refusalOf, rotation, TestClock } from '../support/domain.ts';
+
+interface Vectors {
+  readonly trustAnchor: object;
+  readonly now: number;
+  readonly sealKey: string;
+  readonly operators: readonly { readonly operatorId: string; readonly privateKey: string }[];
+  /** The first has the newest token, the second the first one only. */
+  readonly members: readonly { readonly memberId: string; readonly sealedIdentity: string }[];
+  readonly offline: { readonly memberId: string; readonly passphrase: string; readonly file: string };
+  readonly tokens: readonly string[];
+  readonly newestHash: string;
+  readonly domainKeys: readonly { readonly id: string; readonly key: string }[];
+  /** Of version 1, with all its signatures, for the newest token. */
+  readonly unusedProposal: { readonly proposal: string };
+}
+
+const bytesOf = (base64: string): Buffer => Buffer.from(base64, 'base64');
+const vectors = JSON.parse(readFileSync(join(import.meta.dirname, 'kms/domain-version-1.json'), 'utf8')) as Vectors;
+const anchor = parseTrustAnchor(JSON.stringify(vectors.trustAnchor));
+const clock = new TestClock();
+clock.time = vectors.now;
+const random = randomBytes;
+const operators = vectors.operators.map(({ operatorId, privateKey }) => ({
+  operatorId,
+  privateKey: createPrivateKey({ key: bytesOf(privateKey), format: 'der', type: 'pkcs8' }),
+}));
+
+let tokens: Buffer[];
+let [first, second]: Hsm[] = [];
+beforeEach(() => {
+  tokens = vectors.tokens.map(bytesOf);
+  [first, second] = vectors.members.map(({ memberId, sealedIdentity }) => {
+    const sealKey = newSealKey(bytesOf(vectors.sealKey), random);
+    return new Hsm({ memberId, anchor, sealKey, clock, random, sealedIdentity: bytesOf(sealedIdentity) });
+  });
+  first!.install(tokens.slice(-1));
+  second!.install(tokens);
+});
+
+function signed(change: Change, preparer = 'hsm-1'): Buffer {
+  const command = { ...boundTo(verifyChain(anchor, tokens), preparer), ...change } as NewCommand;
+  return Proposal.encode(operators.slice(0, 2).reduce(signProposal, newProposal(command)));
+}
+
+function goOn(change: Change, by: Hsm = first!): void {
+  tokens.push(by.prepare(signed(change, by.memberId), tokens.at(-1)));
+  for (const hsm of [first!, second!]) hsm.install(tokens);
+}
+
+describe('a domain that version 1 founded', () => {
+  test('verifies, and its members come back with their keys', () => {
+    expect(tokenHash(tokens.at(-1)!)).toEqual(bytesOf(vectors.newestHash));
+    expect(verifyChain(anchor, tokens).state.version).toBe(1);
+    for (const hsm of [first!, second!]) {
+      for (const { id, key } of vectors.domainKeys) {
+        expect(hsm.keyring()!.find(id)!.key.export()).toEqual(bytesOf(key));
+      }
+    }
+  });
+
+  test('goes on in version 2, from members that had no key of ML-KEM, with what was sealed before', () => {
+    goOn(rotation);
+    const { state } = verifyChain(anchor, tokens);
+    expect(state).toMatchObject({ version: 2, generation: tokens.length, madeAt: clock.now() });
+    expect(state.members.every(({ encapsulationKey }) => encapsulationKey === undefined)).toBe(true);
+    expect(second!.keyring()!.find(vectors.domainKeys[0]!.id)!.key.export()).toEqual(
+      bytesOf(vectors.domainKeys[0]!.key),
+    );
+    const restarted = new Hsm({
+      memberId: 'hsm-2',
+      anchor,
+      sealKey: newSealKey(bytesOf(vectors.sealKey), random),
+      clock,
+      random,
+      sealedIdentity: second!.sealedIdentity(),
+    });
+    restarted.install(tokens.slice(-1));
+    expect(restarted.describe()).toMatchObject({ generation: tokens.length, activeGeneration: tokens.length });
+  });
+
+  test('takes a member with all three keys in the place of an old one, and people may retire what that one knew', () => {
+    const sealKey = newSealKey(Buffer.alloc(32, 9), random);
+    const fresh = new Hsm({ memberId: 'hsm-2', anchor, sealKey, clock, random });
+    second = fresh;
+    goOn({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-2'] } });
+    fresh.install(tokens);
+    const [, wrapped] = parseToken(tokens.at(-1)!).wrappedKeys.map(({ encapsulated }) => encapsulated?.length);
+    expect([wrapped, fresh.describe().activeGeneration]).toEqual([undefined, tokens.length]);
+    const rules = fresh.installed!.state.rules;
+    const operator = { role: 'operator' as const, minimum: 2 };
+    const added = { command: 'RetireDomainKeys' as const, alternatives: [[operator]] };
+    goOn({ name: 'ModifyRules', body: { rules: [...rules, added], backupHorizonMs: 0 } }, fresh);
+    goOn({ name: 'RetireDomainKeys', body: { ids: vectors.domainKeys.map(({ id }) => id) } });
+    expect(fresh.keyring()!.isRetired(vectors.domainKeys[0]!.id)).toBe(true);
+  });
+
+  test('is continued by its offline member', () => {
+    const { passphrase, file, memberId } = vectors.offline;
+    const { hsm } = openOfflineMember(bytesOf(file), { anchor, passphrase, clock, random });
+    hsm.install(tokens);
+    goOn(rotation, hsm);
+    expect(verifyChain(anchor, tokens).state.generation).toBe(tokens.length);
+    expect(parseToken(tokens.at(-1)!).signerId).toBe(memberId);
+  });
+
+  test('is changed by no proposal of version 1 any more', () => {
+    const old = bytesOf(vectors.unusedProposal.proposal);
+    expect(refusalOf(() => first!.prepare(old, tokens.at(-1)))).toBe('outdated');
+  });
+});
