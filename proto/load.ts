@@ -1,5 +1,5 @@
 import { type GrpcObject, loadPackageDefinition } from '@grpc/grpc-js';
-import { loadSync, type Options } from '@grpc/proto-loader';
+import { loadSync, type Options, type PackageDefinition } from '@grpc/proto-loader';
 
 /** The types in gen/ are made with the same options: `npm run gen`. */
 const loadOptions: Options = {
@@ -13,5 +13,9 @@ const loadOptions: Options = {
 
 /** `file`: relative to this folder. */
 export function load(file: string): GrpcObject {
-  return loadPackageDefinition(loadSync(file, loadOptions));
+  return loadPackageDefinition(loadDefinition(file));
+}
+
+export function loadDefinition(file: string): PackageDefinition {
+  return loadSync(file, loadOptions);
 }

@@ -18,6 +18,8 @@ const commands = {
   gen: ['tools/gen.ts'],
   bench: ['bench/run.ts'],
   keyfleet: ['packages/cli/src/main.ts'],
+  'grpc-example': ['packages/client/examples/create-key.ts'],
+  'grpc-proxy': ['packages/client/examples/grpc-proxy.ts'],
 };
 
 function fail(message) {

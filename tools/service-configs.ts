@@ -33,6 +33,7 @@ export function writeConfigs(home: Home, ports: Ports, { rotateEvery, dueWorkEve
       partition: 'aws',
       http: local(ports.http),
       grpc: local(ports.grpc),
+      grpcReflection: true,
       hsmWorkers,
       domainManagers,
       redis: { ...redis, durability: 'strict' },

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import {
   credentials as channel,
   Client,
@@ -5,10 +7,11 @@ import {
   InterceptingCall,
   Metadata,
   type ServiceError,
+  status,
 } from '@grpc/grpc-js';
 import { createKmsClient, KmsException } from '@keyfleet/client';
 import { signingInterceptor } from '@keyfleet/client/signing-interceptor';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { alice, startEdge } from '../support/edge-fixture.ts';
 
 const credentials = { accessKeyId: alice.accessKeyId, secretAccessKey: alice.secretAccessKey };
@@ -33,11 +36,14 @@ async function call(
     interceptors: tamper ? [sign, tamper] : [sign],
   });
   const error = await new Promise<ServiceError | null>((resolve) => {
-    const same = (bytes: Buffer) => bytes;
     client.makeUnaryRequest(`/keyfleet.kms.v1.Kms/${method}`, same, same, message, new Metadata(), {}, resolve);
   });
   client.close();
   return error;
+}
+
+function same(bytes: Buffer): Buffer {
+  return bytes;
 }
 
 function trailer(error: ServiceError | null): unknown {
@@ -115,6 +121,110 @@ test('a message or a signature changed on its way does not verify', async () => 
   expect(trailer(await call(edge, Buffer.from([0x08, 0x03]), otherMessage))).toBe('InvalidSignatureException');
   expect(trailer(await call(edge, Buffer.from([0x08, 0x03]), otherSignature))).toBe('InvalidSignatureException');
   expect(edge.invocations).toHaveLength(1);
+});
+
+/** Lets a client be wrong in one way: changes its metadata when it is signed. */
+function changing(change: (metadata: Metadata) => void): Interceptor {
+  return (options, next) =>
+    new InterceptingCall(next(options), {
+      start(metadata, listener, start) {
+        change(metadata);
+        start(metadata, listener);
+      },
+    });
+}
+
+test.each<[string, RegExp, Interceptor]>([
+  [
+    'a message marshalled anew after it was hashed',
+    /The message is not the one that was signed: the SHA-256 of the 2 bytes received is '[0-9a-f]{64}', x-amz-content-sha256 states '[0-9a-f]{64}'/,
+    (options, next) =>
+      new InterceptingCall(next(options), { sendMessage: (_, send) => send(Buffer.from([0x08, 0x05])) }),
+  ],
+  [
+    'a call without its hash',
+    /has no 'x-amz-content-sha256': a gRPC call must state the SHA-256 of its message there/,
+    changing((metadata) => metadata.remove('x-amz-content-sha256')),
+  ],
+  [
+    'a hash that is none',
+    /must be the SHA-256 of the message in lower-case hex, not 'UNSIGNED-PAYLOAD'/,
+    changing((metadata) => metadata.set('x-amz-content-sha256', 'UNSIGNED-PAYLOAD')),
+  ],
+  [
+    'a signature of something else',
+    /It was calculated for 'POST \/keyfleet.kms.v1.Kms\/ListKeys' with host '127.0.0.1:\d+' and payload hash '[0-9a-f]{64}'/,
+    changing((metadata) => {
+      const signed = metadata.get('authorization')[0]!.toString();
+      metadata.set('authorization', `${signed.slice(0, -64)}${'0'.repeat(64)}`);
+    }),
+  ],
+])('%s is named as the cause', async (_, cause, mistake) => {
+  await using edge = await startEdge();
+  const error = await call(edge, Buffer.from([0x08, 0x03]), mistake);
+  expect(trailer(error)).toBe('InvalidSignatureException');
+  expect(error?.details).toMatch(cause);
+  expect(edge.invocations).toEqual([]);
+});
+
+test('a stranger is refused by the headers; nothing of the message is waited for', async () => {
+  await using edge = await startEdge();
+  const session = connect(`http://${edge.grpcAddress}`);
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/keyfleet.kms.v1.Kms/ListKeys',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  const [headers] = (await once(stream, 'response')) as [Record<string, string>];
+  expect(headers).toMatchObject({ 'grpc-status': '16', 'kms-error': 'MissingAuthenticationTokenException' });
+  session.destroy();
+  expect(edge.refusals).toMatchObject([{ operation: 'ListKeys' }]);
+});
+
+/** The status that grpc.health.v1 tells of a service, as a probe asks it: 1 is SERVING, 2 NOT_SERVING; or the error's code. */
+async function checkHealth(edge: Edge, name: string): Promise<unknown> {
+  const client = new Client(edge.grpcAddress, channel.createInsecure());
+  const request = Buffer.concat([Buffer.from([0x0a, name.length]), Buffer.from(name)]);
+  const told = Promise.withResolvers<unknown>();
+  client.makeUnaryRequest('/grpc.health.v1.Health/Check', same, same, request, (error, answer) =>
+    told.resolve(error === null ? { status: answer![1] } : { error: error.code }),
+  );
+  const health = await told.promise;
+  client.close();
+  return health;
+}
+
+test('anyone may ask for the health of the server and of its service; it is what /readyz says', async () => {
+  let redis = true;
+  await using edge = await startEdge({ readiness: () => ({ redis: { ok: redis } }) });
+  expect(await checkHealth(edge, '')).toEqual({ status: 1 });
+  expect(await checkHealth(edge, 'keyfleet.kms.v1.Kms')).toEqual({ status: 1 });
+  expect(await checkHealth(edge, 'another.Service')).toEqual({ error: status.NOT_FOUND });
+  redis = false;
+  await vi.waitFor(async () => expect(await checkHealth(edge, '')).toEqual({ status: 2 }), 5_000);
+});
+
+/** What server reflection answers when it is asked for the services; or the error's code. */
+async function reflectedServices(edge: Edge): Promise<unknown> {
+  const client = new Client(edge.grpcAddress, channel.createInsecure());
+  const stream = client.makeBidiStreamRequest('/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', same, same);
+  const told = Promise.withResolvers<unknown>();
+  stream.on('data', (answer: Buffer) => told.resolve(answer.toString('latin1')));
+  stream.on('error', ({ code }: ServiceError) => told.resolve(code));
+  const listServices = Buffer.from([0x3a, 0x00]);
+  stream.write(listServices);
+  const answer = await told.promise;
+  stream.cancel();
+  client.close();
+  return answer;
+}
+
+test('server reflection tells the service where it is on, and nothing where it is not asked for', async () => {
+  await using development = await startEdge({ reflection: true });
+  expect(await reflectedServices(development)).toContain('keyfleet.kms.v1.Kms');
+  await using production = await startEdge();
+  expect(await reflectedServices(production)).toBe(status.UNIMPLEMENTED);
 });
 
 test('what is not a message, too much of it, and an unknown method are errors of their own', async () => {

@@ -27,6 +27,7 @@ export interface EdgeOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly requestTimeoutMs?: number;
   readonly readiness?: () => Readiness;
+  readonly reflection?: boolean;
   /** What stands behind the edge; by default every operation answers with what the schema calls for at least. */
   readonly invoke?: (invocation: Invocation) => Promise<unknown>;
 }
@@ -67,7 +68,14 @@ export async function startEdge(options: EdgeOptions = {}) {
     log,
     limits: { ...httpLimits, drainMs: 1_000, ...options.limits },
   });
-  const grpc = await startGrpcEdge({ pipeline, invoke, regions, address: { host: '127.0.0.1', port: 0 } });
+  const grpc = await startGrpcEdge({
+    pipeline,
+    invoke,
+    regions,
+    readiness: options.readiness ?? (() => ({})),
+    reflection: options.reflection ?? false,
+    address: { host: '127.0.0.1', port: 0 },
+  });
   return {
     grpcAddress: `127.0.0.1:${grpc.port}`,
     endpoint: `http://127.0.0.1:${http.port}`,

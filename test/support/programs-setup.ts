@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { execa } from 'execa';
 import type { TestProject } from 'vitest/node';
 import { findProgram, installPackages } from '../../tools/debian-packages.ts';
@@ -11,6 +12,11 @@ export interface Programs {
   readonly curl?: string | undefined;
   /** A Python that has boto3. */
   readonly python?: string | undefined;
+  /** A Python that has gRPC. */
+  readonly grpcPython?: string | undefined;
+  /** protoc, and its plugin for Python. */
+  readonly protoc?: string | undefined;
+  readonly go?: string | undefined;
 }
 
 declare module 'vitest' {
@@ -19,11 +25,14 @@ declare module 'vitest' {
   }
 }
 
-/** Program -> the Debian package that brings it. */
+/** Program -> the Debian packages that bring it. */
 const packages: Readonly<Record<keyof Programs, string>> = {
   aws: 'awscli',
   curl: 'curl',
   python: 'python3-boto3',
+  grpcPython: 'python3-grpcio',
+  protoc: 'protobuf-compiler-grpc libprotobuf-dev',
+  go: 'golang-go',
 };
 
 /** A cluster, and the programs that come from Debian: installed where that can be, missed loudly where not, required in CI. */
@@ -33,7 +42,7 @@ export async function setup(project: TestProject): Promise<void> {
   const obstacle =
     missing.length > 0
       ? await installPackages(
-          missing.map((name) => packages[name]),
+          missing.flatMap((name) => packages[name].split(' ')),
           printLine,
         )
       : undefined;
@@ -49,12 +58,29 @@ export async function setup(project: TestProject): Promise<void> {
 async function findPrograms(): Promise<Programs> {
   // Debian's own Python is the one that Debian's boto3 is for.
   const pythons = [findProgram('python3'), '/usr/bin/python3'].filter((path) => path !== undefined);
-  const answers = await Promise.all(pythons.map((python) => importsBoto3(python)));
-  return { aws: findProgram('aws'), curl: findProgram('curl'), python: pythons.find((_, index) => answers[index]) };
+  const pythonWith = async (module: string): Promise<string | undefined> => {
+    const answers = await Promise.all(
+      pythons.map((python) => execa(python, ['-c', `import ${module}`], { reject: false })),
+    );
+    return pythons.find((_, index) => answers[index]?.failed === false);
+  };
+  return {
+    aws: findProgram('aws'),
+    curl: findProgram('curl'),
+    python: await pythonWith('boto3'),
+    grpcPython: await pythonWith('grpc, google.protobuf'),
+    protoc: await findProtoc(),
+    go: findProgram('go'),
+  };
 }
 
-async function importsBoto3(python: string): Promise<boolean> {
-  return !(await execa(python, ['-c', 'import boto3'], { reject: false })).failed;
+/** One that can compile kms.proto: it needs the plugin for Python, and Google's own protos. */
+async function findProtoc(): Promise<string | undefined> {
+  const protoc = findProgram('grpc_python_plugin') && findProgram('protoc');
+  if (protoc === undefined) return undefined;
+  const kms = ['-I', join(import.meta.dirname, '../../proto/kms/v1'), 'kms.proto'];
+  const compiled = await execa(protoc, [...kms, '--descriptor_set_out=/dev/null'], { reject: false });
+  return compiled.failed ? undefined : protoc;
 }
 
 function missingFrom(programs: Programs): (keyof Programs)[] {

@@ -6,6 +6,7 @@ import { type OtherAccount, startOtherAccount } from './sdk-other-account.ts';
 /** Where a project's one cluster listens, and as whom to call it. */
 export interface SharedCluster {
   readonly endpoint: string;
+  readonly grpcAddress: string;
   readonly credentials: AwsCredentials;
   /** Its files: aws/config and aws/credentials among them. */
   readonly home: string;
@@ -23,8 +24,8 @@ const resources = new AsyncDisposableStack();
 /** One cluster of real processes for all files of a project: none of them breaks it. */
 export async function startSharedCluster(project: TestProject): Promise<TestCluster> {
   const cluster = resources.use(await startTestCluster());
-  const { endpoint, credentials, home } = cluster;
-  project.provide('cluster', { endpoint, credentials, home: home.path });
+  const { endpoint, grpcAddress, credentials, home } = cluster;
+  project.provide('cluster', { endpoint, grpcAddress, credentials, home: home.path });
   return cluster;
 }
 

@@ -5,8 +5,8 @@ import { type MemberShape, type Shape, structureOf, type StructureShape } from '
 export type FieldNumbers = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
 const HEADER = `// Generated from the operation registry by \`npm run gen\`; never edited. Field numbers are kept in fields.lock.json.
-// The AWS KMS API as a gRPC service: fields have AWS's own names, and docs/api.md says what they may hold. An error is a
-// status with the exception's name in the \`kms-error\` trailer.
+// The AWS KMS API as a gRPC service: fields have AWS's own names, and docs/api.md says what they may hold. docs/grpc.md says
+// how a call is signed. An error is a status with the exception's name in the \`kms-error\` trailer.
 syntax = "proto3";
 package keyfleet.kms.v1;
 

@@ -1,12 +1,11 @@
 /**
  * Creates a KMS key over gRPC and encrypts with it:
  *
- *     node packages/client/examples/create-key.ts [--home .keyfleet] [--address 127.0.0.1:8901]
+ *     npm run grpc-example -- [--home .keyfleet] [--address 127.0.0.1:8901]
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createKmsClient } from '@keyfleet/client';
+import { homeCredentials } from './home-credentials.ts';
 
 const { values } = parseArgs({
   options: {
@@ -15,12 +14,9 @@ const { values } = parseArgs({
     region: { type: 'string', default: 'us-east-1' },
   },
 });
+const { address, region } = values;
 
-const file = readFileSync(join(values.home, 'aws', 'credentials'), 'utf8');
-const field = (name: string) => new RegExp(`^${name} *= *(\\S+)$`, 'm').exec(file)?.[1] ?? '';
-const credentials = { accessKeyId: field('aws_access_key_id'), secretAccessKey: field('aws_secret_access_key') };
-
-using kms = createKmsClient({ address: values.address, region: values.region, credentials });
+using kms = createKmsClient({ address, region, credentials: homeCredentials(values.home) });
 const { KeyMetadata } = await kms.CreateKey({ Description: 'made by the gRPC example' });
 const KeyId = KeyMetadata?.Arn ?? '';
 console.log(KeyId);

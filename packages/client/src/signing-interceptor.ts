@@ -20,8 +20,8 @@ export interface SigningOptions {
 }
 
 /**
- * Signs unary calls with Signature Version 4 in their metadata: POST to the method's path, over host, date and the bytes of
- * the message. Messages must already be bytes: the method's serializer is the identity.
+ * Signs unary calls with Signature Version 4 in their metadata, by the rule of docs/grpc.md: POST to the method's path, over
+ * host, date and the hash of the message's bytes. Messages must already be bytes: the method's serializer is the identity.
  */
 export function signingInterceptor(options: SigningOptions): Interceptor {
   const signerAt = newSignerCache(options.region);
@@ -65,12 +65,13 @@ interface Signing {
 
 function signMetadata(metadata: Metadata, { path, host, message, credentials, signerAt }: Signing): void {
   const amzDate = amzDateOf(Date.now());
+  const payloadHash = hash('sha256', message, 'hex');
   const headers = new Map([
     ['host', host],
+    ['x-amz-content-sha256', payloadHash],
     ['x-amz-date', amzDate],
   ]);
   if (credentials.sessionToken !== undefined) headers.set('x-amz-security-token', credentials.sessionToken);
-  const payloadHash = hash('sha256', message, 'hex');
   const request = { method: 'POST', path: canonicalPath(path), query: '', headers, payloadHash };
   const authorization = authorizationOf(request, amzDate, signerAt(credentials, amzDate.slice(0, 8)));
   for (const [name, value] of headers) if (name !== 'host') metadata.set(name, value);

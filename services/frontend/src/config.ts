@@ -12,6 +12,10 @@ export const FrontendConfig = z.strictObject({
   partition: z.enum(['aws', 'aws-cn', 'aws-us-gov']).default('aws').describe('First part of every ARN.'),
   http: hostPort().describe('Where the AWS JSON API and STS listen.'),
   grpc: hostPort().describe('Where the gRPC API listens.'),
+  grpcReflection: z
+    .boolean()
+    .default(false)
+    .describe('Whether the gRPC port tells anyone its services and messages; for development.'),
   hsmWorkers: z.array(hostPort()).min(1).describe('Every hsm-worker of the domain.'),
   domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
   redis: RedisConfig.describe('The system of record.'),

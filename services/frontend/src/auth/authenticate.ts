@@ -71,7 +71,8 @@ export class Authenticator {
   }
 }
 
-const MISMATCH =
+/** AWS's text. */
+export const MISMATCH =
   'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and ' +
   'signing method. Consult the service documentation for details.';
 

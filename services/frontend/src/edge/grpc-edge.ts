@@ -1,27 +1,21 @@
-import { hash, randomUUID } from 'node:crypto';
-import {
-  type handleUnaryCall,
-  Metadata,
-  type sendUnaryData,
-  Server,
-  ServerCredentials,
-  type ServerUnaryCall,
-  type ServiceDefinition,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
-import { Kms } from '@keyfleet/proto/kms';
+import { Server, ServerCredentials, ServerInterceptingCall, type ServiceDefinition } from '@grpc/grpc-js';
+import { Kms, kmsDefinition } from '@keyfleet/proto/kms';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { type Message, protoCodec } from '@keyfleet/shared/api/proto';
 import { operations } from '@keyfleet/shared/api/registry';
 import type { Address } from '@keyfleet/shared/config';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
-import { canonicalPath } from '@keyfleet/shared/sigv4/canonical-request';
 import type { KmsEdgeDeps } from './aws-json-edge.ts';
-import type { EdgeRequest } from './pipeline.ts';
+import { type ServeCall, serveUnary } from './grpc-call.ts';
+import { addHealth } from './grpc-health.ts';
+import type { Readiness } from './http.ts';
+import { assertHashed, explained } from './message-hash.ts';
 
 export interface GrpcEdgeOptions extends KmsEdgeDeps {
   readonly address: Pick<Address, 'host' | 'port'>;
+  readonly readiness: () => Readiness;
+  /** Whether server reflection is on. */
+  readonly reflection: boolean;
 }
 
 export interface GrpcEdge extends AsyncDisposable {
@@ -44,39 +38,56 @@ const DRAIN_MS = 10_000;
 
 /** Serves every operation as a method of one Kms service, through the pipeline that HTTP goes through. */
 export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge> {
-  const server = new Server(limits);
-  const definition: Record<string, ServiceDefinition[string]> = {};
-  const implementation: UntypedServiceImplementation = {};
-  for (const operation of Object.values<Operation>(operations)) {
-    // The signature covers the message's bytes as they came, so they stay bytes until it is verified.
-    definition[operation.name] = { ...methodOf(operation), requestDeserialize: asBytes, responseSerialize: asBytes };
-    implementation[operation.name] = handlerOf(operation, options);
-  }
-  server.addService(definition, implementation);
+  const routes = new Map(
+    Object.values<Operation>(operations).map((operation) => [methodOf(operation).path, routeOf(operation, options)]),
+  );
+  const server = new Server({
+    ...limits,
+    interceptors: [
+      ({ path }, call) => {
+        const route = routes.get(path);
+        return route === undefined ? new ServerInterceptingCall(call) : serveUnary(path, call, route);
+      },
+    ],
+  });
+  server.addService(asBytes(Kms.service), {});
+  const health = addHealth(server, options.readiness);
+  if (options.reflection) await addReflection(server);
   const port = await listen(server, options.address);
-  return { port, [Symbol.asyncDispose]: () => drain(server) };
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      health[Symbol.dispose]();
+      await drain(server);
+    },
+  };
 }
 
-function handlerOf(
-  operation: Operation,
-  { pipeline, invoke, regions }: GrpcEdgeOptions,
-): handleUnaryCall<Buffer, Buffer> {
+function routeOf(operation: Operation, { pipeline, invoke, regions }: GrpcEdgeOptions): ServeCall {
   const { requestDeserialize, responseSerialize } = methodOf(operation);
   const codec = protoCodec(operation);
-  return (call, answer) => {
-    const request = requestOf(call);
-    pipeline
-      .process(request, {
+  return async ({ request, readMessage }) => {
+    try {
+      return await pipeline.process(request, {
         operation: operation.name,
         signedFor: { service: 'kms', regions },
-        parse: () => codec.parseRequest(decode(call.request, requestDeserialize)),
-        run: async (input, context) => responseSerialize(codec.formatResponse(await invoke(operation, input, context))),
-      })
-      .then(
-        (message) => answer(null, message, trailerOf(request)),
-        (error: unknown) => refuse(answer, error, request),
-      );
+        parse: async () => {
+          const message = await readMessage();
+          assertHashed(message, request);
+          return codec.parseRequest(decode(message, requestDeserialize));
+        },
+        run: async (input, call) => responseSerialize(codec.formatResponse(await invoke(operation, input, call))),
+      });
+    } catch (error) {
+      throw explained(error, request);
+    }
   };
+}
+
+/** Loaded where it is wanted only. */
+async function addReflection(server: Server): Promise<void> {
+  const { ReflectionService } = await import('@grpc/reflection');
+  new ReflectionService(kmsDefinition).addToServer(server);
 }
 
 function decode(bytes: Buffer, deserialize: (bytes: Buffer) => object): Message {
@@ -87,44 +98,19 @@ function decode(bytes: Buffer, deserialize: (bytes: Buffer) => object): Message 
   }
 }
 
-function refuse(answer: sendUnaryData<Buffer>, error: unknown, request: EdgeRequest): void {
-  const exception = error instanceof KmsException ? error : new KmsException('KMSInternalException');
-  const { code, details, trailer } = grpcErrorOf(exception);
-  const metadata = trailerOf(request);
-  metadata.set(ERROR_TRAILER, trailer);
-  answer({ code, details, metadata });
-}
-
-function trailerOf({ requestId }: EdgeRequest): Metadata {
-  const trailer = new Metadata();
-  trailer.set('x-amzn-requestid', requestId);
-  return trailer;
-}
-
-/** A call as its signature sees it: POST to the method's path, at the authority that the client called. */
-function requestOf(call: ServerUnaryCall<Buffer, Buffer>): EdgeRequest {
-  const headers = new Map<string, string>();
-  for (const [name, values] of Object.entries(call.metadata.toHttp2Headers())) {
-    headers.set(name, Array.isArray(values) ? values.join(',') : String(values));
-  }
-  headers.set('host', call.getHost());
-  return {
-    method: 'POST',
-    path: canonicalPath(call.getPath()),
-    query: '',
-    headers,
-    payloadHash: hash('sha256', call.request, 'hex'),
-    requestId: randomUUID(),
-    sourceIpAddress: call.getPeer().replace(/:\d+$/, ''),
-  };
+/** The signature covers the message's bytes as they came, so they stay bytes until it is verified. */
+function asBytes(service: ServiceDefinition): ServiceDefinition {
+  const same = (bytes: Buffer): Buffer => bytes;
+  return Object.fromEntries(
+    Object.entries(service).map(([name, method]) => [
+      name,
+      { ...method, requestDeserialize: same, responseSerialize: same },
+    ]),
+  );
 }
 
 function methodOf({ name }: Operation) {
   return Kms.service[name]!;
-}
-
-function asBytes(bytes: Buffer): Buffer {
-  return bytes;
 }
 
 function listen(server: Server, { host, port }: Pick<Address, 'host' | 'port'>): Promise<number> {

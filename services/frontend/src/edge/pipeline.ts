@@ -44,8 +44,8 @@ export interface Refusal {
 export interface Work<Input, Output> {
   readonly operation: string;
   readonly signedFor: SignedFor;
-  /** Called for the authenticated only; throws KmsException for what is not a valid input. */
-  readonly parse: () => Input;
+  /** Called for the authenticated only; throws KmsException for what is not a valid input. A promise where it has yet to come. */
+  readonly parse: () => Input | Promise<Input>;
   readonly run: (input: Input, call: Call) => Promise<Output>;
 }
 
@@ -88,7 +88,8 @@ export class Pipeline {
     try {
       const proven = this.#deps.authenticator.authenticate(request, work.signedFor, deadline);
       caller = proven instanceof Promise ? await proven : proven;
-      input = work.parse();
+      const parsed = work.parse();
+      input = parsed instanceof Promise ? await parsed : parsed;
     } catch (error) {
       const exception = this.#exceptionOf(error, requestId);
       const known = caller && { caller: { ...caller.caller, region: caller.region } };

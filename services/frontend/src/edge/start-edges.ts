@@ -27,7 +27,14 @@ export async function startEdges(
     readiness,
     log,
   });
-  const grpc = await startGrpcEdge({ address: config.grpc, pipeline, invoke, regions });
+  const grpc = await startGrpcEdge({
+    address: config.grpc,
+    reflection: config.grpcReflection,
+    pipeline,
+    invoke,
+    regions,
+    readiness,
+  });
   return {
     async [Symbol.asyncDispose]() {
       await Promise.all([http[Symbol.asyncDispose](), grpc[Symbol.asyncDispose]()]);
