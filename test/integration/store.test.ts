@@ -1,3 +1,6 @@
+import { RedisSealedRecords } from '@keyfleet/frontend/reseal/redis-sealed-records';
+import { RecordWrites } from '@keyfleet/frontend/store/record-writes';
+import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
@@ -5,6 +8,7 @@ import { newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectTestRedis, writesOf } from '../support/redis-client.ts';
 import { startRedis, type TestServer } from '../support/servers.ts';
@@ -122,13 +126,46 @@ describe('records', () => {
     await expect(reading).rejects.toThrow(key.keyId);
   });
 
-  test('a list skips what has no record, and clears it away when it is old', async () => {
-    const [kept, crashed, old] = [newKey(), newKey({ createdAt: Date.now() }), newKey()];
-    for (const key of [kept, crashed, old]) await store.insertKey(key);
-    for (const { keyId } of [crashed, old]) await client.del(`kf:key:{us-east-1/${keyId}}`);
-    expect(await store.listKeys(kept, 10)).toEqual({ items: [kept.keyId] });
-    const entries = await client.zrange('kf:keys:{111122223333/us-east-1}', '-', '+', 'BYLEX');
-    expect(entries.map((entry) => entry.split('/')[1])).toEqual([kept.keyId, crashed.keyId]);
+  test('a list skips what has no record, and clears it away when that has been so for long, whatever the clocks', async () => {
+    let now = 0;
+    const lister = new RedisStore({ client, writes: writesOf(client), clock, monotonicClock: { now: () => now } });
+    // By the clock of whoever makes it, one of them is years old.
+    const [kept, crashed, making] = [newKey(), newKey({ createdAt: Date.now() }), newKey({ createdAt: 1 })];
+    for (const key of [kept, crashed, making]) await store.insertKey(key);
+    for (const { keyId } of [crashed, making]) await client.del(`kf:key:{us-east-1/${keyId}}`);
+    const listed = async () => (await client.zrange('kf:keys:{111122223333/us-east-1}', '-', '+', 'BYLEX')).length;
+    expect(await lister.listKeys(kept, 10)).toEqual({ items: [kept.keyId] });
+    now = 3_600_000;
+    expect(await lister.listKeys(kept, 10)).toEqual({ items: [kept.keyId] });
+    expect(await listed()).toBe(3);
+    now += 1;
+    expect(await lister.listKeys(kept, 10)).toEqual({ items: [kept.keyId] });
+    expect(await listed()).toBe(1);
+  });
+
+  test('an alias that a torn index gives to a key outlives that key', async () => {
+    const [gone, other] = [newKey(), newKey()];
+    await store.insertKey(gone);
+    const alias = { name: 'alias/torn', targetKeyId: other.keyId, createdAt: 1, updatedAt: 1 };
+    await store.insertAlias(other, alias, 50);
+    await client.zadd('kf:alias-targets:{111122223333/us-east-1}', 0, `${gone.keyId}/alias/torn`);
+    await store.deleteKey(gone);
+    await store.clearTraces(gone);
+    expect(await store.findAlias(other, 'alias/torn')).toEqual(alias);
+    expect((await store.listAliases(other, 9)).items).toEqual([alias]);
+    expect((await store.listAliases(other, 9, undefined, gone.keyId)).items).toEqual([]);
+  });
+
+  test('resealing adds the entry among the due keys that a record lacks', async () => {
+    const key = newKey({ state: 'PendingDeletion', deletionDate: Date.now() + 60_000 });
+    await store.insertKey(key);
+    const list = `kf:due:{${dueShardOf(key)}}`;
+    await client.del(list);
+    const calls = new RedisCalls(client, writesOf(client));
+    const records = new RedisSealedRecords({ client, calls, keys: new RecordWrites(calls, clock) });
+    for await (const [record] of records.scan(0, 1)) await record?.replace(key.backingKeys.map(({ token }) => token));
+    expect(await client.zcard(list)).toBe(1);
+    expect(await store.findKey(key.region, key.keyId)).toMatchObject({ revision: 2, state: 'PendingDeletion' });
   });
 
   test('what is acknowledged survives kill -9', async () => {
@@ -200,7 +237,7 @@ describe('caches of several frontends', () => {
     await one.store.insertAlias(scope, alias, 50);
     await Promise.all([trusted(one.feed), trusted(two.feed)]);
     for (const { store } of [one, two]) expect(await store.findAlias(scope, 'alias/a')).toEqual(alias);
-    await two.store.updateAlias(scope, { ...alias, targetKeyId: 'y' }, 50);
+    await two.store.updateAlias(scope, { ...alias, targetKeyId: 'y' }, { from: 'x', quota: 50 });
     expect((await two.store.findAlias(scope, 'alias/a'))?.targetKeyId).toBe('y');
     await vi.waitFor(async () => expect((await one.store.findAlias(scope, 'alias/a'))?.targetKeyId).toBe('y'));
   });

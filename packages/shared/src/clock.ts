@@ -5,3 +5,6 @@ export interface Clock {
 }
 
 export const systemClock: Clock = { now: Date.now };
+
+/** Counts from when the process began and never goes back: for how long something has been. */
+export const monotonicClock: Clock = { now: () => performance.now() };

@@ -1,7 +1,8 @@
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { commonErrors, KmsException } from '@keyfleet/shared/errors/exceptions';
+import { setTimeout as delay } from 'node:timers/promises';
 import { inSpan } from '@keyfleet/shared/telemetry/tracing';
-import { work } from './checks/check.ts';
+import { type CheckedRequest, work } from './checks/check.ts';
 import { stepsOf } from './checks/order.ts';
 import { throttled, timedOut } from './dependency-exceptions.ts';
 import { HsmRefusedError } from './hsm/commands.ts';
@@ -10,7 +11,11 @@ import type { Audit } from './audit/record.ts';
 import type { Call, Deps, KeyCall } from './operations/handler.ts';
 import { findHandler } from './operations/index.ts';
 import { unavailable } from './operations/unavailable.ts';
-import { StoreUnavailableError } from './store/store.ts';
+import { ConflictError, StoreUnavailableError } from './store/store.ts';
+
+/** About what a read and a write take. */
+const PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 100;
 
 export interface InvokeDeps extends Deps {
   readonly audit: Audit;
@@ -50,20 +55,46 @@ interface Context {
 }
 
 async function run(operation: Operation, input: Input, { call, deps, keys }: Context): Promise<unknown> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await runOnce(operation, input, { call, deps, keys });
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+      await waitForTurn(attempt);
+      if (deps.clock.now() >= call.deadline) throw timedOut(error);
+    }
+    keys.length = 0;
+  }
+}
+
+/**
+ * What was read is no longer so when it is written: somebody else was faster. Then everything is decided again on what they wrote:
+ * whether the caller may, whether the state allows it, and what to write.
+ */
+async function runOnce(operation: Operation, input: Input, { call, deps, keys }: Context): Promise<unknown> {
   const handler = findHandler(operation.name);
   if (!handler) throw unavailable(operation);
+  const request: CheckedRequest = { operation, input, call, deps, keys, alias: undefined };
   let output: unknown;
   for (const step of stepsOf(operation.name)) {
     if (step === work) {
-      const [key, otherKey] = keys;
-      const keyCall: Call | KeyCall = key ? { ...call, key, ...(otherKey && { otherKey }) } : call;
-      output = await handler(input, keyCall as KeyCall, deps);
+      output = await handler(input, admittedCallOf(request), deps);
     } else {
-      const checking = step.run({ operation, input, call, deps, keys });
+      const checking = step.run(request);
       if (checking) await checking;
     }
   }
   return output;
+}
+
+function admittedCallOf({ call, keys: [key, otherKey], alias }: CheckedRequest): KeyCall {
+  const found = { ...(key && { key }), ...(otherKey && { otherKey }), ...(alias && { alias }) };
+  return { ...call, ...found } as KeyCall;
+}
+
+/** At random, so that those who were refused together do not come back together. */
+async function waitForTurn(attempt: number): Promise<void> {
+  await delay(Math.random() * Math.min(LONGEST_PAUSE_MS, PAUSE_MS * attempt));
 }
 
 type Input = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '@keyfleet/shared/clock';
+import { type Clock, monotonicClock, systemClock } from '@keyfleet/shared/clock';
 import { readSecretFile } from '@keyfleet/shared/config';
 import { newKeyId } from '@keyfleet/shared/ids';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -36,6 +36,7 @@ import { CachedStore } from './store/cached-store.ts';
 import { ChangeFeed } from './store/change-feed.ts';
 import { RedisSealedRecords } from './reseal/redis-sealed-records.ts';
 import { startResealer } from './reseal/resealer.ts';
+import { RecordWrites } from './store/record-writes.ts';
 import { RedisCalls } from './store/redis-calls.ts';
 import { RedisStore } from './store/redis-store.ts';
 import { LastUsages } from './usage/last-usages.ts';
@@ -77,7 +78,8 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     log,
   });
 
-  const records = new RedisSealedRecords({ client, calls: new RedisCalls(client, writes) });
+  const calls = new RedisCalls(client, writes);
+  const records = new RedisSealedRecords({ client, calls, keys: new RecordWrites(calls, clock) });
   resources.use(
     startResealer({
       records,
@@ -121,7 +123,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const credentials = new Credentials({
     identities: store,
     openCredential: (input, until) => hsm.execute('OpenCredential', input, until),
-    clock,
+    clock: monotonicClock,
   });
   const pipeline = new Pipeline({
     authenticator: new Authenticator({ credentials, clock, clockSkewMs: config.clockSkew }),

@@ -29,9 +29,13 @@ export function dueShardOf({ region, keyId }: Pick<KeyName, 'region' | 'keyId'>)
   return crc32(`${region}/${keyId}`) % DUE_SHARDS;
 }
 
-/** A list is in the order of its entries' dates. Another date is another entry, so that no writer takes away what another one needs. */
-export function dueEntryOf({ region, accountId, keyId }: KeyName, date: number): string {
-  return `${hexOf(date)}/${region}/${accountId}/${keyId}`;
+/**
+ * A list is in the order of its entries' dates. `mark`: another one for each write, so that no writer takes away the entry that another
+ * one needs.
+ */
+export function dueEntryOf({ region, accountId, keyId }: KeyName, date: number, mark = ''): string {
+  const entry = `${hexOf(date)}/${region}/${accountId}/${keyId}`;
+  return mark === '' ? entry : `${entry}/${mark}`;
 }
 
 /** Comes right after the entries of `date`. */

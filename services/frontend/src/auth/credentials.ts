@@ -56,6 +56,7 @@ interface Entry {
 export interface CredentialsDeps {
   readonly identities: Pick<IdentityStore, 'findAccessKey'>;
   readonly openCredential: (input: InputOf<'OpenCredential'>, deadline: number) => Promise<OutputOf<'OpenCredential'>>;
+  /** A monotonic one: a clock that is put back must not lengthen the life of a revoked access key. */
   readonly clock: Clock;
 }
 

@@ -1,6 +1,7 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Deps } from '../operations/handler.ts';
+import type { Alias } from '../store/store.ts';
 
 /** A request whose members are valid, on its way to its handler. */
 export interface CheckedRequest<I = Readonly<Record<string, unknown>>> {
@@ -10,6 +11,8 @@ export interface CheckedRequest<I = Readonly<Record<string, unknown>>> {
   readonly deps: Deps;
   /** The keys that the request names, in the order of the registry; there once `access` has let the caller through to them. */
   readonly keys: KmsKey[];
+  /** The alias that the request moves or deletes, as `access` has let the caller through to it. */
+  alias: Alias | undefined;
 }
 
 /** One reason for which a request may be refused. */

@@ -20,9 +20,11 @@ export const grantTokens = check<{ GrantTokens?: readonly string[] | undefined }
 );
 
 /** Whether a key is there is told before whether the caller may use it, and its state only to who may. */
-export const access = check('the key is there and the caller may', async ({ operation, input, call, deps, keys }) => {
-  const { caller, region } = call;
-  await admit({ operation, input: input as Readonly<Record<string, unknown>>, caller, region }, deps, keys);
+export const access = check('the key is there and the caller may', async (request) => {
+  const { operation, deps, keys } = request;
+  const input = request.input as Readonly<Record<string, unknown>>;
+  const { caller, region } = request.call;
+  request.alias = await admit({ operation, input, caller, region }, deps, keys);
 });
 
 export const state = check('the key is in a state for it', ({ operation, keys }) => {
@@ -80,8 +82,7 @@ export const message = check<SignatureInput>('the message is one for the algorit
 
 export const aliasKind = check<{ AliasName: string }>(
   'the new target is of the kind of the old one',
-  async ({ input, keys: [key], deps }) => {
-    const alias = await deps.aliases.findAlias(key!, input.AliasName);
+  async ({ input, keys: [key], alias, deps }) => {
     const current = alias && (await deps.keys.findKey(key!.region, alias.targetKeyId));
     if (current) assertSameKind(input.AliasName, current, key!);
   },

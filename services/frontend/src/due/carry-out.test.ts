@@ -44,7 +44,10 @@ async function carryOut(overrides: Partial<CarryOutDeps> = {}): Promise<void> {
 }
 
 /** The store, with one method that fails the first time it is called, after or before it has done its work. */
-function failingOnce(method: 'deleteKey' | 'updateKey' | 'removeDue', when: 'before' | 'after'): CarryOutDeps['store'] {
+function failingOnce(
+  method: 'deleteKey' | 'clearTraces' | 'updateKey' | 'removeDue',
+  when: 'before' | 'after',
+): CarryOutDeps['store'] {
   let failed = false;
   return new Proxy(frontend.store, {
     get(store, name) {
@@ -157,6 +160,24 @@ describe('a deletion', () => {
     expect(left).toMatchObject([{ due: { keyId: key.KeyId }, error: { message: 'cut off' } }]);
     await carryOut();
     await expectGone();
+  });
+
+  test('that several frontends come to at once is recorded once', async () => {
+    await frontend.call(ScheduleKeyDeletion, key);
+    frontend.now += 30 * DAY;
+    await Promise.all(Array.from({ length: 5 }, () => carryOut()));
+    await expectGone();
+    expect(frontend.serviceEvents.map(({ eventName }) => eventName)).toEqual(['DeleteKey']);
+  });
+
+  test('is recorded although what names the key could not be cleared away', async () => {
+    await frontend.call(ScheduleKeyDeletion, key);
+    frontend.now += 30 * DAY;
+    await carryOut({ store: failingOnce('clearTraces', 'before') });
+    expect(left).toHaveLength(1);
+    await carryOut();
+    await expectGone();
+    expect(frontend.serviceEvents.map(({ eventName }) => eventName)).toEqual(['DeleteKey']);
   });
 
   test('leaves no alias behind when it was cut off right after the record was gone', async () => {

@@ -6,7 +6,7 @@ import { evictBackingKeys } from '../keys/backing-keys.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { newBackingKey } from '../keys/new-backing-key.ts';
 import { rotatedTo, rotationAfter } from '../keys/rotation.ts';
-import { type AliasStore, ConflictError, type DueStore, type KeyStore } from '../store/store.ts';
+import { ConflictError, type DueStore, type KeyStore } from '../store/store.ts';
 
 /** At once: customers' requests share the same workers and the same Redis. */
 const BATCH = 16;
@@ -14,9 +14,7 @@ const COMMAND_TIMEOUT_MS = 5_000;
 
 export interface CarryOutDeps {
   /** Not through a cache: what an older record says would be taken for a reason to do nothing. */
-  readonly store: DueStore &
-    Pick<KeyStore, 'findKey' | 'updateKey' | 'deleteKey'> &
-    Pick<AliasStore, 'deleteAliasesOf'>;
+  readonly store: DueStore & Pick<KeyStore, 'findKey' | 'updateKey' | 'deleteKey' | 'clearTraces'>;
   readonly hsm: HsmCommands;
   readonly clock: Clock;
   readonly serviceEvents: ServiceEvents;
@@ -44,7 +42,7 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
   const { store, onLeft } = deps;
   try {
     const key = await store.findKey(due.region, due.keyId);
-    if (key === undefined) await store.deleteAliasesOf(due, due.keyId);
+    if (key === undefined) await store.clearTraces(due);
     else if ((dueDateOf(key) ?? Infinity) <= now) await (key.state === 'PendingDeletion' ? destroy : rotate)(key, deps);
     await store.removeDue(due);
   } catch (error) {
@@ -56,8 +54,9 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
 /** The workers first: once the record is gone, nobody knows any more what they should forget. */
 async function destroy(key: KmsKey, { store, hsm, clock, serviceEvents }: CarryOutDeps): Promise<void> {
   await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
-  await store.deleteKey(key);
-  serviceEvents.keyDeleted(key);
+  // Of several who come to it at once one is told that it was he. What comes after may fail: the key is destroyed all the same.
+  if (await store.deleteKey(key)) serviceEvents.keyDeleted(key);
+  await store.clearTraces(key);
 }
 
 async function rotate(key: KmsKey, { store, hsm, clock, serviceEvents }: CarryOutDeps): Promise<void> {

@@ -11,6 +11,7 @@ import {
 import type { Policies } from '../policy/policies.ts';
 import { aliasArn, type ArnScope } from '@keyfleet/shared/arn';
 import { blobHeaderOf, requireCiphertext } from './ciphertext.ts';
+import type { Alias } from '../store/store.ts';
 import type { KmsKey } from './kms-key.ts';
 import { findNamed, type KeyLookup, type Named, readIdentifier } from './resolve.ts';
 
@@ -27,12 +28,20 @@ export interface AccessQuestion {
   readonly region: string;
 }
 
-/** Finds every key that a request names and lets the caller through to each, which fills `keys`; or throws. */
-export async function admit(question: AccessQuestion, deps: RequestKeysDeps, keys: KmsKey[]): Promise<void> {
+/**
+ * Finds every key that a request names and lets the caller through to each, which fills `keys`; or throws. Answers the alias that
+ * the request moves or deletes, as the caller was let through to it.
+ */
+export async function admit(
+  question: AccessQuestion,
+  deps: RequestKeysDeps,
+  keys: KmsKey[],
+): Promise<Alias | undefined> {
   const { operation, caller } = question;
   const scope: ArnScope = { partition: deps.partition, region: question.region, accountId: caller.accountId };
+  let alias: Alias | undefined;
   if (typeof question.input['AliasName'] === 'string') {
-    await admitToAlias(question, question.input['AliasName'], { scope, deps });
+    alias = await admitToAlias(question, question.input['AliasName'], { scope, deps });
   } else if (operation.access === 'account') {
     for (const action of accountActionsOf(question)) {
       authorize(caller, action, { resource: { arn: '*' }, policies: deps.policies });
@@ -41,6 +50,7 @@ export async function admit(question: AccessQuestion, deps: RequestKeysDeps, key
   for (const reference of keyReferencesOf(operation)) {
     keys.push(await admitToKey(reference, question, { scope, deps }));
   }
+  return alias;
 }
 
 /** A key that is created with tags is tagged, too. */
@@ -85,16 +95,21 @@ async function admitToCiphertextKey(
 }
 
 /** An alias needs its own permission, and one on the key it has now; the key it shall have is named by the request. */
-async function admitToAlias(question: AccessQuestion, name: string, { scope, deps }: Context): Promise<void> {
+async function admitToAlias(
+  question: AccessQuestion,
+  name: string,
+  { scope, deps }: Context,
+): Promise<Alias | undefined> {
   const { operation, caller } = question;
   const action = actionOf(operation);
   authorize(caller, action, { resource: { arn: aliasArn(scope, name) }, policies: deps.policies });
-  if (operation.name === 'CreateAlias') return;
+  if (operation.name === 'CreateAlias') return undefined;
   const alias = await deps.aliases.findAlias(scope, name);
   if (!alias) throw new KmsException('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`);
   const key = await deps.keys.findKey(scope.region, alias.targetKeyId);
   // The alias of a key that is gone already has nothing left to protect.
   if (key) authorize(caller, action, accessTo(key, deps));
+  return alias;
 }
 
 function accessTo({ arn, policy }: KmsKey, { policies }: RequestKeysDeps): AccessTo {

@@ -5,7 +5,7 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { Policies } from '../policy/policies.ts';
 import type { Markers } from './markers.ts';
-import type { AliasStore, KeyStore } from '../store/store.ts';
+import type { Alias, AliasStore, KeyStore } from '../store/store.ts';
 import type { LastUsages } from '../usage/last-usages.ts';
 
 /** Who signed the request, as proven by its signature. */
@@ -29,6 +29,8 @@ export interface Call {
   readonly userAgent: string;
   /** Milliseconds since the epoch after which nobody waits for the answer. */
   readonly deadline: number;
+  /** The alias that the request moves or deletes, as the caller was admitted to it. */
+  readonly alias?: Alias | undefined;
 }
 
 /** `key` is loaded, usable in this operation's sense and authorized before the handler exists. */

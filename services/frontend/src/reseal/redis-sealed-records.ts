@@ -1,7 +1,7 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { mastersOf } from '@keyfleet/shared/redis/connect';
 import { crc32 } from 'node:zlib';
-import { CHANGES, keyName } from '../store/changes.ts';
+import type { RecordWrites } from '../store/record-writes.ts';
 import { decodeAccessKey, encodeAccessKey, sealedPartOfKey } from '../store/records.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { DamagedRecordError } from '../store/store.ts';
@@ -12,6 +12,7 @@ const SCAN_COUNT = 1000;
 interface Deps {
   readonly client: RedisClient;
   readonly calls: RedisCalls;
+  readonly keys: RecordWrites;
 }
 
 /** Finds tokens by going over all of Redis, so that nothing is missed that a list does not name. */
@@ -56,11 +57,8 @@ export class RedisSealedRecords implements SealedRecords {
   async #loadKey(name: string, id: string): Promise<SealedRecord | undefined> {
     const text = await this.#deps.calls.read((client) => client.hget(name, 'record'));
     if (text === null) return undefined;
-    const slash = id.indexOf('/');
-    const change = [CHANGES, keyName(id.slice(0, slash), id.slice(slash + 1))] as const;
-    const { revision, account, tokens, encodeWith } = sealedPartOfKey(text, name);
-    const replace = async (next: readonly Uint8Array[]) =>
-      (await this.#deps.calls.script('kfUpdateRecord', name, revision, encodeWith(next), ...change)) === 1;
+    const { revision, account, tokens, key, encodeWith } = sealedPartOfKey(text, id);
+    const replace = (next: readonly Uint8Array[]) => this.#deps.keys.update(revision, { key, json: encodeWith(next) });
     return { name, account, tokens, replace };
   }
 

@@ -3,7 +3,7 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, keyName } from './changes.ts';
 import type { ChangeListener, Changes } from './change-feed.ts';
 import { ReadCache } from './read-cache.ts';
-import type { Alias, AliasOutcome, AliasStore, KeyStore, Page } from './store.ts';
+import type { Alias, AliasMove, AliasOutcome, AliasStore, KeyStore, KeyTraces, Page } from './store.ts';
 
 const MAX_KEY_BYTES = 64 * 1024 * 1024;
 const MAX_ALIAS_BYTES = 8 * 1024 * 1024;
@@ -47,9 +47,13 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#changing(keyName(key.region, key.keyId), this.#keyStore.updateKey(key));
   }
 
-  async deleteKey(key: KmsKey): Promise<void> {
+  deleteKey(key: KmsKey): Promise<boolean> {
+    return this.#changing(keyName(key.region, key.keyId), this.#keyStore.deleteKey(key));
+  }
+
+  async clearTraces(key: KeyTraces): Promise<void> {
     try {
-      await this.#changing(keyName(key.region, key.keyId), this.#keyStore.deleteKey(key));
+      await this.#keyStore.clearTraces(key);
     } finally {
       this.#aliases.clear();
     }
@@ -67,20 +71,12 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#changing(aliasName(scope, alias.name), this.#aliasStore.insertAlias(scope, alias, quota));
   }
 
-  updateAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
-    return this.#changing(aliasName(scope, alias.name), this.#aliasStore.updateAlias(scope, alias, quota));
+  updateAlias(scope: Scope, alias: Alias, move: AliasMove): Promise<AliasOutcome> {
+    return this.#changing(aliasName(scope, alias.name), this.#aliasStore.updateAlias(scope, alias, move));
   }
 
-  async deleteAliasesOf(scope: Scope, targetKeyId: string): Promise<void> {
-    try {
-      await this.#aliasStore.deleteAliasesOf(scope, targetKeyId);
-    } finally {
-      this.#aliases.clear();
-    }
-  }
-
-  deleteAlias(scope: Scope, name: string): Promise<boolean> {
-    return this.#changing(aliasName(scope, name), this.#aliasStore.deleteAlias(scope, name));
+  deleteAlias(scope: Scope, alias: Alias): Promise<boolean> {
+    return this.#changing(aliasName(scope, alias.name), this.#aliasStore.deleteAlias(scope, alias));
   }
 
   listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>> {

@@ -4,6 +4,7 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import {
   type AccessKeyRecord,
   type Alias,
+  type AliasMove,
   type AliasOutcome,
   type AliasStore,
   ConflictError,
@@ -11,6 +12,7 @@ import {
   type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
+  type KeyTraces,
   type LastUsage,
   type LastUsageStore,
   type Page,
@@ -40,18 +42,23 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
   async updateKey(key: KmsKey): Promise<KmsKey> {
     const name = `${key.region}/${key.keyId}`;
     if (this.#keys.get(name)?.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
+    this.#removeDueOf(this.#keys.get(name)!);
     this.#addDue(key);
     const updated = structuredClone({ ...key, revision: key.revision + 1 });
     this.#keys.set(name, updated);
     return updated;
   }
 
-  async deleteKey(key: KmsKey): Promise<void> {
+  async deleteKey(key: KmsKey): Promise<boolean> {
     const stored = this.#keys.get(`${key.region}/${key.keyId}`);
     if (stored && stored.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
-    await this.deleteAliasesOf(key, key.keyId);
-    this.#keys.delete(`${key.region}/${key.keyId}`);
     this.#lastUsages.delete(`${key.region}/${key.keyId}`);
+    return this.#keys.delete(`${key.region}/${key.keyId}`);
+  }
+
+  async clearTraces({ keyId, ...scope }: KeyTraces): Promise<void> {
+    const aliases = this.#aliasesOf(scope);
+    for (const { name, targetKeyId } of aliases.values()) if (targetKeyId === keyId) aliases.delete(name);
   }
 
   async listKeys({ accountId, region }: Scope, limit: number, after = ''): Promise<Page<string>> {
@@ -95,23 +102,22 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
     return 'done';
   }
 
-  async updateAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
+  async updateAlias(scope: Scope, alias: Alias, { from, quota }: AliasMove): Promise<AliasOutcome> {
     const aliases = this.#aliasesOf(scope);
     const previous = aliases.get(alias.name);
     if (!previous) return 'missing';
+    if (previous.targetKeyId !== from) throw new ConflictError(`${alias.name} has moved`);
     const moves = previous.targetKeyId !== alias.targetKeyId;
     if (moves && countOf(aliases, alias.targetKeyId) >= quota) return 'full';
     aliases.set(alias.name, alias);
     return 'done';
   }
 
-  async deleteAliasesOf(scope: Scope, keyId: string): Promise<void> {
+  async deleteAlias(scope: Scope, { name, targetKeyId }: Alias): Promise<boolean> {
     const aliases = this.#aliasesOf(scope);
-    for (const { name, targetKeyId } of aliases.values()) if (targetKeyId === keyId) aliases.delete(name);
-  }
-
-  async deleteAlias(scope: Scope, name: string): Promise<boolean> {
-    return this.#aliasesOf(scope).delete(name);
+    const stored = aliases.get(name);
+    if (stored && stored.targetKeyId !== targetKeyId) throw new ConflictError(`${name} has moved`);
+    return aliases.delete(name);
   }
 
   async listAliases(scope: Scope, limit: number, after = '', targetKeyId?: string): Promise<Page<Alias>> {
@@ -153,6 +159,11 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
   #addDue(key: KmsKey): void {
     const date = dueDateOf(key);
     if (date !== undefined) this.#due.add(dueEntryOf(key, date));
+  }
+
+  #removeDueOf(key: KmsKey): void {
+    const date = dueDateOf(key);
+    if (date !== undefined) this.#due.delete(dueEntryOf(key, date));
   }
 
   #aliasesOf({ accountId, region }: Scope): Map<string, Alias> {

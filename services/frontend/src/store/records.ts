@@ -2,6 +2,7 @@ import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import { KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
 import { z } from 'zod';
 import type { KmsKey } from '../keys/kms-key.ts';
+import type { NewRecord } from './record-writes.ts';
 import { type AccessKeyRecord, type Alias, DamagedRecordError, type LastUsage } from './store.ts';
 
 /** Bytes as base64 in a record. */
@@ -84,28 +85,32 @@ export function decodeKey(text: string, { region, keyId }: Pick<KmsKey, 'region'
 export interface SealedPart {
   readonly revision: number;
   readonly account: string;
+  /** For the list of keys that are due. */
+  readonly key: NewRecord['key'];
   readonly tokens: readonly Uint8Array[];
   /** The record's next revision, with other tokens in the same order and everything else as it was. */
   readonly encodeWith: (tokens: readonly Uint8Array[]) => string;
 }
 
-interface KeyRecordText {
+interface KeyRecordText extends Pick<KmsKey, 'region' | 'keyId' | 'accountId' | 'state'> {
   readonly revision: number;
-  readonly accountId: string;
   readonly backingKeys: readonly { readonly token: string }[];
 }
 
-/** Looks at nothing else of the record, for resealing goes over every record there is. Throws DamagedRecordError. */
-export function sealedPartOfKey(text: string, name: string): SealedPart {
+/** `id`: Region and key id. Looks at nothing else of the record, for resealing goes over every record there is. Throws DamagedRecordError. */
+export function sealedPartOfKey(text: string, id: string): SealedPart {
+  const name = `key ${id}`;
   const record = parseRecord(text, name) as KeyRecordText;
   const { revision, accountId, backingKeys } = record;
   const isWhole = Number.isInteger(revision) && typeof accountId === 'string' && Array.isArray(backingKeys);
   if (!isWhole || backingKeys.some((backingKey) => typeof backingKey?.token !== 'string')) {
     throw damaged(name, 'it does not have the form of its schema version');
   }
+  if (`${record.region}/${record.keyId}` !== id) throw damaged(name, 'it is the record of another key');
   return {
     revision,
     account: accountId,
+    key: record,
     tokens: backingKeys.map(({ token }) => Buffer.from(token, 'base64')),
     encodeWith: (tokens) => {
       const changed = backingKeys.map((one, i) => ({ ...one, token: Buffer.from(tokens[i]!).toString('base64') }));

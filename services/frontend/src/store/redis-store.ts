@@ -1,8 +1,8 @@
-import type { Clock } from '@keyfleet/shared/clock';
+import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
-import { dueDateOf, dueEntryOf, type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
-import { createdAtOf, keyIdOf, entryOf } from '@keyfleet/shared/stored/key-list';
+import { type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
+import { entryOf, keyIdOf } from '@keyfleet/shared/stored/key-list';
 import {
   accessKeyAt,
   aliasesAt,
@@ -17,10 +17,13 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, CHANGES, keyName } from './changes.ts';
 import { decodeAccessKey, decodeAlias, decodeKey, decodeLastUsage } from './records.ts';
 import { encodeAccessKey, encodeAlias, encodeKey, encodeLastUsage } from './records.ts';
+import { Orphans } from './orphans.ts';
+import { RecordWrites } from './record-writes.ts';
 import { RedisCalls } from './redis-calls.ts';
 import {
   type AccessKeyRecord,
   type Alias,
+  type AliasMove,
   type AliasOutcome,
   type AliasStore,
   ConflictError,
@@ -28,31 +31,31 @@ import {
   type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
+  type KeyTraces,
   type LastUsage,
   type LastUsageStore,
   type Page,
 } from './store.ts';
-
-/** An entry of a list whose record is not there is one being made, or left by a crash: after this long it is the latter. */
-const ORPHAN_MS = 3_600_000;
-/** An entry of a due key is looked at after its record is stored, or nobody will ever store it. */
-const STORED_MS = 10_000;
 
 export interface RedisStoreDeps {
   readonly client: RedisClient;
   /** On a connection of their own. */
   readonly writes: DurableWrites;
   readonly clock: Clock;
+  /** For how long something has been. */
+  readonly monotonicClock?: Clock;
 }
 
 /** The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases. */
 export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore, DueStore {
   readonly #redis: RedisCalls;
-  readonly #clock: Clock;
+  readonly #records: RecordWrites;
+  readonly #orphans: Orphans;
 
-  constructor({ client, writes, clock }: RedisStoreDeps) {
+  constructor({ client, writes, clock, monotonicClock = ofThisProcess }: RedisStoreDeps) {
     this.#redis = new RedisCalls(client, writes);
-    this.#clock = clock;
+    this.#records = new RecordWrites(this.#redis, clock);
+    this.#orphans = new Orphans(monotonicClock);
   }
 
   async findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
@@ -61,34 +64,32 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
   }
 
   async insertKey(key: KmsKey): Promise<void> {
-    await this.#addDue(key);
     // Both or no acknowledgement: a list skips an entry without a record, and a record that was never acknowledged is nobody's.
     const [, inserted] = await Promise.all([
       this.#redis.write('zadd', indexAt(key), 0, entryOf(key)),
-      this.#redis.script('kfInsertRecord', keyAt(key.region, key.keyId), encodeKey(key)),
+      this.#records.insert({ key, json: encodeKey(key) }),
     ]);
-    if (inserted !== 1) throw new ConflictError(`key ${key.arn} exists`);
+    if (!inserted) throw new ConflictError(`key ${key.arn} exists`);
   }
 
   async updateKey(key: KmsKey): Promise<KmsKey> {
-    const { region, keyId, revision } = key;
-    const updated = { ...key, revision: revision + 1 };
-    const change = [CHANGES, keyName(region, keyId)] as const;
-    const at = keyAt(region, keyId);
-    await this.#addDue(key);
-    const done = await this.#redis.script('kfUpdateRecord', at, revision, encodeKey(updated), ...change);
-    if (done !== 1) throw new ConflictError(`key ${key.arn} has changed`);
+    const updated = { ...key, revision: key.revision + 1 };
+    const done = await this.#records.update(key.revision, { key, json: encodeKey(updated) });
+    if (!done) throw new ConflictError(`key ${key.arn} has changed`);
     return updated;
   }
 
-  async deleteKey(key: KmsKey): Promise<void> {
+  async deleteKey(key: KmsKey): Promise<boolean> {
     const { region, keyId, revision } = key;
     const change = [CHANGES, keyName(region, keyId)] as const;
     const done = await this.#redis.script('kfDeleteRecord', keyAt(region, keyId), revision, ...change);
-    if (done !== 1) throw new ConflictError(`key ${key.arn} has changed`);
-    // The material is gone; what is left is cleared by trying again, if a crash comes in between.
-    await this.deleteAliasesOf(key, keyId);
-    await this.#redis.write('zrem', indexAt(key), entryOf(key));
+    if (done === 0) throw new ConflictError(`key ${key.arn} has changed`);
+    return done === 1;
+  }
+
+  async clearTraces({ keyId, createdAt, ...scope }: KeyTraces): Promise<void> {
+    await this.#redis.script('kfDeleteAliasesOf', ...aliasesAt(scope), keyId, CHANGES, aliasName(scope, ''));
+    if (createdAt !== undefined) await this.#redis.write('zrem', indexAt(scope), entryOf({ createdAt, keyId }));
   }
 
   async listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>> {
@@ -141,28 +142,29 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     return this.#putAlias('kfInsertAlias', scope, { alias, quota });
   }
 
-  updateAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
-    return this.#putAlias('kfUpdateAlias', scope, { alias, quota });
+  updateAlias(scope: Scope, alias: Alias, { from, quota }: AliasMove): Promise<AliasOutcome> {
+    return this.#putAlias('kfUpdateAlias', scope, { alias, quota }, from);
   }
 
   async #putAlias(
     script: 'kfInsertAlias' | 'kfUpdateAlias',
     scope: Scope,
     { alias, quota }: { alias: Alias; quota: number },
+    ...from: string[]
   ): Promise<AliasOutcome> {
     const { name, targetKeyId } = alias;
     const change = [CHANGES, aliasName(scope, name)] as const;
     const parts = [name, encodeAlias(alias), targetKeyId, quota, ...change] as const;
-    return (await this.#redis.script(script, ...aliasesAt(scope), ...parts)) as AliasOutcome;
+    const outcome = await this.#redis.script(script, ...aliasesAt(scope), ...parts, ...from);
+    if (outcome === 'moved') throw new ConflictError(`${name} has moved`);
+    return outcome as AliasOutcome;
   }
 
-  async deleteAliasesOf(scope: Scope, targetKeyId: string): Promise<void> {
-    await this.#redis.script('kfDeleteAliasesOf', ...aliasesAt(scope), targetKeyId, CHANGES, aliasName(scope, ''));
-  }
-
-  async deleteAlias(scope: Scope, name: string): Promise<boolean> {
+  async deleteAlias(scope: Scope, { name, targetKeyId }: Pick<Alias, 'name' | 'targetKeyId'>): Promise<boolean> {
     const change = [CHANGES, aliasName(scope, name)] as const;
-    return (await this.#redis.script('kfDeleteAlias', ...aliasesAt(scope), name, ...change)) === 1;
+    const done = await this.#redis.script('kfDeleteAlias', ...aliasesAt(scope), name, targetKeyId, ...change);
+    if (done === 2) throw new ConflictError(`${name} has moved`);
+    return done === 1;
   }
 
   async listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>> {
@@ -217,19 +219,13 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     return stored;
   }
 
-  /** Before the record: an entry too many is removed when its time comes, one that is missing would never be missed. */
-  async #addDue(key: KmsKey): Promise<void> {
-    const dueDate = dueDateOf(key);
-    if (dueDate === undefined) return;
-    const date = Math.max(dueDate, this.#clock.now() + STORED_MS);
-    await this.#redis.write('zadd', dueAt(dueShardOf(key)), 0, dueEntryOf(key, date));
-  }
-
   /** Says whether a list's entry has its record, and clears it away when it never will. */
   async #isThere(scope: Scope, entry: string): Promise<boolean> {
     const at = keyAt(scope.region, keyIdOf(entry));
     if ((await this.#redis.read((client) => client.exists(at))) === 1) return true;
-    if (this.#clock.now() - createdAtOf(entry) > ORPHAN_MS) await this.#redis.write('zrem', indexAt(scope), entry);
+    if (!this.#orphans.isLeft(entry)) return false;
+    await this.#redis.write('zrem', indexAt(scope), entry);
+    this.#orphans.forget(entry);
     return false;
   }
 }

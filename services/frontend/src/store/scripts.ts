@@ -5,29 +5,34 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
  * Every change of what a frontend may have cached publishes its name on the channel in the same step.
  */
 const scripts = {
-  /** KEYS: record. ARGV: JSON. 0: there is one already. */
+  /** KEYS: record. ARGV: JSON, its due entry or ''. 0: there is one already. */
   kfInsertRecord: [
     1,
     `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'revision', 1, 'record', ARGV[1])
+redis.call('HSET', KEYS[1], 'revision', 1, 'record', ARGV[1], 'due', ARGV[2])
 return 1`,
   ],
-  /** KEYS: record. ARGV: revision it was read at, JSON, channel, name. 0: somebody else was faster. */
+  /**
+   * KEYS: record. ARGV: revision it was read at, JSON, its due entry or '', channel, name. The due entry that the record had until
+   * now, or ''. 0: somebody else was faster.
+   */
   kfUpdateRecord: [
     1,
     `
 if redis.call('HGET', KEYS[1], 'revision') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'revision', tonumber(ARGV[1]) + 1, 'record', ARGV[2])
-redis.call('PUBLISH', ARGV[3], ARGV[4])
-return 1`,
+local due = redis.call('HGET', KEYS[1], 'due') or ''
+redis.call('HSET', KEYS[1], 'revision', tonumber(ARGV[1]) + 1, 'record', ARGV[2], 'due', ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return due`,
   ],
-  /** KEYS: record. ARGV: revision, channel, name. 0: it is another revision. Gone already is fine. */
+  /** KEYS: record. ARGV: revision, channel, name. 0: it is another revision. 2: it was gone already. */
   kfDeleteRecord: [
     1,
     `
 local revision = redis.call('HGET', KEYS[1], 'revision')
-if revision and revision ~= ARGV[1] then return 0 end
+if not revision then return 2 end
+if revision ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`,
@@ -54,13 +59,14 @@ redis.call('ZADD', KEYS[3], 0, ARGV[3] .. '/' .. ARGV[1])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
-  /** KEYS and ARGV as before. */
+  /** KEYS and ARGV as before, then the target that it has. */
   kfUpdateAlias: [
     3,
     `
 local old = redis.call('HGET', KEYS[1], ARGV[1])
 if not old then return 'missing' end
 local target = cjson.decode(old)['targetKeyId']
+if target ~= ARGV[7] then return 'moved' end
 if target ~= ARGV[3] then
   if redis.call('ZLEXCOUNT', KEYS[3], '[' .. ARGV[3] .. '/', '(' .. ARGV[3] .. '0') >= tonumber(ARGV[4]) then return 'full' end
   redis.call('ZREM', KEYS[3], target .. '/' .. ARGV[1])
@@ -70,29 +76,33 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
-  /** KEYS: aliases, names, targets. ARGV: name, channel, message. 0: there was none. */
+  /** KEYS: aliases, names, targets. ARGV: name, the target that it has, channel, message. 0: there was none. 2: it has another target. */
   kfDeleteAlias: [
     3,
     `
 local old = redis.call('HGET', KEYS[1], ARGV[1])
 if not old then return 0 end
+if cjson.decode(old)['targetKeyId'] ~= ARGV[2] then return 2 end
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('ZREM', KEYS[3], cjson.decode(old)['targetKeyId'] .. '/' .. ARGV[1])
-redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.call('ZREM', KEYS[3], ARGV[2] .. '/' .. ARGV[1])
+redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1`,
   ],
-  /** KEYS: aliases, names, targets. ARGV: target, channel, message without the name. */
+  /** KEYS: aliases, names, targets. ARGV: target, channel, message without the name. The alias decides, not the list of targets. */
   kfDeleteAliasesOf: [
     3,
     `
 local members = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. ARGV[1] .. '/', '(' .. ARGV[1] .. '0')
 for _, member in ipairs(members) do
   local name = string.sub(member, #ARGV[1] + 2)
-  redis.call('HDEL', KEYS[1], name)
-  redis.call('ZREM', KEYS[2], name)
+  local alias = redis.call('HGET', KEYS[1], name)
   redis.call('ZREM', KEYS[3], member)
-  redis.call('PUBLISH', ARGV[2], ARGV[3] .. name)
+  if alias and cjson.decode(alias)['targetKeyId'] == ARGV[1] then
+    redis.call('HDEL', KEYS[1], name)
+    redis.call('ZREM', KEYS[2], name)
+    redis.call('PUBLISH', ARGV[2], ARGV[3] .. name)
+  end
 end
 return #members`,
   ],

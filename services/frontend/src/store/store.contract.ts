@@ -122,12 +122,20 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       await expect(store.deleteKey(key)).rejects.toThrow(ConflictError);
       expect(await store.findAlias(scope, 'alias/a')).toBeDefined();
 
-      await store.deleteKey(changed);
+      expect(await store.deleteKey(changed)).toBe(true);
       expect(await store.findKey(key.region, key.keyId)).toBeUndefined();
+      await store.clearTraces(changed);
       expect(await store.findAlias(scope, 'alias/a')).toBeUndefined();
       expect(await store.listKeys(scope, 10)).toEqual({ items: [] });
       expect((await store.listAliases(scope, 10)).items.map(({ name }) => name)).toEqual(['alias/b']);
-      await store.deleteKey(changed);
+      await store.clearTraces(changed);
+    });
+
+    test('of several who delete a key at once, one is told that it was he', async () => {
+      const key = newKey();
+      await store.insertKey(key);
+      const deleted = await Promise.all(Array.from({ length: 4 }, () => store.deleteKey(key)));
+      expect(deleted.filter(Boolean)).toHaveLength(1);
     });
 
     test('a list goes on where a page ended, and ends', async () => {
@@ -174,16 +182,28 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(await dueOf(key, date)).toHaveLength(1);
     });
 
-    test('a later date does not take the earlier one away, until it is removed', async () => {
+    test('however often the date of a key changes, it has one entry', async () => {
+      let key = newKey({ automaticRotation: { periodInDays: 90, nextDate: date } });
+      await store.insertKey(key);
+      for (let day = 1; day <= 20; day++) {
+        const automaticRotation = { periodInDays: 90, nextDate: date + (day % 3) };
+        key = await store.updateKey({ ...key, automaticRotation });
+        if (day % 5 === 0) key = await store.updateKey(key);
+      }
+      expect(await dueOf(key, date + 1)).toEqual([]);
+      const [entry, ...more] = await dueOf(key, date + 2);
+      expect([entry?.keyId, more]).toEqual([key.keyId, []]);
+      key = await store.updateKey({ ...key, automaticRotation: undefined });
+      expect(await dueOf(key, date + 9)).toEqual([]);
+      await store.removeDue(entry!);
+    });
+
+    test('who fails to change a key leaves no entry behind, and takes none away', async () => {
       const key = newKey({ automaticRotation: { periodInDays: 90, nextDate: date } });
       await store.insertKey(key);
-      await store.updateKey({ ...key, automaticRotation: { periodInDays: 90, nextDate: date + 9 } });
-      const [first, second] = await dueOf(key, date + 9);
-      expect(first?.entry).not.toBe(second?.entry);
-      await store.removeDue(first!);
-      expect(await dueOf(key, date + 8)).toEqual([]);
-      expect(await dueOf(key, date + 9)).toEqual([second]);
-      await store.removeDue(first!);
+      const changes = Array.from({ length: 6 }, () => store.updateKey(key));
+      expect((await Promise.allSettled(changes)).filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      expect(await dueOf(key, date)).toHaveLength(1);
     });
 
     test('a list goes on where a page ended', async () => {
@@ -206,7 +226,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       const [gone, other] = [newKeyId(false), newKeyId(false)];
       await store.insertAlias(scope, newAlias('a', gone), 50);
       await store.insertAlias(scope, newAlias('b', other), 50);
-      for (let i = 0; i < 2; i++) await store.deleteAliasesOf(scope, gone);
+      for (let i = 0; i < 2; i++) await store.clearTraces({ ...scope, keyId: gone });
       expect((await store.listAliases(scope, 10)).items.map(({ name }) => name)).toEqual(['alias/b']);
       expect(await store.findAlias(scope, 'alias/a')).toBeUndefined();
     });
@@ -260,15 +280,27 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(await store.findAlias({ ...scope, region: 'eu-west-1' }, 'alias/a')).toBeUndefined();
 
       const moved = { ...alias, targetKeyId: newKeyId(true), updatedAt: 2 };
-      expect(await store.updateAlias(scope, moved, 50)).toBe('done');
+      const move = { from: alias.targetKeyId, quota: 50 };
+      expect(await store.updateAlias(scope, moved, move)).toBe('done');
       expect(await store.findAlias(scope, 'alias/a')).toEqual(moved);
       expect(await store.listAliases(scope, 10, undefined, alias.targetKeyId)).toEqual({ items: [] });
       expect(await store.listAliases(scope, 10, undefined, moved.targetKeyId)).toEqual({ items: [moved] });
 
-      expect(await store.deleteAlias(scope, 'alias/a')).toBe(true);
-      expect(await store.deleteAlias(scope, 'alias/a')).toBe(false);
-      expect(await store.updateAlias(scope, moved, 50)).toBe('missing');
+      expect(await store.deleteAlias(scope, moved)).toBe(true);
+      expect(await store.deleteAlias(scope, moved)).toBe(false);
+      expect(await store.updateAlias(scope, moved, move)).toBe('missing');
       expect(await store.listAliases(scope, 10, undefined, moved.targetKeyId)).toEqual({ items: [] });
+    });
+
+    test('an alias that has moved meanwhile is neither moved nor deleted', async () => {
+      const [first, second, third] = [newKeyId(false), newKeyId(false), newKeyId(false)];
+      const alias = newAlias('a', first);
+      await store.insertAlias(scope, alias, 50);
+      await store.updateAlias(scope, { ...alias, targetKeyId: second }, { from: first, quota: 50 });
+      const late = store.updateAlias(scope, { ...alias, targetKeyId: third }, { from: first, quota: 50 });
+      await expect(late).rejects.toThrow(ConflictError);
+      await expect(store.deleteAlias(scope, alias)).rejects.toThrow(ConflictError);
+      expect((await store.findAlias(scope, 'alias/a'))?.targetKeyId).toBe(second);
     });
 
     test('a quota holds however many ask at once, and an alias may stay where it is', async () => {
@@ -278,9 +310,12 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(outcomes.filter((outcome) => outcome === 'done')).toHaveLength(5);
       expect(outcomes.filter((outcome) => outcome === 'full')).toHaveLength(3);
       const [kept] = (await store.listAliases(scope, 1)).items;
-      expect(await store.updateAlias(scope, { ...newAlias('', target), name: kept?.name ?? '' }, 5)).toBe('done');
-      await store.insertAlias(scope, newAlias('other', newKeyId(false)), 5);
-      expect(await store.updateAlias(scope, newAlias('other', target), 5)).toBe('full');
+      const stays = { ...newAlias('', target), name: kept?.name ?? '' };
+      expect(await store.updateAlias(scope, stays, { from: target, quota: 5 })).toBe('done');
+      const other = newAlias('other', newKeyId(false));
+      await store.insertAlias(scope, other, 5);
+      const move = { from: other.targetKeyId, quota: 5 };
+      expect(await store.updateAlias(scope, newAlias('other', target), move)).toBe('full');
     });
 
     test('lists are in the order of names, all or those of one key', async () => {

@@ -15,6 +15,13 @@ export class ConflictError extends Error {
   override name = 'ConflictError';
 }
 
+/** What must be known of a key to find what names it. */
+export interface KeyTraces extends Scope {
+  readonly keyId: string;
+  /** Unknown when only its id is left: its entry in the list then goes when somebody lists. */
+  readonly createdAt?: number;
+}
+
 /** Every method that returns normally has made its change durable. */
 export interface KeyStore {
   /** Keys are found by Region and id: the id alone is unique, the account is checked by who resolves it. Not a promise when it is cached. */
@@ -24,10 +31,12 @@ export interface KeyStore {
   /** Writes `key` with the next revision and returns it; throws ConflictError unless `key.revision` is the stored one. */
   updateKey(key: KmsKey): Promise<KmsKey>;
   /**
-   * Destroys the record, its material and its aliases. Throws ConflictError unless `key.revision` is the stored one; one
-   * that is gone already is fine, so that a deletion cut short can be finished.
+   * Destroys the record and its material; true for the one caller who did it, false when it was gone already. Throws ConflictError
+   * unless `key.revision` is the stored one.
    */
-  deleteKey(key: KmsKey): Promise<void>;
+  deleteKey(key: KmsKey): Promise<boolean>;
+  /** Clears away what names a key whose record is gone: its aliases, and its entry in the list. */
+  clearTraces(key: KeyTraces): Promise<void>;
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>>;
 }
 
@@ -52,15 +61,20 @@ export interface Alias {
 /** `taken`: the name is in use; `full`: the target has as many aliases as `quota` allows; `missing`: there is no such alias. */
 export type AliasOutcome = 'done' | 'taken' | 'full' | 'missing';
 
+export interface AliasMove {
+  /** The key that the alias names until now. */
+  readonly from: string;
+  readonly quota: number;
+}
+
 export interface AliasStore {
   findAlias(scope: Scope, name: string): Alias | Promise<Alias | undefined>;
   /** Decided and written in one step, so that the quota holds whoever else writes. */
   insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome>;
-  updateAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome>;
-  /** For a key that is gone, if its deletion was cut short. */
-  deleteAliasesOf(scope: Scope, targetKeyId: string): Promise<void>;
-  /** False when there is no such alias. */
-  deleteAlias(scope: Scope, name: string): Promise<boolean>;
+  /** Throws ConflictError unless the alias still names the key `from`. */
+  updateAlias(scope: Scope, alias: Alias, move: AliasMove): Promise<AliasOutcome>;
+  /** False when there is no such alias. Throws ConflictError unless it still names the key that it named. */
+  deleteAlias(scope: Scope, alias: Pick<Alias, 'name' | 'targetKeyId'>): Promise<boolean>;
   listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>>;
 }
 

@@ -125,6 +125,33 @@ test('an alias needs permission on the alias and on the key', async () => {
   expect(await ask(only(aliasArn('alias/*')))).toContain(`kms:CreateAlias on resource: ${keyArn} because no identity`);
 });
 
+test('an alias that is moved to a key of others meanwhile is neither deleted nor moved by who may not use that key', async () => {
+  const [mine, theirs] = [await newKeyId(), await newKeyId()];
+  const arns = [`arn:aws:kms:${region}:${accountId}:key/${mine}`, aliasArn('alias/a')];
+  const policies = [JSON.stringify({ Statement: { Effect: 'Allow', Action: 'kms:*Alias', Resource: arns } })];
+  const carol = user('carol', { policies });
+  const { deleteAlias, updateAlias } = frontend.store;
+  for (const operation of [DeleteAlias, UpdateAlias]) {
+    await frontend.call(CreateAlias, { AliasName: 'alias/a', TargetKeyId: mine });
+    const alias = await frontend.store.findAlias({ accountId, region }, 'alias/a');
+    const moved = { ...alias!, targetKeyId: theirs };
+    const overtaken = () => updateAlias.call(frontend.store, { accountId, region }, moved, { from: mine, quota: 50 });
+    frontend.store.deleteAlias = async (scope, from) => {
+      await overtaken().catch(() => {});
+      return deleteAlias.call(frontend.store, scope, from);
+    };
+    frontend.store.updateAlias = async (scope, to, move) => {
+      await overtaken().catch(() => {});
+      return updateAlias.call(frontend.store, scope, to, move);
+    };
+    const input = { AliasName: 'alias/a', ...(operation === UpdateAlias && { TargetKeyId: mine }) };
+    expect(await frontend.refusal(operation, input, { caller: carol })).toMatch(/^AccessDeniedException/);
+    expect(await targetOf('alias/a')).toBe(theirs);
+    Object.assign(frontend.store, { deleteAlias, updateAlias });
+    await frontend.call(DeleteAlias, { AliasName: 'alias/a' });
+  }
+});
+
 test('lists come page by page, and a marker belongs to its list', async () => {
   const keyIds = [await newKeyId(), await newKeyId(), await newKeyId()];
   const first = await frontend.call(ListKeys, { Limit: 2 });

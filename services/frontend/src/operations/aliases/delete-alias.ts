@@ -5,10 +5,10 @@ import type { Deps, Handler } from '../handler.ts';
 
 export const deleteAlias: Handler<typeof DeleteAlias, Pick<Deps, 'aliases' | 'partition'>> = async (
   { AliasName },
-  { caller: { accountId }, region },
+  { caller: { accountId }, region, alias },
   { aliases, partition },
 ) => {
-  if (await aliases.deleteAlias({ accountId, region }, AliasName)) return;
+  if (alias && (await aliases.deleteAlias({ accountId, region }, alias))) return;
   const arn = aliasArn({ partition, region, accountId }, AliasName);
   throw new KmsException('NotFoundException', `Alias ${arn} is not found.`);
 };

@@ -8,16 +8,15 @@ type UpdateAliasDeps = Pick<Deps, 'aliases' | 'clock' | 'partition'>;
 
 export const updateAlias: Handler<typeof UpdateAlias, UpdateAliasDeps> = async (
   { AliasName },
-  { key },
+  { key, alias },
   { aliases, clock, partition },
 ) => {
   const { region, accountId } = key;
   const arn = aliasArn({ partition, region, accountId }, AliasName);
-  const alias = await aliases.findAlias(key, AliasName);
   if (!alias) throw notFound(arn);
 
   const moved = { ...alias, targetKeyId: key.keyId, updatedAt: clock.now() };
-  const outcome = await aliases.updateAlias(key, moved, ALIASES_PER_KEY);
+  const outcome = await aliases.updateAlias(key, moved, { from: alias.targetKeyId, quota: ALIASES_PER_KEY });
   if (outcome === 'missing') throw notFound(arn);
   if (outcome === 'full') throw aliasQuotaExceeded(key.arn);
 };

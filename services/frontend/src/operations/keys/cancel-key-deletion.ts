@@ -1,5 +1,4 @@
 import type { CancelKeyDeletion } from '@keyfleet/shared/api/keys';
-import { changeKey } from '../../keys/change-key.ts';
 import type { KmsKey } from '../../keys/kms-key.ts';
 import type { Deps, Handler } from '../handler.ts';
 
@@ -8,11 +7,7 @@ export const cancelKeyDeletion: Handler<typeof CancelKeyDeletion, Pick<Deps, 'ke
   { key },
   { keys },
 ) => {
-  await changeKey(key, {
-    keys,
-    operation: 'CancelKeyDeletion',
-    change: (current) => ({ state: stateAfter(current), deletionDate: undefined }),
-  });
+  await keys.updateKey({ ...key, state: stateAfter(key), deletionDate: undefined });
   return { KeyId: key.arn };
 };
 

@@ -1,4 +1,4 @@
-import { CreateKey, DescribeKey, GetPublicKey } from '@keyfleet/shared/api/keys';
+import { CreateKey, DescribeKey, GetPublicKey, ListKeys } from '@keyfleet/shared/api/keys';
 import { type KeySpec, type KeySpecRow, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { accountId, FakeFrontend, region, user } from '../../../../../test/support/fakes/frontend.ts';
@@ -19,6 +19,19 @@ const usages: KeyUsage[] = [
 const combinations = rows
   .filter(([keySpec]) => keySpec !== 'SM2')
   .flatMap(([keySpec, row]) => usages.map((usage) => ({ keySpec, usage, row })));
+
+test('a key whose maker was held up until nobody waits for it is not stored', async () => {
+  const execute = frontend.hsm.execute.bind(frontend.hsm);
+  Object.assign(frontend.hsm, {
+    execute: async (...args: Parameters<typeof execute>) => {
+      const output = await execute(...args);
+      frontend.now += 5_000;
+      return output;
+    },
+  });
+  expect(await frontend.refusal(CreateKey, {})).toMatch(/^DependencyTimeoutException/);
+  expect((await frontend.call(ListKeys, {})).Keys).toEqual([]);
+});
 
 test('a key created without parameters is a symmetric encryption key with complete metadata', async () => {
   const { KeyMetadata } = await frontend.call(CreateKey, {});

@@ -1,5 +1,6 @@
 import { keyArn } from '@keyfleet/shared/arn';
 import type { CreateKey } from '@keyfleet/shared/api/keys';
+import { timedOut } from '../../dependency-exceptions.ts';
 import { metadataOf } from '../../keys/key-metadata.ts';
 import type { KmsKey } from '../../keys/kms-key.ts';
 import { newBackingKey } from '../../keys/new-backing-key.ts';
@@ -26,6 +27,8 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   const { accountId } = caller;
   const wanted = { keyId, accountId, ...kind };
   const material = kind.origin === 'EXTERNAL' ? [] : [await newBackingKey(wanted, { ...deps, deadline })];
+  // Nobody waits for it any more, and the domain key that it is sealed under may have been given up meanwhile.
+  if (deps.clock.now() >= deadline) throw timedOut();
   const key: KmsKey = {
     schemaVersion: 1,
     revision: 1,

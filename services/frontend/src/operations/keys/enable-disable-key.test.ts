@@ -1,5 +1,6 @@
 import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
 import { CreateKey, DescribeKey, DisableKey, EnableKey } from '@keyfleet/shared/api/keys';
+import { ConflictError } from '../../store/store.ts';
 import { beforeEach, expect, test } from 'vitest';
 import { FakeFrontend, region, user } from '../../../../../test/support/fakes/frontend.ts';
 
@@ -85,6 +86,30 @@ test('only who may, and only by id or ARN', async () => {
   expect(await frontend.refusal(DisableKey, { KeyId: 'alias/a' })).toBe(
     'InvalidArnException: Key Aliases are not supported for this operation.',
   );
+});
+
+test('who is always overtaken is told to try again when his time is over', async () => {
+  frontend.store.updateKey = async () => {
+    frontend.now += 1_000;
+    throw new ConflictError('somebody was faster');
+  };
+  expect(await frontend.refusal(DisableKey, { KeyId: keyId })).toMatch(/^DependencyTimeoutException/);
+  expect(frontend.faults).toEqual([]);
+});
+
+test('who was overtaken by a policy that forbids it is refused', async () => {
+  const updateKey = frontend.store.updateKey.bind(frontend.store);
+  const policy = JSON.stringify({
+    Statement: { Effect: 'Deny', Principal: '*', Action: 'kms:Disable*', Resource: '*' },
+  });
+  frontend.store.updateKey = async (key) => {
+    frontend.store.updateKey = updateKey;
+    const stored = await frontend.store.findKey(region, keyId);
+    await updateKey({ ...stored!, policy });
+    return updateKey(key);
+  };
+  expect(await frontend.refusal(DisableKey, { KeyId: keyId })).toMatch(/^AccessDeniedException/);
+  expect((await frontend.store.findKey(region, keyId))?.state).toBe('Enabled');
 });
 
 test('of two who change a key at once, the later one decides on what the earlier one wrote', async () => {

@@ -1,6 +1,5 @@
 import type { ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { evictBackingKeys } from '../../keys/backing-keys.ts';
-import { changeKey } from '../../keys/change-key.ts';
 import { DAY_MS } from '../../keys/rotation.ts';
 import type { Deps, Handler } from '../handler.ts';
 
@@ -12,11 +11,7 @@ export const scheduleKeyDeletion: Handler<typeof ScheduleKeyDeletion, ScheduleKe
   { keys, hsm, clock },
 ) => {
   const deletionDate = clock.now() + days * DAY_MS;
-  const scheduled = await changeKey(key, {
-    keys,
-    operation: 'ScheduleKeyDeletion',
-    change: () => ({ state: 'PendingDeletion', deletionDate }),
-  });
+  const scheduled = await keys.updateKey({ ...key, state: 'PendingDeletion', deletionDate });
   await evictBackingKeys(scheduled, { hsm, deadline });
   return { KeyId: key.arn, DeletionDate: deletionDate, KeyState: scheduled.state, PendingWindowInDays: days };
 };

@@ -1,5 +1,4 @@
 import type { UpdateKeyDescription } from '@keyfleet/shared/api/keys';
-import { changeKey } from '../../keys/change-key.ts';
 import type { Deps, Handler } from '../handler.ts';
 
 export const updateKeyDescription: Handler<typeof UpdateKeyDescription, Pick<Deps, 'keys'>> = async (
@@ -7,5 +6,5 @@ export const updateKeyDescription: Handler<typeof UpdateKeyDescription, Pick<Dep
   { key },
   { keys },
 ) => {
-  await changeKey(key, { keys, operation: 'UpdateKeyDescription', change: () => ({ description: Description }) });
+  await keys.updateKey({ ...key, description: Description });
 };

@@ -1,5 +1,4 @@
 import type { PutKeyPolicy } from '@keyfleet/shared/api/policies';
-import { changeKey } from '../../keys/change-key.ts';
 import { requesterOf } from '../../policy/authorize.ts';
 import { parseKeyPolicy } from '../../policy/document.ts';
 import { assertKeepsControl } from '../../policy/lockout.ts';
@@ -12,5 +11,5 @@ export const putKeyPolicy: Handler<typeof PutKeyPolicy, Pick<Deps, 'keys' | 'pol
 ) => {
   const policy = parseKeyPolicy(input.Policy);
   if (!input.BypassPolicyLockoutSafetyCheck) assertKeepsControl(policy, requesterOf(caller, policies), key.arn);
-  await changeKey(key, { keys, operation: 'PutKeyPolicy', change: () => ({ policy: input.Policy }) });
+  await keys.updateKey({ ...key, policy: input.Policy });
 };

@@ -1,5 +1,4 @@
 import type { DisableKeyRotation } from '@keyfleet/shared/api/rotation';
-import { changeKey } from '../../keys/change-key.ts';
 import type { Deps, Handler } from '../handler.ts';
 
 export const disableKeyRotation: Handler<typeof DisableKeyRotation, Pick<Deps, 'keys'>> = async (
@@ -7,5 +6,5 @@ export const disableKeyRotation: Handler<typeof DisableKeyRotation, Pick<Deps, '
   { key },
   { keys },
 ) => {
-  await changeKey(key, { keys, operation: 'DisableKeyRotation', change: () => ({ automaticRotation: undefined }) });
+  await keys.updateKey({ ...key, automaticRotation: undefined });
 };

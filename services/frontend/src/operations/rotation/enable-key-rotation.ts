@@ -1,5 +1,4 @@
 import type { EnableKeyRotation } from '@keyfleet/shared/api/rotation';
-import { changeKey } from '../../keys/change-key.ts';
 import { automaticRotationFrom } from '../../keys/rotation.ts';
 import type { Deps, Handler } from '../handler.ts';
 
@@ -8,11 +7,6 @@ export const enableKeyRotation: Handler<typeof EnableKeyRotation, Pick<Deps, 'ke
   { key },
   { keys, clock },
 ) => {
-  await changeKey(key, {
-    keys,
-    operation: 'EnableKeyRotation',
-    change: ({ automaticRotation }) => ({
-      automaticRotation: automaticRotationFrom(clock.now(), RotationPeriodInDays, automaticRotation),
-    }),
-  });
+  const automaticRotation = automaticRotationFrom(clock.now(), RotationPeriodInDays, key.automaticRotation);
+  await keys.updateKey({ ...key, automaticRotation });
 };

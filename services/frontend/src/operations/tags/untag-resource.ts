@@ -1,5 +1,4 @@
 import type { UntagResource } from '@keyfleet/shared/api/tags';
-import { changeKey } from '../../keys/change-key.ts';
 import type { Deps, Handler } from '../handler.ts';
 
 /** A tag that is not there is as good as removed. */
@@ -9,9 +8,5 @@ export const untagResource: Handler<typeof UntagResource, Pick<Deps, 'keys'>> = 
   { keys },
 ) => {
   const removed = new Set(TagKeys);
-  await changeKey(key, {
-    keys,
-    operation: 'UntagResource',
-    change: ({ tags }) => ({ tags: tags.filter(({ TagKey }) => !removed.has(TagKey)) }),
-  });
+  await keys.updateKey({ ...key, tags: key.tags.filter(({ TagKey }) => !removed.has(TagKey)) });
 };

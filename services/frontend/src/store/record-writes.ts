@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '@keyfleet/shared/clock';
+import { dueDateOf, dueEntryOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
+import { dueAt, keyAt } from '@keyfleet/shared/stored/names';
+import { CHANGES, keyName } from './changes.ts';
+import type { RedisCalls } from './redis-calls.ts';
+
+/** An entry of a due key is looked at after its record is stored, or nobody will ever store it. */
+const STORED_MS = 10_000;
+
+type RecordName = Parameters<typeof dueEntryOf>[0];
+/** A key's record as it shall be: what it says of its dates, and its JSON. */
+export interface NewRecord {
+  readonly key: RecordName & Parameters<typeof dueDateOf>[0];
+  readonly json: string;
+}
+
+/**
+ * Writes keys' records together with their entries among the due keys. The entry comes before the record: one too many is removed when
+ * its time comes, one that is missing would never be missed. The entry that the record had until now goes with the write.
+ */
+export class RecordWrites {
+  readonly #redis: RedisCalls;
+  readonly #clock: Clock;
+
+  constructor(redis: RedisCalls, clock: Clock) {
+    this.#redis = redis;
+    this.#clock = clock;
+  }
+
+  /** False when there is a record already. */
+  async insert({ key, json }: NewRecord): Promise<boolean> {
+    const due = await this.#addDue(key);
+    const inserted = await this.#redis.script('kfInsertRecord', keyAt(key.region, key.keyId), json, due);
+    if (inserted !== 1) await this.#removeDue(key, due);
+    return inserted === 1;
+  }
+
+  /** False when the record is no longer at `revision`. */
+  async update(revision: number, { key, json }: NewRecord): Promise<boolean> {
+    const { region, keyId } = key;
+    const due = await this.#addDue(key);
+    const change = [CHANGES, keyName(region, keyId)] as const;
+    const before = await this.#redis.script('kfUpdateRecord', keyAt(region, keyId), revision, json, due, ...change);
+    const updated = typeof before === 'string';
+    await this.#removeDue(key, updated ? before : due);
+    return updated;
+  }
+
+  /** Answers '' for a key that has no date. */
+  async #addDue(key: NewRecord['key']): Promise<string> {
+    const dueDate = dueDateOf(key);
+    if (dueDate === undefined) return '';
+    const date = Math.max(dueDate, this.#clock.now() + STORED_MS);
+    const entry = dueEntryOf(key, date, randomBytes(6).toString('base64url'));
+    await this.#redis.write('zadd', dueAt(dueShardOf(key)), 0, entry);
+    return entry;
+  }
+
+  async #removeDue(key: RecordName, entry: string): Promise<void> {
+    if (entry !== '') await this.#redis.read((client) => client.zrem(dueAt(dueShardOf(key)), entry));
+  }
+}
