@@ -1,3 +1,5 @@
+import { NobodyElseError } from '@keyfleet/frontend/hsm/commands';
+import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import { RefusedError } from '@keyfleet/hsm-worker/boundary/commands/command';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { Refusal } from '@keyfleet/shared/hsm/commands';
@@ -39,6 +41,7 @@ async function start(first: RandomHandler, second: RandomHandler) {
     domain,
     workers,
     pool: frontend.pool,
+    hsm: new PoolCommands(frontend.pool),
     ask,
     tellAll,
     [Symbol.asyncDispose]: () => frontend[Symbol.asyncDispose](),
@@ -121,6 +124,28 @@ describe('the pool', () => {
     await until(() => frontend.workers.every(({ frames }) => frames > 0));
     frontend.domain.clock.advance(1000);
     await expect(asked).rejects.toMatchObject({ code: 'ThrottlingException' });
+  });
+
+  test('asks another member than those that must not answer, and says who did', async () => {
+    await using frontend = await start(answering(1), answering(2));
+    const { hsm, domain } = frontend;
+    const ask = (...notBy: string[]) =>
+      hsm.executeByMember('GenerateRandom', { length: 1 }, domain.clock.now() + 1000, new Set(notBy));
+    const answers = await Promise.all(Array.from({ length: MANY }, () => ask('hsm-1')));
+    expect(new Set(answers.map(({ memberId }) => memberId))).toEqual(new Set(['hsm-2']));
+    expect(new Set(answers.map(({ output }) => output.bytes[0]))).toEqual(new Set([2]));
+    await expect(ask('hsm-1', 'hsm-2')).rejects.toThrow(NobodyElseError);
+    expect(frontend.pool.inFlight).toBe(0);
+  });
+
+  test('says that nobody else is there when the only other member dies over the question', async () => {
+    await using frontend = await start(answering(1), never);
+    const { hsm, domain, workers } = frontend;
+    const asked = hsm.executeByMember('GenerateRandom', { length: 1 }, domain.clock.now() + 1000, new Set(['hsm-1']));
+    await until(() => workers[1].frames > 0);
+    workers[1].die();
+    await expect(asked).rejects.toThrow(NobodyElseError);
+    expect(frontend.pool.inFlight).toBe(0);
   });
 
   test('passes any other refusal on', async () => {

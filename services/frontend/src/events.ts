@@ -1,10 +1,14 @@
+import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
+import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
+import type { ConfirmationEvents } from './hsm/confirmed-commands.ts';
 import { StoreRefusedError } from './store/store.ts';
 
 /** One function for each thing that happens to a frontend: what is logged. The same trouble again and again is said once. */
-export class FrontendEvents {
+export class FrontendEvents implements ConfirmationEvents {
   readonly #log: Log;
   readonly #said = new Map<string, string>();
+  readonly #countConfirmation = outcomeCounter('keyfleet.hsm.confirmations');
 
   constructor(log: Log) {
     this.#log = log;
@@ -12,6 +16,22 @@ export class FrontendEvents {
 
   workerProblem(address: string, error: unknown): void {
     if (this.#isNew(`worker ${address}`, error)) this.#log.warn({ address, err: error }, 'hsm-worker not usable');
+  }
+  confirmed(): void {
+    this.#countConfirmation('confirmed');
+  }
+  contradicted(command: CommandName, maker: string, witness: string): void {
+    this.#countConfirmation('contradicted');
+    if (this.#isNew(`${command} ${maker}`, witness))
+      this.#log.error(
+        { command, maker, witness },
+        'an HSM contradicts another about a token: one of them is broken or hostile',
+      );
+  }
+  unconfirmed(command: CommandName, maker: string): void {
+    this.#countConfirmation('nobody');
+    if (this.#isNew('unconfirmed', maker))
+      this.#log.warn({ command, maker }, 'a token is stored that no second HSM has seen: none is in reach');
   }
   domainManagerProblem(address: string, error: unknown): void {
     if (this.#isNew(`domain-manager ${address}`, error)) {

@@ -22,6 +22,7 @@ import { Pipeline } from './edge/pipeline.ts';
 import { startEdges } from './edge/start-edges.ts';
 import { startDueWorker } from './due/due-worker.ts';
 import { FrontendEvents } from './events.ts';
+import { ConfirmedCommands } from './hsm/confirmed-commands.ts';
 import { DomainView } from './hsm/domain-view.ts';
 import { FencedCommands } from './hsm/fenced-commands.ts';
 import { WorkerPool } from './hsm/pool.ts';
@@ -66,11 +67,17 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const notices = resources.use(startNoticesOf(config, events));
   const domain = resources.use(startDomainView(config, { anchor, notices, events }));
   const pool = resources.use(startPool(config, { domain, host, clock, events }));
-  const hsm = new FencedCommands({
+  const fenced = new FencedCommands({
     hsm: new PoolCommands(pool),
     domainState: () => domain.state,
     refreshDomain: () => domain.refresh(),
     clock,
+  });
+  const hsm = new ConfirmedCommands({
+    hsm: fenced,
+    domainState: () => domain.state,
+    workers: config.hsmWorkers.length,
+    events,
   });
   const administrator = startProvisioning(config, resources, {
     identities: store,

@@ -107,7 +107,10 @@ export const CheckToken = defineCommand(5, 'CheckToken', {
   output: {},
 });
 
-/** Opens a backing key and says what it is: what is asked of another member than the one that made it, before it is stored. */
+/**
+ * Opens a backing key and says what it is: what is asked of another member than the one that made it, before it is stored. Refused with
+ * `cannot-open` also when the halves of a key pair do not belong together.
+ */
 export const DescribeBackingKey = defineCommand(6, 'DescribeBackingKey', {
   input: key,
   output: { materialId, keySpec: KeySpecName, keyUsage: KeyUsageName, publicKey: bytes().optional() },

@@ -79,13 +79,15 @@ function firstAnswer(stream: FrameStream, options: ChannelOptions): Promise<Chan
 
 function channelOf(stream: FrameStream, messages: { open: Uint8Array; accept: Uint8Array }, options: ChannelOptions) {
   const { open, accept } = messages;
-  if (!options.isMember(StreamAccept.decode(accept).memberId)) throw new Error('not a member of the domain');
-  return new Channel(stream, streamKeys(options.session.sessionKey, open, accept), options);
+  const { memberId } = StreamAccept.decode(accept);
+  if (!options.isMember(memberId)) throw new Error('not a member of the domain');
+  return new Channel(stream, { memberId, keys: streamKeys(options.session.sessionKey, open, accept) }, options);
 }
 
 /** One stream of sealed frames to one worker. All commands of an event-loop turn travel in one frame. */
 export class Channel {
   readonly session: HostSession;
+  readonly memberId: string;
   readonly #stream: FrameStream;
   readonly #streamId: Uint8Array;
   readonly #sealer: FrameSealer;
@@ -101,8 +103,13 @@ export class Channel {
   #heardAt: number;
   #pingedAt: number | undefined;
 
-  constructor(stream: FrameStream, keys: StreamKeys, options: ChannelOptions) {
+  constructor(
+    stream: FrameStream,
+    { memberId, keys }: { memberId: string; keys: StreamKeys },
+    options: ChannelOptions,
+  ) {
     this.session = options.session;
+    this.memberId = memberId;
     this.#stream = stream;
     this.#streamId = keys.streamId;
     this.#sealer = new FrameSealer(keys.hostToMember);

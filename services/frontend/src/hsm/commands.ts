@@ -13,13 +13,41 @@ export interface HsmCommands {
   executeEverywhere<N extends CommandName>(command: N, input: InputOf<N>, deadline: number): Promise<void>;
 }
 
+export interface MemberAnswer<N extends CommandName> {
+  readonly output: OutputOf<N>;
+  readonly memberId: string;
+}
+
+/** For who must know which member of the domain answered. */
+export interface MemberCommands extends HsmCommands {
+  /** As `execute`, by a member that is none of `notBy`; throws `NobodyElseError` when no other is in reach. */
+  executeByMember<N extends CommandName>(
+    command: N,
+    input: InputOf<N>,
+    deadline: number,
+    notBy?: ReadonlySet<string>,
+  ): Promise<MemberAnswer<N>>;
+}
+
+/** No other member than those that must not answer is in reach. */
+export class NobodyElseError extends Error {
+  override name = 'NobodyElseError';
+
+  constructor() {
+    super('no other HSM is in reach');
+  }
+}
+
 /** An HSM answered that it will not run the command. Callers of the API see at most InvalidCiphertextException for it. */
 export class HsmRefusedError extends Error {
   override name = 'HsmRefusedError';
   readonly refusal: Refusal;
+  /** Undefined when the command was not even sent. */
+  readonly memberId: string | undefined;
 
-  constructor(refusal: Refusal) {
+  constructor(refusal: Refusal, memberId?: string) {
     super(`the HSM refused: ${refusal}`);
     this.refusal = refusal;
+    this.memberId = memberId;
   }
 }

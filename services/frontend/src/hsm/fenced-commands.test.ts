@@ -4,24 +4,32 @@ import { Writer } from '@keyfleet/shared/encoding/bytes';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { expect, test } from 'vitest';
 import { TestDomain } from '../../../../test/support/domain.ts';
-import type { HsmCommands } from './commands.ts';
+import type { MemberAnswer, MemberCommands } from './commands.ts';
 import { FencedCommands } from './fenced-commands.ts';
 
+/** What a worker may answer in place of a token. */
+const RUBBISH = 'rubbish';
+
 /** Workers that answer in turn, each under the domain key it believes in. */
-class Workers implements HsmCommands {
+class Workers implements MemberCommands {
   readonly sealedUnder: string[];
 
   constructor(sealedUnder: string[]) {
     this.sealedUnder = sealedUnder;
   }
-  async execute<N extends CommandName>(_name: N, _input: InputOf<N>): Promise<OutputOf<N>> {
+  async execute<N extends CommandName>(name: N, input: InputOf<N>): Promise<OutputOf<N>> {
+    return (await this.executeByMember(name, input)).output;
+  }
+  async executeByMember<N extends CommandName>(_name: N, _input: InputOf<N>): Promise<MemberAnswer<N>> {
     const id = this.sealedUnder.length > 1 ? this.sealedUnder.shift()! : this.sealedUnder[0]!;
-    return { token: tokenUnder(id), secretAccessKey: id } as unknown as OutputOf<N>;
+    const output = { token: tokenUnder(id), secretAccessKey: id } as unknown as OutputOf<N>;
+    return { output, memberId: 'hsm-1' };
   }
   async executeEverywhere(): Promise<void> {}
 }
 
 function tokenUnder(id: string): Buffer {
+  if (id === RUBBISH) return Buffer.from(id);
   const header = new Writer();
   for (const text of ['keyfleet/credential-token/1', 'test', id]) header.text(text);
   const token = new Writer();
@@ -76,4 +84,10 @@ test('a token under a domain key that was dropped is never taken', async () => {
   domain.drop(old);
   expect(await sealedBy(old, old, active)).toBe(active);
   await expect(sealedBy(old)).rejects.toThrow('timed out');
+});
+
+test('what is no token is not taken either', async () => {
+  const { active, sealedBy } = rotated();
+  expect(await sealedBy(RUBBISH, active)).toBe(active);
+  await expect(sealedBy(RUBBISH)).rejects.toThrow('timed out');
 });

@@ -61,7 +61,7 @@ test('what is settled is forgotten', () => {
   const pending = new PendingWork();
   const all = Array.from({ length: 4 }, newWork);
   for (const work of all) pending.add(work);
-  for (const index of [0, 2]) all[index]!.succeed(Buffer.alloc(0));
+  for (const index of [0, 2]) all[index]!.succeed({ output: Buffer.alloc(0), memberId: 'hsm-1' });
   pending.forgetSettled();
   expect([...pending]).toEqual([all[1], all[3]]);
   expect(pending.take(2)).toBeUndefined();

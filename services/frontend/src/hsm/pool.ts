@@ -4,10 +4,10 @@ import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
 import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
 import { throttled, timedOut } from '../dependency-exceptions.ts';
 import type { Channel } from './channel.ts';
-import { HsmRefusedError } from './commands.ts';
+import { HsmRefusedError, NobodyElseError } from './commands.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import type { HostIdentity } from './session.ts';
-import { Work } from './work.ts';
+import { type Answer, Work } from './work.ts';
 import { type WorkerClient, WorkerLink } from './worker-link.ts';
 
 export interface WorkerPoolOptions {
@@ -70,27 +70,30 @@ export class WorkerPool implements AsyncDisposable {
     return this.#inFlight;
   }
 
-  /** Rejects with KmsException (throttled, or nobody answered in time) and `HsmRefusedError`. `deadline`: milliseconds since the epoch. */
-  run(command: Command, input: Uint8Array, deadline: number): Promise<Uint8Array> {
+  /**
+   * Rejects with KmsException (throttled, or nobody answered in time), `HsmRefusedError`, and `NobodyElseError` when only members of
+   * `notBy` are there. `deadline`: milliseconds since the epoch.
+   */
+  run(command: Command, input: Uint8Array, deadline: number, notBy?: ReadonlySet<string>): Promise<Answer> {
     if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(throttled());
     if (input.length > MAX_INPUT_BYTES) return Promise.reject(new HsmRefusedError('invalid-input'));
     if (this.#closed || deadline <= this.#options.clock.now()) return Promise.reject(timedOut());
-    const work = new Work(command, input, deadline);
+    const work = new Work(command, input, deadline, notBy);
     this.#inFlight++;
     this.#dispatch(work);
-    return work.output;
+    return work.answer;
   }
 
   /** Resolves when each worker of now has answered, refused, ended or let the deadline pass. */
   async runEverywhere(command: Command, input: Uint8Array, deadline: number): Promise<void> {
-    const outputs = this.#ready.map((channel) => {
+    const answers = this.#ready.map((channel) => {
       const work = new Work(command, input, deadline);
       work.pinned = true;
       this.#inFlight++;
       channel.send(work);
-      return work.output;
+      return work.answer;
     });
-    await Promise.allSettled(outputs);
+    await Promise.allSettled(answers);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -102,21 +105,24 @@ export class WorkerPool implements AsyncDisposable {
 
   #dispatch(work: Work): void {
     const channel = this.#channelFor(work);
-    if (channel === undefined) this.#waiting.push(work);
-    else channel.send(work);
+    if (channel !== undefined) channel.send(work);
+    else if (this.#ready.length === 0) this.#waiting.push(work);
+    else this.#fail(work, new NobodyElseError());
   }
 
   /** Commands of one turn go to one worker, so that they share a frame, until a frame for another is worth what it costs. */
   #channelFor(work: Work): Channel | undefined {
     const { gathered = 0 } = this.#last ?? {};
     const isGathering = gathered > 0 && gathered < FRAME_FILL;
-    if (!isGathering || this.#last === work.avoid) this.#last = this.#pick(work.avoid);
+    const last = isGathering ? this.#last : undefined;
+    if (last === undefined || last === work.avoid || !work.mayGoTo(last)) this.#last = this.#pick(work);
     return this.#last;
   }
 
   /** The less busy of two random channels: as good as the least busy of all, and no herd runs to one (Mitzenmacher 2001). */
-  #pick(avoid: Channel | undefined): Channel | undefined {
-    const ready = this.#ready;
+  #pick(work: Work): Channel | undefined {
+    const { avoid, notBy } = work;
+    const ready = notBy === undefined ? this.#ready : this.#ready.filter((channel) => work.mayGoTo(channel));
     const first = ready[Math.floor(Math.random() * ready.length)];
     if (first === undefined || ready.length === 1) return first;
     const step = 1 + Math.floor(Math.random() * (ready.length - 1));
@@ -146,10 +152,10 @@ export class WorkerPool implements AsyncDisposable {
   #onReply(channel: Channel, work: Work, { refusal, output }: ReplyEntry): void {
     if (refusal === undefined) {
       this.#inFlight--;
-      return work.succeed(output);
+      return work.succeed({ output, memberId: channel.memberId });
     }
     if (work.pinned || !retryable.has(refusal))
-      return this.#fail(work, refusal === 'expired' ? timedOut() : new HsmRefusedError(refusal));
+      return this.#fail(work, refusal === 'expired' ? timedOut() : new HsmRefusedError(refusal, channel.memberId));
     const isFirst = work.refusal === undefined;
     work.refusal = refusal;
     work.avoid = channel;

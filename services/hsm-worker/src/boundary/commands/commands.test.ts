@@ -1,6 +1,9 @@
 import { createHmac, createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
 import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { describe, expect, test } from 'vitest';
+import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
+import { materialIdOf } from '../tokens/material-id.ts';
+import { sealToken } from '../tokens/sealed-token.ts';
 import type { CommandContext } from './command.ts';
 import {
   newTestKey as newKey,
@@ -17,11 +20,11 @@ const message = Buffer.from('a message');
 
 const refused = (refusal: string) => expect.objectContaining({ name: 'RefusedError', refusal });
 
-describe('making keys', () => {
-  const made = Object.entries(keySpecs)
-    .filter(([, { kind }]) => kind !== 'sm2')
-    .flatMap(([spec, row]) => Object.keys(row.usages).map((usage) => [spec as KeySpec, usage as KeyUsage] as const));
+const made = Object.entries(keySpecs)
+  .filter(([, { kind }]) => kind !== 'sm2')
+  .flatMap(([spec, row]) => Object.keys(row.usages).map((usage) => [spec as KeySpec, usage as KeyUsage] as const));
 
+describe('making keys', () => {
   test.each(made)('%s for %s is made, sealed and opens again', async (keySpec, keyUsage) => {
     const context = testContext();
     const { token, materialId, publicKey } = await newKey(keySpec, keyUsage, context);
@@ -55,15 +58,29 @@ describe('making keys', () => {
 });
 
 describe('what another member says of a new key', () => {
-  test.each([
-    ['SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT'],
-    ['ECC_NIST_P256', 'SIGN_VERIFY'],
-  ] as const)('is all that is stored of it: %s', async (keySpec, keyUsage) => {
+  test.each(made)('is all that is stored of it: %s for %s', async (keySpec, keyUsage) => {
     const context = testContext();
-    const { token, ...made } = await newKey(keySpec, keyUsage, context);
+    const { token, ...stored } = await newKey(keySpec, keyUsage, context);
     const described = await run('DescribeBackingKey', { keyId, account, token }, context);
-    expect(described).toEqual({ ...made, keySpec, keyUsage });
+    expect(described).toEqual({ ...stored, keySpec, keyUsage });
   });
+
+  test.each(['SIGN_VERIFY', 'KEY_AGREEMENT'] as const)(
+    'is nothing when its public key belongs to another private key: %s',
+    async (keyUsage) => {
+      const context = testContext();
+      const [one, other] = ['P-256', 'P-256'].map((namedCurve) =>
+        generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'der', type: 'pkcs8' }),
+      ) as [Buffer, Buffer];
+      // A PKCS #8 ends with the public point, 65 bytes.
+      const material = Buffer.concat([one.subarray(0, -65), other.subarray(-65)]);
+      const materialId = materialIdOf(context.keyring.materialIdKey, { keyId, material });
+      const header = { keyId, account, materialId, keySpec: 'ECC_NIST_P256', keyUsage, origin: 'AWS_KMS' } as const;
+      const token = sealToken(ExportedKeyToken, { header, secret: material }, context);
+      const describing = run('DescribeBackingKey', { keyId, account, token }, context);
+      await expect(describing).rejects.toEqual(refused('cannot-open'));
+    },
+  );
 });
 
 describe('tokens in commands', () => {

@@ -1,11 +1,15 @@
 import { isSecretKey } from '../keys/backing-key.ts';
 import { openedKeyOf } from './backing-key-of.ts';
-import type { CommandHandler } from './command.ts';
+import { type CommandHandler, RefusedError } from './command.ts';
+import { isPair } from './pairwise.ts';
 
 export const describeBackingKey: CommandHandler<'DescribeBackingKey'> = (input, context) => {
   const backingKey = openedKeyOf(input, context);
   const { materialId, keySpec, keyUsage } = backingKey;
-  const described = { materialId, keySpec, keyUsage };
-  if (isSecretKey(keySpec)) return described;
-  return { ...described, publicKey: backingKey.publicKey.export({ format: 'der', type: 'spki' }) };
+  if (isSecretKey(keySpec)) return { materialId, keySpec, keyUsage };
+  return isPair(backingKey, context).then((belongsTogether) => {
+    if (!belongsTogether) throw new RefusedError('cannot-open');
+    const publicKey = backingKey.publicKey.export({ format: 'der', type: 'spki' });
+    return { materialId, keySpec, keyUsage, publicKey };
+  });
 };

@@ -1,0 +1,155 @@
+import type { DomainState } from '@keyfleet/shared/domain/state';
+import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
+import { testAccount as account, testKeyId as keyId } from '../../../../test/support/command-context.ts';
+import { HsmRefusedError, type MemberAnswer, type MemberCommands, NobodyElseError } from './commands.ts';
+import { ConfirmedCommands, UnconfirmedTokenError } from './confirmed-commands.ts';
+
+type Lie = <N extends CommandName>(name: N, output: OutputOf<N>) => object;
+
+/** Members of one domain, asked in this order. They answer as a real HSM does, then each changes it as it likes. */
+class Members implements MemberCommands {
+  readonly asked: string[] = [];
+  readonly #hsm = new LocalHsm();
+  readonly #lies: Readonly<Record<string, Lie | undefined>>;
+
+  constructor(lies: Readonly<Record<string, Lie | undefined>>) {
+    this.#lies = lies;
+  }
+  async execute<N extends CommandName>(name: N, input: InputOf<N>): Promise<OutputOf<N>> {
+    return (await this.executeByMember(name, input)).output;
+  }
+  async executeByMember<N extends CommandName>(
+    name: N,
+    input: InputOf<N>,
+    _deadline?: number,
+    notBy: ReadonlySet<string> = new Set(),
+  ): Promise<MemberAnswer<N>> {
+    const memberId = Object.keys(this.#lies).find((id) => !notBy.has(id));
+    if (memberId === undefined) throw new NobodyElseError();
+    this.asked.push(`${memberId} ${name}`);
+    const lie = this.#lies[memberId];
+    try {
+      const output = await this.#hsm.execute(name, input);
+      return { memberId, output: { ...output, ...lie?.(name, output) } };
+    } catch (error) {
+      throw error instanceof HsmRefusedError ? new HsmRefusedError(error.refusal, memberId) : error;
+    }
+  }
+  async executeEverywhere(): Promise<void> {}
+}
+
+const honest = undefined;
+/** Another sealed secret than the one that was asked for. */
+const rubbish: Lie = (_name, output) => ('token' in output ? { token: randomBytes(200) } : {});
+const denying: Lie = (name) => {
+  if (name === 'DescribeBackingKey') throw new HsmRefusedError('cannot-open');
+  return {};
+};
+
+function start(lies: Record<string, Lie | undefined>, options: { workers?: number; members?: string[] } = {}) {
+  const hsm = new Members(lies);
+  const events: string[] = [];
+  const members = (options.members ?? ['a', 'b', 'c']).map((memberId) => ({ memberId }));
+  const commands = new ConfirmedCommands({
+    hsm,
+    domainState: () => ({ members }) as unknown as DomainState,
+    workers: options.workers ?? 3,
+    events: {
+      confirmed: () => events.push('confirmed'),
+      contradicted: (name, maker, witness) => events.push(`${witness} contradicts ${maker}: ${name}`),
+      unconfirmed: (name, maker) => events.push(`only ${maker}: ${name}`),
+    },
+  });
+  const newKey = { keyId, account, keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
+  return { hsm, events, commands, make: () => commands.execute('GenerateBackingKey', newKey, 0) };
+}
+
+async function opens({ hsm }: ReturnType<typeof start>, token: Uint8Array): Promise<boolean> {
+  const described = await hsm.execute('DescribeBackingKey', { keyId, account, token });
+  return described.keyUsage === 'SIGN_VERIFY';
+}
+
+test('a new key is given out once another member has opened it', async () => {
+  const frontend = start({ a: honest, b: honest });
+  const { token } = await frontend.make();
+  expect(frontend.hsm.asked).toEqual(['a GenerateBackingKey', 'b DescribeBackingKey']);
+  expect(frontend.events).toEqual(['confirmed']);
+  expect(await opens(frontend, token)).toBe(true);
+});
+
+test.each<[string, Lie]>([
+  ['rubbish for a token', rubbish],
+  ['another public key', (_name, output) => ('publicKey' in output ? { publicKey: randomBytes(91) } : {})],
+  ['no public key', (_name, output) => ('publicKey' in output ? { publicKey: undefined } : {})],
+  ['another material id', (_name, output) => ('materialId' in output ? { materialId: randomBytes(32) } : {})],
+])('a member that answers %s is found out, and another makes the key', async (_what, lie) => {
+  const frontend = start({ a: lie, b: honest, c: honest });
+  const { token } = await frontend.make();
+  expect(await opens(start({ z: honest }), token)).toBe(true);
+  expect(frontend.events.at(-1)).toBe('confirmed');
+  expect(frontend.hsm.asked).toContain('b GenerateBackingKey');
+});
+
+test('a member that denies what is true harms nobody where there is a third', async () => {
+  const frontend = start({ a: honest, b: denying, c: honest });
+  await frontend.make();
+  expect(frontend.events).toEqual(['b contradicts a: GenerateBackingKey', 'confirmed']);
+});
+
+test('what nobody confirms is given to nobody', async () => {
+  const hostile: Lie = (name, output) => ({ ...denying(name, output), ...rubbish(name, output) });
+  const frontend = start({ a: hostile, b: honest });
+  await expect(frontend.make()).rejects.toThrow(UnconfirmedTokenError);
+  expect(frontend.events).toHaveLength(2);
+});
+
+test('a former member neither makes nor confirms', async () => {
+  const frontend = start({ a: honest, b: honest, c: honest }, { members: ['b', 'c'] });
+  await frontend.make();
+  expect(frontend.hsm.asked).toEqual([
+    'a GenerateBackingKey',
+    'b GenerateBackingKey',
+    'a DescribeBackingKey',
+    'c DescribeBackingKey',
+  ]);
+});
+
+test('a new key is not refused for want of a second member in reach, but said to be unconfirmed', async () => {
+  const frontend = start({ a: honest });
+  await frontend.make();
+  expect(frontend.events).toEqual(['only a: GenerateBackingKey']);
+});
+
+test.each([{ workers: 1 }, { members: ['a'] }])(
+  'a member that has no other to be asked is believed: %o',
+  async (options) => {
+    const frontend = start({ a: honest }, options);
+    const { token } = await frontend.make();
+    expect((await frontend.commands.execute('ResealToken', { token, account }, 0)).token).toEqual(token);
+    expect(frontend.events).toEqual([]);
+  },
+);
+
+test('resealing waits for a second member, and is confirmed against what it replaces', async () => {
+  const { token } = await start({ a: honest, b: honest }).make();
+  const alone = start({ a: honest });
+  await expect(alone.commands.execute('ResealToken', { token, account }, 0)).rejects.toThrow(NobodyElseError);
+  const two = start({ a: honest, b: honest });
+  await two.commands.execute('ResealToken', { token, account }, 0);
+  expect(two.hsm.asked).toEqual(['a ResealToken', 'b CheckToken']);
+  const liar = start({ a: rubbish, b: honest });
+  await expect(liar.commands.execute('ResealToken', { token, account }, 0)).resolves.toEqual({ token });
+  expect(liar.events).toEqual(['b contradicts a: ResealToken', 'confirmed']);
+});
+
+test('the secret of an access key is the one that its token holds', async () => {
+  const owner = { accessKeyId: 'AKIDEXAMPLE', principal: 'arn:aws:iam::000000000000:user/a' };
+  const other: Lie = (name) => (name === 'GenerateCredential' ? { secretAccessKey: 'a'.repeat(40) } : {});
+  const frontend = start({ a: other, b: honest });
+  const { secretAccessKey, token } = await frontend.commands.execute('GenerateCredential', owner, 0);
+  expect(frontend.events).toEqual(['b contradicts a: GenerateCredential', 'confirmed']);
+  expect(await frontend.hsm.execute('OpenCredential', { ...owner, token })).toEqual({ secretAccessKey });
+});

@@ -1,0 +1,137 @@
+import type { DomainState } from '@keyfleet/shared/domain/state';
+import { type CommandName, commands, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
+import {
+  type HsmCommands,
+  HsmRefusedError,
+  type MemberAnswer,
+  type MemberCommands,
+  NobodyElseError,
+} from './commands.ts';
+import { confirmations, type SealingCommand, type Verdict } from './confirmations.ts';
+
+export interface ConfirmationEvents {
+  confirmed(): void;
+  /** `witness` finds something else in a token than `maker` said, or nothing: one of the two is broken or hostile. */
+  contradicted(command: CommandName, maker: string, witness: string): void;
+  /** A new token is used that only its maker has seen, since no other member is in reach. */
+  unconfirmed(command: CommandName, maker: string): void;
+}
+
+export interface ConfirmedCommandsDeps {
+  readonly hsm: MemberCommands;
+  readonly domainState: () => DomainState | undefined;
+  /** How many hsm-workers this frontend is told of, in reach or not. */
+  readonly workers: number;
+  readonly events: ConfirmationEvents;
+}
+
+type Sealed<N extends SealingCommand> = MemberAnswer<N> & { readonly input: InputOf<N> };
+
+/** No member of the domain confirms what another sealed. Nothing of it is stored. */
+export class UnconfirmedTokenError extends Error {
+  override name = 'UnconfirmedTokenError';
+
+  constructor(command: CommandName) {
+    super(`no HSM confirms what another answered to ${command}`);
+  }
+}
+
+/**
+ * Gives out no token that only its maker has seen. A member that is broken, or hostile, could seal rubbish in place of a key; stored, that
+ * is the end of the key. So another member opens the token first and says what is in it (docs/domain.md).
+ */
+export class ConfirmedCommands implements HsmCommands {
+  readonly #deps: ConfirmedCommandsDeps;
+
+  constructor(deps: ConfirmedCommandsDeps) {
+    this.#deps = deps;
+  }
+
+  execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+    return commands[name].sealsToken
+      ? (this.#seal(name as SealingCommand, input as InputOf<SealingCommand>, deadline) as Promise<OutputOf<N>>)
+      : this.#deps.hsm.execute(name, input, deadline);
+  }
+
+  executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {
+    return this.#deps.hsm.executeEverywhere(name, input, deadline);
+  }
+
+  /** One member after the other is asked, until another confirms what it made. */
+  async #seal<N extends SealingCommand>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+    const doubted = new Set<string>();
+    for (;;) {
+      const made = await this.#make(name, input, deadline, doubted);
+      if (await this.#isConfirmed(name, { ...made, input }, deadline)) return made.output;
+      doubted.add(made.memberId);
+    }
+  }
+
+  async #make<N extends SealingCommand>(
+    name: N,
+    input: InputOf<N>,
+    deadline: number,
+    doubted: ReadonlySet<string>,
+  ): Promise<MemberAnswer<N>> {
+    if (doubted.size === 0) return this.#deps.hsm.executeByMember(name, input, deadline);
+    try {
+      return await this.#deps.hsm.executeByMember(name, input, deadline, doubted);
+    } catch (error) {
+      throw error instanceof NobodyElseError ? new UnconfirmedTokenError(name) : error;
+    }
+  }
+
+  async #isConfirmed<N extends SealingCommand>(name: N, sealed: Sealed<N>, deadline: number): Promise<boolean> {
+    const { memberId: maker } = sealed;
+    if (!this.#isMember(maker)) return false;
+    const asked = new Set([maker]);
+    for (let isContradicted = false; ;) {
+      const verdict = await this.#askAnother(name, sealed, { asked, deadline });
+      if (verdict === undefined) return !isContradicted && this.#mayStandAlone(name, maker);
+      asked.add(verdict.witness);
+      if (!this.#isMember(verdict.witness)) continue;
+      if (verdict.agrees) {
+        this.#deps.events.confirmed();
+        return true;
+      }
+      isContradicted = true;
+      this.#deps.events.contradicted(name, maker, verdict.witness);
+    }
+  }
+
+  /** Undefined: there is nobody else to ask. */
+  async #askAnother<N extends SealingCommand>(
+    name: N,
+    sealed: Sealed<N>,
+    { asked, deadline }: { asked: ReadonlySet<string>; deadline: number },
+  ): Promise<Verdict | undefined> {
+    try {
+      return await confirmations[name](
+        (command, input) => this.#deps.hsm.executeByMember(command, input, deadline, asked),
+        sealed,
+      );
+    } catch (error) {
+      if (error instanceof NobodyElseError) return undefined;
+      if (error instanceof HsmRefusedError && error.memberId !== undefined)
+        return { witness: error.memberId, agrees: false };
+      throw error;
+    }
+  }
+
+  /**
+   * Resealing waits: the token that is stored still opens. A new key does not: a single member in reach, if it is hostile, harms
+   * whatever is asked of it. Where there is no second member at all, there is nothing to wait for.
+   */
+  #mayStandAlone(name: SealingCommand, maker: string): boolean {
+    const { workers, domainState, events } = this.#deps;
+    if (workers === 1 || domainState()?.members.length === 1) return true;
+    if (name === 'ResealToken') throw new NobodyElseError();
+    events.unconfirmed(name, maker);
+    return true;
+  }
+
+  /** By the newest state that this frontend has verified; a former member's word counts for nothing. */
+  #isMember(id: string): boolean {
+    return this.#deps.domainState()?.members.some(({ memberId }) => memberId === id) ?? false;
+  }
+}

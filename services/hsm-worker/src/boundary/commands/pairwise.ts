@@ -1,0 +1,47 @@
+import { type KeyUsage, keySpecs } from '@keyfleet/shared/key-specs';
+import { deriveSharedSecret } from '../crypto/ecdh.ts';
+import { decapsulateWith, encapsulateUnder } from '../crypto/ml-kem.ts';
+import { decryptOaep, encryptOaep } from '../crypto/rsa-oaep.ts';
+import { signatureSchemes } from '../crypto/signature.ts';
+import type { BackingKey } from '../keys/backing-key.ts';
+import { newKeyPair } from '../keys/key-pair.ts';
+import type { CommandContext } from './command.ts';
+
+type Context = Pick<CommandContext, 'noble' | 'rsaKeyPairs'>;
+type Check = (backingKey: BackingKey, context: Context) => boolean | Promise<boolean>;
+
+const message = Buffer.from('keyfleet pairwise consistency');
+
+/** By usage: what one half of a key pair does, the other undoes. */
+const checks: Readonly<Partial<Record<KeyUsage, Check>>> = {
+  async SIGN_VERIFY({ keySpec, key, publicKey }, { noble }) {
+    const usages: Partial<Record<KeyUsage, readonly string[]>> = keySpecs[keySpec].usages;
+    const scheme = signatureSchemes[usages.SIGN_VERIFY![0]!]!;
+    const raw = { messageType: 'RAW', message } as const;
+    return scheme.verify(publicKey, { ...raw, signature: await scheme.sign(key, raw, noble) }, noble);
+  },
+  async ENCRYPT_DECRYPT({ key, publicKey }) {
+    return message.equals(await decryptOaep(key, 'SHA-256', encryptOaep(publicKey, 'SHA-256', message)));
+  },
+  async KEY_AGREEMENT({ keySpec, key, publicKey }, { rsaKeyPairs }) {
+    const peer = (await newKeyPair(keySpec, rsaKeyPairs))!;
+    const ours = await deriveSharedSecret(key, peer.publicKey);
+    return ours.equals(await deriveSharedSecret(peer.privateKey, publicKey));
+  },
+  ENCAPSULATE_DECAPSULATE({ key, publicKey }) {
+    const { sharedSecret, ciphertext } = encapsulateUnder(publicKey);
+    return sharedSecret.equals(decapsulateWith(key, ciphertext));
+  },
+};
+
+/**
+ * Whether the two halves of a key pair belong together (SP 800-56A 5.6.2.1.4). A PKCS #8 may say any public key beside the private one,
+ * and OpenSSL takes it as it stands: what is encrypted under a wrong one, nobody can decrypt.
+ */
+export async function isPair(backingKey: BackingKey, context: Context): Promise<boolean> {
+  try {
+    return await checks[backingKey.keyUsage]!(backingKey, context);
+  } catch {
+    return false;
+  }
+}
