@@ -15,11 +15,11 @@ const TICK_US = 10_000;
 const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab';
 
 await using cluster = await TestWorkers.start(1);
-const state = cluster.state;
+const { domain } = cluster;
 await using pool = new WorkerPool({
   workers: cluster.addresses.map(newWorkerClient),
   host: cluster.host,
-  domainState: () => state,
+  domain,
   clock: systemClock,
   maxInFlight: 10_000,
   onProblem: console.error,

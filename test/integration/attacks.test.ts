@@ -63,12 +63,12 @@ async function goesOn(): Promise<void> {
   show(...chain);
   await Promise.all(cluster.workers.map((worker) => worker.installed(chain.length)));
   await rotate();
-  const { state } = cluster;
+  const { domain, state } = cluster;
   expect(state.members.map((member) => member.memberId)).toEqual(['hsm-1', 'hsm-2']);
   await using pool = new WorkerPool({
     workers: cluster.addresses.map(newWorkerClient),
     host: cluster.host,
-    domainState: () => state,
+    domain,
     clock: systemClock,
     maxInFlight: 10,
     onProblem: () => {},

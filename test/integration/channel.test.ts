@@ -13,11 +13,11 @@ beforeAll(async () => {
 afterAll(() => cluster[Symbol.asyncDispose]());
 
 function startPool(addresses: readonly string[], maxInFlight = 1000) {
-  const state = cluster.state;
+  const { domain } = cluster;
   const pool = new WorkerPool({
     workers: addresses.map(newWorkerClient),
     host: cluster.host,
-    domainState: () => state,
+    domain,
     clock: systemClock,
     maxInFlight,
     onProblem: () => {},

@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import type { FrameStream } from '@keyfleet/frontend/hsm/channel';
+import type { KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import type { WorkerClient } from '@keyfleet/frontend/hsm/worker-link';
@@ -44,6 +45,11 @@ export class LoopbackWorker implements WorkerClient {
 
   close(): void {}
 
+  /** Every stream ends in order, as when its session is over. */
+  end(): void {
+    for (const stream of this.#streams) stream.push(null);
+  }
+
   /** Every connection breaks; new ones are welcome. */
   die(): void {
     for (const stream of this.#streams) stream.destroy(new Error('connection lost'));
@@ -66,11 +72,17 @@ class LoopbackStream extends Duplex {
   }
 
   override _read(): void {}
-  override _write({ body }: { body: Uint8Array }, _encoding: unknown, done: () => void): void {
-    done();
+  override _write({ body }: { body: Uint8Array }, _encoding: unknown, taken: () => void): void {
+    void this.#receive(body).then(taken);
+  }
+
+  async #receive(body: Uint8Array): Promise<void> {
     try {
       if (this.#open === undefined) {
-        this.#open = this.#service.openStream(body, (message) => this.#answer(message));
+        this.#open = await this.#service.openStream(body, (message) => this.#answer(message));
+        if (this.destroyed) this.#open.close();
+      } else if (!this.#open.valid) {
+        this.push(null);
       } else {
         this.#worker.frames++;
         this.#open.receive(body);
@@ -93,28 +105,32 @@ class LoopbackStream extends Duplex {
 
 export interface LoopbackPool extends AsyncDisposable {
   readonly pool: WorkerPool;
+  /** What was wrong with workers. */
+  readonly problems: readonly string[];
   readonly execute: PoolCommands['execute'];
   readonly executeEverywhere: PoolCommands['executeEverywhere'];
 }
 
 /** A frontend's pool over these workers, ready when all of `expected` are. */
 export async function startLoopbackPool(
-  parts: { domain: FakeDomain; host: Host; workers: readonly LoopbackWorker[]; state?: FakeDomain['state'] },
+  parts: { domain: FakeDomain; host: Host; workers: readonly LoopbackWorker[]; known?: KnownDomain },
   expected = parts.workers.length,
 ): Promise<LoopbackPool> {
-  const { domain, host, workers, state } = parts;
+  const { domain, host, workers, known = domain } = parts;
+  const problems: string[] = [];
   const pool = new WorkerPool({
     workers,
     host,
-    domainState: () => state ?? domain.state,
+    domain: known,
     clock: domain.clock,
     maxInFlight: 1000,
-    onProblem: () => {},
+    onProblem: (_address, error) => problems.push(String(error)),
   });
   const commands = new PoolCommands(pool);
   await until(() => pool.ready === expected);
   return {
     pool,
+    problems,
     execute: (name, input, deadline) => commands.execute(name, input, deadline),
     executeEverywhere: (name, input, deadline) => commands.executeEverywhere(name, input, deadline),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),

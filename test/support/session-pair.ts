@@ -1,6 +1,10 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import type { KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { Negotiation, type HostSession } from '@keyfleet/frontend/hsm/session';
+import { StreamOpening } from '@keyfleet/frontend/hsm/stream-opening';
+import { sessionFloor, takesSessionsUnder } from '@keyfleet/hsm-worker/boundary/domain/session-keys';
+import type { Installed } from '@keyfleet/hsm-worker/boundary/session';
 import type { DomainKey, Keyring } from '@keyfleet/hsm-worker/boundary/domain/keyring';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { SignedRequest } from '@keyfleet/hsm-worker/boundary/stream';
@@ -8,8 +12,8 @@ import { type OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/s
 import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-key-cache';
 import { RefusedError } from '@keyfleet/hsm-worker/boundary/commands/command';
 import { nobleSignatures } from '../../services/hsm-worker/src/boundary/crypto/noble-thread.ts';
-import { encodedPublicKey, signBytes } from '@keyfleet/shared/domain/signature';
-import type { DomainState, Role } from '@keyfleet/shared/domain/state';
+import { encodedPublicKey, signBytesOffLoop } from '@keyfleet/shared/domain/signature';
+import { DomainState, type Role, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type Command, commands, type CommandName, type InputOf } from '@keyfleet/shared/hsm/commands';
 import {
   decodeReplies,
@@ -19,7 +23,8 @@ import {
   type ReplyEntry,
   type RequestEntry,
 } from '@keyfleet/shared/hsm/frame';
-import { signedCommands, SignedMessage, type StreamKeys, streamKeys, StreamOpen } from '@keyfleet/shared/hsm/session';
+import { sha256, signedCommands, SignedMessage } from '@keyfleet/shared/hsm/session';
+import type { StreamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { TestClock } from './domain.ts';
 
 export interface Host {
@@ -40,14 +45,19 @@ export function newDomainKey(): DomainKey {
   return { id: randomBytes(16).toString('hex'), key: createSecretKey(randomBytes(32)) };
 }
 
-/** A domain of two members that share their domain keys, as installed; a test changes `state` and `keys` as it likes. */
-export class FakeDomain {
-  readonly clock = new TestClock();
-  readonly identities = { 'hsm-1': newIdentity(), 'hsm-2': newIdentity() };
+/** A domain of two members that share their domain keys, as installed and as a frontend has verified it; a test changes it as it likes. */
+export class FakeDomain implements KnownDomain {
+  clock: TestClock;
+  readonly identities: Record<'hsm-1' | 'hsm-2', KeyObject>;
   state: DomainState;
   keys: DomainKey[] = [newDomainKey()];
+  /** What `verified` says; a test that forks the domain changes it. */
+  hash: Buffer;
+  #sessionFloor: number;
 
-  constructor(hosts: readonly Host[], domain = 'test') {
+  constructor(hosts: readonly Host[], domain = 'test', like?: FakeDomain) {
+    this.clock = like?.clock ?? new TestClock();
+    this.identities = like?.identities ?? { 'hsm-1': newIdentity(), 'hsm-2': newIdentity() };
     const agreementKey = encodedPublicKey(newIdentity());
     this.state = {
       version: 2,
@@ -61,9 +71,30 @@ export class FakeDomain {
       })),
       operators: hosts.map((host) => operatorOf(host, 'service-host')),
       rules: [],
-      domainKeys: [],
+      domainKeys: [this.#keyInfo(1)],
       backupHorizonMs: 0,
     };
+    this.#sessionFloor = sessionFloor(this.state);
+    this.hash = this.#hashOf(this.state);
+  }
+
+  /** The same domain as of now, for a process that will not hear of what happens to this one. */
+  copy(): FakeDomain {
+    const copy = new FakeDomain([], this.state.domain, this);
+    const { state, keys, hash } = this;
+    return Object.assign(copy, { state, keys, hash });
+  }
+
+  get verified(): VerifiedDomain {
+    return { state: this.state, hash: this.hash };
+  }
+  async refresh(): Promise<void> {}
+
+  get installed(): Installed {
+    const { state, keyring, hash: tokenHash } = this;
+    const now = this.clock.now();
+    const floor = this.#sessionFloor;
+    return { state, tokenHash, keyring, takesSessionsUnder: (id) => takesSessionsUnder(id, state, { floor, now }) };
   }
 
   get keyring(): Keyring {
@@ -81,6 +112,37 @@ export class FakeDomain {
   /** Another state, as when a token is installed. */
   change(change: Partial<DomainState>): void {
     this.state = { ...this.state, generation: this.state.generation + 1, ...change };
+    this.#sessionFloor = sessionFloor(this.state, this.#sessionFloor);
+    this.hash = this.#hashOf(this.state);
+  }
+
+  /** The same with a new domain key. */
+  rotate(change: Partial<DomainState> = {}): void {
+    this.keys = [...this.keys, newDomainKey()];
+    const old = this.state.domainKeys.map((key) => ({ ...key, status: 'deactivated' as const }));
+    this.change({
+      ...change,
+      domainKeys: [...old, this.#keyInfo(this.state.generation + 1, change.members !== undefined)],
+    });
+  }
+
+  /** A quorum takes a member out. */
+  remove(memberId: string): void {
+    this.rotate({ members: this.state.members.filter((member) => member.memberId !== memberId) });
+  }
+
+  /** A member restarts. */
+  restart(): void {
+    this.#sessionFloor = sessionFloor(this.state);
+  }
+
+  #keyInfo(createdGeneration: number, afterRemoval = false): DomainState['domainKeys'][number] {
+    const { id } = this.keys.at(-1)!;
+    return { id, createdGeneration, createdAt: this.clock.now(), status: 'active', afterRemoval };
+  }
+
+  #hashOf(state: DomainState): Buffer {
+    return sha256(DomainState.encode(state));
   }
 }
 
@@ -109,10 +171,10 @@ export function newWorker(
     member: {
       memberId,
       get installed() {
-        return { state: domain.state, keyring: domain.keyring };
+        return domain.installed;
       },
-      signMessage: (message) =>
-        SignedMessage.encode({ message, signature: signBytes(domain.identities[memberId], message) }),
+      signMessage: async (message) =>
+        SignedMessage.encode({ message, signature: await signBytesOffLoop(domain.identities[memberId], message) }),
     },
     handlers: { ...refusing(), ...options.handlers },
     context: () => ({
@@ -145,9 +207,9 @@ function refusing(): CommandHandlers {
 }
 
 /** A session of the host with the domain, made with this worker. */
-export function negotiate(domain: FakeDomain, host: Host, service: SessionService): HostSession {
-  const negotiation = new Negotiation({ domain: domain.state.domain, host, clock: domain.clock });
-  return negotiation.finish(service.negotiate(negotiation.hello), domain.state);
+export async function negotiate(domain: FakeDomain, host: Host, service: SessionService): Promise<HostSession> {
+  const negotiation = await Negotiation.start({ domain, host, clock: domain.clock });
+  return negotiation.finish(await service.negotiate(negotiation.hello));
 }
 
 /** The host's end of one stream, frame by frame: what a test needs to misbehave. */
@@ -159,20 +221,32 @@ export class HostEnd {
   readonly keys: StreamKeys;
   readonly #session: HostSession;
   readonly #sealer: FrameSealer;
+  readonly #opener: FrameOpener;
 
-  constructor(service: SessionService, session: HostSession) {
-    const open = StreamOpen.encode({ sessionToken: session.sessionToken, nonce: randomBytes(32) });
-    const messages: Uint8Array[] = [];
-    let opener: FrameOpener | undefined;
-    this.stream = service.openStream(open, (message) => {
-      if (opener === undefined) return void messages.push(message);
-      this.received.push(message);
-      this.replies.push(...decodeReplies(opener.open(message)));
+  static async open(service: SessionService, session: HostSession, domain: KnownDomain): Promise<HostEnd> {
+    const opening = await StreamOpening.start(session);
+    const accept = Promise.withResolvers<Uint8Array>();
+    let end: HostEnd | undefined;
+    const stream = await service.openStream(opening.open, (message) => {
+      if (end === undefined) accept.resolve(message);
+      else end.#receive(message);
     });
-    this.keys = streamKeys(session.sessionKey, open, messages[0]!);
-    opener = new FrameOpener(this.keys.memberToHost);
+    const { keys } = await opening.finish(await accept.promise, domain);
+    end = new HostEnd(stream, keys, session);
+    return end;
+  }
+
+  private constructor(stream: OpenStream, keys: StreamKeys, session: HostSession) {
+    this.stream = stream;
+    this.keys = keys;
     this.#session = session;
-    this.#sealer = new FrameSealer(this.keys.hostToMember);
+    this.#sealer = new FrameSealer(keys.hostToMember);
+    this.#opener = new FrameOpener(keys.memberToHost);
+  }
+
+  #receive(message: Uint8Array): void {
+    this.received.push(message);
+    this.replies.push(...decodeReplies(this.#opener.open(message)));
   }
 
   /** Seals the next frame, under whatever signature. */

@@ -9,6 +9,7 @@ import { type Client, credentials, Server, ServerCredentials } from '@grpc/grpc-
 import { DomainManager, Hsm } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
 import { defaultRules } from '@keyfleet/cli/ceremony';
+import type { KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { boundToNothing, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import type { DomainState, NewMember } from '@keyfleet/shared/domain/state';
@@ -61,6 +62,10 @@ export class TestWorkers implements AsyncDisposable {
   }
   get state(): DomainState {
     return verifyChain(this.anchor, this.#tokens.tokens).state;
+  }
+  /** What a frontend knows that has seen all tokens of now, and will see no more. */
+  get domain(): KnownDomain {
+    return { verified: verifyChain(this.anchor, this.#tokens.tokens), refresh: async () => {} };
   }
   /** What the domain-manager hands out; a test may put anything here. */
   get tokens(): Buffer[] {

@@ -194,7 +194,7 @@ function startPool(config: FrontendConfig, { domain, host, clock, events }: Pool
   return new WorkerPool({
     workers: config.hsmWorkers.map(({ text }) => newWorkerClient(text)),
     host,
-    domainState: () => domain.state,
+    domain,
     clock,
     maxInFlight: config.maxInFlight,
     onProblem: (address, error) => events.workerProblem(address, error),

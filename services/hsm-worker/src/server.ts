@@ -3,15 +3,19 @@ import {
   Server,
   ServerCredentials,
   type ServerDuplexStream,
+  type ServerUnaryCall,
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
 import type { Frame, Frame__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/Frame';
 import type { HsmHandlers } from '@keyfleet/proto/gen/keyfleet/hsm/v1/Hsm';
+import type { NegotiateRequest__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/NegotiateRequest';
+import type { NegotiateResponse } from '@keyfleet/proto/gen/keyfleet/hsm/v1/NegotiateResponse';
 import type { HsmDescription as DescriptionMessage } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { systemClock } from '@keyfleet/shared/clock';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { PeerLimit } from '@keyfleet/shared/request-limit';
 import type { OpenStream, SessionService } from './boundary/session-service.ts';
 import type { WorkerEvents } from './events.ts';
 import type { DomainMembership } from './membership.ts';
@@ -37,6 +41,9 @@ export class WorkerServer implements AsyncDisposable {
   readonly #options: WorkerServerOptions;
   readonly #server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES });
   readonly #streams = new Set<ServerStream>();
+  readonly #handshakes = new PeerLimit(systemClock, HANDSHAKES);
+  /** Idle streams end as well when their session is over; one in use ends with its next frame. */
+  readonly #sweep = setInterval(() => this.#streams.forEach((stream) => stream.endIfOver()), SWEEP_MS).unref();
 
   constructor(options: WorkerServerOptions) {
     this.#options = options;
@@ -54,6 +61,7 @@ export class WorkerServer implements AsyncDisposable {
 
   /** Takes no more frames, answers what it took, ends every stream. */
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#sweep);
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     for (const stream of this.#streams) stream.finish();
     const timer = setTimeout(() => this.#server.forceShutdown(), SHUTDOWN_MS);
@@ -66,7 +74,7 @@ export class WorkerServer implements AsyncDisposable {
     const answering = answeringWith(events);
     return {
       Describe: answering(() => descriptionOf(membership.describe())),
-      NegotiateSession: (call, done) => this.#negotiate(sessions, call.request.hello ?? empty, done),
+      NegotiateSession: (call, done) => void this.#negotiate(sessions, call, done),
       Execute: (call) => this.#execute(call),
       PrepareDomainToken: answering(async ({ proposal, current }) => {
         const token = await membership.prepare(proposal ?? empty, current);
@@ -78,19 +86,26 @@ export class WorkerServer implements AsyncDisposable {
     };
   }
 
-  #negotiate(sessions: SessionService, hello: Uint8Array, done: sendUnaryData<{ answer: Buffer }>): void {
+  async #negotiate(
+    sessions: SessionService,
+    call: NegotiateCall,
+    done: sendUnaryData<NegotiateResponse>,
+  ): Promise<void> {
     const { events } = this.#options;
+    if (!this.#handshakes.take(call.getPeer())) return done(tooMany);
     try {
-      done(null, { answer: Buffer.from(sessions.negotiate(hello)) });
+      const answer = await sessions.negotiate(call.request.hello ?? empty);
       events.sessionNegotiated();
+      done(null, { answer: Buffer.from(answer) });
     } catch {
       events.sessionRefused();
-      done({ code: status.UNAUTHENTICATED, details: 'refused' });
+      done(refused);
     }
   }
 
   #execute(call: ExecuteCall): void {
     const { sessions, events } = this.#options;
+    if (!this.#handshakes.take(call.getPeer())) return void call.emit('error', tooMany);
     const stream = new ServerStream(call, sessions, events);
     this.#streams.add(stream);
     call.on('close', () => this.#streams.delete(stream));
@@ -98,8 +113,14 @@ export class WorkerServer implements AsyncDisposable {
 }
 
 const SHUTDOWN_MS = 3000;
+const SWEEP_MS = 1000;
+/** Hellos and streams of one peer. Each costs milliseconds of the thread pool, and a frontend needs one of each in half an hour. */
+const HANDSHAKES = { perSecond: 10, burst: 100 };
+const refused = { code: status.UNAUTHENTICATED, details: 'refused' };
+const tooMany = { code: status.RESOURCE_EXHAUSTED, details: 'too many sessions and streams: try again in a second' };
 const empty = Buffer.alloc(0);
 
+type NegotiateCall = ServerUnaryCall<NegotiateRequest__Output, NegotiateResponse>;
 type ExecuteCall = ServerDuplexStream<Frame__Output, Frame>;
 
 /** One Execute call: the first message opens the stream in the boundary, the others are its frames. */
@@ -108,7 +129,9 @@ class ServerStream {
   readonly #sessions: SessionService;
   readonly #events: WorkerEvents;
   #stream: OpenStream | undefined;
+  #opening = false;
   #finishing = false;
+  #over = false;
 
   constructor(call: ExecuteCall, sessions: SessionService, events: WorkerEvents) {
     this.#call = call;
@@ -117,7 +140,7 @@ class ServerStream {
     call.on('data', ({ body }: Frame__Output) => this.#receive(body ?? empty));
     call.on('drain', () => call.resume());
     call.on('end', () => this.finish());
-    for (const over of ['error', 'cancelled', 'close']) call.on(over, () => this.#stream?.close());
+    for (const over of ['error', 'cancelled', 'close']) call.on(over, () => this.#close());
   }
 
   /** Takes no more frames; ends when everything taken is answered. */
@@ -126,28 +149,58 @@ class ServerStream {
     this.#endIfFinished();
   }
 
+  /** When its session is over: the host has the rest of its commands done on another stream. */
+  endIfOver(): void {
+    if (this.#stream?.valid === false) this.finish();
+  }
+
   #receive(body: Buffer): void {
+    this.endIfOver();
     if (this.#finishing) return;
+    if (this.#stream === undefined) return void this.#open(body);
     try {
-      if (this.#stream !== undefined) return this.#stream.receive(body);
-      this.#stream = this.#sessions.openStream(body, (frame) => this.#send(frame));
-      this.#events.streamOpened();
+      this.#stream.receive(body);
     } catch {
-      // One answer whatever it was: a frame that does not open, a token that does not, a session that is over.
-      this.#events.streamRefused();
-      this.#finishing = true;
-      this.#call.emit('error', { code: status.UNAUTHENTICATED, details: 'refused' });
+      this.#refuse();
     }
   }
 
+  async #open(body: Buffer): Promise<void> {
+    // A host that sends frames before it has the keys for them is none.
+    if (this.#opening) return this.#refuse();
+    this.#opening = true;
+    try {
+      this.#stream = await this.#sessions.openStream(body, (frame) => this.#send(frame));
+      this.#events.streamOpened();
+      if (this.#over) this.#stream.close();
+    } catch {
+      if (!this.#over) this.#refuse();
+    }
+  }
+
+  /** One answer whatever it was: a frame that does not open, a token that does not. */
+  #refuse(): void {
+    this.#events.streamRefused();
+    this.#finishing = true;
+    this.#call.emit('error', refused);
+  }
+
+  #close(): void {
+    this.#over = true;
+    this.#stream?.close();
+  }
+
   #send(frame: Uint8Array): void {
+    if (this.#over) return;
     // A frontend that does not read its answers sends no more commands until it does.
     if (!this.#call.write({ body: frame as Buffer })) this.#call.pause();
     if (this.#finishing) this.#endIfFinished();
   }
 
   #endIfFinished(): void {
-    if ((this.#stream?.inFlight ?? 0) === 0) this.#call.end();
+    if ((this.#stream?.inFlight ?? 0) > 0) return;
+    this.#over = true;
+    this.#call.end();
   }
 }
 

@@ -1,4 +1,5 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { promisify } from 'node:util';
 import type { Format } from '../encoding/canonical.ts';
 import { FormatError } from '../encoding/bytes.ts';
 import { DomainError } from './domain-error.ts';
@@ -46,6 +47,24 @@ export function isSignatureOf(signingKey: Uint8Array, message: Uint8Array, signa
     signature.length === signatureLength &&
     verify(digest, message, { key: publicKeyOf(signingKey), dsaEncoding }, signature)
   );
+}
+
+const signOffLoop = promisify(sign);
+const verifyOffLoop = promisify(verify);
+
+/** `signBytes` on the thread pool: it takes a millisecond, and others wait for the event loop. */
+export function signBytesOffLoop(privateKey: KeyObject, message: Uint8Array): Promise<Buffer> {
+  return signOffLoop(digest, message, { key: privateKey, dsaEncoding });
+}
+
+/** `isSignatureOf` on the thread pool. */
+export async function isSignatureOfOffLoop(
+  signingKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  if (signature.length !== signatureLength) return false;
+  return verifyOffLoop(digest, message, { key: publicKeyOf(signingKey), dsaEncoding }, signature);
 }
 
 /** Decodes untrusted bytes. Throws `DomainError('malformed')`. */

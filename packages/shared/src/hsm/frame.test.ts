@@ -12,7 +12,8 @@ import {
   frameSized,
   FrameSealer,
 } from './frame.ts';
-import { sha256, streamKeys } from './session.ts';
+import { sha256 } from './session.ts';
+import { streamKeys } from './stream-keys.ts';
 
 const u32 = fc.nat({ max: 2 ** 32 - 1 });
 const body = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes));
@@ -83,22 +84,25 @@ describe('a frame', () => {
 });
 
 test('the keys of a stream are those of docs/formats.md', () => {
-  const secret = Buffer.alloc(32, 1);
+  const [secret, agreed, encapsulated] = [Buffer.alloc(32, 1), Buffer.alloc(48, 2), Buffer.alloc(32, 3)];
   const [open, accept] = [Buffer.from('open'), Buffer.from('accept')];
   const prefixed = (value: Buffer | string): Buffer => {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(Buffer.byteLength(value));
     return Buffer.concat([length, Buffer.from(value)]);
   };
-  const streamId = sha256(Buffer.concat([prefixed('keyfleet/session/stream/1'), prefixed(open), prefixed(accept)]));
+  const streamId = sha256(Buffer.concat([prefixed('keyfleet/session/stream/2'), prefixed(open), prefixed(accept)]));
   // RFC 5869 written out: one block is one key.
-  const extracted = createHmac('sha256', streamId).update(secret).digest();
+  const material = [prefixed('keyfleet/session/stream-secret/1'), ...[secret, agreed, encapsulated].map(prefixed)];
+  const extracted = createHmac('sha256', streamId).update(Buffer.concat(material)).digest();
   const expanded = (info: string) => createHmac('sha256', extracted).update(info).update(Buffer.of(1)).digest();
 
-  const keys = streamKeys(createSecretKey(secret), open, accept);
+  const keys = streamKeys({ sessionKey: createSecretKey(secret), agreed, encapsulated }, open, accept);
   expect(keys.streamId).toEqual(streamId);
-  expect(keys.hostToMember.export()).toEqual(expanded('keyfleet/session/host-to-member/1'));
-  expect(keys.memberToHost.export()).toEqual(expanded('keyfleet/session/member-to-host/1'));
+  expect(keys.hostToMember.export()).toEqual(expanded('keyfleet/session/host-to-member/2'));
+  expect(keys.memberToHost.export()).toEqual(expanded('keyfleet/session/member-to-host/2'));
+  // What no key is made of twice is gone.
+  expect([agreed, encapsulated]).toEqual([Buffer.alloc(48), Buffer.alloc(32)]);
 });
 
 test('the codes of commands and the order of refusals are what frames in the field say', () => {

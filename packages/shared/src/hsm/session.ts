@@ -1,36 +1,50 @@
-import { createHash, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { signatureLength } from '../domain/signature.ts';
-import { domainName, entityId } from '../domain/state.ts';
+import { encapsulatedLength } from '../domain/encapsulation.ts';
+import { domainName, encapsulationKey, entityId, sha256Hash } from '../domain/state.ts';
 import { bytes, defineFormat } from '../encoding/canonical.ts';
 
 /**
- * The authenticated session between a service host and the HSMs of a domain: its messages and its key schedule
- * (docs/formats.md, "Session"). After AWS KMS Cryptographic Details, "Internal communication security": ECDHE on P-384,
- * ECDSA both ways, and a session key that travels sealed under a domain key, so that any member serves the session.
+ * The authenticated session between a service host and the HSMs of a domain: its messages (docs/formats.md, "Session"). After AWS KMS
+ * Cryptographic Details, "Internal communication security": ECDHE on P-384, ECDSA both ways, and a session key that travels sealed
+ * under a domain key, so that any member serves the session. What a stream's keys are made of stands in stream-keys.ts.
  */
 
 /** Uncompressed point of P-384 (SEC 1, 2.3.3). */
 const point = bytes({ min: 97, max: 97 });
-const hash = bytes({ min: 32, max: 32 });
 const nonce = bytes({ min: 32, max: 32 });
 const sessionId = bytes({ min: 16, max: 16 });
 const sessionToken = bytes({ min: 1, max: 4096 });
+const kemCiphertext = bytes({ min: encapsulatedLength, max: encapsulatedLength });
+/** The newest domain token that a member has installed: what it says of itself it says as a member of that state. */
+const installed = { generation: z.int().min(1), tokenHash: sha256Hash };
 
+/** No session lives longer, whoever made it: both sides hold the other to it. */
+export const SESSION_MS = 3_600_000;
 /** Two clocks may differ by this much before a session's validity is judged differently. */
 export const CLOCK_SKEW_MS = 60_000;
 
-/** What a service host says first, inside a `SignedMessage` under its P-384 key. `delegatedKey`: raw Ed25519 public key. */
+/** What a service host says first, inside a `SignedMessage` under its P-384 key. */
 export const Hello = defineFormat(
-  'keyfleet/session/hello/1',
-  z.object({ domain: domainName, hostId: entityId, ephemeralKey: point, delegatedKey: bytes({ min: 32, max: 32 }) }),
+  'keyfleet/session/hello/2',
+  z.object({
+    domain: domainName,
+    hostId: entityId,
+    ephemeralKey: point,
+    /** Raw Ed25519 public key: opens the session's streams and signs its commands. */
+    delegatedKey: bytes({ min: 32, max: 32 }),
+    /** Milliseconds since the epoch, by the host's clock. */
+    issuedAt: z.int().min(0),
+  }),
 );
+export type Hello = ReturnType<typeof Hello.decode>;
 
 /** What a member answers, inside a `SignedMessage` under its identity key. `helloHash` binds it to one signed hello. */
 export const Answer = defineFormat(
-  'keyfleet/session/answer/1',
+  'keyfleet/session/answer/2',
   z.object({
-    helloHash: hash,
+    helloHash: sha256Hash,
     memberId: entityId,
     ephemeralKey: point,
     sessionId,
@@ -39,8 +53,10 @@ export const Answer = defineFormat(
     sessionToken,
     /** Milliseconds since the epoch; the token holds its own, sealed copy. */
     expiresAt: z.int().min(0),
+    ...installed,
   }),
 );
+export type Answer = ReturnType<typeof Answer.decode>;
 
 /** A signature of domain/signature.ts over `message`, whose own label says what it is. */
 export const SignedMessage = defineFormat(
@@ -48,21 +64,39 @@ export const SignedMessage = defineFormat(
   z.object({ message: bytes({ max: 16_384 }), signature: bytes({ min: signatureLength, max: signatureLength }) }),
 );
 
-/** The first message of a stream, from the host. */
-export const StreamOpen = defineFormat('keyfleet/session/stream-open/1', z.object({ sessionToken, nonce }));
+/** The same under the delegated key of a session: Ed25519 (RFC 8032). */
+export const DelegatedMessage = defineFormat(
+  'keyfleet/session/delegated/1',
+  z.object({ message: bytes({ max: 16_384 }), signature: bytes({ min: 64, max: 64 }) }),
+);
 
-/** The first message of a stream, from the member. */
-export const StreamAccept = defineFormat('keyfleet/session/stream-accept/1', z.object({ memberId: entityId, nonce }));
+/** The first message of a stream, from the host, inside a `DelegatedMessage`. Both keys are for this stream only. */
+export const StreamOpen = defineFormat(
+  'keyfleet/session/stream-open/2',
+  z.object({ sessionToken, nonce, ephemeralKey: point, encapsulationKey }),
+);
 
-const StreamTranscript = defineFormat('keyfleet/session/stream/1', z.object({ open: bytes(), accept: bytes() }));
+/** The first message of a stream, from the member, inside a `SignedMessage`. `openHash` binds it to one delegated message. */
+export const StreamAccept = defineFormat(
+  'keyfleet/session/stream-accept/2',
+  z.object({
+    openHash: sha256Hash,
+    memberId: entityId,
+    nonce,
+    ephemeralKey: point,
+    kemCiphertext,
+    ...installed,
+  }),
+);
+export type StreamAccept = ReturnType<typeof StreamAccept.decode>;
 
-/** What the delegated Ed25519 key signs: commands by their place in one stream, so that it is worth nothing anywhere else. */
+/** What the delegated key signs of commands: their place in one stream, so that it is worth nothing anywhere else. */
 const SignedCommands = defineFormat(
   'keyfleet/session/signed-commands/1',
   z.object({
     sessionId,
-    streamId: hash,
-    commands: z.array(z.object({ id: z.int(), code: z.int(), inputHash: hash })),
+    streamId: sha256Hash,
+    commands: z.array(z.object({ id: z.int(), code: z.int(), inputHash: sha256Hash })),
   }),
 );
 
@@ -85,38 +119,6 @@ export function signedCommands(
   });
 }
 
-/** AES-256 key under which the session key travels in the answer. Bound to the hello and to who answers. */
-export function transportKey(sharedSecret: Uint8Array, helloHash: Uint8Array, memberId: string): KeyObject {
-  return derive(sharedSecret, helloHash, `keyfleet/session/transport-key/1 ${memberId}`);
-}
-
-export interface StreamKeys {
-  /** SHA-256 of both opening messages: names the stream in signatures. */
-  readonly streamId: Buffer;
-  readonly hostToMember: KeyObject;
-  readonly memberToHost: KeyObject;
-}
-
-/** The keys of one stream. Both nonces, the session token and the member's id are in the salt: no two streams share a key. */
-export function streamKeys(sessionKey: KeyObject, open: Uint8Array, accept: Uint8Array): StreamKeys {
-  const streamId = sha256(StreamTranscript.encode({ open, accept }));
-  return {
-    streamId,
-    hostToMember: derive(sessionKey, streamId, 'keyfleet/session/host-to-member/1'),
-    memberToHost: derive(sessionKey, streamId, 'keyfleet/session/member-to-host/1'),
-  };
-}
-
 export function sha256(value: Uint8Array): Buffer {
   return createHash('sha256').update(value).digest();
-}
-
-/** HKDF-SHA-256 (RFC 5869) to one AES-256 key. */
-function derive(secret: KeyObject | Uint8Array, salt: Uint8Array, info: string): KeyObject {
-  const key = Buffer.from(hkdfSync('sha256', secret, salt, info, 32));
-  try {
-    return createSecretKey(key);
-  } finally {
-    key.fill(0);
-  }
 }

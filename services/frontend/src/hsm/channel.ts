@@ -1,5 +1,5 @@
-import { type ClientDuplexStream, status } from '@grpc/grpc-js';
-import { randomBytes, sign } from 'node:crypto';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { sign } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import {
   decodeReplies,
@@ -11,9 +11,12 @@ import {
   type RequestEntry,
   type RequestFrame,
 } from '@keyfleet/shared/hsm/frame';
-import { signedCommands, StreamAccept, type StreamKeys, streamKeys, StreamOpen } from '@keyfleet/shared/hsm/session';
+import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
+import { signedCommands } from '@keyfleet/shared/hsm/session';
+import type { KnownDomain } from './known-domain.ts';
 import { PendingWork } from './pending-work.ts';
 import type { HostSession } from './session.ts';
+import type { OpenedStream } from './stream-opening.ts';
 import type { Work } from './work.ts';
 
 /** The Execute call, with the field types of our own .proto. */
@@ -27,67 +30,23 @@ export interface ChannelEvents {
 
 export interface ChannelOptions {
   readonly session: HostSession;
-  /** Whether the verified domain state has a member of this id. */
-  readonly isMember: (memberId: string) => boolean;
+  readonly domain: KnownDomain;
   readonly clock: Clock;
   readonly events: ChannelEvents;
 }
 
-/** The worker did not accept the session: another is needed. */
-export class SessionNotAcceptedError extends Error {
-  override name = 'SessionNotAcceptedError';
-}
-
-const OPEN_TIMEOUT_MS = 2000;
 const MAX_REMAINING_MS = 2 ** 31;
 /** A worker that owes answers and is silent for this long is asked whether it is there, ... */
 const PING_AFTER_MS = 500;
 /** ... and given up when it says nothing for this long: a frozen process keeps its connection open. */
 const DEAD_AFTER_MS = 1000;
 
-/** Opens a channel on a fresh Execute call. Throws `SessionNotAcceptedError`, or what the call failed with. */
-export async function openChannel(stream: FrameStream, options: ChannelOptions): Promise<Channel> {
-  try {
-    return await firstAnswer(stream, options);
-  } catch (error) {
-    stream.cancel();
-    if ((error as { code?: unknown }).code === status.UNAUTHENTICATED) {
-      throw new SessionNotAcceptedError('the worker did not accept the session', { cause: error });
-    }
-    throw error;
-  }
-}
-
-function firstAnswer(stream: FrameStream, options: ChannelOptions): Promise<Channel> {
-  const open = StreamOpen.encode({ sessionToken: options.session.sessionToken, nonce: randomBytes(32) });
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('the worker did not open the stream in time')), OPEN_TIMEOUT_MS);
-    // Listens for ever: without an error listener a stream that is cancelled would end the process.
-    stream.on('error', reject).on('end', () => reject(new Error('the worker ended the stream')));
-    stream.once('data', ({ body }) => {
-      clearTimeout(timer);
-      try {
-        // At once, so that the channel hears everything that follows.
-        resolve(channelOf(stream, { open, accept: body ?? new Uint8Array() }, options));
-      } catch (error) {
-        reject(error as Error);
-      }
-    });
-    stream.write({ body: open });
-  });
-}
-
-function channelOf(stream: FrameStream, messages: { open: Uint8Array; accept: Uint8Array }, options: ChannelOptions) {
-  const { open, accept } = messages;
-  const { memberId } = StreamAccept.decode(accept);
-  if (!options.isMember(memberId)) throw new Error('not a member of the domain');
-  return new Channel(stream, { memberId, keys: streamKeys(options.session.sessionKey, open, accept) }, options);
-}
-
 /** One stream of sealed frames to one worker. All commands of an event-loop turn travel in one frame. */
 export class Channel {
   readonly session: HostSession;
-  readonly memberId: string;
+  /** Who proved to be at the other end. */
+  readonly #member: Member;
+  readonly #domain: KnownDomain;
   readonly #stream: FrameStream;
   readonly #streamId: Uint8Array;
   readonly #sealer: FrameSealer;
@@ -100,16 +59,16 @@ export class Channel {
   #blocked = false;
   #draining = false;
   #closed = false;
+  #broken = false;
+  /** The newest domain state that has the member. */
+  #memberOf: DomainState | undefined;
   #heardAt: number;
   #pingedAt: number | undefined;
 
-  constructor(
-    stream: FrameStream,
-    { memberId, keys }: { memberId: string; keys: StreamKeys },
-    options: ChannelOptions,
-  ) {
+  constructor(stream: FrameStream, { member, keys }: OpenedStream, options: ChannelOptions) {
     this.session = options.session;
-    this.memberId = memberId;
+    this.#member = member;
+    this.#domain = options.domain;
     this.#stream = stream;
     this.#streamId = keys.streamId;
     this.#sealer = new FrameSealer(keys.hostToMember);
@@ -119,12 +78,19 @@ export class Channel {
     this.#heardAt = options.clock.now();
     stream.on('data', ({ body }: { body?: Uint8Array }) => this.#receive(body ?? new Uint8Array()));
     stream.on('drain', () => this.#unblock());
-    stream.on('error', () => this.close());
+    stream.on('error', () => this.#break());
     stream.on('end', () => this.close());
   }
 
+  get memberId(): string {
+    return this.#member.memberId;
+  }
   get closed(): boolean {
     return this.#closed;
+  }
+  /** Whether it ended for no good reason: a command that was under way may be why. */
+  get broken(): boolean {
+    return this.#broken;
   }
   /** Commands that the worker owes an answer to. */
   get outstanding(): number {
@@ -159,8 +125,20 @@ export class Channel {
     this.#events.onClosed(this, unanswered);
   }
 
+  /** Ends when the domain has no such member any more, or the session's time is over; `true` if it has ended. */
+  closeIfOver(now: number): boolean {
+    const state = this.#domain.verified?.state;
+    if (state !== this.#memberOf) {
+      if (state === undefined || !isMember(state, this.#member)) this.close();
+      else this.#memberOf = state;
+    }
+    if (now >= this.session.expiresAt) this.close();
+    return this.#closed;
+  }
+
   /** Called every few milliseconds: forgets settled commands, calls `onExpired` for late ones, gives up a silent worker. */
   sweep(now: number, onExpired: (work: Work) => void): void {
+    if (this.closeIfOver(now)) return;
     for (const work of this.#pending) if (work.deadline <= now) onExpired(work);
     this.#pending.forgetSettled();
     for (const work of this.#queue) if (work.deadline <= now) onExpired(work);
@@ -169,9 +147,14 @@ export class Channel {
     if (this.#pending.size > 0) this.#watch(now);
   }
 
+  #break(): void {
+    this.#broken = true;
+    this.close();
+  }
+
   #watch(now: number): void {
     if (this.#pingedAt !== undefined) {
-      if (now - this.#pingedAt > DEAD_AFTER_MS) this.close();
+      if (now - this.#pingedAt > DEAD_AFTER_MS) this.#break();
     } else if (now - this.#heardAt > PING_AFTER_MS) {
       this.#pingedAt = now;
       this.#write([]);
@@ -180,8 +163,8 @@ export class Channel {
 
   #flush(): void {
     this.#scheduled = false;
-    if (this.#closed) return;
     const now = this.#clock.now();
+    if (this.closeIfOver(now)) return;
     if (this.#pending.size === 0) this.#heardAt = now;
     const batch = this.#queue;
     this.#queue = [];
@@ -219,14 +202,15 @@ export class Channel {
   }
 
   #receive(frame: Uint8Array): void {
-    if (this.#closed) return;
+    const now = this.#clock.now();
+    if (this.closeIfOver(now)) return;
     let replies: ReplyEntry[];
     try {
       replies = decodeReplies(this.#opener.open(frame));
     } catch {
-      return this.close();
+      return this.#break();
     }
-    this.#heardAt = this.#clock.now();
+    this.#heardAt = now;
     this.#pingedAt = undefined;
     for (const reply of replies) {
       const work = this.#pending.take(reply.id);

@@ -39,7 +39,11 @@ export class DomainView implements AsyncDisposable {
     this.look();
   }
 
-  /** Undefined until the founding token was seen. */
+  /** The newest state that was verified, and its token's hash. Undefined until the founding token was seen. */
+  get verified(): VerifiedDomain | undefined {
+    return this.#verified;
+  }
+
   get state(): DomainState | undefined {
     return this.#verified?.state;
   }

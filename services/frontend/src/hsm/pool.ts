@@ -1,10 +1,10 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import type { DomainState } from '@keyfleet/shared/domain/state';
 import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
 import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
 import { throttled, timedOut } from '../dependency-exceptions.ts';
 import type { Channel } from './channel.ts';
 import { HsmRefusedError, NobodyElseError } from './commands.ts';
+import type { KnownDomain } from './known-domain.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import type { HostIdentity } from './session.ts';
 import { type Answer, Work } from './work.ts';
@@ -13,8 +13,7 @@ import { type WorkerClient, WorkerLink } from './worker-link.ts';
 export interface WorkerPoolOptions {
   readonly workers: readonly WorkerClient[];
   readonly host: HostIdentity;
-  /** Our verified copy; undefined until the first domain token was fetched. */
-  readonly domainState: () => DomainState | undefined;
+  readonly domain: KnownDomain;
   readonly clock: Clock;
   /** Commands at once; above it callers are throttled. */
   readonly maxInFlight: number;
@@ -44,21 +43,20 @@ export class WorkerPool implements AsyncDisposable {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
-    const { host, domainState, clock, onProblem } = options;
+    const { host, domain, clock, onProblem } = options;
     const sessions = new SessionKeeper({
       host,
-      domainState,
+      domain,
       clock,
       isServed: (session) => this.#ready.some((channel) => channel.session === session),
     });
-    const isMember = (id: string): boolean => domainState()?.members.some(({ memberId }) => memberId === id) ?? false;
     const events = {
       onReply: (channel: Channel, work: Work, reply: ReplyEntry) => this.#onReply(channel, work, reply),
       onClosed: (channel: Channel, unanswered: readonly Work[]) => this.#onClosed(channel, unanswered),
       onReady: (channel: Channel) => this.#onReady(channel),
       onProblem,
     };
-    this.#links = options.workers.map((worker) => new WorkerLink({ worker, sessions, isMember, clock, events }));
+    this.#links = options.workers.map((worker) => new WorkerLink({ worker, sessions, domain, clock, events }));
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
@@ -140,10 +138,10 @@ export class WorkerPool implements AsyncDisposable {
     this.#remove(channel);
     for (const work of unanswered) {
       // A command may thus run twice. All are safe so: a second backing key, for one, is a sealed token that nobody keeps.
-      work.losses++;
+      if (channel.broken) work.losses++;
       work.avoid = undefined;
       if (this.#closed || work.pinned || work.losses >= MAX_LOSSES) this.#fail(work, timedOut());
-      else if (work.losses === 1) this.#dispatch(work);
+      else if (work.losses <= 1) this.#dispatch(work);
       // Several broke: the next sweep knows which are left.
       else this.#waiting.push(work);
     }

@@ -1,15 +1,11 @@
-import {
-  createDecipheriv,
-  createECDH,
-  createSecretKey,
-  type ECDH,
-  generateKeyPairSync,
-  type KeyObject,
-} from 'node:crypto';
+import { createDecipheriv, createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
-import { isSignatureOf, signBytes } from '@keyfleet/shared/domain/signature';
-import type { DomainState } from '@keyfleet/shared/domain/state';
-import { Answer, Hello, sha256, SignedMessage, transportKey } from '@keyfleet/shared/hsm/session';
+import { isSignatureOfOffLoop, signBytesOffLoop } from '@keyfleet/shared/domain/signature';
+import type { Member } from '@keyfleet/shared/domain/state';
+import { agree, type EphemeralKey, newAgreementKey } from '@keyfleet/shared/hsm/ephemeral-keys';
+import { Answer, CLOCK_SKEW_MS, Hello, SESSION_MS, sha256, SignedMessage } from '@keyfleet/shared/hsm/session';
+import { transportKey } from '@keyfleet/shared/hsm/stream-keys';
+import { assertHasNewest, catchUp, type KnownDomain } from './known-domain.ts';
 
 /** Who this frontend is in the domain: an operator with the role `service-host`. */
 export interface HostIdentity {
@@ -23,8 +19,10 @@ export interface HostSession {
   readonly sessionId: Uint8Array;
   readonly sessionKey: KeyObject;
   readonly sessionToken: Uint8Array;
-  /** Ed25519: signs the commands that change key material, in this session's name. */
+  /** Ed25519: opens streams, and signs the commands that change key material, in this session's name. */
   readonly delegatedKey: KeyObject;
+  /** Of the domain state under which it was made. */
+  readonly generation: number;
   /** Half the validity: from here on a new session is wanted. */
   readonly renewAt: number;
   readonly expiresAt: number;
@@ -35,59 +33,108 @@ export class NegotiationError extends Error {
   override name = 'NegotiationError';
 }
 
+export interface NegotiationOptions {
+  readonly host: HostIdentity;
+  readonly domain: KnownDomain;
+  readonly clock: Clock;
+}
+
 const TAG_BYTES = 16;
-const RAW_ED25519_BYTES = 32;
 
 /** One negotiation: `hello` goes to an HSM, `finish` takes its answer. */
 export class Negotiation {
   readonly hello: Buffer;
-  readonly #ecdh: ECDH = createECDH('secp384r1');
-  readonly #delegated = generateKeyPairSync('ed25519');
+  readonly #ephemeral: EphemeralKey;
+  readonly #delegatedKey: KeyObject;
+  readonly #domain: KnownDomain;
   readonly #clock: Clock;
   readonly #startedAt: number;
 
-  constructor(options: { domain: string; host: HostIdentity; clock: Clock }) {
-    const { domain, host, clock } = options;
-    this.#clock = clock;
-    this.#startedAt = clock.now();
-    const hello = Hello.encode({
-      domain,
+  /** Throws while no domain token is verified. */
+  static async start(options: NegotiationOptions): Promise<Negotiation> {
+    const { host, domain, clock } = options;
+    const name = domain.verified?.state.domain;
+    if (name === undefined) throw new Error('no verified domain state yet');
+    const ephemeral = await newAgreementKey();
+    const delegated = generateKeyPairSync('ed25519');
+    const startedAt = clock.now();
+    const message = Hello.encode({
+      domain: name,
       hostId: host.operatorId,
-      ephemeralKey: this.#ecdh.generateKeys(),
-      delegatedKey: this.#delegated.publicKey.export({ type: 'spki', format: 'der' }).subarray(-RAW_ED25519_BYTES),
+      ephemeralKey: ephemeral.publicKey,
+      delegatedKey: delegated.publicKey.export({ format: 'raw-public' }),
+      issuedAt: startedAt,
     });
-    this.hello = SignedMessage.encode({ message: hello, signature: signBytes(host.privateKey, hello) });
+    const hello = SignedMessage.encode({ message, signature: await signBytesOffLoop(host.privateKey, message) });
+    return new Negotiation(options, { hello, ephemeral, delegatedKey: delegated.privateKey, startedAt });
   }
 
-  /** Checks the answer against our own verified copy of the domain state. Throws `NegotiationError`. */
-  finish(signedAnswer: Uint8Array, state: DomainState): HostSession {
+  private constructor(
+    { domain, clock }: NegotiationOptions,
+    said: { hello: Buffer; ephemeral: EphemeralKey; delegatedKey: KeyObject; startedAt: number },
+  ) {
+    this.#domain = domain;
+    this.#clock = clock;
+    this.hello = said.hello;
+    this.#ephemeral = said.ephemeral;
+    this.#delegatedKey = said.delegatedKey;
+    this.#startedAt = said.startedAt;
+  }
+
+  /** Checks the answer against the newest domain token that is known here or that the member knows of. Throws `NegotiationError`. */
+  async finish(signedAnswer: Uint8Array): Promise<HostSession> {
     try {
-      return this.#finish(signedAnswer, state);
+      return await this.#finish(signedAnswer);
     } catch (cause) {
-      throw new NegotiationError('the HSM answered with something that does not verify', { cause });
+      const why = cause instanceof Error ? `: ${cause.message}` : '';
+      throw new NegotiationError(`the HSM answered with something that does not verify${why}`, { cause });
     }
   }
 
-  #finish(signedAnswer: Uint8Array, state: DomainState): HostSession {
+  async #finish(signedAnswer: Uint8Array): Promise<HostSession> {
     const signed = SignedMessage.decode(signedAnswer);
     const answer = Answer.decode(signed.message);
+    await catchUp(this.#domain, answer);
+    await verifiedMember(this.#domain, answer.memberId, signed);
+    assertHasNewest(this.#domain, answer);
     const helloHash = sha256(this.hello);
-    const member = state.members.find(({ memberId }) => memberId === answer.memberId);
-    if (member === undefined || !isSignatureOf(member.signingKey, signed.message, signed.signature))
-      throw new NegotiationError('not a member');
-    if (!helloHash.equals(answer.helloHash)) throw new NegotiationError('answers another hello');
-    const now = this.#clock.now();
-    if (answer.expiresAt <= now) throw new NegotiationError('expired, or a clock is wrong');
-    const secret = this.#ecdh.computeSecret(answer.ephemeralKey);
+    if (!helloHash.equals(answer.helloHash)) throw new NegotiationError('it answers another hello');
+    const expiresAt = this.#expiryOf(answer);
+    const agreed = await agree(this.#ephemeral.privateKey, answer.ephemeralKey);
     return {
       sessionId: answer.sessionId,
-      sessionKey: openSessionKey(answer.sealedSessionKey, transportKey(secret, helloHash, answer.memberId)),
+      sessionKey: openSessionKey(answer.sealedSessionKey, transportKey(agreed, helloHash, answer.memberId)),
       sessionToken: answer.sessionToken,
-      delegatedKey: this.#delegated.privateKey,
-      renewAt: this.#startedAt + (answer.expiresAt - this.#startedAt) / 2,
-      expiresAt: answer.expiresAt,
+      delegatedKey: this.#delegatedKey,
+      generation: answer.generation,
+      renewAt: this.#startedAt + (expiresAt - this.#startedAt) / 2,
+      expiresAt,
     };
   }
+
+  /** By our own clock no session lives longer than sessions do, whatever its maker says. */
+  #expiryOf({ expiresAt }: Answer): number {
+    const latest = this.#startedAt + SESSION_MS;
+    if (expiresAt <= this.#clock.now()) throw new NegotiationError('expired, or a clock is wrong');
+    if (expiresAt > this.#clock.now() + SESSION_MS + CLOCK_SKEW_MS) {
+      throw new NegotiationError('longer than a session may live, or a clock is wrong');
+    }
+    return Math.min(expiresAt, latest);
+  }
+}
+
+/** The member of the newest known state that signed this. Throws when there is none. */
+export async function verifiedMember(
+  domain: KnownDomain,
+  memberId: string,
+  { message, signature }: ReturnType<typeof SignedMessage.decode>,
+): Promise<Member> {
+  const member = domain.verified?.state.members.find((one) => one.memberId === memberId);
+  if (member === undefined) throw new NegotiationError('not a member of the domain');
+  if (!(await isSignatureOfOffLoop(member.signingKey, message, signature))) {
+    throw new NegotiationError(`the signature of ${memberId} does not verify`);
+  }
+  return member;
 }
 
 function openSessionKey(sealed: Uint8Array, key: KeyObject): KeyObject {

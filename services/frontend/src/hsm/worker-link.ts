@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '@keyfleet/shared/clock';
-import { type Channel, type ChannelEvents, type FrameStream, openChannel, SessionNotAcceptedError } from './channel.ts';
+import type { Channel, ChannelEvents, FrameStream } from './channel.ts';
+import type { KnownDomain } from './known-domain.ts';
+import { openChannel, SessionNotAcceptedError } from './open-channel.ts';
 import type { Negotiate, SessionKeeper } from './session-keeper.ts';
 import type { Work } from './work.ts';
 
@@ -15,7 +17,7 @@ export interface WorkerClient {
 export interface WorkerLinkOptions {
   readonly worker: WorkerClient;
   readonly sessions: SessionKeeper;
-  readonly isMember: (memberId: string) => boolean;
+  readonly domain: KnownDomain;
   readonly clock: Clock;
   readonly events: ChannelEvents & {
     onReady(channel: Channel): void;
@@ -75,7 +77,7 @@ export class WorkerLink {
   }
 
   async #open(): Promise<Channel> {
-    const { worker, sessions, isMember, clock, events } = this.#options;
+    const { worker, sessions, domain, clock, events } = this.#options;
     const session = await sessions.get(worker.negotiate);
     const onClosed: ChannelEvents['onClosed'] = (channel, unanswered) => {
       this.#draining.delete(channel);
@@ -86,9 +88,9 @@ export class WorkerLink {
     };
     try {
       this.#opening = worker.execute();
-      return await openChannel(this.#opening, { session, isMember, clock, events: { ...events, onClosed } });
+      return await openChannel(this.#opening, { session, domain, clock, events: { ...events, onClosed } });
     } catch (error) {
-      if (error instanceof SessionNotAcceptedError) sessions.refused(session);
+      if (error instanceof SessionNotAcceptedError) await sessions.refused(session, worker.negotiate);
       throw error;
     } finally {
       this.#opening = undefined;

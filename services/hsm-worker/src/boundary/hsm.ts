@@ -3,7 +3,7 @@ import { assertNotFromFuture, isFromFuture, verifyGenesis, verifyNext } from '@k
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
-import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
@@ -115,8 +115,8 @@ export class Hsm {
   }
 
   /** A `SignedMessage` under the identity's signing key. */
-  signMessage(message: Uint8Array): Buffer {
-    return SignedMessage.encode({ message, signature: this.#identity.sign(message) });
+  async signMessage(message: Uint8Array): Promise<Buffer> {
+    return SignedMessage.encode({ message, signature: await this.#identity.signOffLoop(message) });
   }
 
   /**
@@ -176,7 +176,7 @@ export class Hsm {
     if (before !== undefined && before.state.generation === verified.state.generation) return;
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
 
-    const after = isMember(verified.state, this.#identity) ? this.#opened(newest, verified.state) : undefined;
+    const after = isMember(verified.state, this.#identity) ? this.#opened(newest, verified) : undefined;
     this.#installed = after;
     this.#verified = verified;
     if ((this.#prepared?.state.generation ?? 0) <= verified.state.generation) this.#prepared = undefined;
@@ -184,11 +184,11 @@ export class Hsm {
     if (after === undefined || losesKeys(before, after)) this.#options.onKeysLost?.();
   }
 
-  #opened(token: DomainToken, state: DomainState): InstalledDomain {
+  #opened(token: DomainToken, verified: VerifiedDomain): InstalledDomain {
     const before = this.#installed;
     const secrets = openDomainToken(token, this.#identity);
     if (before !== undefined) assertSameKeys(before.secrets, secrets);
-    return new InstalledDomain({ state, secrets }, this.#options.clock, before);
+    return new InstalledDomain({ ...verified, secrets }, this.#options.clock, before);
   }
 
   /** A hint that every reachable member holds the domain key of `generation`. Wrong or forged, it changes no key's safety. */

@@ -10,7 +10,13 @@ import { z } from 'zod';
 import { bytes, defineFormat, isLabelled } from '@keyfleet/shared/encoding/canonical';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { kem } from '@keyfleet/shared/domain/encapsulation';
-import { decodeOrRefuse, encodedPublicKey, publicKeyOf, signBytes } from '@keyfleet/shared/domain/signature';
+import {
+  decodeOrRefuse,
+  encodedPublicKey,
+  publicKeyOf,
+  signBytes,
+  signBytesOffLoop,
+} from '@keyfleet/shared/domain/signature';
 import {
   DomainState,
   encapsulationKey,
@@ -93,6 +99,10 @@ export class Identity {
   /** `message` begins with the label of its format. */
   sign(message: Uint8Array): Buffer {
     return signBytes(this.#keys.signing, message);
+  }
+
+  signOffLoop(message: Uint8Array): Promise<Buffer> {
+    return signBytesOffLoop(this.#keys.signing, message);
   }
 
   /** The shared secret of one-pass ECDH (SP 800-56A, C(1e, 1s)); the caller wipes it. Throws for a key that is not a point of P-384. */

@@ -30,6 +30,8 @@ export interface SessionServiceOptions {
 
 export interface OpenStream {
   readonly inFlight: number;
+  /** False when the session is over: the stream takes no more frames, and should end. */
+  readonly valid: boolean;
   /** Throws `FrameError` and is over when the frame is not exactly the next one of a valid session. */
   receive(frame: Uint8Array): void;
   close(): void;
@@ -61,13 +63,13 @@ export class SessionService {
   }
 
   /** Answers a signed hello. Throws `SessionRefusedError`. */
-  negotiate(signedHello: Uint8Array): Uint8Array {
+  negotiate(signedHello: Uint8Array): Promise<Uint8Array> {
     return this.#sessions.negotiate(signedHello);
   }
 
   /** Sends the first message of an accepted stream; sealed frames follow as commands finish. Throws `SessionRefusedError`. */
-  openStream(open: Uint8Array, send: (message: Uint8Array) => void): OpenStream {
-    const session = this.#sessions.accept(open);
+  async openStream(open: Uint8Array, send: (message: Uint8Array) => void): Promise<OpenStream> {
+    const session = await this.#sessions.accept(open);
     const { maxInFlight, events } = this.#options;
     send(session.accept);
     return new MemberStream(session, {

@@ -4,20 +4,15 @@ import { z } from 'zod';
 import type { Keyring } from './domain/keyring.ts';
 import { openToken, type Sealer, sealToken } from './tokens/sealed-token.ts';
 
-const hash = bytes({ min: 32, max: 32 });
-
 /** The session key, sealed under a domain key: with it any member serves the session, and none keeps a table. */
 const SessionToken = defineFormat(
-  'keyfleet/session/token/1',
+  'keyfleet/session/token/2',
   z.strictObject({
     domain: z.string(),
     domainKeyId: z.string(),
     sessionId: bytes({ min: 16, max: 16 }),
-    hostId: z.string(),
-    /** SHA-256 of the signing key that the host proved: a host whose key is replaced loses its sessions. */
-    hostKeyHash: hash,
-    /** Raw Ed25519 public key. */
-    delegatedKey: hash,
+    /** The host's own words, whole: no member, and nobody who has a domain key, opens a session in a host's name. */
+    signedHello: bytes({ max: 2048 }),
     /** Milliseconds since the epoch. */
     notBefore: z.int(),
     expiresAt: z.int(),
@@ -25,9 +20,10 @@ const SessionToken = defineFormat(
 );
 type Header = ReturnType<typeof SessionToken.decode>;
 
-export type SessionGrant = Omit<Header, 'domain' | 'domainKeyId'> & { readonly sessionKey: KeyObject };
+export type NewSession = Omit<Header, 'domain' | 'domainKeyId'> & { readonly sessionKey: KeyObject };
+export type SessionGrant = NewSession & Pick<Header, 'domainKeyId'>;
 
-export function sealSessionToken({ sessionKey, ...header }: SessionGrant, sealer: Sealer): Buffer {
+export function sealSessionToken({ sessionKey, ...header }: NewSession, sealer: Sealer): Buffer {
   const secret = sessionKey.export();
   try {
     return sealToken(SessionToken, { header, secret }, sealer);
@@ -36,7 +32,7 @@ export function sealSessionToken({ sessionKey, ...header }: SessionGrant, sealer
   }
 }
 
-/** Refuses with `unknown-domain-key` or `cannot-open`. Judges no validity: the clock is the caller's. */
+/** Refuses with `unknown-domain-key` or `cannot-open`. Judges neither validity nor the hello: those are the caller's. */
 export function openSessionToken(token: Uint8Array, keyring: Keyring): SessionGrant {
   const { header, secret } = openToken(SessionToken, token, keyring);
   try {

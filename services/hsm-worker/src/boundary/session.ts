@@ -1,30 +1,35 @@
-import { createECDH, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, createSecretKey, type KeyObject, verify } from 'node:crypto';
+import { promisify } from 'node:util';
 import type { Clock } from '@keyfleet/shared/clock';
-import { isSignatureOf } from '@keyfleet/shared/domain/signature';
+import { isSignatureOfOffLoop } from '@keyfleet/shared/domain/signature';
 import type { DomainState } from '@keyfleet/shared/domain/state';
+import { agree, encapsulateTo, newAgreementKey } from '@keyfleet/shared/hsm/ephemeral-keys';
 import {
   Answer,
   CLOCK_SKEW_MS,
+  DelegatedMessage,
   Hello,
+  SESSION_MS,
   sha256,
   SignedMessage,
   StreamAccept,
-  type StreamKeys,
-  streamKeys,
   StreamOpen,
-  transportKey,
 } from '@keyfleet/shared/hsm/session';
+import { type StreamKeys, streamKeys, transportKey } from '@keyfleet/shared/hsm/stream-keys';
 import { type Random, RefusedError } from './commands/command.ts';
 import { ivLength, seal } from './crypto/aead.ts';
 import type { Keyring } from './domain/keyring.ts';
+import { HelloMemory } from './hello-memory.ts';
 import { openSessionToken, sealSessionToken, type SessionGrant } from './session-token.ts';
-
-export const SESSION_MS = 3_600_000;
 
 /** The domain as this member has installed it. */
 export interface Installed {
   readonly state: DomainState;
+  /** Of the token that made `state`. */
+  readonly tokenHash: Uint8Array;
   readonly keyring: Keyring;
+  /** Whether session tokens under this domain key are (still) good. */
+  takesSessionsUnder(domainKeyId: string): boolean;
 }
 
 /** What the session needs of the HSM. */
@@ -33,7 +38,7 @@ export interface SessionMember {
   /** Undefined while the HSM belongs to no domain. */
   readonly installed: Installed | undefined;
   /** A `SignedMessage` under the identity's signing key. */
-  signMessage(message: Uint8Array): Uint8Array;
+  signMessage(message: Uint8Array): Promise<Uint8Array>;
 }
 
 /** The one error for every handshake and every stream that is not accepted. No reason crosses the boundary. */
@@ -49,7 +54,7 @@ export interface AcceptedStream {
   readonly sessionId: Uint8Array;
   readonly delegatedKey: KeyObject;
   readonly keys: StreamKeys;
-  /** Whether the session may still be used: it is valid now and the host still is a service host of the domain. */
+  /** Whether the session may still be used: its time, its host and the domain key of its token are good. */
   isValid(): boolean;
 }
 
@@ -61,97 +66,115 @@ export interface SessionsDeps {
   readonly onUnknownDomainKey: () => void;
 }
 
-/** The member's end of the handshake. Keeps no table: everything about a session stands in its token. */
+/** A hello that was read, and not yet believed. */
+interface SaidHello {
+  readonly hello: Hello;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+  /** Of the host in the state: what the signature must verify under. */
+  readonly hostKey: Uint8Array;
+}
+
+/**
+ * The member's end of the handshake. Keeps no table of sessions: everything about one stands in its token. What costs a millisecond
+ * (everything on P-384) runs on the thread pool, after all that costs nothing was checked.
+ */
 export class Sessions {
   readonly #deps: SessionsDeps;
+  readonly #hellos: HelloMemory;
 
   constructor(deps: SessionsDeps) {
     this.#deps = deps;
+    this.#hellos = new HelloMemory(deps.clock);
   }
 
   /** Answers a host's signed hello. Throws `SessionRefusedError`. */
-  negotiate(signedHello: Uint8Array): Uint8Array {
+  negotiate(signedHello: Uint8Array): Promise<Uint8Array> {
     return this.#refuseAllAlike(() => this.#negotiate(signedHello));
   }
 
   /** Accepts a stream that is opened with a session token of any member. Throws `SessionRefusedError`. */
-  accept(open: Uint8Array): AcceptedStream {
+  accept(open: Uint8Array): Promise<AcceptedStream> {
     return this.#refuseAllAlike(() => this.#accept(open));
   }
 
-  #negotiate(signedHello: Uint8Array): Uint8Array {
+  async #negotiate(signedHello: Uint8Array): Promise<Uint8Array> {
     const { member, clock, random } = this.#deps;
-    const { state, keyring } = installedOf(member);
-    const signed = SignedMessage.decode(signedHello);
-    const hello = Hello.decode(signed.message);
-    const signingKey = hostKeyOf(state, hello.hostId);
-    if (
-      hello.domain !== state.domain ||
-      signingKey === undefined ||
-      !isSignatureOf(signingKey, signed.message, signed.signature)
-    ) {
-      throw new SessionRefusedError();
-    }
+    const { state, tokenHash, keyring } = installedOf(member);
+    const said = readHello(signedHello, state);
+    const { hello, message } = said;
+    if (!this.#hellos.isFresh(message, hello) || !(await isSigned(said))) throw new SessionRefusedError();
+    // Asked again: the same hello may have come twice meanwhile.
+    if (!this.#hellos.take(message, hello)) throw new SessionRefusedError();
 
     // The session key is fresh and random; the agreed key only carries it (AWS KMS Cryptographic Details).
     const sessionKey = createSecretKey(random(32));
     const sessionId = random(16);
     const notBefore = clock.now();
     const expiresAt = notBefore + SESSION_MS;
-    const { hostId, delegatedKey } = hello;
-    const hostKeyHash = sha256(signingKey);
-    const grant = { sessionId, sessionKey, hostId, hostKeyHash, delegatedKey, notBefore, expiresAt };
-    const sessionToken = sealSessionToken(grant, { keyring, nonce: random });
+    const session = { sessionId, sessionKey, signedHello, notBefore, expiresAt };
+    const sessionToken = sealSessionToken(session, { keyring, nonce: random });
     const helloHash = sha256(signedHello);
-    const sealed = sealForHost(sessionKey, { hello, helloHash, memberId: member.memberId });
-    const answer = Answer.encode({
-      helloHash,
-      memberId: member.memberId,
-      ...sealed,
-      sessionId,
-      sessionToken,
-      expiresAt,
-    });
-    return member.signMessage(answer);
+    const { memberId } = member;
+    const sealed = await sealForHost(sessionKey, { hello, helloHash, memberId });
+    const { generation } = state;
+    const rest = { helloHash, memberId, sessionId, sessionToken, expiresAt, generation, tokenHash };
+    return member.signMessage(Answer.encode({ ...rest, ...sealed }));
   }
 
-  #accept(openBytes: Uint8Array): AcceptedStream {
+  async #accept(signedOpen: Uint8Array): Promise<AcceptedStream> {
+    const { member } = this.#deps;
+    const { message, signature } = DelegatedMessage.decode(signedOpen);
+    const open = StreamOpen.decode(message);
+    const { state, keyring } = installedOf(member);
+    const grant = openSessionToken(open.sessionToken, keyring);
+    const said = readHello(grant.signedHello, state);
+    const isValid = this.#validityOf(grant, said);
+    const delegatedKey = ed25519Key(said.hello.delegatedKey);
+    if (!belongsTo(grant, said.hello) || !isValid()) throw new SessionRefusedError();
+    if (!(await verifyOffLoop(null, message, delegatedKey, signature)) || !(await isSigned(said))) {
+      throw new SessionRefusedError();
+    }
+    const { accept, keys } = await this.#answerOf(signedOpen, open, grant.sessionKey);
+    if (!isValid()) throw new SessionRefusedError();
+    const { sessionId } = grant;
+    return { accept, hostId: said.hello.hostId, sessionId, delegatedKey, keys, isValid };
+  }
+
+  /** This member's ephemeral keys for the stream, signed, and the keys that come of both sides'. */
+  async #answerOf(signedOpen: Uint8Array, open: ReturnType<typeof StreamOpen.decode>, sessionKey: KeyObject) {
     const { member, random } = this.#deps;
-    const { sessionToken } = StreamOpen.decode(openBytes);
-    const grant = openSessionToken(sessionToken, installedOf(member).keyring);
-    const accept = StreamAccept.encode({ memberId: member.memberId, nonce: random(32) });
-    const stream = {
-      accept,
-      hostId: grant.hostId,
-      sessionId: grant.sessionId,
-      delegatedKey: ed25519Key(grant.delegatedKey),
-      keys: streamKeys(grant.sessionKey, openBytes, accept),
-      isValid: this.#validityOf(grant),
-    };
-    if (!stream.isValid()) throw new SessionRefusedError();
-    return stream;
+    const { privateKey, publicKey: ephemeralKey } = await newAgreementKey();
+    const agreed = await agree(privateKey, open.ephemeralKey);
+    const { secret: encapsulated, ciphertext: kemCiphertext } = await encapsulateTo(open.encapsulationKey);
+    const { state, tokenHash } = installedOf(member);
+    const { generation } = state;
+    const said = { openHash: sha256(signedOpen), memberId: member.memberId, nonce: random(32), generation, tokenHash };
+    const accept = await member.signMessage(StreamAccept.encode({ ...said, ephemeralKey, kemCiphertext }));
+    return { accept, keys: streamKeys({ sessionKey, agreed, encapsulated }, signedOpen, accept) };
   }
 
-  /** Asked for every frame, so the host is looked up again only when another domain state is installed. */
-  #validityOf({ hostId, hostKeyHash, notBefore, expiresAt }: SessionGrant): () => boolean {
+  /** Asked for every frame, so the domain is looked at again only when another state is installed. */
+  #validityOf({ domainKeyId, notBefore, expiresAt }: SessionGrant, { hello, hostKey }: SaidHello): () => boolean {
     const { member, clock } = this.#deps;
     let checked: DomainState | undefined;
-    let isHost = false;
+    let isGood = false;
     return () => {
-      const state = member.installed?.state;
-      if (state !== checked) {
-        checked = state;
-        const key = state && hostKeyOf(state, hostId);
-        isHost = key !== undefined && sha256(key).equals(hostKeyHash);
+      const { installed } = member;
+      if (installed?.state !== checked) {
+        checked = installed?.state;
+        const key = checked && hostKeyOf(checked, hello.hostId);
+        // The key whose signature was verified: a host whose key is replaced loses its sessions.
+        isGood = key !== undefined && Buffer.compare(key, hostKey) === 0 && installed!.takesSessionsUnder(domainKeyId);
       }
       const now = clock.now();
-      return isHost && now >= notBefore - CLOCK_SKEW_MS && now < expiresAt + CLOCK_SKEW_MS;
+      return isGood && now >= notBefore - CLOCK_SKEW_MS && now < expiresAt + CLOCK_SKEW_MS;
     };
   }
 
-  #refuseAllAlike<T>(run: () => T): T {
+  async #refuseAllAlike<T>(run: () => Promise<T>): Promise<T> {
     try {
-      return run();
+      return await run();
     } catch (error) {
       if (error instanceof RefusedError && error.refusal === 'unknown-domain-key') this.#deps.onUnknownDomainKey();
       throw new SessionRefusedError();
@@ -159,9 +182,29 @@ export class Sessions {
   }
 }
 
+const verifyOffLoop = promisify(verify);
+
 function installedOf(member: SessionMember): Installed {
   if (member.installed === undefined) throw new SessionRefusedError();
   return member.installed;
+}
+
+/** Throws for one of another domain, or of nobody who is a service host of this one. */
+function readHello(signedHello: Uint8Array, state: DomainState): SaidHello {
+  const { message, signature } = SignedMessage.decode(signedHello);
+  const hello = Hello.decode(message);
+  const hostKey = hostKeyOf(state, hello.hostId);
+  if (hello.domain !== state.domain || hostKey === undefined) throw new SessionRefusedError();
+  return { hello, message, signature, hostKey };
+}
+
+function isSigned({ message, signature, hostKey }: SaidHello): Promise<boolean> {
+  return isSignatureOfOffLoop(hostKey, message, signature);
+}
+
+/** A session lives as long as sessions do, from when its host asked: who has a domain key cannot make a hello last. */
+function belongsTo({ notBefore, expiresAt }: SessionGrant, { issuedAt }: Hello): boolean {
+  return expiresAt - notBefore <= SESSION_MS && Math.abs(notBefore - issuedAt) <= CLOCK_SKEW_MS;
 }
 
 function hostKeyOf(state: DomainState, hostId: string): Uint8Array | undefined {
@@ -177,11 +220,9 @@ interface HelloContext {
 }
 
 /** One-pass: this member's ephemeral key and the session key sealed under what both agree on. */
-function sealForHost(sessionKey: KeyObject, { hello, helloHash, memberId }: HelloContext) {
-  const ecdh = createECDH('secp384r1');
-  const ephemeralKey = ecdh.generateKeys();
-  // Throws for a point that is not on the curve.
-  const key = transportKey(ecdh.computeSecret(hello.ephemeralKey), helloHash, memberId);
+async function sealForHost(sessionKey: KeyObject, { hello, helloHash, memberId }: HelloContext) {
+  const { privateKey, publicKey: ephemeralKey } = await newAgreementKey();
+  const key = transportKey(await agree(privateKey, hello.ephemeralKey), helloHash, memberId);
   const plain = sessionKey.export();
   // The key is used for this one message, so a constant IV never meets it twice.
   const sealed = seal({ key, iv: Buffer.alloc(ivLength), associatedData: nothing }, plain);

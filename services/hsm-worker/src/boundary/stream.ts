@@ -61,6 +61,11 @@ export class MemberStream implements CommandSource {
     return this.#inFlight;
   }
 
+  /** Whether the session may still be used; a stream whose session is over takes no frame. */
+  get valid(): boolean {
+    return this.#session.isValid();
+  }
+
   /** Takes the next sealed frame. Throws `FrameError` for one that is not exactly the next of a valid session; the stream is then over. */
   receive(frame: Uint8Array): void {
     try {
@@ -124,7 +129,7 @@ export class MemberStream implements CommandSource {
   }
 
   #open(frame: Uint8Array): RequestFrame {
-    if (this.#closed || !this.#session.isValid()) throw new FrameError();
+    if (this.#closed || !this.valid) throw new FrameError();
     const request = decodeRequests(this.#opener.open(frame));
     for (const { id } of request.entries) {
       if (id <= this.#lastId) throw new FrameError();

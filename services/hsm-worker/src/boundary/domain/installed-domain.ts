@@ -1,7 +1,8 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
+import { activeDomainKey, type DomainState, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { DomainSecrets } from './domain-secrets.ts';
 import { type Keyring, newKeyring } from './keyring.ts';
+import { sessionFloor, takesSessionsUnder } from './session-keys.ts';
 
 /** A member that hears of no activation uses a new domain key after this time all the same. */
 export const ACTIVATION_DELAY_MS = 60_000;
@@ -13,18 +14,23 @@ export const ACTIVATION_DELAY_MS = 60_000;
  */
 export class InstalledDomain {
   readonly state: DomainState;
+  /** Of the token that made `state`. */
+  readonly tokenHash: Uint8Array;
   readonly secrets: DomainSecrets;
   readonly #clock: Clock;
+  readonly #sessionFloor: number;
   #keyring: Keyring;
   #sealingGeneration: number;
   /** When the newest domain key begins to seal; infinite when it already does. */
   #activatesAt: number;
 
   /** Without `before`, as after a restart, the newest key seals at once: what was sealed under it before the restart was already. */
-  constructor(parts: { state: DomainState; secrets: DomainSecrets }, clock: Clock, before?: InstalledDomain) {
+  constructor(parts: VerifiedDomain & { readonly secrets: DomainSecrets }, clock: Clock, before?: InstalledDomain) {
     this.state = parts.state;
+    this.tokenHash = parts.hash;
     this.secrets = parts.secrets;
     this.#clock = clock;
+    this.#sessionFloor = sessionFloor(this.state, before && before.#sessionFloor);
     const newest = activeDomainKey(this.state).createdGeneration;
     const previous = before?.sealingGeneration ?? newest;
     this.#sealingGeneration = maySeal(this.state, previous) ? previous : newest;
@@ -43,6 +49,11 @@ export class InstalledDomain {
   get sealingGeneration(): number {
     this.#activateWhenDue();
     return this.#sealingGeneration;
+  }
+
+  /** Whether a session token under this domain key is (still) good. */
+  takesSessionsUnder(domainKeyId: string): boolean {
+    return takesSessionsUnder(domainKeyId, this.state, { floor: this.#sessionFloor, now: this.#clock.now() });
   }
 
   /** Seals under the newest domain key made up to `generation` from now on; never goes back to an older one. */

@@ -1,0 +1,40 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import { CLOCK_SKEW_MS, type Hello, sha256 } from '@keyfleet/shared/hsm/session';
+
+/** In two minutes. A frontend in trouble says about one a second, and many may share one host key. */
+const MAX_PER_HOST = 2048;
+
+/** The hellos that were answered lately: none is answered twice. Those of any other time are refused for their time. */
+export class HelloMemory {
+  readonly #clock: Clock;
+  /** By host, then by hash of the hello: when it was issued. */
+  readonly #answered = new Map<string, Map<string, number>>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** `message` is the encoded hello, without its signature: one ECDSA signature can be turned into another. */
+  isFresh(message: Uint8Array, { hostId, issuedAt }: Hello): boolean {
+    return this.#isOfNow(issuedAt) && this.#answered.get(hostId)?.has(nameOf(message)) !== true;
+  }
+
+  /** Remembers a hello whose signature was verified. False if it is not fresh (any more), or its host said too many. */
+  take(message: Uint8Array, hello: Hello): boolean {
+    if (!this.isFresh(message, hello)) return false;
+    const { hostId, issuedAt } = hello;
+    const ofHost = this.#answered.getOrInsertComputed(hostId, () => new Map<string, number>());
+    for (const [name, at] of ofHost) if (!this.#isOfNow(at)) ofHost.delete(name);
+    if (ofHost.size >= MAX_PER_HOST) return false;
+    ofHost.set(nameOf(message), issuedAt);
+    return true;
+  }
+
+  #isOfNow(issuedAt: number): boolean {
+    return Math.abs(this.#clock.now() - issuedAt) <= CLOCK_SKEW_MS;
+  }
+}
+
+function nameOf(message: Uint8Array): string {
+  return sha256(message).toString('base64');
+}
