@@ -75,6 +75,21 @@ describe('a request', () => {
     expect(parse(CreateGrant, grant).Constraints?.EncryptionContextSubset?.['n']).toBe(number);
   });
 
+  test.each([
+    ['x\\\\', 'x\\"', 'x"'],
+    ['tenant\\\\\\"', 'tenant\\"1', 'tenant"1'],
+    ['\\\\', '\\u0041', 'A'],
+  ])('reads the escapes of a context key as they stand, whatever stood in a request before', (before, raw, key) => {
+    const keysOf = (written: string) =>
+      Object.keys(
+        parse(Encrypt, `{"KeyId":"k","Plaintext":"AA==","EncryptionContext":{"a":"1","${written}":"1"}}`)
+          .EncryptionContext!,
+      );
+    keysOf(before);
+    keysOf(before);
+    expect(keysOf(raw)).toEqual(['a', key]);
+  });
+
   test('has of a number given twice the last one, and its text with it', () => {
     const twice = (context: string) =>
       parse(Encrypt, `{"KeyId":"k","Plaintext":"AA==","EncryptionContext":${context}}`).EncryptionContext!['n'];

@@ -3,6 +3,7 @@ import { exceptions, KmsException } from '../errors/exceptions.ts';
 import { compileInputCheck } from './input-check.ts';
 import { type JsonStyle, structureWriterOf } from './json-writer.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
+import { type JsonObject, LITERALS, readJson } from './read-json.ts';
 import { type Shape, type StructureShape, structureOf } from './shape.ts';
 
 /** The content type of every request and response body. */
@@ -23,7 +24,7 @@ export function requestCodec<O extends Operation>(operation: O): RequestCodec<In
   const shape = structureOf(operation.input.shape);
   const read = structureReader(shape);
   const check = compileInputCheck(operation);
-  const parseJson = holdsMap(shape) ? parseWithLiterals : JSON.parse;
+  const parseJson = parserOf(holdsMap(shape));
   return {
     parse(body) {
       const input = read(jsonOf(body, parseJson)) as InputOf<O>;
@@ -163,24 +164,13 @@ function holdsMap(shape: Shape): boolean {
   return shape.kind === 'map';
 }
 
-/** Where a parsed object keeps its numbers as they were written. */
-const LITERALS = Symbol('literals');
-type WithLiterals = Record<string, unknown> & { [LITERALS]?: Record<string, string> };
-
-/** As JSON.parse; a number keeps the text that it was written with, which a double may not have room for. */
-function parseWithLiterals(text: string): unknown {
-  return mayHoldNumber.test(text) ? parseNoting(text, noteLiteral) : JSON.parse(text);
+/** Which of two readers a body needs: `holdsMap`, where a number is its text; any that has an escape, which may stand in a name. */
+function parserOf(holdsMap: boolean): (text: string) => unknown {
+  return (text) =>
+    text.includes('\\') || (holdsMap && mayHoldNumber.test(text)) ? readJson(text) : (JSON.parse(text) as unknown);
 }
-
-/** With the text of each primitive, which TypeScript does not know of yet (ECMAScript "JSON.parse source text access"). */
-const parseNoting = JSON.parse as (text: string, reviver: typeof noteLiteral) => unknown;
 
 const mayHoldNumber = /:[ \t\r\n]*[-0-9]/;
-
-function noteLiteral(this: WithLiterals, key: string, value: unknown, { source }: { source?: string }): unknown {
-  if (typeof value === 'number') (this[LITERALS] ??= Object.create(null) as Record<string, string>)[key] = source!;
-  return value;
-}
 
 /**
  * Scalars of other types become the text that they were written with, as AWS documents for the encryption context: numbers that
@@ -190,11 +180,12 @@ function readMap(json: unknown): Record<string, string | null> {
   if (typeof json !== 'object') throw serializationException('Expected map or null');
   if (Array.isArray(json)) throw serializationException(LIST_FOUND);
   const result = Object.create(null) as Record<string, string | null>;
-  const literals = (json as WithLiterals)[LITERALS];
+  const literals = (json as JsonObject)[LITERALS];
   for (const key in json) {
     const value = (json as Record<string, string | number | boolean | object | null>)[key]!;
     if (typeof value === 'object' && value !== null) throw mismatch(value, 'a String');
-    result[wellFormed(key)] = value === null ? null : wellFormed(literals?.[key] ?? String(value));
+    const text = typeof value === 'number' ? literals![key]! : String(value);
+    result[wellFormed(key)] = value === null ? null : wellFormed(text);
   }
   return result;
 }
