@@ -16,6 +16,7 @@ import { Authenticator } from './auth/authenticate.ts';
 import { Credentials } from './auth/credentials.ts';
 import { CredentialsFile } from './auth/credentials-file.ts';
 import { type ProvisionDeps, Provisioning } from './auth/provision.ts';
+import { StoredUsers } from './auth/stored-users.ts';
 import { FrontendConfig } from './config.ts';
 import type { Readiness } from './edge/http.ts';
 import { Pipeline } from './edge/pipeline.ts';
@@ -121,6 +122,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     newKeyId,
     partition: config.partition,
     policies: new Policies(),
+    users: new StoredUsers(store),
     markers: new Markers({ secrets: store, hsm }),
     lastUsages,
     serviceEvents,

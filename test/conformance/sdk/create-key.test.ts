@@ -187,7 +187,7 @@ const statement = (changes: object) => ({
   Resource: '*',
   ...changes,
 });
-const bob = { AWS: 'arn:aws:iam::000000000000:user/bob' };
+const bob = { AWS: 'arn:aws:iam::111122223333:user/bob' };
 test.each([
   ['is no JSON', '{', 'This policy contains invalid Json'],
   ['has no statement', '{"Version":"2012-10-17"}', 'Syntax errors in policy.'],
@@ -217,7 +217,7 @@ test.each([
 });
 
 test('a policy is kept as it was given; without one, the account decides', async () => {
-  const given = policy(statement({}), { Effect: 'Allow', Principal: bob, Resource: '*' });
+  const given = policy(statement({}), statement({ Principal: bob, Action: 'kms:DescribeKey' }));
   const { KeyId } = await newKey({ Policy: given });
   expect(await kms.getKeyPolicy({ KeyId })).toMatchObject({ Policy: given, PolicyName: 'default' });
   const locked = await newKey({ Policy: policy(statement({ Principal: bob })), BypassPolicyLockoutSafetyCheck: true });

@@ -13,7 +13,7 @@ const incorrectKey = 'The key ID in the request does not identify a CMK that can
 const lockedOut = 'The new key policy will not allow you to update the key policy in the future.';
 const onlyBob = policyOf({
   Effect: 'Allow',
-  Principal: { AWS: 'arn:aws:iam::000000000000:user/bob' },
+  Principal: { AWS: 'arn:aws:iam::111122223333:user/bob' },
   Action: 'kms:*',
 });
 const tooLong = policyOf({ Sid: 'x'.repeat(32_768), Effect: 'Allow', Principal: { AWS: '*' }, Action: 'kms:*' });

@@ -57,6 +57,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       newKeyId,
       partition: 'aws',
       policies: new Policies(),
+      users: { exists: (_account, arn) => Promise.resolve(!arn.endsWith('/nobody') && arn.includes(':user/')) },
       markers: new Markers({ secrets: store, hsm: this.hsm }),
       lastUsages: this.lastUsages,
       audit: new Audit({ write: (record) => void this.audit.push(JSON.parse(record) as AuditRecord) }, clock),

@@ -9,6 +9,10 @@ import { assertOpens } from '../operations/cipher/ciphertext-key.ts';
 import { assertFits } from '../operations/cipher/plaintext-size.ts';
 import { assertSameKind } from '../operations/aliases/same-kind.ts';
 import { assertSignable, type SignatureInput } from '../operations/sign/signable.ts';
+import { requesterOf } from '../policy/authorize.ts';
+import { readGivenKeyPolicy } from '../policy/given-policy.ts';
+import { assertKeepsControl } from '../policy/lockout.ts';
+import { assertPrincipalsExist } from '../policy/users.ts';
 import { check } from './check.ts';
 
 /** Of an operation that names one key, or of the first of two. */
@@ -85,5 +89,16 @@ export const aliasKind = check<{ AliasName: string }>(
   async ({ input, keys: [key], alias, deps }) => {
     const current = alias && (await deps.keys.findKey(key!.region, alias.targetKeyId));
     if (current) assertSameKind(input.AliasName, current, key!);
+  },
+);
+
+/** Of CreateKey there is no key yet: a policy is about its own, whichever that will be. */
+export const keyPolicy = check<{ Policy?: string | undefined; BypassPolicyLockoutSafetyCheck: boolean }>(
+  'every element of the policy is one that is enforced, and the policy can be changed again',
+  async ({ input, call: { caller }, deps }) => {
+    if (input.Policy === undefined) return;
+    const policy = readGivenKeyPolicy(input.Policy, deps.partition);
+    await assertPrincipalsExist(policy, caller, deps.users);
+    if (!input.BypassPolicyLockoutSafetyCheck) assertKeepsControl(policy, requesterOf(caller, deps.policies));
   },
 );

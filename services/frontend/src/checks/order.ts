@@ -26,6 +26,7 @@ import {
   automaticRotation,
   ciphertextKey,
   grantTokens,
+  keyPolicy,
   message,
   onDemandRotation,
   ownOrigin,
@@ -51,7 +52,7 @@ const DESTINATION = 1;
  * ciphertext is the named key's before all of them.
  */
 const order = {
-  CreateKey: [access, keyKind, tags, work],
+  CreateKey: [access, keyKind, tags, keyPolicy, work],
   DescribeKey: [grantTokens, access, state, work],
   ListKeys: [access, work],
   EnableKey: [access, state, work],
@@ -68,7 +69,7 @@ const order = {
   ListAliases: [access, work],
 
   GetKeyPolicy: [access, state, policyName, work],
-  PutKeyPolicy: [access, state, policyName, work],
+  PutKeyPolicy: [access, state, policyName, keyPolicy, work],
   ListKeyPolicies: [access, state, work],
 
   TagResource: [access, state, tags, work],

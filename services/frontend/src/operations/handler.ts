@@ -4,6 +4,7 @@ import type { ServiceEvents } from '../audit/service-events.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { Policies } from '../policy/policies.ts';
+import type { Users } from '../policy/users.ts';
 import type { Markers } from './markers.ts';
 import type { Alias, AliasStore, KeyStore } from '../store/store.ts';
 import type { LastUsages } from '../usage/last-usages.ts';
@@ -50,6 +51,7 @@ export interface Deps {
   /** The ARN partition of this deployment. */
   readonly partition: string;
   readonly policies: Policies;
+  readonly users: Users;
   readonly markers: Markers;
   readonly lastUsages: Pick<LastUsages, 'find' | 'note'>;
   /** For what happens to a key besides the request itself. */

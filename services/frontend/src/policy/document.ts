@@ -1,4 +1,3 @@
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { z } from 'zod';
 import { malformed } from './malformed.ts';
 import { newMatcher } from './matcher.ts';
@@ -15,12 +14,12 @@ export interface Statement {
   readonly principals?: Principals;
   readonly matchesAction: (action: string) => boolean;
   readonly matchesResource: (resource: string) => boolean;
-  /** It has a Condition. Conditions are not evaluated yet, so such an Allow allows nothing and such a Deny always denies. */
+  /**
+   * It has a Condition. Conditions are not evaluated in this release, so none is taken any more (given-policy.ts); of one that is
+   * stored, an Allow allows nothing and a Deny always denies.
+   */
   readonly conditional: boolean;
 }
-
-/** AWS's documented limit, in bytes; the model's own maximum is higher. */
-const MAX_KEY_POLICY_BYTES = 32_768;
 
 const oneOrMany = z.union([z.string().transform((value) => [value]), z.array(z.string())]);
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
@@ -38,7 +37,7 @@ const StatementShape = z.strictObject({
   NotResource: oneOrMany.optional(),
   Condition: ConditionBlock.optional(),
 });
-type StatementShape = z.output<typeof StatementShape>;
+export type StatementShape = z.output<typeof StatementShape>;
 
 const DocumentShape = z.strictObject({
   Version: z.enum(['2008-10-17', '2012-10-17']).optional(),
@@ -46,35 +45,34 @@ const DocumentShape = z.strictObject({
   Statement: z.union([StatementShape.transform((statement) => [statement]), z.array(StatementShape).min(1)]),
 });
 
-/** Parses a key policy that a caller gives. Throws LimitExceededException or MalformedPolicyDocumentException. */
+/** Reads a key policy that is stored: an earlier release may have taken it by laxer rules. Throws MalformedPolicyDocumentException. */
 export function parseKeyPolicy(text: string): Policy {
-  if (Buffer.byteLength(text, 'utf8') > MAX_KEY_POLICY_BYTES) {
-    throw new KmsException('LimitExceededException', `The key policy is larger than ${MAX_KEY_POLICY_BYTES} bytes.`);
-  }
-  const statements = parseDocument(text);
-  for (const { Principal, Condition } of statements) {
-    if (Principal === undefined) throw malformed('Policy contains a statement with no principal');
-    assertNotOverlyPermissive(Condition);
-  }
+  return compilePolicy(readDocument(parseJson(text)));
+}
+
+export function compilePolicy(statements: readonly StatementShape[]): Policy {
   return { statements: statements.map(compileStatement) };
 }
 
 /** Parses a policy attached to a user or role: it names no principal. Throws MalformedPolicyDocumentException. */
 export function parseIdentityPolicy(text: string): Policy {
-  const statements = parseDocument(text);
+  const statements = readDocument(parseJson(text));
   if (statements.some(({ Principal }) => Principal !== undefined)) {
     throw malformed('Policy document should not specify a principal.');
   }
-  return { statements: statements.map(compileStatement) };
+  return compilePolicy(statements);
 }
 
-function parseDocument(text: string): readonly StatementShape[] {
-  let json: unknown;
+function parseJson(text: string): unknown {
   try {
-    json = JSON.parse(text);
+    return JSON.parse(text);
   } catch (cause) {
     throw malformed('This policy contains invalid Json', cause);
   }
+}
+
+/** The statements of a document that has nothing but the elements of a policy. Throws MalformedPolicyDocumentException. */
+export function readDocument(json: unknown): readonly StatementShape[] {
   const document = DocumentShape.safeParse(json);
   if (!document.success) throw malformed('Syntax errors in policy.', document.error);
   const { Statement: statements } = document.data;
@@ -89,23 +87,9 @@ function compileStatement(statement: StatementShape): Statement {
   return {
     effect: Effect,
     ...(Principal !== undefined && { principals: compilePrincipals(Principal) }),
-    // A statement without Action or Resource is accepted by AWS and does nothing.
+    // Without Action or Resource, as AWS took it until 2025, it does nothing.
     matchesAction: newMatcher(Action, NotAction, { ignoreCase: true }),
     matchesResource: newMatcher(Resource, NotResource, { ignoreCase: false }),
     conditional: Condition !== undefined && Object.keys(Condition).length > 0,
   };
-}
-
-/** AWS refuses ForAllValues on a single-valued key: it would match requests that do not have the value at all. */
-function assertNotOverlyPermissive(condition: StatementShape['Condition']): void {
-  for (const [operator, keys] of Object.entries(condition ?? {})) {
-    if (!operator.startsWith('ForAllValues:')) continue;
-    for (const key of Object.keys(keys)) {
-      if (/^(?:kms:EncryptionContext:|aws:RequestTag\/)/i.test(key)) {
-        throw malformed(
-          'OverlyPermissiveCondition: Using the ForAllValues set operator with a single-valued condition key matches requests without the specified [encryption context or tag] or with an unspecified [encryption context or tag]. To fix, remove ForAllValues.',
-        );
-      }
-    }
-  }
 }

@@ -21,10 +21,10 @@ export function defaultKeyPolicy(partition: string, accountId: string): string {
 
 /**
  * Throws MalformedPolicyDocumentException unless the policy lets `requester` change it again. Delegating to the account is
- * enough: its identity policies can be changed at any time.
+ * enough: its identity policies can be changed at any time. `policy` is one that was given, so it is about the key and no other.
  */
-export function assertKeepsControl(policy: Policy, requester: Requester, keyArn: string): void {
-  const answer = evaluateKeyPolicy(policy, { requester, action: 'kms:PutKeyPolicy', resource: keyArn });
+export function assertKeepsControl(policy: Policy, requester: Requester): void {
+  const answer = evaluateKeyPolicy(policy, { requester, action: 'kms:PutKeyPolicy', resource: '*' });
   if (answer === 'allowed' || answer === 'delegated') return;
   throw malformed('The new key policy will not allow you to update the key policy in the future.');
 }

@@ -1,3 +1,4 @@
+import { isAwsService } from './aws-services.ts';
 import { malformed } from './malformed.ts';
 
 /** Whom a statement of a key policy is about. */
@@ -10,7 +11,7 @@ export interface Principals {
   readonly arns: ReadonlySet<string>;
 }
 
-type PrincipalShape = '*' | Partial<Record<'AWS' | 'Service' | 'Federated' | 'CanonicalUser', string[]>>;
+export type PrincipalShape = '*' | Partial<Record<'AWS' | 'Service' | 'Federated' | 'CanonicalUser', string[]>>;
 
 const accountPattern = /^(?:\d{12}|arn:aws[a-z-]*:iam::(\d{12}):root)$/;
 const identityPattern =
@@ -36,6 +37,23 @@ export function compilePrincipals(principal: PrincipalShape): Principals {
   return { everyone, accounts, arns };
 }
 
-function invalidPrincipals() {
+const partitionOf = /^arn:([^:]+):/;
+
+/**
+ * Throws MalformedPolicyDocumentException for a principal that a policy may not name, beyond those of which `compilePrincipals` says
+ * so: none at all, one of another partition, a service that AWS does not have, a federation (no deployment has an identity provider).
+ */
+export function assertGivenPrincipals(principal: PrincipalShape, partition: string): void {
+  if (principal === '*') return;
+  const kinds = Object.entries(principal);
+  if (kinds.length === 0 || kinds.some(([, names]) => names.length === 0)) throw invalidPrincipals();
+  if ('Federated' in principal || !(principal.Service ?? []).every(isAwsService)) throw invalidPrincipals();
+  for (const name of principal.AWS ?? []) {
+    const [, named = partition] = partitionOf.exec(name) ?? [];
+    if (named !== partition) throw invalidPrincipals();
+  }
+}
+
+export function invalidPrincipals() {
   return malformed('Policy contains a statement with one or more invalid principals.');
 }

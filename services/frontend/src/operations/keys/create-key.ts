@@ -4,13 +4,11 @@ import { timedOut } from '../../dependency-exceptions.ts';
 import { metadataOf } from '../../keys/key-metadata.ts';
 import type { KmsKey } from '../../keys/kms-key.ts';
 import { newBackingKey } from '../../keys/new-backing-key.ts';
-import { requesterOf } from '../../policy/authorize.ts';
-import { parseKeyPolicy } from '../../policy/document.ts';
-import { assertKeepsControl, defaultKeyPolicy } from '../../policy/lockout.ts';
+import { defaultKeyPolicy } from '../../policy/lockout.ts';
 import type { Deps, Handler } from '../handler.ts';
 import { chooseKind } from './key-kind.ts';
 
-type CreateKeyDeps = Pick<Deps, 'keys' | 'hsm' | 'clock' | 'newKeyId' | 'partition' | 'policies'>;
+type CreateKeyDeps = Pick<Deps, 'keys' | 'hsm' | 'clock' | 'newKeyId' | 'partition'>;
 
 export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input, call, deps) => {
   const { caller, region, deadline } = call;
@@ -18,10 +16,6 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   const tags = input.Tags ?? [];
   const keyId = deps.newKeyId(input.MultiRegion);
   const arn = keyArn({ partition: deps.partition, region, accountId: caller.accountId }, keyId);
-  if (input.Policy !== undefined) {
-    const policy = parseKeyPolicy(input.Policy);
-    if (!input.BypassPolicyLockoutSafetyCheck) assertKeepsControl(policy, requesterOf(caller, deps.policies), arn);
-  }
 
   // The material is stored with its record in one write: a crash before it loses an unannounced key, and never leaves a key without.
   const { accountId } = caller;

@@ -73,7 +73,6 @@ test('nobody locks themselves out by mistake', async () => {
     policy(statement({ Principal: { AWS: user('bob').arn } })),
     policy(statement({ Action: 'kms:Encrypt' })),
     policy(statement(), statement({ Effect: 'Deny', Action: 'kms:Put*' })),
-    policy(statement({ Condition: { Bool: { 'aws:SecureTransport': 'true' } } })),
   ]) {
     expect(await frontend.refusal(PutKeyPolicy, { KeyId: keyId, Policy })).toBe(expected);
     await frontend.call(PutKeyPolicy, { KeyId: keyId, Policy: policy(statement()) });
@@ -90,14 +89,20 @@ test.each([
   [policy(statement({ NotAction: 'kms:*' })), 'MalformedPolicyDocumentException: Syntax errors in policy.'],
   [
     policy({ Effect: 'Allow', Action: 'kms:*', Resource: '*' }),
-    'MalformedPolicyDocumentException: Policy contains a statement with no principal',
+    'MalformedPolicyDocumentException: Policy contains a statement with no principal.',
   ],
-  ...['arn:aws:iam::1:root', 'bob', 'arn:aws:iam::111122223333:group/g', 'arn:aws:iam::111122223333:user/*'].map(
-    (AWS) => [
-      policy(statement(), statement({ Principal: { AWS } })),
-      'MalformedPolicyDocumentException: Policy contains a statement with one or more invalid principals.',
-    ],
-  ),
+  ...[
+    'arn:aws:iam::1:root',
+    'bob',
+    'arn:aws:iam::111122223333:group/g',
+    'arn:aws:iam::111122223333:user/*',
+    user('nobody').arn,
+    `arn:aws:iam::${accountId}:role/app`,
+    `arn:aws:sts::${accountId}:assumed-role/app/session`,
+  ].map((AWS) => [
+    policy(statement(), statement({ Principal: { AWS } })),
+    'MalformedPolicyDocumentException: Policy contains a statement with one or more invalid principals.',
+  ]),
   [`{"Statement":"${'x'.repeat(32_768)}"}`, 'LimitExceededException: The key policy is larger than 32768 bytes.'],
 ])('a policy that is none', async (Policy, expected) => {
   expect(await frontend.refusal(PutKeyPolicy, { KeyId: keyId, Policy })).toBe(expected);

@@ -1,0 +1,184 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { readGivenKeyPolicy } from './given-policy.ts';
+import { parseKeyPolicy } from './document.ts';
+
+const account = '111122223333';
+const root = `arn:aws:iam::${account}:root`;
+const good = { Effect: 'Allow', Principal: { AWS: root }, Action: 'kms:*', Resource: '*' };
+
+function textOf(...statements: object[]): string {
+  return JSON.stringify({ Version: '2012-10-17', Statement: statements });
+}
+
+function refusal(text: string): string | undefined {
+  try {
+    readGivenKeyPolicy(text, 'aws');
+    return undefined;
+  } catch (error) {
+    if (error instanceof KmsException) return `${error.code}: ${error.message}`;
+    throw error;
+  }
+}
+
+const malformed = (text: string) => `MalformedPolicyDocumentException: ${text}`;
+const invalidPrincipals = malformed('Policy contains a statement with one or more invalid principals.');
+const invalidActions = malformed('Policy contains a statement with one or more invalid actions.');
+const noActions = malformed('Policy statement must contain actions.');
+const noResources = malformed('Policy statement must contain resources.');
+const invalidResources = malformed('Policy contains a statement with one or more invalid resources.');
+const noVendor = malformed('Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.');
+const noConditions = malformed('This release of Keyfleet evaluates no conditions: leave Condition out.');
+const invalidJson = malformed('This policy contains invalid Json');
+
+test.each<[string, object]>([
+  ['an account by its root', {}],
+  ['an account by its id', { Principal: { AWS: account } }],
+  ['another account', { Principal: { AWS: ['999999999999', 'arn:aws:iam::999999999999:user/eve'] } }],
+  ['everyone', { Principal: '*' }],
+  ['everyone, as a list', { Principal: { AWS: ['*'] } }],
+  ['a service', { Principal: { Service: ['logs.us-east-1.amazonaws.com', 'delivery.logs.amazonaws.com'] } }],
+  ['a service beside an account', { Principal: { AWS: root, Service: 'cloudtrail.amazonaws.com' } }],
+  ['every action', { Action: '*' }],
+  ['actions with wildcards, in any case', { Action: ['KMS:Generate*', 'kms:?ncrypt'] }],
+  ['all actions but some', { NotAction: 'kms:ScheduleKeyDeletion' }],
+  ['a condition that says nothing', { Condition: {} }],
+])('a policy may name %s', (_, overrides) => {
+  const statement: Record<string, unknown> = { ...good, ...overrides };
+  if ('NotAction' in statement) delete statement['Action'];
+  expect(refusal(textOf(statement))).toBeUndefined();
+});
+
+test.each<[string, object, string]>([
+  ['no principal', { Principal: undefined }, malformed('Policy contains a statement with no principal.')],
+  ['an empty principal', { Principal: {} }, invalidPrincipals],
+  ['an empty list of principals', { Principal: { AWS: [] } }, invalidPrincipals],
+  ['an empty list beside another', { Principal: { AWS: root, Service: [] } }, invalidPrincipals],
+  ['an empty name', { Principal: { AWS: '' } }, invalidPrincipals],
+  ['a principal of another partition', { Principal: { AWS: `arn:aws-cn:iam::${account}:root` } }, invalidPrincipals],
+  ['a user of another partition', { Principal: { AWS: `arn:aws-cn:iam::${account}:user/a` } }, invalidPrincipals],
+  ['a group', { Principal: { AWS: `arn:aws:iam::${account}:group/g` } }, invalidPrincipals],
+  ['users by a wildcard', { Principal: { AWS: `arn:aws:iam::${account}:user/*` } }, invalidPrincipals],
+  ['a user by a variable', { Principal: { AWS: `arn:aws:iam::${account}:user/\${aws:username}` } }, invalidPrincipals],
+  ['a service that AWS does not have', { Principal: { Service: 'nonsense.amazonaws.com' } }, invalidPrincipals],
+  ['a service that is none', { Principal: { Service: 'example.com' } }, invalidPrincipals],
+  ['a federation', { Principal: { Federated: 'cognito-identity.amazonaws.com' } }, invalidPrincipals],
+  ['a canonical user', { Principal: { CanonicalUser: 'a' } }, invalidPrincipals],
+  ['everybody but some', { NotPrincipal: { AWS: root } }, malformed('Syntax errors in policy.')],
+  ['no action', { Action: undefined }, noActions],
+  ['an empty list of actions', { Action: [] }, noActions],
+  ['an empty action', { Action: '' }, noActions],
+  ['an empty action among others', { Action: ['kms:Encrypt', ''] }, noActions],
+  ['an empty list of actions to leave out', { Action: undefined, NotAction: [] }, noActions],
+  ['an action without a vendor', { Action: ['kms:Encrypt', 'Decrypt'] }, noVendor],
+  ['an action of another service', { Action: 's3:GetObject' }, invalidActions],
+  ['an action with a variable', { Action: 'kms:${aws:username}' }, invalidActions],
+  ['an action with two colons', { Action: 'kms:Encrypt:x' }, invalidActions],
+  ['no resource', { Resource: undefined }, noResources],
+  ['an empty list of resources', { Resource: [] }, noResources],
+  ['an empty resource', { Resource: '' }, noResources],
+  ['a resource that is not its key', { Resource: `arn:aws:kms:us-east-1:${account}:key/x` }, invalidResources],
+  ['a resource with a variable', { Resource: '${kms:x}' }, invalidResources],
+  ['all resources but some', { Resource: undefined, NotResource: '*' }, invalidResources],
+  ['a condition', { Condition: { StringEquals: { 'aws:SourceIp': '192.0.2.1' } } }, noConditions],
+  ['a condition with a variable', { Condition: { StringLike: { 'aws:userid': '${aws:userid}' } } }, noConditions],
+  ['a condition about a set', { Condition: { 'ForAnyValue:StringLikeIfExists': { a: ['b'] } } }, noConditions],
+  ['an unknown operator', { Condition: { StringIs: { a: 'b' } } }, malformed('Invalid Condition type : StringIs.')],
+  [
+    'an operator of an object',
+    { Condition: { constructor: { a: 'b' } } },
+    malformed('Invalid Condition type : constructor.'),
+  ],
+  ['an operator in another case', { Condition: { bool: { a: 'b' } } }, malformed('Invalid Condition type : bool.')],
+])('a policy may not have %s', (_, overrides, expected) => {
+  expect(refusal(textOf(good, { ...good, ...overrides }))).toBe(expected);
+});
+
+test.each([
+  [
+    'an element twice',
+    '{"Statement":{"Effect":"Deny","Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}}',
+  ],
+  [
+    'its statements twice',
+    `{"Statement":[${JSON.stringify({ ...good, Effect: 'Deny' })}],"Statement":[${JSON.stringify(good)}]}`,
+  ],
+  ['__proto__ for an operator', textOf(good).replace('"Effect"', '"Condition":{"__proto__":{"a":"b"}},"Effect"')],
+  ['__proto__ for a principal', textOf(good).replace('"AWS"', '"__proto__":["x"],"AWS"')],
+  ['something after it', `${textOf(good)}{}`],
+])('a policy may not have %s', (_, text) => {
+  expect(refusal(text)).toBe(invalidJson);
+});
+
+test('two statements may not have one Sid, unless it is empty', () => {
+  const named = (Sid: string) => ({ ...good, Sid });
+  expect(refusal(textOf(named('with spaces'), named('other')))).toBeUndefined();
+  expect(refusal(textOf(named(''), named('')))).toBeUndefined();
+  expect(refusal(textOf(named('a'), good, named('a')))).toBe(
+    malformed('Statement IDs (SID) in a single policy must be unique.'),
+  );
+});
+
+test('ForAllValues on a single-valued key is refused for that', () => {
+  const Condition = { 'ForAllValues:StringEquals': { 'kms:EncryptionContext:app': 'x' } };
+  expect(refusal(textOf({ ...good, Condition }))).toMatch(
+    /^MalformedPolicyDocumentException: OverlyPermissiveCondition: /,
+  );
+});
+
+test('a policy of more than 32,768 bytes is too large', () => {
+  expect(refusal(textOf({ ...good, Sid: 'x'.repeat(32_768) }))).toBe(
+    'LimitExceededException: The key policy is larger than 32768 bytes.',
+  );
+});
+
+/** Documents that are nearly policies: elements present, absent, twice, of any name that the shape knows. */
+const scalar = fc.constantFrom(
+  '"Allow"',
+  '"Deny"',
+  '"*"',
+  '"kms:*"',
+  '""',
+  '[]',
+  '{}',
+  `{"AWS":"${root}"}`,
+  'null',
+  '1',
+);
+const element = fc.tuple(
+  fc.constantFrom('Effect', 'Principal', 'Action', 'Resource', 'Condition', 'Sid', 'NotAction', '__proto__', 'effect'),
+  fc.oneof(scalar, fc.constantFrom('{"StringEquals":{"a":"b"}}', '{"__proto__":{"a":"b"}}', '{"AWS":[],"AWS":"*"}')),
+);
+const whole = Object.entries(good).map(([name, value]) => [name, JSON.stringify(value)] as [string, string]);
+const statement = fc
+  .tuple(fc.array(element, { maxLength: 2 }), fc.nat({ max: 4 }))
+  .map(([more, at]) => [...whole.slice(0, at), ...more, ...whole.slice(at)])
+  .map((elements) => `{${elements.map(([name, value]) => `"${name}":${value}`).join(',')}}`);
+
+test('of whatever is taken, every element that was written is one that is enforced', () => {
+  let taken = 0;
+  fc.assert(
+    fc.property(fc.array(statement, { minLength: 1, maxLength: 3 }), (statements) => {
+      const text = `{"Statement":[${statements.join(',')}]}`;
+      if (refusal(text) !== undefined) return;
+      taken++;
+      const written = [...text.matchAll(/"(\w+)":/g)].map(([, name]) => name);
+      const read = JSON.stringify(JSON.parse(text));
+      expect(text).toBe(read);
+      expect(
+        written.every((name) => ['Statement', ...Object.keys(good), 'AWS', 'Sid', 'Condition'].includes(name!)),
+      ).toBe(true);
+      // What is stored is compiled again at every start, by the laxer reader: to the same.
+      const compiled = parseKeyPolicy(text).statements.map(({ effect, principals, conditional }) => ({
+        effect,
+        principals,
+        conditional,
+      }));
+      expect(readGivenKeyPolicy(text, 'aws').statements).toMatchObject(compiled);
+      expect(compiled.every(({ conditional }) => !conditional)).toBe(true);
+    }),
+    { numRuns: 3_000 },
+  );
+  expect(taken).toBeGreaterThan(10);
+});
