@@ -70,7 +70,7 @@ describe('the channel to real workers', () => {
       encryptionContext: {},
       plaintext: Buffer.alloc(1),
     };
-    await expect(frontend.execute('Encrypt', encrypt, soon())).rejects.toMatchObject({ refusal: 'cannot-open' });
+    await expect(frontend.execute('Encrypt', encrypt, soon())).rejects.toMatchObject({ refusal: 'damaged-token' });
   });
 
   test('throttles above its bound, and times out in bounded time without a worker', async () => {

@@ -11,7 +11,7 @@ import type { Audit } from './audit/record.ts';
 import type { Call, Deps, KeyCall } from './operations/handler.ts';
 import { findHandler } from './operations/index.ts';
 import { unavailable } from './operations/unavailable.ts';
-import { ConflictError, StoreUnavailableError } from './store/store.ts';
+import { ConflictError, DamagedRecordError, StoreUnavailableError } from './store/store.ts';
 
 /** About what a read and a write take. */
 const PAUSE_MS = 5;
@@ -19,6 +19,8 @@ const LONGEST_PAUSE_MS = 100;
 
 export interface InvokeDeps extends Deps {
   readonly audit: Audit;
+  /** What is held in memory of a key whose record turned out to be damaged: its repair must be seen at once. */
+  readonly forgetKey: (key: KmsKey) => void;
   /** Told of everything that is our fault, with the request it befell. The caller gets no detail. */
   readonly onFault: (fault: unknown, requestId: string) => void;
 }
@@ -38,13 +40,26 @@ export function newInvoke(deps: InvokeDeps): Invoke {
       const success = { operation, input, call, keys, output };
       deps.lastUsages.note(success, deps.audit.succeeded(success));
       return output as OutputOf<typeof operation>;
-    } catch (error) {
+    } catch (caught) {
+      const error = isDamagedToken(caught) ? damagedMaterial(keys, deps, caught) : caught;
       const exception = exceptionOf(error, operation);
       if (exception.code === 'KMSInternalException') deps.onFault(error, call.requestId);
       deps.audit.failed({ operation, input, call, keys, exception });
       throw exception;
     }
   };
+}
+
+function isDamagedToken(error: unknown): error is HsmRefusedError {
+  return error instanceof HsmRefusedError && error.refusal === 'damaged-token';
+}
+
+/** Our fault and nobody else's, whatever the caller sent: says which key it is. */
+function damagedMaterial(keys: readonly KmsKey[], { forgetKey }: InvokeDeps, cause: HsmRefusedError): Error {
+  keys.forEach(forgetKey);
+  const names = keys.map(({ arn }) => arn).join(' or ');
+  const message = `the stored material of ${names} does not open: restore the record from a backup (docs/recovery.md)`;
+  return new DamagedRecordError(message, { cause });
 }
 
 interface Context {

@@ -127,6 +127,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     lastUsages,
     serviceEvents,
     audit,
+    forgetKey: (key) => cached.forget(key),
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),
   });
   const credentials = new Credentials({

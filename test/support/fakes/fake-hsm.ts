@@ -75,7 +75,8 @@ function tokenOf(token: FakeToken): Buffer {
 
 function openToken(token: Uint8Array, keyId: string): FakeToken {
   const opened = JSON.parse(Buffer.from(token).toString()) as FakeToken;
-  return opened.keyId === keyId ? opened : refuse();
+  if (opened.keyId === keyId) return opened;
+  throw new HsmRefusedError('damaged-token');
 }
 
 interface Binding {

@@ -233,9 +233,9 @@ export type InputOf<N extends CommandName> = CommandInput<(typeof commands)[N]>;
 export type OutputOf<N extends CommandName> = CommandOutput<(typeof commands)[N]>;
 
 /**
- * Why an HSM refused a command. Deliberately coarse: no failure to open anything says more than `cannot-open`.
+ * Why an HSM refused a command. Deliberately coarse: no failure to open what a caller sent says more than `cannot-open`.
  * The order is that of the status in a frame: it never changes, new ones come last.
- * - `cannot-open`: token, ciphertext or context do not belong together, or were changed.
+ * - `cannot-open`: ciphertext and context do not belong to the key or to each other, or were changed.
  * - `unknown-domain-key`: sealed under a domain key this member has not installed yet; retry, here or on another.
  * - `invalid-input`: not a well-formed command, or an algorithm the key does not have.
  * - `invalid-public-key`: the peer's public key is not a valid one of the key's curve.
@@ -243,6 +243,7 @@ export type OutputOf<N extends CommandName> = CommandOutput<(typeof commands)[N]
  * - `retired-domain-key`: sealed under a domain key that is out of use, most likely in an old backup: it opens nothing until operators
  *   reinstate it (docs/recovery.md).
  * - `expired`: the deadline passed before it was begun. - `overloaded`: too much in flight. - `no-domain`: not a member yet.
+ * - `damaged-token`: the token is not one of this key and account, or was changed: what was stored is damaged, and no caller is to blame.
  */
 export const refusals = [
   'cannot-open',
@@ -255,5 +256,6 @@ export const refusals = [
   'no-domain',
   'internal',
   'retired-domain-key',
+  'damaged-token',
 ] as const;
 export type Refusal = (typeof refusals)[number];

@@ -42,20 +42,34 @@ function rotated() {
   domain.rotate();
   const [old, active] = domain.hsms[0]!.installed!.state.domainKeys.map(({ id }) => id) as [string, string];
   let view: DomainState | undefined;
-  const sealedBy = async (...workers: string[]) => {
-    const hsm = new Workers(workers);
-    const { clock } = domain;
+  const { clock } = domain;
+  const commandsOf = (hsm: MemberCommands) => {
     // What this frontend knows, which is not always the newest.
     let seen = view ?? domain.hsms[0]!.installed!.state;
     const refreshDomain = async (): Promise<void> => void (seen = domain.hsms[0]!.installed!.state);
-    const commands = new FencedCommands({ hsm, domainState: () => seen, refreshDomain, clock });
+    return new FencedCommands({ hsm, domainState: () => seen, refreshDomain, clock });
+  };
+  const sealedBy = async (...workers: string[]) => {
+    const commands = commandsOf(new Workers(workers));
     const input = { accessKeyId: 'AKIA', principal: 'arn' };
     const { secretAccessKey } = await commands.execute('GenerateCredential', input, clock.now() + 5000);
     return secretAccessKey;
   };
   const look = (): void => void (view = domain.hsms[0]!.installed!.state);
-  return { domain, old, active, sealedBy, look };
+  return { domain, old, active, commandsOf, sealedBy, look };
 }
+
+test('a stored token under a domain key that the domain never had is damaged, and no worker is asked', async () => {
+  const { domain, active, commandsOf } = rotated();
+  const hsm = new Workers([active]);
+  const commands = commandsOf(hsm);
+  const open = (token: Uint8Array) =>
+    commands.execute('OpenCredential', { accessKeyId: 'AKIA', principal: 'arn', token }, domain.clock.now() + 5000);
+  await open(tokenUnder(active));
+  for (const token of [tokenUnder('ab'.repeat(16)), Buffer.from('no token at all')]) {
+    await expect(open(token)).rejects.toMatchObject({ refusal: 'damaged-token' });
+  }
+});
 
 test('a token under the domain key before is taken while members change over', async () => {
   const { old, active, sealedBy } = rotated();

@@ -30,6 +30,10 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     this.#aliases.invalidate(name);
   }
 
+  forget({ region, keyId }: KmsKey): void {
+    this.#keys.invalidate(keyName(region, keyId));
+  }
+
   lost(): void {
     this.#keys.clear();
     this.#aliases.clear();

@@ -10,14 +10,24 @@ export interface KeyOfCommand {
   readonly token: Uint8Array;
 }
 
-/** Refuses with `cannot-open` also a token of another key or account: it was moved into this key's record. */
+/** Refuses with `damaged-token` also a token of another key or account: it was moved into this key's record. */
 export function openedKeyOf(
   { keyId, account, token }: KeyOfCommand,
   { backingKeys, keyring }: Pick<CommandContext, 'backingKeys' | 'keyring'>,
 ): BackingKey {
-  const backingKey = backingKeys.open(token, keyring);
-  if (backingKey.keyId !== keyId || !belongsTo(account, backingKey)) throw new RefusedError('cannot-open');
+  const backingKey = openedKey(token, { backingKeys, keyring });
+  if (backingKey.keyId !== keyId || !belongsTo(account, backingKey)) throw new RefusedError('damaged-token');
   return backingKey;
+}
+
+/** The token comes from where it was stored, and the ciphertext from a caller: who is told what depends on which did not open. */
+function openedKey(token: Uint8Array, { backingKeys, keyring }: Pick<CommandContext, 'backingKeys' | 'keyring'>) {
+  try {
+    return backingKeys.open(token, keyring);
+  } catch (error) {
+    if (error instanceof RefusedError && error.refusal === 'cannot-open') throw new RefusedError('damaged-token');
+    throw error;
+  }
 }
 
 /** The backing key that a command names, for one usage only. */

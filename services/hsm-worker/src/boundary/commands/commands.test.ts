@@ -88,15 +88,32 @@ describe('tokens in commands', () => {
     const context = testContext();
     const { token } = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', context);
     const stolen = { keyId: otherKeyId, account, token, algorithm: 'HMAC_SHA_256', message };
-    await expect(run('GenerateMac', stolen, context)).rejects.toEqual(refused('cannot-open'));
+    await expect(run('GenerateMac', stolen, context)).rejects.toEqual(refused('damaged-token'));
   });
 
   test('a token moved to a key of another account is refused', async () => {
     const context = testContext();
     const { token } = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', context);
     const stolen = { keyId, account: '444455556666', token, algorithm: 'HMAC_SHA_256', message };
-    await expect(run('GenerateMac', stolen, context)).rejects.toEqual(refused('cannot-open'));
+    await expect(run('GenerateMac', stolen, context)).rejects.toEqual(refused('damaged-token'));
     expect(await run('GenerateMac', { ...stolen, account }, context)).toBeDefined();
+  });
+
+  test('a token that is not as it was sealed says so, and never that the ciphertext is to blame', async () => {
+    const context = testContext();
+    const { token } = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
+    const asked = { keyId, account, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext: {} };
+    const { ciphertext } = await run('Encrypt', { ...asked, token, plaintext: message }, context);
+    for (const at of [0, token.length - 20, token.length - 1]) {
+      const damaged = Buffer.from(token);
+      damaged[at]! ^= 1;
+      const decrypting = run('Decrypt', { ...asked, token: damaged, ciphertext }, context);
+      await expect(decrypting).rejects.toEqual(refused('damaged-token'));
+    }
+    const changed = Buffer.from(ciphertext);
+    changed[changed.length - 1]! ^= 1;
+    const opening = run('Decrypt', { ...asked, token, ciphertext: changed }, context);
+    await expect(opening).rejects.toEqual(refused('cannot-open'));
   });
 
   test('a key is used only for what it was made for, and with its own algorithms', async () => {
