@@ -129,8 +129,12 @@ function queryForm(name: string, context: Context) {
 
 function parseRequest(message: string, context: Context): SignableRequest {
   const [head = '', body = ''] = message.split(/\n\n([\s\S]*)/);
-  // A line that begins with a space goes on with the header before it (obs-fold), which only the oldest clients send.
-  const [start = '', ...lines] = head.trimEnd().split(/\n(?!\s)/);
+  // A line that begins with a space goes on with the header before it (obs-fold), which only the oldest clients send. Whoever
+  // parses HTTP puts a space there (RFC 9112, 5.2).
+  const [start = '', ...lines] = head
+    .trimEnd()
+    .replaceAll(/\n[ \t]+/g, ' ')
+    .split('\n');
   const target = start.slice(start.indexOf(' ') + 1, start.lastIndexOf(' '));
   const [path = '', query = ''] = target.split(/\?(.*)/s);
   const rawHeaders = lines.flatMap((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]);

@@ -78,8 +78,9 @@ function canonicalParameter(text: string): string {
   return decoded.replaceAll(/[^A-Za-z0-9\-._~]/g, percent);
 }
 
+/** Only space and tab are white space of HTTP (RFC 9110, 5.6.3): \s would take bytes of UTF-8, A0 among them, for spaces. */
 function canonicalValue(value: string): string {
-  return /^\s|\s$|\s\s|[\t\r\n]/.test(value) ? value.trim().replaceAll(/\s+/g, ' ') : value;
+  return /^ | $| {2}|\t/.test(value) ? value.replaceAll(/[ \t]+/g, ' ').replaceAll(/^ | $/g, '') : value;
 }
 
 function percent(character: string): string {

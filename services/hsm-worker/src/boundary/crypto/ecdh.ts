@@ -13,7 +13,8 @@ export class InvalidPublicKeyError extends Error {
 export function peerPublicKey(ours: KeyObject, der: Uint8Array): KeyObject {
   const expected = ours.export({ format: 'der', type: 'spki' });
   const point = ours.export({ format: 'raw-public' });
-  const prefix = expected.length - point.length;
+  // Up to the byte that says how the point is written: OpenSSL would take a hybrid form of the same length.
+  const prefix = expected.length - point.length + 1;
   if (der.length !== expected.length || expected.compare(der, 0, prefix, 0, prefix) !== 0) {
     throw new InvalidPublicKeyError();
   }

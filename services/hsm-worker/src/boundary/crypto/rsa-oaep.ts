@@ -11,7 +11,7 @@ export const oaepHashes: Readonly<Record<string, OaepHash>> = {
 
 /** Longest plaintext in bytes: k - 2h - 2. */
 export function oaepCapacity(publicKey: KeyObject, hash: OaepHash): number {
-  return publicKey.asymmetricKeyDetails!.modulusLength! / 8 - 2 * (hash === 'SHA-1' ? 20 : 32) - 2;
+  return modulusBytes(publicKey) - 2 * (hash === 'SHA-1' ? 20 : 32) - 2;
 }
 
 /** The plaintext must fit `oaepCapacity`. */
@@ -25,10 +25,16 @@ export function encryptOaep(publicKey: KeyObject, hash: OaepHash, plaintext: Uin
  * `privateDecrypt` has no asynchronous form; Web Crypto's has. Throws `CannotOpenError` for any bad ciphertext.
  */
 export async function decryptOaep(privateKey: KeyObject, hash: OaepHash, ciphertext: Uint8Array): Promise<Buffer> {
+  // RFC 8017 section 7.1.2 step 1b, which OpenSSL leaves out: it takes a ciphertext without its leading zeros as well.
+  if (ciphertext.length !== modulusBytes(privateKey)) throw new CannotOpenError();
   const key = privateKey.toCryptoKey({ name: 'RSA-OAEP', hash }, false, ['decrypt']);
   try {
     return Buffer.from(await webcrypto.subtle.decrypt('RSA-OAEP', key, Buffer.from(ciphertext)));
   } catch {
     throw new CannotOpenError();
   }
+}
+
+function modulusBytes(key: KeyObject): number {
+  return key.asymmetricKeyDetails!.modulusLength! / 8;
 }
