@@ -73,6 +73,10 @@ test('operators make their keys and the trust anchor', async () => {
         'Fingerprint, to be compared aloud: <fingerprint>',
     });
   }
+  const renewed = ['--key', fleet.path('berta-key.pem'), '--new-passphrase-file', fleet.path('passphrase')];
+  expect((await keyfleetCli('operator', 'change-passphrase', ...renewed, ...passphrase)).out).toContain(
+    'The key is the same: <fingerprint>',
+  );
   const host = ['--id', 'frontend-1', '--role', 'service-host', '--out', fleet.path('frontend-1-key.pem')];
   expect((await keyfleetCli('operator', 'create-key', ...host)).exitCode).toBe(0);
   expect((await keyfleetCli('operator', 'create-key', ...host)).notes).toContain('already there');

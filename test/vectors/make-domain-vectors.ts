@@ -1,5 +1,5 @@
 /**
- * Makes test/vectors/kms/domain-*-2.json, once for each version of the formats: signatures and keys are random, and a file that
+ * Makes test/vectors/kms/domain-*-2.json and operator-keys.json, once for each version of the formats: signatures and keys are random, and a file that
  * exists stays for ever, because what it holds must open in every later release.
  * Run with Node: `node test/vectors/make-domain-vectors.ts`.
  */
@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
+import { sealOperatorKey } from '@keyfleet/cli/operator-key-file';
 import { encodeCommand, Proposal } from '@keyfleet/shared/domain/proposal';
 import { DomainState } from '@keyfleet/shared/domain/state';
 import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
@@ -236,6 +237,22 @@ write('domain-identities-2.json', {
 function described(one: typeof hsm): object {
   return inBase64(memberOf(one)) as object;
 }
+
+const passphrase = 'correct horse battery staple';
+const privateKey = domain.alice.privateKey;
+const pbes2 = { cipher: 'aes-256-cbc', passphrase: 'correct horse' };
+write('operator-keys.json', {
+  about: "Operators' key files, the one of releases before keyfleet/operator-key/1 first. The key is the same.",
+  signingKey: base64(domain.alice.signingKey),
+  files: [
+    {
+      protection: 'pbes2',
+      passphrase: pbes2.passphrase,
+      text: privateKey.export({ type: 'pkcs8', format: 'pem', ...pbes2 }),
+    },
+    { protection: 'scrypt', passphrase, text: sealOperatorKey(privateKey, passphrase) },
+  ],
+});
 
 const rules = state.rules;
 const ids = ['ab'.repeat(16)];

@@ -20,6 +20,7 @@ import { list } from './commands/member/list.ts';
 import { remove } from './commands/member/remove.ts';
 import { recover } from './commands/recover.ts';
 import { restore } from './commands/restore.ts';
+import { changePassphrase } from './commands/operator/change-passphrase.ts';
 import { createKey } from './commands/operator/create-key.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -35,7 +36,10 @@ export function keyfleet(terminal: Terminal): CommandDef {
   return defineCommand({
     meta: { name: 'keyfleet', description: 'For the operators of a Keyfleet domain.' },
     subCommands: {
-      operator: group('operator', 'Signing keys of people and services.', { 'create-key': createKey }),
+      operator: group('operator', 'Signing keys of people and services.', {
+        'create-key': createKey,
+        'change-passphrase': changePassphrase,
+      }),
       domain: group('domain', 'The domain: its foundation, state, rules and keys.', {
         anchor,
         create,

@@ -1,15 +1,20 @@
 // The one place outside an hsm-worker that opens a member (docs/decisions/0005-the-cli-is-an-offline-member.md).
-import { newOfflineMember, type OfflineMember, openOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
+import {
+  newOfflineMember,
+  type OfflineMember,
+  offlineMemberSalt,
+  openOfflineMember,
+} from '@keyfleet/hsm-worker/boundary/offline-member';
 import { systemClock } from '@keyfleet/shared/clock';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { Member } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { CliError } from './cli-error.ts';
 import { listOf, passphraseOf, passphraseOptions } from './options.ts';
-import { combineSecret } from './secret-shares.ts';
-import { readTextFile } from './signing-keys.ts';
+import { combineSecret, splitIdOf } from './secret-shares.ts';
+import { readTextFile, replaceFile } from './signing-keys.ts';
 import type { Terminal } from './terminal.ts';
 
 export const offlineMemberOptions = {
@@ -39,7 +44,7 @@ export async function loadOfflineMember(
   const shares = listOf(args.shares);
   const passphrase =
     shares.length > 0
-      ? await combineSecret(shares.map(readTextFile))
+      ? await combineSecret(shares.map(readTextFile), splitIdOfFile(file, path))
       : await passphraseOf(args, terminal, `Passphrase of ${path}`);
   return openMember(file, { path, anchor, passphrase });
 }
@@ -49,8 +54,17 @@ export function openMember(
   file: Uint8Array,
   { path, anchor, passphrase }: { path: string; anchor: TrustAnchor; passphrase: string },
 ): OfflineMember {
+  return opening(path, () => openOfflineMember(file, { anchor, passphrase, clock: systemClock, random: randomBytes }));
+}
+
+/** What the shares of this file's secret are marked with. Throws CliError. */
+export function splitIdOfFile(file: Uint8Array, path: string): string {
+  return splitIdOf(opening(path, () => offlineMemberSalt(file)));
+}
+
+function opening<T>(path: string, open: () => T): T {
   try {
-    return openOfflineMember(file, { anchor, passphrase, clock: systemClock, random: randomBytes });
+    return open();
   } catch (cause) {
     if (!(cause instanceof DomainError)) throw cause;
     const reason = cause.code === 'cannot-open' ? 'wrong passphrase or shares, or a damaged file' : cause.message;
@@ -63,17 +77,9 @@ export function publicPartOf({ hsm }: OfflineMember): Member {
   return { memberId, signingKey, agreementKey, ...(encapsulationKey && { encapsulationKey }) };
 }
 
-/** Keeps the newest domain token that the member has seen, so that it never accepts an older one. The old file or the new one stays. */
+/** Keeps the newest domain token that the member has seen, so that it never accepts an older one. */
 export function saveOfflineMember(path: string, member: OfflineMember): void {
-  const aside = `${path}.new`;
-  const file = openSync(aside, 'w', 0o600);
-  try {
-    writeSync(file, member.file());
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(aside, path);
+  replaceFile(path, member.file());
 }
 
 function readBytes(path: string): Buffer {

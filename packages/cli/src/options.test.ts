@@ -1,5 +1,12 @@
-import { expect, test } from 'vitest';
-import { newPassphraseOf } from './options.ts';
+import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { runCli } from './run-cli.ts';
+import { keyfleet } from './keyfleet.ts';
+import { loadSigner, newPassphraseOf } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Somebody who types these lines. */
@@ -11,5 +18,28 @@ test('a new passphrase is asked twice, and one that is short or typed differentl
   const ask = (...lines: string[]) => newPassphraseOf({}, personTyping(...lines), 'New passphrase');
   expect(await ask('tremble lantern', 'tremble lantern')).toBe('tremble lantern');
   await expect(ask('tremble lantern', 'tremble lanterns')).rejects.toThrow('the two passphrases differ');
-  await expect(ask('short', 'short')).rejects.toThrow('too short: at least 12 characters');
+  await expect(ask('short', 'short')).rejects.toThrow('too short: at least 15 characters');
+  await expect(ask('a'.repeat(20), 'a'.repeat(20))).rejects.toThrow('it repeats itself');
+});
+
+test('a key file of an older release signs with a note, until it is sealed under a new passphrase', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'keyfleet-options-'));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const key = join(dir, 'anna.pem');
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+  writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'old' }));
+  const anna = { operatorId: 'anna', signingKey: encodedPublicKey(publicKey) };
+  const notes: string[] = [];
+  const typing = (...lines: string[]) => ({ ...personTyping(...lines), note: (text: string) => void notes.push(text) });
+  const sign = (passphrase: string) => loadSigner({ as: 'anna', key }, typing(passphrase), [anna]);
+
+  await sign('old');
+  expect(notes).toEqual([expect.stringContaining(`keyfleet operator change-passphrase --key ${key}`)]);
+
+  const terminal = typing('old', 'tremble lantern', 'tremble lantern');
+  const exitCode = await runCli(keyfleet(terminal), ['operator', 'change-passphrase', '--key', key], terminal);
+  expect([exitCode, notes.length]).toEqual([0, 1]);
+  expect((await sign('tremble lantern')).operatorId).toBe('anna');
+  expect(notes).toHaveLength(1);
+  await expect(sign('old')).rejects.toThrow('wrong passphrase');
 });

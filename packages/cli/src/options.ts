@@ -5,6 +5,7 @@ import type { DomainState, Operator } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { CliError } from './cli-error.ts';
 import { DomainManagerClient } from './domain-manager-client.ts';
+import { weaknessOf } from './passphrase.ts';
 import { loadTrustAnchor } from './public-files.ts';
 import { loadSigningKey } from './signing-keys.ts';
 import type { Terminal } from './terminal.ts';
@@ -60,7 +61,15 @@ export async function loadSigner(
 ): Promise<Signer> {
   const operator = known.find(({ operatorId }) => operatorId === args.as);
   if (operator === undefined) throw new CliError(`${args.as} is not an operator of this domain.`);
-  const privateKey = await loadSigningKey(args.key, () => passphraseOf(args, terminal, `Passphrase of ${args.key}`));
+  const { key: privateKey, protection } = await loadSigningKey(args.key, () =>
+    passphraseOf(args, terminal, `Passphrase of ${args.key}`),
+  );
+  if (protection === 'pbes2') {
+    terminal.note(
+      `${args.key} is protected as keys were before, and its passphrase is cheap to guess. ` +
+        `Seal it again: keyfleet operator change-passphrase --key ${args.key}`,
+    );
+  }
   if (!encodedPublicKey(privateKey).equals(operator.signingKey)) {
     throw new CliError(`${args.key} is not the key of ${args.as} in this domain.`);
   }
@@ -76,7 +85,7 @@ export async function passphraseOf(
   return file === undefined ? terminal.askSecret(question) : readSecretFile(file, '--passphrase-file');
 }
 
-/** Asked twice, for nobody sees what is typed. Throws CliError for one that is too short. */
+/** Asked twice, for nobody sees what is typed. Throws CliError for one that will not do. */
 export async function newPassphraseOf(
   args: { readonly 'passphrase-file'?: string | undefined },
   terminal: Terminal,
@@ -86,13 +95,10 @@ export async function newPassphraseOf(
   if (args['passphrase-file'] === undefined && passphrase !== (await terminal.askSecret('Once more'))) {
     throw new CliError('the two passphrases differ.');
   }
-  if (passphrase.length < MIN_PASSPHRASE) {
-    throw new CliError(`the passphrase is too short: at least ${MIN_PASSPHRASE} characters.`, { exitCode: 2 });
-  }
+  const weakness = weaknessOf(passphrase);
+  if (weakness !== undefined) throw new CliError(`the passphrase will not do: ${weakness}.`, { exitCode: 2 });
   return passphrase;
 }
-
-const MIN_PASSPHRASE = 12;
 
 /** "a,b" -> ["a", "b"]. */
 export function listOf(text: string | undefined): string[] {

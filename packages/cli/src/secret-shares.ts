@@ -4,9 +4,10 @@ import { CliError } from './cli-error.ts';
 
 /**
  * A secret of 32 random bytes in n parts, any k of which give it back and fewer say nothing about it (Shamir, over GF(2^8)).
- * A share is one line that can be printed: what it belongs to, k, the share, and a check against mistyping.
+ * A share is one line that can be printed: what it belongs to, k, which split it is of, the share, and a check against
+ * mistyping. Lines that were printed before there was a name for the split lack that one.
  */
-const pattern = /^keyfleet-share:([A-Za-z0-9._@-]+):(\d+):([A-Za-z0-9_-]{44}):([0-9a-f]{8})$/;
+const pattern = /^keyfleet-share:([A-Za-z0-9._@-]+):(\d+):(?:([0-9a-f]{8}):)?([A-Za-z0-9_-]{44}):([0-9a-f]{8})$/;
 const MAX_SHARES = 255;
 
 /** base64url, to be used like a passphrase. */
@@ -14,9 +15,21 @@ export function newSecret(): string {
   return randomBytes(32).toString('base64url');
 }
 
-/** `owner`: the member whose secret it is. Throws CliError for numbers that make no sense. */
-export async function splitSecret(secret: string, owner: string, of: { n: number; k: number }): Promise<string[]> {
-  const { n, k } = of;
+/** Names a split, so that shares of two cannot be mixed. `salt`: of the file that the secret opens; every file has its own. */
+export function splitIdOf(salt: Uint8Array): string {
+  return hash('sha256', salt, 'hex').slice(0, 8);
+}
+
+interface Split {
+  /** The member whose secret it is. */
+  readonly owner: string;
+  readonly splitId: string;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** Throws CliError for numbers that make no sense. */
+export async function splitSecret(secret: string, { owner, splitId, n, k }: Split): Promise<string[]> {
   if (!Number.isInteger(n) || !Number.isInteger(k) || k < 2 || n < k || n > MAX_SHARES) {
     throw new CliError(`--threshold must be from 2 to the number of --shares, and that at most ${MAX_SHARES}.`, {
       exitCode: 2,
@@ -24,15 +37,19 @@ export async function splitSecret(secret: string, owner: string, of: { n: number
   }
   const shares = await split(Uint8Array.from(Buffer.from(secret, 'base64url')), n, k);
   return shares.map((share) => {
-    const line = `keyfleet-share:${owner}:${k}:${Buffer.from(share).toString('base64url')}`;
+    const line = `keyfleet-share:${owner}:${k}:${splitId}:${Buffer.from(share).toString('base64url')}`;
     return `${line}:${checkOf(line)}`;
   });
 }
 
-/** Throws CliError that says which share is damaged, or what is missing. A wrong set that looks right gives a wrong secret. */
-export async function combineSecret(lines: readonly string[]): Promise<string> {
+/**
+ * `splitId`: of the file that the secret must open. Throws CliError that says which share is damaged, or what is missing. Shares
+ * without a split's name that are of two splits give a wrong secret.
+ */
+export async function combineSecret(lines: readonly string[], splitId: string): Promise<string> {
   const parsed = lines.map((line, i) => parseShare(line, i + 1));
   if (new Set(parsed.map(({ set }) => set)).size !== 1) throw new CliError('these shares are not of one set.');
+  if ((parsed[0]!.splitId ?? splitId) !== splitId) throw new CliError('these shares are of another file.');
   const shares = [...new Set(parsed.map(({ share }) => share))];
   const needed = parsed[0]!.k;
   if (shares.length < needed)
@@ -41,13 +58,21 @@ export async function combineSecret(lines: readonly string[]): Promise<string> {
   return Buffer.from(secret).toString('base64url');
 }
 
-function parseShare(line: string, number: number): { set: string; k: number; share: string } {
+interface Share {
+  /** Shares of one split have it in common. */
+  readonly set: string;
+  readonly k: number;
+  readonly splitId: string | undefined;
+  readonly share: string;
+}
+
+function parseShare(line: string, number: number): Share {
   const text = line.trim();
-  const [, owner, k, share, check] = pattern.exec(text) ?? [];
+  const [, owner, k, splitId, share, check] = pattern.exec(text) ?? [];
   if (share === undefined || check !== checkOf(text.slice(0, -9))) {
     throw new CliError(`share ${number} is damaged, or no share: compare it with the paper, letter by letter.`);
   }
-  return { set: `${owner}:${k}`, k: Number(k), share };
+  return { set: `${owner}:${k}:${splitId}`, k: Number(k), splitId, share };
 }
 
 function checkOf(line: string): string {

@@ -1,43 +1,60 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { CliError } from './cli-error.ts';
+import { isOperatorKeyFile, openOperatorKey, sealOperatorKey } from './operator-key-file.ts';
 
-/**
- * Makes the key of a person: ECDSA P-384 as PKCS #8 PEM under a passphrase, mode 0600; returns the public key (DER SPKI).
- * Never overwrites. Without a passphrase the file alone is enough to sign: for development only.
- */
-export function createOperatorKey(path: string, passphrase?: string): Buffer {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
-  const protection = passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase };
-  writeNewFile(path, privateKey.export({ type: 'pkcs8', format: 'pem', ...protection }));
-  return publicKey.export({ type: 'spki', format: 'der' });
+/** Makes the key of a person: ECDSA P-384 sealed under a passphrase, mode 0600; returns the public key (DER SPKI). Never overwrites. */
+export function createOperatorKey(path: string, passphrase: string): Buffer {
+  const { privateKey } = newSigningKey();
+  writeNewFile(path, sealOperatorKey(privateKey, passphrase));
+  return encodedPublicKey(privateKey);
 }
 
-/** Makes the key of a service (frontend or domain-manager), which must start without a person: mode 0600, no passphrase. */
+/** Makes the key of a service (frontend or domain-manager), which must start without a person: PKCS #8 PEM, mode 0600, no passphrase. */
 export function createHostKey(path: string): Buffer {
-  return createOperatorKey(path);
+  const { privateKey } = newSigningKey();
+  writeNewFile(path, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  return encodedPublicKey(privateKey);
 }
 
-/** `askPassphrase` is called only when the file is protected. */
-export async function loadSigningKey(path: string, askPassphrase: () => Promise<string>): Promise<KeyObject> {
-  const pem = readTextFile(path);
-  const passphrase = pem.includes('ENCRYPTED') ? await askPassphrase() : undefined;
-  let key: KeyObject;
-  try {
-    key = createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
-  } catch (cause) {
-    const reason = passphrase === undefined ? 'it is not a PEM private key' : 'wrong passphrase, or a damaged file';
-    throw new CliError(`cannot open the key ${path}: ${reason}.`, { cause });
-  }
+function newSigningKey(): { privateKey: KeyObject } {
+  return generateKeyPairSync('ec', { namedCurve: 'P-384' });
+}
+
+/** How a signing key's file protects it. `pbes2`: as the files of before keyfleet/operator-key/1; a graphics card guesses fast. */
+export type KeyProtection = 'none' | 'pbes2' | 'scrypt';
+
+export interface SigningKey {
+  readonly key: KeyObject;
+  readonly protection: KeyProtection;
+}
+
+/** `askPassphrase` is called only when the file is protected. Throws CliError. */
+export async function loadSigningKey(path: string, askPassphrase: () => Promise<string>): Promise<SigningKey> {
+  const text = readTextFile(path);
+  const protection = protectionOf(text);
+  const passphrase = protection === 'none' ? undefined : await askPassphrase();
+  const key = openKey(path, text, passphrase);
   if (key.asymmetricKeyDetails?.namedCurve !== 'secp384r1') {
     throw new CliError(`${path} is not a P-384 key. Make one with: keyfleet operator create-key`);
   }
-  return key;
+  return { key, protection };
 }
 
-/** DER SubjectPublicKeyInfo. */
-export function publicKeyOf(key: KeyObject): Buffer {
-  return createPublicKey(key).export({ type: 'spki', format: 'der' });
+function protectionOf(text: string): KeyProtection {
+  if (isOperatorKeyFile(text)) return 'scrypt';
+  return text.includes('ENCRYPTED') ? 'pbes2' : 'none';
+}
+
+function openKey(path: string, text: string, passphrase: string | undefined): KeyObject {
+  try {
+    if (passphrase === undefined) return createPrivateKey(text);
+    return isOperatorKeyFile(text) ? openOperatorKey(text, passphrase) : createPrivateKey({ key: text, passphrase });
+  } catch (cause) {
+    const reason = passphrase === undefined ? 'it is not a private key' : 'wrong passphrase, or a damaged file';
+    throw new CliError(`cannot open the key ${path}: ${reason}.`, { cause });
+  }
 }
 
 /** Mode 0600; fails rather than overwrite. */
@@ -49,6 +66,19 @@ export function writeNewFile(path: string, content: string | Uint8Array): void {
     const reason = exists ? 'it is already there, and is not overwritten' : (cause as Error).message;
     throw new CliError(`cannot write ${path}: ${reason}.`, { cause });
   }
+}
+
+/** Mode 0600; whatever happens, the old file or the new one is there, whole. */
+export function replaceFile(path: string, content: string | Uint8Array): void {
+  const aside = `${path}.new`;
+  const file = openSync(aside, 'w', 0o600);
+  try {
+    writeFileSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(aside, path);
 }
 
 export function readTextFile(path: string): string {

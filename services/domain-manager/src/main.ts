@@ -141,7 +141,7 @@ function loadScheduler(config: DomainManagerConfig['schedulerKey']): Signer | un
     return { operatorId, privateKey: createPrivateKey(pem) };
   } catch (cause) {
     throw new ConfigError(
-      `schedulerKey.file: ${file} is not a PEM private key. Make one with: keyfleet operator create-key`,
+      `schedulerKey.file: ${file} is not a PEM private key. Make one with: keyfleet operator create-key --role scheduler`,
       { cause },
     );
   }

@@ -3,9 +3,7 @@ import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { decodeOrRefuse } from '@keyfleet/shared/domain/signature';
 import { entityId } from '@keyfleet/shared/domain/state';
 import { Hsm, type HsmOptions } from './hsm.ts';
-import { passphraseSealKey } from './seal-key.ts';
-
-const saltLength = 32;
+import { passphraseSealKey, saltLength } from './seal-key.ts';
 
 /** The identity of an offline member: an ordinary sealed identity, under scrypt of a passphrase. */
 const OfflineMemberFile = defineFormat(
@@ -26,6 +24,11 @@ export type OfflineMemberOptions = Pick<HsmOptions, 'anchor' | 'clock' | 'random
 /** A new identity, to be admitted by the operators like every other. Takes about half a second. */
 export function newOfflineMember(memberId: string, options: OfflineMemberOptions): OfflineMember {
   return offlineMember({ memberId, salt: options.random(saltLength) }, options);
+}
+
+/** The salt of a file's passphrase: public, and another for every member that is made. Throws `DomainError('malformed')`. */
+export function offlineMemberSalt(file: Uint8Array): Uint8Array {
+  return decodeOrRefuse(OfflineMemberFile, file).salt;
 }
 
 /** Throws `DomainError`: `malformed`, or `cannot-open` for another passphrase. */

@@ -35,7 +35,9 @@ export function newSealKey(bytes: Uint8Array, random: Random): SealKey {
 /** RFC 7914; 128 MiB and about half a second, on purpose: people choose passphrases. For the CLI, never for a serving worker. */
 const scryptCost = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
 
-/** `salt`: 32 random bytes, kept beside what is sealed. */
+export const saltLength = 32;
+
+/** `salt`: random bytes of its own, kept beside what is sealed. */
 export function passphraseSealKey(passphrase: string, salt: Uint8Array, random: Random): SealKey {
   const bytes = scryptSync(passphrase.normalize('NFKC'), salt, sealKeyLength, scryptCost);
   try {

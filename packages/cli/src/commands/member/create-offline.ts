@@ -3,7 +3,7 @@ import type { ParsedArgs } from 'citty';
 import { readFileSync } from 'node:fs';
 import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
-import { makeOfflineMember, openMember, publicPartOf } from '../../offline-members.ts';
+import { makeOfflineMember, openMember, publicPartOf, splitIdOfFile } from '../../offline-members.ts';
 import { anchorOptions, newPassphraseOf, passphraseOptions } from '../../options.ts';
 import { formatMember, loadTrustAnchor } from '../../public-files.ts';
 import { combineSecret, newSecret, splitSecret } from '../../secret-shares.ts';
@@ -31,15 +31,19 @@ export const createOffline = command({
     const { id, out } = args;
     if (!entityId.safeParse(id).success) throw new CliError(`'${id}' cannot be a member id.`, { exitCode: 2 });
     const anchor = loadTrustAnchor(args['trust-anchor']);
-    const { passphrase, shares } = await secretOf(args, terminal);
+    const passphrase = await secretOf(args, terminal);
     const member = makeOfflineMember(id, anchor, passphrase);
+    const file = member.file();
+    const splitId = splitIdOfFile(file, out);
+    const [n, k] = [Number(args.shares), Number(args.threshold)];
+    const shares = isSplit(args) ? await splitSecret(passphrase, { owner: id, splitId, n, k }) : [];
     const publicFile = `${out}.pub.json`;
     const shareFiles = shares.map((share, i) => ({ path: `${out}.share-${i + 1}`, share }));
-    writeNewFile(out, member.file());
+    writeNewFile(out, file);
     for (const { path, share } of shareFiles) writeNewFile(path, `${share}\n`);
     writeNewFile(publicFile, formatMember(publicPartOf(member)));
     // What lies in a safe for years is opened once more before it goes there, as it would be then.
-    const again = shares.length === 0 ? passphrase : await combineSecret(shares.slice(-Number(args.threshold)));
+    const again = shares.length === 0 ? passphrase : await combineSecret(shares.slice(-k), splitId);
     const opened = openMember(readFileSync(out), { path: out, anchor, passphrase: again });
     return {
       memberId: id,
@@ -62,18 +66,15 @@ export const createOffline = command({
     ].join('\n'),
 });
 
-/** A passphrase of a person, or a random secret in shares. */
-async function secretOf(
-  args: ParsedArgs<typeof options>,
-  terminal: Terminal,
-): Promise<{ passphrase: string; shares: string[] }> {
-  const { id, shares, threshold } = args;
-  if (shares === undefined && threshold === undefined) {
-    return { passphrase: await newPassphraseOf(args, terminal, `New passphrase for ${args.out}`), shares: [] };
-  }
+/** A passphrase of a person, or a random secret to be split. */
+async function secretOf(args: ParsedArgs<typeof options>, terminal: Terminal): Promise<string> {
+  if (!isSplit(args)) return newPassphraseOf(args, terminal, `New passphrase for ${args.out}`);
   if (args['passphrase-file'] !== undefined) {
     throw new CliError('with --shares there is no passphrase: leave out --passphrase-file.', { exitCode: 2 });
   }
-  const passphrase = newSecret();
-  return { passphrase, shares: await splitSecret(passphrase, id, { n: Number(shares), k: Number(threshold) }) };
+  return newSecret();
+}
+
+function isSplit({ shares, threshold }: ParsedArgs<typeof options>): boolean {
+  return shares !== undefined || threshold !== undefined;
 }

@@ -1,0 +1,29 @@
+/** NIST SP 800-63B-4, 3.1.1.2: a passphrase that nothing else stands beside. */
+const MIN_LENGTH = 15;
+/** Characters that do not follow from those before. */
+const MIN_SURPRISES = 10;
+
+/**
+ * Why a passphrase will not do, or undefined. It refuses what is short, repeats itself or counts up; it cannot know which words
+ * are easy to guess, so docs ask for random ones.
+ */
+export function weaknessOf(passphrase: string): string | undefined {
+  const characters = Array.from(passphrase.normalize('NFKC'));
+  if (characters.length < MIN_LENGTH) return `it is too short: at least ${MIN_LENGTH} characters`;
+  if (surprisesIn(characters) < MIN_SURPRISES)
+    return 'it repeats itself: take five words that a die or a machine chose';
+  return undefined;
+}
+
+/** A character is none after its own neighbour in the alphabet, nor where the same two stood before. */
+function surprisesIn(characters: readonly string[]): number {
+  const pairs = new Set<string>();
+  let surprises = 0;
+  for (const [i, character] of characters.entries()) {
+    const before = characters[i - 1] ?? '';
+    const step = Math.abs(character.codePointAt(0)! - (before.codePointAt(0) ?? -2));
+    if (step > 1 && !pairs.has(before + character)) surprises++;
+    pairs.add(before + character);
+  }
+  return surprises;
+}
