@@ -4,7 +4,7 @@ import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
-import { newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
+import { newAccessKey, newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
@@ -58,6 +58,14 @@ async function openFrontend() {
       await client[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The client of a process that dies after so many writes. */
+function dyingAfter(count: number, client: RedisClient): RedisClient {
+  let left = count;
+  const call = (...args: Parameters<RedisClient['call']>) =>
+    left-- > 0 ? client.call(...args) : Promise.reject(new Error('killed'));
+  return new Proxy(client, { get: (target, member) => (member === 'call' ? call : Reflect.get(target, member)) });
 }
 
 const trusted = (feed: ChangeFeed) => vi.waitUntil(() => feed.trusted, { timeout: 10_000 });
@@ -125,6 +133,22 @@ describe('records', () => {
     await expect(reading).rejects.toThrow(DamagedRecordError);
     await expect(reading).rejects.toThrow(key.keyId);
   });
+
+  test.each([0, 1, 2])(
+    'who dies after %i writes of a first access key leaves none that is not the first',
+    async (count) => {
+      const dying = new RedisStore({ client, writes: writesOf(dyingAfter(count, client)), clock });
+      await dying.insertFirstAccessKey(newAccessKey('AKIA1', '1')).catch(() => false);
+      const isSecond = await store.insertFirstAccessKey(newAccessKey('AKIA2', '1'));
+      const first = isSecond ? 'AKIA2' : 'AKIA1';
+      expect(await store.findFirstAccessKey('1')).toEqual(newAccessKey(first, '1'));
+      expect(await client.keys('kf:access-key:*')).toEqual([`kf:access-key:{${first}}`]);
+      // Found once, it is like any other: whoever deletes it does not see it again.
+      await client.del(`kf:access-key:{${first}}`);
+      expect(await store.findFirstAccessKey('1')).toBeUndefined();
+      expect(await store.insertFirstAccessKey(newAccessKey('AKIA3', '1'))).toBe(false);
+    },
+  );
 
   test('a list skips what has no record, and clears it away when that has been so for long, whatever the clocks', async () => {
     let now = 0;

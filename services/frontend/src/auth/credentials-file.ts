@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 
 /**
  * The first administrator's credentials as the AWS CLI and every SDK read them. A secret can be shown only once, so it is on
@@ -33,8 +33,13 @@ export class CredentialsFile {
     return true;
   }
 
-  dropPending(accessKeyId: string): void {
-    rmSync(this.#pending(accessKeyId), { force: true });
+  /** Secrets of access keys that never came to be: of a start that died, or came second. */
+  dropPending(): void {
+    if (!existsSync(dirname(this.path))) return;
+    const [before = '', after = ''] = basename(this.#pending('*')).split('*');
+    for (const name of readdirSync(dirname(this.path))) {
+      if (name.startsWith(before) && name.endsWith(after)) rmSync(join(dirname(this.path), name));
+    }
   }
 
   #pending(accessKeyId: string): string {

@@ -91,6 +91,16 @@ test('a crash after the access key was stored loses no secret', async () => {
   expect(given.deps.file.holds(given.state.first!.accessKeyId)).toBe(true);
 });
 
+test('what a start left behind that died before its access key was stored is swept', async () => {
+  using given = fixture();
+  const dying = () => Promise.reject(new Error('killed'));
+  const crashing = { ...given.deps, identities: { ...given.deps.identities, insertFirstAccessKey: dying } };
+  await expect(provision(administrator, crashing)).rejects.toThrow('killed');
+  expect(readdirSync(join(given.folder.path, 'aws'))).toEqual([expect.stringMatching(/\.pending$/)]);
+  await provision(administrator, given.deps);
+  expect(readdirSync(join(given.folder.path, 'aws'))).toEqual(['credentials']);
+});
+
 test('a lost file is reported with what to do, and the access key stays', async () => {
   using given = fixture();
   await provision(administrator, given.deps);

@@ -70,14 +70,15 @@ export async function provision(administrator: FirstAdministrator, deps: Provisi
       { principal: record.principal, accessKeyId: record.accessKeyId, file: file.path },
       'first administrator made',
     );
-  } else {
-    // Another frontend was faster, and its file is the one that counts.
-    file.dropPending(record.accessKeyId);
   }
+  // Of starts that died before; or another frontend was faster, and its file is the one that counts.
+  file.dropPending();
 }
 
 function finish({ accessKeyId, principal }: AccessKeyRecord, { file, log }: ProvisionDeps): void {
-  if (file.holds(accessKeyId) || file.completePending(accessKeyId)) return;
+  const isHere = file.holds(accessKeyId) || file.completePending(accessKeyId);
+  file.dropPending();
+  if (isHere) return;
   log.warn(
     { principal, accessKeyId, file: file.path },
     'the first administrator exists, but the credentials file does not hold its access key: restore the file from a backup, ' +

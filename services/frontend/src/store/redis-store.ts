@@ -195,17 +195,29 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
   }
 
   async findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined> {
-    const accessKeyId = await this.#redis.read((client) => client.get(firstAccessKeyAt(accountId)));
-    return accessKeyId === null ? undefined : this.findAccessKey(accessKeyId);
+    const claim = await this.#redis.read((client) => client.get(firstAccessKeyAt(accountId)));
+    if (claim === null) return undefined;
+    const [accessKeyId = '', text] = claim.split(/ (.*)/s);
+    if (text === undefined) return this.findAccessKey(accessKeyId);
+    // Whoever claimed the place died before its access key was stored.
+    const record = decodeAccessKey(text, accessKeyId);
+    await this.#storeFirst(record);
+    return record;
   }
 
   async insertFirstAccessKey(record: AccessKeyRecord): Promise<boolean> {
     const { accountId, accessKeyId } = record;
-    // The record first: until it is named as the first, nobody knows its secret.
-    await this.insertAccessKey(record);
-    if ((await this.#redis.write('set', firstAccessKeyAt(accountId), accessKeyId, 'NX')) === 'OK') return true;
-    await this.#redis.write('del', accessKeyAt(accessKeyId));
-    return false;
+    // This one write decides, and holds all that is needed to go on after a crash: who comes second has stored nothing.
+    const claim = `${accessKeyId} ${encodeAccessKey(record)}`;
+    if ((await this.#redis.write('set', firstAccessKeyAt(accountId), claim, 'NX')) !== 'OK') return false;
+    await this.#storeFirst(record);
+    return true;
+  }
+
+  async #storeFirst(record: AccessKeyRecord): Promise<void> {
+    const { accountId, accessKeyId } = record;
+    await this.#redis.write('set', accessKeyAt(accessKeyId), encodeAccessKey(record), 'NX');
+    await this.#redis.write('set', firstAccessKeyAt(accountId), accessKeyId);
   }
 
   async findSecret(name: string): Promise<Uint8Array | undefined> {

@@ -56,7 +56,7 @@ function newAlias(name: string, targetKeyId: string): Alias {
   return { name: `alias/${name}`, targetKeyId, createdAt: 1, updatedAt: 1 };
 }
 
-function newAccessKey(accessKeyId: string, accountId: string): AccessKeyRecord {
+export function newAccessKey(accessKeyId: string, accountId: string): AccessKeyRecord {
   const principal = `arn:aws:iam::${accountId}:user/admin`;
   return { accessKeyId, accountId, principal, userId: 'AIDA', token: Buffer.from([0, 200]), policies: ['{}'] };
 }
