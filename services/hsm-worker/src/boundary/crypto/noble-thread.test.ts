@@ -1,4 +1,4 @@
-import { generateKeyPairSync, hash, verify } from 'node:crypto';
+import { generateKeyPairSync, hash, type KeyObject, verify } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';
 import { NobleThread } from './noble-thread.ts';
 
@@ -24,6 +24,30 @@ describe('the thread for signatures in JavaScript', () => {
       messages.map((text) => thread.sign('ecdsa-digest', privateKey, hash('sha256', text, 'buffer'))),
     );
     messages.forEach((text, i) => expect(verify('sha256', text, publicKey, signatures[i]!)).toBe(true));
+  });
+
+  test('does not let one key that brings much keep another waiting', async () => {
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const order: string[] = [];
+    const signing = (name: string, key: KeyObject) =>
+      thread.sign('ecdsa-digest', key, digest).then(() => void order.push(name));
+    const many = Array.from({ length: 40 }, () => signing('many', privateKey));
+    await Promise.all([...many, signing('one', other.privateKey)]);
+    expect(order).toHaveLength(41);
+    // Behind what the thread had already, and one more.
+    expect(order.indexOf('one')).toBeLessThan(4);
+  });
+
+  test('refuses more of one key than it would do in seconds, and takes those of others', async () => {
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const settled = Promise.allSettled(
+      Array.from({ length: 100 }, () => thread.sign('ecdsa-digest', privateKey, digest)),
+    );
+    expect(await thread.sign('ecdsa-digest', other.privateKey, digest)).toBeInstanceOf(Buffer);
+    const refused = (await settled).filter(({ status }) => status === 'rejected');
+    // Two were with the thread at once, and 64 waited.
+    expect(refused).toHaveLength(34);
+    expect(refused[0]).toMatchObject({ reason: { name: 'RefusedError', refusal: 'overloaded' } });
   });
 
   test('fails what cannot be done, and goes on', async () => {
