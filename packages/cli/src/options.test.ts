@@ -9,6 +9,9 @@ import { keyfleet } from './keyfleet.ts';
 import { loadSigner, newPassphraseOf } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
+/** Each opening and sealing takes half a second on a free core, on purpose. */
+const scrypt = { timeout: 60_000 };
+
 /** Somebody who types these lines. */
 function personTyping(...lines: string[]): Terminal {
   return { write: () => {}, note: () => {}, askSecret: async () => lines.shift() ?? '' };
@@ -22,24 +25,31 @@ test('a new passphrase is asked twice, and one that is short or typed differentl
   await expect(ask('a'.repeat(20), 'a'.repeat(20))).rejects.toThrow('it repeats itself');
 });
 
-test('a key file of an older release signs with a note, until it is sealed under a new passphrase', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'keyfleet-options-'));
-  onTestFinished(() => rmSync(dir, { recursive: true }));
-  const key = join(dir, 'anna.pem');
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
-  writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'old' }));
-  const anna = { operatorId: 'anna', signingKey: encodedPublicKey(publicKey) };
-  const notes: string[] = [];
-  const typing = (...lines: string[]) => ({ ...personTyping(...lines), note: (text: string) => void notes.push(text) });
-  const sign = (passphrase: string) => loadSigner({ as: 'anna', key }, typing(passphrase), [anna]);
+test(
+  'a key file of an older release signs with a note, until it is sealed under a new passphrase',
+  scrypt,
+  async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'keyfleet-options-'));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    const key = join(dir, 'anna.pem');
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+    writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'old' }));
+    const anna = { operatorId: 'anna', signingKey: encodedPublicKey(publicKey) };
+    const notes: string[] = [];
+    const typing = (...lines: string[]) => ({
+      ...personTyping(...lines),
+      note: (text: string) => void notes.push(text),
+    });
+    const sign = (passphrase: string) => loadSigner({ as: 'anna', key }, typing(passphrase), [anna]);
 
-  await sign('old');
-  expect(notes).toEqual([expect.stringContaining(`keyfleet operator change-passphrase --key ${key}`)]);
+    await sign('old');
+    expect(notes).toEqual([expect.stringContaining(`keyfleet operator change-passphrase --key ${key}`)]);
 
-  const terminal = typing('old', 'tremble lantern', 'tremble lantern');
-  const exitCode = await runCli(keyfleet(terminal), ['operator', 'change-passphrase', '--key', key], terminal);
-  expect([exitCode, notes.length]).toEqual([0, 1]);
-  expect((await sign('tremble lantern')).operatorId).toBe('anna');
-  expect(notes).toHaveLength(1);
-  await expect(sign('old')).rejects.toThrow('wrong passphrase');
-});
+    const terminal = typing('old', 'tremble lantern', 'tremble lantern');
+    const exitCode = await runCli(keyfleet(terminal), ['operator', 'change-passphrase', '--key', key], terminal);
+    expect([exitCode, notes.length]).toEqual([0, 1]);
+    expect((await sign('tremble lantern')).operatorId).toBe('anna');
+    expect(notes).toHaveLength(1);
+    await expect(sign('old')).rejects.toThrow('wrong passphrase');
+  },
+);

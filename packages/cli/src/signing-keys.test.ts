@@ -12,10 +12,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
+/** Each opening and sealing takes half a second on a free core, on purpose. */
+const scrypt = { timeout: 60_000 };
 const PASSPHRASE = 'correct horse battery';
 const never = (): Promise<string> => Promise.reject(new Error('no passphrase is needed'));
 
-test('an operator key opens with its passphrase and with no other', async () => {
+test('an operator key opens with its passphrase and with no other', scrypt, async () => {
   const path = join(dir, 'anna.pem');
   const publicKey = createOperatorKey(path, PASSPHRASE);
   const { key, protection } = await loadSigningKey(path, async () => PASSPHRASE);
@@ -23,7 +25,7 @@ test('an operator key opens with its passphrase and with no other', async () => 
   await expect(loadSigningKey(path, async () => 'another passphrase')).rejects.toThrow('wrong passphrase');
 });
 
-test('an operator key of which anything was changed does not open', async () => {
+test('an operator key of which anything was changed does not open', scrypt, async () => {
   const path = join(dir, 'anna.pem');
   createOperatorKey(path, PASSPHRASE);
   const text = readFileSync(path, 'utf8');

@@ -3,27 +3,34 @@ import { expect, test } from 'vitest';
 import { memberOf, refusalOf, TestDomain } from '../../../../test/support/domain.ts';
 import { newOfflineMember, openOfflineMember } from './offline-member.ts';
 
-test('with every worker lost, an offline member and the stored tokens admit a fresh fleet that has every key', () => {
-  const domain = new TestDomain();
-  const options = { anchor: domain.anchor, clock: domain.clock, random: randomBytes, passphrase: 'tremble lantern' };
-  const created = newOfflineMember('safe-1', options);
-  domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(created.hsm)], remove: [] } });
-  const file = created.file();
-  domain.rotate();
-  const lost = domain.hsms[0]!.installed!.secrets.domainKeys;
+/** Each opening and sealing takes half a second on a free core, on purpose. */
+const scrypt = { timeout: 60_000 };
 
-  const { hsm } = openOfflineMember(file, options);
-  hsm.install(domain.tokens);
-  const fresh = domain.newHsm('hsm-1');
-  const change = { admit: [memberOf(fresh)], remove: ['hsm-1', 'hsm-2'] };
-  const token = domain.prepare({ name: 'ModifyMembers', body: change }, domain.people, hsm);
-  fresh.install([...domain.tokens, token]);
+test(
+  'with every worker lost, an offline member and the stored tokens admit a fresh fleet that has every key',
+  scrypt,
+  () => {
+    const domain = new TestDomain();
+    const options = { anchor: domain.anchor, clock: domain.clock, random: randomBytes, passphrase: 'tremble lantern' };
+    const created = newOfflineMember('safe-1', options);
+    domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(created.hsm)], remove: [] } });
+    const file = created.file();
+    domain.rotate();
+    const lost = domain.hsms[0]!.installed!.secrets.domainKeys;
 
-  for (const { id, key } of lost) expect(fresh.keyring()!.find(id)!.key.equals(key)).toBe(true);
-  expect(fresh.describe()).toMatchObject({ generation: 4, activeGeneration: 4 });
-});
+    const { hsm } = openOfflineMember(file, options);
+    hsm.install(domain.tokens);
+    const fresh = domain.newHsm('hsm-1');
+    const change = { admit: [memberOf(fresh)], remove: ['hsm-1', 'hsm-2'] };
+    const token = domain.prepare({ name: 'ModifyMembers', body: change }, domain.people, hsm);
+    fresh.install([...domain.tokens, token]);
 
-test('an offline member does not open with another passphrase, nor from a file that was changed', () => {
+    for (const { id, key } of lost) expect(fresh.keyring()!.find(id)!.key.equals(key)).toBe(true);
+    expect(fresh.describe()).toMatchObject({ generation: 4, activeGeneration: 4 });
+  },
+);
+
+test('an offline member does not open with another passphrase, nor from a file that was changed', scrypt, () => {
   const domain = new TestDomain();
   const options = { anchor: domain.anchor, clock: domain.clock, random: randomBytes, passphrase: 'tremble lantern' };
   const file = newOfflineMember('safe-1', options).file();
