@@ -21,7 +21,7 @@ export default defineConfig({
       {
         test: {
           name: 'sdk',
-          include: ['test/conformance/sdk/*.test.ts'],
+          include: ['test/conformance/{sdk,answers}/*.test.ts'],
           globalSetup: ['test/support/sdk-setup.ts'],
           testTimeout: 60_000,
         },

@@ -13,6 +13,14 @@ The AWS KMS API: AWS JSON 1.1 over HTTP (\`X-Amz-Target: TrentService.<operation
 \`keyfleet.kms.v1.Kms\`, with the same members. Blobs are base64 in JSON and \`bytes\` in gRPC; timestamps are epoch seconds in
 JSON and \`google.protobuf.Timestamp\` in gRPC. Every operation may also answer the common errors of [errors.md](errors.md).
 
+Every request is signed with Signature Version 4 in its \`Authorization\` header. The signature must cover \`Host\`, \`X-Amz-Target\` and
+\`X-Amz-Security-Token\` where they are sent: a signature that does not cover \`X-Amz-Target\` would do for any operation, and is refused.
+STS answers \`GetCallerIdentity\` at the same port, by POST and GET and as a presigned URL (good for 15 minutes, as with AWS). Pages
+of any origin may call both (CORS), since nothing that a browser adds proves who asks.
+
+\`CreateKey\` takes \`Origin\` \`EXTERNAL\` and \`MultiRegion\`, though importing and replicating are not in this release: such a key is
+what AWS would have made, one without material waiting for its import, the other a key like any other under an \`mrk-\` id.
+
 Which of several problems a request is refused for is fixed, and AWS's order where that is known. An edge checks first, of every
 request: ${checkedByTheEdge.join('; ')}. Then comes what each operation below lists, in the order of
 \`services/frontend/src/checks/order.ts\`, which is what runs.

@@ -5,6 +5,7 @@ import { canonicalRequest, type SignableRequest } from '@keyfleet/shared/sigv4/c
 import { isSameSignature, newSigningSecret, signatureOf, stringToSign } from '@keyfleet/shared/sigv4/signature';
 import type { Caller } from '../operations/handler.ts';
 import type { Credential } from './credentials.ts';
+import { isPresigned, readPresignedClaim } from './presigned-claim.ts';
 import { readClaim, type SignatureClaim } from './signature-claim.ts';
 
 /** Who signed a request, and the Region that the signature is scoped to. */
@@ -17,6 +18,8 @@ export interface Authenticated {
 export interface SignedFor {
   readonly service: string;
   readonly regions: ReadonlySet<string>;
+  /** Whether it may stand in the query. */
+  readonly presigned?: boolean;
 }
 
 export interface AuthenticatorDeps {
@@ -27,7 +30,7 @@ export interface AuthenticatorDeps {
   readonly clockSkewMs: number;
 }
 
-/** Verifies Signature Version 4 in the Authorization header (IAM User Guide, "Signature Version 4"). */
+/** Verifies Signature Version 4 in the Authorization header, or in the query where that is taken (IAM User Guide, "Signature Version 4"). */
 export class Authenticator {
   readonly #deps: AuthenticatorDeps;
   /** Stands in for the key of an unknown credential, so that being unknown takes as long as being wrong. */
@@ -44,7 +47,9 @@ export class Authenticator {
     deadline: number,
   ): Authenticated | Promise<Authenticated> {
     const { clock, clockSkewMs, credentials } = this.#deps;
-    const claim = readClaim(request.headers, request.query, { ...signedFor, clockSkewMs, now: clock.now() });
+    const { headers, query } = request;
+    const read = signedFor.presigned === true && isPresigned(headers, query) ? readPresignedClaim : readClaim;
+    const claim = read(headers, query, { ...signedFor, clockSkewMs, now: clock.now() });
     const found = credentials.find(claim.accessKeyId, deadline);
     if (found instanceof Promise) return found.then((credential) => this.#judge(request, claim, credential));
     return this.#judge(request, claim, found);
@@ -55,13 +60,15 @@ export class Authenticator {
     if (credential === undefined) throw unrecognized('The security token included in the request is invalid.');
     if (!isGenuine) throw new KmsException('InvalidSignatureException', MISMATCH);
     // Nobody has temporary credentials here, so every session token is one that was never given out.
-    if (request.headers.has('x-amz-security-token'))
+    if (request.headers.has('x-amz-security-token') || namesToken(claim.signedQuery)) {
       throw unrecognized('The security token included in the request is invalid');
+    }
     return { caller: credential.caller, region: claim.scope.region };
   }
 
   #isGenuine(request: SignableRequest, claim: SignatureClaim, credential: Credential | undefined): boolean {
-    const canonical = canonicalRequest(request, claim.signedHeaders);
+    const { signedQuery: query = request.query } = claim;
+    const canonical = canonicalRequest({ ...request, query }, claim.signedHeaders);
     // The payload hash is always our own; a client that states another one signed something else than it sent.
     const statedHash = request.headers.get('x-amz-content-sha256');
     if (canonical === undefined || (statedHash !== undefined && statedHash !== request.payloadHash)) return false;
@@ -72,6 +79,10 @@ export class Authenticator {
 }
 
 /** AWS's text. */
+function namesToken(query = ''): boolean {
+  return query !== '' && new URLSearchParams(query).has('X-Amz-Security-Token');
+}
+
 export const MISMATCH =
   'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and ' +
   'signing method. Consult the service documentation for details.';

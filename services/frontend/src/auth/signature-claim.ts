@@ -8,6 +8,8 @@ export interface SignatureClaim {
   readonly amzDate: string;
   readonly signedHeaders: string;
   readonly signature: string;
+  /** What of the query is signed, where the signature stands in it; else all of it is. */
+  readonly signedQuery?: string;
 }
 
 /** What this service takes a signature for. */
@@ -20,7 +22,7 @@ export interface ClaimRules {
   readonly now: number;
 }
 
-type Headers = ReadonlyMap<string, string>;
+export type Headers = ReadonlyMap<string, string>;
 
 /**
  * Reads the claim of a request. Throws KmsException with AWS's text, checked in AWS's order, so that a client that is broken in
@@ -32,7 +34,7 @@ export function readClaim(headers: Headers, query: string, rules: ClaimRules): S
   if (authorization !== undefined && signsInQuery) {
     throw invalid("Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.");
   }
-  // Presigned calls are not taken: KMS clients make none, and a signature in a URL ends up in logs.
+  // A presigned call is taken only where that is said (presigned-claim.ts): a signature in a URL ends up in logs.
   if (authorization === undefined || !authorization.startsWith('AWS4-')) {
     throw new KmsException('MissingAuthenticationTokenException', 'Missing Authentication Token');
   }
@@ -101,7 +103,7 @@ function readDate(headers: Headers): { time: number; amzDate: string } {
 const basicFormat = /^\d{8}T(?:[01]\d|2[0-3])[0-5]\d[0-5]\dZ$/;
 
 /** Milliseconds since the epoch of e.g. 20150830T123600Z. */
-function basicTime(text: string): number | undefined {
+export function basicTime(text: string): number | undefined {
   if (!basicFormat.test(text)) return undefined;
   const [month, day] = [twoDigits(text, 4) - 1, twoDigits(text, 6)];
   const year = 100 * twoDigits(text, 0) + twoDigits(text, 2);
@@ -118,15 +120,20 @@ function twoDigits(text: string, at: number): number {
 
 const ZERO = 0x30;
 
-function assertCurrent(time: number, amzDate: string, { now, clockSkewMs }: ClaimRules): void {
-  if (Math.abs(now - time) <= clockSkewMs) return;
-  const minutes = clockSkewMs / 60_000;
-  if (time < now) {
-    const earliest = amzDateOf(now - clockSkewMs);
+/** `validMs`: how long after it was made a signature is good. */
+export function assertCurrent(
+  time: number,
+  amzDate: string,
+  { now, clockSkewMs, validMs = clockSkewMs }: Pick<ClaimRules, 'now' | 'clockSkewMs'> & { validMs?: number },
+): void {
+  if (now - time > validMs) {
+    const earliest = amzDateOf(now - validMs);
     throw invalid(
-      `Signature expired: ${amzDate} is now earlier than ${earliest} (${amzDateOf(now)} - ${minutes} min.)`,
+      `Signature expired: ${amzDate} is now earlier than ${earliest} (${amzDateOf(now)} - ${validMs / 60_000} min.)`,
     );
   }
+  if (time - now <= clockSkewMs) return;
+  const minutes = clockSkewMs / 60_000;
   const latest = amzDateOf(now + clockSkewMs);
   throw invalid(
     `Signature not yet current: ${amzDate} is still later than ${latest} (${amzDateOf(now)} + ${minutes} min.)`,
@@ -140,7 +147,7 @@ const mustBeSigned = [
   ['x-amz-security-token', 'X-Amz-Security-Token'],
 ] as const;
 
-function assertSigned(signedHeaders: string, headers: Headers): void {
+export function assertSigned(signedHeaders: string, headers: Headers): void {
   const signed = `;${signedHeaders};`;
   for (const [name, title] of mustBeSigned) {
     if (signed.includes(`;${name};`) || (name !== 'host' && !headers.has(name))) continue;
@@ -148,7 +155,7 @@ function assertSigned(signedHeaders: string, headers: Headers): void {
   }
 }
 
-function readCredential(credential: string, amzDate: string, { service, regions }: ClaimRules) {
+export function readCredential(credential: string, amzDate: string, { service, regions }: ClaimRules) {
   const elements = credential.split('/');
   if (elements.length !== 5) {
     const shape = 'keyid/date/region/service/term';
@@ -173,6 +180,6 @@ function invalid(message: string): KmsException {
   return new KmsException('InvalidSignatureException', message);
 }
 
-function incomplete(message: string): KmsException {
+export function incomplete(message: string): KmsException {
   return new KmsException('IncompleteSignatureException', message);
 }

@@ -6,7 +6,10 @@ import { AWS_JSON } from '@keyfleet/shared/api/aws-json';
 import type { Address } from '@keyfleet/shared/config';
 import { headersByName } from '@keyfleet/shared/sigv4/canonical-request';
 import type { Log } from '@keyfleet/shared/log';
+import { namesAction } from '../sts/sts-edge.ts';
+import { answerPreflight, isPreflight, sharedWithOrigins } from './cors.ts';
 import type { EdgeRequest } from './pipeline.ts';
+import { readTarget } from './request-target.ts';
 
 /** A whole request as it came in, before anything in it is believed. */
 export interface HttpRequest extends EdgeRequest {
@@ -58,7 +61,7 @@ export const httpLimits: HttpLimits = {
 
 export interface HttpEdgeOptions {
   readonly address: Pick<Address, 'host' | 'port'>;
-  /** Answers every `POST /`; must not reject. */
+  /** Answers every call at `/`; must not reject. */
   readonly answer: (request: HttpRequest) => Promise<HttpAnswer>;
   readonly readiness: () => Readiness;
   readonly log: Log;
@@ -112,18 +115,21 @@ function receive(request: IncomingMessage, response: ServerResponse, reception: 
   const { limits } = reception;
   const requestId = randomUUID();
   if (request.rawHeaders.length > 2 * limits.headerCount) return send(response, requestId, refusals.tooManyHeaders);
-  const target = request.url ?? '';
-  const mark = target.indexOf('?');
-  if (request.method !== 'POST' || (mark < 0 ? target : target.slice(0, mark)) !== '/') {
+  const target = readTarget(request.url ?? '');
+  if (target?.path !== '/') return send(response, requestId, unknownOperation);
+  if (isPreflight(request)) return answerPreflight(request, response);
+  // Without a body there is only what a query can say: a call of STS.
+  if (request.method !== 'POST' && !(request.method === 'GET' && namesAction(target.query))) {
     return send(response, requestId, unknownOperation);
   }
   const headers = headersByName(request.rawHeaders);
+  // RFC 9112, 3.2.2: what stands in the request line is the host that was called, whatever the header says.
+  if (target.authority !== undefined) headers.set('host', target.authority);
   if (Number(headers.get('content-length')) > limits.bodyBytes) return send(response, requestId, refusals.tooLarge);
 
   const refuse = (answer: HttpAnswer) => send(response, requestId, answer);
   collect(request, response, { reception, refuse }, (body) => {
-    const query = mark < 0 ? '' : target.slice(mark + 1);
-    void respond(response, reception, requestOf(request, { requestId, query, headers, body }));
+    void respond(response, reception, requestOf(request, { requestId, query: target.query, headers, body }));
   });
 }
 
@@ -164,7 +170,7 @@ function requestOf(
 ): HttpRequest {
   return {
     ...parts,
-    method: 'POST',
+    method: request.method ?? '',
     path: '/',
     payloadHash: hash('sha256', parts.body, 'hex'),
     sourceIpAddress: request.socket.remoteAddress ?? '',
@@ -187,6 +193,7 @@ async function respond(response: ServerResponse, reception: Reception, request: 
 function send(response: ServerResponse, requestId: string, { status, contentType, body }: HttpAnswer): void {
   const headers = ['x-amzn-RequestId', requestId, 'Content-Length', String(Buffer.byteLength(body))];
   if (body !== '') headers.push('Content-Type', contentType);
+  if (response.req.headers.origin !== undefined) headers.push(...sharedWithOrigins);
   response.writeHead(status, headers);
   response.end(body);
 }

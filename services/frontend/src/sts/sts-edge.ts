@@ -7,9 +7,15 @@ import { invalidAction, type QueryError, queryErrorOf } from './query-errors.ts'
 const VERSION = '2011-06-15';
 const NAMESPACE = `https://sts.amazonaws.com/doc/${VERSION}/`;
 
-/** STS shares the port with KMS; only its protocol sends forms. */
-export function isStsRequest({ headers }: Pick<HttpRequest, 'headers'>): boolean {
-  return headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true;
+/** STS shares the port with KMS; only its protocol sends forms, and names its action in the query. */
+export function isStsRequest({ headers, query }: Pick<HttpRequest, 'headers' | 'query'>): boolean {
+  const isForm = headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true;
+  return isForm || (namesAction(query) && !headers.has('x-amz-target'));
+}
+
+/** True for the query of a call that has no body: a GET, or a presigned URL. */
+export function namesAction(query: string): boolean {
+  return /(?:^|&)Action=/.test(query);
 }
 
 export interface StsEdgeDeps {
@@ -30,13 +36,11 @@ export class StsEdge {
 
   /** Never rejects. */
   async answer(request: HttpRequest): Promise<HttpAnswer> {
-    const parameters = new URLSearchParams(request.body.toString('utf8'));
-    const action = parameters.get('Action') ?? '';
-    const version = parameters.get('Version') ?? '';
+    const { action, version } = readCall(request);
     try {
       const caller = await this.#pipeline.process(request, {
         operation: action === 'GetCallerIdentity' ? 'sts:GetCallerIdentity' : 'sts:unknown',
-        signedFor: { service: 'sts', regions: this.#regions },
+        signedFor: { service: 'sts', regions: this.#regions, presigned: true },
         parse: () => undefined,
         run: (_, call) => Promise.resolve(call.caller),
       });
@@ -49,6 +53,12 @@ export class StsEdge {
       return errorAnswer(queryErrorOf(exception), request.requestId);
     }
   }
+}
+
+/** The call stands in the body, or in the query when there is no body. */
+function readCall({ body, query }: HttpRequest): { action: string; version: string } {
+  const parameters = new URLSearchParams(body.length > 0 ? body.toString('utf8') : query);
+  return { action: parameters.get('Action') ?? '', version: parameters.get('Version') ?? '' };
 }
 
 function callerIdentity(caller: Caller, requestId: string): string {

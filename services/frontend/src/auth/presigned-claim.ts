@@ -1,0 +1,75 @@
+import { ALGORITHM } from '@keyfleet/shared/sigv4/signature';
+import {
+  assertCurrent,
+  assertSigned,
+  basicTime,
+  type ClaimRules,
+  type Headers,
+  incomplete,
+  readCredential,
+  type SignatureClaim,
+} from './signature-claim.ts';
+
+/** AWS gives every presigned call this long, whatever X-Amz-Expires says: tokens of EKS say 60 s, and are used for 14 minutes. */
+const VALID_MS = 15 * 60_000;
+
+const required = [
+  'X-Amz-Algorithm',
+  'X-Amz-Credential',
+  'X-Amz-Signature',
+  'X-Amz-SignedHeaders',
+  'X-Amz-Date',
+] as const;
+
+/** True for a call whose signature stands in the query and nowhere else. */
+export function isPresigned(headers: Headers, query: string): boolean {
+  return !headers.has('authorization') && /(?:^|&)X-Amz-Algorithm=/.test(query);
+}
+
+/** The claim of a presigned URL (IAM User Guide, "Signature Version 4": query parameters). Throws KmsException with AWS's text. */
+export function readPresignedClaim(headers: Headers, query: string, rules: ClaimRules): SignatureClaim {
+  const parameters = readParameters(query);
+  const missing = required.filter((name) => !parameters.get(name));
+  if (missing.length > 0) {
+    const sentences = missing.map((name) => `AWS query-string parameters must include '${name}'. `);
+    throw incomplete(`${sentences.join('')}Re-examine the query-string parameters.`);
+  }
+  const value = (name: (typeof required)[number]) => parameters.get(name)!;
+  const [algorithm, amzDate, signedHeaders] = [
+    value('X-Amz-Algorithm'),
+    value('X-Amz-Date'),
+    value('X-Amz-SignedHeaders'),
+  ];
+  if (algorithm !== ALGORITHM) {
+    throw incomplete(`Unsupported AWS 'algorithm': '${algorithm}' (only ${ALGORITHM} for now).`);
+  }
+  const time = basicTime(amzDate);
+  if (time === undefined) {
+    throw incomplete(
+      `Date must be in ISO-8601 'basic format'. Got '${amzDate}'. See http://en.wikipedia.org/wiki/ISO_8601`,
+    );
+  }
+  assertCurrent(time, amzDate, { ...rules, validMs: VALID_MS });
+  assertSigned(signedHeaders, headers);
+  const { accessKeyId, scope } = readCredential(value('X-Amz-Credential'), amzDate, rules);
+  const signedQuery = query
+    .split('&')
+    .filter((parameter) => nameOf(parameter) !== 'X-Amz-Signature')
+    .join('&');
+  return { accessKeyId, scope, amzDate, signedHeaders, signature: value('X-Amz-Signature'), signedQuery };
+}
+
+/** Throws for one that is given twice: which one counts would be anybody's guess. */
+function readParameters(query: string): ReadonlyMap<string, string> {
+  const parameters = new Map<string, string>();
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!name.startsWith('X-Amz-')) continue;
+    if (parameters.has(name)) throw incomplete(`AWS query-string parameters must include '${name}' once.`);
+    parameters.set(name, value);
+  }
+  return parameters;
+}
+
+function nameOf(parameter: string): string {
+  return [...new URLSearchParams(parameter).keys()][0] ?? '';
+}
