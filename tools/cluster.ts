@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Home, openHome } from './home.ts';
+import { type Home, isHome, openHome } from './home.ts';
 import { lockHome } from './home-lock.ts';
 import { ManagedProcess, type ProcessSpec } from './managed-process.ts';
-import { choosePorts, type Ports } from './ports.ts';
+import { assertFree, choosePorts, type Ports } from './ports.ts';
 import { describeWorker, frontendReady, lastLogLine, tcpReady, until } from './readiness.ts';
+import { allRegions } from './regions.ts';
 import { findServers, type ServerCommand, type ServerName } from './servers/find-server.ts';
 import { natsReady } from './servers/nats.ts';
 import { redisReady } from './servers/redis.ts';
@@ -46,6 +47,11 @@ const root = join(import.meta.dirname, '..');
 
 /** Brings up Redis, NATS, the hsm-workers, the domain-manager and the frontend. Throws StartError, with everything stopped again. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  // Before anything is made: a start that cannot be leaves nothing behind.
+  if (!isHome(options.home)) {
+    await assertFree(options.httpPort, '--http-port');
+    await assertFree(options.grpcPort, '--grpc-port');
+  }
   const home = openHome({ path: options.home, workers: options.workers, accountId: options.accountId });
   using guard = new DisposableStack();
   guard.use(await lockHome(home, options.report));
@@ -102,6 +108,13 @@ export class Cluster implements AsyncDisposable {
 
   get endpoint(): string {
     return `http://127.0.0.1:${this.ports.http}`;
+  }
+
+  /** The first of those that are served. */
+  get region(): string {
+    const [region] = this.#options.regions ?? allRegions;
+    if (region === undefined) throw new StartError('a cluster must serve a Region.');
+    return region;
   }
 
   get grpcAddress(): string {

@@ -8,7 +8,6 @@ import {
 } from '@aws-sdk/client-kms';
 import { readCredentials } from './aws-files.ts';
 import type { Cluster } from './cluster.ts';
-import { regions } from './service-configs.ts';
 
 export interface FirstKey {
   readonly arn: string;
@@ -22,7 +21,7 @@ const AliasName = 'alias/first-key';
 export async function provideFirstKey(cluster: Cluster): Promise<FirstKey> {
   const kms = new KMSClient({
     endpoint: cluster.endpoint,
-    region: regions[0],
+    region: cluster.region,
     credentials: readCredentials(cluster.home),
   });
   try {

@@ -88,6 +88,11 @@ export function openHome(wish: HomeWish): Home {
   return home;
 }
 
+/** Whether a cluster was ever made there. */
+export function isHome(path: string): boolean {
+  return existsSync(join(path, 'home.json'));
+}
+
 function layOut(wish: HomeWish): HomeFacts {
   if (existsSync(wish.path) && readdirSync(wish.path).length > 0) {
     throw new StartError(

@@ -66,6 +66,14 @@ export async function choosePorts(wish: PortWish): Promise<Ports> {
 /** Below the ports that the system gives to outgoing connections, which could take one between choice and use. */
 const blocks = { first: 10_000, count: 220, size: 100 };
 
+/** Throws StartError if the port is taken; `option` chooses another. 0: any free one. */
+export async function assertFree(port: number, option: string): Promise<void> {
+  if (port === 0) return;
+  const server = await listen(port);
+  if (server === undefined) throw taken(port, option);
+  await once(server.close(), 'close');
+}
+
 /**
  * Many clusters start at once in a test run. Each has a block of ports to itself: this process listens on the first of them,
  * for nothing else, as long as it lives.

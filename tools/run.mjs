@@ -33,7 +33,7 @@ function installPackages() {
     .digest('hex');
   const stamp = join(root, 'node_modules/.keyfleet-lock');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
-  process.stderr.write('Installing packages (once; about 20 seconds) ...\n');
+  process.stderr.write('Installing packages (once; a minute or so) ...\n');
   const env = { ...process.env, npm_config_yes: 'true', CI: 'true' };
   const pnpm = [
     'exec',

@@ -1,17 +1,18 @@
 import { writeFileSync } from 'node:fs';
 import { type Home, identities } from './home.ts';
 import type { Ports } from './ports.ts';
+import { allRegions } from './regions.ts';
 import { natsConfig } from './servers/nats.ts';
 import { redisConfig } from './servers/redis.ts';
-
-export const regions = ['us-east-1', 'us-west-2', 'eu-west-1'] as const;
 
 function local(port: number): string {
   return `127.0.0.1:${port}`;
 }
 
-/** What tests want otherwise. */
+/** What a start may want otherwise. */
 export interface DomainSettings {
+  /** Served; all of AWS's unless told otherwise. */
+  readonly regions?: readonly string[] | undefined;
   /** Duration, such as "3s". */
   readonly rotateEvery?: string | undefined;
   /** Duration: how often due deletions and rotations of keys are carried out. */
@@ -19,7 +20,8 @@ export interface DomainSettings {
 }
 
 /** Writes the configuration of every process of the cluster: `<home>/config/<name>.{json,conf}`. */
-export function writeConfigs(home: Home, ports: Ports, { rotateEvery, dueWorkEvery }: DomainSettings = {}): void {
+export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings = {}): void {
+  const { regions = allRegions, rotateEvery, dueWorkEvery } = settings;
   const redis = { url: `redis://${local(ports.redis)}`, passwordFile: home.secretFile('redis-password') };
   const nats = { servers: [local(ports.nats)], tokenFile: home.secretFile('nats-token') };
   const shared = { nats, trustAnchorFile: home.trustAnchorFile, log: { level: 'info' } };
@@ -72,10 +74,13 @@ export function writeConfigs(home: Home, ports: Ports, { rotateEvery, dueWorkEve
   }
   writePrivate(home.in('config', 'redis.conf'), redisConfig(redisSettings(home, ports)));
   writePrivate(home.in('config', 'nats.conf'), natsConfig(natsSettings(home, ports)));
-  writePrivate(
-    home.in('aws', 'config'),
-    `[default]\nregion = ${regions[0]}\nendpoint_url = http://${local(ports.http)}\n`,
-  );
+  writePrivate(home.in('aws', 'config'), awsConfig(regions[0]!, `http://${local(ports.http)}`));
+}
+
+/** What Keyfleet serves comes to Keyfleet, and nothing else: `aws s3 ls` would get an answer that means nothing. */
+function awsConfig(region: string, endpoint: string): string {
+  const services = ['kms', 'sts'].map((service) => `${service} =\n  endpoint_url = ${endpoint}\n`).join('');
+  return `[default]\nregion = ${region}\nservices = keyfleet\n\n[services keyfleet]\n${services}`;
 }
 
 /** domain-manager, domain-manager-2, ... */

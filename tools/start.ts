@@ -5,7 +5,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 import type { FirstKey } from './first-key.ts';
 import { defaultPorts } from './ports.ts';
 import { describeWorker } from './readiness.ts';
-import { regions } from './service-configs.ts';
+import { allRegions, readRegions } from './regions.ts';
 import { StartError } from './start-error.ts';
 
 const usage = `Usage: npm start -- [options]
@@ -13,7 +13,8 @@ const usage = `Usage: npm start -- [options]
   --http-port N    the AWS KMS API over HTTP (${defaultPorts.http})
   --grpc-port N    the same over gRPC (${defaultPorts.grpc})
   --workers N      hsm-workers of a new home (2)
-  --account ID     AWS account of a new home (000000000000)`;
+  --account ID     AWS account of a new home (000000000000)
+  --regions R,...  the Regions served (all ${allRegions.length} of AWS); the first is that of the first key`;
 
 /** The home is relative to where the person stands; npm itself runs in the project's directory. */
 const here = process.env['INIT_CWD'] ?? process.cwd();
@@ -31,6 +32,7 @@ function readOptions(args: string[]) {
       'grpc-port': option,
       workers: option,
       account: option,
+      regions: option,
       help: { type: 'boolean' },
     },
   });
@@ -44,6 +46,7 @@ function readOptions(args: string[]) {
     grpcPort: readNumber('--grpc-port', values['grpc-port'], MAX_PORT) ?? defaultPorts.grpc,
     workers: readNumber('--workers', values.workers, MAX_WORKERS),
     accountId: values.account,
+    regions: readRegions(values.regions),
   };
 }
 
@@ -54,7 +57,12 @@ function readNumber(name: string, text: string | undefined, max: number): number
   throw new StartError(`${name} must be a number from 1 to ${max}.`);
 }
 
-async function summary(cluster: Cluster, key: FirstKey): Promise<string> {
+/** One line says it, whatever is served. */
+function regionsText(regions: readonly string[]): string {
+  return regions === allRegions ? `every Region of AWS` : regions.join(', ');
+}
+
+async function summary(cluster: Cluster, key: FirstKey, regions: readonly string[]): Promise<string> {
   const { home, ports, endpoint, grpcAddress } = cluster;
   const worker = await describeWorker(ports.workers[0] ?? 0);
   const show = (...parts: string[]) => relative(here, home.in(...parts)) || home.in(...parts);
@@ -62,7 +70,7 @@ async function summary(cluster: Cluster, key: FirstKey): Promise<string> {
   return `
 Keyfleet is up.
 
-  Endpoint     ${endpoint}  (AWS KMS API; ${regions.join(', ')})
+  Endpoint     ${endpoint}  (AWS KMS API; ${regionsText(regions)})
   gRPC         ${grpcAddress}
   Credentials  ${show('aws', 'credentials')}  (user admin of account ${home.facts.accountId}), ${show('aws', 'config')}
   First key    ${key.arn}
@@ -107,7 +115,7 @@ async function start(args: string[]): Promise<void> {
   await using cluster = await startCluster({ ...options, supervise: true, report, signal });
   const { provideFirstKey } = await import('./first-key.ts');
   const key = await provideFirstKey(cluster);
-  process.stdout.write(await summary(cluster, key));
+  process.stdout.write(await summary(cluster, key, options.regions));
   if (!signal.aborted) {
     // Nothing else holds the event loop when every process has just ended and waits for its restart.
     const alive = setInterval(() => undefined, 60_000);

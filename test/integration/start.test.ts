@@ -1,6 +1,15 @@
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import getPort from 'get-port';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -128,9 +137,13 @@ test('a port that is taken is named with its option', async () => {
   await using _ = { [Symbol.asyncDispose]: () => new Promise<void>((resolve) => other.close(() => resolve())) };
   expect(await refusal()).toContain(`port ${httpPort} is taken by another program`);
   expect(await refusal()).toContain('--http-port N');
+  const fresh = join(directory.path, 'fresh');
+  expect(await refusal('--home', fresh)).toContain('--http-port N');
+  expect(existsSync(fresh)).toBe(false);
 });
 
 test.each([
+  ['--regions', 'us-east-1,moon-1', "--regions: 'moon-1' is no Region of AWS."],
   ['--workers', '0', '--workers must be a number from 1 to 64.'],
   ['--workers', '3', 'was made with 2 workers'],
   ['--account', '12', '--account must be 12 digits.'],
