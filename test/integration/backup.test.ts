@@ -83,6 +83,8 @@ test('a backup taken while keys are made restores all of Redis, and everything a
     out: expect.stringMatching(/^\d+ values are restored and compared\.$/),
   });
   expect((await runKeyfleet('restore', file, ...redisOptions)).notes).toContain('this Redis is not empty');
+  const accepted = await runKeyfleet('store', 'accept', '--trust-anchor', home.trustAnchorFile, ...redisOptions);
+  expect(accepted).toMatchObject({ exitCode: 0, notes: '' });
   await cluster.restart(...home.workerNames, 'frontend');
 
   const decrypted = await kms.send(new DecryptCommand({ CiphertextBlob, KeyId: 'alias/kept' }));

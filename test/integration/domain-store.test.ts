@@ -22,7 +22,7 @@ describe('the domain store in Redis', () => {
   // The contract uses one store per test, so its domain is the newest.
   let domain = '';
   describeDomainStore(
-    async () => new RedisStore(writesOf(redis), systemClock, (domain = randomUUID())),
+    async () => new RedisStore(writesOf(redis), systemClock, { domain: (domain = randomUUID()), storeId: () => '' }),
     (_store, item, found) =>
       redis.hset(resealProgressKey(domain, item.generation), reportField(item), JSON.stringify(found)),
   );

@@ -2,10 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { RedisStore as DomainStore } from '@keyfleet/domain-manager/store/redis-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
-import { StoreRefusedError, StoreUnavailableError } from '@keyfleet/frontend/store/store';
+import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { connectTestRedis, writesOf } from '../support/redis-client.ts';
 import { startRedis, type TestServer } from '../support/servers.ts';
@@ -98,7 +99,7 @@ describe('a replica that stalls', () => {
 
   test('keeps a domain token from being acknowledged, and from being read as durable', async () => {
     await using client = await connectTestRedis(master.port);
-    const store = new DomainStore(writesOf(client, 1), clock, 'stalled');
+    const store = new DomainStore(writesOf(client, 1), clock, { domain: 'stalled', storeId: () => '' });
     expect(await store.appendToken(1, Buffer.from('one'))).toBe(true);
     await store.confirmTokens();
     const proposal = { proposalId: 'ab', command: Buffer.of(1), signatures: [], expiresAt: Date.now() + 60_000 };

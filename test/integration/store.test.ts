@@ -185,7 +185,7 @@ describe('records', () => {
     await store.insertKey(key);
     const list = `kf:due:{${dueShardOf(key)}}`;
     await client.del(list);
-    const calls = new RedisCalls(client, writesOf(client));
+    const calls = new RedisCalls({ client, writes: writesOf(client) });
     const records = new RedisSealedRecords({ client, calls, keys: new RecordWrites(calls, clock) });
     for await (const [record] of records.scan(0, 1)) await record?.replace(key.backingKeys.map(({ token }) => token));
     expect(await client.zcard(list)).toBe(1);

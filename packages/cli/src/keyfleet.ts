@@ -21,6 +21,7 @@ import { remove } from './commands/member/remove.ts';
 import { recover } from './commands/recover.ts';
 import { restore } from './commands/restore.ts';
 import { changePassphrase } from './commands/operator/change-passphrase.ts';
+import { accept } from './commands/store/accept.ts';
 import { createKey } from './commands/operator/create-key.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -63,6 +64,7 @@ export function keyfleet(terminal: Terminal): CommandDef {
         'create-offline': createOffline,
         'check-offline': checkOffline,
       }),
+      store: group('store', 'What everything is kept in.', { accept }),
       backup: backup(terminal, 'keyfleet backup'),
       doctor: doctor(terminal, 'keyfleet doctor'),
       recover: recover(terminal, 'keyfleet recover'),

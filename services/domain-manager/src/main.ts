@@ -8,6 +8,7 @@ import { publishResealItems, type ResealItem } from '@keyfleet/shared/reseal-que
 import { connectRedis } from '@keyfleet/shared/redis/connect';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { createPrivateKey, randomUUID } from 'node:crypto';
@@ -60,7 +61,20 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   const workers = config.hsmWorkers.map(({ text }) => resources.use(startGrpcWorker(text)));
 
   const writes = new DurableWrites(redis, () => durability.current());
-  const store = new RedisStore(writes, clock, anchor.domain);
+  const guard = resources.use(
+    new StoreGuard({
+      domain: anchor.domain,
+      clients: [redis],
+      writes,
+      // Lost tokens are stored again, if it is the same store.
+      generation: () => 0,
+      keepsWrites: config.redis.durability === 'strict',
+      givesIdentity: true,
+      onRefused,
+      onAccepted: () => log.warn('the store was accepted in place of the one before'),
+    }),
+  );
+  const store = new RedisStore(writes, clock, { domain: anchor.domain, storeId: () => guard.id });
   const onRestored = (from: number, to: number): void =>
     log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again');
   const tokens = new TokenLog({ store, anchor, clock, onRestored });
@@ -88,7 +102,13 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     rotateEveryMs,
   });
   observeDomain({ tokens, resealing, round, clock });
-  const leader = resources.use(new Leader({ lease: store, replica, round: () => round.run(), log }));
+  const leadRound = async (): Promise<void> => {
+    await guard.assertOurs(redis);
+    await round.run();
+    // What a round may have written counts as written, so that an older store is noticed here too.
+    guard.wrote();
+  };
+  const leader = resources.use(new Leader({ lease: store, replica, round: leadRound, log }));
   notices.subscribe('proposal', () => leader.wake());
 
   const status = async () => {
@@ -106,6 +126,7 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
       rotateEveryMs: rotation,
       reseal,
       natsConnected: notices.connection() !== undefined,
+      storeProblem: guard.problem ?? '',
     });
   };
   const onChange = (): void => {

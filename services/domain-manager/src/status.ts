@@ -19,6 +19,8 @@ export interface StatusSource {
   readonly rotateEveryMs: number | undefined;
   readonly reseal: ResealProgress | undefined;
   readonly natsConnected: boolean;
+  /** '' while the store is as it was. */
+  readonly storeProblem: string;
 }
 
 export function statusOf({
@@ -30,6 +32,7 @@ export function statusOf({
   rotateEveryMs,
   reseal,
   natsConnected,
+  storeProblem,
 }: StatusSource): StatusResponse {
   const { head } = tokens;
   return {
@@ -39,6 +42,7 @@ export function statusOf({
     leader: leader ?? '',
     now: systemClock.now(),
     nats_connected: natsConnected,
+    store_problem: storeProblem,
     workers: views.map(workerOf),
     ...(head === undefined
       ? {}

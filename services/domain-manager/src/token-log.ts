@@ -123,8 +123,8 @@ export class TokenLog {
     }
     const lost = this.#tokens.slice(generation);
     for (const [index, token] of lost.entries()) {
-      // False: another replica does the same. If it stored anything else, the next refresh says so.
-      if (!(await this.#store.appendToken(generation + 1 + index, token))) return;
+      // False: another replica does the same, or it is not the store that had them. If it stored anything else, the next refresh says so.
+      if (!(await this.#store.restoreToken(generation + 1 + index, token))) return;
     }
     if (lost.length > 0) this.#onRestored(generation + 1, generation + lost.length);
   }

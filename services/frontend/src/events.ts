@@ -1,8 +1,8 @@
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
+import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import type { ConfirmationEvents } from './hsm/confirmed-commands.ts';
-import { StoreRefusedError } from './store/store.ts';
 
 /** One function for each thing that happens to a frontend: what is logged. The same trouble again and again is said once. */
 export class FrontendEvents implements ConfirmationEvents {
@@ -51,6 +51,10 @@ export class FrontendEvents implements ConfirmationEvents {
   /** Until it is put right nothing is written, and the frontend is not ready. */
   storeRefused(reason: Error): void {
     this.#log.error({ err: reason }, 'Redis refused');
+  }
+  /** Operators said that another store, or an older state of it, goes on: all that was known of it is forgotten. */
+  storeAccepted(): void {
+    this.#log.warn('the store was accepted in place of the one before');
   }
   lastUsageProblem(problem: unknown): void {
     if (this.#isNew('last usage', problem))

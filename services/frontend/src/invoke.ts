@@ -19,6 +19,8 @@ const LONGEST_PAUSE_MS = 100;
 
 export interface InvokeDeps extends Deps {
   readonly audit: Audit;
+  /** Throws StoreRefusedError while the store is not the one that it was: then nothing is answered, from memory neither. */
+  readonly assertStore: () => void;
   /** What is held in memory of a key whose record turned out to be damaged: its repair must be seen at once. */
   readonly forgetKey: (key: KmsKey) => void;
   /** Told of everything that is our fault, with the request it befell. The caller gets no detail. */
@@ -70,6 +72,7 @@ interface Context {
 }
 
 async function run(operation: Operation, input: Input, { call, deps, keys }: Context): Promise<unknown> {
+  deps.assertStore();
   for (let attempt = 1; ; attempt++) {
     try {
       return await runOnce(operation, input, { call, deps, keys });

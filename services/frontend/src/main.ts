@@ -6,6 +6,7 @@ import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices'
 import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
@@ -60,13 +61,28 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const { client, writer, durability } = connectStore(config, resources, events);
   if (!(await waitForRedis(client, { config, durability, signal, log }))) return;
   const writes = new DurableWrites(writer, () => durability.current());
-  const store = new RedisStore({ client, writes, clock });
+  const notices = resources.use(startNoticesOf(config, events));
+  const domain = resources.use(startDomainView(config, { anchor, notices, events }));
+  const guard = resources.use(
+    new StoreGuard({
+      domain: anchor.domain,
+      clients: [client, writer],
+      writes,
+      generation: () => domain.state?.generation ?? 0,
+      keepsWrites: config.redis.durability === 'strict',
+      onRefused: (problem) => events.storeRefused(problem),
+      onAccepted() {
+        events.storeAccepted();
+        store.forgetAcknowledged();
+        cached.lost();
+      },
+    }),
+  );
+  const store = new RedisStore({ client, writes, guard, clock });
   const cached = new CachedStore(store, resources.use(new ChangeFeed(client)));
   const lastUsages = resources.use(
     new LastUsages({ usages: store, clock, onProblem: (problem) => events.lastUsageProblem(problem) }),
   );
-  const notices = resources.use(startNoticesOf(config, events));
-  const domain = resources.use(startDomainView(config, { anchor, notices, events }));
   const pool = resources.use(startPool(config, { domain, host, clock, events }));
   const fenced = new FencedCommands({
     hsm: new PoolCommands(pool),
@@ -86,7 +102,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     log,
   });
 
-  const calls = new RedisCalls(client, writes);
+  const calls = new RedisCalls({ client, writes, guard });
   const records = new RedisSealedRecords({ client, calls, keys: new RecordWrites(calls, clock) });
   resources.use(
     startResealer({
@@ -127,6 +143,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     lastUsages,
     serviceEvents,
     audit,
+    assertStore: () => guard.assertFit(),
     forgetKey: (key) => cached.forget(key),
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),
   });
@@ -143,7 +160,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     meter: operationMeter('keyfleet.requests'),
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),
   });
-  const readiness = () => readinessOf({ domain, pool, client, durability, administrator });
+  const readiness = () => readinessOf({ domain, pool, client, durability, guard, administrator });
   resources.use(await startEdges(config, { pipeline, invoke, readiness, log }));
   log.info({ http: config.http.text, grpc: config.grpc.text }, 'listening');
   await stopped;
@@ -219,10 +236,11 @@ interface ReadinessParts {
   readonly pool: WorkerPool;
   readonly client: RedisClient;
   readonly durability: DurabilityWatch;
+  readonly guard: StoreGuard;
   readonly administrator: Provisioning | undefined;
 }
 
-function readinessOf({ domain, pool, client, durability, administrator }: ReadinessParts): Readiness {
+function readinessOf({ domain, pool, client, durability, guard, administrator }: ReadinessParts): Readiness {
   const generation = domain.state?.generation;
   return {
     domain:
@@ -231,12 +249,12 @@ function readinessOf({ domain, pool, client, durability, administrator }: Readin
         : { ok: true, detail: `generation ${generation}` },
     hsmWorkers:
       pool.ready === 0 ? missing('no session with any hsm-worker yet') : { ok: true, detail: `${pool.ready} in use` },
-    redis: redisReadiness(client, durability),
+    redis: redisReadiness(client, durability.refusal ?? guard.problem),
     ...(administrator && { firstAdministrator: administrator.done ? { ok: true } : missing('not made yet') }),
   };
 }
 
-function redisReadiness(client: RedisClient, { refusal }: DurabilityWatch) {
+function redisReadiness(client: RedisClient, refusal: string | undefined) {
   if (client.status !== 'ready') return missing(`not connected (${client.status})`);
   return refusal === undefined ? { ok: true } : missing(refusal);
 }

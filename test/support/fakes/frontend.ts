@@ -65,6 +65,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
         { write: (record) => void this.serviceEvents.push(JSON.parse(record) as ServiceEvent) },
         clock,
       ),
+      assertStore: () => {},
       forgetKey: () => {},
       onFault: (fault) => void faults.push(fault),
     });

@@ -2,6 +2,8 @@ import { activeDomainKey } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { troubleWith } from '@keyfleet/shared/redis/store-guard';
+import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { CliError } from '../cli-error.ts';
 import { type DomainManagerClient, verifiedNow } from '../domain-manager-client.ts';
 import { countTokens } from '../sealed-census.ts';
@@ -18,6 +20,7 @@ export interface Patient {
 /** Each says what it found, or throws an error that says what is wrong and what to do. */
 export const checks: Readonly<Record<string, (patient: Patient) => Promise<string>>> = {
   Redis: checkRedis,
+  store: checkStore,
   'domain-manager': checkManager,
   NATS: checkNats,
   'domain tokens': checkTokens,
@@ -30,6 +33,17 @@ async function checkRedis({ openRedis }: Patient): Promise<string> {
   await using redis = await openRedis();
   await checkDurability(redis, 'strict');
   return 'answers, and keeps every acknowledged write';
+}
+
+/** That it is the one that services know, and holds what they know of. */
+async function checkStore({ client, anchor, openRedis }: Patient): Promise<string> {
+  await using redis = await openRedis();
+  const { generation = 0, store_problem: problem } = await client.status();
+  if (problem) throw new CliError(problem);
+  const seen = await readStoreIdentity(redis, anchor.domain);
+  const trouble = troubleWith(seen, undefined, generation);
+  if (trouble !== undefined) throw new CliError(`${trouble}: docs/recovery.md, "The store is not as it was".`);
+  return `is ${seen.id}, and as it was`;
 }
 
 async function checkManager({ client, anchor }: Patient): Promise<string> {

@@ -28,6 +28,10 @@ export class MemoryStore implements DomainStore {
     return true;
   }
 
+  async restoreToken(generation: number, token: Uint8Array): Promise<boolean> {
+    return this.#tokens.length > 0 && this.appendToken(generation, token);
+  }
+
   async confirmTokens(): Promise<void> {}
 
   async putProposal(proposal: StoredProposal, limit: number): Promise<boolean> {

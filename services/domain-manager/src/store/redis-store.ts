@@ -1,14 +1,25 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { storeAt } from '@keyfleet/shared/redis/store-identity';
+import { randomUUID } from 'node:crypto';
 import { resealProgressKey, ShardReport } from '@keyfleet/shared/reseal-queue';
 import { progressOf } from './reseal-progress.ts';
 import type { DomainStore, ResealProgress, Signature, StoredProposal } from './store.ts';
 
 // Scripts, because Redis runs each as one step: two replicas that write at once are put in order, and one of them loses.
 
-/** KEYS: tokens. ARGV: generation, token. The list's length is the newest generation. */
+/** KEYS: tokens, store. ARGV: generation, token, a new identity. The list's length is the newest generation; the first token founds the store. */
 const APPEND_TOKEN = `
+if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
+redis.call('RPUSH', KEYS[1], ARGV[2])
+redis.call('HSETNX', KEYS[2], 'id', ARGV[3])
+return 1`;
+
+/** KEYS: tokens, store. ARGV: generation, token, the identity that the store must have, or '' for any. */
+const RESTORE_TOKEN = `
+local id = redis.call('HGET', KEYS[2], 'id')
+if not id or (ARGV[3] ~= '' and id ~= ARGV[3]) then return 0 end
 if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])
 return 1`;
@@ -47,6 +58,8 @@ redis.call('HSET', KEYS[1], 'pass', ARGV[1], 'shards', ARGV[2], 'startedAt', ARG
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`;
 
+/** It has done its work as soon as it is there. */
+const CONFIRMED_MS = 10_000;
 const SIGNATURE = 'signature:';
 /** Long after the generation is history. */
 const PROGRESS_TTL_MS = 400 * 24 * 3_600_000;
@@ -58,8 +71,11 @@ export class RedisStore implements DomainStore {
   readonly #clock: Clock;
   readonly #prefix: string;
   readonly #domain: string;
+  readonly #storeId: () => string;
 
-  constructor(writes: DurableWrites, clock: Clock, domain: string) {
+  /** `storeId`: of the store that this service knows; '' while it knows none. */
+  constructor(writes: DurableWrites, clock: Clock, { domain, storeId }: { domain: string; storeId: () => string }) {
+    this.#storeId = storeId;
     this.#writes = writes;
     this.#redis = writes.client;
     this.#clock = clock;
@@ -72,14 +88,23 @@ export class RedisStore implements DomainStore {
   }
 
   async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
-    const args = [this.#key('tokens'), String(generation), Buffer.from(token)] as const;
-    return (await this.#writes.write(args[0], (client) => client.eval(APPEND_TOKEN, 1, ...args))) === 1;
+    return this.#addToken(APPEND_TOKEN, generation, token, randomUUID());
+  }
+
+  async restoreToken(generation: number, token: Uint8Array): Promise<boolean> {
+    return this.#addToken(RESTORE_TOKEN, generation, token, this.#storeId());
+  }
+
+  async #addToken(script: string, generation: number, token: Uint8Array, id: string): Promise<boolean> {
+    const keys = [this.#key('tokens'), storeAt(this.#domain)] as const;
+    const args = [String(generation), Buffer.from(token), id] as const;
+    return (await this.#writes.write(keys[0], (client) => client.eval(script, 2, ...keys, ...args))) === 1;
   }
 
   /** Replicas get writes in their order: when one made now is there, everything read before is. */
   async confirmTokens(): Promise<void> {
     const key = this.#key('confirmed');
-    await this.#writes.write(key, (client) => client.set(key, String(this.#clock.now())));
+    await this.#writes.write(key, (client) => client.set(key, String(this.#clock.now()), 'PX', CONFIRMED_MS));
   }
 
   async putProposal(proposal: StoredProposal, limit: number): Promise<boolean> {

@@ -36,6 +36,15 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.loadTokens(0, 9)).toEqual([Buffer.from(wins[0] ? 'a' : 'b')]);
   });
 
+  test('a token is restored where those before it are, and not in a store that was emptied', async () => {
+    const store = await newStore();
+    expect(await store.restoreToken(1, Buffer.from('one'))).toBe(false);
+    await store.appendToken(1, Buffer.from('one'));
+    expect(await store.restoreToken(3, Buffer.from('three'))).toBe(false);
+    expect(await store.restoreToken(2, Buffer.from('two'))).toBe(true);
+    expect(await store.loadTokens(0, 9)).toEqual(['one', 'two'].map((token) => Buffer.from(token)));
+  });
+
   test('a generation cannot be skipped', async () => {
     const store = await newStore();
     expect(await store.appendToken(2, Buffer.from('x'))).toBe(false);

@@ -8,6 +8,8 @@ export interface TokenStore {
   confirmTokens(): Promise<void>;
   /** Durable when it resolves. False when another writer already stored this generation, or the one before is missing. */
   appendToken(generation: number, token: Uint8Array): Promise<boolean>;
+  /** The same, for a token that was stored before. False also in a store that is not the one that had it: emptied, or another one. */
+  restoreToken(generation: number, token: Uint8Array): Promise<boolean>;
 }
 
 export interface Signature {

@@ -1,41 +1,69 @@
 import { ConfigError } from '@keyfleet/shared/config';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { type StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { ReplyError } from 'ioredis';
 import { defineScripts, type Script, type ScriptName } from './scripts.ts';
-import { StoreRefusedError, StoreUnavailableError } from './store.ts';
+import { StoreUnavailableError } from './store.ts';
 
 type WriteCommand = 'set' | 'del' | 'zadd' | 'zrem';
 type Argument = string | number | Buffer;
+
+export interface Connections {
+  /** For all that need not wait for replicas. */
+  readonly client: RedisClient;
+  /** On a connection of their own. */
+  readonly writes: DurableWrites;
+  /** Asked before anything is sent; absent for what may use any store. */
+  readonly guard?: Pick<StoreGuard, 'assertOurs' | 'wrote'>;
+}
 
 /** Runs commands so that a write that returns is durable, and that a Redis out of reach is one kind of error. */
 export class RedisCalls {
   readonly #client: RedisClient;
   readonly #writes: DurableWrites;
+  readonly #guard: Connections['guard'];
 
-  /** `client`: for all that need not wait for replicas. */
-  constructor(client: RedisClient, writes: DurableWrites) {
+  constructor({ client, writes, guard }: Connections) {
     this.#client = client;
     this.#writes = writes;
+    this.#guard = guard;
     defineScripts(client);
     defineScripts(writes.client);
   }
 
   read<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
-    return withStoreErrors(() => command(this.#client));
+    return this.#undurably(() => command(this.#client));
   }
 
   write(command: WriteCommand, key: string, ...args: readonly Argument[]): Promise<unknown> {
-    return withStoreErrors(() => this.#writes.write(key, (client) => client.call(command, key, ...args)));
+    return this.#durably(key, (client) => client.call(command, key, ...args));
   }
 
   script(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
-    return withStoreErrors(() => this.#writes.write(key, (client) => scriptOf(client, name)(key, ...parts)));
+    return this.#durably(key, (client) => scriptOf(client, name)(key, ...parts));
   }
 
   /** For what may be lost in a crash: no request waits for a replica because of it. */
   scriptUndurably(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
-    return withStoreErrors(() => scriptOf(this.#client, name)(key, ...parts));
+    return this.#undurably(() => scriptOf(this.#client, name)(key, ...parts));
+  }
+
+  #undurably<T>(run: () => Promise<T>): Promise<T> {
+    return withStoreErrors(async () => {
+      const looking = this.#guard?.assertOurs(this.#client);
+      if (looking) await looking;
+      return run();
+    });
+  }
+
+  #durably(key: string, command: Parameters<DurableWrites['write']>[1]): Promise<unknown> {
+    return withStoreErrors(async () => {
+      await this.#guard?.assertOurs(this.#writes.client);
+      const answer = await this.#writes.write(key, command);
+      this.#guard?.wrote();
+      return answer;
+    });
   }
 }
 
@@ -52,7 +80,8 @@ async function withStoreErrors<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    if (error instanceof StoreUnavailableError || !(error instanceof Error)) throw error;
+    if (error instanceof StoreRefusedError || error instanceof StoreUnavailableError) throw error;
+    if (!(error instanceof Error)) throw error;
     if (error instanceof ConfigError) throw new StoreRefusedError(error.message, { cause: error });
     if (error instanceof ReplyError && !passing.test(error.message)) throw error;
     throw new StoreUnavailableError(`Redis: ${error.message}`, { cause: error });

@@ -1,6 +1,5 @@
 import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
 import { entryOf, keyIdOf } from '@keyfleet/shared/stored/key-list';
 import {
@@ -19,7 +18,7 @@ import { decodeAccessKey, decodeAlias, decodeKey, decodeLastUsage } from './reco
 import { encodeAccessKey, encodeAlias, encodeKey, encodeLastUsage } from './records.ts';
 import { Orphans } from './orphans.ts';
 import { RecordWrites } from './record-writes.ts';
-import { RedisCalls } from './redis-calls.ts';
+import { type Connections, RedisCalls } from './redis-calls.ts';
 import {
   type AccessKeyRecord,
   type Alias,
@@ -27,6 +26,7 @@ import {
   type AliasOutcome,
   type AliasStore,
   ConflictError,
+  DamagedRecordError,
   type DueStore,
   type FleetSecretStore,
   type IdentityStore,
@@ -37,30 +37,41 @@ import {
   type Page,
 } from './store.ts';
 
-export interface RedisStoreDeps {
-  readonly client: RedisClient;
-  /** On a connection of their own. */
-  readonly writes: DurableWrites;
+export interface RedisStoreDeps extends Connections {
   readonly clock: Clock;
   /** For how long something has been. */
   readonly monotonicClock?: Clock;
 }
+
+const MAX_ACKNOWLEDGED = 10_000;
 
 /** The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases. */
 export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore, DueStore {
   readonly #redis: RedisCalls;
   readonly #records: RecordWrites;
   readonly #orphans: Orphans;
+  /** Revisions of keys that were written here last, by name: an older one in the store means that it lost a write. */
+  readonly #acknowledged = new Map<string, number>();
 
-  constructor({ client, writes, clock, monotonicClock = ofThisProcess }: RedisStoreDeps) {
-    this.#redis = new RedisCalls(client, writes);
+  constructor({ clock, monotonicClock = ofThisProcess, ...connections }: RedisStoreDeps) {
+    this.#redis = new RedisCalls(connections);
     this.#records = new RecordWrites(this.#redis, clock);
     this.#orphans = new Orphans(monotonicClock);
   }
 
   async findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
+    const name = keyName(region, keyId);
+    const acknowledged = this.#acknowledged.get(name);
     const text = await this.#redis.read((client) => client.hget(keyAt(region, keyId), 'record'));
-    return text === null ? undefined : decodeKey(text, { region, keyId });
+    if (text === null) return undefined;
+    const key = decodeKey(text, { region, keyId });
+    if (acknowledged !== undefined && key.revision < acknowledged) throw tooOld(key, acknowledged);
+    return key;
+  }
+
+  /** Operators said that an older store goes on. */
+  forgetAcknowledged(): void {
+    this.#acknowledged.clear();
   }
 
   async insertKey(key: KmsKey): Promise<void> {
@@ -76,6 +87,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     const updated = { ...key, revision: key.revision + 1 };
     const done = await this.#records.update(key.revision, { key, json: encodeKey(updated) });
     if (!done) throw new ConflictError(`key ${key.arn} has changed`);
+    this.#acknowledge(updated);
     return updated;
   }
 
@@ -231,6 +243,15 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     return stored;
   }
 
+  #acknowledge({ region, keyId, revision }: KmsKey): void {
+    const name = keyName(region, keyId);
+    this.#acknowledged.delete(name);
+    if (this.#acknowledged.size >= MAX_ACKNOWLEDGED) {
+      this.#acknowledged.delete(this.#acknowledged.keys().next().value!);
+    }
+    this.#acknowledged.set(name, revision);
+  }
+
   /** Says whether a list's entry has its record, and clears it away when it never will. */
   async #isThere(scope: Scope, entry: string): Promise<boolean> {
     const at = keyAt(scope.region, keyIdOf(entry));
@@ -240,4 +261,10 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     this.#orphans.forget(entry);
     return false;
   }
+}
+
+function tooOld({ arn, revision }: KmsKey, acknowledged: number): DamagedRecordError {
+  return new DamagedRecordError(
+    `the record of ${arn} is at revision ${revision}, and this frontend has acknowledged ${acknowledged}: the store lost writes (docs/recovery.md)`,
+  );
 }

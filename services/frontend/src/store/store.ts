@@ -128,11 +128,6 @@ export class StoreUnavailableError extends Error {
   override name = 'StoreUnavailableError';
 }
 
-/** What the store is or has lost forbids to go on with it: no request is to blame. Said once where it is found. */
-export class StoreRefusedError extends Error {
-  override name = 'StoreRefusedError';
-}
-
 /** A record that no release wrote like this: never guessed at. The message names the record and what to do. */
 export class DamagedRecordError extends Error {
   override name = 'DamagedRecordError';

@@ -19,6 +19,7 @@ export interface StatusResponse {
   'now'?: (number | string | Long);
   'nats_connected'?: (boolean);
   'domain_keys'?: (_keyfleet_domain_v1_DomainKey)[];
+  'store_problem'?: (string);
 }
 
 export interface StatusResponse__Output {
@@ -35,4 +36,5 @@ export interface StatusResponse__Output {
   'now'?: (number);
   'nats_connected'?: (boolean);
   'domain_keys'?: (_keyfleet_domain_v1_DomainKey__Output)[];
+  'store_problem'?: (string);
 }

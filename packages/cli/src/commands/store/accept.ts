@@ -1,0 +1,29 @@
+import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { acceptStore, readStoreIdentity, storeAt } from '@keyfleet/shared/redis/store-identity';
+import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
+import { CliError } from '../../cli-error.ts';
+import { command } from '../../command.ts';
+import { anchorOptions } from '../../options.ts';
+import { openRedis, redisOptions } from '../../redis-option.ts';
+
+export const accept = command({
+  description: 'Say that this Redis goes on for the one before: a backup was restored, or what it lost is given up.',
+  args: { ...anchorOptions, ...redisOptions },
+  async run(args) {
+    const { domain } = loadTrustAnchor(args['trust-anchor']);
+    await using redis = await openRedis(args);
+    const seen = await readStoreIdentity(redis, domain);
+    if (seen.generation === 0) {
+      throw new CliError(`this Redis holds nothing of the domain '${domain}': restore a backup first.`);
+    }
+    const durability = await checkDurability(redis, 'strict');
+    const writes = new DurableWrites(redis, () => durability);
+    if ((await writes.write(storeAt(domain), (client) => acceptStore(client, domain, seen))) !== 1) {
+      throw new CliError('somebody else accepted it at the same time: look again.');
+    }
+    return { domain, before: seen.id, id: (await readStoreIdentity(redis, domain)).id };
+  },
+  text: ({ domain, before, id }) =>
+    `the store ${id} of the domain '${domain}' goes on for ${before || 'one without a name'}.`,
+});

@@ -1,0 +1,156 @@
+import type { RedisClient } from './connect.ts';
+import type { DurableWrites } from './durable-writes.ts';
+import { giveIdentity, raiseMark, readStoreIdentity, type StoreIdentity } from './store-identity.ts';
+
+const LOOK_EVERY_MS = 1_000;
+const RUNBOOK = 'Nothing is answered from it until it is put right: docs/recovery.md, "The store is not as it was"';
+
+/** What the store is or has lost forbids to go on with it: no request is to blame. Said once where it is found. */
+export class StoreRefusedError extends Error {
+  override name = 'StoreRefusedError';
+}
+
+interface Known {
+  readonly id: string;
+  /** The highest that was acknowledged to this service. */
+  readonly mark: number;
+}
+
+export interface StoreGuardOptions {
+  readonly domain: string;
+  /** Every connection to the store; the first one looks. */
+  readonly clients: readonly RedisClient[];
+  readonly writes: DurableWrites;
+  /** The newest generation of the domain that this service has verified; 0 while it has none. */
+  readonly generation: () => number;
+  /** Whether a write that was acknowledged must be there for ever. If not, an older state is no trouble. */
+  readonly keepsWrites: boolean;
+  /** Gives an identity to a store of before stores had one. One kind of service does it, and only before it knows the store. */
+  readonly givesIdentity?: boolean;
+  /** Told once for each trouble that is found. */
+  readonly onRefused: (problem: StoreRefusedError) => void;
+  /** Operators said that another or an older store goes on for the one that was known. */
+  readonly onAccepted: () => void;
+}
+
+/**
+ * Whether the store is the one that this service knows, and holds what it wrote: not another one, not emptied, not an older copy. A
+ * connection is believed after a look through it, since it may lead to another store than the one before it did.
+ */
+export class StoreGuard implements Disposable {
+  readonly #options: StoreGuardOptions;
+  readonly #unseen: Set<RedisClient>;
+  readonly #looking = new Map<RedisClient, Promise<void>>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #stop = new AbortController();
+  #known: Known | undefined;
+  #problem: StoreRefusedError | undefined;
+  #wrote = false;
+
+  constructor(options: StoreGuardOptions) {
+    this.#options = options;
+    this.#unseen = new Set(options.clients);
+    for (const client of options.clients) {
+      const forget = (): void => {
+        this.#unseen.add(client);
+        this.#looking.delete(client);
+      };
+      const look = (): void => void this.#look(client).catch(() => {});
+      client.on('close', forget).on('ready', look);
+      this.#stop.signal.addEventListener('abort', () => client.off('close', forget).off('ready', look));
+    }
+    this.#timer = setInterval(() => void this.#tick().catch(() => {}), LOOK_EVERY_MS).unref();
+  }
+
+  /** What is wrong with the store, and what to do; undefined while nothing is known to be. */
+  get problem(): string | undefined {
+    return this.#problem?.message;
+  }
+
+  /** The identity of the store that this service knows; '' while it knows none. */
+  get id(): string {
+    return this.#known?.id ?? '';
+  }
+
+  /** Throws StoreRefusedError, or the connection's error. Not a promise when the connection was looked through, which is nearly always. */
+  assertOurs(client: RedisClient): void | Promise<void> {
+    if (this.#unseen.has(client)) return this.#look(client).then(() => this.assertFit());
+    this.assertFit();
+  }
+
+  /** As far as is known now. Throws StoreRefusedError. */
+  assertFit(): void {
+    if (this.#problem) throw this.#problem;
+  }
+
+  /** A write was acknowledged: the store's mark goes up within a second. */
+  wrote(): void {
+    this.#wrote = this.#options.keepsWrites;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#stop.abort();
+  }
+
+  async #tick(): Promise<void> {
+    await this.#look(this.#options.clients[0]!);
+    if (this.#problem !== undefined || !this.#wrote || this.#known === undefined) return;
+    this.#wrote = false;
+    const { domain, writes } = this.#options;
+    const { id } = this.#known;
+    const mark = Number(await writes.write(domain, (client) => raiseMark(client, domain, id)));
+    if (this.#known?.id === id) this.#known = { id, mark: Math.max(mark, this.#known.mark) };
+  }
+
+  /** Callers at the same time share one look. One that was begun on a connection that is gone decides nothing. */
+  #look(client: RedisClient): Promise<void> {
+    const underWay = this.#looking.get(client);
+    if (underWay !== undefined) return underWay;
+    const looking = this.#see(client).finally(() => {
+      if (this.#looking.get(client) === looking) this.#looking.delete(client);
+    });
+    this.#looking.set(client, looking);
+    return looking;
+  }
+
+  async #see(client: RedisClient): Promise<void> {
+    const { domain, generation, givesIdentity = false } = this.#options;
+    // As they are before the look: what is written meanwhile it need not have seen.
+    const [known, floor] = [this.#known, generation()];
+    let seen = await readStoreIdentity(client, domain);
+    if (givesIdentity && known === undefined && seen.id === '' && seen.generation > 0) {
+      await giveIdentity(client, domain);
+      seen = await readStoreIdentity(client, domain);
+    }
+    if (client.status !== 'ready') throw new Error('the connection to Redis was lost');
+    this.#unseen.delete(client);
+    this.#judge(seen, known, floor);
+  }
+
+  #judge(seen: StoreIdentity, known: Known | undefined, floor: number): void {
+    const accepted = known !== undefined && seen.id !== known.id && seen.follows.includes(known.id);
+    if (accepted) {
+      this.#known = { id: seen.id, mark: 0 };
+      this.#options.onAccepted();
+    } else if (this.#known === undefined && seen.id !== '') this.#known = { id: seen.id, mark: 0 };
+    const trouble = accepted ? undefined : troubleWith(seen, known, floor);
+    const before = this.#problem?.message;
+    this.#problem = trouble === undefined ? undefined : new StoreRefusedError(`Redis: ${trouble}. ${RUNBOOK}`);
+    if (this.#problem !== undefined && this.#problem.message !== before) this.#options.onRefused(this.#problem);
+  }
+}
+
+/** What a store that is looked at cannot be, if it is the one that is known. */
+export function troubleWith(seen: StoreIdentity, known: Known | undefined, generation: number): string | undefined {
+  const lacksTokens = seen.generation < generation;
+  const tokens = `it holds domain tokens up to generation ${seen.generation}, and generation ${generation} was verified`;
+  if (seen.id === '' && (known !== undefined || lacksTokens)) {
+    return seen.generation === 0 ? 'it was emptied' : 'it carries no identity, and did before';
+  }
+  if (known !== undefined && seen.id !== known.id) return `it is another store (${seen.id}) than before (${known.id})`;
+  if (known !== undefined && seen.mark < known.mark) {
+    return `it went back to an older state: acknowledged writes are lost (mark ${seen.mark}, was ${known.mark})`;
+  }
+  return lacksTokens ? `it went back to an older state: ${tokens}` : undefined;
+}

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import type { RedisClient, RedisCommands } from './connect.ts';
+
+/** What a store says of itself. */
+export interface StoreIdentity {
+  /** Random, made when the domain was founded or operators accepted the store; `''` in a store that carries none. */
+  readonly id: string;
+  /** Stores that this one goes on for, because operators said so. */
+  readonly follows: readonly string[];
+  /** Counts up with what is written: an older copy of the store has a lower one. */
+  readonly mark: number;
+  /** Domain tokens it holds. */
+  readonly generation: number;
+}
+
+/** How many acceptances a service may have slept through. */
+const MAX_FOLLOWED = 16;
+
+/** Hash: `id`, `follows` (by commas), `mark`. It lies with the domain's tokens: what is true of one is true of the other. */
+export function storeAt(domain: string): string {
+  return `kf:domain:{${domain}}:store`;
+}
+
+export async function readStoreIdentity(client: RedisClient, domain: string): Promise<StoreIdentity> {
+  const [[id, follows, mark], generation] = await Promise.all([
+    client.hmget(storeAt(domain), 'id', 'follows', 'mark'),
+    client.llen(`kf:domain:{${domain}}:tokens`),
+  ]);
+  return { id: id ?? '', follows: idsOf(follows ?? ''), mark: Number(mark ?? 0), generation };
+}
+
+/** KEYS: store. ARGV: id, the ids that it follows, id that it must have. 0: somebody else changed it. */
+const ACCEPT = `
+if (redis.call('HGET', KEYS[1], 'id') or '') ~= ARGV[3] then return 0 end
+redis.call('HSET', KEYS[1], 'id', ARGV[1], 'follows', ARGV[2])
+return 1`;
+
+/** KEYS: store. ARGV: id that it must have. */
+const RAISE_MARK = `
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
+return redis.call('HINCRBY', KEYS[1], 'mark', 1)`;
+
+/** The store gets a new identity that goes on for the one it has: services that knew that one take it for theirs. */
+export function acceptStore(client: RedisCommands, domain: string, { id, follows }: StoreIdentity): unknown {
+  const followed = [...follows, id].filter((one) => one !== '').slice(-MAX_FOLLOWED);
+  return client.eval(ACCEPT, 1, storeAt(domain), randomUUID(), followed.join(','), id);
+}
+
+/** For a store from before stores had one. */
+export function giveIdentity(client: RedisCommands, domain: string): unknown {
+  return client.hsetnx(storeAt(domain), 'id', randomUUID());
+}
+
+/** Answers the new mark, and 0 when it is another store. */
+export function raiseMark(client: RedisCommands, domain: string, id: string): unknown {
+  return client.eval(RAISE_MARK, 1, storeAt(domain), id);
+}
+
+function idsOf(text: string): readonly string[] {
+  return text === '' ? [] : text.split(',');
+}

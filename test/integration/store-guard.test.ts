@@ -1,0 +1,192 @@
+import { CreateKeyCommand, DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
+import { RedisStore } from '@keyfleet/frontend/store/redis-store';
+import { DamagedRecordError } from '@keyfleet/frontend/store/store';
+import { newKey } from '@keyfleet/frontend/store/store.contract';
+import { StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
+import { acceptStore, giveIdentity, readStoreIdentity, storeAt } from '@keyfleet/shared/redis/store-identity';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { kmsClient } from '../support/aws-client.ts';
+import { runKeyfleet } from '../support/cli.ts';
+import { startTestCluster, type TestCluster } from '../support/cluster.ts';
+import { eventually } from '../support/fleet.ts';
+import { connectTestRedis, writesOf } from '../support/redis-client.ts';
+import { startRedis, type TestServer } from '../support/servers.ts';
+import { redisOf } from '../support/stored-tokens.ts';
+
+const clock = { now: Date.now };
+const domain = 'test';
+
+describe('a store', () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+  });
+  beforeEach(async () => {
+    await using client = await connectTestRedis(server.port);
+    await client.flushall();
+    await client.rpush(`kf:domain:{${domain}}:tokens`, 'one');
+    await giveIdentity(client, domain);
+  });
+
+  async function open(generation = 1) {
+    const [client, writer] = [await connectTestRedis(server.port), await connectTestRedis(server.port)];
+    const said: string[] = [];
+    const writes = writesOf(writer);
+    const guard = new StoreGuard({
+      domain,
+      clients: [client, writer],
+      writes,
+      generation: () => generation,
+      keepsWrites: true,
+      onRefused: ({ message }) => said.push(message),
+      onAccepted: () => {
+        said.push('accepted');
+        store.forgetAcknowledged();
+      },
+    });
+    const store = new RedisStore({ client, writes, guard, clock });
+    const refused = () => vi.waitFor(() => expect(() => guard.assertFit()).toThrow(StoreRefusedError), 5_000);
+    return {
+      client,
+      guard,
+      store,
+      said,
+      refused,
+      async [Symbol.asyncDispose]() {
+        guard[Symbol.dispose]();
+        await client[Symbol.asyncDispose]();
+        await writer[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test('that is emptied under a running service takes nothing more, and says so once', async () => {
+    await using service = await open();
+    await service.store.insertKey(newKey());
+    await service.client.flushall();
+    await service.refused();
+    await expect(service.store.insertKey(newKey())).rejects.toThrow(StoreRefusedError);
+    await expect(service.store.findKey('us-east-1', 'x')).rejects.toThrow(StoreRefusedError);
+    await expect(service.store.insertKey(newKey())).rejects.toThrow(StoreRefusedError);
+    expect(service.said).toEqual([expect.stringMatching(/it was emptied.*docs\/recovery\.md/)]);
+    expect(await service.client.dbsize()).toBe(0);
+  });
+
+  test('that is another one takes nothing, from the first command after the connection is made anew', async () => {
+    await using service = await open();
+    await service.store.insertKey(newKey());
+    await service.client.del(storeAt(domain));
+    await giveIdentity(service.client, domain);
+    await service.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no').catch(() => {});
+    const writing = vi.waitFor(
+      () =>
+        service.store.insertKey(newKey()).catch((error: unknown) => {
+          if (!(error instanceof StoreRefusedError)) throw error;
+          return 'refused';
+        }),
+      { timeout: 10_000 },
+    );
+    expect(await writing).toBe('refused');
+    expect(service.said).toEqual([expect.stringContaining('it is another store')]);
+  });
+
+  test('that went back to an older state is noticed, and goes on when operators accept it', async () => {
+    await using service = await open();
+    const key = newKey();
+    await service.store.insertKey(key);
+    await service.store.updateKey(key);
+    await vi.waitUntil(async () => (await readStoreIdentity(service.client, domain)).mark > 0, 5_000);
+    await service.client.hset(storeAt(domain), 'mark', 0);
+    await service.refused();
+    expect(service.said).toEqual([expect.stringContaining('it went back to an older state')]);
+    await acceptStore(service.client, domain, await readStoreIdentity(service.client, domain));
+    await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 5_000 });
+    expect(service.said.at(-1)).toBe('accepted');
+    expect(service.guard.problem).toBeUndefined();
+  });
+
+  test('that lacks domain tokens which were verified is refused by who starts now, too', async () => {
+    await using service = await open(2);
+    await service.refused();
+    expect(service.said).toEqual([expect.stringMatching(/up to generation 1, and generation 2 was verified/)]);
+  });
+
+  test('with a record that is older than what was acknowledged is at fault for that key alone', async () => {
+    await using service = await open();
+    const [key, other] = [newKey(), newKey()];
+    for (const one of [key, other]) await service.store.insertKey(one);
+    const at = `kf:key:{us-east-1/${key.keyId}}`;
+    const old = await service.client.hgetall(at);
+    await service.store.updateKey({ ...key, state: 'Disabled' });
+    await service.client.hset(at, old);
+    const reading = service.store.findKey(key.region, key.keyId);
+    await expect(reading).rejects.toThrow(DamagedRecordError);
+    await expect(reading).rejects.toThrow(`${key.arn} is at revision 1, and this frontend has acknowledged 2`);
+    expect(await service.store.findKey(other.region, other.keyId)).toBeDefined();
+  });
+});
+
+describe('a cluster whose Redis is emptied while it runs', () => {
+  let cluster: TestCluster;
+  let kms: KMSClient;
+  beforeAll(async () => {
+    cluster = await startTestCluster({ workers: 1 });
+    kms = kmsClient(cluster, { maxAttempts: 1 });
+  });
+  afterAll(async () => {
+    kms?.destroy();
+    await cluster?.[Symbol.asyncDispose]();
+  });
+
+  const options = () => {
+    const { home, ports } = cluster;
+    const redis = ['--redis', `redis://127.0.0.1:${ports.redis}`];
+    redis.push('--redis-password-file', home.secretFile('redis-password'));
+    const anchor = ['--trust-anchor', home.trustAnchorFile];
+    return { redis, anchor, manager: ['--domain-manager', `127.0.0.1:${ports.domainManager}`] };
+  };
+  const readyz = async () => {
+    const response = await fetch(`${cluster.endpoint}/readyz`);
+    return { status: response.status, body: await response.text() };
+  };
+  const doctor = () => {
+    const { manager, anchor, redis } = options();
+    return runKeyfleet('doctor', ...manager, ...anchor, ...redis);
+  };
+
+  test('creates nothing and is not ready until a backup is restored and accepted', async () => {
+    const { redis: redisOptions, anchor } = options();
+    const Plaintext = Buffer.of(1);
+    const KeyId = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
+    const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext }));
+    const file = cluster.home.in('backup');
+    expect(await runKeyfleet('backup', ...redisOptions, '--out', file)).toMatchObject({ exitCode: 0 });
+    await kms.send(new CreateKeyCommand({}));
+    using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
+    expect((await doctor()).out).toMatch(/well +store: is /);
+
+    await redis.flushall();
+    await eventually('the frontend is not ready', async () => (await readyz()).status === 503);
+    expect((await readyz()).body).toContain('it was emptied');
+    const internal = { name: 'KMSInternalException', $fault: 'server' };
+    await expect(kms.send(new CreateKeyCommand({}))).rejects.toMatchObject(internal);
+    await expect(kms.send(new EncryptCommand({ KeyId, Plaintext }))).rejects.toMatchObject(internal);
+    expect(await redis.keys('kf:key*')).toEqual([]);
+    await eventually('the doctor says so', async () => /NOT WELL +store: .*it was emptied/.test((await doctor()).out));
+    expect((await doctor()).exitCode).toBe(1);
+    const said = readFileSync(cluster.home.in('log', 'frontend.log'), 'utf8').match(/"msg":"Redis refused"/g);
+    expect(said).toHaveLength(1);
+
+    expect(await runKeyfleet('restore', file, ...redisOptions)).toMatchObject({ exitCode: 0, notes: '' });
+    expect(await runKeyfleet('store', 'accept', ...anchor, ...redisOptions)).toMatchObject({ exitCode: 0 });
+    await eventually('the frontend is ready', async () => (await readyz()).status === 200);
+    const decrypted = await kms.send(new DecryptCommand({ CiphertextBlob }));
+    expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);
+    await kms.send(new CreateKeyCommand({}));
+    await eventually('all is well', async () => /well +store: is /.test((await doctor()).out));
+  });
+});
