@@ -10,7 +10,7 @@ import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Change, forgedToken, rotation, signedBy, type TestOperator } from '../support/domain.ts';
 import { eventually } from '../support/fleet.ts';
-import type { Host } from '../support/session-pair.ts';
+import { type Host, newHost } from '../support/session-pair.ts';
 import { TestWorkers, type WorkerProcess } from '../support/workers.ts';
 
 // The attacker is the domain-manager, its scheduler key included, and whatever Redis and NATS would tell: everything that workers and
@@ -144,6 +144,22 @@ describe('a domain-manager that turned against its domain', () => {
       await expect(first.install([Buffer.from(damaged)])).rejects.toThrow('malformed');
     }
     await refusedByAll([...chain, token.subarray(0, token.length / 2)], 'malformed');
+    await goesOn();
+  });
+
+  test('gets no worker to make, take or use a token without a scheduler’s key, though all it shows is true', async () => {
+    const stranger = newHost('domain-manager-1');
+    const proposal = propose(rotation, cluster.scheduler, 'hsm-2');
+    const before = await second.describe();
+    for (const attempt of [
+      () => second.prepare(proposal, chain.at(-1), stranger),
+      () => second.install(chain, stranger),
+      () => second.activate(1, stranger),
+      () => second.leave(proposal, stranger),
+    ]) {
+      await expect(attempt()).rejects.toThrow('unauthorized-call');
+    }
+    expect({ ...(await second.describe()), now: 0 }).toEqual({ ...before, now: 0 });
     await goesOn();
   });
 

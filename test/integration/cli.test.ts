@@ -227,7 +227,6 @@ test('the doctor says what is well, and what to do about the rest', async () => 
       'well  domain keys: tokens: 0 under <short> (active), 0 under <short> (deactivated), 0 under <short> (deactivated)',
       'advice  domain: 2 people, and all must sign to change the members: admit one more, for the day that a key is lost',
       'advice  domain: no offline member: whoever loses all workers loses all keys. keyfleet member create-offline',
-      'advice  domain: domain keys rotate only by hand: give the domain-manager a schedulerKey',
       'advice  domain: old domain keys are kept for less than a day: an older backup would not open. keyfleet domain propose rules',
     ].join('\n'),
   });

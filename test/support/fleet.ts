@@ -161,7 +161,8 @@ export class Fleet implements AsyncDisposable {
       grpc: `127.0.0.1:${port}`,
       redis: { url: `redis://127.0.0.1:${this.redis.port}` },
       hsmWorkers: this.workerPorts.map((one) => `127.0.0.1:${one}`),
-      ...(rotateEvery === undefined ? {} : { schedulerKey, rotation: { every: rotateEvery } }),
+      schedulerKey,
+      ...(rotateEvery === undefined ? {} : { rotation: { every: rotateEvery } }),
     });
   }
 

@@ -11,6 +11,7 @@ import { unary } from '@keyfleet/proto/unary';
 import { defaultRules } from '@keyfleet/cli/ceremony';
 import type { KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
+import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
 import { boundToNothing, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import type { DomainState, NewMember } from '@keyfleet/shared/domain/state';
 import { formatTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -24,8 +25,8 @@ const TIMEOUT_MS = 5000;
 export class TestWorkers implements AsyncDisposable {
   readonly host = newHost('frontend-1');
   readonly operator: Host;
-  /** May rotate alone. */
-  readonly scheduler = newHost('domain-manager-1');
+  /** May rotate alone, and call workers. */
+  readonly scheduler: Host;
   readonly anchor: TrustAnchor;
   readonly workers: readonly WorkerProcess[];
   readonly #directory: string;
@@ -36,11 +37,13 @@ export class TestWorkers implements AsyncDisposable {
     tokens: TokenServer;
     workers: readonly WorkerProcess[];
     operator: Host;
+    scheduler: Host;
   }) {
     this.#directory = parts.directory;
     this.#tokens = parts.tokens;
     this.workers = parts.workers;
     this.operator = parts.operator;
+    this.scheduler = parts.scheduler;
     this.anchor = anchorOf(parts.operator);
   }
 
@@ -50,8 +53,11 @@ export class TestWorkers implements AsyncDisposable {
     const tokens = await TokenServer.start();
     await writeFile(join(directory, 'anchor.json'), formatTrustAnchor(anchorOf(operator)));
     const names = Array.from({ length: count }, (_, i) => `hsm-${i + 1}`);
-    const workers = await Promise.all(names.map((name) => WorkerProcess.configure({ name, directory, tokens })));
-    const all = new TestWorkers({ directory, tokens, workers, operator });
+    const scheduler = newHost('domain-manager-1');
+    const workers = await Promise.all(
+      names.map((name) => WorkerProcess.configure({ name, directory, tokens, scheduler })),
+    );
+    const all = new TestWorkers({ directory, tokens, workers, operator, scheduler });
     await Promise.all(workers.map((worker) => worker.start()));
     await all.#found();
     return all;
@@ -141,11 +147,22 @@ export class WorkerProcess {
   readonly configFile: string;
   readonly dataDir: string;
   readonly sealKeyFile: string;
+  readonly #name: string;
+  readonly #scheduler: Host;
   readonly #client: Client;
   #process: ChildProcess | undefined;
   #stderr = '';
 
-  private constructor(parts: { address: string; configFile: string; dataDir: string; sealKeyFile: string }) {
+  private constructor(parts: {
+    name: string;
+    scheduler: Host;
+    address: string;
+    configFile: string;
+    dataDir: string;
+    sealKeyFile: string;
+  }) {
+    this.#name = parts.name;
+    this.#scheduler = parts.scheduler;
     this.address = parts.address;
     this.configFile = parts.configFile;
     this.dataDir = parts.dataDir;
@@ -153,8 +170,13 @@ export class WorkerProcess {
     this.#client = new Hsm(parts.address, credentials.createInsecure(), { 'grpc.max_reconnect_backoff_ms': 100 });
   }
 
-  static async configure(options: { name: string; directory: string; tokens: TokenServer }): Promise<WorkerProcess> {
-    const { name, directory, tokens } = options;
+  static async configure(options: {
+    name: string;
+    directory: string;
+    tokens: TokenServer;
+    scheduler: Host;
+  }): Promise<WorkerProcess> {
+    const { name, directory, tokens, scheduler } = options;
     const address = `127.0.0.1:${await getPort()}`;
     const dataDir = join(directory, name);
     const sealKeyFile = join(directory, `${name}-seal-key`);
@@ -171,7 +193,7 @@ export class WorkerProcess {
       pollEvery: '100ms',
     };
     await writeFile(configFile, JSON.stringify(config));
-    return new WorkerProcess({ address, configFile, dataDir, sealKeyFile });
+    return new WorkerProcess({ name, scheduler, address, configFile, dataDir, sealKeyFile });
   }
 
   get pid(): number {
@@ -215,16 +237,30 @@ export class WorkerProcess {
     return { memberId: member_id!, signingKey: signing_key!, agreementKey: agreement_key!, encapsulationKey };
   }
 
-  prepare(proposal: Buffer, current?: Buffer) {
+  /** `by` signs the call. */
+  prepare(proposal: Buffer, current?: Buffer, by: Host = this.#scheduler) {
     const request = current === undefined ? { proposal } : { proposal, current };
-    return unary(this.#client, Hsm.service.PrepareDomainToken, request, TIMEOUT_MS);
-  }
-  install(tokens: Buffer[]) {
-    return unary(this.#client, Hsm.service.InstallDomainTokens, { tokens }, TIMEOUT_MS);
+    const call = this.#signed('PrepareDomainToken', Object.values(request), by);
+    return unary(this.#client, Hsm.service.PrepareDomainToken, { ...request, call }, TIMEOUT_MS);
   }
 
-  leave(proposal: Buffer) {
-    return unary(this.#client, Hsm.service.LeaveDomain, { proposal }, TIMEOUT_MS);
+  install(tokens: Buffer[], by: Host = this.#scheduler) {
+    const call = this.#signed('InstallDomainTokens', tokens, by);
+    return unary(this.#client, Hsm.service.InstallDomainTokens, { tokens, call }, TIMEOUT_MS);
+  }
+
+  activate(generation: number, by: Host = this.#scheduler) {
+    const call = this.#signed('ActivateDomainKey', [Buffer.from(String(generation))], by);
+    return unary(this.#client, Hsm.service.ActivateDomainKey, { generation, call }, TIMEOUT_MS);
+  }
+
+  leave(proposal: Buffer, by: Host = this.#scheduler) {
+    const call = this.#signed('LeaveDomain', [proposal], by);
+    return unary(this.#client, Hsm.service.LeaveDomain, { proposal, call }, TIMEOUT_MS);
+  }
+
+  #signed(method: DomainCallMethod, request: readonly Buffer[], by: Host): Buffer {
+    return signCall({ domain: 'test', method, memberId: this.#name, request }, by, Date.now());
   }
 
   /** Waits until the worker has found and installed this generation by itself. */

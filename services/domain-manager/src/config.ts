@@ -17,8 +17,7 @@ export const DomainManagerConfig = z.strictObject({
   trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys."),
   schedulerKey: z
     .strictObject({ operatorId: z.string().min(1), file: filePath() })
-    .optional()
-    .describe('Signs scheduled rotations. Without it, domain keys rotate only when operators say so.'),
+    .describe('Signs what is asked of hsm-workers, and what the rules let a scheduler do alone: rotations.'),
   rotation: z
     .strictObject({ every: duration('24h').describe('Age at which the active domain key is replaced.') })
     .prefault({}),

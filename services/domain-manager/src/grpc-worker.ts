@@ -1,6 +1,8 @@
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
 import { systemClock } from '@keyfleet/shared/clock';
+import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
+import type { Signer } from '@keyfleet/shared/domain/proposal';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { unary } from '@keyfleet/proto/unary';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
@@ -17,32 +19,54 @@ const REFUSALS: readonly status[] = [
   status.ABORTED,
 ];
 
+/** How calls that change a worker are signed. */
+export interface Caller {
+  readonly domain: string;
+  readonly scheduler: Signer;
+}
+
 /** A worker over gRPC. The channel carries nothing that needs hiding: all is public or sealed, and signed. */
-export function startGrpcWorker(address: string): Worker & Disposable {
+export function startGrpcWorker(address: string, { domain, scheduler }: Caller): Worker & Disposable {
   const client = new Hsm(address, credentials.createInsecure(), {
     'grpc.max_receive_message_length': 16 * 1024 * 1024,
     // A worker that comes back is found within a round, not after grpc-js's two minutes.
     'grpc.max_reconnect_backoff_ms': 2_000,
   });
+  const describe = async (): Promise<HsmDescription> =>
+    descriptionOf(await unary(client, Hsm.service.Describe, {}, TIMEOUT_MS));
+  let memberId: string | undefined;
+  const signed = async (method: DomainCallMethod, ...request: readonly Uint8Array[]): Promise<Buffer> => {
+    memberId ??= (await describe()).memberId;
+    return signCall({ domain, method, memberId, request }, scheduler, systemClock.now());
+  };
   return {
     address,
     async describe() {
-      return descriptionOf(await unary(client, Hsm.service.Describe, {}, TIMEOUT_MS));
+      const description = await describe();
+      memberId = description.memberId;
+      return description;
     },
     async prepare(proposal, current) {
       const request = current === undefined ? { proposal } : { proposal, current };
-      const { token } = await refusable(unary(client, Hsm.service.PrepareDomainToken, request, TIMEOUT_MS));
+      const call = await signed('PrepareDomainToken', ...Object.values(request));
+      const { token } = await refusable(
+        unary(client, Hsm.service.PrepareDomainToken, { ...request, call }, TIMEOUT_MS),
+      );
       return token ?? Buffer.alloc(0);
     },
     async install(tokens) {
-      const call = unary(client, Hsm.service.InstallDomainTokens, { tokens: [...tokens] }, INSTALL_TIMEOUT_MS);
-      return descriptionOf(await refusable(call));
+      const request = { tokens: [...tokens], call: await signed('InstallDomainTokens', ...tokens) };
+      return descriptionOf(
+        await refusable(unary(client, Hsm.service.InstallDomainTokens, request, INSTALL_TIMEOUT_MS)),
+      );
     },
     async activate(generation) {
-      return descriptionOf(await unary(client, Hsm.service.ActivateDomainKey, { generation }, TIMEOUT_MS));
+      const request = { generation, call: await signed('ActivateDomainKey', Buffer.from(String(generation))) };
+      return descriptionOf(await refusable(unary(client, Hsm.service.ActivateDomainKey, request, TIMEOUT_MS)));
     },
     async leave(proposal) {
-      return descriptionOf(await refusable(unary(client, Hsm.service.LeaveDomain, { proposal }, TIMEOUT_MS)));
+      const request = { proposal, call: await signed('LeaveDomain', proposal) };
+      return descriptionOf(await refusable(unary(client, Hsm.service.LeaveDomain, request, TIMEOUT_MS)));
     },
     [Symbol.dispose]: () => client.close(),
   };

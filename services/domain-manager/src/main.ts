@@ -3,7 +3,6 @@ import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 import type { DomainCommand, Signer } from '@keyfleet/shared/domain/proposal';
 import { type DueItem, dueQueue } from '@keyfleet/shared/due-queue';
 import { startNotices } from '@keyfleet/shared/notices';
-import { RequestLimit } from '@keyfleet/shared/request-limit';
 import { publishResealItems, type ResealItem } from '@keyfleet/shared/reseal-queue';
 import { connectRedis } from '@keyfleet/shared/redis/connect';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
@@ -24,13 +23,12 @@ import { observeDomain } from './metrics.ts';
 import { Proposals } from './proposals.ts';
 import { Resealing } from './reseal.ts';
 import { Round } from './round.ts';
+import { mayAlone } from './rotation.ts';
 import { startServer } from './server.ts';
 import { statusOf } from './status.ts';
 import { RedisStore } from './store/redis-store.ts';
 import { TokenLog } from './token-log.ts';
 
-/** Of all callers together: what they may make this replica verify. */
-const REQUESTS = { perSecond: 50, burst: 50 };
 const RETRY_MS = 200;
 
 await runService({ name: 'domain-manager', config: DomainManagerConfig, run });
@@ -58,7 +56,8 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
       onProblem: (problem) => log.warn({ err: problem }, 'NATS cannot be reached'),
     }),
   );
-  const workers = config.hsmWorkers.map(({ text }) => resources.use(startGrpcWorker(text)));
+  const caller = { domain: anchor.domain, scheduler };
+  const workers = config.hsmWorkers.map(({ text }) => resources.use(startGrpcWorker(text, caller)));
 
   const writes = new DurableWrites(redis, () => durability.current());
   const guard = resources.use(
@@ -87,7 +86,6 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     publish: (items: readonly DueItem[], period) =>
       dueQueue.publish(notices, items, ({ shard }) => `${period}/${shard}`),
   });
-  const signer = scheduler === undefined ? {} : { scheduler };
   const round = new Round({
     tokens,
     store,
@@ -98,7 +96,7 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     notices,
     clock,
     log,
-    ...signer,
+    scheduler,
     rotateEveryMs,
   });
   observeDomain({ tokens, resealing, round, clock });
@@ -115,8 +113,9 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     await tokens.refresh();
     const leads = await store.findLeaseHolder();
     const views = leads === replica ? round.views : await surveyWorkers(workers, tokens.head);
-    const rotation = scheduler === undefined ? undefined : rotateEveryMs;
-    const reseal = tokens.head && (await resealing.find(tokens.head.state));
+    const state = tokens.head?.state;
+    const rotation = state && mayAlone(scheduler, 'RotateDomainKeys', state) ? rotateEveryMs : undefined;
+    const reseal = state && (await resealing.find(state));
     return statusOf({
       domain: anchor.domain,
       tokens,
@@ -133,9 +132,8 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     leader.wake();
     void notices.publish('proposal', {});
   };
-  const limit = new RequestLimit(clock, REQUESTS);
   const waits = (command: DomainCommand) => waitsFor(command, { views: round.views, tokens });
-  const serving = { tokens, proposals, status, waitsFor: waits, limit, onChange, log };
+  const serving = { tokens, proposals, status, waitsFor: waits, clock, onChange, log };
   resources.use(await startServer(config.grpc.text, serving));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;
@@ -154,9 +152,7 @@ async function awaitDurability(durability: DurabilityWatch, signal: AbortSignal)
   }
 }
 
-function loadScheduler(config: DomainManagerConfig['schedulerKey']): Signer | undefined {
-  if (config === undefined) return undefined;
-  const { operatorId, file } = config;
+function loadScheduler({ operatorId, file }: DomainManagerConfig['schedulerKey']): Signer {
   const pem = readSecretFile(file, 'schedulerKey.file');
   try {
     return { operatorId, privateKey: createPrivateKey(pem) };

@@ -46,12 +46,8 @@ export function preparersOf({ state }: VerifiedDomain, views: readonly WorkerVie
 }
 
 /** Whether the rules let the scheduler's signature alone do it. Rules from before the command was there do not name it. */
-export function mayAlone(
-  scheduler: Signer | undefined,
-  name: RuledCommand,
-  { rules, operators }: DomainState,
-): boolean {
+export function mayAlone(scheduler: Signer, name: RuledCommand, { rules, operators }: DomainState): boolean {
   const rule = rules.find(({ command }) => command === name);
-  const signer = operators.find(({ operatorId }) => operatorId === scheduler?.operatorId);
+  const signer = operators.find(({ operatorId }) => operatorId === scheduler.operatorId);
   return rule !== undefined && signer !== undefined && isMet(rule, [signer]);
 }

@@ -24,8 +24,7 @@ export interface RoundDeps {
   readonly notices: Pick<Notices, 'publish'>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Absent: domain keys rotate only when operators say so. */
-  readonly scheduler?: Signer;
+  readonly scheduler: Signer;
   readonly rotateEveryMs: number;
 }
 
@@ -106,20 +105,21 @@ export class Round {
 
   /** After a removal: what the former member may hold opens nothing any more, once nothing that counts is under it. */
   async #retireWhenProven(): Promise<void> {
-    const { tokens, resealing, scheduler } = this.#deps;
+    const { tokens, resealing } = this.#deps;
     const { head } = tokens;
     const ids = head === undefined ? [] : domainKeysToRetire(head.state).map(({ id }) => id);
-    if (head === undefined || ids.length === 0 || !mayAlone(scheduler, 'RetireDomainKeys', head.state)) return;
+    if (head === undefined || ids.length === 0) return;
     const progress = await resealing.find(head.state);
     if (progress === undefined || !provesRetirement(head.state, progress)) return;
     await this.#carryOut(head, { name: 'RetireDomainKeys', body: { ids } });
   }
 
-  /** What the scheduler signs, when there is one: the first member that can makes the token. */
+  /** What the scheduler signs, if the rules let it: the first member that can makes the token. */
   async #carryOut(head: Head, change: ScheduledChange): Promise<void> {
     const { tokens, scheduler, log } = this.#deps;
-    for (const preparer of scheduler === undefined ? [] : preparersOf(head, this.#views)) {
-      const proposal = scheduled(head, { change, scheduler: scheduler!, preparer });
+    if (!mayAlone(scheduler, change.name, head.state)) return;
+    for (const preparer of preparersOf(head, this.#views)) {
+      const proposal = scheduled(head, { change, scheduler, preparer });
       try {
         await executeProposal(verifyProposal(head, proposal), proposal, { views: this.#views, tokens, log });
       } catch (error) {

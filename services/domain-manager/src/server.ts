@@ -7,13 +7,18 @@ import { type DomainCommand, Proposal } from '@keyfleet/shared/domain/proposal';
 import type { Log } from '@keyfleet/shared/log';
 import { promisify } from 'node:util';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
-import type { RequestLimit } from '@keyfleet/shared/request-limit';
+import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
+import type { Clock } from '@keyfleet/shared/clock';
 import type { StoredProposal } from './store/store.ts';
 import { type TokenLog, TokenLogError } from './token-log.ts';
 
 /** A token of 256 members and 4096 domain keys is below 1 MB. */
 const MAX_REQUEST_BYTES = 1024 * 1024;
 const GRACE_MS = 2_000;
+/** Each peer's: workers and frontends look every few seconds, and many of them may stand behind one address. */
+const READ_RATE: Rate = { perSecond: 200, burst: 1000 };
+/** Each peer's: a proposal, a signature or a token is verified before anyone knows who sent it. */
+const WRITE_RATE: Rate = { perSecond: 20, burst: 50 };
 
 export interface ServerDeps {
   readonly tokens: TokenLog;
@@ -21,8 +26,7 @@ export interface ServerDeps {
   readonly status: () => Promise<StatusResponse>;
   /** What a proposal that has all its signatures waits for; undefined: nothing that is known here. */
   readonly waitsFor: (command: DomainCommand) => string | undefined;
-  /** Of everything that costs something. */
-  readonly limit: RequestLimit;
+  readonly clock: Clock;
   /** A proposal or a token was stored, or a proposal signed. */
   readonly onChange: () => void;
   readonly log: Log;
@@ -47,11 +51,12 @@ function handlersOf({
   proposals,
   status: readStatus,
   waitsFor,
-  limit,
+  clock,
   onChange,
   log,
 }: ServerDeps): DomainManagerHandlers {
-  const answered = answering(log);
+  const reads = answering(log, new PeerLimit(clock, READ_RATE));
+  const writes = answering(log, new PeerLimit(clock, WRITE_RATE));
   /** What was verified before is still true when the store cannot be asked; with nothing verified there is nothing to say. */
   const refreshIfPossible = async (): Promise<void> => {
     try {
@@ -61,30 +66,25 @@ function handlersOf({
       log.warn({ err: error }, 'the stored tokens could not be read');
     }
   };
-  const limited = <Request, Response>(handle: (request: Request) => Promise<Response>) =>
-    answered((request: Request) => {
-      if (!limit.take()) throw new RejectedError(status.RESOURCE_EXHAUSTED, 'too many requests: try again in a second');
-      return handle(request);
-    });
   const messageOf = (stored: StoredProposal): ProposalMessage => proposalMessage(stored, proposals, waitsFor);
   return {
-    FetchTokens: answered(async ({ after_generation: after = 0 }) => {
+    FetchTokens: reads(async ({ after_generation: after = 0 }) => {
       await refreshIfPossible();
       return { tokens: tokens.page(after) };
     }),
-    Propose: limited(async ({ proposal }) => {
+    Propose: writes(async ({ proposal }) => {
       await tokens.refresh();
       const stored = await proposals.propose(proposal ?? Buffer.alloc(0));
       onChange();
       return messageOf(stored);
     }),
-    Approve: limited(async ({ proposal_id: id = '', operator_id: operatorId = '', signature }) => {
+    Approve: writes(async ({ proposal_id: id = '', operator_id: operatorId = '', signature }) => {
       await tokens.refresh();
       const stored = await proposals.approve(id, { operatorId, signature: signature ?? Buffer.alloc(0) });
       onChange();
       return messageOf(stored);
     }),
-    StoreToken: limited(async ({ token }) => {
+    StoreToken: writes(async ({ token }) => {
       await tokens.refresh();
       if (!(await appended(tokens, token ?? Buffer.alloc(0)))) {
         throw new RejectedError(status.ABORTED, 'another token of this generation was stored first');
@@ -92,11 +92,11 @@ function handlersOf({
       onChange();
       return { generation: tokens.generation };
     }),
-    ListProposals: limited(async () => {
+    ListProposals: reads(async () => {
       await tokens.refresh();
       return { proposals: (await proposals.list()).map(messageOf) };
     }),
-    Status: limited(readStatus),
+    Status: reads(readStatus),
   };
 }
 
@@ -119,7 +119,7 @@ class RejectedError extends Error {
 }
 
 /** A handler that answers what it is given, or an error that says no more than the caller needs. */
-function answering(log: Log) {
+function answering(log: Log, limit: PeerLimit) {
   const answer = async <Response>(
     handle: () => Promise<Response>,
     callback: sendUnaryData<Response>,
@@ -133,8 +133,10 @@ function answering(log: Log) {
     }
   };
   return <Request, Response>(handle: (request: Request) => Promise<Response>) =>
-    (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void =>
-      void answer(() => handle(call.request), callback);
+    (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
+      if (limit.take(call.getPeer())) return void answer(() => handle(call.request), callback);
+      callback({ code: status.RESOURCE_EXHAUSTED, details: 'too many requests: try again in a second' });
+    };
 }
 
 /** Whether the trouble is this service's or its store's, and not the caller's. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { systemClock } from '@keyfleet/shared/clock';
 import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
@@ -15,6 +16,7 @@ import { RsaKeyPool } from './boundary/keys/rsa-key-pool.ts';
 import { newSealKey, type SealKey, sealKeyLength } from './boundary/seal-key.ts';
 import { SessionService } from './boundary/session-service.ts';
 import { WorkerConfig } from './config.ts';
+import { DomainCalls } from './domain-calls.ts';
 import { WorkerEvents } from './events.ts';
 import { readIfThere, writeDurably } from './identity-file.ts';
 import { DomainMembership } from './membership.ts';
@@ -33,7 +35,8 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
     capacity: config.backingKeyCache.capacity,
     maxAgeMs: config.backingKeyCache.maxAge,
   });
-  const hsm = await startHsm(config, identityFile, () => backingKeys.clear());
+  const anchor = loadTrustAnchor(config.trustAnchorFile);
+  const hsm = await startHsm(config, { anchor, identityFile, onKeysLost: () => backingKeys.clear() });
   const publishIdentity = () => writePublicIdentity(config, hsm);
   await publishIdentity();
 
@@ -62,18 +65,22 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
     maxInFlight: config.maxInFlight,
     events,
   });
-  await using _server = await startWorkerServer({ address: config.grpc.text, sessions, membership, events });
+  const calls = new DomainCalls({ hsm, anchor, clock });
+  await using _server = await startWorkerServer({ address: config.grpc.text, sessions, membership, calls, events });
   log.info({ memberId: hsm.memberId, grpc: config.grpc.text }, 'ready');
   void rsaKeyPairs.fill();
   await stopped;
 }
 
 /** A file that is there is opened or the start fails: a new identity in its place would no longer be the member. */
-async function startHsm(config: WorkerConfig, identityFile: string, onKeysLost: () => void): Promise<Hsm> {
+async function startHsm(
+  config: WorkerConfig,
+  { anchor, identityFile, onKeysLost }: { anchor: TrustAnchor; identityFile: string; onKeysLost: () => void },
+): Promise<Hsm> {
   const sealedIdentity = await readIfThere(identityFile);
   const options = {
     memberId: config.memberId,
-    anchor: loadTrustAnchor(config.trustAnchorFile),
+    anchor,
     sealKey: sealKeyOf(config.sealKeyFile),
     clock: systemClock,
     random: randomBytes,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Hsm, HsmDescription } from './boundary/hsm.ts';
 import type { WorkerEvents } from './events.ts';
 import { writeDurably } from './identity-file.ts';
@@ -16,6 +17,8 @@ export class DomainMembership {
   #changing: Promise<unknown> = Promise.resolve();
   /** What the HSM is also after a crash. */
   #remembered: HsmDescription;
+  /** The last write failed: the disk may hold an older identity. */
+  #unwritten = false;
 
   constructor(options: DomainMembershipOptions) {
     this.#options = options;
@@ -66,7 +69,9 @@ export class DomainMembership {
 
   async #remember(): Promise<void> {
     const { hsm, identityFile } = this.#options;
+    this.#unwritten = true;
     await writeDurably(identityFile, hsm.sealedIdentity());
+    this.#unwritten = false;
     this.#remembered = hsm.describe();
   }
 
@@ -74,8 +79,7 @@ export class DomainMembership {
     const { hsm, events } = this.#options;
     const before = this.#remembered.generation;
     hsm.install(tokens);
-    // Also when nothing is new: the last write may have failed.
-    await this.#remember();
+    if (this.#unwritten || !isDeepStrictEqual(hsm.describe(), this.#remembered)) await this.#remember();
     const description = this.describe();
     // Until it is a member it follows the chain and installs nothing.
     if (description.domain !== '' && description.generation !== before)

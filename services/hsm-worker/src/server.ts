@@ -17,6 +17,7 @@ import { systemClock } from '@keyfleet/shared/clock';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { PeerLimit } from '@keyfleet/shared/request-limit';
 import type { OpenStream, SessionService } from './boundary/session-service.ts';
+import type { DomainCalls } from './domain-calls.ts';
 import type { WorkerEvents } from './events.ts';
 import type { DomainMembership } from './membership.ts';
 
@@ -27,6 +28,7 @@ export interface WorkerServerOptions {
   readonly address: string;
   readonly sessions: SessionService;
   readonly membership: DomainMembership;
+  readonly calls: DomainCalls;
   readonly events: WorkerEvents;
 }
 
@@ -70,19 +72,31 @@ export class WorkerServer implements AsyncDisposable {
   }
 
   #handlers(): HsmHandlers {
-    const { membership, sessions, events } = this.#options;
+    const { membership, calls, sessions, events } = this.#options;
     const answering = answeringWith(events);
+    const described = new PeerLimit(systemClock, DESCRIBE_RATE);
+    const called = new PeerLimit(systemClock, CALL_RATE);
     return {
-      Describe: answering(() => descriptionOf(membership.describe())),
+      Describe: answering(described, () => descriptionOf(membership.describe())),
       NegotiateSession: (call, done) => void this.#negotiate(sessions, call, done),
       Execute: (call) => this.#execute(call),
-      PrepareDomainToken: answering(async ({ proposal, current }) => {
-        const token = await membership.prepare(proposal ?? empty, current);
+      PrepareDomainToken: answering(called, async ({ call, proposal = empty, current }) => {
+        calls.assertPrepare(call, proposal, current);
+        const token = await membership.prepare(proposal, current);
         return { token: Buffer.from(token) };
       }),
-      InstallDomainTokens: answering(async ({ tokens }) => descriptionOf(await membership.install(tokens ?? []))),
-      LeaveDomain: answering(async ({ proposal }) => descriptionOf(await membership.leave(proposal ?? empty))),
-      ActivateDomainKey: answering(({ generation }) => descriptionOf(membership.activate(generation ?? 0))),
+      InstallDomainTokens: answering(called, async ({ call, tokens = [] }) => {
+        calls.assertInstall(call, tokens);
+        return descriptionOf(await membership.install(tokens));
+      }),
+      LeaveDomain: answering(called, async ({ call, proposal = empty }) => {
+        calls.assertLeave(call, proposal);
+        return descriptionOf(await membership.leave(proposal));
+      }),
+      ActivateDomainKey: answering(called, ({ call, generation = 0 }) => {
+        calls.assertActivate(call, generation);
+        return descriptionOf(membership.activate(generation));
+      }),
     };
   }
 
@@ -112,6 +126,10 @@ export class WorkerServer implements AsyncDisposable {
   }
 }
 
+/** Each peer's: what is public costs little, ... */
+const DESCRIBE_RATE = { perSecond: 100, burst: 500 };
+/** ... and a signature is verified before a caller is known. */
+const CALL_RATE = { perSecond: 20, burst: 100 };
 const SHUTDOWN_MS = 3000;
 const SWEEP_MS = 1000;
 /** Hellos and streams of one peer. Each costs milliseconds of the thread pool, and a frontend needs one of each in half an hour. */
@@ -207,22 +225,26 @@ class ServerStream {
 /** A unary handler. A refusal of the domain says why: everything it judges is public. */
 function answeringWith(events: WorkerEvents) {
   return <Request, Response>(
+      limit: PeerLimit,
       handle: (request: Request) => Response | Promise<Response>,
     ): handleUnaryCall<Request, Response> =>
     (call, done) => {
+      if (!limit.take(call.getPeer())) return done({ code: status.RESOURCE_EXHAUSTED, details: 'too many calls' });
       void (async () => {
         try {
           done(null, await handle(call.request));
         } catch (error) {
           events.domainCallRefused(call.getPath(), error);
-          done(
-            error instanceof DomainError
-              ? { code: status.FAILED_PRECONDITION, details: `${error.code}: ${error.message}` }
-              : { code: status.INTERNAL, details: 'internal error' },
-          );
+          done(answerTo(error));
         }
       })();
     };
+}
+
+function answerTo(error: unknown): { code: status; details: string } {
+  if (!(error instanceof DomainError)) return { code: status.INTERNAL, details: 'internal error' };
+  const code = error.code === 'unauthorized-call' ? status.PERMISSION_DENIED : status.FAILED_PRECONDITION;
+  return { code, details: `${error.code}: ${error.message}` };
 }
 
 function descriptionOf(description: ReturnType<DomainMembership['describe']>): DescriptionMessage {

@@ -19,7 +19,10 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output): s
       `${people} people, and all must sign to change the members: admit one more, for the day that a key is lost`,
     ],
     [offline === 0, 'no offline member: whoever loses all workers loses all keys. keyfleet member create-offline'],
-    [(status.rotation_every ?? 0) === 0, 'domain keys rotate only by hand: give the domain-manager a schedulerKey'],
+    [
+      (status.rotation_every ?? 0) === 0,
+      'domain keys rotate only by hand: let the scheduler sign RotateDomainKeys. keyfleet domain propose rules',
+    ],
     [
       state.backupHorizonMs < DAY_MS,
       'old domain keys are kept for less than a day: an older backup would not open. keyfleet domain propose rules',

@@ -8,6 +8,7 @@
  * - `too-young`: a domain key that backups may still need. - `rolled-back`: older than what was installed before.
  * - `outdated`: of version 1 where only version 2 is taken. - `other-preparer`: names another member as its preparer.
  * - `from-the-future`: made at a time that is not yet, by the clock of whoever looks.
+ * - `unauthorized-call`: no scheduler of the domain signed the call.
  * - `cannot-open`: the sealed domain keys do not open for this member. - `no-domain`, `already-in-domain`: as they say.
  */
 export type DomainErrorCode =
@@ -27,6 +28,7 @@ export type DomainErrorCode =
   | 'outdated'
   | 'other-preparer'
   | 'from-the-future'
+  | 'unauthorized-call'
   | 'cannot-open'
   | 'no-domain'
   | 'already-in-domain';

@@ -7,7 +7,7 @@ const forPeopleOnly: ReadonlySet<RuledCommand> = new Set(['ReinstateDomainKeys',
 
 /** Throws `DomainError('invalid-change')` for a state that no command may make. */
 export function assertValidState(state: DomainState): void {
-  const { members, operators, domainKeys, rules, madeAt } = state;
+  const { version, members, operators, domainKeys, rules, madeAt } = state;
   assertDistinct(
     'member id',
     members.map(({ memberId }) => memberId),
@@ -26,6 +26,9 @@ export function assertValidState(state: DomainState): void {
   );
   assertKeysOfOneOwner(state);
   if (members.length === 0) throw invalid('a domain without members has lost its keys');
+  if (version === 2 && operators.every(({ role }) => role !== 'scheduler')) {
+    throw invalid('a domain without a scheduler has nobody whose calls its members take');
+  }
   domainKeys.forEach((key, i) => assertDomainKeyInOrder(key, domainKeys[i + 1]));
   if (domainKeys.at(-1)!.createdAt > madeAt) throw invalid('a domain key is from the future');
   for (const rule of rules) assertPossible(rule, operators);

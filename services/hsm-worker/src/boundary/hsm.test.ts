@@ -13,7 +13,7 @@ import {
   testSealKey,
 } from '../../../../test/support/domain.ts';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { parseToken, TokenEnvelope } from '@keyfleet/shared/domain/token';
 import { CredentialToken } from './tokens/credential-token.ts';
 import { openToken, sealToken } from './tokens/sealed-token.ts';
 import { ACTIVATION_DELAY_MS } from './domain/installed-domain.ts';
@@ -221,6 +221,16 @@ describe('membership', () => {
     expect(stranger.describe()).toMatchObject({ domain: '', generation: 2, activeGeneration: 0 });
     expect(stranger.keyring()).toBeUndefined();
     expect(domain.newHsm('hsm-3', stranger.sealedIdentity()).describe().generation).toBe(0);
+  });
+
+  test('the installed token with another signature is confirmed only if that verifies too', () => {
+    const domain = new TestDomain();
+    const { body, signature } = TokenEnvelope.decode(domain.tokens[0]!);
+    const changed = Buffer.from(signature);
+    changed[50]! ^= 1;
+    const [hsm] = domain.hsms;
+    expect(refusalOf(() => hsm!.install([TokenEnvelope.encode({ body, signature: changed })]))).toBe('forged');
+    hsm!.install(domain.tokens);
   });
 
   test('an HSM with the name of a member and other keys is not that member', () => {

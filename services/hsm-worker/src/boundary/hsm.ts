@@ -1,5 +1,11 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { assertNotFromFuture, isFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
+import {
+  assertNotFromFuture,
+  assertSignature,
+  isFromFuture,
+  verifyGenesis,
+  verifyNext,
+} from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
@@ -81,6 +87,11 @@ export class Hsm {
   /** Undefined while the HSM has no domain keys. */
   get installed(): InstalledDomain | undefined {
     return this.#installed;
+  }
+
+  /** The newest that it has verified, member or not. */
+  get state(): DomainState | undefined {
+    return this.#verified?.state;
   }
 
   /** Undefined while the HSM has no domain keys. */
@@ -167,8 +178,7 @@ export class Hsm {
    */
   install(tokens: readonly Uint8Array[]): void {
     const parsed = tokens.map(parseToken);
-    const newest = parsed.at(-1);
-    if (newest === undefined) throw new DomainError('no-domain', 'there is no domain token to install');
+    const newest = newestOf(parsed);
     const verified = this.#verify(parsed, newest);
     // The one that is opened is the one that was verified, whatever else came with it.
     assertSameToken(newest, verified);
@@ -182,6 +192,12 @@ export class Hsm {
     if ((this.#prepared?.state.generation ?? 0) <= verified.state.generation) this.#prepared = undefined;
     if (after !== undefined) this.#wasMember = true;
     if (after === undefined || losesKeys(before, after)) this.#options.onKeysLost?.();
+  }
+
+  /** Where `tokens` lead from what is installed, or from the trust anchor. Installs nothing. Throws `DomainError`. */
+  verify(tokens: readonly Uint8Array[]): VerifiedDomain {
+    const parsed = tokens.map(parseToken);
+    return this.#verify(parsed, newestOf(parsed));
   }
 
   #opened(token: DomainToken, verified: VerifiedDomain): InstalledDomain {
@@ -227,11 +243,20 @@ export class Hsm {
       );
     }
     const installed = tokens.find(({ state }) => state.generation === generation);
-    if (installed !== undefined) assertSameToken(installed, known);
+    if (installed !== undefined) {
+      assertSameToken(installed, known);
+      assertSignature(installed);
+    }
     return tokens
       .filter(({ state }) => state.generation > generation)
       .reduce((previous, token) => verifyNext(previous, token), known);
   }
+}
+
+function newestOf(tokens: readonly DomainToken[]): DomainToken {
+  const newest = tokens.at(-1);
+  if (newest === undefined) throw new DomainError('no-domain', 'there is no domain token to install');
+  return newest;
 }
 
 /** Whether a key that opened things does so no more. */

@@ -1,0 +1,80 @@
+import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
+import { expect, test } from 'vitest';
+import {
+  newOperator,
+  publicPart,
+  refusalOf,
+  rotation,
+  TestDomain,
+  type TestOperator,
+} from '../../../test/support/domain.ts';
+import type { Hsm } from './boundary/hsm.ts';
+import { DomainCalls } from './domain-calls.ts';
+
+function callsOf(domain: TestDomain, hsm: Hsm) {
+  const { anchor, clock } = domain;
+  const signed = (method: DomainCallMethod, request: readonly Uint8Array[], by: TestOperator) =>
+    signCall({ domain: anchor.domain, method, memberId: hsm.memberId, request }, by, clock.now());
+  return { calls: new DomainCalls({ hsm, anchor, clock }), signed };
+}
+
+test('a member is prepared, shown tokens, activated and told to leave by a scheduler, and by nobody else', () => {
+  const domain = new TestDomain();
+  const [hsm] = domain.hsms;
+  const { calls, signed } = callsOf(domain, hsm!);
+  const proposal = domain.propose(rotation, [domain.scheduler]);
+  const current = domain.tokens.at(-1)!;
+  const attempts: [DomainCallMethod, Uint8Array[], (call: Uint8Array | undefined) => void][] = [
+    ['PrepareDomainToken', [proposal, current], (call) => calls.assertPrepare(call, proposal, current)],
+    ['InstallDomainTokens', domain.tokens, (call) => calls.assertInstall(call, domain.tokens)],
+    ['ActivateDomainKey', [Buffer.from('1')], (call) => calls.assertActivate(call, 1)],
+    ['LeaveDomain', [proposal], (call) => calls.assertLeave(call, proposal)],
+  ];
+  for (const [method, request, attempt] of attempts) {
+    attempt(signed(method, request, domain.scheduler));
+    for (const by of [domain.alice, domain.frontend, newOperator('scheduler-1', 'scheduler')]) {
+      expect(
+        refusalOf(() => attempt(signed(method, request, by))),
+        method,
+      ).toBe('unauthorized-call');
+    }
+    expect(
+      refusalOf(() => attempt(undefined)),
+      method,
+    ).toBe('unauthorized-call');
+  }
+});
+
+test('an HSM without a domain takes the call of a scheduler that the founders or the shown tokens name', () => {
+  const domain = new TestDomain();
+  const fresh = domain.newHsm('hsm-3');
+  const { calls, signed } = callsOf(domain, fresh);
+  calls.assertInstall(signed('InstallDomainTokens', domain.tokens, domain.scheduler), domain.tokens);
+  const stranger = newOperator('stranger', 'scheduler');
+  expect(
+    refusalOf(() => calls.assertInstall(signed('InstallDomainTokens', domain.tokens, stranger), domain.tokens)),
+  ).toBe('unauthorized-call');
+  expect(
+    refusalOf(() => calls.assertActivate(signed('ActivateDomainKey', [Buffer.from('1')], domain.scheduler), 1)),
+  ).toBe('no-domain');
+});
+
+test('a member that was away takes the tokens from a scheduler that only they admit', () => {
+  const domain = new TestDomain();
+  const away = domain.hsms[1]!;
+  const successor = newOperator('scheduler-2', 'scheduler');
+  const change = { admit: [publicPart(successor)], remove: ['scheduler-1'] };
+  const token = domain.prepare({ name: 'ModifyOperators', body: change });
+  const { calls, signed } = callsOf(domain, away);
+  calls.assertInstall(signed('InstallDomainTokens', [token], successor), [token]);
+  away.install([token]);
+  expect(refusalOf(() => calls.assertInstall(signed('InstallDomainTokens', [token], domain.scheduler), [token]))).toBe(
+    'unauthorized-call',
+  );
+});
+
+test('a domain is never left without a scheduler', () => {
+  const domain = new TestDomain();
+  const change = { name: 'ModifyOperators' as const, body: { admit: [], remove: ['scheduler-1'] } };
+  expect(refusalOf(() => domain.prepare(change))).toBe('invalid-change');
+});

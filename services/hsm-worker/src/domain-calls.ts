@@ -1,0 +1,75 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import { type DomainCallMethod, verifyCall } from '@keyfleet/shared/domain/domain-call';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { parseProposal } from '@keyfleet/shared/domain/proposal';
+import { verifyFounding } from '@keyfleet/shared/domain/quorum';
+import type { Operator } from '@keyfleet/shared/domain/state';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { Hsm } from './boundary/hsm.ts';
+
+export interface DomainCallsDeps {
+  readonly hsm: Pick<Hsm, 'memberId' | 'state' | 'verify'>;
+  readonly anchor: TrustAnchor;
+  readonly clock: Clock;
+}
+
+/**
+ * Takes the calls that change this member from the domain's schedulers alone. Until it has a state of its own, the schedulers are those of
+ * the state that the call itself proves from the trust anchor. Throws `DomainError`.
+ */
+export class DomainCalls {
+  readonly #deps: DomainCallsDeps;
+
+  constructor(deps: DomainCallsDeps) {
+    this.#deps = deps;
+  }
+
+  /** `current`: absent for the founding token. */
+  assertPrepare(call: Uint8Array | undefined, proposal: Uint8Array, current: Uint8Array | undefined): void {
+    const { hsm, anchor } = this.#deps;
+    const request = current === undefined ? [proposal] : [proposal, current];
+    const operators = hsm.state?.operators ?? verifyFounding(anchor, parseProposal(proposal)).body.operators;
+    this.#assert(call, { method: 'PrepareDomainToken', request }, operators);
+  }
+
+  /** A member that was away may be shown the tokens by a scheduler that only they admit. */
+  assertInstall(call: Uint8Array | undefined, tokens: readonly Uint8Array[]): void {
+    const { hsm } = this.#deps;
+    const subject = { method: 'InstallDomainTokens' as const, request: tokens };
+    try {
+      this.#assert(call, subject, this.#operators());
+    } catch {
+      this.#assert(call, subject, hsm.verify(tokens).state.operators);
+    }
+  }
+
+  assertActivate(call: Uint8Array | undefined, generation: number): void {
+    const request = [Buffer.from(String(generation))];
+    this.#assert(call, { method: 'ActivateDomainKey', request }, this.#operators());
+  }
+
+  assertLeave(call: Uint8Array | undefined, proposal: Uint8Array): void {
+    this.#assert(call, { method: 'LeaveDomain', request: [proposal] }, this.#operators());
+  }
+
+  #operators(): readonly Operator[] {
+    const { state } = this.#deps.hsm;
+    if (state === undefined) throw new DomainError('no-domain', 'this HSM has not seen its domain yet');
+    return state.operators;
+  }
+
+  #assert(
+    call: Uint8Array | undefined,
+    subject: { readonly method: DomainCallMethod; readonly request: readonly Uint8Array[] },
+    operators: readonly Operator[],
+  ): void {
+    const { hsm, anchor, clock } = this.#deps;
+    const schedulers = operators.filter(({ role }) => role === 'scheduler');
+    // Only a state of version 1 can lack one, and the next change must name one: docs/domain.md.
+    if (schedulers.length === 0) return;
+    if (call === undefined || call.length === 0) {
+      throw new DomainError('unauthorized-call', 'a scheduler of the domain must sign the call');
+    }
+    verifyCall(call, { domain: anchor.domain, memberId: hsm.memberId, ...subject }, { schedulers, now: clock.now() });
+  }
+}
