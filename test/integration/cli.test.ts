@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { formatOperator } from '@keyfleet/cli/public-files';
 import { keyfleetJson, runKeyfleet, type Transcript } from '../support/cli.ts';
 import { eventually, type Fleet, newFleet } from '../support/fleet.ts';
 import { startRedis } from '../support/servers.ts';
@@ -81,6 +82,9 @@ test('operators make their keys and the trust anchor', async () => {
   expect((await keyfleetCli('operator', 'create-key', ...host)).exitCode).toBe(0);
   expect((await keyfleetCli('operator', 'create-key', ...host)).notes).toContain('already there');
 
+  // The fleet made the key of its domain-manager.
+  writeFileSync(fleet.path('domain-manager-1-key.pub.json'), formatOperator(fleet.scheduler));
+
   const anchor = ['--domain', 'test', '--minimum', '2', '--founders', publicKeys('anna', 'berta')];
   expect(await keyfleetCli('domain', 'anchor', ...anchor, '--out', fleet.path('trust-anchor.json'))).toEqual({
     exitCode: 0,
@@ -100,9 +104,21 @@ test('before the ceremony every command says that there is no domain', async () 
   }
 });
 
+test('a domain without a scheduler is not proposed', async () => {
+  const files = ['--members', identity(1), '--operators', publicKeys('anna', 'berta'), '--quorum', '2'];
+  const said = await keyfleetCli('domain', 'create', ...domain, ...signer('anna'), ...files);
+  expect(said).toEqual({
+    exitCode: 1,
+    out: '',
+    notes:
+      'keyfleet: --operators names no scheduler: members take changes from a domain-manager whose key is one. ' +
+      'Make it with: keyfleet operator create-key --role scheduler',
+  });
+});
+
 test('the domain begins when the second founder signs', async () => {
   const members = ['--members', `${identity(1)},${identity(2)}`];
-  const operators = ['--operators', publicKeys('anna', 'berta', 'frontend-1')];
+  const operators = ['--operators', publicKeys('anna', 'berta', 'frontend-1', 'domain-manager-1')];
   const create = (id: string) =>
     keyfleetCli(
       'domain',
@@ -126,6 +142,7 @@ test('the domain begins when the second founder signs', async () => {
       'operator anna  <fingerprint>',
       'operator berta  <fingerprint>',
       'service-host frontend-1  <fingerprint>',
+      'scheduler domain-manager-1  <fingerprint>',
       'rule: RotateDomainKeys needs 1 scheduler, or 1 operator',
       'rule: RetireDomainKeys needs 1 scheduler, or 1 operator',
       'rule: ReinstateDomainKeys needs 2 operator',

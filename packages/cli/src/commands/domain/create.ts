@@ -43,6 +43,12 @@ export const create = command({
       rules: defaultRules(quorumOf(args.quorum)),
       backupHorizonMs: duration('30d').parse(args['backup-horizon']),
     };
+    if (founding.operators.every(({ role }) => role !== 'scheduler')) {
+      throw new CliError(
+        '--operators names no scheduler: members take changes from a domain-manager whose key is one. ' +
+          'Make it with: keyfleet operator create-key --role scheduler',
+      );
+    }
     const signer = await loadSigner(args, terminal, domain.anchor.operators);
     const founded = await createDomain(domain.client, founding, [signer]);
     const { members, operators, rules, backupHorizonMs } = founded?.state ?? founding;
