@@ -77,3 +77,16 @@ test.each(Object.values<Operation>(operations))(
     );
   },
 );
+
+test('what AWS prints of a secret is not what the record says of it', () => {
+  const check = compileCheck(structureOf(operations.DescribeKey.input.shape));
+  const GrantTokens = Array.from({ length: 11 }, (_, i) => `token-${i}`);
+  try {
+    check({ KeyId: 'é', GrantTokens });
+    expect.unreachable();
+  } catch (error) {
+    const { message, recorded } = error as KmsException;
+    expect(message).toContain("Value '[token-0, token-1");
+    expect(recorded).toBe(message.replace(/Value '\[token-0[^\]]*\]'/, 'Value'));
+  }
+});

@@ -22,12 +22,17 @@ export function violation(value: string | null | undefined, path: string, constr
   return `Value${printed} at '${path}' failed to satisfy constraint: ${constraint}`;
 }
 
-export function validationException(violations: readonly string[]): KmsException {
+/** `recorded`: the same without what no record may hold. */
+export function validationException(
+  violations: readonly string[],
+  recorded: readonly string[] = violations,
+): KmsException {
+  return new KmsException('ValidationException', validationText(violations), { recorded: validationText(recorded) });
+}
+
+function validationText(violations: readonly string[]): string {
   const errors = violations.length === 1 ? 'error' : 'errors';
-  return new KmsException(
-    'ValidationException',
-    `${violations.length} validation ${errors} detected: ${violations.join('; ')}`,
-  );
+  return `${violations.length} validation ${errors} detected: ${violations.join('; ')}`;
 }
 
 /** `KeyId` -> `keyId`, as validation messages and the audit record write members. */

@@ -110,10 +110,13 @@ export const commonErrors: ReadonlySet<ExceptionCode> = new Set([
 /** The only error a caller can see. Anything else that is thrown is a fault: logged, and answered as KMSInternalException. */
 export class KmsException extends Error {
   readonly code: ExceptionCode;
+  /** The message as the audit record has it: without the secrets that AWS prints to whoever sent them. */
+  readonly recorded: string;
 
-  constructor(code: ExceptionCode, message = '', options?: ErrorOptions) {
+  constructor(code: ExceptionCode, message = '', options: ErrorOptions & { readonly recorded?: string } = {}) {
     super(message, options);
     this.name = code;
     this.code = code;
+    this.recorded = options.recorded ?? message;
   }
 }

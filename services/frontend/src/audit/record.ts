@@ -175,7 +175,8 @@ function identityTypeOf(arn: string): string {
 
 function errorMembers(exception: KmsException | undefined): string {
   if (exception === undefined) return '';
-  const message = exception.message === '' ? '' : `"errorMessage":${JSON.stringify(exception.message)},`;
+  const { recorded } = exception;
+  const message = recorded === '' ? '' : `"errorMessage":${JSON.stringify(recorded)},`;
   return `"errorCode":"${exception.code}",${message}`;
 }
 
