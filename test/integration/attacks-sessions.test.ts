@@ -39,7 +39,7 @@ afterAll(() => cluster[Symbol.asyncDispose]());
 
 const soon = (ms = 10_000) => Date.now() + ms;
 const newKey = {
-  keyId: 'k',
+  keyId: '11111111-2222-4333-8444-555555555555',
   account: '111122223333',
   keySpec: 'SYMMETRIC_DEFAULT',
   keyUsage: 'ENCRYPT_DECRYPT',
@@ -209,7 +209,7 @@ test('a hello that is replayed in a flood is answered once, and the worker serve
     return count;
   })();
   const codes = await Promise.all(
-    Array.from({ length: 500 }, () =>
+    Array.from({ length: 300 }, () =>
       worker.negotiate(hello).then(
         () => status.OK,
         ({ code }: { code: status }) => code,
@@ -221,7 +221,7 @@ test('a hello that is replayed in a flood is answered once, and the worker serve
   expect(codes.filter((code) => code === status.OK)).toHaveLength(1);
   const refused = [status.UNAUTHENTICATED, status.RESOURCE_EXHAUSTED];
   expect(codes.filter((code) => !refused.includes(code))).toEqual([status.OK]);
-  expect(codes.filter((code) => code === status.RESOURCE_EXHAUSTED).length).toBeGreaterThan(300);
+  expect(codes.filter((code) => code === status.RESOURCE_EXHAUSTED).length).toBeGreaterThan(100);
 });
 
 test('a worker that was removed and plays on is sent nothing more, and no request fails under load', async () => {
@@ -239,23 +239,23 @@ test('a worker that was removed and plays on is sent nothing more, and no reques
     }
   });
   const asked = () => third.stderr.split('"signed commands"').length - 1;
-  await eventually('the third worker does its share', () => asked() > 10);
-
-  await change({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } }, [first, second]);
-  await eventually('the frontend knows', () => frontend.view.state?.members.length === 2);
-  const [doneThen, problemsThen] = [done, problems.length];
-  await eventually('the frontend uses the others', () => pool.ready === 2 && done > doneThen + 500);
-  const before = asked();
-  const { length } = problems;
-  await eventually('the third worker was tried again', () =>
-    problems.slice(length).some((one) => one.includes(third.address)),
-  );
-  const doneLater = done;
-  await eventually('the others go on', () => done > doneLater + 500);
-  expect(asked()).toBe(before);
-  expect(pool.ready).toBe(2);
-  expect(problems.slice(problemsThen).join('\n')).toMatch(/older|not a member/);
-  stop.abort();
+  try {
+    await eventually('the third worker does its share', () => asked() > 10);
+    await change({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } }, [first, second]);
+    await eventually('the frontend knows', () => frontend.view.state?.members.length === 2);
+    const doneThen = done;
+    await eventually('the frontend uses the others', () => pool.ready === 2 && done > doneThen + 200);
+    const [askedThen, { length }] = [asked(), problems.length];
+    const tries = () => problems.slice(length).filter((problem) => problem.includes(third.address));
+    await eventually('the third worker is tried again', () => tries().length > 0);
+    const doneLater = done;
+    await eventually('the others go on', () => done > doneLater + 200);
+    expect(asked()).toBe(askedThen);
+    expect(pool.ready).toBe(2);
+    expect(tries().join('\n')).toMatch(/older|not a member/);
+  } finally {
+    stop.abort();
+  }
   // Not one of them failed.
   await Promise.all(load);
 });
