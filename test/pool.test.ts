@@ -123,7 +123,8 @@ describe('the pool', () => {
   test('throttles when all workers are overloaded until the deadline', async () => {
     await using frontend = await start(refusing('overloaded'), refusing('overloaded'));
     const asked = frontend.ask(1000);
-    await until(() => frontend.workers.every(({ frames }) => frames > 0));
+    // The first thing that each answered opened its stream.
+    await until(() => frontend.workers.every(({ answers }) => answers > 1));
     frontend.domain.clock.advance(1000);
     await expect(asked).rejects.toMatchObject({ code: 'ThrottlingException' });
   });
@@ -306,6 +307,19 @@ describe('the pool', () => {
     await until(() => frontend.workers[0].negotiations > negotiated && frontend.pool.ready === 1);
     slow.resolve();
     expect(new Set(await Promise.all(asked))).toEqual(new Set([1]));
+  });
+
+  test('makes a new session when a member left though the others still take the old one', async () => {
+    const domain = new FakeDomain([host]);
+    const lenient = domain.copy();
+    const worker = new LoopbackWorker(lenient, 'hsm-1', { GenerateRandom: answering(1) });
+    await using frontend = await startLoopbackPool({ domain, host, workers: [worker] });
+    const { negotiations } = worker;
+    domain.remove('hsm-2');
+    // What it holds against sessions from before is left out.
+    const { keys, state, hash } = domain;
+    Object.assign(lenient, { keys, state, hash });
+    await until(() => worker.negotiations > negotiations && frontend.pool.ready === 1);
   });
 
   test('ends the streams of a session that is over, whatever the worker thinks', async () => {

@@ -245,7 +245,7 @@ test('a worker that was removed and plays on is sent nothing more, and no reques
     await eventually('the frontend knows', () => frontend.view.state?.members.length === 2);
     const doneThen = done;
     await eventually('the frontend uses the others', () => pool.ready === 2 && done > doneThen + 200);
-    const [askedThen, { length }] = [asked(), problems.length];
+    const [askedThen, { length }] = [asked(), [...problems]];
     const tries = () => problems.slice(length).filter((problem) => problem.includes(third.address));
     await eventually('the third worker is tried again', () => tries().length > 0);
     const doneLater = done;
