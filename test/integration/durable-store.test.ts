@@ -16,7 +16,7 @@ const clock = { now: Date.now };
 /** A frontend's connections: one to read and for the feed, one for durable writes. */
 async function openFrontend(port: number, replicas: number) {
   const [client, writer] = [await connectTestRedis(port), await connectTestRedis(port)];
-  const feed = new ChangeFeed(client);
+  const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
   const store = new RedisStore({ client, writes: writesOf(writer, replicas), clock });
   await vi.waitUntil(() => feed.trusted, { timeout: 10_000 });
   return {
@@ -126,7 +126,7 @@ describe('a Redis that is away', () => {
     const refused = await timed(async () => {
       for (const key of keys) await expect(store.insertKey(key)).rejects.toThrow(StoreUnavailableError);
       await expect(store.insertAlias(keys[0]!, alias, 5)).rejects.toThrow(StoreUnavailableError);
-      for (let i = 0; i < 1_000; i++)
+      for (let i = 0; i < 100; i++)
         await expect(store.findKey('us-east-1', 'x')).rejects.toThrow(StoreUnavailableError);
     });
     expect(refused).toBeLessThan(1_000);

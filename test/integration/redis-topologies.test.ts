@@ -57,7 +57,7 @@ describe('Redis Cluster', () => {
 
 async function openCached(url: string) {
   const client = await connect(url);
-  const feed = new ChangeFeed(client);
+  const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
   const store = new CachedStore(new RedisStore({ client, writes: writesOf(client), clock }), feed);
   await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
   return {

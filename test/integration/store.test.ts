@@ -46,7 +46,7 @@ async function openFrontend() {
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
-  const feed = new ChangeFeed(client);
+  const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
   const cached = new CachedStore(counted, feed);
   return {
     store: cached,
@@ -86,7 +86,7 @@ describe('the Redis store behind a cache', () => {
   storeContract(async () => {
     const client = await connect();
     const store = new RedisStore({ client, writes: writesOf(client), clock });
-    const feed = new ChangeFeed(client);
+    const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
     const cached = new CachedStore(store, feed);
     await trusted(feed);
     return Object.assign(cached, {

@@ -44,6 +44,7 @@ export async function startEdge(options: EdgeOptions = {}) {
       findAccessKey: (accessKeyId) => Promise.resolve(accessKeyId === alice.accessKeyId ? record : undefined),
     },
     openCredential: () => Promise.resolve({ secretAccessKey: alice.secretAccessKey }),
+    extraMs: () => 0,
     clock,
   });
   const pipeline = new Pipeline({

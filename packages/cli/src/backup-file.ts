@@ -24,7 +24,7 @@ const Tail = z.strictObject({ count: z.int(), sha256: z.string() });
  * What lives only for a while. Progress of resealing above all: restored, it would be the proof of something that the older
  * records beside it are not.
  */
-const passing = /^kf:domain:\{.*\}:(lease|confirmed|proposals|proposal:.*|reseal:.*)$/;
+const passing = /^kf:beat$|^kf:domain:\{.*\}:(lease|confirmed|proposals|proposal:.*|reseal:.*)$/;
 const tokens = /^kf:domain:\{.*\}:tokens$/;
 
 export function isTokenList(name: string): boolean {

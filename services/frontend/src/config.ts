@@ -28,6 +28,9 @@ export const FrontendConfig = z.strictObject({
     .strictObject({ operatorId: z.string().min(1), file: filePath() })
     .describe('Proves this frontend to the HSMs: P-384, PKCS #8 PEM, mode 0600.'),
   requestTimeout: duration('5s').describe('After which a caller gets DependencyTimeoutException.'),
+  serveStale: duration('30s').describe(
+    'For how long cryptography goes on with keys in memory when Redis is away; "0s" forbids it.',
+  ),
   clockSkew: duration('5m').describe("How far a signature's time may be off."),
   maxInFlight: z.int().min(1).default(8192).describe('HSM commands at once; more are throttled.'),
   firstAdministrator: z

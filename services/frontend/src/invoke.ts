@@ -1,3 +1,4 @@
+import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { commonErrors, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,7 +12,10 @@ import type { Audit } from './audit/record.ts';
 import type { Call, Deps, KeyCall } from './operations/handler.ts';
 import { findHandler } from './operations/index.ts';
 import { unavailable } from './operations/unavailable.ts';
+import type { LastKnown } from './store/last-known.ts';
 import { ConflictError, DamagedRecordError, StoreUnavailableError } from './store/store.ts';
+
+const cryptographic: ReadonlySet<string> = new Set(TrackedOperation.options);
 
 /** About what a read and a write take. */
 const PAUSE_MS = 5;
@@ -19,6 +23,10 @@ const LONGEST_PAUSE_MS = 100;
 
 export interface InvokeDeps extends Deps {
   readonly audit: Audit;
+  /** For cryptography while changes of keys are not heard; undefined while they are, and when it is forbidden. */
+  readonly lastKnown: () => LastKnown | undefined;
+  /** Told of each request that was answered with what was last known. */
+  readonly countStale: (operation: string) => void;
   /** Throws StoreRefusedError while the store is not the one that it was: then nothing is answered, from memory neither. */
   readonly assertStore: () => void;
   /** What is held in memory of a key whose record turned out to be damaged: its repair must be seen at once. */
@@ -34,19 +42,21 @@ export type Invoke = <O extends Operation>(operation: O, input: InputOf<O>, call
 export function newInvoke(deps: InvokeDeps): Invoke {
   return async (operation, input, call) => {
     const keys: KmsKey[] = [];
+    const lastKnown = cryptographic.has(operation.name) ? deps.lastKnown() : undefined;
+    const context = { call, deps, keys, lastKnown };
     try {
-      const context = { call, deps, keys };
       const output = await inSpan('invoke', { 'keyfleet.operation': operation.name }, () =>
         run(operation, input, context),
       );
-      const success = { operation, input, call, keys, output };
+      if (lastKnown?.served) deps.countStale(operation.name);
+      const success = { operation, input, call, keys, output, isStale: lastKnown?.served };
       deps.lastUsages.note(success, deps.audit.succeeded(success));
       return output as OutputOf<typeof operation>;
     } catch (caught) {
       const error = isDamagedToken(caught) ? damagedMaterial(keys, deps, caught) : caught;
       const exception = exceptionOf(error, operation);
       if (exception.code === 'KMSInternalException') deps.onFault(error, call.requestId);
-      deps.audit.failed({ operation, input, call, keys, exception });
+      deps.audit.failed({ operation, input, call, keys, exception, isStale: lastKnown?.served });
       throw exception;
     }
   };
@@ -69,13 +79,15 @@ interface Context {
   readonly deps: InvokeDeps;
   /** Filled with the keys that the request was admitted to, also when it then fails. */
   readonly keys: KmsKey[];
+  readonly lastKnown: LastKnown | undefined;
 }
 
-async function run(operation: Operation, input: Input, { call, deps, keys }: Context): Promise<unknown> {
+async function run(operation: Operation, input: Input, context: Context): Promise<unknown> {
+  const { call, deps, keys } = context;
   deps.assertStore();
   for (let attempt = 1; ; attempt++) {
     try {
-      return await runOnce(operation, input, { call, deps, keys });
+      return await runOnce(operation, input, context);
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
       await waitForTurn(attempt);
@@ -89,10 +101,11 @@ async function run(operation: Operation, input: Input, { call, deps, keys }: Con
  * What was read is no longer so when it is written: somebody else was faster. Then everything is decided again on what they wrote:
  * whether the caller may, whether the state allows it, and what to write.
  */
-async function runOnce(operation: Operation, input: Input, { call, deps, keys }: Context): Promise<unknown> {
+async function runOnce(operation: Operation, input: Input, context: Context): Promise<unknown> {
+  const { deps } = context;
   const handler = findHandler(operation.name);
   if (!handler) throw unavailable(operation);
-  const request: CheckedRequest = { operation, input, call, deps, keys, alias: undefined };
+  const request: CheckedRequest = { operation, input, ...context, alias: undefined };
   let output: unknown;
   for (const step of stepsOf(operation.name)) {
     if (step === work) {

@@ -8,7 +8,7 @@ import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
-import { operationMeter } from '@keyfleet/shared/telemetry/meters';
+import { operationMeter, outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { Audit } from './audit/record.ts';
 import { ServiceEvents } from './audit/service-events.ts';
@@ -74,12 +74,14 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
       onAccepted() {
         events.storeAccepted();
         store.forgetAcknowledged();
-        cached.lost();
+        cached.clear();
       },
     }),
   );
-  const store = new RedisStore({ client, writes, guard, clock });
-  const cached = new CachedStore(store, resources.use(new ChangeFeed(client)));
+  const beatsAreWrites = (): boolean => durability.replicas > 0;
+  const feed = resources.use(new ChangeFeed(client, { serveStaleMs: config.serveStale, beatsAreWrites }));
+  const store = new RedisStore({ client, writes, guard, feed, clock });
+  const cached = new CachedStore(store, feed);
   const lastUsages = resources.use(
     new LastUsages({ usages: store, clock, onProblem: (problem) => events.lastUsageProblem(problem) }),
   );
@@ -102,7 +104,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     log,
   });
 
-  const calls = new RedisCalls({ client, writes, guard });
+  const calls = new RedisCalls({ client, writes, guard, feed });
   const records = new RedisSealedRecords({ client, calls, keys: new RecordWrites(calls, clock) });
   resources.use(
     startResealer({
@@ -143,6 +145,8 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     lastUsages,
     serviceEvents,
     audit,
+    lastKnown: () => cached.lastKnown(),
+    countStale: outcomeCounter('keyfleet.requests.stale'),
     assertStore: () => guard.assertFit(),
     forgetKey: (key) => cached.forget(key),
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),
@@ -150,6 +154,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const credentials = new Credentials({
     identities: store,
     openCredential: (input, until) => hsm.execute('OpenCredential', input, until),
+    extraMs: () => (feed.servesLastKnown ? config.serveStale : 0),
     clock: monotonicClock,
   });
   const pipeline = new Pipeline({
@@ -160,7 +165,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     meter: operationMeter('keyfleet.requests'),
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),
   });
-  const readiness = () => readinessOf({ domain, pool, client, durability, guard, administrator });
+  const readiness = () => readinessOf({ domain, pool, client, durability, guard, feed, administrator });
   resources.use(await startEdges(config, { pipeline, invoke, readiness, log }));
   log.info({ http: config.http.text, grpc: config.grpc.text }, 'listening');
   await stopped;
@@ -237,10 +242,11 @@ interface ReadinessParts {
   readonly client: RedisClient;
   readonly durability: DurabilityWatch;
   readonly guard: StoreGuard;
+  readonly feed: ChangeFeed;
   readonly administrator: Provisioning | undefined;
 }
 
-function readinessOf({ domain, pool, client, durability, guard, administrator }: ReadinessParts): Readiness {
+function readinessOf({ domain, pool, client, durability, guard, feed, administrator }: ReadinessParts): Readiness {
   const generation = domain.state?.generation;
   return {
     domain:
@@ -249,12 +255,13 @@ function readinessOf({ domain, pool, client, durability, guard, administrator }:
         : { ok: true, detail: `generation ${generation}` },
     hsmWorkers:
       pool.ready === 0 ? missing('no session with any hsm-worker yet') : { ok: true, detail: `${pool.ready} in use` },
-    redis: redisReadiness(client, durability.refusal ?? guard.problem),
+    redis: redisReadiness(client, feed, durability.refusal ?? guard.problem),
     ...(administrator && { firstAdministrator: administrator.done ? { ok: true } : missing('not made yet') }),
   };
 }
 
-function redisReadiness(client: RedisClient, refusal: string | undefined) {
+function redisReadiness(client: RedisClient, feed: ChangeFeed, refusal: string | undefined) {
+  if (refusal === undefined && feed.servesLastKnown) return { ok: true, detail: 'away; keys in memory are served' };
   if (client.status !== 'ready') return missing(`not connected (${client.status})`);
   return refusal === undefined ? { ok: true } : missing(refusal);
 }

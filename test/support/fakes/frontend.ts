@@ -65,6 +65,8 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
         { write: (record) => void this.serviceEvents.push(JSON.parse(record) as ServiceEvent) },
         clock,
       ),
+      lastKnown: () => undefined,
+      countStale: () => {},
       assertStore: () => {},
       forgetKey: () => {},
       onFault: (fault) => void faults.push(fault),

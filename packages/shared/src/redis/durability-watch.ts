@@ -30,6 +30,11 @@ export class DurabilityWatch implements Disposable {
     return this.#known instanceof ConfigError ? this.#known.message : undefined;
   }
 
+  /** How many must have a write, as far as is known; 0 while it is not. */
+  get replicas(): number {
+    return this.#known === undefined || this.#known instanceof ConfigError ? 0 : this.#known.replicas;
+  }
+
   /** Throws ConfigError for a Redis that may lose what it acknowledged, and the connection's error for one that does not answer. */
   async current(): Promise<Durability> {
     if (this.#known === undefined) await this.#look();

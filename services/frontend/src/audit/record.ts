@@ -22,7 +22,8 @@ export interface AuditRecord {
   /** Never a plaintext, a ciphertext, a message, a signature or a token. */
   readonly requestParameters: unknown;
   readonly responseElements: unknown;
-  readonly additionalEventData?: { readonly keyMaterialId: string };
+  /** `lastKnownKeyRecord`: Redis was away, and the key's record is that of a moment before. */
+  readonly additionalEventData?: { readonly keyMaterialId?: string; readonly lastKnownKeyRecord?: true };
   readonly requestID: string;
   readonly eventID: string;
   readonly readOnly: boolean;
@@ -54,6 +55,8 @@ export interface Attempt {
   readonly call: Call;
   /** The keys the caller was admitted to. */
   readonly keys: readonly KmsKey[];
+  /** Whether a key's record may have been older than what is stored. */
+  readonly isStale?: boolean | undefined;
 }
 
 /** What is known of a request that was refused before: perhaps nobody signed it. */
@@ -85,21 +88,23 @@ export class Audit {
   }
 
   /** Returns the record's eventID. */
-  succeeded({ operation, input, call, keys, output }: Attempt & { readonly output: unknown }): string {
+  succeeded({ operation, input, call, keys, isStale, output }: Attempt & { readonly output: unknown }): string {
     return this.#write(operation.name, call, {
       readOnly: operation.readOnly,
       requestParameters: this.#disclose.input(operation, input),
       responseElements: operation.readOnly ? 'null' : this.#disclose.output(operation, output, keys[0]?.arn),
       keys,
+      isStale,
       materialId: materialIdOf(output),
     });
   }
 
-  failed({ operation, input, call, keys, exception }: Attempt & { readonly exception: KmsException }): void {
+  failed({ operation, input, call, keys, isStale, exception }: Attempt & { readonly exception: KmsException }): void {
     this.#write(operation.name, call, {
       readOnly: operation.readOnly,
       requestParameters: this.#disclose.input(operation, input),
       keys,
+      isStale,
       exception,
     });
   }
@@ -119,7 +124,7 @@ export class Audit {
         `"awsRegion":${JSON.stringify(source.region)},"sourceIPAddress":${JSON.stringify(source.sourceIpAddress)},` +
         `"userAgent":${JSON.stringify(source.userAgent)},${errorMembers(event.exception)}` +
         `"requestParameters":${event.requestParameters ?? 'null'},"responseElements":${event.responseElements ?? 'null'},` +
-        `${materialMember(event.materialId)}"requestID":${JSON.stringify(source.requestId)},"eventID":"${eventID}",` +
+        `${additionalMember(event)}"requestID":${JSON.stringify(source.requestId)},"eventID":"${eventID}",` +
         `"readOnly":${event.readOnly},${resourcesMember(event.keys)}"eventType":"AwsApiCall","managementEvent":true,` +
         `"recipientAccountId":${JSON.stringify(caller?.accountId ?? '')},"eventCategory":"Management"}`,
     );
@@ -156,6 +161,7 @@ interface Event {
   readonly requestParameters?: string;
   readonly responseElements?: string;
   readonly keys?: readonly KmsKey[];
+  readonly isStale?: boolean | undefined;
   readonly materialId?: string | undefined;
   readonly exception?: KmsException;
 }
@@ -180,8 +186,10 @@ function errorMembers(exception: KmsException | undefined): string {
   return `"errorCode":"${exception.code}",${message}`;
 }
 
-function materialMember(materialId: string | undefined): string {
-  return materialId === undefined ? '' : `"additionalEventData":{"keyMaterialId":${JSON.stringify(materialId)}},`;
+function additionalMember({ materialId, isStale = false }: Event): string {
+  if (materialId === undefined) return isStale ? '"additionalEventData":{"lastKnownKeyRecord":true},' : '';
+  const stale = isStale ? ',"lastKnownKeyRecord":true' : '';
+  return `"additionalEventData":{"keyMaterialId":${JSON.stringify(materialId)}${stale}},`;
 }
 
 function resourcesMember(keys: readonly KmsKey[] = []): string {

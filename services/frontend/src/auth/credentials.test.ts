@@ -13,7 +13,7 @@ const record: AccessKeyRecord = {
 
 function fixture() {
   const stored = new Map([[record.accessKeyId, record]]);
-  const state = { now: 0, lookups: 0, openings: 0, stored };
+  const state = { now: 0, extraMs: 0, lookups: 0, openings: 0, stored };
   const credentials = new Credentials({
     identities: {
       findAccessKey: (accessKeyId) => {
@@ -25,6 +25,7 @@ function fixture() {
       state.openings += 1;
       return Promise.resolve({ secretAccessKey: 'secret' });
     },
+    extraMs: () => state.extraMs,
     clock: { now: () => state.now },
   });
   return { credentials, state };
@@ -46,6 +47,20 @@ test('a removed access key stops working, and a new one starts to, within a boun
   await credentials.find(record.accessKeyId, 1000);
   state.stored.clear();
   state.now += 60_001;
+  expect(await credentials.find(record.accessKeyId, 1000)).toBeUndefined();
+  state.stored.set(record.accessKeyId, record);
+  state.now += 2_001;
+  expect(await credentials.find(record.accessKeyId, 1000)).toBeDefined();
+});
+
+test('an access key that is known works for a while longer when the store is away, and one that is not known does not', async () => {
+  const { credentials, state } = fixture();
+  const known = await credentials.find(record.accessKeyId, 1000);
+  state.stored.clear();
+  state.extraMs = 30_000;
+  state.now += 60_001;
+  expect(await credentials.find(record.accessKeyId, 1000)).toBe(known);
+  state.now += 30_000;
   expect(await credentials.find(record.accessKeyId, 1000)).toBeUndefined();
   state.stored.set(record.accessKeyId, record);
   state.now += 2_001;

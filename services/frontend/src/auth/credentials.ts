@@ -56,6 +56,8 @@ interface Entry {
 export interface CredentialsDeps {
   readonly identities: Pick<IdentityStore, 'findAccessKey'>;
   readonly openCredential: (input: InputOf<'OpenCredential'>, deadline: number) => Promise<OutputOf<'OpenCredential'>>;
+  /** For how much longer than usual an access key may be used that was found; more than 0 while the store is away. */
+  readonly extraMs: () => number;
   /** A monotonic one: a clock that is put back must not lengthen the life of a revoked access key. */
   readonly clock: Clock;
 }
@@ -73,9 +75,14 @@ export class Credentials {
   /** undefined: there is no such access key. Not a promise when it is known, which is nearly always. */
   find(accessKeyId: string, deadline: number): Credential | undefined | Promise<Credential | undefined> {
     const entry = this.#entries.get(accessKeyId);
-    if (entry !== undefined && entry.expiresAt > this.#deps.clock.now()) return entry.credential;
+    if (entry !== undefined && entry.expiresAt + this.#extraMsOf(entry) > this.#deps.clock.now())
+      return entry.credential;
     if (!accessKeyIdForm.test(accessKeyId)) return undefined;
     return this.#loading.get(accessKeyId) ?? this.#load(accessKeyId, deadline);
+  }
+
+  #extraMsOf({ credential }: Entry): number {
+    return credential === undefined ? 0 : this.#deps.extraMs();
   }
 
   /** However many requests wait for an access key, the HSM opens it once. */

@@ -1,6 +1,7 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Deps } from '../operations/handler.ts';
+import type { LastKnown } from '../store/last-known.ts';
 import type { Alias } from '../store/store.ts';
 
 /** A request whose members are valid, on its way to its handler. */
@@ -11,6 +12,8 @@ export interface CheckedRequest<I = Readonly<Record<string, unknown>>> {
   readonly deps: Deps;
   /** The keys that the request names, in the order of the registry; there once `access` has let the caller through to them. */
   readonly keys: KmsKey[];
+  /** Where keys are looked for while the store may be away; undefined: in the store. */
+  readonly lastKnown: LastKnown | undefined;
   /** The alias that the request moves or deletes, as `access` has let the caller through to it. */
   alias: Alias | undefined;
 }

@@ -25,7 +25,8 @@ export const grantTokens = check<{ GrantTokens?: readonly string[] | undefined }
 
 /** Whether a key is there is told before whether the caller may use it, and its state only to who may. */
 export const access = check('the key is there and the caller may', async (request) => {
-  const { operation, deps, keys } = request;
+  const { operation, keys, lastKnown } = request;
+  const deps = lastKnown ? { ...request.deps, keys: lastKnown, aliases: lastKnown } : request.deps;
   const input = request.input as Readonly<Record<string, unknown>>;
   const { caller, region } = request.call;
   request.alias = await admit({ operation, input, caller, region }, deps, keys);

@@ -2,6 +2,7 @@ import type { Scope } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, keyName } from './changes.ts';
 import type { ChangeListener, Changes } from './change-feed.ts';
+import { LastKnown } from './last-known.ts';
 import { ReadCache } from './read-cache.ts';
 import type { Alias, AliasMove, AliasOutcome, AliasStore, KeyStore, KeyTraces, Page } from './store.ts';
 
@@ -12,14 +13,14 @@ const OBJECT_BYTES = 1_000;
 
 /** The stores with what was read lately in memory. What this frontend wrote itself is never read stale here. */
 export class CachedStore implements KeyStore, AliasStore, ChangeListener {
-  readonly #keyStore: KeyStore;
-  readonly #aliasStore: AliasStore;
+  readonly #store: KeyStore & AliasStore;
+  readonly #changes: Changes;
   readonly #keys: ReadCache<KmsKey>;
   readonly #aliases: ReadCache<Alias>;
 
   constructor(store: KeyStore & AliasStore, changes: Changes) {
-    this.#keyStore = store;
-    this.#aliasStore = store;
+    this.#store = store;
+    this.#changes = changes;
     this.#keys = new ReadCache({ trust: changes, weightOf: weightOfKey, maxWeight: MAX_KEY_BYTES });
     this.#aliases = new ReadCache({ trust: changes, weightOf: () => OBJECT_BYTES, maxWeight: MAX_ALIAS_BYTES });
     changes.listen(this);
@@ -34,57 +35,62 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     this.#keys.invalidate(keyName(region, keyId));
   }
 
-  lost(): void {
+  clear(): void {
     this.#keys.clear();
     this.#aliases.clear();
   }
 
+  /** For cryptography while changes are not heard; undefined while they are. */
+  lastKnown(): LastKnown | undefined {
+    return this.#changes.servesLastKnown ? new LastKnown(this.#keys, this.#aliases, this.#store) : undefined;
+  }
+
   findKey(region: string, keyId: string): KmsKey | Promise<KmsKey | undefined> {
-    return this.#keys.get(keyName(region, keyId), async () => this.#keyStore.findKey(region, keyId));
+    return this.#keys.get(keyName(region, keyId), async () => this.#store.findKey(region, keyId));
   }
 
   insertKey(key: KmsKey): Promise<void> {
-    return this.#keyStore.insertKey(key);
+    return this.#store.insertKey(key);
   }
 
   updateKey(key: KmsKey): Promise<KmsKey> {
-    return this.#changing(keyName(key.region, key.keyId), this.#keyStore.updateKey(key));
+    return this.#changing(keyName(key.region, key.keyId), this.#store.updateKey(key));
   }
 
   deleteKey(key: KmsKey): Promise<boolean> {
-    return this.#changing(keyName(key.region, key.keyId), this.#keyStore.deleteKey(key));
+    return this.#changing(keyName(key.region, key.keyId), this.#store.deleteKey(key));
   }
 
   async clearTraces(key: KeyTraces): Promise<void> {
     try {
-      await this.#keyStore.clearTraces(key);
+      await this.#store.clearTraces(key);
     } finally {
       this.#aliases.clear();
     }
   }
 
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>> {
-    return this.#keyStore.listKeys(scope, limit, after);
+    return this.#store.listKeys(scope, limit, after);
   }
 
   findAlias(scope: Scope, name: string): Alias | Promise<Alias | undefined> {
-    return this.#aliases.get(aliasName(scope, name), async () => this.#aliasStore.findAlias(scope, name));
+    return this.#aliases.get(aliasName(scope, name), async () => this.#store.findAlias(scope, name));
   }
 
   insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
-    return this.#changing(aliasName(scope, alias.name), this.#aliasStore.insertAlias(scope, alias, quota));
+    return this.#changing(aliasName(scope, alias.name), this.#store.insertAlias(scope, alias, quota));
   }
 
   updateAlias(scope: Scope, alias: Alias, move: AliasMove): Promise<AliasOutcome> {
-    return this.#changing(aliasName(scope, alias.name), this.#aliasStore.updateAlias(scope, alias, move));
+    return this.#changing(aliasName(scope, alias.name), this.#store.updateAlias(scope, alias, move));
   }
 
   deleteAlias(scope: Scope, alias: Alias): Promise<boolean> {
-    return this.#changing(aliasName(scope, alias.name), this.#aliasStore.deleteAlias(scope, alias));
+    return this.#changing(aliasName(scope, alias.name), this.#store.deleteAlias(scope, alias));
   }
 
   listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>> {
-    return this.#aliasStore.listAliases(scope, limit, after, targetKeyId);
+    return this.#store.listAliases(scope, limit, after, targetKeyId);
   }
 
   /** Also when it failed: the write may have been made although its answer was lost. */

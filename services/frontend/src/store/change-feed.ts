@@ -8,15 +8,25 @@ const BEAT_MS = 250;
 /** How long after a beat was sent its coming back proves that no change was missed. */
 const TRUST_MS = 1_000;
 
+/** Shorter, and a hiccup would refuse reads. */
+const SHORTEST_BELIEF_MS = 2_000;
+
 export interface ChangeListener {
   /** Something of this name has changed. */
   changed(name: string): void;
-  /** Changes may have been missed. */
-  lost(): void;
+}
+
+export interface ChangeFeedOptions {
+  /** How long after changes were last sure to be heard what was known then may be used; 0: not at all. */
+  readonly serveStaleMs: number;
+  /** Whether Redis can be replaced by a replica, so that only a write shows that it was not. */
+  readonly beatsAreWrites: () => boolean;
 }
 
 /** Where a cache hears of changes, and whether it hears of all. */
 export interface Changes extends Trust {
+  /** Changes are no longer heard, and what was known when they last were may be used for a while. */
+  readonly servesLastKnown: boolean;
   listen(listener: ChangeListener): void;
 }
 
@@ -26,17 +36,43 @@ export interface Changes extends Trust {
  */
 export class ChangeFeed implements Changes, AsyncDisposable {
   readonly #client: RedisClient;
+  readonly #options: ChangeFeedOptions;
   readonly #listeners: ChangeListener[] = [];
   #nodes: readonly NodeFeed[] = [];
+  #epoch = 0;
+  /** When changes were last sure to be heard, by `performance.now()`, and in which epoch. */
+  #proven = { at: performance.now(), epoch: -1 };
 
-  constructor(client: RedisClient) {
+  constructor(client: RedisClient, options: ChangeFeedOptions) {
     this.#client = client;
+    this.#options = options;
     this.#follow();
     if (client instanceof Cluster) client.on('+node', this.#follow).on('-node', this.#follow);
   }
 
   get trusted(): boolean {
-    return this.#nodes.length > 0 && this.#nodes.every((node) => node.trusted);
+    return this.#proven.epoch === this.#epoch && performance.now() < this.#proven.at + TRUST_MS;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  isLastKnown(epoch: number): boolean {
+    return epoch === this.#proven.epoch && performance.now() < this.#proven.at + this.#options.serveStaleMs;
+  }
+
+  get servesLastKnown(): boolean {
+    return !this.trusted && this.isLastKnown(this.#proven.epoch);
+  }
+
+  /**
+   * Whether a read is worth anything: a master that was deposed goes on answering, from what it was. Where a beat is a write, it does not
+   * beat for long.
+   */
+  get believesReads(): boolean {
+    const within = Math.max(this.#options.serveStaleMs, SHORTEST_BELIEF_MS);
+    return !this.#options.beatsAreWrites() || performance.now() < this.#proven.at + within;
   }
 
   listen(listener: ChangeListener): void {
@@ -47,21 +83,40 @@ export class ChangeFeed implements Changes, AsyncDisposable {
     if (this.#client instanceof Cluster) this.#client.off('+node', this.#follow).off('-node', this.#follow);
     for (const node of this.#nodes) node.stop();
     this.#nodes = [];
-    this.#all.lost();
+    this.#epoch++;
   }
 
   /** In a Cluster each node that takes writes is heard by itself: what nodes tell each other may be lost. */
   readonly #follow = (): void => {
     for (const node of this.#nodes) node.stop();
-    this.#nodes = mastersOf(this.#client).map((node) => new NodeFeed(node, this.#all));
-    this.#all.lost();
+    this.#nodes = mastersOf(this.#client).map((node) => new NodeFeed(node, this.#events));
+    this.#epoch++;
   };
 
-  readonly #all: ChangeListener = {
+  readonly #events: NodeEvents = {
     changed: (name) => this.#listeners.forEach((listener) => listener.changed(name)),
-    lost: () => this.#listeners.forEach((listener) => listener.lost()),
+    lost: () => void this.#epoch++,
+    beaten: () => {
+      const at = Math.min(...this.#nodes.map((node) => node.beatAt));
+      if (at > this.#proven.at) this.#proven = { at, epoch: this.#epoch };
+    },
+    beat: (node, channel) => this.#beat(node, channel),
   };
+
+  /** Only a node that still is a master beats: one that may write, or that the rest of its Cluster agrees with. */
+  async #beat(node: Redis, channel: string): Promise<void> {
+    const now = String(performance.now());
+    if (this.#client instanceof Cluster) {
+      if (String(await node.cluster('INFO')).includes('cluster_state:ok')) await node.publish(channel, now);
+    } else if (this.#options.beatsAreWrites()) await node.eval(WRITTEN_BEAT, 1, 'kf:beat', channel, now);
+    else await node.publish(channel, now);
+  }
 }
+
+/** KEYS: any. ARGV: channel, message. */
+const WRITTEN_BEAT = `
+redis.call('SET', KEYS[1], 1, 'PX', 10000)
+redis.call('PUBLISH', ARGV[1], ARGV[2])`;
 
 const subscriberOptions: Partial<RedisOptions> = {
   // After the answer to its subscription the connection carries beats: they tell whether it lives, and not a timeout.
@@ -73,32 +128,42 @@ const subscriberOptions: Partial<RedisOptions> = {
   retryStrategy: (attempt) => Math.min(50 * attempt, BEAT_MS),
 };
 
+interface NodeEvents extends ChangeListener {
+  /** Changes may have been missed. */
+  lost(): void;
+  /** A beat came back. */
+  beaten(): void;
+  beat(node: Redis, channel: string): Promise<void>;
+}
+
 class NodeFeed {
   readonly #subscriber: Redis;
   readonly #timer: NodeJS.Timeout;
   readonly #channel = `kf:beat:${randomUUID()}`;
-  #trustedUntil = 0;
+  /** When the last beat was sent that came back over this subscription. */
+  #beatAt = Number.NEGATIVE_INFINITY;
 
-  constructor(node: Redis, listener: ChangeListener) {
+  constructor(node: Redis, events: NodeEvents) {
     this.#subscriber = node.duplicate(subscriberOptions);
     this.#subscriber.on('message', (channel: string, message: string) => {
-      if (channel === CHANGES) listener.changed(message);
-      else this.#trustedUntil = Math.max(this.#trustedUntil, Number(message) + TRUST_MS);
+      if (channel === CHANGES) return events.changed(message);
+      this.#beatAt = Math.max(this.#beatAt, Number(message));
+      events.beaten();
     });
     this.#subscriber.on('close', () => {
-      this.#trustedUntil = 0;
-      listener.lost();
+      this.#beatAt = Number.NEGATIVE_INFINITY;
+      events.lost();
     });
     // The commands' own connection reports what is wrong with Redis.
     this.#subscriber.on('error', () => {});
     this.#subscriber.subscribe(CHANGES, this.#channel).catch(() => {});
     this.#timer = setInterval(() => {
-      node.publish(this.#channel, String(performance.now())).catch(() => {});
+      events.beat(node, this.#channel).catch(() => {});
     }, BEAT_MS);
   }
 
-  get trusted(): boolean {
-    return performance.now() < this.#trustedUntil;
+  get beatAt(): number {
+    return this.#beatAt;
   }
 
   stop(): void {

@@ -1,13 +1,15 @@
 import { beforeEach, expect, test } from 'vitest';
 import { ReadCache } from './read-cache.ts';
 
-let trust: { trusted: boolean };
+let trust: { trusted: boolean; epoch: number; isLastKnown: (epoch: number) => boolean };
+let inTime: boolean;
 let cache: ReadCache<string>;
 let stored: string | undefined;
 let reads: number;
 
 beforeEach(() => {
-  trust = { trusted: true };
+  inTime = true;
+  trust = { trusted: true, epoch: 1, isLastKnown: (epoch) => epoch === 1 && inTime };
   cache = new ReadCache({ trust, weightOf: (value) => value.length, maxWeight: 10 });
   stored = 'one';
   reads = 0;
@@ -51,6 +53,28 @@ test('a read that began before an invalidation does not replace one that began a
   await reading;
   expect(await cache.get('a', load)).toBe('two');
   expect(reads).toBe(1);
+});
+
+test('what was last known is told for as long as it may be, and is not believed once changes are heard again', async () => {
+  await cache.get('a', load);
+  trust.trusted = false;
+  trust.epoch = 2;
+  expect(cache.lastKnown('a')).toBe('one');
+  expect(cache.lastKnown('b')).toBeUndefined();
+  inTime = false;
+  expect(cache.lastKnown('a')).toBeUndefined();
+  trust.trusted = true;
+  stored = 'two';
+  expect(await cache.get('a', load)).toBe('two');
+  expect(await cache.get('a', load)).toBe('two');
+  expect(reads).toBe(2);
+});
+
+test('what was changed by this frontend is not last known as it was before', async () => {
+  await cache.get('a', load);
+  trust.trusted = false;
+  cache.invalidate('a');
+  expect(cache.lastKnown('a')).toBeUndefined();
 });
 
 test('nothing is believed while changes may go unheard', async () => {

@@ -1,12 +1,17 @@
 /** Says whether what a cache holds may be believed: only while every change is sure to be heard in time. */
 export interface Trust {
   readonly trusted: boolean;
+  /** Another one whenever changes may have been missed: what was read before is then no longer what is stored. */
+  readonly epoch: number;
+  /** Whether what was read in this epoch was right when changes were last sure to be heard, and that is not too long ago. */
+  isLastKnown(epoch: number): boolean;
 }
 
 interface Entry<T> {
   /** Undefined while it is being read. */
   value: T | undefined;
   weight: number;
+  readonly epoch: number;
   /** Since it was last its turn to go. */
   used: boolean;
 }
@@ -36,9 +41,15 @@ export class ReadCache<T> {
   get(name: string, load: () => Promise<T | undefined>): T | Promise<T | undefined> {
     if (!this.#options.trust.trusted) return load();
     const known = this.#entries.get(name);
-    if (known?.value === undefined) return this.#load(name, load);
+    if (known?.value === undefined || known.epoch !== this.#options.trust.epoch) return this.#load(name, load);
     known.used = true;
     return known.value;
+  }
+
+  /** The value as it was when changes were last sure to be heard; undefined when that is not known, or too long ago. */
+  lastKnown(name: string): T | undefined {
+    const known = this.#entries.get(name);
+    return known !== undefined && this.#options.trust.isLastKnown(known.epoch) ? known.value : undefined;
   }
 
   invalidate(name: string): void {
@@ -54,7 +65,8 @@ export class ReadCache<T> {
   }
 
   async #load(name: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
-    const entry: Entry<T> = { value: undefined, weight: 0, used: false };
+    const entry: Entry<T> = { value: undefined, weight: 0, epoch: this.#options.trust.epoch, used: false };
+    this.invalidate(name);
     this.#entries.set(name, entry);
     try {
       const value = await load();

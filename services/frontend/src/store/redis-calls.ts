@@ -16,6 +16,8 @@ export interface Connections {
   readonly writes: DurableWrites;
   /** Asked before anything is sent; absent for what may use any store. */
   readonly guard?: Pick<StoreGuard, 'assertOurs' | 'wrote'>;
+  /** Whether what is read can be what is stored; absent where it always is. */
+  readonly feed?: { readonly believesReads: boolean };
 }
 
 /** Runs commands so that a write that returns is durable, and that a Redis out of reach is one kind of error. */
@@ -23,11 +25,13 @@ export class RedisCalls {
   readonly #client: RedisClient;
   readonly #writes: DurableWrites;
   readonly #guard: Connections['guard'];
+  readonly #feed: Connections['feed'];
 
-  constructor({ client, writes, guard }: Connections) {
+  constructor({ client, writes, guard, feed }: Connections) {
     this.#client = client;
     this.#writes = writes;
     this.#guard = guard;
+    this.#feed = feed;
     defineScripts(client);
     defineScripts(writes.client);
   }
@@ -53,6 +57,7 @@ export class RedisCalls {
     return withStoreErrors(async () => {
       const looking = this.#guard?.assertOurs(this.#client);
       if (looking) await looking;
+      if (this.#feed?.believesReads === false) throw new StoreUnavailableError('Redis: it may have been replaced');
       return run();
     });
   }

@@ -1,0 +1,59 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Scope } from '@keyfleet/shared/stored/names';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { aliasName, keyName } from './changes.ts';
+import type { ReadCache } from './read-cache.ts';
+import { type Alias, type AliasStore, type KeyStore, StoreUnavailableError } from './store.ts';
+
+/** What a read may take before what is known is used instead: a Redis that answers is always asked. */
+const PATIENCE_MS = 50;
+
+const late = Symbol('late');
+
+/** Reads for one request while changes are not heard: from the store if it answers, and what was last known if it does not. */
+export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'findAlias'> {
+  readonly #keys: ReadCache<KmsKey>;
+  readonly #aliases: ReadCache<Alias>;
+  readonly #store: Pick<KeyStore, 'findKey'> & Pick<AliasStore, 'findAlias'>;
+  #served = false;
+
+  constructor(
+    keys: ReadCache<KmsKey>,
+    aliases: ReadCache<Alias>,
+    store: Pick<KeyStore, 'findKey'> & Pick<AliasStore, 'findAlias'>,
+  ) {
+    this.#keys = keys;
+    this.#aliases = aliases;
+    this.#store = store;
+  }
+
+  /** Whether anything that was read may be older than what is stored. */
+  get served(): boolean {
+    return this.#served;
+  }
+
+  findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
+    const known = this.#keys.lastKnown(keyName(region, keyId));
+    return this.#read(known, async () => this.#store.findKey(region, keyId));
+  }
+
+  findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
+    const known = this.#aliases.lastKnown(aliasName(scope, name));
+    return this.#read(known, async () => this.#store.findAlias(scope, name));
+  }
+
+  async #read<T>(known: T | undefined, read: () => Promise<T | undefined>): Promise<T | undefined> {
+    if (known === undefined) return read();
+    try {
+      const reading = read();
+      // Whoever stops waiting does not hear how it went.
+      reading.catch(() => {});
+      const found = await Promise.race([reading, delay(PATIENCE_MS, late)]);
+      if (found !== late) return found;
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error;
+    }
+    this.#served = true;
+    return known;
+  }
+}

@@ -1,0 +1,183 @@
+import {
+  CreateKeyCommand,
+  DecryptCommand,
+  DescribeKeyCommand,
+  EncryptCommand,
+  type KMSClient,
+  KMSServiceException,
+} from '@aws-sdk/client-kms';
+import { CachedStore } from '@keyfleet/frontend/store/cached-store';
+import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
+import { RedisStore } from '@keyfleet/frontend/store/redis-store';
+import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
+import { newKey } from '@keyfleet/frontend/store/store.contract';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { kmsClient } from '../support/aws-client.ts';
+import { startTestCluster, type TestCluster } from '../support/cluster.ts';
+import { eventually } from '../support/fleet.ts';
+import { connectTestRedis, writesOf } from '../support/redis-client.ts';
+import { startRedis, startSentinel, type TestServer } from '../support/servers.ts';
+
+const clock = { now: Date.now };
+const addressOf = ({ port }: TestServer) => `127.0.0.1:${port}`;
+
+async function openFrontend(url: string, serveStaleMs: number) {
+  const [client, writer] = [await connectTestRedis(url), await connectTestRedis(url)];
+  const feed = new ChangeFeed(client, { serveStaleMs, beatsAreWrites: () => true });
+  const store = new RedisStore({ client, writes: writesOf(writer, 1), feed, clock });
+  const cached = new CachedStore(store, feed);
+  await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
+  return {
+    feed,
+    store: cached,
+    /** As a cryptographic operation looks for a key. */
+    find: async ({ region, keyId }: { region: string; keyId: string }) => {
+      const lastKnown = cached.lastKnown();
+      const key = await (lastKnown ?? cached).findKey(region, keyId);
+      return { key, isStale: lastKnown?.served ?? false };
+    },
+    async [Symbol.asyncDispose]() {
+      await feed[Symbol.asyncDispose]();
+      await client[Symbol.asyncDispose]();
+      await writer[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function startPair(lag = '10') {
+  const settings = ['--min-replicas-to-write', '1', '--min-replicas-max-lag', lag];
+  const master = await startRedis(['--repl-diskless-sync-delay', '0', ...settings]);
+  const replica = await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]);
+  await using client = await connectTestRedis(master.port);
+  while (!(await client.info('replication')).includes('state=online')) await delay(50);
+  return {
+    master,
+    replica,
+    async [Symbol.asyncDispose]() {
+      await replica[Symbol.asyncDispose]();
+      await master[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('a failover by Sentinel under load costs keys in memory nothing', async () => {
+  await using pair = await startPair();
+  await using sentinel = await startSentinel(pair.master);
+  await using observer = await connectTestRedis(`redis://${addressOf(sentinel)}`);
+  const replicas = async () => (await observer.call('SENTINEL', 'REPLICAS', 'keyfleet')) as unknown[];
+  await vi.waitUntil(async () => (await replicas()).length === 1, { timeout: 20_000 });
+  await using frontend = await openFrontend(`redis+sentinel://${addressOf(sentinel)}/keyfleet`, 60_000);
+  const keys = Array.from({ length: 20 }, () => newKey());
+  for (const key of keys) await frontend.store.insertKey(key);
+  for (const key of keys) await frontend.find(key);
+
+  let [found, stale, slowest] = [0, 0, 0];
+  const errors: unknown[] = [];
+  let serving = true;
+  const load = (async () => {
+    while (serving) {
+      for (const key of keys) {
+        const startedAt = performance.now();
+        try {
+          const { isStale } = await frontend.find(key);
+          found++;
+          if (isStale) stale++;
+        } catch (error) {
+          errors.push(error);
+        }
+        slowest = Math.max(slowest, performance.now() - startedAt);
+      }
+      await delay(5);
+    }
+  })();
+  await delay(200);
+  await pair.master.kill();
+  const promoted = async () => {
+    await using client = await connectTestRedis(pair.replica.port);
+    return (await client.info('replication')).includes('role:master');
+  };
+  await vi.waitFor(async () => expect(await promoted()).toBe(true), { timeout: 30_000, interval: 100 });
+  await delay(1_000);
+  serving = false;
+  await load;
+  expect(errors).toEqual([]);
+  expect(stale).toBeGreaterThan(0);
+  expect(found).toBeGreaterThan(stale);
+  expect(slowest).toBeLessThan(1_000);
+});
+
+test('a deposed master is believed for a bounded time only, by memory and by reads alike', async () => {
+  await using pair = await startPair('2');
+  await using other = await startRedis();
+  await using frontend = await openFrontend(`redis://${addressOf(pair.master)}`, 3_000);
+  const key = newKey();
+  await frontend.store.insertKey(key);
+  await frontend.find(key);
+  // Cut off: the replica follows somebody else, and the master, alone, answers on.
+  await using replica = await connectTestRedis(pair.replica.port);
+  await replica.call('REPLICAOF', '127.0.0.1', other.port);
+  const refused = async () => {
+    const outcomes = await Promise.allSettled([frontend.find(key), frontend.store.findKey(key.region, key.keyId)]);
+    return outcomes.every((one) => one.status === 'rejected' && one.reason instanceof StoreUnavailableError);
+  };
+  await vi.waitFor(async () => expect(await refused()).toBe(true), { timeout: 15_000, interval: 100 });
+  expect(frontend.feed.trusted).toBe(false);
+  await using direct = await connectTestRedis(pair.master.port);
+  expect(await direct.exists(`kf:key:{us-east-1/${key.keyId}}`)).toBe(1);
+});
+
+describe('a cluster whose Redis is away', () => {
+  let cluster: TestCluster;
+  let kms: KMSClient;
+  beforeAll(async () => {
+    cluster = await startTestCluster({ workers: 1 });
+    const file = cluster.home.in('config', 'frontend.json');
+    const config = JSON.parse(readFileSync(file, 'utf8')) as object;
+    writeFileSync(file, JSON.stringify({ ...config, serveStale: '6s' }), { mode: 0o600 });
+    await cluster.kill('frontend');
+    await cluster.restart('frontend');
+    kms = kmsClient(cluster, { maxAttempts: 1 });
+  });
+  afterAll(async () => {
+    kms?.destroy();
+    await cluster?.[Symbol.asyncDispose]();
+  });
+
+  test('goes on with keys in memory for as long as it may, says so in the audit log, and manages nothing', async () => {
+    const Plaintext = Buffer.of(1);
+    const KeyId = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
+    const unknown = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
+    const encrypt = (id = KeyId) => kms.send(new EncryptCommand({ KeyId: id, Plaintext }));
+    const { CiphertextBlob } = await encrypt();
+    const audited = () => readFileSync(cluster.home.in('log', 'audit.log'), 'utf8');
+    expect(audited()).not.toContain('lastKnownKeyRecord');
+
+    await cluster.kill('redis');
+    const lostAt = performance.now();
+    while (performance.now() - lostAt < 4_000) {
+      await encrypt();
+      const { Plaintext: opened } = await kms.send(new DecryptCommand({ CiphertextBlob }));
+      expect(Buffer.from(opened!)).toEqual(Plaintext);
+      await delay(100);
+    }
+    const away = { name: 'DependencyTimeoutException' };
+    await expect(encrypt(unknown)).rejects.toMatchObject(away);
+    await expect(kms.send(new DescribeKeyCommand({ KeyId }))).rejects.toMatchObject(away);
+    await expect(kms.send(new CreateKeyCommand({}))).rejects.toBeInstanceOf(KMSServiceException);
+    expect((await fetch(`${cluster.endpoint}/readyz`)).status).toBe(200);
+    await eventually('the audit log says so', () => audited().includes('"lastKnownKeyRecord":true'));
+
+    await eventually('it ends', () =>
+      encrypt().then(
+        () => false,
+        ({ name }: Error) => name === away.name,
+      ),
+    );
+    expect(performance.now() - lostAt).toBeGreaterThan(4_500);
+    expect((await fetch(`${cluster.endpoint}/readyz`)).status).toBe(503);
+    await cluster.restart('redis');
+    await eventually('all is as before', () => encrypt(unknown).then(() => true));
+  });
+});
