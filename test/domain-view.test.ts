@@ -1,9 +1,15 @@
 import { type ServerUnaryCall, type sendUnaryData, Server, ServerCredentials } from '@grpc/grpc-js';
+import { type DomainFloor, openDomainFloor } from '@keyfleet/frontend/hsm/domain-floor';
 import { DomainView } from '@keyfleet/frontend/hsm/domain-view';
 import { DomainManager } from '@keyfleet/proto';
+import { tokenHash } from '@keyfleet/shared/domain/token';
+import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 import { noNotices } from '@keyfleet/shared/notices';
-import { describe, expect, test } from 'vitest';
-import { TestDomain } from './support/domain.ts';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { memberOf, TestDomain } from './support/domain.ts';
 import { until } from './support/loopback-worker.ts';
 
 /** A domain-manager that shows whatever tokens it is given. */
@@ -45,10 +51,17 @@ class ShowsTokens implements AsyncDisposable {
   }
 }
 
-function startView(domain: TestDomain, managers: readonly { address: string }[]) {
+const noFloor: DomainFloor = { lowest: undefined, raise: async () => {} };
+
+function startView(
+  domain: TestDomain,
+  managers: readonly { address: string }[],
+  { checkpoint, floor = noFloor }: { checkpoint?: Checkpoint; floor?: DomainFloor } = {},
+) {
   const problems: unknown[] = [];
   const view = new DomainView({
-    anchor: domain.anchor,
+    anchor: { ...domain.anchor, ...(checkpoint && { checkpoint }) },
+    floor,
     domainManagers: managers.map(({ address }) => address),
     notices: noNotices,
     onProblem: (_address, error) => problems.push(error),
@@ -104,5 +117,103 @@ describe('the domain view', () => {
     await until(() => manager.asked > 1);
     manager.tokens = domain.tokens;
     await until(() => follower.view.state !== undefined);
+  });
+});
+
+describe('a frontend that restarts, shown less of the chain than it knew', () => {
+  /** hsm-2 is removed in generation 2; whoever is shown the beginning takes it for a member. */
+  function removal(): TestDomain {
+    const domain = new TestDomain();
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    return domain;
+  }
+
+  test('relies on nothing before the newest token that it relied on before', async () => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-floor-'));
+    const domain = removal();
+    await using manager = await ShowsTokens.start();
+    manager.tokens = domain.tokens;
+    {
+      const floor = await openDomainFloor(directory.path, 'test');
+      await using before = startView(domain, [manager], { floor });
+      await until(() => before.view.state?.generation === 2);
+    }
+    manager.tokens = domain.tokens.slice(0, 1);
+    const floor = await openDomainFloor(directory.path, 'test');
+    expect(floor.lowest).toEqual({ generation: 2, hash: tokenHash(domain.tokens[1]!) });
+    await using restarted = startView(domain, [manager], { floor });
+    await until(() => restarted.view.problem?.includes('token 2 was known here before') === true);
+    expect(restarted.view.verified).toBeUndefined();
+    manager.tokens = domain.tokens;
+    restarted.view.look();
+    await until(() => restarted.view.state?.generation === 2);
+  });
+
+  test('takes no other token of a generation that it knew', async () => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-floor-'));
+    const domain = removal();
+    const floor = await openDomainFloor(directory.path, 'test');
+    await floor.raise({ state: domain.hsms[0]!.installed!.state, hash: Buffer.alloc(32, 1) });
+    await using manager = await ShowsTokens.start();
+    manager.tokens = domain.tokens;
+    await using follower = startView(domain, [manager], { floor: await openDomainFloor(directory.path, 'test') });
+    await until(() =>
+      follower.problems.some(
+        (problem) => String(problem).includes('forked') || String(problem).includes('known before'),
+      ),
+    );
+    expect(follower.view.verified).toBeUndefined();
+  });
+
+  test('a floor never falls, and a damaged one or one of another domain stops the start with one clear line', async () => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-floor-'));
+    const { state } = removal().hsms[0]!.installed!;
+    const floor = await openDomainFloor(directory.path, 'test');
+    await floor.raise({ state, hash: Buffer.alloc(32, 1) });
+    await floor.raise({ state: { ...state, generation: 1 }, hash: Buffer.alloc(32, 2) });
+    expect((await openDomainFloor(directory.path, 'test')).lowest?.generation).toBe(2);
+    await expect(openDomainFloor(directory.path, 'other')).rejects.toThrow("is of the domain 'test'");
+    await writeFile(join(directory.path, 'domain-floor.json'), '{"domain":"test","generation":');
+    await expect(openDomainFloor(directory.path, 'test')).rejects.toThrow('domain-floor.json is damaged');
+  });
+
+  test('relies on nothing before the trust anchor’s checkpoint, so that founders of once found nothing again', async () => {
+    const domain = removal();
+    const checkpoint = { generation: 2, hash: tokenHash(domain.tokens[1]!) };
+    await using manager = await ShowsTokens.start();
+    manager.tokens = domain.tokens.slice(0, 1);
+    await using follower = startView(domain, [manager], { checkpoint });
+    await until(() => follower.view.problem?.includes('token 2 was known here before') === true);
+    manager.tokens = domain.tokens;
+    follower.view.look();
+    await until(() => follower.view.state?.generation === 2);
+  });
+});
+
+describe('a frontend that a member shows to be behind', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  test('uses no worker until it finds the token, and takes no former member’s word for it', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const domain = new TestDomain({ members: 3 });
+    await using manager = await ShowsTokens.start();
+    manager.tokens = domain.tokens.slice();
+    await using follower = startView(domain, [manager]);
+    await until(() => follower.view.state?.generation === 1);
+    domain.rotate();
+
+    follower.view.noteNewer(memberOf(domain.newHsm('hsm-1')), 2);
+    vi.advanceTimersByTime(60_000);
+    expect(follower.view.problem).toBeUndefined();
+
+    follower.view.noteNewer(memberOf(domain.hsms[1]!), 2);
+    expect(follower.view.verified).toBeDefined();
+    vi.advanceTimersByTime(5001);
+    expect(follower.view.problem).toBe('hsm-2 has domain token 2, and none after 1 is found');
+    expect(follower.view.verified).toBeUndefined();
+
+    manager.tokens = domain.tokens;
+    follower.view.look();
+    await until(() => follower.view.state?.generation === 2);
   });
 });

@@ -248,7 +248,8 @@ describe('the pool', () => {
   test('does not use an HSM that its own copy of the domain state does not know', async () => {
     const domain = new FakeDomain([host]);
     const members = domain.state.members.filter(({ memberId }) => memberId === 'hsm-2');
-    const known = { verified: { ...domain.verified, state: { ...domain.state, members } }, refresh: async () => {} };
+    const verified = { ...domain.verified, state: { ...domain.state, members } };
+    const known = { verified, noteNewer: () => {}, refresh: async () => {} };
     const workers = (['hsm-1', 'hsm-2'] as const).map(
       (memberId, i) => new LoopbackWorker(domain, memberId, { GenerateRandom: answering(i + 1) }),
     );

@@ -184,6 +184,7 @@ describe('a host refuses the answer', () => {
     let looked = 0;
     const known = {
       verified: domain.verified,
+      noteNewer: () => {},
       refresh: async () => {
         looked++;
         known.verified = ahead.verified;

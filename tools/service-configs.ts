@@ -39,6 +39,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
       hsmWorkers,
       domainManagers,
       redis: { ...redis, durability: 'strict' },
+      dataDir: home.in('frontend'),
       hostKey: { operatorId: identities.frontend, file: home.keyFile(identities.frontend) },
       firstAdministrator: {
         accountId: home.facts.accountId,

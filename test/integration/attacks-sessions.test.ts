@@ -59,6 +59,7 @@ async function newFrontend() {
   const problems: string[] = [];
   const view = new DomainView({
     anchor: cluster.anchor,
+    floor: { lowest: undefined, raise: async () => {} },
     domainManagers: [cluster.domainManager],
     notices: noNotices,
     onProblem: (_address, error) => problems.push(String(error)),

@@ -213,6 +213,7 @@ test('a frontend follows no token that a worker would refuse, says so, and goes 
   const problems: string[] = [];
   await using view = new DomainView({
     anchor: cluster.anchor,
+    floor: { lowest: undefined, raise: async () => {} },
     domainManagers: [cluster.domainManager],
     notices: noNotices,
     onProblem: (_address, error) => problems.push(String(error)),

@@ -34,6 +34,7 @@ function settled(text: string): string {
   return text
     .replaceAll(fleet.dir, '<dir>')
     .replaceAll(/\b([0-9a-f]{4} ){7}[0-9a-f]{4}\b/g, '<fingerprint>')
+    .replaceAll(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '<store>')
     .replaceAll(/\b[0-9a-f]{12,64}\b/g, '<hash>')
     .replaceAll(/under [0-9a-f]{8} /g, 'under <short> ')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+Z/g, '<time>')
@@ -219,9 +220,9 @@ test('a backup is taken while everything runs, and restores into an empty Redis'
   expect(taken).toEqual({
     exitCode: 0,
     notes: '',
-    out: '1 values are in <dir>/backup. It was read back and is whole.',
+    out: '2 values are in <dir>/backup. It was read back and is whole.',
   });
-  expect((await keyfleetCli('restore', file, ...to)).out).toBe('1 values are restored and compared.');
+  expect((await keyfleetCli('restore', file, ...to)).out).toBe('2 values are restored and compared.');
   const again = fleet.path('backup-again');
   await keyfleetCli('backup', ...to, '--out', again);
   expect(readFileSync(again, 'utf8')).toBe(readFileSync(file, 'utf8'));
@@ -235,6 +236,7 @@ test('the doctor says what is well, and what to do about the rest', async () => 
     notes: '',
     out: [
       'well  Redis: answers, and keeps every acknowledged write',
+      'well  store: is <store>, and as it was',
       'well  domain-manager: answers; <replica> leads',
       'well  NATS: the domain-manager reaches it',
       'well  domain tokens: all 4 verify from the trust anchor; generation 4',
@@ -242,11 +244,24 @@ test('the doctor says what is well, and what to do about the rest', async () => 
       'well  hsm-workers: 2 members, all reached, generation 4',
       // This fleet has no frontend, so that nothing is stored.
       'well  domain keys: tokens: 0 under <short> (active), 0 under <short> (deactivated), 0 under <short> (deactivated)',
+      "advice  domain: the trust anchor's checkpoint is not set: a service that starts with an empty disk could be shown an older domain. keyfleet domain checkpoint",
       'advice  domain: 2 people, and all must sign to change the members: admit one more, for the day that a key is lost',
       'advice  domain: no offline member: whoever loses all workers loses all keys. keyfleet member create-offline',
       'advice  domain: old domain keys are kept for less than a day: an older backup would not open. keyfleet domain propose rules',
     ].join('\n'),
   });
+  const moved = fleet.path('trust-anchor-4.json');
+  expect((await keyfleetCli('domain', 'checkpoint', ...domain, '--out', moved)).out).toContain(
+    'Trust anchor with the checkpoint 4 (<hash>): <dir>/trust-anchor-4.json',
+  );
+  const advised = await keyfleetCli('doctor', ...manager, '--trust-anchor', moved, ...redis);
+  expect(advised.out).toContain('well  domain tokens: all 4 verify');
+  expect(advised.out).not.toContain('checkpoint');
+  writeFileSync(moved, readFileSync(moved, 'utf8').replace(/"hash": "../, '"hash": "00'));
+  expect((await keyfleetCli('domain', 'verify', ...manager, '--trust-anchor', moved)).notes).toContain(
+    'token 4 is not the one that was known before',
+  );
+
   await fleet.workers[0]!.end('SIGKILL');
   await eventually('the doctor misses the worker', async () => {
     const unwell = await keyfleetCli('doctor', ...domain, ...redis);

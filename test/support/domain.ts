@@ -12,7 +12,7 @@ import {
   ruledCommands,
 } from '@keyfleet/shared/domain/state';
 import { TokenBody, TokenEnvelope, TokenHeader, tokenHash } from '@keyfleet/shared/domain/token';
-import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { type Identity, newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
@@ -91,10 +91,10 @@ export class TestDomain {
   }
 
   /** An HSM of the domain's anchor; `sealedIdentity` restarts one. */
-  newHsm(memberId: string, sealedIdentity?: Uint8Array, onKeysLost?: () => void): Hsm {
+  newHsm(memberId: string, sealedIdentity?: Uint8Array, onKeysLost?: () => void, checkpoint?: Checkpoint): Hsm {
     return new Hsm({
       memberId,
-      anchor: this.anchor,
+      anchor: { ...this.anchor, ...(checkpoint && { checkpoint }) },
       sealKey: testSealKey,
       clock: this.clock,
       random: randomBytes,

@@ -24,6 +24,7 @@ export async function startOtherAccount(cluster: TestCluster, resources: AsyncDi
   const changes = {
     http: `127.0.0.1:${http}`,
     grpc: `127.0.0.1:${grpc}`,
+    dataDir: home.in('other-frontend'),
     firstAdministrator: { accountId: ACCOUNT_ID, userName: 'other', credentialsFile },
   };
   writeFileSync(configFile, JSON.stringify({ ...config, ...changes }), { mode: 0o600 });

@@ -13,7 +13,7 @@ import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-key-
 import { RefusedError } from '@keyfleet/hsm-worker/boundary/commands/command';
 import { nobleSignatures } from '../../services/hsm-worker/src/boundary/crypto/noble-thread.ts';
 import { encodedPublicKey, signBytesOffLoop } from '@keyfleet/shared/domain/signature';
-import { DomainState, type Role, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { DomainState, type Role, type VerifiedDomain, type Member } from '@keyfleet/shared/domain/state';
 import { type Command, commands, type CommandName, type InputOf } from '@keyfleet/shared/hsm/commands';
 import {
   decodeReplies,
@@ -53,7 +53,13 @@ export class FakeDomain implements KnownDomain {
   keys: DomainKey[] = [newDomainKey()];
   /** What `verified` says; a test that forks the domain changes it. */
   hash: Buffer;
+  /** What members proved to have, and this frontend does not know. */
+  readonly newer: { readonly memberId: string; readonly generation: number }[] = [];
   #sessionFloor: number;
+
+  noteNewer({ memberId }: Member, generation: number): void {
+    this.newer.push({ memberId, generation });
+  }
 
   constructor(hosts: readonly Host[], domain = 'test', like?: FakeDomain) {
     this.clock = like?.clock ?? new TestClock();

@@ -71,7 +71,7 @@ export class TestWorkers implements AsyncDisposable {
   }
   /** What a frontend knows that has seen all tokens of now, and will see no more. */
   get domain(): KnownDomain {
-    return { verified: verifyChain(this.anchor, this.#tokens.tokens), refresh: async () => {} };
+    return { verified: verifyChain(this.anchor, this.#tokens.tokens), noteNewer: () => {}, refresh: async () => {} };
   }
   /** What the domain-manager hands out; a test may put anything here. */
   get tokens(): Buffer[] {

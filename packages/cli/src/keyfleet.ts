@@ -2,6 +2,7 @@ import { type CommandDef, defineCommand } from 'citty';
 import { backup } from './commands/backup.ts';
 import { doctor } from './commands/doctor.ts';
 import { anchor } from './commands/domain/anchor.ts';
+import { checkpoint } from './commands/domain/checkpoint.ts';
 import { approve } from './commands/domain/approve.ts';
 import { create } from './commands/domain/create.ts';
 import { drop, reinstate, retire } from './commands/domain/domain-keys.ts';
@@ -43,6 +44,7 @@ export function keyfleet(terminal: Terminal): CommandDef {
       }),
       domain: group('domain', 'The domain: its foundation, state, rules and keys.', {
         anchor,
+        checkpoint,
         create,
         status,
         show,

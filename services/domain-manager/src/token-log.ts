@@ -1,5 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { assertNotFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
+import { assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
 import { proposalId } from '@keyfleet/shared/domain/proposal';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
@@ -132,7 +132,7 @@ export class TokenLog {
   #verify(token: Buffer): Head {
     try {
       const parsed = parseToken(token);
-      const verified = this.#head === undefined ? verifyGenesis(this.#anchor, parsed) : verifyNext(this.#head, parsed);
+      const verified = follow(this.#anchor, this.#head, parsed);
       assertNotFromFuture(verified, this.#clock.now());
       return { ...verified, token, proposalId: proposalId(parsed.proposal) };
     } catch (cause) {

@@ -24,6 +24,7 @@ export const FrontendConfig = z.strictObject({
     .optional()
     .describe('Notices of new domain tokens; without it the frontend polls.'),
   trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys."),
+  dataDir: filePath().describe('Where this frontend keeps the newest domain token that it relied on.'),
   hostKey: z
     .strictObject({ operatorId: z.string().min(1), file: filePath() })
     .describe('Proves this frontend to the HSMs: P-384, PKCS #8 PEM, mode 0600.'),

@@ -25,6 +25,7 @@ import { startEdges } from './edge/start-edges.ts';
 import { startDueWorker } from './due/due-worker.ts';
 import { FrontendEvents } from './events.ts';
 import { ConfirmedCommands } from './hsm/confirmed-commands.ts';
+import { type DomainFloor, openDomainFloor } from './hsm/domain-floor.ts';
 import { DomainView } from './hsm/domain-view.ts';
 import { FencedCommands } from './hsm/fenced-commands.ts';
 import { WorkerPool } from './hsm/pool.ts';
@@ -62,7 +63,8 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   if (!(await waitForRedis(client, { config, durability, signal, log }))) return;
   const writes = new DurableWrites(writer, () => durability.current());
   const notices = resources.use(startNoticesOf(config, events));
-  const domain = resources.use(startDomainView(config, { anchor, notices, events }));
+  const floor = await openDomainFloor(config.dataDir, anchor.domain);
+  const domain = resources.use(startDomainView(config, { anchor, floor, notices, events }));
   const guard = resources.use(
     new StoreGuard({
       domain: anchor.domain,
@@ -195,13 +197,15 @@ function startNoticesOf({ nats, hostKey }: FrontendConfig, events: FrontendEvent
 
 interface DomainParts {
   readonly anchor: TrustAnchor;
+  readonly floor: DomainFloor;
   readonly notices: Notices;
   readonly events: FrontendEvents;
 }
 
-function startDomainView(config: FrontendConfig, { anchor, notices, events }: DomainParts): DomainView {
+function startDomainView(config: FrontendConfig, { anchor, floor, notices, events }: DomainParts): DomainView {
   return new DomainView({
     anchor,
+    floor,
     domainManagers: config.domainManagers.map(({ text }) => text),
     notices,
     onProblem: (address, error) => events.domainManagerProblem(address, error),
@@ -247,12 +251,9 @@ interface ReadinessParts {
 }
 
 function readinessOf({ domain, pool, client, durability, guard, feed, administrator }: ReadinessParts): Readiness {
-  const generation = domain.state?.generation;
+  const { problem, state } = domain;
   return {
-    domain:
-      generation === undefined
-        ? missing('no verified domain token yet')
-        : { ok: true, detail: `generation ${generation}` },
+    domain: problem === undefined ? { ok: true, detail: `generation ${state?.generation}` } : missing(problem),
     hsmWorkers:
       pool.ready === 0 ? missing('no session with any hsm-worker yet') : { ok: true, detail: `${pool.ready} in use` },
     redis: redisReadiness(client, feed, durability.refusal ?? guard.problem),

@@ -18,7 +18,7 @@ import { SessionService } from './boundary/session-service.ts';
 import { WorkerConfig } from './config.ts';
 import { DomainCalls } from './domain-calls.ts';
 import { WorkerEvents } from './events.ts';
-import { readIfThere, writeDurably } from './identity-file.ts';
+import { readIfThere, writeDurably } from '@keyfleet/shared/durable-file';
 import { DomainMembership } from './membership.ts';
 import { commandObserver } from './observe-commands.ts';
 import { startWorkerServer } from './server.ts';

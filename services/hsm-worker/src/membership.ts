@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Hsm, HsmDescription } from './boundary/hsm.ts';
 import type { WorkerEvents } from './events.ts';
-import { writeDurably } from './identity-file.ts';
+import { writeDurably } from '@keyfleet/shared/durable-file';
 
 export interface DomainMembershipOptions {
   readonly hsm: Hsm;

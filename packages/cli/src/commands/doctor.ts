@@ -40,7 +40,7 @@ async function findingOf(check: string, look: () => Promise<string>): Promise<Fi
 async function advise({ client, anchor }: Patient): Promise<Finding[]> {
   try {
     const { state } = await client.getDomain(anchor);
-    const advice = adviceFor(state, await client.status());
+    const advice = adviceFor(state, await client.status(), anchor);
     return advice.map((finding) => ({ check: 'domain', standing: 'advice', finding }));
   } catch {
     return [];

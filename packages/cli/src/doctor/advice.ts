@@ -1,10 +1,12 @@
 import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
-import type { DomainState } from '@keyfleet/shared/domain/state';
+import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
 const DAY_MS = 24 * 3_600_000;
 
 /** What works today, and will hurt on a bad day: each with what to do. */
-export function adviceFor(state: DomainState, status: StatusResponse__Output): string[] {
+export function adviceFor(state: DomainState, status: StatusResponse__Output, { checkpoint }: TrustAnchor): string[] {
+  const sinceRemoval = newestAfterRemoval(state)?.createdGeneration ?? 1;
   const people = state.operators.filter(({ role }) => role === 'operator').length;
   const needed = peopleNeeded(state);
   const offline = (status.absent_members ?? []).length;
@@ -12,6 +14,10 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output): s
     [
       !state.operators.some(({ role }) => role === 'service-host'),
       'no frontend is an operator (service-host), so that none can use the workers: keyfleet domain propose operators',
+    ],
+    [
+      (checkpoint?.generation ?? 0) < sinceRemoval,
+      `the trust anchor's checkpoint is ${checkpoint === undefined ? 'not set' : 'from before the last removal'}: a service that starts with an empty disk could be shown an older domain. keyfleet domain checkpoint`,
     ],
     [needed === 1, 'one person alone may change the members: ask for two with keyfleet domain propose rules'],
     [

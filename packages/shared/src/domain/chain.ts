@@ -5,7 +5,7 @@ import { verifyFounding, verifyProposal } from './quorum.ts';
 import { isSignatureOf } from './signature.ts';
 import { activeDomainKey, DomainState, isMember, type Member, type VerifiedDomain } from './state.ts';
 import { type DomainToken, parseToken } from './token.ts';
-import type { TrustAnchor } from './trust-anchor.ts';
+import type { Checkpoint, TrustAnchor } from './trust-anchor.ts';
 
 /** How far the clocks of those who make tokens and those who take them may differ. */
 const FUTURE_TOLERANCE_MS = 10 * 60_000;
@@ -46,12 +46,33 @@ export function verifyChain(
   tokens: readonly Uint8Array[],
   known?: VerifiedDomain,
 ): VerifiedDomain {
-  const verified = tokens.reduce((previous, bytes) => {
-    const token = parseToken(bytes);
-    return previous === undefined ? verifyGenesis(anchor, token) : verifyNext(previous, token);
-  }, known);
+  const verified = tokens.reduce((previous, bytes) => follow(anchor, previous, parseToken(bytes)), known);
   if (verified === undefined) throw new DomainError('no-domain', 'there is no domain token');
+  if (!reaches(verified, anchor.checkpoint)) {
+    throw new DomainError(
+      'rolled-back',
+      `the chain ends at token ${verified.state.generation}, before the trust anchor's checkpoint ${anchor.checkpoint!.generation}`,
+    );
+  }
   return verified;
+}
+
+/** One step of a chain, from nothing or from `previous`, by the trust anchor's checkpoint if it has one. Throws `DomainError`. */
+export function follow(anchor: TrustAnchor, previous: VerifiedDomain | undefined, token: DomainToken): VerifiedDomain {
+  const verified = previous === undefined ? verifyGenesis(anchor, token) : verifyNext(previous, token);
+  assertComesBy(anchor.checkpoint, verified);
+  return verified;
+}
+
+/** Throws `DomainError('forked')` for another token of the checkpoint's generation. */
+export function assertComesBy(checkpoint: Checkpoint | undefined, { state, hash }: VerifiedDomain): void {
+  if (state.generation !== checkpoint?.generation || Buffer.compare(hash, checkpoint.hash) === 0) return;
+  throw new DomainError('forked', `token ${state.generation} is not the one that was known before`);
+}
+
+/** Whether the chain is at the checkpoint or past it; until it is, it may be the beginning of another domain's. */
+export function reaches({ state }: VerifiedDomain, checkpoint: Checkpoint | undefined): boolean {
+  return state.generation >= (checkpoint?.generation ?? 0);
 }
 
 export function isFromFuture({ state }: { readonly state: DomainState }, now: number): boolean {

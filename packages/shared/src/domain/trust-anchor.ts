@@ -9,6 +9,28 @@ export interface TrustAnchor {
   /** How many distinct founders must sign CreateDomain. */
   readonly minimum: number;
   readonly operators: readonly { readonly operatorId: string; readonly signingKey: Uint8Array }[];
+  /** A token that the domain is known to have had. A chain that does not come by it is not this domain's. */
+  readonly checkpoint?: Checkpoint;
+}
+
+/** One domain token, named without being shown. */
+export interface Checkpoint {
+  readonly generation: number;
+  readonly hash: Uint8Array;
+}
+
+/** As files have it: the hash is SHA-256 in hexadecimal. */
+export const CheckpointText = z.strictObject({
+  generation: z.int().min(1),
+  hash: z.string().regex(/^[0-9a-f]{64}$/, 'must be the 64 hexadecimal digits of a SHA-256'),
+});
+
+export function parseCheckpoint({ generation, hash }: z.output<typeof CheckpointText>): Checkpoint {
+  return { generation, hash: Buffer.from(hash, 'hex') };
+}
+
+export function formatCheckpoint({ generation, hash }: Checkpoint): z.output<typeof CheckpointText> {
+  return { generation, hash: Buffer.from(hash).toString('hex') };
 }
 
 /** The file: keys are DER SubjectPublicKeyInfo in base64. */
@@ -16,13 +38,14 @@ const fileSchema = z.strictObject({
   domain: domainName,
   minimum: z.int().min(1),
   operators: z.array(z.strictObject({ operatorId: entityId, signingKey: z.base64() })).min(1),
+  checkpoint: CheckpointText.optional(),
 });
 
 /** Reads the JSON text of a trust anchor file. Throws `DomainError('malformed')` that says what is wrong. */
 export function parseTrustAnchor(json: string): TrustAnchor {
   const file = fileSchema.safeParse(jsonOf(json));
   if (!file.success) throw malformed(z.prettifyError(file.error));
-  const { domain, minimum, operators } = file.data;
+  const { domain, minimum, operators, checkpoint } = file.data;
   const founders = operators.map(({ operatorId, signingKey }) => {
     const key = Buffer.from(signingKey, 'base64');
     publicKeyOf(key);
@@ -32,15 +55,21 @@ export function parseTrustAnchor(json: string): TrustAnchor {
     if (new Set(operators.map((one) => one[field])).size < operators.length) throw malformed(`the same ${field} twice`);
   }
   if (minimum > founders.length) throw malformed(`minimum is ${minimum}, but only ${founders.length} may sign`);
-  return { domain, minimum, operators: founders };
+  return { domain, minimum, operators: founders, ...(checkpoint && { checkpoint: parseCheckpoint(checkpoint) }) };
 }
 
-export function formatTrustAnchor({ domain, minimum, operators }: TrustAnchor): string {
+export function formatTrustAnchor({ domain, minimum, operators, checkpoint }: TrustAnchor): string {
   const founders = operators.map(({ operatorId, signingKey }) => ({
     operatorId,
     signingKey: Buffer.from(signingKey).toString('base64'),
   }));
-  return `${JSON.stringify({ domain, minimum, operators: founders }, undefined, 2)}\n`;
+  const file = {
+    domain,
+    minimum,
+    operators: founders,
+    ...(checkpoint && { checkpoint: formatCheckpoint(checkpoint) }),
+  };
+  return `${JSON.stringify(file, undefined, 2)}\n`;
 }
 
 function jsonOf(text: string): unknown {

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import type { Member, VerifiedDomain } from '@keyfleet/shared/domain/state';
 
 /** The domain as this frontend has verified it. */
 export interface KnownDomain {
-  /** Undefined until the founding token was seen. */
+  /** Undefined while this frontend knows of no domain, or knows that it is behind: then no worker is used. */
   readonly verified: VerifiedDomain | undefined;
+  /** A member of the newest state known here proved to have a newer token. */
+  noteNewer(member: Member, generation: number): void;
   /** Looks for newer tokens; resolves when that has ended, whatever it found. */
   refresh(): Promise<void>;
 }
@@ -32,8 +34,9 @@ export async function catchUp(domain: KnownDomain, { generation }: DomainProof):
  * Every proof whose signature verified comes here. Throws `OtherDomainTokenError` unless the member has installed the very token that
  * is the newest one known here: whoever is behind may not know yet who was removed.
  */
-export function assertHasNewest(domain: KnownDomain, { generation, tokenHash }: DomainProof): void {
+export function assertHasNewest(domain: KnownDomain, member: Member, { generation, tokenHash }: DomainProof): void {
   const known = generationOf(domain);
+  if (generation > known) domain.noteNewer(member, generation);
   if (generation !== known) {
     const how = generation < known ? 'older than' : 'newer than any that is found here, which is';
     throw new OtherDomainTokenError(`the worker has domain token ${generation}, ${how} ${known}`);

@@ -58,7 +58,7 @@ export class StreamOpening {
     const accept = StreamAccept.decode(signed.message);
     await catchUp(domain, accept);
     const member = await verifiedMember(domain, accept.memberId, signed);
-    assertHasNewest(domain, accept);
+    assertHasNewest(domain, member, accept);
     if (!sha256(this.open).equals(accept.openHash)) throw new NegotiationError('it accepts another stream');
     const agreed = await agree(this.#agreement.privateKey, accept.ephemeralKey);
     const encapsulated = await decapsulateWith(this.#encapsulation.privateKey, accept.kemCiphertext);

@@ -13,7 +13,7 @@ import {
   testSealKey,
 } from '../../../../test/support/domain.ts';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
-import { parseToken, TokenEnvelope } from '@keyfleet/shared/domain/token';
+import { parseToken, TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
 import { CredentialToken } from './tokens/credential-token.ts';
 import { openToken, sealToken } from './tokens/sealed-token.ts';
 import { ACTIVATION_DELAY_MS } from './domain/installed-domain.ts';
@@ -221,6 +221,21 @@ describe('membership', () => {
     expect(stranger.describe()).toMatchObject({ domain: '', generation: 2, activeGeneration: 0 });
     expect(stranger.keyring()).toBeUndefined();
     expect(domain.newHsm('hsm-3', stranger.sealedIdentity()).describe().generation).toBe(0);
+  });
+
+  test('an HSM serves no chain that ends before the checkpoint of its trust anchor, or goes another way', () => {
+    const domain = new TestDomain();
+    domain.rotate();
+    const started = (generation: number, token: Buffer): Hsm => {
+      const checkpoint = { generation, hash: tokenHash(token) };
+      return domain.newHsm('hsm-1', domain.identities.get('hsm-1')!.seal(testSealKey), undefined, checkpoint);
+    };
+    const behind = started(2, domain.tokens[1]!);
+    behind.install(domain.tokens.slice(0, 1));
+    expect(behind.installed).toBeUndefined();
+    behind.install(domain.tokens);
+    expect(behind.installed?.state.generation).toBe(2);
+    expect(refusalOf(() => started(1, domain.tokens[1]!).install(domain.tokens))).toBe('forked');
   });
 
   test('the installed token with another signature is confirmed only if that verifies too', () => {

@@ -1,11 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import {
-  assertNotFromFuture,
-  assertSignature,
-  isFromFuture,
-  verifyGenesis,
-  verifyNext,
-} from '@keyfleet/shared/domain/chain';
+import { assertNotFromFuture, assertSignature, isFromFuture, follow, reaches } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
@@ -186,7 +180,9 @@ export class Hsm {
     if (before !== undefined && before.state.generation === verified.state.generation) return;
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
 
-    const after = isMember(verified.state, this.#identity) ? this.#opened(newest, verified) : undefined;
+    // Before the checkpoint it follows, but does not serve: the chain may be the beginning of another domain's.
+    const serves = isMember(verified.state, this.#identity) && reaches(verified, this.#options.anchor.checkpoint);
+    const after = serves ? this.#opened(newest, verified) : undefined;
     this.#installed = after;
     this.#verified = verified;
     if ((this.#prepared?.state.generation ?? 0) <= verified.state.generation) this.#prepared = undefined;
@@ -230,10 +226,11 @@ export class Hsm {
   }
 
   #verify(tokens: readonly DomainToken[], newest: DomainToken): VerifiedDomain {
+    const { anchor } = this.#options;
     const known = this.#verified;
     if (known === undefined) {
       const [first, ...rest] = tokens;
-      return rest.reduce((previous, token) => verifyNext(previous, token), verifyGenesis(this.#options.anchor, first!));
+      return rest.reduce((previous, token) => follow(anchor, previous, token), follow(anchor, undefined, first!));
     }
     const { generation } = known.state;
     if (newest.state.generation < generation) {
@@ -249,7 +246,7 @@ export class Hsm {
     }
     return tokens
       .filter(({ state }) => state.generation > generation)
-      .reduce((previous, token) => verifyNext(previous, token), known);
+      .reduce((previous, token) => follow(anchor, previous, token), known);
   }
 }
 

@@ -1,0 +1,59 @@
+import { ConfigError } from '@keyfleet/shared/config';
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import {
+  type Checkpoint,
+  CheckpointText,
+  formatCheckpoint,
+  parseCheckpoint,
+} from '@keyfleet/shared/domain/trust-anchor';
+import { readIfThere, writeDurably } from '@keyfleet/shared/durable-file';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+/** The newest domain token that this frontend ever relied on: after a restart it believes no chain that ends before, or goes elsewhere. */
+export interface DomainFloor {
+  readonly lowest: Checkpoint | undefined;
+  /** Durable when it resolves. */
+  raise(verified: VerifiedDomain): Promise<void>;
+}
+
+const FloorFile = CheckpointText.extend({ domain: z.string() });
+
+/** A small file in `dataDir`. Throws ConfigError for one that is damaged, or of another domain. */
+export async function openDomainFloor(dataDir: string, domain: string): Promise<DomainFloor> {
+  const path = join(dataDir, 'domain-floor.json');
+  const text = await readIfThere(path);
+  let lowest = text && parseFloor(text.toString('utf8'), { path, domain });
+  return {
+    get lowest() {
+      return lowest;
+    },
+    async raise({ state, hash }) {
+      if (state.generation <= (lowest?.generation ?? 0)) return;
+      const raised = { generation: state.generation, hash };
+      await writeDurably(path, Buffer.from(`${JSON.stringify({ domain, ...formatCheckpoint(raised) })}\n`));
+      lowest = raised;
+    },
+  };
+}
+
+function parseFloor(text: string, { path, domain }: { path: string; domain: string }): Checkpoint {
+  const file = FloorFile.safeParse(jsonOf(text));
+  if (!file.success) {
+    throw new ConfigError(
+      `${path} is damaged. Compare 'keyfleet domain show' with the other frontends; if it is right, remove the file.`,
+    );
+  }
+  if (file.data.domain !== domain) {
+    throw new ConfigError(`${path} is of the domain '${file.data.domain}': correct dataDir or trustAnchorFile.`);
+  }
+  return parseCheckpoint(file.data);
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
