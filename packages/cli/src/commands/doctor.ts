@@ -1,7 +1,8 @@
+import { CliError } from '../cli-error.ts';
 import { command } from '../command.ts';
 import { adviceFor } from '../doctor/advice.ts';
-import { checks, type Patient } from '../doctor/checks.ts';
-import { anchorOptions, managerOptions, openDomain } from '../options.ts';
+import { checksOf, type Patient } from '../doctor/checks.ts';
+import { anchorOptions, listOf, managerOptions, openDomain } from '../options.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 
 interface Finding {
@@ -16,11 +17,26 @@ const marks = { well: 'well    ', advice: 'advice  ', 'not-well': 'NOT WELL' } a
 
 export const doctor = command({
   description: 'Look at everything a domain needs, and say what to do about what is not well.',
-  args: { ...managerOptions, ...anchorOptions, ...redisOptions },
+  args: {
+    ...managerOptions,
+    ...anchorOptions,
+    ...redisOptions,
+    frontends: {
+      type: 'string',
+      description: 'Where they listen for HTTP, by commas: asked as well.',
+      valueHint: 'URLS',
+    },
+  },
   async run(args) {
     using domain = openDomain(args);
-    const patient = { ...domain, openRedis: () => openRedis(args) };
-    const found = await Promise.all(Object.entries(checks).map(([name, look]) => findingOf(name, () => look(patient))));
+    const frontends = args.frontends === undefined ? [] : listOf(args.frontends);
+    const wrong = frontends.find((url) => !URL.canParse(url));
+    if (wrong !== undefined)
+      throw new CliError(`--frontends: ${wrong} is no URL such as http://127.0.0.1:8900`, { exitCode: 2 });
+    const patient = { ...domain, openRedis: () => openRedis(args), frontends };
+    const found = await Promise.all(
+      Object.entries(checksOf(patient)).map(([name, look]) => findingOf(name, () => look(patient))),
+    );
     return { findings: [...found, ...(await advise(patient))] };
   },
   text: ({ findings }) =>

@@ -7,18 +7,18 @@ import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { CliError } from '../cli-error.ts';
 import { type DomainManagerClient, verifiedNow } from '../domain-manager-client.ts';
 import { countTokens } from '../sealed-census.ts';
-
-/** Sessions and signatures allow for minutes; more than this shows that nothing keeps the clock. */
-const CLOCK_TOLERANCE_MS = 10_000;
+import { checkFrontends, CLOCK_TOLERANCE_MS } from './frontends.ts';
 
 export interface Patient {
   readonly client: DomainManagerClient;
   readonly anchor: TrustAnchor;
   readonly openRedis: () => Promise<RedisClient & AsyncDisposable>;
+  /** Where they listen for HTTP; none: they are not asked. */
+  readonly frontends: readonly string[];
 }
 
 /** Each says what it found, or throws an error that says what is wrong and what to do. */
-export const checks: Readonly<Record<string, (patient: Patient) => Promise<string>>> = {
+const checks: Readonly<Record<string, (patient: Patient) => Promise<string>>> = {
   Redis: checkRedis,
   store: checkStore,
   'domain-manager': checkManager,
@@ -28,6 +28,10 @@ export const checks: Readonly<Record<string, (patient: Patient) => Promise<strin
   'hsm-workers': checkWorkers,
   'domain keys': checkDomainKeys,
 };
+
+export function checksOf({ frontends }: Patient): typeof checks {
+  return frontends.length === 0 ? checks : { ...checks, frontends: ({ frontends: urls }) => checkFrontends(urls) };
+}
 
 async function checkRedis({ openRedis }: Patient): Promise<string> {
   await using redis = await openRedis();
