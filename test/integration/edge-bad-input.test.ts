@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { amzDateOf } from '@keyfleet/shared/sigv4/signature';
 import { describe, expect, test } from 'vitest';
 import { alice, startEdge } from '../support/edge-fixture.ts';
@@ -87,20 +88,58 @@ describe('bad input gets AWS’s error and reaches no operation', () => {
     const tooLarge = '{"__type":"RequestEntityTooLargeException","message":"The request entity is too large."}';
     expect(await post(edge, { body: 'x'.repeat(1001) })).toMatchObject({ status: 413, text: tooLarge });
     const chunk = `${(600).toString(16)}\r\n${'x'.repeat(600)}\r\n`;
-    const answer = await rawExchange(
-      edge,
-      `POST / HTTP/1.1\r\nHost: k\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}${chunk}0\r\n\r\n`,
-    );
+    const head = `POST / HTTP/1.1\r\nHost: k\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n`;
+    const named = `Authorization: AWS4-HMAC-SHA256 Credential=${alice.accessKeyId}/20260101/us-east-1/kms/aws4_request\r\n`;
+    const answer = await rawExchange(edge, `${head}${named}\r\n${chunk}${chunk}0\r\n\r\n`);
     expect(answer).toMatch(/^HTTP\/1.1 413 /);
     expect(answer).toContain(tooLarge);
   });
 
-  test('bodies that together would fill the memory', async () => {
+  test('bodies that together would fill the memory: the one that began first gives way', async () => {
     await using edge = await startEdge({ limits: { bodyBytes: 1000, bufferedBytes: 1500 } });
     const request = `POST / HTTP/1.1\r\nHost: k\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n${'x'.repeat(900)}`;
-    const answer = await Promise.any([rawExchange(edge, request), rawExchange(edge, request)]);
-    expect(answer).toMatch(/^HTTP\/1.1 503 /);
+    const stuck = rawExchange(edge, request);
+    const next = rawExchange(edge, request + 'x'.repeat(100));
+    expect([await stuck, await next].map((answer) => answer.slice(0, 13))).toEqual(['HTTP/1.1 503 ', 'HTTP/1.1 404 ']);
     expect(await post(edge)).toMatchObject({ status: 200 });
+  });
+
+  test('a larger body is not waited for when its caller names no access key that exists', async () => {
+    await using edge = await startEdge();
+    const head = 'POST / HTTP/1.1\r\nHost: k\r\nX-Amz-Target: TrentService.ListKeys\r\nContent-Length: 100000\r\n';
+    const unsigned = await rawExchange(edge, `${head}\r\n`);
+    expect(unsigned).toMatch(/^HTTP\/1.1 400 [^]*MissingAuthenticationTokenException/);
+    const amzDate = amzDateOf(Date.now());
+    const scope = `${amzDate.slice(0, 8)}/us-east-1/kms/aws4_request`;
+    const claim = `X-Amz-Date: ${amzDate}\r\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIANOBODYNOBODYNOBO/${scope}, SignedHeaders=host;x-amz-target, Signature=0\r\n`;
+    const nobody = await rawExchange(edge, `${head}${claim}\r\n`);
+    expect(nobody).toMatch(/^HTTP\/1.1 400 [^]*UnrecognizedClientException/);
+  });
+
+  test('requests that come at once on one connection are answered one after the other, in order', async () => {
+    let inFlight = 0;
+    let most = 0;
+    await using edge = await startEdge({
+      invoke: async () => {
+        most = Math.max(most, ++inFlight);
+        await setImmediate();
+        inFlight--;
+        return { Keys: [], Truncated: false };
+      },
+    });
+    const amzDate = amzDateOf(Date.now());
+    const headers = new Map([
+      ['host', 'k'],
+      ['x-amz-date', amzDate],
+      ['x-amz-target', 'TrentService.ListKeys'],
+      ['content-type', 'application/x-amz-json-1.1'],
+    ]);
+    headers.set('authorization', sign({ method: 'POST', path: '/', body: '{}', headers, amzDate }));
+    const lines = [...headers].map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    const request = (more: string) => `POST / HTTP/1.1\r\n${lines}Content-Length: 2\r\n${more}\r\n{}`;
+    const answers = await rawExchange(edge, request('').repeat(999) + request('Connection: close\r\n'));
+    expect(answers.match(/HTTP\/1.1 200 /g)).toHaveLength(1000);
+    expect(most).toBe(1);
   });
 
   test('a flood of headers, in size and in number', async () => {

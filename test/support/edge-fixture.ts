@@ -65,6 +65,7 @@ export async function startEdge(options: EdgeOptions = {}) {
   const http = await startHttpEdge({
     address: { host: '127.0.0.1', port: 0 },
     answer: (request) => (isStsRequest(request) ? sts : kms).answer(request),
+    namesKey: (headers) => pipeline.namesKey(headers),
     readiness: options.readiness ?? (() => ({})),
     log,
     limits: { ...httpLimits, drainMs: 1_000, ...options.limits },

@@ -23,6 +23,16 @@ test('a limit lets a burst through, and then so many a second', () => {
   expect(allowed(() => limit.take())).toBe(20);
 });
 
+test('what is owed is waited for, each after the one before, and is paid back', () => {
+  const clock = newClock();
+  const limit = new RequestLimit(clock, rate);
+  const waits = Array.from({ length: 23 }, () => limit.owe());
+  expect(waits).toEqual([...Array<number>(20).fill(0), 100, 200, 300]);
+  expect(limit.owes).toBe(true);
+  clock.advance(300);
+  expect([limit.owes, limit.take()]).toEqual([false, false]);
+});
+
 test('a clock that is set back neither gives nor takes', () => {
   const clock = newClock();
   const limit = new RequestLimit(clock, rate);

@@ -22,15 +22,32 @@ export class RequestLimit {
 
   /** False when there were too many. */
   take(): boolean {
+    this.#refill();
+    if (this.#left < 1) return false;
+    this.#left -= 1;
+    return true;
+  }
+
+  /** Takes what may not be there yet: after how many milliseconds it will be. */
+  owe(count = 1): number {
+    this.#refill();
+    this.#left -= count;
+    return Math.max(0, -this.#left / this.#rate.perSecond) * 1000;
+  }
+
+  /** Whether more were taken than there were. */
+  get owes(): boolean {
+    this.#refill();
+    return this.#left < 0;
+  }
+
+  #refill(): void {
     const now = this.#clock.now();
     const { perSecond, burst } = this.#rate;
     // A clock that is set back takes nothing away.
     const refill = (Math.max(0, now - this.#at) / 1000) * perSecond;
     this.#left = Math.min(burst, this.#left + refill);
     this.#at = now;
-    if (this.#left < 1) return false;
-    this.#left -= 1;
-    return true;
   }
 }
 
@@ -50,18 +67,30 @@ export class PeerLimit {
 
   /** `peer`: address and port, as gRPC gives it. False when this peer called too often. */
   take(peer: string): boolean {
-    const network = networkOf(peer);
+    return this.#limitOf(networkOf(peer.slice(0, peer.lastIndexOf(':')))).take();
+  }
+
+  /** As `RequestLimit.owe`, for a network of `networkOf`. */
+  owe(network: string, count = 1): number {
+    return this.#limitOf(network).owe(count);
+  }
+
+  owes(network: string): boolean {
+    return this.#peers.get(network)?.owes === true;
+  }
+
+  #limitOf(network: string): RequestLimit {
     const limit = this.#peers.get(network) ?? new RequestLimit(this.#clock, this.#rate);
     this.#peers.delete(network);
     this.#peers.set(network, limit);
     if (this.#peers.size > MAX_PEERS) this.#peers.delete(this.#peers.keys().next().value!);
-    return limit.take();
+    return limit;
   }
 }
 
-/** An IPv4 address; of an IPv6 address the first 64 bits, for one machine has all the others. Without the port. */
-function networkOf(peer: string): string {
-  const address = peer.slice(0, peer.lastIndexOf(':')).replace(/^\[|\]$/g, '');
+/** An IPv4 address; of an IPv6 address the first 64 bits, for one machine has all the others. */
+export function networkOf(text: string): string {
+  const address = text.replace(/^\[|\]$/g, '');
   if (!address.includes(':')) return address;
   if (address.includes('.')) return address.slice(address.lastIndexOf(':') + 1);
   const [head = '', tail = ''] = address.split('::');

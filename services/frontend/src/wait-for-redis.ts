@@ -24,7 +24,13 @@ export async function waitForRedis(client: RedisClient, waiting: Waiting): Promi
   const { config, durability, signal, log } = waiting;
   if (await answers(client, durability)) return true;
   const readiness = () => ({ redis: { ok: false, detail: `not connected (${client.status})` } });
-  await using _probes = await startHttpEdge({ address: config.http, answer: async () => starting, readiness, log });
+  await using _probes = await startHttpEdge({
+    address: config.http,
+    answer: async () => starting,
+    namesKey: () => false,
+    readiness,
+    log,
+  });
   while (!signal.aborted) {
     if (await answers(client, durability)) return true;
     await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);

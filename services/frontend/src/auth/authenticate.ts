@@ -55,6 +55,17 @@ export class Authenticator {
     return this.#judge(request, claim, found);
   }
 
+  /**
+   * Whether the Authorization header names an access key that exists: what a caller must show before more than a little of it is
+   * read. It proves nothing.
+   */
+  namesKey(headers: ReadonlyMap<string, string>, deadline: number): boolean | Promise<boolean> {
+    const [, accessKeyId] = /\bCredential=([^/,\s]+)\//.exec(headers.get('authorization') ?? '') ?? [];
+    if (accessKeyId === undefined) return false;
+    const found = this.#deps.credentials.find(accessKeyId, deadline);
+    return found instanceof Promise ? found.then((credential) => credential !== undefined) : found !== undefined;
+  }
+
   #judge(request: SignableRequest, claim: SignatureClaim, credential: Credential | undefined): Authenticated {
     const isGenuine = this.#isGenuine(request, claim, credential);
     if (credential === undefined) throw unrecognized('The security token included in the request is invalid.');

@@ -3,6 +3,7 @@ import { Metadata, type ServerInterceptingCallInterface, ServerInterceptingCall,
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
 import { canonicalPath } from '@keyfleet/shared/sigv4/canonical-request';
+import type { Connection } from './connections.ts';
 import type { EdgeRequest } from './pipeline.ts';
 
 /** A call of which only the headers have come. */
@@ -10,6 +11,13 @@ export interface OpenCall {
   readonly request: EdgeRequest;
   /** Reads the message: nothing of it is read before. Rejects with KmsException when none comes. To be called once. */
   readonly readMessage: () => Promise<Buffer>;
+}
+
+type Status = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
+
+export interface ConnectedCall {
+  readonly call: ServerInterceptingCallInterface;
+  readonly connection: Connection;
 }
 
 /** Gives the bytes of the answer. */
@@ -21,34 +29,49 @@ export type ServeCall = (call: OpenCall) => Promise<Buffer>;
  */
 export function serveUnary(
   path: string,
-  call: ServerInterceptingCallInterface,
+  { call, connection }: ConnectedCall,
   serve: ServeCall,
 ): ServerInterceptingCall {
+  const { turns } = connection.peer;
+  let due: NodeJS.Timeout | undefined;
+  // A stranger waits until its peer may have an answer.
+  const refuse = (refusal: Status): void => {
+    const delay = connection.delay();
+    if (delay === 0) call.sendStatus(refusal);
+    else due = setTimeout(() => call.sendStatus(refusal), delay);
+  };
   const message = Promise.withResolvers<Buffer>();
   message.promise.catch(() => undefined);
   return new ServerInterceptingCall(call, {
     start: (next) =>
       next({
         onReceiveMetadata: (metadata) => {
-          const request = requestOf(path, metadata, call);
+          const request = requestOf(path, metadata, { call, connection });
           const readMessage = () => {
             call.startRead();
             return message.promise;
           };
-          serve({ request, readMessage }).then(
-            (answer) => succeed(call, answer, request),
-            (error: unknown) => call.sendStatus(refusalOf(error, request)),
-          );
+          turns.enter(() => {
+            const served = serve({ request, readMessage });
+            served.finally(() => turns.leave()).catch(() => undefined);
+            served.then(
+              (answer) => succeed(call, answer, request),
+              (error: unknown) => refuse(refusalOf(error, request)),
+            );
+          });
         },
         onReceiveMessage: (bytes: Buffer) => message.resolve(bytes),
         onReceiveHalfClose: () => message.reject(new KmsException('SerializationException')),
-        onCancel: () => message.reject(new KmsException('SerializationException')),
+        onCancel: () => {
+          clearTimeout(due);
+          message.reject(new KmsException('SerializationException'));
+        },
       }),
   });
 }
 
 /** A call as its signature sees it: POST to the method's path, at the authority that the client called, of the stated hash. */
-function requestOf(path: string, metadata: Metadata, call: ServerInterceptingCallInterface): EdgeRequest {
+function requestOf(path: string, metadata: Metadata, { call, connection }: ConnectedCall): EdgeRequest {
   const headers = new Map<string, string>();
   for (const [name, values] of Object.entries(metadata.toHttp2Headers())) {
     headers.set(name, Array.isArray(values) ? values.join(',') : String(values));
@@ -62,6 +85,7 @@ function requestOf(path: string, metadata: Metadata, call: ServerInterceptingCal
     payloadHash: headers.get('x-amz-content-sha256') ?? '',
     requestId: randomUUID(),
     sourceIpAddress: call.getConnectionInfo().remoteAddress ?? '',
+    onGenuine: () => connection.prove(),
   };
 }
 
@@ -70,7 +94,7 @@ function succeed(call: ServerInterceptingCallInterface, answer: Buffer, request:
   call.sendMessage(answer, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: trailerOf(request) }));
 }
 
-function refusalOf(error: unknown, request: EdgeRequest): Parameters<ServerInterceptingCallInterface['sendStatus']>[0] {
+function refusalOf(error: unknown, request: EdgeRequest): Status {
   const exception = error instanceof KmsException ? error : new KmsException('KMSInternalException');
   const { code, details, trailer } = grpcErrorOf(exception);
   const metadata = trailerOf(request);

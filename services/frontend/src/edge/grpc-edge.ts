@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { Server, ServerCredentials, ServerInterceptingCall, type ServiceDefinition } from '@grpc/grpc-js';
 import { Kms, kmsDefinition } from '@keyfleet/proto/kms';
 import type { Operation } from '@keyfleet/shared/api/operation';
@@ -6,6 +8,7 @@ import { operations } from '@keyfleet/shared/api/registry';
 import type { Address } from '@keyfleet/shared/config';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { KmsEdgeDeps } from './aws-json-edge.ts';
+import { type ConnectionLimits, Connections } from './connections.ts';
 import { type ServeCall, serveUnary } from './grpc-call.ts';
 import { addHealth } from './grpc-health.ts';
 import type { Readiness } from './http.ts';
@@ -26,13 +29,25 @@ export interface GrpcEdge extends AsyncDisposable {
 const limits = {
   // As for HTTP, although protobuf needs a third less for the same request.
   'grpc.max_receive_message_length': 1_048_576,
-  'grpc.max_concurrent_streams': 1_000,
+  // A client's others wait at its own side; a stranger's cost us a tenth of a millisecond each before they can be refused.
+  'grpc.max_concurrent_streams': 64,
   // Megabytes of one connection.
   'grpc-node.max_session_memory': 16,
   'grpc.max_connection_idle_ms': 300_000,
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 20_000,
+  // Nobody asks for it, and it costs every call.
+  'grpc.enable_channelz': 0,
 } as const;
+
+/** A client of ours has one connection, which a few calls make known; a load balancer has some more. */
+const connectionLimits: ConnectionLimits = {
+  connections: 10_000,
+  strangers: 64,
+  inFlight: 1_024,
+  strangerUploads: 0,
+  heedMs: 1_000,
+};
 
 const DRAIN_MS = 10_000;
 
@@ -41,23 +56,36 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
   const routes = new Map(
     Object.values<Operation>(operations).map((operation) => [methodOf(operation).path, routeOf(operation, options)]),
   );
+  const connections = new Connections(connectionLimits);
   const server = new Server({
     ...limits,
     interceptors: [
       ({ path }, call) => {
         const route = routes.get(path);
-        return route === undefined ? new ServerInterceptingCall(call) : serveUnary(path, call, route);
+        const connection = connections.of(call.getConnectionInfo());
+        if (route === undefined || connection === undefined) return new ServerInterceptingCall(call);
+        return serveUnary(path, { call, connection }, route);
       },
     ],
   });
   server.addService(asBytes(Kms.service), {});
   const health = addHealth(server, options.readiness);
   if (options.reflection) await addReflection(server);
-  const port = await listen(server, options.address);
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listener = createServer({ noDelay: true }, (socket) => {
+    socket.on('error', () => socket.destroy());
+    const wait = connections.add(socket);
+    if (wait === 0) return injector.injectConnection(socket);
+    const over = setTimeout(() => injector.injectConnection(socket), wait);
+    socket.once('close', () => clearTimeout(over));
+  });
+  listener.listen(options.address.port, options.address.host);
+  await once(listener, 'listening');
   return {
-    port,
+    port: (listener.address() as AddressInfo).port,
     async [Symbol.asyncDispose]() {
       health[Symbol.dispose]();
+      listener.close();
       await drain(server);
     },
   };
@@ -111,15 +139,6 @@ function asBytes(service: ServiceDefinition): ServiceDefinition {
 
 function methodOf({ name }: Operation) {
   return Kms.service[name]!;
-}
-
-function listen(server: Server, { host, port }: Pick<Address, 'host' | 'port'>): Promise<number> {
-  const at = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  return new Promise((resolve, reject) => {
-    server.bindAsync(at, ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    );
-  });
 }
 
 async function drain(server: Server): Promise<void> {

@@ -7,8 +7,11 @@ import type { Address } from '@keyfleet/shared/config';
 import { headersByName } from '@keyfleet/shared/sigv4/canonical-request';
 import type { Log } from '@keyfleet/shared/log';
 import { namesAction } from '../sts/sts-edge.ts';
-import { answerPreflight, isPreflight, sharedWithOrigins } from './cors.ts';
+import { answerPreflight, isPreflight } from './cors.ts';
+import { type ConnectionLimits, Connections } from './connections.ts';
+import { Exchange } from './exchange.ts';
 import type { EdgeRequest } from './pipeline.ts';
+import { type UploadLimits, Uploads } from './uploads.ts';
 import { readTarget } from './request-target.ts';
 
 /** A whole request as it came in, before anything in it is believed. */
@@ -26,7 +29,7 @@ export interface HttpAnswer {
 export type Readiness = Readonly<Record<string, { readonly ok: boolean; readonly detail?: string }>>;
 
 /** What one client may cost. Times in milliseconds, sizes in bytes. */
-export interface HttpLimits {
+export interface HttpLimits extends ConnectionLimits, UploadLimits {
   /** Room for a signature and a long session token. */
   readonly headerBytes: number;
   readonly headerCount: number;
@@ -35,9 +38,9 @@ export interface HttpLimits {
    * 32 KiB with every character escaped: all below half of the default.
    */
   readonly bodyBytes: number;
-  /** Of all bodies that are being received, so that many connections cannot take the memory that one may not. */
+  /** Of a body that is read before its caller names an access key that exists: what a wrong call may hold for its right error. */
+  readonly strangerBodyBytes: number;
   readonly bufferedBytes: number;
-  readonly connections: number;
   /** For the headers, and for the whole request, however slowly it trickles in. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -51,8 +54,13 @@ export const httpLimits: HttpLimits = {
   headerBytes: 16_384,
   headerCount: 100,
   bodyBytes: 1_048_576,
+  strangerBodyBytes: 4_096,
   bufferedBytes: 268_435_456,
   connections: 10_000,
+  strangers: 256,
+  inFlight: 1_024,
+  strangerUploads: 16,
+  heedMs: 500,
   headersTimeoutMs: 5_000,
   requestTimeoutMs: 15_000,
   idleTimeoutMs: 75_000,
@@ -63,6 +71,8 @@ export interface HttpEdgeOptions {
   readonly address: Pick<Address, 'host' | 'port'>;
   /** Answers every call at `/`; must not reject. */
   readonly answer: (request: HttpRequest) => Promise<HttpAnswer>;
+  /** Whether a request names an access key that exists: nothing of a larger body is read before. */
+  readonly namesKey: (headers: EdgeRequest['headers']) => boolean | Promise<boolean>;
   readonly readiness: () => Readiness;
   readonly log: Log;
   readonly limits?: HttpLimits;
@@ -82,16 +92,21 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
     keepAliveTimeout: limits.idleTimeoutMs,
     connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
   });
-  server.maxConnections = limits.connections;
   server.maxHeadersCount = limits.headerCount + 1;
   // Also ends a connection whose client does not read its answer.
   server.timeout = limits.requestTimeoutMs + limits.idleTimeoutMs;
   server.on('clientError', refuseBrokenRequest);
-  const reception: Reception = { answer: options.answer, log: options.log, limits, server, buffered: 0 };
+  const connections = new Connections(limits);
+  server.on('connection', (socket: Socket) => {
+    const wait = connections.add(socket);
+    if (wait > 0) pauseFor(socket, wait);
+  });
+  const reception: Reception = { ...options, limits, server, uploads: new Uploads(limits) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (!server.listening) response.shouldKeepAlive = false;
-    if (request.url === '/healthz' || request.url === '/readyz') answerProbe(request, response, options.readiness);
-    else receive(request, response, reception);
+    const connection = connections.of(request.socket);
+    if (connection === undefined) return;
+    const exchange = new Exchange({ request, response, connection });
+    exchange.begin(() => receive(exchange, reception));
   });
   server.listen(options.address.port, options.address.host);
   await once(server, 'listening');
@@ -102,109 +117,110 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   };
 }
 
-interface Reception {
-  readonly answer: HttpEdgeOptions['answer'];
-  readonly log: Log;
-  readonly limits: HttpLimits;
-  readonly server: Server;
-  /** Bytes of bodies now in memory. */
-  buffered: number;
+function pauseFor(socket: Socket, wait: number): void {
+  socket.pause();
+  const over = setTimeout(() => socket.resume(), wait);
+  socket.once('close', () => clearTimeout(over));
 }
 
-function receive(request: IncomingMessage, response: ServerResponse, reception: Reception): void {
-  const { limits } = reception;
-  const requestId = randomUUID();
-  if (request.rawHeaders.length > 2 * limits.headerCount) return send(response, requestId, refusals.tooManyHeaders);
+interface Reception extends Pick<HttpEdgeOptions, 'answer' | 'namesKey' | 'readiness' | 'log'> {
+  readonly limits: HttpLimits;
+  readonly server: Server;
+  readonly uploads: Uploads;
+}
+
+function receive(exchange: Exchange, reception: Reception): void {
+  const { request, response } = exchange;
+  const { limits, server } = reception;
+  if (!server.listening) response.shouldKeepAlive = false;
+  if (request.url === '/healthz' || request.url === '/readyz') {
+    const answer = probeAnswer(request.url, reception.readiness);
+    return exchange.tell(() => exchange.write(answer));
+  }
+  if (request.rawHeaders.length > 2 * limits.headerCount) return exchange.send(refusals.tooManyHeaders);
   const target = readTarget(request.url ?? '');
-  if (target?.path !== '/') return send(response, requestId, unknownOperation);
-  if (isPreflight(request)) return answerPreflight(request, response);
+  if (target?.path !== '/') return exchange.send(unknownOperation);
+  if (isPreflight(request)) return exchange.tell(() => answerPreflight(request, response));
   // Without a body there is only what a query can say: a call of STS.
   if (request.method !== 'POST' && !(request.method === 'GET' && namesAction(target.query))) {
-    return send(response, requestId, unknownOperation);
+    return exchange.send(unknownOperation);
   }
   const headers = headersByName(request.rawHeaders);
   // RFC 9112, 3.2.2: what stands in the request line is the host that was called, whatever the header says.
   if (target.authority !== undefined) headers.set('host', target.authority);
-  if (Number(headers.get('content-length')) > limits.bodyBytes) return send(response, requestId, refusals.tooLarge);
-
-  const refuse = (answer: HttpAnswer) => send(response, requestId, answer);
-  collect(request, response, { reception, refuse }, (body) => {
-    void respond(response, reception, requestOf(request, { requestId, query: target.query, headers, body }));
-  });
+  receiveBody(exchange, { query: target.query, headers }, reception);
 }
 
-interface Collection {
-  readonly reception: Reception;
-  readonly refuse: (answer: HttpAnswer) => void;
+type Head = Pick<HttpRequest, 'query' | 'headers'>;
+
+/** Without one there is nothing to wait for, whatever the method. */
+function lengthOf({ headers }: Head): number {
+  return headers.has('transfer-encoding') ? Number.NaN : Number(headers.get('content-length') ?? 0);
 }
 
-/** Calls `done` with the whole body, or `refuse` as soon as it is too much; what still comes after that is thrown away. */
-function collect(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { reception, refuse }: Collection,
-  done: (body: Buffer) => void,
-): void {
-  const { limits } = reception;
-  let chunks: Buffer[] = [];
-  let length = 0;
-  request.on('data', (chunk: Buffer) => {
-    if (response.headersSent) return;
-    chunks.push(chunk);
-    length += chunk.length;
-    reception.buffered += chunk.length;
-    const isTooLarge = length > limits.bodyBytes;
-    if (!isTooLarge && reception.buffered <= limits.bufferedBytes) return;
-    chunks = [];
-    refuse(isTooLarge ? refusals.tooLarge : refusals.busy);
-  });
-  request.on('end', () => {
-    if (!response.headersSent) done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length));
-  });
-  response.on('close', () => (reception.buffered -= length));
+/** Reads little of anyone; more only of those who name an access key that exists. */
+function receiveBody(exchange: Exchange, head: Head, reception: Reception): void {
+  const { limits, uploads } = reception;
+  const length = lengthOf(head);
+  if (length > limits.bodyBytes) return exchange.send(refusals.tooLarge);
+  const read = (): void => {
+    const release = uploads.receive(exchange.request, exchange.response, {
+      length,
+      done: (body) =>
+        respond(exchange, reception, { request: requestOf(exchange, head, body), release: () => release() }),
+      refuse: (reason) => exchange.send(refusals[reason]),
+    });
+  };
+  if (length <= limits.strangerBodyBytes) return read();
+  // As if it had no body: the answer to a stranger is the same, and its body is never read.
+  const refuse = (): void => respond(exchange, reception, { request: requestOf(exchange, head, NO_BODY) });
+  const named = reception.namesKey(head.headers);
+  if (named instanceof Promise) named.then((isNamed) => (isNamed ? exchange.beginBody(read) : refuse()), refuse);
+  else if (named) exchange.beginBody(read);
+  else refuse();
 }
 
-function requestOf(
-  request: IncomingMessage,
-  parts: Pick<HttpRequest, 'requestId' | 'query' | 'headers' | 'body'>,
-): HttpRequest {
+const NO_BODY = Buffer.alloc(0);
+
+function requestOf(exchange: Exchange, head: Head, body: Buffer): HttpRequest {
   return {
-    ...parts,
-    method: request.method ?? '',
+    ...head,
+    body,
+    method: exchange.request.method ?? '',
     path: '/',
-    payloadHash: hash('sha256', parts.body, 'hex'),
-    sourceIpAddress: request.socket.remoteAddress ?? '',
+    payloadHash: hash('sha256', body, 'hex'),
+    requestId: exchange.requestId,
+    sourceIpAddress: exchange.request.socket.remoteAddress ?? '',
+    onGenuine: () => exchange.prove(),
   };
 }
 
-async function respond(response: ServerResponse, reception: Reception, request: HttpRequest): Promise<void> {
-  const { requestId } = request;
-  try {
-    const answer = await reception.answer(request);
-    if (!reception.server.listening) response.shouldKeepAlive = false;
-    send(response, requestId, answer);
-  } catch (error) {
-    // The answer is written by code that never rejects; if it does, the client still learns nothing but that it failed.
-    reception.log.error({ err: error, requestId }, 'the edge failed');
-    if (!response.headersSent) send(response, requestId, refusals.internal);
-  }
+interface Received {
+  readonly request: HttpRequest;
+  /** The body is needed no longer, though the answer may have to wait. */
+  readonly release?: () => void;
 }
 
-function send(response: ServerResponse, requestId: string, { status, contentType, body }: HttpAnswer): void {
-  const headers = ['x-amzn-RequestId', requestId, 'Content-Length', String(Buffer.byteLength(body))];
-  if (body !== '') headers.push('Content-Type', contentType);
-  if (response.req.headers.origin !== undefined) headers.push(...sharedWithOrigins);
-  response.writeHead(status, headers);
-  response.end(body);
+function respond(exchange: Exchange, reception: Reception, { request, release }: Received): void {
+  reception.answer(request).then(
+    (answer) => {
+      release?.();
+      if (!reception.server.listening) exchange.response.shouldKeepAlive = false;
+      exchange.send(answer);
+    },
+    (error: unknown) => {
+      // The answer is written by code that never rejects; if it does, the client still learns nothing but that it failed.
+      reception.log.error({ err: error, requestId: exchange.requestId }, 'the edge failed');
+      exchange.send(refusals.internal);
+    },
+  );
 }
 
-function answerProbe(request: IncomingMessage, response: ServerResponse, readiness: () => Readiness): void {
-  request.resume();
-  const checks = request.url === '/readyz' ? readiness() : {};
+function probeAnswer(url: '/healthz' | '/readyz', readiness: () => Readiness): HttpAnswer {
+  const checks = url === '/readyz' ? readiness() : {};
   const ok = Object.values(checks).every((check) => check.ok);
-  const body = JSON.stringify({ status: ok ? 'ok' : 'unavailable', ...(request.url === '/readyz' ? { checks } : {}) });
-  response.writeHead(ok ? 200 : 503, ['Content-Type', 'application/json', 'Content-Length', String(body.length)]);
-  response.end(body);
+  const body = JSON.stringify({ status: ok ? 'ok' : 'unavailable', ...(url === '/readyz' ? { checks } : {}) });
+  return { status: ok ? 200 : 503, contentType: 'application/json', body };
 }
 
 function refusal(status: number, type: string, message: string): HttpAnswer {
@@ -244,7 +260,9 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
     `Content-Length: ${body.length}`,
     'Connection: close',
   ];
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+  socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`);
+  // Ends it, and does not wait for the other side to do so as well.
+  socket.destroySoon();
 }
 
 function brokenBy(code: string | undefined): HttpAnswer {

@@ -13,6 +13,8 @@ import { Deadlines } from './deadlines.ts';
 export interface EdgeRequest extends SignableRequest {
   readonly requestId: string;
   readonly sourceIpAddress: string;
+  /** Told when the signature is found genuine. */
+  readonly onGenuine: () => void;
 }
 
 export interface PipelineDeps {
@@ -22,6 +24,7 @@ export interface PipelineDeps {
       signedFor: SignedFor,
       deadline: number,
     ): Authenticated | Promise<Authenticated>;
+    namesKey(headers: ReadonlyMap<string, string>, deadline: number): boolean | Promise<boolean>;
   };
   /** Everything that came to nothing before it reached an operation: who was refused, and why. */
   readonly auditRefusal: (refusal: Refusal) => void;
@@ -80,6 +83,13 @@ export class Pipeline {
     return this.#deadlines.within(this.#steps(request, work, clock.now() + requestTimeoutMs));
   }
 
+  /** Whether a caller names an access key that exists, by its headers; rejects when nobody can tell now. */
+  namesKey(headers: ReadonlyMap<string, string>): boolean | Promise<boolean> {
+    const { authenticator, clock, requestTimeoutMs } = this.#deps;
+    const named = authenticator.namesKey(headers, clock.now() + requestTimeoutMs);
+    return named instanceof Promise ? this.#deadlines.within(named) : named;
+  }
+
   async #steps<Input, Output>(request: EdgeRequest, work: Work<Input, Output>, deadline: number): Promise<Output> {
     const { requestId, sourceIpAddress } = request;
     const userAgent = request.headers.get('user-agent') ?? '';
@@ -88,6 +98,7 @@ export class Pipeline {
     try {
       const proven = this.#deps.authenticator.authenticate(request, work.signedFor, deadline);
       caller = proven instanceof Promise ? await proven : proven;
+      request.onGenuine();
       const parsed = work.parse();
       input = parsed instanceof Promise ? await parsed : parsed;
     } catch (error) {

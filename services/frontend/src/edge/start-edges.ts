@@ -24,6 +24,7 @@ export async function startEdges(
   const http = await startHttpEdge({
     address: config.http,
     answer: (request) => (isStsRequest(request) ? sts : kms).answer(request),
+    namesKey: (headers) => pipeline.namesKey(headers),
     readiness,
     log,
   });

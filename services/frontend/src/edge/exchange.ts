@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Connection } from './connections.ts';
+import { sharedWithOrigins } from './cors.ts';
+import type { HttpAnswer } from './http.ts';
+
+/** How long the rest of a refused body may take to arrive before its answer goes out; a client that sends first reads it then. */
+const LINGER_MS = 1_000;
+/** Bytes of a refused body that are read for that; who sends more is cut off without an answer. */
+const MAX_THROWN_AWAY = 1_048_576;
+const SMALL_BODY = 4_096;
+/** What it costs a stranger, in answers, to have a body thrown away. */
+const UPLOAD_COST = 20;
+/** Requests that may wait on one connection: more than fit of honest ones into what is read at once. */
+const MAX_WAITING = 1_024;
+
+/** One request and its answer, on a connection that has one at a time. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId = randomUUID();
+  readonly #connection: Connection;
+  #isInFlight = false;
+  #isUploading = false;
+  #isAnswered = false;
+
+  constructor(parts: Pick<Exchange, 'request' | 'response'> & { readonly connection: Connection }) {
+    this.request = parts.request;
+    this.response = parts.response;
+    this.#connection = parts.connection;
+  }
+
+  /** Calls `serve` when those before it on the connection are answered, and its peer has room. While it waits, the socket is not read. */
+  begin(serve: () => void): void {
+    const { socket, peer, turns } = this.#connection;
+    turns.enter(() => {
+      if (this.response.closed || socket.destroyed) return this.#end();
+      this.response.once('close', () => this.#end());
+      peer.turns.enter(() => {
+        this.#isInFlight = true;
+        if (this.response.closed) this.#leavePeer();
+        else serve();
+      });
+    });
+    if (turns.waiting === 0) return;
+    if (turns.waiting > MAX_WAITING) this.#connection.cut();
+    else this.#connection.holdBack();
+  }
+
+  /** Calls `read` when there is room for a larger body, which for the strangers of a peer may take a while; nothing of it is read before. */
+  beginBody(read: () => void): void {
+    const { isStrange, peer } = this.#connection;
+    if (!isStrange) return read();
+    peer.strangerUploads.enter(() => {
+      this.#isUploading = true;
+      if (this.response.closed) this.#leavePeer();
+      else read();
+    });
+  }
+
+  /** The request brought a genuine signature. */
+  prove(): void {
+    this.#connection.prove();
+  }
+
+  /** Whether a body is still coming. While node:http reads the headers, no body is complete: a small one came with them. */
+  #isSending(): boolean {
+    const { complete, headers } = this.request;
+    if (complete) return false;
+    return headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > SMALL_BODY;
+  }
+
+  /** Answers what anyone may ask, by `write`: a little later to a peer that asks without end, so that a prober's own probe passes. */
+  tell(write: () => void): void {
+    if (this.#isSending()) this.response.shouldKeepAlive = false;
+    this.#answerAfter(this.#connection.probeDelay(), write);
+  }
+
+  /** Answers once; a stranger waits until its peer may have an answer. */
+  send(answer: HttpAnswer): void {
+    if (this.#isAnswered) return;
+    if (this.#isSending()) return this.#sendEarly(answer);
+    this.#answerAfter(this.#connection.delay(), () => this.write(answer));
+  }
+
+  /**
+   * Answers a request whose body has not come yet. The rest is read, and thrown away, so that the client comes to read the answer;
+   * but not for a peer that has had its share of that.
+   */
+  #sendEarly(answer: HttpAnswer): void {
+    this.#isAnswered = true;
+    this.#leavePeer();
+    const { request, response } = this;
+    if (this.#connection.delay(UPLOAD_COST) > 0) {
+      this.#connection.socket.destroy();
+      return;
+    }
+    const due = setTimeout(() => {
+      response.shouldKeepAlive = false;
+      this.write(answer);
+    }, LINGER_MS);
+    response.once('close', () => clearTimeout(due));
+    let thrownAway = 0;
+    request.on('data', (chunk: Buffer) => {
+      thrownAway += chunk.length;
+      if (thrownAway > MAX_THROWN_AWAY) this.#connection.socket.destroy();
+    });
+    request.once('end', () => {
+      clearTimeout(due);
+      this.write(answer);
+    });
+  }
+
+  #answerAfter(delay: number, write: () => void): void {
+    this.#isAnswered = true;
+    this.#leavePeer();
+    if (delay === 0) return write();
+    const due = setTimeout(write, delay);
+    this.response.once('close', () => clearTimeout(due));
+  }
+
+  write({ status, contentType, body }: HttpAnswer): void {
+    const { request, response, requestId } = this;
+    if (response.destroyed) return;
+    const headers = ['x-amzn-RequestId', requestId, 'Content-Length', String(Buffer.byteLength(body))];
+    if (body !== '') headers.push('Content-Type', contentType);
+    if (request.headers.origin !== undefined) headers.push(...sharedWithOrigins);
+    response.writeHead(status, headers);
+    response.end(body);
+  }
+
+  #leavePeer(): void {
+    const { turns, strangerUploads } = this.#connection.peer;
+    if (this.#isInFlight) turns.leave();
+    if (this.#isUploading) strangerUploads.leave();
+    this.#isInFlight = false;
+    this.#isUploading = false;
+  }
+
+  #end(): void {
+    this.#leavePeer();
+    this.#connection.turns.leave();
+    this.#connection.readOn();
+  }
+}

@@ -1,0 +1,29 @@
+/** A bounded number at a time; the others wait, in the order in which they came. */
+export class Turns {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(atOnce: number) {
+    this.#free = atOnce;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Calls `start` when there is room, which is nearly always at once. Whoever was started must leave. */
+  enter(start: () => void): void {
+    if (this.#free === 0) {
+      this.#waiting.push(start);
+      return;
+    }
+    this.#free--;
+    start();
+  }
+
+  leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
+  }
+}

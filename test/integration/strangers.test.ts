@@ -1,0 +1,60 @@
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTestCluster, type TestCluster } from '../support/cluster.ts';
+import { KmsLatency, type Latencies } from '../support/kms-latency.ts';
+
+/** How long a client encrypts under each attack, in milliseconds. */
+const LONG = 4_000;
+/** Below this a p99 may be what the machine does besides. */
+const NOISE_MS = 1_000;
+
+let cluster: TestCluster;
+let kms: KmsLatency;
+let calm: Latencies;
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  kms = await KmsLatency.start(cluster);
+  await kms.measure(LONG);
+  calm = await kms.measure(LONG);
+});
+
+afterAll(async () => {
+  kms[Symbol.dispose]();
+  await cluster[Symbol.asyncDispose]();
+});
+
+function startAttack(name: string): ChildProcess {
+  const script = join(import.meta.dirname, '../support/strangers.ts');
+  const { http, grpc } = cluster.ports;
+  return spawn(process.execPath, [script, name, String(http), String(grpc), cluster.credentials.accessKeyId], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+describe('a client goes on encrypting while someone without credentials', () => {
+  test.each([
+    ['sends 260 bodies that nobody signed, and stops before their end', 'uploads'],
+    ['sends 260 bodies that name an access key, and stops before their end', 'named uploads'],
+    ['lets 256 bodies trickle in', 'slow bodies'],
+    ['sends 11,000 requests at once on each of four connections', 'pipeline'],
+    ['opens as many gRPC calls as it may on each of 16 connections, over and over', 'streams'],
+    ['sends a megabyte with each call on 8 gRPC connections', 'stream messages'],
+  ])('%s', async (_, attack) => {
+    const attacker = startAttack(attack);
+    try {
+      await once(attacker.stdout!, 'data');
+      const attacked = await kms.measure(LONG);
+      console.log(
+        `${attack}: p50 ${attacked.p50} ms (calm ${calm.p50}), p99 ${attacked.p99} ms (calm ${calm.p99}), ${attacked.count} calls`,
+      );
+      expect(attacked.failures).toEqual([]);
+      expect(attacked.p99).toBeLessThan(Math.max(2 * calm.p99, NOISE_MS));
+    } finally {
+      attacker.kill('SIGKILL');
+      await once(attacker, 'exit');
+    }
+  });
+});
