@@ -93,6 +93,84 @@ describe('a stream', () => {
   });
 });
 
+describe('what a stream is given and gives', () => {
+  const message = Buffer.from('a message of the caller');
+  const macOf = {
+    keyId: 'k',
+    account: '111122223333',
+    token: Buffer.from('token'),
+    algorithm: 'HMAC_SHA_256',
+    message,
+  };
+
+  /** Ends that remember the very bytes that their handlers saw and returned. */
+  async function remembering(after: () => void = () => {}) {
+    const seen: Uint8Array[] = [];
+    const handlers = {
+      GenerateMac: (input: { message: Uint8Array }) => {
+        seen.push(input.message);
+        after();
+        return { mac: Buffer.alloc(32, 1) };
+      },
+      GenerateRandom: () => {
+        const secret = Buffer.from('a secret of the caller');
+        seen.push(secret);
+        return { bytes: secret };
+      },
+    };
+    return { seen, ...(await connect({ handlers })) };
+  }
+  const isOverwritten = (bytes: Uint8Array) => bytes.length > 0 && bytes.every((byte) => byte === 0);
+
+  test('is overwritten when the answer is sealed, and the answer is right', async () => {
+    const { seen, end } = await remembering();
+    end.send(end.entry(0, 'GenerateMac', macOf), random(end, 1));
+    const [mac, bytes] = await end.settled();
+    expect([mac?.refusal, bytes?.refusal]).toEqual([undefined, undefined]);
+    expect(Buffer.from(GenerateRandom.output.decode(bytes!.output).bytes).toString()).toBe('a secret of the caller');
+    expect(seen.map(isOverwritten)).toEqual([true, true]);
+  });
+
+  test('is overwritten when a command is refused', async () => {
+    const { seen, end } = await remembering(() => {
+      throw new Error('a fault');
+    });
+    end.send(end.entry(0, 'GenerateMac', macOf));
+    expect((await end.settled())[0]?.refusal).toBe('internal');
+    expect(seen.map(isOverwritten)).toEqual([true]);
+  });
+
+  test('is overwritten when the stream is closed before the answer', async () => {
+    let close = (): void => {};
+    const { seen, end } = await remembering(() => close());
+    close = () => end.stream.close();
+    end.send(end.entry(0, 'GenerateMac', macOf), random(end, 1));
+    await setImmediate();
+    await setImmediate();
+    expect(seen.map(isOverwritten)).toEqual([true]);
+    expect(end.replies).toEqual([]);
+  });
+
+  test('stays until the last command of its frame is done', async () => {
+    const slow = Promise.withResolvers<{ mac: Buffer }>();
+    const seen: Uint8Array[] = [];
+    const { end } = await connect({
+      handlers: {
+        GenerateMac: (input) => {
+          seen.push(input.message);
+          return seen.length === 1 ? slow.promise : { mac: Buffer.alloc(32) };
+        },
+      },
+    });
+    end.send(end.entry(0, 'GenerateMac', macOf), end.entry(1, 'GenerateMac', macOf));
+    while (end.replies.length === 0) await setImmediate();
+    expect(seen.map((bytes) => Buffer.from(bytes).equals(message))).toEqual([true, true]);
+    slow.resolve({ mac: Buffer.alloc(32) });
+    await end.settled();
+    expect(seen.map(isOverwritten)).toEqual([true, true]);
+  });
+});
+
 describe('a stream ends at a frame', () => {
   test('that comes twice', async () => {
     const { end } = await connect();

@@ -1,10 +1,18 @@
 import {
   CreateKeyCommand,
+  type CreateKeyCommandInput,
+  DecryptCommand,
+  DeriveSharedSecretCommand,
   DescribeKeyCommand,
   EncryptCommand,
+  GenerateDataKeyCommand,
+  GenerateDataKeyPairCommand,
   GenerateMacCommand,
+  GenerateRandomCommand,
   type KMSClient,
+  ReEncryptCommand,
 } from '@aws-sdk/client-kms';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -32,13 +40,13 @@ async function makeAndUseKeys(kms: KMSClient): Promise<void> {
   }
 }
 
-/** A backing key as bytes, and as text would carry it. */
-function needlesOf(keys: readonly Buffer[]): Map<string, Buffer> {
+/** Secrets as bytes, and as text would carry them; called `key 0`, `key 0 in hex` and so on. */
+function needlesOf(secrets: readonly Buffer[], name = 'key'): Map<string, Buffer> {
   return new Map(
-    keys.flatMap((key, index) => [
-      [`key ${index}`, key],
-      [`key ${index} in hex`, Buffer.from(key.toString('hex'))],
-      [`key ${index} in base64`, Buffer.from(key.toString('base64').replace(/=+$/, ''))],
+    secrets.flatMap((secret, index) => [
+      [`${name} ${index}`, secret],
+      [`${name} ${index} in hex`, Buffer.from(secret.toString('hex'))],
+      [`${name} ${index} in base64`, Buffer.from(secret.toString('base64').replace(/=+$/, ''))],
     ]),
   );
 }
@@ -69,4 +77,82 @@ test('no backing key stands in the memory of the frontend, in Redis, or in any f
   expect(contents.some((bytes) => bytes.includes(description))).toBe(true);
   const leaks = [...needles].filter(([, needle]) => contents.some((bytes) => bytes.includes(needle)));
   expect(leaks.map(([name]) => name)).toEqual([]);
+});
+
+const ROUNDS = 30;
+const bytesOf = (bytes: Uint8Array | undefined): Buffer => Buffer.from(bytes ?? []);
+
+/** Everything secret that callers gave or were given, by what it is. Each is 32 random bytes or more. */
+async function useSecrets(kms: KMSClient): Promise<Map<string, Buffer[]>> {
+  const made: Record<'plaintext' | 'data key' | 'random' | 'private key' | 'shared secret', Buffer[]> = {
+    plaintext: [],
+    'data key': [],
+    random: [],
+    'private key': [],
+    'shared secret': [],
+  };
+  const idOf = async (key: CreateKeyCommandInput) =>
+    (await kms.send(new CreateKeyCommand(key))).KeyMetadata?.KeyId ?? '';
+  const KeyId = await idOf({});
+  const rsa = await idOf({ KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' });
+  const agreement = await idOf({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'KEY_AGREEMENT' });
+  const oaep = 'RSAES_OAEP_SHA_256' as const;
+  for (let round = 0; round < ROUNDS; round++) {
+    const Plaintext = randomBytes(round % 3 === 0 ? 4000 : 32 + round);
+    made.plaintext.push(Plaintext.subarray(0, 32));
+    const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext }));
+    await kms.send(new DecryptCommand({ CiphertextBlob }));
+    // What does not open must leave nothing behind either.
+    await kms.send(new DecryptCommand({ CiphertextBlob, EncryptionContext: { a: 'b' } })).catch(() => undefined);
+    const DestinationKeyId = KeyId;
+    await kms.send(
+      new ReEncryptCommand({ CiphertextBlob, DestinationKeyId, DestinationEncryptionContext: { a: 'b' } }),
+    );
+    const short = Plaintext.subarray(0, 32);
+    const wrapped = await kms.send(new EncryptCommand({ KeyId: rsa, Plaintext: short, EncryptionAlgorithm: oaep }));
+    const { CiphertextBlob: blob } = wrapped;
+    await kms.send(new DecryptCommand({ KeyId: rsa, CiphertextBlob: blob, EncryptionAlgorithm: oaep }));
+    const dataKey = await kms.send(new GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' }));
+    made['data key'].push(bytesOf(dataKey.Plaintext));
+    made.random.push(bytesOf((await kms.send(new GenerateRandomCommand({ NumberOfBytes: 32 }))).Plaintext));
+    const pair = await kms.send(new GenerateDataKeyPairCommand({ KeyId, KeyPairSpec: 'ECC_NIST_P256' }));
+    // PKCS #8 of P-256: the scalar is 32 bytes at offset 36 (RFC 5915 in RFC 5208).
+    made['private key'].push(bytesOf(pair.PrivateKeyPlaintext).subarray(36, 68));
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const PublicKey = publicKey.export({ format: 'der', type: 'spki' });
+    const derive = { KeyId: agreement, PublicKey, KeyAgreementAlgorithm: 'ECDH' } as const;
+    made['shared secret'].push(bytesOf((await kms.send(new DeriveSharedSecretCommand(derive))).SharedSecret));
+  }
+  return new Map(Object.entries(made));
+}
+
+test('a worker keeps nothing of what it was given or gave: secrets are overwritten when their answer is sealed', async () => {
+  const workerMain = join(import.meta.dirname, '../support/leaky-worker.ts');
+  await using cluster = await startTestCluster({ workers: 2, workerMain });
+  const secrets = await useSecrets(kmsClient(cluster));
+  secrets.set('credential', [Buffer.from(cluster.credentials.secretAccessKey)]);
+  const needles = new Map([...secrets].flatMap(([name, values]) => [...needlesOf(values, name)]));
+  /** What of the secrets a process holds, by their kind. */
+  const heldBy = (process: string): Record<string, number> => {
+    const names = findInMemory(cluster.pid(process) ?? 0, needles).map((name) => name.replace(/ \d+/, ''));
+    return Object.fromEntries(Object.entries(Object.groupBy(names, (name) => name)).map(([k, v]) => [k, v!.length]));
+  };
+  /** Only one worker is there to open the credential of a frontend that knows none yet. */
+  const openCredentialBy = async (worker: string, other: string) => {
+    await cluster.kill(other, 'frontend');
+    if (cluster.pid(worker) === undefined) await cluster.restart(worker);
+    await cluster.restart('frontend');
+    await kmsClient(cluster).send(new GenerateRandomCommand({ NumberOfBytes: 32 }));
+  };
+
+  // Nothing is waited for: what is searched now must be gone already, and does not come back by itself.
+  expect(heldBy('hsm-worker-1')).toEqual({});
+  // The same searched where nothing is overwritten: whatever passes through a worker would be found.
+  const kinds = ['plaintext', 'data key', 'random', 'private key', 'shared secret'];
+  expect(Object.keys(heldBy('hsm-worker-2'))).toEqual(expect.arrayContaining(kinds));
+
+  await openCredentialBy('hsm-worker-1', 'hsm-worker-2');
+  expect(heldBy('hsm-worker-1')).toEqual({});
+  await openCredentialBy('hsm-worker-2', 'hsm-worker-1');
+  expect(heldBy('hsm-worker-2')).toHaveProperty('credential');
 });

@@ -43,8 +43,8 @@ export async function startEdge(options: EdgeOptions = {}) {
     identities: {
       findAccessKey: (accessKeyId) => Promise.resolve(accessKeyId === alice.accessKeyId ? record : undefined),
     },
-    openCredential: () => Promise.resolve({ secretAccessKey: alice.secretAccessKey }),
     extraMs: () => 0,
+    openCredential: () => Promise.resolve({ secretAccessKey: Buffer.from(alice.secretAccessKey) }),
     clock,
   });
   const pipeline = new Pipeline({

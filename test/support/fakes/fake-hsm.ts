@@ -23,7 +23,7 @@ export class FakeHsm implements HsmCommands {
   readonly evicted: string[] = [];
   /** Thrown instead of the next answers, while it is set. */
   failure: Error | undefined;
-  readonly #credentials = new Map<string, string>();
+  readonly #credentials = new Map<string, Buffer>();
 
   readonly #commands: Commands = {
     GenerateBackingKey: ({ keyId, keySpec }) => {
@@ -34,7 +34,7 @@ export class FakeHsm implements HsmCommands {
       return { token, materialId, ...(asymmetric && { publicKey: Buffer.from(`public key of ${keyId}`) }) };
     },
     GenerateCredential: ({ accessKeyId }) => {
-      const secretAccessKey = randomBytes(30).toString('base64');
+      const secretAccessKey = Buffer.from(randomBytes(30).toString('base64'));
       this.#credentials.set(accessKeyId, secretAccessKey);
       return { secretAccessKey, token: Buffer.from(`token of ${accessKeyId}`) };
     },

@@ -18,6 +18,8 @@ export interface Command<
   readonly signed: boolean;
   /** Whether its output holds a token that was sealed now, under the domain key that the HSM takes for the active one. */
   readonly sealsToken: boolean;
+  /** Members of its output that are nobody's but the caller's: the HSM overwrites them when they are sealed. */
+  readonly secretOutputs: readonly string[];
   readonly input: Format<z.output<Input>>;
   readonly output: Format<z.output<Output>>;
 }
@@ -35,9 +37,18 @@ function defineCommand<const Name extends string, I extends z.ZodRawShape, O ext
     code,
     signed: shape.signed ?? false,
     sealsToken: 'token' in shape.output,
+    secretOutputs: Object.keys(shape.output).filter((name) => isSecret(shape.output[name])),
     input: defineFormat(`keyfleet/command/${name}/input/2`, z.object(shape.input)),
     output: defineFormat(`keyfleet/command/${name}/output/2`, z.object(shape.output)),
   });
+}
+
+/** Bytes of an output that are a secret. */
+const secret = bytes();
+const optionalSecret = secret.optional();
+
+function isSecret(schema: unknown): boolean {
+  return schema === secret || schema === optionalSecret;
 }
 
 const specNames = Object.keys(keySpecs) as [KeySpec, ...KeySpec[]];
@@ -85,17 +96,17 @@ export const ResealToken = defineCommand(2, 'ResealToken', {
   output: { token },
 });
 
-/** Makes an access key's secret (40 characters, as AWS's); the sealed form is what is stored. */
+/** Makes an access key's secret (40 ASCII characters, as AWS's); the sealed form is what is stored. */
 export const GenerateCredential = defineCommand(3, 'GenerateCredential', {
   signed: true,
   input: { accessKeyId: z.string().max(128), principal: z.string().max(2048) },
-  output: { secretAccessKey: z.string(), token },
+  output: { secretAccessKey: secret, token },
 });
 
 /** Opens a sealed access-key secret, to verify signatures made with it. */
 export const OpenCredential = defineCommand(4, 'OpenCredential', {
   input: { accessKeyId: z.string().max(128), principal: z.string().max(2048), token },
-  output: { secretAccessKey: z.string() },
+  output: { secretAccessKey: secret },
 });
 
 /**
@@ -124,7 +135,7 @@ export const Encrypt = defineCommand(10, 'Encrypt', {
 
 export const Decrypt = defineCommand(11, 'Decrypt', {
   input: { ...key, algorithm, encryptionContext, ciphertext: bytes() },
-  output: { plaintext: bytes() },
+  output: { plaintext: secret },
 });
 
 /** Decrypt and encrypt in one step, so that the plaintext never leaves the HSM. */
@@ -148,18 +159,18 @@ export const ReEncrypt = defineCommand(12, 'ReEncrypt', {
 /** `plaintext` is there only when it was asked for. */
 export const GenerateDataKey = defineCommand(13, 'GenerateDataKey', {
   input: { ...key, encryptionContext, length: z.int().min(1).max(1024), withPlaintext: z.boolean() },
-  output: { ciphertext: bytes(), plaintext: bytes().optional() },
+  output: { ciphertext: bytes(), plaintext: optionalSecret },
 });
 
 /** `publicKey`: DER SubjectPublicKeyInfo; `privateKey`: DER PKCS #8, there only when it was asked for; `ciphertext` holds the PKCS #8. */
 export const GenerateDataKeyPair = defineCommand(14, 'GenerateDataKeyPair', {
   input: { ...key, encryptionContext, keyPairSpec: KeySpecName, withPlaintext: z.boolean() },
-  output: { ciphertext: bytes(), publicKey: bytes(), privateKey: bytes().optional() },
+  output: { ciphertext: bytes(), publicKey: bytes(), privateKey: optionalSecret },
 });
 
 export const GenerateRandom = defineCommand(15, 'GenerateRandom', {
   input: { length: z.int().min(1).max(1024) },
-  output: { bytes: bytes() },
+  output: { bytes: secret },
 });
 
 export const Sign = defineCommand(20, 'Sign', {
@@ -185,17 +196,17 @@ export const VerifyMac = defineCommand(23, 'VerifyMac', {
 /** Raw x-coordinate of the ECDH point; `publicKey` is the peer's DER SubjectPublicKeyInfo. */
 export const DeriveSharedSecret = defineCommand(24, 'DeriveSharedSecret', {
   input: { ...key, publicKey: bytes() },
-  output: { sharedSecret: bytes() },
+  output: { sharedSecret: secret },
 });
 
 export const Encapsulate = defineCommand(25, 'Encapsulate', {
   input: key,
-  output: { sharedSecret: bytes(), ciphertext: bytes() },
+  output: { sharedSecret: secret, ciphertext: bytes() },
 });
 
 export const Decapsulate = defineCommand(26, 'Decapsulate', {
   input: { ...key, ciphertext: bytes() },
-  output: { sharedSecret: bytes() },
+  output: { sharedSecret: secret },
 });
 
 /** Forgets a backing key that the HSM may hold opened in memory, at once: the key was disabled, deleted or re-keyed. */

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 import { FormatError, Reader, Writer } from '../encoding/bytes.ts';
+import { updated } from '../encoding/decipher.ts';
 import { type Refusal, refusals } from './commands.ts';
 
 /**
@@ -92,14 +93,16 @@ export class FrameOpener {
 }
 
 function opened(key: KeyObject, iv: Buffer, sealed: Uint8Array): Buffer {
+  const end = sealed.length - TAG_BYTES;
+  const decipher = createDecipheriv('aes-256-gcm', key, iv);
+  decipher.setAuthTag(sealed.subarray(end));
+  const plain = updated(decipher, sealed.subarray(0, end));
   try {
-    const end = sealed.length - TAG_BYTES;
-    const decipher = createDecipheriv('aes-256-gcm', key, iv);
-    decipher.setAuthTag(sealed.subarray(end));
-    const plain = decipher.update(sealed.subarray(0, end));
     decipher.final();
     return plain;
   } catch {
+    // What came out before the tag was checked must not be seen by anyone.
+    plain.fill(0);
     throw new FrameError();
   }
 }

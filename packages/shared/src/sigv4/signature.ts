@@ -19,8 +19,13 @@ export function stringToSign(canonicalRequest: string, amzDate: string, scope: C
 }
 
 /** The secret access key in the form in which signing keys are derived from it. */
-export function newSigningSecret(secretAccessKey: string): KeyObject {
-  return createSecretKey(Buffer.from(`AWS4${secretAccessKey}`, 'utf8'));
+export function newSigningSecret(secretAccessKey: string | Uint8Array): KeyObject {
+  const secret = Buffer.concat([Buffer.from('AWS4'), Buffer.from(secretAccessKey as Uint8Array)]);
+  try {
+    return createSecretKey(secret);
+  } finally {
+    secret.fill(0);
+  }
 }
 
 /** Derived once per credential and scope and kept as a KeyObject: HMAC with raw key bytes costs eight times as much. */

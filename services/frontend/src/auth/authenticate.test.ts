@@ -15,7 +15,7 @@ const record = {
   policies: [],
 };
 const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
-const known = new Credential(record, secret);
+const known = new Credential(record, Buffer.from(secret));
 const authenticator = new Authenticator({
   credentials: { find: (accessKeyId) => (accessKeyId === record.accessKeyId ? known : undefined) },
   clock: { now: () => now },

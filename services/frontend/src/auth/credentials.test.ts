@@ -23,7 +23,7 @@ function fixture() {
     },
     openCredential: () => {
       state.openings += 1;
-      return Promise.resolve({ secretAccessKey: 'secret' });
+      return Promise.resolve({ secretAccessKey: Buffer.from('secret') });
     },
     extraMs: () => state.extraMs,
     clock: { now: () => state.now },

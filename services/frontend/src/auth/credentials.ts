@@ -12,7 +12,7 @@ export class Credential {
   readonly #secret: KeyObject;
   readonly #signingKeys = new Map<string, KeyObject>();
 
-  constructor(record: AccessKeyRecord, secretAccessKey: string) {
+  constructor(record: AccessKeyRecord, secretAccessKey: Uint8Array) {
     const { principal, userId, accessKeyId, policies } = record;
     this.caller = { accountId: accountOf(record), arn: principal, userId, accessKeyId, policies };
     this.#secret = newSigningSecret(secretAccessKey);

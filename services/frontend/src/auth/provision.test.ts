@@ -25,7 +25,7 @@ function fixture() {
     },
     generateCredential: () => {
       if (state.hsmFailures-- > 0) throw new Error('no worker yet');
-      return Promise.resolve({ secretAccessKey: 'made-by-the-hsm', token: new Uint8Array([1]) });
+      return Promise.resolve({ secretAccessKey: Buffer.from('made-by-the-hsm'), token: new Uint8Array([1]) });
     },
     file: new CredentialsFile(path),
     log: createLog({ name: 'test', level: 'info' }, { write: (line) => void lines.push(line) }),

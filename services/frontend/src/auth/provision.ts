@@ -91,7 +91,7 @@ async function newAccessKey(administrator: FirstAdministrator, deps: ProvisionDe
   const accessKeyId = `AKIA${base32(16)}`;
   const principal = `arn:${partition}:iam::${accountId}:user/${userName}`;
   const { secretAccessKey, token } = await deps.generateCredential({ accessKeyId, principal });
-  deps.file.writePending(accessKeyId, secretAccessKey);
+  deps.file.writePending(accessKeyId, Buffer.from(secretAccessKey).toString('ascii'));
   return { accessKeyId, accountId, principal, userId: `AIDA${base32(17)}`, token, policies: [ADMINISTRATOR_POLICY] };
 }
 

@@ -4,7 +4,7 @@ import { type CommandContext, type CommandHandler, RefusedError } from './comman
 
 export type CommandHandlers = { readonly [N in CommandName]: CommandHandler<N> };
 
-/** What became of a command: its encoded output, or why it was refused. */
+/** What became of a command: its encoded output, which whoever seals it overwrites, or why it was refused. */
 export type Outcome = Uint8Array | Refusal;
 
 /** One command as the dispatcher runs it, whatever its types: decode, handle, encode. */
@@ -48,7 +48,15 @@ export class Dispatcher {
   #runnable<N extends CommandName>(name: N): Runnable {
     const contract: Command = commands[name];
     const handler = this.#deps.handlers[name] as (input: unknown, context: CommandContext) => unknown;
-    const encode = (output: unknown): Uint8Array => contract.output.encode(output as Record<string, unknown>);
+    const encode = (output: unknown): Uint8Array => {
+      const fields = output as Record<string, unknown>;
+      try {
+        return contract.output.encode(fields);
+      } finally {
+        // What the caller gets stands in its encoding now.
+        for (const secret of contract.secretOutputs) (fields[secret] as Uint8Array | undefined)?.fill(0);
+      }
+    };
     const refuse = (error: unknown): Refusal => this.#refusalOf(name, error);
     return {
       name,

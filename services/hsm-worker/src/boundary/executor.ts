@@ -21,6 +21,8 @@ export interface CommandBatch {
   readonly entries: readonly RequestEntry[];
   /** Whether the host's signature of the frame verifies. Asked only for commands that need it. */
   readonly isSigned: () => boolean;
+  /** Called when every command has its outcome: nothing of the frame is needed any more. */
+  readonly onDone: () => void;
 }
 
 /** Told how each command went. Sees neither input nor output. */
@@ -37,10 +39,14 @@ export interface ExecutorOptions {
 }
 
 interface Job {
-  readonly source: CommandSource;
+  readonly batch: RunningBatch;
   readonly entry: RequestEntry;
-  readonly isSigned: () => boolean;
   readonly expiresAt: number;
+}
+
+interface RunningBatch extends CommandBatch {
+  /** Commands without an outcome. */
+  left: number;
 }
 
 /**
@@ -69,16 +75,17 @@ export class Executor {
     return this.#inFlight;
   }
 
-  submit({ source, entries, isSigned }: CommandBatch): void {
+  submit(commands: CommandBatch): void {
+    const { source, entries } = commands;
     const now = this.#clock.now();
-    for (const entry of entries) {
-      if (this.#inFlight >= this.#maxInFlight) {
-        source.settle(entry.id, 'overloaded');
-        continue;
-      }
+    const room = Math.max(0, this.#maxInFlight - this.#inFlight);
+    const batch = { ...commands, left: Math.min(entries.length, room) };
+    for (const entry of entries.slice(0, room)) {
       this.#inFlight++;
-      this.#queue.push({ source, entry, isSigned, expiresAt: now + entry.remainingMs });
+      this.#queue.push({ batch, entry, expiresAt: now + entry.remainingMs });
     }
+    for (const { id } of entries.slice(room)) source.settle(id, 'overloaded');
+    if (batch.left === 0) batch.onDone();
     this.#touch(source);
   }
 
@@ -97,20 +104,23 @@ export class Executor {
     if (this.#queue.length > 0) this.#schedule();
   }
 
-  #execute({ source, entry, isSigned, expiresAt }: Job, now: number): void {
+  #execute({ batch, entry, expiresAt }: Job, now: number): void {
     const startedAt = this.#observer === undefined ? 0 : performance.now();
-    const outcome = source.closed || now >= expiresAt ? 'expired' : this.#dispatcher.run(entry, isSigned);
+    const isLate = batch.source.closed || now >= expiresAt;
+    const outcome = isLate ? 'expired' : this.#dispatcher.run(entry, batch.isSigned);
     if (outcome instanceof Promise) {
-      void outcome.then((value) => this.#finish(source, entry, value, startedAt));
+      void outcome.then((value) => this.#finish(batch, entry, value, startedAt));
     } else {
-      this.#finish(source, entry, outcome, startedAt);
+      this.#finish(batch, entry, outcome, startedAt);
     }
   }
 
-  #finish(source: CommandSource, entry: RequestEntry, outcome: Outcome, startedAt: number): void {
+  #finish(batch: RunningBatch, entry: RequestEntry, outcome: Outcome, startedAt: number): void {
+    const { source } = batch;
     this.#inFlight--;
     this.#observer?.ran(entry.code, typeof outcome === 'string' ? outcome : undefined, startedAt, entry.trace);
     source.settle(entry.id, outcome);
+    if (--batch.left === 0) batch.onDone();
     this.#touch(source);
   }
 

@@ -69,14 +69,15 @@ export class MemberStream implements CommandSource {
   /** Takes the next sealed frame. Throws `FrameError` for one that is not exactly the next of a valid session; the stream is then over. */
   receive(frame: Uint8Array): void {
     try {
-      const { entries, signature } = this.#open(frame);
+      const { plain, entries, signature } = this.#open(frame);
       const room = Math.max(0, this.#deps.maxInFlight - this.#inFlight);
       this.#inFlight += entries.length;
       // An empty frame asks whether anyone is there.
       this.#answerPing ||= entries.length === 0;
       for (const { id } of entries.slice(room)) this.settle(id, 'overloaded');
       const isSigned = this.#proofOf(entries, signature);
-      this.#deps.executor.submit({ source: this, entries: entries.slice(0, room), isSigned });
+      const onDone = (): void => void plain.fill(0);
+      this.#deps.executor.submit({ source: this, entries: entries.slice(0, room), isSigned, onDone });
     } catch (error) {
       this.close();
       throw error;
@@ -86,16 +87,17 @@ export class MemberStream implements CommandSource {
   /** Nothing is sent or begun any more. */
   close(): void {
     this.#closed = true;
+    wipeOutputs(this.#settled);
     this.#settled = [];
   }
 
   settle(id: number, outcome: Outcome): void {
-    if (this.#closed) return;
     const reply =
       typeof outcome === 'string'
         ? { id, refusal: outcome, output: nothing }
         : { id, refusal: undefined, output: outcome };
-    this.#settled.push(reply);
+    if (this.#closed) wipeOutputs([reply]);
+    else this.#settled.push(reply);
   }
 
   flush(): void {
@@ -111,7 +113,13 @@ export class MemberStream implements CommandSource {
   }
 
   #send(replies: readonly ReplyEntry[]): void {
-    this.#deps.send(this.#sealer.seal(encodeReplies(replies)));
+    const plain = encodeReplies(replies);
+    wipeOutputs(replies);
+    try {
+      this.#deps.send(this.#sealer.seal(plain));
+    } finally {
+      plain.fill(0);
+    }
   }
 
   /** Verified when first asked for, and once for all commands of the frame. */
@@ -123,18 +131,30 @@ export class MemberStream implements CommandSource {
       const signed = entries.filter((entry) => entry.signed);
       const statement = signedCommands({ sessionId, streamId: keys.streamId }, signed);
       verified = verify(null, statement, delegatedKey, signature);
-      if (verified) this.#deps.onSigned({ hostId, sessionId, statement, signature });
+      // A copy: the frame is overwritten.
+      if (verified) this.#deps.onSigned({ hostId, sessionId, statement, signature: Buffer.from(signature) });
       return verified;
     };
   }
 
-  #open(frame: Uint8Array): RequestFrame {
+  /** `plain`: what the entries are views of. */
+  #open(frame: Uint8Array): RequestFrame & { plain: Buffer } {
     if (this.#closed || !this.valid) throw new FrameError();
-    const request = decodeRequests(this.#opener.open(frame));
-    for (const { id } of request.entries) {
-      if (id <= this.#lastId) throw new FrameError();
-      this.#lastId = id;
+    const plain = this.#opener.open(frame);
+    try {
+      const request = decodeRequests(plain);
+      for (const { id } of request.entries) {
+        if (id <= this.#lastId) throw new FrameError();
+        this.#lastId = id;
+      }
+      return { plain, ...request };
+    } catch (error) {
+      plain.fill(0);
+      throw error;
     }
-    return request;
   }
+}
+
+function wipeOutputs(replies: readonly ReplyEntry[]): void {
+  for (const { output } of replies) output.fill(0);
 }

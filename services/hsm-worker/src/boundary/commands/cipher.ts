@@ -23,6 +23,22 @@ export function encryptUnder(
   return encryptOaep(backingKey.publicKey, hash, plaintext);
 }
 
+/** Seals a secret that was made for this call. It is zeroed unless it is `kept` for the caller, and whenever it cannot be sealed. */
+export function sealNew(
+  backingKey: BackingKey,
+  { kept, ...sealed }: { encryptionContext: EncryptionContext; plaintext: Buffer; kept: boolean },
+  nonce: Random,
+): Buffer {
+  let isKept = false;
+  try {
+    const blob = sealBlob(backingKey, sealed, nonce);
+    isKept = kept;
+    return blob;
+  } finally {
+    if (!isKept) sealed.plaintext.fill(0);
+  }
+}
+
 /** Decrypts as Decrypt and ReEncrypt do. Refuses with `cannot-open`, whatever is wrong with the ciphertext. */
 export function decryptUnder(
   backingKey: BackingKey,

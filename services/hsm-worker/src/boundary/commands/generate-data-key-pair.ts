@@ -1,7 +1,7 @@
 import { keySpecs } from '@keyfleet/shared/key-specs';
 import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
-import { sealBlob } from '../tokens/ciphertext-blob.ts';
 import { assertAlgorithm, backingKeyOf } from './backing-key-of.ts';
+import { sealNew } from './cipher.ts';
 import { type CommandHandler, RefusedError } from './command.ts';
 
 /** AWS's DataKeyPairSpec: every kind of key pair but ML-DSA's. */
@@ -16,10 +16,9 @@ export const generateDataKeyPair: CommandHandler<'GenerateDataKeyPair'> = async 
     ? await newKeyPair(keyPairSpec, context.rsaKeyPairs)
     : undefined;
   if (pair === undefined) throw new RefusedError('invalid-input');
+  const publicKey = publicKeyDer(pair);
   const privateKey = privateKeyDer(pair);
-  const sealed = sealBlob(backingKey, { encryptionContext, plaintext: privateKey }, context.nonce);
-  const answer = { ciphertext: sealed, publicKey: publicKeyDer(pair) };
-  if (withPlaintext) return { ...answer, privateKey };
-  privateKey.fill(0);
-  return answer;
+  const options = { encryptionContext, plaintext: privateKey, kept: withPlaintext };
+  const answer = { ciphertext: sealNew(backingKey, options, context.nonce), publicKey };
+  return withPlaintext ? { ...answer, privateKey } : answer;
 };

@@ -1,5 +1,5 @@
-import { sealBlob } from '../tokens/ciphertext-blob.ts';
 import { assertAlgorithm, backingKeyOf } from './backing-key-of.ts';
+import { sealNew } from './cipher.ts';
 import type { CommandHandler } from './command.ts';
 
 export const generateDataKey: CommandHandler<'GenerateDataKey'> = (input, context) => {
@@ -7,8 +7,6 @@ export const generateDataKey: CommandHandler<'GenerateDataKey'> = (input, contex
   const backingKey = backingKeyOf(input, 'ENCRYPT_DECRYPT', context);
   assertAlgorithm(backingKey, 'SYMMETRIC_DEFAULT');
   const plaintext = context.random(length);
-  const ciphertext = sealBlob(backingKey, { encryptionContext, plaintext }, context.nonce);
-  if (withPlaintext) return { ciphertext, plaintext };
-  plaintext.fill(0);
-  return { ciphertext };
+  const ciphertext = sealNew(backingKey, { encryptionContext, plaintext, kept: withPlaintext }, context.nonce);
+  return withPlaintext ? { ciphertext, plaintext } : { ciphertext };
 };

@@ -4,10 +4,9 @@ import { type CommandHandler, RefusedError } from './command.ts';
 
 export const openCredential: CommandHandler<'OpenCredential'> = ({ accessKeyId, principal, token }, { keyring }) => {
   const { header, secret } = openToken(CredentialToken, token, keyring);
-  try {
-    if (header.accessKeyId !== accessKeyId || header.principal !== principal) throw new RefusedError('cannot-open');
-    return { secretAccessKey: secret.toString('ascii') };
-  } finally {
+  if (header.accessKeyId !== accessKeyId || header.principal !== principal) {
     secret.fill(0);
+    throw new RefusedError('cannot-open');
   }
+  return { secretAccessKey: secret };
 };

@@ -1,4 +1,5 @@
 import { type CipherKey, createCipheriv, createDecipheriv } from 'node:crypto';
+import { updated } from '@keyfleet/shared/encoding/decipher';
 
 /** AES-256-GCM with a 96-bit IV and the full 128-bit tag: the only authenticated encryption in Keyfleet. */
 const algorithm = 'aes-256-gcm';
@@ -40,7 +41,7 @@ export function open(
   const decipher = createDecipheriv(algorithm, key, iv);
   decipher.setAAD(associatedData);
   decipher.setAuthTag(sealed.tag);
-  const plaintext = decipher.update(sealed.ciphertext);
+  const plaintext = updated(decipher, sealed.ciphertext);
   try {
     decipher.final();
   } catch {

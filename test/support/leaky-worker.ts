@@ -1,0 +1,17 @@
+// The hsm-worker, and as hsm-worker-2 one that overwrites nothing: what the first must not hold, the second holds, or whoever
+// searches for it searches wrongly. Backing keys are known, as in known-random-worker.ts.
+import { basename } from 'node:path';
+
+const memberId = basename(process.argv.at(-1) ?? '', '.json');
+
+type Fill = (this: Uint8Array, value: unknown, ...range: unknown[]) => Uint8Array;
+
+if (memberId === 'hsm-worker-2') {
+  for (const prototype of [Uint8Array.prototype, Buffer.prototype] as { fill: Fill }[]) {
+    const { fill } = prototype;
+    prototype.fill = function (this: Uint8Array, value, ...range) {
+      return value === 0 ? this : fill.call(this, value, ...range);
+    };
+  }
+}
+await import('./known-random-worker.ts');
