@@ -40,7 +40,7 @@ async function fill(keys: number, job: Omit<LoadJob, 'operation' | 'bodies' | 'm
 
 async function rotate(cluster: TestCluster, client: DomainManagerClient): Promise<number> {
   const known = await client.getDomain(parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8')));
-  const command = { ...boundTo(known, 'hsm-1'), name: 'RotateDomainKeys' as const, body: {} };
+  const command = { ...boundTo(known, known.state.members[0]!.memberId), name: 'RotateDomainKeys' as const, body: {} };
   const privateKey = createPrivateKey(readFileSync(cluster.home.keyFile('operator-1')));
   await client.propose(signProposal(newProposal(command), { operatorId: 'operator-1', privateKey }));
   return known.state.generation + 1;

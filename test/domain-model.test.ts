@@ -4,6 +4,7 @@ import {
   isOpenable,
   keyOf,
   type Protocol,
+  sealsForMembersOnly,
   type Size,
   type State,
   stepsOf,
@@ -18,9 +19,9 @@ function run(protocol: Protocol, size: Size, holds: (state: State) => boolean = 
   return explore({ initial: initialState(size), stepsOf: (state) => stepsOf(state, protocol, size), keyOf, holds });
 }
 
-/** What docs/domain.md asks for before a domain key is dropped. */
-const fenced: Protocol = { fence: true, confirm: false, floor: false };
-const confirmed: Protocol = { fence: false, confirm: true, floor: true };
+/** What docs/domain.md asks for before a domain key is retired or dropped. */
+const fenced: Protocol = { fence: true, confirm: false, floor: false, atOnce: true };
+const confirmed: Protocol = { fence: false, confirm: true, floor: true, atOnce: true };
 
 describe('in every reachable state of a small domain', () => {
   test(
@@ -33,6 +34,10 @@ describe('in every reachable state of a small domain', () => {
     },
   );
 
+  test('whoever knows of a removal seals nothing that the former member could open', { timeout }, () => {
+    expect(run(fenced, withAdmissionAndRemoval, sealsForMembersOnly).counterexample).toBeUndefined();
+  });
+
   test(
     'with members that confirm and never go back, what is stored opens as long as nobody is removed',
     { timeout },
@@ -43,22 +48,33 @@ describe('in every reachable state of a small domain', () => {
     },
   );
 
-  test('both protocols do come to drop a domain key under which something was stored before', { timeout }, () => {
+  test('domain keys under which something was stored do come to be dropped, and to be retired', { timeout }, () => {
     const neverDropped = ({ tokens, stored }: State) => stored === 0 || tokens.at(-1)!.keys.includes(1);
-    expect(run(fenced, small, neverDropped).counterexample).toContain('rotate and drop');
-    expect(run(confirmed, small, neverDropped).counterexample).toContain('rotate and drop');
+    const neverRetired = ({ tokens, stored }: State) => stored === 0 || tokens.at(-1)!.retired === 0;
+    expect(run(fenced, small, neverDropped).counterexample).toContain('drop');
+    expect(run(confirmed, small, neverDropped).counterexample).toContain('drop');
+    expect(run(fenced, withAdmissionAndRemoval, neverRetired).counterexample).toContain('retire');
   });
 });
 
 describe('a key can be lost', () => {
+  const unguarded: Protocol = { fence: false, confirm: false, floor: true, atOnce: true };
+
   test('when domain keys are dropped as soon as nothing is under them', { timeout }, () => {
-    const { counterexample } = run({ fence: false, confirm: false, floor: true }, small);
-    expect(counterexample).toContain('rotate and drop');
+    expect(run(unguarded, small).counterexample).toContain('drop');
+  });
+
+  test('when domain keys are retired as soon as nothing is under them', { timeout }, () => {
+    // Not by dropping, which would come as soon.
+    const openableUnlessDropped = (state: State) =>
+      isOpenable(state) || !state.tokens.at(-1)!.keys.includes(state.stored);
+    const { counterexample } = run(unguarded, withAdmissionAndRemoval, openableUnlessDropped);
+    expect(counterexample).toContain('retire');
   });
 
   test('when a restarted member may be given an older token than it had', { timeout }, () => {
     const { counterexample } = run({ ...confirmed, floor: false }, small);
-    expect(counterexample).toEqual(expect.arrayContaining(['crash(0)', 'install 1(0)', 'rotate and drop']));
+    expect(counterexample).toEqual(expect.arrayContaining(['crash(0)', 'install 1(0)', 'drop']));
   });
 
   test(
@@ -66,7 +82,16 @@ describe('a key can be lost', () => {
     { timeout },
     () => {
       const { counterexample } = run(confirmed, { ...small, removal: true });
-      expect(counterexample).toEqual(expect.arrayContaining(['remove(0)', 'seal(0)', 'rotate and drop']));
+      expect(counterexample).toEqual(expect.arrayContaining(['remove(0)', 'seal(0)']));
     },
   );
 });
+
+test(
+  'a former member can open what is sealed after its removal when members take their time to change over',
+  { timeout },
+  () => {
+    const { counterexample } = run({ ...fenced, atOnce: false }, withAdmissionAndRemoval, sealsForMembersOnly);
+    expect(counterexample).toEqual(expect.arrayContaining(['remove(1)', 'install 2(0)']));
+  },
+);

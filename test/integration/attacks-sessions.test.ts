@@ -175,7 +175,8 @@ describe('a session', () => {
     const sealKey = newSealKey(Buffer.from(readFileSync(worker.sealKeyFile, 'utf8'), 'base64'), randomBytes);
     const { identity } = openIdentity(readFileSync(join(worker.dataDir, 'identity')), sealKey);
     const newest = parseToken(cluster.tokens.at(-1)!);
-    const keyring = newKeyring(newest.state, openDomainToken(newest, identity), newest.state.generation);
+    const { state } = newest;
+    const keyring = newKeyring({ state, secrets: openDomainToken(newest, identity) }, state.generation, new Map());
     const { sessionKey } = openSessionToken(sessionToken, keyring);
 
     // As it was before streams had keys of their own: the session key is all.

@@ -4,7 +4,8 @@ import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { boundTo, type NewCommand } from '@keyfleet/shared/domain/proposal';
+import { boundTo, type NewCommand, Proposal } from '@keyfleet/shared/domain/proposal';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import { noNotices } from '@keyfleet/shared/notices';
 import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -109,6 +110,14 @@ describe('a domain-manager that turned against its domain', () => {
     },
   };
 
+  test.each(['DropDomainKeys', 'ReinstateDomainKeys'] as const)('gets no worker to carry out %s', async (name) => {
+    const ids = [cluster.state.domainKeys[0]!.id];
+    await expect(first.prepare(propose({ name, body: { ids } }, cluster.scheduler), chain.at(-1))).rejects.toThrow(
+      'not-enough-signatures',
+    );
+    await goesOn();
+  });
+
   test.each(Object.entries(changes))('gets no worker to make a token that adds %s', async (_what, change) => {
     for (const worker of cluster.workers) {
       await expect(worker.prepare(propose(change, cluster.scheduler), chain.at(-1))).rejects.toThrow(
@@ -205,6 +214,32 @@ describe('a domain-manager that turned against its domain', () => {
   test('gets no worker to leave the domain', async () => {
     const leave: Change = { name: 'LeaveDomain', body: { memberId: 'hsm-1' } };
     await expect(first.leave(propose(leave, cluster.scheduler))).rejects.toThrow('not-enough-signatures');
+    await goesOn();
+  });
+});
+
+describe('a stranger, who has what FetchTokens shows to anyone,', () => {
+  test('takes no worker away from the domain: another one than the named makes no token', async () => {
+    const token = await prepareRotation(first);
+    const proposal = Buffer.from(Proposal.encode(parseToken(token).proposal));
+    await expect(second.prepare(proposal, chain.at(-1))).rejects.toThrow('other-preparer');
+    await first.install([token]);
+    chain.push(token);
+    await goesOn();
+    await second.kill();
+    await second.start();
+    await goesOn();
+  });
+
+  test('gets no second token of a generation, not even of a worker that was killed after the first', async () => {
+    const proposal = propose(rotation, cluster.scheduler);
+    const current = chain.at(-1);
+    const { token } = await first.prepare(proposal, current);
+    expect((await first.prepare(proposal, current)).token).toEqual(token);
+    await first.kill();
+    await first.start();
+    await first.installed(chain.length);
+    expect((await first.prepare(proposal, current)).token).toEqual(token);
     await goesOn();
   });
 });

@@ -211,6 +211,29 @@ test('the removed member is told by quorum to erase what it is, and then it is a
   expect(readFileSync(identity(2), 'utf8')).not.toBe(before);
 });
 
+test('old domain keys are retired by one, and reinstated and dropped by two', async () => {
+  const { domainKeys } = await keyfleetJson<{ domainKeys: { id: string }[] }>('domain', 'show', ...domain);
+  const oldest = domainKeys[0]!.id;
+  const retired = await keyfleetCli('domain', 'retire', oldest.slice(0, 9), ...domain, ...signer('anna'));
+  expect(retired.out).toContain('Done: the domain is at generation 5.');
+  expect((await keyfleetCli('domain', 'show', ...domain)).out).toContain('retired  since generation 1');
+  expect((await keyfleetCli('domain', 'status', ...manager)).out).toContain(
+    'Domain keys: 1 active, 1 deactivated, 1 retired; 2 may be dropped (keyfleet domain drop all-old).',
+  );
+  const approve = async () => keyfleetCli('domain', 'approve', await newestProposal(), ...domain, ...signer('berta'));
+  const reinstated = await keyfleetCli('domain', 'reinstate', oldest, ...domain, ...signer('anna'));
+  expect(reinstated.out).toContain('Not enough yet');
+  expect((await approve()).out).toContain('Done: the domain is at generation 6.');
+  const redis = ['--redis', `redis://127.0.0.1:${fleet.redis.port}`];
+  const dropped = await keyfleetCli('domain', 'drop', 'all-old', ...domain, ...signer('anna'), ...redis);
+  expect(dropped.out).toContain('Not enough yet');
+  expect((await approve()).notes).toContain(`drop domain key ${oldest}: what is under it, in backups too, is lost`);
+  const left = await keyfleetJson<{ domainKeys: object[] }>('domain', 'show', ...domain);
+  expect(left.domainKeys).toMatchObject([{ status: 'active', afterRemoval: true }]);
+  const none = await keyfleetCli('domain', 'drop', 'all-old', ...domain, ...signer('anna'), ...redis);
+  expect(none.notes).toContain('no domain key may be dropped yet');
+});
+
 test('a backup is taken while everything runs, and restores into an empty Redis', async () => {
   await using other = await startRedis();
   const from = ['--redis', `redis://127.0.0.1:${fleet.redis.port}`];
@@ -239,11 +262,11 @@ test('the doctor says what is well, and what to do about the rest', async () => 
       'well  store: is <store>, and as it was',
       'well  domain-manager: answers; <replica> leads',
       'well  NATS: the domain-manager reaches it',
-      'well  domain tokens: all 4 verify from the trust anchor; generation 4',
+      'well  domain tokens: all 7 verify from the trust anchor; generation 7',
       'well  clocks: agree with this machine',
-      'well  hsm-workers: 2 members, all reached, generation 4',
+      'well  hsm-workers: 2 members, all reached, generation 7',
       // This fleet has no frontend, so that nothing is stored.
-      'well  domain keys: tokens: 0 under <short> (active), 0 under <short> (deactivated), 0 under <short> (deactivated)',
+      'well  domain keys: tokens: 0 under <short> (active); domain keys: 1 active, 0 deactivated, 0 retired',
       "advice  domain: the trust anchor's checkpoint is not set: a service that starts with an empty disk could be shown an older domain. keyfleet domain checkpoint",
       'advice  domain: 2 people, and all must sign to change the members: admit one more, for the day that a key is lost',
       'advice  domain: no offline member: whoever loses all workers loses all keys. keyfleet member create-offline',

@@ -15,7 +15,7 @@ function kmsOf(cluster: TestCluster): KMSClient {
 /** What `keyfleet domain rotate` does. */
 async function rotate(cluster: TestCluster, client: DomainManagerClient): Promise<void> {
   const known = await client.getDomain(parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8')));
-  const command = { ...boundTo(known, 'hsm-1'), name: 'RotateDomainKeys' as const, body: {} };
+  const command = { ...boundTo(known, known.state.members[0]!.memberId), name: 'RotateDomainKeys' as const, body: {} };
   const privateKey = createPrivateKey(readFileSync(cluster.home.keyFile('operator-1')));
   const { proposalId } = await client.propose(
     signProposal(newProposal(command), { operatorId: 'operator-1', privateKey }),

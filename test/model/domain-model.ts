@@ -1,16 +1,20 @@
 /**
- * The life of a domain as a pure model: tokens in the store, members that install them late, crash and restart, one KMS key whose
- * token (EKT) is made and resealed by frontends, and a domain-manager that drops old domain keys. Everything that can happen does, at any
- * time and in any order: a notice that is lost is an action that does not happen, a message that is late one that happens later.
- * A domain key is named by the generation that made it. docs/domain.md tells the same protocol in words.
+ * The life of a domain's keys as a pure model: tokens in the store, members that install them late, crash and restart, one KMS key whose
+ * token (EKT) is made and resealed by frontends, a domain-manager that retires old domain keys after a removal, and people who drop
+ * them. Everything that can happen does, at any time and in any order: a notice that is lost is an action that does not happen, a message
+ * that is late one that happens later. A member that was removed keeps what it has for as long as it does not install its removal.
+ * A domain key is named by the generation that made it. docs/domain.md tells the same protocol in words; who may make which token is
+ * fork-model.ts.
  */
 export interface Protocol {
   /** Frontends store no EKT under a domain key that was deactivated longer ago than they may be behind. */
   readonly fence: boolean;
-  /** A domain key is dropped only after every member of the newest token said that it seals under a newer one. */
+  /** A domain key is retired or dropped only after every member of the newest token said that it seals under a newer one. */
   readonly confirm: boolean;
   /** A restarted member refuses tokens older than the newest it ever installed. */
   readonly floor: boolean;
+  /** A member that learns of a removal seals under the new domain key at once. */
+  readonly atOnce: boolean;
 }
 
 /** How much of the life of a domain is looked at. */
@@ -27,6 +31,10 @@ interface Token {
   readonly members: readonly number[];
   /** Oldest first; the last one is the active one. */
   readonly keys: readonly number[];
+  /** The newest key that a removal made: former members never held it; 0 before the first. */
+  readonly safe: number;
+  /** Keys older than this one open nothing. */
+  readonly retired: number;
 }
 
 interface Member {
@@ -67,7 +75,7 @@ export type Step = readonly [name: string, next: State];
 export function initialState({ founders, members }: Size): State {
   const all = Array.from({ length: members }, (_, i) => i);
   return {
-    tokens: [{ members: all.slice(0, founders), keys: [1] }],
+    tokens: [{ members: all.slice(0, founders), keys: [1], safe: 0, retired: 0 }],
     members: all.map(() => ({ installed: 0, floor: 0, sealing: 0 })),
     stored: 0,
     inFlight: undefined,
@@ -80,14 +88,27 @@ export function initialState({ founders, members }: Size): State {
 /** Two states are the same if this is. */
 export function keyOf({ tokens, members, stored, inFlight, fence, confirmed, verified }: State): string {
   const flight = inFlight === undefined ? '' : `${inFlight.key}/${inFlight.replaces}${inFlight.old ? '!' : ''}`;
-  const chain = tokens.map((token) => `${token.members.join('')}:${token.keys.join('')}`).join(',');
+  const chain = tokens
+    .map((token) => `${token.members.join('')}:${token.keys.join('')}/${token.safe}${token.retired}`)
+    .join(',');
   const hsms = members.map((one) => `${one.installed}${one.sealing}${one.floor}`).join(',');
   return `${chain} ${hsms} ${stored}${fence}${verified} ${confirmed.join('')} ${flight}`;
 }
 
-/** The one promise: what is stored opens under a key that every member gets with the newest token. */
+/** The first promise: what is stored opens under a key that every member gets with the newest token. */
 export function isOpenable({ tokens, stored }: State): boolean {
-  return stored === 0 || tokens.at(-1)!.keys.includes(stored);
+  return stored === 0 || opens(tokens.at(-1)!, stored);
+}
+
+/** The second: who knows of a removal seals nothing that the former member could open. */
+export function sealsForMembersOnly({ tokens, members }: State): boolean {
+  return members.every(
+    ({ installed: generation, sealing }) => generation === 0 || sealing >= tokens[generation - 1]!.safe,
+  );
+}
+
+function opens({ keys, retired }: Token, key: number): boolean {
+  return keys.includes(key) && key >= retired;
 }
 
 export function stepsOf(state: State, protocol: Protocol, size: Size): Step[] {
@@ -99,17 +120,15 @@ export function stepsOf(state: State, protocol: Protocol, size: Size): Step[] {
   ];
 }
 
-function memberSteps(state: State, i: number, { floor }: Protocol): Step[] {
+function memberSteps(state: State, i: number, protocol: Protocol): Step[] {
+  const { floor } = protocol;
   const member = state.members[i]!;
   const steps: Step[] = [];
   const become = (name: string, change: Partial<Member>): void => {
     steps.push([`${name}(${i})`, { ...state, members: state.members.with(i, { ...member, ...change }) }]);
   };
   for (let generation = Math.max(member.installed + 1, member.floor); generation <= state.tokens.length; generation++) {
-    become(
-      `install ${generation}`,
-      installed(member, generation, state.tokens[generation - 1]!.members.includes(i), state),
-    );
+    become(`install ${generation}`, installed(member, { i, generation }, state, protocol));
   }
   if (member.installed > 0) {
     // By the hint, which may be forged, or by the passing of a minute.
@@ -120,12 +139,18 @@ function memberSteps(state: State, i: number, { floor }: Protocol): Step[] {
   return steps;
 }
 
-function installed(member: Member, generation: number, isMember: boolean, { tokens }: State): Partial<Member> {
+function installed(
+  member: Member,
+  { i, generation }: { i: number; generation: number },
+  { tokens }: State,
+  { atOnce }: Protocol,
+): Partial<Member> {
+  const token = tokens[generation - 1]!;
   // Who was removed erases its keys.
-  if (!isMember) return { installed: 0, sealing: 0 };
-  const { keys } = tokens[generation - 1]!;
-  const goesOn = member.installed > 0 && keys.includes(member.sealing);
-  return { installed: generation, sealing: goesOn ? member.sealing : keys.at(-1)! };
+  if (!token.members.includes(i)) return { installed: 0, sealing: 0 };
+  const known = atOnce && member.sealing < token.safe;
+  const goesOn = member.installed > 0 && opens(token, member.sealing) && !known;
+  return { installed: generation, sealing: goesOn ? member.sealing : token.keys.at(-1)! };
 }
 
 /** A frontend has a member make or reseal the EKT, and writes it by compare-and-set; or dies before. */
@@ -141,13 +166,14 @@ function requestSteps(state: State, { fence }: Protocol): Step[] {
   }
   return state.members.flatMap(({ installed: generation, sealing }, i): Step[] => {
     // A member that does not have the old key cannot reseal what is under it.
-    const canOpen = generation > 0 && (stored === 0 || state.tokens[generation - 1]!.keys.includes(stored));
+    const canOpen = generation > 0 && (stored === 0 || opens(state.tokens[generation - 1]!, stored));
     if (!canOpen || sealing === stored) return [];
     return [[`seal(${i})`, { ...state, inFlight: { key: sealing, replaces: stored, old: false } }]];
   });
 }
 
-function managerSteps(state: State, { fence, confirm, floor }: Protocol): Step[] {
+function managerSteps(state: State, protocol: Protocol): Step[] {
+  const { fence, confirm, floor } = protocol;
   const newest = state.tokens.at(-1)!;
   const steps: Step[] = [];
   if (fence) steps.push(['time passes', { ...state, fence: newest.keys.at(-1)! }]);
@@ -158,7 +184,7 @@ function managerSteps(state: State, { fence, confirm, floor }: Protocol): Step[]
     const inFlight = state.inFlight && { ...state.inFlight, old: true };
     steps.push([`confirm(${i})`, { ...state, confirmed: state.confirmed.with(i, member.sealing), inFlight }]);
   }
-  const oldest = oldestNeeded(state, { fence, confirm });
+  const oldest = oldestNeeded(state, protocol);
   // The pass comes after the deadline of whatever was under way when the last member confirmed.
   const inFlight = confirm && state.inFlight?.old ? undefined : state.inFlight;
   const isClean = state.stored === 0 || state.stored >= oldest;
@@ -167,7 +193,7 @@ function managerSteps(state: State, { fence, confirm, floor }: Protocol): Step[]
 }
 
 /** No EKT under a domain key older than this can still come, says the protocol. */
-function oldestNeeded({ tokens, fence, confirmed }: State, protocol: Omit<Protocol, 'floor'>): number {
+function oldestNeeded({ tokens, fence, confirmed }: State, protocol: Protocol): number {
   const { members, keys } = tokens.at(-1)!;
   const byFence = protocol.fence ? fence : keys.at(-1)!;
   return protocol.confirm ? Math.min(byFence, ...members.map((i) => confirmed[i]!)) : byFence;
@@ -177,22 +203,27 @@ function oldestNeeded({ tokens, fence, confirmed }: State, protocol: Omit<Protoc
 function domainSteps(state: State, { generations, removal }: Size): Step[] {
   const { tokens, verified } = state;
   const generation = tokens.length + 1;
-  const { members, keys } = tokens.at(-1)!;
+  const newest = tokens.at(-1)!;
+  const { members, keys, safe, retired } = newest;
   const signers = members.filter((i) => state.members[i]!.installed === tokens.length);
   if (generation > generations || signers.length === 0) return [];
 
-  const append = (name: string, token: Token): Step => [name, { ...state, tokens: [...tokens, token] }];
-  const steps = [append('rotate', { members, keys: [...keys, generation] })];
+  const append = (name: string, change: Partial<Token>): Step => [
+    name,
+    { ...state, tokens: [...tokens, { ...newest, ...change }] },
+  ];
+  const steps = [append('rotate', { keys: [...keys, generation] })];
   const kept = keys.filter((key) => key >= verified || key === keys.at(-1));
-  if (kept.length < keys.length) steps.push(append('rotate and drop', { members, keys: [...kept, generation] }));
+  if (kept.length < keys.length) steps.push(append('drop', { keys: kept }));
+  if (verified >= safe && safe > retired) steps.push(append('retire', { retired: safe }));
   const candidate = state.members.findIndex((_, i) => !members.includes(i));
   if (candidate >= 0)
-    steps.push(append(`admit(${candidate})`, { members: [...members, candidate].toSorted((a, b) => a - b), keys }));
+    steps.push(append(`admit(${candidate})`, { members: [...members, candidate].toSorted((a, b) => a - b) }));
   for (const i of removal ? members : []) {
     const others = members.filter((member) => member !== i);
     // The token that removes a member is made by another one.
     if (signers.some((signer) => signer !== i))
-      steps.push(append(`remove(${i})`, { members: others, keys: [...keys, generation] }));
+      steps.push(append(`remove(${i})`, { members: others, keys: [...keys, generation], safe: generation }));
   }
   return steps;
 }

@@ -23,6 +23,7 @@ export function testKeyring(keys: { active: DomainKey; deactivated?: DomainKey[]
     active: keys.active,
     find: (id) => all.find((key) => key.id === id),
     isRetired: () => false,
+    countSealing: () => {},
     materialIdKey: createSecretKey(createHash('sha256').update('material id key').digest()),
   };
 }

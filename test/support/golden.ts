@@ -15,6 +15,7 @@ export function goldenKeyring({ domain, domainKeys }: GoldenKeyring): Keyring {
     active: keys[0]!,
     find: (id) => keys.find((key) => key.id === id),
     isRetired: () => false,
+    countSealing: () => {},
     materialIdKey: createSecretKey(Buffer.alloc(32)),
   };
 }

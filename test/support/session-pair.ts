@@ -111,6 +111,7 @@ export class FakeDomain implements KnownDomain {
       active: keys.at(-1)!,
       find: (id) => keys.find((key) => key.id === id),
       isRetired: () => false,
+      countSealing: () => {},
       materialIdKey: createSecretKey(Buffer.alloc(32)),
     };
   }

@@ -92,9 +92,13 @@ export function provesRetirement(state: DomainState, progress: ResealProgress): 
   return reports.size === shards && foundNothing(progress) && startedAt >= provableFrom(state);
 }
 
-/** Frontends take nothing under a key that went out of use longer ago; as much again for their clocks and for writes under way. */
+/**
+ * Frontends take nothing under a key that went out of use longer ago; as much again for their clocks and for writes under way. And not
+ * before the newest token, which may have reinstated a key that a restored backup needs.
+ */
 function provableFrom(state: DomainState): number {
-  return (newestAfterRemoval(state)?.createdAt ?? 0) + 2 * CHANGEOVER_MS;
+  const removedAt = newestAfterRemoval(state)?.createdAt ?? 0;
+  return Math.max(removedAt + CHANGEOVER_MS, state.madeAt) + CHANGEOVER_MS;
 }
 
 /** A whole pass that had nothing to reseal and left nothing: the proof that older domain keys are not needed by what is stored. */

@@ -108,6 +108,27 @@ describe('resealing', () => {
     expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 deactivated', '4 active']);
   });
 
+  test('a key that was reinstated for a restored backup is retired again after a pass of its own', async () => {
+    const replica = await removed();
+    await runPass(replica, 0);
+    world.clock.advance(2 * CHANGEOVER_MS);
+    await runPass(replica, 0);
+    await runPass(replica, 0);
+    expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 active']);
+
+    const ids = [replica.tokens.head!.state.domainKeys[0]!.id];
+    const reinstate = command(replica, { name: 'ReinstateDomainKeys', body: { ids } });
+    await replica.proposals.propose(signed(reinstate, [alice, bob]));
+    for (let i = 0; i < 3; i++) await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 deactivated', '2 retired', '3 active']);
+
+    world.clock.advance(CHANGEOVER_MS);
+    await runPass(replica, 5);
+    await runPass(replica, 0);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 active']);
+  });
+
   test('rules from before the command leave older domain keys as they are', async () => {
     const replica = await removed();
     const rules = testRules.filter(({ command: name }) => name !== 'RetireDomainKeys');

@@ -2,6 +2,7 @@ import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain
 import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
+const domainKeyCommands = ['RetireDomainKeys', 'ReinstateDomainKeys', 'DropDomainKeys'] as const;
 const DAY_MS = 24 * 3_600_000;
 
 /** What works today, and will hurt on a bad day: each with what to do. */
@@ -10,6 +11,8 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
   const people = state.operators.filter(({ role }) => role === 'operator').length;
   const needed = peopleNeeded(state);
   const offline = (status.absent_members ?? []).length;
+  const unruled = domainKeyCommands.filter((name) => state.rules.every(({ command }) => command !== name));
+  const withoutKem = state.members.filter(({ encapsulationKey }) => encapsulationKey === undefined);
   const advice: [boolean, string][] = [
     [
       !state.operators.some(({ role }) => role === 'service-host'),
@@ -32,6 +35,16 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
     [
       state.backupHorizonMs < DAY_MS,
       'old domain keys are kept for less than a day: an older backup would not open. keyfleet domain propose rules',
+    ],
+    [
+      unruled.length > 0,
+      `no rule allows ${unruled.join(', ')}: after a removal, what the former member knew stays in use. ` +
+        'Add them as docs/ceremony.md shows: keyfleet domain propose rules',
+    ],
+    [
+      withoutKem.length > 0,
+      `${withoutKem.map(({ memberId }) => memberId).join(', ')}: no ML-KEM key, for the identity is an old one. ` +
+        'One after the other: keyfleet member remove, leave and admit; a new offline member in place of an old one',
     ],
   ];
   return advice.filter(([applies]) => applies).map(([, text]) => text);

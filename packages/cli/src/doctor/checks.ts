@@ -5,6 +5,7 @@ import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { troubleWith } from '@keyfleet/shared/redis/store-guard';
 import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { CliError } from '../cli-error.ts';
+import { standingsOf, summaryOf } from '../domain-key-summary.ts';
 import { type DomainManagerClient, verifiedNow } from '../domain-manager-client.ts';
 import { countTokens } from '../sealed-census.ts';
 import { checkFrontends, CLOCK_TOLERANCE_MS } from './frontends.ts';
@@ -124,8 +125,18 @@ async function checkDomainKeys({ client, anchor, openRedis }: Patient): Promise<
       `${tokens} tokens are under domain keys that the domain has not: restore the domain's newest tokens.`,
     );
   }
+  const retired = state.domainKeys.filter(({ id, status }) => status === 'retired' && byDomainKey.has(id));
+  if (retired.length > 0) {
+    const ids = retired.map(({ id }) => id.slice(0, 8)).join();
+    throw new CliError(
+      `${retired.reduce((sum, { id }) => sum + byDomainKey.get(id)!, 0)} tokens are under retired domain keys and do not open: ` +
+        `if a backup was restored, keyfleet domain reinstate ${ids} (docs/recovery.md); else somebody planted them.`,
+    );
+  }
+  const { id: active } = activeDomainKey(state);
   const counts = state.domainKeys
     .toReversed()
+    .filter(({ id }) => id === active || byDomainKey.has(id))
     .map(({ id, status }) => `${byDomainKey.get(id) ?? 0} under ${id.slice(0, 8)} (${status})`);
-  return `tokens: ${counts.join(', ')}`;
+  return `tokens: ${counts.join(', ')}; ${summaryOf(standingsOf(state), Date.now())}`;
 }

@@ -132,25 +132,29 @@ export class Hsm {
   prepare(proposal: Uint8Array, current?: Uint8Array): Buffer {
     const parsed = parseProposal(proposal);
     const prepared = current === undefined ? this.#prepareGenesis(parsed) : this.#prepareNext(parsed, current);
-    this.#prepared = parseToken(prepared);
-    return prepared;
+    this.#prepared = prepared;
+    return Buffer.from(prepared.bytes);
   }
 
-  #prepareGenesis(proposal: Proposal): Buffer {
+  #prepareGenesis(proposal: Proposal): DomainToken {
     const { anchor } = this.#options;
     if (this.#verified !== undefined) throw new DomainError('already-in-domain', 'this HSM already has a domain');
     this.#assertPreparer(verifyFounding(anchor, proposal));
-    return this.#preparedFor(1) ?? prepareGenesis(anchor, proposal, { ...this.#options, identity: this.#identity });
+    return (
+      this.#preparedFor(1) ??
+      parseToken(prepareGenesis(anchor, proposal, { ...this.#options, identity: this.#identity }))
+    );
   }
 
-  #prepareNext(proposal: Proposal, current: Uint8Array): Buffer {
+  #prepareNext(proposal: Proposal, current: Uint8Array): DomainToken {
     const verified = this.#verified;
     if (verified === undefined || this.#installed === undefined) throw noDomain();
     assertSameToken(parseToken(current), verified);
     this.#assertPreparer(verifyProposal(verified, proposal));
     const { secrets } = this.#installed;
     const maker = { ...this.#options, identity: this.#identity };
-    return this.#preparedFor(verified.state.generation + 1) ?? prepareNext({ ...verified, secrets }, proposal, maker);
+    const prepared = this.#preparedFor(verified.state.generation + 1);
+    return prepared ?? parseToken(prepareNext({ ...verified, secrets }, proposal, maker));
   }
 
   #assertPreparer({ preparer }: { readonly preparer: string }): void {
@@ -159,11 +163,11 @@ export class Hsm {
   }
 
   /** One that a wrong clock dated ahead is no token: nobody took it, and the HSM would be bound to it until that time comes. */
-  #preparedFor(generation: number): Buffer | undefined {
+  #preparedFor(generation: number): DomainToken | undefined {
     const prepared = this.#prepared;
     if (prepared?.state.generation !== generation || isFromFuture(prepared, this.#options.clock.now()))
       return undefined;
-    return Buffer.from(prepared.bytes);
+    return prepared;
   }
 
   /**

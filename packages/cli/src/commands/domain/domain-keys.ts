@@ -1,44 +1,71 @@
-import type { DomainState } from '@keyfleet/shared/domain/state';
+import { type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
 import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
 import { listOf } from '../../options.ts';
 import { changeOptions, proposalText, proposeChange } from '../../propose.ts';
+import { openRedis, redisOptions } from '../../redis-option.ts';
+import { countTokens } from '../../sealed-census.ts';
 
-type KeysCommand = 'RetireDomainKeys' | 'ReinstateDomainKeys' | 'DropDomainKeys';
+const ids = {
+  type: 'positional',
+  description: 'Domain keys, or beginnings of their ids, by commas.',
+  required: true,
+} as const;
 
-/** Ends the use of old domain keys, begins it again, and gives them up. */
-export const retire = keysCommand(
-  'RetireDomainKeys',
-  'Propose that old domain keys open nothing any more. The domain-manager does so by itself after a removal.',
-);
-export const reinstate = keysCommand(
-  'ReinstateDomainKeys',
-  'Propose that retired domain keys open again, to restore a backup from their time.',
-);
-export const drop = keysCommand(
-  'DropDomainKeys',
-  'Propose that members forget old domain keys: backups with anything under them are void.',
-);
+export const retire = command({
+  description:
+    'Propose that old domain keys open nothing any more. After a removal the domain-manager does it by itself.',
+  args: { ids, ...changeOptions },
+  run: (args, terminal) =>
+    proposeChange(args, terminal, (state) => ({ name: 'RetireDomainKeys', body: { ids: keysOf(state, args.ids) } })),
+  text: proposalText,
+});
 
-function keysCommand(name: KeysCommand, description: string) {
-  return command({
-    description,
-    args: {
-      ids: { type: 'positional', description: 'Domain keys, or beginnings of their ids, by commas.', required: true },
-      ...changeOptions,
-    },
-    run: (args, terminal) =>
-      proposeChange(args, terminal, (state) => ({
-        name,
-        body: { ids: listOf(args.ids).map((id) => idOf(state, id)) },
-      })),
-    text: proposalText,
-  });
+export const reinstate = command({
+  description: 'Propose that retired domain keys open again, for a restored backup from their time.',
+  args: { ids, ...changeOptions },
+  run: (args, terminal) =>
+    proposeChange(args, terminal, (state) => ({ name: 'ReinstateDomainKeys', body: { ids: keysOf(state, args.ids) } })),
+  text: proposalText,
+});
+
+const ALL_OLD = 'all-old';
+
+export const drop = command({
+  description: 'Propose that members forget old domain keys: what is under them, in backups too, is lost.',
+  args: {
+    ids: { ...ids, description: `${ids.description} ${ALL_OLD}: all that may be dropped.` },
+    ...changeOptions,
+    ...redisOptions,
+  },
+  async run(args, terminal) {
+    await using redis = await openRedis(args);
+    const { byDomainKey } = await countTokens(redis);
+    return await proposeChange(args, terminal, (state) => {
+      const dropped = args.ids === ALL_OLD ? droppableOf(state) : keysOf(state, args.ids);
+      const needed = dropped.find((id) => byDomainKey.has(id));
+      if (needed === undefined) return { name: 'DropDomainKeys', body: { ids: dropped } };
+      throw new CliError(
+        `${byDomainKey.get(needed)} tokens in Redis are under domain key ${needed}: they would be lost. See: keyfleet domain status`,
+      );
+    });
+  },
+  text: proposalText,
+});
+
+function keysOf(state: DomainState, list: string): string[] {
+  return listOf(list).map((prefix) => keyOf(state, prefix));
 }
 
-function idOf({ domainKeys }: DomainState, prefix: string): string {
+function keyOf({ domainKeys }: DomainState, prefix: string): string {
   const [found, ...more] = domainKeys.filter(({ id }) => id.startsWith(prefix));
   if (found === undefined) throw new CliError(`the domain has no domain key ${prefix}. See: keyfleet domain show`);
   if (more.length > 0) throw new CliError(`${more.length + 1} domain keys begin with ${prefix}: give more of the id.`);
   return found.id;
+}
+
+function droppableOf(state: DomainState): string[] {
+  const old = state.domainKeys.filter(({ id }) => (droppableAt(state, id) ?? Infinity) <= Date.now());
+  if (old.length === 0) throw new CliError('no domain key may be dropped yet. See: keyfleet domain status');
+  return old.map(({ id }) => id);
 }

@@ -16,11 +16,12 @@ export const show = command({
       members: state.members.map(memberLine),
       operators: state.operators.map(operatorLine),
       rules: ruleLines(state.rules, state.backupHorizonMs),
-      domainKeys: state.domainKeys.map(({ id, createdGeneration, createdAt, status }) => ({
+      domainKeys: state.domainKeys.map(({ id, createdGeneration, createdAt, status, afterRemoval }) => ({
         id,
         createdGeneration,
         createdAt: timeOf(createdAt),
         status,
+        afterRemoval,
       })),
     };
   },
@@ -31,8 +32,9 @@ export const show = command({
       ...operators,
       ...rules,
       ...domainKeys.map(
-        ({ id, createdGeneration, createdAt, status }) =>
-          `domain key ${id}  ${status}  since generation ${createdGeneration}, ${createdAt}`,
+        ({ id, createdGeneration, createdAt, status, afterRemoval }) =>
+          `domain key ${id}  ${status}  since generation ${createdGeneration}, ${createdAt}` +
+          (afterRemoval ? ', after a removal' : ''),
       ),
     ].join('\n'),
 });

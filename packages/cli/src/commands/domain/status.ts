@@ -1,4 +1,5 @@
 import { command } from '../../command.ts';
+import { summaryOf } from '../../domain-key-summary.ts';
 import { DomainManagerClient } from '../../domain-manager-client.ts';
 import { managerOptions } from '../../options.ts';
 import { tableOf, timeOf } from '../../text.ts';
@@ -17,6 +18,11 @@ export const status = command({
       leader: seen.leader ?? '',
       nextRotationAt: seen.next_rotation_at ?? 0,
       absentMembers: seen.absent_members ?? [],
+      domainKeys: (seen.domain_keys ?? []).map(({ id = '', status: standing = '', droppable_at: at = 0 }) => ({
+        id,
+        status: standing,
+        droppableAt: at === 0 ? undefined : at,
+      })),
       workers: (seen.workers ?? []).map((worker) => ({
         address: worker.address ?? '',
         memberId: worker.member_id ?? '',
@@ -37,12 +43,13 @@ export const status = command({
       }),
     };
   },
-  text: ({ domain, generation, leader, nextRotationAt, absentMembers, workers, reseal }) =>
+  text: ({ domain, generation, leader, nextRotationAt, absentMembers, domainKeys, workers, reseal }) =>
     [
       generation === 0
         ? `Domain ${domain} is not founded yet.`
         : `Domain ${domain}, generation ${generation}. Leader: ${leader === '' ? 'none' : leader}`,
       nextRotationAt === 0 ? 'Domain keys rotate only on command.' : `Next rotation: ${timeOf(nextRotationAt)}`,
+      ...(domainKeys.length === 0 ? [] : [sentenceOf(summaryOf(domainKeys, Date.now()))]),
       '',
       tableOf([
         ['WORKER', 'MEMBER', 'STANDING', 'GENERATION', 'SEALS UNDER', 'PROBLEM'],
@@ -69,3 +76,7 @@ export const status = command({
     ].join('\n'),
   isWell: ({ workers }) => workers.every(({ standing, problem }) => standing !== 'unreachable' && problem === ''),
 });
+
+function sentenceOf(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

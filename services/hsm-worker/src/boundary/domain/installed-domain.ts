@@ -1,7 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { activeDomainKey, type DomainState, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { DomainSecrets } from './domain-secrets.ts';
-import { type Keyring, newKeyring } from './keyring.ts';
+import { type Keyring, newKeyring, type Sealings } from './keyring.ts';
 import { sessionFloor, takesSessionsUnder } from './session-keys.ts';
 
 /** A member that hears of no activation uses a new domain key after this time all the same. */
@@ -19,6 +19,7 @@ export class InstalledDomain {
   readonly secrets: DomainSecrets;
   readonly #clock: Clock;
   readonly #sessionFloor: number;
+  readonly #sealings: Sealings;
   #keyring: Keyring;
   #sealingGeneration: number;
   /** When the newest domain key begins to seal; infinite when it already does. */
@@ -31,13 +32,14 @@ export class InstalledDomain {
     this.secrets = parts.secrets;
     this.#clock = clock;
     this.#sessionFloor = sessionFloor(this.state, before && before.#sessionFloor);
+    this.#sealings = before === undefined ? new Map() : before.#sealings;
     const newest = activeDomainKey(this.state).createdGeneration;
     const previous = before?.sealingGeneration ?? newest;
     this.#sealingGeneration = maySeal(this.state, previous) ? previous : newest;
     const pending = this.#sealingGeneration < newest;
     // The earlier of two waits counts, or rotations in quick succession would put it off for ever.
     this.#activatesAt = pending ? Math.min(before!.#activatesAt, clock.now() + ACTIVATION_DELAY_MS) : Infinity;
-    this.#keyring = newKeyring(this.state, this.secrets, this.#sealingGeneration);
+    this.#keyring = newKeyring(this, this.#sealingGeneration, this.#sealings);
   }
 
   get keyring(): Keyring {
@@ -64,7 +66,7 @@ export class InstalledDomain {
     if (key === undefined || key.createdGeneration <= this.#sealingGeneration) return;
     this.#sealingGeneration = key.createdGeneration;
     if (key.status === 'active') this.#activatesAt = Infinity;
-    this.#keyring = newKeyring(this.state, this.secrets, key.createdGeneration);
+    this.#keyring = newKeyring(this, key.createdGeneration, this.#sealings);
   }
 
   #activateWhenDue(): void {

@@ -29,14 +29,15 @@ export interface Sealer {
 }
 
 /**
- * Seals `secret` under the active domain key. The IV is random: a domain key seals for a day, and stays below 2^32 tokens
- * (50,000 a second) with which NIST SP 800-38D section 8.3 is content.
+ * Seals `secret` under the active domain key. The IV is random: a domain key seals for a day, and stays far below the 2^32 tokens
+ * (50,000 a second) with which NIST SP 800-38D section 8.3 is content. Refuses with `overloaded` from there on.
  */
 export function sealToken<H extends SealedHeader>(
   format: Format<H>,
   { header, secret }: { header: Omit<H, keyof SealedHeader>; secret: Uint8Array },
   { keyring, nonce }: Sealer,
 ): Buffer {
+  keyring.countSealing();
   const headerBytes = format.encode({ ...header, domain: keyring.domain, domainKeyId: keyring.active.id } as H);
   const iv = nonce(ivLength);
   const [ciphertext, tag] = seal({ key: keyring.active.key, iv, associatedData: headerBytes }, secret);

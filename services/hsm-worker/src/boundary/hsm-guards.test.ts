@@ -1,0 +1,200 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import {
+  type Change,
+  memberOf,
+  newOperator,
+  publicPart,
+  refusalOf,
+  rotation,
+  TestClock,
+  TestDomain,
+  testSealKey,
+} from '../../../../test/support/domain.ts';
+import { Proposal } from '@keyfleet/shared/domain/proposal';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { CredentialToken } from './tokens/credential-token.ts';
+import { openToken, sealToken } from './tokens/sealed-token.ts';
+import { type Keyring, MAX_SEALINGS, newKeyring, type Sealings } from './domain/keyring.ts';
+import { Hsm } from './hsm.ts';
+
+describe('a member makes one token of a generation', () => {
+  const another: Change = { name: 'ModifyOperators', body: { admit: [], remove: ['carol'] } };
+
+  test('and gives the same bytes again, whatever is asked of it next', () => {
+    const domain = new TestDomain();
+    const token = domain.prepare(rotation);
+    expect(domain.prepare(rotation).equals(token)).toBe(true);
+    expect(domain.prepare(another).equals(token)).toBe(true);
+    expect(refusalOf(() => domain.prepare(another, [domain.alice]))).toBe('not-enough-signatures');
+  });
+
+  test('also after a restart, and the founding token too', () => {
+    const domain = new TestDomain();
+    const token = domain.prepare(rotation);
+    const restarted = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity());
+    restarted.install(domain.tokens);
+    expect(domain.prepare(another, domain.people, restarted).equals(token)).toBe(true);
+
+    const founding = new TestDomain();
+    const [proposal] = [founding.propose({ name: 'CreateDomain', body: foundingBody(founding) })];
+    expect(refusalOf(() => founding.hsms[0]!.prepare(proposal))).toBe('already-in-domain');
+  });
+
+  test('until that generation is there, by this token or another', () => {
+    const domain = new TestDomain();
+    const unused = domain.prepare(rotation);
+    domain.step(another, domain.people, domain.hsms[1]);
+    const next = domain.prepare(rotation);
+    expect(parseToken(next).state.generation).toBe(3);
+    expect(next.equals(unused)).toBe(false);
+  });
+
+  test('but is not bound to one that its clock, when it was wrong, dated ahead', () => {
+    const domain = new TestDomain({ members: 1 });
+    domain.clock.advance(10 * YEAR);
+    const [ahead] = [domain.prepare(rotation)];
+    domain.clock.advance(-10 * YEAR);
+    expect(domain.prepare(rotation).equals(ahead)).toBe(false);
+    domain.rotate();
+    expect(domain.hsms[0]!.describe().generation).toBe(2);
+  });
+});
+
+const YEAR = 365 * 86_400_000;
+
+function foundingBody(domain: TestDomain) {
+  const { operators, rules } = domain.hsms[0]!.installed!.state;
+  return { members: domain.hsms.map(memberOf), operators, rules, backupHorizonMs: 0 };
+}
+
+describe('what a stranger who reaches every port may try', () => {
+  test('the proposal of a stored token forks nobody: it is for its preparer, which gives the stored token', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [a, b, c] = domain.hsms;
+    const honest = domain.prepare(rotation, [domain.scheduler], a);
+    const proposal = Proposal.encode(parseToken(honest).proposal);
+    for (const victim of [b!, c!]) {
+      expect(refusalOf(() => victim.prepare(proposal, domain.tokens[0]))).toBe('other-preparer');
+    }
+    expect(a!.prepare(proposal, domain.tokens[0]).equals(honest)).toBe(true);
+    for (const hsm of domain.hsms) hsm.install([honest]);
+    expect(new Set(domain.hsms.map((hsm) => hsm.keyring()!.active.id)).size).toBe(1);
+  });
+});
+
+describe('a worker whose clock is wrong', () => {
+  /** The first member again, with a clock that is ahead of the others'. */
+  function ahead(domain: TestDomain, by: number): Hsm {
+    const clock = new TestClock();
+    clock.time = domain.clock.now() + by;
+    const sealedIdentity = domain.hsms[0]!.sealedIdentity();
+    const hsm = new Hsm({
+      memberId: 'hsm-1',
+      anchor: domain.anchor,
+      sealKey: testSealKey,
+      clock,
+      random: randomBytes,
+      sealedIdentity,
+    });
+    hsm.install(domain.tokens);
+    return hsm;
+  }
+
+  test('dates a token ahead, which no other member takes', () => {
+    const domain = new TestDomain();
+    const token = domain.prepare(rotation, [domain.scheduler], ahead(domain, 10 * YEAR));
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('from-the-future');
+    expect(domain.hsms[1]!.describe().generation).toBe(1);
+    domain.clock.advance(10 * YEAR - 600_000);
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('accepted');
+  });
+
+  test('drops no domain key before its time', () => {
+    const domain = new TestDomain({ backupHorizonMs: 7 * 86_400_000 });
+    domain.rotate();
+    const old = domain.hsms[0]!.installed!.state.domainKeys[0]!.id;
+    const drop: Change = { name: 'DropDomainKeys', body: { ids: [old] } };
+    const token = domain.prepare(drop, domain.people, ahead(domain, 8 * 86_400_000));
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('from-the-future');
+    expect(domain.hsms[1]!.keyring()!.find(old)).toBeDefined();
+  });
+
+  test('prepares nothing while the newest token is from its future, and then does', () => {
+    const domain = new TestDomain();
+    domain.clock.advance(3_600_000);
+    domain.rotate();
+    const late = ahead(domain, -3_600_000);
+    expect(refusalOf(() => domain.prepare(rotation, [domain.scheduler], late))).toBe('from-the-future');
+    const slightlyLate = ahead(domain, -300_000);
+    const token = domain.prepare(rotation, [domain.scheduler], slightlyLate);
+    expect(parseToken(token).state.madeAt).toBe(domain.hsms[0]!.installed!.state.madeAt);
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('accepted');
+  });
+});
+
+test('a proposal that was recorded works on no other branch of the chain than the one it was signed for', () => {
+  const domain = new TestDomain();
+  const offline = domain.newHsm('hsm-2', domain.hsms[1]!.sealedIdentity());
+  offline.install(domain.tokens);
+  const former = newOperator('former');
+  domain.rotate();
+  const admitted = domain.step({ name: 'ModifyOperators', body: { admit: [publicPart(former)], remove: [] } });
+  domain.step({ name: 'ModifyOperators', body: { admit: [], remove: ['former'] } });
+  const recorded = Proposal.encode(parseToken(admitted).proposal);
+
+  // Tokens 2 to 4 are lost; the offline member goes on from token 1 and admits a fresh worker of the preparer's name.
+  domain.tokens.splice(1);
+  domain.hsms.splice(0, 2, offline);
+  const fresh = domain.newHsm('hsm-1');
+  domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-1'] } });
+  fresh.install(domain.tokens);
+  expect(fresh.describe().generation).toBe(2);
+  expect(refusalOf(() => fresh.prepare(recorded, domain.tokens.at(-1)))).toBe('forked');
+});
+
+describe('a retired domain key', () => {
+  test('opens nothing, not even to be sealed anew, until people reinstate it', () => {
+    const domain = new TestDomain();
+    const [hsm] = domain.hsms;
+    const known = hsm!.keyring()!;
+    const nonce = randomBytes;
+    const header = { accessKeyId: 'AKIA', principal: 'arn:aws:iam::111122223333:user/eve' };
+    const token = sealToken(CredentialToken, { header, secret: Buffer.alloc(40) }, { keyring: known, nonce });
+    domain.rotate();
+    domain.retire(known.active.id);
+    expect(() => openToken(CredentialToken, token, hsm!.keyring()!)).toThrow('retired-domain-key');
+    domain.step({ name: 'ReinstateDomainKeys', body: { ids: [known.active.id] } });
+    expect(openToken(CredentialToken, token, hsm!.keyring()!).secret).toEqual(Buffer.alloc(40));
+  });
+
+  test('makes the member forget what it had opened', () => {
+    const domain = new TestDomain();
+    let forgotten = 0;
+    const hsm = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity(), () => forgotten++);
+    hsm.install(domain.tokens);
+    const old = hsm.keyring()!.active.id;
+    hsm.install([domain.rotate()]);
+    expect(forgotten).toBe(0);
+    hsm.install([domain.retire(old)]);
+    expect(forgotten).toBe(1);
+    hsm.install([domain.drop(old)]);
+    expect(forgotten).toBe(1);
+  });
+});
+
+test('a member seals no more than 2^32 times under one domain key, whatever is installed meanwhile', () => {
+  const state = new TestDomain().hsms[0]!.installed!;
+  const sealings: Sealings = new Map([[state.keyring.active.id, MAX_SEALINGS - 1]]);
+  const keyring = newKeyring(state, 1, sealings);
+  keyring.countSealing();
+  expect(() => keyring.countSealing()).toThrow('overloaded');
+
+  const domain = new TestDomain();
+  const [hsm] = domain.hsms;
+  const header = { accessKeyId: 'AKIA', principal: 'arn:aws:iam::111122223333:user/eve' };
+  const full: Keyring = { ...hsm!.keyring()!, countSealing: () => keyring.countSealing() };
+  const seal = () =>
+    sealToken(CredentialToken, { header, secret: Buffer.alloc(40) }, { keyring: full, nonce: randomBytes });
+  expect(seal).toThrow('overloaded');
+});

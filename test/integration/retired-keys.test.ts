@@ -1,0 +1,74 @@
+import { CreateKeyCommand, DecryptCommand, EncryptCommand } from '@aws-sdk/client-kms';
+import { expect, test } from 'vitest';
+import { kmsClient } from '../support/aws-client.ts';
+import { keyfleetJson, runKeyfleet } from '../support/cli.ts';
+import { startTestCluster, type TestCluster } from '../support/cluster.ts';
+import { eventually } from '../support/fleet.ts';
+import { countTokensByDomainKey, redisOf } from '../support/stored-tokens.ts';
+
+interface DomainKey {
+  readonly id: string;
+  readonly status: string;
+}
+
+function optionsOf({ home, ports }: TestCluster) {
+  const domain = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
+  const signer = ['--as', 'operator-1', '--key', home.keyFile('operator-1')];
+  const password = ['--redis-password-file', home.secretFile('redis-password')];
+  return { domain, signer, redis: ['--redis', `redis://127.0.0.1:${ports.redis}`, ...password] };
+}
+
+test('a backup from before a removal is restored: its domain keys are reinstated, everything is resealed, and they are retired again', async () => {
+  await using cluster = await startTestCluster();
+  const { domain, signer, redis } = optionsOf(cluster);
+  const { home } = cluster;
+  const keyfleet = async (...args: string[]) => {
+    const result = await runKeyfleet(...args, ...domain, ...signer);
+    expect(result).toMatchObject({ exitCode: 0, out: expect.stringContaining('Done: the domain is at generation') });
+  };
+  const domainKeys = async () =>
+    (await keyfleetJson<{ domainKeys: DomainKey[] }>('domain', 'show', ...domain)).domainKeys;
+  const doctor = async () => (await runKeyfleet('doctor', ...domain, ...redis)).out;
+  const resealed = async () => {
+    const active = (await domainKeys()).at(-1)!.id;
+    await eventually('everything is under the active domain key', async () => {
+      const client = redisOf(cluster);
+      const counts = await countTokensByDomainKey(client).finally(() => client.disconnect());
+      return counts.size === 1 && counts.has(active);
+    });
+  };
+
+  const kms = kmsClient(cluster);
+  const Plaintext = Buffer.from('from before');
+  const KeyId = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
+  const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext }));
+  const decrypts = async () => {
+    const decrypted = await kms.send(new DecryptCommand({ CiphertextBlob }));
+    expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);
+  };
+  const file = home.in('backup');
+  await runKeyfleet('backup', ...redis, '--out', file);
+
+  await keyfleet('member', 'remove', home.workerNames[1]!);
+  await resealed();
+  const old = (await domainKeys())[0]!.id;
+  await keyfleet('domain', 'retire', old);
+  await decrypts();
+
+  await cluster.kill('frontend');
+  const client = redisOf(cluster);
+  await client.flushall();
+  client.disconnect();
+  expect((await runKeyfleet('restore', file, ...redis)).exitCode).toBe(0);
+  expect(await doctor()).toContain(`keyfleet domain reinstate ${old.slice(0, 8)}`);
+  await keyfleet('domain', 'reinstate', old.slice(0, 8));
+  await cluster.restart('frontend');
+  await decrypts();
+
+  await keyfleet('domain', 'rotate');
+  await resealed();
+  await keyfleet('domain', 'retire', old);
+  await decrypts();
+  await kms.send(new EncryptCommand({ KeyId, Plaintext }));
+  expect((await domainKeys()).map(({ status }) => status)).toEqual(['retired', 'deactivated', 'active']);
+});
