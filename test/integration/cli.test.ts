@@ -227,7 +227,7 @@ test('old domain keys are retired by one, and reinstated and dropped by two', as
   const redis = ['--redis', `redis://127.0.0.1:${fleet.redis.port}`];
   const dropped = await keyfleetCli('domain', 'drop', 'all-old', ...domain, ...signer('anna'), ...redis);
   expect(dropped.out).toContain('Not enough yet');
-  expect((await approve()).notes).toContain(`drop domain key ${oldest}: what is under it, in backups too, is lost`);
+  expect((await approve()).notes).toContain('drop domain key <hash>: what is under it, in backups too, is lost');
   const left = await keyfleetJson<{ domainKeys: object[] }>('domain', 'show', ...domain);
   expect(left.domainKeys).toMatchObject([{ status: 'active', afterRemoval: true }]);
   const none = await keyfleetCli('domain', 'drop', 'all-old', ...domain, ...signer('anna'), ...redis);
@@ -344,7 +344,7 @@ test('each trouble of the domain-manager reaches the doctor as itself', async ()
   await store.del(tokens);
   await store.rpush(tokens, ...good);
   await eventually('the tokens are read again', async () =>
-    (await keyfleetCli('doctor', ...options)).out.includes('well  domain tokens: all 4 verify'),
+    (await keyfleetCli('doctor', ...options)).out.includes('well  domain tokens: all 7 verify'),
   );
   store.disconnect();
   await redis.kill();
