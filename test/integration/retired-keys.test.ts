@@ -60,6 +60,8 @@ test('a backup from before a removal is restored: its domain keys are reinstated
   await client.flushall();
   client.disconnect();
   expect((await runKeyfleet('restore', file, ...redis)).exitCode).toBe(0);
+  const accepted = await runKeyfleet('store', 'accept', '--trust-anchor', home.trustAnchorFile, ...redis);
+  expect(accepted).toMatchObject({ exitCode: 0, notes: '' });
   expect(await doctor()).toContain(`keyfleet domain reinstate ${old.slice(0, 8)}`);
   await keyfleet('domain', 'reinstate', old.slice(0, 8));
   await cluster.restart('frontend');
