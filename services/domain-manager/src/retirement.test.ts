@@ -100,9 +100,14 @@ describe('resealing', () => {
     expect(world.asked).toEqual([]);
   });
 
-  test('a rotation after the removal changes nothing: the pass under its key is the proof, and that key stays', async () => {
+  test('a rotation after the removal puts it off by minutes: the pass is under its key, and that key stays', async () => {
     const replica = await removed();
     world.clock.advance(DAY);
+    await replica.round.run();
+    await runPass(replica, 0);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 deactivated', '4 active']);
+    world.clock.advance(CHANGEOVER_MS);
     await runPass(replica, 0);
     await replica.round.run();
     expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 deactivated', '4 active']);
