@@ -122,6 +122,41 @@ test('the doctor names damaged records, and tokens that no domain key opens', as
   });
 });
 
+test('the doctor has everything opened that is stored, and names what does not open', async () => {
+  await using cluster = await startTestCluster();
+  const { redis: redisOptions, domain } = optionsOf(cluster);
+  const kms = kmsClient(cluster);
+  const made = [];
+  for (let i = 0; i < 3; i++) made.push((await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!);
+  const host = ['--host', 'frontend-1', '--host-key', cluster.home.keyFile('frontend-1')];
+  const material = async (...options: string[]) => {
+    const { out, exitCode } = await runKeyfleet('doctor', '--deep', ...options, ...domain, ...redisOptions);
+    return { exitCode, line: out.split('\n').find((line) => line.includes('stored material')) };
+  };
+  expect((await material()).line).toMatch(/NOT WELL .*give --host and --host-key/);
+  expect(await material(...host)).toEqual({ exitCode: 0, line: expect.stringMatching(/well .*all 4 tokens open/) });
+
+  using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
+  const at = (keyId: string) => `kf:key:{us-east-1/${keyId}}`;
+  const recordOf = async (keyId: string) => JSON.parse((await redis.hget(at(keyId), 'record'))!) as StoredRecord;
+  const [flipped, swapped] = [await recordOf(made[0]!), await recordOf(made[1]!)];
+  const token = Buffer.from(flipped.backingKeys[0]!.token, 'base64');
+  token[token.length - 1]! ^= 1;
+  swapped.backingKeys[0]!.token = flipped.backingKeys[0]!.token;
+  flipped.backingKeys[0]!.token = token.toString('base64');
+  await redis.hset(at(made[0]!), 'record', JSON.stringify(flipped));
+  await redis.hset(at(made[1]!), 'record', JSON.stringify(swapped));
+  const { exitCode, line } = await material(...host);
+  expect(exitCode).toBe(1);
+  expect(line).toMatch(/NOT WELL .*2 values do not open/);
+  for (const keyId of made.slice(0, 2)) expect(line).toContain(at(keyId));
+  expect(line).not.toContain(made[2]);
+});
+
+interface StoredRecord {
+  readonly backingKeys: { token: string }[];
+}
+
 test('a backup that was changed or cut off, or for a Redis in use, is refused before anything is written', async () => {
   await using cluster = await startTestCluster({ workers: 1 });
   const { redis: redisOptions } = optionsOf(cluster);

@@ -2,6 +2,7 @@ import { CliError } from '../cli-error.ts';
 import { command } from '../command.ts';
 import { adviceFor } from '../doctor/advice.ts';
 import { checksOf, type Patient } from '../doctor/checks.ts';
+import { checkMaterial } from '../doctor/check-material.ts';
 import { anchorOptions, listOf, managerOptions, openDomain } from '../options.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 
@@ -26,23 +27,32 @@ export const doctor = command({
       description: 'Where they listen for HTTP, by commas: asked as well.',
       valueHint: 'URLS',
     },
+    deep: { type: 'boolean', description: 'Have the workers open everything that is stored.', default: false },
+    host: { type: 'string', description: 'With --deep: the operator id of a frontend.', valueHint: 'ID' },
+    'host-key': { type: 'string', description: 'With --deep: its key.', valueHint: 'FILE' },
   },
-  async run(args) {
+  async run(args, terminal) {
     using domain = openDomain(args);
-    const frontends = args.frontends === undefined ? [] : listOf(args.frontends);
-    const wrong = frontends.find((url) => !URL.canParse(url));
-    if (wrong !== undefined)
-      throw new CliError(`--frontends: ${wrong} is no URL such as http://127.0.0.1:8900`, { exitCode: 2 });
-    const patient = { ...domain, openRedis: () => openRedis(args), frontends };
+    const patient = { ...domain, openRedis: () => openRedis(args), frontends: frontendsOf(args.frontends) };
     const found = await Promise.all(
       Object.entries(checksOf(patient)).map(([name, look]) => findingOf(name, () => look(patient))),
     );
-    return { findings: [...found, ...(await advise(patient))] };
+    const note = (text: string): void => terminal.note(text);
+    const deep = args.deep ? [await findingOf('stored material', () => checkMaterial(patient, args, note))] : [];
+    return { findings: [...found, ...deep, ...(await advise(patient))] };
   },
   text: ({ findings }) =>
     findings.map(({ check, standing, finding }) => `${marks[standing]}  ${check}: ${finding}`).join('\n'),
   isWell: ({ findings }) => findings.every(({ standing }) => standing !== 'not-well'),
 });
+
+function frontendsOf(option: string | undefined): string[] {
+  const frontends = listOf(option);
+  const wrong = frontends.find((url) => !URL.canParse(url));
+  if (wrong !== undefined)
+    throw new CliError(`--frontends: ${wrong} is no URL such as http://127.0.0.1:8900`, { exitCode: 2 });
+  return frontends;
+}
 
 async function findingOf(check: string, look: () => Promise<string>): Promise<Finding> {
   try {

@@ -1,0 +1,128 @@
+import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
+import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
+import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
+import { systemClock } from '@keyfleet/shared/clock';
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import type { KeyObject } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { allNames } from '../redis-option.ts';
+
+/** At once: few, for customers' requests share the workers and Redis. */
+const BATCH = 64;
+/** Between two batches: about a thousand tokens a second at most. */
+const PAUSE_MS = 50;
+const COMMAND_TIMEOUT_MS = 10_000;
+const READY_TIMEOUT_MS = 10_000;
+const SAY_EVERY_MS = 5_000;
+
+export interface OpeningOptions {
+  readonly redis: RedisClient;
+  readonly domain: VerifiedDomain;
+  /** Addresses of hsm-workers. */
+  readonly workers: readonly string[];
+  /** A service host of the domain: workers open tokens for nobody else. */
+  readonly host: { readonly operatorId: string; readonly privateKey: KeyObject };
+  readonly onProgress: (done: number, all: number) => void;
+}
+
+export interface Opened {
+  readonly tokens: number;
+  /** Names of values whose tokens do not open, with what was said. */
+  readonly failed: readonly string[];
+}
+
+const KeyRecord = z.object({
+  keyId: z.string(),
+  accountId: z.string(),
+  backingKeys: z.array(z.object({ token: z.base64(), materialId: z.string() })),
+});
+const AccessKeyRecord = z.object({ token: z.base64() });
+
+/**
+ * Has the workers open every token that is stored, in a session of its own: nothing secret comes here. A key's token must also be of this
+ * key, account and material.
+ */
+export async function openAllTokens({ redis, domain, workers, host, onProgress }: OpeningOptions): Promise<Opened> {
+  const known = { verified: domain, refresh: () => Promise.resolve(), noteNewer: () => {} };
+  const clients = workers.map(newWorkerClient);
+  const settings = { clock: systemClock, maxInFlight: 2 * BATCH, onProblem: () => {} };
+  await using pool = new WorkerPool({ workers: clients, host, domain: known, ...settings });
+  await untilReady(pool, host.operatorId);
+  const hsm = new PoolCommands(pool);
+  const names = (await allNames(redis)).filter((name) => /^kf:(?:key|access-key|secret):/.test(name));
+  const failed: string[] = [];
+  let [tokens, saidAt] = [0, performance.now()];
+  for (let at = 0; at < names.length; at += BATCH) {
+    const batch = names.slice(at, at + BATCH);
+    const opened = await Promise.all(batch.map((name) => openTokensAt(name, { redis, hsm, domain })));
+    for (const [i, { count, problem }] of opened.entries()) {
+      tokens += count;
+      if (problem !== undefined) failed.push(`${batch[i]} (${problem})`);
+    }
+    if (performance.now() - saidAt > SAY_EVERY_MS) {
+      onProgress(at + batch.length, names.length);
+      saidAt = performance.now();
+    }
+    await delay(PAUSE_MS);
+  }
+  return { tokens, failed };
+}
+
+async function untilReady(pool: WorkerPool, operatorId: string): Promise<void> {
+  for (const startedAt = performance.now(); pool.ready === 0; await delay(50)) {
+    if (performance.now() - startedAt < READY_TIMEOUT_MS) continue;
+    throw new Error(
+      `no hsm-worker takes a session of ${operatorId}: it must be a service host of the domain, with this key`,
+    );
+  }
+}
+
+interface Tools {
+  readonly redis: RedisClient;
+  readonly hsm: PoolCommands;
+  readonly domain: VerifiedDomain;
+}
+
+async function openTokensAt(name: string, tools: Tools): Promise<{ count: number; problem?: string }> {
+  try {
+    return { count: await openTokens(name, tools) };
+  } catch (error) {
+    return { count: 0, problem: error instanceof z.ZodError ? 'not a record' : (error as Error).message };
+  }
+}
+
+async function openTokens(name: string, { redis, hsm, domain }: Tools): Promise<number> {
+  const deadline = systemClock.now() + COMMAND_TIMEOUT_MS;
+  if (name.startsWith('kf:key:')) {
+    const record = await redis.hget(name, 'record');
+    if (record === null) return 0;
+    const { keyId, accountId: account, backingKeys } = KeyRecord.parse(JSON.parse(record));
+    for (const { token, materialId } of backingKeys) {
+      const input = { keyId, account, token: Buffer.from(token, 'base64') };
+      assertOfDomain(input.token, domain);
+      const described = await hsm.execute('DescribeBackingKey', input, deadline);
+      if (Buffer.from(described.materialId).toString('hex') !== materialId) throw new Error('it is other material');
+    }
+    return backingKeys.length;
+  }
+  const token = name.startsWith('kf:secret:') ? await redis.getBuffer(name) : await accessKeyTokenAt(name, redis);
+  if (token === null) return 0;
+  assertOfDomain(token, domain);
+  // It comes back sealed, whatever it was sealed under.
+  await hsm.execute('ResealToken', { token }, deadline);
+  return 1;
+}
+
+async function accessKeyTokenAt(name: string, redis: RedisClient): Promise<Buffer | null> {
+  const record = await redis.get(name);
+  return record === null ? null : Buffer.from(AccessKeyRecord.parse(JSON.parse(record)).token, 'base64');
+}
+
+/** Workers would wait for a domain token that brings the key. Throws FormatError for what is no token. */
+function assertOfDomain(token: Uint8Array, { state }: VerifiedDomain): void {
+  const id = domainKeyIdOf(token);
+  if (state.domainKeys.every((key) => key.id !== id)) throw new Error('under a domain key that the domain has not');
+}
