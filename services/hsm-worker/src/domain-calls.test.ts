@@ -59,18 +59,28 @@ test('an HSM without a domain takes the call of a scheduler that the founders or
   ).toBe('no-domain');
 });
 
-test('a member that was away takes the tokens from a scheduler that only they admit', () => {
+test('a member that was away takes tokens from no scheduler that only they admit: it finds them itself', () => {
   const domain = new TestDomain();
   const away = domain.hsms[1]!;
   const successor = newOperator('scheduler-2', 'scheduler');
   const change = { admit: [publicPart(successor)], remove: ['scheduler-1'] };
   const token = domain.prepare({ name: 'ModifyOperators', body: change });
   const { calls, signed } = callsOf(domain, away);
-  calls.assertInstall(signed('InstallDomainTokens', [token], successor), [token]);
+  const refusalFor = (by: TestOperator) =>
+    refusalOf(() => calls.assertInstall(signed('InstallDomainTokens', [token], by), [token]));
+  expect([refusalFor(successor), refusalFor(domain.scheduler)]).toEqual(['unauthorized-call', 'accepted']);
   away.install([token]);
-  expect(refusalOf(() => calls.assertInstall(signed('InstallDomainTokens', [token], domain.scheduler), [token]))).toBe(
-    'unauthorized-call',
-  );
+  expect([refusalFor(successor), refusalFor(domain.scheduler)]).toEqual(['accepted', 'unauthorized-call']);
+});
+
+test('a member does not even read the tokens that a stranger shows it', () => {
+  const domain = new TestDomain();
+  const [hsm] = domain.hsms;
+  const { calls, signed } = callsOf(domain, hsm!);
+  const noise = [Buffer.from('noise')];
+  const call = signed('InstallDomainTokens', noise, newOperator('scheduler-1', 'scheduler'));
+  expect(refusalOf(() => calls.assertInstall(undefined, noise))).toBe('unauthorized-call');
+  expect(refusalOf(() => calls.assertInstall(call, noise))).toBe('unauthorized-call');
 });
 
 test('a domain is never left without a scheduler', () => {

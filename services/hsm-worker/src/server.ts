@@ -21,8 +21,8 @@ import type { DomainCalls } from './domain-calls.ts';
 import type { WorkerEvents } from './events.ts';
 import type { DomainMembership } from './membership.ts';
 
-/** A chain of domain tokens in one message; frames are smaller. */
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+/** A proposal and a domain token, or a page of tokens (1 MB): whoever connects may send so much. Frames are smaller. */
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 export interface WorkerServerOptions {
   readonly address: string;
