@@ -16,6 +16,8 @@ import type { TokenLog } from './token-log.ts';
 /** Operators are people: they get a week to sign. */
 const EXPIRES_AFTER_MS = 7 * 24 * 3_600_000;
 const MAX_PROPOSALS = 64;
+/** That nobody else signed: one operator must not keep the others from proposing its own removal. */
+const MAX_OF_ONE = 16;
 /** Each costs a verification: nobody may send a thousand at once. */
 const MAX_SIGNATURES_AT_ONCE = 32;
 
@@ -49,14 +51,23 @@ export interface ProposalsDeps {
  */
 export class Proposals {
   readonly #deps: ProposalsDeps;
+  #proposing: Promise<unknown> = Promise.resolve();
 
   constructor(deps: ProposalsDeps) {
     this.#deps = deps;
   }
 
   /** Throws ProposalRefusedError unless it is possible now and at least one operator signed it; signatures that do not verify are refused. */
-  async propose(bytes: Uint8Array): Promise<StoredProposal> {
+  propose(bytes: Uint8Array): Promise<StoredProposal> {
+    // One after the other: many at once must not all find that there is room.
+    const proposed = this.#proposing.then(() => this.#propose(bytes));
+    this.#proposing = proposed.catch(() => {});
+    return proposed;
+  }
+
+  async #propose(bytes: Uint8Array): Promise<StoredProposal> {
     const proposal = orRefuse(() => this.#checked(bytes));
+    await this.#assertHasRoom(proposal);
     const { store, clock } = this.#deps;
     const stored: StoredProposal = {
       proposalId: proposalId(proposal),
@@ -73,7 +84,7 @@ export class Proposals {
   async approve(id: string, signature: Signature): Promise<StoredProposal> {
     const stored = await this.#get(id);
     const { command } = stored;
-    orRefuse(() => verifySignatures(this.#signers(), { command, signatures: [signature] }));
+    orRefuse(() => this.#assertSigned({ command, signatures: [signature] }));
     await this.#deps.store.putProposal({ ...stored, signatures: [signature] }, MAX_PROPOSALS);
     return this.#get(id);
   }
@@ -109,7 +120,7 @@ export class Proposals {
     if (count === 0 || count > MAX_SIGNATURES_AT_ONCE) {
       throw new DomainError('not-enough-signatures', `a proposal comes with 1 to ${MAX_SIGNATURES_AT_ONCE} signatures`);
     }
-    verifySignatures(this.#signers(), proposal);
+    this.#assertSigned(proposal);
     try {
       this.#assertPossible(this.#verify(proposal));
     } catch (error) {
@@ -135,8 +146,34 @@ export class Proposals {
     nextState(head.state, command, { keyId: '0'.repeat(32), madeAt });
   }
 
-  #signers(): TrustAnchor['operators'] {
-    return this.#deps.tokens.head?.state.operators ?? this.#deps.anchor.operators;
+  /** Throws DomainError unless every signature is an operator's whose role the command's rule asks for. */
+  #assertSigned(proposal: Proposal): void {
+    const { tokens, anchor } = this.#deps;
+    if (tokens.head === undefined) return void verifySignatures(anchor.operators, proposal);
+    const { operators, rules } = tokens.head.state;
+    const { name } = parseCommand(proposal.command);
+    const alternatives = rules.find(({ command }) => command === name)?.alternatives ?? [];
+    const roles = new Set(alternatives.flat().map(({ role }) => role));
+    for (const { operatorId, role } of verifySignatures(operators, proposal)) {
+      if (!roles.has(role)) throw new DomainError('forged', `${operatorId}, a ${role}, may not sign ${name}`);
+    }
+  }
+
+  /** Throws ProposalRefusedError when too many wait that nobody signed but who signed this one. */
+  async #assertHasRoom(proposal: Proposal): Promise<void> {
+    const id = proposalId(proposal);
+    const signers = new Set(proposal.signatures.map(({ operatorId }) => operatorId));
+    const isTheirs = (other: StoredProposal): boolean =>
+      other.proposalId !== id &&
+      !this.#isDone(other) &&
+      other.signatures.every(({ operatorId }) => signers.has(operatorId));
+    if ((await this.list()).filter(isTheirs).length < MAX_OF_ONE) return;
+    const names = [...signers].join(', ');
+    throw new ProposalRefusedError('full', `${MAX_OF_ONE} proposals wait that nobody but ${names} signed`);
+  }
+
+  #isDone({ proposalId: id, done }: StoredProposal): boolean {
+    return done === true || this.#deps.tokens.generationOf(id) !== undefined;
   }
 }
 

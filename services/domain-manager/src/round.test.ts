@@ -6,6 +6,7 @@ import {
   type Change,
   memberOf,
   newOperator,
+  publicPart,
   rotation,
   TestClock,
   testRules,
@@ -66,6 +67,30 @@ describe('proposals', () => {
     }
     await expect(proposals.propose(Buffer.from('noise'))).rejects.toThrow('not a canonical');
     expect(await world.store.listProposals()).toEqual([]);
+  });
+
+  test('who may not sign a command proposes nothing, and one operator alone leaves the others room', async () => {
+    const frontend = newOperator('frontend-1', 'service-host');
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    const admission = command(replica, {
+      name: 'ModifyOperators',
+      body: { admit: [publicPart(frontend)], remove: [] },
+    });
+    await proposals.propose(signed(admission, [alice, bob]));
+    await round.run();
+
+    const rules = (backupHorizonMs: number) =>
+      command(replica, { name: 'ModifyRules', body: { rules: testRules, backupHorizonMs } });
+    await expect(proposals.propose(signed(rules(0), [frontend]))).rejects.toThrow('may not sign');
+    const { proposalId } = await proposals.propose(signed(rules(0), [bob]));
+    const [ofFrontend] = Proposal.decode(signed(rules(0), [frontend])).signatures;
+    await expect(proposals.approve(proposalId, ofFrontend!)).rejects.toThrow('may not sign');
+
+    const flood = Array.from({ length: 64 }, (_, i) => proposals.propose(signed(rules(i + 1), [alice])));
+    const taken = (await Promise.allSettled(flood)).filter(({ status }) => status === 'fulfilled');
+    expect(taken).toHaveLength(16);
+    await expect(proposals.propose(signed(rules(65), [bob]))).resolves.toBeDefined();
   });
 
   test('a proposal for a generation that has passed is refused, and one that waited becomes failed', async () => {
