@@ -1,4 +1,4 @@
-import { createPublicKey, createSecretKey, type KeyObject, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Clock } from '@keyfleet/shared/clock';
 import { isSignatureOfOffLoop } from '@keyfleet/shared/domain/signature';
@@ -18,6 +18,7 @@ import {
 import { type StreamKeys, streamKeys, transportKey } from '@keyfleet/shared/hsm/stream-keys';
 import { type Random, RefusedError } from './commands/command.ts';
 import { ivLength, seal } from './crypto/aead.ts';
+import { newSecretKey } from './domain/domain-secrets.ts';
 import type { Keyring } from './domain/keyring.ts';
 import { HelloMemory } from './hello-memory.ts';
 import { openSessionToken, sealSessionToken, type SessionGrant } from './session-token.ts';
@@ -108,7 +109,7 @@ export class Sessions {
     if (!this.#hellos.take(message, hello)) throw new SessionRefusedError();
 
     // The session key is fresh and random; the agreed key only carries it (AWS KMS Cryptographic Details).
-    const sessionKey = createSecretKey(random(32));
+    const sessionKey = newSecretKey(random);
     const sessionId = random(16);
     const notBefore = clock.now();
     const expiresAt = notBefore + SESSION_MS;
