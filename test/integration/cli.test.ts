@@ -273,16 +273,16 @@ test('the doctor says what is well, and what to do about the rest', async () => 
       'advice  domain: old domain keys are kept for less than a day: an older backup would not open. keyfleet domain propose rules',
     ].join('\n'),
   });
-  const moved = fleet.path('trust-anchor-4.json');
+  const moved = fleet.path('trust-anchor-7.json');
   expect((await keyfleetCli('domain', 'checkpoint', ...domain, '--out', moved)).out).toContain(
-    'Trust anchor with the checkpoint 4 (<hash>): <dir>/trust-anchor-4.json',
+    'Trust anchor with the checkpoint 7 (<hash>): <dir>/trust-anchor-7.json',
   );
   const advised = await keyfleetCli('doctor', ...manager, '--trust-anchor', moved, ...redis);
-  expect(advised.out).toContain('well  domain tokens: all 4 verify');
+  expect(advised.out).toContain('well  domain tokens: all 7 verify');
   expect(advised.out).not.toContain('checkpoint');
   writeFileSync(moved, readFileSync(moved, 'utf8').replace(/"hash": "../, '"hash": "00'));
   expect((await keyfleetCli('domain', 'verify', ...manager, '--trust-anchor', moved)).notes).toContain(
-    'token 4 is not the one that was known before',
+    'token 7 is not the one that was known before',
   );
 
   await fleet.workers[0]!.end('SIGKILL');
