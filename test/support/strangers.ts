@@ -93,8 +93,8 @@ function streams(message: Buffer): (localAddress: string, sent: () => void) => S
 }
 
 const attacks: Readonly<Record<string, () => void>> = {
-  uploads: () => keepOpen(260, upload(HEAD)),
-  'named uploads': () => keepOpen(260, upload(HEAD + NAMED)),
+  uploads: () => keepOpen(256, upload(HEAD)),
+  'named uploads': () => keepOpen(256, upload(HEAD + NAMED)),
   'slow bodies': () => keepOpen(256, drip),
   pipeline: () => keepOpen(4, pipeline),
   streams: () => keepOpen(16, streams(Buffer.alloc(5))),
