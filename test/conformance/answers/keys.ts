@@ -26,6 +26,8 @@ export type Keys = Readonly<Record<KeyName, Key>> & {
   /** What S and R made of "hello", in base64. */
   readonly blob: string;
   readonly rsaBlob: string;
+  /** What S made of 191 bytes: one more than an RSA_2048 key can encrypt with SHA-256. */
+  readonly longBlob: string;
   /** alias/answers-E, of E. */
   readonly alias: string;
   /** Of the cluster's account and Region, up to the kind of resource. */
@@ -50,8 +52,11 @@ export async function makeKeys(): Promise<Keys> {
   const { CiphertextBlob: blob } = await done('Encrypt', { KeyId: keys.S.id, Plaintext: HELLO });
   const rsa = { KeyId: keys.R.id, Plaintext: HELLO, EncryptionAlgorithm: 'RSAES_OAEP_SHA_256' };
   const { CiphertextBlob: rsaBlob } = await done('Encrypt', rsa);
+  const long = Buffer.alloc(191).toString('base64');
+  const { CiphertextBlob: longBlob } = await done('Encrypt', { KeyId: keys.S.id, Plaintext: long });
   const prefix = keys.S.arn.slice(0, keys.S.arn.lastIndexOf(':') + 1);
-  return { ...keys, blob: blob as string, rsaBlob: rsaBlob as string, alias, prefix };
+  const blobs = { blob: blob as string, rsaBlob: rsaBlob as string, longBlob: longBlob as string };
+  return { ...keys, ...blobs, alias, prefix };
 }
 
 async function newKey(kind: Kind): Promise<Key> {

@@ -164,6 +164,21 @@ const decryption: readonly Row[] = [
     body: ({ blob, X }) => ({ CiphertextBlob: blob, DestinationKeyId: X.id }),
     answer: (keys) => pendingImport(keys, 'X'),
   },
+  ...[undefined, true].map((DryRun): Row => ({
+    title: `ReEncrypt of more than an RSA key can encrypt${DryRun ? ', as a dry run' : ''} (as Encrypt: A)`,
+    operation: 'ReEncrypt',
+    body: ({ longBlob, R }) => ({
+      CiphertextBlob: longBlob,
+      DestinationKeyId: R.id,
+      DestinationEncryptionAlgorithm: 'RSAES_OAEP_SHA_256',
+      DryRun,
+    }),
+    answer: () =>
+      error(
+        'ValidationException',
+        'Algorithm RSAES_OAEP_SHA_256 and key spec RSA_2048 cannot encrypt data larger than 190 bytes.',
+      ),
+  })),
   {
     title: 'ReEncrypt without a ciphertext, to an alias that is not there: the ciphertext comes first (C)',
     operation: 'ReEncrypt',

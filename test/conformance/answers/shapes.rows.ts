@@ -200,6 +200,19 @@ export const shapeRows: readonly Row[] = [
     body: ({ S }) => ({ KeyId: S.id, ...body }),
     answer: () => error('SerializationException'),
   })),
+  ...(['Encrypt', 'Decrypt', 'ReEncrypt', 'GenerateDataKey'] as const).map((operation): Row => ({
+    title: `${operation} with an encryption context that no HSM takes is the caller's mistake (the text is ours)`,
+    operation,
+    body: ({ blob, S }) => {
+      const [EncryptionContext, context] = [{ a: 'b'.repeat(600_000) }, { a: 'b'.repeat(300_000) }];
+      if (operation === 'Encrypt') return { KeyId: S.id, Plaintext: message, EncryptionContext };
+      if (operation === 'Decrypt') return { CiphertextBlob: blob, EncryptionContext };
+      if (operation === 'GenerateDataKey') return { KeyId: S.id, KeySpec: 'AES_256', EncryptionContext };
+      const contexts = { SourceEncryptionContext: context, DestinationEncryptionContext: context };
+      return { CiphertextBlob: blob, DestinationKeyId: S.id, ...contexts };
+    },
+    answer: () => error('ValidationException', 'The encryption context is too large.'),
+  })),
   ...['DescribeKey', 'Encrypt', 'GetPublicKey'].flatMap((operation): Row[] =>
     ['existing', 'missing'].map((which) => ({
       title: `${operation} of another account's key, ${which} (B)`,

@@ -1,6 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
 import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { throttled, timedOut } from '../dependency-exceptions.ts';
 import type { Channel } from './channel.ts';
 import { HsmRefusedError, NobodyElseError } from './commands.ts';
@@ -69,12 +70,12 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   /**
-   * Rejects with KmsException (throttled, or nobody answered in time), `HsmRefusedError`, and `NobodyElseError` when only members of
-   * `notBy` are there. `deadline`: milliseconds since the epoch.
+   * Rejects with KmsException (throttled, too large, or nobody answered in time), `HsmRefusedError`, and `NobodyElseError` when only
+   * members of `notBy` are there. `deadline`: milliseconds since the epoch.
    */
   run(command: Command, input: Uint8Array, deadline: number, notBy?: ReadonlySet<string>): Promise<Answer> {
     if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(throttled());
-    if (input.length > MAX_INPUT_BYTES) return Promise.reject(new HsmRefusedError('invalid-input'));
+    if (input.length > MAX_INPUT_BYTES) return Promise.reject(tooLarge());
     if (this.#closed || deadline <= this.#options.clock.now()) return Promise.reject(timedOut());
     const work = new Work(command, input, deadline, notBy);
     this.#inFlight++;
@@ -195,4 +196,9 @@ export class WorkerPool implements AsyncDisposable {
     this.#waiting = [];
     for (const work of waiting) if (!work.settled) this.#dispatch(work);
   }
+}
+
+/** Of all that a request holds only an encryption context has no limit of its own. */
+function tooLarge(): KmsException {
+  return new KmsException('ValidationException', 'The encryption context is too large.');
 }

@@ -3,15 +3,21 @@ import { type KeySpec, type KeySpecRow, keySpecs } from '@keyfleet/shared/key-sp
 
 const hashBytes: Readonly<Record<string, number>> = { RSAES_OAEP_SHA_1: 20, RSAES_OAEP_SHA_256: 32 };
 
-/** Throws ValidationException for more than RSA-OAEP can take: modulus - 2 hash - 2 bytes (RFC 8017, 7.1.1). */
+/** Throws ValidationException for more than the algorithm can take. */
 export function assertFits(plaintext: Uint8Array, algorithm: string, keySpec: KeySpec): void {
+  if (plaintext.length > capacityOf(algorithm, keySpec)) throw doesNotFit(algorithm, keySpec);
+}
+
+export function doesNotFit(algorithm: string, keySpec: KeySpec, cause?: unknown): KmsException {
+  const most = capacityOf(algorithm, keySpec);
+  const message = `Algorithm ${algorithm} and key spec ${keySpec} cannot encrypt data larger than ${most} bytes.`;
+  return new KmsException('ValidationException', message, { cause });
+}
+
+/** Of RSA-OAEP: modulus - 2 hash - 2 bytes (RFC 8017, 7.1.1). Symmetric encryption takes whatever a request can hold. */
+export function capacityOf(algorithm: string, keySpec: KeySpec): number {
   const hash = hashBytes[algorithm];
-  if (hash === undefined) return;
+  if (hash === undefined) return Infinity;
   const { bits = 0 }: KeySpecRow = keySpecs[keySpec];
-  const most = bits / 8 - 2 * hash - 2;
-  if (plaintext.length <= most) return;
-  throw new KmsException(
-    'ValidationException',
-    `Algorithm ${algorithm} and key spec ${keySpec} cannot encrypt data larger than ${most} bytes.`,
-  );
+  return bits / 8 - 2 * hash - 2;
 }

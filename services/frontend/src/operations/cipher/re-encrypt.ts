@@ -1,11 +1,13 @@
 import type { ReEncrypt } from '@keyfleet/shared/api/cipher';
 import type { InputOf } from '@keyfleet/shared/api/operation';
+import { HsmRefusedError } from '../../hsm/commands.ts';
 import { currentBackingKey } from '../../keys/backing-keys.ts';
 import { requireCiphertext } from '../../keys/ciphertext.ts';
 import type { BackingKey, KmsKey } from '../../keys/kms-key.ts';
 import type { Deps, Handler } from '../handler.ts';
 import { opened, openingKeyOf } from './ciphertext-key.ts';
 import { contextOf } from './encryption-context.ts';
+import { capacityOf, doesNotFit } from './plaintext-size.ts';
 
 export const reEncrypt: Handler<typeof ReEncrypt, Pick<Deps, 'hsm'>> = async (input, call, { hsm }) => {
   const { key: source, otherKey: destination, deadline } = call;
@@ -27,9 +29,27 @@ export const reEncrypt: Handler<typeof ReEncrypt, Pick<Deps, 'hsm'>> = async (in
     destinationContext: contextOf(input.DestinationEncryptionContext, input.DestinationEncryptionAlgorithm),
   };
   // A dry run opens the ciphertext too: it answers what the call itself would.
-  const result = await opened(hsm.execute('ReEncrypt', command, deadline));
+  const result = await fitted(opened(hsm.execute('ReEncrypt', command, deadline)), input, destination);
   return { CiphertextBlob: result.ciphertext, ...describe(input, { source, from, destination, to }) };
 };
+
+/**
+ * How long the plaintext is, only the HSM knows. It was asked for nothing that the checks before would not have refused, so that of a
+ * destination whose algorithm takes only so much `invalid-input` means that it is too long.
+ */
+async function fitted<T>(
+  answer: Promise<T>,
+  { DestinationEncryptionAlgorithm: algorithm }: InputOf<typeof ReEncrypt>,
+  { keySpec }: KmsKey,
+): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    const isRefused = error instanceof HsmRefusedError && error.refusal === 'invalid-input';
+    if (isRefused && capacityOf(algorithm, keySpec) < Infinity) throw doesNotFit(algorithm, keySpec, error);
+    throw error;
+  }
+}
 
 interface Materials {
   readonly source: KmsKey;
