@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+import { createRequire } from 'node:module';
 import { type GrpcObject, loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync, type Options, type PackageDefinition } from '@grpc/proto-loader';
 
@@ -19,3 +21,24 @@ export function load(file: string): GrpcObject {
 export function loadDefinition(file: string): PackageDefinition {
   return loadSync(file, loadOptions);
 }
+
+/** What of protobufjs is used here: the loader's own, no other would read our messages. */
+interface Protobuf {
+  readonly BufferReader: { readonly prototype: { string(): string; bytes(): Buffer } };
+}
+
+/**
+ * Protobuf's texts are UTF-8, and a parser refuses what is not (proto3, "Scalar Value Types"). protobufjs reads such bytes as U+FFFD, so
+ * that different encryption contexts would be one, and a text that the message is too short for as far as it goes.
+ */
+function refuseBadTexts(): void {
+  const loader = createRequire(import.meta.url).resolve('@grpc/proto-loader');
+  const { BufferReader } = createRequire(loader)('protobufjs') as Protobuf;
+  BufferReader.prototype.string = function string() {
+    const bytes = this.bytes();
+    if (!isUtf8(bytes)) throw new RangeError('a text is not UTF-8');
+    return bytes.toString('utf8');
+  };
+}
+
+refuseBadTexts();

@@ -227,6 +227,17 @@ test('server reflection tells the service where it is on, and nothing where it i
   expect(await reflectedServices(production)).toBe(status.UNIMPLEMENTED);
 });
 
+test.each([
+  ['is not UTF-8', Buffer.from('0a026bff120170', 'hex')],
+  ['in a map is not UTF-8', Buffer.from('0a016b1201701a060a01611201ff', 'hex')],
+  ['is a lone surrogate', Buffer.from('0a03eda080120170', 'hex')],
+  ['is longer than its message', Buffer.from('1201700a056b', 'hex')],
+])('a text that %s is no text: it would be read as another', async (_, message) => {
+  await using edge = await startEdge();
+  expect(trailer(await call(edge, message, undefined, 'Encrypt'))).toBe('SerializationException');
+  expect(edge.invocations).toEqual([]);
+});
+
 test('what is not a message, too much of it, and an unknown method are errors of their own', async () => {
   await using edge = await startEdge();
   expect(trailer(await call(edge, Buffer.from([0xff])))).toBe('SerializationException');
