@@ -131,6 +131,7 @@ test('an absolute-form request line is accepted, and its host is the one that co
   expect(await signedCall('{}', { target: `http://${hostOf()}/`, headers })).toMatchObject({ status: 200 });
   expect(await signedCall('{}', { target: `http://${hostOf()}`, headers })).toMatchObject({ status: 200 });
   expect(await signedCall('{}', { target: 'http://elsewhere.example/', headers })).toMatchObject({ status: 400 });
+  expect(await send({ method: 'GET', target: `http://${hostOf()}/readyz` })).toMatchObject({ status: 200 });
 });
 
 test('a signature that does not cover X-Amz-Target is refused', async () => {

@@ -133,12 +133,12 @@ function receive(exchange: Exchange, reception: Reception): void {
   const { request, response } = exchange;
   const { limits, server } = reception;
   if (!server.listening) response.shouldKeepAlive = false;
-  if (request.url === '/healthz' || request.url === '/readyz') {
-    const answer = probeAnswer(request.url, reception.readiness);
+  const target = readTarget(request.url ?? '');
+  if (target?.path === '/healthz' || target?.path === '/readyz') {
+    const answer = probeAnswer(target.path, reception.readiness);
     return exchange.tell(() => exchange.write(answer));
   }
   if (request.rawHeaders.length > 2 * limits.headerCount) return exchange.send(refusals.tooManyHeaders);
-  const target = readTarget(request.url ?? '');
   if (target?.path !== '/') return exchange.send(unknownOperation);
   if (isPreflight(request)) return exchange.tell(() => answerPreflight(request, response));
   // Without a body there is only what a query can say: a call of STS.
