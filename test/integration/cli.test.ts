@@ -248,7 +248,8 @@ test('a backup is taken while everything runs, and restores into an empty Redis'
   expect((await keyfleetCli('restore', file, ...to)).out).toBe('2 values are restored and compared.');
   const again = fleet.path('backup-again');
   await keyfleetCli('backup', ...to, '--out', again);
-  expect(readFileSync(again, 'utf8')).toBe(readFileSync(file, 'utf8'));
+  const piecesOf = (path: string) => readFileSync(path, 'utf8').match(/^\{"name".*$/gm);
+  expect(piecesOf(again)).toEqual(piecesOf(file));
 });
 
 test('the doctor says what is well, and what to do about the rest', async () => {

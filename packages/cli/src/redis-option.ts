@@ -2,6 +2,8 @@ import { connectRedis, mastersOf, type RedisClient, RedisConfig, untilReady } fr
 import { CliError } from './cli-error.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
+/** Nobody waits for what the CLI does with Redis but the operator: a moment in which Redis is busy does not end it. */
+const COMMAND_TIMEOUT_MS = 15_000;
 
 export const redisOptions = {
   redis: { type: 'string', description: 'redis://host:port', valueHint: 'URL', default: 'redis://127.0.0.1:8930' },
@@ -18,7 +20,7 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
   const passwordFile = args['redis-password-file'];
   const config = RedisConfig.safeParse({ url: args.redis, ...(passwordFile === undefined ? {} : { passwordFile }) });
   if (!config.success) throw new CliError(`--redis ${config.error.issues[0]?.message}`, { exitCode: 2 });
-  const client = connectRedis(config.data, { onProblem: () => {} });
+  const client = connectRedis(config.data, { onProblem: () => {} }, COMMAND_TIMEOUT_MS);
   try {
     await untilReady(client, CONNECT_TIMEOUT_MS);
     return client;
@@ -28,15 +30,13 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
   }
 }
 
-/** The names of everything of Keyfleet; of a Redis Cluster, on all its nodes. */
-export async function allNames(redis: RedisClient): Promise<string[]> {
-  const names = new Set<string>();
+/** The names of everything of Keyfleet, of a Redis Cluster on all its nodes. One that is there all the time comes at least once. */
+export async function* pagesOfAllNames(redis: RedisClient): AsyncGenerator<readonly string[]> {
   for (const node of mastersOf(redis)) {
-    for (let cursor = '0', first = true; first || cursor !== '0'; first = false) {
-      const [next, page] = await node.scan(cursor, 'MATCH', 'kf:*', 'COUNT', 1000);
-      for (const name of page) names.add(name);
+    for (let cursor: string | undefined; cursor !== '0';) {
+      const [next, names]: [string, string[]] = await node.scan(cursor ?? '0', 'MATCH', 'kf:*', 'COUNT', 1000);
+      yield names;
       cursor = next;
     }
   }
-  return [...names];
 }

@@ -1,8 +1,10 @@
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { readAhead } from '@keyfleet/shared/read-ahead';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { z } from 'zod';
-import { allNames } from './redis-option.ts';
+import type { Progress } from './progress.ts';
+import { pagesOfAllNames } from './redis-option.ts';
 
 /** Of the frontends' records only what holds something sealed. */
 const KeyRecord = z.object({ backingKeys: z.array(z.object({ token: z.base64() })) });
@@ -16,19 +18,35 @@ export interface Census {
 }
 
 /** Goes over all of Redis. What a token says of its domain key is a claim; only a member can open it. */
-export async function countTokens(redis: RedisClient): Promise<Census> {
+export async function countTokens(redis: RedisClient, progress: Progress): Promise<Census> {
   const byDomainKey = new Map<string, number>();
-  const damaged: string[] = [];
-  for (const name of await allNames(redis)) {
-    try {
-      for (const id of (await tokensAt(redis, name)).map(domainKeyIdOf))
-        byDomainKey.set(id, (byDomainKey.get(id) ?? 0) + 1);
-    } catch (error) {
-      if (!(error instanceof z.ZodError || error instanceof SyntaxError || error instanceof FormatError)) throw error;
-      damaged.push(name);
+  const damaged = new Set<string>();
+  let values = 0;
+  for await (const names of readAhead(pagesOfTokens(redis))) {
+    for (const [name, ids] of names) {
+      if (ids === undefined) damaged.add(name);
+      else for (const id of ids) byDomainKey.set(id, (byDomainKey.get(id) ?? 0) + 1);
     }
+    values += names.length;
+    progress.tell(() => `${values} values are looked at`);
   }
-  return { byDomainKey, damaged };
+  return { byDomainKey, damaged: [...damaged] };
+}
+
+/** Names, each with the ids of the domain keys that its tokens claim; undefined when they cannot be read. */
+async function* pagesOfTokens(redis: RedisClient): AsyncGenerator<(readonly [string, string[] | undefined])[]> {
+  for await (const names of pagesOfAllNames(redis)) {
+    yield await Promise.all(names.map(async (name) => [name, await domainKeysAt(redis, name)] as const));
+  }
+}
+
+async function domainKeysAt(redis: RedisClient, name: string): Promise<string[] | undefined> {
+  try {
+    return (await tokensAt(redis, name)).map(domainKeyIdOf);
+  } catch (error) {
+    if (error instanceof z.ZodError || error instanceof SyntaxError || error instanceof FormatError) return undefined;
+    throw error;
+  }
 }
 
 async function tokensAt(redis: RedisClient, name: string): Promise<Buffer[]> {

@@ -4,6 +4,7 @@ import { adviceFor } from '../doctor/advice.ts';
 import { checksOf, type Patient } from '../doctor/checks.ts';
 import { checkMaterial } from '../doctor/check-material.ts';
 import { anchorOptions, listOf, managerOptions, openDomain } from '../options.ts';
+import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 
 interface Finding {
@@ -33,12 +34,16 @@ export const doctor = command({
   },
   async run(args, terminal) {
     using domain = openDomain(args);
-    const patient = { ...domain, openRedis: () => openRedis(args), frontends: frontendsOf(args.frontends) };
+    const patient = {
+      ...domain,
+      openRedis: () => openRedis(args),
+      frontends: frontendsOf(args.frontends),
+      progress: new Progress(terminal),
+    };
     const found = await Promise.all(
       Object.entries(checksOf(patient)).map(([name, look]) => findingOf(name, () => look(patient))),
     );
-    const note = (text: string): void => terminal.note(text);
-    const deep = args.deep ? [await findingOf('stored material', () => checkMaterial(patient, args, note))] : [];
+    const deep = args.deep ? [await findingOf('stored material', () => checkMaterial(patient, args))] : [];
     return { findings: [...found, ...deep, ...(await advise(patient))] };
   },
   text: ({ findings }) =>

@@ -1,27 +1,48 @@
-import { CliError } from '../cli-error.ts';
-import { isBackedUp, isRestored, isTokenList, parseBackup, readValues, writeValues } from '../backup-file.ts';
+import { ConfigError } from '@keyfleet/shared/config';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { restoreBackup } from '../backup/restore.ts';
 import { command } from '../command.ts';
-import { allNames, openRedis, redisOptions } from '../redis-option.ts';
-import { readTextFile } from '../signing-keys.ts';
+import { Progress } from '../progress.ts';
+import { openRedis, redisOptions } from '../redis-option.ts';
+import type { Terminal } from '../terminal.ts';
 
 export const restore = command({
-  description: 'Write a backup into an empty Redis, and compare every value afterwards.',
+  description: 'Write a backup into an empty Redis, compare every value afterwards, and make the lists of them.',
   args: {
     from: { type: 'positional', description: 'The backup.', required: true },
     ...redisOptions,
   },
-  async run(args) {
-    const values = parseBackup(readTextFile(args.from));
+  async run(args, terminal) {
     await using redis = await openRedis(args);
-    const present = (await readValues(redis, (await allNames(redis)).filter(isBackedUp))).filter(
-      // A domain-manager that kept running has put the tokens back, with newer ones, which members need.
-      (there) => !(isTokenList(there.name) && values.some((value) => isRestored(there, value))),
-    );
-    if (present.length > 0) {
-      throw new CliError(`this Redis is not empty (${present.length} values of Keyfleet): a backup replaces nothing.`);
-    }
-    await writeValues(redis, values);
-    return { values: values.length };
+    const replicas = await replicasOf(redis, terminal);
+    const { values, damaged, dangling } = await restoreBackup(redis, {
+      path: args.from,
+      replicas,
+      progress: new Progress(terminal),
+    });
+    return { values, damaged, dangling };
   },
-  text: ({ values }) => `${values} values are restored and compared.`,
+  text: ({ values, damaged, dangling }) =>
+    [
+      `${values} values are restored and compared.`,
+      ...(dangling.length > 0 ? [`${dangling.length} aliases are left out: their keys were deleted meanwhile.`] : []),
+      ...(damaged.length > 0 ? [`${damaged.length} key records are damaged, in the backup too: ${some(damaged)}`] : []),
+    ].join('\n'),
+  isWell: ({ damaged }) => damaged.length === 0,
 });
+
+/** Whoever restores is told when this Redis may lose it again; services that ask for more will refuse it. */
+async function replicasOf(redis: RedisClient, terminal: Terminal): Promise<number> {
+  try {
+    return (await checkDurability(redis, 'strict')).replicas;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    terminal.note(error.message);
+    return 0;
+  }
+}
+
+function some(names: readonly string[]): string {
+  return names.length > 3 ? `${names.slice(0, 3).join(', ')} and others` : names.join(', ');
+}

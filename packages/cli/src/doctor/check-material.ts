@@ -10,9 +10,8 @@ export interface HostOptions {
 
 /** Whether everything that is stored opens. Throws CliError that names what does not. */
 export async function checkMaterial(
-  { client, anchor, openRedis }: Patient,
+  { client, anchor, openRedis, progress }: Patient,
   { host: operatorId, 'host-key': file }: HostOptions,
-  note: (text: string) => void,
 ): Promise<string> {
   if (operatorId === undefined || file === undefined) {
     throw new CliError('workers open tokens for a service host only: give --host and --host-key of a frontend.');
@@ -26,7 +25,7 @@ export async function checkMaterial(
     domain: await client.getDomain(anchor),
     workers: workers.map(({ address = '' }) => address),
     host: { operatorId, privateKey },
-    onProgress: (done, all) => note(`stored material: ${done} of ${all} values looked at`),
+    progress,
   });
   if (failed.length > 0) {
     throw new CliError(`${failed.length} values do not open: ${failed.join(', ')}. Restore them from a backup.`);

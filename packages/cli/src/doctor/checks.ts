@@ -4,9 +4,11 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { troubleWith } from '@keyfleet/shared/redis/store-guard';
 import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
+import { RESTORE } from '../backup/restore-mark.ts';
 import { CliError } from '../cli-error.ts';
 import { standingsOf, summaryOf } from '../domain-key-summary.ts';
 import { type DomainManagerClient, verifiedNow } from '../domain-manager-client.ts';
+import type { Progress } from '../progress.ts';
 import { countTokens } from '../sealed-census.ts';
 import { checkFrontends, CLOCK_TOLERANCE_MS } from './frontends.ts';
 
@@ -16,6 +18,7 @@ export interface Patient {
   readonly openRedis: () => Promise<RedisClient & AsyncDisposable>;
   /** Where they listen for HTTP; none: they are not asked. */
   readonly frontends: readonly string[];
+  readonly progress: Progress;
 }
 
 /** Each says what it found, or throws an error that says what is wrong and what to do. */
@@ -37,6 +40,11 @@ export function checksOf({ frontends }: Patient): typeof checks {
 async function checkRedis({ openRedis }: Patient): Promise<string> {
   await using redis = await openRedis();
   await checkDurability(redis, 'strict');
+  if ((await redis.exists(RESTORE)) === 1) {
+    throw new CliError(
+      'a restore was begun and is not done: run it again with the same backup, before a frontend starts.',
+    );
+  }
   return 'answers, and keeps every acknowledged write';
 }
 
@@ -110,10 +118,10 @@ async function checkWorkers({ client }: Patient): Promise<string> {
 }
 
 /** Under which domain keys everything in Redis is sealed, looked at here and not taken from anyone's report. */
-async function checkDomainKeys({ client, anchor, openRedis }: Patient): Promise<string> {
+async function checkDomainKeys({ client, anchor, openRedis, progress }: Patient): Promise<string> {
   await using redis = await openRedis();
   const { state } = await client.getDomain(anchor);
-  const { byDomainKey, damaged } = await countTokens(redis);
+  const { byDomainKey, damaged } = await countTokens(redis, progress);
   if (damaged.length > 0) {
     const some = damaged.slice(0, 3).join(', ');
     throw new CliError(`${damaged.length} values are damaged (${some}): restore them from a backup.`);

@@ -8,7 +8,8 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { allNames } from '../redis-option.ts';
+import type { Progress } from '../progress.ts';
+import { pagesOfAllNames } from '../redis-option.ts';
 
 /** At once: few, for customers' requests share the workers and Redis. */
 const BATCH = 64;
@@ -16,7 +17,6 @@ const BATCH = 64;
 const PAUSE_MS = 50;
 const COMMAND_TIMEOUT_MS = 10_000;
 const READY_TIMEOUT_MS = 10_000;
-const SAY_EVERY_MS = 5_000;
 
 export interface OpeningOptions {
   readonly redis: RedisClient;
@@ -25,7 +25,7 @@ export interface OpeningOptions {
   readonly workers: readonly string[];
   /** A service host of the domain: workers open tokens for nobody else. */
   readonly host: { readonly operatorId: string; readonly privateKey: KeyObject };
-  readonly onProgress: (done: number, all: number) => void;
+  readonly progress: Progress;
 }
 
 export interface Opened {
@@ -45,28 +45,28 @@ const AccessKeyRecord = z.object({ token: z.base64() });
  * Has the workers open every token that is stored, in a session of its own: nothing secret comes here. A key's token must also be of this
  * key, account and material.
  */
-export async function openAllTokens({ redis, domain, workers, host, onProgress }: OpeningOptions): Promise<Opened> {
+export async function openAllTokens({ redis, domain, workers, host, progress }: OpeningOptions): Promise<Opened> {
   const known = { verified: domain, refresh: () => Promise.resolve(), noteNewer: () => {} };
   const clients = workers.map(newWorkerClient);
   const settings = { clock: systemClock, maxInFlight: 2 * BATCH, onProblem: () => {} };
   await using pool = new WorkerPool({ workers: clients, host, domain: known, ...settings });
   await untilReady(pool, host.operatorId);
   const hsm = new PoolCommands(pool);
-  const names = (await allNames(redis)).filter((name) => /^kf:(?:key|access-key|secret):/.test(name));
   const failed: string[] = [];
-  let [tokens, saidAt] = [0, performance.now()];
-  for (let at = 0; at < names.length; at += BATCH) {
-    const batch = names.slice(at, at + BATCH);
-    const opened = await Promise.all(batch.map((name) => openTokensAt(name, { redis, hsm, domain })));
-    for (const [i, { count, problem }] of opened.entries()) {
-      tokens += count;
-      if (problem !== undefined) failed.push(`${batch[i]} (${problem})`);
+  let [tokens, values] = [0, 0];
+  for await (const names of pagesOfAllNames(redis)) {
+    const sealed = names.filter((name) => /^kf:(?:key|access-key|secret):/.test(name));
+    for (let at = 0; at < sealed.length; at += BATCH) {
+      const batch = sealed.slice(at, at + BATCH);
+      const opened = await Promise.all(batch.map((name) => openTokensAt(name, { redis, hsm, domain })));
+      for (const [i, { count, problem }] of opened.entries()) {
+        tokens += count;
+        if (problem !== undefined) failed.push(`${batch[i]} (${problem})`);
+      }
+      values += batch.length;
+      progress.tell(() => `stored material: ${values} values looked at`);
+      await delay(PAUSE_MS);
     }
-    if (performance.now() - saidAt > SAY_EVERY_MS) {
-      onProgress(at + batch.length, names.length);
-      saidAt = performance.now();
-    }
-    await delay(PAUSE_MS);
   }
   return { tokens, failed };
 }

@@ -33,8 +33,6 @@ export type RedisCommands = RedisClient | ChainableCommander;
 
 /** A command fails after this long, whatever the state of the connection: a dead Redis must not hold requests. */
 const COMMAND_TIMEOUT_MS = 1_000;
-/** A connection that is silent this long with answers due is dropped and made anew. */
-const SOCKET_TIMEOUT_MS = 2_000;
 const LONGEST_RETRY_MS = 500;
 
 export interface RedisEvents {
@@ -46,8 +44,12 @@ export interface RedisEvents {
  * Connects in the background and for ever. A command that cannot be sent now fails at once and is never sent later: what its caller
  * was told has failed must not happen minutes afterwards. Disposing closes the connection at once.
  */
-export function connectRedis(config: RedisConfig, { onProblem }: RedisEvents): RedisClient & AsyncDisposable {
-  const client = newClient(config);
+export function connectRedis(
+  config: RedisConfig,
+  { onProblem }: RedisEvents,
+  commandTimeout = COMMAND_TIMEOUT_MS,
+): RedisClient & AsyncDisposable {
+  const client = newClient(config, commandTimeout);
   let reported = '';
   client.on('error', (error: Error) => {
     if (error.message !== reported) onProblem(error);
@@ -59,16 +61,17 @@ export function connectRedis(config: RedisConfig, { onProblem }: RedisEvents): R
   return Object.assign(client, { [Symbol.asyncDispose]: async () => client.disconnect() });
 }
 
-function newClient({ url, username, passwordFile }: RedisConfig): RedisClient {
+function newClient({ url, username, passwordFile }: RedisConfig, commandTimeout: number): RedisClient {
   const target = parseRedisUrl(url);
   if (!target) throw new TypeError('not a Redis URL');
   const options = {
     ...(username !== undefined && { username }),
     ...(passwordFile !== undefined && { password: readSecretFile(passwordFile, 'redis.passwordFile') }),
     ...(target.tls && { tls: {} }),
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    commandTimeout,
     connectTimeout: COMMAND_TIMEOUT_MS,
-    socketTimeout: SOCKET_TIMEOUT_MS,
+    // A connection that is silent this long with answers due is dropped and made anew.
+    socketTimeout: 2 * commandTimeout,
     // A write whose answer was lost may have happened: it is reported, never sent twice.
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,

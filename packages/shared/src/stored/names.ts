@@ -31,3 +31,18 @@ export function firstAccessKeyAt(accountId: string): string {
 export function secretAt(name: string): string {
   return `kf:secret:{${name}}`;
 }
+
+/** Whether it is a list that says nothing which the records and aliases do not say. */
+export function isDerived(name: string): boolean {
+  return /^kf:(keys|due|alias-names|alias-targets):/.test(name);
+}
+
+/** Undefined when it is not the name of aliases. */
+export function scopeOfAliases(name: string): Scope | undefined {
+  const [, accountId, region] = /^kf:aliases:\{([^/]+)\/(.+)\}$/.exec(name) ?? [];
+  return accountId === undefined || region === undefined ? undefined : { accountId, region };
+}
+
+export function isKeyRecord(name: string): boolean {
+  return name.startsWith('kf:key:');
+}

@@ -1,6 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { readAhead } from '@keyfleet/shared/read-ahead';
 import type { ResealItem, ShardReport } from '@keyfleet/shared/reseal-queue';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { SealedRecord, SealedRecords } from './sealed-records.ts';
@@ -52,19 +53,6 @@ export async function resealShard(
     await Promise.all(Array.from({ length: CONCURRENCY }, lane));
   }
   return total;
-}
-
-/** The next is being read while one is worked on. */
-async function* readAhead<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
-  const iterator = source[Symbol.asyncIterator]();
-  for (let next = iterator.next(); ;) {
-    const { done, value } = await next;
-    if (done) return;
-    next = iterator.next();
-    // Whoever stops asking does not hear how it went.
-    next.catch(() => {});
-    yield value;
-  }
 }
 
 async function resealRecord(record: SealedRecord, activeId: string, deps: ResealDeps): Promise<ShardReport> {

@@ -3,6 +3,7 @@ import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
 import { listOf } from '../../options.ts';
 import { changeOptions, proposalText, proposeChange } from '../../propose.ts';
+import { Progress } from '../../progress.ts';
 import { openRedis, redisOptions } from '../../redis-option.ts';
 import { countTokens } from '../../sealed-census.ts';
 
@@ -40,7 +41,7 @@ export const drop = command({
   },
   async run(args, terminal) {
     await using redis = await openRedis(args);
-    const { byDomainKey } = await countTokens(redis);
+    const { byDomainKey } = await countTokens(redis, new Progress(terminal));
     return await proposeChange(args, terminal, (state) => {
       const dropped = args.ids === ALL_OLD ? droppableOf(state) : keysOf(state, args.ids);
       const needed = dropped.find((id) => byDomainKey.has(id));

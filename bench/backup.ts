@@ -1,0 +1,58 @@
+// What backup, restore and the doctor's census cost with many keys: node bench/backup.ts [--keys 1000000]
+import { Redis } from 'ioredis';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { makeKeyRecords } from '../test/support/key-records.ts';
+import { watchPeakMemory } from '../test/support/peak-memory.ts';
+import { startRedis } from '../test/support/servers.ts';
+import { machine } from './report.ts';
+
+const { values } = parseArgs({ options: { keys: { type: 'string', default: '1000000' } } });
+const keys = Number(values.keys);
+const main = join(import.meta.dirname, '../packages/cli/src/main.ts');
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+await using server = await startRedis();
+const redis = new Redis(server.port);
+const dir = mkdtempSync(join(tmpdir(), 'keyfleet-bench-'));
+const file = join(dir, 'backup');
+
+/** Runs a command line of keyfleet, and says what it cost: time, memory, and the longest that it held Redis up. */
+async function measure(...args: readonly string[]): Promise<void> {
+  await redis.config('SET', 'slowlog-log-slower-than', '1000', 'slowlog-max-len', '10000');
+  await redis.slowlog('RESET');
+  const begun = performance.now();
+  const child = spawn(process.execPath, [main, ...args, '--redis', `redis://127.0.0.1:${server.port}`], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  using peak = watchPeakMemory(child.pid!);
+  const [exitCode] = (await once(child, 'exit')) as [number];
+  const seconds = (performance.now() - begun) / 1000;
+  const slow = (await redis.slowlog('GET', 10_000)) as [number, number, number, string[]][];
+  const longest = slow.toSorted((a, b) => b[2] - a[2])[0];
+  say(
+    `${args[0]}: ${seconds.toFixed(1)} s (exit ${exitCode}), ${(peak.bytes / 1e6).toFixed(0)} MB, longest command ${longest === undefined ? 'under 1 ms' : `${(longest[2] / 1000).toFixed(1)} ms (${longest[3].slice(0, 2).join(' ')})`}, ${slow.length} over 1 ms`,
+  ); // prettier-ignore
+}
+
+try {
+  const { commit, cores, cpu, node } = await machine();
+  say(`commit ${commit}, ${cores} x ${cpu}, Node ${node}; everything on this machine`);
+  await makeKeyRecords(redis, keys);
+  say(`${keys} keys`);
+  await measure('backup', '--out', file);
+  say(`  ${(statSync(file).size / keys).toFixed(0)} bytes a key`);
+  await redis.flushall();
+  await measure('restore', file);
+  say(`  ${await redis.zcard('kf:keys:{111122223333/us-east-1}')} keys are listed`);
+} finally {
+  redis.disconnect();
+  rmSync(dir, { recursive: true });
+}

@@ -1,0 +1,144 @@
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { dueDateOf, dueEntryOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
+import { entryOf } from '@keyfleet/shared/stored/key-list';
+import { aliasesAt, dueAt, indexAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
+import { z } from 'zod';
+import { CliError } from '../cli-error.ts';
+import { HASH_PIECE } from './format.ts';
+
+/** Members of a list that one command adds: in the tree of a large one each takes a microsecond or two. */
+const AT_ONCE = 250;
+
+/** What lists are derived from; the rest of a record is the frontends'. */
+const KeyRecord = z.object({
+  keyId: z.string(),
+  accountId: z.string(),
+  region: z.string(),
+  createdAt: z.int(),
+  state: z.string(),
+  deletionDate: z.int().optional(),
+  automaticRotation: z.object({ nextDate: z.int() }).optional(),
+});
+const AliasRecord = z.object({ targetKeyId: z.string() });
+
+/** Fields of the hash of a key's record. */
+interface StoredKey {
+  readonly name: string;
+  readonly record?: string;
+  /** Its entry among the due keys; older releases did not note it. */
+  readonly due?: string;
+}
+
+/** What a restore could not make whole. */
+export interface Flaws {
+  /** Names of key records that cannot be read, and so are in no list. */
+  readonly damaged: readonly string[];
+  /** Names of aliases whose key is not in the backup: it was deleted while it was taken. They are left out. */
+  readonly dangling: readonly string[];
+}
+
+/**
+ * Makes the lists that are derived from key records and aliases. A backup is taken while the service runs: lists that were read
+ * at another moment than what they list would tell of keys that are not there, forget deletions, and give aliases to other keys.
+ */
+export class DerivedLists {
+  readonly #redis: RedisClient;
+  readonly #damaged: string[] = [];
+  readonly #dangling: string[] = [];
+
+  constructor(redis: RedisClient) {
+    this.#redis = redis;
+  }
+
+  get flaws(): Flaws {
+    return { damaged: this.#damaged, dangling: this.#dangling };
+  }
+
+  /** Puts keys into the lists, by the fields of their records. */
+  async addKeys(keys: readonly StoredKey[]): Promise<void> {
+    const members = new ListMembers();
+    for (const { name, record, due } of keys) {
+      const key = parse(KeyRecord, record);
+      if (key === undefined) {
+        this.#damaged.push(name);
+        continue;
+      }
+      members.add(indexAt(key), entryOf(key));
+      const entry = due || newDueEntryOf(key);
+      if (entry !== undefined) members.add(dueAt(dueShardOf(key)), entry);
+    }
+    await members.write(this.#redis);
+  }
+
+  /** Puts all aliases of an account's Region into its lists. The keys must be there already. */
+  async addAliases(scope: Scope): Promise<void> {
+    const [aliases, names, targets] = aliasesAt(scope);
+    let cursor = '0';
+    do {
+      const [next, flat] = await this.#redis.hscan(aliases, cursor, 'COUNT', HASH_PIECE);
+      cursor = next;
+      const found = flat.flatMap((name, i) => (i % 2 === 0 ? [{ name, target: targetOf(flat[i + 1]!) }] : []));
+      const there = await this.#existing(scope.region, new Set(found.map(({ target }) => target)));
+      const members = new ListMembers();
+      const dangling = found.filter(({ target }) => !there.has(target)).map(({ name }) => name);
+      for (const { name, target } of found.filter((alias) => there.has(alias.target))) {
+        members.add(names, name);
+        members.add(targets, `${target}/${name}`);
+      }
+      if (dangling.length > 0) await this.#redis.hdel(aliases, ...dangling);
+      this.#dangling.push(...dangling);
+      await members.write(this.#redis);
+    } while (cursor !== '0');
+  }
+
+  async #existing(region: string, keyIds: ReadonlySet<string>): Promise<Set<string>> {
+    const all = [...keyIds];
+    const exist = await Promise.all(all.map((keyId) => this.#redis.exists(keyAt(region, keyId))));
+    return new Set(all.filter((_, i) => exist[i] === 1));
+  }
+}
+
+function newDueEntryOf(key: z.output<typeof KeyRecord>): string | undefined {
+  const date = dueDateOf(key);
+  return date === undefined ? undefined : dueEntryOf(key, date);
+}
+
+/** Of an alias that cannot be read: of no key. */
+function targetOf(text: string): string {
+  return parse(AliasRecord, text)?.targetKeyId ?? '';
+}
+
+/** New members of lists, which are sorted sets without scores. */
+class ListMembers {
+  readonly #lists = new Map<string, string[]>();
+
+  add(list: string, member: string): void {
+    const members = this.#lists.get(list);
+    if (members === undefined) this.#lists.set(list, [member]);
+    else members.push(member);
+  }
+
+  /** Throws CliError unless all are there afterwards. */
+  async write(redis: RedisClient): Promise<void> {
+    const written = [...this.#lists].flatMap(([list, members]) =>
+      Array.from({ length: Math.ceil(members.length / AT_ONCE) }, (_, slice) =>
+        addToList(redis, list, members.slice(slice * AT_ONCE, (slice + 1) * AT_ONCE)),
+      ),
+    );
+    await Promise.all(written);
+  }
+}
+
+async function addToList(redis: RedisClient, list: string, members: readonly string[]): Promise<void> {
+  await redis.zadd(list, ...members.flatMap((member) => [0, member]));
+  const scores = await redis.zmscore(list, ...members);
+  if (scores.includes(null)) throw new CliError(`${list} is not what was written.`);
+}
+
+function parse<T>(schema: z.ZodType<T>, text: string | undefined): T | undefined {
+  try {
+    return schema.parse(JSON.parse(text ?? ''));
+  } catch {
+    return undefined;
+  }
+}

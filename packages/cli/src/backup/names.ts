@@ -1,0 +1,53 @@
+import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
+import type { Redis } from 'ioredis';
+import { CliError } from '../cli-error.ts';
+import type { Position } from './format.ts';
+import { isOfStage, patternOf, STAGES } from './stages.ts';
+
+const PAGE = 1000;
+const START: Position = { stage: 0, node: 0, cursor: '0' };
+
+export interface NamePage {
+  readonly names: readonly string[];
+  /** Where the next page begins; undefined after the last. */
+  readonly next?: Position;
+}
+
+/** The connections to every node, always in the same order. */
+function nodesOf(redis: RedisClient): Redis[] {
+  const addressOf = ({ options: { host, port } }: Redis): string => `${host}:${port}`;
+  return mastersOf(redis).toSorted((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1));
+}
+
+/** Of the processes that answer now: a cursor of SCAN is good in the process that gave it, and in no other. */
+export function runIdsOf(redis: RedisClient): Promise<string[]> {
+  return Promise.all(
+    nodesOf(redis).map(async (node) => /^run_id:(\w+)/m.exec(await node.info('server'))?.[1] ?? 'unknown'),
+  );
+}
+
+/** Throws CliError when Redis was restarted or another node took over since the names were begun: some may be missed. */
+export async function assertSameRun(redis: RedisClient, runIds: readonly string[]): Promise<void> {
+  const now = await runIdsOf(redis);
+  if (now.join() === runIds.join()) return;
+  throw new CliError('Redis was restarted, or another node took over, since this backup was begun: begin it anew.');
+}
+
+/** Goes over all names that are backed up, stage by stage, from `begin` on. One that is there all the time comes at least once. */
+export async function* pagesOfNames(redis: RedisClient, begin: Position = START): AsyncGenerator<NamePage> {
+  const nodes = nodesOf(redis);
+  for (let at: Position | undefined = begin; at !== undefined;) {
+    const { stage, node } = at;
+    const [cursor, found] = await nodes[node]!.scan(at.cursor, 'MATCH', patternOf(stage), 'COUNT', PAGE);
+    const next = nextOf(at, cursor, nodes.length);
+    const names = [...new Set(found)].filter((name) => isOfStage(name, stage));
+    yield { names, ...(next !== undefined && { next }) };
+    at = next;
+  }
+}
+
+function nextOf({ stage, node }: Position, cursor: string, nodes: number): Position | undefined {
+  if (cursor !== '0') return { stage, node, cursor };
+  if (node + 1 < nodes) return { stage, node: node + 1, cursor };
+  return stage + 1 < STAGES ? { stage: stage + 1, node: 0, cursor } : undefined;
+}

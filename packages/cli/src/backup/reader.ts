@@ -1,0 +1,180 @@
+import { isDerived } from '@keyfleet/shared/stored/names';
+import { createHash, type Hash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { z } from 'zod';
+import { CliError } from '../cli-error.ts';
+import { Checkpoint, Head, type Piece, piecesOf, type Position, type Sum, Tail } from './format.ts';
+
+const NEWLINE = 0x0a;
+const CHUNK_BYTES = 1 << 18;
+
+/** What a whole backup proves of itself. */
+export interface Whole {
+  readonly values: number;
+  /** Names the backup. */
+  readonly sha256: string;
+}
+
+/** How far a backup came that was not finished. */
+export interface Unfinished {
+  readonly head: Extract<Head, { version: 2 }>;
+  readonly position: Position;
+  readonly sum: Omit<Sum, 'sha256'>;
+  /** Of everything up to `length` bytes; what the file has after them is to be made again. */
+  readonly digest: Hash;
+  readonly length: number;
+}
+
+/** Goes over a whole backup without keeping it. Throws CliError for one that is cut off, changed, or none. */
+export async function verifyBackup(path: string): Promise<Whole> {
+  let last: CheckedLine | undefined;
+  for await (const line of checkedLines(path)) {
+    if (last?.kind === 'tail') throw damaged();
+    last = line;
+  }
+  if (last?.kind !== 'tail') throw cutOff();
+  return last.whole;
+}
+
+/** The pieces of what is not derived; throws CliError before it would end with a backup that is not whole. */
+export async function* readPieces(path: string): AsyncGenerator<Piece> {
+  for await (const line of checkedLines(path)) {
+    if (line.kind === 'tail') return;
+    if (line.kind !== 'piece' || isOfDerived(line.bytes)) continue;
+    try {
+      yield* piecesOf(line.bytes.toString('utf8'));
+    } catch (cause) {
+      throw damaged(cause);
+    }
+  }
+  throw cutOff();
+}
+
+/** Undefined when it has not come to its first checkpoint. */
+export async function findUnfinished(path: string): Promise<Unfinished | undefined> {
+  let head: Head | undefined;
+  let unfinished: Unfinished | undefined;
+  for await (const line of checkedLines(path)) {
+    if (line.kind === 'head') head = line.head;
+    if (line.kind !== 'checkpoint' || head?.version !== 2) continue;
+    unfinished = { head, position: line.position, sum: line.sum, digest: line.digest.copy(), length: line.end };
+  }
+  return unfinished;
+}
+
+type CheckedLine =
+  | { readonly kind: 'head'; readonly head: Head }
+  | { readonly kind: 'piece'; readonly bytes: Buffer }
+  | {
+      readonly kind: 'checkpoint';
+      readonly position: Position;
+      readonly sum: Unfinished['sum'];
+      readonly digest: Hash;
+      readonly end: number;
+    }
+  | { readonly kind: 'tail'; readonly whole: Whole };
+
+/** Every line, with what it claims of those before it compared. Ends where the file does, be that with a tail or not. */
+async function* checkedLines(path: string): AsyncGenerator<CheckedLine> {
+  const digest = createHash('sha256');
+  let [head, count, values, end]: [Head | undefined, number, number, number] = [undefined, 0, 0, 0];
+  for await (const bytes of linesOf(path)) {
+    const kind = kindOf(bytes);
+    const sha256 = kind === 'piece' ? '' : digest.copy().digest('hex');
+    digest.update(bytes);
+    end += bytes.length;
+    if (head === undefined) {
+      head = headOf(bytes);
+      yield { kind: 'head', head };
+    } else if (kind === 'piece') {
+      count++;
+      if (beginsValue(bytes)) values++;
+      yield { kind, bytes };
+    } else if (kind === 'checkpoint') {
+      const { checkpoint: position, ...sum } = parse(Checkpoint, bytes);
+      if (sum.sha256 !== sha256 || sum.count !== count || sum.values !== values) throw damaged();
+      yield { kind, position, sum, digest, end };
+    } else {
+      const tail = parse(Tail, bytes);
+      if (tail.sha256 !== sha256 || tail.count !== count || (tail.values ?? values) !== values) throw damaged();
+      yield { kind, whole: { values, sha256 } };
+    }
+  }
+}
+
+/** Seen without parsing: of millions of lines nearly all are pieces. */
+function kindOf(line: Buffer): 'piece' | 'checkpoint' | 'tail' {
+  if (startsWith(line, '{"checkpoint":')) return 'checkpoint';
+  return startsWith(line, '{"count":') ? 'tail' : 'piece';
+}
+
+/** Whether a value that is restored begins with this piece. */
+function beginsValue(line: Buffer): boolean {
+  const goesOn = /^\{"name":"[^"\\]*","type":"(?:hash|list)","from":[1-9]/.test(line.toString('latin1', 0, 300));
+  return !goesOn && !isOfDerived(line);
+}
+
+/** The first release wrote a list of half a million keys into one line: it is not even parsed. */
+function isOfDerived(line: Buffer): boolean {
+  const [, name = ''] = /^\{"name":"([^"\\]*)"/.exec(line.toString('latin1', 0, 300)) ?? [];
+  return isDerived(name);
+}
+
+function startsWith(line: Buffer, text: string): boolean {
+  return line.toString('latin1', 0, text.length) === text;
+}
+
+function headOf(line: Buffer): Head {
+  try {
+    return Head.parse(JSON.parse(line.toString('utf8')));
+  } catch (cause) {
+    throw new CliError('this is not a backup of Keyfleet, or it is cut off.', { cause });
+  }
+}
+
+function parse<T>(schema: z.ZodType<T>, line: Buffer): T {
+  try {
+    return schema.parse(JSON.parse(line.toString('utf8')));
+  } catch (cause) {
+    throw damaged(cause);
+  }
+}
+
+function damaged(cause?: unknown): CliError {
+  return new CliError('the backup is damaged: it is cut off, or was changed after it was made.', { cause });
+}
+
+function cutOff(): CliError {
+  return new CliError('the backup is damaged: it is cut off.');
+}
+
+/**
+ * With their newlines; a last one without was cut off. A line is good until the next is asked for: all lie in one buffer, because
+ * what is left to the garbage collector is in memory until it comes. Throws CliError when the file cannot be read.
+ */
+async function* linesOf(path: string): AsyncGenerator<Buffer> {
+  await using file = await openFile(path);
+  let buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+  for (let length = 0; ;) {
+    const { bytesRead } = await file.read(buffer, length, buffer.length - length);
+    if (bytesRead === 0) return;
+    length += bytesRead;
+    let from = 0;
+    for (let at; (at = buffer.subarray(0, length).indexOf(NEWLINE, from)) >= 0; from = at + 1) {
+      yield buffer.subarray(from, at + 1);
+    }
+    // A line longer than the buffer: it takes a larger one.
+    const into = from === 0 && length === buffer.length ? Buffer.allocUnsafe(2 * buffer.length) : buffer;
+    buffer.copy(into, 0, from, length);
+    length -= from;
+    buffer = into;
+  }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path);
+  } catch (cause) {
+    throw new CliError(`cannot read ${path} (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}).`, { cause });
+  }
+}

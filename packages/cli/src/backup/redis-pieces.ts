@@ -1,0 +1,122 @@
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { CliError } from '../cli-error.ts';
+import { HASH_PIECE, LIST_PIECE, type Piece } from './format.ts';
+
+/** The value of a name; none when it is gone meanwhile. A hash of few fields is read in one step. */
+export async function* readPieces(redis: RedisClient, name: string): AsyncGenerator<Piece, undefined> {
+  const type = await redis.type(name);
+  switch (type) {
+    case 'none':
+      return;
+    case 'string': {
+      const value = await redis.getBuffer(name);
+      if (value !== null) yield { name, type, value: base64(value) };
+      return;
+    }
+    case 'hash':
+      yield* hashPieces(redis, name);
+      return;
+    case 'list':
+      yield* listPieces(redis, name);
+      return;
+    default:
+      throw new CliError(`${name} in Redis has the type ${type}, which nothing of Keyfleet has.`);
+  }
+}
+
+async function* hashPieces(redis: RedisClient, name: string): AsyncGenerator<Piece> {
+  let [cursor, from] = ['0', 0];
+  do {
+    const [next, flat] = await redis.hscanBuffer(name, cursor, 'COUNT', HASH_PIECE);
+    cursor = next.toString();
+    const fields = flat.flatMap((field, i) => (i % 2 === 0 ? [[field.toString(), base64(flat[i + 1]!)] as const] : []));
+    if (fields.length > 0) yield { name, type: 'hash', ...fromOf(from), value: Object.fromEntries(fields) };
+    from += fields.length;
+  } while (cursor !== '0');
+}
+
+async function* listPieces(redis: RedisClient, name: string): AsyncGenerator<Piece> {
+  for (let from = 0; ; from += LIST_PIECE) {
+    const items = await redis.lrangeBuffer(name, from, from + LIST_PIECE - 1);
+    if (items.length > 0) yield { name, type: 'list', ...fromOf(from), value: items.map(base64) };
+    if (items.length < LIST_PIECE) return;
+  }
+}
+
+function fromOf(from: number): { from?: number } {
+  return from === 0 ? {} : { from };
+}
+
+/** A domain-manager that kept running stores the tokens again, and newer ones: only what is missing is added. ARGV: from, values. */
+const FILL_LIST = `
+for i = 2, #ARGV do
+  if redis.call('LLEN', KEYS[1]) == tonumber(ARGV[1]) + i - 2 then redis.call('RPUSH', KEYS[1], ARGV[i]) end
+end`;
+
+/** May be repeated. */
+export async function writePiece(redis: RedisClient, piece: Piece): Promise<void> {
+  const { name } = piece;
+  switch (piece.type) {
+    case 'string':
+      await redis.set(name, bytes(piece.value));
+      return;
+    case 'hash': {
+      const fields = Object.entries(piece.value).map(([field, text]) => [field, bytes(text)] as const);
+      await redis.hset(name, Object.fromEntries(fields));
+      return;
+    }
+    case 'list':
+      await redis.eval(FILL_LIST, 1, name, String(piece.from ?? 0), ...piece.value.map(bytes));
+  }
+}
+
+/** One member of a value in Redis; a string has one, without a name. */
+export interface Member {
+  readonly member: string;
+  /** As it should be. */
+  readonly isSame: boolean;
+  readonly found: Buffer | null;
+}
+
+/** Each member of a piece as it is in Redis; a list there may have gone on. */
+export async function readBack(redis: RedisClient, piece: Piece): Promise<Member[]> {
+  const found = await readMembers(redis, piece);
+  return membersOf(piece).map(([member, text], i) => ({
+    member,
+    isSame: found[i]?.equals(bytes(text)) === true,
+    found: found[i] ?? null,
+  }));
+}
+
+function membersOf(piece: Piece): [string, string][] {
+  switch (piece.type) {
+    case 'string':
+      return [['', piece.value]];
+    case 'hash':
+      return Object.entries(piece.value);
+    case 'list':
+      return piece.value.map((text, i) => [String((piece.from ?? 0) + i), text]);
+  }
+}
+
+/** In the same order; null or missing for what is not there. */
+async function readMembers(redis: RedisClient, { name, ...piece }: Piece): Promise<(Buffer | null)[]> {
+  switch (piece.type) {
+    case 'string':
+      return [await redis.getBuffer(name)];
+    case 'hash':
+      return redis.hmgetBuffer(name, ...Object.keys(piece.value));
+    case 'list': {
+      const from = piece.from ?? 0;
+      return redis.lrangeBuffer(name, from, from + piece.value.length - 1);
+    }
+  }
+}
+
+function base64(value: Buffer): string {
+  return value.toString('base64');
+}
+
+function bytes(text: string): Buffer {
+  return Buffer.from(text, 'base64');
+}

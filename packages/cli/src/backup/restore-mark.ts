@@ -1,0 +1,73 @@
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { CliError } from '../cli-error.ts';
+import { pagesOfAllNames } from '../redis-option.ts';
+import type { Piece } from './format.ts';
+import type { Whole } from './reader.ts';
+import { readBack } from './redis-pieces.ts';
+import { isKept, isTokenList } from './stages.ts';
+
+/** In Redis while a restore is under way: a hash of the backup's digest and of how many pieces of it are written. */
+export const RESTORE = 'kf:restore';
+
+/** By it a restore that was cut off is known, and goes on. */
+export class RestoreMark {
+  readonly #redis: RedisClient;
+  readonly #sha256: string;
+  /** Pieces that are written; undefined when no restore was begun here. */
+  readonly done: number | undefined;
+
+  private constructor(redis: RedisClient, sha256: string, done: number | undefined) {
+    this.#redis = redis;
+    this.#sha256 = sha256;
+    this.done = done;
+  }
+
+  /** Throws CliError when the restore of another backup was begun in this Redis. */
+  static async find(redis: RedisClient, { sha256 }: Whole): Promise<RestoreMark> {
+    const { backup, done } = await redis.hgetall(RESTORE);
+    if (backup !== undefined && backup !== sha256) {
+      throw new CliError('the restore of another backup was cut off here: finish that one, or empty this Redis.');
+    }
+    return new RestoreMark(redis, sha256, backup === undefined ? undefined : Number(done));
+  }
+
+  async put(done: number): Promise<void> {
+    await this.#redis.hset(RESTORE, { backup: this.#sha256, done });
+  }
+
+  async remove(): Promise<void> {
+    await this.#redis.del(RESTORE);
+  }
+}
+
+/**
+ * Throws CliError when anything is kept in this Redis. A domain-manager that kept running has put the domain tokens back, with newer
+ * ones, which members need: a list of tokens may be there that begins as the one of the backup, whose `pieces` say how.
+ */
+export async function assertEmpty(redis: RedisClient, pieces: AsyncIterable<Piece>): Promise<void> {
+  let values = 0;
+  const lists = new Set<string>();
+  for await (const names of pagesOfAllNames(redis)) {
+    for (const name of names.filter(isKept)) {
+      if (isTokenList(name)) lists.add(name);
+      else values++;
+    }
+  }
+  if (values === 0 && lists.size > 0) values = lists.size - (await countThatGoOn(redis, lists, pieces));
+  if (values > 0)
+    throw new CliError(`this Redis is not empty (${values} values of Keyfleet): a backup replaces nothing.`);
+}
+
+async function countThatGoOn(
+  redis: RedisClient,
+  lists: ReadonlySet<string>,
+  pieces: AsyncIterable<Piece>,
+): Promise<number> {
+  const goOn = new Map<string, boolean>();
+  for await (const piece of pieces) {
+    if (!lists.has(piece.name)) continue;
+    const members = await readBack(redis, piece);
+    goOn.set(piece.name, members.every(({ isSame }) => isSame) && goOn.get(piece.name) !== false);
+  }
+  return [...goOn.values()].filter(Boolean).length;
+}

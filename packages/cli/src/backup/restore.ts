@@ -1,0 +1,121 @@
+import { readAhead } from '@keyfleet/shared/read-ahead';
+import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { isKeyRecord, type Scope, scopeOfAliases } from '@keyfleet/shared/stored/names';
+import { CliError } from '../cli-error.ts';
+import type { Progress } from '../progress.ts';
+import { DerivedLists, type Flaws } from './derived.ts';
+import type { Piece } from './format.ts';
+import { assertEmpty, RestoreMark } from './restore-mark.ts';
+import { readPieces, verifyBackup, type Whole } from './reader.ts';
+import { type Member, readBack, writePiece } from './redis-pieces.ts';
+
+/** Pieces, and characters in them, that are written or compared at once. */
+const SLICE = 200;
+const SLICE_LENGTH = 1 << 19;
+/** A member that SCAN gave twice, and that changed in between, is in the backup twice; the later one counts. */
+const MAX_CHANGED = 10_000;
+const REPLICATION_MS = 500;
+const REPLICATION_TRIES = 60;
+
+export interface Restore {
+  readonly path: string;
+  /** How many replicas must have it before it counts as restored. */
+  readonly replicas: number;
+  readonly progress: Progress;
+}
+
+export interface Restored extends Whole, Flaws {}
+
+/**
+ * Writes a backup into an empty Redis, compares all of it with what is there then, and makes the lists that are derived from it.
+ * Cut off, it goes on where it was when it is called again with the same backup. Nothing is written of a backup that is not whole.
+ */
+export async function restoreBackup(redis: RedisClient, { path, replicas, progress }: Restore): Promise<Restored> {
+  const whole = await verifyBackup(path);
+  const mark = await RestoreMark.find(redis, whole);
+  if (mark.done === undefined) await assertEmpty(redis, readPieces(path));
+  await write(redis, mark, { path, replicas, progress });
+  const lists = new DerivedLists(redis);
+  const scopes = await compare(redis, { path, progress }, lists);
+  for (const scope of scopes) await lists.addAliases(scope);
+  await replicated(redis, replicas);
+  await mark.remove();
+  return { ...whole, ...lists.flaws };
+}
+
+async function write(redis: RedisClient, mark: RestoreMark, { path, replicas, progress }: Restore): Promise<void> {
+  let done = 0;
+  const before = mark.done ?? 0;
+  for await (const slice of readAhead(slicesOf(readPieces(path)))) {
+    done += slice.length;
+    if (done <= before) continue;
+    await Promise.all(slice.map((piece) => writePiece(redis, piece)));
+    await replicated(redis, replicas);
+    await mark.put(done);
+    progress.tell(() => `${done} values are written`);
+  }
+}
+
+/** Throws CliError when something is not in Redis as the backup says. Returns whose aliases there are. */
+async function compare(
+  redis: RedisClient,
+  { path, progress }: Pick<Restore, 'path' | 'progress'>,
+  lists: DerivedLists,
+): Promise<Scope[]> {
+  const scopes = new Map<string, Scope>();
+  const wrong = new Set<string>();
+  let done = 0;
+  for await (const slice of readAhead(slicesOf(readPieces(path)))) {
+    const there = await Promise.all(slice.map(async (piece) => [piece.name, await readBack(redis, piece)] as const));
+    for (const [name, members] of there) {
+      for (const { member, isSame } of members) {
+        if (!isSame) wrong.add(`${name} ${member}`);
+        else if (wrong.size > 0) wrong.delete(`${name} ${member}`);
+      }
+      const scope = scopeOfAliases(name);
+      if (scope !== undefined) scopes.set(name, scope);
+    }
+    if (wrong.size > MAX_CHANGED) break;
+    await lists.addKeys(
+      there.filter(([name]) => isKeyRecord(name)).map(([name, members]) => ({ name, ...fieldsOf(members) })),
+    );
+    done += slice.length;
+    progress.tell(() => `${done} values are compared`);
+  }
+  const [first] = wrong;
+  if (first !== undefined) throw new CliError(`${first} is not what the backup says.`);
+  return [...scopes.values()];
+}
+
+/** The fields of a key's record that lists are made of. */
+function fieldsOf(members: readonly Member[]): { record?: string; due?: string } {
+  return Object.fromEntries(members.map(({ member, found }) => [member, found?.toString()]));
+}
+
+async function* slicesOf(pieces: AsyncIterable<Piece>): AsyncGenerator<Piece[]> {
+  let [slice, length]: [Piece[], number] = [[], 0];
+  for await (const piece of pieces) {
+    slice.push(piece);
+    length += lengthOf(piece);
+    if (slice.length < SLICE && length < SLICE_LENGTH) continue;
+    yield slice;
+    [slice, length] = [[], 0];
+  }
+  if (slice.length > 0) yield slice;
+}
+
+function lengthOf({ value }: Piece): number {
+  if (typeof value === 'string') return value.length;
+  return Object.values(value).reduce((sum: number, member: string) => sum + member.length, 0);
+}
+
+/** All that was written on this connection is where it cannot be lost with one node. Throws CliError when it does not get there. */
+async function replicated(redis: RedisClient, replicas: number): Promise<void> {
+  if (replicas === 0) return;
+  for (const node of mastersOf(redis)) {
+    for (let tries = 0; (await node.wait(replicas, REPLICATION_MS)) < replicas; tries++) {
+      if (tries < REPLICATION_TRIES) continue;
+      throw new CliError(`fewer than ${replicas} replicas follow Redis: start them, and run the same restore again.`);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import { readAhead } from '@keyfleet/shared/read-ahead';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { existsSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { CliError } from '../cli-error.ts';
+import type { Progress } from '../progress.ts';
+import type { Piece, Position } from './format.ts';
+import { assertSameRun, pagesOfNames, runIdsOf } from './names.ts';
+import { findUnfinished, verifyBackup, type Whole } from './reader.ts';
+import { readPieces } from './redis-pieces.ts';
+import { BackupWriter } from './writer.ts';
+
+/** After so many pages of names what was read is safe on disk. */
+const CHECKPOINT_PAGES = 20;
+/** Values that are read at once: one after the other, the way to Redis and back would be most of the time. */
+const AT_ONCE = 100;
+
+export interface Backup {
+  readonly path: string;
+  /** Goes on with one that was cut off. */
+  readonly resume: boolean;
+  readonly progress: Progress;
+}
+
+/**
+ * Writes everything that is kept in Redis to a file and reads that back. Until it is whole it is called `.unfinished`, so that nobody
+ * takes it for a backup before. Each value is as it was at one moment; a large hash is as each of its fields was.
+ */
+export async function takeBackup(redis: RedisClient, { path, resume, progress }: Backup): Promise<Whole> {
+  if (existsSync(path)) throw new CliError(`cannot write ${path}: it is already there, and is not overwritten.`);
+  const unfinished = `${path}.unfinished`;
+  const { writer, runIds, position } = await (resume ? goOn(redis, unfinished) : begin(redis, unfinished));
+  {
+    await using file = writer;
+    let pages = 0;
+    for await (const { pieces, next } of readAhead(readPages(redis, position))) {
+      await file.write(pieces);
+      if (next !== undefined && ++pages % CHECKPOINT_PAGES === 0) await file.checkpoint(next);
+      progress.tell(() => `${file.values} values are written`);
+    }
+    await assertSameRun(redis, runIds);
+    await file.finish();
+  }
+  const whole = await verifyBackup(unfinished);
+  await rename(unfinished, path);
+  return whole;
+}
+
+interface Begun {
+  readonly writer: BackupWriter;
+  readonly runIds: readonly string[];
+  readonly position?: Position;
+}
+
+async function begin(redis: RedisClient, path: string): Promise<Begun> {
+  if (existsSync(path)) {
+    throw new CliError(`${path} is there, of a backup that was cut off: go on with it with --resume, or remove it.`);
+  }
+  const runIds = await runIdsOf(redis);
+  const begunAt = new Date().toISOString();
+  return { writer: await BackupWriter.begin(path, { keyfleet: 'backup', version: 2, begunAt, runIds }), runIds };
+}
+
+async function goOn(redis: RedisClient, path: string): Promise<Begun> {
+  const unfinished = existsSync(path) ? await findUnfinished(path) : undefined;
+  if (unfinished === undefined) {
+    throw new CliError(`${path} is not there, or hardly begun: remove it, and begin anew without --resume.`);
+  }
+  const { head, position } = unfinished;
+  await assertSameRun(redis, head.runIds);
+  return { writer: await BackupWriter.goOn(path, unfinished), runIds: head.runIds, position };
+}
+
+async function* readPages(redis: RedisClient, begin?: Position): AsyncGenerator<{ pieces: Piece[]; next?: Position }> {
+  for await (const { names, ...next } of pagesOfNames(redis, begin)) {
+    for (let from = 0; from < names.length; from += AT_ONCE) yield* readAll(redis, names.slice(from, from + AT_ONCE));
+    yield { pieces: [], ...next };
+  }
+}
+
+/** The first piece of each, then the second of those that have one, and so on. */
+async function* readAll(redis: RedisClient, names: readonly string[]): AsyncGenerator<{ pieces: Piece[] }> {
+  let values = names.map((name) => readPieces(redis, name));
+  while (values.length > 0) {
+    const read = await Promise.all(values.map((value) => value.next()));
+    yield { pieces: read.flatMap(({ done, value }) => (done === true ? [] : [value])) };
+    values = values.filter((_, i) => read[i]!.done !== true);
+  }
+}
