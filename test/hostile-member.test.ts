@@ -12,6 +12,7 @@ import { handlers } from '../services/hsm-worker/src/boundary/commands/index.ts'
 import { ExportedKeyToken, openExportedKey } from '../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
 import { materialIdOf } from '../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { sealToken } from '../services/hsm-worker/src/boundary/tokens/sealed-token.ts';
+import { FakeParts, untilDone } from './support/fakes/reseal-parts.ts';
 import { LoopbackWorker, startLoopbackPool } from './support/loopback-worker.ts';
 import { FakeDomain, newDomainKey, newHost } from './support/session-pair.ts';
 
@@ -82,17 +83,16 @@ function newCommands(domain: FakeDomain, pool: WorkerPool, events: Record<string
 function storeOf(domain: FakeDomain) {
   const stored = new Map(Array.from({ length: KEYS }, (_, i) => [`key-${i}`, sealedIn(domain) as Uint8Array]));
   const records: SealedRecords = {
-    async *scan() {
-      yield [...stored].map(([name, token]) => ({
+    load: async (names) =>
+      names.map((name) => ({
         name,
         account,
-        tokens: [token],
+        tokens: [stored.get(name)!],
         replace: async ([next]: readonly Uint8Array[]) => stored.set(name, next!) !== undefined,
-      }));
-    },
+      })),
   };
   const lost = () => [...stored.values()].filter((token) => !opensIn(domain, token)).length;
-  return { records, lost };
+  return { records, parts: new FakeParts([...stored.keys()]), lost };
 }
 
 function opensIn({ keyring }: FakeDomain, token: Uint8Array): boolean {
@@ -107,35 +107,40 @@ function opensIn({ keyring }: FakeDomain, token: Uint8Array): boolean {
 type Fleet = Awaited<ReturnType<typeof start>>;
 
 /** The domain makes a new domain key, and a frontend reseals everything. */
-async function rotateAndReseal({ domain, hsm }: Fleet, records: SealedRecords, change: Partial<DomainState> = {}) {
+async function rotateAndReseal(
+  { domain, hsm }: Fleet,
+  { parts, records }: ReturnType<typeof storeOf>,
+  change: Partial<DomainState> = {},
+) {
   domain.keys = [...domain.keys, newDomainKey()];
   domain.change({ ...change, domainKeys: domainKeysOf(domain) });
-  const deps = { records, hsm, domainState: () => domain.state, clock: domain.clock, onLeft: () => {} };
-  return resealShard({ generation: 2, pass: 1, shard: 0, shards: 1 }, deps, () => {});
+  const deps = { parts, records, hsm, domainState: () => domain.state, clock: domain.clock, onLeft: () => {} };
+  await resealShard({ generation: 2, pass: 1, shard: 0, shards: 1 }, deps, untilDone);
+  return parts.takeSum();
 }
 
 test('a removed member that plays on, and reseals to rubbish, destroys nothing', async () => {
   await using fleet = await start((domain) => ({ ResealToken: () => ({ token: rubbishIn(domain) }) }));
-  const { records, lost } = storeOf(fleet.domain);
+  const store = storeOf(fleet.domain);
   const members = fleet.domain.state.members.filter(({ memberId }) => memberId !== 'hsm-2');
-  expect(await rotateAndReseal(fleet, records, { members })).toEqual({ resealed: KEYS, remaining: 0 });
-  expect(lost()).toBe(0);
+  expect(await rotateAndReseal(fleet, store, { members })).toEqual({ resealed: KEYS, remaining: 0 });
+  expect(store.lost()).toBe(0);
 });
 
 test('a member that reseals to rubbish, and denies what the other reseals, destroys nothing, and the report says so', async () => {
   await using fleet = await start((domain) => ({ ResealToken: () => ({ token: rubbishIn(domain) }) }));
-  const { records, lost } = storeOf(fleet.domain);
-  expect(await rotateAndReseal(fleet, records)).toEqual({ resealed: 0, remaining: KEYS });
-  expect(lost()).toBe(0);
+  const store = storeOf(fleet.domain);
+  expect(await rotateAndReseal(fleet, store)).toEqual({ resealed: 0, remaining: KEYS });
+  expect(store.lost()).toBe(0);
   expect(fleet.events).toMatchObject({ confirmed: 0, unconfirmed: 0 });
 });
 
 test('a member that reseals to rubbish, and tells the truth of the others, does not hold up resealing either', async () => {
   const hostile = (domain: FakeDomain) => ({ ...handlers, ResealToken: () => ({ token: rubbishIn(domain) }) });
   await using fleet = await start(hostile);
-  const { records, lost } = storeOf(fleet.domain);
-  expect(await rotateAndReseal(fleet, records)).toEqual({ resealed: KEYS, remaining: 0 });
-  expect(lost()).toBe(0);
+  const store = storeOf(fleet.domain);
+  expect(await rotateAndReseal(fleet, store)).toEqual({ resealed: KEYS, remaining: 0 });
+  expect(store.lost()).toBe(0);
   expect(fleet.events.contradicted).toBeGreaterThan(0);
 });
 

@@ -195,7 +195,7 @@ test('forged and flooded notices change nothing', async () => {
   for (let i = 0; i < 20_000; i++) {
     nats.publish('keyfleet.domain.token', JSON.stringify(forged[i % forged.length]));
     nats.publish('keyfleet.domain.proposal', 'noise');
-    nats.publish('keyfleet.reseal.item', JSON.stringify({ generation: 999, pass: 1, shard: i, shards: 1 }));
+    nats.publish('keyfleet.reseal.shard.0', JSON.stringify({ generation: 999, pass: 1, shard: i, shards: 1 }));
     if (i % 2_000 === 0) await expectStillServes();
   }
   await nats.drain();

@@ -9,6 +9,7 @@ import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfl
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
+import { keyAt } from '@keyfleet/shared/stored/names';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectTestRedis, writesOf } from '../support/redis-client.ts';
 import { startRedis, type TestServer } from '../support/servers.ts';
@@ -186,8 +187,9 @@ describe('records', () => {
     const list = `kf:due:{${dueShardOf(key)}}`;
     await client.del(list);
     const calls = new RedisCalls({ client, writes: writesOf(client) });
-    const records = new RedisSealedRecords({ client, calls, keys: new RecordWrites(calls, clock) });
-    for await (const [record] of records.scan(0, 1)) await record?.replace(key.backingKeys.map(({ token }) => token));
+    const records = new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) });
+    const [record] = await records.load([keyAt(key.region, key.keyId)]);
+    await record?.replace(key.backingKeys.map(({ token }) => token));
     expect(await client.zcard(list)).toBe(1);
     expect(await store.findKey(key.region, key.keyId)).toMatchObject({ revision: 2, state: 'PendingDeletion' });
   });

@@ -20,7 +20,7 @@ const scope = { accountId: '111122223333', region: 'us-east-1' };
 
 /** `token`: base64. `fields` stand in each record in place of what a new key has. */
 export async function makeKeyRecords(
-  redis: Redis,
+  redis: Pick<Redis, 'eval'>,
   count: number,
   options: { token?: string; fields?: object; from?: number } = {},
 ): Promise<void> {
@@ -60,7 +60,7 @@ for i = tonumber(ARGV[1]), tonumber(ARGV[2]) - 1 do
 end`;
 
 /** Without the lists of them. */
-export async function makeAliases(redis: Redis, count: number): Promise<void> {
+export async function makeAliases(redis: Pick<Redis, 'eval'>, count: number): Promise<void> {
   const { accountId, region } = scope;
   for (let made = 0; made < count; made += AT_ONCE) {
     await redis.eval(MAKE_ALIASES, 1, `kf:aliases:{${accountId}/${region}}`, made, Math.min(made + AT_ONCE, count));

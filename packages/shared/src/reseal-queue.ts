@@ -3,9 +3,9 @@ import type { Notices } from './notices.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /**
- * After a domain key was replaced, everything sealed under older ones is resealed: the key space is cut into shards, and the
- * frontends take them from a work queue. An item that is lost, repeated or late does no harm: resealing twice changes nothing,
- * and the domain-manager asks again for what nobody reported.
+ * After a domain key was replaced, everything sealed under older ones is resealed. A pass goes over the key space once, part by part;
+ * each shard is one frontend's turn at taking parts, so that several share the work. An item of the work queue that is lost, repeated or
+ * late does no harm: resealing twice changes nothing, and the domain-manager asks again when nothing moves any more.
  */
 export const ResealItem = z.object({
   /** The generation that made the domain key to reseal under. */
@@ -17,29 +17,36 @@ export const ResealItem = z.object({
 });
 export type ResealItem = z.output<typeof ResealItem>;
 
-/** What one pass over one shard found. */
+/** What was found in the parts that were taken for a shard. */
 export const ShardReport = z.object({
   /** Tokens that were under an older domain key and are now under the active one. */
   resealed: z.int().min(0),
-  /** Tokens that still are under an older one. */
+  /** Tokens that still are under an older one, and parts that nobody looked at to the end. */
   remaining: z.int().min(0),
+  /** How many parts were taken. */
+  parts: z.int().min(0),
+  /** `in-part`: the last one is being worked on, or whoever took it is gone. */
+  standing: z.enum(['between', 'in-part', 'done']),
 });
 export type ShardReport = z.output<typeof ShardReport>;
 
 /** Redis hash of the progress of a generation; a shard's report is the field `<pass>:<shard>`, as JSON. */
 export function resealProgressKey(domain: string, generation: number): string {
-  return `kf:domain:{${domain}}:reseal:${generation}`;
+  // Before, a shard was a fixed piece of the key space: reports of that kind are of no use to anybody now.
+  return `kf:domain:{${domain}}:reseal:parts:${generation}`;
 }
 
 export function reportField({ pass, shard }: Pick<ResealItem, 'pass' | 'shard'>): string {
   return `${pass}:${shard}`;
 }
 
+/** At most one item of a shard waits, so that items do not pile up while nobody takes them. */
 export const resealQueue = new WorkQueue<ResealItem>({
-  stream: 'KEYFLEET_RESEAL',
-  subjects: 'keyfleet.reseal.item',
-  subjectOf: () => 'keyfleet.reseal.item',
+  stream: 'KEYFLEET_RESEAL_SHARDS',
+  subjects: 'keyfleet.reseal.shard.*',
+  subjectOf: ({ shard }) => `keyfleet.reseal.shard.${shard}`,
   item: ResealItem,
+  onePerSubject: true,
 });
 
 /** True when JetStream stored them. `attempt` tells a repetition on purpose from one by accident, which JetStream drops. */

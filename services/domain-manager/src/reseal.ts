@@ -9,10 +9,10 @@ import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { ResealProgress, ResealStore } from './store/store.ts';
 
-/** Pieces of the key space: enough that several frontends share the work, few because each costs a scan over all names. */
-export const SHARDS = 8;
-/** A shard that nobody reported is asked for again. */
-const ASK_AGAIN_MS = 60_000;
+/** How many frontends can work on a pass at once; each has a shard at a time. */
+const SHARDS = 16;
+/** A part takes seconds: when none was taken or reported for so long, nobody works on the shards that are not done. */
+const ASK_AGAIN_MS = 90_000;
 
 export interface ResealDeps {
   readonly store: ResealStore;
@@ -24,8 +24,8 @@ export interface ResealDeps {
 /** Sees to it that nothing stays sealed under older domain keys. All it must remember is in the store. */
 export class Resealing {
   readonly #deps: ResealDeps;
-  /** What was asked for, so that a round does not ask again at once. Lost with the replica, which is harmless. */
-  readonly #asked = new Map<string, number>();
+  /** The last sign of life, and when it was seen or asked for. Lost with the replica, which is harmless. */
+  #seen = { sign: '', at: 0 };
   #progress: ResealProgress | undefined;
 
   constructor(deps: ResealDeps) {
@@ -48,10 +48,7 @@ export class Resealing {
     const generation = activeDomainKey(state).createdGeneration;
     const progress = await store.findReseal(generation);
     this.#progress = progress;
-    if (progress === undefined) {
-      this.#asked.clear();
-      return this.#startPass(generation, 1);
-    }
+    if (progress === undefined) return this.#startPass(generation, 1);
     const { verifiedAt, reports, shards, pass } = progress;
     const owesProof = domainKeysToRetire(state).length > 0 && !provesRetirement(state, progress);
     if (verifiedAt !== undefined && !owesProof) return;
@@ -65,21 +62,24 @@ export class Resealing {
   async #startPass(generation: number, pass: number): Promise<void> {
     const { store, clock } = this.#deps;
     await store.startPass(generation, { pass, shards: SHARDS, startedAt: clock.now() });
-    return this.#ask(generation, { pass, shards: SHARDS, reports: new Map() });
+    return this.#ask(generation, { pass, shards: SHARDS, reports: new Map(), parts: 0 });
   }
 
+  /** At once for a pass that is new, and again when it shows no sign of life. */
   async #ask(
     generation: number,
-    { pass, shards, reports }: Pick<ResealProgress, 'pass' | 'shards' | 'reports'>,
+    { pass, shards, reports, parts }: Pick<ResealProgress, 'pass' | 'shards' | 'reports' | 'parts'>,
   ): Promise<void> {
     const { clock, publish } = this.#deps;
-    const attempt = Math.floor(clock.now() / ASK_AGAIN_MS);
-    const nameOf = ({ shard }: ResealItem): string => `${generation}/${pass}/${shard}`;
-    const items = Array.from({ length: shards }, (_, shard) => ({ generation, pass, shard, shards })).filter(
-      (item) => !reports.has(item.shard) && this.#asked.get(nameOf(item)) !== attempt,
-    );
-    if (items.length === 0 || !(await publish(items, attempt))) return;
-    for (const item of items) this.#asked.set(nameOf(item), attempt);
+    const now = clock.now();
+    const begun = `${generation}/${pass}`;
+    const sign = `${begun}: ${parts} parts, ${reports.size} done`;
+    const isNew = !this.#seen.sign.startsWith(`${begun}:`);
+    if (!isNew && this.#seen.sign !== sign) this.#seen = { sign, at: now };
+    if (!isNew && now - this.#seen.at < ASK_AGAIN_MS) return;
+    const all = Array.from({ length: shards }, (_, shard) => ({ generation, pass, shard, shards }));
+    const items = all.filter(({ shard }) => !reports.has(shard));
+    if (await publish(items, Math.floor(now / ASK_AGAIN_MS))) this.#seen = { sign, at: now };
   }
 }
 

@@ -16,12 +16,16 @@ import {
 } from '../../../test/support/replicas.ts';
 import { waitsFor } from './execute.ts';
 
+/** As in reseal.ts. */
+const ASK_AGAIN_MS = 90_000;
+
 beforeEach(resetWorld);
 
 describe('resealing', () => {
   /** What frontends do with the items they took: `found` of each shard. */
   async function work(found: (item: ResealItem) => { resealed: number; remaining: number }): Promise<void> {
-    for (const item of world.asked.splice(0)) await world.store.report(item, found(item));
+    for (const item of world.asked.splice(0))
+      await world.store.report(item, { ...found(item), parts: 1, standing: 'done' });
   }
   /** Rounds until nothing is asked any more. */
   async function runPass({ round }: Replica, resealed: number, remaining = 0): Promise<void> {
@@ -44,9 +48,30 @@ describe('resealing', () => {
     for (let i = 0; i < 3; i++) await replica.round.run();
     expect(new Set(world.asked.map(({ shard }) => shard)).size).toBe(world.asked[0]!.shards);
     expect(world.asked).toHaveLength(world.asked[0]!.shards);
-    world.clock.advance(60_000);
+    world.clock.advance(ASK_AGAIN_MS);
     await replica.round.run();
     expect(world.asked).toHaveLength(world.asked[0]!.shards * 2);
+  });
+
+  test('a pass that moves is not asked for again, however long it takes, and one that stops only for what is not done', async () => {
+    const replica = await rotated();
+    await replica.round.run();
+    const asked = world.asked.splice(0);
+    const report = (shard: number, parts: number, standing: 'in-part' | 'done') =>
+      world.store.report(asked[shard]!, { resealed: parts, remaining: 0, parts, standing });
+    await report(1, 1, 'done');
+    for (let parts = 1; parts < 10; parts++) {
+      await report(0, parts, 'in-part');
+      await replica.round.run();
+      world.clock.advance(ASK_AGAIN_MS - 1);
+      await replica.round.run();
+    }
+    expect(world.asked).toEqual([]);
+    world.clock.advance(ASK_AGAIN_MS);
+    await replica.round.run();
+    expect(world.asked.map(({ shard }) => shard)).toEqual(
+      asked.map(({ shard }) => shard).filter((shard) => shard !== 1),
+    );
   });
 
   test('no domain key goes away by itself, however long ago nothing was found under it', async () => {

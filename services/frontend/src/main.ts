@@ -38,6 +38,7 @@ import { Policies } from './policy/policies.ts';
 import { loadHostIdentity } from './startup-files.ts';
 import { CachedStore } from './store/cached-store.ts';
 import { ChangeFeed } from './store/change-feed.ts';
+import { RedisParts } from './reseal/redis-parts.ts';
 import { RedisSealedRecords } from './reseal/redis-sealed-records.ts';
 import { startResealer } from './reseal/resealer.ts';
 import { RecordWrites } from './store/record-writes.ts';
@@ -107,15 +108,14 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   });
 
   const calls = new RedisCalls({ client, writes, guard, feed });
-  const records = new RedisSealedRecords({ client, calls, keys: new RecordWrites(calls, clock) });
+  const records = new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) });
   resources.use(
     startResealer({
+      parts: new RedisParts(client, anchor.domain),
       records,
       hsm,
-      domain: anchor.domain,
       domainState: () => domain.state,
       clock,
-      client,
       notices,
       onLeft: (name, error) => events.notResealed(name, error),
       onProblem: (problem) => events.resealProblem(problem),

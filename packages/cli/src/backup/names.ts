@@ -1,5 +1,5 @@
-import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { nodesInOrder, runIdsOf } from '@keyfleet/shared/redis/nodes';
 import { CliError } from '../cli-error.ts';
 import type { Position } from './format.ts';
 import { isOfStage, patternOf, STAGES } from './stages.ts';
@@ -13,19 +13,6 @@ export interface NamePage {
   readonly next?: Position;
 }
 
-/** The connections to every node, always in the same order. */
-function nodesOf(redis: RedisClient): Redis[] {
-  const addressOf = ({ options: { host, port } }: Redis): string => `${host}:${port}`;
-  return mastersOf(redis).toSorted((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1));
-}
-
-/** Of the processes that answer now: a cursor of SCAN is good in the process that gave it, and in no other. */
-export function runIdsOf(redis: RedisClient): Promise<string[]> {
-  return Promise.all(
-    nodesOf(redis).map(async (node) => /^run_id:(\w+)/m.exec(await node.info('server'))?.[1] ?? 'unknown'),
-  );
-}
-
 /** Throws CliError when Redis was restarted or another node took over since the names were begun: some may be missed. */
 export async function assertSameRun(redis: RedisClient, runIds: readonly string[]): Promise<void> {
   const now = await runIdsOf(redis);
@@ -35,7 +22,7 @@ export async function assertSameRun(redis: RedisClient, runIds: readonly string[
 
 /** Goes over all names that are backed up, stage by stage, from `begin` on. One that is there all the time comes at least once. */
 export async function* pagesOfNames(redis: RedisClient, begin: Position = START): AsyncGenerator<NamePage> {
-  const nodes = nodesOf(redis);
+  const nodes = nodesInOrder(redis);
   for (let at: Position | undefined = begin; at !== undefined;) {
     const { stage, node } = at;
     const [cursor, found] = await nodes[node]!.scan(at.cursor, 'MATCH', patternOf(stage), 'COUNT', PAGE);

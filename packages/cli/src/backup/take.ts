@@ -1,11 +1,12 @@
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { runIdsOf } from '@keyfleet/shared/redis/nodes';
 import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { CliError } from '../cli-error.ts';
 import type { Progress } from '../progress.ts';
 import type { Piece, Position } from './format.ts';
-import { assertSameRun, pagesOfNames, runIdsOf } from './names.ts';
+import { assertSameRun, pagesOfNames } from './names.ts';
 import { findUnfinished, verifyBackup, type Whole } from './reader.ts';
 import { readPieces } from './redis-pieces.ts';
 import { BackupWriter } from './writer.ts';

@@ -165,7 +165,7 @@ export class RedisStore implements DomainStore {
     const fields = await this.#redis.hgetall(resealProgressKey(this.#domain, generation));
     if (fields['pass'] === undefined) return undefined;
     const reports = Object.entries(fields)
-      .filter(([field]) => field.includes(':'))
+      .filter(([field]) => /^\d+:\d+$/.test(field))
       .map(([field, report]) => [field, ShardReport.parse(JSON.parse(report))] as const);
     const verifiedAt = fields['verifiedAt'];
     return progressOf({

@@ -10,17 +10,20 @@ export function progressOf(stored: {
   verifiedAt?: number;
 }): ResealProgress {
   const { pass, shards, startedAt, reports, verifiedAt } = stored;
-  const ofThisPass = new Map<number, ShardReport>();
+  const done = new Map<number, ShardReport>();
+  let parts = 0;
   for (let shard = 0; shard < shards; shard++) {
     const report = reports.get(reportField({ pass, shard }));
-    if (report !== undefined) ofThisPass.set(shard, report);
+    parts += report?.parts ?? 0;
+    if (report?.standing === 'done') done.set(shard, report);
   }
   const resealed = [...reports.values()].reduce((sum, report) => sum + report.resealed, 0);
   return {
     pass,
     shards,
     startedAt,
-    reports: ofThisPass,
+    reports: done,
+    parts,
     resealed,
     ...(verifiedAt === undefined ? {} : { verifiedAt }),
   };

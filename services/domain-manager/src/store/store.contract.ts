@@ -110,9 +110,13 @@ export function describeDomainStore<Store extends DomainStore>(
     await store.startPass(2, { pass: 1, shards: 2, startedAt: 55 });
     await store.startPass(2, { pass: 1, shards: 9, startedAt: 56 });
     const item = { generation: 2, pass: 1, shard: 1, shards: 2 };
-    await report(store, item, { resealed: 5, remaining: 1 });
-    const reports = new Map([[1, { resealed: 5, remaining: 1 }]]);
-    expect(await store.findReseal(2)).toEqual({ pass: 1, shards: 2, startedAt: 55, reports, resealed: 5 });
+    const begun = { resealed: 3, remaining: 1, parts: 1, standing: 'in-part' } as const;
+    await report(store, item, begun);
+    const progress = { pass: 1, shards: 2, startedAt: 55, reports: new Map(), parts: 1, resealed: 3 };
+    expect(await store.findReseal(2)).toEqual(progress);
+    const done = { resealed: 5, remaining: 1, parts: 2, standing: 'done' } as const;
+    await report(store, item, done);
+    expect(await store.findReseal(2)).toEqual({ ...progress, reports: new Map([[1, done]]), parts: 2, resealed: 5 });
 
     await store.startPass(2, { pass: 2, shards: 2, startedAt: 66 });
     expect(await store.findReseal(2)).toEqual({
@@ -120,6 +124,7 @@ export function describeDomainStore<Store extends DomainStore>(
       shards: 2,
       startedAt: 66,
       reports: new Map(),
+      parts: 0,
       resealed: 5,
     });
     await store.setVerified(2, 77);

@@ -57,8 +57,10 @@ export interface ResealProgress {
   readonly shards: number;
   /** Of this pass; milliseconds since the epoch. */
   readonly startedAt: number;
-  /** Of this pass, by shard. */
+  /** Of the shards that are done with this pass. */
   readonly reports: ReadonlyMap<number, ShardReport>;
+  /** Parts of the key space that were taken in this pass: more and more while somebody works. */
+  readonly parts: number;
   /** Over all passes. */
   readonly resealed: number;
   /** When a pass found nothing left; milliseconds since the epoch. */

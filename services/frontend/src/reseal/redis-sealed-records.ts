@@ -1,21 +1,15 @@
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { mastersOf } from '@keyfleet/shared/redis/connect';
-import { crc32 } from 'node:zlib';
 import type { RecordWrites } from '../store/record-writes.ts';
 import { decodeAccessKey, encodeAccessKey, sealedPartOfKey } from '../store/records.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { DamagedRecordError } from '../store/store.ts';
 import type { SealedRecord, SealedRecords } from './sealed-records.ts';
 
-const SCAN_COUNT = 1000;
-
 interface Deps {
-  readonly client: RedisClient;
   readonly calls: RedisCalls;
   readonly keys: RecordWrites;
 }
 
-/** Finds tokens by going over all of Redis, so that nothing is missed that a list does not name. */
+/** Everything of Redis that holds tokens, under whatever name it is found. */
 export class RedisSealedRecords implements SealedRecords {
   readonly #deps: Deps;
 
@@ -23,17 +17,9 @@ export class RedisSealedRecords implements SealedRecords {
     this.#deps = deps;
   }
 
-  async *scan(shard: number, shards: number): AsyncGenerator<readonly SealedRecord[]> {
-    for (const node of mastersOf(this.#deps.client)) {
-      let cursor = '0';
-      do {
-        const [next, names] = await node.scan(cursor, 'MATCH', 'kf:*', 'COUNT', SCAN_COUNT);
-        cursor = next;
-        const mine = names.filter((name) => crc32(name) % shards === shard);
-        const records = await Promise.all(mine.map((name) => this.#load(name)));
-        yield records.filter((record) => record !== undefined);
-      } while (cursor !== '0');
-    }
+  async load(names: readonly string[]): Promise<readonly SealedRecord[]> {
+    const records = await Promise.all(names.map((name) => this.#load(name)));
+    return records.filter((record) => record !== undefined);
   }
 
   /** A damaged record must not stop the others; it counts as one that is left, so that no domain key is given up for it. */

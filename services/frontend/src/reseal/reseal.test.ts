@@ -4,7 +4,9 @@ import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import type { HsmCommands } from '../hsm/commands.ts';
-import { NotThereYetError, type ResealDeps, resealShard } from './reseal.ts';
+import { FakeParts, untilDone } from '../../../../test/support/fakes/reseal-parts.ts';
+import type { Found } from './parts.ts';
+import { NotNowError, type ResealDeps, resealShard } from './reseal.ts';
 import type { SealedRecord } from './sealed-records.ts';
 
 const Header = defineFormat('test/header/1', z.object({ domain: z.string(), domainKeyId: z.string() }));
@@ -23,6 +25,13 @@ interface Setup {
   readonly stored: Map<string, Uint8Array[]>;
   readonly deps: ResealDeps;
   readonly left: string[];
+  readonly parts: FakeParts;
+}
+
+/** What a whole pass found. */
+async function runPass({ deps, parts }: Setup): Promise<Found> {
+  await resealShard(item, deps, untilDone);
+  return parts.takeSum();
 }
 
 /** Records in a map; `changing` ones change between reading and writing. The worker seals under `workerKey`. */
@@ -42,46 +51,61 @@ function newSetup(
     { id: OLD, createdGeneration: 1, createdAt: 1, status: 'deactivated' as const },
     { id: ACTIVE, createdGeneration: 2, createdAt: 2, status: 'active' as const },
   ];
+  const parts = new FakeParts([...map.keys()]);
   const deps: ResealDeps = {
-    records: {
-      async *scan() {
-        yield [...map].map(recordOf);
-      },
-    },
+    parts,
+    records: { load: async (names) => names.map((name) => recordOf([name, map.get(name)!])) },
     hsm,
     domainState: () => ({ domainKeys }) as unknown as DomainState,
     clock: { now: () => 0 },
     onLeft: (name) => left.push(name),
   };
-  return { stored: map, deps, left };
+  return { stored: map, deps, left, parts };
 }
 
 test('every old token of a record is replaced, and a second pass finds nothing', async () => {
-  const { stored, deps } = newSetup({ a: [token(OLD), token(ACTIVE), token(OLD)], b: [token(ACTIVE)], c: [] });
-  expect(await resealShard(item, deps, () => {})).toEqual({ resealed: 2, remaining: 0 });
-  expect(stored.get('a')).toEqual([token(ACTIVE), token(ACTIVE), token(ACTIVE)]);
-  expect(await resealShard(item, deps, () => {})).toEqual({ resealed: 0, remaining: 0 });
+  const setup = newSetup({ a: [token(OLD), token(ACTIVE), token(OLD)], b: [token(ACTIVE)], c: [] });
+  expect(await runPass(setup)).toEqual({ resealed: 2, remaining: 0 });
+  expect(setup.stored.get('a')).toEqual([token(ACTIVE), token(ACTIVE), token(ACTIVE)]);
+  expect(await runPass(setup)).toEqual({ resealed: 0, remaining: 0 });
 });
 
 test('a record that changed meanwhile is left as it is, and counted', async () => {
-  const { stored, deps, left } = newSetup({ a: [token(OLD)], b: [token(OLD)] }, { changing: 'a' });
-  expect(await resealShard(item, deps, () => {})).toEqual({ resealed: 1, remaining: 1 });
-  expect([stored.get('a'), left]).toEqual([[token(OLD)], ['a']]);
+  const setup = newSetup({ a: [token(OLD)], b: [token(OLD)] }, { changing: 'a' });
+  expect(await runPass(setup)).toEqual({ resealed: 1, remaining: 1 });
+  expect([setup.stored.get('a'), setup.left]).toEqual([[token(OLD)], ['a']]);
 });
 
 test('a worker that still seals under the old key proves nothing', async () => {
-  const { stored, deps } = newSetup({ a: [token(OLD)] }, { workerKey: OLD });
-  expect(await resealShard(item, deps, () => {})).toEqual({ resealed: 0, remaining: 1 });
-  expect(stored.get('a')).toEqual([token(OLD)]);
+  const setup = newSetup({ a: [token(OLD)] }, { workerKey: OLD });
+  expect(await runPass(setup)).toEqual({ resealed: 0, remaining: 1 });
+  expect(setup.stored.get('a')).toEqual([token(OLD)]);
 });
 
 test('what is no token is never taken for resealed', async () => {
-  const { deps } = newSetup({ a: [Buffer.from('damaged')] }, { workerKey: OLD });
-  expect(await resealShard(item, deps, () => {})).toEqual({ resealed: 0, remaining: 1 });
+  const setup = newSetup({ a: [Buffer.from('damaged')] }, { workerKey: OLD });
+  expect(await runPass(setup)).toEqual({ resealed: 0, remaining: 1 });
 });
 
 test('an item of a later generation waits, one of an earlier is dropped', async () => {
-  const { deps } = newSetup({});
-  await expect(resealShard({ ...item, generation: 3 }, deps, () => {})).rejects.toThrow(NotThereYetError);
-  expect(await resealShard({ ...item, generation: 1 }, deps, () => {})).toBeUndefined();
+  const { deps, parts } = newSetup({ a: [token(OLD)] });
+  await expect(resealShard({ ...item, generation: 3 }, deps, untilDone)).rejects.toThrow(NotNowError);
+  await resealShard({ ...item, generation: 1 }, deps, untilDone);
+  expect(parts.reported).toEqual([]);
+});
+
+test('a frontend that stops reports the part that it was at, and leaves the rest', async () => {
+  const { stored, deps, parts } = newSetup({ a: [token(OLD)], b: [token(OLD)] });
+  const stop = new AbortController();
+  const load = async (names: readonly string[]) => {
+    stop.abort();
+    return deps.records.load(names);
+  };
+  const stopping = resealShard(item, { ...deps, records: { load } }, { alive: () => {}, stop: stop.signal });
+  await expect(stopping).rejects.toThrow(NotNowError);
+  expect(parts.reported).toEqual([
+    { resealed: 0, remaining: 0 },
+    { resealed: 1, remaining: 0 },
+  ]);
+  expect([...stored.values()]).toEqual([[token(ACTIVE)], [token(OLD)]]);
 });

@@ -1,24 +1,31 @@
 import type { Notices } from '@keyfleet/shared/notices';
-import { reportField, type ResealItem, resealProgressKey, resealQueue } from '@keyfleet/shared/reseal-queue';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { NotThereYetError, type ResealDeps, resealShard } from './reseal.ts';
+import { type ResealItem, resealQueue } from '@keyfleet/shared/reseal-queue';
+import { OvertakenError } from './parts.ts';
+import { NotNowError, type ResealDeps, resealShard } from './reseal.ts';
 
 export interface ResealerDeps extends ResealDeps {
-  readonly domain: string;
-  readonly client: RedisClient;
   readonly notices: Pick<Notices, 'connection'>;
   readonly onProblem: (problem: unknown) => void;
 }
 
 /** Takes shards from the work queue while this frontend serves, and reports what it found to the domain-manager through Redis. */
 export function startResealer(deps: ResealerDeps): AsyncDisposable {
-  const { domain, client, notices, onProblem } = deps;
+  const { notices, onProblem } = deps;
+  const stop = new AbortController();
   const work = async (item: ResealItem, alive: () => void): Promise<void> => {
-    const report = await resealShard(item, deps, alive);
-    if (report === undefined) return;
-    await client.hset(resealProgressKey(domain, item.generation), reportField(item), JSON.stringify(report));
+    try {
+      await resealShard(item, deps, { alive, stop: stop.signal });
+    } catch (error) {
+      if (!(error instanceof OvertakenError)) throw error;
+    }
   };
-  return resealQueue.startWorker(notices, work, (problem) => {
-    if (!(problem instanceof NotThereYetError)) onProblem(problem);
+  const worker = resealQueue.startWorker(notices, work, (problem) => {
+    if (!(problem instanceof NotNowError)) onProblem(problem);
   });
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await worker[Symbol.asyncDispose]();
+    },
+  };
 }

@@ -11,6 +11,6 @@ export interface SealedRecord {
 
 /** Everything stored that holds tokens. */
 export interface SealedRecords {
-  /** The records of one of `shards` parts of the key space, in batches; one that is there all the time comes at least once. */
-  scan(shard: number, shards: number): AsyncIterable<readonly SealedRecord[]>;
+  /** Those of these names that hold tokens and are still there. */
+  load(names: readonly string[]): Promise<readonly SealedRecord[]>;
 }

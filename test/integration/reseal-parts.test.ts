@@ -1,0 +1,113 @@
+import type { Found, ShardParts } from '@keyfleet/frontend/reseal/parts';
+import { OvertakenError } from '@keyfleet/frontend/reseal/parts';
+import { RedisParts } from '@keyfleet/frontend/reseal/redis-parts';
+import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
+import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
+import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { makeKeyRecords } from '../support/key-records.ts';
+import { startRedis, type TestServer } from '../support/servers.ts';
+
+const KEYS = 17_000;
+const NOTHING: Found = { resealed: 0, remaining: 0 };
+const item = (shard: number, pass = 1) => ({ generation: 2, pass, shard, shards: 4 });
+
+let server: TestServer;
+let client: RedisClient & AsyncDisposable;
+let manager: RedisStore;
+let parts: RedisParts;
+beforeAll(async () => {
+  server = await startRedis();
+  client = connectRedis(RedisConfig.parse({ url: `redis://127.0.0.1:${server.port}` }), { onProblem() {} }, 10_000);
+  await untilReady(client, 10_000);
+  manager = new RedisStore(
+    new DurableWrites(client, () => ({ replicas: 0 })),
+    { now: Date.now },
+    { domain: 'test', storeId: () => 'x' },
+  );
+  parts = new RedisParts(client, 'test');
+});
+afterAll(async () => {
+  await client[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await client.flushall();
+  await makeKeyRecords(client, KEYS);
+  await manager.startPass(2, { pass: 1, shards: 4, startedAt: 1 });
+});
+
+/** Takes parts until nothing is left; of each, one token was resealed. */
+async function finish(shard: ShardParts, seen: string[], found: Found = NOTHING): Promise<void> {
+  for (
+    let names = await shard.next(found);
+    names !== undefined;
+    names = await shard.next({ resealed: 1, remaining: 0 })
+  )
+    seen.push(...names);
+}
+
+const keysIn = (names: readonly string[]) => names.filter((name) => name.startsWith('kf:key:'));
+
+test('several that work on a pass have every name between them, and each but once', async () => {
+  const seen: string[] = [];
+  const shards = await Promise.all([0, 1, 2].map((shard) => parts.open(item(shard))));
+  await Promise.all(shards.map((shard) => finish(shard!, seen)));
+  expect(new Set(keysIn(seen)).size).toBe(KEYS);
+  expect(seen.length).toBeLessThan(KEYS + 100);
+  // The last one has nothing to do but to say so.
+  await finish((await parts.open(item(3)))!, seen);
+  const progress = await manager.findReseal(2);
+  expect(progress).toMatchObject({ pass: 1, resealed: progress?.parts });
+  expect(progress?.reports.size).toBe(4);
+  expect(await parts.open(item(0))).toBeUndefined();
+});
+
+test('progress only rises, and what was reported late or of another pass changes nothing', async () => {
+  const slow = (await parts.open(item(0)))!;
+  await slow.next(NOTHING);
+  await slow.next({ resealed: 7, remaining: 0 });
+  const other = (await parts.open(item(0)))!;
+  await other.next(NOTHING);
+  const before = await manager.findReseal(2);
+  expect(before?.resealed).toBe(7);
+  await expect(slow.next({ resealed: 0, remaining: 0 })).rejects.toThrow(OvertakenError);
+  expect(await manager.findReseal(2)).toEqual(before);
+  await manager.startPass(2, { pass: 2, shards: 4, startedAt: 2 });
+  await expect(other.next(NOTHING)).rejects.toThrow(OvertakenError);
+  await expect(other.leave(NOTHING)).rejects.toThrow(OvertakenError);
+  expect(await parts.open(item(0))).toBeUndefined();
+  expect(await manager.findReseal(2)).toMatchObject({ pass: 2, resealed: 7, parts: 0 });
+});
+
+test('a pass of which a part was taken and never reported proves nothing', async () => {
+  await (await parts.open(item(0)))!.next(NOTHING);
+  for (const shard of [0, 1, 2, 3]) await finish((await parts.open(item(shard)))!, []);
+  const reports = [...(await manager.findReseal(2))!.reports.values()];
+  expect(reports.map(({ remaining }) => remaining)).toEqual([1, 0, 0, 0]);
+});
+
+test('a frontend that leaves after a part costs the pass nothing', async () => {
+  const seen: string[] = [];
+  const first = (await parts.open(item(0)))!;
+  seen.push(...(await first.next(NOTHING))!);
+  await first.leave({ resealed: 3, remaining: 0 });
+  for (const shard of [0, 1, 2, 3]) await finish((await parts.open(item(shard)))!, seen);
+  expect(new Set(keysIn(seen)).size).toBe(KEYS);
+  const { reports, parts: taken, resealed } = (await manager.findReseal(2))!;
+  expect([...reports.values()].every(({ remaining }) => remaining === 0)).toBe(true);
+  expect(resealed).toBe(3 + taken - 1);
+});
+
+test('a pass during which Redis was restarted ends, and proves nothing', async () => {
+  const shard = (await parts.open(item(0)))!;
+  await shard.next(NOTHING);
+  await server.kill();
+  await server.restart();
+  await untilReady(client, 20_000);
+  expect(await shard.next(NOTHING)).toBeUndefined();
+  for (const other of [1, 2, 3]) await finish((await parts.open(item(other)))!, []);
+  const { reports } = (await manager.findReseal(2))!;
+  expect(reports.size).toBe(4);
+  expect([...reports.values()].map(({ remaining }) => remaining)).toEqual([1, 0, 0, 0]);
+});
