@@ -16,7 +16,7 @@ const context = testContext({
   clock: systemClock,
   random: randomBytes,
   nonce: newNonceSource(),
-  backingKeys: new BackingKeyCache({ clock: systemClock, capacity: 1000, maxAgeMs: 600_000 }),
+  backingKeys: new BackingKeyCache({ clock: systemClock, maxBytes: 64 << 20, maxAgeMs: 600_000 }),
 });
 const keyId = '00000000-0000-4000-8000-000000000000';
 const account = '111122223333';

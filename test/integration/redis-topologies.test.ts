@@ -58,7 +58,7 @@ describe('Redis Cluster', () => {
 async function openCached(url: string) {
   const client = await connect(url);
   const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
-  const store = new CachedStore(new RedisStore({ client, writes: writesOf(client), clock }), feed);
+  const store = new CachedStore(new RedisStore({ client, writes: writesOf(client), clock }), feed, 1 << 20);
   await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
   return {
     store,

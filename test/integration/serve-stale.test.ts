@@ -27,7 +27,7 @@ async function openFrontend(url: string, serveStaleMs: number) {
   const [client, writer] = [await connectTestRedis(url), await connectTestRedis(url)];
   const feed = new ChangeFeed(client, { serveStaleMs, beatsAreWrites: () => true });
   const store = new RedisStore({ client, writes: writesOf(writer, 1), feed, clock });
-  const cached = new CachedStore(store, feed);
+  const cached = new CachedStore(store, feed, 1 << 20);
   await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
   return {
     feed,

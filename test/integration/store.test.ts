@@ -48,7 +48,7 @@ async function openFrontend() {
     },
   });
   const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
-  const cached = new CachedStore(counted, feed);
+  const cached = new CachedStore(counted, feed, 1 << 20);
   return {
     store: cached,
     feed,
@@ -88,7 +88,7 @@ describe('the Redis store behind a cache', () => {
     const client = await connect();
     const store = new RedisStore({ client, writes: writesOf(client), clock });
     const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
-    const cached = new CachedStore(store, feed);
+    const cached = new CachedStore(store, feed, 1 << 20);
     await trusted(feed);
     return Object.assign(cached, {
       listDue: store.listDue.bind(store),

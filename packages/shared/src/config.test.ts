@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { configPath, duration, hostPort, loadConfig, readSecretFile } from './config.ts';
+import { byteSize, configPath, duration, hostPort, loadConfig, readSecretFile } from './config.ts';
 
 const Schema = z.strictObject({
   http: hostPort(),
   timeout: duration('5s'),
+  cache: byteSize('64MiB'),
   redis: z.strictObject({ url: z.string() }),
 });
 
@@ -18,20 +19,22 @@ function load(text: string) {
   return loadConfig(Schema, path);
 }
 
-const good = { http: '127.0.0.1:8900', timeout: '2m', redis: { url: 'redis://localhost' } };
+const good = { http: '127.0.0.1:8900', timeout: '2m', cache: '3KiB', redis: { url: 'redis://localhost' } };
 
-test('durations become milliseconds, addresses their parts, and the result is frozen', () => {
+test('durations become milliseconds, amounts of memory bytes, addresses their parts, and the result is frozen', () => {
   const config = load(JSON.stringify(good));
   expect(config).toEqual({
     http: { host: '127.0.0.1', port: 8900, text: '127.0.0.1:8900' },
     timeout: 120_000,
+    cache: 3072,
     redis: { url: 'redis://localhost' },
   });
   expect(Object.isFrozen(config.redis)).toBe(true);
 });
 
-test('an absent duration takes its default', () => {
-  expect(load(JSON.stringify({ ...good, timeout: undefined })).timeout).toBe(5000);
+test('an absent duration or amount takes its default', () => {
+  const config = load(JSON.stringify({ ...good, timeout: undefined, cache: undefined }));
+  expect(config).toMatchObject({ timeout: 5000, cache: 67_108_864 });
 });
 
 test('an IPv6 address loses its brackets', () => {
@@ -41,6 +44,7 @@ test('an IPv6 address loses its brackets', () => {
 test.each([
   ['a port out of range', { ...good, http: 'localhost:70000' }, /frontend\.json: http: must be "host:port"/],
   ['a number for a duration', { ...good, timeout: '15' }, /timeout: must be a duration such as "15s"/],
+  ['a number for an amount of memory', { ...good, cache: '64' }, /cache: must be an amount of memory such as "64MiB"/],
   ['an unknown field', { ...good, redis: { url: 'x', user: 'y' } }, /redis\.user: not a known field/],
   ['a missing field', { ...good, redis: {} }, /redis\.url: is missing and must be a string/],
 ])('%s is refused in one line that names file and field', (_, config, message) => {

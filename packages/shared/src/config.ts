@@ -22,6 +22,21 @@ export function duration(fallback: string) {
     .prefault(fallback);
 }
 
+const sizeUnits = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
+const sizePattern = /^(\d{1,6})(KiB|MiB|GiB)$/;
+
+/** An amount of memory such as "512KiB", "64MiB" or "2GiB"; parsed to bytes. `fallback` applies when the field is absent. */
+export function byteSize(fallback: string) {
+  return z
+    .string()
+    .regex(sizePattern, 'must be an amount of memory such as "64MiB" or "2GiB"')
+    .transform((text) => {
+      const [, amount = '', unit = 'KiB'] = sizePattern.exec(text) ?? [];
+      return Number(amount) * sizeUnits[unit as keyof typeof sizeUnits];
+    })
+    .prefault(fallback);
+}
+
 export interface Address {
   /** Without the brackets of an IPv6 address. */
   readonly host: string;

@@ -1,4 +1,4 @@
-import { duration, filePath, hostPort } from '@keyfleet/shared/config';
+import { byteSize, duration, filePath, hostPort } from '@keyfleet/shared/config';
 import { LogConfig } from '@keyfleet/shared/log';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { z } from 'zod';
@@ -34,6 +34,7 @@ export const FrontendConfig = z.strictObject({
   ),
   clockSkew: duration('5m').describe("How far a signature's time may be off."),
   maxInFlight: z.int().min(1).default(8192).describe('HSM commands at once; more are throttled.'),
+  keyCache: byteSize('64MiB').describe('Memory for the records of keys that were used lately.'),
   firstAdministrator: z
     .strictObject({
       accountId: z.string().regex(/^\d{12}$/, 'must be 12 digits'),

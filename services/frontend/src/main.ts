@@ -84,7 +84,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const beatsAreWrites = (): boolean => durability.replicas > 0;
   const feed = resources.use(new ChangeFeed(client, { serveStaleMs: config.serveStale, beatsAreWrites }));
   const store = new RedisStore({ client, writes, guard, feed, clock });
-  const cached = new CachedStore(store, feed);
+  const cached = new CachedStore(store, feed, config.keyCache);
   const lastUsages = resources.use(
     new LastUsages({ usages: store, clock, onProblem: (problem) => events.lastUsageProblem(problem) }),
   );

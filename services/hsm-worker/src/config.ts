@@ -1,4 +1,4 @@
-import { duration, filePath, hostPort } from '@keyfleet/shared/config';
+import { byteSize, duration, filePath, hostPort } from '@keyfleet/shared/config';
 import { entityId } from '@keyfleet/shared/domain/state';
 import { LogConfig } from '@keyfleet/shared/log';
 import { z } from 'zod';
@@ -23,7 +23,7 @@ export const WorkerConfig = z.strictObject({
     })
     .prefault({}),
   backingKeyCache: z
-    .strictObject({ capacity: count(10_000), maxAge: duration('5m') })
+    .strictObject({ maxBytes: byteSize('64MiB'), maxAge: duration('5m') })
     .prefault({})
     .describe('Opened backing keys kept in memory.'),
   rsaKeyPool: z

@@ -32,7 +32,7 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const events = new WorkerEvents(log, () => sync.look());
   const backingKeys = new BackingKeyCache({
     clock,
-    capacity: config.backingKeyCache.capacity,
+    maxBytes: config.backingKeyCache.maxBytes,
     maxAgeMs: config.backingKeyCache.maxAge,
   });
   const anchor = loadTrustAnchor(config.trustAnchorFile);

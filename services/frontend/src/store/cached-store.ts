@@ -6,7 +6,6 @@ import { LastKnown } from './last-known.ts';
 import { ReadCache } from './read-cache.ts';
 import type { Alias, AliasMove, AliasOutcome, AliasStore, KeyStore, KeyTraces, Page } from './store.ts';
 
-const MAX_KEY_BYTES = 64 * 1024 * 1024;
 const MAX_ALIAS_BYTES = 8 * 1024 * 1024;
 /** An object with its small members, roughly. */
 const OBJECT_BYTES = 1_000;
@@ -18,10 +17,11 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
   readonly #keys: ReadCache<KmsKey>;
   readonly #aliases: ReadCache<Alias>;
 
-  constructor(store: KeyStore & AliasStore, changes: Changes) {
+  /** `maxKeyBytes`: about how much memory the records of keys may take. */
+  constructor(store: KeyStore & AliasStore, changes: Changes, maxKeyBytes: number) {
     this.#store = store;
     this.#changes = changes;
-    this.#keys = new ReadCache({ trust: changes, weightOf: weightOfKey, maxWeight: MAX_KEY_BYTES });
+    this.#keys = new ReadCache({ trust: changes, weightOf: weightOfKey, maxWeight: maxKeyBytes });
     this.#aliases = new ReadCache({ trust: changes, weightOf: () => OBJECT_BYTES, maxWeight: MAX_ALIAS_BYTES });
     changes.listen(this);
   }

@@ -26,9 +26,15 @@ function newToken(): { token: Buffer; materialId: Buffer } {
   return { token: sealToken(ExportedKeyToken, { header, secret }, { keyring, nonce }), materialId };
 }
 
+/** What one of these tokens takes. */
+const ENTRY_BYTES = 2_000 + 4 * newToken().token.length;
+
 function newCache(options: { capacity?: number } = {}) {
   const clock = { time: 0, now: () => clock.time };
-  return { clock, cache: new BackingKeyCache({ clock, capacity: options.capacity ?? 10, maxAgeMs: 1000 }) };
+  return {
+    clock,
+    cache: new BackingKeyCache({ clock, maxBytes: (options.capacity ?? 10) * ENTRY_BYTES, maxAgeMs: 1000 }),
+  };
 }
 
 test('a token is opened once, and again when it is too old', () => {
@@ -91,6 +97,38 @@ test('material that is not what its id says does not open: a holder of a domain 
   const sealing = { header: { ...header, origin: 'AWS_KMS' as const }, secret: nonce(32) };
   const planted = sealToken(ExportedKeyToken, sealing, { keyring, nonce });
   expect(() => cache.open(planted, keyring)).toThrow(expect.objectContaining({ refusal: 'cannot-open' }));
+});
+
+test('what was evicted or made room takes no room, and is opened anew', () => {
+  const { cache } = newCache({ capacity: 2 });
+  const tokens = Array.from({ length: 20 }, newToken);
+  for (const { token, materialId } of tokens) {
+    cache.open(token, keyring);
+    cache.evict(materialId);
+    cache.evict(materialId);
+  }
+  const [first, second] = [tokens[0]!, tokens[1]!];
+  const opened = [cache.open(first.token, keyring), cache.open(second.token, keyring)];
+  expect([cache.open(first.token, keyring), cache.open(second.token, keyring)]).toEqual(opened);
+  cache.open(newToken().token, keyring);
+  cache.open(newToken().token, keyring);
+  cache.evict(first.materialId);
+  expect(cache.open(first.token, keyring)).not.toBe(opened[0]);
+});
+
+test('evicting one of many looks at no other', () => {
+  const { cache } = newCache({ capacity: 3_000 });
+  const tokens = Array.from({ length: 3_000 }, newToken);
+  const opened = tokens.map(({ token }) => cache.open(token, keyring));
+  let looks = 0;
+  for (const backingKey of opened) {
+    const { materialId } = backingKey;
+    Object.defineProperty(backingKey, 'materialId', { get: () => (looks++, materialId) });
+  }
+  cache.evict(tokens[1_500]!.materialId);
+  expect(looks).toBeLessThan(2);
+  expect(cache.open(tokens[1_500]!.token, keyring)).not.toBe(opened[1_500]);
+  expect(cache.open(tokens[1_501]!.token, keyring)).toBe(opened[1_501]);
 });
 
 test('nothing is left after clearing', () => {
