@@ -23,7 +23,8 @@ export class WorkerEvents implements SessionEvents {
 
   /** The audit record of commands that make or change key material: the statement and its signature prove who asked. */
   signedRequest({ hostId, sessionId, statement, signature }: SignedRequest): void {
-    this.#log.info(
+    // One for nearly every frame that makes a key: whoever keeps them sets the level to debug, and ships them.
+    this.#log.debug(
       {
         hostId,
         sessionId: Buffer.from(sessionId).toString('hex'),

@@ -28,6 +28,11 @@ export const doctor = command({
       description: 'Where they listen for HTTP, by commas: asked as well.',
       valueHint: 'URLS',
     },
+    census: {
+      type: 'boolean',
+      description: 'Read everything that is stored too, and count what is under which domain key.',
+      default: false,
+    },
     deep: { type: 'boolean', description: 'Have the workers open everything that is stored.', default: false },
     host: { type: 'string', description: 'With --deep: the operator id of a frontend.', valueHint: 'ID' },
     'host-key': { type: 'string', description: 'With --deep: its key.', valueHint: 'FILE' },
@@ -41,7 +46,7 @@ export const doctor = command({
       progress: new Progress(terminal),
     };
     const found = await Promise.all(
-      Object.entries(checksOf(patient)).map(([name, look]) => findingOf(name, () => look(patient))),
+      Object.entries(checksOf(patient, args.census)).map(([name, look]) => findingOf(name, () => look(patient))),
     );
     const deep = args.deep ? [await findingOf('stored material', () => checkMaterial(patient, args))] : [];
     return { findings: [...found, ...deep, ...(await advise(patient))] };

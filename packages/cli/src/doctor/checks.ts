@@ -22,7 +22,10 @@ export interface Patient {
 }
 
 /** Each says what it found, or throws an error that says what is wrong and what to do. */
-const checks: Readonly<Record<string, (patient: Patient) => Promise<string>>> = {
+type Checks = Readonly<Record<string, (patient: Patient) => Promise<string>>>;
+
+/** Quick, however much is stored. */
+const checks: Checks = {
   Redis: checkRedis,
   store: checkStore,
   'domain-manager': checkManager,
@@ -30,11 +33,15 @@ const checks: Readonly<Record<string, (patient: Patient) => Promise<string>>> = 
   'domain tokens': checkTokens,
   clocks: checkClocks,
   'hsm-workers': checkWorkers,
-  'domain keys': checkDomainKeys,
 };
 
-export function checksOf({ frontends }: Patient): typeof checks {
-  return frontends.length === 0 ? checks : { ...checks, frontends: ({ frontends: urls }) => checkFrontends(urls) };
+/** `census`: reads everything that is stored, too. */
+export function checksOf({ frontends }: Patient, census: boolean): Checks {
+  return {
+    ...checks,
+    ...(frontends.length > 0 && { frontends: ({ frontends: urls }) => checkFrontends(urls) }),
+    ...(census && { 'domain keys': checkDomainKeys }),
+  };
 }
 
 async function checkRedis({ openRedis }: Patient): Promise<string> {

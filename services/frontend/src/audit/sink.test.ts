@@ -1,7 +1,7 @@
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { Audit, type AuditRecord } from './record.ts';
 import { openFileSink } from './sink.ts';
@@ -74,6 +74,21 @@ test('what a caller sends is quoted: it ends no line and adds no member', async 
   const [line, ...others] = await linesOf(path);
   expect(others).toEqual([]);
   expect(line).toMatchObject({ eventName: userAgent, userAgent, readOnly: false });
+});
+
+test('a file that was renamed is left for a new one, and no record is lost', async () => {
+  const path = join(directory, 'audit.jsonl');
+  {
+    await using sink = await openFileSink({ path, onProblem, followMs: 0 });
+    const audit = new Audit(sink, clock);
+    audit.refused(refusal('1'));
+    await vi.waitFor(() => linesOf(path));
+    await rename(path, `${path}.1`);
+    audit.refused(refusal('2'));
+  }
+  const requests = async (file: string) => (await linesOf(file)).map(({ requestID }) => requestID);
+  expect([await requests(`${path}.1`), await requests(path)]).toEqual([['1'], ['2']]);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
 });
 
 test('records of any size are written whole', async () => {

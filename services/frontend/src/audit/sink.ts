@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { AuditSink } from './record.ts';
 
 /** How long a record may wait for others to be written with it. */
@@ -7,6 +7,8 @@ const FLUSH_MS = 25;
 const CHUNK_BYTES = 262_144;
 /** Past this many unwritten bytes the disk does not keep up: the oldest wait, and the problem is reported. */
 const REPORT_BACKLOG_BYTES = 64 * 1024 * 1024;
+/** How soon a file that was renamed is left, for a new one under the old name. */
+const FOLLOW_MS = 1_000;
 /** UTF-8 takes no more for each UTF-16 unit of a string. */
 const MAX_BYTES_PER_UNIT = 3;
 const NEWLINE = 0x0a;
@@ -21,11 +23,20 @@ export interface FileSinkOptions {
   readonly path: string;
   /** Called when records cannot be written; they are kept and tried again. */
   readonly onProblem: (problem: unknown) => void;
+  /** For tests: how often the file's name is looked at. */
+  readonly followMs?: number;
 }
 
-/** Appends JSON lines to a file that only its owner may read. Disposing writes what is left. */
-export async function openFileSink({ path, onProblem }: FileSinkOptions): Promise<AuditSink & AsyncDisposable> {
-  return new FileSink(await open(path, 'a', 0o600), onProblem);
+/**
+ * Appends JSON lines to a file that only its owner may read. It grows until somebody renames it: then a new one is begun under the
+ * name. Disposing writes what is left.
+ */
+export async function openFileSink(options: FileSinkOptions): Promise<AuditSink & AsyncDisposable> {
+  return new FileSink(await openFile(options.path), options);
+}
+
+function openFile(path: string): Promise<FileHandle> {
+  return open(path, 'a', 0o600);
 }
 
 /**
@@ -33,7 +44,10 @@ export async function openFileSink({ path, onProblem }: FileSinkOptions): Promis
  * die in, and be copied by each.
  */
 class FileSink implements AuditSink, AsyncDisposable {
-  readonly #file: FileHandle;
+  #file: FileHandle;
+  #lookedAt = performance.now();
+  readonly #path: string;
+  readonly #followMs: number;
   readonly #onProblem: (problem: unknown) => void;
   #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   #used = 0;
@@ -43,8 +57,10 @@ class FileSink implements AuditSink, AsyncDisposable {
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
-  constructor(file: FileHandle, onProblem: (problem: unknown) => void) {
+  constructor(file: FileHandle, { path, onProblem, followMs = FOLLOW_MS }: FileSinkOptions) {
     this.#file = file;
+    this.#path = path;
+    this.#followMs = followMs;
     this.#onProblem = onProblem;
   }
 
@@ -89,6 +105,7 @@ class FileSink implements AuditSink, AsyncDisposable {
     const writing = this.#full;
     this.#full = [];
     try {
+      await this.#followName();
       while (writing.length > 0) {
         const { bytesWritten } = await this.#file.write(writing[0]!);
         this.#fullBytes -= bytesWritten;
@@ -100,5 +117,15 @@ class FileSink implements AuditSink, AsyncDisposable {
       this.#onProblem(error);
       this.#full.unshift(...writing);
     }
+  }
+
+  async #followName(): Promise<void> {
+    if (performance.now() - this.#lookedAt < this.#followMs) return;
+    this.#lookedAt = performance.now();
+    const [{ ino, dev }, named] = await Promise.all([this.#file.stat(), stat(this.#path).catch(() => undefined)]);
+    if (named?.ino === ino && named.dev === dev) return;
+    const renamed = this.#file;
+    this.#file = await openFile(this.#path);
+    await renamed.close();
   }
 }
