@@ -2,6 +2,8 @@ import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { ActivateRequest as _keyfleet_hsm_v1_ActivateRequest, ActivateRequest__Output as _keyfleet_hsm_v1_ActivateRequest__Output } from './keyfleet/hsm/v1/ActivateRequest.ts';
+import type { CheckRequest as _keyfleet_hsm_v1_CheckRequest, CheckRequest__Output as _keyfleet_hsm_v1_CheckRequest__Output } from './keyfleet/hsm/v1/CheckRequest.ts';
+import type { CheckResponse as _keyfleet_hsm_v1_CheckResponse, CheckResponse__Output as _keyfleet_hsm_v1_CheckResponse__Output } from './keyfleet/hsm/v1/CheckResponse.ts';
 import type { DescribeRequest as _keyfleet_hsm_v1_DescribeRequest, DescribeRequest__Output as _keyfleet_hsm_v1_DescribeRequest__Output } from './keyfleet/hsm/v1/DescribeRequest.ts';
 import type { Frame as _keyfleet_hsm_v1_Frame, Frame__Output as _keyfleet_hsm_v1_Frame__Output } from './keyfleet/hsm/v1/Frame.ts';
 import type { HsmClient as _keyfleet_hsm_v1_HsmClient, HsmDefinition as _keyfleet_hsm_v1_HsmDefinition } from './keyfleet/hsm/v1/Hsm.ts';
@@ -22,6 +24,8 @@ export interface ProtoGrpcType {
     hsm: {
       v1: {
         ActivateRequest: MessageTypeDefinition<_keyfleet_hsm_v1_ActivateRequest, _keyfleet_hsm_v1_ActivateRequest__Output>
+        CheckRequest: MessageTypeDefinition<_keyfleet_hsm_v1_CheckRequest, _keyfleet_hsm_v1_CheckRequest__Output>
+        CheckResponse: MessageTypeDefinition<_keyfleet_hsm_v1_CheckResponse, _keyfleet_hsm_v1_CheckResponse__Output>
         DescribeRequest: MessageTypeDefinition<_keyfleet_hsm_v1_DescribeRequest, _keyfleet_hsm_v1_DescribeRequest__Output>
         Frame: MessageTypeDefinition<_keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame__Output>
         Hsm: SubtypeConstructor<typeof grpc.Client, _keyfleet_hsm_v1_HsmClient> & { service: _keyfleet_hsm_v1_HsmDefinition }

@@ -177,6 +177,16 @@ export function forgedToken(
   return TokenEnvelope.encode({ body, signature: signer.sign(body) });
 }
 
+/** A token that verifies in public and that nobody can open: `sign` is its maker's. */
+export async function sealedForNobody(
+  token: Uint8Array,
+  sign: (body: Buffer) => Uint8Array | Promise<Uint8Array>,
+): Promise<Buffer> {
+  const made = TokenBody.decode(TokenEnvelope.decode(token).body);
+  const body = TokenBody.encode({ ...made, sealed: randomBytes(made.sealed.length) });
+  return TokenEnvelope.encode({ body, signature: await sign(body) });
+}
+
 /** The code of the `DomainError` that `run` throws. */
 export function refusalOf(run: () => unknown): DomainErrorCode | 'accepted' {
   try {

@@ -46,6 +46,9 @@ export class LocalWorker implements Worker {
   async prepare(proposal: Uint8Array, current: Uint8Array | undefined) {
     return this.#reach(() => this.forged ?? this.hsm.prepare(proposal, current));
   }
+  async check(token: Uint8Array) {
+    return this.#reach(() => this.hsm.check(token));
+  }
   async install(tokens: readonly Uint8Array[]) {
     if (this.installFails) throw new Error('killed');
     return this.#reach(() => (this.hsm.install(tokens), this.hsm.describe()));

@@ -3,6 +3,7 @@ import { parseToken } from '@keyfleet/shared/domain/token';
 import type { Log } from '@keyfleet/shared/log';
 import type { WorkerView } from './membership.ts';
 import { type TokenLog, TokenLogError } from './token-log.ts';
+import { assertOthersOpen } from './witness.ts';
 import { WorkerRefusedError } from './workers.ts';
 
 export interface ExecuteDeps {
@@ -31,7 +32,7 @@ export async function executeProposal(
   try {
     const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
     // False: another replica was faster, perhaps with this very proposal. The next round reads what it stored.
-    if (!(await tokens.append(token))) return;
+    if (!(await tokens.append(token, (next) => assertOthersOpen(next, { views, log })))) return;
     // A member that has made a token of this generation before, by another proposal, gives that one.
     const made = parseToken(token).proposal;
     const signers = made.signatures.map(({ operatorId }) => operatorId);

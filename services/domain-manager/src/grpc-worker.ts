@@ -54,6 +54,10 @@ export function startGrpcWorker(address: string, { domain, scheduler }: Caller):
       );
       return token ?? Buffer.alloc(0);
     },
+    async check(token) {
+      const request = { token: Buffer.from(token), call: await signed('CheckDomainToken', token) };
+      await refusable(unary(client, Hsm.service.CheckDomainToken, request, TIMEOUT_MS));
+    },
     async install(tokens) {
       const request = { tokens: [...tokens], call: await signed('InstallDomainTokens', ...tokens) };
       return descriptionOf(

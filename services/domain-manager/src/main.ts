@@ -27,7 +27,8 @@ import { mayAlone } from './rotation.ts';
 import { startServer } from './server.ts';
 import { statusOf } from './status.ts';
 import { RedisStore } from './store/redis-store.ts';
-import { TokenLog } from './token-log.ts';
+import { type Head, TokenLog } from './token-log.ts';
+import { assertOthersOpen } from './witness.ts';
 
 const RETRY_MS = 200;
 
@@ -133,7 +134,9 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
     void notices.publish('proposal', {});
   };
   const waits = (command: DomainCommand) => waitsFor(command, { views: round.views, tokens });
-  const serving = { tokens, proposals, status, waitsFor: waits, clock, onChange, log };
+  const confirm = async (next: Head): Promise<void> =>
+    assertOthersOpen(next, { views: await surveyWorkers(workers, tokens.head), log });
+  const serving = { tokens, proposals, status, confirm, waitsFor: waits, clock, onChange, log };
   resources.use(await startServer(config.grpc.text, serving));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;

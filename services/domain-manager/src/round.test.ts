@@ -1,4 +1,6 @@
 import { Proposal } from '@keyfleet/shared/domain/proposal';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
@@ -8,6 +10,7 @@ import {
   newOperator,
   publicPart,
   rotation,
+  sealedForNobody,
   TestClock,
   testRules,
   testSealKey,
@@ -133,6 +136,29 @@ describe('proposals', () => {
     await refused({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } }, 'hsm-1, the preparer');
     await refused(rotation, 'hsm-9, the preparer', 'hsm-9');
     await refused({ name: 'LeaveDomain', body: { memberId: 'hsm-1' } }, 'carries it out itself', 'hsm-2');
+  });
+
+  test('a token that no other member can open is not stored, and another member is asked', async () => {
+    const replica = await foundedReplica();
+    const { round, tokens } = replica;
+    const hostile = world.workers[0]!;
+    const honest = hostile.hsm.prepare(signed(command(replica, rotation), [scheduler]), tokens.head!.token);
+    hostile.forged = await sealedForNobody(
+      honest,
+      async (body) => SignedMessage.decode(await hostile.hsm.signMessage(body)).signature,
+    );
+    world.clock.advance(DAY);
+    await round.run();
+    expect(generations()).toEqual([2, 2]);
+    expect(parseToken(tokens.head!.token).signerId).toBe('hsm-2');
+  });
+
+  test('a token is stored when no other member is in reach', async () => {
+    const { round, tokens } = await foundedReplica();
+    world.workers[1]!.down = true;
+    world.clock.advance(DAY);
+    await round.run();
+    expect(tokens.generation).toBe(2);
   });
 
   test('a token that does not verify is not stored, whoever made it, and another member is asked', async () => {

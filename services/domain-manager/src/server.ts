@@ -10,7 +10,7 @@ import { ProposalRefusedError, type Proposals } from './proposals.ts';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { StoredProposal } from './store/store.ts';
-import { type TokenLog, TokenLogError } from './token-log.ts';
+import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
 
 /** A token of 256 members and 4096 domain keys is below 1 MB. */
 const MAX_REQUEST_BYTES = 1024 * 1024;
@@ -24,6 +24,8 @@ export interface ServerDeps {
   readonly tokens: TokenLog;
   readonly proposals: Proposals;
   readonly status: () => Promise<StatusResponse>;
+  /** Asked before a token is stored. Throws TokenLogError. */
+  readonly confirm: (next: Head) => Promise<void>;
   /** What a proposal that has all its signatures waits for; undefined: nothing that is known here. */
   readonly waitsFor: (command: DomainCommand) => string | undefined;
   readonly clock: Clock;
@@ -50,6 +52,7 @@ function handlersOf({
   tokens,
   proposals,
   status: readStatus,
+  confirm,
   waitsFor,
   clock,
   onChange,
@@ -86,7 +89,7 @@ function handlersOf({
     }),
     StoreToken: writes(async ({ token }) => {
       await tokens.refresh();
-      if (!(await appended(tokens, token ?? Buffer.alloc(0)))) {
+      if (!(await appended(token ?? Buffer.alloc(0), { tokens, confirm }))) {
         throw new RejectedError(status.ABORTED, 'another token of this generation was stored first');
       }
       onChange();
@@ -101,9 +104,9 @@ function handlersOf({
 }
 
 /** Whoever sends it: only a member can have made a token that verifies. */
-async function appended(tokens: TokenLog, token: Buffer): Promise<boolean> {
+async function appended(token: Buffer, { tokens, confirm }: Pick<ServerDeps, 'tokens' | 'confirm'>): Promise<boolean> {
   try {
-    return await tokens.append(token);
+    return await tokens.append(token, confirm);
   } catch (error) {
     if (error instanceof TokenLogError) throw new RejectedError(status.INVALID_ARGUMENT, error.message);
     throw error;

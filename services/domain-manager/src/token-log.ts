@@ -83,9 +83,13 @@ export class TokenLog {
     return page;
   }
 
-  /** False when another replica stored this generation first. Throws when `token` does not follow the head. */
-  async append(token: Buffer): Promise<boolean> {
+  /**
+   * False when another replica stored this generation first. Throws TokenLogError when `token` does not follow the head, and what
+   * `confirm` throws, which is asked before it is stored.
+   */
+  async append(token: Buffer, confirm: (next: Head) => Promise<void>): Promise<boolean> {
     const next = this.#verify(token);
+    await confirm(next);
     if (!(await this.#store.appendToken(next.state.generation, token))) return false;
     // A refresh may have read it meanwhile.
     if (this.#tokens.length === next.state.generation - 1) this.#push(next);

@@ -27,6 +27,7 @@ test('a member is prepared, shown tokens, activated and told to leave by a sched
   const attempts: [DomainCallMethod, Uint8Array[], (call: Uint8Array | undefined) => void][] = [
     ['PrepareDomainToken', [proposal, current], (call) => calls.assertPrepare(call, proposal, current)],
     ['InstallDomainTokens', domain.tokens, (call) => calls.assertInstall(call, domain.tokens)],
+    ['CheckDomainToken', [current], (call) => calls.assertCheck(call, current)],
     ['ActivateDomainKey', [Buffer.from('1')], (call) => calls.assertActivate(call, 1)],
     ['LeaveDomain', [proposal], (call) => calls.assertLeave(call, proposal)],
   ];

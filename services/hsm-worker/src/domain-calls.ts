@@ -37,9 +37,11 @@ export class DomainCalls {
    * others by now, it finds the tokens itself (sync.ts).
    */
   assertInstall(call: Uint8Array | undefined, tokens: readonly Uint8Array[]): void {
-    const { hsm } = this.#deps;
-    const operators = hsm.state?.operators ?? hsm.verify(tokens).state.operators;
-    this.#assert(call, { method: 'InstallDomainTokens', request: tokens }, operators);
+    this.#assert(call, { method: 'InstallDomainTokens', request: tokens }, this.#operatorsFor(tokens));
+  }
+
+  assertCheck(call: Uint8Array | undefined, token: Uint8Array): void {
+    this.#assert(call, { method: 'CheckDomainToken', request: [token] }, this.#operatorsFor([token]));
   }
 
   assertActivate(call: Uint8Array | undefined, generation: number): void {
@@ -49,6 +51,11 @@ export class DomainCalls {
 
   assertLeave(call: Uint8Array | undefined, proposal: Uint8Array): void {
     this.#assert(call, { method: 'LeaveDomain', request: [proposal] }, this.#operators());
+  }
+
+  #operatorsFor(tokens: readonly Uint8Array[]): readonly Operator[] {
+    const { hsm } = this.#deps;
+    return hsm.state?.operators ?? hsm.verify(tokens).state.operators;
   }
 
   #operators(): readonly Operator[] {

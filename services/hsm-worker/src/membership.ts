@@ -41,6 +41,11 @@ export class DomainMembership {
     });
   }
 
+  /** Throws `DomainError` unless the token is one that could be installed here. */
+  check(token: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => this.#options.hsm.check(token));
+  }
+
   activate(generation: number): HsmDescription {
     this.#options.hsm.activate(generation);
     return this.describe();

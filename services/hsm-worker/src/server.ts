@@ -85,6 +85,11 @@ export class WorkerServer implements AsyncDisposable {
         const token = await membership.prepare(proposal, current);
         return { token: Buffer.from(token) };
       }),
+      CheckDomainToken: answering(called, async ({ call, token = empty }) => {
+        calls.assertCheck(call, token);
+        await membership.check(token);
+        return {};
+      }),
       InstallDomainTokens: answering(called, async ({ call, tokens = [] }) => {
         calls.assertInstall(call, tokens);
         return descriptionOf(await membership.install(tokens));

@@ -58,23 +58,29 @@ test('a call with any byte changed is refused', () => {
 });
 
 test('calls that were signed once are taken for ever (golden vectors)', () => {
-  const file = join(import.meta.dirname, '../../../../test/vectors/kms/domain-call.json');
-  const vectors = JSON.parse(readFileSync(file, 'utf8')) as {
-    domain: string;
-    memberId: string;
-    schedulerId: string;
-    signingKey: string;
-    issuedAt: number;
-    calls: { method: DomainCallMethod; request: string[]; signed: string }[];
-  };
-  const { domain, memberId, schedulerId: operatorId, issuedAt } = vectors;
-  const signingKey = Buffer.from(vectors.signingKey, 'hex');
-  expect(vectors.calls.map(({ method }) => method)).toEqual(domainCallMethods);
-  for (const { method, request, signed } of vectors.calls) {
-    verifyCall(
-      Buffer.from(signed, 'hex'),
-      { domain, memberId, method, request: request.map((part) => Buffer.from(part, 'hex')) },
-      { schedulers: [{ operatorId, role: 'scheduler', signingKey }], now: issuedAt },
-    );
+  const files = ['domain-call.json', 'domain-call-check.json'].map(vectorsIn);
+  expect(files.flatMap(({ calls }) => calls.map(({ method }) => method))).toEqual(domainCallMethods);
+  for (const { domain, memberId, schedulerId: operatorId, signingKey: key, issuedAt, calls } of files) {
+    const signingKey = Buffer.from(key, 'hex');
+    for (const { method, request, signed } of calls) {
+      verifyCall(
+        Buffer.from(signed, 'hex'),
+        { domain, memberId, method, request: request.map((part) => Buffer.from(part, 'hex')) },
+        { schedulers: [{ operatorId, role: 'scheduler', signingKey }], now: issuedAt },
+      );
+    }
   }
 });
+
+interface Vectors {
+  readonly domain: string;
+  readonly memberId: string;
+  readonly schedulerId: string;
+  readonly signingKey: string;
+  readonly issuedAt: number;
+  readonly calls: readonly { method: DomainCallMethod; request: string[]; signed: string }[];
+}
+
+function vectorsIn(name: string): Vectors {
+  return JSON.parse(readFileSync(join(import.meta.dirname, '../../../../test/vectors/kms', name), 'utf8')) as Vectors;
+}

@@ -15,6 +15,7 @@ export const domainCallMethods = [
   'InstallDomainTokens',
   'ActivateDomainKey',
   'LeaveDomain',
+  'CheckDomainToken',
 ] as const;
 export type DomainCallMethod = (typeof domainCallMethods)[number];
 

@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { memberOf, refusalOf, rotation, TestDomain, testSealKey } from '../../../../test/support/domain.ts';
+import {
+  memberOf,
+  refusalOf,
+  rotation,
+  sealedForNobody,
+  TestDomain,
+  testSealKey,
+} from '../../../../test/support/domain.ts';
 import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
 import { ACTIVATION_DELAY_MS } from './domain/installed-domain.ts';
 import { Hsm } from './hsm.ts';
@@ -25,6 +32,24 @@ describe('a member', () => {
     domain.prepare(rotation);
     expect(domain.hsms[0]!.describe()).toEqual(before);
     expect(new TestDomain().newHsm('hsm-9').describe()).toMatchObject({ domain: '', generation: 0 });
+  });
+
+  test('another member opens a token before it is stored, and changes nothing by that', async () => {
+    const domain = new TestDomain();
+    const [maker, witness] = domain.hsms as [Hsm, Hsm];
+    const token = domain.prepare(rotation);
+    const { installed } = witness;
+    witness.check(token);
+    expect(witness.installed).toBe(installed);
+    const rubbish = await sealedForNobody(token, (body) => domain.identities.get(maker.memberId)!.sign(body));
+    expect(refusalOf(() => witness.check(rubbish))).toBe('cannot-open');
+    expect(refusalOf(() => domain.newHsm('hsm-9').check(token))).toBe('skipped');
+    witness.install([token]);
+    maker.install([token]);
+    domain.tokens.push(token);
+    const stranger = domain.newHsm('hsm-9');
+    stranger.install(domain.tokens);
+    expect(refusalOf(() => stranger.check(domain.prepare(rotation)))).toBe('cannot-open');
   });
 
   test('a domain key opens what it sealed after every rotation, and material ids stay what they were', () => {

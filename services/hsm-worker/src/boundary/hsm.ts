@@ -200,6 +200,15 @@ export class Hsm {
     return this.#verify(parsed, newestOf(parsed));
   }
 
+  /** Throws `DomainError` unless `token` follows what is installed, and opens here. Changes nothing. */
+  check(token: Uint8Array): void {
+    const parsed = parseToken(token);
+    const verified = this.#verify([parsed], parsed);
+    assertSameToken(parsed, verified);
+    assertNotFromFuture(verified, this.#options.clock.now());
+    this.#opened(parsed, verified);
+  }
+
   #opened(token: DomainToken, verified: VerifiedDomain): InstalledDomain {
     const before = this.#installed;
     const secrets = openDomainToken(token, this.#identity);

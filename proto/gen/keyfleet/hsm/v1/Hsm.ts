@@ -3,6 +3,8 @@
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { ActivateRequest as _keyfleet_hsm_v1_ActivateRequest, ActivateRequest__Output as _keyfleet_hsm_v1_ActivateRequest__Output } from '../../../keyfleet/hsm/v1/ActivateRequest.ts';
+import type { CheckRequest as _keyfleet_hsm_v1_CheckRequest, CheckRequest__Output as _keyfleet_hsm_v1_CheckRequest__Output } from '../../../keyfleet/hsm/v1/CheckRequest.ts';
+import type { CheckResponse as _keyfleet_hsm_v1_CheckResponse, CheckResponse__Output as _keyfleet_hsm_v1_CheckResponse__Output } from '../../../keyfleet/hsm/v1/CheckResponse.ts';
 import type { DescribeRequest as _keyfleet_hsm_v1_DescribeRequest, DescribeRequest__Output as _keyfleet_hsm_v1_DescribeRequest__Output } from '../../../keyfleet/hsm/v1/DescribeRequest.ts';
 import type { Frame as _keyfleet_hsm_v1_Frame, Frame__Output as _keyfleet_hsm_v1_Frame__Output } from '../../../keyfleet/hsm/v1/Frame.ts';
 import type { HsmDescription as _keyfleet_hsm_v1_HsmDescription, HsmDescription__Output as _keyfleet_hsm_v1_HsmDescription__Output } from '../../../keyfleet/hsm/v1/HsmDescription.ts';
@@ -22,6 +24,15 @@ export interface HsmClient extends grpc.Client {
   activateDomainKey(argument: _keyfleet_hsm_v1_ActivateRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
   activateDomainKey(argument: _keyfleet_hsm_v1_ActivateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
   activateDomainKey(argument: _keyfleet_hsm_v1_ActivateRequest, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
+  
+  CheckDomainToken(argument: _keyfleet_hsm_v1_CheckRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_CheckResponse__Output>): grpc.ClientUnaryCall;
+  CheckDomainToken(argument: _keyfleet_hsm_v1_CheckRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_hsm_v1_CheckResponse__Output>): grpc.ClientUnaryCall;
+  CheckDomainToken(argument: _keyfleet_hsm_v1_CheckRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_CheckResponse__Output>): grpc.ClientUnaryCall;
+  CheckDomainToken(argument: _keyfleet_hsm_v1_CheckRequest, callback: grpc.requestCallback<_keyfleet_hsm_v1_CheckResponse__Output>): grpc.ClientUnaryCall;
+  checkDomainToken(argument: _keyfleet_hsm_v1_CheckRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_CheckResponse__Output>): grpc.ClientUnaryCall;
+  checkDomainToken(argument: _keyfleet_hsm_v1_CheckRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_hsm_v1_CheckResponse__Output>): grpc.ClientUnaryCall;
+  checkDomainToken(argument: _keyfleet_hsm_v1_CheckRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_CheckResponse__Output>): grpc.ClientUnaryCall;
+  checkDomainToken(argument: _keyfleet_hsm_v1_CheckRequest, callback: grpc.requestCallback<_keyfleet_hsm_v1_CheckResponse__Output>): grpc.ClientUnaryCall;
   
   Describe(argument: _keyfleet_hsm_v1_DescribeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
   Describe(argument: _keyfleet_hsm_v1_DescribeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
@@ -78,6 +89,8 @@ export interface HsmClient extends grpc.Client {
 export interface HsmHandlers extends grpc.UntypedServiceImplementation {
   ActivateDomainKey: grpc.handleUnaryCall<_keyfleet_hsm_v1_ActivateRequest__Output, _keyfleet_hsm_v1_HsmDescription>;
   
+  CheckDomainToken: grpc.handleUnaryCall<_keyfleet_hsm_v1_CheckRequest__Output, _keyfleet_hsm_v1_CheckResponse>;
+  
   Describe: grpc.handleUnaryCall<_keyfleet_hsm_v1_DescribeRequest__Output, _keyfleet_hsm_v1_HsmDescription>;
   
   Execute: grpc.handleBidiStreamingCall<_keyfleet_hsm_v1_Frame__Output, _keyfleet_hsm_v1_Frame>;
@@ -94,6 +107,7 @@ export interface HsmHandlers extends grpc.UntypedServiceImplementation {
 
 export interface HsmDefinition extends grpc.ServiceDefinition {
   ActivateDomainKey: MethodDefinition<_keyfleet_hsm_v1_ActivateRequest, _keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_ActivateRequest__Output, _keyfleet_hsm_v1_HsmDescription__Output>
+  CheckDomainToken: MethodDefinition<_keyfleet_hsm_v1_CheckRequest, _keyfleet_hsm_v1_CheckResponse, _keyfleet_hsm_v1_CheckRequest__Output, _keyfleet_hsm_v1_CheckResponse__Output>
   Describe: MethodDefinition<_keyfleet_hsm_v1_DescribeRequest, _keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_DescribeRequest__Output, _keyfleet_hsm_v1_HsmDescription__Output>
   Execute: MethodDefinition<_keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame__Output, _keyfleet_hsm_v1_Frame__Output>
   InstallDomainTokens: MethodDefinition<_keyfleet_hsm_v1_InstallRequest, _keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_InstallRequest__Output, _keyfleet_hsm_v1_HsmDescription__Output>
