@@ -1,4 +1,4 @@
-import { createHmac, createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
+import { createHmac, createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { describe, expect, test } from 'vitest';
 import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
@@ -82,6 +82,26 @@ describe('what another member says of a new key', () => {
     },
   );
 });
+
+test.each<[KeySpec, KeyUsage, () => Buffer]>([
+  ['SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', () => Buffer.alloc(1)],
+  ['HMAC_512', 'GENERATE_VERIFY_MAC', () => Buffer.alloc(32)],
+  ['RSA_4096', 'SIGN_VERIFY', () => pkcs8(generateKeyPairSync('rsa', { modulusLength: 1024 }))],
+  ['RSA_2048', 'SIGN_VERIFY', () => pkcs8(generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 }))],
+  ['ECC_NIST_P521', 'SIGN_VERIFY', () => pkcs8(generateKeyPairSync('ec', { namedCurve: 'P-256' }))],
+  ['ML_KEM_1024', 'ENCAPSULATE_DECAPSULATE', () => pkcs8(generateKeyPairSync('ml-kem-512'))],
+])('another member refuses material that is not of the spec its token says: %s', async (keySpec, keyUsage, make) => {
+  const context = testContext();
+  const material = make();
+  const materialId = materialIdOf(context.keyring.materialIdKey, { keyId, material });
+  const header = { keyId, account, materialId, keySpec, keyUsage, origin: 'AWS_KMS' } as const;
+  const token = sealToken(ExportedKeyToken, { header, secret: material }, context);
+  await expect(run('DescribeBackingKey', { keyId, account, token }, context)).rejects.toEqual(refused('cannot-open'));
+});
+
+function pkcs8({ privateKey }: { privateKey: KeyObject }): Buffer {
+  return privateKey.export({ format: 'der', type: 'pkcs8' });
+}
 
 describe('tokens in commands', () => {
   test('a token moved to another key is refused', async () => {

@@ -1,7 +1,8 @@
 import { isBlobKeyId } from '@keyfleet/shared/hsm/ciphertext-blob';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
-import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
+import { secretLengthOf } from '../keys/key-spec-of.ts';
 import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
@@ -19,19 +20,6 @@ export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, 
   if (pair === undefined) throw new RefusedError('invalid-input');
   return pair.then((made) => ({ ...sealed(input, privateKeyDer(made), context), publicKey: publicKeyDer(made) }));
 };
-
-/** Bytes of a symmetric or HMAC key; `undefined` for key pairs. An HMAC key is as long as its hash (AWS: "HMAC keys in AWS KMS"). */
-function secretLengthOf(keySpec: KeySpec): number | undefined {
-  const row = keySpecs[keySpec];
-  switch (row.kind) {
-    case 'symmetric':
-      return 32;
-    case 'hmac':
-      return row.bits / 8;
-    default:
-      return undefined;
-  }
-}
 
 /** Seals the material of a new key and zeroes it. */
 function sealed(
