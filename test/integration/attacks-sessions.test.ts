@@ -1,7 +1,9 @@
 import { createSecretKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { status } from '@grpc/grpc-js';
+import { once } from 'node:events';
+import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { Hsm as HsmClient } from '@keyfleet/proto';
 import { DomainView } from '@keyfleet/frontend/hsm/domain-view';
 import { openChannel } from '@keyfleet/frontend/hsm/open-channel';
 import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
@@ -224,6 +226,15 @@ test('a hello that is replayed in a flood is answered once, and the worker serve
   const refused = [status.UNAUTHENTICATED, status.RESOURCE_EXHAUSTED];
   expect(codes.filter((code) => !refused.includes(code))).toEqual([status.OK]);
   expect(codes.filter((code) => code === status.RESOURCE_EXHAUSTED).length).toBeGreaterThan(100);
+});
+
+test('a stream on which nothing is said is ended: nobody fills a worker with them', async () => {
+  using client = Object.assign(new HsmClient(cluster.addresses[1]!, credentials.createInsecure()), {
+    [Symbol.dispose]: () => client.close(),
+  });
+  const streams = Array.from({ length: 20 }, () => client.Execute());
+  const errors = await Promise.all(streams.map(async (stream) => (await once(stream, 'error'))[0] as ServiceError));
+  expect(errors.map(({ code }) => code)).toEqual(streams.map(() => status.UNAUTHENTICATED));
 });
 
 test('a worker that was removed and plays on is sent nothing more, and no request fails under load', async () => {

@@ -127,7 +127,7 @@ export class WorkerServer implements AsyncDisposable {
     if (!this.#handshakes.take(call.getPeer())) return void call.emit('error', tooMany);
     const stream = new ServerStream(call, sessions, events);
     this.#streams.add(stream);
-    call.on('close', () => this.#streams.delete(stream));
+    for (const over of ['error', 'cancelled', 'close']) call.on(over, () => this.#streams.delete(stream));
   }
 }
 
@@ -137,6 +137,8 @@ const DESCRIBE_RATE = { perSecond: 100, burst: 500 };
 const CALL_RATE = { perSecond: 20, burst: 100 };
 const SHUTDOWN_MS = 3000;
 const SWEEP_MS = 1000;
+/** A host opens its stream at once, and itself waits two seconds for the answer. */
+const OPEN_WITHIN_MS = 5000;
 /** Hellos and streams of one peer. Each costs milliseconds of the thread pool, and a frontend needs one of each in half an hour. */
 const HANDSHAKES = { perSecond: 10, burst: 100 };
 const refused = { code: status.UNAUTHENTICATED, details: 'refused' };
@@ -152,6 +154,7 @@ class ServerStream {
   readonly #sessions: SessionService;
   readonly #events: WorkerEvents;
   #stream: OpenStream | undefined;
+  readonly #startedAt = performance.now();
   #opening = false;
   #finishing = false;
   #over = false;
@@ -172,9 +175,11 @@ class ServerStream {
     this.#endIfFinished();
   }
 
-  /** When its session is over: the host has the rest of its commands done on another stream. */
+  /** When its session is over: the host has the rest of its commands done on another stream. Also when none was ever shown. */
   endIfOver(): void {
     if (this.#stream?.valid === false) this.finish();
+    const isSilent = !this.#opening && performance.now() - this.#startedAt > OPEN_WITHIN_MS;
+    if (isSilent && !this.#finishing) this.#refuse();
   }
 
   #receive(body: Buffer): void {
