@@ -91,7 +91,10 @@ async function newFrontend() {
 async function cutOff(worker: WorkerProcess): Promise<void> {
   await worker.kill();
   const config = JSON.parse(readFileSync(worker.configFile, 'utf8')) as object;
-  writeFileSync(worker.configFile, JSON.stringify({ ...config, domainManagers: ['127.0.0.1:1'] }));
+  writeFileSync(
+    worker.configFile,
+    JSON.stringify({ ...config, domainManagers: ['127.0.0.1:1'], log: { level: 'debug' } }),
+  );
   await worker.start();
   await worker.install(cluster.tokens);
 }

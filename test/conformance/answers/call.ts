@@ -70,7 +70,7 @@ export function presign(query: string, options: CallOptions & { readonly body?: 
     'X-Amz-Expires': '60',
     'X-Amz-SignedHeaders': signedHeaders,
   });
-  const all = `${query}&${parameters}`;
+  const all = `${query}&${parameters.toString()}`;
   const signable = { method, path: '/', query: all, headers: signed, payloadHash: sha256(body) };
   const canonical = canonicalRequest(signable, signedHeaders)!;
   return `/?${all}&X-Amz-Signature=${signatureOf(signingKey, stringToSign(canonical, amzDate, scope))}`;

@@ -15,7 +15,7 @@ const good = {
 
 function queryOf(changes: Record<string, string | undefined> = {}): string {
   const all = Object.entries({ ...good, ...changes }).filter((entry): entry is [string, string] => !!entry[1]);
-  return `Action=GetCallerIdentity&${new URLSearchParams(all)}`;
+  return `Action=GetCallerIdentity&${new URLSearchParams(all).toString()}`;
 }
 
 function refusal(query: string): string {

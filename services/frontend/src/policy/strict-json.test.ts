@@ -23,7 +23,7 @@ const spelling = fc.array(fc.boolean(), { minLength: 1, maxLength: 7 });
 
 function written(value: Tree, escapes: readonly boolean[], space: string): string {
   const text = (each: string) =>
-    `"${[...each].map((character, i) => (escapes[i % escapes.length]! ? escaped(character) : plain(character))).join('')}"`;
+    `"${Array.from(each, (character, i) => (escapes[i % escapes.length]! ? escaped(character) : plain(character))).join('')}"`;
   const write = (each: Tree): string => {
     if (typeof each === 'string') return text(each);
     if (each === null || typeof each !== 'object') return String(each);

@@ -130,19 +130,20 @@ test('an alias that is moved to a key of others meanwhile is neither deleted nor
   const arns = [`arn:aws:kms:${region}:${accountId}:key/${mine}`, aliasArn('alias/a')];
   const policies = [JSON.stringify({ Statement: { Effect: 'Allow', Action: 'kms:*Alias', Resource: arns } })];
   const carol = user('carol', { policies });
-  const { deleteAlias, updateAlias } = frontend.store;
+  const deleteAlias = frontend.store.deleteAlias.bind(frontend.store);
+  const updateAlias = frontend.store.updateAlias.bind(frontend.store);
   for (const operation of [DeleteAlias, UpdateAlias]) {
     await frontend.call(CreateAlias, { AliasName: 'alias/a', TargetKeyId: mine });
     const alias = await frontend.store.findAlias({ accountId, region }, 'alias/a');
     const moved = { ...alias!, targetKeyId: theirs };
-    const overtaken = () => updateAlias.call(frontend.store, { accountId, region }, moved, { from: mine, quota: 50 });
+    const overtaken = () => updateAlias({ accountId, region }, moved, { from: mine, quota: 50 });
     frontend.store.deleteAlias = async (scope, from) => {
       await overtaken().catch(() => {});
-      return deleteAlias.call(frontend.store, scope, from);
+      return deleteAlias(scope, from);
     };
     frontend.store.updateAlias = async (scope, to, move) => {
       await overtaken().catch(() => {});
-      return updateAlias.call(frontend.store, scope, to, move);
+      return updateAlias(scope, to, move);
     };
     const input = { AliasName: 'alias/a', ...(operation === UpdateAlias && { TargetKeyId: mine }) };
     expect(await frontend.refusal(operation, input, { caller: carol })).toMatch(/^AccessDeniedException/);
