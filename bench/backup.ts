@@ -1,4 +1,10 @@
 // What backup, restore and the doctor's census cost with many keys: node bench/backup.ts [--keys 1000000]
+import { Progress } from '@keyfleet/cli/progress';
+import { openRedis } from '@keyfleet/cli/redis-option';
+import { countTokens } from '@keyfleet/cli/sealed-census';
+import { Writer } from '@keyfleet/shared/encoding/bytes';
+import { defineFormat } from '@keyfleet/shared/encoding/canonical';
+import { keyListsAt } from '@keyfleet/shared/stored/key-list';
 import { Redis } from 'ioredis';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,6 +12,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { makeKeyRecords } from '../test/support/key-records.ts';
 import { watchPeakMemory } from '../test/support/peak-memory.ts';
 import { startRedis } from '../test/support/servers.ts';
@@ -42,16 +49,36 @@ async function measure(...args: readonly string[]): Promise<void> {
   ); // prettier-ignore
 }
 
+/** A token that says under which domain key it is; nothing opens it. */
+function tokenUnder(domainKeyId: string): Buffer {
+  const Header = defineFormat('bench/header/1', z.object({ domain: z.string(), domainKeyId: z.string() }));
+  const writer = new Writer();
+  writer.bytes(Header.encode({ domain: 'bench', domainKeyId }));
+  writer.bytes(Buffer.alloc(120, 7));
+  return writer.finish();
+}
+
+/** What `keyfleet doctor --census` adds to the doctor. */
+async function measureCensus(): Promise<void> {
+  await using client = await openRedis({ redis: `redis://127.0.0.1:${server.port}` });
+  const begun = performance.now();
+  const { byDomainKey } = await countTokens(client, new Progress({ note: say }));
+  say(`census: ${((performance.now() - begun) / 1000).toFixed(1)} s, ${[...byDomainKey.values()].join(', ')} tokens`);
+}
+
 try {
   const { commit, cores, cpu, node } = await machine();
   say(`commit ${commit}, ${cores} x ${cpu}, Node ${node}; everything on this machine`);
-  await makeKeyRecords(redis, keys);
+  await makeKeyRecords(redis, keys, { token: tokenUnder('0'.repeat(32)).toString('base64') });
   say(`${keys} keys`);
   await measure('backup', '--out', file);
   say(`  ${(statSync(file).size / keys).toFixed(0)} bytes a key`);
-  await redis.flushall();
+  await redis.flushall('SYNC');
   await measure('restore', file);
-  say(`  ${await redis.zcard('kf:keys:{111122223333/us-east-1}')} keys are listed`);
+  const lists = keyListsAt({ accountId: '111122223333', region: 'us-east-1' });
+  const listed = await Promise.all(lists.map((list) => redis.zcard(list)));
+  say(`  ${listed.reduce((sum, size) => sum + size, 0)} keys are listed`);
+  await measureCensus();
 } finally {
   redis.disconnect();
   rmSync(dir, { recursive: true });

@@ -3,6 +3,7 @@ import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { connectRedis, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { keyListsAt, oldKeyListAt } from '@keyfleet/shared/stored/key-list';
 import { Redis } from 'ioredis';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -22,8 +23,9 @@ const KEYS = 40_000;
 const ALIASES = 200_000;
 const MAX_RSS = 200e6;
 const scope = { accountId: '111122223333', region: 'us-east-1' };
-const keyList = 'kf:keys:{111122223333/us-east-1}';
 const aliasLists = ['kf:alias-names:{111122223333/us-east-1}', 'kf:alias-targets:{111122223333/us-east-1}'];
+
+const keyLists = keyListsAt(scope).filter((list) => list !== oldKeyListAt(scope));
 
 let server: TestServer;
 let redis: Redis;
@@ -41,6 +43,11 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'keyfleet-backup-'));
   return () => rmSync(dir, { recursive: true });
 });
+
+async function listedKeys(): Promise<string[]> {
+  const lists = await Promise.all(keyLists.map((list) => redis.zrange(list, '-', '+', 'BYLEX')));
+  return lists.flat().toSorted();
+}
 
 const from = () => ['--redis', `redis://127.0.0.1:${server.port}`];
 const file = () => join(dir, 'backup');
@@ -74,14 +81,10 @@ test('200,000 aliases and 40,000 keys of one account are backed up and restored 
   const restored = await peakMemoryOf('restore', file(), ...from());
   expect(Math.max(taken, restored)).toBeLessThan(MAX_RSS);
   // The records and their list, the aliases and their two lists, and nothing else.
-  expect(await redis.dbsize()).toBe(KEYS + 4);
-  expect([await redis.zcard(keyList), ...(await Promise.all(aliasLists.map((list) => redis.zcard(list))))]).toEqual([
-    KEYS,
-    ALIASES,
-    ALIASES,
-  ]);
-  const [first] = await redis.zrange(keyList, '-', '+', 'BYLEX', 'LIMIT', 0, 1);
-  expect(first).toBe('018bcfe56800/00000000-0000-4000-8000-000000000000');
+  expect(await redis.dbsize()).toBe(KEYS + 1 + keyLists.length + aliasLists.length);
+  expect(await Promise.all(aliasLists.map((list) => redis.zcard(list)))).toEqual([ALIASES, ALIASES]);
+  const listed = await listedKeys();
+  expect([listed.length, listed[0]]).toEqual([KEYS, '018bcfe56800/00000000-0000-4000-8000-000000000000']);
 }, 240_000);
 
 test('lists that were torn apart by a backup are made whole by its restore', async () => {
@@ -106,15 +109,15 @@ test('lists that were torn apart by a backup are made whole by its restore', asy
   for (let shard = 0; shard < DUE_SHARDS; shard++) await redis.del(`kf:due:{${shard}}`);
   await redis.del('kf:alias-names:{111122223333/us-east-1}');
   await redis.zadd('kf:alias-targets:{111122223333/us-east-1}', 0, `${moved.keyId}/alias/a`);
-  await redis.zadd(keyList, 0, '018bcfe56800/a-key-that-is-not-there');
-  await redis.zrem(keyList, (await redis.zrange(keyList, 0, '0'))[0]!);
+  await redis.del(...keyLists);
+  await redis.zadd(keyLists[3]!, 0, '018bcfe56800/a-key-that-is-not-there');
 
   await backup();
   await redis.flushall();
   expect(await restore()).toContain('1 aliases are left out');
 
   const { items } = await store.listKeys(scope, 10);
-  expect(items).toEqual([deleted, rotated, moved].map(({ keyId }) => keyId));
+  expect(items.toSorted()).toEqual([deleted, rotated, moved].map(({ keyId }) => keyId).toSorted());
   const due = await Promise.all(
     Array.from({ length: DUE_SHARDS }, (_, shard) => store.listDue(shard, date, { limit: 10 })),
   );
@@ -164,7 +167,8 @@ test('a restore that was cut off goes on, and one of another backup does not beg
   await redis.hset('kf:key:{us-east-1/half}', 'record', 'written');
   await redis.del('kf:key:{us-east-1/half}');
   expect(await restore()).toBe('30 values are restored and compared.');
-  expect(await redis.dbsize()).toBe(31);
+  expect(await listedKeys()).toHaveLength(30);
+  expect(await redis.exists('kf:restore')).toBe(0);
 });
 
 test('a restore finds what Redis did not keep', async () => {
@@ -195,8 +199,9 @@ test('a backup of the first release restores', async () => {
   const body = lines.map((line) => `${line}\n`).join('');
   const sha256 = createHash('sha256').update(body).digest('hex');
   writeFileSync(file(), `${body}${JSON.stringify({ count: lines.length - 1, sha256 })}\n`);
-  const before = await redis.zrange(keyList, '-', '+', 'BYLEX');
+  const before = await redis.zrange(oldKeyListAt(scope), '-', '+', 'BYLEX');
   await redis.flushall();
   expect(await restore()).toBe('30 values are restored and compared.');
-  expect(await redis.zrange(keyList, '-', '+', 'BYLEX')).toEqual(before);
+  expect(await listedKeys()).toEqual(before);
+  expect(await redis.exists(oldKeyListAt(scope))).toBe(0);
 });

@@ -9,6 +9,7 @@ import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfl
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
+import { entryOf, keyListAt, keyListsAt, oldKeyListAt } from '@keyfleet/shared/stored/key-list';
 import { keyAt } from '@keyfleet/shared/stored/names';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectTestRedis, writesOf } from '../support/redis-client.ts';
@@ -109,6 +110,8 @@ describe('the Redis store behind a cache', () => {
   });
 });
 
+const scope = { accountId: '111122223333', region: 'us-east-1' };
+
 describe('records', () => {
   let client: RedisClient & AsyncDisposable;
   let store: RedisStore;
@@ -117,6 +120,11 @@ describe('records', () => {
     store = new RedisStore({ client, writes: writesOf(client), clock });
     return () => client[Symbol.asyncDispose]();
   });
+
+  async function countListed(): Promise<number> {
+    const sizes = await Promise.all(keyListsAt(scope).map((list) => client.zcard(list)));
+    return sizes.reduce((sum, size) => sum + size, 0);
+  }
 
   test.each([
     ['a later schema version', (text: string) => text.replace('"schemaVersion":1', '"schemaVersion":2')],
@@ -158,14 +166,42 @@ describe('records', () => {
     const [kept, crashed, making] = [newKey(), newKey({ createdAt: Date.now() }), newKey({ createdAt: 1 })];
     for (const key of [kept, crashed, making]) await store.insertKey(key);
     for (const { keyId } of [crashed, making]) await client.del(`kf:key:{us-east-1/${keyId}}`);
-    const listed = async () => (await client.zrange('kf:keys:{111122223333/us-east-1}', '-', '+', 'BYLEX')).length;
     expect(await lister.listKeys(kept, 10)).toEqual({ items: [kept.keyId] });
     now = 3_600_000;
     expect(await lister.listKeys(kept, 10)).toEqual({ items: [kept.keyId] });
-    expect(await listed()).toBe(3);
+    expect(await countListed()).toBe(3);
     now += 1;
     expect(await lister.listKeys(kept, 10)).toEqual({ items: [kept.keyId] });
-    expect(await listed()).toBe(1);
+    expect(await countListed()).toBe(1);
+  });
+
+  test('keys in the one list of the first release are listed with the others, and move into the lists of now while they are', async () => {
+    const keys = Array.from({ length: 600 }, () => newKey());
+    const [old, young] = [keys.slice(0, 550), keys.slice(550)];
+    for (const key of keys) await store.insertKey(key);
+    for (const { keyId, createdAt } of old) {
+      await client.zrem(keyListAt(scope, keyId), entryOf({ keyId, createdAt }));
+      await client.zadd(oldKeyListAt(scope), 0, entryOf({ keyId, createdAt }));
+    }
+    const ids = keys.map(({ keyId }) => keyId).toSorted();
+    expect((await walkKeys(store)).toSorted()).toEqual(ids);
+    // Where a page of that release ended.
+    const marker = entryOf(old[499]!);
+    const rest = await store.listKeys(scope, 1000, marker);
+    expect(new Set(rest.items)).toEqual(new Set([...old.slice(500), ...young].map(({ keyId }) => keyId)));
+
+    const [gone] = old;
+    await store.deleteKey(gone!);
+    await store.clearTraces(gone!);
+    const first = await store.listKeys(scope, 100);
+    const calls = new RedisCalls({ client, writes: writesOf(client) });
+    await new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) }).load([oldKeyListAt(scope)]);
+    expect(await client.exists(oldKeyListAt(scope))).toBe(0);
+    const left = ids.filter((keyId) => keyId !== gone!.keyId);
+    expect((await walkKeys(store)).toSorted()).toEqual(left);
+    // Whoever was on the way meanwhile misses none.
+    expect(new Set([...first.items, ...(await walkKeys(store, first.next))])).toEqual(new Set(left));
+    expect(await countListed()).toBe(left.length);
   });
 
   test('an alias that a torn index gives to a key outlives that key', async () => {
@@ -259,7 +295,6 @@ describe('caches of several frontends', () => {
     await using one = await openFrontend();
     await using two = await openFrontend();
     const alias = { name: 'alias/a', targetKeyId: 'x', createdAt: 1, updatedAt: 1 };
-    const scope = { accountId: '111122223333', region: 'us-east-1' };
     await one.store.insertAlias(scope, alias, 50);
     await Promise.all([trusted(one.feed), trusted(two.feed)]);
     for (const { store } of [one, two]) expect(await store.findAlias(scope, 'alias/a')).toEqual(alias);
@@ -283,6 +318,17 @@ describe('caches of several frontends', () => {
     expect(await descriptionOf(one.store, key)).toBe('changed behind');
   });
 });
+
+async function walkKeys(store: KeyStore, from?: string): Promise<string[]> {
+  const found: string[] = [];
+  let after = from;
+  do {
+    const { items, next } = await store.listKeys(scope, 70, after);
+    found.push(...items);
+    after = next;
+  } while (after !== undefined);
+  return found;
+}
 
 function rawRecord(client: RedisClient, { keyId }: { keyId: string }): Promise<string | null> {
   return client.hget(`kf:key:{us-east-1/${keyId}}`, 'record');

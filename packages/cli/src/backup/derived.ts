@@ -1,7 +1,7 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { dueDateOf, dueEntryOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
-import { entryOf } from '@keyfleet/shared/stored/key-list';
-import { aliasesAt, dueAt, indexAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
+import { entryOf, keyListAt } from '@keyfleet/shared/stored/key-list';
+import { aliasesAt, dueAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
 import { HASH_PIECE } from './format.ts';
@@ -63,7 +63,7 @@ export class DerivedLists {
         this.#damaged.push(name);
         continue;
       }
-      members.add(indexAt(key), entryOf(key));
+      members.add(keyListAt(key, key.keyId), entryOf(key));
       const entry = due || newDueEntryOf(key);
       if (entry !== undefined) members.add(dueAt(dueShardOf(key)), entry);
     }

@@ -9,10 +9,6 @@ export interface Scope {
 export function keyAt(region: string, keyId: string): string {
   return `kf:key:{${region}/${keyId}}`;
 }
-/** Every key of an account and Region: derived from the records. */
-export function indexAt({ accountId, region }: Scope): string {
-  return `kf:keys:{${accountId}/${region}}`;
-}
 /** Keys with a date: derived from the records. */
 export function dueAt(shard: number): string {
   return `kf:due:{${shard}}`;

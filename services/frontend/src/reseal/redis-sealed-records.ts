@@ -1,3 +1,5 @@
+import { scopeOfOldKeyList } from '@keyfleet/shared/stored/key-list';
+import { splitOldKeyList } from '../store/old-key-lists.ts';
 import type { RecordWrites } from '../store/record-writes.ts';
 import { decodeAccessKey, encodeAccessKey, sealedPartOfKey } from '../store/records.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
@@ -9,7 +11,10 @@ interface Deps {
   readonly keys: RecordWrites;
 }
 
-/** Everything of Redis that holds tokens, under whatever name it is found. */
+/**
+ * Everything of Redis that holds tokens, under whatever name it is found. Who reseals comes past every name there is, so that key lists of
+ * the first release are found here too, and moved to where they are now.
+ */
 export class RedisSealedRecords implements SealedRecords {
   readonly #deps: Deps;
 
@@ -18,6 +23,8 @@ export class RedisSealedRecords implements SealedRecords {
   }
 
   async load(names: readonly string[]): Promise<readonly SealedRecord[]> {
+    const oldLists = names.map(scopeOfOldKeyList).filter((scope) => scope !== undefined);
+    for (const scope of oldLists) await splitOldKeyList(this.#deps.calls, scope);
     const records = await Promise.all(names.map((name) => this.#load(name)));
     return records.filter((record) => record !== undefined);
   }

@@ -1,13 +1,10 @@
 import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
-import { entryOf, keyIdOf } from '@keyfleet/shared/stored/key-list';
 import {
   accessKeyAt,
   aliasesAt,
   dueAt,
   firstAccessKeyAt,
-  indexAt,
   keyAt,
   type Scope,
   secretAt,
@@ -16,6 +13,7 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, CHANGES, keyName } from './changes.ts';
 import { decodeAccessKey, decodeAlias, decodeKey, decodeLastUsage } from './records.ts';
 import { encodeAccessKey, encodeAlias, encodeKey, encodeLastUsage } from './records.ts';
+import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
 import { RecordWrites } from './record-writes.ts';
 import { type Connections, RedisCalls } from './redis-calls.ts';
@@ -49,14 +47,14 @@ const MAX_ACKNOWLEDGED = 10_000;
 export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore, DueStore {
   readonly #redis: RedisCalls;
   readonly #records: RecordWrites;
-  readonly #orphans: Orphans;
+  readonly #lists: KeyLists;
   /** Revisions of keys that were written here last, by name: an older one in the store means that it lost a write. */
   readonly #acknowledged = new Map<string, number>();
 
   constructor({ clock, monotonicClock = ofThisProcess, ...connections }: RedisStoreDeps) {
     this.#redis = new RedisCalls(connections);
     this.#records = new RecordWrites(this.#redis, clock);
-    this.#orphans = new Orphans(monotonicClock);
+    this.#lists = new KeyLists(this.#redis, new Orphans(monotonicClock));
   }
 
   async findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
@@ -76,10 +74,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
 
   async insertKey(key: KmsKey): Promise<void> {
     // Both or no acknowledgement: a list skips an entry without a record, and a record that was never acknowledged is nobody's.
-    const [, inserted] = await Promise.all([
-      this.#redis.write('zadd', indexAt(key), 0, entryOf(key)),
-      this.#records.insert({ key, json: encodeKey(key) }),
-    ]);
+    const [, inserted] = await Promise.all([this.#lists.add(key), this.#records.insert({ key, json: encodeKey(key) })]);
     if (!inserted) throw new ConflictError(`key ${key.arn} exists`);
   }
 
@@ -101,18 +96,11 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
 
   async clearTraces({ keyId, createdAt, ...scope }: KeyTraces): Promise<void> {
     await this.#redis.script('kfDeleteAliasesOf', ...aliasesAt(scope), keyId, CHANGES, aliasName(scope, ''));
-    if (createdAt !== undefined) await this.#redis.write('zrem', indexAt(scope), entryOf({ createdAt, keyId }));
+    if (createdAt !== undefined) await this.#lists.remove({ ...scope, keyId, createdAt });
   }
 
-  async listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>> {
-    const from = after === undefined ? '-' : `(${after}`;
-    const range = (client: RedisClient) => client.zrange(indexAt(scope), from, '+', 'BYLEX', 'LIMIT', 0, limit + 1);
-    const entries = await this.#redis.read(range);
-    const page = entries.slice(0, limit);
-    const there = await Promise.all(page.map((entry) => this.#isThere(scope, entry)));
-    const items = page.filter((_, i) => there[i]).map((entry) => keyIdOf(entry));
-    const last = page.at(-1);
-    return entries.length > limit && last !== undefined ? { items, next: last } : { items };
+  listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>> {
+    return this.#lists.page(scope, limit, after);
   }
 
   async findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined> {
@@ -250,16 +238,6 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
       this.#acknowledged.delete(this.#acknowledged.keys().next().value!);
     }
     this.#acknowledged.set(name, revision);
-  }
-
-  /** Says whether a list's entry has its record, and clears it away when it never will. */
-  async #isThere(scope: Scope, entry: string): Promise<boolean> {
-    const at = keyAt(scope.region, keyIdOf(entry));
-    if ((await this.#redis.read((client) => client.exists(at))) === 1) return true;
-    if (!this.#orphans.isLeft(entry)) return false;
-    await this.#redis.write('zrem', indexAt(scope), entry);
-    this.#orphans.forget(entry);
-    return false;
   }
 }
 

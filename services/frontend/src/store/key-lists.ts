@@ -1,0 +1,90 @@
+import { entryOf, keyIdOf, keyListAt, keyListsAt, oldKeyListAt } from '@keyfleet/shared/stored/key-list';
+import { keyAt, type Scope } from '@keyfleet/shared/stored/names';
+import type { Orphans } from './orphans.ts';
+import type { RedisCalls } from './redis-calls.ts';
+import type { Page } from './store.ts';
+
+interface Listed extends Scope {
+  readonly keyId: string;
+  readonly createdAt: number;
+}
+
+interface Place {
+  /** Which of the lists. */
+  readonly list: number;
+  readonly entry: string;
+}
+
+/**
+ * Lists of the keys of an account and Region, spread over several sorted sets, one of which is read after the other: each is in the order of
+ * creation, so that whoever goes on where a page ended misses no key that was there before.
+ */
+export class KeyLists {
+  readonly #redis: RedisCalls;
+  readonly #orphans: Orphans;
+
+  constructor(redis: RedisCalls, orphans: Orphans) {
+    this.#redis = redis;
+    this.#orphans = orphans;
+  }
+
+  async add(key: Listed): Promise<void> {
+    await this.#redis.write('zadd', keyListAt(key, key.keyId), 0, entryOf(key));
+  }
+
+  async remove(key: Listed): Promise<void> {
+    const entry = entryOf(key);
+    await Promise.all(
+      [keyListAt(key, key.keyId), oldKeyListAt(key)].map((list) => this.#redis.write('zrem', list, entry)),
+    );
+  }
+
+  async page(scope: Scope, limit: number, after?: string): Promise<Page<string>> {
+    const found = await this.#find(scope, limit + 1, after === undefined ? { list: 0, entry: '' } : placeOf(after));
+    const page = found.slice(0, limit);
+    const there = await Promise.all(page.map((place) => this.#isThere(scope, place)));
+    const items = page.filter((_, i) => there[i]).map(({ entry }) => keyIdOf(entry));
+    const last = page.at(-1);
+    return found.length > limit && last !== undefined ? { items, next: markerOf(last) } : { items };
+  }
+
+  /** A large account's page is in the list that it goes on in; a small one's is all over them, so that the rest is read at once. */
+  async #find(scope: Scope, wanted: number, { list, entry }: Place): Promise<Place[]> {
+    const lists = keyListsAt(scope).map((name, index) => ({ name, index }));
+    const steps = [lists.slice(list, list + 1), lists.slice(list + 1, list + 2), lists.slice(list + 2)];
+    const found: Place[] = [];
+    for (const step of steps) {
+      if (found.length >= wanted) break;
+      const pages = await Promise.all(
+        step.map(async ({ name, index }) => {
+          const from = index === list && entry !== '' ? `(${entry}` : '-';
+          const range = [from, '+', 'BYLEX', 'LIMIT', 0, wanted - found.length] as const;
+          const entries = await this.#redis.read((client) => client.zrange(name, ...range));
+          return entries.map((one) => ({ list: index, entry: one }));
+        }),
+      );
+      found.push(...pages.flat());
+    }
+    return found.slice(0, wanted);
+  }
+
+  /** Says whether a list's entry has its record, and clears it away when it never will. */
+  async #isThere(scope: Scope, { list, entry }: Place): Promise<boolean> {
+    const at = keyAt(scope.region, keyIdOf(entry));
+    if ((await this.#redis.read((client) => client.exists(at))) === 1) return true;
+    if (!this.#orphans.isLeft(entry)) return false;
+    await this.#redis.write('zrem', keyListsAt(scope)[list]!, entry);
+    this.#orphans.forget(entry);
+    return false;
+  }
+}
+
+/** Releases before wrote markers of the one list that they had. */
+function placeOf(marker: string): Place {
+  const [, list = '0', entry = ''] = /^(?:(\d+):)?(.*)$/.exec(marker) ?? [];
+  return { list: Number(list), entry };
+}
+
+function markerOf({ list, entry }: Place): string {
+  return `${list}:${entry}`;
+}
