@@ -1,76 +1,68 @@
-import { type CommandDef, defineCommand } from 'citty';
-import { backup } from './commands/backup.ts';
-import { doctor } from './commands/doctor.ts';
-import { anchor } from './commands/domain/anchor.ts';
-import { checkpoint } from './commands/domain/checkpoint.ts';
-import { approve } from './commands/domain/approve.ts';
-import { create } from './commands/domain/create.ts';
-import { drop, reinstate, retire } from './commands/domain/domain-keys.ts';
-import { proposals } from './commands/domain/proposals.ts';
-import { propose } from './commands/domain/propose.ts';
-import { rotate } from './commands/domain/rotate.ts';
-import { show } from './commands/domain/show.ts';
-import { status } from './commands/domain/status.ts';
-import { verify } from './commands/domain/verify.ts';
-import { admit } from './commands/member/admit.ts';
-import { checkOffline } from './commands/member/check-offline.ts';
-import { createOffline } from './commands/member/create-offline.ts';
-import { fingerprint } from './commands/member/fingerprint.ts';
-import { leave } from './commands/member/leave.ts';
-import { list } from './commands/member/list.ts';
-import { remove } from './commands/member/remove.ts';
-import { recover } from './commands/recover.ts';
-import { restore } from './commands/restore.ts';
-import { changePassphrase } from './commands/operator/change-passphrase.ts';
-import { accept } from './commands/store/accept.ts';
-import { createKey } from './commands/operator/create-key.ts';
+import { type CommandDef, defineCommand, type SubCommandsDef } from 'citty';
 import type { Terminal } from './terminal.ts';
 
 type MakeCommand = (terminal: Terminal, name: string) => CommandDef;
+/** By name. Only what is called is loaded: most commands need a fraction of all that the others do. */
+type Commands = Record<string, () => Promise<MakeCommand>>;
+
+const operator: Commands = {
+  'create-key': async () => (await import('./commands/operator/create-key.ts')).createKey,
+  'change-passphrase': async () => (await import('./commands/operator/change-passphrase.ts')).changePassphrase,
+};
+
+const domain: Commands = {
+  anchor: async () => (await import('./commands/domain/anchor.ts')).anchor,
+  checkpoint: async () => (await import('./commands/domain/checkpoint.ts')).checkpoint,
+  create: async () => (await import('./commands/domain/create.ts')).create,
+  status: async () => (await import('./commands/domain/status.ts')).status,
+  show: async () => (await import('./commands/domain/show.ts')).show,
+  verify: async () => (await import('./commands/domain/verify.ts')).verify,
+  proposals: async () => (await import('./commands/domain/proposals.ts')).proposals,
+  propose: async () => (await import('./commands/domain/propose.ts')).propose,
+  approve: async () => (await import('./commands/domain/approve.ts')).approve,
+  rotate: async () => (await import('./commands/domain/rotate.ts')).rotate,
+  retire: async () => (await import('./commands/domain/domain-keys.ts')).retire,
+  reinstate: async () => (await import('./commands/domain/domain-keys.ts')).reinstate,
+  drop: async () => (await import('./commands/domain/domain-keys.ts')).drop,
+};
+
+const member: Commands = {
+  list: async () => (await import('./commands/member/list.ts')).list,
+  fingerprint: async () => (await import('./commands/member/fingerprint.ts')).fingerprint,
+  admit: async () => (await import('./commands/member/admit.ts')).admit,
+  remove: async () => (await import('./commands/member/remove.ts')).remove,
+  leave: async () => (await import('./commands/member/leave.ts')).leave,
+  'create-offline': async () => (await import('./commands/member/create-offline.ts')).createOffline,
+  'check-offline': async () => (await import('./commands/member/check-offline.ts')).checkOffline,
+};
+
+const store: Commands = {
+  accept: async () => (await import('./commands/store/accept.ts')).accept,
+};
+
+const others: Commands = {
+  backup: async () => (await import('./commands/backup.ts')).backup,
+  doctor: async () => (await import('./commands/doctor.ts')).doctor,
+  recover: async () => (await import('./commands/recover.ts')).recover,
+  restore: async () => (await import('./commands/restore.ts')).restore,
+};
 
 /** The whole command line. */
 export function keyfleet(terminal: Terminal): CommandDef {
-  const group = (name: string, description: string, commands: Record<string, MakeCommand>): CommandDef =>
-    defineCommand({
-      meta: { name: `keyfleet ${name}`, description },
-      subCommands: Object.fromEntries(Object.entries(commands).map(([verb, make]) => [verb, make(terminal, verb)])),
-    });
+  const subCommands = (commands: Commands): SubCommandsDef =>
+    Object.fromEntries(
+      Object.entries(commands).map(([verb, load]) => [verb, async () => (await load())(terminal, verb)]),
+    );
+  const group = (name: string, description: string, commands: Commands): CommandDef =>
+    defineCommand({ meta: { name: `keyfleet ${name}`, description }, subCommands: subCommands(commands) });
   return defineCommand({
     meta: { name: 'keyfleet', description: 'For the operators of a Keyfleet domain.' },
     subCommands: {
-      operator: group('operator', 'Signing keys of people and services.', {
-        'create-key': createKey,
-        'change-passphrase': changePassphrase,
-      }),
-      domain: group('domain', 'The domain: its foundation, state, rules and keys.', {
-        anchor,
-        checkpoint,
-        create,
-        status,
-        show,
-        verify,
-        proposals,
-        propose,
-        approve,
-        rotate,
-        retire,
-        reinstate,
-        drop,
-      }),
-      member: group('member', 'The HSMs of the domain.', {
-        list,
-        fingerprint,
-        admit,
-        remove,
-        leave,
-        'create-offline': createOffline,
-        'check-offline': checkOffline,
-      }),
-      store: group('store', 'What everything is kept in.', { accept }),
-      backup: backup(terminal, 'keyfleet backup'),
-      doctor: doctor(terminal, 'keyfleet doctor'),
-      recover: recover(terminal, 'keyfleet recover'),
-      restore: restore(terminal, 'keyfleet restore'),
+      operator: group('operator', 'Signing keys of people and services.', operator),
+      domain: group('domain', 'The domain: its foundation, state, rules and keys.', domain),
+      member: group('member', 'The HSMs of the domain.', member),
+      store: group('store', 'What everything is kept in.', store),
+      ...subCommands(others),
     },
   });
 }

@@ -37,9 +37,9 @@ function explain(error: unknown, terminal: Terminal): 1 | 2 {
 async function usageOf(root: CommandDef, rawArgs: readonly string[]): Promise<string> {
   let [found, parent]: [CommandDef, CommandDef | undefined] = [root, undefined];
   for (const word of rawArgs) {
-    const next = (found.subCommands as Record<string, CommandDef> | undefined)?.[word];
+    const next = (found.subCommands as Record<string, CommandDef | (() => Promise<CommandDef>)> | undefined)?.[word];
     if (next === undefined) break;
-    [found, parent] = [next, found];
+    [found, parent] = [typeof next === 'function' ? await next() : next, found];
   }
   return stripVTControlCharacters(await renderUsage(found, parent));
 }

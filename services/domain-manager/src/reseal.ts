@@ -13,6 +13,8 @@ import type { ResealProgress, ResealStore } from './store/store.ts';
 const SHARDS = 16;
 /** A part takes seconds: when none was taken or reported for so long, nobody works on the shards that are not done. */
 const ASK_AGAIN_MS = 90_000;
+/** How long a replica that takes over waits for a sign of life: what it asked for at once would take parts from who works on them. */
+const FIRST_SIGN_MS = 30_000;
 
 export interface ResealDeps {
   readonly store: ResealStore;
@@ -26,6 +28,8 @@ export class Resealing {
   readonly #deps: ResealDeps;
   /** The last sign of life, and when it was seen or asked for. Lost with the replica, which is harmless. */
   #seen = { sign: '', at: 0 };
+  /** A pass that this replica began and that is not on the work queue yet. */
+  #owed = '';
   #progress: ResealProgress | undefined;
 
   constructor(deps: ResealDeps) {
@@ -62,10 +66,11 @@ export class Resealing {
   async #startPass(generation: number, pass: number): Promise<void> {
     const { store, clock } = this.#deps;
     await store.startPass(generation, { pass, shards: SHARDS, startedAt: clock.now() });
+    this.#owed = `${generation}/${pass}`;
     return this.#ask(generation, { pass, shards: SHARDS, reports: new Map(), parts: 0 });
   }
 
-  /** At once for a pass that is new, and again when it shows no sign of life. */
+  /** At once for a pass that began here, and again when it shows no sign of life. */
   async #ask(
     generation: number,
     { pass, shards, reports, parts }: Pick<ResealProgress, 'pass' | 'shards' | 'reports' | 'parts'>,
@@ -74,12 +79,16 @@ export class Resealing {
     const now = clock.now();
     const begun = `${generation}/${pass}`;
     const sign = `${begun}: ${parts} parts, ${reports.size} done`;
-    const isNew = !this.#seen.sign.startsWith(`${begun}:`);
-    if (!isNew && this.#seen.sign !== sign) this.#seen = { sign, at: now };
-    if (!isNew && now - this.#seen.at < ASK_AGAIN_MS) return;
+    if (this.#seen.sign !== sign) {
+      const isKnown = this.#seen.sign.startsWith(`${begun}:`);
+      this.#seen = { sign, at: isKnown ? now : now - ASK_AGAIN_MS + FIRST_SIGN_MS };
+    }
+    if (this.#owed !== begun && now - this.#seen.at < ASK_AGAIN_MS) return;
     const all = Array.from({ length: shards }, (_, shard) => ({ generation, pass, shard, shards }));
     const items = all.filter(({ shard }) => !reports.has(shard));
-    if (await publish(items, Math.floor(now / ASK_AGAIN_MS))) this.#seen = { sign, at: now };
+    if (!(await publish(items, Math.floor(now / ASK_AGAIN_MS)))) return;
+    this.#owed = '';
+    this.#seen = { sign, at: now };
   }
 }
 

@@ -9,6 +9,7 @@ import {
   command,
   DAY,
   foundedReplica,
+  newReplica,
   type Replica,
   resetWorld,
   signed,
@@ -51,6 +52,26 @@ describe('resealing', () => {
     world.clock.advance(ASK_AGAIN_MS);
     await replica.round.run();
     expect(world.asked).toHaveLength(world.asked[0]!.shards * 2);
+  });
+
+  test('a replica that takes over asks for a pass only if nobody works on it', async () => {
+    await rotated();
+    await newReplica().round.run();
+    const asked = world.asked.splice(0);
+    const working = { resealed: 1, remaining: 0, parts: 1, standing: 'in-part' } as const;
+    const successor = newReplica();
+    await successor.round.run();
+    world.clock.advance(29_000);
+    await world.store.report(asked[0]!, working);
+    await successor.round.run();
+    world.clock.advance(ASK_AGAIN_MS - 1);
+    await successor.round.run();
+    expect(world.asked).toEqual([]);
+    const last = newReplica();
+    await last.round.run();
+    world.clock.advance(30_000);
+    await last.round.run();
+    expect(world.asked).toHaveLength(asked.length);
   });
 
   test('a pass that moves is not asked for again, however long it takes, and one that stops only for what is not done', async () => {
