@@ -6,11 +6,6 @@ import type { Unfinished } from './reader.ts';
 
 const CHUNK_BYTES = 1 << 18;
 
-/** Where a backup lies until it is whole, so that nobody takes it for one before. */
-export function unfinishedPathOf(path: string): string {
-  return `${path}.unfinished`;
-}
-
 /** Writes a backup line by line with a running digest. Disposing of it leaves what was written, to be gone on with. */
 export class BackupWriter implements AsyncDisposable {
   readonly #file: FileHandle;
