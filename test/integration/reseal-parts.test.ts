@@ -1,6 +1,6 @@
-import type { Found, ShardParts } from '@keyfleet/frontend/reseal/parts';
-import { OvertakenError } from '@keyfleet/frontend/reseal/parts';
-import { RedisParts } from '@keyfleet/frontend/reseal/redis-parts';
+import type { Found, ShardParts } from '@keyfleet/frontend/background/reseal-parts';
+import { OvertakenError } from '@keyfleet/frontend/background/reseal-parts';
+import { RedisParts } from '@keyfleet/frontend/background/redis-reseal-parts';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';

@@ -1,4 +1,4 @@
-import { RedisSealedRecords } from '@keyfleet/frontend/reseal/redis-sealed-records';
+import { RedisSealedRecords } from '@keyfleet/frontend/background/redis-sealed-records';
 import { RecordWrites } from '@keyfleet/frontend/store/record-writes';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';

@@ -2,14 +2,14 @@ import type { Operation } from '@keyfleet/shared/api/operation';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { createLog } from '@keyfleet/shared/log';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
-import { Authenticator } from '@keyfleet/frontend/auth/authenticate';
-import { Credentials } from '@keyfleet/frontend/auth/credentials';
+import { Authenticator } from '@keyfleet/frontend/request/authenticate';
+import { Credentials } from '@keyfleet/frontend/request/credentials';
 import { AwsJsonEdge } from '@keyfleet/frontend/edge/aws-json-edge';
 import { startGrpcEdge } from '@keyfleet/frontend/edge/grpc-edge';
 import { type HttpLimits, httpLimits, type Readiness, startHttpEdge } from '@keyfleet/frontend/edge/http';
-import { Pipeline, type Refusal } from '@keyfleet/frontend/edge/pipeline';
+import { Pipeline, type Refusal } from '@keyfleet/frontend/request/pipeline';
 import type { Call } from '@keyfleet/frontend/operations/handler';
-import { isStsRequest, StsEdge } from '@keyfleet/frontend/sts/sts-edge';
+import { isStsRequest, StsEdge } from '@keyfleet/frontend/edge/sts-edge';
 
 export const alice = {
   accessKeyId: 'AKIAALICEALICEALICEA',

@@ -1,7 +1,7 @@
 import { keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation';
 import { type MemberShape, type Shape, structureOf, type StructureShape } from '@keyfleet/shared/api/shape';
-import { work } from '../../services/frontend/src/checks/check.ts';
-import { checkedByTheEdge, stepsOf } from '../../services/frontend/src/checks/order.ts';
+import { work } from '../../services/frontend/src/request/check.ts';
+import { checkedByTheEdge, stepsOf } from '../../services/frontend/src/request/order.ts';
 import { findHandler } from '../../services/frontend/src/operations/index.ts';
 import { unavailable } from '../../services/frontend/src/operations/unavailable.ts';
 
@@ -23,7 +23,7 @@ what AWS would have made, one without material waiting for its import, the other
 
 Which of several problems a request is refused for is fixed, and AWS's order where that is known. An edge checks first, of every
 request: ${checkedByTheEdge.join('; ')}. Then comes what each operation below lists, in the order of
-\`services/frontend/src/checks/order.ts\`, which is what runs.
+\`services/frontend/src/request/order.ts\`, which is what runs.
 `;
 
 /** docs/api.md: every operation with what it takes, answers and may throw, and whether this release has it. */

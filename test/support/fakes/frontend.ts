@@ -6,12 +6,12 @@ import { newKeyId } from '@keyfleet/shared/ids';
 import { Audit, type AuditRecord } from '@keyfleet/frontend/audit/record';
 import { type ServiceEvent, ServiceEvents } from '@keyfleet/frontend/audit/service-events';
 import type { HsmCommands } from '@keyfleet/frontend/hsm/commands';
-import { newInvoke } from '@keyfleet/frontend/invoke';
+import { newInvoke } from '@keyfleet/frontend/request/invoke';
 import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
 import { Markers } from '@keyfleet/frontend/operations/markers';
 import { Policies } from '@keyfleet/frontend/policy/policies';
 import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
-import { LastUsages } from '@keyfleet/frontend/usage/last-usages';
+import { LastUsages } from '@keyfleet/frontend/background/last-usages';
 import { FakeHsm } from './fake-hsm.ts';
 
 export const accountId = '111122223333';

@@ -1,4 +1,4 @@
-import type { Found, Parts } from '@keyfleet/frontend/reseal/parts';
+import type { Found, Parts } from '@keyfleet/frontend/background/reseal-parts';
 
 /** Each pass has the names one by one. */
 export class FakeParts implements Parts {

@@ -4,7 +4,7 @@ import { operations } from '@keyfleet/shared/api/registry';
 import { exceptions, KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Call } from '../operations/handler.ts';
 import { type HttpAnswer, type HttpRequest, unknownOperation } from './http.ts';
-import type { Pipeline } from './pipeline.ts';
+import type { Pipeline } from '../request/pipeline.ts';
 
 /** Runs an operation for a caller that is authenticated, on an input that is valid in itself. */
 export type Invoke = (operation: Operation, input: InputOf<Operation>, call: Call) => Promise<OutputOf<Operation>>;

@@ -6,11 +6,11 @@ import { AWS_JSON } from '@keyfleet/shared/api/aws-json';
 import type { Address } from '@keyfleet/shared/config';
 import { headersByName } from '@keyfleet/shared/sigv4/canonical-request';
 import type { Log } from '@keyfleet/shared/log';
-import { namesAction } from '../sts/sts-edge.ts';
+import { namesAction } from './sts-edge.ts';
 import { answerPreflight, isPreflight } from './cors.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { Exchange } from './exchange.ts';
-import type { EdgeRequest } from './pipeline.ts';
+import type { EdgeRequest } from '../request/pipeline.ts';
 import { type UploadLimits, Uploads } from './uploads.ts';
 import { readTarget } from './request-target.ts';
 

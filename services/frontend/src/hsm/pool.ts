@@ -2,7 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
 import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { throttled, timedOut } from '../dependency-exceptions.ts';
+import { throttled, timedOut } from '../request/dependency-exceptions.ts';
 import type { Channel } from './channel.ts';
 import { HsmRefusedError, NobodyElseError } from './commands.ts';
 import type { KnownDomain } from './known-domain.ts';

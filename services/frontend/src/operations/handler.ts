@@ -7,7 +7,7 @@ import type { Policies } from '../policy/policies.ts';
 import type { Users } from '../policy/users.ts';
 import type { Markers } from './markers.ts';
 import type { Alias, AliasStore, KeyStore } from '../store/store.ts';
-import type { LastUsages } from '../usage/last-usages.ts';
+import type { LastUsages } from '../background/last-usages.ts';
 
 /** Who signed the request, as proven by its signature. */
 export interface Caller {

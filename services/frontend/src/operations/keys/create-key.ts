@@ -1,6 +1,6 @@
 import { keyArn } from '@keyfleet/shared/arn';
 import type { CreateKey } from '@keyfleet/shared/api/keys';
-import { timedOut } from '../../dependency-exceptions.ts';
+import { timedOut } from '../../request/dependency-exceptions.ts';
 import { metadataOf } from '../../keys/key-metadata.ts';
 import type { KmsKey } from '../../keys/kms-key.ts';
 import { newBackingKey } from '../../keys/new-backing-key.ts';

@@ -1,0 +1,129 @@
+import { mkdtempDisposableSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLog } from '@keyfleet/shared/log';
+import { expect, test } from 'vitest';
+import type { AccessKeyRecord } from '../store/store.ts';
+import { CredentialsFile } from './credentials-file.ts';
+import { provision, type ProvisionDeps, Provisioning } from './first-administrator.ts';
+
+const administrator = { accountId: '000000000000', userName: 'admin', partition: 'aws' };
+
+function fixture() {
+  const folder = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-provision-'));
+  const path = join(folder.path, 'aws', 'credentials');
+  const lines: string[] = [];
+  const state: { first?: AccessKeyRecord; hsmFailures: number } = { hsmFailures: 0 };
+  const deps: ProvisionDeps = {
+    identities: {
+      findFirstAccessKey: () => Promise.resolve(state.first),
+      insertFirstAccessKey: (record) => {
+        const isFirst = state.first === undefined;
+        state.first ??= record;
+        return Promise.resolve(isFirst);
+      },
+    },
+    generateCredential: () => {
+      if (state.hsmFailures-- > 0) throw new Error('no worker yet');
+      return Promise.resolve({ secretAccessKey: Buffer.from('made-by-the-hsm'), token: new Uint8Array([1]) });
+    },
+    file: new CredentialsFile(path),
+    log: createLog({ name: 'test', level: 'info' }, { write: (line) => void lines.push(line) }),
+  };
+  return { deps, state, path, folder, lines, [Symbol.dispose]: () => folder.remove() };
+}
+
+test('the first administrator may do everything, and its credentials are in a private file', async () => {
+  using given = fixture();
+  await provision(administrator, given.deps);
+  expect(given.state.first).toMatchObject({
+    accessKeyId: expect.stringMatching(/^AKIA[A-Z2-7]{16}$/) as unknown,
+    principal: 'arn:aws:iam::000000000000:user/admin',
+    userId: expect.stringMatching(/^AIDA[A-Z2-7]{17}$/) as unknown,
+  });
+  expect(JSON.parse(given.state.first!.policies[0]!)).toMatchObject({
+    Statement: [{ Effect: 'Allow', Action: ['kms:*', 'sts:*'], Resource: '*' }],
+  });
+  expect(readFileSync(given.path, 'utf8')).toBe(
+    `[default]\naws_access_key_id = ${given.state.first!.accessKeyId}\naws_secret_access_key = made-by-the-hsm\n`,
+  );
+  expect(statSync(given.path).mode & 0o777).toBe(0o600);
+  expect(readdirSync(join(given.folder.path, 'aws'))).toEqual(['credentials']);
+  expect(given.lines.join('')).not.toContain('made-by-the-hsm');
+});
+
+test('a second start changes nothing', async () => {
+  using given = fixture();
+  await provision(administrator, given.deps);
+  const before = readFileSync(given.path, 'utf8');
+  await provision(administrator, given.deps);
+  expect(readFileSync(given.path, 'utf8')).toBe(before);
+});
+
+test('of two frontends that start at once, the slower leaves no file', async () => {
+  using given = fixture();
+  using other = fixture();
+  const race = {
+    ...given.deps,
+    identities: { ...given.deps.identities, findFirstAccessKey: () => Promise.resolve(undefined) },
+  };
+  await provision(administrator, { ...race, file: other.deps.file });
+  await provision(administrator, race);
+  expect(other.deps.file.holds(given.state.first!.accessKeyId)).toBe(true);
+  expect(readdirSync(join(given.folder.path, 'aws'))).toEqual([]);
+});
+
+test('a crash after the access key was stored loses no secret', async () => {
+  using given = fixture();
+  const crashing = {
+    ...given.deps,
+    identities: {
+      ...given.deps.identities,
+      insertFirstAccessKey: async (record: AccessKeyRecord) => {
+        await given.deps.identities.insertFirstAccessKey(record);
+        throw new Error('killed');
+      },
+    },
+  };
+  await expect(provision(administrator, crashing)).rejects.toThrow('killed');
+  expect(given.deps.file.exists).toBe(false);
+  await provision(administrator, given.deps);
+  expect(given.deps.file.holds(given.state.first!.accessKeyId)).toBe(true);
+});
+
+test('what a start left behind that died before its access key was stored is swept', async () => {
+  using given = fixture();
+  const dying = () => Promise.reject(new Error('killed'));
+  const crashing = { ...given.deps, identities: { ...given.deps.identities, insertFirstAccessKey: dying } };
+  await expect(provision(administrator, crashing)).rejects.toThrow('killed');
+  expect(readdirSync(join(given.folder.path, 'aws'))).toEqual([expect.stringMatching(/\.pending$/)]);
+  await provision(administrator, given.deps);
+  expect(readdirSync(join(given.folder.path, 'aws'))).toEqual(['credentials']);
+});
+
+test('a lost file is reported with what to do, and the access key stays', async () => {
+  using given = fixture();
+  await provision(administrator, given.deps);
+  const { accessKeyId } = given.state.first!;
+  writeFileSync(given.path, '');
+  await provision(administrator, given.deps);
+  expect(given.state.first!.accessKeyId).toBe(accessKeyId);
+  expect(given.lines.at(-1)).toContain('restore the file from a backup');
+});
+
+test('a credentials file of someone else is never overwritten', async () => {
+  using given = fixture();
+  given.deps.file.writePending('AKIAOTHER', 'precious');
+  given.deps.file.completePending('AKIAOTHER');
+  await expect(provision(administrator, given.deps)).rejects.toThrow('Move the file away');
+  expect(readFileSync(given.path, 'utf8')).toContain('precious');
+});
+
+test('it waits for what is still starting', async () => {
+  using given = fixture();
+  given.state.hsmFailures = 1;
+  await using provisioning = new Provisioning(administrator, given.deps);
+  await provisioning.finished;
+  expect(provisioning.done).toBe(true);
+  expect(given.deps.file.holds(given.state.first!.accessKeyId)).toBe(true);
+});

@@ -1,0 +1,135 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
+import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { readAhead } from '@keyfleet/shared/read-ahead';
+import type { ResealItem } from '@keyfleet/shared/reseal-queue';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { HsmCommands } from '../hsm/commands.ts';
+import type { Found, Parts } from './reseal-parts.ts';
+import type { SealedRecord, SealedRecords } from './sealed-records.ts';
+
+/** At once: customers' requests share the same workers and the same Redis. */
+const CONCURRENCY = 64;
+const COMMAND_TIMEOUT_MS = 5_000;
+/** Records that are read at once. */
+const BATCH = 1_000;
+/** A part that is given up makes its pass prove nothing: Redis may be away for a while before that. */
+const LOAD_TRIES = 30;
+const LOAD_RETRY_MS = 1_000;
+
+export interface ResealDeps {
+  readonly parts: Parts;
+  readonly records: SealedRecords;
+  readonly hsm: HsmCommands;
+  readonly domainState: () => DomainState | undefined;
+  readonly clock: Clock;
+  /** A record that stays as it was, and why: the pass does not end the resealing, and another one tries again. */
+  readonly onLeft: (name: string, error: unknown) => void;
+}
+
+/** The item must come again, here or at another frontend: this one has not seen its domain state yet, or is stopping. */
+export class NotNowError extends Error {
+  override name = 'NotNowError';
+}
+
+/**
+ * Works on one shard of a pass until nothing is left to take. May be cut off anywhere and repeated any number of times: a token is
+ * replaced only by the same secret under the active domain key, and only if the record is still the one that was read. `alive` is called
+ * now and then, and `stop` aborted lets it end after the part it is at, with NotNowError.
+ */
+export async function resealShard(
+  item: ResealItem,
+  deps: ResealDeps,
+  { alive, stop }: { alive: () => void; stop: AbortSignal },
+): Promise<void> {
+  if (activeKeyOf(item, deps) === undefined) return;
+  const parts = await deps.parts.open(item);
+  for (let found: Found = { resealed: 0, remaining: 0 }; parts !== undefined;) {
+    alive();
+    // A later rotation made it pointless.
+    const activeId = activeKeyOf(item, deps);
+    if (activeId === undefined) return;
+    if (stop.aborted) {
+      await parts.leave(found);
+      throw new NotNowError('this frontend is stopping');
+    }
+    const names = await parts.next(found);
+    if (names === undefined) return;
+    found = await resealPart(names, activeId, { ...deps, alive });
+  }
+}
+
+/** Undefined when a later rotation was seen. Throws NotNowError when the item's own was not. */
+function activeKeyOf({ generation }: ResealItem, { domainState }: ResealDeps): string | undefined {
+  const state = domainState();
+  const active = state && activeDomainKey(state);
+  if (active === undefined || active.createdGeneration < generation) throw new NotNowError('not there yet');
+  return active.createdGeneration > generation ? undefined : active.id;
+}
+
+type PartDeps = ResealDeps & { readonly alive: () => void };
+
+async function resealPart(names: readonly string[], activeId: string, deps: PartDeps): Promise<Found> {
+  const total = { resealed: 0, remaining: 0 };
+  for await (const batch of readAhead(batchesOf(names, deps))) {
+    deps.alive();
+    const old = batch.filter(({ tokens }) => tokens.some((token) => isOld(token, activeId))).entries();
+    // Each takes the next record when it is done with one, so that none waits for the slowest.
+    const lane = async () => {
+      for (const [index, record] of old) {
+        if (index % CONCURRENCY === CONCURRENCY - 1) deps.alive();
+        const done = await resealRecord(record, activeId, deps);
+        total.resealed += done.resealed;
+        total.remaining += done.remaining;
+      }
+    };
+    await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+  }
+  return total;
+}
+
+async function* batchesOf(names: readonly string[], deps: PartDeps): AsyncGenerator<readonly SealedRecord[]> {
+  for (let from = 0; from < names.length; from += BATCH) yield await load(names.slice(from, from + BATCH), deps);
+}
+
+async function load(names: readonly string[], { records, alive }: PartDeps): Promise<readonly SealedRecord[]> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await records.load(names);
+    } catch (error) {
+      if (tries === LOAD_TRIES) throw error;
+      await delay(LOAD_RETRY_MS);
+      alive();
+    }
+  }
+}
+
+async function resealRecord(record: SealedRecord, activeId: string, deps: ResealDeps): Promise<Found> {
+  const old = record.tokens.filter((token) => isOld(token, activeId)).length;
+  try {
+    const deadline = deps.clock.now() + COMMAND_TIMEOUT_MS;
+    const account = record.account === undefined ? {} : { account: record.account };
+    const tokens = await Promise.all(
+      record.tokens.map(async (token) =>
+        isOld(token, activeId) ? (await deps.hsm.execute('ResealToken', { token, ...account }, deadline)).token : token,
+      ),
+    );
+    // A worker that does not seal under the new key yet answers in good faith with what does not help.
+    if (tokens.some((token) => isOld(token, activeId)))
+      throw new Error('a worker does not use the active domain key yet');
+    if (!(await record.replace(tokens))) throw new Error('the record changed meanwhile');
+    return { resealed: old, remaining: 0 };
+  } catch (error) {
+    deps.onLeft(record.name, error);
+    return { resealed: 0, remaining: old };
+  }
+}
+
+/** What is no token at all counts as old: it is never taken for proof that a domain key is not needed. */
+function isOld(token: Uint8Array, activeId: string): boolean {
+  try {
+    return domainKeyIdOf(token) !== activeId;
+  } catch {
+    return true;
+  }
+}

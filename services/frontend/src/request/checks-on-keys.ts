@@ -1,0 +1,105 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { type KeyUsage, keySpecs } from '@keyfleet/shared/key-specs';
+import { assertGrantTokens } from '../keys/grant-tokens.ts';
+import { assertKeyState } from '../keys/key-states.ts';
+import { assertAlgorithm, assertUsage } from '../keys/key-usage.ts';
+import { admit } from './access.ts';
+import { assertAutomaticRotation, assertOnDemandRotation, assertOwnOrigin } from '../keys/rotation.ts';
+import { assertOpens } from '../operations/cipher/ciphertext-key.ts';
+import { assertFits } from '../operations/cipher/plaintext-size.ts';
+import { assertSameKind } from '../operations/aliases/same-kind.ts';
+import { assertSignable, type SignatureInput } from '../operations/sign/signable.ts';
+import { requesterOf } from '../policy/authorize.ts';
+import { readGivenKeyPolicy } from '../policy/given-policy.ts';
+import { assertKeepsControl } from '../policy/lockout.ts';
+import { assertPrincipalsExist } from '../policy/users.ts';
+import { check } from './check.ts';
+
+/** Of an operation that names one key, or of the first of two. */
+const FIRST: number = 0;
+
+export const grantTokens = check<{ GrantTokens?: readonly string[] | undefined }>(
+  'no grant token is one that nobody was given',
+  ({ input }) => assertGrantTokens(input.GrantTokens ?? []),
+);
+
+/** Whether a key is there is told before whether the caller may use it, and its state only to who may. */
+export const access = check('the key is there and the caller may', async (request) => {
+  const { operation, keys, lastKnown } = request;
+  const deps = lastKnown ? { ...request.deps, keys: lastKnown, aliases: lastKnown } : request.deps;
+  const input = request.input as Readonly<Record<string, unknown>>;
+  const { caller, region } = request.call;
+  request.alias = await admit({ operation, input, caller, region }, deps, keys);
+});
+
+export const state = check('the key is in a state for it', ({ operation, keys }) => {
+  for (const key of keys) assertKeyState(operation.name, key);
+});
+
+export const usage = (wanted: KeyUsage, which = FIRST) =>
+  check(`the key usage is \`${wanted}\``, ({ operation, keys }) => assertUsage(keys[which]!, wanted, operation.name));
+
+export const algorithm = <M extends string>(member: M, which = FIRST) =>
+  check<Readonly<Record<M, string>>>(`the key has the algorithm of \`${member}\``, ({ input, keys }) =>
+    assertAlgorithm(keys[which]!, input[member]),
+  );
+
+export const symmetric = check('the key is symmetric', ({ keys: [key] }) => {
+  if (key!.keySpec === 'SYMMETRIC_DEFAULT') return;
+  throw new KmsException('InvalidKeyUsageException', 'You cannot generate a data key with an asymmetric CMK');
+});
+
+export const publicKey = check('the key is asymmetric', ({ keys: [key] }) => {
+  const { kind } = keySpecs[key!.keySpec];
+  if (kind === 'symmetric' || kind === 'hmac') throw new KmsException('UnsupportedOperationException');
+});
+
+export const ownOrigin = check('KMS made the key material', ({ keys: [key] }) => assertOwnOrigin(key!));
+
+export const automaticRotation = check('the key can rotate by itself', ({ keys: [key] }) =>
+  assertAutomaticRotation(key!),
+);
+
+export const onDemandRotation = check('the key can rotate now', ({ keys: [key], deps }) =>
+  assertOnDemandRotation(key!, deps.clock.now()),
+);
+
+/** Of a key that never rotates AWS says nothing more. */
+export const rotations = check('the key is of a kind that rotates', ({ keys: [key] }) => {
+  if (key!.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
+});
+
+/** `algorithm`: the member that says how the ciphertext was made. */
+export const ciphertextKey = <A extends string>(algorithm: A) =>
+  check<Readonly<Record<A, string>> & { CiphertextBlob?: Uint8Array | undefined }>(
+    'the key is the one that made the ciphertext',
+    ({ input, keys: [key] }) => assertOpens(key!, input.CiphertextBlob, input[algorithm]),
+  );
+
+export const plaintextSize = check<{ Plaintext: Uint8Array; EncryptionAlgorithm: string }>(
+  'the plaintext fits the algorithm',
+  ({ input, keys: [key] }) => assertFits(input.Plaintext, input.EncryptionAlgorithm, key!.keySpec),
+);
+
+export const message = check<SignatureInput>('the message is one for the algorithm', ({ input, keys: [key] }) =>
+  assertSignable(key!, input),
+);
+
+export const aliasKind = check<{ AliasName: string }>(
+  'the new target is of the kind of the old one',
+  async ({ input, keys: [key], alias, deps }) => {
+    const current = alias && (await deps.keys.findKey(key!.region, alias.targetKeyId));
+    if (current) assertSameKind(input.AliasName, current, key!);
+  },
+);
+
+/** Of CreateKey there is no key yet: a policy is about its own, whichever that will be. */
+export const keyPolicy = check<{ Policy?: string | undefined; BypassPolicyLockoutSafetyCheck: boolean }>(
+  'every element of the policy is one that is enforced, and the policy can be changed again',
+  async ({ input, call: { caller }, deps }) => {
+    if (input.Policy === undefined) return;
+    const policy = readGivenKeyPolicy(input.Policy, deps.partition);
+    await assertPrincipalsExist(policy, caller, deps.users);
+    if (!input.BypassPolicyLockoutSafetyCheck) assertKeepsControl(policy, requesterOf(caller, deps.policies));
+  },
+);

@@ -1,0 +1,208 @@
+import type { InputOf } from '@keyfleet/shared/api/operation';
+import type { OperationName, operations } from '@keyfleet/shared/api/registry';
+import { type Step, work } from './check.ts';
+import {
+  aliasName,
+  aliasTarget,
+  ciphertext,
+  dataKeySize,
+  dryRun,
+  dryRunWithoutCiphertext,
+  encryptionContext,
+  keyKind,
+  newAliasName,
+  noKeyStore,
+  numberOfBytes,
+  pendingWindow,
+  policyName,
+  recipient,
+  tagKeys,
+  tags,
+} from './checks-on-input.ts';
+import {
+  access,
+  algorithm,
+  aliasKind,
+  automaticRotation,
+  ciphertextKey,
+  grantTokens,
+  keyPolicy,
+  message,
+  onDemandRotation,
+  ownOrigin,
+  plaintextSize,
+  publicKey,
+  rotations,
+  state,
+  symmetric,
+  usage,
+} from './checks-on-keys.ts';
+
+type Table = { readonly [N in OperationName]?: readonly Step<InputOf<(typeof operations)[N]>>[] };
+
+/** Of ReEncrypt's keys. */
+const DESTINATION = 1;
+
+/**
+ * Which check comes before which: a request is refused by the first that fails. Each edge has done its own before, the same for
+ * every operation: the signature, the types of the members, no alias where only a key may stand, the constraints of the members.
+ * What follows `work` is asked only of a request that would have succeeded.
+ *
+ * AWS's order as reported, where it is: usage before state, state before algorithm, both after a data key's size; whether a
+ * ciphertext is the named key's before all of them.
+ */
+const order = {
+  CreateKey: [access, keyKind, tags, keyPolicy, work],
+  DescribeKey: [grantTokens, access, state, work],
+  ListKeys: [access, work],
+  EnableKey: [access, state, work],
+  DisableKey: [access, state, work],
+  ScheduleKeyDeletion: [access, state, pendingWindow, work],
+  CancelKeyDeletion: [access, state, work],
+  UpdateKeyDescription: [access, state, work],
+  GetPublicKey: [grantTokens, access, state, publicKey, work],
+  GetKeyLastUsage: [access, state, work],
+
+  CreateAlias: [aliasName, aliasTarget, access, state, newAliasName, work],
+  UpdateAlias: [aliasName, aliasTarget, access, state, aliasKind, work],
+  DeleteAlias: [aliasName, access, work],
+  ListAliases: [access, work],
+
+  GetKeyPolicy: [access, state, policyName, work],
+  PutKeyPolicy: [access, state, policyName, keyPolicy, work],
+  ListKeyPolicies: [access, state, work],
+
+  TagResource: [access, state, tags, work],
+  UntagResource: [access, state, tagKeys, work],
+  ListResourceTags: [access, state, work],
+
+  EnableKeyRotation: [access, state, automaticRotation, work],
+  DisableKeyRotation: [access, state, ownOrigin, work],
+  GetKeyRotationStatus: [access, state, work],
+  RotateKeyOnDemand: [access, state, onDemandRotation, work],
+  ListKeyRotations: [access, state, rotations, work],
+
+  UpdateCustomKeyStore: [access, work],
+  DeleteCustomKeyStore: [access, work],
+  DescribeCustomKeyStores: [access, work],
+  ConnectCustomKeyStore: [access, work],
+  DisconnectCustomKeyStore: [access, work],
+
+  Encrypt: [
+    grantTokens,
+    access,
+    usage('ENCRYPT_DECRYPT'),
+    state,
+    algorithm('EncryptionAlgorithm'),
+    encryptionContext('EncryptionContext', 'EncryptionAlgorithm'),
+    plaintextSize,
+    dryRun,
+    work,
+  ],
+  Decrypt: [
+    ciphertext,
+    grantTokens,
+    access,
+    ciphertextKey('EncryptionAlgorithm'),
+    state,
+    algorithm('EncryptionAlgorithm'),
+    encryptionContext('EncryptionContext', 'EncryptionAlgorithm'),
+    recipient,
+    dryRunWithoutCiphertext,
+    work,
+    dryRun,
+  ],
+  ReEncrypt: [
+    ciphertext,
+    grantTokens,
+    access,
+    ciphertextKey('SourceEncryptionAlgorithm'),
+    usage('ENCRYPT_DECRYPT', DESTINATION),
+    state,
+    algorithm('SourceEncryptionAlgorithm'),
+    algorithm('DestinationEncryptionAlgorithm', DESTINATION),
+    encryptionContext('SourceEncryptionContext', 'SourceEncryptionAlgorithm'),
+    encryptionContext('DestinationEncryptionContext', 'DestinationEncryptionAlgorithm'),
+    dryRunWithoutCiphertext,
+    work,
+    dryRun,
+  ],
+
+  GenerateDataKey: [
+    grantTokens,
+    access,
+    dataKeySize,
+    usage('ENCRYPT_DECRYPT'),
+    state,
+    symmetric,
+    recipient,
+    dryRun,
+    work,
+  ],
+  GenerateDataKeyWithoutPlaintext: [
+    grantTokens,
+    access,
+    dataKeySize,
+    usage('ENCRYPT_DECRYPT'),
+    state,
+    symmetric,
+    dryRun,
+    work,
+  ],
+  GenerateDataKeyPair: [grantTokens, access, usage('ENCRYPT_DECRYPT'), state, symmetric, recipient, dryRun, work],
+  GenerateDataKeyPairWithoutPlaintext: [grantTokens, access, usage('ENCRYPT_DECRYPT'), state, symmetric, dryRun, work],
+
+  Sign: [grantTokens, access, usage('SIGN_VERIFY'), state, algorithm('SigningAlgorithm'), message, dryRun, work],
+  Verify: [grantTokens, access, usage('SIGN_VERIFY'), state, algorithm('SigningAlgorithm'), message, work, dryRun],
+  GenerateMac: [grantTokens, access, usage('GENERATE_VERIFY_MAC'), state, algorithm('MacAlgorithm'), dryRun, work],
+  VerifyMac: [grantTokens, access, usage('GENERATE_VERIFY_MAC'), state, algorithm('MacAlgorithm'), work, dryRun],
+
+  DeriveSharedSecret: [
+    grantTokens,
+    access,
+    usage('KEY_AGREEMENT'),
+    state,
+    algorithm('KeyAgreementAlgorithm'),
+    recipient,
+    work,
+    dryRun,
+  ],
+  Encapsulate: [
+    grantTokens,
+    access,
+    usage('ENCAPSULATE_DECAPSULATE'),
+    state,
+    algorithm('EncapsulationAlgorithm'),
+    dryRun,
+    work,
+  ],
+  Decapsulate: [
+    grantTokens,
+    access,
+    usage('ENCAPSULATE_DECAPSULATE'),
+    state,
+    algorithm('EncapsulationAlgorithm'),
+    work,
+    dryRun,
+  ],
+
+  GenerateRandom: [access, numberOfBytes, recipient, noKeyStore, work],
+} as const satisfies Table;
+
+/** What an edge has checked before: of every request alike. */
+export const checkedByTheEdge = [
+  'the JSON is JSON and the operation is one',
+  'the signature',
+  'the types of the members',
+  'no alias is named where only a key may be',
+  'the constraints of the members',
+] as const;
+
+/** A step as the pipeline sees it: the input is the operation's own. */
+export type AnyStep = Step<Readonly<Record<string, unknown>>>;
+
+/** Throws for an operation that has no order: it does not start. */
+export function stepsOf(operation: string): readonly AnyStep[] {
+  if (!Object.hasOwn(order, operation)) throw new Error(`no order of checks for ${operation}`);
+  return order[operation as keyof typeof order] as readonly Step<never>[] as readonly AnyStep[];
+}
