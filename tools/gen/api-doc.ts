@@ -2,8 +2,7 @@ import { keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation'
 import { type MemberShape, type Shape, structureOf, type StructureShape } from '@keyfleet/shared/api/shape';
 import { work } from '../../services/frontend/src/request/check.ts';
 import { checkedByTheEdge, stepsOf } from '../../services/frontend/src/request/order.ts';
-import { findHandler } from '../../services/frontend/src/operations/index.ts';
-import { unavailable } from '../../services/frontend/src/operations/unavailable.ts';
+import { findHandler, unavailable } from '../../services/frontend/src/operations/index.ts';
 
 const HEADER = `# API
 

@@ -1,46 +1,40 @@
+import type { Operation } from '@keyfleet/shared/api/operation';
 import type { OperationName, operations } from '@keyfleet/shared/api/registry';
-import { decapsulate } from './agree/decapsulate.ts';
-import { deriveSharedSecret } from './agree/derive-shared-secret.ts';
-import { encapsulate } from './agree/encapsulate.ts';
-import { createAlias } from './aliases/create-alias.ts';
-import { deleteAlias } from './aliases/delete-alias.ts';
-import { listAliases } from './aliases/list-aliases.ts';
-import { updateAlias } from './aliases/update-alias.ts';
-import { decrypt } from './cipher/decrypt.ts';
-import { encrypt } from './cipher/encrypt.ts';
-import { reEncrypt } from './cipher/re-encrypt.ts';
-import { describeCustomKeyStores, onNoStore } from './custom-key-stores/no-stores.ts';
-import { generateDataKeyPairWithoutPlaintext } from './data-keys/generate-data-key-pair-without-plaintext.ts';
-import { generateDataKeyPair } from './data-keys/generate-data-key-pair.ts';
-import { generateDataKeyWithoutPlaintext } from './data-keys/generate-data-key-without-plaintext.ts';
-import { generateDataKey } from './data-keys/generate-data-key.ts';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { decapsulate, deriveSharedSecret, encapsulate } from './agree.ts';
+import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases.ts';
+import { decrypt, encrypt, reEncrypt } from './cipher.ts';
+import { createKey } from './create-key.ts';
+import { describeCustomKeyStores, onNoStore } from './custom-key-stores.ts';
+import {
+  generateDataKey,
+  generateDataKeyPair,
+  generateDataKeyPairWithoutPlaintext,
+  generateDataKeyWithoutPlaintext,
+  generateRandom,
+} from './data-keys.ts';
 import type { Deps, Handler, KeyCall } from './handler.ts';
-import { cancelKeyDeletion } from './keys/cancel-key-deletion.ts';
-import { createKey } from './keys/create-key.ts';
-import { describeKey } from './keys/describe-key.ts';
-import { disableKey } from './keys/disable-key.ts';
-import { enableKey } from './keys/enable-key.ts';
-import { getKeyLastUsage } from './keys/get-key-last-usage.ts';
-import { getPublicKey } from './keys/get-public-key.ts';
-import { listKeys } from './keys/list-keys.ts';
-import { scheduleKeyDeletion } from './keys/schedule-key-deletion.ts';
-import { updateKeyDescription } from './keys/update-key-description.ts';
-import { generateMac } from './mac/generate-mac.ts';
-import { verifyMac } from './mac/verify-mac.ts';
-import { getKeyPolicy } from './policies/get-key-policy.ts';
-import { listKeyPolicies } from './policies/list-key-policies.ts';
-import { putKeyPolicy } from './policies/put-key-policy.ts';
-import { generateRandom } from './random/generate-random.ts';
-import { disableKeyRotation } from './rotation/disable-key-rotation.ts';
-import { enableKeyRotation } from './rotation/enable-key-rotation.ts';
-import { getKeyRotationStatus } from './rotation/get-key-rotation-status.ts';
-import { listKeyRotations } from './rotation/list-key-rotations.ts';
-import { rotateKeyOnDemand } from './rotation/rotate-key-on-demand.ts';
-import { sign } from './sign/sign.ts';
-import { verify } from './sign/verify.ts';
-import { listResourceTags } from './tags/list-resource-tags.ts';
-import { tagResource } from './tags/tag-resource.ts';
-import { untagResource } from './tags/untag-resource.ts';
+import { cancelKeyDeletion, scheduleKeyDeletion } from './key-deletion.ts';
+import {
+  describeKey,
+  disableKey,
+  enableKey,
+  getKeyLastUsage,
+  getPublicKey,
+  listKeys,
+  updateKeyDescription,
+} from './keys.ts';
+import { generateMac, verifyMac } from './mac.ts';
+import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies.ts';
+import {
+  disableKeyRotation,
+  enableKeyRotation,
+  getKeyRotationStatus,
+  listKeyRotations,
+  rotateKeyOnDemand,
+} from './rotation.ts';
+import { sign, verify } from './sign.ts';
+import { listResourceTags, tagResource, untagResource } from './tags.ts';
 
 /** Every operation that this release has, each with its one handler. */
 const handlers = {
@@ -97,4 +91,9 @@ export type AnyHandler = (input: Readonly<Record<string, unknown>>, call: KeyCal
 /** Undefined for an operation that is known and not in this release. */
 export function findHandler(name: string): AnyHandler | undefined {
   return Object.hasOwn(handlers, name) ? (handlers[name as keyof typeof handlers] as AnyHandler) : undefined;
+}
+
+/** Answers what is known of the API and not in this release, as AWS answers an operation that it does not know. */
+export function unavailable({ name }: Operation): KmsException {
+  return new KmsException('UnknownOperationException', `kms:${name} is not available in this release of Keyfleet.`);
 }

@@ -3,15 +3,13 @@ import { isAlias } from '@keyfleet/shared/ids';
 import { assertAliasCharacters, assertAliasName } from '../keys/alias-name.ts';
 import { requireCiphertext } from '../keys/ciphertext.ts';
 import { assertNotReserved, assertTags, type Tag } from '../keys/tags.ts';
-import { type DryRunInput, ignoresCiphertext } from '../operations/cipher/dry-run-modifiers.ts';
-import { contextOf } from '../operations/cipher/encryption-context.ts';
-import { customKeyStoreNotFound } from '../operations/custom-key-stores/not-found.ts';
-import { type DataKeySize, dataKeyLengthOf } from '../operations/data-keys/data-key-length.ts';
-import { assertNotDryRun } from '../operations/dry-run.ts';
-import { chooseKind, type KeyKindRequest } from '../operations/keys/key-kind.ts';
-import { assertPendingWindow } from '../operations/keys/pending-window.ts';
-import { assertDefaultPolicy } from '../operations/policies/policy-name.ts';
-import { assertNoRecipient } from '../operations/recipient.ts';
+import { contextOf } from '../operations/ciphertexts.ts';
+import { chooseKind, type KeyKindRequest } from '../operations/create-key.ts';
+import { customKeyStoreNotFound } from '../operations/custom-key-stores.ts';
+import { dataKeyLengthOf, type DataKeySize } from '../operations/data-keys.ts';
+import { assertNotDryRun, type DryRunInput, ignoresCiphertext } from '../operations/dry-run.ts';
+import { assertPendingWindow } from '../operations/key-deletion.ts';
+import { assertDefaultPolicy } from '../operations/policies.ts';
 import { check } from './check.ts';
 
 type Context = Readonly<Record<string, string>>;
@@ -51,9 +49,11 @@ export const numberOfBytes = check<{ NumberOfBytes?: number | undefined }>('`Num
   if (input.NumberOfBytes === undefined) throw new KmsException('ValidationException', 'NumberOfBytes is required.');
 });
 
-export const recipient = check<{ Recipient?: object | undefined }>('there is no `Recipient`', ({ input }) =>
-  assertNoRecipient(input.Recipient),
-);
+/** A plaintext is asked for inside an attested enclave only: without that, answering in clear would betray the caller. */
+export const recipient = check<{ Recipient?: object | undefined }>('there is no `Recipient`', ({ input }) => {
+  if (input.Recipient === undefined) return;
+  throw new KmsException('ValidationException', 'Recipient is not supported by this release of Keyfleet.');
+});
 
 export const noKeyStore = check<{ CustomKeyStoreId?: string | undefined }>(
   'no custom key store is named',

@@ -1,18 +1,17 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { type KeyUsage, keySpecs } from '@keyfleet/shared/key-specs';
+import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { assertGrantTokens } from '../keys/grant-tokens.ts';
 import { assertKeyState } from '../keys/key-states.ts';
 import { assertAlgorithm, assertUsage } from '../keys/key-usage.ts';
-import { admit } from './access.ts';
 import { assertAutomaticRotation, assertOnDemandRotation, assertOwnOrigin } from '../keys/rotation.ts';
-import { assertOpens } from '../operations/cipher/ciphertext-key.ts';
-import { assertFits } from '../operations/cipher/plaintext-size.ts';
-import { assertSameKind } from '../operations/aliases/same-kind.ts';
-import { assertSignable, type SignatureInput } from '../operations/sign/signable.ts';
+import { assertSameKind } from '../operations/aliases.ts';
+import { assertFits, assertOpens } from '../operations/ciphertexts.ts';
+import { assertSignable, type SignatureInput } from '../operations/sign.ts';
 import { requesterOf } from '../policy/authorize.ts';
 import { readGivenKeyPolicy } from '../policy/given-policy.ts';
 import { assertKeepsControl } from '../policy/lockout.ts';
 import { assertPrincipalsExist } from '../policy/users.ts';
+import { admit } from './access.ts';
 import { check } from './check.ts';
 
 /** Of an operation that names one key, or of the first of two. */

@@ -10,8 +10,7 @@ import { HsmRefusedError } from '../hsm/commands.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Audit } from '../audit/record.ts';
 import type { Call, Deps, KeyCall } from '../operations/handler.ts';
-import { findHandler } from '../operations/index.ts';
-import { unavailable } from '../operations/unavailable.ts';
+import { findHandler, unavailable } from '../operations/index.ts';
 import type { LastKnown } from '../store/last-known.ts';
 import { ConflictError, DamagedRecordError, StoreUnavailableError } from '../store/store.ts';
 

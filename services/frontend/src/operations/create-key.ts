@@ -1,8 +1,50 @@
 import type { CreateKey } from '@keyfleet/shared/api/keys';
 import type { InputOf } from '@keyfleet/shared/api/operation';
+import { keyArn } from '@keyfleet/shared/arn';
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type KeySpec, type KeySpecRow, keySpecs, type KeyUsage, type Origin } from '@keyfleet/shared/key-specs';
-import { customKeyStoreNotFound } from '../custom-key-stores/not-found.ts';
+import { metadataOf } from '../keys/key-metadata.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { newBackingKey } from '../keys/new-backing-key.ts';
+import { defaultKeyPolicy } from '../policy/lockout.ts';
+import { timedOut } from '../request/dependency-exceptions.ts';
+import { customKeyStoreNotFound } from './custom-key-stores.ts';
+import type { Deps, Handler } from './handler.ts';
+
+type CreateKeyDeps = Pick<Deps, 'keys' | 'hsm' | 'clock' | 'newKeyId' | 'partition'>;
+
+export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input, call, deps) => {
+  const { caller, region, deadline } = call;
+  const kind = chooseKind(input);
+  const tags = input.Tags ?? [];
+  const keyId = deps.newKeyId(input.MultiRegion);
+  const arn = keyArn({ partition: deps.partition, region, accountId: caller.accountId }, keyId);
+
+  // The material is stored with its record in one write: a crash before it loses an unannounced key, and never leaves a key without.
+  const { accountId } = caller;
+  const wanted = { keyId, accountId, ...kind };
+  const material = kind.origin === 'EXTERNAL' ? [] : [await newBackingKey(wanted, { ...deps, deadline })];
+  // Nobody waits for it any more, and the domain key that it is sealed under may have been given up meanwhile.
+  if (deps.clock.now() >= deadline) throw timedOut();
+  const key: KmsKey = {
+    schemaVersion: 1,
+    revision: 1,
+    keyId,
+    arn,
+    accountId,
+    region,
+    ...kind,
+    multiRegion: input.MultiRegion,
+    description: input.Description,
+    state: kind.origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled',
+    createdAt: deps.clock.now(),
+    policy: input.Policy ?? defaultKeyPolicy(deps.partition, accountId),
+    tags,
+    backingKeys: material,
+  };
+  await deps.keys.insertKey(key);
+  return { KeyMetadata: metadataOf(key) };
+};
 
 export type KeyKindRequest = Pick<
   InputOf<typeof CreateKey>,

@@ -1,6 +1,25 @@
+import type { Sign, Verify } from '@keyfleet/shared/api/sign';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type MessageType, signingAlgorithms } from '@keyfleet/shared/signing-algorithms';
-import type { KmsKey } from '../../keys/kms-key.ts';
+import { commandKeyOf } from '../keys/backing-keys.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
+import type { Deps, Handler } from './handler.ts';
+
+export const sign: Handler<typeof Sign, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
+  const { SigningAlgorithm: algorithm, MessageType: messageType, Message: message } = input;
+  const command = { ...commandKeyOf(key), algorithm, messageType, message };
+  const { signature } = await hsm.execute('Sign', command, deadline);
+  return { KeyId: key.arn, Signature: signature, SigningAlgorithm: algorithm };
+};
+
+/** Never answers false: a signature that does not verify is an exception, which says nothing more. */
+export const verify: Handler<typeof Verify, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
+  const { SigningAlgorithm: algorithm, MessageType: messageType, Message: message, Signature: signature } = input;
+  const command = { ...commandKeyOf(key), algorithm, messageType, message, signature };
+  const { valid } = await hsm.execute('Verify', command, deadline);
+  if (!valid) throw new KmsException('KMSInvalidSignatureException');
+  return { KeyId: key.arn, SignatureValid: true, SigningAlgorithm: algorithm };
+};
 
 export interface SignatureInput {
   readonly SigningAlgorithm: string;

@@ -1,13 +1,37 @@
-import type { ReEncrypt } from '@keyfleet/shared/api/cipher';
+import type { Decrypt, Encrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
 import type { InputOf } from '@keyfleet/shared/api/operation';
-import { HsmRefusedError } from '../../hsm/commands.ts';
-import { currentBackingKey } from '../../keys/backing-keys.ts';
-import { requireCiphertext } from '../../keys/ciphertext.ts';
-import type { BackingKey, KmsKey } from '../../keys/kms-key.ts';
-import type { Deps, Handler } from '../handler.ts';
-import { opened, openingKeyOf } from './ciphertext-key.ts';
-import { contextOf } from './encryption-context.ts';
-import { capacityOf, doesNotFit } from './plaintext-size.ts';
+import { HsmRefusedError } from '../hsm/commands.ts';
+import { commandKeyOf, currentBackingKey } from '../keys/backing-keys.ts';
+import { requireCiphertext } from '../keys/ciphertext.ts';
+import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
+import { capacityOf, contextOf, doesNotFit, opened, openingKeyOf } from './ciphertexts.ts';
+import type { Deps, Handler } from './handler.ts';
+
+export const encrypt: Handler<typeof Encrypt, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
+  const { EncryptionAlgorithm: algorithm, Plaintext: plaintext } = input;
+  const encryptionContext = contextOf(input.EncryptionContext, algorithm);
+
+  const command = { ...commandKeyOf(key), algorithm, encryptionContext, plaintext };
+  const { ciphertext } = await hsm.execute('Encrypt', command, deadline);
+  return { CiphertextBlob: ciphertext, KeyId: key.arn, EncryptionAlgorithm: algorithm };
+};
+
+export const decrypt: Handler<typeof Decrypt, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
+  const { EncryptionAlgorithm: algorithm } = input;
+  const ciphertext = requireCiphertext(input.CiphertextBlob);
+  const backingKey = openingKeyOf(key, ciphertext);
+  const encryptionContext = contextOf(input.EncryptionContext, algorithm);
+
+  const command = { ...commandKeyOf(key, backingKey), algorithm, encryptionContext, ciphertext };
+  // A dry run opens the ciphertext too: it answers what the call itself would.
+  const { plaintext } = await opened(hsm.execute('Decrypt', command, deadline));
+  return {
+    KeyId: key.arn,
+    Plaintext: plaintext,
+    EncryptionAlgorithm: algorithm,
+    ...(key.keySpec === 'SYMMETRIC_DEFAULT' && { KeyMaterialId: backingKey.materialId }),
+  };
+};
 
 export const reEncrypt: Handler<typeof ReEncrypt, Pick<Deps, 'hsm'>> = async (input, call, { hsm }) => {
   const { key: source, otherKey: destination, deadline } = call;

@@ -1,8 +1,25 @@
-import type { ListResourceTags } from '@keyfleet/shared/api/tags';
-import type { Deps, Handler } from '../handler.ts';
+import type { ListResourceTags, TagResource, UntagResource } from '@keyfleet/shared/api/tags';
+import { assertTags } from '../keys/tags.ts';
+import type { Deps, Handler } from './handler.ts';
 
 /** As many as a key can have. */
 const MAX_LIMIT = 50;
+
+export const tagResource: Handler<typeof TagResource, Pick<Deps, 'keys'>> = async ({ Tags }, { key }, { keys }) => {
+  const tags = [...new Map([...key.tags, ...Tags].map((tag) => [tag.TagKey, tag])).values()];
+  assertTags(tags);
+  await keys.updateKey({ ...key, tags });
+};
+
+/** A tag that is not there is as good as removed. */
+export const untagResource: Handler<typeof UntagResource, Pick<Deps, 'keys'>> = async (
+  { TagKeys },
+  { key },
+  { keys },
+) => {
+  const removed = new Set(TagKeys);
+  await keys.updateKey({ ...key, tags: key.tags.filter(({ TagKey }) => !removed.has(TagKey)) });
+};
 
 export const listResourceTags: Handler<typeof ListResourceTags, Pick<Deps, 'markers'>> = async (
   input,

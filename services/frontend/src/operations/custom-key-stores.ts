@@ -5,9 +5,9 @@ import type {
   DisconnectCustomKeyStore,
   UpdateCustomKeyStore,
 } from '@keyfleet/shared/api/custom-key-stores';
-import type { Handler } from '../handler.ts';
-import { invalidMarker } from '../markers.ts';
-import { customKeyStoreNotFound } from './not-found.ts';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { Handler } from './handler.ts';
+import { invalidMarker } from './markers.ts';
 
 type NamesOneStore =
   | typeof ConnectCustomKeyStore
@@ -27,3 +27,8 @@ export const describeCustomKeyStores: Handler<typeof DescribeCustomKeyStores, ob
   if (input.Marker !== undefined) throw invalidMarker();
   return { CustomKeyStores: [], Truncated: false };
 };
+
+/** A deployment has no custom key stores, so every id names one that is not there. */
+export function customKeyStoreNotFound(customKeyStoreId: string): KmsException {
+  return new KmsException('CustomKeyStoreNotFoundException', `Custom key store ${customKeyStoreId} does not exist.`);
+}

@@ -1,0 +1,52 @@
+import type { Decapsulate, DeriveSharedSecret, Encapsulate } from '@keyfleet/shared/api/agree';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { HsmRefusedError } from '../hsm/commands.ts';
+import { commandKeyOf } from '../keys/backing-keys.ts';
+import { opened } from './ciphertexts.ts';
+import type { Deps, Handler } from './handler.ts';
+
+export const deriveSharedSecret: Handler<typeof DeriveSharedSecret, Pick<Deps, 'hsm'>> = async (
+  input,
+  { key, deadline },
+  { hsm },
+) => {
+  const { KeyAgreementAlgorithm: algorithm, PublicKey: publicKey } = input;
+  const command = { ...commandKeyOf(key), publicKey };
+  // A dry run agrees too: whether the other party's key is one is for the HSM to say.
+  const { sharedSecret } = await hsm.execute('DeriveSharedSecret', command, deadline).catch((error: unknown) => {
+    throw isInvalidPublicKey(error) ? new KmsException('ValidationException', '', { cause: error }) : error;
+  });
+  return { KeyId: key.arn, SharedSecret: sharedSecret, KeyAgreementAlgorithm: algorithm, KeyOrigin: key.origin };
+};
+
+/** AWS answers it with an empty message, as recorded. */
+function isInvalidPublicKey(error: unknown): boolean {
+  return error instanceof HsmRefusedError && error.refusal === 'invalid-public-key';
+}
+
+export const encapsulate: Handler<typeof Encapsulate, Pick<Deps, 'hsm'>> = async (
+  input,
+  { key, deadline },
+  { hsm },
+) => {
+  const { EncapsulationAlgorithm: algorithm } = input;
+  const { sharedSecret, ciphertext } = await hsm.execute('Encapsulate', commandKeyOf(key), deadline);
+  return {
+    KeyId: key.arn,
+    SharedSecret: sharedSecret,
+    SharedSecretCiphertextBlob: ciphertext,
+    EncapsulationAlgorithm: algorithm,
+  };
+};
+
+/** A ciphertext of the right length always gives some secret: ML-KEM rejects implicitly (FIPS 203, 6.3). */
+export const decapsulate: Handler<typeof Decapsulate, Pick<Deps, 'hsm'>> = async (
+  input,
+  { key, deadline },
+  { hsm },
+) => {
+  const { EncapsulationAlgorithm: algorithm, SharedSecretCiphertextBlob: ciphertext } = input;
+  const command = { ...commandKeyOf(key), ciphertext };
+  const { sharedSecret } = await opened(hsm.execute('Decapsulate', command, deadline));
+  return { KeyId: key.arn, SharedSecret: sharedSecret, EncapsulationAlgorithm: algorithm };
+};

@@ -1,0 +1,105 @@
+import type {
+  GenerateDataKey,
+  GenerateDataKeyPair,
+  GenerateDataKeyPairWithoutPlaintext,
+  GenerateDataKeyWithoutPlaintext,
+} from '@keyfleet/shared/api/data-keys';
+import type { GenerateRandom } from '@keyfleet/shared/api/random';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { InputOf as CommandInput } from '@keyfleet/shared/hsm/commands';
+import { commandKeyOf, currentBackingKey } from '../keys/backing-keys.ts';
+import { contextOf } from './ciphertexts.ts';
+import type { Deps, Handler, KeyCall } from './handler.ts';
+
+/** Bytes. */
+const lengths = { AES_256: 32, AES_128: 16 } as const;
+
+export const generateDataKey: Handler<typeof GenerateDataKey, Pick<Deps, 'hsm'>> = async (input, call, { hsm }) => {
+  const length = dataKeyLengthOf(input);
+  const { key, deadline } = call;
+  const command = { ...wrappingOf(call, input.EncryptionContext), length, withPlaintext: true };
+  const { ciphertext, plaintext } = await hsm.execute('GenerateDataKey', command, deadline);
+  if (!plaintext) throw new Error('the HSM left out the plaintext of a data key');
+  const { materialId } = currentBackingKey(key);
+  return { CiphertextBlob: ciphertext, Plaintext: plaintext, KeyId: key.arn, KeyMaterialId: materialId };
+};
+
+export const generateDataKeyWithoutPlaintext: Handler<
+  typeof GenerateDataKeyWithoutPlaintext,
+  Pick<Deps, 'hsm'>
+> = async (input, call, { hsm }) => {
+  const length = dataKeyLengthOf(input);
+  const { key, deadline } = call;
+  const command = { ...wrappingOf(call, input.EncryptionContext), length, withPlaintext: false };
+  const { ciphertext } = await hsm.execute('GenerateDataKey', command, deadline);
+  return { CiphertextBlob: ciphertext, KeyId: key.arn, KeyMaterialId: currentBackingKey(key).materialId };
+};
+
+export const generateDataKeyPair: Handler<typeof GenerateDataKeyPair, Pick<Deps, 'hsm'>> = async (
+  input,
+  call,
+  { hsm },
+) => {
+  const { KeyPairSpec: keyPairSpec } = input;
+  const { key, deadline } = call;
+  const command = { ...wrappingOf(call, input.EncryptionContext), keyPairSpec, withPlaintext: true };
+  const { ciphertext, publicKey, privateKey } = await hsm.execute('GenerateDataKeyPair', command, deadline);
+  if (!privateKey) throw new Error('the HSM left out the private key of a data key pair');
+  return {
+    PrivateKeyCiphertextBlob: ciphertext,
+    PrivateKeyPlaintext: privateKey,
+    PublicKey: publicKey,
+    KeyId: key.arn,
+    KeyPairSpec: keyPairSpec,
+    KeyMaterialId: currentBackingKey(key).materialId,
+  };
+};
+
+export const generateDataKeyPairWithoutPlaintext: Handler<
+  typeof GenerateDataKeyPairWithoutPlaintext,
+  Pick<Deps, 'hsm'>
+> = async (input, call, { hsm }) => {
+  const { KeyPairSpec: keyPairSpec } = input;
+  const { key, deadline } = call;
+  const command = { ...wrappingOf(call, input.EncryptionContext), keyPairSpec, withPlaintext: false };
+  const { ciphertext, publicKey } = await hsm.execute('GenerateDataKeyPair', command, deadline);
+  return {
+    PrivateKeyCiphertextBlob: ciphertext,
+    PublicKey: publicKey,
+    KeyId: key.arn,
+    KeyPairSpec: keyPairSpec,
+    KeyMaterialId: currentBackingKey(key).materialId,
+  };
+};
+
+export const generateRandom: Handler<typeof GenerateRandom, Pick<Deps, 'hsm'>> = async (
+  { NumberOfBytes: length },
+  { deadline },
+  { hsm },
+) => {
+  if (length === undefined) throw new Error('GenerateRandom was let through without a length');
+  const { bytes } = await hsm.execute('GenerateRandom', { length }, deadline);
+  return { Plaintext: bytes };
+};
+
+export interface DataKeySize {
+  readonly KeySpec?: keyof typeof lengths | undefined;
+  readonly NumberOfBytes?: number | undefined;
+}
+
+/** In bytes. Throws ValidationException unless exactly one of the two is given. */
+export function dataKeyLengthOf({ KeySpec, NumberOfBytes }: DataKeySize): number {
+  if ((KeySpec === undefined) === (NumberOfBytes === undefined)) {
+    throw new KmsException('ValidationException', 'Please specify either number of bytes or key spec.');
+  }
+  return KeySpec === undefined ? NumberOfBytes! : lengths[KeySpec];
+}
+
+/** What every command for a data key says of the key and context that it is encrypted under. */
+function wrappingOf(
+  { key }: KeyCall,
+  context: Readonly<Record<string, string>> | undefined,
+): Pick<CommandInput<'GenerateDataKey'>, 'keyId' | 'account' | 'token' | 'encryptionContext'> {
+  const encryptionContext = contextOf(context, 'SYMMETRIC_DEFAULT');
+  return { ...commandKeyOf(key), encryptionContext };
+}

@@ -1,0 +1,90 @@
+import type {
+  DescribeKey,
+  DisableKey,
+  EnableKey,
+  GetKeyLastUsage,
+  GetPublicKey,
+  ListKeys,
+  UpdateKeyDescription,
+} from '@keyfleet/shared/api/keys';
+import { keyArn } from '@keyfleet/shared/arn';
+import { currentBackingKey, evictBackingKeys } from '../keys/backing-keys.ts';
+import { metadataOf, specMembersOf } from '../keys/key-metadata.ts';
+import type { Deps, Handler } from './handler.ts';
+
+const DEFAULT_LIMIT = 100;
+
+export const describeKey: Handler<typeof DescribeKey, object> = async (_input, { key }) => ({
+  KeyMetadata: metadataOf(key),
+});
+
+export const listKeys: Handler<typeof ListKeys, Pick<Deps, 'keys' | 'markers' | 'partition'>> = async (
+  input,
+  { caller: { accountId }, region, deadline },
+  { keys, markers, partition },
+) => {
+  const scope = { accountId, region };
+  const list = { ...scope, operation: 'ListKeys' };
+  const after = input.Marker === undefined ? undefined : await markers.open(list, input.Marker, deadline);
+  // A deployment shares no keys between accounts: those of others are none.
+  const own = input.ResourceOwners?.includes('SELF') ?? true;
+  const { items, next } = own
+    ? await keys.listKeys(scope, input.Limit ?? DEFAULT_LIMIT, after)
+    : { items: [], next: undefined };
+  return {
+    Keys: items.map((keyId) => ({ KeyId: keyId, KeyArn: keyArn({ ...scope, partition }, keyId) })),
+    ...(next !== undefined && { NextMarker: await markers.seal(list, next, deadline) }),
+    Truncated: next !== undefined,
+  };
+};
+
+export const getPublicKey: Handler<typeof GetPublicKey, object> = async (_input, { key }) => {
+  const { publicKey } = currentBackingKey(key);
+  if (!publicKey) throw new Error(`the record of ${key.arn} has no public key`);
+  return { KeyId: key.arn, PublicKey: publicKey, ...specMembersOf(key) };
+};
+
+export const getKeyLastUsage: Handler<typeof GetKeyLastUsage, Pick<Deps, 'lastUsages'>> = async (
+  _input,
+  { key },
+  { lastUsages },
+) => {
+  const usage = await lastUsages.find(key);
+  return {
+    KeyId: key.arn,
+    // AWS: an empty object for a key that was not used since tracking began.
+    KeyLastUsage: usage
+      ? {
+          Operation: usage.operation,
+          Timestamp: usage.usedAt,
+          CloudTrailEventId: usage.eventId,
+          KmsRequestId: usage.requestId,
+        }
+      : {},
+    // The later of when tracking began and the key was created; every release tracks.
+    TrackingStartDate: key.createdAt,
+    KeyCreationDate: key.createdAt,
+  };
+};
+
+export const enableKey: Handler<typeof EnableKey, Pick<Deps, 'keys'>> = async (_input, { key }, { keys }) => {
+  await keys.updateKey({ ...key, state: 'Enabled' });
+};
+
+export const disableKey: Handler<typeof DisableKey, Pick<Deps, 'keys' | 'hsm'>> = async (
+  _input,
+  { key, deadline },
+  { keys, hsm },
+) => {
+  const disabled = await keys.updateKey({ ...key, state: 'Disabled' });
+  // The record alone keeps every frontend from using the key; this takes the opened material out of memory as well.
+  await evictBackingKeys(disabled, { hsm, deadline });
+};
+
+export const updateKeyDescription: Handler<typeof UpdateKeyDescription, Pick<Deps, 'keys'>> = async (
+  { Description },
+  { key },
+  { keys },
+) => {
+  await keys.updateKey({ ...key, description: Description });
+};
