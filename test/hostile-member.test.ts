@@ -8,7 +8,7 @@ import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { expect, test } from 'vitest';
 import { resealShard } from '../services/frontend/src/background/reseal.ts';
-import { handlers } from '../services/hsm-worker/src/boundary/commands/index.ts';
+import { handlers } from '../services/hsm-worker/src/boundary/commands/handlers.ts';
 import { ExportedKeyToken, openExportedKey } from '../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
 import { materialIdOf } from '../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { sealToken } from '../services/hsm-worker/src/boundary/tokens/sealed-token.ts';

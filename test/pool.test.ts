@@ -1,6 +1,6 @@
 import { NobodyElseError } from '@keyfleet/frontend/hsm/commands';
 import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
-import { RefusedError } from '@keyfleet/hsm-worker/boundary/commands/command';
+import { RefusedError } from '@keyfleet/hsm-worker/boundary/errors';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import type { Refusal } from '@keyfleet/shared/hsm/commands';

@@ -1,12 +1,14 @@
 import { createHash, createSecretKey } from 'node:crypto';
 import { commands, type CommandName, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { KeySpec, KeyUsage } from '@keyfleet/shared/key-specs';
-import { nobleSignatures } from '../../services/hsm-worker/src/boundary/crypto/noble-thread.ts';
-import type { DomainKey, Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
+import { nobleSignatures } from './noble-signatures.ts';
+import type { DomainKey } from '../../services/hsm-worker/src/boundary/domain/domain-secrets.ts';
+import type { Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
 import { BackingKeyCache } from '../../services/hsm-worker/src/boundary/keys/backing-key-cache.ts';
 import { RsaKeyPool } from '../../services/hsm-worker/src/boundary/keys/rsa-key-pool.ts';
-import type { CommandContext, Random } from '../../services/hsm-worker/src/boundary/commands/command.ts';
-import { handlers } from '../../services/hsm-worker/src/boundary/commands/index.ts';
+import type { CommandContext } from '../../services/hsm-worker/src/boundary/commands/command.ts';
+import type { Random } from '../../services/hsm-worker/src/boundary/crypto/random.ts';
+import { handlers } from '../../services/hsm-worker/src/boundary/commands/handlers.ts';
 
 /** What a command runs in, with known domain keys and randomness that is a known stream. */
 

@@ -1,7 +1,7 @@
 // hsm-workers of which the first one is hostile: whatever it seals for storing has the right header, and does not open.
 import { basename } from 'node:path';
 import type { CommandHandler } from '../../services/hsm-worker/src/boundary/commands/command.ts';
-import { handlers } from '../../services/hsm-worker/src/boundary/commands/index.ts';
+import { handlers } from '../../services/hsm-worker/src/boundary/commands/handlers.ts';
 
 type Sealing = 'ResealToken' | 'GenerateBackingKey';
 

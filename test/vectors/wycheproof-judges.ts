@@ -5,9 +5,9 @@ import { unwrapKey, wrapKey } from '../../services/hsm-worker/src/boundary/crypt
 import { macMatches, macOf } from '../../services/hsm-worker/src/boundary/crypto/mac.ts';
 import { decapsulateWith, encapsulateUnder } from '../../services/hsm-worker/src/boundary/crypto/ml-kem.ts';
 import { decryptOaep, encryptOaep, type OaepHash } from '../../services/hsm-worker/src/boundary/crypto/rsa-oaep.ts';
-import { nobleSignatures as noble } from '../../services/hsm-worker/src/boundary/crypto/noble-thread.ts';
-import { type Message, signatureSchemes } from '../../services/hsm-worker/src/boundary/crypto/signature.ts';
-import { digestOf } from '../../services/hsm-worker/src/boundary/crypto/digest.ts';
+import { nobleSignatures as noble } from '../support/noble-signatures.ts';
+import { signatureSchemes } from '../../services/hsm-worker/src/boundary/crypto/signature.ts';
+import { digestOf, type Message } from '../../services/hsm-worker/src/boundary/crypto/signature-scheme.ts';
 
 /** Fields of a test group or a vector, as they stand in the file; a group has its `file` name too, which alone tells some algorithms. */
 export type Fields = Readonly<Record<string, unknown>>;

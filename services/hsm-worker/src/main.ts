@@ -7,7 +7,7 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
-import { handlers } from './boundary/commands/index.ts';
+import { handlers } from './boundary/commands/handlers.ts';
 import { NobleThread } from './boundary/crypto/noble-thread.ts';
 import { newNonceSource } from './boundary/crypto/random.ts';
 import { Hsm } from './boundary/hsm.ts';

@@ -1,6 +1,7 @@
 import { type Command, commands, type CommandName, type Refusal } from '@keyfleet/shared/hsm/commands';
 import type { RequestEntry } from '@keyfleet/shared/hsm/frame';
-import { type CommandContext, type CommandHandler, RefusedError } from './commands/command.ts';
+import type { CommandContext, CommandHandler } from './commands/command.ts';
+import { RefusedError } from './errors.ts';
 
 export type CommandHandlers = { readonly [N in CommandName]: CommandHandler<N> };
 

@@ -7,7 +7,7 @@ import { type DomainState, isMember, type Member, type VerifiedDomain } from '@k
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
-import type { Random } from './commands/command.ts';
+import type { Random } from './crypto/random.ts';
 import { assertSameKeys } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
 import { InstalledDomain } from './domain/installed-domain.ts';

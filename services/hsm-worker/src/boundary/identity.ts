@@ -25,7 +25,7 @@ import {
   sha256Hash,
   type VerifiedDomain,
 } from '@keyfleet/shared/domain/state';
-import { CannotOpenError } from './crypto/aead.ts';
+import { CannotOpenError } from './errors.ts';
 import type { SealKey } from './seal-key.ts';
 
 /** The newest token ever installed; absent before the first. */

@@ -1,6 +1,7 @@
 import { createSecretKey, scryptSync } from 'node:crypto';
-import type { Random } from './commands/command.ts';
-import { CannotOpenError, ivLength, open, seal, tagLength } from './crypto/aead.ts';
+import type { Random } from './crypto/random.ts';
+import { CannotOpenError } from './errors.ts';
+import { ivLength, open, seal, tagLength } from './crypto/aead.ts';
 
 /**
  * What a member's identity is sealed under at rest. It comes from elsewhere than the volume the identity lies on: a mounted

@@ -16,7 +16,8 @@ import {
   StreamOpen,
 } from '@keyfleet/shared/hsm/session';
 import { type StreamKeys, streamKeys, transportKey } from '@keyfleet/shared/hsm/stream-keys';
-import { type Random, RefusedError } from './commands/command.ts';
+import type { Random } from './crypto/random.ts';
+import { RefusedError } from './errors.ts';
 import { ivLength, seal } from './crypto/aead.ts';
 import { newSecretKey } from './domain/domain-secrets.ts';
 import type { Keyring } from './domain/keyring.ts';

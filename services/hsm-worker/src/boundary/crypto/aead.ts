@@ -1,5 +1,6 @@
 import { type CipherKey, createCipheriv, createDecipheriv } from 'node:crypto';
 import { updated } from '@keyfleet/shared/encoding/decipher';
+import { CannotOpenError } from '../errors.ts';
 
 /** AES-256-GCM with a 96-bit IV and the full 128-bit tag: the only authenticated encryption in Keyfleet. */
 const algorithm = 'aes-256-gcm';
@@ -15,11 +16,6 @@ export interface SealingKey {
   readonly iv: Uint8Array;
   /** Authenticated, not encrypted. */
   readonly associatedData: Uint8Array;
-}
-
-/** Thrown by `open` and nothing else; says nothing of the reason. */
-export class CannotOpenError extends Error {
-  override name = 'CannotOpenError';
 }
 
 /** Ciphertext (as long as the plaintext), then the tag. */

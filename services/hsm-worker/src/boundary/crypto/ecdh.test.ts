@@ -1,6 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { InvalidPublicKeyError, peerPublicKey } from './ecdh.ts';
+import { InvalidPublicKeyError } from '../errors.ts';
+import { peerPublicKey } from './ecdh.ts';
 
 const newPublicKey = (namedCurve: string): KeyObject => generateKeyPairSync('ec', { namedCurve }).publicKey;
 

@@ -1,9 +1,5 @@
 import { createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
-
-/** The peer's public key cannot be used with ours. */
-export class InvalidPublicKeyError extends Error {
-  override name = 'InvalidPublicKeyError';
-}
+import { InvalidPublicKeyError } from '../errors.ts';
 
 /**
  * The peer's public key, for agreement with the owner of `ours`, from DER SubjectPublicKeyInfo. Throws

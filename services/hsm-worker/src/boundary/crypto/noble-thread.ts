@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
-import { RefusedError } from '../commands/command.ts';
+import { RefusedError } from '../errors.ts';
 import { FairQueue } from './fair-queue.ts';
-import { type NobleAlgorithm, type Signed, signByNoble, verifyByNoble } from './noble-signatures.ts';
+import type { NobleAlgorithm, Signed } from './noble-signatures.ts';
 import type { NobleReply, NobleRequest } from './noble-thread-worker.ts';
 
 /** Signatures that node:crypto does not make. */
@@ -10,12 +10,6 @@ export interface NobleSignatures {
   sign(algorithm: NobleAlgorithm, privateKey: KeyObject, message: Uint8Array): Promise<Buffer>;
   verify(algorithm: NobleAlgorithm, publicKey: KeyObject, signed: Signed): Promise<boolean>;
 }
-
-/** On the calling thread: for tests and tools, which have no other customer to keep waiting. */
-export const nobleSignatures: NobleSignatures = {
-  sign: async (algorithm, privateKey, message) => Buffer.from(signByNoble(algorithm, privateKey, message)),
-  verify: async (algorithm, publicKey, signed) => verifyByNoble(algorithm, publicKey, signed),
-};
 
 /** Jobs of one key that may wait: 0.1 to 4 s of work. */
 const MAX_WAITING = 64;

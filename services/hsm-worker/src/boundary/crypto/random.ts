@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
 
+/** Random bytes; injected, so that tests and vectors can make known keys. */
+export type Random = (length: number) => Buffer;
+
 const batch = 4096;
 
 /**
  * Random bytes for nonces and IVs, which are public: a draw from OpenSSL costs 3 us whatever its length, so many are drawn
  * at once. Not for keys: theirs would lie in memory before their time.
  */
-export function newNonceSource(): (length: number) => Buffer {
+export function newNonceSource(): Random {
   let drawn = Buffer.alloc(0);
   return (length) => {
     if (length > batch) throw new RangeError('not a nonce');

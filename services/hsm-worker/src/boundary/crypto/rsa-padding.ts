@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
-import { type DigestName, digestLengths } from './digest.ts';
+import { type DigestName, digestLengths } from './signature-scheme.ts';
 
 /**
  * The signature paddings of RFC 8017, written out because node:crypto pads only messages that it hashes itself, and KMS

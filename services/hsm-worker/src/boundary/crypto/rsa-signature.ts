@@ -1,7 +1,6 @@
 import { constants, decapsulate, type KeyObject, publicDecrypt } from 'node:crypto';
-import { type DigestName, digestOf, isMessageOrDigest } from './digest.ts';
 import { encodePkcs1, encodePss, verifyPss } from './rsa-padding.ts';
-import type { SignatureScheme } from './signature.ts';
+import { type DigestName, digestOf, isMessageOrDigest, type SignatureScheme } from './signature-scheme.ts';
 
 /** RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2). */
 export function rsaPkcs1(name: DigestName): SignatureScheme {

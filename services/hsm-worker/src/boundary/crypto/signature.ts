@@ -1,27 +1,40 @@
-import type { KeyObject } from 'node:crypto';
-import { ecdsa } from './ecdsa.ts';
-import { ed25519, ed25519ph } from './ed25519.ts';
-import { mlDsa } from './ml-dsa.ts';
-import type { NobleSignatures } from './noble-thread.ts';
+import { type KeyObject, sign, verify } from 'node:crypto';
 import { rsaPkcs1, rsaPss } from './rsa-signature.ts';
+import { type DigestName, isMessageOrDigest, type SignatureScheme } from './signature-scheme.ts';
 
-/** RAW: the message. DIGEST: its hash. EXTERNAL_MU: the 64-byte mu of FIPS 204. */
-export interface Message {
-  readonly messageType: 'RAW' | 'DIGEST' | 'EXTERNAL_MU';
-  readonly message: Uint8Array;
-}
+const muLength = 64;
 
-export interface SignedMessage extends Message {
-  readonly signature: Uint8Array;
-}
+/** Pure Ed25519 (RFC 8032 section 5.1), of whole messages only. */
+const ed25519: SignatureScheme = {
+  accepts: ({ messageType }) => messageType === 'RAW',
+  sign: (privateKey, { message }) => sign(null, message, privateKey),
+  verify: (publicKey, { message, signature }) => verify(null, message, publicKey, signature),
+};
 
-/** One signing algorithm. Key and message must fit it; a signature may be anything. */
-export interface SignatureScheme {
-  /** True if the algorithm signs messages of this type and length. */
-  accepts(message: Message): boolean;
-  sign(privateKey: KeyObject, message: Message, noble: NobleSignatures): Buffer | Promise<Buffer>;
-  verify(publicKey: KeyObject, signed: SignedMessage, noble: NobleSignatures): boolean | Promise<boolean>;
-}
+/**
+ * Ed25519ph with no context, of digests only. As AWS KMS does it, the caller's SHA-512 digest is the message, which
+ * Ed25519ph hashes again. By @noble/curves: Node offers OpenSSL's Ed25519 without this variant.
+ */
+const ed25519ph: SignatureScheme = {
+  accepts: ({ messageType, message }) => messageType === 'DIGEST' && message.length === 64,
+  sign: (privateKey, { message }, noble) => noble.sign('ed25519ph', privateKey, message),
+  verify: (publicKey, signed, noble) => noble.verify('ed25519ph', publicKey, signed),
+};
+
+/**
+ * ML-DSA (FIPS 204), empty context, hedged. OpenSSL signs whole messages on the thread pool; @noble/post-quantum signs a
+ * ready mu, which Node does not hand to OpenSSL. A signature of a message and one of its mu verify as each other.
+ */
+const mlDsa: SignatureScheme = {
+  accepts: ({ messageType, message }) =>
+    messageType === 'RAW' || (messageType === 'EXTERNAL_MU' && message.length === muLength),
+  sign: (privateKey, { messageType, message }, noble) =>
+    messageType === 'RAW' ? signMessage(null, privateKey, message) : noble.sign('ml-dsa-mu', privateKey, message),
+  verify: (publicKey, signed, noble) =>
+    signed.messageType === 'RAW'
+      ? verifyMessage(null, publicKey, signed)
+      : noble.verify('ml-dsa-mu', publicKey, signed),
+};
 
 /** By the API's name. */
 export const signatureSchemes: Readonly<Record<string, SignatureScheme>> = {
@@ -38,3 +51,42 @@ export const signatureSchemes: Readonly<Record<string, SignatureScheme>> = {
   ED25519_PH_SHA_512: ed25519ph,
   ML_DSA_SHAKE_256: mlDsa,
 };
+
+/**
+ * ECDSA (FIPS 186-5), signatures in DER (X9.62), any s. OpenSSL signs messages on the thread pool; @noble/curves signs a
+ * ready digest, since node:crypto hashes whatever it signs.
+ */
+function ecdsa(name: DigestName): SignatureScheme {
+  return {
+    accepts: (message) => isMessageOrDigest(name, message),
+    sign: (privateKey, { messageType, message }, noble) =>
+      messageType === 'DIGEST'
+        ? noble.sign('ecdsa-digest', privateKey, message)
+        : signMessage(name, privateKey, message),
+    verify: (publicKey, signed, noble) =>
+      signed.messageType === 'DIGEST'
+        ? noble.verify('ecdsa-digest', publicKey, signed)
+        : verifyMessage(name, publicKey, signed),
+  };
+}
+
+/** Signs a whole message on the thread pool. `name`: the hash; null for algorithms that have their own. */
+function signMessage(name: DigestName | null, privateKey: KeyObject, message: Uint8Array): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    sign(name, message, privateKey, (error, signature) => {
+      if (error === null) resolve(signature);
+      else reject(error);
+    });
+  });
+}
+
+/** False for anything that is not a signature of the message, however malformed. */
+function verifyMessage(
+  name: DigestName | null,
+  publicKey: KeyObject,
+  { message, signature }: { message: Uint8Array; signature: Uint8Array },
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    verify(name, message, publicKey, signature, (error, valid) => resolve(error === null && valid));
+  });
+}

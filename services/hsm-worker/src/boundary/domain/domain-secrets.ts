@@ -3,8 +3,14 @@ import { z } from 'zod';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { domainKeyId } from '@keyfleet/shared/domain/state';
-import type { Random } from '../commands/command.ts';
-import type { DomainKey } from './keyring.ts';
+import type { Random } from '../crypto/random.ts';
+
+/** A domain key: AES-256, only ever in the memory of a member. */
+export interface DomainKey {
+  /** 32 hex digits; public, stands in the header of everything sealed under the key. */
+  readonly id: string;
+  readonly key: KeyObject;
+}
 
 /** The secret side of a domain state. */
 export interface DomainSecrets {

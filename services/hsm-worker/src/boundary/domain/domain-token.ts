@@ -29,8 +29,9 @@ import {
   TokenHeader,
   type WrappedKey,
 } from '@keyfleet/shared/domain/token';
-import type { Random } from '../commands/command.ts';
-import { CannotOpenError, ivLength, open, seal, tagLength } from '../crypto/aead.ts';
+import type { Random } from '../crypto/random.ts';
+import { CannotOpenError } from '../errors.ts';
+import { ivLength, open, seal, tagLength } from '../crypto/aead.ts';
 import type { Identity } from '../identity.ts';
 import { decodeSecrets, type DomainSecrets, encodeSecrets } from './domain-secrets.ts';
 

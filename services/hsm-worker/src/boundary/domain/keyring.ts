@@ -1,14 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { DomainState } from '@keyfleet/shared/domain/state';
-import { RefusedError } from '../commands/command.ts';
-import type { DomainSecrets } from './domain-secrets.ts';
-
-/** A domain key: AES-256, only ever in the memory of a member. */
-export interface DomainKey {
-  /** 32 hex digits; public, stands in the header of everything sealed under the key. */
-  readonly id: string;
-  readonly key: KeyObject;
-}
+import { RefusedError } from '../errors.ts';
+import type { DomainKey, DomainSecrets } from './domain-secrets.ts';
 
 /** The secrets of an installed domain state. Immutable: installing another token makes another keyring. */
 export interface Keyring {

@@ -6,7 +6,7 @@ import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-import type { Random } from '../commands/command.ts';
+import type { Random } from '../crypto/random.ts';
 import type { Identity } from '../identity.ts';
 import { sealDomainToken } from './domain-token.ts';
 import { type DomainSecrets, newDomainKey, newSecretKey } from './domain-secrets.ts';

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { bytes, defineFormat, type Format } from '@keyfleet/shared/encoding/canonical';
 import { AccountId, KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
 import { z } from 'zod';
-import { RefusedError } from '../commands/command.ts';
+import { RefusedError } from '../errors.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import { materialIdOf } from './material-id.ts';
 import { labelOf, openToken, type SealedHeader } from './sealed-token.ts';

@@ -1,7 +1,8 @@
 import { FormatError, Reader, Writer } from '@keyfleet/shared/encoding/bytes';
 import type { Format } from '@keyfleet/shared/encoding/canonical';
-import { RefusedError } from '../commands/command.ts';
-import { CannotOpenError, ivLength, open, seal, tagLength } from '../crypto/aead.ts';
+import { RefusedError } from '../errors.ts';
+import { CannotOpenError } from '../errors.ts';
+import { ivLength, open, seal, tagLength } from '../crypto/aead.ts';
 import type { Keyring } from '../domain/keyring.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Format } from '@keyfleet/shared/encoding/canonical';
-import { RefusedError } from '../commands/command.ts';
+import { RefusedError } from '../errors.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import { CredentialToken } from './credential-token.ts';
 import { belongsTo, ExportedKeyToken, openExportedKey } from './exported-key-token.ts';

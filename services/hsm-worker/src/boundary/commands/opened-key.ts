@@ -1,7 +1,8 @@
 import { type KeyUsage, keySpecs } from '@keyfleet/shared/key-specs';
 import type { BackingKey } from '../keys/backing-key.ts';
 import { belongsTo } from '../tokens/exported-key-token.ts';
-import { type CommandContext, RefusedError } from './command.ts';
+import { RefusedError } from '../errors.ts';
+import type { CommandContext } from './command.ts';
 
 /** How a command names the KMS key that it is for, and its token. */
 export interface KeyOfCommand {

@@ -1,18 +1,46 @@
-import { CannotOpenError } from '../crypto/aead.ts';
 import { decryptOaep, encryptOaep, oaepCapacity, oaepHashes } from '../crypto/rsa-oaep.ts';
 import type { BackingKey } from '../keys/backing-key.ts';
 import { type EncryptionContext, openBlob, sealBlob } from '../tokens/ciphertext-blob.ts';
-import { assertAlgorithm } from './backing-key-of.ts';
-import { type Random, RefusedError } from './command.ts';
+import type { Random } from '../crypto/random.ts';
+import { CannotOpenError, RefusedError } from '../errors.ts';
+import type { CommandHandler } from './command.ts';
+import { assertAlgorithm, backingKeyOf } from './opened-key.ts';
 
-export interface CipherOptions {
+export const encrypt: CommandHandler<'Encrypt'> = (input, context) => {
+  const backingKey = backingKeyOf(input, 'ENCRYPT_DECRYPT', context);
+  return { ciphertext: encryptUnder(backingKey, input, context.nonce) };
+};
+
+export const decrypt: CommandHandler<'Decrypt'> = (input, context) => {
+  const plaintext = decryptUnder(backingKeyOf(input, 'ENCRYPT_DECRYPT', context), input);
+  return plaintext instanceof Promise ? plaintext.then((opened) => ({ plaintext: opened })) : { plaintext };
+};
+
+export const reEncrypt: CommandHandler<'ReEncrypt'> = async (input, context) => {
+  const from = { keyId: input.sourceKeyId, account: input.sourceAccount, token: input.sourceToken };
+  const to = { keyId: input.destinationKeyId, account: input.destinationAccount, token: input.destinationToken };
+  const source = backingKeyOf(from, 'ENCRYPT_DECRYPT', context);
+  const destination = backingKeyOf(to, 'ENCRYPT_DECRYPT', context);
+  const plaintext = await decryptUnder(source, {
+    algorithm: input.sourceAlgorithm,
+    encryptionContext: input.sourceContext,
+    ciphertext: input.ciphertext,
+  });
+  try {
+    const options = { algorithm: input.destinationAlgorithm, encryptionContext: input.destinationContext, plaintext };
+    return { ciphertext: encryptUnder(destination, options, context.nonce) };
+  } finally {
+    plaintext.fill(0);
+  }
+};
+
+interface CipherOptions {
   readonly algorithm: string;
   /** Empty with RSA, which has no place for it. */
   readonly encryptionContext: EncryptionContext;
 }
 
-/** Encrypts as Encrypt and ReEncrypt do. */
-export function encryptUnder(
+function encryptUnder(
   backingKey: BackingKey,
   { plaintext, ...options }: CipherOptions & { plaintext: Uint8Array },
   nonce: Random,
@@ -23,24 +51,8 @@ export function encryptUnder(
   return encryptOaep(backingKey.publicKey, hash, plaintext);
 }
 
-/** Seals a secret that was made for this call. It is zeroed unless it is `kept` for the caller, and whenever it cannot be sealed. */
-export function sealNew(
-  backingKey: BackingKey,
-  { kept, ...sealed }: { encryptionContext: EncryptionContext; plaintext: Buffer; kept: boolean },
-  nonce: Random,
-): Buffer {
-  let isKept = false;
-  try {
-    const blob = sealBlob(backingKey, sealed, nonce);
-    isKept = kept;
-    return blob;
-  } finally {
-    if (!isKept) sealed.plaintext.fill(0);
-  }
-}
-
-/** Decrypts as Decrypt and ReEncrypt do. Refuses with `cannot-open`, whatever is wrong with the ciphertext. */
-export function decryptUnder(
+/** Refuses with `cannot-open`, whatever is wrong with the ciphertext. */
+function decryptUnder(
   backingKey: BackingKey,
   { ciphertext, ...options }: CipherOptions & { ciphertext: Uint8Array },
 ): Buffer | Promise<Buffer> {

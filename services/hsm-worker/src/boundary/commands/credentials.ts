@@ -1,5 +1,6 @@
 import { CredentialToken } from '../tokens/credential-token.ts';
-import { sealToken } from '../tokens/sealed-token.ts';
+import { RefusedError } from '../errors.ts';
+import { openToken, sealToken } from '../tokens/sealed-token.ts';
 import type { CommandHandler } from './command.ts';
 
 /** As long as AWS's secret access keys; of 6 random bits each, 240 in all. */
@@ -17,4 +18,13 @@ export const generateCredential: CommandHandler<'GenerateCredential'> = ({ acces
     secretAccessKey.fill(0);
     throw error;
   }
+};
+
+export const openCredential: CommandHandler<'OpenCredential'> = ({ accessKeyId, principal, token }, { keyring }) => {
+  const { header, secret } = openToken(CredentialToken, token, keyring);
+  if (header.accessKeyId !== accessKeyId || header.principal !== principal) {
+    secret.fill(0);
+    throw new RefusedError('cannot-open');
+  }
+  return { secretAccessKey: secret };
 };

@@ -1,12 +1,17 @@
 import { isBlobKeyId } from '@keyfleet/shared/hsm/ciphertext-blob';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { RefusedError } from '../errors.ts';
+import { isSecretKey } from '../keys/backing-key.ts';
 import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
-import { secretLengthOf } from '../keys/key-spec-of.ts';
+import { isOfSpec, secretLengthOf } from '../keys/key-spec-of.ts';
 import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
-import { type CommandContext, type CommandHandler, RefusedError } from './command.ts';
+import { checkResealed, resealToken as reseal } from '../tokens/stored-token.ts';
+import type { CommandContext, CommandHandler } from './command.ts';
+import { openedKeyOf } from './opened-key.ts';
+import { isPair } from './pairwise.ts';
 
 export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, context) => {
   const { keyId, keySpec, keyUsage } = input;
@@ -19,6 +24,31 @@ export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, 
   const pair = newKeyPair(keySpec, context.rsaKeyPairs);
   if (pair === undefined) throw new RefusedError('invalid-input');
   return pair.then((made) => ({ ...sealed(input, privateKeyDer(made), context), publicKey: publicKeyDer(made) }));
+};
+
+export const describeBackingKey: CommandHandler<'DescribeBackingKey'> = (input, context) => {
+  const backingKey = openedKeyOf(input, context);
+  const { materialId, keySpec, keyUsage, key } = backingKey;
+  if (!isOfSpec(key, keySpec)) throw new RefusedError('cannot-open');
+  if (isSecretKey(keySpec)) return { materialId, keySpec, keyUsage };
+  return isPair(backingKey, context).then((belongsTogether) => {
+    if (!belongsTogether) throw new RefusedError('cannot-open');
+    const publicKey = backingKey.publicKey.export({ format: 'der', type: 'spki' });
+    return { materialId, keySpec, keyUsage, publicKey };
+  });
+};
+
+export const evictBackingKey: CommandHandler<'EvictBackingKey'> = ({ materialId }, { backingKeys }) => {
+  backingKeys.evict(materialId);
+  return {};
+};
+
+/** This one and CheckToken take credential tokens too. */
+export const resealToken: CommandHandler<'ResealToken'> = (stored, context) => ({ token: reseal(stored, context) });
+
+export const checkToken: CommandHandler<'CheckToken'> = ({ token, replaces, account }, { keyring }) => {
+  checkResealed(token, { token: replaces, account }, keyring);
+  return {};
 };
 
 /** Seals the material of a new key and zeroes it. */

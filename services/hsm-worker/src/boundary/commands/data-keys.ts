@@ -1,0 +1,54 @@
+import { keySpecs } from '@keyfleet/shared/key-specs';
+import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
+import type { Random } from '../crypto/random.ts';
+import { RefusedError } from '../errors.ts';
+import type { BackingKey } from '../keys/backing-key.ts';
+import { type EncryptionContext, sealBlob } from '../tokens/ciphertext-blob.ts';
+import type { CommandHandler } from './command.ts';
+import { assertAlgorithm, backingKeyOf } from './opened-key.ts';
+
+export const generateRandom: CommandHandler<'GenerateRandom'> = ({ length }, { random }) => ({ bytes: random(length) });
+
+export const generateDataKey: CommandHandler<'GenerateDataKey'> = (input, context) => {
+  const { encryptionContext, length, withPlaintext } = input;
+  const backingKey = backingKeyOf(input, 'ENCRYPT_DECRYPT', context);
+  assertAlgorithm(backingKey, 'SYMMETRIC_DEFAULT');
+  const plaintext = context.random(length);
+  const ciphertext = sealNew(backingKey, { encryptionContext, plaintext, kept: withPlaintext }, context.nonce);
+  return withPlaintext ? { ciphertext, plaintext } : { ciphertext };
+};
+
+/** AWS's DataKeyPairSpec: every kind of key pair but ML-DSA's. */
+const kinds: readonly string[] = ['rsa', 'ec', 'ed25519', 'ml-kem'];
+
+export const generateDataKeyPair: CommandHandler<'GenerateDataKeyPair'> = async (input, context) => {
+  const { encryptionContext, keyPairSpec, withPlaintext } = input;
+  const backingKey = backingKeyOf(input, 'ENCRYPT_DECRYPT', context);
+  assertAlgorithm(backingKey, 'SYMMETRIC_DEFAULT');
+
+  const pair = kinds.includes(keySpecs[keyPairSpec].kind)
+    ? await newKeyPair(keyPairSpec, context.rsaKeyPairs)
+    : undefined;
+  if (pair === undefined) throw new RefusedError('invalid-input');
+  const publicKey = publicKeyDer(pair);
+  const privateKey = privateKeyDer(pair);
+  const options = { encryptionContext, plaintext: privateKey, kept: withPlaintext };
+  const answer = { ciphertext: sealNew(backingKey, options, context.nonce), publicKey };
+  return withPlaintext ? { ...answer, privateKey } : answer;
+};
+
+/** Seals a secret made for this call, and zeroes it unless it is `kept` for the caller. Zeroes it also when sealing fails. */
+function sealNew(
+  backingKey: BackingKey,
+  { kept, ...sealed }: { encryptionContext: EncryptionContext; plaintext: Buffer; kept: boolean },
+  nonce: Random,
+): Buffer {
+  let isKept = false;
+  try {
+    const blob = sealBlob(backingKey, sealed, nonce);
+    isKept = kept;
+    return blob;
+  } finally {
+    if (!isKept) sealed.plaintext.fill(0);
+  }
+}

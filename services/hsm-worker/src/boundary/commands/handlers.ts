@@ -1,0 +1,33 @@
+import type { CommandName } from '@keyfleet/shared/hsm/commands';
+import { checkToken, describeBackingKey, evictBackingKey, generateBackingKey, resealToken } from './backing-keys.ts';
+import type { CommandHandler } from './command.ts';
+import { generateCredential, openCredential } from './credentials.ts';
+import { generateDataKey, generateDataKeyPair, generateRandom } from './data-keys.ts';
+import { decrypt, encrypt, reEncrypt } from './encryption.ts';
+import { generateMac, verifyMac } from './macs.ts';
+import { decapsulate, deriveSharedSecret, encapsulate } from './shared-secrets.ts';
+import { sign, verify } from './signatures.ts';
+
+/** The handler of every HSM command. A missing one does not compile. */
+export const handlers = {
+  GenerateBackingKey: generateBackingKey,
+  ResealToken: resealToken,
+  GenerateCredential: generateCredential,
+  OpenCredential: openCredential,
+  CheckToken: checkToken,
+  DescribeBackingKey: describeBackingKey,
+  Encrypt: encrypt,
+  Decrypt: decrypt,
+  ReEncrypt: reEncrypt,
+  GenerateDataKey: generateDataKey,
+  GenerateDataKeyPair: generateDataKeyPair,
+  GenerateRandom: generateRandom,
+  Sign: sign,
+  Verify: verify,
+  GenerateMac: generateMac,
+  VerifyMac: verifyMac,
+  DeriveSharedSecret: deriveSharedSecret,
+  Encapsulate: encapsulate,
+  Decapsulate: decapsulate,
+  EvictBackingKey: evictBackingKey,
+} as const satisfies { readonly [N in CommandName]: CommandHandler<N> };

@@ -1,0 +1,28 @@
+import { deriveSharedSecret as agree, peerPublicKey } from '../crypto/ecdh.ts';
+import { decapsulateWith, encapsulateUnder } from '../crypto/ml-kem.ts';
+import { CannotOpenError, InvalidPublicKeyError, RefusedError } from '../errors.ts';
+import type { CommandHandler } from './command.ts';
+import { backingKeyOf } from './opened-key.ts';
+
+export const deriveSharedSecret: CommandHandler<'DeriveSharedSecret'> = async (input, context) => {
+  const { key, publicKey } = backingKeyOf(input, 'KEY_AGREEMENT', context);
+  try {
+    return { sharedSecret: await agree(key, peerPublicKey(publicKey, input.publicKey)) };
+  } catch (error) {
+    if (error instanceof InvalidPublicKeyError) throw new RefusedError('invalid-public-key');
+    throw error;
+  }
+};
+
+export const encapsulate: CommandHandler<'Encapsulate'> = (input, context) =>
+  encapsulateUnder(backingKeyOf(input, 'ENCAPSULATE_DECAPSULATE', context).publicKey);
+
+export const decapsulate: CommandHandler<'Decapsulate'> = (input, context) => {
+  const { key } = backingKeyOf(input, 'ENCAPSULATE_DECAPSULATE', context);
+  try {
+    return { sharedSecret: decapsulateWith(key, input.ciphertext) };
+  } catch (error) {
+    if (error instanceof CannotOpenError) throw new RefusedError('cannot-open');
+    throw error;
+  }
+};

@@ -1,0 +1,25 @@
+import { signatureSchemes } from '../crypto/signature.ts';
+import type { Message, SignatureScheme } from '../crypto/signature-scheme.ts';
+import { RefusedError } from '../errors.ts';
+import type { BackingKey } from '../keys/backing-key.ts';
+import type { CommandHandler } from './command.ts';
+import { assertAlgorithm, backingKeyOf } from './opened-key.ts';
+
+export const sign: CommandHandler<'Sign'> = async (input, context) => {
+  const backingKey = backingKeyOf(input, 'SIGN_VERIFY', context);
+  return { signature: await signatureSchemeOf(backingKey, input).sign(backingKey.key, input, context.noble) };
+};
+
+export const verify: CommandHandler<'Verify'> = async (input, context) => {
+  const backingKey = backingKeyOf(input, 'SIGN_VERIFY', context);
+  const scheme = signatureSchemeOf(backingKey, input);
+  return { valid: await scheme.verify(backingKey.publicKey, input, context.noble) };
+};
+
+/** Refuses with `invalid-input` an algorithm that the key does not have, and a message that the algorithm does not sign. */
+function signatureSchemeOf(backingKey: BackingKey, input: Message & { algorithm: string }): SignatureScheme {
+  assertAlgorithm(backingKey, input.algorithm);
+  const scheme = signatureSchemes[input.algorithm]!;
+  if (!scheme.accepts(input)) throw new RefusedError('invalid-input');
+  return scheme;
+}

@@ -1,0 +1,22 @@
+import type { Refusal } from '@keyfleet/shared/hsm/commands';
+
+/** Refuses a command; the refusal is all of it that leaves the boundary. */
+export class RefusedError extends Error {
+  override name = 'RefusedError';
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(refusal);
+    this.refusal = refusal;
+  }
+}
+
+/** A ciphertext, tag or length is wrong. There is no message: which of them it was would be an oracle. */
+export class CannotOpenError extends Error {
+  override name = 'CannotOpenError';
+}
+
+/** The peer's public key cannot be used with ours. */
+export class InvalidPublicKeyError extends Error {
+  override name = 'InvalidPublicKeyError';
+}
