@@ -4,19 +4,15 @@ import type { ServiceEvents } from '../audit/service-events.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { Policies } from '../policy/policies.ts';
+import type { Principal } from '../policy/principal.ts';
 import type { Users } from '../policy/users.ts';
 import type { Markers } from './markers.ts';
 import type { Alias, AliasStore, KeyStore } from '../store/store.ts';
 import type { LastUsages } from '../background/last-usages.ts';
 
 /** Who signed the request, as proven by its signature. */
-export interface Caller {
-  readonly accountId: string;
-  readonly arn: string;
-  readonly userId: string;
+export interface Caller extends Principal {
   readonly accessKeyId: string;
-  /** Identity policy documents of the principal. */
-  readonly policies: readonly string[];
 }
 
 /** One request, once it is authenticated. */

@@ -1,14 +1,7 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type Decision, evaluate, type Requester } from './evaluate.ts';
 import type { Policies } from './policies.ts';
-
-/** Who signed a request, and what may be attached to that identity. */
-export interface Principal {
-  readonly arn: string;
-  readonly accountId: string;
-  /** Identity policy documents. */
-  readonly policies: readonly string[];
-}
+import type { Principal } from './principal.ts';
 
 /** What a request is about: a key with its policy, or an ARN (`*` for the account as a whole). */
 export type Resource = { readonly arn: string; readonly policy?: string };
@@ -51,7 +44,10 @@ export function deniedCiphertextKey(
   return denied(caller, action, `the resource associated with this ciphertext ${ending}`);
 }
 
-export function requesterOf({ arn, accountId, policies: texts }: Principal, policies: Policies): Requester {
+export function requesterOf(
+  { arn, accountId, policies: texts }: Pick<Principal, 'arn' | 'accountId' | 'policies'>,
+  policies: Policies,
+): Requester {
   return { arn, accountId, identityPolicies: policies.identityPolicies(texts) };
 }
 

@@ -1,14 +1,8 @@
 import { actionOf, type KeyReference, keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import {
-  type AccessTo,
-  authorize,
-  decide,
-  deniedCiphertextKey,
-  deniedForeignKey,
-  type Principal,
-} from '../policy/authorize.ts';
+import { type AccessTo, authorize, decide, deniedCiphertextKey, deniedForeignKey } from '../policy/authorize.ts';
 import type { Policies } from '../policy/policies.ts';
+import type { Principal } from '../policy/principal.ts';
 import { aliasArn, type ArnScope } from '@keyfleet/shared/arn';
 import { blobHeaderOf, requireCiphertext } from '../keys/ciphertext.ts';
 import type { Alias } from '../store/store.ts';

@@ -1,6 +1,7 @@
 import { dueDateOf, dueEntryOf, type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
+import { pageOf } from './page.ts';
 import {
   type AccessKeyRecord,
   type Alias,
@@ -179,14 +180,4 @@ function countOf(aliases: ReadonlyMap<string, Alias>, keyId: string): number {
     .values()
     .filter(({ targetKeyId }) => targetKeyId === keyId)
     .toArray().length;
-}
-
-function pageOf<T>(
-  items: readonly T[],
-  { nameOf, limit, after }: { nameOf: (item: T) => string; limit: number; after: string },
-): Page<T> {
-  const rest = items.filter((item) => nameOf(item) > after).toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
-  const page = rest.slice(0, limit);
-  const last = page.at(-1);
-  return rest.length > limit && last !== undefined ? { items: page, next: nameOf(last) } : { items: page };
 }

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+
+/** What an account's identities and their policies are recorded as. A managed policy is one of them. */
+export type IamKind = 'user' | 'role' | 'group' | 'policy';
+
+/**
+ * Where an account's IAM records lie: the records themselves, then what is derived from them: their names in order, and who refers to whom.
+ * One hash tag, so that a record and what it refers to change in one step.
+ */
+export function iamAt(accountId: string): readonly [string, string, string] {
+  const tag = `{${accountId}}`;
+  return [`kf:iam:${tag}`, `kf:iam-names:${tag}`, `kf:iam-links:${tag}`];
+}
+
+/** Undefined when it is not the name of IAM records. */
+export function accountOfIam(name: string): string | undefined {
+  return /^kf:iam:\{(\d{12})\}$/.exec(name)?.[1];
+}
+
+/** A record's place among its account's. IAM keeps case and ignores it. */
+export function iamFieldOf(kind: IamKind, name: string): string {
+  return `${kind}/${name.toLowerCase()}`;
+}
+
+/** What links are derived from; the rest of a record is the frontends'. */
+const Linking = z.object({
+  kind: z.enum(['user', 'role', 'group', 'policy']),
+  name: z.string(),
+  attached: z.array(z.string()).optional(),
+  boundary: z.string().optional(),
+  groups: z.array(z.string()).optional(),
+});
+
+/**
+ * To whom a record refers: `<how>/<to whom>/<who>`, as `attached/policy/readers/user/alice`. What is referred to cannot be deleted, and its
+ * list of referrers is the links that begin with it. Throws ZodError for what is no record.
+ */
+export function iamLinksOf(record: unknown): readonly string[] {
+  const { kind, name, attached = [], boundary, groups = [] } = Linking.parse(record);
+  const from = iamFieldOf(kind, name);
+  return [
+    ...attached.map((arn) => linkTo('attached', policyFieldOf(arn), from)),
+    ...(boundary === undefined ? [] : [linkTo('boundary', policyFieldOf(boundary), from)]),
+    ...groups.map((group) => linkTo('member', iamFieldOf('group', group), from)),
+  ];
+}
+
+function linkTo(how: string, to: string, from: string): string {
+  return `${how}/${to}/${from}`;
+}
+
+/** Of a managed policy, by its ARN: its name is unique whatever its path. A policy of AWS's own is nobody's record, and has a place beside them. */
+export function policyFieldOf(arn: string): string {
+  const name = arn.slice(arn.lastIndexOf('/') + 1);
+  return isAwsManaged(arn) ? `aws-policy/${name.toLowerCase()}` : iamFieldOf('policy', name);
+}
+
+export function isAwsManaged(arn: string): boolean {
+  return /^arn:[^:]+:iam::aws:policy\//.test(arn);
+}

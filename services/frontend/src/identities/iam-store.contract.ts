@@ -1,0 +1,134 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { ConflictError } from '../store/store.ts';
+import type { IamStore } from './iam-store.ts';
+import type { GroupRecord, PolicyRecord, RoleRecord, UserRecord } from './records.ts';
+
+const accountId = '111122223333';
+const common = { schemaVersion: 1, revision: 1, accountId, path: '/', createdAt: 5 } as const;
+
+export function newUser(name: string, overrides: Partial<UserRecord> = {}): UserRecord {
+  const permissions = { inline: [], attached: [], groups: [], accessKeys: [], tags: [] };
+  return { kind: 'user', ...common, name, id: 'AIDAAAAAAAAAAAAAAAAAA', ...permissions, ...overrides };
+}
+
+export function newRole(name: string, overrides: Partial<RoleRecord> = {}): RoleRecord {
+  const permissions = {
+    inline: [],
+    attached: [],
+    tags: [],
+    trustPolicy: '{}',
+    description: '',
+    maxSessionSeconds: 3600,
+  };
+  return { kind: 'role', ...common, name, id: 'AROAAAAAAAAAAAAAAAAAA', ...permissions, ...overrides };
+}
+
+export function newGroup(name: string, overrides: Partial<GroupRecord> = {}): GroupRecord {
+  return { kind: 'group', ...common, name, id: 'AGPAAAAAAAAAAAAAAAAAA', inline: [], attached: [], ...overrides };
+}
+
+export function newPolicy(name: string, document = '{}'): PolicyRecord {
+  const versions = [{ versionId: 'v1', document, createdAt: 5 }];
+  const rest = { tags: [], description: '', updatedAt: 5, versions, defaultVersionId: 'v1', lastVersion: 1 };
+  return { kind: 'policy', ...common, name, id: 'ANPAAAAAAAAAAAAAAAAAA', ...rest };
+}
+
+const policyArn = (name: string): string => `arn:aws:iam::${accountId}:policy/path/${name}`;
+
+/** What every store of IAM records must do; `open` gives an empty one. */
+export function iamStoreContract(open: () => Promise<IamStore>): void {
+  let store: IamStore;
+  beforeEach(async () => {
+    store = await open();
+  });
+
+  describe('IAM records', () => {
+    test('a record is found as it was stored, by its name in any case, in its own account and kind only', async () => {
+      const user = newUser('Alice', {
+        tags: [{ key: '__proto__', value: 'ключ' }],
+        inline: [{ name: 'a', document: '{}' }],
+      });
+      expect(await store.insert(user, 9)).toBe('done');
+      expect(await store.find(accountId, 'user', 'aLICE')).toEqual(user);
+      expect(await store.find(accountId, 'role', 'Alice')).toBeUndefined();
+      expect(await store.find('999999999999', 'user', 'Alice')).toBeUndefined();
+    });
+
+    test('names are unique within a kind, whatever their case', async () => {
+      expect(await store.insert(newUser('alice'), 9)).toBe('done');
+      expect(await store.insert(newUser('ALICE'), 9)).toBe('taken');
+      expect(await store.insert(newRole('alice'), 9)).toBe('done');
+    });
+
+    test('an account has as many as its quota, however many are offered at once', async () => {
+      const outcomes = await Promise.all(['a', 'b', 'c', 'd'].map((name) => store.insert(newUser(name), 2)));
+      expect(outcomes.toSorted()).toEqual(['done', 'done', 'full', 'full']);
+      expect(await store.count(accountId, 'user')).toBe(2);
+      expect(await store.count(accountId, 'role')).toBe(0);
+    });
+
+    test('of two who change what they both read, the second is told', async () => {
+      await store.insert(newUser('alice'), 9);
+      const read = (await store.find(accountId, 'user', 'alice'))!;
+      expect(await store.update(read, { ...read, path: '/a/' })).toBe('done');
+      await expect(store.update(read, { ...read, path: '/b/' })).rejects.toThrow(ConflictError);
+      await expect(store.remove(read)).rejects.toThrow(ConflictError);
+      const found = (await store.find(accountId, 'user', 'alice'))!;
+      expect(found).toMatchObject({ path: '/a/', revision: 2 });
+      expect(await store.remove(found)).toBe('done');
+      expect(await store.find(accountId, 'user', 'alice')).toBeUndefined();
+      await expect(store.remove(found)).rejects.toThrow(ConflictError);
+      await expect(store.update(found, found)).rejects.toThrow(ConflictError);
+    });
+
+    test('nobody refers to what is not there', async () => {
+      expect(await store.insert(newUser('alice', { groups: ['g'] }), 9)).toBe('missing');
+      await store.insert(newUser('alice'), 9);
+      const alice = (await store.find(accountId, 'user', 'alice'))!;
+      for (const change of [{ groups: ['g'] }, { attached: [policyArn('p')] }, { boundary: policyArn('p') }]) {
+        expect(await store.update(alice, { ...alice, ...change })).toBe('missing');
+      }
+      expect(await store.find(accountId, 'user', 'alice')).toEqual(alice);
+      const attached = ['arn:aws:iam::aws:policy/AdministratorAccess'];
+      expect(await store.update(alice, { ...alice, attached })).toBe('done');
+    });
+
+    test('what others refer to stays until they no longer do', async () => {
+      const [group, policy] = [newGroup('Readers', { attached: [policyArn('Reading')] }), newPolicy('Reading')];
+      await store.insert(policy, 9);
+      await store.insert(group, 9);
+      await store.insert(newUser('alice', { groups: ['readers'], boundary: policyArn('reading') }), 9);
+      expect(await store.remove(group)).toBe('linked');
+      expect(await store.remove(policy)).toBe('linked');
+      const alice = (await store.find(accountId, 'user', 'alice'))!;
+      await store.update(alice, { ...alice, groups: [] });
+      expect(await store.remove(group)).toBe('done');
+      expect(await store.remove(policy)).toBe('linked');
+      expect(await store.remove((await store.find(accountId, 'user', 'alice'))!)).toBe('done');
+      expect(await store.remove(policy)).toBe('done');
+    });
+
+    test('lists are in the order of names, each once, however small the page', async () => {
+      for (const name of ['b', 'A', 'c', 'a.b']) await store.insert(newUser(name), 9);
+      await store.insert(newRole('other'), 9);
+      const names: string[] = [];
+      let after: string | undefined;
+      do {
+        const page = await store.list(accountId, 'user', 2, after);
+        names.push(...page.items.map(({ name }) => name));
+        after = page.next;
+      } while (after !== undefined);
+      expect(names).toEqual(['A', 'a.b', 'b', 'c']);
+    });
+
+    test('who refers to a policy or a group is listed', async () => {
+      await store.insert(newGroup('g'), 9);
+      await store.insert(newGroup('g2'), 9);
+      for (const name of ['carol', 'alice', 'bob']) await store.insert(newUser(name, { groups: ['g'] }), 9);
+      const first = await store.listLinks(accountId, 'member/group/g/', 2);
+      expect(first).toEqual({ items: ['user/alice', 'user/bob'], next: 'user/bob' });
+      expect(await store.listLinks(accountId, 'member/group/g/', 2, first.next)).toEqual({ items: ['user/carol'] });
+      expect(await store.listLinks(accountId, 'member/group/g2/', 2)).toEqual({ items: [] });
+    });
+  });
+}

@@ -1,0 +1,115 @@
+import { iamAt, iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
+import { CHANGES } from '../store/changes.ts';
+import type { RedisCalls } from '../store/redis-calls.ts';
+import { ConflictError, type Page } from '../store/store.ts';
+import type { IamStore, InsertOutcome } from './iam-store.ts';
+import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type RecordOf } from './records.ts';
+
+/** What a change of anything in an account is called: what a principal may do is put together from many records. */
+export function iamChangeOf(accountId: string): string {
+  return `iam ${accountId}`;
+}
+
+/** IAM records in Redis: a hash for each account, and sorted sets of names and of links. */
+export class RedisIamStore implements IamStore {
+  readonly #redis: RedisCalls;
+
+  constructor(redis: RedisCalls) {
+    this.#redis = redis;
+  }
+
+  async find<K extends IamKind>(accountId: string, kind: K, name: string): Promise<RecordOf<K> | undefined> {
+    const [records] = iamAt(accountId);
+    const text = await this.#redis.read((client) => client.hget(records, iamFieldOf(kind, name)));
+    return text === null ? undefined : decodeIamRecord(text, { accountId, kind, name });
+  }
+
+  async insert(record: IamRecord, quota: number): Promise<InsertOutcome> {
+    const links = iamLinksOf(record);
+    const parts = [fieldOf(record), encodeIamRecord(record), kindPrefixOf(record.kind), quota];
+    return (await this.#redis.script(
+      'kfInsertIam',
+      ...iamAt(record.accountId),
+      ...parts,
+      CHANGES,
+      iamChangeOf(record.accountId),
+      JSON.stringify(links),
+    )) as InsertOutcome;
+  }
+
+  async update(before: IamRecord, record: IamRecord): Promise<'done' | 'missing'> {
+    const [had, has] = [new Set(iamLinksOf(before)), new Set(iamLinksOf(record))];
+    const text = encodeIamRecord({ ...record, revision: before.revision + 1 });
+    const changed = [[...had.difference(has)], [...has.difference(had)]].map((links) => JSON.stringify(links));
+    const outcome = await this.#redis.script(
+      'kfUpdateIam',
+      ...iamAt(record.accountId),
+      fieldOf(record),
+      before.revision,
+      text,
+      CHANGES,
+      iamChangeOf(record.accountId),
+      ...changed,
+    );
+    if (outcome === 'changed') throw new ConflictError(`${fieldOf(record)} has changed`);
+    return outcome as 'done' | 'missing';
+  }
+
+  async remove(record: IamRecord): Promise<'done' | 'linked'> {
+    const outcome = await this.#redis.script(
+      'kfRemoveIam',
+      ...iamAt(record.accountId),
+      fieldOf(record),
+      record.revision,
+      CHANGES,
+      iamChangeOf(record.accountId),
+      JSON.stringify(iamLinksOf(record)),
+    );
+    if (outcome === 'changed') throw new ConflictError(`${fieldOf(record)} has changed`);
+    return outcome as 'done' | 'linked';
+  }
+
+  async list<K extends IamKind>(accountId: string, kind: K, limit: number, after?: string): Promise<Page<RecordOf<K>>> {
+    const [records, names] = iamAt(accountId);
+    const page = await this.#range(names, kindPrefixOf(kind), limit, after);
+    const fields = page.items.map((name) => kindPrefixOf(kind) + name);
+    const texts = fields.length === 0 ? [] : await this.#redis.read((client) => client.hmget(records, ...fields));
+    // One that was removed meanwhile is left out.
+    const items = texts.flatMap((text) => (text === null ? [] : [decodeIamRecord(text, { accountId, kind })]));
+    return page.next === undefined ? { items } : { items, next: page.next };
+  }
+
+  count(accountId: string, kind: IamKind): Promise<number> {
+    const [, names] = iamAt(accountId);
+    const [from, to] = rangeOf(kindPrefixOf(kind));
+    return this.#redis.read((client) => client.zlexcount(names, from, to));
+  }
+
+  listLinks(accountId: string, prefix: string, limit: number, after?: string): Promise<Page<string>> {
+    const [, , links] = iamAt(accountId);
+    return this.#range(links, prefix, limit, after);
+  }
+
+  /** What follows `prefix` in the members of a sorted set. */
+  async #range(list: string, prefix: string, limit: number, after?: string): Promise<Page<string>> {
+    const [first, to] = rangeOf(prefix);
+    const from = after === undefined ? first : `(${prefix}${after}`;
+    const members = await this.#redis.read((client) => client.zrange(list, from, to, 'BYLEX', 'LIMIT', 0, limit + 1));
+    const items = members.slice(0, limit).map((member) => member.slice(prefix.length));
+    const last = items.at(-1);
+    return members.length > limit && last !== undefined ? { items, next: last } : { items };
+  }
+}
+
+function fieldOf({ kind, name }: IamRecord): string {
+  return iamFieldOf(kind, name);
+}
+
+function kindPrefixOf(kind: IamKind): string {
+  return `${kind}/`;
+}
+
+/** `prefix` ends in a slash, and '0' is the character after it. */
+function rangeOf(prefix: string): [string, string] {
+  return [`[${prefix}`, `(${prefix.slice(0, -1)}0`];
+}
