@@ -57,7 +57,7 @@ test('the security boundary imports cryptography, contracts and itself, and noth
       /^zod$/,
       /^@noble\/(curves|post-quantum|hashes)\//,
       /^@keyfleet\/shared\/(hsm|domain|encoding)\//,
-      /^@keyfleet\/shared\/(errors\/exceptions|key-specs|clock)$/,
+      /^@keyfleet\/shared\/(errors\/exceptions|algorithms|key-specs|ids|clock)$/,
       new RegExp(`^${boundary}/`),
     ]),
   ).toEqual([]);
@@ -70,7 +70,7 @@ test('what the boundary imports of shared is pure too', () => {
         /^node:(crypto|util|buffer)$/,
         /^zod$/,
         /^packages\/shared\/src\/(hsm|domain|encoding)\//,
-        /^packages\/shared\/src\/(key-specs|clock|errors\/exceptions)\.ts$/,
+        /^packages\/shared\/src\/(algorithms|key-specs|ids|clock|errors\/exceptions)\.ts$/,
       ]),
     ).toEqual([]);
   }

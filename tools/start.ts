@@ -1,4 +1,5 @@
 import { CliError } from '@keyfleet/cli/cli-error';
+import { ACCOUNT_ID } from '@keyfleet/shared/ids';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Cluster, startCluster } from './cluster.ts';
@@ -36,7 +37,7 @@ function readOptions(args: string[]) {
       help: { type: 'boolean' },
     },
   });
-  if (values.account !== undefined && !/^\d{12}$/.test(values.account)) {
+  if (values.account !== undefined && !ACCOUNT_ID.test(values.account)) {
     throw new StartError('--account must be 12 digits.');
   }
   return {

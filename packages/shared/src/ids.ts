@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 
+/** The whole text of an AWS account id. */
+export const ACCOUNT_ID = /^[0-9]{12}$/;
+
 const KEY_ID = /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/;
 
 export const ALIAS_PREFIX = 'alias/';
 /** Names that only the service itself may give. */
 export const RESERVED_ALIAS_PREFIX = 'alias/aws/';
 
-/** A lower-case UUID with dashes, or `mrk-` and 32 hex digits for a multi-Region key. */
+/** A UUID in lower case with dashes, or `mrk-` and 32 hex digits in lower case for a multi-Region key. */
 export function isKeyId(text: string): boolean {
   return KEY_ID.test(text);
 }

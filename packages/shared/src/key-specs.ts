@@ -1,7 +1,58 @@
+import type {
+  EncapsulationAlgorithm,
+  EncryptionAlgorithm,
+  KeyAgreementAlgorithm,
+  MacAlgorithm,
+  SigningAlgorithm,
+} from './algorithms.ts';
+
+// What a KMS key can be: usages, origins, states and specs, once, each list in the order of AWS's model.
+
+export const keyUsages = [
+  'ENCRYPT_DECRYPT',
+  'SIGN_VERIFY',
+  'GENERATE_VERIFY_MAC',
+  'KEY_AGREEMENT',
+  'ENCAPSULATE_DECAPSULATE',
+] as const;
+export type KeyUsage = (typeof keyUsages)[number];
+
+/** Origins of key material that the HSMs hold. */
+export const ownOrigins = ['AWS_KMS', 'EXTERNAL'] as const;
+export const origins = [...ownOrigins, 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'] as const;
+export type Origin = (typeof origins)[number];
+
+export const keyStates = [
+  'Creating',
+  'Enabled',
+  'Disabled',
+  'PendingDeletion',
+  'PendingImport',
+  'PendingReplicaDeletion',
+  'Unavailable',
+  'Updating',
+] as const;
+/** The states in key records: two of AWS's belong to replicas, which Keyfleet does not have. */
+export type StoredKeyState = Exclude<(typeof keyStates)[number], 'PendingReplicaDeletion' | 'Updating'>;
+export const storedKeyStates = keyStates.filter(
+  (state): state is StoredKeyState => state !== 'PendingReplicaDeletion' && state !== 'Updating',
+);
+
+export const rotationTypes = ['AUTOMATIC', 'ON_DEMAND'] as const;
+export type RotationType = (typeof rotationTypes)[number];
+
+/** The algorithms of each usage. */
+interface Algorithms {
+  readonly ENCRYPT_DECRYPT: EncryptionAlgorithm;
+  readonly SIGN_VERIFY: SigningAlgorithm;
+  readonly GENERATE_VERIFY_MAC: MacAlgorithm;
+  readonly KEY_AGREEMENT: KeyAgreementAlgorithm;
+  readonly ENCAPSULATE_DECAPSULATE: EncapsulationAlgorithm;
+}
+
 /**
- * Everything Keyfleet knows of a key spec, one row each; nothing else lists algorithms.
- * Source: AWS KMS Developer Guide "Key spec reference"; the order of `algorithms` is the order in which the API returns
- * them, the order of rows the one in which a validation message lists the specs.
+ * Everything Keyfleet knows of a key spec, one row each. Source: AWS KMS Developer Guide "Key spec reference". Rows stand
+ * in the order of AWS's model, the algorithms of a row in the order in which the API returns them.
  */
 export const keySpecs = {
   RSA_2048: rsa(2048),
@@ -14,12 +65,12 @@ export const keySpecs = {
     kind: 'ec',
     curve: 'secp256k1',
     usages: { SIGN_VERIFY: ['ECDSA_SHA_256'] },
-    origins: ['AWS_KMS', 'EXTERNAL'],
+    origins: ownOrigins,
   }),
   SYMMETRIC_DEFAULT: row({
     kind: 'symmetric',
     usages: { ENCRYPT_DECRYPT: ['SYMMETRIC_DEFAULT'] },
-    origins: ['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'],
+    origins,
   }),
   HMAC_224: hmac(224),
   HMAC_256: hmac(256),
@@ -29,7 +80,7 @@ export const keySpecs = {
   SM2: row({
     kind: 'sm2',
     usages: { ENCRYPT_DECRYPT: ['SM2PKE'], SIGN_VERIFY: ['SM2DSA'], KEY_AGREEMENT: ['ECDH'] },
-    origins: ['AWS_KMS', 'EXTERNAL'],
+    origins: ownOrigins,
   }),
   ML_DSA_44: mlDsa('ml-dsa-44'),
   ML_DSA_65: mlDsa('ml-dsa-65'),
@@ -37,7 +88,7 @@ export const keySpecs = {
   ECC_NIST_EDWARDS25519: row({
     kind: 'ed25519',
     usages: { SIGN_VERIFY: ['ED25519_SHA_512', 'ED25519_PH_SHA_512'] },
-    origins: ['AWS_KMS', 'EXTERNAL'],
+    origins: ownOrigins,
   }),
   ML_KEM_512: mlKem('ml-kem-512'),
   ML_KEM_768: mlKem('ml-kem-768'),
@@ -45,14 +96,28 @@ export const keySpecs = {
 } as const satisfies Record<string, KeySpecRow>;
 
 export type KeySpec = keyof typeof keySpecs;
-export type KeyUsage =
-  'SIGN_VERIFY' | 'ENCRYPT_DECRYPT' | 'GENERATE_VERIFY_MAC' | 'KEY_AGREEMENT' | 'ENCAPSULATE_DECAPSULATE';
-export type Origin = 'AWS_KMS' | 'EXTERNAL' | 'AWS_CLOUDHSM' | 'EXTERNAL_KEY_STORE';
+type KeySpecKind = KeySpecRow['kind'];
+type SpecOf<K extends KeySpecKind> = { [S in KeySpec]: (typeof keySpecs)[S]['kind'] extends K ? S : never }[KeySpec];
+
+/** The algorithms that a key of this spec and usage offers, in AWS's order; none if the spec does not allow the usage. */
+export function algorithmsOf({ keySpec, keyUsage }: { keySpec: KeySpec; keyUsage: KeyUsage }): readonly string[] {
+  const { usages }: KeySpecRow = keySpecs[keySpec];
+  return usages[keyUsage] ?? [];
+}
+
+/** The key specs of some kinds, in the order of `keySpecs`. */
+export function specsOf<const K extends KeySpecKind>(...kinds: readonly K[]): readonly [SpecOf<K>, ...SpecOf<K>[]] {
+  const names = Object.keys(keySpecs) as KeySpec[];
+  return names.filter((name) => kinds.includes(keySpecs[name].kind as K)) as [SpecOf<K>, ...SpecOf<K>[]];
+}
+
+/** What GenerateDataKeyPair makes: every kind of key pair but ML-DSA's. */
+export const dataKeyPairSpecs = specsOf('rsa', 'ec', 'ed25519', 'ml-kem');
 
 export interface KeySpecRow {
   readonly kind: 'symmetric' | 'rsa' | 'ec' | 'ed25519' | 'hmac' | 'ml-dsa' | 'ml-kem' | 'sm2';
   /** The key usages the spec allows, each with the algorithms a key of that usage offers. */
-  readonly usages: Readonly<Partial<Record<KeyUsage, readonly string[]>>>;
+  readonly usages: { readonly [U in KeyUsage]?: readonly Algorithms[U][] };
   readonly origins: readonly Origin[];
   /** Modulus (RSA) or key (HMAC) length in bits. */
   readonly bits?: number;
@@ -81,16 +146,16 @@ function rsa<const B extends number>(bits: B) {
         'RSASSA_PSS_SHA_512',
       ],
     },
-    origins: ['AWS_KMS', 'EXTERNAL'],
+    origins: ownOrigins,
   });
 }
 
-function nistCurve<const C extends string, const A extends string>(curve: C, algorithm: A) {
+function nistCurve<const C extends string, const A extends SigningAlgorithm>(curve: C, algorithm: A) {
   return row({
     kind: 'ec',
     curve,
     usages: { SIGN_VERIFY: [algorithm], KEY_AGREEMENT: ['ECDH'] },
-    origins: ['AWS_KMS', 'EXTERNAL'],
+    origins: ownOrigins,
   });
 }
 
@@ -99,7 +164,7 @@ function hmac<const B extends 224 | 256 | 384 | 512>(bits: B) {
     kind: 'hmac',
     bits,
     usages: { GENERATE_VERIFY_MAC: [`HMAC_SHA_${bits}`] },
-    origins: ['AWS_KMS', 'EXTERNAL'],
+    origins: ownOrigins,
   });
 }
 

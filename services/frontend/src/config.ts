@@ -1,4 +1,5 @@
 import { byteSize, duration, filePath, hostPort } from '@keyfleet/shared/config';
+import { ACCOUNT_ID } from '@keyfleet/shared/ids';
 import { LogConfig } from '@keyfleet/shared/log';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { z } from 'zod';
@@ -37,7 +38,7 @@ export const FrontendConfig = z.strictObject({
   keyCache: byteSize('64MiB').describe('Memory for the records of keys that were used lately.'),
   firstAdministrator: z
     .strictObject({
-      accountId: z.string().regex(/^\d{12}$/, 'must be 12 digits'),
+      accountId: z.string().regex(ACCOUNT_ID, 'must be 12 digits'),
       userName: z.string().regex(/^[\w+=,.@-]{1,64}$/, 'must be an IAM user name'),
       credentialsFile: filePath(),
     })

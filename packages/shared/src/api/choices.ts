@@ -1,4 +1,21 @@
-import { type KeySpec as KeySpecName, keySpecs } from '../key-specs.ts';
+import {
+  encapsulationAlgorithms,
+  encryptionAlgorithms,
+  keyAgreementAlgorithms,
+  macAlgorithms,
+  messageTypes,
+  signingAlgorithms,
+} from '../algorithms.ts';
+import {
+  dataKeyPairSpecs,
+  type KeySpec as KeySpecName,
+  keySpecs,
+  keyStates,
+  keyUsages,
+  origins,
+  rotationTypes,
+  specsOf,
+} from '../key-specs.ts';
 import { choice } from './shape.ts';
 
 /**
@@ -49,44 +66,16 @@ const recordedKeySpecs = [
   'HMAC_256',
   'HMAC_224',
   'HMAC_512',
-] as const;
-export const CustomerMasterKeySpec = choice(
-  [
-    'RSA_2048',
-    'RSA_3072',
-    'RSA_4096',
-    'ECC_NIST_P256',
-    'ECC_NIST_P384',
-    'ECC_NIST_P521',
-    'ECC_SECG_P256K1',
-    'SYMMETRIC_DEFAULT',
-    'HMAC_224',
-    'HMAC_256',
-    'HMAC_384',
-    'HMAC_512',
-    'SM2',
-  ],
-  { accepted: recordedKeySpecs },
-);
-const dataKeyPairSpecs = [
-  'RSA_2048',
-  'RSA_3072',
-  'RSA_4096',
-  'ECC_NIST_P256',
-  'ECC_NIST_P384',
-  'ECC_NIST_P521',
-  'ECC_SECG_P256K1',
-  'ECC_NIST_EDWARDS25519',
-  'ML_KEM_512',
-  'ML_KEM_768',
-  'ML_KEM_1024',
-] as const;
-export const DataKeyPairSpec = choice([...dataKeyPairSpecs, 'SM2'], { accepted: dataKeyPairSpecs });
+] as const satisfies readonly KeySpecName[];
+export const CustomerMasterKeySpec = choice(specsOf('rsa', 'ec', 'symmetric', 'hmac', 'sm2'), {
+  accepted: recordedKeySpecs,
+});
+export const DataKeyPairSpec = choice([...dataKeyPairSpecs, ...specsOf('sm2')], { accepted: dataKeyPairSpecs });
 /** A wrong one is told the specs of key pairs, as reported of AWS. */
 export const DataKeySpec = choice(['AES_256', 'AES_128'], { listed: dataKeyPairSpecs });
 export const DryRunModifier = choice(['IGNORE_CIPHERTEXT']);
-export const EncapsulationAlgorithm = choice(['ML_KEM']);
-export const EncryptionAlgorithm = choice(['SYMMETRIC_DEFAULT', 'RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE'], {
+export const EncapsulationAlgorithm = choice(encapsulationAlgorithms);
+export const EncryptionAlgorithm = choice(encryptionAlgorithms, {
   listed: ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE', 'SYMMETRIC_DEFAULT'],
 });
 export const ExpirationModel = choice(['KEY_MATERIAL_EXPIRES', 'KEY_MATERIAL_DOES_NOT_EXPIRE']);
@@ -114,7 +103,7 @@ export const GrantOperation = choice([
 export const ImportState = choice(['IMPORTED', 'PENDING_IMPORT']);
 export const ImportType = choice(['NEW_KEY_MATERIAL', 'EXISTING_KEY_MATERIAL']);
 export const IncludeKeyMaterial = choice(['ALL_KEY_MATERIAL', 'ROTATIONS_ONLY']);
-export const KeyAgreementAlgorithm = choice(['ECDH']);
+export const KeyAgreementAlgorithm = choice(keyAgreementAlgorithms);
 export const KeyEncryptionMechanism = choice(['RSAES_OAEP_SHA_256']);
 export const TrackedOperation = choice([
   'Decrypt',
@@ -140,61 +129,22 @@ export const KeyMaterialState = choice([
   'PENDING_MULTI_REGION_IMPORT_AND_ROTATION',
 ]);
 export const KeySpec = choice(Object.keys(keySpecs) as [KeySpecName, ...KeySpecName[]], {
-  accepted: [
-    ...recordedKeySpecs,
-    'ECC_NIST_EDWARDS25519',
-    'ML_DSA_44',
-    'ML_DSA_65',
-    'ML_DSA_87',
-    'ML_KEM_512',
-    'ML_KEM_768',
-    'ML_KEM_1024',
-  ],
+  accepted: [...recordedKeySpecs, ...specsOf('ed25519'), ...specsOf('ml-dsa', 'ml-kem')],
 });
-export const KeyState = choice([
-  'Creating',
-  'Enabled',
-  'Disabled',
-  'PendingDeletion',
-  'PendingImport',
-  'PendingReplicaDeletion',
-  'Unavailable',
-  'Updating',
-]);
-export const KeyUsage = choice([
-  'ENCRYPT_DECRYPT',
-  'SIGN_VERIFY',
-  'GENERATE_VERIFY_MAC',
-  'KEY_AGREEMENT',
-  'ENCAPSULATE_DECAPSULATE',
-]);
-export const MacAlgorithm = choice(['HMAC_SHA_224', 'HMAC_SHA_256', 'HMAC_SHA_384', 'HMAC_SHA_512'], {
+export const KeyState = choice(keyStates);
+export const KeyUsage = choice(keyUsages);
+export const MacAlgorithm = choice(macAlgorithms, {
   listed: ['HMAC_SHA_384', 'HMAC_SHA_256', 'HMAC_SHA_224', 'HMAC_SHA_512'],
 });
-export const MessageType = choice(['RAW', 'DIGEST', 'EXTERNAL_MU']);
+export const MessageType = choice(messageTypes);
 export const MultiRegionKeyType = choice(['PRIMARY', 'REPLICA']);
-export const Origin = choice(['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']);
+export const Origin = choice(origins);
 export const ResourceOwner = choice(['SELF', 'OTHER_ACCOUNTS_VIA_RAM']);
-export const RotationType = choice(['AUTOMATIC', 'ON_DEMAND']);
-const signingAlgorithms = [
-  'RSASSA_PSS_SHA_256',
-  'RSASSA_PSS_SHA_384',
-  'RSASSA_PSS_SHA_512',
-  'RSASSA_PKCS1_V1_5_SHA_256',
-  'RSASSA_PKCS1_V1_5_SHA_384',
-  'RSASSA_PKCS1_V1_5_SHA_512',
-  'ECDSA_SHA_256',
-  'ECDSA_SHA_384',
-  'ECDSA_SHA_512',
-  'ED25519_SHA_512',
-  'ED25519_PH_SHA_512',
-  'SM2DSA',
-  'ML_DSA_SHAKE_256',
-] as const;
+export const RotationType = choice(rotationTypes);
 /** SYMMETRIC_DEFAULT is none, and yet AWS answers that the key does not have it. */
 export const SigningAlgorithm = choice(signingAlgorithms, {
   accepted: [...signingAlgorithms, 'SYMMETRIC_DEFAULT'],
   listed: signingAlgorithms,
 });
-export const WrappingKeySpec = choice(['RSA_2048', 'RSA_3072', 'RSA_4096', 'SM2']);
+export const WrappingKeySpec = choice(specsOf('rsa', 'sm2'));
 export const XksProxyConnectivity = choice(['PUBLIC_ENDPOINT', 'VPC_ENDPOINT_SERVICE']);

@@ -1,4 +1,5 @@
 import { FormatError } from '../encoding/bytes.ts';
+import { isKeyId, isMultiRegionKeyId } from '../ids.ts';
 
 /**
  * The clear header of a ciphertext blob (docs/formats.md): enough to find the key, nothing secret. What it says is only a
@@ -15,8 +16,6 @@ export interface BlobHeader {
 
 const version = 1;
 const kinds = { uuid: 0, multiRegion: 1 } as const;
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const multiRegion = /^mrk-[0-9a-f]{32}$/;
 
 /** Where each part of a blob begins. */
 export const blobLayout = { materialId: 18, nonce: 50, iv: 66, ciphertext: 78, tagLength: 16 } as const;
@@ -24,15 +23,10 @@ export const blobLayout = { materialId: 18, nonce: 50, iv: 66, ciphertext: 78, t
 /** How much longer a blob is than its plaintext, in bytes. */
 export const blobOverhead = blobLayout.ciphertext + blobLayout.tagLength;
 
-/** True if `keyId` is one that a blob can carry: a UUID in lower case, or `mrk-` and 32 lower-case hex digits. */
-export function isBlobKeyId(keyId: string): boolean {
-  return uuid.test(keyId) || multiRegion.test(keyId);
-}
-
 /** The part of a blob that is the same for all under one backing key: everything before N. Throws `FormatError`. */
 export function blobPrefixOf({ keyId, materialId }: { keyId: string; materialId: Uint8Array }): Buffer {
-  if (!isBlobKeyId(keyId) || materialId.length !== 32) throw new FormatError('not a key id or key material id');
-  const kind = keyId.startsWith('mrk-') ? kinds.multiRegion : kinds.uuid;
+  if (!isKeyId(keyId) || materialId.length !== 32) throw new FormatError('not a key id or key material id');
+  const kind = isMultiRegionKeyId(keyId) ? kinds.multiRegion : kinds.uuid;
   const id = Buffer.from(kind === kinds.multiRegion ? keyId.slice(4) : keyId.replaceAll('-', ''), 'hex');
   return Buffer.concat([Buffer.of(version, kind), id, materialId]);
 }

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { bytes, defineFormat, type Format } from '../encoding/canonical.ts';
-import { type KeySpec, keySpecs } from '../key-specs.ts';
+import { messageTypes } from '../algorithms.ts';
+import { ACCOUNT_ID } from '../ids.ts';
+import { type KeySpec, keySpecs, keyUsages } from '../key-specs.ts';
 
 /**
- * Every command a service host can give an HSM inside a session. The wire form of input and output is the canonical
+ * Every HSM command: what a service host can ask of an HSM inside a session. The wire form of input and output is the canonical
  * encoding of their schemas (labels `keyfleet/command/<name>/{input,output}/2`), so a signed command has one byte string.
  */
 export interface Command<
@@ -51,15 +53,8 @@ function isSecret(schema: unknown): boolean {
   return schema === secret || schema === optionalSecret;
 }
 
-const specNames = Object.keys(keySpecs) as [KeySpec, ...KeySpec[]];
-export const KeySpecName = z.enum(specNames);
-export const KeyUsageName = z.enum([
-  'SIGN_VERIFY',
-  'ENCRYPT_DECRYPT',
-  'GENERATE_VERIFY_MAC',
-  'KEY_AGREEMENT',
-  'ENCAPSULATE_DECAPSULATE',
-]);
+export const KeySpecName = z.enum(Object.keys(keySpecs) as [KeySpec, ...KeySpec[]]);
+export const KeyUsageName = z.enum(keyUsages);
 
 /** An exported key token: a backing key sealed under a domain key (docs/formats.md). */
 const token = bytes({ max: 16_384 });
@@ -69,14 +64,14 @@ const token = bytes({ max: 16_384 });
  */
 const keyId = z.string().min(1).max(64);
 /** The account that a KMS key belongs to. In commands that use a key it is only compared with what the token says. */
-export const AccountId = z.string().regex(/^[0-9]{12}$/);
+export const AccountId = z.string().regex(ACCOUNT_ID);
 /** What every command says of the KMS key that it is for. */
 const key = { keyId, account: z.string(), token };
 /** Key material id: 32 bytes, the API's 64 hex digits. */
 const materialId = bytes({ min: 32, max: 32 });
 const encryptionContext = z.record(z.string(), z.string());
 const algorithm = z.string().max(64);
-const messageType = z.enum(['RAW', 'DIGEST', 'EXTERNAL_MU']);
+const messageType = z.enum(messageTypes);
 
 /** Makes a backing key; it leaves only as an exported key token under the active domain key. */
 export const GenerateBackingKey = defineCommand(1, 'GenerateBackingKey', {

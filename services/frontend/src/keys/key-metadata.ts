@@ -1,6 +1,6 @@
 import type { OutputOf } from '@keyfleet/shared/api/operation';
 import type { DescribeKey, GetPublicKey } from '@keyfleet/shared/api/keys';
-import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { algorithmsOf, type KeyUsage } from '@keyfleet/shared/key-specs';
 import type { KmsKey } from './kms-key.ts';
 
 type KeyMetadata = NonNullable<OutputOf<typeof DescribeKey>['KeyMetadata']>;
@@ -13,12 +13,6 @@ const algorithmsMember = {
   KEY_AGREEMENT: 'KeyAgreementAlgorithms',
   ENCAPSULATE_DECAPSULATE: 'EncapsulationAlgorithms',
 } as const satisfies Record<KeyUsage, string>;
-
-/** The algorithms a key offers, in AWS's order. */
-export function algorithmsOf({ keySpec, keyUsage }: Pick<KmsKey, 'keySpec' | 'keyUsage'>): readonly string[] {
-  const usages: Partial<Record<KeyUsage, readonly string[]>> = keySpecs[keySpec].usages;
-  return usages[keyUsage] ?? [];
-}
 
 /** What DescribeKey and CreateKey say of a key: what it does not have is absent, never null. */
 export function metadataOf(key: KmsKey): KeyMetadata {

@@ -1,13 +1,13 @@
 import { type Operation, keyReferencesOf } from '@keyfleet/shared/api/operation';
 import { operations } from '@keyfleet/shared/api/registry';
+import type { StoredKeyState } from '@keyfleet/shared/key-specs';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { expect, test } from 'vitest';
 import { findHandler } from '../operations/index.ts';
 import { newKey } from '../store/store.contract.ts';
 import { assertKeyState } from './key-states.ts';
-import type { KeyState } from './kms-key.ts';
 
-const states: KeyState[] = ['Enabled', 'Disabled', 'PendingDeletion', 'PendingImport', 'Unavailable', 'Creating'];
+const states: StoredKeyState[] = ['Enabled', 'Disabled', 'PendingDeletion', 'PendingImport', 'Unavailable', 'Creating'];
 const cells = {
   '-': undefined,
   d: 'is disabled.',

@@ -1,5 +1,6 @@
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
-import type { KeyState, KmsKey } from './kms-key.ts';
+import type { StoredKeyState } from '@keyfleet/shared/key-specs';
+import type { KmsKey } from './kms-key.ts';
 
 /** How AWS refuses a key in a state: the code, and how the sentence about the key's ARN ends. */
 type Refusal = readonly [ExceptionCode, string];
@@ -15,7 +16,7 @@ const neverImported: Refusal = [
 const unavailable: Refusal = ['KMSInvalidStateException', 'is unavailable.'];
 const creating: Refusal = ['KMSInvalidStateException', 'is creating.'];
 
-type Row = Readonly<Partial<Record<KeyState, Refusal>>>;
+type Row = Readonly<Partial<Record<StoredKeyState, Refusal>>>;
 
 const anyState: Row = {};
 const notDeleting: Row = { PendingDeletion: pendingDeletion };

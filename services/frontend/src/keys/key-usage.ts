@@ -1,6 +1,5 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import type { KeyUsage } from '@keyfleet/shared/key-specs';
-import { algorithmsOf } from './key-metadata.ts';
+import { algorithmsOf, type KeyUsage } from '@keyfleet/shared/key-specs';
 import type { KmsKey } from './kms-key.ts';
 
 /** Throws InvalidKeyUsageException unless the key is for `usage`. `operation` is named as AWS names it. */

@@ -1,6 +1,4 @@
-import type { KeySpec, KeyUsage, Origin } from '@keyfleet/shared/key-specs';
-
-export type KeyState = 'Creating' | 'Enabled' | 'Disabled' | 'PendingDeletion' | 'PendingImport' | 'Unavailable';
+import type { KeySpec, KeyUsage, Origin, RotationType, StoredKeyState } from '@keyfleet/shared/key-specs';
 
 /** One generation of a KMS key's material: the token is all that is kept of the secret. */
 export interface BackingKey {
@@ -13,7 +11,7 @@ export interface BackingKey {
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   /** Why it replaced the one before; absent for a key's first material. */
-  readonly rotation?: 'AUTOMATIC' | 'ON_DEMAND';
+  readonly rotation?: RotationType;
 }
 
 /** The record of a KMS key: everything the service knows of it. Immutable; a change is a new value with the next revision. */
@@ -30,7 +28,7 @@ export interface KmsKey {
   readonly origin: Origin;
   readonly multiRegion: boolean;
   readonly description: string;
-  readonly state: KeyState;
+  readonly state: StoredKeyState;
   readonly createdAt: number;
   /** The policy document as it was given. */
   readonly policy: string;

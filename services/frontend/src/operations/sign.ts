@@ -1,6 +1,6 @@
 import type { Sign, Verify } from '@keyfleet/shared/api/sign';
+import { type MessageType, type OfferedSigningAlgorithm, signableLengths } from '@keyfleet/shared/algorithms';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { type MessageType, signingAlgorithms } from '@keyfleet/shared/signing-algorithms';
 import { commandKeyOf } from '../keys/backing-keys.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Deps, Handler } from './handler.ts';
@@ -30,9 +30,7 @@ export interface SignatureInput {
 /** What Sign and Verify ask of a message, whose algorithm the key has. Throws ValidationException. */
 export function assertSignable(key: KmsKey, input: SignatureInput): void {
   const { SigningAlgorithm: algorithm, MessageType: type } = input;
-  const lengths: Partial<Record<MessageType, number | null>> =
-    signingAlgorithms[algorithm as keyof typeof signingAlgorithms];
-  const length = lengths[type];
+  const length = signableLengths[algorithm as OfferedSigningAlgorithm][type];
   if (length === undefined) {
     throw new KmsException(
       'ValidationException',

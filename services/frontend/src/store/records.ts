@@ -1,5 +1,6 @@
 import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import { KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
+import { origins, rotationTypes, storedKeyStates } from '@keyfleet/shared/key-specs';
 import { z } from 'zod';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { NewRecord } from './record-writes.ts';
@@ -20,7 +21,7 @@ const BackingKeyRecord = z.strictObject({
   token: bytes,
   publicKey: bytes.optional(),
   createdAt: z.int(),
-  rotation: z.enum(['AUTOMATIC', 'ON_DEMAND']).optional(),
+  rotation: z.enum(rotationTypes).optional(),
 });
 
 const KeyRecord = z.strictObject({
@@ -32,10 +33,10 @@ const KeyRecord = z.strictObject({
   region: z.string().min(1),
   keySpec: KeySpecName,
   keyUsage: KeyUsageName,
-  origin: z.enum(['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']),
+  origin: z.enum(origins),
   multiRegion: z.boolean(),
   description: z.string(),
-  state: z.enum(['Creating', 'Enabled', 'Disabled', 'PendingDeletion', 'PendingImport', 'Unavailable']),
+  state: z.enum(storedKeyStates),
   createdAt: z.int(),
   policy: z.string(),
   tags: z.array(z.strictObject({ TagKey: z.string(), TagValue: z.string() })),

@@ -1,6 +1,6 @@
-import { isBlobKeyId } from '@keyfleet/shared/hsm/ciphertext-blob';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
-import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { isKeyId } from '@keyfleet/shared/ids';
+import { algorithmsOf } from '@keyfleet/shared/key-specs';
 import { RefusedError } from '../errors.ts';
 import { isSecretKey } from '../keys/backing-key.ts';
 import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
@@ -14,9 +14,8 @@ import { openedKeyOf } from './opened-key.ts';
 import { isPair } from './pairwise.ts';
 
 export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, context) => {
-  const { keyId, keySpec, keyUsage } = input;
-  const usages: Partial<Record<KeyUsage, readonly string[]>> = keySpecs[keySpec].usages;
-  if (!isBlobKeyId(keyId) || usages[keyUsage] === undefined) throw new RefusedError('invalid-input');
+  const { keyId, keySpec } = input;
+  if (!isKeyId(keyId) || algorithmsOf(input).length === 0) throw new RefusedError('invalid-input');
 
   const length = secretLengthOf(keySpec);
   if (length !== undefined) return sealed(input, context.random(length), context);

@@ -1,4 +1,4 @@
-import { keySpecs } from '@keyfleet/shared/key-specs';
+import { dataKeyPairSpecs, type KeySpec } from '@keyfleet/shared/key-specs';
 import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
 import type { Random } from '../crypto/random.ts';
 import { RefusedError } from '../errors.ts';
@@ -18,17 +18,13 @@ export const generateDataKey: CommandHandler<'GenerateDataKey'> = (input, contex
   return withPlaintext ? { ciphertext, plaintext } : { ciphertext };
 };
 
-/** AWS's DataKeyPairSpec: every kind of key pair but ML-DSA's. */
-const kinds: readonly string[] = ['rsa', 'ec', 'ed25519', 'ml-kem'];
-
 export const generateDataKeyPair: CommandHandler<'GenerateDataKeyPair'> = async (input, context) => {
   const { encryptionContext, keyPairSpec, withPlaintext } = input;
   const backingKey = backingKeyOf(input, 'ENCRYPT_DECRYPT', context);
   assertAlgorithm(backingKey, 'SYMMETRIC_DEFAULT');
 
-  const pair = kinds.includes(keySpecs[keyPairSpec].kind)
-    ? await newKeyPair(keyPairSpec, context.rsaKeyPairs)
-    : undefined;
+  const isOffered = (dataKeyPairSpecs as readonly KeySpec[]).includes(keyPairSpec);
+  const pair = isOffered ? await newKeyPair(keyPairSpec, context.rsaKeyPairs) : undefined;
   if (pair === undefined) throw new RefusedError('invalid-input');
   const publicKey = publicKeyDer(pair);
   const privateKey = privateKeyDer(pair);

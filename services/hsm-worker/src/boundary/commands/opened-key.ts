@@ -1,4 +1,4 @@
-import { type KeyUsage, keySpecs } from '@keyfleet/shared/key-specs';
+import { algorithmsOf, type KeyUsage } from '@keyfleet/shared/key-specs';
 import type { BackingKey } from '../keys/backing-key.ts';
 import { belongsTo } from '../tokens/exported-key-token.ts';
 import { RefusedError } from '../errors.ts';
@@ -39,7 +39,6 @@ export function backingKeyOf(key: KeyOfCommand, keyUsage: KeyUsage, context: Com
 }
 
 /** Refuses with `invalid-input` an algorithm that the key does not have. */
-export function assertAlgorithm({ keySpec, keyUsage }: BackingKey, algorithm: string): void {
-  const usages: Partial<Record<KeyUsage, readonly string[]>> = keySpecs[keySpec].usages;
-  if (usages[keyUsage]?.includes(algorithm) !== true) throw new RefusedError('invalid-input');
+export function assertAlgorithm(backingKey: BackingKey, algorithm: string): void {
+  if (!algorithmsOf(backingKey).includes(algorithm)) throw new RefusedError('invalid-input');
 }

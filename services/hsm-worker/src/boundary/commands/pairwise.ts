@@ -1,4 +1,4 @@
-import { type KeyUsage, keySpecs } from '@keyfleet/shared/key-specs';
+import { algorithmsOf, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { deriveSharedSecret } from '../crypto/ecdh.ts';
 import { decapsulateWith, encapsulateUnder } from '../crypto/ml-kem.ts';
 import { decryptOaep, encryptOaep } from '../crypto/rsa-oaep.ts';
@@ -14,9 +14,8 @@ const message = Buffer.from('keyfleet pairwise consistency');
 
 /** By usage: what one half of a key pair does, the other undoes. */
 const checks: Readonly<Partial<Record<KeyUsage, Check>>> = {
-  async SIGN_VERIFY({ keySpec, key, publicKey }, { noble }) {
-    const usages: Partial<Record<KeyUsage, readonly string[]>> = keySpecs[keySpec].usages;
-    const scheme = signatureSchemes[usages.SIGN_VERIFY![0]!]!;
+  async SIGN_VERIFY({ keySpec, keyUsage, key, publicKey }, { noble }) {
+    const scheme = signatureSchemes[algorithmsOf({ keySpec, keyUsage })[0]!]!;
     const raw = { messageType: 'RAW', message } as const;
     return scheme.verify(publicKey, { ...raw, signature: await scheme.sign(key, raw, noble) }, noble);
   },

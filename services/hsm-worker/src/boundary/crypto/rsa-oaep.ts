@@ -1,4 +1,5 @@
 import { constants, type KeyObject, publicEncrypt, webcrypto } from 'node:crypto';
+import type { OfferedEncryptionAlgorithm } from '@keyfleet/shared/algorithms';
 import { CannotOpenError } from '../errors.ts';
 
 /** RSAES-OAEP (RFC 8017 section 7.1) with an empty label, and MGF1 with the same hash, as AWS KMS has it. */
@@ -7,7 +8,7 @@ export type OaepHash = 'SHA-1' | 'SHA-256';
 export const oaepHashes: Readonly<Record<string, OaepHash>> = {
   RSAES_OAEP_SHA_1: 'SHA-1',
   RSAES_OAEP_SHA_256: 'SHA-256',
-};
+} satisfies Record<Exclude<OfferedEncryptionAlgorithm, 'SYMMETRIC_DEFAULT'>, OaepHash>;
 
 /** Longest plaintext in bytes: k - 2h - 2. */
 export function oaepCapacity(publicKey: KeyObject, hash: OaepHash): number {

@@ -1,9 +1,10 @@
 import { hash, type KeyObject } from 'node:crypto';
+import type { MessageType } from '@keyfleet/shared/algorithms';
 import type { NobleSignatures } from './noble-thread.ts';
 
 /** RAW: the message. DIGEST: its hash. EXTERNAL_MU: the 64-byte mu of FIPS 204. */
 export interface Message {
-  readonly messageType: 'RAW' | 'DIGEST' | 'EXTERNAL_MU';
+  readonly messageType: MessageType;
   readonly message: Uint8Array;
 }
 

@@ -1,4 +1,5 @@
 import { type KeyObject, sign, verify } from 'node:crypto';
+import type { OfferedSigningAlgorithm } from '@keyfleet/shared/algorithms';
 import { rsaPkcs1, rsaPss } from './rsa-signature.ts';
 import { type DigestName, isMessageOrDigest, type SignatureScheme } from './signature-scheme.ts';
 
@@ -50,7 +51,7 @@ export const signatureSchemes: Readonly<Record<string, SignatureScheme>> = {
   ED25519_SHA_512: ed25519,
   ED25519_PH_SHA_512: ed25519ph,
   ML_DSA_SHAKE_256: mlDsa,
-};
+} satisfies Record<OfferedSigningAlgorithm, SignatureScheme>;
 
 /**
  * ECDSA (FIPS 186-5), signatures in DER (X9.62), any s. OpenSSL signs messages on the thread pool; @noble/curves signs a

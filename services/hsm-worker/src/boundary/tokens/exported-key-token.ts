@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { bytes, defineFormat, type Format } from '@keyfleet/shared/encoding/canonical';
 import { AccountId, KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
+import { ownOrigins } from '@keyfleet/shared/key-specs';
 import { z } from 'zod';
 import { RefusedError } from '../errors.ts';
 import type { Keyring } from '../domain/keyring.ts';
@@ -13,7 +14,7 @@ const backingKey = {
   materialId: bytes({ min: 32, max: 32 }),
   keySpec: KeySpecName,
   keyUsage: KeyUsageName,
-  origin: z.enum(['AWS_KMS', 'EXTERNAL']),
+  origin: z.enum(ownOrigins),
 };
 
 /**
