@@ -1,4 +1,3 @@
-import type { Operation } from '@keyfleet/shared/api/operation';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { createLog } from '@keyfleet/shared/log';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
@@ -7,7 +6,8 @@ import { Credentials } from '@keyfleet/frontend/request/credentials';
 import { AwsJsonEdge } from '@keyfleet/frontend/edge/aws-json-edge';
 import { startGrpcEdge } from '@keyfleet/frontend/edge/grpc-edge';
 import { type HttpLimits, httpLimits, type Readiness, startHttpEdge } from '@keyfleet/frontend/edge/http';
-import { Pipeline, type Refusal } from '@keyfleet/frontend/request/pipeline';
+import type { Attempt } from '@keyfleet/frontend/request/attempt';
+import { Pipeline } from '@keyfleet/frontend/request/pipeline';
 import type { Call } from '@keyfleet/frontend/operations/handler';
 import { isStsRequest, StsEdge } from '@keyfleet/frontend/edge/sts-edge';
 
@@ -21,6 +21,17 @@ export interface Invocation {
   readonly operation: string;
   readonly input: object;
   readonly call: Call;
+}
+
+/** What is recorded of a request that came to nothing before it reached its operation. */
+export interface Refusal {
+  readonly operation: string;
+  readonly caller: (Call['caller'] & { readonly region: string }) | undefined;
+  readonly exception: KmsException | undefined;
+}
+
+function refusalOf({ name, call, exception }: Attempt): Refusal {
+  return { operation: name, caller: call && { ...call.caller, region: call.region }, exception };
 }
 
 export interface EdgeOptions {
@@ -49,18 +60,25 @@ export async function startEdge(options: EdgeOptions = {}) {
   });
   const pipeline = new Pipeline({
     authenticator: new Authenticator({ credentials, clock, clockSkewMs: 300_000 }),
-    auditRefusal: (refusal) => refusals.push(refusal),
+    perform: async ({ name, input = {}, call }) => {
+      if (call === undefined || name.startsWith('sts:')) return undefined;
+      const invocation = { operation: name, input, call };
+      invocations.push(invocation);
+      return (options.invoke ?? answerByName)(invocation);
+    },
+    audit: {
+      record(attempt) {
+        if (attempt.input === undefined) refusals.push(refusalOf(attempt));
+        return '';
+      },
+    },
+    lastUsages: { note: () => undefined },
     clock,
     requestTimeoutMs: options.requestTimeoutMs ?? 5_000,
     meter: operationMeter('keyfleet.requests'),
     onFault: () => undefined,
   });
-  const invoke = async (operation: Operation, input: object, call: Call) => {
-    const invocation = { operation: operation.name, input, call };
-    invocations.push(invocation);
-    return (await (options.invoke ?? answerByName)(invocation)) as never;
-  };
-  const kms = new AwsJsonEdge({ pipeline, invoke, regions });
+  const kms = new AwsJsonEdge({ pipeline, regions });
   const sts = new StsEdge({ pipeline, regions });
   const http = await startHttpEdge({
     address: { host: '127.0.0.1', port: 0 },
@@ -72,7 +90,6 @@ export async function startEdge(options: EdgeOptions = {}) {
   });
   const grpc = await startGrpcEdge({
     pipeline,
-    invoke,
     regions,
     readiness: options.readiness ?? (() => ({})),
     reflection: options.reflection ?? false,

@@ -32,7 +32,7 @@ import { WorkerPool } from './hsm/pool.ts';
 import { PoolCommands } from './hsm/pool-commands.ts';
 import type { HostIdentity } from './hsm/session.ts';
 import { newWorkerClient } from './hsm/worker-client.ts';
-import { newInvoke } from './request/invoke.ts';
+import { newPerform } from './request/perform.ts';
 import { Markers } from './operations/markers.ts';
 import { Policies } from './policy/policies.ts';
 import { loadHostIdentity } from './hsm/host-key-file.ts';
@@ -134,7 +134,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     }),
   );
 
-  const invoke = newInvoke({
+  const perform = newPerform({
     keys: cached,
     aliases: cached,
     hsm,
@@ -146,12 +146,10 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     markers: new Markers({ secrets: store, hsm }),
     lastUsages,
     serviceEvents,
-    audit,
     lastKnown: () => cached.lastKnown(),
     countStale: outcomeCounter('keyfleet.requests.stale'),
     assertStore: () => guard.assertFit(),
     forgetKey: (key) => cached.forget(key),
-    onFault: (fault, requestId) => events.requestFailed(fault, requestId),
   });
   const credentials = new Credentials({
     identities: store,
@@ -161,14 +159,16 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   });
   const pipeline = new Pipeline({
     authenticator: new Authenticator({ credentials, clock, clockSkewMs: config.clockSkew }),
-    auditRefusal: (refusal) => audit.refused(refusal),
+    perform,
+    audit,
+    lastUsages,
     clock,
     requestTimeoutMs: config.requestTimeout,
     meter: operationMeter('keyfleet.requests'),
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),
   });
   const readiness = () => readinessOf({ domain, pool, client, durability, guard, feed, administrator });
-  resources.use(await startEdges(config, { pipeline, invoke, readiness, log }));
+  resources.use(await startEdges(config, { pipeline, readiness, log }));
   log.info({ http: config.http.text, grpc: config.grpc.text }, 'listening');
   await stopped;
 }

@@ -6,7 +6,9 @@ import { newKeyId } from '@keyfleet/shared/ids';
 import { Audit, type AuditRecord } from '@keyfleet/frontend/audit/record';
 import { type ServiceEvent, ServiceEvents } from '@keyfleet/frontend/audit/service-events';
 import type { HsmCommands } from '@keyfleet/frontend/hsm/commands';
-import { newInvoke } from '@keyfleet/frontend/request/invoke';
+import { newPerform } from '@keyfleet/frontend/request/perform';
+import { Pipeline } from '@keyfleet/frontend/request/pipeline';
+import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
 import { Markers } from '@keyfleet/frontend/operations/markers';
 import { Policies } from '@keyfleet/frontend/policy/policies';
@@ -32,6 +34,9 @@ export function user(name: string, overrides: Partial<Caller> = {}): Caller {
   };
 }
 
+/** Of a request: who made it and where. */
+type Overrides = Partial<Pick<Call, 'caller' | 'region' | 'requestId'>>;
+
 /** Everything of a frontend that stands behind its edges, on a store in memory and a fake HSM. */
 export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly store = new MemoryStore();
@@ -42,14 +47,16 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly faults: unknown[] = [];
   readonly lastUsages: LastUsages;
   now = Date.UTC(2026, 10, 23, 12);
-  readonly #invoke;
+  readonly #pipeline: Pipeline;
+  #caller = user('alice');
+  #region = region;
 
   constructor(hsm?: H) {
     this.hsm = hsm ?? (new FakeHsm() as HsmCommands as H);
     const { store, faults } = this;
     const clock = { now: () => this.now };
     this.lastUsages = new LastUsages({ usages: store, clock, onProblem: (problem) => void faults.push(problem) });
-    this.#invoke = newInvoke({
+    const perform = newPerform({
       keys: store,
       aliases: store,
       hsm: this.hsm,
@@ -60,7 +67,6 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       users: { exists: (_account, arn) => Promise.resolve(!arn.endsWith('/nobody') && arn.includes(':user/')) },
       markers: new Markers({ secrets: store, hsm: this.hsm }),
       lastUsages: this.lastUsages,
-      audit: new Audit({ write: (record) => void this.audit.push(JSON.parse(record) as AuditRecord) }, clock),
       serviceEvents: new ServiceEvents(
         { write: (record) => void this.serviceEvents.push(JSON.parse(record) as ServiceEvent) },
         clock,
@@ -69,12 +75,25 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       countStale: () => {},
       assertStore: () => {},
       forgetKey: () => {},
+    });
+    this.#pipeline = new Pipeline({
+      // Whoever a test says.
+      authenticator: {
+        authenticate: () => ({ caller: this.#caller, region: this.#region }),
+        namesKey: () => true,
+      },
+      perform,
+      audit: new Audit({ write: (record) => void this.audit.push(JSON.parse(record) as AuditRecord) }, clock),
+      lastUsages: this.lastUsages,
+      clock,
+      requestTimeoutMs: 5_000,
+      meter: operationMeter('keyfleet.requests'),
       onFault: (fault) => void faults.push(fault),
     });
   }
 
   /** Fills in the schema's defaults and validates, as the edge does. */
-  async call<O extends Operation>(operation: O, input: object, overrides: Partial<Call> = {}): Promise<OutputOf<O>> {
+  async call<O extends Operation>(operation: O, input: object, overrides: Overrides = {}): Promise<OutputOf<O>> {
     const parsed = operation.input.safeParse(input);
     compileInputCheck(operation)(parsed.success ? parsed.data : input);
     return this.#call(operation, operation.input.parse(input) as InputOf<O>, overrides);
@@ -90,21 +109,31 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     return this.#call(operation, input as InputOf<Operation>, {});
   }
 
-  #call<O extends Operation>(operation: O, input: InputOf<O>, overrides: Partial<Call>): Promise<OutputOf<O>> {
-    const call: Call = {
-      caller: user('alice'),
-      region,
-      requestId: 'request-1',
+  #call<O extends Operation>(operation: O, input: InputOf<O>, overrides: Overrides): Promise<OutputOf<O>> {
+    // It is authenticated before anybody else can be.
+    this.#caller = overrides.caller ?? user('alice');
+    this.#region = overrides.region ?? region;
+    const request = {
+      method: 'POST',
+      path: '/',
+      query: '',
+      headers: new Map([['user-agent', 'test']]),
+      payloadHash: '',
+      requestId: overrides.requestId ?? 'request-1',
       sourceIpAddress: '192.0.2.1',
-      userAgent: 'test',
-      deadline: this.now + 5_000,
-      ...overrides,
+      onGenuine: () => {},
     };
-    return this.#invoke(operation, input, call);
+    return this.#pipeline.process(request, {
+      name: operation.name,
+      operation,
+      signedFor: { service: 'kms', regions: new Set([this.#region]) },
+      parse: () => input,
+      format: (output) => output as OutputOf<O>,
+    });
   }
 
   /** The exception that the call ends with, as `Code: message`. */
-  async refusal<O extends Operation>(operation: O, input: object, overrides: Partial<Call> = {}): Promise<string> {
+  async refusal<O extends Operation>(operation: O, input: object, overrides: Overrides = {}): Promise<string> {
     try {
       await this.call(operation, input, overrides);
     } catch (error) {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Operation } from '@keyfleet/shared/api/operation';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { KmsKey } from '../keys/kms-key.ts';
-import type { Call, Caller } from '../operations/handler.ts';
+import type { Caller } from '../operations/handler.ts';
+import type { Attempt } from '../request/attempt.ts';
 import { newDisclosure } from './disclosure.ts';
 
 /** One line of the audit log, in CloudTrail's shape, so that what reads CloudTrail reads this. */
@@ -48,26 +48,6 @@ interface AuditedResource {
   readonly ARN: string;
 }
 
-/** What is known of a request that reached its operation. */
-export interface Attempt {
-  readonly operation: Operation;
-  readonly input: Readonly<Record<string, unknown>>;
-  readonly call: Call;
-  /** The keys the caller was admitted to. */
-  readonly keys: readonly KmsKey[];
-  /** Whether a key's record may have been older than what is stored. */
-  readonly isStale?: boolean | undefined;
-}
-
-/** What is known of a request that was refused before: perhaps nobody signed it. */
-export interface RefusedRequest {
-  readonly operation: string;
-  readonly request: { readonly requestId: string; readonly sourceIpAddress: string };
-  readonly userAgent: string;
-  readonly caller?: Caller & { readonly region: string };
-  readonly exception: KmsException;
-}
-
 /** Takes records as JSON. */
 export interface AuditSink {
   write(record: string): void;
@@ -88,47 +68,30 @@ export class Audit {
   }
 
   /** Returns the record's eventID. */
-  succeeded({ operation, input, call, keys, isStale, output }: Attempt & { readonly output: unknown }): string {
-    return this.#write(operation.name, call, {
-      readOnly: operation.readOnly,
-      requestParameters: this.#disclose.input(operation, input),
-      responseElements: operation.readOnly ? 'null' : this.#disclose.output(operation, output, keys[0]?.arn),
-      keys,
-      isStale,
-      materialId: materialIdOf(output),
-    });
-  }
-
-  failed({ operation, input, call, keys, isStale, exception }: Attempt & { readonly exception: KmsException }): void {
-    this.#write(operation.name, call, {
-      readOnly: operation.readOnly,
-      requestParameters: this.#disclose.input(operation, input),
-      keys,
-      isStale,
-      exception,
-    });
-  }
-
-  refused({ operation, request, userAgent, caller, exception }: RefusedRequest): void {
-    const { requestId, sourceIpAddress } = request;
-    const source = { requestId, sourceIpAddress, userAgent, region: caller?.region ?? '', caller };
-    this.#write(operation, source, { readOnly: false, exception });
-  }
-
-  #write(eventName: string, source: Source, event: Event): string {
-    const { caller } = source;
+  record(attempt: Attempt): string {
+    const { name, request, userAgent, operation, input, call, keys } = attempt;
+    const { caller, region = '' } = call ?? {};
     const eventID = randomUUID();
+    // Of a request that was refused before it reached its operation nothing is known that it would have done.
+    const isReached = operation !== undefined && input !== undefined;
+    const readOnly = isReached && operation.readOnly;
+    const parameters = isReached ? this.#disclose.input(operation, input) : 'null';
     this.#sink.write(
       `{"eventVersion":"1.11","userIdentity":${this.#identityOf(caller)},"eventTime":"${this.#now()}",` +
-        `"eventSource":"kms.amazonaws.com","eventName":${JSON.stringify(eventName)},` +
-        `"awsRegion":${JSON.stringify(source.region)},"sourceIPAddress":${JSON.stringify(source.sourceIpAddress)},` +
-        `"userAgent":${JSON.stringify(source.userAgent)},${errorMembers(event.exception)}` +
-        `"requestParameters":${event.requestParameters ?? 'null'},"responseElements":${event.responseElements ?? 'null'},` +
-        `${additionalMember(event)}"requestID":${JSON.stringify(source.requestId)},"eventID":"${eventID}",` +
-        `"readOnly":${event.readOnly},${resourcesMember(event.keys)}"eventType":"AwsApiCall","managementEvent":true,` +
+        `"eventSource":"kms.amazonaws.com","eventName":${JSON.stringify(name)},` +
+        `"awsRegion":${JSON.stringify(region)},"sourceIPAddress":${JSON.stringify(request.sourceIpAddress)},` +
+        `"userAgent":${JSON.stringify(userAgent)},${errorMembers(attempt.exception)}` +
+        `"requestParameters":${parameters},"responseElements":${this.#responseOf(attempt)},` +
+        `${additionalMember(attempt)}"requestID":${JSON.stringify(request.requestId)},"eventID":"${eventID}",` +
+        `"readOnly":${readOnly},${resourcesMember(keys)}"eventType":"AwsApiCall","managementEvent":true,` +
         `"recipientAccountId":${JSON.stringify(caller?.accountId ?? '')},"eventCategory":"Management"}`,
     );
     return eventID;
+  }
+
+  #responseOf({ operation, keys, output, exception }: Attempt): string {
+    if (operation === undefined || operation.readOnly || exception !== undefined) return 'null';
+    return this.#disclose.output(operation, output, keys[0]?.arn);
   }
 
   /** Many requests share a millisecond. */
@@ -151,21 +114,6 @@ export class Audit {
   }
 }
 
-type Source = Pick<Call, 'requestId' | 'sourceIpAddress' | 'userAgent' | 'region'> & {
-  readonly caller: Caller | undefined;
-};
-
-interface Event {
-  readonly readOnly: boolean;
-  /** JSON, like `responseElements`. */
-  readonly requestParameters?: string;
-  readonly responseElements?: string;
-  readonly keys?: readonly KmsKey[];
-  readonly isStale?: boolean | undefined;
-  readonly materialId?: string | undefined;
-  readonly exception?: KmsException;
-}
-
 const nobody = jsonOf({ type: 'Unknown', principalId: '', arn: '', accountId: '', accessKeyId: '' });
 
 function jsonOf(identity: UserIdentity): string {
@@ -186,13 +134,15 @@ function errorMembers(exception: KmsException | undefined): string {
   return `"errorCode":"${exception.code}",${message}`;
 }
 
-function additionalMember({ materialId, isStale = false }: Event): string {
+function additionalMember({ lastKnown, output }: Attempt): string {
+  const materialId = materialIdOf(output);
+  const isStale = lastKnown?.served === true;
   if (materialId === undefined) return isStale ? '"additionalEventData":{"lastKnownKeyRecord":true},' : '';
   const stale = isStale ? ',"lastKnownKeyRecord":true' : '';
   return `"additionalEventData":{"keyMaterialId":${JSON.stringify(materialId)}${stale}},`;
 }
 
-function resourcesMember(keys: readonly KmsKey[] = []): string {
+function resourcesMember(keys: readonly KmsKey[]): string {
   if (keys.length === 0) return '';
   const resources = keys.map(
     // Our own ARN, which has nothing to escape.

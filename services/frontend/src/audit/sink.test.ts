@@ -2,7 +2,9 @@ import { mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Encrypt } from '@keyfleet/shared/api/cipher';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { newAttempt } from '../request/attempt.ts';
 import { Audit, type AuditRecord } from './record.ts';
 import { openFileSink } from './sink.ts';
 
@@ -20,7 +22,8 @@ const onProblem = (problem: unknown): void => expect.unreachable(String(problem)
 
 function refusal(requestId: string) {
   const exception = new KmsException('MissingAuthenticationTokenException', 'Request is missing Authentication Token');
-  return { operation: 'Encrypt', request: { requestId, sourceIpAddress: '192.0.2.1' }, userAgent: 'curl', exception };
+  const request = { requestId, sourceIpAddress: '192.0.2.1', headers: new Map([['user-agent', 'curl']]) };
+  return { ...newAttempt(request, { name: 'Encrypt', operation: Encrypt }), exception };
 }
 
 async function linesOf(path: string): Promise<AuditRecord[]> {
@@ -37,7 +40,7 @@ test('every record is in the file when the sink is closed, in order, one JSON ob
   for (const names of [['1', '2'], ['3']]) {
     await using sink = await openFileSink({ path, onProblem });
     const audit = new Audit(sink, clock);
-    for (const name of names) audit.refused(refusal(name));
+    for (const name of names) audit.record(refusal(name));
   }
   const lines = await linesOf(path);
   expect(lines.map(({ requestID }) => requestID)).toEqual(['1', '2', '3']);
@@ -48,7 +51,7 @@ test('what nobody signed is recorded with the reason', async () => {
   const path = join(directory, 'audit.jsonl');
   {
     await using sink = await openFileSink({ path, onProblem });
-    new Audit(sink, clock).refused(refusal('1'));
+    new Audit(sink, clock).record(refusal('1'));
   }
   expect(await linesOf(path)).toEqual([
     expect.objectContaining({
@@ -69,7 +72,7 @@ test('what a caller sends is quoted: it ends no line and adds no member', async 
   const userAgent = 'a","readOnly":true}\n{"eventName":"Forged\u2028\ud800"';
   {
     await using sink = await openFileSink({ path, onProblem });
-    new Audit(sink, clock).refused({ ...refusal('1'), operation: userAgent, userAgent });
+    new Audit(sink, clock).record({ ...refusal('1'), name: userAgent, userAgent });
   }
   const [line, ...others] = await linesOf(path);
   expect(others).toEqual([]);
@@ -81,10 +84,10 @@ test('a file that was renamed is left for a new one, and no record is lost', asy
   {
     await using sink = await openFileSink({ path, onProblem, followMs: 0 });
     const audit = new Audit(sink, clock);
-    audit.refused(refusal('1'));
+    audit.record(refusal('1'));
     await vi.waitFor(() => linesOf(path));
     await rename(path, `${path}.1`);
-    audit.refused(refusal('2'));
+    audit.record(refusal('2'));
   }
   const requests = async (file: string) => (await linesOf(file)).map(({ requestID }) => requestID);
   expect([await requests(`${path}.1`), await requests(path)]).toEqual([['1'], ['2']]);
@@ -97,7 +100,7 @@ test('records of any size are written whole', async () => {
   {
     await using sink = await openFileSink({ path, onProblem });
     const audit = new Audit(sink, clock);
-    for (const userAgent of userAgents) audit.refused({ ...refusal('1'), userAgent });
+    for (const userAgent of userAgents) audit.record({ ...refusal('1'), userAgent });
   }
   expect((await linesOf(path)).map(({ userAgent }) => userAgent)).toEqual(userAgents);
 });

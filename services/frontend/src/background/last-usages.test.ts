@@ -1,6 +1,3 @@
-import { Encrypt } from '@keyfleet/shared/api/cipher';
-import { DescribeKey } from '@keyfleet/shared/api/keys';
-import { Sign } from '@keyfleet/shared/api/sign';
 import { beforeEach, expect, test } from 'vitest';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { MemoryStore } from '../store/memory-store.ts';
@@ -44,13 +41,13 @@ function open(): LastUsages {
 
 function use(usages: LastUsages, requestId: string, overrides: Partial<Parameters<LastUsages['note']>[0]> = {}): void {
   now++;
-  usages.note({ operation: Encrypt, keys: [key], call: { requestId }, ...overrides }, `event of ${requestId}`);
+  usages.note({ name: 'Encrypt', keys: [key], request: { requestId }, ...overrides }, `event of ${requestId}`);
 }
 
 test('uses between two flushes cost one write, of the last', async () => {
   await using usages = open();
   for (const id of ['1', '2', '3']) use(usages, id);
-  use(usages, '4', { operation: Sign });
+  use(usages, '4', { name: 'Sign' });
   await usages.flush();
   expect(store.written).toEqual([{ operation: 'Sign', usedAt: 1_004, requestId: '4', eventId: 'event of 4' }]);
   await usages.flush();
@@ -59,7 +56,7 @@ test('uses between two flushes cost one write, of the last', async () => {
 
 test('what uses no key material is no use of the key', async () => {
   await using usages = open();
-  use(usages, '1', { operation: DescribeKey });
+  use(usages, '1', { name: 'DescribeKey' });
   await usages.flush();
   expect(store.written).toEqual([]);
   expect(await usages.find(key)).toBeUndefined();
@@ -121,7 +118,7 @@ test('a frontend that stops writes what it knows', async () => {
 test('far more keys than can be noted at once are reported, and those noted are kept', async () => {
   await using usages = open();
   const keys = Array.from({ length: 100_001 }, (_, i) => ({ ...key, arn: `${key.arn}${i}` }));
-  usages.note({ operation: Encrypt, keys, call: { requestId: '1' } }, 'e');
+  usages.note({ name: 'Encrypt', keys, request: { requestId: '1' } }, 'e');
   await usages.flush();
   expect(store.written).toHaveLength(100_000);
   expect(problems).toEqual([new Error('1 uses were not noted: too many different keys at once')]);

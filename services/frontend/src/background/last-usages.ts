@@ -1,5 +1,4 @@
 import { TrackedOperation } from '@keyfleet/shared/api/choices';
-import type { Operation } from '@keyfleet/shared/api/operation';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { LastUsage, LastUsageStore } from '../store/store.ts';
@@ -22,9 +21,10 @@ export interface LastUsagesDeps {
 
 /** A successful request. */
 export interface Use {
-  readonly operation: Operation;
+  /** The operation's. */
+  readonly name: string;
   readonly keys: readonly KmsKey[];
-  readonly call: { readonly requestId: string };
+  readonly request: { readonly requestId: string };
 }
 
 interface Noted extends Pick<KmsKey, 'region' | 'keyId'> {
@@ -49,19 +49,19 @@ export class LastUsages implements AsyncDisposable {
   }
 
   /** Called for every successful request; does nothing for those that use no key. `eventId`: of the audit record. */
-  note({ operation: { name }, keys, call }: Use, eventId: string): void {
+  note({ name, keys, request }: Use, eventId: string): void {
     if (!tracked.has(name)) return;
     const usedAt = this.#deps.clock.now();
     for (const key of keys) {
       const usage = this.#unwritten.get(key.arn)?.usage;
       if (usage === undefined) {
-        this.#add(key, { operation: name as LastUsage['operation'], usedAt, requestId: call.requestId, eventId });
+        this.#add(key, { operation: name as LastUsage['operation'], usedAt, requestId: request.requestId, eventId });
         continue;
       }
       // Nothing is allocated for a key that is used again and again.
       usage.operation = name as LastUsage['operation'];
       usage.usedAt = usedAt;
-      usage.requestId = call.requestId;
+      usage.requestId = request.requestId;
       usage.eventId = eventId;
     }
   }

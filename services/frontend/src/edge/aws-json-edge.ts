@@ -1,17 +1,12 @@
 import { AWS_JSON, errorBody, requestCodec, responseCodec } from '@keyfleet/shared/api/aws-json';
-import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
+import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { operations } from '@keyfleet/shared/api/registry';
 import { exceptions, KmsException } from '@keyfleet/shared/errors/exceptions';
-import type { Call } from '../operations/handler.ts';
 import { type HttpAnswer, type HttpRequest, unknownOperation } from './http.ts';
 import type { Pipeline } from '../request/pipeline.ts';
 
-/** Runs an operation for a caller that is authenticated, on an input that is valid in itself. */
-export type Invoke = (operation: Operation, input: InputOf<Operation>, call: Call) => Promise<OutputOf<Operation>>;
-
 export interface KmsEdgeDeps {
   readonly pipeline: Pipeline;
-  readonly invoke: Invoke;
   readonly regions: ReadonlySet<string>;
 }
 
@@ -45,12 +40,13 @@ export class AwsJsonEdge {
   }
 
   #process(request: HttpRequest, { operation, requests, responses }: Route): Promise<string> {
-    const { pipeline, invoke, regions } = this.#deps;
+    const { pipeline, regions } = this.#deps;
     return pipeline.process(request, {
-      operation: operation.name,
+      name: operation.name,
+      operation,
       signedFor: { service: 'kms', regions },
       parse: () => requests.parse(request.body),
-      run: async (input, call) => responses.stringify(await invoke(operation, input, call)),
+      format: (output) => responses.stringify(output as OutputOf<Operation>),
     });
   }
 }

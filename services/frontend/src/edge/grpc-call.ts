@@ -4,7 +4,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
 import { canonicalPath } from '@keyfleet/shared/sigv4/canonical-request';
 import type { Connection } from './connections.ts';
-import type { EdgeRequest } from '../request/pipeline.ts';
+import type { EdgeRequest } from '../request/attempt.ts';
 
 /** A call of which only the headers have come. */
 export interface OpenCall {

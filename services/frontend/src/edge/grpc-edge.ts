@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { Server, ServerCredentials, ServerInterceptingCall, type ServiceDefinition } from '@grpc/grpc-js';
 import { Kms, kmsDefinition } from '@keyfleet/proto/kms';
-import type { Operation } from '@keyfleet/shared/api/operation';
+import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { type Message, protoCodec } from '@keyfleet/shared/api/proto';
 import { operations } from '@keyfleet/shared/api/registry';
 import type { Address } from '@keyfleet/shared/config';
@@ -91,20 +91,21 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
   };
 }
 
-function routeOf(operation: Operation, { pipeline, invoke, regions }: GrpcEdgeOptions): ServeCall {
+function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): ServeCall {
   const { requestDeserialize, responseSerialize } = methodOf(operation);
   const codec = protoCodec(operation);
   return async ({ request, readMessage }) => {
     try {
       return await pipeline.process(request, {
-        operation: operation.name,
+        name: operation.name,
+        operation,
         signedFor: { service: 'kms', regions },
         parse: async () => {
           const message = await readMessage();
           assertHashed(message, request);
           return codec.parseRequest(decode(message, requestDeserialize));
         },
-        run: async (input, call) => responseSerialize(codec.formatResponse(await invoke(operation, input, call))),
+        format: (output) => responseSerialize(codec.formatResponse(output as OutputOf<Operation>)),
       });
     } catch (error) {
       throw explained(error, request);

@@ -10,7 +10,7 @@ import { namesAction } from './sts-edge.ts';
 import { answerPreflight, isPreflight } from './cors.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { Exchange } from './exchange.ts';
-import type { EdgeRequest } from '../request/pipeline.ts';
+import type { EdgeRequest } from '../request/attempt.ts';
 import { type UploadLimits, Uploads } from './uploads.ts';
 import { readTarget } from './request-target.ts';
 

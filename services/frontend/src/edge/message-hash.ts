@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { MISMATCH } from '../request/authenticate.ts';
-import type { EdgeRequest } from '../request/pipeline.ts';
+import type { EdgeRequest } from '../request/attempt.ts';
 
 const RULE = 'docs/grpc.md has the rule.';
 

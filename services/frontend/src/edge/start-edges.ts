@@ -1,14 +1,13 @@
 import type { Log } from '@keyfleet/shared/log';
 import type { FrontendConfig } from '../config.ts';
 import { isStsRequest, StsEdge } from './sts-edge.ts';
-import { AwsJsonEdge, type Invoke } from './aws-json-edge.ts';
+import { AwsJsonEdge } from './aws-json-edge.ts';
 import { startGrpcEdge } from './grpc-edge.ts';
 import { type Readiness, startHttpEdge } from './http.ts';
 import type { Pipeline } from '../request/pipeline.ts';
 
 export interface EdgeParts {
   readonly pipeline: Pipeline;
-  readonly invoke: Invoke;
   readonly readiness: () => Readiness;
   readonly log: Log;
 }
@@ -16,10 +15,10 @@ export interface EdgeParts {
 /** Listens for HTTP and gRPC; disposing drains both at the same time. */
 export async function startEdges(
   config: FrontendConfig,
-  { pipeline, invoke, readiness, log }: EdgeParts,
+  { pipeline, readiness, log }: EdgeParts,
 ): Promise<AsyncDisposable> {
   const regions: ReadonlySet<string> = new Set(config.regions);
-  const kms = new AwsJsonEdge({ pipeline, invoke, regions });
+  const kms = new AwsJsonEdge({ pipeline, regions });
   const sts = new StsEdge({ pipeline, regions });
   const http = await startHttpEdge({
     address: config.http,
@@ -32,7 +31,6 @@ export async function startEdges(
     address: config.grpc,
     reflection: config.grpcReflection,
     pipeline,
-    invoke,
     regions,
     readiness,
   });

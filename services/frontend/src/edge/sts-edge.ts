@@ -5,6 +5,7 @@ import type { Caller } from '../operations/handler.ts';
 import { invalidAction, type QueryError, queryErrorOf } from './query-errors.ts';
 
 const VERSION = '2011-06-15';
+const noInput = {};
 const NAMESPACE = `https://sts.amazonaws.com/doc/${VERSION}/`;
 
 /** STS shares the port with KMS; only its protocol sends forms, and names its action in the query. */
@@ -39,10 +40,11 @@ export class StsEdge {
     const { action, version } = readCall(request);
     try {
       const caller = await this.#pipeline.process(request, {
-        operation: action === 'GetCallerIdentity' ? 'sts:GetCallerIdentity' : 'sts:unknown',
+        name: action === 'GetCallerIdentity' ? 'sts:GetCallerIdentity' : 'sts:unknown',
+        operation: undefined,
         signedFor: { service: 'sts', regions: this.#regions, presigned: true },
-        parse: () => undefined,
-        run: (_, call) => Promise.resolve(call.caller),
+        parse: () => noInput,
+        format: (_, signer) => signer,
       });
       if (action !== 'GetCallerIdentity' || version !== VERSION) {
         return errorAnswer(invalidAction(action, version), request.requestId);

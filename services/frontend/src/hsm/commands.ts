@@ -1,8 +1,8 @@
 import type { CommandName, InputOf, OutputOf, Refusal } from '@keyfleet/shared/hsm/commands';
 
 /**
- * Runs a command on some hsm-worker. Re-sent to another when one dies; throws KmsException when no answer came before `deadline`
- * (milliseconds since the epoch), and `HsmRefusedError` when an HSM refused.
+ * Runs a command on some hsm-worker. Re-sent to another when one dies; throws `HsmUnavailableError` when no answer came before
+ * `deadline` (milliseconds since the epoch), and `HsmRefusedError` when an HSM refused.
  */
 export interface HsmCommands {
   execute<N extends CommandName>(command: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>>;
@@ -20,7 +20,7 @@ export interface MemberAnswer<N extends CommandName> {
 
 /** For who must know which member of the domain answered. */
 export interface MemberCommands extends HsmCommands {
-  /** As `execute`, by a member that is none of `notBy`; throws `NobodyElseError` when no other is in reach. */
+  /** As `execute`, by a member that is none of `notBy`; throws `HsmUnavailableError` (`nobody-else`) when no other is in reach. */
   executeByMember<N extends CommandName>(
     command: N,
     input: InputOf<N>,
@@ -29,12 +29,25 @@ export interface MemberCommands extends HsmCommands {
   ): Promise<MemberAnswer<N>>;
 }
 
-/** No other member than those that must not answer is in reach. */
-export class NobodyElseError extends Error {
-  override name = 'NobodyElseError';
+/** Why no HSM ran a command. */
+const reasons = {
+  'timed-out': 'timed out: no HSM answered',
+  overloaded: 'more commands are in flight than the HSMs take',
+  'too-large': 'the command is larger than a frame',
+  /** Than those that must not answer. */
+  'nobody-else': 'no other HSM is in reach',
+  /** Nothing of it may be stored. */
+  unconfirmed: 'no HSM confirms what another answered',
+} as const;
 
-  constructor() {
-    super('no other HSM is in reach');
+/** No HSM ran the command, or none whose answer counts. */
+export class HsmUnavailableError extends Error {
+  override name = 'HsmUnavailableError';
+  readonly reason: keyof typeof reasons;
+
+  constructor(reason: keyof typeof reasons, options?: ErrorOptions) {
+    super(reasons[reason], options);
+    this.reason = reason;
   }
 }
 

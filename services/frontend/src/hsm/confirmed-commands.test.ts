@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
 import { testAccount as account, testKeyId as keyId } from '../../../../test/support/command-context.ts';
-import { HsmRefusedError, type MemberAnswer, type MemberCommands, NobodyElseError } from './commands.ts';
-import { ConfirmedCommands, UnconfirmedTokenError } from './confirmed-commands.ts';
+import { HsmRefusedError, type MemberAnswer, HsmUnavailableError, type MemberCommands } from './commands.ts';
+import { ConfirmedCommands } from './confirmed-commands.ts';
 
 type Lie = <N extends CommandName>(name: N, output: OutputOf<N>) => object;
 
@@ -28,7 +28,7 @@ class Members implements MemberCommands {
     notBy: ReadonlySet<string> = new Set(),
   ): Promise<MemberAnswer<N>> {
     const memberId = Object.keys(this.#lies).find((id) => !notBy.has(id));
-    if (memberId === undefined) throw new NobodyElseError();
+    if (memberId === undefined) throw new HsmUnavailableError('nobody-else');
     this.asked.push(`${memberId} ${name}`);
     const lie = this.#lies[memberId];
     try {
@@ -102,7 +102,7 @@ test('a member that denies what is true harms nobody where there is a third', as
 test('what nobody confirms is given to nobody', async () => {
   const hostile: Lie = (name, output) => ({ ...denying(name, output), ...rubbish(name, output) });
   const frontend = start({ a: hostile, b: honest });
-  await expect(frontend.make()).rejects.toThrow(UnconfirmedTokenError);
+  await expect(frontend.make()).rejects.toMatchObject({ reason: 'unconfirmed' });
   expect(frontend.events).toHaveLength(2);
 });
 
@@ -136,7 +136,9 @@ test.each([{ workers: 1 }, { members: ['a'] }])(
 test('resealing waits for a second member, and is confirmed against what it replaces', async () => {
   const { token } = await start({ a: honest, b: honest }).make();
   const alone = start({ a: honest });
-  await expect(alone.commands.execute('ResealToken', { token, account }, 0)).rejects.toThrow(NobodyElseError);
+  await expect(alone.commands.execute('ResealToken', { token, account }, 0)).rejects.toMatchObject({
+    reason: 'nobody-else',
+  });
   const two = start({ a: honest, b: honest });
   await two.commands.execute('ResealToken', { token, account }, 0);
   expect(two.hsm.asked).toEqual(['a ResealToken', 'b CheckToken']);

@@ -3,9 +3,9 @@ import { type CommandName, commands, type InputOf, type OutputOf } from '@keyfle
 import {
   type HsmCommands,
   HsmRefusedError,
+  HsmUnavailableError,
   type MemberAnswer,
   type MemberCommands,
-  NobodyElseError,
 } from './commands.ts';
 import { confirmations, type SealingCommand, type Verdict } from './confirmations.ts';
 
@@ -26,15 +26,6 @@ export interface ConfirmedCommandsDeps {
 }
 
 type Sealed<N extends SealingCommand> = MemberAnswer<N> & { readonly input: InputOf<N> };
-
-/** No member of the domain confirms what another sealed. Nothing of it is stored. */
-export class UnconfirmedTokenError extends Error {
-  override name = 'UnconfirmedTokenError';
-
-  constructor(command: CommandName) {
-    super(`no HSM confirms what another answered to ${command}`);
-  }
-}
 
 /**
  * Gives out no token that only its maker has seen. A member that is broken, or hostile, could seal rubbish in place of a key; stored, that
@@ -77,7 +68,7 @@ export class ConfirmedCommands implements HsmCommands {
     try {
       return await this.#deps.hsm.executeByMember(name, input, deadline, doubted);
     } catch (error) {
-      throw error instanceof NobodyElseError ? new UnconfirmedTokenError(name) : error;
+      throw isNobodyElse(error) ? new HsmUnavailableError('unconfirmed', { cause: error }) : error;
     }
   }
 
@@ -111,7 +102,7 @@ export class ConfirmedCommands implements HsmCommands {
         sealed,
       );
     } catch (error) {
-      if (error instanceof NobodyElseError) return undefined;
+      if (isNobodyElse(error)) return undefined;
       if (error instanceof HsmRefusedError && error.memberId !== undefined)
         return { witness: error.memberId, agrees: false };
       throw error;
@@ -125,7 +116,7 @@ export class ConfirmedCommands implements HsmCommands {
   #mayStandAlone(name: SealingCommand, maker: string): boolean {
     const { workers, domainState, events } = this.#deps;
     if (workers === 1 || domainState()?.members.length === 1) return true;
-    if (name === 'ResealToken') throw new NobodyElseError();
+    if (name === 'ResealToken') throw new HsmUnavailableError('nobody-else');
     events.unconfirmed(name, maker);
     return true;
   }
@@ -134,4 +125,8 @@ export class ConfirmedCommands implements HsmCommands {
   #isMember(id: string): boolean {
     return this.#deps.domainState()?.members.some(({ memberId }) => memberId === id) ?? false;
   }
+}
+
+function isNobodyElse(error: unknown): boolean {
+  return error instanceof HsmUnavailableError && error.reason === 'nobody-else';
 }

@@ -3,8 +3,7 @@ import { CHANGEOVER_MS, deactivatedAt, type DomainState } from '@keyfleet/shared
 import { type CommandName, commands, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
-import { timedOut } from '../request/dependency-exceptions.ts';
-import { HsmRefusedError, type MemberAnswer, type MemberCommands } from './commands.ts';
+import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 
 /** Each asks a worker that the pool picks at random; nothing of what the one before made is stored. */
 const ATTEMPTS = 5;
@@ -65,7 +64,7 @@ export class FencedCommands implements MemberCommands {
       const { output } = answer;
       if (!('token' in output) || (await this.#isInUse(output.token))) return answer;
     }
-    throw timedOut();
+    throw new HsmUnavailableError('timed-out');
   }
 
   executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {

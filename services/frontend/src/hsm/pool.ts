@@ -1,10 +1,8 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
 import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { throttled, timedOut } from '../request/dependency-exceptions.ts';
 import type { Channel } from './channel.ts';
-import { HsmRefusedError, NobodyElseError } from './commands.ts';
+import { HsmRefusedError, HsmUnavailableError } from './commands.ts';
 import type { KnownDomain } from './known-domain.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import type { HostIdentity } from './session.ts';
@@ -70,13 +68,13 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   /**
-   * Rejects with KmsException (throttled, too large, or nobody answered in time), `HsmRefusedError`, and `NobodyElseError` when only
-   * members of `notBy` are there. `deadline`: milliseconds since the epoch.
+   * Rejects with `HsmUnavailableError`, `nobody-else` when only members of `notBy` are there, and `HsmRefusedError`. `deadline`: milliseconds since the epoch.
    */
   run(command: Command, input: Uint8Array, deadline: number, notBy?: ReadonlySet<string>): Promise<Answer> {
-    if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(throttled());
-    if (input.length > MAX_INPUT_BYTES) return Promise.reject(tooLarge());
-    if (this.#closed || deadline <= this.#options.clock.now()) return Promise.reject(timedOut());
+    if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(new HsmUnavailableError('overloaded'));
+    if (input.length > MAX_INPUT_BYTES) return Promise.reject(new HsmUnavailableError('too-large'));
+    if (this.#closed || deadline <= this.#options.clock.now())
+      return Promise.reject(new HsmUnavailableError('timed-out'));
     const work = new Work(command, input, deadline, notBy);
     this.#inFlight++;
     this.#dispatch(work);
@@ -99,14 +97,14 @@ export class WorkerPool implements AsyncDisposable {
     this.#closed = true;
     clearInterval(this.#timer);
     await Promise.all(this.#links.map((link) => link.close()));
-    for (const work of this.#waiting) this.#fail(work, timedOut());
+    for (const work of this.#waiting) this.#fail(work, new HsmUnavailableError('timed-out'));
   }
 
   #dispatch(work: Work): void {
     const channel = this.#channelFor(work);
     if (channel !== undefined) channel.send(work);
     else if (this.#ready.length === 0) this.#waiting.push(work);
-    else this.#fail(work, new NobodyElseError());
+    else this.#fail(work, new HsmUnavailableError('nobody-else'));
   }
 
   /** Commands of one turn go to one worker, so that they share a frame, until a frame for another is worth what it costs. */
@@ -141,7 +139,8 @@ export class WorkerPool implements AsyncDisposable {
       // A command may thus run twice. All are safe so: a second backing key, for one, is a sealed token that nobody keeps.
       if (channel.broken) work.losses++;
       work.avoid = undefined;
-      if (this.#closed || work.pinned || work.losses >= MAX_LOSSES) this.#fail(work, timedOut());
+      if (this.#closed || work.pinned || work.losses >= MAX_LOSSES)
+        this.#fail(work, new HsmUnavailableError('timed-out'));
       else if (work.losses <= 1) this.#dispatch(work);
       // Several broke: the next sweep knows which are left.
       else this.#waiting.push(work);
@@ -154,7 +153,10 @@ export class WorkerPool implements AsyncDisposable {
       return work.succeed({ output, memberId: channel.memberId });
     }
     if (work.pinned || !retryable.has(refusal))
-      return this.#fail(work, refusal === 'expired' ? timedOut() : new HsmRefusedError(refusal, channel.memberId));
+      return this.#fail(
+        work,
+        refusal === 'expired' ? new HsmUnavailableError('timed-out') : new HsmRefusedError(refusal, channel.memberId),
+      );
     const isFirst = work.refusal === undefined;
     work.refusal = refusal;
     work.avoid = channel;
@@ -184,7 +186,10 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #expire(work: Work): void {
-    this.#fail(work, work.refusal === 'overloaded' ? throttled() : timedOut());
+    this.#fail(
+      work,
+      work.refusal === 'overloaded' ? new HsmUnavailableError('overloaded') : new HsmUnavailableError('timed-out'),
+    );
   }
 
   #releaseWaiting(): void {
@@ -196,9 +201,4 @@ export class WorkerPool implements AsyncDisposable {
     this.#waiting = [];
     for (const work of waiting) if (!work.settled) this.#dispatch(work);
   }
-}
-
-/** Of all that a request holds only an encryption context has no limit of its own. */
-function tooLarge(): KmsException {
-  return new KmsException('ValidationException', 'The encryption context is too large.');
 }

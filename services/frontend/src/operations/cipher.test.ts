@@ -3,7 +3,7 @@ import { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import { CreateAlias } from '@keyfleet/shared/api/aliases';
 import { PutKeyPolicy } from '@keyfleet/shared/api/policies';
-import { HsmRefusedError } from '../hsm/commands.ts';
+import { HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 import { beforeEach, expect, test } from 'vitest';
 import { accountId, FakeFrontend, region, user } from '../../../../test/support/fakes/frontend.ts';
@@ -279,8 +279,9 @@ test('a plaintext meant for an enclave alone is never given in clear', async () 
 });
 
 test.each([
-  [new HsmRefusedError('overloaded'), /^ThrottlingException: You have exceeded the rate/],
-  [new HsmRefusedError('expired'), /^DependencyTimeoutException/],
+  [new HsmUnavailableError('overloaded'), /^ThrottlingException: You have exceeded the rate/],
+  [new HsmUnavailableError('timed-out'), /^DependencyTimeoutException/],
+  [new HsmUnavailableError('too-large'), /^ValidationException: The encryption context is too large/],
   [new StoreUnavailableError('redis is down'), /^DependencyTimeoutException/],
   [new HsmRefusedError('internal'), /^KMSInternalException$/],
   [new Error('secret detail'), /^KMSInternalException$/],

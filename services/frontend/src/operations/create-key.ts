@@ -7,7 +7,7 @@ import { metadataOf } from '../keys/key-metadata.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { newBackingKey } from '../keys/new-backing-key.ts';
 import { defaultKeyPolicy } from '../policy/lockout.ts';
-import { timedOut } from '../request/dependency-exceptions.ts';
+import { timedOut } from '../request/errors.ts';
 import { customKeyStoreNotFound } from './custom-key-stores.ts';
 import type { Deps, Handler } from './handler.ts';
 

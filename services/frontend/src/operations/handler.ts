@@ -49,7 +49,7 @@ export interface Deps {
   readonly policies: Policies;
   readonly users: Users;
   readonly markers: Markers;
-  readonly lastUsages: Pick<LastUsages, 'find' | 'note'>;
+  readonly lastUsages: Pick<LastUsages, 'find'>;
   /** For what happens to a key besides the request itself. */
   readonly serviceEvents: ServiceEvents;
 }

@@ -1,33 +1,20 @@
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Clock } from '@keyfleet/shared/clock';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { OperationMeter } from '@keyfleet/shared/telemetry/meters';
-import type { SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
 import { inRequestSpan } from '@keyfleet/shared/telemetry/tracing';
-import type { Authenticated, SignedFor } from './authenticate.ts';
-import { timedOut } from './dependency-exceptions.ts';
-import { dependencyExceptionOf } from './invoke.ts';
-import type { Call, Caller } from '../operations/handler.ts';
+import type { Audit } from '../audit/record.ts';
+import type { LastUsages } from '../background/last-usages.ts';
+import { type Attempt, type EdgeRequest, newAttempt, type Wanted } from './attempt.ts';
+import type { Authenticator } from './authenticate.ts';
 import { Deadlines } from './deadlines.ts';
-
-/** What every edge knows of a request, whatever carried it. */
-export interface EdgeRequest extends SignableRequest {
-  readonly requestId: string;
-  readonly sourceIpAddress: string;
-  /** Told when the signature is found genuine. */
-  readonly onGenuine: () => void;
-}
+import { exceptionOf, timedOut } from './errors.ts';
+import type { Perform } from './perform.ts';
 
 export interface PipelineDeps {
-  readonly authenticator: {
-    authenticate(
-      request: SignableRequest,
-      signedFor: SignedFor,
-      deadline: number,
-    ): Authenticated | Promise<Authenticated>;
-    namesKey(headers: ReadonlyMap<string, string>, deadline: number): boolean | Promise<boolean>;
-  };
-  /** Everything that came to nothing before it reached an operation: who was refused, and why. */
-  readonly auditRefusal: (refusal: Refusal) => void;
+  readonly authenticator: Pick<Authenticator, 'authenticate' | 'namesKey'>;
+  readonly perform: Perform;
+  readonly audit: Pick<Audit, 'record'>;
+  readonly lastUsages: Pick<LastUsages, 'note'>;
   readonly clock: Clock;
   readonly requestTimeoutMs: number;
   readonly meter: OperationMeter;
@@ -35,24 +22,7 @@ export interface PipelineDeps {
   readonly onFault: (fault: unknown, requestId: string) => void;
 }
 
-export interface Refusal {
-  readonly operation: string;
-  readonly request: Pick<EdgeRequest, 'requestId' | 'sourceIpAddress'>;
-  readonly userAgent: string;
-  readonly caller?: Caller & { readonly region: string };
-  readonly exception: KmsException;
-}
-
-/** One request for one operation. */
-export interface Work<Input, Output> {
-  readonly operation: string;
-  readonly signedFor: SignedFor;
-  /** Called for the authenticated only; throws KmsException for what is not a valid input. A promise where it has yet to come. */
-  readonly parse: () => Input | Promise<Input>;
-  readonly run: (input: Input, call: Call) => Promise<Output>;
-}
-
-/** Authenticate, parse and validate, run: the way of every request of every edge. */
+/** The way of every request of every edge: authenticate, parse, admit and run, audit, answer. */
 export class Pipeline {
   readonly #deps: PipelineDeps;
   readonly #deadlines: Deadlines;
@@ -63,57 +33,66 @@ export class Pipeline {
   }
 
   /** Throws KmsException only, within the request timeout, whatever happens behind. */
-  async process<Input, Output>(request: EdgeRequest, work: Work<Input, Output>): Promise<Output> {
+  async process<Answer>(request: EdgeRequest, wanted: Wanted<Answer>): Promise<Answer> {
+    const { meter } = this.#deps;
     const startedAt = performance.now();
     try {
-      const output = await inRequestSpan(work.operation, { 'keyfleet.request_id': request.requestId }, () =>
-        this.#withinTime(request, work),
+      const answer = await inRequestSpan(wanted.name, { 'keyfleet.request_id': request.requestId }, () =>
+        this.#deadlines.within(this.#answer(request, wanted)),
       );
-      this.#deps.meter.record(work.operation, 'ok', startedAt);
-      return output;
+      meter.record(wanted.name, 'ok', startedAt);
+      return answer;
     } catch (error) {
-      const exception = this.#exceptionOf(error, request.requestId);
-      this.#deps.meter.record(work.operation, exception.code, startedAt);
+      const exception = error instanceof KmsException ? error : this.#exceptionOf(error, request);
+      meter.record(wanted.name, exception.code, startedAt);
       throw exception;
     }
-  }
-
-  #withinTime<Input, Output>(request: EdgeRequest, work: Work<Input, Output>): Promise<Output> {
-    const { clock, requestTimeoutMs } = this.#deps;
-    return this.#deadlines.within(this.#steps(request, work, clock.now() + requestTimeoutMs));
   }
 
   /** Whether a caller names an access key that exists, by its headers; rejects when nobody can tell now. */
   namesKey(headers: ReadonlyMap<string, string>): boolean | Promise<boolean> {
-    const { authenticator, clock, requestTimeoutMs } = this.#deps;
-    const named = authenticator.namesKey(headers, clock.now() + requestTimeoutMs);
+    const named = this.#deps.authenticator.namesKey(headers, this.#deadline());
     return named instanceof Promise ? this.#deadlines.within(named) : named;
   }
 
-  async #steps<Input, Output>(request: EdgeRequest, work: Work<Input, Output>, deadline: number): Promise<Output> {
-    const { requestId, sourceIpAddress } = request;
-    const userAgent = request.headers.get('user-agent') ?? '';
-    let caller: Authenticated | undefined;
-    let input: Input;
+  /** Also when nobody waits for the answer any more, the audit record says how the request ended. */
+  async #answer<Answer>(request: EdgeRequest, wanted: Wanted<Answer>): Promise<Answer> {
+    const attempt = newAttempt(request, wanted);
     try {
-      const proven = this.#deps.authenticator.authenticate(request, work.signedFor, deadline);
-      caller = proven instanceof Promise ? await proven : proven;
+      const deadline = this.#deadline();
+      const proven = this.#deps.authenticator.authenticate(request, wanted.signedFor, deadline);
+      const { caller, region } = proven instanceof Promise ? await proven : proven;
+      const { requestId, sourceIpAddress } = request;
+      attempt.call = { caller, region, requestId, sourceIpAddress, userAgent: attempt.userAgent, deadline };
       request.onGenuine();
-      const parsed = work.parse();
-      input = parsed instanceof Promise ? await parsed : parsed;
+
+      const parsed = wanted.parse();
+      attempt.input = parsed instanceof Promise ? await parsed : parsed;
+
+      attempt.output = await this.#deps.perform(attempt);
     } catch (error) {
-      const exception = this.#exceptionOf(error, requestId);
-      const known = caller && { caller: { ...caller.caller, region: caller.region } };
-      this.#deps.auditRefusal({ operation: work.operation, request, userAgent, exception, ...known });
-      throw exception;
+      attempt.exception = this.#exceptionOf(error, request, attempt);
     }
-    return work.run(input, { ...caller, requestId, sourceIpAddress, userAgent, deadline });
+    this.#record(attempt);
+    if (attempt.exception !== undefined) throw attempt.exception;
+    return wanted.format(attempt.output, attempt.call!.caller);
   }
 
-  #exceptionOf(error: unknown, requestId: string): KmsException {
-    if (error instanceof KmsException) return error;
-    const exception = dependencyExceptionOf(error);
+  #record(attempt: Attempt): void {
+    const { audit, lastUsages } = this.#deps;
+    // Who one is may be asked of STS without end: it is recorded when it is refused.
+    if (attempt.operation === undefined && attempt.exception === undefined) return;
+    const eventId = audit.record(attempt);
+    if (attempt.exception === undefined) lastUsages.note(attempt, eventId);
+  }
+
+  #exceptionOf(error: unknown, { requestId }: EdgeRequest, attempt?: Attempt): KmsException {
+    const exception = exceptionOf(error, attempt?.input && attempt.operation);
     if (exception.code === 'KMSInternalException') this.#deps.onFault(error, requestId);
     return exception;
+  }
+
+  #deadline(): number {
+    return this.#deps.clock.now() + this.#deps.requestTimeoutMs;
   }
 }

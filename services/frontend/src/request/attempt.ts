@@ -1,0 +1,66 @@
+import type { Operation } from '@keyfleet/shared/api/operation';
+import type { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
+import type { KmsKey } from '../keys/kms-key.ts';
+import type { Call } from '../operations/handler.ts';
+import type { LastKnown } from '../store/last-known.ts';
+import type { Authenticated, SignedFor } from './authenticate.ts';
+
+/** What every edge knows of a request, whatever carried it. */
+export interface EdgeRequest extends SignableRequest {
+  readonly requestId: string;
+  readonly sourceIpAddress: string;
+  /** Told when the signature is found genuine. */
+  readonly onGenuine: () => void;
+}
+
+export type Input = Readonly<Record<string, unknown>>;
+
+/** What an edge wants done for a request, and how its wire reads and writes it. */
+export interface Wanted<Answer> {
+  /** For the audit record and telemetry. */
+  readonly name: string;
+  /** Undefined for a call of STS, which asks no more than who signed it. */
+  readonly operation: Operation | undefined;
+  readonly signedFor: SignedFor;
+  /** Called for the authenticated only; throws KmsException for what is not a valid input. A promise where it has yet to come. */
+  readonly parse: () => Input | Promise<Input>;
+  readonly format: (output: unknown, caller: Authenticated['caller']) => Answer;
+}
+
+/** A request on its way. Each step adds what it found out, and the audit record tells all of it. */
+export interface Attempt {
+  readonly name: string;
+  readonly operation: Operation | undefined;
+  readonly request: Pick<EdgeRequest, 'requestId' | 'sourceIpAddress'>;
+  readonly userAgent: string;
+  /** Once the signature is found genuine. */
+  call: Call | undefined;
+  /** Once it is parsed and valid. */
+  input: Input | undefined;
+  /** The keys that the caller was admitted to, in the order of the registry; also when the request then fails. */
+  readonly keys: KmsKey[];
+  /** Where keys are looked for while the store may be away; undefined: in the store. */
+  lastKnown: LastKnown | undefined;
+  output: unknown;
+  /** Why it came to nothing. */
+  exception: KmsException | undefined;
+}
+
+export function newAttempt(
+  request: Pick<EdgeRequest, 'requestId' | 'sourceIpAddress' | 'headers'>,
+  { name, operation }: Pick<Wanted<unknown>, 'name' | 'operation'>,
+): Attempt {
+  return {
+    name,
+    operation,
+    request,
+    userAgent: request.headers.get('user-agent') ?? '',
+    call: undefined,
+    input: undefined,
+    keys: [],
+    lastKnown: undefined,
+    output: undefined,
+    exception: undefined,
+  };
+}

@@ -1,0 +1,120 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { TrackedOperation } from '@keyfleet/shared/api/choices';
+import type { Operation } from '@keyfleet/shared/api/operation';
+import { inSpan } from '@keyfleet/shared/telemetry/tracing';
+import { HsmRefusedError } from '../hsm/commands.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
+import type { Call, Deps, KeyCall } from '../operations/handler.ts';
+import { findHandler, unavailable } from '../operations/index.ts';
+import type { LastKnown } from '../store/last-known.ts';
+import { ConflictError, DamagedRecordError } from '../store/store.ts';
+import type { Attempt, Input } from './attempt.ts';
+import { type CheckedRequest, work } from './check.ts';
+import { timedOut } from './errors.ts';
+import { stepsOf } from './order.ts';
+
+const cryptographic: ReadonlySet<string> = new Set(TrackedOperation.options);
+
+/** About what a read and a write take. */
+const PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 100;
+
+export interface PerformDeps extends Deps {
+  /** For cryptography while changes of keys are not heard; undefined while they are, and when it is forbidden. */
+  readonly lastKnown: () => LastKnown | undefined;
+  /** Told of each request that was answered with what was last known. */
+  readonly countStale: (operation: string) => void;
+  /** Throws StoreRefusedError while the store is not the one that it was: then nothing is answered, from memory neither. */
+  readonly assertStore: () => void;
+  /** What is held in memory of a key whose record turned out to be damaged: its repair must be seen at once. */
+  readonly forgetKey: (key: KmsKey) => void;
+}
+
+/**
+ * Admits a request to its operation and runs it: the checks and the handler in their order (order.ts). Fills in the attempt's keys.
+ * Nothing is done for a call without an operation.
+ */
+export type Perform = (attempt: Attempt) => Promise<unknown>;
+
+export function newPerform(deps: PerformDeps): Perform {
+  return async (attempt) => {
+    const { operation, call, input, keys } = attempt;
+    if (operation === undefined || call === undefined || input === undefined) return undefined;
+    attempt.lastKnown = cryptographic.has(operation.name) ? deps.lastKnown() : undefined;
+    const admission = { operation, input, call, deps, keys, lastKnown: attempt.lastKnown };
+    try {
+      const output = await inSpan('invoke', { 'keyfleet.operation': operation.name }, () => run(admission));
+      if (attempt.lastKnown?.served) deps.countStale(operation.name);
+      return output;
+    } catch (error) {
+      throw isDamagedToken(error) ? damagedMaterial(keys, deps, error) : error;
+    }
+  };
+}
+
+function isDamagedToken(error: unknown): error is HsmRefusedError {
+  return error instanceof HsmRefusedError && error.refusal === 'damaged-token';
+}
+
+/** Our fault and nobody else's, whatever the caller sent: says which key it is. */
+function damagedMaterial(keys: readonly KmsKey[], { forgetKey }: PerformDeps, cause: HsmRefusedError): Error {
+  keys.forEach(forgetKey);
+  const names = keys.map(({ arn }) => arn).join(' or ');
+  const message = `the stored material of ${names} does not open: restore the record from a backup (docs/recovery.md)`;
+  return new DamagedRecordError(message, { cause });
+}
+
+interface Admission {
+  readonly operation: Operation;
+  readonly input: Input;
+  readonly call: Call;
+  readonly deps: PerformDeps;
+  readonly keys: KmsKey[];
+  readonly lastKnown: LastKnown | undefined;
+}
+
+async function run(admission: Admission): Promise<unknown> {
+  const { call, deps, keys } = admission;
+  deps.assertStore();
+  for (let tries = 1; ; tries++) {
+    try {
+      return await runOnce(admission);
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+      await waitForTurn(tries);
+      if (deps.clock.now() >= call.deadline) throw timedOut(error);
+    }
+    keys.length = 0;
+  }
+}
+
+/**
+ * What was read is no longer so when it is written: somebody else was faster. Then everything is decided again on what they wrote:
+ * whether the caller may, whether the state allows it, and what to write.
+ */
+async function runOnce(admission: Admission): Promise<unknown> {
+  const { operation, input, deps } = admission;
+  const handler = findHandler(operation.name);
+  if (!handler) throw unavailable(operation);
+  const request: CheckedRequest = { ...admission, alias: undefined };
+  let output: unknown;
+  for (const step of stepsOf(operation.name)) {
+    if (step === work) {
+      output = await handler(input, admittedCallOf(request), deps);
+    } else {
+      const checking = step.run(request);
+      if (checking) await checking;
+    }
+  }
+  return output;
+}
+
+function admittedCallOf({ call, keys: [key, otherKey], alias }: CheckedRequest): KeyCall {
+  const found = { ...(key && { key }), ...(otherKey && { otherKey }), ...(alias && { alias }) };
+  return { ...call, ...found } as KeyCall;
+}
+
+/** At random, so that those who were refused together do not come back together. */
+async function waitForTurn(tries: number): Promise<void> {
+  await delay(Math.random() * Math.min(LONGEST_PAUSE_MS, PAUSE_MS * tries));
+}
