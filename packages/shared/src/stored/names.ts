@@ -30,7 +30,7 @@ export function secretAt(name: string): string {
 
 /** Whether it is a list that says nothing which the records and aliases do not say. */
 export function isDerived(name: string): boolean {
-  return /^kf:(keys|due|alias-names|alias-targets|iam-names|iam-links):/.test(name);
+  return /^kf:(keys|due|alias-names|alias-targets|iam-names|iam-links|grant-index|retirable):/.test(name);
 }
 
 /** Undefined when it is not the name of aliases. */

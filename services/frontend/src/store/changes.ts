@@ -11,3 +11,8 @@ export function keyName(region: string, keyId: string): string {
 export function aliasName({ accountId, region }: Scope, name: string): string {
   return `alias ${accountId}/${region}/${name}`;
 }
+
+/** What changes when anybody is granted anything of a key, or no longer: all grants of one principal. */
+export function grantsName({ region, keyId }: { region: string; keyId: string }, grantee: string): string {
+  return `grants ${region}/${keyId} ${grantee}`;
+}

@@ -77,8 +77,8 @@ export function encodeKey(key: KmsKey): string {
 /** Throws DamagedRecordError unless `text` is the record of this very key. */
 export function decodeKey(text: string, { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>): KmsKey {
   const name = `key ${region}/${keyId}`;
-  const key = decode(KeyRecord, text, name);
-  if (key.region !== region || key.keyId !== keyId) throw damaged(name, 'it is the record of another key');
+  const key = decodeRecord(KeyRecord, text, name);
+  if (key.region !== region || key.keyId !== keyId) throw damagedRecord(name, 'it is the record of another key');
   return key as KmsKey;
 }
 
@@ -105,9 +105,9 @@ export function sealedPartOfKey(text: string, id: string): SealedPart {
   const { revision, accountId, backingKeys } = record;
   const isWhole = Number.isInteger(revision) && typeof accountId === 'string' && Array.isArray(backingKeys);
   if (!isWhole || backingKeys.some((backingKey) => typeof backingKey?.token !== 'string')) {
-    throw damaged(name, 'it does not have the form of its schema version');
+    throw damagedRecord(name, 'it does not have the form of its schema version');
   }
-  if (`${record.region}/${record.keyId}` !== id) throw damaged(name, 'it is the record of another key');
+  if (`${record.region}/${record.keyId}` !== id) throw damagedRecord(name, 'it is the record of another key');
   return {
     revision,
     account: accountId,
@@ -125,7 +125,7 @@ export function encodeAlias({ targetKeyId, createdAt, updatedAt }: Alias): strin
 }
 
 export function decodeAlias(text: string, name: string): Alias {
-  const { targetKeyId, createdAt, updatedAt } = decode(AliasRecord, text, name);
+  const { targetKeyId, createdAt, updatedAt } = decodeRecord(AliasRecord, text, name);
   return { name, targetKeyId, createdAt, updatedAt };
 }
 
@@ -135,8 +135,8 @@ export function encodeAccessKey(record: AccessKeyRecord): string {
 
 export function decodeAccessKey(text: string, accessKeyId: string): AccessKeyRecord {
   const name = `access key ${accessKeyId}`;
-  const { schemaVersion: _, ...record } = decode(AccessKey, text, name);
-  if (record.accessKeyId !== accessKeyId) throw damaged(name, 'it is the record of another access key');
+  const { schemaVersion: _, ...record } = decodeRecord(AccessKey, text, name);
+  if (record.accessKeyId !== accessKeyId) throw damagedRecord(name, 'it is the record of another access key');
   return record;
 }
 
@@ -146,14 +146,15 @@ export function encodeLastUsage({ operation, usedAt, requestId, eventId }: LastU
 }
 
 export function decodeLastUsage(text: string, { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>): LastUsage {
-  const { schemaVersion: _, ...usage } = decode(LastUsageRecord, text, `last usage of key ${region}/${keyId}`);
+  const { schemaVersion: _, ...usage } = decodeRecord(LastUsageRecord, text, `last usage of key ${region}/${keyId}`);
   return usage;
 }
 
-function decode<S extends z.ZodObject>(schema: S, text: string, name: string): z.output<S> {
+/** Throws DamagedRecordError. `name`: what the record is of. */
+export function decodeRecord<S extends z.ZodObject>(schema: S, text: string, name: string): z.output<S> {
   const result = schema.safeDecode(parseRecord(text, name) as z.input<S>);
   if (result.success) return result.data;
-  throw damaged(name, 'it does not have the form of its schema version', result.error);
+  throw damagedRecord(name, 'it does not have the form of its schema version', result.error);
 }
 
 function parseRecord(text: string, name: string): unknown {
@@ -161,14 +162,14 @@ function parseRecord(text: string, name: string): unknown {
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw damaged(name, 'it is not JSON', cause);
+    throw damagedRecord(name, 'it is not JSON', cause);
   }
   const version = (json as { schemaVersion?: unknown } | null)?.schemaVersion;
-  if (version !== 1) throw damaged(name, `its schema version is ${String(version)} and this release knows 1`);
+  if (version !== 1) throw damagedRecord(name, `its schema version is ${String(version)} and this release knows 1`);
   return json;
 }
 
-function damaged(name: string, why: string, cause?: unknown): DamagedRecordError {
+export function damagedRecord(name: string, why: string, cause?: unknown): DamagedRecordError {
   const advice = 'Restore it from a backup, or run the release that wrote it.';
   return new DamagedRecordError(`the record of ${name} cannot be read: ${why}. ${advice}`, { cause });
 }

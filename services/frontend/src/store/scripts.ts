@@ -164,6 +164,34 @@ for _, link in ipairs(cjson.decode(ARGV[5])) do redis.call('ZREM', KEYS[3], link
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 'done'`,
   ],
+  /**
+   * KEYS: key's record, its grants, their index. ARGV: id, JSON, quota, what the entry of the same name begins with or '', channel, message,
+   * its entries (JSON). Or answers the id of the grant that is there already by that name.
+   */
+  kfInsertGrant: [
+    3,
+    `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
+local named = ARGV[4]
+if named ~= '' then
+  local found = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. named, '(' .. string.sub(named, 1, -2) .. '!', 'LIMIT', 0, 1)
+  if found[1] then return string.sub(found[1], #named + 1) end
+end
+if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[3]) then return 'full' end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+for _, entry in ipairs(cjson.decode(ARGV[7])) do redis.call('ZADD', KEYS[3], 0, entry) end
+redis.call('PUBLISH', ARGV[5], ARGV[6])
+return 'done'`,
+  ],
+  /** KEYS: grants, their index. ARGV: id, channel, message, its entries (JSON). 0: it was gone already. */
+  kfRemoveGrant: [
+    2,
+    `
+for _, entry in ipairs(cjson.decode(ARGV[4])) do redis.call('ZREM', KEYS[2], entry) end
+local removed = redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return removed`,
+  ],
   /** KEYS: value. ARGV: as it was read, as it shall be. 0: it has changed meanwhile. */
   kfReplaceValue: [
     1,

@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+
+/** What grants are grants of. */
+export interface GrantedKey {
+  readonly region: string;
+  readonly keyId: string;
+}
+
+/**
+ * Where a key's grants lie: the records by their ids, then the index that is derived from them. One hash tag, the key's own, so that nothing is
+ * granted of a key that is gone.
+ */
+export function grantsAt({ region, keyId }: GrantedKey): readonly [string, string] {
+  const tag = `{${region}/${keyId}}`;
+  return [`kf:grants:${tag}`, `kf:grant-index:${tag}`];
+}
+
+/** Undefined when it is not the name of grants. */
+export function keyOfGrants(name: string): GrantedKey | undefined {
+  const [, region, keyId] = /^kf:grants:\{([^/]+)\/([^/]+)\}$/.exec(name) ?? [];
+  return region === undefined || keyId === undefined ? undefined : { region, keyId };
+}
+
+/** Which grants a principal may retire, of keys of any account: derived from the records. */
+export function retirableAt(region: string, principal: string): string {
+  return `kf:retirable:{${region}/${principal}}`;
+}
+
+/** An entry of it: where the record of the grant is. */
+export function retirableEntryOf({ keyId, grantId }: { readonly keyId: string; readonly grantId: string }): string {
+  return `${keyId}/${grantId}`;
+}
+export function grantOfRetirableEntry(entry: string): { readonly keyId: string; readonly grantId: string } {
+  const [keyId = '', grantId = ''] = entry.split('/');
+  return { keyId, grantId };
+}
+
+/** What lists are derived from; the rest of a record is the frontends'. Principals have no spaces, so that one separates. */
+const Listed = z.object({
+  grantId: z.string(),
+  keyId: z.string(),
+  region: z.string(),
+  name: z.string().optional(),
+  grantee: z.string(),
+  retiring: z.string().optional(),
+  issuingAccount: z.string(),
+  operations: z.array(z.string()),
+  constraints: z.record(z.string(), z.unknown()),
+});
+export type ListedGrant = z.output<typeof Listed>;
+
+/** Throws ZodError for what is no record of a grant. */
+export function parseListedGrant(record: unknown): ListedGrant {
+  return Listed.parse(record);
+}
+
+/** The entries of the index that a grant has; each ends in its id. */
+export function grantIndexOf(grant: ListedGrant): readonly string[] {
+  const named = namedEntriesOf(grant);
+  const prefixes = [ALL_GRANTS, entriesOfGrantee(grant.grantee), ...(named === undefined ? [] : [named])];
+  return prefixes.map((prefix) => prefix + grant.grantId);
+}
+
+// What entries begin with.
+
+export const ALL_GRANTS = 'id ';
+
+export function entriesOfGrantee(grantee: string): string {
+  return `grantee ${grantee} `;
+}
+
+/** Of grants that were asked for by the same name and in all else alike: there is one at most. Undefined for a grant without a name. */
+export function namedEntriesOf(grant: Omit<ListedGrant, 'grantId'>): string | undefined {
+  const { name, grantee, retiring, issuingAccount, operations, constraints } = grant;
+  if (name === undefined) return undefined;
+  const told = [name, grantee, retiring ?? null, issuingAccount, operations.toSorted(), inOrder(constraints)];
+  return `name ${createHash('sha256').update(JSON.stringify(told)).digest('hex')} `;
+}
+
+/** The same text for the same value, in whatever order its members came. */
+function inOrder(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const members = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return members.map(([name, member]) => [name, inOrder(member)]);
+}

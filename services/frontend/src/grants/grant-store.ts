@@ -1,0 +1,21 @@
+import type { GrantedKey } from '@keyfleet/shared/stored/grants';
+import type { Page } from '../store/store.ts';
+import type { Grant } from './grant.ts';
+
+/** `full`: the key has as many as `quota` allows; `gone`: the key is not there. */
+export type InsertGrantOutcome = 'done' | 'full' | 'gone' | { readonly existing: string };
+
+/** Every method that returns normally has made its change durable, and has told every frontend. */
+export interface GrantStore {
+  /** Or answers the id of the grant that is there already with this name and is alike in all that was asked for. Decided in one step. */
+  insert(grant: Grant, quota: number): Promise<InsertGrantOutcome>;
+  find(key: GrantedKey, grantId: string): Promise<Grant | undefined>;
+  /** False when it was gone already. */
+  remove(grant: Grant): Promise<boolean>;
+  /** Of a key, or of one of its grantees. */
+  list(key: GrantedKey, grantee: string | undefined, limit: number, after?: string): Promise<Page<Grant>>;
+  /** What a principal may retire, of any key of the Region. A page may be shorter than `limit` although another follows. */
+  listRetirable(region: string, principal: string, limit: number, after?: string): Promise<Page<Grant>>;
+  /** Takes away what is granted of a key that is deleted; may be cut off and repeated. */
+  clear(key: GrantedKey): Promise<void>;
+}

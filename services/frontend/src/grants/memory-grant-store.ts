@@ -1,0 +1,65 @@
+import { type GrantedKey, namedEntriesOf, parseListedGrant, retirableEntryOf } from '@keyfleet/shared/stored/grants';
+import { pageOf } from '../store/page.ts';
+import type { Page } from '../store/store.ts';
+import type { GrantStore, InsertGrantOutcome } from './grant-store.ts';
+import { decodeGrant, encodeGrant } from './records.ts';
+import type { Grant } from './grant.ts';
+
+/** Grants in memory: for tests, and the measure that the Redis store is held to. */
+export class MemoryGrantStore implements GrantStore {
+  readonly #grants = new Map<string, Grant>();
+  readonly #keyExists: (key: GrantedKey) => Promise<boolean>;
+
+  constructor(keyExists: (key: GrantedKey) => Promise<boolean>) {
+    this.#keyExists = keyExists;
+  }
+
+  async insert(grant: Grant, quota: number): Promise<InsertGrantOutcome> {
+    if (!(await this.#keyExists(grant))) return 'gone';
+    const named = namedEntriesOf(listed(grant));
+    const ofKey = this.#of(grant);
+    const same = ofKey.find((other) => named !== undefined && namedEntriesOf(listed(other)) === named);
+    if (same) return { existing: same.grantId };
+    if (ofKey.length >= quota) return 'full';
+    // As it would be read back.
+    this.#grants.set(placeOf(grant, grant.grantId), decodeGrant(encodeGrant(grant), grant, grant.grantId));
+    return 'done';
+  }
+
+  async find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {
+    return this.#grants.get(placeOf(key, grantId));
+  }
+
+  async remove(grant: Grant): Promise<boolean> {
+    return this.#grants.delete(placeOf(grant, grant.grantId));
+  }
+
+  async list(key: GrantedKey, grantee: string | undefined, limit: number, after = ''): Promise<Page<Grant>> {
+    const wanted = this.#of(key).filter((grant) => grantee === undefined || grant.grantee === grantee);
+    return pageOf(wanted, { nameOf: ({ grantId }) => grantId, limit, after });
+  }
+
+  async listRetirable(region: string, principal: string, limit: number, after = ''): Promise<Page<Grant>> {
+    const wanted = this.#grants.values().filter((grant) => grant.region === region && grant.retiring === principal);
+    return pageOf(wanted.toArray(), { nameOf: retirableEntryOf, limit, after });
+  }
+
+  async clear(key: GrantedKey): Promise<void> {
+    for (const grant of this.#of(key)) await this.remove(grant);
+  }
+
+  #of({ region, keyId }: GrantedKey): Grant[] {
+    return this.#grants
+      .values()
+      .filter((grant) => grant.region === region && grant.keyId === keyId)
+      .toArray();
+  }
+}
+
+function listed(grant: Grant) {
+  return parseListedGrant(JSON.parse(encodeGrant(grant)));
+}
+
+function placeOf({ region, keyId }: GrantedKey, grantId: string): string {
+  return `${region}/${keyId}/${grantId}`;
+}

@@ -1,0 +1,133 @@
+import {
+  ALL_GRANTS,
+  entriesOfGrantee,
+  type GrantedKey,
+  grantIndexOf,
+  grantOfRetirableEntry,
+  grantsAt,
+  namedEntriesOf,
+  parseListedGrant,
+  retirableAt,
+  retirableEntryOf,
+} from '@keyfleet/shared/stored/grants';
+import { keyAt } from '@keyfleet/shared/stored/names';
+import { CHANGES, grantsName } from '../store/changes.ts';
+import type { Orphans } from '../store/orphans.ts';
+import type { RedisCalls } from '../store/redis-calls.ts';
+import type { Page } from '../store/store.ts';
+import type { Grant } from './grant.ts';
+import type { GrantStore, InsertGrantOutcome } from './grant-store.ts';
+import { decodeGrant, encodeGrant } from './records.ts';
+
+/** Grants of a key that is deleted are taken away so many at a time. */
+const CLEARED_AT_ONCE = 500;
+
+/** Grants in Redis: a hash of records for each key, an index of them, and for each principal a list of what it may retire. */
+export class RedisGrantStore implements GrantStore {
+  readonly #redis: RedisCalls;
+  readonly #orphans: Orphans;
+
+  constructor(redis: RedisCalls, orphans: Orphans) {
+    this.#redis = redis;
+    this.#orphans = orphans;
+  }
+
+  async insert(grant: Grant, quota: number): Promise<InsertGrantOutcome> {
+    const json = encodeGrant(grant);
+    const listed = parseListedGrant(JSON.parse(json));
+    // Before the record: an entry too many is skipped by whoever lists, one too few would never be missed.
+    await this.#addRetirable(grant);
+    const outcome = await this.#redis.script(
+      'kfInsertGrant',
+      keyAt(grant.region, grant.keyId),
+      ...grantsAt(grant),
+      grant.grantId,
+      json,
+      quota,
+      namedEntriesOf(listed) ?? '',
+      CHANGES,
+      grantsName(grant, grant.grantee),
+      JSON.stringify(grantIndexOf(listed)),
+    );
+    if (outcome === 'done') return outcome;
+    await this.#removeRetirable(grant);
+    return outcome === 'full' || outcome === 'gone' ? outcome : { existing: String(outcome) };
+  }
+
+  async find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {
+    const [grants] = grantsAt(key);
+    const text = await this.#redis.read((client) => client.hget(grants, grantId));
+    return text === null ? undefined : decodeGrant(text, key, grantId);
+  }
+
+  async remove(grant: Grant): Promise<boolean> {
+    const entries = grantIndexOf(parseListedGrant(JSON.parse(encodeGrant(grant))));
+    const change = [CHANGES, grantsName(grant, grant.grantee)] as const;
+    const parts = [grant.grantId, ...change, JSON.stringify(entries)] as const;
+    const removed = await this.#redis.script('kfRemoveGrant', ...grantsAt(grant), ...parts);
+    await this.#removeRetirable(grant);
+    return removed === 1;
+  }
+
+  async list(key: GrantedKey, grantee: string | undefined, limit: number, after?: string): Promise<Page<Grant>> {
+    const [grants, index] = grantsAt(key);
+    const prefix = grantee === undefined ? ALL_GRANTS : entriesOfGrantee(grantee);
+    const from = after === undefined ? `[${prefix}` : `(${prefix}${after}`;
+    // '!' is the character after the space that a prefix ends in.
+    const range = [from, `(${prefix.slice(0, -1)}!`, 'BYLEX', 'LIMIT', 0, limit + 1] as const;
+    const entries = await this.#redis.read((client) => client.zrange(index, ...range));
+    const ids = entries.slice(0, limit).map((entry) => entry.slice(prefix.length));
+    const texts = ids.length === 0 ? [] : await this.#redis.read((client) => client.hmget(grants, ...ids));
+    // One that was revoked meanwhile is left out.
+    const items = ids.flatMap((id, i) => (texts[i] ? [decodeGrant(texts[i], key, id)] : []));
+    return pageUntil(items, ids.at(-1), entries.length > limit);
+  }
+
+  async listRetirable(region: string, principal: string, limit: number, after?: string): Promise<Page<Grant>> {
+    const list = retirableAt(region, principal);
+    const from = after === undefined ? '-' : `(${after}`;
+    const found = await this.#redis.read((client) => client.zrange(list, from, '+', 'BYLEX', 'LIMIT', 0, limit + 1));
+    const entries = found.slice(0, limit);
+    const grants = await Promise.all(entries.map((entry) => this.#findListed(list, region, entry)));
+    const items = grants.filter((grant) => grant !== undefined);
+    return pageUntil(items, entries.at(-1), found.length > limit);
+  }
+
+  async clear(key: GrantedKey): Promise<void> {
+    const [grants, index] = grantsAt(key);
+    let after: string | undefined;
+    do {
+      const { items, next } = await this.list(key, undefined, CLEARED_AT_ONCE, after);
+      await Promise.all(items.map((grant) => this.#removeRetirable(grant)));
+      after = next;
+    } while (after !== undefined);
+    // The records are the last thing to know of the entries.
+    await this.#redis.write('unlink', index);
+    await this.#redis.write('unlink', grants);
+  }
+
+  /** Clears an entry away whose grant is not there and never will be. */
+  async #findListed(list: string, region: string, entry: string): Promise<Grant | undefined> {
+    const { keyId, grantId } = grantOfRetirableEntry(entry);
+    const grant = await this.find({ region, keyId }, grantId);
+    const name = `${list} ${entry}`;
+    if (grant !== undefined || !this.#orphans.isLeft(name)) return grant;
+    await this.#redis.write('zrem', list, entry);
+    this.#orphans.forget(name);
+    return undefined;
+  }
+
+  async #addRetirable(grant: Grant): Promise<void> {
+    if (grant.retiring === undefined) return;
+    await this.#redis.write('zadd', retirableAt(grant.region, grant.retiring), 0, retirableEntryOf(grant));
+  }
+
+  async #removeRetirable(grant: Grant): Promise<void> {
+    if (grant.retiring === undefined) return;
+    await this.#redis.write('zrem', retirableAt(grant.region, grant.retiring), retirableEntryOf(grant));
+  }
+}
+
+function pageUntil(items: readonly Grant[], last: string | undefined, goesOn: boolean): Page<Grant> {
+  return goesOn && last !== undefined ? { items, next: last } : { items };
+}
