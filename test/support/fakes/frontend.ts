@@ -121,6 +121,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       payloadHash: '',
       requestId: overrides.requestId ?? 'request-1',
       sourceIpAddress: '192.0.2.1',
+      isSecure: true,
       onGenuine: () => {},
     };
     return this.#pipeline.process(request, {

@@ -85,6 +85,7 @@ function requestOf(path: string, metadata: Metadata, { call, connection }: Conne
     payloadHash: headers.get('x-amz-content-sha256') ?? '',
     requestId: randomUUID(),
     sourceIpAddress: call.getConnectionInfo().remoteAddress ?? '',
+    isSecure: false,
     onGenuine: () => connection.prove(),
   };
 }

@@ -191,6 +191,7 @@ function requestOf(exchange: Exchange, head: Head, body: Buffer): HttpRequest {
     payloadHash: hash('sha256', body, 'hex'),
     requestId: exchange.requestId,
     sourceIpAddress: exchange.request.socket.remoteAddress ?? '',
+    isSecure: false,
     onGenuine: () => exchange.prove(),
   };
 }

@@ -4,11 +4,8 @@ import { ALIAS_PREFIX, isKeyId } from '@keyfleet/shared/ids';
 import type { AliasStore, KeyStore } from '../store/store.ts';
 import type { KmsKey } from './kms-key.ts';
 
-/**
- * What an identifier names. A key of another account is never looked up: whether it exists is decided by no answer, since
- * authorization gives the same refusal either way.
- */
-export type Named = { readonly keyId: string } | { readonly aliasName: string } | { readonly foreignArn: string };
+/** What an identifier names, and whose it is: only an ARN can name another account's. */
+export type Named = { readonly accountId: string } & ({ readonly keyId: string } | { readonly aliasName: string });
 
 export interface KeyLookup {
   readonly keys: Pick<KeyStore, 'findKey'>;
@@ -21,9 +18,10 @@ export interface KeyLookup {
  */
 export function readIdentifier(identifier: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Named {
   if (identifier.startsWith('arn:')) return readArn(identifier, kind, scope);
-  if (identifier.startsWith(ALIAS_PREFIX) && kind === 'key-or-alias') return { aliasName: identifier };
+  const { accountId } = scope;
+  if (identifier.startsWith(ALIAS_PREFIX) && kind === 'key-or-alias') return { accountId, aliasName: identifier };
   if (!hasFormOfKeyId(identifier)) throw invalidKeyId(`'${identifier}'`);
-  return { keyId: identifier };
+  return { accountId, keyId: identifier };
 }
 
 function readArn(arn: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Named {
@@ -34,12 +32,12 @@ function readArn(arn: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Na
   }
   if (parsed.kind === 'alias' && kind === 'key') throw invalidKeyId(arn);
   if (parsed.kind === 'key' && !hasFormOfKeyId(parsed.keyId)) throw invalidKeyId(parsed.keyId);
-  return parsed.accountId === scope.accountId ? parsed : { foreignArn: arn };
+  return parsed;
 }
 
-/** The caller's own key. Throws NotFoundException, also when the id is another account's. */
+/** Throws NotFoundException, also when there is such a key and it is not of the account that is named. `scope`: of that account. */
 export async function findNamed(
-  named: Exclude<Named, { foreignArn: string }>,
+  named: Named,
   { scope, lookup }: { scope: ArnScope; lookup: KeyLookup },
 ): Promise<KmsKey> {
   const keyId = 'keyId' in named ? named.keyId : await targetOf(named.aliasName, scope, lookup);

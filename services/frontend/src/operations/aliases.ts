@@ -8,7 +8,7 @@ import type { Alias } from '../store/store.ts';
 import type { Deps, Handler } from './handler.ts';
 
 /** AWS's quota. */
-const ALIASES_PER_KEY = 50;
+export const ALIASES_PER_KEY = 50;
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 100;
 
@@ -92,7 +92,8 @@ function entryOf({ name, targetKeyId, createdAt, updatedAt }: Alias, arn: string
 /** A list shows only the caller's own account, so a key of another is not there. */
 async function ownKeyId(identifier: string, scope: ArnScope, lookup: KeyLookup): Promise<string> {
   const named = readIdentifier(identifier, 'key', scope);
-  if ('foreignArn' in named) throw new KmsException('NotFoundException', `Key '${identifier}' does not exist`);
+  if (named.accountId !== scope.accountId)
+    throw new KmsException('NotFoundException', `Key '${identifier}' does not exist`);
   return (await findNamed(named, { scope, lookup })).keyId;
 }
 

@@ -21,8 +21,10 @@ export interface Call {
   /** From the credential scope; one of the Regions this deployment serves. */
   readonly region: string;
   readonly requestId: string;
-  /** Where it came from, for the audit record. */
+  /** Where it came from. */
   readonly sourceIpAddress: string;
+  /** Whether it came over TLS. */
+  readonly isSecure: boolean;
   readonly userAgent: string;
   /** Milliseconds since the epoch after which nobody waits for the answer. */
   readonly deadline: number;

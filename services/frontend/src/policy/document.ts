@@ -1,36 +1,45 @@
 import { z } from 'zod';
+import { compileArns } from './conditions/arn-test.ts';
+import { type Condition, compileCondition, type Effect, keysOf } from './conditions/condition.ts';
+import { compileTexts, type Test } from './conditions/text-test.ts';
+import { parseTemplate, variablesOf } from './conditions/template.ts';
 import { malformed } from './malformed.ts';
-import { newMatcher } from './matcher.ts';
 import { compilePrincipals, type Principals } from './principals.ts';
 
 /** A policy compiled for evaluation; made once per text. */
 export interface Policy {
   readonly statements: readonly Statement[];
+  /** The condition keys that it asks for, in lower case: whoever decides must know them. */
+  readonly keys: ReadonlySet<string>;
 }
 
 export interface Statement {
-  readonly effect: 'Allow' | 'Deny';
+  readonly effect: Effect;
   /** Whom it is about; only key policies say it. */
   readonly principals?: Principals;
-  readonly matchesAction: (action: string) => boolean;
-  readonly matchesResource: (resource: string) => boolean;
-  /**
-   * It has a Condition. Conditions are not evaluated in this release, so none is taken any more (given-policy.ts); of one that is
-   * stored, an Allow allows nothing and a Deny always denies.
-   */
-  readonly conditional: boolean;
+  /** Whom it is not about: of a Deny. */
+  readonly notPrincipals?: Principals;
+  readonly matchesAction: Test;
+  readonly matchesResource: Test;
+  readonly condition?: Condition;
 }
 
 const oneOrMany = z.union([z.string().transform((value) => [value]), z.array(z.string())]);
-const scalar = z.union([z.string(), z.number(), z.boolean()]);
-const ConditionBlock = z.record(z.string(), z.record(z.string(), z.union([scalar, z.array(scalar)])));
+const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+const ConditionBlock = z.record(
+  z.string(),
+  z.record(z.string(), z.union([scalar.transform((value) => [value]), z.array(scalar)])),
+);
+const PrincipalBlock = z.union([
+  z.literal('*'),
+  z.partialRecord(z.enum(['AWS', 'Service', 'Federated', 'CanonicalUser']), oneOrMany),
+]);
 
 const StatementShape = z.strictObject({
   Sid: z.string().optional(),
   Effect: z.enum(['Allow', 'Deny']),
-  Principal: z
-    .union([z.literal('*'), z.partialRecord(z.enum(['AWS', 'Service', 'Federated', 'CanonicalUser']), oneOrMany)])
-    .optional(),
+  Principal: PrincipalBlock.optional(),
+  NotPrincipal: PrincipalBlock.optional(),
   Action: oneOrMany.optional(),
   NotAction: oneOrMany.optional(),
   Resource: oneOrMany.optional(),
@@ -45,22 +54,32 @@ const DocumentShape = z.strictObject({
   Statement: z.union([StatementShape.transform((statement) => [statement]), z.array(StatementShape).min(1)]),
 });
 
+/** A policy taken apart. */
+export interface PolicyShape {
+  readonly statements: readonly StatementShape[];
+  /** Whether `${...}` stands for a value of the request: since version 2012-10-17. */
+  readonly variables: boolean;
+}
+
 /** Reads a key policy that is stored: an earlier release may have taken it by laxer rules. Throws MalformedPolicyDocumentException. */
 export function parseKeyPolicy(text: string): Policy {
   return compilePolicy(readDocument(parseJson(text)));
 }
 
-export function compilePolicy(statements: readonly StatementShape[]): Policy {
-  return { statements: statements.map(compileStatement) };
+export function compilePolicy({ statements, variables }: PolicyShape): Policy {
+  return {
+    statements: statements.map((statement) => compileStatement(statement, variables)),
+    keys: new Set(statements.flatMap((statement) => keysIn(statement, variables))),
+  };
 }
 
 /** Parses a policy attached to a user or role: it names no principal. Throws MalformedPolicyDocumentException. */
 export function parseIdentityPolicy(text: string): Policy {
-  const statements = readDocument(parseJson(text));
-  if (statements.some(({ Principal }) => Principal !== undefined)) {
+  const shape = readDocument(parseJson(text));
+  if (shape.statements.some(({ Principal, NotPrincipal }) => Principal !== undefined || NotPrincipal !== undefined)) {
     throw malformed('Policy document should not specify a principal.');
   }
-  return compilePolicy(statements);
+  return compilePolicy(shape);
 }
 
 function parseJson(text: string): unknown {
@@ -71,25 +90,55 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** The statements of a document that has nothing but the elements of a policy. Throws MalformedPolicyDocumentException. */
-export function readDocument(json: unknown): readonly StatementShape[] {
+/** A document that has nothing but the elements of a policy. Throws MalformedPolicyDocumentException. */
+export function readDocument(json: unknown): PolicyShape {
   const document = DocumentShape.safeParse(json);
   if (!document.success) throw malformed('Syntax errors in policy.', document.error);
-  const { Statement: statements } = document.data;
-  const contradicts = ({ Action, NotAction, Resource, NotResource }: StatementShape): boolean =>
-    (Action !== undefined && NotAction !== undefined) || (Resource !== undefined && NotResource !== undefined);
-  if (statements.some(contradicts)) throw malformed('Syntax errors in policy.');
-  return statements;
+  const { Statement: statements, Version } = document.data;
+  if (statements.some(isContradictory)) throw malformed('Syntax errors in policy.');
+  return { statements, variables: Version === '2012-10-17' };
 }
 
-function compileStatement(statement: StatementShape): Statement {
-  const { Effect, Principal, Action, NotAction, Resource, NotResource, Condition } = statement;
+function isContradictory(statement: StatementShape): boolean {
+  const { Effect, Principal, NotPrincipal, Action, NotAction, Resource, NotResource } = statement;
+  return (
+    (Action !== undefined && NotAction !== undefined) ||
+    (Resource !== undefined && NotResource !== undefined) ||
+    (Principal !== undefined && NotPrincipal !== undefined) ||
+    // It would let everybody else in, of every account (IAM User Guide, "NotPrincipal").
+    (NotPrincipal !== undefined && Effect === 'Allow')
+  );
+}
+
+function compileStatement(statement: StatementShape, variables: boolean): Statement {
+  const { Effect, Principal, NotPrincipal, Action, NotAction, Resource, NotResource, Condition } = statement;
   return {
     effect: Effect,
     ...(Principal !== undefined && { principals: compilePrincipals(Principal) }),
+    ...(NotPrincipal !== undefined && { notPrincipals: compilePrincipals(NotPrincipal) }),
     // Without Action or Resource, as AWS took it until 2025, it does nothing.
-    matchesAction: newMatcher(Action, NotAction, { ignoreCase: true }),
-    matchesResource: newMatcher(Resource, NotResource, { ignoreCase: false }),
-    conditional: Condition !== undefined && Object.keys(Condition).length > 0,
+    matchesAction: eitherOf(Action, NotAction, (actions) =>
+      compileTexts(actions, { variables: false, wildcards: true, ignoreCase: true }),
+    ),
+    matchesResource: eitherOf(Resource, NotResource, (arns) => compileArns(arns, { variables, completes: true })),
+    ...(Condition !== undefined &&
+      Object.keys(Condition).length > 0 && { condition: compileCondition(Condition, variables) }),
   };
+}
+
+function eitherOf(
+  listed: readonly string[] | undefined,
+  notListed: readonly string[] | undefined,
+  compile: (texts: readonly string[]) => Test,
+): Test {
+  if (listed) return compile(listed);
+  if (!notListed) return () => false;
+  const excluded = compile(notListed);
+  return (value, context) => !excluded(value, context);
+}
+
+function keysIn({ Resource, NotResource, Condition = {} }: StatementShape, variables: boolean): string[] {
+  const resources = [...(Resource ?? []), ...(NotResource ?? [])];
+  const templates = resources.map((resource) => parseTemplate(resource, { variables, wildcards: true }) ?? []);
+  return [...templates.flatMap(variablesOf).map(({ key }) => key), ...keysOf(Condition, variables)];
 }

@@ -1,10 +1,15 @@
+import type { Effect } from './conditions/condition.ts';
+import type { RequestContext } from './conditions/context.ts';
 import type { Policy, Statement } from './document.ts';
+import { isExempt, isRoot, type Nameable, type Naming, namingOf } from './principals.ts';
 
 /** Who asks, as policies see it. */
-export interface Requester {
-  readonly arn: string;
-  readonly accountId: string;
+export interface Requester extends Nameable {
   readonly identityPolicies: readonly Policy[];
+  /** What the identity policies may allow at most. */
+  readonly boundary?: Policy | undefined;
+  /** What the session may at most: one of them must allow it. undefined: it was given none. */
+  readonly sessionPolicies?: readonly Policy[] | undefined;
 }
 
 export interface AccessRequest {
@@ -13,84 +18,113 @@ export interface AccessRequest {
   readonly action: string;
   /** ARN of a key or an alias; `*` for what has no resource. */
   readonly resource: string;
+  /** The account that the resource belongs to. */
+  readonly ownerId: string;
   /** The key's own policy, if the resource is a key. */
-  readonly keyPolicy?: Policy;
+  readonly keyPolicy?: Policy | undefined;
+  /** Whether a grant allows it; asked only where no policy does. */
+  readonly isGranted?: (() => boolean) | undefined;
+  readonly context: RequestContext;
 }
+
+type Asked = Pick<AccessRequest, 'action' | 'resource' | 'context'>;
 
 /** `allowed`, or why not: the tail of AWS's sentence. */
 export type Decision =
-  'allowed' | 'deny-in-key-policy' | 'deny-in-identity-policy' | 'no-key-policy' | 'no-identity-policy';
+  | 'allowed'
+  | 'deny-in-key-policy'
+  | 'deny-in-identity-policy'
+  | 'deny-in-boundary'
+  | 'deny-in-session-policy'
+  | 'no-key-policy'
+  | 'no-identity-policy'
+  | 'no-boundary'
+  | 'no-session-policy';
 
 /**
- * Default deny; an explicit Deny wins over everything. A key policy that names the caller suffices; one that names only the
- * account lets the caller's identity policies decide. The caller belongs to the key's account. Pure.
- * Source: AWS KMS Developer Guide "Policy evaluation".
+ * Default deny. An explicit Deny of any policy wins over everything, grants too. Then whoever the key policy names is let in; who is
+ * named by their account only is, if their own policies say so; so is a foreigner, whom both sides must let in. Pure.
+ * Sources: AWS KMS Developer Guide "Policy evaluation", IAM User Guide "Policy evaluation logic"; docs/authorization.md.
  */
 export function evaluate(request: AccessRequest): Decision {
-  const { requester, keyPolicy } = request;
-  const inKeyPolicy = keyPolicy ? evaluateKeyPolicy(keyPolicy, request) : 'delegated';
-  if (inKeyPolicy === 'denied') return 'deny-in-key-policy';
-
-  const byIdentity = evaluateIdentityPolicies(requester.identityPolicies, request);
+  const { requester, ownerId, keyPolicy } = request;
+  const byKeyPolicy = keyPolicy ? evaluateKeyPolicy(keyPolicy, request) : 'account';
+  if (byKeyPolicy === 'denied') return 'deny-in-key-policy';
+  // What a foreigner's own policies say of a key must not tell them that it is there.
+  if (byKeyPolicy === 'none' && requester.accountId !== ownerId && !request.isGranted?.()) return 'no-key-policy';
+  const byIdentity = evaluateOwnPolicies(requester.identityPolicies, request);
   if (byIdentity === 'denied') return 'deny-in-identity-policy';
+  const byBoundary = requester.boundary ? evaluateOwnPolicies([requester.boundary], request) : 'allowed';
+  if (byBoundary === 'denied') return 'deny-in-boundary';
+  const bySession = requester.sessionPolicies ? evaluateOwnPolicies(requester.sessionPolicies, request) : 'allowed';
+  if (bySession === 'denied') return 'deny-in-session-policy';
 
-  if (inKeyPolicy === 'allowed') return 'allowed';
-  if (inKeyPolicy === 'silent') return 'no-key-policy';
-  return byIdentity === 'allowed' || isRoot(requester) ? 'allowed' : 'no-identity-policy';
+  const decision = decideOnAllows(request, { byKeyPolicy, byIdentity, byBoundary, bySession });
+  return decision !== 'allowed' && request.isGranted?.() ? 'allowed' : decision;
 }
 
-/** What a key policy says of a request by itself; `delegated`: it leaves the answer to the account's identity policies. */
+type OwnAnswer = 'allowed' | 'silent';
+
+interface Answers {
+  readonly byKeyPolicy: Naming;
+  readonly byIdentity: OwnAnswer;
+  readonly byBoundary: OwnAnswer;
+  readonly bySession: OwnAnswer;
+}
+
+function decideOnAllows({ requester, ownerId }: AccessRequest, answers: Answers): Decision {
+  const { byKeyPolicy, byIdentity, byBoundary, bySession } = answers;
+  const isForeign = requester.accountId !== ownerId;
+  if (byKeyPolicy === 'none') return 'no-key-policy';
+  if (byKeyPolicy === 'caller' && !isForeign) return 'allowed';
+  const needsIdentity = byKeyPolicy === 'account' || isForeign;
+  if (needsIdentity && byIdentity !== 'allowed' && !isRoot(requester)) return 'no-identity-policy';
+  if (byBoundary !== 'allowed') return 'no-boundary';
+  return bySession === 'allowed' ? 'allowed' : 'no-session-policy';
+}
+
+const strength = { none: 0, account: 1, 'session-owner': 2, caller: 3 } as const satisfies Record<Naming, number>;
+
+/** What a key policy says of a request by itself: that it is denied, or how it names who asks in the statements that allow it. */
 export function evaluateKeyPolicy(
   policy: Policy,
-  request: Pick<AccessRequest, 'requester' | 'action' | 'resource'>,
-): 'denied' | 'allowed' | 'delegated' | 'silent' {
-  let answer: 'allowed' | 'delegated' | 'silent' = 'silent';
+  request: Asked & Pick<AccessRequest, 'requester'>,
+): 'denied' | Naming {
+  let answer: Naming = 'none';
   for (const statement of policy.statements) {
-    const match = matchPrincipal(statement, request.requester);
-    if (match === 'none' || !concerns(statement, request)) continue;
+    const naming = namingIn(statement, request.requester);
+    if (naming === 'none' || !concerns(statement, request)) continue;
     // To deny, naming the account is enough: it means everybody in it.
     if (statement.effect === 'Deny') return 'denied';
-    if (statement.conditional) continue;
-    if (match === 'caller') answer = 'allowed';
-    else if (answer === 'silent') answer = 'delegated';
+    if (strength[naming] > strength[answer]) answer = naming;
   }
   return answer;
 }
 
-function evaluateIdentityPolicies(
-  policies: readonly Policy[],
-  request: Pick<AccessRequest, 'action' | 'resource'>,
-): 'denied' | 'allowed' | 'silent' {
-  let answer: 'allowed' | 'silent' = 'silent';
+/** What policies say that name nobody, because they belong to who asks. */
+function evaluateOwnPolicies(policies: readonly Policy[], request: Asked): 'denied' | OwnAnswer {
+  let answer: OwnAnswer = 'silent';
   for (const { statements } of policies) {
     for (const statement of statements) {
       if (!concerns(statement, request)) continue;
       if (statement.effect === 'Deny') return 'denied';
-      if (!statement.conditional) answer = 'allowed';
+      answer = 'allowed';
     }
   }
   return answer;
 }
 
-function concerns(statement: Statement, { action, resource }: Pick<AccessRequest, 'action' | 'resource'>): boolean {
-  return statement.matchesAction(action) && statement.matchesResource(resource);
+function namingIn({ principals, notPrincipals }: Statement, requester: Requester): Naming {
+  if (principals) return namingOf(principals, requester);
+  if (notPrincipals) return isExempt(notPrincipals, requester, requester.boundary !== undefined) ? 'none' : 'caller';
+  return 'none';
 }
 
-function matchPrincipal({ principals }: Statement, requester: Requester): 'caller' | 'account' | 'none' {
-  if (!principals) return 'none';
-  if (principals.everyone || principals.arns.has(requester.arn)) return 'caller';
-  const role = roleOf(requester.arn);
-  if (role !== undefined && principals.arns.has(role)) return 'caller';
-  if (!principals.accounts.has(requester.accountId)) return 'none';
-  return isRoot(requester) ? 'caller' : 'account';
-}
-
-/** The role's ARN of an assumed-role session: naming the role names its sessions. */
-function roleOf(arn: string): string | undefined {
-  const [, partition, account, role] = /^arn:([^:]+):sts::(\d{12}):assumed-role\/([^/]+)\//.exec(arn) ?? [];
-  return role === undefined ? undefined : `arn:${partition}:iam::${account}:role/${role}`;
-}
-
-function isRoot({ arn, accountId }: Requester): boolean {
-  return arn.endsWith(`:iam::${accountId}:root`);
+/** Whether the statement is about the request and its condition holds; the condition last, as it costs most. */
+function concerns(statement: Statement, { action, resource, context }: Asked): boolean {
+  return (
+    statement.matchesAction(action, context) &&
+    statement.matchesResource(resource, context) &&
+    (statement.condition?.(context, statement.effect satisfies Effect) ?? true)
+  );
 }

@@ -1,7 +1,7 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readGivenKeyPolicy } from './given-policy.ts';
+import { readGivenIdentityPolicy, readGivenKeyPolicy } from './given-policy.ts';
 import { parseKeyPolicy } from './document.ts';
 
 const account = '111122223333';
@@ -29,7 +29,13 @@ const noActions = malformed('Policy statement must contain actions.');
 const noResources = malformed('Policy statement must contain resources.');
 const invalidResources = malformed('Policy contains a statement with one or more invalid resources.');
 const noVendor = malformed('Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.');
-const noConditions = malformed('This release of Keyfleet evaluates no conditions: leave Condition out.');
+const syntax = malformed('Syntax errors in policy.');
+const notPermitted = (keys: string) => malformed(`These condition keys are not permitted in a key policy: ${keys}`);
+const notTaken = (operator: string, value: string) =>
+  malformed(`The condition operator ${operator} does not take the value "${value}".`);
+const noKey = (key: string) =>
+  malformed(`Policy contains a statement with one or more invalid condition keys: ${key}.`);
+const where = (operator: string, key: string, value: unknown) => ({ Condition: { [operator]: { [key]: value } } });
 const invalidJson = malformed('This policy contains invalid Json');
 
 test.each<[string, object]>([
@@ -44,6 +50,21 @@ test.each<[string, object]>([
   ['actions with wildcards, in any case', { Action: ['KMS:Generate*', 'kms:?ncrypt'] }],
   ['all actions but some', { NotAction: 'kms:ScheduleKeyDeletion' }],
   ['a condition that says nothing', { Condition: {} }],
+  ['a network', where('NotIpAddress', 'aws:SourceIp', ['192.0.2.0/24', '2001:db8::/32'])],
+  ['an encryption context', where('StringEquals', 'kms:EncryptionContext:App', 'payroll')],
+  ['a set of contexts', where('ForAllValues:StringLike', 'kms:EncryptionContextKeys', ['App', 'Team*'])],
+  ['keys in any case', where('StringEquals', 'KMS:callerACCOUNT', account)],
+  ['numbers and truths that are not texts', where('NumericLessThan', 'kms:TrailingDaysWithoutKeyUsage', 90)],
+  ['whether there is a key', where('Null', 'kms:EncryptionContext:App', [false])],
+  [
+    'what no request has here, as in AWS without it',
+    where('StringEquals', 'kms:ViaService', 's3.us-east-1.amazonaws.com'),
+  ],
+  ['an organization', where('StringEqualsIfExists', 'aws:PrincipalOrgID', 'o-1')],
+  ['a variable', where('StringEquals', 'kms:EncryptionContext:user', '${aws:username}')],
+  ['a variable with a default', where('StringLike', 'aws:userid', "${aws:PrincipalTag/team, 'none'}-*")],
+  ['a service in a set, as many do', where('ForAnyValue:StringLike', 'kms:ViaService', 'ec2.*.amazonaws.com')],
+  ['everybody but some, to deny', { Effect: 'Deny', Principal: undefined, NotPrincipal: { AWS: root } }],
 ])('a policy may name %s', (_, overrides) => {
   const statement: Record<string, unknown> = { ...good, ...overrides };
   if ('NotAction' in statement) delete statement['Action'];
@@ -65,7 +86,13 @@ test.each<[string, object, string]>([
   ['a service that is none', { Principal: { Service: 'example.com' } }, invalidPrincipals],
   ['a federation', { Principal: { Federated: 'cognito-identity.amazonaws.com' } }, invalidPrincipals],
   ['a canonical user', { Principal: { CanonicalUser: 'a' } }, invalidPrincipals],
-  ['everybody but some', { NotPrincipal: { AWS: root } }, malformed('Syntax errors in policy.')],
+  ['everybody but some, to allow', { Principal: undefined, NotPrincipal: { AWS: root } }, syntax],
+  ['both kinds of principal', { Effect: 'Deny', NotPrincipal: { AWS: root } }, syntax],
+  [
+    'a principal that cannot be to leave out',
+    { Effect: 'Deny', Principal: undefined, NotPrincipal: { AWS: `arn:aws-cn:iam::${account}:root` } },
+    invalidPrincipals,
+  ],
   ['no action', { Action: undefined }, noActions],
   ['an empty list of actions', { Action: [] }, noActions],
   ['an empty action', { Action: '' }, noActions],
@@ -81,9 +108,88 @@ test.each<[string, object, string]>([
   ['a resource that is not its key', { Resource: `arn:aws:kms:us-east-1:${account}:key/x` }, invalidResources],
   ['a resource with a variable', { Resource: '${kms:x}' }, invalidResources],
   ['all resources but some', { Resource: undefined, NotResource: '*' }, invalidResources],
-  ['a condition', { Condition: { StringEquals: { 'aws:SourceIp': '192.0.2.1' } } }, noConditions],
-  ['a condition with a variable', { Condition: { StringLike: { 'aws:userid': '${aws:userid}' } } }, noConditions],
-  ['a condition about a set', { Condition: { 'ForAnyValue:StringLikeIfExists': { a: ['b'] } } }, noConditions],
+  ['a condition key that nobody knows', where('StringEquals', 'kms:Typo', 'x'), noKey('kms:Typo')],
+  ["another service's", where('StringEquals', 's3:prefix', 'x'), noKey('s3:prefix')],
+  [
+    'the family of a key by itself',
+    where('StringEquals', 'kms:EncryptionContext:', 'x'),
+    noKey('kms:EncryptionContext:'),
+  ],
+  ['a key without a vendor', where('StringEquals', 'SourceIp', 'x'), noVendor],
+  ['tags of its key', where('StringEquals', 'aws:ResourceTag/team', 'x'), notPermitted('aws:ResourceTag')],
+  [
+    'aliases of its key',
+    where('ForAnyValue:StringEquals', 'kms:ResourceAliases', 'x'),
+    notPermitted('kms:ResourceAliases'),
+  ],
+  [
+    'either',
+    {
+      Condition: {
+        StringEquals: { 'aws:ResourceTag/a': 'x', 'aws:ResourceTag/b': 'x' },
+        'ForAnyValue:StringEquals': { 'kms:ResourceAliases': 'x' },
+      },
+    },
+    notPermitted('aws:ResourceTag, kms:ResourceAliases'),
+  ],
+  ['an operator without keys', { Condition: { Bool: {} } }, syntax],
+  ['a key without values', where('StringEquals', 'aws:userid', []), syntax],
+  ['a number that is none', where('NumericEquals', 'kms:RotationPeriodInDays', '9o'), notTaken('NumericEquals', '9o')],
+  [
+    'a date that is none',
+    where('DateLessThan', 'aws:CurrentTime', '2026-13-01'),
+    notTaken('DateLessThan', '2026-13-01'),
+  ],
+  [
+    'a time without a zone',
+    where('DateLessThan', 'aws:CurrentTime', '2026-12-01T00:00:00'),
+    notTaken('DateLessThan', '2026-12-01T00:00:00'),
+  ],
+  ['a network that is none', where('IpAddress', 'aws:SourceIp', '192.0.2.0/33'), notTaken('IpAddress', '192.0.2.0/33')],
+  [
+    'an address with too much',
+    where('NotIpAddress', 'aws:SourceIp', '192.0.2.1.1'),
+    notTaken('NotIpAddress', '192.0.2.1.1'),
+  ],
+  ['a truth that is none', where('Bool', 'aws:SecureTransport', 'yes'), notTaken('Bool', 'yes')],
+  ['a Null that is neither', where('Null', 'aws:SecureTransport', 'null'), notTaken('Null', 'null')],
+  ['an ARN that is none', where('ArnLike', 'aws:PrincipalArn', '*'), notTaken('ArnLike', '*')],
+  [
+    'an operator of another type',
+    where('NumericLessThan', 'aws:SourceIp', 1),
+    malformed('The condition operator NumericLessThan cannot be used with the condition key aws:SourceIp.'),
+  ],
+  [
+    'several values without a set',
+    where('StringEquals', 'aws:TagKeys', 'a'),
+    malformed('The condition key aws:TagKeys can have several values: use ForAllValues or ForAnyValue.'),
+  ],
+  [
+    'a Null of a set',
+    where('ForAnyValue:Null', 'aws:TagKeys', 'true'),
+    malformed('Invalid Condition type : ForAnyValue:Null.'),
+  ],
+  [
+    'a Null if it exists',
+    where('NullIfExists', 'aws:TagKeys', 'true'),
+    malformed('Invalid Condition type : NullIfExists.'),
+  ],
+  [
+    'a variable that is not written as one',
+    where('StringEquals', 'aws:userid', '${aws:username'),
+    malformed('The policy variable in "${aws:username" is not well-formed.'),
+  ],
+  ['a variable of no key', where('StringEquals', 'aws:userid', '${aws:Typo}'), noKey('aws:typo')],
+  [
+    'a variable of several values',
+    where('StringEquals', 'aws:userid', '${aws:TagKeys}'),
+    malformed('The condition key aws:TagKeys cannot be used as a policy variable.'),
+  ],
+  [
+    'a variable where a number is wanted',
+    where('NumericEquals', 'kms:RotationPeriodInDays', '${aws:userid}'),
+    notTaken('NumericEquals', '${aws:userid}'),
+  ],
   ['an unknown operator', { Condition: { StringIs: { a: 'b' } } }, malformed('Invalid Condition type : StringIs.')],
   [
     'an operator of an object',
@@ -120,6 +226,31 @@ test('two statements may not have one Sid, unless it is empty', () => {
   );
 });
 
+test('before version 2012-10-17 there are no variables', () => {
+  const statement = { ...good, ...where('StringEquals', 'kms:EncryptionContext:user', '${aws:username}') };
+  expect(refusal(JSON.stringify({ Statement: [statement] }))).toBe(
+    malformed('Policy variables need the policy version 2012-10-17.'),
+  );
+});
+
+test('an identity policy may speak of other services, tags and aliases, and names nobody', () => {
+  const given = (statement: object) => () =>
+    readGivenIdentityPolicy(JSON.stringify({ Version: '2012-10-17', Statement: statement }));
+  const { Principal, ...own } = { ...good, Resource: 'arn:aws:kms:*:${aws:PrincipalAccount}:key/*' };
+  expect(given(own)).not.toThrow();
+  expect(given({ ...own, Action: ['s3:GetObject', 'kms:*'], Resource: 'arn:aws:s3:::bucket/*' })).not.toThrow();
+  expect(given({ ...own, ...where('StringEquals', 'aws:ResourceTag/team', '${aws:PrincipalTag/team}') })).not.toThrow();
+  expect(given({ ...own, ...where('ForAnyValue:StringLike', 'kms:ResourceAliases', 'alias/a*') })).not.toThrow();
+  expect(given({ ...own, ...where('StringLike', 's3:prefix', 'x') })).not.toThrow();
+  expect(given({ ...own, Principal })).toThrow('Policy document should not specify a principal.');
+  expect(given({ ...own, ...where('StringLike', 'kms:Typo', 'x') })).toThrow('invalid condition keys: kms:Typo.');
+  expect(given({ ...own, Resource: 'bucket' })).toThrow('Resource bucket must be in ARN format or "*".');
+  expect(given({ ...own, Resource: 'arn:aws:kms:us-east-1' })).toThrow('must be in ARN format');
+  expect(given({ ...own, Resource: 'arn:aws:kms:*:*:key/${aws:Typo}' })).toThrow('invalid condition keys: aws:typo.');
+  expect(given({ ...own, Resource: undefined, NotResource: [] })).toThrow('Policy statement must contain resources.');
+  expect(given({ ...own, Action: 'Encrypt' })).toThrow('must be prefaced by a vendor');
+});
+
 test('ForAllValues on a single-valued key is refused for that', () => {
   const Condition = { 'ForAllValues:StringEquals': { 'kms:EncryptionContext:app': 'x' } };
   expect(refusal(textOf({ ...good, Condition }))).toMatch(
@@ -148,7 +279,10 @@ const scalar = fc.constantFrom(
 );
 const element = fc.tuple(
   fc.constantFrom('Effect', 'Principal', 'Action', 'Resource', 'Condition', 'Sid', 'NotAction', '__proto__', 'effect'),
-  fc.oneof(scalar, fc.constantFrom('{"StringEquals":{"a":"b"}}', '{"__proto__":{"a":"b"}}', '{"AWS":[],"AWS":"*"}')),
+  fc.oneof(
+    scalar,
+    fc.constantFrom('{"StringEquals":{"aws:userid":"b"}}', '{"__proto__":{"a":"b"}}', '{"AWS":[],"AWS":"*"}'),
+  ),
 );
 const whole = Object.entries(good).map(([name, value]) => [name, JSON.stringify(value)] as [string, string]);
 const statement = fc
@@ -167,16 +301,16 @@ test('of whatever is taken, every element that was written is one that is enforc
       const read = JSON.stringify(JSON.parse(text));
       expect(text).toBe(read);
       expect(
-        written.every((name) => ['Statement', ...Object.keys(good), 'AWS', 'Sid', 'Condition'].includes(name!)),
+        written.every((name) =>
+          ['Statement', ...Object.keys(good), 'AWS', 'Sid', 'Condition', 'StringEquals'].includes(name!),
+        ),
       ).toBe(true);
       // What is stored is compiled again at every start, by the laxer reader: to the same.
-      const compiled = parseKeyPolicy(text).statements.map(({ effect, principals, conditional }) => ({
+      const compiled = parseKeyPolicy(text).statements.map(({ effect, principals }) => ({
         effect,
         principals,
-        conditional,
       }));
       expect(readGivenKeyPolicy(text, 'aws').statements).toMatchObject(compiled);
-      expect(compiled.every(({ conditional }) => !conditional)).toBe(true);
     }),
     { numRuns: 3_000 },
   );

@@ -1,6 +1,8 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { compilePolicy, type Policy, readDocument, type StatementShape } from './document.ts';
-import { assertConditions } from './given-conditions.ts';
+import { isArnPattern } from './conditions/arn-test.ts';
+import { compilePolicy, type Policy, type PolicyShape, readDocument, type StatementShape } from './document.ts';
+import { assertConditions, assertVariables, NO_VENDOR, type Place } from './given-conditions.ts';
+import { kmsKeys } from './kms-keys.ts';
 import { malformed } from './malformed.ts';
 import { assertGivenPrincipals } from './principals.ts';
 import { NotStrictJsonError, parseStrictJson } from './strict-json.ts';
@@ -9,25 +11,49 @@ import { NotStrictJsonError, parseStrictJson } from './strict-json.ts';
 const MAX_KEY_POLICY_BYTES = 32_768;
 
 /**
- * Reads a key policy that a caller gives: whatever in it this release does not enforce is refused, so that no author believes in a
- * rule that is not there (docs/policies.md). `partition`: this deployment's. Whether its principals exist is asked elsewhere. Throws
+ * Reads a key policy that a caller gives: whatever in it is not enforced is refused, so that no author believes in a rule that is
+ * not there (docs/policies.md). `partition`: this deployment's. Whether its principals exist is asked elsewhere. Throws
  * LimitExceededException or MalformedPolicyDocumentException.
  */
 export function readGivenKeyPolicy(text: string, partition: string): Policy {
   if (Buffer.byteLength(text, 'utf8') > MAX_KEY_POLICY_BYTES) {
     throw new KmsException('LimitExceededException', `The key policy is larger than ${MAX_KEY_POLICY_BYTES} bytes.`);
   }
-  const statements = readDocument(parseOnce(text));
-  for (const statement of statements) {
-    if (statement.Principal === undefined) throw malformed('Policy contains a statement with no principal.');
-    assertGivenPrincipals(statement.Principal, partition);
-    assertActions(statement);
-    assertResources(statement);
-    assertConditions(statement.Condition);
+  const shape = readDocument(parseOnce(text));
+  for (const statement of shape.statements) {
+    const principal = statement.Principal ?? statement.NotPrincipal;
+    if (principal === undefined) throw malformed('Policy contains a statement with no principal.');
+    assertGivenPrincipals(principal, partition);
+    // An action of another service, or one that holds a policy variable, would never match a request.
+    assertActions(statement, /^kms:[a-z*?]+$/i);
+    assertIsTheKey(statement);
+    assertConditions(statement.Condition, placeOf(shape, 'key policy'));
   }
-  const names = statements.flatMap(({ Sid }) => (Sid ? [Sid] : []));
-  if (new Set(names).size < names.length) throw malformed('Statement IDs (SID) in a single policy must be unique.');
-  return compilePolicy(statements);
+  assertSids(shape);
+  return compilePolicy(shape);
+}
+
+/**
+ * Reads a policy that is to be attached to a user, a group or a role, to bound one, or to limit a session, as strictly. It may be about
+ * other services, too. How long it may be is asked elsewhere. Throws MalformedPolicyDocumentException.
+ */
+export function readGivenIdentityPolicy(text: string): Policy {
+  const shape = readDocument(parseOnce(text));
+  const place = placeOf(shape, 'identity policy');
+  for (const statement of shape.statements) {
+    if (statement.Principal !== undefined || statement.NotPrincipal !== undefined) {
+      throw malformed('Policy document should not specify a principal.');
+    }
+    assertActions(statement, /^[a-z0-9-]+:[a-z0-9*?]+$/i);
+    assertArns(statement, place);
+    assertConditions(statement.Condition, place);
+  }
+  assertSids(shape);
+  return compilePolicy(shape);
+}
+
+function placeOf({ variables }: PolicyShape, kind: Place['kind']): Place {
+  return { keys: kmsKeys, kind, variables };
 }
 
 function parseOnce(text: string): unknown {
@@ -39,26 +65,42 @@ function parseOnce(text: string): unknown {
   }
 }
 
-function assertActions({ Action, NotAction }: StatementShape): void {
+function assertSids({ statements }: PolicyShape): void {
+  const names = statements.flatMap(({ Sid }) => (Sid ? [Sid] : []));
+  if (new Set(names).size < names.length) throw malformed('Statement IDs (SID) in a single policy must be unique.');
+}
+
+function assertActions({ Action, NotAction }: StatementShape, form: RegExp): void {
   const actions = Action ?? NotAction ?? [];
   if (actions.length === 0 || actions.includes('')) throw malformed('Policy statement must contain actions.');
   for (const action of actions) {
     if (action === '*') continue;
-    if (!action.includes(':')) {
-      throw malformed('Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.');
-    }
-    // An action of another service, or one that holds a policy variable, would never match a request.
-    if (!/^kms:[a-z*?]+$/i.test(action)) {
-      throw malformed('Policy contains a statement with one or more invalid actions.');
-    }
+    if (!action.includes(':')) throw malformed(NO_VENDOR);
+    if (!form.test(action)) throw malformed('Policy contains a statement with one or more invalid actions.');
   }
 }
 
 /** AWS has taken nothing but `*` since August 2025: a key policy is about its key. */
-function assertResources({ Resource, NotResource }: StatementShape): void {
-  const resources = Resource ?? NotResource ?? [];
-  if (resources.length === 0 || resources.includes('')) throw malformed('Policy statement must contain resources.');
-  if (NotResource !== undefined || resources.some((resource) => resource !== '*')) {
+function assertIsTheKey(statement: StatementShape): void {
+  const resources = resourcesOf(statement);
+  if (statement.NotResource !== undefined || resources.some((resource) => resource !== '*')) {
     throw malformed('Policy contains a statement with one or more invalid resources.');
   }
+}
+
+function assertArns(statement: StatementShape, place: Place): void {
+  for (const resource of resourcesOf(statement)) {
+    if (resource === '*') continue;
+    assertVariables(resource, place);
+    // AWS completes what has too few parts; a wildcard must end it, or nobody could tell what is left out.
+    if (!isArnPattern(resource) && !/^arn:.*\*$/s.test(resource)) {
+      throw malformed(`Resource ${resource} must be in ARN format or "*".`);
+    }
+  }
+}
+
+function resourcesOf({ Resource, NotResource }: StatementShape): readonly string[] {
+  const resources = Resource ?? NotResource ?? [];
+  if (resources.length === 0 || resources.includes('')) throw malformed('Policy statement must contain resources.');
+  return resources;
 }

@@ -1,5 +1,5 @@
 import type { Policy } from './document.ts';
-import { evaluateKeyPolicy, type Requester } from './evaluate.ts';
+import { type AccessRequest, evaluateKeyPolicy } from './evaluate.ts';
 import { malformed } from './malformed.ts';
 
 /** The policy of a key that was created without one: the account's identity policies decide. In AWS's own layout. */
@@ -20,11 +20,12 @@ export function defaultKeyPolicy(partition: string, accountId: string): string {
 }
 
 /**
- * Throws MalformedPolicyDocumentException unless the policy lets `requester` change it again. Delegating to the account is
- * enough: its identity policies can be changed at any time. `policy` is one that was given, so it is about the key and no other.
+ * Throws MalformedPolicyDocumentException unless the policy would let the same caller change it again, from the same place at the same
+ * time. Delegating to the account is enough: its identity policies can be changed at any time. `policy` is one that was given, so it
+ * is about the key and no other. `asked`: for that PutKeyPolicy.
  */
-export function assertKeepsControl(policy: Policy, requester: Requester): void {
-  const answer = evaluateKeyPolicy(policy, { requester, action: 'kms:PutKeyPolicy', resource: '*' });
-  if (answer === 'allowed' || answer === 'delegated') return;
+export function assertKeepsControl(policy: Policy, asked: AccessRequest): void {
+  const answer = evaluateKeyPolicy(policy, asked);
+  if (answer !== 'denied' && answer !== 'none') return;
   throw malformed('The new key policy will not allow you to update the key policy in the future.');
 }

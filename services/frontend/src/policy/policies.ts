@@ -1,4 +1,6 @@
 import { parseIdentityPolicy, parseKeyPolicy, type Policy } from './document.ts';
+import type { Requester } from './evaluate.ts';
+import type { Principal } from './principal.ts';
 
 const MAX_COMPILED = 10_000;
 
@@ -6,12 +8,28 @@ const MAX_COMPILED = 10_000;
 export class Policies {
   readonly #keyPolicies = new CompiledTexts(parseKeyPolicy);
   readonly #identityPolicies = new CompiledTexts(parseIdentityPolicy);
+  readonly #requesters = new WeakMap<Principal, Requester>();
 
   keyPolicy(text: string): Policy {
     return this.#keyPolicies.get(text);
   }
-  identityPolicies(texts: readonly string[]): readonly Policy[] {
-    return texts.map((text) => this.#identityPolicies.get(text));
+
+  /** A principal as policies see it: looked up once for as long as the principal lives, which never changes. */
+  requester(principal: Principal): Requester {
+    const known = this.#requesters.get(principal);
+    if (known) return known;
+    const { arn, accountId, policies, boundary, session } = principal;
+    const compiled = (text: string): Policy => this.#identityPolicies.get(text);
+    const requester = {
+      arn,
+      accountId,
+      sessionOf: session?.roleArn,
+      identityPolicies: policies.map(compiled),
+      boundary: boundary === undefined ? undefined : compiled(boundary),
+      sessionPolicies: session && session.policies.length > 0 ? session.policies.map(compiled) : undefined,
+    };
+    this.#requesters.set(principal, requester);
+    return requester;
   }
 }
 

@@ -20,7 +20,7 @@ export interface Principal {
 export interface PrincipalSession {
   /** `arn:aws:iam::<account>:role/<path><name>`, which is what key policies and `aws:PrincipalArn` say; undefined for a user's. */
   readonly roleArn?: string | undefined;
-  /** Documents that were passed when the session was made: each must allow what is allowed by identity policies. None: no limit. */
+  /** Documents that were passed when the session was made: one of them must allow what is allowed by identity policies. None: no limit. */
   readonly policies: readonly string[];
   /** Milliseconds since the epoch (`aws:TokenIssueTime`). */
   readonly issuedAt: number;

@@ -17,7 +17,9 @@ export async function assertPrincipalsExist(
   users: Users,
 ): Promise<void> {
   const own = new RegExp(`^arn:[^:]+:(?:iam|sts)::${caller.accountId}:`);
-  const named = new Set(policy.statements.flatMap(({ principals }) => [...(principals?.arns ?? [])]));
+  const named = new Set(
+    policy.statements.flatMap(({ principals, notPrincipals }) => [...((principals ?? notPrincipals)?.arns ?? [])]),
+  );
   for (const arn of named) {
     if (arn === caller.arn || !own.test(arn) || (await users.exists(caller.accountId, arn))) continue;
     throw invalidPrincipals();

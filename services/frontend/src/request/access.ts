@@ -1,44 +1,37 @@
+import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import { actionOf, type KeyReference, keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation';
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { type AccessTo, authorize, decide, deniedCiphertextKey, deniedForeignKey } from '../policy/authorize.ts';
-import type { Policies } from '../policy/policies.ts';
-import type { Principal } from '../policy/principal.ts';
 import { aliasArn, type ArnScope } from '@keyfleet/shared/arn';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { blobHeaderOf, requireCiphertext } from '../keys/ciphertext.ts';
-import type { Alias } from '../store/store.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { findNamed, type KeyLookup, type Named, readIdentifier } from '../keys/resolve.ts';
+import {
+  authorize,
+  authorizeCiphertextKey,
+  authorizeForeign,
+  deniedCiphertextKey,
+  deniedForeignKey,
+} from '../policy/authorize.ts';
+import type { AccessRequest } from '../policy/evaluate.ts';
+import type { Alias } from '../store/store.ts';
+import { accessRequest, type AccessRequestDeps, type Question, type Target } from './access-request.ts';
 
-export interface RequestKeysDeps extends KeyLookup {
-  readonly policies: Policies;
-  readonly partition: string;
-}
-
-/** Who asks for what: everything that decides whether a request may go on. */
-export interface AccessQuestion {
-  readonly operation: Operation;
-  readonly input: Readonly<Record<string, unknown>>;
-  readonly caller: Principal;
-  readonly region: string;
-}
+export interface AccessDeps extends KeyLookup, AccessRequestDeps {}
 
 /**
  * Finds every key that a request names and lets the caller through to each, which fills `keys`; or throws. Answers the alias that
  * the request moves or deletes, as the caller was let through to it.
  */
-export async function admit(
-  question: AccessQuestion,
-  deps: RequestKeysDeps,
-  keys: KmsKey[],
-): Promise<Alias | undefined> {
-  const { operation, caller } = question;
-  const scope: ArnScope = { partition: deps.partition, region: question.region, accountId: caller.accountId };
+export async function admit(question: Question, deps: AccessDeps, keys: KmsKey[]): Promise<Alias | undefined> {
+  const { operation, call } = question;
+  const scope: ArnScope = { partition: deps.partition, region: call.region, accountId: call.caller.accountId };
   let alias: Alias | undefined;
   if (typeof question.input['AliasName'] === 'string') {
     alias = await admitToAlias(question, question.input['AliasName'], { scope, deps });
   } else if (operation.access === 'account') {
+    const target: Target = { about: 'account', arn: '*', ownerId: scope.accountId };
     for (const action of accountActionsOf(question)) {
-      authorize(caller, action, { resource: { arn: '*' }, policies: deps.policies });
+      await permit(authorize, accessRequest(question, action, { target, deps }));
     }
   }
   for (const reference of keyReferencesOf(operation)) {
@@ -48,66 +41,140 @@ export async function admit(
 }
 
 /** A key that is created with tags is tagged, too. */
-function accountActionsOf({ operation, input }: AccessQuestion): readonly string[] {
+function accountActionsOf({ operation, input }: Question): readonly string[] {
   const tags = operation.name === 'CreateKey' ? input['Tags'] : undefined;
   return Array.isArray(tags) && tags.length > 0 ? [actionOf(operation), 'kms:TagResource'] : [actionOf(operation)];
 }
 
 interface Context {
   readonly scope: ArnScope;
-  readonly deps: RequestKeysDeps;
+  readonly deps: AccessDeps;
 }
 
-async function admitToKey(reference: KeyReference, question: AccessQuestion, context: Context): Promise<KmsKey> {
-  const { member, identifiers, action, ciphertext } = reference;
+/** Waits only for a request of which something had to be looked up. */
+function permit(
+  authorizing: (request: AccessRequest) => void,
+  request: AccessRequest | Promise<AccessRequest>,
+): void | Promise<void> {
+  return request instanceof Promise ? request.then(authorizing) : authorizing(request);
+}
+
+async function admitToKey(reference: KeyReference, question: Question, context: Context): Promise<KmsKey> {
+  const { member, identifiers } = reference;
   const identifier = question.input[member];
-  if (typeof identifier !== 'string') return admitToCiphertextKey(question, { action, ciphertext, context });
+  if (typeof identifier !== 'string') return admitToCiphertextKey(reference, question, context);
 
   const { scope, deps } = context;
   const named = readDeclared(identifier, { identifiers, scope, operation: question.operation });
-  if ('foreignArn' in named) {
-    throw deniedForeignKey(question.caller, action);
-  }
+  if (named.accountId !== scope.accountId) return admitToForeignKey(named, { reference, question, context });
   const key = await findNamed(named, { scope, lookup: deps });
-  authorize(question.caller, action, accessTo(key, deps));
+  await permit(authorize, requestFor(key, { reference, question, context, named }));
+  return key;
+}
+
+/** What AWS lets be called on another account's key (KMS Developer Guide, "Permissions reference"). */
+const acrossAccounts: ReadonlySet<string> = new Set([
+  ...TrackedOperation.options,
+  'CreateGrant',
+  'DescribeKey',
+  'GetKeyRotationStatus',
+  'GetPublicKey',
+  'ListGrants',
+  'RetireGrant',
+  'RevokeGrant',
+]);
+
+interface Asking {
+  readonly reference: KeyReference;
+  readonly question: Question;
+  readonly context: Context;
+}
+
+/** That of another account: where it is, where it is not and where its policy does not let the caller in there is one answer. */
+async function admitToForeignKey(named: Named, asking: Asking): Promise<KmsKey> {
+  const { reference, question, context } = asking;
+  const { scope, deps } = context;
+  const refusal = deniedForeignKey(question.call.caller, reference.action);
+  if (!acrossAccounts.has(question.operation.name)) throw refusal;
+  const key = await findNamed(named, { scope: { ...scope, accountId: named.accountId }, lookup: deps }).catch(
+    (error: unknown) => {
+      throw error instanceof KmsException ? refusal : error;
+    },
+  );
+  await permit(authorizeForeign, requestFor(key, { ...asking, named }));
   return key;
 }
 
 /** The key that a ciphertext names. */
-async function admitToCiphertextKey(
-  { input, caller }: AccessQuestion,
-  { action, ciphertext, context }: { action: string; ciphertext: string | undefined; context: Context },
-): Promise<KmsKey> {
-  const { scope, deps } = context;
-  const blob = ciphertext === undefined ? undefined : input[ciphertext];
-  const { keyId } = blobHeaderOf(requireCiphertext(blob as Uint8Array | undefined));
-  const key = await deps.keys.findKey(scope.region, keyId);
-  if (key?.accountId !== scope.accountId) throw deniedCiphertextKey(caller, action, 'no-key-policy');
-  const decision = decide(caller, action, accessTo(key, deps));
-  if (decision !== 'allowed') throw deniedCiphertextKey(caller, action, decision);
+async function admitToCiphertextKey(reference: KeyReference, question: Question, context: Context): Promise<KmsKey> {
+  const key = await findCiphertextKey(reference, question, context);
+  if (key === undefined) throw deniedCiphertextKey(question.call.caller, reference.action);
+  await permit(authorizeCiphertextKey, requestFor(key, { reference, question, context }));
   return key;
 }
 
-/** An alias needs its own permission, and one on the key it has now; the key it shall have is named by the request. */
-async function admitToAlias(
-  question: AccessQuestion,
-  name: string,
+async function findCiphertextKey(
+  { ciphertext }: KeyReference,
+  { input }: Question,
   { scope, deps }: Context,
-): Promise<Alias | undefined> {
-  const { operation, caller } = question;
-  const action = actionOf(operation);
-  authorize(caller, action, { resource: { arn: aliasArn(scope, name) }, policies: deps.policies });
-  if (operation.name === 'CreateAlias') return undefined;
-  const alias = await deps.aliases.findAlias(scope, name);
-  if (!alias) throw new KmsException('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`);
-  const key = await deps.keys.findKey(scope.region, alias.targetKeyId);
-  // The alias of a key that is gone already has nothing left to protect.
-  if (key) authorize(caller, action, accessTo(key, deps));
-  return alias;
+): Promise<KmsKey | undefined> {
+  const blob = ciphertext === undefined ? undefined : input[ciphertext];
+  const { keyId } = blobHeaderOf(requireCiphertext(blob as Uint8Array | undefined));
+  return deps.keys.findKey(scope.region, keyId);
 }
 
-function accessTo({ arn, policy }: KmsKey, { policies }: RequestKeysDeps): AccessTo {
-  return { resource: { arn, policy }, policies };
+function requestFor(
+  key: KmsKey,
+  { reference, question, context, named }: Asking & { readonly named?: Named },
+): AccessRequest | Promise<AccessRequest> {
+  const other = keyReferencesOf(question.operation).find((one) => one.member !== reference.member);
+  const target: Target = {
+    about: 'key',
+    arn: key.arn,
+    ownerId: key.accountId,
+    key,
+    requestAlias: named && 'aliasName' in named ? named.aliasName : undefined,
+    isSameKey: other && (() => isNamedBy(other, key, { question, context })),
+  };
+  return accessRequest(question, reference.action, { target, deps: context.deps });
+}
+
+/** Whether the request's other key is `key`, too. */
+async function isNamedBy(
+  other: KeyReference,
+  key: KmsKey,
+  { question, context }: Pick<Asking, 'question' | 'context'>,
+): Promise<boolean> {
+  const { scope, deps } = context;
+  const identifier = question.input[other.member];
+  try {
+    if (typeof identifier !== 'string') return (await findCiphertextKey(other, question, context))?.arn === key.arn;
+    const named = readIdentifier(identifier, other.identifiers, scope);
+    const found = await findNamed(named, { scope: { ...scope, accountId: named.accountId }, lookup: deps });
+    return found.arn === key.arn;
+  } catch (error) {
+    if (error instanceof KmsException) return false;
+    throw error;
+  }
+}
+
+/** An alias needs its own permission, and one on the key it has now; the key it shall have is named by the request. */
+async function admitToAlias(question: Question, name: string, { scope, deps }: Context): Promise<Alias | undefined> {
+  const { operation } = question;
+  const action = actionOf(operation);
+  const arn = aliasArn(scope, name);
+  const ofAlias: Target = { about: 'alias', arn, ownerId: scope.accountId };
+  await permit(authorize, accessRequest(question, action, { target: ofAlias, deps }));
+  if (operation.name === 'CreateAlias') return undefined;
+  const alias = await deps.aliases.findAlias(scope, name);
+  if (!alias) throw new KmsException('NotFoundException', `Alias ${arn} is not found.`);
+  const key = await deps.keys.findKey(scope.region, alias.targetKeyId);
+  // The alias of a key that is gone already has nothing left to protect.
+  if (key) {
+    const target: Target = { about: 'key', arn: key.arn, ownerId: key.accountId, key };
+    await permit(authorize, accessRequest(question, action, { target, deps }));
+  }
+  return alias;
 }
 
 /** Some operations have no InvalidArnException in their model: a bad ARN is a key that is not there. */

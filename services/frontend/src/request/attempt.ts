@@ -10,6 +10,8 @@ import type { Authenticated, SignedFor } from './authenticate.ts';
 export interface EdgeRequest extends SignableRequest {
   readonly requestId: string;
   readonly sourceIpAddress: string;
+  /** Whether it came over TLS. */
+  readonly isSecure: boolean;
   /** Told when the signature is found genuine. */
   readonly onGenuine: () => void;
 }

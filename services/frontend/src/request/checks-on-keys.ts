@@ -6,11 +6,12 @@ import { assertAlgorithm, assertUsage } from '../keys/key-usage.ts';
 import { assertAutomaticRotation, assertOnDemandRotation, assertOwnOrigin } from '../keys/rotation.ts';
 import { assertSameKind } from '../operations/aliases.ts';
 import { assertFits, assertOpens } from '../operations/ciphertexts.ts';
+import type { Deps } from '../operations/handler.ts';
 import { assertSignable, type SignatureInput } from '../operations/sign.ts';
-import { requesterOf } from '../policy/authorize.ts';
 import { readGivenKeyPolicy } from '../policy/given-policy.ts';
 import { assertKeepsControl } from '../policy/lockout.ts';
 import { assertPrincipalsExist } from '../policy/users.ts';
+import { accessRequest, type AccessRequestDeps, type Target } from './access-request.ts';
 import { admit } from './access.ts';
 import { check } from './check.ts';
 
@@ -24,11 +25,10 @@ export const grantTokens = check<{ GrantTokens?: readonly string[] | undefined }
 
 /** Whether a key is there is told before whether the caller may use it, and its state only to who may. */
 export const access = check('the key is there and the caller may', async (request) => {
-  const { operation, keys, lastKnown } = request;
-  const deps = lastKnown ? { ...request.deps, keys: lastKnown, aliases: lastKnown } : request.deps;
+  const { operation, call, keys, lastKnown, deps } = request;
   const input = request.input as Readonly<Record<string, unknown>>;
-  const { caller, region } = request.call;
-  request.alias = await admit({ operation, input, caller, region }, deps, keys);
+  const lookup = { keys: lastKnown ?? deps.keys, aliases: lastKnown ?? deps.aliases };
+  request.alias = await admit({ operation, input, call }, { ...accessDeps(deps), ...lookup }, keys);
 });
 
 export const state = check('the key is in a state for it', ({ operation, keys }) => {
@@ -95,10 +95,21 @@ export const aliasKind = check<{ AliasName: string }>(
 /** Of CreateKey there is no key yet: a policy is about its own, whichever that will be. */
 export const keyPolicy = check<{ Policy?: string | undefined; BypassPolicyLockoutSafetyCheck: boolean }>(
   'every element of the policy is one that is enforced, and the policy can be changed again',
-  async ({ input, call: { caller }, deps }) => {
+  async (request) => {
+    const { input, call, deps, keys } = request;
     if (input.Policy === undefined) return;
     const policy = readGivenKeyPolicy(input.Policy, deps.partition);
-    await assertPrincipalsExist(policy, caller, deps.users);
-    if (!input.BypassPolicyLockoutSafetyCheck) assertKeepsControl(policy, requesterOf(caller, deps.policies));
+    await assertPrincipalsExist(policy, call.caller, deps.users);
+    if (input.BypassPolicyLockoutSafetyCheck) return;
+    const key = keys[FIRST];
+    const target: Target = { about: 'key', arn: key?.arn ?? '*', ownerId: call.caller.accountId, key };
+    const question = { operation: request.operation, input: { ...input }, call };
+    const asked = await accessRequest(question, 'kms:PutKeyPolicy', { target, deps: accessDeps(deps) });
+    assertKeepsControl(policy, asked);
   },
 );
+
+function accessDeps(deps: Deps): AccessRequestDeps {
+  const { policies, partition, clock, lastUsages, aliases } = deps;
+  return { policies, partition, clock, lastUsages, listAliases: (...page) => aliases.listAliases(...page) };
+}

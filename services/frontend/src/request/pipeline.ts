@@ -62,8 +62,8 @@ export class Pipeline {
       const deadline = this.#deadline();
       const proven = this.#deps.authenticator.authenticate(request, wanted.signedFor, deadline);
       const { caller, region } = proven instanceof Promise ? await proven : proven;
-      const { requestId, sourceIpAddress } = request;
-      attempt.call = { caller, region, requestId, sourceIpAddress, userAgent: attempt.userAgent, deadline };
+      const { requestId, sourceIpAddress, isSecure } = request;
+      attempt.call = { caller, region, requestId, sourceIpAddress, isSecure, userAgent: attempt.userAgent, deadline };
       request.onGenuine();
 
       const parsed = wanted.parse();

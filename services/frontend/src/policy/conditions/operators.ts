@@ -1,0 +1,134 @@
+import { compileArns, isArnPattern } from './arn-test.ts';
+import type { RequestContext } from './context.ts';
+import { parseInstant } from './instant.ts';
+import { isWithin, parseNetworks } from './ip-network.ts';
+import { compileTexts, type TextRules } from './text-test.ts';
+import { parseTemplate } from './template.ts';
+
+export type ValueType = 'string' | 'numeric' | 'date' | 'bool' | 'binary' | 'ip' | 'arn';
+
+/** Whether a value of a request is one that the policy lists. undefined: it is not of the operator's type, so nobody can say. */
+export type Comparison = (value: string, context: RequestContext) => boolean | undefined;
+
+/** A condition operator without what may stand around it (IAM User Guide, "Condition operators"). */
+export interface Operator {
+  readonly type: ValueType;
+  /** It holds when no listed value matches, and when the request has none. */
+  readonly negated: boolean;
+  /** Whether a policy may list the value. */
+  readonly takes: (text: string, variables: boolean) => boolean;
+  readonly compile: (texts: readonly string[], variables: boolean) => Comparison;
+}
+
+type Matching = Pick<Operator, 'type' | 'takes' | 'compile'>;
+
+function textual(rules: Omit<TextRules, 'variables'>): Matching {
+  return {
+    type: 'string',
+    takes: (text, variables) => parseTemplate(text, { variables, wildcards: rules.wildcards }) !== undefined,
+    compile: (texts, variables) => compileTexts(texts, { ...rules, variables }),
+  };
+}
+
+/** Values that are compared as numbers. */
+function ordered(
+  type: 'numeric' | 'date',
+  parse: (text: string) => number,
+  holds: (value: number, listed: number) => boolean,
+): Matching {
+  return {
+    type,
+    takes: (text) => !Number.isNaN(parse(text)),
+    compile: (texts) => {
+      const listed = texts.map(parse);
+      return (text) => {
+        const value = parse(text);
+        return Number.isNaN(value) ? undefined : listed.some((one) => holds(value, one));
+      };
+    },
+  };
+}
+
+function parseNumber(text: string): number {
+  return /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
+}
+
+const isBool = (text: string): boolean => /^(?:true|false)$/i.test(text);
+
+const bool: Matching = {
+  type: 'bool',
+  takes: isBool,
+  compile: (texts) => {
+    const listed = new Set(texts.map((text) => text.toLowerCase()));
+    return (value) => (isBool(value) ? listed.has(value.toLowerCase()) : undefined);
+  },
+};
+
+const isBase64 = (text: string): boolean => Buffer.from(text, 'base64').toString('base64') === text;
+
+const binary: Matching = {
+  type: 'binary',
+  takes: isBase64,
+  compile: (texts) => (value) => (isBase64(value) ? texts.includes(value) : undefined),
+};
+
+const ipAddress: Matching = {
+  type: 'ip',
+  takes: (text) => parseNetworks([text]) !== undefined,
+  compile: (texts) => {
+    const networks = parseNetworks(texts);
+    return (value) => networks && isWithin(networks, value);
+  },
+};
+
+/** AWS's ArnEquals and ArnLike are one. */
+const arn: Matching = {
+  type: 'arn',
+  takes: (text, variables) => isArnPattern(text) && parseTemplate(text, { variables, wildcards: true }) !== undefined,
+  compile: (texts, variables) => compileArns(texts, { variables, completes: false }),
+};
+
+const equals = textual({ wildcards: false, ignoreCase: false });
+const equalsIgnoreCase = textual({ wildcards: false, ignoreCase: true });
+const like = textual({ wildcards: true, ignoreCase: false });
+
+const is = (matching: Matching): Operator => ({ ...matching, negated: false });
+const isNot = (matching: Matching): Operator => ({ ...matching, negated: true });
+
+const same = (value: number, listed: number): boolean => value === listed;
+const less = (value: number, listed: number): boolean => value < listed;
+const lessOrSame = (value: number, listed: number): boolean => value <= listed;
+const more = (value: number, listed: number): boolean => value > listed;
+const moreOrSame = (value: number, listed: number): boolean => value >= listed;
+
+/** By name. `Null` asks for no value and stands beside them (condition.ts). */
+export const operators: ReadonlyMap<string, Operator> = new Map(
+  Object.entries({
+    StringEquals: is(equals),
+    StringNotEquals: isNot(equals),
+    StringEqualsIgnoreCase: is(equalsIgnoreCase),
+    StringNotEqualsIgnoreCase: isNot(equalsIgnoreCase),
+    StringLike: is(like),
+    StringNotLike: isNot(like),
+    NumericEquals: is(ordered('numeric', parseNumber, same)),
+    NumericNotEquals: isNot(ordered('numeric', parseNumber, same)),
+    NumericLessThan: is(ordered('numeric', parseNumber, less)),
+    NumericLessThanEquals: is(ordered('numeric', parseNumber, lessOrSame)),
+    NumericGreaterThan: is(ordered('numeric', parseNumber, more)),
+    NumericGreaterThanEquals: is(ordered('numeric', parseNumber, moreOrSame)),
+    DateEquals: is(ordered('date', parseInstant, same)),
+    DateNotEquals: isNot(ordered('date', parseInstant, same)),
+    DateLessThan: is(ordered('date', parseInstant, less)),
+    DateLessThanEquals: is(ordered('date', parseInstant, lessOrSame)),
+    DateGreaterThan: is(ordered('date', parseInstant, more)),
+    DateGreaterThanEquals: is(ordered('date', parseInstant, moreOrSame)),
+    Bool: is(bool),
+    BinaryEquals: is(binary),
+    IpAddress: is(ipAddress),
+    NotIpAddress: isNot(ipAddress),
+    ArnEquals: is(arn),
+    ArnLike: is(arn),
+    ArnNotEquals: isNot(arn),
+    ArnNotLike: isNot(arn),
+  }),
+);

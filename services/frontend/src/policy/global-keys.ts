@@ -1,0 +1,149 @@
+import type { ConditionKey } from './condition-keys.ts';
+import { type ContextValue, undecidable } from './conditions/context.ts';
+import type { Principal } from './principal.ts';
+import { isRoot, ownerOf } from './principals.ts';
+
+/** What every request has that a policy can ask for. */
+export interface GlobalFacts {
+  readonly caller: Principal;
+  readonly region: string;
+  /** Empty: unknown. */
+  readonly sourceIpAddress: string;
+  /** Whether it came over TLS. */
+  readonly isSecure: boolean;
+  readonly userAgent: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** The account that the resource belongs to. */
+  readonly ownerId: string;
+  readonly requestTags: readonly Tag[];
+  /** Of what the request is about; undefined where that has none. */
+  readonly resourceTags: readonly Tag[] | undefined;
+  /** Names of tags that the request gives or takes away. */
+  readonly tagKeys: readonly string[];
+}
+
+export interface Tag {
+  readonly TagKey: string;
+  readonly TagValue: string;
+}
+
+type Key = ConditionKey<GlobalFacts>;
+
+/**
+ * The value of the tag, or of the pair of an encryption context, whose name is `name` in any case. AWS advises against names that
+ * differ in case only; of two such with different values nobody can say which is meant.
+ */
+export function valueNamed(pairs: Iterable<readonly [string, string]>, name: string): ContextValue {
+  const values = new Set<string>();
+  for (const [key, value] of pairs) if (key.toLowerCase() === name) values.add(value);
+  if (values.size > 1) return undecidable;
+  const [only] = values;
+  return only;
+}
+
+function tagNamed(tags: readonly Tag[] | undefined, name: string): ContextValue {
+  return (
+    tags &&
+    valueNamed(
+      tags.map(({ TagKey, TagValue }) => [TagKey, TagValue] as const),
+      name,
+    )
+  );
+}
+
+/** AWS's words for who somebody is. */
+function typeOf(caller: Principal): string {
+  if (isRoot(caller)) return 'Account';
+  if (caller.arn.includes(':assumed-role/')) return 'AssumedRole';
+  return caller.arn.includes(':federated-user/') ? 'FederatedUser' : 'User';
+}
+
+/** Of a role's session the role. */
+function principalArnOf(caller: Principal): string {
+  return ownerOf({ arn: caller.arn, sessionOf: caller.session?.roleArn }) ?? caller.arn;
+}
+
+function usernameOf({ arn, userName }: Principal): string | undefined {
+  return userName ?? /:user\/(?:.*\/)?([^/]+)$/.exec(arn)?.[1];
+}
+
+const ofTheCaller: readonly Key[] = [
+  { name: 'aws:PrincipalArn', type: 'arn', value: ({ caller }) => principalArnOf(caller) },
+  { name: 'aws:PrincipalAccount', type: 'string', value: ({ caller }) => caller.accountId },
+  { name: 'aws:PrincipalType', type: 'string', value: ({ caller }) => typeOf(caller) },
+  { name: 'aws:userid', type: 'string', value: ({ caller }) => caller.userId },
+  { name: 'aws:username', type: 'string', value: ({ caller }) => usernameOf(caller) },
+  {
+    name: 'aws:PrincipalTag/',
+    type: 'string',
+    value: ({ caller: { tags } }, name) => tags && valueNamed(tags, name),
+  },
+  { name: 'aws:TokenIssueTime', type: 'date', value: ({ caller: { session } }) => session && dateOf(session.issuedAt) },
+  // Nobody has a second factor here. Long-term credentials do not have the key at all.
+  { name: 'aws:MultiFactorAuthPresent', type: 'bool', value: ({ caller: { session } }) => session && 'false' },
+  { name: 'aws:MultiFactorAuthAge', type: 'numeric' },
+  { name: 'aws:SourceIdentity', type: 'string', value: ({ caller: { session } }) => session?.sourceIdentity },
+  { name: 'aws:FederatedProvider', type: 'string', value: ({ caller: { session } }) => session?.federatedProvider },
+  { name: 'aws:PrincipalIsAWSService', type: 'bool', value: () => 'false' },
+];
+
+const ofTheRequest: readonly Key[] = [
+  { name: 'aws:SourceIp', type: 'ip', value: ({ sourceIpAddress }) => ipOf(sourceIpAddress) ?? undecidable },
+  { name: 'aws:SecureTransport', type: 'bool', value: ({ isSecure }) => String(isSecure) },
+  { name: 'aws:UserAgent', type: 'string', value: ({ userAgent }) => userAgent || undefined },
+  { name: 'aws:CurrentTime', type: 'date', value: ({ now }) => dateOf(now) },
+  { name: 'aws:EpochTime', type: 'epoch', value: ({ now }) => String(Math.floor(now / 1_000)) },
+  { name: 'aws:RequestedRegion', type: 'string', value: ({ region }) => region },
+  { name: 'aws:RequestTag/', type: 'string', value: ({ requestTags }, name) => tagNamed(requestTags, name) },
+  { name: 'aws:TagKeys', type: 'string', multivalued: true, value: ({ tagKeys }) => tagKeys },
+  { name: 'aws:ViaAWSService', type: 'bool', value: () => 'false' },
+];
+
+const ofTheResource: readonly Key[] = [
+  { name: 'aws:ResourceAccount', type: 'string', value: ({ ownerId }) => ownerId },
+  {
+    name: 'aws:ResourceTag/',
+    type: 'string',
+    identityOnly: true,
+    value: ({ resourceTags }, name) => tagNamed(resourceTags, name),
+  },
+];
+
+/** There is no organization, no VPC and no service that calls: AWS has none of these keys in such a request either. */
+const neverThere: readonly Key[] = [
+  ...[
+    'PrincipalOrgID PrincipalServiceName SourceAccount SourceOrgID SourceVpc SourceVpce VpceAccount VpceOrgID',
+    'CalledViaFirst CalledViaLast ResourceOrgID Ec2InstanceSourceVpc',
+  ]
+    .join(' ')
+    .split(' ')
+    .map((name): Key => ({ name: `aws:${name}`, type: 'string' })),
+  ...[
+    'PrincipalOrgPaths',
+    'PrincipalServiceNamesList',
+    'SourceOrgPaths',
+    'ResourceOrgPaths',
+    'VpceOrgPaths',
+    'CalledVia',
+  ].map((name): Key => ({ name: `aws:${name}`, type: 'string', multivalued: true })),
+  { name: 'aws:SourceArn', type: 'arn' },
+  { name: 'aws:SourceVpcArn', type: 'arn' },
+  { name: 'aws:VpcSourceIp', type: 'ip' },
+  { name: 'aws:Ec2InstanceSourcePrivateIPv4', type: 'ip' },
+  { name: 'aws:AssumedRoot', type: 'bool' },
+];
+
+/** IAM User Guide, "AWS global condition context keys". */
+export const globalKeys: readonly Key[] = [...ofTheCaller, ...ofTheRequest, ...ofTheResource, ...neverThere];
+
+/** As AWS writes it: whole seconds. */
+function dateOf(milliseconds: number): string {
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+}
+
+/** An IPv4 address as such, also when it came to a socket of both kinds. */
+function ipOf(address: string): string | undefined {
+  if (address === '') return undefined;
+  return address.toLowerCase().startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}

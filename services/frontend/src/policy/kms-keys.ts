@@ -1,0 +1,221 @@
+import type { KmsKey } from '../keys/kms-key.ts';
+import { type ConditionKey, ConditionKeys } from './condition-keys.ts';
+import { type ContextValue, undecidable } from './conditions/context.ts';
+import { type GlobalFacts, globalKeys, valueNamed } from './global-keys.ts';
+
+/** What a request for an operation of KMS has that a policy can ask for. */
+export interface KmsFacts extends GlobalFacts {
+  readonly operation: string;
+  /** As `kms:ReEncryptFrom`. */
+  readonly action: string;
+  readonly input: Readonly<Record<string, unknown>>;
+  /** What it is about: a key, an alias by itself, or the account; for aliases AWS has the global keys only. */
+  readonly about: 'key' | 'alias' | 'account';
+  /** There when it is about a key that exists. */
+  readonly key?: KmsKey | undefined;
+  /** The name of the alias by which the request names the key. */
+  readonly requestAlias?: string | undefined;
+  /** What had to be looked up, because a policy asks for it (see `slowKeys`). */
+  readonly lookedUp?: LookedUp | undefined;
+}
+
+export interface LookedUp {
+  /** undecidable: more than a key may have. */
+  readonly resourceAliases?: readonly string[] | typeof undecidable | undefined;
+  readonly daysWithoutUse?: number;
+  readonly isSameKey?: boolean;
+}
+
+/** Condition keys whose value must be looked up, in lower case: it is, for the requests that a policy asks it of. */
+export const slowKeys = {
+  resourceAliases: 'kms:resourcealiases',
+  daysWithoutUse: 'kms:trailingdayswithoutkeyusage',
+  isSameKey: 'kms:reencryptonsamekey',
+} as const satisfies Record<keyof LookedUp, string>;
+
+type Key = ConditionKey<KmsFacts>;
+type Value = (facts: KmsFacts) => ContextValue;
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : undefined;
+}
+
+/** A member of the request, with AWS's default where the registry has one. */
+const member =
+  (name: string): Value =>
+  ({ input }) =>
+    text(input[name]);
+
+/** A property of the key, or what a key is to be created with. */
+function property(ofKey: (key: KmsKey) => ContextValue, ofRequest: (input: KmsFacts['input']) => unknown): Value {
+  return (facts) => {
+    if (facts.key) return ofKey(facts.key);
+    return facts.operation === 'CreateKey' ? text(ofRequest(facts.input)) : undefined;
+  };
+}
+
+const keySpec = property(
+  (key) => key.keySpec,
+  (input) => input['KeySpec'] ?? input['CustomerMasterKeySpec'] ?? 'SYMMETRIC_DEFAULT',
+);
+const keyUsage = property(
+  (key) => key.keyUsage,
+  (input) => input['KeyUsage'] ?? 'ENCRYPT_DECRYPT',
+);
+
+const ofTheKey: readonly Key[] = [
+  { name: 'kms:KeySpec', type: 'string', value: keySpec },
+  { name: 'kms:CustomerMasterKeySpec', type: 'string', value: keySpec },
+  { name: 'kms:KeyUsage', type: 'string', value: keyUsage },
+  { name: 'kms:CustomerMasterKeyUsage', type: 'string', value: keyUsage },
+  {
+    name: 'kms:KeyOrigin',
+    type: 'string',
+    value: property(
+      (key) => key.origin,
+      (input) => input['Origin'],
+    ),
+  },
+  {
+    name: 'kms:MultiRegion',
+    type: 'bool',
+    value: property(
+      (key) => String(key.multiRegion),
+      (input) => input['MultiRegion'],
+    ),
+  },
+  {
+    // There are no replicas.
+    name: 'kms:MultiRegionKeyType',
+    type: 'string',
+    value: property(
+      (key) => (key.multiRegion ? 'PRIMARY' : undefined),
+      (input) => (input['MultiRegion'] === true ? 'PRIMARY' : undefined),
+    ),
+  },
+  {
+    name: 'kms:ResourceAliases',
+    type: 'string',
+    multivalued: true,
+    identityOnly: true,
+    value: ({ lookedUp }) => lookedUp?.resourceAliases,
+  },
+  { name: 'kms:RequestAlias', type: 'string', value: ({ requestAlias }) => requestAlias },
+  { name: 'kms:CallerAccount', type: 'string', value: ({ caller }) => caller.accountId },
+  {
+    name: 'kms:TrailingDaysWithoutKeyUsage',
+    type: 'numeric',
+    value: ({ lookedUp }) => text(lookedUp?.daysWithoutUse),
+  },
+];
+
+/** Members of ReEncrypt that are about one of its keys. */
+function ofAction({ action, input }: KmsFacts, name: string): unknown {
+  if (action === 'kms:ReEncryptFrom') return input[`Source${name}`];
+  return input[action === 'kms:ReEncryptTo' ? `Destination${name}` : name];
+}
+
+/** Data keys are always encrypted so. */
+const encryptionAlgorithm: Value = (facts) =>
+  facts.action.startsWith('kms:GenerateDataKey') ? 'SYMMETRIC_DEFAULT' : text(ofAction(facts, 'EncryptionAlgorithm'));
+
+/** Of CreateGrant the pairs that the grant's constraints name (KMS Developer Guide, "kms:EncryptionContext"). */
+function contextPairs(facts: KmsFacts): [string, string][] {
+  const contexts =
+    facts.action === 'kms:CreateGrant'
+      ? [constraintsOf(facts)['EncryptionContextEquals'], constraintsOf(facts)['EncryptionContextSubset']]
+      : [ofAction(facts, 'EncryptionContext')];
+  return contexts.flatMap((context) => Object.entries((context ?? {}) as Readonly<Record<string, string>>));
+}
+
+function constraintsOf({ input }: KmsFacts): Readonly<Record<string, unknown>> {
+  return (input['Constraints'] ?? {}) as Readonly<Record<string, unknown>>;
+}
+
+const ofCryptography: readonly Key[] = [
+  { name: 'kms:EncryptionAlgorithm', type: 'string', value: encryptionAlgorithm },
+  { name: 'kms:EncryptionContext:', type: 'string', value: (facts, name) => valueNamed(contextPairs(facts), name) },
+  {
+    name: 'kms:EncryptionContextKeys',
+    type: 'string',
+    multivalued: true,
+    value: (facts) => contextPairs(facts).map(([name]) => name),
+  },
+  { name: 'kms:SigningAlgorithm', type: 'string', value: member('SigningAlgorithm') },
+  { name: 'kms:MessageType', type: 'string', value: member('MessageType') },
+  { name: 'kms:MacAlgorithm', type: 'string', value: member('MacAlgorithm') },
+  { name: 'kms:KeyAgreementAlgorithm', type: 'string', value: member('KeyAgreementAlgorithm') },
+  { name: 'kms:DataKeyPairSpec', type: 'string', value: member('KeyPairSpec') },
+  { name: 'kms:ReEncryptOnSameKey', type: 'bool', value: ({ lookedUp }) => text(lookedUp?.isSameKey) },
+  // Nothing is taken with a Recipient yet, so no request has an attestation.
+  { name: 'kms:RecipientAttestation:', type: 'string' },
+];
+
+const grantOperations: ReadonlySet<string> = new Set(['kms:CreateGrant', 'kms:ListGrants', 'kms:RevokeGrant']);
+
+function constraintTypeOf(facts: KmsFacts): ContextValue {
+  const types = ['EncryptionContextEquals', 'EncryptionContextSubset'].filter((type) => type in constraintsOf(facts));
+  return types.length > 1 ? undecidable : types[0];
+}
+
+const ofGrants: readonly Key[] = [
+  { name: 'kms:GranteePrincipal', type: 'string', value: member('GranteePrincipal') },
+  { name: 'kms:RetiringPrincipal', type: 'string', value: member('RetiringPrincipal') },
+  { name: 'kms:GranteeServicePrincipal', type: 'string', value: member('GranteeServicePrincipal') },
+  { name: 'kms:RetiringServicePrincipal', type: 'string', value: member('RetiringServicePrincipal') },
+  { name: 'kms:GrantConstraintType', type: 'string', value: constraintTypeOf },
+  { name: 'kms:GrantConstraintSourceArn', type: 'arn', value: (facts) => text(constraintsOf(facts)['SourceArn']) },
+  {
+    name: 'kms:GrantOperations',
+    type: 'string',
+    multivalued: true,
+    value: ({ action, input }) =>
+      action === 'kms:CreateGrant' ? (input['Operations'] as readonly string[]) : undefined,
+  },
+  {
+    // No service calls.
+    name: 'kms:GrantIsForAWSResource',
+    type: 'bool',
+    value: ({ action }) => (grantOperations.has(action) ? 'false' : undefined),
+  },
+];
+
+/** AWS tells a caller who left the member out from one who set it to false; here both left it out. */
+const bypass: Value = ({ input }) => (input['BypassPolicyLockoutSafetyCheck'] === true ? 'true' : undefined);
+
+const ofManagement: readonly Key[] = [
+  { name: 'kms:BypassPolicyLockoutSafetyCheck', type: 'bool', value: bypass },
+  {
+    name: 'kms:ScheduleKeyDeletionPendingWindowInDays',
+    type: 'numeric',
+    value: member('PendingWindowInDays'),
+  },
+  {
+    name: 'kms:RotationPeriodInDays',
+    type: 'numeric',
+    value: ({ action, input }) =>
+      action === 'kms:EnableKeyRotation' ? text(input['RotationPeriodInDays'] ?? 365) : undefined,
+  },
+  { name: 'kms:ExpirationModel', type: 'string', value: member('ExpirationModel') },
+  { name: 'kms:ValidTo', type: 'epoch', value: member('ValidTo') },
+  { name: 'kms:WrappingAlgorithm', type: 'string', value: member('WrappingAlgorithm') },
+  { name: 'kms:WrappingKeySpec', type: 'string', value: member('WrappingKeySpec') },
+  { name: 'kms:PrimaryRegion', type: 'string', value: member('PrimaryRegion') },
+  { name: 'kms:ReplicaRegion', type: 'string', value: member('ReplicaRegion') },
+  // No service calls.
+  { name: 'kms:ViaService', type: 'string' },
+];
+
+const kmsOnly: readonly Key[] = [...ofTheKey, ...ofCryptography, ...ofGrants, ...ofManagement];
+
+/** KMS Developer Guide, "AWS KMS condition keys". */
+export const kmsKeys = new ConditionKeys<KmsFacts>([
+  ...globalKeys,
+  ...kmsOnly.map((key): Key => {
+    const { value } = key;
+    if (value === undefined) return key;
+    return { ...key, value: (facts, rest) => (facts.about === 'alias' ? undefined : value(facts, rest)) };
+  }),
+]);

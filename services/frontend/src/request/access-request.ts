@@ -1,0 +1,128 @@
+import type { Operation } from '@keyfleet/shared/api/operation';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { ALIASES_PER_KEY } from '../operations/aliases.ts';
+import type { Call, Deps } from '../operations/handler.ts';
+import { undecidable } from '../policy/conditions/context.ts';
+import type { Policy } from '../policy/document.ts';
+import type { AccessRequest, Requester } from '../policy/evaluate.ts';
+import type { Tag } from '../policy/global-keys.ts';
+import { type KmsFacts, kmsKeys, type LookedUp, slowKeys } from '../policy/kms-keys.ts';
+import type { Policies } from '../policy/policies.ts';
+
+/** A request on its way to a decision: everything that decides whether it may go on. */
+export interface Question {
+  readonly operation: Operation;
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly call: Omit<Call, 'alias'>;
+}
+
+export interface AccessRequestDeps extends Pick<Deps, 'clock' | 'partition'> {
+  readonly policies: Policies;
+  readonly lastUsages: Pick<Deps['lastUsages'], 'find'>;
+  readonly listAliases: Deps['aliases']['listAliases'];
+}
+
+/** What one decision is about. */
+export interface Target {
+  readonly about: KmsFacts['about'];
+  /** As a policy's Resource names it. */
+  readonly arn: string;
+  readonly ownerId: string;
+  readonly key?: KmsKey | undefined;
+  /** The name of the alias by which the request names the key. */
+  readonly requestAlias?: string | undefined;
+  /** Whether the request's two keys are one; there for operations that name two. */
+  readonly isSameKey?: (() => Promise<boolean>) | undefined;
+}
+
+const day = 86_400_000;
+
+/** Not a promise unless a policy asks for something that must be looked up. */
+export function accessRequest(
+  question: Question,
+  action: string,
+  { target, deps }: { readonly target: Target; readonly deps: AccessRequestDeps },
+): AccessRequest | Promise<AccessRequest> {
+  const { key } = target;
+  const requester = deps.policies.requester(question.call.caller);
+  const keyPolicy = key && deps.policies.keyPolicy(key.policy);
+  const about = (lookedUp?: LookedUp): AccessRequest => ({
+    requester,
+    action,
+    resource: target.arn,
+    ownerId: target.ownerId,
+    keyPolicy,
+    context: kmsKeys.contextOf({ ...factsOf(question, action, { target, deps }), lookedUp }),
+  });
+  if (key === undefined || !asksForSlowKeys(requester, keyPolicy)) return about();
+  return lookUp(key, { target, deps, asks: (name) => asksFor(name, requester, keyPolicy) }).then(about);
+}
+
+/** As `kms:Encrypt` of a request sees it, before anything is looked up. */
+function factsOf(
+  { operation, input, call }: Question,
+  action: string,
+  { target, deps }: { target: Target; deps: AccessRequestDeps },
+): KmsFacts {
+  const tags = Array.isArray(input['Tags']) ? (input['Tags'] as readonly Tag[]) : [];
+  return {
+    caller: call.caller,
+    region: call.region,
+    sourceIpAddress: call.sourceIpAddress,
+    isSecure: call.isSecure,
+    userAgent: call.userAgent,
+    now: deps.clock.now(),
+    ownerId: target.ownerId,
+    requestTags: tags,
+    resourceTags: target.key?.tags,
+    tagKeys: Array.isArray(input['TagKeys'])
+      ? (input['TagKeys'] as readonly string[])
+      : tags.map(({ TagKey }) => TagKey),
+    operation: operation.name,
+    action,
+    input,
+    about: target.about,
+    key: target.key,
+    requestAlias: target.requestAlias,
+  };
+}
+
+const slow = Object.values(slowKeys);
+
+function policiesOf(requester: Requester, keyPolicy: Policy | undefined): readonly (Policy | undefined)[] {
+  return [keyPolicy, requester.boundary, ...requester.identityPolicies, ...(requester.sessionPolicies ?? [])];
+}
+
+function asksFor(name: string, requester: Requester, keyPolicy: Policy | undefined): boolean {
+  return policiesOf(requester, keyPolicy).some((policy) => policy?.keys.has(name));
+}
+
+function asksForSlowKeys(requester: Requester, keyPolicy: Policy | undefined): boolean {
+  return slow.some((name) => asksFor(name, requester, keyPolicy));
+}
+
+interface LookUp {
+  readonly target: Target;
+  readonly deps: AccessRequestDeps;
+  readonly asks: (name: string) => boolean;
+}
+
+async function lookUp(key: KmsKey, { target, deps, asks }: LookUp): Promise<LookedUp> {
+  return {
+    ...(asks(slowKeys.resourceAliases) && { resourceAliases: await aliasesOf(key, deps) }),
+    ...(asks(slowKeys.daysWithoutUse) && { daysWithoutUse: await daysWithoutUse(key, deps) }),
+    ...(asks(slowKeys.isSameKey) && target.isSameKey && { isSameKey: await target.isSameKey() }),
+  };
+}
+
+/** Of more than AWS's quota nobody can say: an Allow does not hold, a Deny does (KMS Developer Guide, "kms:ResourceAliases"). */
+async function aliasesOf(key: KmsKey, { listAliases }: AccessRequestDeps): Promise<LookedUp['resourceAliases']> {
+  const { items } = await listAliases(key, ALIASES_PER_KEY + 1, undefined, key.keyId);
+  return items.length > ALIASES_PER_KEY ? undecidable : items.map(({ name }) => name);
+}
+
+/** Whole days since the last use, or since the key was made if there was none. */
+async function daysWithoutUse(key: KmsKey, { lastUsages, clock }: AccessRequestDeps): Promise<number> {
+  const usage = await lastUsages.find(key);
+  return Math.floor((clock.now() - (usage?.usedAt ?? key.createdAt)) / day);
+}
