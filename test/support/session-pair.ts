@@ -189,7 +189,7 @@ export function newWorker(
       keyring: domain.keyring,
       backingKeys,
       rsaKeyPairs,
-      noble: nobleSignatures,
+      noble: { of: () => nobleSignatures },
       clock,
       random: randomBytes,
       nonce: randomBytes,

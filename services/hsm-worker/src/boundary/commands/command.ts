@@ -1,6 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
-import type { NobleSignatures } from '../crypto/noble-thread.ts';
+import type { NobleSigners } from '../crypto/noble-thread.ts';
 import type { Random } from '../crypto/random.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import type { BackingKeyCache } from '../keys/backing-key-cache.ts';
@@ -11,7 +11,7 @@ export interface CommandContext {
   readonly keyring: Keyring;
   readonly backingKeys: BackingKeyCache;
   readonly rsaKeyPairs: RsaKeyPairs;
-  readonly noble: NobleSignatures;
+  readonly noble: NobleSigners;
   readonly clock: Clock;
   /** For keys and secrets: `crypto.randomBytes`, drawn when needed and not before. */
   readonly random: Random;

@@ -14,7 +14,8 @@ const message = Buffer.from('keyfleet pairwise consistency');
 
 /** By usage: what one half of a key pair does, the other undoes. */
 const checks: Readonly<Partial<Record<KeyUsage, Check>>> = {
-  async SIGN_VERIFY({ keySpec, keyUsage, key, publicKey }, { noble }) {
+  async SIGN_VERIFY({ account = '', keySpec, keyUsage, key, publicKey }, context) {
+    const noble = context.noble.of(account);
     const scheme = signatureSchemes[algorithmsOf({ keySpec, keyUsage })[0]!]!;
     const raw = { messageType: 'RAW', message } as const;
     return scheme.verify(publicKey, { ...raw, signature: await scheme.sign(key, raw, noble) }, noble);

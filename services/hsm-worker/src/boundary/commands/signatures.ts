@@ -7,13 +7,15 @@ import { assertAlgorithm, backingKeyOf } from './opened-key.ts';
 
 export const sign: CommandHandler<'Sign'> = async (input, context) => {
   const backingKey = backingKeyOf(input, 'SIGN_VERIFY', context);
-  return { signature: await signatureSchemeOf(backingKey, input).sign(backingKey.key, input, context.noble) };
+  return {
+    signature: await signatureSchemeOf(backingKey, input).sign(backingKey.key, input, context.noble.of(input.account)),
+  };
 };
 
 export const verify: CommandHandler<'Verify'> = async (input, context) => {
   const backingKey = backingKeyOf(input, 'SIGN_VERIFY', context);
   const scheme = signatureSchemeOf(backingKey, input);
-  return { valid: await scheme.verify(backingKey.publicKey, input, context.noble) };
+  return { valid: await scheme.verify(backingKey.publicKey, input, context.noble.of(input.account)) };
 };
 
 /** Refuses with `invalid-input` an algorithm that the key does not have, and a message that the algorithm does not sign. */

@@ -1,31 +1,39 @@
 import { expect, test } from 'vitest';
 import { FairQueue } from './fair-queue.ts';
 
-function taken(queue: FairQueue<string, string>): string[] {
+/** Work named as `a1x`: the first piece (x) of the key 1 of the account a. */
+const laneOf = (work: string): [string, string] => [work[0]!, work.slice(0, 2)];
+const newQueue = (maxWaiting = [100, 100]) => new FairQueue<string>(maxWaiting);
+
+function addAll(queue: FairQueue<string>, works: readonly string[]): boolean[] {
+  return works.map((work) => queue.add(laneOf(work), work));
+}
+
+function taken(queue: FairQueue<string>): string[] {
   const all: string[] = [];
   for (let work = queue.take(); work !== undefined; work = queue.take()) all.push(work);
   return all;
 }
 
-test('lanes take turns, each in its own order', () => {
-  const queue = new FairQueue<string, string>(10);
-  for (const work of ['a1', 'a2', 'a3', 'b1', 'c1', 'c2']) expect(queue.add(work[0]!, work)).toBe(true);
-  expect(taken(queue)).toEqual(['a1', 'b1', 'c1', 'a2', 'c2', 'a3']);
+test('accounts take turns, and the keys of an account take those of the account', () => {
+  const queue = newQueue();
+  addAll(queue, ['a1x', 'a1y', 'a1z', 'a2x', 'b1x', 'b1y']);
+  expect(taken(queue)).toEqual(['a1x', 'b1x', 'a2x', 'b1y', 'a1y', 'a1z']);
   expect(queue.take()).toBeUndefined();
 });
 
-test('who comes later waits for one piece of work of each that was there', () => {
-  const queue = new FairQueue<string, string>(100);
-  for (let i = 0; i < 100; i++) queue.add('a', `a${i}`);
-  expect(queue.take()).toBe('a0');
-  queue.add('b', 'b0');
-  expect(taken(queue).indexOf('b0')).toBe(1);
+test('who comes later waits for one piece of work of each account, however many keys it has', () => {
+  const queue = newQueue();
+  addAll(queue, ['a0x', 'a1x', 'a2x', 'a3x', 'a4x', 'a5x', 'a6x', 'a7x', 'a8x', 'a9x']);
+  expect(queue.take()).toBe('a0x');
+  addAll(queue, ['b1x']);
+  expect(taken(queue).indexOf('b1x')).toBe(1);
 });
 
-test('a lane is bounded, and the others are not touched by that', () => {
-  const queue = new FairQueue<string, string>(2);
-  expect(['a1', 'a2', 'a3'].map((work) => queue.add('a', work))).toEqual([true, true, false]);
-  expect(queue.add('b', 'b1')).toBe(true);
-  expect(queue.drain()).toEqual(['a1', 'a2', 'b1']);
-  expect(queue.add('a', 'a3')).toBe(true);
+test('a key is bounded and an account is, and others are not touched by that', () => {
+  const queue = newQueue([3, 2]);
+  expect(addAll(queue, ['a1x', 'a1y', 'a1z', 'a2x', 'a3x'])).toEqual([true, true, false, true, false]);
+  expect(addAll(queue, ['b1x'])).toEqual([true]);
+  expect(queue.drain().toSorted()).toEqual(['a1x', 'a1y', 'a2x', 'b1x']);
+  expect(addAll(queue, ['a1z', 'a1w', 'a2w'])).toEqual([true, true, true]);
 });

@@ -1,37 +1,45 @@
-/** Work in lanes, one of each lane in turn, so that who brings much delays nobody else by more than one piece of it. */
-export class FairQueue<Lane, Work> {
+/** Work in lanes within lanes (the keys of an account, say). Lanes take turns, so that who brings much delays nobody else by more than a piece of it. */
+export class FairQueue<Work> {
+  readonly #maxWaiting: readonly number[];
   /** No lane is empty; the one whose turn is next comes first. */
-  readonly #lanes = new Map<Lane, Work[]>();
-  readonly #maxWaiting: number;
+  readonly #lanes = new Map<unknown, FairQueue<Work>>();
+  /** Of the innermost lane. */
+  readonly #works: Work[] = [];
+  #size = 0;
 
-  /** `maxWaiting`: of one lane. */
-  constructor(maxWaiting: number) {
+  /** `maxWaiting`: of one lane of each depth, from the outermost in. */
+  constructor(maxWaiting: readonly number[]) {
     this.#maxWaiting = maxWaiting;
   }
 
-  /** False when the lane is full. */
-  add(lane: Lane, work: Work): boolean {
-    const waiting = this.#lanes.get(lane);
-    if (waiting === undefined) this.#lanes.set(lane, [work]);
-    else if (waiting.length < this.#maxWaiting) waiting.push(work);
-    else return false;
+  /** `path`: which lane of each depth. False when one of them is full. */
+  add([name, ...inner]: readonly unknown[], work: Work): boolean {
+    if (name === undefined) {
+      this.#works.push(work);
+    } else {
+      const [max = 0, ...maxInside] = this.#maxWaiting;
+      const lane = this.#lanes.get(name) ?? new FairQueue(maxInside);
+      if (lane.#size >= max || !lane.add(inner, work)) return false;
+      this.#lanes.set(name, lane);
+    }
+    this.#size++;
     return true;
   }
 
   take(): Work | undefined {
-    for (const [lane, waiting] of this.#lanes) {
-      const work = waiting.shift();
-      this.#lanes.delete(lane);
-      if (waiting.length > 0) this.#lanes.set(lane, waiting);
+    if (this.#size === 0) return undefined;
+    this.#size--;
+    for (const [name, lane] of this.#lanes) {
+      const work = lane.take();
+      this.#lanes.delete(name);
+      if (lane.#size > 0) this.#lanes.set(name, lane);
       return work;
     }
-    return undefined;
+    return this.#works.shift();
   }
 
   /** Everything that waits; none does afterwards. */
   drain(): Work[] {
-    const all = [...this.#lanes.values()].flat();
-    this.#lanes.clear();
-    return all;
+    return Array.from({ length: this.#size }, () => this.take() as Work);
   }
 }

@@ -7,7 +7,8 @@ export interface NobleRequest {
   readonly id: number;
   readonly algorithm: NobleAlgorithm;
   readonly key: KeyObject;
-  readonly message: Uint8Array;
+  /** The thread's to overwrite. */
+  readonly message: Uint8Array<ArrayBuffer>;
   /** There to verify, absent to sign. */
   readonly signature?: Uint8Array;
 }
@@ -28,5 +29,7 @@ function resultOf({ algorithm, key, message, signature }: NobleRequest): NobleRe
     return verifyByNoble(algorithm, key, { message, signature });
   } catch {
     return undefined;
+  } finally {
+    message.fill(0);
   }
 }
