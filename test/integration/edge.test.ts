@@ -134,3 +134,17 @@ describe('the server itself', () => {
     ]);
   });
 });
+
+test('nothing is done while it could not be recorded: not for who is known, not for strangers, over no protocol', async () => {
+  let isAuditFull = true;
+  await using edge = await startEdge({ isAuditFull: () => isAuditFull });
+  const internal = { name: 'KMSInternalException', $metadata: { httpStatusCode: 500 } };
+  await expect(kmsClient(edge).send(new ListKeysCommand())).rejects.toMatchObject(internal);
+  const wrong = { credentials: { ...credentials, secretAccessKey: 'wrong' } };
+  await expect(kmsClient(edge, wrong).send(new ListKeysCommand())).rejects.toMatchObject(internal);
+  const sts = new STSClient({ endpoint: edge.endpoint, region: 'us-east-1', credentials, maxAttempts: 1 });
+  await expect(sts.send(new GetCallerIdentityCommand())).rejects.toMatchObject({ $metadata: { httpStatusCode: 500 } });
+  expect([edge.invocations, edge.refusals]).toEqual([[], []]);
+  isAuditFull = false;
+  await kmsClient(edge).send(new ListKeysCommand());
+});

@@ -1,6 +1,7 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { createLog } from '@keyfleet/shared/log';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
+import { assertRecordable } from '@keyfleet/frontend/audit/record';
 import { Authenticator } from '@keyfleet/frontend/request/authenticate';
 import { Credentials } from '@keyfleet/frontend/request/credentials';
 import { AwsJsonEdge } from '@keyfleet/frontend/edge/aws-json-edge';
@@ -39,6 +40,7 @@ export interface EdgeOptions {
   readonly requestTimeoutMs?: number;
   readonly readiness?: () => Readiness;
   readonly reflection?: boolean;
+  readonly isAuditFull?: () => boolean;
   /** What stands behind the edge; by default every operation answers with what the schema calls for at least. */
   readonly invoke?: (invocation: Invocation) => Promise<unknown>;
 }
@@ -67,6 +69,7 @@ export async function startEdge(options: EdgeOptions = {}) {
       return (options.invoke ?? answerByName)(invocation);
     },
     audit: {
+      assertRecordable: () => assertRecordable({ isFull: options.isAuditFull?.() ?? false }),
       record(attempt) {
         if (attempt.input === undefined) refusals.push(refusalOf(attempt));
         return '';

@@ -2,6 +2,7 @@ import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
 import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
+import { AuditFullError } from './audit/record.ts';
 import type { ConfirmationEvents } from './hsm/confirmed-commands.ts';
 
 /** One function for each thing that happens to a frontend: what is logged. The same trouble again and again is said once. */
@@ -77,7 +78,7 @@ export class FrontendEvents implements ConfirmationEvents {
   /** Our fault, whatever the caller sent. The caller is told the request id and nothing else. */
   requestFailed(fault: unknown, requestId: string): void {
     // Said once, when it was found: not again with each request that it befalls.
-    if (fault instanceof StoreRefusedError) return;
+    if (fault instanceof StoreRefusedError || fault instanceof AuditFullError) return;
     this.#log.error({ err: fault, requestId }, 'request failed');
   }
 

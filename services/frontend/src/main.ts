@@ -10,7 +10,7 @@ import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { operationMeter, outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
-import { Audit } from './audit/record.ts';
+import { Audit, type AuditSink } from './audit/record.ts';
 import { ServiceEvents } from './audit/service-events.ts';
 import { noAudit, openFileSink } from './audit/sink.ts';
 import { Authenticator } from './request/authenticate.ts';
@@ -167,7 +167,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     meter: operationMeter('keyfleet.requests'),
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),
   });
-  const readiness = () => readinessOf({ domain, pool, client, durability, guard, feed, administrator });
+  const readiness = () => readinessOf({ domain, pool, client, durability, guard, feed, auditSink, administrator });
   resources.use(await startEdges(config, { pipeline, readiness, log }));
   log.info({ http: config.http.text, grpc: config.grpc.text }, 'listening');
   await stopped;
@@ -247,16 +247,21 @@ interface ReadinessParts {
   readonly durability: DurabilityWatch;
   readonly guard: StoreGuard;
   readonly feed: ChangeFeed;
+  readonly auditSink: AuditSink;
   readonly administrator: Provisioning | undefined;
 }
 
-function readinessOf({ domain, pool, client, durability, guard, feed, administrator }: ReadinessParts): Readiness {
+function readinessOf(parts: ReadinessParts): Readiness {
+  const { domain, pool, client, durability, guard, feed, auditSink, administrator } = parts;
   const { problem, state } = domain;
   return {
     domain: problem === undefined ? { ok: true, detail: `generation ${state?.generation}` } : missing(problem),
     hsmWorkers:
       pool.ready === 0 ? missing('no session with any hsm-worker yet') : { ok: true, detail: `${pool.ready} in use` },
     redis: redisReadiness(client, feed, durability.refusal ?? guard.problem),
+    ...(auditSink.isFull && {
+      auditFile: missing('records wait for their disk; nothing is done that could not be recorded'),
+    }),
     ...(administrator && { firstAdministrator: administrator.done ? { ok: true } : missing('not made yet') }),
   };
 }

@@ -68,7 +68,11 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       markers: new Markers({ secrets: store, hsm: this.hsm }),
       lastUsages: this.lastUsages,
       serviceEvents: new ServiceEvents(
-        { write: (record) => void this.serviceEvents.push(JSON.parse(record) as ServiceEvent) },
+        {
+          isFull: false,
+          write: (record) => void this.serviceEvents.push(JSON.parse(record) as ServiceEvent),
+          settled: () => Promise.resolve(),
+        },
         clock,
       ),
       lastKnown: () => undefined,
@@ -83,7 +87,10 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
         namesKey: () => true,
       },
       perform,
-      audit: new Audit({ write: (record) => void this.audit.push(JSON.parse(record) as AuditRecord) }, clock),
+      audit: new Audit(
+        { isFull: false, write: (record) => void this.audit.push(JSON.parse(record) as AuditRecord) },
+        clock,
+      ),
       lastUsages: this.lastUsages,
       clock,
       requestTimeoutMs: 5_000,

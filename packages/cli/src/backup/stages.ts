@@ -16,9 +16,9 @@ export const STAGES = stages.length;
 
 /**
  * What lives only for a while. Progress of resealing above all: restored, it would be the proof of something that the older
- * records beside it are not.
+ * records beside it are not. Deletions that are to be recorded: they are by the time of a restore.
  */
-const passing = /^kf:(domain:\{.*\}:(lease|confirmed|proposals|proposal:.*|reseal:.*)|restore)$/;
+const passing = /^kf:(deletion:.*|domain:\{.*\}:(lease|confirmed|proposals|proposal:.*|reseal:.*)|restore)$/;
 
 /** Whether something of the service is kept under this name. */
 export function isKept(name: string): boolean {

@@ -9,6 +9,10 @@ export interface Scope {
 export function keyAt(region: string, keyId: string): string {
   return `kf:key:{${region}/${keyId}}`;
 }
+/** What is to be recorded of a key's deletion, until it is. */
+export function deletionAt(region: string, keyId: string): string {
+  return `kf:deletion:{${region}/${keyId}}`;
+}
 /** Keys with a date: derived from the records. */
 export function dueAt(shard: number): string {
   return `kf:due:{${shard}}`;

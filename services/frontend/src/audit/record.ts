@@ -51,20 +51,39 @@ interface AuditedResource {
 /** Takes records as JSON. */
 export interface AuditSink {
   write(record: string): void;
+  /** Whether so many records wait that nothing may be done that would have to be recorded. */
+  readonly isFull: boolean;
+  /** Resolves when all that was written until now stands in its place; rejects when it cannot be put there now. */
+  settled(): Promise<void>;
+}
+
+/** Said once, by the sink: not with each request that it befalls. */
+export class AuditFullError extends Error {
+  override name = 'AuditFullError';
+}
+
+/** Throws AuditFullError while what is done could not be recorded: then it is not done. */
+export function assertRecordable({ isFull }: Pick<AuditSink, 'isFull'>): void {
+  if (isFull) throw new AuditFullError('audit records wait for their disk');
 }
 
 /** Writes one record for every outcome of every request. It is on every request's way, so the JSON is put together as text. */
 export class Audit {
-  readonly #sink: AuditSink;
+  readonly #sink: Pick<AuditSink, 'write' | 'isFull'>;
   readonly #clock: Clock;
   readonly #disclose = newDisclosure();
   /** As JSON. */
   readonly #identities = new WeakMap<Caller, string>();
   #time = { milliseconds: Number.NaN, text: '' };
 
-  constructor(sink: AuditSink, clock: Clock) {
+  constructor(sink: Pick<AuditSink, 'write' | 'isFull'>, clock: Clock) {
     this.#sink = sink;
     this.#clock = clock;
+  }
+
+  /** Throws AuditFullError while what is done could not be recorded. */
+  assertRecordable(): void {
+    assertRecordable(this.#sink);
   }
 
   /** Returns the record's eventID. */

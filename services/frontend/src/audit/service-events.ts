@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsKey } from '../keys/kms-key.ts';
-import type { AuditSink } from './record.ts';
+import { type AuditSink, assertRecordable } from './record.ts';
 
 const INTERNAL = 'AWS Internal';
 
@@ -39,24 +39,37 @@ export class ServiceEvents {
   /** `key` as it is after the rotation. */
   keyRotated(key: KmsKey): void {
     const [previous, current] = key.backingKeys.slice(-2);
-    this.#write('RotateKey', key, {
+    const event = this.#eventOf('RotateKey', key, {
       keyId: key.keyId,
       keyOrigin: key.origin,
       rotationType: current?.rotation,
       previousKeyMaterialId: previous?.materialId,
       currentKeyMaterialId: current?.materialId,
     });
+    this.#sink.write(event);
   }
 
-  keyDeleted(key: KmsKey): void {
-    this.#write('DeleteKey', key);
+  /** What is to be recorded of a key that is deleted now, as `record` takes it. */
+  deletionOf(key: KmsKey): string {
+    return this.#eventOf('DeleteKey', key);
   }
 
-  #write(
+  /** Resolves when the event stands in the audit log. */
+  async record(event: string): Promise<void> {
+    this.#sink.write(event);
+    await this.#sink.settled();
+  }
+
+  /** Throws AuditFullError while what the service does could not be recorded. */
+  assertRecordable(): void {
+    assertRecordable(this.#sink);
+  }
+
+  #eventOf(
     eventName: ServiceEvent['eventName'],
     { accountId, arn, region }: KmsKey,
     serviceEventDetails?: Readonly<Record<string, string | undefined>>,
-  ): void {
+  ): string {
     const event: ServiceEvent = {
       eventVersion: '1.11',
       userIdentity: { accountId, invokedBy: INTERNAL },
@@ -77,6 +90,6 @@ export class ServiceEvents {
       eventCategory: 'Management',
       ...(serviceEventDetails && { serviceEventDetails }),
     };
-    this.#sink.write(JSON.stringify(event));
+    return JSON.stringify(event);
   }
 }

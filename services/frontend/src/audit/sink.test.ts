@@ -1,11 +1,11 @@
-import { mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Encrypt } from '@keyfleet/shared/api/cipher';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { newAttempt } from '../request/attempt.ts';
-import { Audit, type AuditRecord } from './record.ts';
+import { assertRecordable, Audit, AuditFullError, type AuditRecord } from './record.ts';
 import { openFileSink } from './sink.ts';
 
 let directory: string;
@@ -103,4 +103,33 @@ test('records of any size are written whole', async () => {
     for (const userAgent of userAgents) audit.record({ ...refusal('1'), userAgent });
   }
   expect((await linesOf(path)).map(({ userAgent }) => userAgent)).toEqual(userAgents);
+});
+
+test('a sink whose disk is full keeps its records up to a bound, then says so, and goes on by itself when there is room', async () => {
+  const path = join(directory, 'audit.jsonl');
+  // Takes no byte, as a full disk does.
+  await symlink('/dev/full', path);
+  const problems: string[] = [];
+  await using sink = await openFileSink({
+    path,
+    followMs: 0,
+    maxBacklogBytes: 1_000,
+    onProblem: (problem) => problems.push(String(problem)),
+  });
+  const audit = new Audit(sink, clock);
+  const requests: string[] = [];
+  while (!sink.isFull) {
+    requests.push(String(requests.length));
+    audit.record(refusal(requests.at(-1)!));
+    await expect(sink.settled()).rejects.toThrow('ENOSPC');
+  }
+  expect(requests.length).toBeLessThan(10);
+  expect(problems).toContain('Error: so many records wait that nothing is done until they are written');
+  expect(() => assertRecordable(sink)).toThrow(AuditFullError);
+
+  await rm(path);
+  // Nobody writes meanwhile.
+  await vi.waitFor(() => expect(sink.isFull).toBe(false), { timeout: 5_000 });
+  await sink.settled();
+  expect((await linesOf(path)).map(({ requestID }) => requestID)).toEqual(requests);
 });

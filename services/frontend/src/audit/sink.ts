@@ -5,8 +5,10 @@ import type { AuditSink } from './record.ts';
 const FLUSH_MS = 25;
 /** Records are gathered in pieces of memory of this size; a larger one gets a piece of its own. */
 const CHUNK_BYTES = 262_144;
-/** Past this many unwritten bytes the disk does not keep up: the oldest wait, and the problem is reported. */
-const REPORT_BACKLOG_BYTES = 64 * 1024 * 1024;
+/** Past this many unwritten bytes nothing is done any more that would have to be recorded. What is under way adds to them. */
+const MAX_BACKLOG_BYTES = 64 * 1024 * 1024;
+/** How soon what could not be written is tried again. */
+const RETRY_MS = 1_000;
 /** How soon a file that was renamed is left, for a new one under the old name. */
 const FOLLOW_MS = 1_000;
 /** UTF-8 takes no more for each UTF-16 unit of a string. */
@@ -15,7 +17,9 @@ const NEWLINE = 0x0a;
 
 /** For a deployment that is configured without an audit file. */
 export const noAudit: AuditSink & AsyncDisposable = {
+  isFull: false,
   write() {},
+  async settled() {},
   async [Symbol.asyncDispose]() {},
 };
 
@@ -25,6 +29,8 @@ export interface FileSinkOptions {
   readonly onProblem: (problem: unknown) => void;
   /** For tests: how often the file's name is looked at. */
   readonly followMs?: number;
+  /** For tests. */
+  readonly maxBacklogBytes?: number;
 }
 
 /**
@@ -48,6 +54,7 @@ class FileSink implements AuditSink, AsyncDisposable {
   #lookedAt = performance.now();
   readonly #path: string;
   readonly #followMs: number;
+  readonly #maxBacklogBytes: number;
   readonly #onProblem: (problem: unknown) => void;
   #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   #used = 0;
@@ -55,30 +62,51 @@ class FileSink implements AuditSink, AsyncDisposable {
   #full: Buffer[] = [];
   #fullBytes = 0;
   #timer: NodeJS.Timeout | undefined;
-  #flushing: Promise<void> = Promise.resolve();
+  /** What went wrong with the flush before, if anything did. */
+  #flushing: Promise<Error | undefined> = Promise.resolve(undefined);
+  #isClosing = false;
 
-  constructor(file: FileHandle, { path, onProblem, followMs = FOLLOW_MS }: FileSinkOptions) {
+  constructor(file: FileHandle, options: FileSinkOptions) {
+    const { path, onProblem, followMs = FOLLOW_MS, maxBacklogBytes = MAX_BACKLOG_BYTES } = options;
     this.#file = file;
     this.#path = path;
     this.#followMs = followMs;
+    this.#maxBacklogBytes = maxBacklogBytes;
     this.#onProblem = onProblem;
+  }
+
+  get isFull(): boolean {
+    return this.#fullBytes >= this.#maxBacklogBytes;
   }
 
   write(record: string): void {
     this.#reserve(record.length * MAX_BYTES_PER_UNIT + 1);
     this.#used += this.#chunk.write(record, this.#used, 'utf8');
     this.#chunk[this.#used++] = NEWLINE;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#flushing = this.#flushing.then(() => this.#flush());
-    }, FLUSH_MS);
+    this.#flushIn(FLUSH_MS);
+  }
+
+  async settled(): Promise<void> {
+    const problem = await this.#flushNow();
+    if (problem !== undefined) throw problem;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
     clearTimeout(this.#timer);
-    await this.#flushing;
-    await this.#flush();
+    await this.#flushNow();
     await this.#file.close();
+  }
+
+  #flushIn(milliseconds: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.#flushNow();
+    }, milliseconds);
+  }
+
+  #flushNow(): Promise<Error | undefined> {
+    return (this.#flushing = this.#flushing.then(() => this.#flush()));
   }
 
   #reserve(bytes: number): void {
@@ -94,13 +122,14 @@ class FileSink implements AuditSink, AsyncDisposable {
     this.#full.push(this.#chunk.subarray(0, this.#used));
     const before = this.#fullBytes;
     this.#fullBytes += this.#used;
-    if (before < REPORT_BACKLOG_BYTES && this.#fullBytes >= REPORT_BACKLOG_BYTES)
-      this.#onProblem(new Error('audit records pile up: the disk is too slow'));
+    if (before < this.#maxBacklogBytes && this.isFull)
+      this.#onProblem(new Error('so many records wait that nothing is done until they are written'));
     this.#chunk = this.#chunk.subarray(this.#used);
     this.#used = 0;
   }
 
-  async #flush(): Promise<void> {
+  /** Gives what went wrong, if anything did. */
+  async #flush(): Promise<Error | undefined> {
     this.#closeChunk();
     const writing = this.#full;
     this.#full = [];
@@ -113,9 +142,12 @@ class FileSink implements AuditSink, AsyncDisposable {
         if (rest.length > 0) writing[0] = rest;
         else writing.shift();
       }
+      return undefined;
     } catch (error) {
       this.#onProblem(error);
       this.#full.unshift(...writing);
+      if (!this.#isClosing) this.#flushIn(RETRY_MS);
+      return error as Error;
     }
   }
 

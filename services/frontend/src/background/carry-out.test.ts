@@ -4,6 +4,7 @@ import { CancelKeyDeletion, CreateKey, DescribeKey, ListKeys, ScheduleKeyDeletio
 import { EnableKeyRotation, GetKeyRotationStatus, ListKeyRotations } from '@keyfleet/shared/api/rotation';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import type { DueKey } from '@keyfleet/shared/stored/due-entries';
+import type { AuditSink } from '../audit/record.ts';
 import { type ServiceEvent, ServiceEvents } from '../audit/service-events.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -27,14 +28,19 @@ async function newKey(): Promise<{ KeyId: string; Arn: string }> {
 }
 
 /** One item for each shard, as the domain-manager publishes them. */
-async function carryOut(overrides: Partial<CarryOutDeps> = {}): Promise<void> {
+async function carryOut(overrides: Partial<CarryOutDeps> = {}, sink: Partial<AuditSink> = {}): Promise<void> {
   const clock = { now: () => frontend.now };
   const deps: CarryOutDeps = {
     store: frontend.store,
     hsm: frontend.hsm,
     clock,
     serviceEvents: new ServiceEvents(
-      { write: (record) => void frontend.serviceEvents.push(JSON.parse(record) as ServiceEvent) },
+      {
+        isFull: false,
+        write: (record) => void frontend.serviceEvents.push(JSON.parse(record) as ServiceEvent),
+        settled: () => Promise.resolve(),
+        ...sink,
+      },
       clock,
     ),
     onLeft: (due, error) => left.push({ due, error }),
@@ -45,7 +51,7 @@ async function carryOut(overrides: Partial<CarryOutDeps> = {}): Promise<void> {
 
 /** The store, with one method that fails the first time it is called, after or before it has done its work. */
 function failingOnce(
-  method: 'deleteKey' | 'clearTraces' | 'updateKey' | 'removeDue',
+  method: 'deleteKey' | 'claimDeletion' | 'forgetDeletion' | 'clearTraces' | 'updateKey' | 'removeDue',
   when: 'before' | 'after',
 ): CarryOutDeps['store'] {
   let failed = false;
@@ -160,6 +166,50 @@ describe('a deletion', () => {
     expect(left).toMatchObject([{ due: { keyId: key.KeyId }, error: { message: 'cut off' } }]);
     await carryOut();
     await expectGone();
+    expect(frontend.serviceEvents.map(({ eventName }) => eventName)).toEqual(['DeleteKey']);
+  });
+
+  test('that was begun by a frontend which died before it was recorded is recorded by another a minute later', async () => {
+    await frontend.call(ScheduleKeyDeletion, key);
+    frontend.now += 30 * DAY;
+    const date = new Date(frontend.now).toISOString();
+    await carryOut({ store: failingOnce('claimDeletion', 'after') });
+    await carryOut();
+    expect([await entries(), frontend.serviceEvents]).toEqual([1, []]);
+    frontend.now += 60_000;
+    await carryOut();
+    await expectGone();
+    expect(frontend.serviceEvents).toMatchObject([{ eventName: 'DeleteKey', eventTime: date }]);
+  });
+
+  test('waits in the list until its record stands in the audit log', async () => {
+    await frontend.call(ScheduleKeyDeletion, key);
+    frontend.now += 30 * DAY;
+    await carryOut({}, { write: () => {}, settled: () => Promise.reject(new Error('ENOSPC')) });
+    expect(left).toMatchObject([{ error: { message: 'ENOSPC' } }]);
+    expect(await entries()).toBe(1);
+    frontend.now += 60_000;
+    await carryOut();
+    await expectGone();
+    expect(frontend.serviceEvents).toHaveLength(1);
+  });
+
+  test('that is recorded twice, for its frontend died right after, has one eventID', async () => {
+    await frontend.call(ScheduleKeyDeletion, key);
+    frontend.now += 30 * DAY;
+    await carryOut({ store: failingOnce('forgetDeletion', 'before') });
+    frontend.now += 60_000;
+    await carryOut();
+    await expectGone();
+    expect(frontend.serviceEvents).toHaveLength(2);
+    expect(new Set(frontend.serviceEvents.map(({ eventID }) => eventID)).size).toBe(1);
+  });
+
+  test('is not carried out while it could not be recorded', async () => {
+    await frontend.call(ScheduleKeyDeletion, key);
+    frontend.now += 30 * DAY;
+    await expect(carryOut({}, { isFull: true })).rejects.toThrow('audit records wait');
+    expect((await frontend.call(DescribeKey, key)).KeyMetadata?.KeyState).toBe('PendingDeletion');
   });
 
   test('that several frontends come to at once is recorded once', async () => {
@@ -184,7 +234,7 @@ describe('a deletion', () => {
     await frontend.call(ScheduleKeyDeletion, key);
     const record = await frontend.store.findKey(region, key.KeyId);
     frontend.now += 30 * DAY;
-    await frontend.store.deleteKey(record!);
+    await frontend.store.deleteKey(record!, '{}');
     await frontend.store.insertAlias(
       record!,
       { name: 'alias/x', targetKeyId: key.KeyId, createdAt: 1, updatedAt: 1 },

@@ -6,11 +6,13 @@ import { evictBackingKeys } from '../keys/backing-keys.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { newBackingKey } from '../keys/new-backing-key.ts';
 import { rotatedTo, rotationAfter } from '../keys/rotation.ts';
-import { ConflictError, type DueStore, type KeyStore } from '../store/store.ts';
+import { ConflictError, type DueStore, type KeyStore, type KeyTraces } from '../store/store.ts';
 
 /** At once: customers' requests share the same workers and the same Redis. */
 const BATCH = 16;
 const COMMAND_TIMEOUT_MS = 5_000;
+/** How long whoever records a deletion has for it, before others take it that he is gone. */
+const RECORDING_MS = 60_000;
 
 export interface CarryOutDeps {
   /** Not through a cache: what an older record says would be taken for a reason to do nothing. */
@@ -27,6 +29,7 @@ export interface CarryOutDeps {
  * record decides, every change is by compare-and-set, and an entry is removed last.
  */
 export async function carryOutDue(shard: number, deps: CarryOutDeps, alive: () => void): Promise<void> {
+  deps.serviceEvents.assertRecordable();
   const now = deps.clock.now();
   let after: string | undefined;
   do {
@@ -42,7 +45,7 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
   const { store, onLeft } = deps;
   try {
     const key = await store.findKey(due.region, due.keyId);
-    if (key === undefined) await store.clearTraces(due);
+    if (key === undefined) await finishDeletion(due, deps);
     else if ((dueDateOf(key) ?? Infinity) <= now) await (key.state === 'PendingDeletion' ? destroy : rotate)(key, deps);
     await store.removeDue(due);
   } catch (error) {
@@ -52,10 +55,24 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
 }
 
 /** The workers first: once the record is gone, nobody knows any more what they should forget. */
-async function destroy(key: KmsKey, { store, hsm, clock, serviceEvents }: CarryOutDeps): Promise<void> {
+async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
+  const { store, hsm, clock, serviceEvents } = deps;
   await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
-  // Of several who come to it at once one is told that it was he. What comes after may fail: the key is destroyed all the same.
-  if (await store.deleteKey(key)) serviceEvents.keyDeleted(key);
+  await store.deleteKey(key, serviceEvents.deletionOf(key));
+  await finishDeletion(key, deps);
+}
+
+/**
+ * What is left to do when the record is gone. The event was stored with the deletion and stays until it is recorded: by one of several
+ * who come to it at once, or by another if he is cut off. (Cut off between the two, it is recorded again, with the same eventID.)
+ */
+async function finishDeletion(key: KeyTraces, { store, clock, serviceEvents }: CarryOutDeps): Promise<void> {
+  const now = clock.now();
+  const event = await store.claimDeletion(key, { now, until: now + RECORDING_MS });
+  if (event !== undefined) {
+    await serviceEvents.record(event);
+    await store.forgetDeletion(key);
+  }
   await store.clearTraces(key);
 }
 

@@ -13,7 +13,7 @@ import type { Perform } from './perform.ts';
 export interface PipelineDeps {
   readonly authenticator: Pick<Authenticator, 'authenticate' | 'namesKey'>;
   readonly perform: Perform;
-  readonly audit: Pick<Audit, 'record'>;
+  readonly audit: Pick<Audit, 'assertRecordable' | 'record'>;
   readonly lastUsages: Pick<LastUsages, 'note'>;
   readonly clock: Clock;
   readonly requestTimeoutMs: number;
@@ -57,6 +57,8 @@ export class Pipeline {
 
   /** Also when nobody waits for the answer any more, the audit record says how the request ended. */
   async #answer<Answer>(request: EdgeRequest, wanted: Wanted<Answer>): Promise<Answer> {
+    // Whoever it is: that somebody was refused would have to be recorded as well.
+    this.#deps.audit.assertRecordable();
     const attempt = newAttempt(request, wanted);
     try {
       const deadline = this.#deadline();

@@ -57,8 +57,8 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#changing(keyName(key.region, key.keyId), this.#store.updateKey(key));
   }
 
-  deleteKey(key: KmsKey): Promise<boolean> {
-    return this.#changing(keyName(key.region, key.keyId), this.#store.deleteKey(key));
+  deleteKey(key: KmsKey, event: string): Promise<void> {
+    return this.#changing(keyName(key.region, key.keyId), this.#store.deleteKey(key, event));
   }
 
   async clearTraces(key: KeyTraces): Promise<void> {

@@ -8,6 +8,7 @@ import {
   type AliasMove,
   type AliasOutcome,
   type AliasStore,
+  type Claim,
   ConflictError,
   type DueStore,
   type FleetSecretStore,
@@ -23,6 +24,7 @@ import {
 export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore, DueStore {
   readonly #keys = new Map<string, KmsKey>();
   readonly #lastUsages = new Map<string, LastUsage>();
+  readonly #deletions = new Map<string, { readonly event: string; claimedUntil: number }>();
   readonly #due = new Set<string>();
   readonly #aliases = new Map<string, Map<string, Alias>>();
   readonly #accessKeys = new Map<string, AccessKeyRecord>();
@@ -50,11 +52,26 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
     return updated;
   }
 
-  async deleteKey(key: KmsKey): Promise<boolean> {
-    const stored = this.#keys.get(`${key.region}/${key.keyId}`);
-    if (stored && stored.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
-    this.#lastUsages.delete(`${key.region}/${key.keyId}`);
-    return this.#keys.delete(`${key.region}/${key.keyId}`);
+  async deleteKey(key: KmsKey, event: string): Promise<void> {
+    const name = `${key.region}/${key.keyId}`;
+    const stored = this.#keys.get(name);
+    if (stored === undefined) return;
+    if (stored.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
+    this.#lastUsages.delete(name);
+    this.#keys.delete(name);
+    this.#deletions.set(name, { event, claimedUntil: 0 });
+  }
+
+  async claimDeletion({ region, keyId }: Pick<KeyTraces, 'region' | 'keyId'>, { now, until }: Claim) {
+    const deletion = this.#deletions.get(`${region}/${keyId}`);
+    if (deletion === undefined) return undefined;
+    if (deletion.claimedUntil > now) throw new ConflictError(`the deletion of key ${keyId} is being recorded`);
+    deletion.claimedUntil = until;
+    return deletion.event;
+  }
+
+  async forgetDeletion({ region, keyId }: Pick<KeyTraces, 'region' | 'keyId'>): Promise<void> {
+    this.#deletions.delete(`${region}/${keyId}`);
   }
 
   async clearTraces({ keyId, ...scope }: KeyTraces): Promise<void> {

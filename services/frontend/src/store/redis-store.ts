@@ -3,6 +3,7 @@ import { type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/store
 import {
   accessKeyAt,
   aliasesAt,
+  deletionAt,
   dueAt,
   firstAccessKeyAt,
   keyAt,
@@ -23,6 +24,7 @@ import {
   type AliasMove,
   type AliasOutcome,
   type AliasStore,
+  type Claim,
   ConflictError,
   DamagedRecordError,
   type DueStore,
@@ -40,6 +42,8 @@ export interface RedisStoreDeps extends Connections {
   /** For how long something has been. */
   readonly monotonicClock?: Clock;
 }
+
+type Named = Pick<KeyTraces, 'region' | 'keyId'>;
 
 const MAX_ACKNOWLEDGED = 10_000;
 
@@ -86,12 +90,20 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     return updated;
   }
 
-  async deleteKey(key: KmsKey): Promise<boolean> {
-    const { region, keyId, revision } = key;
-    const change = [CHANGES, keyName(region, keyId)] as const;
-    const done = await this.#redis.script('kfDeleteRecord', keyAt(region, keyId), revision, ...change);
-    if (done === 0) throw new ConflictError(`key ${key.arn} has changed`);
-    return done === 1;
+  async deleteKey({ region, keyId, revision, arn }: KmsKey, event: string): Promise<void> {
+    const keys = [keyAt(region, keyId), deletionAt(region, keyId)] as const;
+    const done = await this.#redis.script('kfDeleteRecord', ...keys, revision, CHANGES, keyName(region, keyId), event);
+    if (done === 0) throw new ConflictError(`key ${arn} has changed`);
+  }
+
+  async claimDeletion({ region, keyId }: Named, { now, until }: Claim): Promise<string | undefined> {
+    const event = await this.#redis.script('kfClaimDeletion', deletionAt(region, keyId), now, until);
+    if (event === 0) throw new ConflictError(`the deletion of key ${keyId} is being recorded`);
+    return typeof event === 'string' ? event : undefined;
+  }
+
+  async forgetDeletion({ region, keyId }: Named): Promise<void> {
+    await this.#redis.write('del', deletionAt(region, keyId));
   }
 
   async clearTraces({ keyId, createdAt, ...scope }: KeyTraces): Promise<void> {

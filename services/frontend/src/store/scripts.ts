@@ -36,16 +36,28 @@ redis.call('HSET', KEYS[1], 'revision', tonumber(ARGV[1]) + 1, 'record', ARGV[2]
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return due`,
   ],
-  /** KEYS: record. ARGV: revision, channel, name. 0: it is another revision. 2: it was gone already. */
+  /** KEYS: record, deletion. ARGV: revision, channel, name, event. 0: it is another revision. */
   kfDeleteRecord: [
-    1,
+    2,
     `
 local revision = redis.call('HGET', KEYS[1], 'revision')
-if not revision then return 2 end
+if not revision then return 1 end
 if revision ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[2], 'event', ARGV[4])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`,
+  ],
+  /** KEYS: deletion. ARGV: now and until when, in milliseconds since the epoch. The event, null if there is none, 0: it is claimed. */
+  kfClaimDeletion: [
+    1,
+    `
+local event = redis.call('HGET', KEYS[1], 'event')
+if not event then return false end
+local claimed = redis.call('HGET', KEYS[1], 'claimedUntil')
+if claimed and tonumber(claimed) > tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'claimedUntil', ARGV[2])
+return event`,
   ],
   /** KEYS: record. ARGV: milliseconds since the epoch, JSON. 0: a later use is kept, or the key is gone. Caches do not hold it. */
   kfKeepLastUsage: [

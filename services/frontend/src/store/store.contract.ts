@@ -119,10 +119,11 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       await store.insertAlias(scope, newAlias('a', key.keyId), 50);
       await store.insertAlias(scope, newAlias('b', newKeyId(false)), 50);
       const changed = await store.updateKey(key);
-      await expect(store.deleteKey(key)).rejects.toThrow(ConflictError);
+      await expect(store.deleteKey(key, '{}')).rejects.toThrow(ConflictError);
       expect(await store.findAlias(scope, 'alias/a')).toBeDefined();
 
-      expect(await store.deleteKey(changed)).toBe(true);
+      await store.deleteKey(changed, '{}');
+      await store.deleteKey(changed, '{}');
       expect(await store.findKey(key.region, key.keyId)).toBeUndefined();
       await store.clearTraces(changed);
       expect(await store.findAlias(scope, 'alias/a')).toBeUndefined();
@@ -131,11 +132,21 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       await store.clearTraces(changed);
     });
 
-    test('of several who delete a key at once, one is told that it was he', async () => {
+    test('a deletion is recorded by one of several at once, by another when he is cut off, and then never again', async () => {
       const key = newKey();
       await store.insertKey(key);
-      const deleted = await Promise.all(Array.from({ length: 4 }, () => store.deleteKey(key)));
-      expect(deleted.filter(Boolean)).toHaveLength(1);
+      expect(await store.claimDeletion(key, { now: 0, until: 100 })).toBeUndefined();
+      await Promise.all(Array.from({ length: 4 }, (_, index) => store.deleteKey(key, `event ${index}`)));
+      const claims = await Promise.allSettled(
+        Array.from({ length: 4 }, () => store.claimDeletion(key, { now: 0, until: 100 })),
+      );
+      expect(claims.filter(({ status }) => status === 'fulfilled')).toEqual([
+        { status: 'fulfilled', value: 'event 0' },
+      ]);
+      await expect(store.claimDeletion(key, { now: 99, until: 199 })).rejects.toThrow(ConflictError);
+      expect(await store.claimDeletion(key, { now: 100, until: 200 })).toBe('event 0');
+      await store.forgetDeletion(key);
+      expect(await store.claimDeletion(key, { now: 300, until: 400 })).toBeUndefined();
     });
 
     test('a list goes on where a page ended, and ends', async () => {
@@ -262,7 +273,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       const key = newKey();
       await store.insertKey(key);
       await store.keepLastUsage(key.region, key.keyId, usage(1));
-      await store.deleteKey(key);
+      await store.deleteKey(key, '{}');
       await store.keepLastUsage(key.region, key.keyId, usage(2));
       expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
       expect(await store.findKey(key.region, key.keyId)).toBeUndefined();

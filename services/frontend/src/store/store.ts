@@ -31,10 +31,10 @@ export interface KeyStore {
   /** Writes `key` with the next revision and returns it; throws ConflictError unless `key.revision` is the stored one. */
   updateKey(key: KmsKey): Promise<KmsKey>;
   /**
-   * Destroys the record and its material; true for the one caller who did it, false when it was gone already. Throws ConflictError
-   * unless `key.revision` is the stored one.
+   * Destroys the record and its material, and keeps in its place what is to be recorded of that. Does nothing when it is gone
+   * already. Throws ConflictError unless `key.revision` is the stored one.
    */
-  deleteKey(key: KmsKey): Promise<boolean>;
+  deleteKey(key: KmsKey, event: string): Promise<void>;
   /** Clears away what names a key whose record is gone: its aliases, and its entry in the list. */
   clearTraces(key: KeyTraces): Promise<void>;
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>>;
@@ -48,6 +48,19 @@ export interface DueStore {
   /** `until`: milliseconds since the epoch. */
   listDue(shard: number, until: number, page: { limit: number; after?: string }): Promise<Page<DueKey>>;
   removeDue(due: DueKey): Promise<void>;
+  /**
+   * What is to be recorded of a key's deletion, for whoever asks first, or again once his time is over; undefined when it is recorded.
+   * Throws ConflictError while another one is at it.
+   */
+  claimDeletion(key: Pick<KeyTraces, 'region' | 'keyId'>, claim: Claim): Promise<string | undefined>;
+  /** It is recorded. */
+  forgetDeletion(key: Pick<KeyTraces, 'region' | 'keyId'>): Promise<void>;
+}
+
+/** Milliseconds since the epoch. */
+export interface Claim {
+  readonly now: number;
+  readonly until: number;
 }
 
 export interface Alias {
