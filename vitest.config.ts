@@ -7,7 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{packages,services}/*/src/**/*.test.ts', 'test/*.test.ts', 'tools/*.test.ts'],
+          include: ['{packages,services}/*/src/**/*.test.ts', '{test,tools}/*.test.ts', 'bench/**/*.test.ts'],
         },
       },
       { test: { name: 'vectors', include: ['test/vectors/**/*.test.ts'], testTimeout: 60_000 } },

@@ -16,7 +16,7 @@ import { z } from 'zod';
 import { makeKeyRecords } from '../test/support/key-records.ts';
 import { watchPeakMemory } from '../test/support/peak-memory.ts';
 import { startRedis } from '../test/support/servers.ts';
-import { machine } from './report.ts';
+import { machine } from './observe/machine.ts';
 
 const { values } = parseArgs({ options: { keys: { type: 'string', default: '1000000' } } });
 const keys = Number(values.keys);

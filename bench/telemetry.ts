@@ -1,16 +1,12 @@
 // What OpenTelemetry costs a request of the whole system: node bench/telemetry.ts [--rounds 16] [--connections 8] [--seconds 25].
 // With the OTEL_* settings of the environment, e.g. OTEL_TRACES_SAMPLER=always_on; what is exported goes to a sink.
 import { parseArgs } from 'node:util';
-import { kmsClient } from '../test/support/aws-client.ts';
 import { startTestCluster, type TestCluster } from '../test/support/cluster.ts';
-import type { LoadJob } from './load.ts';
-import { measure } from './measure.ts';
+import { loadCluster } from './measure/cluster-load.ts';
+import { machine } from './observe/machine.ts';
+import { pidsOf, untilIdle } from './observe/process-cpu.ts';
 import { startOtlpSink } from './otlp-sink.ts';
-import { pidsOf, untilIdle } from './process-cpu.ts';
-import { machine } from './report.ts';
-import { scenarios } from './scenarios.ts';
 
-const region = 'us-east-1';
 /** Until the code that matters is compiled, and spans and metrics have been exported. */
 const WARMUP_MS = 20_000;
 const IDLE_BUDGET_MS = 60_000;
@@ -22,7 +18,6 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '25' },
   },
 });
-const encrypt = scenarios.find(({ name }) => name === 'encrypt')!;
 
 // oxlint-disable-next-line node/no-process-env -- the SDK's settings, which a cluster passes on to its services
 const environment = process.env;
@@ -37,29 +32,21 @@ interface Cost {
 }
 type Setting = 'off' | 'on';
 
-async function encryptJob(cluster: TestCluster): Promise<LoadJob> {
-  const target = { host: '127.0.0.1', port: cluster.ports.http, region, ...cluster.credentials };
-  const bodies = await encrypt.bodies(kmsClient(cluster));
-  const timing = { warmupMs: WARMUP_MS, measureMs: 1000 * Number(values.seconds) };
-  return { target, operation: encrypt.operation, bodies, connections: Number(values.connections), ...timing };
-}
-
 /** Fresh clusters, loaded at the same time: whatever else the machine does falls on both alike. */
 async function runRound(order: readonly Setting[]): Promise<Record<Setting, Cost>> {
   await using resources = new AsyncDisposableStack();
-  const clusters: { setting: Setting; job: LoadJob; processes: Record<string, number> }[] = [];
+  const clusters: { setting: Setting; cluster: TestCluster; processes: readonly string[] }[] = [];
   for (const setting of order) {
     environment['OTEL_SDK_DISABLED'] = String(setting === 'off');
     const cluster = resources.use(await startTestCluster({ workers: 2 }));
-    clusters.push({ setting, job: await encryptJob(cluster), processes: pidsOf(cluster) });
+    clusters.push({ setting, cluster, processes: Object.keys(pidsOf(cluster)) });
   }
-  await untilIdle(
-    clusters.flatMap(({ processes }) => Object.values(processes)),
-    IDLE_BUDGET_MS,
-  );
-  const costs = clusters.map(async ({ setting, job, processes }) => {
-    const { cpu } = await measure(job, processes);
-    const request = Object.keys(processes).reduce((sum, name) => sum + cpu[name]!, 0);
+  const pids = clusters.flatMap(({ cluster }) => Object.values(pidsOf(cluster)));
+  await untilIdle(pids, IDLE_BUDGET_MS);
+  const load = { scenario: 'encrypt', connections: Number(values.connections), warmupMs: WARMUP_MS };
+  const costs = clusters.map(async ({ setting, cluster, processes }) => {
+    const { cpu } = await loadCluster(cluster, { ...load, measureMs: 1000 * Number(values.seconds) });
+    const request = processes.reduce((sum, name) => sum + cpu[name]!, 0);
     const frontend = cpu['frontend']!;
     return [setting, { frontend, workers: request - frontend, request }] as const;
   });

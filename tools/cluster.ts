@@ -36,6 +36,8 @@ export interface ClusterOptions extends DomainSettings {
   readonly signal?: AbortSignal;
   /** Another main for the hsm-workers, composed with what a test must know. */
   readonly workerMain?: string;
+  /** What Node is given before the main of each service: what a benchmark observes with. */
+  readonly nodeArgs?: readonly string[] | undefined;
 }
 
 /** What a process may take until it answers, on a slow machine. */
@@ -241,7 +243,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   #service(name: string, main: string): ProcessSpec {
-    return this.#spec(name, process.execPath, [main, '--config', this.home.in('config', `${name}.json`)]);
+    const args = [...(this.#options.nodeArgs ?? []), main, '--config', this.home.in('config', `${name}.json`)];
+    return this.#spec(name, process.execPath, args);
   }
 
   #spec(name: string, command: string, args: readonly string[]): ProcessSpec {

@@ -6,7 +6,14 @@ import { type Cluster, type ClusterOptions, startCluster } from '../../tools/clu
 
 export type TestClusterOptions = Pick<
   ClusterOptions,
-  'workers' | 'accountId' | 'domainManagers' | 'rotateEvery' | 'dueWorkEvery' | 'backupHorizonMs' | 'workerMain'
+  | 'workers'
+  | 'accountId'
+  | 'domainManagers'
+  | 'rotateEvery'
+  | 'dueWorkEvery'
+  | 'backupHorizonMs'
+  | 'workerMain'
+  | 'nodeArgs'
 >;
 
 /** Real processes on free ports with a home of their own, which is removed with them. Nothing that is killed starts again by itself. */

@@ -1,0 +1,65 @@
+import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { boundTo, newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { createPrivateKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TestCluster } from '../../test/support/cluster.ts';
+import type { BenchEvent } from './event.ts';
+
+const POLL_MS = 20;
+
+/** Has an operator rotate the domain keys; the generation that this makes. */
+export async function rotate(cluster: TestCluster, client: DomainManagerClient): Promise<number> {
+  const known = await client.getDomain(parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8')));
+  const command = { ...boundTo(known, known.state.members[0]!.memberId), name: 'RotateDomainKeys' as const, body: {} };
+  const privateKey = createPrivateKey(readFileSync(cluster.home.keyFile('operator-1')));
+  await client.propose(signProposal(newProposal(command), { operatorId: 'operator-1', privateKey }));
+  return known.state.generation + 1;
+}
+
+export interface Resealing {
+  readonly tokens: number;
+  /** Milliseconds from the call: until resealing began, from there until all was resealed, and from the call until nothing was found left. */
+  readonly began: number;
+  readonly done: number;
+  readonly proved: number;
+}
+
+/** Waits for the first pass, in which everything is resealed, and for the proof that nothing is left. */
+export async function resealed(
+  client: DomainManagerClient,
+  generation: number,
+  mark: (what: string) => void = () => undefined,
+): Promise<Resealing> {
+  const from = performance.now();
+  let tokens = 0;
+  let began: number | undefined;
+  for (let done: number | undefined; ; await delay(POLL_MS)) {
+    const { reseal } = await client.status();
+    if (reseal?.generation !== generation) continue;
+    if (began === undefined) mark('resealing begins');
+    began ??= performance.now();
+    // A later pass, which only proves that nothing is left, begins to count again.
+    tokens = Math.max(tokens, reseal.resealed ?? 0);
+    // The number of tokens is reported shard by shard.
+    if (done === undefined && (reseal.resealed ?? 0) > 0 && reseal.shards_done === reseal.shards) {
+      done = performance.now();
+      mark('all is resealed');
+    }
+    if (reseal.verified !== true) continue;
+    const end = performance.now();
+    return { tokens, began: began - from, done: (done ?? end) - began, proved: end - from };
+  }
+}
+
+/** A rotation of the domain keys, and everything resealed under the new one. */
+export const rotation: BenchEvent = {
+  name: 'rotation',
+  async run({ cluster }, mark) {
+    using client = new DomainManagerClient(`127.0.0.1:${cluster!.ports.domainManager}`);
+    mark('rotation proposed');
+    await resealed(client, await rotate(cluster!, client), mark);
+    mark('nothing is left to reseal');
+  },
+};

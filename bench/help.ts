@@ -1,0 +1,60 @@
+import { eventNames } from './events/catalog.ts';
+import { scenarios } from './scenarios/catalog.ts';
+
+export function help(): string {
+  const names = scenarios.map(({ name }) => name);
+  return `Measures servers that speak the AWS KMS API: how many requests a second, how long they take, what they cost.
+
+  npm run bench -- [options]                 measure, print a table, leave a JSON file
+
+What is measured
+  --target [NAME=]WHERE   Again for each; several are measured in turn (A B A B), so that ratios are fair. WHERE is
+      keyfleet                      a cluster that is started for it (the usual)
+      keyfleet-grpc                 the same cluster's gRPC edge
+      prototype                     the least that does the path of an Encrypt (--prototype adds it)
+      http://HOST:PORT              any server that speaks the AWS KMS API; https:// too
+      grpc://HOST:PORT              a Keyfleet frontend's gRPC edge; grpcs:// too
+      transit+http://HOST:PORT/MOUNT   OpenBao's or Vault's transit engine; token in BAO_TOKEN or VAULT_TOKEN
+      plain+http://HOST:PORT/PATH   any web server: GET, and nothing is checked
+    then, with commas: ,region=R ,profile=P ,pids=NAME:PID+NAME:PID (their CPU and memory are measured too).
+    Credentials come as for the AWS CLI: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the shared files.
+  --scenario A,B          what is called; the names are below
+  --mix FILE              calls mixed by weight: {"encrypt": 60, "decrypt": 39, "create-key": 1}
+  --keys N,N              keys that are used: 1, 1k, 100k, 1M (1); they are made through the API first
+  --use HOW               how the next key is chosen: turn, uniform, zipf, zipf:1.2 (turn)
+  --payload N,N           bytes of a plaintext or message, to 4096 (32)
+  --context N,N           pairs of the encryption context, to 8 (1)
+  --during EVENT,...      what happens meanwhile to a cluster that was started for it:
+                          ${eventNames.join(', ')}
+
+How it is loaded
+  --connections N,N       closed loop: each sends its next request when it has its answer (1,16,64)
+  --rate N,N              open loop: requests arrive at this rate whatever the server does, over as many connections as
+                          --connections says at most; latency counts from the intended arrival. 50% is half of the peak
+  --search MS             the highest rate at which p99 stays under so many milliseconds
+  --seconds N             for each point (5), after --warmup N seconds (1.5)
+  --rounds N              for each point (1); the table has the median. Compare needs 3
+  --generators N          processes that make the load (one for each four cores)
+  --workers N             hsm-workers of a cluster that is started (2)
+
+What it leaves
+  --out FILE              FILE.json (bench/results/DATE.json)
+  --quick                 a first look, in less than two minutes
+  --help
+
+Scenarios
+${wrapped(names)}
+
+A first look at a server of your own:
+  AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... npm run bench -- --quick --target mine=http://127.0.0.1:4566
+`;
+}
+
+function wrapped(words: readonly string[]): string {
+  const lines = ['  '];
+  for (const word of words) {
+    if (lines.at(-1)!.length + word.length > 116) lines.push('  ');
+    lines[lines.length - 1] += `${word} `;
+  }
+  return lines.map((line) => line.trimEnd()).join('\n');
+}

@@ -1,0 +1,60 @@
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Generators } from '../load/generators.ts';
+import { machine } from '../observe/machine.ts';
+import { Probes } from '../observe/probes.ts';
+import { type Options, parseOptions } from '../options.ts';
+import { usualPath, writeResults } from '../report/results-file.ts';
+import { heading } from '../report/table.ts';
+import { Terminal } from '../report/terminal.ts';
+import { openTargets } from '../targets/open-targets.ts';
+import { BenchRun } from './bench-run.ts';
+import { measureGeneratorLimit } from './generator-limit.ts';
+import { PreparedTarget } from './prepared-target.ts';
+import type { Results } from './results.ts';
+
+/** Slices of the measured time, for latency over time: at most so many, none shorter than 100 ms. */
+const SLICES = 120;
+const SHORTEST_SLICE_MS = 100;
+
+/** `npm run bench -- [options]`. */
+export async function measure(args: readonly string[]): Promise<void> {
+  const options = parseOptions(args);
+  if (options === 'help') {
+    const { help } = await import('../help.ts');
+    process.stdout.write(help());
+    return;
+  }
+  const terminal = new Terminal(process.stdout);
+  const results = await measureAll(options, args, terminal);
+  const path = options.out ?? usualPath(results.machine.date);
+  terminal.print(`\nkept in ${writeResults(path, results)}`);
+}
+
+async function measureAll(options: Options, args: readonly string[], terminal: Terminal): Promise<Results> {
+  await using resources = new AsyncDisposableStack();
+  const facts = await machine();
+  const folder = resources.use(await mkdtempDisposable(join(tmpdir(), 'kfb-')));
+  const probes = new Probes(folder.path);
+  const generators = resources.use(new Generators(options.generators));
+  const generatorLimit = await measureGeneratorLimit(generators, Math.max(...options.connections));
+  for (const line of heading(facts, generatorLimit)) terminal.print(line);
+  terminal.status('starting what is to be started');
+  const opened = await openTargets(options.targets, { workers: options.workers, nodeArgs: probes.nodeArgs }, resources);
+  const targets = opened.map((target) => resources.use(new PreparedTarget(target, (line) => terminal.status(line))));
+  const sliceMs = Math.max(SHORTEST_SLICE_MS, (options.seconds * 1000) / SLICES);
+  const run = new BenchRun({ options, targets, generators, probes, sliceMs, observer: terminal });
+  await run.run();
+  return {
+    format: 'keyfleet-bench/1',
+    machine: facts,
+    versions: { node: process.version, openssl: process.versions.openssl },
+    command: `npm run bench -- ${args.join(' ')}`,
+    sliceMs,
+    generatorLimit,
+    points: run.points,
+    searches: run.searches,
+    profiles: [],
+  };
+}

@@ -1,0 +1,42 @@
+import { BenchError } from '../bench-error.ts';
+import type { Pool } from '../load/job.ts';
+import { Caller } from '../targets/caller.ts';
+import type { Target } from '../targets/target.ts';
+import { KeyPool } from '../scenarios/key-pool.ts';
+import type { Work } from './plan.ts';
+
+/** A target, and what was made on it. */
+export class PreparedTarget implements Disposable {
+  readonly target: Target;
+  readonly #caller: Caller;
+  readonly #keys: KeyPool;
+
+  constructor(target: Target, onProgress: (line: string) => void) {
+    this.target = target;
+    this.#caller = new Caller(target);
+    this.#keys = new KeyPool(this.#caller, (made, wanted) => onProgress(`${target.name}: ${made} of ${wanted} keys`));
+  }
+
+  /** The requests of a piece of work, once the target has shown that it answers rightly. Throws UnsupportedError, BenchError. */
+  async poolsFor({ parts, ...settings }: Work): Promise<Pool[]> {
+    const { target } = this;
+    if (target.onlyRequest) return [{ operation: 'GET', weight: 1, requests: [target.onlyRequest] }];
+    const pools: Pool[] = [];
+    for (const { scenario, weight } of parts) {
+      try {
+        const calls = await scenario.prepare({ ...settings, caller: this.#caller, pool: this.#keys });
+        const requests = calls.map((call) => target.protocol!.encode(call));
+        pools.push({ operation: scenario.operation, weight, requests });
+      } catch (error) {
+        if (error instanceof BenchError)
+          throw new BenchError(`${target.name}, ${scenario.name}: ${error.message}`, { cause: error });
+        throw error;
+      }
+    }
+    return pools;
+  }
+
+  [Symbol.dispose](): void {
+    this.#caller[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,34 @@
+import { execa } from 'execa';
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus, release, totalmem } from 'node:os';
+
+/** What a number means nothing without. */
+export interface Machine {
+  readonly date: string;
+  /** Of this repository; `unknown` outside git. */
+  readonly commit: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryGb: number;
+  readonly kernel: string;
+  readonly node: string;
+}
+
+export async function machine(): Promise<Machine> {
+  const git = await execa('git', ['rev-parse', '--short', 'HEAD'], { cwd: import.meta.dirname, reject: false });
+  return {
+    date: new Date().toISOString(),
+    commit: git.failed ? 'unknown' : git.stdout,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: availableParallelism(),
+    memoryGb: Math.round(totalmem() / 2 ** 30),
+    kernel: release(),
+    node: process.version,
+  };
+}
+
+/** Microseconds that all cores together have worked since the machine began. Source: proc_stat(5), without idle, iowait and guests. */
+export function machineMicroseconds(): number {
+  const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8').split(/\s+/, 9).map(Number);
+  return (user! + nice! + system! + irq! + softirq!) * 10_000;
+}

@@ -1,0 +1,155 @@
+import { parseArgs } from 'node:util';
+import { BenchError } from './bench-error.ts';
+import { eventNames, type EventName } from './events/catalog.ts';
+import { usualGenerators } from './load/generators.ts';
+import type { Choice } from './load/job.ts';
+import { parseTarget, type TargetSpec } from './targets/target-spec.ts';
+
+/** A rate in requests per second, or a part (0 to 1) of the highest that the closed loops of the same run gave. */
+export type Rate = { readonly perSecond: number } | { readonly part: number };
+
+export interface Options {
+  readonly targets: readonly TargetSpec[];
+  readonly scenarios: readonly string[];
+  readonly mix?: string | undefined;
+  readonly connections: readonly number[];
+  readonly rates: readonly Rate[];
+  /** Milliseconds that p99 must stay under. */
+  readonly search?: number | undefined;
+  readonly seconds: number;
+  readonly warmup: number;
+  readonly rounds: number;
+  readonly keys: readonly number[];
+  readonly choice: Choice;
+  readonly payload: readonly number[];
+  readonly context: readonly number[];
+  readonly during: readonly EventName[];
+  readonly workers: number;
+  readonly generators: number;
+  readonly cpuProf: boolean;
+  readonly out?: string | undefined;
+}
+
+const MAX = {
+  connections: 4096,
+  seconds: 3600,
+  rounds: 100,
+  keys: 1_000_000,
+  payload: 4096,
+  context: 8,
+  processes: 64,
+};
+
+const quick = {
+  scenario: 'encrypt,decrypt,generate-data-key,sign-p256,create-key',
+  connections: '1,16',
+  seconds: '3',
+  warmup: '1',
+  rate: '50%',
+};
+
+const text = { type: 'string' } as const;
+const flag = { type: 'boolean', default: false } as const;
+export const optionTypes = {
+  target: { type: 'string', multiple: true },
+  prototype: flag,
+  scenario: text,
+  mix: text,
+  connections: text,
+  rate: text,
+  search: text,
+  seconds: text,
+  warmup: text,
+  rounds: text,
+  keys: text,
+  use: text,
+  payload: text,
+  context: text,
+  during: text,
+  workers: text,
+  generators: text,
+  'cpu-prof': flag,
+  out: text,
+  quick: flag,
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+/** Throws BenchError with one line for whatever is wrong. */
+export function parseOptions(args: readonly string[]): Options | 'help' {
+  const values = read(args);
+  if (values.help) return 'help';
+  const given = { ...(values.quick ? quick : {}), ...values };
+  const targets = (values.target ?? ['keyfleet']).map(parseTarget);
+  if (values.prototype) targets.push(parseTarget('prototype'));
+  const names = targets.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new BenchError(`two targets are named '${twice}': name them with NAME=...`);
+  const numbers = (name: keyof typeof optionTypes, usual: string, max: number, min = 1) =>
+    numbersOf(name, String(given[name] ?? usual), min, max);
+  const number = (name: keyof typeof optionTypes, usual: string, max: number, min = 1) =>
+    numbers(name, usual, max, min)[0]!;
+  return {
+    targets,
+    scenarios: given.scenario?.split(',') ?? (given.mix === undefined ? usualScenarios : []),
+    mix: given.mix,
+    connections: numbers('connections', '1,16,64', MAX.connections),
+    rates: given.rate?.split(',').map(rateOf) ?? [],
+    search: given.search === undefined ? undefined : number('search', '', 60_000, 0.1),
+    seconds: number('seconds', '5', MAX.seconds),
+    warmup: number('warmup', '1.5', MAX.seconds, 0),
+    rounds: number('rounds', '1', MAX.rounds),
+    keys: numbers('keys', '1', MAX.keys),
+    choice: choiceOf(given.use ?? 'turn'),
+    payload: numbers('payload', '32', MAX.payload),
+    context: numbers('context', '1', MAX.context, 0),
+    during: (given.during?.split(',') ?? []).map(eventOf),
+    workers: number('workers', '2', MAX.processes),
+    generators: number('generators', String(usualGenerators()), MAX.processes),
+    cpuProf: values['cpu-prof'],
+    out: given.out,
+  };
+}
+
+const usualScenarios = ['encrypt', 'decrypt', 'generate-data-key', 'create-key', 'create-key-rsa-2048'];
+
+function read(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: optionTypes }).values;
+  } catch (cause) {
+    throw new BenchError(`${(cause as Error).message.split('. ')[0]}. See --help.`, { cause });
+  }
+}
+
+/** `1,16,64`; `1k` is a thousand, `1M` a million. */
+function numbersOf(name: string, list: string, min: number, max: number): number[] {
+  const found = list.split(',').map(numberOf);
+  if (found.every((number) => number >= min && number <= max)) return found;
+  throw new BenchError(`--${name} ${list}: numbers from ${min} to ${max} are wanted.`);
+}
+
+function numberOf(written: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([kM])?$/.exec(written) ?? [];
+  return Number(digits) * (unit === 'M' ? 1_000_000 : unit === 'k' ? 1000 : 1);
+}
+
+function rateOf(written: string): Rate {
+  const part = /^(\d+(?:\.\d+)?)%$/.exec(written)?.[1];
+  const rate = part === undefined ? { perSecond: numberOf(written) } : { part: Number(part) / 100 };
+  if (Object.values(rate).every((number) => number > 0)) return rate;
+  throw new BenchError(
+    `--rate ${written}: requests per second are wanted, such as 500 or 2k, or a part of the peak, such as 50%.`,
+  );
+}
+
+function choiceOf(written: string): Choice {
+  if (written === 'turn' || written === 'uniform') return { kind: written };
+  const exponent = /^zipf(?::(\d+(?:\.\d+)?))?$/.exec(written);
+  if (exponent) return { kind: 'zipf', exponent: Number(exponent[1] ?? 1) };
+  throw new BenchError(`--use ${written}: there are turn, uniform, zipf and zipf:EXPONENT.`);
+}
+
+function eventOf(name: string): EventName {
+  const found = eventNames.find((one) => one === name);
+  if (found) return found;
+  throw new BenchError(`--during ${name}: there are ${eventNames.join(', ')}.`);
+}

@@ -1,0 +1,88 @@
+import { loopName } from '../measure/bench-run.ts';
+import type { Work } from '../measure/plan.ts';
+import type { GeneratorLimit, Point, SearchResult } from '../measure/results.ts';
+import { type PointSummary, type Spread, summarize } from '../measure/summary.ts';
+import type { Machine } from '../observe/machine.ts';
+
+/** From this many cores on, others at work are worth a word. */
+const BUSY_CORES = 0.2;
+
+export function heading({ commit, cores, cpu, kernel, node }: Machine, limit: GeneratorLimit): string[] {
+  const own = `${limit.processes} process${limit.processes === 1 ? '' : 'es'}`;
+  return [
+    `commit ${commit}, ${cores} x ${cpu}, Linux ${kernel}, Node ${node}`,
+    `load generator on this machine, ${own}: against a server that does nothing ${limit.perSecond.toFixed(0)}/s, ${limit.cpu.toFixed(0)} us of CPU a request`,
+    'cpu is microseconds per request of each process; latencies in ms\n',
+  ];
+}
+
+export function workTitle({ name, keys, payload, context }: Work): string {
+  const settings = [
+    ...(keys === 1 ? [] : [`${keys} keys`]),
+    ...(payload === 32 ? [] : [`${payload} bytes`]),
+    ...(context === 1 ? [] : [`${context} context pairs`]),
+  ];
+  return settings.length === 0 ? name : `${name} (${settings.join(', ')})`;
+}
+
+/** A row, and below it what must be known of it. */
+export function rows(point: Point, first: PointSummary | undefined): string[] {
+  const summary = summarize(point);
+  const { perSecond, p50, p99, p999, cpuByProcess } = summary;
+  const cpu = Object.entries(cpuByProcess).map(([name, microseconds]) => `${name} ${microseconds.toFixed(0)}`);
+  const row = [
+    `  ${point.target}`.padEnd(20),
+    loopName(point.loop).padStart(16),
+    `${perSecond.median.toFixed(0)}/s`.padStart(9),
+    `p50 ${p50.median.toFixed(2)}`.padStart(11),
+    `p99 ${p99.median.toFixed(2)}`.padStart(11),
+    `p99.9 ${p999.median.toFixed(1)}`.padStart(13),
+    cpu.length === 0 ? '' : `  cpu ${cpu.join(', ')}`,
+  ].join(' ');
+  return [row.trimEnd(), ...notes(point, summary, first).map((note) => `      ${note}`)];
+}
+
+function notes(point: Point, summary: PointSummary, first: PointSummary | undefined): string[] {
+  const found: string[] = [];
+  if (first && point.loop.kind === 'closed') {
+    found.push(
+      `${((100 * summary.perSecond.median) / first.perSecond.median).toFixed(0)} % of the first target's rate`,
+    );
+  }
+  if (point.rounds.length > 1)
+    found.push(`${point.rounds.length} rounds: ${range(summary.perSecond, 0)}/s, p99 ${range(summary.p99, 2)}`);
+  const failures = Object.entries(summary.failures).map(([failure, count]) => `${failure} ${count}`);
+  if (failures.length > 0) found.push(`failed: ${failures.join(', ')}`);
+  const [round] = point.rounds;
+  if (round && round.marks.length > 0) {
+    found.push(
+      `during ${point.during}: ${round.marks.map(({ at, what }) => `${(at / 1000).toFixed(1)} s ${what}`).join(', ')}`,
+    );
+  }
+  const slow = slowest(point);
+  if (slow) found.push(slow);
+  if (summary.generatorBound) found.push('the generator was the bottleneck: the server may do more (--generators)');
+  if (summary.othersCores > BUSY_CORES)
+    found.push(`others kept ${summary.othersCores.toFixed(1)} cores of the machine busy`);
+  return found;
+}
+
+/** The longest stall of an event loop, where probes saw one. */
+function slowest({ rounds }: Point): string | undefined {
+  const stalls = rounds.flatMap(({ processes }) =>
+    Object.entries(processes).map(([name, { probe }]) => ({ name, ms: probe?.delayLongest ?? 0 })),
+  );
+  const longest = stalls.toSorted((a, b) => b.ms - a.ms)[0];
+  return longest && longest.ms > 20
+    ? `an event loop was held up ${longest.ms.toFixed(0)} ms: ${longest.name}`
+    : undefined;
+}
+
+function range({ min, max }: Spread, digits: number): string {
+  return `${min.toFixed(digits)} to ${max.toFixed(digits)}`;
+}
+
+export function searchRow({ target, boundMs, perSecond }: SearchResult): string {
+  const found = perSecond === 0 ? 'at no rate that was tried' : `up to ${perSecond.toFixed(0)}/s`;
+  return `  ${target}`.padEnd(20) + ` p99 stays under ${boundMs} ms ${found}`;
+}

@@ -1,0 +1,101 @@
+import { KMSClient } from '@aws-sdk/client-kms';
+import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
+import { BenchError } from '../bench-error.ts';
+import { pidsOf } from '../observe/process-cpu.ts';
+import type { Endpoint, Signing } from '../wire/endpoint.ts';
+import { awsJson } from './aws-json.ts';
+import { keyfleetGrpc } from './grpc.ts';
+import { startPrototype } from './prototype.ts';
+import type { Target } from './target.ts';
+import type { TargetSpec } from './target-spec.ts';
+import { transit } from './transit.ts';
+
+const REGION = 'us-east-1';
+
+export interface TargetOptions {
+  /** hsm-workers of a cluster that is started. */
+  readonly workers: number;
+  /** What Node is given before the main of each of its services. */
+  readonly nodeArgs: readonly string[];
+}
+
+/** Starts what is to be started; `resources` stops it again. */
+export async function openTargets(
+  specs: readonly TargetSpec[],
+  options: TargetOptions,
+  resources: AsyncDisposableStack,
+): Promise<Target[]> {
+  let cluster: TestCluster | undefined;
+  const targets: Target[] = [];
+  for (const spec of specs) {
+    if (spec.kind === 'keyfleet' || spec.kind === 'keyfleet-grpc') {
+      // Both edges of one cluster.
+      cluster ??= resources.use(await startTestCluster(options));
+      targets.push(ofCluster(spec, cluster));
+    } else if (spec.kind === 'prototype') targets.push(resources.use(await startPrototype(spec.name)));
+    else targets.push(await ofUrl(spec, spec.url!));
+  }
+  return targets;
+}
+
+export function ofCluster({ name, kind }: Pick<TargetSpec, 'name' | 'kind'>, cluster: TestCluster): Target {
+  const overGrpc = kind === 'keyfleet-grpc';
+  const endpoint: Endpoint = {
+    transport: overGrpc ? 'http2' : 'http1',
+    tls: false,
+    host: '127.0.0.1',
+    port: overGrpc ? cluster.ports.grpc : cluster.ports.http,
+    signing: { region: REGION, ...cluster.credentials },
+  };
+  const processes = () => pidsOf(cluster, 'domain-manager', 'redis', 'nats');
+  return { name, endpoint, protocol: overGrpc ? keyfleetGrpc : awsJson(), processes, cluster };
+}
+
+async function ofUrl(spec: TargetSpec, url: URL): Promise<Target> {
+  const { name, kind, pids } = spec;
+  const tls = /^(?:\w+\+)?https:|^grpcs:/.test(url.protocol);
+  const base = { tls, host: url.hostname, port: Number(url.port || (tls ? 443 : 80)) };
+  const processes = () => pids;
+  const path = `${url.pathname || '/'}${url.search}`;
+  if (kind === 'plain') {
+    const onlyRequest = { method: 'GET', path, headers: {}, body: '' };
+    return { name, endpoint: { ...base, transport: 'http1' }, protocol: undefined, onlyRequest, processes };
+  }
+  if (kind === 'transit') {
+    const mount = url.pathname.split('/').filter(Boolean).join('/') || 'transit';
+    return { name, endpoint: { ...base, transport: 'http1' }, protocol: transit(mount, token(name)), processes };
+  }
+  const signing = await signingOf(spec);
+  if (kind === 'grpc')
+    return { name, endpoint: { ...base, transport: 'http2', signing }, protocol: keyfleetGrpc, processes };
+  return {
+    name,
+    endpoint: { ...base, transport: 'http1', signing },
+    protocol: awsJson(url.pathname || '/'),
+    processes,
+  };
+}
+
+function token(name: string): string {
+  const found = process.env['BAO_TOKEN'] ?? process.env['VAULT_TOKEN'];
+  if (found !== undefined) return found;
+  throw new BenchError(`${name}: no token. Set BAO_TOKEN or VAULT_TOKEN.`);
+}
+
+/** The AWS SDK's own way to credentials: environment, shared files, roles. */
+async function signingOf({ name, region, profile }: TargetSpec): Promise<Signing> {
+  const client = new KMSClient({
+    ...(region === undefined ? {} : { region }),
+    ...(profile === undefined ? {} : { profile }),
+  });
+  try {
+    const { accessKeyId, secretAccessKey, sessionToken } = await client.config.credentials();
+    const found = await client.config.region().catch(() => REGION);
+    return { region: found, accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
+  } catch (cause) {
+    const what = 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with ,profile=';
+    throw new BenchError(`${name}: no AWS credentials (${(cause as Error).message}): ${what}.`, { cause });
+  } finally {
+    client.destroy();
+  }
+}
