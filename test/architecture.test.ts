@@ -87,7 +87,6 @@ test('policies, key states and signatures are decided without input or output', 
 /** docs/decisions/0005-the-cli-is-an-offline-member.md; and where the doctor has everything opened, as a service host of the domain. */
 const cliAsMember = [
   'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/pool',
-  'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/pool-commands',
   'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/worker-client',
   'packages/cli/src/offline-members.ts -> @keyfleet/hsm-worker/boundary/offline-member',
   'packages/cli/src/operator-key-file.ts -> @keyfleet/hsm-worker/boundary/seal-key',

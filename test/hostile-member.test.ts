@@ -1,8 +1,6 @@
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
-import { ConfirmedCommands } from '@keyfleet/frontend/hsm/confirmed-commands';
-import { FencedCommands } from '@keyfleet/frontend/hsm/fenced-commands';
+import { HsmClient } from '@keyfleet/frontend/hsm/client';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
-import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import type { SealedRecords } from '@keyfleet/frontend/background/sealed-records';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { DomainState } from '@keyfleet/shared/domain/state';
@@ -64,12 +62,12 @@ async function start(hostile: (domain: FakeDomain) => Partial<CommandHandlers>) 
   };
 }
 
-function newCommands(domain: FakeDomain, pool: WorkerPool, events: Record<string, number>): ConfirmedCommands {
-  const domainState = () => domain.state;
-  const fenced = { hsm: new PoolCommands(pool), domainState, refreshDomain: async () => {}, clock: domain.clock };
-  return new ConfirmedCommands({
-    hsm: new FencedCommands(fenced),
-    domainState,
+function newCommands(domain: FakeDomain, pool: WorkerPool, events: Record<string, number>): HsmClient {
+  return new HsmClient({
+    hsm: pool,
+    domainState: () => domain.state,
+    refreshDomain: async () => {},
+    clock: domain.clock,
     workers: 2,
     events: {
       confirmed: () => events['confirmed']!++,

@@ -1,4 +1,3 @@
-import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import { RefusedError } from '@keyfleet/hsm-worker/boundary/errors';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
@@ -42,7 +41,7 @@ async function start(first: RandomHandler, second: RandomHandler) {
     domain,
     workers,
     pool: frontend.pool,
-    hsm: new PoolCommands(frontend.pool),
+    hsm: frontend.pool,
     ask,
     tellAll,
     [Symbol.asyncDispose]: () => frontend[Symbol.asyncDispose](),

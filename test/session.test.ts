@@ -1,6 +1,6 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
 import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/session';
-import { StreamOpening } from '@keyfleet/frontend/hsm/stream-opening';
 import { sealSessionToken } from '@keyfleet/hsm-worker/boundary/session-token';
 import { signBytes } from '@keyfleet/shared/domain/signature';
 import {
@@ -13,7 +13,7 @@ import {
   StreamOpen,
 } from '@keyfleet/shared/hsm/session';
 import { describe, expect, test } from 'vitest';
-import { negotiate, newHost, newIdentity, newWorker, operatorOf, FakeDomain } from './support/session-pair.ts';
+import { FakeDomain, negotiate, newHost, newIdentity, newWorker, operatorOf } from './support/session-pair.ts';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;

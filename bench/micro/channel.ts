@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
@@ -24,7 +23,7 @@ await using pool = new WorkerPool({
   maxInFlight: 10_000,
   onProblem: console.error,
 });
-const hsm = new PoolCommands(pool);
+const hsm = pool;
 const deadline = () => Date.now() + 5000;
 const account = '111122223333';
 const newKey = { keyId, account, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;

@@ -1,12 +1,10 @@
 import { createSecretKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { once } from 'node:events';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
-import { Hsm as HsmClient } from '@keyfleet/proto';
 import { DomainView } from '@keyfleet/frontend/hsm/domain-view';
 import { openChannel } from '@keyfleet/frontend/hsm/open-channel';
-import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/session';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
@@ -17,6 +15,7 @@ import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
 import { openSessionToken, sealSessionToken } from '@keyfleet/hsm-worker/boundary/session-token';
+import { Hsm as HsmClient } from '@keyfleet/proto';
 import { systemClock } from '@keyfleet/shared/clock';
 import { boundTo, type NewCommand } from '@keyfleet/shared/domain/proposal';
 import { signBytes } from '@keyfleet/shared/domain/signature';
@@ -74,12 +73,11 @@ async function newFrontend() {
     maxInFlight: 1000,
     onProblem: (address, error) => problems.push(`${address}: ${String(error)}`),
   });
-  const commands = new PoolCommands(pool);
   return {
     view,
     pool,
     problems,
-    execute: commands.execute.bind(commands) as typeof commands.execute,
+    execute: pool.execute.bind(pool) as typeof pool.execute,
     async [Symbol.asyncDispose]() {
       await pool[Symbol.asyncDispose]();
       await view[Symbol.asyncDispose]();
@@ -170,7 +168,7 @@ describe('a session', () => {
     const options = { workers: tapped, host, domain, clock: systemClock, maxInFlight: 9, onProblem: () => {} };
     {
       await using pool = new WorkerPool(options);
-      await new PoolCommands(pool).execute('GenerateRandom', { length: 8 }, soon());
+      await pool.execute('GenerateRandom', { length: 8 }, soon());
     }
     const [open, accept, , reply] = recording as [Buffer, Buffer, Buffer, Buffer];
     const { sessionToken, ephemeralKey } = StreamOpen.decode(DelegatedMessage.decode(open).message);

@@ -1,5 +1,4 @@
 import { DomainView } from '@keyfleet/frontend/hsm/domain-view';
-import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
@@ -74,8 +73,7 @@ async function goesOn(): Promise<void> {
     maxInFlight: 10,
     onProblem: () => {},
   });
-  const commands = new PoolCommands(pool);
-  const { bytes } = await commands.execute('GenerateRandom', { length: 8 }, Date.now() + 10_000);
+  const { bytes } = await pool.execute('GenerateRandom', { length: 8 }, Date.now() + 10_000);
   expect(bytes).toHaveLength(8);
 }
 

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
@@ -22,7 +21,7 @@ function startPool(addresses: readonly string[], maxInFlight = 1000) {
     maxInFlight,
     onProblem: () => {},
   });
-  const commands = new PoolCommands(pool);
+  const commands = pool;
   return {
     pool,
     execute: commands.execute.bind(commands) as typeof commands.execute,
@@ -34,7 +33,7 @@ const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab';
 const account = '111122223333';
 const soon = (ms = 5000) => Date.now() + ms;
 
-async function newToken(execute: PoolCommands['execute']): Promise<Uint8Array> {
+async function newToken(execute: WorkerPool['execute']): Promise<Uint8Array> {
   const input = { keyId, account, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
   return (await execute('GenerateBackingKey', input, soon())).token;
 }

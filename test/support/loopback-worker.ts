@@ -4,7 +4,6 @@ import { status } from '@grpc/grpc-js';
 import type { FrameStream } from '@keyfleet/frontend/hsm/channel';
 import type { KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
-import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import type { WorkerClient } from '@keyfleet/frontend/hsm/worker-link';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
@@ -107,8 +106,8 @@ export interface LoopbackPool extends AsyncDisposable {
   readonly pool: WorkerPool;
   /** What was wrong with workers. */
   readonly problems: readonly string[];
-  readonly execute: PoolCommands['execute'];
-  readonly executeEverywhere: PoolCommands['executeEverywhere'];
+  readonly execute: WorkerPool['execute'];
+  readonly executeEverywhere: WorkerPool['executeEverywhere'];
 }
 
 /** A frontend's pool over these workers, ready when all of `expected` are. */
@@ -126,13 +125,12 @@ export async function startLoopbackPool(
     maxInFlight: 1000,
     onProblem: (_address, error) => problems.push(String(error)),
   });
-  const commands = new PoolCommands(pool);
   await until(() => pool.ready === expected);
   return {
     pool,
     problems,
-    execute: (name, input, deadline) => commands.execute(name, input, deadline),
-    executeEverywhere: (name, input, deadline) => commands.executeEverywhere(name, input, deadline),
+    execute: (name, input, deadline) => pool.execute(name, input, deadline),
+    executeEverywhere: (name, input, deadline) => pool.executeEverywhere(name, input, deadline),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
 }

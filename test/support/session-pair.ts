@@ -1,21 +1,20 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
-import { Negotiation, type HostSession } from '@keyfleet/frontend/hsm/session';
-import { StreamOpening } from '@keyfleet/frontend/hsm/stream-opening';
-import { sessionFloor, takesSessionsUnder } from '@keyfleet/hsm-worker/boundary/domain/session-keys';
-import type { Installed } from '@keyfleet/hsm-worker/boundary/session';
+import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
+import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/session';
+import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { DomainKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
 import type { Keyring } from '@keyfleet/hsm-worker/boundary/domain/keyring';
-import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
-import type { SignedRequest } from '@keyfleet/hsm-worker/boundary/stream';
-import { type OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
-import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-key-cache';
+import { sessionFloor, takesSessionsUnder } from '@keyfleet/hsm-worker/boundary/domain/session-keys';
 import { RefusedError } from '@keyfleet/hsm-worker/boundary/errors';
-import { nobleSignatures } from './noble-signatures.ts';
+import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-key-cache';
+import type { Installed } from '@keyfleet/hsm-worker/boundary/session';
+import { type OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
+import type { SignedRequest } from '@keyfleet/hsm-worker/boundary/stream';
 import { encodedPublicKey, signBytesOffLoop } from '@keyfleet/shared/domain/signature';
-import { DomainState, type Role, type VerifiedDomain, type Member } from '@keyfleet/shared/domain/state';
-import { type Command, commands, type CommandName, type InputOf } from '@keyfleet/shared/hsm/commands';
+import { DomainState, type Member, type Role, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { type Command, type CommandName, commands, type InputOf } from '@keyfleet/shared/hsm/commands';
 import {
   decodeReplies,
   encodeRequests,
@@ -27,6 +26,7 @@ import {
 import { sha256, signedCommands, SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { StreamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { TestClock } from './domain.ts';
+import { nobleSignatures } from './noble-signatures.ts';
 
 export interface Host {
   readonly operatorId: string;

@@ -24,12 +24,10 @@ import { Pipeline } from './request/pipeline.ts';
 import { startEdges } from './edge/start-edges.ts';
 import { startDueWorker } from './background/due-worker.ts';
 import { FrontendEvents } from './events.ts';
-import { ConfirmedCommands } from './hsm/confirmed-commands.ts';
+import { HsmClient } from './hsm/client.ts';
 import { type DomainFloor, openDomainFloor } from './hsm/domain-floor.ts';
 import { DomainView } from './hsm/domain-view.ts';
-import { FencedCommands } from './hsm/fenced-commands.ts';
 import { WorkerPool } from './hsm/pool.ts';
-import { PoolCommands } from './hsm/pool-commands.ts';
 import type { HostIdentity } from './hsm/session.ts';
 import { newWorkerClient } from './hsm/worker-client.ts';
 import { newPerform } from './request/perform.ts';
@@ -89,15 +87,11 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     new LastUsages({ usages: store, clock, onProblem: (problem) => events.lastUsageProblem(problem) }),
   );
   const pool = resources.use(startPool(config, { domain, host, clock, events }));
-  const fenced = new FencedCommands({
-    hsm: new PoolCommands(pool),
+  const hsm = new HsmClient({
+    hsm: pool,
     domainState: () => domain.state,
     refreshDomain: () => domain.refresh(),
     clock,
-  });
-  const hsm = new ConfirmedCommands({
-    hsm: fenced,
-    domainState: () => domain.state,
     workers: config.hsmWorkers.length,
     events,
   });

@@ -1,6 +1,5 @@
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
-import { PoolCommands } from '@keyfleet/frontend/hsm/pool-commands';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
@@ -51,14 +50,13 @@ export async function openAllTokens({ redis, domain, workers, host, progress }: 
   const settings = { clock: systemClock, maxInFlight: 2 * BATCH, onProblem: () => {} };
   await using pool = new WorkerPool({ workers: clients, host, domain: known, ...settings });
   await untilReady(pool, host.operatorId);
-  const hsm = new PoolCommands(pool);
   const failed: string[] = [];
   let [tokens, values] = [0, 0];
   for await (const names of pagesOfAllNames(redis)) {
     const sealed = names.filter((name) => /^kf:(?:key|access-key|secret):/.test(name));
     for (let at = 0; at < sealed.length; at += BATCH) {
       const batch = sealed.slice(at, at + BATCH);
-      const opened = await Promise.all(batch.map((name) => openTokensAt(name, { redis, hsm, domain })));
+      const opened = await Promise.all(batch.map((name) => openTokensAt(name, { redis, hsm: pool, domain })));
       for (const [i, { count, problem }] of opened.entries()) {
         tokens += count;
         if (problem !== undefined) failed.push(`${batch[i]} (${problem})`);
@@ -82,7 +80,7 @@ async function untilReady(pool: WorkerPool, operatorId: string): Promise<void> {
 
 interface Tools {
   readonly redis: RedisClient;
-  readonly hsm: PoolCommands;
+  readonly hsm: WorkerPool;
   readonly domain: VerifiedDomain;
 }
 

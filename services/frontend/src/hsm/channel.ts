@@ -1,31 +1,30 @@
-import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { sign } from 'node:crypto';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Clock } from '@keyfleet/shared/clock';
+import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
 import {
   decodeReplies,
   encodeRequests,
   FrameOpener,
-  frameSized,
   FrameSealer,
+  frameSized,
   type ReplyEntry,
   type RequestEntry,
   type RequestFrame,
 } from '@keyfleet/shared/hsm/frame';
-import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
 import { signedCommands } from '@keyfleet/shared/hsm/session';
+import { type CommandRun, UnansweredRuns } from './command-run.ts';
 import type { KnownDomain } from './known-domain.ts';
-import { PendingWork } from './pending-work.ts';
+import type { OpenedStream } from './open-channel.ts';
 import type { HostSession } from './session.ts';
-import type { OpenedStream } from './stream-opening.ts';
-import type { Work } from './work.ts';
 
 /** The Execute call, with the field types of our own .proto. */
 export type FrameStream = ClientDuplexStream<{ body: Uint8Array }, { body?: Uint8Array }>;
 
 export interface ChannelEvents {
-  onReply(channel: Channel, work: Work, reply: ReplyEntry): void;
+  onReply(channel: Channel, run: CommandRun, reply: ReplyEntry): void;
   /** The stream is over, whoever ended it; `unanswered` may have been executed or not. */
-  onClosed(channel: Channel, unanswered: readonly Work[]): void;
+  onClosed(channel: Channel, unanswered: readonly CommandRun[]): void;
 }
 
 export interface ChannelOptions {
@@ -53,8 +52,8 @@ export class Channel {
   readonly #opener: FrameOpener;
   readonly #clock: Clock;
   readonly #events: ChannelEvents;
-  #pending = new PendingWork();
-  #queue: Work[] = [];
+  #unanswered = new UnansweredRuns();
+  #queue: CommandRun[] = [];
   #scheduled = false;
   #blocked = false;
   #draining = false;
@@ -94,15 +93,15 @@ export class Channel {
   }
   /** Commands that the worker owes an answer to. */
   get outstanding(): number {
-    return this.#pending.size + this.#queue.length;
+    return this.#unanswered.size + this.#queue.length;
   }
   /** How many others one more command would share this turn's frame with. */
   get gathered(): number {
     return this.#blocked || this.#draining ? 0 : this.#queue.length;
   }
 
-  send(work: Work): void {
-    this.#queue.push(work);
+  send(run: CommandRun): void {
+    this.#queue.push(run);
     if (this.#scheduled || this.#blocked) return;
     this.#scheduled = true;
     // The turn that is reading requests or answers now ends first: whatever else it brings goes into the same frame.
@@ -119,8 +118,8 @@ export class Channel {
     if (this.#closed) return;
     this.#closed = true;
     this.#stream.cancel();
-    const unanswered = [...this.#pending, ...this.#queue].filter((work) => !work.settled);
-    this.#pending = new PendingWork();
+    const unanswered = [...this.#unanswered, ...this.#queue].filter((run) => !run.settled);
+    this.#unanswered = new UnansweredRuns();
     this.#queue = [];
     this.#events.onClosed(this, unanswered);
   }
@@ -137,14 +136,14 @@ export class Channel {
   }
 
   /** Called every few milliseconds: forgets settled commands, calls `onExpired` for late ones, gives up a silent worker. */
-  sweep(now: number, onExpired: (work: Work) => void): void {
+  sweep(now: number, onExpired: (run: CommandRun) => void): void {
     if (this.closeIfOver(now)) return;
-    for (const work of this.#pending) if (work.deadline <= now) onExpired(work);
-    this.#pending.forgetSettled();
-    for (const work of this.#queue) if (work.deadline <= now) onExpired(work);
-    this.#queue = this.#queue.filter((work) => !work.settled);
+    for (const run of this.#unanswered) if (run.deadline <= now) onExpired(run);
+    this.#unanswered.forgetSettled();
+    for (const run of this.#queue) if (run.deadline <= now) onExpired(run);
+    this.#queue = this.#queue.filter((run) => !run.settled);
     this.#endIfDrained();
-    if (this.#pending.size > 0) this.#watch(now);
+    if (this.#unanswered.size > 0) this.#watch(now);
   }
 
   #break(): void {
@@ -165,19 +164,19 @@ export class Channel {
     this.#scheduled = false;
     const now = this.#clock.now();
     if (this.closeIfOver(now)) return;
-    if (this.#pending.size === 0) this.#heardAt = now;
+    if (this.#unanswered.size === 0) this.#heardAt = now;
     const batch = this.#queue;
     this.#queue = [];
     for (const frame of frameSized(batch, ({ input }) => input)) {
       const entries: RequestEntry[] = [];
-      for (const work of frame) if (!work.settled) entries.push(this.#entryOf(work, now));
+      for (const run of frame) if (!run.settled) entries.push(this.#entryOf(run, now));
       if (entries.length > 0) this.#write(entries);
     }
   }
 
-  #entryOf(work: Work, now: number): RequestEntry {
-    const id = this.#pending.add(work);
-    const { command, input, trace, deadline } = work;
+  #entryOf(run: CommandRun, now: number): RequestEntry {
+    const id = this.#unanswered.add(run);
+    const { command, input, trace, deadline } = run;
     const remainingMs = Math.min(MAX_REMAINING_MS, Math.max(0, deadline - now));
     return { id, code: command.code, remainingMs, signed: command.signed, trace, input };
   }
@@ -213,9 +212,9 @@ export class Channel {
     this.#heardAt = now;
     this.#pingedAt = undefined;
     for (const reply of replies) {
-      const work = this.#pending.take(reply.id);
+      const run = this.#unanswered.take(reply.id);
       // Nobody waits any more for one that the sweep forgot.
-      if (work !== undefined && !work.settled) this.#events.onReply(this, work, reply);
+      if (run !== undefined && !run.settled) this.#events.onReply(this, run, reply);
     }
     this.#endIfDrained();
   }

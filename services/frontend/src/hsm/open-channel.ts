@@ -1,7 +1,20 @@
+import { randomBytes, sign } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { status } from '@grpc/grpc-js';
+import type { Member } from '@keyfleet/shared/domain/state';
+import {
+  agree,
+  decapsulateWith,
+  type EphemeralKey,
+  newAgreementKey,
+  newEncapsulationKey,
+} from '@keyfleet/shared/hsm/ephemeral-keys';
+import { DelegatedMessage, sha256, SignedMessage, StreamAccept, StreamOpen } from '@keyfleet/shared/hsm/session';
+import { type StreamKeys, streamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { Channel, type ChannelOptions, type FrameStream } from './channel.ts';
-import { StreamOpening } from './stream-opening.ts';
+import { assertHasNewest, catchUp, type KnownDomain } from './known-domain.ts';
+import { type HostSession, NegotiationError, verifiedMember } from './session.ts';
 
 /** The worker did not accept the session: another is needed. */
 export class SessionNotAcceptedError extends Error {
@@ -38,4 +51,58 @@ async function firstAnswer(stream: FrameStream, options: ChannelOptions): Promis
   stream.write({ body: opening.open });
   // A member says nothing more before it has heard of us: no frame is missed meanwhile.
   return new Channel(stream, await opening.finish(await answered, options.domain), options);
+}
+
+/** What a member proved by accepting a stream. */
+export interface OpenedStream {
+  readonly member: Member;
+  readonly keys: StreamKeys;
+}
+
+const signOffLoop = promisify(sign);
+
+/** The host's end of a stream's handshake: `open` goes to a worker, `finish` takes what it answers. */
+export class StreamOpening {
+  /** The stream's first message. */
+  readonly open: Buffer;
+  readonly #session: HostSession;
+  readonly #agreement: EphemeralKey;
+  readonly #encapsulation: EphemeralKey;
+
+  static async start(session: HostSession): Promise<StreamOpening> {
+    const [agreement, encapsulation] = await Promise.all([newAgreementKey(), newEncapsulationKey()]);
+    const message = StreamOpen.encode({
+      sessionToken: session.sessionToken,
+      nonce: randomBytes(32),
+      ephemeralKey: agreement.publicKey,
+      encapsulationKey: encapsulation.publicKey,
+    });
+    const signature = await signOffLoop(null, message, session.delegatedKey);
+    return new StreamOpening(session, DelegatedMessage.encode({ message, signature }), { agreement, encapsulation });
+  }
+
+  private constructor(
+    session: HostSession,
+    open: Buffer,
+    keys: { readonly agreement: EphemeralKey; readonly encapsulation: EphemeralKey },
+  ) {
+    this.#session = session;
+    this.open = open;
+    this.#agreement = keys.agreement;
+    this.#encapsulation = keys.encapsulation;
+  }
+
+  /** Throws for what is not a member's answer to `open`, and while the member has not the newest domain token that is known here. */
+  async finish(signedAccept: Uint8Array, domain: KnownDomain): Promise<OpenedStream> {
+    const signed = SignedMessage.decode(signedAccept);
+    const accept = StreamAccept.decode(signed.message);
+    await catchUp(domain, accept);
+    const member = await verifiedMember(domain, accept.memberId, signed);
+    assertHasNewest(domain, member, accept);
+    if (!sha256(this.open).equals(accept.openHash)) throw new NegotiationError('it accepts another stream');
+    const agreed = await agree(this.#agreement.privateKey, accept.ephemeralKey);
+    const encapsulated = await decapsulateWith(this.#encapsulation.privateKey, accept.kemCiphertext);
+    const { sessionKey } = this.#session;
+    return { member, keys: streamKeys({ sessionKey, agreed, encapsulated }, this.open, signedAccept) };
+  }
 }

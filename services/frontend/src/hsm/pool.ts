@@ -1,12 +1,22 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
+import { FormatError } from '@keyfleet/shared/encoding/bytes';
+import {
+  type Command,
+  type CommandName,
+  commands,
+  type InputOf,
+  type OutputOf,
+  type Refusal,
+} from '@keyfleet/shared/hsm/commands';
 import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
+import { operationMeter } from '@keyfleet/shared/telemetry/meters';
+import { inSpan } from '@keyfleet/shared/telemetry/tracing';
 import type { Channel } from './channel.ts';
-import { HsmRefusedError, HsmUnavailableError } from './commands.ts';
+import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 import type { KnownDomain } from './known-domain.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import type { HostIdentity } from './session.ts';
-import { type Answer, Work } from './work.ts';
+import { type Answer, CommandRun } from './command-run.ts';
 import { type WorkerClient, WorkerLink } from './worker-link.ts';
 
 export interface WorkerPoolOptions {
@@ -29,14 +39,15 @@ const MAX_LOSSES = 3;
 const retryable: ReadonlySet<Refusal> = new Set(['unknown-domain-key', 'overloaded', 'no-domain']);
 
 /** All workers of the domain as one: the less busy of two takes a command, and another finishes what a dead one left. */
-export class WorkerPool implements AsyncDisposable {
+export class WorkerPool implements MemberCommands, AsyncDisposable {
   readonly #options: WorkerPoolOptions;
   readonly #links: readonly WorkerLink[];
   readonly #timer: NodeJS.Timeout;
   readonly #ready: Channel[] = [];
-  #waiting: Work[] = [];
+  #waiting: CommandRun[] = [];
   /** Where the last command went. */
   #last: Channel | undefined;
+  readonly #meter = operationMeter('keyfleet.hsm.commands');
   #inFlight = 0;
   #closed = false;
 
@@ -50,8 +61,8 @@ export class WorkerPool implements AsyncDisposable {
       isServed: (session) => this.#ready.some((channel) => channel.session === session),
     });
     const events = {
-      onReply: (channel: Channel, work: Work, reply: ReplyEntry) => this.#onReply(channel, work, reply),
-      onClosed: (channel: Channel, unanswered: readonly Work[]) => this.#onClosed(channel, unanswered),
+      onReply: (channel: Channel, run: CommandRun, reply: ReplyEntry) => this.#onReply(channel, run, reply),
+      onClosed: (channel: Channel, unanswered: readonly CommandRun[]) => this.#onClosed(channel, unanswered),
       onReady: (channel: Channel) => this.#onReady(channel),
       onProblem,
     };
@@ -67,28 +78,41 @@ export class WorkerPool implements AsyncDisposable {
     return this.#inFlight;
   }
 
-  /**
-   * Rejects with `HsmUnavailableError`, `nobody-else` when only members of `notBy` are there, and `HsmRefusedError`. `deadline`: milliseconds since the epoch.
-   */
-  run(command: Command, input: Uint8Array, deadline: number, notBy?: ReadonlySet<string>): Promise<Answer> {
-    if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(new HsmUnavailableError('overloaded'));
-    if (input.length > MAX_INPUT_BYTES) return Promise.reject(new HsmUnavailableError('too-large'));
-    if (this.#closed || deadline <= this.#options.clock.now())
-      return Promise.reject(new HsmUnavailableError('timed-out'));
-    const work = new Work(command, input, deadline, notBy);
-    this.#inFlight++;
-    this.#dispatch(work);
-    return work.answer;
+  async execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+    return (await this.executeByMember(name, input, deadline)).output;
+  }
+
+  executeByMember<N extends CommandName>(
+    name: N,
+    input: InputOf<N>,
+    deadline: number,
+    notBy?: ReadonlySet<string>,
+  ): Promise<MemberAnswer<N>> {
+    return inSpan('hsm command', { 'keyfleet.command': name }, async () => {
+      const startedAt = performance.now();
+      try {
+        const command: Command = commands[name];
+        const answer = await this.#run(command, command.input.encode(input), deadline, notBy);
+        const output = outputOf(name, answer);
+        this.#meter.record(name, 'ok', startedAt);
+        return { output, memberId: answer.memberId };
+      } catch (error) {
+        this.#meter.record(name, error instanceof HsmRefusedError ? error.refusal : 'unavailable', startedAt);
+        throw error;
+      }
+    });
   }
 
   /** Resolves when each worker of now has answered, refused, ended or let the deadline pass. */
-  async runEverywhere(command: Command, input: Uint8Array, deadline: number): Promise<void> {
+  async executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {
+    const command: Command = commands[name];
+    const encoded = command.input.encode(input);
     const answers = this.#ready.map((channel) => {
-      const work = new Work(command, input, deadline);
-      work.pinned = true;
+      const run = new CommandRun(command, encoded, deadline);
+      run.pinned = true;
       this.#inFlight++;
-      channel.send(work);
-      return work.answer;
+      channel.send(run);
+      return run.answer;
     });
     await Promise.allSettled(answers);
   }
@@ -97,29 +121,41 @@ export class WorkerPool implements AsyncDisposable {
     this.#closed = true;
     clearInterval(this.#timer);
     await Promise.all(this.#links.map((link) => link.close()));
-    for (const work of this.#waiting) this.#fail(work, new HsmUnavailableError('timed-out'));
+    for (const run of this.#waiting) this.#fail(run, new HsmUnavailableError('timed-out'));
   }
 
-  #dispatch(work: Work): void {
-    const channel = this.#channelFor(work);
-    if (channel !== undefined) channel.send(work);
-    else if (this.#ready.length === 0) this.#waiting.push(work);
-    else this.#fail(work, new HsmUnavailableError('nobody-else'));
+  #run(command: Command, input: Uint8Array, deadline: number, notBy?: ReadonlySet<string>): Promise<Answer> {
+    if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(new HsmUnavailableError('overloaded'));
+    if (input.length > MAX_INPUT_BYTES) return Promise.reject(new HsmUnavailableError('too-large'));
+    if (this.#closed || deadline <= this.#options.clock.now()) {
+      return Promise.reject(new HsmUnavailableError('timed-out'));
+    }
+    const run = new CommandRun(command, input, deadline, notBy);
+    this.#inFlight++;
+    this.#dispatch(run);
+    return run.answer;
+  }
+
+  #dispatch(run: CommandRun): void {
+    const channel = this.#channelFor(run);
+    if (channel !== undefined) channel.send(run);
+    else if (this.#ready.length === 0) this.#waiting.push(run);
+    else this.#fail(run, new HsmUnavailableError('nobody-else'));
   }
 
   /** Commands of one turn go to one worker, so that they share a frame, until a frame for another is worth what it costs. */
-  #channelFor(work: Work): Channel | undefined {
+  #channelFor(run: CommandRun): Channel | undefined {
     const { gathered = 0 } = this.#last ?? {};
     const isGathering = gathered > 0 && gathered < FRAME_FILL;
     const last = isGathering ? this.#last : undefined;
-    if (last === undefined || last === work.avoid || !work.mayGoTo(last)) this.#last = this.#pick(work);
+    if (last === undefined || last === run.avoid || !run.mayGoTo(last)) this.#last = this.#pick(run);
     return this.#last;
   }
 
   /** The less busy of two random channels: as good as the least busy of all, and no herd runs to one (Mitzenmacher 2001). */
-  #pick(work: Work): Channel | undefined {
-    const { avoid, notBy } = work;
-    const ready = notBy === undefined ? this.#ready : this.#ready.filter((channel) => work.mayGoTo(channel));
+  #pick(run: CommandRun): Channel | undefined {
+    const { avoid, notBy } = run;
+    const ready = notBy === undefined ? this.#ready : this.#ready.filter((channel) => run.mayGoTo(channel));
     const first = ready[Math.floor(Math.random() * ready.length)];
     if (first === undefined || ready.length === 1) return first;
     const step = 1 + Math.floor(Math.random() * (ready.length - 1));
@@ -133,42 +169,41 @@ export class WorkerPool implements AsyncDisposable {
     this.#releaseWaiting();
   }
 
-  #onClosed(channel: Channel, unanswered: readonly Work[]): void {
+  #onClosed(channel: Channel, unanswered: readonly CommandRun[]): void {
     this.#remove(channel);
-    for (const work of unanswered) {
+    for (const run of unanswered) {
       // A command may thus run twice. All are safe so: a second backing key, for one, is a sealed token that nobody keeps.
-      if (channel.broken) work.losses++;
-      work.avoid = undefined;
-      if (this.#closed || work.pinned || work.losses >= MAX_LOSSES)
-        this.#fail(work, new HsmUnavailableError('timed-out'));
-      else if (work.losses <= 1) this.#dispatch(work);
+      if (channel.broken) run.losses++;
+      run.avoid = undefined;
+      if (this.#closed || run.pinned || run.losses >= MAX_LOSSES) this.#fail(run, new HsmUnavailableError('timed-out'));
+      else if (run.losses <= 1) this.#dispatch(run);
       // Several broke: the next sweep knows which are left.
-      else this.#waiting.push(work);
+      else this.#waiting.push(run);
     }
   }
 
-  #onReply(channel: Channel, work: Work, { refusal, output }: ReplyEntry): void {
+  #onReply(channel: Channel, run: CommandRun, { refusal, output }: ReplyEntry): void {
     if (refusal === undefined) {
       this.#inFlight--;
-      return work.succeed({ output, memberId: channel.memberId });
+      return run.succeed({ output, memberId: channel.memberId });
     }
-    if (work.pinned || !retryable.has(refusal))
+    if (run.pinned || !retryable.has(refusal))
       return this.#fail(
-        work,
+        run,
         refusal === 'expired' ? new HsmUnavailableError('timed-out') : new HsmRefusedError(refusal, channel.memberId),
       );
-    const isFirst = work.refusal === undefined;
-    work.refusal = refusal;
-    work.avoid = channel;
+    const isFirst = run.refusal === undefined;
+    run.refusal = refusal;
+    run.avoid = channel;
     // One other worker is asked at once; after that it waits for the next sweep, so that refusals do not go round and round.
-    if (isFirst && this.#ready.length > 1) this.#dispatch(work);
-    else this.#waiting.push(work);
+    if (isFirst && this.#ready.length > 1) this.#dispatch(run);
+    else this.#waiting.push(run);
   }
 
-  #fail(work: Work, error: Error): void {
-    if (work.settled) return;
+  #fail(run: CommandRun, error: Error): void {
+    if (run.settled) return;
     this.#inFlight--;
-    work.fail(error);
+    run.fail(error);
   }
 
   #remove(channel: Channel): void {
@@ -179,26 +214,35 @@ export class WorkerPool implements AsyncDisposable {
   /** One timer for all deadlines. */
   #sweep(): void {
     const now = this.#options.clock.now();
-    const onExpired = (work: Work): void => this.#expire(work);
+    const onExpired = (run: CommandRun): void => this.#expire(run);
     for (const link of this.#links) link.sweep(now, onExpired);
-    for (const work of this.#waiting) if (work.deadline <= now) this.#expire(work);
+    for (const run of this.#waiting) if (run.deadline <= now) this.#expire(run);
     this.#releaseWaiting();
   }
 
-  #expire(work: Work): void {
+  #expire(run: CommandRun): void {
     this.#fail(
-      work,
-      work.refusal === 'overloaded' ? new HsmUnavailableError('overloaded') : new HsmUnavailableError('timed-out'),
+      run,
+      run.refusal === 'overloaded' ? new HsmUnavailableError('overloaded') : new HsmUnavailableError('timed-out'),
     );
   }
 
   #releaseWaiting(): void {
     if (this.#ready.length === 0 || this.#waiting.length === 0) {
-      this.#waiting = this.#waiting.filter((work) => !work.settled);
+      this.#waiting = this.#waiting.filter((run) => !run.settled);
       return;
     }
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const work of waiting) if (!work.settled) this.#dispatch(work);
+    for (const run of waiting) if (!run.settled) this.#dispatch(run);
+  }
+}
+
+/** An answer that is none of the command's is as good as a refusal. */
+function outputOf<N extends CommandName>(name: N, { output, memberId }: Answer): OutputOf<N> {
+  try {
+    return commands[name].output.decode(output) as OutputOf<N>;
+  } catch (error) {
+    throw error instanceof FormatError ? new HsmRefusedError('internal', memberId) : error;
   }
 }

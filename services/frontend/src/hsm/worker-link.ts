@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Channel, ChannelEvents, FrameStream } from './channel.ts';
+import type { CommandRun } from './command-run.ts';
 import type { KnownDomain } from './known-domain.ts';
 import { openChannel, SessionNotAcceptedError } from './open-channel.ts';
 import type { Negotiate, SessionKeeper } from './session-keeper.ts';
-import type { Work } from './work.ts';
 
 /** How to reach one worker. */
 export interface WorkerClient {
@@ -42,7 +42,7 @@ export class WorkerLink {
     this.#connect();
   }
 
-  sweep(now: number, onExpired: (work: Work) => void): void {
+  sweep(now: number, onExpired: (run: CommandRun) => void): void {
     this.#channel?.sweep(now, onExpired);
     for (const channel of this.#draining) channel.sweep(now, onExpired);
     if (this.#channel === undefined || this.#channel.session !== this.#options.sessions.fresh) this.#connect();

@@ -1,13 +1,12 @@
+import { timingSafeEqual } from 'node:crypto';
 import type { DomainState } from '@keyfleet/shared/domain/state';
-import { type CommandName, commands, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
-import {
-  type HsmCommands,
-  HsmRefusedError,
-  HsmUnavailableError,
-  type MemberAnswer,
-  type MemberCommands,
-} from './commands.ts';
-import { confirmations, type SealingCommand, type Verdict } from './confirmations.ts';
+import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
+
+/** Commands whose output holds a token that was sealed now. */
+export type SealingCommand = {
+  [N in CommandName]: OutputOf<N> extends { readonly token: Uint8Array } ? N : never;
+}[CommandName];
 
 export interface ConfirmationEvents {
   confirmed(): void;
@@ -17,8 +16,8 @@ export interface ConfirmationEvents {
   unconfirmed(command: CommandName, maker: string): void;
 }
 
-export interface ConfirmedCommandsDeps {
-  readonly hsm: MemberCommands;
+export interface ConfirmedSealingDeps {
+  readonly hsm: Pick<MemberCommands, 'executeByMember'>;
   readonly domainState: () => DomainState | undefined;
   /** How many hsm-workers this frontend is told of, in reach or not. */
   readonly workers: number;
@@ -31,25 +30,15 @@ type Sealed<N extends SealingCommand> = MemberAnswer<N> & { readonly input: Inpu
  * Gives out no token that only its maker has seen. A member that is broken, or hostile, could seal rubbish in place of a key; stored, that
  * is the end of the key. So another member opens the token first and says what is in it (docs/domain.md).
  */
-export class ConfirmedCommands implements HsmCommands {
-  readonly #deps: ConfirmedCommandsDeps;
+export class ConfirmedSealing {
+  readonly #deps: ConfirmedSealingDeps;
 
-  constructor(deps: ConfirmedCommandsDeps) {
+  constructor(deps: ConfirmedSealingDeps) {
     this.#deps = deps;
   }
 
-  execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
-    return commands[name].sealsToken
-      ? (this.#seal(name as SealingCommand, input as InputOf<SealingCommand>, deadline) as Promise<OutputOf<N>>)
-      : this.#deps.hsm.execute(name, input, deadline);
-  }
-
-  executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {
-    return this.#deps.hsm.executeEverywhere(name, input, deadline);
-  }
-
   /** One member after the other is asked, until another confirms what it made. */
-  async #seal<N extends SealingCommand>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+  async execute<N extends SealingCommand>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
     const doubted = new Set<string>();
     for (;;) {
       const made = await this.#make(name, input, deadline, doubted);
@@ -129,4 +118,47 @@ export class ConfirmedCommands implements HsmCommands {
 
 function isNobodyElse(error: unknown): boolean {
   return error instanceof HsmUnavailableError && error.reason === 'nobody-else';
+}
+
+interface Verdict {
+  /** The member that was asked. */
+  readonly witness: string;
+  readonly agrees: boolean;
+}
+
+/** Asks some member that may be a witness. */
+type Ask = <N extends CommandName>(command: N, input: InputOf<N>) => Promise<MemberAnswer<N>>;
+
+type Confirmation<N extends SealingCommand> = (
+  ask: Ask,
+  sealed: { readonly input: InputOf<N>; readonly output: OutputOf<N> },
+) => Promise<Verdict>;
+
+/** How a witness is asked whether a token is what its maker says. A refusal says that it is not. */
+const confirmations: { readonly [N in SealingCommand]: Confirmation<N> } = {
+  async ResealToken(ask, { input: { token: replaces, ...account }, output: { token } }) {
+    const { memberId } = await ask('CheckToken', { token, replaces, ...account });
+    return { witness: memberId, agrees: true };
+  },
+
+  /** All that is stored of a key: what is encrypted under a wrong public key, for one, nobody can decrypt. */
+  async GenerateBackingKey(ask, { input: { keyId, account, keySpec, keyUsage }, output: made }) {
+    const { output, memberId } = await ask('DescribeBackingKey', { keyId, account, token: made.token });
+    const isOfKind = output.keySpec === keySpec && output.keyUsage === keyUsage;
+    const isSame = isEqual(output.materialId, made.materialId) && isEqual(output.publicKey, made.publicKey);
+    return { witness: memberId, agrees: isOfKind && isSame };
+  },
+
+  async GenerateCredential(ask, { input: owner, output: { secretAccessKey, token } }) {
+    const { output, memberId } = await ask('OpenCredential', { ...owner, token });
+    return {
+      witness: memberId,
+      agrees: isEqual(Buffer.from(output.secretAccessKey), Buffer.from(secretAccessKey)),
+    };
+  },
+};
+
+function isEqual(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && timingSafeEqual(a, b);
 }

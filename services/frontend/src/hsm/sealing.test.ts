@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
 import { testAccount as account, testKeyId as keyId } from '../../../../test/support/command-context.ts';
 import { HsmRefusedError, type MemberAnswer, HsmUnavailableError, type MemberCommands } from './commands.ts';
-import { ConfirmedCommands } from './confirmed-commands.ts';
+import { ConfirmedSealing } from './sealing.ts';
 
 type Lie = <N extends CommandName>(name: N, output: OutputOf<N>) => object;
 
@@ -53,7 +53,7 @@ function start(lies: Record<string, Lie | undefined>, options: { workers?: numbe
   const hsm = new Members(lies);
   const events: string[] = [];
   const members = (options.members ?? ['a', 'b', 'c']).map((memberId) => ({ memberId }));
-  const commands = new ConfirmedCommands({
+  const commands = new ConfirmedSealing({
     hsm,
     domainState: () => ({ members }) as unknown as DomainState,
     workers: options.workers ?? 3,

@@ -4,8 +4,8 @@ import { Writer } from '@keyfleet/shared/encoding/bytes';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { expect, test } from 'vitest';
 import { TestDomain } from '../../../../test/support/domain.ts';
-import type { MemberAnswer, MemberCommands } from './commands.ts';
-import { FencedCommands } from './fenced-commands.ts';
+import { HsmClient } from './client.ts';
+import { HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 
 /** What a worker may answer in place of a token. */
 const RUBBISH = 'rubbish';
@@ -20,7 +20,14 @@ class Workers implements MemberCommands {
   async execute<N extends CommandName>(name: N, input: InputOf<N>): Promise<OutputOf<N>> {
     return (await this.executeByMember(name, input)).output;
   }
-  async executeByMember<N extends CommandName>(_name: N, _input: InputOf<N>): Promise<MemberAnswer<N>> {
+  async executeByMember<N extends CommandName>(
+    _name: N,
+    _input: InputOf<N>,
+    _deadline?: number,
+    notBy?: ReadonlySet<string>,
+  ): Promise<MemberAnswer<N>> {
+    // They are one member, so that there is no witness.
+    if (notBy?.has('hsm-1')) throw new HsmUnavailableError('nobody-else');
     const id = this.sealedUnder.length > 1 ? this.sealedUnder.shift()! : this.sealedUnder[0]!;
     const output = { token: tokenUnder(id), secretAccessKey: id } as unknown as OutputOf<N>;
     return { output, memberId: 'hsm-1' };
@@ -37,6 +44,8 @@ function tokenUnder(id: string): Buffer {
   return token.finish();
 }
 
+const noEvents = { confirmed() {}, contradicted() {}, unconfirmed() {} };
+
 function rotated() {
   const domain = new TestDomain({ members: 1 });
   domain.rotate();
@@ -47,7 +56,7 @@ function rotated() {
     // What this frontend knows, which is not always the newest.
     let seen = view ?? domain.hsms[0]!.installed!.state;
     const refreshDomain = async (): Promise<void> => void (seen = domain.hsms[0]!.installed!.state);
-    return new FencedCommands({ hsm, domainState: () => seen, refreshDomain, clock });
+    return new HsmClient({ hsm, domainState: () => seen, refreshDomain, clock, workers: 1, events: noEvents });
   };
   const sealedBy = async (...workers: string[]) => {
     const commands = commandsOf(new Workers(workers));
