@@ -1,7 +1,7 @@
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
+import type { SealedRecords } from '@keyfleet/frontend/background/reseal';
 import { HsmClient } from '@keyfleet/frontend/hsm/client';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
-import type { SealedRecords } from '@keyfleet/frontend/background/sealed-records';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { expect, test } from 'vitest';

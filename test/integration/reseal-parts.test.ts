@@ -1,7 +1,5 @@
-import type { Found, ShardParts } from '@keyfleet/frontend/background/reseal-parts';
-import { OvertakenError } from '@keyfleet/frontend/background/reseal-parts';
-import { RedisParts } from '@keyfleet/frontend/background/redis-reseal-parts';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
+import { type Found, OvertakenError, RedisParts, type ShardParts } from '@keyfleet/frontend/background/reseal-parts';
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';

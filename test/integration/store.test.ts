@@ -1,11 +1,11 @@
 import { RedisSealedRecords } from '@keyfleet/frontend/background/redis-sealed-records';
+import { CachedStore } from '@keyfleet/frontend/store/cached-store';
+import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RecordWrites } from '@keyfleet/frontend/store/record-writes';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
-import { CachedStore } from '@keyfleet/frontend/store/cached-store';
-import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
-import { newAccessKey, newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfleet/frontend/store/store';
+import { newAccessKey, newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';

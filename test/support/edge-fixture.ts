@@ -1,16 +1,16 @@
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { createLog } from '@keyfleet/shared/log';
-import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { assertRecordable } from '@keyfleet/frontend/audit/record';
-import { Authenticator } from '@keyfleet/frontend/request/authenticate';
-import { Credentials } from '@keyfleet/frontend/request/credentials';
 import { AwsJsonEdge } from '@keyfleet/frontend/edge/aws-json-edge';
 import { startGrpcEdge } from '@keyfleet/frontend/edge/grpc-edge';
 import { type HttpLimits, httpLimits, type Readiness, startHttpEdge } from '@keyfleet/frontend/edge/http';
-import type { Attempt } from '@keyfleet/frontend/request/attempt';
-import { Pipeline } from '@keyfleet/frontend/request/pipeline';
-import type { Call } from '@keyfleet/frontend/operations/handler';
 import { isStsRequest, StsEdge } from '@keyfleet/frontend/edge/sts-edge';
+import type { Call } from '@keyfleet/frontend/operations/handler';
+import type { Attempt } from '@keyfleet/frontend/request/attempt';
+import { Authenticator } from '@keyfleet/frontend/request/authenticate';
+import { Credentials } from '@keyfleet/frontend/request/credentials';
+import { Pipeline } from '@keyfleet/frontend/request/pipeline';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { createLog } from '@keyfleet/shared/log';
+import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 
 export const alice = {
   accessKeyId: 'AKIAALICEALICEALICEA',

@@ -1,10 +1,10 @@
 import { scopeOfOldKeyList } from '@keyfleet/shared/stored/key-list';
-import { splitOldKeyList } from '../store/old-key-lists.ts';
+import { splitOldKeyList } from '../store/key-lists.ts';
 import type { RecordWrites } from '../store/record-writes.ts';
 import { decodeAccessKey, encodeAccessKey, sealedPartOfKey } from '../store/records.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { DamagedRecordError } from '../store/store.ts';
-import type { SealedRecord, SealedRecords } from './sealed-records.ts';
+import type { SealedRecord, SealedRecords } from './reseal.ts';
 
 interface Deps {
   readonly calls: RedisCalls;

@@ -1,4 +1,7 @@
-import type { ResealItem } from '@keyfleet/shared/reseal-queue';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { nodesInOrder, runIdsOf } from '@keyfleet/shared/redis/nodes';
+import { reportField, type ResealItem, resealProgressKey, ShardReport } from '@keyfleet/shared/reseal-queue';
+import { z } from 'zod';
 
 /** What was found in a part of the key space. */
 export interface Found {
@@ -28,4 +31,146 @@ export interface ShardParts {
 /** Somebody else works on this shard now, or the pass is over: what was done was not in vain, and nothing more is to do. */
 export class OvertakenError extends Error {
   override name = 'OvertakenError';
+}
+
+const SCAN_COUNT = 1000;
+/** Some seconds of work, after which others see that this shard is alive. */
+const PART_NAMES = 5_000;
+
+/**
+ * KEYS: progress. ARGV: pass, a shard's field, its report as it was read and as it shall be, the field of the front, the front as it
+ * was read and as it shall be. 0: something has changed meanwhile.
+ */
+const ADVANCE = `
+if redis.call('HGET', KEYS[1], 'pass') ~= ARGV[1] then return 0 end
+if (redis.call('HGET', KEYS[1], ARGV[2]) or '') ~= ARGV[3] then return 0 end
+if (redis.call('HGET', KEYS[1], ARGV[5]) or '') ~= ARGV[6] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[4], ARGV[5], ARGV[7])
+return 1`;
+
+/** Where the part begins that nobody has taken yet; `node` is one past the last when all are taken. */
+const Front = z.object({ runIds: z.array(z.string()), node: z.int(), cursor: z.string() });
+type Front = z.output<typeof Front>;
+
+/** Parts are taken by SCAN, whose next cursor is the front: so the whole pass is one iteration, whoever makes its steps. */
+export class RedisParts implements Parts {
+  readonly #client: RedisClient;
+  readonly #domain: string;
+
+  constructor(client: RedisClient, domain: string) {
+    this.#client = client;
+    this.#domain = domain;
+  }
+
+  async open(item: ResealItem): Promise<ShardParts | undefined> {
+    const parts = new RedisShardParts(this.#client, resealProgressKey(this.#domain, item.generation), item);
+    return (await parts.begin()) ? parts : undefined;
+  }
+}
+
+class RedisShardParts implements ShardParts {
+  readonly #client: RedisClient;
+  readonly #key: string;
+  readonly #pass: string;
+  readonly #field: string;
+  readonly #frontField: string;
+  #report: ShardReport = { resealed: 0, remaining: 0, parts: 0, standing: 'between' };
+  /** As it is stored. */
+  #stored = '';
+
+  constructor(client: RedisClient, key: string, item: ResealItem) {
+    this.#client = client;
+    this.#key = key;
+    this.#pass = String(item.pass);
+    this.#field = reportField(item);
+    this.#frontField = `${item.pass}:front`;
+  }
+
+  async begin(): Promise<boolean> {
+    const { pass, report } = await this.#read();
+    this.#stored = report;
+    if (report !== '') this.#report = ShardReport.parse(JSON.parse(report));
+    // Whoever took a part and did not report it is gone: what is in it was not looked at, and the pass proves nothing.
+    if (this.#report.standing === 'in-part') this.#add({ resealed: 0, remaining: 1 });
+    return pass === this.#pass && this.#report.standing !== 'done';
+  }
+
+  async next(found: Found): Promise<readonly string[] | undefined> {
+    this.#add(found);
+    for (;;) {
+      const stored = await this.#readFront();
+      const { names, front, lost = 0 } = await this.#step(stored);
+      const standing = names === undefined ? 'done' : 'in-part';
+      const { resealed, remaining, parts } = this.#report;
+      const report = {
+        resealed,
+        remaining: remaining + lost,
+        parts: parts + (names === undefined ? 0 : 1),
+        standing,
+      } as const;
+      if (await this.#advance(report, stored, front)) return names;
+    }
+  }
+
+  async leave(found: Found): Promise<void> {
+    this.#add(found);
+    for (;;) {
+      const front = await this.#readFront();
+      if (await this.#advance({ ...this.#report, standing: 'between' }, front, front)) return;
+    }
+  }
+
+  /** The next part and the front after it; no names when all parts are taken, or when nobody can say any more where the next begins. */
+  async #step(stored: string): Promise<{ names?: readonly string[]; front: string; lost?: number }> {
+    const runIds = await runIdsOf(this.#client);
+    const front = stored === '' ? { runIds, node: 0, cursor: '0' } : Front.parse(JSON.parse(stored));
+    const nodes = front.runIds.length;
+    if (front.node >= nodes) return { front: stored };
+    const part = await this.#scan(front);
+    // A cursor says nothing to another process; what it would miss nobody knows. So this pass ends here, and proves nothing.
+    const isSame = [runIds, await runIdsOf(this.#client)].every((ids) => ids.join() === front.runIds.join());
+    if (!isSame) return { front: JSON.stringify({ ...front, node: nodes }), lost: 1 };
+    return { names: part.names, front: JSON.stringify(part.front) };
+  }
+
+  async #scan(front: Front): Promise<{ names: readonly string[]; front: Front }> {
+    const names = new Set<string>();
+    const node = nodesInOrder(this.#client)[front.node];
+    let { cursor } = front;
+    do {
+      const [next, found] = (await node?.scan(cursor, 'MATCH', 'kf:*', 'COUNT', SCAN_COUNT)) ?? ['0', []];
+      cursor = next;
+      for (const name of found) names.add(name);
+    } while (cursor !== '0' && names.size < PART_NAMES);
+    return { names: [...names], front: { ...front, cursor, node: front.node + (cursor === '0' ? 1 : 0) } };
+  }
+
+  /** False when the front has moved meanwhile. Throws OvertakenError when the shard or the pass is another's. */
+  async #advance(report: ShardReport, before: string, after: string): Promise<boolean> {
+    const text = JSON.stringify(report);
+    const parts = [this.#pass, this.#field, this.#stored, text, this.#frontField, before, after];
+    if ((await this.#client.eval(ADVANCE, 1, this.#key, ...parts)) === 0) {
+      const { pass, report: stored } = await this.#read();
+      if (pass !== this.#pass || stored !== this.#stored)
+        throw new OvertakenError('another frontend works on this shard');
+      return false;
+    }
+    this.#report = report;
+    this.#stored = text;
+    return true;
+  }
+
+  #add({ resealed, remaining }: Found): void {
+    const { resealed: before, remaining: left } = this.#report;
+    this.#report = { ...this.#report, resealed: before + resealed, remaining: left + remaining };
+  }
+
+  async #readFront(): Promise<string> {
+    return (await this.#client.hget(this.#key, this.#frontField)) ?? '';
+  }
+
+  async #read(): Promise<{ pass: string | null; report: string }> {
+    const [pass, report] = await this.#client.hmget(this.#key, 'pass', this.#field);
+    return { pass: pass ?? null, report: report ?? '' };
+  }
 }

@@ -1,13 +1,12 @@
 import type { DomainState } from '@keyfleet/shared/domain/state';
-import { defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { Writer } from '@keyfleet/shared/encoding/bytes';
+import { defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import type { HsmCommands } from '../hsm/commands.ts';
 import { FakeParts, untilDone } from '../../../../test/support/fakes/reseal-parts.ts';
+import type { HsmCommands } from '../hsm/commands.ts';
 import type { Found } from './reseal-parts.ts';
-import { NotNowError, type ResealDeps, resealShard } from './reseal.ts';
-import type { SealedRecord } from './sealed-records.ts';
+import { NotNowError, type ResealDeps, resealShard, type SealedRecord } from './reseal.ts';
 
 const Header = defineFormat('test/header/1', z.object({ domain: z.string(), domainKeyId: z.string() }));
 const OLD = '0'.repeat(32);

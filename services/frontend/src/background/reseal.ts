@@ -1,12 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '@keyfleet/shared/clock';
 import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import type { Notices } from '@keyfleet/shared/notices';
 import { readAhead } from '@keyfleet/shared/read-ahead';
-import type { ResealItem } from '@keyfleet/shared/reseal-queue';
-import { setTimeout as delay } from 'node:timers/promises';
+import { type ResealItem, resealQueue } from '@keyfleet/shared/reseal-queue';
 import type { HsmCommands } from '../hsm/commands.ts';
-import type { Found, Parts } from './reseal-parts.ts';
-import type { SealedRecord, SealedRecords } from './sealed-records.ts';
+import { type Found, OvertakenError, type Parts } from './reseal-parts.ts';
+
+/** A stored record with everything in it that is sealed under a domain key. */
+export interface SealedRecord {
+  /** For logs. */
+  readonly name: string;
+  readonly tokens: readonly Uint8Array[];
+  /** Of a KMS key's record: the account that its tokens must be bound to. */
+  readonly account?: string;
+  /** Puts `tokens`, in the same order, in place of those that were read. False when the record has changed since. */
+  replace(tokens: readonly Uint8Array[]): Promise<boolean>;
+}
+
+/** Everything stored that holds tokens. */
+export interface SealedRecords {
+  /** Those of these names that hold tokens and are still there. */
+  load(names: readonly string[]): Promise<readonly SealedRecord[]>;
+}
+
+export interface ResealerDeps extends ResealDeps {
+  readonly notices: Pick<Notices, 'connection'>;
+  readonly onProblem: (problem: unknown) => void;
+}
+
+/** Takes shards from the work queue while this frontend serves, and reports what it found to the domain-manager through Redis. */
+export function startResealer(deps: ResealerDeps): AsyncDisposable {
+  const { notices, onProblem } = deps;
+  const stop = new AbortController();
+  const work = async (item: ResealItem, alive: () => void): Promise<void> => {
+    try {
+      await resealShard(item, deps, { alive, stop: stop.signal });
+    } catch (error) {
+      if (!(error instanceof OvertakenError)) throw error;
+    }
+  };
+  const worker = resealQueue.startWorker(notices, work, (problem) => {
+    if (!(problem instanceof NotNowError)) onProblem(problem);
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await worker[Symbol.asyncDispose]();
+    },
+  };
+}
 
 /** At once: customers' requests share the same workers and the same Redis. */
 const CONCURRENCY = 64;

@@ -7,10 +7,10 @@ import { type Message, protoCodec } from '@keyfleet/shared/api/proto';
 import { operations } from '@keyfleet/shared/api/registry';
 import type { Address } from '@keyfleet/shared/config';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { HealthImplementation, type ServingStatus } from 'grpc-health-check';
 import type { KmsEdgeDeps } from './aws-json-edge.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { type ServeCall, serveUnary } from './grpc-call.ts';
-import { addHealth } from './grpc-health.ts';
 import type { Readiness } from './http.ts';
 import { assertHashed, explained } from './message-hash.ts';
 
@@ -146,4 +146,25 @@ async function drain(server: Server): Promise<void> {
   const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);
   await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   clearTimeout(cut);
+}
+
+/** The server as a whole, and the one service that it has. */
+const services = ['', Object.values(Kms.service)[0]!.path.split('/')[1]!];
+
+const LOOK_MS = 1_000;
+
+/** Serves grpc.health.v1 to anyone, as `/readyz` is: SERVING while nothing is missing, looked at once a second. */
+export function addHealth(server: Pick<Server, 'addService'>, readiness: () => Readiness): Disposable {
+  const health = new HealthImplementation();
+  let last: ServingStatus | undefined;
+  const look = (): void => {
+    const now = Object.values(readiness()).every(({ ok }) => ok) ? 'SERVING' : 'NOT_SERVING';
+    if (now === last) return;
+    last = now;
+    for (const service of services) health.setStatus(service, now);
+  };
+  look();
+  health.addToServer(server as Server);
+  const timer = setInterval(look, LOOK_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -1,10 +1,10 @@
 import type { Log } from '@keyfleet/shared/log';
 import type { FrontendConfig } from '../config.ts';
-import { isStsRequest, StsEdge } from './sts-edge.ts';
+import type { Pipeline } from '../request/pipeline.ts';
 import { AwsJsonEdge } from './aws-json-edge.ts';
 import { startGrpcEdge } from './grpc-edge.ts';
 import { type Readiness, startHttpEdge } from './http.ts';
-import type { Pipeline } from '../request/pipeline.ts';
+import { isStsRequest, StsEdge } from './sts-edge.ts';
 
 export interface EdgeParts {
   readonly pipeline: Pipeline;

@@ -187,11 +187,8 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
       this.#inFlight--;
       return run.succeed({ output, memberId: channel.memberId });
     }
-    if (run.pinned || !retryable.has(refusal))
-      return this.#fail(
-        run,
-        refusal === 'expired' ? new HsmUnavailableError('timed-out') : new HsmRefusedError(refusal, channel.memberId),
-      );
+    if (refusal === 'expired') return this.#expire(run);
+    if (run.pinned || !retryable.has(refusal)) return this.#fail(run, new HsmRefusedError(refusal, channel.memberId));
     const isFirst = run.refusal === undefined;
     run.refusal = refusal;
     run.avoid = channel;

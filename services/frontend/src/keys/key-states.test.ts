@@ -1,7 +1,7 @@
-import { type Operation, keyReferencesOf } from '@keyfleet/shared/api/operation';
+import { keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation';
 import { operations } from '@keyfleet/shared/api/registry';
-import type { StoredKeyState } from '@keyfleet/shared/key-specs';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { StoredKeyState } from '@keyfleet/shared/key-specs';
 import { expect, test } from 'vitest';
 import { findHandler } from '../operations/index.ts';
 import { newKey } from '../store/store.contract.ts';

@@ -1,5 +1,5 @@
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
-import type { StoredKeyState } from '@keyfleet/shared/key-specs';
+import { algorithmsOf, type KeyUsage, type StoredKeyState } from '@keyfleet/shared/key-specs';
 import type { KmsKey } from './kms-key.ts';
 
 /** How AWS refuses a key in a state: the code, and how the sentence about the key's ARN ends. */
@@ -89,4 +89,22 @@ export function assertKeyState(operation: string, key: KmsKey): void {
   if (row === undefined) throw new Error(`no key state row for ${operation}`);
   const refusal = row[key.state];
   if (refusal) throw new KmsException(refusal[0], `${key.arn} ${refusal[1]}`);
+}
+
+/** Throws InvalidKeyUsageException unless the key is for `usage`. `operation` is named as AWS names it. */
+export function assertUsage(key: KmsKey, usage: KeyUsage, operation: string): void {
+  if (key.keyUsage === usage) return;
+  throw new KmsException(
+    'InvalidKeyUsageException',
+    `${key.arn} key usage is ${key.keyUsage} which is not valid for ${operation}.`,
+  );
+}
+
+/** Throws InvalidKeyUsageException unless the key has `algorithm`. */
+export function assertAlgorithm(key: KmsKey, algorithm: string): void {
+  if (algorithmsOf(key).includes(algorithm)) return;
+  throw new KmsException(
+    'InvalidKeyUsageException',
+    `Algorithm ${algorithm} is incompatible with key spec ${key.keySpec}.`,
+  );
 }

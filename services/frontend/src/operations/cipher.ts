@@ -2,9 +2,8 @@ import type { Decrypt, Encrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
 import type { InputOf } from '@keyfleet/shared/api/operation';
 import { HsmRefusedError } from '../hsm/commands.ts';
 import { commandKeyOf, currentBackingKey } from '../keys/backing-keys.ts';
-import { requireCiphertext } from '../keys/ciphertext.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
-import { capacityOf, contextOf, doesNotFit, opened, openingKeyOf } from './ciphertexts.ts';
+import { capacityOf, contextOf, doesNotFit, opened, openingKeyOf, requireCiphertext } from './ciphertexts.ts';
 import type { Deps, Handler } from './handler.ts';
 
 export const encrypt: Handler<typeof Encrypt, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {

@@ -5,9 +5,8 @@ import type {
   ListKeyRotations,
   RotateKeyOnDemand,
 } from '@keyfleet/shared/api/rotation';
-import { evictBackingKeys } from '../keys/backing-keys.ts';
+import { evictBackingKeys, newBackingKey } from '../keys/backing-keys.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
-import { newBackingKey } from '../keys/new-backing-key.ts';
 import { automaticRotationFrom, rotatedTo } from '../keys/rotation.ts';
 import type { Deps, Handler } from './handler.ts';
 

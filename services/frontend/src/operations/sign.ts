@@ -1,5 +1,5 @@
-import type { Sign, Verify } from '@keyfleet/shared/api/sign';
 import { type MessageType, type OfferedSigningAlgorithm, signableLengths } from '@keyfleet/shared/algorithms';
+import type { Sign, Verify } from '@keyfleet/shared/api/sign';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { commandKeyOf } from '../keys/backing-keys.ts';
 import type { KmsKey } from '../keys/kms-key.ts';

@@ -2,9 +2,9 @@ import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import { actionOf, type KeyReference, keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation';
 import { aliasArn, type ArnScope } from '@keyfleet/shared/arn';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { blobHeaderOf, requireCiphertext } from '../keys/ciphertext.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { findNamed, type KeyLookup, type Named, readIdentifier } from '../keys/resolve.ts';
+import { blobHeaderOf, requireCiphertext } from '../operations/ciphertexts.ts';
 import {
   authorize,
   authorizeCiphertextKey,

@@ -1,16 +1,19 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { isAlias } from '@keyfleet/shared/ids';
-import { assertAliasCharacters, assertAliasName } from '../keys/alias-name.ts';
-import { requireCiphertext } from '../keys/ciphertext.ts';
-import { assertNotReserved, assertTags, type Tag } from '../keys/tags.ts';
-import { contextOf } from '../operations/ciphertexts.ts';
+import { assertAliasCharacters, assertAliasName } from '../operations/aliases.ts';
+import { contextOf, requireCiphertext } from '../operations/ciphertexts.ts';
 import { chooseKind, type KeyKindRequest } from '../operations/create-key.ts';
 import { customKeyStoreNotFound } from '../operations/custom-key-stores.ts';
 import { dataKeyLengthOf, type DataKeySize } from '../operations/data-keys.ts';
-import { assertNotDryRun, type DryRunInput, ignoresCiphertext } from '../operations/dry-run.ts';
 import { assertPendingWindow } from '../operations/key-deletion.ts';
 import { assertDefaultPolicy } from '../operations/policies.ts';
+import { assertNotReserved, assertTags, type Tag } from '../operations/tags.ts';
 import { check } from './check.ts';
+
+interface DryRunInput {
+  readonly DryRun?: boolean | undefined;
+  readonly DryRunModifiers?: readonly string[] | undefined;
+}
 
 type Context = Readonly<Record<string, string>>;
 
@@ -88,3 +91,19 @@ export const dryRunWithoutCiphertext = check<DryRunInput>(
     if (ignoresCiphertext(input)) assertNotDryRun(input.DryRun);
   },
 );
+
+/** Ends a dry run that got as far as the work itself. To AWS that is an error too. */
+function assertNotDryRun(dryRun: boolean | undefined): void {
+  if (!dryRun) return;
+  throw new KmsException('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.');
+}
+
+/**
+ * True for a dry run that asks about permissions only and may have no ciphertext (AWS KMS Developer Guide "Testing your
+ * permissions"). Throws ValidationException for the modifier without the dry run.
+ */
+function ignoresCiphertext({ DryRun, DryRunModifiers = [] }: DryRunInput): boolean {
+  if (!DryRunModifiers.includes('IGNORE_CIPHERTEXT')) return false;
+  if (DryRun) return true;
+  throw new KmsException('ValidationException', 'DryRunModifiers can only be specified when DryRun is true.');
+}

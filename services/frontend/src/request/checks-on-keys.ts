@@ -1,8 +1,6 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
-import { assertGrantTokens } from '../keys/grant-tokens.ts';
-import { assertKeyState } from '../keys/key-states.ts';
-import { assertAlgorithm, assertUsage } from '../keys/key-usage.ts';
+import { assertAlgorithm, assertKeyState, assertUsage } from '../keys/key-states.ts';
 import { assertAutomaticRotation, assertOnDemandRotation, assertOwnOrigin } from '../keys/rotation.ts';
 import { assertSameKind } from '../operations/aliases.ts';
 import { assertFits, assertOpens } from '../operations/ciphertexts.ts';
@@ -18,9 +16,12 @@ import { check } from './check.ts';
 /** Of an operation that names one key, or of the first of two. */
 const FIRST: number = 0;
 
+/** This release makes no grants. */
 export const grantTokens = check<{ GrantTokens?: readonly string[] | undefined }>(
   'no grant token is one that nobody was given',
-  ({ input }) => assertGrantTokens(input.GrantTokens ?? []),
+  ({ input: { GrantTokens = [] } }) => {
+    if (GrantTokens.length > 0) throw new KmsException('InvalidGrantTokenException', 'A grant token is not valid.');
+  },
 );
 
 /** Whether a key is there is told before whether the caller may use it, and its state only to who may. */

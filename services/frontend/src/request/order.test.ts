@@ -3,8 +3,8 @@ import { operations } from '@keyfleet/shared/api/registry';
 import { expect, test } from 'vitest';
 import { findHandler } from '../operations/index.ts';
 import { work } from './check.ts';
-import { access, grantTokens, state } from './checks-on-keys.ts';
 import { dryRun, recipient } from './checks-on-input.ts';
+import { access, grantTokens, state } from './checks-on-keys.ts';
 import { type AnyStep, stepsOf } from './order.ts';
 
 const here = Object.values<Operation>(operations).filter(({ name }) => findHandler(name));

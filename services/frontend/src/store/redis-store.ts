@@ -12,11 +12,19 @@ import {
 } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, CHANGES, keyName } from './changes.ts';
-import { decodeAccessKey, decodeAlias, decodeKey, decodeLastUsage } from './records.ts';
-import { encodeAccessKey, encodeAlias, encodeKey, encodeLastUsage } from './records.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
 import { RecordWrites } from './record-writes.ts';
+import {
+  decodeAccessKey,
+  decodeAlias,
+  decodeKey,
+  decodeLastUsage,
+  encodeAccessKey,
+  encodeAlias,
+  encodeKey,
+  encodeLastUsage,
+} from './records.ts';
 import { type Connections, RedisCalls } from './redis-calls.ts';
 import {
   type AccessKeyRecord,

@@ -1,15 +1,15 @@
-import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
 import { CreateAlias, ListAliases } from '@keyfleet/shared/api/aliases';
+import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
 import { CancelKeyDeletion, CreateKey, DescribeKey, ListKeys, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { EnableKeyRotation, GetKeyRotationStatus, ListKeyRotations } from '@keyfleet/shared/api/rotation';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import type { DueKey } from '@keyfleet/shared/stored/due-entries';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { accountId, FakeFrontend, region } from '../../../../test/support/fakes/frontend.ts';
 import type { AuditSink } from '../audit/record.ts';
 import { type ServiceEvent, ServiceEvents } from '../audit/service-events.ts';
 import { StoreUnavailableError } from '../store/store.ts';
-import { beforeEach, describe, expect, test } from 'vitest';
-import { accountId, FakeFrontend, region } from '../../../../test/support/fakes/frontend.ts';
-import { type CarryOutDeps, carryOutDue } from './carry-out.ts';
+import { type CarryOutDeps, carryOutDue } from './due.ts';
 
 const DAY = 86_400_000;
 

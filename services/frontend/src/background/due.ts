@@ -1,12 +1,23 @@
 import type { Clock } from '@keyfleet/shared/clock';
+import { dueQueue } from '@keyfleet/shared/due-queue';
+import type { Notices } from '@keyfleet/shared/notices';
 import { dueDateOf, type DueKey } from '@keyfleet/shared/stored/due-entries';
 import type { ServiceEvents } from '../audit/service-events.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
-import { evictBackingKeys } from '../keys/backing-keys.ts';
+import { evictBackingKeys, newBackingKey } from '../keys/backing-keys.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { newBackingKey } from '../keys/new-backing-key.ts';
 import { rotatedTo, rotationAfter } from '../keys/rotation.ts';
 import { ConflictError, type DueStore, type KeyStore, type KeyTraces } from '../store/store.ts';
+
+export interface DueWorkerDeps extends CarryOutDeps {
+  readonly notices: Pick<Notices, 'connection'>;
+  readonly onProblem: (problem: unknown) => void;
+}
+
+/** Deletes and rotates keys that are due, shard by shard as the domain-manager asks for it, while this frontend serves. */
+export function startDueWorker(deps: DueWorkerDeps): AsyncDisposable {
+  return dueQueue.startWorker(deps.notices, ({ shard }, alive) => carryOutDue(shard, deps, alive), deps.onProblem);
+}
 
 /** At once: customers' requests share the same workers and the same Redis. */
 const BATCH = 16;
