@@ -5,7 +5,9 @@ export function help(): string {
   const names = scenarios.map(({ name }) => name);
   return `Measures servers that speak the AWS KMS API: how many requests a second, how long they take, what they cost.
 
-  npm run bench -- [options]                 measure, print a table, leave a JSON file
+  npm run bench -- [options]                 measure, print a table, leave a JSON file and an HTML report
+  npm run bench -- compare A.json B.json     what moved between two runs beyond the noise
+  npm run bench -- report A.json             the HTML report of a run, again
 
 What is measured
   --target [NAME=]WHERE   Again for each; several are measured in turn (A B A B), so that ratios are fair. WHERE is
@@ -38,7 +40,8 @@ How it is loaded
   --workers N             hsm-workers of a cluster that is started (2)
 
 What it leaves
-  --out FILE              FILE.json (bench/results/DATE.json)
+  --out FILE              FILE.json and FILE.html (bench/results/DATE)
+  --cpu-prof              where the CPU of each service went, by function: one more round for each scenario
   --quick                 a first look, in less than two minutes
   --help
 

@@ -1,9 +1,16 @@
 // npm run bench: --help says what it can do.
 import { BenchError } from './bench-error.ts';
 
-async function main([command = '', ...rest]: readonly string[]): Promise<void> {
-  const { measure } = await import('./measure/measure.ts');
-  return measure([command, ...rest].filter((arg) => arg !== ''));
+async function main(args: readonly string[]): Promise<void> {
+  const [command, ...rest] = args;
+  switch (command) {
+    case 'compare':
+      return (await import('./report/compare-command.ts')).compareFiles(rest);
+    case 'report':
+      return (await import('./report/report-command.ts')).reportFiles(rest);
+    default:
+      return (await import('./measure/measure.ts')).measure(args);
+  }
 }
 
 try {

@@ -5,10 +5,12 @@ import type { LoadJob, Pool } from '../load/job.ts';
 import type { Probes } from '../observe/probes.ts';
 import { untilIdle } from '../observe/process-cpu.ts';
 import type { Options, Rate } from '../options.ts';
+import { loopName } from './loop-name.ts';
 import { measureRound } from './measure-round.ts';
+import { profileRound } from './profile-round.ts';
 import { type Load, loadsOf, type Work, worksOf } from './plan.ts';
 import type { PreparedTarget } from './prepared-target.ts';
-import type { LoopSettings, Point, Round, SearchResult } from './results.ts';
+import type { LoopSettings, Point, Profile, Round, SearchResult } from './results.ts';
 import { searchHighestRate } from './search.ts';
 
 /** What a run tells of while it goes on. */
@@ -45,6 +47,7 @@ export class BenchRun {
   readonly #parts: RunParts;
   readonly points: Point[] = [];
   readonly searches: SearchResult[] = [];
+  readonly profiles: Profile[] = [];
 
   constructor(parts: RunParts) {
     this.#parts = parts;
@@ -56,6 +59,7 @@ export class BenchRun {
       const contestants = await this.#prepare(work);
       for (const load of loadsOf(this.#parts.options)) await this.#measure(work, load, contestants);
       await this.#search(work, contestants);
+      await this.#profile(work, contestants);
     }
     if (this.points.length === 0) throw new BenchError('nothing was measured.');
   }
@@ -118,6 +122,18 @@ export class BenchRun {
     }
   }
 
+  /** One more round on the most connections: the profiler costs what is measured, so that it has a round of its own. */
+  async #profile(work: Work, contestants: readonly Contestant[]): Promise<void> {
+    const { options, probes } = this.#parts;
+    if (!options.cpuProf) return;
+    const loop: LoopSettings = { kind: 'closed', connections: Math.max(...options.connections) };
+    for (const contestant of contestants) {
+      const { target } = contestant.prepared;
+      const profiles = await profileRound(target, probes, () => this.#round(work, loop, contestant, undefined));
+      this.profiles.push(...profiles.map((profile) => ({ ...profile, scenario: work.name })));
+    }
+  }
+
   async #round(
     work: Work,
     loop: LoopSettings,
@@ -146,10 +162,6 @@ export class BenchRun {
     };
     return measureRound({ target, job, generators, probes, event, onProgress });
   }
-}
-
-export function loopName(loop: LoopSettings): string {
-  return loop.kind === 'closed' ? `${loop.connections} connections` : `${loop.perSecond.toFixed(0)}/s offered`;
 }
 
 function loopOf(load: Load, peak: number): LoopSettings {

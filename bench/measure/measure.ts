@@ -5,7 +5,7 @@ import { Generators } from '../load/generators.ts';
 import { machine } from '../observe/machine.ts';
 import { Probes } from '../observe/probes.ts';
 import { type Options, parseOptions } from '../options.ts';
-import { usualPath, writeResults } from '../report/results-file.ts';
+import { usualPath, writeReport, writeResults } from '../report/results-file.ts';
 import { heading } from '../report/table.ts';
 import { Terminal } from '../report/terminal.ts';
 import { openTargets } from '../targets/open-targets.ts';
@@ -29,7 +29,7 @@ export async function measure(args: readonly string[]): Promise<void> {
   const terminal = new Terminal(process.stdout);
   const results = await measureAll(options, args, terminal);
   const path = options.out ?? usualPath(results.machine.date);
-  terminal.print(`\nkept in ${writeResults(path, results)}`);
+  terminal.print(`\nkept in ${writeResults(path, results)} and ${writeReport(path, results)}`);
 }
 
 async function measureAll(options: Options, args: readonly string[], terminal: Terminal): Promise<Results> {
@@ -55,6 +55,6 @@ async function measureAll(options: Options, args: readonly string[], terminal: T
     generatorLimit,
     points: run.points,
     searches: run.searches,
-    profiles: [],
+    profiles: run.profiles,
   };
 }

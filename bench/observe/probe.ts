@@ -8,14 +8,14 @@ import { isMainThread } from 'node:worker_threads';
 export interface ProbeReading {
   /** Part of the time in which the event loop worked, 0 to 1. */
   readonly loop: number;
-  /** By how many milliseconds the loop was late, at the 99th percentile and at most; what is under 5 ms is not seen. */
+  /** By how many milliseconds the loop was late, at the 99th percentile and at most; what is under 10 ms is not seen. */
   readonly delayP99: number;
   readonly delayLongest: number;
   readonly gc: { readonly count: number; readonly ms: number; readonly longest: number };
 }
 
 /** A shorter one would itself cost the processes that are measured. */
-const RESOLUTION_MS = 5;
+const RESOLUTION_MS = 10;
 const NANOSECONDS = 1e6;
 
 function startProbe(folder: string): void {

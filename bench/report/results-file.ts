@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { htmlReport } from './html.ts';
 import { BenchError } from '../bench-error.ts';
 import type { Results } from '../measure/results.ts';
 
@@ -12,6 +13,12 @@ export function writeResults(path: string, results: Results): string {
   const file = `${path}.json`;
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(results)}\n`);
+  return file;
+}
+
+export function writeReport(path: string, results: Results): string {
+  const file = `${path}.html`;
+  writeFileSync(file, htmlReport(results));
   return file;
 }
 

@@ -1,4 +1,4 @@
-import { loopName } from '../measure/bench-run.ts';
+import { loopName } from '../measure/loop-name.ts';
 import type { Work } from '../measure/plan.ts';
 import type { GeneratorLimit, Point, SearchResult } from '../measure/results.ts';
 import { type PointSummary, type Spread, summarize } from '../measure/summary.ts';

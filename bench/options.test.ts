@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { type Options, parseOptions } from './options.ts';
+import { parseTarget } from './targets/target-spec.ts';
+
+const parsed = (...args: string[]) => parseOptions(args) as Options;
+
+test('numbers may be written short', () => {
+  expect(parsed('--keys', '1,1k,100k,1M').keys).toEqual([1, 1000, 100_000, 1_000_000]);
+  expect(parsed('--connections', '1,16,64', '--seconds', '6')).toMatchObject({ connections: [1, 16, 64], seconds: 6 });
+});
+
+test('rates are numbers or parts of the peak', () => {
+  expect(parsed('--rate', '2k,50%').rates).toEqual([{ perSecond: 2000 }, { part: 0.5 }]);
+});
+
+test('--quick is a set of options, each of which can still be given', () => {
+  expect(parsed('--quick')).toMatchObject({ connections: [1, 16], seconds: 3, warmup: 1 });
+  expect(parsed('--quick', '--seconds', '1').seconds).toBe(1);
+});
+
+test('targets have names, settings and processes', () => {
+  const target = parseTarget('moto=http://127.0.0.1:5000,region=eu-west-1,pids=server:12+db:13');
+  expect(target).toMatchObject({ name: 'moto', kind: 'aws', region: 'eu-west-1', pids: { server: 12, db: 13 } });
+  expect(parseTarget('transit+http://127.0.0.1:8200/keys')).toMatchObject({ name: 'transit', kind: 'transit' });
+  expect(parseTarget('https://kms.eu-west-1.amazonaws.com').name).toBe('kms.eu-west-1.amazonaws.com');
+});
+
+test.each([
+  [['--seconds', '0'], '--seconds 0: numbers from 1 to 3600 are wanted.'],
+  [['--connections', '1,x'], '--connections 1,x: numbers from 1 to 4096 are wanted.'],
+  [['--use', 'zipf:'], '--use zipf:: there are turn, uniform, zipf and zipf:EXPONENT.'],
+  [['--rate', '0%'], '--rate 0%'],
+  [['--during', 'lunch'], '--during lunch: there are rotation, backup, kill-frontend'],
+  [['--target', 'ftp://x'], "--target ftp://x: 'ftp://x' is no target."],
+  [['--target', 'http://x,pid=1'], "'pid=1' is no setting"],
+  [['--target', 'keyfleet', '--target', 'keyfleet'], "two targets are named 'keyfleet'"],
+  [['--conections', '1'], "Unknown option '--conections'. See --help."],
+])('%j is refused in one line', (args, line) => {
+  expect(() => parseOptions(args)).toThrow(line);
+});
