@@ -98,6 +98,8 @@ describe('the Redis store behind a cache', () => {
       forgetDeletion: store.forgetDeletion.bind(store),
       findAccessKey: store.findAccessKey.bind(store),
       insertAccessKey: store.insertAccessKey.bind(store),
+      deleteAccessKey: store.deleteAccessKey.bind(store),
+      hasAccount: store.hasAccount.bind(store),
       findFirstAccessKey: store.findFirstAccessKey.bind(store),
       insertFirstAccessKey: store.insertFirstAccessKey.bind(store),
       findSecret: store.findSecret.bind(store),

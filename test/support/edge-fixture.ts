@@ -2,7 +2,6 @@ import { assertRecordable } from '@keyfleet/frontend/audit/record';
 import { AwsJsonEdge } from '@keyfleet/frontend/edge/aws-json-edge';
 import { startGrpcEdge } from '@keyfleet/frontend/edge/grpc-edge';
 import { type HttpLimits, httpLimits, type Readiness, startHttpEdge } from '@keyfleet/frontend/edge/http';
-import { isStsRequest, StsEdge } from '@keyfleet/frontend/edge/sts-edge';
 import type { Call } from '@keyfleet/frontend/operations/handler';
 import type { Attempt } from '@keyfleet/frontend/request/attempt';
 import { Authenticator } from '@keyfleet/frontend/request/authenticate';
@@ -11,6 +10,11 @@ import { Pipeline } from '@keyfleet/frontend/request/pipeline';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { createLog } from '@keyfleet/shared/log';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
+import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
+import type { Identity } from '@keyfleet/frontend/identities/identity';
+import type { UserRecord } from '@keyfleet/frontend/identities/records';
+import { isQueryRequest, QueryEdge } from '@keyfleet/frontend/edge/query-edge';
+import { getCallerIdentity } from '@keyfleet/frontend/identities/sts/get-caller-identity';
 
 export const alice = {
   accessKeyId: 'AKIAALICEALICEALICEA',
@@ -53,7 +57,10 @@ export async function startEdge(options: EdgeOptions = {}) {
   const log = createLog({ name: 'edge', level: 'silent' });
   const regions = new Set(['us-east-1', 'eu-west-1']);
   const credentials = new Credentials({
-    identities: {
+    identities: { ownerOf: () => identity, find: (() => undefined) as never },
+    sessionTokens: { open: () => undefined },
+    partition: 'aws',
+    accessKeys: {
       findAccessKey: (accessKeyId) => Promise.resolve(accessKeyId === alice.accessKeyId ? record : undefined),
     },
     extraMs: () => 0,
@@ -62,8 +69,8 @@ export async function startEdge(options: EdgeOptions = {}) {
   });
   const pipeline = new Pipeline({
     authenticator: new Authenticator({ credentials, clock, clockSkewMs: 300_000 }),
-    perform: async ({ name, input = {}, call }) => {
-      if (call === undefined || name.startsWith('sts:')) return undefined;
+    perform: async ({ name, operation, input = {}, call }) => {
+      if (call === undefined || operation === undefined) return undefined;
       const invocation = { operation: name, input, call };
       invocations.push(invocation);
       return (options.invoke ?? answerByName)(invocation);
@@ -82,10 +89,15 @@ export async function startEdge(options: EdgeOptions = {}) {
     onFault: () => undefined,
   });
   const kms = new AwsJsonEdge({ pipeline, regions });
-  const sts = new StsEdge({ pipeline, regions });
+  const query = new QueryEdge({
+    pipeline,
+    regions,
+    operations: [getCallerIdentity],
+    perform: async ({ query: asked, call }) => (await asked?.run({ call } as never, {} as never)) ?? undefined,
+  });
   const http = await startHttpEdge({
     address: { host: '127.0.0.1', port: 0 },
-    answer: (request) => (isStsRequest(request) ? sts : kms).answer(request),
+    answer: (request) => (isQueryRequest(request) ? query : kms).answer(request),
     namesKey: (headers) => pipeline.namesKey(headers),
     readiness: options.readiness ?? (() => ({})),
     log,
@@ -109,6 +121,13 @@ export async function startEdge(options: EdgeOptions = {}) {
     },
   };
 }
+
+const identity: Identity<UserRecord> = {
+  record: newUser('alice', { accountId: '000000000000', id: 'AIDAALICEALICEALICEA' }),
+  policies: [],
+  boundary: undefined,
+  tags: new Map(),
+};
 
 const record = {
   accessKeyId: alice.accessKeyId,

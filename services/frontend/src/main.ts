@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type Clock, monotonicClock, systemClock } from '@keyfleet/shared/clock';
 import { readSecretFile } from '@keyfleet/shared/config';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -20,6 +21,11 @@ import { LastUsages } from './background/last-usages.ts';
 import { RedisSealedRecords } from './background/redis-sealed-records.ts';
 import { RedisParts } from './background/reseal-parts.ts';
 import { startResealer } from './background/reseal.ts';
+import { StoredUsers } from './identities/stored-users.ts';
+import { newPerformQuery } from './identities/perform-query.ts';
+import { Identities } from './identities/identities.ts';
+import { RedisIamStore } from './identities/redis-iam-store.ts';
+import { SessionTokens } from './identities/session-token.ts';
 import { FrontendConfig } from './config.ts';
 import type { Readiness } from './edge/http.ts';
 import { startEdges } from './edge/start-edges.ts';
@@ -42,7 +48,6 @@ import { ChangeFeed } from './store/change-feed.ts';
 import { RecordWrites } from './store/record-writes.ts';
 import { RedisCalls } from './store/redis-calls.ts';
 import { RedisStore } from './store/redis-store.ts';
-import { StoredUsers } from './store/stored-users.ts';
 import { waitForRedis } from './store/wait-for-redis.ts';
 
 await runService({ name: 'frontend', config: FrontendConfig, run });
@@ -76,6 +81,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
         events.storeAccepted();
         store.forgetAcknowledged();
         cached.clear();
+        identities.clear();
       },
     }),
   );
@@ -83,6 +89,9 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const feed = resources.use(new ChangeFeed(client, { serveStaleMs: config.serveStale, beatsAreWrites }));
   const store = new RedisStore({ client, writes, guard, feed, clock });
   const cached = new CachedStore(store, feed, config.keyCache);
+  const calls = new RedisCalls({ client, writes, guard, feed });
+  const iam = new RedisIamStore(calls);
+  const identities = new Identities({ store: iam, changes: feed, clock });
   const lastUsages = resources.use(
     new LastUsages({ usages: store, clock, onProblem: (problem) => events.lastUsageProblem(problem) }),
   );
@@ -101,7 +110,6 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     log,
   });
 
-  const calls = new RedisCalls({ client, writes, guard, feed });
   const records = new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) });
   resources.use(
     startResealer({
@@ -128,6 +136,9 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     }),
   );
 
+  const policies = new Policies();
+  const markers = new Markers({ secrets: store, hsm });
+  const sessionTokens = new SessionTokens({ secrets: store, hsm, random: randomBytes });
   const perform = newPerform({
     keys: cached,
     aliases: cached,
@@ -135,9 +146,9 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     clock,
     newKeyId,
     partition: config.partition,
-    policies: new Policies(),
-    users: new StoredUsers(store),
-    markers: new Markers({ secrets: store, hsm }),
+    policies,
+    users: new StoredUsers({ iam, accessKeys: store, partition: config.partition }),
+    markers,
     lastUsages,
     serviceEvents,
     lastKnown: () => cached.lastKnown(),
@@ -145,8 +156,23 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     assertStore: () => guard.assertFit(),
     forgetKey: (key) => cached.forget(key),
   });
+  const performQuery = newPerformQuery({
+    iam,
+    accessKeys: store,
+    identities,
+    sessionTokens,
+    hsm,
+    markers,
+    policies,
+    clock,
+    partition: config.partition,
+    assertStore: () => guard.assertFit(),
+  });
   const credentials = new Credentials({
-    identities: store,
+    accessKeys: store,
+    identities,
+    sessionTokens,
+    partition: config.partition,
     openCredential: (input, until) => hsm.execute('OpenCredential', input, until),
     extraMs: () => (feed.servesLastKnown ? config.serveStale : 0),
     clock: monotonicClock,
@@ -162,7 +188,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     onFault: (fault, requestId) => events.requestFailed(fault, requestId),
   });
   const readiness = () => readinessOf({ domain, pool, client, durability, guard, feed, auditSink, administrator });
-  resources.use(await startEdges(config, { pipeline, readiness, log }));
+  resources.use(await startEdges(config, { pipeline, performQuery, readiness, log }));
   log.info({ http: config.http.text, grpc: config.grpc.text }, 'listening');
   await stopped;
 }

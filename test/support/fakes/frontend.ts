@@ -132,6 +132,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       onGenuine: () => {},
     };
     return this.#pipeline.process(request, {
+      service: 'kms',
       name: operation.name,
       operation,
       signedFor: { service: 'kms', regions: new Set([this.#region]) },

@@ -29,20 +29,28 @@ const Linking = z.object({
   attached: z.array(z.string()).optional(),
   boundary: z.string().optional(),
   groups: z.array(z.string()).optional(),
+  accessKeys: z.array(z.object({ accessKeyId: z.string() })).optional(),
 });
 
 /**
- * To whom a record refers: `<how>/<to whom>/<who>`, as `attached/policy/readers/user/alice`. What is referred to cannot be deleted, and its
- * list of referrers is the links that begin with it. Throws ZodError for what is no record.
+ * To what a record refers: `<how>/<to what>/<who>`, as `attached/policy/readers/user/alice`. A record that others refer to cannot be removed,
+ * and the links that begin with it list them. Access keys are no records of IAM: their links find the user. Throws ZodError for what is no
+ * record.
  */
 export function iamLinksOf(record: unknown): readonly string[] {
-  const { kind, name, attached = [], boundary, groups = [] } = Linking.parse(record);
+  const { kind, name, attached = [], boundary, groups = [], accessKeys = [] } = Linking.parse(record);
   const from = iamFieldOf(kind, name);
   return [
     ...attached.map((arn) => linkTo('attached', policyFieldOf(arn), from)),
     ...(boundary === undefined ? [] : [linkTo('boundary', policyFieldOf(boundary), from)]),
     ...groups.map((group) => linkTo('member', iamFieldOf('group', group), from)),
+    ...accessKeys.map(({ accessKeyId }) => linkTo('key', `access-key/${accessKeyId}`, from)),
   ];
+}
+
+/** Links from an access key's user begin so. */
+export function accessKeyLinkOf(accessKeyId: string): string {
+  return `key/access-key/${accessKeyId}/`;
 }
 
 function linkTo(how: string, to: string, from: string): string {

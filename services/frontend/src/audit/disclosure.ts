@@ -5,15 +5,15 @@ import { camelCase } from '@keyfleet/shared/errors/aws-messages';
 
 /** What of a request and its answer goes into the audit record, as JSON: everything but bytes and secrets, named as CloudTrail names it. */
 export interface Disclosure {
-  input(operation: Operation, input: Readonly<Record<string, unknown>>): string;
+  input(operation: Pick<Operation, 'input'>, input: Readonly<Record<string, unknown>>): string;
   /** CloudTrail names the key of what answers nothing else. */
   output(operation: Operation, output: unknown, keyArn: string | undefined): string;
 }
 
 /** Compiles each operation's disclosure once. */
 export function newDisclosure(): Disclosure {
-  const inputs = new Map<Operation, JsonWriter>();
-  const outputs = new Map<Operation, JsonWriter>();
+  const inputs = new Map<Pick<Operation, 'input'>, JsonWriter>();
+  const outputs = new Map<Pick<Operation, 'input'>, JsonWriter>();
   return {
     input: (operation, input) => writerOf(inputs, operation, operation.input)(input),
     output(operation, output, keyArn) {
@@ -30,8 +30,8 @@ export function newDisclosure(): Disclosure {
 }
 
 function writerOf(
-  known: Map<Operation, JsonWriter>,
-  operation: Operation,
+  known: Map<Pick<Operation, 'input'>, JsonWriter>,
+  operation: Pick<Operation, 'input'>,
   schema: NonNullable<Operation['output']>,
 ): JsonWriter {
   const found = known.get(operation);

@@ -12,7 +12,7 @@ export interface AuditRecord {
   readonly userIdentity: UserIdentity;
   /** ISO 8601, UTC. */
   readonly eventTime: string;
-  readonly eventSource: 'kms.amazonaws.com';
+  readonly eventSource: `${Attempt['service']}.amazonaws.com`;
   readonly eventName: string;
   readonly awsRegion: string;
   readonly sourceIPAddress: string;
@@ -88,16 +88,16 @@ export class Audit {
 
   /** Returns the record's eventID. */
   record(attempt: Attempt): string {
-    const { name, request, userAgent, operation, input, call, keys } = attempt;
+    const { name, service, request, userAgent, operation, query, input, call, keys } = attempt;
     const { caller, region = '' } = call ?? {};
     const eventID = randomUUID();
     // Of a request that was refused before it reached its operation nothing is known that it would have done.
-    const isReached = operation !== undefined && input !== undefined;
-    const readOnly = isReached && operation.readOnly;
-    const parameters = isReached ? this.#disclose.input(operation, input) : 'null';
+    const reached = input && (operation ?? query);
+    const readOnly = reached?.readOnly ?? false;
+    const parameters = input === undefined || reached === undefined ? 'null' : this.#disclose.input(reached, input);
     this.#sink.write(
       `{"eventVersion":"1.11","userIdentity":${this.#identityOf(caller)},"eventTime":"${this.#now()}",` +
-        `"eventSource":"kms.amazonaws.com","eventName":${JSON.stringify(name)},` +
+        `"eventSource":"${service}.amazonaws.com","eventName":${JSON.stringify(name)},` +
         `"awsRegion":${JSON.stringify(region)},"sourceIPAddress":${JSON.stringify(request.sourceIpAddress)},` +
         `"userAgent":${JSON.stringify(userAgent)},${errorMembers(attempt.exception)}` +
         `"requestParameters":${parameters},"responseElements":${this.#responseOf(attempt)},` +
@@ -150,7 +150,7 @@ function errorMembers(exception: KmsException | undefined): string {
   if (exception === undefined) return '';
   const { recorded } = exception;
   const message = recorded === '' ? '' : `"errorMessage":${JSON.stringify(recorded)},`;
-  return `"errorCode":"${exception.code}",${message}`;
+  return `"errorCode":"${exception.name}",${message}`;
 }
 
 function additionalMember({ lastKnown, output }: Attempt): string {

@@ -23,7 +23,7 @@ const onProblem = (problem: unknown): void => expect.unreachable(String(problem)
 function refusal(requestId: string) {
   const exception = new KmsException('MissingAuthenticationTokenException', 'Request is missing Authentication Token');
   const request = { requestId, sourceIpAddress: '192.0.2.1', headers: new Map([['user-agent', 'curl']]) };
-  return { ...newAttempt(request, { name: 'Encrypt', operation: Encrypt }), exception };
+  return { ...newAttempt(request, { service: 'kms', name: 'Encrypt', operation: Encrypt }), exception };
 }
 
 async function linesOf(path: string): Promise<AuditRecord[]> {

@@ -13,10 +13,14 @@ function fixture() {
   const folder = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-provision-'));
   const path = join(folder.path, 'aws', 'credentials');
   const lines: string[] = [];
-  const state: { first?: AccessKeyRecord; hsmFailures: number } = { hsmFailures: 0 };
+  const state: { first?: AccessKeyRecord; hsmFailures: number; isKeyRemoved: boolean } = {
+    hsmFailures: 0,
+    isKeyRemoved: false,
+  };
   const deps: ProvisionDeps = {
     identities: {
       findFirstAccessKey: () => Promise.resolve(state.first),
+      hasAccount: () => Promise.resolve(state.first !== undefined || state.isKeyRemoved),
       insertFirstAccessKey: (record) => {
         const isFirst = state.first === undefined;
         state.first ??= record;
@@ -42,7 +46,7 @@ test('the first administrator may do everything, and its credentials are in a pr
     userId: expect.stringMatching(/^AIDA[A-Z2-7]{17}$/) as unknown,
   });
   expect(JSON.parse(given.state.first!.policies[0]!)).toMatchObject({
-    Statement: [{ Effect: 'Allow', Action: ['kms:*', 'sts:*'], Resource: '*' }],
+    Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }],
   });
   expect(readFileSync(given.path, 'utf8')).toBe(
     `[default]\naws_access_key_id = ${given.state.first!.accessKeyId}\naws_secret_access_key = made-by-the-hsm\n`,
@@ -65,7 +69,11 @@ test('of two frontends that start at once, the slower leaves no file', async () 
   using other = fixture();
   const race = {
     ...given.deps,
-    identities: { ...given.deps.identities, findFirstAccessKey: () => Promise.resolve(undefined) },
+    identities: {
+      ...given.deps.identities,
+      findFirstAccessKey: () => Promise.resolve(undefined),
+      hasAccount: () => Promise.resolve(false),
+    },
   };
   await provision(administrator, { ...race, file: other.deps.file });
   await provision(administrator, race);
@@ -126,4 +134,12 @@ test('it waits for what is still starting', async () => {
   await provisioning.finished;
   expect(provisioning.done).toBe(true);
   expect(given.deps.file.holds(given.state.first!.accessKeyId)).toBe(true);
+});
+
+test('an account whose first access key was removed since gets no other', async () => {
+  using given = fixture();
+  given.state.isKeyRemoved = true;
+  await provision(administrator, given.deps);
+  expect(given.state.first).toBeUndefined();
+  expect(readdirSync(given.folder.path)).toEqual([]);
 });

@@ -1,7 +1,8 @@
-import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
+import { ADMINISTRATOR_POLICY } from '../identities/first-user.ts';
+import { newAccessKeyId, newIamId } from '../identities/ids.ts';
 import type { AccessKeyRecord, IdentityStore } from '../store/store.ts';
 import type { CredentialsFile } from './credentials-file.ts';
 
@@ -12,7 +13,7 @@ export interface FirstAdministrator {
 }
 
 export interface ProvisionDeps {
-  readonly identities: Pick<IdentityStore, 'findFirstAccessKey' | 'insertFirstAccessKey'>;
+  readonly identities: Pick<IdentityStore, 'findFirstAccessKey' | 'hasAccount' | 'insertFirstAccessKey'>;
   readonly generateCredential: (input: InputOf<'GenerateCredential'>) => Promise<OutputOf<'GenerateCredential'>>;
   readonly file: CredentialsFile;
   readonly log: Log;
@@ -59,6 +60,8 @@ export async function provision(administrator: FirstAdministrator, deps: Provisi
   const { identities, file, log } = deps;
   const existing = await identities.findFirstAccessKey(administrator.accountId);
   if (existing !== undefined) return finish(existing, deps);
+  // It began with an access key that somebody has removed since.
+  if (await identities.hasAccount(administrator.accountId)) return file.dropPending();
   if (file.exists) {
     const problem = `${file.path} exists, but its account has no access key here. Move the file away, and the first administrator is made.`;
     throw new Error(problem);
@@ -88,20 +91,9 @@ function finish({ accessKeyId, principal }: AccessKeyRecord, { file, log }: Prov
 
 async function newAccessKey(administrator: FirstAdministrator, deps: ProvisionDeps): Promise<AccessKeyRecord> {
   const { accountId, userName, partition } = administrator;
-  const accessKeyId = `AKIA${base32(16)}`;
+  const accessKeyId = newAccessKeyId('AKIA');
   const principal = `arn:${partition}:iam::${accountId}:user/${userName}`;
   const { secretAccessKey, token } = await deps.generateCredential({ accessKeyId, principal });
   deps.file.writePending(accessKeyId, Buffer.from(secretAccessKey).toString('ascii'));
-  return { accessKeyId, accountId, principal, userId: `AIDA${base32(17)}`, token, policies: [ADMINISTRATOR_POLICY] };
-}
-
-const ADMINISTRATOR_POLICY = JSON.stringify({
-  Version: '2012-10-17',
-  Statement: [{ Effect: 'Allow', Action: ['kms:*', 'sts:*'], Resource: '*' }],
-});
-
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-
-function base32(length: number): string {
-  return Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+  return { accessKeyId, accountId, principal, userId: newIamId('user'), token, policies: [ADMINISTRATOR_POLICY] };
 }

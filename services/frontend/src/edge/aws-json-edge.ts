@@ -42,6 +42,7 @@ export class AwsJsonEdge {
   #process(request: HttpRequest, { operation, requests, responses }: Route): Promise<string> {
     const { pipeline, regions } = this.#deps;
     return pipeline.process(request, {
+      service: 'kms',
       name: operation.name,
       operation,
       signedFor: { service: 'kms', regions },

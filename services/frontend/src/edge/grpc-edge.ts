@@ -97,6 +97,7 @@ function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): 
   return async ({ request, readMessage }) => {
     try {
       return await pipeline.process(request, {
+        service: 'kms',
         name: operation.name,
         operation,
         signedFor: { service: 'kms', regions },

@@ -6,7 +6,7 @@ import { AWS_JSON } from '@keyfleet/shared/api/aws-json';
 import type { Address } from '@keyfleet/shared/config';
 import { headersByName } from '@keyfleet/shared/sigv4/canonical-request';
 import type { Log } from '@keyfleet/shared/log';
-import { namesAction } from './sts-edge.ts';
+import { namesAction } from './query-edge.ts';
 import { answerPreflight, isPreflight } from './cors.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { Exchange } from './exchange.ts';

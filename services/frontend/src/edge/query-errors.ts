@@ -1,5 +1,7 @@
 import type { ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 
+import { QueryException } from '../identities/query-operation.ts';
+
 /** An error of the Query protocol: the same conditions have other names and statuses there. */
 export interface QueryError {
   readonly status: number;
@@ -10,6 +12,9 @@ export interface QueryError {
 /** Source: AWS STS API Reference, "Common Error Types"; what has no row keeps nothing of its reason. */
 const rows: Partial<Record<ExceptionCode, { readonly status: number; readonly code: string }>> = {
   AccessDeniedException: { status: 403, code: 'AccessDenied' },
+  ExpiredTokenException: { status: 403, code: 'ExpiredToken' },
+  MalformedPolicyDocumentException: { status: 400, code: 'MalformedPolicyDocument' },
+  InvalidMarkerException: { status: 400, code: 'ValidationError' },
   DependencyTimeoutException: { status: 503, code: 'ServiceUnavailable' },
   IncompleteSignatureException: { status: 400, code: 'IncompleteSignature' },
   InvalidSignatureException: { status: 403, code: 'SignatureDoesNotMatch' },
@@ -19,7 +24,9 @@ const rows: Partial<Record<ExceptionCode, { readonly status: number; readonly co
   ValidationException: { status: 400, code: 'ValidationError' },
 };
 
-export function queryErrorOf({ code, message }: KmsException): QueryError {
+export function queryErrorOf(exception: KmsException): QueryError {
+  const { code, message } = exception;
+  if (exception instanceof QueryException) return { status: exception.status, code: exception.queryCode, message };
   if (code === 'MissingAuthenticationTokenException') {
     return { status: 403, code: 'MissingAuthenticationToken', message: 'Request is missing Authentication Token' };
   }

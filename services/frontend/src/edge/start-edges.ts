@@ -1,13 +1,16 @@
 import type { Log } from '@keyfleet/shared/log';
 import type { FrontendConfig } from '../config.ts';
 import type { Pipeline } from '../request/pipeline.ts';
+import { queryOperations } from '../identities/operations.ts';
+import type { PerformQuery } from '../identities/perform-query.ts';
+import { isQueryRequest, QueryEdge } from './query-edge.ts';
 import { AwsJsonEdge } from './aws-json-edge.ts';
 import { startGrpcEdge } from './grpc-edge.ts';
 import { type Readiness, startHttpEdge } from './http.ts';
-import { isStsRequest, StsEdge } from './sts-edge.ts';
 
 export interface EdgeParts {
   readonly pipeline: Pipeline;
+  readonly performQuery: PerformQuery;
   readonly readiness: () => Readiness;
   readonly log: Log;
 }
@@ -15,14 +18,14 @@ export interface EdgeParts {
 /** Listens for HTTP and gRPC; disposing drains both at the same time. */
 export async function startEdges(
   config: FrontendConfig,
-  { pipeline, readiness, log }: EdgeParts,
+  { pipeline, performQuery, readiness, log }: EdgeParts,
 ): Promise<AsyncDisposable> {
   const regions: ReadonlySet<string> = new Set(config.regions);
   const kms = new AwsJsonEdge({ pipeline, regions });
-  const sts = new StsEdge({ pipeline, regions });
+  const query = new QueryEdge({ pipeline, perform: performQuery, operations: queryOperations, regions });
   const http = await startHttpEdge({
     address: config.http,
-    answer: (request) => (isStsRequest(request) ? sts : kms).answer(request),
+    answer: (request) => (isQueryRequest(request) ? query : kms).answer(request),
     namesKey: (headers) => pipeline.namesKey(headers),
     readiness,
     log,

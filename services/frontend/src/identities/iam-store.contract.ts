@@ -108,6 +108,24 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
       expect(await store.remove(policy)).toBe('done');
     });
 
+    test('a record can take another name that is free, and is then found by it alone, also by its access keys', async () => {
+      const accessKeys = [{ accessKeyId: 'AKIA1', status: 'Active', createdAt: 5 }] as const;
+      await store.insert(newGroup('g'), 9);
+      await store.insert(newUser('alice', { groups: ['g'], accessKeys }), 9);
+      await store.insert(newUser('bob'), 9);
+      const alice = (await store.find(accountId, 'user', 'alice'))!;
+      expect(await store.update(alice, { ...alice, name: 'Bob' })).toBe('taken');
+      expect(await store.update(alice, { ...alice, name: 'carol' })).toBe('done');
+      expect(await store.find(accountId, 'user', 'alice')).toBeUndefined();
+      expect(await store.find(accountId, 'user', 'carol')).toMatchObject({ id: alice.id, revision: 2 });
+      expect((await store.list(accountId, 'user', 9)).items.map(({ name }) => name)).toEqual(['bob', 'carol']);
+      expect(await store.listLinks(accountId, 'key/access-key/AKIA1/', 9)).toEqual({ items: ['user/carol'] });
+      expect(await store.listLinks(accountId, 'member/group/g/', 9)).toEqual({ items: ['user/carol'] });
+      const carol = (await store.find(accountId, 'user', 'carol'))!;
+      expect(await store.update(carol, { ...carol, name: 'CAROL' })).toBe('done');
+      expect(await store.find(accountId, 'user', 'carol')).toMatchObject({ name: 'CAROL' });
+    });
+
     test('lists are in the order of names, each once, however small the page', async () => {
       for (const name of ['b', 'A', 'c', 'a.b']) await store.insert(newUser(name), 9);
       await store.insert(newRole('other'), 9);

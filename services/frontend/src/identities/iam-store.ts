@@ -4,6 +4,9 @@ import type { IamKind, IamRecord, RecordOf } from './records.ts';
 /** `taken`: the name is in use; `full`: the account has as many as `quota` allows; `missing`: something that it refers to is not there. */
 export type InsertOutcome = 'done' | 'taken' | 'full' | 'missing';
 
+/** `taken`: the new name is in use. */
+export type UpdateOutcome = 'done' | 'taken' | 'missing';
+
 /**
  * Users, roles, groups and managed policies of accounts. What a record refers to is there as long as it does: both are decided in one step.
  * Every method that returns normally has made its change durable, and has told every frontend.
@@ -11,8 +14,11 @@ export type InsertOutcome = 'done' | 'taken' | 'full' | 'missing';
 export interface IamStore {
   find<K extends IamKind>(accountId: string, kind: K, name: string): Promise<RecordOf<K> | undefined>;
   insert(record: IamRecord, quota: number): Promise<InsertOutcome>;
-  /** Writes `record` with the next revision over `before`, as it was read. Throws ConflictError when somebody else was faster. */
-  update(before: IamRecord, record: IamRecord): Promise<'done' | 'missing'>;
+  /**
+   * Writes `record` with the next revision over `before`, as it was read, which may have had another name. Throws ConflictError when
+   * somebody else was faster.
+   */
+  update(before: IamRecord, record: IamRecord): Promise<UpdateOutcome>;
   /** `linked`: others refer to it. Throws ConflictError when somebody else was faster. */
   remove(record: IamRecord): Promise<'done' | 'linked'>;
   list<K extends IamKind>(accountId: string, kind: K, limit: number, after?: string): Promise<Page<RecordOf<K>>>;

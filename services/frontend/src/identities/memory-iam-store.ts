@@ -1,7 +1,7 @@
 import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
 import { pageOf } from '../store/page.ts';
 import { ConflictError, type Page } from '../store/store.ts';
-import type { IamStore, InsertOutcome } from './iam-store.ts';
+import type { IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
 import type { IamKind, IamRecord, RecordOf } from './records.ts';
 
 /** IAM records in memory: for tests, and the measure that the Redis store is held to. */
@@ -20,9 +20,11 @@ export class MemoryIamStore implements IamStore {
     return 'done';
   }
 
-  async update(before: IamRecord, record: IamRecord): Promise<'done' | 'missing'> {
+  async update(before: IamRecord, record: IamRecord): Promise<UpdateOutcome> {
     this.#assertNewest(before);
     if (!this.#hasAll(record)) return 'missing';
+    if (placeOf(record) !== placeOf(before) && this.#records.has(placeOf(record))) return 'taken';
+    this.#records.delete(placeOf(before));
     this.#records.set(placeOf(record), structuredClone({ ...record, revision: before.revision + 1 }));
     return 'done';
   }
@@ -64,7 +66,9 @@ export class MemoryIamStore implements IamStore {
 
   #hasAll(record: IamRecord): boolean {
     const targets = iamLinksOf(record).map(targetOf);
-    return targets.every((field) => field.startsWith('aws-') || this.#records.has(`${record.accountId}/${field}`));
+    return targets.every(
+      (field) => /^a(?:ws-policy|ccess-key)\//.test(field) || this.#records.has(`${record.accountId}/${field}`),
+    );
   }
 
   #assertNewest(record: IamRecord): void {

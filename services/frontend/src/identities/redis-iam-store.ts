@@ -1,14 +1,9 @@
 import { iamAt, iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
-import { CHANGES } from '../store/changes.ts';
+import { CHANGES, iamChangeOf } from '../store/changes.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { ConflictError, type Page } from '../store/store.ts';
-import type { IamStore, InsertOutcome } from './iam-store.ts';
+import type { IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
 import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type RecordOf } from './records.ts';
-
-/** What a change of anything in an account is called: what a principal may do is put together from many records. */
-export function iamChangeOf(accountId: string): string {
-  return `iam ${accountId}`;
-}
 
 /** IAM records in Redis: a hash for each account, and sorted sets of names and of links. */
 export class RedisIamStore implements IamStore {
@@ -37,22 +32,23 @@ export class RedisIamStore implements IamStore {
     )) as InsertOutcome;
   }
 
-  async update(before: IamRecord, record: IamRecord): Promise<'done' | 'missing'> {
+  async update(before: IamRecord, record: IamRecord): Promise<UpdateOutcome> {
     const [had, has] = [new Set(iamLinksOf(before)), new Set(iamLinksOf(record))];
     const text = encodeIamRecord({ ...record, revision: before.revision + 1 });
     const changed = [[...had.difference(has)], [...has.difference(had)]].map((links) => JSON.stringify(links));
     const outcome = await this.#redis.script(
       'kfUpdateIam',
       ...iamAt(record.accountId),
-      fieldOf(record),
+      fieldOf(before),
       before.revision,
       text,
       CHANGES,
       iamChangeOf(record.accountId),
       ...changed,
+      fieldOf(record),
     );
-    if (outcome === 'changed') throw new ConflictError(`${fieldOf(record)} has changed`);
-    return outcome as 'done' | 'missing';
+    if (outcome === 'changed') throw new ConflictError(`${fieldOf(before)} has changed`);
+    return outcome as UpdateOutcome;
   }
 
   async remove(record: IamRecord): Promise<'done' | 'linked'> {

@@ -1,13 +1,10 @@
-import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import type { HsmCommands } from '../hsm/commands.ts';
 import type { Scope } from '@keyfleet/shared/stored/names';
-import type { FleetSecretStore } from '../store/store.ts';
+import { FleetKey, type FleetKeyDeps } from '../store/fleet-key.ts';
 
 const TAG_LENGTH = 16;
-/** The fleet's marker key is sealed as a credential that nobody signs with (docs/decisions/0004). */
-const SECRET = 'marker-key';
-const SEALED_FOR = { accessKeyId: 'keyfleet-marker-key', principal: 'keyfleet:frontends' } as const;
+const MARKER_KEY = { name: 'marker-key', info: 'keyfleet/marker/1' } as const;
 
 /** A list, for one caller: a marker of another is not a marker of this one. */
 export interface MarkerScope extends Scope {
@@ -16,23 +13,17 @@ export interface MarkerScope extends Scope {
   readonly filter?: string;
 }
 
-export interface MarkerDeps {
-  readonly secrets: FleetSecretStore;
-  readonly hsm: HsmCommands;
-}
-
 /** Pagination markers: where a list goes on, authenticated under a key that every frontend of the fleet has. */
 export class Markers {
-  readonly #deps: MarkerDeps;
-  #key: Promise<KeyObject> | undefined;
+  readonly #key: FleetKey;
 
-  constructor(deps: MarkerDeps) {
-    this.#deps = deps;
+  constructor(deps: FleetKeyDeps) {
+    this.#key = new FleetKey(MARKER_KEY, deps);
   }
 
   async seal(scope: MarkerScope, after: string, deadline: number): Promise<string> {
     const position = Buffer.from(after, 'utf8');
-    return Buffer.concat([tagOf(await this.#loadKey(deadline), scope, position), position]).toString('base64url');
+    return Buffer.concat([tagOf(await this.#key.load(deadline), scope, position), position]).toString('base64url');
   }
 
   /** Throws InvalidMarkerException for anything but a marker of this very list. */
@@ -40,31 +31,11 @@ export class Markers {
     const bytes = Buffer.from(marker, 'base64url');
     const position = bytes.subarray(TAG_LENGTH);
     const tag = bytes.subarray(0, TAG_LENGTH);
-    const expected = tagOf(await this.#loadKey(deadline), scope, position);
+    const expected = tagOf(await this.#key.load(deadline), scope, position);
     if (tag.length !== TAG_LENGTH || !timingSafeEqual(tag, expected) || bytes.toString('base64url') !== marker) {
       throw invalidMarker();
     }
     return position.toString('utf8');
-  }
-
-  #loadKey(deadline: number): Promise<KeyObject> {
-    this.#key ??= this.#openKey(deadline).catch((error: unknown) => {
-      this.#key = undefined;
-      throw error;
-    });
-    return this.#key;
-  }
-
-  async #openKey(deadline: number): Promise<KeyObject> {
-    const { secrets, hsm } = this.#deps;
-    const token = (await secrets.findSecret(SECRET)) ?? (await this.#makeToken(deadline));
-    const { secretAccessKey } = await hsm.execute('OpenCredential', { ...SEALED_FOR, token }, deadline);
-    return createSecretKey(Buffer.from(hkdfSync('sha256', secretAccessKey, '', 'keyfleet/marker/1', 32)));
-  }
-
-  async #makeToken(deadline: number): Promise<Uint8Array> {
-    const { token } = await this.#deps.hsm.execute('GenerateCredential', SEALED_FOR, deadline);
-    return this.#deps.secrets.insertSecret(SECRET, token);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
+import type { QueryOperation } from '../identities/query-operation.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call } from '../operations/handler.ts';
 import type { LastKnown } from '../store/last-known.ts';
@@ -22,18 +23,25 @@ export type Input = Readonly<Record<string, unknown>>;
 export interface Wanted<Answer> {
   /** For the audit record and telemetry. */
   readonly name: string;
-  /** Undefined for a call of STS, which asks no more than who signed it. */
+  readonly service: 'kms' | 'iam' | 'sts';
+  /** Of KMS. */
   readonly operation: Operation | undefined;
+  /** Of IAM and STS; undefined for one that they do not have. */
+  readonly query?: QueryOperation | undefined;
   readonly signedFor: SignedFor;
   /** Called for the authenticated only; throws KmsException for what is not a valid input. A promise where it has yet to come. */
   readonly parse: () => Input | Promise<Input>;
+  /** What does it, unless it is an operation of KMS. */
+  readonly perform?: (attempt: Attempt) => Promise<unknown>;
   readonly format: (output: unknown, caller: Authenticated['caller']) => Answer;
 }
 
 /** A request on its way. Each step adds what it found out, and the audit record tells all of it. */
 export interface Attempt {
   readonly name: string;
+  readonly service: Wanted<unknown>['service'];
   readonly operation: Operation | undefined;
+  readonly query: QueryOperation | undefined;
   readonly request: Pick<EdgeRequest, 'requestId' | 'sourceIpAddress'>;
   readonly userAgent: string;
   /** Once the signature is found genuine. */
@@ -51,11 +59,13 @@ export interface Attempt {
 
 export function newAttempt(
   request: Pick<EdgeRequest, 'requestId' | 'sourceIpAddress' | 'headers'>,
-  { name, operation }: Pick<Wanted<unknown>, 'name' | 'operation'>,
+  { name, service, operation, query }: Pick<Wanted<unknown>, 'name' | 'service' | 'operation' | 'query'>,
 ): Attempt {
   return {
     name,
+    service,
     operation,
+    query,
     request,
     userAgent: request.headers.get('user-agent') ?? '',
     call: undefined,

@@ -3,21 +3,39 @@ import { authorizationOf } from '@keyfleet/shared/sigv4/sign-request';
 import { amzDateOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
 import { expect, test } from 'vitest';
 import { Authenticator } from './authenticate.ts';
-import { Credential } from './credentials.ts';
+import type { Caller } from '../operations/handler.ts';
+import { Credential } from './credential.ts';
 
 const now = Date.UTC(2026, 10, 23, 12);
-const record = {
-  accessKeyId: 'AKIDEXAMPLE',
+const record = { accessKeyId: 'AKIDEXAMPLE' };
+const caller: Caller = {
   accountId: '000000000000',
-  principal: 'arn:aws:iam::000000000000:user/alice',
+  arn: 'arn:aws:iam::000000000000:user/alice',
   userId: 'AIDAEXAMPLE',
-  token: new Uint8Array(),
+  accessKeyId: record.accessKeyId,
   policies: [],
 };
 const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
-const known = new Credential(record, Buffer.from(secret));
+const proving = (identity: object | undefined, expiresAt?: number) =>
+  new Credential(Buffer.from(secret), {
+    identity: () => identity,
+    callerOf: () => caller,
+    ...(expiresAt !== undefined && { expiresAt }),
+  });
+const known = proving({});
+/** By session token. */
+const sessions = new Map([
+  ['current', proving({}, now + 1)],
+  ['expired', proving({}, now)],
+  ['of a role that is gone', proving(undefined, now + 1)],
+]);
 const authenticator = new Authenticator({
-  credentials: { find: (accessKeyId) => (accessKeyId === record.accessKeyId ? known : undefined) },
+  credentials: {
+    find: ({ accessKeyId, sessionToken }) => {
+      if (sessionToken !== undefined) return sessions.get(sessionToken);
+      return accessKeyId === record.accessKeyId ? known : undefined;
+    },
+  },
   clock: { now: () => now },
   clockSkewMs: 300_000,
 });
@@ -64,7 +82,7 @@ const mismatch =
 
 test('a genuine signature proves its principal and Region', async () => {
   expect(await authenticate(signed())).toMatchObject({
-    caller: { accountId: '000000000000', arn: record.principal, accessKeyId: 'AKIDEXAMPLE' },
+    caller: { accountId: '000000000000', arn: caller.arn, accessKeyId: 'AKIDEXAMPLE' },
     region: 'us-east-1',
   });
 });
@@ -91,4 +109,17 @@ test('an unknown access key and a session token are told apart by one full stop,
   expect(await refusal(signed({ headers: { 'x-amz-security-token': 'token' } }))).toBe(
     'UnrecognizedClientException: The security token included in the request is invalid',
   );
+});
+
+test('temporary credentials prove whom their token says, until they expire', async () => {
+  const using = (token: string) => signed({ accessKeyId: 'ASIATEMPORARY', headers: { 'x-amz-security-token': token } });
+  expect(await refusal(using('current'))).toBe('accepted');
+  expect(await refusal(using('expired'))).toBe(
+    'ExpiredTokenException: The security token included in the request is expired',
+  );
+  expect(await refusal(using('of a role that is gone'))).toBe(
+    'UnrecognizedClientException: The security token included in the request is invalid',
+  );
+  const wrong = { accessKeyId: 'ASIATEMPORARY', secret: 'wrong', headers: { 'x-amz-security-token': 'expired' } };
+  expect(await refusal(signed(wrong))).toBe(mismatch);
 });

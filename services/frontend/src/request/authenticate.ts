@@ -4,7 +4,8 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { canonicalRequest, type SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
 import { isSameSignature, newSigningSecret, signatureOf, stringToSign } from '@keyfleet/shared/sigv4/signature';
 import type { Caller } from '../operations/handler.ts';
-import type { Credential } from './credentials.ts';
+import type { Credential } from './credential.ts';
+import type { ClaimedKey } from './credentials.ts';
 import { isPresigned, readPresignedClaim } from './presigned-claim.ts';
 import { readClaim, type SignatureClaim } from './signature-claim.ts';
 
@@ -24,7 +25,7 @@ export interface SignedFor {
 
 export interface AuthenticatorDeps {
   readonly credentials: {
-    find(accessKeyId: string, deadline: number): Credential | undefined | Promise<Credential | undefined>;
+    find(claimed: ClaimedKey, deadline: number): Credential | undefined | Promise<Credential | undefined>;
   };
   readonly clock: Clock;
   readonly clockSkewMs: number;
@@ -50,7 +51,8 @@ export class Authenticator {
     const { headers, query } = request;
     const read = signedFor.presigned === true && isPresigned(headers, query) ? readPresignedClaim : readClaim;
     const claim = read(headers, query, { ...signedFor, clockSkewMs, now: clock.now() });
-    const found = credentials.find(claim.accessKeyId, deadline);
+    const sessionToken = claim.sessionToken ?? headers.get('x-amz-security-token');
+    const found = credentials.find({ accessKeyId: claim.accessKeyId, sessionToken }, deadline);
     if (found instanceof Promise) return found.then((credential) => this.#judge(request, claim, credential));
     return this.#judge(request, claim, found);
   }
@@ -62,19 +64,33 @@ export class Authenticator {
   namesKey(headers: ReadonlyMap<string, string>, deadline: number): boolean | Promise<boolean> {
     const [, accessKeyId] = /\bCredential=([^/,\s]+)\//.exec(headers.get('authorization') ?? '') ?? [];
     if (accessKeyId === undefined) return false;
-    const found = this.#deps.credentials.find(accessKeyId, deadline);
+    const found = this.#deps.credentials.find(
+      { accessKeyId, sessionToken: headers.get('x-amz-security-token') },
+      deadline,
+    );
     return found instanceof Promise ? found.then((credential) => credential !== undefined) : found !== undefined;
   }
 
-  #judge(request: SignableRequest, claim: SignatureClaim, credential: Credential | undefined): Authenticated {
+  #judge(
+    request: SignableRequest,
+    claim: SignatureClaim,
+    credential: Credential | undefined,
+  ): Authenticated | Promise<Authenticated> {
     const isGenuine = this.#isGenuine(request, claim, credential);
-    if (credential === undefined) throw unrecognized('The security token included in the request is invalid.');
+    // AWS's two texts differ in their full stop.
+    const invalid =
+      claim.sessionToken === undefined && !request.headers.has('x-amz-security-token') ? `${INVALID}.` : INVALID;
+    if (credential === undefined) throw unrecognized(invalid);
     if (!isGenuine) throw new KmsException('InvalidSignatureException', MISMATCH);
-    // Nobody has temporary credentials here, so every session token is one that was never given out.
-    if (request.headers.has('x-amz-security-token') || namesToken(claim.signedQuery)) {
-      throw unrecognized('The security token included in the request is invalid');
+    if (credential.expiresAt !== undefined && credential.expiresAt <= this.#deps.clock.now()) {
+      throw new KmsException('ExpiredTokenException', 'The security token included in the request is expired');
     }
-    return { caller: credential.caller, region: claim.scope.region };
+    const authenticated = (caller: Caller | undefined): Authenticated => {
+      if (caller === undefined) throw unrecognized(invalid);
+      return { caller, region: claim.scope.region };
+    };
+    const caller = credential.caller();
+    return caller instanceof Promise ? caller.then(authenticated) : authenticated(caller);
   }
 
   #isGenuine(request: SignableRequest, claim: SignatureClaim, credential: Credential | undefined): boolean {
@@ -89,11 +105,9 @@ export class Authenticator {
   }
 }
 
-/** AWS's text. */
-function namesToken(query = ''): boolean {
-  return query !== '' && new URLSearchParams(query).has('X-Amz-Security-Token');
-}
+const INVALID = 'The security token included in the request is invalid';
 
+/** AWS's text. */
 export const MISMATCH =
   'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and ' +
   'signing method. Consult the service documentation for details.';

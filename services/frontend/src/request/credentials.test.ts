@@ -1,4 +1,8 @@
 import { expect, test } from 'vitest';
+import type { Identity } from '../identities/identity.ts';
+import type { UserRecord } from '../identities/records.ts';
+import type { SessionContent } from '../identities/session-token.ts';
+import { newUser } from '../identities/iam-store.contract.ts';
 import { Credentials } from './credentials.ts';
 import { type AccessKeyRecord, DamagedRecordError } from '../store/store.ts';
 
@@ -11,16 +15,48 @@ const record: AccessKeyRecord = {
   policies: [],
 };
 
+const alice: Identity<UserRecord> = {
+  record: newUser('alice', { accountId: '000000000000', path: '/team/' }),
+  policies: ['{}'],
+  boundary: undefined,
+  tags: new Map([['team', 'red']]),
+};
+
+const session: SessionContent = {
+  accessKeyId: 'ASIAAAAAAAAAAAAAAAAA',
+  secretAccessKey: 'secret',
+  accountId: '000000000000',
+  kind: 'role',
+  name: 'app',
+  id: 'AROA',
+  sessionName: 'one',
+  issuedAt: 1,
+  expiresAt: 2,
+  policies: [],
+  tags: [],
+  transitiveTagKeys: [],
+};
+
 function fixture() {
   const stored = new Map([[record.accessKeyId, record]]);
-  const state = { now: 0, extraMs: 0, lookups: 0, openings: 0, stored };
+  const state = {
+    now: 0,
+    extraMs: 0,
+    lookups: 0,
+    openings: 0,
+    stored,
+    owner: alice as Identity<UserRecord> | undefined,
+  };
   const credentials = new Credentials({
-    identities: {
+    accessKeys: {
       findAccessKey: (accessKeyId) => {
         state.lookups += 1;
         return Promise.resolve(stored.get(accessKeyId));
       },
     },
+    identities: { ownerOf: () => state.owner, find: (() => undefined) as never },
+    sessionTokens: { open: (token) => (token === 'token' ? session : undefined) },
+    partition: 'aws',
     openCredential: () => {
       state.openings += 1;
       return Promise.resolve({ secretAccessKey: Buffer.from('secret') });
@@ -28,66 +64,96 @@ function fixture() {
     extraMs: () => state.extraMs,
     clock: { now: () => state.now },
   });
-  return { credentials, state };
+  const find = (deadline: number) =>
+    credentials.find({ accessKeyId: record.accessKeyId, sessionToken: undefined }, deadline);
+  return { credentials, state, find };
 }
 
 test('an access key is opened once for all who wait for it, and then known', async () => {
-  const { credentials, state } = fixture();
-  const [first, second] = await Promise.all([
-    credentials.find(record.accessKeyId, 1000),
-    credentials.find(record.accessKeyId, 1000),
-  ]);
+  const { find, state } = fixture();
+  const [first, second] = await Promise.all([find(1000), find(1000)]);
   expect(first).toBe(second);
-  expect(credentials.find(record.accessKeyId, 1000)).toBe(first);
+  expect(find(1000)).toBe(first);
   expect(state).toMatchObject({ lookups: 1, openings: 1 });
 });
 
 test('a removed access key stops working, and a new one starts to, within a bounded time', async () => {
-  const { credentials, state } = fixture();
-  await credentials.find(record.accessKeyId, 1000);
+  const { find, state } = fixture();
+  await find(1000);
   state.stored.clear();
   state.now += 60_001;
-  expect(await credentials.find(record.accessKeyId, 1000)).toBeUndefined();
+  expect(await find(1000)).toBeUndefined();
   state.stored.set(record.accessKeyId, record);
   state.now += 2_001;
-  expect(await credentials.find(record.accessKeyId, 1000)).toBeDefined();
+  expect(await find(1000)).toBeDefined();
 });
 
 test('an access key that is known works for a while longer when the store is away, and one that is not known does not', async () => {
-  const { credentials, state } = fixture();
-  const known = await credentials.find(record.accessKeyId, 1000);
+  const { find, state } = fixture();
+  const known = await find(1000);
   state.stored.clear();
   state.extraMs = 30_000;
   state.now += 60_001;
-  expect(await credentials.find(record.accessKeyId, 1000)).toBe(known);
+  expect(await find(1000)).toBe(known);
   state.now += 30_000;
-  expect(await credentials.find(record.accessKeyId, 1000)).toBeUndefined();
+  expect(await find(1000)).toBeUndefined();
   state.stored.set(record.accessKeyId, record);
   state.now += 2_001;
-  expect(await credentials.find(record.accessKeyId, 1000)).toBeDefined();
+  expect(await find(1000)).toBeDefined();
 });
 
 test('what cannot be an access key id is not asked for', async () => {
   const { credentials, state } = fixture();
-  for (const id of ['', 'short', 'x'.repeat(129), '*'.repeat(20)])
-    expect(await credentials.find(id, 1000)).toBeUndefined();
+  for (const accessKeyId of ['', 'short', 'x'.repeat(129), '*'.repeat(20), 'ASIAAAAAAAAAAAAAAAAA'])
+    expect(await credentials.find({ accessKeyId, sessionToken: undefined }, 1000)).toBeUndefined();
   expect(state.lookups).toBe(0);
 });
 
 test('a failure to look up is not remembered', async () => {
-  const { credentials, state } = fixture();
+  const { find, state } = fixture();
   state.stored.get = () => {
     throw new Error('the store is away');
   };
-  await expect(credentials.find(record.accessKeyId, 1000)).rejects.toThrow('away');
+  await expect(find(1000)).rejects.toThrow('away');
   delete (state.stored as Partial<typeof state.stored>).get;
-  expect(await credentials.find(record.accessKeyId, 1000)).toBeDefined();
+  expect(await find(1000)).toBeDefined();
 });
 
 test("an access key whose record names another account than its principal's is refused", async () => {
-  const { credentials, state } = fixture();
+  const { find, state } = fixture();
   for (const change of [{ accountId: '222222222222' }, { accountId: '', principal: 'keyfleet:frontends' }]) {
     state.stored.set(record.accessKeyId, { ...record, ...change });
-    await expect(credentials.find(record.accessKeyId, 1000)).rejects.toThrow(DamagedRecordError);
+    await expect(find(1000)).rejects.toThrow(DamagedRecordError);
+  }
+});
+
+test('whom an access key proves is asked each time, and is the same object while nothing has changed', async () => {
+  const { find, state } = fixture();
+  const credential = (await find(1000))!;
+  const caller = await credential.caller();
+  expect(caller).toMatchObject({
+    arn: 'arn:aws:iam::000000000000:user/team/alice',
+    userName: 'alice',
+    policies: ['{}'],
+  });
+  expect(credential.caller()).toBe(caller);
+  state.owner = { ...alice, policies: [] };
+  expect(credential.caller()).toMatchObject({ policies: [] });
+  state.owner = undefined;
+  expect(credential.caller()).toBeUndefined();
+});
+
+test('temporary credentials are what their token says, under its own access key id and no other', async () => {
+  const { credentials } = fixture();
+  const find = (accessKeyId: string, sessionToken: string) => credentials.find({ accessKeyId, sessionToken }, 1000);
+  expect(find(session.accessKeyId, 'token')).toMatchObject({ expiresAt: 2 });
+  expect(find(session.accessKeyId, 'token')).toBe(find(session.accessKeyId, 'token'));
+  for (const [id, token] of [
+    [session.accessKeyId, 'other'],
+    [record.accessKeyId, 'token'],
+    [record.accessKeyId, ''],
+    ['ASIAAAAAAAAAAAAAAAAB', 'token'],
+  ] as const) {
+    expect(find(id, token)).toBeUndefined();
   }
 });

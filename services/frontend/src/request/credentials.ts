@@ -1,63 +1,43 @@
-import type { KeyObject } from 'node:crypto';
 import { accountOfPrincipal } from '@keyfleet/shared/arn';
 import type { Clock } from '@keyfleet/shared/clock';
-import { type CredentialScope, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
-import type { Caller } from '../operations/handler.ts';
+import { identityArn, sessionCaller, userCaller } from '../identities/callers.ts';
+import type { Identities } from '../identities/identities.ts';
+import type { SessionContent, SessionTokens } from '../identities/session-token.ts';
 import { type AccessKeyRecord, DamagedRecordError, type IdentityStore } from '../store/store.ts';
+import { Credential } from './credential.ts';
 
-/** An access key with its secret opened: whom it proves, and the keys that check a signature. */
-export class Credential {
-  readonly caller: Caller;
-  readonly #secret: KeyObject;
-  readonly #signingKeys = new Map<string, KeyObject>();
-
-  constructor(record: AccessKeyRecord, secretAccessKey: Uint8Array) {
-    const { principal, userId, accessKeyId, policies } = record;
-    this.caller = { accountId: accountOf(record), arn: principal, userId, accessKeyId, policies };
-    this.#secret = newSigningSecret(secretAccessKey);
-  }
-
-  /** Four HMACs the first time, then a look-up: a client uses one scope all day. */
-  signingKey(scope: CredentialScope): KeyObject {
-    const name = `${scope.date}/${scope.region}/${scope.service}`;
-    const known = this.#signingKeys.get(name);
-    if (known !== undefined) return known;
-    // Scopes are checked before, so that only yesterday's can pile up here.
-    if (this.#signingKeys.size >= MAX_SIGNING_KEYS) this.#signingKeys.clear();
-    const key = deriveSigningKey(this.#secret, scope);
-    this.#signingKeys.set(name, key);
-    return key;
-  }
-}
-
-/** From the principal, which is sealed with the secret. The record says it once more, in the clear, where it can be changed. */
-function accountOf({ accessKeyId, accountId, principal }: AccessKeyRecord): string {
-  if (accountOfPrincipal(principal) === accountId) return accountId;
-  throw new DamagedRecordError(
-    `the record of access key ${accessKeyId} says account ${accountId}, but its principal is ${principal}`,
-  );
-}
-
-const MAX_SIGNING_KEYS = 64;
 const MAX_CREDENTIALS = 10_000;
-/** How long a revoked access key may still work on this frontend. */
+/** How long an access key that was removed from the store alone may still be known here: its user no longer has it at once. */
 const FOUND_MS = 60_000;
 /** Short, so that a new access key works almost at once. */
 const NOT_FOUND_MS = 2_000;
 /** What an access key id can look like; anything else is not worth a question to the store. */
 const accessKeyIdForm = /^[A-Za-z0-9]{16,128}$/;
+/** Of temporary credentials, which nobody keeps: their session token says what they are. */
+const TEMPORARY = 'ASIA';
+
+/** What a request says of who signed it. */
+export interface ClaimedKey {
+  readonly accessKeyId: string;
+  readonly sessionToken: string | undefined;
+}
+
+type Found = Credential | undefined;
 
 interface Entry {
-  readonly credential: Credential | undefined;
+  readonly credential: Found;
   readonly expiresAt: number;
 }
 
 export interface CredentialsDeps {
-  readonly identities: Pick<IdentityStore, 'findAccessKey'>;
+  readonly accessKeys: Pick<IdentityStore, 'findAccessKey'>;
+  readonly identities: Pick<Identities, 'ownerOf' | 'find'>;
+  readonly sessionTokens: Pick<SessionTokens, 'open'>;
   readonly openCredential: (input: InputOf<'OpenCredential'>, deadline: number) => Promise<OutputOf<'OpenCredential'>>;
   /** For how much longer than usual an access key may be used that was found; more than 0 while the store is away. */
   readonly extraMs: () => number;
+  readonly partition: string;
   /** A monotonic one: a clock that is put back must not lengthen the life of a revoked access key. */
   readonly clock: Clock;
 }
@@ -66,18 +46,20 @@ export interface CredentialsDeps {
 export class Credentials {
   readonly #deps: CredentialsDeps;
   readonly #entries = new Map<string, Entry>();
-  readonly #loading = new Map<string, Promise<Credential | undefined>>();
+  readonly #loading = new Map<string, Promise<Found>>();
+  readonly #sessions = new Map<string, { readonly token: string; readonly credential: Credential }>();
 
   constructor(deps: CredentialsDeps) {
     this.#deps = deps;
   }
 
-  /** undefined: there is no such access key. Not a promise when it is known, which is nearly always. */
-  find(accessKeyId: string, deadline: number): Credential | undefined | Promise<Credential | undefined> {
+  /** undefined: there is no such access key, or the token is not its own. Not a promise when it is known, which is nearly always. */
+  find({ accessKeyId, sessionToken }: ClaimedKey, deadline: number): Found | Promise<Found> {
+    if (sessionToken !== undefined) return this.#findSession(accessKeyId, sessionToken, deadline);
     const entry = this.#entries.get(accessKeyId);
     if (entry !== undefined && entry.expiresAt + this.#extraMsOf(entry) > this.#deps.clock.now())
       return entry.credential;
-    if (!accessKeyIdForm.test(accessKeyId)) return undefined;
+    if (!accessKeyIdForm.test(accessKeyId) || accessKeyId.startsWith(TEMPORARY)) return undefined;
     return this.#loading.get(accessKeyId) ?? this.#load(accessKeyId, deadline);
   }
 
@@ -85,27 +67,68 @@ export class Credentials {
     return credential === undefined ? 0 : this.#deps.extraMs();
   }
 
+  #findSession(accessKeyId: string, token: string, deadline: number): Found | Promise<Found> {
+    const known = this.#sessions.get(accessKeyId);
+    if (known?.token === token) return known.credential;
+    const opened = this.#deps.sessionTokens.open(token, deadline);
+    const take = (content: SessionContent | undefined): Found => {
+      if (content?.accessKeyId !== accessKeyId) return undefined;
+      const credential = this.#sessionCredential(content);
+      makeRoom(this.#sessions);
+      this.#sessions.set(accessKeyId, { token, credential });
+      return credential;
+    };
+    return opened instanceof Promise ? opened.then(take) : take(opened);
+  }
+
   /** However many requests wait for an access key, the HSM opens it once. */
-  #load(accessKeyId: string, deadline: number): Promise<Credential | undefined> {
+  #load(accessKeyId: string, deadline: number): Promise<Found> {
     const loading = this.#open(accessKeyId, deadline).finally(() => this.#loading.delete(accessKeyId));
     this.#loading.set(accessKeyId, loading);
     return loading;
   }
 
-  async #open(accessKeyId: string, deadline: number): Promise<Credential | undefined> {
-    const record = await this.#deps.identities.findAccessKey(accessKeyId);
+  async #open(accessKeyId: string, deadline: number): Promise<Found> {
+    const record = await this.#deps.accessKeys.findAccessKey(accessKeyId);
     if (record === undefined) return this.#remember(accessKeyId, undefined);
+    assertAccount(record);
     const { principal, token } = record;
     const { secretAccessKey } = await this.#deps.openCredential({ accessKeyId, principal, token }, deadline);
-    return this.#remember(accessKeyId, new Credential(record, secretAccessKey));
+    const credential = new Credential(secretAccessKey, {
+      identity: () => this.#deps.identities.ownerOf(record),
+      callerOf: (identity) => userCaller(identity, identityArn(this.#deps.partition, identity.record), accessKeyId),
+    });
+    return this.#remember(accessKeyId, credential as Credential);
   }
 
-  #remember(accessKeyId: string, credential: Credential | undefined): Credential | undefined {
-    // The oldest goes first: a flood of unknown ids pushes out itself, and costs a known one a single re-opening.
-    if (this.#entries.size >= MAX_CREDENTIALS) this.#entries.delete(this.#entries.keys().next().value!);
+  #sessionCredential(content: SessionContent): Credential {
+    const { secretAccessKey, accountId, expiresAt } = content;
+    const credential = new Credential(Buffer.from(secretAccessKey), {
+      identity: () => this.#deps.identities.find(accountId, content),
+      callerOf: (identity) => sessionCaller(identity, identityArn(this.#deps.partition, identity.record), content),
+      expiresAt,
+    });
+    return credential as Credential;
+  }
+
+  #remember(accessKeyId: string, credential: Found): Found {
+    makeRoom(this.#entries);
     this.#entries.delete(accessKeyId);
     const lifetime = credential === undefined ? NOT_FOUND_MS : FOUND_MS;
     this.#entries.set(accessKeyId, { credential, expiresAt: this.#deps.clock.now() + lifetime });
     return credential;
   }
+}
+
+/** The oldest goes first: a flood of unknown ids pushes out itself, and costs a known one a single re-opening. */
+function makeRoom(entries: Map<string, unknown>): void {
+  if (entries.size >= MAX_CREDENTIALS) entries.delete(entries.keys().next().value!);
+}
+
+/** The principal is sealed with the secret. The record says its account once more, in the clear, where it can be changed. */
+function assertAccount({ accessKeyId, accountId, principal }: AccessKeyRecord): void {
+  if (accountOfPrincipal(principal) === accountId) return;
+  throw new DamagedRecordError(
+    `the record of access key ${accessKeyId} says account ${accountId}, but its principal is ${principal}`,
+  );
 }

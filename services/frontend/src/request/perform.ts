@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { inSpan } from '@keyfleet/shared/telemetry/tracing';
@@ -7,17 +6,13 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Deps, KeyCall } from '../operations/handler.ts';
 import { findHandler, unavailable } from '../operations/index.ts';
 import type { LastKnown } from '../store/last-known.ts';
-import { ConflictError, DamagedRecordError } from '../store/store.ts';
+import { DamagedRecordError } from '../store/store.ts';
 import type { Attempt, Input } from './attempt.ts';
 import { type CheckedRequest, work } from './check.ts';
-import { timedOut } from './errors.ts';
+import { decidedAgain } from './decided-again.ts';
 import { stepsOf } from './order.ts';
 
 const cryptographic: ReadonlySet<string> = new Set(TrackedOperation.options);
-
-/** About what a read and a write take. */
-const PAUSE_MS = 5;
-const LONGEST_PAUSE_MS = 100;
 
 export interface PerformDeps extends Deps {
   /** For cryptography while changes of keys are not heard; undefined while they are, and when it is forbidden. */
@@ -76,22 +71,14 @@ interface Admission {
 async function run(admission: Admission): Promise<unknown> {
   const { call, deps, keys } = admission;
   deps.assertStore();
-  for (let tries = 1; ; tries++) {
-    try {
-      return await runOnce(admission);
-    } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
-      await waitForTurn(tries);
-      if (deps.clock.now() >= call.deadline) throw timedOut(error);
-    }
+  const decide = (): Promise<unknown> => {
     keys.length = 0;
-  }
+    return runOnce(admission);
+  };
+  return decidedAgain(decide, call.deadline, deps.clock);
 }
 
-/**
- * What was read is no longer so when it is written: somebody else was faster. Then everything is decided again on what they wrote:
- * whether the caller may, whether the state allows it, and what to write.
- */
+/** Decides all there is to decide: whether the caller may, whether the state allows it, and what to write. */
 async function runOnce(admission: Admission): Promise<unknown> {
   const { operation, input, deps } = admission;
   const handler = findHandler(operation.name);
@@ -112,9 +99,4 @@ async function runOnce(admission: Admission): Promise<unknown> {
 function admittedCallOf({ call, keys: [key, otherKey], alias }: CheckedRequest): KeyCall {
   const found = { ...(key && { key }), ...(otherKey && { otherKey }), ...(alias && { alias }) };
   return { ...call, ...found } as KeyCall;
-}
-
-/** At random, so that those who were refused together do not come back together. */
-async function waitForTurn(tries: number): Promise<void> {
-  await delay(Math.random() * Math.min(LONGEST_PAUSE_MS, PAUSE_MS * tries));
 }

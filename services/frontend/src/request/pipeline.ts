@@ -71,7 +71,7 @@ export class Pipeline {
       const parsed = wanted.parse();
       attempt.input = parsed instanceof Promise ? await parsed : parsed;
 
-      attempt.output = await this.#deps.perform(attempt);
+      attempt.output = await (wanted.perform ?? this.#deps.perform)(attempt);
     } catch (error) {
       attempt.exception = this.#exceptionOf(error, request, attempt);
     }
@@ -83,7 +83,7 @@ export class Pipeline {
   #record(attempt: Attempt): void {
     const { audit, lastUsages } = this.#deps;
     // Who one is may be asked of STS without end: it is recorded when it is refused.
-    if (attempt.operation === undefined && attempt.exception === undefined) return;
+    if (attempt.name === 'GetCallerIdentity' && attempt.exception === undefined) return;
     const eventId = audit.record(attempt);
     if (attempt.exception === undefined) lastUsages.note(attempt, eventId);
   }

@@ -56,7 +56,16 @@ export function readPresignedClaim(headers: Headers, query: string, rules: Claim
     .split('&')
     .filter((parameter) => nameOf(parameter) !== 'X-Amz-Signature')
     .join('&');
-  return { accessKeyId, scope, amzDate, signedHeaders, signature: value('X-Amz-Signature'), signedQuery };
+  const sessionToken = parameters.get('X-Amz-Security-Token');
+  return {
+    accessKeyId,
+    scope,
+    amzDate,
+    signedHeaders,
+    signature: value('X-Amz-Signature'),
+    signedQuery,
+    ...(sessionToken !== undefined && { sessionToken }),
+  };
 }
 
 /** Throws for one that is given twice: which one counts would be anybody's guess. */

@@ -10,6 +10,8 @@ export interface SignatureClaim {
   readonly signature: string;
   /** What of the query is signed, where the signature stands in it; else all of it is. */
   readonly signedQuery?: string;
+  /** Of temporary credentials, where it stands in the query; else it is a header. */
+  readonly sessionToken?: string;
 }
 
 /** What this service takes a signature for. */

@@ -16,3 +16,14 @@ export function aliasName({ accountId, region }: Scope, name: string): string {
 export function grantsName({ region, keyId }: { region: string; keyId: string }, grantee: string): string {
   return `grants ${region}/${keyId} ${grantee}`;
 }
+
+/** Of anything in an account's IAM records: what an identity may do is put together from many of them. */
+export function iamChangeOf(accountId: string): string {
+  return `${IAM}${accountId}`;
+}
+
+export function accountOfIamChange(name: string): string | undefined {
+  return name.startsWith(IAM) ? name.slice(IAM.length) : undefined;
+}
+
+const IAM = 'iam ';

@@ -8,7 +8,7 @@ import { type Alias, type AliasStore, type KeyStore, StoreUnavailableError } fro
 /** What a read may take before what is known is used instead: a Redis that answers is always asked. */
 const PATIENCE_MS = 50;
 
-const late = Symbol('late');
+export const late = Symbol('late');
 
 /** Reads for one request while changes are not heard: from the store if it answers, and what was last known if it does not. */
 export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'findAlias'> {
@@ -44,16 +44,22 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
 
   async #read<T>(known: T | undefined, read: () => Promise<T | undefined>): Promise<T | undefined> {
     if (known === undefined) return read();
-    try {
-      const reading = read();
-      // Whoever stops waiting does not hear how it went.
-      reading.catch(() => {});
-      const found = await Promise.race([reading, delay(PATIENCE_MS, late)]);
-      if (found !== late) return found;
-    } catch (error) {
-      if (!(error instanceof StoreUnavailableError)) throw error;
-    }
+    const found = await readInTime(read);
+    if (found !== late) return found;
     this.#served = true;
     return known;
+  }
+}
+
+/** What a store answers that answers at once; `late` for one that does not. */
+export async function readInTime<T>(read: () => Promise<T>): Promise<T | typeof late> {
+  try {
+    const reading = read();
+    // Whoever stops waiting does not hear how it went.
+    reading.catch(() => {});
+    return await Promise.race([reading, delay(PATIENCE_MS, late)]);
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) return late;
+    throw error;
   }
 }

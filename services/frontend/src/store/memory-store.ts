@@ -153,6 +153,14 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
     this.#accessKeys.set(record.accessKeyId, record);
   }
 
+  async deleteAccessKey(accessKeyId: string): Promise<void> {
+    this.#accessKeys.delete(accessKeyId);
+  }
+
+  async hasAccount(accountId: string): Promise<boolean> {
+    return this.#firstAccessKeys.has(accountId);
+  }
+
   async findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined> {
     return this.#accessKeys.get(this.#firstAccessKeys.get(accountId) ?? '');
   }

@@ -214,6 +214,14 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     if (done !== 'OK') throw new ConflictError(`access key ${accessKeyId} exists`);
   }
 
+  async deleteAccessKey(accessKeyId: string): Promise<void> {
+    await this.#redis.write('del', accessKeyAt(accessKeyId));
+  }
+
+  async hasAccount(accountId: string): Promise<boolean> {
+    return (await this.#redis.read((client) => client.exists(firstAccessKeyAt(accountId)))) === 1;
+  }
+
   async findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined> {
     const claim = await this.#redis.read((client) => client.get(firstAccessKeyAt(accountId)));
     if (claim === null) return undefined;

@@ -5,7 +5,7 @@ const iamTargets = `
 local function hasAll(links)
   for _, link in ipairs(links) do
     local kind, name = string.match(link, '^[^/]+/([^/]+)/([^/]+)/')
-    if kind ~= 'aws-policy' and redis.call('HEXISTS', KEYS[1], kind .. '/' .. name) == 0 then return false end
+    if kind ~= 'aws-policy' and kind ~= 'access-key' and redis.call('HEXISTS', KEYS[1], kind .. '/' .. name) == 0 then return false end
   end
   return true
 end`;
@@ -146,7 +146,7 @@ for _, link in ipairs(links) do redis.call('ZADD', KEYS[3], 0, link) end
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
-  /** KEYS as before. ARGV: field, revision it was read at, JSON, channel, message, links that go, links that come. */
+  /** KEYS as before. ARGV: field, revision it was read at, JSON, channel, message, links that go, links that come, its new field. */
   kfUpdateIam: [
     3,
     `${iamTargets}
@@ -154,7 +154,13 @@ local old = redis.call('HGET', KEYS[1], ARGV[1])
 if not old or tostring(cjson.decode(old)['revision']) ~= ARGV[2] then return 'changed' end
 local come = cjson.decode(ARGV[7])
 if not hasAll(come) then return 'missing' end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+if ARGV[8] ~= ARGV[1] then
+  if redis.call('HEXISTS', KEYS[1], ARGV[8]) == 1 then return 'taken' end
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZADD', KEYS[2], 0, ARGV[8])
+end
+redis.call('HSET', KEYS[1], ARGV[8], ARGV[3])
 for _, link in ipairs(cjson.decode(ARGV[6])) do redis.call('ZREM', KEYS[3], link) end
 for _, link in ipairs(come) do redis.call('ZADD', KEYS[3], 0, link) end
 redis.call('PUBLISH', ARGV[4], ARGV[5])

@@ -354,6 +354,9 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(await store.findAccessKey('AKIA1')).toEqual(record);
       expect(await store.findAccessKey('AKIA2')).toBeUndefined();
       await expect(store.insertAccessKey(record)).rejects.toThrow(ConflictError);
+      await store.deleteAccessKey('AKIA1');
+      expect(await store.findAccessKey('AKIA1')).toBeUndefined();
+      await store.deleteAccessKey('AKIA1');
     });
 
     test('an account begins with one access key, however many are offered at once', async () => {
@@ -362,9 +365,14 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       const accepted = await Promise.all(offers);
       expect(accepted.filter(Boolean)).toHaveLength(1);
       const first = await store.findFirstAccessKey('1');
+      expect(await store.hasAccount('1')).toBe(true);
+      expect(await store.hasAccount('2')).toBe(false);
       expect(first).toEqual(newAccessKey(`AKIA${accepted.indexOf(true) + 1}`, '1'));
       const stored = await Promise.all(['AKIA1', 'AKIA2', 'AKIA3'].map((id) => store.findAccessKey(id)));
       expect(stored.filter((record) => record !== undefined)).toEqual([first]);
+      await store.deleteAccessKey(first!.accessKeyId);
+      expect(await store.hasAccount('1')).toBe(true);
+      expect(await store.findFirstAccessKey('1')).toBeUndefined();
     });
 
     test('the first secret of a name stays', async () => {

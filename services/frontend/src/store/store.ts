@@ -99,13 +99,16 @@ export interface AccessKeyRecord {
   readonly principal: string;
   readonly userId: string;
   readonly token: Uint8Array;
-  /** Identity policy documents attached to the principal. */
+  /** What the user may do whom an account begins with, until it has an IAM record of its own (first-user.ts); of others nothing. */
   readonly policies: readonly string[];
 }
 
 export interface IdentityStore {
   findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined>;
   insertAccessKey(record: AccessKeyRecord): Promise<void>;
+  deleteAccessKey(accessKeyId: string): Promise<void>;
+  /** Whether it ever had an access key. */
+  hasAccount(accountId: string): Promise<boolean>;
   /** The access key that its account began with. */
   findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined>;
   /** Stores `record` as its account's first access key; false when it has one already, whoever was faster. */

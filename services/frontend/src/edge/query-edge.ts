@@ -1,0 +1,115 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { QueryOperation } from '../identities/query-operation.ts';
+import type { PerformQuery } from '../identities/perform-query.ts';
+import type { Pipeline } from '../request/pipeline.ts';
+import type { HttpAnswer, HttpRequest } from './http.ts';
+import { escapeXml, type Parameters, queryReader, xmlOf } from './query-codec.ts';
+import { invalidAction, type QueryError, queryErrorOf } from './query-errors.ts';
+
+/** IAM and STS share the port with KMS; only their protocol sends forms, and names its action in the query. */
+export function isQueryRequest({ headers, query }: Pick<HttpRequest, 'headers' | 'query'>): boolean {
+  const isForm = headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true;
+  return isForm || (namesAction(query) && !headers.has('x-amz-target'));
+}
+
+/** True for the query of a call that has no body: a GET, or a presigned URL. */
+export function namesAction(query: string): boolean {
+  return /(?:^|&)Action=/.test(query);
+}
+
+/** The versions of the two APIs, which tell them apart. */
+const versions = { '2010-05-08': 'iam', '2011-06-15': 'sts' } as const;
+const namespaces = {
+  iam: 'https://iam.amazonaws.com/doc/2010-05-08/',
+  sts: 'https://sts.amazonaws.com/doc/2011-06-15/',
+} as const;
+type Service = keyof typeof namespaces;
+
+export interface QueryEdgeDeps {
+  readonly pipeline: Pipeline;
+  readonly perform: PerformQuery;
+  readonly operations: readonly QueryOperation[];
+  readonly regions: ReadonlySet<string>;
+}
+
+interface Route {
+  readonly operation: QueryOperation;
+  readonly read: (parameters: Parameters) => Readonly<Record<string, unknown>>;
+}
+
+/** The AWS Query protocol of IAM and STS. */
+export class QueryEdge {
+  readonly #deps: QueryEdgeDeps;
+  readonly #routes: ReadonlyMap<string, Route>;
+  /** IAM is global, and so is STS's oldest endpoint: they sign for us-east-1, whichever Regions there are. */
+  readonly #regions: ReadonlySet<string>;
+
+  constructor(deps: QueryEdgeDeps) {
+    this.#deps = deps;
+    this.#regions = new Set([...deps.regions, 'us-east-1']);
+    this.#routes = new Map(
+      deps.operations.map((operation) => [
+        `${operation.service}:${operation.name}`,
+        { operation, read: queryReader(operation.input) },
+      ]),
+    );
+  }
+
+  /** Never rejects. */
+  async answer(request: HttpRequest): Promise<HttpAnswer> {
+    const parameters = readForm(request);
+    const [action, version] = [parameters.get('Action') ?? '', parameters.get('Version') ?? ''];
+    const service = versions[version as keyof typeof versions] ?? 'sts';
+    const route = this.#routes.get(`${service}:${action}`);
+    const isKnown = route !== undefined && version in versions;
+    try {
+      const result = await this.#process(request, { service, parameters, route: isKnown ? route : undefined });
+      if (!isKnown) return errorAnswer(invalidAction(action, version), service, request.requestId);
+      return xml(200, answerOf(route.operation, result, request.requestId));
+    } catch (error) {
+      const exception = error instanceof KmsException ? error : new KmsException('KMSInternalException');
+      return errorAnswer(queryErrorOf(exception), service, request.requestId);
+    }
+  }
+
+  #process(
+    request: HttpRequest,
+    { service, parameters, route }: { service: Service; parameters: Parameters; route: Route | undefined },
+  ): Promise<object | undefined> {
+    const { pipeline, perform } = this.#deps;
+    return pipeline.process(request, {
+      service,
+      name: route?.operation.name ?? 'unknown',
+      operation: undefined,
+      query: route?.operation,
+      signedFor: { service, regions: this.#regions, presigned: service === 'sts' },
+      parse: () => route?.read(parameters) ?? {},
+      perform: (attempt) => perform(attempt),
+      format: (output) => output as object | undefined,
+    });
+  }
+}
+
+/** The call stands in the body, or in the query when there is no body. Of what is given twice the last counts. */
+function readForm({ body, query }: HttpRequest): Parameters {
+  return new Map(new URLSearchParams(body.length > 0 ? body.toString('utf8') : query));
+}
+
+function answerOf({ service, name }: QueryOperation, result: object | undefined, requestId: string): string {
+  const members = result === undefined ? '' : `<${name}Result>${xmlOf(result)}</${name}Result>`;
+  return (
+    `<${name}Response xmlns="${namespaces[service]}">${members}` +
+    `<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata></${name}Response>\n`
+  );
+}
+
+function errorAnswer({ status, code, message }: QueryError, service: Service, requestId: string): HttpAnswer {
+  const type = status < 500 ? 'Sender' : 'Receiver';
+  const error = `<Type>${type}</Type><Code>${code}</Code><Message>${escapeXml(message)}</Message>`;
+  const body = `<ErrorResponse xmlns="${namespaces[service]}"><Error>${error}</Error><RequestId>${requestId}</RequestId></ErrorResponse>\n`;
+  return xml(status, body);
+}
+
+function xml(status: number, body: string): HttpAnswer {
+  return { status, contentType: 'text/xml', body };
+}

@@ -1,0 +1,56 @@
+import type { Caller } from '../operations/handler.ts';
+import type { PrincipalSession } from '../policy/principal.ts';
+import type { Identity } from './identity.ts';
+import type { RoleRecord, UserRecord } from './records.ts';
+import type { SessionContent } from './session-token.ts';
+
+/** Whom an access key of a user proves, with everything that policies may ask of it. `arn`: as `identityArn`. */
+export function userCaller(identity: Identity<UserRecord>, arn: string, accessKeyId: string): Caller {
+  const { record, policies, boundary, tags } = identity;
+  const { accountId, id: userId, name: userName } = record;
+  return { arn, accountId, userId, userName, accessKeyId, policies, boundary, tags };
+}
+
+/** Whom temporary credentials prove: a session of the role, or the user that asked for them. */
+export function sessionCaller(identity: Identity, arn: string, content: SessionContent): Caller {
+  const { record, policies, boundary } = identity;
+  const { accessKeyId, sessionName, issuedAt, sourceIdentity, federatedProvider } = content;
+  const isRole = record.kind === 'role';
+  const session: PrincipalSession = {
+    roleArn: isRole ? arn : undefined,
+    policies: content.policies,
+    issuedAt,
+    sourceIdentity,
+    federatedProvider,
+  };
+  const { accountId, id, name } = record;
+  return {
+    arn: isRole ? sessionArn(record, arn, sessionName ?? '') : arn,
+    accountId,
+    userId: isRole ? `${id}:${sessionName}` : id,
+    userName: isRole ? undefined : name,
+    accessKeyId,
+    policies,
+    boundary,
+    tags: new Map([...identity.tags, ...content.tags.map(({ key, value }) => [key, value] as const)]),
+    session,
+  };
+}
+
+/** `arn:<partition>:iam::<account>:<kind>/<path><name>`. */
+export function identityArn(partition: string, { kind, accountId, path, name }: ArnParts): string {
+  return `arn:${partition}:iam::${accountId}:${kind}${path}${name}`;
+}
+
+interface ArnParts {
+  readonly kind: 'user' | 'role' | 'group' | 'policy';
+  readonly accountId: string;
+  readonly path: string;
+  readonly name: string;
+}
+
+/** It has no path. */
+export function sessionArn({ accountId, name }: RoleRecord, roleArn: string, sessionName: string): string {
+  const [, partition] = roleArn.split(':');
+  return `arn:${partition}:sts::${accountId}:assumed-role/${name}/${sessionName}`;
+}

@@ -1,0 +1,75 @@
+import type { IamKind, IamRecord } from '../records.ts';
+import { type IamDeps, QueryException } from '../query-operation.ts';
+import { IAM_QUOTAS } from '../quotas.ts';
+
+const titles = { user: 'User', role: 'Role', group: 'Group', policy: 'policy' } as const;
+const quotaTitles = {
+  user: 'UsersPerAccount',
+  role: 'RolesPerAccount',
+  group: 'GroupsPerAccount',
+  policy: 'PoliciesPerAccount',
+};
+
+/** Throws EntityAlreadyExists, LimitExceeded, or NoSuchEntity for what it refers to. */
+export async function insertRecord({ iam }: Pick<IamDeps, 'iam'>, record: IamRecord): Promise<void> {
+  const { kind, name } = record;
+  switch (await iam.insert(record, IAM_QUOTAS[kind])) {
+    case 'done':
+      return;
+    case 'taken':
+      throw taken(kind, name);
+    case 'full':
+      throw exceeded(quotaTitles[kind], IAM_QUOTAS[kind]);
+    case 'missing':
+      throw notAttachable();
+  }
+}
+
+/** Throws ConflictError when somebody else was faster. */
+export async function changeRecord<R extends IamRecord>(
+  { iam }: Pick<IamDeps, 'iam'>,
+  before: R,
+  changes: Partial<R>,
+): Promise<void> {
+  const outcome = await iam.update(before, { ...before, ...changes });
+  if (outcome === 'taken') throw taken(before.kind, changes.name ?? before.name);
+  if (outcome === 'missing') throw notAttachable();
+}
+
+/** Throws DeleteConflict while others refer to it. */
+export async function removeRecord({ iam }: Pick<IamDeps, 'iam'>, record: IamRecord): Promise<void> {
+  if ((await iam.remove(record)) === 'done') return;
+  throw deleteConflict(
+    record.kind === 'group'
+      ? 'Cannot delete entity, must remove users from group first.'
+      : 'Cannot delete a policy attached to entities.',
+  );
+}
+
+export function deleteConflict(message: string): QueryException {
+  return new QueryException('DeleteConflict', message);
+}
+
+/** Throws LimitExceeded in AWS's words. */
+export function assertQuota(count: number, quota: number, title: string): void {
+  if (count > quota) throw exceeded(title, quota);
+}
+
+function exceeded(title: string, quota: number): QueryException {
+  return new QueryException('LimitExceeded', `Cannot exceed quota for ${title}: ${quota}`);
+}
+
+function taken(kind: IamKind, name: string): QueryException {
+  const text =
+    kind === 'policy'
+      ? `A policy called ${name} already exists. Duplicate names are not allowed.`
+      : `${titles[kind]} with name ${name} already exists.`;
+  return new QueryException('EntityAlreadyExists', text);
+}
+
+function notAttachable(): QueryException {
+  return new QueryException(
+    'NoSuchEntity',
+    'A policy or group that the request names does not exist or is not attachable.',
+  );
+}

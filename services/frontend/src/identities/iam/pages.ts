@@ -1,0 +1,44 @@
+import type { Call } from '../../operations/handler.ts';
+import type { Page } from '../../store/store.ts';
+import type { IamDeps } from '../query-operation.ts';
+
+interface Paging {
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+const DEFAULT_ITEMS = 100;
+
+interface Listing<T> {
+  readonly operation: string;
+  /** What else the list was narrowed to. */
+  readonly filter?: string | undefined;
+  readonly list: (limit: number, after: string | undefined) => Promise<Page<T>>;
+}
+
+/** One page of a list as IAM answers it, its items named by `named`. A marker is good for its own list alone. */
+export async function pageAnswer<T>(
+  { Marker, MaxItems = DEFAULT_ITEMS }: Paging,
+  { operation, filter, list }: Listing<T>,
+  { call, deps, named }: { call: Call; deps: Pick<IamDeps, 'markers'>; named: (items: readonly T[]) => object },
+): Promise<object> {
+  const { accountId } = call.caller;
+  const scope = { operation: `iam:${operation}`, accountId, region: '', ...(filter !== undefined && { filter }) };
+  const after = Marker === undefined ? undefined : await deps.markers.open(scope, Marker, call.deadline);
+  const { items, next } = await list(MaxItems, after);
+  return {
+    ...named(items),
+    IsTruncated: next !== undefined,
+    Marker: next === undefined ? undefined : await deps.markers.seal(scope, next, call.deadline),
+  };
+}
+
+/** A page of what is all in memory, in its own order. */
+export function pageOfAll<T>(all: readonly T[], nameOf: (item: T) => string) {
+  return async (limit: number, after: string | undefined): Promise<Page<T>> => {
+    const from = after === undefined ? 0 : all.findIndex((item) => nameOf(item) === after) + 1;
+    const items = all.slice(from, from + limit);
+    const last = items.at(-1);
+    return from + limit < all.length && last !== undefined ? { items, next: nameOf(last) } : { items };
+  };
+}

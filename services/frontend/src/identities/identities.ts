@@ -1,0 +1,133 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
+import type { ChangeListener, Changes } from '../store/change-feed.ts';
+import { accountOfIamChange } from '../store/changes.ts';
+import { late, readInTime } from '../store/last-known.ts';
+import { ReadCache } from '../store/read-cache.ts';
+import type { AccessKeyRecord } from '../store/store.ts';
+import { adoptFirstUser } from './first-user.ts';
+import type { IamStore } from './iam-store.ts';
+import { type Identity, loadIdentity } from './identity.ts';
+import type { RoleRecord, UserRecord } from './records.ts';
+
+const MAX_BYTES = 32 * 1024 * 1024;
+/** An object with its small members, roughly. */
+const OBJECT_BYTES = 2_000;
+
+/** An identity, and how often its account had changed when it began to be read. */
+interface Known {
+  readonly identity: Identity;
+  readonly version: number;
+}
+
+type Found<R extends UserRecord | RoleRecord> = Identity<R> | undefined;
+
+export interface IdentitiesDeps {
+  readonly store: Pick<IamStore, 'find' | 'insert' | 'listLinks'>;
+  readonly changes: Changes;
+  readonly clock: Clock;
+}
+
+/** Identities that signed lately, with what they may do. Whatever changes in an account, all of its identities are read again. */
+export class Identities implements ChangeListener {
+  readonly #store: IdentitiesDeps['store'];
+  readonly #changes: Changes;
+  readonly #clock: Clock;
+  readonly #cache: ReadCache<Known>;
+  readonly #versions = new Map<string, number>();
+
+  constructor({ store, changes, clock }: IdentitiesDeps) {
+    this.#store = store;
+    this.#changes = changes;
+    this.#clock = clock;
+    this.#cache = new ReadCache({ trust: changes, weightOf, maxWeight: MAX_BYTES });
+    changes.listen(this);
+  }
+
+  changed(name: string): void {
+    const accountId = accountOfIamChange(name);
+    if (accountId !== undefined) this.#versions.set(accountId, this.#versionOf(accountId) + 1);
+  }
+
+  clear(): void {
+    this.#cache.clear();
+  }
+
+  /** The user to whom an access key belongs, if the key is active. Not a promise when it is known, which is nearly always. */
+  ownerOf(accessKey: AccessKeyRecord): Found<UserRecord> | Promise<Found<UserRecord>> {
+    const { accountId, accessKeyId, userId } = accessKey;
+    const isOwner = ({ record }: Identity): boolean =>
+      record.kind === 'user' &&
+      record.id === userId &&
+      record.accessKeys.some((key) => key.accessKeyId === accessKeyId && key.status === 'Active');
+    const found = this.#find(accountId, `access-key/${accessKeyId}`, () => this.#loadOwner(accessKey));
+    return onlyIf(isOwner, found) as Found<UserRecord> | Promise<Found<UserRecord>>;
+  }
+
+  /** `id`: IAM's unique id, for a name may have been given anew. */
+  find<K extends 'user' | 'role'>(
+    accountId: string,
+    { kind, name, id }: { readonly kind: K; readonly name: string; readonly id: string },
+  ):
+    | Found<Extract<UserRecord | RoleRecord, { kind: K }>>
+    | Promise<Found<Extract<UserRecord | RoleRecord, { kind: K }>>> {
+    const isIt = ({ record }: Identity): boolean => record.kind === kind && record.id === id;
+    const load = () => loadIdentity(this.#store, { accountId, kind, name });
+    return onlyIf(isIt, this.#find(accountId, `${kind}/${name}`, load)) as never;
+  }
+
+  async #loadOwner(accessKey: AccessKeyRecord): Promise<Identity | undefined> {
+    const { accountId, accessKeyId } = accessKey;
+    const { items } = await this.#store.listLinks(accountId, accessKeyLinkOf(accessKeyId), 1);
+    const name = items[0]?.slice('user/'.length) ?? (await adoptFirstUser(this.#store, accessKey, this.#clock.now()));
+    return name === undefined ? undefined : loadIdentity(this.#store, { accountId, kind: 'user', name });
+  }
+
+  #find(
+    accountId: string,
+    place: string,
+    load: () => Promise<Identity | undefined>,
+  ): Identity | undefined | Promise<Identity | undefined> {
+    const name = `${accountId}/${place}`;
+    const version = this.#versionOf(accountId);
+    const read = async (): Promise<Known | undefined> => {
+      const identity = await load();
+      return identity && { identity, version };
+    };
+    if (this.#changes.servesLastKnown) return this.#findWhileAway(name, version, read);
+    const known = this.#cache.get(name, read);
+    if (known instanceof Promise) return known.then((found) => found?.identity);
+    if (known.version === version) return known.identity;
+    this.#cache.invalidate(name);
+    const fresh = this.#cache.get(name, read);
+    return fresh instanceof Promise ? fresh.then((found) => found?.identity) : fresh.identity;
+  }
+
+  /** While changes are not heard: from the store if it answers, and what was last known if it does not. */
+  async #findWhileAway(
+    name: string,
+    version: number,
+    read: () => Promise<Known | undefined>,
+  ): Promise<Identity | undefined> {
+    const known = this.#cache.lastKnown(name);
+    if (known?.version !== version) return (await read())?.identity;
+    const found = await readInTime(read);
+    return found === late ? known.identity : found?.identity;
+  }
+
+  #versionOf(accountId: string): number {
+    return this.#versions.get(accountId) ?? 0;
+  }
+}
+
+function onlyIf(
+  isIt: (identity: Identity) => boolean,
+  found: Identity | undefined | Promise<Identity | undefined>,
+): Identity | undefined | Promise<Identity | undefined> {
+  if (found instanceof Promise) return found.then((identity) => (identity && isIt(identity) ? identity : undefined));
+  return found && isIt(found) ? found : undefined;
+}
+
+function weightOf({ identity: { policies, boundary = '', tags } }: Known): number {
+  return OBJECT_BYTES + 200 * tags.size + 2 * policies.reduce((sum, text) => sum + text.length, boundary.length);
+}

@@ -1,0 +1,86 @@
+import { isAwsManaged, policyFieldOf } from '@keyfleet/shared/stored/iam';
+import { DamagedRecordError } from '../store/store.ts';
+import { awsManagedPolicy } from './aws-managed-policies.ts';
+import type { IamStore } from './iam-store.ts';
+import type { GroupRecord, PolicyRecord, RoleRecord, UserRecord } from './records.ts';
+
+/** A user or a role with everything that says what it may do, as all of it was at one time. */
+export interface Identity<R extends UserRecord | RoleRecord = UserRecord | RoleRecord> {
+  readonly record: R;
+  /** Identity policy documents: its own, those of its groups, and managed ones attached to either. */
+  readonly policies: readonly string[];
+  readonly boundary: string | undefined;
+  readonly tags: ReadonlyMap<string, string>;
+}
+
+/** Records are read one after the other: what is removed in between is no fault, and is gone from the record that referred to it. */
+const ATTEMPTS = 3;
+
+/**
+ * Throws DamagedRecordError when something is attached that is not there: what it denied is then unknown, so nothing is decided without it.
+ */
+export async function loadIdentity(
+  store: Pick<IamStore, 'find'>,
+  { accountId, kind, name }: { readonly accountId: string; readonly kind: 'user' | 'role'; readonly name: string },
+): Promise<Identity | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    const record = await store.find(accountId, kind, name);
+    if (record === undefined) return undefined;
+    const identity = await completed(store, record);
+    if (identity !== undefined) return identity;
+    if (attempt < ATTEMPTS) continue;
+    const what = `${kind} ${name} of account ${accountId}`;
+    throw new DamagedRecordError(
+      `${what} refers to a group or a managed policy that is not there: detach it, or restore it from a backup`,
+    );
+  }
+}
+
+async function completed(
+  store: Pick<IamStore, 'find'>,
+  record: UserRecord | RoleRecord,
+): Promise<Identity | undefined> {
+  const { accountId, tags, boundary } = record;
+  const groups = await groupsOf(store, record);
+  if (groups === undefined) return undefined;
+  const bearers: readonly (UserRecord | RoleRecord | GroupRecord)[] = [record, ...groups];
+  const attached = bearers.flatMap((bearer) => bearer.attached);
+  const arns = boundary === undefined ? attached : [...attached, boundary];
+  const documents = await Promise.all(arns.map((arn) => documentOf(store, accountId, arn)));
+  if (!documents.every((document) => document !== undefined)) return undefined;
+  const inline = bearers.flatMap((bearer) => bearer.inline.map(({ document }) => document));
+  return {
+    record,
+    policies: [...inline, ...documents.slice(0, attached.length)],
+    boundary: documents[attached.length],
+    tags: new Map(tags.map(({ key, value }) => [key, value])),
+  };
+}
+
+async function groupsOf(
+  store: Pick<IamStore, 'find'>,
+  record: UserRecord | RoleRecord,
+): Promise<readonly GroupRecord[] | undefined> {
+  const names = record.kind === 'user' ? record.groups : [];
+  const groups = await Promise.all(names.map((name) => store.find(record.accountId, 'group', name)));
+  return groups.every((group) => group !== undefined) ? groups : undefined;
+}
+
+/** The document of a managed policy in force: its default version. */
+async function documentOf(store: Pick<IamStore, 'find'>, accountId: string, arn: string): Promise<string | undefined> {
+  if (isAwsManaged(arn)) return awsManagedPolicy(arn)?.document;
+  const policy = await store.find(accountId, 'policy', policyNameOf(arn));
+  return policy === undefined ? undefined : defaultDocumentOf(policy);
+}
+
+export function policyNameOf(arn: string): string {
+  return arn.slice(arn.lastIndexOf('/') + 1);
+}
+
+export function defaultDocumentOf({ versions, defaultVersionId }: PolicyRecord): string | undefined {
+  return versions.find(({ versionId }) => versionId === defaultVersionId)?.document;
+}
+
+export function isSamePolicy(one: string, other: string): boolean {
+  return policyFieldOf(one) === policyFieldOf(other);
+}

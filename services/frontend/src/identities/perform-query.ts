@@ -1,0 +1,91 @@
+import type { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { Call } from '../operations/handler.ts';
+import type { Attempt } from '../request/attempt.ts';
+import { decidedAgain } from '../request/decided-again.ts';
+import type { Tag } from '../policy/global-keys.ts';
+import { iamChangeOf } from '../store/changes.ts';
+import { authorizeIam } from './access.ts';
+import { identityArn } from './callers.ts';
+import { type IamDeps, QueryException, type QueryOperation, type Target } from './query-operation.ts';
+import { findTarget, nameOfTarget, noSuch } from './targets.ts';
+import type { IamRecord } from './records.ts';
+
+/** Admits a request to an operation of IAM or STS and runs it. */
+export type PerformQuery = (attempt: Attempt) => Promise<object | undefined>;
+
+export interface PerformQueryDeps extends IamDeps {
+  /** Throws StoreRefusedError while the store is not the one that it was. */
+  readonly assertStore: () => void;
+}
+
+export function newPerformQuery(deps: PerformQueryDeps): PerformQuery {
+  return async ({ query, call, input }) => {
+    if (query === undefined || call === undefined || input === undefined) return undefined;
+    deps.assertStore();
+    const given = input;
+    try {
+      return await decidedAgain(() => runOnce(query, { input: given, call }, deps), call.deadline, deps.clock);
+    } finally {
+      // Also when it failed: the write may have been made although its answer was lost.
+      if (!query.readOnly) deps.identities.changed(iamChangeOf(call.caller.accountId));
+    }
+  };
+}
+
+interface Asked {
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly call: Call;
+}
+
+async function runOnce(operation: QueryOperation, asked: Asked, deps: IamDeps): Promise<object | undefined> {
+  const record = operation.target && (await admit(operation, operation.target, { ...asked, deps }));
+  const output = await operation.run({ ...asked, record } as never, deps);
+  return output ?? undefined;
+}
+
+/** Finds what a request names, and lets the caller through to it before saying whether it is there. */
+async function admit(
+  operation: QueryOperation,
+  target: Target,
+  { input, call, deps }: Asked & { readonly deps: IamDeps },
+): Promise<IamRecord | undefined> {
+  const { kind, as } = target;
+  const { accountId } = call.caller;
+  const name = nameOfTarget(target, input, call);
+  const record = name === undefined || as === 'made' ? undefined : await findTarget(deps, call, { kind, name });
+  const path = typeof input['Path'] === 'string' ? input['Path'] : '/';
+  const resource =
+    as === 'listed' || name === undefined
+      ? identityArn(deps.partition, { kind, accountId, path: '/', name: '' })
+      : resourceOf(record, { kind, accountId, path, name: shortNameOf(name) }, deps.partition);
+  for (const action of [`iam:${operation.name}`, ...(operation.also?.(input) ?? [])]) {
+    authorizeIam({ call, input, action, resource, ownerId: accountId, resourceTags: tagsOf(record) }, deps);
+  }
+  if (as === 'named' || as === 'own') {
+    if (record === undefined) throw noSuch(kind, name ?? '');
+    if (record.accountId === 'aws' && !operation.readOnly) throw unmodifiable();
+  }
+  return record;
+}
+
+function resourceOf(
+  record: IamRecord | undefined,
+  named: Parameters<typeof identityArn>[1],
+  partition: string,
+): string {
+  return identityArn(partition, record ?? named);
+}
+
+function tagsOf(record: IamRecord | undefined): readonly Tag[] | undefined {
+  if (record === undefined || record.kind === 'group') return undefined;
+  return record.tags.map(({ key: TagKey, value: TagValue }) => ({ TagKey, TagValue }));
+}
+
+/** Policies are named by ARN. */
+function shortNameOf(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1);
+}
+
+function unmodifiable(): KmsException {
+  return new QueryException('AccessDenied', 'Cannot perform the operation on an AWS managed policy.');
+}

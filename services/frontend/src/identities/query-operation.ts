@@ -1,0 +1,101 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { z } from 'zod';
+import type { Clock } from '@keyfleet/shared/clock';
+import type { HsmCommands } from '../hsm/commands.ts';
+import type { Call } from '../operations/handler.ts';
+import type { Markers } from '../operations/markers.ts';
+import type { Policies } from '../policy/policies.ts';
+import type { IdentityStore } from '../store/store.ts';
+import type { IamStore } from './iam-store.ts';
+import type { Identities } from './identities.ts';
+import type { IamKind, RecordOf } from './records.ts';
+import type { SessionTokens } from './session-token.ts';
+
+/** What operations of IAM and STS may use. */
+export interface IamDeps {
+  readonly iam: IamStore;
+  readonly accessKeys: IdentityStore;
+  readonly identities: Identities;
+  readonly sessionTokens: SessionTokens;
+  readonly hsm: HsmCommands;
+  readonly markers: Markers;
+  readonly policies: Policies;
+  readonly clock: Clock;
+  readonly partition: string;
+}
+
+/** What an operation is about, besides the account as a whole. */
+export interface Target<K extends IamKind = IamKind> {
+  readonly kind: K;
+  /** `made`: by the operation, and not there yet. `own`: a user's own where the request names none. `listed`: all of the kind. */
+  readonly as: 'named' | 'made' | 'own' | 'listed';
+}
+
+/** One request, admitted: `record` is what it names, as it was read. */
+export interface Admitted<I, K extends IamKind> {
+  readonly input: I;
+  readonly call: Call;
+  readonly record: RecordOf<K>;
+}
+
+/** An operation of IAM or STS. Its parsing, validation, authorization and audit record derive from this. */
+export interface QueryOperation {
+  readonly service: 'iam' | 'sts';
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly input: z.ZodObject;
+  /** Undefined: the operation itself decides who may. */
+  readonly target: Target | undefined;
+  /** Other IAM actions that a request needs as well. */
+  readonly also?: (input: Readonly<Record<string, unknown>>) => readonly string[];
+  /** The answer's members in AWS's order; undefined for an operation that answers nothing. */
+  readonly run: (admitted: Admitted<never, never>, deps: IamDeps) => Promise<object | undefined | void>;
+}
+
+interface Definition<S extends z.ZodRawShape, K extends IamKind> {
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly target: Target<K>;
+  readonly input: S;
+  readonly also?: QueryOperation['also'];
+  readonly run: (admitted: Admitted<z.output<z.ZodObject<S>>, K>, deps: IamDeps) => Promise<object | undefined | void>;
+}
+
+export function defineIam<const S extends z.ZodRawShape, const K extends IamKind>(
+  definition: Definition<S, K>,
+): QueryOperation {
+  return { ...definition, service: 'iam', input: z.object(definition.input) } as object as QueryOperation;
+}
+
+/** An error of IAM or STS, by AWS's code and status there. */
+export class QueryException extends KmsException {
+  readonly queryCode: string;
+  readonly status: number;
+
+  constructor(queryCode: keyof typeof statuses, message: string) {
+    // For what all APIs have in common: gRPC and metrics never see more of it.
+    super('ValidationException', message);
+    this.name = queryCode;
+    this.queryCode = queryCode;
+    this.status = statuses[queryCode];
+  }
+}
+
+/** IAM and STS API Reference, "Errors" of the operations. */
+const statuses = {
+  AccessDenied: 403,
+  DeleteConflict: 409,
+  EntityAlreadyExists: 409,
+  ExpiredTokenException: 400,
+  IDPCommunicationError: 400,
+  IDPRejectedClaim: 403,
+  InvalidIdentityToken: 400,
+  InvalidInput: 400,
+  LimitExceeded: 409,
+  MalformedPolicyDocument: 400,
+  NoSuchEntity: 404,
+  PackedPolicyTooLarge: 400,
+  PolicyNotAttachable: 400,
+  UnmodifiableEntity: 400,
+  ValidationError: 400,
+} as const;

@@ -1,0 +1,17 @@
+/** How many of each kind an account may have, and what may be in one of them (IAM User Guide, "IAM and AWS STS quotas": the defaults). */
+export const IAM_QUOTAS = {
+  user: 5_000,
+  role: 1_000,
+  group: 300,
+  policy: 1_500,
+  accessKeysPerUser: 2,
+  groupsPerUser: 10,
+  attachedPolicies: 10,
+  policyVersions: 5,
+  tags: 50,
+  /** Characters without white space. */
+  managedPolicyLength: 6_144,
+  trustPolicyLength: 2_048,
+  /** Of all inline policies together. */
+  inlinePolicyLength: { user: 2_048, role: 10_240, group: 5_120 },
+} as const;

@@ -1,0 +1,83 @@
+import { isAwsManaged } from '@keyfleet/shared/stored/iam';
+import type { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { Call } from '../operations/handler.ts';
+import { awsManagedPolicy, type AwsManagedPolicy } from './aws-managed-policies.ts';
+import { policyNameOf } from './identity.ts';
+import { type IamDeps, QueryException, type Target } from './query-operation.ts';
+import type { IamKind, IamRecord, PolicyRecord } from './records.ts';
+
+/** The member of a request that names a record of the kind. */
+const members: Record<IamKind, string> = {
+  user: 'UserName',
+  role: 'RoleName',
+  group: 'GroupName',
+  policy: 'PolicyArn',
+};
+
+/** The name in a request, or a policy's ARN. Undefined where nothing is named. */
+export function nameOfTarget({ kind, as }: Target, input: Readonly<Record<string, unknown>>, call: Call) {
+  if (as === 'listed') return undefined;
+  const member = as === 'made' && kind === 'policy' ? 'PolicyName' : members[kind];
+  const name = input[member];
+  if (typeof name === 'string') return name;
+  if (as === 'own' && call.caller.userName !== undefined) return call.caller.userName;
+  throw new QueryException('ValidationError', 'Must specify userName when calling with non-User credentials');
+}
+
+export async function findTarget(
+  { iam, partition }: Pick<IamDeps, 'iam' | 'partition'>,
+  { caller: { accountId } }: Call,
+  { kind, name }: { readonly kind: IamKind; readonly name: string },
+): Promise<IamRecord | undefined> {
+  if (kind !== 'policy') return iam.find(accountId, kind, name);
+  return findPolicy({ iam, partition }, accountId, name);
+}
+
+const policyArnForm = /^arn:([^:]+):iam::(\d{12}|aws):policy(\/(?:[!-~]+\/)?)([\w+=,.@-]+)$/;
+
+/** Undefined also for another account's. Throws QueryException for what is no policy's ARN. */
+export async function findPolicy(
+  { iam, partition }: Pick<IamDeps, 'iam' | 'partition'>,
+  accountId: string,
+  arn: string,
+): Promise<PolicyRecord | undefined> {
+  const [, inPartition, account, path, name = ''] = policyArnForm.exec(arn) ?? [];
+  if (inPartition !== partition) throw new QueryException('ValidationError', `ARN ${arn} is not valid.`);
+  if (isAwsManaged(arn)) {
+    const managed = awsManagedPolicy(arn);
+    return managed && awsRecord(managed);
+  }
+  if (account !== accountId) return undefined;
+  const policy = await iam.find(accountId, 'policy', name);
+  return policy?.path === path ? policy : undefined;
+}
+
+/** AWS's own policies as if they were records; they belong to the account `aws`. */
+export function awsRecord({ name, id, document }: AwsManagedPolicy): PolicyRecord {
+  const createdAt = Date.UTC(2015, 1, 6, 18, 39, 46);
+  return {
+    kind: 'policy',
+    schemaVersion: 1,
+    revision: 1,
+    accountId: 'aws',
+    name,
+    path: '/',
+    id,
+    createdAt,
+    updatedAt: createdAt,
+    tags: [],
+    description: '',
+    versions: [{ versionId: 'v1', document, createdAt }],
+    defaultVersionId: 'v1',
+    lastVersion: 1,
+  };
+}
+
+/** AWS's sentence. */
+export function noSuch(kind: IamKind, name: string): KmsException {
+  const text =
+    kind === 'policy'
+      ? `Policy ${name} was not found.`
+      : `The ${kind} with name ${policyNameOf(name)} cannot be found.`;
+  return new QueryException('NoSuchEntity', text);
+}

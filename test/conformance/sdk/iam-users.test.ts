@@ -1,0 +1,129 @@
+import { paginateListUsers } from '@aws-sdk/client-iam';
+import { expect, test } from 'vitest';
+import { clientsOf, newUserOf, policyOf } from '../../support/iam-client.ts';
+import { refusalOf } from '../../support/sdk-client.ts';
+
+const { iam, kms } = clientsOf();
+const account = '000000000000';
+const denied = (who: string, action: string, resource: string): string =>
+  `User: arn:aws:iam::${account}:user/${who} is not authorized to perform: ${action} on resource: ${resource} because no identity-based policy allows the ${action} action`;
+
+test('the administrator that an account begins with is one of its users', async () => {
+  const { User } = await iam.getUser({});
+  expect(User).toMatchObject({ UserName: 'admin', Path: '/', Arn: `arn:aws:iam::${account}:user/admin` });
+  expect((await iam.listAccessKeys({})).AccessKeyMetadata).toMatchObject([{ UserName: 'admin', Status: 'Active' }]);
+});
+
+test('a new user may do nothing, then what its policy allows, and then nothing again', async () => {
+  const { iam: own, kms: ownKms, sts } = await newUserOf('nobody-yet');
+  expect(await sts.getCallerIdentity({})).toMatchObject({
+    Arn: `arn:aws:iam::${account}:user/nobody-yet`,
+    Account: account,
+  });
+  expect(await refusalOf(ownKms.listKeys({}))).toBe(
+    `AccessDeniedException: ${denied('nobody-yet', 'kms:ListKeys', '*')}`,
+  );
+  expect(await refusalOf(own.listUsers({}))).toBe(
+    `AccessDenied: ${denied('nobody-yet', 'iam:ListUsers', `arn:aws:iam::${account}:user/`)}`,
+  );
+  const policy = { UserName: 'nobody-yet', PolicyName: 'lister', PolicyDocument: policyOf({ Action: 'kms:ListKeys' }) };
+  await iam.putUserPolicy(policy);
+  await ownKms.listKeys({});
+  expect(decodeURIComponent((await iam.getUserPolicy(policy)).PolicyDocument!)).toBe(policy.PolicyDocument);
+  expect((await iam.listUserPolicies(policy)).PolicyNames).toEqual(['lister']);
+  await iam.deleteUserPolicy(policy);
+  expect(await refusalOf(ownKms.listKeys({}))).toContain('no identity-based policy allows');
+});
+
+test('what a policy says of one user is not said of another', async () => {
+  const { iam: own } = await newUserOf(
+    'team-lead',
+    policyOf({ Action: 'iam:*', Resource: `arn:aws:iam::${account}:user/team/*` }),
+  );
+  await own.createUser({ UserName: 'team-member', Path: '/team/' });
+  expect(await refusalOf(own.createUser({ UserName: 'outsider' }))).toContain('AccessDenied: User:');
+  expect((await own.getUser({ UserName: 'team-member' })).User).toMatchObject({ Path: '/team/' });
+  // Neither says whether there is such a user.
+  for (const UserName of ['admin', 'no-such-user']) {
+    expect(await refusalOf(own.getUser({ UserName }))).toBe(
+      `AccessDenied: ${denied('team-lead', 'iam:GetUser', `arn:aws:iam::${account}:user/${UserName}`)}`,
+    );
+  }
+});
+
+test('an access key that is disabled or deleted stops working at once, and so does one whose user is renamed never', async () => {
+  const UserName = 'key-owner';
+  const { accessKeyId: AccessKeyId, kms: own } = await newUserOf(UserName, policyOf({ Action: 'kms:*' }));
+  await own.listKeys({});
+  await iam.updateAccessKey({ UserName, AccessKeyId, Status: 'Inactive' });
+  const invalid = 'UnrecognizedClientException: The security token included in the request is invalid.';
+  expect(await refusalOf(own.listKeys({}))).toBe(invalid);
+  await iam.updateAccessKey({ UserName, AccessKeyId, Status: 'Active' });
+  await own.listKeys({});
+  await iam.updateUser({ UserName, NewUserName: 'new-owner', NewPath: '/new/' });
+  await own.listKeys({});
+  expect(await refusalOf(iam.getUser({ UserName }))).toContain('NoSuchEntity');
+  await iam.deleteAccessKey({ UserName: 'new-owner', AccessKeyId });
+  expect(await refusalOf(own.listKeys({}))).toBe(invalid);
+  await iam.deleteUserPolicy({ UserName: 'new-owner', PolicyName: 'own' });
+  await iam.deleteUser({ UserName: 'new-owner' });
+});
+
+test("IAM's errors are AWS's", async () => {
+  await iam.createUser({ UserName: 'once' });
+  expect(await refusalOf(iam.createUser({ UserName: 'ONCE' }))).toBe(
+    'EntityAlreadyExistsException: User with name ONCE already exists.',
+  );
+  expect(await refusalOf(iam.getUser({ UserName: 'nobody-at-all' }))).toBe(
+    'NoSuchEntityException: The user with name nobody-at-all cannot be found.',
+  );
+  const put = (PolicyDocument: string) => iam.putUserPolicy({ UserName: 'once', PolicyName: 'p', PolicyDocument });
+  expect(await refusalOf(put('{'))).toContain('MalformedPolicyDocument');
+  expect(await refusalOf(put(policyOf({ Action: 'kms:*', Principal: '*' })))).toContain('MalformedPolicyDocument');
+  expect(
+    await refusalOf(put(policyOf({ Action: 'kms:Encrypt', Resource: `arn:aws:kms:*:*:key/${'r'.repeat(2048)}` }))),
+  ).toContain('LimitExceeded');
+  await iam.createAccessKey({ UserName: 'once' });
+  await iam.createAccessKey({ UserName: 'once' });
+  expect(await refusalOf(iam.createAccessKey({ UserName: 'once' }))).toBe(
+    'LimitExceededException: Cannot exceed quota for AccessKeysPerUser: 2',
+  );
+  expect(await refusalOf(iam.deleteUser({ UserName: 'once' }))).toBe(
+    'DeleteConflictException: Cannot delete entity, must delete access keys first.',
+  );
+  expect(await refusalOf(iam.createUser({ UserName: 'not a name' }))).toMatch(
+    /^ValidationError: 1 validation error detected: .*'userName'/,
+  );
+});
+
+test('users are tagged, listed in pages, and each once', async () => {
+  for (const n of [1, 2, 3])
+    await iam.createUser({ UserName: `paged-${n}`, Path: '/paged/', Tags: [{ Key: 'n', Value: `${n}` }] });
+  const names: string[] = [];
+  for await (const { Users } of paginateListUsers({ client: iam, pageSize: 2 }, { PathPrefix: '/paged/' })) {
+    names.push(...Users!.map(({ UserName }) => UserName!));
+  }
+  expect(names).toEqual(['paged-1', 'paged-2', 'paged-3']);
+  const UserName = 'paged-1';
+  await iam.tagUser({
+    UserName,
+    Tags: [
+      { Key: 'N', Value: '9' },
+      { Key: 'team', Value: '' },
+    ],
+  });
+  await iam.untagUser({ UserName, TagKeys: ['TEAM'] });
+  expect((await iam.listUserTags({ UserName })).Tags).toEqual([{ Key: 'N', Value: '9' }]);
+});
+
+test('a key policy may name a user that there is, and no other', async () => {
+  const { kms: own } = await newUserOf('named');
+  const principal = (name: string) => ({
+    AWS: [`arn:aws:iam::${account}:user/${name}`, `arn:aws:iam::${account}:user/admin`],
+  });
+  const Policy = policyOf({ Action: 'kms:*', Principal: principal('named') });
+  const { KeyMetadata } = await kms.createKey({ Policy });
+  await own.describeKey({ KeyId: KeyMetadata!.KeyId });
+  const nobody = policyOf({ Action: 'kms:*', Principal: principal('no-such-user') });
+  expect(await refusalOf(kms.createKey({ Policy: nobody }))).toContain('MalformedPolicyDocument');
+});
