@@ -1,4 +1,6 @@
 import { startNotices } from '@keyfleet/shared/notices';
+import { publishResealItems, resealQueue } from '@keyfleet/shared/reseal-queue';
+import { connect, RetentionPolicy } from 'nats';
 import { expect, test, vi } from 'vitest';
 import { startNats } from '../support/servers.ts';
 
@@ -43,4 +45,30 @@ test('both ends start before NATS does, and find each other again after it was k
     await nats.kill();
   }
   expect(seen).not.toContain(1);
+});
+
+test('what a release of before had queued for resealing is thrown away, and resealing is asked for as ever', async () => {
+  await using nats = await startNats();
+  const servers = [`127.0.0.1:${nats.port}`];
+  const connection = await connect({ servers });
+  const manager = await connection.jetstreamManager();
+  await manager.streams.add({
+    name: 'KEYFLEET_RESEAL',
+    subjects: ['keyfleet.reseal.item'],
+    retention: RetentionPolicy.Workqueue,
+  });
+  await connection.jetstream().publish('keyfleet.reseal.item', '{}');
+  await using notices = startNotices({ servers, name: 'test' });
+  const problems: unknown[] = [];
+  const worked: unknown[] = [];
+  const work = (item: unknown) => Promise.resolve(void worked.push(item));
+  await using _worker = resealQueue.startWorker(notices, work, (problem) => problems.push(problem));
+  const item = { generation: 2, pass: 1, shard: 0, shards: 1 };
+  await vi.waitFor(async () => expect(await publishResealItems(notices, [item], 1)).toBe(true), 10_000);
+  await vi.waitFor(() => expect(worked).toEqual([item]), 10_000);
+  const streams = (await manager.streams.list().next()).map(({ config }) => config.name);
+  expect(streams).toContain('KEYFLEET_RESEAL_SHARDS');
+  expect(streams).not.toContain('KEYFLEET_RESEAL');
+  expect(problems).toEqual([]);
+  await connection.close();
 });

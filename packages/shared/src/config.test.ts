@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { byteSize, configPath, duration, hostPort, loadConfig, readSecretFile } from './config.ts';
+import { byteSize, configPath, duration, gone, hostPort, loadConfig, readSecretFile } from './config.ts';
 
 const Schema = z.strictObject({
   http: hostPort(),
   timeout: duration('5s'),
   cache: byteSize('64MiB'),
-  redis: z.strictObject({ url: z.string() }),
+  redis: z.strictObject({ url: z.string(), capacity: gone('set maxBytes') }),
 });
 
 function load(text: string) {
@@ -46,6 +46,11 @@ test.each([
   ['a number for a duration', { ...good, timeout: '15' }, /timeout: must be a duration such as "15s"/],
   ['a number for an amount of memory', { ...good, cache: '64' }, /cache: must be an amount of memory such as "64MiB"/],
   ['an unknown field', { ...good, redis: { url: 'x', user: 'y' } }, /redis\.user: not a known field/],
+  [
+    'a field of before',
+    { ...good, redis: { url: 'x', capacity: 9 } },
+    /: redis\.capacity: is a field of an earlier release: set maxBytes\.$/,
+  ],
   ['a missing field', { ...good, redis: {} }, /redis\.url: is missing and must be a string/],
 ])('%s is refused in one line that names file and field', (_, config, message) => {
   expect(() => load(JSON.stringify(config))).toThrow(message);

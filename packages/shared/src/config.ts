@@ -37,6 +37,11 @@ export function byteSize(fallback: string) {
     .prefault(fallback);
 }
 
+/** A field of an earlier release, refused with what to do about it. */
+export function gone(advice: string) {
+  return z.undefined(`is a field of an earlier release: ${advice}`).optional();
+}
+
 export interface Address {
   /** Without the brackets of an IPv6 address. */
   readonly host: string;

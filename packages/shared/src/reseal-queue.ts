@@ -43,6 +43,7 @@ export function reportField({ pass, shard }: Pick<ResealItem, 'pass' | 'shard'>)
 /** At most one item of a shard waits, so that items do not pile up while nobody takes them. */
 export const resealQueue = new WorkQueue<ResealItem>({
   stream: 'KEYFLEET_RESEAL_SHARDS',
+  formerStream: 'KEYFLEET_RESEAL',
   subjects: 'keyfleet.reseal.shard.*',
   subjectOf: ({ shard }) => `keyfleet.reseal.shard.${shard}`,
   item: ResealItem,

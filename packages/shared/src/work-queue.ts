@@ -1,7 +1,9 @@
 import {
   AckPolicy,
+  type JetStreamManager,
   type JsMsg,
   type NatsConnection,
+  NatsError,
   nanos,
   RetentionPolicy,
   StorageType,
@@ -14,6 +16,8 @@ import type { Notices } from './notices.ts';
 export interface WorkQueueOptions<Item> {
   /** JetStream's name of it. */
   readonly stream: string;
+  /** What a release of before called one like it: nobody takes its items any more. */
+  readonly formerStream?: string;
   readonly subjects: string;
   readonly subjectOf: (item: Item) => string;
   readonly item: z.ZodType<Item>;
@@ -118,8 +122,9 @@ export class WorkQueue<Item> {
   }
 
   async #assertQueue(connection: NatsConnection): Promise<void> {
-    const { stream, subjects, onePerSubject } = this.#options;
+    const { stream, formerStream, subjects, onePerSubject } = this.#options;
     const manager = await connection.jetstreamManager();
+    if (formerStream !== undefined) await remove(manager, formerStream);
     const config: Partial<StreamConfig> & { name: string } = {
       name: stream,
       subjects: [subjects],
@@ -130,6 +135,15 @@ export class WorkQueue<Item> {
     await manager.streams.add(config);
     const consumer = { durable_name: CONSUMER, ack_policy: AckPolicy.Explicit, ack_wait: nanos(ACK_WAIT_MS) };
     await manager.consumers.add(stream, consumer);
+  }
+}
+
+/** Whether it was there or not; whoever still runs the release of before makes it again for itself. */
+async function remove(manager: JetStreamManager, stream: string): Promise<void> {
+  try {
+    await manager.streams.delete(stream);
+  } catch (error) {
+    if (!(error instanceof NatsError) || error.api_error?.code !== 404) throw error;
   }
 }
 

@@ -1,4 +1,4 @@
-import { byteSize, duration, filePath, hostPort } from '@keyfleet/shared/config';
+import { byteSize, duration, filePath, gone, hostPort } from '@keyfleet/shared/config';
 import { entityId } from '@keyfleet/shared/domain/state';
 import { LogConfig } from '@keyfleet/shared/log';
 import { z } from 'zod';
@@ -23,7 +23,11 @@ export const WorkerConfig = z.strictObject({
     })
     .prefault({}),
   backingKeyCache: z
-    .strictObject({ maxBytes: byteSize('64MiB'), maxAge: duration('5m') })
+    .strictObject({
+      maxBytes: byteSize('64MiB'),
+      maxAge: duration('5m'),
+      capacity: gone('set maxBytes, an amount of memory such as "64MiB"; a key takes about 3 KB'),
+    })
     .prefault({})
     .describe('Opened backing keys kept in memory.'),
   rsaKeyPool: z
