@@ -8,7 +8,7 @@ import {
   ListKeysCommand,
 } from '@aws-sdk/client-kms';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { alice, startEdge } from '../support/edge-fixture.ts';
 import { post } from '../support/raw-http.ts';
 
@@ -147,4 +147,35 @@ test('nothing is done while it could not be recorded: not for who is known, not 
   expect([edge.invocations, edge.refusals]).toEqual([[], []]);
   isAuditFull = false;
   await kmsClient(edge).send(new ListKeysCommand());
+});
+
+describe('behind a trusted proxy', () => {
+  const trustedProxies = ['127.0.0.0/8'];
+  const forwarded = (...addresses: string[]) => ({ headers: { 'x-forwarded-for': addresses.join(', ') } });
+
+  test('a request is of whom the proxy names; of anybody else, of whoever is connected', async () => {
+    await using trusting = await startEdge({ trustedProxies });
+    await using plain = await startEdge();
+    for (const edge of [trusting, plain]) await post(edge, forwarded('192.0.2.1', '203.0.113.9'));
+    const sourcesOf = ({ invocations }: typeof plain) => invocations.map(({ call }) => call.sourceIpAddress);
+    expect(sourcesOf(trusting)).toEqual(['203.0.113.9']);
+    expect(sourcesOf(plain)).toEqual([expect.stringContaining('127.0.0.1')]);
+  });
+
+  test('who sends wrong requests without end waits for answers, and nobody else behind the proxy does', async () => {
+    await using edge = await startEdge({ trustedProxies });
+    const answered: string[] = [];
+    const wrong = async (address: string) => {
+      await post(edge, { ...forwarded(address), unsigned: true });
+      answered.push(address);
+    };
+    const many = Array.from({ length: 200 }, () => wrong('203.0.113.9'));
+    await vi.waitFor(() => expect(answered.length).toBeGreaterThanOrEqual(100));
+    await wrong('203.0.113.10');
+    await post(edge, forwarded('203.0.113.9'));
+    answered.push('signed');
+    await Promise.all(many);
+    expect(answered).toHaveLength(202);
+    expect(answered.slice(-10)).toEqual(Array(10).fill('203.0.113.9'));
+  });
 });

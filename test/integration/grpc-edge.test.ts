@@ -251,3 +251,18 @@ test('a failing credential provider fails the call with its reason', async () =>
   using kms = kmsClient(edge, { credentials: () => Promise.reject(new Error('no profile')) });
   await expect(kms.ListKeys({})).rejects.toThrow('no profile');
 });
+
+test('a call that comes by a trusted proxy is of whom the proxy names', async () => {
+  await using trusting = await startEdge({ trustedProxies: ['127.0.0.1'] });
+  await using plain = await startEdge();
+  const forward: Interceptor = (options, next) =>
+    new InterceptingCall(next(options), {
+      start(metadata, listener, start) {
+        metadata.set('x-forwarded-for', '192.0.2.1, 203.0.113.9');
+        start(metadata, listener);
+      },
+    });
+  for (const edge of [trusting, plain]) await call(edge, Buffer.alloc(0), forward);
+  expect(trusting.invocations.map(({ call: { sourceIpAddress } }) => sourceIpAddress)).toEqual(['203.0.113.9']);
+  expect(plain.invocations[0]?.call.sourceIpAddress).toContain('127.0.0.1');
+});

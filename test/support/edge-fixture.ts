@@ -2,6 +2,7 @@ import { assertRecordable } from '@keyfleet/frontend/audit/record';
 import { AwsJsonEdge } from '@keyfleet/frontend/edge/aws-json-edge';
 import { startGrpcEdge } from '@keyfleet/frontend/edge/grpc-edge';
 import { type HttpLimits, httpLimits, type Readiness, startHttpEdge } from '@keyfleet/frontend/edge/http';
+import { TrustedProxies } from '@keyfleet/frontend/edge/trusted-proxies';
 import type { Call } from '@keyfleet/frontend/operations/handler';
 import type { Attempt } from '@keyfleet/frontend/request/attempt';
 import { Authenticator } from '@keyfleet/frontend/request/authenticate';
@@ -44,6 +45,7 @@ export interface EdgeOptions {
   readonly requestTimeoutMs?: number;
   readonly readiness?: () => Readiness;
   readonly reflection?: boolean;
+  readonly trustedProxies?: readonly string[];
   readonly isAuditFull?: () => boolean;
   /** What stands behind the edge; by default every operation answers with what the schema calls for at least. */
   readonly invoke?: (invocation: Invocation) => Promise<unknown>;
@@ -95,7 +97,9 @@ export async function startEdge(options: EdgeOptions = {}) {
     operations: [getCallerIdentity],
     perform: async ({ query: asked, call }) => (await asked?.run({ call } as never, {} as never)) ?? undefined,
   });
+  const proxies = new TrustedProxies(options.trustedProxies ?? []);
   const http = await startHttpEdge({
+    proxies,
     address: { host: '127.0.0.1', port: 0 },
     answer: (request) => (isQueryRequest(request) ? query : kms).answer(request),
     namesKey: (headers) => pipeline.namesKey(headers),
@@ -104,6 +108,7 @@ export async function startEdge(options: EdgeOptions = {}) {
     limits: { ...httpLimits, drainMs: 1_000, ...options.limits },
   });
   const grpc = await startGrpcEdge({
+    proxies,
     pipeline,
     regions,
     readiness: options.readiness ?? (() => ({})),

@@ -3,6 +3,7 @@ import { ACCOUNT_ID } from '@keyfleet/shared/ids';
 import { LogConfig } from '@keyfleet/shared/log';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { z } from 'zod';
+import { parseNetwork } from './edge/trusted-proxies.ts';
 
 /** frontend.json. */
 export const FrontendConfig = z.strictObject({
@@ -17,6 +18,10 @@ export const FrontendConfig = z.strictObject({
     .boolean()
     .default(false)
     .describe('Whether the gRPC port tells anyone its services and messages; for development.'),
+  trustedProxies: z
+    .array(z.string().refine((text) => parseNetwork(text) !== undefined, 'must be a network such as "10.0.0.0/8"'))
+    .default([])
+    .describe('Load balancers that are believed whom they forward for, in X-Forwarded-For; nobody else is.'),
   hsmWorkers: z.array(hostPort()).min(1).describe('Every hsm-worker of the domain.'),
   domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
   redis: RedisConfig.describe('The system of record.'),

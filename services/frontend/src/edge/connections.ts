@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { networkOf, PeerLimit } from '@keyfleet/shared/request-limit';
+import type { TrustedProxies } from './trusted-proxies.ts';
 import { Turns } from './turns.ts';
 
 /** What callers may have of one port. */
@@ -40,7 +41,8 @@ class Peer {
   readonly strangers = new Set<Connection>();
   readonly turns: Turns;
   readonly strangerUploads: Turns;
-  connections = 0;
+  /** Connections, and requests that came by a trusted proxy. */
+  uses = 0;
 
   constructor(network: string, { inFlight, strangerUploads }: ConnectionLimits) {
     this.network = network;
@@ -49,9 +51,56 @@ class Peer {
   }
 }
 
+/** Who sends a request: whoever is connected, or behind a trusted proxy whoever that says. */
+export interface Sender {
+  readonly address: string;
+  readonly peer: Peer;
+  readonly isStrange: boolean;
+  /** Called for each genuine signature. */
+  prove(): void;
+  /**
+   * Before an answer to a request without a genuine signature: how many milliseconds it has to wait. An honest connection with one
+   * broken request on it, such as a load balancer's, never waits.
+   */
+  delay(cost?: number): number;
+  /** The same for a probe, which waits a quarter of a second at most: a load balancer's must not fail for what others do. */
+  probeDelay(): number;
+  /** The request is over. */
+  leave(): void;
+}
+
+/** Of one request that came by a trusted proxy: others on the same connection are of others. */
+class ProxiedSender implements Sender {
+  readonly address: string;
+  readonly peer: Peer;
+  isStrange = true;
+  readonly #connections: Connections;
+
+  constructor(address: string, peer: Peer, connections: Connections) {
+    this.address = address;
+    this.peer = peer;
+    this.#connections = connections;
+    peer.uses++;
+  }
+
+  prove(): void {
+    this.isStrange = false;
+  }
+  delay(cost = 1): number {
+    return this.isStrange ? this.#connections.delayOf(this.peer, cost) : 0;
+  }
+  probeDelay(): number {
+    return this.#connections.probeDelayOf(this.peer);
+  }
+  leave(): void {
+    this.#connections.release(this.peer);
+  }
+}
+
 /** A connection is a stranger's until a request on it brings a genuine signature. */
-export class Connection {
+export class Connection implements Sender {
   readonly socket: Socket;
+  readonly address: string;
   readonly peer: Peer;
   readonly since = performance.now();
   /** One request at a time: whoever sends a second before the first is answered waits. */
@@ -61,6 +110,7 @@ export class Connection {
 
   constructor(socket: Socket, peer: Peer, connections: Connections) {
     this.socket = socket;
+    this.address = socket.remoteAddress ?? '';
     this.peer = peer;
     this.#connections = connections;
   }
@@ -69,7 +119,11 @@ export class Connection {
     return this.peer.strangers.has(this);
   }
 
-  /** Called for each genuine signature. */
+  /** Who sends a request on it. `forwardedFor`: the header that a proxy adds. */
+  senderOf(forwardedFor: string | undefined): Sender {
+    return this.#connections.senderBehind(this, forwardedFor);
+  }
+
   prove(): void {
     if (this.isStrange) this.#connections.acquaint(this);
   }
@@ -93,18 +147,15 @@ export class Connection {
     this.socket.destroy();
   }
 
-  /**
-   * Before an answer to a request without a genuine signature: how many milliseconds it has to wait. An honest connection with one
-   * broken request on it, such as a load balancer's, never waits.
-   */
   delay(cost = 1): number {
     return this.isStrange ? this.#connections.delayOf(this.peer, cost) : 0;
   }
 
-  /** The same for a probe, which waits a quarter of a second at most: a load balancer's must not fail for what others do. */
   probeDelay(): number {
     return this.#connections.probeDelayOf(this.peer);
   }
+
+  leave(): void {}
 }
 
 /**
@@ -113,6 +164,7 @@ export class Connection {
  */
 export class Connections {
   readonly #limits: ConnectionLimits;
+  readonly #proxies: TrustedProxies;
   readonly #answers: PeerLimit;
   readonly #probes: PeerLimit;
   readonly #peers = new Map<string, Peer>();
@@ -120,8 +172,9 @@ export class Connections {
   /** The oldest first. */
   readonly #strangers = new Set<Connection>();
 
-  constructor(limits: ConnectionLimits) {
+  constructor(limits: ConnectionLimits, proxies: TrustedProxies) {
     this.#limits = limits;
+    this.#proxies = proxies;
     const clock = { now: () => performance.now() };
     this.#answers = new PeerLimit(clock, STRANGERS_RATE);
     this.#probes = new PeerLimit(clock, STRANGERS_RATE);
@@ -129,14 +182,16 @@ export class Connections {
 
   /** Takes a new connection in. Gives after how many milliseconds it may be read: 0 unless its peer is a nuisance. */
   add(socket: Socket): number {
-    const peer = this.#peerOf(socket);
+    const { remoteAddress = '' } = socket;
+    const peer = this.#peerOf(remoteAddress);
     const connection = new Connection(socket, peer, this);
     const name = nameOf(socket);
     this.#connections.set(name, connection);
-    peer.connections++;
+    peer.uses++;
+    socket.once('close', () => this.#remove(name, connection));
+    if (this.#proxies.trusts(remoteAddress)) return 0;
     this.#strangers.add(connection);
     peer.strangers.add(connection);
-    socket.once('close', () => this.#remove(name, connection));
     const isNuisance = this.#answers.owes(peer.network);
     this.#makeRoom(peer, isNuisance ? 0 : GRACE_MS);
     return isNuisance ? this.#limits.heedMs : 0;
@@ -144,6 +199,13 @@ export class Connections {
 
   of(end: RemoteEnd): Connection | undefined {
     return this.#connections.get(nameOf(end));
+  }
+
+  /** Behind a connection of a trusted proxy; of any other, it is the connection itself. */
+  senderBehind(connection: Connection, forwardedFor: string | undefined): Sender {
+    if (!this.#proxies.trusts(connection.address)) return connection;
+    const source = this.#proxies.sourceOf(connection.address, forwardedFor);
+    return new ProxiedSender(source, this.#peerOf(source), this);
   }
 
   acquaint(connection: Connection): void {
@@ -168,17 +230,20 @@ export class Connections {
     if (this.#connections.size > this.#limits.connections) oldest?.socket.destroy();
   }
 
-  #peerOf({ remoteAddress = '' }: Socket): Peer {
-    const network = networkOf(remoteAddress);
+  release(peer: Peer): void {
+    if (--peer.uses === 0) this.#peers.delete(peer.network);
+  }
+
+  #peerOf(address: string): Peer {
+    const network = networkOf(address);
     let peer = this.#peers.get(network);
     if (peer === undefined) this.#peers.set(network, (peer = new Peer(network, this.#limits)));
     return peer;
   }
 
   #remove(name: string, connection: Connection): void {
-    const { peer } = connection;
     this.acquaint(connection);
     this.#connections.delete(name);
-    if (--peer.connections === 0) this.#peers.delete(peer.network);
+    this.release(connection.peer);
   }
 }

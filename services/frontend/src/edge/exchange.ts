@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Connection } from './connections.ts';
+import type { Connection, Sender } from './connections.ts';
 import { sharedWithOrigins } from './cors.ts';
 import type { HttpAnswer } from './http.ts';
 
@@ -20,6 +20,7 @@ export class Exchange {
   readonly response: ServerResponse;
   readonly requestId = randomUUID();
   readonly #connection: Connection;
+  readonly #sender: Sender;
   #isInFlight = false;
   #isUploading = false;
   #isAnswered = false;
@@ -28,11 +29,18 @@ export class Exchange {
     this.request = parts.request;
     this.response = parts.response;
     this.#connection = parts.connection;
+    const forwardedFor = this.request.headers['x-forwarded-for'];
+    this.#sender = parts.connection.senderOf(forwardedFor?.toString());
+  }
+
+  get sourceIpAddress(): string {
+    return this.#sender.address;
   }
 
   /** Calls `serve` when those before it on the connection are answered, and its peer has room. While it waits, the socket is not read. */
   begin(serve: () => void): void {
-    const { socket, peer, turns } = this.#connection;
+    const { socket, turns } = this.#connection;
+    const { peer } = this.#sender;
     turns.enter(() => {
       if (this.response.closed || socket.destroyed) return this.#end();
       this.response.once('close', () => this.#end());
@@ -49,7 +57,7 @@ export class Exchange {
 
   /** Calls `read` when there is room for a larger body, which for the strangers of a peer may take a while; nothing of it is read before. */
   beginBody(read: () => void): void {
-    const { isStrange, peer } = this.#connection;
+    const { isStrange, peer } = this.#sender;
     if (!isStrange) return read();
     peer.strangerUploads.enter(() => {
       this.#isUploading = true;
@@ -60,7 +68,7 @@ export class Exchange {
 
   /** The request brought a genuine signature. */
   prove(): void {
-    this.#connection.prove();
+    this.#sender.prove();
   }
 
   /** Whether a body is still coming. While node:http reads the headers, no body is complete: a small one came with them. */
@@ -73,14 +81,14 @@ export class Exchange {
   /** Answers what anyone may ask, by `write`: a little later to a peer that asks without end, so that a prober's own probe passes. */
   tell(write: () => void): void {
     if (this.#isSending()) this.response.shouldKeepAlive = false;
-    this.#answerAfter(this.#connection.probeDelay(), write);
+    this.#answerAfter(this.#sender.probeDelay(), write);
   }
 
   /** Answers once; a stranger waits until its peer may have an answer. */
   send(answer: HttpAnswer): void {
     if (this.#isAnswered) return;
     if (this.#isSending()) return this.#sendEarly(answer);
-    this.#answerAfter(this.#connection.delay(), () => this.write(answer));
+    this.#answerAfter(this.#sender.delay(), () => this.write(answer));
   }
 
   /**
@@ -91,7 +99,7 @@ export class Exchange {
     this.#isAnswered = true;
     this.#leavePeer();
     const { request, response } = this;
-    if (this.#connection.delay(UPLOAD_COST) > 0) {
+    if (this.#sender.delay(UPLOAD_COST) > 0) {
       this.#connection.socket.destroy();
       return;
     }
@@ -130,7 +138,7 @@ export class Exchange {
   }
 
   #leavePeer(): void {
-    const { turns, strangerUploads } = this.#connection.peer;
+    const { turns, strangerUploads } = this.#sender.peer;
     if (this.#isInFlight) turns.leave();
     if (this.#isUploading) strangerUploads.leave();
     this.#isInFlight = false;
@@ -138,6 +146,7 @@ export class Exchange {
   }
 
   #end(): void {
+    this.#sender.leave();
     this.#leavePeer();
     this.#connection.turns.leave();
     this.#connection.readOn();

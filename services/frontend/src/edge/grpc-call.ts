@@ -3,7 +3,7 @@ import { Metadata, type ServerInterceptingCallInterface, ServerInterceptingCall,
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
 import { canonicalPath } from '@keyfleet/shared/sigv4/canonical-request';
-import type { Connection } from './connections.ts';
+import type { Connection, Sender } from './connections.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
 
 /** A call of which only the headers have come. */
@@ -20,6 +20,8 @@ export interface ConnectedCall {
   readonly connection: Connection;
 }
 
+type SentCall = Pick<ConnectedCall, 'call'> & { readonly sender: Sender };
+
 /** Gives the bytes of the answer. */
 export type ServeCall = (call: OpenCall) => Promise<Buffer>;
 
@@ -32,11 +34,10 @@ export function serveUnary(
   { call, connection }: ConnectedCall,
   serve: ServeCall,
 ): ServerInterceptingCall {
-  const { turns } = connection.peer;
   let due: NodeJS.Timeout | undefined;
   // A stranger waits until its peer may have an answer.
-  const refuse = (refusal: Status): void => {
-    const delay = connection.delay();
+  const refuse = (refusal: Status, sender: Sender): void => {
+    const delay = sender.delay();
     if (delay === 0) call.sendStatus(refusal);
     else due = setTimeout(() => call.sendStatus(refusal), delay);
   };
@@ -46,17 +47,24 @@ export function serveUnary(
     start: (next) =>
       next({
         onReceiveMetadata: (metadata) => {
-          const request = requestOf(path, metadata, { call, connection });
+          const forwardedFor = metadata.get('x-forwarded-for').join(',');
+          const sender = connection.senderOf(forwardedFor);
+          const request = requestOf(path, metadata, { call, sender });
+          const { turns } = sender.peer;
           const readMessage = () => {
             call.startRead();
             return message.promise;
           };
           turns.enter(() => {
             const served = serve({ request, readMessage });
-            served.finally(() => turns.leave()).catch(() => undefined);
+            const leave = (): void => {
+              turns.leave();
+              sender.leave();
+            };
+            served.finally(leave).catch(() => undefined);
             served.then(
               (answer) => succeed(call, answer, request),
-              (error: unknown) => refuse(refusalOf(error, request)),
+              (error: unknown) => refuse(refusalOf(error, request), sender),
             );
           });
         },
@@ -71,7 +79,7 @@ export function serveUnary(
 }
 
 /** A call as its signature sees it: POST to the method's path, at the authority that the client called, of the stated hash. */
-function requestOf(path: string, metadata: Metadata, { call, connection }: ConnectedCall): EdgeRequest {
+function requestOf(path: string, metadata: Metadata, { call, sender }: SentCall): EdgeRequest {
   const headers = new Map<string, string>();
   for (const [name, values] of Object.entries(metadata.toHttp2Headers())) {
     headers.set(name, Array.isArray(values) ? values.join(',') : String(values));
@@ -84,9 +92,9 @@ function requestOf(path: string, metadata: Metadata, { call, connection }: Conne
     headers,
     payloadHash: headers.get('x-amz-content-sha256') ?? '',
     requestId: randomUUID(),
-    sourceIpAddress: call.getConnectionInfo().remoteAddress ?? '',
+    sourceIpAddress: sender.address,
     isSecure: false,
-    onGenuine: () => connection.prove(),
+    onGenuine: () => sender.prove(),
   };
 }
 

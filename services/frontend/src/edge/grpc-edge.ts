@@ -12,11 +12,13 @@ import type { KmsEdgeDeps } from './aws-json-edge.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { type ServeCall, serveUnary } from './grpc-call.ts';
 import type { Readiness } from './http.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
 import { assertHashed, explained } from './message-hash.ts';
 
 export interface GrpcEdgeOptions extends KmsEdgeDeps {
   readonly address: Pick<Address, 'host' | 'port'>;
   readonly readiness: () => Readiness;
+  readonly proxies: TrustedProxies;
   /** Whether server reflection is on. */
   readonly reflection: boolean;
 }
@@ -56,7 +58,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
   const routes = new Map(
     Object.values<Operation>(operations).map((operation) => [methodOf(operation).path, routeOf(operation, options)]),
   );
-  const connections = new Connections(connectionLimits);
+  const connections = new Connections(connectionLimits, options.proxies);
   const server = new Server({
     ...limits,
     interceptors: [

@@ -11,6 +11,7 @@ import { answerPreflight, isPreflight } from './cors.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { Exchange } from './exchange.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
 import { type UploadLimits, Uploads } from './uploads.ts';
 import { readTarget } from './request-target.ts';
 
@@ -75,6 +76,7 @@ export interface HttpEdgeOptions {
   readonly namesKey: (headers: EdgeRequest['headers']) => boolean | Promise<boolean>;
   readonly readiness: () => Readiness;
   readonly log: Log;
+  readonly proxies: TrustedProxies;
   readonly limits?: HttpLimits;
 }
 
@@ -96,7 +98,7 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   // Also ends a connection whose client does not read its answer.
   server.timeout = limits.requestTimeoutMs + limits.idleTimeoutMs;
   server.on('clientError', refuseBrokenRequest);
-  const connections = new Connections(limits);
+  const connections = new Connections(limits, options.proxies);
   server.on('connection', (socket: Socket) => {
     const wait = connections.add(socket);
     if (wait > 0) pauseFor(socket, wait);
@@ -190,7 +192,7 @@ function requestOf(exchange: Exchange, head: Head, body: Buffer): HttpRequest {
     path: '/',
     payloadHash: hash('sha256', body, 'hex'),
     requestId: exchange.requestId,
-    sourceIpAddress: exchange.request.socket.remoteAddress ?? '',
+    sourceIpAddress: exchange.sourceIpAddress,
     isSecure: false,
     onGenuine: () => exchange.prove(),
   };

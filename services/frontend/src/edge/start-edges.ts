@@ -7,6 +7,7 @@ import { isQueryRequest, QueryEdge } from './query-edge.ts';
 import { AwsJsonEdge } from './aws-json-edge.ts';
 import { startGrpcEdge } from './grpc-edge.ts';
 import { type Readiness, startHttpEdge } from './http.ts';
+import { TrustedProxies } from './trusted-proxies.ts';
 
 export interface EdgeParts {
   readonly pipeline: Pipeline;
@@ -21,6 +22,7 @@ export async function startEdges(
   { pipeline, performQuery, readiness, log }: EdgeParts,
 ): Promise<AsyncDisposable> {
   const regions: ReadonlySet<string> = new Set(config.regions);
+  const proxies = new TrustedProxies(config.trustedProxies);
   const kms = new AwsJsonEdge({ pipeline, regions });
   const query = new QueryEdge({ pipeline, perform: performQuery, operations: queryOperations, regions });
   const http = await startHttpEdge({
@@ -28,6 +30,7 @@ export async function startEdges(
     answer: (request) => (isQueryRequest(request) ? query : kms).answer(request),
     namesKey: (headers) => pipeline.namesKey(headers),
     readiness,
+    proxies,
     log,
   });
   const grpc = await startGrpcEdge({
@@ -36,6 +39,7 @@ export async function startEdges(
     pipeline,
     regions,
     readiness,
+    proxies,
   });
   return {
     async [Symbol.asyncDispose]() {

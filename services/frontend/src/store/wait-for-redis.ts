@@ -5,6 +5,7 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import type { FrontendConfig } from '../config.ts';
 import { startHttpEdge, starting } from '../edge/http.ts';
+import { TrustedProxies } from '../edge/trusted-proxies.ts';
 
 const RETRY_MS = 100;
 
@@ -25,6 +26,7 @@ export async function waitForRedis(client: RedisClient, waiting: Waiting): Promi
   if (await answers(client, durability)) return true;
   const readiness = () => ({ redis: { ok: false, detail: `not connected (${client.status})` } });
   await using _probes = await startHttpEdge({
+    proxies: new TrustedProxies(config.trustedProxies),
     address: config.http,
     answer: async () => starting,
     namesKey: () => false,
