@@ -11,9 +11,10 @@ import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { operationMeter, outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
-import { Audit, type AuditSink } from './audit/record.ts';
+import { growthTrouble, logBytes } from './audit/growing-files.ts';
+import { Audit } from './audit/record.ts';
 import { ServiceEvents } from './audit/service-events.ts';
-import { noAudit, openFileSink } from './audit/sink.ts';
+import { type AuditFile, noAudit, openFileSink } from './audit/sink.ts';
 import { CredentialsFile } from './background/credentials-file.ts';
 import { startDueWorker } from './background/due.ts';
 import { type ProvisionDeps, Provisioning } from './background/first-administrator.ts';
@@ -267,7 +268,7 @@ interface ReadinessParts {
   readonly durability: DurabilityWatch;
   readonly guard: StoreGuard;
   readonly feed: ChangeFeed;
-  readonly auditSink: AuditSink;
+  readonly auditSink: AuditFile;
   readonly administrator: Provisioning | undefined;
 }
 
@@ -279,11 +280,19 @@ function readinessOf(parts: ReadinessParts): Readiness {
     hsmWorkers:
       pool.ready === 0 ? missing('no session with any hsm-worker yet') : { ok: true, detail: `${pool.ready} in use` },
     redis: redisReadiness(client, feed, durability.refusal ?? guard.problem),
-    ...(auditSink.isFull && {
-      auditFile: missing('records wait for their disk; nothing is done that could not be recorded'),
-    }),
+    auditFile: auditReadiness(auditSink),
+    log: withTrouble(growthTrouble('what it logs', logBytes())),
     ...(administrator && { firstAdministrator: administrator.done ? { ok: true } : missing('not made yet') }),
   };
+}
+
+function auditReadiness({ isFull, fileBytes }: AuditFile) {
+  if (isFull) return missing('records wait for their disk; nothing is done that could not be recorded');
+  return withTrouble(growthTrouble('its audit file', fileBytes));
+}
+
+function withTrouble(trouble: string | undefined) {
+  return { ok: true, ...(trouble !== undefined && { trouble }) };
 }
 
 function redisReadiness(client: RedisClient, feed: ChangeFeed, refusal: string | undefined) {

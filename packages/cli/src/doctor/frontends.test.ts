@@ -24,11 +24,13 @@ test('frontends that are ready, with clocks that agree, are well', async () => {
 test('each trouble of each frontend is named', async () => {
   const late = await start({ aheadMs: -60_000 });
   const early = await start({ aheadMs: 3_600_000, checks: { redis: { ok: false, detail: 'not connected (end)' } } });
+  const growing = await start({ checks: { auditFile: { ok: true, trouble: 'the audit file has 3.0 GiB' } } });
   const stranger = await start({ checks: 'none' as unknown as object });
-  const told = await checkFrontends([late, early, stranger, 'http://127.0.0.1:1']).catch(
+  const told = await checkFrontends([late, early, growing, stranger, 'http://127.0.0.1:1']).catch(
     (error: Error) => error.message,
   );
   expect(told).toMatch(new RegExp(`^the clock of ${late} is (60|61) s behind: let NTP keep it; `));
   expect(told).toContain(`${early} is not ready: redis: not connected (end); the clock of ${early} is 3`);
+  expect(told).toContain(`; ${growing}: the audit file has 3.0 GiB; `);
   expect(told).toContain(`${stranger} is no frontend: it does not answer /readyz; http://127.0.0.1:1 is not reached (`);
 });

@@ -4,7 +4,12 @@ import { CliError } from '../cli-error.ts';
 const TIMEOUT_MS = 5_000;
 /** Sessions and signatures allow for minutes; more than this shows that nothing keeps the clock. */
 export const CLOCK_TOLERANCE_MS = 10_000;
-const Readiness = z.object({ checks: z.record(z.string(), z.object({ ok: z.boolean(), detail: z.string() })) });
+const Readiness = z.object({
+  checks: z.record(
+    z.string(),
+    z.object({ ok: z.boolean(), detail: z.string().optional(), trouble: z.string().optional() }),
+  ),
+});
 
 /** Each frontend is ready, and its clock agrees. `urls`: where they listen for HTTP. Throws CliError. */
 export async function checkFrontends(urls: readonly string[]): Promise<string> {
@@ -23,9 +28,11 @@ async function troublesOf(url: string): Promise<string[]> {
   }
   const readiness = Readiness.safeParse(await answer.json().catch(() => undefined));
   if (!readiness.success) return [`${url} is no frontend: it does not answer /readyz`];
-  const missing = Object.entries(readiness.data.checks).filter(([, { ok }]) => !ok);
+  const checks = Object.entries(readiness.data.checks);
+  const missing = checks.filter(([, { ok }]) => !ok);
   return [
     ...missing.map(([name, { detail }]) => `${url} is not ready: ${name}: ${detail}`),
+    ...checks.flatMap(([, { trouble }]) => (trouble === undefined ? [] : [`${url}: ${trouble}`])),
     ...clockTrouble(url, answer.headers.get('date')),
   ];
 }

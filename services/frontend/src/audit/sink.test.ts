@@ -133,3 +133,21 @@ test('a sink whose disk is full keeps its records up to a bound, then says so, a
   await sink.settled();
   expect((await linesOf(path)).map(({ requestID }) => requestID)).toEqual(requests);
 });
+
+test('the size of the file is known, and is that of the new one after it was renamed', async () => {
+  const path = join(directory, 'audit.jsonl');
+  await using sink = await openFileSink({ path, onProblem, followMs: 0 });
+  const audit = new Audit(sink, clock);
+  const record = async () => {
+    audit.record(refusal('1'));
+    await sink.settled();
+  };
+  await record();
+  await record();
+  const size = sink.fileBytes;
+  expect(size).toBeGreaterThan(100);
+  await rename(path, `${path}.1`);
+  await record();
+  await record();
+  expect(sink.fileBytes).toBe(size);
+});

@@ -15,8 +15,15 @@ const FOLLOW_MS = 1_000;
 const MAX_BYTES_PER_UNIT = 3;
 const NEWLINE = 0x0a;
 
+/** A sink that is a file. */
+export interface AuditFile extends AuditSink, AsyncDisposable {
+  /** Its size when it was last looked at; 0 if there is none. */
+  readonly fileBytes: number;
+}
+
 /** For a deployment that is configured without an audit file. */
-export const noAudit: AuditSink & AsyncDisposable = {
+export const noAudit: AuditFile = {
+  fileBytes: 0,
   isFull: false,
   write() {},
   async settled() {},
@@ -37,7 +44,7 @@ export interface FileSinkOptions {
  * Appends JSON lines to a file that only its owner may read. It grows until somebody renames it: then a new one is begun under the
  * name. Disposing writes what is left.
  */
-export async function openFileSink(options: FileSinkOptions): Promise<AuditSink & AsyncDisposable> {
+export async function openFileSink(options: FileSinkOptions): Promise<AuditFile> {
   return new FileSink(await openFile(options.path), options);
 }
 
@@ -49,7 +56,8 @@ function openFile(path: string): Promise<FileHandle> {
  * A record becomes bytes at once: objects that wait would outlive the collections of young garbage that every request's own objects
  * die in, and be copied by each.
  */
-class FileSink implements AuditSink, AsyncDisposable {
+class FileSink implements AuditFile {
+  fileBytes = 0;
   #file: FileHandle;
   #lookedAt = performance.now();
   readonly #path: string;
@@ -154,9 +162,11 @@ class FileSink implements AuditSink, AsyncDisposable {
   async #followName(): Promise<void> {
     if (performance.now() - this.#lookedAt < this.#followMs) return;
     this.#lookedAt = performance.now();
-    const [{ ino, dev }, named] = await Promise.all([this.#file.stat(), stat(this.#path).catch(() => undefined)]);
+    const [{ ino, dev, size }, named] = await Promise.all([this.#file.stat(), stat(this.#path).catch(() => undefined)]);
+    this.fileBytes = size;
     if (named?.ino === ino && named.dev === dev) return;
     const renamed = this.#file;
+    this.fileBytes = 0;
     this.#file = await openFile(this.#path);
     await renamed.close();
   }

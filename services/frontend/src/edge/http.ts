@@ -27,7 +27,14 @@ export interface HttpAnswer {
 }
 
 /** One entry per thing the service needs; what is not there yet says why in `detail`. */
-export type Readiness = Readonly<Record<string, { readonly ok: boolean; readonly detail?: string }>>;
+export type Readiness = Readonly<Record<string, ReadinessCheck>>;
+
+interface ReadinessCheck {
+  readonly ok: boolean;
+  readonly detail?: string;
+  /** It works, and will not for long: what operators should do. */
+  readonly trouble?: string;
+}
 
 /** What one client may cost. Times in milliseconds, sizes in bytes. */
 export interface HttpLimits extends ConnectionLimits, UploadLimits {
