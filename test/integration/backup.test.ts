@@ -1,9 +1,11 @@
 import {
   CreateAliasCommand,
+  CreateGrantCommand,
   CreateKeyCommand,
   DecryptCommand,
   EncryptCommand,
   ListAliasesCommand,
+  ListRetirableGrantsCommand,
 } from '@aws-sdk/client-kms';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -53,6 +55,10 @@ test('a backup taken while keys are made restores all of Redis, and everything a
     return /^tokens: [1-9]\d* under \w+ \(active\); /.test(finding);
   });
 
+  const admin = 'arn:aws:iam::000000000000:user/admin';
+  const grant = { KeyId, GranteePrincipal: admin, RetiringPrincipal: admin, Name: 'kept' };
+  const { GrantId } = await kms.send(new CreateGrantCommand({ ...grant, Operations: ['Decrypt'] }));
+
   let serving = true;
   const made: string[] = [];
   const writers = Array.from({ length: 8 }, async () => {
@@ -91,6 +97,10 @@ test('a backup taken while keys are made restores all of Redis, and everything a
   expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);
   const { Aliases } = await kms.send(new ListAliasesCommand({ KeyId }));
   expect(Aliases?.map(({ AliasName }) => AliasName)).toEqual(['alias/kept']);
+  const retirable = await kms.send(new ListRetirableGrantsCommand({ RetiringPrincipal: admin }));
+  expect(retirable.Grants?.map((one) => one.GrantId)).toEqual([GrantId]);
+  const again = await kms.send(new CreateGrantCommand({ ...grant, Operations: ['Decrypt'] }));
+  expect(again.GrantId).toBe(GrantId);
   for (const key of acknowledged) await kms.send(new EncryptCommand({ KeyId: key, Plaintext }));
   await kms.send(new CreateKeyCommand({}));
   expect(await domainKeysFinding(...domain, ...redisOptions)).toMatchObject({ standing: 'well' });

@@ -17,6 +17,10 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { kmsClient } from '../support/aws-client.ts';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { eventually } from '../support/fleet.ts';
+import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
+import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
+import { Orphans } from '@keyfleet/frontend/store/orphans';
+import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { connectTestRedis, writesOf } from '../support/redis-client.ts';
 import { startRedis, startSentinel, type TestServer } from '../support/servers.ts';
 
@@ -28,13 +32,15 @@ async function openFrontend(url: string, serveStaleMs: number) {
   const feed = new ChangeFeed(client, { serveStaleMs, beatsAreWrites: () => true });
   const store = new RedisStore({ client, writes: writesOf(writer, 1), feed, clock });
   const cached = new CachedStore(store, feed, 1 << 20);
+  const calls = new RedisCalls({ client, writes: writesOf(writer, 1), feed });
+  const grants = new CachedGrants(new RedisGrantStore(calls, new Orphans(clock)), feed);
   await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
   return {
     feed,
     store: cached,
     /** As a cryptographic operation looks for a key. */
     find: async ({ region, keyId }: { region: string; keyId: string }) => {
-      const lastKnown = cached.lastKnown();
+      const lastKnown = cached.lastKnown(grants);
       const key = await (lastKnown ?? cached).findKey(region, keyId);
       return { key, isStale: lastKnown?.served ?? false };
     },

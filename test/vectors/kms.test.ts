@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Format } from '@keyfleet/shared/encoding/canonical';
 import { parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
 import { describe, expect, test } from 'vitest';
+import { type GrantName, readGrantToken, sealGrantToken } from '../../services/frontend/src/grants/grant-token.ts';
 import { deriveKey } from '../../services/hsm-worker/src/boundary/crypto/kdf.ts';
 import type { Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
 import { BackingKey } from '../../services/hsm-worker/src/boundary/keys/backing-key.ts';
@@ -39,6 +40,21 @@ test.each(
 )('key material id: $comment', ({ materialIdKey, keyId, material, materialId }) => {
   const id = materialIdOf(createSecretKey(hex(materialIdKey)), { keyId, material: hex(material) });
   expect(id.toString('hex')).toBe(materialId);
+});
+
+interface GrantTokenVector extends GrantName {
+  readonly key: string;
+  readonly nonce: string;
+  readonly token: string;
+}
+
+test.each(vectors<GrantTokenVector>('grant-token.json'))('grant token: $comment', (vector) => {
+  const { region, keyId, grantId, token } = vector;
+  const key = createSecretKey(hex(vector.key));
+  expect(sealGrantToken(key, { region, keyId, grantId }, hex(vector.nonce))).toBe(token);
+  const read = readGrantToken(token)!;
+  expect(read).toMatchObject({ region, keyId, grantId });
+  expect([read.isGenuine(key), read.isGenuine(createSecretKey(Buffer.alloc(32)))]).toEqual([true, false]);
 });
 
 interface BlobVector {

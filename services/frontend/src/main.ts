@@ -34,6 +34,9 @@ import { FrontendEvents } from './events.ts';
 import { HsmClient } from './hsm/client.ts';
 import { type DomainFloor, openDomainFloor } from './hsm/domain-floor.ts';
 import { DomainView } from './hsm/domain-view.ts';
+import { CachedGrants } from './grants/cached-grants.ts';
+import { GrantTokens } from './grants/grant-tokens.ts';
+import { RedisGrantStore } from './grants/redis-grant-store.ts';
 import { loadHostIdentity } from './hsm/host-key-file.ts';
 import { WorkerPool } from './hsm/pool.ts';
 import type { HostIdentity } from './hsm/session.ts';
@@ -46,6 +49,7 @@ import { newPerform } from './request/perform.ts';
 import { Pipeline } from './request/pipeline.ts';
 import { CachedStore } from './store/cached-store.ts';
 import { ChangeFeed } from './store/change-feed.ts';
+import { Orphans } from './store/orphans.ts';
 import { RecordWrites } from './store/record-writes.ts';
 import { RedisCalls } from './store/redis-calls.ts';
 import { RedisStore } from './store/redis-store.ts';
@@ -83,6 +87,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
         store.forgetAcknowledged();
         cached.clear();
         identities.clear();
+        grants.forgetAll();
       },
     }),
   );
@@ -91,6 +96,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const store = new RedisStore({ client, writes, guard, feed, clock });
   const cached = new CachedStore(store, feed, config.keyCache);
   const calls = new RedisCalls({ client, writes, guard, feed });
+  const grants = new CachedGrants(new RedisGrantStore(calls, new Orphans(monotonicClock)), feed);
   const iam = new RedisIamStore(calls);
   const identities = new Identities({ store: iam, changes: feed, clock });
   const lastUsages = resources.use(
@@ -128,6 +134,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   resources.use(
     startDueWorker({
       store,
+      grants,
       hsm,
       clock,
       serviceEvents,
@@ -152,7 +159,9 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     markers,
     lastUsages,
     serviceEvents,
-    lastKnown: () => cached.lastKnown(),
+    grants,
+    grantTokens: new GrantTokens({ secrets: store, hsm }),
+    lastKnown: () => cached.lastKnown(grants),
     countStale: outcomeCounter('keyfleet.requests.stale'),
     assertStore: () => guard.assertFit(),
     forgetKey: (key) => cached.forget(key),

@@ -10,6 +10,7 @@ import { requestAbout, requests } from './requests.ts';
 const members = {
   CancelKeyDeletion: ['KeyId'],
   CreateAlias: [],
+  CreateGrant: ['GrantId', 'GrantToken'],
   CreateKey: ['KeyMetadata'],
   Decapsulate: ['EncapsulationAlgorithm', 'KeyId', 'SharedSecret'],
   Decrypt: ['EncryptionAlgorithm', 'KeyId', 'KeyMaterialId', 'Plaintext'],
@@ -47,11 +48,13 @@ const members = {
   GetKeyRotationStatus: ['KeyId', 'KeyRotationEnabled'],
   GetPublicKey: ['CustomerMasterKeySpec', 'KeyId', 'KeySpec', 'KeyUsage', 'PublicKey', 'SigningAlgorithms'],
   ListAliases: ['Aliases', 'Truncated'],
+  ListGrants: ['Grants', 'Truncated'],
   ListKeyPolicies: ['PolicyNames', 'Truncated'],
   ListKeyRotations: ['Rotations', 'Truncated'],
   // There are more keys than a page holds, or not: it depends on the other tests.
   ListKeys: ['Keys', 'Truncated'],
   ListResourceTags: ['Tags', 'Truncated'],
+  ListRetirableGrants: ['Grants', 'Truncated'],
   PutKeyPolicy: [],
   ReEncrypt: [
     'CiphertextBlob',
@@ -62,6 +65,8 @@ const members = {
     'SourceKeyId',
     'SourceKeyMaterialId',
   ],
+  RetireGrant: [],
+  RevokeGrant: [],
   RotateKeyOnDemand: ['KeyId'],
   ScheduleKeyDeletion: ['DeletionDate', 'KeyId', 'KeyState', 'PendingWindowInDays'],
   Sign: ['KeyId', 'Signature', 'SigningAlgorithm'],

@@ -31,6 +31,12 @@ async function ciphertextOf({ KeyId }: Key): Promise<Uint8Array> {
   return CiphertextBlob!;
 }
 
+const grant = { GranteePrincipal: 'arn:aws:iam::000000000000:user/admin', Operations: ['Decrypt'] } as const;
+
+export function newGrant({ KeyId }: Key) {
+  return kms.createGrant({ KeyId, ...grant, Operations: [...grant.Operations] });
+}
+
 const onKey = (kind: Kind, input: object = {}): ValidRequest => ({ kind, input: () => input });
 const ofAccount = (input: object = {}): ValidRequest => ({ input: () => input });
 const policy = JSON.stringify({
@@ -46,7 +52,7 @@ export const requests: Readonly<Record<OperationName, ValidRequest>> = {
   ConnectCustomKeyStore: ofAccount(store),
   CreateAlias: { kind: 'symmetric', keyMember: 'TargetKeyId', input: () => ({ AliasName: newAliasName() }) },
   CreateCustomKeyStore: ofAccount({ CustomKeyStoreName: 'store' }),
-  CreateGrant: onKey('symmetric', { GranteePrincipal: 'arn:aws:iam::000000000000:user/bob', Operations: ['Decrypt'] }),
+  CreateGrant: onKey('symmetric', grant),
   CreateKey: ofAccount(),
   Decapsulate: {
     kind: 'encapsulation',
@@ -93,7 +99,7 @@ export const requests: Readonly<Record<OperationName, ValidRequest>> = {
   ListKeyRotations: onKey('symmetric'),
   ListKeys: ofAccount(),
   ListResourceTags: onKey('symmetric'),
-  ListRetirableGrants: ofAccount({ RetiringPrincipal: 'arn:aws:iam::000000000000:user/bob' }),
+  ListRetirableGrants: ofAccount({ RetiringPrincipal: grant.GranteePrincipal }),
   PutKeyPolicy: onKey('symmetric', { Policy: policy }),
   ReEncrypt: {
     kind: 'symmetric',
@@ -101,8 +107,10 @@ export const requests: Readonly<Record<OperationName, ValidRequest>> = {
     input: async (key) => ({ CiphertextBlob: await ciphertextOf(key), SourceEncryptionContext: context }),
   },
   ReplicateKey: onKey('multiRegion', { ReplicaRegion: 'us-west-2' }),
-  RetireGrant: ofAccount({ GrantToken: 'token' }),
-  RevokeGrant: onKey('symmetric', { GrantId: 'a'.repeat(64) }),
+  RetireGrant: {
+    input: async () => ({ GrantToken: (await newGrant(await sharedKey('symmetric'))).GrantToken }),
+  },
+  RevokeGrant: { kind: 'symmetric', input: async (key) => ({ GrantId: (await newGrant(key)).GrantId }) },
   RotateKeyOnDemand: onKey('symmetric'),
   ScheduleKeyDeletion: onKey('symmetric', { PendingWindowInDays: 7 }),
   Sign: onKey('signing', signing),

@@ -4,7 +4,7 @@ import type { ExceptionCode } from '@keyfleet/shared/errors/exceptions';
 import { call, kms } from '../../support/sdk-client.ts';
 import { type Key, newKey, sharedKey } from '../../support/sdk-keys.ts';
 import type { Provocation, Provoked } from './provocations.ts';
-import { requestAbout, requests } from './requests.ts';
+import { newGrant, requestAbout, requests } from './requests.ts';
 
 const store = 'cks-1234567890abcdef0';
 const noStore = `Custom key store ${store} does not exist.`;
@@ -52,6 +52,15 @@ async function damagedCiphertext() {
   CiphertextBlob![CiphertextBlob!.length - 1]! ^= 1;
   return { CiphertextBlob };
 }
+
+const invalidGrantId = 'The grant ID is not valid.';
+const foreignUser = 'arn:aws:iam::999999999999:user/x';
+
+const onRetirable = (changes: object, says: string): Provocation =>
+  provoking(async () => {
+    const request = { ...(await requests.ListRetirableGrants.input({} as never)), ...changes };
+    return { answer: call('ListRetirableGrants', request), says };
+  });
 
 const external = (operation: OperationName): Provocation =>
   provoking(async () => {
@@ -176,6 +185,38 @@ export const specialProvocations: Readonly<Partial<Record<`${OperationName}.${Ex
     incorrectKey,
   ),
   'Decapsulate.InvalidCiphertextException': changed('Decapsulate', { SharedSecretCiphertextBlob: randomBytes(20) }),
+  'ListGrants.InvalidGrantIdException': changed('ListGrants', { GrantId: 'no!' }, invalidGrantId),
+  'ListRetirableGrants.InvalidMarkerException': onRetirable({ Marker: 'nonsense' }, 'The marker is not valid.'),
+  'ListRetirableGrants.InvalidArnException': onRetirable(
+    { RetiringPrincipal: foreignUser },
+    `ARN does not refer to a valid principal: ${foreignUser}`,
+  ),
+  'RetireGrant.InvalidArnException': changed(
+    'RetireGrant',
+    { KeyId: 'arn:aws:kms:us-east-1:nonsense', GrantId: 'ab' },
+    'Invalid arn arn:aws:kms:us-east-1:nonsense',
+  ),
+  'RetireGrant.InvalidGrantTokenException': changed(
+    'RetireGrant',
+    { GrantToken: 'junk' },
+    'A grant token is not valid.',
+  ),
+  'RetireGrant.InvalidGrantIdException': changed(
+    'RetireGrant',
+    async () => ({ KeyId: (await sharedKey('symmetric')).KeyId, GrantId: 'no!' }),
+    invalidGrantId,
+  ),
+  'RetireGrant.NotFoundException': changed(
+    'RetireGrant',
+    async () => ({ KeyId: (await sharedKey('symmetric')).KeyId, GrantId: 'ab' }),
+    'Grant ID ab not found',
+  ),
+  'RetireGrant.DryRunOperationException': changed(
+    'RetireGrant',
+    async () => ({ GrantToken: (await newGrant(await sharedKey('symmetric'))).GrantToken, DryRun: true }),
+    'The request would have succeeded, but the DryRun option is set.',
+  ),
+  'RevokeGrant.InvalidGrantIdException': changed('RevokeGrant', { GrantId: 'no!' }, invalidGrantId),
   'GetPublicKey.UnsupportedOperationException': provoking(async () => {
     const { KeyId } = await sharedKey('symmetric');
     return { answer: kms.getPublicKey({ KeyId }) };

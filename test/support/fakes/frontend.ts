@@ -10,6 +10,10 @@ import { newPerform } from '@keyfleet/frontend/request/perform';
 import { Pipeline } from '@keyfleet/frontend/request/pipeline';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
+import type { GrantStore } from '@keyfleet/frontend/grants/grant-store';
+import { GrantTokens } from '@keyfleet/frontend/grants/grant-tokens';
+import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
+import type { GrantedKey } from '@keyfleet/shared/stored/grants';
 import { Markers } from '@keyfleet/frontend/operations/markers';
 import { Policies } from '@keyfleet/frontend/policy/policies';
 import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
@@ -40,6 +44,7 @@ type Overrides = Partial<Pick<Call, 'caller' | 'region' | 'requestId'>>;
 /** Everything of a frontend that stands behind its edges, on a store in memory and a fake HSM. */
 export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly store = new MemoryStore();
+  readonly grants: GrantStore;
   readonly hsm: H;
   readonly audit: AuditRecord[] = [];
   /** What the service recorded of its own doing. */
@@ -54,6 +59,8 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   constructor(hsm?: H) {
     this.hsm = hsm ?? (new FakeHsm() as HsmCommands as H);
     const { store, faults } = this;
+    const exists = async ({ region, keyId }: GrantedKey) => (await store.findKey(region, keyId)) !== undefined;
+    this.grants = new MemoryGrantStore(exists);
     const clock = { now: () => this.now };
     this.lastUsages = new LastUsages({ usages: store, clock, onProblem: (problem) => void faults.push(problem) });
     const perform = newPerform({
@@ -66,6 +73,8 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       policies: new Policies(),
       users: { exists: (_account, arn) => Promise.resolve(!arn.endsWith('/nobody') && arn.includes(':user/')) },
       markers: new Markers({ secrets: store, hsm: this.hsm }),
+      grants: this.grants,
+      grantTokens: new GrantTokens({ secrets: store, hsm: this.hsm }),
       lastUsages: this.lastUsages,
       serviceEvents: new ServiceEvents(
         {

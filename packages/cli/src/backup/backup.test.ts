@@ -114,6 +114,9 @@ test('what proves nothing later and what is derived is not backed up, and the re
     'kf:alias-targets:{111122223333/us-east-1}': [],
     'kf:keys:{111122223333/us-east-1}': [],
     'kf:due:{3}': [],
+    'kf:grants:{us-east-1/x}': [2],
+    'kf:grant-index:{us-east-1/x}': [],
+    'kf:retirable:{us-east-1/arn}': [],
     other: [],
   };
   expect(Object.fromEntries(Object.keys(names).map((name) => [name, stagesOf(name)]))).toEqual(names);

@@ -1,6 +1,14 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { dueDateOf, dueEntryOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { entryOf, keyListAt } from '@keyfleet/shared/stored/key-list';
+import {
+  type GrantedKey,
+  grantIndexOf,
+  grantsAt,
+  ListedGrant,
+  retirableAt,
+  retirableEntryOf,
+} from '@keyfleet/shared/stored/grants';
 import { aliasesAt, dueAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
@@ -31,9 +39,9 @@ interface StoredKey {
 
 /** What a restore could not make whole. */
 export interface Flaws {
-  /** Names of key records that cannot be read, and so are in no list. */
+  /** Names of records that cannot be read, and so are in no list. */
   readonly damaged: readonly string[];
-  /** Names of aliases whose key is not in the backup: it was deleted while it was taken. They are left out. */
+  /** Names of aliases, and of keys' grants, whose key is not in the backup: it was deleted while it was taken. They are left out. */
   readonly dangling: readonly string[];
 }
 
@@ -87,6 +95,32 @@ export class DerivedLists {
       }
       if (dangling.length > 0) await this.#redis.hdel(aliases, ...dangling);
       this.#dangling.push(...dangling);
+      await members.write(this.#redis);
+    } while (cursor !== '0');
+  }
+
+  /** Puts all grants of a key into its index and into the lists of who may retire them; without the key they are left out. */
+  async addGrants(key: GrantedKey): Promise<void> {
+    const [grants, index] = grantsAt(key);
+    if ((await this.#redis.exists(keyAt(key.region, key.keyId))) === 0) {
+      await this.#redis.unlink(grants);
+      this.#dangling.push(grants);
+      return;
+    }
+    let cursor = '0';
+    do {
+      const [next, flat] = await this.#redis.hscan(grants, cursor, 'COUNT', HASH_PIECE);
+      cursor = next;
+      const members = new ListMembers();
+      for (const text of flat.filter((_, i) => i % 2 === 1)) {
+        const grant = parse(ListedGrant, text);
+        if (grant === undefined) {
+          this.#damaged.push(grants);
+          continue;
+        }
+        for (const entry of grantIndexOf(grant)) members.add(index, entry);
+        if (grant.retiring !== undefined) members.add(retirableAt(key.region, grant.retiring), retirableEntryOf(grant));
+      }
       await members.write(this.#redis);
     } while (cursor !== '0');
   }

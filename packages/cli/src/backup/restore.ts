@@ -1,5 +1,6 @@
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { type GrantedKey, keyOfGrants } from '@keyfleet/shared/stored/grants';
 import { isKeyRecord, type Scope, scopeOfAliases } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import type { Progress } from '../progress.ts';
@@ -36,8 +37,9 @@ export async function restoreBackup(redis: RedisClient, { path, replicas, progre
   if (mark.done === undefined) await assertEmpty(redis, readPieces(path));
   await write(redis, mark, { path, replicas, progress });
   const lists = new DerivedLists(redis);
-  const scopes = await compare(redis, { path, progress }, lists);
+  const { scopes, granted } = await compare(redis, { path, progress }, lists);
   for (const scope of scopes) await lists.addAliases(scope);
+  for (const key of granted) await lists.addGrants(key);
   await replicated(redis, replicas);
   await mark.remove();
   return { ...whole, ...lists.flaws };
@@ -56,13 +58,14 @@ async function write(redis: RedisClient, mark: RestoreMark, { path, replicas, pr
   }
 }
 
-/** Throws CliError when something is not in Redis as the backup says. Returns whose aliases there are. */
+/** Throws CliError when something is not in Redis as the backup says. Returns whose aliases there are, and of which keys there are grants. */
 async function compare(
   redis: RedisClient,
   { path, progress }: Pick<Restore, 'path' | 'progress'>,
   lists: DerivedLists,
-): Promise<Scope[]> {
+): Promise<{ scopes: Iterable<Scope>; granted: Iterable<GrantedKey> }> {
   const scopes = new Map<string, Scope>();
+  const granted = new Map<string, GrantedKey>();
   const wrong = new Set<string>();
   let done = 0;
   for await (const slice of readAhead(slicesOf(readPieces(path)))) {
@@ -74,6 +77,8 @@ async function compare(
       }
       const scope = scopeOfAliases(name);
       if (scope !== undefined) scopes.set(name, scope);
+      const key = keyOfGrants(name);
+      if (key !== undefined) granted.set(name, key);
     }
     if (wrong.size > MAX_CHANGED) break;
     await lists.addKeys(
@@ -84,7 +89,7 @@ async function compare(
   }
   const [first] = wrong;
   if (first !== undefined) throw new CliError(`${first} is not what the backup says.`);
-  return [...scopes.values()];
+  return { scopes: scopes.values(), granted: granted.values() };
 }
 
 /** The fields of a key's record that lists are made of. */

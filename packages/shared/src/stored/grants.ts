@@ -37,7 +37,7 @@ export function grantOfRetirableEntry(entry: string): { readonly keyId: string; 
 }
 
 /** What lists are derived from; the rest of a record is the frontends'. Principals have no spaces, so that one separates. */
-const Listed = z.object({
+export const ListedGrant = z.object({
   grantId: z.string(),
   keyId: z.string(),
   region: z.string(),
@@ -48,12 +48,7 @@ const Listed = z.object({
   operations: z.array(z.string()),
   constraints: z.record(z.string(), z.unknown()),
 });
-export type ListedGrant = z.output<typeof Listed>;
-
-/** Throws ZodError for what is no record of a grant. */
-export function parseListedGrant(record: unknown): ListedGrant {
-  return Listed.parse(record);
-}
+export type ListedGrant = z.output<typeof ListedGrant>;
 
 /** The entries of the index that a grant has; each ends in its id. */
 export function grantIndexOf(grant: ListedGrant): readonly string[] {

@@ -32,6 +32,7 @@ async function carryOut(overrides: Partial<CarryOutDeps> = {}, sink: Partial<Aud
   const clock = { now: () => frontend.now };
   const deps: CarryOutDeps = {
     store: frontend.store,
+    grants: frontend.grants,
     hsm: frontend.hsm,
     clock,
     serviceEvents: new ServiceEvents(

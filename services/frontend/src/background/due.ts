@@ -3,6 +3,7 @@ import { dueQueue } from '@keyfleet/shared/due-queue';
 import type { Notices } from '@keyfleet/shared/notices';
 import { dueDateOf, type DueKey } from '@keyfleet/shared/stored/due-entries';
 import type { ServiceEvents } from '../audit/service-events.ts';
+import type { GrantStore } from '../grants/grant-store.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import { evictBackingKeys, newBackingKey } from '../keys/backing-keys.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
@@ -28,6 +29,7 @@ const RECORDING_MS = 60_000;
 export interface CarryOutDeps {
   /** Not through a cache: what an older record says would be taken for a reason to do nothing. */
   readonly store: DueStore & Pick<KeyStore, 'findKey' | 'updateKey' | 'deleteKey' | 'clearTraces'>;
+  readonly grants: Pick<GrantStore, 'clear'>;
   readonly hsm: HsmCommands;
   readonly clock: Clock;
   readonly serviceEvents: ServiceEvents;
@@ -77,13 +79,14 @@ async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
  * What is left to do when the record is gone. The event was stored with the deletion and stays until it is recorded: by one of several
  * who come to it at once, or by another if he is cut off. (Cut off between the two, it is recorded again, with the same eventID.)
  */
-async function finishDeletion(key: KeyTraces, { store, clock, serviceEvents }: CarryOutDeps): Promise<void> {
+async function finishDeletion(key: KeyTraces, { store, grants, clock, serviceEvents }: CarryOutDeps): Promise<void> {
   const now = clock.now();
   const event = await store.claimDeletion(key, { now, until: now + RECORDING_MS });
   if (event !== undefined) {
     await serviceEvents.record(event);
     await store.forgetDeletion(key);
   }
+  await grants.clear(key);
   await store.clearTraces(key);
 }
 

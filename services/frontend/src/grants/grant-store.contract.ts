@@ -130,6 +130,8 @@ export function grantStoreContract(open: () => Promise<Stores>): void {
       expect(await idsOf(bob)).toEqual(mine.map(({ grantId }) => grantId));
       expect(await idsOf()).toEqual([...mine, theirs[0]!].map(({ grantId }) => grantId));
       expect(await idsOf(carol)).toEqual([]);
+      expect(await store().grantsOf(key, bob)).toEqual(mine);
+      expect(await store().grantsOf(key, carol)).toEqual([]);
     });
 
     test('what a principal may retire is listed over all keys of the Region', async () => {

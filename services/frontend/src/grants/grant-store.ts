@@ -10,6 +10,8 @@ export interface GrantStore {
   /** Or answers the id of the grant that is there already with this name and is alike in all that was asked for. Decided in one step. */
   insert(grant: Grant, quota: number): Promise<InsertGrantOutcome>;
   find(key: GrantedKey, grantId: string): Promise<Grant | undefined>;
+  /** All grants of a principal on a key. Not a promise when they are cached. */
+  grantsOf(key: GrantedKey, grantee: string): readonly Grant[] | Promise<readonly Grant[]>;
   /** False when it was gone already. */
   remove(grant: Grant): Promise<boolean>;
   /** Of a key, or of one of its grantees. */
@@ -19,3 +21,6 @@ export interface GrantStore {
   /** Takes away what is granted of a key that is deleted; may be cut off and repeated. */
   clear(key: GrantedKey): Promise<void>;
 }
+
+/** Grants as a decision needs them. `find` asks the store itself. */
+export type GrantLookup = Pick<GrantStore, 'grantsOf' | 'find'>;

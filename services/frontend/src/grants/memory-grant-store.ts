@@ -1,4 +1,4 @@
-import { type GrantedKey, namedEntriesOf, parseListedGrant, retirableEntryOf } from '@keyfleet/shared/stored/grants';
+import { type GrantedKey, ListedGrant, namedEntriesOf, retirableEntryOf } from '@keyfleet/shared/stored/grants';
 import { pageOf } from '../store/page.ts';
 import type { Page } from '../store/store.ts';
 import type { GrantStore, InsertGrantOutcome } from './grant-store.ts';
@@ -30,6 +30,10 @@ export class MemoryGrantStore implements GrantStore {
     return this.#grants.get(placeOf(key, grantId));
   }
 
+  async grantsOf(key: GrantedKey, grantee: string): Promise<readonly Grant[]> {
+    return this.#of(key).filter((grant) => grant.grantee === grantee);
+  }
+
   async remove(grant: Grant): Promise<boolean> {
     return this.#grants.delete(placeOf(grant, grant.grantId));
   }
@@ -57,7 +61,7 @@ export class MemoryGrantStore implements GrantStore {
 }
 
 function listed(grant: Grant) {
-  return parseListedGrant(JSON.parse(encodeGrant(grant)));
+  return ListedGrant.parse(JSON.parse(encodeGrant(grant)));
 }
 
 function placeOf({ region, keyId }: GrantedKey, grantId: string): string {

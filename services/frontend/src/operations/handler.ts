@@ -1,6 +1,9 @@
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { ServiceEvents } from '../audit/service-events.ts';
+import type { Grant } from '../grants/grant.ts';
+import type { GrantStore } from '../grants/grant-store.ts';
+import type { GrantTokens } from '../grants/grant-tokens.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { Policies } from '../policy/policies.ts';
@@ -30,6 +33,8 @@ export interface Call {
   readonly deadline: number;
   /** The alias that the request moves or deletes, as the caller was admitted to it. */
   readonly alias?: Alias | undefined;
+  /** The grant that the request ends, as the caller was admitted to it. */
+  readonly grant?: Grant | undefined;
 }
 
 /** `key` is loaded, usable in this operation's sense and authorized before the handler exists. */
@@ -51,6 +56,8 @@ export interface Deps {
   readonly policies: Policies;
   readonly users: Users;
   readonly markers: Markers;
+  readonly grants: GrantStore;
+  readonly grantTokens: GrantTokens;
   readonly lastUsages: Pick<LastUsages, 'find'>;
   /** For what happens to a key besides the request itself. */
   readonly serviceEvents: ServiceEvents;

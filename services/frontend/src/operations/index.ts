@@ -24,6 +24,7 @@ import {
   listKeys,
   updateKeyDescription,
 } from './keys.ts';
+import { createGrant, listGrants, listRetirableGrants, retireGrant, revokeGrant } from './grants.ts';
 import { generateMac, verifyMac } from './mac.ts';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies.ts';
 import {
@@ -41,6 +42,7 @@ const handlers = {
   CancelKeyDeletion: cancelKeyDeletion,
   ConnectCustomKeyStore: onNoStore,
   CreateAlias: createAlias,
+  CreateGrant: createGrant,
   CreateKey: createKey,
   Decapsulate: decapsulate,
   Decrypt: decrypt,
@@ -67,12 +69,16 @@ const handlers = {
   GetKeyRotationStatus: getKeyRotationStatus,
   GetPublicKey: getPublicKey,
   ListAliases: listAliases,
+  ListGrants: listGrants,
   ListKeyPolicies: listKeyPolicies,
   ListKeyRotations: listKeyRotations,
   ListKeys: listKeys,
   ListResourceTags: listResourceTags,
   PutKeyPolicy: putKeyPolicy,
+  ListRetirableGrants: listRetirableGrants,
   ReEncrypt: reEncrypt,
+  RetireGrant: retireGrant,
+  RevokeGrant: revokeGrant,
   RotateKeyOnDemand: rotateKeyOnDemand,
   ScheduleKeyDeletion: scheduleKeyDeletion,
   Sign: sign,

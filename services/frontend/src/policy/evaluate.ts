@@ -41,6 +41,11 @@ export type Decision =
   | 'no-boundary'
   | 'no-session-policy';
 
+/** Whether nothing denies and nothing allows: the rest may still. */
+export function isImplicit(decision: Decision): boolean {
+  return decision.startsWith('no-');
+}
+
 /**
  * Default deny. An explicit Deny of any policy wins over everything, grants too. Then whoever the key policy names is let in; who is
  * named by their account only is, if their own policies say so; so is a foreigner, whom both sides must let in. Pure.

@@ -2,6 +2,9 @@ import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import { actionOf, type KeyReference, keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation';
 import { aliasArn, type ArnScope } from '@keyfleet/shared/arn';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { GrantLookup } from '../grants/grant-store.ts';
+import type { GrantName } from '../grants/grant-token.ts';
+import { grantQuestionOf, isGranted } from '../grants/permission.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { findNamed, type KeyLookup, type Named, readIdentifier } from '../keys/resolve.ts';
 import { blobHeaderOf, requireCiphertext } from '../operations/ciphertexts.ts';
@@ -12,17 +15,25 @@ import {
   deniedCiphertextKey,
   deniedForeignKey,
 } from '../policy/authorize.ts';
-import type { AccessRequest } from '../policy/evaluate.ts';
+import { type AccessRequest, evaluate, isImplicit } from '../policy/evaluate.ts';
 import type { Alias } from '../store/store.ts';
 import { accessRequest, type AccessRequestDeps, type Question, type Target } from './access-request.ts';
 
-export interface AccessDeps extends KeyLookup, AccessRequestDeps {}
+export interface AccessDeps extends KeyLookup, AccessRequestDeps {
+  readonly grants: GrantLookup;
+}
+
+/** Who asks for what, and with which grants. */
+export interface Asking extends Question {
+  /** Those whose tokens the request brings. */
+  readonly grantTokens: readonly GrantName[];
+}
 
 /**
  * Finds every key that a request names and lets the caller through to each, which fills `keys`; or throws. Answers the alias that
  * the request moves or deletes, as the caller was let through to it.
  */
-export async function admit(question: Question, deps: AccessDeps, keys: KmsKey[]): Promise<Alias | undefined> {
+export async function admit(question: Asking, deps: AccessDeps, keys: KmsKey[]): Promise<Alias | undefined> {
   const { operation, call } = question;
   const scope: ArnScope = { partition: deps.partition, region: call.region, accountId: call.caller.accountId };
   let alias: Alias | undefined;
@@ -59,7 +70,27 @@ function permit(
   return request instanceof Promise ? request.then(authorizing) : authorizing(request);
 }
 
-async function admitToKey(reference: KeyReference, question: Question, context: Context): Promise<KmsKey> {
+/** A Deny stands; grants are looked at only where no policy says anything. */
+async function permitOnKey(
+  authorizing: (request: AccessRequest) => void,
+  key: KmsKey,
+  asking: OnKey & { readonly named?: Named },
+): Promise<void> {
+  const made = requestFor(key, asking);
+  const request = made instanceof Promise ? await made : made;
+  const decision = evaluate(request);
+  if (decision === 'allowed') return;
+  const granted = isImplicit(decision) && (await isGrantedOn(key, asking));
+  authorizing(granted ? { ...request, isGranted: () => true } : request);
+}
+
+async function isGrantedOn(key: KmsKey, { reference, question, context }: OnKey): Promise<boolean> {
+  const asked = grantQuestionOf(reference.action, question.input);
+  const asker = { caller: question.call.caller, tokens: question.grantTokens };
+  return asked !== undefined && isGranted(key, asked, asker, context.deps.grants);
+}
+
+async function admitToKey(reference: KeyReference, question: Asking, context: Context): Promise<KmsKey> {
   const { member, identifiers } = reference;
   const identifier = question.input[member];
   if (typeof identifier !== 'string') return admitToCiphertextKey(reference, question, context);
@@ -68,7 +99,7 @@ async function admitToKey(reference: KeyReference, question: Question, context: 
   const named = readDeclared(identifier, { identifiers, scope, operation: question.operation });
   if (named.accountId !== scope.accountId) return admitToForeignKey(named, { reference, question, context });
   const key = await findNamed(named, { scope, lookup: deps });
-  await permit(authorize, requestFor(key, { reference, question, context, named }));
+  await permitOnKey(authorize, key, { reference, question, context, named });
   return key;
 }
 
@@ -84,14 +115,14 @@ const acrossAccounts: ReadonlySet<string> = new Set([
   'RevokeGrant',
 ]);
 
-interface Asking {
+interface OnKey {
   readonly reference: KeyReference;
-  readonly question: Question;
+  readonly question: Asking;
   readonly context: Context;
 }
 
 /** That of another account: where it is, where it is not and where its policy does not let the caller in there is one answer. */
-async function admitToForeignKey(named: Named, asking: Asking): Promise<KmsKey> {
+async function admitToForeignKey(named: Named, asking: OnKey): Promise<KmsKey> {
   const { reference, question, context } = asking;
   const { scope, deps } = context;
   const refusal = deniedForeignKey(question.call.caller, reference.action);
@@ -101,15 +132,15 @@ async function admitToForeignKey(named: Named, asking: Asking): Promise<KmsKey> 
       throw error instanceof KmsException ? refusal : error;
     },
   );
-  await permit(authorizeForeign, requestFor(key, { ...asking, named }));
+  await permitOnKey(authorizeForeign, key, { ...asking, named });
   return key;
 }
 
 /** The key that a ciphertext names. */
-async function admitToCiphertextKey(reference: KeyReference, question: Question, context: Context): Promise<KmsKey> {
+async function admitToCiphertextKey(reference: KeyReference, question: Asking, context: Context): Promise<KmsKey> {
   const key = await findCiphertextKey(reference, question, context);
   if (key === undefined) throw deniedCiphertextKey(question.call.caller, reference.action);
-  await permit(authorizeCiphertextKey, requestFor(key, { reference, question, context }));
+  await permitOnKey(authorizeCiphertextKey, key, { reference, question, context });
   return key;
 }
 
@@ -125,7 +156,7 @@ async function findCiphertextKey(
 
 function requestFor(
   key: KmsKey,
-  { reference, question, context, named }: Asking & { readonly named?: Named },
+  { reference, question, context, named }: OnKey & { readonly named?: Named },
 ): AccessRequest | Promise<AccessRequest> {
   const other = keyReferencesOf(question.operation).find((one) => one.member !== reference.member);
   const target: Target = {
@@ -143,7 +174,7 @@ function requestFor(
 async function isNamedBy(
   other: KeyReference,
   key: KmsKey,
-  { question, context }: Pick<Asking, 'question' | 'context'>,
+  { question, context }: Pick<OnKey, 'question' | 'context'>,
 ): Promise<boolean> {
   const { scope, deps } = context;
   const identifier = question.input[other.member];

@@ -1,4 +1,6 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
+import type { Grant } from '../grants/grant.ts';
+import type { GrantName } from '../grants/grant-token.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Deps } from '../operations/handler.ts';
 import type { LastKnown } from '../store/last-known.ts';
@@ -16,6 +18,10 @@ export interface CheckedRequest<I = Readonly<Record<string, unknown>>> {
   readonly lastKnown: LastKnown | undefined;
   /** The alias that the request moves or deletes, as `access` has let the caller through to it. */
   alias: Alias | undefined;
+  /** The grants whose tokens the request brings. */
+  grantTokens: readonly GrantName[];
+  /** The grant that the request ends, once it is found. */
+  grant: Grant | undefined;
 }
 
 /** One reason for which a request may be refused. */

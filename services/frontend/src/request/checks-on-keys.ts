@@ -16,20 +16,15 @@ import { check } from './check.ts';
 /** Of an operation that names one key, or of the first of two. */
 const FIRST: number = 0;
 
-/** This release makes no grants. */
-export const grantTokens = check<{ GrantTokens?: readonly string[] | undefined }>(
-  'no grant token is one that nobody was given',
-  ({ input: { GrantTokens = [] } }) => {
-    if (GrantTokens.length > 0) throw new KmsException('InvalidGrantTokenException', 'A grant token is not valid.');
-  },
-);
-
 /** Whether a key is there is told before whether the caller may use it, and its state only to who may. */
 export const access = check('the key is there and the caller may', async (request) => {
-  const { operation, call, keys, lastKnown, deps } = request;
+  const { operation, call, keys, lastKnown, deps, grantTokens } = request;
   const input = request.input as Readonly<Record<string, unknown>>;
-  const lookup = { keys: lastKnown ?? deps.keys, aliases: lastKnown ?? deps.aliases };
-  request.alias = await admit({ operation, input, call }, { ...accessDeps(deps), ...lookup }, keys);
+  const { keys: stored, aliases, grants } = deps;
+  const lookup = lastKnown
+    ? { keys: lastKnown, aliases: lastKnown, grants: lastKnown }
+    : { keys: stored, aliases, grants };
+  request.alias = await admit({ operation, input, call, grantTokens }, { ...accessDeps(deps), ...lookup }, keys);
 });
 
 export const state = check('the key is in a state for it', ({ operation, keys }) => {
@@ -110,7 +105,7 @@ export const keyPolicy = check<{ Policy?: string | undefined; BypassPolicyLockou
   },
 );
 
-function accessDeps(deps: Deps): AccessRequestDeps {
+export function accessDeps(deps: Deps): AccessRequestDeps {
   const { policies, partition, clock, lastUsages, aliases } = deps;
   return { policies, partition, clock, lastUsages, listAliases: (...page) => aliases.listAliases(...page) };
 }

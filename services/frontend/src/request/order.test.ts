@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { findHandler } from '../operations/index.ts';
 import { work } from './check.ts';
 import { dryRun, recipient } from './checks-on-input.ts';
-import { access, grantTokens, state } from './checks-on-keys.ts';
+import { grantTokens, retirement } from './checks-on-grants.ts';
+import { access, state } from './checks-on-keys.ts';
 import { type AnyStep, stepsOf } from './order.ts';
 
 const here = Object.values<Operation>(operations).filter(({ name }) => findHandler(name));
@@ -16,8 +17,9 @@ function indexOf(steps: readonly AnyStep[], step: unknown): number {
 test.each(here)('$name works once, for those whom it let through', ({ name }) => {
   const steps = stepsOf(name);
   expect(steps.filter((step) => step === work)).toHaveLength(1);
-  expect(indexOf(steps, access)).toBeGreaterThanOrEqual(0);
-  expect(indexOf(steps, access)).toBeLessThan(indexOf(steps, work));
+  const admission = name === 'RetireGrant' ? retirement : access;
+  expect(indexOf(steps, admission)).toBeGreaterThanOrEqual(0);
+  expect(indexOf(steps, admission)).toBeLessThan(indexOf(steps, work));
 });
 
 test.each(here)(

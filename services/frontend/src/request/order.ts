@@ -20,12 +20,21 @@ import {
   tags,
 } from './checks-on-input.ts';
 import {
+  grantConstraints,
+  grantId,
+  grantOperations,
+  grantPrincipals,
+  grantTokens,
+  ownRetiring,
+  retirement,
+  revokedGrant,
+} from './checks-on-grants.ts';
+import {
   access,
   algorithm,
   aliasKind,
   automaticRotation,
   ciphertextKey,
-  grantTokens,
   keyPolicy,
   message,
   onDemandRotation,
@@ -67,6 +76,12 @@ const order = {
   UpdateAlias: [aliasName, aliasTarget, access, state, aliasKind, work],
   DeleteAlias: [aliasName, access, work],
   ListAliases: [access, work],
+
+  CreateGrant: [grantTokens, access, state, grantPrincipals, grantOperations, grantConstraints, dryRun, work],
+  ListGrants: [access, state, grantId, work],
+  ListRetirableGrants: [access, ownRetiring, work],
+  RetireGrant: [grantId, retirement, dryRun, work],
+  RevokeGrant: [access, state, grantId, revokedGrant, dryRun, work],
 
   GetKeyPolicy: [access, state, policyName, work],
   PutKeyPolicy: [access, state, policyName, keyPolicy, work],

@@ -83,7 +83,7 @@ async function runOnce(admission: Admission): Promise<unknown> {
   const { operation, input, deps } = admission;
   const handler = findHandler(operation.name);
   if (!handler) throw unavailable(operation);
-  const request: CheckedRequest = { ...admission, alias: undefined };
+  const request: CheckedRequest = { ...admission, alias: undefined, grantTokens: [], grant: undefined };
   let output: unknown;
   for (const step of stepsOf(operation.name)) {
     if (step === work) {
@@ -96,7 +96,12 @@ async function runOnce(admission: Admission): Promise<unknown> {
   return output;
 }
 
-function admittedCallOf({ call, keys: [key, otherKey], alias }: CheckedRequest): KeyCall {
-  const found = { ...(key && { key }), ...(otherKey && { otherKey }), ...(alias && { alias }) };
+function admittedCallOf({ call, keys: [key, otherKey], alias, grant }: CheckedRequest): KeyCall {
+  const found = {
+    ...(key && { key }),
+    ...(otherKey && { otherKey }),
+    ...(alias && { alias }),
+    ...(grant && { grant }),
+  };
   return { ...call, ...found } as KeyCall;
 }

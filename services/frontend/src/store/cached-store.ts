@@ -1,4 +1,5 @@
 import type { Scope } from '@keyfleet/shared/stored/names';
+import type { CachedGrants } from '../grants/cached-grants.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, keyName } from './changes.ts';
 import type { ChangeListener, Changes } from './change-feed.ts';
@@ -41,8 +42,8 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
   }
 
   /** For cryptography while changes are not heard; undefined while they are. */
-  lastKnown(): LastKnown | undefined {
-    return this.#changes.servesLastKnown ? new LastKnown(this.#keys, this.#aliases, this.#store) : undefined;
+  lastKnown(grants: CachedGrants): LastKnown | undefined {
+    return this.#changes.servesLastKnown ? new LastKnown(this.#keys, this.#aliases, this.#store, grants) : undefined;
   }
 
   findKey(region: string, keyId: string): KmsKey | Promise<KmsKey | undefined> {

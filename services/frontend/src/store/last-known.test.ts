@@ -1,4 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
+import { CachedGrants } from '../grants/cached-grants.ts';
+import { MemoryGrantStore } from '../grants/memory-grant-store.ts';
 import { ConflictError, StoreUnavailableError } from './store.ts';
 import { LastKnown } from './last-known.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -20,7 +22,9 @@ beforeEach(async () => {
     await read();
     return store.findKey(region, keyId);
   };
-  lastKnown = new LastKnown(keys, cache(), { findKey, findAlias: store.findAlias.bind(store) });
+  const changes = { ...trust, servesLastKnown: true, listen: () => {} };
+  const grants = new CachedGrants(new MemoryGrantStore(async () => true), changes);
+  lastKnown = new LastKnown(keys, cache(), { findKey, findAlias: store.findAlias.bind(store) }, grants);
 });
 
 const description = async (keyId = key.keyId) => (await lastKnown.findKey(key.region, keyId))?.description;

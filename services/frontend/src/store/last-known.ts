@@ -1,5 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { GrantedKey } from '@keyfleet/shared/stored/grants';
 import type { Scope } from '@keyfleet/shared/stored/names';
+import type { CachedGrants } from '../grants/cached-grants.ts';
+import type { Grant } from '../grants/grant.ts';
+import type { GrantLookup } from '../grants/grant-store.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, keyName } from './changes.ts';
 import type { ReadCache } from './read-cache.ts';
@@ -11,17 +15,20 @@ const PATIENCE_MS = 50;
 export const late = Symbol('late');
 
 /** Reads for one request while changes are not heard: from the store if it answers, and what was last known if it does not. */
-export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'findAlias'> {
+export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'findAlias'>, GrantLookup {
   readonly #keys: ReadCache<KmsKey>;
   readonly #aliases: ReadCache<Alias>;
   readonly #store: Pick<KeyStore, 'findKey'> & Pick<AliasStore, 'findAlias'>;
+  readonly #grants: CachedGrants;
   #served = false;
 
   constructor(
     keys: ReadCache<KmsKey>,
     aliases: ReadCache<Alias>,
     store: Pick<KeyStore, 'findKey'> & Pick<AliasStore, 'findAlias'>,
+    grants: CachedGrants,
   ) {
+    this.#grants = grants;
     this.#keys = keys;
     this.#aliases = aliases;
     this.#store = store;
@@ -40,6 +47,16 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
   findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
     const known = this.#aliases.lastKnown(aliasName(scope, name));
     return this.#read(known, async () => this.#store.findAlias(scope, name));
+  }
+
+  async grantsOf(key: GrantedKey, grantee: string): Promise<readonly Grant[]> {
+    const known = this.#grants.lastKnown(key, grantee);
+    return (await this.#read(known, () => this.#grants.readGrantsOf(key, grantee))) ?? [];
+  }
+
+  /** A token is for a grant that is new: nothing was known of it. */
+  find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {
+    return this.#grants.find(key, grantId);
   }
 
   async #read<T>(known: T | undefined, read: () => Promise<T | undefined>): Promise<T | undefined> {

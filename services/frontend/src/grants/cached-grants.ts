@@ -1,0 +1,90 @@
+import type { GrantedKey } from '@keyfleet/shared/stored/grants';
+import type { ChangeListener, Changes } from '../store/change-feed.ts';
+import { grantsName } from '../store/changes.ts';
+import { ReadCache } from '../store/read-cache.ts';
+import type { Page } from '../store/store.ts';
+import type { Grant } from './grant.ts';
+import type { GrantStore, InsertGrantOutcome } from './grant-store.ts';
+
+const MAX_BYTES = 64 * 1024 * 1024;
+/** A grant with its small members, roughly. */
+const GRANT_BYTES = 1_000;
+
+/** The store of grants with what was read lately in memory, by key and grantee; that there are none is kept too. */
+export class CachedGrants implements GrantStore, ChangeListener {
+  readonly #store: GrantStore;
+  readonly #grants: ReadCache<readonly Grant[]>;
+
+  constructor(store: GrantStore, changes: Changes) {
+    this.#store = store;
+    this.#grants = new ReadCache({ trust: changes, weightOf, maxWeight: MAX_BYTES });
+    changes.listen(this);
+  }
+
+  changed(name: string): void {
+    this.#grants.invalidate(name);
+  }
+
+  forgetAll(): void {
+    this.#grants.clear();
+  }
+
+  grantsOf(key: GrantedKey, grantee: string): readonly Grant[] | Promise<readonly Grant[]> {
+    // A store that answers at all answers with a list.
+    return this.#grants.get(grantsName(key, grantee), () => this.readGrantsOf(key, grantee)) as Promise<
+      readonly Grant[]
+    >;
+  }
+
+  /** As they are stored now. */
+  async readGrantsOf(key: GrantedKey, grantee: string): Promise<readonly Grant[]> {
+    return this.#store.grantsOf(key, grantee);
+  }
+
+  /** As they were when changes were last sure to be heard; undefined when that is not known, or too long ago. */
+  lastKnown(key: GrantedKey, grantee: string): readonly Grant[] | undefined {
+    return this.#grants.lastKnown(grantsName(key, grantee));
+  }
+
+  find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {
+    return this.#store.find(key, grantId);
+  }
+
+  insert(grant: Grant, quota: number): Promise<InsertGrantOutcome> {
+    return this.#changing(grant, this.#store.insert(grant, quota));
+  }
+
+  remove(grant: Grant): Promise<boolean> {
+    return this.#changing(grant, this.#store.remove(grant));
+  }
+
+  list(key: GrantedKey, grantee: string | undefined, limit: number, after?: string): Promise<Page<Grant>> {
+    return this.#store.list(key, grantee, limit, after);
+  }
+
+  listRetirable(region: string, principal: string, limit: number, after?: string): Promise<Page<Grant>> {
+    return this.#store.listRetirable(region, principal, limit, after);
+  }
+
+  clear(key: GrantedKey): Promise<void> {
+    return this.#store.clear(key);
+  }
+
+  /** Also when it failed: the write may have been made although its answer was lost. */
+  async #changing<T>(grant: Grant, write: Promise<T>): Promise<T> {
+    try {
+      return await write;
+    } finally {
+      this.changed(grantsName(grant, grant.grantee));
+    }
+  }
+}
+
+function weightOf(grants: readonly Grant[]): number {
+  const pairs = grants.flatMap(({ constraints }) => [
+    ...(constraints.encryptionContextEquals ?? []),
+    ...(constraints.encryptionContextSubset ?? []),
+  ]);
+  const texts = pairs.reduce((sum, [name, value]) => sum + 2 * (name.length + value.length), 0);
+  return GRANT_BYTES * (1 + grants.length) + texts;
+}

@@ -1,0 +1,102 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { accountOfPrincipal } from '@keyfleet/shared/arn';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { isAwsService } from '../policy/aws-services.ts';
+import type { Users } from '../policy/users.ts';
+import type { GrantOperation } from './grant.ts';
+
+/** Of any key. */
+const always: readonly GrantOperation[] = ['CreateGrant', 'DescribeKey', 'RetireGrant'];
+
+const byUsage: Readonly<Record<KeyUsage, readonly GrantOperation[]>> = {
+  ENCRYPT_DECRYPT: ['Encrypt', 'Decrypt', 'ReEncryptFrom', 'ReEncryptTo'],
+  SIGN_VERIFY: ['Sign', 'Verify'],
+  GENERATE_VERIFY_MAC: ['GenerateMac', 'VerifyMac'],
+  KEY_AGREEMENT: ['DeriveSharedSecret'],
+  ENCAPSULATE_DECAPSULATE: ['Encapsulate', 'Decapsulate'],
+};
+
+const dataKeys: readonly GrantOperation[] = [
+  'GenerateDataKey',
+  'GenerateDataKeyWithoutPlaintext',
+  'GenerateDataKeyPair',
+  'GenerateDataKeyPairWithoutPlaintext',
+];
+
+/** What a grant of the key can allow (KMS Developer Guide, "Grant operations"). */
+export function grantableOf({ keySpec, keyUsage }: { readonly keySpec: KeySpec; readonly keyUsage: KeyUsage }) {
+  const { kind } = keySpecs[keySpec];
+  const ofKind: readonly GrantOperation[] =
+    kind === 'symmetric' ? dataKeys : kind === 'hmac' ? [] : (['GetPublicKey'] as const);
+  return new Set<GrantOperation>([...byUsage[keyUsage], ...ofKind, ...always]);
+}
+
+/** Throws ValidationException for a grant that nobody could use. The words are ours. */
+export function assertGrantable(key: KmsKey, operations: readonly GrantOperation[]): void {
+  if (operations.length === 0) throw invalid('A grant must have at least one operation.');
+  const grantable = grantableOf(key);
+  const wrong = operations.filter((operation) => !grantable.has(operation));
+  if (wrong.length === 0) return;
+  throw invalid(
+    `Operations ${wrong.join(', ')} are not valid for a key with key usage ${key.keyUsage} and key spec ${key.keySpec}.`,
+  );
+}
+
+export interface GivenPrincipals {
+  readonly GranteePrincipal?: string | undefined;
+  readonly GranteeServicePrincipal?: string | undefined;
+  readonly RetiringPrincipal?: string | undefined;
+  readonly RetiringServicePrincipal?: string | undefined;
+  readonly Constraints?: { readonly SourceArn?: string | undefined } | undefined;
+}
+
+/** Throws ValidationException unless there is one grantee and one retiring principal at most. The words are ours. */
+export function assertOneOfEach(given: GivenPrincipals): void {
+  const { GranteePrincipal: grantee, GranteeServicePrincipal: service } = given;
+  if ((grantee === undefined) === (service === undefined)) {
+    throw invalid('Specify either GranteePrincipal or GranteeServicePrincipal.');
+  }
+  const isRetirable = given.RetiringPrincipal !== undefined || given.RetiringServicePrincipal !== undefined;
+  if (given.RetiringPrincipal !== undefined && given.RetiringServicePrincipal !== undefined) {
+    throw invalid('Specify either RetiringPrincipal or RetiringServicePrincipal.');
+  }
+  // Or nobody but the key's owner could ever end what a service was given.
+  if (service !== undefined && (given.Constraints?.SourceArn === undefined || !isRetirable)) {
+    throw invalid('A grant with GranteeServicePrincipal needs a SourceArn constraint and a retiring principal.');
+  }
+}
+
+export interface PrincipalsDeps {
+  readonly users: Users;
+  readonly partition: string;
+}
+
+/** Throws InvalidArnException for a principal that cannot be, or that is not there. Those of other accounts are not ours to know. */
+export async function assertPrincipals(
+  given: GivenPrincipals,
+  caller: { readonly accountId: string; readonly arn: string },
+  { users, partition }: PrincipalsDeps,
+): Promise<void> {
+  for (const arn of [given.GranteePrincipal, given.RetiringPrincipal]) {
+    if (arn === undefined || arn === caller.arn) continue;
+    if (!principalForm.test(arn) || arn.split(':')[1] !== partition) throw invalidPrincipal(arn);
+    const isOwn = accountOfPrincipal(arn) === caller.accountId;
+    if (isOwn && !arn.endsWith(':root') && !(await users.exists(caller.accountId, arn))) throw invalidPrincipal(arn);
+  }
+  for (const service of [given.GranteeServicePrincipal, given.RetiringServicePrincipal]) {
+    if (service !== undefined && !isAwsService(service)) throw invalidPrincipal(service);
+  }
+}
+
+const principalForm =
+  /^arn:[a-z-]+:(?:iam::\d{12}:(?:root|(?:user|role)\/[\w+=,.@/-]+)|sts::\d{12}:(?:assumed-role|federated-user)\/[\w+=,.@/-]+)$/;
+
+/** AWS's words, as services that call CreateGrant repeat them. */
+function invalidPrincipal(name: string): KmsException {
+  return new KmsException('InvalidArnException', `ARN does not refer to a valid principal: ${name}`);
+}
+
+function invalid(message: string): KmsException {
+  return new KmsException('ValidationException', message);
+}

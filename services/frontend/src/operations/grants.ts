@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import type {
+  CreateGrant,
+  ListGrants,
+  ListRetirableGrants,
+  RetireGrant,
+  RevokeGrant,
+} from '@keyfleet/shared/api/grants';
+import { accountOfPrincipal, keyArn } from '@keyfleet/shared/arn';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { constraintsOf, shownConstraints } from '../grants/given-constraints.ts';
+import { type Grant, isService } from '../grants/grant.ts';
+import { ConflictError, type Page } from '../store/store.ts';
+import type { Deps, Handler } from './handler.ts';
+import type { MarkerScope } from './markers.ts';
+
+/** AWS's quota. */
+export const GRANTS_PER_KEY = 50_000;
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 100;
+
+type CreateGrantDeps = Pick<Deps, 'grants' | 'grantTokens' | 'clock'>;
+
+export const createGrant: Handler<typeof CreateGrant, CreateGrantDeps> = async (
+  input,
+  { key, caller, deadline },
+  { grants, grantTokens, clock },
+) => {
+  const grant: Grant = {
+    schemaVersion: 1,
+    grantId: randomBytes(32).toString('hex'),
+    region: key.region,
+    keyId: key.keyId,
+    accountId: key.accountId,
+    name: input.Name,
+    createdAt: clock.now(),
+    // One of the two is there: it was checked.
+    grantee: (input.GranteePrincipal ?? input.GranteeServicePrincipal)!,
+    retiring: input.RetiringPrincipal ?? input.RetiringServicePrincipal,
+    issuingAccount: caller.accountId,
+    operations: [...new Set(input.Operations)],
+    constraints: constraintsOf(input.Constraints),
+  };
+  const outcome = await grants.insert(grant, GRANTS_PER_KEY);
+  if (outcome === 'gone') throw new ConflictError(`key ${key.arn} is gone`);
+  if (outcome === 'full') {
+    throw new KmsException('LimitExceededException', `Key '${key.arn}' has the maximum of ${GRANTS_PER_KEY} grants.`);
+  }
+  const grantId = outcome === 'done' ? grant.grantId : outcome.existing;
+  return { GrantId: grantId, GrantToken: await grantTokens.seal({ ...grant, grantId }, deadline) };
+};
+
+type ListDeps = Pick<Deps, 'grants' | 'markers' | 'partition'>;
+
+export const listGrants: Handler<typeof ListGrants, ListDeps> = async (input, call, deps) => {
+  const { key, deadline } = call;
+  const grantee = input.GranteePrincipal ?? input.GranteeServicePrincipal;
+  if (input.GrantId !== undefined) {
+    const grant = await deps.grants.find(key, input.GrantId);
+    const items = grant && (grantee === undefined || grant.grantee === grantee) ? [grant] : [];
+    return answerOf({ items }, undefined, deps);
+  }
+  const list: MarkerScope = {
+    accountId: call.caller.accountId,
+    region: key.region,
+    operation: 'ListGrants',
+    filter: `${key.keyId} ${grantee ?? ''}`,
+  };
+  const after = input.Marker === undefined ? undefined : await deps.markers.open(list, input.Marker, deadline);
+  const page = await deps.grants.list(key, grantee, limitOf(input.Limit), after);
+  return answerOf(page, page.next && (await deps.markers.seal(list, page.next, deadline)), deps);
+};
+
+export const listRetirableGrants: Handler<typeof ListRetirableGrants, ListDeps> = async (input, call, deps) => {
+  const { caller, region, deadline } = call;
+  // One of the two is there, and of the caller's account: it was checked.
+  const principal = (input.RetiringPrincipal ?? input.RetiringServicePrincipal)!;
+  const { accountId } = caller;
+  const list = { accountId, region, operation: 'ListRetirableGrants', filter: principal };
+  const after = input.Marker === undefined ? undefined : await deps.markers.open(list, input.Marker, deadline);
+  const { items, next } = await deps.grants.listRetirable(region, principal, limitOf(input.Limit), after);
+  // Services have no account: of them a caller sees what is granted of the own account's keys.
+  const own = isService(principal) ? items.filter((grant) => grant.accountId === accountId) : items;
+  const page = next === undefined ? { items: own } : { items: own, next };
+  return answerOf(page, next && (await deps.markers.seal(list, next, deadline)), deps);
+};
+
+export const revokeGrant: Handler<typeof RevokeGrant, Pick<Deps, 'grants'>> = async (_input, { grant }, { grants }) => {
+  await grants.remove(grant!);
+};
+
+export const retireGrant: Handler<typeof RetireGrant, Pick<Deps, 'grants'>> = async (_input, { grant }, { grants }) => {
+  await grants.remove(grant!);
+};
+
+function limitOf(limit: number | undefined): number {
+  return Math.min(limit ?? DEFAULT_LIMIT, MAX_LIMIT);
+}
+
+function answerOf({ items, next }: Page<Grant>, marker: string | undefined, { partition }: Pick<Deps, 'partition'>) {
+  return {
+    Grants: items.map((grant) => entryOf(grant, partition)),
+    ...(marker !== undefined && { NextMarker: marker }),
+    Truncated: next !== undefined,
+  };
+}
+
+function entryOf(grant: Grant, partition: string) {
+  const { grantee, retiring, constraints } = grant;
+  const shown = shownConstraints(constraints);
+  return {
+    KeyId: keyArn({ ...grant, partition }, grant.keyId),
+    GrantId: grant.grantId,
+    Name: grant.name ?? '',
+    CreationDate: grant.createdAt,
+    ...(isService(grantee) ? { GranteeServicePrincipal: grantee } : { GranteePrincipal: grantee }),
+    ...(retiring !== undefined &&
+      (isService(retiring) ? { RetiringServicePrincipal: retiring } : { RetiringPrincipal: retiring })),
+    IssuingAccount: `arn:${partition}:iam::${grant.issuingAccount}:root`,
+    Operations: [...grant.operations],
+    ...(Object.keys(shown).length > 0 && { Constraints: shown }),
+  };
+}
+
+/** Throws unless a list names one principal, of the caller's account. */
+export function assertOwnRetiring(
+  input: { readonly RetiringPrincipal?: string | undefined; readonly RetiringServicePrincipal?: string | undefined },
+  { accountId }: { readonly accountId: string },
+): void {
+  const { RetiringPrincipal: principal, RetiringServicePrincipal: service } = input;
+  if ((principal === undefined) === (service === undefined)) {
+    const message = 'Specify either RetiringPrincipal or RetiringServicePrincipal.';
+    throw new KmsException('ValidationException', message);
+  }
+  if (principal !== undefined && accountOfPrincipal(principal) !== accountId) {
+    throw new KmsException('InvalidArnException', `ARN does not refer to a valid principal: ${principal}`);
+  }
+}
