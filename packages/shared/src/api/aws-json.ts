@@ -3,7 +3,7 @@ import { exceptions, KmsException } from '../errors/exceptions.ts';
 import { compileInputCheck } from './input-check.ts';
 import { type JsonStyle, structureWriterOf } from './json-writer.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
-import { type JsonObject, LITERALS, readJson } from './read-json.ts';
+import { type JsonObject, LITERALS, MAX_DEPTH, readJson } from './read-json.ts';
 import { type Shape, type StructureShape, structureOf } from './shape.ts';
 
 /** The content type of every request and response body. */
@@ -164,10 +164,26 @@ function holdsMap(shape: Shape): boolean {
   return shape.kind === 'map';
 }
 
-/** Which of two readers a body needs: `holdsMap`, where a number is its text; any that has an escape, which may stand in a name. */
+/**
+ * Which of two readers a body needs: `holdsMap`, where a number is its text; any that has an escape, which may stand in a name; any that
+ * may nest deeper than a request may, whatever else is in it.
+ */
 function parserOf(holdsMap: boolean): (text: string) => unknown {
   return (text) =>
-    text.includes('\\') || (holdsMap && mayHoldNumber.test(text)) ? readJson(text) : (JSON.parse(text) as unknown);
+    text.includes('\\') || (holdsMap && mayHoldNumber.test(text)) || mayNestDeep(text)
+      ? readJson(text)
+      : (JSON.parse(text) as unknown);
+}
+
+/** Counts what opens something, also within strings; in nearly every body that is found out at once. */
+function mayNestDeep(text: string): boolean {
+  let opened = 0;
+  for (const opening of '{[') {
+    for (let at = text.indexOf(opening); at !== -1; at = text.indexOf(opening, at + 1)) {
+      if (++opened > MAX_DEPTH) return true;
+    }
+  }
+  return false;
 }
 
 const mayHoldNumber = /:[ \t\r\n]*[-0-9]/;

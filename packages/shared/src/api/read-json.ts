@@ -2,8 +2,8 @@
 export const LITERALS = Symbol('literals');
 export type JsonObject = Record<string, unknown> & { [LITERALS]?: Record<string, string> };
 
-/** Far deeper than any request; a reader that recurses must stop somewhere. */
-const MAX_DEPTH = 64;
+/** Lists and objects within each other: far more than in any request; a reader that recurses must stop somewhere. */
+export const MAX_DEPTH = 64;
 
 const space = /[ \t\r\n]*/y;
 // oxlint-disable-next-line no-control-regex -- RFC 8259: control characters stand in no string
