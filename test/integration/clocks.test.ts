@@ -1,0 +1,104 @@
+import { CreateKeyCommand, DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { kmsClient } from '../support/aws-client.ts';
+import { keyfleetJson, runKeyfleet } from '../support/cli.ts';
+import { startTestCluster, type TestCluster } from '../support/cluster.ts';
+import { eventually } from '../support/fleet.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const nodeArgs = ['--import', join(import.meta.dirname, '../support/shifted-clock.ts')];
+
+/** Sets the clock of one process, or without a name of all that have none of their own. */
+function shiftClock({ home }: TestCluster, milliseconds: number, name?: string): void {
+  const file = home.in('config', name === undefined ? 'clock' : `clock-${name}`);
+  writeFileSync(`${file}.new`, String(milliseconds));
+  renameSync(`${file}.new`, file);
+}
+
+function optionsOf({ home, ports }: TestCluster) {
+  const domain = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
+  const password = ['--redis-password-file', home.secretFile('redis-password')];
+  return {
+    domain,
+    signer: [...domain, '--as', 'operator-1', '--key', home.keyFile('operator-1')],
+    redis: ['--redis', `redis://127.0.0.1:${ports.redis}`, ...password],
+  };
+}
+
+/** Says whether what was encrypted now still decrypts. */
+async function encrypted(kms: KMSClient): Promise<(by?: KMSClient) => Promise<boolean>> {
+  const Plaintext = Buffer.from('from before');
+  const { KeyMetadata } = await kms.send(new CreateKeyCommand());
+  const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId: KeyMetadata?.KeyId, Plaintext }));
+  return async (by = kms) =>
+    Plaintext.equals((await by.send(new DecryptCommand({ CiphertextBlob }))).Plaintext ?? Buffer.of());
+}
+
+interface DomainView {
+  readonly generation: number;
+}
+
+test('twenty minutes after a removal the older domain keys are retired, and nobody had to ask for it', async () => {
+  await using cluster = await startTestCluster({ nodeArgs });
+  const decrypts = await encrypted(kmsClient(cluster));
+  const [, removed] = cluster.home.workerNames;
+  const { signer } = optionsOf(cluster);
+  expect(await runKeyfleet('member', 'remove', removed!, ...signer)).toMatchObject({ exitCode: 0 });
+  const log = () => readFileSync(cluster.home.in('log', 'domain-manager.log'), 'utf8');
+  await eventually('the removal is stored', () => log().includes('"command":"ModifyMembers"'));
+
+  // Just before that time nothing of the kind happens, however often the domain-manager looks.
+  shiftClock(cluster, 18 * MINUTE);
+  const later = kmsClient(cluster, { systemClockOffset: 18 * MINUTE });
+  await eventually('the fleet goes on with the new time', () => decrypts(later), 60_000);
+  expect(log()).not.toContain('RetireDomainKeys');
+
+  shiftClock(cluster, 21 * MINUTE);
+  await eventually('they are retired', () => log().includes('"command":"RetireDomainKeys"'), 90_000);
+  const now = kmsClient(cluster, { systemClockOffset: 21 * MINUTE });
+  await eventually('what was encrypted before decrypts', () => decrypts(now), 60_000);
+});
+
+test('a worker whose clock is an hour ahead makes no token that anybody takes, and customers do not notice', async () => {
+  await using cluster = await startTestCluster({ nodeArgs, workers: 3 });
+  const decrypts = await encrypted(kmsClient(cluster));
+  const [wrong, right] = cluster.home.workerNames as [string, string];
+  const { domain, signer, redis } = optionsOf(cluster);
+  const generation = async () => (await keyfleetJson<DomainView>('domain', 'show', ...domain)).generation;
+  const before = await generation();
+
+  shiftClock(cluster, HOUR, wrong);
+  await eventually('the doctor names the clock', async () => {
+    const { exitCode, out } = await runKeyfleet('doctor', ...domain, ...redis);
+    return exitCode === 1 && /NOT WELL {2}clocks: .* is (3599|360[0-9]) s ahead/.test(out);
+  });
+  const refused = await runKeyfleet('domain', 'rotate', '--preparer', wrong, ...signer);
+  expect(`${refused.out}${refused.notes}`).toMatch(/a clock is wrong/);
+  expect(await generation()).toBe(before);
+  expect(await decrypts()).toBe(true);
+
+  expect(await runKeyfleet('domain', 'rotate', '--preparer', right, ...signer)).toMatchObject({ exitCode: 0 });
+  expect(await generation()).toBe(before + 1);
+  expect(await decrypts()).toBe(true);
+});
+
+test('a worker whose clock is an hour behind is left out until it is right, and then catches up by itself', async () => {
+  await using cluster = await startTestCluster({ nodeArgs, workers: 3 });
+  const decrypts = await encrypted(kmsClient(cluster));
+  const [behind, right] = cluster.home.workerNames as [string, string];
+  const { domain, signer } = optionsOf(cluster);
+  shiftClock(cluster, -HOUR, behind);
+  expect(await runKeyfleet('domain', 'rotate', '--preparer', right, ...signer)).toMatchObject({ exitCode: 0 });
+  const { generation } = await keyfleetJson<DomainView>('domain', 'show', ...domain);
+  expect(generation).toBe(2);
+  const log = () => readFileSync(cluster.home.in('log', `${behind}.log`), 'utf8');
+  await eventually('it refuses the token', () => log().includes('from-the-future'));
+  expect(await decrypts()).toBe(true);
+
+  shiftClock(cluster, 0, behind);
+  await eventually('it has caught up', () => /"generation":2\b.*domain token installed/.test(log()), 60_000);
+  expect(await decrypts()).toBe(true);
+});
