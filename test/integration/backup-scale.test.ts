@@ -3,7 +3,8 @@ import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { connectRedis, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
-import { keyListsAt, oldKeyListAt } from '@keyfleet/shared/stored/key-list';
+import { keyListsAt } from '@keyfleet/shared/stored/key-list';
+import { keysAt } from '@keyfleet/shared/stored/names';
 import { Redis } from 'ioredis';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -25,7 +26,7 @@ const MAX_RSS = 200e6;
 const scope = { accountId: '111122223333', region: 'us-east-1' };
 const aliasLists = ['kf:alias-names:{111122223333/us-east-1}', 'kf:alias-targets:{111122223333/us-east-1}'];
 
-const keyLists = keyListsAt(scope).filter((list) => list !== oldKeyListAt(scope));
+const keyLists = keyListsAt(scope).filter((list) => list !== keysAt(scope));
 
 let server: TestServer;
 let redis: Redis;
@@ -199,9 +200,9 @@ test('a backup of the first release restores', async () => {
   const body = lines.map((line) => `${line}\n`).join('');
   const sha256 = createHash('sha256').update(body).digest('hex');
   writeFileSync(file(), `${body}${JSON.stringify({ count: lines.length - 1, sha256 })}\n`);
-  const before = await redis.zrange(oldKeyListAt(scope), '-', '+', 'BYLEX');
+  const before = await redis.zrange(keysAt(scope), '-', '+', 'BYLEX');
   await redis.flushall();
   expect(await restore()).toBe('30 values are restored and compared.');
   expect(await listedKeys()).toEqual(before);
-  expect(await redis.exists(oldKeyListAt(scope))).toBe(0);
+  expect(await redis.exists(keysAt(scope))).toBe(0);
 });

@@ -1,5 +1,6 @@
 import { systemClock } from '@keyfleet/shared/clock';
-import { reportField, resealProgressKey } from '@keyfleet/shared/reseal-queue';
+import { reportField } from '@keyfleet/shared/reseal-queue';
+import { resealProgressAt } from '@keyfleet/shared/stored/names';
 import { Redis } from 'ioredis';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe } from 'vitest';
@@ -24,6 +25,6 @@ describe('the domain store in Redis', () => {
   describeDomainStore(
     async () => new RedisStore(writesOf(redis), systemClock, { domain: (domain = randomUUID()), storeId: () => '' }),
     (_store, item, found) =>
-      redis.hset(resealProgressKey(domain, item.generation), reportField(item), JSON.stringify(found)),
+      redis.hset(resealProgressAt(domain, item.generation), reportField(item), JSON.stringify(found)),
   );
 });

@@ -9,8 +9,8 @@ import { newAccessKey, newKey, storeContract } from '@keyfleet/frontend/store/st
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
-import { entryOf, keyListAt, keyListsAt, oldKeyListAt } from '@keyfleet/shared/stored/key-list';
-import { keyAt } from '@keyfleet/shared/stored/names';
+import { entryOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
+import { keyAt, keysAt } from '@keyfleet/shared/stored/names';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectTestRedis, writesOf } from '../support/redis-client.ts';
 import { startRedis, type TestServer } from '../support/servers.ts';
@@ -185,7 +185,7 @@ describe('records', () => {
     for (const key of keys) await store.insertKey(key);
     for (const { keyId, createdAt } of old) {
       await client.zrem(keyListAt(scope, keyId), entryOf({ keyId, createdAt }));
-      await client.zadd(oldKeyListAt(scope), 0, entryOf({ keyId, createdAt }));
+      await client.zadd(keysAt(scope), 0, entryOf({ keyId, createdAt }));
     }
     const ids = keys.map(({ keyId }) => keyId).toSorted();
     expect((await walkKeys(store)).toSorted()).toEqual(ids);
@@ -199,8 +199,8 @@ describe('records', () => {
     await store.clearTraces(gone!);
     const first = await store.listKeys(scope, 100);
     const calls = new RedisCalls({ client, writes: writesOf(client) });
-    await new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) }).load([oldKeyListAt(scope)]);
-    expect(await client.exists(oldKeyListAt(scope))).toBe(0);
+    await new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) }).load([keysAt(scope)]);
+    expect(await client.exists(keysAt(scope))).toBe(0);
     const left = ids.filter((keyId) => keyId !== gone!.keyId);
     expect((await walkKeys(store)).toSorted()).toEqual(left);
     // Whoever was on the way meanwhile misses none.

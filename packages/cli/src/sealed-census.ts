@@ -5,10 +5,7 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { z } from 'zod';
 import type { Progress } from './progress.ts';
 import { pagesOfAllNames } from './redis-option.ts';
-
-/** Of the frontends' records only what holds something sealed. */
-const KeyRecord = z.object({ backingKeys: z.array(z.object({ token: z.base64() })) });
-const AccessKeyRecord = z.object({ token: z.base64() });
+import { loadTokens } from './stored-tokens.ts';
 
 export interface Census {
   /** How many tokens are sealed under each domain key, by its id. */
@@ -42,27 +39,9 @@ async function* pagesOfTokens(redis: RedisClient): AsyncGenerator<(readonly [str
 
 async function domainKeysAt(redis: RedisClient, name: string): Promise<string[] | undefined> {
   try {
-    return (await tokensAt(redis, name)).map(domainKeyIdOf);
+    return (await loadTokens(redis, name)).map(({ token }) => domainKeyIdOf(token));
   } catch (error) {
     if (error instanceof z.ZodError || error instanceof SyntaxError || error instanceof FormatError) return undefined;
     throw error;
   }
-}
-
-async function tokensAt(redis: RedisClient, name: string): Promise<Buffer[]> {
-  const kind = /^kf:(key|access-key|secret):/.exec(name)?.[1];
-  if (kind === 'key') {
-    const record = await redis.hget(name, 'record');
-    return record === null ? [] : KeyRecord.parse(JSON.parse(record)).backingKeys.map(({ token }) => bytesOf(token));
-  }
-  if (kind === 'access-key') {
-    const record = await redis.get(name);
-    return record === null ? [] : [bytesOf(AccessKeyRecord.parse(JSON.parse(record)).token)];
-  }
-  const sealed = kind === 'secret' ? await redis.getBuffer(name) : null;
-  return sealed === null ? [] : [sealed];
-}
-
-function bytesOf(base64: string): Buffer {
-  return Buffer.from(base64, 'base64');
 }

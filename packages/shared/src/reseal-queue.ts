@@ -30,12 +30,7 @@ export const ShardReport = z.object({
 });
 export type ShardReport = z.output<typeof ShardReport>;
 
-/** Redis hash of the progress of a generation; a shard's report is the field `<pass>:<shard>`, as JSON. */
-export function resealProgressKey(domain: string, generation: number): string {
-  // Before, a shard was a fixed piece of the key space: reports of that kind are of no use to anybody now.
-  return `kf:domain:{${domain}}:reseal:parts:${generation}`;
-}
-
+/** A shard's report, as JSON, in the hash of its generation's progress. */
 export function reportField({ pass, shard }: Pick<ResealItem, 'pass' | 'shard'>): string {
   return `${pass}:${shard}`;
 }

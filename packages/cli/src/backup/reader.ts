@@ -1,4 +1,4 @@
-import { isDerived } from '@keyfleet/shared/stored/names';
+import { isDerived } from './stages.ts';
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { z } from 'zod';

@@ -1,13 +1,11 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { CliError } from '../cli-error.ts';
+import { isOfKind, RESTORE } from '@keyfleet/shared/stored/names';
 import { pagesOfAllNames } from '../redis-option.ts';
 import type { Piece } from './format.ts';
 import type { Whole } from './reader.ts';
 import { readBack } from './redis-pieces.ts';
-import { isKept, isTokenList } from './stages.ts';
-
-/** In Redis while a restore is under way: a hash of the backup's digest and of how many pieces of it are written. */
-export const RESTORE = 'kf:restore';
+import { isKept } from './stages.ts';
 
 /** By it a restore that was cut off is known, and goes on. */
 export class RestoreMark {
@@ -49,7 +47,7 @@ export async function assertEmpty(redis: RedisClient, pieces: AsyncIterable<Piec
   const lists = new Set<string>();
   for await (const names of pagesOfAllNames(redis)) {
     for (const name of names.filter(isKept)) {
-      if (isTokenList(name)) lists.add(name);
+      if (isOfKind(name, 'tokens')) lists.add(name);
       else values++;
     }
   }

@@ -1,7 +1,7 @@
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { type GrantedKey, keyOfGrants } from '@keyfleet/shared/stored/grants';
-import { isKeyRecord, type Scope, scopeOfAliases } from '@keyfleet/shared/stored/names';
+import { isOfKind, type Scope, scopeOf } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import type { Progress } from '../progress.ts';
 import { DerivedLists, type Flaws } from './derived.ts';
@@ -75,14 +75,14 @@ async function compare(
         if (!isSame) wrong.add(`${name} ${member}`);
         else if (wrong.size > 0) wrong.delete(`${name} ${member}`);
       }
-      const scope = scopeOfAliases(name);
+      const scope = scopeOf(name, 'aliases');
       if (scope !== undefined) scopes.set(name, scope);
       const key = keyOfGrants(name);
       if (key !== undefined) granted.set(name, key);
     }
     if (wrong.size > MAX_CHANGED) break;
     await lists.addKeys(
-      there.filter(([name]) => isKeyRecord(name)).map(([name, members]) => ({ name, ...fieldsOf(members) })),
+      there.filter(([name]) => isOfKind(name, 'key')).map(([name, members]) => ({ name, ...fieldsOf(members) })),
     );
     done += slice.length;
     progress.tell(() => `${done} values are compared`);

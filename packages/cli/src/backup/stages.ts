@@ -1,38 +1,33 @@
-import { isDerived } from '@keyfleet/shared/stored/names';
+import { ALL_NAMES, patternOf, type StoredKind, storedNameOf, storedValues } from '@keyfleet/shared/stored/names';
 
 /**
- * Which names are backed up, in the order in which their values must be read while the service runs: what names something else before
- * it, so that what it names is there too; and domain tokens last, so that they hold every domain key that anything before is sealed
- * under. Each stage goes over all names, with a pattern for SCAN.
+ * The order in which values must be read while the service runs: a value before those that it names, so that what it names
+ * is there too; domain tokens last, so that they hold every domain key that anything before is sealed under. Each stage goes
+ * over all names, with a pattern for SCAN.
  */
-const stages: readonly { readonly pattern: string; readonly names: RegExp }[] = [
-  { pattern: 'kf:aliases:*', names: /^kf:aliases:/ },
-  { pattern: 'kf:first-access-key:*', names: /^kf:first-access-key:/ },
-  { pattern: 'kf:*', names: /^kf:(?!aliases:|first-access-key:|domain:\{.*\}:tokens$)/ },
-  { pattern: 'kf:domain:*', names: /^kf:domain:\{.*\}:tokens$/ },
-];
+const stages: readonly (StoredKind | 'others')[] = ['aliases', 'firstAccessKey', 'others', 'tokens'];
 
 export const STAGES = stages.length;
 
-/**
- * What lives only for a while. Progress of resealing above all: restored, it would be the proof of something that the older
- * records beside it are not. Deletions that are to be recorded: they are by the time of a restore.
- */
-const passing = /^kf:(deletion:.*|domain:\{.*\}:(lease|confirmed|proposals|proposal:.*|reseal:.*)|restore)$/;
-
-/** Whether something of the service is kept under this name. */
+/** Whether a backup has what lies under this name. It has what it does not know as well: a newer release may have put it there. */
 export function isKept(name: string): boolean {
-  return name.startsWith('kf:') && !passing.test(name);
+  if (!name.startsWith('kf:')) return false;
+  const kind = storedNameOf(name)?.kind;
+  return kind === undefined || storedValues[kind].role !== 'passing';
 }
 
-export function isTokenList(name: string): boolean {
-  return stages.at(-1)!.names.test(name);
+export function isDerived(name: string): boolean {
+  const kind = storedNameOf(name)?.kind;
+  return kind !== undefined && storedValues[kind].role === 'derived';
 }
 
-export function patternOf(stage: number): string {
-  return stages[stage]!.pattern;
+export function scanPatternOf(stage: number): string {
+  const kind = stages[stage]!;
+  return kind === 'others' ? ALL_NAMES : patternOf(kind);
 }
 
 export function isOfStage(name: string, stage: number): boolean {
-  return stages[stage]!.names.test(name) && isKept(name) && !isDerived(name);
+  if (!isKept(name) || isDerived(name)) return false;
+  const kind = storedNameOf(name)?.kind;
+  return stages[stage] === (kind !== undefined && stages.includes(kind) ? kind : 'others');
 }

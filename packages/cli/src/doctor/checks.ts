@@ -4,7 +4,7 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { troubleWith } from '@keyfleet/shared/redis/store-guard';
 import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
-import { RESTORE } from '../backup/restore-mark.ts';
+import { RESTORE } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import { standingsOf, summaryOf } from '../domain-key-summary.ts';
 import { type DomainManagerClient, verifiedNow } from '../domain-manager-client.ts';

@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Progress } from '../progress.ts';
 import { pagesOfAllNames } from '../redis-option.ts';
+import { holdsTokens, loadTokens } from '../stored-tokens.ts';
 
 /** At once: few, for customers' requests share the workers and Redis. */
 const BATCH = 64;
@@ -33,13 +34,6 @@ export interface Opened {
   readonly failed: readonly string[];
 }
 
-const KeyRecord = z.object({
-  keyId: z.string(),
-  accountId: z.string(),
-  backingKeys: z.array(z.object({ token: z.base64(), materialId: z.string() })),
-});
-const AccessKeyRecord = z.object({ token: z.base64() });
-
 /**
  * Has the workers open every token that is stored, in a session of its own: nothing secret comes here. A key's token must also be of this
  * key, account and material.
@@ -53,7 +47,7 @@ export async function openAllTokens({ redis, domain, workers, host, progress }: 
   const failed: string[] = [];
   let [tokens, values] = [0, 0];
   for await (const names of pagesOfAllNames(redis)) {
-    const sealed = names.filter((name) => /^kf:(?:key|access-key|secret):/.test(name));
+    const sealed = names.filter(holdsTokens);
     for (let at = 0; at < sealed.length; at += BATCH) {
       const batch = sealed.slice(at, at + BATCH);
       const opened = await Promise.all(batch.map((name) => openTokensAt(name, { redis, hsm: pool, domain })));
@@ -94,29 +88,19 @@ async function openTokensAt(name: string, tools: Tools): Promise<{ count: number
 
 async function openTokens(name: string, { redis, hsm, domain }: Tools): Promise<number> {
   const deadline = systemClock.now() + COMMAND_TIMEOUT_MS;
-  if (name.startsWith('kf:key:')) {
-    const record = await redis.hget(name, 'record');
-    if (record === null) return 0;
-    const { keyId, accountId: account, backingKeys } = KeyRecord.parse(JSON.parse(record));
-    for (const { token, materialId } of backingKeys) {
-      const input = { keyId, account, token: Buffer.from(token, 'base64') };
-      assertOfDomain(input.token, domain);
-      const described = await hsm.execute('DescribeBackingKey', input, deadline);
-      if (Buffer.from(described.materialId).toString('hex') !== materialId) throw new Error('it is other material');
+  const tokens = await loadTokens(redis, name);
+  for (const { token, of } of tokens) {
+    assertOfDomain(token, domain);
+    if (of === undefined) {
+      // It comes back sealed, whatever it was sealed under.
+      await hsm.execute('ResealToken', { token }, deadline);
+      continue;
     }
-    return backingKeys.length;
+    const { keyId, account, materialId } = of;
+    const described = await hsm.execute('DescribeBackingKey', { keyId, account, token }, deadline);
+    if (Buffer.from(described.materialId).toString('hex') !== materialId) throw new Error('it is other material');
   }
-  const token = name.startsWith('kf:secret:') ? await redis.getBuffer(name) : await accessKeyTokenAt(name, redis);
-  if (token === null) return 0;
-  assertOfDomain(token, domain);
-  // It comes back sealed, whatever it was sealed under.
-  await hsm.execute('ResealToken', { token }, deadline);
-  return 1;
-}
-
-async function accessKeyTokenAt(name: string, redis: RedisClient): Promise<Buffer | null> {
-  const record = await redis.get(name);
-  return record === null ? null : Buffer.from(AccessKeyRecord.parse(JSON.parse(record)).token, 'base64');
+  return tokens.length;
 }
 
 /** Workers would wait for a domain token that brings the key. Throws FormatError for what is no token. */

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { storeAt, tokensAt } from '../stored/names.ts';
 import type { RedisClient, RedisCommands } from './connect.ts';
 
-/** What a store says of itself. */
+/** What a store says of itself. It lies beside the domain's tokens: what is true of one is true of the other. */
 export interface StoreIdentity {
   /** Random, made when the domain was founded or operators accepted the store; `''` in a store that carries none. */
   readonly id: string;
@@ -16,15 +17,10 @@ export interface StoreIdentity {
 /** How many acceptances a service may have slept through. */
 const MAX_FOLLOWED = 16;
 
-/** Hash: `id`, `follows` (by commas), `mark`. It lies with the domain's tokens: what is true of one is true of the other. */
-export function storeAt(domain: string): string {
-  return `kf:domain:{${domain}}:store`;
-}
-
 export async function readStoreIdentity(client: RedisClient, domain: string): Promise<StoreIdentity> {
   const [[id, follows, mark], generation] = await Promise.all([
     client.hmget(storeAt(domain), 'id', 'follows', 'mark'),
-    client.llen(`kf:domain:{${domain}}:tokens`),
+    client.llen(tokensAt(domain)),
   ]);
   return { id: id ?? '', follows: idsOf(follows ?? ''), mark: Number(mark ?? 0), generation };
 }

@@ -3,20 +3,6 @@ import { z } from 'zod';
 /** What an account's identities and their policies are recorded as. A managed policy is one of them. */
 export type IamKind = 'user' | 'role' | 'group' | 'policy';
 
-/**
- * Where an account's IAM records lie: the records themselves, then what is derived from them: their names in order, and who refers to whom.
- * One hash tag, so that a record and what it refers to change in one step.
- */
-export function iamAt(accountId: string): readonly [string, string, string] {
-  const tag = `{${accountId}}`;
-  return [`kf:iam:${tag}`, `kf:iam-names:${tag}`, `kf:iam-links:${tag}`];
-}
-
-/** Undefined when it is not the name of IAM records. */
-export function accountOfIam(name: string): string | undefined {
-  return /^kf:iam:\{(\d{12})\}$/.exec(name)?.[1];
-}
-
 /** A record's place among its account's. IAM keeps case and ignores it. */
 export function iamFieldOf(kind: IamKind, name: string): string {
   return `${kind}/${name.toLowerCase()}`;

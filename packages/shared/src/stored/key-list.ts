@@ -1,28 +1,17 @@
 import { crc32 } from 'node:zlib';
-import type { Scope } from './names.ts';
+import { keysAt, type Scope } from './names.ts';
 
 /** Over how many lists the keys of one account and Region are spread: one would be too large for a node. Part of how they are stored: never changed. */
 const KEY_LISTS = 16;
 
 /** The list that has a key's entry: derived from its record. */
 export function keyListAt({ accountId, region }: Scope, keyId: string): string {
-  return listAt({ accountId, region }, crc32(keyId) % KEY_LISTS);
+  return keysAt({ accountId, region }, crc32(keyId) % KEY_LISTS);
 }
 
 /** All lists of an account and Region, that of the first release before the others: an entry that is moved goes from it to them. */
 export function keyListsAt(scope: Scope): readonly string[] {
-  return [oldKeyListAt(scope), ...Array.from({ length: KEY_LISTS }, (_, list) => listAt(scope, list))];
-}
-
-/** The first release had one list for all. */
-export function oldKeyListAt({ accountId, region }: Scope): string {
-  return `kf:keys:{${accountId}/${region}}`;
-}
-
-/** Whose list it is, if it is one of the first release. */
-export function scopeOfOldKeyList(name: string): Scope | undefined {
-  const [, accountId, region] = /^kf:keys:\{([^/]+)\/([^/]+)\}$/.exec(name) ?? [];
-  return accountId === undefined || region === undefined ? undefined : { accountId, region };
+  return [keysAt(scope), ...Array.from({ length: KEY_LISTS }, (_, list) => keysAt(scope, list))];
 }
 
 /** An entry of the list of an account's keys. A list is in the order of creation, and an entry's age shows without its record. */
@@ -31,8 +20,4 @@ export function entryOf({ createdAt, keyId }: { readonly createdAt: number; read
 }
 export function keyIdOf(entry: string): string {
   return entry.slice(entry.indexOf('/') + 1);
-}
-
-function listAt({ accountId, region }: Scope, list: number): string {
-  return `kf:keys:{${accountId}/${region}/${list}}`;
 }

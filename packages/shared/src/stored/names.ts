@@ -4,7 +4,66 @@ export interface Scope {
   readonly region: string;
 }
 
-// Where what the frontends store lies in Redis. What is written in one step has one hash tag, so that it works on a Redis Cluster.
+interface StoredValue {
+  readonly name: string;
+  readonly type: 'string' | 'hash' | 'list' | 'zset';
+  /** kept: in a backup. derived: made again from what is kept. passing: lives for a while, and no backup has it. */
+  readonly role: 'kept' | 'derived' | 'passing';
+}
+
+/**
+ * Everything of Keyfleet in Redis, by kind; docs/formats.md says what each value holds. What one step writes has one hash
+ * tag, the part in braces, so that it works on a Redis Cluster.
+ */
+export const storedValues = {
+  key: { name: 'kf:key:{<region>/<key id>}', type: 'hash', role: 'kept' },
+  accessKey: { name: 'kf:access-key:{<access key id>}', type: 'string', role: 'kept' },
+  firstAccessKey: { name: 'kf:first-access-key:{<account>}', type: 'string', role: 'kept' },
+  secret: { name: 'kf:secret:{<name>}', type: 'string', role: 'kept' },
+  aliases: { name: 'kf:aliases:{<account>/<region>}', type: 'hash', role: 'kept' },
+  aliasNames: { name: 'kf:alias-names:{<account>/<region>}', type: 'zset', role: 'derived' },
+  aliasTargets: { name: 'kf:alias-targets:{<account>/<region>}', type: 'zset', role: 'derived' },
+  keys: { name: 'kf:keys:{<account>/<region>/<list>}', type: 'zset', role: 'derived' },
+  /** The first release had one list for all keys of an account and Region. */
+  oldKeys: { name: 'kf:keys:{<account>/<region>}', type: 'zset', role: 'derived' },
+  due: { name: 'kf:due:{<shard>}', type: 'zset', role: 'derived' },
+  /** By the time of a restore the deletion is recorded. */
+  deletion: { name: 'kf:deletion:{<region>/<key id>}', type: 'hash', role: 'passing' },
+  iam: { name: 'kf:iam:{<account>}', type: 'hash', role: 'kept' },
+  iamNames: { name: 'kf:iam-names:{<account>}', type: 'zset', role: 'derived' },
+  iamLinks: { name: 'kf:iam-links:{<account>}', type: 'zset', role: 'derived' },
+  grants: { name: 'kf:grants:{<region>/<key id>}', type: 'hash', role: 'kept' },
+  grantIndex: { name: 'kf:grant-index:{<region>/<key id>}', type: 'zset', role: 'derived' },
+  retirable: { name: 'kf:retirable:{<region>/<principal>}', type: 'zset', role: 'derived' },
+  tokens: { name: 'kf:domain:{<domain>}:tokens', type: 'list', role: 'kept' },
+  store: { name: 'kf:domain:{<domain>}:store', type: 'hash', role: 'kept' },
+  proposals: { name: 'kf:domain:{<domain>}:proposals', type: 'zset', role: 'passing' },
+  proposal: { name: 'kf:domain:{<domain>}:proposal:<proposal id>', type: 'hash', role: 'passing' },
+  lease: { name: 'kf:domain:{<domain>}:lease', type: 'string', role: 'passing' },
+  confirmed: { name: 'kf:domain:{<domain>}:confirmed', type: 'string', role: 'passing' },
+  /** Restored, it would be the proof of something that the older records beside it are not. */
+  resealProgress: { name: 'kf:domain:{<domain>}:reseal:parts:<generation>', type: 'hash', role: 'passing' },
+  /** Before, a shard was a fixed piece of the key space. */
+  oldResealProgress: { name: 'kf:domain:{<domain>}:reseal:<generation>', type: 'hash', role: 'passing' },
+  restore: { name: 'kf:restore', type: 'hash', role: 'passing' },
+  beat: { name: 'kf:beat', type: 'string', role: 'passing' },
+} as const satisfies Record<string, StoredValue>;
+
+export type StoredKind = keyof typeof storedValues;
+
+/** Matches every name of Keyfleet, as SCAN takes it. */
+export const ALL_NAMES = 'kf:*';
+/** Holds a restore's progress while it is under way. */
+export const RESTORE = storedValues.restore.name;
+/** Written by frontends to learn whether a master still may write. */
+export const BEAT = storedValues.beat.name;
+/** The channel on which every change is announced, in the step that makes it. */
+export const CHANGES = 'kf:changes';
+
+/** A channel on which a frontend hears only itself. */
+export function beatChannel(id: string): string {
+  return `${BEAT}:${id}`;
+}
 
 export function keyAt(region: string, keyId: string): string {
   return `kf:key:{${region}/${keyId}}`;
@@ -16,6 +75,10 @@ export function deletionAt(region: string, keyId: string): string {
 /** Keys with a date: derived from the records. */
 export function dueAt(shard: number): string {
   return `kf:due:{${shard}}`;
+}
+/** One of the lists of an account's keys; without `list`, that of the first release. */
+export function keysAt({ accountId, region }: Scope, list?: number): string {
+  return list === undefined ? `kf:keys:{${accountId}/${region}}` : `kf:keys:{${accountId}/${region}/${list}}`;
 }
 /** The aliases themselves, then the lists derived from them: of names, and of names by target. */
 export function aliasesAt({ accountId, region }: Scope): readonly [string, string, string] {
@@ -31,18 +94,60 @@ export function firstAccessKeyAt(accountId: string): string {
 export function secretAt(name: string): string {
   return `kf:secret:{${name}}`;
 }
-
-/** Whether it is a list that says nothing which the records and aliases do not say. */
-export function isDerived(name: string): boolean {
-  return /^kf:(keys|due|alias-names|alias-targets|iam-names|iam-links|grant-index|retirable):/.test(name);
+/** IAM's records, then what is derived from them: their names in order, and who refers to whom. */
+export function iamAt(accountId: string): readonly [string, string, string] {
+  const tag = `{${accountId}}`;
+  return [`kf:iam:${tag}`, `kf:iam-names:${tag}`, `kf:iam-links:${tag}`];
+}
+export function tokensAt(domain: string): string {
+  return `kf:domain:{${domain}}:tokens`;
+}
+export function storeAt(domain: string): string {
+  return `kf:domain:{${domain}}:store`;
+}
+export function proposalsAt(domain: string): string {
+  return `kf:domain:{${domain}}:proposals`;
+}
+export function proposalAt(domain: string, proposalId: string): string {
+  return `kf:domain:{${domain}}:proposal:${proposalId}`;
+}
+export function leaseAt(domain: string): string {
+  return `kf:domain:{${domain}}:lease`;
+}
+export function confirmedAt(domain: string): string {
+  return `kf:domain:{${domain}}:confirmed`;
+}
+export function resealProgressAt(domain: string, generation: number): string {
+  return `kf:domain:{${domain}}:reseal:parts:${generation}`;
 }
 
-/** Undefined when it is not the name of aliases. */
-export function scopeOfAliases(name: string): Scope | undefined {
-  const [, accountId, region] = /^kf:aliases:\{([^/]+)\/(.+)\}$/.exec(name) ?? [];
-  return accountId === undefined || region === undefined ? undefined : { accountId, region };
+/** Which value lies under a name, and the name's hash tag; undefined for a name that this release does not know. */
+export function storedNameOf(name: string): { readonly kind: StoredKind; readonly tag: string } | undefined {
+  for (const { kind, form } of forms) {
+    const match = form.exec(name);
+    if (match !== null) return { kind, tag: match[1] ?? '' };
+  }
+  return undefined;
 }
 
-export function isKeyRecord(name: string): boolean {
-  return name.startsWith('kf:key:');
+/** Where names of a kind begin, as SCAN takes it. */
+export function patternOf(kind: StoredKind): string {
+  return storedValues[kind].name.replace(/\{.*$/, '*');
 }
+
+export function isOfKind(name: string, kind: StoredKind): boolean {
+  return storedNameOf(name)?.kind === kind;
+}
+
+/** Undefined when it is not the name of aliases, or of a first release's list of keys. */
+export function scopeOf(name: string, kind: 'aliases' | 'oldKeys'): Scope | undefined {
+  const stored = storedNameOf(name);
+  if (stored?.kind !== kind) return undefined;
+  const [accountId = '', region = ''] = stored.tag.split('/');
+  return { accountId, region };
+}
+
+const forms = Object.entries(storedValues).map(([kind, { name }]) => ({
+  kind: kind as StoredKind,
+  form: new RegExp(`^${name.replace(/\{(.+)\}/, '\\{($1)\\}').replaceAll(/<[^>]+>/g, '[^{}]+')}$`),
+}));

@@ -1,9 +1,17 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
-import { storeAt } from '@keyfleet/shared/redis/store-identity';
 import { randomUUID } from 'node:crypto';
-import { resealProgressKey, ShardReport } from '@keyfleet/shared/reseal-queue';
+import { ShardReport } from '@keyfleet/shared/reseal-queue';
+import {
+  confirmedAt,
+  leaseAt,
+  proposalAt,
+  proposalsAt,
+  resealProgressAt,
+  storeAt,
+  tokensAt,
+} from '@keyfleet/shared/stored/names';
 import { progressOf } from './reseal-progress.ts';
 import type { DomainStore, ResealProgress, Signature, StoredProposal } from './store.ts';
 
@@ -69,7 +77,6 @@ export class RedisStore implements DomainStore {
   readonly #writes: DurableWrites;
   readonly #redis: RedisClient;
   readonly #clock: Clock;
-  readonly #prefix: string;
   readonly #domain: string;
   readonly #storeId: () => string;
 
@@ -80,11 +87,10 @@ export class RedisStore implements DomainStore {
     this.#redis = writes.client;
     this.#clock = clock;
     this.#domain = domain;
-    this.#prefix = `kf:domain:{${domain}}:`;
   }
 
   loadTokens(after: number, limit: number): Promise<Buffer[]> {
-    return this.#redis.lrangeBuffer(this.#key('tokens'), after, after + limit - 1);
+    return this.#redis.lrangeBuffer(tokensAt(this.#domain), after, after + limit - 1);
   }
 
   async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
@@ -96,20 +102,20 @@ export class RedisStore implements DomainStore {
   }
 
   async #addToken(script: string, generation: number, token: Uint8Array, id: string): Promise<boolean> {
-    const keys = [this.#key('tokens'), storeAt(this.#domain)] as const;
+    const keys = [tokensAt(this.#domain), storeAt(this.#domain)] as const;
     const args = [String(generation), Buffer.from(token), id] as const;
     return (await this.#writes.write(keys[0], (client) => client.eval(script, 2, ...keys, ...args))) === 1;
   }
 
   /** Replicas get writes in their order: when one made now is there, everything read before is. */
   async confirmTokens(): Promise<void> {
-    const key = this.#key('confirmed');
+    const key = confirmedAt(this.#domain);
     await this.#writes.write(key, (client) => client.set(key, String(this.#clock.now()), 'PX', CONFIRMED_MS));
   }
 
   async putProposal(proposal: StoredProposal, limit: number): Promise<boolean> {
     const { proposalId, command, expiresAt, signatures } = proposal;
-    const keys = [this.#key('proposals'), this.#key(`proposal:${proposalId}`)];
+    const keys = [proposalsAt(this.#domain), proposalAt(this.#domain, proposalId)];
     const signed = signatures.flatMap(({ operatorId, signature }) => [operatorId, Buffer.from(signature)]);
     const numbers = [expiresAt, this.#clock.now(), limit].map(String);
     const values = [proposalId, Buffer.from(command), ...numbers, ...signed];
@@ -118,7 +124,7 @@ export class RedisStore implements DomainStore {
   }
 
   async findProposal(proposalId: string): Promise<StoredProposal | undefined> {
-    const fields = await this.#redis.hgetallBuffer(this.#key(`proposal:${proposalId}`));
+    const fields = await this.#redis.hgetallBuffer(proposalAt(this.#domain, proposalId));
     const command = fields['command'];
     if (command === undefined) return undefined;
     const signatures: Signature[] = Object.entries(fields)
@@ -136,33 +142,33 @@ export class RedisStore implements DomainStore {
   }
 
   async listProposals(): Promise<StoredProposal[]> {
-    const ids = await this.#redis.zrangebyscore(this.#key('proposals'), '-inf', '+inf');
+    const ids = await this.#redis.zrangebyscore(proposalsAt(this.#domain), '-inf', '+inf');
     const proposals = await Promise.all(ids.map((proposalId) => this.findProposal(proposalId)));
     return proposals.filter((proposal) => proposal !== undefined);
   }
 
   async setFailure(proposalId: string, reason: string): Promise<void> {
-    await this.#redis.eval(SET_OUTCOME, 1, this.#key(`proposal:${proposalId}`), 'failure', reason);
+    await this.#redis.eval(SET_OUTCOME, 1, proposalAt(this.#domain, proposalId), 'failure', reason);
   }
 
   async setDone(proposalId: string): Promise<void> {
-    await this.#redis.eval(SET_OUTCOME, 1, this.#key(`proposal:${proposalId}`), 'done', '1');
+    await this.#redis.eval(SET_OUTCOME, 1, proposalAt(this.#domain, proposalId), 'done', '1');
   }
 
   async holdLease(holder: string, ttlMs: number): Promise<boolean> {
-    return (await this.#redis.eval(HOLD_LEASE, 1, this.#key('lease'), holder, String(ttlMs))) === 1;
+    return (await this.#redis.eval(HOLD_LEASE, 1, leaseAt(this.#domain), holder, String(ttlMs))) === 1;
   }
 
   async releaseLease(holder: string): Promise<void> {
-    await this.#redis.eval(RELEASE_LEASE, 1, this.#key('lease'), holder);
+    await this.#redis.eval(RELEASE_LEASE, 1, leaseAt(this.#domain), holder);
   }
 
   async findLeaseHolder(): Promise<string | undefined> {
-    return (await this.#redis.get(this.#key('lease'))) ?? undefined;
+    return (await this.#redis.get(leaseAt(this.#domain))) ?? undefined;
   }
 
   async findReseal(generation: number): Promise<ResealProgress | undefined> {
-    const fields = await this.#redis.hgetall(resealProgressKey(this.#domain, generation));
+    const fields = await this.#redis.hgetall(resealProgressAt(this.#domain, generation));
     if (fields['pass'] === undefined) return undefined;
     const reports = Object.entries(fields)
       .filter(([field]) => /^\d+:\d+$/.test(field))
@@ -182,14 +188,10 @@ export class RedisStore implements DomainStore {
     { pass, shards, startedAt }: Pick<ResealProgress, 'pass' | 'shards' | 'startedAt'>,
   ): Promise<void> {
     const values = [pass, shards, startedAt, PROGRESS_TTL_MS].map(String);
-    await this.#redis.eval(START_PASS, 1, resealProgressKey(this.#domain, generation), ...values);
+    await this.#redis.eval(START_PASS, 1, resealProgressAt(this.#domain, generation), ...values);
   }
 
   async setVerified(generation: number, at: number): Promise<void> {
-    await this.#redis.hset(resealProgressKey(this.#domain, generation), 'verifiedAt', String(at));
-  }
-
-  #key(name: string): string {
-    return this.#prefix + name;
+    await this.#redis.hset(resealProgressAt(this.#domain, generation), 'verifiedAt', String(at));
   }
 }

@@ -1,4 +1,4 @@
-import { scopeOfOldKeyList } from '@keyfleet/shared/stored/key-list';
+import { scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { splitOldKeyList } from '../store/key-lists.ts';
 import type { RecordWrites } from '../store/record-writes.ts';
 import { decodeAccessKey, encodeAccessKey, sealedPartOfKey } from '../store/records.ts';
@@ -23,7 +23,7 @@ export class RedisSealedRecords implements SealedRecords {
   }
 
   async load(names: readonly string[]): Promise<readonly SealedRecord[]> {
-    const oldLists = names.map(scopeOfOldKeyList).filter((scope) => scope !== undefined);
+    const oldLists = names.map((name) => scopeOf(name, 'oldKeys')).filter((scope) => scope !== undefined);
     for (const scope of oldLists) await splitOldKeyList(this.#deps.calls, scope);
     const records = await Promise.all(names.map((name) => this.#load(name)));
     return records.filter((record) => record !== undefined);
@@ -40,10 +40,10 @@ export class RedisSealedRecords implements SealedRecords {
   }
 
   #loadByKind(name: string): Promise<SealedRecord | undefined> {
-    const [, kind, id] = /^kf:(key|access-key|secret):\{(.+)\}$/.exec(name) ?? [];
-    if (kind === 'key') return this.#loadKey(name, id!);
-    if (kind === 'access-key') return this.#loadAccessKey(name, id!);
-    if (kind === 'secret') return this.#loadSecret(name);
+    const stored = storedNameOf(name);
+    if (stored?.kind === 'key') return this.#loadKey(name, stored.tag);
+    if (stored?.kind === 'accessKey') return this.#loadAccessKey(name, stored.tag);
+    if (stored?.kind === 'secret') return this.#loadSecret(name);
     return Promise.resolve(undefined);
   }
 

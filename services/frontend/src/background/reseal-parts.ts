@@ -1,6 +1,7 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { nodesInOrder, runIdsOf } from '@keyfleet/shared/redis/nodes';
-import { reportField, type ResealItem, resealProgressKey, ShardReport } from '@keyfleet/shared/reseal-queue';
+import { reportField, type ResealItem, ShardReport } from '@keyfleet/shared/reseal-queue';
+import { ALL_NAMES, resealProgressAt } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 
 /** What was found in a part of the key space. */
@@ -63,7 +64,7 @@ export class RedisParts implements Parts {
   }
 
   async open(item: ResealItem): Promise<ShardParts | undefined> {
-    const parts = new RedisShardParts(this.#client, resealProgressKey(this.#domain, item.generation), item);
+    const parts = new RedisShardParts(this.#client, resealProgressAt(this.#domain, item.generation), item);
     return (await parts.begin()) ? parts : undefined;
   }
 }
@@ -138,7 +139,7 @@ class RedisShardParts implements ShardParts {
     const node = nodesInOrder(this.#client)[front.node];
     let { cursor } = front;
     do {
-      const [next, found] = (await node?.scan(cursor, 'MATCH', 'kf:*', 'COUNT', SCAN_COUNT)) ?? ['0', []];
+      const [next, found] = (await node?.scan(cursor, 'MATCH', ALL_NAMES, 'COUNT', SCAN_COUNT)) ?? ['0', []];
       cursor = next;
       for (const name of found) names.add(name);
     } while (cursor !== '0' && names.size < PART_NAMES);

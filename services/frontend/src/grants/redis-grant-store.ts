@@ -10,8 +10,9 @@ import {
   retirableAt,
   retirableEntryOf,
 } from '@keyfleet/shared/stored/grants';
+import { CHANGES } from '@keyfleet/shared/stored/names';
 import { keyAt } from '@keyfleet/shared/stored/names';
-import { CHANGES, grantsName } from '../store/changes.ts';
+import { grantsName } from '../store/changes.ts';
 import type { Orphans } from '../store/orphans.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import type { Page } from '../store/store.ts';

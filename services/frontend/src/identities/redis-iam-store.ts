@@ -1,5 +1,6 @@
-import { iamAt, iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
-import { CHANGES, iamChangeOf } from '../store/changes.ts';
+import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
+import { CHANGES, iamAt } from '@keyfleet/shared/stored/names';
+import { iamChangeOf } from '../store/changes.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { ConflictError, type Page } from '../store/store.ts';
 import type { IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { Cluster, type Redis, type RedisOptions } from 'ioredis';
-import { CHANGES } from './changes.ts';
+import { BEAT, beatChannel, CHANGES } from '@keyfleet/shared/stored/names';
 import type { Trust } from './read-cache.ts';
 
 const BEAT_MS = 250;
@@ -108,7 +108,7 @@ export class ChangeFeed implements Changes, AsyncDisposable {
     const now = String(performance.now());
     if (this.#client instanceof Cluster) {
       if (String(await node.cluster('INFO')).includes('cluster_state:ok')) await node.publish(channel, now);
-    } else if (this.#options.beatsAreWrites()) await node.eval(WRITTEN_BEAT, 1, 'kf:beat', channel, now);
+    } else if (this.#options.beatsAreWrites()) await node.eval(WRITTEN_BEAT, 1, BEAT, channel, now);
     else await node.publish(channel, now);
   }
 }
@@ -139,7 +139,7 @@ interface NodeEvents extends ChangeListener {
 class NodeFeed {
   readonly #subscriber: Redis;
   readonly #timer: NodeJS.Timeout;
-  readonly #channel = `kf:beat:${randomUUID()}`;
+  readonly #channel = beatChannel(randomUUID());
   /** When the last beat was sent that came back over this subscription. */
   #beatAt = Number.NEGATIVE_INFINITY;
 

@@ -1,8 +1,5 @@
 import type { Scope } from '@keyfleet/shared/stored/names';
 
-/** The channel on which every change is announced, in the same step that makes it. */
-export const CHANGES = 'kf:changes';
-
 /** What a change of a key is called; a cache keeps the key under the same name. */
 export function keyName(region: string, keyId: string): string {
   return `key ${region}/${keyId}`;

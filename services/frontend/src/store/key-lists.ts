@@ -1,5 +1,5 @@
-import { entryOf, keyIdOf, keyListAt, keyListsAt, oldKeyListAt } from '@keyfleet/shared/stored/key-list';
-import { keyAt, type Scope } from '@keyfleet/shared/stored/names';
+import { entryOf, keyIdOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
+import { keyAt, keysAt, type Scope } from '@keyfleet/shared/stored/names';
 import type { Orphans } from './orphans.ts';
 import type { RedisCalls } from './redis-calls.ts';
 import type { Page } from './store.ts';
@@ -34,9 +34,7 @@ export class KeyLists {
 
   async remove(key: Listed): Promise<void> {
     const entry = entryOf(key);
-    await Promise.all(
-      [keyListAt(key, key.keyId), oldKeyListAt(key)].map((list) => this.#redis.write('zrem', list, entry)),
-    );
+    await Promise.all([keyListAt(key, key.keyId), keysAt(key)].map((list) => this.#redis.write('zrem', list, entry)));
   }
 
   async page(scope: Scope, limit: number, after?: string): Promise<Page<string>> {
@@ -93,7 +91,7 @@ const AT_ONCE = 250;
 
 /** Moves what is in a list of the first release into those of now. May be cut off anywhere: an entry is always in one of them. */
 export async function splitOldKeyList(redis: RedisCalls, scope: Scope): Promise<void> {
-  const old = oldKeyListAt(scope);
+  const old = keysAt(scope);
   for (;;) {
     const entries = await redis.read((client) => client.zrange(old, '0', String(AT_ONCE - 1)));
     if (entries.length === 0) return;

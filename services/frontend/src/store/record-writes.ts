@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import { dueDateOf, dueEntryOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
-import { dueAt, keyAt } from '@keyfleet/shared/stored/names';
-import { CHANGES, keyName } from './changes.ts';
+import { CHANGES, dueAt, keyAt } from '@keyfleet/shared/stored/names';
+import { keyName } from './changes.ts';
 import type { RedisCalls } from './redis-calls.ts';
 
 /** An entry of a due key is looked at after its record is stored, or nobody will ever store it. */

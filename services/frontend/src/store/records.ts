@@ -16,7 +16,7 @@ const bytes = z.codec(
   },
 );
 
-const BackingKeyRecord = z.strictObject({
+export const BackingKeyRecord = z.strictObject({
   materialId: z.string().regex(/^[0-9a-f]{64}$/),
   token: bytes,
   publicKey: bytes.optional(),
@@ -24,7 +24,7 @@ const BackingKeyRecord = z.strictObject({
   rotation: z.enum(rotationTypes).optional(),
 });
 
-const KeyRecord = z.strictObject({
+export const KeyRecord = z.strictObject({
   schemaVersion: z.literal(1),
   revision: z.int().min(1),
   keyId: z.string().min(1),
@@ -45,14 +45,14 @@ const KeyRecord = z.strictObject({
   automaticRotation: z.strictObject({ periodInDays: z.int(), nextDate: z.int() }).optional(),
 });
 
-const AliasRecord = z.strictObject({
+export const AliasRecord = z.strictObject({
   schemaVersion: z.literal(1),
   targetKeyId: z.string().min(1),
   createdAt: z.int(),
   updatedAt: z.int(),
 });
 
-const LastUsageRecord = z.strictObject({
+export const LastUsageRecord = z.strictObject({
   schemaVersion: z.literal(1),
   operation: TrackedOperation,
   usedAt: z.int(),
@@ -60,7 +60,7 @@ const LastUsageRecord = z.strictObject({
   eventId: z.string(),
 });
 
-const AccessKey = z.strictObject({
+export const AccessKey = z.strictObject({
   schemaVersion: z.literal(1),
   accessKeyId: z.string().min(1),
   accountId: z.string().min(1),

@@ -3,6 +3,7 @@ import { type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/store
 import {
   accessKeyAt,
   aliasesAt,
+  CHANGES,
   deletionAt,
   dueAt,
   firstAccessKeyAt,
@@ -11,7 +12,7 @@ import {
   secretAt,
 } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { aliasName, CHANGES, keyName } from './changes.ts';
+import { aliasName, keyName } from './changes.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
 import { RecordWrites } from './record-writes.ts';

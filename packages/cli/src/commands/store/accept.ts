@@ -1,6 +1,7 @@
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
-import { acceptStore, readStoreIdentity, storeAt } from '@keyfleet/shared/redis/store-identity';
+import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
+import { storeAt } from '@keyfleet/shared/stored/names';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
