@@ -1,36 +1,5 @@
-import { globSync, readFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';
-
-const root = join(import.meta.dirname, '..');
-
-interface Import {
-  /** Of the importing file, from the root. */
-  readonly from: string;
-  /** A relative import's path from the root; a package's name with its path; `node:...`. */
-  readonly to: string;
-}
-
-const production = sources('{packages,services}/*/src/**/*.ts').filter((file) => !isTest(file));
-
-function sources(pattern: string): string[] {
-  return globSync(pattern, { cwd: root }).filter((file) => !file.includes('node_modules'));
-}
-
-function isTest(file: string): boolean {
-  return /\.(test|contract)\.ts$/.test(file);
-}
-
-function importsOf(file: string): Import[] {
-  const text = readFileSync(join(root, file), 'utf8');
-  const matches = text.matchAll(
-    /^\s*(?:import|export)\b[^'"`;]*?from\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)|^\s*import\s+'([^']+)'/gm,
-  );
-  return [...matches].map(([, named, dynamic, bare]) => {
-    const target = named ?? dynamic ?? bare ?? '';
-    return { from: file, to: target.startsWith('.') ? relative(root, resolve(root, file, '..', target)) : target };
-  });
-}
+import { importsOf, isTest, production, textOf } from './support/sources.ts';
 
 /** Every import of the files under `folder` that is not one of `allowed`, as `file -> import`. */
 function forbidden(folder: string, allowed: readonly RegExp[]): string[] {
@@ -44,7 +13,7 @@ function forbidden(folder: string, allowed: readonly RegExp[]): string[] {
 
 test('the reader of imports sees every form of them', () => {
   const found = importsOf('test/architecture.test.ts').map(({ to }) => to);
-  expect(found).toEqual(['node:fs', 'node:path', 'vitest']);
+  expect(found).toEqual(['vitest', 'test/support/sources.ts']);
   expect(production.flatMap(importsOf).length).toBeGreaterThan(production.length);
 });
 
@@ -125,9 +94,7 @@ test('hsm-workers have no way to Redis', () => {
 });
 
 test('the environment is read in one place only', () => {
-  const readers = production.filter((file) =>
-    /process\s*\.\s*env|process\[['"]env/.test(readFileSync(join(root, file), 'utf8')),
-  );
+  const readers = production.filter((file) => /process\s*\.\s*env|process\[['"]env/.test(textOf(file)));
   expect(readers.filter((file) => !file.startsWith('packages/cli/'))).toEqual([
     'packages/shared/src/telemetry/settings.ts',
   ]);

@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
-import { open, seal } from '../../services/hsm-worker/src/boundary/crypto/aead.ts';
+import { open, seal } from '@keyfleet/shared/encoding/aead';
 import { deriveSharedSecret, peerPublicKey } from '../../services/hsm-worker/src/boundary/crypto/ecdh.ts';
 import { unwrapKey, wrapKey } from '../../services/hsm-worker/src/boundary/crypto/key-wrap.ts';
 import { macMatches, macOf } from '../../services/hsm-worker/src/boundary/crypto/mac.ts';

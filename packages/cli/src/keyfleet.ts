@@ -37,7 +37,7 @@ const member: Commands = {
 };
 
 const store: Commands = {
-  accept: async () => (await import('./commands/store/accept.ts')).accept,
+  accept: async () => (await import('./commands/store.ts')).accept,
 };
 
 const others: Commands = {

@@ -1,6 +1,6 @@
-import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { FormatError, Reader, Writer } from '../encoding/bytes.ts';
-import { updated } from '../encoding/decipher.ts';
+import { CannotOpenError, ivLength, open, seal, tagLength } from '../encoding/aead.ts';
 import { type Refusal, refusals } from './commands.ts';
 
 /**
@@ -8,8 +8,6 @@ import { type Refusal, refusals } from './commands.ts';
  * sealed once. The layout is fixed rather than a canonical format, because every command passes here.
  */
 
-const IV_BYTES = 12;
-const TAG_BYTES = 16;
 const SIGNATURE_BYTES = 64;
 const TRACE_PARENT_BYTES = 24;
 
@@ -66,10 +64,7 @@ export class FrameSealer {
     this.#key = key;
   }
   seal(plain: Uint8Array): Buffer {
-    const cipher = createCipheriv('aes-256-gcm', this.#key, this.#counter.next());
-    const body = cipher.update(plain);
-    cipher.final();
-    return Buffer.concat([body, cipher.getAuthTag()]);
+    return Buffer.concat(seal({ key: this.#key, iv: this.#counter.next() }, plain));
   }
 }
 
@@ -85,7 +80,7 @@ export class FrameOpener {
   open(sealed: Uint8Array): Buffer {
     const key = this.#key;
     this.#key = undefined;
-    if (key === undefined || sealed.length < TAG_BYTES || sealed.length > MAX_FRAME_BYTES) throw new FrameError();
+    if (key === undefined || sealed.length < tagLength || sealed.length > MAX_FRAME_BYTES) throw new FrameError();
     const plain = opened(key, this.#counter.next(), sealed);
     this.#key = key;
     return plain;
@@ -93,27 +88,20 @@ export class FrameOpener {
 }
 
 function opened(key: KeyObject, iv: Buffer, sealed: Uint8Array): Buffer {
-  const end = sealed.length - TAG_BYTES;
-  const decipher = createDecipheriv('aes-256-gcm', key, iv);
-  decipher.setAuthTag(sealed.subarray(end));
-  const plain = updated(decipher, sealed.subarray(0, end));
   try {
-    decipher.final();
-    return plain;
-  } catch {
-    // What came out before the tag was checked must not be seen by anyone.
-    plain.fill(0);
-    throw new FrameError();
+    return open({ key, iv }, { ciphertext: sealed.subarray(0, -tagLength), tag: sealed.subarray(-tagLength) });
+  } catch (error) {
+    throw error instanceof CannotOpenError ? new FrameError() : error;
   }
 }
 
 class FrameCounter {
-  readonly #iv = Buffer.alloc(IV_BYTES);
+  readonly #iv = Buffer.alloc(ivLength);
   #count = 0;
 
   next(): Buffer {
     if (this.#count >= MAX_FRAMES) throw new FrameError();
-    this.#iv.writeUIntBE(this.#count++, IV_BYTES - 6, 6);
+    this.#iv.writeUIntBE(this.#count++, ivLength - 6, 6);
     return this.#iv;
   }
 }

@@ -1,5 +1,6 @@
-import { createDecipheriv, createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
+import { ivLength, open, tagLength } from '@keyfleet/shared/encoding/aead';
 import { isSignatureOfOffLoop, signBytesOffLoop } from '@keyfleet/shared/domain/signature';
 import type { Member } from '@keyfleet/shared/domain/state';
 import { agree, type EphemeralKey, newAgreementKey } from '@keyfleet/shared/hsm/ephemeral-keys';
@@ -38,8 +39,6 @@ export interface NegotiationOptions {
   readonly domain: KnownDomain;
   readonly clock: Clock;
 }
-
-const TAG_BYTES = 16;
 
 /** One negotiation: `hello` goes to an HSM, `finish` takes its answer. */
 export class Negotiation {
@@ -139,9 +138,8 @@ export async function verifiedMember(
 
 function openSessionKey(sealed: Uint8Array, key: KeyObject): KeyObject {
   // The transport key serves one message, hence the constant IV.
-  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.alloc(12), { authTagLength: TAG_BYTES });
-  decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-  const plain = Buffer.concat([decipher.update(sealed.subarray(0, -TAG_BYTES)), decipher.final()]);
+  const parts = { ciphertext: sealed.subarray(0, -tagLength), tag: sealed.subarray(-tagLength) };
+  const plain = open({ key, iv: Buffer.alloc(ivLength) }, parts);
   const sessionKey = createSecretKey(plain);
   plain.fill(0);
   return sessionKey;

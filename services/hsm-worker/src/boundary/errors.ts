@@ -11,11 +11,6 @@ export class RefusedError extends Error {
   }
 }
 
-/** A ciphertext, tag or length is wrong. There is no message: which of them it was would be an oracle. */
-export class CannotOpenError extends Error {
-  override name = 'CannotOpenError';
-}
-
 /** The peer's public key cannot be used with ours. */
 export class InvalidPublicKeyError extends Error {
   override name = 'InvalidPublicKeyError';

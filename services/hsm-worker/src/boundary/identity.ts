@@ -6,6 +6,7 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from 'node:crypto';
+import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import { z } from 'zod';
 import { bytes, defineFormat, isLabelled } from '@keyfleet/shared/encoding/canonical';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
@@ -25,7 +26,6 @@ import {
   sha256Hash,
   type VerifiedDomain,
 } from '@keyfleet/shared/domain/state';
-import { CannotOpenError } from './errors.ts';
 import type { SealKey } from './seal-key.ts';
 
 /** The newest token ever installed; absent before the first. */

@@ -1,7 +1,6 @@
 import { createSecretKey, scryptSync } from 'node:crypto';
+import { CannotOpenError, ivLength, open, seal, tagLength } from '@keyfleet/shared/encoding/aead';
 import type { Random } from './crypto/random.ts';
-import { CannotOpenError } from './errors.ts';
-import { ivLength, open, seal, tagLength } from './crypto/aead.ts';
 
 /**
  * What a member's identity is sealed under at rest. It comes from elsewhere than the volume the identity lies on: a mounted

@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { promisify } from 'node:util';
+import { ivLength, seal } from '@keyfleet/shared/encoding/aead';
 import type { Clock } from '@keyfleet/shared/clock';
 import { isSignatureOfOffLoop } from '@keyfleet/shared/domain/signature';
 import type { DomainState } from '@keyfleet/shared/domain/state';
@@ -18,7 +19,6 @@ import {
 import { type StreamKeys, streamKeys, transportKey } from '@keyfleet/shared/hsm/stream-keys';
 import type { Random } from './crypto/random.ts';
 import { RefusedError } from './errors.ts';
-import { ivLength, seal } from './crypto/aead.ts';
 import { newSecretKey } from './domain/domain-secrets.ts';
 import type { Keyring } from './domain/keyring.ts';
 import { HelloMemory } from './hello-memory.ts';
@@ -213,8 +213,6 @@ function hostKeyOf(state: DomainState, hostId: string): Uint8Array | undefined {
   return state.operators.find(({ operatorId, role }) => operatorId === hostId && role === 'service-host')?.signingKey;
 }
 
-const nothing = Buffer.alloc(0);
-
 interface HelloContext {
   readonly hello: { readonly ephemeralKey: Uint8Array };
   readonly helloHash: Uint8Array;
@@ -227,7 +225,7 @@ async function sealForHost(sessionKey: KeyObject, { hello, helloHash, memberId }
   const key = transportKey(await agree(privateKey, hello.ephemeralKey), helloHash, memberId);
   const plain = sessionKey.export();
   // The key is used for this one message, so a constant IV never meets it twice.
-  const sealed = seal({ key, iv: Buffer.alloc(ivLength), associatedData: nothing }, plain);
+  const sealed = seal({ key, iv: Buffer.alloc(ivLength) }, plain);
   plain.fill(0);
   return { ephemeralKey, sealedSessionKey: Buffer.concat(sealed) };
 }

@@ -1,8 +1,9 @@
+import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import { decryptOaep, encryptOaep, oaepCapacity, oaepHashes } from '../crypto/rsa-oaep.ts';
 import type { BackingKey } from '../keys/backing-key.ts';
 import { type EncryptionContext, openBlob, sealBlob } from '../tokens/ciphertext-blob.ts';
 import type { Random } from '../crypto/random.ts';
-import { CannotOpenError, RefusedError } from '../errors.ts';
+import { RefusedError } from '../errors.ts';
 import type { CommandHandler } from './command.ts';
 import { assertAlgorithm, backingKeyOf } from './opened-key.ts';
 

@@ -1,6 +1,7 @@
+import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import { deriveSharedSecret as agree, peerPublicKey } from '../crypto/ecdh.ts';
 import { decapsulateWith, encapsulateUnder } from '../crypto/ml-kem.ts';
-import { CannotOpenError, InvalidPublicKeyError, RefusedError } from '../errors.ts';
+import { InvalidPublicKeyError, RefusedError } from '../errors.ts';
 import type { CommandHandler } from './command.ts';
 import { backingKeyOf } from './opened-key.ts';
 

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { CannotOpenError } from '../errors.ts';
+import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 
 /** AES-256 Key Wrap with Padding (RFC 5649): how imported private keys come wrapped. The initial value is the RFC's. */
 const algorithm = 'id-aes256-wrap-pad';

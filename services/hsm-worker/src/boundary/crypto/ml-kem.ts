@@ -1,5 +1,5 @@
 import { decapsulate, encapsulate, type KeyObject } from 'node:crypto';
-import { CannotOpenError } from '../errors.ts';
+import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 
 /** ML-KEM (FIPS 203), from OpenSSL. Synchronous: 0.05 to 0.1 ms. */
 export function encapsulateUnder(publicKey: KeyObject): { sharedSecret: Buffer; ciphertext: Buffer } {

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import { expect, test } from 'vitest';
-import { CannotOpenError } from '../errors.ts';
 import { decryptOaep, encryptOaep } from './rsa-oaep.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });

@@ -1,6 +1,6 @@
 import { constants, type KeyObject, publicEncrypt, webcrypto } from 'node:crypto';
+import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import type { OfferedEncryptionAlgorithm } from '@keyfleet/shared/algorithms';
-import { CannotOpenError } from '../errors.ts';
 
 /** RSAES-OAEP (RFC 8017 section 7.1) with an empty label, and MGF1 with the same hash, as AWS KMS has it. */
 export type OaepHash = 'SHA-1' | 'SHA-256';

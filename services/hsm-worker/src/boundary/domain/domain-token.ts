@@ -7,6 +7,7 @@ import {
   hkdfSync,
   type KeyObject,
 } from 'node:crypto';
+import { CannotOpenError, ivLength, open, seal, tagLength } from '@keyfleet/shared/encoding/aead';
 import { z } from 'zod';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
@@ -30,8 +31,6 @@ import {
   type WrappedKey,
 } from '@keyfleet/shared/domain/token';
 import type { Random } from '../crypto/random.ts';
-import { CannotOpenError } from '../errors.ts';
-import { ivLength, open, seal, tagLength } from '../crypto/aead.ts';
 import type { Identity } from '../identity.ts';
 import { decodeSecrets, type DomainSecrets, encodeSecrets } from './domain-secrets.ts';
 

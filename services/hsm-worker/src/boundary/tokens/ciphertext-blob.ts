@@ -1,11 +1,10 @@
+import { CannotOpenError, ivLength, open, seal } from '@keyfleet/shared/encoding/aead';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { blobLayout, blobOverhead } from '@keyfleet/shared/hsm/ciphertext-blob';
 import { z } from 'zod';
 import { RefusedError } from '../errors.ts';
 import type { Random } from '../crypto/random.ts';
-import { CannotOpenError } from '../errors.ts';
-import { ivLength, open, seal } from '../crypto/aead.ts';
 import { deriveKey, nonceLength } from '../crypto/kdf.ts';
 import type { BackingKey } from '../keys/backing-key.ts';
 

@@ -1,8 +1,7 @@
+import { CannotOpenError, ivLength, open, seal, tagLength } from '@keyfleet/shared/encoding/aead';
 import { FormatError, Reader, Writer } from '@keyfleet/shared/encoding/bytes';
 import type { Format } from '@keyfleet/shared/encoding/canonical';
 import { RefusedError } from '../errors.ts';
-import { CannotOpenError } from '../errors.ts';
-import { ivLength, open, seal, tagLength } from '../crypto/aead.ts';
 import type { Keyring } from '../domain/keyring.ts';
 
 /**

@@ -3,10 +3,10 @@ import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { storeAt } from '@keyfleet/shared/stored/names';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
-import { CliError } from '../../cli-error.ts';
-import { command } from '../../command.ts';
-import { anchorOptions } from '../../options.ts';
-import { openRedis, redisOptions } from '../../redis-option.ts';
+import { CliError } from '../cli-error.ts';
+import { command } from '../command.ts';
+import { anchorOptions } from '../options.ts';
+import { openRedis, redisOptions } from '../redis-option.ts';
 
 export const accept = command({
   description: 'Say that this Redis goes on for the one before: a backup was restored, or what it lost is given up.',

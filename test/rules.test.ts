@@ -1,0 +1,167 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { codeOf, fileOf, importsOf, production, root, textOf } from './support/sources.ts';
+
+// Sentences of ARCHITECTURE, CONTRIBUTING, SECURITY and boundary/README that say "only", "never", "all" or "no", held against the
+// sources. Which files may import which is in architecture.test.ts.
+
+const boundary = 'services/hsm-worker/src/boundary/';
+
+/** The production files whose code matches, without their comments. */
+function filesWith(pattern: RegExp, under = ''): string[] {
+  return production.filter((file) => file.startsWith(under) && pattern.test(codeOf(file)));
+}
+
+/** Groups of files that import each other in a circle (Tarjan's algorithm), types included. */
+function circles(): string[][] {
+  const targets = new Map(production.map((file) => [file, importsOf(file).map(fileOf)]));
+  const order = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const open: string[] = [];
+  const found: string[][] = [];
+  const visit = (file: string): void => {
+    order.set(file, order.size);
+    lowest.set(file, order.get(file)!);
+    open.push(file);
+    for (const target of targets.get(file)!) {
+      if (!targets.has(target)) continue;
+      if (!order.has(target)) visit(target);
+      if (open.includes(target)) lowest.set(file, Math.min(lowest.get(file)!, lowest.get(target)!));
+    }
+    if (lowest.get(file) !== order.get(file)) return;
+    const group = open.splice(open.indexOf(file));
+    if (group.length > 1) found.push(group.toSorted());
+  };
+  for (const file of production) if (!order.has(file)) visit(file);
+  return found;
+}
+
+/** The circles that remain go through these files; a file leaves the list with its circle, and none is added. */
+const hubs = [
+  // Callers and calls, which everything of a request names, are defined beside the dependencies of handlers.
+  'services/frontend/src/operations/handler.ts',
+  'services/frontend/src/edge/http.ts',
+  'services/frontend/src/hsm/channel.ts',
+];
+
+test('no files import each other in a circle that is not known', () => {
+  expect(circles().filter((files) => !files.some((file) => hubs.includes(file)))).toEqual([]);
+});
+
+test('authenticated encryption is written once', () => {
+  expect(filesWith(/\bcreate(Dec|C)ipheriv\b/)).toEqual([
+    'packages/shared/src/encoding/aead.ts',
+    // To be undone: it can use aead.ts.
+    'services/frontend/src/identities/session-token.ts',
+    // AES key wrap: no nonce, and no associated data.
+    `${boundary}crypto/key-wrap.ts`,
+  ]);
+});
+
+test('every label of a signed or sealed byte string is defined once, and stands in docs/formats.md', () => {
+  const labels = production.flatMap((file) =>
+    [...codeOf(file).matchAll(/'(keyfleet\/[a-z/-]+\/\d+)'/g)].map(([, label]) => label!),
+  );
+  expect(labels.length).toBeGreaterThan(30);
+  const again = labels.filter((label, i) => labels.indexOf(label) !== i);
+  // To be undone: a format and an HKDF of session-token.ts share one.
+  expect(again.filter((label) => label !== 'keyfleet/session-token/1')).toEqual([]);
+  const formats = readFileSync(join(root, 'docs/formats.md'), 'utf8');
+  expect(labels.filter((label) => !formats.includes(label))).toEqual([]);
+});
+
+test('a failure to open has no reason', () => {
+  const reasons = production.flatMap((file) =>
+    [...codeOf(file).matchAll(/new (?:CannotOpen|SessionRefused|InvalidPublicKey)Error\([^)]+\)/g)].map(
+      ([made]) => made,
+    ),
+  );
+  expect(reasons).toEqual([]);
+});
+
+test('the boundary has no timer, no output and no network', () => {
+  const found = filesWith(/\b(setTimeout|setInterval|setImmediate|fetch|console|process)\b\s*[.(]/, boundary);
+  // Between two slices of commands, so that a frame does not hold up the event loop.
+  expect(found).toEqual([`${boundary}executor.ts`]);
+});
+
+test('only the thread of noble signatures is a thread of the boundary', () => {
+  const files = production.filter((file) => importsOf(file).some(({ to }) => to === 'node:worker_threads'));
+  expect(files.filter((file) => file.startsWith(boundary))).toEqual([
+    `${boundary}crypto/noble-thread-worker.ts`,
+    `${boundary}crypto/noble-thread.ts`,
+  ]);
+});
+
+/** docs/decisions/0009-where-time-and-randomness-are-not-injected.md */
+test('the boundary is given time and randomness, except where no test could want to decide them', () => {
+  const found = filesWith(/\b(Date\.now|performance\.now|randomBytes|randomUUID|randomInt|Math\.random)\b/, boundary);
+  expect(found).toEqual([
+    `${boundary}crypto/noble-signatures.ts`,
+    `${boundary}crypto/random.ts`,
+    `${boundary}crypto/rsa-padding.ts`,
+    `${boundary}executor.ts`,
+  ]);
+});
+
+test('services read the wall clock in one place, and for the times of spans', () => {
+  const readers = filesWith(/\bDate\.now\b|\bnew Date\(\)/).filter((file) => !file.startsWith('packages/c'));
+  expect(readers).toEqual(['packages/shared/src/clock.ts', 'packages/shared/src/telemetry/tracing.ts']);
+});
+
+test('domain-managers can open nothing', () => {
+  const opens = /\b(createDecipheriv|privateDecrypt|decapsulate|diffieHellman|encoding\/aead)\b/;
+  expect(filesWith(opens, 'services/domain-manager/')).toEqual([]);
+});
+
+test('the environment is read for OpenTelemetry alone', () => {
+  expect(filesWith(/process\s*\.\s*env|process\[['"]env/)).toEqual(['packages/shared/src/telemetry/settings.ts']);
+});
+
+test('no folder is called utils, and none has one file', () => {
+  const folders = Map.groupBy(production, dirname);
+  const alone = [...folders].filter(
+    ([folder, files]) =>
+      files.length === 1 && !production.some((file) => file.startsWith(`${folder}/`) && file !== files[0]),
+  );
+  // More of STS is on its way there.
+  expect(alone.map(([folder]) => folder).filter((folder) => folder !== 'services/frontend/src/identities/sts')).toEqual(
+    [],
+  );
+  expect([...folders.keys()].filter((folder) => /\b(utils?|helpers|common|misc)\b/.test(folder))).toEqual([]);
+});
+
+test('no test mocks or spies on our own code', () => {
+  const tests = globSync('{packages,services,test}/**/*.ts', { cwd: root }).filter(
+    (file) => !file.includes('node_modules'),
+  );
+  const found = tests.filter((file) =>
+    /\bvi\.(mock|doMock|fn|spyOn)\(/.test(codeOf(file).replaceAll('vi.spyOn(process,', '')),
+  );
+  expect(found).toEqual([]);
+});
+
+test('every path that a document names is there', () => {
+  const documents = globSync(['*.md', 'docs/**/*.md', 'bench/README.md', 'services/**/README.md'], {
+    cwd: root,
+  }).filter((file) => !/node_modules|CHANGELOG/.test(file));
+  const missing = documents.flatMap((file) =>
+    [...textOf(file).matchAll(/`((?:packages|services|test|tools|proto|bench|docs|deploy|boundary)\/[^`\s]*)`/g)]
+      .flatMap(([, path]) => expanded(path!))
+      .filter(
+        (path) =>
+          !existsSync(join(root, path.replace(/^boundary\//, boundary))) &&
+          !/^(bench\/results\/|docs\/decisions\/\d{4}$)/.test(path),
+      )
+      .map((path) => `${file}: ${path}`),
+  );
+  expect(missing).toEqual([]);
+});
+
+/** `a/{b,c}` is two paths; a pattern is the folder that it is in. */
+function expanded(path: string): string[] {
+  const [, before, names, after] = /^(.*?)\{([^}]+)\}(.*)$/.exec(path) ?? [];
+  if (names !== undefined) return names.split(',').flatMap((name) => expanded(`${before}${name.trim()}${after}`));
+  return [path.replace(/\/[^/]*\*.*$/, '')];
+}
