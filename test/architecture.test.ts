@@ -78,7 +78,8 @@ test('only what is named may use gRPC, Redis, NATS and OpenTelemetry in shared',
   const offenders = production
     .filter((file) => file.startsWith('packages/shared/'))
     .filter(
-      (file) => !/\/(telemetry\/export-thread|notices|work-queue|log|redis\/(connect|durability))\.ts$/.test(file),
+      (file) =>
+        !/\/(telemetry\/export-thread|grpc\/\w+|notices|work-queue|log|redis\/(connect|durability))\.ts$/.test(file),
     )
     .flatMap(importsOf)
     .filter(({ to }) => clients.test(to));

@@ -235,7 +235,7 @@ test('a stream on which nothing is said is ended: nobody fills a worker with the
   });
   const streams = Array.from({ length: 20 }, () => client.Execute());
   const errors = await Promise.all(streams.map(async (stream) => (await once(stream, 'error'))[0] as ServiceError));
-  expect(errors.map(({ code }) => code)).toEqual(streams.map(() => status.UNAUTHENTICATED));
+  expect(errors.map(({ code }) => code)).toEqual(streams.map(() => status.RESOURCE_EXHAUSTED));
 });
 
 test('a worker that was removed and plays on is sent nothing more, and no request fails under load', async () => {

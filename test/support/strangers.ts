@@ -1,8 +1,9 @@
 /**
- * Someone without credentials who wants to shut others out of a frontend; a process of its own, so that what it costs itself is not
+ * Someone without credentials who wants to shut others out of a service; a process of its own, so that what it costs itself is not
  * the honest client's. Comes from other loopback addresses than they do.
  *
  *     node strangers.ts ATTACK HTTP_PORT GRPC_PORT ACCESS_KEY_ID
+ *     node strangers.ts ATTACK '' GRPC_PORT METHOD_PATH
  *
  * Writes a line when everything that it sends first is sent.
  */
@@ -10,6 +11,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 
 const [attack = '', httpPort = '', grpcPort = '', accessKeyId = ''] = process.argv.slice(2);
+const methodPath = accessKeyId;
 
 const HEAD =
   'POST / HTTP/1.1\r\nHost: kms\r\nContent-Type: application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.ListKeys\r\n';
@@ -68,7 +70,10 @@ function pipeline(localAddress: string, sent: () => void): Socket {
 }
 
 /** `message`: what is sent of each call after its headers. */
-function streams(message: Buffer): (localAddress: string, sent: () => void) => Socket {
+function streams(
+  message: Buffer,
+  { path = '/keyfleet.kms.v1.Kms/ListKeys', count = 100 } = {},
+): (localAddress: string, sent: () => void) => Socket {
   return (localAddress, sent) => {
     const socket = connect({ host: '127.0.0.1', port: Number(grpcPort), localAddress });
     const session = connectHttp2('http://kms', { createConnection: () => socket });
@@ -77,7 +82,7 @@ function streams(message: Buffer): (localAddress: string, sent: () => void) => S
       if (session.destroyed || session.closed) return;
       const stream = session.request({
         ':method': 'POST',
-        ':path': '/keyfleet.kms.v1.Kms/ListKeys',
+        ':path': path,
         'content-type': 'application/grpc',
         te: 'trailers',
       });
@@ -85,11 +90,18 @@ function streams(message: Buffer): (localAddress: string, sent: () => void) => S
       stream.resume().write(message);
     };
     session.on('connect', () => {
-      for (let i = 0; i < 100; i++) open();
+      for (let i = 0; i < count; i++) open();
       sent();
     });
     return socket;
   };
+}
+
+/** A message of so many bytes, framed for gRPC, without its last byte. */
+function unfinished(size: number): Buffer {
+  const message = Buffer.alloc(size + 4);
+  message.writeUInt32BE(size, 1);
+  return message;
 }
 
 const attacks: Readonly<Record<string, () => void>> = {
@@ -99,6 +111,10 @@ const attacks: Readonly<Record<string, () => void>> = {
   pipeline: () => keepOpen(4, pipeline),
   streams: () => keepOpen(16, streams(Buffer.alloc(5))),
   'stream messages': () => keepOpen(8, streams(Buffer.alloc(1_000_000))),
+  'held calls': () => keepOpen(4, streams(unfinished(4 * 1024 * 1024), { path: methodPath, count: 15 })),
+  'held small calls': () => keepOpen(256, streams(unfinished(1_000), { path: methodPath, count: 32 })),
+  'endless calls': () => keepOpen(16, streams(Buffer.alloc(5), { path: methodPath, count: 32 })),
+  'many connections': () => keepOpen(256, streams(Buffer.alloc(0), { path: methodPath, count: 1 })),
 };
 
 attacks[attack]?.();

@@ -65,9 +65,9 @@ export class PeerLimit {
     this.#rate = rate;
   }
 
-  /** `peer`: address and port, as gRPC gives it. False when this peer called too often. */
-  take(peer: string): boolean {
-    return this.#limitOf(networkOf(peer.slice(0, peer.lastIndexOf(':')))).take();
+  /** False when this peer, a network of `networkOf`, called too often. */
+  take(network: string): boolean {
+    return this.#limitOf(network).take();
   }
 
   /** As `RequestLimit.owe`, for a network of `networkOf`. */

@@ -26,6 +26,7 @@ export const DomainManagerConfig = z.strictObject({
       every: duration('60s').describe('How often deletions and rotations of keys that are due are carried out.'),
     })
     .prefault({}),
+  drain: duration('2s').describe('How long calls may go on after SIGTERM.'),
   log: LogConfig,
 });
 

@@ -136,8 +136,9 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   const waits = (command: DomainCommand) => waitsFor(command, { views: round.views, tokens });
   const confirm = async (next: Head): Promise<void> =>
     assertOthersOpen(next, { views: await surveyWorkers(workers, tokens.head), log });
-  const serving = { tokens, proposals, status, confirm, waitsFor: waits, clock, onChange, log };
-  resources.use(await startServer(config.grpc.text, serving));
+  const isServing = (): boolean => redis.status === 'ready' && guard.problem === undefined;
+  const serving = { tokens, proposals, status, confirm, waitsFor: waits, isServing, onChange, log };
+  resources.use(await startServer(config, serving));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;
 }

@@ -1,24 +1,28 @@
-import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { DomainManager } from '@keyfleet/proto';
 import type { DomainManagerHandlers } from '@keyfleet/proto/gen/keyfleet/domain/v1/DomainManager';
 import type { Proposal as ProposalMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import { type DomainCommand, Proposal } from '@keyfleet/shared/domain/proposal';
 import type { Log } from '@keyfleet/shared/log';
-import { promisify } from 'node:util';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
+import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
-import type { Clock } from '@keyfleet/shared/clock';
+import { monotonicClock } from '@keyfleet/shared/clock';
+import type { DomainManagerConfig } from './config.ts';
 import type { StoredProposal } from './store/store.ts';
 import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
 
-/** A token of 256 members and 4096 domain keys is below 1 MB. */
-const MAX_REQUEST_BYTES = 1024 * 1024;
-const GRACE_MS = 2_000;
+/** A token of 256 members and 4096 domain keys is below 1 MB, and so is a proposal that names them. */
+const TOKEN_BYTES = 1024 * 1024;
+/** What only asks, and a signature. */
+const SMALL_BYTES = 4096;
 /** Each peer's: workers and frontends look every few seconds, and many of them may stand behind one address. */
 const READ_RATE: Rate = { perSecond: 200, burst: 1000 };
-/** Each peer's: a proposal, a signature or a token is verified before anyone knows who sent it. */
+/** Each peer's: a proposal or a signature is verified before anyone knows who sent it, ... */
 const WRITE_RATE: Rate = { perSecond: 20, burst: 50 };
+/** ... and so is a token, which takes longest and which people send at a recovery only. */
+const STORE_RATE: Rate = { perSecond: 1, burst: 10 };
 
 export interface ServerDeps {
   readonly tokens: TokenLog;
@@ -28,23 +32,38 @@ export interface ServerDeps {
   readonly confirm: (next: Head) => Promise<void>;
   /** What a proposal that has all its signatures waits for; undefined: nothing that is known here. */
   readonly waitsFor: (command: DomainCommand) => string | undefined;
-  readonly clock: Clock;
+  /** Whether what is asked for here can be answered. */
+  readonly isServing: () => boolean;
   /** A proposal or a token was stored, or a proposal signed. */
   readonly onChange: () => void;
   readonly log: Log;
 }
 
-/** Listens on `address` ("host:port"). Disposing of it finishes what is running. */
-export async function startServer(address: string, deps: ServerDeps): Promise<AsyncDisposable> {
-  const server = new Server({ 'grpc.max_receive_message_length': MAX_REQUEST_BYTES });
-  server.addService(DomainManager.service, handlersOf(deps));
-  await promisify(server.bindAsync.bind(server))(address, ServerCredentials.createInsecure());
+/** Disposing of it finishes what is running. Throws when the address is taken. */
+export function startServer(
+  { grpc, drain }: Pick<DomainManagerConfig, 'grpc' | 'drain'>,
+  deps: ServerDeps,
+): Promise<AsyncDisposable> {
+  return startGrpcServer({
+    address: grpc,
+    service: DomainManager.service,
+    handlers: { ...handlersOf(deps) },
+    limits: limits(),
+    isServing: deps.isServing,
+    drainMs: drain,
+  });
+}
+
+function limits() {
+  const reads = { maxBytes: SMALL_BYTES, rate: new PeerLimit(monotonicClock, READ_RATE) };
+  const writes = new PeerLimit(monotonicClock, WRITE_RATE);
   return {
-    async [Symbol.asyncDispose]() {
-      const force = setTimeout(() => server.forceShutdown(), GRACE_MS);
-      await promisify(server.tryShutdown.bind(server))();
-      clearTimeout(force);
-    },
+    FetchTokens: reads,
+    ListProposals: reads,
+    Status: reads,
+    Propose: { maxBytes: TOKEN_BYTES, rate: writes },
+    Approve: { maxBytes: SMALL_BYTES, rate: writes },
+    StoreToken: { maxBytes: TOKEN_BYTES, rate: new PeerLimit(monotonicClock, STORE_RATE) },
   };
 }
 
@@ -54,12 +73,14 @@ function handlersOf({
   status: readStatus,
   confirm,
   waitsFor,
-  clock,
   onChange,
   log,
 }: ServerDeps): DomainManagerHandlers {
-  const reads = answering(log, new PeerLimit(clock, READ_RATE));
-  const writes = answering(log, new PeerLimit(clock, WRITE_RATE));
+  const answer = answering((error, path) => {
+    const rejected = rejectionOf(error);
+    if (isOurs(rejected)) log.error({ method: path, err: error }, 'a request failed');
+    return { code: rejected.code, details: rejected.message };
+  });
   /** What was verified before is still true when the store cannot be asked; with nothing verified there is nothing to say. */
   const refreshIfPossible = async (): Promise<void> => {
     try {
@@ -71,23 +92,23 @@ function handlersOf({
   };
   const messageOf = (stored: StoredProposal): ProposalMessage => proposalMessage(stored, proposals, waitsFor);
   return {
-    FetchTokens: reads(async ({ after_generation: after = 0 }) => {
+    FetchTokens: answer(async ({ after_generation: after = 0 }) => {
       await refreshIfPossible();
       return { tokens: tokens.page(after) };
     }),
-    Propose: writes(async ({ proposal }) => {
+    Propose: answer(async ({ proposal }) => {
       await tokens.refresh();
       const stored = await proposals.propose(proposal ?? Buffer.alloc(0));
       onChange();
       return messageOf(stored);
     }),
-    Approve: writes(async ({ proposal_id: id = '', operator_id: operatorId = '', signature }) => {
+    Approve: answer(async ({ proposal_id: id = '', operator_id: operatorId = '', signature }) => {
       await tokens.refresh();
       const stored = await proposals.approve(id, { operatorId, signature: signature ?? Buffer.alloc(0) });
       onChange();
       return messageOf(stored);
     }),
-    StoreToken: writes(async ({ token }) => {
+    StoreToken: answer(async ({ token }) => {
       await tokens.refresh();
       if (!(await appended(token ?? Buffer.alloc(0), { tokens, confirm }))) {
         throw new RejectedError(status.ABORTED, 'another token of this generation was stored first');
@@ -95,11 +116,11 @@ function handlersOf({
       onChange();
       return { generation: tokens.generation };
     }),
-    ListProposals: reads(async () => {
+    ListProposals: answer(async () => {
       await tokens.refresh();
       return { proposals: (await proposals.list()).map(messageOf) };
     }),
-    Status: reads(readStatus),
+    Status: answer(readStatus),
   };
 }
 
@@ -119,27 +140,6 @@ class RejectedError extends Error {
     super(message);
     this.code = code;
   }
-}
-
-/** A handler that answers what it is given, or an error that says no more than the caller needs. */
-function answering(log: Log, limit: PeerLimit) {
-  const answer = async <Response>(
-    handle: () => Promise<Response>,
-    callback: sendUnaryData<Response>,
-  ): Promise<void> => {
-    try {
-      callback(null, await handle());
-    } catch (error) {
-      const rejected = rejectionOf(error);
-      if (isOurs(rejected)) log.error({ err: error }, 'a request failed');
-      callback({ code: rejected.code, details: rejected.message });
-    }
-  };
-  return <Request, Response>(handle: (request: Request) => Promise<Response>) =>
-    (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
-      if (limit.take(call.getPeer())) return void answer(() => handle(call.request), callback);
-      callback({ code: status.RESOURCE_EXHAUSTED, details: 'too many requests: try again in a second' });
-    };
 }
 
 /** Whether the trouble is this service's or its store's, and not the caller's. */

@@ -35,6 +35,7 @@ export const WorkerConfig = z.strictObject({
     .prefault({})
     .describe('Fresh RSA key pairs kept in memory, by modulus length.'),
   pollEvery: duration('3s').describe('How often a new domain token is looked for when no notice came.'),
+  drain: duration('3s').describe('How long commands may go on after SIGTERM.'),
   log: LogConfig,
 });
 export type WorkerConfig = z.output<typeof WorkerConfig>;

@@ -66,7 +66,14 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
     events,
   });
   const calls = new DomainCalls({ hsm, anchor, clock });
-  await using _server = await startWorkerServer({ address: config.grpc.text, sessions, membership, calls, events });
+  await using _server = await startWorkerServer({
+    address: config.grpc,
+    sessions,
+    membership,
+    calls,
+    events,
+    drainMs: config.drain,
+  });
   log.info({ memberId: hsm.memberId, grpc: config.grpc.text }, 'ready');
   void rsaKeyPairs.fill();
   await stopped;

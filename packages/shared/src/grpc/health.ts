@@ -1,0 +1,27 @@
+import type { Server } from '@grpc/grpc-js';
+import { HealthImplementation, type ServingStatus } from 'grpc-health-check';
+
+const LOOK_MS = 1_000;
+
+export { service as healthService } from 'grpc-health-check';
+
+/** Serves grpc.health.v1: each name is SERVING while its question says so, which is asked once a second. '' is the server as a whole. */
+export function addHealth(
+  server: Pick<Server, 'addService'>,
+  isServing: Readonly<Record<string, () => boolean>>,
+): Disposable {
+  const health = new HealthImplementation();
+  const last = new Map<string, ServingStatus>();
+  const look = (): void => {
+    for (const [name, ask] of Object.entries(isServing)) {
+      const now = ask() ? 'SERVING' : 'NOT_SERVING';
+      if (now === last.get(name)) continue;
+      last.set(name, now);
+      health.setStatus(name, now);
+    }
+  };
+  look();
+  health.addToServer(server as Server);
+  const timer = setInterval(look, LOOK_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}

@@ -1,0 +1,133 @@
+import {
+  type handleUnaryCall,
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type StatusObject,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server as Listener } from 'node:net';
+import { monotonicClock } from '../clock.ts';
+import type { Address } from '../config.ts';
+import { PeerLimit } from '../request-limit.ts';
+import { Admission, type MethodLimit } from './admission.ts';
+import { Connections } from './connections.ts';
+import { addHealth, healthService } from './health.ts';
+
+export interface GrpcServerOptions<Service extends ServiceDefinition> {
+  readonly address: Pick<Address, 'host' | 'port'>;
+  readonly service: Service;
+  readonly handlers: UntypedServiceImplementation;
+  readonly limits: Readonly<Record<keyof Service, MethodLimit>>;
+  /** What grpc.health.v1 says of the service; the server as a whole is SERVING while it listens. */
+  readonly isServing: () => boolean;
+  /** How long calls may go on after the server stopped listening. */
+  readonly drainMs: number;
+}
+
+/** What one connection may cost. */
+const CONNECTION = {
+  // Nobody of ours needs more at once.
+  'grpc.max_concurrent_streams': 8,
+  // Megabytes.
+  'grpc-node.max_session_memory': 16,
+  'grpc.max_connection_idle_ms': 60_000,
+  'grpc.keepalive_time_ms': 60_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+  // Nobody asks for it, and it costs every call.
+  'grpc.enable_channelz': 0,
+} as const;
+
+/** An orchestrator asks every few seconds. */
+const HEALTH = { maxBytes: 1024, rate: { perSecond: 20, burst: 100 } };
+
+/** A port of a service of ours, for callers that nobody knows yet: all that they may cost is bounded. Throws when the address is taken. */
+export async function startGrpcServer<Service extends ServiceDefinition>(
+  options: GrpcServerOptions<Service>,
+): Promise<GrpcServer> {
+  const { address, service, handlers, isServing } = options;
+  const connections = new Connections();
+  const limits = limitsByPath(options);
+  const admission = new Admission(connections, limits);
+  const server = new Server({
+    ...CONNECTION,
+    'grpc.max_receive_message_length': Math.max(...[...limits.values()].map(({ maxBytes }) => maxBytes)),
+    interceptors: [admission.interceptor],
+  });
+  server.addService(service, handlers);
+  const health = addHealth(server, { '': () => true, [nameOf(service)]: isServing });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listener = createServer({ noDelay: true }, (socket) => {
+    socket.on('error', () => socket.destroy());
+    connections.add(socket, () => injector.injectConnection(socket));
+  });
+  listener.listen(address.port, address.host);
+  await once(listener, 'listening');
+  return new GrpcServer({ server, listener, health, admission, drainMs: options.drainMs });
+}
+
+interface GrpcServerParts {
+  readonly server: Server;
+  readonly listener: Listener;
+  readonly health: Disposable;
+  readonly admission: Admission;
+  readonly drainMs: number;
+}
+
+export class GrpcServer implements AsyncDisposable {
+  readonly #parts: GrpcServerParts;
+  readonly port: number;
+
+  constructor(parts: GrpcServerParts) {
+    this.#parts = parts;
+    this.port = (parts.listener.address() as AddressInfo).port;
+  }
+
+  /** The call with this metadata has proven who sends it. */
+  prove(metadata: Metadata): void {
+    this.#parts.admission.prove(metadata);
+  }
+
+  /** Takes no more calls and finishes what is running, for as long as it may. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { server, listener, health, drainMs } = this.#parts;
+    health[Symbol.dispose]();
+    listener.close();
+    const cut = setTimeout(() => server.forceShutdown(), drainMs);
+    await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+    clearTimeout(cut);
+  }
+}
+
+/** A unary handler; what it throws is answered as `statusOf` says. */
+export function answering(statusOf: (error: unknown, path: string) => Partial<StatusObject>) {
+  return <Request, Response>(
+      handle: (request: Request) => Response | Promise<Response>,
+    ): handleUnaryCall<Request, Response> =>
+    (call, done) =>
+      void (async () => {
+        try {
+          done(null, await handle(call.request));
+        } catch (error) {
+          done(statusOf(error, call.getPath()));
+        }
+      })();
+}
+
+function limitsByPath<Service extends ServiceDefinition>({
+  service,
+  limits,
+}: GrpcServerOptions<Service>): Map<string, MethodLimit> {
+  const rate = new PeerLimit(monotonicClock, HEALTH.rate);
+  return new Map([
+    ...Object.entries(service).map(([name, { path }]) => [path, limits[name]!] as const),
+    ...Object.values(healthService).map(({ path }) => [path, { maxBytes: HEALTH.maxBytes, rate }] as const),
+  ]);
+}
+
+/** As in its methods' paths: keyfleet.hsm.v1.Hsm. */
+function nameOf(service: ServiceDefinition): string {
+  return Object.values(service)[0]!.path.split('/')[1]!;
+}

@@ -1,0 +1,122 @@
+import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import type { Frame, Frame__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/Frame';
+import type { OpenStream, SessionService } from './boundary/session-service.ts';
+import type { WorkerEvents } from './events.ts';
+
+export type ExecuteCall = ServerDuplexStream<Frame__Output, Frame>;
+
+export const refused = { code: status.UNAUTHENTICATED, details: 'refused' };
+const empty = Buffer.alloc(0);
+const SWEEP_MS = 1000;
+
+export interface HostStreamsDeps {
+  readonly sessions: Pick<SessionService, 'openStream'>;
+  readonly events: Pick<WorkerEvents, 'streamOpened' | 'streamRefused'>;
+}
+
+/** The Execute calls of this worker. */
+export class HostStreams implements Disposable {
+  readonly #deps: HostStreamsDeps;
+  readonly #streams = new Set<HostStream>();
+  /** Idle streams end as well when their session is over; one in use ends with its next frame. */
+  readonly #sweep = setInterval(() => this.#streams.forEach((stream) => stream.endIfOver()), SWEEP_MS).unref();
+
+  constructor(deps: HostStreamsDeps) {
+    this.#deps = deps;
+  }
+
+  /** `onProven`: the host has shown that it is one. */
+  add(call: ExecuteCall, onProven: () => void): void {
+    const stream = new HostStream(call, this.#deps, onProven);
+    this.#streams.add(stream);
+    for (const over of ['error', 'cancelled', 'close']) call.on(over, () => this.#streams.delete(stream));
+  }
+
+  /** Each ends when what it took is answered. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#sweep);
+    for (const stream of this.#streams) stream.finish();
+  }
+}
+
+/** One Execute call: the first message opens the stream in the boundary, the others are its frames. */
+class HostStream {
+  readonly #call: ExecuteCall;
+  readonly #deps: HostStreamsDeps;
+  readonly #onProven: () => void;
+  #stream: OpenStream | undefined;
+  #opening = false;
+  #finishing = false;
+  #over = false;
+
+  constructor(call: ExecuteCall, deps: HostStreamsDeps, onProven: () => void) {
+    this.#call = call;
+    this.#deps = deps;
+    this.#onProven = onProven;
+    call.on('data', ({ body }: Frame__Output) => this.#receive(body ?? empty));
+    call.on('drain', () => call.resume());
+    call.on('end', () => this.finish());
+    for (const over of ['error', 'cancelled', 'close']) call.on(over, () => this.#close());
+  }
+
+  /** Takes no more frames; ends when everything taken is answered. */
+  finish(): void {
+    this.#finishing = true;
+    this.#endIfFinished();
+  }
+
+  /** When its session is over: the host has the rest of its commands done on another stream. */
+  endIfOver(): void {
+    if (this.#stream?.valid === false) this.finish();
+  }
+
+  #receive(body: Buffer): void {
+    this.endIfOver();
+    if (this.#finishing) return;
+    if (this.#stream === undefined) return void this.#open(body);
+    try {
+      this.#stream.receive(body);
+    } catch {
+      this.#refuse();
+    }
+  }
+
+  async #open(body: Buffer): Promise<void> {
+    // A host that sends frames before it has the keys for them is none.
+    if (this.#opening) return this.#refuse();
+    this.#opening = true;
+    try {
+      this.#stream = await this.#deps.sessions.openStream(body, (frame) => this.#send(frame));
+      this.#onProven();
+      this.#deps.events.streamOpened();
+      if (this.#over) this.#stream.close();
+    } catch {
+      if (!this.#over) this.#refuse();
+    }
+  }
+
+  /** One answer whatever it was: a frame that does not open, a token that does not. */
+  #refuse(): void {
+    this.#deps.events.streamRefused();
+    this.#finishing = true;
+    this.#call.emit('error', refused);
+  }
+
+  #close(): void {
+    this.#over = true;
+    this.#stream?.close();
+  }
+
+  #send(frame: Uint8Array): void {
+    if (this.#over) return;
+    // A frontend that does not read its answers sends no more commands until it does.
+    if (!this.#call.write({ body: frame as Buffer })) this.#call.pause();
+    if (this.#finishing) this.#endIfFinished();
+  }
+
+  #endIfFinished(): void {
+    if ((this.#stream?.inFlight ?? 0) > 0) return;
+    this.#over = true;
+    this.#call.end();
+  }
+}

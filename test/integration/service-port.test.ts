@@ -1,0 +1,132 @@
+import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
+import { DomainManager } from '@keyfleet/proto';
+import { unary } from '@keyfleet/proto/unary';
+import { monotonicClock } from '@keyfleet/shared/clock';
+import { healthService } from '@keyfleet/shared/grpc/health';
+import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
+import { PeerLimit } from '@keyfleet/shared/request-limit';
+import { connect } from 'node:http2';
+import { expect, test } from 'vitest';
+
+const { Propose, FetchTokens } = DomainManager.service;
+
+async function startPort({ isServing = () => true, burst = 100 }: { isServing?: () => boolean; burst?: number } = {}) {
+  const rate = new PeerLimit(monotonicClock, { perSecond: 1, burst });
+  const limit = { maxBytes: 1024, rate };
+  const handled: string[] = [];
+  const answer = answering((error, path) => ({ code: status.ABORTED, details: `${path}: ${String(error)}` }));
+  const method = (name: string) =>
+    answer(() => {
+      handled.push(name);
+      if (name === 'Approve') throw new Error('no');
+      return {};
+    });
+  const names = Object.keys(DomainManager.service);
+  const server = await startGrpcServer({
+    address: { host: '127.0.0.1', port: 0 },
+    service: DomainManager.service,
+    handlers: Object.fromEntries(names.map((name) => [name, method(name)])),
+    limits: Object.fromEntries(names.map((name) => [name, limit])) as never,
+    isServing,
+    drainMs: 100,
+  });
+  const address = `127.0.0.1:${server.port}`;
+  const client = new Client(address, credentials.createInsecure());
+  return {
+    address,
+    handled,
+    client,
+    async [Symbol.asyncDispose]() {
+      client.close();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function codeOf(call: Promise<unknown>): Promise<status> {
+  return call.then(
+    () => status.OK,
+    ({ code }: ServiceError) => code,
+  );
+}
+
+test('a request within its limit is answered, a larger one is not read to its end', async () => {
+  await using port = await startPort();
+  expect(await codeOf(unary(port.client, Propose, { proposal: Buffer.alloc(900) }, 5_000))).toBe(status.OK);
+  expect(await codeOf(unary(port.client, Propose, { proposal: Buffer.alloc(1100) }, 5_000))).toBe(
+    status.RESOURCE_EXHAUSTED,
+  );
+  expect(port.handled).toEqual(['Propose']);
+});
+
+test('what a handler throws is answered as the service says', async () => {
+  await using port = await startPort();
+  const call = unary(port.client, DomainManager.service.Approve, {}, 5_000);
+  await expect(call).rejects.toMatchObject({
+    code: status.ABORTED,
+    details: '/keyfleet.domain.v1.DomainManager/Approve: Error: no',
+  });
+});
+
+test('a peer that calls too often is refused unread, others are not', async () => {
+  await using port = await startPort({ burst: 3 });
+  const calls = Array.from({ length: 5 }, () => codeOf(unary(port.client, FetchTokens, {}, 5_000)));
+  expect((await Promise.all(calls)).toSorted((a, b) => a - b)).toEqual([0, 0, 0, 8, 8]);
+  expect(port.handled).toHaveLength(3);
+  using other = sessionFrom('127.0.0.9', port.address);
+  expect(await other.call(FetchTokens.path, Buffer.alloc(5))).toBe('0');
+});
+
+test('a message that is compressed is refused, whatever it would become', async () => {
+  await using port = await startPort();
+  using stranger = sessionFrom('127.0.0.1', port.address);
+  expect(await stranger.call(Propose.path, Buffer.from([1, 0, 0, 0, 1, 0]))).toBe('reset 11');
+});
+
+test('a request that does not come is given up', async () => {
+  await using port = await startPort();
+  using stranger = sessionFrom('127.0.0.1', port.address);
+  const startedAt = performance.now();
+  expect(await stranger.call(Propose.path, Buffer.from([0, 0, 0, 0, 9, 0]), { end: false })).toBe('reset 11');
+  expect(performance.now() - startedAt).toBeLessThan(8_000);
+  expect(port.handled).toEqual([]);
+}, 15_000);
+
+test('grpc.health.v1 tells of the server and of its service', async () => {
+  let isServing = false;
+  await using port = await startPort({ isServing: () => isServing });
+  const check = (name: string) => unary(port.client, healthService['Check'] as never, { service: name }, 5_000);
+  expect(await check('')).toEqual({ status: 'SERVING' });
+  expect(await check('keyfleet.domain.v1.DomainManager')).toEqual({ status: 'NOT_SERVING' });
+  isServing = true;
+  await expect.poll(() => check('keyfleet.domain.v1.DomainManager'), { timeout: 5_000 }).toEqual({ status: 'SERVING' });
+});
+
+/** Raw calls from one address: their gRPC status, or how their stream was reset. */
+function sessionFrom(localAddress: string, address: string) {
+  const session = connect(`http://${address}`, { localAddress } as never);
+  return {
+    call: (path: string, body: Buffer, { end = true } = {}): Promise<string> =>
+      new Promise((resolve) => {
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': path,
+          'content-type': 'application/grpc',
+          te: 'trailers',
+        });
+        let answer: string | undefined;
+        const note = (headers: Record<string, unknown>): void => {
+          answer = (headers['grpc-status'] as string | undefined) ?? answer;
+        };
+        stream
+          .on('response', note)
+          .on('trailers', note)
+          .on('error', () => undefined)
+          .resume();
+        stream.on('close', () => resolve(answer ?? `reset ${stream.rstCode}`));
+        if (end) stream.end(body);
+        else stream.write(body);
+      }),
+    [Symbol.dispose]: () => session.destroy(),
+  };
+}

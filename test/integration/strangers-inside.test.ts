@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { credentials } from '@grpc/grpc-js';
+import { DomainManager, Hsm } from '@keyfleet/proto';
+import { unary } from '@keyfleet/proto/unary';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTestCluster, type TestCluster } from '../support/cluster.ts';
+import { KmsLatency, type Latencies } from '../support/kms-latency.ts';
+
+/** How long a client encrypts under each attack, in milliseconds. */
+const LONG = 8_000;
+/** Below this a p99 may be what the machine does besides. */
+const NOISE_MS = 1_000;
+const MAX_GROWTH_MB = 60;
+
+let cluster: TestCluster;
+let kms: KmsLatency;
+let calm: Latencies;
+
+beforeAll(async () => {
+  cluster = await startTestCluster({ workers: 2 });
+  kms = await KmsLatency.start(cluster);
+  await kms.measure(LONG);
+  calm = await kms.measure(LONG);
+});
+
+afterAll(async () => {
+  kms[Symbol.dispose]();
+  await cluster[Symbol.asyncDispose]();
+});
+
+function startAttack(name: string, { port, method }: { port: number; method: string }): ChildProcess {
+  const script = join(import.meta.dirname, '../support/strangers.ts');
+  return spawn(process.execPath, [script, name, '', String(port), method], { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+/** Megabytes resident (proc_pid_status(5), VmRSS). */
+function memoryOf(process: string): number {
+  const text = readFileSync(`/proc/${cluster.pid(process)}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+)/m.exec(text)![1]) / 1024;
+}
+
+/** Asks the domain-manager for tokens as workers and frontends do; nothing is refused. */
+async function fetchTokensUntil(stop: AbortSignal): Promise<number> {
+  using client = Object.assign(
+    new DomainManager(`127.0.0.1:${cluster.ports.domainManager}`, credentials.createInsecure()),
+    { [Symbol.dispose]: () => client.close() },
+  );
+  let count = 0;
+  while (!stop.aborted) {
+    await unary(client, DomainManager.service.FetchTokens, {}, 5_000);
+    count++;
+  }
+  return count;
+}
+
+const worker = () => ({ process: 'hsm-worker-1', port: cluster.ports.workers[0]! });
+const domainManager = () => ({ process: 'domain-manager', port: cluster.ports.domainManager });
+
+describe('a fleet serves on, and grows by little, while someone without credentials', () => {
+  test.each([
+    ['holds 60 calls of 4 MiB short of a byte to a worker', 'held calls', worker, Hsm.service.InstallDomainTokens],
+    ['holds thousands of calls to a worker', 'held small calls', worker, Hsm.service.NegotiateSession],
+    ['opens streams to a worker over and over', 'endless calls', worker, Hsm.service.Execute],
+    ['holds 256 connections to a worker', 'many connections', worker, Hsm.service.Execute],
+    ['holds 60 calls to the domain-manager', 'held calls', domainManager, DomainManager.service.StoreToken],
+    ['holds thousands of calls to it', 'held small calls', domainManager, DomainManager.service.FetchTokens],
+    ['sends it tokens over and over', 'endless calls', domainManager, DomainManager.service.StoreToken],
+  ] as const)('%s', async (_, attack, target, { path }) => {
+    const { process, port } = target();
+    const before = memoryOf(process);
+    let most = before;
+    const looking = setInterval(() => (most = Math.max(most, memoryOf(process))), 50);
+    const attacker = startAttack(attack, { port, method: path });
+    const stop = new AbortController();
+    try {
+      await once(attacker.stdout!, 'data');
+      const fetching = fetchTokensUntil(stop.signal);
+      const attacked = await kms.measure(LONG);
+      stop.abort();
+      console.log(
+        `${attack} at ${path}: ${process} from ${Math.round(before)} to ${Math.round(most)} MB, p50 ${attacked.p50} ms (calm ${calm.p50}), p99 ${attacked.p99} ms (calm ${calm.p99})`,
+      );
+      expect(await fetching).toBeGreaterThan(0);
+      expect(attacked.failures).toEqual([]);
+      expect(attacked.p99).toBeLessThan(Math.max(2 * calm.p99, NOISE_MS));
+      expect(most - before).toBeLessThan(MAX_GROWTH_MB);
+    } finally {
+      stop.abort();
+      clearInterval(looking);
+      attacker.kill('SIGKILL');
+      await once(attacker, 'exit');
+    }
+  });
+});
