@@ -7,6 +7,8 @@ import {
   ListAliasesCommand,
   ListRetirableGrantsCommand,
 } from '@aws-sdk/client-kms';
+import { IAM } from '@aws-sdk/client-iam';
+import { STS } from '@aws-sdk/client-sts';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { kmsClient } from '../support/aws-client.ts';
@@ -46,6 +48,10 @@ test('a backup taken while keys are made restores all of Redis, and everything a
   const Plaintext = Buffer.from('hello');
   const KeyId = (await kms.send(new CreateKeyCommand({ Tags: [{ TagKey: 'a', TagValue: 'b' }] }))).KeyMetadata!.KeyId!;
   await kms.send(new CreateAliasCommand({ AliasName: 'alias/kept', TargetKeyId: KeyId }));
+  const { endpoint, credentials } = cluster;
+  const iam = new IAM({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 });
+  await iam.createUser({ UserName: 'alice' });
+  const { AccessKey } = await iam.createAccessKey({ UserName: 'alice' });
   // Makes the secret that all frontends share.
   await kms.send(new ListAliasesCommand({ Limit: 1 }));
   const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext }));
@@ -101,6 +107,11 @@ test('a backup taken while keys are made restores all of Redis, and everything a
   expect(retirable.Grants?.map((one) => one.GrantId)).toEqual([GrantId]);
   const again = await kms.send(new CreateGrantCommand({ ...grant, Operations: ['Decrypt'] }));
   expect(again.GrantId).toBe(GrantId);
+  const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = AccessKey!;
+  const ofAlice = { accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey! };
+  const sts = new STS({ endpoint, credentials: ofAlice, region: 'us-east-1', maxAttempts: 1 });
+  expect((await sts.getCallerIdentity({})).Arn).toContain(':user/alice');
+  expect((await iam.listUsers({})).Users?.map(({ UserName }) => UserName)).toEqual(['admin', 'alice']);
   for (const key of acknowledged) await kms.send(new EncryptCommand({ KeyId: key, Plaintext }));
   await kms.send(new CreateKeyCommand({}));
   expect(await domainKeysFinding(...domain, ...redisOptions)).toMatchObject({ standing: 'well' });

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import getPort from 'get-port';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
@@ -10,6 +11,8 @@ export interface OtherAccount {
   readonly accountId: string;
   readonly endpoint: string;
   readonly credentials: AwsCredentials;
+  /** An issuer whose tokens this frontend takes for `sts.amazonaws.com`, and the PKCS #8 key (P-256) that signs them. */
+  readonly oidc: { readonly issuer: string; readonly signingKey: string };
 }
 
 const ACCOUNT_ID = '111122223333';
@@ -19,12 +22,14 @@ export async function startOtherAccount(cluster: TestCluster, resources: AsyncDi
   const { home } = cluster;
   const credentialsFile = home.in('aws', 'other-account-credentials');
   const [http, grpc] = [await getPort(), await getPort()];
+  const oidc = newIssuer(home.in('jwks.json'));
   const configFile = home.in('config', 'other-frontend.json');
   const config = JSON.parse(readFileSync(home.in('config', 'frontend.json'), 'utf8')) as object;
   const changes = {
     http: `127.0.0.1:${http}`,
     grpc: `127.0.0.1:${grpc}`,
     dataDir: home.in('other-frontend'),
+    oidcIssuers: [{ issuer: oidc.issuer, audiences: ['sts.amazonaws.com'], jwksFile: home.in('jwks.json') }],
     firstAdministrator: { accountId: ACCOUNT_ID, userName: 'other', credentialsFile },
   };
   writeFileSync(configFile, JSON.stringify({ ...config, ...changes }), { mode: 0o600 });
@@ -48,7 +53,19 @@ export async function startOtherAccount(cluster: TestCluster, resources: AsyncDi
     () => frontend.pid === undefined,
   );
   if (!ready) throw new Error(`the second frontend does not start: ${readFileSync(frontend.spec.logFile, 'utf8')}`);
-  return { accountId: ACCOUNT_ID, endpoint, credentials: await readWhenWritten(credentialsFile) };
+  return { accountId: ACCOUNT_ID, endpoint, credentials: await readWhenWritten(credentialsFile), oidc };
+}
+
+function newIssuer(jwksFile: string): OtherAccount['oidc'] {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  writeFileSync(
+    jwksFile,
+    JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'ES256' }] }),
+  );
+  return {
+    issuer: 'https://kubernetes.example.com/cluster',
+    signingKey: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+  };
 }
 
 async function readWhenWritten(file: string): Promise<AwsCredentials> {

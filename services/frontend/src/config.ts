@@ -49,6 +49,21 @@ export const FrontendConfig = z.strictObject({
     })
     .optional()
     .describe('Made when its account has no access key yet.'),
+  oidcIssuers: z
+    .array(
+      z
+        .strictObject({
+          issuer: z.url({ protocol: /^https?$/ }),
+          audiences: z.array(z.string().min(1)).min(1),
+          jwksFile: filePath().optional(),
+          jwksUrl: z.url({ protocol: /^https?$/ }).optional(),
+        })
+        .refine(({ jwksFile, jwksUrl }) => (jwksFile === undefined) !== (jwksUrl === undefined), {
+          message: 'needs one of jwksFile and jwksUrl',
+        }),
+    )
+    .default([])
+    .describe('OIDC issuers whose tokens AssumeRoleWithWebIdentity takes, and where their public keys are.'),
   auditFile: filePath().optional().describe('Where audit records go, one JSON object a line; none if absent.'),
   log: LogConfig,
 });

@@ -27,6 +27,7 @@ import { newPerformQuery } from './identities/perform-query.ts';
 import { Identities } from './identities/identities.ts';
 import { RedisIamStore } from './identities/redis-iam-store.ts';
 import { SessionTokens } from './identities/session-token.ts';
+import { WebIdentities } from './identities/web-identities.ts';
 import { FrontendConfig } from './config.ts';
 import type { Readiness } from './edge/http.ts';
 import { startEdges } from './edge/start-edges.ts';
@@ -166,7 +167,9 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     assertStore: () => guard.assertFit(),
     forgetKey: (key) => cached.forget(key),
   });
+  const webIdentities = new WebIdentities(config.oidcIssuers);
   const performQuery = newPerformQuery({
+    webIdentities,
     iam,
     accessKeys: store,
     identities,

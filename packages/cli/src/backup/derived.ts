@@ -9,7 +9,8 @@ import {
   retirableAt,
   retirableEntryOf,
 } from '@keyfleet/shared/stored/grants';
-import { aliasesAt, dueAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
+import { iamLinksOf } from '@keyfleet/shared/stored/iam';
+import { aliasesAt, dueAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
 import { HASH_PIECE } from './format.ts';
@@ -46,7 +47,7 @@ export interface Flaws {
 }
 
 /**
- * Makes the lists that are derived from key records and aliases. A backup is taken while the service runs: lists that were read
+ * Makes the lists that are derived from key records, aliases and IAM records. A backup is taken while the service runs: lists that were read
  * at another moment than what they list would tell of keys that are not there, forget deletions, and give aliases to other keys.
  */
 export class DerivedLists {
@@ -125,6 +126,25 @@ export class DerivedLists {
     } while (cursor !== '0');
   }
 
+  /** Puts an account's users, roles, groups and policies into its lists. */
+  async addIamRecords(accountId: string): Promise<void> {
+    const [records, names, links] = iamAt(accountId);
+    let cursor = '0';
+    do {
+      const [next, flat] = await this.#redis.hscan(records, cursor, 'COUNT', HASH_PIECE);
+      cursor = next;
+      const members = new ListMembers();
+      for (let i = 0; i < flat.length; i += 2) {
+        const [field, text] = [flat[i]!, flat[i + 1]!];
+        const found = iamLinksIn(text);
+        if (found === undefined) this.#damaged.push(`${records} ${field}`);
+        members.add(names, field);
+        for (const link of found ?? []) members.add(links, link);
+      }
+      await members.write(this.#redis);
+    } while (cursor !== '0');
+  }
+
   async #existing(region: string, keyIds: ReadonlySet<string>): Promise<Set<string>> {
     const all = [...keyIds];
     const exist = await Promise.all(all.map((keyId) => this.#redis.exists(keyAt(region, keyId))));
@@ -140,6 +160,15 @@ function newDueEntryOf(key: z.output<typeof KeyRecord>): string | undefined {
 /** Of an alias that cannot be read: of no key. */
 function targetOf(text: string): string {
   return parse(AliasRecord, text)?.targetKeyId ?? '';
+}
+
+/** Of a record that cannot be read: undefined. */
+function iamLinksIn(text: string): readonly string[] | undefined {
+  try {
+    return iamLinksOf(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
 }
 
 /** New members of lists, which are sorted sets without scores. */

@@ -1,7 +1,7 @@
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { type GrantedKey, keyOfGrants } from '@keyfleet/shared/stored/grants';
-import { isOfKind, type Scope, scopeOf } from '@keyfleet/shared/stored/names';
+import { isOfKind, type Scope, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import type { Progress } from '../progress.ts';
 import { DerivedLists, type Flaws } from './derived.ts';
@@ -37,9 +37,10 @@ export async function restoreBackup(redis: RedisClient, { path, replicas, progre
   if (mark.done === undefined) await assertEmpty(redis, readPieces(path));
   await write(redis, mark, { path, replicas, progress });
   const lists = new DerivedLists(redis);
-  const { scopes, granted } = await compare(redis, { path, progress }, lists);
+  const { scopes, granted, accounts } = await compare(redis, { path, progress }, lists);
   for (const scope of scopes) await lists.addAliases(scope);
   for (const key of granted) await lists.addGrants(key);
+  for (const accountId of accounts) await lists.addIamRecords(accountId);
   await replicated(redis, replicas);
   await mark.remove();
   return { ...whole, ...lists.flaws };
@@ -58,14 +59,15 @@ async function write(redis: RedisClient, mark: RestoreMark, { path, replicas, pr
   }
 }
 
-/** Throws CliError when something is not in Redis as the backup says. Returns whose aliases there are, and of which keys there are grants. */
+/** Throws CliError when something is not in Redis as the backup says. Returns whose aliases and IAM records there are, and of which keys there are grants. */
 async function compare(
   redis: RedisClient,
   { path, progress }: Pick<Restore, 'path' | 'progress'>,
   lists: DerivedLists,
-): Promise<{ scopes: Iterable<Scope>; granted: Iterable<GrantedKey> }> {
+): Promise<{ scopes: Iterable<Scope>; granted: Iterable<GrantedKey>; accounts: Iterable<string> }> {
   const scopes = new Map<string, Scope>();
   const granted = new Map<string, GrantedKey>();
+  const accounts = new Set<string>();
   const wrong = new Set<string>();
   let done = 0;
   for await (const slice of readAhead(slicesOf(readPieces(path)))) {
@@ -79,6 +81,7 @@ async function compare(
       if (scope !== undefined) scopes.set(name, scope);
       const key = keyOfGrants(name);
       if (key !== undefined) granted.set(name, key);
+      if (isOfKind(name, 'iam')) accounts.add(storedNameOf(name)!.tag);
     }
     if (wrong.size > MAX_CHANGED) break;
     await lists.addKeys(
@@ -89,7 +92,7 @@ async function compare(
   }
   const [first] = wrong;
   if (first !== undefined) throw new CliError(`${first} is not what the backup says.`);
-  return { scopes: scopes.values(), granted: granted.values() };
+  return { scopes: scopes.values(), granted: granted.values(), accounts };
 }
 
 /** The fields of a key's record that lists are made of. */

@@ -123,7 +123,7 @@ export class Audit {
   }
 
   #identityOf(caller: Caller | undefined): string {
-    if (!caller) return nobody;
+    if (!caller || caller.arn === '') return nobody;
     const known = this.#identities.get(caller);
     if (known !== undefined) return known;
     const { arn, accountId, accessKeyId, userId } = caller;

@@ -82,7 +82,9 @@ export class QueryEdge {
       name: route?.operation.name ?? 'unknown',
       operation: undefined,
       query: route?.operation,
-      signedFor: { service, regions: this.#regions, presigned: service === 'sts' },
+      signedFor: route?.operation.unsigned
+        ? undefined
+        : { service, regions: this.#regions, presigned: service === 'sts' },
       parse: () => route?.read(parameters) ?? {},
       perform: (attempt) => perform(attempt),
       format: (output) => output as object | undefined,

@@ -21,6 +21,7 @@ export function sessionCaller(identity: Identity, arn: string, content: SessionC
     policies: content.policies,
     issuedAt,
     sourceIdentity,
+    transitiveTagKeys: content.transitiveTagKeys,
     federatedProvider,
   };
   const { accountId, id, name } = record;

@@ -1,9 +1,16 @@
 import { accessKeyOperations } from './iam/access-keys.ts';
+import { attachmentOperations } from './iam/attachments.ts';
+import { groupOperations } from './iam/groups.ts';
 import { inlinePolicyOperations } from './iam/inline-policies.ts';
+import { managedPolicyOperations } from './iam/managed-policies.ts';
+import { roleOperations } from './iam/roles.ts';
 import { tagOperations } from './iam/tags.ts';
 import { userOperations } from './iam/users.ts';
 import type { QueryOperation } from './query-operation.ts';
+import { assumeRole } from './sts/assume-role.ts';
+import { assumeRoleWithWebIdentity } from './sts/web-identity.ts';
 import { getCallerIdentity } from './sts/get-caller-identity.ts';
+import { getSessionToken } from './sts/get-session-token.ts';
 
 /** Every operation of IAM and STS that there is: their edge, checks and audit records derive from this. */
 export const queryOperations: readonly QueryOperation[] = [
@@ -11,5 +18,12 @@ export const queryOperations: readonly QueryOperation[] = [
   ...accessKeyOperations,
   ...inlinePolicyOperations,
   ...tagOperations,
+  ...roleOperations,
+  ...groupOperations,
+  ...managedPolicyOperations,
+  ...attachmentOperations,
   getCallerIdentity,
+  assumeRole,
+  assumeRoleWithWebIdentity,
+  getSessionToken,
 ];

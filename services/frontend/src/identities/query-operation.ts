@@ -10,6 +10,7 @@ import type { IamStore } from './iam-store.ts';
 import type { Identities } from './identities.ts';
 import type { IamKind, RecordOf } from './records.ts';
 import type { SessionTokens } from './session-token.ts';
+import type { WebIdentities } from './web-identities.ts';
 
 /** What operations of IAM and STS may use. */
 export interface IamDeps {
@@ -17,6 +18,7 @@ export interface IamDeps {
   readonly accessKeys: IdentityStore;
   readonly identities: Identities;
   readonly sessionTokens: SessionTokens;
+  readonly webIdentities: WebIdentities;
   readonly hsm: HsmCommands;
   readonly markers: Markers;
   readonly policies: Policies;
@@ -43,6 +45,8 @@ export interface QueryOperation {
   readonly service: 'iam' | 'sts';
   readonly name: string;
   readonly readOnly: boolean;
+  /** Nobody signs it. */
+  readonly unsigned?: true;
   readonly input: z.ZodObject;
   /** Undefined: the operation itself decides who may. */
   readonly target: Target | undefined;

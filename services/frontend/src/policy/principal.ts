@@ -25,6 +25,8 @@ export interface PrincipalSession {
   /** Milliseconds since the epoch (`aws:TokenIssueTime`). */
   readonly issuedAt: number;
   readonly sourceIdentity?: string | undefined;
+  /** Of its tags, those that the sessions have too which it makes of further roles. */
+  readonly transitiveTagKeys?: readonly string[] | undefined;
   /** The OIDC issuer of a web identity (`aws:FederatedProvider`), without its scheme. */
   readonly federatedProvider?: string | undefined;
 }

@@ -28,7 +28,8 @@ export interface Wanted<Answer> {
   readonly operation: Operation | undefined;
   /** Of IAM and STS; undefined for one that they do not have. */
   readonly query?: QueryOperation | undefined;
-  readonly signedFor: SignedFor;
+  /** Undefined where nobody signs: what performs it asks for another proof of who calls. */
+  readonly signedFor: SignedFor | undefined;
   /** Called for the authenticated only; throws KmsException for what is not a valid input. A promise where it has yet to come. */
   readonly parse: () => Input | Promise<Input>;
   /** What does it, unless it is an operation of KMS. */

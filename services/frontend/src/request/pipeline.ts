@@ -5,7 +5,7 @@ import { inRequestSpan } from '@keyfleet/shared/telemetry/tracing';
 import type { Audit } from '../audit/record.ts';
 import type { LastUsages } from '../background/last-usages.ts';
 import { type Attempt, type EdgeRequest, newAttempt, type Wanted } from './attempt.ts';
-import type { Authenticator } from './authenticate.ts';
+import type { Authenticated, Authenticator } from './authenticate.ts';
 import { Deadlines } from './deadlines.ts';
 import { exceptionOf, timedOut } from './errors.ts';
 import type { Perform } from './perform.ts';
@@ -21,6 +21,12 @@ export interface PipelineDeps {
   /** Told of everything that is our fault, with the request it befell. The caller gets no detail. */
   readonly onFault: (fault: unknown, requestId: string) => void;
 }
+
+/** Who calls what nobody signs, until another proof says it. */
+const anonymous: Authenticated = {
+  caller: { arn: '', accountId: '', userId: '', accessKeyId: '', policies: [] },
+  region: '',
+};
 
 /** The way of every request of every edge: authenticate, parse, admit and run, audit, answer. */
 export class Pipeline {
@@ -62,16 +68,18 @@ export class Pipeline {
     const attempt = newAttempt(request, wanted);
     try {
       const deadline = this.#deadline();
-      const proven = this.#deps.authenticator.authenticate(request, wanted.signedFor, deadline);
+      const { signedFor } = wanted;
+      const proven = signedFor ? this.#deps.authenticator.authenticate(request, signedFor, deadline) : anonymous;
       const { caller, region } = proven instanceof Promise ? await proven : proven;
       const { requestId, sourceIpAddress, isSecure } = request;
       attempt.call = { caller, region, requestId, sourceIpAddress, isSecure, userAgent: attempt.userAgent, deadline };
-      request.onGenuine();
+      if (signedFor) request.onGenuine();
 
       const parsed = wanted.parse();
       attempt.input = parsed instanceof Promise ? await parsed : parsed;
 
       attempt.output = await (wanted.perform ?? this.#deps.perform)(attempt);
+      if (!signedFor) request.onGenuine();
     } catch (error) {
       attempt.exception = this.#exceptionOf(error, request, attempt);
     }

@@ -1,0 +1,270 @@
+import { choice, flag } from '@keyfleet/shared/api/shape';
+import { policyFieldOf } from '@keyfleet/shared/stored/iam';
+import { awsManagedPolicies } from '../aws-managed-policies.ts';
+import { identityArn } from '../callers.ts';
+import { newIamId } from '../ids.ts';
+import { defineIam, type IamDeps, QueryException } from '../query-operation.ts';
+import { IAM_QUOTAS } from '../quotas.ts';
+import type { PolicyRecord } from '../records.ts';
+import { awsRecord } from '../targets.ts';
+import { policyAnswer, type PolicyCounts, versionAnswer } from './answers.ts';
+import { assertQuota, changeRecord, deleteConflict, insertRecord, removeRecord } from './changes.ts';
+import { assertIdentityPolicy, assertManagedLength } from './documents.ts';
+import { Arn, Description, paging, Path, PathPrefix, PolicyDocument, PolicyName, Tags, VersionId } from './fields.ts';
+import { pageAnswer, pageOfAll } from './pages.ts';
+import { alsoTagging, tagsGiven } from './tags.ts';
+
+const named = { kind: 'policy', as: 'named' } as const;
+/** More than can be attached in an account. */
+const ALL = 10_000;
+
+const createPolicy = defineIam({
+  name: 'CreatePolicy',
+  readOnly: false,
+  target: { kind: 'policy', as: 'made' },
+  also: alsoTagging('policy'),
+  input: {
+    PolicyName,
+    Path: Path.optional(),
+    PolicyDocument,
+    Description: Description.optional(),
+    Tags: Tags.optional(),
+  },
+  async run({ input, call: { caller } }, deps) {
+    const { PolicyName: name, Path: path = '/', PolicyDocument: document, Description: description = '' } = input;
+    assertIdentityPolicy(document);
+    assertManagedLength(document);
+    const createdAt = deps.clock.now();
+    const policy: PolicyRecord = {
+      kind: 'policy',
+      schemaVersion: 1,
+      revision: 1,
+      accountId: caller.accountId,
+      name,
+      path,
+      id: newIamId('policy'),
+      createdAt,
+      updatedAt: createdAt,
+      tags: tagsGiven(input.Tags),
+      description,
+      versions: [{ versionId: 'v1', document, createdAt }],
+      defaultVersionId: 'v1',
+      lastVersion: 1,
+    };
+    await insertRecord(deps, policy);
+    return { Policy: policyAnswer(policy, deps.partition, { attachments: 0, boundaries: 0 }) };
+  },
+});
+
+async function countsOf(policy: PolicyRecord, accountId: string, { iam, partition }: IamDeps): Promise<PolicyCounts> {
+  const field = policyFieldOf(identityArn(partition, policy));
+  const [attached, boundary] = await Promise.all(
+    ['attached', 'boundary'].map((how) => iam.listLinks(accountId, `${how}/${field}/`, ALL)),
+  );
+  return { attachments: attached!.items.length, boundaries: boundary!.items.length };
+}
+
+const getPolicy = defineIam({
+  name: 'GetPolicy',
+  readOnly: true,
+  target: named,
+  input: { PolicyArn: Arn },
+  run: async ({ call, record }, deps) => ({
+    Policy: policyAnswer(record, deps.partition, await countsOf(record, call.caller.accountId, deps)),
+  }),
+});
+
+const listPolicies = defineIam({
+  name: 'ListPolicies',
+  readOnly: true,
+  target: { kind: 'policy', as: 'listed' },
+  input: {
+    Scope: choice(['All', 'AWS', 'Local']).optional(),
+    OnlyAttached: flag().optional(),
+    PathPrefix: PathPrefix.optional(),
+    ...paging,
+  },
+  async run({ input, call }, deps) {
+    const { Scope: scope = 'All', OnlyAttached: onlyAttached = false, PathPrefix: prefix = '/' } = input;
+    const { accountId } = call.caller;
+    const own = scope === 'AWS' ? [] : (await deps.iam.list(accountId, 'policy', IAM_QUOTAS.policy)).items;
+    const all = scope === 'Local' ? own : [...awsManagedPolicies().map(awsRecord), ...own];
+    return pageAnswer(
+      input,
+      {
+        operation: 'ListPolicies',
+        filter: JSON.stringify([scope, onlyAttached, prefix]),
+        async list(limit, after) {
+          const page = await pageOfAll(all, ({ id }) => id)(limit, after);
+          const items = await Promise.all(
+            page.items.map(async (policy) => ({ policy, counts: await countsOf(policy, accountId, deps) })),
+          );
+          return { ...page, items };
+        },
+      },
+      {
+        call,
+        deps,
+        named: (items) => ({
+          Policies: items
+            .filter(({ policy, counts }) => policy.path.startsWith(prefix) && (!onlyAttached || counts.attachments > 0))
+            .map(({ policy, counts }) => ({ ...policyAnswer(policy, deps.partition, counts), Tags: undefined })),
+        }),
+      },
+    );
+  },
+});
+
+const deletePolicy = defineIam({
+  name: 'DeletePolicy',
+  readOnly: false,
+  target: named,
+  input: { PolicyArn: Arn },
+  async run({ record }, deps) {
+    if (record.versions.length > 1) {
+      throw deleteConflict(
+        "This policy has more than one version. Before you delete a policy, you must delete the policy's versions.",
+      );
+    }
+    await removeRecord(deps, record);
+  },
+});
+
+const createPolicyVersion = defineIam({
+  name: 'CreatePolicyVersion',
+  readOnly: false,
+  target: named,
+  input: { PolicyArn: Arn, PolicyDocument, SetAsDefault: flag().optional() },
+  async run({ input: { PolicyDocument: document, SetAsDefault: isDefault = false }, record }, deps) {
+    assertIdentityPolicy(document);
+    assertManagedLength(document);
+    assertQuota(record.versions.length + 1, IAM_QUOTAS.policyVersions, 'VersionsPerPolicy');
+    const createdAt = deps.clock.now();
+    const lastVersion = record.lastVersion + 1;
+    const version = { versionId: `v${lastVersion}`, document, createdAt };
+    const changed = {
+      lastVersion,
+      versions: [...record.versions, version],
+      updatedAt: createdAt,
+      defaultVersionId: isDefault ? version.versionId : record.defaultVersionId,
+    };
+    await changeRecord(deps, record, changed);
+    return { PolicyVersion: versionAnswer({ ...record, ...changed }, version) };
+  },
+});
+
+function findVersion({ versions }: PolicyRecord, versionId: string) {
+  const found = versions.find((version) => version.versionId === versionId);
+  if (found) return found;
+  throw new QueryException('NoSuchEntity', `Policy version ${versionId} does not exist.`);
+}
+
+const getPolicyVersion = defineIam({
+  name: 'GetPolicyVersion',
+  readOnly: true,
+  target: named,
+  input: { PolicyArn: Arn, VersionId },
+  run: async ({ input, record }) => ({
+    PolicyVersion: versionAnswer(record, findVersion(record, input.VersionId), true),
+  }),
+});
+
+const listPolicyVersions = defineIam({
+  name: 'ListPolicyVersions',
+  readOnly: true,
+  target: named,
+  input: { PolicyArn: Arn, ...paging },
+  run({ input, call, record }, deps) {
+    const newestFirst = record.versions.toReversed();
+    return pageAnswer(
+      input,
+      {
+        operation: 'ListPolicyVersions',
+        filter: record.id,
+        list: pageOfAll(newestFirst, ({ versionId }) => versionId),
+      },
+      { call, deps, named: (page) => ({ Versions: page.map((version) => versionAnswer(record, version)) }) },
+    );
+  },
+});
+
+const setDefaultPolicyVersion = defineIam({
+  name: 'SetDefaultPolicyVersion',
+  readOnly: false,
+  target: named,
+  input: { PolicyArn: Arn, VersionId },
+  async run({ input, record }, deps) {
+    const { versionId: defaultVersionId } = findVersion(record, input.VersionId);
+    await changeRecord(deps, record, { defaultVersionId, updatedAt: deps.clock.now() });
+  },
+});
+
+const deletePolicyVersion = defineIam({
+  name: 'DeletePolicyVersion',
+  readOnly: false,
+  target: named,
+  input: { PolicyArn: Arn, VersionId },
+  async run({ input, record }, deps) {
+    const gone = findVersion(record, input.VersionId);
+    if (gone.versionId === record.defaultVersionId) {
+      throw deleteConflict('Cannot delete the default version of a policy.');
+    }
+    await changeRecord(deps, record, { versions: record.versions.filter((version) => version !== gone) });
+  },
+});
+
+const listEntitiesForPolicy = defineIam({
+  name: 'ListEntitiesForPolicy',
+  readOnly: true,
+  target: named,
+  input: { PolicyArn: Arn, ...paging },
+  async run({ input, call, record }, deps) {
+    const { accountId } = call.caller;
+    const prefix = `attached/${policyFieldOf(identityArn(deps.partition, record))}/`;
+    return pageAnswer(
+      input,
+      {
+        operation: 'ListEntitiesForPolicy',
+        filter: record.id,
+        async list(limit, after) {
+          const { items, ...rest } = await deps.iam.listLinks(accountId, prefix, limit, after);
+          const found = await Promise.all(
+            items.map((field) => {
+              const [kind, name = ''] = field.split('/');
+              return deps.iam.find(accountId, kind as 'user' | 'role' | 'group', name);
+            }),
+          );
+          return { items: found.filter((bearer) => bearer !== undefined), ...rest };
+        },
+      },
+      {
+        call,
+        deps,
+        named(bearers) {
+          const of = (kind: string, title: string) =>
+            bearers
+              .filter((bearer) => bearer.kind === kind)
+              .map(({ name, id }) => ({ [`${title}Name`]: name, [`${title}Id`]: id }));
+          return {
+            PolicyGroups: of('group', 'Group'),
+            PolicyUsers: of('user', 'User'),
+            PolicyRoles: of('role', 'Role'),
+          };
+        },
+      },
+    );
+  },
+});
+
+export const managedPolicyOperations = [
+  createPolicy,
+  getPolicy,
+  listPolicies,
+  deletePolicy,
+  createPolicyVersion,
+  getPolicyVersion,
+  listPolicyVersions,
+  setDefaultPolicyVersion,
+  deletePolicyVersion,
+  listEntitiesForPolicy,
+];

@@ -1,0 +1,154 @@
+import { newIamId } from '../ids.ts';
+import { defineIam } from '../query-operation.ts';
+import type { RoleRecord } from '../records.ts';
+import { assertTrustPolicy } from '../trust-policy.ts';
+import { roleAnswer } from './answers.ts';
+import { assertBoundary } from './boundaries.ts';
+import { changeRecord, deleteConflict, insertRecord, removeRecord } from './changes.ts';
+import {
+  Arn,
+  Description,
+  MaxSessionDuration,
+  paging,
+  Path,
+  PathPrefix,
+  PolicyDocument,
+  RoleName,
+  Tags,
+} from './fields.ts';
+import { pageAnswer } from './pages.ts';
+import { alsoTagging, tagsGiven } from './tags.ts';
+
+const DEFAULT_SESSION_SECONDS = 3600;
+const named = { kind: 'role', as: 'named' } as const;
+
+const createRole = defineIam({
+  name: 'CreateRole',
+  readOnly: false,
+  target: { kind: 'role', as: 'made' },
+  also: alsoTagging('role'),
+  input: {
+    Path: Path.optional(),
+    RoleName,
+    AssumeRolePolicyDocument: PolicyDocument,
+    Description: Description.optional(),
+    MaxSessionDuration: MaxSessionDuration.optional(),
+    PermissionsBoundary: Arn.optional(),
+    Tags: Tags.optional(),
+  },
+  async run({ input, call: { caller } }, deps) {
+    const { Path: path = '/', RoleName: name, PermissionsBoundary: boundary } = input;
+    assertTrustPolicy(input.AssumeRolePolicyDocument, deps.partition);
+    await assertBoundary(deps, caller.accountId, boundary);
+    const role: RoleRecord = {
+      kind: 'role',
+      schemaVersion: 1,
+      revision: 1,
+      accountId: caller.accountId,
+      name,
+      path,
+      id: newIamId('role'),
+      createdAt: deps.clock.now(),
+      tags: tagsGiven(input.Tags),
+      attached: [],
+      inline: [],
+      trustPolicy: input.AssumeRolePolicyDocument,
+      description: input.Description ?? '',
+      maxSessionSeconds: input.MaxSessionDuration ?? DEFAULT_SESSION_SECONDS,
+      ...(boundary !== undefined && { boundary }),
+    };
+    await insertRecord(deps, role);
+    return { Role: roleAnswer(role, deps.partition) };
+  },
+});
+
+const getRole = defineIam({
+  name: 'GetRole',
+  readOnly: true,
+  target: named,
+  input: { RoleName },
+  run: async ({ record }, { partition }) => ({ Role: roleAnswer(record, partition) }),
+});
+
+const listRoles = defineIam({
+  name: 'ListRoles',
+  readOnly: true,
+  target: { kind: 'role', as: 'listed' },
+  input: { PathPrefix: PathPrefix.optional(), ...paging },
+  run: ({ input, call }, deps) =>
+    pageAnswer(
+      input,
+      {
+        operation: 'ListRoles',
+        filter: input.PathPrefix,
+        list: (limit, after) => deps.iam.list(call.caller.accountId, 'role', limit, after),
+      },
+      {
+        call,
+        deps,
+        named: (roles) => ({
+          Roles: roles
+            .filter(({ path }) => path.startsWith(input.PathPrefix ?? '/'))
+            .map((role) => roleAnswer(role, deps.partition, false)),
+        }),
+      },
+    ),
+});
+
+const updateRole = defineIam({
+  name: 'UpdateRole',
+  readOnly: false,
+  target: named,
+  input: { RoleName, Description: Description.optional(), MaxSessionDuration: MaxSessionDuration.optional() },
+  async run({ input, record }, deps) {
+    const { Description: description = record.description, MaxSessionDuration: maxSessionSeconds } = input;
+    await changeRecord(deps, record, {
+      description,
+      maxSessionSeconds: maxSessionSeconds ?? record.maxSessionSeconds,
+    });
+    return {};
+  },
+});
+
+const updateAssumeRolePolicy = defineIam({
+  name: 'UpdateAssumeRolePolicy',
+  readOnly: false,
+  target: named,
+  input: { RoleName, PolicyDocument },
+  async run({ input, record }, deps) {
+    assertTrustPolicy(input.PolicyDocument, deps.partition);
+    await changeRecord(deps, record, { trustPolicy: input.PolicyDocument });
+  },
+});
+
+const deleteRole = defineIam({
+  name: 'DeleteRole',
+  readOnly: false,
+  target: named,
+  input: { RoleName },
+  async run({ record }, deps) {
+    const { inline, attached } = record;
+    if (inline.length > 0) throw deleteConflict('Cannot delete entity, must delete policies first.');
+    if (attached.length > 0) throw deleteConflict('Cannot delete entity, must detach all policies first.');
+    await removeRecord(deps, record);
+  },
+});
+
+/** Terraform asks for them before it deletes a role; there are no machines that could carry one. */
+const listInstanceProfilesForRole = defineIam({
+  name: 'ListInstanceProfilesForRole',
+  readOnly: true,
+  target: named,
+  input: { RoleName, ...paging },
+  run: async () => ({ InstanceProfiles: [], IsTruncated: false }),
+});
+
+export const roleOperations = [
+  createRole,
+  getRole,
+  listRoles,
+  updateRole,
+  updateAssumeRolePolicy,
+  deleteRole,
+  listInstanceProfilesForRole,
+];

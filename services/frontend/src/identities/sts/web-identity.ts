@@ -1,0 +1,108 @@
+import { integer, text } from '@keyfleet/shared/api/shape';
+import { z } from 'zod';
+import { evaluateKeyPolicy } from '../../policy/evaluate.ts';
+import type { ContextValue, RequestContext } from '../../policy/conditions/context.ts';
+import { factsOf, iamKeys } from '../access.ts';
+import { Arn } from '../iam/fields.ts';
+import { type Admitted, type IamDeps, QueryException, type QueryOperation } from '../query-operation.ts';
+import type { RoleRecord } from '../records.ts';
+import { parseFederatedTrustPolicy, providerArn } from '../trust-policy.ts';
+import type { WebIdentity } from '../web-identities.ts';
+import {
+  assumedRole,
+  durationOf,
+  findRole,
+  limits,
+  newCredentials,
+  RoleSessionName,
+  sessionPolicies,
+} from './sessions.ts';
+
+const input = z.object({
+  RoleArn: Arn,
+  RoleSessionName,
+  WebIdentityToken: text({ min: 4, max: 20_000, secret: true, sensitive: true }),
+  ProviderId: text({ min: 4, max: 2048 }).optional(),
+  ...limits,
+  DurationSeconds: integer(900, 43_200).optional(),
+});
+type Input = z.output<typeof input>;
+
+/** Nobody signs it: the token of an identity provider says who calls, and the role's trust policy whether that suffices. */
+export const assumeRoleWithWebIdentity: QueryOperation = {
+  service: 'sts',
+  name: 'AssumeRoleWithWebIdentity',
+  readOnly: false,
+  target: undefined,
+  unsigned: true,
+  input,
+  async run(admitted, deps) {
+    const { input: given, call } = admitted as object as Admitted<Input, 'role'>;
+    const identity = await deps.webIdentities.verify(given.WebIdentityToken, deps.clock.now());
+    const role = await findRole(deps, given.RoleArn);
+    if (role === undefined || !isTrusted(role, { identity, given, call, deps })) {
+      throw new QueryException('AccessDenied', 'Not authorized to perform sts:AssumeRoleWithWebIdentity');
+    }
+    const session = {
+      seconds: durationOf(given, role, false),
+      policies: await sessionPolicies(given, role.accountId, deps),
+      tags: [],
+      transitiveTagKeys: [],
+      sessionName: given.RoleSessionName,
+      federatedProvider: providerArn(deps.partition, role.accountId, identity.issuer),
+    };
+    const { credentials, packedPolicySize } = await newCredentials(role, session, { call, deps });
+    return {
+      Credentials: credentials,
+      SubjectFromWebIdentityToken: identity.subject,
+      AssumedRoleUser: assumedRole(role, given.RoleSessionName, deps.partition),
+      PackedPolicySize: packedPolicySize,
+      Provider: providerArn(deps.partition, role.accountId, identity.issuer),
+      Audience: identity.audience,
+    };
+  },
+};
+
+interface Asked {
+  readonly identity: WebIdentity;
+  readonly given: Input;
+  readonly call: Admitted<Input, 'role'>['call'];
+  readonly deps: IamDeps;
+}
+
+function isTrusted(role: RoleRecord, { identity, given, call, deps }: Asked): boolean {
+  const provider = providerArn(deps.partition, role.accountId, identity.issuer);
+  const policy = parseFederatedTrustPolicy(role.trustPolicy, provider);
+  const requester = { arn: provider, accountId: role.accountId, identityPolicies: [] };
+  const facts = factsOf(
+    {
+      call,
+      input: { ...given, WebIdentityToken: undefined },
+      action: ACTION,
+      resource: given.RoleArn,
+      ownerId: role.accountId,
+    },
+    deps.clock.now(),
+  );
+  const context = withClaims(iamKeys.contextOf(facts), identity);
+  return evaluateKeyPolicy(policy, { requester, action: ACTION, resource: given.RoleArn, context }) === 'caller';
+}
+
+const ACTION = 'sts:AssumeRoleWithWebIdentity';
+
+/** Claims are condition keys that begin with the issuer: `token.actions.githubusercontent.com:sub`. */
+function withClaims(context: RequestContext, { issuer, claims }: WebIdentity): RequestContext {
+  const prefix = `${issuer.replace(/^https?:\/\//, '')}:`.toLowerCase();
+  const byName = new Map<string, ContextValue>(
+    Object.entries(claims).map(([name, value]) => [prefix + name.toLowerCase(), valueOf(value)]),
+  );
+  return { find: (name) => byName.get(name) ?? context.find(name) };
+}
+
+/** Texts, numbers and flags are values; lists of texts are several. What else a claim may be no condition can ask for. */
+function valueOf(claim: unknown): ContextValue {
+  if (Array.isArray(claim)) return claim.filter((one): one is string => typeof one === 'string');
+  return typeof claim === 'string' || typeof claim === 'number' || typeof claim === 'boolean'
+    ? String(claim)
+    : undefined;
+}

@@ -1,0 +1,84 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { compilePolicy, type Policy, type PolicyShape, readDocument, type StatementShape } from '../policy/document.ts';
+import { assertConditions } from '../policy/given-conditions.ts';
+import { malformed } from '../policy/malformed.ts';
+import { assertGivenPrincipals } from '../policy/principals.ts';
+import { NotStrictJsonError, parseStrictJson } from '../policy/strict-json.ts';
+import { iamKeys } from './access.ts';
+import { lengthOfDocument } from './iam/documents.ts';
+import { QueryException } from './query-operation.ts';
+import { IAM_QUOTAS } from './quotas.ts';
+
+/**
+ * Reads a trust policy that a caller gives: who may assume a role. It is about its role, so it says no Resource. Throws
+ * MalformedPolicyDocument or LimitExceeded.
+ */
+export function assertTrustPolicy(document: string, partition: string): void {
+  const limit = IAM_QUOTAS.trustPolicyLength;
+  if (lengthOfDocument(document) > limit) {
+    throw new QueryException('LimitExceeded', `Cannot exceed quota for ACLSizePerRole: ${limit}`);
+  }
+  try {
+    const { statements, variables } = readDocument(parseStrictJson(document));
+    for (const statement of statements) {
+      assertStatement(statement, partition);
+      assertConditions(statement.Condition, { keys: iamKeys, kind: 'identity policy', variables });
+    }
+    compiled({ statements, variables });
+  } catch (error) {
+    if (error instanceof NotStrictJsonError) throw malformedDocument('This policy contains invalid Json');
+    if (error instanceof KmsException) throw malformedDocument(error.message);
+    throw error;
+  }
+}
+
+function malformedDocument(message: string): QueryException {
+  return new QueryException('MalformedPolicyDocument', message);
+}
+
+function assertStatement(statement: StatementShape, partition: string): void {
+  const { Principal, NotPrincipal, Action, NotAction, Resource, NotResource } = statement;
+  if (Resource !== undefined || NotResource !== undefined) throw malformed('Has prohibited field Resource');
+  if (Principal === undefined || NotPrincipal !== undefined) throw malformed('Missing required field Principal');
+  const { Federated = [], ...others } = Principal === '*' ? { AWS: ['*'] } : { ...Principal };
+  if (Object.keys(others).length > 0) assertGivenPrincipals(others, partition);
+  if (Federated.some((provider) => !providerForm.test(provider)))
+    throw malformed(`Invalid principal in policy: "Federated"`);
+  if (Object.keys(others).length === 0 && Federated.length === 0) throw malformed('Missing required field Principal');
+  const actions = Action ?? NotAction ?? [];
+  if (actions.length === 0) throw malformed('Missing required field Action');
+  if (actions.some((action) => action !== '*' && !/^sts:[a-z*?]+$/i.test(action))) {
+    throw malformed('AssumeRole policy may only specify STS AssumeRole actions.');
+  }
+}
+
+/** An OIDC provider as IAM names it: its issuer without the scheme. */
+const providerForm = /^arn:aws[a-z-]*:iam::\d{12}:oidc-provider\/[!-~]+$/;
+
+export function providerArn(partition: string, accountId: string, issuer: string): string {
+  return `arn:${partition}:iam::${accountId}:oidc-provider/${issuer.replace(/^https?:\/\//, '')}`;
+}
+
+/** A role's stored trust policy, for principals of AWS. */
+export function parseTrustPolicy(document: string): Policy {
+  return compiled(readDocument(JSON.parse(document)));
+}
+
+/**
+ * The same for those whom an identity provider vouches for: only statements that name the provider let them in. A statement that denies
+ * everybody means them too.
+ */
+export function parseFederatedTrustPolicy(document: string, provider: string): Policy {
+  const { statements, variables } = readDocument(JSON.parse(document));
+  const about = statements.filter(({ Effect, Principal }) => {
+    if (Principal === undefined) return false;
+    if (Principal === '*' || Principal.AWS?.includes('*')) return Effect === 'Deny';
+    return Principal.Federated?.includes(provider);
+  });
+  return compiled({ statements: about.map((statement) => ({ ...statement, Principal: '*' as const })), variables });
+}
+
+/** Without Resource a statement would do nothing. */
+function compiled({ statements, variables }: PolicyShape): Policy {
+  return compilePolicy({ statements: statements.map((statement) => ({ ...statement, Resource: ['*'] })), variables });
+}

@@ -1,0 +1,132 @@
+import { createHmac } from 'node:crypto';
+import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { expect, test } from 'vitest';
+import { WebIdentities } from './web-identities.ts';
+
+const now = Date.UTC(2026, 10, 26);
+const issuer = 'https://oidc.example.com/cluster';
+const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true });
+const { privateKey: strangersKey } = await generateKeyPair('RS256');
+const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'RS256' }] });
+
+function tokenOf(claims: object = {}) {
+  const iat = now / 1000;
+  return new SignJWT({
+    iss: issuer,
+    sub: 'system:serviceaccount:a:b',
+    aud: 'sts.amazonaws.com',
+    iat,
+    exp: iat + 600,
+    ...claims,
+  });
+}
+
+const header = { alg: 'RS256', kid: 'one' };
+const signed = (claims: object = {}) => tokenOf(claims).setProtectedHeader(header).sign(privateKey);
+
+function withFile(content = jwks) {
+  const folder = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-jwks-'));
+  const jwksFile = join(folder.path, 'jwks.json');
+  writeFileSync(jwksFile, content);
+  const identities = new WebIdentities([{ issuer, audiences: ['sts.amazonaws.com'], jwksFile }]);
+  return { identities, jwksFile, [Symbol.dispose]: () => folder.remove() };
+}
+
+async function refusal(identities: WebIdentities, token: string): Promise<string> {
+  return identities.verify(token, now).then(
+    () => 'taken',
+    (error: Error) => `${error.name}: ${error.message}`,
+  );
+}
+
+test('a token of a configured issuer proves its subject, for an audience that is taken', async () => {
+  using given = withFile();
+  expect(await given.identities.verify(await signed({ aud: ['other', 'sts.amazonaws.com'] }), now)).toMatchObject({
+    issuer,
+    subject: 'system:serviceaccount:a:b',
+    audience: 'sts.amazonaws.com',
+  });
+});
+
+test('a token without a signature, or under a secret that is the public key, is refused', async () => {
+  using given = withFile();
+  const claims = { iss: issuer, sub: 's', aud: 'sts.amazonaws.com', iat: now / 1000, exp: now / 1000 + 600 };
+  const unsecured = new UnsecuredJWT(claims).encode();
+  const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
+  const confusedWith = (secret: string): string => {
+    const text = `${encode({ alg: 'HS256', kid: 'one' })}.${encode(claims)}`;
+    return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
+  };
+  for (const token of [unsecured, confusedWith(await exportSPKI(publicKey)), confusedWith(jwks)]) {
+    expect(await refusal(given.identities, token)).toMatch(/^InvalidIdentityToken: /);
+  }
+});
+
+test('a token of a stranger, of another issuer or audience, altered, too old or too new is refused', async () => {
+  using given = withFile();
+  const genuine = await signed();
+  const [head, , signature] = genuine.split('.');
+  const payload = Buffer.from(JSON.stringify({ iss: issuer, sub: 'root', aud: 'sts.amazonaws.com' })).toString(
+    'base64url',
+  );
+  const refusals: [string, RegExp][] = [
+    [await tokenOf().setProtectedHeader(header).sign(strangersKey), /^InvalidIdentityToken/],
+    [await tokenOf().setProtectedHeader({ alg: 'RS256', kid: 'two' }).sign(privateKey), /^InvalidIdentityToken/],
+    [`${head}.${payload}.${signature}`, /^InvalidIdentityToken/],
+    [await signed({ iss: 'https://evil.example.com' }), /^InvalidIdentityToken: No OpenIDConnect provider/],
+    [await signed({ aud: 'other' }), /^InvalidIdentityToken: Incorrect token audience/],
+    [await signed({ exp: now / 1000 - 61 }), /^ExpiredTokenException/],
+    [await signed({ nbf: now / 1000 + 61 }), /^InvalidIdentityToken/],
+    [await signed({ exp: undefined }), /^InvalidIdentityToken/],
+    [await signed({ sub: undefined }), /^InvalidIdentityToken/],
+    ['', /^InvalidIdentityToken/],
+    ['a.b.c', /^InvalidIdentityToken/],
+    [`${genuine}.x`, /^InvalidIdentityToken/],
+  ];
+  for (const [token, expected] of refusals) expect(await refusal(given.identities, token)).toMatch(expected);
+});
+
+test('a JWKS endpoint that hangs, or answers nonsense, holds nobody up for long', async () => {
+  const server = createServer((request, response) => {
+    if (request.url === '/nonsense') response.end('<html>');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  for (const path of ['hangs', 'nonsense']) {
+    const jwksUrl = `http://127.0.0.1:${port}/${path}`;
+    const identities = new WebIdentities([{ issuer, audiences: ['sts.amazonaws.com'], jwksUrl }]);
+    const startedAt = performance.now();
+    expect(await refusal(identities, await signed())).toMatch(/^IDPCommunicationError/);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
+  }
+});
+
+test('keys come from a URL, and are asked for once', async () => {
+  let asked = 0;
+  const server = createServer((_, response) => {
+    asked += 1;
+    response.setHeader('content-type', 'application/json').end(jwks);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => void server.close());
+  const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`;
+  const identities = new WebIdentities([{ issuer, audiences: ['sts.amazonaws.com'], jwksUrl }]);
+  for (let i = 0; i < 3; i++) await identities.verify(await signed(), now);
+  // A made-up key id costs the issuer nothing more.
+  await refusal(identities, await tokenOf().setProtectedHeader({ alg: 'RS256', kid: 'x' }).sign(privateKey));
+  expect(asked).toBe(1);
+});

@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs';
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  errors,
+  type JSONWebKeySet,
+  jwtVerify,
+  type JWTVerifyGetKey,
+} from 'jose';
+import { QueryException } from './query-operation.ts';
+
+/** An OIDC issuer whose tokens are taken. */
+export interface OidcIssuer {
+  /** As its tokens say it, with its scheme. */
+  readonly issuer: string;
+  readonly audiences: readonly string[];
+  /** One of the two: a file, which is read again when a token names a key that it did not have; or a URL. */
+  readonly jwksFile?: string | undefined;
+  readonly jwksUrl?: string | undefined;
+}
+
+/** What a token proves. */
+export interface WebIdentity {
+  readonly issuer: string;
+  readonly subject: string;
+  /** The one of the token's audiences that is taken. */
+  readonly audience: string;
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+/** Public keys only: a secret that both sides know, and no signature at all, prove nothing. */
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+];
+const CLOCK_TOLERANCE_SECONDS = 60;
+/** Less than a request has. */
+const FETCH_TIMEOUT_MS = 2_000;
+/** Between two fetches, so that tokens with made-up key ids cost the issuer nothing. */
+const COOLDOWN_MS = 30_000;
+const CACHE_MS = 600_000;
+
+/** Verifies tokens of the OIDC issuers that are configured (OpenID Connect Core 1.0, section 3.1.3.7; RFC 8725). */
+export class WebIdentities {
+  readonly #issuers: ReadonlyMap<string, { readonly audiences: readonly string[]; readonly keys: JWTVerifyGetKey }>;
+
+  constructor(issuers: readonly OidcIssuer[]) {
+    this.#issuers = new Map(issuers.map((one) => [one.issuer, { audiences: one.audiences, keys: keysOf(one) }]));
+  }
+
+  /** Throws InvalidIdentityToken, ExpiredTokenException or IDPCommunicationError. `now`: milliseconds since the epoch. */
+  async verify(token: string, now: number): Promise<WebIdentity> {
+    const issuer = issuerOf(token);
+    const known = this.#issuers.get(issuer);
+    if (known === undefined) throw invalid("No OpenIDConnect provider found in your account for the token's issuer");
+    try {
+      const { payload } = await jwtVerify(token, known.keys, {
+        issuer,
+        audience: [...known.audiences],
+        algorithms: ALGORITHMS,
+        requiredClaims: ['sub', 'aud', 'exp', 'iat'],
+        clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        currentDate: new Date(now),
+      });
+      const audiences = [payload.aud ?? []].flat();
+      const audience = audiences.find((one) => known.audiences.includes(one))!;
+      return { issuer, subject: payload.sub!, audience, claims: { ...payload, aud: audience } };
+    } catch (error) {
+      throw refusalOf(error);
+    }
+  }
+}
+
+function keysOf({ jwksFile, jwksUrl }: OidcIssuer): JWTVerifyGetKey {
+  if (jwksUrl !== undefined) {
+    const settings = { timeoutDuration: FETCH_TIMEOUT_MS, cooldownDuration: COOLDOWN_MS, cacheMaxAge: CACHE_MS };
+    return createRemoteJWKSet(new URL(jwksUrl), settings);
+  }
+  return fileKeys(jwksFile ?? '');
+}
+
+/** Kubernetes rotates its keys: a file is read again for a key that it did not have, as often as a URL would be. */
+function fileKeys(path: string): JWTVerifyGetKey {
+  const read = (): JWTVerifyGetKey => createLocalJWKSet(JSON.parse(readFileSync(path, 'utf8')) as JSONWebKeySet);
+  let keys: JWTVerifyGetKey | undefined;
+  let readAt = Number.NEGATIVE_INFINITY;
+  return async (header, jws) => {
+    try {
+      if (keys !== undefined) return await keys(header, jws);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || performance.now() < readAt + COOLDOWN_MS) throw error;
+    }
+    readAt = performance.now();
+    keys = read();
+    return keys(header, jws);
+  };
+}
+
+/** What it claims, to find the keys by: nothing is believed before it is verified. */
+function issuerOf(token: string): string {
+  const [, payload = ''] = token.split('.');
+  try {
+    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as { iss?: unknown } | null;
+    if (typeof claims?.iss === 'string') return claims.iss;
+  } catch {
+    // Said below.
+  }
+  throw invalid('The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)');
+}
+
+function refusalOf(error: unknown): unknown {
+  if (error instanceof errors.JWTExpired) {
+    return new QueryException('ExpiredTokenException', 'Token expired: the ID Token provided is expired');
+  }
+  if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'aud')
+    return invalid('Incorrect token audience');
+  if (error instanceof errors.JWKSTimeout || error instanceof TypeError || isFetchError(error)) {
+    return new QueryException(
+      'IDPCommunicationError',
+      "Couldn't retrieve verification key from your identity provider",
+    );
+  }
+  if (error instanceof errors.JOSEError)
+    return invalid('Provided Token is not valid: its signature or claims do not verify');
+  return error;
+}
+
+/** A JWKS endpoint that does not answer 200 with JSON. */
+function isFetchError(error: unknown): boolean {
+  return error instanceof errors.JOSEError && error.code === 'ERR_JOSE_GENERIC';
+}
+
+function invalid(message: string): QueryException {
+  return new QueryException('InvalidIdentityToken', message);
+}

@@ -1,0 +1,113 @@
+import { expect, test } from 'vitest';
+import { clientsOf, newUserOf, policyOf } from '../../support/iam-client.ts';
+import { refusalOf } from '../../support/sdk-client.ts';
+
+const { iam } = clientsOf();
+const account = '000000000000';
+const listing = policyOf({ Action: 'kms:ListKeys' });
+const arnOf = (policy: string): string => `arn:aws:iam::${account}:policy/${policy}`;
+
+test('a managed policy lets in whom it is attached to, in its default version', async () => {
+  const UserName = 'attached-to';
+  const { kms: own } = await newUserOf(UserName);
+  const { Policy } = await iam.createPolicy({ PolicyName: 'listing', Path: '/p/', PolicyDocument: listing });
+  const PolicyArn = Policy!.Arn!;
+  expect(Policy).toMatchObject({ Arn: arnOf('p/listing'), DefaultVersionId: 'v1', AttachmentCount: 0 });
+  await iam.attachUserPolicy({ UserName, PolicyArn });
+  await own.listKeys({});
+  expect((await iam.listAttachedUserPolicies({ UserName })).AttachedPolicies).toEqual([
+    { PolicyName: 'listing', PolicyArn },
+  ]);
+  expect((await iam.getPolicy({ PolicyArn })).Policy).toMatchObject({ AttachmentCount: 1 });
+  expect((await iam.listEntitiesForPolicy({ PolicyArn })).PolicyUsers).toMatchObject([{ UserName }]);
+
+  const PolicyDocument = policyOf({ Action: 'kms:CreateKey' });
+  await iam.createPolicyVersion({ PolicyArn, PolicyDocument, SetAsDefault: true });
+  expect(await refusalOf(own.listKeys({}))).toContain('no identity-based policy');
+  await own.createKey({});
+  await iam.setDefaultPolicyVersion({ PolicyArn, VersionId: 'v1' });
+  await own.listKeys({});
+  const { PolicyVersion } = await iam.getPolicyVersion({ PolicyArn, VersionId: 'v2' });
+  expect(decodeURIComponent(PolicyVersion!.Document!)).toBe(PolicyDocument);
+  expect((await iam.listPolicyVersions({ PolicyArn })).Versions).toMatchObject([
+    { VersionId: 'v2', IsDefaultVersion: false },
+    { VersionId: 'v1', IsDefaultVersion: true },
+  ]);
+
+  expect(await refusalOf(iam.deletePolicyVersion({ PolicyArn, VersionId: 'v1' }))).toContain('DeleteConflict');
+  expect(await refusalOf(iam.deletePolicy({ PolicyArn }))).toContain('DeleteConflict');
+  await iam.deletePolicyVersion({ PolicyArn, VersionId: 'v2' });
+  expect(await refusalOf(iam.deletePolicy({ PolicyArn }))).toBe(
+    'DeleteConflictException: Cannot delete a policy attached to entities.',
+  );
+  await iam.detachUserPolicy({ UserName, PolicyArn });
+  expect(await refusalOf(own.listKeys({}))).toContain('no identity-based policy');
+  await iam.deletePolicy({ PolicyArn });
+  expect(await refusalOf(iam.getPolicy({ PolicyArn }))).toBe(
+    `NoSuchEntityException: Policy ${PolicyArn} was not found.`,
+  );
+  expect(await refusalOf(iam.attachUserPolicy({ UserName, PolicyArn }))).toContain('NoSuchEntity');
+});
+
+test("a policy of AWS's own can be attached, and not changed", async () => {
+  const UserName = 'iam-reader';
+  const { iam: own } = await newUserOf(UserName);
+  const PolicyArn = 'arn:aws:iam::aws:policy/IAMReadOnlyAccess';
+  await iam.attachUserPolicy({ UserName, PolicyArn });
+  await own.listUsers({});
+  expect(await refusalOf(own.createUser({ UserName: 'x' }))).toContain('AccessDenied');
+  expect((await iam.listPolicies({ Scope: 'AWS' })).Policies!.map(({ PolicyName }) => PolicyName)).toContain(
+    'IAMReadOnlyAccess',
+  );
+  expect(await refusalOf(iam.createPolicyVersion({ PolicyArn, PolicyDocument: listing }))).toContain('AccessDenied');
+});
+
+test('members of a group may what its policies allow, while they are members', async () => {
+  const [GroupName, UserName] = ['listers', 'member'];
+  const { kms: own } = await newUserOf(UserName);
+  await iam.createGroup({ GroupName });
+  await iam.putGroupPolicy({ GroupName, PolicyName: 'own', PolicyDocument: listing });
+  expect(await refusalOf(own.listKeys({}))).toContain('no identity-based policy');
+  await iam.addUserToGroup({ GroupName, UserName });
+  await own.listKeys({});
+  expect((await iam.getGroup({ GroupName })).Users).toMatchObject([{ UserName }]);
+  expect((await iam.listGroupsForUser({ UserName })).Groups).toMatchObject([{ GroupName }]);
+  expect(await refusalOf(iam.deleteUser({ UserName }))).toContain('DeleteConflict');
+  await iam.deleteGroupPolicy({ GroupName, PolicyName: 'own' });
+  expect(await refusalOf(iam.deleteGroup({ GroupName }))).toBe(
+    'DeleteConflictException: Cannot delete entity, must remove users from group first.',
+  );
+  await iam.removeUserFromGroup({ GroupName, UserName });
+  expect(await refusalOf(iam.removeUserFromGroup({ GroupName, UserName }))).toContain('NoSuchEntity');
+  await iam.deleteGroup({ GroupName });
+});
+
+test('a permissions boundary is the most that policies can allow', async () => {
+  const UserName = 'bounded';
+  const { kms: own } = await newUserOf(UserName, policyOf({ Action: 'kms:*' }));
+  await own.createKey({});
+  const { Policy } = await iam.createPolicy({ PolicyName: 'most', PolicyDocument: listing });
+  const PermissionsBoundary = Policy!.Arn!;
+  await iam.putUserPermissionsBoundary({ UserName, PermissionsBoundary });
+  await own.listKeys({});
+  expect(await refusalOf(own.createKey({}))).toContain(
+    'because no permissions boundary allows the kms:CreateKey action',
+  );
+  expect((await iam.getUser({ UserName })).User).toMatchObject({
+    PermissionsBoundary: { PermissionsBoundaryArn: PermissionsBoundary },
+  });
+  expect(await refusalOf(iam.deletePolicy({ PolicyArn: PermissionsBoundary }))).toContain('DeleteConflict');
+  await iam.deleteUserPermissionsBoundary({ UserName });
+  await own.createKey({});
+  await iam.deletePolicy({ PolicyArn: PermissionsBoundary });
+});
+
+test('who may attach policies under a condition attaches no others', async () => {
+  const UserName = 'delegate';
+  const { Policy } = await iam.createPolicy({ PolicyName: 'harmless', PolicyDocument: listing });
+  const Condition = { ArnEquals: { 'iam:PolicyARN': Policy!.Arn } };
+  const { iam: own } = await newUserOf(UserName, policyOf({ Action: 'iam:AttachUserPolicy', Condition }));
+  await own.attachUserPolicy({ UserName, PolicyArn: Policy!.Arn! });
+  const administrator = 'arn:aws:iam::aws:policy/AdministratorAccess';
+  expect(await refusalOf(own.attachUserPolicy({ UserName, PolicyArn: administrator }))).toContain('AccessDenied');
+});
