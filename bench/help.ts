@@ -8,6 +8,9 @@ export function help(): string {
   npm run bench -- [options]                 measure, print a table, leave a JSON file and an HTML report
   npm run bench -- compare A.json B.json     what moved between two runs beyond the noise
   npm run bench -- report A.json             the HTML report of a run, again
+  npm run bench -- micro [SUITE]             parts alone: parts (signature, policy, JSON, frame, token), boundary,
+                                             channel, session, telemetry
+  npm run bench -- model A.json              what 10, 100 and 1,000 cores carry, from a run of encrypt and create-key
 
 What is measured
   --target [NAME=]WHERE   Again for each; several are measured in turn (A B A B), so that ratios are fair. WHERE is

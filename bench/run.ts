@@ -8,6 +8,10 @@ async function main(args: readonly string[]): Promise<void> {
       return (await import('./report/compare-command.ts')).compareFiles(rest);
     case 'report':
       return (await import('./report/report-command.ts')).reportFiles(rest);
+    case 'micro':
+      return (await import('./micro/micro-command.ts')).micro(rest);
+    case 'model':
+      return (await import('./model/model-command.ts')).model(rest);
     default:
       return (await import('./measure/measure.ts')).measure(args);
   }

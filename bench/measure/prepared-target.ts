@@ -1,4 +1,4 @@
-import { BenchError } from '../bench-error.ts';
+import { BenchError, UnsupportedError } from '../bench-error.ts';
 import type { Pool } from '../load/job.ts';
 import { Caller } from '../targets/caller.ts';
 import type { Target } from '../targets/target.ts';
@@ -23,6 +23,9 @@ export class PreparedTarget implements Disposable {
     if (target.onlyRequest) return [{ operation: 'GET', weight: 1, requests: [target.onlyRequest] }];
     const pools: Pool[] = [];
     for (const { scenario, weight } of parts) {
+      if (scenario.operation === 'CreateKey' && target.protocol?.namesKeys) {
+        throw new UnsupportedError('the caller names its keys, so that each request would have to be another one');
+      }
       try {
         const calls = await scenario.prepare({ ...settings, caller: this.#caller, pool: this.#keys });
         const requests = calls.map((call) => target.protocol!.encode(call));

@@ -4,6 +4,7 @@ import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/comman
 import type { KeySpec, KeyUsage } from '@keyfleet/shared/key-specs';
 import type { CommandHandler } from '../../services/hsm-worker/src/boundary/commands/command.ts';
 import { handlers } from '../../services/hsm-worker/src/boundary/commands/handlers.ts';
+import { measureCost } from './cost.ts';
 import { testContext } from '../../test/support/command-context.ts';
 import { newNonceSource } from '../../services/hsm-worker/src/boundary/crypto/random.ts';
 import { BackingKeyCache } from '../../services/hsm-worker/src/boundary/keys/backing-key-cache.ts';
@@ -28,23 +29,6 @@ function run<N extends CommandName>(name: N, input: InputOf<N>): OutputOf<N> | P
   return handler(input, context);
 }
 
-async function measure(name: string, rounds: number, call: () => unknown): Promise<void> {
-  if (!name.toLowerCase().includes((process.argv[2] ?? '').toLowerCase())) return;
-  for (let i = 0; i < rounds / 4; i++) await call();
-  let best = Number.POSITIVE_INFINITY;
-  for (let batch = 0; batch < 5; batch++) {
-    const before = process.cpuUsage();
-    for (let i = 0; i < rounds / 5; i++) {
-      const answer = call();
-      // Awaiting what is no promise would count the event loop too.
-      if (answer instanceof Promise) await answer;
-    }
-    const { user, system } = process.cpuUsage(before);
-    best = Math.min(best, (user + system) / (rounds / 5));
-  }
-  console.log(`${name.padEnd(56)} ${best.toFixed(1).padStart(9)} us`);
-}
-
 async function key(
   keySpec: KeySpec,
   keyUsage: KeyUsage,
@@ -58,20 +42,20 @@ for (const encryptionContext of [{}, { tenant: '42', purpose: 'backup' }]) {
   const options = { ...symmetric, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };
   const { ciphertext } = await run('Encrypt', { ...options, plaintext: message });
   const pairs = `${Object.keys(encryptionContext).length} context pairs`;
-  await measure(`Encrypt, ${pairs}`, 50_000, () => run('Encrypt', { ...options, plaintext: message }));
-  await measure(`Decrypt, ${pairs}`, 50_000, () => run('Decrypt', { ...options, ciphertext }));
+  await measureCost(`Encrypt, ${pairs}`, 50_000, () => run('Encrypt', { ...options, plaintext: message }));
+  await measureCost(`Decrypt, ${pairs}`, 50_000, () => run('Decrypt', { ...options, ciphertext }));
   const dataKey = { ...symmetric, encryptionContext, length: 32, withPlaintext: true };
-  await measure(`GenerateDataKey, ${pairs}`, 50_000, () => run('GenerateDataKey', dataKey));
+  await measureCost(`GenerateDataKey, ${pairs}`, 50_000, () => run('GenerateDataKey', dataKey));
 }
 const making = { keyId, account, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
-await measure('GenerateBackingKey SYMMETRIC_DEFAULT', 20_000, () => run('GenerateBackingKey', making));
-await measure('open a token that is not cached', 20_000, () => {
+await measureCost('GenerateBackingKey SYMMETRIC_DEFAULT', 20_000, () => run('GenerateBackingKey', making));
+await measureCost('open a token that is not cached', 20_000, () => {
   context.backingKeys.clear();
   return context.backingKeys.open(symmetric.token, context.keyring);
 });
 
 const hmac = { ...(await key('HMAC_256', 'GENERATE_VERIFY_MAC')), algorithm: 'HMAC_SHA_256', message };
-await measure('GenerateMac HMAC_256', 50_000, () => run('GenerateMac', hmac));
+await measureCost('GenerateMac HMAC_256', 50_000, () => run('GenerateMac', hmac));
 
 const signing: [KeySpec, string, ('RAW' | 'DIGEST' | 'EXTERNAL_MU')[]][] = [
   ['ECC_NIST_P256', 'ECDSA_SHA_256', ['RAW', 'DIGEST']],
@@ -92,7 +76,9 @@ for (const [keySpec, algorithm, messageTypes] of signing) {
     const signed = messageType === 'RAW' ? message : digest.subarray(0, length);
     const input = { ...signer, algorithm, messageType, message: signed };
     const { signature } = await run('Sign', input);
-    await measure(`Sign ${keySpec} ${algorithm} ${messageType}`, 100, () => run('Sign', input));
-    await measure(`Verify ${keySpec} ${algorithm} ${messageType}`, 100, () => run('Verify', { ...input, signature }));
+    await measureCost(`Sign ${keySpec} ${algorithm} ${messageType}`, 100, () => run('Sign', input));
+    await measureCost(`Verify ${keySpec} ${algorithm} ${messageType}`, 100, () =>
+      run('Verify', { ...input, signature }),
+    );
   }
 }

@@ -30,7 +30,8 @@ export function functionsOf(
   const totals = new Map<string, { name: string; where: string; cpu: number }>();
   samples.forEach((id, index) => {
     const { functionName, url, lineNumber } = frames.get(id)!;
-    if (functionName === '(idle)') return;
+    // The profiler's own start takes a while.
+    if (functionName === '(idle)' || url === 'node:inspector') return;
     const [name, where] = [functionName === '' ? '(anonymous)' : functionName, placeOf(url, lineNumber)];
     const known = totals.get(`${name} ${where}`) ?? { name, where, cpu: 0 };
     totals.set(`${name} ${where}`, { ...known, cpu: known.cpu + Math.max(0, timeDeltas[index]!) / all });

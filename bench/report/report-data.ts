@@ -60,7 +60,13 @@ export function scalingChart({ points }: Group): LineChart | undefined {
 
 function seriesBy(points: readonly Point[], toPoint: (point: Point) => Series['points'][number]): Series[] {
   const named = Map.groupBy(points, ({ target, loop }) => (loop.kind === 'closed' ? target : `${target}, open loop`));
-  return [...named].map(([name, found]) => ({ name, points: found.map(toPoint).toSorted((a, b) => a.x - b.x) }));
+  return [...named].map(([name, found]) => ({ name, points: found.toSorted(byLoad).map(toPoint) }));
+}
+
+/** A curve goes from the least load to the most, whatever the rates were. */
+function byLoad({ loop: a }: Point, { loop: b }: Point): number {
+  if (a.kind === 'open' && b.kind === 'open') return a.perSecond - b.perSecond;
+  return a.connections - b.connections;
 }
 
 export interface CpuBars {
@@ -100,7 +106,10 @@ export function timeline(point: Point, sliceMs: number): LineChart | undefined {
   });
   const failed = slices.flatMap((slice) => (slice.failed > 0 ? [slice] : []));
   const marks = [
-    ...round.marks.map(({ at, what }) => ({ x: at / 1000, label: what })),
+    // What ended after the measured time has no place on the axis.
+    ...round.marks
+      .filter(({ at }) => at <= round.seconds * 1000)
+      .map(({ at, what }) => ({ x: at / 1000, label: what })),
     ...failed.slice(0, 1).map((first) => ({ x: first.seconds, label: `first of ${sum(failed)} failures` })),
   ];
   return {

@@ -14,7 +14,7 @@ test('points are grouped by what is called, with what differs from the usual', (
   expect(groups[0]!.points).toHaveLength(2);
 });
 
-test('each target has its curve, in the order of its rates', () => {
+test('each target has its curve, from the least load to the most', () => {
   const [group] = groupsOf([closed(16, 300), closed(1, 100), closed(1, 50, 'other'), closed(16, 90, 'other')]);
   const chart = latencyChart(group!);
   expect(chart!.series.map(({ name }) => name)).toEqual(['keyfleet', 'other']);
@@ -38,7 +38,13 @@ test('CPU is stacked by process, per request', () => {
 
 test('latency over time has what happened meanwhile, and the first failure', () => {
   const slices = sampleRound(10, 5).slices.map((slice, index) => ({ ...slice, failed: index >= 2 ? 3 : 0 }));
-  const round = sampleRound(10, 5, { slices, marks: [{ at: 300, what: 'frontend killed' }] });
+  const round = sampleRound(10, 5, {
+    slices,
+    marks: [
+      { at: 300, what: 'frontend killed' },
+      { at: 9000, what: 'frontend is back' },
+    ],
+  });
   const chart = timeline(samplePoint([round]), 250)!;
   expect(chart.marks).toEqual([
     { x: 0.3, label: 'frontend killed' },

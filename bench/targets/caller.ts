@@ -1,5 +1,12 @@
 import { BenchError, UnsupportedError } from '../bench-error.ts';
-import { type Answer, authorityOf, type Connection, type ReadyRequest, TransportError } from '../wire/endpoint.ts';
+import {
+  type Answer,
+  authorityOf,
+  type Connection,
+  type ReadyRequest,
+  TransportError,
+  type WireRequest,
+} from '../wire/endpoint.ts';
 import { RequestSigner } from '../wire/request-signer.ts';
 import { transportOf } from '../wire/transport.ts';
 import type { Call, Output, Target } from './target.ts';
@@ -30,8 +37,9 @@ export class Caller implements Disposable {
     const call = { operation, input, ...(keyId === undefined ? {} : { keyId }) };
     const { protocol, name } = this.#target;
     if (!protocol) throw new BenchError(`${name} has no ${operation}`);
-    const answer = await this.#send(call);
-    if (answer.failure === undefined) return protocol.decode(call, answer);
+    const request = protocol.encode(call);
+    const answer = await this.#send(request);
+    if (answer.failure === undefined) return protocol.decode(call, answer, request);
     throw new UnsupportedError(`${operation} is answered with ${answer.failure}: ${textOf(answer)}`);
   }
 
@@ -39,11 +47,10 @@ export class Caller implements Disposable {
     for (const connection of this.#all) connection[Symbol.dispose]();
   }
 
-  async #send(call: Call): Promise<Answer> {
+  async #send(request: WireRequest): Promise<Answer> {
     const connection = this.#idle.pop() ?? (await new Promise<Connection<unknown>>((give) => this.#waiting.push(give)));
     const patience = setTimeout(() => connection[Symbol.dispose](), PATIENCE_MS);
     try {
-      const request = this.#target.protocol!.encode(call);
       return await connection.send(this.#encode(this.#signer.sign(request, Math.floor(Date.now() / 1000))));
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;

@@ -16,8 +16,10 @@ export type Output = Readonly<Record<string, unknown>>;
 export interface Protocol {
   /** Throws UnsupportedError for what the server has no word for. */
   encode(call: Call): WireRequest;
-  /** Of an answer that is not a failure. */
-  decode(call: Call, answer: Answer): Output;
+  /** Of an answer, to this request, that is not a failure. */
+  decode(call: Call, answer: Answer, request: WireRequest): Output;
+  /** The caller names each key: one request makes one key, however often it is sent. */
+  readonly namesKeys?: true;
 }
 
 /** A server that is measured. */

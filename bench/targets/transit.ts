@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { UnsupportedError } from '../bench-error.ts';
 import type { WireRequest } from '../wire/endpoint.ts';
-import type { Call, Output, Protocol } from './target.ts';
+import type { Output, Protocol } from './target.ts';
 
 /** Key specs of AWS -> key types of transit. */
 const types: Readonly<Record<string, string>> = {
@@ -20,7 +20,7 @@ type Data = Readonly<Record<string, unknown>>;
 
 interface Mapping {
   request(input: Data, key: string): { readonly method?: string; readonly path: string; readonly body?: Data };
-  answer?(data: Data, call: Call): Output;
+  answer?(data: Data, path: string): Output;
 }
 
 /** What transit has of the AWS KMS API. Source: the "Transit secrets engine (API)" pages of OpenBao and Vault. */
@@ -32,11 +32,11 @@ const mappings: Readonly<Record<string, Mapping>> = {
       if (type === undefined) throw new UnsupportedError(`transit has no ${String(KeySpec)}`);
       return { path: `keys/${randomUUID()}`, body: { type } };
     },
-    answer: ({ name }) => ({ KeyMetadata: { KeyId: name, Arn: name } }),
+    answer: (_, path) => metadata(path.slice(path.lastIndexOf('/') + 1)),
   },
   DescribeKey: {
     request: (_, key) => ({ method: 'GET', path: `keys/${key}` }),
-    answer: ({ name }) => ({ KeyMetadata: { KeyId: name, Arn: name } }),
+    answer: ({ name, type }) => metadata(String(name), type),
   },
   GetPublicKey: {
     request: (_, key) => ({ method: 'GET', path: `keys/${key}` }),
@@ -93,11 +93,17 @@ export function transit(mount: string, token: string): Protocol {
       const { method = 'POST', path, body } = mapping.request(call.input, String(call.keyId ?? call.input['KeyId']));
       return { method, path: `/v1/${mount}/${path}`, headers, body: body === undefined ? '' : JSON.stringify(body) };
     },
-    decode(call, { body }) {
+    namesKeys: true,
+    decode(call, { body }, { path }) {
       const { data = {} } = (body.length === 0 ? {} : JSON.parse(body.toString())) as { data?: Data };
-      return mappings[call.operation]!.answer?.(data, call) ?? {};
+      return mappings[call.operation]!.answer?.(data, path) ?? {};
     },
   };
+}
+
+function metadata(name: string, type?: unknown): Output {
+  const KeySpec = Object.keys(types).find((spec) => types[spec] === type);
+  return { KeyMetadata: { KeyId: name, Arn: name, KeySpec } };
 }
 
 function associated(context: unknown): Data {
