@@ -17,9 +17,19 @@ export interface ConditionKey<F> {
   readonly value?: (facts: F, rest: string) => ContextValue;
 }
 
+/** A key, and what follows the name of its family. */
+interface Found<F> {
+  readonly key: ConditionKey<F>;
+  readonly rest: string;
+}
+
+/** Names that policies use again and again; what is more is searched each time. */
+const MAX_FOUND = 1_000;
+
 /** Which condition keys there are, and what each is in a request: the one list that policies are checked against and decided by. */
 export class ConditionKeys<F> {
   readonly #single = new Map<string, ConditionKey<F>>();
+  readonly #found = new Map<string, Found<F>>();
   readonly #families: readonly (readonly [string, ConditionKey<F>])[];
 
   constructor(keys: readonly ConditionKey<F>[]) {
@@ -28,7 +38,7 @@ export class ConditionKeys<F> {
   }
 
   /** undefined: there is no such key. `name`: in any case. */
-  find(name: string): { readonly key: ConditionKey<F>; readonly rest: string } | undefined {
+  find(name: string): Found<F> | undefined {
     return this.#find(name.toLowerCase());
   }
 
@@ -42,7 +52,15 @@ export class ConditionKeys<F> {
     };
   }
 
-  #find(name: string): { readonly key: ConditionKey<F>; readonly rest: string } | undefined {
+  #find(name: string): Found<F> | undefined {
+    const known = this.#found.get(name);
+    if (known) return known;
+    const found = this.#search(name);
+    if (found && this.#found.size < MAX_FOUND) this.#found.set(name, found);
+    return found;
+  }
+
+  #search(name: string): Found<F> | undefined {
     const single = this.#single.get(name);
     if (single) return { key: single, rest: '' };
     const family = this.#families.find(([prefix]) => name.length > prefix.length && name.startsWith(prefix));

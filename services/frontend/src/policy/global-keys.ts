@@ -35,11 +35,13 @@ type Key = ConditionKey<GlobalFacts>;
  * differ in case only; of two such with different values nobody can say which is meant.
  */
 export function valueNamed(pairs: Iterable<readonly [string, string]>, name: string): ContextValue {
-  const values = new Set<string>();
-  for (const [key, value] of pairs) if (key.toLowerCase() === name) values.add(value);
-  if (values.size > 1) return undecidable;
-  const [only] = values;
-  return only;
+  let found: string | undefined;
+  for (const [key, value] of pairs) {
+    if (key.toLowerCase() !== name) continue;
+    if (found !== undefined && found !== value) return undecidable;
+    found = value;
+  }
+  return found;
 }
 
 function tagNamed(tags: readonly Tag[] | undefined, name: string): ContextValue {
@@ -137,9 +139,15 @@ const neverThere: readonly Key[] = [
 /** IAM User Guide, "AWS global condition context keys". */
 export const globalKeys: readonly Key[] = [...ofTheCaller, ...ofTheRequest, ...ofTheResource, ...neverThere];
 
-/** As AWS writes it: whole seconds. */
+let lastDate = { second: Number.NaN, text: '' };
+
+/** As AWS writes it: whole seconds. Of one second's requests it is written once. */
 function dateOf(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(milliseconds / 1_000);
+  if (second !== lastDate.second) {
+    lastDate = { second, text: `${new Date(second * 1_000).toISOString().slice(0, 19)}Z` };
+  }
+  return lastDate.text;
 }
 
 /** An IPv4 address as such, also when it came to a socket of both kinds. */

@@ -123,11 +123,13 @@ const encryptionAlgorithm: Value = (facts) =>
 
 /** Of CreateGrant the pairs that the grant's constraints name (KMS Developer Guide, "kms:EncryptionContext"). */
 function contextPairs(facts: KmsFacts): [string, string][] {
-  const contexts =
-    facts.action === 'kms:CreateGrant'
-      ? [constraintsOf(facts)['EncryptionContextEquals'], constraintsOf(facts)['EncryptionContextSubset']]
-      : [ofAction(facts, 'EncryptionContext')];
-  return contexts.flatMap((context) => Object.entries((context ?? {}) as Readonly<Record<string, string>>));
+  if (facts.action !== 'kms:CreateGrant') return pairsOf(ofAction(facts, 'EncryptionContext'));
+  const { EncryptionContextEquals, EncryptionContextSubset } = constraintsOf(facts);
+  return [...pairsOf(EncryptionContextEquals), ...pairsOf(EncryptionContextSubset)];
+}
+
+function pairsOf(context: unknown): [string, string][] {
+  return context === undefined ? [] : Object.entries(context as Readonly<Record<string, string>>);
 }
 
 function constraintsOf({ input }: KmsFacts): Readonly<Record<string, unknown>> {

@@ -1,5 +1,4 @@
-import { compileTexts, globOf, matchesGlob, type Test } from './text-test.ts';
-import { fill, parseTemplate, variablesOf } from './template.ts';
+import { compileTexts, type Test } from './text-test.ts';
 
 const PARTS = 6;
 const isAll = (pattern: string): boolean => /^\*+$/.test(pattern);
@@ -19,11 +18,7 @@ export function compileArns(
     if (split.length < PARTS && !(completes && split[0] === 'arn')) return [];
     return [compileParts([...split, ...Array<string>(PARTS - split.length).fill('*')], variables)];
   });
-  const plain = compileTexts(
-    patterns.filter((pattern) => pattern.startsWith('arn:') && !/[*?$]/.test(pattern)),
-    { variables: false, wildcards: false, ignoreCase: false },
-  );
-  return (value, context) => plain(value, context) || tests.some((test) => test(value, context));
+  return (value, context) => tests.some((test) => test(value, context));
 }
 
 /** Whether a pattern has the six parts of an ARN. */
@@ -33,26 +28,15 @@ export function isArnPattern(pattern: string): boolean {
 }
 
 function compileParts(patterns: readonly string[], variables: boolean): Test {
-  const templates = patterns.map((pattern) => parseTemplate(pattern, { variables, wildcards: true }));
-  const fixed = templates.map((parts) => (parts && variablesOf(parts).length === 0 ? globOf(parts) : undefined));
+  const tests = patterns.map((pattern) => compileTexts([pattern], { variables, wildcards: true, ignoreCase: false }));
   return (value, context) => {
-    const parts = value.split(':');
-    if (parts.length < PARTS) return false;
-    return templates.every((template, i) => {
-      const filled = template && (fixed[i] ?? filledGlob(template, context));
-      if (filled === undefined) return false;
-      return matchesGlob(filled, i < PARTS - 1 ? parts[i]! : parts.slice(i).join(':'));
-    });
+    const parts = splitArn(value, false);
+    return parts.length === PARTS && tests.every((test, i) => test(parts[i]!, context));
   };
-}
-
-function filledGlob(template: Parameters<typeof fill>[0], context: Parameters<typeof fill>[1]): string | undefined {
-  const filled = fill(template, context);
-  return filled && globOf(filled);
 }
 
 /** At the colons that are not in a variable's name. */
 function splitArn(pattern: string, variables: boolean): string[] {
-  const pieces = variables ? pattern.split(/:(?![^{}]*\})/) : pattern.split(':');
+  const pieces = variables && pattern.includes('${') ? pattern.split(/:(?![^{}]*\})/) : pattern.split(':');
   return pieces.length <= PARTS ? pieces : [...pieces.slice(0, PARTS - 1), pieces.slice(PARTS - 1).join(':')];
 }

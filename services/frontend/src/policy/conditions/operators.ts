@@ -41,8 +41,11 @@ function ordered(
     takes: (text) => !Number.isNaN(parse(text)),
     compile: (texts) => {
       const listed = texts.map(parse);
+      // One second's requests say one time.
+      let last = { text: '', value: Number.NaN };
       return (text) => {
-        const value = parse(text);
+        if (text !== last.text) last = { text, value: parse(text) };
+        const { value } = last;
         return Number.isNaN(value) ? undefined : listed.some((one) => holds(value, one));
       };
     },

@@ -34,7 +34,9 @@ function isFilledMatch(
   { context, fold }: { context: RequestContext; fold: (text: string) => string },
 ): boolean {
   const filled = fill(parts, context);
-  return filled !== undefined && matchesGlob(globOf(filled, fold), text);
+  if (filled === undefined) return false;
+  const only = filled.length === 1 ? filled[0] : undefined;
+  return only && 'text' in only ? fold(only.text) === text : matchesGlob(globOf(filled, fold), text);
 }
 
 /** Of texts without variables, quick for those that are usual: everything, a whole name, the beginning of a name. */
@@ -59,9 +61,13 @@ export function globOf(parts: readonly Part[], fold: (text: string) => string = 
   return parts
     .map((part) => {
       if ('wildcard' in part) return part.wildcard;
-      return 'text' in part ? fold(part.text).replaceAll(/[*?\0]/g, '\0$&') : '';
+      return 'text' in part ? escaped(fold(part.text)) : '';
     })
     .join('');
+}
+
+function escaped(text: string): string {
+  return /[*?\0]/.test(text) ? text.replaceAll(/[*?\0]/g, '\0$&') : text;
 }
 
 function unescaped(glob: string): string {
