@@ -91,7 +91,7 @@ const ofTheCaller: readonly Key[] = [
 ];
 
 const ofTheRequest: readonly Key[] = [
-  { name: 'aws:SourceIp', type: 'ip', value: ({ sourceIpAddress }) => ipOf(sourceIpAddress) ?? undecidable },
+  { name: 'aws:SourceIp', type: 'ip', value: ({ sourceIpAddress }) => sourceIpAddress || undecidable },
   { name: 'aws:SecureTransport', type: 'bool', value: ({ isSecure }) => String(isSecure) },
   { name: 'aws:UserAgent', type: 'string', value: ({ userAgent }) => userAgent || undefined },
   { name: 'aws:CurrentTime', type: 'date', value: ({ now }) => dateOf(now) },
@@ -116,7 +116,7 @@ const ofTheResource: readonly Key[] = [
 const neverThere: readonly Key[] = [
   ...[
     'PrincipalOrgID PrincipalServiceName SourceAccount SourceOrgID SourceVpc SourceVpce VpceAccount VpceOrgID',
-    'CalledViaFirst CalledViaLast ResourceOrgID Ec2InstanceSourceVpc',
+    'CalledViaFirst CalledViaLast CalledViaAWSMCP ResourceOrgID Ec2InstanceSourceVpc SourceOwner',
   ]
     .join(' ')
     .split(' ')
@@ -134,6 +134,13 @@ const neverThere: readonly Key[] = [
   { name: 'aws:VpcSourceIp', type: 'ip' },
   { name: 'aws:Ec2InstanceSourcePrivateIPv4', type: 'ip' },
   { name: 'aws:AssumedRoot', type: 'bool' },
+  { name: 'aws:ViaAWSMCPService', type: 'bool' },
+  { name: 'aws:ChatbotSourceArn', type: 'arn' },
+  // Of credentials that a service of AWS gave to an instance, a function or a job.
+  { name: 'ec2:RoleDelivery', type: 'numeric' },
+  { name: 'ec2:SourceInstanceArn', type: 'arn' },
+  { name: 'lambda:SourceFunctionArn', type: 'arn' },
+  { name: 'ssm:SourceInstanceArn', type: 'arn' },
 ];
 
 /** IAM User Guide, "AWS global condition context keys". */
@@ -148,10 +155,4 @@ function dateOf(milliseconds: number): string {
     lastDate = { second, text: `${new Date(second * 1_000).toISOString().slice(0, 19)}Z` };
   }
   return lastDate.text;
-}
-
-/** An IPv4 address as such, also when it came to a socket of both kinds. */
-function ipOf(address: string): string | undefined {
-  if (address === '') return undefined;
-  return address.toLowerCase().startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
