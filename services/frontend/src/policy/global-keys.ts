@@ -91,7 +91,7 @@ const ofTheCaller: readonly Key[] = [
 ];
 
 const ofTheRequest: readonly Key[] = [
-  { name: 'aws:SourceIp', type: 'ip', value: ({ sourceIpAddress }) => sourceIpAddress || undecidable },
+  { name: 'aws:SourceIp', type: 'ip', value: ({ sourceIpAddress }) => ipOf(sourceIpAddress) || undecidable },
   { name: 'aws:SecureTransport', type: 'bool', value: ({ isSecure }) => String(isSecure) },
   { name: 'aws:UserAgent', type: 'string', value: ({ userAgent }) => userAgent || undefined },
   { name: 'aws:CurrentTime', type: 'date', value: ({ now }) => dateOf(now) },
@@ -155,4 +155,9 @@ function dateOf(milliseconds: number): string {
     lastDate = { second, text: `${new Date(second * 1_000).toISOString().slice(0, 19)}Z` };
   }
   return lastDate.text;
+}
+
+/** An IPv4 address as such, also when it came to a socket of both kinds. */
+function ipOf(address: string): string {
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
 }

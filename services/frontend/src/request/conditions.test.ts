@@ -1,0 +1,339 @@
+import { CreateAlias, DeleteAlias, UpdateAlias } from '@keyfleet/shared/api/aliases';
+import { Decrypt, Encrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
+import { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
+import { CreateKey, DescribeKey, DisableKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
+import type { Operation } from '@keyfleet/shared/api/operation';
+import { GetKeyPolicy, PutKeyPolicy } from '@keyfleet/shared/api/policies';
+import { EnableKeyRotation } from '@keyfleet/shared/api/rotation';
+import { Sign } from '@keyfleet/shared/api/sign';
+import { TagResource, UntagResource } from '@keyfleet/shared/api/tags';
+import { beforeEach, expect, test } from 'vitest';
+import { accountId, FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
+import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
+
+let frontend: FakeFrontend<LocalHsm>;
+beforeEach(() => {
+  frontend = new FakeFrontend(new LocalHsm());
+});
+
+const Plaintext = Buffer.from('attack at dawn');
+const day = 86_400_000;
+
+function document(...statements: object[]): string {
+  const whole = statements.map((statement) => ({ Effect: 'Allow', Action: 'kms:*', Resource: '*', ...statement }));
+  return JSON.stringify({ Version: '2012-10-17', Statement: whole });
+}
+
+/** A user who may do what the statements of an identity policy say. */
+const bob = (...statements: object[]) => ({ caller: user('bob', { policies: [document(...statements)] }) });
+
+async function newKey(input: object = {}): Promise<string> {
+  const { KeyMetadata } = await frontend.call(CreateKey, input);
+  return KeyMetadata!.KeyId!;
+}
+
+type Overrides = Parameters<FakeFrontend['call']>[2];
+
+/** Whether a caller is let through; any other refusal than that is a failure of the test. */
+async function may(operation: Operation, input: object, as: Overrides = {}): Promise<boolean> {
+  try {
+    await frontend.call(operation, input, as);
+    return true;
+  } catch (error) {
+    expect(String(error)).toMatch(/is not authorized to perform/);
+    return false;
+  }
+}
+
+const inContext = (pairs: Record<string, string>) => ({ EncryptionContext: pairs });
+
+test('an encryption context is a condition of encrypting and of decrypting, whatever the case of its name in the policy', async () => {
+  const KeyId = await newKey();
+  const as = bob({ Condition: { StringEquals: { 'kms:encryptioncontext:tenant': 'acme' } } });
+  expect(await may(Encrypt, { KeyId, Plaintext, ...inContext({ Tenant: 'acme' }) }, as)).toBe(true);
+  expect(await may(Encrypt, { KeyId, Plaintext, ...inContext({ Tenant: 'Acme' }) }, as)).toBe(false);
+  expect(await may(Encrypt, { KeyId, Plaintext }, as)).toBe(false);
+  // Two names that differ in case only: nobody can say which is meant.
+  expect(await may(Encrypt, { KeyId, Plaintext, ...inContext({ Tenant: 'acme', tenant: 'other' }) }, as)).toBe(false);
+  const { CiphertextBlob } = await frontend.call(Encrypt, { KeyId, Plaintext, ...inContext({ tenant: 'acme' }) });
+  expect(await may(Decrypt, { CiphertextBlob, ...inContext({ tenant: 'acme' }) }, as)).toBe(true);
+  expect(await may(Decrypt, { CiphertextBlob }, as)).toBe(false);
+});
+
+test('the names of an encryption context are a condition', async () => {
+  const KeyId = await newKey();
+  const as = bob({
+    Condition: {
+      'ForAllValues:StringEquals': { 'kms:EncryptionContextKeys': ['a', 'b'] },
+      Null: { 'kms:EncryptionContextKeys': 'false' },
+    },
+  });
+  expect(await may(Encrypt, { KeyId, Plaintext, ...inContext({ a: '1', b: '2' }) }, as)).toBe(true);
+  expect(await may(Encrypt, { KeyId, Plaintext, ...inContext({ a: '1', c: '2' }) }, as)).toBe(false);
+  expect(await may(Encrypt, { KeyId, Plaintext }, as)).toBe(false);
+});
+
+test('an algorithm is a condition also when the request left it out, and so is the kind of a message', async () => {
+  const KeyId = await newKey();
+  const symmetric = bob({ Condition: { StringEquals: { 'kms:EncryptionAlgorithm': 'SYMMETRIC_DEFAULT' } } });
+  expect(await may(Encrypt, { KeyId, Plaintext }, symmetric)).toBe(true);
+  expect(await may(GenerateDataKey, { KeyId, KeySpec: 'AES_256' }, symmetric)).toBe(true);
+  expect(await may(DescribeKey, { KeyId }, symmetric)).toBe(false);
+
+  const signing = await newKey({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
+  const raw = bob({
+    Condition: { StringEquals: { 'kms:MessageType': 'RAW', 'kms:SigningAlgorithm': 'ECDSA_SHA_256' } },
+  });
+  const request = { KeyId: signing, Message: Buffer.alloc(32, 1), SigningAlgorithm: 'ECDSA_SHA_256' };
+  expect(await may(Sign, request, raw)).toBe(true);
+  expect(await may(Sign, { ...request, MessageType: 'DIGEST' }, raw)).toBe(false);
+});
+
+test('the alias by which a request names its key is a condition, and so are the aliases that the key has', async () => {
+  const KeyId = await newKey();
+  await frontend.call(CreateAlias, { AliasName: 'alias/app/1', TargetKeyId: KeyId });
+  await frontend.call(CreateAlias, { AliasName: 'alias/else', TargetKeyId: KeyId });
+  const arn = `arn:aws:kms:us-east-1:${accountId}:alias/app/1`;
+  const byAlias = bob({ Condition: { StringLike: { 'kms:RequestAlias': 'alias/app/*' } } });
+  expect(await may(DescribeKey, { KeyId: 'alias/app/1' }, byAlias)).toBe(true);
+  expect(await may(DescribeKey, { KeyId: arn }, byAlias)).toBe(true);
+  expect(await may(DescribeKey, { KeyId: 'alias/else' }, byAlias)).toBe(false);
+  expect(await may(DescribeKey, { KeyId }, byAlias)).toBe(false);
+
+  const withAlias = bob({ Condition: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': 'alias/app/1' } } });
+  expect(await may(DescribeKey, { KeyId }, withAlias)).toBe(true);
+  expect(await may(DescribeKey, { KeyId: await newKey() }, withAlias)).toBe(false);
+  await frontend.call(DeleteAlias, { AliasName: 'alias/app/1' });
+  expect(await may(DescribeKey, { KeyId }, withAlias)).toBe(false);
+
+  // An alias is no key.
+  const onAlias = bob({ Resource: arn });
+  expect(await may(DescribeKey, { KeyId: 'alias/else' }, onAlias)).toBe(false);
+});
+
+test('tags of a key and of a request are conditions', async () => {
+  const KeyId = await newKey({ Tags: [{ TagKey: 'Team', TagValue: 'payments' }] });
+  const ofTeam = (team: string) => bob({ Condition: { StringEquals: { 'aws:ResourceTag/team': team } } });
+  expect(await may(DescribeKey, { KeyId }, ofTeam('payments'))).toBe(true);
+  expect(await may(DescribeKey, { KeyId }, ofTeam('other'))).toBe(false);
+  const own = user('carol', {
+    policies: [document({ Condition: { StringEquals: { 'aws:ResourceTag/team': '${aws:PrincipalTag/team}' } } })],
+    tags: new Map([['team', 'payments']]),
+  });
+  expect(await may(DescribeKey, { KeyId }, { caller: own })).toBe(true);
+
+  const tagged = (TagKey: string, TagValue: string) => ({ Tags: [{ TagKey, TagValue }] });
+  const mustTag = bob({
+    Condition: {
+      StringEquals: { 'aws:RequestTag/team': 'payments' },
+      'ForAllValues:StringEquals': { 'aws:TagKeys': ['team'] },
+    },
+  });
+  expect(await may(CreateKey, tagged('team', 'payments'), mustTag)).toBe(true);
+  expect(await may(CreateKey, tagged('team', 'other'), mustTag)).toBe(false);
+  expect(await may(CreateKey, {}, mustTag)).toBe(false);
+  expect(await may(TagResource, { KeyId, ...tagged('team', 'payments') }, mustTag)).toBe(true);
+  const mayUntag = bob({ Condition: { 'ForAllValues:StringEquals': { 'aws:TagKeys': ['temporary'] } } });
+  expect(await may(UntagResource, { KeyId, TagKeys: ['temporary'] }, mayUntag)).toBe(true);
+  expect(await may(UntagResource, { KeyId, TagKeys: ['team'] }, mayUntag)).toBe(false);
+});
+
+test('what a key is, and what it shall be, is a condition', async () => {
+  const symmetric = bob({
+    Condition: { StringEquals: { 'kms:KeySpec': 'SYMMETRIC_DEFAULT', 'kms:KeyOrigin': 'AWS_KMS' } },
+  });
+  expect(await may(CreateKey, {}, symmetric)).toBe(true);
+  expect(await may(CreateKey, { KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' }, symmetric)).toBe(false);
+  expect(await may(DescribeKey, { KeyId: await newKey() }, symmetric)).toBe(true);
+  const mac = await newKey({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' });
+  expect(await may(DescribeKey, { KeyId: mac }, symmetric)).toBe(false);
+  const single = bob({
+    Condition: { Bool: { 'kms:MultiRegion': 'false' }, StringEquals: { 'kms:CallerAccount': accountId } },
+  });
+  expect(await may(DescribeKey, { KeyId: mac }, single)).toBe(true);
+});
+
+test('ReEncrypt is asked of each key with its own context, and whether they are one', async () => {
+  const [KeyId, other] = [await newKey(), await newKey()];
+  const { CiphertextBlob } = await frontend.call(Encrypt, { KeyId, Plaintext, ...inContext({ app: 'old' }) });
+  const as = bob(
+    { Action: 'kms:ReEncryptFrom', Condition: { StringEquals: { 'kms:EncryptionContext:app': 'old' } } },
+    { Action: 'kms:ReEncryptTo', Condition: { StringEquals: { 'kms:EncryptionContext:app': 'new' } } },
+  );
+  const move = { CiphertextBlob, SourceEncryptionContext: { app: 'old' }, DestinationKeyId: other };
+  expect(await may(ReEncrypt, { ...move, DestinationEncryptionContext: { app: 'new' } }, as)).toBe(true);
+  expect(await may(ReEncrypt, { ...move, DestinationEncryptionContext: { app: 'old' } }, as)).toBe(false);
+  const same = bob({ Condition: { Bool: { 'kms:ReEncryptOnSameKey': 'true' } } });
+  expect(await may(ReEncrypt, { ...move, DestinationKeyId: KeyId }, same)).toBe(true);
+  expect(await may(ReEncrypt, move, same)).toBe(false);
+});
+
+test('a key that is in use cannot be switched off where a policy forbids it', async () => {
+  const KeyId = await newKey();
+  const as = bob(
+    {},
+    {
+      Effect: 'Deny',
+      Action: ['kms:DisableKey', 'kms:ScheduleKeyDeletion'],
+      Condition: { NumericLessThan: { 'kms:TrailingDaysWithoutKeyUsage': '30' } },
+    },
+  );
+  // It is as if it were used when it was made.
+  expect(await may(DisableKey, { KeyId }, as)).toBe(false);
+  frontend.now += 20 * day;
+  await frontend.call(Encrypt, { KeyId, Plaintext });
+  frontend.now += 29 * day;
+  expect(await may(DisableKey, { KeyId }, as)).toBe(false);
+  frontend.now += day;
+  expect(await may(DisableKey, { KeyId }, as)).toBe(true);
+});
+
+test('numbers of a request are conditions, with the default if it left them out', async () => {
+  const KeyId = await newKey();
+  const slowly = bob({
+    Condition: { NumericGreaterThanEquals: { 'kms:ScheduleKeyDeletionPendingWindowInDays': '30' } },
+  });
+  expect(await may(ScheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 }, slowly)).toBe(false);
+  expect(await may(ScheduleKeyDeletion, { KeyId }, slowly)).toBe(true);
+  const yearly = bob({ Condition: { NumericEquals: { 'kms:RotationPeriodInDays': '365' } } });
+  const rotating = await newKey();
+  expect(await may(EnableKeyRotation, { KeyId: rotating, RotationPeriodInDays: 90 }, yearly)).toBe(false);
+  expect(await may(EnableKeyRotation, { KeyId: rotating }, yearly)).toBe(true);
+});
+
+test('where a request comes from, when and how, is a condition', async () => {
+  const KeyId = await newKey();
+  const when = (Condition: object) => may(DescribeKey, { KeyId }, bob({ Condition }));
+  expect(await when({ IpAddress: { 'aws:SourceIp': '192.0.2.0/24' } })).toBe(true);
+  expect(await when({ NotIpAddress: { 'aws:SourceIp': '192.0.2.0/24' } })).toBe(false);
+  expect(await when({ DateLessThan: { 'aws:CurrentTime': '2026-11-23T12:00:01Z' } })).toBe(true);
+  expect(await when({ DateLessThan: { 'aws:CurrentTime': '2026-11-23T12:00:00Z' } })).toBe(false);
+  expect(await when({ NumericGreaterThan: { 'aws:EpochTime': '1700000000' } })).toBe(true);
+  expect(await when({ Bool: { 'aws:SecureTransport': 'true' } })).toBe(true);
+  expect(await when({ StringEquals: { 'aws:UserAgent': 'test' } })).toBe(true);
+  expect(await when({ StringEquals: { 'aws:RequestedRegion': ['eu-west-1'] } })).toBe(false);
+  expect(
+    await when({ StringEquals: { 'aws:username': 'bob', 'aws:userid': 'AIDABOB', 'aws:PrincipalType': 'User' } }),
+  ).toBe(true);
+  expect(await when({ ArnLike: { 'aws:PrincipalArn': 'arn:aws:iam::*:user/b*' } })).toBe(true);
+  expect(await when({ Bool: { 'aws:MultiFactorAuthPresent': 'false' } })).toBe(false);
+  expect(await when({ BoolIfExists: { 'aws:MultiFactorAuthPresent': 'true' } })).toBe(true);
+  expect(await when({ StringEquals: { 'kms:ViaService': 's3.us-east-1.amazonaws.com' } })).toBe(false);
+  expect(await when({ StringNotEquals: { 'aws:PrincipalOrgID': 'o-1' } })).toBe(true);
+});
+
+test('a session has what its credentials say', async () => {
+  const KeyId = await newKey();
+  const issuedAt = frontend.now;
+  const session = {
+    roleArn: `arn:aws:iam::${accountId}:role/team/app`,
+    policies: [],
+    issuedAt,
+    sourceIdentity: 'alice',
+  };
+  const as = (Condition: object, policies: string[] = []) => ({
+    caller: user('app', {
+      arn: `arn:aws:sts::${accountId}:assumed-role/app/one`,
+      policies: [document({ Condition })],
+      session: { ...session, policies },
+    }),
+  });
+  const when = (Condition: object, policies?: string[]) => may(DescribeKey, { KeyId }, as(Condition, policies));
+  expect(await when({ ArnEquals: { 'aws:PrincipalArn': session.roleArn } })).toBe(true);
+  expect(await when({ DateLessThan: { 'aws:TokenIssueTime': '2026-11-23T12:00:00Z' } })).toBe(false);
+  expect(await when({ DateLessThan: { 'aws:TokenIssueTime': '2026-11-23T12:00:01Z' } })).toBe(true);
+  expect(await when({ StringEquals: { 'aws:SourceIdentity': 'alice', 'aws:PrincipalType': 'AssumedRole' } })).toBe(
+    true,
+  );
+  expect(await when({ Null: { 'aws:username': 'true' } })).toBe(true);
+  expect(await when({}, [document({ Action: 'kms:Encrypt' })])).toBe(false);
+  expect(await when({}, [document({ Action: 'kms:Encrypt' }), document({ Action: 'kms:DescribeKey' })])).toBe(true);
+});
+
+test('about an alias by itself a request has the global keys only', async () => {
+  const KeyId = await newKey();
+  const create = (Condition: object) =>
+    may(CreateAlias, { AliasName: 'alias/a', TargetKeyId: KeyId }, bob({ Condition }));
+  expect(await create({ StringEquals: { 'kms:CallerAccount': accountId } })).toBe(false);
+  expect(await create({ IpAddress: { 'aws:SourceIp': '192.0.2.0/24' } })).toBe(true);
+});
+
+test('an alias moves only with the permission on both keys', async () => {
+  const [from, to] = [await newKey({ Tags: [{ TagKey: 'mine', TagValue: 'yes' }] }), await newKey()];
+  await frontend.call(CreateAlias, { AliasName: 'alias/a', TargetKeyId: from });
+  const as = bob(
+    { Resource: 'arn:aws:kms:*:*:alias/*' },
+    { Resource: 'arn:aws:kms:*:*:key/*', Condition: { StringEquals: { 'aws:ResourceTag/mine': 'yes' } } },
+  );
+  expect(await may(UpdateAlias, { AliasName: 'alias/a', TargetKeyId: to }, as)).toBe(false);
+  await frontend.call(TagResource, { KeyId: to, Tags: [{ TagKey: 'mine', TagValue: 'yes' }] });
+  expect(await may(UpdateAlias, { AliasName: 'alias/a', TargetKeyId: to }, as)).toBe(true);
+});
+
+test('a policy that lets its author back in only elsewhere, or later, is refused', async () => {
+  const KeyId = await newKey();
+  const only = (Condition: object) => document({ Principal: { AWS: user('alice').arn }, Condition });
+  const put = (Policy: string, more: object = {}) => frontend.refusal(PutKeyPolicy, { KeyId, Policy, ...more });
+  const lockout =
+    'MalformedPolicyDocumentException: The new key policy will not allow you to update the key policy in the future.';
+  expect(await put(only({ IpAddress: { 'aws:SourceIp': '198.51.100.0/24' } }))).toBe(lockout);
+  expect(await put(only({ DateGreaterThan: { 'aws:CurrentTime': '2027-01-01T00:00:00Z' } }))).toBe(lockout);
+  expect(await frontend.refusal(CreateKey, { Policy: only({ StringEquals: { 'kms:KeySpec': 'RSA_2048' } }) })).toBe(
+    lockout,
+  );
+  await frontend.call(CreateKey, { Policy: only({ StringEquals: { 'kms:KeySpec': 'SYMMETRIC_DEFAULT' } }) });
+  await frontend.call(PutKeyPolicy, { KeyId, Policy: only({ IpAddress: { 'aws:SourceIp': '192.0.2.0/24' } }) });
+  expect(await may(GetKeyPolicy, { KeyId })).toBe(true);
+});
+
+test('who must not go around the lockout check is told so', async () => {
+  const KeyId = await newKey();
+  const as = bob({}, { Effect: 'Deny', Condition: { Bool: { 'kms:BypassPolicyLockoutSafetyCheck': 'true' } } });
+  const Policy = document({ Principal: { AWS: `arn:aws:iam::${accountId}:root` } });
+  expect(await may(PutKeyPolicy, { KeyId, Policy, BypassPolicyLockoutSafetyCheck: true }, as)).toBe(false);
+  expect(await may(PutKeyPolicy, { KeyId, Policy }, as)).toBe(true);
+});
+
+test('another account uses a key where both sides say so, and finds out nothing where they do not', async () => {
+  const KeyId = await newKey();
+  const arn = `arn:aws:kms:us-east-1:${accountId}:key/${KeyId}`;
+  const root = (account: string) => ({ AWS: `arn:aws:iam::${account}:root` });
+  const eve = (policies: string[]) => ({ caller: user('eve', { accountId: '999999999999', policies }) });
+  const everything = document({});
+  const hidden =
+    'AccessDeniedException: User: arn:aws:iam::999999999999:user/eve is not authorized to perform: kms:Encrypt on this resource because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access';
+  const missing = arn.replace(KeyId, '00000000-0000-4000-8000-000000000000');
+  for (const policies of [[everything], [document({ Effect: 'Deny' })], []]) {
+    expect(await frontend.refusal(Encrypt, { KeyId: arn, Plaintext }, eve(policies))).toBe(hidden);
+    expect(await frontend.refusal(Encrypt, { KeyId: missing, Plaintext }, eve(policies))).toBe(hidden);
+  }
+  const shared = document(
+    { Principal: root(accountId) },
+    {
+      Principal: root('999999999999'),
+      Action: ['kms:Encrypt', 'kms:Decrypt', 'kms:DisableKey'],
+      Condition: { StringEquals: { 'kms:EncryptionContext:for': 'eve', 'kms:CallerAccount': '999999999999' } },
+    },
+  );
+  await frontend.call(PutKeyPolicy, { KeyId, Policy: shared });
+  const forEve = { KeyId: arn, Plaintext, ...inContext({ for: 'eve' }) };
+  expect(await may(Encrypt, forEve, eve([everything]))).toBe(true);
+  expect(await frontend.refusal(Encrypt, { KeyId: arn, Plaintext }, eve([everything]))).toBe(hidden);
+  expect(await frontend.refusal(Encrypt, forEve, eve([]))).toBe(
+    `AccessDeniedException: User: arn:aws:iam::999999999999:user/eve is not authorized to perform: kms:Encrypt on resource: ${arn} because no identity-based policy allows the kms:Encrypt action`,
+  );
+  const { CiphertextBlob } = await frontend.call(Encrypt, forEve, eve([everything]));
+  expect(await may(Decrypt, { CiphertextBlob, ...inContext({ for: 'eve' }) }, eve([everything]))).toBe(true);
+  expect(await may(Decrypt, { CiphertextBlob }, eve([everything]))).toBe(false);
+  // Management is for the account alone, whatever its policy says.
+  expect(await may(DisableKey, { KeyId: arn }, eve([everything]))).toBe(false);
+});
+
+test('a permissions boundary bounds, and the refusal says so', async () => {
+  const KeyId = await newKey();
+  const caller = user('bob', { boundary: document({ Action: 'kms:Describe*' }) });
+  expect(await may(DescribeKey, { KeyId }, { caller })).toBe(true);
+  expect(await frontend.refusal(Encrypt, { KeyId, Plaintext }, { caller })).toMatch(
+    /because no permissions boundary allows the kms:Encrypt action$/,
+  );
+});

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
+import { CreateKey, DescribeKey, DisableKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
+import type { Operation } from '@keyfleet/shared/api/operation';
+import { PutKeyPolicy } from '@keyfleet/shared/api/policies';
+import { readGivenIdentityPolicy } from '@keyfleet/frontend/policy/given-policy';
+import { beforeEach, expect, test } from 'vitest';
+import { FakeFrontend, user } from './support/fakes/frontend.ts';
+
+const document = readFileSync(join(import.meta.dirname, '../docs/authorization.md'), 'utf8');
+
+/** The policy of a recipe, as its reader copies it. */
+function recipe(name: string): string {
+  const section = document.split(/^### /m).find((one) => one.startsWith(`${name}\n`));
+  const [, policy] = /```json\n(.*?)```/s.exec(section ?? '') ?? [];
+  if (policy === undefined) throw new Error(`docs/authorization.md has no recipe "${name}"`);
+  return policy;
+}
+
+let frontend: FakeFrontend;
+beforeEach(() => {
+  frontend = new FakeFrontend();
+});
+
+const day = 86_400_000;
+const Plaintext = Buffer.from('attack at dawn');
+const nothing = { policies: [] };
+
+type Overrides = Parameters<FakeFrontend['call']>[2];
+
+async function may(operation: Operation, input: object, as: Overrides): Promise<boolean> {
+  try {
+    await frontend.call(operation, input, as);
+    return true;
+  } catch (error) {
+    expect(String(error)).toMatch(/is not authorized to perform/);
+    return false;
+  }
+}
+
+/** A key that `author` made with the policy. */
+async function keyWith(Policy: string, author = user('alice')): Promise<string> {
+  const { KeyMetadata } = await frontend.call(CreateKey, { Policy }, { caller: author });
+  return KeyMetadata!.KeyId!;
+}
+
+test('recipes: an application’s key', async () => {
+  const KeyId = await keyWith(recipe("An application's key"));
+  const admin = { caller: user('admin') };
+  const payroll = { caller: user('payroll', nothing) };
+  const own = { KeyId, Plaintext, EncryptionContext: { app: 'payroll', record: '1' } };
+  expect(await may(Encrypt, own, payroll)).toBe(true);
+  expect(await may(Encrypt, { ...own, EncryptionContext: { app: 'other' } }, payroll)).toBe(false);
+  expect(await may(Encrypt, { ...own, EncryptionContext: { app: 'payroll', more: '1' } }, payroll)).toBe(false);
+  expect(await may(Encrypt, { KeyId, Plaintext }, payroll)).toBe(false);
+  expect(await may(DescribeKey, { KeyId }, payroll)).toBe(false);
+  expect(await may(Encrypt, own, admin)).toBe(false);
+  expect(await may(DescribeKey, { KeyId }, admin)).toBe(true);
+  expect(await may(DescribeKey, { KeyId }, { caller: user('nobody-in-particular', nothing) })).toBe(false);
+});
+
+test('recipes: administrators and users apart', async () => {
+  const policy = recipe('Administrators and users apart');
+  const KeyId = await keyWith(policy, user('key-admin'));
+  const [admin, app, powerful] = [user('key-admin'), user('app', nothing), user('powerful')].map((caller) => ({
+    caller,
+  }));
+  expect(await may(PutKeyPolicy, { KeyId, Policy: policy }, admin)).toBe(true);
+  expect(await may(Encrypt, { KeyId, Plaintext }, admin)).toBe(false);
+  expect(await may(Encrypt, { KeyId, Plaintext }, app)).toBe(true);
+  expect(await may(PutKeyPolicy, { KeyId, Policy: policy }, app)).toBe(false);
+  for (const operation of [DescribeKey, DisableKey]) expect(await may(operation, { KeyId }, powerful)).toBe(false);
+});
+
+test('recipes: break glass', async () => {
+  const Policy = recipe('Break glass');
+  expect(await frontend.refusal(CreateKey, { Policy })).toMatch(/will not allow you to update the key policy/);
+  const breaker = { caller: user('break-glass') };
+  const KeyId = await keyWith(Policy, breaker.caller);
+  const admin = { caller: user('admin') };
+  frontend.now += 200 * day;
+  expect(await may(Encrypt, { KeyId, Plaintext }, admin)).toBe(true);
+  expect(await may(PutKeyPolicy, { KeyId, Policy }, admin)).toBe(false);
+  expect(await may(ScheduleKeyDeletion, { KeyId }, breaker)).toBe(false);
+  frontend.now += 90 * day;
+  expect(await may(ScheduleKeyDeletion, { KeyId }, admin)).toBe(false);
+  expect(await may(ScheduleKeyDeletion, { KeyId }, breaker)).toBe(true);
+});
+
+test('recipes: tenants by encryption context', async () => {
+  const policy = recipe('Tenants by encryption context');
+  expect(() => readGivenIdentityPolicy(policy)).not.toThrow();
+  const { KeyMetadata } = await frontend.call(CreateKey, { Tags: [{ TagKey: 'shared-by', TagValue: 'tenants' }] });
+  const KeyId = KeyMetadata!.KeyId!;
+  const of = (tenant?: string) => ({
+    caller: user(`of-${tenant}`, { policies: [policy], ...(tenant && { tags: new Map([['tenant', tenant]]) }) }),
+  });
+  const EncryptionContext = { tenant: 'acme', record: '1' };
+  expect(await may(Encrypt, { KeyId, Plaintext, EncryptionContext }, of('acme'))).toBe(true);
+  const { CiphertextBlob } = await frontend.call(Encrypt, { KeyId, Plaintext, EncryptionContext }, of('acme'));
+  expect(await may(Decrypt, { CiphertextBlob, EncryptionContext }, of('acme'))).toBe(true);
+  expect(await may(Decrypt, { CiphertextBlob, EncryptionContext }, of('evil'))).toBe(false);
+  expect(await may(Decrypt, { CiphertextBlob, EncryptionContext }, of())).toBe(false);
+  // To name another tenant's context is forbidden, and with one's own the ciphertext does not open.
+  const named = { CiphertextBlob, EncryptionContext: { ...EncryptionContext, tenant: 'evil' } };
+  expect(await frontend.refusal(Decrypt, named, of('evil'))).toBe('InvalidCiphertextException');
+  const untagged = (await frontend.call(CreateKey, {})).KeyMetadata!.KeyId!;
+  expect(await may(Encrypt, { KeyId: untagged, Plaintext, EncryptionContext }, of('acme'))).toBe(false);
+});
+
+test('recipes: from the office, until a day', async () => {
+  const KeyId = await keyWith(recipe('From the office, until a day'));
+  const { CiphertextBlob } = await frontend.call(Encrypt, { KeyId, Plaintext });
+  const contractor = { caller: user('contractor', nothing) };
+  expect(await may(Decrypt, { CiphertextBlob }, contractor)).toBe(true);
+  expect(await may(Encrypt, { KeyId, Plaintext }, contractor)).toBe(false);
+  frontend.now = Date.UTC(2027, 0, 1);
+  expect(await may(Decrypt, { CiphertextBlob }, contractor)).toBe(false);
+});
