@@ -53,12 +53,16 @@ test('policies, key states and signatures are decided without input or output', 
   expect(forbidden('packages/shared/src/sigv4', [/^node:crypto$/, /^packages\/shared\/src\//])).toEqual([]);
 });
 
-/** docs/decisions/0005-the-cli-is-an-offline-member.md; and where the doctor has everything opened, as a service host of the domain. */
+/** docs/decisions/0005-the-cli-is-an-offline-member.md; and where it acts as a frontend does: the doctor has everything opened, an account is begun. */
 const cliAsMember = [
+  'packages/cli/src/commands/account.ts -> @keyfleet/frontend/background/credentials-file',
+  'packages/cli/src/commands/account.ts -> @keyfleet/frontend/background/first-administrator',
+  'packages/cli/src/commands/account.ts -> @keyfleet/frontend/store/redis-store',
   'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/pool',
-  'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/worker-client',
   'packages/cli/src/offline-members.ts -> @keyfleet/hsm-worker/boundary/offline-member',
   'packages/cli/src/operator-key-file.ts -> @keyfleet/hsm-worker/boundary/seal-key',
+  'packages/cli/src/worker-pool.ts -> @keyfleet/frontend/hsm/pool',
+  'packages/cli/src/worker-pool.ts -> @keyfleet/frontend/hsm/worker-client',
 ];
 
 test('shared imports nothing of services, and no service imports another', () => {

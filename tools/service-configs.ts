@@ -80,7 +80,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
 
 /** What Keyfleet serves comes to Keyfleet, and nothing else: `aws s3 ls` would get an answer that means nothing. */
 function awsConfig(region: string, endpoint: string): string {
-  const services = ['kms', 'sts'].map((service) => `${service} =\n  endpoint_url = ${endpoint}\n`).join('');
+  const services = ['iam', 'kms', 'sts'].map((service) => `${service} =\n  endpoint_url = ${endpoint}\n`).join('');
   return `[default]\nregion = ${region}\nservices = keyfleet\n\n[services keyfleet]\n${services}`;
 }
 

@@ -85,6 +85,12 @@ Try it in another terminal:
   ${aws} encrypt --key-id alias/first-key --plaintext aGVsbG8= --encryption-context purpose=demo
   ${aws} list-aliases
 
+The administrator may do everything. A user who may do less (docs/identities.md):
+
+  aws iam create-user --user-name app
+  aws iam put-user-policy --user-name app --policy-name use --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kms:Encrypt","kms:Decrypt"],"Resource":"${key.arn}"}]}'
+  aws iam create-access-key --user-name app
+
 Ctrl-C stops everything; the next start finds the same keys.
 `;
 }

@@ -36,6 +36,10 @@ const member: Commands = {
   'check-offline': async () => (await import('./commands/member/check-offline.ts')).checkOffline,
 };
 
+const account: Commands = {
+  create: async () => (await import('./commands/account.ts')).create,
+};
+
 const store: Commands = {
   accept: async () => (await import('./commands/store.ts')).accept,
 };
@@ -61,6 +65,7 @@ export function keyfleet(terminal: Terminal): CommandDef {
       operator: group('operator', 'Signing keys of people and services.', operator),
       domain: group('domain', 'The domain: its foundation, state, rules and keys.', domain),
       member: group('member', 'The HSMs of the domain.', member),
+      account: group('account', 'Accounts of the API.', account),
       store: group('store', 'What everything is kept in.', store),
       ...subCommands(others),
     },

@@ -1,5 +1,4 @@
-import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
-import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
+import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
@@ -8,6 +7,7 @@ import type { KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Progress } from '../progress.ts';
+import { openPool } from '../worker-pool.ts';
 import { pagesOfAllNames } from '../redis-option.ts';
 import { holdsTokens, loadTokens } from '../stored-tokens.ts';
 
@@ -16,7 +16,6 @@ const BATCH = 64;
 /** Between two batches: about a thousand tokens a second at most. */
 const PAUSE_MS = 50;
 const COMMAND_TIMEOUT_MS = 10_000;
-const READY_TIMEOUT_MS = 10_000;
 
 export interface OpeningOptions {
   readonly redis: RedisClient;
@@ -39,11 +38,7 @@ export interface Opened {
  * key, account and material.
  */
 export async function openAllTokens({ redis, domain, workers, host, progress }: OpeningOptions): Promise<Opened> {
-  const known = { verified: domain, refresh: () => Promise.resolve(), noteNewer: () => {} };
-  const clients = workers.map(newWorkerClient);
-  const settings = { clock: systemClock, maxInFlight: 2 * BATCH, onProblem: () => {} };
-  await using pool = new WorkerPool({ workers: clients, host, domain: known, ...settings });
-  await untilReady(pool, host.operatorId);
+  await using pool = await openPool({ domain, workers, host, maxInFlight: 2 * BATCH });
   const failed: string[] = [];
   let [tokens, values] = [0, 0];
   for await (const names of pagesOfAllNames(redis)) {
@@ -61,15 +56,6 @@ export async function openAllTokens({ redis, domain, workers, host, progress }: 
     }
   }
   return { tokens, failed };
-}
-
-async function untilReady(pool: WorkerPool, operatorId: string): Promise<void> {
-  for (const startedAt = performance.now(); pool.ready === 0; await delay(50)) {
-    if (performance.now() - startedAt < READY_TIMEOUT_MS) continue;
-    throw new Error(
-      `no hsm-worker takes a session of ${operatorId}: it must be a service host of the domain, with this key`,
-    );
-  }
 }
 
 interface Tools {

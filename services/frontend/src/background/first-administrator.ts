@@ -66,7 +66,7 @@ export async function provision(administrator: FirstAdministrator, deps: Provisi
     const problem = `${file.path} exists, but its account has no access key here. Move the file away, and the first administrator is made.`;
     throw new Error(problem);
   }
-  const record = await newAccessKey(administrator, deps);
+  const record = await newAdministrator(administrator, deps);
   if (await identities.insertFirstAccessKey(record)) {
     file.completePending(record.accessKeyId);
     log.info(
@@ -89,7 +89,11 @@ function finish({ accessKeyId, principal }: AccessKeyRecord, { file, log }: Prov
   );
 }
 
-async function newAccessKey(administrator: FirstAdministrator, deps: ProvisionDeps): Promise<AccessKeyRecord> {
+/** Its secret is in a pending file before anything is stored. */
+export async function newAdministrator(
+  administrator: FirstAdministrator,
+  deps: Pick<ProvisionDeps, 'generateCredential' | 'file'>,
+): Promise<AccessKeyRecord> {
   const { accountId, userName, partition } = administrator;
   const accessKeyId = newAccessKeyId('AKIA');
   const principal = `arn:${partition}:iam::${accountId}:user/${userName}`;

@@ -1,0 +1,75 @@
+import { CredentialsFile } from '@keyfleet/frontend/background/credentials-file';
+import { newAdministrator } from '@keyfleet/frontend/background/first-administrator';
+import { RedisStore } from '@keyfleet/frontend/store/redis-store';
+import { systemClock } from '@keyfleet/shared/clock';
+import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { CliError } from '../cli-error.ts';
+import { command } from '../command.ts';
+import { anchorOptions, managerOptions, openDomain } from '../options.ts';
+import { openRedis, redisOptions } from '../redis-option.ts';
+import { loadSigningKey } from '../signing-keys.ts';
+import { openPool } from '../worker-pool.ts';
+
+const COMMAND_TIMEOUT_MS = 10_000;
+
+export const create = command({
+  description: "Begin an account: its first administrator, who may do everything in it, and that user's access key.",
+  args: {
+    account: { type: 'string', description: 'Its id: 12 digits.', valueHint: 'ID', required: true },
+    user: { type: 'string', description: 'Name of the administrator.', valueHint: 'NAME', default: 'admin' },
+    out: { type: 'string', description: 'Where the credentials go; a new file.', valueHint: 'FILE', required: true },
+    partition: { type: 'string', description: 'First part of every ARN.', valueHint: 'NAME', default: 'aws' },
+    host: { type: 'string', description: 'The operator id of a frontend.', valueHint: 'ID', required: true },
+    'host-key': { type: 'string', description: 'Its key.', valueHint: 'FILE', required: true },
+    ...managerOptions,
+    ...anchorOptions,
+    ...redisOptions,
+  },
+  async run(args) {
+    const { account: accountId, user: userName, out, partition } = args;
+    if (!/^\d{12}$/.test(accountId)) throw new CliError('--account must be 12 digits.', { exitCode: 2 });
+    if (!/^[\w+=,.@-]{1,64}$/.test(userName)) throw new CliError('--user must be an IAM user name.', { exitCode: 2 });
+    const file = new CredentialsFile(out);
+    if (file.exists) throw new CliError(`${out} exists: nothing is overwritten.`);
+    using domain = openDomain(args);
+    await using redis = await openRedis(args);
+    const durability = await checkDurability(redis, 'strict');
+    const writes = new DurableWrites(redis, () => durability);
+    const store = new RedisStore({ client: redis, writes, clock: systemClock });
+    if (await store.hasAccount(accountId)) throw alreadyThere(accountId);
+    const { workers = [] } = await domain.client.status();
+    const notAsked = () =>
+      Promise.reject(new CliError(`${args['host-key']} has a passphrase: it is no frontend's key.`));
+    const { key: privateKey } = await loadSigningKey(args['host-key'], notAsked);
+    await using pool = await openPool({
+      domain: await domain.client.getDomain(domain.anchor),
+      workers: workers.map(({ address = '' }) => address),
+      host: { operatorId: args.host, privateKey },
+      maxInFlight: 1,
+    });
+    const record = await newAdministrator(
+      { accountId, userName, partition },
+      {
+        generateCredential: (input) =>
+          pool.execute('GenerateCredential', input, systemClock.now() + COMMAND_TIMEOUT_MS),
+        file,
+      },
+    );
+    // Nobody else's file is touched: what is pending is this command's own.
+    if (!(await store.insertFirstAccessKey(record))) {
+      file.dropPending();
+      throw alreadyThere(accountId);
+    }
+    file.completePending(record.accessKeyId);
+    return { accountId, principal: record.principal, accessKeyId: record.accessKeyId, file: out };
+  },
+  text: ({ accountId, principal, file }) =>
+    `account ${accountId} has its first administrator, ${principal}; the credentials are in ${file}, and nowhere else.`,
+});
+
+function alreadyThere(accountId: string): CliError {
+  return new CliError(
+    `account ${accountId} is there already: its administrators make further users (docs/identities.md).`,
+  );
+}

@@ -1,0 +1,33 @@
+import type { KeyObject } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
+import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
+import { systemClock } from '@keyfleet/shared/clock';
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { CliError } from './cli-error.ts';
+
+const READY_TIMEOUT_MS = 10_000;
+
+export interface PoolOptions {
+  readonly domain: VerifiedDomain;
+  /** Addresses of hsm-workers. */
+  readonly workers: readonly string[];
+  /** A service host of the domain: workers serve nobody else. */
+  readonly host: { readonly operatorId: string; readonly privateKey: KeyObject };
+  readonly maxInFlight: number;
+}
+
+/** Workers in a session of this command's own. Throws CliError when none takes it. */
+export async function openPool({ domain, workers, host, maxInFlight }: PoolOptions): Promise<WorkerPool> {
+  const known = { verified: domain, refresh: () => Promise.resolve(), noteNewer: () => {} };
+  const settings = { clock: systemClock, maxInFlight, onProblem: () => {} };
+  const pool = new WorkerPool({ workers: workers.map(newWorkerClient), host, domain: known, ...settings });
+  for (const startedAt = performance.now(); pool.ready === 0; await delay(50)) {
+    if (performance.now() - startedAt < READY_TIMEOUT_MS) continue;
+    await pool[Symbol.asyncDispose]();
+    throw new CliError(
+      `no hsm-worker takes a session of ${host.operatorId}: it must be a service host of the domain, with this key`,
+    );
+  }
+  return pool;
+}

@@ -1,0 +1,39 @@
+import { IAM } from '@aws-sdk/client-iam';
+import { STS } from '@aws-sdk/client-sts';
+import { readFileSync, statSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { runKeyfleet } from '../support/cli.ts';
+import { startTestCluster } from '../support/cluster.ts';
+
+test('an operator begins a second account, once, and its administrator works at once', async () => {
+  await using cluster = await startTestCluster();
+  const { home, ports, endpoint } = cluster;
+  const options = [
+    `--redis=redis://127.0.0.1:${ports.redis}`,
+    `--redis-password-file=${home.secretFile('redis-password')}`,
+    `--domain-manager=127.0.0.1:${ports.domainManager}`,
+    `--trust-anchor=${home.trustAnchorFile}`,
+    '--host=frontend-1',
+    `--host-key=${home.keyFile('frontend-1')}`,
+  ];
+  const create = (account: string, out: string) =>
+    runKeyfleet('account', 'create', '--account', account, '--user', 'root-of-two', '--out', out, ...options);
+  const file = home.in('second', 'credentials');
+  expect(await create('222222222222', file)).toEqual({
+    exitCode: 0,
+    notes: '',
+    out: `account 222222222222 has its first administrator, arn:aws:iam::222222222222:user/root-of-two; the credentials are in ${file}, and nowhere else.`,
+  });
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  const [, accessKeyId = ''] = /^aws_access_key_id = (\S+)$/m.exec(readFileSync(file, 'utf8')) ?? [];
+  const [, secretAccessKey = ''] = /^aws_secret_access_key = (\S+)$/m.exec(readFileSync(file, 'utf8')) ?? [];
+  const settings = { endpoint, credentials: { accessKeyId, secretAccessKey }, region: 'us-east-1', maxAttempts: 1 };
+  expect((await new STS(settings).getCallerIdentity({})).Account).toBe('222222222222');
+  await new IAM(settings).createUser({ UserName: 'app' });
+
+  const again = await create('222222222222', home.in('third'));
+  expect(again.notes).toContain('account 222222222222 is there already');
+  expect((await create('333333333333', file)).notes).toContain('exists: nothing is overwritten');
+  expect((await create('3', home.in('third'))).notes).toContain('--account must be 12 digits');
+  expect(() => statSync(home.in('third'))).toThrow('ENOENT');
+});
