@@ -57,6 +57,8 @@ export interface Sender {
   readonly peer: Peer;
   readonly isStrange: boolean;
   /** Called for each genuine signature. */
+  /** It came by a trusted proxy, which is believed what it says of it. */
+  readonly isProxied: boolean;
   prove(): void;
   /**
    * Before an answer to a request without a genuine signature: how many milliseconds it has to wait. An honest connection with one
@@ -71,6 +73,7 @@ export interface Sender {
 
 /** Of one request that came by a trusted proxy: others on the same connection are of others. */
 class ProxiedSender implements Sender {
+  readonly isProxied = true;
   readonly address: string;
   readonly peer: Peer;
   isStrange = true;
@@ -99,6 +102,7 @@ class ProxiedSender implements Sender {
 
 /** A connection is a stranger's until a request on it brings a genuine signature. */
 export class Connection implements Sender {
+  readonly isProxied = false;
   readonly socket: Socket;
   readonly address: string;
   readonly peer: Peer;

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connection, Sender } from './connections.ts';
 import { sharedWithOrigins } from './cors.ts';
 import type { HttpAnswer } from './http.ts';
+import { saysTls } from './trusted-proxies.ts';
 
 /** How long the rest of a refused body may take to arrive before its answer goes out; a client that sends first reads it then. */
 const LINGER_MS = 1_000;
@@ -31,6 +32,11 @@ export class Exchange {
     this.#connection = parts.connection;
     const forwardedFor = this.request.headers['x-forwarded-for'];
     this.#sender = parts.connection.senderOf(forwardedFor?.toString());
+  }
+
+  /** Whether its caller spoke TLS, of which this port has none. */
+  get isSecure(): boolean {
+    return this.#sender.isProxied && saysTls(this.request.headers['x-forwarded-proto']?.toString());
   }
 
   get sourceIpAddress(): string {

@@ -5,6 +5,7 @@ import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors'
 import { canonicalPath } from '@keyfleet/shared/sigv4/canonical-request';
 import type { Connection, Sender } from './connections.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
+import { saysTls } from './trusted-proxies.ts';
 
 /** A call of which only the headers have come. */
 export interface OpenCall {
@@ -93,7 +94,7 @@ function requestOf(path: string, metadata: Metadata, { call, sender }: SentCall)
     payloadHash: headers.get('x-amz-content-sha256') ?? '',
     requestId: randomUUID(),
     sourceIpAddress: sender.address,
-    isSecure: false,
+    isSecure: sender.isProxied && saysTls(headers.get('x-forwarded-proto')),
     onGenuine: () => sender.prove(),
   };
 }

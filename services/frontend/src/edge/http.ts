@@ -200,7 +200,7 @@ function requestOf(exchange: Exchange, head: Head, body: Buffer): HttpRequest {
     payloadHash: hash('sha256', body, 'hex'),
     requestId: exchange.requestId,
     sourceIpAddress: exchange.sourceIpAddress,
-    isSecure: false,
+    isSecure: exchange.isSecure,
     onGenuine: () => exchange.prove(),
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseNetwork, TrustedProxies } from './trusted-proxies.ts';
+import { parseNetwork, saysTls, TrustedProxies } from './trusted-proxies.ts';
 
 const proxies = new TrustedProxies(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32']);
 
@@ -38,4 +38,11 @@ test.each([
   'fe80::1%eth0/64',
 ])('%j is no network', (text) => {
   expect(parseNetwork(text)).toBeUndefined();
+});
+
+test('TLS is spoken where the nearest proxy says so', () => {
+  expect(saysTls('https')).toBe(true);
+  expect(saysTls('http, https')).toBe(true);
+  expect(saysTls('https, http')).toBe(false);
+  expect(saysTls(undefined)).toBe(false);
 });

@@ -34,6 +34,11 @@ export class TrustedProxies {
   }
 }
 
+/** What a trusted proxy says in X-Forwarded-Proto of the request that it had; with several, the last one is the nearest. */
+export function saysTls(forwardedProto: string | undefined): boolean {
+  return forwardedProto?.split(',').at(-1)?.trim() === 'https';
+}
+
 /** Undefined when it is no network. */
 export function parseNetwork(text: string) {
   const [address = '', bits, ...rest] = text.split('/');
