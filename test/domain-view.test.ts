@@ -110,6 +110,20 @@ describe('the domain view', () => {
     expect(follower.problems.length).toBeGreaterThan(0);
   });
 
+  test('follows the chain past a domain-manager that withholds tokens', async () => {
+    const domain = new TestDomain();
+    await using withholding = await ShowsTokens.start();
+    await using honest = await ShowsTokens.start();
+    withholding.tokens = domain.tokens.slice(0, 1);
+    honest.tokens = domain.tokens;
+    await using follower = startView(domain, [withholding, honest]);
+    await until(() => follower.view.state?.generation === 1);
+    domain.rotate();
+    follower.view.look();
+    await until(() => follower.view.state?.generation === 2);
+    expect(follower.problems).toEqual([]);
+  });
+
   test('looks again by itself until there is a domain', async () => {
     const domain = new TestDomain();
     await using manager = await ShowsTokens.start();

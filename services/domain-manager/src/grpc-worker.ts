@@ -4,7 +4,7 @@ import { systemClock } from '@keyfleet/shared/clock';
 import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
 import type { Signer } from '@keyfleet/shared/domain/proposal';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
-import { unary } from '@keyfleet/proto/unary';
+import { channelOptions, unary } from '@keyfleet/proto/unary';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
 
 const TIMEOUT_MS = 5_000;
@@ -27,11 +27,7 @@ export interface Caller {
 
 /** A worker over gRPC. The channel carries nothing that needs hiding: all is public or sealed, and signed. */
 export function startGrpcWorker(address: string, { domain, scheduler }: Caller): Worker & Disposable {
-  const client = new Hsm(address, credentials.createInsecure(), {
-    'grpc.max_receive_message_length': 16 * 1024 * 1024,
-    // A worker that comes back is found within a round, not after grpc-js's two minutes.
-    'grpc.max_reconnect_backoff_ms': 2_000,
-  });
+  const client = new Hsm(address, credentials.createInsecure(), channelOptions);
   const describe = async (): Promise<HsmDescription> =>
     descriptionOf(await unary(client, Hsm.service.Describe, {}, TIMEOUT_MS));
   let memberId: string | undefined;

@@ -35,9 +35,7 @@ export class FrontendEvents implements ConfirmationEvents {
       this.#log.warn({ command, maker }, 'a token is stored that no second HSM has seen: none is in reach');
   }
   domainManagerProblem(address: string, error: unknown): void {
-    if (this.#isNew(`domain-manager ${address}`, error)) {
-      this.#log.warn({ address, err: error }, 'domain-manager not usable');
-    }
+    this.#log.warn({ address, err: error }, 'domain-manager not usable');
   }
   noticesProblem(problem: unknown): void {
     this.#log.warn({ err: problem }, 'NATS not reached; domain tokens are polled');

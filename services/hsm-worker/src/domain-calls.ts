@@ -34,7 +34,7 @@ export class DomainCalls {
 
   /**
    * Who has a state looks at no token of a stranger: reading some megabytes of them takes seconds. If it was away, and its schedulers are
-   * others by now, it finds the tokens itself (sync.ts).
+   * others by now, it finds the tokens itself (token-follower.ts).
    */
   assertInstall(call: Uint8Array | undefined, tokens: readonly Uint8Array[]): void {
     this.#assert(call, { method: 'InstallDomainTokens', request: tokens }, this.#operatorsFor(tokens));

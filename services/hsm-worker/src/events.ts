@@ -66,8 +66,8 @@ export class WorkerEvents implements SessionEvents {
     if (text !== this.#refusedLast) this.#log.error({ method, err: error }, 'domain call refused');
     this.#refusedLast = text;
   }
-  tokenRefused(error: unknown): void {
-    this.#log.error({ err: error }, 'domain token refused');
+  tokenRefused(address: string, error: unknown): void {
+    this.#log.error({ address, err: error }, 'domain token refused');
   }
   domainManagerUnreachable(address: string, error: unknown): void {
     this.#log.warn({ address, err: error }, 'domain-manager not reached');

@@ -5,6 +5,8 @@ import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
+import { TokenFollower } from '@keyfleet/shared/token-follower';
+import { newTokenSource } from '@keyfleet/proto/token-source';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { handlers } from './boundary/commands/handlers.ts';
@@ -22,14 +24,13 @@ import { readIfThere, writeDurably } from '@keyfleet/shared/durable-file';
 import { DomainMembership } from './membership.ts';
 import { commandObserver } from './observe-commands.ts';
 import { startWorkerServer } from './server.ts';
-import { TokenSync } from './sync.ts';
 
 await runService({ name: 'hsm-worker', config: WorkerConfig, run });
 
 async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Promise<void> {
   const clock = systemClock;
   const identityFile = join(config.dataDir, 'identity');
-  const events = new WorkerEvents(log, () => sync.look());
+  const events = new WorkerEvents(log, () => follower.look());
   const backingKeys = new BackingKeyCache({
     clock,
     maxBytes: config.backingKeyCache.maxBytes,
@@ -44,12 +45,14 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   await using noble = new NobleThread();
   await using notices = noticesOf(config, events);
   const membership = new DomainMembership({ hsm, identityFile, publishIdentity, events });
-  await using sync = new TokenSync({
-    membership,
-    domainManagers: config.domainManagers.map(({ text }) => text),
+  await using follower = new TokenFollower({
+    sources: config.domainManagers.map(({ text }) => newTokenSource(text)),
     notices,
-    pollMs: config.pollEvery,
-    events,
+    generation: () => membership.describe().generation,
+    take: (tokens) => membership.install(tokens),
+    pollMs: () => config.pollEvery,
+    onUnreachable: (address, error) => events.domainManagerUnreachable(address, error),
+    onRefused: (address, error) => events.tokenRefused(address, error),
   });
   const nonce = newNonceSource();
   const sessions = new SessionService({

@@ -1,29 +1,26 @@
-import { type Client, credentials } from '@grpc/grpc-js';
-import { DomainManager } from '@keyfleet/proto';
-import { unary } from '@keyfleet/proto/unary';
+import { newTokenSource } from '@keyfleet/proto/token-source';
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertComesBy, assertNotFromFuture, follow, reaches } from '@keyfleet/shared/domain/chain';
 import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
+import { TokenFollower } from '@keyfleet/shared/token-follower';
 import type { DomainFloor } from './domain-floor.ts';
 import type { KnownDomain } from './known-domain.ts';
 
-const FETCH_TIMEOUT_MS = 5000;
 const POLL_MS = 3000;
 /** Until the first token is there nothing works at all, so it is looked for more often. */
 const FIRST_POLL_MS = 200;
 /** How long a newer token, which a member has, may take to be found. */
 const BEHIND_MS = 5000;
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 export interface DomainViewOptions {
   readonly anchor: TrustAnchor;
   readonly floor: DomainFloor;
   readonly domainManagers: readonly string[];
   readonly notices: Pick<Notices, 'subscribe'>;
-  /** A domain-manager was not reached, or showed a token that does not verify. The view stays as it was. */
+  /** A domain-manager was not reached, or showed a token that does not verify. The same again and again is said once. */
   readonly onProblem: (address: string, error: unknown) => void;
 }
 
@@ -41,19 +38,21 @@ interface Newer {
  */
 export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #options: DomainViewOptions;
-  readonly #clients: readonly { readonly address: string; readonly client: Client }[];
+  readonly #follower: TokenFollower;
   #verified: VerifiedDomain | undefined;
   #newer: readonly Newer[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | undefined;
-  #again = false;
-  #stopped = false;
 
   constructor(options: DomainViewOptions) {
     this.#options = options;
-    this.#clients = options.domainManagers.map((address) => ({ address, client: clientOf(address) }));
-    options.notices.subscribe('domainToken', () => this.look());
-    this.look();
+    this.#follower = new TokenFollower({
+      sources: options.domainManagers.map(newTokenSource),
+      notices: options.notices,
+      generation: () => this.#verified?.state.generation ?? 0,
+      take: (tokens) => this.#take(tokens),
+      pollMs: () => (this.#verified ? POLL_MS : FIRST_POLL_MS),
+      onUnreachable: options.onProblem,
+      onRefused: options.onProblem,
+    });
   }
 
   /** The newest state that was verified, and its token's hash. Undefined while `problem` says why. */
@@ -100,45 +99,20 @@ export class DomainView implements KnownDomain, AsyncDisposable {
 
   /** Looks now; asked while looking, once more afterwards. */
   look(): void {
-    if (this.#stopped) return;
-    this.#again = this.#looking !== undefined;
-    clearTimeout(this.#timer);
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-      if (this.#again) this.look();
-      else if (!this.#stopped) this.#timer = setTimeout(() => this.look(), this.#verified ? POLL_MS : FIRST_POLL_MS);
-    });
+    this.#follower.look();
   }
 
-  /** Resolves when a look has ended, whatever it found. */
+  /** Resolves when what is newer was taken, or when every domain-manager has answered or failed. */
   refresh(): Promise<void> {
-    this.look();
-    return this.#looking ?? Promise.resolve();
+    return this.#follower.refresh();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    for (const { client } of this.#clients) client.close();
-    await this.#looking;
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#follower[Symbol.asyncDispose]();
   }
 
-  /** The first domain-manager whose answer verifies. */
-  async #look(): Promise<void> {
-    for (const { address, client } of this.#clients) {
-      try {
-        while (await this.#follow(client));
-        return;
-      } catch (error) {
-        if (!this.#stopped) this.#options.onProblem(address, error);
-      }
-    }
-  }
-
-  /** Whether there may be more. Throws for a token that does not verify, and keeps what was verified before it. */
-  async #follow(client: Client): Promise<boolean> {
-    const request = { after_generation: this.#verified?.state.generation ?? 0 };
-    const { tokens = [] } = await unary(client, DomainManager.service.FetchTokens, request, FETCH_TIMEOUT_MS);
+  /** Throws for a token that does not verify, and keeps what was verified before it. */
+  async #take(tokens: readonly Uint8Array[]): Promise<void> {
     const { anchor, floor } = this.#options;
     for (const bytes of tokens) {
       const verified = follow(anchor, this.#verified, parseToken(bytes));
@@ -148,13 +122,5 @@ export class DomainView implements KnownDomain, AsyncDisposable {
       this.#verified = verified;
       this.#newer = this.#newer.filter(({ generation }) => generation > verified.state.generation);
     }
-    return tokens.length > 0;
   }
-}
-
-function clientOf(address: string): Client {
-  return new DomainManager(address, credentials.createInsecure(), {
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-    'grpc.max_reconnect_backoff_ms': 2000,
-  });
 }

@@ -7,7 +7,7 @@ export interface KnownDomain {
   readonly verified: VerifiedDomain | undefined;
   /** A member of the newest state known here proved to have a newer token. */
   noteNewer(member: Member, generation: number): void;
-  /** Looks for newer tokens; resolves when that has ended, whatever it found. */
+  /** Looks for newer tokens; resolves when they were taken, or when no domain-manager had any. */
   refresh(): Promise<void>;
 }
 

@@ -1,0 +1,159 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Notices } from './notices.ts';
+import { SayOnce } from './say-once.ts';
+
+/** A domain-manager, as far as tokens are concerned. Nothing that it shows is believed. */
+export interface TokenSource {
+  readonly address: string;
+  /** A page of the tokens after that generation, oldest first; empty at the end. */
+  readonly fetch: (after: number) => Promise<readonly Uint8Array[]>;
+  readonly close: () => void;
+}
+
+export interface TokenFollowerOptions {
+  readonly sources: readonly TokenSource[];
+  readonly notices: Pick<Notices, 'subscribe'>;
+  /** The newest generation that was taken; 0 before the first. */
+  readonly generation: () => number;
+  /** Verifies tokens that follow on that generation and keeps them. Throws for one that does not; what came before it is kept. */
+  readonly take: (tokens: readonly Uint8Array[]) => Promise<unknown>;
+  /** How long after a look the next one comes by itself. */
+  readonly pollMs: () => number;
+  /** A source did not answer. The same again and again is said once, here and below. */
+  readonly onUnreachable: (address: string, error: unknown) => void;
+  /** A source showed a token that does not verify. */
+  readonly onRefused: (address: string, error: unknown) => void;
+}
+
+/**
+ * Follows the chain of domain tokens as it grows: when a notice says so, when asked, and every few seconds in any case. Every
+ * domain-manager is asked at its own pace, and whatever verifies is taken: one that withholds tokens, shows others or hangs keeps
+ * nobody from the newest.
+ */
+export class TokenFollower implements AsyncDisposable {
+  readonly #generation: () => number;
+  readonly #sources: readonly SourceFollower[];
+  readonly #turns = new Turns();
+
+  constructor(options: TokenFollowerOptions) {
+    this.#generation = options.generation;
+    this.#sources = options.sources.map((source) => new SourceFollower(source, options, this.#turns));
+    options.notices.subscribe('domainToken', () => this.look());
+    this.look();
+  }
+
+  /** Looks now; asked while looking, once more afterwards. */
+  look(): void {
+    for (const source of this.#sources) source.look();
+  }
+
+  /** Resolves when one source has shown all that is newer, or when all have answered or failed. */
+  async refresh(): Promise<void> {
+    const before = this.#generation();
+    this.look();
+    const looks = this.#sources.map(async ({ looking }) => {
+      await looking;
+      if (this.#generation() === before) throw new Error('nothing newer');
+    });
+    await Promise.any(looks).catch(() => {});
+  }
+
+  /** Waits for what is being taken, and not for a source that hangs. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const source of this.#sources) source.stop();
+    await this.#turns.enter(async () => {});
+  }
+}
+
+/** One after the other. */
+class Turns {
+  #last: Promise<unknown> = Promise.resolve();
+
+  enter<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(act);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+}
+
+/** Between two looks: what asks for one may come from anyone who reaches the service. */
+const REST_MS = 100;
+
+class SourceFollower {
+  readonly #source: TokenSource;
+  readonly #options: TokenFollowerOptions;
+  readonly #turns: Turns;
+  readonly #stop = new AbortController();
+  readonly #said = new SayOnce();
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #again = false;
+  /** By `performance.now()`. */
+  #lookedAt = -REST_MS;
+
+  constructor(source: TokenSource, options: TokenFollowerOptions, turns: Turns) {
+    this.#source = source;
+    this.#options = options;
+    this.#turns = turns;
+  }
+
+  get looking(): Promise<void> {
+    return this.#looking ?? Promise.resolve();
+  }
+
+  look(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#again = this.#looking !== undefined;
+    clearTimeout(this.#timer);
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+      this.#lookedAt = performance.now();
+      if (this.#stop.signal.aborted) return;
+      if (this.#again) this.look();
+      else this.#timer = setTimeout(() => this.look(), this.#options.pollMs());
+    });
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    clearTimeout(this.#timer);
+    this.#source.close();
+  }
+
+  async #look(): Promise<void> {
+    const { address, fetch } = this.#source;
+    const { generation, onUnreachable } = this.#options;
+    try {
+      const rest = this.#lookedAt + REST_MS - performance.now();
+      if (rest > 0) await delay(rest, undefined, { signal: this.#stop.signal });
+      for (;;) {
+        const after = generation();
+        const tokens = await fetch(after);
+        if (tokens.length === 0) return this.#said.over(address);
+        if (!(await this.#turns.enter(() => this.#take(tokens, after)))) return;
+      }
+    } catch (error) {
+      this.#say(onUnreachable, error);
+    }
+  }
+
+  /** Whether there may be more. */
+  async #take(tokens: readonly Uint8Array[], after: number): Promise<boolean> {
+    const { generation, take, onRefused } = this.#options;
+    if (this.#stop.signal.aborted) return false;
+    // Another source was faster: what comes after that is to be asked for.
+    if (generation() !== after) return true;
+    try {
+      await take(tokens);
+    } catch (error) {
+      this.#say(onRefused, error);
+      return false;
+    }
+    return generation() > after;
+  }
+
+  #say(on: (address: string, error: unknown) => void, error: unknown): void {
+    const { address } = this.#source;
+    if (!this.#stop.signal.aborted && this.#said.isNew(address, error)) on(address, error);
+  }
+}
