@@ -28,5 +28,6 @@ export async function newUserOf(UserName: string, policy?: string) {
   if (policy !== undefined) await iam.putUserPolicy({ UserName, PolicyName: 'own', PolicyDocument: policy });
   const { AccessKey } = await iam.createAccessKey({ UserName });
   const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = AccessKey!;
-  return { accessKeyId: accessKeyId!, ...clientsOf({ accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey! }) };
+  const credentials = { accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey! };
+  return { accessKeyId: accessKeyId!, credentials, ...clientsOf(credentials) };
 }

@@ -111,3 +111,34 @@ test('who may attach policies under a condition attaches no others', async () =>
   const administrator = 'arn:aws:iam::aws:policy/AdministratorAccess';
   expect(await refusalOf(own.attachUserPolicy({ UserName, PolicyArn: administrator }))).toContain('AccessDenied');
 });
+
+test('a simulation says what policies would decide, and why not', async () => {
+  const UserName = 'simulated';
+  const Condition = { StringEquals: { 'kms:EncryptionContext:tenant': 'a' } };
+  await newUserOf(
+    UserName,
+    policyOf({ Action: 'kms:Encrypt', Condition }, { Effect: 'Deny', Action: 'kms:ScheduleKeyDeletion' }),
+  );
+  const decide = async (ActionNames: string[], tenant: string) => {
+    const { EvaluationResults } = await iam.simulatePrincipalPolicy({
+      PolicySourceArn: `arn:aws:iam::${account}:user/${UserName}`,
+      ActionNames,
+      ContextEntries: [
+        { ContextKeyName: 'kms:EncryptionContext:tenant', ContextKeyValues: [tenant], ContextKeyType: 'string' },
+      ],
+    });
+    return EvaluationResults!.map(({ EvalDecision }) => EvalDecision);
+  };
+  expect(await decide(['kms:Encrypt', 'kms:Decrypt', 'kms:ScheduleKeyDeletion'], 'a')).toEqual([
+    'allowed',
+    'implicitDeny',
+    'explicitDeny',
+  ]);
+  expect(await decide(['kms:Encrypt'], 'b')).toEqual(['implicitDeny']);
+  const custom = { PolicyInputList: [listing], ActionNames: ['kms:ListKeys'] };
+  expect((await iam.simulateCustomPolicy(custom)).EvaluationResults).toMatchObject([{ EvalDecision: 'allowed' }]);
+  const bounded = { ...custom, PermissionsBoundaryPolicyInputList: [policyOf({ Action: 'iam:*' })] };
+  expect((await iam.simulateCustomPolicy(bounded)).EvaluationResults).toMatchObject([{ EvalDecision: 'implicitDeny' }]);
+  const nobody = { PolicySourceArn: `arn:aws:iam::${account}:user/no-such-user`, ActionNames: ['kms:Encrypt'] };
+  expect(await refusalOf(iam.simulatePrincipalPolicy(nobody))).toContain('NoSuchEntity');
+});

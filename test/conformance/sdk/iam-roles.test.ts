@@ -1,4 +1,5 @@
 import { STS } from '@aws-sdk/client-sts';
+import { createKmsClient } from '@keyfleet/client/client';
 import { importPKCS8, SignJWT } from 'jose';
 import { expect, inject, test } from 'vitest';
 import { clientsOf, newUserOf, policyOf } from '../../support/iam-client.ts';
@@ -50,6 +51,20 @@ test('a role is assumed for an hour, and its session may do what the role may', 
   expect(await refusalOf(session.kms.createKey({}))).toContain(
     `User: ${arn} is not authorized to perform: kms:CreateKey`,
   );
+});
+
+test('temporary credentials are taken over gRPC as well, with their token and not without', async () => {
+  await newRoleOf('grpc-caller', trust({ AWS: account }), policyOf({ Action: 'kms:GenerateRandom' }));
+  const { credentials } = await assume(arnOf('grpc-caller'));
+  const random = async (given: typeof credentials | { accessKeyId: string; secretAccessKey: string }) => {
+    using client = createKmsClient({ address: inject('cluster').grpcAddress, region: 'us-east-1', credentials: given });
+    return (await client.GenerateRandom({ NumberOfBytes: 16 })).Plaintext?.length;
+  };
+  expect(await random(credentials)).toBe(16);
+  const { sessionToken, ...withoutToken } = credentials;
+  await expect(random(withoutToken)).rejects.toThrow('The security token included in the request is invalid');
+  const altered = `${sessionToken.slice(0, -8)}AAAAAAAA`;
+  await expect(random({ ...withoutToken, sessionToken: altered })).rejects.toThrow('The security token included');
 });
 
 test('a trust policy is needed, and where it names only the account a policy of the caller too', async () => {

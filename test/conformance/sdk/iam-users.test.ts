@@ -1,5 +1,6 @@
 import { paginateListUsers } from '@aws-sdk/client-iam';
-import { expect, test } from 'vitest';
+import { KMS } from '@aws-sdk/client-kms';
+import { expect, inject, test, vi } from 'vitest';
 import { clientsOf, newUserOf, policyOf } from '../../support/iam-client.ts';
 import { refusalOf } from '../../support/sdk-client.ts';
 
@@ -67,6 +68,34 @@ test('an access key that is disabled or deleted stops working at once, and so do
   expect(await refusalOf(own.listKeys({}))).toBe(invalid);
   await iam.deleteUserPolicy({ UserName: 'new-owner', PolicyName: 'own' });
   await iam.deleteUser({ UserName: 'new-owner' });
+});
+
+test('what changes on one frontend is in force on another within a second', async () => {
+  const UserName = 'far-away';
+  const { accessKeyId: AccessKeyId, credentials } = await newUserOf(UserName, policyOf({ Action: 'kms:ListKeys' }));
+  const { endpoint } = inject('otherAccount');
+  const there = new KMS({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 });
+  const settles = (expected: string) =>
+    vi.waitFor(
+      async () =>
+        expect(
+          await there.listKeys({}).then(
+            () => 'allowed',
+            (e: Error) => e.name,
+          ),
+        ).toBe(expected),
+      {
+        timeout: 1_000,
+        interval: 20,
+      },
+    );
+  for (let i = 0; i < 3; i++) await there.listKeys({});
+  await iam.deleteUserPolicy({ UserName, PolicyName: 'own' });
+  await settles('AccessDeniedException');
+  await iam.putUserPolicy({ UserName, PolicyName: 'own', PolicyDocument: policyOf({ Action: 'kms:ListKeys' }) });
+  await settles('allowed');
+  await iam.updateAccessKey({ UserName, AccessKeyId, Status: 'Inactive' });
+  await settles('UnrecognizedClientException');
 });
 
 test("IAM's errors are AWS's", async () => {

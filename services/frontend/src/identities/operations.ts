@@ -4,6 +4,7 @@ import { groupOperations } from './iam/groups.ts';
 import { inlinePolicyOperations } from './iam/inline-policies.ts';
 import { managedPolicyOperations } from './iam/managed-policies.ts';
 import { roleOperations } from './iam/roles.ts';
+import { simulationOperations } from './iam/simulate.ts';
 import { tagOperations } from './iam/tags.ts';
 import { userOperations } from './iam/users.ts';
 import type { QueryOperation } from './query-operation.ts';
@@ -22,6 +23,7 @@ export const queryOperations: readonly QueryOperation[] = [
   ...groupOperations,
   ...managedPolicyOperations,
   ...attachmentOperations,
+  ...simulationOperations,
   getCallerIdentity,
   assumeRole,
   assumeRoleWithWebIdentity,

@@ -1,0 +1,146 @@
+import { choice, list, structure, text } from '@keyfleet/shared/api/shape';
+import { z } from 'zod';
+import type { RequestContext } from '../../policy/conditions/context.ts';
+import { type Decision, evaluate } from '../../policy/evaluate.ts';
+import type { Principal } from '../../policy/principal.ts';
+import { authorizeIam } from '../access.ts';
+import { defaultDocumentOf, loadIdentity } from '../identity.ts';
+import { type Admitted, type IamDeps, QueryException, type QueryOperation } from '../query-operation.ts';
+import { findPolicy, noSuch } from '../targets.ts';
+import { assertIdentityPolicy } from './documents.ts';
+import { Arn, paging, PolicyDocument } from './fields.ts';
+import { pageAnswer, pageOfAll } from './pages.ts';
+
+const contextTypes = ['string', 'stringList', 'numeric', 'numericList', 'boolean', 'booleanList'] as const;
+const moreTypes = ['ip', 'ipList', 'binary', 'binaryList', 'date', 'dateList'] as const;
+const ContextEntry = structure('ContextEntry', {
+  ContextKeyName: text({ min: 5, max: 256 }).optional(),
+  ContextKeyValues: list(text()).optional(),
+  ContextKeyType: choice([...contextTypes, ...moreTypes]).optional(),
+});
+
+const common = {
+  ActionNames: list(text({ min: 3, max: 128 })),
+  ResourceArns: list(text({ min: 1, max: 2048 })).optional(),
+  ContextEntries: list(ContextEntry).optional(),
+  PermissionsBoundaryPolicyInputList: list(PolicyDocument, { max: 1 }).optional(),
+  /** Not simulated: a key policy is asked by a request with DryRun. */
+  ResourcePolicy: PolicyDocument.optional(),
+  ...paging,
+};
+const ofPrincipal = z.object({
+  PolicySourceArn: Arn,
+  PolicyInputList: list(PolicyDocument).optional(),
+  ...common,
+});
+const ofPolicies = z.object({ PolicyInputList: list(PolicyDocument), ...common });
+type Given = Omit<z.output<typeof ofPrincipal>, 'PolicySourceArn'>;
+
+const simulatePrincipalPolicy: QueryOperation = {
+  service: 'iam',
+  name: 'SimulatePrincipalPolicy',
+  readOnly: true,
+  target: undefined,
+  input: ofPrincipal,
+  async run(admitted, deps) {
+    const { input, call } = admitted as object as Admitted<z.output<typeof ofPrincipal>, 'user'>;
+    const { accountId } = call.caller;
+    const action = 'iam:SimulatePrincipalPolicy';
+    authorizeIam({ call, input, action, resource: input.PolicySourceArn, ownerId: accountId }, deps);
+    const source = await principalOf(input.PolicySourceArn, accountId, deps);
+    return simulate('SimulatePrincipalPolicy', { input, source }, { call, deps });
+  },
+};
+
+const simulateCustomPolicy: QueryOperation = {
+  service: 'iam',
+  name: 'SimulateCustomPolicy',
+  readOnly: true,
+  target: undefined,
+  input: ofPolicies,
+  async run(admitted, deps) {
+    const { input, call } = admitted as object as Admitted<z.output<typeof ofPolicies>, 'user'>;
+    const { accountId } = call.caller;
+    authorizeIam({ call, input, action: 'iam:SimulateCustomPolicy', resource: '*', ownerId: accountId }, deps);
+    const source = {
+      arn: `arn:${deps.partition}:iam::${accountId}:user/simulated`,
+      accountId,
+      userId: '',
+      policies: [],
+    };
+    return simulate('SimulateCustomPolicy', { input, source }, { call, deps });
+  },
+};
+
+const sourceForm = /^arn:[^:]+:iam::(\d{12}):(user|role|group)\/(?:.+\/)?([^/]+)$/;
+
+/** Throws NoSuchEntity, also for what is another account's. */
+async function principalOf(arn: string, accountId: string, deps: IamDeps): Promise<Principal> {
+  const [, account, kind, name = ''] = sourceForm.exec(arn) ?? [];
+  if (account !== accountId) throw new QueryException('NoSuchEntity', `${arn} cannot be found.`);
+  if (kind === 'group') {
+    const group = await deps.iam.find(accountId, 'group', name);
+    if (group === undefined) throw noSuch('group', name);
+    const managed = await Promise.all(group.attached.map((policy) => findPolicy(deps, accountId, policy)));
+    const attached = managed.flatMap((policy) => (policy ? [defaultDocumentOf(policy) ?? ''] : []));
+    const inline = group.inline.map(({ document }) => document);
+    return { arn, accountId, userId: group.id, policies: [...inline, ...attached] };
+  }
+  const identity = await loadIdentity(deps.iam, { accountId, kind: kind as 'user' | 'role', name });
+  if (identity === undefined) throw noSuch(kind as 'user' | 'role', name);
+  const { record, policies, boundary, tags } = identity;
+  return { arn, accountId, userId: record.id, policies, boundary, tags };
+}
+
+interface Simulation {
+  readonly input: Given;
+  readonly source: Principal;
+}
+
+/** What identity policies and a boundary say of each action on each resource, in a context that is given whole. */
+async function simulate(
+  operation: string,
+  { input, source }: Simulation,
+  { call, deps }: Pick<Admitted<Given, 'user'>, 'call'> & { readonly deps: IamDeps },
+): Promise<object> {
+  const { PolicyInputList: more = [], PermissionsBoundaryPolicyInputList: [boundary = source.boundary] = [] } = input;
+  if (input.ResourcePolicy !== undefined) {
+    throw new QueryException('InvalidInput', 'Resource policies are not simulated: send the request with DryRun.');
+  }
+  for (const document of [...more, ...(input.PermissionsBoundaryPolicyInputList ?? [])]) assertIdentityPolicy(document);
+  const requester = deps.policies.requester({ ...source, boundary, policies: [...source.policies, ...more] });
+  const context = contextOf(input.ContextEntries);
+  const results = input.ActionNames.flatMap((action) =>
+    (input.ResourceArns ?? ['*']).map((resource) => ({
+      EvalActionName: action,
+      EvalResourceName: resource,
+      EvalDecision: decisions(evaluate({ requester, action, resource, ownerId: source.accountId, context })),
+    })),
+  );
+  return pageAnswer(
+    input,
+    {
+      operation,
+      filter: JSON.stringify([source.arn, input.ActionNames, input.ResourceArns]),
+      list: pageOfAll(results, ({ EvalActionName, EvalResourceName }) => `${EvalActionName} ${EvalResourceName}`),
+    },
+    { call, deps, named: (page) => ({ EvaluationResults: page }) },
+  );
+}
+
+function decisions(decision: Decision): string {
+  if (decision === 'allowed') return 'allowed';
+  return decision.startsWith('deny') ? 'explicitDeny' : 'implicitDeny';
+}
+
+function contextOf(entries: Given['ContextEntries'] = []): RequestContext {
+  const values = new Map(
+    entries.map(({ ContextKeyName: name = '', ContextKeyValues: given = [], ContextKeyType: type = 'string' }) => [
+      name.toLowerCase(),
+      type.endsWith('List') ? given : given[0],
+    ]),
+  );
+  return { find: (name) => values.get(name) };
+}
+
+export const simulationOperations = [simulatePrincipalPolicy, simulateCustomPolicy];
