@@ -10,7 +10,10 @@ test('numbers may be written short', () => {
 });
 
 test('rates are numbers or parts of the peak', () => {
-  expect(parsed('--rate', '2k,50%').rates).toEqual([{ perSecond: 2000 }, { part: 0.5 }]);
+  expect(parsed('--rate', '2k,50%').rates).toEqual([
+    { asked: '2k', perSecond: 2000 },
+    { asked: '50%', part: 0.5 },
+  ]);
 });
 
 test('--quick is a set of options, each of which can still be given', () => {

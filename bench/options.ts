@@ -6,7 +6,7 @@ import type { Choice } from './load/job.ts';
 import { parseTarget, type TargetSpec } from './targets/target-spec.ts';
 
 /** A rate in requests per second, or a part (0 to 1) of the highest that the closed loops of the same run gave. */
-export type Rate = { readonly perSecond: number } | { readonly part: number };
+export type Rate = { readonly asked: string } & ({ readonly perSecond: number } | { readonly part: number });
 
 export interface Options {
   readonly targets: readonly TargetSpec[];
@@ -134,8 +134,8 @@ function numberOf(written: string): number {
 
 function rateOf(written: string): Rate {
   const part = /^(\d+(?:\.\d+)?)%$/.exec(written)?.[1];
-  const rate = part === undefined ? { perSecond: numberOf(written) } : { part: Number(part) / 100 };
-  if (Object.values(rate).every((number) => number > 0)) return rate;
+  const number = part === undefined ? numberOf(written) : Number(part) / 100;
+  if (number > 0) return { asked: written, ...(part === undefined ? { perSecond: number } : { part: number }) };
   throw new BenchError(
     `--rate ${written}: requests per second are wanted, such as 500 or 2k, or a part of the peak, such as 50%.`,
   );

@@ -113,7 +113,7 @@ export class BenchRun {
     const connections = Math.max(...options.connections);
     for (const contestant of contestants) {
       const perSecond = await searchHighestRate(contestant.peak, options.search, (rate) =>
-        this.#round(work, { kind: 'open', connections, perSecond: rate }, contestant, undefined),
+        this.#round(work, { kind: 'open', connections, perSecond: rate, asked: String(rate) }, contestant, undefined),
       );
       const found = {
         scenario: work.name,
@@ -172,7 +172,8 @@ export class BenchRun {
 
 function loopOf(load: Load, peak: number): LoopSettings {
   if (load.kind === 'closed') return load;
-  return { kind: 'open', connections: load.connections, perSecond: rateOf(load.rate, peak) };
+  const { rate, connections } = load;
+  return { kind: 'open', connections, perSecond: rateOf(rate, peak), asked: rate.asked };
 }
 
 function rateOf(rate: Rate, peak: number): number {

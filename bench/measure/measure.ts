@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BenchError } from '../bench-error.ts';
 import { Generators } from '../load/generators.ts';
 import { machine } from '../observe/machine.ts';
 import { Probes } from '../observe/probes.ts';
@@ -17,6 +20,8 @@ import type { Results } from './results.ts';
 /** Slices of the measured time, for latency over time: at most so many, none shorter than 100 ms. */
 const SLICES = 120;
 const SHORTEST_SLICE_MS = 100;
+/** Until this process has heard of what its generators heard of. */
+const INTERRUPTED_MS = 200;
 
 /** `npm run bench -- [options]`. */
 export async function measure(args: readonly string[]): Promise<void> {
@@ -32,6 +37,24 @@ export async function measure(args: readonly string[]): Promise<void> {
   terminal.print(`\nkept in ${writeResults(path, results)} and ${writeReport(path, results)}`);
 }
 
+/** Ctrl-C ends the run, stops what was started, and keeps what was measured so far. */
+async function untilInterrupted(
+  running: Promise<void>,
+  isWorthKeeping: () => boolean,
+  terminal: Terminal,
+): Promise<void> {
+  const interrupted = once(process, 'SIGINT').then(() => 'interrupted' as const);
+  // The generators hear of Ctrl-C too, so that the run fails then.
+  const outcome = running.catch(async (error: unknown) => {
+    const first = await Promise.race([interrupted, delay(INTERRUPTED_MS, 'failed' as const)]);
+    if (first === 'failed') throw error;
+    return first;
+  });
+  if ((await Promise.race([outcome, interrupted])) !== 'interrupted') return;
+  if (!isWorthKeeping()) throw new BenchError('interrupted before anything was measured.');
+  terminal.print('interrupted: what was measured so far is kept');
+}
+
 async function measureAll(options: Options, args: readonly string[], terminal: Terminal): Promise<Results> {
   await using resources = new AsyncDisposableStack();
   const facts = await machine();
@@ -45,7 +68,7 @@ async function measureAll(options: Options, args: readonly string[], terminal: T
   const targets = opened.map((target) => resources.use(new PreparedTarget(target, (line) => terminal.status(line))));
   const sliceMs = Math.max(SHORTEST_SLICE_MS, (options.seconds * 1000) / SLICES);
   const run = new BenchRun({ options, targets, generators, probes, sliceMs, observer: terminal });
-  await run.run();
+  await untilInterrupted(run.run(), () => run.points.length > 0, terminal);
   return {
     format: 'keyfleet-bench/1',
     machine: facts,

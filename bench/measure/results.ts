@@ -5,7 +5,13 @@ import type { WatchResult } from '../observe/process-watch.ts';
 /** How a point is loaded. */
 export type LoopSettings =
   | { readonly kind: 'closed'; readonly connections: number }
-  | { readonly kind: 'open'; readonly connections: number; readonly perSecond: number };
+  | {
+      readonly kind: 'open';
+      readonly connections: number;
+      readonly perSecond: number;
+      /** What `--rate` said: the rate itself, or its part of the peak. */
+      readonly asked: string;
+    };
 
 /** Something that was done to the target while it was measured. */
 export interface Mark {

@@ -19,6 +19,10 @@ export interface PointSummary {
   readonly cpuByProcess: Readonly<Record<string, number>>;
   readonly failures: Readonly<Record<string, number>>;
   readonly othersCores: number;
+  /** Open loop: milliseconds by which the generator itself began requests late, at the 99th percentile; else NaN. */
+  readonly lateness: number;
+  /** Of a mix: latencies by operation, of all rounds. */
+  readonly operations: readonly { readonly name: string; readonly latencies: Latencies }[];
   readonly generatorBound: boolean;
 }
 
@@ -46,9 +50,21 @@ export function summarize({ rounds }: Pick<Point, 'rounds'>): PointSummary {
     ),
     cpuByProcess: Object.fromEntries(names.map((name) => [name, spreadOf(cpuOf(name)).median])),
     failures,
+    lateness: Latencies.merged(
+      rounds.map((round) => Latencies.decode(round.lateness)),
+      2,
+    ).quantile(0.99),
+    operations: operationsOf(rounds),
     othersCores: Math.max(...rounds.map(({ othersCores }) => othersCores)),
     generatorBound: rounds.some(isGeneratorBound),
   };
+}
+
+function operationsOf(rounds: readonly Round[]): PointSummary['operations'] {
+  return Object.keys(rounds[0]?.byOperation ?? {}).map((name) => ({
+    name,
+    latencies: Latencies.merged(rounds.map(({ byOperation }) => Latencies.decode(byOperation[name]!))),
+  }));
 }
 
 export function isGeneratorBound({ generators }: Pick<Round, 'generators'>): boolean {

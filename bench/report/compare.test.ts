@@ -58,3 +58,14 @@ test('what only one of two runs has is named, and other machines are', () => {
   expect(lines.filter((line) => line.startsWith('only in one of the two'))).toHaveLength(2);
   expect(lines.join('\n')).toContain('different machines');
 });
+
+test('open loops are compared by what was asked for, though half of a peak is another rate each time', () => {
+  const point = (asked: string, perSecond: number) =>
+    samplePoint(rates(perSecond), { loop: { kind: 'open', connections: 4, perSecond, asked } });
+  const [before, after] = [
+    sampleResults([point('50%', 500), point('100', 100)]),
+    sampleResults([point('50%', 600), point('100', 100)]),
+  ];
+  const rateChanges = compare(before, after).changes.filter(({ metric }) => metric === 'requests/s');
+  expect(rateChanges.map(({ by }) => by)).toEqual([0.2, 0]);
+});

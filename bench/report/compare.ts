@@ -106,7 +106,7 @@ function doubtsOf(before: Results, after: Results): string[] {
 
 function nameOf({ scenario, target, loop, payload, context, keys, during }: Point): string {
   // An offered rate that was a part of the peak differs from run to run.
-  const load = loop.kind === 'closed' ? loopName(loop) : 'open loop';
+  const load = loop.kind === 'closed' ? loopName(loop) : `open loop at ${loop.asked}`;
   const settings = `${payload} bytes, ${context} context pairs, ${keys} keys${during === undefined ? '' : `, ${during}`}`;
   return `${scenario}, ${target}, ${load} (${settings})`;
 }

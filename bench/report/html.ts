@@ -61,6 +61,7 @@ function section(group: Group, { profiles, sliceMs }: Results): string {
       ? ''
       : `<h3>CPU per request, by function</h3><div class="charts">${own.map(profileBars).join('')}</div>`,
     details('Latency over time', `<div class="charts">${lines(quiet).join('')}</div>`, quiet.length > 0),
+    operationTable(group.points),
     details(
       'Processes',
       processTables(group.points),
@@ -73,18 +74,33 @@ function section(group: Group, { profiles, sliceMs }: Results): string {
 function pointTable(points: readonly Point[]): string {
   const head = ['target', 'load', 'requests/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'CPU us', ''];
   const rows = points.map((point) => {
-    const { perSecond, p50, p99, p999, cpu, failures } = summarize(point);
+    const { perSecond, p50, p99, p999, cpu, failures, lateness } = summarize(point);
     const spread =
       point.rounds.length > 1
         ? `${point.rounds.length} rounds: ${short(perSecond.min)} to ${short(perSecond.max)}/s`
         : '';
     const failed = Object.entries(failures).map(([failure, count]) => `${failure} ${count}`);
     const bound = point.rounds.some(isGeneratorBound) ? ['generator bound'] : [];
-    const note = [spread, ...failed, ...bound].filter((part) => part !== '').join('; ');
+    const late = point.loop.kind === 'open' ? `begun late by ${short(lateness)} ms at p99` : '';
+    const note = [spread, late, ...failed, ...bound].filter((part) => part !== '').join('; ');
     const numbers = [perSecond, p50, p99, p999, cpu].map(({ median }) => short(median));
     return [point.target, loopName(point.loop), ...numbers, note];
   });
   return table(head, rows);
+}
+
+function operationTable(points: readonly Point[]): string {
+  const rows = points.flatMap((point) =>
+    summarize(point).operations.map(({ name, latencies }) => [
+      `${point.target}, ${loopName(point.loop)}`,
+      name,
+      short(latencies.count),
+      ...[0.5, 0.99, 0.999].map((part) => short(latencies.quantile(part))),
+      '',
+    ]),
+  );
+  const head = ['target', 'operation', 'answers', 'p50 ms', 'p99 ms', 'p99.9 ms', ''];
+  return rows.length === 0 ? '' : table(head, rows);
 }
 
 function processTables(points: readonly Point[]): string {

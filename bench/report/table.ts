@@ -1,11 +1,14 @@
 import { loopName } from '../measure/loop-name.ts';
 import type { Work } from '../measure/plan.ts';
 import type { GeneratorLimit, Point, SearchResult } from '../measure/results.ts';
+import { short } from './charts/format.ts';
 import { type PointSummary, type Spread, summarize } from '../measure/summary.ts';
 import type { Machine } from '../observe/machine.ts';
 
 /** From this many cores on, others at work are worth a word. */
 const BUSY_CORES = 0.2;
+const LATE_MS = 2;
+const STALL_MS = 20;
 
 export function heading({ commit, cores, cpu, kernel, node }: Machine, limit: GeneratorLimit): string[] {
   const own = `${limit.processes} process${limit.processes === 1 ? '' : 'es'}`;
@@ -33,10 +36,10 @@ export function rows(point: Point, first: PointSummary | undefined): string[] {
   const row = [
     `  ${point.target}`.padEnd(20),
     loopName(point.loop).padStart(16),
-    `${perSecond.median.toFixed(0)}/s`.padStart(9),
-    `p50 ${p50.median.toFixed(2)}`.padStart(11),
-    `p99 ${p99.median.toFixed(2)}`.padStart(11),
-    `p99.9 ${p999.median.toFixed(1)}`.padStart(13),
+    `${short(perSecond.median)}/s`.padStart(9),
+    `p50 ${short(p50.median)}`.padStart(11),
+    `p99 ${short(p99.median)}`.padStart(11),
+    `p99.9 ${short(p999.median)}`.padStart(13),
     cpu.length === 0 ? '' : `  cpu ${cpu.join(', ')}`,
   ].join(' ');
   return [row.trimEnd(), ...notes(point, summary, first).map((note) => `      ${note}`)];
@@ -59,6 +62,17 @@ function notes(point: Point, summary: PointSummary, first: PointSummary | undefi
       `during ${point.during}: ${round.marks.map(({ at, what }) => `${(at / 1000).toFixed(1)} s ${what}`).join(', ')}`,
     );
   }
+  found.push(
+    ...summary.operations.map(
+      ({ name, latencies }) =>
+        `${name}: ${latencies.count} answers, p50 ${short(latencies.quantile(0.5))}, p99 ${short(latencies.quantile(0.99))}`,
+    ),
+  );
+  if (summary.lateness > LATE_MS) {
+    found.push(
+      `the generator itself began requests late: ${short(summary.lateness)} ms at p99, which is in the latencies`,
+    );
+  }
   const slow = slowest(point);
   if (slow) found.push(slow);
   if (summary.generatorBound) found.push('the generator was the bottleneck: the server may do more (--generators)');
@@ -73,7 +87,7 @@ function slowest({ rounds }: Point): string | undefined {
     Object.entries(processes).map(([name, { probe }]) => ({ name, ms: probe?.delayLongest ?? 0 })),
   );
   const longest = stalls.toSorted((a, b) => b.ms - a.ms)[0];
-  return longest && longest.ms > 20
+  return longest && longest.ms > STALL_MS
     ? `an event loop was held up ${longest.ms.toFixed(0)} ms: ${longest.name}`
     : undefined;
 }

@@ -28,7 +28,8 @@ export class Terminal implements RunObserver {
 
   point(point: Point): void {
     // A part of the peak is another rate for each target.
-    const load = `${point.loop.kind} ${point.loop.connections} ${point.during ?? ''}`;
+    const { loop } = point;
+    const load = `${loop.kind === 'open' ? loop.asked : loop.connections} ${point.during ?? ''}`;
     const known = this.#first.get(load);
     if (!known) this.#first.set(load, { target: point.target, summary: summarize(point) });
     const first = known === undefined || known.target === point.target ? undefined : known.summary;
