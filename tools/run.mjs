@@ -2,7 +2,7 @@
 // (which bring the Node that Keyfleet runs on), then runs the asked-for command with that Node.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const PNPM = 'pnpm@12.21.0';
@@ -52,6 +52,8 @@ function installPackages() {
     const lines = `${result.stdout}\n${result.stderr}`.trim().split('\n').slice(-15).join('\n');
     fail(`installing packages failed. Check that the npm registry can be reached, then run this again.\n${lines}`);
   }
+  // What was checked against other packages is not to be believed.
+  rmSync(join(root, 'node_modules/.cache/keyfleet/types.tsbuildinfo'), { force: true });
   writeFileSync(stamp, lock);
 }
 
