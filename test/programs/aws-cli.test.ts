@@ -59,3 +59,45 @@ test.runIf(aws)('aws sts get-caller-identity says who the administrator is', asy
     Arn: expect.stringMatching(/^arn:aws:iam::000000000000:user\//) as unknown,
   });
 });
+
+test.runIf(aws)('aws iam makes a user and a role, and aws sts a session of the role for the user', async () => {
+  const run = async (service: string, args: readonly string[], env: Record<string, string> = {}) => {
+    const all = ['--endpoint-url', endpoint, '--output', 'json', service, ...args];
+    const { stdout } = await execa(aws!, all, { env: { ...awsEnvironment(), ...env } });
+    return (stdout === '' ? {} : JSON.parse(stdout)) as Record<string, Record<string, string>>;
+  };
+  const user = ['--user-name', 'cli-user'];
+  const allowing = (Action: string, rest: object = { Resource: '*' }): string =>
+    JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action, ...rest }] });
+  await run('iam', ['create-user', ...user, '--tags', 'Key=team,Value=red']);
+  const own = ['--policy-name', 'own', '--policy-document', allowing('sts:AssumeRole')];
+  await run('iam', ['put-user-policy', ...user, ...own]);
+  const { AccessKey } = await run('iam', ['create-access-key', ...user]);
+  const trust = allowing('sts:AssumeRole', { Principal: { AWS: '000000000000' } });
+  const role = ['--role-name', 'cli-role'];
+  await run('iam', ['create-role', ...role, '--assume-role-policy-document', trust]);
+  await run('iam', ['attach-role-policy', ...role, '--policy-arn', 'arn:aws:iam::aws:policy/AdministratorAccess']);
+  // The CLI takes documents as IAM answers them, and shows them as JSON.
+  const { Role } = await run('iam', ['get-role', ...role]);
+  expect(Role!['AssumeRolePolicyDocument']).toEqual(JSON.parse(trust));
+
+  const environmentOf = (keys: Record<string, string>) => ({
+    AWS_ACCESS_KEY_ID: keys['AccessKeyId']!,
+    AWS_SECRET_ACCESS_KEY: keys['SecretAccessKey']!,
+    ...(keys['SessionToken'] !== undefined && { AWS_SESSION_TOKEN: keys['SessionToken'] }),
+  });
+  const asUser = environmentOf(AccessKey!);
+  const assume = ['assume-role', '--role-arn', 'arn:aws:iam::000000000000:role/cli-role', '--role-session-name', 'cli'];
+  const { Credentials } = await run('sts', assume, asUser);
+  const asRole = environmentOf(Credentials!);
+  expect(await run('sts', ['get-caller-identity'], asRole)).toMatchObject({
+    Arn: 'arn:aws:sts::000000000000:assumed-role/cli-role/cli',
+  });
+  await run('kms', ['list-keys'], asRole);
+  await expect(run('kms', ['list-keys'], asUser)).rejects.toMatchObject({
+    stderr: expect.stringContaining('AccessDeniedException') as unknown,
+  });
+  await expect(run('iam', ['delete-user', ...user])).rejects.toMatchObject({
+    stderr: expect.stringContaining('(DeleteConflict) when calling the DeleteUser operation') as unknown,
+  });
+});
