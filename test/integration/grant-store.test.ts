@@ -1,6 +1,5 @@
 import { grantStoreContract, newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
 import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
-import { Orphans } from '@keyfleet/frontend/store/orphans';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
@@ -30,7 +29,7 @@ const open = () => {
   const writes = writesOf(client);
   return {
     keys: new RedisStore({ client, writes, clock: { now: Date.now } }),
-    grants: new RedisGrantStore(new RedisCalls({ client, writes }), new Orphans({ now: () => now })),
+    grants: new RedisGrantStore(new RedisCalls({ client, writes }), { now: () => now }),
   };
 };
 

@@ -19,7 +19,6 @@ import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { eventually } from '../support/fleet.ts';
 import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
 import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
-import { Orphans } from '@keyfleet/frontend/store/orphans';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { connectTestRedis, writesOf } from '../support/redis-client.ts';
 import { startRedis, startSentinel, type TestServer } from '../support/servers.ts';
@@ -33,7 +32,7 @@ async function openFrontend(url: string, serveStaleMs: number) {
   const store = new RedisStore({ client, writes: writesOf(writer, 1), feed, clock });
   const cached = new CachedStore(store, feed, 1 << 20);
   const calls = new RedisCalls({ client, writes: writesOf(writer, 1), feed });
-  const grants = new CachedGrants(new RedisGrantStore(calls, new Orphans(clock)), feed);
+  const grants = new CachedGrants(new RedisGrantStore(calls, clock), feed);
   await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
   return {
     feed,

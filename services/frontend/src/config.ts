@@ -3,6 +3,7 @@ import { ACCOUNT_ID } from '@keyfleet/shared/ids';
 import { LogConfig } from '@keyfleet/shared/log';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { z } from 'zod';
+import { rateClasses } from './quotas/rate-classes.ts';
 import { parseNetwork } from './edge/trusted-proxies.ts';
 
 /** frontend.json. */
@@ -41,6 +42,16 @@ export const FrontendConfig = z.strictObject({
   clockSkew: duration('5m').describe("How far a signature's time may be off."),
   maxInFlight: z.int().min(1).default(8192).describe('HSM commands at once; more are throttled.'),
   keyCache: byteSize('64MiB').describe('Memory for the records of keys that were used lately.'),
+  requestQuotas: z
+    .strictObject({
+      profile: z.enum(['generous', 'aws']).default('generous'),
+      perSecond: z.partialRecord(z.enum(rateClasses), z.int().min(1)).default({}),
+    })
+    .prefault({})
+    .describe(
+      "Requests a second of an account in a Region: `aws` has AWS's own numbers, `generous` a thousand times as many.",
+    ),
+  keyQuota: z.int().min(1).default(10_000_000).describe('KMS keys of an account in a Region.'),
   firstAdministrator: z
     .strictObject({
       accountId: z.string().regex(ACCOUNT_ID, 'must be 12 digits'),

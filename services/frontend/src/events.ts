@@ -59,6 +59,10 @@ export class FrontendEvents implements ConfirmationEvents {
     if (this.#isNew('last usage', problem))
       this.#log.warn({ err: problem }, 'when keys were last used is not stored yet; it is tried again');
   }
+  ratesProblem(problem: unknown): void {
+    if (this.#isNew('rates', problem))
+      this.#log.warn({ err: problem }, 'request rates are not shared with other frontends now');
+  }
   notResealed(record: string, error: unknown): void {
     if (this.#isNew('reseal', error))
       this.#log.warn({ record, err: error }, 'not resealed yet; another pass tries again');

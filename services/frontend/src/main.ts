@@ -44,13 +44,13 @@ import type { HostIdentity } from './hsm/session.ts';
 import { newWorkerClient } from './hsm/worker-client.ts';
 import { Markers } from './operations/markers.ts';
 import { Policies } from './policy/policies.ts';
+import { startRates } from './quotas/rates.ts';
 import { Authenticator } from './request/authenticate.ts';
 import { Credentials } from './request/credentials.ts';
 import { newPerform } from './request/perform.ts';
 import { Pipeline } from './request/pipeline.ts';
 import { CachedStore } from './store/cached-store.ts';
 import { ChangeFeed } from './store/change-feed.ts';
-import { Orphans } from './store/orphans.ts';
 import { RecordWrites } from './store/record-writes.ts';
 import { RedisCalls } from './store/redis-calls.ts';
 import { RedisStore } from './store/redis-store.ts';
@@ -97,7 +97,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const store = new RedisStore({ client, writes, guard, feed, clock });
   const cached = new CachedStore(store, feed, config.keyCache);
   const calls = new RedisCalls({ client, writes, guard, feed });
-  const grants = new CachedGrants(new RedisGrantStore(calls, new Orphans(monotonicClock)), feed);
+  const grants = new CachedGrants(new RedisGrantStore(calls, monotonicClock), feed);
   const iam = new RedisIamStore(calls);
   const identities = new Identities({ store: iam, changes: feed, clock });
   const lastUsages = resources.use(
@@ -118,11 +118,10 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     log,
   });
 
-  const records = new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) });
   resources.use(
     startResealer({
       parts: new RedisParts(client, anchor.domain),
-      records,
+      records: new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) }),
       hsm,
       domainState: () => domain.state,
       clock,
@@ -131,7 +130,6 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
       onProblem: (problem) => events.resealProblem(problem),
     }),
   );
-
   resources.use(
     startDueWorker({
       store,
@@ -148,6 +146,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const policies = new Policies();
   const markers = new Markers({ secrets: store, hsm });
   const sessionTokens = new SessionTokens({ secrets: store, hsm, random: randomBytes });
+  const rates = resources.use(startRates(config.requestQuotas, calls, (problem) => events.ratesProblem(problem)));
   const perform = newPerform({
     keys: cached,
     aliases: cached,
@@ -160,6 +159,8 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     markers,
     lastUsages,
     serviceEvents,
+    rates,
+    keyQuota: config.keyQuota,
     grants,
     grantTokens: new GrantTokens({ secrets: store, hsm }),
     lastKnown: () => cached.lastKnown(grants),
@@ -167,9 +168,8 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     assertStore: () => guard.assertFit(),
     forgetKey: (key) => cached.forget(key),
   });
-  const webIdentities = new WebIdentities(config.oidcIssuers);
   const performQuery = newPerformQuery({
-    webIdentities,
+    webIdentities: new WebIdentities(config.oidcIssuers),
     iam,
     accessKeys: store,
     identities,

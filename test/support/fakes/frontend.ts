@@ -10,6 +10,7 @@ import { newPerform } from '@keyfleet/frontend/request/perform';
 import { Pipeline } from '@keyfleet/frontend/request/pipeline';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
+import type { RateClass } from '@keyfleet/frontend/quotas/rate-classes';
 import type { GrantStore } from '@keyfleet/frontend/grants/grant-store';
 import { GrantTokens } from '@keyfleet/frontend/grants/grant-tokens';
 import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
@@ -45,6 +46,9 @@ type Overrides = Partial<Pick<Call, 'caller' | 'region' | 'requestId'>>;
 export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly store = new MemoryStore();
   readonly grants: GrantStore;
+  readonly keyQuota = 100;
+  /** Told of each request. */
+  charge: (rateClass: RateClass) => void = () => {};
   readonly hsm: H;
   readonly audit: AuditRecord[] = [];
   /** What the service recorded of its own doing. */
@@ -73,6 +77,8 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       policies: new Policies(),
       users: { exists: (_account, arn) => Promise.resolve(!arn.endsWith('/nobody') && arn.includes(':user/')) },
       markers: new Markers({ secrets: store, hsm: this.hsm }),
+      rates: { charge: (_of, rateClass) => this.charge(rateClass) },
+      keyQuota: this.keyQuota,
       grants: this.grants,
       grantTokens: new GrantTokens({ secrets: store, hsm: this.hsm }),
       lastUsages: this.lastUsages,

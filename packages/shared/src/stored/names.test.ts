@@ -15,6 +15,7 @@ import {
   patternOf,
   proposalAt,
   proposalsAt,
+  ratesAt,
   resealProgressAt,
   RESTORE,
   scopeOf,
@@ -54,6 +55,7 @@ const made = {
   resealProgress: resealProgressAt('example.org', 7),
   oldResealProgress: 'kf:domain:{example.org}:reseal:7',
   restore: RESTORE,
+  rates: ratesAt(scope),
   beat: BEAT,
 } satisfies Record<StoredKind, string>;
 

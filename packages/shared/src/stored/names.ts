@@ -35,6 +35,7 @@ export const storedValues = {
   grants: { name: 'kf:grants:{<region>/<key id>}', type: 'hash', role: 'kept' },
   grantIndex: { name: 'kf:grant-index:{<region>/<key id>}', type: 'zset', role: 'derived' },
   retirable: { name: 'kf:retirable:{<region>/<principal>}', type: 'zset', role: 'derived' },
+  rates: { name: 'kf:rates:{<account>/<region>}', type: 'hash', role: 'passing' },
   tokens: { name: 'kf:domain:{<domain>}:tokens', type: 'list', role: 'kept' },
   store: { name: 'kf:domain:{<domain>}:store', type: 'hash', role: 'kept' },
   proposals: { name: 'kf:domain:{<domain>}:proposals', type: 'zset', role: 'passing' },
@@ -90,6 +91,10 @@ export function accessKeyAt(accessKeyId: string): string {
 }
 export function firstAccessKeyAt(accountId: string): string {
   return `kf:first-access-key:{${accountId}}`;
+}
+/** What each frontend was asked for in the last second or two. */
+export function ratesAt({ accountId, region }: Scope): string {
+  return `kf:rates:{${accountId}/${region}}`;
 }
 export function secretAt(name: string): string {
   return `kf:secret:{${name}}`;

@@ -13,7 +13,8 @@ import {
 import { CHANGES } from '@keyfleet/shared/stored/names';
 import { keyAt } from '@keyfleet/shared/stored/names';
 import { grantsName } from '../store/changes.ts';
-import type { Orphans } from '../store/orphans.ts';
+import type { Clock } from '@keyfleet/shared/clock';
+import { Orphans } from '../store/orphans.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import type { Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';
@@ -28,9 +29,10 @@ export class RedisGrantStore implements GrantStore {
   readonly #redis: RedisCalls;
   readonly #orphans: Orphans;
 
-  constructor(redis: RedisCalls, orphans: Orphans) {
+  /** `monotonicClock`: for how long something has been. */
+  constructor(redis: RedisCalls, monotonicClock: Clock) {
     this.#redis = redis;
-    this.#orphans = orphans;
+    this.#orphans = new Orphans(monotonicClock);
   }
 
   async insert(grant: Grant, quota: number): Promise<InsertGrantOutcome> {

@@ -248,3 +248,11 @@ test('GetPublicKey answers for asymmetric keys only', async () => {
     /^UnsupportedOperationException/,
   );
 });
+
+test('an account has as many keys as it may in a Region, and no more', async () => {
+  const frontend = new FakeFrontend();
+  for (let i = 0; i < frontend.keyQuota; i++) await frontend.call(CreateKey, {});
+  expect(await frontend.refusal(CreateKey, {})).toBe(
+    'LimitExceededException: The account has the maximum of 100 KMS keys in the Region us-east-1.',
+  );
+});

@@ -4,6 +4,7 @@ import { keyArn } from '@keyfleet/shared/arn';
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type KeySpec, type KeySpecRow, keySpecs, type KeyUsage, type Origin } from '@keyfleet/shared/key-specs';
 import { newBackingKey } from '../keys/backing-keys.ts';
+import type { Scope } from '@keyfleet/shared/stored/names';
 import { metadataOf } from '../keys/key-metadata.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { defaultKeyPolicy } from '../policy/lockout.ts';
@@ -11,11 +12,12 @@ import { timedOut } from '../request/errors.ts';
 import { customKeyStoreNotFound } from './custom-key-stores.ts';
 import type { Deps, Handler } from './handler.ts';
 
-type CreateKeyDeps = Pick<Deps, 'keys' | 'hsm' | 'clock' | 'newKeyId' | 'partition'>;
+type CreateKeyDeps = Pick<Deps, 'keys' | 'keyQuota' | 'hsm' | 'clock' | 'newKeyId' | 'partition'>;
 
 export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input, call, deps) => {
   const { caller, region, deadline } = call;
   const kind = chooseKind(input);
+  await assertRoom({ accountId: caller.accountId, region }, deps);
   const tags = input.Tags ?? [];
   const keyId = deps.newKeyId(input.MultiRegion);
   const arn = keyArn({ partition: deps.partition, region, accountId: caller.accountId }, keyId);
@@ -45,6 +47,13 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   await deps.keys.insertKey(key);
   return { KeyMetadata: metadataOf(key) };
 };
+
+/** Throws LimitExceededException when the account has as many keys as it may. Of those that are made at the same moment some may be too many. */
+async function assertRoom(scope: Scope, { keys, keyQuota }: Pick<Deps, 'keys' | 'keyQuota'>): Promise<void> {
+  if ((await keys.countKeys(scope)) < keyQuota) return;
+  const message = `The account has the maximum of ${keyQuota} KMS keys in the Region ${scope.region}.`;
+  throw new KmsException('LimitExceededException', message);
+}
 
 export type KeyKindRequest = Pick<
   InputOf<typeof CreateKey>,

@@ -6,6 +6,7 @@ import type { GrantStore } from '../grants/grant-store.ts';
 import type { GrantTokens } from '../grants/grant-tokens.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
+import type { RequestRates } from '../quotas/request-rates.ts';
 import type { Policies } from '../policy/policies.ts';
 import type { Principal } from '../policy/principal.ts';
 import type { Users } from '../policy/users.ts';
@@ -56,6 +57,9 @@ export interface Deps {
   readonly policies: Policies;
   readonly users: Users;
   readonly markers: Markers;
+  /** KMS keys of an account in a Region. */
+  readonly keyQuota: number;
+  readonly rates: Pick<RequestRates, 'charge'>;
   readonly grants: GrantStore;
   readonly grantTokens: GrantTokens;
   readonly lastUsages: Pick<LastUsages, 'find'>;

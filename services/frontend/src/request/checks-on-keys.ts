@@ -9,6 +9,7 @@ import { assertSignable, type SignatureInput } from '../operations/sign.ts';
 import { readGivenKeyPolicy } from '../policy/given-policy.ts';
 import { assertKeepsControl } from '../policy/lockout.ts';
 import { assertPrincipalsExist } from '../policy/users.ts';
+import { rateClassOf, rateClassOfKey } from '../quotas/rate-classes.ts';
 import { accessRequest, type AccessRequestDeps, type Target } from './access-request.ts';
 import { admit } from './access.ts';
 import { check } from './check.ts';
@@ -24,7 +25,14 @@ export const access = check('the key is there and the caller may', async (reques
   const lookup = lastKnown
     ? { keys: lastKnown, aliases: lastKnown, grants: lastKnown }
     : { keys: stored, aliases, grants };
-  request.alias = await admit({ operation, input, call, grantTokens }, { ...accessDeps(deps), ...lookup }, keys);
+  try {
+    request.alias = await admit({ operation, input, call, grantTokens }, { ...accessDeps(deps), ...lookup }, keys);
+  } finally {
+    // Also what is refused, so that nobody can ask without end.
+    if (rateClassOf(operation.name, input['KeyPairSpec']) === undefined) {
+      deps.rates.charge({ accountId: call.caller.accountId, region: call.region }, rateClassOfKey(keys[0]?.keySpec));
+    }
+  }
 });
 
 export const state = check('the key is in a state for it', ({ operation, keys }) => {

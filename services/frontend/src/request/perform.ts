@@ -5,6 +5,7 @@ import { HsmRefusedError } from '../hsm/commands.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Deps, KeyCall } from '../operations/handler.ts';
 import { findHandler, unavailable } from '../operations/index.ts';
+import { rateClassOf } from '../quotas/rate-classes.ts';
 import type { LastKnown } from '../store/last-known.ts';
 import { DamagedRecordError } from '../store/store.ts';
 import type { Attempt, Input } from './attempt.ts';
@@ -69,8 +70,10 @@ interface Admission {
 }
 
 async function run(admission: Admission): Promise<unknown> {
-  const { call, deps, keys } = admission;
+  const { operation, input, call, deps, keys } = admission;
   deps.assertStore();
+  const rateClass = rateClassOf(operation.name, input['KeyPairSpec']);
+  if (rateClass !== undefined) deps.rates.charge({ accountId: call.caller.accountId, region: call.region }, rateClass);
   const decide = (): Promise<unknown> => {
     keys.length = 0;
     return runOnce(admission);

@@ -74,6 +74,10 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#store.listKeys(scope, limit, after);
   }
 
+  countKeys(scope: Scope): Promise<number> {
+    return this.#store.countKeys(scope);
+  }
+
   findAlias(scope: Scope, name: string): Alias | Promise<Alias | undefined> {
     return this.#aliases.get(aliasName(scope, name), async () => this.#store.findAlias(scope, name));
   }

@@ -32,6 +32,11 @@ export class KeyLists {
     await this.#redis.write('zadd', keyListAt(key, key.keyId), 0, entryOf(key));
   }
 
+  async count(scope: Scope): Promise<number> {
+    const sizes = await Promise.all(keyListsAt(scope).map((list) => this.#redis.read((client) => client.zcard(list))));
+    return sizes.reduce((sum, size) => sum + size, 0);
+  }
+
   async remove(key: Listed): Promise<void> {
     const entry = entryOf(key);
     await Promise.all([keyListAt(key, key.keyId), keysAt(key)].map((list) => this.#redis.write('zrem', list, entry)));

@@ -85,6 +85,12 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
     return pageOf(ids, { nameOf: (keyId) => keyId, limit, after });
   }
 
+  async countKeys({ accountId, region }: Scope): Promise<number> {
+    return this.#keys
+      .values()
+      .reduce((sum, key) => sum + (key.accountId === accountId && key.region === region ? 1 : 0), 0);
+  }
+
   async listDue(shard: number, until: number, { limit, after = '' }: { limit: number; after?: string }) {
     const due = this.#due
       .values()

@@ -124,6 +124,10 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     return this.#lists.page(scope, limit, after);
   }
 
+  countKeys(scope: Scope): Promise<number> {
+    return this.#lists.count(scope);
+  }
+
   async findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined> {
     const text = await this.#redis.read((client) => client.hget(keyAt(region, keyId), 'lastUsage'));
     return text === null ? undefined : decodeLastUsage(text, { region, keyId });

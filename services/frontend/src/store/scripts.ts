@@ -210,6 +210,23 @@ local removed = redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return removed`,
   ],
+  /** KEYS: rates. ARGV: who tells, what was asked there, for how many milliseconds it counts. What was asked elsewhere and still counts. */
+  kfExchangeRates: [
+    1,
+    `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local told = {}
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local at, asked = string.match(all[i + 1], '^(%d+) (.*)$')
+  if not at or now - tonumber(at) > tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], all[i])
+  elseif all[i] ~= ARGV[1] then table.insert(told, asked) end
+end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ' ' .. ARGV[2])
+redis.call('PEXPIRE', KEYS[1], 10000)
+return told`,
+  ],
   /** KEYS: value. ARGV: as it was read, as it shall be. 0: it has changed meanwhile. */
   kfReplaceValue: [
     1,

@@ -1,0 +1,55 @@
+import { operations } from '@keyfleet/shared/api/registry';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { beforeEach, expect, test } from 'vitest';
+import { FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
+import type { RateClass } from '../quotas/rate-classes.ts';
+
+const { CreateKey, DescribeKey, Encrypt, GenerateDataKeyPair, Sign } = operations;
+
+let frontend: FakeFrontend;
+let charged: RateClass[];
+beforeEach(() => {
+  frontend = new FakeFrontend();
+  charged = [];
+  frontend.charge = (rateClass) => void charged.push(rateClass);
+});
+
+const newKey = async (input: object = {}) => (await frontend.call(CreateKey, input)).KeyMetadata!.KeyId!;
+
+test('a request is charged once, as its operation or as its kind of cryptography', async () => {
+  const symmetric = await newKey();
+  const signing = await newKey({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
+  await frontend.call(Encrypt, { KeyId: symmetric, Plaintext: Buffer.of(1) });
+  const sign = { KeyId: signing, Message: Buffer.of(1), SigningAlgorithm: 'ECDSA_SHA_256', DryRun: true };
+  await frontend.refusal(Sign, sign);
+  await frontend.refusal(GenerateDataKeyPair, { KeyId: symmetric, KeyPairSpec: 'RSA_2048', DryRun: true });
+  expect(charged).toEqual([
+    'CreateKey',
+    'CreateKey',
+    'SymmetricCryptography',
+    'EccCryptography',
+    'GenerateDataKeyPair/RSA_2048',
+  ]);
+});
+
+test('what is refused is charged too', async () => {
+  const KeyId = await newKey();
+  const nobody = { caller: user('bob', { policies: [] }) };
+  await frontend.refusal(Encrypt, { KeyId, Plaintext: Buffer.of(1) }, nobody);
+  await frontend.refusal(DescribeKey, { KeyId }, nobody);
+  await frontend.refusal(DescribeKey, { KeyId: 'no-such' });
+  expect(charged).toEqual(['CreateKey', 'SymmetricCryptography', 'DescribeKey', 'DescribeKey']);
+});
+
+test('whom the rate refuses is told nothing else', async () => {
+  const KeyId = await newKey();
+  frontend.charge = () => {
+    throw new KmsException('ThrottlingException', 'You have exceeded the rate.');
+  };
+  const Plaintext = Buffer.of(1);
+  expect(await frontend.refusal(Encrypt, { KeyId, Plaintext })).toBe(
+    'ThrottlingException: You have exceeded the rate.',
+  );
+  expect(await frontend.refusal(CreateKey, {})).toBe('ThrottlingException: You have exceeded the rate.');
+  expect(frontend.faults).toEqual([]);
+});

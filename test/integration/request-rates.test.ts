@@ -1,0 +1,77 @@
+import { awsRates } from '@keyfleet/frontend/quotas/rate-classes';
+import { RedisAsked } from '@keyfleet/frontend/quotas/redis-asked';
+import { RequestRates } from '@keyfleet/frontend/quotas/request-rates';
+import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { ratesAt } from '@keyfleet/shared/stored/names';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connectTestRedis, writesOf } from '../support/redis-client.ts';
+import { startRedis, type TestServer } from '../support/servers.ts';
+
+const alice = { accountId: '111122223333', region: 'us-east-1' };
+
+let server: TestServer;
+let client: RedisClient & AsyncDisposable;
+beforeAll(async () => {
+  server = await startRedis();
+  client = await connectTestRedis(server.port);
+});
+afterAll(async () => {
+  await client[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+});
+
+const asked = () => new RedisAsked(new RedisCalls({ client, writes: writesOf(client) }));
+
+test('a frontend hears what was asked of each other one, and not of itself', async () => {
+  const [one, two, three] = [asked(), asked(), asked()];
+  expect(await one.exchange(alice, { CreateKey: 5 })).toEqual([]);
+  expect(await two.exchange(alice, { CreateKey: 7, CreateGrant: 1 })).toEqual([{ CreateKey: 5 }]);
+  expect(await one.exchange(alice, { CreateKey: 6 })).toEqual([{ CreateKey: 7, CreateGrant: 1 }]);
+  const heard = await three.exchange(alice, {});
+  expect(heard).toHaveLength(2);
+  expect(heard).toEqual(expect.arrayContaining([{ CreateKey: 6 }, { CreateKey: 7, CreateGrant: 1 }]));
+  expect(await three.exchange({ ...alice, region: 'eu-west-1' }, {})).toEqual([]);
+});
+
+test('what a frontend that is gone told no longer counts, and goes', async () => {
+  const name = ratesAt(alice);
+  await client.hset(name, 'gone', '1 {"CreateKey":9}', 'odd', 'no time');
+  const heard = await asked().exchange(alice, {});
+  expect(heard).not.toContainEqual({ CreateKey: 9 });
+  expect(await client.hexists(name, 'gone')).toBe(0);
+  expect(await client.pttl(name)).toBeGreaterThan(0);
+});
+
+test('two frontends share a rate through Redis', async () => {
+  const account = { ...alice, accountId: '999999999999' };
+  const problems: unknown[] = [];
+  const open = () =>
+    new RequestRates({
+      rates: { ...awsRates, CreateGrant: 40 },
+      elsewhere: asked(),
+      onRefused: () => {},
+      onProblem: (problem) => void problems.push(problem),
+    });
+  using one = open();
+  using two = open();
+  const passedOf = (frontend: RequestRates): number => {
+    let passed = 0;
+    for (let i = 0; i < 100; i++) {
+      try {
+        frontend.charge(account, 'CreateGrant');
+        passed += 1;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ThrottlingException' });
+      }
+    }
+    return passed;
+  };
+  expect([passedOf(one), passedOf(two)]).toEqual([40, 40]);
+  // The first hears of the second when that has told.
+  for (const frontend of [one, two]) await frontend.endWindow();
+  for (const frontend of [one, two]) passedOf(frontend);
+  for (const frontend of [one, two]) await frontend.endWindow();
+  expect([passedOf(one), passedOf(two)]).toEqual([20, 20]);
+  expect(problems).toEqual([]);
+});
