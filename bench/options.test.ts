@@ -17,7 +17,7 @@ test('rates are numbers or parts of the peak', () => {
 });
 
 test('--quick is a set of options, each of which can still be given', () => {
-  expect(parsed('--quick')).toMatchObject({ connections: [1, 16], seconds: 3, warmup: 1 });
+  expect(parsed('--quick')).toMatchObject({ connections: [1, 16], seconds: 2, warmup: 1 });
   expect(parsed('--quick', '--seconds', '1').seconds).toBe(1);
 });
 

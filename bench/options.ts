@@ -43,7 +43,7 @@ const MAX = {
 const quick = {
   scenario: 'encrypt,decrypt,generate-data-key,sign-p256,create-key',
   connections: '1,16',
-  seconds: '3',
+  seconds: '2',
   warmup: '1',
   rate: '50%',
 };
