@@ -1,15 +1,15 @@
 import type { Policy } from './document.ts';
 import { invalidPrincipals } from './principals.ts';
 
-/** Which users there are. */
+/** Which users and roles there are. */
 export interface Users {
-  /** `arn`: of a user of the account. */
+  /** `arn`: of a user, a role or a session of the account. */
   exists(accountId: string, arn: string): Promise<boolean>;
 }
 
 /**
- * Throws MalformedPolicyDocumentException if the policy names a user, role or session of the caller's account that does not exist: this
- * release has no roles, and so no sessions. Those of other accounts are not ours to know.
+ * Throws MalformedPolicyDocumentException if the policy names a user or role of the caller's account that does not exist, or a session
+ * of such a role. Those of other accounts are not ours to know.
  */
 export async function assertPrincipalsExist(
   policy: Policy,
