@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { callKms } from './call.ts';
+import { grantRows } from './grants.rows.ts';
 import { type Keys, makeKeys } from './keys.ts';
 import { aliasRows, orderRows } from './order.rows.ts';
 import { policyRows } from './policies.rows.ts';
@@ -19,6 +20,7 @@ describe.each<[string, readonly Row[]]>([
   ['order and kinds of key', orderRows],
   ['shapes and texts', shapeRows],
   ['key policies', policyRows],
+  ['grants', grantRows],
 ])('%s', (_, rows) => {
   test.each(rows)('$title', async ({ operation, body, answer, status, by }) => {
     const request = body(keys);

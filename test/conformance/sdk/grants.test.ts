@@ -94,3 +94,24 @@ test('lists page through many grants', async () => {
   expect(new Set(found)).toEqual(new Set(made.map(({ GrantId }) => GrantId)));
   expect(found).toHaveLength(120);
 });
+
+test('a grant to another account lets it use the key by its ARN, and makes it nobody else', async () => {
+  const { KeyId, Arn } = await guardedKey();
+  const stranger = newKms({ endpoint: other.endpoint, credentials: other.credentials });
+  const arn = `arn:aws:iam::${other.accountId}:user/other`;
+  const outOfReach =
+    'because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access';
+  const refusal = (verb: string) =>
+    `AccessDeniedException: User: ${arn} is not authorized to perform: kms:${verb} on this resource ${outOfReach}`;
+  expect(await refusalOf(stranger.encrypt({ KeyId: Arn, Plaintext }))).toBe(refusal('Encrypt'));
+
+  const Operations = ['Encrypt' as const, 'RetireGrant' as const];
+  const { GrantToken } = await kms.createGrant({ KeyId, GranteePrincipal: arn, Operations });
+  await stranger.encrypt({ KeyId: Arn, Plaintext, GrantTokens: [GrantToken!] });
+  expect(await refusalOf(stranger.describeKey({ KeyId: Arn, GrantTokens: [GrantToken!] }))).toBe(
+    refusal('DescribeKey'),
+  );
+  await stranger.retireGrant({ GrantToken });
+  const late = stranger.encrypt({ KeyId: Arn, Plaintext, GrantTokens: [GrantToken!] });
+  expect(await refusalOf(late)).toBe(refusal('Encrypt'));
+});
