@@ -1,7 +1,7 @@
 // Asks the policy engine and an independent one the same questions: node bench/policy-differential.ts [50000] [seed].
-import { newCase } from '../test/support/policy/cases.ts';
-import { agrees, decisionOf, differences, oracleAnswer } from '../test/support/policy/differences.ts';
-import { newSeeded } from '../test/support/seeded.ts';
+import { newCase } from '@keyfleet/test-support/policy/cases';
+import { agrees, decisionOf, differences, oracleAnswer } from '@keyfleet/test-support/policy/differences';
+import { newSeeded } from '@keyfleet/test-support/seeded';
 
 const [count = 50_000, seed = Date.now() % 2 ** 32] = process.argv.slice(2).map(Number);
 const random = newSeeded(seed);

@@ -1,8 +1,8 @@
 // What a rotation costs while the cluster serves: node bench/reseal.ts [--keys 20000] [--workers 1]
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { startTestCluster, type TestCluster } from '../test/support/cluster.ts';
 import { describeWorker } from '../tools/readiness.ts';
 import { resealed, rotate } from './events/rotation.ts';
 import { loadCluster } from './measure/cluster-load.ts';

@@ -1,7 +1,7 @@
 // What OpenTelemetry costs a request of the whole system: node bench/telemetry.ts [--rounds 16] [--connections 8] [--seconds 25].
 // With the OTEL_* settings of the environment, e.g. OTEL_TRACES_SAMPLER=always_on; what is exported goes to a sink.
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { parseArgs } from 'node:util';
-import { startTestCluster, type TestCluster } from '../test/support/cluster.ts';
 import { loadCluster } from './measure/cluster-load.ts';
 import { machine } from './observe/machine.ts';
 import { pidsOf, untilIdle } from './observe/process-cpu.ts';

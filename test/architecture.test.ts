@@ -1,5 +1,5 @@
+import { importsOf, isTest, production, textOf } from '@keyfleet/test-support/sources';
 import { expect, test } from 'vitest';
-import { importsOf, isTest, production, textOf } from './support/sources.ts';
 
 /** Every import of the files under `folder` that is not one of `allowed`, as `file -> import`. */
 function forbidden(folder: string, allowed: readonly RegExp[]): string[] {
@@ -13,7 +13,7 @@ function forbidden(folder: string, allowed: readonly RegExp[]): string[] {
 
 test('the reader of imports sees every form of them', () => {
   const found = importsOf('test/architecture.test.ts').map(({ to }) => to);
-  expect(found).toEqual(['vitest', 'test/support/sources.ts']);
+  expect(found).toEqual(['@keyfleet/test-support/sources', 'vitest']);
   expect(production.flatMap(importsOf).length).toBeGreaterThan(production.length);
 });
 
@@ -106,6 +106,7 @@ test('the environment is read in one place only', () => {
 });
 
 test('nothing that runs in production imports tests', () => {
-  const offenders = production.flatMap(importsOf).filter(({ to }) => to.startsWith('test/') || isTest(to));
+  const ofTests = (to: string) => /^(test\/|@keyfleet\/test-support\b)/.test(to) || isTest(to);
+  const offenders = production.flatMap(importsOf).filter(({ to }) => ofTests(to));
   expect(offenders).toEqual([]);
 });

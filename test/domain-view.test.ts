@@ -5,12 +5,12 @@ import { DomainManager } from '@keyfleet/proto';
 import { tokenHash } from '@keyfleet/shared/domain/token';
 import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 import { noNotices } from '@keyfleet/shared/notices';
+import { memberOf, TestDomain } from '@keyfleet/test-support/domain';
+import { until } from '@keyfleet/test-support/loopback-worker';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { memberOf, TestDomain } from './support/domain.ts';
-import { until } from './support/loopback-worker.ts';
 
 /** A domain-manager that shows whatever tokens it is given. */
 class ShowsTokens implements AsyncDisposable {

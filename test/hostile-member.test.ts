@@ -1,3 +1,6 @@
+import { FakeParts, untilDone } from '@keyfleet/test-support/fakes/reseal-parts';
+import { LoopbackWorker, startLoopbackPool } from '@keyfleet/test-support/loopback-worker';
+import { FakeDomain, newDomainKey, newHost } from '@keyfleet/test-support/session-pair';
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import type { SealedRecords } from '@keyfleet/frontend/background/reseal';
 import { HsmClient } from '@keyfleet/frontend/hsm/client';
@@ -10,9 +13,6 @@ import { handlers } from '../services/hsm-worker/src/boundary/commands/handlers.
 import { ExportedKeyToken, openExportedKey } from '../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
 import { materialIdOf } from '../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { sealToken } from '../services/hsm-worker/src/boundary/tokens/sealed-token.ts';
-import { FakeParts, untilDone } from './support/fakes/reseal-parts.ts';
-import { LoopbackWorker, startLoopbackPool } from './support/loopback-worker.ts';
-import { FakeDomain, newDomainKey, newHost } from './support/session-pair.ts';
 
 const KEYS = 200;
 const account = '111122223333';

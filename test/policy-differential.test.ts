@@ -1,7 +1,7 @@
+import { newCase } from '@keyfleet/test-support/policy/cases';
+import { agrees, decisionOf, differences, oracleAnswer } from '@keyfleet/test-support/policy/differences';
+import { newSeeded, seedOf } from '@keyfleet/test-support/seeded';
 import { expect, test } from 'vitest';
-import { newCase } from './support/policy/cases.ts';
-import { agrees, decisionOf, differences, oracleAnswer } from './support/policy/differences.ts';
-import { newSeeded, seedOf } from './support/seeded.ts';
 
 /** More of them: node bench/policy-differential.ts. */
 const CASES = 2_000;

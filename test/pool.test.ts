@@ -2,10 +2,10 @@ import { RefusedError } from '@keyfleet/hsm-worker/boundary/errors';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import type { Refusal } from '@keyfleet/shared/hsm/commands';
+import { TestClock } from '@keyfleet/test-support/domain';
+import { LoopbackWorker, startLoopbackPool, until } from '@keyfleet/test-support/loopback-worker';
+import { newHost, newIdentity, FakeDomain } from '@keyfleet/test-support/session-pair';
 import { describe, expect, test } from 'vitest';
-import { LoopbackWorker, startLoopbackPool, until } from './support/loopback-worker.ts';
-import { TestClock } from './support/domain.ts';
-import { newHost, newIdentity, FakeDomain } from './support/session-pair.ts';
 
 type RandomHandler = CommandHandlers['GenerateRandom'];
 const host = newHost();

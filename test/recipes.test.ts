@@ -1,3 +1,4 @@
+import { FakeFrontend, user } from '@keyfleet/test-support/fakes/frontend';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
@@ -6,7 +7,6 @@ import type { Operation } from '@keyfleet/shared/api/operation';
 import { PutKeyPolicy } from '@keyfleet/shared/api/policies';
 import { readGivenIdentityPolicy } from '@keyfleet/frontend/policy/given-policy';
 import { beforeEach, expect, test } from 'vitest';
-import { FakeFrontend, user } from './support/fakes/frontend.ts';
 
 const document = readFileSync(join(import.meta.dirname, '../docs/authorization.md'), 'utf8');
 

@@ -1,7 +1,7 @@
+import { codeOf, fileOf, importsOf, production, root, textOf } from '@keyfleet/test-support/sources';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { codeOf, fileOf, importsOf, production, root, textOf } from './support/sources.ts';
 
 // Sentences of ARCHITECTURE, CONTRIBUTING, SECURITY and boundary/README that say "only", "never", "all" or "no", held against the
 // sources. Which files may import which is in architecture.test.ts.

@@ -1,3 +1,11 @@
+import {
+  FakeDomain,
+  negotiate,
+  newHost,
+  newIdentity,
+  newWorker,
+  operatorOf,
+} from '@keyfleet/test-support/session-pair';
 import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
 import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/session';
@@ -13,7 +21,6 @@ import {
   StreamOpen,
 } from '@keyfleet/shared/hsm/session';
 import { describe, expect, test } from 'vitest';
-import { FakeDomain, negotiate, newHost, newIdentity, newWorker, operatorOf } from './support/session-pair.ts';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;

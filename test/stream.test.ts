@@ -1,8 +1,8 @@
 import { GenerateRandom } from '@keyfleet/shared/hsm/commands';
 import { MAX_FRAME_ENTRIES } from '@keyfleet/shared/hsm/frame';
+import { HostEnd, negotiate, newHost, newWorker, operatorOf, FakeDomain } from '@keyfleet/test-support/session-pair';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { HostEnd, negotiate, newHost, newWorker, operatorOf, FakeDomain } from './support/session-pair.ts';
 
 const host = newHost();
 const over = expect.objectContaining({ name: 'FrameError', message: '' });

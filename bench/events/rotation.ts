@@ -1,10 +1,10 @@
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { boundTo, newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { TestCluster } from '@keyfleet/test-support/cluster';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TestCluster } from '../../test/support/cluster.ts';
 import type { BenchEvent } from './event.ts';
 
 const POLL_MS = 20;

@@ -1,5 +1,5 @@
+import { newSeeded } from '@keyfleet/test-support/seeded';
 import { expect, test } from 'vitest';
-import { newSeeded } from '../../test/support/seeded.ts';
 import { chooser, weightedChooser, zipfWeights } from './choice.ts';
 
 function counted(choose: () => number, kinds: number, draws: number): number[] {

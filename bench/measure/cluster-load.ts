@@ -1,4 +1,4 @@
-import type { TestCluster } from '../../test/support/cluster.ts';
+import type { TestCluster } from '@keyfleet/test-support/cluster';
 import { Latencies } from '../histogram/latencies.ts';
 import { Generators } from '../load/generators.ts';
 import { getScenario } from '../scenarios/catalog.ts';

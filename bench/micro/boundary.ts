@@ -1,3 +1,4 @@
+import { testContext } from '@keyfleet/test-support/command-context';
 import { createHash, randomBytes } from 'node:crypto';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
@@ -5,7 +6,6 @@ import type { KeySpec, KeyUsage } from '@keyfleet/shared/key-specs';
 import type { CommandHandler } from '../../services/hsm-worker/src/boundary/commands/command.ts';
 import { handlers } from '../../services/hsm-worker/src/boundary/commands/handlers.ts';
 import { measureCost } from './cost.ts';
-import { testContext } from '../../test/support/command-context.ts';
 import { newNonceSource } from '../../services/hsm-worker/src/boundary/crypto/random.ts';
 import { BackingKeyCache } from '../../services/hsm-worker/src/boundary/keys/backing-key-cache.ts';
 

@@ -1,9 +1,9 @@
+import { TestWorkers } from '@keyfleet/test-support/workers';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
-import { TestWorkers } from '../../test/support/workers.ts';
 
 /**
  * Commands through the sealed channel to one real worker process: how many a second, and what each costs on either side.

@@ -15,8 +15,8 @@ import {
   stringToSign,
 } from '@keyfleet/shared/sigv4/signature';
 import { decodeRequests, encodeRequests, FrameOpener, FrameSealer } from '@keyfleet/shared/hsm/frame';
+import { testContext } from '@keyfleet/test-support/command-context';
 import { createSecretKey, hash, randomBytes } from 'node:crypto';
-import { testContext } from '../../test/support/command-context.ts';
 import { RequestSigner } from '../wire/request-signer.ts';
 import { measureCost } from './cost.ts';
 

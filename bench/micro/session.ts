@@ -1,4 +1,4 @@
-import { FakeDomain, HostEnd, negotiate, newHost, newWorker } from '../../test/support/session-pair.ts';
+import { FakeDomain, HostEnd, negotiate, newHost, newWorker } from '@keyfleet/test-support/session-pair';
 
 /**
  * What a session and a stream cost when they begin, both ends in one process: how long each takes, what CPU it costs, and

@@ -1,6 +1,6 @@
+import type { TestCluster } from '@keyfleet/test-support/cluster';
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import type { TestCluster } from '../../test/support/cluster.ts';
 
 /** Linux: USER_HZ is 100 on every architecture that Node runs on. */
 const MICROSECONDS_PER_TICK = 10_000;

@@ -1,5 +1,5 @@
 import { KMSClient } from '@aws-sdk/client-kms';
-import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { BenchError } from '../bench-error.ts';
 import { pidsOf } from '../observe/process-cpu.ts';
 import type { Endpoint, Signing } from '../wire/endpoint.ts';

@@ -1,4 +1,4 @@
-import type { TestCluster } from '../../test/support/cluster.ts';
+import type { TestCluster } from '@keyfleet/test-support/cluster';
 import type { Answer, Endpoint, WireRequest } from '../wire/endpoint.ts';
 
 /** One call of the AWS KMS API, as its JSON has it: blobs are base64. */

@@ -1,9 +1,9 @@
 import { IAM } from '@aws-sdk/client-iam';
 import { STS } from '@aws-sdk/client-sts';
+import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { readFileSync, statSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { runKeyfleet } from '../support/cli.ts';
-import { startTestCluster } from '../support/cluster.ts';
 
 test('an operator begins a second account, once, and its administrator works at once', async () => {
   await using cluster = await startTestCluster();

@@ -1,3 +1,7 @@
+import { type Change, memberOf, signedBy, type TestOperator } from '@keyfleet/test-support/domain';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { newHost } from '@keyfleet/test-support/session-pair';
+import { TestWorkers, type WorkerProcess } from '@keyfleet/test-support/workers';
 import { createSecretKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -25,10 +29,6 @@ import { DelegatedMessage, Hello, SESSION_MS, sha256, SignedMessage, StreamOpen 
 import { streamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { noNotices } from '@keyfleet/shared/notices';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Change, memberOf, signedBy, type TestOperator } from '../support/domain.ts';
-import { eventually } from '../support/fleet.ts';
-import { newHost } from '../support/session-pair.ts';
-import { TestWorkers, type WorkerProcess } from '../support/workers.ts';
 
 // The attacker was inside: a worker that was removed, or whoever has its keys, a recording of the network, or a hello. Workers are real
 // processes; the frontend's end is the product's, over real gRPC.

@@ -6,16 +6,16 @@ import {
   EncryptCommand,
   type KMSClient,
 } from '@aws-sdk/client-kms';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { type OtherAccount, startOtherAccount } from '@keyfleet/test-support/sdk-other-account';
+import { redisOf } from '@keyfleet/test-support/stored-tokens';
 import type { Redis } from 'ioredis';
 import { connect } from 'nats';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { eventually } from '../support/fleet.ts';
-import { type OtherAccount, startOtherAccount } from '../support/sdk-other-account.ts';
-import { redisOf } from '../support/stored-tokens.ts';
 
 // The attacker writes into Redis and NATS what it likes. What is sealed or signed it cannot change to its use; the rest (policies, key
 // states, aliases) is not protected from it, as SECURITY.md says.

@@ -1,12 +1,12 @@
 import { CreateKeyCommand, EncryptCommand } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { startTestCluster } from '@keyfleet/test-support/cluster';
+import { eventually } from '@keyfleet/test-support/fleet';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { runKeyfleet } from '../support/cli.ts';
-import { startTestCluster } from '../support/cluster.ts';
-import { eventually } from '../support/fleet.ts';
 
 const KEYS = 60;
 

@@ -7,11 +7,11 @@ import { boundTo, type NewCommand, Proposal } from '@keyfleet/shared/domain/prop
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { noNotices } from '@keyfleet/shared/notices';
 import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
+import { type Change, forgedToken, rotation, signedBy, type TestOperator } from '@keyfleet/test-support/domain';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { type Host, newHost } from '@keyfleet/test-support/session-pair';
+import { TestWorkers, type WorkerProcess } from '@keyfleet/test-support/workers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Change, forgedToken, rotation, signedBy, type TestOperator } from '../support/domain.ts';
-import { eventually } from '../support/fleet.ts';
-import { type Host, newHost } from '../support/session-pair.ts';
-import { TestWorkers, type WorkerProcess } from '../support/workers.ts';
 
 // The attacker is the domain-manager, its scheduler key included, and whatever Redis and NATS would tell: everything that workers and
 // frontends get is in its hands. Workers are real processes; what it shows them is served by a gRPC server that says what we like.

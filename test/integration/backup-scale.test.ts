@@ -5,6 +5,11 @@ import { connectRedis, RedisConfig, untilReady } from '@keyfleet/shared/redis/co
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { keyListsAt } from '@keyfleet/shared/stored/key-list';
 import { keysAt } from '@keyfleet/shared/stored/names';
+import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { makeAliases, makeKeyRecords } from '@keyfleet/test-support/key-records';
+import { watchPeakMemory } from '@keyfleet/test-support/peak-memory';
+import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { Redis } from 'ioredis';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,11 +19,6 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { runKeyfleet } from '../support/cli.ts';
-import { eventually } from '../support/fleet.ts';
-import { makeAliases, makeKeyRecords } from '../support/key-records.ts';
-import { watchPeakMemory } from '../support/peak-memory.ts';
-import { startRedis, type TestServer } from '../support/servers.ts';
 
 const KEYS = 40_000;
 const ALIASES = 200_000;

@@ -9,13 +9,13 @@ import {
 } from '@aws-sdk/client-kms';
 import { IAM } from '@aws-sdk/client-iam';
 import { STS } from '@aws-sdk/client-sts';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { redisOf } from '@keyfleet/test-support/stored-tokens';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { keyfleetJson, runKeyfleet } from '../support/cli.ts';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { eventually } from '../support/fleet.ts';
-import { redisOf } from '../support/stored-tokens.ts';
 
 interface Finding {
   readonly check: string;

@@ -1,3 +1,4 @@
+import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { execa } from 'execa';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -12,7 +13,6 @@ import { PreparedTarget } from '../../bench/measure/prepared-target.ts';
 import type { Results } from '../../bench/measure/results.ts';
 import { scenarios } from '../../bench/scenarios/catalog.ts';
 import { ofCluster } from '../../bench/targets/open-targets.ts';
-import { startTestCluster } from '../support/cluster.ts';
 
 const main = join(import.meta.dirname, '../../bench/run.ts');
 

@@ -1,9 +1,9 @@
+import { TestWorkers } from '@keyfleet/test-support/workers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestWorkers } from '../support/workers.ts';
 
 let cluster: TestWorkers;
 beforeAll(async () => {

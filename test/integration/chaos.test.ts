@@ -1,15 +1,15 @@
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { type Failure, KmsLoad } from '@keyfleet/test-support/kms-load';
+import { newSeeded, type Seeded, seedOf } from '@keyfleet/test-support/seeded';
+import { countTokensByDomainKey, redisOf } from '@keyfleet/test-support/stored-tokens';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { runKeyfleet } from '../support/cli.ts';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { eventually } from '../support/fleet.ts';
-import { type Failure, KmsLoad } from '../support/kms-load.ts';
-import { newSeeded, type Seeded, seedOf } from '../support/seeded.ts';
-import { countTokensByDomainKey, redisOf } from '../support/stored-tokens.ts';
 
 const CHAOS_MS = 60_000;
 const CLIENTS = 6;

@@ -1,10 +1,10 @@
+import { keyfleetJson, runKeyfleet, type Transcript } from '@keyfleet/test-support/cli';
+import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
+import { startRedis } from '@keyfleet/test-support/servers';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { formatOperator } from '@keyfleet/cli/public-files';
-import { keyfleetJson, runKeyfleet, type Transcript } from '../support/cli.ts';
-import { eventually, type Fleet, newFleet } from '../support/fleet.ts';
-import { startRedis } from '../support/servers.ts';
 
 /**
  * Operators' command lines on a real fleet of three workers, in the order of a domain's life. What differs from run to run

@@ -1,11 +1,11 @@
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { eventually } from '@keyfleet/test-support/fleet';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { keyfleetJson, runKeyfleet } from '../support/cli.ts';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { eventually } from '../support/fleet.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

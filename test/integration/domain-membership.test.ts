@@ -1,10 +1,10 @@
 import { DomainMembership } from '@keyfleet/hsm-worker/membership';
+import { TestDomain } from '@keyfleet/test-support/domain';
 import { mkdir, mkdtempDisposable, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { TestDomain } from '../support/domain.ts';
 
 async function newMembership(directory: string) {
   const domain = new TestDomain();

@@ -1,13 +1,13 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { reportField } from '@keyfleet/shared/reseal-queue';
 import { resealProgressAt } from '@keyfleet/shared/stored/names';
+import { writesOf } from '@keyfleet/test-support/redis-client';
+import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { Redis } from 'ioredis';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { describeDomainStore } from '../../services/domain-manager/src/store/store.contract.ts';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
-import { writesOf } from '../support/redis-client.ts';
-import { startRedis, type TestServer } from '../support/servers.ts';
 
 describe('the domain store in Redis', () => {
   let server: TestServer;

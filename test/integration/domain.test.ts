@@ -3,8 +3,8 @@ import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { Hsm } from '@keyfleet/proto';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { unary } from '@keyfleet/proto/unary';
+import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
 import { expect, test } from 'vitest';
-import { eventually, type Fleet, newFleet } from '../support/fleet.ts';
 
 async function describeWorker(fleet: Fleet, index: number): Promise<HsmDescription__Output> {
   const client = new Hsm(`127.0.0.1:${fleet.workerPorts[index]}`, credentials.createInsecure());

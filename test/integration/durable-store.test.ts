@@ -1,3 +1,5 @@
+import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
+import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RedisStore as DomainStore } from '@keyfleet/domain-manager/store/redis-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
@@ -8,8 +10,6 @@ import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { connectTestRedis, writesOf } from '../support/redis-client.ts';
-import { startRedis, type TestServer } from '../support/servers.ts';
 
 const clock = { now: Date.now };
 

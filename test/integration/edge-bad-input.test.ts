@@ -1,8 +1,8 @@
+import { alice, startEdge } from '@keyfleet/test-support/edge-fixture';
+import { post, rawExchange, type RequestOptions, sign } from '@keyfleet/test-support/raw-http';
 import { setImmediate } from 'node:timers/promises';
 import { amzDateOf } from '@keyfleet/shared/sigv4/signature';
 import { describe, expect, test } from 'vitest';
-import { alice, startEdge } from '../support/edge-fixture.ts';
-import { post, rawExchange, type RequestOptions, sign } from '../support/raw-http.ts';
 
 describe('bad input gets AWS’s error and reaches no operation', () => {
   test.each<[string, RequestOptions, number, string]>([

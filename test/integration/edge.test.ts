@@ -8,9 +8,9 @@ import {
   ListKeysCommand,
 } from '@aws-sdk/client-kms';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { alice, startEdge } from '@keyfleet/test-support/edge-fixture';
+import { post } from '@keyfleet/test-support/raw-http';
 import { describe, expect, test, vi } from 'vitest';
-import { alice, startEdge } from '../support/edge-fixture.ts';
-import { post } from '../support/raw-http.ts';
 
 const credentials = { accessKeyId: alice.accessKeyId, secretAccessKey: alice.secretAccessKey };
 

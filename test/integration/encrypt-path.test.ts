@@ -1,3 +1,5 @@
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,8 +8,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { CreateKeyCommand, EncryptCommand } from '@aws-sdk/client-kms';
 import { expect, test, vi } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { startTestCluster } from '../support/cluster.ts';
 
 const root = join(import.meta.dirname, '../..');
 const counter = pathToFileURL(join(root, 'test/support/called-functions.ts')).href;

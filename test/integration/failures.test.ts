@@ -6,9 +6,9 @@ import {
   type KMSClient,
   KMSServiceException,
 } from '@aws-sdk/client-kms';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { describeWorker } from '../../tools/readiness.ts';
 
 // Every promise about what may fail, kept by breaking it. The tests share a cluster and each leaves it whole.

@@ -6,9 +6,9 @@ import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { grantsAt } from '@keyfleet/shared/stored/grants';
+import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
+import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { connectTestRedis, writesOf } from '../support/redis-client.ts';
-import { startRedis, type TestServer } from '../support/servers.ts';
 
 let server: TestServer;
 let client: RedisClient & AsyncDisposable;

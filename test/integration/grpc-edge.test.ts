@@ -1,3 +1,4 @@
+import { alice, startEdge } from '@keyfleet/test-support/edge-fixture';
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import {
@@ -12,7 +13,6 @@ import {
 import { createKmsClient, KmsException } from '@keyfleet/client';
 import { signingInterceptor } from '@keyfleet/client/signing-interceptor';
 import { expect, test, vi } from 'vitest';
-import { alice, startEdge } from '../support/edge-fixture.ts';
 
 const credentials = { accessKeyId: alice.accessKeyId, secretAccessKey: alice.secretAccessKey };
 

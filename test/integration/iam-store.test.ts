@@ -3,9 +3,9 @@ import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
+import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { connectTestRedis, writesOf } from '../support/redis-client.ts';
-import { startRedis, type TestServer } from '../support/servers.ts';
 
 let server: TestServer;
 let client: RedisClient & AsyncDisposable;

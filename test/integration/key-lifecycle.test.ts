@@ -20,15 +20,15 @@ import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { DUE_SHARDS, dueQueue } from '@keyfleet/shared/due-queue';
 import { startNotices } from '@keyfleet/shared/notices';
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { eventually, ServiceProcess } from '@keyfleet/test-support/fleet';
+import { writesOf } from '@keyfleet/test-support/redis-client';
 import getPort from 'get-port';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { frontendReady } from '../../tools/readiness.ts';
-import { kmsClient } from '../support/aws-client.ts';
-import { writesOf } from '../support/redis-client.ts';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { eventually, ServiceProcess } from '../support/fleet.ts';
 
 // A date is brought forward by writing the key's record through the store, as a frontend whose clock is ahead would.
 const region = 'us-east-1';

@@ -5,12 +5,12 @@ import {
   GetKeyLastUsageCommand,
   type KMSClient,
 } from '@aws-sdk/client-kms';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { eventually, ServiceProcess } from '@keyfleet/test-support/fleet';
 import { readFileSync, writeFileSync } from 'node:fs';
 import getPort from 'get-port';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { eventually, ServiceProcess } from '../support/fleet.ts';
 
 // Two frontends of one deployment: the cluster's own, and one more.
 let cluster: TestCluster;

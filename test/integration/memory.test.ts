@@ -14,14 +14,14 @@ import {
   SignCommand,
   VerifyCommand,
 } from '@aws-sdk/client-kms';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { startTestCluster } from '@keyfleet/test-support/cluster';
+import { knownBackingKey } from '@keyfleet/test-support/known-backing-keys';
+import { findInMemory } from '@keyfleet/test-support/process-memory';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { startTestCluster } from '../support/cluster.ts';
-import { knownBackingKey } from '../support/known-backing-keys.ts';
-import { findInMemory } from '../support/process-memory.ts';
 
 const KEYS = 4;
 const description = 'a description that the frontend surely has seen';

@@ -1,8 +1,8 @@
 import { startNotices } from '@keyfleet/shared/notices';
 import { publishResealItems, resealQueue } from '@keyfleet/shared/reseal-queue';
+import { startNats } from '@keyfleet/test-support/servers';
 import { connect, RetentionPolicy } from 'nats';
 import { expect, test, vi } from 'vitest';
-import { startNats } from '../support/servers.ts';
 
 test('a subscriber gets what is published, and the newest notice when it comes late', async () => {
   await using nats = await startNats();

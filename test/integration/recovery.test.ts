@@ -1,11 +1,11 @@
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, SignCommand } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
+import { startTestCluster } from '@keyfleet/test-support/cluster';
+import { eventually } from '@keyfleet/test-support/fleet';
 import { rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { keyfleetJson, runKeyfleet } from '../support/cli.ts';
-import { startTestCluster } from '../support/cluster.ts';
-import { eventually } from '../support/fleet.ts';
 
 test('with every volume of every worker lost, an offline member and the stored tokens bring all keys to a fresh fleet', async () => {
   await using cluster = await startTestCluster();

@@ -1,3 +1,5 @@
+import { connectTestRedis as connect, writesOf } from '@keyfleet/test-support/redis-client';
+import { startRedis, startSentinel, type TestServer } from '@keyfleet/test-support/servers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
@@ -8,8 +10,6 @@ import { mastersOf } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import getPort from 'get-port';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { connectTestRedis as connect, writesOf } from '../support/redis-client.ts';
-import { startRedis, startSentinel, type TestServer } from '../support/servers.ts';
 
 const clock = { now: Date.now };
 

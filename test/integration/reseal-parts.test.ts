@@ -2,9 +2,9 @@ import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
 import { type Found, OvertakenError, RedisParts, type ShardParts } from '@keyfleet/frontend/background/reseal-parts';
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { makeKeyRecords } from '@keyfleet/test-support/key-records';
+import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { makeKeyRecords } from '../support/key-records.ts';
-import { startRedis, type TestServer } from '../support/servers.ts';
 
 const KEYS = 17_000;
 const NOTHING: Found = { resealed: 0, remaining: 0 };

@@ -2,11 +2,11 @@ import { DecryptCommand, EncryptCommand, CreateKeyCommand, KMSClient } from '@aw
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { boundTo, newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { eventually } from '@keyfleet/test-support/fleet';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { eventually } from '../support/fleet.ts';
 
 function kmsOf(cluster: TestCluster): KMSClient {
   return new KMSClient({ region: 'us-east-1', endpoint: cluster.endpoint, credentials: cluster.credentials });

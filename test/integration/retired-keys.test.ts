@@ -1,10 +1,10 @@
 import { CreateKeyCommand, DecryptCommand, EncryptCommand } from '@aws-sdk/client-kms';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { countTokensByDomainKey, redisOf } from '@keyfleet/test-support/stored-tokens';
 import { expect, test } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { keyfleetJson, runKeyfleet } from '../support/cli.ts';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { eventually } from '../support/fleet.ts';
-import { countTokensByDomainKey, redisOf } from '../support/stored-tokens.ts';
 
 interface DomainKey {
   readonly id: string;

@@ -1,12 +1,12 @@
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
 import { execFile } from 'node:child_process';
 import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually, type Fleet, newFleet } from '../support/fleet.ts';
 
 /**
  * Every `sh` block of the runbooks, run by a shell as it stands, in the order of a domain's life, on one fleet of three workers.

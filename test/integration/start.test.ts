@@ -1,4 +1,5 @@
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { StartCommand } from '@keyfleet/test-support/start-command';
 import getPort from 'get-port';
 import {
   chmodSync,
@@ -15,7 +16,6 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { StartCommand } from '../support/start-command.ts';
 
 // `npm start` as a person meets it. The tests share one home, in this order: made, found again, then damaged.
 let directory: Awaited<ReturnType<typeof mkdtempDisposable>>;

@@ -11,9 +11,9 @@ import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { entryOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
 import { keyAt, keysAt } from '@keyfleet/shared/stored/names';
+import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
+import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { connectTestRedis, writesOf } from '../support/redis-client.ts';
-import { startRedis, type TestServer } from '../support/servers.ts';
 
 const clock = { now: Date.now };
 

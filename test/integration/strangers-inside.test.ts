@@ -1,3 +1,5 @@
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { KmsLatency, type Latencies } from '@keyfleet/test-support/kms-latency';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -6,8 +8,6 @@ import { credentials } from '@grpc/grpc-js';
 import { DomainManager, Hsm } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { KmsLatency, type Latencies } from '../support/kms-latency.ts';
 
 /** How long a client encrypts under each attack, in milliseconds. */
 const LONG = 8_000;

@@ -1,9 +1,9 @@
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { KmsLatency, type Latencies } from '@keyfleet/test-support/kms-latency';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { KmsLatency, type Latencies } from '../support/kms-latency.ts';
 
 /** How long a client encrypts under each attack, in milliseconds. */
 const LONG = 6_000;

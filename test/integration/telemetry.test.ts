@@ -1,8 +1,8 @@
 import { CreateKeyCommand, DecryptCommand, EncryptCommand } from '@aws-sdk/client-kms';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { startTestCluster } from '@keyfleet/test-support/cluster';
+import { OtlpCollector, type ReceivedSpan } from '@keyfleet/test-support/otlp-collector';
 import { afterEach, expect, test, vi } from 'vitest';
-import { kmsClient } from '../support/aws-client.ts';
-import { startTestCluster } from '../support/cluster.ts';
-import { OtlpCollector, type ReceivedSpan } from '../support/otlp-collector.ts';
 
 afterEach(() => void vi.unstubAllEnvs());
 

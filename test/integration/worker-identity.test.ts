@@ -1,8 +1,8 @@
+import { TestWorkers, type WorkerProcess } from '@keyfleet/test-support/workers';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadNewMember } from '@keyfleet/cli/public-files';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TestWorkers, type WorkerProcess } from '../support/workers.ts';
 
 let cluster: TestWorkers;
 let worker: WorkerProcess;

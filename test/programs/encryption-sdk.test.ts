@@ -1,7 +1,7 @@
 import { buildClient, CommitmentPolicy, getClient, KMS, KmsKeyringNode } from '@aws-crypto/client-node';
+import { newKey } from '@keyfleet/test-support/sdk-keys';
 import { randomBytes } from 'node:crypto';
 import { expect, inject, test } from 'vitest';
-import { newKey } from '../support/sdk-keys.ts';
 
 const { encrypt, decrypt } = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT);
 // It is typed for compilers that take an absent member for an undefined one.

@@ -1,8 +1,8 @@
+import { newKms } from '@keyfleet/test-support/sdk-client';
+import { newKey } from '@keyfleet/test-support/sdk-keys';
 import { KMSSigner } from '@rumblefishdev/eth-signer-kms';
 import { JsonRpcProvider, recoverAddress, Transaction, verifyMessage, verifyTypedData } from 'ethers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newKms } from '../support/sdk-client.ts';
-import { newKey } from '../support/sdk-keys.ts';
 
 /** Never asked: everything that it would tell is in the transaction. */
 const provider = new JsonRpcProvider('http://127.0.0.1:9', 1, { staticNetwork: true });

@@ -1,3 +1,4 @@
+import { buildGoTools } from '@keyfleet/test-support/go-tools';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -5,7 +6,6 @@ import { createKmsClient } from '@keyfleet/client';
 import { startSigningProxy } from '@keyfleet/client/signing-proxy';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { buildGoTools } from '../support/go-tools.ts';
 
 const root = join(import.meta.dirname, '../..');
 const protoFolder = join(root, 'proto/kms/v1');

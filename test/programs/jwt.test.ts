@@ -1,7 +1,7 @@
+import { newKms } from '@keyfleet/test-support/sdk-client';
+import { newKey } from '@keyfleet/test-support/sdk-keys';
 import * as jwt from 'jwt-on-kms';
 import { expect, test, vi } from 'vitest';
-import { newKms } from '../support/sdk-client.ts';
-import { newKey } from '../support/sdk-keys.ts';
 
 test('a JWT signed by a key in Keyfleet verifies without it, until it expires', async () => {
   // It prints every token that it signs.

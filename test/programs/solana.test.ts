@@ -1,11 +1,11 @@
+import { kms } from '@keyfleet/test-support/sdk-client';
+import { newKey } from '@keyfleet/test-support/sdk-keys';
 import { createPublicKey } from 'node:crypto';
 import { getAddressFromPublicKey } from '@solana/addresses';
 import { AwsKmsSigner } from '@solana/keychain-aws-kms';
 import { verifySignature } from '@solana/keys';
 import { createSignableMessage } from '@solana/signers';
 import { expect, inject, test, vi } from 'vitest';
-import { kms } from '../support/sdk-client.ts';
-import { newKey } from '../support/sdk-keys.ts';
 import { awsEnvironment } from './environment.ts';
 
 test('a Solana message signed by a key in Keyfleet verifies under its address', async () => {

@@ -1,14 +1,14 @@
+import type { CommandContext } from '@keyfleet/hsm-worker/boundary/commands/command';
+import { handlers } from '@keyfleet/hsm-worker/boundary/commands/handlers';
+import type { Random } from '@keyfleet/hsm-worker/boundary/crypto/random';
+import type { DomainKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
+import type { Keyring } from '@keyfleet/hsm-worker/boundary/domain/keyring';
+import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-key-cache';
+import { RsaKeyPool } from '@keyfleet/hsm-worker/boundary/keys/rsa-key-pool';
 import { createHash, createSecretKey } from 'node:crypto';
 import { commands, type CommandName, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { KeySpec, KeyUsage } from '@keyfleet/shared/key-specs';
 import { nobleSignatures } from './noble-signatures.ts';
-import type { DomainKey } from '../../services/hsm-worker/src/boundary/domain/domain-secrets.ts';
-import type { Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
-import { BackingKeyCache } from '../../services/hsm-worker/src/boundary/keys/backing-key-cache.ts';
-import { RsaKeyPool } from '../../services/hsm-worker/src/boundary/keys/rsa-key-pool.ts';
-import type { CommandContext } from '../../services/hsm-worker/src/boundary/commands/command.ts';
-import type { Random } from '../../services/hsm-worker/src/boundary/crypto/random.ts';
-import { handlers } from '../../services/hsm-worker/src/boundary/commands/handlers.ts';
 
 /** What a command runs in, with known domain keys and randomness that is a known stream. */
 

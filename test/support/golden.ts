@@ -1,5 +1,5 @@
+import type { Keyring } from '@keyfleet/hsm-worker/boundary/domain/keyring';
 import { createSecretKey } from 'node:crypto';
-import type { Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
 
 /** A keyring as a golden vector writes it: keys in hex, the first domain key active. */
 export interface GoldenKeyring {

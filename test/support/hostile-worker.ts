@@ -1,7 +1,7 @@
 // hsm-workers of which the first one is hostile: whatever it seals for storing has the right header, and does not open.
+import type { CommandHandler } from '@keyfleet/hsm-worker/boundary/commands/command';
+import { handlers } from '@keyfleet/hsm-worker/boundary/commands/handlers';
 import { basename } from 'node:path';
-import type { CommandHandler } from '../../services/hsm-worker/src/boundary/commands/command.ts';
-import { handlers } from '../../services/hsm-worker/src/boundary/commands/handlers.ts';
 
 type Sealing = 'ResealToken' | 'GenerateBackingKey';
 
@@ -18,4 +18,4 @@ if (basename(process.argv.at(-1) ?? '', '.json').endsWith('-1')) {
   const { ResealToken, GenerateBackingKey } = handlers;
   Object.assign(handlers, { ResealToken: spoiling(ResealToken), GenerateBackingKey: spoiling(GenerateBackingKey) });
 }
-await import('../../services/hsm-worker/src/main.ts');
+await import('@keyfleet/hsm-worker/main');

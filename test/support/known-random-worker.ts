@@ -16,4 +16,4 @@ function randomBytes(length: number): Buffer {
 
 crypto.randomBytes = randomBytes as typeof crypto.randomBytes;
 syncBuiltinESMExports();
-await import('../../services/hsm-worker/src/main.ts');
+await import('@keyfleet/hsm-worker/main');

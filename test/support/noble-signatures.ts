@@ -1,5 +1,5 @@
-import type { NobleSignatures } from '../../services/hsm-worker/src/boundary/crypto/noble-thread.ts';
-import { signByNoble, verifyByNoble } from '../../services/hsm-worker/src/boundary/crypto/noble-signatures.ts';
+import { signByNoble, verifyByNoble } from '@keyfleet/hsm-worker/boundary/crypto/noble-signatures';
+import type { NobleSignatures } from '@keyfleet/hsm-worker/boundary/crypto/noble-thread';
 
 /** Signs on the calling thread: a test keeps no other customer waiting. */
 export const nobleSignatures: NobleSignatures = {

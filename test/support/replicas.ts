@@ -1,3 +1,9 @@
+import { Proposals } from '@keyfleet/domain-manager/proposals';
+import { Resealing } from '@keyfleet/domain-manager/reseal';
+import { Round } from '@keyfleet/domain-manager/round';
+import { MemoryStore } from '@keyfleet/domain-manager/store/memory-store';
+import { TokenLog } from '@keyfleet/domain-manager/token-log';
+import { type Worker, WorkerRefusedError } from '@keyfleet/domain-manager/workers';
 import { randomBytes } from 'node:crypto';
 import {
   boundTo,
@@ -10,12 +16,6 @@ import {
 import { createLog } from '@keyfleet/shared/log';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
-import { Proposals } from '../../services/domain-manager/src/proposals.ts';
-import { Resealing } from '../../services/domain-manager/src/reseal.ts';
-import { Round } from '../../services/domain-manager/src/round.ts';
-import { MemoryStore } from '../../services/domain-manager/src/store/memory-store.ts';
-import { TokenLog } from '../../services/domain-manager/src/token-log.ts';
-import { type Worker, WorkerRefusedError } from '../../services/domain-manager/src/workers.ts';
 import { type Change, memberOf, newOperator, TestClock, testRules, testSealKey } from './domain.ts';
 
 // Domain-managers without a network: a store in memory, and workers that are real HSMs in this process.

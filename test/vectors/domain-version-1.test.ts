@@ -1,3 +1,4 @@
+import { type Change, memberOf, refusalOf, rotation, TestClock } from '@keyfleet/test-support/domain';
 import { createPrivateKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +10,6 @@ import { boundTo, type NewCommand, newProposal, Proposal, signProposal } from '@
 import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type Change, memberOf, refusalOf, rotation, TestClock } from '../support/domain.ts';
 
 interface Vectors {
   readonly trustAnchor: object;

@@ -1,3 +1,4 @@
+import { refusalOf, TestClock } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,6 @@ import { encodeCommand, type NewCommand, parseCommand, parseProposal } from '@ke
 import { verifySignatures } from '@keyfleet/shared/domain/quorum';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { describe, expect, test } from 'vitest';
-import { refusalOf, TestClock } from '../support/domain.ts';
 
 interface TokenVectors {
   readonly trustAnchor: object;

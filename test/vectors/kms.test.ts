@@ -1,3 +1,4 @@
+import { type GoldenKeyring, goldenKeyring, onlyBytes } from '@keyfleet/test-support/golden';
 import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +18,6 @@ import {
 } from '../../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
 import { materialIdOf } from '../../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { openToken, type SealedHeader, sealToken } from '../../services/hsm-worker/src/boundary/tokens/sealed-token.ts';
-import { type GoldenKeyring, goldenKeyring, onlyBytes } from '../support/golden.ts';
 
 /** Golden vectors: every format of docs/formats.md that is kept for long. They only ever grow, since what was sealed must open for ever. */
 

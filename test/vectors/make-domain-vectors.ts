@@ -3,15 +3,6 @@
  * exists stays for ever, because what it holds must open in every later release.
  * Run with Node: `node test/vectors/make-domain-vectors.ts`.
  */
-import { randomBytes } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { newOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
-import { sealOperatorKey } from '@keyfleet/cli/operator-key-file';
-import { encodeCommand, Proposal } from '@keyfleet/shared/domain/proposal';
-import { DomainState } from '@keyfleet/shared/domain/state';
-import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
-import { formatTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import {
   type Change,
   forgedToken,
@@ -21,7 +12,16 @@ import {
   rotation,
   signedBy,
   TestDomain,
-} from '../support/domain.ts';
+} from '@keyfleet/test-support/domain';
+import { randomBytes } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { newOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
+import { sealOperatorKey } from '@keyfleet/cli/operator-key-file';
+import { encodeCommand, Proposal } from '@keyfleet/shared/domain/proposal';
+import { DomainState } from '@keyfleet/shared/domain/state';
+import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
+import { formatTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 

@@ -3,6 +3,7 @@
  * in place of the old one, for nothing of a session is kept.
  * Run with Node: `node test/vectors/make-session-vectors.ts`.
  */
+import { FakeDomain, newHost, newWorker } from '@keyfleet/test-support/session-pair';
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +20,6 @@ import {
 } from '@keyfleet/shared/hsm/session';
 import { streamKeys, transportKey } from '@keyfleet/shared/hsm/stream-keys';
 import { openSessionToken } from '@keyfleet/hsm-worker/boundary/session-token';
-import { FakeDomain, newHost, newWorker } from '../support/session-pair.ts';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const pkcs8 = (key: KeyObject): string => base64(key.export({ format: 'der', type: 'pkcs8' }));

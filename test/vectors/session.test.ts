@@ -1,3 +1,4 @@
+import { goldenKeyring } from '@keyfleet/test-support/golden';
 import { createDecipheriv, createPrivateKey, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +16,6 @@ import {
 } from '@keyfleet/shared/hsm/session';
 import { streamKeys, transportKey } from '@keyfleet/shared/hsm/stream-keys';
 import { expect, test } from 'vitest';
-import { goldenKeyring } from '../support/golden.ts';
 
 const vectors = JSON.parse(readFileSync(join(import.meta.dirname, 'kms/session.json'), 'utf8'));
 const bytesOf = (base64: string): Buffer => Buffer.from(base64, 'base64');

@@ -1,3 +1,4 @@
+import { nobleSignatures as noble } from '@keyfleet/test-support/noble-signatures';
 import { createHash, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { open, seal } from '@keyfleet/shared/encoding/aead';
 import { deriveSharedSecret, peerPublicKey } from '../../services/hsm-worker/src/boundary/crypto/ecdh.ts';
@@ -5,7 +6,6 @@ import { unwrapKey, wrapKey } from '../../services/hsm-worker/src/boundary/crypt
 import { macMatches, macOf } from '../../services/hsm-worker/src/boundary/crypto/mac.ts';
 import { decapsulateWith, encapsulateUnder } from '../../services/hsm-worker/src/boundary/crypto/ml-kem.ts';
 import { decryptOaep, encryptOaep, type OaepHash } from '../../services/hsm-worker/src/boundary/crypto/rsa-oaep.ts';
-import { nobleSignatures as noble } from '../support/noble-signatures.ts';
 import { signatureSchemes } from '../../services/hsm-worker/src/boundary/crypto/signature.ts';
 import { digestOf, type Message } from '../../services/hsm-worker/src/boundary/crypto/signature-scheme.ts';
 

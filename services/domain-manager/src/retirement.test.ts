@@ -1,8 +1,7 @@
 import { type DomainCommand, newProposal, parseCommand } from '@keyfleet/shared/domain/proposal';
 import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
-import { beforeEach, describe, expect, test } from 'vitest';
-import { rotation, testRules } from '../../../test/support/domain.ts';
+import { rotation, testRules } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
@@ -14,7 +13,8 @@ import {
   resetWorld,
   signed,
   world,
-} from '../../../test/support/replicas.ts';
+} from '@keyfleet/test-support/replicas';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { waitsFor } from './execute.ts';
 
 /** As in reseal.ts. */

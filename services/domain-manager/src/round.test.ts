@@ -1,9 +1,6 @@
 import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
-import { randomBytes } from 'node:crypto';
-import { beforeEach, describe, expect, test } from 'vitest';
-import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import {
   type Change,
   memberOf,
@@ -14,7 +11,7 @@ import {
   TestClock,
   testRules,
   testSealKey,
-} from '../../../test/support/domain.ts';
+} from '@keyfleet/test-support/domain';
 import {
   alice,
   anchor,
@@ -30,7 +27,10 @@ import {
   sealing,
   signed,
   world,
-} from '../../../test/support/replicas.ts';
+} from '@keyfleet/test-support/replicas';
+import { randomBytes } from 'node:crypto';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { MemoryStore } from './store/memory-store.ts';
 import { TokenLog, TokenLogError } from './token-log.ts';
 

@@ -1,5 +1,4 @@
 import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
-import { expect, test } from 'vitest';
 import {
   newOperator,
   publicPart,
@@ -7,7 +6,8 @@ import {
   rotation,
   TestDomain,
   type TestOperator,
-} from '../../../test/support/domain.ts';
+} from '@keyfleet/test-support/domain';
+import { expect, test } from 'vitest';
 import type { Hsm } from './boundary/hsm.ts';
 import { DomainCalls } from './domain-calls.ts';
 

@@ -1,6 +1,6 @@
+import { kms, newKms, refusalOf } from '@keyfleet/test-support/sdk-client';
+import { newKey } from '@keyfleet/test-support/sdk-keys';
 import { expect, inject, test } from 'vitest';
-import { kms, newKms, refusalOf } from '../../support/sdk-client.ts';
-import { newKey } from '../../support/sdk-keys.ts';
 
 const { accountId, endpoint, credentials } = inject('otherAccount');
 const stranger = newKms({ endpoint, credentials });

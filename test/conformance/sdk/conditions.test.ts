@@ -1,6 +1,6 @@
 import { createKmsClient } from '@keyfleet/client';
+import { kms, newKms, refusalOf } from '@keyfleet/test-support/sdk-client';
 import { afterAll, expect, inject, test } from 'vitest';
-import { kms, newKms, refusalOf } from '../../support/sdk-client.ts';
 
 const { credentials, grpcAddress } = inject('cluster');
 const other = inject('otherAccount');

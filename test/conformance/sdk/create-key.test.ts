@@ -1,7 +1,7 @@
 import { CustomerMasterKeySpec, KeySpec, KeyUsageType, type KeyMetadata } from '@aws-sdk/client-kms';
+import { kms, refusalOf } from '@keyfleet/test-support/sdk-client';
+import { newKey } from '@keyfleet/test-support/sdk-keys';
 import { expect, test } from 'vitest';
-import { kms, refusalOf } from '../../support/sdk-client.ts';
-import { newKey } from '../../support/sdk-keys.ts';
 
 type Algorithms = Partial<KeyMetadata>;
 const oaep = { EncryptionAlgorithms: ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256'] } satisfies Algorithms;

@@ -1,3 +1,5 @@
+import { kms, refusalOf } from '@keyfleet/test-support/sdk-client';
+import { newKey, sharedKey } from '@keyfleet/test-support/sdk-keys';
 import {
   constants,
   createHash,
@@ -11,8 +13,6 @@ import {
 } from 'node:crypto';
 import type { CreateKeyCommandInput, DataKeyPairSpec, SigningAlgorithmSpec } from '@aws-sdk/client-kms';
 import { expect, test } from 'vitest';
-import { kms, refusalOf } from '../../support/sdk-client.ts';
-import { newKey, sharedKey } from '../../support/sdk-keys.ts';
 
 const message = Buffer.from('attack at dawn');
 const { RSA_PKCS1_PSS_PADDING, RSA_PKCS1_PADDING, RSA_PKCS1_OAEP_PADDING } = constants;

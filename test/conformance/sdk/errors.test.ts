@@ -1,9 +1,9 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { type OperationName, operations } from '@keyfleet/shared/api/registry';
 import { findHandler } from '@keyfleet/frontend/operations/index';
+import { call, refusalOf } from '@keyfleet/test-support/sdk-client';
+import { sharedKey } from '@keyfleet/test-support/sdk-keys';
 import { afterAll, expect, test } from 'vitest';
-import { call, refusalOf } from '../../support/sdk-client.ts';
-import { sharedKey } from '../../support/sdk-keys.ts';
 import { whyNever } from './cannot-occur.ts';
 import { type Provocation, provocationOf } from './provocations.ts';
 import { requestAbout, requests } from './requests.ts';

@@ -1,7 +1,7 @@
 import { createKmsClient } from '@keyfleet/client';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { kms, newKms, refusalOf } from '@keyfleet/test-support/sdk-client';
 import { expect, inject, test } from 'vitest';
-import { eventually } from '../../support/fleet.ts';
-import { kms, newKms, refusalOf } from '../../support/sdk-client.ts';
 
 const admin = 'arn:aws:iam::000000000000:user/admin';
 const other = inject('otherAccount');

@@ -1,6 +1,6 @@
+import { clientsOf, newUserOf, policyOf } from '@keyfleet/test-support/iam-client';
+import { refusalOf } from '@keyfleet/test-support/sdk-client';
 import { expect, test } from 'vitest';
-import { clientsOf, newUserOf, policyOf } from '../../support/iam-client.ts';
-import { refusalOf } from '../../support/sdk-client.ts';
 
 const { iam } = clientsOf();
 const account = '000000000000';

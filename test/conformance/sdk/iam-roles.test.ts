@@ -1,9 +1,9 @@
 import { STS } from '@aws-sdk/client-sts';
 import { createKmsClient } from '@keyfleet/client/client';
+import { clientsOf, newUserOf, policyOf } from '@keyfleet/test-support/iam-client';
+import { refusalOf } from '@keyfleet/test-support/sdk-client';
 import { importPKCS8, SignJWT } from 'jose';
 import { expect, inject, test } from 'vitest';
-import { clientsOf, newUserOf, policyOf } from '../../support/iam-client.ts';
-import { refusalOf } from '../../support/sdk-client.ts';
 
 const { iam, kms, sts } = clientsOf();
 const account = '000000000000';

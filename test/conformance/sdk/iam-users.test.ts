@@ -1,8 +1,8 @@
 import { paginateListUsers } from '@aws-sdk/client-iam';
 import { KMS } from '@aws-sdk/client-kms';
+import { clientsOf, newUserOf, policyOf } from '@keyfleet/test-support/iam-client';
+import { refusalOf } from '@keyfleet/test-support/sdk-client';
 import { expect, inject, test, vi } from 'vitest';
-import { clientsOf, newUserOf, policyOf } from '../../support/iam-client.ts';
-import { refusalOf } from '../../support/sdk-client.ts';
 
 const { iam, kms } = clientsOf();
 const account = '000000000000';

@@ -1,9 +1,9 @@
 import { type OperationName, operations } from '@keyfleet/shared/api/registry';
 import { findHandler } from '@keyfleet/frontend/operations/index';
 import type { Operation } from '@keyfleet/shared/api/operation';
+import { call, kms, refusalOf } from '@keyfleet/test-support/sdk-client';
+import { type Key, newKeyOf } from '@keyfleet/test-support/sdk-keys';
 import { expect, test } from 'vitest';
-import { call, kms, refusalOf } from '../../support/sdk-client.ts';
-import { type Key, newKeyOf } from '../../support/sdk-keys.ts';
 import { requestAbout, requests } from './requests.ts';
 
 /** What AWS answers to each operation's plain request: the members, no more and no fewer. */

@@ -1,8 +1,8 @@
+import { call } from '@keyfleet/test-support/sdk-client';
+import { type Key, type Kind, type State, sharedKey } from '@keyfleet/test-support/sdk-keys';
 import { randomUUID } from 'node:crypto';
 import type { OperationName } from '@keyfleet/shared/api/registry';
 import type { ExceptionCode } from '@keyfleet/shared/errors/exceptions';
-import { call } from '../../support/sdk-client.ts';
-import { type Key, type Kind, type State, sharedKey } from '../../support/sdk-keys.ts';
 import { requestAbout, requests } from './requests.ts';
 import { specialProvocations } from './special-provocations.ts';
 

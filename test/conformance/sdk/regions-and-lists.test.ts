@@ -1,7 +1,7 @@
 import { paginateListAliases, paginateListKeys, type KMS } from '@aws-sdk/client-kms';
+import { kms, newKms, refusalOf } from '@keyfleet/test-support/sdk-client';
+import { newKey } from '@keyfleet/test-support/sdk-keys';
 import { expect, test } from 'vitest';
-import { kms, newKms, refusalOf } from '../../support/sdk-client.ts';
-import { newKey } from '../../support/sdk-keys.ts';
 
 const elsewhere = newKms({ region: 'eu-west-1' });
 const farther = newKms({ region: 'us-west-2' });

@@ -1,7 +1,7 @@
+import { kms } from '@keyfleet/test-support/sdk-client';
+import { type Key, type Kind, newKey, sharedKey } from '@keyfleet/test-support/sdk-keys';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { OperationName } from '@keyfleet/shared/api/registry';
-import { kms } from '../../support/sdk-client.ts';
-import { type Key, type Kind, newKey, sharedKey } from '../../support/sdk-keys.ts';
 
 export interface ValidRequest {
   /** The kind of key it is about; absent where it names none. */

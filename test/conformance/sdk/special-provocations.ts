@@ -1,8 +1,8 @@
+import { call, kms } from '@keyfleet/test-support/sdk-client';
+import { type Key, newKey, sharedKey } from '@keyfleet/test-support/sdk-keys';
 import { randomBytes } from 'node:crypto';
 import type { OperationName } from '@keyfleet/shared/api/registry';
 import type { ExceptionCode } from '@keyfleet/shared/errors/exceptions';
-import { call, kms } from '../../support/sdk-client.ts';
-import { type Key, newKey, sharedKey } from '../../support/sdk-keys.ts';
 import type { Provocation, Provoked } from './provocations.ts';
 import { newGrant, requestAbout, requests } from './requests.ts';
 

@@ -1,9 +1,9 @@
+import type { CommandContext, CommandHandler } from '@keyfleet/hsm-worker/boundary/commands/command';
+import { handlers } from '@keyfleet/hsm-worker/boundary/commands/handlers';
+import { RefusedError } from '@keyfleet/hsm-worker/boundary/errors';
 import { randomBytes } from 'node:crypto';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { type HsmCommands, HsmRefusedError } from '@keyfleet/frontend/hsm/commands';
-import { handlers } from '../../../services/hsm-worker/src/boundary/commands/handlers.ts';
-import type { CommandContext, CommandHandler } from '../../../services/hsm-worker/src/boundary/commands/command.ts';
-import { RefusedError } from '../../../services/hsm-worker/src/boundary/errors.ts';
 import { testContext } from '../command-context.ts';
 
 /** The HSM's own commands, run in this process: everything but the channel is real. */

@@ -1,13 +1,6 @@
+import { type Change, memberOf, newOperator, publicPart, refusalOf, TestDomain } from '@keyfleet/test-support/domain';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  type Change,
-  memberOf,
-  newOperator,
-  publicPart,
-  refusalOf,
-  TestDomain,
-} from '../../../../test/support/domain.ts';
 import { makesDomainKey, nextState } from './apply.ts';
 import { DomainError } from './domain-error.ts';
 import type { DomainCommand } from './proposal.ts';

@@ -1,4 +1,3 @@
-import { describe, expect, test } from 'vitest';
 import {
   forgedToken,
   memberOf,
@@ -8,7 +7,8 @@ import {
   rotation,
   signedBy,
   TestDomain,
-} from '../../../../test/support/domain.ts';
+} from '@keyfleet/test-support/domain';
+import { describe, expect, test } from 'vitest';
 import { verifyChain } from './chain.ts';
 import { Proposal } from './proposal.ts';
 import { DomainState, type NewMember } from './state.ts';

@@ -1,7 +1,7 @@
+import { newOperator, publicPart, refusalOf } from '@keyfleet/test-support/domain';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { newOperator, publicPart, refusalOf } from '../../../../test/support/domain.ts';
 import {
   CALL_SKEW_MS,
   type CallSubject,

@@ -1,5 +1,5 @@
+import { memberOf, newOperator, refusalOf, signedBy, TestDomain, testRules } from '@keyfleet/test-support/domain';
 import { describe, expect, test } from 'vitest';
-import { memberOf, newOperator, refusalOf, signedBy, TestDomain, testRules } from '../../../../test/support/domain.ts';
 import { boundToNothing, type NewCommand } from './proposal.ts';
 import { formatTrustAnchor, parseTrustAnchor } from './trust-anchor.ts';
 

@@ -1,6 +1,6 @@
+import { newOperator } from '@keyfleet/test-support/domain';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { newOperator } from '../../../../test/support/domain.ts';
 import { isMet } from './quorum.ts';
 import { type Operator, type Role, roles, type Rule } from './state.ts';
 

@@ -1,7 +1,7 @@
 import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
 import { CreateKey } from '@keyfleet/shared/api/keys';
+import { accountId, FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
 import { beforeEach, expect, test } from 'vitest';
-import { accountId, FakeFrontend, region } from '../../../../test/support/fakes/frontend.ts';
 import type { AuditRecord } from './record.ts';
 
 const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/) as string;

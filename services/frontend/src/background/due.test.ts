@@ -4,8 +4,8 @@ import { CancelKeyDeletion, CreateKey, DescribeKey, ListKeys, ScheduleKeyDeletio
 import { EnableKeyRotation, GetKeyRotationStatus, ListKeyRotations } from '@keyfleet/shared/api/rotation';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import type { DueKey } from '@keyfleet/shared/stored/due-entries';
+import { accountId, FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { accountId, FakeFrontend, region } from '../../../../test/support/fakes/frontend.ts';
 import type { AuditSink } from '../audit/record.ts';
 import { type ServiceEvent, ServiceEvents } from '../audit/service-events.ts';
 import { StoreUnavailableError } from '../store/store.ts';

@@ -1,9 +1,9 @@
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { defineFormat } from '@keyfleet/shared/encoding/canonical';
+import { FakeParts, untilDone } from '@keyfleet/test-support/fakes/reseal-parts';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { FakeParts, untilDone } from '../../../../test/support/fakes/reseal-parts.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { Found } from './reseal-parts.ts';
 import { NotNowError, type ResealDeps, resealShard, type SealedRecord } from './reseal.ts';

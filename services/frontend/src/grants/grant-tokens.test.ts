@@ -1,7 +1,7 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { operations } from '@keyfleet/shared/api/registry';
+import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
 import { expect, test } from 'vitest';
-import { FakeFrontend } from '../../../../test/support/fakes/frontend.ts';
 import { findHandler } from '../operations/index.ts';
 
 const takeTokens = Object.values<Operation>(operations).filter(

@@ -2,8 +2,8 @@ import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { Writer } from '@keyfleet/shared/encoding/bytes';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { TestDomain } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
-import { TestDomain } from '../../../../test/support/domain.ts';
 import { HsmClient } from './client.ts';
 import { HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 

@@ -1,7 +1,7 @@
-import { FakeHsm } from '../../../../test/support/fakes/fake-hsm.ts';
-import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
-import { LoopbackWorker, startLoopbackPool } from '../../../../test/support/loopback-worker.ts';
-import { FakeDomain, newHost } from '../../../../test/support/session-pair.ts';
+import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
+import { LoopbackWorker, startLoopbackPool } from '@keyfleet/test-support/loopback-worker';
+import { FakeDomain, newHost } from '@keyfleet/test-support/session-pair';
 import { handlers } from '../../../hsm-worker/src/boundary/commands/handlers.ts';
 import { HsmClient } from './client.ts';
 import { hsmContract } from './commands.contract.ts';

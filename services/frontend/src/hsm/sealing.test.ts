@@ -1,9 +1,9 @@
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { testAccount as account, testKeyId as keyId } from '@keyfleet/test-support/command-context';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
-import { testAccount as account, testKeyId as keyId } from '../../../../test/support/command-context.ts';
 import { HsmRefusedError, type MemberAnswer, HsmUnavailableError, type MemberCommands } from './commands.ts';
 import { ConfirmedSealing } from './sealing.ts';
 

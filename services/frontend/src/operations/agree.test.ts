@@ -1,9 +1,9 @@
+import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { createPublicKey, diffieHellman, encapsulate, generateKeyPairSync } from 'node:crypto';
 import { Decapsulate, DeriveSharedSecret, Encapsulate } from '@keyfleet/shared/api/agree';
 import { CreateKey, GetPublicKey } from '@keyfleet/shared/api/keys';
 import { expect, test } from 'vitest';
-import { FakeFrontend } from '../../../../test/support/fakes/frontend.ts';
-import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
 
 const frontend = new FakeFrontend(new LocalHsm());
 

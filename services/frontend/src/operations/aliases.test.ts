@@ -1,7 +1,7 @@
 import { CreateAlias, DeleteAlias, ListAliases, UpdateAlias } from '@keyfleet/shared/api/aliases';
 import { CreateKey, DescribeKey, ListKeys } from '@keyfleet/shared/api/keys';
+import { accountId, FakeFrontend, region, user } from '@keyfleet/test-support/fakes/frontend';
 import { beforeEach, expect, test } from 'vitest';
-import { accountId, FakeFrontend, region, user } from '../../../../test/support/fakes/frontend.ts';
 
 let frontend: FakeFrontend;
 beforeEach(() => {

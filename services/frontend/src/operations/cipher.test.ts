@@ -3,10 +3,10 @@ import { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import { CreateAlias } from '@keyfleet/shared/api/aliases';
 import { PutKeyPolicy } from '@keyfleet/shared/api/policies';
+import { accountId, FakeFrontend, region, user } from '@keyfleet/test-support/fakes/frontend';
 import { HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 import { beforeEach, expect, test } from 'vitest';
-import { accountId, FakeFrontend, region, user } from '../../../../test/support/fakes/frontend.ts';
 
 const missingKeyId = '00000000-0000-4000-8000-000000000000';
 const outOfReach =

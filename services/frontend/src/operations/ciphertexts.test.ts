@@ -4,10 +4,10 @@ import { CreateKey, DisableKey, EnableKey } from '@keyfleet/shared/api/keys';
 import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { RotateKeyOnDemand } from '@keyfleet/shared/api/rotation';
 import { TagResource } from '@keyfleet/shared/api/tags';
+import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
-import { FakeFrontend } from '../../../../test/support/fakes/frontend.ts';
-import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
 
 // What the HSM promises of ciphertexts, seen from outside: from a request's JSON to the answer, with the HSM's real cryptography.
 type Context = Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 import { CreateKey, DescribeKey, GetPublicKey, ListKeys } from '@keyfleet/shared/api/keys';
 import { type KeySpec, type KeySpecRow, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { accountId, FakeFrontend, region, user } from '@keyfleet/test-support/fakes/frontend';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { accountId, FakeFrontend, region, user } from '../../../../test/support/fakes/frontend.ts';
 
 let frontend: FakeFrontend;
 beforeEach(() => {

@@ -5,8 +5,8 @@ import {
   DisconnectCustomKeyStore,
   UpdateCustomKeyStore,
 } from '@keyfleet/shared/api/custom-key-stores';
+import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
 import { expect, test } from 'vitest';
-import { FakeFrontend } from '../../../../test/support/fakes/frontend.ts';
 
 const frontend = new FakeFrontend();
 const notFound = 'CustomKeyStoreNotFoundException: Custom key store cks-1 does not exist.';

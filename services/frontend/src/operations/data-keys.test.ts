@@ -1,3 +1,5 @@
+import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { Decrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
 import {
@@ -8,8 +10,6 @@ import {
 } from '@keyfleet/shared/api/data-keys';
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import { beforeAll, expect, test } from 'vitest';
-import { FakeFrontend } from '../../../../test/support/fakes/frontend.ts';
-import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
 
 const frontend = new FakeFrontend(new LocalHsm());
 const EncryptionContext = { purpose: 'test' };

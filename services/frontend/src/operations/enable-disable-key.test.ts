@@ -1,8 +1,8 @@
 import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
 import { CreateKey, DescribeKey, DisableKey, EnableKey } from '@keyfleet/shared/api/keys';
+import { FakeFrontend, region, user } from '@keyfleet/test-support/fakes/frontend';
 import { ConflictError } from '../store/store.ts';
 import { beforeEach, expect, test } from 'vitest';
-import { FakeFrontend, region, user } from '../../../../test/support/fakes/frontend.ts';
 
 let frontend: FakeFrontend;
 let keyId: string;

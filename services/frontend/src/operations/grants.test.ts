@@ -1,6 +1,6 @@
 import { operations } from '@keyfleet/shared/api/registry';
+import { accountId, FakeFrontend, user } from '@keyfleet/test-support/fakes/frontend';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { accountId, FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
 
 const { CreateGrant, CreateKey, Decrypt, DescribeKey, DisableKey, Encrypt, GetKeyPolicy, ListGrants } = operations;
 const { ListRetirableGrants, PutKeyPolicy, ReEncrypt, RetireGrant, RevokeGrant, ScheduleKeyDeletion } = operations;

@@ -1,7 +1,7 @@
 import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
 import { CancelKeyDeletion, CreateKey, DescribeKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
+import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
 import { beforeEach, expect, test } from 'vitest';
-import { FakeFrontend } from '../../../../test/support/fakes/frontend.ts';
 
 const DAY = 86_400_000;
 

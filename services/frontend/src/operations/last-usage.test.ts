@@ -1,9 +1,9 @@
 import { Decrypt, Encrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
 import { CreateKey, DescribeKey, DisableKey, GetKeyLastUsage, GetPublicKey } from '@keyfleet/shared/api/keys';
 import { GenerateMac, VerifyMac } from '@keyfleet/shared/api/mac';
+import { FakeFrontend, user } from '@keyfleet/test-support/fakes/frontend';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { beforeEach, expect, test } from 'vitest';
-import { FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
-import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
 
 let frontend: FakeFrontend<LocalHsm>;
 beforeEach(() => {

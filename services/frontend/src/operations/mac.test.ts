@@ -1,9 +1,9 @@
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import { GenerateMac, VerifyMac } from '@keyfleet/shared/api/mac';
 import { GenerateRandom } from '@keyfleet/shared/api/random';
+import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { expect, test } from 'vitest';
-import { FakeFrontend } from '../../../../test/support/fakes/frontend.ts';
-import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
 
 const frontend = new FakeFrontend(new LocalHsm());
 

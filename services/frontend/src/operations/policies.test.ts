@@ -1,7 +1,7 @@
 import { CreateKey, DescribeKey } from '@keyfleet/shared/api/keys';
 import { GetKeyPolicy, ListKeyPolicies, PutKeyPolicy } from '@keyfleet/shared/api/policies';
+import { accountId, FakeFrontend, user } from '@keyfleet/test-support/fakes/frontend';
 import { beforeEach, expect, test } from 'vitest';
-import { accountId, FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
 
 let frontend: FakeFrontend;
 let keyId: string;

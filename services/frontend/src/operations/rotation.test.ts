@@ -8,9 +8,9 @@ import {
   RotateKeyOnDemand,
 } from '@keyfleet/shared/api/rotation';
 import { parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
+import { FakeFrontend, region, user } from '@keyfleet/test-support/fakes/frontend';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { FakeFrontend, region, user } from '../../../../test/support/fakes/frontend.ts';
-import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 
 const DAY = 86_400_000;

@@ -1,11 +1,11 @@
+import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { createHash, createPublicKey, verify as verifyWithNode } from 'node:crypto';
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import { Sign, Verify } from '@keyfleet/shared/api/sign';
 import { type KeySpec, type KeySpecRow, keySpecs } from '@keyfleet/shared/key-specs';
 import { GetPublicKey } from '@keyfleet/shared/api/keys';
 import { expect, test, vi } from 'vitest';
-import { FakeFrontend } from '../../../../test/support/fakes/frontend.ts';
-import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
 
 // An RSA_4096 key takes as long to make as it takes to find two primes.
 vi.setConfig({ testTimeout: 60_000 });

@@ -1,7 +1,7 @@
 import { CreateKey, DisableKey } from '@keyfleet/shared/api/keys';
 import { ListResourceTags, TagResource, UntagResource } from '@keyfleet/shared/api/tags';
+import { FakeFrontend, region, user } from '@keyfleet/test-support/fakes/frontend';
 import { beforeEach, expect, test } from 'vitest';
-import { FakeFrontend, region, user } from '../../../../test/support/fakes/frontend.ts';
 
 let frontend: FakeFrontend;
 let keyId: string;

@@ -1,6 +1,6 @@
 import { CreateKey, DescribeKey, DisableKey, UpdateKeyDescription } from '@keyfleet/shared/api/keys';
+import { FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
 import { expect, test } from 'vitest';
-import { FakeFrontend, region } from '../../../../test/support/fakes/frontend.ts';
 
 async function frontendWithKey() {
   const frontend = new FakeFrontend();

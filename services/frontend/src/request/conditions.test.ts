@@ -7,9 +7,9 @@ import { GetKeyPolicy, PutKeyPolicy } from '@keyfleet/shared/api/policies';
 import { EnableKeyRotation } from '@keyfleet/shared/api/rotation';
 import { Sign } from '@keyfleet/shared/api/sign';
 import { TagResource, UntagResource } from '@keyfleet/shared/api/tags';
+import { accountId, FakeFrontend, user } from '@keyfleet/test-support/fakes/frontend';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { beforeEach, expect, test } from 'vitest';
-import { accountId, FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
-import { LocalHsm } from '../../../../test/support/fakes/local-hsm.ts';
 
 let frontend: FakeFrontend<LocalHsm>;
 beforeEach(() => {

@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { describe, expect, test } from 'vitest';
 import {
   type Change,
   memberOf,
@@ -10,7 +8,9 @@ import {
   TestClock,
   TestDomain,
   testSealKey,
-} from '../../../../test/support/domain.ts';
+} from '@keyfleet/test-support/domain';
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { CredentialToken } from './tokens/credential-token.ts';

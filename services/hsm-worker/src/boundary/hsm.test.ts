@@ -1,14 +1,7 @@
+import { memberOf, refusalOf, rotation, sealedForNobody, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import {
-  memberOf,
-  refusalOf,
-  rotation,
-  sealedForNobody,
-  TestDomain,
-  testSealKey,
-} from '../../../../test/support/domain.ts';
 import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
 import { ACTIVATION_DELAY_MS } from './domain/installed-domain.ts';
 import { Hsm } from './hsm.ts';

@@ -1,6 +1,6 @@
+import { memberOf, refusalOf, TestDomain } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { memberOf, refusalOf, TestDomain } from '../../../../test/support/domain.ts';
 import { newOfflineMember, openOfflineMember } from './offline-member.ts';
 
 /** Each opening and sealing takes half a second on a free core, on purpose. */

@@ -1,10 +1,3 @@
-import { createHmac, createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
-import { describe, expect, test } from 'vitest';
-import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
-import { materialIdOf } from '../tokens/material-id.ts';
-import { sealToken } from '../tokens/sealed-token.ts';
-import type { CommandContext } from './command.ts';
 import {
   newTestKey as newKey,
   runCommand as run,
@@ -13,7 +6,14 @@ import {
   testAccount as account,
   testKeyId as keyId,
   testKeyring,
-} from '../../../../../test/support/command-context.ts';
+} from '@keyfleet/test-support/command-context';
+import { createHmac, createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { describe, expect, test } from 'vitest';
+import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
+import { materialIdOf } from '../tokens/material-id.ts';
+import { sealToken } from '../tokens/sealed-token.ts';
+import type { CommandContext } from './command.ts';
 
 const otherKeyId = 'mrk-0a1b2c3d00004000800000000000000b';
 const message = Buffer.from('a message');

@@ -1,13 +1,13 @@
-import { constants, createHash, createPublicKey, verify } from 'node:crypto';
-import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
-import { describe, expect, test } from 'vitest';
 import {
   newTestKey as newKey,
   runCommand as run,
   testContext,
   testAccount as account,
   testKeyId as keyId,
-} from '../../../../../test/support/command-context.ts';
+} from '@keyfleet/test-support/command-context';
+import { constants, createHash, createPublicKey, verify } from 'node:crypto';
+import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
+import { describe, expect, test } from 'vitest';
 
 const message = Buffer.from('a message');
 const refused = (refusal: string) => expect.objectContaining({ name: 'RefusedError', refusal });

@@ -1,5 +1,5 @@
+import { counterRandom, testDomainKey, testKeyring } from '@keyfleet/test-support/command-context';
 import { expect, test } from 'vitest';
-import { counterRandom, testDomainKey, testKeyring } from '../../../../../test/support/command-context.ts';
 import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { resealToken } from '../tokens/stored-token.ts';

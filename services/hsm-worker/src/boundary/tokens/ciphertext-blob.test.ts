@@ -1,6 +1,6 @@
+import { counterRandom } from '@keyfleet/test-support/command-context';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { counterRandom } from '../../../../../test/support/command-context.ts';
 import { BackingKey } from '../keys/backing-key.ts';
 import { openBlob, sealBlob } from './ciphertext-blob.ts';
 

@@ -1,6 +1,6 @@
+import { counterRandom, testDomainKey, testKeyring } from '@keyfleet/test-support/command-context';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { counterRandom, testDomainKey, testKeyring } from '../../../../../test/support/command-context.ts';
 import { ExportedKeyToken } from './exported-key-token.ts';
 import { openToken, sealToken } from './sealed-token.ts';
 

@@ -1,6 +1,6 @@
+import { counterRandom, testDomainKey, testKeyring } from '@keyfleet/test-support/command-context';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { counterRandom, testDomainKey, testKeyring } from '../../../../../test/support/command-context.ts';
 import { CredentialToken } from './credential-token.ts';
 import { ExportedKeyToken, ExportedKeyTokenV1, openExportedKey } from './exported-key-token.ts';
 import { materialIdOf } from './material-id.ts';
