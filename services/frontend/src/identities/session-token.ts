@@ -1,18 +1,18 @@
-import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject } from 'node:crypto';
+import { hkdfSync, type KeyObject } from 'node:crypto';
+import { CannotOpenError, ivLength, open, seal, type SealingKey, tagLength } from '@keyfleet/shared/encoding/aead';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { z } from 'zod';
 import { FleetKey, type FleetKeyDeps } from '../store/fleet-key.ts';
 
-const SESSION_TOKEN_KEY = { name: 'session-token-key', info: 'keyfleet/session-token-key/1' } as const;
+const SESSION_TOKEN_KEY = { name: 'session-token-key', info: 'keyfleet/sts-session-token-key/1' } as const;
+const SEALING_INFO = 'keyfleet/sts-session-sealing-key/1';
 const KEY_LENGTH = 32;
-const IV_LENGTH = 12;
 const SALT_LENGTH = 32;
-const TAG_LENGTH = 16;
 
-/** What temporary credentials are, whole: no frontend keeps anything of them (docs/formats.md, "Session token"). Times: milliseconds since the epoch. */
+/** Temporary credentials, whole: no frontend keeps anything of them (docs/formats.md, "STS session token"). Times: milliseconds since 1970. */
 const SessionContent = defineFormat(
-  'keyfleet/session-content/1',
+  'keyfleet/sts-session-content/1',
   z.object({
     accessKeyId: z.string(),
     secretAccessKey: z.string(),
@@ -35,47 +35,37 @@ const SessionContent = defineFormat(
 export type SessionContent = ReturnType<typeof SessionContent.decode>;
 
 const SessionToken = defineFormat(
-  'keyfleet/session-token/1',
-  z.object({ salt: bytes({ min: SALT_LENGTH, max: SALT_LENGTH }), sealed: bytes({ min: TAG_LENGTH }) }),
+  'keyfleet/sts-session-token/1',
+  z.object({ salt: bytes({ min: SALT_LENGTH, max: SALT_LENGTH }), sealed: bytes({ min: tagLength }) }),
 );
 
-/** Longer ones are none of ours: a header must have room for it. */
+/** A header must have room for it. */
 const MAX_TOKEN_LENGTH = 12_288;
 
-/** `salt`: 32 random bytes, fresh for each token; key and IV are derived from it, and seal nothing else. Base64. */
+/** Base64. `salt`: 32 random bytes, fresh for each token, so that the key and IV derived from it seal this one token only. */
 export function sealSession(key: KeyObject, content: SessionContent, salt: Uint8Array): string {
-  const [sealingKey, iv] = derive(key, salt);
-  const cipher = createCipheriv('aes-256-gcm', sealingKey, iv);
-  const sealed = Buffer.concat([cipher.update(SessionContent.encode(content)), cipher.final(), cipher.getAuthTag()]);
+  const sealed = Buffer.concat(seal(sealingKey(key, salt), SessionContent.encode(content)));
   return SessionToken.encode({ salt, sealed }).toString('base64');
 }
 
 /** Undefined for what is no token of this key, whatever is wrong with it. */
 export function openSession(key: KeyObject, token: string): SessionContent | undefined {
   const given = Buffer.from(token, 'base64');
-  // Base64 of one text only: a token has one spelling.
+  // A token has one spelling: other base64 of the same bytes is refused.
   if (token.length > MAX_TOKEN_LENGTH || given.toString('base64') !== token) return undefined;
   try {
     const { salt, sealed } = SessionToken.decode(given);
-    const [sealingKey, iv] = derive(key, salt);
-    const decipher = createDecipheriv('aes-256-gcm', sealingKey, iv, { authTagLength: TAG_LENGTH });
-    decipher.setAuthTag(sealed.subarray(-TAG_LENGTH));
-    const content = decipher.update(sealed.subarray(0, -TAG_LENGTH));
-    decipher.final();
-    return SessionContent.decode(content);
+    const [ciphertext, tag] = [sealed.subarray(0, -tagLength), sealed.subarray(-tagLength)];
+    return SessionContent.decode(open(sealingKey(key, salt), { ciphertext, tag }));
   } catch (error) {
-    if (error instanceof FormatError || isWrongTag(error)) return undefined;
+    if (error instanceof FormatError || error instanceof CannotOpenError) return undefined;
     throw error;
   }
 }
 
-function derive(key: KeyObject, salt: Uint8Array): [Buffer, Buffer] {
-  const derived = Buffer.from(hkdfSync('sha256', key, salt, 'keyfleet/session-token/1', KEY_LENGTH + IV_LENGTH));
-  return [derived.subarray(0, KEY_LENGTH), derived.subarray(KEY_LENGTH)];
-}
-
-function isWrongTag(error: unknown): boolean {
-  return error instanceof Error && /unable to authenticate data/.test(error.message);
+function sealingKey(key: KeyObject, salt: Uint8Array): SealingKey {
+  const derived = Buffer.from(hkdfSync('sha256', key, salt, SEALING_INFO, KEY_LENGTH + ivLength));
+  return { key: derived.subarray(0, KEY_LENGTH), iv: derived.subarray(KEY_LENGTH) };
 }
 
 /** Seals and opens session tokens under the fleet's key. */

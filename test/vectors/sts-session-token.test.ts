@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto';
 import { openSession, sealSession, type SessionContent } from '@keyfleet/frontend/identities/session-token';
 import { expect, test } from 'vitest';
-import vectors from './kms/session-token.json' with { type: 'json' };
+import vectors from './kms/sts-session-token.json' with { type: 'json' };
 
 test.each(vectors)(
   'the session token of $content.name is sealed as it was, and opens',
