@@ -35,13 +35,15 @@ export class LocalWorker implements Worker {
   installFails = false;
   /** What it hands out instead of the token it should make. */
   forged: Buffer | undefined;
+  /** What it says of itself in place of the truth. */
+  claims: Partial<ReturnType<Hsm['describe']>> = {};
 
   constructor(memberId: string, clock: TestClock) {
     this.address = `${memberId}:1`;
     this.hsm = new Hsm({ memberId, anchor, sealKey: testSealKey, clock, random: randomBytes });
   }
   async describe() {
-    return this.#reach(() => this.hsm.describe());
+    return this.#reach(() => ({ ...this.hsm.describe(), ...this.claims }));
   }
   async prepare(proposal: Uint8Array, current: Uint8Array | undefined) {
     return this.#reach(() => this.forged ?? this.hsm.prepare(proposal, current));

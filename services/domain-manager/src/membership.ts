@@ -1,4 +1,4 @@
-import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
+import { activeDomainKey, type DomainState, isMember } from '@keyfleet/shared/domain/state';
 import type { Log } from '@keyfleet/shared/log';
 import type { Head, TokenLog } from './token-log.ts';
 import type { HsmDescription, Worker } from './workers.ts';
@@ -39,22 +39,23 @@ function standingOf(description: HsmDescription, head: Head | undefined): { stan
   if (description.domain !== '' && description.domain !== head?.state.domain) {
     return { standing: 'stranger', problem: `belongs to the domain '${description.domain}'` };
   }
-  const member = head?.state.members.find(({ memberId }) => memberId === description.memberId);
-  if (member === undefined) return { standing: description.domain === '' ? 'asking-to-join' : 'removed' };
-  if (!isEqual(member.signingKey, description.signingKey)) {
-    return { standing: 'stranger', problem: `has the name of member ${member.memberId}, and other keys` };
+  const { memberId } = description;
+  if (head === undefined || !head.state.members.some((member) => member.memberId === memberId)) {
+    return { standing: description.domain === '' ? 'asking-to-join' : 'removed' };
+  }
+  if (!isMember(head.state, description)) {
+    return { standing: 'stranger', problem: `has the name of member ${memberId}, and other keys` };
   }
   return { standing: 'member', ...rollbackOf(description, head) };
 }
 
 /** Both mean that somebody changed what was stored: nothing here can repair it, so it is said, and shown in the status. */
-function rollbackOf(description: HsmDescription, head: Head | undefined): { problem?: string } {
-  if (head === undefined) return {};
+function rollbackOf(description: HsmDescription, head: Head): { problem?: string } {
   const { generation } = head.state;
   if (description.generation > generation) {
     return { problem: `holds generation ${description.generation}, the store only ${generation}: restore the store` };
   }
-  if (description.generation === generation && !isEqual(head.hash, description.tokenHash)) {
+  if (description.generation === generation && Buffer.compare(head.hash, description.tokenHash) !== 0) {
     return { problem: `holds another token of generation ${generation} than the store: the domain is forked` };
   }
   return {};
@@ -122,8 +123,4 @@ async function updateView(
     log.warn({ worker: worker.address, err: error }, 'a worker did not take the newest domain token');
     return { ...view, problem: (error as Error).message };
   }
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

@@ -58,6 +58,20 @@ describe('the ceremony', () => {
     expect(round.views.map(({ standing }) => standing)).toEqual(['member', 'member', 'asking-to-join']);
     expect(world.workers[2]!.hsm.describe().generation).toBe(0);
   });
+
+  test('a worker with the name of a member is that member with all of its keys, and a stranger otherwise', async () => {
+    const { round } = await foundedReplica();
+    const other = world.workers[2]!.hsm.describe();
+    for (const key of ['signingKey', 'agreementKey', 'encapsulationKey'] as const) {
+      world.workers[1]!.claims = { [key]: other[key] };
+      await round.run();
+      expect([key, round.views[1]!.standing]).toEqual([key, 'stranger']);
+      expect(round.views[1]!.problem).toContain('other keys');
+    }
+    world.workers[1]!.claims = {};
+    await round.run();
+    expect(round.views[1]!.standing).toBe('member');
+  });
 });
 
 describe('proposals', () => {
