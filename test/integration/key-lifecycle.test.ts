@@ -193,8 +193,7 @@ test('keys rotate on their date, once, whoever comes to them, and every older ci
   await Promise.all(ids.map(rotationIsDue));
 
   await using notices = startNotices({
-    servers: [`127.0.0.1:${cluster.ports.nats}`],
-    token: cluster.home.secret('nats-token'),
+    nats: { servers: [`127.0.0.1:${cluster.ports.nats}`], tokenFile: cluster.home.secretFile('nats-token') },
     name: 'test',
   });
   const items = Array.from({ length: DUE_SHARDS }, (_, shard) => ({ shard }));

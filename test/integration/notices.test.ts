@@ -6,7 +6,7 @@ import { expect, test, vi } from 'vitest';
 
 test('a subscriber gets what is published, and the newest notice when it comes late', async () => {
   await using nats = await startNats();
-  const options = { servers: [`127.0.0.1:${nats.port}`], name: 'test' };
+  const options = { nats: { servers: [`127.0.0.1:${nats.port}`] }, name: 'test' };
   await using publisher = startNotices(options);
   await using early = startNotices(options);
   const seen: number[] = [];
@@ -26,7 +26,7 @@ test('a subscriber gets what is published, and the newest notice when it comes l
 test('both ends start before NATS does, and find each other again after it was killed', async () => {
   await using nats = await startNats();
   await nats.kill();
-  const options = { servers: [`127.0.0.1:${nats.port}`], name: 'test' };
+  const options = { nats: { servers: [`127.0.0.1:${nats.port}`] }, name: 'test' };
   await using publisher = startNotices(options);
   await using subscriber = startNotices(options);
   const seen: number[] = [];
@@ -58,7 +58,7 @@ test('what a release of before had queued for resealing is thrown away, and rese
     retention: RetentionPolicy.Workqueue,
   });
   await connection.jetstream().publish('keyfleet.reseal.item', '{}');
-  await using notices = startNotices({ servers, name: 'test' });
+  await using notices = startNotices({ nats: { servers }, name: 'test' });
   const problems: unknown[] = [];
   const worked: unknown[] = [];
   const work = (item: unknown) => Promise.resolve(void worked.push(item));

@@ -1,6 +1,8 @@
 import { connect, type ConnectionOptions, Events, type NatsConnection, StorageType } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { filePath, readSecretFile } from './config.ts';
+import { SayOnce } from './say-once.ts';
 
 /**
  * Every notice there is. A notice only says "look": it carries no secret and no decision, so losing, repeating or
@@ -20,12 +22,16 @@ const STREAM = 'KEYFLEET_DOMAIN';
 const SUBJECTS = 'keyfleet.domain.>';
 const RETRY_MS = 2_000;
 
+/** The `nats` part of a service's configuration. */
+export const NatsConfig = z.strictObject({ servers: z.array(z.string()).min(1), tokenFile: filePath().optional() });
+export type NatsConfig = z.output<typeof NatsConfig>;
+
 export interface NoticesOptions {
-  readonly servers: readonly string[];
-  readonly token?: string;
+  /** Undefined for a service that is configured without NATS: its notices go nowhere and none comes. */
+  readonly nats: NatsConfig | undefined;
   /** Who this is, as NATS shows it. */
   readonly name: string;
-  /** Called with what went wrong; NATS being down is never an error of the caller. */
+  /** Called with what went wrong, once; NATS being down is never an error of the caller. */
   readonly onProblem?: (problem: unknown) => void;
 }
 
@@ -40,10 +46,14 @@ export interface Notices extends AsyncDisposable {
 
 /** Connects in the background and reconnects for ever: a service starts and runs without NATS. */
 export function startNotices(options: NoticesOptions): Notices {
-  return new NatsNotices(options);
+  const { nats, name, onProblem } = options;
+  if (nats === undefined) return noNotices;
+  const { servers, tokenFile } = nats;
+  const token = tokenFile === undefined ? {} : { token: readSecretFile(tokenFile, 'nats.tokenFile') };
+  return new NatsNotices({ servers: [...servers], name, ...token }, onProblem);
 }
 
-/** Notices that go nowhere and never come: for a service configured without NATS, and for tests. */
+/** Notices that go nowhere and never come. */
 export const noNotices: Notices = {
   publish: async () => true,
   subscribe() {},
@@ -52,16 +62,18 @@ export const noNotices: Notices = {
 };
 
 class NatsNotices implements Notices {
-  readonly #options: NoticesOptions;
+  readonly #settings: ConnectionOptions;
+  readonly #onProblem: (problem: unknown) => void;
   readonly #stop = new AbortController();
   readonly #connection: Promise<NatsConnection | undefined>;
   readonly #looks: (() => Promise<void>)[] = [];
   #connected: NatsConnection | undefined;
   #isReached = false;
-  #reported = '';
+  readonly #said = new SayOnce();
 
-  constructor(options: NoticesOptions) {
-    this.#options = options;
+  constructor(settings: ConnectionOptions, onProblem: (problem: unknown) => void = () => {}) {
+    this.#settings = settings;
+    this.#onProblem = onProblem;
     this.#connection = this.#connect();
   }
 
@@ -113,11 +125,8 @@ class NatsNotices implements Notices {
   }
 
   async #connect(): Promise<NatsConnection | undefined> {
-    const { servers, token, name } = this.#options;
     const settings: ConnectionOptions = {
-      servers: [...servers],
-      name,
-      ...(token === undefined ? {} : { token }),
+      ...this.#settings,
       timeout: RETRY_MS,
       maxReconnectAttempts: -1,
       reconnectTimeWait: RETRY_MS / 4,
@@ -156,19 +165,15 @@ class NatsNotices implements Notices {
       }
       if (status.type === Events.Reconnect) {
         this.#isReached = true;
-        this.#reported = '';
+        this.#said.over('NATS');
         await this.#assertStream(connection);
         for (const look of this.#looks) await look();
       }
     }
   }
 
-  /** The same problem again and again is reported once. */
   #problem(problem: unknown): void {
-    const text = String(problem);
-    if (this.#stop.signal.aborted || text === this.#reported) return;
-    this.#reported = text;
-    this.#options.onProblem?.(problem);
+    if (!this.#stop.signal.aborted && this.#said.isNew('NATS', problem)) this.#onProblem(problem);
   }
 }
 

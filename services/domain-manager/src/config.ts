@@ -1,5 +1,6 @@
 import { duration, filePath, hostPort } from '@keyfleet/shared/config';
 import { LogConfig } from '@keyfleet/shared/log';
+import { NatsConfig } from '@keyfleet/shared/notices';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { z } from 'zod';
 
@@ -7,9 +8,7 @@ import { z } from 'zod';
 export const DomainManagerConfig = z.strictObject({
   grpc: hostPort().describe('Where it listens.'),
   redis: RedisConfig.describe('Where domain tokens, proposals and the lease are kept.'),
-  nats: z
-    .strictObject({ servers: z.array(z.string()).min(1), tokenFile: filePath().optional() })
-    .describe('Where notices go.'),
+  nats: NatsConfig.describe('Where notices go.'),
   hsmWorkers: z
     .array(hostPort())
     .min(1)

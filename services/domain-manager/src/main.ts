@@ -8,11 +8,11 @@ import { connectRedis } from '@keyfleet/shared/redis/connect';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
+import { waitForRedis } from '@keyfleet/shared/redis/wait-for-redis';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { createPrivateKey, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { DomainManagerConfig } from './config.ts';
 import { DueWork } from './due-work.ts';
 import { waitsFor } from './execute.ts';
@@ -30,8 +30,6 @@ import { RedisStore } from './store/redis-store.ts';
 import { type Head, TokenLog } from './token-log.ts';
 import { assertOthersOpen } from './witness.ts';
 
-const RETRY_MS = 200;
-
 await runService({ name: 'domain-manager', config: DomainManagerConfig, run });
 
 async function run(config: DomainManagerConfig, { log, signal, stopped }: ServiceContext): Promise<void> {
@@ -47,12 +45,10 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   );
   const onRefused = (refusal: Error): void => log.error({ err: refusal }, 'Redis refused');
   const durability = resources.use(new DurabilityWatch(redis, config.redis.durability, onRefused));
-  await awaitDurability(durability, signal);
-  const { servers, tokenFile } = config.nats;
+  if (!(await waitForRedis(redis, durability, signal))) return;
   const notices = resources.use(
     startNotices({
-      servers,
-      ...(tokenFile === undefined ? {} : { token: readSecretFile(tokenFile, 'nats.tokenFile') }),
+      nats: config.nats,
       name: `domain-manager ${replica}`,
       onProblem: (problem) => log.warn({ err: problem }, 'NATS cannot be reached'),
     }),
@@ -141,19 +137,6 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   resources.use(await startServer(config, serving));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;
-}
-
-/** Throws ConfigError for a Redis that may lose a domain token it acknowledged; waits for one that does not answer. */
-async function awaitDurability(durability: DurabilityWatch, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await durability.current();
-      return;
-    } catch (error) {
-      if (error instanceof ConfigError) throw error;
-      await delay(RETRY_MS, undefined, { signal }).catch(() => {});
-    }
-  }
 }
 
 function loadScheduler({ operatorId, file }: DomainManagerConfig['schedulerKey']): Signer {

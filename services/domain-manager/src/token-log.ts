@@ -4,6 +4,7 @@ import { proposalId } from '@keyfleet/shared/domain/proposal';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { TokenStore } from './store/store.ts';
 
 /** The newest token, verified from the trust anchor. */
@@ -39,7 +40,7 @@ export class TokenLog {
   readonly #tokens: Buffer[] = [];
   readonly #generationOf = new Map<string, number>();
   #head: Head | undefined;
-  #refreshing: Promise<void> | undefined;
+  readonly #refreshing = new SingleFlight<void>();
 
   constructor({ store, anchor, clock, onRestored = () => {} }: TokenLogOptions) {
     this.#store = store;
@@ -60,10 +61,7 @@ export class TokenLog {
 
   /** Reads what others have stored. Callers at the same time share one reading. Throws TokenLogError, or the store's error. */
   refresh(): Promise<void> {
-    this.#refreshing ??= this.#readStore().finally(() => {
-      this.#refreshing = undefined;
-    });
-    return this.#refreshing;
+    return this.#refreshing.run(() => this.#readStore());
   }
 
   /** The generation that a proposal made; undefined while it made none. */

@@ -1,6 +1,7 @@
 import { byteSize, duration, filePath, hostPort } from '@keyfleet/shared/config';
 import { ACCOUNT_ID } from '@keyfleet/shared/ids';
 import { LogConfig } from '@keyfleet/shared/log';
+import { NatsConfig } from '@keyfleet/shared/notices';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { z } from 'zod';
 import { rateClasses } from './quotas/rate-classes.ts';
@@ -26,10 +27,7 @@ export const FrontendConfig = z.strictObject({
   hsmWorkers: z.array(hostPort()).min(1).describe('Every hsm-worker of the domain.'),
   domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
   redis: RedisConfig.describe('The system of record.'),
-  nats: z
-    .strictObject({ servers: z.array(z.string()).min(1), tokenFile: filePath().optional() })
-    .optional()
-    .describe('Notices of new domain tokens; without it the frontend polls.'),
+  nats: NatsConfig.optional().describe('Notices of new domain tokens; without it the frontend polls.'),
   trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys."),
   dataDir: filePath().describe('Where this frontend keeps the newest domain token that it relied on.'),
   hostKey: z

@@ -1,5 +1,6 @@
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
+import { SayOnce } from '@keyfleet/shared/say-once';
 import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import { AuditFullError } from './audit/record.ts';
@@ -8,7 +9,7 @@ import type { ConfirmationEvents } from './hsm/sealing.ts';
 /** One function for each thing that happens to a frontend: what is logged. The same trouble again and again is said once. */
 export class FrontendEvents implements ConfirmationEvents {
   readonly #log: Log;
-  readonly #said = new Map<string, string>();
+  readonly #said = new SayOnce();
   readonly #countConfirmation = outcomeCounter('keyfleet.hsm.confirmations');
 
   constructor(log: Log) {
@@ -16,14 +17,14 @@ export class FrontendEvents implements ConfirmationEvents {
   }
 
   workerProblem(address: string, error: unknown): void {
-    if (this.#isNew(`worker ${address}`, error)) this.#log.warn({ address, err: error }, 'hsm-worker not usable');
+    if (this.#said.isNew(`worker ${address}`, error)) this.#log.warn({ address, err: error }, 'hsm-worker not usable');
   }
   confirmed(): void {
     this.#countConfirmation('confirmed');
   }
   contradicted(command: CommandName, maker: string, witness: string): void {
     this.#countConfirmation('contradicted');
-    if (this.#isNew(`${command} ${maker}`, witness))
+    if (this.#said.isNew(`${command} ${maker}`, witness))
       this.#log.error(
         { command, maker, witness },
         'an HSM contradicts another about a token: one of them is broken or hostile',
@@ -31,7 +32,7 @@ export class FrontendEvents implements ConfirmationEvents {
   }
   unconfirmed(command: CommandName, maker: string): void {
     this.#countConfirmation('nobody');
-    if (this.#isNew('unconfirmed', maker))
+    if (this.#said.isNew('unconfirmed', maker))
       this.#log.warn({ command, maker }, 'a token is stored that no second HSM has seen: none is in reach');
   }
   domainManagerProblem(address: string, error: unknown): void {
@@ -41,11 +42,11 @@ export class FrontendEvents implements ConfirmationEvents {
     this.#log.warn({ err: problem }, 'NATS not reached; domain tokens are polled');
   }
   auditProblem(problem: unknown): void {
-    if (this.#isNew('audit', problem))
+    if (this.#said.isNew('audit', problem))
       this.#log.error({ err: problem }, 'audit records cannot be written; they are kept');
   }
   storeProblem(problem: unknown): void {
-    if (this.#isNew('store', problem)) this.#log.warn({ err: problem }, 'Redis not usable');
+    if (this.#said.isNew('store', problem)) this.#log.warn({ err: problem }, 'Redis not usable');
   }
   /** Until it is put right nothing is written, and the frontend is not ready. */
   storeRefused(reason: Error): void {
@@ -56,38 +57,32 @@ export class FrontendEvents implements ConfirmationEvents {
     this.#log.warn('the store was accepted in place of the one before');
   }
   lastUsageProblem(problem: unknown): void {
-    if (this.#isNew('last usage', problem))
+    if (this.#said.isNew('last usage', problem))
       this.#log.warn({ err: problem }, 'when keys were last used is not stored yet; it is tried again');
   }
   ratesProblem(problem: unknown): void {
-    if (this.#isNew('rates', problem))
+    if (this.#said.isNew('rates', problem))
       this.#log.warn({ err: problem }, 'request rates are not shared with other frontends now');
   }
   notResealed(record: string, error: unknown): void {
-    if (this.#isNew('reseal', error))
+    if (this.#said.isNew('reseal', error))
       this.#log.warn({ record, err: error }, 'not resealed yet; another pass tries again');
   }
   resealProblem(problem: unknown): void {
-    if (this.#isNew('reseal queue', problem)) this.#log.warn({ err: problem }, 'resealing is interrupted');
+    if (this.#said.isNew('reseal queue', problem)) this.#log.warn({ err: problem }, 'resealing is interrupted');
   }
   dueWorkLeft(key: string, error: unknown): void {
-    if (this.#isNew('due', error))
+    if (this.#said.isNew('due', error))
       this.#log.warn({ key, err: error }, 'a deletion or rotation was not done; it is tried again');
   }
   dueWorkProblem(problem: unknown): void {
-    if (this.#isNew('due queue', problem)) this.#log.warn({ err: problem }, 'deletions and rotations of keys wait');
+    if (this.#said.isNew('due queue', problem))
+      this.#log.warn({ err: problem }, 'deletions and rotations of keys wait');
   }
   /** Our fault, whatever the caller sent. The caller is told the request id and nothing else. */
   requestFailed(fault: unknown, requestId: string): void {
     // Said once, when it was found: not again with each request that it befalls.
     if (fault instanceof StoreRefusedError || fault instanceof AuditFullError) return;
     this.#log.error({ err: fault, requestId }, 'request failed');
-  }
-
-  #isNew(about: string, error: unknown): boolean {
-    const text = String(error);
-    if (this.#said.get(about) === text) return false;
-    this.#said.set(about, text);
-    return true;
   }
 }

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, monotonicClock, systemClock } from '@keyfleet/shared/clock';
-import { readSecretFile } from '@keyfleet/shared/config';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { newKeyId } from '@keyfleet/shared/ids';
-import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
+import { type Notices, startNotices } from '@keyfleet/shared/notices';
 import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
@@ -54,7 +53,7 @@ import { ChangeFeed } from './store/change-feed.ts';
 import { RecordWrites } from './store/record-writes.ts';
 import { RedisCalls } from './store/redis-calls.ts';
 import { RedisStore } from './store/redis-store.ts';
-import { waitForRedis } from './store/wait-for-redis.ts';
+import { waitWithProbes } from './store/wait-for-redis.ts';
 
 await runService({ name: 'frontend', config: FrontendConfig, run });
 
@@ -70,9 +69,15 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const audit = new Audit(auditSink, clock);
   const serviceEvents = new ServiceEvents(auditSink, clock);
   const { client, writer, durability } = connectStore(config, resources, events);
-  if (!(await waitForRedis(client, { config, durability, signal, log }))) return;
+  if (!(await waitWithProbes(client, { config, durability, signal, log }))) return;
   const writes = new DurableWrites(writer, () => durability.current());
-  const notices = resources.use(startNoticesOf(config, events));
+  const notices = resources.use(
+    startNotices({
+      nats: config.nats,
+      name: config.hostKey.operatorId,
+      onProblem: (problem) => events.noticesProblem(problem),
+    }),
+  );
   const floor = await openDomainFloor(config.dataDir, anchor.domain);
   const domain = resources.use(startDomainView(config, { anchor, floor, notices, events }));
   const guard = resources.use(
@@ -219,13 +224,6 @@ function connectStore(config: FrontendConfig, resources: AsyncDisposableStack, e
 function auditSinkOf({ auditFile }: FrontendConfig, events: FrontendEvents) {
   if (auditFile === undefined) return noAudit;
   return openFileSink({ path: auditFile, onProblem: (problem) => events.auditProblem(problem) });
-}
-
-function startNoticesOf({ nats, hostKey }: FrontendConfig, events: FrontendEvents): Notices {
-  if (nats === undefined) return noNotices;
-  const token = nats.tokenFile === undefined ? {} : { token: readSecretFile(nats.tokenFile, 'nats.tokenFile') };
-  const onProblem = (problem: unknown): void => events.noticesProblem(problem);
-  return startNotices({ servers: nats.servers, name: hostKey.operatorId, onProblem, ...token });
 }
 
 interface DomainParts {

@@ -1,6 +1,7 @@
 import { byteSize, duration, filePath, gone, hostPort } from '@keyfleet/shared/config';
 import { entityId } from '@keyfleet/shared/domain/state';
 import { LogConfig } from '@keyfleet/shared/log';
+import { NatsConfig } from '@keyfleet/shared/notices';
 import { z } from 'zod';
 
 const count = (fallback: number) => z.int().min(0).max(1_000_000).default(fallback);
@@ -12,10 +13,7 @@ export const WorkerConfig = z.strictObject({
   sealKeyFile: filePath().describe('Key that seals the identity; not to be kept on the same volume.'),
   trustAnchorFile: filePath().describe('The founding operators; the domain is verified from it.'),
   domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
-  nats: z
-    .strictObject({ servers: z.array(z.string()).min(1), tokenFile: filePath().optional() })
-    .optional()
-    .describe('Notices of new domain tokens; without it the worker polls.'),
+  nats: NatsConfig.optional().describe('Notices of new domain tokens; without it the worker polls.'),
   maxInFlight: z
     .strictObject({
       worker: count(4096).describe('Commands at once; more are refused with a throttling error.'),

@@ -1,5 +1,6 @@
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
+import { SayOnce } from '@keyfleet/shared/say-once';
 import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import type { SessionEvents } from './boundary/session-service.ts';
 import type { SignedRequest } from './boundary/stream.ts';
@@ -8,7 +9,7 @@ import type { SignedRequest } from './boundary/stream.ts';
 export class WorkerEvents implements SessionEvents {
   readonly #log: Log;
   readonly #onUnknownDomainKey: () => void;
-  #refusedLast = '';
+  readonly #said = new SayOnce();
   readonly #countStream = outcomeCounter('keyfleet.hsm.streams');
   readonly #countSession = outcomeCounter('keyfleet.hsm.sessions');
 
@@ -62,9 +63,7 @@ export class WorkerEvents implements SessionEvents {
   }
   /** Someone who reaches this worker asked for what the domain does not allow; the same again and again is said once. */
   domainCallRefused(method: string, error: unknown): void {
-    const text = `${method} ${String(error)}`;
-    if (text !== this.#refusedLast) this.#log.error({ method, err: error }, 'domain call refused');
-    this.#refusedLast = text;
+    if (this.#said.isNew(method, error)) this.#log.error({ method, err: error }, 'domain call refused');
   }
   tokenRefused(address: string, error: unknown): void {
     this.#log.error({ address, err: error }, 'domain token refused');

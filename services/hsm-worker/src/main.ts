@@ -4,7 +4,7 @@ import { systemClock } from '@keyfleet/shared/clock';
 import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-import { noNotices, type Notices, startNotices } from '@keyfleet/shared/notices';
+import { startNotices } from '@keyfleet/shared/notices';
 import { TokenFollower } from '@keyfleet/shared/token-follower';
 import { newTokenSource } from '@keyfleet/proto/token-source';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
@@ -43,7 +43,8 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
 
   using rsaKeyPairs = new RsaKeyPool(config.rsaKeyPool);
   await using noble = new NobleThread();
-  await using notices = noticesOf(config, events);
+  const { nats, memberId: name } = config;
+  await using notices = startNotices({ nats, name, onProblem: (problem) => events.noticesProblem(problem) });
   const membership = new DomainMembership({ hsm, identityFile, publishIdentity, events });
   await using follower = new TokenFollower({
     sources: config.domainManagers.map(({ text }) => newTokenSource(text)),
@@ -132,11 +133,4 @@ function sealKeyOf(path: string): SealKey {
   } finally {
     key.fill(0);
   }
-}
-
-function noticesOf({ nats, memberId }: WorkerConfig, events: WorkerEvents): Notices {
-  if (nats === undefined) return noNotices;
-  const token = nats.tokenFile === undefined ? {} : { token: readSecretFile(nats.tokenFile, 'nats.tokenFile') };
-  const onProblem = (problem: unknown): void => events.noticesProblem(problem);
-  return startNotices({ servers: nats.servers, name: memberId, onProblem, ...token });
 }

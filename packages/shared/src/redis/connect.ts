@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type ChainableCommander, Cluster, Redis, type RedisOptions } from 'ioredis';
 import { z } from 'zod';
 import { filePath, readSecretFile } from '../config.ts';
+import { SayOnce } from '../say-once.ts';
 import { parseRedisUrl } from './url.ts';
 
 /** The `redis` part of a service's configuration. */
@@ -50,13 +51,12 @@ export function connectRedis(
   commandTimeout = COMMAND_TIMEOUT_MS,
 ): RedisClient & AsyncDisposable {
   const client = newClient(config, commandTimeout);
-  let reported = '';
+  const said = new SayOnce();
   client.on('error', (error: Error) => {
-    if (error.message !== reported) onProblem(error);
-    reported = error.message;
+    if (said.isNew('Redis', error)) onProblem(error);
   });
   client.on('ready', () => {
-    reported = '';
+    said.over('Redis');
   });
   return Object.assign(client, { [Symbol.asyncDispose]: async () => client.disconnect() });
 }

@@ -1,4 +1,5 @@
 import { ConfigError } from '../config.ts';
+import { SingleFlight } from '../single-flight.ts';
 import type { RedisClient, RedisConfig } from './connect.ts';
 import { checkDurability, type Durability } from './durability.ts';
 
@@ -14,7 +15,7 @@ export class DurabilityWatch implements Disposable {
   readonly #onRefused: (refusal: ConfigError) => void;
   readonly #timer: NodeJS.Timeout;
   #known: Durability | ConfigError | undefined;
-  #asking: Promise<void> | undefined;
+  #asking = new SingleFlight<void>();
 
   /** `onRefused`: told once per reason that the Redis may lose acknowledged writes, until it no longer may. */
   constructor(client: RedisClient, mode: RedisConfig['durability'], onRefused: (refusal: ConfigError) => void) {
@@ -49,28 +50,23 @@ export class DurabilityWatch implements Disposable {
 
   readonly #forget = (): void => {
     this.#known = undefined;
-    this.#asking = undefined;
+    this.#asking = new SingleFlight();
   };
 
   readonly #ask = (): void => {
     this.#look().catch(() => {});
   };
 
-  /** Callers at the same time share one look. One that was begun on a connection that is gone decides nothing. */
+  /** One that was begun on a connection that is gone decides nothing. */
   #look(): Promise<void> {
-    if (this.#asking !== undefined) return this.#asking;
-    const asking = this.#checked()
-      .then((known) => {
-        if (this.#asking !== asking) throw new Error('the connection to Redis was lost');
-        const before = this.refusal;
-        this.#known = known;
-        if (known instanceof ConfigError && known.message !== before) this.#onRefused(known);
-      })
-      .finally(() => {
-        if (this.#asking === asking) this.#asking = undefined;
-      });
-    this.#asking = asking;
-    return asking;
+    const asking = this.#asking;
+    return asking.run(async () => {
+      const known = await this.#checked();
+      if (this.#asking !== asking) throw new Error('the connection to Redis was lost');
+      const before = this.refusal;
+      this.#known = known;
+      if (known instanceof ConfigError && known.message !== before) this.#onRefused(known);
+    });
   }
 
   async #checked(): Promise<Durability | ConfigError> {

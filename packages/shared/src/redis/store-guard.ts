@@ -1,3 +1,4 @@
+import { SingleFlight } from '../single-flight.ts';
 import type { RedisClient } from './connect.ts';
 import type { DurableWrites } from './durable-writes.ts';
 import { giveIdentity, raiseMark, readStoreIdentity, type StoreIdentity } from './store-identity.ts';
@@ -40,7 +41,7 @@ export interface StoreGuardOptions {
 export class StoreGuard implements Disposable {
   readonly #options: StoreGuardOptions;
   readonly #unseen: Set<RedisClient>;
-  readonly #looking = new Map<RedisClient, Promise<void>>();
+  readonly #looking: ReadonlyMap<RedisClient, SingleFlight<void>>;
   readonly #timer: NodeJS.Timeout;
   readonly #stop = new AbortController();
   #known: Known | undefined;
@@ -50,10 +51,11 @@ export class StoreGuard implements Disposable {
   constructor(options: StoreGuardOptions) {
     this.#options = options;
     this.#unseen = new Set(options.clients);
+    this.#looking = new Map(options.clients.map((client) => [client, new SingleFlight()]));
     for (const client of options.clients) {
       const forget = (): void => {
         this.#unseen.add(client);
-        this.#looking.delete(client);
+        this.#looking.get(client)?.forget();
       };
       const look = (): void => void this.#look(client).catch(() => {});
       client.on('close', forget).on('ready', look);
@@ -103,15 +105,9 @@ export class StoreGuard implements Disposable {
     if (this.#known?.id === id) this.#known = { id, mark: Math.max(mark, this.#known.mark) };
   }
 
-  /** Callers at the same time share one look. One that was begun on a connection that is gone decides nothing. */
+  /** One that was begun on a connection that is gone decides nothing. */
   #look(client: RedisClient): Promise<void> {
-    const underWay = this.#looking.get(client);
-    if (underWay !== undefined) return underWay;
-    const looking = this.#see(client).finally(() => {
-      if (this.#looking.get(client) === looking) this.#looking.delete(client);
-    });
-    this.#looking.set(client, looking);
-    return looking;
+    return this.#looking.get(client)!.run(() => this.#see(client));
   }
 
   async #see(client: RedisClient): Promise<void> {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
+import { SayOnce } from '@keyfleet/shared/say-once';
 import { ADMINISTRATOR_POLICY } from '../identities/first-user.ts';
 import { newAccessKeyId, newIamId } from '../identities/ids.ts';
 import type { AccessKeyRecord, IdentityStore } from '../store/store.ts';
@@ -41,14 +42,14 @@ export class Provisioning implements AsyncDisposable {
   }
 
   async #tryUntilDone(administrator: FirstAdministrator, deps: ProvisionDeps): Promise<void> {
-    let reported = '';
+    const said = new SayOnce();
     while (!this.#stop.signal.aborted && !this.#done) {
       try {
         await provision(administrator, deps);
         this.#done = true;
       } catch (error) {
-        if (String(error) !== reported) deps.log.warn({ err: error }, 'the first administrator cannot be made yet');
-        reported = String(error);
+        if (said.isNew('first administrator', error))
+          deps.log.warn({ err: error }, 'the first administrator cannot be made yet');
         await delay(RETRY_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
       }
     }

@@ -1,5 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { newestAfterRemoval } from '@keyfleet/shared/domain/state';
+import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { KnownDomain } from './known-domain.ts';
 import { type HostIdentity, type HostSession, Negotiation } from './session.ts';
 
@@ -25,7 +26,7 @@ export class SessionKeeper {
   readonly #options: SessionKeeperOptions;
   #current: HostSession | undefined;
   #replacedAt = -Infinity;
-  #negotiating: Promise<HostSession> | undefined;
+  readonly #negotiating = new SingleFlight<HostSession>();
 
   constructor(options: SessionKeeperOptions) {
     this.#options = options;
@@ -63,8 +64,7 @@ export class SessionKeeper {
 
   /** One negotiation at a time: whoever asks meanwhile shares it. */
   #renew(negotiate: Negotiate): Promise<HostSession> {
-    this.#negotiating ??= this.#negotiate(negotiate).finally(() => (this.#negotiating = undefined));
-    return this.#negotiating;
+    return this.#negotiating.run(() => this.#negotiate(negotiate));
   }
 
   async #negotiate(negotiate: Negotiate): Promise<HostSession> {

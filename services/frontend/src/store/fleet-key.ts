@@ -1,4 +1,5 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { FleetSecretStore } from './store.ts';
 
@@ -19,7 +20,7 @@ export interface FleetKeyDeps {
 export class FleetKey {
   readonly #name: FleetKeyName;
   readonly #deps: FleetKeyDeps;
-  #loading: Promise<KeyObject> | undefined;
+  readonly #loading = new SingleFlight<KeyObject>();
   #key: KeyObject | undefined;
 
   constructor(name: FleetKeyName, deps: FleetKeyDeps) {
@@ -29,12 +30,7 @@ export class FleetKey {
 
   /** Not a promise once it was loaded. 32 bytes. */
   load(deadline: number): KeyObject | Promise<KeyObject> {
-    if (this.#key !== undefined) return this.#key;
-    this.#loading ??= this.#open(deadline).catch((error: unknown) => {
-      this.#loading = undefined;
-      throw error;
-    });
-    return this.#loading;
+    return this.#key ?? this.#loading.run(() => this.#open(deadline));
   }
 
   async #open(deadline: number): Promise<KeyObject> {

@@ -1,13 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError } from '@keyfleet/shared/config';
 import type { Log } from '@keyfleet/shared/log';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
+import { answers, waitForRedis } from '@keyfleet/shared/redis/wait-for-redis';
 import type { FrontendConfig } from '../config.ts';
 import { startHttpEdge, starting } from '../edge/http.ts';
 import { TrustedProxies } from '../edge/trusted-proxies.ts';
-
-const RETRY_MS = 100;
 
 interface Waiting {
   /** Of the connection that writes. */
@@ -17,11 +14,8 @@ interface Waiting {
   readonly log: Log;
 }
 
-/**
- * True once Redis answers; false when the service is stopped before. Meanwhile the port answers probes with what is missing. Throws
- * ConfigError for a Redis that may lose acknowledged writes.
- */
-export async function waitForRedis(client: RedisClient, waiting: Waiting): Promise<boolean> {
+/** Waits as `waitForRedis` does. Meanwhile the port answers probes with what is missing. */
+export async function waitWithProbes(client: RedisClient, waiting: Waiting): Promise<boolean> {
   const { config, durability, signal, log } = waiting;
   if (await answers(client, durability)) return true;
   const readiness = () => ({ redis: { ok: false, detail: `not connected (${client.status})` } });
@@ -33,20 +27,5 @@ export async function waitForRedis(client: RedisClient, waiting: Waiting): Promi
     readiness,
     log,
   });
-  while (!signal.aborted) {
-    if (await answers(client, durability)) return true;
-    await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
-  }
-  return false;
-}
-
-async function answers(client: RedisClient, durability: DurabilityWatch): Promise<boolean> {
-  try {
-    await durability.current();
-    await client.ping();
-    return true;
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    return false;
-  }
+  return waitForRedis(client, durability, signal);
 }
