@@ -1,7 +1,5 @@
 import { grantStoreContract, newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
-import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
 import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
-import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
@@ -10,7 +8,7 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { grantsAt } from '@keyfleet/shared/stored/grants';
 import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 let server: TestServer;
 let client: RedisClient & AsyncDisposable;
@@ -37,56 +35,6 @@ const open = () => {
 
 describe('the Redis store', () => {
   grantStoreContract(async () => open());
-});
-
-/** A frontend's view of grants: its own connection, cache and feed; `read` counts what it asks the store. */
-async function openFrontend() {
-  const connection = await connectTestRedis(server.port);
-  const writes = writesOf(connection);
-  const feed = new ChangeFeed(connection, { serveStaleMs: 30_000, beatsAreWrites: () => false });
-  const store = new RedisGrantStore(new RedisCalls({ client: connection, writes }), { now: () => now });
-  const asked = vi.spyOn(store, 'grantsOf');
-  const grants = new CachedGrants(store, feed);
-  await vi.waitUntil(() => feed.trusted, { timeout: 10_000 });
-  return {
-    grants,
-    reads: () => asked.mock.calls.length,
-    async [Symbol.asyncDispose]() {
-      await feed[Symbol.asyncDispose]();
-      await connection[Symbol.asyncDispose]();
-    },
-  };
-}
-
-describe('behind a cache', () => {
-  let frontend: Awaited<ReturnType<typeof openFrontend>>;
-  beforeEach(async () => {
-    frontend = await openFrontend();
-    return () => frontend[Symbol.asyncDispose]();
-  });
-  grantStoreContract(async () => ({ keys: open().keys, grants: frontend.grants }));
-});
-
-describe('two frontends', () => {
-  test('each reads the grants of a principal once, and hears when one comes or goes', async () => {
-    await using one = await openFrontend();
-    await using two = await openFrontend();
-    const key = newKey();
-    await open().keys.insertKey(key);
-    const grant = newGrant(key);
-    const known = async () => (await two.grants.grantsOf(key, grant.grantee)).length;
-    expect([await known(), await known(), two.reads()]).toEqual([0, 0, 1]);
-    await one.grants.insert(grant, 9);
-    await vi.waitUntil(async () => (await known()) === 1, { timeout: 1_000, interval: 1 });
-    const reads = two.reads();
-    expect([await known(), two.reads()]).toEqual([1, reads]);
-    // Another principal's grants are no reason to read again.
-    await one.grants.insert(newGrant(key, { grantee: 'arn:aws:iam::111122223333:user/carol' }), 9);
-    expect([await known(), two.reads()]).toEqual([1, reads]);
-    await one.grants.remove(grant);
-    expect(await one.grants.grantsOf(key, grant.grantee)).toEqual([]);
-    await vi.waitUntil(async () => (await known()) === 0, { timeout: 1_000, interval: 1 });
-  });
 });
 
 describe('records of grants', () => {

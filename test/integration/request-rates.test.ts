@@ -1,18 +1,12 @@
-import { CreateKeyCommand, DescribeKeyCommand, EncryptCommand } from '@aws-sdk/client-kms';
-import { createKmsClient } from '@keyfleet/client';
 import { awsRates } from '@keyfleet/frontend/quotas/rate-classes';
 import { RedisAsked } from '@keyfleet/frontend/quotas/redis-asked';
 import { RequestRates } from '@keyfleet/frontend/quotas/request-rates';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { ratesAt } from '@keyfleet/shared/stored/names';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { startTestCluster } from '@keyfleet/test-support/cluster';
-import { eventually } from '@keyfleet/test-support/fleet';
-import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
-import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
+import { connectTestRedis, writesOf } from '../support/redis-client.ts';
+import { startRedis, type TestServer } from '../support/servers.ts';
 
 const alice = { accountId: '111122223333', region: 'us-east-1' };
 
@@ -80,38 +74,4 @@ test('two frontends share a rate through Redis', async () => {
   for (const frontend of [one, two]) await frontend.endWindow();
   expect([passedOf(one), passedOf(two)]).toEqual([20, 20]);
   expect(problems).toEqual([]);
-});
-
-test("a caller above the rate is told so in AWS's words, over HTTP and gRPC, and again let in a second later", async () => {
-  await using cluster = await startTestCluster();
-  const { home, grpcAddress, credentials } = cluster;
-  const kms = kmsClient(cluster);
-  const KeyId = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
-  const file = home.in('config', 'frontend.json');
-  const config = JSON.parse(readFileSync(file, 'utf8')) as object;
-  const requestQuotas = { profile: 'aws', perSecond: { DescribeKey: 3 } };
-  writeFileSync(file, JSON.stringify({ ...config, requestQuotas }));
-  await cluster.kill('frontend');
-  await cluster.restart('frontend');
-
-  const describe = () => kms.send(new DescribeKeyCommand({ KeyId }));
-  const outcomes = await Promise.allSettled(Array.from({ length: 40 }, describe));
-  const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as Error] : []));
-  expect(refused.length).toBeGreaterThan(20);
-  expect(refused.length).toBeLessThanOrEqual(37);
-  const words = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.';
-  for (const error of refused) {
-    expect(error).toMatchObject({ name: 'ThrottlingException', message: words, $metadata: { httpStatusCode: 400 } });
-  }
-  using grpc = createKmsClient({ address: grpcAddress, region: 'us-east-1', credentials });
-  const calls = Array.from({ length: 40 }, () => grpc.DescribeKey({ KeyId }).then(() => '', String));
-  expect(await Promise.all(calls)).toContainEqual(expect.stringContaining(words));
-  // Another class has a rate of its own.
-  await kms.send(new EncryptCommand({ KeyId, Plaintext: Buffer.of(1) }));
-  await eventually('the next second', () =>
-    describe().then(
-      () => true,
-      () => false,
-    ),
-  );
 });

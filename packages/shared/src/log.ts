@@ -6,7 +6,12 @@ export type Log = pino.Logger;
 
 /** The `log` part of every service's configuration. */
 export const LogConfig = z
-  .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
+  .strictObject({
+    level: z
+      .enum(['debug', 'info', 'warn', 'error', 'silent'])
+      .default('info')
+      .describe('The lowest level that is logged.'),
+  })
   .prefault({});
 
 export interface LogOptions {

@@ -23,7 +23,10 @@ const SUBJECTS = 'keyfleet.domain.>';
 const RETRY_MS = 2_000;
 
 /** The `nats` part of a service's configuration. */
-export const NatsConfig = z.strictObject({ servers: z.array(z.string()).min(1), tokenFile: filePath().optional() });
+export const NatsConfig = z.strictObject({
+  servers: z.array(z.string()).min(1).describe('Such as `"nats://nats-1:4222"`.'),
+  tokenFile: filePath().optional().describe('Its token.'),
+});
 export type NatsConfig = z.output<typeof NatsConfig>;
 
 export interface NoticesOptions {

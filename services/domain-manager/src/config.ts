@@ -6,23 +6,26 @@ import { z } from 'zod';
 
 /** domain-manager.json. */
 export const DomainManagerConfig = z.strictObject({
-  grpc: hostPort().describe('Where it listens.'),
-  redis: RedisConfig.describe('Where domain tokens, proposals and the lease are kept.'),
-  nats: NatsConfig.describe('Where notices go.'),
+  grpc: hostPort().describe('Where operators, frontends and hsm-workers reach it.'),
+  redis: RedisConfig.describe('The store of domain tokens, proposals and the lease of the leader.'),
+  nats: NatsConfig.describe('Carries notices.'),
   hsmWorkers: z
     .array(hostPort())
     .min(1)
-    .describe('Every hsm-worker, members and candidates: whoever is not listed gets nothing pushed.'),
-  trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys."),
+    .describe('Every hsm-worker, members and candidates. One that is not listed is pushed no token.'),
+  trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys (docs/ceremony.md)."),
   schedulerKey: z
-    .strictObject({ operatorId: z.string().min(1), file: filePath() })
-    .describe('Signs what is asked of hsm-workers, and what the rules let a scheduler do alone: rotations.'),
+    .strictObject({
+      operatorId: z.string().min(1).describe('The scheduler as which the domain knows it.'),
+      file: filePath().describe('P-384 private key, PKCS #8 PEM.'),
+    })
+    .describe('Signs requests to hsm-workers and scheduled rotations.'),
   rotation: z
-    .strictObject({ every: duration('24h').describe('Age at which the active domain key is replaced.') })
+    .strictObject({ every: duration('24h').describe('The age at which the active domain key is replaced.') })
     .prefault({}),
   dueWork: z
     .strictObject({
-      every: duration('60s').describe('How often deletions and rotations of keys that are due are carried out.'),
+      every: duration('60s').describe('How often due deletions and rotations of KMS keys are carried out.'),
     })
     .prefault({}),
   drain: duration('2s').describe('How long calls may go on after SIGTERM.'),

@@ -12,68 +12,90 @@ export const FrontendConfig = z.strictObject({
   regions: z
     .array(z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be a Region name such as "us-east-1"'))
     .min(1)
-    .describe('The Regions that this deployment serves; a key of one does not exist in another.'),
+    .describe('The Regions served. A key of one does not exist in another.'),
   partition: z.enum(['aws', 'aws-cn', 'aws-us-gov']).default('aws').describe('First part of every ARN.'),
-  http: hostPort().describe('Where the AWS JSON API and STS listen.'),
+  http: hostPort().describe('Where the AWS APIs (KMS, IAM, STS) listen.'),
   grpc: hostPort().describe('Where the gRPC API listens.'),
   grpcReflection: z
     .boolean()
     .default(false)
-    .describe('Whether the gRPC port tells anyone its services and messages; for development.'),
+    .describe('Whether the gRPC port describes its services and messages to anyone; for development.'),
   trustedProxies: z
     .array(z.string().refine((text) => parseNetwork(text) !== undefined, 'must be a network such as "10.0.0.0/8"'))
     .default([])
-    .describe('Load balancers that are believed whom they forward for, in X-Forwarded-For; nobody else is.'),
-  hsmWorkers: z.array(hostPort()).min(1).describe('Every hsm-worker of the domain.'),
+    .describe(
+      'Networks of the load balancers whose X-Forwarded-For and X-Forwarded-Proto are believed (docs/operations.md, "Behind a load balancer").',
+    ),
+  hsmWorkers: z
+    .array(hostPort())
+    .min(1)
+    .describe('Every hsm-worker of the domain. With one only, no other member can confirm the tokens that it seals.'),
   domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
-  redis: RedisConfig.describe('The system of record.'),
-  nats: NatsConfig.optional().describe('Notices of new domain tokens; without it the frontend polls.'),
-  trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys."),
-  dataDir: filePath().describe('Where this frontend keeps the newest domain token that it relied on.'),
+  redis: RedisConfig.describe('The store of records.'),
+  nats: NatsConfig.optional().describe('Brings notices of new domain tokens; without it the frontend polls for them.'),
+  trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys (docs/ceremony.md)."),
+  dataDir: filePath().describe(
+    'A directory of its own: the newest domain token that this frontend relied on (`domain-floor.json`).',
+  ),
   hostKey: z
-    .strictObject({ operatorId: z.string().min(1), file: filePath() })
-    .describe('Proves this frontend to the HSMs: P-384, PKCS #8 PEM, mode 0600.'),
-  requestTimeout: duration('5s').describe('After which a caller gets DependencyTimeoutException.'),
+    .strictObject({
+      operatorId: z.string().min(1).describe('The service host as which the domain knows it.'),
+      file: filePath().describe('P-384 private key, PKCS #8 PEM.'),
+    })
+    .describe('Proves this frontend to the hsm-workers.'),
+  requestTimeout: duration('5s').describe(
+    'How long a request may take before its caller gets DependencyTimeoutException.',
+  ),
   serveStale: duration('30s').describe(
-    'For how long cryptography goes on with keys in memory when Redis is away; "0s" forbids it.',
+    'How long cryptography goes on with keys in memory while Redis is away (SECURITY.md); `"0s"` forbids it.',
   ),
   clockSkew: duration('5m').describe("How far a signature's time may be off."),
   maxInFlight: z.int().min(1).default(8192).describe('HSM commands at once; more are throttled.'),
-  keyCache: byteSize('64MiB').describe('Memory for the records of keys that were used lately.'),
+  keyCache: byteSize('64MiB').describe('Memory for records of recently used keys, about 3 KB each.'),
   requestQuotas: z
     .strictObject({
-      profile: z.enum(['generous', 'aws']).default('generous'),
-      perSecond: z.partialRecord(z.enum(rateClasses), z.int().min(1)).default({}),
+      profile: z
+        .enum(['generous', 'aws'])
+        .default('generous')
+        .describe("`aws`: AWS's own numbers; `generous`: a thousand times as many."),
+      perSecond: z
+        .partialRecord(z.enum(rateClasses), z.int().min(1))
+        .default({})
+        .describe('Numbers for some classes instead of the profile\'s, such as `{ "CreateKey": 50 }`.'),
     })
     .prefault({})
-    .describe(
-      "Requests a second of an account in a Region: `aws` has AWS's own numbers, `generous` a thousand times as many.",
-    ),
-  keyQuota: z.int().min(1).default(10_000_000).describe('KMS keys of an account in a Region.'),
+    .describe('Requests a second of an account in a Region (docs/operations.md, "Quotas").'),
+  keyQuota: z.int().min(1).default(10_000_000).describe('KMS keys of an account in a Region, of any state.'),
   firstAdministrator: z
     .strictObject({
-      accountId: z.string().regex(ACCOUNT_ID, 'must be 12 digits'),
-      userName: z.string().regex(/^[\w+=,.@-]{1,64}$/, 'must be an IAM user name'),
-      credentialsFile: filePath(),
+      accountId: z.string().regex(ACCOUNT_ID, 'must be 12 digits').describe('The account, 12 digits.'),
+      userName: z
+        .string()
+        .regex(/^[\w+=,.@-]{1,64}$/, 'must be an IAM user name')
+        .describe('The name of its IAM user.'),
+      credentialsFile: filePath().describe('Where its access key is written, as an AWS credentials file.'),
     })
     .optional()
-    .describe('Made when its account has no access key yet.'),
+    .describe('An administrator that is made if its account has no access key yet.'),
   oidcIssuers: z
     .array(
       z
         .strictObject({
-          issuer: z.url({ protocol: /^https?$/ }),
-          audiences: z.array(z.string().min(1)).min(1),
-          jwksFile: filePath().optional(),
-          jwksUrl: z.url({ protocol: /^https?$/ }).optional(),
+          issuer: z.url({ protocol: /^https?$/ }).describe('The `iss` of its tokens.'),
+          audiences: z.array(z.string().min(1)).min(1).describe('The `aud` that a token must have, one of these.'),
+          jwksFile: filePath().optional().describe('Its public keys, as a JSON Web Key Set; this or `jwksUrl`.'),
+          jwksUrl: z
+            .url({ protocol: /^https?$/ })
+            .optional()
+            .describe('Where to fetch them.'),
         })
         .refine(({ jwksFile, jwksUrl }) => (jwksFile === undefined) !== (jwksUrl === undefined), {
           message: 'needs one of jwksFile and jwksUrl',
         }),
     )
     .default([])
-    .describe('OIDC issuers whose tokens AssumeRoleWithWebIdentity takes, and where their public keys are.'),
-  auditFile: filePath().optional().describe('Where audit records go, one JSON object a line; none if absent.'),
+    .describe('The OIDC issuers whose tokens AssumeRoleWithWebIdentity takes (docs/identities.md).'),
+  auditFile: filePath().optional().describe('Where audit records go, one JSON object a line.'),
   log: LogConfig,
 });
 

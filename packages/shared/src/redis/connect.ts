@@ -17,14 +17,14 @@ export const RedisConfig = z.strictObject({
       }
     })
     .describe(
-      'redis://host:port, redis+sentinel://host:port,host:port/master-name or redis+cluster://host:port,host:port; rediss for TLS. No password.',
+      '`redis://host:port`, `redis+sentinel://host:port,host:port/master-name` or `redis+cluster://host:port,host:port`; `rediss` for TLS. No password.',
     ),
-  username: z.string().min(1).optional(),
-  passwordFile: filePath().optional(),
+  username: z.string().min(1).optional().describe('Of an ACL user.'),
+  passwordFile: filePath().optional().describe('Its password.'),
   durability: z
     .enum(['strict', 'relaxed'])
     .default('strict')
-    .describe('strict: refuse a Redis that may lose an acknowledged write.'),
+    .describe('`strict` refuses a Redis that may lose an acknowledged write (docs/operations.md).'),
 });
 export type RedisConfig = z.output<typeof RedisConfig>;
 

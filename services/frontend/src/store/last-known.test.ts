@@ -1,7 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
 import { CachedGrants } from '../grants/cached-grants.ts';
-import type { Grant } from '../grants/grant.ts';
-import { newGrant } from '../grants/grant-store.contract.ts';
 import { MemoryGrantStore } from '../grants/memory-grant-store.ts';
 import { ConflictError, StoreUnavailableError } from './store.ts';
 import { LastKnown } from './last-known.ts';
@@ -12,8 +10,6 @@ import { newKey } from './store.contract.ts';
 let read: () => Promise<void>;
 let lastKnown: LastKnown;
 const key = newKey();
-const grant = newGrant(key);
-let readGrants: () => Promise<readonly Grant[]>;
 beforeEach(async () => {
   read = async () => {};
   const trust = { trusted: true, epoch: 1, isLastKnown: () => true };
@@ -27,25 +23,8 @@ beforeEach(async () => {
     return store.findKey(region, keyId);
   };
   const changes = { ...trust, servesLastKnown: true, listen: () => {} };
-  readGrants = async () => [grant];
-  const stored = Object.assign(new MemoryGrantStore(async () => true), {
-    grantsOf: () => readGrants(),
-    find: async () => (await readGrants())[0],
-  });
-  const grants = new CachedGrants(stored, changes);
-  await grants.grantsOf(key, grant.grantee);
-  readGrants = async () => [];
+  const grants = new CachedGrants(new MemoryGrantStore(async () => true), changes);
   lastKnown = new LastKnown(keys, cache(), { findKey, findAlias: store.findAlias.bind(store) }, grants);
-});
-
-test('grants are served as they were last known, and one that a token names is not', async () => {
-  const found = await lastKnown.grantsOf(key, grant.grantee);
-  expect(found).toEqual([]);
-  expect(lastKnown.served).toBe(false);
-  readGrants = () => Promise.reject(new StoreUnavailableError('away'));
-  expect(await lastKnown.grantsOf(key, grant.grantee)).toEqual([grant]);
-  expect(lastKnown.served).toBe(true);
-  await expect(lastKnown.find(key, grant.grantId)).rejects.toThrow(StoreUnavailableError);
 });
 
 const description = async (keyId = key.keyId) => (await lastKnown.findKey(key.region, keyId))?.description;

@@ -1,0 +1,65 @@
+import { codeOf, production, textOf } from '@keyfleet/test-support/sources';
+import { expect, test } from 'vitest';
+
+// docs/monitoring.md against the code: what is logged, measured and recorded stands there, and nothing that is gone.
+
+const page = textOf('docs/monitoring.md');
+
+/** The first `cells` cells of each row under the heading. */
+function rowsUnder(heading: string, cells: number): string[][] {
+  const section = page.split(/^#+ /m).find((text) => text.startsWith(`${heading}\n`)) ?? '';
+  const [, , ...rows] = [...section.matchAll(/^\| .*\|$/gm)].map(([row]) => row);
+  expect(rows, `${heading} has no table`).not.toEqual([]);
+  return rows.map((row) => row.slice(2).split(' | ').slice(0, cells));
+}
+
+function namesIn(cell: string): string[] {
+  return [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
+}
+
+/** `level: message` of every call of a log in the files under `folder`. */
+function messagesOf(folder: string): string[] {
+  const calls = production
+    .filter((file) => file.startsWith(folder))
+    .flatMap((file) => [
+      ...codeOf(file).matchAll(/\b#?\w*[lL]og\.(debug|info|warn|error)\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)/g),
+    ]);
+  return calls.flatMap(([, level, args]) => {
+    // The text comes after the fields, which may contain text of their own.
+    const text = args!.replaceAll(/\{[^{}]*\}/g, '').replaceAll(/'\s*\+\s*'/g, '');
+    return [...text.matchAll(/'([^']+)'/g)].map(([, message]) => `${level}: ${message}`);
+  });
+}
+
+test.each([
+  ['Every service', 'packages/shared/'],
+  ['frontend', 'services/frontend/'],
+  ['hsm-worker', 'services/hsm-worker/'],
+  ['domain-manager', 'services/domain-manager/'],
+])('docs/monitoring.md has every log message of: %s', (heading, folder) => {
+  const described = rowsUnder(heading, 2).map(([message, level]) => `${level}: ${namesIn(message!)[0]}`);
+  expect(described.toSorted()).toEqual([...new Set(messagesOf(folder))].toSorted());
+});
+
+test('docs/monitoring.md has every metric', () => {
+  const made = production.flatMap((file) =>
+    [...codeOf(file).matchAll(/\b(operationMeter|outcomeCounter|observeGauge)\(\s*'([^']+)'/g)].flatMap(
+      ([, kind, name]) => (kind === 'operationMeter' ? [name!, `${name}.duration`] : [name!]),
+    ),
+  );
+  const described = rowsUnder('Metrics', 1).flatMap(([cell]) => namesIn(cell!));
+  expect(described.toSorted()).toEqual(made.toSorted());
+});
+
+test('docs/monitoring.md has every field of audit records', () => {
+  const audit = 'services/frontend/src/audit/';
+  const fields = [
+    ['record.ts', 'AuditRecord'],
+    ['service-events.ts', 'ServiceEvent'],
+  ].flatMap(([file, name]) => {
+    const [, members = ''] = new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(codeOf(audit + file)) ?? [];
+    return [...members.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, field]) => field!);
+  });
+  const described = rowsUnder('Audit log', 1).flatMap(([cell]) => namesIn(cell!));
+  expect(described.toSorted()).toEqual([...new Set(fields)].toSorted());
+});
