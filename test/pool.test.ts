@@ -119,10 +119,15 @@ describe('the pool', () => {
   );
 
   test('throttles when all workers are overloaded until the deadline', async () => {
-    await using frontend = await start(refusing('overloaded'), refusing('overloaded'));
+    let refusals = 0;
+    const overloaded: RandomHandler = (...request) => {
+      refusals++;
+      return refusing('overloaded')(...request);
+    };
+    await using frontend = await start(overloaded, overloaded);
     const asked = frontend.ask(1000);
-    // The first thing that each answered opened its stream.
-    await until(() => frontend.workers.every(({ answers }) => answers > 1));
+    // It is asked for a third time when the refusals of both have been heard.
+    await until(() => refusals >= 3);
     frontend.domain.clock.advance(1000);
     await expect(asked).rejects.toMatchObject({ reason: 'overloaded' });
   });
@@ -233,13 +238,16 @@ describe('the pool', () => {
     const workers = [
       new LoopbackWorker(domain, 'hsm-1', { GenerateRandom: answering(1) }),
       new LoopbackWorker(laggard, 'hsm-2', { GenerateRandom: answering(2) }),
-    ];
+    ] as const;
+    // Were it refused by the laggard before anyone serves it, it would rightly be made anew.
+    const served = Promise.withResolvers<void>();
+    workers[1].mayOpen = served.promise;
     await using frontend = await startLoopbackPool({ domain, host, workers }, 1);
-    // At the start it may be refused by the laggard before anyone serves it.
-    await until(() => workers[1]!.opened > 3);
-    const { negotiations } = workers[0]!;
-    await until(() => workers[1]!.opened > 6);
-    expect(workers[0]!.negotiations).toBe(negotiations);
+    const { negotiations } = workers[0];
+    served.resolve();
+    const { opened } = workers[1];
+    await until(() => workers[1].opened > opened + 3);
+    expect(workers[0].negotiations).toBe(negotiations);
     expect(frontend.pool.ready).toBe(1);
   });
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -72,9 +72,15 @@ export class Fleet implements AsyncDisposable {
   readonly workerPorts: readonly number[];
   readonly managerPorts: readonly number[];
   readonly #options: FleetOptions;
+  readonly #resources: AsyncDisposableStack;
 
-  constructor(dir: string, parts: { redis: TestServer; nats: TestServer; ports: number[] }, options: FleetOptions) {
+  constructor(
+    dir: string,
+    parts: { redis: TestServer; nats: TestServer; ports: number[]; resources: AsyncDisposableStack },
+    options: FleetOptions,
+  ) {
     this.dir = dir;
+    this.#resources = parts.resources;
     this.redis = parts.redis;
     this.nats = parts.nats;
     this.#options = options;
@@ -136,9 +142,7 @@ export class Fleet implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end('SIGKILL');
-    await this.redis[Symbol.asyncDispose]();
-    await this.nats[Symbol.asyncDispose]();
-    await rm(this.dir, { recursive: true, force: true });
+    await this.#resources.disposeAsync();
   }
 
   #worker(number: number, port: number): ServiceProcess {
@@ -189,17 +193,20 @@ export class Fleet implements AsyncDisposable {
 
 /** Starts Redis and NATS and lays out the rest; `startAll` starts it. */
 export async function newFleet(options: FleetOptions = {}): Promise<Fleet> {
-  const [redis, nats, dir] = await Promise.all([startRedis(), startNats(), mkdtemp(join(tmpdir(), 'keyfleet-fleet-'))]);
+  await using resources = new AsyncDisposableStack();
+  const dir = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-fleet-')));
+  const redis = resources.use(await startRedis());
+  const nats = resources.use(await startNats());
   const ports: number[] = [];
   for (let i = 0; i < (options.workers ?? 2) + (options.managers ?? 1); i++) ports.push(await getPort());
-  return new Fleet(dir, { redis, nats, ports }, options);
+  return new Fleet(dir.path, { redis, nats, ports, resources: resources.move() }, options);
 }
 
 /** Waits until `check` is true; what it throws counts as not yet, and is the cause of the failure at the end. */
 export async function eventually(
   what: string,
   check: () => boolean | Promise<boolean>,
-  withinMs = 20_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + withinMs;
   for (let cause: unknown; ;) {

@@ -21,6 +21,8 @@ export class LoopbackWorker implements WorkerClient {
   opened = 0;
   /** Takes frames and answers none, like a stopped process. */
   frozen = false;
+  /** It opens no stream before this. */
+  mayOpen: Promise<void> = Promise.resolve();
   readonly #service: SessionService;
   readonly #streams = new Set<LoopbackStream>();
 
@@ -78,6 +80,7 @@ class LoopbackStream extends Duplex {
   async #receive(body: Uint8Array): Promise<void> {
     try {
       if (this.#open === undefined) {
+        await this.#worker.mayOpen;
         this.#open = await this.#service.openStream(body, (message) => this.#answer(message));
         if (this.destroyed) this.#open.close();
       } else if (!this.#open.valid) {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,8 +57,9 @@ interface Command {
 type CommandLine = (port: number, dir: string) => Command | Promise<Command>;
 
 async function startServer(commandLine: CommandLine): Promise<TestServer> {
+  await using resources = new AsyncDisposableStack();
   const port = await getPort();
-  const dir = await mkdtemp(join(tmpdir(), 'keyfleet-test-'));
+  const { path: dir } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-test-')));
   const { command, args } = await commandLine(port, dir);
   let running: ChildProcess | undefined;
 
@@ -72,20 +73,17 @@ async function startServer(commandLine: CommandLine): Promise<TestServer> {
     running.kill('SIGKILL');
     await exit;
   }
+  resources.defer(kill);
   await restart();
-  return {
-    port,
-    kill,
-    restart,
-    async [Symbol.asyncDispose]() {
-      await kill();
-      await rm(dir, { recursive: true, force: true });
-    },
-  };
+  const owned = resources.move();
+  return { port, kill, restart, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
+/** Far more than it takes: only a server that never comes up meets it. */
+const LISTENS_WITHIN_MS = 60_000;
+
 async function listening(port: number, server: ChildProcess): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + LISTENS_WITHIN_MS;
   while (!(await accepts(port))) {
     if (server.exitCode !== null)
       throw new Error(`${server.spawnfile} ended with ${server.exitCode} before it listened`);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,7 +19,9 @@ import getPort from 'get-port';
 import { type Host, newHost, operatorOf } from './session-pair.ts';
 
 const main = join(import.meta.dirname, '../../services/hsm-worker/src/main.ts');
-const TIMEOUT_MS = 5000;
+/** Of one call, and of a wait for a process: they end by what is waited for. This only says what did not come, on a machine of any load. */
+const CALL_MS = 30_000;
+const WAIT_MS = 60_000;
 
 /** Real hsm-worker processes that form a domain, and the least of a domain-manager: one that hands out the tokens. */
 export class TestWorkers implements AsyncDisposable {
@@ -29,17 +31,15 @@ export class TestWorkers implements AsyncDisposable {
   readonly scheduler: Host;
   readonly anchor: TrustAnchor;
   readonly workers: readonly WorkerProcess[];
-  readonly #directory: string;
+  readonly #resources = new AsyncDisposableStack();
   readonly #tokens: TokenServer;
 
   private constructor(parts: {
-    directory: string;
     tokens: TokenServer;
     workers: readonly WorkerProcess[];
     operator: Host;
     scheduler: Host;
   }) {
-    this.#directory = parts.directory;
     this.#tokens = parts.tokens;
     this.workers = parts.workers;
     this.operator = parts.operator;
@@ -47,19 +47,23 @@ export class TestWorkers implements AsyncDisposable {
     this.anchor = anchorOf(parts.operator);
   }
 
+  /** Throws, with everything stopped again, if one of them does not start. */
   static async start(count: number): Promise<TestWorkers> {
-    const directory = await mkdtemp(join(tmpdir(), 'keyfleet-workers-'));
+    await using resources = new AsyncDisposableStack();
+    const { path: directory } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-workers-')));
     const operator = newHost('operator-1');
-    const tokens = await TokenServer.start();
+    const tokens = resources.use(await TokenServer.start());
     await writeFile(join(directory, 'anchor.json'), formatTrustAnchor(anchorOf(operator)));
     const names = Array.from({ length: count }, (_, i) => `hsm-${i + 1}`);
     const scheduler = newHost('domain-manager-1');
-    const workers = await Promise.all(
-      names.map((name) => WorkerProcess.configure({ name, directory, tokens, scheduler })),
-    );
-    const all = new TestWorkers({ directory, tokens, workers, operator, scheduler });
+    const workers: WorkerProcess[] = [];
+    for (const name of names) {
+      workers.push(resources.use(await WorkerProcess.configure({ name, directory, tokens, scheduler })));
+    }
+    const all = new TestWorkers({ tokens, workers, operator, scheduler });
     await Promise.all(workers.map((worker) => worker.start()));
     await all.#found();
+    all.#resources.use(resources.move());
     return all;
   }
 
@@ -83,9 +87,7 @@ export class TestWorkers implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.kill()));
-    this.#tokens.server.forceShutdown();
-    await rm(this.#directory, { recursive: true, force: true });
+    await this.#resources.disposeAsync();
   }
 
   /** CreateDomain, signed by the one founder, made by the first worker and installed by all. */
@@ -117,7 +119,7 @@ function anchorOf(operator: Host): TrustAnchor {
   return { domain: 'test', minimum: 1, operators: [{ operatorId, signingKey }] };
 }
 
-class TokenServer {
+class TokenServer implements Disposable {
   readonly tokens: Buffer[] = [];
   readonly server = new Server();
   address = '';
@@ -139,10 +141,14 @@ class TokenServer {
     one.address = `127.0.0.1:${port}`;
     return one;
   }
+
+  [Symbol.dispose](): void {
+    this.server.forceShutdown();
+  }
 }
 
 /** One hsm-worker process. Its data survives a kill. */
-export class WorkerProcess {
+export class WorkerProcess implements AsyncDisposable {
   readonly address: string;
   readonly configFile: string;
   readonly dataDir: string;
@@ -231,6 +237,11 @@ export class WorkerProcess {
     return child.exitCode;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    this.#client.close();
+  }
+
   async member(): Promise<NewMember> {
     const { member_id, signing_key, agreement_key, encapsulation_key } = (await this.#describe())!;
     const encapsulationKey = encapsulation_key!;
@@ -241,22 +252,22 @@ export class WorkerProcess {
   prepare(proposal: Buffer, current?: Buffer, by: Host = this.#scheduler) {
     const request = current === undefined ? { proposal } : { proposal, current };
     const call = this.#signed('PrepareDomainToken', Object.values(request), by);
-    return unary(this.#client, Hsm.service.PrepareDomainToken, { ...request, call }, TIMEOUT_MS);
+    return unary(this.#client, Hsm.service.PrepareDomainToken, { ...request, call }, CALL_MS);
   }
 
   install(tokens: Buffer[], by: Host = this.#scheduler) {
     const call = this.#signed('InstallDomainTokens', tokens, by);
-    return unary(this.#client, Hsm.service.InstallDomainTokens, { tokens, call }, TIMEOUT_MS);
+    return unary(this.#client, Hsm.service.InstallDomainTokens, { tokens, call }, CALL_MS);
   }
 
   activate(generation: number, by: Host = this.#scheduler) {
     const call = this.#signed('ActivateDomainKey', [Buffer.from(String(generation))], by);
-    return unary(this.#client, Hsm.service.ActivateDomainKey, { generation, call }, TIMEOUT_MS);
+    return unary(this.#client, Hsm.service.ActivateDomainKey, { generation, call }, CALL_MS);
   }
 
   leave(proposal: Buffer, by: Host = this.#scheduler) {
     const call = this.#signed('LeaveDomain', [proposal], by);
-    return unary(this.#client, Hsm.service.LeaveDomain, { proposal, call }, TIMEOUT_MS);
+    return unary(this.#client, Hsm.service.LeaveDomain, { proposal, call }, CALL_MS);
   }
 
   #signed(method: DomainCallMethod, request: readonly Buffer[], by: Host): Buffer {
@@ -278,11 +289,11 @@ export class WorkerProcess {
   }
 
   async #describe() {
-    return unary(this.#client, Hsm.service.Describe, {}, TIMEOUT_MS).catch(() => undefined);
+    return unary(this.#client, Hsm.service.Describe, {}, CALL_MS).catch(() => undefined);
   }
 
   async #until(condition: () => Promise<boolean>): Promise<void> {
-    const deadline = Date.now() + 15_000;
+    const deadline = Date.now() + WAIT_MS;
     while (!(await condition())) {
       if (typeof this.#process?.exitCode === 'number') throw new Error(`hsm-worker ended: ${this.#stderr}`);
       if (Date.now() > deadline) throw new Error(`hsm-worker does not get there: ${this.#stderr}`);
