@@ -1,4 +1,4 @@
-import { assertRecordable } from '@keyfleet/frontend/audit/record';
+import { assertRecordable } from '@keyfleet/frontend/audit/sink';
 import { AwsJsonEdge } from '@keyfleet/frontend/edge/aws-json-edge';
 import { startGrpcEdge } from '@keyfleet/frontend/edge/grpc-edge';
 import { type HttpLimits, httpLimits, type Readiness, startHttpEdge } from '@keyfleet/frontend/edge/http';

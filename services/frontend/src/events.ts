@@ -3,7 +3,7 @@ import type { Log } from '@keyfleet/shared/log';
 import { SayOnce } from '@keyfleet/shared/say-once';
 import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
-import { AuditFullError } from './audit/record.ts';
+import { AuditFullError } from './audit/sink.ts';
 import type { ConfirmationEvents } from './hsm/sealing.ts';
 
 /** One function for each thing that happens to a frontend: what is logged. The same trouble again and again is said once. */

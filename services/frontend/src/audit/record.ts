@@ -5,6 +5,7 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import type { Caller } from '../operations/handler.ts';
 import type { Attempt } from '../request/attempt.ts';
 import { newDisclosure } from './disclosure.ts';
+import { assertRecordable, type AuditSink } from './sink.ts';
 
 /** One line of the audit log, in CloudTrail's shape, so that what reads CloudTrail reads this. */
 export interface AuditRecord {
@@ -46,25 +47,6 @@ interface AuditedResource {
   readonly accountId: string;
   readonly type: 'AWS::KMS::Key';
   readonly ARN: string;
-}
-
-/** Takes records as JSON. */
-export interface AuditSink {
-  write(record: string): void;
-  /** Whether so many records wait that nothing may be done that would have to be recorded. */
-  readonly isFull: boolean;
-  /** Resolves when all that was written until now stands in its place; rejects when it cannot be put there now. */
-  settled(): Promise<void>;
-}
-
-/** Said once, by the sink: not with each request that it befalls. */
-export class AuditFullError extends Error {
-  override name = 'AuditFullError';
-}
-
-/** Throws AuditFullError while what is done could not be recorded: then it is not done. */
-export function assertRecordable({ isFull }: Pick<AuditSink, 'isFull'>): void {
-  if (isFull) throw new AuditFullError('audit records wait for their disk');
 }
 
 /** Writes one record for every outcome of every request. It is on every request's way, so the JSON is put together as text. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { type AuditSink, assertRecordable } from './record.ts';
+import { assertRecordable, type AuditSink } from './sink.ts';
 
 const INTERNAL = 'AWS Internal';
 

@@ -5,8 +5,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Encrypt } from '@keyfleet/shared/api/cipher';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { newAttempt } from '../request/attempt.ts';
-import { assertRecordable, Audit, AuditFullError, type AuditRecord } from './record.ts';
-import { openFileSink } from './sink.ts';
+import { Audit, type AuditRecord } from './record.ts';
+import { assertRecordable, AuditFullError, openFileSink } from './sink.ts';
 
 let directory: string;
 beforeEach(async () => {

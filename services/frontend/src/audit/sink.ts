@@ -1,5 +1,4 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import type { AuditSink } from './record.ts';
 
 /** How long a record may wait for others to be written with it. */
 const FLUSH_MS = 25;
@@ -14,6 +13,25 @@ const FOLLOW_MS = 1_000;
 /** UTF-8 takes no more for each UTF-16 unit of a string. */
 const MAX_BYTES_PER_UNIT = 3;
 const NEWLINE = 0x0a;
+
+/** Takes records as JSON. */
+export interface AuditSink {
+  write(record: string): void;
+  /** Whether so many records wait that nothing may be done that would have to be recorded. */
+  readonly isFull: boolean;
+  /** Resolves when all that was written until now stands in its place; rejects when it cannot be put there now. */
+  settled(): Promise<void>;
+}
+
+/** Said once, by the sink: not with each request that it befalls. */
+export class AuditFullError extends Error {
+  override name = 'AuditFullError';
+}
+
+/** Throws AuditFullError while what is done could not be recorded: then it is not done. */
+export function assertRecordable({ isFull }: Pick<AuditSink, 'isFull'>): void {
+  if (isFull) throw new AuditFullError('audit records wait for their disk');
+}
 
 /** A sink that is a file. */
 export interface AuditFile extends AuditSink, AsyncDisposable {

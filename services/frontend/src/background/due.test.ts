@@ -6,7 +6,7 @@ import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import type { DueKey } from '@keyfleet/shared/stored/due-entries';
 import { accountId, FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { AuditSink } from '../audit/record.ts';
+import type { AuditSink } from '../audit/sink.ts';
 import { type ServiceEvent, ServiceEvents } from '../audit/service-events.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 import { type CarryOutDeps, carryOutDue } from './due.ts';

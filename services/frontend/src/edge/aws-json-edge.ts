@@ -2,7 +2,7 @@ import { AWS_JSON, errorBody, requestCodec, responseCodec } from '@keyfleet/shar
 import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { operations } from '@keyfleet/shared/api/registry';
 import { exceptions, KmsException } from '@keyfleet/shared/errors/exceptions';
-import { type HttpAnswer, type HttpRequest, unknownOperation } from './http.ts';
+import { type HttpAnswer, type HttpRequest, unknownOperation } from './http-message.ts';
 import type { Pipeline } from '../request/pipeline.ts';
 
 export interface KmsEdgeDeps {

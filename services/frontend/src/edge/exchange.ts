@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connection, Sender } from './connections.ts';
 import { sharedWithOrigins } from './cors.ts';
-import type { HttpAnswer } from './http.ts';
+import type { HttpAnswer } from './http-message.ts';
 import { saysTls } from './trusted-proxies.ts';
 
 /** How long the rest of a refused body may take to arrive before its answer goes out; a client that sends first reads it then. */

@@ -10,21 +10,11 @@ import { namesAction } from './query-edge.ts';
 import { answerPreflight, isPreflight } from './cors.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { Exchange } from './exchange.ts';
+import { type HttpAnswer, type HttpRequest, unknownOperation } from './http-message.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { type UploadLimits, Uploads } from './uploads.ts';
 import { readTarget } from './request-target.ts';
-
-/** A whole request as it came in, before anything in it is believed. */
-export interface HttpRequest extends EdgeRequest {
-  readonly body: Buffer;
-}
-
-export interface HttpAnswer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-}
 
 /** One entry per thing the service needs; what is not there yet says why in `detail`. */
 export type Readiness = Readonly<Record<string, ReadinessCheck>>;
@@ -236,13 +226,6 @@ function probeAnswer(url: '/healthz' | '/readyz', readiness: () => Readiness): H
 function refusal(status: number, type: string, message: string): HttpAnswer {
   return { status, contentType: AWS_JSON, body: JSON.stringify({ __type: type, message }) };
 }
-
-/** AWS's answer to what is not an API call at all: another method, path or content type. */
-export const unknownOperation: HttpAnswer = {
-  status: 404,
-  contentType: 'application/xml',
-  body: '<UnknownOperationException/>\n',
-};
 
 /** Until the service can do anything at all; SDKs try again. */
 export const starting = refusal(503, 'ServiceUnavailableException', 'The service is starting.');

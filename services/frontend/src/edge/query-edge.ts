@@ -2,7 +2,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { QueryOperation } from '../identities/query-operation.ts';
 import type { PerformQuery } from '../identities/perform-query.ts';
 import type { Pipeline } from '../request/pipeline.ts';
-import type { HttpAnswer, HttpRequest } from './http.ts';
+import type { HttpAnswer, HttpRequest } from './http-message.ts';
 import { escapeXml, type Parameters, queryReader, xmlOf } from './query-codec.ts';
 import { invalidAction, type QueryError, queryErrorOf } from './query-errors.ts';
 

@@ -1,6 +1,6 @@
 import type { ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 
-import { QueryException } from '../identities/query-operation.ts';
+import { QueryException } from '../identities/query-exception.ts';
 
 /** An error of the Query protocol: the same conditions have other names and statuses there. */
 export interface QueryError {

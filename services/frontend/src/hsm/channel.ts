@@ -13,13 +13,19 @@ import {
   type RequestFrame,
 } from '@keyfleet/shared/hsm/frame';
 import { signedCommands } from '@keyfleet/shared/hsm/session';
+import type { StreamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { type CommandRun, UnansweredRuns } from './command-run.ts';
 import type { KnownDomain } from './known-domain.ts';
-import type { OpenedStream } from './open-channel.ts';
 import type { HostSession } from './session.ts';
 
 /** The Execute call, with the field types of our own .proto. */
 export type FrameStream = ClientDuplexStream<{ body: Uint8Array }, { body?: Uint8Array }>;
+
+/** What a member proved by accepting a stream. */
+export interface OpenedStream {
+  readonly member: Member;
+  readonly keys: StreamKeys;
+}
 
 export interface ChannelEvents {
   onReply(channel: Channel, run: CommandRun, reply: ReplyEntry): void;

@@ -1,10 +1,14 @@
 import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
 import { activeTrace } from '@keyfleet/shared/telemetry/tracing';
-import type { Channel } from './channel.ts';
 
 /** What came of a command, and which member did it. */
 export interface Answer {
   readonly output: Uint8Array;
+  readonly memberId: string;
+}
+
+/** What a command goes to a worker by. */
+interface Way {
   readonly memberId: string;
 }
 
@@ -22,7 +26,7 @@ export class CommandRun {
   /** Meant for the worker it was sent to: no other is asked instead. */
   pinned = false;
   /** The channel that refused it retryably, or died with it: another is tried first. */
-  avoid: Channel | undefined;
+  avoid: Way | undefined;
   /** Why it waits, if an HSM said so. */
   refusal: Refusal | undefined;
   /** Channels that ended with it unanswered. */
@@ -42,7 +46,7 @@ export class CommandRun {
     });
   }
 
-  mayGoTo({ memberId }: Channel): boolean {
+  mayGoTo({ memberId }: Way): boolean {
     return this.notBy === undefined || !this.notBy.has(memberId);
   }
   get settled(): boolean {

@@ -2,7 +2,6 @@ import { randomBytes, sign } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { status } from '@grpc/grpc-js';
-import type { Member } from '@keyfleet/shared/domain/state';
 import {
   agree,
   decapsulateWith,
@@ -11,8 +10,8 @@ import {
   newEncapsulationKey,
 } from '@keyfleet/shared/hsm/ephemeral-keys';
 import { DelegatedMessage, sha256, SignedMessage, StreamAccept, StreamOpen } from '@keyfleet/shared/hsm/session';
-import { type StreamKeys, streamKeys } from '@keyfleet/shared/hsm/stream-keys';
-import { Channel, type ChannelOptions, type FrameStream } from './channel.ts';
+import { streamKeys } from '@keyfleet/shared/hsm/stream-keys';
+import { Channel, type ChannelOptions, type FrameStream, type OpenedStream } from './channel.ts';
 import { assertHasNewest, catchUp, type KnownDomain } from './known-domain.ts';
 import { type HostSession, NegotiationError, verifiedMember } from './session.ts';
 
@@ -51,12 +50,6 @@ async function firstAnswer(stream: FrameStream, options: ChannelOptions): Promis
   stream.write({ body: opening.open });
   // A member says nothing more before it has heard of us: no frame is missed meanwhile.
   return new Channel(stream, await opening.finish(await answered, options.domain), options);
-}
-
-/** What a member proved by accepting a stream. */
-export interface OpenedStream {
-  readonly member: Member;
-  readonly keys: StreamKeys;
 }
 
 const signOffLoop = promisify(sign);

@@ -6,7 +6,8 @@ import type { Tag } from '../policy/global-keys.ts';
 import { iamChangeOf } from '../store/changes.ts';
 import { authorizeIam } from './access.ts';
 import { identityArn } from './callers.ts';
-import { type IamDeps, QueryException, type QueryOperation, type Target } from './query-operation.ts';
+import { QueryException } from './query-exception.ts';
+import type { IamDeps, QueryOperation, Target } from './query-operation.ts';
 import { findTarget, nameOfTarget, noSuch } from './targets.ts';
 import type { IamRecord } from './records.ts';
 

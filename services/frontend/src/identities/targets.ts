@@ -3,7 +3,8 @@ import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Call } from '../operations/handler.ts';
 import { awsManagedPolicy, type AwsManagedPolicy } from './aws-managed-policies.ts';
 import { policyNameOf } from './identity.ts';
-import { type IamDeps, QueryException, type Target } from './query-operation.ts';
+import { QueryException } from './query-exception.ts';
+import type { IamDeps, Target } from './query-operation.ts';
 import type { IamKind, IamRecord, PolicyRecord } from './records.ts';
 
 /** The member of a request that names a record of the kind. */

@@ -6,7 +6,7 @@ import { assertGivenPrincipals } from '../policy/principals.ts';
 import { NotStrictJsonError, parseStrictJson } from '../policy/strict-json.ts';
 import { iamKeys } from './access.ts';
 import { lengthOfDocument } from './iam/documents.ts';
-import { QueryException } from './query-operation.ts';
+import { QueryException } from './query-exception.ts';
 import { IAM_QUOTAS } from './quotas.ts';
 
 /**

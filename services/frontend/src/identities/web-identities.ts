@@ -7,7 +7,7 @@ import {
   jwtVerify,
   type JWTVerifyGetKey,
 } from 'jose';
-import { QueryException } from './query-operation.ts';
+import { QueryException } from './query-exception.ts';
 
 /** An OIDC issuer whose tokens are taken. */
 export interface OidcIssuer {

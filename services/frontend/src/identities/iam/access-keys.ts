@@ -1,7 +1,8 @@
 import type { UserRecord } from '../records.ts';
 import { identityArn } from '../callers.ts';
 import { newAccessKeyId } from '../ids.ts';
-import { defineIam, QueryException } from '../query-operation.ts';
+import { QueryException } from '../query-exception.ts';
+import { defineIam } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 import { assertQuota, changeRecord } from './changes.ts';
 import { AccessKeyId, paging, Status, UserName } from './fields.ts';

@@ -1,5 +1,6 @@
 import { isSamePolicy, policyNameOf } from '../identity.ts';
-import { defineIam, QueryException, type QueryOperation } from '../query-operation.ts';
+import { QueryException } from '../query-exception.ts';
+import { defineIam, type QueryOperation } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 import type { GroupRecord, RoleRecord, UserRecord } from '../records.ts';
 import { findPolicy, noSuch } from '../targets.ts';

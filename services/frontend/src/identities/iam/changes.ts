@@ -1,5 +1,6 @@
 import type { IamKind, IamRecord } from '../records.ts';
-import { type IamDeps, QueryException } from '../query-operation.ts';
+import { QueryException } from '../query-exception.ts';
+import type { IamDeps } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 
 const titles = { user: 'User', role: 'Role', group: 'Group', policy: 'policy' } as const;

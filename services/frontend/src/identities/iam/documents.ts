@@ -1,6 +1,6 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { readGivenIdentityPolicy } from '../../policy/given-policy.ts';
-import { QueryException } from '../query-operation.ts';
+import { QueryException } from '../query-exception.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 
 /** Throws MalformedPolicyDocument for what is no identity policy, or would not do what its author means. */

@@ -1,5 +1,6 @@
 import { newIamId } from '../ids.ts';
-import { defineIam, QueryException } from '../query-operation.ts';
+import { QueryException } from '../query-exception.ts';
+import { defineIam } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 import type { GroupRecord } from '../records.ts';
 import { noSuch } from '../targets.ts';

@@ -1,5 +1,6 @@
 import type { GroupRecord, RoleRecord, UserRecord } from '../records.ts';
-import { defineIam, QueryException, type QueryOperation } from '../query-operation.ts';
+import { QueryException } from '../query-exception.ts';
+import { defineIam, type QueryOperation } from '../query-operation.ts';
 import { encodeDocument } from './answers.ts';
 import { changeRecord } from './changes.ts';
 import { assertIdentityPolicy, assertInlineLength } from './documents.ts';

@@ -1,7 +1,8 @@
 import type { Bearer } from './fields.ts';
 import { bearerName, bearerTitle, paging, TagKeys, Tags } from './fields.ts';
 import type { IamTag, RoleRecord, UserRecord } from '../records.ts';
-import { defineIam, QueryException, type QueryOperation } from '../query-operation.ts';
+import { QueryException } from '../query-exception.ts';
+import { defineIam, type QueryOperation } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 import { tagsAnswer } from './answers.ts';
 import { assertQuota, changeRecord } from './changes.ts';

@@ -6,7 +6,8 @@ import { evaluate } from '../../policy/evaluate.ts';
 import { accessRequestOf } from '../access.ts';
 import { Arn, Tags } from '../iam/fields.ts';
 import { tagsGiven } from '../iam/tags.ts';
-import { type Admitted, type IamDeps, QueryException, type QueryOperation } from '../query-operation.ts';
+import { QueryException } from '../query-exception.ts';
+import type { Admitted, IamDeps, QueryOperation } from '../query-operation.ts';
 import type { IamTag, RoleRecord } from '../records.ts';
 import { parseTrustPolicy } from '../trust-policy.ts';
 import {

@@ -1,6 +1,7 @@
 import { integer, text } from '@keyfleet/shared/api/shape';
 import { z } from 'zod';
-import { type Admitted, QueryException, type QueryOperation } from '../query-operation.ts';
+import { QueryException } from '../query-exception.ts';
+import type { Admitted, QueryOperation } from '../query-operation.ts';
 import { newCredentials } from './sessions.ts';
 
 const DEFAULT_SECONDS = 43_200;
