@@ -1,15 +1,32 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+/** `*.slow.test.ts`, beside the code too: scrypt, RSA-4096, properties, models. On a busy machine one takes more than vitest's 5 s. */
+const besideTheCode = (name: string): string[] => [
+  `{packages,services}/*/src/**/${name}`,
+  `{test,tools}/${name}`,
+  `bench/**/${name}`,
+];
 
 /** Unit tests stand beside the code; the others have a folder each, because they need more than the code. */
 export default defineConfig({
   test: {
+    // npm run coverage.
+    coverage: {
+      provider: 'v8',
+      include: ['{packages,services}/*/src/**/*.ts'],
+      exclude: ['**/*.{test,contract}.ts'],
+      reporter: [['text', { skipFull: true }], 'text-summary'],
+      reportsDirectory: 'node_modules/.cache/keyfleet/coverage',
+    },
     projects: [
       {
         test: {
           name: 'unit',
-          include: ['{packages,services}/*/src/**/*.test.ts', '{test,tools}/*.test.ts', 'bench/**/*.test.ts'],
+          include: besideTheCode('*.test.ts'),
+          exclude: [...configDefaults.exclude, '**/*.slow.test.ts'],
         },
       },
+      { test: { name: 'slow', include: besideTheCode('*.slow.test.ts'), testTimeout: 120_000 } },
       { test: { name: 'vectors', include: ['test/vectors/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
@@ -45,8 +62,6 @@ export default defineConfig({
           // Two at a time, and none beside the others: most of their time is waiting for processes, and what they wait for takes both cores.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
-          // They kill processes and wait for others on a machine of any load. The report names what passed only at the second try.
-          retry: 1,
         },
       },
     ],

@@ -9,11 +9,12 @@ const PNPM = 'pnpm@12.21.0';
 const root = join(import.meta.dirname, '..');
 const [command, ...args] = process.argv.slice(2);
 
-/** command -> what Node 26 runs; `test` and `check` are scripts of several steps. `unit` is vitest alone, for while you work. */
+/** command -> what Node 26 runs; `test` and `check` are scripts of several steps. `unit` and `coverage` are vitest alone. */
 const commands = {
   start: ['tools/start.ts'],
   test: ['tools/test.ts'],
   unit: ['node_modules/vitest/vitest.mjs', args.includes('--watch') ? 'watch' : 'run', '--project', 'unit'],
+  coverage: ['node_modules/vitest/vitest.mjs', 'run', '--coverage', '--project', 'unit', '--project', 'slow'],
   check: ['tools/check.ts'],
   gen: ['tools/gen.ts'],
   bench: ['bench/run.ts'],

@@ -5,10 +5,7 @@ import { CreateKey } from '@keyfleet/shared/api/keys';
 import { Sign, Verify } from '@keyfleet/shared/api/sign';
 import { type KeySpec, type KeySpecRow, keySpecs } from '@keyfleet/shared/key-specs';
 import { GetPublicKey } from '@keyfleet/shared/api/keys';
-import { expect, test, vi } from 'vitest';
-
-// An RSA_4096 key takes as long to make as it takes to find two primes.
-vi.setConfig({ testTimeout: 60_000 });
+import { expect, test } from 'vitest';
 
 const frontend = new FakeFrontend(new LocalHsm());
 const message = Buffer.from('the message');
