@@ -105,7 +105,8 @@ export async function startEdge(options: EdgeOptions = {}) {
     namesKey: (headers) => pipeline.namesKey(headers),
     readiness: options.readiness ?? (() => ({})),
     log,
-    limits: { ...httpLimits, drainMs: 1_000, ...options.limits },
+    drainMs: 1_000,
+    limits: { ...httpLimits, ...options.limits },
   });
   const grpc = await startGrpcEdge({
     proxies,
@@ -113,6 +114,7 @@ export async function startEdge(options: EdgeOptions = {}) {
     regions,
     readiness: options.readiness ?? (() => ({})),
     reflection: options.reflection ?? false,
+    drainMs: 1_000,
     address: { host: '127.0.0.1', port: 0 },
   });
   return {

@@ -2,6 +2,7 @@ import { Proposals } from '@keyfleet/domain-manager/proposals';
 import { Resealing } from '@keyfleet/domain-manager/reseal';
 import { Round } from '@keyfleet/domain-manager/round';
 import { MemoryStore } from '@keyfleet/domain-manager/store/memory-store';
+import { DomainManagerEvents } from '../../services/domain-manager/src/events.ts';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
 import { type Worker, WorkerRefusedError } from '@keyfleet/domain-manager/workers';
 import { randomBytes } from 'node:crypto';
@@ -21,7 +22,7 @@ import { type Change, memberOf, newOperator, TestClock, testRules, testSealKey }
 // Domain-managers without a network: a store in memory, and workers that are real HSMs in this process.
 
 export const DAY = 24 * 3_600_000;
-const log = createLog({ name: 'test', level: 'silent' });
+const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
 export const alice = newOperator('alice');
 export const bob = newOperator('bob');
 export const scheduler = newOperator('scheduler-1', 'scheduler');
@@ -114,7 +115,7 @@ export function newReplica(): Replica {
   };
   const resealing = new Resealing({ store, clock, publish: async (items) => world.asked.push(...items) > 0 });
   const kept = { tokens, store, proposals, resealing };
-  const around = { dueWork: { ask: async () => {} }, workers, notices, clock, log };
+  const around = { dueWork: { ask: async () => {} }, workers, notices, clock, events };
   return { tokens, proposals, round: new Round({ ...kept, ...around, scheduler, rotateEveryMs: DAY }) };
 }
 

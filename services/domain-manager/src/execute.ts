@@ -1,6 +1,6 @@
 import { type DomainCommand, parseCommand, Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import type { Log } from '@keyfleet/shared/log';
+import type { DomainManagerEvents } from './events.ts';
 import type { WorkerView } from './membership.ts';
 import { type TokenLog, TokenLogError } from './token-log.ts';
 import { assertOthersOpen } from './witness.ts';
@@ -9,7 +9,7 @@ import { WorkerRefusedError } from './workers.ts';
 export interface ExecuteDeps {
   readonly views: readonly WorkerView[];
   readonly tokens: TokenLog;
-  readonly log: Log;
+  readonly events: DomainManagerEvents;
 }
 
 /** Every member that could be asked refused. */
@@ -25,21 +25,21 @@ export class ProposalFailedError extends Error {
 export async function executeProposal(
   command: DomainCommand,
   proposal: Proposal,
-  { views, tokens, log }: ExecuteDeps,
+  { views, tokens, events }: ExecuteDeps,
 ): Promise<void> {
   const worker = views.find((view) => mayPrepare(view, command, tokens))?.worker;
   if (worker === undefined) return;
   try {
     const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
     // False: another replica was faster, perhaps with this very proposal. The next round reads what it stored.
-    if (!(await tokens.append(token, (next) => assertOthersOpen(next, { views, log })))) return;
+    if (!(await tokens.append(token, (next) => assertOthersOpen(next, { views, events })))) return;
     // A member that has made a token of this generation before, by another proposal, gives that one.
     const made = parseToken(token).proposal;
     const signers = made.signatures.map(({ operatorId }) => operatorId);
     const { name } = parseCommand(made.command);
-    log.info({ generation: tokens.generation, command: name, signers }, 'a new domain token is stored');
+    events.tokenStored(tokens.generation, name, signers);
   } catch (error) {
-    log.warn({ worker: worker.address, command: command.name, err: error }, 'a worker did not make the domain token');
+    events.tokenNotMade(worker, command.name, error);
     if (!(error instanceof WorkerRefusedError || error instanceof TokenLogError)) return;
     throw new ProposalFailedError(`${worker.address}: ${error.message}. ${ANOTHER}`);
   }
@@ -65,7 +65,7 @@ export function waitsFor(
 export async function executeLeave(
   memberId: string,
   proposal: Proposal,
-  { views, log }: Omit<ExecuteDeps, 'tokens'>,
+  { views, events }: Omit<ExecuteDeps, 'tokens'>,
 ): Promise<boolean> {
   const view = views.find(
     ({ standing, description }) =>
@@ -75,10 +75,10 @@ export async function executeLeave(
   const { worker } = view;
   try {
     await worker.leave(Proposal.encode(proposal));
-    log.info({ worker: worker.address, memberId }, 'a member left the domain and erased its keys');
+    events.memberLeft(worker, memberId);
     return true;
   } catch (error) {
-    log.warn({ worker: worker.address, err: error }, 'a member did not leave the domain');
+    events.memberDidNotLeave(worker, error);
     if (error instanceof WorkerRefusedError) throw new ProposalFailedError(`${worker.address}: ${error.message}`);
     return false;
   }

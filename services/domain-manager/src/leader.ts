@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Log } from '@keyfleet/shared/log';
+import type { DomainManagerEvents } from './events.ts';
 import type { LeaseStore } from './store/store.ts';
 
 const LEASE_MS = 5_000;
@@ -12,7 +12,7 @@ export interface LeaderOptions {
   readonly replica: string;
   /** Does what is to be done now, from what it finds. Must be safe while another replica does the same. */
   readonly round: () => Promise<void>;
-  readonly log: Log;
+  readonly events: DomainManagerEvents;
 }
 
 /**
@@ -42,7 +42,7 @@ export class Leader implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { lease, replica, round, log } = this.#options;
+    const { lease, replica, round, events } = this.#options;
     let leads = false;
     let failures = 0;
     while (!this.#stop.signal.aborted) {
@@ -50,15 +50,15 @@ export class Leader implements AsyncDisposable {
       this.#alarm = new AbortController();
       try {
         const holds = await lease.holdLease(replica, LEASE_MS);
-        if (leads !== holds) log.info({ replica }, holds ? 'this replica leads now' : 'another replica leads');
+        if (leads !== holds) events.leadershipChanged(replica, holds);
         leads = holds;
         if (leads) await round();
-        if (failures > 0) log.info({ failures }, 'works again');
+        if (failures > 0) events.worksAgain(failures);
         failures = 0;
       } catch (error) {
         failures++;
         // Once per doubling, so that an hour without Redis is a dozen lines and not an hour of them.
-        if (Number.isInteger(Math.log2(failures))) log.error({ err: error, failures }, 'a round failed; tried again');
+        if (Number.isInteger(Math.log2(failures))) events.roundFailed(error, failures);
       }
       await this.#pause(Math.min(INTERVAL_MS * 2 ** Math.min(failures, 4), MAX_INTERVAL_MS));
     }

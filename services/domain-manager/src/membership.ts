@@ -1,5 +1,5 @@
 import { activeDomainKey, type DomainState, isMember } from '@keyfleet/shared/domain/state';
-import type { Log } from '@keyfleet/shared/log';
+import type { DomainManagerEvents } from './events.ts';
 import type { Head, TokenLog } from './token-log.ts';
 import type { HsmDescription, Worker } from './workers.ts';
 
@@ -76,14 +76,14 @@ export function absentMembers(state: DomainState, views: readonly WorkerView[]):
 export async function distributeTokens(
   views: readonly WorkerView[],
   tokens: TokenLog,
-  log: Log,
+  events: DomainManagerEvents,
 ): Promise<readonly WorkerView[]> {
   const head = tokens.head;
   if (head === undefined) return views;
   const { generation } = head.state;
   const { createdGeneration } = activeDomainKey(head.state);
   const installed = await Promise.all(
-    views.map((view) => updateView(view, head, log, (worker, has) => installMissing(worker, has, tokens))),
+    views.map((view) => updateView(view, head, events, (worker, has) => installMissing(worker, has, tokens))),
   );
   const reachable = installed.filter(({ standing }) => standing === 'member');
   if (!reachable.every(({ description }) => description?.generation === generation)) return installed;
@@ -91,7 +91,7 @@ export async function distributeTokens(
     installed.map(async (view) =>
       view.standing !== 'member' || (view.description?.activeGeneration ?? 0) >= createdGeneration
         ? view
-        : updateView(view, head, log, (worker) => worker.activate(generation)),
+        : updateView(view, head, events, (worker) => worker.activate(generation)),
     ),
   );
 }
@@ -111,7 +111,7 @@ async function installMissing(worker: Worker, has: HsmDescription, tokens: Token
 async function updateView(
   view: WorkerView,
   head: Head,
-  log: Log,
+  events: DomainManagerEvents,
   update: (worker: Worker, has: HsmDescription) => Promise<HsmDescription>,
 ): Promise<WorkerView> {
   const { worker, standing, description } = view;
@@ -120,7 +120,7 @@ async function updateView(
     const updated = await update(worker, description);
     return { worker, description: updated, ...standingOf(updated, head) };
   } catch (error) {
-    log.warn({ worker: worker.address, err: error }, 'a worker did not take the newest domain token');
+    events.tokenNotTaken(worker, error);
     return { ...view, problem: (error as Error).message };
   }
 }

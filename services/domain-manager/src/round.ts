@@ -2,9 +2,9 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { Signer } from '@keyfleet/shared/domain/proposal';
 import { verifyProposal } from '@keyfleet/shared/domain/quorum';
 import { domainKeysToRetire } from '@keyfleet/shared/domain/state';
-import type { Log } from '@keyfleet/shared/log';
 import type { Notices } from '@keyfleet/shared/notices';
 import type { DueWork } from './due-work.ts';
+import type { DomainManagerEvents } from './events.ts';
 import { executeLeave, executeProposal, ProposalFailedError } from './execute.ts';
 import { distributeTokens, surveyWorkers, type WorkerView } from './membership.ts';
 import type { Proposals } from './proposals.ts';
@@ -23,7 +23,7 @@ export interface RoundDeps {
   readonly workers: readonly Worker[];
   readonly notices: Pick<Notices, 'publish'>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly events: DomainManagerEvents;
   readonly scheduler: Signer;
   readonly rotateEveryMs: number;
 }
@@ -69,13 +69,13 @@ export class Round {
   }
 
   async #distribute(): Promise<void> {
-    const { tokens, log } = this.#deps;
+    const { tokens, events } = this.#deps;
     void this.#announce();
-    this.#views = await distributeTokens(this.#views, tokens, log);
+    this.#views = await distributeTokens(this.#views, tokens, events);
   }
 
   async #executeReady(): Promise<void> {
-    const { store, proposals, tokens, log } = this.#deps;
+    const { store, proposals, tokens, events } = this.#deps;
     for (const stored of await proposals.list()) {
       const standing = proposals.standingOf(stored);
       if (standing.standing !== 'ready') continue;
@@ -83,8 +83,8 @@ export class Round {
       try {
         const { command } = standing;
         if (command.name !== 'LeaveDomain')
-          await executeProposal(command, proposal, { views: this.#views, tokens, log });
-        else if (await executeLeave(command.body.memberId, proposal, { views: this.#views, log })) {
+          await executeProposal(command, proposal, { views: this.#views, tokens, events });
+        else if (await executeLeave(command.body.memberId, proposal, { views: this.#views, events })) {
           await store.setDone(stored.proposalId);
         }
       } catch (error) {
@@ -116,12 +116,12 @@ export class Round {
 
   /** What the scheduler signs, if the rules let it: the first member that can makes the token. */
   async #carryOut(head: Head, change: ScheduledChange): Promise<void> {
-    const { tokens, scheduler, log } = this.#deps;
+    const { tokens, scheduler, events } = this.#deps;
     if (!mayAlone(scheduler, change.name, head.state)) return;
     for (const preparer of preparersOf(head, this.#views)) {
       const proposal = scheduled(head, { change, scheduler, preparer });
       try {
-        await executeProposal(verifyProposal(head, proposal), proposal, { views: this.#views, tokens, log });
+        await executeProposal(verifyProposal(head, proposal), proposal, { views: this.#views, tokens, events });
       } catch (error) {
         // Said in the log.
         if (!(error instanceof ProposalFailedError)) throw error;

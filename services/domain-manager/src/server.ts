@@ -4,11 +4,11 @@ import type { DomainManagerHandlers } from '@keyfleet/proto/gen/keyfleet/domain/
 import type { Proposal as ProposalMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import { type DomainCommand, Proposal } from '@keyfleet/shared/domain/proposal';
-import type { Log } from '@keyfleet/shared/log';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
 import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
 import { monotonicClock } from '@keyfleet/shared/clock';
+import type { DomainManagerEvents } from './events.ts';
 import type { DomainManagerConfig } from './config.ts';
 import type { StoredProposal } from './store/store.ts';
 import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
@@ -36,7 +36,7 @@ export interface ServerDeps {
   readonly isServing: () => boolean;
   /** A proposal or a token was stored, or a proposal signed. */
   readonly onChange: () => void;
-  readonly log: Log;
+  readonly events: DomainManagerEvents;
 }
 
 /** Disposing of it finishes what is running. Throws when the address is taken. */
@@ -74,11 +74,11 @@ function handlersOf({
   confirm,
   waitsFor,
   onChange,
-  log,
+  events,
 }: ServerDeps): DomainManagerHandlers {
   const answer = answering((error, path) => {
     const rejected = rejectionOf(error);
-    if (isOurs(rejected)) log.error({ method: path, err: error }, 'a request failed');
+    if (isOurs(rejected)) events.requestFailed(path, error);
     return { code: rejected.code, details: rejected.message };
   });
   /** What was verified before is still true when the store cannot be asked; with nothing verified there is nothing to say. */
@@ -87,7 +87,7 @@ function handlersOf({
       await tokens.refresh();
     } catch (error) {
       if (tokens.head === undefined) throw error;
-      log.warn({ err: error }, 'the stored tokens could not be read');
+      events.tokensUnreadable(error);
     }
   };
   const messageOf = (stored: StoredProposal): ProposalMessage => proposalMessage(stored, proposals, waitsFor);

@@ -1,6 +1,6 @@
 import { isMember } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import type { Log } from '@keyfleet/shared/log';
+import type { DomainManagerEvents } from './events.ts';
 import type { WorkerView } from './membership.ts';
 import { type Head, TokenLogError } from './token-log.ts';
 import { WorkerRefusedError } from './workers.ts';
@@ -12,7 +12,7 @@ import { WorkerRefusedError } from './workers.ts';
  */
 export async function assertOthersOpen(
   { state, token }: Head,
-  { views, log }: { readonly views: readonly WorkerView[]; readonly log: Log },
+  { views, events }: { readonly views: readonly WorkerView[]; readonly events: DomainManagerEvents },
 ): Promise<void> {
   const { signerId } = parseToken(token);
   const refusals: string[] = [];
@@ -25,7 +25,7 @@ export async function assertOthersOpen(
     try {
       return await worker.check(token);
     } catch (error) {
-      log.warn({ worker: worker.address, maker: signerId, err: error }, 'a member does not confirm a new domain token');
+      events.tokenNotConfirmed(worker, signerId, error);
       if (error instanceof WorkerRefusedError) refusals.push(`${description.memberId}: ${error.message}`);
     }
   }

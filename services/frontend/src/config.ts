@@ -96,6 +96,7 @@ export const FrontendConfig = z.strictObject({
     .default([])
     .describe('The OIDC issuers whose tokens AssumeRoleWithWebIdentity takes (docs/identities.md).'),
   auditFile: filePath().optional().describe('Where audit records go, one JSON object a line.'),
+  drain: duration('10s').describe('How long requests may go on after SIGTERM.'),
   log: LogConfig,
 });
 

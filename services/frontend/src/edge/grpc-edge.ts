@@ -7,7 +7,7 @@ import { type Message, protoCodec } from '@keyfleet/shared/api/proto';
 import { operations } from '@keyfleet/shared/api/registry';
 import type { Address } from '@keyfleet/shared/config';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { HealthImplementation, type ServingStatus } from 'grpc-health-check';
+import { addHealth } from '@keyfleet/shared/grpc/health';
 import type { KmsEdgeDeps } from './aws-json-edge.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { type ServeCall, serveUnary } from './grpc-call.ts';
@@ -17,6 +17,8 @@ import { assertHashed, explained } from './message-hash.ts';
 
 export interface GrpcEdgeOptions extends KmsEdgeDeps {
   readonly address: Pick<Address, 'host' | 'port'>;
+  /** How long calls may go on once the server is stopping. */
+  readonly drainMs: number;
   readonly readiness: () => Readiness;
   readonly proxies: TrustedProxies;
   /** Whether server reflection is on. */
@@ -51,8 +53,6 @@ const connectionLimits: ConnectionLimits = {
   heedMs: 1_000,
 };
 
-const DRAIN_MS = 10_000;
-
 /** Serves every operation as a method of one Kms service, through the pipeline that HTTP goes through. */
 export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge> {
   const routes = new Map(
@@ -71,7 +71,9 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
     ],
   });
   server.addService(asBytes(Kms.service), {});
-  const health = addHealth(server, options.readiness);
+  // To anyone, as `/readyz` is: SERVING while nothing is missing.
+  const isReady = (): boolean => Object.values(options.readiness()).every(({ ok }) => ok);
+  const health = addHealth(server, { '': isReady, [serviceName]: isReady });
   if (options.reflection) await addReflection(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const listener = createServer({ noDelay: true }, (socket) => {
@@ -88,7 +90,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
     async [Symbol.asyncDispose]() {
       health[Symbol.dispose]();
       listener.close();
-      await drain(server);
+      await drain(server, options.drainMs);
     },
   };
 }
@@ -145,29 +147,11 @@ function methodOf({ name }: Operation) {
   return Kms.service[name]!;
 }
 
-async function drain(server: Server): Promise<void> {
-  const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);
+async function drain(server: Server, drainMs: number): Promise<void> {
+  const cut = setTimeout(() => server.forceShutdown(), drainMs);
   await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   clearTimeout(cut);
 }
 
-/** The server as a whole, and the one service that it has. */
-const services = ['', Object.values(Kms.service)[0]!.path.split('/')[1]!];
-
-const LOOK_MS = 1_000;
-
-/** Serves grpc.health.v1 to anyone, as `/readyz` is: SERVING while nothing is missing, looked at once a second. */
-export function addHealth(server: Pick<Server, 'addService'>, readiness: () => Readiness): Disposable {
-  const health = new HealthImplementation();
-  let last: ServingStatus | undefined;
-  const look = (): void => {
-    const now = Object.values(readiness()).every(({ ok }) => ok) ? 'SERVING' : 'NOT_SERVING';
-    if (now === last) return;
-    last = now;
-    for (const service of services) health.setStatus(service, now);
-  };
-  look();
-  health.addToServer(server as Server);
-  const timer = setInterval(look, LOOK_MS);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
-}
+/** The one service that the server has. */
+const serviceName = Object.values(Kms.service)[0]!.path.split('/')[1]!;

@@ -44,8 +44,6 @@ export interface HttpLimits extends ConnectionLimits, UploadLimits {
   readonly requestTimeoutMs: number;
   /** Longer than the idle time of the usual load balancers, so that it is they who close. */
   readonly idleTimeoutMs: number;
-  /** How long requests in flight may take once the server is stopping. */
-  readonly drainMs: number;
 }
 
 export const httpLimits: HttpLimits = {
@@ -62,11 +60,12 @@ export const httpLimits: HttpLimits = {
   headersTimeoutMs: 5_000,
   requestTimeoutMs: 15_000,
   idleTimeoutMs: 75_000,
-  drainMs: 10_000,
 };
 
 export interface HttpEdgeOptions {
   readonly address: Pick<Address, 'host' | 'port'>;
+  /** How long requests in flight may take once the server is stopping. */
+  readonly drainMs: number;
   /** Answers every call at `/`; must not reject. */
   readonly answer: (request: HttpRequest) => Promise<HttpAnswer>;
   /** Whether a request names an access key that exists: nothing of a larger body is read before. */
@@ -112,7 +111,7 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   const bound = server.address();
   return {
     port: typeof bound === 'object' && bound !== null ? bound.port : options.address.port,
-    [Symbol.asyncDispose]: () => drain(server, limits.drainMs),
+    [Symbol.asyncDispose]: () => drain(server, options.drainMs),
   };
 }
 

@@ -27,6 +27,7 @@ export async function startEdges(
   const query = new QueryEdge({ pipeline, perform: performQuery, operations: queryOperations, regions });
   const http = await startHttpEdge({
     address: config.http,
+    drainMs: config.drain,
     answer: (request) => (isQueryRequest(request) ? query : kms).answer(request),
     namesKey: (headers) => pipeline.namesKey(headers),
     readiness,
@@ -35,6 +36,7 @@ export async function startEdges(
   });
   const grpc = await startGrpcEdge({
     address: config.grpc,
+    drainMs: config.drain,
     reflection: config.grpcReflection,
     pipeline,
     regions,

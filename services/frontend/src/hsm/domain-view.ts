@@ -55,6 +55,10 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     });
   }
 
+  get name(): string {
+    return this.#options.anchor.domain;
+  }
+
   /** The newest state that was verified, and its token's hash. Undefined while `problem` says why. */
   get verified(): VerifiedDomain | undefined {
     return this.problem === undefined ? this.#verified : undefined;

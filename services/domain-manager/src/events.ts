@@ -1,0 +1,67 @@
+import type { DomainCommand } from '@keyfleet/shared/domain/proposal';
+import type { Log } from '@keyfleet/shared/log';
+import type { Worker } from './workers.ts';
+
+/** One function for each thing that happens to a domain-manager: what is logged. */
+export class DomainManagerEvents {
+  readonly #log: Log;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  storeProblem(problem: unknown): void {
+    this.#log.warn({ err: problem }, 'Redis cannot be reached');
+  }
+  /** Until it is put right no domain token is stored. */
+  storeRefused(reason: Error): void {
+    this.#log.error({ err: reason }, 'Redis refused');
+  }
+  storeAccepted(): void {
+    this.#log.warn('the store was accepted in place of the one before');
+  }
+  /** Generations. */
+  tokensRestored(from: number, to: number): void {
+    this.#log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again');
+  }
+  tokensUnreadable(error: unknown): void {
+    this.#log.warn({ err: error }, 'the stored tokens could not be read');
+  }
+  noticesProblem(problem: unknown): void {
+    this.#log.warn({ err: problem }, 'NATS cannot be reached');
+  }
+
+  leadershipChanged(replica: string, leads: boolean): void {
+    this.#log.info({ replica }, leads ? 'this replica leads now' : 'another replica leads');
+  }
+  roundFailed(error: unknown, failures: number): void {
+    this.#log.error({ err: error, failures }, 'a round failed; tried again');
+  }
+  worksAgain(failures: number): void {
+    this.#log.info({ failures }, 'works again');
+  }
+
+  tokenStored(generation: number, command: DomainCommand['name'], signers: readonly string[]): void {
+    this.#log.info({ generation, command, signers }, 'a new domain token is stored');
+  }
+  tokenNotMade({ address }: Worker, command: DomainCommand['name'], error: unknown): void {
+    this.#log.warn({ worker: address, command, err: error }, 'a worker did not make the domain token');
+  }
+  tokenNotConfirmed({ address }: Worker, maker: string, error: unknown): void {
+    this.#log.warn({ worker: address, maker, err: error }, 'a member does not confirm a new domain token');
+  }
+  tokenNotTaken({ address }: Worker, error: unknown): void {
+    this.#log.warn({ worker: address, err: error }, 'a worker did not take the newest domain token');
+  }
+  memberLeft({ address }: Worker, memberId: string): void {
+    this.#log.info({ worker: address, memberId }, 'a member left the domain and erased its keys');
+  }
+  memberDidNotLeave({ address }: Worker, error: unknown): void {
+    this.#log.warn({ worker: address, err: error }, 'a member did not leave the domain');
+  }
+
+  /** Our fault or the store's, whatever the caller sent. */
+  requestFailed(method: string, error: unknown): void {
+    this.#log.error({ method, err: error }, 'a request failed');
+  }
+}

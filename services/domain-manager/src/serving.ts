@@ -1,0 +1,51 @@
+import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
+import type { Assembly } from './assembly.ts';
+import { waitsFor } from './execute.ts';
+import { surveyWorkers } from './membership.ts';
+import { mayAlone } from './rotation.ts';
+import type { ServerDeps } from './server.ts';
+import type { Rounds, RoundsDeps } from './start-rounds.ts';
+import { statusOf } from './status.ts';
+import { assertOthersOpen } from './witness.ts';
+
+/** What the server answers from. */
+export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds): ServerDeps {
+  const { events } = assembly;
+  const { stored, notices, workers } = deps;
+  const { tokens, proposals, round, leader } = rounds;
+  return {
+    tokens,
+    proposals,
+    events,
+    status: () => loadStatus(assembly, deps, rounds),
+    confirm: async (next) => assertOthersOpen(next, { views: await surveyWorkers(workers, tokens.head), events }),
+    waitsFor: (command) => waitsFor(command, { views: round.views, tokens }),
+    isServing: () => stored.redis.status === 'ready' && stored.guard.problem === undefined,
+    onChange() {
+      leader.wake();
+      void notices.publish('proposal', {});
+    },
+  };
+}
+
+/** The leader's views are those of its last round; another replica asks the workers now. */
+async function loadStatus(
+  { config, anchor, scheduler, replica }: Assembly,
+  { stored, notices, workers }: RoundsDeps,
+  { tokens, resealing, round }: Rounds,
+): Promise<StatusResponse> {
+  await tokens.refresh();
+  const leader = await stored.store.findLeaseHolder();
+  const state = tokens.head?.state;
+  return statusOf({
+    domain: anchor.domain,
+    tokens,
+    views: leader === replica ? round.views : await surveyWorkers(workers, tokens.head),
+    replica,
+    leader,
+    rotateEveryMs: state && mayAlone(scheduler, 'RotateDomainKeys', state) ? config.rotation.every : undefined,
+    reseal: state && (await resealing.find(state)),
+    natsConnected: notices.connection() !== undefined,
+    storeProblem: stored.guard.problem ?? '',
+  });
+}

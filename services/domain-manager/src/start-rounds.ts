@@ -1,0 +1,59 @@
+import { dueQueue } from '@keyfleet/shared/due-queue';
+import type { Notices } from '@keyfleet/shared/notices';
+import { publishResealItems } from '@keyfleet/shared/reseal-queue';
+import type { Assembly } from './assembly.ts';
+import { DueWork } from './due-work.ts';
+import { Leader } from './leader.ts';
+import { observeDomain } from './metrics.ts';
+import { Proposals } from './proposals.ts';
+import { Resealing } from './reseal.ts';
+import { Round } from './round.ts';
+import type { GuardedStore } from './store/start-store.ts';
+import { TokenLog } from './token-log.ts';
+import type { Worker } from './workers.ts';
+
+export interface RoundsDeps {
+  readonly stored: GuardedStore;
+  readonly notices: Notices;
+  readonly workers: readonly Worker[];
+}
+
+export interface Rounds {
+  readonly tokens: TokenLog;
+  readonly proposals: Proposals;
+  readonly resealing: Resealing;
+  readonly round: Round;
+  readonly leader: Leader;
+}
+
+/** The domain as it is stored, and the rounds that bring it on while this replica leads. */
+export function startRounds(assembly: Assembly, { stored, notices, workers }: RoundsDeps): Rounds {
+  const { config, anchor, scheduler, replica, clock, events, resources } = assembly;
+  const { redis, guard, store } = stored;
+  const onRestored = (from: number, to: number): void => events.tokensRestored(from, to);
+  const tokens = new TokenLog({ store, anchor, clock, onRestored });
+  const proposals = new Proposals({ store, tokens, anchor, clock });
+  const resealing = new Resealing({
+    store,
+    clock,
+    publish: (items, attempt) => publishResealItems(notices, items, attempt),
+  });
+  const dueWork = new DueWork({
+    clock,
+    everyMs: config.dueWork.every,
+    publish: (items, period) => dueQueue.publish(notices, items, ({ shard }) => `${period}/${shard}`),
+  });
+  const rotateEveryMs = config.rotation.every;
+  const kept = { tokens, store, proposals, resealing, dueWork };
+  const round = new Round({ ...kept, workers, notices, clock, events, scheduler, rotateEveryMs });
+  observeDomain({ tokens, resealing, round, clock });
+  const leadRound = async (): Promise<void> => {
+    await guard.assertOurs(redis);
+    await round.run();
+    // What a round may have written counts as written, so that an older store is noticed here too.
+    guard.wrote();
+  };
+  const leader = resources.use(new Leader({ lease: store, replica, round: leadRound, events }));
+  notices.subscribe('proposal', () => leader.wake());
+  return { tokens, proposals, resealing, round, leader };
+}

@@ -1,0 +1,40 @@
+import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
+import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
+import { waitForRedis } from '@keyfleet/shared/redis/wait-for-redis';
+import type { Assembly } from '../assembly.ts';
+import { RedisStore } from './redis-store.ts';
+
+export interface GuardedStore {
+  readonly redis: RedisClient;
+  readonly guard: StoreGuard;
+  readonly store: RedisStore;
+}
+
+/** Resolves once Redis answers; undefined when the service is stopped before. Throws ConfigError for one that may lose domain tokens. */
+export async function startStore(
+  { config, anchor, clock, events, resources }: Assembly,
+  signal: AbortSignal,
+): Promise<GuardedStore | undefined> {
+  const { domain } = anchor;
+  const redis = resources.use(connectRedis(config.redis, { onProblem: (problem) => events.storeProblem(problem) }));
+  const onRefused = (reason: Error): void => events.storeRefused(reason);
+  const durability = resources.use(new DurabilityWatch(redis, config.redis.durability, onRefused));
+  if (!(await waitForRedis(redis, durability, signal))) return undefined;
+  const writes = new DurableWrites(redis, () => durability.current());
+  const guard = resources.use(
+    new StoreGuard({
+      domain,
+      clients: [redis],
+      writes,
+      // Lost tokens are stored again, if it is the same store.
+      generation: () => 0,
+      keepsWrites: config.redis.durability === 'strict',
+      givesIdentity: true,
+      onRefused,
+      onAccepted: () => events.storeAccepted(),
+    }),
+  );
+  return { redis, guard, store: new RedisStore(writes, clock, { domain, storeId: () => guard.id }) };
+}

@@ -1,0 +1,90 @@
+import type { Notices } from '@keyfleet/shared/notices';
+import type { Assembly } from '../assembly.ts';
+import type { AuditTrail } from '../audit/start-audit.ts';
+import type { HsmClient } from '../hsm/client.ts';
+import type { DomainView } from '../hsm/domain-view.ts';
+import { RecordWrites } from '../store/record-writes.ts';
+import type { RedisConnections, Stores } from '../store/start-store.ts';
+import { CredentialsFile } from './credentials-file.ts';
+import { startDueWorker } from './due.ts';
+import { Provisioning } from './first-administrator.ts';
+import { LastUsages } from './last-usages.ts';
+import { RedisSealedRecords } from './redis-sealed-records.ts';
+import { RedisParts } from './reseal-parts.ts';
+import { startResealer } from './reseal.ts';
+
+export interface BackgroundDeps {
+  readonly connections: RedisConnections;
+  readonly stores: Stores;
+  readonly domain: DomainView;
+  readonly hsm: HsmClient;
+  readonly notices: Notices;
+  readonly audit: AuditTrail;
+}
+
+export interface Background {
+  readonly lastUsages: LastUsages;
+  /** Undefined when none is configured. */
+  readonly administrator: Provisioning | undefined;
+}
+
+/** What goes on beside requests. */
+export function startBackground(assembly: Assembly, deps: BackgroundDeps): Background {
+  const { clock, events, resources } = assembly;
+  const { stores, hsm, notices, audit } = deps;
+  const onProblem = (problem: unknown): void => events.lastUsageProblem(problem);
+  const lastUsages = resources.use(new LastUsages({ usages: stores.records, clock, onProblem }));
+  const administrator = startProvisioning(assembly, deps);
+  startResealing(assembly, deps);
+  resources.use(
+    startDueWorker({
+      store: stores.records,
+      grants: stores.grants,
+      hsm,
+      clock,
+      serviceEvents: audit.serviceEvents,
+      notices,
+      onLeft: ({ region, keyId }, error) => events.dueWorkLeft(`${region}/${keyId}`, error),
+      onProblem: (problem) => events.dueWorkProblem(problem),
+    }),
+  );
+  return { lastUsages, administrator };
+}
+
+function startProvisioning(
+  { config, clock, log, resources }: Assembly,
+  { stores, hsm }: BackgroundDeps,
+): Provisioning | undefined {
+  const { firstAdministrator, partition, requestTimeout } = config;
+  if (firstAdministrator === undefined) return undefined;
+  return resources.use(
+    new Provisioning(
+      { ...firstAdministrator, partition },
+      {
+        identities: stores.records,
+        generateCredential: (input) => hsm.execute('GenerateCredential', input, clock.now() + requestTimeout),
+        file: new CredentialsFile(firstAdministrator.credentialsFile),
+        log,
+      },
+    ),
+  );
+}
+
+function startResealing(
+  { clock, events, resources }: Assembly,
+  { connections, stores, domain, hsm, notices }: BackgroundDeps,
+): void {
+  const { calls } = stores;
+  resources.use(
+    startResealer({
+      parts: new RedisParts(connections.client, domain.name),
+      records: new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) }),
+      hsm,
+      domainState: () => domain.state,
+      clock,
+      notices,
+      onLeft: (name, error) => events.notResealed(name, error),
+      onProblem: (problem) => events.resealProblem(problem),
+    }),
+  );
+}

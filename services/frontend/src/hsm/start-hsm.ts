@@ -1,0 +1,56 @@
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { Notices } from '@keyfleet/shared/notices';
+import type { Assembly } from '../assembly.ts';
+import { HsmClient } from './client.ts';
+import { openDomainFloor } from './domain-floor.ts';
+import { DomainView } from './domain-view.ts';
+import type { HostIdentity } from './session.ts';
+import { WorkerPool } from './pool.ts';
+import { newWorkerClient } from './worker-client.ts';
+
+export async function startDomainView(
+  { config, events, resources }: Assembly,
+  anchor: TrustAnchor,
+  notices: Notices,
+): Promise<DomainView> {
+  return resources.use(
+    new DomainView({
+      anchor,
+      floor: await openDomainFloor(config.dataDir, anchor.domain),
+      domainManagers: config.domainManagers.map(({ text }) => text),
+      notices,
+      onProblem: (address, error) => events.domainManagerProblem(address, error),
+    }),
+  );
+}
+
+export interface HsmFleet {
+  readonly pool: WorkerPool;
+  readonly hsm: HsmClient;
+}
+
+export function startHsm(
+  { config, clock, events, resources }: Assembly,
+  host: HostIdentity,
+  domain: DomainView,
+): HsmFleet {
+  const pool = resources.use(
+    new WorkerPool({
+      workers: config.hsmWorkers.map(({ text }) => newWorkerClient(text)),
+      host,
+      domain,
+      clock,
+      maxInFlight: config.maxInFlight,
+      onProblem: (address, error) => events.workerProblem(address, error),
+    }),
+  );
+  const hsm = new HsmClient({
+    hsm: pool,
+    domainState: () => domain.state,
+    refreshDomain: () => domain.refresh(),
+    clock,
+    workers: config.hsmWorkers.length,
+    events,
+  });
+  return { pool, hsm };
+}

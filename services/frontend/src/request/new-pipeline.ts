@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import { monotonicClock } from '@keyfleet/shared/clock';
+import { newKeyId } from '@keyfleet/shared/ids';
+import { operationMeter, outcomeCounter } from '@keyfleet/shared/telemetry/meters';
+import type { Assembly } from '../assembly.ts';
+import type { AuditTrail } from '../audit/start-audit.ts';
+import type { LastUsages } from '../background/last-usages.ts';
+import { GrantTokens } from '../grants/grant-tokens.ts';
+import type { HsmClient } from '../hsm/client.ts';
+import { newPerformQuery, type PerformQuery } from '../identities/perform-query.ts';
+import { SessionTokens } from '../identities/session-token.ts';
+import { StoredUsers } from '../identities/stored-users.ts';
+import { WebIdentities } from '../identities/web-identities.ts';
+import { Markers } from '../operations/markers.ts';
+import { Policies } from '../policy/policies.ts';
+import { startRates } from '../quotas/rates.ts';
+import type { Stores } from '../store/start-store.ts';
+import { Authenticator } from './authenticate.ts';
+import { Credentials } from './credentials.ts';
+import { newPerform, type Perform } from './perform.ts';
+import { Pipeline } from './pipeline.ts';
+
+export interface RequestDeps {
+  readonly stores: Stores;
+  readonly hsm: HsmClient;
+  readonly audit: AuditTrail;
+  readonly lastUsages: LastUsages;
+}
+
+/** What operations of KMS and those of IAM and STS both need. */
+interface Common {
+  readonly policies: Policies;
+  readonly markers: Markers;
+  readonly sessionTokens: SessionTokens;
+}
+
+/** The way of every request, and what performs those of IAM and STS on it. */
+export function newPipeline(
+  assembly: Assembly,
+  deps: RequestDeps,
+): { readonly pipeline: Pipeline; readonly performQuery: PerformQuery } {
+  const { config, clock, events } = assembly;
+  const { stores, hsm, audit, lastUsages } = deps;
+  const common = {
+    policies: new Policies(),
+    markers: new Markers({ secrets: stores.records, hsm }),
+    sessionTokens: new SessionTokens({ secrets: stores.records, hsm, random: randomBytes }),
+  };
+  const pipeline = new Pipeline({
+    authenticator: newAuthenticator(assembly, deps, common),
+    perform: newKmsPerform(assembly, deps, common),
+    audit: audit.requests,
+    lastUsages,
+    clock,
+    requestTimeoutMs: config.requestTimeout,
+    meter: operationMeter('keyfleet.requests'),
+    onFault: (fault, requestId) => events.requestFailed(fault, requestId),
+  });
+  const { guard, records, iam, identities } = stores;
+  const performQuery = newPerformQuery({
+    ...common,
+    webIdentities: new WebIdentities(config.oidcIssuers),
+    iam,
+    accessKeys: records,
+    identities,
+    hsm,
+    clock,
+    partition: config.partition,
+    assertStore: () => guard.assertFit(),
+  });
+  return { pipeline, performQuery };
+}
+
+function newAuthenticator(
+  { config, clock }: Assembly,
+  { stores, hsm }: RequestDeps,
+  { sessionTokens }: Common,
+): Authenticator {
+  const { records, identities, feed } = stores;
+  const credentials = new Credentials({
+    accessKeys: records,
+    identities,
+    sessionTokens,
+    partition: config.partition,
+    openCredential: (input, until) => hsm.execute('OpenCredential', input, until),
+    extraMs: () => (feed.servesLastKnown ? config.serveStale : 0),
+    clock: monotonicClock,
+  });
+  return new Authenticator({ credentials, clock, clockSkewMs: config.clockSkew });
+}
+
+function newKmsPerform(
+  { config, clock, events, resources }: Assembly,
+  { stores, hsm, audit, lastUsages }: RequestDeps,
+  { policies, markers }: Common,
+): Perform {
+  const { guard, records, cached, calls, grants, iam } = stores;
+  return newPerform({
+    keys: cached,
+    aliases: cached,
+    hsm,
+    clock,
+    newKeyId,
+    partition: config.partition,
+    policies,
+    users: new StoredUsers({ iam, accessKeys: records, partition: config.partition }),
+    markers,
+    lastUsages,
+    serviceEvents: audit.serviceEvents,
+    rates: resources.use(startRates(config.requestQuotas, calls, (problem) => events.ratesProblem(problem))),
+    keyQuota: config.keyQuota,
+    grants,
+    grantTokens: new GrantTokens({ secrets: records, hsm }),
+    lastKnown: () => cached.lastKnown(grants),
+    countStale: outcomeCounter('keyfleet.requests.stale'),
+    assertStore: () => guard.assertFit(),
+    forgetKey: (key) => cached.forget(key),
+  });
+}

@@ -1,0 +1,85 @@
+import { monotonicClock } from '@keyfleet/shared/clock';
+import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
+import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
+import type { Assembly } from '../assembly.ts';
+import { CachedGrants } from '../grants/cached-grants.ts';
+import { RedisGrantStore } from '../grants/redis-grant-store.ts';
+import type { DomainView } from '../hsm/domain-view.ts';
+import { Identities } from '../identities/identities.ts';
+import { RedisIamStore } from '../identities/redis-iam-store.ts';
+import { CachedStore } from './cached-store.ts';
+import { ChangeFeed } from './change-feed.ts';
+import { RedisCalls } from './redis-calls.ts';
+import { RedisStore } from './redis-store.ts';
+
+/** Writes go over a connection of their own: reads and the change feed wait behind no replica. */
+export interface RedisConnections {
+  readonly client: RedisClient;
+  readonly writer: RedisClient;
+  /** Of `writer`. */
+  readonly durability: DurabilityWatch;
+}
+
+export function connectStore({ config, events, resources }: Assembly): RedisConnections {
+  const onProblem = (problem: Error): void => events.storeProblem(problem);
+  const connect = () => resources.use(connectRedis(config.redis, { onProblem }));
+  const [client, writer] = [connect(), connect()];
+  const onRefused = (refusal: Error): void => events.storeRefused(refusal);
+  const durability = resources.use(new DurabilityWatch(writer, config.redis.durability, onRefused));
+  return { client, writer, durability };
+}
+
+export type Stores = ReturnType<typeof startStore>;
+
+/** The records in Redis, with what was read lately in memory. */
+export function startStore(assembly: Assembly, connections: RedisConnections, domain: DomainView) {
+  const { config, clock, resources } = assembly;
+  const { client, writer, durability } = connections;
+  const writes = new DurableWrites(writer, () => durability.current());
+  const onAccepted = (): void => {
+    records.forgetAcknowledged();
+    cached.clear();
+    identities.clear();
+    grants.forgetAll();
+  };
+  const guard = startGuard(assembly, { connections, writes, domain, onAccepted });
+  const beatsAreWrites = (): boolean => durability.replicas > 0;
+  const feed = resources.use(new ChangeFeed(client, { serveStaleMs: config.serveStale, beatsAreWrites }));
+  const records = new RedisStore({ client, writes, guard, feed, clock });
+  const cached = new CachedStore(records, feed, config.keyCache);
+  const calls = new RedisCalls({ client, writes, guard, feed });
+  const grants = new CachedGrants(new RedisGrantStore(calls, monotonicClock), feed);
+  const iam = new RedisIamStore(calls);
+  const identities = new Identities({ store: iam, changes: feed, clock });
+  return { guard, feed, records, cached, calls, grants, iam, identities };
+}
+
+interface Guarded {
+  readonly connections: RedisConnections;
+  readonly writes: DurableWrites;
+  readonly domain: DomainView;
+  /** All that is known of the store before is to be forgotten. */
+  readonly onAccepted: () => void;
+}
+
+function startGuard(
+  { config, events, resources }: Assembly,
+  { connections, writes, domain, onAccepted }: Guarded,
+): StoreGuard {
+  return resources.use(
+    new StoreGuard({
+      domain: domain.name,
+      clients: [connections.client, connections.writer],
+      writes,
+      generation: () => domain.state?.generation ?? 0,
+      keepsWrites: config.redis.durability === 'strict',
+      onRefused: (problem) => events.storeRefused(problem),
+      onAccepted() {
+        events.storeAccepted();
+        onAccepted();
+      },
+    }),
+  );
+}

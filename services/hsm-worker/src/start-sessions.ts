@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto';
+import { systemClock } from '@keyfleet/shared/clock';
+import { handlers } from './boundary/commands/handlers.ts';
+import { NobleThread } from './boundary/crypto/noble-thread.ts';
+import { newNonceSource } from './boundary/crypto/random.ts';
+import type { Hsm } from './boundary/hsm.ts';
+import type { BackingKeyCache } from './boundary/keys/backing-key-cache.ts';
+import { RsaKeyPool } from './boundary/keys/rsa-key-pool.ts';
+import { SessionService } from './boundary/session-service.ts';
+import type { WorkerConfig } from './config.ts';
+import type { WorkerEvents } from './events.ts';
+import { commandObserver } from './observe-commands.ts';
+
+export interface SessionsDeps {
+  readonly hsm: Hsm;
+  readonly backingKeys: BackingKeyCache;
+  readonly events: WorkerEvents;
+  readonly resources: AsyncDisposableStack;
+}
+
+export interface HostSessions {
+  readonly sessions: SessionService;
+  /** Empty until it is told to fill. */
+  readonly rsaKeyPairs: RsaKeyPool;
+}
+
+/** Everything that a command runs with. */
+export function startSessions(
+  config: WorkerConfig,
+  { hsm, backingKeys, events, resources }: SessionsDeps,
+): HostSessions {
+  const clock = systemClock;
+  const rsaKeyPairs = resources.use(new RsaKeyPool(config.rsaKeyPool));
+  const noble = resources.use(new NobleThread());
+  const nonce = newNonceSource();
+  const sessions = new SessionService({
+    member: hsm,
+    handlers,
+    observer: commandObserver(),
+    context: () => {
+      const keyring = hsm.keyring();
+      return keyring && { keyring, backingKeys, rsaKeyPairs, noble, clock, random: randomBytes, nonce };
+    },
+    clock,
+    random: randomBytes,
+    maxInFlight: config.maxInFlight,
+    events,
+  });
+  return { sessions, rsaKeyPairs };
+}
