@@ -12,7 +12,6 @@ import { CliError } from './cli-error.ts';
 import type { DomainManagerClient } from './domain-manager-client.ts';
 
 export const DEFAULT_BACKUP_HORIZON_MS = 30 * 24 * 3_600_000;
-const DONE_WITHIN_MS = 30_000;
 
 export interface Founding {
   readonly anchor: TrustAnchor;
@@ -55,6 +54,6 @@ export async function createDomain(
   const proposal = founders.reduce(signProposal, newProposal(command));
   const { standing } = await client.propose(proposal);
   if (standing === 'collecting') return undefined;
-  await client.awaitDone(proposalId(proposal), DONE_WITHIN_MS);
+  await client.awaitDone(proposalId(proposal));
   return client.getDomain(anchor);
 }

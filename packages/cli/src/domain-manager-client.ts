@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CliError } from './cli-error.ts';
 
 const TIMEOUT_MS = 10_000;
+const DONE_WITHIN_MS = 30_000;
 const POLL_MS = 200;
 
 export interface ProposalView {
@@ -86,7 +87,7 @@ export class DomainManagerClient implements Disposable {
   }
 
   /** Waits until a proposal that has its signatures is carried out. Throws CliError when it fails or `timeoutMs` is over. */
-  async awaitDone(proposalId: string, timeoutMs: number): Promise<ProposalView> {
+  async awaitDone(proposalId: string, timeoutMs = DONE_WITHIN_MS): Promise<ProposalView> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const view = await this.getProposal(proposalId);

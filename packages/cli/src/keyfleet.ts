@@ -6,34 +6,34 @@ type MakeCommand = (terminal: Terminal, name: string) => CommandDef;
 type Commands = Record<string, () => Promise<MakeCommand>>;
 
 const operator: Commands = {
-  'create-key': async () => (await import('./commands/operator/create-key.ts')).createKey,
-  'change-passphrase': async () => (await import('./commands/operator/change-passphrase.ts')).changePassphrase,
+  'create-key': async () => (await import('./commands/operator/keys.ts')).createKey,
+  'change-passphrase': async () => (await import('./commands/operator/keys.ts')).changePassphrase,
 };
 
 const domain: Commands = {
   anchor: async () => (await import('./commands/domain/anchor.ts')).anchor,
-  checkpoint: async () => (await import('./commands/domain/checkpoint.ts')).checkpoint,
+  checkpoint: async () => (await import('./commands/domain/anchor.ts')).checkpoint,
   create: async () => (await import('./commands/domain/create.ts')).create,
-  status: async () => (await import('./commands/domain/status.ts')).status,
+  status: async () => (await import('./commands/domain/show.ts')).status,
   show: async () => (await import('./commands/domain/show.ts')).show,
-  verify: async () => (await import('./commands/domain/verify.ts')).verify,
+  verify: async () => (await import('./commands/domain/show.ts')).verify,
   proposals: async () => (await import('./commands/domain/proposals.ts')).proposals,
-  propose: async () => (await import('./commands/domain/propose.ts')).propose,
-  approve: async () => (await import('./commands/domain/approve.ts')).approve,
-  rotate: async () => (await import('./commands/domain/rotate.ts')).rotate,
+  propose: async () => (await import('./commands/domain/proposals.ts')).propose,
+  approve: async () => (await import('./commands/domain/proposals.ts')).approve,
+  rotate: async () => (await import('./commands/domain/domain-keys.ts')).rotate,
   retire: async () => (await import('./commands/domain/domain-keys.ts')).retire,
   reinstate: async () => (await import('./commands/domain/domain-keys.ts')).reinstate,
   drop: async () => (await import('./commands/domain/domain-keys.ts')).drop,
 };
 
 const member: Commands = {
-  list: async () => (await import('./commands/member/list.ts')).list,
-  fingerprint: async () => (await import('./commands/member/fingerprint.ts')).fingerprint,
-  admit: async () => (await import('./commands/member/admit.ts')).admit,
-  remove: async () => (await import('./commands/member/remove.ts')).remove,
-  leave: async () => (await import('./commands/member/leave.ts')).leave,
-  'create-offline': async () => (await import('./commands/member/create-offline.ts')).createOffline,
-  'check-offline': async () => (await import('./commands/member/check-offline.ts')).checkOffline,
+  list: async () => (await import('./commands/member/show.ts')).list,
+  fingerprint: async () => (await import('./commands/member/show.ts')).fingerprint,
+  admit: async () => (await import('./commands/member/changes.ts')).admit,
+  remove: async () => (await import('./commands/member/changes.ts')).remove,
+  leave: async () => (await import('./commands/member/changes.ts')).leave,
+  'create-offline': async () => (await import('./commands/member/offline.ts')).createOffline,
+  'check-offline': async () => (await import('./commands/member/offline.ts')).checkOffline,
 };
 
 const account: Commands = {

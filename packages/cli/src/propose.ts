@@ -15,8 +15,6 @@ import { anchorOptions, loadSigner, managerOptions, openDomain, signerOptions } 
 import { explainCommand } from './proposal-text.ts';
 import type { Terminal } from './terminal.ts';
 
-export const DONE_WITHIN_MS = 30_000;
-
 /** Options of every command that needs signatures. */
 export const signingOptions = { ...managerOptions, ...anchorOptions, ...signerOptions } as const;
 
@@ -96,7 +94,7 @@ export async function whenReady(client: DomainManagerClient, view: ProposalView)
   if (!isThere) {
     return { ...view, reason: `${preparer}, which is to carry it out, is not there` };
   }
-  return client.awaitDone(view.proposalId, DONE_WITHIN_MS);
+  return client.awaitDone(view.proposalId);
 }
 
 export function resultOf(view: ProposalView, command: DomainCommand): ProposalResult {

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** How much of a backup is read or written at once. */
+export const CHUNK_BYTES = 1 << 18;
+
 /**
  * A backup is text, one JSON value a line: a head, pieces of stored values, checkpoints, and a tail (docs/formats.md). All secrets in
  * it are sealed under domain keys, and the domain tokens in it are sealed for the members.

@@ -3,10 +3,9 @@ import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { z } from 'zod';
 import { CliError } from '../cli-error.ts';
-import { Checkpoint, Head, type Piece, piecesOf, type Position, type Sum, Tail } from './format.ts';
+import { Checkpoint, CHUNK_BYTES, Head, type Piece, piecesOf, type Position, type Sum, Tail } from './format.ts';
 
 const NEWLINE = 0x0a;
-const CHUNK_BYTES = 1 << 18;
 
 /** What a whole backup proves of itself. */
 export interface Whole {

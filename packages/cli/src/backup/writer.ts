@@ -1,10 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, truncate } from 'node:fs/promises';
 import { CliError } from '../cli-error.ts';
-import { formatLine, type Head, isFirst, type Piece, type Position, type Sum } from './format.ts';
+import { CHUNK_BYTES, formatLine, type Head, isFirst, type Piece, type Position, type Sum } from './format.ts';
 import type { Unfinished } from './reader.ts';
-
-const CHUNK_BYTES = 1 << 18;
 
 /** Writes a backup line by line with a running digest. Disposing of it leaves what was written, to be gone on with. */
 export class BackupWriter implements AsyncDisposable {

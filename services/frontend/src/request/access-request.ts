@@ -1,5 +1,6 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import type { KmsKey } from '../keys/kms-key.ts';
+import { DAY_MS } from '../keys/rotation.ts';
 import { ALIASES_PER_KEY } from '../operations/aliases.ts';
 import type { Call, Deps } from '../operations/handler.ts';
 import { undecidable } from '../policy/conditions/context.ts';
@@ -34,8 +35,6 @@ export interface Target {
   /** Whether the request's two keys are one; there for operations that name two. */
   readonly isSameKey?: (() => Promise<boolean>) | undefined;
 }
-
-const day = 86_400_000;
 
 /** Not a promise unless a policy asks for something that must be looked up. */
 export function accessRequest(
@@ -124,5 +123,5 @@ async function aliasesOf(key: KmsKey, { listAliases }: AccessRequestDeps): Promi
 /** Whole days since the last use, or since the key was made if there was none. */
 async function daysWithoutUse(key: KmsKey, { lastUsages, clock }: AccessRequestDeps): Promise<number> {
   const usage = await lastUsages.find(key);
-  return Math.floor((clock.now() - (usage?.usedAt ?? key.createdAt)) / day);
+  return Math.floor((clock.now() - (usage?.usedAt ?? key.createdAt)) / DAY_MS);
 }

@@ -1,10 +1,10 @@
-import { formatTrustAnchor, parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
-import { listOf } from '../../options.ts';
+import { anchorOptions, listOf, managerOptions, openDomain } from '../../options.ts';
 import { loadOperator } from '../../public-files.ts';
 import { writeNewFile } from '../../signing-keys.ts';
 import { fingerprintOf } from '../../text.ts';
+import { formatTrustAnchor, parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
 export const anchor = command({
   description: 'Write the trust anchor: who may found the domain. It goes into the configuration of every service.',
@@ -35,4 +35,24 @@ export const anchor = command({
       `${minimum} of these must sign its foundation:`,
       ...founders.map(({ operatorId, fingerprint }) => `  ${operatorId}  ${fingerprint}`),
     ].join('\n'),
+});
+
+export const checkpoint = command({
+  description:
+    'Write the trust anchor with the newest domain token as its checkpoint, for the configuration of every service.',
+  args: {
+    ...managerOptions,
+    ...anchorOptions,
+    out: { type: 'string', description: 'Where it goes.', valueHint: 'FILE', required: true },
+  },
+  async run(args) {
+    using domain = openDomain(args);
+    const { state, hash } = await domain.client.getDomain(domain.anchor);
+    const moved = { generation: state.generation, hash };
+    writeNewFile(args.out, formatTrustAnchor({ ...domain.anchor, checkpoint: moved }));
+    return { trustAnchor: args.out, generation: state.generation, hash: Buffer.from(hash).toString('hex') };
+  },
+  text: ({ trustAnchor, generation, hash }) =>
+    `Trust anchor with the checkpoint ${generation} (${hash}): ${trustAnchor}\n` +
+    'Compare the hash with the other operators (keyfleet domain show), then give the file to every service and restart it.',
 });

@@ -1,11 +1,18 @@
-import { type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
 import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
 import { listOf } from '../../options.ts';
-import { changeOptions, proposalText, proposeChange } from '../../propose.ts';
 import { Progress } from '../../progress.ts';
+import { changeOptions, proposalText, proposeChange } from '../../propose.ts';
 import { openRedis, redisOptions } from '../../redis-option.ts';
 import { countTokens } from '../../sealed-census.ts';
+import { type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
+
+export const rotate = command({
+  description: 'Make a new domain key now. Everything is resealed under it.',
+  args: changeOptions,
+  run: (args, terminal) => proposeChange(args, terminal, () => ({ name: 'RotateDomainKeys', body: {} })),
+  text: proposalText,
+});
 
 const ids = {
   type: 'positional',

@@ -1,8 +1,22 @@
-import { parseCommand } from '@keyfleet/shared/domain/proposal';
+import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
 import { DomainManagerClient } from '../../domain-manager-client.ts';
-import { managerOptions } from '../../options.ts';
-import { proposalText, resultOf } from '../../propose.ts';
+import { listOf, loadSigner, managerOptions, openDomain, signersOf } from '../../options.ts';
+import { explainCommand } from '../../proposal-text.ts';
+import { changeOptions, proposalText, proposeChange, resultOf, signingOptions, whenReady } from '../../propose.ts';
+import { loadJson, loadOperator } from '../../public-files.ts';
+import type { Terminal } from '../../terminal.ts';
+import { duration } from '@keyfleet/shared/config';
+import {
+  boundTo,
+  boundToNothing,
+  type DomainCommand,
+  parseCommand,
+  signProposal,
+} from '@keyfleet/shared/domain/proposal';
+import { type Rule, rules, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { type CommandDef, defineCommand } from 'citty';
 
 export const proposals = command({
   description: 'What waits for signatures, and what became of it.',
@@ -15,3 +29,80 @@ export const proposals = command({
   text: ({ proposals: all }) =>
     all.length === 0 ? 'Nothing waits for signatures.' : all.map(proposalText).join('\n\n'),
 });
+
+const operators = command({
+  description: 'Admit or remove people, frontends and domain-managers.',
+  args: {
+    ...changeOptions,
+    admit: { type: 'string', description: 'Public keys, by commas.', valueHint: 'FILES' },
+    remove: { type: 'string', description: 'Operator ids, by commas.', valueHint: 'IDS' },
+  },
+  run: (args, terminal) =>
+    proposeChange(args, terminal, () => ({
+      name: 'ModifyOperators',
+      body: { admit: listOf(args.admit).map(loadOperator), remove: listOf(args.remove) },
+    })),
+  text: proposalText,
+});
+
+const newRules = command({
+  description: 'Replace all rules.',
+  args: {
+    ...changeOptions,
+    file: { type: 'string', description: 'JSON: [{ command, alternatives: [[{ role, minimum }]] }].', required: true },
+    'backup-horizon': { type: 'string', description: 'How long old domain keys are kept.', default: '30d' },
+  },
+  run: (args, terminal) =>
+    proposeChange(args, terminal, () => {
+      const parsed: Rule[] = loadJson(args.file, rules, 'a list of quorum rules');
+      return {
+        name: 'ModifyRules',
+        body: { rules: parsed, backupHorizonMs: duration('30d').parse(args['backup-horizon']) },
+      };
+    }),
+  text: proposalText,
+});
+
+export function propose(terminal: Terminal, name: string): CommandDef {
+  return defineCommand({
+    meta: { name, description: 'Propose a change that needs more signatures.' },
+    subCommands: { operators: operators(terminal, 'operators'), rules: newRules(terminal, 'rules') },
+  });
+}
+
+export const approve = command({
+  description: 'Read what a proposal would do, and sign it.',
+  args: {
+    id: { type: 'positional', description: 'The proposal, or the beginning of its id.', required: true },
+    ...signingOptions,
+  },
+  async run(args, terminal) {
+    using domain = openDomain(args);
+    const known = await domain.client.findDomain(domain.anchor);
+    const view = await domain.client.getProposal(args.id);
+    const proposed = parseCommand(view.proposal.command);
+    // What is signed is what was read here: the bytes come from the domain-manager, the meaning from them.
+    terminal.note(explainCommand(proposed).join('\n'));
+    assertForThis(proposed, known, domain.anchor);
+    const signer = await loadSigner(args, terminal, signersOf(known?.state, domain.anchor));
+    const { signatures } = signProposal({ ...view.proposal, signatures: [] }, signer);
+    const approved = await domain.client.approve(view.proposalId, signatures[0]!);
+    return resultOf(await whenReady(domain.client, approved), proposed);
+  },
+  text: proposalText,
+});
+
+/** Nobody is asked to sign what can no longer be carried out, or could be only after the domain went another way. */
+function assertForThis(proposed: DomainCommand, known: VerifiedDomain | undefined, { domain }: TrustAnchor): void {
+  const { generation, previousHash } = known === undefined ? boundToNothing(domain, '') : boundTo(known, '');
+  if (proposed.domain !== domain || proposed.generation !== generation) {
+    throw new CliError(
+      `this proposal is for generation ${proposed.generation}, the domain is at ${generation}: propose it again.`,
+    );
+  }
+  if (Buffer.compare(proposed.previousHash, previousHash) !== 0) {
+    throw new CliError(
+      `this proposal is for another token of generation ${generation} than the domain's: propose it again.`,
+    );
+  }
+}

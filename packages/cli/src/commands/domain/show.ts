@@ -1,7 +1,10 @@
+import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
+import { summaryOf } from '../../domain-key-summary.ts';
+import { DomainManagerClient, verifiedNow } from '../../domain-manager-client.ts';
 import { anchorOptions, managerOptions, openDomain } from '../../options.ts';
 import { memberLine, operatorLine, ruleLines } from '../../proposal-text.ts';
-import { timeOf } from '../../text.ts';
+import { tableOf, timeOf } from '../../text.ts';
 
 export const show = command({
   description: 'The state of the domain, verified from the trust anchor: members, operators, rules, domain keys.',
@@ -37,4 +40,111 @@ export const show = command({
           (afterRemoval ? ', after a removal' : ''),
       ),
     ].join('\n'),
+});
+
+/** What a domain-manager sees now. Nothing here is verified: `domain verify` is for that. */
+export const status = command({
+  description: 'What the domain-manager sees: workers, generations, rotation, resealing.',
+  args: managerOptions,
+  async run(args) {
+    using client = new DomainManagerClient(args['domain-manager']);
+    const seen = await client.status();
+    return {
+      domain: seen.domain ?? '',
+      generation: seen.generation ?? 0,
+      replica: seen.replica ?? '',
+      leader: seen.leader ?? '',
+      nextRotationAt: seen.next_rotation_at ?? 0,
+      absentMembers: seen.absent_members ?? [],
+      domainKeys: (seen.domain_keys ?? []).map(({ id = '', status: standing = '', droppable_at: at = 0 }) => ({
+        id,
+        status: standing,
+        droppableAt: at === 0 ? undefined : at,
+      })),
+      workers: (seen.workers ?? []).map((worker) => ({
+        address: worker.address ?? '',
+        memberId: worker.member_id ?? '',
+        standing: worker.standing ?? '',
+        generation: worker.generation ?? 0,
+        sealsUnder: worker.active_generation ?? 0,
+        problem: worker.problem ?? '',
+      })),
+      ...(seen.reseal && {
+        reseal: {
+          generation: seen.reseal.generation ?? 0,
+          shards: seen.reseal.shards ?? 0,
+          shardsDone: seen.reseal.shards_done ?? 0,
+          resealed: seen.reseal.resealed ?? 0,
+          remaining: seen.reseal.remaining ?? 0,
+          verified: seen.reseal.verified ?? false,
+        },
+      }),
+    };
+  },
+  text: ({ domain, generation, leader, nextRotationAt, absentMembers, domainKeys, workers, reseal }) =>
+    [
+      generation === 0
+        ? `Domain ${domain} is not founded yet.`
+        : `Domain ${domain}, generation ${generation}. Leader: ${leader === '' ? 'none' : leader}`,
+      nextRotationAt === 0 ? 'Domain keys rotate only on command.' : `Next rotation: ${timeOf(nextRotationAt)}`,
+      ...(domainKeys.length === 0 ? [] : [sentenceOf(summaryOf(domainKeys, Date.now()))]),
+      '',
+      tableOf([
+        ['WORKER', 'MEMBER', 'STANDING', 'GENERATION', 'SEALS UNDER', 'PROBLEM'],
+        ...workers.map(({ address, memberId, standing, generation: has, sealsUnder, problem }) => [
+          address,
+          memberId,
+          standing,
+          `${has}`,
+          `${sealsUnder}`,
+          problem,
+        ]),
+      ]),
+      ...(absentMembers.length === 0
+        ? []
+        : ['', `Members elsewhere (offline, or out of reach): ${absentMembers.join(', ')}`]),
+      ...(reseal === undefined
+        ? []
+        : [
+            '',
+            `Resealing under generation ${reseal.generation}: ${reseal.shardsDone} of ${reseal.shards} shards, ` +
+              `${reseal.resealed} tokens resealed, ${reseal.remaining} left so far. ` +
+              (reseal.verified ? 'Nothing is left under older domain keys.' : 'Not verified yet.'),
+          ]),
+    ].join('\n'),
+  isWell: ({ workers }) => workers.every(({ standing, problem }) => standing !== 'unreachable' && problem === ''),
+});
+
+function sentenceOf(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+export const verify = command({
+  description: 'Verify every domain token from the trust anchor, and that every member holds the newest one.',
+  args: { ...managerOptions, ...anchorOptions },
+  async run(args) {
+    using domain = openDomain(args);
+    const tokens = await domain.client.fetchTokens();
+    if (tokens.length === 0) throw new CliError(`the domain '${domain.anchor.domain}' does not exist yet.`);
+    const { state } = verifiedNow(domain.anchor, tokens);
+    const { workers = [] } = await domain.client.status();
+    const behind = workers
+      .filter(
+        ({ standing, generation }) =>
+          standing === 'unreachable' || (standing === 'member' && generation !== state.generation),
+      )
+      .map(
+        ({ address, standing, generation }) =>
+          `${address}: ${standing === 'unreachable' ? 'unreachable' : `generation ${generation ?? 0}`}`,
+      );
+    return { domain: state.domain, tokens: tokens.length, generation: state.generation, behind };
+  },
+  text: ({ domain, tokens, generation, behind }) =>
+    [
+      `All ${tokens} tokens of the domain ${domain} verify; the newest is generation ${generation}.`,
+      behind.length === 0
+        ? 'Every worker that is a member holds it.'
+        : `Not every member holds it: ${behind.join('; ')}`,
+    ].join('\n'),
+  isWell: ({ behind }) => behind.length === 0,
 });

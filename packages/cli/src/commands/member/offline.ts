@@ -1,15 +1,22 @@
-import { entityId } from '@keyfleet/shared/domain/state';
-import type { ParsedArgs } from 'citty';
-import { readFileSync } from 'node:fs';
 import { CliError } from '../../cli-error.ts';
 import { command } from '../../command.ts';
-import { makeOfflineMember, openMember, publicPartOf, splitIdOfFile } from '../../offline-members.ts';
-import { anchorOptions, newPassphraseOf, passphraseOptions } from '../../options.ts';
+import {
+  loadOfflineMember,
+  makeOfflineMember,
+  offlineMemberOptions,
+  openMember,
+  publicPartOf,
+  splitIdOfFile,
+} from '../../offline-members.ts';
+import { anchorOptions, managerOptions, newPassphraseOf, openDomain, passphraseOptions } from '../../options.ts';
 import { formatMember, loadTrustAnchor } from '../../public-files.ts';
 import { combineSecret, newSecret, splitSecret } from '../../secret-shares.ts';
 import { writeNewFile } from '../../signing-keys.ts';
 import type { Terminal } from '../../terminal.ts';
 import { memberFingerprint } from '../../text.ts';
+import { entityId, isMember } from '@keyfleet/shared/domain/state';
+import type { ParsedArgs } from 'citty';
+import { readFileSync } from 'node:fs';
 
 const options = {
   id: { type: 'string', description: 'Its member id.', valueHint: 'ID', required: true },
@@ -78,3 +85,28 @@ async function secretOf(args: ParsedArgs<typeof options>, terminal: Terminal): P
 function isSplit({ shares, threshold }: ParsedArgs<typeof options>): boolean {
   return shares !== undefined || threshold !== undefined;
 }
+
+export const checkOffline = command({
+  description: 'Open an offline member and the newest domain token with it, as in a recovery. Nothing is changed.',
+  args: { ...managerOptions, ...anchorOptions, ...offlineMemberOptions },
+  async run(args, terminal) {
+    using domain = openDomain(args);
+    const tokens = await domain.client.fetchTokens();
+    const { state } = await domain.client.getDomain(domain.anchor);
+    const member = await loadOfflineMember(args, domain.anchor, terminal);
+    const publicPart = publicPartOf(member);
+    const { memberId } = publicPart;
+    if (!isMember(state, publicPart)) {
+      throw new CliError(`${memberId} opens, but is no member of the domain: admit it with keyfleet member admit.`);
+    }
+    member.hsm.install(tokens);
+    return {
+      memberId,
+      fingerprint: memberFingerprint(publicPart),
+      generation: state.generation,
+      domainKeys: member.hsm.installed?.secrets.domainKeys.length ?? 0,
+    };
+  },
+  text: ({ memberId, fingerprint, generation, domainKeys }) =>
+    `member ${memberId}  ${fingerprint}\nIt opens token ${generation} of the domain and has all its ${domainKeys} domain keys.`,
+});

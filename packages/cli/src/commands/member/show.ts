@@ -1,8 +1,9 @@
-import type { Worker__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
-import type { Member } from '@keyfleet/shared/domain/state';
 import { command } from '../../command.ts';
 import { anchorOptions, managerOptions, openDomain } from '../../options.ts';
+import { loadMember } from '../../public-files.ts';
 import { memberFingerprint, tableOf } from '../../text.ts';
+import type { Worker__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
+import type { Member } from '@keyfleet/shared/domain/state';
 
 export const list = command({
   description: 'Members of the domain, and workers that ask to join it.',
@@ -44,3 +45,13 @@ function memberOf(worker: Worker__Output): Member {
 }
 
 const none = Buffer.alloc(0);
+
+export const fingerprint = command({
+  description: 'The fingerprint of a worker, read from its own identity.pub.json.',
+  args: { identity: { type: 'positional', description: 'identity.pub.json', required: true } },
+  async run({ identity }) {
+    const member = loadMember(identity);
+    return { memberId: member.memberId, fingerprint: memberFingerprint(member) };
+  },
+  text: ({ memberId, fingerprint: shown }) => `member ${memberId}  ${shown}`,
+});

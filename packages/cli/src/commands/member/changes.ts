@@ -1,0 +1,39 @@
+import { command } from '../../command.ts';
+import { listOf } from '../../options.ts';
+import { changeOptions, proposalText, proposeChange, signingOptions } from '../../propose.ts';
+import { loadNewMember } from '../../public-files.ts';
+
+export const admit = command({
+  description: 'Propose to admit workers. Whoever approves compares the fingerprint with the one on the worker itself.',
+  args: {
+    identities: { type: 'positional', description: 'identity.pub.json of each worker, by commas.', required: true },
+    ...changeOptions,
+    remove: { type: 'string', description: 'Members to remove in the same step, by commas.', valueHint: 'IDS' },
+  },
+  run: (args, terminal) =>
+    proposeChange(args, terminal, () => ({
+      name: 'ModifyMembers',
+      body: { admit: listOf(args.identities).map(loadNewMember), remove: listOf(args.remove) },
+    })),
+  text: proposalText,
+});
+
+export const remove = command({
+  description: 'Propose to remove members. The same command makes a new domain key, which they never see.',
+  args: { members: { type: 'positional', description: 'Member ids, by commas.', required: true }, ...changeOptions },
+  run: (args, terminal) =>
+    proposeChange(args, terminal, () => ({
+      name: 'ModifyMembers',
+      body: { admit: [], remove: listOf(args.members) },
+    })),
+  text: proposalText,
+});
+
+export const leave = command({
+  description:
+    'Propose that a member erases its keys and its identity. It is a fresh worker afterwards: remove it first.',
+  args: { member: { type: 'positional', description: 'Member id.', required: true }, ...signingOptions },
+  run: (args, terminal) =>
+    proposeChange(args, terminal, () => ({ name: 'LeaveDomain', body: { memberId: args.member } })),
+  text: proposalText,
+});
