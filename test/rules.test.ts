@@ -114,10 +114,7 @@ test('no folder is called utils, and none has one file', () => {
     ([folder, files]) =>
       files.length === 1 && !production.some((file) => file.startsWith(`${folder}/`) && file !== files[0]),
   );
-  // More of STS is on its way there.
-  expect(alone.map(([folder]) => folder).filter((folder) => folder !== 'services/frontend/src/identities/sts')).toEqual(
-    [],
-  );
+  expect(alone.map(([folder]) => folder)).toEqual([]);
   expect([...folders.keys()].filter((folder) => /\b(utils?|helpers|common|misc)\b/.test(folder))).toEqual([]);
 });
 

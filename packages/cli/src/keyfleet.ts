@@ -6,8 +6,8 @@ type MakeCommand = (terminal: Terminal, name: string) => CommandDef;
 type Commands = Record<string, () => Promise<MakeCommand>>;
 
 const operator: Commands = {
-  'create-key': async () => (await import('./commands/operator/keys.ts')).createKey,
-  'change-passphrase': async () => (await import('./commands/operator/keys.ts')).changePassphrase,
+  'create-key': async () => (await import('./commands/operator.ts')).createKey,
+  'change-passphrase': async () => (await import('./commands/operator.ts')).changePassphrase,
 };
 
 const domain: Commands = {

@@ -81,7 +81,7 @@ export class FrontendEvents implements ConfirmationEvents {
   }
   /** Our fault, whatever the caller sent. The caller is told the request id and nothing else. */
   requestFailed(fault: unknown, requestId: string): void {
-    // Said once, when it was found: not again with each request that it befalls.
+    // Logged once, when it was found, and not with each request that meets it.
     if (fault instanceof StoreRefusedError || fault instanceof AuditFullError) return;
     this.#log.error({ err: fault, requestId }, 'request failed');
   }

@@ -23,7 +23,7 @@ export interface AuditSink {
   settled(): Promise<void>;
 }
 
-/** Said once, by the sink: not with each request that it befalls. */
+/** The sink reports it once, so requests that meet it do not. */
 export class AuditFullError extends Error {
   override name = 'AuditFullError';
 }

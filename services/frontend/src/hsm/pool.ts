@@ -103,7 +103,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     });
   }
 
-  /** Resolves when each worker of now has answered, refused, ended or let the deadline pass. */
+  /** Resolves once every connected worker has replied, refused, disconnected or timed out. */
   async executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {
     const command: Command = commands[name];
     const encoded = command.input.encode(input);

@@ -40,7 +40,7 @@ export function specMembersOf(key: KmsKey): Omit<OutputOf<typeof GetPublicKey>, 
   return {
     KeyUsage: key.keyUsage,
     KeySpec: key.keySpec as NonNullable<KeyMetadata['KeySpec']>,
-    // The old name's own enumeration lacks the newer specs; AWS answers them all the same.
+    // The old name's own enumeration lacks the newer specs; AWS answers them anyway.
     CustomerMasterKeySpec: key.keySpec as NonNullable<KeyMetadata['CustomerMasterKeySpec']>,
     [algorithmsMember[key.keyUsage]]: algorithmsOf(key),
   };

@@ -43,7 +43,7 @@ export function assertOnDemandRotation(key: KmsKey, now: number): void {
   }
 }
 
-/** Enabling again with the same period leaves the date alone: whoever does so every day must not put the rotation off for ever. */
+/** Enabling again with the same period leaves the date alone: doing so every day must not put the rotation off for ever. */
 export function automaticRotationFrom(
   now: number,
   periodInDays: number = DEFAULT_PERIOD_DAYS,

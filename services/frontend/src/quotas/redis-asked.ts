@@ -9,7 +9,7 @@ const HEARD_MS = 2.5 * WINDOW_MS;
 
 const Told = z.array(z.string().transform((text) => z.record(z.string(), z.int()).parse(JSON.parse(text)) as Asked));
 
-/** Through Redis, whose clock says what is still of now. May be lost. */
+/** Through Redis, whose clock says which counts are current. Counts may be lost. */
 export class RedisAsked implements AskedElsewhere {
   readonly #redis: RedisCalls;
   readonly #id = randomUUID();

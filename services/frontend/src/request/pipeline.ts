@@ -18,7 +18,7 @@ export interface PipelineDeps {
   readonly clock: Clock;
   readonly requestTimeoutMs: number;
   readonly meter: OperationMeter;
-  /** Told of everything that is our fault, with the request it befell. The caller gets no detail. */
+  /** Told of each fault, with the request that met it. The caller gets no detail. */
   readonly onFault: (fault: unknown, requestId: string) => void;
 }
 

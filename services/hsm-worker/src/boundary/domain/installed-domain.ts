@@ -4,7 +4,7 @@ import type { DomainSecrets } from './domain-secrets.ts';
 import { type Keyring, newKeyring, type Sealings } from './keyring.ts';
 import { sessionFloor, takesSessionsUnder } from './session-keys.ts';
 
-/** A member that hears of no activation uses a new domain key after this time all the same. */
+/** A member that hears of no activation uses a new domain key after this time. */
 export const ACTIVATION_DELAY_MS = 60_000;
 
 /**
