@@ -1,69 +1,20 @@
-import {
-  FakeDomain,
-  negotiate,
-  newHost,
-  newIdentity,
-  newWorker,
-  operatorOf,
-} from '@keyfleet/test-support/session-pair';
-import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
-import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/session';
-import { sealSessionToken } from '@keyfleet/hsm-worker/boundary/session-token';
+import { Negotiation } from '@keyfleet/frontend/hsm/session';
 import { signBytes } from '@keyfleet/shared/domain/signature';
+import { Answer, SignedMessage } from '@keyfleet/shared/hsm/session';
 import {
-  Answer,
-  DelegatedMessage,
-  Hello,
-  sha256,
-  SignedMessage,
-  StreamAccept,
-  StreamOpen,
-} from '@keyfleet/shared/hsm/session';
+  connected,
+  flipped,
+  host,
+  HOUR_MS,
+  MINUTE_MS,
+  opens,
+  startNegotiation,
+} from '@keyfleet/test-support/connected-session';
+import { FakeDomain, negotiate, newHost, newWorker, operatorOf } from '@keyfleet/test-support/session-pair';
 import { describe, expect, test } from 'vitest';
 
-const HOUR_MS = 3_600_000;
-const MINUTE_MS = 60_000;
 const DAY_MS = 24 * HOUR_MS;
-const host = newHost();
 const refused = expect.objectContaining({ name: 'SessionRefusedError', message: '' });
-
-type Worker = ReturnType<typeof newWorker>;
-
-function start(domain: FakeDomain, from = host): Promise<Negotiation> {
-  return Negotiation.start({ domain, host: from, clock: domain.clock });
-}
-
-/** Negotiates with this worker, as a host that knows what the worker knows. */
-async function connected(domain = new FakeDomain([host])) {
-  const worker = newWorker(domain);
-  return { domain, worker, session: await negotiate(domain, host, worker.service) };
-}
-
-/** Opens a stream as the session's host would, but for what is said otherwise. */
-async function opens(
-  worker: Worker,
-  session: HostSession,
-  change: Partial<ReturnType<typeof StreamOpen.decode>> = {},
-): Promise<unknown> {
-  const { open } = await StreamOpening.start(session);
-  return worker.service.openStream(delegated(session.delegatedKey, { ...openedBy(open), ...change }), () => {});
-}
-
-function openedBy(open: Uint8Array): ReturnType<typeof StreamOpen.decode> {
-  return StreamOpen.decode(DelegatedMessage.decode(open).message);
-}
-
-function delegated(key: KeyObject, open: ReturnType<typeof StreamOpen.decode>): Buffer {
-  const message = StreamOpen.encode(open);
-  return DelegatedMessage.encode({ message, signature: sign(null, message, key) });
-}
-
-function flipped(bytes: Uint8Array, bit: number): Buffer {
-  const changed = Buffer.from(bytes);
-  changed[bit >> 3]! ^= 1 << (bit & 7);
-  return changed;
-}
 
 describe('a session', () => {
   test('made with one member is served by every member', async () => {
@@ -106,7 +57,7 @@ describe('a member refuses the hello', () => {
     ['of more than a minute ahead', ({ clock }: FakeDomain) => clock.advance(-MINUTE_MS - 1)],
   ])('%s', async (_case, change) => {
     const domain = new FakeDomain([host]);
-    const { hello } = await start(domain);
+    const { hello } = await startNegotiation(domain);
     change(domain);
     await expect(newWorker(domain).service.negotiate(hello)).rejects.toThrow(refused);
   });
@@ -114,7 +65,7 @@ describe('a member refuses the hello', () => {
   test('that it answered before, under whatever signature', async () => {
     const domain = new FakeDomain([host]);
     const worker = newWorker(domain);
-    const { hello } = await start(domain);
+    const { hello } = await startNegotiation(domain);
     await worker.service.negotiate(hello);
     await expect(worker.service.negotiate(hello)).rejects.toThrow(refused);
     const { message } = SignedMessage.decode(hello);
@@ -127,7 +78,7 @@ describe('a member refuses the hello', () => {
   test('that comes twice at once, all but once', async () => {
     const domain = new FakeDomain([host]);
     const worker = newWorker(domain);
-    const { hello } = await start(domain);
+    const { hello } = await startNegotiation(domain);
     const answers = await Promise.allSettled([1, 2, 3].map(() => worker.service.negotiate(hello)));
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
@@ -135,7 +86,7 @@ describe('a member refuses the hello', () => {
   test('with any bit flipped, or cut short', async () => {
     const domain = new FakeDomain([host]);
     const worker = newWorker(domain);
-    const { hello } = await start(domain);
+    const { hello } = await startNegotiation(domain);
     for (let at = 0; at < hello.length; at += 7) {
       await expect(worker.service.negotiate(flipped(hello, at * 8 + (at % 8)))).rejects.toThrow(refused);
       await expect(worker.service.negotiate(hello.subarray(0, at))).rejects.toThrow(refused);
@@ -153,7 +104,7 @@ describe('a host refuses the answer', () => {
   test('of an HSM that is not a member', async () => {
     const domain = new FakeDomain([host]);
     const impostor = new FakeDomain([host]);
-    const negotiation = await start(domain);
+    const negotiation = await startNegotiation(domain);
     const answer = await newWorker(impostor).service.negotiate(negotiation.hello);
     await expect(negotiation.finish(answer)).rejects.toThrow('the signature of hsm-1 does not verify');
   });
@@ -162,7 +113,7 @@ describe('a host refuses the answer', () => {
     const domain = new FakeDomain([host]);
     const former = newWorker(domain.copy());
     domain.remove('hsm-1');
-    const negotiation = await start(domain);
+    const negotiation = await startNegotiation(domain);
     const answer = await former.service.negotiate(negotiation.hello);
     await expect(negotiation.finish(answer)).rejects.toThrow('not a member');
   });
@@ -178,7 +129,7 @@ describe('a host refuses the answer', () => {
     const domain = new FakeDomain([host]);
     domain.change({});
     domain.change({});
-    const negotiation = await start(domain);
+    const negotiation = await startNegotiation(domain);
     const answer = await newWorker(domain).service.negotiate(negotiation.hello);
     await expect(negotiation.finish(answered(domain, answer, change))).rejects.toThrow(why);
     await negotiation.finish(answer);
@@ -205,7 +156,7 @@ describe('a host refuses the answer', () => {
 
   test('with any bit flipped', async () => {
     const domain = new FakeDomain([host]);
-    const negotiation = await start(domain);
+    const negotiation = await startNegotiation(domain);
     const answer = await newWorker(domain).service.negotiate(negotiation.hello);
     for (let at = 0; at < answer.length; at += 11) {
       await expect(negotiation.finish(flipped(answer, at * 8 + (at % 8)))).rejects.toThrow('does not verify');
@@ -213,208 +164,7 @@ describe('a host refuses the answer', () => {
   });
 
   test('that carries a hello instead', async () => {
-    const negotiation = await start(new FakeDomain([host]));
+    const negotiation = await startNegotiation(new FakeDomain([host]));
     await expect(negotiation.finish(negotiation.hello)).rejects.toThrow('does not verify');
-  });
-});
-
-describe('a member refuses a stream', () => {
-  test('when the session has expired, with a minute of tolerance for clocks', async () => {
-    const { domain, worker, session } = await connected();
-    domain.clock.advance(HOUR_MS + MINUTE_MS - 1);
-    await opens(worker, session);
-    domain.clock.advance(1);
-    await expect(opens(worker, session)).rejects.toThrow(refused);
-  });
-
-  test('when the session begins in its future', async () => {
-    const { domain, worker, session } = await connected();
-    domain.clock.advance(-MINUTE_MS - 1);
-    await expect(opens(worker, session)).rejects.toThrow(refused);
-  });
-
-  test('when the host was removed from the domain', async () => {
-    const { domain, worker, session } = await connected();
-    domain.change({ operators: [] });
-    await expect(opens(worker, session)).rejects.toThrow(refused);
-  });
-
-  test('when the host has another key since, or another role', async () => {
-    const { domain, worker, session } = await connected();
-    domain.change({ operators: [operatorOf(newHost(), 'service-host')] });
-    await expect(opens(worker, session)).rejects.toThrow(refused);
-    domain.change({ operators: [operatorOf(host, 'scheduler')] });
-    await expect(opens(worker, session)).rejects.toThrow(refused);
-  });
-
-  test('with a token of another domain, even one of the same name', async () => {
-    const { domain: elsewhere, session } = await connected();
-    const worker = newWorker(new FakeDomain([host]));
-    await expect(opens(worker, session)).rejects.toThrow(refused);
-    expect(worker.recorded.unknownDomainKeys).toBe(1);
-    const third = new FakeDomain([host], 'other');
-    third.keys = elsewhere.keys;
-    await expect(opens(newWorker(third), session)).rejects.toThrow(refused);
-  });
-
-  test('with any bit of the token flipped', async () => {
-    const { worker, session } = await connected();
-    const { sessionToken, delegatedKey } = session;
-    const open = openedBy((await StreamOpening.start(session)).open);
-    for (let bit = 0; bit < sessionToken.length * 8; bit += 5) {
-      const changed = delegated(delegatedKey, { ...open, sessionToken: flipped(sessionToken, bit) });
-      await expect(worker.service.openStream(changed, () => {})).rejects.toThrow(refused);
-    }
-  });
-
-  test('that its host did not sign', async () => {
-    const { worker, session } = await connected();
-    const { open } = await StreamOpening.start(session);
-    const other = generateKeyPairSync('ed25519').privateKey;
-    await expect(worker.service.openStream(delegated(other, openedBy(open)), () => {})).rejects.toThrow(refused);
-    const changed = { ...openedBy(open), nonce: Buffer.alloc(32) };
-    const { signature } = DelegatedMessage.decode(open);
-    const spliced = DelegatedMessage.encode({ message: StreamOpen.encode(changed), signature });
-    await expect(worker.service.openStream(spliced, () => {})).rejects.toThrow(refused);
-  });
-
-  test('with an ephemeral key that is no point of the curve, or spelled otherwise', async () => {
-    const { worker, session } = await connected();
-    const { ephemeralKey } = openedBy((await StreamOpening.start(session)).open);
-    const hybrid = Buffer.from(ephemeralKey);
-    hybrid[0] = 6 | (ephemeralKey[96]! & 1);
-    for (const key of [flipped(ephemeralKey, 400), hybrid, Buffer.concat([Buffer.of(4), Buffer.alloc(96)])]) {
-      await expect(opens(worker, session, { ephemeralKey: key })).rejects.toThrow(refused);
-    }
-    await expect(opens(worker, session, { encapsulationKey: Buffer.alloc(1568, 255) })).rejects.toThrow(refused);
-  });
-
-  test('with no token at all', async () => {
-    const worker = newWorker(new FakeDomain([host]));
-    await expect(worker.service.openStream(Buffer.alloc(0), () => {})).rejects.toThrow(refused);
-  });
-});
-
-describe('a domain key alone', () => {
-  /** A session that whoever has a domain key makes up: in this host's name, with keys of its own. */
-  function forged(
-    domain: FakeDomain,
-    change: { signedHello: Uint8Array; issuedAt?: number; keyring?: FakeDomain['keyring']; expiresAt?: number },
-    delegatedKey: KeyObject,
-  ): HostSession {
-    const { signedHello, keyring = domain.keyring, expiresAt = domain.clock.now() + HOUR_MS } = change;
-    const sessionKey = createSecretKey(randomBytes(32));
-    const sessionId = randomBytes(16);
-    const notBefore = domain.clock.now();
-    const sessionToken = sealSessionToken(
-      { sessionId, sessionKey, signedHello, notBefore, expiresAt },
-      { keyring, nonce: randomBytes },
-    );
-    return {
-      sessionId,
-      sessionKey,
-      sessionToken,
-      delegatedKey,
-      generation: domain.state.generation,
-      renewAt: 0,
-      expiresAt,
-    };
-  }
-
-  /** A hello like the host's, with a delegated key of the attacker's, signed by whoever the attacker is. */
-  async function helloBy(signer: KeyObject, domain: FakeDomain) {
-    const delegatedPair = generateKeyPairSync('ed25519');
-    const { hello } = await start(domain);
-    const fields = Hello.decode(SignedMessage.decode(hello).message);
-    const message = Hello.encode({
-      ...fields,
-      delegatedKey: delegatedPair.publicKey.export({ format: 'raw-public' }),
-    });
-    const signedHello = SignedMessage.encode({ message, signature: signBytes(signer, message) });
-    return { signedHello, delegatedKey: delegatedPair.privateKey };
-  }
-
-  test('opens no session in the name of a host that did not sign for it', async () => {
-    const domain = new FakeDomain([host]);
-    const worker = newWorker(domain);
-    const { signedHello, delegatedKey } = await helloBy(newIdentity(), domain);
-    await expect(opens(worker, forged(domain, { signedHello }, delegatedKey))).rejects.toThrow(refused);
-    // The same with the host's own signature is good: it is what the test is about.
-    const own = await helloBy(host.privateKey, domain);
-    await opens(worker, forged(domain, { signedHello: own.signedHello }, own.delegatedKey));
-  });
-
-  test('makes no use of a hello that it saw: the stream must be opened by the key that the hello names', async () => {
-    const domain = new FakeDomain([host]);
-    const { hello: signedHello } = await start(domain);
-    const own = generateKeyPairSync('ed25519').privateKey;
-    await expect(opens(newWorker(domain), forged(domain, { signedHello }, own))).rejects.toThrow(refused);
-  });
-
-  test('makes no hello last: a session lives an hour, from when its host asked', async () => {
-    const domain = new FakeDomain([host]);
-    const worker = newWorker(domain);
-    const { signedHello, delegatedKey } = await helloBy(host.privateKey, domain);
-    const endless = { signedHello, expiresAt: domain.clock.now() + HOUR_MS + 1 };
-    await expect(opens(worker, forged(domain, endless, delegatedKey))).rejects.toThrow(refused);
-    domain.clock.advance(MINUTE_MS + 1);
-    await expect(opens(worker, forged(domain, { signedHello }, delegatedKey))).rejects.toThrow(refused);
-  });
-
-  test('seals no session that is accepted after its owner was removed, nor an hour after a rotation', async () => {
-    for (const end of ['removal', 'rotation'] as const) {
-      const domain = new FakeDomain([host]);
-      const worker = newWorker(domain);
-      const { keyring } = domain;
-      if (end === 'removal') domain.remove('hsm-2');
-      else domain.rotate();
-      const sealed = async () => {
-        // Even with the host's own signature.
-        const { signedHello, delegatedKey } = await helloBy(host.privateKey, domain);
-        return forged(domain, { signedHello, keyring }, delegatedKey);
-      };
-      if (end === 'rotation') {
-        await opens(worker, await sealed());
-        domain.clock.advance(HOUR_MS + 10 * MINUTE_MS);
-      }
-      await expect(opens(worker, await sealed())).rejects.toThrow(refused);
-    }
-  });
-
-  test('of before the newest is good for no session at a member that restarted', async () => {
-    const { domain, worker, session } = await connected();
-    domain.rotate();
-    await opens(worker, session);
-    domain.restart();
-    await expect(opens(worker, session)).rejects.toThrow(refused);
-    await opens(worker, await negotiate(domain, host, worker.service));
-  });
-});
-
-describe('a host refuses what accepts its stream', () => {
-  async function accepted(change: (accept: StreamAccept) => Partial<StreamAccept>, signer?: KeyObject) {
-    const domain = new FakeDomain([host]);
-    domain.change({});
-    const { worker, session } = await connected(domain);
-    const opening = await StreamOpening.start(session);
-    const answer = Promise.withResolvers<Uint8Array>();
-    await worker.service.openStream(opening.open, answer.resolve);
-    const accept = StreamAccept.decode(SignedMessage.decode(await answer.promise).message);
-    const message = StreamAccept.encode({ ...accept, ...change(accept) });
-    const signature = signBytes(signer ?? domain.identities['hsm-1'], message);
-    return opening.finish(SignedMessage.encode({ message, signature }), domain);
-  }
-
-  test.each([
-    ['with the signature of who is no member', () => ({}), newIdentity(), 'does not verify'],
-    ['in the name of another member', () => ({ memberId: 'hsm-2' }), undefined, 'does not verify'],
-    ['in the name of nobody', () => ({ memberId: 'hsm-9' }), undefined, 'not a member'],
-    ['for another stream', () => ({ openHash: sha256(Buffer.of(1)) }), undefined, 'another stream'],
-    ['with an older domain token', () => ({ generation: 1 }), undefined, 'older'],
-    ['with a newer domain token that nobody shows', () => ({ generation: 3 }), undefined, 'newer'],
-    ['with another domain token of the generation', () => ({ tokenHash: Buffer.alloc(32) }), undefined, 'forked'],
-  ])('%s', async (_case, change, signer, why) => {
-    await accepted(() => ({}));
-    await expect(accepted(change, signer)).rejects.toThrow(why);
   });
 });

@@ -1,0 +1,166 @@
+import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
+import { TestClock } from '@keyfleet/test-support/domain';
+import { LoopbackWorker, startLoopbackPool, until } from '@keyfleet/test-support/loopback-worker';
+import { FakeDomain, newIdentity } from '@keyfleet/test-support/session-pair';
+import { answering, host, MANY, type RandomHandler, startTwoWorkers } from '@keyfleet/test-support/two-workers';
+import { describe, expect, test } from 'vitest';
+
+const MINUTE_MS = 60_000;
+
+describe('the session of a pool', () => {
+  test('renews its session at half time, and what is under way on the old streams is answered', async () => {
+    const slow = Promise.withResolvers<{ bytes: Buffer }>();
+    await using frontend = await startTwoWorkers(
+      () => slow.promise,
+      () => slow.promise,
+    );
+    const asked = frontend.ask(90 * MINUTE_MS);
+    await until(() => frontend.workers.some(({ frames }) => frames > 0));
+    const negotiated = () => frontend.workers[0].negotiations + frontend.workers[1].negotiations;
+    const before = negotiated();
+    frontend.domain.clock.advance(31 * MINUTE_MS);
+    await until(() => negotiated() > before);
+    slow.resolve({ bytes: Buffer.of(1) });
+    expect(await asked).toBe(1);
+  });
+
+  test('keeps its session when one worker lags behind and cannot open it', async () => {
+    const domain = new FakeDomain([host]);
+    const laggard = domain.copy();
+    domain.rotate();
+    const workers = [
+      new LoopbackWorker(domain, 'hsm-1', { GenerateRandom: answering(1) }),
+      new LoopbackWorker(laggard, 'hsm-2', { GenerateRandom: answering(2) }),
+    ] as const;
+    // Were it refused by the laggard before anyone serves it, it would rightly be made anew.
+    const served = Promise.withResolvers<void>();
+    workers[1].mayOpen = served.promise;
+    await using frontend = await startLoopbackPool({ domain, host, workers }, 1);
+    const { negotiations } = workers[0];
+    served.resolve();
+    const { opened } = workers[1];
+    await until(() => workers[1].opened > opened + 3);
+    expect(workers[0].negotiations).toBe(negotiations);
+    expect(frontend.pool.ready).toBe(1);
+  });
+
+  test('does not use an HSM that its own copy of the domain state does not know', async () => {
+    const domain = new FakeDomain([host]);
+    const members = domain.state.members.filter(({ memberId }) => memberId === 'hsm-2');
+    const verified = { ...domain.verified, state: { ...domain.state, members } };
+    const known = { verified, noteNewer: () => {}, refresh: async () => {} };
+    const workers = (['hsm-1', 'hsm-2'] as const).map(
+      (memberId, i) => new LoopbackWorker(domain, memberId, { GenerateRandom: answering(i + 1) }),
+    );
+    await using frontend = await startLoopbackPool({ domain, host, workers, known }, 1);
+    const ask = () => frontend.execute('GenerateRandom', { length: 1 }, domain.clock.now() + 1000);
+    const answers = await Promise.all(Array.from({ length: 10 }, ask));
+    expect(new Set(answers.map(({ bytes }) => bytes[0]))).toEqual(new Set([2]));
+    await until(() => workers[0]!.negotiations + workers[0]!.opened > 3);
+    expect(frontend.pool.ready).toBe(1);
+  });
+
+  test('stops using a worker at once that the domain removed, though it plays on, and for ever', async () => {
+    const domain = new FakeDomain([host]);
+    // It follows no domain any more, and by its clock no time passes.
+    const frozen = Object.assign(domain.copy(), { clock: new TestClock() });
+    const workers = [
+      new LoopbackWorker(domain, 'hsm-1', { GenerateRandom: answering(1) }),
+      new LoopbackWorker(frozen, 'hsm-2', { GenerateRandom: answering(2) }),
+    ] as const;
+    await using frontend = await startLoopbackPool({ domain, host, workers });
+    const ask = () => frontend.execute('GenerateRandom', { length: 1 }, domain.clock.now() + 1000);
+    await ask();
+    domain.remove('hsm-2');
+    const { frames } = workers[1];
+    for (const ms of [0, MINUTE_MS, 120 * MINUTE_MS, 14_400 * MINUTE_MS]) {
+      domain.clock.advance(ms);
+      const answers = await Promise.all(Array.from({ length: MANY }, ask));
+      expect(new Set(answers.map(({ bytes }) => bytes[0]))).toEqual(new Set([1]));
+      await until(() => frontend.pool.ready === 1);
+    }
+    expect(workers[1].frames).toBe(frames);
+  });
+
+  test('does not use a worker under a name whose keys are others since', async () => {
+    const domain = new FakeDomain([host]);
+    const frozen = domain.copy();
+    const workers = [new LoopbackWorker(frozen, 'hsm-1', { GenerateRandom: answering(1) })] as const;
+    await using frontend = await startLoopbackPool({ domain, host, workers });
+    const [first, ...others] = domain.state.members;
+    domain.change({ members: [{ ...first!, signingKey: encodedPublicKey(newIdentity()) }, ...others] });
+    await until(() => frontend.pool.ready === 0 && frontend.problems.length > 0);
+    expect(frontend.problems.join()).toMatch(/older|does not verify/);
+  });
+
+  test('makes a new session when a member left, and no command fails', async () => {
+    const slow = Promise.withResolvers<void>();
+    const answer =
+      (number: number): RandomHandler =>
+      () =>
+        slow.promise.then(() => ({ bytes: Buffer.of(number) }));
+    await using frontend = await startTwoWorkers(answer(1), answer(2));
+    const asked = Array.from({ length: MANY }, () => frontend.ask(MINUTE_MS));
+    await until(() => frontend.workers.every(({ frames }) => frames > 0));
+    const negotiated = frontend.workers[0].negotiations;
+    frontend.domain.remove('hsm-2');
+    await until(() => frontend.workers[0].negotiations > negotiated && frontend.pool.ready === 1);
+    slow.resolve();
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([1]));
+  });
+
+  test('makes a new session when a member left though the others still take the old one', async () => {
+    const domain = new FakeDomain([host]);
+    const lenient = domain.copy();
+    const worker = new LoopbackWorker(lenient, 'hsm-1', { GenerateRandom: answering(1) });
+    await using frontend = await startLoopbackPool({ domain, host, workers: [worker] });
+    const { negotiations } = worker;
+    domain.remove('hsm-2');
+    // What it holds against sessions from before is left out.
+    const { keys, state, hash } = domain;
+    Object.assign(lenient, { keys, state, hash });
+    await until(() => worker.negotiations > negotiations && frontend.pool.ready === 1);
+  });
+
+  test('ends the streams of a session that is over, whatever the worker thinks', async () => {
+    const domain = new FakeDomain([host]);
+    const frozen = Object.assign(domain.copy(), { clock: new TestClock() });
+    const workers = [new LoopbackWorker(frozen, 'hsm-1', { GenerateRandom: answering(1) })] as const;
+    await using frontend = await startLoopbackPool({ domain, host, workers });
+    // Its clock stands still, so that no new session is made that either side believes in.
+    domain.clock.advance(60 * MINUTE_MS);
+    await until(() => frontend.pool.ready === 0);
+  });
+
+  test.each([
+    ['behind', (worker: FakeDomain) => worker, 'older'],
+    ['on a fork', (worker: FakeDomain) => (worker.change({ backupHorizonMs: 1 }), worker), 'forked'],
+  ])('does not begin to use a worker that is %s', async (_case, changed, why) => {
+    const domain = new FakeDomain([host]);
+    const other = domain.copy();
+    domain.change({});
+    const workers = [
+      new LoopbackWorker(domain, 'hsm-1', { GenerateRandom: answering(1) }),
+      new LoopbackWorker(changed(other), 'hsm-2', { GenerateRandom: answering(2) }),
+    ];
+    await using frontend = await startLoopbackPool({ domain, host, workers }, 1);
+    await until(() => frontend.problems.some((problem) => problem.includes(why)));
+    expect(frontend.pool.ready).toBe(1);
+  });
+
+  test('comes back to a worker that restarted after a rotation and takes only sessions under the newest key', async () => {
+    const domain = new FakeDomain([host]);
+    const restarted = domain.copy();
+    const workers = [
+      new LoopbackWorker(domain, 'hsm-1', { GenerateRandom: answering(1) }),
+      new LoopbackWorker(restarted, 'hsm-2', { GenerateRandom: answering(2) }),
+    ] as const;
+    await using frontend = await startLoopbackPool({ domain, host, workers });
+    domain.rotate();
+    const { keys, state, hash } = domain;
+    Object.assign(restarted, { keys, state, hash }).restart();
+    workers[1].die();
+    await until(() => frontend.pool.ready === 1);
+    await until(() => frontend.pool.ready === 2);
+  });
+});
