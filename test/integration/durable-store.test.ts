@@ -41,6 +41,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 const usage = { operation: 'Encrypt', usedAt: 1, requestId: 'r', eventId: 'e' } as const;
 
 describe('a replica that stalls', () => {
+  const servers = new AsyncDisposableStack();
   let master: TestServer;
   let replica: TestServer;
   beforeAll(async () => {
@@ -53,15 +54,12 @@ describe('a replica that stalls', () => {
       '--min-replicas-max-lag',
       '60',
     ];
-    master = await startRedis(settings);
-    replica = await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]);
+    master = servers.use(await startRedis(settings));
+    replica = servers.use(await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]));
     await using client = await connectTestRedis(master.port);
     while (!(await client.info('replication')).includes('state=online')) await delay(50);
   });
-  afterAll(async () => {
-    await replica[Symbol.asyncDispose]();
-    await master[Symbol.asyncDispose]();
-  });
+  afterAll(() => servers.disposeAsync());
 
   async function stall(): Promise<AsyncDisposable> {
     await using client = await connectTestRedis(replica.port);

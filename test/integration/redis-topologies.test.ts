@@ -16,15 +16,13 @@ const clock = { now: Date.now };
 const addressOf = ({ port }: TestServer) => `127.0.0.1:${port}`;
 
 describe('Redis Cluster', () => {
-  let servers: readonly TestServer[];
+  const resources = new AsyncDisposableStack();
   let url: string;
   beforeAll(async () => {
-    servers = await startCluster(3);
+    const servers = await startCluster(3, resources);
     url = `redis+cluster://${servers.map(addressOf).join(',')}`;
   });
-  afterAll(async () => {
-    for (const server of servers) await server[Symbol.asyncDispose]();
-  });
+  afterAll(() => resources.disposeAsync());
 
   storeContract(async () => {
     const client = await connect(url);
@@ -50,7 +48,7 @@ describe('Redis Cluster', () => {
       for (const { store } of [one, two]) await store.findKey(key.region, key.keyId);
       await one.store.updateKey({ ...key, description: 'new' });
       const seen = async () => (await two.store.findKey(key.region, key.keyId))?.description;
-      await vi.waitFor(async () => expect(await seen()).toBe('new'));
+      await vi.waitFor(async () => expect(await seen()).toBe('new'), { timeout: 60_000 });
     }
   });
 });
@@ -59,7 +57,7 @@ async function openCached(url: string) {
   const client = await connect(url);
   const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
   const store = new CachedStore(new RedisStore({ client, writes: writesOf(client), clock }), feed, 1 << 20);
-  await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
+  await vi.waitUntil(() => feed.trusted, { timeout: 60_000 });
   return {
     store,
     async [Symbol.asyncDispose]() {
@@ -69,10 +67,11 @@ async function openCached(url: string) {
   };
 }
 
-async function startCluster(size: number): Promise<readonly TestServer[]> {
+async function startCluster(size: number, resources: AsyncDisposableStack): Promise<readonly TestServer[]> {
   const buses = await Promise.all(Array.from({ length: size }, () => getPort()));
   const settings = (bus: number) => ['--cluster-enabled', 'yes', '--cluster-port', `${bus}`];
-  const servers = await Promise.all(buses.map((bus) => startRedis(settings(bus))));
+  const servers: TestServer[] = [];
+  for (const bus of buses) servers.push(resources.use(await startRedis(settings(bus))));
   for (const [i, server] of servers.entries()) {
     await using client = await connect(`redis://${addressOf(server)}`);
     const [from, to] = [Math.floor((16_384 * i) / size), Math.floor((16_384 * (i + 1)) / size) - 1];
@@ -93,18 +92,15 @@ async function startCluster(size: number): Promise<readonly TestServer[]> {
 }
 
 describe('Redis with a replica', () => {
+  const servers = new AsyncDisposableStack();
   let master: TestServer;
-  let replica: TestServer;
   beforeAll(async () => {
-    master = await startRedis(['--repl-diskless-sync-delay', '0']);
-    replica = await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]);
+    master = servers.use(await startRedis(['--repl-diskless-sync-delay', '0']));
+    servers.use(await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]));
     await using client = await connect(`redis://${addressOf(master)}`);
     while (!(await client.info('replication')).includes('state=online')) await delay(50);
   });
-  afterAll(async () => {
-    await replica[Symbol.asyncDispose]();
-    await master[Symbol.asyncDispose]();
-  });
+  afterAll(() => servers.disposeAsync());
 
   test('is refused while an acknowledged write need not be on the replica', async () => {
     await using client = await connect(`redis://${addressOf(master)}`);
@@ -118,19 +114,19 @@ describe('Redis with a replica', () => {
     await using client = await connect(`redis+sentinel://${addressOf(sentinel)}/keyfleet`);
     const store = new RedisStore({ client, writes: writesOf(client, 1), clock });
     const keys = Array.from({ length: 20 }, () => newKey());
-    await vi.waitFor(() => store.insertKey(keys[0]!), { timeout: 20_000 });
+    await vi.waitFor(() => store.insertKey(keys[0]!), { timeout: 60_000 });
     await Promise.all(keys.slice(1).map((key) => store.insertKey(key)));
     // Sentinel must know of the replica before it can promote it.
     await using observer = await connect(`redis://${addressOf(sentinel)}`);
     const replicas = async () => (await observer.call('SENTINEL', 'REPLICAS', 'keyfleet')) as unknown[];
-    await vi.waitUntil(async () => (await replicas()).length === 1, { timeout: 20_000 });
+    await vi.waitUntil(async () => (await replicas()).length === 1, { timeout: 60_000 });
 
     await master.kill();
     const found = await vi.waitFor(() => Promise.all(keys.map(({ region, keyId }) => store.findKey(region, keyId))), {
-      timeout: 30_000,
+      timeout: 120_000,
       interval: 200,
     });
     expect(found.filter((key) => key === undefined)).toEqual([]);
     await expect(store.updateKey({ ...keys[0]!, description: 'alone' })).rejects.toThrow(StoreUnavailableError);
-  });
+  }, 240_000);
 });

@@ -11,16 +11,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 /** How long a client encrypts under each attack, in milliseconds. */
 const LONG = 8_000;
-/** Below this a p99 may be what the machine does besides. */
-const NOISE_MS = 1_000;
 const MAX_GROWTH_MB = 60;
+/** Little room for garbage: what the processes grow by is then what the attack makes them hold. One that needs more than this ends. */
+const nodeArgs = ['--max-semi-space-size=2', '--max-old-space-size=128'];
 
 let cluster: TestCluster;
 let kms: KmsLatency;
 let calm: Latencies;
 
 beforeAll(async () => {
-  cluster = await startTestCluster({ workers: 2 });
+  cluster = await startTestCluster({ workers: 2, nodeArgs });
   kms = await KmsLatency.start(cluster);
   await kms.measure(LONG);
   calm = await kms.measure(LONG);
@@ -50,10 +50,30 @@ async function fetchTokensUntil(stop: AbortSignal): Promise<number> {
   );
   let count = 0;
   while (!stop.aborted) {
-    await unary(client, DomainManager.service.FetchTokens, {}, 5_000);
+    await unary(client, DomainManager.service.FetchTokens, {}, 30_000);
     count++;
   }
   return count;
+}
+
+/** `fetched`: how often the domain-manager gave out tokens meanwhile; `most`: of the process's memory. */
+async function measureUnder(name: string, target: { process: string; port: number; method: string }) {
+  let most = 0;
+  const looking = setInterval(() => (most = Math.max(most, memoryOf(target.process))), 50);
+  const attacker = startAttack(name, target);
+  const stop = new AbortController();
+  try {
+    await once(attacker.stdout!, 'data');
+    const fetching = fetchTokensUntil(stop.signal);
+    const attacked = await kms.measure(LONG);
+    stop.abort();
+    return { attacked, fetched: await fetching, most };
+  } finally {
+    stop.abort();
+    clearInterval(looking);
+    attacker.kill('SIGKILL');
+    await once(attacker, 'exit');
+  }
 }
 
 const worker = () => ({ process: 'hsm-worker-1', port: cluster.ports.workers[0]! });
@@ -71,27 +91,13 @@ describe('a fleet serves on, and grows by little, while someone without credenti
   ] as const)('%s', async (_, attack, target, { path }) => {
     const { process, port } = target();
     const before = memoryOf(process);
-    let most = before;
-    const looking = setInterval(() => (most = Math.max(most, memoryOf(process))), 50);
-    const attacker = startAttack(attack, { port, method: path });
-    const stop = new AbortController();
-    try {
-      await once(attacker.stdout!, 'data');
-      const fetching = fetchTokensUntil(stop.signal);
-      const attacked = await kms.measure(LONG);
-      stop.abort();
-      console.log(
-        `${attack} at ${path}: ${process} from ${Math.round(before)} to ${Math.round(most)} MB, p50 ${attacked.p50} ms (calm ${calm.p50}), p99 ${attacked.p99} ms (calm ${calm.p99})`,
-      );
-      expect(await fetching).toBeGreaterThan(0);
-      expect(attacked.failures).toEqual([]);
-      expect(attacked.p99).toBeLessThan(Math.max(2 * calm.p99, NOISE_MS));
-      expect(most - before).toBeLessThan(MAX_GROWTH_MB);
-    } finally {
-      stop.abort();
-      clearInterval(looking);
-      attacker.kill('SIGKILL');
-      await once(attacker, 'exit');
-    }
+    const { attacked, fetched, most } = await measureUnder(attack, { process, port, method: path });
+    console.log(
+      `${attack} at ${path}: ${process} from ${Math.round(before)} to ${Math.round(most)} MB, p50 ${attacked.p50} ms (calm ${calm.p50}), p99 ${attacked.p99} ms (calm ${calm.p99})`,
+    );
+    expect(fetched).toBeGreaterThan(0);
+    expect(attacked.failures).toEqual([]);
+    expect(attacked.p99).toBeLessThan(await kms.limitOf(attacked, { calm, forMs: LONG }));
+    expect(most - before).toBeLessThan(MAX_GROWTH_MB);
   });
 });

@@ -10,6 +10,9 @@ export interface Latencies {
   readonly failures: readonly string[];
 }
 
+/** Of a few hundred calls a p99 is two or three: below this it may be what a busy machine does besides. An attack that works takes longer. */
+const NOISE_MS = 3_000;
+
 /** Encrypts over HTTP and gRPC, one call after the other on each, none of them repeated when it fails. */
 export class KmsLatency implements Disposable {
   readonly #http: KMSClient;
@@ -49,6 +52,16 @@ export class KmsLatency implements Disposable {
     took.sort((a, b) => a - b);
     const at = (share: number): number => Math.round(took[Math.floor(share * took.length)]! * 10) / 10;
     return { count: took.length, p50: at(0.5), p99: at(0.99), failures };
+  }
+
+  /**
+   * What a p99 under an attack must be below: twice what it is in a calm time, before the attack or, as the machine may have become busier,
+   * after it. To be called when the attack is over.
+   */
+  async limitOf(attacked: Latencies, { calm, forMs }: { calm: Latencies; forMs: number }): Promise<number> {
+    const limit = Math.max(2 * calm.p99, NOISE_MS);
+    if (attacked.p99 < limit) return limit;
+    return Math.max(limit, 2 * (await this.measure(forMs)).p99);
   }
 
   [Symbol.dispose](): void {

@@ -30,9 +30,9 @@ export async function startSentinel(master: TestServer): Promise<TestServer> {
   const settings = [
     `monitor keyfleet 127.0.0.1 ${master.port} 1`,
     // Shorter, and a busy machine makes a live master look dead: it is then replaced before the test kills it.
-    'down-after-milliseconds keyfleet 3000',
-    // A failover that was given up is tried again after twice this.
-    'failover-timeout keyfleet 3000',
+    'down-after-milliseconds keyfleet 10000',
+    // What one failover may take: shorter, and a busy machine has it given up, and tried again after twice this.
+    'failover-timeout keyfleet 15000',
   ];
   return startServer(async (port, dir) => {
     const file = join(dir, 'sentinel.conf');
