@@ -81,7 +81,7 @@ const request = requestCodec(Encrypt);
 const response = responseCodec(Encrypt);
 const output = { KeyId: arn, CiphertextBlob: randomBytes(160), EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' } as const;
 await measureCost('JSON: read and validate an Encrypt', 200_000, () => request.parse(body));
-await measureCost('JSON: write the answer of an Encrypt', 200_000, () => response.stringify(output));
+await measureCost('JSON: write the answer of an Encrypt', 200_000, () => response.encode(output));
 
 // Frames between frontend and worker, as each end does it.
 const frameKey = createSecretKey(randomBytes(32));

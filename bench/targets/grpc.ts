@@ -22,7 +22,7 @@ export const keyfleetGrpc: Protocol = {
   decode({ operation }, { body }) {
     const { found, method } = operationOf(operation);
     const output = protoCodec(found).parseResponse(method.responseDeserialize(body) as Message);
-    const text = responseCodec(found).stringify(output);
+    const text = responseCodec(found).encode(output).toString();
     return text === '' ? {} : (JSON.parse(text) as Output);
   },
 };

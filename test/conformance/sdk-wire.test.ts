@@ -113,7 +113,7 @@ test.each(Object.values<Operation>(operations))(
     const responses = responseCodec(operation);
     await fc.assert(
       fc.asyncProperty(valueOf(request), valueOf(response), async (input, output) => {
-        const answer = responses.stringify((operation.output === null ? undefined : output) as never);
+        const answer = responses.encode((operation.output === null ? undefined : output) as never).toString();
         const exchanged = await exchange(operation, converted(request, input, toDate) as Values, answer);
         const defaults = Object.fromEntries(
           request.members.flatMap(({ name, default: absent }) => (absent === undefined ? [] : [[name, absent]])),

@@ -240,21 +240,26 @@ describe('a response', () => {
     };
     expect(
       JSON.parse(
-        responseCodec(operations.DescribeKey).stringify({
-          KeyMetadata: { ...KeyMetadata, secret: 1 } as typeof KeyMetadata,
-        }),
+        responseCodec(operations.DescribeKey)
+          .encode({ KeyMetadata: { ...KeyMetadata, secret: 1 } as typeof KeyMetadata })
+          .toString(),
       ),
     ).toEqual({
       KeyMetadata: { ...KeyMetadata, CreationDate: 1568565290.25 },
     });
-    expect(responseCodec(Encrypt).stringify({ CiphertextBlob: new Uint8Array([1, 2]).subarray(1), KeyId: 'a"b' })).toBe(
-      '{"CiphertextBlob":"Ag==","KeyId":"a\\"b"}',
+    const encrypted = { CiphertextBlob: new Uint8Array([1, 2]).subarray(1), KeyId: 'a"b\0ü' };
+    expect(responseCodec(Encrypt).encode(encrypted).toString()).toBe(
+      '{"CiphertextBlob":"Ag==","KeyId":"a\\"b\\u0000ü"}',
+    );
+    const opened = { KeyId: 'a"b\0ü', Plaintext: Buffer.from('ab'), EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' } as const;
+    expect(responseCodec(operations.Decrypt).encode(opened).toString()).toBe(
+      '{"KeyId":"a\\"b\\u0000ü","Plaintext":"YWI=","EncryptionAlgorithm":"SYMMETRIC_DEFAULT"}',
     );
   });
 
   test('is empty without output, and an empty structure for an empty one', () => {
-    expect(responseCodec(TagResource).stringify(undefined)).toBe('');
-    expect(responseCodec(operations.ConnectCustomKeyStore).stringify({})).toBe('{}');
+    expect(responseCodec(TagResource).encode(undefined).toString()).toBe('');
+    expect(responseCodec(operations.ConnectCustomKeyStore).encode({}).toString()).toBe('{}');
   });
 
   test('of an error has the text where AWS has it', () => {

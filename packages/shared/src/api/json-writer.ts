@@ -1,4 +1,4 @@
-import type { Shape, StructureShape } from './shape.ts';
+import type { BlobShape, Shape, StructureShape } from './shape.ts';
 
 /** A value of its shape as JSON text. */
 export type JsonWriter = (value: unknown) => string;
@@ -8,8 +8,8 @@ export interface JsonStyle {
   readonly memberName: (name: string) => string;
   /** JSON text. `milliseconds`: since the epoch. */
   readonly timestamp: (milliseconds: number) => string;
-  /** JSON text; undefined for a document in which no bytes stand, nor any text that its shape calls secret. */
-  readonly blob: ((bytes: Uint8Array) => string) | undefined;
+  /** Writes JSON text; undefined for a document in which no bytes stand, nor any text that its shape calls secret. */
+  readonly blob: ((shape: BlobShape) => (bytes: Uint8Array) => string) | undefined;
 }
 
 /** Compiled once per shape; much faster than `JSON.stringify` of a copy. Undefined for what the style leaves out. */
@@ -26,7 +26,7 @@ export function jsonWriterOf(shape: Shape, style: JsonStyle): JsonWriter | undef
     case 'timestamp':
       return style.timestamp as JsonWriter;
     case 'blob':
-      return style.blob as JsonWriter | undefined;
+      return style.blob?.(shape) as JsonWriter | undefined;
     case 'list': {
       const writeItem = jsonWriterOf(shape.item, style);
       return writeItem && ((value) => `[${(value as unknown[]).map((item) => writeItem(item)).join(',')}]`);

@@ -39,7 +39,7 @@ export class AwsJsonEdge {
     }
   }
 
-  #process(request: HttpRequest, { operation, requests, responses }: Route): Promise<string> {
+  #process(request: HttpRequest, { operation, requests, responses }: Route): Promise<Buffer> {
     const { pipeline, regions } = this.#deps;
     return pipeline.process(request, {
       service: 'kms',
@@ -47,7 +47,7 @@ export class AwsJsonEdge {
       operation,
       signedFor: { service: 'kms', regions },
       parse: () => requests.parse(request.body),
-      format: (output) => responses.stringify(output as OutputOf<Operation>),
+      format: (output) => responses.encode(output as OutputOf<Operation>),
     });
   }
 }

@@ -137,10 +137,11 @@ export class Exchange {
     const { request, response, requestId } = this;
     if (response.destroyed) return;
     const headers = ['x-amzn-RequestId', requestId, 'Content-Length', String(Buffer.byteLength(body))];
-    if (body !== '') headers.push('Content-Type', contentType);
+    if (body.length > 0) headers.push('Content-Type', contentType);
     if (request.headers.origin !== undefined) headers.push(...sharedWithOrigins);
     response.writeHead(status, headers);
     response.end(body);
+    if (typeof body !== 'string') response.once('close', () => body.fill(0));
   }
 
   #leavePeer(): void {

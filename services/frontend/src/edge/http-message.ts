@@ -8,7 +8,8 @@ export interface HttpRequest extends EdgeRequest {
 export interface HttpAnswer {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string;
+  /** Bytes are overwritten once they are sent. */
+  readonly body: string | Buffer;
 }
 
 /** AWS's answer to what is not an API call at all: another method, path or content type. */

@@ -203,6 +203,7 @@ interface Received {
 function respond(exchange: Exchange, reception: Reception, { request, release }: Received): void {
   reception.answer(request).then(
     (answer) => {
+      request.body.fill(0);
       release?.();
       if (!reception.server.listening) exchange.response.shouldKeepAlive = false;
       exchange.send(answer);

@@ -1,0 +1,102 @@
+import { readBase64 } from './base64.ts';
+
+/** A JSON text from which blobs were taken out, so that they never become strings. */
+export interface Lifted {
+  /** The JSON with "" in their place. */
+  readonly text: string;
+  /** By member, the one given last. */
+  readonly blobs: ReadonlyMap<string, Buffer>;
+}
+
+const QUOTE = 0x22;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+const [SLASH, OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST] = Buffer.from('/{}[]') as Iterable<number>;
+
+/**
+ * Takes the strings out of a JSON object that are members called one of `names` and hold base64. It is no JSON parser: it counts brackets,
+ * goes from quote to quote, and replaces nothing but what stands between two of them. What is left is JSON exactly if `body` was, and says
+ * the same. Undefined for what it leaves to others as it is: anything escaped but "/", and base64 that is not valid.
+ */
+export function liftBlobs(body: Buffer, names: readonly Buffer[]): Lifted | undefined {
+  if (!body.includes(BACKSLASH)) return lift(body, names);
+  const plain = withoutEscapedSlashes(body);
+  if (plain === undefined) return undefined;
+  const lifted = lift(plain, names);
+  plain.fill(0);
+  return lifted;
+}
+
+function lift(body: Buffer, names: readonly Buffer[]): Lifted | undefined {
+  const blobs = new Map<string, Buffer>();
+  let text = '';
+  let kept = 0;
+  let depth = 0;
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at];
+    if (byte === OPEN_OBJECT || byte === OPEN_LIST) depth++;
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) depth--;
+    if (byte !== QUOTE) continue;
+    const start = at + 1;
+    at = endOf(body, start);
+    const value = depth === 1 ? valueAfter(body, at + 1) : undefined;
+    const name = value === undefined ? undefined : names.find((known) => stands(known, body, start, at));
+    if (value === undefined || name === undefined) continue;
+    at = body.indexOf(QUOTE, value);
+    const blob = at === -1 ? undefined : readBase64(body, value, at);
+    if (blob === undefined) return undefined;
+    setBlob(blobs, name.toString(), blob);
+    text += body.toString('utf8', kept, value);
+    kept = at;
+  }
+  return { text: text + body.toString('utf8', kept, body.length), blobs };
+}
+
+function setBlob(blobs: Map<string, Buffer>, name: string, blob: Buffer): void {
+  blobs.get(name)?.fill(0);
+  blobs.set(name, blob);
+}
+
+/** Of the string that begins at `start`; most are too short for a call of `indexOf`. */
+function endOf(body: Buffer, start: number): number {
+  let at = start;
+  while (at < body.length && body[at] !== QUOTE) at++;
+  return at;
+}
+
+function stands(name: Buffer, body: Buffer, start: number, end: number): boolean {
+  if (name.length !== end - start) return false;
+  for (let at = 0; at < name.length; at++) if (name[at] !== body[start + at]) return false;
+  return true;
+}
+
+/** Where the text begins of the string that is the value of the name that ends before `at`; undefined for a name of something else, and for no name. */
+function valueAfter(body: Buffer, at: number): number | undefined {
+  const colon = afterSpace(body, at);
+  if (body[colon] !== COLON) return undefined;
+  const value = afterSpace(body, colon + 1);
+  return body[value] === QUOTE ? value + 1 : undefined;
+}
+
+function afterSpace(body: Buffer, start: number): number {
+  let at = start;
+  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at++;
+  return at;
+}
+
+/** Some write "/" so, and nothing else in base64. Where it stands in no string it is no JSON, with or without. */
+function withoutEscapedSlashes(body: Buffer): Buffer | undefined {
+  const plain = Buffer.allocUnsafe(body.length);
+  let to = 0;
+  let from = 0;
+  for (let at = body.indexOf(BACKSLASH); at !== -1; at = body.indexOf(BACKSLASH, from)) {
+    if (body[at + 1] !== SLASH) {
+      plain.fill(0);
+      return undefined;
+    }
+    to += body.copy(plain, to, from, at);
+    from = at + 1;
+  }
+  to += body.copy(plain, to, from);
+  return plain.subarray(0, to);
+}
