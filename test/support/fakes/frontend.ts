@@ -151,8 +151,8 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       name: operation.name,
       operation,
       signedFor: { service: 'kms', regions: new Set([this.#region]) },
-      parse: () => input,
-      format: (output) => output as OutputOf<O>,
+      parse: () => withOwnBytes(input),
+      format: (output) => withOwnBytes(output as OutputOf<O>),
     });
   }
 
@@ -176,4 +176,15 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
 
 export function refusalText(code: ExceptionCode, message: string): string {
   return message === '' ? code : `${code}: ${message}`;
+}
+
+/** As every edge reads and writes them: the pipeline overwrites what it was given. */
+function withOwnBytes<T>(values: T): T {
+  if (typeof values !== 'object' || values === null) return values;
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, ownBytes(value)])) as T;
+}
+
+function ownBytes(value: unknown): unknown {
+  if (value instanceof Buffer) return Buffer.from(value);
+  return value instanceof Uint8Array ? value.slice() : value;
 }

@@ -101,7 +101,10 @@ function requestOf(path: string, metadata: Metadata, { call, sender }: SentCall)
 
 function succeed(call: ServerInterceptingCallInterface, answer: Buffer, request: EdgeRequest): void {
   call.sendMetadata(new Metadata());
-  call.sendMessage(answer, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: trailerOf(request) }));
+  call.sendMessage(answer, () => {
+    answer.fill(0);
+    call.sendStatus({ code: status.OK, details: 'OK', metadata: trailerOf(request) });
+  });
 }
 
 function refusalOf(error: unknown, request: EdgeRequest): Status {

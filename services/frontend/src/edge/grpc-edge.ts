@@ -99,6 +99,7 @@ function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): 
   const { requestDeserialize, responseSerialize } = methodOf(operation);
   const codec = protoCodec(operation);
   return async ({ request, readMessage }) => {
+    let message: Buffer | undefined;
     try {
       return await pipeline.process(request, {
         service: 'kms',
@@ -106,7 +107,7 @@ function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): 
         operation,
         signedFor: { service: 'kms', regions },
         parse: async () => {
-          const message = await readMessage();
+          message = await readMessage();
           assertHashed(message, request);
           return codec.parseRequest(decode(message, requestDeserialize));
         },
@@ -114,6 +115,8 @@ function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): 
       });
     } catch (error) {
       throw explained(error, request);
+    } finally {
+      message?.fill(0);
     }
   };
 }

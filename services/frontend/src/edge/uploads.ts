@@ -51,7 +51,10 @@ export class Uploads {
       if (!upload.isOpen) return;
       const { chunks, length } = upload;
       upload.chunks = [];
-      expected.done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length));
+      if (chunks.length === 1) return expected.done(chunks[0]!);
+      const body = Buffer.concat(chunks, length);
+      overwrite(chunks);
+      expected.done(body);
     });
     response.on('close', release);
     return release;
@@ -78,6 +81,12 @@ export class Uploads {
     this.#buffered -= upload.length;
     upload.isOpen = false;
     upload.length = 0;
+    overwrite(upload.chunks);
     upload.chunks = [];
   }
+}
+
+/** Whoever has been given a body overwrites it; what nobody was given is overwritten here. */
+function overwrite(chunks: readonly Buffer[]): void {
+  for (const chunk of chunks) chunk.fill(0);
 }

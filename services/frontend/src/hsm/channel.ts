@@ -189,7 +189,9 @@ export class Channel {
 
   #write(entries: readonly RequestEntry[]): void {
     // A full buffer holds the next batch back, not this one: its commands are bounded by the pool.
-    this.#blocked = !this.#stream.write({ body: this.#sealer.seal(encodeRequests(this.#signed(entries))) });
+    const plain = encodeRequests(this.#signed(entries));
+    this.#blocked = !this.#stream.write({ body: this.#sealer.seal(plain) });
+    plain.fill(0);
   }
 
   /** One signature covers all commands of the frame that need one: it costs far more than a command. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { CommandRun, UnansweredRuns } from './command-run.ts';
 
 function newRun(): CommandRun {
-  return new CommandRun(commands.GenerateRandom, Buffer.alloc(0), 0);
+  return new CommandRun(commands.GenerateRandom, Buffer.from([1]), 0);
 }
 
 test('a command is found by its id, once', () => {
@@ -66,4 +66,12 @@ test('what is settled is forgotten', () => {
   expect(unanswered.take(2)).toBeUndefined();
   expect(unanswered.take(3)).toBe(all[3]);
   expect(unanswered.add(newRun())).toBe(4);
+});
+
+test('what a command carries is overwritten when it is settled, whether it was done or not', async () => {
+  const [done, failed] = [newRun(), newRun()];
+  done.succeed({ output: Buffer.from([2]), memberId: 'm' });
+  failed.fail(new Error('refused'));
+  await expect(failed.answer).rejects.toThrow('refused');
+  expect([done.input, failed.input]).toEqual([Buffer.from([0]), Buffer.from([0])]);
 });

@@ -15,6 +15,7 @@ interface Way {
 /** One command on its way: it stays the same object while it moves from worker to worker. */
 export class CommandRun {
   readonly command: Command;
+  /** Its own: overwritten when it is settled. */
   readonly input: Uint8Array;
   /** Milliseconds since the epoch. */
   readonly deadline: number;
@@ -53,12 +54,16 @@ export class CommandRun {
     return this.#settled;
   }
   succeed(answer: Answer): void {
-    this.#settled = true;
+    this.#settle();
     this.#resolve(answer);
   }
   fail(error: Error): void {
-    this.#settled = true;
+    this.#settle();
     this.#reject(error);
+  }
+  #settle(): void {
+    this.#settled = true;
+    this.input.fill(0);
   }
 }
 

@@ -106,9 +106,8 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   /** Resolves once every connected worker has replied, refused, disconnected or timed out. */
   async executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {
     const command: Command = commands[name];
-    const encoded = command.input.encode(input);
     const answers = this.#ready.map((channel) => {
-      const run = new CommandRun(command, encoded, deadline);
+      const run = new CommandRun(command, command.input.encode(input), deadline);
       run.pinned = true;
       this.#inFlight++;
       channel.send(run);

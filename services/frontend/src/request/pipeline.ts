@@ -8,6 +8,7 @@ import { type Attempt, type EdgeRequest, newAttempt, type Wanted } from './attem
 import type { Authenticated, Authenticator } from './authenticate.ts';
 import { Deadlines } from './deadlines.ts';
 import { exceptionOf, timedOut } from './errors.ts';
+import { overwriteSecrets } from './overwrite-secrets.ts';
 import type { Perform } from './perform.ts';
 
 export interface PipelineDeps {
@@ -83,9 +84,13 @@ export class Pipeline {
     } catch (error) {
       attempt.exception = this.#exceptionOf(error, request, attempt);
     }
-    this.#record(attempt);
-    if (attempt.exception !== undefined) throw attempt.exception;
-    return wanted.format(attempt.output, attempt.call!.caller);
+    try {
+      this.#record(attempt);
+      if (attempt.exception !== undefined) throw attempt.exception;
+      return wanted.format(attempt.output, attempt.call!.caller);
+    } finally {
+      overwriteSecrets(attempt);
+    }
   }
 
   #record(attempt: Attempt): void {
