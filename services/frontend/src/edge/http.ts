@@ -253,7 +253,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
     `Content-Length: ${body.length}`,
     'Connection: close',
   ];
-  socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`);
+  socket.write(`${lines.join('\r\n')}\r\n\r\n${body.toString()}`);
   // Ends it, and does not wait for the other side to do so as well.
   socket.destroySoon();
 }
