@@ -112,6 +112,24 @@ test('who may attach policies under a condition attaches no others', async () =>
   expect(await refusalOf(own.attachUserPolicy({ UserName, PolicyArn: administrator }))).toContain('AccessDenied');
 });
 
+test('a condition on the ARN of a policy or of a boundary is not evaded by writing it in other letters', async () => {
+  const UserName = 'shouter';
+  const { Policy } = await iam.createPolicy({ PolicyName: 'Guarded', PolicyDocument: listing });
+  const Condition = { ArnEquals: { 'iam:PolicyARN': Policy!.Arn } };
+  const actions = ['iam:AttachUserPolicy', 'iam:DetachUserPolicy'];
+  const { iam: own } = await newUserOf(
+    UserName,
+    policyOf({ Action: 'iam:*' }, { Effect: 'Deny', Action: actions, Condition }),
+  );
+  const PolicyArn = arnOf('GUARDED');
+  const absent = `NoSuchEntityException: Policy ${PolicyArn} was not found.`;
+  expect(await refusalOf(own.attachUserPolicy({ UserName, PolicyArn: Policy!.Arn! }))).toContain('explicit deny');
+  expect(await refusalOf(own.attachUserPolicy({ UserName, PolicyArn }))).toBe(absent);
+  expect(await refusalOf(own.putUserPermissionsBoundary({ UserName, PermissionsBoundary: PolicyArn }))).toBe(absent);
+  await iam.attachUserPolicy({ UserName, PolicyArn: Policy!.Arn! });
+  expect(await refusalOf(own.detachUserPolicy({ UserName, PolicyArn }))).toBe(absent);
+});
+
 test('a simulation says what policies would decide, and why not', async () => {
   const UserName = 'simulated';
   const Condition = { StringEquals: { 'kms:EncryptionContext:tenant': 'a' } };

@@ -36,7 +36,7 @@ export async function findTarget(
 
 const policyArnForm = /^arn:([^:]+):iam::(\d{12}|aws):policy(\/(?:[!-~]+\/)?)([\w+=,.@-]+)$/;
 
-/** Undefined also for another account's. Throws QueryException for what is no policy's ARN. */
+/** Undefined also for another account's, and for one that is written otherwise: conditions compare the ARN as it was given. Throws QueryException for what is no policy's ARN. */
 export async function findPolicy(
   { iam, partition }: Pick<IamDeps, 'iam' | 'partition'>,
   accountId: string,
@@ -50,7 +50,7 @@ export async function findPolicy(
   }
   if (account !== accountId) return undefined;
   const policy = await iam.find(accountId, 'policy', name);
-  return policy?.path === path ? policy : undefined;
+  return policy?.path === path && policy?.name === name ? policy : undefined;
 }
 
 /** AWS's own policies as if they were records; they belong to the account `aws`. */

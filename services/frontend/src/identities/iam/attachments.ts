@@ -36,7 +36,7 @@ function operationsOf(kind: Bearer): QueryOperation[] {
       target,
       input: { ...name, PolicyArn: Arn },
       async run({ input: { PolicyArn: arn }, record }, deps) {
-        const attached = record.attached.filter((other) => !isSamePolicy(other, arn));
+        const attached = record.attached.filter((other) => other !== arn);
         if (attached.length === record.attached.length) {
           throw new QueryException('NoSuchEntity', `Policy ${arn} was not found.`);
         }
