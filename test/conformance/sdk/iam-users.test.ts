@@ -52,6 +52,16 @@ test('what a policy says of one user is not said of another', async () => {
   }
 });
 
+test('a new name or path for a user needs the permission on both of its ARNs', async () => {
+  const Resource = `arn:aws:iam::${account}:user/climber`;
+  const { iam: own, sts } = await newUserOf('climber', policyOf({ Action: 'iam:UpdateUser', Resource }));
+  const refused = (to: string) =>
+    `is not authorized to perform: iam:UpdateUser on resource: arn:aws:iam::${account}:user/${to} because`;
+  expect(await refusalOf(own.updateUser({ UserName: 'climber', NewUserName: 'summit' }))).toContain(refused('summit'));
+  expect(await refusalOf(own.updateUser({ UserName: 'climber', NewPath: '/top/' }))).toContain(refused('top/climber'));
+  expect(await sts.getCallerIdentity({})).toMatchObject({ Arn: Resource });
+});
+
 test('an access key that is disabled or deleted stops working at once, and so does one whose user is renamed never', async () => {
   const UserName = 'key-owner';
   const { accessKeyId: AccessKeyId, kms: own } = await newUserOf(UserName, policyOf({ Action: 'kms:*' }));

@@ -4,6 +4,7 @@ import { ConditionKeys } from '../policy/condition-keys.ts';
 import type { AccessRequest } from '../policy/evaluate.ts';
 import { type GlobalFacts, globalKeys, type Tag } from '../policy/global-keys.ts';
 import type { IamDeps } from './query-operation.ts';
+import type { IamRecord } from './records.ts';
 
 /** What a request to IAM or STS has that a policy can ask for. */
 export interface IamFacts extends GlobalFacts {
@@ -45,6 +46,11 @@ export interface Asking {
   readonly resourceTags?: readonly Tag[] | undefined;
   /** Of a role: who may assume it. */
   readonly trustPolicy?: AccessRequest['keyPolicy'];
+}
+
+export function resourceTagsOf(record: IamRecord | undefined): readonly Tag[] | undefined {
+  if (record === undefined || record.kind === 'group') return undefined;
+  return record.tags.map(({ key: TagKey, value: TagValue }) => ({ TagKey, TagValue }));
 }
 
 export function factsOf({ call, input, ownerId, resourceTags }: Asking, now: number): IamFacts {

@@ -2,9 +2,8 @@ import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Call } from '../operations/handler.ts';
 import type { Attempt } from '../request/attempt.ts';
 import { decidedAgain } from '../request/decided-again.ts';
-import type { Tag } from '../policy/global-keys.ts';
 import { iamChangeOf } from '../store/changes.ts';
-import { authorizeIam } from './access.ts';
+import { authorizeIam, resourceTagsOf } from './access.ts';
 import { identityArn } from './callers.ts';
 import { QueryException } from './query-exception.ts';
 import type { IamDeps, QueryOperation, Target } from './query-operation.ts';
@@ -60,7 +59,7 @@ async function admit(
       ? identityArn(deps.partition, { kind, accountId, path: '/', name: '' })
       : resourceOf(record, { kind, accountId, path, name: shortNameOf(name) }, deps.partition);
   for (const action of [`iam:${operation.name}`, ...(operation.also?.(input) ?? [])]) {
-    authorizeIam({ call, input, action, resource, ownerId: accountId, resourceTags: tagsOf(record) }, deps);
+    authorizeIam({ call, input, action, resource, ownerId: accountId, resourceTags: resourceTagsOf(record) }, deps);
   }
   if (as === 'named' || as === 'own') {
     if (record === undefined) throw noSuch(kind, name ?? '');
@@ -75,11 +74,6 @@ function resourceOf(
   partition: string,
 ): string {
   return identityArn(partition, record ?? named);
-}
-
-function tagsOf(record: IamRecord | undefined): readonly Tag[] | undefined {
-  if (record === undefined || record.kind === 'group') return undefined;
-  return record.tags.map(({ key: TagKey, value: TagValue }) => ({ TagKey, TagValue }));
 }
 
 /** Policies are named by ARN. */

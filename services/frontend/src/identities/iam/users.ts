@@ -1,4 +1,6 @@
 import type { UserRecord } from '../records.ts';
+import { authorizeIam, resourceTagsOf } from '../access.ts';
+import { identityArn } from '../callers.ts';
 import { newIamId } from '../ids.ts';
 import { defineIam } from '../query-operation.ts';
 import { userAnswer } from './answers.ts';
@@ -76,8 +78,12 @@ const updateUser = defineIam({
   readOnly: false,
   target: { kind: 'user', as: 'named' },
   input: { UserName, NewPath: Path.optional(), NewUserName: UserName.optional() },
-  async run({ input, record }, deps) {
+  async run({ input, call, record }, deps) {
     const { NewPath: path = record.path, NewUserName: name = record.name } = input;
+    // Who may change one user only must not become another that policies name.
+    const resource = identityArn(deps.partition, { ...record, path, name });
+    const resourceTags = resourceTagsOf(record);
+    authorizeIam({ call, input, action: 'iam:UpdateUser', resource, ownerId: record.accountId, resourceTags }, deps);
     await changeRecord(deps, record, { path, name });
   },
 });

@@ -3,7 +3,7 @@ import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { z } from 'zod';
 import type { Call } from '../../operations/handler.ts';
 import { evaluate } from '../../policy/evaluate.ts';
-import { accessRequestOf } from '../access.ts';
+import { accessRequestOf, resourceTagsOf } from '../access.ts';
 import { Arn, Tags } from '../iam/fields.ts';
 import { tagsGiven } from '../iam/tags.ts';
 import { QueryException } from '../query-exception.ts';
@@ -45,7 +45,7 @@ export const assumeRole: QueryOperation = {
     const { caller } = call;
     const role = await findRole(deps, given.RoleArn);
     const asked = withInherited(given, call);
-    const resourceTags = role?.tags.map(({ key: TagKey, value: TagValue }) => ({ TagKey, TagValue }));
+    const resourceTags = resourceTagsOf(role);
     for (const action of actionsOf(asked)) {
       const isAllowed =
         role !== undefined &&
