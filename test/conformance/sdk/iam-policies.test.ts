@@ -130,6 +130,28 @@ test('a condition on the ARN of a policy or of a boundary is not evaded by writi
   expect(await refusalOf(own.detachUserPolicy({ UserName, PolicyArn }))).toBe(absent);
 });
 
+test('the boundary that a user has decides who may change its policies, and take the boundary away', async () => {
+  const { Policy } = await iam.createPolicy({ PolicyName: 'fence', PolicyDocument: listing });
+  const fence = { StringEquals: { 'iam:PermissionsBoundary': Policy!.Arn } };
+  const Action = ['iam:PutUserPolicy', 'iam:DeleteUserPermissionsBoundary', 'iam:PutUserPermissionsBoundary'];
+  await iam.createUser({ UserName: 'fenced', PermissionsBoundary: Policy!.Arn });
+  await iam.createUser({ UserName: 'unfenced' });
+  const { iam: own } = await newUserOf(
+    'fence-keeper',
+    policyOf(
+      { Action, Condition: fence },
+      { Effect: 'Deny', Action: 'iam:DeleteUserPermissionsBoundary', Condition: fence },
+    ),
+  );
+  const policy = { PolicyName: 'own', PolicyDocument: listing };
+  await own.putUserPolicy({ UserName: 'fenced', ...policy });
+  expect(await refusalOf(own.putUserPolicy({ UserName: 'unfenced', ...policy }))).toContain('no identity-based policy');
+  expect(await refusalOf(own.deleteUserPermissionsBoundary({ UserName: 'fenced' }))).toContain('explicit deny');
+  const wider = { UserName: 'fenced', PermissionsBoundary: 'arn:aws:iam::aws:policy/AdministratorAccess' };
+  expect(await refusalOf(own.putUserPermissionsBoundary(wider))).toContain('no identity-based policy');
+  await own.putUserPermissionsBoundary({ UserName: 'unfenced', PermissionsBoundary: Policy!.Arn });
+});
+
 test('a simulation says what policies would decide, and why not', async () => {
   const UserName = 'simulated';
   const Condition = { StringEquals: { 'kms:EncryptionContext:tenant': 'a' } };

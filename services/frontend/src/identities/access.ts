@@ -9,6 +9,9 @@ import type { IamRecord } from './records.ts';
 /** What a request to IAM or STS has that a policy can ask for. */
 export interface IamFacts extends GlobalFacts {
   readonly input: Readonly<Record<string, unknown>>;
+  readonly action: string;
+  /** ARN of the boundary that the user or role has which the request is about. */
+  readonly boundary?: string | undefined;
 }
 
 type Input = IamFacts['input'];
@@ -20,11 +23,18 @@ const textOf =
     return given === undefined ? undefined : String(given as string | number);
   };
 
+const changesPermissions = /^iam:(?:Attach|Detach|Put|Delete)(?:User|Role)(?:Policy|PermissionsBoundary)$/;
+
+/** The boundary that the request gives; of one that changes what somebody may, the one that they have. */
+function boundaryOf(facts: IamFacts): string | undefined {
+  return textOf('PermissionsBoundary')(facts) ?? (changesPermissions.test(facts.action) ? facts.boundary : undefined);
+}
+
 /** Service Authorization Reference, "Condition keys" of IAM and STS: those that can be in a request here. */
 export const iamKeys = new ConditionKeys<IamFacts>([
   ...globalKeys,
   { name: 'iam:PolicyARN', type: 'arn', value: textOf('PolicyArn') },
-  { name: 'iam:PermissionsBoundary', type: 'string', value: textOf('PermissionsBoundary') },
+  { name: 'iam:PermissionsBoundary', type: 'string', value: boundaryOf },
   { name: 'sts:ExternalId', type: 'string', value: textOf('ExternalId') },
   { name: 'sts:RoleSessionName', type: 'string', value: textOf('RoleSessionName') },
   { name: 'sts:SourceIdentity', type: 'string', value: textOf('SourceIdentity') },
@@ -44,6 +54,7 @@ export interface Asking {
   readonly resource: string;
   readonly ownerId: string;
   readonly resourceTags?: readonly Tag[] | undefined;
+  readonly boundary?: string | undefined;
   /** Of a role: who may assume it. */
   readonly trustPolicy?: AccessRequest['keyPolicy'];
 }
@@ -53,7 +64,7 @@ export function resourceTagsOf(record: IamRecord | undefined): readonly Tag[] | 
   return record.tags.map(({ key: TagKey, value: TagValue }) => ({ TagKey, TagValue }));
 }
 
-export function factsOf({ call, input, ownerId, resourceTags }: Asking, now: number): IamFacts {
+export function factsOf({ call, input, action, ownerId, resourceTags, boundary }: Asking, now: number): IamFacts {
   const { caller, region, sourceIpAddress, isSecure, userAgent } = call;
   const given = (input['Tags'] as readonly { Key: string; Value: string }[] | undefined) ?? [];
   const requestTags = given.map(({ Key: TagKey, Value: TagValue }) => ({ TagKey, TagValue }));
@@ -69,6 +80,8 @@ export function factsOf({ call, input, ownerId, resourceTags }: Asking, now: num
     resourceTags,
     tagKeys: (input['TagKeys'] as readonly string[] | undefined) ?? requestTags.map(({ TagKey }) => TagKey),
     input,
+    action,
+    boundary,
   };
 }
 

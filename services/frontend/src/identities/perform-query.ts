@@ -58,8 +58,10 @@ async function admit(
     as === 'listed' || name === undefined
       ? identityArn(deps.partition, { kind, accountId, path: '/', name: '' })
       : resourceOf(record, { kind, accountId, path, name: shortNameOf(name) }, deps.partition);
+  const boundary = record && 'boundary' in record ? record.boundary : undefined;
+  const resourceTags = resourceTagsOf(record);
   for (const action of [`iam:${operation.name}`, ...(operation.also?.(input) ?? [])]) {
-    authorizeIam({ call, input, action, resource, ownerId: accountId, resourceTags: resourceTagsOf(record) }, deps);
+    authorizeIam({ call, input, action, resource, ownerId: accountId, resourceTags, boundary }, deps);
   }
   if (as === 'named' || as === 'own') {
     if (record === undefined) throw noSuch(kind, name ?? '');
