@@ -152,6 +152,21 @@ test('the boundary that a user has decides who may change its policies, and take
   await own.putUserPermissionsBoundary({ UserName: 'unfenced', PermissionsBoundary: Policy!.Arn });
 });
 
+test('the tags of a user can be asked for by both of their names', async () => {
+  const names = ['aws:ResourceTag/kept', 'iam:ResourceTag/Kept'];
+  for (const [index, name] of names.entries()) {
+    const Tags = [{ Key: 'kept', Value: 'yes' }];
+    const UserName = `kept-${index}`;
+    await iam.createUser({ UserName, Tags });
+    const Condition = { StringEquals: { [name]: 'yes' } };
+    const { iam: own } = await newUserOf(
+      `sweeper-${index}`,
+      policyOf({ Action: 'iam:*' }, { Effect: 'Deny', Action: 'iam:DeleteUser', Condition }),
+    );
+    expect(await refusalOf(own.deleteUser({ UserName }))).toContain('explicit deny');
+  }
+});
+
 test('a simulation says what policies would decide, and why not', async () => {
   const UserName = 'simulated';
   const Condition = { StringEquals: { 'kms:EncryptionContext:tenant': 'a' } };

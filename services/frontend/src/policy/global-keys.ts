@@ -44,7 +44,7 @@ export function valueNamed(pairs: Iterable<readonly [string, string]>, name: str
   return found;
 }
 
-function tagNamed(tags: readonly Tag[] | undefined, name: string): ContextValue {
+export function tagNamed(tags: readonly Tag[] | undefined, name: string): ContextValue {
   return (
     tags &&
     valueNamed(
