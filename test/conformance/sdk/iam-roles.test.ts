@@ -156,7 +156,7 @@ test('a token that was altered, is of other credentials or of nobody opens nothi
 });
 
 test('a user gets temporary credentials of its own', async () => {
-  const { sts: own } = await newUserOf('temporary', policyOf({ Action: 'kms:ListKeys' }));
+  const { sts: own } = await newUserOf('temporary', policyOf({ Action: ['kms:ListKeys', 'iam:*'] }));
   const { Credentials } = await own.getSessionToken({ DurationSeconds: 900 });
   const session = clientsOf({
     accessKeyId: Credentials!.AccessKeyId!,
@@ -166,6 +166,10 @@ test('a user gets temporary credentials of its own', async () => {
   expect(await session.sts.getCallerIdentity({})).toMatchObject({ Arn: `arn:aws:iam::${account}:user/temporary` });
   await session.kms.listKeys({});
   expect(await refusalOf(session.sts.getSessionToken({}))).toContain('AccessDenied');
+  // Or whoever finds them would have an access key that does not expire.
+  const refused = 'InvalidClientTokenId: The security token included in the request is invalid';
+  expect(await refusalOf(session.iam.createAccessKey({}))).toBe(refused);
+  expect(await refusalOf(session.iam.listUsers({}))).toBe(refused);
 });
 
 test('a key policy may name a role, and lets its sessions in', async () => {

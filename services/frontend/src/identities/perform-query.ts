@@ -38,9 +38,19 @@ interface Asked {
 }
 
 async function runOnce(operation: QueryOperation, asked: Asked, deps: IamDeps): Promise<object | undefined> {
+  if (operation.service === 'iam') assertMayCallIam(asked.call);
   const record = operation.target && (await admit(operation, operation.target, { ...asked, deps }));
   const output = await operation.run({ ...asked, record } as never, deps);
   return output ?? undefined;
+}
+
+/**
+ * Temporary credentials of a user are none for IAM, or they could be exchanged for an access key that does not expire. AWS takes them
+ * after a second factor, which nobody has here (STS API Reference, "GetSessionToken").
+ */
+function assertMayCallIam({ caller: { session } }: Call): void {
+  if (session === undefined || session.roleArn !== undefined) return;
+  throw new QueryException('InvalidClientTokenId', 'The security token included in the request is invalid');
 }
 
 /** Finds what a request names, and lets the caller through to it before saying whether it is there. */
