@@ -197,3 +197,13 @@ test('a simulation says what policies would decide, and why not', async () => {
   const nobody = { PolicySourceArn: `arn:aws:iam::${account}:user/no-such-user`, ActionNames: ['kms:Encrypt'] };
   expect(await refusalOf(iam.simulatePrincipalPolicy(nobody))).toContain('NoSuchEntity');
 });
+
+test('who may simulate the users of one path learns nothing of those of another', async () => {
+  await newUserOf('chief', listing);
+  const Resource = `arn:aws:iam::${account}:user/dev/*`;
+  const { iam: own } = await newUserOf('simulator', policyOf({ Action: 'iam:SimulatePrincipalPolicy', Resource }));
+  const PolicySourceArn = `arn:aws:iam::${account}:user/dev/chief`;
+  expect(await refusalOf(own.simulatePrincipalPolicy({ PolicySourceArn, ActionNames: ['kms:ListKeys'] }))).toContain(
+    'NoSuchEntity',
+  );
+});

@@ -4,6 +4,7 @@ import type { RequestContext } from '../../policy/conditions/context.ts';
 import { type Decision, evaluate } from '../../policy/evaluate.ts';
 import type { Principal } from '../../policy/principal.ts';
 import { authorizeIam } from '../access.ts';
+import { identityArn } from '../callers.ts';
 import { defaultDocumentOf, loadIdentity } from '../identity.ts';
 import { QueryException } from '../query-exception.ts';
 import type { Admitted, IamDeps, QueryOperation } from '../query-operation.ts';
@@ -81,7 +82,7 @@ async function principalOf(arn: string, accountId: string, deps: IamDeps): Promi
   if (account !== accountId) throw new QueryException('NoSuchEntity', `${arn} cannot be found.`);
   if (kind === 'group') {
     const group = await deps.iam.find(accountId, 'group', name);
-    if (group === undefined) throw noSuch('group', name);
+    if (group === undefined || identityArn(deps.partition, group) !== arn) throw noSuch('group', name);
     const managed = await Promise.all(group.attached.map((policy) => findPolicy(deps, accountId, policy)));
     const attached = managed.flatMap((policy) => (policy ? [defaultDocumentOf(policy) ?? ''] : []));
     const inline = group.inline.map(({ document }) => document);
@@ -90,6 +91,8 @@ async function principalOf(arn: string, accountId: string, deps: IamDeps): Promi
   const identity = await loadIdentity(deps.iam, { accountId, kind: kind as 'user' | 'role', name });
   if (identity === undefined) throw noSuch(kind as 'user' | 'role', name);
   const { record, policies, boundary, tags } = identity;
+  // The caller was let through to the ARN as it was given.
+  if (identityArn(deps.partition, record) !== arn) throw noSuch(record.kind, name);
   return { arn, accountId, userId: record.id, policies, boundary, tags };
 }
 
