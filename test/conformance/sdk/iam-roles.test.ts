@@ -228,8 +228,8 @@ test("a pod's projected token becomes credentials of the role that trusts its se
     },
   };
   await newRoleOf('web', JSON.stringify({ Version: '2012-10-17', Statement }), policyOf({ Action: 'kms:ListKeys' }));
-  const tokenOf = async (sub: string) =>
-    new SignJWT({ sub })
+  const tokenOf = async (sub: string, claims: object = {}) =>
+    new SignJWT({ sub, ...claims })
       .setProtectedHeader({ alg: 'ES256', kid: 'one' })
       .setIssuer(oidc.issuer)
       .setAudience('sts.amazonaws.com')
@@ -257,6 +257,9 @@ test("a pod's projected token becomes credentials of the role that trusts its se
   expect(await refusalOf(unsigned.assumeRoleWithWebIdentity({ ...request, WebIdentityToken: elsewhere }))).toBe(
     refused,
   );
+  // Names of claims have a case, names of condition keys have none: of two nobody can say which is meant.
+  const twofold = await tokenOf('system:serviceaccount:shop:other', { SUB: 'system:serviceaccount:shop:web' });
+  expect(await refusalOf(unsigned.assumeRoleWithWebIdentity({ ...request, WebIdentityToken: twofold }))).toBe(refused);
   const missing = { ...request, RoleArn: arnOf('no-such-role'), WebIdentityToken };
   expect(await refusalOf(unsigned.assumeRoleWithWebIdentity(missing))).toBe(refused);
   // A role for principals of AWS is none for this.

@@ -1,7 +1,7 @@
 import { integer, text } from '@keyfleet/shared/api/shape';
 import { z } from 'zod';
 import { evaluateKeyPolicy } from '../../policy/evaluate.ts';
-import type { ContextValue, RequestContext } from '../../policy/conditions/context.ts';
+import { type ContextValue, type RequestContext, undecidable } from '../../policy/conditions/context.ts';
 import { factsOf, iamKeys } from '../access.ts';
 import { Arn } from '../iam/fields.ts';
 import { QueryException } from '../query-exception.ts';
@@ -91,12 +91,17 @@ function isTrusted(role: RoleRecord, { identity, given, call, deps }: Asked): bo
 
 const ACTION = 'sts:AssumeRoleWithWebIdentity';
 
-/** Claims are condition keys that begin with the issuer: `token.actions.githubusercontent.com:sub`. */
+/**
+ * Claims are condition keys that begin with the issuer: `token.actions.githubusercontent.com:sub`. Condition keys have no case, claims
+ * do: of two whose names differ in nothing else nobody can say which is meant, and who chooses one must not speak for the other.
+ */
 function withClaims(context: RequestContext, { issuer, claims }: WebIdentity): RequestContext {
   const prefix = `${issuer.replace(/^https?:\/\//, '')}:`.toLowerCase();
-  const byName = new Map<string, ContextValue>(
-    Object.entries(claims).map(([name, value]) => [prefix + name.toLowerCase(), valueOf(value)]),
-  );
+  const byName = new Map<string, ContextValue>();
+  for (const [name, value] of Object.entries(claims)) {
+    const key = prefix + name.toLowerCase();
+    byName.set(key, byName.has(key) ? undecidable : valueOf(value));
+  }
   return { find: (name) => byName.get(name) ?? context.find(name) };
 }
 
