@@ -41,6 +41,7 @@ test('timestamps, structures and lists keep their values over gRPC', () => {
     KeyId: 'k',
     ImportToken: Buffer.from('t'),
     EncryptedKeyMaterial: Buffer.from('m'),
+    ExpirationModel: 'KEY_MATERIAL_EXPIRES' as const,
     ValidTo: 1568565290250,
   };
   const importing = protoCodec(ImportKeyMaterial);

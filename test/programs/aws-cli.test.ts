@@ -101,3 +101,13 @@ test.runIf(aws)('aws iam makes a user and a role, and aws sts a session of the r
     stderr: expect.stringContaining('(DeleteConflict) when calling the DeleteUser operation') as unknown,
   });
 });
+
+test.runIf(aws)('the recipe of docs/import.md imports material that openssl made', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'keyfleet-import-'));
+  const document = await readFile(join(import.meta.dirname, '../../docs/import.md'), 'utf8');
+  const recipe = [...document.matchAll(/^```sh\n(.*?)^```/gms)].map(([, commands]) => commands).join('');
+  const env = { ...awsEnvironment(), AWS_ENDPOINT_URL: endpoint };
+  const say = 'aws kms describe-key --key-id $KEY --query KeyMetadata.[KeyState,ExpirationModel] --output text';
+  const { stdout } = await execa('sh', ['-euc', `${recipe}${say}`], { env, cwd: folder.path });
+  expect(stdout).toMatch(/Enabled\tKEY_MATERIAL_DOES_NOT_EXPIRE$/);
+});

@@ -12,6 +12,7 @@ const kinds = {
   mac: { KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' },
   agreement: { KeySpec: 'ECC_NIST_P256', KeyUsage: 'KEY_AGREEMENT' },
   encapsulation: { KeySpec: 'ML_KEM_512', KeyUsage: 'ENCAPSULATE_DECAPSULATE' },
+  external: { Origin: 'EXTERNAL' },
   multiRegion: { MultiRegion: true },
 } as const satisfies Record<string, CreateKeyCommandInput>;
 

@@ -16,6 +16,7 @@ import {
   ExportedKeyTokenV1,
   openExportedKey,
 } from '../../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
+import { ImportToken } from '../../services/hsm-worker/src/boundary/tokens/import-token.ts';
 import { materialIdOf } from '../../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { openToken, type SealedHeader, sealToken } from '../../services/hsm-worker/src/boundary/tokens/sealed-token.ts';
 
@@ -87,7 +88,7 @@ describe('ciphertext blob', () => {
 
 interface TokenVector extends GoldenKeyring {
   /** Without domain and domain key; bytes in hex. */
-  readonly header: Record<string, string>;
+  readonly header: Record<string, string | number>;
   readonly secret: string;
   readonly random: string;
   readonly token: string;
@@ -106,7 +107,10 @@ function checkToken(format: Format<SealedHeader>, vector: TokenVector, open: Ope
     return;
   }
   const header = Object.fromEntries(
-    Object.entries(vector.header).map(([name, value]) => [name, byteFields.includes(name) ? hex(value) : value]),
+    Object.entries(vector.header).map(([name, value]) => [
+      name,
+      typeof value === 'string' && byteFields.includes(name) ? hex(value) : value,
+    ]),
   );
   const opened = open(hex(vector.token), keyring);
   expect(opened.secret.toString('hex')).toBe(vector.secret);
@@ -136,5 +140,11 @@ describe('exported key token', () => {
 describe('credential token', () => {
   test.each(vectors<TokenVector>('credential-token.json'))('$comment', (vector) => {
     checkToken(CredentialToken as Format<SealedHeader>, vector);
+  });
+});
+
+describe('import token', () => {
+  test.each(vectors<TokenVector>('import-token.json'))('$comment', (vector) => {
+    checkToken(ImportToken as Format<SealedHeader>, vector);
   });
 });

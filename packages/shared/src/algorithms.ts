@@ -58,3 +58,11 @@ export const signableLengths: Readonly<Record<OfferedSigningAlgorithm, SignableL
   ED25519_PH_SHA_512: { DIGEST: 64 },
   ML_DSA_SHAKE_256: { RAW: null, EXTERNAL_MU: 64 },
 };
+
+/** How key material that is imported may be wrapped. AWS has others, and refuses them or has them in China only. */
+export const wrappingAlgorithms = ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256'] as const;
+export type WrappingAlgorithm = (typeof wrappingAlgorithms)[number];
+
+/** Of the RSA key pairs that wrap it. */
+export const wrappingKeySpecs = ['RSA_2048', 'RSA_3072', 'RSA_4096'] as const;
+export type WrappingKeySpec = (typeof wrappingKeySpecs)[number];

@@ -14,7 +14,7 @@ const reasons: readonly (readonly [error: RegExp, operations: RegExp, because: s
     /^(GenerateDataKeyPair|GenerateRandom|ListKeyRotations)/,
     `${noStores}, the one case of it`,
   ],
-  [/^KMSInvalidState/, /^(GetKeyPolicy|PutKeyPolicy|ListKeyPolicies|DeleteAlias)$/, anyState],
+  [/^KMSInvalidState/, /^(GetKeyPolicy|PutKeyPolicy|ListKeyPolicies|DeleteAlias|DeleteImportedKeyMaterial)$/, anyState],
   [/^KMSInvalidState/, /^(GetKeyRotationStatus|ListKeyRotations)$/, anyState],
   [/^KMSInvalidState/, /^(ListGrants|RetireGrant|RevokeGrant)$/, anyState],
   [/^LimitExceeded/, /^CreateGrant$/, 'it takes 50,000 grants: a test of the handler has it'],
@@ -25,6 +25,7 @@ const reasons: readonly (readonly [error: RegExp, operations: RegExp, because: s
   [/^UnsupportedOperation/, /^PutKeyPolicy$/, 'every customer key takes a policy'],
   [/^LimitExceeded/, /^EnableKey$/, 'enabled keys have no quota'],
   [/^LimitExceeded/, /^TagResource$/, 'too many tags are a TagException'],
+  [/^ExpiredImportToken/, /./, 'it takes 24 hours: tests of the boundary and of the handler have it'],
   [/^Conflict/, /^RotateKeyOnDemand$/, 'the first automatic rotation comes 90 days after it is enabled'],
 ];
 

@@ -1,5 +1,6 @@
 import { kms } from '@keyfleet/test-support/sdk-client';
 import { type Key, type Kind, newKey, sharedKey } from '@keyfleet/test-support/sdk-keys';
+import { wrapped } from '@keyfleet/test-support/wrapped';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { OperationName } from '@keyfleet/shared/api/registry';
 
@@ -67,7 +68,7 @@ export const requests: Readonly<Record<OperationName, ValidRequest>> = {
   },
   DeleteAlias: { input: async () => ({ AliasName: await aliasOf(await sharedKey('symmetric')) }) },
   DeleteCustomKeyStore: ofAccount(store),
-  DeleteImportedKeyMaterial: onKey('symmetric'),
+  DeleteImportedKeyMaterial: onKey('external'),
   DeriveSharedSecret: onKey('agreement', { KeyAgreementAlgorithm: 'ECDH', PublicKey: publicKey }),
   DescribeCustomKeyStores: ofAccount(),
   DescribeKey: onKey('symmetric'),
@@ -87,12 +88,18 @@ export const requests: Readonly<Record<OperationName, ValidRequest>> = {
   GetKeyLastUsage: onKey('symmetric'),
   GetKeyPolicy: onKey('symmetric'),
   GetKeyRotationStatus: onKey('symmetric'),
-  GetParametersForImport: onKey('symmetric', {
+  GetParametersForImport: onKey('external', {
     WrappingAlgorithm: 'RSAES_OAEP_SHA_256',
     WrappingKeySpec: 'RSA_2048',
   }),
   GetPublicKey: onKey('signing'),
-  ImportKeyMaterial: onKey('symmetric', { ImportToken: randomBytes(32), EncryptedKeyMaterial: randomBytes(256) }),
+  ImportKeyMaterial: {
+    kind: 'external',
+    input: async ({ KeyId }) => ({
+      ...(await wrapped(kms, KeyId, randomBytes(32))),
+      ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE',
+    }),
+  },
   ListAliases: onKey('symmetric'),
   ListGrants: onKey('symmetric'),
   ListKeyPolicies: onKey('symmetric'),

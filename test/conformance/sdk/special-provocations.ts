@@ -1,5 +1,6 @@
 import { call, kms } from '@keyfleet/test-support/sdk-client';
 import { type Key, newKey, sharedKey } from '@keyfleet/test-support/sdk-keys';
+import { wrapped } from '@keyfleet/test-support/wrapped';
 import { randomBytes } from 'node:crypto';
 import type { OperationName } from '@keyfleet/shared/api/registry';
 import type { ExceptionCode } from '@keyfleet/shared/errors/exceptions';
@@ -60,6 +61,16 @@ const onRetirable = (changes: object, says: string): Provocation =>
   provoking(async () => {
     const request = { ...(await requests.ListRetirableGrants.input({} as never)), ...changes };
     return { answer: call('ListRetirableGrants', request), says };
+  });
+
+const ofOwnOrigin = (operation: OperationName): Provocation =>
+  provoking(async () => {
+    const { KeyId, Arn } = await sharedKey('symmetric');
+    const request = await requestAbout(operation, await sharedKey('external'), KeyId);
+    return {
+      answer: call(operation, request),
+      says: `${Arn} origin is AWS_KMS which is not valid for this operation.`,
+    };
   });
 
 const external = (operation: OperationName): Provocation =>
@@ -227,6 +238,16 @@ export const specialProvocations: Readonly<Partial<Record<`${OperationName}.${Ex
     const { KeyId, Arn } = await sharedKey('symmetric');
     return { answer: kms.cancelKeyDeletion({ KeyId }), says: `${Arn} is not pending deletion.` };
   }),
+  'GetParametersForImport.UnsupportedOperationException': ofOwnOrigin('GetParametersForImport'),
+  'ImportKeyMaterial.UnsupportedOperationException': ofOwnOrigin('ImportKeyMaterial'),
+  'DeleteImportedKeyMaterial.UnsupportedOperationException': ofOwnOrigin('DeleteImportedKeyMaterial'),
+  'ImportKeyMaterial.InvalidImportTokenException': changed('ImportKeyMaterial', { ImportToken: randomBytes(200) }),
+  'ImportKeyMaterial.InvalidCiphertextException': changed('ImportKeyMaterial', {
+    EncryptedKeyMaterial: randomBytes(256),
+  }),
+  'ImportKeyMaterial.IncorrectKeyMaterialException': changed('ImportKeyMaterial', async () =>
+    wrapped(kms, (await sharedKey('external')).KeyId, randomBytes(31)),
+  ),
   'EnableKeyRotation.UnsupportedOperationException': external('EnableKeyRotation'),
   'DisableKeyRotation.UnsupportedOperationException': external('DisableKeyRotation'),
   'GetKeyRotationStatus.UnsupportedOperationException': external('GetKeyRotationStatus'),

@@ -9,7 +9,12 @@ import { testContext } from '../command-context.ts';
 /** The HSM's own commands, run in this process: everything but the channel is real. */
 export class LocalHsm implements HsmCommands {
   readonly executed: CommandName[] = [];
-  readonly #context: CommandContext = testContext({ random: randomBytes, nonce: randomBytes });
+  now = 0;
+  readonly #context: CommandContext = testContext({
+    clock: { now: () => this.now },
+    random: randomBytes,
+    nonce: randomBytes,
+  });
 
   async execute<N extends CommandName>(command: N, input: InputOf<N>): Promise<OutputOf<N>> {
     this.executed.push(command);

@@ -37,7 +37,7 @@ export const ImportKeyMaterial = defineOperation({
     ImportToken: Ciphertext,
     EncryptedKeyMaterial: Ciphertext,
     ValidTo: timestamp().optional(),
-    ExpirationModel: ExpirationModel.optional(),
+    ExpirationModel: ExpirationModel.default('KEY_MATERIAL_EXPIRES'),
     ImportType: ImportType.optional(),
     KeyMaterialDescription: KeyMaterialDescription.optional(),
     KeyMaterialId: KeyMaterialId.optional(),

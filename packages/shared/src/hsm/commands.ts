@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bytes, defineFormat, type Format } from '../encoding/canonical.ts';
-import { messageTypes } from '../algorithms.ts';
+import { messageTypes, wrappingAlgorithms, wrappingKeySpecs } from '../algorithms.ts';
 import { ACCOUNT_ID } from '../ids.ts';
 import { type KeySpec, keySpecs, keyUsages } from '../key-specs.ts';
 
@@ -55,6 +55,7 @@ function isSecret(schema: unknown): boolean {
 
 export const KeySpecName = z.enum(Object.keys(keySpecs) as [KeySpec, ...KeySpec[]]);
 export const KeyUsageName = z.enum(keyUsages);
+export const WrappingKeySpecName = z.enum(wrappingKeySpecs);
 
 /** An exported key token: a backing key sealed under a domain key (docs/formats.md). */
 const token = bytes({ max: 16_384 });
@@ -69,6 +70,15 @@ export const AccountId = z.string().regex(ACCOUNT_ID);
 const key = { keyId, account: z.string(), token };
 /** Key material id: 32 bytes, the API's 64 hex digits. */
 const materialId = bytes({ min: 32, max: 32 });
+/** Of the KMS key that material is imported into: all that an import token is bound to. */
+const imported = {
+  keyId,
+  account: AccountId,
+  region: z.string().min(1).max(32),
+  keySpec: KeySpecName,
+  keyUsage: KeyUsageName,
+};
+const wrappingAlgorithm = z.enum(wrappingAlgorithms);
 const encryptionContext = z.record(z.string(), z.string());
 const algorithm = z.string().max(64);
 const messageType = z.enum(messageTypes);
@@ -120,6 +130,26 @@ export const CheckToken = defineCommand(5, 'CheckToken', {
 export const DescribeBackingKey = defineCommand(6, 'DescribeBackingKey', {
   input: key,
   output: { materialId, keySpec: KeySpecName, keyUsage: KeyUsageName, publicKey: bytes().optional() },
+});
+
+/**
+ * Makes a wrapping key for the material of a key of origin EXTERNAL. The private half leaves only inside the import token, which names
+ * the key, its kind, the algorithm and until when (`validTo`, milliseconds since the epoch). `publicKey`: DER SubjectPublicKeyInfo.
+ */
+export const GenerateImportKey = defineCommand(7, 'GenerateImportKey', {
+  signed: true,
+  input: { ...imported, wrappingAlgorithm, wrappingKeySpec: WrappingKeySpecName },
+  output: { importToken: bytes(), publicKey: bytes(), validTo: z.int() },
+});
+
+/**
+ * Unwraps key material with the key in an import token, and seals it as a backing key. Refused with `invalid-import-token`,
+ * `expired-import-token`, `cannot-open` (it does not unwrap, for whatever reason) or `incorrect-material` (it is none of the key spec).
+ */
+export const ImportBackingKey = defineCommand(8, 'ImportBackingKey', {
+  signed: true,
+  input: { ...imported, importToken: bytes({ max: 6144 }), encryptedMaterial: bytes({ max: 6144 }) },
+  output: { token, materialId, publicKey: bytes().optional() },
 });
 
 /** Symmetric: a ciphertext blob bound to key and encryption context. RSA: the raw OAEP ciphertext. */
@@ -218,6 +248,8 @@ export const commands = {
   OpenCredential,
   CheckToken,
   DescribeBackingKey,
+  GenerateImportKey,
+  ImportBackingKey,
   Encrypt,
   Decrypt,
   ReEncrypt,
@@ -250,6 +282,8 @@ export type OutputOf<N extends CommandName> = CommandOutput<(typeof commands)[N]
  *   reinstate it (docs/recovery.md).
  * - `expired`: the deadline passed before it was begun. - `overloaded`: too much in flight. - `no-domain`: not a member yet.
  * - `damaged-token`: the token is not one of this key and account, or was changed: what was stored is damaged, and no caller is to blame.
+ * - `invalid-import-token`: it is no import token, was changed, or is of another key. - `expired-import-token`: its time is over.
+ * - `incorrect-material`: what was imported is no key of the key's spec.
  */
 export const refusals = [
   'cannot-open',
@@ -263,5 +297,8 @@ export const refusals = [
   'internal',
   'retired-domain-key',
   'damaged-token',
+  'invalid-import-token',
+  'expired-import-token',
+  'incorrect-material',
 ] as const;
 export type Refusal = (typeof refusals)[number];

@@ -15,13 +15,16 @@ export interface DueKey extends KeyName {
 interface Dated {
   readonly state: string;
   readonly deletionDate?: number | undefined;
+  readonly imported?: { readonly validTo?: number | undefined } | undefined;
   readonly automaticRotation?: { readonly nextDate: number } | undefined;
 }
 
-/** When the service itself has something to do with a key: delete or rotate it. Milliseconds since the epoch. */
-export function dueDateOf({ state, deletionDate, automaticRotation }: Dated): number | undefined {
-  if (state === 'PendingDeletion') return deletionDate;
-  return state === 'Enabled' ? automaticRotation?.nextDate : undefined;
+/** When the service itself has something to do with a key: delete it, its imported material, or rotate it. Milliseconds since the epoch. */
+export function dueDateOf({ state, deletionDate, imported, automaticRotation }: Dated): number | undefined {
+  const own =
+    state === 'PendingDeletion' ? deletionDate : state === 'Enabled' ? automaticRotation?.nextDate : undefined;
+  const date = Math.min(own ?? Infinity, imported?.validTo ?? Infinity);
+  return date === Infinity ? undefined : date;
 }
 
 /** Which of the lists a key's entries are in. */

@@ -11,7 +11,7 @@ export interface ServiceEvent {
   readonly userIdentity: { readonly accountId: string; readonly invokedBy: typeof INTERNAL };
   readonly eventTime: string;
   readonly eventSource: 'kms.amazonaws.com';
-  readonly eventName: 'RotateKey' | 'DeleteKey';
+  readonly eventName: 'RotateKey' | 'DeleteKey' | 'DeleteExpiredKeyMaterial';
   readonly awsRegion: string;
   readonly sourceIPAddress: typeof INTERNAL;
   readonly userAgent: typeof INTERNAL;
@@ -47,6 +47,11 @@ export class ServiceEvents {
       currentKeyMaterialId: current?.materialId,
     });
     this.#sink.write(event);
+  }
+
+  /** `key` as it is since then. */
+  keyMaterialExpired(key: KmsKey): void {
+    this.#sink.write(this.#eventOf('DeleteExpiredKeyMaterial', key, { keyMaterialId: key.imported?.materialId }));
   }
 
   /** What is to be recorded of a key that is deleted now, as `record` takes it. */

@@ -6,6 +6,7 @@ import type { ServiceEvents } from '../audit/service-events.ts';
 import type { GrantStore } from '../grants/grant-store.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import { evictBackingKeys, newBackingKey } from '../keys/backing-keys.ts';
+import { withoutMaterial } from '../keys/import.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { rotatedTo, rotationAfter } from '../keys/rotation.ts';
 import { ConflictError, type DueStore, type KeyStore, type KeyTraces } from '../store/store.ts';
@@ -15,7 +16,7 @@ export interface DueWorkerDeps extends CarryOutDeps {
   readonly onProblem: (problem: unknown) => void;
 }
 
-/** Deletes and rotates keys that are due, shard by shard as the domain-manager asks for it, while this frontend serves. */
+/** Deletes and rotates keys that are due, and imported material whose date has come, shard by shard as the domain-manager asks for it, while this frontend serves. */
 export function startDueWorker(deps: DueWorkerDeps): AsyncDisposable {
   return dueQueue.startWorker(deps.notices, ({ shard }, alive) => carryOutDue(shard, deps, alive), deps.onProblem);
 }
@@ -59,12 +60,25 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
   try {
     const key = await store.findKey(due.region, due.keyId);
     if (key === undefined) await finishDeletion(due, deps);
-    else if ((dueDateOf(key) ?? Infinity) <= now) await (key.state === 'PendingDeletion' ? destroy : rotate)(key, deps);
+    else if ((dueDateOf(key) ?? Infinity) <= now) await workOn(key, now)(key, deps);
     await store.removeDue(due);
   } catch (error) {
     // Somebody changed the key at the same time: the next look decides on what it is then.
     if (!(error instanceof ConflictError)) onLeft(due, error);
   }
+}
+
+/** What is due of a key now, of which something is: what destroys more goes first. */
+function workOn({ state, deletionDate, imported }: KmsKey, now: number): typeof destroy {
+  if (state === 'PendingDeletion' && deletionDate !== undefined && deletionDate <= now) return destroy;
+  return imported?.validTo !== undefined && imported.validTo <= now ? expire : rotate;
+}
+
+/** No frontend has used the material since its date (`stateAt`); now nothing of it is left. */
+async function expire(key: KmsKey, { store, hsm, clock, serviceEvents }: CarryOutDeps): Promise<void> {
+  const expired = await store.updateKey(withoutMaterial(key));
+  serviceEvents.keyMaterialExpired(expired);
+  await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
 }
 
 /** The workers first: once the record is gone, nobody knows any more what they should forget. */

@@ -2,6 +2,7 @@ import type { DomainState } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { testAccount as account, testKeyId as keyId } from '@keyfleet/test-support/command-context';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
+import { oaep } from '@keyfleet/test-support/wrapped';
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { HsmRefusedError, type MemberAnswer, HsmUnavailableError, type MemberCommands } from './commands.ts';
@@ -154,4 +155,29 @@ test('the secret of an access key is the one that its token holds', async () => 
   const { secretAccessKey, token } = await frontend.commands.execute('GenerateCredential', owner, 0);
   expect(frontend.events).toEqual(['b contradicts a: GenerateCredential', 'confirmed']);
   expect(await frontend.hsm.execute('OpenCredential', { ...owner, token })).toEqual({ secretAccessKey });
+});
+
+test('imported material is unwrapped by another member as well: a maker that seals its own instead is found out', async () => {
+  const hsm = new LocalHsm();
+  const of = {
+    keyId,
+    account,
+    region: 'us-east-1',
+    keySpec: 'SYMMETRIC_DEFAULT',
+    keyUsage: 'ENCRYPT_DECRYPT',
+  } as const;
+  const wrapping = { wrappingAlgorithm: 'RSAES_OAEP_SHA_256', wrappingKeySpec: 'RSA_2048' } as const;
+  const { importToken, publicKey } = await hsm.execute('GenerateImportKey', { ...of, ...wrapping });
+  const input = { ...of, importToken, encryptedMaterial: oaep(publicKey, randomBytes(32)) };
+  const own = await hsm.execute('ImportBackingKey', { ...input, encryptedMaterial: oaep(publicKey, randomBytes(32)) });
+  const lie: Lie = (name) => (name === 'ImportBackingKey' ? own : {});
+  const { commands, events } = start({ a: lie, b: honest, c: honest });
+  const made = await commands.execute('ImportBackingKey', input, 0);
+  expect(Buffer.from(made.materialId).equals(own.materialId)).toBe(false);
+  expect(events).toEqual([
+    'b contradicts a: ImportBackingKey',
+    'c contradicts a: ImportBackingKey',
+    'a contradicts b: ImportBackingKey',
+    'confirmed',
+  ]);
 });

@@ -145,8 +145,14 @@ const confirmations: { readonly [N in SealingCommand]: Confirmation<N> } = {
   async GenerateBackingKey(ask, { input: { keyId, account, keySpec, keyUsage }, output: made }) {
     const { output, memberId } = await ask('DescribeBackingKey', { keyId, account, token: made.token });
     const isOfKind = output.keySpec === keySpec && output.keyUsage === keyUsage;
-    const isSame = isEqual(output.materialId, made.materialId) && isEqual(output.publicKey, made.publicKey);
-    return { witness: memberId, agrees: isOfKind && isSame };
+    return { witness: memberId, agrees: isOfKind && isSameKey(output, made) };
+  },
+
+  /** A maker could seal material of its own instead; so a witness unwraps what was sent as well. */
+  async ImportBackingKey(ask, sealed) {
+    const { output, memberId } = await ask('ImportBackingKey', sealed.input);
+    if (!isSameKey(output, sealed.output)) return { witness: memberId, agrees: false };
+    return confirmations.GenerateBackingKey(ask, sealed);
   },
 
   async GenerateCredential(ask, { input: owner, output: { secretAccessKey, token } }) {
@@ -157,6 +163,15 @@ const confirmations: { readonly [N in SealingCommand]: Confirmation<N> } = {
     };
   },
 };
+
+interface KeyFound {
+  readonly materialId: Uint8Array;
+  readonly publicKey?: Uint8Array | undefined;
+}
+
+function isSameKey(a: KeyFound, b: KeyFound): boolean {
+  return isEqual(a.materialId, b.materialId) && isEqual(a.publicKey, b.publicKey);
+}
 
 function isEqual(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;

@@ -1,7 +1,8 @@
 import type { OutputOf } from '@keyfleet/shared/api/operation';
 import type { DescribeKey, GetPublicKey } from '@keyfleet/shared/api/keys';
 import { algorithmsOf, type KeyUsage } from '@keyfleet/shared/key-specs';
-import type { KmsKey } from './kms-key.ts';
+import { stateAt } from './key-states.ts';
+import type { ImportedMaterial, KmsKey } from './kms-key.ts';
 
 type KeyMetadata = NonNullable<OutputOf<typeof DescribeKey>['KeyMetadata']>;
 
@@ -15,18 +16,20 @@ const algorithmsMember = {
 } as const satisfies Record<KeyUsage, string>;
 
 /** What DescribeKey and CreateKey say of a key: what it does not have is absent, never null. */
-export function metadataOf(key: KmsKey): KeyMetadata {
+export function metadataOf(key: KmsKey, now: number): KeyMetadata {
+  const state = stateAt(key, now);
   const materialId = currentMaterialIdOf(key);
   return {
     AWSAccountId: key.accountId,
     KeyId: key.keyId,
     Arn: key.arn,
     CreationDate: key.createdAt,
-    Enabled: key.state === 'Enabled',
+    Enabled: state === 'Enabled',
     Description: key.description,
-    KeyState: key.state,
+    KeyState: state,
     ...(key.deletionDate !== undefined && { DeletionDate: key.deletionDate }),
     Origin: key.origin,
+    ...(key.imported && state !== 'PendingImport' && key.backingKeys.length > 0 && expirationOf(key.imported)),
     KeyManager: 'CUSTOMER',
     ...specMembersOf(key),
     MultiRegion: key.multiRegion,
@@ -46,9 +49,15 @@ export function specMembersOf(key: KmsKey): Omit<OutputOf<typeof GetPublicKey>, 
   };
 }
 
-/** Only symmetric encryption keys tell it. */
-function currentMaterialIdOf(key: KmsKey): string | undefined {
-  return key.keySpec === 'SYMMETRIC_DEFAULT' ? key.backingKeys.at(-1)?.materialId : undefined;
+/** Of material that the key has. */
+function expirationOf({ validTo }: ImportedMaterial): Pick<KeyMetadata, 'ExpirationModel' | 'ValidTo'> {
+  if (validTo === undefined) return { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' };
+  return { ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo: validTo };
+}
+
+/** Only symmetric encryption keys tell it, also of imported material that is gone. */
+function currentMaterialIdOf({ keySpec, imported, backingKeys }: KmsKey): string | undefined {
+  return keySpec === 'SYMMETRIC_DEFAULT' ? (imported ?? backingKeys.at(-1))?.materialId : undefined;
 }
 
 function multiRegionConfigurationOf({ arn, region }: KmsKey): NonNullable<KeyMetadata['MultiRegionConfiguration']> {

@@ -46,11 +46,14 @@ test.each([
   ['DisableKey', '--pi-c'],
   ['EnableKeyRotation', '-dp--c'],
   ['RotateKeyOnDemand', '-dpi-c'],
+  ['GetParametersForImport', '--p--c'],
+  ['ImportKeyMaterial', '--p--c'],
+  ['DeleteImportedKeyMaterial', '------'],
 ])('%s in each state: %s', (operation, row) => {
   const answers = states.map((state) => {
     const key = newKey({ state });
     try {
-      assertKeyState(operation, key);
+      assertKeyState(operation, key, 0);
       return '-';
     } catch (error) {
       if (!(error instanceof KmsException)) throw error;
@@ -65,5 +68,5 @@ test('every operation on a key that this release has, has its row', () => {
     (operation) => keyReferencesOf(operation).length > 0 && findHandler(operation.name),
   );
   expect(onKeys.length).toBeGreaterThan(5);
-  for (const { name } of onKeys) expect(() => assertKeyState(name, newKey()), name).not.toThrow(/no key state row/);
+  for (const { name } of onKeys) expect(() => assertKeyState(name, newKey(), 0), name).not.toThrow(/no key state row/);
 });

@@ -29,6 +29,8 @@ const usable: Row = {
 };
 /** The guide lists PendingImport as fine; reports of AWS and common sense do not: there is no public key yet. */
 const publicKeyReadable: Row = { PendingDeletion: pendingDeletion, PendingImport: pendingImport, Creating: creating };
+/** Also of a key that has its material: it may be given another date. */
+const importable: Row = { PendingDeletion: pendingDeletion, Creating: creating };
 const switchable: Row = { PendingDeletion: pendingDeletion, PendingImport: pendingImport, Creating: creating };
 /** PendingImport passes here: the origin is refused instead. */
 const rotationSettable: Row = { Disabled: disabled, PendingDeletion: pendingDeletion, Creating: creating };
@@ -47,6 +49,7 @@ const rows = {
   Decapsulate: usable,
   Decrypt: usable,
   DeleteAlias: anyState,
+  DeleteImportedKeyMaterial: anyState,
   DeriveSharedSecret: usable,
   DescribeKey: anyState,
   DisableKey: switchable,
@@ -63,7 +66,9 @@ const rows = {
   GetKeyLastUsage: anyState,
   GetKeyPolicy: anyState,
   GetKeyRotationStatus: { PendingImport: neverImported },
+  GetParametersForImport: importable,
   GetPublicKey: publicKeyReadable,
+  ImportKeyMaterial: importable,
   ListAliases: anyState,
   ListGrants: anyState,
   ListKeyPolicies: anyState,
@@ -87,11 +92,17 @@ const rows = {
 
 export type KeyOperationName = keyof typeof rows;
 
-/** Throws AWS's refusal if `operation` does not work on a key in this state. */
-export function assertKeyState(operation: string, key: KmsKey): void {
+/** PendingImport from the moment on that its material expires, whenever it is destroyed. */
+export function stateAt({ state, imported }: KmsKey, now: number): StoredKeyState {
+  const isExpired = imported?.validTo !== undefined && imported.validTo <= now;
+  return isExpired && state !== 'PendingDeletion' ? 'PendingImport' : state;
+}
+
+/** Throws AWS's refusal if `operation` does not work on a key in the state that it is in at `now`. */
+export function assertKeyState(operation: string, key: KmsKey, now: number): void {
   const row: Row | undefined = rows[operation as KeyOperationName];
   if (row === undefined) throw new Error(`no key state row for ${operation}`);
-  const refusal = row[key.state];
+  const refusal = row[stateAt(key, now)];
   if (refusal) throw new KmsException(refusal[0], `${key.arn} ${refusal[1]}`);
 }
 

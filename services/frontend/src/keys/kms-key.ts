@@ -14,6 +14,15 @@ export interface BackingKey {
   readonly rotation?: RotationType;
 }
 
+export interface ImportedMaterial {
+  /** Key material id, 64 hex digits. */
+  readonly materialId: string;
+  /** As it was given. */
+  readonly description?: string | undefined;
+  /** Milliseconds since the epoch; there while the key has the material and it expires. */
+  readonly validTo?: number | undefined;
+}
+
 /** The record of a KMS key: everything the service knows of it. Immutable; a change is a new value with the next revision. */
 export interface KmsKey {
   readonly schemaVersion: 1;
@@ -37,5 +46,7 @@ export interface KmsKey {
   readonly backingKeys: readonly BackingKey[];
   /** Milliseconds since the epoch; there while the state is PendingDeletion. */
   readonly deletionDate?: number | undefined;
+  /** The material that a key of origin EXTERNAL took, for ever: also when it was deleted or expired, for no other is taken then. */
+  readonly imported?: ImportedMaterial | undefined;
   readonly automaticRotation?: { readonly periodInDays: number; readonly nextDate: number } | undefined;
 }

@@ -45,7 +45,7 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
     backingKeys: material,
   };
   await deps.keys.insertKey(key);
-  return { KeyMetadata: metadataOf(key) };
+  return { KeyMetadata: metadataOf(key, key.createdAt) };
 };
 
 /** Throws LimitExceededException when the account has as many keys as it may. Of those that are made at the same moment some may be too many. */

@@ -14,8 +14,8 @@ import type { Deps, Handler } from './handler.ts';
 
 const DEFAULT_LIMIT = 100;
 
-export const describeKey: Handler<typeof DescribeKey, object> = async (_input, { key }) => ({
-  KeyMetadata: metadataOf(key),
+export const describeKey: Handler<typeof DescribeKey, Pick<Deps, 'clock'>> = async (_input, { key }, { clock }) => ({
+  KeyMetadata: metadataOf(key, clock.now()),
 });
 
 export const listKeys: Handler<typeof ListKeys, Pick<Deps, 'keys' | 'markers' | 'partition'>> = async (

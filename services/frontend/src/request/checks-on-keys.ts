@@ -3,8 +3,17 @@ import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { assertAlgorithm, assertKeyState, assertUsage } from '../keys/key-states.ts';
 import { assertAutomaticRotation, assertOnDemandRotation, assertOwnOrigin } from '../keys/rotation.ts';
 import { assertSameKind } from '../operations/aliases.ts';
+import {
+  assertExpiration,
+  assertImportedMaterial,
+  assertImportedOrigin,
+  assertImportType,
+  type ExpirationInput,
+  type ImportTypeInput,
+} from '../keys/import.ts';
 import { assertFits, assertOpens } from '../operations/ciphertexts.ts';
 import type { Deps } from '../operations/handler.ts';
+import { assertWrapping, type WrappingInput } from '../operations/import.ts';
 import { assertSignable, type SignatureInput } from '../operations/sign.ts';
 import { readGivenKeyPolicy } from '../policy/given-policy.ts';
 import { assertKeepsControl } from '../policy/lockout.ts';
@@ -35,8 +44,8 @@ export const access = check('the key is there and the caller may', async (reques
   }
 });
 
-export const state = check('the key is in a state for it', ({ operation, keys }) => {
-  for (const key of keys) assertKeyState(operation.name, key);
+export const state = check('the key is in a state for it', ({ operation, keys, deps }) => {
+  for (const key of keys) assertKeyState(operation.name, key, deps.clock.now());
 });
 
 export const usage = (wanted: KeyUsage, which = FIRST) =>
@@ -58,6 +67,24 @@ export const publicKey = check('the key is asymmetric', ({ keys: [key] }) => {
 });
 
 export const ownOrigin = check('KMS made the key material', ({ keys: [key] }) => assertOwnOrigin(key!));
+
+export const importedOrigin = check('the key takes imported material', ({ keys: [key] }) => assertImportedOrigin(key!));
+
+export const wrapping = check<WrappingInput>('the material can be wrapped so', ({ input }) => assertWrapping(input));
+
+export const expiration = check<ExpirationInput>(
+  'there is a date to expire at, within a year, just if the material expires',
+  ({ input, deps }) => assertExpiration(input, deps.clock.now()),
+);
+
+export const importType = check<ImportTypeInput>('the key takes this material', ({ input, keys: [key] }) =>
+  assertImportType(input, key!),
+);
+
+export const importedMaterial = check<{ KeyMaterialId?: string | undefined }>(
+  'the key material is one that was imported',
+  ({ input, keys: [key] }) => assertImportedMaterial(input.KeyMaterialId, key!),
+);
 
 export const automaticRotation = check('the key can rotate by itself', ({ keys: [key] }) =>
   assertAutomaticRotation(key!),

@@ -34,6 +34,10 @@ import {
   algorithm,
   aliasKind,
   automaticRotation,
+  expiration,
+  importedMaterial,
+  importedOrigin,
+  importType,
   ciphertextKey,
   keyPolicy,
   message,
@@ -45,6 +49,7 @@ import {
   state,
   symmetric,
   usage,
+  wrapping,
 } from './checks-on-keys.ts';
 
 type Table = { readonly [N in OperationName]?: readonly Step<InputOf<(typeof operations)[N]>>[] };
@@ -96,6 +101,10 @@ const order = {
   GetKeyRotationStatus: [access, state, work],
   RotateKeyOnDemand: [access, state, onDemandRotation, work],
   ListKeyRotations: [access, state, rotations, work],
+
+  GetParametersForImport: [access, state, importedOrigin, wrapping, work],
+  ImportKeyMaterial: [access, state, importedOrigin, expiration, importType, work],
+  DeleteImportedKeyMaterial: [access, state, importedOrigin, importedMaterial, work],
 
   UpdateCustomKeyStore: [access, work],
   DeleteCustomKeyStore: [access, work],

@@ -16,8 +16,10 @@ const bytes = z.codec(
   },
 );
 
+const MaterialId = z.string().regex(/^[0-9a-f]{64}$/);
+
 export const BackingKeyRecord = z.strictObject({
-  materialId: z.string().regex(/^[0-9a-f]{64}$/),
+  materialId: MaterialId,
   token: bytes,
   publicKey: bytes.optional(),
   createdAt: z.int(),
@@ -42,6 +44,9 @@ export const KeyRecord = z.strictObject({
   tags: z.array(z.strictObject({ TagKey: z.string(), TagValue: z.string() })),
   backingKeys: z.array(BackingKeyRecord),
   deletionDate: z.int().optional(),
+  imported: z
+    .strictObject({ materialId: MaterialId, description: z.string().optional(), validTo: z.int().optional() })
+    .optional(),
   automaticRotation: z.strictObject({ periodInDays: z.int(), nextDate: z.int() }).optional(),
 });
 

@@ -27,8 +27,8 @@ export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, 
 
 export const describeBackingKey: CommandHandler<'DescribeBackingKey'> = (input, context) => {
   const backingKey = openedKeyOf(input, context);
-  const { materialId, keySpec, keyUsage, key } = backingKey;
-  if (!isOfSpec(key, keySpec)) throw new RefusedError('cannot-open');
+  const { materialId, keySpec, keyUsage } = backingKey;
+  if (!isOfSpec(backingKey)) throw new RefusedError('cannot-open');
   if (isSecretKey(keySpec)) return { materialId, keySpec, keyUsage };
   return isPair(backingKey, context).then((belongsTogether) => {
     if (!belongsTogether) throw new RefusedError('cannot-open');

@@ -4,6 +4,7 @@ import type { CommandHandler } from './command.ts';
 import { generateCredential, openCredential } from './credentials.ts';
 import { generateDataKey, generateDataKeyPair, generateRandom } from './data-keys.ts';
 import { decrypt, encrypt, reEncrypt } from './encryption.ts';
+import { generateImportKey, importBackingKey } from './imports.ts';
 import { generateMac, verifyMac } from './macs.ts';
 import { decapsulate, deriveSharedSecret, encapsulate } from './shared-secrets.ts';
 import { sign, verify } from './signatures.ts';
@@ -16,6 +17,8 @@ export const handlers = {
   OpenCredential: openCredential,
   CheckToken: checkToken,
   DescribeBackingKey: describeBackingKey,
+  GenerateImportKey: generateImportKey,
+  ImportBackingKey: importBackingKey,
   Encrypt: encrypt,
   Decrypt: decrypt,
   ReEncrypt: reEncrypt,

@@ -11,6 +11,7 @@ export class BackingKey {
   readonly materialId: Buffer;
   readonly keySpec: KeySpec;
   readonly keyUsage: KeyUsage;
+  readonly origin: BackingKeyHeader['origin'];
   /** Symmetric and HMAC keys: a secret key; all others: the private key. */
   readonly key: KeyObject;
   #publicKey: KeyObject | undefined;
@@ -23,6 +24,7 @@ export class BackingKey {
     this.materialId = Buffer.from(header.materialId);
     this.keySpec = header.keySpec;
     this.keyUsage = header.keyUsage;
+    this.origin = header.origin;
     this.key = isSecretKey(header.keySpec)
       ? createSecretKey(material)
       : createPrivateKey({

@@ -1,5 +1,5 @@
-import type { KeyObject } from 'node:crypto';
 import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
+import type { BackingKey } from './backing-key.ts';
 
 /** Bytes of a symmetric or HMAC key; `undefined` for key pairs. An HMAC key is as long as its hash (AWS: "HMAC keys in AWS KMS"). */
 export function secretLengthOf(keySpec: KeySpec): number | undefined {
@@ -14,14 +14,18 @@ export function secretLengthOf(keySpec: KeySpec): number | undefined {
   }
 }
 
-/** Whether key material is what is made for a spec here: a token may say one spec, and hold a shorter key or another curve. */
-export function isOfSpec(key: KeyObject, keySpec: KeySpec): boolean {
+/** Longest HMAC key that is taken: 1024 bits (AWS: "Requirements for imported key material"). */
+const MAX_HMAC_BYTES = 128;
+
+/** Whether key material is what its spec says: a token may say one spec, and hold a shorter key or another curve. */
+export function isOfSpec({ key, keySpec, origin }: Pick<BackingKey, 'key' | 'keySpec' | 'origin'>): boolean {
   const row = keySpecs[keySpec];
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
   switch (row.kind) {
     case 'symmetric':
-    case 'hmac':
       return key.symmetricKeySize === secretLengthOf(keySpec);
+    case 'hmac':
+      return isHmacLength(key.symmetricKeySize ?? 0, { bits: row.bits, origin });
     case 'rsa':
       return type === 'rsa' && details?.modulusLength === row.bits && details.publicExponent === 65537n;
     case 'ec':
@@ -34,6 +38,12 @@ export function isOfSpec(key: KeyObject, keySpec: KeySpec): boolean {
     default:
       return false;
   }
+}
+
+/** What is made here is as long as its hash; people bring longer keys, and no shorter ones. */
+function isHmacLength(length: number, { bits, origin }: { bits: number; origin: BackingKey['origin'] }): boolean {
+  const least = bits / 8;
+  return length >= least && length <= (origin === 'EXTERNAL' ? MAX_HMAC_BYTES : least);
 }
 
 /** What a KeyObject says for the curves that have two names. */

@@ -1,0 +1,133 @@
+import { DeleteImportedKeyMaterial, GetParametersForImport, ImportKeyMaterial } from '@keyfleet/shared/api/import';
+import { CancelKeyDeletion, CreateKey, DescribeKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
+import { Encrypt } from '@keyfleet/shared/api/cipher';
+import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
+import { dueDateOf } from '@keyfleet/shared/stored/due-entries';
+import { FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
+import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
+import { oaep } from '@keyfleet/test-support/wrapped';
+import { randomBytes } from 'node:crypto';
+import { beforeEach, expect, test } from 'vitest';
+import { ServiceEvents, type ServiceEvent } from '../audit/service-events.ts';
+import { carryOutDue } from '../background/due.ts';
+
+const SECOND = 1000;
+const wrapping = { WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_2048' } as const;
+const forEver = { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' } as const;
+
+let frontend: FakeFrontend<LocalHsm>;
+let KeyId: string;
+beforeEach(async () => {
+  frontend = new FakeFrontend(new LocalHsm());
+  const { KeyMetadata } = await frontend.call(CreateKey, { Origin: 'EXTERNAL' });
+  KeyId = KeyMetadata!.KeyId;
+});
+
+async function wrap(material: Uint8Array) {
+  const { ImportToken, PublicKey } = await frontend.call(GetParametersForImport, { KeyId, ...wrapping });
+  return { KeyId, ImportToken, EncryptedKeyMaterial: oaep(PublicKey!, material) };
+}
+
+async function importFor(milliseconds: number): Promise<void> {
+  const ValidTo = frontend.now + milliseconds;
+  await frontend.call(ImportKeyMaterial, { ...(await wrap(randomBytes(32))), ValidTo });
+}
+
+const metadata = async () => (await frontend.call(DescribeKey, { KeyId })).KeyMetadata!;
+const stored = async () => (await frontend.store.findKey(region, KeyId))!;
+
+async function carryOut(): Promise<string[]> {
+  const events: ServiceEvent[] = [];
+  const write = (record: string) => void events.push(JSON.parse(record) as ServiceEvent);
+  const clock = { now: () => frontend.now };
+  const serviceEvents = new ServiceEvents({ isFull: false, write, settled: () => Promise.resolve() }, clock);
+  const { store, grants, hsm } = frontend;
+  const onLeft = (_due: unknown, error: unknown) => {
+    throw error;
+  };
+  const deps = { store, grants, hsm, clock, serviceEvents, onLeft };
+  for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, deps, () => {});
+  return events.map(({ eventName }) => eventName);
+}
+
+test('material is used to the millisecond before its date, whether or not anybody has destroyed it', async () => {
+  await importFor(10 * SECOND);
+  const encrypt = { KeyId, Plaintext: Buffer.from('x') };
+  frontend.now += 10 * SECOND - 1;
+  await frontend.call(Encrypt, encrypt);
+  frontend.now += 1;
+  expect(await frontend.refusal(Encrypt, encrypt)).toMatch(/^KMSInvalidStateException: .* is pending import\.$/);
+  expect(await metadata()).toMatchObject({ KeyState: 'PendingImport', Enabled: false });
+  expect(await metadata()).not.toHaveProperty('ValidTo');
+});
+
+test('material is destroyed on its date, is recorded once, and its key takes it again and no other', async () => {
+  await importFor(10 * SECOND);
+  expect(await carryOut()).toEqual([]);
+  frontend.now += 10 * SECOND;
+  expect(await carryOut()).toEqual(['DeleteExpiredKeyMaterial']);
+  expect(await carryOut()).toEqual([]);
+  expect(await stored()).toMatchObject({ state: 'PendingImport', backingKeys: [] });
+  const other = { ...(await wrap(randomBytes(32))), ...forEver };
+  expect(await frontend.refusal(ImportKeyMaterial, other)).toBe('IncorrectKeyMaterialException');
+});
+
+test('material expires in a key that waits for its deletion, which then comes all the same', async () => {
+  await importFor(10 * SECOND);
+  await frontend.call(ScheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 });
+  frontend.now += 10 * SECOND;
+  expect(await carryOut()).toEqual(['DeleteExpiredKeyMaterial']);
+  const key = await stored();
+  expect(key).toMatchObject({ state: 'PendingDeletion', backingKeys: [] });
+  expect(dueDateOf(key)).toBe(key.deletionDate);
+  await frontend.call(CancelKeyDeletion, { KeyId });
+  expect(await metadata()).toMatchObject({ KeyState: 'PendingImport' });
+});
+
+test('material that is imported again keeps its state, and gets another date or none', async () => {
+  const material = randomBytes(32);
+  await frontend.call(ImportKeyMaterial, { ...(await wrap(material)), ValidTo: frontend.now + SECOND });
+  await frontend.call(ImportKeyMaterial, { ...(await wrap(material)), ...forEver });
+  frontend.now += SECOND;
+  expect(await carryOut()).toEqual([]);
+  expect(await metadata()).toMatchObject({ KeyState: 'Enabled', ...forEver });
+});
+
+test('every member forgets material that is deleted; deleting it twice, or none, changes nothing', async () => {
+  expect(await frontend.call(DeleteImportedKeyMaterial, { KeyId })).not.toHaveProperty('KeyMaterialId');
+  await importFor(10 * SECOND);
+  const { KeyMaterialId } = await frontend.call(DeleteImportedKeyMaterial, { KeyId });
+  expect(frontend.hsm.executed.at(-1)).toBe('EvictBackingKey');
+  expect(await stored()).toMatchObject({ state: 'PendingImport', backingKeys: [] });
+  expect(await frontend.call(DeleteImportedKeyMaterial, { KeyId })).toMatchObject({ KeyMaterialId });
+  const unknown = { KeyId, KeyMaterialId: 'a'.repeat(64) };
+  expect(await frontend.refusal(DeleteImportedKeyMaterial, unknown)).toMatch(/^NotFoundException/);
+});
+
+test('an import token is good for any number of imports of its 24 hours, also after one that failed', async () => {
+  const { ImportToken, PublicKey } = await frontend.call(GetParametersForImport, { KeyId, ...wrapping });
+  const sent = (material: Uint8Array) => ({
+    KeyId,
+    ImportToken,
+    EncryptedKeyMaterial: oaep(PublicKey!, material),
+    ...forEver,
+  });
+  expect(await frontend.refusal(ImportKeyMaterial, sent(randomBytes(16)))).toBe('IncorrectKeyMaterialException');
+  const material = randomBytes(32);
+  await frontend.call(ImportKeyMaterial, sent(material));
+  frontend.hsm.now += 24 * 3_600_000 - 1;
+  await frontend.call(ImportKeyMaterial, sent(material));
+  frontend.hsm.now += 1;
+  expect(await frontend.refusal(ImportKeyMaterial, sent(material))).toBe('ExpiredImportTokenException');
+});
+
+test.each(['RSAES_PKCS1_V1_5', 'SM2PKE', 'RSA_AES_KEY_WRAP_SHA_256'])('wrapping by %s is refused', async (name) => {
+  const refusal = frontend.refusal(GetParametersForImport, { KeyId, ...wrapping, WrappingAlgorithm: name });
+  expect(await refusal).toMatch(/^UnsupportedOperationException/);
+});
+
+test.each(['RSA_2048', 'ECC_NIST_P256'])('material of %s is not in this release, and says so', async (KeySpec) => {
+  const { KeyMetadata } = await frontend.call(CreateKey, { Origin: 'EXTERNAL', KeySpec, KeyUsage: 'SIGN_VERIFY' });
+  const refusal = frontend.refusal(GetParametersForImport, { KeyId: KeyMetadata!.KeyId, ...wrapping });
+  expect(await refusal).toMatch(/^UnsupportedOperationException: Importing key material of key spec/);
+});
