@@ -52,7 +52,8 @@ export function startGrpcWorker(address: string, { domain, scheduler }: Caller):
     },
     async check(token) {
       const request = { token: Buffer.from(token), call: await signed('CheckDomainToken', token) };
-      await refusable(unary(client, Hsm.service.CheckDomainToken, request, TIMEOUT_MS));
+      const { check } = await refusable(unary(client, Hsm.service.CheckDomainToken, request, TIMEOUT_MS));
+      return check ?? NOTHING;
     },
     async install(tokens) {
       const request = { tokens: [...tokens], call: await signed('InstallDomainTokens', ...tokens) };

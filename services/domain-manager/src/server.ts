@@ -12,6 +12,7 @@ import type { DomainManagerEvents } from './events.ts';
 import type { DomainManagerConfig } from './config.ts';
 import type { StoredProposal } from './store/store.ts';
 import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
+import { UnconfirmedError } from './witness.ts';
 
 /** A token of 256 members and 4096 domain keys is below 1 MB, and so is a proposal that names them. */
 const TOKEN_BYTES = 1024 * 1024;
@@ -151,6 +152,7 @@ function isOurs({ code }: RejectedError): boolean {
 function rejectionOf(error: unknown): RejectedError {
   if (error instanceof RejectedError) return error;
   if (error instanceof TokenLogError) return new RejectedError(status.DATA_LOSS, error.message);
+  if (error instanceof UnconfirmedError) return new RejectedError(status.ABORTED, `${error.message}: try again`);
   if (error instanceof Error && error.message.startsWith('WRONGTYPE')) {
     return new RejectedError(
       status.DATA_LOSS,

@@ -19,8 +19,8 @@ export interface Worker {
   describe(): Promise<HsmDescription>;
   /** The next domain token; `current` is absent for the first. The worker installs nothing, and makes no other one of that generation. */
   prepare(proposal: Uint8Array, current: Uint8Array | undefined): Promise<Buffer>;
-  /** Throws `WorkerRefusedError` unless the worker could install `token`, which would follow the newest it has. */
-  check(token: Uint8Array): Promise<void>;
+  /** A member's word that it could install `token`, which would follow the newest it has. Throws `WorkerRefusedError`. */
+  check(token: Uint8Array): Promise<Uint8Array>;
   install(tokens: readonly Uint8Array[]): Promise<HsmDescription>;
   activate(generation: number): Promise<HsmDescription>;
   /** Erases what the worker is, by a quorum-signed LeaveDomain. */

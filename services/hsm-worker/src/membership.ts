@@ -41,8 +41,8 @@ export class DomainMembership {
     });
   }
 
-  /** Throws `DomainError` unless the token is one that could be installed here. */
-  check(token: Uint8Array): Promise<void> {
+  /** The HSM's word that the token is one that could be installed here. Throws `DomainError`. */
+  check(token: Uint8Array): Promise<Uint8Array> {
     return this.#inTurn(async () => this.#options.hsm.check(token));
   }
 

@@ -100,8 +100,7 @@ function handlersOf(
     }),
     CheckDomainToken: domainCall(async ({ call, token = empty }) => {
       calls.assertCheck(call, token);
-      await membership.check(token);
-      return {};
+      return { check: Buffer.from(await membership.check(token)) };
     }),
     InstallDomainTokens: domainCall(async ({ call, tokens = [] }) => {
       calls.assertInstall(call, tokens);

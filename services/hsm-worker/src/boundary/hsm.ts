@@ -5,6 +5,7 @@ import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
 import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
+import { signCheck } from '@keyfleet/shared/domain/token-check';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
@@ -200,13 +201,15 @@ export class Hsm {
     return this.#verify(parsed, newestOf(parsed));
   }
 
-  /** Throws `DomainError` unless `token` follows what is installed, and opens here. Changes nothing. */
-  check(token: Uint8Array): void {
+  /** This HSM's signature that `token` follows what is installed, and opens here. Changes nothing. Throws `DomainError`. */
+  check(token: Uint8Array): Buffer {
     const parsed = parseToken(token);
     const verified = this.#verify([parsed], parsed);
     assertSameToken(parsed, verified);
     assertNotFromFuture(verified, this.#options.clock.now());
     this.#opened(parsed, verified);
+    const checked = { domain: parsed.state.domain, memberId: this.memberId, tokenHash: parsed.hash };
+    return signCheck(checked, (message) => this.#identity.sign(message));
   }
 
   #opened(token: DomainToken, verified: VerifiedDomain): InstalledDomain {

@@ -2,7 +2,9 @@
 
 
 export interface CheckResponse {
+  'check'?: (Buffer | Uint8Array | string);
 }
 
 export interface CheckResponse__Output {
+  'check'?: (Buffer);
 }

@@ -1,0 +1,70 @@
+import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { createLog } from '@keyfleet/shared/log';
+import { beforeAll, expect, test } from 'vitest';
+import { rotation, sealedForNobody, TestDomain } from '../../../test/support/domain.ts';
+import { DomainManagerEvents } from './events.ts';
+import { surveyWorkers } from './membership.ts';
+import { MemoryStore } from './store/memory-store.ts';
+import { TokenLog } from './token-log.ts';
+import { assertOthersOpen } from './witness.ts';
+import { type Worker, WorkerRefusedError } from './workers.ts';
+
+const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
+const domain = new TestDomain({ members: 3 });
+const [maker, second, third] = domain.hsms as [Hsm, Hsm, Hsm];
+let good: Buffer;
+let endsTheDomain: Buffer;
+beforeAll(async () => {
+  good = domain.prepare(rotation, [domain.scheduler], maker);
+  endsTheDomain = await sealedForNobody(good, (body) => domain.identities.get('hsm-1')!.sign(body));
+});
+
+/** As the domain-manager sees an hsm-worker; `change`: what a hostile one does else. */
+function workerOf(hsm: Hsm, change: Partial<Worker> = {}): Worker {
+  const check = async (token: Uint8Array) => {
+    try {
+      return hsm.check(token);
+    } catch (cause) {
+      throw new WorkerRefusedError((cause as Error).message, { cause });
+    }
+  };
+  return { address: hsm.memberId, describe: async () => hsm.describe(), check, ...change } as Worker;
+}
+
+/** What becomes of a token that someone brings to a domain-manager with these workers. */
+async function storing(token: Buffer, workers: readonly Worker[]): Promise<string> {
+  const store = new MemoryStore(domain.clock);
+  await store.appendToken(1, domain.tokens[0]!);
+  const tokens = new TokenLog({ store, anchor: domain.anchor, clock: domain.clock });
+  await tokens.refresh();
+  const views = await surveyWorkers(workers, tokens.head);
+  try {
+    return String(await tokens.append(token, (next) => assertOthersOpen(next, { views, events })));
+  } catch (error) {
+    return (error as Error).name;
+  }
+}
+
+test('a token is stored when one other member opens it, or when no other is in reach', async () => {
+  expect(await storing(good, [workerOf(maker), workerOf(second)])).toBe('true');
+  expect(await storing(good, [workerOf(maker)])).toBe('true');
+  expect(await storing(endsTheDomain, [workerOf(maker), workerOf(second), workerOf(third)])).toBe('TokenLogError');
+});
+
+test('a hostile maker that says it is another member is no witness of its own token', async () => {
+  const says = (check: Worker['check']) => workerOf(maker, { describe: async () => second.describe(), check });
+  const nothing = says(async () => Buffer.alloc(0));
+  const ofAnother = says(async () => second.check(good));
+  const own = says(async () => maker.check(good));
+  for (const liar of [nothing, ofAnother, own]) {
+    expect(await storing(endsTheDomain, [liar, workerOf(second), workerOf(third)])).toBe('TokenLogError');
+    expect(await storing(endsTheDomain, [liar])).toBe('TokenLogError');
+  }
+});
+
+test('a member that is there and does not answer, as to a token larger than it reads, is waited for', async () => {
+  const check = async () => Promise.reject(new Error('8 RESOURCE_EXHAUSTED'));
+  const silent = [second, third].map((hsm) => workerOf(hsm, { check }));
+  expect(await storing(endsTheDomain, [workerOf(maker), ...silent])).toBe('UnconfirmedError');
+  expect(await storing(good, [...silent, workerOf(second)])).toBe('true');
+});
