@@ -61,6 +61,13 @@ test('several that work on a pass have every name between them, and each but onc
   expect(await parts.open(item(0))).toBeUndefined();
 });
 
+test('a shard that the pass does not have takes no parts, whoever asks for it: nobody would count what it finds', async () => {
+  for (const shard of [4, 999]) expect(await parts.open({ ...item(shard), shards: 1_000 })).toBeUndefined();
+  const seen: string[] = [];
+  await finish((await parts.open(item(3)))!, seen);
+  expect(new Set(keysIn(seen)).size).toBe(KEYS);
+});
+
 test('progress only rises, and what was reported late or of another pass changes nothing', async () => {
   const slow = (await parts.open(item(0)))!;
   await slow.next(NOTHING);

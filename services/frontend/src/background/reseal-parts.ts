@@ -17,7 +17,7 @@ export interface Found {
  * name is looked at twice and whoever is faster does more. A name that is there all the time is in at least one part.
  */
 export interface Parts {
-  /** Undefined when nothing is to be done for the shard: the pass is over, or it has had all of its parts. */
+  /** Undefined when nothing is to be done for the shard: the pass is over or has no such shard, or the shard has had all of its parts. */
   open(item: ResealItem): Promise<ShardParts | undefined>;
 }
 
@@ -73,6 +73,7 @@ class RedisShardParts implements ShardParts {
   readonly #client: RedisClient;
   readonly #key: string;
   readonly #pass: string;
+  readonly #shard: number;
   readonly #field: string;
   readonly #frontField: string;
   #report: ShardReport = { resealed: 0, remaining: 0, parts: 0, standing: 'between' };
@@ -83,12 +84,15 @@ class RedisShardParts implements ShardParts {
     this.#client = client;
     this.#key = key;
     this.#pass = String(item.pass);
+    this.#shard = item.shard;
     this.#field = reportField(item);
     this.#frontField = `${item.pass}:front`;
   }
 
   async begin(): Promise<boolean> {
-    const { pass, report } = await this.#read();
+    const { pass, shards, report } = await this.#read();
+    // Anyone who writes NATS may name a shard. What was found for one that nobody counts would be missing from the proof that nothing is left.
+    if (this.#shard >= shards) return false;
     this.#stored = report;
     if (report !== '') this.#report = ShardReport.parse(JSON.parse(report));
     // Whoever took a part and did not report it is gone: what is in it was not looked at, and the pass proves nothing.
@@ -170,8 +174,8 @@ class RedisShardParts implements ShardParts {
     return (await this.#client.hget(this.#key, this.#frontField)) ?? '';
   }
 
-  async #read(): Promise<{ pass: string | null; report: string }> {
-    const [pass, report] = await this.#client.hmget(this.#key, 'pass', this.#field);
-    return { pass: pass ?? null, report: report ?? '' };
+  async #read(): Promise<{ pass: string | null; shards: number; report: string }> {
+    const [pass, shards, report] = await this.#client.hmget(this.#key, 'pass', 'shards', this.#field);
+    return { pass: pass ?? null, shards: Number(shards ?? 0), report: report ?? '' };
   }
 }
