@@ -228,6 +228,15 @@ describe('membership', () => {
     expect(domain.newHsm('hsm-3', stranger.sealedIdentity()).describe().generation).toBe(0);
   });
 
+  test('an HSM that holds another token than a checkpoint that was set later does not start with it', () => {
+    const domain = new TestDomain();
+    const token = domain.rotate();
+    const restart = (hash: Buffer) =>
+      domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity(), undefined, { generation: 2, hash });
+    expect(refusalOf(() => restart(Buffer.alloc(32)))).toBe('forked');
+    expect(refusalOf(() => restart(tokenHash(token)).install([token]))).toBe('accepted');
+  });
+
   test('an HSM serves no chain that ends before the checkpoint of its trust anchor, or goes another way', () => {
     const domain = new TestDomain();
     domain.rotate();

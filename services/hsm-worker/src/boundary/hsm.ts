@@ -1,5 +1,12 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { assertNotFromFuture, assertSignature, isFromFuture, follow, reaches } from '@keyfleet/shared/domain/chain';
+import {
+  assertComesBy,
+  assertNotFromFuture,
+  assertSignature,
+  isFromFuture,
+  follow,
+  reaches,
+} from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
@@ -53,7 +60,7 @@ export class Hsm {
   /** The token that this HSM made to follow the newest one: it makes no other, or members could be given different ones. */
   #prepared: DomainToken | undefined;
 
-  /** Throws `DomainError` when the sealed identity does not open, or is another's. */
+  /** Throws `DomainError` when the sealed identity does not open, is another's, or holds another token than the trust anchor's checkpoint. */
   constructor(options: HsmOptions) {
     this.#options = options;
     const { memberId, anchor, sealKey, sealedIdentity } = options;
@@ -69,6 +76,8 @@ export class Hsm {
     if (installed !== undefined && installed.state.domain !== anchor.domain) {
       throw new DomainError('other-domain', `this identity belongs to domain ${installed.state.domain}`);
     }
+    // What it installed before the checkpoint was set is followed by no `follow` again.
+    if (installed !== undefined) assertComesBy(anchor.checkpoint, installed);
     this.#identity = identity;
     this.#verified = installed;
     this.#wasMember = installed !== undefined;
