@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '@keyfleet/shared/clock';
+import { contextOf } from './boundary/commands/command.ts';
 import { handlers } from './boundary/commands/handlers.ts';
 import { NobleThread } from './boundary/crypto/noble-thread.ts';
 import { newNonceSource } from './boundary/crypto/random.ts';
@@ -37,10 +38,7 @@ export function startSessions(
     member: hsm,
     handlers,
     observer: commandObserver(),
-    context: () => {
-      const keyring = hsm.keyring();
-      return keyring && { keyring, backingKeys, rsaKeyPairs, noble, clock, random: randomBytes, nonce };
-    },
+    context: contextOf(hsm, { backingKeys, rsaKeyPairs, noble, clock, random: randomBytes, nonce }),
     clock,
     random: randomBytes,
     maxInFlight: config.maxInFlight,
