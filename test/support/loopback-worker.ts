@@ -12,7 +12,7 @@ import { type Host, newWorker, type FakeDomain } from './session-pair.ts';
 /** The boundary of a worker behind streams in memory instead of gRPC: a worker that a test can kill, freeze and count. */
 export class LoopbackWorker implements WorkerClient {
   readonly address: string;
-  /** Sealed frames that came from hosts. */
+  /** Sealed frames that came from hosts, but for the first of each stream, which is empty. */
   frames = 0;
   /** Messages sent back. */
   answers = 0;
@@ -61,6 +61,7 @@ class LoopbackStream extends Duplex {
   readonly #worker: LoopbackWorker;
   readonly #service: SessionService;
   #open: OpenStream | undefined;
+  #greeted = false;
 
   constructor(worker: LoopbackWorker, service: SessionService) {
     super({ objectMode: true });
@@ -86,7 +87,8 @@ class LoopbackStream extends Duplex {
       } else if (!this.#open.valid) {
         this.push(null);
       } else {
-        this.#worker.frames++;
+        if (this.#greeted) this.#worker.frames++;
+        this.#greeted = true;
         this.#open.receive(body);
       }
     } catch {

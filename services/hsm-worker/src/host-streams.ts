@@ -25,7 +25,7 @@ export class HostStreams implements Disposable {
     this.#deps = deps;
   }
 
-  /** `onProven`: the host has shown that it is one. */
+  /** `onProven`: the host has shown that it is one, by a frame: its first message anyone may have recorded. */
   add(call: ExecuteCall, onProven: () => void): void {
     const stream = new HostStream(call, this.#deps, onProven);
     this.#streams.add(stream);
@@ -44,6 +44,7 @@ class HostStream {
   readonly #call: ExecuteCall;
   readonly #deps: HostStreamsDeps;
   readonly #onProven: () => void;
+  #proven = false;
   #stream: OpenStream | undefined;
   #opening = false;
   #finishing = false;
@@ -76,9 +77,16 @@ class HostStream {
     if (this.#stream === undefined) return void this.#open(body);
     try {
       this.#stream.receive(body);
+      this.#prove();
     } catch {
       this.#refuse();
     }
+  }
+
+  #prove(): void {
+    if (this.#proven) return;
+    this.#proven = true;
+    this.#onProven();
   }
 
   async #open(body: Buffer): Promise<void> {
@@ -87,7 +95,6 @@ class HostStream {
     this.#opening = true;
     try {
       this.#stream = await this.#deps.sessions.openStream(body, (frame) => this.#send(frame));
-      this.#onProven();
       this.#deps.events.streamOpened();
       if (this.#over) this.#stream.close();
     } catch {

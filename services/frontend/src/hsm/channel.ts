@@ -85,6 +85,8 @@ export class Channel {
     stream.on('drain', () => this.#unblock());
     stream.on('error', () => this.#break());
     stream.on('end', () => this.close());
+    // Says that we have the keys: what opened the stream may be a recording, and a worker soon ends the stream of a stranger.
+    this.#write([]);
   }
 
   get memberId(): string {
