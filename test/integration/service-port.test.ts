@@ -130,3 +130,25 @@ function sessionFrom(localAddress: string, address: string) {
     [Symbol.dispose]: () => session.destroy(),
   };
 }
+
+test.each([
+  [
+    'calls what is no method',
+    { ':path': '/keyfleet.domain.v1.DomainManager/Nothing', 'content-type': 'application/grpc' },
+  ],
+  ['speaks no gRPC', { ':path': FetchTokens.path, 'content-type': 'text/plain' }],
+])('who %s over and over has its connection ended, as who is refused', async (_, headers) => {
+  await using port = await startPort();
+  const session = connect(`http://${port.address}`);
+  session.on('error', () => {});
+  const ended = new Promise((resolve) => session.once('close', resolve));
+  const ask = (): void => {
+    if (session.destroyed || session.closed) return;
+    const call = session.request({ ':method': 'POST', ...headers }, { endStream: true });
+    call.on('error', () => {});
+    call.on('close', ask);
+    call.resume();
+  };
+  for (let i = 0; i < 8; i++) ask();
+  await ended;
+});

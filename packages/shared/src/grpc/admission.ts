@@ -4,7 +4,8 @@ import {
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
 } from '@grpc/grpc-js';
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { monotonicClock } from '../clock.ts';
 import { PeerLimit, type Rate } from '../request-limit.ts';
 import type { Connection, Connections } from './connections.ts';
@@ -29,6 +30,9 @@ const ARRIVAL_MS = 5_000;
 /** Before each message, and its first byte says whether the message is compressed: nobody of ours compresses. */
 const FRAME_BYTES = 5;
 
+/** Node says here of every stream of HTTP/2 in this process that it begins, and its listeners have not seen it yet. */
+const STREAM_STARTS = 'http2.server.stream.start';
+
 /** A stranger's call. */
 interface Call {
   readonly connection: Connection;
@@ -48,7 +52,7 @@ interface Arrival {
  * Decides by its headers whether a call is read at all, and counts what comes of it: grpc-js itself has no bound but a message's, and
  * looks at nothing before a message is whole.
  */
-export class Admission {
+export class Admission implements Disposable {
   readonly #connections: Connections;
   readonly #limits: ReadonlyMap<string, MethodLimit>;
   readonly #room = new FairRoom<Call>(CALLS, refuse);
@@ -59,7 +63,21 @@ export class Admission {
   constructor(connections: Connections, limits: ReadonlyMap<string, MethodLimit>) {
     this.#connections = connections;
     this.#limits = limits;
+    subscribe(STREAM_STARTS, this.#noteStream);
   }
+
+  [Symbol.dispose](): void {
+    unsubscribe(STREAM_STARTS, this.#noteStream);
+  }
+
+  /** What is a call of no method grpc-js answers itself, without the interceptor: it counts as refused, which has a rate. */
+  readonly #noteStream = (message: unknown): void => {
+    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
+    const connection = this.#connections.of(stream.session?.socket ?? {});
+    const isCall =
+      this.#limits.has(headers[':path'] ?? '') && headers['content-type']?.startsWith('application/grpc') === true;
+    if (connection !== undefined && !isCall) this.#connections.noteRefused(connection);
+  };
 
   /** The call with this metadata has proven who sends it: what comes on its connection is not counted any more. */
   prove(metadata: Metadata): void {

@@ -92,12 +92,13 @@ export class GrpcServer implements AsyncDisposable {
 
   /** Takes no more calls and finishes what is running, for as long as it may. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { server, listener, health, drainMs } = this.#parts;
+    const { server, listener, health, admission, drainMs } = this.#parts;
     health[Symbol.dispose]();
     listener.close();
     const cut = setTimeout(() => server.forceShutdown(), drainMs);
     await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
     clearTimeout(cut);
+    admission[Symbol.dispose]();
   }
 }
 
