@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import { nextState } from '@keyfleet/shared/domain/apply';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
@@ -5,13 +6,13 @@ import {
   type DomainCommand,
   parseCommand,
   parseProposal,
-  type Proposal,
+  Proposal,
   proposalId,
 } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal, verifySignatures } from '@keyfleet/shared/domain/quorum';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { ProposalStore, Signature, StoredProposal } from './store/store.ts';
-import type { TokenLog } from './token-log.ts';
+import type { Head, TokenLog } from './token-log.ts';
 
 /** Operators are people: they get a week to sign. */
 const EXPIRES_AFTER_MS = 7 * 24 * 3_600_000;
@@ -52,6 +53,8 @@ export interface ProposalsDeps {
 export class Proposals {
   readonly #deps: ProposalsDeps;
   #proposing: Promise<unknown> = Promise.resolve();
+  /** What was verified for the newest token, by all that it was verified from: anyone may ask for the list, and a signature takes a millisecond. */
+  #verified: { readonly head: Head | undefined; readonly standings: Map<string, ProposalStanding> } | undefined;
 
   constructor(deps: ProposalsDeps) {
     this.#deps = deps;
@@ -98,8 +101,21 @@ export class Proposals {
     if (generation !== undefined) return { standing: 'done', generation };
     if (done) return { standing: 'done', generation: this.#deps.tokens.generation };
     if (failure !== undefined) return { standing: 'failed', reason: failure };
+    return this.#verifiedOnce({ command, signatures: [...signatures] });
+  }
+
+  #verifiedOnce(proposal: Proposal): ProposalStanding {
+    const { head } = this.#deps.tokens;
+    if (this.#verified?.head !== head) this.#verified = undefined;
+    const { standings } = (this.#verified ??= { head, standings: new Map() });
+    // Older ones are of proposals that have more signatures by now, or are gone.
+    if (standings.size > 4 * MAX_PROPOSALS) standings.clear();
+    return standings.getOrInsertComputed(hash('sha256', Proposal.encode(proposal)), () => this.#judged(proposal));
+  }
+
+  #judged(proposal: Proposal): ProposalStanding {
     try {
-      return { standing: 'ready', command: this.#verify({ command, signatures: [...signatures] }) };
+      return { standing: 'ready', command: this.#verify(proposal) };
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       const standing = error.code === 'not-enough-signatures' ? 'collecting' : 'failed';

@@ -110,6 +110,20 @@ describe('proposals', () => {
     await expect(proposals.propose(signed(rules(65), [bob]))).resolves.toBeDefined();
   });
 
+  test('to list proposals again and again verifies no signature again', async () => {
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const rules = { rules: testRules, backupHorizonMs: 1 };
+    await proposals.propose(signed(command(replica, { name: 'ModifyRules', body: rules }), [alice]));
+    const standing = async () => proposals.standingOf((await proposals.list())[1]!);
+    const first = await standing();
+    expect(first.standing).toBe('collecting');
+    expect(await standing()).toBe(first);
+    const { signatures } = Proposal.decode(signed(command(replica, { name: 'ModifyRules', body: rules }), [bob]));
+    await proposals.approve((await proposals.list())[1]!.proposalId, signatures[0]!);
+    expect((await standing()).standing).toBe('ready');
+  });
+
   test('a proposal for a generation that has passed is refused, and one that waited becomes failed', async () => {
     const replica = await foundedReplica();
     const { proposals, round } = replica;
