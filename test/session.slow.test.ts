@@ -123,7 +123,12 @@ describe('a host refuses the answer', () => {
     ['of a member that has a newer one that nobody shows', { generation: 4 }, 'newer'],
     ['of a member that has another one of that generation', { tokenHash: Buffer.alloc(32) }, 'forked'],
     ['that gives a session more than its hour', { expiresAt: Date.UTC(2076, 0, 1) }, 'longer than a session'],
-    ['that gives it no time at all', { expiresAt: Date.UTC(2025, 0, 1) }, 'expired'],
+    ['that gives it no time at all', { expiresAt: Date.UTC(2025, 0, 1) }, 'shorter than a session'],
+    [
+      'that gives it less than its hour, as if to end what all workers share',
+      { expiresAt: Date.UTC(2026, 0, 1) + HOUR_MS - MINUTE_MS - 1 },
+      'shorter than a session',
+    ],
     ['to another hello', { helloHash: Buffer.alloc(32) }, 'another hello'],
   ])('%s', async (_case, change, why) => {
     const domain = new FakeDomain([host]);

@@ -111,10 +111,15 @@ export class Negotiation {
     };
   }
 
-  /** By our own clock no session lives longer than sessions do, whatever its maker says. */
+  /**
+   * By our own clock no session lives longer than sessions do, whatever its maker says. Nor shorter: all workers share it, and a member that
+   * makes it end at once would end every channel, again and again.
+   */
   #expiryOf({ expiresAt }: Answer): number {
     const latest = this.#startedAt + SESSION_MS;
-    if (expiresAt <= this.#clock.now()) throw new NegotiationError('expired, or a clock is wrong');
+    if (expiresAt < latest - CLOCK_SKEW_MS) {
+      throw new NegotiationError('shorter than a session lives, or a clock is wrong');
+    }
     if (expiresAt > this.#clock.now() + SESSION_MS + CLOCK_SKEW_MS) {
       throw new NegotiationError('longer than a session may live, or a clock is wrong');
     }
