@@ -33,6 +33,12 @@ export class FakeHsm implements HsmCommands {
       const asymmetric = kind !== 'symmetric' && kind !== 'hmac';
       return { token, materialId, ...(asymmetric && { publicKey: Buffer.from(`public key of ${keyId}`) }) };
     },
+    /** Whatever kind of key it is: only those of pairs are asked for. */
+    DescribeBackingKey: ({ keyId, token }) => {
+      const materialId = Buffer.from(openToken(token, keyId).materialId, 'hex');
+      const publicKey = Buffer.from(`public key of ${keyId}`);
+      return { materialId, keySpec: 'RSA_2048', keyUsage: 'SIGN_VERIFY', publicKey };
+    },
     GenerateCredential: ({ accessKeyId }) => {
       const secretAccessKey = Buffer.from(randomBytes(30).toString('base64'));
       this.#credentials.set(accessKeyId, secretAccessKey);

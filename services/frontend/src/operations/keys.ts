@@ -8,7 +8,7 @@ import type {
   UpdateKeyDescription,
 } from '@keyfleet/shared/api/keys';
 import { keyArn } from '@keyfleet/shared/arn';
-import { currentBackingKey, evictBackingKeys } from '../keys/backing-keys.ts';
+import { commandKeyOf, currentBackingKey, evictBackingKeys } from '../keys/backing-keys.ts';
 import { metadataOf, specMembersOf } from '../keys/key-metadata.ts';
 import type { Deps, Handler } from './handler.ts';
 
@@ -38,9 +38,27 @@ export const listKeys: Handler<typeof ListKeys, Pick<Deps, 'keys' | 'markers' | 
   };
 };
 
-export const getPublicKey: Handler<typeof GetPublicKey, object> = async (_input, { key }) => {
-  const { publicKey } = currentBackingKey(key);
+/** Public keys of records that an HSM found to be of the record's token: opening a key pair takes milliseconds. */
+const confirmed = new WeakMap<Uint8Array, Uint8Array>();
+
+/**
+ * The record's, if an HSM finds the same in the token: whoever writes to the store could put a key of their own there, and read what is
+ * encrypted under it; and a hostile member could name one of its own.
+ */
+export const getPublicKey: Handler<typeof GetPublicKey, Pick<Deps, 'hsm'>> = async (
+  _input,
+  { key, deadline },
+  { hsm },
+) => {
+  const { publicKey, token } = currentBackingKey(key);
   if (!publicKey) throw new Error(`the record of ${key.arn} has no public key`);
+  if (confirmed.get(token) !== publicKey) {
+    const { publicKey: own } = await hsm.execute('DescribeBackingKey', commandKeyOf(key), deadline);
+    if (own === undefined || Buffer.compare(own, publicKey) !== 0) {
+      throw new Error(`the record of ${key.arn} has another public key than its key material`);
+    }
+    confirmed.set(token, publicKey);
+  }
   return { KeyId: key.arn, PublicKey: publicKey, ...specMembersOf(key) };
 };
 

@@ -1,6 +1,6 @@
-import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
+import { FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
-import { createHash, createPublicKey, verify as verifyWithNode } from 'node:crypto';
+import { createHash, createPublicKey, generateKeyPairSync, verify as verifyWithNode } from 'node:crypto';
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import { Sign, Verify } from '@keyfleet/shared/api/sign';
 import { type KeySpec, type KeySpecRow, keySpecs } from '@keyfleet/shared/key-specs';
@@ -80,6 +80,19 @@ test('others verify the signature with the public key', async () => {
   const { PublicKey } = await frontend.call(GetPublicKey, { KeyId: keyId });
   const publicKey = createPublicKey({ key: Buffer.from(PublicKey!), format: 'der', type: 'spki' });
   expect(verifyWithNode('sha256', message, publicKey, Signature!)).toBe(true);
+});
+
+test('a public key that somebody put into the record in place of the key’s own is given to nobody', async () => {
+  const { keyId } = await keyOf('ECC_NIST_P384');
+  await frontend.call(GetPublicKey, { KeyId: keyId });
+  const ask = () => frontend.call(GetPublicKey, { KeyId: keyId });
+  expect(await ask()).toEqual(await ask());
+  const key = (await frontend.store.findKey(region, keyId))!;
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+  const forged = publicKey.export({ format: 'der', type: 'spki' });
+  await frontend.store.updateKey({ ...key, backingKeys: [{ ...key.backingKeys[0]!, publicKey: forged }] });
+  await expect(ask()).rejects.toThrow();
+  expect(String(frontend.faults.at(-1))).toContain('another public key');
 });
 
 test.each([
