@@ -146,6 +146,18 @@ describe('resealing', () => {
     expect(world.asked).toEqual([]);
   });
 
+  test('a pass that a replica with a wrong clock began proves nothing', async () => {
+    const replica = await removed();
+    world.clock.advance(3_600_000);
+    await runPass(replica, 0);
+    await runPass(replica, 0);
+    world.clock.advance(-3_600_000);
+    await newReplica().round.run();
+    expect(new Set(world.asked.map(({ pass }) => pass))).toEqual(new Set([3]));
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
+  });
+
   test('a rotation after the removal puts it off by minutes: the pass is under its key, and that key stays', async () => {
     const replica = await removed();
     world.clock.advance(DAY);
