@@ -1,3 +1,4 @@
+import type { Clock } from '@keyfleet/shared/clock';
 import { activeDomainKey, type DomainState, isMember } from '@keyfleet/shared/domain/state';
 import type { DomainManagerEvents } from './events.ts';
 import type { Head, TokenLog } from './token-log.ts';
@@ -33,6 +34,27 @@ export function surveyWorkers(workers: readonly Worker[], head: Head | undefined
       }
     }),
   );
+}
+
+const SHARED_MS = 1_000;
+
+/** One survey for all who ask within a second: anyone may ask for the status, and workers answer this replica so often and no more. */
+export class SharedSurvey {
+  readonly #workers: readonly Worker[];
+  readonly #clock: Clock;
+  #last: { readonly head: Head | undefined; readonly at: number; readonly views: Promise<WorkerView[]> } | undefined;
+
+  constructor(workers: readonly Worker[], clock: Clock) {
+    this.#workers = workers;
+    this.#clock = clock;
+  }
+
+  take(head: Head | undefined): Promise<WorkerView[]> {
+    const at = this.#clock.now();
+    if (this.#last === undefined || this.#last.head !== head || at - this.#last.at >= SHARED_MS)
+      this.#last = { head, at, views: surveyWorkers(this.#workers, head) };
+    return this.#last.views;
+  }
 }
 
 function standingOf(description: HsmDescription, head: Head | undefined): { standing: Standing; problem?: string } {

@@ -1,7 +1,8 @@
+import { monotonicClock } from '@keyfleet/shared/clock';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import type { Assembly } from './assembly.ts';
 import { waitsFor } from './execute.ts';
-import { surveyWorkers } from './membership.ts';
+import { SharedSurvey, surveyWorkers } from './membership.ts';
 import { mayAlone } from './rotation.ts';
 import type { ServerDeps } from './server.ts';
 import type { Rounds, RoundsDeps } from './start-rounds.ts';
@@ -13,11 +14,12 @@ export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds):
   const { events } = assembly;
   const { stored, notices, workers } = deps;
   const { tokens, proposals, round, leader } = rounds;
+  const survey = new SharedSurvey(workers, monotonicClock);
   return {
     tokens,
     proposals,
     events,
-    status: () => loadStatus(assembly, deps, rounds),
+    status: () => loadStatus(assembly, { ...deps, survey }, rounds),
     confirm: async (next) => assertOthersOpen(next, { views: await surveyWorkers(workers, tokens.head), events }),
     waitsFor: (command) => waitsFor(command, { views: round.views, tokens }),
     isServing: () => stored.redis.status === 'ready' && stored.guard.problem === undefined,
@@ -28,10 +30,10 @@ export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds):
   };
 }
 
-/** The leader's views are those of its last round; another replica asks the workers now. */
+/** The leader's views are those of its last round; another replica asks the workers. */
 async function loadStatus(
   { config, anchor, scheduler, replica }: Assembly,
-  { stored, notices, workers }: RoundsDeps,
+  { stored, notices, survey }: RoundsDeps & { readonly survey: SharedSurvey },
   { tokens, resealing, round }: Rounds,
 ): Promise<StatusResponse> {
   await tokens.refresh();
@@ -40,7 +42,7 @@ async function loadStatus(
   return statusOf({
     domain: anchor.domain,
     tokens,
-    views: leader === replica ? round.views : await surveyWorkers(workers, tokens.head),
+    views: leader === replica ? round.views : await survey.take(tokens.head),
     replica,
     leader,
     rotateEveryMs: state && mayAlone(scheduler, 'RotateDomainKeys', state) ? config.rotation.every : undefined,
