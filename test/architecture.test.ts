@@ -71,14 +71,27 @@ test('keys/ reaches outside only through the HSM commands and the store that it 
   expect(values).toEqual([]);
 });
 
-/** docs/decisions/0005-the-cli-is-an-offline-member.md; and where it acts as a frontend does: the doctor has everything opened, an account is begun. */
+/**
+ * docs/decisions/0005-the-cli-is-an-offline-member.md; and where it acts as a frontend does: the doctor has everything opened and verified, an account is
+ * begun, and records are given MACs.
+ */
 const cliAsMember = [
+  'packages/cli/src/authenticate-records.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/commands/account.ts -> @keyfleet/frontend/background/credentials-file',
   'packages/cli/src/commands/account.ts -> @keyfleet/frontend/background/first-administrator',
   'packages/cli/src/commands/account.ts -> @keyfleet/frontend/store/redis-store',
+  'packages/cli/src/doctor/check-records.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/pool',
+  'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/pool',
   'packages/cli/src/offline-members.ts -> @keyfleet/hsm-worker/boundary/offline-member',
   'packages/cli/src/operator-key-file.ts -> @keyfleet/hsm-worker/boundary/seal-key',
+  'packages/cli/src/records.ts -> @keyfleet/frontend/hsm/commands',
+  'packages/cli/src/records.ts -> @keyfleet/frontend/store/record-keys',
+  'packages/cli/src/records.ts -> @keyfleet/frontend/store/record-mac',
+  'packages/cli/src/records.ts -> @keyfleet/frontend/store/record-macs',
+  'packages/cli/src/records.ts -> @keyfleet/frontend/store/record-places',
+  'packages/cli/src/records.ts -> @keyfleet/frontend/store/redis-calls',
+  'packages/cli/src/records.ts -> @keyfleet/frontend/store/redis-fleet-secrets',
   'packages/cli/src/worker-pool.ts -> @keyfleet/frontend/hsm/pool',
   'packages/cli/src/worker-pool.ts -> @keyfleet/frontend/hsm/worker-client',
 ];

@@ -153,7 +153,9 @@ export class Cluster implements AsyncDisposable {
     report(`Starting ${this.home.workerNames.length} hsm-workers, the domain-manager and the frontend ...`);
     const services = [...this.home.workerNames, ...this.#domainManagers];
     if (this.home.facts.founded) {
-      await this.restart(...services, 'frontend');
+      await this.restart(...services);
+      if (!this.home.facts.recordsHaveMacs) await this.#giveRecordsMacs();
+      await this.restart('frontend');
     } else {
       await this.restart(...services);
       report('First ceremony: making the domain and its first domain key ...');
@@ -174,6 +176,14 @@ export class Cluster implements AsyncDisposable {
       await Promise.all(stage.map((name) => this.#process(name).stop()));
     }
     this.#lock[Symbol.dispose]();
+  }
+
+  /** What a release wrote that made none. Its home is trusted as it is. */
+  async #giveRecordsMacs(): Promise<void> {
+    const { giveRecordsMacs } = await import('./record-macs.ts');
+    const { made } = await giveRecordsMacs(this.home, this.ports);
+    this.#options.report(`${made} records of an older release were given a MAC.`);
+    this.home.markRecordsHaveMacs();
   }
 
   #process(name: string): ManagedProcess {

@@ -18,6 +18,8 @@ const Marker = z.strictObject({
   workers: z.int().min(1),
   /** True once the first ceremony is done: from then on, nothing that is missing may be made again. */
   founded: z.boolean(),
+  /** False in a home of a release whose records had no MACs, until they have. */
+  recordsHaveMacs: z.boolean().default(false),
 });
 export type HomeFacts = z.output<typeof Marker>;
 
@@ -59,7 +61,15 @@ export class Home {
 
   /** After the first ceremony: from now on a missing piece is damage, not a beginning. */
   markFounded(): void {
-    this.facts = { ...this.facts, founded: true };
+    this.#mark({ founded: true });
+  }
+
+  markRecordsHaveMacs(): void {
+    this.#mark({ recordsHaveMacs: true });
+  }
+
+  #mark(facts: Partial<HomeFacts>): void {
+    this.facts = { ...this.facts, ...facts };
     writeMarker(this.path, this.facts);
   }
 }
@@ -106,6 +116,7 @@ function layOut(wish: HomeWish): HomeFacts {
     accountId: wish.accountId ?? '000000000000',
     workers: wish.workers ?? 2,
     founded: false,
+    recordsHaveMacs: true,
   };
   writeMarker(wish.path, facts);
   return facts;

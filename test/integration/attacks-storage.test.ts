@@ -1,29 +1,44 @@
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import {
+  CreateAliasCommand,
+  CreateGrantCommand,
   CreateKeyCommand,
   DecryptCommand,
   DescribeKeyCommand,
   EncryptCommand,
+  DisableKeyCommand,
+  GetKeyPolicyCommand,
   type KMSClient,
+  ListGrantsCommand,
 } from '@aws-sdk/client-kms';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { type OtherAccount, startOtherAccount } from '@keyfleet/test-support/sdk-other-account';
 import { redisOf } from '@keyfleet/test-support/stored-tokens';
+import { CreateUserCommand, GetUserCommand, IAMClient } from '@aws-sdk/client-iam';
+import { pagesOfRecords } from '@keyfleet/cli/records';
+import type { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
+import type { RecordMacs } from '@keyfleet/frontend/store/record-macs';
 import type { Redis } from 'ioredis';
 import { connect } from 'nats';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { identities } from '../../tools/home.ts';
+import { openClusterRecords } from '@keyfleet/test-support/cluster-records';
+import { runKeyfleet } from '@keyfleet/test-support/cli';
 
-// The attacker writes into Redis and NATS what it likes. What is sealed or signed it cannot change to its use; the rest (policies, key
-// states, aliases) is not protected from it, as SECURITY.md says.
+// The attacker writes into Redis and NATS what it likes. What it writes is refused. Who has the record key as well, as a frontend has, still
+// cannot change what is sealed or signed to its use.
 let cluster: TestCluster;
 let kms: KMSClient;
 let redis: Redis;
+let macs: RecordMacs;
+let calls: RedisCalls;
 /** Of the attacker, who has an account here as well. */
 let thief: KMSClient;
+let iam: IAMClient;
 let other: OtherAccount;
 const resources = new AsyncDisposableStack();
 beforeAll(async () => {
@@ -31,11 +46,15 @@ beforeAll(async () => {
   other = await startOtherAccount(cluster, resources);
   thief = kmsClient({ ...other, endpoint: cluster.endpoint });
   kms = kmsClient(cluster);
+  const { endpoint, credentials } = cluster;
+  iam = new IAMClient({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 });
   redis = redisOf(cluster);
+  ({ macs, calls } = await openClusterRecords(cluster, redis, resources));
 });
 afterAll(async () => {
   kms?.destroy();
   thief?.destroy();
+  iam?.destroy();
   redis?.disconnect();
   await resources.disposeAsync();
   await cluster?.[Symbol.asyncDispose]();
@@ -79,11 +98,19 @@ interface StoredAccessKey {
   readonly principal: string;
 }
 
-/** Changes a record past every check, as its owner would, and waits until the frontend has it. */
+/** What a record says, without its MAC. */
+function parseStored<T>(stored: string): T {
+  const { mac: _, ...record } = JSON.parse(stored) as T & { mac: string };
+  return record as T;
+}
+
+/** Changes a record as who has the record key would, and waits until the frontend has it. */
 async function changeKey(keyId: string, change: (record: StoredKey) => object, owner = kms): Promise<void> {
-  const record = JSON.parse((await redis.hget(keyAt(keyId), 'record'))!) as StoredKey;
+  const record = await storedKey(keyId);
   const description = randomUUID();
-  await redis.hset(keyAt(keyId), 'record', JSON.stringify({ ...record, ...change(record), description }));
+  const place = { name: keyAt(keyId), field: 'record' };
+  const changed = JSON.stringify({ ...record, ...change(record), description });
+  await redis.hset(place.name, place.field, await macs.withMac(place, changed));
   await redis.publish('kf:changes', `key us-east-1/${keyId}`);
   await eventually('the frontend sees the change', async () => {
     const { KeyMetadata } = await owner.send(new DescribeKeyCommand({ KeyId: keyId }));
@@ -92,7 +119,7 @@ async function changeKey(keyId: string, change: (record: StoredKey) => object, o
 }
 
 async function storedKey(keyId: string): Promise<StoredKey> {
-  return JSON.parse((await redis.hget(keyAt(keyId), 'record'))!) as StoredKey;
+  return parseStored<StoredKey>((await redis.hget(keyAt(keyId), 'record'))!);
 }
 
 const encrypt = (KeyId: string) => kms.send(new EncryptCommand({ KeyId, Plaintext }));
@@ -102,6 +129,24 @@ async function expectStillServes(): Promise<void> {
   const key = await newKey();
   expect(Buffer.from((await decrypt(key)).Plaintext!)).toEqual(Plaintext);
 }
+
+test('records of a release that made no MACs are used once an operator has said that they are as they shall be', async () => {
+  const key = await newKey();
+  await cluster.kill('frontend');
+  let stripped = 0;
+  for await (const page of pagesOfRecords(redis, calls)) {
+    for (const record of page) {
+      await record.replace(JSON.stringify(parseStored(record.stored)));
+      stripped++;
+    }
+  }
+  expect(stripped).toBeGreaterThan(3);
+  const { exitCode, out, notes } = await runKeyfleet('store', 'authenticate', ...everything());
+  expect([exitCode, out, notes]).toEqual([0, `${stripped} records were given a MAC, 0 had theirs.`, '']);
+  await cluster.restart('frontend');
+  expect(Buffer.from((await decrypt(key)).Plaintext!)).toEqual(Plaintext);
+  expect((await runKeyfleet('doctor', '--deep', ...everything())).out).toMatch(/well +records: all \d+ are authentic/);
+});
 
 test("another key's token in a key's record opens nothing, and the log says which command was refused", async () => {
   const [victim, mine] = [await newKey(), await newKey()];
@@ -122,21 +167,21 @@ test("another key's token in a key's record opens nothing, and the log says whic
 test("a key's record made another account's is used by neither account", async () => {
   const key = await newKey();
   const honest = (await redis.hget(keyAt(key.KeyId), 'record'))!;
-  const { accountId } = JSON.parse(honest) as { accountId: string };
-  await changeKey(key.KeyId, () => JSON.parse(honest.replaceAll(accountId, other.accountId)) as object, thief);
+  const { accountId } = parseStored<{ accountId: string }>(honest);
+  await changeKey(key.KeyId, () => parseStored<object>(honest.replaceAll(accountId, other.accountId)), thief);
   const encrypting = thief.send(new EncryptCommand({ KeyId: key.KeyId, Plaintext }));
   await expect(encrypting).rejects.toMatchObject({ name: 'KMSInternalException' });
   await expect(thief.send(new DecryptCommand(key))).rejects.toThrow();
   await expect(encrypt(key.KeyId)).rejects.toThrow();
   expect(said()).toContain('damaged-token');
-  await changeKey(key.KeyId, () => JSON.parse(honest) as object);
+  await changeKey(key.KeyId, () => parseStored<object>(honest));
   expect(Buffer.from((await decrypt(key)).Plaintext!)).toEqual(Plaintext);
 });
 
 test('a token with one bit changed opens nothing: our fault in the answer, the key in the log, and a repair is seen at once', async () => {
   const key = await newKey();
   const honest = (await redis.hget(keyAt(key.KeyId), 'record'))!;
-  const { token: stored } = (JSON.parse(honest) as StoredKey).backingKeys[0]!;
+  const { token: stored } = parseStored<StoredKey>(honest).backingKeys[0]!;
   // Also in the middle of the id of the domain key, which workers would wait for.
   const ofDomainKey = Buffer.from(stored, 'base64').indexOf(domainKeyIdOf(Buffer.from(stored, 'base64')));
   for (const at of [10, ofDomainKey + 5, 80, -1]) {
@@ -176,8 +221,8 @@ test.each([
 ] as const)("an access key made another %s's signs nobody in", async (_what, complaint, change) => {
   const at = `kf:access-key:{${cluster.credentials.accessKeyId}}`;
   const honest = (await redis.get(at))!;
-  const record = JSON.parse(honest) as StoredAccessKey;
-  await redis.set(at, JSON.stringify({ ...record, ...change(record) }));
+  const record = parseStored<StoredAccessKey>(honest);
+  await redis.set(at, await macs.withMac({ name: at }, JSON.stringify({ ...record, ...change(record) })));
   // A frontend that has opened the credential before knows it for a while: one that starts now looks.
   await cluster.kill('frontend');
   logBefore = logOf('frontend').length;
@@ -187,6 +232,124 @@ test.each([
   await redis.set(at, honest);
   await eventually('the honest record signs in again', async () => (await newKey()).KeyId !== '');
 });
+
+interface Forged {
+  /** The value in Redis, and its field in a hash. */
+  readonly at: readonly [name: string, field: string];
+  /** What the attacker writes. */
+  readonly to: (honest: string) => string;
+  /** What is announced, so that no cache hides it. */
+  readonly change: string;
+  /** A request that would believe it. */
+  readonly ask: () => Promise<unknown>;
+}
+
+const forgeries: Readonly<Record<string, () => Promise<Forged>>> = {
+  async 'a key policy that is wider'() {
+    const { KeyId } = await newKey();
+    return {
+      ...keyForgery(KeyId, (honest) => honest.replace(':root', ':user/thief')),
+      ask: () => kms.send(new GetKeyPolicyCommand({ KeyId })),
+    };
+  },
+  async 'a disabled key that is enabled'() {
+    const { KeyId } = await newKey();
+    await kms.send(new DisableKeyCommand({ KeyId }));
+    const enabled = (honest: string) => honest.replace('"Disabled"', '"Enabled"');
+    return { ...keyForgery(KeyId, enabled), ask: () => encrypt(KeyId) };
+  },
+  async 'a record without its MAC'() {
+    const { KeyId } = await newKey();
+    return { ...keyForgery(KeyId, (honest) => JSON.stringify(parseStored(honest))), ask: () => encrypt(KeyId) };
+  },
+  async 'the record of one key under the name of another'() {
+    const [{ KeyId }, { KeyId: from }] = [await newKey(), await newKey()];
+    const stolen = (await redis.hget(keyAt(from), 'record'))!;
+    return { ...keyForgery(KeyId, () => stolen), ask: () => encrypt(KeyId) };
+  },
+  async 'an alias that names another key'() {
+    const [{ KeyId }, { KeyId: from }] = [await newKey(), await newKey()];
+    const AliasName = `alias/${randomUUID()}`;
+    await kms.send(new CreateAliasCommand({ AliasName, TargetKeyId: from }));
+    const scope = `${cluster.home.facts.accountId}/us-east-1`;
+    return {
+      at: [`kf:aliases:{${scope}}`, AliasName],
+      to: (honest) => honest.replace(from, KeyId),
+      change: `alias ${scope}/${AliasName}`,
+      ask: () => encrypt(AliasName),
+    };
+  },
+  async 'a grant of more operations'() {
+    const { KeyId } = await newKey();
+    const [accountId, UserName] = [cluster.home.facts.accountId, `grantee-${randomUUID()}`];
+    await iam.send(new CreateUserCommand({ UserName }));
+    const GranteePrincipal = `arn:aws:iam::${accountId}:user/${UserName}`;
+    const { GrantId } = await kms.send(new CreateGrantCommand({ KeyId, GranteePrincipal, Operations: ['Encrypt'] }));
+    return {
+      at: [`kf:grants:{us-east-1/${KeyId}}`, GrantId!],
+      to: (honest) => honest.replace('["Encrypt"]', '["Encrypt","Decrypt"]'),
+      change: `grants us-east-1/${KeyId} ${GranteePrincipal}`,
+      ask: () => kms.send(new ListGrantsCommand({ KeyId })),
+    };
+  },
+  async 'a policy that is attached to a user'() {
+    const UserName = `user-${randomUUID()}`;
+    await iam.send(new CreateUserCommand({ UserName }));
+    const { accountId } = cluster.home.facts;
+    return {
+      at: [`kf:iam:{${accountId}}`, `user/${UserName}`],
+      to: (honest) => honest.replace('"attached":[]', '"attached":["arn:aws:iam::aws:policy/AdministratorAccess"]'),
+      change: `iam ${accountId}`,
+      ask: () => iam.send(new GetUserCommand({ UserName })),
+    };
+  },
+};
+
+function keyForgery(keyId: string, to: Forged['to']): Omit<Forged, 'ask'> {
+  return { at: [keyAt(keyId), 'record'], to, change: `key us-east-1/${keyId}` };
+}
+
+test.each(Object.entries(forgeries))('%s is refused, and named in the log and by the doctor', async (_, forge) => {
+  const { at, to, change, ask } = await forge();
+  const honest = (await redis.hget(...at))!;
+  expect(to(honest)).not.toBe(honest);
+  await redis.hset(...at, to(honest));
+  await redis.publish('kf:changes', change);
+  await eventually('the forged record is refused', async () => isOurFault(ask()));
+  const named = `the record ${at.join(' ')} is not authentic`;
+  expect(said()).toContain(named);
+  const { out } = await runKeyfleet('doctor', '--deep', ...everything());
+  expect(out).toContain(`NOT WELL  records: ${named}`);
+  // What has a wrong MAC is not made authentic by who asks for MACs of all that has none.
+  if (_ !== 'a record without its MAC') {
+    expect(await runKeyfleet('store', 'authenticate', ...everything())).toMatchObject({ exitCode: 1 });
+  }
+  await redis.hset(...at, honest);
+  await redis.publish('kf:changes', change);
+  await eventually('the honest record is believed again', async () => !(await isOurFault(ask())));
+});
+
+async function isOurFault(answer: Promise<unknown>): Promise<boolean> {
+  const error = await answer.then(
+    () => undefined,
+    (reason: unknown) => reason as { $fault?: string; name: string },
+  );
+  return error?.$fault === 'server' || /Internal|ServiceFailure/.test(error?.name ?? '');
+}
+
+/** Where all is, for the command line. */
+function everything(): string[] {
+  const { home, ports } = cluster;
+  const host = ['--host', identities.frontend, '--host-key', home.keyFile(identities.frontend)];
+  const manager = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
+  const at = [
+    '--redis',
+    `redis://127.0.0.1:${ports.redis}`,
+    '--redis-password-file',
+    home.secretFile('redis-password'),
+  ];
+  return [...host, ...manager, ...at];
+}
 
 test('forged and flooded notices change nothing', async () => {
   const { home, ports } = cluster;

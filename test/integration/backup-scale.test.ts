@@ -1,4 +1,4 @@
-import { RedisStore } from '@keyfleet/frontend/store/redis-store';
+import { openStore } from '@keyfleet/test-support/redis-store';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { connectRedis, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
@@ -92,7 +92,7 @@ test('lists that were torn apart by a backup are made whole by its restore', asy
   await using client = connectRedis(RedisConfig.parse({ url: `redis://127.0.0.1:${server.port}` }), { onProblem() {} });
   await untilReady(client, 10_000);
   const writes = new DurableWrites(client, () => ({ replicas: 0 }));
-  const store = new RedisStore({ client, writes, clock: { now: Date.now } });
+  const store = openStore({ client, writes, clock: { now: Date.now } });
   const date = Date.now() + 86_400_000;
   const [deleted, rotated, moved] = [
     newKey({ state: 'PendingDeletion', deletionDate: date }),

@@ -155,7 +155,7 @@ test('the doctor has everything opened that is stored, and names what does not o
     return { exitCode, line: out.split('\n').find((line) => line.includes('stored material')) };
   };
   expect((await material()).line).toMatch(/NOT WELL .*give --host and --host-key/);
-  expect(await material(...host)).toEqual({ exitCode: 0, line: expect.stringMatching(/well .*all 4 tokens open/) });
+  expect(await material(...host)).toEqual({ exitCode: 0, line: expect.stringMatching(/well .*all 5 tokens open/) });
 
   using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
   const at = (keyId: string) => `kf:key:{us-east-1/${keyId}}`;

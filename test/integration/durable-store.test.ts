@@ -1,9 +1,9 @@
+import { openStore } from '@keyfleet/test-support/redis-store';
 import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RedisStore as DomainStore } from '@keyfleet/domain-manager/store/redis-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
-import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
@@ -17,7 +17,7 @@ const clock = { now: Date.now };
 async function openFrontend(port: number, replicas: number) {
   const [client, writer] = [await connectTestRedis(port), await connectTestRedis(port)];
   const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
-  const store = new RedisStore({ client, writes: writesOf(writer, replicas), clock });
+  const store = openStore({ client, writes: writesOf(writer, replicas), clock });
   await vi.waitUntil(() => feed.trusted, { timeout: 10_000 });
   return {
     client,
@@ -145,7 +145,7 @@ describe('a Redis that can no longer be relied on', () => {
     const said: string[] = [];
     using watch = new DurabilityWatch(client, 'strict', ({ message }) => said.push(message));
     const writes = new DurableWrites(client, () => watch.current());
-    const store = new RedisStore({ client, writes, clock });
+    const store = openStore({ client, writes, clock });
     await store.insertKey(newKey());
     await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
     await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no').catch(() => {});

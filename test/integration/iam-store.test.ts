@@ -1,3 +1,4 @@
+import { testMacs } from '@keyfleet/test-support/record-macs';
 import { iamStoreContract, newUser } from '@keyfleet/frontend/identities/iam-store.contract';
 import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
@@ -21,7 +22,7 @@ beforeEach(async () => {
   await client.flushall();
 });
 
-const open = () => new RedisIamStore(new RedisCalls({ client, writes: writesOf(client) }));
+const open = () => new RedisIamStore(new RedisCalls({ client, writes: writesOf(client) }), testMacs());
 
 describe('the Redis store', () => {
   iamStoreContract(async () => open());
@@ -37,6 +38,6 @@ describe('the Redis store', () => {
     await client.hset('kf:iam:{111122223333}', 'user/alice', damage(text!));
     const reading = open().find('111122223333', 'user', 'alice');
     await expect(reading).rejects.toThrow(DamagedRecordError);
-    await expect(reading).rejects.toThrow('user alice of account 111122223333');
+    await expect(reading).rejects.toThrow('kf:iam:{111122223333} user/alice');
   });
 });

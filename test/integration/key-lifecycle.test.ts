@@ -1,3 +1,4 @@
+import { openClusterRecords } from '@keyfleet/test-support/cluster-records';
 import {
   CancelKeyDeletionCommand,
   CreateAliasCommand,
@@ -23,7 +24,6 @@ import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfle
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually, ServiceProcess } from '@keyfleet/test-support/fleet';
-import { writesOf } from '@keyfleet/test-support/redis-client';
 import getPort from 'get-port';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -38,6 +38,7 @@ let cluster: TestCluster;
 let kms: KMSClient;
 let redis: RedisClient & AsyncDisposable;
 let store: RedisStore;
+const resources = new AsyncDisposableStack();
 
 beforeAll(async () => {
   cluster = await startTestCluster({ dueWorkEvery: '1s' });
@@ -48,11 +49,12 @@ beforeAll(async () => {
   };
   redis = connectRedis(RedisConfig.parse(config), { onProblem: () => {} });
   await untilReady(redis, 20_000);
-  store = new RedisStore({ client: redis, writes: writesOf(redis), clock: { now: Date.now } });
+  store = new RedisStore({ ...(await openClusterRecords(cluster, redis, resources)), clock: { now: Date.now } });
 });
 
 afterAll(async () => {
   kms?.destroy();
+  await resources.disposeAsync();
   await redis?.[Symbol.asyncDispose]();
   await cluster?.[Symbol.asyncDispose]();
 });

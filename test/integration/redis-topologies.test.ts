@@ -1,9 +1,9 @@
+import { openStore } from '@keyfleet/test-support/redis-store';
 import { connectTestRedis as connect, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, startSentinel, type TestServer } from '@keyfleet/test-support/servers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
-import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import { mastersOf } from '@keyfleet/shared/redis/connect';
@@ -27,7 +27,7 @@ describe('Redis Cluster', () => {
   storeContract(async () => {
     const client = await connect(url);
     await Promise.all(mastersOf(client).map((node) => node.flushall()));
-    const store = new RedisStore({ client, writes: writesOf(client), clock });
+    const store = openStore({ client, writes: writesOf(client), clock });
     return Object.assign(store, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
   });
 
@@ -56,7 +56,7 @@ describe('Redis Cluster', () => {
 async function openCached(url: string) {
   const client = await connect(url);
   const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
-  const store = new CachedStore(new RedisStore({ client, writes: writesOf(client), clock }), feed, 1 << 20);
+  const store = new CachedStore(openStore({ client, writes: writesOf(client), clock }), feed, 1 << 20);
   await vi.waitUntil(() => feed.trusted, { timeout: 60_000 });
   return {
     store,
@@ -112,7 +112,7 @@ describe('Redis with a replica', () => {
   test('acknowledges what its replica has, survives a failover by Sentinel, and acknowledges nothing alone', async () => {
     await using sentinel = await startSentinel(master);
     await using client = await connect(`redis+sentinel://${addressOf(sentinel)}/keyfleet`);
-    const store = new RedisStore({ client, writes: writesOf(client, 1), clock });
+    const store = openStore({ client, writes: writesOf(client, 1), clock });
     // One that was not acknowledged may be there all the same: it is not written again, another is.
     const acknowledged = async () => {
       const key = newKey();

@@ -1,3 +1,5 @@
+import { openStore } from '@keyfleet/test-support/redis-store';
+import { testMacs } from '@keyfleet/test-support/record-macs';
 import {
   CreateKeyCommand,
   DecryptCommand,
@@ -8,7 +10,6 @@ import {
 } from '@aws-sdk/client-kms';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
-import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
@@ -29,10 +30,10 @@ const addressOf = ({ port }: TestServer) => `127.0.0.1:${port}`;
 async function openFrontend(url: string, serveStaleMs: number) {
   const [client, writer] = [await connectTestRedis(url), await connectTestRedis(url)];
   const feed = new ChangeFeed(client, { serveStaleMs, beatsAreWrites: () => true });
-  const store = new RedisStore({ client, writes: writesOf(writer, 1), feed, clock });
+  const store = openStore({ client, writes: writesOf(writer, 1), feed, clock });
   const cached = new CachedStore(store, feed, 1 << 20);
   const calls = new RedisCalls({ client, writes: writesOf(writer, 1), feed });
-  const grants = new CachedGrants(new RedisGrantStore(calls, clock), feed);
+  const grants = new CachedGrants(new RedisGrantStore(calls, testMacs(), clock), feed);
   await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
   return {
     feed,

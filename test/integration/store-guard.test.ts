@@ -1,5 +1,5 @@
+import { openStore } from '@keyfleet/test-support/redis-store';
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
-import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
@@ -49,7 +49,7 @@ describe('a store', () => {
         store.forgetAcknowledged();
       },
     });
-    const store = new RedisStore({ client, writes, guard, clock });
+    const store = openStore({ client, writes, guard, clock });
     const refused = () => vi.waitFor(() => expect(() => guard.assertFit()).toThrow(StoreRefusedError), 5_000);
     return {
       client,

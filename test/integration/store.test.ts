@@ -1,9 +1,12 @@
+import { openStore } from '@keyfleet/test-support/redis-store';
+import { testMacs } from '@keyfleet/test-support/record-macs';
+import { encodeKey } from '@keyfleet/frontend/store/records';
 import { RedisSealedRecords } from '@keyfleet/frontend/background/redis-sealed-records';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RecordWrites } from '@keyfleet/frontend/store/record-writes';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
-import { RedisStore } from '@keyfleet/frontend/store/redis-store';
+import type { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newAccessKey, newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
@@ -35,7 +38,7 @@ const connect = () => connectTestRedis(server.port);
 async function openFrontend() {
   const client = await connect();
   const reads: string[] = [];
-  const store = new RedisStore({ client, writes: writesOf(client), clock });
+  const store = openStore({ client, writes: writesOf(client), clock });
   const counted: RedisStore = new Proxy(store, {
     get: (target, member) => {
       if (member === 'findKey') {
@@ -79,7 +82,7 @@ async function descriptionOf(store: KeyStore, { region, keyId }: { region: strin
 describe('the Redis store', () => {
   storeContract(async () => {
     const client = await connect();
-    const store = new RedisStore({ client, writes: writesOf(client), clock });
+    const store = openStore({ client, writes: writesOf(client), clock });
     return Object.assign(store, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
   });
 });
@@ -87,7 +90,7 @@ describe('the Redis store', () => {
 describe('the Redis store behind a cache', () => {
   storeContract(async () => {
     const client = await connect();
-    const store = new RedisStore({ client, writes: writesOf(client), clock });
+    const store = openStore({ client, writes: writesOf(client), clock });
     const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
     const cached = new CachedStore(store, feed, 1 << 20);
     await trusted(feed);
@@ -121,7 +124,7 @@ describe('records', () => {
   let store: RedisStore;
   beforeEach(async () => {
     client = await connect();
-    store = new RedisStore({ client, writes: writesOf(client), clock });
+    store = openStore({ client, writes: writesOf(client), clock });
     return () => client[Symbol.asyncDispose]();
   });
 
@@ -150,7 +153,7 @@ describe('records', () => {
   test.each([0, 1, 2])(
     'who dies after %i writes of a first access key leaves none that is not the first',
     async (count) => {
-      const dying = new RedisStore({ client, writes: writesOf(dyingAfter(count, client)), clock });
+      const dying = openStore({ client, writes: writesOf(dyingAfter(count, client)), clock });
       await dying.insertFirstAccessKey(newAccessKey('AKIA1', '1')).catch(() => false);
       const isSecond = await store.insertFirstAccessKey(newAccessKey('AKIA2', '1'));
       const first = isSecond ? 'AKIA2' : 'AKIA1';
@@ -165,7 +168,7 @@ describe('records', () => {
 
   test('a list skips what has no record, and clears it away when that has been so for long, whatever the clocks', async () => {
     let now = 0;
-    const lister = new RedisStore({ client, writes: writesOf(client), clock, monotonicClock: { now: () => now } });
+    const lister = openStore({ client, writes: writesOf(client), clock, monotonicClock: { now: () => now } });
     // By the clock of whoever makes it, one of them is years old.
     const [kept, crashed, making] = [newKey(), newKey({ createdAt: Date.now() }), newKey({ createdAt: 1 })];
     for (const key of [kept, crashed, making]) await store.insertKey(key);
@@ -199,7 +202,9 @@ describe('records', () => {
     await store.clearTraces(gone!);
     const first = await store.listKeys(scope, 100);
     const calls = new RedisCalls({ client, writes: writesOf(client) });
-    await new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) }).load([keysAt(scope)]);
+    await new RedisSealedRecords({ calls, macs: testMacs(), keys: new RecordWrites(calls, clock) }).load([
+      keysAt(scope),
+    ]);
     expect(await client.exists(keysAt(scope))).toBe(0);
     const left = ids.filter((keyId) => keyId !== gone!.keyId);
     expect((await walkKeys(store)).toSorted()).toEqual(left);
@@ -227,7 +232,7 @@ describe('records', () => {
     const list = `kf:due:{${dueShardOf(key)}}`;
     await client.del(list);
     const calls = new RedisCalls({ client, writes: writesOf(client) });
-    const records = new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) });
+    const records = new RedisSealedRecords({ calls, macs: testMacs(), keys: new RecordWrites(calls, clock) });
     const [record] = await records.load([keyAt(key.region, key.keyId)]);
     await record?.replace(key.backingKeys.map(({ token }) => token));
     expect(await client.zcard(list)).toBe(1);
@@ -248,7 +253,7 @@ describe('records', () => {
 describe('a Redis that is out of reach', () => {
   test('gives errors in bounded time while it is down or hangs, and serves by itself when it is back', async () => {
     await using client = await connect();
-    const store = new RedisStore({ client, writes: writesOf(client), clock });
+    const store = openStore({ client, writes: writesOf(client), clock });
     const key = newKey();
     await store.insertKey(key);
 
@@ -316,7 +321,9 @@ describe('caches of several frontends', () => {
     await one.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await vi.waitUntil(() => !one.feed.trusted, { timeout: 10_000 });
     // Nobody hears of this one.
-    await one.client.hset(`kf:key:{us-east-1/${key.keyId}}`, 'record', recordOf(await rawRecord(one.client, key)));
+    const place = { name: keyAt(key.region, key.keyId), field: 'record' };
+    const record = JSON.stringify({ ...(JSON.parse(encodeKey(key)) as object), description: 'changed behind' });
+    await one.client.hset(place.name, place.field, await testMacs().withMac(place, record));
     expect(await descriptionOf(one.store, key)).toBe('changed behind');
     await trusted(one.feed);
     expect(await descriptionOf(one.store, key)).toBe('changed behind');
@@ -332,13 +339,6 @@ async function walkKeys(store: KeyStore, from?: string): Promise<string[]> {
     after = next;
   } while (after !== undefined);
   return found;
-}
-
-function rawRecord(client: RedisClient, { keyId }: { keyId: string }): Promise<string | null> {
-  return client.hget(`kf:key:{us-east-1/${keyId}}`, 'record');
-}
-function recordOf(text: string | null): string {
-  return JSON.stringify({ ...(JSON.parse(text ?? '') as object), description: 'changed behind' });
 }
 
 describe('durability', () => {

@@ -42,6 +42,7 @@ const account: Commands = {
 
 const store: Commands = {
   accept: async () => (await import('./commands/store.ts')).accept,
+  authenticate: async () => (await import('./commands/store.ts')).authenticate,
 };
 
 const others: Commands = {

@@ -30,8 +30,8 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const onProblem = (problem: unknown): void => assembly.events.noticesProblem(problem);
   const notices = resources.use(startNotices({ nats, name: config.hostKey.operatorId, onProblem }));
   const domain = await startDomainView(assembly, anchor, notices);
-  const stores = startStore(assembly, connections, domain);
   const { pool, hsm } = startHsm(assembly, host, domain);
+  const stores = startStore(assembly, connections, { domain, hsm });
   const { lastUsages, administrator } = startBackground(assembly, { connections, stores, domain, hsm, notices, audit });
   const { pipeline, performQuery } = newPipeline(assembly, { stores, hsm, audit, lastUsages });
   const readiness = () => readinessOf({ domain, pool, connections, stores, auditFile: audit.file, administrator });

@@ -2,14 +2,12 @@ import { CredentialsFile } from '@keyfleet/frontend/background/credentials-file'
 import { newAdministrator } from '@keyfleet/frontend/background/first-administrator';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { systemClock } from '@keyfleet/shared/clock';
-import { checkDurability } from '@keyfleet/shared/redis/durability';
-import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { CliError } from '../cli-error.ts';
 import { command } from '../command.ts';
+import { hostOptions, openHostPool } from '../host-pool.ts';
 import { anchorOptions, managerOptions, openDomain } from '../options.ts';
+import { openRecords } from '../records.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
-import { loadSigningKey } from '../signing-keys.ts';
-import { openPool } from '../worker-pool.ts';
 
 const COMMAND_TIMEOUT_MS = 10_000;
 
@@ -20,8 +18,7 @@ export const create = command({
     user: { type: 'string', description: 'Name of the administrator.', valueHint: 'NAME', default: 'admin' },
     out: { type: 'string', description: 'Where the credentials go; a new file.', valueHint: 'FILE', required: true },
     partition: { type: 'string', description: 'First part of every ARN.', valueHint: 'NAME', default: 'aws' },
-    host: { type: 'string', description: 'The operator id of a frontend.', valueHint: 'ID', required: true },
-    'host-key': { type: 'string', description: 'Its key.', valueHint: 'FILE', required: true },
+    ...hostOptions,
     ...managerOptions,
     ...anchorOptions,
     ...redisOptions,
@@ -34,20 +31,9 @@ export const create = command({
     if (file.exists) throw new CliError(`${out} exists: nothing is overwritten.`);
     using domain = openDomain(args);
     await using redis = await openRedis(args);
-    const durability = await checkDurability(redis, 'strict');
-    const writes = new DurableWrites(redis, () => durability);
-    const store = new RedisStore({ client: redis, writes, clock: systemClock });
+    await using pool = await openHostPool(args, domain);
+    const store = new RedisStore({ ...(await openRecords(redis, pool)), clock: systemClock });
     if (await store.hasAccount(accountId)) throw alreadyThere(accountId);
-    const { workers = [] } = await domain.client.status();
-    const notAsked = () =>
-      Promise.reject(new CliError(`${args['host-key']} has a passphrase: it is no frontend's key.`));
-    const { key: privateKey } = await loadSigningKey(args['host-key'], notAsked);
-    await using pool = await openPool({
-      domain: await domain.client.getDomain(domain.anchor),
-      workers: workers.map(({ address = '' }) => address),
-      host: { operatorId: args.host, privateKey },
-      maxInFlight: 1,
-    });
     const record = await newAdministrator(
       { accountId, userName, partition },
       {

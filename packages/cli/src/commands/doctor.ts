@@ -3,6 +3,7 @@ import { command } from '../command.ts';
 import { adviceFor } from '../doctor/advice.ts';
 import { checksOf, type Patient } from '../doctor/checks.ts';
 import { checkMaterial } from '../doctor/check-material.ts';
+import { checkRecords } from '../doctor/check-records.ts';
 import { anchorOptions, listOf, managerOptions, openDomain } from '../options.ts';
 import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
@@ -33,7 +34,11 @@ export const doctor = command({
       description: 'Read everything that is stored too, and count what is under which domain key.',
       default: false,
     },
-    deep: { type: 'boolean', description: 'Have the workers open everything that is stored.', default: false },
+    deep: {
+      type: 'boolean',
+      description: 'Have the workers open everything that is stored, and verify the MAC of every record.',
+      default: false,
+    },
     host: { type: 'string', description: 'With --deep: the operator id of a frontend.', valueHint: 'ID' },
     'host-key': { type: 'string', description: 'With --deep: its key.', valueHint: 'FILE' },
   },
@@ -48,7 +53,12 @@ export const doctor = command({
     const found = await Promise.all(
       Object.entries(checksOf(patient, args.census)).map(([name, look]) => findingOf(name, () => look(patient))),
     );
-    const deep = args.deep ? [await findingOf('stored material', () => checkMaterial(patient, args))] : [];
+    const deep = args.deep
+      ? [
+          await findingOf('stored material', () => checkMaterial(patient, args)),
+          await findingOf('records', () => checkRecords(patient, args)),
+        ]
+      : [];
     return { findings: [...found, ...deep, ...(await advise(patient))] };
   },
   text: ({ findings }) =>

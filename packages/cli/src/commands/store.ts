@@ -3,9 +3,13 @@ import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { storeAt } from '@keyfleet/shared/stored/names';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
+import { authenticateRecords } from '../authenticate-records.ts';
 import { CliError } from '../cli-error.ts';
 import { command } from '../command.ts';
-import { anchorOptions } from '../options.ts';
+import { hostOptions, openHostPool } from '../host-pool.ts';
+import { anchorOptions, managerOptions, openDomain } from '../options.ts';
+import { Progress } from '../progress.ts';
+import { openRecords } from '../records.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 
 export const accept = command({
@@ -27,4 +31,19 @@ export const accept = command({
   },
   text: ({ domain, before, id }) =>
     `the store ${id} of the domain '${domain}' goes on for ${before || 'one without a name'}.`,
+});
+
+export const authenticate = command({
+  description:
+    'Take every record without a MAC for one of the fleet: after an upgrade, or a restore, from a release that made none.',
+  args: { ...hostOptions, ...managerOptions, ...anchorOptions, ...redisOptions },
+  async run(args, terminal) {
+    using domain = openDomain(args);
+    await using redis = await openRedis(args);
+    await using pool = await openHostPool(args, domain);
+    return await authenticateRecords(redis, await openRecords(redis, pool), new Progress(terminal));
+  },
+  text: ({ genuine, made, refused }) =>
+    [`${made} records were given a MAC, ${genuine} had theirs.`, ...refused].join('\n'),
+  isWell: ({ refused }) => refused.length === 0,
 });

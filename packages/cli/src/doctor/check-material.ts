@@ -1,4 +1,5 @@
 import { CliError } from '../cli-error.ts';
+import type { HostArgs } from '../host-pool.ts';
 import { loadSigningKey } from '../signing-keys.ts';
 import type { Patient } from './checks.ts';
 import { openAllTokens } from './open-tokens.ts';
@@ -8,14 +9,18 @@ export interface HostOptions {
   readonly 'host-key'?: string | undefined;
 }
 
+/** Throws CliError when it is not said whose session workers shall serve. */
+export function hostOf({ host, 'host-key': file }: HostOptions): HostArgs {
+  if (host !== undefined && file !== undefined) return { host, 'host-key': file };
+  throw new CliError('workers open tokens for a service host only: give --host and --host-key of a frontend.');
+}
+
 /** Whether everything that is stored opens. Throws CliError that names what does not. */
 export async function checkMaterial(
   { client, anchor, openRedis, progress }: Patient,
-  { host: operatorId, 'host-key': file }: HostOptions,
+  options: HostOptions,
 ): Promise<string> {
-  if (operatorId === undefined || file === undefined) {
-    throw new CliError('workers open tokens for a service host only: give --host and --host-key of a frontend.');
-  }
+  const { host: operatorId, 'host-key': file } = hostOf(options);
   const notAsked = () => Promise.reject(new CliError(`${file} has a passphrase: it is not the key of a frontend.`));
   const { key: privateKey } = await loadSigningKey(file, notAsked);
   await using redis = await openRedis();

@@ -1,5 +1,7 @@
 import { scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { splitOldKeyList } from '../store/key-lists.ts';
+import type { RecordMacs } from '../store/record-macs.ts';
+import { accessKeyPlace } from '../store/record-places.ts';
 import type { RecordWrites } from '../store/record-writes.ts';
 import { decodeAccessKey, encodeAccessKey, sealedPartOfKey } from '../store/records.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
@@ -8,6 +10,7 @@ import type { SealedRecord, SealedRecords } from './reseal.ts';
 
 interface Deps {
   readonly calls: RedisCalls;
+  readonly macs: RecordMacs;
   readonly keys: RecordWrites;
 }
 
@@ -48,19 +51,24 @@ export class RedisSealedRecords implements SealedRecords {
   }
 
   async #loadKey(name: string, id: string): Promise<SealedRecord | undefined> {
-    const text = await this.#deps.calls.read((client) => client.hget(name, 'record'));
-    if (text === null) return undefined;
-    const { revision, account, tokens, key, encodeWith } = sealedPartOfKey(text, id);
-    const replace = (next: readonly Uint8Array[]) => this.#deps.keys.update(revision, { key, json: encodeWith(next) });
+    const { calls, macs, keys } = this.#deps;
+    const place = { name, field: 'record' };
+    const stored = await calls.read((client) => client.hget(name, place.field));
+    if (stored === null) return undefined;
+    const { revision, account, tokens, key, encodeWith } = sealedPartOfKey(await macs.verified(place, stored), id);
+    const replace = async (next: readonly Uint8Array[]) =>
+      keys.update(revision, { key, json: await macs.withMac(place, encodeWith(next)) });
     return { name, account, tokens, replace };
   }
 
   async #loadAccessKey(name: string, accessKeyId: string): Promise<SealedRecord | undefined> {
-    const text = await this.#deps.calls.read((client) => client.get(name));
-    if (text === null) return undefined;
-    const record = decodeAccessKey(text, accessKeyId);
-    const replace = ([token]: readonly Uint8Array[]) =>
-      this.#replaceValue(name, text, encodeAccessKey({ ...record, token: token! }));
+    const { calls, macs } = this.#deps;
+    const place = accessKeyPlace(accessKeyId);
+    const stored = await calls.read((client) => client.get(name));
+    if (stored === null) return undefined;
+    const record = decodeAccessKey(await macs.verified(place, stored), accessKeyId);
+    const replace = async ([token]: readonly Uint8Array[]) =>
+      this.#replaceValue(name, stored, await macs.withMac(place, encodeAccessKey({ ...record, token: token! })));
     return { name, tokens: [record.token], replace };
   }
 

@@ -74,11 +74,11 @@ function startResealing(
   { clock, events, resources }: Assembly,
   { connections, stores, domain, hsm, notices }: BackgroundDeps,
 ): void {
-  const { calls } = stores;
+  const { calls, macs } = stores;
   resources.use(
     startResealer({
       parts: new RedisParts(connections.client, domain.name),
-      records: new RedisSealedRecords({ calls, keys: new RecordWrites(calls, clock) }),
+      records: new RedisSealedRecords({ calls, macs, keys: new RecordWrites(calls, clock) }),
       hsm,
       domainState: () => domain.state,
       clock,

@@ -15,6 +15,8 @@ import { keyAt } from '@keyfleet/shared/stored/names';
 import { grantsName } from '../store/changes.ts';
 import type { Clock } from '@keyfleet/shared/clock';
 import { Orphans } from '../store/orphans.ts';
+import type { RecordMacs } from '../store/record-macs.ts';
+import { grantPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import type { Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';
@@ -27,11 +29,13 @@ const AT_ONCE = 250;
 /** Grants in Redis: a hash of records for each key, an index of them, and for each principal a list of what it may retire. */
 export class RedisGrantStore implements GrantStore {
   readonly #redis: RedisCalls;
+  readonly #macs: RecordMacs;
   readonly #orphans: Orphans;
 
   /** `monotonicClock`: for how long something has been. */
-  constructor(redis: RedisCalls, monotonicClock: Clock) {
+  constructor(redis: RedisCalls, macs: RecordMacs, monotonicClock: Clock) {
     this.#redis = redis;
+    this.#macs = macs;
     this.#orphans = new Orphans(monotonicClock);
   }
 
@@ -45,7 +49,7 @@ export class RedisGrantStore implements GrantStore {
       keyAt(grant.region, grant.keyId),
       ...grantsAt(grant),
       grant.grantId,
-      json,
+      await this.#macs.withMac(grantPlace(grant, grant.grantId), json),
       quota,
       namedEntriesOf(listed) ?? '',
       CHANGES,
@@ -60,7 +64,11 @@ export class RedisGrantStore implements GrantStore {
   async find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {
     const [grants] = grantsAt(key);
     const text = await this.#redis.read((client) => client.hget(grants, grantId));
-    return text === null ? undefined : decodeGrant(text, key, grantId);
+    return text === null ? undefined : this.#read(text, key, grantId);
+  }
+
+  async #read(stored: string, key: GrantedKey, grantId: string): Promise<Grant> {
+    return decodeGrant(await this.#macs.verified(grantPlace(key, grantId), stored), key, grantId);
   }
 
   async grantsOf(key: GrantedKey, grantee: string): Promise<readonly Grant[]> {
@@ -93,7 +101,7 @@ export class RedisGrantStore implements GrantStore {
     const ids = entries.slice(0, limit).map((entry) => entry.slice(prefix.length));
     const texts = ids.length === 0 ? [] : await this.#redis.read((client) => client.hmget(grants, ...ids));
     // One that was revoked meanwhile is left out.
-    const items = ids.flatMap((id, i) => (texts[i] ? [decodeGrant(texts[i], key, id)] : []));
+    const items = await Promise.all(ids.flatMap((id, i) => (texts[i] ? [this.#read(texts[i], key, id)] : [])));
     return pageUntil(items, ids.at(-1), entries.length > limit);
   }
 

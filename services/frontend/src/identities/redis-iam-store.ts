@@ -1,6 +1,8 @@
 import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
 import { CHANGES, iamAt } from '@keyfleet/shared/stored/names';
 import { iamChangeOf } from '../store/changes.ts';
+import type { RecordMacs } from '../store/record-macs.ts';
+import { iamPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { ConflictError, type Page } from '../store/store.ts';
 import type { IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
@@ -9,20 +11,24 @@ import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type Re
 /** IAM records in Redis: a hash for each account, and sorted sets of names and of links. */
 export class RedisIamStore implements IamStore {
   readonly #redis: RedisCalls;
+  readonly #macs: RecordMacs;
 
-  constructor(redis: RedisCalls) {
+  constructor(redis: RedisCalls, macs: RecordMacs) {
     this.#redis = redis;
+    this.#macs = macs;
   }
 
   async find<K extends IamKind>(accountId: string, kind: K, name: string): Promise<RecordOf<K> | undefined> {
-    const [records] = iamAt(accountId);
-    const text = await this.#redis.read((client) => client.hget(records, iamFieldOf(kind, name)));
-    return text === null ? undefined : decodeIamRecord(text, { accountId, kind, name });
+    const place = iamPlace(accountId, kind, name);
+    const stored = await this.#redis.read((client) => client.hget(place.name, place.field));
+    return stored === null
+      ? undefined
+      : decodeIamRecord(await this.#macs.verified(place, stored), { accountId, kind, name });
   }
 
   async insert(record: IamRecord, quota: number): Promise<InsertOutcome> {
     const links = iamLinksOf(record);
-    const parts = [fieldOf(record), encodeIamRecord(record), kindPrefixOf(record.kind), quota];
+    const parts = [fieldOf(record), await this.#textOf(record), kindPrefixOf(record.kind), quota];
     return (await this.#redis.script(
       'kfInsertIam',
       ...iamAt(record.accountId),
@@ -35,7 +41,7 @@ export class RedisIamStore implements IamStore {
 
   async update(before: IamRecord, record: IamRecord): Promise<UpdateOutcome> {
     const [had, has] = [new Set(iamLinksOf(before)), new Set(iamLinksOf(record))];
-    const text = encodeIamRecord({ ...record, revision: before.revision + 1 });
+    const text = await this.#textOf({ ...record, revision: before.revision + 1 });
     const changed = [[...had.difference(has)], [...has.difference(had)]].map((links) => JSON.stringify(links));
     const outcome = await this.#redis.script(
       'kfUpdateIam',
@@ -72,8 +78,23 @@ export class RedisIamStore implements IamStore {
     const fields = page.items.map((name) => kindPrefixOf(kind) + name);
     const texts = fields.length === 0 ? [] : await this.#redis.read((client) => client.hmget(records, ...fields));
     // One that was removed meanwhile is left out.
-    const items = texts.flatMap((text) => (text === null ? [] : [decodeIamRecord(text, { accountId, kind })]));
+    const items = await Promise.all(
+      texts.flatMap((text, i) => (text === null ? [] : [this.#read(accountId, kind, { field: fields[i]!, text })])),
+    );
     return page.next === undefined ? { items } : { items, next: page.next };
+  }
+
+  async #read<K extends IamKind>(
+    accountId: string,
+    kind: K,
+    { field, text }: { field: string; text: string },
+  ): Promise<RecordOf<K>> {
+    const [name] = iamAt(accountId);
+    return decodeIamRecord(await this.#macs.verified({ name, field }, text), { accountId, kind });
+  }
+
+  #textOf(record: IamRecord): Promise<string> {
+    return this.#macs.withMac(iamPlace(record.accountId, record.kind, record.name), encodeIamRecord(record));
   }
 
   count(accountId: string, kind: IamKind): Promise<number> {

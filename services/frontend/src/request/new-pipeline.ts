@@ -43,8 +43,8 @@ export function newPipeline(
   const { stores, hsm, audit, lastUsages } = deps;
   const common = {
     policies: new Policies(),
-    markers: new Markers({ secrets: stores.records, hsm }),
-    sessionTokens: new SessionTokens({ secrets: stores.records, hsm, random: randomBytes }),
+    markers: new Markers({ secrets: stores.secrets, hsm }),
+    sessionTokens: new SessionTokens({ secrets: stores.secrets, hsm, random: randomBytes }),
   };
   const pipeline = new Pipeline({
     authenticator: newAuthenticator(assembly, deps, common),
@@ -110,7 +110,7 @@ function newKmsPerform(
     rates: resources.use(startRates(config.requestQuotas, calls, (problem) => events.ratesProblem(problem))),
     keyQuota: config.keyQuota,
     grants,
-    grantTokens: new GrantTokens({ secrets: records, hsm }),
+    grantTokens: new GrantTokens({ secrets: stores.secrets, hsm }),
     lastKnown: () => cached.lastKnown(grants),
     countStale: outcomeCounter('keyfleet.requests.stale'),
     assertStore: () => guard.assertFit(),

@@ -9,14 +9,16 @@ import {
   firstAccessKeyAt,
   keyAt,
   type Scope,
-  secretAt,
 } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, keyName } from './changes.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
+import type { RecordMacs } from './record-macs.ts';
+import { accessKeyPlace, aliasPlace, deletionPlace, keyPlace, lastUsagePlace } from './record-places.ts';
 import { RecordWrites } from './record-writes.ts';
 import {
+  damagedRecord,
   decodeAccessKey,
   decodeAlias,
   decodeKey,
@@ -26,7 +28,7 @@ import {
   encodeKey,
   encodeLastUsage,
 } from './records.ts';
-import { type Connections, RedisCalls } from './redis-calls.ts';
+import type { RedisCalls } from './redis-calls.ts';
 import {
   type AccessKeyRecord,
   type Alias,
@@ -37,7 +39,6 @@ import {
   ConflictError,
   DamagedRecordError,
   type DueStore,
-  type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
   type KeyTraces,
@@ -46,7 +47,9 @@ import {
   type Page,
 } from './store.ts';
 
-export interface RedisStoreDeps extends Connections {
+export interface RedisStoreDeps {
+  readonly calls: RedisCalls;
+  readonly macs: RecordMacs;
   readonly clock: Clock;
   /** For how long something has been. */
   readonly monotonicClock?: Clock;
@@ -57,15 +60,17 @@ type Named = Pick<KeyTraces, 'region' | 'keyId'>;
 const MAX_ACKNOWLEDGED = 10_000;
 
 /** The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases. */
-export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore, DueStore {
+export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsageStore, DueStore {
   readonly #redis: RedisCalls;
+  readonly #macs: RecordMacs;
   readonly #records: RecordWrites;
   readonly #lists: KeyLists;
   /** Revisions of keys that were written here last, by name: an older one in the store means that it lost a write. */
   readonly #acknowledged = new Map<string, number>();
 
-  constructor({ clock, monotonicClock = ofThisProcess, ...connections }: RedisStoreDeps) {
-    this.#redis = new RedisCalls(connections);
+  constructor({ calls, macs, clock, monotonicClock = ofThisProcess }: RedisStoreDeps) {
+    this.#redis = calls;
+    this.#macs = macs;
     this.#records = new RecordWrites(this.#redis, clock);
     this.#lists = new KeyLists(this.#redis, new Orphans(monotonicClock));
   }
@@ -73,9 +78,10 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
   async findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
     const name = keyName(region, keyId);
     const acknowledged = this.#acknowledged.get(name);
-    const text = await this.#redis.read((client) => client.hget(keyAt(region, keyId), 'record'));
-    if (text === null) return undefined;
-    const key = decodeKey(text, { region, keyId });
+    const place = keyPlace(region, keyId);
+    const stored = await this.#redis.read((client) => client.hget(place.name, place.field));
+    if (stored === null) return undefined;
+    const key = decodeKey(await this.#macs.verified(place, stored), { region, keyId });
     if (acknowledged !== undefined && key.revision < acknowledged) throw tooOld(key, acknowledged);
     return key;
   }
@@ -86,29 +92,35 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
   }
 
   async insertKey(key: KmsKey): Promise<void> {
+    const json = await this.#textOfKey(key);
     // Both or no acknowledgement: a list skips an entry without a record, and a record that was never acknowledged is nobody's.
-    const [, inserted] = await Promise.all([this.#lists.add(key), this.#records.insert({ key, json: encodeKey(key) })]);
+    const [, inserted] = await Promise.all([this.#lists.add(key), this.#records.insert({ key, json })]);
     if (!inserted) throw new ConflictError(`key ${key.arn} exists`);
   }
 
   async updateKey(key: KmsKey): Promise<KmsKey> {
     const updated = { ...key, revision: key.revision + 1 };
-    const done = await this.#records.update(key.revision, { key, json: encodeKey(updated) });
+    const done = await this.#records.update(key.revision, { key, json: await this.#textOfKey(updated) });
     if (!done) throw new ConflictError(`key ${key.arn} has changed`);
     this.#acknowledge(updated);
     return updated;
   }
 
+  #textOfKey(key: KmsKey): Promise<string> {
+    return this.#macs.withMac(keyPlace(key.region, key.keyId), encodeKey(key));
+  }
+
   async deleteKey({ region, keyId, revision, arn }: KmsKey, event: string): Promise<void> {
     const keys = [keyAt(region, keyId), deletionAt(region, keyId)] as const;
-    const done = await this.#redis.script('kfDeleteRecord', ...keys, revision, CHANGES, keyName(region, keyId), event);
+    const text = await this.#macs.withMac(deletionPlace(region, keyId), event);
+    const done = await this.#redis.script('kfDeleteRecord', ...keys, revision, CHANGES, keyName(region, keyId), text);
     if (done === 0) throw new ConflictError(`key ${arn} has changed`);
   }
 
   async claimDeletion({ region, keyId }: Named, { now, until }: Claim): Promise<string | undefined> {
     const event = await this.#redis.script('kfClaimDeletion', deletionAt(region, keyId), now, until);
     if (event === 0) throw new ConflictError(`the deletion of key ${keyId} is being recorded`);
-    return typeof event === 'string' ? event : undefined;
+    return typeof event === 'string' ? this.#macs.verified(deletionPlace(region, keyId), event) : undefined;
   }
 
   async forgetDeletion({ region, keyId }: Named): Promise<void> {
@@ -129,12 +141,14 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
   }
 
   async findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined> {
-    const text = await this.#redis.read((client) => client.hget(keyAt(region, keyId), 'lastUsage'));
-    return text === null ? undefined : decodeLastUsage(text, { region, keyId });
+    const place = lastUsagePlace(region, keyId);
+    const stored = await this.#redis.read((client) => client.hget(place.name, place.field));
+    return stored === null ? undefined : decodeLastUsage(await this.#macs.verified(place, stored), { region, keyId });
   }
 
   async keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void> {
-    const parts = [keyAt(region, keyId), usage.usedAt, encodeLastUsage(usage)] as const;
+    const text = await this.#macs.withMac(lastUsagePlace(region, keyId), encodeLastUsage(usage));
+    const parts = [keyAt(region, keyId), usage.usedAt, text] as const;
     await this.#redis.scriptUndurably('kfKeepLastUsage', ...parts);
   }
 
@@ -160,7 +174,11 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
   async findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
     const [aliases] = aliasesAt(scope);
     const text = await this.#redis.read((client) => client.hget(aliases, name));
-    return text === null ? undefined : decodeAlias(text, name);
+    return text === null ? undefined : this.#readAlias(scope, name, text);
+  }
+
+  async #readAlias(scope: Scope, name: string, stored: string): Promise<Alias> {
+    return decodeAlias(await this.#macs.verified(aliasPlace(scope, name), stored), name);
   }
 
   insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
@@ -179,7 +197,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
   ): Promise<AliasOutcome> {
     const { name, targetKeyId } = alias;
     const change = [CHANGES, aliasName(scope, name)] as const;
-    const parts = [name, encodeAlias(alias), targetKeyId, quota, ...change] as const;
+    const text = await this.#macs.withMac(aliasPlace(scope, name), encodeAlias(alias));
+    const parts = [name, text, targetKeyId, quota, ...change] as const;
     const outcome = await this.#redis.script(script, ...aliasesAt(scope), ...parts, ...from);
     if (outcome === 'moved') throw new ConflictError(`${name} has moved`);
     return outcome as AliasOutcome;
@@ -203,19 +222,30 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     const page = members.slice(0, limit).map((member) => member.slice(prefix.length));
     const texts = page.length === 0 ? [] : await this.#redis.read((client) => client.hmget(aliases, ...page));
     // One that was deleted meanwhile is left out.
-    const items = page.flatMap((name, i) => (texts[i] ? [decodeAlias(texts[i], name)] : []));
+    const items = await Promise.all(
+      page.flatMap((name, i) => (texts[i] ? [this.#readAlias(scope, name, texts[i])] : [])),
+    );
     const last = page.at(-1);
     return members.length > limit && last !== undefined ? { items, next: last } : { items };
   }
 
   async findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined> {
     const text = await this.#redis.read((client) => client.get(accessKeyAt(accessKeyId)));
-    return text === null ? undefined : decodeAccessKey(text, accessKeyId);
+    return text === null ? undefined : this.#readAccessKey(text, accessKeyId);
+  }
+
+  async #readAccessKey(stored: string, accessKeyId: string): Promise<AccessKeyRecord> {
+    return decodeAccessKey(await this.#macs.verified(accessKeyPlace(accessKeyId), stored), accessKeyId);
+  }
+
+  #textOfAccessKey(record: AccessKeyRecord): Promise<string> {
+    return this.#macs.withMac(accessKeyPlace(record.accessKeyId), encodeAccessKey(record));
   }
 
   async insertAccessKey(record: AccessKeyRecord): Promise<void> {
     const { accessKeyId } = record;
-    const done = await this.#redis.write('set', accessKeyAt(accessKeyId), encodeAccessKey(record), 'NX');
+    const text = await this.#textOfAccessKey(record);
+    const done = await this.#redis.write('set', accessKeyAt(accessKeyId), text, 'NX');
     if (done !== 'OK') throw new ConflictError(`access key ${accessKeyId} exists`);
   }
 
@@ -233,35 +263,26 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, FleetSec
     const [accessKeyId = '', text] = claim.split(/ (.*)/s);
     if (text === undefined) return this.findAccessKey(accessKeyId);
     // Whoever claimed the place died before its access key was stored.
-    const record = decodeAccessKey(text, accessKeyId);
-    await this.#storeFirst(record);
+    const record = await this.#readAccessKey(text, accessKeyId);
+    if (record.accountId !== accountId)
+      throw damagedRecord(`the first access key of ${accountId}`, 'it is of another account');
+    await this.#storeFirst(record, text);
     return record;
   }
 
   async insertFirstAccessKey(record: AccessKeyRecord): Promise<boolean> {
     const { accountId, accessKeyId } = record;
     // This one write decides, and holds all that is needed to go on after a crash: who comes second has stored nothing.
-    const claim = `${accessKeyId} ${encodeAccessKey(record)}`;
+    const text = await this.#textOfAccessKey(record);
+    const claim = `${accessKeyId} ${text}`;
     if ((await this.#redis.write('set', firstAccessKeyAt(accountId), claim, 'NX')) !== 'OK') return false;
-    await this.#storeFirst(record);
+    await this.#storeFirst(record, text);
     return true;
   }
 
-  async #storeFirst(record: AccessKeyRecord): Promise<void> {
-    const { accountId, accessKeyId } = record;
-    await this.#redis.write('set', accessKeyAt(accessKeyId), encodeAccessKey(record), 'NX');
+  async #storeFirst({ accountId, accessKeyId }: AccessKeyRecord, text: string): Promise<void> {
+    await this.#redis.write('set', accessKeyAt(accessKeyId), text, 'NX');
     await this.#redis.write('set', firstAccessKeyAt(accountId), accessKeyId);
-  }
-
-  async findSecret(name: string): Promise<Uint8Array | undefined> {
-    return (await this.#redis.read((client) => client.getBuffer(secretAt(name)))) ?? undefined;
-  }
-
-  async insertSecret(name: string, token: Uint8Array): Promise<Uint8Array> {
-    await this.#redis.write('set', secretAt(name), Buffer.from(token), 'NX');
-    const stored = await this.findSecret(name);
-    if (!stored) throw new Error(`the fleet secret ${name} is gone as soon as it was stored`);
-    return stored;
   }
 
   #acknowledge({ region, keyId, revision }: KmsKey): void {

@@ -235,6 +235,14 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1`,
   ],
+  /** KEYS: hash. ARGV: field, its value as it was read, as it shall be. 0: it has changed meanwhile. */
+  kfReplaceField: [
+    1,
+    `
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1`,
+  ],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ScriptName = keyof typeof scripts;

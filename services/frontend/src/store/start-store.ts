@@ -6,12 +6,16 @@ import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import type { Assembly } from '../assembly.ts';
 import { CachedGrants } from '../grants/cached-grants.ts';
 import { RedisGrantStore } from '../grants/redis-grant-store.ts';
+import type { HsmCommands } from '../hsm/commands.ts';
 import type { DomainView } from '../hsm/domain-view.ts';
 import { Identities } from '../identities/identities.ts';
 import { RedisIamStore } from '../identities/redis-iam-store.ts';
 import { CachedStore } from './cached-store.ts';
 import { ChangeFeed } from './change-feed.ts';
+import { FleetRecordKeys } from './record-keys.ts';
+import { RecordMacs } from './record-macs.ts';
 import { RedisCalls } from './redis-calls.ts';
+import { RedisFleetSecrets } from './redis-fleet-secrets.ts';
 import { RedisStore } from './redis-store.ts';
 
 /** Writes go over a connection of their own: reads and the change feed wait behind no replica. */
@@ -33,8 +37,14 @@ export function connectStore({ config, events, resources }: Assembly): RedisConn
 
 export type Stores = ReturnType<typeof startStore>;
 
+interface RecordKeepers {
+  readonly domain: DomainView;
+  /** Opens the key that records are authenticated with. */
+  readonly hsm: HsmCommands;
+}
+
 /** The records in Redis, with what was read lately in memory. */
-export function startStore(assembly: Assembly, connections: RedisConnections, domain: DomainView) {
+export function startStore(assembly: Assembly, connections: RedisConnections, { domain, hsm }: RecordKeepers) {
   const { config, clock, resources } = assembly;
   const { client, writer, durability } = connections;
   const writes = new DurableWrites(writer, () => durability.current());
@@ -47,13 +57,15 @@ export function startStore(assembly: Assembly, connections: RedisConnections, do
   const guard = startGuard(assembly, { connections, writes, domain, onAccepted });
   const beatsAreWrites = (): boolean => durability.replicas > 0;
   const feed = resources.use(new ChangeFeed(client, { serveStaleMs: config.serveStale, beatsAreWrites }));
-  const records = new RedisStore({ client, writes, guard, feed, clock });
-  const cached = new CachedStore(records, feed, config.keyCache);
   const calls = new RedisCalls({ client, writes, guard, feed });
-  const grants = new CachedGrants(new RedisGrantStore(calls, monotonicClock), feed);
-  const iam = new RedisIamStore(calls);
+  const secrets = new RedisFleetSecrets(calls);
+  const macs = new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock }));
+  const records = new RedisStore({ calls, macs, clock });
+  const cached = new CachedStore(records, feed, config.keyCache);
+  const grants = new CachedGrants(new RedisGrantStore(calls, macs, monotonicClock), feed);
+  const iam = new RedisIamStore(calls, macs);
   const identities = new Identities({ store: iam, changes: feed, clock });
-  return { guard, feed, records, cached, calls, grants, iam, identities };
+  return { guard, feed, secrets, macs, records, cached, calls, grants, iam, identities };
 }
 
 interface Guarded {

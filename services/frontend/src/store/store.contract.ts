@@ -136,15 +136,17 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       const key = newKey();
       await store.insertKey(key);
       expect(await store.claimDeletion(key, { now: 0, until: 100 })).toBeUndefined();
-      await Promise.all(Array.from({ length: 4 }, (_, index) => store.deleteKey(key, `event ${index}`)));
+      await Promise.all(
+        Array.from({ length: 4 }, (_, index) => store.deleteKey(key, JSON.stringify({ event: index }))),
+      );
       const claims = await Promise.allSettled(
         Array.from({ length: 4 }, () => store.claimDeletion(key, { now: 0, until: 100 })),
       );
       expect(claims.filter(({ status }) => status === 'fulfilled')).toEqual([
-        { status: 'fulfilled', value: 'event 0' },
+        { status: 'fulfilled', value: '{"event":0}' },
       ]);
       await expect(store.claimDeletion(key, { now: 99, until: 199 })).rejects.toThrow(ConflictError);
-      expect(await store.claimDeletion(key, { now: 100, until: 200 })).toBe('event 0');
+      expect(await store.claimDeletion(key, { now: 100, until: 200 })).toBe('{"event":0}');
       await store.forgetDeletion(key);
       expect(await store.claimDeletion(key, { now: 300, until: 400 })).toBeUndefined();
     });

@@ -1,0 +1,63 @@
+import { DamagedRecordError } from '@keyfleet/frontend/store/store';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import type { Progress } from './progress.ts';
+import { type FoundRecord, hasMac, pagesOfRecords, type Records } from './records.ts';
+
+export interface Authenticated {
+  /** Records that had their MAC already. */
+  readonly genuine: number;
+  /** Records that were given one. */
+  readonly made: number;
+  /** What is wrong with each of the others; they were left as they are. */
+  readonly refused: readonly string[];
+}
+
+/**
+ * Gives a MAC to every record that has none: from then on frontends take it for their own. Only who trusts Redis as it is now may ask for it.
+ * A record whose MAC is wrong stays refused. May be cut off and repeated.
+ */
+export async function authenticateRecords(
+  redis: RedisClient,
+  { calls, macs }: Records,
+  progress: Progress,
+): Promise<Authenticated> {
+  let [genuine, made] = [0, 0];
+  const refused: string[] = [];
+  const authenticate = async (record: FoundRecord): Promise<void> => {
+    if (hasMac(record)) {
+      await macs.verified(record.place, record.stored);
+      genuine++;
+    } else {
+      assertRecord(record);
+      if (!(await record.replace(await macs.withMac(record.place, record.stored)))) {
+        throw new DamagedRecordError(`${nameOf(record)} changed meanwhile: stop what writes, and run this again`);
+      }
+      made++;
+    }
+  };
+  for await (const page of pagesOfRecords(redis, calls)) {
+    const done = await Promise.allSettled(page.map(authenticate));
+    for (const outcome of done) {
+      if (outcome.status === 'fulfilled') continue;
+      if (!(outcome.reason instanceof DamagedRecordError)) throw outcome.reason;
+      refused.push(outcome.reason.message);
+    }
+    progress.tell(() => `${genuine + made} records are authenticated`);
+  }
+  return { genuine, made, refused };
+}
+
+/** Throws DamagedRecordError unless it is a JSON object, as any release wrote it. */
+function assertRecord(record: FoundRecord): void {
+  try {
+    const value: unknown = JSON.parse(record.stored);
+    if (typeof value === 'object' && value !== null && JSON.stringify(value) === record.stored) return;
+  } catch {
+    // As below.
+  }
+  throw new DamagedRecordError(`${nameOf(record)} is no record: restore it from a backup`);
+}
+
+function nameOf({ place: { name, field } }: FoundRecord): string {
+  return field === undefined ? name : `${name} ${field}`;
+}

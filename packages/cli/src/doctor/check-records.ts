@@ -1,0 +1,30 @@
+import { DamagedRecordError } from '@keyfleet/frontend/store/store';
+import { CliError } from '../cli-error.ts';
+import { openHostPool } from '../host-pool.ts';
+import { openRecords, pagesOfRecords } from '../records.ts';
+import { hostOf, type HostOptions } from './check-material.ts';
+import type { Patient } from './checks.ts';
+
+const MOST_NAMED = 20;
+
+/** Whether every record is what a frontend wrote there. Throws CliError that names those that are not. */
+export async function checkRecords(patient: Patient, options: HostOptions): Promise<string> {
+  const host = hostOf(options);
+  await using redis = await patient.openRedis();
+  await using pool = await openHostPool(host, patient);
+  const { calls, macs } = await openRecords(redis, pool);
+  let genuine = 0;
+  const refused: string[] = [];
+  for await (const page of pagesOfRecords(redis, calls)) {
+    const read = await Promise.allSettled(page.map(({ place, stored }) => macs.verified(place, stored)));
+    for (const outcome of read) {
+      if (outcome.status === 'fulfilled') genuine++;
+      else if (outcome.reason instanceof DamagedRecordError) refused.push(outcome.reason.message);
+      else throw outcome.reason;
+    }
+    patient.progress.tell(() => `records: ${genuine + refused.length} looked at`);
+  }
+  if (refused.length === 0) return `all ${genuine} are authentic`;
+  const more = refused.length > MOST_NAMED ? [`${refused.length - MOST_NAMED} more`] : [];
+  throw new CliError([...refused.slice(0, MOST_NAMED), ...more].join('; '));
+}

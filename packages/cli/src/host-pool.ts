@@ -1,0 +1,36 @@
+import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { CliError } from './cli-error.ts';
+import type { DomainManagerClient } from './domain-manager-client.ts';
+import { loadSigningKey } from './signing-keys.ts';
+import { openPool } from './worker-pool.ts';
+
+/** Of commands that workers serve for a frontend only. */
+export const hostOptions = {
+  host: { type: 'string', description: 'The operator id of a frontend.', valueHint: 'ID', required: true },
+  'host-key': { type: 'string', description: 'Its key.', valueHint: 'FILE', required: true },
+} as const;
+
+export interface HostArgs {
+  readonly host: string;
+  readonly 'host-key': string;
+}
+
+interface Domain {
+  readonly client: DomainManagerClient;
+  readonly anchor: TrustAnchor;
+}
+
+/** The domain's workers, in a session of this command's own as that frontend. Throws CliError when none takes it. */
+export async function openHostPool(args: HostArgs, { client, anchor }: Domain, maxInFlight = 1): Promise<WorkerPool> {
+  const { host: operatorId, 'host-key': file } = args;
+  const notAsked = () => Promise.reject(new CliError(`${file} has a passphrase: it is no frontend's key.`));
+  const { key: privateKey } = await loadSigningKey(file, notAsked);
+  const { workers = [] } = await client.status();
+  return openPool({
+    domain: await client.getDomain(anchor),
+    workers: workers.map(({ address = '' }) => address),
+    host: { operatorId, privateKey },
+    maxInFlight,
+  });
+}

@@ -1,0 +1,113 @@
+import type { HsmCommands } from '@keyfleet/frontend/hsm/commands';
+import { type RecordPlace, splitMac } from '@keyfleet/frontend/store/record-mac';
+import { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
+import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
+import { accessKeyPlace } from '@keyfleet/frontend/store/record-places';
+import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
+import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
+import { systemClock } from '@keyfleet/shared/clock';
+import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { storedNameOf } from '@keyfleet/shared/stored/names';
+import { pagesOfAllNames } from './redis-option.ts';
+
+const PAGE = 500;
+
+/** Records as frontends keep them, for a command that workers serve. */
+export interface Records {
+  readonly calls: RedisCalls;
+  readonly macs: RecordMacs;
+}
+
+export async function openRecords(redis: RedisClient, hsm: HsmCommands): Promise<Records> {
+  const durability = await checkDurability(redis, 'strict');
+  const calls = new RedisCalls({ client: redis, writes: new DurableWrites(redis, () => durability) });
+  const secrets = new RedisFleetSecrets(calls);
+  return { calls, macs: new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock: systemClock })) };
+}
+
+/** A record where it lies. */
+export interface FoundRecord {
+  readonly place: RecordPlace;
+  /** With its MAC, if it has one. */
+  readonly stored: string;
+  /** False when it has changed since it was read. */
+  replace(next: string): Promise<boolean>;
+}
+
+export function hasMac({ stored }: FoundRecord): boolean {
+  return splitMac(stored) !== undefined;
+}
+
+/** All records that are authenticated, wherever they lie. One that is there all the time comes at least once. */
+export async function* pagesOfRecords(redis: RedisClient, calls: RedisCalls): AsyncGenerator<readonly FoundRecord[]> {
+  for await (const names of pagesOfAllNames(redis)) {
+    yield (await Promise.all(names.map((name) => recordsIn(name, calls)))).flat();
+    for (const name of names.filter(isHashOfRecords)) yield* pagesOfHash(name, redis, calls);
+  }
+}
+
+function isHashOfRecords(name: string): boolean {
+  const kind = storedNameOf(name)?.kind;
+  return kind === 'aliases' || kind === 'iam' || kind === 'grants';
+}
+
+async function* pagesOfHash(name: string, redis: RedisClient, calls: RedisCalls): AsyncGenerator<FoundRecord[]> {
+  for (let cursor: string | undefined; cursor !== '0';) {
+    const [next, flat]: [string, string[]] = await redis.hscan(name, cursor ?? '0', 'COUNT', PAGE);
+    yield flat.flatMap((field, i) => (i % 2 === 0 ? [fieldOf(name, field, flat[i + 1]!, calls)] : []));
+    cursor = next;
+  }
+}
+
+/** The few that lie by themselves. */
+async function recordsIn(name: string, calls: RedisCalls): Promise<FoundRecord[]> {
+  switch (storedNameOf(name)?.kind) {
+    case 'key':
+      return findFields(name, ['record', 'lastUsage'], calls);
+    case 'deletion':
+      return findFields(name, ['event'], calls);
+    case 'accessKey': {
+      const stored = await calls.read((client) => client.get(name));
+      return stored === null ? [] : [valueOf(name, { place: { name }, before: '', stored }, calls)];
+    }
+    case 'firstAccessKey': {
+      const claim = (await calls.read((client) => client.get(name))) ?? '';
+      // Of an access key that is not stored yet; else its id is all there is.
+      const [accessKeyId = '', stored] = claim.split(/ (.*)/s);
+      if (stored === undefined) return [];
+      return [valueOf(name, { place: accessKeyPlace(accessKeyId), before: `${accessKeyId} `, stored }, calls)];
+    }
+    default:
+      return [];
+  }
+}
+
+async function findFields(name: string, fields: readonly string[], calls: RedisCalls): Promise<FoundRecord[]> {
+  const texts = await calls.read((client) => client.hmget(name, ...fields));
+  return fields.flatMap((field, i) => (texts[i] ? [fieldOf(name, field, texts[i], calls)] : []));
+}
+
+function fieldOf(name: string, field: string, stored: string, calls: RedisCalls): FoundRecord {
+  return {
+    place: { name, field },
+    stored,
+    replace: async (next) => (await calls.script('kfReplaceField', name, field, stored, next)) === 1,
+  };
+}
+
+interface Value {
+  readonly place: RecordPlace;
+  /** What stands before the record in the value. */
+  readonly before: string;
+  readonly stored: string;
+}
+
+function valueOf(name: string, { place, before, stored }: Value, calls: RedisCalls): FoundRecord {
+  return {
+    place,
+    stored,
+    replace: async (next) => (await calls.script('kfReplaceValue', name, before + stored, before + next)) === 1,
+  };
+}

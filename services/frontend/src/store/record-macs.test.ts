@@ -1,0 +1,82 @@
+import { createSecretKey } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { recordMac, splitMac } from './record-mac.ts';
+import { FleetRecordKeys } from './record-keys.ts';
+import { RecordMacs } from './record-macs.ts';
+import { MemoryStore } from './memory-store.ts';
+import { DamagedRecordError } from './store.ts';
+import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
+
+const keys = [1, 2].map((number) => ({ number, key: createSecretKey(Buffer.alloc(32, number)) }));
+const macs = new RecordMacs({ newest: () => keys[0]!, find: (number) => keys[number - 1]?.key });
+const place = { name: 'kf:key:{us-east-1/x}', field: 'record' };
+const record = '{"schemaVersion":1,"policy":",\\"mac\\":\\"1.x\\"}"}';
+
+test('a record is the one that was written there, and still a JSON object with all that it had', async () => {
+  const stored = await macs.withMac(place, record);
+  expect(await macs.verified(place, stored)).toBe(record);
+  expect(JSON.parse(stored)).toMatchObject(JSON.parse(record) as object);
+});
+
+test.each([
+  ['another text', place, (stored: string) => stored.replace('"schemaVersion":1', '"schemaVersion":2')],
+  [
+    'another spelling of the same',
+    place,
+    (stored: string) => stored.replace('"schemaVersion":1', '"schemaVersion": 1'),
+  ],
+  ['another field', { ...place, field: 'lastUsage' }, (stored: string) => stored],
+  ['no field', { name: place.name }, (stored: string) => stored],
+  ['another name', { ...place, name: 'kf:key:{us-east-1/y}' }, (stored: string) => stored],
+  ['another key', place, (stored: string) => stored.replace('"mac":"1.', '"mac":"2.')],
+  ['a key that is not there', place, (stored: string) => stored.replace('"mac":"1.', '"mac":"3.')],
+  ['a MAC that is cut', place, (stored: string) => stored.replace(/.."\}$/, '"}')],
+  ['no MAC', place, () => record],
+  ['nothing', place, () => ''],
+  ['something after it', place, (stored: string) => `${stored} `],
+])('%s is refused, and the record named', async (_, at, change) => {
+  const reading = macs.verified(at, change(await macs.withMac(place, record)));
+  await expect(reading).rejects.toThrow(DamagedRecordError);
+  await expect(reading).rejects.toThrow(at.name);
+});
+
+test('no bit of a record or its MAC can be changed', async () => {
+  const stored = Buffer.from(await macs.withMac(place, record));
+  for (let at = 0; at < stored.length; at++) {
+    const changed = Buffer.from(stored);
+    changed[at]! ^= 1;
+    await expect(macs.verified(place, changed.toString('latin1')), String(at)).rejects.toThrow(DamagedRecordError);
+  }
+});
+
+test('frontends have the same record key, which an HSM opens once for all who ask at once', async () => {
+  const [secrets, hsm, clock] = [new MemoryStore(), new FakeHsm(), { now: Date.now }];
+  const open = () => new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock }));
+  const [one, two] = [open(), open()];
+  const stored = await one.withMac(place, record);
+  const executed = hsm.executed.length;
+  await Promise.all(Array.from({ length: 9 }, () => two.verified(place, stored)));
+  expect(hsm.executed.length).toBe(executed + 1);
+});
+
+test('a newer record key is used as soon as a record under it is read', async () => {
+  const [secrets, hsm, clock] = [new MemoryStore(), new FakeHsm(), { now: Date.now }];
+  const old = new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock }));
+  const before = await old.withMac(place, record);
+  const sealedFor = { accessKeyId: 'keyfleet-record-key-2', principal: 'keyfleet:frontends' };
+  const { token } = await hsm.execute('GenerateCredential', sealedFor);
+  await secrets.insertSecret('record-key-2', token);
+  const after = await new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock })).withMac(place, record);
+  expect([splitMac(before)?.keyNumber, splitMac(after)?.keyNumber]).toEqual([1, 2]);
+  expect(await old.verified(place, after)).toBe(record);
+  expect(splitMac(await old.withMac(place, record))?.keyNumber).toBe(2);
+  expect(await old.verified(place, before)).toBe(record);
+});
+
+test('fields and names are told apart: no two places share a MAC', () => {
+  const { key } = keys[0]!;
+  const of = (name: string, field?: string) =>
+    recordMac(key, { name, ...(field !== undefined && { field }) }, '{"a":1}');
+  const all = [of('ab'), of('a', 'b'), of('', 'ab'), of('ab', ''), of('abb'), of('a', 'bb')];
+  expect(new Set(all).size).toBe(all.length);
+});

@@ -1,0 +1,39 @@
+import { isMacOf, joinMac, recordMac, type RecordPlace, splitMac } from './record-mac.ts';
+import type { RecordKeys } from './record-keys.ts';
+import { DamagedRecordError } from './store.ts';
+
+/**
+ * Authenticates records: what a frontend wrote to this very place of Redis, and nobody else. Every record is verified when it is read, before
+ * anything of it is believed or cached.
+ */
+export class RecordMacs {
+  readonly #keys: RecordKeys;
+
+  constructor(keys: RecordKeys) {
+    this.#keys = keys;
+  }
+
+  /** `record`: a JSON object with at least one member. Answers what is to be stored. */
+  async withMac(place: RecordPlace, record: string): Promise<string> {
+    const { number, key } = await this.#keys.newest();
+    return joinMac({ record, keyNumber: number, mac: recordMac(key, place, record) });
+  }
+
+  /** Throws DamagedRecordError unless `stored` is what a frontend wrote there. Answers the record. */
+  async verified(place: RecordPlace, stored: string): Promise<string> {
+    const found = splitMac(stored);
+    if (found === undefined) throw notAuthentic(place, 'it has no MAC');
+    const key = await this.#keys.find(found.keyNumber);
+    if (key === undefined)
+      throw notAuthentic(place, `its MAC is under record key ${found.keyNumber}, which is not there`);
+    if (!isMacOf(key, place, found)) throw notAuthentic(place, 'its MAC is not that of what it says');
+    return found.record;
+  }
+}
+
+function notAuthentic({ name, field }: RecordPlace, why: string): DamagedRecordError {
+  const record = field === undefined ? name : `${name} ${field}`;
+  return new DamagedRecordError(
+    `the record ${record} is not authentic: ${why}. Somebody else than a frontend wrote it: restore it from a backup (docs/recovery.md)`,
+  );
+}

@@ -1,0 +1,29 @@
+import { type GrantedKey, grantsAt } from '@keyfleet/shared/stored/grants';
+import { iamFieldOf, type IamKind } from '@keyfleet/shared/stored/iam';
+import { accessKeyAt, aliasesAt, deletionAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
+import type { RecordPlace } from './record-mac.ts';
+
+/** Where each kind of record lies. */
+
+export function keyPlace(region: string, keyId: string): RecordPlace & { readonly field: string } {
+  return { name: keyAt(region, keyId), field: 'record' };
+}
+export function lastUsagePlace(region: string, keyId: string): RecordPlace & { readonly field: string } {
+  return { name: keyAt(region, keyId), field: 'lastUsage' };
+}
+/** What is to be recorded of a key's deletion. */
+export function deletionPlace(region: string, keyId: string): RecordPlace {
+  return { name: deletionAt(region, keyId), field: 'event' };
+}
+export function aliasPlace(scope: Scope, name: string): RecordPlace {
+  return { name: aliasesAt(scope)[0], field: name };
+}
+export function accessKeyPlace(accessKeyId: string): RecordPlace {
+  return { name: accessKeyAt(accessKeyId) };
+}
+export function iamPlace(accountId: string, kind: IamKind, name: string): RecordPlace & { readonly field: string } {
+  return { name: iamAt(accountId)[0], field: iamFieldOf(kind, name) };
+}
+export function grantPlace(key: GrantedKey, grantId: string): RecordPlace {
+  return { name: grantsAt(key)[0], field: grantId };
+}
