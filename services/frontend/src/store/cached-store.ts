@@ -74,8 +74,8 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#store.listKeys(scope, limit, after);
   }
 
-  countKeys(scope: Scope): Promise<number> {
-    return this.#store.countKeys(scope);
+  countKeys(scope: Scope, quota: number): Promise<number> {
+    return this.#store.countKeys(scope, quota);
   }
 
   findAlias(scope: Scope, name: string): Alias | Promise<Alias | undefined> {

@@ -136,8 +136,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     return this.#lists.page(scope, limit, after);
   }
 
-  countKeys(scope: Scope): Promise<number> {
-    return this.#lists.count(scope);
+  countKeys(scope: Scope, quota: number): Promise<number> {
+    return this.#lists.count(scope, quota);
   }
 
   async findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined> {

@@ -160,7 +160,9 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(second).toEqual({ items: [expect.any(String)] });
       expect(new Set([...first.items, ...second.items])).toEqual(new Set(keys.slice(0, 3).map(({ keyId }) => keyId)));
       expect((await store.listKeys(scope, 3)).next).toBeUndefined();
-      expect(await store.countKeys(scope)).toBe(3);
+      expect(await store.countKeys(scope, 1000)).toBe(3);
+      await store.insertKey(newKey());
+      expect(await store.countKeys(scope, 1000)).toBe(4);
       expect(await store.listKeys({ ...scope, accountId: '999999999999' }, 2)).toEqual({ items: [] });
     });
   });

@@ -38,8 +38,8 @@ export interface KeyStore {
   /** Clears away what names a key whose record is gone: its aliases, and its entry in the list. */
   clearTraces(key: KeyTraces): Promise<void>;
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>>;
-  /** Of any state. An entry without a key counts until somebody lists. */
-  countKeys(scope: Scope): Promise<number>;
+  /** Of any state: exact near `quota`, else perhaps of a second ago. An entry without a key counts until somebody lists. */
+  countKeys(scope: Scope, quota: number): Promise<number>;
 }
 
 /**
