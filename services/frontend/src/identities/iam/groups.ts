@@ -1,6 +1,6 @@
 import { newIamId } from '../ids.ts';
 import { QueryException } from '../query-exception.ts';
-import { defineIam } from '../query-operation.ts';
+import { defineIam, type IamDeps } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 import type { GroupRecord } from '../records.ts';
 import { noSuch } from '../targets.ts';
@@ -104,6 +104,12 @@ const deleteGroup = defineIam({
   },
 });
 
+async function userNamed(name: string, { accountId }: GroupRecord, { iam }: Pick<IamDeps, 'iam'>) {
+  const user = await iam.find(accountId, 'user', name);
+  if (user === undefined) throw noSuch('user', name);
+  return user;
+}
+
 /** Membership stands in the user's record. */
 const addUserToGroup = defineIam({
   name: 'AddUserToGroup',
@@ -111,8 +117,7 @@ const addUserToGroup = defineIam({
   target: named,
   input: { GroupName, UserName },
   async run({ input, record: group }, deps) {
-    const user = await deps.iam.find(group.accountId, 'user', input.UserName);
-    if (user === undefined) throw noSuch('user', input.UserName);
+    const user = await userNamed(input.UserName, group, deps);
     if (user.groups.some((name) => isSame(name, group.name))) return;
     const groups = [...user.groups, group.name];
     assertQuota(groups.length, IAM_QUOTAS.groupsPerUser, 'GroupsPerUser');
@@ -126,8 +131,7 @@ const removeUserFromGroup = defineIam({
   target: named,
   input: { GroupName, UserName },
   async run({ input, record: group }, deps) {
-    const user = await deps.iam.find(group.accountId, 'user', input.UserName);
-    if (user === undefined) throw noSuch('user', input.UserName);
+    const user = await userNamed(input.UserName, group, deps);
     const groups = user.groups.filter((name) => !isSame(name, group.name));
     if (groups.length === user.groups.length) {
       throw new QueryException('NoSuchEntity', `The user ${user.name} is not in the group ${group.name}.`);
