@@ -4,7 +4,7 @@ import { startTestCluster, type TestCluster } from '@keyfleet/test-support/clust
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { describeWorker } from '../tools/readiness.ts';
-import { resealed, rotate } from './events/rotation.ts';
+import { resealed, rotate } from './events/domain-rotation.ts';
 import { loadCluster } from './measure/cluster-load.ts';
 import { machine } from './observe/machine.ts';
 import { cpuMicroseconds, pidsOf } from './observe/process-cpu.ts';

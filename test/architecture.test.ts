@@ -77,9 +77,6 @@ test('keys/ reaches outside only through the HSM commands and the store that it 
  */
 const cliAsMember = [
   'packages/cli/src/authenticate-records.ts -> @keyfleet/frontend/store/store',
-  'packages/cli/src/commands/account.ts -> @keyfleet/frontend/background/credentials-file',
-  'packages/cli/src/commands/account.ts -> @keyfleet/frontend/background/first-administrator',
-  'packages/cli/src/commands/account.ts -> @keyfleet/frontend/store/redis-store',
   'packages/cli/src/doctor/check-records.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/pool',
   'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/pool',
@@ -92,6 +89,9 @@ const cliAsMember = [
   'packages/cli/src/records.ts -> @keyfleet/frontend/store/record-places',
   'packages/cli/src/records.ts -> @keyfleet/frontend/store/redis-calls',
   'packages/cli/src/records.ts -> @keyfleet/frontend/store/redis-fleet-secrets',
+  'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/background/credentials-file',
+  'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/background/first-administrator',
+  'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/store/redis-store',
   'packages/cli/src/worker-pool.ts -> @keyfleet/frontend/hsm/pool',
   'packages/cli/src/worker-pool.ts -> @keyfleet/frontend/hsm/worker-client',
 ];

@@ -2,13 +2,13 @@ import { FakeParts, untilDone } from '@keyfleet/test-support/fakes/reseal-parts'
 import { LoopbackWorker, startLoopbackPool } from '@keyfleet/test-support/loopback-worker';
 import { FakeDomain, newDomainKey, newHost } from '@keyfleet/test-support/session-pair';
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
-import type { SealedRecords } from '@keyfleet/frontend/background/reseal';
+import type { SealedRecords } from '@keyfleet/frontend/background/resealer';
 import { HsmClient } from '@keyfleet/frontend/hsm/client';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { expect, test } from 'vitest';
-import { resealShard } from '../services/frontend/src/background/reseal.ts';
+import { resealShard } from '../services/frontend/src/background/resealer.ts';
 import { handlers } from '../services/hsm-worker/src/boundary/commands/handlers.ts';
 import { ExportedKeyToken, openExportedKey } from '../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
 import { materialIdOf } from '../services/hsm-worker/src/boundary/tokens/material-id.ts';

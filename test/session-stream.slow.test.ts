@@ -1,5 +1,5 @@
 import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
-import { type HostSession } from '@keyfleet/frontend/hsm/session';
+import { type HostSession } from '@keyfleet/frontend/hsm/negotiation';
 import { sealSessionToken } from '@keyfleet/hsm-worker/boundary/session-token';
 import { signBytes } from '@keyfleet/shared/domain/signature';
 import { DelegatedMessage, Hello, sha256, SignedMessage, StreamAccept, StreamOpen } from '@keyfleet/shared/hsm/session';

@@ -1,4 +1,4 @@
-import { Negotiation } from '@keyfleet/frontend/hsm/session';
+import { Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import { signBytes } from '@keyfleet/shared/domain/signature';
 import { Answer, SignedMessage } from '@keyfleet/shared/hsm/session';
 import {

@@ -1,7 +1,7 @@
 import { backup } from './backup.ts';
 import type { BenchEvent } from './event.ts';
 import { killing } from './kill.ts';
-import { rotation } from './rotation.ts';
+import { rotation } from './domain-rotation.ts';
 
 const processes = ['frontend', 'hsm-worker', 'domain-manager', 'redis', 'nats'] as const;
 

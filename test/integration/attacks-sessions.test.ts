@@ -10,7 +10,7 @@ import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { DomainView } from '@keyfleet/frontend/hsm/domain-view';
 import { openChannel } from '@keyfleet/frontend/hsm/open-channel';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
-import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/session';
+import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import type { WorkerClient } from '@keyfleet/frontend/hsm/worker-link';
 import { openDomainToken } from '@keyfleet/hsm-worker/boundary/domain/domain-token';
@@ -21,7 +21,7 @@ import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
 import { openSessionToken, sealSessionToken } from '@keyfleet/hsm-worker/boundary/session-token';
 import { Hsm as HsmClient } from '@keyfleet/proto';
 import { systemClock } from '@keyfleet/shared/clock';
-import { boundTo, type NewCommand } from '@keyfleet/shared/domain/proposal';
+import { boundTo, type NewDomainChange } from '@keyfleet/shared/domain/proposal';
 import { signBytes } from '@keyfleet/shared/domain/signature';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { FrameOpener } from '@keyfleet/shared/hsm/frame';
@@ -49,7 +49,7 @@ const newKey = {
 /** A change that a quorum signs; installed by `workers`. */
 async function change(what: Change, workers: readonly WorkerProcess[]): Promise<void> {
   const { tokens, operator, domain } = cluster;
-  const command = { ...boundTo(domain.verified!, 'hsm-1'), ...what } as NewCommand;
+  const command = { ...boundTo(domain.verified!, 'hsm-1'), ...what } as NewDomainChange;
   const { token } = await workers[0]!.prepare(signedBy(command, [operator as TestOperator]), tokens.at(-1));
   tokens.push(token!);
   await Promise.all(workers.map((worker) => worker.installed(tokens.length)));

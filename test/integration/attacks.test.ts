@@ -3,7 +3,7 @@ import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { boundTo, type NewCommand, Proposal } from '@keyfleet/shared/domain/proposal';
+import { boundTo, type NewDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { noNotices } from '@keyfleet/shared/notices';
 import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
@@ -41,7 +41,7 @@ function show(...tokens: readonly Buffer[]): void {
 
 function propose(change: Change, signer: Host, preparer = 'hsm-1'): Buffer {
   const known = verifyChain(cluster.anchor, chain);
-  const command = { ...boundTo(known, preparer), ...change } as NewCommand;
+  const command = { ...boundTo(known, preparer), ...change } as NewDomainChange;
   return signedBy(command, [signer as TestOperator]);
 }
 

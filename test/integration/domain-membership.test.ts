@@ -1,4 +1,4 @@
-import { DomainMembership } from '@keyfleet/hsm-worker/membership';
+import { DurableHsm } from '@keyfleet/hsm-worker/durable-hsm';
 import { TestDomain } from '@keyfleet/test-support/domain';
 import { mkdir, mkdtempDisposable, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ async function newMembership(directory: string) {
   const hsm = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity());
   const identityFile = join(directory, 'identity');
   const events = { tokenInstalled: () => {} };
-  const membership = new DomainMembership({ hsm, identityFile, publishIdentity: async () => {}, events });
+  const membership = new DurableHsm({ hsm, identityFile, publishIdentity: async () => {}, events });
   await membership.install(domain.tokens);
   return { domain, hsm, identityFile, membership };
 }

@@ -1,5 +1,5 @@
 import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
-import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/session';
+import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import { DelegatedMessage, StreamOpen } from '@keyfleet/shared/hsm/session';
 import { type KeyObject, sign } from 'node:crypto';
 import { FakeDomain, negotiate, newHost, newWorker } from './session-pair.ts';

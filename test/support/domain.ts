@@ -1,6 +1,12 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
-import { type Binding, type NewCommand, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import {
+  type Binding,
+  type NewDomainChange,
+  newProposal,
+  Proposal,
+  signProposal,
+} from '@keyfleet/shared/domain/proposal';
 import { DomainError, type DomainErrorCode } from '@keyfleet/shared/domain/domain-error';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import {
@@ -9,7 +15,7 @@ import {
   type Operator,
   type Role,
   type Rule,
-  ruledCommands,
+  ruledChanges,
 } from '@keyfleet/shared/domain/state';
 import { TokenBody, TokenEnvelope, TokenHeader, tokenHash } from '@keyfleet/shared/domain/token';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -32,7 +38,7 @@ export function publicPart({ operatorId, role, signingKey }: Operator): Operator
 }
 
 /** Two people for everything; the scheduler may rotate and retire alone. */
-export const testRules: Rule[] = ruledCommands.map((command) => ({
+export const testRules: Rule[] = ruledChanges.map((command) => ({
   command,
   alternatives: [
     ...(command === 'RotateDomainKeys' || command === 'RetireDomainKeys'
@@ -52,9 +58,9 @@ export class TestClock implements Clock {
   }
 }
 
-type ChangeOf<C> = C extends NewCommand ? Pick<C, 'name' | 'body'> : never;
+type ChangeOf<C> = C extends NewDomainChange ? Pick<C, 'name' | 'body'> : never;
 /** A command without what it is bound to. */
-export type Change = ChangeOf<NewCommand>;
+export type Change = ChangeOf<NewDomainChange>;
 
 export const rotation = { name: 'RotateDomainKeys', body: {} } as const satisfies Change;
 
@@ -114,12 +120,12 @@ export class TestDomain {
   }
 
   /** Bound to the newest token, and to be carried out by the first HSM, unless `binding` says otherwise. */
-  command(change: Change, binding: Partial<Binding> = {}): NewCommand {
+  command(change: Change, binding: Partial<Binding> = {}): NewDomainChange {
     const { domain } = this.anchor;
     const newest = this.tokens.at(-1);
     const previousHash = newest === undefined ? Buffer.alloc(32) : tokenHash(newest);
     const preparer = change.name === 'LeaveDomain' ? change.body.memberId : this.hsms[0]!.memberId;
-    return { domain, generation: this.generation, previousHash, preparer, ...binding, ...change } as NewCommand;
+    return { domain, generation: this.generation, previousHash, preparer, ...binding, ...change } as NewDomainChange;
   }
 
   propose(change: Change, signers: readonly TestOperator[] = this.people, by = this.hsms[0]!): Buffer {
@@ -155,7 +161,7 @@ export class TestDomain {
 
 export const testSealKey = newSealKey(createSecretKey(Buffer.alloc(32, 7)).export(), randomBytes);
 
-export function signedBy(command: NewCommand, signers: readonly TestOperator[]): Buffer {
+export function signedBy(command: NewDomainChange, signers: readonly TestOperator[]): Buffer {
   return Proposal.encode(signers.reduce(signProposal, newProposal(command)));
 }
 

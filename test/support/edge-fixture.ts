@@ -13,7 +13,7 @@ import { createLog } from '@keyfleet/shared/log';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
 import type { Identity } from '@keyfleet/frontend/identities/identity';
-import type { UserRecord } from '@keyfleet/frontend/identities/records';
+import type { UserRecord } from '@keyfleet/frontend/identities/iam-records';
 import { isQueryRequest, QueryEdge } from '@keyfleet/frontend/edge/query-edge';
 import { getCallerIdentity } from '@keyfleet/frontend/identities/sts/get-caller-identity';
 

@@ -1,5 +1,5 @@
 import { Proposals } from '@keyfleet/domain-manager/proposals';
-import { Resealing } from '@keyfleet/domain-manager/reseal';
+import { ResealPasses } from '@keyfleet/domain-manager/reseal-passes';
 import { Round } from '@keyfleet/domain-manager/round';
 import { MemoryStore } from '@keyfleet/domain-manager/store/memory-store';
 import { DomainManagerEvents } from '../../services/domain-manager/src/events.ts';
@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import {
   boundTo,
   boundToNothing,
-  type NewCommand,
+  type NewDomainChange,
   newProposal,
   Proposal,
   signProposal,
@@ -113,22 +113,22 @@ export function newReplica(): Replica {
       return true;
     },
   };
-  const resealing = new Resealing({ store, clock, publish: async (items) => world.asked.push(...items) > 0 });
+  const resealing = new ResealPasses({ store, clock, publish: async (items) => world.asked.push(...items) > 0 });
   const kept = { tokens, store, proposals, resealing };
   const around = { dueWork: { ask: async () => {} }, workers, notices, clock, events };
   return { tokens, proposals, round: new Round({ ...kept, ...around, scheduler, rotateEveryMs: DAY }) };
 }
 
-export function signed(command: NewCommand, signers: readonly (typeof alice)[]): Buffer {
+export function signed(command: NewDomainChange, signers: readonly (typeof alice)[]): Buffer {
   return Proposal.encode(signers.reduce(signProposal, newProposal(command)));
 }
 
 /** A change of the domain as `replica` knows it. */
-export function command({ tokens }: Pick<Replica, 'tokens'>, change: Change, preparer = 'hsm-1'): NewCommand {
-  return { ...boundTo(tokens.head!, preparer), ...change } as NewCommand;
+export function command({ tokens }: Pick<Replica, 'tokens'>, change: Change, preparer = 'hsm-1'): NewDomainChange {
+  return { ...boundTo(tokens.head!, preparer), ...change } as NewDomainChange;
 }
 
-export function creation(): NewCommand {
+export function creation(): NewDomainChange {
   const body = {
     members: world.workers.slice(0, 2).map(({ hsm }) => memberOf(hsm)),
     operators: [alice, bob, scheduler],

@@ -2,7 +2,7 @@ import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign
 import { setImmediate } from 'node:timers/promises';
 import type { KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
-import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/session';
+import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { DomainKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
 import type { Keyring } from '@keyfleet/hsm-worker/boundary/domain/keyring';

@@ -6,7 +6,7 @@ import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { openOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
 import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { boundTo, type NewCommand, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { boundTo, type NewDomainChange, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -50,7 +50,7 @@ beforeEach(() => {
 });
 
 function signed(change: Change, preparer = 'hsm-1'): Buffer {
-  const command = { ...boundTo(verifyChain(anchor, tokens), preparer), ...change } as NewCommand;
+  const command = { ...boundTo(verifyChain(anchor, tokens), preparer), ...change } as NewDomainChange;
   return Proposal.encode(operators.slice(0, 2).reduce(signProposal, newProposal(command)));
 }
 

@@ -7,7 +7,12 @@ import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { openOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
 import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { encodeCommand, type NewCommand, parseCommand, parseProposal } from '@keyfleet/shared/domain/proposal';
+import {
+  encodeDomainChange,
+  type NewDomainChange,
+  parseDomainChange,
+  parseProposal,
+} from '@keyfleet/shared/domain/proposal';
 import { verifySignatures } from '@keyfleet/shared/domain/quorum';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { describe, expect, test } from 'vitest';
@@ -162,11 +167,11 @@ describe.each(versions)('domain commands of version $version', ({ version, suffi
   const known = [{ operatorId: signer.operatorId, signingKey: bytesOf(signer.signingKey) }];
 
   test.each(commands)('$name has these bytes and this signature', ({ json, command, proposal }) => {
-    const { version: parsedVersion, ...parsed } = parseCommand(bytesOf(command));
+    const { version: parsedVersion, ...parsed } = parseDomainChange(bytesOf(command));
     expect(parsedVersion).toBe(version);
     expect(inBase64(parsed)).toEqual(version === 1 ? { ...json, previousHash: '', preparer: '' } : json);
     // Version 1 is read, and no more written.
-    if (version === 2) expect(encodeCommand(parsed as NewCommand).toString('base64')).toBe(command);
+    if (version === 2) expect(encodeDomainChange(parsed as NewDomainChange).toString('base64')).toBe(command);
     expect(verifySignatures(known, parseProposal(bytesOf(proposal)))).toEqual(known);
   });
 });

@@ -18,7 +18,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
 import { sealOperatorKey } from '@keyfleet/cli/operator-key-file';
-import { encodeCommand, Proposal } from '@keyfleet/shared/domain/proposal';
+import { encodeDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { DomainState } from '@keyfleet/shared/domain/state';
 import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
 import { formatTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -273,7 +273,12 @@ write('domain-commands-2.json', {
   commands: changes.map((one) => {
     const bound = domain.command(one, { generation: 4 });
     const proposal = signedBy(bound, [domain.alice]);
-    return { name: one.name, json: inBase64(bound), command: base64(encodeCommand(bound)), proposal: base64(proposal) };
+    return {
+      name: one.name,
+      json: inBase64(bound),
+      command: base64(encodeDomainChange(bound)),
+      proposal: base64(proposal),
+    };
   }),
 });
 

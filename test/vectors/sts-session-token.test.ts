@@ -1,5 +1,5 @@
 import { createSecretKey } from 'node:crypto';
-import { openSession, sealSession, type SessionContent } from '@keyfleet/frontend/identities/session-token';
+import { openSession, sealSession, type SessionContent } from '@keyfleet/frontend/identities/sts-session-token';
 import { expect, test } from 'vitest';
 import vectors from './kms/sts-session-token.json' with { type: 'json' };
 

@@ -3,8 +3,8 @@ import {
   type NewMember,
   type Operator,
   type Rule,
-  type RuledCommand,
-  ruledCommands,
+  type RuledChange,
+  ruledChanges,
   type VerifiedDomain,
 } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -25,13 +25,13 @@ export interface Founding {
 }
 
 /** What destroys nothing and lets nobody in: it may be signed by one person, or by a domain-manager alone. */
-const routine: ReadonlySet<RuledCommand> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
+const routine: ReadonlySet<RuledChange> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
 
 /** `quorum` people for everything that changes who is trusted, what old domain keys open, or what is lost. */
 export function defaultRules(quorum: number): Rule[] {
   const people = [{ role: 'operator' as const, minimum: quorum }];
   const anyone = [[{ role: 'scheduler' as const, minimum: 1 }], [{ role: 'operator' as const, minimum: 1 }]];
-  return ruledCommands.map((command) => ({ command, alternatives: routine.has(command) ? anyone : [people] }));
+  return ruledChanges.map((command) => ({ command, alternatives: routine.has(command) ? anyone : [people] }));
 }
 
 /**
@@ -50,8 +50,8 @@ export async function createDomain(
   if (preparer === undefined) throw new CliError('a domain needs at least one member', { exitCode: 2 });
 
   const body = { members: [...members], operators: [...operators], rules: [...rules], backupHorizonMs };
-  const command = { ...boundToNothing(anchor.domain, preparer), name: 'CreateDomain' as const, body };
-  const proposal = founders.reduce(signProposal, newProposal(command));
+  const change = { ...boundToNothing(anchor.domain, preparer), name: 'CreateDomain' as const, body };
+  const proposal = founders.reduce(signProposal, newProposal(change));
   const { standing } = await client.propose(proposal);
   if (standing === 'collecting') return undefined;
   await client.awaitDone(proposalId(proposal));

@@ -1,44 +1,42 @@
-import type { DomainCommand } from '@keyfleet/shared/domain/proposal';
+import type { DomainChange } from '@keyfleet/shared/domain/proposal';
 import type { Member, Operator, Rule } from '@keyfleet/shared/domain/state';
 import { fingerprintOf, memberFingerprint } from './text.ts';
 
-/** What signing the command would do, line by line: what an operator must have read before signing. */
-export function explainCommand(command: DomainCommand): string[] {
-  const { name, domain, generation, preparer } = command;
+/** What signing the change would do, line by line: what an operator must have read before signing. */
+export function explainDomainChange(change: DomainChange): string[] {
+  const { name, domain, generation, preparer } = change;
   const heading = `${name} in domain ${domain}, at generation ${generation}, carried out by ${preparer}`;
-  return [heading, ...linesOf(command).map((line) => `  ${line}`)];
+  return [heading, ...linesOf(change).map((line) => `  ${line}`)];
 }
 
-function linesOf(command: DomainCommand): string[] {
-  switch (command.name) {
+function linesOf(change: DomainChange): string[] {
+  switch (change.name) {
     case 'CreateDomain': {
-      const { members, operators, rules, backupHorizonMs } = command.body;
+      const { members, operators, rules, backupHorizonMs } = change.body;
       return [...members.map(memberLine), ...operators.map(operatorLine), ...ruleLines(rules, backupHorizonMs)];
     }
     case 'RotateDomainKeys':
       return ['make a new domain key'];
     case 'RetireDomainKeys':
-      return command.body.ids.map((id) => `retire domain key ${id}: what is still under it opens no more`);
+      return change.body.ids.map((id) => `retire domain key ${id}: what is still under it opens no more`);
     case 'ReinstateDomainKeys':
-      return command.body.ids.map(
-        (id) => `reinstate domain key ${id}: what is under it opens again, whoever sealed it`,
-      );
+      return change.body.ids.map((id) => `reinstate domain key ${id}: what is under it opens again, whoever sealed it`);
     case 'DropDomainKeys':
-      return command.body.ids.map((id) => `drop domain key ${id}: what is under it, in backups too, is lost`);
+      return change.body.ids.map((id) => `drop domain key ${id}: what is under it, in backups too, is lost`);
     case 'ModifyMembers':
       return [
-        ...command.body.admit.map((member) => `admit ${memberLine(member)}`),
-        ...command.body.remove.map((id) => `remove member ${id}, and make a new domain key`),
+        ...change.body.admit.map((member) => `admit ${memberLine(member)}`),
+        ...change.body.remove.map((id) => `remove member ${id}, and make a new domain key`),
       ];
     case 'ModifyOperators':
       return [
-        ...command.body.admit.map((operator) => `admit ${operatorLine(operator)}`),
-        ...command.body.remove.map((id) => `remove operator ${id}`),
+        ...change.body.admit.map((operator) => `admit ${operatorLine(operator)}`),
+        ...change.body.remove.map((id) => `remove operator ${id}`),
       ];
     case 'ModifyRules':
-      return ruleLines(command.body.rules, command.body.backupHorizonMs);
+      return ruleLines(change.body.rules, change.body.backupHorizonMs);
     case 'LeaveDomain':
-      return [`erase the identity and all keys of member ${command.body.memberId}`];
+      return [`erase the identity and all keys of member ${change.body.memberId}`];
   }
 }
 

@@ -1,9 +1,9 @@
 import {
   boundTo,
-  type DomainCommand,
-  type NewCommand,
+  type DomainChange,
+  type NewDomainChange,
   newProposal,
-  parseCommand,
+  parseDomainChange,
   type Signer,
   signProposal,
 } from '@keyfleet/shared/domain/proposal';
@@ -12,13 +12,13 @@ import type { ParsedArgs } from 'citty';
 import { CliError } from './cli-error.ts';
 import type { DomainManagerClient, ProposalView } from './domain-manager-client.ts';
 import { anchorOptions, loadSigner, managerOptions, openDomain, signerOptions } from './options.ts';
-import { explainCommand } from './proposal-text.ts';
+import { explainDomainChange } from './proposal-text.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Options of every command that needs signatures. */
+/** Options of every verb that needs signatures. */
 export const signingOptions = { ...managerOptions, ...anchorOptions, ...signerOptions } as const;
 
-/** Of every command that makes a new domain token. */
+/** Of every verb that makes a new domain token. */
 export const changeOptions = {
   ...signingOptions,
   preparer: { type: 'string', description: 'The member that makes the token: one that is there.', valueHint: 'ID' },
@@ -34,9 +34,9 @@ export interface ProposalResult {
   readonly generation: number;
 }
 
-type Unbound<C> = C extends NewCommand ? Pick<C, 'name' | 'body'> : never;
-/** A command before it is bound to the domain as it is. */
-export type Change = Unbound<NewCommand>;
+type Unbound<C> = C extends NewDomainChange ? Pick<C, 'name' | 'body'> : never;
+/** A domain change before it is bound to the domain as it is. */
+export type Change = Unbound<NewDomainChange>;
 
 /** Signs a change of the domain as it is now and proposes it; waits for it when this one signature is enough. */
 export async function proposeChange(
@@ -50,7 +50,7 @@ export async function proposeChange(
   const signer = await loadSigner(args, terminal, known.state.operators);
   const change = changeOf(known.state);
   const preparer = await preparerOf(change, { client, known, named: args.preparer });
-  return await submit(client, { ...boundTo(known, preparer), ...change } as NewCommand, signer);
+  return await submit(client, { ...boundTo(known, preparer), ...change } as NewDomainChange, signer);
 }
 
 /** The member that is named, or the first that is there and stays one. Throws CliError. */
@@ -78,15 +78,15 @@ async function preparerOf(
   );
 }
 
-async function submit(client: DomainManagerClient, command: NewCommand, signer: Signer): Promise<ProposalResult> {
-  const proposal = signProposal(newProposal(command), signer);
-  return resultOf(await whenReady(client, await client.propose(proposal)), parseCommand(proposal.command));
+async function submit(client: DomainManagerClient, change: NewDomainChange, signer: Signer): Promise<ProposalResult> {
+  const proposal = signProposal(newProposal(change), signer);
+  return resultOf(await whenReady(client, await client.propose(proposal)), parseDomainChange(proposal.command));
 }
 
 /** Waits for a proposal that has all its signatures, unless the member that is to carry it out is not there. */
 export async function whenReady(client: DomainManagerClient, view: ProposalView): Promise<ProposalView> {
   if (view.standing !== 'ready') return view;
-  const { preparer } = parseCommand(view.proposal.command);
+  const { preparer } = parseDomainChange(view.proposal.command);
   const { workers = [] } = await client.status();
   const isThere = workers.some(
     ({ member_id: id, reachable, standing }) => id === preparer && reachable === true && standing !== 'stranger',
@@ -97,10 +97,10 @@ export async function whenReady(client: DomainManagerClient, view: ProposalView)
   return client.awaitDone(view.proposalId);
 }
 
-export function resultOf(view: ProposalView, command: DomainCommand): ProposalResult {
+export function resultOf(view: ProposalView, change: DomainChange): ProposalResult {
   return {
     proposalId: view.proposalId,
-    command: explainCommand(command),
+    command: explainDomainChange(change),
     signedBy: view.proposal.signatures.map(({ operatorId }) => operatorId).toSorted((a, b) => a.localeCompare(b)),
     standing: view.standing,
     reason: view.reason,

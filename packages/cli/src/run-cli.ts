@@ -3,7 +3,7 @@ import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { type CommandDef, renderUsage, runCommand } from 'citty';
 import { stripVTControlCharacters } from 'node:util';
 import { CliError } from './cli-error.ts';
-import { NotWellError } from './command.ts';
+import { NotWellError } from './verb.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs a command line and returns its exit code: 0 done, 1 not done or not well, 2 called wrongly. Never throws. */

@@ -26,7 +26,7 @@ export interface WorkQueueOptions<Item> {
 }
 
 /** Calls `alive` now and then, or the item goes to another worker too; when it throws, the item comes again, here or there. */
-export type Work<Item> = (item: Item, alive: () => void) => Promise<void>;
+export type HandleItem<Item> = (item: Item, alive: () => void) => Promise<void>;
 
 const CONSUMER = 'frontends';
 /** An item whose worker said nothing for this long goes to another. */
@@ -65,7 +65,7 @@ export class WorkQueue<Item> {
   /** Works on items, one at a time, until disposed of. */
   startWorker(
     notices: Pick<Notices, 'connection'>,
-    work: Work<Item>,
+    work: HandleItem<Item>,
     onProblem: (problem: unknown) => void,
   ): AsyncDisposable {
     const stop = new AbortController();
@@ -95,7 +95,7 @@ export class WorkQueue<Item> {
   }
 
   /** Returns after a while if there is nothing to do. */
-  async #workOnNext(connection: NatsConnection, work: Work<Item>): Promise<void> {
+  async #workOnNext(connection: NatsConnection, work: HandleItem<Item>): Promise<void> {
     const consumer = await connection.jetstream().consumers.get(this.#options.stream, CONSUMER);
     const message = await consumer.next({ expires: RETRY_MS });
     if (message === null) return;

@@ -1,4 +1,4 @@
-import type { DomainCommand } from '@keyfleet/shared/domain/proposal';
+import type { DomainChange } from '@keyfleet/shared/domain/proposal';
 import type { Log } from '@keyfleet/shared/log';
 import type { Worker } from './workers.ts';
 
@@ -41,10 +41,10 @@ export class DomainManagerEvents {
     this.#log.info({ failures }, 'works again');
   }
 
-  tokenStored(generation: number, command: DomainCommand['name'], signers: readonly string[]): void {
+  tokenStored(generation: number, command: DomainChange['name'], signers: readonly string[]): void {
     this.#log.info({ generation, command, signers }, 'a new domain token is stored');
   }
-  tokenNotMade({ address }: Worker, command: DomainCommand['name'], error: unknown): void {
+  tokenNotMade({ address }: Worker, command: DomainChange['name'], error: unknown): void {
     this.#log.warn({ worker: address, command, err: error }, 'a worker did not make the domain token');
   }
   tokenNotConfirmed({ address }: Worker, maker: string, error: unknown): void {

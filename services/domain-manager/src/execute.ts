@@ -1,7 +1,7 @@
-import { type DomainCommand, parseCommand, Proposal } from '@keyfleet/shared/domain/proposal';
+import { type DomainChange, parseDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { DomainManagerEvents } from './events.ts';
-import type { WorkerView } from './membership.ts';
+import type { WorkerView } from './worker-survey.ts';
 import { type TokenLog, TokenLogError } from './token-log.ts';
 import { assertOthersOpen } from './witness.ts';
 import { WorkerRefusedError } from './workers.ts';
@@ -23,11 +23,11 @@ export class ProposalFailedError extends Error {
  * returns normally when it is done, and when it is worth trying again.
  */
 export async function executeProposal(
-  command: DomainCommand,
+  change: DomainChange,
   proposal: Proposal,
   { views, tokens, events }: ExecuteDeps,
 ): Promise<void> {
-  const worker = views.find((view) => mayPrepare(view, command, tokens))?.worker;
+  const worker = views.find((view) => mayPrepare(view, change, tokens))?.worker;
   if (worker === undefined) return;
   try {
     const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
@@ -36,10 +36,10 @@ export async function executeProposal(
     // A member that has made a token of this generation before, by another proposal, gives that one.
     const made = parseToken(token).proposal;
     const signers = made.signatures.map(({ operatorId }) => operatorId);
-    const { name } = parseCommand(made.command);
+    const { name } = parseDomainChange(made.command);
     events.tokenStored(tokens.generation, name, signers);
   } catch (error) {
-    events.tokenNotMade(worker, command.name, error);
+    events.tokenNotMade(worker, change.name, error);
     if (!(error instanceof WorkerRefusedError || error instanceof TokenLogError)) return;
     throw new ProposalFailedError(`${worker.address}: ${error.message}. ${ANOTHER}`);
   }
@@ -49,12 +49,12 @@ const ANOTHER = 'Sign it again, naming another member with --preparer';
 
 /** Why a proposal that has all its signatures is not carried out now; undefined when it is about to be. */
 export function waitsFor(
-  command: DomainCommand,
+  change: DomainChange,
   { views, tokens }: Pick<ExecuteDeps, 'views' | 'tokens'>,
 ): string | undefined {
-  const { preparer } = command;
-  if (command.name === 'LeaveDomain') return undefined;
-  if (views.length === 0 || views.some((view) => mayPrepare(view, command, tokens))) return undefined;
+  const { preparer } = change;
+  if (change.name === 'LeaveDomain') return undefined;
+  if (views.length === 0 || views.some((view) => mayPrepare(view, change, tokens))) return undefined;
   return `${preparer}, which is to make the token, is not there with the newest one: start it, or carry it out with keyfleet recover if it is an offline member. ${ANOTHER}`;
 }
 
@@ -84,10 +84,10 @@ export async function executeLeave(
   }
 }
 
-/** The member that the command names, when it has the newest token; for the first token, a worker of that name. */
+/** The member that the change names, when it has the newest token; for the first token, a worker of that name. */
 function mayPrepare(
   { standing, description }: WorkerView,
-  { name, preparer }: DomainCommand,
+  { name, preparer }: DomainChange,
   tokens: TokenLog,
 ): boolean {
   if (description?.memberId !== preparer) return false;

@@ -1,13 +1,13 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { activeDomainKey } from '@keyfleet/shared/domain/state';
 import { observeGauge } from '@keyfleet/shared/telemetry/meters';
-import type { Resealing } from './reseal.ts';
+import type { ResealPasses } from './reseal-passes.ts';
 import type { Round } from './round.ts';
 import type { TokenLog } from './token-log.ts';
 
 export interface MetricsSource {
   readonly tokens: Pick<TokenLog, 'head'>;
-  readonly resealing: Pick<Resealing, 'progress'>;
+  readonly resealing: Pick<ResealPasses, 'progress'>;
   readonly round: Pick<Round, 'views'>;
   readonly clock: Clock;
 }

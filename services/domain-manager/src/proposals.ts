@@ -3,8 +3,8 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { nextState } from '@keyfleet/shared/domain/apply';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import {
-  type DomainCommand,
-  parseCommand,
+  type DomainChange,
+  parseDomainChange,
   parseProposal,
   Proposal,
   proposalId,
@@ -24,7 +24,7 @@ const MAX_SIGNATURES_AT_ONCE = 32;
 
 export type ProposalStanding =
   | { readonly standing: 'collecting'; readonly reason: string }
-  | { readonly standing: 'ready'; readonly command: DomainCommand }
+  | { readonly standing: 'ready'; readonly change: DomainChange }
   | { readonly standing: 'done'; readonly generation: number }
   | { readonly standing: 'failed'; readonly reason: string };
 
@@ -115,7 +115,7 @@ export class Proposals {
 
   #judged(proposal: Proposal): ProposalStanding {
     try {
-      return { standing: 'ready', command: this.#verify(proposal) };
+      return { standing: 'ready', change: this.#verify(proposal) };
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       const standing = error.code === 'not-enough-signatures' ? 'collecting' : 'failed';
@@ -129,7 +129,7 @@ export class Proposals {
     return stored;
   }
 
-  /** Throws DomainError unless the command is possible now and every signature is an operator's. */
+  /** Throws DomainError unless the change is possible now and every signature is an operator's. */
   #checked(bytes: Uint8Array): Proposal {
     const proposal = parseProposal(bytes);
     const count = proposal.signatures.length;
@@ -141,33 +141,33 @@ export class Proposals {
       this.#assertPossible(this.#verify(proposal));
     } catch (error) {
       if (!(error instanceof DomainError && error.code === 'not-enough-signatures')) throw error;
-      this.#assertPossible(parseCommand(proposal.command));
+      this.#assertPossible(parseDomainChange(proposal.command));
     }
     return proposal;
   }
 
   /** Throws DomainError unless the proposal has all its signatures and is for the newest state. */
-  #verify(proposal: Proposal): DomainCommand {
+  #verify(proposal: Proposal): DomainChange {
     const { head } = this.#deps.tokens;
     return head === undefined ? verifyFounding(this.#deps.anchor, proposal) : verifyProposal(head, proposal);
   }
 
-  #assertPossible(command: DomainCommand): void {
+  #assertPossible(change: DomainChange): void {
     const { head } = this.#deps.tokens;
-    if (command.name === 'LeaveDomain' && command.body.memberId !== command.preparer) {
+    if (change.name === 'LeaveDomain' && change.body.memberId !== change.preparer) {
       throw new DomainError('invalid-change', 'the member that leaves carries it out itself');
     }
-    if (head === undefined || command.name === 'LeaveDomain') return;
+    if (head === undefined || change.name === 'LeaveDomain') return;
     const madeAt = Math.max(this.#deps.clock.now(), head.state.madeAt);
-    nextState(head.state, command, { keyId: '0'.repeat(32), madeAt });
+    nextState(head.state, change, { keyId: '0'.repeat(32), madeAt });
   }
 
-  /** Throws DomainError unless every signature is an operator's whose role the command's rule asks for. */
+  /** Throws DomainError unless every signature is an operator's whose role the change's rule asks for. */
   #assertSigned(proposal: Proposal): void {
     const { tokens, anchor } = this.#deps;
     if (tokens.head === undefined) return void verifySignatures(anchor.operators, proposal);
     const { operators, rules } = tokens.head.state;
-    const { name } = parseCommand(proposal.command);
+    const { name } = parseDomainChange(proposal.command);
     const alternatives = rules.find(({ command }) => command === name)?.alternatives ?? [];
     const roles = new Set(alternatives.flat().map(({ role }) => role));
     for (const { operatorId, role } of verifySignatures(operators, proposal)) {

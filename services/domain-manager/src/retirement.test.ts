@@ -1,4 +1,4 @@
-import { type DomainCommand, newProposal, parseCommand } from '@keyfleet/shared/domain/proposal';
+import { type DomainChange, newProposal, parseDomainChange } from '@keyfleet/shared/domain/proposal';
 import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import { rotation, testRules } from '@keyfleet/test-support/domain';
@@ -215,10 +215,10 @@ describe('the member that a proposal names', () => {
     await round.run();
     const { standing } = proposals.standingOf((await world.store.findProposal(proposalId))!);
     expect([standing, tokens.generation]).toEqual(['ready', 1]);
-    expect(waitsFor(parseCommandOf(replica, 'hsm-2'), { views: round.views, tokens })).toMatch(
+    expect(waitsFor(parseChangeOf(replica, 'hsm-2'), { views: round.views, tokens })).toMatch(
       /^hsm-2, .*naming another member with --preparer$/,
     );
-    expect(waitsFor(parseCommandOf(replica, 'hsm-1'), { views: round.views, tokens })).toBeUndefined();
+    expect(waitsFor(parseChangeOf(replica, 'hsm-1'), { views: round.views, tokens })).toBeUndefined();
 
     world.workers[1]!.down = false;
     await round.run();
@@ -239,7 +239,7 @@ describe('the member that a proposal names', () => {
     expect((standing as { reason: string }).reason).toContain('naming another member with --preparer');
   });
 
-  function parseCommandOf(replica: Replica, preparer: string): DomainCommand {
-    return parseCommand(newProposal(command(replica, rotation, preparer)).command);
+  function parseChangeOf(replica: Replica, preparer: string): DomainChange {
+    return parseDomainChange(newProposal(command(replica, rotation, preparer)).command);
   }
 });

@@ -6,10 +6,18 @@ import type { Notices } from '@keyfleet/shared/notices';
 import type { DueWork } from './due-work.ts';
 import type { DomainManagerEvents } from './events.ts';
 import { executeLeave, executeProposal, ProposalFailedError } from './execute.ts';
-import { distributeTokens, surveyWorkers, type WorkerView } from './membership.ts';
+import { distributeTokens } from './token-distribution.ts';
+import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import type { Proposals } from './proposals.ts';
-import { provesRetirement, type Resealing } from './reseal.ts';
-import { isSettled, mayAlone, nextRotationAt, preparersOf, scheduled, type ScheduledChange } from './rotation.ts';
+import { provesRetirement, type ResealPasses } from './reseal-passes.ts';
+import {
+  isSettled,
+  mayAlone,
+  nextRotationAt,
+  preparersOf,
+  scheduled,
+  type ScheduledChange,
+} from './scheduled-changes.ts';
 import type { ProposalStore } from './store/store.ts';
 import type { Head, TokenLog } from './token-log.ts';
 import type { Worker } from './workers.ts';
@@ -18,7 +26,7 @@ export interface RoundDeps {
   readonly tokens: TokenLog;
   readonly store: ProposalStore;
   readonly proposals: Proposals;
-  readonly resealing: Resealing;
+  readonly resealing: ResealPasses;
   readonly dueWork: Pick<DueWork, 'ask'>;
   readonly workers: readonly Worker[];
   readonly notices: Pick<Notices, 'publish'>;
@@ -81,10 +89,10 @@ export class Round {
       if (standing.standing !== 'ready') continue;
       const proposal = { command: stored.command, signatures: [...stored.signatures] };
       try {
-        const { command } = standing;
-        if (command.name !== 'LeaveDomain')
-          await executeProposal(command, proposal, { views: this.#views, tokens, events });
-        else if (await executeLeave(command.body.memberId, proposal, { views: this.#views, events })) {
+        const { change } = standing;
+        if (change.name !== 'LeaveDomain')
+          await executeProposal(change, proposal, { views: this.#views, tokens, events });
+        else if (await executeLeave(change.body.memberId, proposal, { views: this.#views, events })) {
           await store.setDone(stored.proposalId);
         }
       } catch (error) {

@@ -3,7 +3,7 @@ import { DomainManager } from '@keyfleet/proto';
 import type { DomainManagerHandlers } from '@keyfleet/proto/gen/keyfleet/domain/v1/DomainManager';
 import type { Proposal as ProposalMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
-import { type DomainCommand, Proposal } from '@keyfleet/shared/domain/proposal';
+import { type DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
 import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
@@ -32,7 +32,7 @@ export interface ServerDeps {
   /** Asked before a token is stored. Throws TokenLogError. */
   readonly confirm: (next: Head) => Promise<void>;
   /** What a proposal that has all its signatures waits for; undefined: nothing that is known here. */
-  readonly waitsFor: (command: DomainCommand) => string | undefined;
+  readonly waitsFor: (change: DomainChange) => string | undefined;
   /** Whether what is asked for here can be answered. */
   readonly isServing: () => boolean;
   /** A proposal or a token was stored, or a proposal signed. */
@@ -178,7 +178,7 @@ function proposalMessage(
     proposal: Proposal.encode({ command, signatures: [...signatures] }),
     standing: standing.standing,
     reason:
-      standing.standing === 'ready' ? (waitsFor(standing.command) ?? '') : 'reason' in standing ? standing.reason : '',
+      standing.standing === 'ready' ? (waitsFor(standing.change) ?? '') : 'reason' in standing ? standing.reason : '',
     expires_at: expiresAt,
     generation: 'generation' in standing ? standing.generation : 0,
   };

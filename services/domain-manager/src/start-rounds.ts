@@ -6,7 +6,7 @@ import { DueWork } from './due-work.ts';
 import { Leader } from './leader.ts';
 import { observeDomain } from './metrics.ts';
 import { Proposals } from './proposals.ts';
-import { Resealing } from './reseal.ts';
+import { ResealPasses } from './reseal-passes.ts';
 import { Round } from './round.ts';
 import type { GuardedStore } from './store/start-store.ts';
 import { TokenLog } from './token-log.ts';
@@ -21,7 +21,7 @@ export interface RoundsDeps {
 export interface Rounds {
   readonly tokens: TokenLog;
   readonly proposals: Proposals;
-  readonly resealing: Resealing;
+  readonly resealing: ResealPasses;
   readonly round: Round;
   readonly leader: Leader;
 }
@@ -33,7 +33,7 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
   const onRestored = (from: number, to: number): void => events.tokensRestored(from, to);
   const tokens = new TokenLog({ store, anchor, clock, onRestored });
   const proposals = new Proposals({ store, tokens, anchor, clock });
-  const resealing = new Resealing({
+  const resealing = new ResealPasses({
     store,
     clock,
     publish: (items, attempt) => publishResealItems(notices, items, attempt),

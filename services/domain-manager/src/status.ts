@@ -4,8 +4,8 @@ import type { Worker as WorkerMessage } from '@keyfleet/proto/gen/keyfleet/domai
 import type { Reseal as ResealMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Reseal';
 import { systemClock } from '@keyfleet/shared/clock';
 import { activeDomainKey, type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
-import { absentMembers, type WorkerView } from './membership.ts';
-import { nextRotationAt } from './rotation.ts';
+import { absentMembers, type WorkerView } from './worker-survey.ts';
+import { nextRotationAt } from './scheduled-changes.ts';
 import type { ResealProgress } from './store/store.ts';
 import type { TokenLog } from './token-log.ts';
 

@@ -3,7 +3,7 @@ import { createLog } from '@keyfleet/shared/log';
 import { beforeAll, expect, test } from 'vitest';
 import { rotation, sealedForNobody, TestDomain } from '../../../test/support/domain.ts';
 import { DomainManagerEvents } from './events.ts';
-import { surveyWorkers } from './membership.ts';
+import { surveyWorkers } from './worker-survey.ts';
 import { MemoryStore } from './store/memory-store.ts';
 import { TokenLog } from './token-log.ts';
 import { assertOthersOpen } from './witness.ts';

@@ -3,7 +3,7 @@ import { isMember } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { verifyCheck } from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
-import type { WorkerView } from './membership.ts';
+import type { WorkerView } from './worker-survey.ts';
 import { type Head, TokenLogError } from './token-log.ts';
 import { WorkerRefusedError } from './workers.ts';
 

@@ -12,7 +12,7 @@ import { loadHostIdentity } from './hsm/host-key-file.ts';
 import { startDomainView, startHsm } from './hsm/start-hsm.ts';
 import { newPipeline } from './request/new-pipeline.ts';
 import { connectStore, startStore } from './store/start-store.ts';
-import { waitWithProbes } from './edge/wait-for-redis.ts';
+import { waitWithProbes } from './edge/wait-with-probes.ts';
 
 await runService({ name: 'frontend', config: FrontendConfig, run });
 

@@ -9,7 +9,7 @@ import { WorkerConfig } from './config.ts';
 import { DomainCalls } from './domain-calls.ts';
 import { WorkerEvents } from './events.ts';
 import { identityFileOf, openHsm, writePublicIdentity } from './identity-files.ts';
-import { DomainMembership } from './membership.ts';
+import { DurableHsm } from './durable-hsm.ts';
 import { startWorkerServer } from './server.ts';
 import { startSessions } from './start-sessions.ts';
 
@@ -29,13 +29,13 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const { sessions, rsaKeyPairs } = startSessions(config, { hsm, backingKeys, events, resources });
   const onProblem = (problem: unknown): void => events.noticesProblem(problem);
   const notices = resources.use(startNotices({ nats: config.nats, name: config.memberId, onProblem }));
-  const membership = new DomainMembership({ hsm, identityFile: identityFileOf(config), publishIdentity, events });
+  const durableHsm = new DurableHsm({ hsm, identityFile: identityFileOf(config), publishIdentity, events });
   const follower = resources.use(
     new TokenFollower({
       sources: config.domainManagers.map(({ text }) => newTokenSource(text)),
       notices,
-      generation: () => membership.describe().generation,
-      take: (tokens) => membership.install(tokens),
+      generation: () => durableHsm.describe().generation,
+      take: (tokens) => durableHsm.install(tokens),
       pollMs: () => config.pollEvery,
       onUnreachable: (address, error) => events.domainManagerUnreachable(address, error),
       onRefused: (address, error) => events.tokenRefused(address, error),
@@ -43,7 +43,7 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   );
   const calls = new DomainCalls({ hsm, anchor, clock });
   const { grpc: address, drain: drainMs } = config;
-  resources.use(await startWorkerServer({ address, sessions, membership, calls, events, drainMs }));
+  resources.use(await startWorkerServer({ address, sessions, hsm: durableHsm, calls, events, drainMs }));
   log.info({ memberId: hsm.memberId, grpc: config.grpc.text }, 'ready');
   void rsaKeyPairs.fill();
   await stopped;

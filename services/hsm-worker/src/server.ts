@@ -11,12 +11,12 @@ import type { SessionService } from './boundary/session-service.ts';
 import type { DomainCalls } from './domain-calls.ts';
 import type { WorkerEvents } from './events.ts';
 import { type ExecuteCall, HostStreams, refused } from './host-streams.ts';
-import type { DomainMembership } from './membership.ts';
+import type { DurableHsm } from './durable-hsm.ts';
 
 export interface WorkerServerOptions {
   readonly address: Pick<Address, 'host' | 'port'>;
   readonly sessions: SessionService;
-  readonly membership: DomainMembership;
+  readonly hsm: DurableHsm;
   readonly calls: DomainCalls;
   readonly events: WorkerEvents;
   readonly drainMs: number;
@@ -24,14 +24,14 @@ export interface WorkerServerOptions {
 
 /** The worker's gRPC shell: it moves bytes to the boundary and back, and counts. Throws when the address is taken. */
 export async function startWorkerServer(options: WorkerServerOptions): Promise<AsyncDisposable> {
-  const { address, membership, drainMs } = options;
+  const { address, hsm, drainMs } = options;
   const streams = new HostStreams(options);
   const server: GrpcServer = await startGrpcServer({
     address,
     service: Hsm.service,
     handlers: { ...handlersOf(options, (call) => streams.add(call, () => server.prove(call.metadata))) },
     limits: limits(),
-    isServing: () => membership.describe().domain !== '',
+    isServing: () => hsm.describe().domain !== '',
     drainMs,
   });
   return {
@@ -75,7 +75,7 @@ function limits() {
 const empty = Buffer.alloc(0);
 
 function handlersOf(
-  { membership, calls, sessions, events }: WorkerServerOptions,
+  { hsm, calls, sessions, events }: WorkerServerOptions,
   execute: (call: ExecuteCall) => void,
 ): HsmHandlers {
   const domainCall = answering((error, path) => {
@@ -87,7 +87,7 @@ function handlersOf(
     return refused;
   });
   return {
-    Describe: domainCall(() => descriptionOf(membership.describe())),
+    Describe: domainCall(() => descriptionOf(hsm.describe())),
     NegotiateSession: sessionCall(async ({ hello = empty }) => {
       const answer = await sessions.negotiate(hello);
       events.sessionNegotiated();
@@ -96,23 +96,23 @@ function handlersOf(
     Execute: execute,
     PrepareDomainToken: domainCall(async ({ call, proposal = empty, current }) => {
       calls.assertPrepare(call, proposal, current);
-      return { token: Buffer.from(await membership.prepare(proposal, current)) };
+      return { token: Buffer.from(await hsm.prepare(proposal, current)) };
     }),
     CheckDomainToken: domainCall(async ({ call, token = empty }) => {
       calls.assertCheck(call, token);
-      return { check: Buffer.from(await membership.check(token)) };
+      return { check: Buffer.from(await hsm.check(token)) };
     }),
     InstallDomainTokens: domainCall(async ({ call, tokens = [] }) => {
       calls.assertInstall(call, tokens);
-      return descriptionOf(await membership.install(tokens));
+      return descriptionOf(await hsm.install(tokens));
     }),
     LeaveDomain: domainCall(async ({ call, proposal = empty }) => {
       calls.assertLeave(call, proposal);
-      return descriptionOf(await membership.leave(proposal));
+      return descriptionOf(await hsm.leave(proposal));
     }),
     ActivateDomainKey: domainCall(({ call, generation = 0 }) => {
       calls.assertActivate(call, generation);
-      return descriptionOf(membership.activate(generation));
+      return descriptionOf(hsm.activate(generation));
     }),
   };
 }
@@ -124,7 +124,7 @@ function answerTo(error: unknown): { code: status; details: string } {
   return { code, details: `${error.code}: ${error.message}` };
 }
 
-function descriptionOf(description: ReturnType<DomainMembership['describe']>): DescriptionMessage {
+function descriptionOf(description: ReturnType<DurableHsm['describe']>): DescriptionMessage {
   return {
     member_id: description.memberId,
     signing_key: Buffer.from(description.signingKey),

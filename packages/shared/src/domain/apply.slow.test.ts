@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { makesDomainKey, nextState } from './apply.ts';
 import { DomainError } from './domain-error.ts';
-import type { DomainCommand } from './proposal.ts';
+import type { DomainChange } from './proposal.ts';
 import { DomainState, isMember } from './state.ts';
 import { assertValidState } from './valid-state.ts';
 
@@ -12,9 +12,9 @@ const founded = domain.hsms[0]!.installed!.state;
 const memberPool = ['hsm-3', 'hsm-4'].map((id) => memberOf(domain.newHsm(id)));
 const operatorPool = ['dave', 'erin'].map((id) => publicPart(newOperator(id)));
 
-function commandOf(change: Change, { generation }: DomainState): DomainCommand {
+function commandOf(change: Change, { generation }: DomainState): DomainChange {
   const bound = { domain: 'test', generation, previousHash: Buffer.alloc(32), preparer: 'hsm-1' };
-  return { version: 2, ...bound, ...change } as DomainCommand;
+  return { version: 2, ...bound, ...change } as DomainChange;
 }
 function after(change: Change, state = founded): DomainState {
   return nextState(state, commandOf(change, state), { keyId: 'ab'.repeat(16), madeAt: domain.clock.now() });

@@ -1,34 +1,34 @@
 import { DomainError } from './domain-error.ts';
 import { encapsulationKeyOf } from './encapsulation.ts';
-import type { DomainCommand } from './proposal.ts';
+import type { DomainChange } from './proposal.ts';
 import { publicKeyOf } from './signature.ts';
 import { activeDomainKey, type DomainKeyInfo, type DomainKeyStatus, type DomainState, droppableAt } from './state.ts';
 import { assertValidState } from './valid-state.ts';
 
-/** What the member that makes a token adds to the command. */
+/** What the member that makes a token adds to the change. */
 export interface Making {
   /** Milliseconds since the epoch, by its clock, and not before the token that it follows. */
   readonly madeAt: number;
-  /** Of the new domain key, if the command makes one. */
+  /** Of the new domain key, if the change makes one. */
   readonly keyId: string;
 }
 
-/** Whether the command makes a new domain key: rotation does, and so does everything that removes a member. */
-export function makesDomainKey(command: DomainCommand): boolean {
-  switch (command.name) {
+/** Whether the change makes a new domain key: rotation does, and so does everything that removes a member. */
+export function makesDomainKey(change: DomainChange): boolean {
+  switch (change.name) {
     case 'CreateDomain':
     case 'RotateDomainKeys':
       return true;
     case 'ModifyMembers':
-      return command.body.remove.length > 0;
+      return change.body.remove.length > 0;
     default:
       return false;
   }
 }
 
 /** Generation 1. Throws `DomainError('invalid-change')`. */
-export function foundedState(command: Extract<DomainCommand, { name: 'CreateDomain' }>, making: Making): DomainState {
-  const { version, domain, body, preparer } = command;
+export function foundedState(change: Extract<DomainChange, { name: 'CreateDomain' }>, making: Making): DomainState {
+  const { version, domain, body, preparer } = change;
   assertKeysExist(body.members);
   assertKeysExist(body.operators);
   if (version === 2) assertAmong(body.members, preparer);
@@ -37,50 +37,50 @@ export function foundedState(command: Extract<DomainCommand, { name: 'CreateDoma
 }
 
 /**
- * The state that `command` makes of `state`: the only change that its token may show. Pure, so that every process comes to the
+ * The state that `change` makes of `state`: the only change that its token may show. Pure, so that every process comes to the
  * same bytes. Throws `DomainError`: `wrong-state`, `invalid-change` or `too-young`.
  */
-export function nextState(state: DomainState, command: DomainCommand, making: Making): DomainState {
-  const { version, preparer } = command;
+export function nextState(state: DomainState, change: DomainChange, making: Making): DomainState {
+  const { version, preparer } = change;
   if (making.madeAt < state.madeAt) throw new DomainError('wrong-state', 'a token was made before the one it follows');
   const next = valid({
     ...state,
     version,
     generation: state.generation + 1,
     madeAt: making.madeAt,
-    ...changed(state, command, making),
+    ...changed(state, change, making),
   });
   if (version === 2) for (const { members } of [state, next]) assertAmong(members, preparer);
   return next;
 }
 
-function changed(state: DomainState, command: DomainCommand, making: Making): Partial<DomainState> {
-  switch (command.name) {
+function changed(state: DomainState, change: DomainChange, making: Making): Partial<DomainState> {
+  switch (change.name) {
     case 'RotateDomainKeys':
-      return { domainKeys: rotated(state, dropped(state, command.body.drop ?? [], making), making, false) };
+      return { domainKeys: rotated(state, dropped(state, change.body.drop ?? [], making), making, false) };
     case 'RetireDomainKeys':
-      return { domainKeys: withStatus(state, command.body.ids, 'deactivated', 'retired') };
+      return { domainKeys: withStatus(state, change.body.ids, 'deactivated', 'retired') };
     case 'ReinstateDomainKeys':
-      return { domainKeys: withStatus(state, command.body.ids, 'retired', 'deactivated') };
+      return { domainKeys: withStatus(state, change.body.ids, 'retired', 'deactivated') };
     case 'DropDomainKeys':
-      return { domainKeys: dropped(state, command.body.ids, making) };
+      return { domainKeys: dropped(state, change.body.ids, making) };
     case 'ModifyMembers': {
-      const members = modified('memberId', state.members, command.body);
+      const members = modified('memberId', state.members, change.body);
       // Version 1 has no place to say that the key is from after a removal.
-      const afterRemoval = command.version === 2;
+      const afterRemoval = change.version === 2;
       const { domainKeys } = state;
       return {
         members,
-        ...(makesDomainKey(command) && { domainKeys: rotated(state, domainKeys, making, afterRemoval) }),
+        ...(makesDomainKey(change) && { domainKeys: rotated(state, domainKeys, making, afterRemoval) }),
       };
     }
     case 'ModifyOperators':
-      return { operators: modified('operatorId', state.operators, command.body) };
+      return { operators: modified('operatorId', state.operators, change.body) };
     case 'ModifyRules':
-      return command.body;
+      return change.body;
     case 'CreateDomain':
     case 'LeaveDomain':
-      throw new DomainError('wrong-state', `${command.name} does not change the state of a domain`);
+      throw new DomainError('wrong-state', `${change.name} does not change the state of a domain`);
   }
 }
 
@@ -146,7 +146,7 @@ function modified<K extends string, T extends Record<K, string>>(
   if (absent !== undefined)
     throw new DomainError('invalid-change', `${absent} cannot be removed: there is no such ${id}`);
   assertKeysExist(admit);
-  // A name may be removed and admitted again in one command: a fleet that lost its volumes comes back under its names.
+  // A name may be removed and admitted again in one change: a fleet that lost its volumes comes back under its names.
   return [...current.filter((one) => !remove.includes(one[id])), ...admit];
 }
 

@@ -1,6 +1,6 @@
 import { foundedState, type Making, nextState } from './apply.ts';
 import { DomainError } from './domain-error.ts';
-import type { DomainCommand } from './proposal.ts';
+import type { DomainChange } from './proposal.ts';
 import { verifyFounding, verifyProposal } from './quorum.ts';
 import { isSignatureOf } from './signature.ts';
 import { activeDomainKey, DomainState, isMember, type Member, type VerifiedDomain } from './state.ts';
@@ -10,21 +10,21 @@ import type { Checkpoint, TrustAnchor } from './trust-anchor.ts';
 /** How far the clocks of those who make tokens and those who take them may differ. */
 const FUTURE_TOLERANCE_MS = 10 * 60_000;
 
-/** The founding token: its command is signed by enough founders, its state is what the command says. Throws `DomainError`. */
+/** The founding token: its change is signed by enough founders, its state is what the change says. Throws `DomainError`. */
 export function verifyGenesis(anchor: TrustAnchor, token: DomainToken): VerifiedDomain {
   if (token.state.domain !== anchor.domain) throw otherDomain(token);
   if (token.state.generation !== 1 || token.previousHash !== undefined) {
     throw new DomainError('skipped', `token ${token.state.generation} cannot be the first one`);
   }
-  const command = verifyFounding(anchor, token.proposal, 1);
-  assertMakes(foundedState(command, makingOf(token)), token);
-  assertSignedByMember(token, command, token.state.members);
+  const change = verifyFounding(anchor, token.proposal, 1);
+  assertMakes(foundedState(change, makingOf(token)), token);
+  assertSignedByMember(token, change, token.state.members);
   return { state: token.state, hash: token.hash };
 }
 
 /**
- * The token after `previous`: names it by hash, shows exactly the change that its command makes, and the command is allowed by
- * the rules of `previous`, and the signer is the member that the command names, before and after. Once a token is of version 2, all
+ * The token after `previous`: names it by hash, shows exactly what its domain change makes, the change is allowed by
+ * the rules of `previous`, and the signer is the member that the change names, before and after. Once a token is of version 2, all
  * that follow are. Throws `DomainError`.
  */
 export function verifyNext(previous: VerifiedDomain, token: DomainToken): VerifiedDomain {
@@ -34,9 +34,9 @@ export function verifyNext(previous: VerifiedDomain, token: DomainToken): Verifi
   if (token.previousHash === undefined || !Buffer.from(token.previousHash).equals(previous.hash)) {
     throw new DomainError('forked', `token ${token.state.generation} follows another token ${state.generation}`);
   }
-  const command = verifyProposal(previous, token.proposal, state.version);
-  assertMakes(nextState(state, command, makingOf(token)), token);
-  assertSignedByMember(token, command, state.members);
+  const change = verifyProposal(previous, token.proposal, state.version);
+  assertMakes(nextState(state, change, makingOf(token)), token);
+  assertSignedByMember(token, change, state.members);
   return { state: token.state, hash: token.hash };
 }
 
@@ -106,7 +106,7 @@ function assertFollows(generation: number, next: number): void {
 
 function assertMakes(expected: DomainState, { state, stateBytes, wrappedKeys }: DomainToken): void {
   if (!DomainState.encode(expected).equals(stateBytes)) {
-    throw new DomainError('wrong-state', `the state of token ${state.generation} is not what its command makes`);
+    throw new DomainError('wrong-state', `the state of token ${state.generation} is not what its domain change makes`);
   }
   const wrappedFor = wrappedKeys.map(({ memberId }) => memberId);
   if (wrappedFor.length !== state.members.length || state.members.some((one, i) => one.memberId !== wrappedFor[i])) {
@@ -123,10 +123,10 @@ function assertMakes(expected: DomainState, { state, stateBytes, wrappedKeys }: 
 }
 
 /** A member of both states: one being removed must not choose the new domain key, and one being admitted has no say yet. */
-function assertSignedByMember(token: DomainToken, command: DomainCommand, membersBefore: readonly Member[]): void {
+function assertSignedByMember(token: DomainToken, change: DomainChange, membersBefore: readonly Member[]): void {
   const { signerId, state } = token;
-  if (command.version === 2 && signerId !== command.preparer) {
-    throw new DomainError('forged', `the command names ${command.preparer} as its preparer, and ${signerId} signed`);
+  if (change.version === 2 && signerId !== change.preparer) {
+    throw new DomainError('forged', `the change names ${change.preparer} as its preparer, and ${signerId} signed`);
   }
   const signer = membersBefore.find(({ memberId }) => memberId === signerId);
   if (signer === undefined || !isMember(state, signer)) {

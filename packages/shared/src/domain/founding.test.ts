@@ -1,26 +1,26 @@
 import { memberOf, newOperator, refusalOf, signedBy, TestDomain, testRules } from '@keyfleet/test-support/domain';
 import { describe, expect, test } from 'vitest';
-import { boundToNothing, type NewCommand } from './proposal.ts';
+import { boundToNothing, type NewDomainChange } from './proposal.ts';
 import { formatTrustAnchor, parseTrustAnchor } from './trust-anchor.ts';
 
-type Founding = Extract<NewCommand, { name: 'CreateDomain' }>;
+type Founding = Extract<NewDomainChange, { name: 'CreateDomain' }>;
 
 /** A candidate HSM, and a CreateDomain that names it as the only member. */
-function founding(domain: TestDomain, change: Partial<Founding> = {}, body: Partial<Founding['body']> = {}) {
+function founding(domain: TestDomain, bound: Partial<Founding> = {}, body: Partial<Founding['body']> = {}) {
   const hsm = domain.newHsm('hsm-1');
   const { alice, bob, frontend, scheduler } = domain;
   const operators = [alice, bob, frontend, scheduler];
   const full = { members: [memberOf(hsm)], operators, rules: testRules, backupHorizonMs: 0, ...body };
-  const command: Founding = { ...boundToNothing('test', 'hsm-1'), name: 'CreateDomain', body: full, ...change };
-  return { hsm, command };
+  const change: Founding = { ...boundToNothing('test', 'hsm-1'), name: 'CreateDomain', body: full, ...bound };
+  return { hsm, change };
 }
 
 describe('a domain is founded', () => {
   test('only by as many distinct founders as the trust anchor asks for', () => {
     const domain = new TestDomain();
-    const { hsm, command } = founding(domain);
+    const { hsm, change } = founding(domain);
     const { alice, bob, carol } = domain;
-    const by = (...signers: Parameters<typeof signedBy>[1]) => refusalOf(() => hsm.prepare(signedBy(command, signers)));
+    const by = (...signers: Parameters<typeof signedBy>[1]) => refusalOf(() => hsm.prepare(signedBy(change, signers)));
     expect(by(alice)).toBe('not-enough-signatures');
     expect(by()).toBe('not-enough-signatures');
     expect(by(alice, newOperator('mallory'))).toBe('forged');
@@ -32,20 +32,20 @@ describe('a domain is founded', () => {
 
   test('only under the name of the trust anchor, as generation 0, by CreateDomain', () => {
     const domain = new TestDomain();
-    const refusal = ({ hsm, command }: { hsm: ReturnType<TestDomain['newHsm']>; command: NewCommand }) =>
-      refusalOf(() => hsm.prepare(signedBy(command, domain.people)));
+    const refusal = ({ hsm, change }: { hsm: ReturnType<TestDomain['newHsm']>; change: NewDomainChange }) =>
+      refusalOf(() => hsm.prepare(signedBy(change, domain.people)));
     expect(refusal(founding(domain, { domain: 'other' }))).toBe('other-domain');
     expect(refusal(founding(domain, { generation: 1 }))).toBe('skipped');
     expect(refusal(founding(domain, { previousHash: Buffer.alloc(32, 1) }))).toBe('forked');
-    const rotation: NewCommand = { ...boundToNothing('test', 'hsm-1'), name: 'RotateDomainKeys', body: {} };
-    expect(refusal({ hsm: domain.newHsm('hsm-1'), command: rotation })).toBe('wrong-state');
+    const rotation: NewDomainChange = { ...boundToNothing('test', 'hsm-1'), name: 'RotateDomainKeys', body: {} };
+    expect(refusal({ hsm: domain.newHsm('hsm-1'), change: rotation })).toBe('wrong-state');
   });
 
   test('only by an HSM that is one of its members', () => {
     const domain = new TestDomain();
-    const { command } = founding(domain);
+    const { change } = founding(domain);
     const by = (hsm: ReturnType<TestDomain['newHsm']>, preparer: string) =>
-      refusalOf(() => hsm.prepare(signedBy({ ...command, preparer }, domain.people)));
+      refusalOf(() => hsm.prepare(signedBy({ ...change, preparer }, domain.people)));
     expect(by(domain.newHsm('hsm-2'), 'hsm-1')).toBe('other-preparer');
     expect(by(domain.newHsm('hsm-2'), 'hsm-2')).toBe('invalid-change');
     expect(by(domain.newHsm('hsm-1'), 'hsm-1')).toBe('forged');
@@ -55,8 +55,8 @@ describe('a domain is founded', () => {
     const domain = new TestDomain();
     const { alice, scheduler } = domain;
     const refusal = (body: Partial<Founding['body']>) => {
-      const { hsm, command } = founding(domain, {}, body);
-      return refusalOf(() => hsm.prepare(signedBy(command, domain.people)));
+      const { hsm, change } = founding(domain, {}, body);
+      return refusalOf(() => hsm.prepare(signedBy(change, domain.people)));
     };
     expect(refusal({ operators: [alice, scheduler] })).toBe('invalid-change');
     expect(refusal({ members: [] })).toBe('invalid-change');

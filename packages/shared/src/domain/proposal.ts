@@ -23,7 +23,7 @@ const removed = z.array(entityId).max(256);
 const modifyOperators = body('modify-operators/1', { admit: operators, remove: z.array(entityId).max(1024) });
 const leaveDomain = body('leave-domain/1', { memberId: entityId });
 
-/** What each domain command says. CreateDomain makes generation 1; the others change the state they are bound to. */
+/** What each domain change says. CreateDomain makes generation 1; the others change the state they are bound to. */
 const bodies = {
   CreateDomain: body('create-domain/2', { members: newMembers, operators, rules, backupHorizonMs }),
   /** Makes a new domain key. */
@@ -58,19 +58,19 @@ function body<S extends z.ZodRawShape>(name: string, shape: S): Format<z.output<
 }
 
 type BodyOf<F> = F extends Format<infer T> ? T : never;
-type NewBodies = { readonly [N in DomainCommandName]: BodyOf<(typeof bodies)[N]> };
-/** As a command of either version says it. */
+type NewBodies = { readonly [N in DomainChangeName]: BodyOf<(typeof bodies)[N]> };
+/** As a change of either version says it. */
 interface Bodies extends Omit<NewBodies, 'CreateDomain' | 'RotateDomainKeys' | 'ModifyMembers'> {
   readonly CreateDomain: Omit<NewBodies['CreateDomain'], 'members'> & { readonly members: Member[] };
   readonly RotateDomainKeys: { readonly drop?: readonly string[] };
   readonly ModifyMembers: { readonly admit: Member[]; readonly remove: string[] };
 }
 
-export type DomainCommandName = keyof typeof bodies;
-const names = Object.keys(bodies) as [DomainCommandName, ...DomainCommandName[]];
+export type DomainChangeName = keyof typeof bodies;
+const names = Object.keys(bodies) as [DomainChangeName, ...DomainChangeName[]];
 const namesV1 = Object.keys(bodiesV1) as [keyof typeof bodiesV1, ...(keyof typeof bodiesV1)[]];
 
-/** What a command applies to, and who carries it out: it works once and nowhere else. */
+/** What a domain change applies to, and who carries it out: it works once and nowhere else. */
 export interface Binding {
   readonly domain: string;
   /** Of the state that it changes; 0: CreateDomain. */
@@ -81,22 +81,22 @@ export interface Binding {
   readonly preparer: string;
 }
 
-interface Command<N extends DomainCommandName, B> extends Binding {
+interface Bound<N extends DomainChangeName, B> extends Binding {
   readonly name: N;
   readonly body: B;
 }
 /** What may be signed now. */
-export type NewCommand = { [N in DomainCommandName]: Command<N, NewBodies[N]> }[DomainCommandName];
+export type NewDomainChange = { [N in DomainChangeName]: Bound<N, NewBodies[N]> }[DomainChangeName];
 /** What stands in a token or a proposal. One of version 1 names no preparer and no hash: here these are empty. */
-export type DomainCommand = {
-  [N in DomainCommandName]: Command<N, Bodies[N]> & { readonly version: DomainVersion };
-}[DomainCommandName];
+export type DomainChange = {
+  [N in DomainChangeName]: Bound<N, Bodies[N]> & { readonly version: DomainVersion };
+}[DomainChangeName];
 
-const CommandV1 = defineFormat(
+const DomainChangeV1 = defineFormat(
   'keyfleet/domain-command/1',
   z.object({ domain: domainName, generation: z.int().min(0), name: z.enum(namesV1), body: bytes() }),
 );
-const CommandV2 = defineFormat(
+const DomainChangeV2 = defineFormat(
   'keyfleet/domain-command/2',
   z.object({
     domain: domainName,
@@ -108,7 +108,7 @@ const CommandV2 = defineFormat(
   }),
 );
 
-/** For a command that changes the domain as it is. */
+/** For one that changes the domain as it is. */
 export function boundTo({ state, hash: previousHash }: VerifiedDomain, preparer: string): Binding {
   return { domain: state.domain, generation: state.generation, previousHash, preparer };
 }
@@ -119,35 +119,36 @@ export function boundToNothing(domain: string, preparer: string): Binding {
 }
 
 /** The bytes that operators sign. */
-export function encodeCommand({ body: content, ...command }: NewCommand): Buffer {
-  return CommandV2.encode({ ...command, body: (bodies[command.name] as Format<unknown>).encode(content) });
+export function encodeDomainChange({ body: content, ...change }: NewDomainChange): Buffer {
+  return DomainChangeV2.encode({ ...change, body: (bodies[change.name] as Format<unknown>).encode(content) });
 }
 
 /** Throws `DomainError('malformed')`. */
-export function parseCommand(input: Uint8Array): DomainCommand {
-  return isLabelled(CommandV1, input) ? parseCommandV1(input) : parseCommandV2(input);
+export function parseDomainChange(input: Uint8Array): DomainChange {
+  return isLabelled(DomainChangeV1, input) ? parseDomainChangeV1(input) : parseDomainChangeV2(input);
 }
 
-function parseCommandV1(input: Uint8Array): DomainCommand {
-  const envelope = decodeOrRefuse(CommandV1, input);
+function parseDomainChangeV1(input: Uint8Array): DomainChange {
+  const envelope = decodeOrRefuse(DomainChangeV1, input);
   const content = decodeOrRefuse<unknown>(bodiesV1[envelope.name], envelope.body);
-  return { version: 1, ...envelope, previousHash: Buffer.alloc(0), preparer: '', body: content } as DomainCommand;
+  return { version: 1, ...envelope, previousHash: Buffer.alloc(0), preparer: '', body: content } as DomainChange;
 }
 
-function parseCommandV2(input: Uint8Array): DomainCommand {
-  const envelope = decodeOrRefuse(CommandV2, input);
+function parseDomainChangeV2(input: Uint8Array): DomainChange {
+  const envelope = decodeOrRefuse(DomainChangeV2, input);
   return {
     version: 2,
     ...envelope,
     body: decodeOrRefuse<unknown>(bodies[envelope.name], envelope.body),
-  } as DomainCommand;
+  } as DomainChange;
 }
 
 export const signature = bytes({ min: signatureLength, max: signatureLength });
 
-/** A domain command and the operators' signatures over its bytes. */
+/** A domain change and the operators' signatures over its bytes. */
 export const Proposal = defineFormat(
   'keyfleet/domain-proposal/1',
+  // `command` is the word of the first release for a domain change; stored proposals and answers keep it.
   z.object({ command: bytes(), signatures: z.array(z.object({ operatorId: entityId, signature })).max(1024) }),
 );
 export type Proposal = ReturnType<typeof Proposal.decode>;
@@ -164,14 +165,14 @@ export function parseProposal(input: Uint8Array): Proposal {
   return decodeOrRefuse(Proposal, input);
 }
 
-/** SHA-256 of the command, hexadecimal: the same however many have signed. */
+/** SHA-256 of the domain change, hexadecimal: the same however many have signed. */
 export function proposalId({ command }: Proposal): string {
   return hash('sha256', command);
 }
 
 /** A proposal that nobody has signed yet. */
-export function newProposal(command: NewCommand): Proposal {
-  return { command: encodeCommand(command), signatures: [] };
+export function newProposal(change: NewDomainChange): Proposal {
+  return { command: encodeDomainChange(change), signatures: [] };
 }
 
 export function signProposal(proposal: Proposal, { operatorId, privateKey }: Signer): Proposal {

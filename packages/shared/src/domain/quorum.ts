@@ -1,26 +1,26 @@
 import { DomainError } from './domain-error.ts';
-import { type DomainCommand, parseCommand, type Proposal } from './proposal.ts';
+import { type DomainChange, parseDomainChange, type Proposal } from './proposal.ts';
 import { isSignatureOf } from './signature.ts';
 import type { DomainVersion, Operator, Rule, VerifiedDomain } from './state.ts';
 import type { TrustAnchor } from './trust-anchor.ts';
 
 /**
- * The command of a proposal that the rules of `previous` allow: it is for this domain and this very token, every
- * signature is a distinct operator's and verifies, and together they meet one alternative of the command's rule.
- * `oldest`: a command of an older version is refused; only who verifies old tokens takes version 1. Throws `DomainError`.
+ * The change of a proposal that the rules of `previous` allow: it is for this domain and this very token, every
+ * signature is a distinct operator's and verifies, and together they meet one alternative of the change's rule.
+ * `oldest`: a change of an older version is refused; only who verifies old tokens takes version 1. Throws `DomainError`.
  */
-export function verifyProposal(previous: VerifiedDomain, proposal: Proposal, oldest: DomainVersion = 2): DomainCommand {
+export function verifyProposal(previous: VerifiedDomain, proposal: Proposal, oldest: DomainVersion = 2): DomainChange {
   const { state, hash } = previous;
-  const command = parseCommand(proposal.command);
-  assertBound(command, state, hash);
-  assertVersion(command, oldest);
+  const change = parseDomainChange(proposal.command);
+  assertBound(change, state, hash);
+  assertVersion(change, oldest);
   const signers = verifySignatures(state.operators, proposal);
-  const rule = state.rules.find(({ command: name }) => name === command.name);
-  if (rule === undefined) throw new DomainError('no-rule', `the domain has no rule that allows ${command.name}`);
+  const rule = state.rules.find(({ command: name }) => name === change.name);
+  if (rule === undefined) throw new DomainError('no-rule', `the domain has no rule that allows ${change.name}`);
   if (!isMet(rule, signers)) {
-    throw new DomainError('not-enough-signatures', `these signatures do not meet the rule for ${command.name}`);
+    throw new DomainError('not-enough-signatures', `these signatures do not meet the rule for ${change.name}`);
   }
-  return command;
+  return change;
 }
 
 /** CreateDomain, signed by enough founders of the trust anchor. Throws `DomainError`. */
@@ -28,15 +28,15 @@ export function verifyFounding(
   { domain, minimum, operators }: TrustAnchor,
   proposal: Proposal,
   oldest: DomainVersion = 2,
-): Extract<DomainCommand, { name: 'CreateDomain' }> {
-  const command = parseCommand(proposal.command);
-  assertBound(command, { domain, generation: 0 }, Buffer.alloc(32));
-  assertVersion(command, oldest);
-  if (command.name !== 'CreateDomain') throw new DomainError('wrong-state', 'a domain begins with CreateDomain');
+): Extract<DomainChange, { name: 'CreateDomain' }> {
+  const change = parseDomainChange(proposal.command);
+  assertBound(change, { domain, generation: 0 }, Buffer.alloc(32));
+  assertVersion(change, oldest);
+  if (change.name !== 'CreateDomain') throw new DomainError('wrong-state', 'a domain begins with CreateDomain');
   if (verifySignatures(operators, proposal).length < minimum) {
     throw new DomainError('not-enough-signatures', `${minimum} founders of the trust anchor must sign CreateDomain`);
   }
-  return command;
+  return change;
 }
 
 /** Who signed. Throws `DomainError` unless every signature is a distinct known operator's and verifies. */
@@ -65,22 +65,22 @@ export function isMet({ alternatives }: Rule, signers: readonly Operator[]): boo
 }
 
 function assertBound(
-  command: DomainCommand,
+  change: DomainChange,
   { domain, generation }: { domain: string; generation: number },
   hash: Uint8Array,
 ): void {
-  if (command.domain !== domain) throw new DomainError('other-domain', `the command is for domain ${command.domain}`);
-  if (command.generation !== generation) {
+  if (change.domain !== domain) throw new DomainError('other-domain', `the change is for domain ${change.domain}`);
+  if (change.generation !== generation) {
     throw new DomainError(
-      command.generation < generation ? 'stale' : 'skipped',
-      `the command is for generation ${command.generation}, the domain is at ${generation}`,
+      change.generation < generation ? 'stale' : 'skipped',
+      `the change is for generation ${change.generation}, the domain is at ${generation}`,
     );
   }
-  if (command.version === 2 && Buffer.compare(command.previousHash, hash) !== 0) {
-    throw new DomainError('forked', `the command is for another token of generation ${generation} than the domain's`);
+  if (change.version === 2 && Buffer.compare(change.previousHash, hash) !== 0) {
+    throw new DomainError('forked', `the change is for another token of generation ${generation} than the domain's`);
   }
 }
 
-function assertVersion({ version }: DomainCommand, oldest: DomainVersion): void {
-  if (version < oldest) throw new DomainError('outdated', `the command is of version ${version}: propose it again`);
+function assertVersion({ version }: DomainChange, oldest: DomainVersion): void {
+  if (version < oldest) throw new DomainError('outdated', `the change is of version ${version}: propose it again`);
 }

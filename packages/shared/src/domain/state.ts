@@ -33,9 +33,9 @@ const operatorSchema = z.object({ operatorId: entityId, role: z.enum(roles), sig
 export type Operator = z.output<typeof operatorSchema>;
 export const operators = z.array(operatorSchema).max(1024);
 
-const ruledCommandsV1 = ['RotateDomainKeys', 'ModifyMembers', 'ModifyOperators', 'ModifyRules', 'LeaveDomain'] as const;
+const ruledChangesV1 = ['RotateDomainKeys', 'ModifyMembers', 'ModifyOperators', 'ModifyRules', 'LeaveDomain'] as const;
 /** CreateDomain has no rule: the trust anchor says who may. */
-export const ruledCommands = [
+export const ruledChanges = [
   'RotateDomainKeys',
   'RetireDomainKeys',
   'ReinstateDomainKeys',
@@ -45,17 +45,15 @@ export const ruledCommands = [
   'ModifyRules',
   'LeaveDomain',
 ] as const;
-export type RuledCommand = (typeof ruledCommands)[number];
+export type RuledChange = (typeof ruledChanges)[number];
 
 /** Every requirement of one alternative must be met by distinct operators of the role. */
 const requirement = z.object({ role: z.enum(roles), minimum: z.int().min(1).max(1024) });
 const alternatives = z.array(z.array(requirement).min(1).max(8)).min(1).max(16);
-export const rulesV1 = z
-  .array(z.object({ command: z.enum(ruledCommandsV1), alternatives }))
-  .max(ruledCommandsV1.length);
-const ruleSchema = z.object({ command: z.enum(ruledCommands), alternatives });
+export const rulesV1 = z.array(z.object({ command: z.enum(ruledChangesV1), alternatives })).max(ruledChangesV1.length);
+const ruleSchema = z.object({ command: z.enum(ruledChanges), alternatives });
 export type Rule = z.output<typeof ruleSchema>;
-export const rules = z.array(ruleSchema).max(ruledCommands.length);
+export const rules = z.array(ruleSchema).max(ruledChanges.length);
 
 /** 32 hexadecimal digits. */
 export const domainKeyId = z.string().regex(/^[0-9a-f]{32}$/);

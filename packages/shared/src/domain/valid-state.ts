@@ -1,11 +1,11 @@
 import { DomainError } from './domain-error.ts';
 import { isPublicKeyEncoding } from './signature.ts';
-import type { DomainKeyInfo, DomainState, Operator, Rule, RuledCommand } from './state.ts';
+import type { DomainKeyInfo, DomainState, Operator, Rule, RuledChange } from './state.ts';
 
 /** These decide what opens and what is lost: a machine alone must never do it. */
-const forPeopleOnly: ReadonlySet<RuledCommand> = new Set(['ReinstateDomainKeys', 'DropDomainKeys']);
+const forPeopleOnly: ReadonlySet<RuledChange> = new Set(['ReinstateDomainKeys', 'DropDomainKeys']);
 
-/** Throws `DomainError('invalid-change')` for a state that no command may make. */
+/** Throws `DomainError('invalid-change')` for a state that no domain change may make. */
 export function assertValidState(state: DomainState): void {
   const { version, members, operators, domainKeys, rules, madeAt } = state;
   assertDistinct(
@@ -56,7 +56,7 @@ function assertDomainKeyInOrder(key: DomainKeyInfo, next: DomainKeyInfo | undefi
   }
 }
 
-/** A rule nobody can meet would lock everyone out; who wants a command denied leaves its rule out. */
+/** A rule nobody can meet would lock everyone out; who wants a change denied leaves its rule out. */
 function assertPossible({ command, alternatives }: Rule, people: readonly Operator[]): void {
   for (const alternative of alternatives) {
     assertDistinct(

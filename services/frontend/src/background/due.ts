@@ -8,7 +8,7 @@ import type { HsmCommands } from '../hsm/commands.ts';
 import { evictBackingKeys, newBackingKey } from '../keys/backing-keys.ts';
 import { withoutMaterial } from '../keys/import.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { rotatedTo, rotationAfter } from '../keys/rotation.ts';
+import { rotatedTo, rotationAfter } from '../keys/key-rotation.ts';
 import { ConflictError, type DueStore, type KeyStore, type KeyTraces } from '../store/store.ts';
 
 export interface DueWorkerDeps extends CarryOutDeps {

@@ -6,7 +6,7 @@ import type { RecordWrites } from '../store/record-writes.ts';
 import { decodeAccessKey, encodeAccessKey, sealedPartOfKey } from '../store/records.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { DamagedRecordError } from '../store/store.ts';
-import type { SealedRecord, SealedRecords } from './reseal.ts';
+import type { SealedRecord, SealedRecords } from './resealer.ts';
 
 interface Deps {
   readonly calls: RedisCalls;

@@ -11,7 +11,7 @@ import { Provisioning } from './first-administrator.ts';
 import { LastUsages } from './last-usages.ts';
 import { RedisSealedRecords } from './redis-sealed-records.ts';
 import { RedisParts } from './reseal-parts.ts';
-import { startResealer } from './reseal.ts';
+import { startResealer } from './resealer.ts';
 
 export interface BackgroundDeps {
   readonly connections: RedisConnections;

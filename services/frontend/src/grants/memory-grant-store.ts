@@ -2,7 +2,7 @@ import { type GrantedKey, ListedGrant, namedEntriesOf, retirableEntryOf } from '
 import { pageOf } from '../store/page.ts';
 import type { Page } from '../store/store.ts';
 import type { GrantStore, InsertGrantOutcome } from './grant-store.ts';
-import { decodeGrant, encodeGrant } from './records.ts';
+import { decodeGrant, encodeGrant } from './grant-records.ts';
 import type { Grant } from './grant.ts';
 
 /** Grants in memory: for tests, and the measure that the Redis store is held to. */

@@ -21,7 +21,7 @@ import type { RedisCalls } from '../store/redis-calls.ts';
 import type { Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';
 import type { GrantStore, InsertGrantOutcome } from './grant-store.ts';
-import { decodeGrant, encodeGrant } from './records.ts';
+import { decodeGrant, encodeGrant } from './grant-records.ts';
 
 /** Of many grants so many are read at once: parsing them holds up others for some milliseconds. */
 const AT_ONCE = 250;

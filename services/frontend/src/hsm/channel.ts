@@ -16,7 +16,7 @@ import { signedCommands } from '@keyfleet/shared/hsm/session';
 import type { StreamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { type CommandRun, UnansweredRuns } from './command-run.ts';
 import type { KnownDomain } from './known-domain.ts';
-import type { HostSession } from './session.ts';
+import type { HostSession } from './negotiation.ts';
 
 /** The Execute call, with the field types of our own .proto. */
 export type FrameStream = ClientDuplexStream<{ body: Uint8Array }, { body?: Uint8Array }>;

@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 import type { FrontendConfig } from '../config.ts';
-import type { HostIdentity } from './session.ts';
+import type { HostIdentity } from './negotiation.ts';
 
 /** Throws ConfigError. */
 export function loadHostIdentity({ operatorId, file }: FrontendConfig['hostKey']): HostIdentity {

@@ -13,7 +13,7 @@ import { DelegatedMessage, sha256, SignedMessage, StreamAccept, StreamOpen } fro
 import { streamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { Channel, type ChannelOptions, type FrameStream, type OpenedStream } from './channel.ts';
 import { assertHasNewest, catchUp, type KnownDomain } from './known-domain.ts';
-import { type HostSession, NegotiationError, verifiedMember } from './session.ts';
+import { type HostSession, NegotiationError, verifiedMember } from './negotiation.ts';
 
 /** The worker did not accept the session: another is needed. */
 export class SessionNotAcceptedError extends Error {

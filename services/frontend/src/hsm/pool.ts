@@ -15,7 +15,7 @@ import type { Channel } from './channel.ts';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 import type { KnownDomain } from './known-domain.ts';
 import { SessionKeeper } from './session-keeper.ts';
-import type { HostIdentity } from './session.ts';
+import type { HostIdentity } from './negotiation.ts';
 import { type Answer, CommandRun } from './command-run.ts';
 import { type WorkerClient, WorkerLink } from './worker-link.ts';
 

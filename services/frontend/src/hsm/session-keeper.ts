@@ -2,7 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { KnownDomain } from './known-domain.ts';
-import { type HostIdentity, type HostSession, Negotiation } from './session.ts';
+import { type HostIdentity, type HostSession, Negotiation } from './negotiation.ts';
 
 /** Sends a signed hello to one worker and brings its answer. */
 export type Negotiate = (hello: Uint8Array) => Promise<Uint8Array>;

@@ -4,7 +4,7 @@ import type { Assembly } from '../assembly.ts';
 import { HsmClient } from './client.ts';
 import { openDomainFloor } from './domain-floor.ts';
 import { DomainView } from './domain-view.ts';
-import type { HostIdentity } from './session.ts';
+import type { HostIdentity } from './negotiation.ts';
 import { WorkerPool } from './pool.ts';
 import { newWorkerClient } from './worker-client.ts';
 

@@ -4,7 +4,7 @@ import { ConditionKeys } from '../policy/condition-keys.ts';
 import type { AccessRequest } from '../policy/evaluate.ts';
 import { type GlobalFacts, globalKeys, type Tag, tagNamed } from '../policy/global-keys.ts';
 import type { IamDeps } from './query-operation.ts';
-import type { IamRecord } from './records.ts';
+import type { IamRecord } from './iam-records.ts';
 
 /** What a request to IAM or STS has that a policy can ask for. */
 export interface IamFacts extends GlobalFacts {

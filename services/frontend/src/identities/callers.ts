@@ -1,8 +1,8 @@
 import type { Caller } from '../operations/handler.ts';
 import type { PrincipalSession } from '../policy/principal.ts';
 import type { Identity } from './identity.ts';
-import type { RoleRecord, UserRecord } from './records.ts';
-import type { SessionContent } from './session-token.ts';
+import type { RoleRecord, UserRecord } from './iam-records.ts';
+import type { SessionContent } from './sts-session-token.ts';
 
 /** Whom an access key of a user proves, with everything that policies may ask of it. `arn`: as `identityArn`. */
 export function userCaller(identity: Identity<UserRecord>, arn: string, accessKeyId: string): Caller {

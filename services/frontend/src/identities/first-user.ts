@@ -1,7 +1,7 @@
 import type { AccessKeyRecord } from '../store/store.ts';
 import type { IamStore } from './iam-store.ts';
 import { IAM_QUOTAS } from './quotas.ts';
-import type { UserRecord } from './records.ts';
+import type { UserRecord } from './iam-records.ts';
 
 /** The policy of an account's first administrator. */
 export const ADMINISTRATOR_POLICY = JSON.stringify({

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ConflictError } from '../store/store.ts';
 import type { IamStore } from './iam-store.ts';
-import type { GroupRecord, PolicyRecord, RoleRecord, UserRecord } from './records.ts';
+import type { GroupRecord, PolicyRecord, RoleRecord, UserRecord } from './iam-records.ts';
 
 const accountId = '111122223333';
 const common = { schemaVersion: 1, revision: 1, accountId, path: '/', createdAt: 5 } as const;

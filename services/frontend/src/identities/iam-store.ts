@@ -1,5 +1,5 @@
 import type { Page } from '../store/store.ts';
-import type { IamKind, IamRecord, RecordOf } from './records.ts';
+import type { IamKind, IamRecord, RecordOf } from './iam-records.ts';
 
 /** `taken`: the name is in use; `full`: the account has as many as `quota` allows; `missing`: something that it refers to is not there. */
 export type InsertOutcome = 'done' | 'taken' | 'full' | 'missing';

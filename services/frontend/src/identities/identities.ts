@@ -8,7 +8,7 @@ import type { AccessKeyRecord } from '../store/store.ts';
 import { adoptFirstUser } from './first-user.ts';
 import type { IamStore } from './iam-store.ts';
 import { type Identity, loadIdentity } from './identity.ts';
-import type { RoleRecord, UserRecord } from './records.ts';
+import type { RoleRecord, UserRecord } from './iam-records.ts';
 
 const MAX_BYTES = 32 * 1024 * 1024;
 /** An object with its small members, roughly. */

@@ -2,7 +2,7 @@ import { isAwsManaged, policyFieldOf } from '@keyfleet/shared/stored/iam';
 import { DamagedRecordError } from '../store/store.ts';
 import { awsManagedPolicy } from './aws-managed-policies.ts';
 import type { IamStore } from './iam-store.ts';
-import type { GroupRecord, PolicyRecord, RoleRecord, UserRecord } from './records.ts';
+import type { GroupRecord, PolicyRecord, RoleRecord, UserRecord } from './iam-records.ts';
 
 /** A user or a role with everything that says what it may do, as all of it was at one time. */
 export interface Identity<R extends UserRecord | RoleRecord = UserRecord | RoleRecord> {

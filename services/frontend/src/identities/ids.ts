@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { IamKind } from './records.ts';
+import type { IamKind } from './iam-records.ts';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 

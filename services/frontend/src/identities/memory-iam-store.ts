@@ -2,7 +2,7 @@ import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
 import { pageOf } from '../store/page.ts';
 import { ConflictError, type Page } from '../store/store.ts';
 import type { IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
-import type { IamKind, IamRecord, RecordOf } from './records.ts';
+import type { IamKind, IamRecord, RecordOf } from './iam-records.ts';
 
 /** IAM records in memory: for tests, and the measure that the Redis store is held to. */
 export class MemoryIamStore implements IamStore {

@@ -8,7 +8,7 @@ import { identityArn } from './callers.ts';
 import { QueryException } from './query-exception.ts';
 import type { IamDeps, QueryOperation, Target } from './query-operation.ts';
 import { findTarget, nameOfTarget, noSuch } from './targets.ts';
-import type { IamRecord } from './records.ts';
+import type { IamRecord } from './iam-records.ts';
 
 /** Admits a request to an operation of IAM or STS and runs it. */
 export type PerformQuery = (attempt: Attempt) => Promise<object | undefined>;

@@ -7,8 +7,8 @@ import type { Policies } from '../policy/policies.ts';
 import type { IdentityStore } from '../store/store.ts';
 import type { IamStore } from './iam-store.ts';
 import type { Identities } from './identities.ts';
-import type { IamKind, RecordOf } from './records.ts';
-import type { SessionTokens } from './session-token.ts';
+import type { IamKind, RecordOf } from './iam-records.ts';
+import type { SessionTokens } from './sts-session-token.ts';
 import type { WebIdentities } from './web-identities.ts';
 
 /** What operations of IAM and STS may use. */

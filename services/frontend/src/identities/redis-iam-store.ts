@@ -6,7 +6,7 @@ import { iamPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { ConflictError, type Page } from '../store/store.ts';
 import type { IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
-import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type RecordOf } from './records.ts';
+import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type RecordOf } from './iam-records.ts';
 
 /** IAM records in Redis: a hash for each account, and sorted sets of names and of links. */
 export class RedisIamStore implements IamStore {

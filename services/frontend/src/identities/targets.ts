@@ -5,7 +5,7 @@ import { awsManagedPolicy, type AwsManagedPolicy } from './aws-managed-policies.
 import { policyNameOf } from './identity.ts';
 import { QueryException } from './query-exception.ts';
 import type { IamDeps, Target } from './query-operation.ts';
-import type { IamKind, IamRecord, PolicyRecord } from './records.ts';
+import type { IamKind, IamRecord, PolicyRecord } from './iam-records.ts';
 
 /** The member of a request that names a record of the kind. */
 const members: Record<IamKind, string> = {

@@ -1,7 +1,7 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { keySpecs } from '@keyfleet/shared/key-specs';
 import type { KmsKey } from './kms-key.ts';
-import { DAY_MS } from './rotation.ts';
+import { DAY_MS } from './key-rotation.ts';
 
 const MAX_DAYS = 365;
 

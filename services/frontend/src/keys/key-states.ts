@@ -3,20 +3,20 @@ import { algorithmsOf, type KeyUsage, type StoredKeyState } from '@keyfleet/shar
 import type { KmsKey } from './kms-key.ts';
 
 /** How AWS refuses a key in a state: the code, and how the sentence about the key's ARN ends. */
-type Refusal = readonly [ExceptionCode, string];
+type StateRefusal = readonly [ExceptionCode, string];
 
-const disabled: Refusal = ['DisabledException', 'is disabled.'];
-const pendingDeletion: Refusal = ['KMSInvalidStateException', 'is pending deletion.'];
-const notPendingDeletion: Refusal = ['KMSInvalidStateException', 'is not pending deletion.'];
-const pendingImport: Refusal = ['KMSInvalidStateException', 'is pending import.'];
-const neverImported: Refusal = [
+const disabled: StateRefusal = ['DisabledException', 'is disabled.'];
+const pendingDeletion: StateRefusal = ['KMSInvalidStateException', 'is pending deletion.'];
+const notPendingDeletion: StateRefusal = ['KMSInvalidStateException', 'is not pending deletion.'];
+const pendingImport: StateRefusal = ['KMSInvalidStateException', 'is pending import.'];
+const neverImported: StateRefusal = [
   'UnsupportedOperationException',
   'origin is EXTERNAL which is not valid for this operation.',
 ];
-const unavailable: Refusal = ['KMSInvalidStateException', 'is unavailable.'];
-const creating: Refusal = ['KMSInvalidStateException', 'is creating.'];
+const unavailable: StateRefusal = ['KMSInvalidStateException', 'is unavailable.'];
+const creating: StateRefusal = ['KMSInvalidStateException', 'is creating.'];
 
-type Row = Readonly<Partial<Record<StoredKeyState, Refusal>>>;
+type Row = Readonly<Partial<Record<StoredKeyState, StateRefusal>>>;
 
 const anyState: Row = {};
 const notDeleting: Row = { PendingDeletion: pendingDeletion };

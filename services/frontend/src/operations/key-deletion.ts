@@ -2,7 +2,7 @@ import type { CancelKeyDeletion, ScheduleKeyDeletion } from '@keyfleet/shared/ap
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { evictBackingKeys } from '../keys/backing-keys.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { DAY_MS } from '../keys/rotation.ts';
+import { DAY_MS } from '../keys/key-rotation.ts';
 import type { Deps, Handler } from './handler.ts';
 
 const [MIN_DAYS, MAX_DAYS] = [7, 30];

@@ -7,7 +7,7 @@ import type {
 } from '@keyfleet/shared/api/rotation';
 import { evictBackingKeys, newBackingKey } from '../keys/backing-keys.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
-import { automaticRotationFrom, rotatedTo } from '../keys/rotation.ts';
+import { automaticRotationFrom, rotatedTo } from '../keys/key-rotation.ts';
 import type { Deps, Handler } from './handler.ts';
 
 const DEFAULT_LIMIT = 100;

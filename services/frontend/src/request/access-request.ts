@@ -1,6 +1,6 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { DAY_MS } from '../keys/rotation.ts';
+import { DAY_MS } from '../keys/key-rotation.ts';
 import { ALIASES_PER_KEY } from '../operations/aliases.ts';
 import type { Call, Deps } from '../operations/handler.ts';
 import { undecidable } from '../policy/conditions/context.ts';

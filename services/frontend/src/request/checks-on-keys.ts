@@ -1,7 +1,7 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { assertAlgorithm, assertKeyState, assertUsage } from '../keys/key-states.ts';
-import { assertAutomaticRotation, assertOnDemandRotation, assertOwnOrigin } from '../keys/rotation.ts';
+import { assertAutomaticRotation, assertOnDemandRotation, assertOwnOrigin } from '../keys/key-rotation.ts';
 import { assertSameKind } from '../operations/aliases.ts';
 import {
   assertExpiration,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Identity } from '../identities/identity.ts';
-import type { UserRecord } from '../identities/records.ts';
-import type { SessionContent } from '../identities/session-token.ts';
+import type { UserRecord } from '../identities/iam-records.ts';
+import type { SessionContent } from '../identities/sts-session-token.ts';
 import { newUser } from '../identities/iam-store.contract.ts';
 import { Credentials } from './credentials.ts';
 import { type AccessKeyRecord, DamagedRecordError } from '../store/store.ts';

@@ -3,7 +3,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { identityArn, sessionCaller, userCaller } from '../identities/callers.ts';
 import type { Identities } from '../identities/identities.ts';
-import type { SessionContent, SessionTokens } from '../identities/session-token.ts';
+import type { SessionContent, SessionTokens } from '../identities/sts-session-token.ts';
 import { type AccessKeyRecord, DamagedRecordError, type IdentityStore } from '../store/store.ts';
 import { Credential } from './credential.ts';
 

@@ -8,7 +8,7 @@ import type { LastUsages } from '../background/last-usages.ts';
 import { GrantTokens } from '../grants/grant-tokens.ts';
 import type { HsmClient } from '../hsm/client.ts';
 import { newPerformQuery, type PerformQuery } from '../identities/perform-query.ts';
-import { SessionTokens } from '../identities/session-token.ts';
+import { SessionTokens } from '../identities/sts-session-token.ts';
 import { StoredUsers } from '../identities/stored-users.ts';
 import { WebIdentities } from '../identities/web-identities.ts';
 import { Markers } from '../operations/markers.ts';

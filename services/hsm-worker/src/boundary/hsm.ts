@@ -135,7 +135,7 @@ export class Hsm {
   }
 
   /**
-   * The token that a quorum-signed command makes of `current`, the token this HSM has installed; the founding token without
+   * The token that a quorum-signed change makes of `current`, the token this HSM has installed; the founding token without
    * `current`. It installs nothing here: the HSM does so like everyone else. It makes one token of a generation, and answers it to
    * every valid proposal that names this HSM. Throws `DomainError`.
    */
@@ -169,7 +169,7 @@ export class Hsm {
 
   #assertPreparer({ preparer }: { readonly preparer: string }): void {
     if (preparer === this.memberId) return;
-    throw new DomainError('other-preparer', `the command is for ${preparer} to carry out, not for ${this.memberId}`);
+    throw new DomainError('other-preparer', `the change is for ${preparer} to carry out, not for ${this.memberId}`);
   }
 
   /** One that a wrong clock dated ahead is no token: nobody took it, and the HSM would be bound to it until that time comes. */
@@ -235,12 +235,12 @@ export class Hsm {
 
   /** Erases the domain and the identity: what remains is a new HSM of the same name. Throws `DomainError`. */
   leave(proposal: Uint8Array): void {
-    // Who was never a member has nothing to erase, and the command that made it a fresh HSM must not do so again.
+    // Who was never a member has nothing to erase, and the change that made it a fresh HSM must not do so again.
     if (this.#verified === undefined || !this.#wasMember) throw noDomain();
-    const command = verifyProposal(this.#verified, parseProposal(proposal));
-    this.#assertPreparer(command);
-    if (command.name !== 'LeaveDomain' || command.body.memberId !== this.memberId) {
-      throw new DomainError('wrong-state', `the command does not make ${this.memberId} leave the domain`);
+    const change = verifyProposal(this.#verified, parseProposal(proposal));
+    this.#assertPreparer(change);
+    if (change.name !== 'LeaveDomain' || change.body.memberId !== this.memberId) {
+      throw new DomainError('wrong-state', `the change does not make ${this.memberId} leave the domain`);
     }
     this.#identity = newIdentity(this.memberId);
     this.#verified = undefined;

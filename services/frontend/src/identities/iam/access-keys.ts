@@ -1,10 +1,10 @@
-import type { UserRecord } from '../records.ts';
+import type { UserRecord } from '../iam-records.ts';
 import { identityArn } from '../callers.ts';
 import { newAccessKeyId } from '../ids.ts';
 import { QueryException } from '../query-exception.ts';
 import { defineIam } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
-import { assertQuota, changeRecord } from './changes.ts';
+import { assertQuota, changeRecord } from './record-changes.ts';
 import { AccessKeyId, paging, Status, UserName } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
 

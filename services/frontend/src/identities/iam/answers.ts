@@ -1,5 +1,5 @@
 import { identityArn } from '../callers.ts';
-import type { GroupRecord, IamTag, PolicyRecord, RoleRecord, UserRecord } from '../records.ts';
+import type { GroupRecord, IamTag, PolicyRecord, RoleRecord, UserRecord } from '../iam-records.ts';
 
 /** What answers tell of records, with the members of AWS's model in its order. */
 

@@ -2,10 +2,10 @@ import { isSamePolicy, policyNameOf } from '../identity.ts';
 import { QueryException } from '../query-exception.ts';
 import { defineIam, type QueryOperation } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
-import type { GroupRecord, RoleRecord, UserRecord } from '../records.ts';
+import type { GroupRecord, RoleRecord, UserRecord } from '../iam-records.ts';
 import { findPolicy, noSuch } from '../targets.ts';
 import { assertBoundary } from './boundaries.ts';
-import { assertQuota, changeRecord } from './changes.ts';
+import { assertQuota, changeRecord } from './record-changes.ts';
 import { Arn, type Bearer, bearerName, bearerTitle, paging, PathPrefix } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
 

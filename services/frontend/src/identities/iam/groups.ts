@@ -2,10 +2,10 @@ import { newIamId } from '../ids.ts';
 import { QueryException } from '../query-exception.ts';
 import { defineIam, type IamDeps } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
-import type { GroupRecord } from '../records.ts';
+import type { GroupRecord } from '../iam-records.ts';
 import { noSuch } from '../targets.ts';
 import { groupAnswer, userAnswer } from './answers.ts';
-import { assertQuota, changeRecord, deleteConflict, insertRecord, removeRecord } from './changes.ts';
+import { assertQuota, changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
 import { GroupName, paging, Path, PathPrefix, UserName } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
 

@@ -1,8 +1,8 @@
-import type { GroupRecord, RoleRecord, UserRecord } from '../records.ts';
+import type { GroupRecord, RoleRecord, UserRecord } from '../iam-records.ts';
 import { QueryException } from '../query-exception.ts';
 import { defineIam, type QueryOperation } from '../query-operation.ts';
 import { encodeDocument } from './answers.ts';
-import { changeRecord } from './changes.ts';
+import { changeRecord } from './record-changes.ts';
 import { assertIdentityPolicy, assertInlineLength } from './documents.ts';
 import { type Bearer, bearerName, bearerTitle, paging, PolicyDocument, PolicyName } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';

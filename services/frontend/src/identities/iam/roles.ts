@@ -1,10 +1,10 @@
 import { newIamId } from '../ids.ts';
 import { defineIam } from '../query-operation.ts';
-import type { RoleRecord } from '../records.ts';
+import type { RoleRecord } from '../iam-records.ts';
 import { assertTrustPolicy } from '../trust-policy.ts';
 import { roleAnswer } from './answers.ts';
 import { assertBoundary } from './boundaries.ts';
-import { changeRecord, deleteConflict, insertRecord, removeRecord } from './changes.ts';
+import { changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
 import {
   Arn,
   Description,

@@ -1,11 +1,11 @@
 import type { Bearer } from './fields.ts';
 import { bearerName, bearerTitle, paging, TagKeys, Tags } from './fields.ts';
-import type { IamTag, RoleRecord, UserRecord } from '../records.ts';
+import type { IamTag, RoleRecord, UserRecord } from '../iam-records.ts';
 import { QueryException } from '../query-exception.ts';
 import { defineIam, type QueryOperation } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 import { tagsAnswer } from './answers.ts';
-import { assertQuota, changeRecord } from './changes.ts';
+import { assertQuota, changeRecord } from './record-changes.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
 
 type Given = readonly { readonly Key: string; readonly Value: string }[];

@@ -1,11 +1,11 @@
-import type { UserRecord } from '../records.ts';
+import type { UserRecord } from '../iam-records.ts';
 import { authorizeIam, resourceTagsOf } from '../access.ts';
 import { identityArn } from '../callers.ts';
 import { newIamId } from '../ids.ts';
 import { defineIam } from '../query-operation.ts';
 import { userAnswer } from './answers.ts';
 import { assertBoundary } from './boundaries.ts';
-import { changeRecord, deleteConflict, insertRecord, removeRecord } from './changes.ts';
+import { changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
 import { Arn, paging, Path, PathPrefix, Tags, UserName } from './fields.ts';
 import { pageAnswer } from './pages.ts';
 import { alsoTagging, tagsGiven } from './tags.ts';

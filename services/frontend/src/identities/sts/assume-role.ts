@@ -8,7 +8,7 @@ import { Arn, Tags } from '../iam/fields.ts';
 import { tagsGiven } from '../iam/tags.ts';
 import { QueryException } from '../query-exception.ts';
 import type { Admitted, IamDeps, QueryOperation } from '../query-operation.ts';
-import type { IamTag, RoleRecord } from '../records.ts';
+import type { IamTag, RoleRecord } from '../iam-records.ts';
 import { parseTrustPolicy } from '../trust-policy.ts';
 import {
   assumedRole,

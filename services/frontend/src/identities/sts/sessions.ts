@@ -8,8 +8,8 @@ import { assertIdentityPolicy } from '../iam/documents.ts';
 import { Arn, PolicyDocument } from '../iam/fields.ts';
 import { QueryException } from '../query-exception.ts';
 import type { IamDeps } from '../query-operation.ts';
-import type { IamTag, RoleRecord } from '../records.ts';
-import type { SessionContent } from '../session-token.ts';
+import type { IamTag, RoleRecord } from '../iam-records.ts';
+import type { SessionContent } from '../sts-session-token.ts';
 import { findPolicy } from '../targets.ts';
 
 /** Members that more than one operation has which gives a session of a role. */

@@ -6,7 +6,7 @@ import { factsOf, iamKeys } from '../access.ts';
 import { Arn } from '../iam/fields.ts';
 import { QueryException } from '../query-exception.ts';
 import type { Admitted, IamDeps, QueryOperation } from '../query-operation.ts';
-import type { RoleRecord } from '../records.ts';
+import type { RoleRecord } from '../iam-records.ts';
 import { parseFederatedTrustPolicy, providerArn } from '../trust-policy.ts';
 import type { WebIdentity } from '../web-identities.ts';
 import {

@@ -21,9 +21,9 @@ export interface TokenMaker {
 /** The founding token: a first domain key and the material id key for the life of the domain. Throws `DomainError`. */
 export function prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: TokenMaker): Buffer {
   const { identity, clock, random } = maker;
-  const command = verifyFounding(anchor, proposal);
+  const change = verifyFounding(anchor, proposal);
   const key = newDomainKey(random);
-  const state = foundedState(command, { keyId: key.id, madeAt: clock.now() });
+  const state = foundedState(change, { keyId: key.id, madeAt: clock.now() });
   const secrets = { domainKeys: [key], materialIdKey: newSecretKey(random) };
   const token = sealDomainToken({ state, previousHash: undefined, proposal, secrets }, identity, random);
   // Nothing is handed out that the others would refuse.
@@ -38,12 +38,12 @@ export function prepareNext(
   { identity, clock, random }: TokenMaker,
 ): Buffer {
   assertNotFromFuture(current, clock.now());
-  const command = verifyProposal(current, proposal);
+  const change = verifyProposal(current, proposal);
   const key = newDomainKey(random);
   // A clock that was set back must not put tokens out of order; domain keys then are kept longer, never shorter.
   const madeAt = Math.max(clock.now(), current.state.madeAt);
-  const state = nextState(current.state, command, { keyId: key.id, madeAt });
-  const held = makesDomainKey(command) ? [...current.secrets.domainKeys, key] : current.secrets.domainKeys;
+  const state = nextState(current.state, change, { keyId: key.id, madeAt });
+  const held = makesDomainKey(change) ? [...current.secrets.domainKeys, key] : current.secrets.domainKeys;
   const secrets = {
     domainKeys: state.domainKeys.map(({ id }) => held.find((one) => one.id === id)!),
     materialIdKey: current.secrets.materialIdKey,

@@ -1,5 +1,5 @@
 import { CliError } from '../cli-error.ts';
-import { command } from '../command.ts';
+import { verb } from '../verb.ts';
 import { adviceFor } from '../doctor/advice.ts';
 import { checksOf, type Patient } from '../doctor/checks.ts';
 import { checkMaterial } from '../doctor/check-material.ts';
@@ -18,7 +18,7 @@ interface Finding {
 
 const marks = { well: 'well    ', advice: 'advice  ', 'not-well': 'NOT WELL' } as const;
 
-export const doctor = command({
+export const doctor = verb({
   description: 'Look at everything a domain needs, and say what to do about what is not well.',
   args: {
     ...managerOptions,

@@ -1,12 +1,12 @@
 import { duration } from '@keyfleet/shared/config';
 import { CliError } from '../../cli-error.ts';
 import { createDomain, defaultRules } from '../../ceremony.ts';
-import { command } from '../../command.ts';
+import { verb } from '../../verb.ts';
 import { anchorOptions, listOf, loadSigner, managerOptions, openDomain, signerOptions } from '../../options.ts';
 import { memberLine, operatorLine, ruleLines } from '../../proposal-text.ts';
 import { loadNewMember, loadOperator } from '../../public-files.ts';
 
-export const create = command({
+export const create = verb({
   description: 'Found the domain. Every founder runs this with the same files; the last one that is needed makes it.',
   args: {
     ...managerOptions,

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { foundedReplica, resetWorld, world } from '@keyfleet/test-support/replicas';
-import { SharedSurvey } from './membership.ts';
+import { SharedSurvey } from './worker-survey.ts';
 
 beforeEach(resetWorld);
 

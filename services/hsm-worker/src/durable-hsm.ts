@@ -3,7 +3,7 @@ import type { Hsm, HsmDescription } from './boundary/hsm.ts';
 import type { WorkerEvents } from './events.ts';
 import { writeDurably } from '@keyfleet/shared/durable-file';
 
-export interface DomainMembershipOptions {
+export interface DurableHsmOptions {
   readonly hsm: Hsm;
   readonly identityFile: string;
   /** Writes the public part where operators find it. */
@@ -12,15 +12,15 @@ export interface DomainMembershipOptions {
 }
 
 /** The HSM's part in its domain, with what it must remember kept on disk before anyone is told. */
-export class DomainMembership {
-  readonly #options: DomainMembershipOptions;
+export class DurableHsm {
+  readonly #options: DurableHsmOptions;
   #changing: Promise<unknown> = Promise.resolve();
   /** What the HSM is also after a crash. */
   #remembered: HsmDescription;
   /** The last write failed: the disk may hold an older identity. */
   #unwritten = false;
 
-  constructor(options: DomainMembershipOptions) {
+  constructor(options: DurableHsmOptions) {
     this.#options = options;
     this.#remembered = options.hsm.describe();
   }

@@ -3,10 +3,10 @@ import { isMet } from '@keyfleet/shared/domain/quorum';
 import {
   activeDomainKey,
   type DomainState,
-  type RuledCommand,
+  type RuledChange,
   type VerifiedDomain,
 } from '@keyfleet/shared/domain/state';
-import type { WorkerView } from './membership.ts';
+import type { WorkerView } from './worker-survey.ts';
 
 /** Milliseconds since the epoch. */
 export function nextRotationAt(state: DomainState, everyMs: number): number {
@@ -46,7 +46,7 @@ export function preparersOf({ state }: VerifiedDomain, views: readonly WorkerVie
 }
 
 /** Whether the rules let the scheduler's signature alone do it. Rules from before the command was there do not name it. */
-export function mayAlone(scheduler: Signer, name: RuledCommand, { rules, operators }: DomainState): boolean {
+export function mayAlone(scheduler: Signer, name: RuledChange, { rules, operators }: DomainState): boolean {
   const rule = rules.find(({ command }) => command === name);
   const signer = operators.find(({ operatorId }) => operatorId === scheduler.operatorId);
   return rule !== undefined && signer !== undefined && isMet(rule, [signer]);

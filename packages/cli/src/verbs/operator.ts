@@ -1,4 +1,4 @@
-import { command } from '../command.ts';
+import { verb } from '../verb.ts';
 import { sealOperatorKey } from '../operator-key-file.ts';
 import { newPassphraseOf, passphraseOf, passphraseOptions } from '../options.ts';
 import { formatOperator } from '../public-files.ts';
@@ -7,7 +7,7 @@ import { fingerprintOf } from '../text.ts';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import { roles } from '@keyfleet/shared/domain/state';
 
-export const createKey = command({
+export const createKey = verb({
   description: 'Make the signing key of a person, a frontend or a domain-manager.',
   args: {
     id: { type: 'string', description: 'Name in the domain.', valueHint: 'ID', required: true },
@@ -33,7 +33,7 @@ export const createKey = command({
     ].join('\n'),
 });
 
-export const changePassphrase = command({
+export const changePassphrase = verb({
   description: "Seal a person's signing key under another passphrase, in today's format.",
   args: {
     key: { type: 'string', description: 'The signing key.', valueHint: 'FILE', required: true },

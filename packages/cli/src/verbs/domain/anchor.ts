@@ -1,12 +1,12 @@
 import { CliError } from '../../cli-error.ts';
-import { command } from '../../command.ts';
+import { verb } from '../../verb.ts';
 import { anchorOptions, listOf, managerOptions, openDomain } from '../../options.ts';
 import { loadOperator } from '../../public-files.ts';
 import { writeNewFile } from '../../signing-keys.ts';
 import { fingerprintOf } from '../../text.ts';
 import { formatTrustAnchor, parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
-export const anchor = command({
+export const anchor = verb({
   description: 'Write the trust anchor: who may found the domain. It goes into the configuration of every service.',
   args: {
     domain: { type: 'string', description: 'Name of the domain.', valueHint: 'NAME', required: true },
@@ -37,7 +37,7 @@ export const anchor = command({
     ].join('\n'),
 });
 
-export const checkpoint = command({
+export const checkpoint = verb({
   description:
     'Write the trust anchor with the newest domain token as its checkpoint, for the configuration of every service.',
   args: {

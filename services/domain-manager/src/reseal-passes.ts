@@ -24,7 +24,7 @@ export interface ResealDeps {
 }
 
 /** Sees to it that nothing stays sealed under older domain keys. All it must remember is in the store. */
-export class Resealing {
+export class ResealPasses {
   readonly #deps: ResealDeps;
   /** The last sign of life, and when it was seen or asked for. Lost with the replica, which is harmless. */
   #seen = { sign: '', at: 0 };

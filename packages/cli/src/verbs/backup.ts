@@ -1,9 +1,9 @@
 import { takeBackup } from '../backup/take.ts';
-import { command } from '../command.ts';
+import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 
-export const backup = command({
+export const backup = verb({
   description: 'Write everything in Redis to a file, while the service runs, and read it back to be sure.',
   args: {
     ...redisOptions,

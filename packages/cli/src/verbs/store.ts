@@ -5,14 +5,14 @@ import { storeAt } from '@keyfleet/shared/stored/names';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { authenticateRecords } from '../authenticate-records.ts';
 import { CliError } from '../cli-error.ts';
-import { command } from '../command.ts';
+import { verb } from '../verb.ts';
 import { hostOptions, openHostPool } from '../host-pool.ts';
 import { anchorOptions, managerOptions, openDomain } from '../options.ts';
 import { Progress } from '../progress.ts';
 import { openRecords } from '../records.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 
-export const accept = command({
+export const accept = verb({
   description: 'Say that this Redis goes on for the one before: a backup was restored, or what it lost is given up.',
   args: { ...anchorOptions, ...redisOptions },
   async run(args) {
@@ -33,7 +33,7 @@ export const accept = command({
     `the store ${id} of the domain '${domain}' goes on for ${before || 'one without a name'}.`,
 });
 
-export const authenticate = command({
+export const authenticate = verb({
   description:
     'Take every record without a MAC for one of the fleet: after an upgrade, or a restore, from a release that made none.',
   args: { ...hostOptions, ...managerOptions, ...anchorOptions, ...redisOptions },

@@ -1,7 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { activeDomainKey, type DomainState, isMember } from '@keyfleet/shared/domain/state';
-import type { DomainManagerEvents } from './events.ts';
-import type { Head, TokenLog } from './token-log.ts';
+import { type DomainState, isMember } from '@keyfleet/shared/domain/state';
+import type { Head } from './token-log.ts';
 import type { HsmDescription, Worker } from './workers.ts';
 
 export type Standing =
@@ -57,7 +56,11 @@ export class SharedSurvey {
   }
 }
 
-function standingOf(description: HsmDescription, head: Head | undefined): { standing: Standing; problem?: string } {
+/** What the worker is to the domain as it is stored, and what is wrong with it. */
+export function standingOf(
+  description: HsmDescription,
+  head: Head | undefined,
+): { standing: Standing; problem?: string } {
   if (description.domain !== '' && description.domain !== head?.state.domain) {
     return { standing: 'stranger', problem: `belongs to the domain '${description.domain}'` };
   }
@@ -89,60 +92,4 @@ export function absentMembers(state: DomainState, views: readonly WorkerView[]):
     views.filter(({ standing }) => standing === 'member').map((view) => view.description?.memberId),
   );
   return state.members.map(({ memberId }) => memberId).filter((memberId) => !present.has(memberId));
-}
-
-/**
- * Brings every reachable member to the newest token; when all of them have it, tells them to use its domain key. Also sent to
- * removed members, which then know that they are. Returns the views after that; a worker's failure is a problem of its view.
- */
-export async function distributeTokens(
-  views: readonly WorkerView[],
-  tokens: TokenLog,
-  events: DomainManagerEvents,
-): Promise<readonly WorkerView[]> {
-  const head = tokens.head;
-  if (head === undefined) return views;
-  const { generation } = head.state;
-  const { createdGeneration } = activeDomainKey(head.state);
-  const installed = await Promise.all(
-    views.map((view) => updateView(view, head, events, (worker, has) => installMissing(worker, has, tokens))),
-  );
-  const reachable = installed.filter(({ standing }) => standing === 'member');
-  if (!reachable.every(({ description }) => description?.generation === generation)) return installed;
-  return Promise.all(
-    installed.map(async (view) =>
-      view.standing !== 'member' || (view.description?.activeGeneration ?? 0) >= createdGeneration
-        ? view
-        : updateView(view, head, events, (worker) => worker.activate(generation)),
-    ),
-  );
-}
-
-async function installMissing(worker: Worker, has: HsmDescription, tokens: TokenLog): Promise<HsmDescription> {
-  let description = has;
-  for (;;) {
-    const page = tokens.page(description.generation);
-    if (page.length === 0) return description;
-    const before = description.generation;
-    description = await worker.install(page);
-    // A worker that took none would be sent the same page for ever.
-    if (description.generation <= before) return description;
-  }
-}
-
-async function updateView(
-  view: WorkerView,
-  head: Head,
-  events: DomainManagerEvents,
-  update: (worker: Worker, has: HsmDescription) => Promise<HsmDescription>,
-): Promise<WorkerView> {
-  const { worker, standing, description } = view;
-  if (description === undefined || (standing !== 'member' && standing !== 'removed')) return view;
-  try {
-    const updated = await update(worker, description);
-    return { worker, description: updated, ...standingOf(updated, head) };
-  } catch (error) {
-    events.tokenNotTaken(worker, error);
-    return { ...view, problem: (error as Error).message };
-  }
 }

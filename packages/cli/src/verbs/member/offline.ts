@@ -1,5 +1,5 @@
 import { CliError } from '../../cli-error.ts';
-import { command } from '../../command.ts';
+import { verb } from '../../verb.ts';
 import {
   loadOfflineMember,
   makeOfflineMember,
@@ -31,7 +31,7 @@ const options = {
   threshold: { type: 'string', description: 'How many shares give the secret back.', valueHint: 'K' },
 } as const;
 
-export const createOffline = command({
+export const createOffline = verb({
   description: 'Make a member to keep in a safe: with it, operators admit a fresh fleet when every worker is lost.',
   args: options,
   async run(args, terminal) {
@@ -86,7 +86,7 @@ function isSplit({ shares, threshold }: ParsedArgs<typeof options>): boolean {
   return shares !== undefined || threshold !== undefined;
 }
 
-export const checkOffline = command({
+export const checkOffline = verb({
   description: 'Open an offline member and the newest domain token with it, as in a recovery. Nothing is changed.',
   args: { ...managerOptions, ...anchorOptions, ...offlineMemberOptions },
   async run(args, terminal) {

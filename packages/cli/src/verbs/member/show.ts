@@ -1,11 +1,11 @@
-import { command } from '../../command.ts';
+import { verb } from '../../verb.ts';
 import { anchorOptions, managerOptions, openDomain } from '../../options.ts';
 import { loadMember } from '../../public-files.ts';
 import { memberFingerprint, tableOf } from '../../text.ts';
 import type { Worker__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
 import type { Member } from '@keyfleet/shared/domain/state';
 
-export const list = command({
+export const list = verb({
   description: 'Members of the domain, and workers that ask to join it.',
   args: { ...managerOptions, ...anchorOptions },
   async run(args) {
@@ -46,7 +46,7 @@ function memberOf(worker: Worker__Output): Member {
 
 const none = Buffer.alloc(0);
 
-export const fingerprint = command({
+export const fingerprint = verb({
   description: 'The fingerprint of a worker, read from its own identity.pub.json.',
   args: { identity: { type: 'positional', description: 'identity.pub.json', required: true } },
   async run({ identity }) {

@@ -1,4 +1,4 @@
-import type { IamKind, IamRecord } from '../records.ts';
+import type { IamKind, IamRecord } from '../iam-records.ts';
 import { QueryException } from '../query-exception.ts';
 import type { IamDeps } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';

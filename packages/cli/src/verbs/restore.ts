@@ -2,12 +2,12 @@ import { ConfigError } from '@keyfleet/shared/config';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { restoreBackup } from '../backup/restore.ts';
-import { command } from '../command.ts';
+import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 import type { Terminal } from '../terminal.ts';
 
-export const restore = command({
+export const restore = verb({
   description: 'Write a backup into an empty Redis, compare every value afterwards, and make the lists of them.',
   args: {
     from: { type: 'positional', description: 'The backup.', required: true },

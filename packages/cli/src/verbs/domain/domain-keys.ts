@@ -1,5 +1,5 @@
 import { CliError } from '../../cli-error.ts';
-import { command } from '../../command.ts';
+import { verb } from '../../verb.ts';
 import { listOf } from '../../options.ts';
 import { Progress } from '../../progress.ts';
 import { changeOptions, proposalText, proposeChange } from '../../propose.ts';
@@ -7,7 +7,7 @@ import { openRedis, redisOptions } from '../../redis-option.ts';
 import { countTokens } from '../../sealed-census.ts';
 import { type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
 
-export const rotate = command({
+export const rotate = verb({
   description: 'Make a new domain key now. Everything is resealed under it.',
   args: changeOptions,
   run: (args, terminal) => proposeChange(args, terminal, () => ({ name: 'RotateDomainKeys', body: {} })),
@@ -20,7 +20,7 @@ const ids = {
   required: true,
 } as const;
 
-export const retire = command({
+export const retire = verb({
   description:
     'Propose that old domain keys open nothing any more. After a removal the domain-manager does it by itself.',
   args: { ids, ...changeOptions },
@@ -29,7 +29,7 @@ export const retire = command({
   text: proposalText,
 });
 
-export const reinstate = command({
+export const reinstate = verb({
   description: 'Propose that retired domain keys open again, for a restored backup from their time.',
   args: { ids, ...changeOptions },
   run: (args, terminal) =>
@@ -39,7 +39,7 @@ export const reinstate = command({
 
 const ALL_OLD = 'all-old';
 
-export const drop = command({
+export const drop = verb({
   description: 'Propose that members forget old domain keys: what is under them, in backups too, is lost.',
   args: {
     ids: { ...ids, description: `${ids.description} ${ALL_OLD}: all that may be dropped.` },

@@ -1,12 +1,12 @@
 import { CliError } from '../../cli-error.ts';
-import { command } from '../../command.ts';
+import { verb } from '../../verb.ts';
 import { summaryOf } from '../../domain-key-summary.ts';
 import { DomainManagerClient, verifiedNow } from '../../domain-manager-client.ts';
 import { anchorOptions, managerOptions, openDomain } from '../../options.ts';
 import { memberLine, operatorLine, ruleLines } from '../../proposal-text.ts';
 import { tableOf, timeOf } from '../../text.ts';
 
-export const show = command({
+export const show = verb({
   description: 'The state of the domain, verified from the trust anchor: members, operators, rules, domain keys.',
   args: { ...managerOptions, ...anchorOptions },
   async run(args) {
@@ -43,7 +43,7 @@ export const show = command({
 });
 
 /** What a domain-manager sees now. Nothing here is verified: `domain verify` is for that. */
-export const status = command({
+export const status = verb({
   description: 'What the domain-manager sees: workers, generations, rotation, resealing.',
   args: managerOptions,
   async run(args) {
@@ -119,7 +119,7 @@ function sentenceOf(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
-export const verify = command({
+export const verify = verb({
   description: 'Verify every domain token from the trust anchor, and that every member holds the newest one.',
   args: { ...managerOptions, ...anchorOptions },
   async run(args) {

@@ -1,12 +1,12 @@
-import { parseCommand, Proposal } from '@keyfleet/shared/domain/proposal';
+import { parseDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { isMember } from '@keyfleet/shared/domain/state';
 import { CliError } from '../cli-error.ts';
-import { command } from '../command.ts';
+import { verb } from '../verb.ts';
 import { loadOfflineMember, offlineMemberOptions, publicPartOf, saveOfflineMember } from '../offline-members.ts';
 import { anchorOptions, managerOptions, openDomain } from '../options.ts';
-import { explainCommand } from '../proposal-text.ts';
+import { explainDomainChange } from '../proposal-text.ts';
 
-export const recover = command({
+export const recover = verb({
   description:
     'Carry out a signed proposal with an offline member: how a fresh fleet is admitted when every worker is lost.',
   args: {
@@ -21,19 +21,19 @@ export const recover = command({
     const { state } = await client.getDomain(anchor);
     const tokens = await client.fetchTokens();
     const { proposal, standing, reason } = await client.getProposal(args.id);
-    const command = parseCommand(proposal.command);
-    const change = explainCommand(command);
-    terminal.note(change.join('\n'));
+    const change = parseDomainChange(proposal.command);
+    const text = explainDomainChange(change);
+    terminal.note(text.join('\n'));
     if (standing !== 'ready') throw new CliError(`the proposal cannot be carried out (${standing}): ${reason}`);
 
     const path = args['offline-member'];
     const member = await loadOfflineMember(args, anchor, terminal);
     const publicPart = publicPartOf(member);
     if (!isMember(state, publicPart)) throw new CliError(`${publicPart.memberId} is no member of the domain.`);
-    if (command.preparer !== publicPart.memberId) {
+    if (change.preparer !== publicPart.memberId) {
       const advice = `Propose it again with --preparer ${publicPart.memberId}`;
       throw new CliError(
-        `the proposal is for ${command.preparer} to carry out, not for ${publicPart.memberId}. ${advice}`,
+        `the proposal is for ${change.preparer} to carry out, not for ${publicPart.memberId}. ${advice}`,
       );
     }
     member.hsm.install(tokens);
@@ -43,7 +43,7 @@ export const recover = command({
     const generation = await client.storeToken(token);
     member.hsm.install([token]);
     saveOfflineMember(path, member);
-    return { memberId: publicPart.memberId, generation, command: change };
+    return { memberId: publicPart.memberId, generation, command: text };
   },
   text: ({ memberId, generation }) =>
     `${memberId} carried it out: the domain is at generation ${generation}.\n` +

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { Found } from './reseal-parts.ts';
-import { NotNowError, type ResealDeps, resealShard, type SealedRecord } from './reseal.ts';
+import { NotNowError, type ResealDeps, resealShard, type SealedRecord } from './resealer.ts';
 
 const Header = defineFormat('test/header/1', z.object({ domain: z.string(), domainKeyId: z.string() }));
 const OLD = '0'.repeat(32);

@@ -3,7 +3,7 @@ import { newAdministrator } from '@keyfleet/frontend/background/first-administra
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { systemClock } from '@keyfleet/shared/clock';
 import { CliError } from '../cli-error.ts';
-import { command } from '../command.ts';
+import { verb } from '../verb.ts';
 import { hostOptions, openHostPool } from '../host-pool.ts';
 import { anchorOptions, managerOptions, openDomain } from '../options.ts';
 import { openRecords } from '../records.ts';
@@ -11,7 +11,7 @@ import { openRedis, redisOptions } from '../redis-option.ts';
 
 const COMMAND_TIMEOUT_MS = 10_000;
 
-export const create = command({
+export const create = verb({
   description: "Begin an account: its first administrator, who may do everything in it, and that user's access key.",
   args: {
     account: { type: 'string', description: 'Its id: 12 digits.', valueHint: 'ID', required: true },

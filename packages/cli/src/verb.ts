@@ -2,16 +2,16 @@ import { type ArgsDef, type CommandDef, defineCommand, type ParsedArgs } from 'c
 import { CliError } from './cli-error.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What a command found out or did: plain data for programs. Byte strings stand in it as text. */
+/** What a verb found out or did: plain data for programs. Byte strings stand in it as text. */
 export type Result = object;
 
-interface CommandParts<Args extends ArgsDef, R extends Result> {
+interface VerbParts<Args extends ArgsDef, R extends Result> {
   readonly description: string;
   readonly args: Args;
   readonly run: (args: ParsedArgs<Args>, terminal: Terminal) => Promise<R>;
   /** The result as people read it. */
   readonly text: (result: R) => string;
-  /** False makes the exit code 1: the command worked, and what it found is not well. */
+  /** False makes the exit code 1: the verb worked, and what it found is not well. */
   readonly isWell?: (result: R) => boolean;
 }
 
@@ -22,9 +22,9 @@ export class NotWellError extends Error {
 
 const json = { type: 'boolean', description: 'Print the result as JSON.', default: false } as const;
 
-/** A command of the CLI: prints text, or JSON with --json, and takes no option it does not know. */
-export function command<const Args extends ArgsDef, R extends Result>(
-  parts: CommandParts<Args, R>,
+/** A CLI verb: prints text, or JSON with --json, and takes no option it does not know. */
+export function verb<const Args extends ArgsDef, R extends Result>(
+  parts: VerbParts<Args, R>,
 ): (terminal: Terminal, name: string) => CommandDef {
   return (terminal, name) =>
     defineCommand({

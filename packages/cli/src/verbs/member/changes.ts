@@ -1,9 +1,9 @@
-import { command } from '../../command.ts';
+import { verb } from '../../verb.ts';
 import { listOf } from '../../options.ts';
 import { changeOptions, proposalText, proposeChange, signingOptions } from '../../propose.ts';
 import { loadNewMember } from '../../public-files.ts';
 
-export const admit = command({
+export const admit = verb({
   description: 'Propose to admit workers. Whoever approves compares the fingerprint with the one on the worker itself.',
   args: {
     identities: { type: 'positional', description: 'identity.pub.json of each worker, by commas.', required: true },
@@ -18,7 +18,7 @@ export const admit = command({
   text: proposalText,
 });
 
-export const remove = command({
+export const remove = verb({
   description: 'Propose to remove members. The same command makes a new domain key, which they never see.',
   args: { members: { type: 'positional', description: 'Member ids, by commas.', required: true }, ...changeOptions },
   run: (args, terminal) =>
@@ -29,7 +29,7 @@ export const remove = command({
   text: proposalText,
 });
 
-export const leave = command({
+export const leave = verb({
   description:
     'Propose that a member erases its keys and its identity. It is a fresh worker afterwards: remove it first.',
   args: { member: { type: 'positional', description: 'Member id.', required: true }, ...signingOptions },

@@ -1,8 +1,8 @@
 import { CliError } from '../../cli-error.ts';
-import { command } from '../../command.ts';
+import { verb } from '../../verb.ts';
 import { DomainManagerClient } from '../../domain-manager-client.ts';
 import { listOf, loadSigner, managerOptions, openDomain, signersOf } from '../../options.ts';
-import { explainCommand } from '../../proposal-text.ts';
+import { explainDomainChange } from '../../proposal-text.ts';
 import { changeOptions, proposalText, proposeChange, resultOf, signingOptions, whenReady } from '../../propose.ts';
 import { loadJson, loadOperator } from '../../public-files.ts';
 import type { Terminal } from '../../terminal.ts';
@@ -10,27 +10,27 @@ import { duration } from '@keyfleet/shared/config';
 import {
   boundTo,
   boundToNothing,
-  type DomainCommand,
-  parseCommand,
+  type DomainChange,
+  parseDomainChange,
   signProposal,
 } from '@keyfleet/shared/domain/proposal';
 import { type Rule, rules, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { type CommandDef, defineCommand } from 'citty';
 
-export const proposals = command({
+export const proposals = verb({
   description: 'What waits for signatures, and what became of it.',
   args: managerOptions,
   async run(args) {
     using client = new DomainManagerClient(args['domain-manager']);
     const views = await client.listProposals();
-    return { proposals: views.map((view) => resultOf(view, parseCommand(view.proposal.command))) };
+    return { proposals: views.map((view) => resultOf(view, parseDomainChange(view.proposal.command))) };
   },
   text: ({ proposals: all }) =>
     all.length === 0 ? 'Nothing waits for signatures.' : all.map(proposalText).join('\n\n'),
 });
 
-const operators = command({
+const operators = verb({
   description: 'Admit or remove people, frontends and domain-managers.',
   args: {
     ...changeOptions,
@@ -45,7 +45,7 @@ const operators = command({
   text: proposalText,
 });
 
-const newRules = command({
+const newRules = verb({
   description: 'Replace all rules.',
   args: {
     ...changeOptions,
@@ -70,7 +70,7 @@ export function propose(terminal: Terminal, name: string): CommandDef {
   });
 }
 
-export const approve = command({
+export const approve = verb({
   description: 'Read what a proposal would do, and sign it.',
   args: {
     id: { type: 'positional', description: 'The proposal, or the beginning of its id.', required: true },
@@ -80,9 +80,9 @@ export const approve = command({
     using domain = openDomain(args);
     const known = await domain.client.findDomain(domain.anchor);
     const view = await domain.client.getProposal(args.id);
-    const proposed = parseCommand(view.proposal.command);
+    const proposed = parseDomainChange(view.proposal.command);
     // What is signed is what was read here: the bytes come from the domain-manager, the meaning from them.
-    terminal.note(explainCommand(proposed).join('\n'));
+    terminal.note(explainDomainChange(proposed).join('\n'));
     assertForThis(proposed, known, domain.anchor);
     const signer = await loadSigner(args, terminal, signersOf(known?.state, domain.anchor));
     const { signatures } = signProposal({ ...view.proposal, signatures: [] }, signer);
@@ -93,7 +93,7 @@ export const approve = command({
 });
 
 /** Nobody is asked to sign what can no longer be carried out, or could be only after the domain went another way. */
-function assertForThis(proposed: DomainCommand, known: VerifiedDomain | undefined, { domain }: TrustAnchor): void {
+function assertForThis(proposed: DomainChange, known: VerifiedDomain | undefined, { domain }: TrustAnchor): void {
   const { generation, previousHash } = known === undefined ? boundToNothing(domain, '') : boundTo(known, '');
   if (proposed.domain !== domain || proposed.generation !== generation) {
     throw new CliError(
