@@ -1,7 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Signer } from '@keyfleet/shared/domain/proposal';
 import { verifyProposal } from '@keyfleet/shared/domain/quorum';
-import { domainKeysToRetire } from '@keyfleet/shared/domain/state';
+import { domainKeysToRetire, hasRoomToRotate } from '@keyfleet/shared/domain/state';
 import type { Notices } from '@keyfleet/shared/notices';
 import type { DueWork } from './due-work.ts';
 import type { DomainManagerEvents } from './events.ts';
@@ -108,6 +108,8 @@ export class Round {
     const { head } = tokens;
     if (head === undefined) return;
     if (clock.now() < nextRotationAt(head.state, rotateEveryMs) || !isSettled(head.state, this.#views)) return;
+    // The doctor says what to do about it.
+    if (!hasRoomToRotate(head.state)) return;
     await this.#carryOut(head, { name: 'RotateDomainKeys', body: {} });
   }
 

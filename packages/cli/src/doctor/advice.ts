@@ -1,5 +1,5 @@
 import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
-import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
+import { type DomainState, hasRoomToRotate, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
 const domainKeyCommands = ['RetireDomainKeys', 'ReinstateDomainKeys', 'DropDomainKeys'] as const;
@@ -35,6 +35,10 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
     [
       state.backupHorizonMs < DAY_MS,
       'old domain keys are kept for less than a day: an older backup would not open. keyfleet domain propose rules',
+    ],
+    [
+      !hasRoomToRotate(state),
+      `${state.domainKeys.length} domain keys: no more rotations until you drop old ones. keyfleet domain drop all-old`,
     ],
     [
       unruled.length > 0,

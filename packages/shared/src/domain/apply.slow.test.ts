@@ -1,4 +1,12 @@
-import { type Change, memberOf, newOperator, publicPart, refusalOf, TestDomain } from '@keyfleet/test-support/domain';
+import {
+  type Change,
+  memberOf,
+  newOperator,
+  publicPart,
+  refusalOf,
+  rotation,
+  TestDomain,
+} from '@keyfleet/test-support/domain';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { makesDomainKey, nextState } from './apply.ts';
@@ -119,6 +127,37 @@ function assertKeysKept(state: DomainState, next: DomainState, now: number): voi
     expect(now - successor!.createdAt).toBeGreaterThanOrEqual(state.backupHorizonMs);
   });
 }
+
+describe('a domain with many keys', () => {
+  const withKeys = (count: number): DomainState => {
+    const one = founded.domainKeys[0]!;
+    const domainKeys = Array.from({ length: count }, (_, i) => ({
+      ...one,
+      id: keyId(i),
+      createdGeneration: i + 1,
+      status: i === count - 1 ? ('active' as const) : ('deactivated' as const),
+    }));
+    return { ...founded, generation: count, domainKeys };
+  };
+  const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } };
+
+  test('rotates until 256 places are left, which removals alone may take', () => {
+    expect(after(rotation, withKeys(3_839)).domainKeys).toHaveLength(3_840);
+    expect(refusalOf(() => after(rotation, withKeys(3_840)))).toBe('invalid-change');
+    expect(after(removal, withKeys(3_840)).domainKeys).toHaveLength(3_841);
+    expect(after(removal, withKeys(4_095)).domainKeys).toHaveLength(4_096);
+    expect(refusalOf(() => after(removal, withKeys(4_096)))).toBe('invalid-change');
+  });
+
+  test('goes on rotating when people dropped some', () => {
+    const full = withKeys(3_840);
+    const dropped = after(
+      { name: 'DropDomainKeys', body: { ids: full.domainKeys.slice(0, 10).map(({ id }) => id) } },
+      full,
+    );
+    expect(after(rotation, dropped).domainKeys).toHaveLength(3_831);
+  });
+});
 
 function applied(...args: Parameters<typeof nextState>): DomainState | undefined {
   try {

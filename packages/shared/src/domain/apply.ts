@@ -2,7 +2,15 @@ import { DomainError } from './domain-error.ts';
 import { encapsulationKeyOf } from './encapsulation.ts';
 import type { DomainChange } from './proposal.ts';
 import { publicKeyOf } from './signature.ts';
-import { activeDomainKey, type DomainKeyInfo, type DomainKeyStatus, type DomainState, droppableAt } from './state.ts';
+import {
+  activeDomainKey,
+  type DomainKeyInfo,
+  type DomainKeyStatus,
+  type DomainState,
+  droppableAt,
+  hasRoomToRotate,
+  MAX_DOMAIN_KEYS,
+} from './state.ts';
 import { assertValidState } from './valid-state.ts';
 
 /** What the member that makes a token adds to the change. */
@@ -57,7 +65,7 @@ export function nextState(state: DomainState, change: DomainChange, making: Maki
 function changed(state: DomainState, change: DomainChange, making: Making): Partial<DomainState> {
   switch (change.name) {
     case 'RotateDomainKeys':
-      return { domainKeys: rotated(state, dropped(state, change.body.drop ?? [], making), making, false) };
+      return { domainKeys: rotated(state, keptByRotation(state, change.body.drop ?? [], making), making, false) };
     case 'RetireDomainKeys':
       return { domainKeys: withStatus(state, change.body.ids, 'deactivated', 'retired') };
     case 'ReinstateDomainKeys':
@@ -84,12 +92,24 @@ function changed(state: DomainState, change: DomainChange, making: Making): Part
   }
 }
 
+function keptByRotation(state: DomainState, drop: readonly string[], making: Making): DomainKeyInfo[] {
+  const domainKeys = dropped(state, drop, making);
+  if (hasRoomToRotate({ domainKeys })) return domainKeys;
+  throw new DomainError(
+    'invalid-change',
+    `the domain has ${domainKeys.length} domain keys, and the other places are for removals: drop old ones first`,
+  );
+}
+
 function rotated(
   { generation }: DomainState,
   kept: readonly DomainKeyInfo[],
   making: Making,
   afterRemoval: boolean,
 ): DomainKeyInfo[] {
+  if (kept.length >= MAX_DOMAIN_KEYS) {
+    throw new DomainError('invalid-change', `the domain has ${kept.length} domain keys: drop old ones first`);
+  }
   const old = kept.map((key) => (key.status === 'active' ? { ...key, status: 'deactivated' as const } : key));
   return [...old, newKey(generation + 1, making, afterRemoval)];
 }

@@ -75,7 +75,9 @@ const domainKeyInfoSchema = domainKeyInfoV1.extend({
   afterRemoval: z.boolean(),
 });
 export type DomainKeyInfo = z.output<typeof domainKeyInfoSchema>;
-const MAX_DOMAIN_KEYS = 4096;
+export const MAX_DOMAIN_KEYS = 4096;
+/** A rotation leaves so many places for removals, each of which makes a domain key too: whoever may only rotate must not make them impossible. */
+const PLACES_FOR_REMOVALS = 256;
 
 export const backupHorizonMs = z.int().min(0);
 
@@ -156,6 +158,11 @@ const none = Buffer.alloc(0);
 
 function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
+}
+
+/** Whether there is a place for the domain key that a rotation makes, or else until operators drop old ones. */
+export function hasRoomToRotate({ domainKeys }: Pick<DomainState, 'domainKeys'>): boolean {
+  return domainKeys.length < MAX_DOMAIN_KEYS - PLACES_FOR_REMOVALS;
 }
 
 /** When the key stopped being the active one: when its successor was made. Undefined for the active key. */
