@@ -13,7 +13,7 @@ import {
 } from './model/fork-model.ts';
 
 const timeout = 120_000;
-const all: Guards = { preparer: true, keeps: true, bound: true, clock: true };
+const all: Guards = { preparer: true, keeps: true, bound: true, clock: true, waits: true };
 const quiet: World = { members: 3, generations: 3, hostile: false, wrongClock: false, again: false, loss: false };
 
 function run(guards: Guards, world: World, holds: (state: State) => boolean): Exploration {
@@ -77,5 +77,14 @@ describe('a member whose clock runs ahead', () => {
 
   test('does so when nobody looks at the clock', { timeout }, () => {
     expect(run({ ...all, clock: false }, ahead, isInThePast).counterexample).toContain('clock runs ahead');
+  });
+
+  test('splits no domain, not even when the time of the token comes that it dated ahead', { timeout }, () => {
+    expect(run(all, ahead, isOneChain).counterexample).toBeUndefined();
+  });
+
+  test('splits it when it makes another token beside that one', { timeout }, () => {
+    const { counterexample } = run({ ...all, waits: false }, ahead, isOneChain);
+    expect(counterexample).toEqual(expect.arrayContaining(['clock is set right', 'its time comes']));
   });
 });

@@ -13,6 +13,8 @@ export interface Guards {
   readonly bound: boolean;
   /** Nobody takes a token that is from the future by its own clock. */
   readonly clock: boolean;
+  /** A member that dated a token ahead makes no other of that generation when its clock is right again. */
+  readonly waits: boolean;
 }
 
 export interface World {
@@ -59,7 +61,8 @@ export interface State {
   readonly chain: readonly number[];
   readonly members: readonly Member[];
   readonly lost: boolean;
-  readonly ahead: boolean;
+  /** Of the first member. */
+  readonly clock: 'right' | 'ahead' | 'set right';
 }
 
 export type Step = readonly [name: string, next: State];
@@ -71,15 +74,15 @@ export function initialState({ members }: World): State {
     chain: [0],
     members: Array.from({ length: members }, () => ({ installed: 0, prepared: -1 })),
     lost: false,
-    ahead: false,
+    clock: 'right',
   };
 }
 
-export function keyOf({ tokens, proposals, chain, members, lost, ahead }: State): string {
+export function keyOf({ tokens, proposals, chain, members, lost, clock }: State): string {
   const made = tokens.map((one) => `${one.parent}.${one.maker}.${one.proposal}${one.ahead ? '!' : ''}`).join();
   const signed = proposals.map((one) => `${one.generation}.${one.parent}.${one.preparer}`).join();
   const hsms = members.map(({ installed, prepared }) => `${installed}.${prepared}`).join();
-  return `${made} ${signed} ${chain.join('.')} ${hsms} ${lost}${ahead}`;
+  return `${made} ${signed} ${chain.join('.')} ${hsms} ${lost} ${clock}`;
 }
 
 /** No member is on another branch than the store and the others: of two that are held, one leads to the other. */
@@ -144,8 +147,9 @@ function prepareSteps(state: State, guards: Guards, world: World): Step[] {
       const fits = proposal.generation === generation && (!guards.bound || proposal.parent === installed);
       if (!fits || (guards.preparer && proposal.preparer !== i)) return [];
       // Asked again it gives the same bytes: nothing is new.
-      if (guards.keeps && !isHostile && prepared >= 0) return [];
-      const ahead = i === 0 && state.ahead;
+      const ahead = i === 0 && state.clock === 'ahead';
+      const isBound = prepared >= 0 && (guards.waits || ahead || !tokens[prepared]!.ahead);
+      if (guards.keeps && !isHostile && isBound) return [];
       const token = { parent: installed, generation: generation + 1, maker: i, proposal: index, ahead };
       // Two of each are as good as many.
       const twins = tokens.filter((one) => one.parent === installed && one.maker === i && one.proposal === index);
@@ -180,7 +184,7 @@ function memberSteps(state: State, i: number, { clock, keeps }: Guards): Step[] 
     { ...state, members: state.members.with(i, next) },
   ];
   const steps = state.tokens.flatMap(({ parent, generation, ahead }, index): Step[] => {
-    const refused = parent !== member.installed || (clock && ahead && !(i === 0 && state.ahead));
+    const refused = parent !== member.installed || (clock && ahead && !(i === 0 && state.clock === 'ahead'));
     return refused ? [] : [become(`install ${generation}`, { installed: index, prepared: -1 })];
   });
   if (!keeps && member.prepared >= 0) steps.push(become('restart', { ...member, prepared: -1 }));
@@ -189,7 +193,11 @@ function memberSteps(state: State, i: number, { clock, keeps }: Guards): Step[] 
 
 function accidents(state: State, { wrongClock, loss }: World): Step[] {
   const steps: Step[] = [];
-  if (wrongClock && !state.ahead) steps.push(['clock runs ahead', { ...state, ahead: true }]);
+  if (wrongClock && state.clock === 'right') steps.push(['clock runs ahead', { ...state, clock: 'ahead' }]);
+  if (state.clock === 'ahead') steps.push(['clock is set right', { ...state, clock: 'set right' }]);
+  if (state.clock === 'set right' && state.tokens.some(({ ahead }) => ahead)) {
+    steps.push(['its time comes', { ...state, tokens: state.tokens.map((token) => ({ ...token, ahead: false })) }]);
+  }
   // What the store and all volumes held since the first token is gone; fresh members and the offline one know that token only.
   if (loss && !state.lost && state.chain.length > 1) {
     const members = state.members.map(() => ({ installed: 0, prepared: -1 }));

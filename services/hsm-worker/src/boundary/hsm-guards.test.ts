@@ -50,7 +50,33 @@ describe('a member makes one token of a generation', () => {
     expect(next.equals(unused)).toBe(false);
   });
 
-  test('but is not bound to one that its clock, when it was wrong, dated ahead', () => {
+  test('and none beside one that its clock, when it was wrong, dated ahead: somebody may bring that when its time comes', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [a, b, c] = domain.hsms;
+    domain.clock.advance(3_600_000);
+    const ahead = domain.prepare(rotation, [domain.scheduler], a);
+    domain.clock.advance(-3_600_000);
+    expect(refusalOf(() => domain.prepare(rotation, [domain.scheduler], a))).toBe('from-the-future');
+    const restarted = domain.newHsm('hsm-1', a!.sealedIdentity());
+    restarted.install(domain.tokens);
+    expect(refusalOf(() => domain.prepare(another, domain.people, restarted))).toBe('from-the-future');
+
+    // Another member makes the token of that generation; this one is then free to make the next.
+    domain.step(another, domain.people, b);
+    expect(parseToken(domain.prepare(rotation, [domain.scheduler], a)).state.generation).toBe(3);
+    domain.clock.advance(3_600_000);
+    expect(refusalOf(() => c!.install([ahead]))).toBe('forked');
+  });
+
+  test('and the token that it dated ahead itself, once its time has come', () => {
+    const domain = new TestDomain({ members: 3 });
+    domain.clock.advance(3_600_000);
+    const ahead = domain.prepare(rotation);
+    domain.clock.advance(-600_000);
+    expect(domain.prepare(another).equals(ahead)).toBe(true);
+  });
+
+  test('but a sole member, beside which nobody takes any, makes another', () => {
     const domain = new TestDomain({ members: 1 });
     domain.clock.advance(10 * YEAR);
     const [ahead] = [domain.prepare(rotation)];
@@ -58,6 +84,15 @@ describe('a member makes one token of a generation', () => {
     expect(domain.prepare(rotation).equals(ahead)).toBe(false);
     domain.rotate();
     expect(domain.hsms[0]!.describe().generation).toBe(2);
+  });
+
+  test('a sole member as well, when the token that it dated ahead admits another', () => {
+    const domain = new TestDomain({ members: 1 });
+    const newcomer = domain.newHsm('hsm-2');
+    domain.clock.advance(3_600_000);
+    domain.prepare({ name: 'ModifyMembers', body: { admit: [memberOf(newcomer)], remove: [] } });
+    domain.clock.advance(-3_600_000);
+    expect(refusalOf(() => domain.prepare(rotation))).toBe('from-the-future');
   });
 });
 

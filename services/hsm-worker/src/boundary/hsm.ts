@@ -172,12 +172,22 @@ export class Hsm {
     throw new DomainError('other-preparer', `the change is for ${preparer} to carry out, not for ${this.memberId}`);
   }
 
-  /** One that a wrong clock dated ahead is no token: nobody took it, and the HSM would be bound to it until that time comes. */
+  /**
+   * The token of that generation that this HSM made. Throws `DomainError('from-the-future')` for one that a wrong clock dated ahead: nobody
+   * takes it now, but whoever has it may bring it when its time comes, and beside another one it would split the domain.
+   */
   #preparedFor(generation: number): DomainToken | undefined {
     const prepared = this.#prepared;
-    if (prepared?.state.generation !== generation || isFromFuture(prepared, this.#options.clock.now()))
-      return undefined;
-    return prepared;
+    if (prepared?.state.generation !== generation) return undefined;
+    const now = this.#options.clock.now();
+    if (!isFromFuture(prepared, now)) return prepared;
+    if (!this.#isAlone(prepared)) assertNotFromFuture(prepared, now);
+    return undefined;
+  }
+
+  /** Whether there is no other member, neither before the token nor after it. */
+  #isAlone({ state }: DomainToken): boolean {
+    return [this.#verified?.state ?? state, state].every(({ members }) => members.length === 1);
   }
 
   /**
