@@ -47,10 +47,8 @@ test('what the boundary imports of shared is pure too', () => {
 
 test('policies and signatures are decided without input or output', () => {
   const policy = [
-    // For the text of IP addresses.
-    /^node:net$/,
     /^zod$/,
-    /^@keyfleet\/shared\/errors\/exceptions$/,
+    /^@keyfleet\/shared\/(errors\/exceptions|ip-networks)$/,
     /^services\/frontend\/src\/(policy\/|keys\/kms-key\.ts$)/,
   ];
   expect(forbidden('services/frontend/src/policy', policy)).toEqual([]);

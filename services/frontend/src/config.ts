@@ -3,9 +3,9 @@ import { ACCOUNT_ID } from '@keyfleet/shared/ids';
 import { LogConfig } from '@keyfleet/shared/log';
 import { NatsConfig } from '@keyfleet/shared/notices';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
+import { IpNetworks } from '@keyfleet/shared/ip-networks';
 import { z } from 'zod';
 import { rateClasses } from './quotas/rate-classes.ts';
-import { parseNetwork } from './edge/trusted-proxies.ts';
 
 /** frontend.json. */
 export const FrontendConfig = z.strictObject({
@@ -21,7 +21,9 @@ export const FrontendConfig = z.strictObject({
     .default(false)
     .describe('Whether the gRPC port describes its services and messages to anyone; for development.'),
   trustedProxies: z
-    .array(z.string().refine((text) => parseNetwork(text) !== undefined, 'must be a network such as "10.0.0.0/8"'))
+    .array(
+      z.string().refine((text) => IpNetworks.parse([text]) !== undefined, 'must be a network such as "10.0.0.0/8"'),
+    )
     .default([])
     .describe(
       'Networks of the load balancers whose X-Forwarded-For and X-Forwarded-Proto are believed (docs/operations.md, "Behind a load balancer").',

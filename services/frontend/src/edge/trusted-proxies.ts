@@ -1,20 +1,17 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { IpNetworks } from '@keyfleet/shared/ip-networks';
 
 /** Load balancers whose word is taken for whom they forward requests of. */
 export class TrustedProxies {
-  readonly #networks = new BlockList();
+  readonly #networks: IpNetworks;
 
-  /** `networks`: as in `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.7`. */
+  /** `networks`: as in `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.7`; the configuration has none that is not. */
   constructor(networks: readonly string[]) {
-    for (const network of networks) {
-      const { address, family, bits } = parseNetwork(network)!;
-      this.#networks.addSubnet(address, bits, family);
-    }
+    this.#networks = IpNetworks.parse(networks)!;
   }
 
   trusts(address: string): boolean {
-    const version = isIP(address);
-    return version !== 0 && this.#networks.check(address, familyOf(version));
+    return this.#networks.has(address) === true;
   }
 
   /**
@@ -37,20 +34,6 @@ export class TrustedProxies {
 /** What a trusted proxy says in X-Forwarded-Proto of the request that it had; with several, the last one is the nearest. */
 export function saysTls(forwardedProto: string | undefined): boolean {
   return forwardedProto?.split(',').at(-1)?.trim() === 'https';
-}
-
-/** Undefined when it is no network. */
-export function parseNetwork(text: string) {
-  const [address = '', bits, ...rest] = text.split('/');
-  const version = address.includes('%') ? 0 : isIP(address);
-  const longest = version === 4 ? 32 : 128;
-  if (version === 0 || rest.length > 0 || !/^\d{1,3}$/.test(bits ?? '0') || Number(bits ?? 0) > longest)
-    return undefined;
-  return { address, family: familyOf(version), bits: Number(bits ?? longest) };
-}
-
-function familyOf(version: number): 'ipv4' | 'ipv6' {
-  return version === 4 ? 'ipv4' : 'ipv6';
 }
 
 /** Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */

@@ -63,6 +63,8 @@ test.each<[string, string | string[], ContextValue, boolean]>([
   ['IpAddress', '192.0.2.7', '192.0.2.7', true],
   ['IpAddress', '0.0.0.0/0', '192.0.2.7', true],
   ['IpAddress', '0.0.0.0/0', '2001:db8::1', false],
+  ['IpAddress', '::/0', '192.0.2.7', false],
+  ['NotIpAddress', '::/0', '192.0.2.7', true],
   ['IpAddress', ['192.0.2.0/24', '2001:db8::/32'], '2001:DB8:1::1', true],
   ['NotIpAddress', '192.0.2.0/24', '192.0.2.1', false],
   ['NotIpAddress', '192.0.2.0/24', '2001:db8::1', true],

@@ -1,7 +1,7 @@
+import { IpNetworks } from '@keyfleet/shared/ip-networks';
 import { compileArns, isArnPattern } from './arn-test.ts';
 import type { RequestContext } from './context.ts';
 import { parseInstant } from './instant.ts';
-import { isWithin, parseNetworks } from './ip-network.ts';
 import { compileTexts, type TextRules } from './text-test.ts';
 import { parseTemplate } from './template.ts';
 
@@ -77,10 +77,10 @@ const binary: Matching = {
 
 const ipAddress: Matching = {
   type: 'ip',
-  takes: (text) => parseNetworks([text]) !== undefined,
+  takes: (text) => IpNetworks.parse([text]) !== undefined,
   compile: (texts) => {
-    const networks = parseNetworks(texts);
-    return (value) => networks && isWithin(networks, value);
+    const networks = IpNetworks.parse(texts);
+    return (value) => networks?.has(value);
   },
 };
 
