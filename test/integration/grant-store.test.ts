@@ -2,37 +2,19 @@ import { openStore } from '@keyfleet/test-support/redis-store';
 import { testMacs } from '@keyfleet/test-support/record-macs';
 import { grantStoreContract, newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
 import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
-import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { grantsAt } from '@keyfleet/shared/stored/grants';
-import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
-import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { useRedis } from '@keyfleet/test-support/redis-fixture';
+import { describe, expect, test } from 'vitest';
 
-let server: TestServer;
-let client: RedisClient & AsyncDisposable;
-beforeAll(async () => {
-  server = await startRedis();
-  client = await connectTestRedis(server.port);
-});
-afterAll(async () => {
-  await client[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  await client.flushall();
-});
+const redis = useRedis();
 
 let now = 0;
-const open = () => {
-  const writes = writesOf(client);
-  return {
-    keys: openStore({ client, writes, clock: { now: Date.now } }),
-    grants: new RedisGrantStore(new RedisCalls({ client, writes }), testMacs(), { now: () => now }),
-  };
-};
+const open = () => ({
+  keys: openStore({ client: redis.client, writes: redis.writes, clock: { now: Date.now } }),
+  grants: new RedisGrantStore(redis.calls, testMacs(), { now: () => now }),
+});
 
 describe('the Redis store', () => {
   grantStoreContract(async () => open());
@@ -51,7 +33,7 @@ describe('records of grants', () => {
     const grant = newGrant(key);
     await grants.insert(grant, 9);
     const [at] = grantsAt(key);
-    await client.hset(at, grant.grantId, damage((await client.hget(at, grant.grantId))!));
+    await redis.client.hset(at, grant.grantId, damage((await redis.client.hget(at, grant.grantId))!));
     const reading = grants.find(key, grant.grantId);
     await expect(reading).rejects.toThrow(DamagedRecordError);
     await expect(reading).rejects.toThrow(grant.grantId);
@@ -66,7 +48,7 @@ describe('records of grants', () => {
     await keys.forgetDeletion(key);
     await keys.clearTraces(key);
     await grants.clear(key);
-    expect(await client.keys('*')).toEqual([]);
+    expect(await redis.client.keys('*')).toEqual([]);
   });
 
   test('what a crash left in the list of a retiring principal goes when somebody lists, an hour later', async () => {
@@ -76,12 +58,12 @@ describe('records of grants', () => {
     const retiring = 'arn:aws:iam::111122223333:user/carol';
     const grant = newGrant(key, { retiring });
     await grants.insert(grant, 9);
-    await client.del(grantsAt(key)[0]);
+    await redis.client.del(grantsAt(key)[0]);
     const list = () => grants.listRetirable(key.region, retiring, 9);
     expect(await list()).toEqual({ items: [] });
-    expect(await client.keys('kf:retirable:*')).toHaveLength(1);
+    expect(await redis.client.keys('kf:retirable:*')).toHaveLength(1);
     now += 3_600_001;
     expect(await list()).toEqual({ items: [] });
-    expect(await client.keys('kf:retirable:*')).toEqual([]);
+    expect(await redis.client.keys('kf:retirable:*')).toEqual([]);
   });
 });

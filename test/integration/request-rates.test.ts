@@ -1,27 +1,15 @@
 import { awsRates } from '@keyfleet/frontend/quotas/rate-classes';
 import { RedisAsked } from '@keyfleet/frontend/quotas/redis-asked';
 import { RequestRates } from '@keyfleet/frontend/quotas/request-rates';
-import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { ratesAt } from '@keyfleet/shared/stored/names';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectTestRedis, writesOf } from '../support/redis-client.ts';
-import { startRedis, type TestServer } from '../support/servers.ts';
+import { expect, test } from 'vitest';
+import { useRedis } from '@keyfleet/test-support/redis-fixture';
 
 const alice = { accountId: '111122223333', region: 'us-east-1' };
 
-let server: TestServer;
-let client: RedisClient & AsyncDisposable;
-beforeAll(async () => {
-  server = await startRedis();
-  client = await connectTestRedis(server.port);
-});
-afterAll(async () => {
-  await client[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+const redis = useRedis();
 
-const asked = () => new RedisAsked(new RedisCalls({ client, writes: writesOf(client) }));
+const asked = () => new RedisAsked(redis.calls);
 
 test('a frontend hears what was asked of each other one, and not of itself', async () => {
   const [one, two, three] = [asked(), asked(), asked()];
@@ -36,11 +24,11 @@ test('a frontend hears what was asked of each other one, and not of itself', asy
 
 test('what a frontend that is gone told no longer counts, and goes', async () => {
   const name = ratesAt(alice);
-  await client.hset(name, 'gone', '1 {"CreateKey":9}', 'odd', 'no time');
+  await redis.client.hset(name, 'gone', '1 {"CreateKey":9}', 'odd', 'no time');
   const heard = await asked().exchange(alice, {});
   expect(heard).not.toContainEqual({ CreateKey: 9 });
-  expect(await client.hexists(name, 'gone')).toBe(0);
-  expect(await client.pttl(name)).toBeGreaterThan(0);
+  expect(await redis.client.hexists(name, 'gone')).toBe(0);
+  expect(await redis.client.pttl(name)).toBeGreaterThan(0);
 });
 
 test('two frontends share a rate through Redis', async () => {

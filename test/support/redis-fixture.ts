@@ -1,0 +1,40 @@
+import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { connectTestRedis, writesOf } from './redis-client.ts';
+import { startRedis, type TestServer } from './servers.ts';
+
+export interface RedisFixture {
+  readonly client: RedisClient;
+  readonly writes: DurableWrites;
+  readonly calls: RedisCalls;
+}
+
+/** A Redis of this file's tests, empty before each. What the answer has is there once a test runs. */
+export function useRedis(): RedisFixture {
+  let server: TestServer;
+  let client: RedisClient & AsyncDisposable;
+  beforeAll(async () => {
+    server = await startRedis();
+    client = await connectTestRedis(server.port);
+  });
+  afterAll(async () => {
+    await client[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+  beforeEach(async () => {
+    await client.flushall();
+  });
+  return {
+    get client() {
+      return client;
+    },
+    get writes() {
+      return writesOf(client);
+    },
+    get calls() {
+      return new RedisCalls({ client, writes: writesOf(client) });
+    },
+  };
+}
