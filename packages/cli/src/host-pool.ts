@@ -8,7 +8,7 @@ import { openPool } from './worker-pool.ts';
 /** Of commands that workers serve for a frontend only. */
 export const hostOptions = {
   host: { type: 'string', description: 'The operator id of a frontend.', valueHint: 'ID', required: true },
-  'host-key': { type: 'string', description: 'Its key.', valueHint: 'FILE', required: true },
+  'host-key': { type: 'string', description: 'The key file of that frontend.', valueHint: 'FILE', required: true },
 } as const;
 
 export interface HostArgs {

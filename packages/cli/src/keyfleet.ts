@@ -2,7 +2,7 @@ import { type CommandDef, defineCommand, type SubCommandsDef } from 'citty';
 import type { Terminal } from './terminal.ts';
 
 type MakeVerb = (terminal: Terminal, name: string) => CommandDef;
-/** By name. Only what is called is loaded: most verbs need a fraction of all that the others do. */
+/** By name, each loaded when it is called: most need a fraction of what the others do. */
 type Verbs = Record<string, () => Promise<MakeVerb>>;
 
 const operator: Verbs = {
@@ -57,15 +57,15 @@ export function keyfleet(terminal: Terminal): CommandDef {
   const subCommands = (verbs: Verbs): SubCommandsDef =>
     Object.fromEntries(Object.entries(verbs).map(([verb, load]) => [verb, async () => (await load())(terminal, verb)]));
   const group = (name: string, description: string, verbs: Verbs): CommandDef =>
-    defineCommand({ meta: { name: `keyfleet ${name}`, description }, subCommands: subCommands(verbs) });
+    defineCommand({ meta: { name, description }, subCommands: subCommands(verbs) });
   return defineCommand({
-    meta: { name: 'keyfleet', description: 'For the operators of a Keyfleet domain.' },
+    meta: { name: 'keyfleet', description: 'Tools for the operators of a Keyfleet domain.' },
     subCommands: {
-      operator: group('operator', 'Signing keys of people and services.', operator),
-      domain: group('domain', 'The domain: its foundation, state, rules and keys.', domain),
-      member: group('member', 'The HSMs of the domain.', member),
-      account: group('account', 'Accounts of the API.', account),
-      store: group('store', 'What everything is kept in.', store),
+      operator: group('operator', 'Make and protect the signing keys of people and services.', operator),
+      domain: group('domain', 'Found and inspect the domain; propose, approve and rotate.', domain),
+      member: group('member', 'Admit, remove and list the HSMs of the domain.', member),
+      account: group('account', 'Create accounts of the API.', account),
+      store: group('store', 'Accept or migrate the store in Redis.', store),
       ...subCommands(others),
     },
   });

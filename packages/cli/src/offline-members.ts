@@ -19,7 +19,7 @@ import type { Terminal } from './terminal.ts';
 
 export const offlineMemberOptions = {
   'offline-member': { type: 'string', description: 'File of the offline member.', valueHint: 'FILE', required: true },
-  shares: { type: 'string', description: 'Shares of its secret, by commas.', valueHint: 'FILES' },
+  shares: { type: 'string', description: 'Files with shares of its secret, comma-separated.', valueHint: 'FILES' },
   ...passphraseOptions,
 } as const;
 

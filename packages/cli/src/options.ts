@@ -26,12 +26,12 @@ export const anchorOptions = {
 } as const;
 
 export const passphraseOptions = {
-  'passphrase-file': { type: 'string', description: 'Read the passphrase from a file.', valueHint: 'FILE' },
+  'passphrase-file': { type: 'string', description: 'Read the passphrase from this file.', valueHint: 'FILE' },
 } as const;
 
 export const signerOptions = {
   as: { type: 'string', description: 'Your operator id.', valueHint: 'ID', required: true },
-  key: { type: 'string', description: 'Your signing key.', valueHint: 'FILE', required: true },
+  key: { type: 'string', description: 'Your signing key file.', valueHint: 'FILE', required: true },
   ...passphraseOptions,
 } as const;
 

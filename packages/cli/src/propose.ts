@@ -21,7 +21,7 @@ export const signingOptions = { ...managerOptions, ...anchorOptions, ...signerOp
 /** Of every verb that makes a new domain token. */
 export const changeOptions = {
   ...signingOptions,
-  preparer: { type: 'string', description: 'The member that makes the token: one that is there.', valueHint: 'ID' },
+  preparer: { type: 'string', description: 'The member that makes the token; it must be running.', valueHint: 'ID' },
 } as const;
 
 export interface ProposalResult {

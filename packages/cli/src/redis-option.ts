@@ -7,8 +7,8 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const COMMAND_TIMEOUT_MS = 15_000;
 
 export const redisOptions = {
-  redis: { type: 'string', description: 'redis://host:port', valueHint: 'URL', default: 'redis://127.0.0.1:8930' },
-  'redis-password-file': { type: 'string', description: 'Read its password from a file.', valueHint: 'FILE' },
+  redis: { type: 'string', description: 'Address of Redis.', valueHint: 'URL', default: 'redis://127.0.0.1:8930' },
+  'redis-password-file': { type: 'string', description: 'Read the Redis password from this file.', valueHint: 'FILE' },
 } as const;
 
 interface RedisArgs {

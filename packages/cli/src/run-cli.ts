@@ -24,22 +24,25 @@ export async function runCli(root: CommandDef, rawArgs: readonly string[], termi
 function explain(error: unknown, terminal: Terminal): 1 | 2 {
   if (error instanceof NotWellError) return 1;
   const { message } = error as Error;
-  // Its own class is not exported: it is how citty says that a command or an option is missing.
+  // citty does not export the class of its error for a verb that is unknown or an option that is missing.
   const wronglyCalled = (error as Error).name === 'CLIError';
   if (error instanceof CliError || error instanceof DomainError || error instanceof ConfigError || wronglyCalled) {
-    terminal.note(`keyfleet: ${stripVTControlCharacters(message)}`);
+    terminal.note(`keyfleet: ${stripVTControlCharacters(message)}${wronglyCalled ? '. See --help' : ''}`);
     return wronglyCalled ? 2 : error instanceof CliError ? error.exitCode : 1;
   }
-  terminal.note(`keyfleet: something unforeseen went wrong. Please report this:\n${(error as Error).stack ?? message}`);
+  terminal.note(`keyfleet: a fault of this program. Please report it:\n${(error as Error).stack ?? message}`);
   return 1;
 }
 
 async function usageOf(root: CommandDef, rawArgs: readonly string[]): Promise<string> {
-  let [found, parent]: [CommandDef, CommandDef | undefined] = [root, undefined];
+  let found = root;
+  const path: string[] = [];
   for (const word of rawArgs) {
     const next = (found.subCommands as Record<string, CommandDef | (() => Promise<CommandDef>)> | undefined)?.[word];
     if (next === undefined) break;
-    [found, parent] = [typeof next === 'function' ? await next() : next, found];
+    path.push(((await found.meta) as { name: string }).name);
+    found = typeof next === 'function' ? await next() : next;
   }
+  const parent = path.length === 0 ? undefined : { meta: { name: path.join(' ') } };
   return stripVTControlCharacters(await renderUsage(found, parent));
 }

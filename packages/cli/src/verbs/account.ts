@@ -12,12 +12,12 @@ import { openRedis, redisOptions } from '../redis-option.ts';
 const COMMAND_TIMEOUT_MS = 10_000;
 
 export const create = verb({
-  description: "Begin an account: its first administrator, who may do everything in it, and that user's access key.",
+  description: "Create an account with its first administrator, and write that user's access key.",
   args: {
-    account: { type: 'string', description: 'Its id: 12 digits.', valueHint: 'ID', required: true },
+    account: { type: 'string', description: 'Account id: 12 digits.', valueHint: 'ID', required: true },
     user: { type: 'string', description: 'Name of the administrator.', valueHint: 'NAME', default: 'admin' },
-    out: { type: 'string', description: 'Where the credentials go; a new file.', valueHint: 'FILE', required: true },
-    partition: { type: 'string', description: 'First part of every ARN.', valueHint: 'NAME', default: 'aws' },
+    out: { type: 'string', description: 'New file for the credentials.', valueHint: 'FILE', required: true },
+    partition: { type: 'string', description: 'Partition of its ARNs.', valueHint: 'NAME', default: 'aws' },
     ...hostOptions,
     ...managerOptions,
     ...anchorOptions,

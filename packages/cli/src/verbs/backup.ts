@@ -4,11 +4,11 @@ import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 
 export const backup = verb({
-  description: 'Write everything in Redis to a file, while the service runs, and read it back to be sure.',
+  description: 'Back up Redis to a file while the service runs, then verify the file.',
   args: {
     ...redisOptions,
-    out: { type: 'string', description: 'Where it goes.', valueHint: 'FILE', required: true },
-    resume: { type: 'boolean', description: 'Go on with one that was cut off.', default: false },
+    out: { type: 'string', description: 'Output file.', valueHint: 'FILE', required: true },
+    resume: { type: 'boolean', description: 'Resume an interrupted backup.', default: false },
   },
   async run(args, terminal) {
     await using redis = await openRedis(args);

@@ -19,28 +19,28 @@ interface Finding {
 const marks = { well: 'well    ', advice: 'advice  ', 'not-well': 'NOT WELL' } as const;
 
 export const doctor = verb({
-  description: 'Look at everything a domain needs, and say what to do about what is not well.',
+  description: 'Check everything a domain needs, and say how to fix what is wrong.',
   args: {
     ...managerOptions,
     ...anchorOptions,
     ...redisOptions,
     frontends: {
       type: 'string',
-      description: 'Where they listen for HTTP, by commas: asked as well.',
+      description: 'HTTP addresses of frontends to check as well, comma-separated.',
       valueHint: 'URLS',
     },
     census: {
       type: 'boolean',
-      description: 'Read everything that is stored too, and count what is under which domain key.',
+      description: 'Also read every stored record and count what each domain key seals.',
       default: false,
     },
     deep: {
       type: 'boolean',
-      description: 'Have the workers open everything that is stored, and verify the MAC of every record.',
+      description: 'Also have the workers open every stored token, and verify the MAC of every record.',
       default: false,
     },
     host: { type: 'string', description: 'With --deep: the operator id of a frontend.', valueHint: 'ID' },
-    'host-key': { type: 'string', description: 'With --deep: its key.', valueHint: 'FILE' },
+    'host-key': { type: 'string', description: 'With --deep: the key file of that frontend.', valueHint: 'FILE' },
   },
   async run(args, terminal) {
     using domain = openDomain(args);

@@ -10,9 +10,9 @@ import { roles } from '@keyfleet/shared/domain/state';
 export const createKey = verb({
   description: 'Make the signing key of a person, a frontend or a domain-manager.',
   args: {
-    id: { type: 'string', description: 'Name in the domain.', valueHint: 'ID', required: true },
+    id: { type: 'string', description: 'Operator id in the domain.', valueHint: 'ID', required: true },
     role: { type: 'enum', description: 'operator: a person.', options: [...roles], default: 'operator' },
-    out: { type: 'string', description: 'Where the key goes; the public part goes beside it.', required: true },
+    out: { type: 'string', description: 'Key file to write; the public part is written beside it.', required: true },
     ...passphraseOptions,
   },
   async run(args, terminal) {
@@ -38,7 +38,11 @@ export const changePassphrase = verb({
   args: {
     key: { type: 'string', description: 'The signing key.', valueHint: 'FILE', required: true },
     ...passphraseOptions,
-    'new-passphrase-file': { type: 'string', description: 'Read the new passphrase from a file.', valueHint: 'FILE' },
+    'new-passphrase-file': {
+      type: 'string',
+      description: 'Read the new passphrase from this file.',
+      valueHint: 'FILE',
+    },
   },
   async run(args, terminal) {
     const path = args.key;

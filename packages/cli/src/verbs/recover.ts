@@ -10,7 +10,7 @@ export const recover = verb({
   description:
     'Carry out a signed proposal with an offline member: how a fresh fleet is admitted when every worker is lost.',
   args: {
-    id: { type: 'positional', description: 'The proposal, or the beginning of its id.', required: true },
+    id: { type: 'positional', description: 'The id of the proposal, or a unique prefix.', required: true },
     ...managerOptions,
     ...anchorOptions,
     ...offlineMemberOptions,

@@ -8,7 +8,7 @@ import { openRedis, redisOptions } from '../redis-option.ts';
 import type { Terminal } from '../terminal.ts';
 
 export const restore = verb({
-  description: 'Write a backup into an empty Redis, compare every value afterwards, and make the lists of them.',
+  description: 'Restore a backup into an empty Redis, compare every value, and rebuild the indexes.',
   args: {
     from: { type: 'positional', description: 'The backup.', required: true },
     ...redisOptions,

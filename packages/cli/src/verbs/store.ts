@@ -13,7 +13,7 @@ import { openRecords } from '../records.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 
 export const accept = verb({
-  description: 'Say that this Redis goes on for the one before: a backup was restored, or what it lost is given up.',
+  description: 'Accept this Redis in place of the one before: a restored backup, or a store whose losses you accept.',
   args: { ...anchorOptions, ...redisOptions },
   async run(args) {
     const { domain } = loadTrustAnchor(args['trust-anchor']);

@@ -7,12 +7,17 @@ import { fingerprintOf } from '../../text.ts';
 import { formatTrustAnchor, parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
 export const anchor = verb({
-  description: 'Write the trust anchor: who may found the domain. It goes into the configuration of every service.',
+  description: 'Write the trust anchor, which says who may found the domain. Every service is configured with it.',
   args: {
     domain: { type: 'string', description: 'Name of the domain.', valueHint: 'NAME', required: true },
     minimum: { type: 'string', description: 'How many founders must sign.', valueHint: 'N', required: true },
-    founders: { type: 'string', description: 'Their public keys, by commas.', valueHint: 'FILES', required: true },
-    out: { type: 'string', description: 'Where it goes.', valueHint: 'FILE', required: true },
+    founders: {
+      type: 'string',
+      description: 'Public key files of the founders, comma-separated.',
+      valueHint: 'FILES',
+      required: true,
+    },
+    out: { type: 'string', description: 'Output file.', valueHint: 'FILE', required: true },
   },
   async run({ domain, minimum, founders, out }) {
     const operators = listOf(founders).map(loadOperator);
@@ -43,7 +48,7 @@ export const checkpoint = verb({
   args: {
     ...managerOptions,
     ...anchorOptions,
-    out: { type: 'string', description: 'Where it goes.', valueHint: 'FILE', required: true },
+    out: { type: 'string', description: 'Output file.', valueHint: 'FILE', required: true },
   },
   async run(args) {
     using domain = openDomain(args);

@@ -7,26 +7,26 @@ import { memberLine, operatorLine, ruleLines } from '../../proposal-text.ts';
 import { loadNewMember, loadOperator } from '../../public-files.ts';
 
 export const create = verb({
-  description: 'Found the domain. Every founder runs this with the same files; the last one that is needed makes it.',
+  description: 'Found the domain. Each founder runs this with the same files until enough have signed.',
   args: {
     ...managerOptions,
     ...anchorOptions,
     ...signerOptions,
     members: {
       type: 'string',
-      description: 'identity.pub.json of each hsm-worker.',
+      description: 'identity.pub.json of each hsm-worker, comma-separated.',
       valueHint: 'FILES',
       required: true,
     },
     operators: {
       type: 'string',
-      description: 'Public keys of people and services.',
+      description: 'Public key files of people and services, comma-separated.',
       valueHint: 'FILES',
       required: true,
     },
     quorum: {
       type: 'string',
-      description: 'How many operators a change of trust needs.',
+      description: 'How many operators must sign a change of trust.',
       valueHint: 'N',
       required: true,
     },

@@ -8,7 +8,7 @@ import { countTokens } from '../../sealed-census.ts';
 import { type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
 
 export const rotate = verb({
-  description: 'Make a new domain key now. Everything is resealed under it.',
+  description: 'Make a new domain key now, and reseal everything under it.',
   args: changeOptions,
   run: (args, terminal) => proposeChange(args, terminal, () => ({ name: 'RotateDomainKeys', body: {} })),
   text: proposalText,
@@ -16,7 +16,7 @@ export const rotate = verb({
 
 const ids = {
   type: 'positional',
-  description: 'Domain keys, or beginnings of their ids, by commas.',
+  description: 'Domain key ids or unique prefixes, comma-separated.',
   required: true,
 } as const;
 
@@ -30,7 +30,7 @@ export const retire = verb({
 });
 
 export const reinstate = verb({
-  description: 'Propose that retired domain keys open again, for a restored backup from their time.',
+  description: 'Propose to let retired domain keys open again, for a restored backup that needs them.',
   args: { ids, ...changeOptions },
   run: (args, terminal) =>
     proposeChange(args, terminal, (state) => ({ name: 'ReinstateDomainKeys', body: { ids: keysOf(state, args.ids) } })),
@@ -40,7 +40,7 @@ export const reinstate = verb({
 const ALL_OLD = 'all-old';
 
 export const drop = verb({
-  description: 'Propose that members forget old domain keys: what is under them, in backups too, is lost.',
+  description: 'Propose to erase old domain keys from all members. Whatever they seal, in backups too, is lost.',
   args: {
     ids: { ...ids, description: `${ids.description} ${ALL_OLD}: all that may be dropped.` },
     ...changeOptions,

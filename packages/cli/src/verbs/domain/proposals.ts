@@ -19,7 +19,7 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { type CommandDef, defineCommand } from 'citty';
 
 export const proposals = verb({
-  description: 'What waits for signatures, and what became of it.',
+  description: 'List proposals, their signatures and what became of them.',
   args: managerOptions,
   async run(args) {
     using client = new DomainManagerClient(args['domain-manager']);
@@ -34,8 +34,8 @@ const operators = verb({
   description: 'Admit or remove people, frontends and domain-managers.',
   args: {
     ...changeOptions,
-    admit: { type: 'string', description: 'Public keys, by commas.', valueHint: 'FILES' },
-    remove: { type: 'string', description: 'Operator ids, by commas.', valueHint: 'IDS' },
+    admit: { type: 'string', description: 'Public key files, comma-separated.', valueHint: 'FILES' },
+    remove: { type: 'string', description: 'Operator ids, comma-separated.', valueHint: 'IDS' },
   },
   run: (args, terminal) =>
     proposeChange(args, terminal, () => ({
@@ -71,9 +71,9 @@ export function propose(terminal: Terminal, name: string): CommandDef {
 }
 
 export const approve = verb({
-  description: 'Read what a proposal would do, and sign it.',
+  description: 'Show what a proposal would do, and sign it.',
   args: {
-    id: { type: 'positional', description: 'The proposal, or the beginning of its id.', required: true },
+    id: { type: 'positional', description: 'The id of the proposal, or a unique prefix.', required: true },
     ...signingOptions,
   },
   async run(args, terminal) {

@@ -7,7 +7,7 @@ import { memberLine, operatorLine, ruleLines } from '../../proposal-text.ts';
 import { tableOf, timeOf } from '../../text.ts';
 
 export const show = verb({
-  description: 'The state of the domain, verified from the trust anchor: members, operators, rules, domain keys.',
+  description: 'Show members, operators, rules and domain keys, verified from the trust anchor.',
   args: { ...managerOptions, ...anchorOptions },
   async run(args) {
     using domain = openDomain(args);
@@ -44,7 +44,7 @@ export const show = verb({
 
 /** What a domain-manager sees now. Nothing here is verified: `domain verify` is for that. */
 export const status = verb({
-  description: 'What the domain-manager sees: workers, generations, rotation, resealing.',
+  description: 'Show what the domain-manager sees: workers, generations, rotation, resealing.',
   args: managerOptions,
   async run(args) {
     using client = new DomainManagerClient(args['domain-manager']);
@@ -120,7 +120,7 @@ function sentenceOf(text: string): string {
 }
 
 export const verify = verb({
-  description: 'Verify every domain token from the trust anchor, and that every member holds the newest one.',
+  description: 'Verify every domain token from the trust anchor, and that each member holds the newest.',
   args: { ...managerOptions, ...anchorOptions },
   async run(args) {
     using domain = openDomain(args);

@@ -4,11 +4,19 @@ import { changeOptions, proposalText, proposeChange, signingOptions } from '../.
 import { loadNewMember } from '../../public-files.ts';
 
 export const admit = verb({
-  description: 'Propose to admit workers. Whoever approves compares the fingerprint with the one on the worker itself.',
+  description: 'Propose to admit workers. Approvers compare each fingerprint with the one on the worker itself.',
   args: {
-    identities: { type: 'positional', description: 'identity.pub.json of each worker, by commas.', required: true },
+    identities: {
+      type: 'positional',
+      description: 'identity.pub.json of each worker, comma-separated.',
+      required: true,
+    },
     ...changeOptions,
-    remove: { type: 'string', description: 'Members to remove in the same step, by commas.', valueHint: 'IDS' },
+    remove: {
+      type: 'string',
+      description: 'Member ids to remove in the same step, comma-separated.',
+      valueHint: 'IDS',
+    },
   },
   run: (args, terminal) =>
     proposeChange(args, terminal, () => ({
@@ -19,8 +27,11 @@ export const admit = verb({
 });
 
 export const remove = verb({
-  description: 'Propose to remove members. The same command makes a new domain key, which they never see.',
-  args: { members: { type: 'positional', description: 'Member ids, by commas.', required: true }, ...changeOptions },
+  description: 'Propose to remove members. The same change makes a new domain key, which they never see.',
+  args: {
+    members: { type: 'positional', description: 'Member ids, comma-separated.', required: true },
+    ...changeOptions,
+  },
   run: (args, terminal) =>
     proposeChange(args, terminal, () => ({
       name: 'ModifyMembers',

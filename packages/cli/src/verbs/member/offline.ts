@@ -19,20 +19,20 @@ import type { ParsedArgs } from 'citty';
 import { readFileSync } from 'node:fs';
 
 const options = {
-  id: { type: 'string', description: 'Its member id.', valueHint: 'ID', required: true },
-  out: { type: 'string', description: 'Where it goes; the public part goes beside it.', required: true },
+  id: { type: 'string', description: 'Member id.', valueHint: 'ID', required: true },
+  out: { type: 'string', description: 'Output file; the public part is written beside it.', required: true },
   ...anchorOptions,
   ...passphraseOptions,
   shares: {
     type: 'string',
-    description: 'Instead of a passphrase: a random secret in so many shares.',
+    description: 'Protect it with a random secret split into N shares, instead of a passphrase.',
     valueHint: 'N',
   },
-  threshold: { type: 'string', description: 'How many shares give the secret back.', valueHint: 'K' },
+  threshold: { type: 'string', description: 'How many shares recover the secret.', valueHint: 'K' },
 } as const;
 
 export const createOffline = verb({
-  description: 'Make a member to keep in a safe: with it, operators admit a fresh fleet when every worker is lost.',
+  description: 'Make a member to keep in a safe, to admit a fresh fleet when every worker is lost.',
   args: options,
   async run(args, terminal) {
     const { id, out } = args;
@@ -87,7 +87,7 @@ function isSplit({ shares, threshold }: ParsedArgs<typeof options>): boolean {
 }
 
 export const checkOffline = verb({
-  description: 'Open an offline member and the newest domain token with it, as in a recovery. Nothing is changed.',
+  description: 'Rehearse a recovery: open an offline member, and the newest domain token with it. Changes nothing.',
   args: { ...managerOptions, ...anchorOptions, ...offlineMemberOptions },
   async run(args, terminal) {
     using domain = openDomain(args);

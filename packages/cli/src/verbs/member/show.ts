@@ -6,7 +6,7 @@ import type { Worker__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Work
 import type { Member } from '@keyfleet/shared/domain/state';
 
 export const list = verb({
-  description: 'Members of the domain, and workers that ask to join it.',
+  description: 'List members of the domain, and workers that ask to join.',
   args: { ...managerOptions, ...anchorOptions },
   async run(args) {
     using domain = openDomain(args);
@@ -47,7 +47,7 @@ function memberOf(worker: Worker__Output): Member {
 const none = Buffer.alloc(0);
 
 export const fingerprint = verb({
-  description: 'The fingerprint of a worker, read from its own identity.pub.json.',
+  description: 'Print the fingerprint of a worker, from its identity.pub.json.',
   args: { identity: { type: 'positional', description: 'identity.pub.json', required: true } },
   async run({ identity }) {
     const member = loadMember(identity);
