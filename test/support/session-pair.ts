@@ -13,7 +13,7 @@ import type { Installed } from '@keyfleet/hsm-worker/boundary/session';
 import { type OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
 import type { SignedRequest } from '@keyfleet/hsm-worker/boundary/stream';
 import { encodedPublicKey, signBytesOffLoop } from '@keyfleet/shared/domain/signature';
-import { DomainState, type Member, type Role, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { deactivatedAt, DomainState, type Member, type Role, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type Command, type CommandName, commands, type InputOf } from '@keyfleet/shared/hsm/commands';
 import {
   decodeReplies,
@@ -101,7 +101,9 @@ export class FakeDomain implements KnownDomain {
     const { state, keyring, hash: tokenHash } = this;
     const now = this.clock.now();
     const floor = this.#sessionFloor;
-    return { state, tokenHash, keyring, takesSessionsUnder: (id) => takesSessionsUnder(id, state, { floor, now }) };
+    const takesSessions = (id: string): boolean =>
+      takesSessionsUnder(id, state, { floor, deactivatedAt: deactivatedAt(state, id), now });
+    return { state, tokenHash, keyring, takesSessionsUnder: takesSessions };
   }
 
   get keyring(): Keyring {

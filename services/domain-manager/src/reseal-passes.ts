@@ -8,6 +8,7 @@ import {
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { ResealProgress, ResealStore } from './store/store.ts';
+import type { TokenLog } from './token-log.ts';
 
 /** How many frontends can work on a pass at once; each has a shard at a time. */
 const SHARDS = 16;
@@ -15,6 +16,9 @@ const SHARDS = 16;
 const ASK_AGAIN_MS = 90_000;
 /** How long a replica that takes over waits for a sign of life: what it asked for at once would take parts from who works on them. */
 const FIRST_SIGN_MS = 30_000;
+
+/** Of the chain, when each token was first seen here. */
+type SeenTokens = Pick<TokenLog, 'seenAt'>;
 
 export interface ResealDeps {
   readonly store: ResealStore;
@@ -46,7 +50,7 @@ export class ResealPasses {
   }
 
   /** Does the next thing. Only while every reachable member seals under the active domain key. */
-  async advance(state: DomainState): Promise<void> {
+  async advance(state: DomainState, tokens: SeenTokens): Promise<void> {
     if (state.domainKeys.length === 1) return;
     const { store, clock } = this.#deps;
     const generation = activeDomainKey(state).createdGeneration;
@@ -56,12 +60,12 @@ export class ResealPasses {
     const { verifiedAt, reports, shards, pass, startedAt } = progress;
     // Whoever began it had a wrong clock: nobody can say when that was, and it would prove too much.
     if (startedAt > clock.now()) return this.#startPass(generation, pass + 1);
-    const owesProof = domainKeysToRetire(state).length > 0 && !provesRetirement(state, progress);
+    const owesProof = domainKeysToRetire(state).length > 0 && !provesRetirement(state, progress, tokens);
     if (verifiedAt !== undefined && !owesProof) return;
     if (reports.size < shards) return this.#ask(generation, progress);
     if (verifiedAt === undefined && foundNothing(progress)) return store.setVerified(generation, clock.now());
     // One more, once nothing can come under an older key any more.
-    if (verifiedAt !== undefined && clock.now() < provableFrom(state)) return;
+    if (verifiedAt !== undefined && clock.now() < provableFrom(state, tokens)) return;
     return this.#startPass(generation, pass + 1);
   }
 
@@ -98,18 +102,21 @@ export class ResealPasses {
  * Whether the pass that `progress` tells of was whole, found nothing under older domain keys, and began when nothing could come under those
  * that a former member may hold: so that these may open nothing from now on.
  */
-export function provesRetirement(state: DomainState, progress: ResealProgress): boolean {
+export function provesRetirement(state: DomainState, progress: ResealProgress, tokens: SeenTokens): boolean {
   const { reports, shards, startedAt } = progress;
-  return reports.size === shards && foundNothing(progress) && startedAt >= provableFrom(state);
+  return reports.size === shards && foundNothing(progress) && startedAt >= provableFrom(state, tokens);
 }
 
 /**
  * Frontends take nothing under a key that went out of use longer ago; as much again for their clocks and for writes under way. And not
- * before the newest token, which may have reinstated a key that a restored backup needs.
+ * before the newest token, which may have reinstated a key that a restored backup needs. Both times count from when the token was seen here, if
+ * that is later than it says: its preparer may have dated it back.
  */
-function provableFrom(state: DomainState): number {
-  const removedAt = newestAfterRemoval(state)?.createdAt ?? 0;
-  return Math.max(removedAt + CHANGEOVER_MS, state.madeAt) + CHANGEOVER_MS;
+function provableFrom(state: DomainState, tokens: SeenTokens): number {
+  const removal = newestAfterRemoval(state);
+  const removedAt = removal === undefined ? 0 : Math.max(removal.createdAt, tokens.seenAt(removal.createdGeneration));
+  const newestAt = Math.max(state.madeAt, tokens.seenAt(state.generation));
+  return Math.max(removedAt + CHANGEOVER_MS, newestAt) + CHANGEOVER_MS;
 }
 
 /** A whole pass that had nothing to reseal and left nothing: the proof that older domain keys are not needed by what is stored. */

@@ -1,13 +1,14 @@
 import { type DomainChange, newProposal, parseDomainChange } from '@keyfleet/shared/domain/proposal';
 import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
-import { rotation, testRules } from '@keyfleet/test-support/domain';
+import { rotation, TestClock, testRules } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
   command,
   DAY,
   foundedReplica,
+  LocalWorker,
   newReplica,
   type Replica,
   resetWorld,
@@ -158,6 +159,31 @@ describe('resealing', () => {
     expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
   });
 
+  test('a preparer that dates the removal back takes nothing from the wait, which begins when the token is seen', async () => {
+    const slow = new TestClock();
+    world.workers[0] = new LocalWorker('hsm-1', slow);
+    const replica = await foundedReplica();
+    world.clock.advance(DAY / 2);
+    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    await replica.proposals.propose(signed(removal, [alice, bob]));
+    await replica.round.run();
+    expect(replica.tokens.head!.state.madeAt).toBe(slow.now());
+    await runPass(replica, 0);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 deactivated', '2 active']);
+
+    // Who saw it now for the first time waits anew: it cannot know.
+    world.clock.advance(2 * CHANGEOVER_MS - 1);
+    const successor = newReplica();
+    await runPass(successor, 0);
+    await successor.round.run();
+    expect(domainKeys(successor)).toEqual(['1 deactivated', '2 active']);
+    world.clock.advance(2 * CHANGEOVER_MS);
+    for (let i = 0; i < 2; i++) await runPass(successor, 0);
+    await successor.round.run();
+    expect(domainKeys(successor)).toEqual(['1 retired', '2 active']);
+  });
+
   test('a rotation after the removal puts it off by minutes: the pass is under its key, and that key stays', async () => {
     const replica = await removed();
     world.clock.advance(DAY);
@@ -204,6 +230,17 @@ describe('resealing', () => {
     await replica.round.run();
     expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
   });
+});
+
+test('a preparer that dates its tokens back makes the domain-manager rotate no more often', async () => {
+  world.workers[0] = new LocalWorker('hsm-1', new TestClock());
+  const replica = await foundedReplica();
+  world.clock.advance(DAY);
+  for (let i = 0; i < 5; i++) await replica.round.run();
+  expect(replica.tokens.generation).toBe(2);
+  world.clock.advance(DAY);
+  for (let i = 0; i < 5; i++) await replica.round.run();
+  expect(replica.tokens.generation).toBe(3);
 });
 
 describe('the member that a proposal names', () => {

@@ -44,6 +44,8 @@ export class Round {
   readonly #deps: RoundDeps;
   #views: readonly WorkerView[] = [];
   #announced = 0;
+  /** By this replica. Lost with it, which costs a rotation at most. */
+  #rotatedAt = -Infinity;
 
   constructor(deps: RoundDeps) {
     this.#deps = deps;
@@ -107,10 +109,14 @@ export class Round {
     const { tokens, clock, rotateEveryMs } = this.#deps;
     const { head } = tokens;
     if (head === undefined) return;
-    if (clock.now() < nextRotationAt(head.state, rotateEveryMs) || !isSettled(head.state, this.#views)) return;
+    const now = clock.now();
+    if (now < nextRotationAt(head.state, rotateEveryMs) || !isSettled(head.state, this.#views)) return;
+    // A preparer that dates its tokens back would otherwise be asked for the next one at once, until the domain is full. Before: a clock was wrong.
+    if (now >= this.#rotatedAt && now < this.#rotatedAt + rotateEveryMs) return;
     // The doctor says what to do about it.
     if (!hasRoomToRotate(head.state)) return;
     await this.#carryOut(head, { name: 'RotateDomainKeys', body: {} });
+    if (tokens.generation > head.state.generation) this.#rotatedAt = now;
   }
 
   /** After a removal: what the former member may hold opens nothing any more, once nothing that counts is under it. */
@@ -120,7 +126,7 @@ export class Round {
     const ids = head === undefined ? [] : domainKeysToRetire(head.state).map(({ id }) => id);
     if (head === undefined || ids.length === 0) return;
     const progress = await resealing.find(head.state);
-    if (progress === undefined || !provesRetirement(head.state, progress)) return;
+    if (progress === undefined || !provesRetirement(head.state, progress, tokens)) return;
     await this.#carryOut(head, { name: 'RetireDomainKeys', body: { ids } });
   }
 
@@ -142,8 +148,9 @@ export class Round {
   }
 
   async #reseal(): Promise<void> {
-    const state = this.#deps.tokens.head?.state;
-    if (state !== undefined && isSettled(state, this.#views)) await this.#deps.resealing.advance(state);
+    const { tokens, resealing } = this.#deps;
+    const state = tokens.head?.state;
+    if (state !== undefined && isSettled(state, this.#views)) await resealing.advance(state, tokens);
   }
 
   async #surveyAndDistribute(): Promise<void> {

@@ -38,6 +38,8 @@ export class TokenLog {
   readonly #clock: Clock;
   readonly #onRestored: (from: number, to: number) => void;
   readonly #tokens: Buffer[] = [];
+  /** By generation, less one. Not stored: what a token says of its time is its maker's word, and what the store says anyone's who writes there. */
+  readonly #seenAt: number[] = [];
   readonly #generationOf = new Map<string, number>();
   #head: Head | undefined;
   readonly #refreshing = new SingleFlight<void>();
@@ -62,6 +64,11 @@ export class TokenLog {
   /** Reads what others have stored. Callers at the same time share one reading. Throws TokenLogError, or the store's error. */
   refresh(): Promise<void> {
     return this.#refreshing.run(() => this.#readStore());
+  }
+
+  /** When this replica first had the token of that generation: milliseconds since the epoch, by its own clock. */
+  seenAt(generation: number): number {
+    return this.#seenAt[generation - 1] ?? this.#clock.now();
   }
 
   /** The generation that a proposal made; undefined while it made none. */
@@ -146,6 +153,7 @@ export class TokenLog {
 
   #push(head: Head): void {
     this.#tokens.push(head.token);
+    this.#seenAt.push(this.#clock.now());
     this.#generationOf.set(head.proposalId, head.state.generation);
     this.#head = head;
   }

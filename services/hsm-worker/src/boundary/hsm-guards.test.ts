@@ -12,7 +12,9 @@ import {
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
+import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
+import { SESSION_MS } from '@keyfleet/shared/hsm/session';
 import { CredentialToken } from './tokens/credential-token.ts';
 import { openToken, sealToken } from './tokens/sealed-token.ts';
 import { type Keyring, MAX_SEALINGS, newKeyring, type Sealings } from './domain/keyring.ts';
@@ -143,6 +145,23 @@ describe('a worker whose clock is wrong', () => {
     expect(domain.hsms[1]!.describe().generation).toBe(1);
     domain.clock.advance(10 * YEAR - 600_000);
     expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('accepted');
+  });
+
+  test('ends no session of the others by a rotation that it dates back', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [, b] = domain.hsms;
+    const old = b!.keyring()!.active.id;
+    const late = ahead(domain, 0);
+    domain.clock.advance(86_400_000);
+    domain.tokens.push(domain.prepare(rotation, [domain.scheduler], late));
+    b!.install(domain.tokens);
+    expect(b!.installed!.state.domainKeys[1]!.createdAt).toBe(b!.installed!.state.domainKeys[0]!.createdAt);
+    expect(b!.keyring()!.active.id).toBe(old);
+    expect(b!.installed!.takesSessionsUnder(old)).toBe(true);
+    domain.clock.advance(SESSION_MS + CHANGEOVER_MS - 1);
+    expect(b!.installed!.takesSessionsUnder(old)).toBe(true);
+    domain.clock.advance(1);
+    expect(b!.installed!.takesSessionsUnder(old)).toBe(false);
   });
 
   test('drops no domain key before its time', () => {

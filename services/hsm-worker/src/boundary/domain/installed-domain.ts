@@ -19,6 +19,8 @@ export class InstalledDomain {
   readonly secrets: DomainSecrets;
   readonly #clock: Clock;
   readonly #sessionFloor: number;
+  /** By its id, when this member learned that the domain key is not the active one any more. */
+  readonly #deactivatedAt: ReadonlyMap<string, number>;
   readonly #sealings: Sealings;
   #keyring: Keyring;
   #sealingGeneration: number;
@@ -32,6 +34,9 @@ export class InstalledDomain {
     this.secrets = parts.secrets;
     this.#clock = clock;
     this.#sessionFloor = sessionFloor(this.state, before && before.#sessionFloor);
+    const known = before === undefined ? new Map<string, number>() : before.#deactivatedAt;
+    const old = this.state.domainKeys.slice(0, -1);
+    this.#deactivatedAt = new Map(old.map(({ id }) => [id, known.get(id) ?? clock.now()]));
     this.#sealings = before === undefined ? new Map() : before.#sealings;
     const newest = activeDomainKey(this.state).createdGeneration;
     const previous = before?.sealingGeneration ?? newest;
@@ -55,7 +60,9 @@ export class InstalledDomain {
 
   /** Whether a session token under this domain key is (still) good. */
   takesSessionsUnder(domainKeyId: string): boolean {
-    return takesSessionsUnder(domainKeyId, this.state, { floor: this.#sessionFloor, now: this.#clock.now() });
+    const deactivatedAt = this.#deactivatedAt.get(domainKeyId);
+    const now = this.#clock.now();
+    return takesSessionsUnder(domainKeyId, this.state, { floor: this.#sessionFloor, deactivatedAt, now });
   }
 
   /** Seals under the newest domain key made up to `generation` from now on; never goes back to an older one. */

@@ -1,10 +1,4 @@
-import {
-  activeDomainKey,
-  CHANGEOVER_MS,
-  deactivatedAt,
-  type DomainState,
-  newestAfterRemoval,
-} from '@keyfleet/shared/domain/state';
+import { activeDomainKey, CHANGEOVER_MS, type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import { SESSION_MS } from '@keyfleet/shared/hsm/session';
 
 /**
@@ -15,14 +9,21 @@ export function sessionFloor(state: DomainState, before = activeDomainKey(state)
   return Math.max(before, newestAfterRemoval(state)?.createdGeneration ?? 0);
 }
 
-/** Whether session tokens under this domain key are good: it seals, or did so until a session ago, and no former member holds it. */
+/**
+ * Whether session tokens under this domain key are good: it seals, or did so until a session ago, and no former member holds it.
+ * `deactivatedAt`: when the member learned that there is a newer one, by its own clock; undefined for the active key. The time in the token
+ * is its preparer's, who may have dated it back.
+ */
 export function takesSessionsUnder(
   domainKeyId: string,
   state: DomainState,
-  { floor, now }: { readonly floor: number; readonly now: number },
+  {
+    floor,
+    deactivatedAt,
+    now,
+  }: { readonly floor: number; readonly deactivatedAt: number | undefined; readonly now: number },
 ): boolean {
   const key = state.domainKeys.find(({ id }) => id === domainKeyId);
   if (key === undefined || key.status === 'retired' || key.createdGeneration < floor) return false;
-  const since = deactivatedAt(state, domainKeyId);
-  return since === undefined || now - since < SESSION_MS + CHANGEOVER_MS;
+  return deactivatedAt === undefined || now - deactivatedAt < SESSION_MS + CHANGEOVER_MS;
 }
