@@ -5,7 +5,7 @@ import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain
 import { unary } from '@keyfleet/proto/unary';
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertNotFromFuture, verifyChain } from '@keyfleet/shared/domain/chain';
-import { Proposal, type OperatorSignature } from '@keyfleet/shared/domain/proposal';
+import { Proposal, type OperatorSignature, parseProposal, proposalId } from '@keyfleet/shared/domain/proposal';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -24,7 +24,7 @@ export interface ProposalView {
   readonly generation: number;
 }
 
-/** A domain-manager, as an operator uses it. Nothing it says is believed that can be verified. Throws CliError. */
+/** A domain-manager, as an operator uses it. How a proposal stands is its word; tokens, and which proposal it is, are verified. Throws CliError. */
 export class DomainManagerClient implements Disposable {
   readonly #address: string;
   readonly #client: InstanceType<typeof DomainManager>;
@@ -63,34 +63,35 @@ export class DomainManagerClient implements Disposable {
 
   async propose(proposal: Proposal): Promise<ProposalView> {
     const request = { proposal: Proposal.encode(proposal) };
-    return viewOf(await this.#call(unary(this.#client, DomainManager.service.Propose, request, TIMEOUT_MS)));
+    const answer = await this.#call(unary(this.#client, DomainManager.service.Propose, request, TIMEOUT_MS));
+    return viewOf(answer, proposalId(proposal));
   }
 
-  async approve(proposalId: string, { operatorId, signature }: OperatorSignature): Promise<ProposalView> {
-    const request = { proposal_id: proposalId, operator_id: operatorId, signature: Buffer.from(signature) };
-    return viewOf(await this.#call(unary(this.#client, DomainManager.service.Approve, request, TIMEOUT_MS)));
+  async approve(id: string, { operatorId, signature }: OperatorSignature): Promise<ProposalView> {
+    const request = { proposal_id: id, operator_id: operatorId, signature: Buffer.from(signature) };
+    return viewOf(await this.#call(unary(this.#client, DomainManager.service.Approve, request, TIMEOUT_MS)), id);
   }
 
   async listProposals(): Promise<ProposalView[]> {
     const { proposals = [] } = await this.#call(
       unary(this.#client, DomainManager.service.ListProposals, {}, TIMEOUT_MS),
     );
-    return proposals.map(viewOf);
+    return proposals.map((proposal) => viewOf(proposal));
   }
 
   /** By the id or a beginning of it that only one has. */
   async getProposal(idPrefix: string): Promise<ProposalView> {
-    const [found, ...more] = (await this.listProposals()).filter(({ proposalId }) => proposalId.startsWith(idPrefix));
+    const [found, ...more] = (await this.listProposals()).filter((view) => view.proposalId.startsWith(idPrefix));
     if (found === undefined) throw new CliError(`there is no proposal ${idPrefix}. See: keyfleet domain proposals`);
     if (more.length > 0) throw new CliError(`${more.length + 1} proposals begin with ${idPrefix}: give more of the id`);
     return found;
   }
 
   /** Waits until a proposal that has its signatures is carried out. Throws CliError when it fails or `timeoutMs` is over. */
-  async awaitDone(proposalId: string, timeoutMs = DONE_WITHIN_MS): Promise<ProposalView> {
+  async awaitDone(id: string, timeoutMs = DONE_WITHIN_MS): Promise<ProposalView> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      const view = await this.getProposal(proposalId);
+      const view = await this.getProposal(id);
       if (view.standing === 'done') return view;
       if (view.standing === 'failed') throw new CliError(`the proposal failed: ${view.reason}`);
       if (Date.now() > deadline) {
@@ -139,10 +140,16 @@ export function verifiedNow(anchor: TrustAnchor, tokens: readonly Uint8Array[]):
   return verified;
 }
 
-function viewOf(message: Proposal__Output): ProposalView {
+/** The id is computed here. Throws CliError when the domain-manager names the proposal otherwise, or answers with another than `expected`. */
+function viewOf(message: Proposal__Output, expected = message.proposal_id ?? ''): ProposalView {
+  const proposal = parseProposal(message.proposal ?? Buffer.alloc(0));
+  const id = proposalId(proposal);
+  if (message.proposal_id !== id || id !== expected) {
+    throw new CliError(`the domain-manager shows proposal ${id} as ${expected}: trust nothing that it says`);
+  }
   return {
-    proposalId: message.proposal_id ?? '',
-    proposal: Proposal.decode(message.proposal ?? Buffer.alloc(0)),
+    proposalId: id,
+    proposal,
     standing: message.standing ?? '',
     reason: message.reason ?? '',
     expiresAt: message.expires_at ?? 0,

@@ -1,0 +1,58 @@
+import { DomainManager } from '@keyfleet/proto';
+import { monotonicClock } from '@keyfleet/shared/clock';
+import { newProposal, parseProposal, Proposal, proposalId, signProposal } from '@keyfleet/shared/domain/proposal';
+import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
+import { PeerLimit } from '@keyfleet/shared/request-limit';
+import { type Change, rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { expect, test } from 'vitest';
+import { DomainManagerClient } from './domain-manager-client.ts';
+
+const domain = new TestDomain();
+const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } };
+const harmless = signProposal(newProposal(domain.command(rotation)), domain.alice);
+const harmful = signProposal(newProposal(domain.command(removal)), domain.alice);
+
+/** A domain-manager that shows `shown` under the id of `named`, whatever it is asked. */
+async function startLiar(shown: Proposal, named: Proposal) {
+  const answer = answering((error) => ({ details: String(error) }));
+  const message = { proposal_id: proposalId(named), proposal: Proposal.encode(shown), standing: 'collecting' };
+  const names = Object.keys(DomainManager.service);
+  const limit = { maxBytes: 1_000_000, rate: new PeerLimit(monotonicClock, { perSecond: 100, burst: 100 }) };
+  const server = await startGrpcServer({
+    address: { host: '127.0.0.1', port: 0 },
+    service: DomainManager.service,
+    handlers: Object.fromEntries(
+      names.map((name) => [name, answer(() => (name === 'ListProposals' ? { proposals: [message] } : message))]),
+    ),
+    limits: Object.fromEntries(names.map((name) => [name, limit])) as never,
+    isServing: () => true,
+    drainMs: 100,
+  });
+  const client = new DomainManagerClient(`127.0.0.1:${server.port}`);
+  return {
+    client,
+    async [Symbol.asyncDispose]() {
+      client[Symbol.dispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('a proposal that the domain-manager shows under the id of another is refused, wherever it is shown', async () => {
+  await using liar = await startLiar(harmful, harmless);
+  const { client } = liar;
+  const id = proposalId(harmless);
+  await expect(client.listProposals()).rejects.toThrow('trust nothing');
+  await expect(client.getProposal(id.slice(0, 12))).rejects.toThrow('trust nothing');
+  await expect(client.propose(harmless)).rejects.toThrow('trust nothing');
+  await expect(client.approve(id, harmless.signatures[0]!)).rejects.toThrow('trust nothing');
+});
+
+test('so is another one than was proposed or approved, under its own id', async () => {
+  await using liar = await startLiar(harmful, harmful);
+  const { client } = liar;
+  await expect(client.propose(harmless)).rejects.toThrow('trust nothing');
+  await expect(client.approve(proposalId(harmless), harmless.signatures[0]!)).rejects.toThrow('trust nothing');
+  const [shown] = await client.listProposals();
+  expect(shown).toMatchObject({ proposalId: proposalId(harmful), proposal: parseProposal(Proposal.encode(harmful)) });
+});
