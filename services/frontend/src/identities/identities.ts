@@ -110,7 +110,7 @@ export class Identities implements ChangeListener {
     read: () => Promise<Known | undefined>,
   ): Promise<Identity | undefined> {
     const known = this.#cache.lastKnown(name);
-    if (known?.version !== version) return (await read())?.identity;
+    if (known?.version !== version) return (await this.#cache.get(name, read))?.identity;
     const found = await readInTime(read);
     return found === late ? known.identity : found?.identity;
   }

@@ -40,18 +40,17 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
   }
 
   findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
-    const known = this.#keys.lastKnown(keyName(region, keyId));
-    return this.#read(known, async () => this.#store.findKey(region, keyId));
+    return this.#read(this.#keys, keyName(region, keyId), async () => this.#store.findKey(region, keyId));
   }
 
   findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
-    const known = this.#aliases.lastKnown(aliasName(scope, name));
-    return this.#read(known, async () => this.#store.findAlias(scope, name));
+    return this.#read(this.#aliases, aliasName(scope, name), async () => this.#store.findAlias(scope, name));
   }
 
   async grantsOf(key: GrantedKey, grantee: string): Promise<readonly Grant[]> {
     const known = this.#grants.lastKnown(key, grantee);
-    return (await this.#read(known, () => this.#grants.readGrantsOf(key, grantee))) ?? [];
+    if (known === undefined) return this.#grants.grantsOf(key, grantee);
+    return (await this.#readOr(known, () => this.#grants.readGrantsOf(key, grantee))) ?? [];
   }
 
   /** A token is for a grant that is new: nothing was known of it. */
@@ -59,8 +58,12 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
     return this.#grants.find(key, grantId);
   }
 
-  async #read<T>(known: T | undefined, read: () => Promise<T | undefined>): Promise<T | undefined> {
-    if (known === undefined) return read();
+  async #read<T>(cache: ReadCache<T>, name: string, read: () => Promise<T | undefined>): Promise<T | undefined> {
+    const known = cache.lastKnown(name);
+    return known === undefined ? cache.get(name, read) : this.#readOr(known, read);
+  }
+
+  async #readOr<T>(known: T, read: () => Promise<T | undefined>): Promise<T | undefined> {
     const found = await readInTime(read);
     if (found !== late) return found;
     this.#served = true;

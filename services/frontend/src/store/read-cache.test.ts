@@ -70,6 +70,17 @@ test('what was last known is told for as long as it may be, and is not believed 
   expect(reads).toBe(2);
 });
 
+test('what is read while changes are heard, only late, is last known too; what may have changed unheard is not', async () => {
+  trust.trusted = false;
+  await cache.get('a', load);
+  expect(cache.lastKnown('a')).toBe('one');
+  await expect(cache.get('a', () => Promise.reject(new Error('away')))).rejects.toThrow('away');
+  expect(cache.lastKnown('a')).toBe('one');
+  trust.epoch = 2;
+  await cache.get('b', load);
+  expect(cache.lastKnown('b')).toBeUndefined();
+});
+
 test('what was changed by this frontend is not last known as it was before', async () => {
   await cache.get('a', load);
   trust.trusted = false;

@@ -39,7 +39,7 @@ export class ReadCache<T> {
 
   /** The value as it was when the call was made, or later. Not a promise when it is known, which is nearly always. */
   get(name: string, load: () => Promise<T | undefined>): T | Promise<T | undefined> {
-    if (!this.#options.trust.trusted) return load();
+    if (!this.#options.trust.trusted) return this.#getUntrusted(name, load);
     const known = this.#entries.get(name);
     if (known?.value === undefined || known.epoch !== this.#options.trust.epoch) return this.#load(name, load);
     known.used = true;
@@ -50,6 +50,13 @@ export class ReadCache<T> {
   lastKnown(name: string): T | undefined {
     const known = this.#entries.get(name);
     return known !== undefined && this.#options.trust.isLastKnown(known.epoch) ? known.value : undefined;
+  }
+
+  /** Kept for `lastKnown`, if changes have been heard since before the read and it takes the place of nothing that serves there. */
+  #getUntrusted(name: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+    const { trust } = this.#options;
+    const isHeard = trust.isLastKnown(trust.epoch);
+    return isHeard && this.lastKnown(name) === undefined ? this.#load(name, load) : load();
   }
 
   invalidate(name: string): void {
