@@ -45,6 +45,7 @@ test('authenticated encryption is written once', () => {
   expect(filesWith(/\bcreate(Dec|C)ipheriv\b/)).toEqual([
     'packages/shared/src/encoding/aead.ts',
     // AES key wrap: no nonce, and no associated data.
+    'packages/shared/src/wrap-material.ts',
     `${boundary}crypto/key-wrap.ts`,
   ]);
 });

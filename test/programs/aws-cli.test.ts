@@ -102,12 +102,20 @@ test.runIf(aws)('aws iam makes a user and a role, and aws sts a session of the r
   });
 });
 
-test.runIf(aws)('the recipe of docs/import.md imports material that openssl made', async () => {
+test.runIf(aws).each([
+  ['SHA_256', 'sha256'],
+  ['SHA_1', 'sha1'],
+] as const)('the recipes of docs/import.md import what openssl made, with %s', async (hash, md) => {
   await using folder = await mkdtempDisposable(join(tmpdir(), 'keyfleet-import-'));
   const document = await readFile(join(import.meta.dirname, '../../docs/import.md'), 'utf8');
-  const recipe = [...document.matchAll(/^```sh\n(.*?)^```/gms)].map(([, commands]) => commands).join('');
+  const [, ...recipes] = document.split(/^### /m);
+  expect(recipes).toHaveLength(2);
   const env = { ...awsEnvironment(), AWS_ENDPOINT_URL: endpoint };
   const say = 'aws kms describe-key --key-id $KEY --query KeyMetadata.[KeyState,ExpirationModel] --output text';
-  const { stdout } = await execa('sh', ['-euc', `${recipe}${say}`], { env, cwd: folder.path });
-  expect(stdout).toMatch(/Enabled\tKEY_MATERIAL_DOES_NOT_EXPIRE$/);
+  for (const recipe of recipes) {
+    const commands = [...recipe.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block]) => block).join('');
+    const script = commands.replaceAll('SHA_256', hash).replaceAll('sha256', md);
+    const { stdout } = await execa('sh', ['-euc', `${script}${say}`], { env, cwd: folder.path });
+    expect(stdout).toMatch(/Enabled\tKEY_MATERIAL_DOES_NOT_EXPIRE$/);
+  }
 });

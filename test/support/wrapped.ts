@@ -1,15 +1,17 @@
-import { constants, createPublicKey, publicEncrypt } from 'node:crypto';
 import type { KMS } from '@aws-sdk/client-kms';
+import type { WrappingAlgorithm, WrappingKeySpec } from '@keyfleet/shared/algorithms';
+import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 
-/** What ImportKeyMaterial needs of `material`, wrapped as whoever brings a key of their own does. */
-export async function wrapped(kms: KMS, KeyId: string, material: Uint8Array) {
-  const parameters = { WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_2048' } as const;
-  const { ImportToken, PublicKey } = await kms.getParametersForImport({ KeyId, ...parameters });
-  return { ImportToken, EncryptedKeyMaterial: oaep(PublicKey!, material) };
+export interface Wrapping {
+  readonly WrappingAlgorithm: WrappingAlgorithm;
+  readonly WrappingKeySpec: WrappingKeySpec;
 }
 
-/** RSAES_OAEP_SHA_256. */
-export function oaep(publicKey: Uint8Array, material: Uint8Array): Buffer {
-  const key = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' });
-  return publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, material);
+/** Takes material of any kind. */
+export const anyMaterial: Wrapping = { WrappingAlgorithm: 'RSA_AES_KEY_WRAP_SHA_256', WrappingKeySpec: 'RSA_2048' };
+
+/** What ImportKeyMaterial needs of `material`, wrapped as whoever brings a key of their own does. */
+export async function wrapped(kms: KMS, KeyId: string, material: Uint8Array, wrapping = anyMaterial) {
+  const { ImportToken, PublicKey } = await kms.getParametersForImport({ KeyId, ...wrapping });
+  return { ImportToken, EncryptedKeyMaterial: wrapMaterial(wrapping.WrappingAlgorithm, PublicKey!, material) };
 }

@@ -1,8 +1,9 @@
 import { nobleSignatures as noble } from '@keyfleet/test-support/noble-signatures';
 import { createHash, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { open, seal } from '@keyfleet/shared/encoding/aead';
+import { wrapKey } from '@keyfleet/shared/wrap-material';
 import { deriveSharedSecret, peerPublicKey } from '../../services/hsm-worker/src/boundary/crypto/ecdh.ts';
-import { unwrapKey, wrapKey } from '../../services/hsm-worker/src/boundary/crypto/key-wrap.ts';
+import { unwrapKey } from '../../services/hsm-worker/src/boundary/crypto/key-wrap.ts';
 import { macMatches, macOf } from '../../services/hsm-worker/src/boundary/crypto/mac.ts';
 import { decapsulateWith, encapsulateUnder } from '../../services/hsm-worker/src/boundary/crypto/ml-kem.ts';
 import { decryptOaep, encryptOaep, type OaepHash } from '../../services/hsm-worker/src/boundary/crypto/rsa-oaep.ts';

@@ -60,7 +60,12 @@ export const signableLengths: Readonly<Record<OfferedSigningAlgorithm, SignableL
 };
 
 /** How key material that is imported may be wrapped. AWS has others, and refuses them or has them in China only. */
-export const wrappingAlgorithms = ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256'] as const;
+export const wrappingAlgorithms = [
+  'RSAES_OAEP_SHA_1',
+  'RSAES_OAEP_SHA_256',
+  'RSA_AES_KEY_WRAP_SHA_1',
+  'RSA_AES_KEY_WRAP_SHA_256',
+] as const;
 export type WrappingAlgorithm = (typeof wrappingAlgorithms)[number];
 
 /** Of the RSA key pairs that wrap it. */

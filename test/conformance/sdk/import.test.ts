@@ -1,7 +1,9 @@
+import type { KeySpec, SigningAlgorithmSpec } from '@aws-sdk/client-kms';
 import { call, kms, refusalOf } from '@keyfleet/test-support/sdk-client';
 import { type Key, newKey } from '@keyfleet/test-support/sdk-keys';
 import { wrapped } from '@keyfleet/test-support/wrapped';
-import { createHmac, randomBytes } from 'node:crypto';
+import { wrappingAlgorithms, wrappingKeySpecs } from '@keyfleet/shared/algorithms';
+import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, verify } from 'node:crypto';
 import { expect, test } from 'vitest';
 
 const forEver = { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' } as const;
@@ -52,6 +54,76 @@ test('an HMAC key makes the MACs of the material that was imported, which may be
   const Message = Buffer.from('message');
   const { Mac } = await kms.generateMac({ KeyId: key.KeyId, Message, MacAlgorithm: 'HMAC_SHA_256' });
   expect(Buffer.from(Mac!).equals(createHmac('sha256', material).update(Message).digest())).toBe(true);
+});
+
+const wrappings = wrappingAlgorithms.flatMap((WrappingAlgorithm) =>
+  wrappingKeySpecs.map((WrappingKeySpec) => ({ WrappingAlgorithm, WrappingKeySpec })),
+);
+
+test.each(wrappings)('material is imported wrapped by $WrappingAlgorithm with $WrappingKeySpec', async (wrapping) => {
+  const { KeyId } = await newKey({ Origin: 'EXTERNAL' });
+  const sent = await wrapped(kms, KeyId, randomBytes(32), wrapping);
+  expect(await kms.importKeyMaterial({ KeyId, ...sent, ...forEver })).toMatchObject({
+    KeyMaterialId: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+  });
+});
+
+const pairs: readonly (readonly [
+  KeySpec,
+  SigningAlgorithmSpec,
+  () => { privateKey: KeyObject; publicKey: KeyObject },
+])[] = [
+  ['RSA_2048', 'RSASSA_PKCS1_V1_5_SHA_256', () => generateKeyPairSync('rsa', { modulusLength: 2048 })],
+  ['RSA_3072', 'RSASSA_PKCS1_V1_5_SHA_256', () => generateKeyPairSync('rsa', { modulusLength: 3072 })],
+  ['RSA_4096', 'RSASSA_PKCS1_V1_5_SHA_256', () => generateKeyPairSync('rsa', { modulusLength: 4096 })],
+  ['ECC_NIST_P256', 'ECDSA_SHA_256', () => generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+  ['ECC_NIST_P384', 'ECDSA_SHA_384', () => generateKeyPairSync('ec', { namedCurve: 'P-384' })],
+  ['ECC_NIST_P521', 'ECDSA_SHA_512', () => generateKeyPairSync('ec', { namedCurve: 'P-521' })],
+  ['ECC_SECG_P256K1', 'ECDSA_SHA_256', () => generateKeyPairSync('ec', { namedCurve: 'secp256k1' })],
+  ['ECC_NIST_EDWARDS25519', 'ED25519_SHA_512', () => generateKeyPairSync('ed25519')],
+];
+
+test.each(pairs)('a key pair of %s signs with the private key that was imported', async (KeySpec, algorithm, make) => {
+  const { privateKey, publicKey } = make();
+  const key = await newKey({ Origin: 'EXTERNAL', KeySpec, KeyUsage: 'SIGN_VERIFY' });
+  const { KeyId } = key;
+  const material = privateKey.export({ format: 'der', type: 'pkcs8' });
+  const { KeyMaterialId } = await importInto(key, material);
+  expect(await metadataOf(key)).toMatchObject({ KeyState: 'Enabled', ...forEver });
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  const { PublicKey } = await kms.getPublicKey({ KeyId });
+  expect(spki.equals(PublicKey!)).toBe(true);
+  const Message = Buffer.from('message');
+  const { Signature } = await kms.sign({ KeyId, Message, SigningAlgorithm: algorithm });
+  const hash = algorithm.startsWith('ED25519') ? null : algorithm.slice(-7).replace('_', '').toLowerCase();
+  expect(verify(hash, Message, createPublicKey(publicKey.export({ format: 'pem', type: 'spki' })), Signature!)).toBe(
+    true,
+  );
+
+  await kms.deleteImportedKeyMaterial({ KeyId });
+  const other = make().privateKey.export({ format: 'der', type: 'pkcs8' });
+  expect(await refusalOf(importInto(key, other))).toBe('IncorrectKeyMaterialException');
+  expect(await importInto(key, material)).toMatchObject({ KeyMaterialId });
+});
+
+test('a private key of another spec than the key is incorrect material, and one that was damaged is an invalid ciphertext', async () => {
+  const key = await newKey({ Origin: 'EXTERNAL', KeySpec: 'ECC_NIST_P384', KeyUsage: 'KEY_AGREEMENT' });
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const material = privateKey.export({ format: 'der', type: 'pkcs8' });
+  expect(await refusalOf(importInto(key, material))).toBe('IncorrectKeyMaterialException');
+  const sent = await wrapped(kms, key.KeyId, material);
+  sent.EncryptedKeyMaterial[300]! ^= 1;
+  expect(await refusalOf(kms.importKeyMaterial({ KeyId: key.KeyId, ...sent, ...forEver }))).toBe(
+    'InvalidCiphertextException',
+  );
+});
+
+test('material of RSA is not wrapped by RSA alone', async () => {
+  const key = await newKey({ Origin: 'EXTERNAL', KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' });
+  const wrapping = { WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_4096' } as const;
+  expect(await refusalOf(kms.getParametersForImport({ KeyId: key.KeyId, ...wrapping }))).toBe(
+    'UnsupportedOperationException: Wrapping algorithm RSAES_OAEP_SHA_256 with wrapping key spec RSA_4096 is not supported for key material of key spec RSA_2048.',
+  );
 });
 
 test('the import token of one key is not that of another', async () => {

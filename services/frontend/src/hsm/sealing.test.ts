@@ -2,7 +2,7 @@ import type { DomainState } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { testAccount as account, testKeyId as keyId } from '@keyfleet/test-support/command-context';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
-import { oaep } from '@keyfleet/test-support/wrapped';
+import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { HsmRefusedError, type MemberAnswer, HsmUnavailableError, type MemberCommands } from './commands.ts';
@@ -168,8 +168,15 @@ test('imported material is unwrapped by another member as well: a maker that sea
   } as const;
   const wrapping = { wrappingAlgorithm: 'RSAES_OAEP_SHA_256', wrappingKeySpec: 'RSA_2048' } as const;
   const { importToken, publicKey } = await hsm.execute('GenerateImportKey', { ...of, ...wrapping });
-  const input = { ...of, importToken, encryptedMaterial: oaep(publicKey, randomBytes(32)) };
-  const own = await hsm.execute('ImportBackingKey', { ...input, encryptedMaterial: oaep(publicKey, randomBytes(32)) });
+  const input = {
+    ...of,
+    importToken,
+    encryptedMaterial: wrapMaterial('RSAES_OAEP_SHA_256', publicKey, randomBytes(32)),
+  };
+  const own = await hsm.execute('ImportBackingKey', {
+    ...input,
+    encryptedMaterial: wrapMaterial('RSAES_OAEP_SHA_256', publicKey, randomBytes(32)),
+  });
   const lie: Lie = (name) => (name === 'ImportBackingKey' ? own : {});
   const { commands, events } = start({ a: lie, b: honest, c: honest });
   const made = await commands.execute('ImportBackingKey', input, 0);

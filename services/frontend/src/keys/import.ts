@@ -1,16 +1,13 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { keySpecs } from '@keyfleet/shared/key-specs';
 import type { KmsKey } from './kms-key.ts';
 import { DAY_MS } from './key-rotation.ts';
 
 const MAX_DAYS = 365;
 
-/** Throws UnsupportedOperationException for a key whose material is not imported, or is of a kind that is not in this release. */
-export function assertImportedOrigin({ arn, origin, keySpec }: KmsKey): void {
-  if (origin !== 'EXTERNAL') throw unsupported(`${arn} origin is ${origin} which is not valid for this operation.`);
-  const { kind } = keySpecs[keySpec];
-  if (kind === 'symmetric' || kind === 'hmac') return;
-  throw unsupported(`Importing key material of key spec ${keySpec} is not in this release of Keyfleet.`);
+/** Throws UnsupportedOperationException for a key whose material is not imported. */
+export function assertImportedOrigin({ arn, origin }: Pick<KmsKey, 'arn' | 'origin'>): void {
+  if (origin === 'EXTERNAL') return;
+  throw unsupported(`${arn} origin is ${origin} which is not valid for this operation.`);
 }
 
 export interface ExpirationInput {

@@ -5,7 +5,7 @@ import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { dueDateOf } from '@keyfleet/shared/stored/due-entries';
 import { FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
-import { oaep } from '@keyfleet/test-support/wrapped';
+import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { randomBytes } from 'node:crypto';
 import { beforeEach, expect, test } from 'vitest';
 import { ServiceEvents, type ServiceEvent } from '../audit/service-events.ts';
@@ -25,7 +25,7 @@ beforeEach(async () => {
 
 async function wrap(material: Uint8Array) {
   const { ImportToken, PublicKey } = await frontend.call(GetParametersForImport, { KeyId, ...wrapping });
-  return { KeyId, ImportToken, EncryptedKeyMaterial: oaep(PublicKey!, material) };
+  return { KeyId, ImportToken, EncryptedKeyMaterial: wrapMaterial('RSAES_OAEP_SHA_256', PublicKey!, material) };
 }
 
 async function importFor(milliseconds: number): Promise<void> {
@@ -109,7 +109,7 @@ test('an import token is good for any number of imports of its 24 hours, also af
   const sent = (material: Uint8Array) => ({
     KeyId,
     ImportToken,
-    EncryptedKeyMaterial: oaep(PublicKey!, material),
+    EncryptedKeyMaterial: wrapMaterial('RSAES_OAEP_SHA_256', PublicKey!, material),
     ...forEver,
   });
   expect(await frontend.refusal(ImportKeyMaterial, sent(randomBytes(16)))).toBe('IncorrectKeyMaterialException');
@@ -121,13 +121,17 @@ test('an import token is good for any number of imports of its 24 hours, also af
   expect(await frontend.refusal(ImportKeyMaterial, sent(material))).toBe('ExpiredImportTokenException');
 });
 
-test.each(['RSAES_PKCS1_V1_5', 'SM2PKE', 'RSA_AES_KEY_WRAP_SHA_256'])('wrapping by %s is refused', async (name) => {
-  const refusal = frontend.refusal(GetParametersForImport, { KeyId, ...wrapping, WrappingAlgorithm: name });
-  expect(await refusal).toMatch(/^UnsupportedOperationException/);
-});
-
-test.each(['RSA_2048', 'ECC_NIST_P256'])('material of %s is not in this release, and says so', async (KeySpec) => {
-  const { KeyMetadata } = await frontend.call(CreateKey, { Origin: 'EXTERNAL', KeySpec, KeyUsage: 'SIGN_VERIFY' });
-  const refusal = frontend.refusal(GetParametersForImport, { KeyId: KeyMetadata!.KeyId, ...wrapping });
-  expect(await refusal).toMatch(/^UnsupportedOperationException: Importing key material of key spec/);
+test.each([
+  ['SYMMETRIC_DEFAULT', 'RSAES_PKCS1_V1_5', 'RSA_2048'],
+  ['SYMMETRIC_DEFAULT', 'SM2PKE', 'RSA_2048'],
+  ['RSA_2048', 'RSAES_OAEP_SHA_256', 'RSA_2048'],
+  ['RSA_3072', 'RSAES_OAEP_SHA_256', 'RSA_4096'],
+  ['RSA_4096', 'RSAES_OAEP_SHA_1', 'RSA_4096'],
+  ['ECC_NIST_P521', 'RSAES_OAEP_SHA_1', 'RSA_2048'],
+  ['ECC_NIST_P521', 'RSAES_OAEP_SHA_256', 'RSA_2048'],
+] as const)('material of %s is not wrapped by %s under %s', async (KeySpec, WrappingAlgorithm, WrappingKeySpec) => {
+  const KeyUsage = KeySpec === 'SYMMETRIC_DEFAULT' ? 'ENCRYPT_DECRYPT' : 'SIGN_VERIFY';
+  const { KeyMetadata } = await frontend.call(CreateKey, { Origin: 'EXTERNAL', KeySpec, KeyUsage });
+  const input = { KeyId: KeyMetadata!.KeyId, WrappingAlgorithm, WrappingKeySpec };
+  expect(await frontend.refusal(GetParametersForImport, input)).toMatch(/^UnsupportedOperationException/);
 });

@@ -1,15 +1,10 @@
-import {
-  type WrappingAlgorithm,
-  wrappingAlgorithms,
-  type WrappingKeySpec,
-  wrappingKeySpecs,
-} from '@keyfleet/shared/algorithms';
 import type { DeleteImportedKeyMaterial, GetParametersForImport, ImportKeyMaterial } from '@keyfleet/shared/api/import';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { OutputOf as Made } from '@keyfleet/shared/hsm/commands';
 import { HsmRefusedError } from '../hsm/commands.ts';
 import { evictBackingKeys } from '../keys/backing-keys.ts';
 import { incorrectMaterial, withoutMaterial } from '../keys/import.ts';
+import { wrappingOf } from '../keys/wrapping.ts';
 import { stateAt } from '../keys/key-states.ts';
 import type { ImportedMaterial, KmsKey } from '../keys/kms-key.ts';
 import { invalidCiphertext } from './ciphertexts.ts';
@@ -20,7 +15,7 @@ export const getParametersForImport: Handler<typeof GetParametersForImport, Pick
   { key, deadline },
   { hsm },
 ) => {
-  const wanted = { ...importKeyOf(key), ...wrappingOf(input) };
+  const wanted = { ...importKeyOf(key), ...wrappingOf(input, key) };
   const { importToken, publicKey, validTo } = await hsm.execute('GenerateImportKey', wanted, deadline);
   return { KeyId: key.arn, ImportToken: importToken, PublicKey: publicKey, ParametersValidTo: validTo };
 };
@@ -54,28 +49,6 @@ export const deleteImportedKeyMaterial: Handler<typeof DeleteImportedKeyMaterial
   await evictBackingKeys(key, { hsm, deadline });
   return { KeyId: key.arn, ...(key.imported && { KeyMaterialId: key.imported.materialId }) };
 };
-
-export interface WrappingInput {
-  readonly WrappingAlgorithm: string;
-  readonly WrappingKeySpec: string;
-}
-
-export function assertWrapping(input: WrappingInput): void {
-  wrappingOf(input);
-}
-
-/** Throws UnsupportedOperationException for what AWS no longer has, has in China only, or this release has not. */
-export function wrappingOf(input: WrappingInput): {
-  wrappingAlgorithm: WrappingAlgorithm;
-  wrappingKeySpec: WrappingKeySpec;
-} {
-  const wrappingAlgorithm = wrappingAlgorithms.find((name) => name === input.WrappingAlgorithm);
-  const wrappingKeySpec = wrappingKeySpecs.find((name) => name === input.WrappingKeySpec);
-  if (wrappingAlgorithm && wrappingKeySpec) return { wrappingAlgorithm, wrappingKeySpec };
-  const { WrappingAlgorithm: algorithm, WrappingKeySpec: spec } = input;
-  const message = `Wrapping algorithm ${algorithm} with wrapping key spec ${spec} is not supported.`;
-  throw new KmsException('UnsupportedOperationException', message);
-}
 
 /** What an import token is bound to. */
 function importKeyOf({ keyId, accountId, region, keySpec, keyUsage }: KmsKey) {

@@ -11,9 +11,9 @@ import {
   type ExpirationInput,
   type ImportTypeInput,
 } from '../keys/import.ts';
+import { type WrappingInput, wrappingOf } from '../keys/wrapping.ts';
 import { assertFits, assertOpens } from '../operations/ciphertexts.ts';
 import type { Deps } from '../operations/handler.ts';
-import { assertWrapping, type WrappingInput } from '../operations/import.ts';
 import { assertSignable, type SignatureInput } from '../operations/sign.ts';
 import { readGivenKeyPolicy } from '../policy/given-policy.ts';
 import { assertKeepsControl } from '../policy/lockout.ts';
@@ -70,7 +70,9 @@ export const ownOrigin = check('KMS made the key material', ({ keys: [key] }) =>
 
 export const importedOrigin = check('the key takes imported material', ({ keys: [key] }) => assertImportedOrigin(key!));
 
-export const wrapping = check<WrappingInput>('the material can be wrapped so', ({ input }) => assertWrapping(input));
+export const wrapping = check<WrappingInput>('the material can be wrapped so', ({ input, keys: [key] }) => {
+  wrappingOf(input, key!);
+});
 
 export const expiration = check<ExpirationInput>(
   'there is a date to expire at, within a year, just if the material expires',

@@ -6,8 +6,18 @@ import {
   testKeyId,
   testKeyring,
 } from '@keyfleet/test-support/command-context';
-import { constants, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import {
+  constants,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  publicEncrypt,
+  randomBytes,
+} from 'node:crypto';
+import type { WrappingAlgorithm } from '@keyfleet/shared/algorithms';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
+import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { describe, expect, test } from 'vitest';
 import { newRsaKeyPair } from '../keys/key-pair.ts';
 import type { CommandContext } from './command.ts';
@@ -35,9 +45,8 @@ async function parametersOf(of: Key, wrapping: Partial<InputOf<'GenerateImportKe
   return run('GenerateImportKey', { ...of, ...sha256, ...wrapping }, context);
 }
 
-function wrap(publicKey: Uint8Array, material: Uint8Array, oaepHash = 'sha256'): Buffer {
-  const wrappingKey = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' });
-  return publicEncrypt({ key: wrappingKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, material);
+function wrap(publicKey: Uint8Array, material: Uint8Array, algorithm: WrappingAlgorithm = 'RSAES_OAEP_SHA_256') {
+  return wrapMaterial(algorithm, publicKey, material);
 }
 
 const importing = (of: Key, importToken: Uint8Array, encryptedMaterial: Uint8Array, by: CommandContext = context) =>
@@ -48,13 +57,16 @@ test.each([
   ['RSAES_OAEP_SHA_1', 'RSA_3072'],
   ['RSAES_OAEP_SHA_256', 'RSA_3072'],
   ['RSAES_OAEP_SHA_256', 'RSA_4096'],
+  ['RSA_AES_KEY_WRAP_SHA_1', 'RSA_2048'],
+  ['RSA_AES_KEY_WRAP_SHA_256', 'RSA_3072'],
+  ['RSA_AES_KEY_WRAP_SHA_256', 'RSA_4096'],
 ] as const)(
   'material wrapped with %s and %s becomes an ordinary backing key',
   async (wrappingAlgorithm, wrappingKeySpec) => {
     const material = randomBytes(32);
     const { importToken, publicKey, validTo } = await parametersOf(key, { wrappingAlgorithm, wrappingKeySpec });
     expect(validTo).toBe(86_400_000);
-    const wrapped = wrap(publicKey, material, wrappingAlgorithm === 'RSAES_OAEP_SHA_1' ? 'sha1' : 'sha256');
+    const wrapped = wrap(publicKey, material, wrappingAlgorithm);
     const { token, materialId } = await importing(key, importToken, wrapped);
     const { keyId, account, keySpec, keyUsage } = key;
     expect(await run('DescribeBackingKey', { keyId, account, token }, context)).toEqual({
@@ -63,11 +75,7 @@ test.each([
       keyUsage,
     });
     expect(context.backingKeys.open(token, context.keyring).key.export().equals(material)).toBe(true);
-    const again = await importing(
-      key,
-      importToken,
-      wrap(publicKey, material, wrappingAlgorithm === 'RSAES_OAEP_SHA_1' ? 'sha1' : 'sha256'),
-    );
+    const again = await importing(key, importToken, wrap(publicKey, material, wrappingAlgorithm));
     expect(Buffer.from(again.materialId).equals(materialId)).toBe(true);
   },
 );
@@ -129,7 +137,7 @@ test('what does not unwrap is one and the same refusal, however far it came', as
   const raw = (padded: Buffer) => publicEncrypt({ key: wrappingKey, padding: constants.RSA_NO_PADDING }, padded);
   const good = wrap(publicKey, Buffer.alloc(32));
   const attempts = [
-    wrap(publicKey, Buffer.alloc(32), 'sha1'),
+    wrap(publicKey, Buffer.alloc(32), 'RSAES_OAEP_SHA_1'),
     publicEncrypt({ key: wrappingKey, padding: constants.RSA_PKCS1_PADDING }, Buffer.alloc(32)),
     good.subarray(1),
     Buffer.concat([good, Buffer.of(0)]),
@@ -163,8 +171,127 @@ describe('material', () => {
     }
   });
 
-  test('is not imported into a key pair', async () => {
-    const pair = { ...key, keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
+  test('is not imported into a key pair that AWS takes none for', async () => {
+    const pair = { ...key, keySpec: 'ML_DSA_44', keyUsage: 'SIGN_VERIFY' } as const;
     await expect(run('GenerateImportKey', { ...pair, ...sha256 }, context)).rejects.toEqual(refused('invalid-input'));
+  });
+});
+
+const aesWrapped = { wrappingAlgorithm: 'RSA_AES_KEY_WRAP_SHA_256', wrappingKeySpec: 'RSA_2048' } as const;
+
+test('what an AES key does not unwrap, or another than AES-256, is one and the same refusal', async () => {
+  const { importToken, publicKey } = await parametersOf(key, aesWrapped);
+  const good = wrap(publicKey, Buffer.alloc(32), 'RSA_AES_KEY_WRAP_SHA_256');
+  await importing(key, importToken, good);
+  const changed = Buffer.from(good);
+  changed[good.length - 1]! ^= 1;
+  const oaepOf = (bytes: Buffer) => wrap(publicKey, bytes);
+  const attempts = [
+    changed,
+    good.subarray(0, 256),
+    good.subarray(0, 255),
+    good.subarray(0, -1),
+    Buffer.concat([good, Buffer.alloc(8)]),
+    Buffer.concat([oaepOf(Buffer.alloc(16)), good.subarray(256)]),
+    Buffer.concat([oaepOf(Buffer.alloc(32)), good.subarray(256)]),
+    oaepOf(Buffer.alloc(32)),
+    Buffer.alloc(0),
+  ];
+  for (const attempt of attempts) {
+    await expect(importing(key, importToken, attempt)).rejects.toEqual(refused('cannot-open'));
+  }
+});
+
+describe('a key pair', () => {
+  type Spec = InputOf<'ImportBackingKey'>['keySpec'];
+  const keyPair = (keySpec: Spec): Key => ({ ...key, keySpec, keyUsage: 'SIGN_VERIFY' });
+  const pkcs8 = (privateKey: KeyObject) => privateKey.export({ format: 'der', type: 'pkcs8' });
+
+  async function importPair(keySpec: Spec, material: Uint8Array) {
+    const of = keyPair(keySpec);
+    const { importToken, publicKey } = await parametersOf(of, aesWrapped);
+    return importing(of, importToken, wrap(publicKey, material, 'RSA_AES_KEY_WRAP_SHA_256'));
+  }
+
+  const made = {
+    RSA_2048: async () => (await pairs[2048]).privateKey,
+    RSA_4096: async () => (await pairs[4096]).privateKey,
+    ECC_NIST_P256: async () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+    ECC_NIST_P384: async () => generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey,
+    ECC_NIST_P521: async () => generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey,
+    ECC_SECG_P256K1: async () => generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey,
+    ECC_NIST_EDWARDS25519: async () => generateKeyPairSync('ed25519').privateKey,
+  } as const;
+  type Made = keyof typeof made;
+
+  test.each(Object.keys(made) as Made[])('of %s becomes an ordinary backing key', async (keySpec) => {
+    const privateKey = await made[keySpec]();
+    const { token, materialId, publicKey } = await importPair(keySpec, pkcs8(privateKey));
+    expect(publicKey).toEqual(createPublicKey(privateKey).export({ format: 'der', type: 'spki' }));
+    const { keyId, account } = key;
+    const described = await run('DescribeBackingKey', { keyId, account, token }, context);
+    expect(described).toEqual({ materialId, publicKey, keySpec, keyUsage: 'SIGN_VERIFY' });
+  });
+
+  test.each(
+    Object.keys(made).flatMap((one) =>
+      Object.keys(made)
+        .filter((other) => other !== one)
+        .map((other) => [one, other]),
+    ),
+  )('of %s is no key of %s', async (one, other) => {
+    const material = pkcs8(await made[one as Made]());
+    await expect(importPair(other as Made, material)).rejects.toEqual(refused('incorrect-material'));
+  });
+
+  test('has one material id, whichever public key or none its PKCS #8 says', async () => {
+    const privateKey = await made.ECC_NIST_P256();
+    const der = pkcs8(privateKey);
+    // SEC 1 without its optional members: version and scalar.
+    const scalar = privateKey.export({ format: 'raw-private' });
+    const bare = Buffer.concat([
+      Buffer.from('3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420', 'hex'),
+      scalar,
+    ]);
+    const [whole, short] = [await importPair('ECC_NIST_P256', der), await importPair('ECC_NIST_P256', bare)];
+    expect(short.materialId).toEqual(whole.materialId);
+    expect(short.publicKey).toEqual(whole.publicKey);
+    const another = Buffer.concat([der.subarray(0, -64), pkcs8(await made.ECC_NIST_P256()).subarray(-64)]);
+    await expect(importPair('ECC_NIST_P256', another)).rejects.toEqual(refused('incorrect-material'));
+    for (const wrong of [Buffer.alloc(32), Buffer.alloc(32, 0xff)]) {
+      const material = Buffer.concat([bare.subarray(0, -32), wrong]);
+      await expect(importPair('ECC_NIST_P256', material)).rejects.toEqual(refused('incorrect-material'));
+    }
+  });
+
+  test.each(['n', 'd', 'p', 'q', 'dp', 'dq', 'qi'] as const)('of RSA with another %s is refused', async (part) => {
+    const { privateKey } = await pairs[2048];
+    const material = pkcs8(privateKey);
+    const jwk = privateKey.export({ format: 'jwk' }) as Record<string, string>;
+    const bytes = Buffer.from(jwk[part]!, 'base64url');
+    material[material.indexOf(bytes) + bytes.length - 1]! ^= 2;
+    await expect(importPair('RSA_2048', material)).rejects.toEqual(refused('incorrect-material'));
+  });
+
+  test.each([
+    ['of three primes', ['RSA', '-pkeyopt', 'rsa_keygen_primes:3']],
+    ['with another exponent', ['RSA', '-pkeyopt', 'rsa_keygen_pubexp:3']],
+    ['for PSS only', ['RSA-PSS']],
+  ])('of RSA %s is refused', async (_, [algorithm, ...options]) => {
+    const bits = ['-pkeyopt', 'rsa_keygen_bits:2048'];
+    const made = execFileSync('openssl', ['genpkey', '-algorithm', algorithm!, ...bits, ...options, '-outform', 'DER']);
+    const key = execFileSync('openssl', ['pkcs8', '-topk8', '-nocrypt', '-inform', 'DER', '-outform', 'DER'], {
+      input: made,
+    });
+    await expect(importPair('RSA_2048', key)).rejects.toEqual(refused('incorrect-material'));
+  });
+
+  test('that is no PKCS #8 is refused', async () => {
+    const der = pkcs8(await made.ECC_NIST_P256());
+    const sec1 = (await made.ECC_NIST_P256()).export({ format: 'der', type: 'sec1' });
+    const pem = (await made.ECC_NIST_P256()).export({ format: 'pem', type: 'pkcs8' });
+    for (const material of [randomBytes(32), der.subarray(0, -1), sec1, Buffer.from(pem)]) {
+      await expect(importPair('ECC_NIST_P256', material)).rejects.toEqual(refused('incorrect-material'));
+    }
   });
 });

@@ -1,14 +1,14 @@
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { isKeyId } from '@keyfleet/shared/ids';
-import { algorithmsOf } from '@keyfleet/shared/key-specs';
-import { decryptOaep, oaepHashes } from '../crypto/rsa-oaep.ts';
+import { algorithmsOf, keySpecs, type KeySpecRow } from '@keyfleet/shared/key-specs';
+import { unwrapMaterial } from '../crypto/material-wrapping.ts';
 import { RefusedError } from '../errors.ts';
-import { BackingKey, isSecretKey } from '../keys/backing-key.ts';
+import { isSecretKey } from '../keys/backing-key.ts';
+import { materialToSeal } from '../keys/imported-material.ts';
 import { privateKeyDer, publicKeyDer, type RsaBits } from '../keys/key-pair.ts';
-import { isOfSpec } from '../keys/key-spec-of.ts';
-import { type BackingKeyHeader, ExportedKeyToken } from '../tokens/exported-key-token.ts';
+import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
 import { ImportToken, openImportToken } from '../tokens/import-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
@@ -38,26 +38,32 @@ export const generateImportKey: CommandHandler<'GenerateImportKey'> = async (inp
 
 export const importBackingKey: CommandHandler<'ImportBackingKey'> = async (input, context) => {
   assertImportable(input);
-  const material = await unwrapped(input, context);
+  const unwrapped = await unwrappedMaterial(input, context);
   try {
+    const material = await materialToSeal(input.keySpec, unwrapped);
+    if (material === undefined) throw new RefusedError('incorrect-material');
     return sealed(input, material, context);
   } finally {
-    material.fill(0);
+    unwrapped.fill(0);
   }
 };
 
 /** Refuses with `invalid-input` what no material can be imported into. */
 function assertImportable(input: Pick<InputOf<'ImportBackingKey'>, 'keyId' | 'keySpec' | 'keyUsage'>): void {
-  if (isKeyId(input.keyId) && isSecretKey(input.keySpec) && algorithmsOf(input).length > 0) return;
+  const { origins }: KeySpecRow = keySpecs[input.keySpec];
+  if (isKeyId(input.keyId) && origins.includes('EXTERNAL') && algorithmsOf(input).length > 0) return;
   throw new RefusedError('invalid-input');
 }
 
 /** Whatever does not unwrap is `cannot-open`: how far it came, nobody learns (Manger's attack on OAEP asks just that). */
-async function unwrapped(input: InputOf<'ImportBackingKey'>, { keyring, clock }: CommandContext): Promise<Buffer> {
+async function unwrappedMaterial(
+  input: InputOf<'ImportBackingKey'>,
+  { keyring, clock }: CommandContext,
+): Promise<Buffer> {
   const { header, secret } = openImportToken(input, { keyring, now: clock.now() });
   try {
     const wrappingKey = createPrivateKey({ key: secret, format: 'der', type: 'pkcs8' });
-    return await decryptOaep(wrappingKey, oaepHashes[header.wrappingAlgorithm]!, input.encryptedMaterial);
+    return await unwrapMaterial(wrappingKey, header.wrappingAlgorithm, input.encryptedMaterial);
   } catch (error) {
     throw error instanceof CannotOpenError ? new RefusedError('cannot-open') : error;
   } finally {
@@ -65,16 +71,20 @@ async function unwrapped(input: InputOf<'ImportBackingKey'>, { keyring, clock }:
   }
 }
 
+/** Seals the material and zeroes it. */
 function sealed(input: InputOf<'ImportBackingKey'>, material: Buffer, context: CommandContext) {
   const { keyId, account, keySpec, keyUsage } = input;
-  const materialId = materialIdOf(context.keyring.materialIdKey, { keyId, material });
-  const header = { keyId, account, materialId, keySpec, keyUsage, origin: 'EXTERNAL' as const };
-  assertOfSpec(header, material);
-  return { token: sealToken(ExportedKeyToken, { header, secret: material }, context), materialId };
+  try {
+    const materialId = materialIdOf(context.keyring.materialIdKey, { keyId, material });
+    const header = { keyId, account, materialId, keySpec, keyUsage, origin: 'EXTERNAL' as const };
+    const token = sealToken(ExportedKeyToken, { header, secret: material }, context);
+    return { token, materialId, ...(!isSecretKey(keySpec) && { publicKey: publicKeyDerOf(material) }) };
+  } finally {
+    material.fill(0);
+  }
 }
 
-function assertOfSpec(header: BackingKeyHeader, material: Buffer): void {
-  // OpenSSL has no key of no bytes.
-  if (material.length > 0 && isOfSpec(new BackingKey(header, material))) return;
-  throw new RefusedError('incorrect-material');
+function publicKeyDerOf(pkcs8: Buffer): Buffer {
+  const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+  return createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
 }

@@ -1,0 +1,26 @@
+import { constants, createCipheriv, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
+import type { WrappingAlgorithm } from './algorithms.ts';
+
+/**
+ * Key material as ImportKeyMaterial takes it, wrapped under the public key (DER SubjectPublicKeyInfo) of GetParametersForImport. Throws if
+ * OAEP cannot take as much.
+ */
+export function wrapMaterial(algorithm: WrappingAlgorithm, publicKey: Uint8Array, material: Uint8Array): Buffer {
+  const oaepHash = algorithm.endsWith('_SHA_1') ? 'sha1' : 'sha256';
+  const key = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' });
+  const oaep = (bytes: Uint8Array) =>
+    publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, bytes);
+  if (algorithm.startsWith('RSAES_OAEP_')) return oaep(material);
+  const aesKey = randomBytes(32);
+  try {
+    return Buffer.concat([oaep(aesKey), wrapKey(aesKey, material)]);
+  } finally {
+    aesKey.fill(0);
+  }
+}
+
+/** AES-256 Key Wrap with Padding (RFC 5649), with the RFC's initial value. */
+export function wrapKey(wrappingKey: Uint8Array, material: Uint8Array): Buffer {
+  const cipher = createCipheriv('id-aes256-wrap-pad', wrappingKey, Buffer.from('a65959a6', 'hex'));
+  return Buffer.concat([cipher.update(material), cipher.final()]);
+}
