@@ -87,6 +87,8 @@ const cliAsMember = [
   'packages/cli/src/records.ts -> @keyfleet/frontend/store/record-places',
   'packages/cli/src/records.ts -> @keyfleet/frontend/store/redis-calls',
   'packages/cli/src/records.ts -> @keyfleet/frontend/store/redis-fleet-secrets',
+  'packages/cli/src/rotate-record-key.ts -> @keyfleet/frontend/store/record-mac',
+  'packages/cli/src/rotate-record-key.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/background/credentials-file',
   'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/background/first-administrator',
   'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/store/redis-store',

@@ -43,6 +43,7 @@ const account: Verbs = {
 const store: Verbs = {
   accept: async () => (await import('./verbs/store.ts')).accept,
   authenticate: async () => (await import('./verbs/store.ts')).authenticate,
+  'rotate-record-key': async () => (await import('./verbs/store.ts')).rotateRecordKey,
 };
 
 const others: Verbs = {

@@ -18,13 +18,17 @@ const PAGE = 500;
 export interface Records {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
+  /** Which the MACs are made with, and where they are kept. */
+  readonly keys: FleetRecordKeys;
+  readonly secrets: RedisFleetSecrets;
 }
 
 export async function openRecords(redis: RedisClient, hsm: HsmCommands): Promise<Records> {
   const durability = await checkDurability(redis, 'strict');
   const calls = new RedisCalls({ client: redis, writes: new DurableWrites(redis, () => durability) });
   const secrets = new RedisFleetSecrets(calls);
-  return { calls, macs: new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock: systemClock })) };
+  const keys = new FleetRecordKeys({ secrets, hsm, clock: systemClock });
+  return { calls, macs: new RecordMacs(keys), keys, secrets };
 }
 
 /** A record where it lies. */

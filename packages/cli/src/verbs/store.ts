@@ -11,6 +11,7 @@ import { anchorOptions, managerOptions, openDomain } from '../options.ts';
 import { Progress } from '../progress.ts';
 import { openRecords } from '../records.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
+import { rotateRecordKey as rotate } from '../rotate-record-key.ts';
 
 export const accept = verb({
   description: 'Accept this Redis in place of the one before: a restored backup, or a store whose losses you accept.',
@@ -45,5 +46,20 @@ export const authenticate = verb({
   },
   text: ({ genuine, made, refused }) =>
     [`${made} records were given a MAC, ${genuine} had theirs.`, ...refused].join('\n'),
+  isWell: ({ refused }) => refused.length === 0,
+});
+
+export const rotateRecordKey = verb({
+  description:
+    'Put every record under a new record key and drop the older ones, while everything serves. Cut off, run it again.',
+  args: { ...hostOptions, ...managerOptions, ...anchorOptions, ...redisOptions },
+  async run(args, terminal) {
+    using domain = openDomain(args);
+    await using redis = await openRedis(args);
+    await using pool = await openHostPool(args, domain);
+    return await rotate(redis, await openRecords(redis, pool), new Progress(terminal));
+  },
+  text: ({ newest, rewritten, refused }) =>
+    [`${rewritten} records were put under record key ${newest}; there is no other.`, ...refused].join('\n'),
   isWell: ({ refused }) => refused.length === 0,
 });

@@ -17,6 +17,7 @@ import {
   proposalsAt,
   ratesAt,
   resealProgressAt,
+  RECORD_KEYS,
   RESTORE,
   scopeOf,
   secretAt,
@@ -55,6 +56,7 @@ const made = {
   resealProgress: resealProgressAt('example.org', 7),
   oldResealProgress: 'kf:domain:{example.org}:reseal:7',
   restore: RESTORE,
+  recordKeys: RECORD_KEYS,
   rates: ratesAt(scope),
   beat: BEAT,
 } satisfies Record<StoredKind, string>;

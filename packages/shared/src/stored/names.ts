@@ -20,6 +20,7 @@ export const storedValues = {
   accessKey: { name: 'kf:access-key:{<access key id>}', type: 'string', role: 'kept' },
   firstAccessKey: { name: 'kf:first-access-key:{<account>}', type: 'string', role: 'kept' },
   secret: { name: 'kf:secret:{<name>}', type: 'string', role: 'kept' },
+  recordKeys: { name: 'kf:record-keys', type: 'string', role: 'kept' },
   aliases: { name: 'kf:aliases:{<account>/<region>}', type: 'hash', role: 'kept' },
   aliasNames: { name: 'kf:alias-names:{<account>/<region>}', type: 'zset', role: 'derived' },
   aliasTargets: { name: 'kf:alias-targets:{<account>/<region>}', type: 'zset', role: 'derived' },
@@ -56,6 +57,8 @@ export type StoredKind = keyof typeof storedValues;
 export const ALL_NAMES = 'kf:*';
 /** Holds a restore's progress while it is under way. */
 export const RESTORE = storedValues.restore.name;
+/** Says which record keys are dropped. */
+export const RECORD_KEYS = storedValues.recordKeys.name;
 /** Written by frontends to learn whether a master still may write. */
 export const BEAT = storedValues.beat.name;
 /** The channel on which every change is announced, in the step that makes it. */

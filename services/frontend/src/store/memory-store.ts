@@ -2,6 +2,7 @@ import { dueDateOf, dueEntryOf, type DueKey, dueKeyOf, dueShardOf, endOf } from 
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { pageOf } from './page.ts';
+import type { RecordKeyStore } from './record-keys.ts';
 import {
   type AccessKeyRecord,
   type Alias,
@@ -11,7 +12,6 @@ import {
   type Claim,
   ConflictError,
   type DueStore,
-  type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
   type KeyTraces,
@@ -21,7 +21,9 @@ import {
 } from './store.ts';
 
 /** All the stores in memory: for tests, and the measure that the Redis store is held to. */
-export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSecretStore, LastUsageStore, DueStore {
+export class MemoryStore implements KeyStore, AliasStore, IdentityStore, RecordKeyStore, LastUsageStore, DueStore {
+  /** As somebody who drops record keys notes it. */
+  oldestRecordKey: number | undefined;
   readonly #keys = new Map<string, KmsKey>();
   readonly #lastUsages = new Map<string, LastUsage>();
   readonly #deletions = new Map<string, { readonly event: string; claimedUntil: number }>();
@@ -180,6 +182,10 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, FleetSe
 
   async findSecret(name: string): Promise<Uint8Array | undefined> {
     return this.#secrets.get(name);
+  }
+
+  async findOldestRecordKey(): Promise<number | undefined> {
+    return this.oldestRecordKey;
   }
 
   async insertSecret(name: string, token: Uint8Array): Promise<Uint8Array> {

@@ -1,8 +1,13 @@
 import type { KeyObject } from 'node:crypto';
-import type { Clock } from '@keyfleet/shared/clock';
-import { FleetKey, type FleetKeyDeps, type FleetKeyName } from './fleet-key.ts';
+import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
+import { SingleFlight } from '@keyfleet/shared/single-flight';
+import { FleetKey, type FleetKeyName } from './fleet-key.ts';
+import type { HsmCommands } from '../hsm/commands.ts';
+import { DamagedRecordError, type FleetSecretStore } from './store.ts';
 
 const COMMAND_TIMEOUT_MS = 5_000;
+/** For so long at most a record is still written under a key that is not the newest any more. */
+export const LOOK_AGAIN_MS = 2_000;
 
 export interface RecordKey {
   readonly number: number;
@@ -12,58 +17,121 @@ export interface RecordKey {
 
 /** The keys that records are authenticated with: all frontends have them, and nobody else. */
 export interface RecordKeys {
-  /** Which new MACs are made with. Not a promise once it is known. */
+  /** Which new MACs are made with. Not a promise when it was looked for lately. */
   newest(): RecordKey | Promise<RecordKey>;
-  /** Undefined when there is none of this number. */
+  /** Undefined when there is none of this number, or no longer. */
   find(number: number): KeyObject | undefined | Promise<KeyObject | undefined>;
+}
+
+/** Where record keys are kept. */
+export interface RecordKeyStore extends FleetSecretStore {
+  /** The number of the oldest key that records may be under; undefined before a key was ever dropped. */
+  findOldestRecordKey(): Promise<number | undefined>;
+}
+
+export interface FleetRecordKeysDeps {
+  readonly secrets: RecordKeyStore;
+  readonly hsm: HsmCommands;
+  readonly clock: Clock;
+  /** For how long something has been. */
+  readonly monotonicClock?: Clock;
+}
+
+/** Numbers of the record keys there are: those between the two as well. */
+export interface RecordKeyRange {
+  readonly oldest: number;
+  readonly newest: number;
 }
 
 export function recordKeyName(number: number): FleetKeyName {
   return { name: `record-key-${number}`, info: 'keyfleet/record-key/1' };
 }
 
-/** They are numbered from 1 on, each a secret of the fleet; whoever needs the first one makes it. */
+/**
+ * They are numbered from 1 on, each a secret of the fleet; whoever needs the first one makes it. Who uses them looks again after a while for a
+ * newer one, and which are dropped. Of what was seen nothing is taken back: a dropped key that is put back into the store is not used.
+ */
 export class FleetRecordKeys implements RecordKeys {
-  readonly #deps: FleetKeyDeps & { readonly clock: Clock };
-  readonly #opening = new Map<number, FleetKey>();
-  readonly #known = new Map<number, KeyObject>();
-  #newest: RecordKey | undefined;
+  readonly #deps: FleetRecordKeysDeps;
+  readonly #now: Clock;
+  readonly #looking = new SingleFlight<RecordKeyRange>();
+  #opened = new Map<number, FleetKey>();
+  #seen: RecordKeyRange | undefined;
+  #lookedAt = -Infinity;
 
-  constructor(deps: FleetKeyDeps & { readonly clock: Clock }) {
+  constructor(deps: FleetRecordKeysDeps) {
     this.#deps = deps;
+    this.#now = deps.monotonicClock ?? ofThisProcess;
   }
 
   newest(): RecordKey | Promise<RecordKey> {
-    return this.#newest ?? this.#loadNewest();
+    const range = this.#range();
+    if (range instanceof Promise) return range.then(({ newest }) => this.#load(newest));
+    return this.#load(range.newest);
   }
 
-  find(number: number): KeyObject | undefined | Promise<KeyObject | undefined> {
-    return this.#known.get(number) ?? this.#findStored(number);
+  async find(number: number): Promise<KeyObject | undefined> {
+    const range = await this.#range();
+    // One that was made since the last look is used from now on.
+    const { oldest, newest } = number === range.newest + 1 ? await this.look() : range;
+    return number < oldest || number > newest ? undefined : (await this.#load(number)).key;
   }
 
-  async #loadNewest(): Promise<RecordKey> {
-    let number = 1;
-    while (await this.#isStored(number + 1)) number++;
-    await this.#load(number);
-    return this.#newest!;
+  /** Which keys there are now. */
+  look(): Promise<RecordKeyRange> {
+    return this.#looking.run(() => this.#look());
   }
 
-  /** One that is newer than any that was known is used from now on. */
-  async #findStored(number: number): Promise<KeyObject | undefined> {
-    return (await this.#isStored(number)) ? this.#load(number) : undefined;
+  /** Makes the next one, from then on the newest for everybody who looks. Answers its number. */
+  async makeNext(): Promise<number> {
+    const { oldest, newest } = await this.look();
+    await this.#open(newest + 1);
+    this.#seen = { oldest, newest: newest + 1 };
+    return newest + 1;
+  }
+
+  /** Operators said that an older store goes on. */
+  forget(): void {
+    this.#opened = new Map();
+    this.#seen = undefined;
+    this.#lookedAt = -Infinity;
+  }
+
+  #range(): RecordKeyRange | Promise<RecordKeyRange> {
+    const isFresh = this.#now.now() - this.#lookedAt < LOOK_AGAIN_MS;
+    return isFresh && this.#seen !== undefined ? this.#seen : this.look();
+  }
+
+  async #look(): Promise<RecordKeyRange> {
+    const [at, stored] = [this.#now.now(), await this.#deps.secrets.findOldestRecordKey()];
+    const oldest = Math.max(stored ?? 1, this.#seen?.oldest ?? 1);
+    let newest = Math.max(oldest, this.#seen?.newest ?? oldest);
+    if (this.#seen === undefined && oldest > 1 && !(await this.#isStored(oldest))) throw isMissing(oldest);
+    while (await this.#isStored(newest + 1)) newest++;
+    for (const number of this.#opened.keys()) if (number < oldest) this.#opened.delete(number);
+    this.#lookedAt = at;
+    return (this.#seen = { oldest, newest });
   }
 
   async #isStored(number: number): Promise<boolean> {
     return (await this.#deps.secrets.findSecret(recordKeyName(number).name)) !== undefined;
   }
 
-  async #load(number: number): Promise<KeyObject> {
-    const opening = this.#opening.get(number) ?? new FleetKey(recordKeyName(number), this.#deps);
-    // Whoever asks meanwhile waits for the same command.
-    this.#opening.set(number, opening);
-    const key = await opening.load(this.#deps.clock.now() + COMMAND_TIMEOUT_MS);
-    this.#known.set(number, key);
-    if (this.#newest === undefined || number > this.#newest.number) this.#newest = { number, key };
-    return key;
+  #load(number: number): RecordKey | Promise<RecordKey> {
+    const key = this.#open(number);
+    return key instanceof Promise ? key.then((opened) => ({ number, key: opened })) : { number, key };
   }
+
+  /** Whoever asks meanwhile waits for the same command. */
+  #open(number: number): KeyObject | Promise<KeyObject> {
+    const opening = this.#opened.get(number) ?? new FleetKey(recordKeyName(number), this.#deps);
+    this.#opened.set(number, opening);
+    return opening.load(this.#deps.clock.now() + COMMAND_TIMEOUT_MS);
+  }
+}
+
+function isMissing(number: number): DamagedRecordError {
+  return new DamagedRecordError(
+    `record key ${number} is not there, and older ones are dropped: restore kf:secret:{${recordKeyName(number).name}} from a backup (docs/recovery.md)`,
+  );
 }

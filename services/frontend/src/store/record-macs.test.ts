@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { recordMac, splitMac } from './record-mac.ts';
-import { FleetRecordKeys } from './record-keys.ts';
+import { FleetRecordKeys, LOOK_AGAIN_MS } from './record-keys.ts';
 import { RecordMacs } from './record-macs.ts';
 import { MemoryStore } from './memory-store.ts';
 import { DamagedRecordError } from './store.ts';
@@ -59,18 +59,62 @@ test('frontends have the same record key, which an HSM opens once for all who as
   expect(hsm.executed.length).toBe(executed + 1);
 });
 
-test('a newer record key is used as soon as a record under it is read', async () => {
+async function twoFrontends() {
   const [secrets, hsm, clock] = [new MemoryStore(), new FakeHsm(), { now: Date.now }];
-  const old = new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock }));
-  const before = await old.withMac(place, record);
-  const sealedFor = { accessKeyId: 'keyfleet-record-key-2', principal: 'keyfleet:frontends' };
-  const { token } = await hsm.execute('GenerateCredential', sealedFor);
-  await secrets.insertSecret('record-key-2', token);
-  const after = await new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock })).withMac(place, record);
-  expect([splitMac(before)?.keyNumber, splitMac(after)?.keyNumber]).toEqual([1, 2]);
+  const time = { ms: 0 };
+  const open = () => new FleetRecordKeys({ secrets, hsm, clock, monotonicClock: { now: () => time.ms } });
+  const [rotating, keys] = [open(), open()];
+  const before = await new RecordMacs(keys).withMac(place, record);
+  return { secrets, time, rotating, keys, macs: new RecordMacs(keys), before };
+}
+const numberOf = (stored: string) => splitMac(stored)?.keyNumber;
+
+test('a newer record key is used as soon as a record under it is read', async () => {
+  const { macs: old, before, rotating } = await twoFrontends();
+  await rotating.makeNext();
+  const after = await new RecordMacs(rotating).withMac(place, record);
+  expect([numberOf(before), numberOf(after)]).toEqual([1, 2]);
   expect(await old.verified(place, after)).toBe(record);
-  expect(splitMac(await old.withMac(place, record))?.keyNumber).toBe(2);
+  expect(numberOf(await old.withMac(place, record))).toBe(2);
   expect(await old.verified(place, before)).toBe(record);
+});
+
+test('who only writes finds the newer record key two seconds later', async () => {
+  const { macs: old, time, rotating } = await twoFrontends();
+  await rotating.makeNext();
+  expect(numberOf(await old.withMac(place, record))).toBe(1);
+  time.ms += LOOK_AGAIN_MS;
+  expect(numberOf(await old.withMac(place, record))).toBe(2);
+});
+
+test('a record key that was dropped is not used again, not even when it is put back', async () => {
+  const { secrets, macs: reader, time, rotating, before } = await twoFrontends();
+  await rotating.makeNext();
+  secrets.oldestRecordKey = 2;
+  time.ms += LOOK_AGAIN_MS;
+  await expect(reader.verified(place, before)).rejects.toThrow('record key 1, which is not there');
+  secrets.oldestRecordKey = undefined;
+  time.ms += LOOK_AGAIN_MS;
+  await expect(reader.verified(place, before)).rejects.toThrow('record key 1, which is not there');
+});
+
+test('after a restore that an operator accepted, the record keys of the backup are used', async () => {
+  const { secrets, macs: reader, keys, time, rotating, before } = await twoFrontends();
+  await rotating.makeNext();
+  secrets.oldestRecordKey = 2;
+  time.ms += LOOK_AGAIN_MS;
+  await expect(reader.verified(place, before)).rejects.toThrow('not there');
+  secrets.oldestRecordKey = undefined;
+  keys.forget();
+  expect(await reader.verified(place, before)).toBe(record);
+});
+
+test('where older record keys are dropped and the newest is gone, no other is made in its place', async () => {
+  const [secrets, hsm, clock] = [new MemoryStore(), new FakeHsm(), { now: Date.now }];
+  secrets.oldestRecordKey = 3;
+  const writing = new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock })).withMac(place, record);
+  await expect(writing).rejects.toThrow('record key 3 is not there');
+  expect(await secrets.findSecret('record-key-3')).toBeUndefined();
 });
 
 test('fields and names are told apart: no two places share a MAC', () => {

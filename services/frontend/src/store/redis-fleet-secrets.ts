@@ -1,9 +1,10 @@
-import { secretAt } from '@keyfleet/shared/stored/names';
+import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
+import { recordKeyName, type RecordKeyRange, type RecordKeyStore } from './record-keys.ts';
 import type { RedisCalls } from './redis-calls.ts';
-import type { FleetSecretStore } from './store.ts';
+import { ConflictError } from './store.ts';
 
 /** The fleet's secrets in Redis: each is sealed by itself, and opens whatever else is there. */
-export class RedisFleetSecrets implements FleetSecretStore {
+export class RedisFleetSecrets implements RecordKeyStore {
   readonly #redis: RedisCalls;
 
   constructor(redis: RedisCalls) {
@@ -19,5 +20,22 @@ export class RedisFleetSecrets implements FleetSecretStore {
     const stored = await this.findSecret(name);
     if (!stored) throw new Error(`the fleet secret ${name} is gone as soon as it was stored`);
     return stored;
+  }
+
+  async findOldestRecordKey(): Promise<number | undefined> {
+    const text = await this.#redis.read((client) => client.get(RECORD_KEYS));
+    return text !== null && /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
+  }
+
+  /** Drops all but the newest. That they are dropped is known before they are gone. Throws ConflictError when others were faster. */
+  async dropOlderRecordKeys({ oldest, newest }: RecordKeyRange): Promise<void> {
+    await this.#redis.write('set', RECORD_KEYS, oldest, 'NX');
+    if ((await this.#redis.script('kfReplaceValue', RECORD_KEYS, String(oldest), String(newest))) !== 1) {
+      throw new ConflictError('somebody else dropped record keys meanwhile');
+    }
+    // From the first one on: a command that was cut off here left some.
+    for (let number = 1; number < newest; number++) {
+      await this.#redis.write('del', secretAt(recordKeyName(number).name));
+    }
   }
 }

@@ -49,6 +49,7 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const { client, writer, durability } = connections;
   const writes = new DurableWrites(writer, () => durability.current());
   const onAccepted = (): void => {
+    recordKeys.forget();
     records.forgetAcknowledged();
     cached.clear();
     identities.clear();
@@ -59,7 +60,8 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const feed = resources.use(new ChangeFeed(client, { serveStaleMs: config.serveStale, beatsAreWrites }));
   const calls = new RedisCalls({ client, writes, guard, feed });
   const secrets = new RedisFleetSecrets(calls);
-  const macs = new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock }));
+  const recordKeys = new FleetRecordKeys({ secrets, hsm, clock });
+  const macs = new RecordMacs(recordKeys);
   const records = new RedisStore({ calls, macs, clock });
   const cached = new CachedStore(records, feed, config.keyCache);
   const grants = new CachedGrants(new RedisGrantStore(calls, macs, monotonicClock), feed);

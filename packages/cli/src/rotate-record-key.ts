@@ -1,0 +1,63 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { splitMac } from '@keyfleet/frontend/store/record-mac';
+import { DamagedRecordError } from '@keyfleet/frontend/store/store';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import type { Progress } from './progress.ts';
+import { type FoundRecord, pagesOfRecords, type Records } from './records.ts';
+
+/** By then every frontend has looked for a newer key, and what it wrote before under an older one is written or has failed. */
+const SETTLED_MS = 15_000;
+
+export interface RotatedRecordKey {
+  /** Which record key all records are under now: the only one there is. */
+  readonly newest: number;
+  /** Records that were rewritten under it. */
+  readonly rewritten: number;
+  /** What is wrong with each of the others; nobody believed them before, and nobody does now. */
+  readonly refused: readonly string[];
+}
+
+/**
+ * Makes a new record key, or goes on with a rotation that was cut off: one is under way as long as there are two keys. Every record is verified and
+ * rewritten under the new one; then the older ones are dropped. What frontends write meanwhile is under the new one already. Throws ConflictError
+ * when somebody else rotates at the same time.
+ */
+export async function rotateRecordKey(
+  redis: RedisClient,
+  records: Records,
+  progress: Progress,
+): Promise<RotatedRecordKey> {
+  const { keys, secrets } = records;
+  const { oldest, newest: found } = await keys.look();
+  const newest = found > oldest ? found : await keys.makeNext();
+  await delay(SETTLED_MS);
+  const { rewritten, refused } = await rewriteAll(redis, { records, newest }, progress);
+  await secrets.dropOlderRecordKeys({ oldest, newest });
+  return { newest, rewritten, refused };
+}
+
+/** One pass: a record that changes meanwhile is under the newest key by that. */
+async function rewriteAll(
+  redis: RedisClient,
+  { records: { calls, macs }, newest }: { readonly records: Records; readonly newest: number },
+  progress: Progress,
+): Promise<Omit<RotatedRecordKey, 'newest'>> {
+  let [rewritten, seen] = [0, 0];
+  const refused: string[] = [];
+  const rewrite = async (found: FoundRecord): Promise<void> => {
+    const { place, stored } = found;
+    if (splitMac(stored)?.keyNumber === newest) return;
+    const record = await macs.verified(place, stored);
+    if (await found.replace(await macs.withMac(place, record))) rewritten++;
+  };
+  for await (const page of pagesOfRecords(redis, calls)) {
+    for (const outcome of await Promise.allSettled(page.map(rewrite))) {
+      if (outcome.status === 'fulfilled') continue;
+      if (!(outcome.reason instanceof DamagedRecordError)) throw outcome.reason;
+      refused.push(outcome.reason.message);
+    }
+    seen += page.length;
+    progress.tell(() => `${seen} records looked at, ${rewritten} rewritten under record key ${newest}`);
+  }
+  return { rewritten, refused };
+}

@@ -1,0 +1,103 @@
+import {
+  CreateAliasCommand,
+  CreateKeyCommand,
+  DescribeKeyCommand,
+  EnableKeyCommand,
+  type KMSClient,
+  DisableKeyCommand,
+} from '@aws-sdk/client-kms';
+import { pagesOfRecords, type Records } from '@keyfleet/cli/records';
+import { splitMac } from '@keyfleet/frontend/store/record-mac';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { openClusterRecords } from '@keyfleet/test-support/cluster-records';
+import { redisOf } from '@keyfleet/test-support/stored-tokens';
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { identities } from '../../tools/home.ts';
+
+let cluster: TestCluster;
+let kms: KMSClient;
+let redis: Redis;
+let records: Records;
+const resources = new AsyncDisposableStack();
+beforeAll(async () => {
+  cluster = resources.use(await startTestCluster());
+  kms = resources.adopt(kmsClient(cluster), (client) => client.destroy());
+  redis = resources.adopt(redisOf(cluster), (client) => client.disconnect());
+  records = await openClusterRecords(cluster, redis, resources);
+});
+afterAll(() => resources.disposeAsync());
+
+/** How many records are under which record key. */
+async function census(): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for await (const page of pagesOfRecords(redis, records.calls)) {
+    for (const { stored } of page) {
+      const number = String(splitMac(stored)?.keyNumber);
+      counts[number] = (counts[number] ?? 0) + 1;
+    }
+  }
+  return counts;
+}
+
+const newKey = async () => (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
+const stateOf = async (KeyId: string) => (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata?.KeyState;
+const rotate = () => runKeyfleet('store', 'rotate-record-key', ...everything());
+
+test('records get a new key while customers write, and nothing under the old one is believed afterwards', async () => {
+  const KeyId = await newKey();
+  await kms.send(new CreateAliasCommand({ AliasName: 'alias/mine', TargetKeyId: KeyId }));
+  const place = [`kf:key:{us-east-1/${KeyId}}`, 'record'] as const;
+  const enabled = (await redis.hget(...place))!;
+  await kms.send(new DisableKeyCommand({ KeyId }));
+  expect(Object.keys(await census())).toEqual(['1']);
+
+  const rotating = rotate();
+  const made: string[] = [];
+  let isOver = false;
+  const over = rotating.finally(() => (isOver = true));
+  while (!isOver) made.push(await newKey());
+  const { exitCode, out } = await over;
+  expect(out).toMatch(/^\d+ records were put under record key 2; there is no other.$/);
+  expect(exitCode).toBe(0);
+
+  expect(Object.keys(await census())).toEqual(['2']);
+  expect(await redis.exists('kf:secret:{record-key-1}')).toBe(0);
+  await cluster.kill('frontend');
+  await cluster.restart('frontend');
+  expect(await stateOf(made.at(-1)!)).toBe('Enabled');
+  expect(await stateOf('alias/mine')).toBe('Disabled');
+
+  await redis.hset(place[0], place[1], enabled);
+  await redis.publish('kf:changes', `key us-east-1/${KeyId}`);
+  await expect(stateOf(KeyId)).rejects.toThrow();
+  expect((await runKeyfleet('doctor', '--deep', ...everything())).out).toContain(`{us-east-1/${KeyId}} record is not`);
+  expect((await rotate()).out).toContain('is not authentic');
+  await redis.del(place[0]);
+});
+
+test('a rotation that was cut off is gone on with, and makes no further key', async () => {
+  const KeyId = await newKey();
+  await kms.send(new DisableKeyCommand({ KeyId }));
+  const before = Number(Object.keys(await census())[0]);
+  await records.keys.makeNext();
+  await kms.send(new EnableKeyCommand({ KeyId }));
+  expect((await rotate()).out).toContain(`under record key ${before + 1}; there is no other.`);
+  expect(Object.keys(await census())).toEqual([String(before + 1)]);
+  expect(await stateOf(KeyId)).toBe('Enabled');
+});
+
+function everything(): string[] {
+  const { home, ports } = cluster;
+  const host = ['--host', identities.frontend, '--host-key', home.keyFile(identities.frontend)];
+  const manager = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
+  const at = [
+    '--redis',
+    `redis://127.0.0.1:${ports.redis}`,
+    '--redis-password-file',
+    home.secretFile('redis-password'),
+  ];
+  return [...host, ...manager, ...at];
+}
