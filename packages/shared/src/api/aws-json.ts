@@ -235,7 +235,8 @@ function mayNestDeep(text: string): boolean {
   return false;
 }
 
-const mayHoldNumber = /:[ \t\r\n]*[-0-9]/;
+/** A name ends before the colon: in a text such as an ARN no quote stands there. */
+const mayHoldNumber = /"[ \t\r\n]*:[ \t\r\n]*[-0-9]/;
 
 /**
  * Scalars of other types become the text that they were written with, as AWS documents for the encryption context: numbers that
