@@ -129,6 +129,79 @@ test('no test mocks or spies on our own code', () => {
   expect(found).toEqual([]);
 });
 
+test('no test is tried twice', () => {
+  const tests = globSync(['vitest.config.ts', '{packages,services,test}/**/*.ts'], { cwd: root }).filter(
+    (file) => !file.includes('node_modules') && file !== 'test/rules.test.ts',
+  );
+  expect(tests.filter((file) => /\bretry\s*:|--retry\b/.test(codeOf(file)))).toEqual([]);
+});
+
+test('who hears a notice learns nothing of it but that there is something to look at', () => {
+  const heard = production.flatMap((file) =>
+    [...codeOf(file).matchAll(/\bnotices\.subscribe\('\w+', \(([^)]*)\)/g)].map(([, parameters]) => parameters!),
+  );
+  expect(heard.length).toBeGreaterThan(0);
+  expect(heard.filter((parameters) => parameters !== '')).toEqual([]);
+});
+
+test('versions of dependencies stand once, in the catalog', () => {
+  const manifests = globSync(['package.json', '{packages,services}/*/package.json', 'proto/package.json'], {
+    cwd: root,
+  });
+  const elsewhere = [...manifests, 'test/support/package.json'].flatMap((file) => {
+    const { dependencies, devDependencies, optionalDependencies } = JSON.parse(textOf(file)) as Record<string, object>;
+    return Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies })
+      .filter(([, version]) => !/^(catalog|workspace):/.test(version as string))
+      .map(([name]) => `${file}: ${name}`);
+  });
+  expect(elsewhere).toEqual([]);
+});
+
+test('actions of the workflows are pinned by commit', () => {
+  const used = globSync('.github/workflows/*.yml', { cwd: root }).flatMap((file) =>
+    [...textOf(file).matchAll(/\buses: (\S+)/g)].map(([, action]) => action!),
+  );
+  expect(used.length).toBeGreaterThan(0);
+  expect(used.filter((action) => !/@[0-9a-f]{40}$/.test(action))).toEqual([]);
+});
+
+test('the one switch of a configuration describes the gRPC port: no check can be turned off', () => {
+  const configurations = [
+    ...production.filter((file) => /^services\/[^/]+\/src\/config\.ts$/.test(file)),
+    'packages/shared/src/log.ts',
+    'packages/shared/src/notices.ts',
+    'packages/shared/src/redis/connect.ts',
+  ];
+  const switches = configurations.flatMap((file) =>
+    [...codeOf(file).matchAll(/(\w+): z\s*\.boolean\(/g)].map(([, name]) => name!),
+  );
+  expect(switches).toEqual(['grpcReflection']);
+});
+
+test('every word of the glossary that has a name in code has it', () => {
+  const names = [...textOf('docs/glossary.md').matchAll(/^\| [^|]+ \| `([\w]+)` \|/gm)].map(([, name]) => name!);
+  expect(names.length).toBeGreaterThan(20);
+  const code = production.map(codeOf).join('\n');
+  expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(code))).toEqual([]);
+});
+
+test('the README lists every npm script', () => {
+  const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
+  const readme = textOf('README.md');
+  const missing = Object.keys(scripts).filter((name) => !new RegExp(`npm (run )?${name}\\b`).test(readme));
+  expect(missing).toEqual([]);
+});
+
+test('the code map of ARCHITECTURE names every folder of a service or package', () => {
+  const map = textOf('ARCHITECTURE.md').split('## Code map')[1]!.split('\n## ')[0]!;
+  const named = [...map.matchAll(/`([^`]+)`/g)].flatMap(([, path]) => expanded(path!));
+  const folders = new Set(
+    production.map((file) => file.split('/').slice(0, 4).join('/')).filter((path) => !path.endsWith('.ts')),
+  );
+  const owners = /^(packages\/shared|services\/(frontend|hsm-worker))\/src\//;
+  expect([...folders].filter((folder) => owners.test(folder) && !named.includes(folder))).toEqual([]);
+});
+
 test('every path that a document names is there', () => {
   const documents = globSync(['*.md', 'docs/**/*.md', 'bench/README.md', 'services/**/README.md'], {
     cwd: root,

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { IpNetworks } from '@keyfleet/shared/ip-networks';
 
-/** Load balancers whose word is taken for whom they forward requests of. */
+/** Load balancers that are believed when they say whose requests they forward. */
 export class TrustedProxies {
   readonly #networks: IpNetworks;
 
@@ -15,15 +15,17 @@ export class TrustedProxies {
   }
 
   /**
-   * Who sent a request that came from `connected`: each proxy adds to X-Forwarded-For whom it had the request from, so the last that is
-   * no trusted proxy. What is before that anyone may have written. A connection of anybody else speaks for itself.
+   * The address that sent a request which arrived from `connected`. Each proxy appends its client to X-Forwarded-For, so this is the
+   * last address that is no trusted proxy; anyone may have written what stands before it. A connection that is no trusted proxy's is
+   * its own source.
    */
   sourceOf(connected: string, forwardedFor: string | undefined): string {
+    if (forwardedFor === undefined) return connected;
     let source = connected;
-    const hops = forwardedFor?.split(',') ?? [];
+    const hops = forwardedFor.split(',');
     while (this.trusts(source)) {
       const address = addressIn(hops.pop() ?? '');
-      // The proxy does not say, or in a way that nobody understands: then it is all that is known.
+      // The proxy names no address: it is the last that is known.
       if (address === undefined) return source;
       source = address;
     }
@@ -31,7 +33,7 @@ export class TrustedProxies {
   }
 }
 
-/** What a trusted proxy says in X-Forwarded-Proto of the request that it had; with several, the last one is the nearest. */
+/** Whether X-Forwarded-Proto says that the nearest proxy, the last in the list, was called over TLS. */
 export function saysTls(forwardedProto: string | undefined): boolean {
   return forwardedProto?.split(',').at(-1)?.trim() === 'https';
 }
