@@ -1,16 +1,22 @@
-import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
-import { DomainManager } from '@keyfleet/proto';
+import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
+import type { ExecuteCall } from '@keyfleet/hsm-worker/host-streams';
+import { DomainManager, Hsm } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
 import { monotonicClock } from '@keyfleet/shared/clock';
 import { healthService } from '@keyfleet/shared/grpc/health';
-import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
+import { answering, type GrpcServer, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit } from '@keyfleet/shared/request-limit';
-import { connect } from 'node:http2';
+import { once } from 'node:events';
+import { connect, constants } from 'node:http2';
 import { expect, test } from 'vitest';
 
 const { Propose, FetchTokens } = DomainManager.service;
 
-async function startPort({ isServing = () => true, burst = 100 }: { isServing?: () => boolean; burst?: number } = {}) {
+async function startPort({
+  isServing = () => true,
+  burst = 100,
+  tokens = [],
+}: { isServing?: () => boolean; burst?: number; tokens?: Buffer[] } = {}) {
   const rate = new PeerLimit(monotonicClock, { perSecond: 1, burst });
   const limit = { maxBytes: 1024, rate };
   const handled: string[] = [];
@@ -19,7 +25,7 @@ async function startPort({ isServing = () => true, burst = 100 }: { isServing?: 
     answer(() => {
       handled.push(name);
       if (name === 'Approve') throw new Error('no');
-      return {};
+      return name === 'FetchTokens' ? { tokens } : {};
     });
   const names = Object.keys(DomainManager.service);
   const server = await startGrpcServer({
@@ -152,3 +158,71 @@ test.each([
   for (let i = 0; i < 8; i++) ask();
   await ended;
 });
+
+test('answers that are not read count as what calls hold: of one peer there are five megabytes', async () => {
+  await using port = await startPort({ tokens: [Buffer.alloc(1_000_000)] });
+  const ended: number[] = [];
+  const sessions = Array.from({ length: 4 }, () =>
+    connect(`http://${port.address}`, { localAddress: '127.0.0.7', settings: { initialWindowSize: 0 } } as never),
+  );
+  const calls = sessions.flatMap((session) =>
+    Array.from({ length: 6 }, () =>
+      session
+        .request({ ':method': 'POST', ':path': FetchTokens.path, 'content-type': 'application/grpc', te: 'trailers' })
+        .on('error', () => undefined)
+        .end(Buffer.alloc(5)),
+    ),
+  );
+  for (const call of calls) call.on('close', () => ended.push(call.rstCode));
+  await expect.poll(() => port.handled.length, { timeout: 10_000 }).toBe(24);
+  await expect.poll(() => ended.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(20);
+  expect(new Set(ended)).toEqual(new Set([constants.NGHTTP2_ENHANCE_YOUR_CALM]));
+  // Who reads is answered, from the same address too.
+  using reader = sessionFrom('127.0.0.7', port.address);
+  expect(await reader.call(FetchTokens.path, Buffer.alloc(5))).toBe('0');
+  for (const session of sessions) session.destroy();
+}, 30_000);
+
+test('a call beside one that proved itself is a stranger as before, and is given up when it does not come', async () => {
+  const limit = { maxBytes: 1024, rate: new PeerLimit(monotonicClock, { perSecond: 1, burst: 100 }) };
+  const server: GrpcServer = await startGrpcServer({
+    address: { host: '127.0.0.1', port: 0 },
+    service: Hsm.service,
+    handlers: {
+      Execute: (call: ExecuteCall) =>
+        call.on('data', ({ body }) => {
+          server.prove(call.metadata);
+          call.write({ body });
+        }),
+    },
+    limits: Object.fromEntries(Object.keys(Hsm.service).map((name) => [name, limit])) as never,
+    isServing: () => true,
+    drainMs: 100,
+  });
+  const host = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure());
+  const { Execute, Describe } = Hsm.service;
+  const frames = host.makeBidiStreamRequest(
+    Execute.path,
+    Execute.requestSerialize,
+    Execute.responseDeserialize,
+    new Metadata(),
+  );
+  const echo = async (): Promise<unknown> => {
+    frames.write({ body: Buffer.from('frame') });
+    return (await once(frames, 'data'))[0];
+  };
+  await echo();
+  const held = Promise.withResolvers<status | undefined>();
+  host.makeClientStreamRequest(
+    Describe.path,
+    () => Buffer.alloc(9),
+    (answer) => answer,
+    (error) => held.resolve(error?.code),
+  );
+  expect(await held.promise).toBe(status.RESOURCE_EXHAUSTED);
+  // The stream that proved itself goes on.
+  await echo();
+  frames.on('error', () => undefined).cancel();
+  host.close();
+  await server[Symbol.asyncDispose]();
+}, 20_000);

@@ -41,9 +41,11 @@ interface Call {
 }
 
 interface Arrival {
-  readonly connection: Connection;
+  readonly call: Call;
   /** The request has come whole: there is nothing to wait for, but it still counts. */
   readonly arrived: () => void;
+  /** Something was answered: what the caller has not read of it counts. */
+  readonly answered: () => void;
   /** It counts no longer. */
   readonly over: () => void;
 }
@@ -79,12 +81,13 @@ export class Admission implements Disposable {
     if (connection !== undefined && !isCall) this.#connections.noteRefused(connection);
   };
 
-  /** The call with this metadata has proven who sends it: what comes on its connection is not counted any more. */
+  /** The call with this metadata has proven who sends it: it is not counted any more, and as long as it goes on its connection is not either. */
   prove(metadata: Metadata): void {
     const arrival = this.#arrivals.get(metadata);
     if (arrival === undefined) return;
-    this.#connections.prove(arrival.connection);
+    const { connection, stream } = arrival.call;
     arrival.over();
+    if (!stream.closed) stream.once('close', this.#connections.prove(connection));
   }
 
   readonly interceptor: ServerInterceptor = ({ path, requestStream }, call) => {
@@ -102,8 +105,7 @@ export class Admission implements Disposable {
               this.#connections.noteRefused(connection);
               return refuse({ stream });
             }
-            if (!connection.isProven)
-              this.#arrivals.set(metadata, (arrival = this.#await({ connection, stream, limit })));
+            this.#arrivals.set(metadata, (arrival = this.#await({ connection, stream, limit })));
             read(metadata);
           },
           onReceiveHalfClose: (next) => {
@@ -111,6 +113,11 @@ export class Admission implements Disposable {
             next();
           },
         }),
+      sendMessage: (message, send) => {
+        // Writes it at once.
+        send(message);
+        arrival?.answered();
+      },
     });
   };
 
@@ -128,7 +135,12 @@ export class Admission implements Disposable {
     };
     // Also when it was answered: what the caller still sends is kept by grpc-js until the caller ends the call.
     const late = setTimeout(() => refuse(call), ARRIVAL_MS);
+    let isOver = false;
+    const answered = (): void => {
+      if (!isOver && !stream.closed) this.#room.add(connection.peer, call, stream.writableLength);
+    };
     const over = (): void => {
+      isOver = true;
       clearTimeout(late);
       stream.removeListener('data', count);
       this.#room.remove(connection.peer, call);
@@ -136,7 +148,7 @@ export class Admission implements Disposable {
     // Before grpc-js, which keeps what it gets.
     stream.prependListener('data', count);
     stream.once('close', over);
-    return { connection, arrived: () => clearTimeout(late), over };
+    return { call, arrived: () => clearTimeout(late), answered, over };
   }
 }
 

@@ -16,12 +16,13 @@ interface RemoteEnd {
   readonly remotePort?: number | undefined;
 }
 
-/** A connection is a stranger's until a call on it has proven who is at its other end. */
+/** A connection is a stranger's unless a call on it has proven who is at its other end, and goes on. */
 export class Connection {
   /** All connections from one IPv4 address, or one IPv6 network of 64 bits. */
   readonly peer: string;
   readonly socket: Socket;
-  isProven = false;
+  /** How many calls. */
+  proofs = 0;
 
   constructor(peer: string, socket: Socket) {
     this.peer = peer;
@@ -58,15 +59,22 @@ export class Connections {
     return this.#connections.get(nameOf(end));
   }
 
-  /** It is no stranger's any more. */
-  prove(connection: Connection): void {
-    connection.isProven = true;
-    this.#strangers.remove(connection.peer, connection);
+  /** It is no stranger's until the proof is over, as the function says that is returned, and every other. */
+  prove(connection: Connection): () => void {
+    const { peer, socket } = connection;
+    connection.proofs++;
+    this.#strangers.remove(peer, connection);
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      if (--connection.proofs === 0 && !socket.destroyed) this.#strangers.add(peer, connection, 1);
+    };
   }
 
   /** A call was refused unread. */
-  noteRefused({ peer, isProven, socket }: Connection): void {
-    if (!this.#refusals.take(peer) && !isProven) socket.destroy();
+  noteRefused({ peer, proofs, socket }: Connection): void {
+    if (!this.#refusals.take(peer) && proofs === 0) socket.destroy();
   }
 }
 
