@@ -4,7 +4,7 @@ import { amzDateOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/
 import { expect, test } from 'vitest';
 import { Authenticator } from './authenticate.ts';
 import type { Caller } from '../operations/handler.ts';
-import { Credential } from './credential.ts';
+import { Credential } from './credentials.ts';
 
 const now = Date.UTC(2026, 10, 23, 12);
 const record = { accessKeyId: 'AKIDEXAMPLE' };

@@ -4,8 +4,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { canonicalRequest, type SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
 import { isSameSignature, newSigningSecret, signatureOf, stringToSign } from '@keyfleet/shared/sigv4/signature';
 import type { Caller } from '../operations/handler.ts';
-import type { Credential } from './credential.ts';
-import type { ClaimedKey } from './credentials.ts';
+import type { ClaimedKey, Credential } from './credentials.ts';
 import { isPresigned, readPresignedClaim } from './presigned-claim.ts';
 import { readClaim, type SignatureClaim } from './signature-claim.ts';
 

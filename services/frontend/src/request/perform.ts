@@ -10,7 +10,7 @@ import type { LastKnown } from '../store/last-known.ts';
 import { DamagedRecordError } from '../store/store.ts';
 import type { Attempt, Input } from './attempt.ts';
 import { type CheckedRequest, work } from './check.ts';
-import { decidedAgain } from './decided-again.ts';
+import { decidedAgain } from './deadlines.ts';
 import { stepsOf } from './order.ts';
 
 const cryptographic: ReadonlySet<string> = new Set(TrackedOperation.options);

@@ -4,11 +4,10 @@ import type { OperationMeter } from '@keyfleet/shared/telemetry/meters';
 import { inRequestSpan } from '@keyfleet/shared/telemetry/tracing';
 import type { Audit } from '../audit/record.ts';
 import type { LastUsages } from '../background/last-usages.ts';
-import { type Attempt, type EdgeRequest, newAttempt, type Wanted } from './attempt.ts';
+import { type Attempt, type EdgeRequest, newAttempt, overwriteSecrets, type Wanted } from './attempt.ts';
 import type { Authenticated, Authenticator } from './authenticate.ts';
 import { Deadlines } from './deadlines.ts';
 import { exceptionOf, timedOut } from './errors.ts';
-import { overwriteSecrets } from './overwrite-secrets.ts';
 import type { Perform } from './perform.ts';
 
 export interface PipelineDeps {
