@@ -1,6 +1,9 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
-/** `*.slow.test.ts`, beside the code too: scrypt, RSA-4096, properties, models. On a busy machine one takes more than vitest's 5 s. */
+/**
+ * `*.slow.test.ts`, beside the code too: scrypt, RSA-4096, properties, models. On a busy machine one takes more than
+ * vitest's 5 s.
+ */
 const besideTheCode = (name: string): string[] => [
   `{packages,services}/*/src/**/${name}`,
   `{test,tools}/${name}`,
@@ -59,7 +62,8 @@ export default defineConfig({
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          // Two at a time, and none beside the others: most of their time is waiting for processes, and what they wait for takes both cores.
+          // Two at a time, and none beside the others: most of their time is waiting for processes, and what they wait
+          // for takes both cores.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },

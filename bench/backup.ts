@@ -33,7 +33,10 @@ const redis = new Redis(server.port);
 const dir = mkdtempSync(join(tmpdir(), 'keyfleet-bench-'));
 const file = join(dir, 'backup');
 
-/** Real-time priority, where that is allowed: then what Redis says of a command is what the command took, and no other process's turn. */
+/**
+ * Real-time priority, where that is allowed: then what Redis says of a command is what the command took, and no other
+ * process's turn.
+ */
 async function preferRedis(): Promise<boolean> {
   const pid = /^process_id:(\d+)/m.exec(await redis.info('server'))?.[1] ?? '';
   return spawnSync('chrt', ['--fifo', '--pid', '1', pid]).status === 0;
@@ -66,7 +69,10 @@ async function saySlow(): Promise<void> {
   say(`  ${entries.length} commands over ${SLOW_US / 1000} ms${texts.map((text) => `\n    ${text}`).join('')}`);
 }
 
-/** Of each command since the counters were reset, slowest first. Time that another process had the core counts too: hence no maximum. */
+/**
+ * Of each command since the counters were reset, slowest first. Time that another process had the core counts too:
+ * hence no maximum.
+ */
 async function latencies(): Promise<{ name: string; p50: number; p999: number }[]> {
   const info = await redis.info('latencystats');
   const found = [...info.matchAll(/^latency_percentiles_usec_(\w+):p50=([\d.]+),p99=[\d.]+,p99\.9=([\d.]+)/gm)];

@@ -1,5 +1,6 @@
-// What OpenTelemetry costs a request of the whole system: node bench/telemetry.ts [--rounds 16] [--connections 8] [--seconds 25].
-// With the OTEL_* settings of the environment, e.g. OTEL_TRACES_SAMPLER=always_on; what is exported goes to a sink.
+// What OpenTelemetry costs a request of the whole system: node bench/telemetry.ts [--rounds 16] [--connections 8]
+// [--seconds 25]. With the OTEL_* settings of the environment, e.g. OTEL_TRACES_SAMPLER=always_on; what is exported
+// goes to a sink.
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { parseArgs } from 'node:util';
 import { loadCluster } from './measure/cluster-load.ts';
@@ -53,7 +54,9 @@ async function runRound(order: readonly Setting[]): Promise<Record<Setting, Cost
   return Object.fromEntries(await Promise.all(costs)) as Record<Setting, Cost>;
 }
 
-/** Two processes of one program differ by several percent in what they compile and when: only many pairs say something. */
+/**
+ * Two processes of one program differ by several percent in what they compile and when: only many pairs say something.
+ */
 function difference(rounds: readonly Record<Setting, Cost>[], part: keyof Cost): string {
   const logs = rounds.map(({ off, on }) => Math.log(on[part] / off[part]));
   const mean = logs.reduce((sum, log) => sum + log, 0) / logs.length;

@@ -47,7 +47,10 @@ function domainKeysOf(domain: FakeDomain): DomainState['domainKeys'] {
   }));
 }
 
-/** A frontend of a domain of two members, one of them hostile: hsm-2 answers as `hostile` says and denies what hsm-1 made. */
+/**
+ * A frontend of a domain of two members, one of them hostile: hsm-2 answers as `hostile` says and denies what hsm-1
+ * made.
+ */
 async function start(hostile: (domain: FakeDomain) => Partial<CommandHandlers>) {
   const domain = new FakeDomain([host]);
   domain.change({ domainKeys: domainKeysOf(domain) });

@@ -3,8 +3,8 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 
-// Sentences of ARCHITECTURE, CONTRIBUTING, SECURITY and boundary/README that say "only", "never", "all" or "no", held against the
-// sources. Which files may import which is in architecture.test.ts.
+// Sentences of ARCHITECTURE, CONTRIBUTING, SECURITY and boundary/README that say "only", "never", "all" or "no", held
+// against the sources. Which files may import which is in architecture.test.ts.
 
 const boundary = 'services/hsm-worker/src/boundary/';
 

@@ -9,7 +9,10 @@ import type { Ports } from './ports.ts';
 import { describeWorker } from './readiness.ts';
 import { StartError } from './start-error.ts';
 
-/** The development ceremony: one founding operator, whose key lies in the home, and rules that ask for that one signature. */
+/**
+ * The development ceremony: one founding operator, whose key lies in the home, and rules that ask for that one
+ * signature.
+ */
 export async function foundDomain(
   home: Home,
   ports: Ports,

@@ -47,7 +47,10 @@ const RESTART_MS = { first: 250, longest: 10_000 };
 const WELL_MS = 30_000;
 const root = join(import.meta.dirname, '..');
 
-/** Brings up Redis, NATS, the hsm-workers, the domain-manager and the frontend. Throws StartError, with everything stopped again. */
+/**
+ * Brings up Redis, NATS, the hsm-workers, the domain-manager and the frontend. Throws StartError, with everything
+ * stopped again.
+ */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   // Before anything is made: a start that cannot be leaves nothing behind.
   if (!isHome(options.home)) {

@@ -1,5 +1,6 @@
-// Writes what derives from code: kms.proto with its field numbers, docs/api.md and docs/errors.md from the operation registry,
-// docs/configuration.md from the services' schemas, and the types of the other protocols. With `--check` it writes nothing and fails when a file is not what it would write.
+// Writes what derives from code: kms.proto with its field numbers, docs/api.md and docs/errors.md from the operation
+// registry, docs/configuration.md from the services' schemas, and the types of the other protocols. With `--check` it
+// writes nothing and fails when a file is not what it would write.
 import { operations } from '@keyfleet/shared/api/registry';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -6,7 +6,10 @@ import { StartError } from './start-error.ts';
 /** How long what an earlier launcher left behind may take to stop in order. */
 const ORPHAN_GRACE_MS = 8000;
 
-/** Takes the home for this launcher alone, and stops what a launcher that was killed left running. Dispose to give it back. */
+/**
+ * Takes the home for this launcher alone, and stops what a launcher that was killed left running. Dispose to give it
+ * back.
+ */
 export async function lockHome(home: Home, report: (line: string) => void): Promise<Disposable> {
   const file = home.in('run', 'launcher.lock');
   takeLock(home, file);

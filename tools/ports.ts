@@ -25,7 +25,10 @@ export interface PortWish {
   readonly domainManagers: number;
 }
 
-/** The public ports must be those asked for; an internal one may be any, as only this cluster knows it. Throws StartError. */
+/**
+ * The public ports must be those asked for; an internal one may be any, as only this cluster knows it. Throws
+ * StartError.
+ */
 export async function choosePorts(wish: PortWish): Promise<Ports> {
   // All are held until all are chosen, so that none is chosen twice.
   const held: Server[] = [];
@@ -75,8 +78,8 @@ export async function assertFree(port: number, option: string): Promise<void> {
 }
 
 /**
- * Many clusters start at once in a test run. Each has a block of ports to itself: this process listens on the first of them,
- * for nothing else, as long as it lives.
+ * Many clusters start at once in a test run. Each has a block of ports to itself: this process listens on the first of
+ * them, for nothing else, as long as it lives.
  */
 async function reserveBlock(): Promise<number> {
   for (;;) {

@@ -56,7 +56,10 @@ export async function describeWorker(port: number): Promise<HsmDescription__Outp
   return description;
 }
 
-/** What a process said last, for a person: the text and error of a JSON line, or the plain line, or the error of a crash. */
+/**
+ * What a process said last, for a person: the text and error of a JSON line, or the plain line, or the error of a
+ * crash.
+ */
 export function lastLogLine(logFile: string): string {
   const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n');
   const last = lines.at(-1) ?? '';

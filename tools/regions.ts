@@ -1,6 +1,8 @@
 import { StartError } from './start-error.ts';
 
-/** The Regions of the partition `aws` (AWS General Reference, 2026); the first is the one that the generated files use. */
+/**
+ * The Regions of the partition `aws` (AWS General Reference, 2026); the first is the one that the generated files use.
+ */
 export const allRegions: readonly string[] = (
   'us-east-1 us-east-2 us-west-1 us-west-2 af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ' +
   'ap-south-2 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ' +

@@ -20,7 +20,10 @@ export async function rotate(cluster: TestCluster, client: DomainManagerClient):
 
 export interface Resealing {
   readonly tokens: number;
-  /** Milliseconds from the call: until resealing began, from there until all was resealed, and from the call until nothing was found left. */
+  /**
+   * Milliseconds from the call: until resealing began, from there until all was resealed, and from the call until
+   * nothing was found left.
+   */
   readonly began: number;
   readonly done: number;
   readonly proved: number;

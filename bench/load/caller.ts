@@ -2,7 +2,9 @@ import { type Answer, type Connection, TransportError } from '../wire/endpoint.t
 import type { Recorder } from './recorder.ts';
 import type { Requests } from './requests.ts';
 
-/** What ends a loop: past `until` nothing is begun, past `giveUpAt` nothing is waited for. Times of `performance.now()`. */
+/**
+ * What ends a loop: past `until` nothing is begun, past `giveUpAt` nothing is waited for. Times of `performance.now()`.
+ */
 export interface Limits {
   readonly until: number;
   readonly giveUpAt: number;

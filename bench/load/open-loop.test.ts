@@ -53,7 +53,8 @@ async function loadWhileStalling(kind: 'closed' | 'open'): Promise<{ latencies: 
 
 test('a server that stalls shows in the tail of the open loop: what would have arrived meanwhile waited too', async () => {
   const { latencies, requests: answered } = await loadWhileStalling('open');
-  // Everything that was intended is there, and a third of the time was a stall: a tenth waited three quarters of it or longer.
+  // Everything that was intended is there, and a third of the time was a stall: a tenth waited three quarters of it or
+  // longer.
   expect(answered).toBe(240);
   expect(latencies.quantile(0.95)).toBeGreaterThan(STALL_MS / 2);
   expect(latencies.quantile(0.99)).toBeGreaterThan(STALL_MS * 0.75);

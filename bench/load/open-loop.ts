@@ -8,8 +8,8 @@ const TICK_MS = 1;
 
 /**
  * Requests arrive when the schedule says, and wait for a free connection if there is none. Each latency counts from the
- * intended arrival: a server that stalls for a second delays everything that arrives meanwhile, and all of that is recorded
- * (no coordinated omission).
+ * intended arrival: a server that stalls for a second delays everything that arrives meanwhile, and all of that is
+ * recorded (no coordinated omission).
  */
 export class OpenLoopRun {
   readonly #idle: Connection<unknown>[];

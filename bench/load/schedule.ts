@@ -1,4 +1,7 @@
-/** The intended times of requests that arrive evenly, `perSecond` in all, of which this takes every `step`-th from the `first` on. */
+/**
+ * The intended times of requests that arrive evenly, `perSecond` in all, of which this takes every `step`-th from the
+ * `first` on.
+ */
 export class Schedule {
   readonly #begin: number;
   readonly #interval: number;

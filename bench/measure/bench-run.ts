@@ -40,7 +40,10 @@ interface Contestant {
   peak: number;
 }
 
-/** How long each piece of work waits in all for servers that are busy by themselves: so many times a point's seconds, at most a minute. */
+/**
+ * How long each piece of work waits in all for servers that are busy by themselves: so many times a point's seconds, at
+ * most a minute.
+ */
 const IDLE_POINTS = 5;
 const MAX_IDLE_MS = 60_000;
 

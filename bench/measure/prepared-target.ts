@@ -17,7 +17,10 @@ export class PreparedTarget implements Disposable {
     this.#keys = new KeyPool(this.#caller, (made, wanted) => onProgress(`${target.name}: ${made} of ${wanted} keys`));
   }
 
-  /** The requests of a piece of work, once the target has shown that it answers rightly. Throws UnsupportedError, BenchError. */
+  /**
+   * The requests of a piece of work, once the target has shown that it answers rightly. Throws UnsupportedError,
+   * BenchError.
+   */
   async poolsFor({ parts, ...settings }: Work): Promise<Pool[]> {
     const { target } = this;
     if (target.onlyRequest) return [{ operation: 'GET', weight: 1, requests: [target.onlyRequest] }];

@@ -5,7 +5,10 @@ const STEPS = 6;
 /** Of what was offered, this much must be answered: else a queue grows, and its tail is only not seen yet. */
 const ANSWERED = 0.98;
 
-/** Halves the interval below `peak` until the highest rate whose p99 is under `boundMs` is known to some percent; 0 if none is. */
+/**
+ * Halves the interval below `peak` until the highest rate whose p99 is under `boundMs` is known to some percent; 0 if
+ * none is.
+ */
 export async function searchHighestRate(
   peak: number,
   boundMs: number,

@@ -10,8 +10,8 @@ import { newNonceSource } from '../../services/hsm-worker/src/boundary/crypto/ra
 import { BackingKeyCache } from '../../services/hsm-worker/src/boundary/keys/backing-key-cache.ts';
 
 /**
- * What each command costs inside the boundary, with the backing key in the cache: `node bench/micro/boundary.ts [name]`.
- * CPU time of the whole process (thread pool and collector too), one call at a time, the best of five batches.
+ * What each command costs inside the boundary, with the backing key in the cache: `node bench/micro/boundary.ts
+ * [name]`. CPU time of the whole process (thread pool and collector too), one call at a time, the best of five batches.
  */
 const context = testContext({
   clock: systemClock,

@@ -6,8 +6,8 @@ import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
 
 /**
- * Commands through the sealed channel to one real worker process: how many a second, and what each costs on either side.
- * `node bench/micro/channel.ts [seconds]`.
+ * Commands through the sealed channel to one real worker process: how many a second, and what each costs on either
+ * side. `node bench/micro/channel.ts [seconds]`.
  */
 const seconds = Number(process.argv[2] ?? 3);
 const TICK_US = 10_000;

@@ -1,8 +1,8 @@
 const BATCHES = 5;
 
 /**
- * Microseconds of CPU that one call costs: of the whole process, thread pool and collector too, with everything in the CPU's
- * caches, one call at a time; the best of five batches.
+ * Microseconds of CPU that one call costs: of the whole process, thread pool and collector too, with everything in the
+ * CPU's caches, one call at a time; the best of five batches.
  */
 export async function costOf(rounds: number, call: () => unknown): Promise<number> {
   for (let i = 0; i < rounds / 4; i++) await call();

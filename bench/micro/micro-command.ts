@@ -4,7 +4,10 @@ import { BenchError } from '../bench-error.ts';
 
 const suites = ['parts', 'boundary', 'channel', 'session', 'telemetry'] as const;
 
-/** `npm run bench -- micro [SUITE] [argument]`: each suite in a process of its own. Without a name, the parts of a request. */
+/**
+ * `npm run bench -- micro [SUITE] [argument]`: each suite in a process of its own. Without a name, the parts of a
+ * request.
+ */
 export async function micro([suite = 'parts', ...args]: readonly string[]): Promise<void> {
   if (!suites.some((name) => name === suite)) {
     throw new BenchError(`micro ${suite}: there are ${suites.join(', ')}.`);

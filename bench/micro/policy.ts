@@ -1,4 +1,5 @@
-// What one decision costs, with everything compiled: node bench/micro/policy.ts. CPU time, everything in the CPU's caches.
+// What one decision costs, with everything compiled: node bench/micro/policy.ts. CPU time, everything in the CPU's
+// caches.
 import { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
 import type { KmsKey } from '@keyfleet/frontend/keys/kms-key';
 import { authorize } from '@keyfleet/frontend/policy/authorize';

@@ -1,4 +1,5 @@
-// What it costs to verify a record that comes from Redis, and to make its MAC: node bench/micro/record-mac.ts. CPU time.
+// What it costs to verify a record that comes from Redis, and to make its MAC: node bench/micro/record-mac.ts. CPU
+// time.
 import { isMacOf, joinMac, recordMac, splitMac } from '@keyfleet/frontend/store/record-mac';
 import { createSecretKey } from 'node:crypto';
 

@@ -1,8 +1,9 @@
 import { FakeDomain, HostEnd, negotiate, newHost, newWorker } from '@keyfleet/test-support/session-pair';
 
 /**
- * What a session and a stream cost when they begin, both ends in one process: how long each takes, what CPU it costs, and
- * how much of that on the event loop's thread, where everything else waits for it. `node bench/micro/session.ts [rounds]`.
+ * What a session and a stream cost when they begin, both ends in one process: how long each takes, what CPU it costs,
+ * and how much of that on the event loop's thread, where everything else waits for it. `node bench/micro/session.ts
+ * [rounds]`.
  */
 const rounds = Number(process.argv[2] ?? 200);
 const host = newHost();

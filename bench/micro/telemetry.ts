@@ -1,5 +1,5 @@
-// What the seams of one Encrypt cost when telemetry is on: node bench/micro/telemetry.ts. CPU time of the whole process, exporters
-// included, with everything in the CPU's caches; bench/telemetry.ts has the whole system.
+// What the seams of one Encrypt cost when telemetry is on: node bench/micro/telemetry.ts. CPU time of the whole
+// process, exporters included, with everything in the CPU's caches; bench/telemetry.ts has the whole system.
 import { createLog } from '@keyfleet/shared/log';
 import { startOtlpSink } from '../otlp-sink.ts';
 

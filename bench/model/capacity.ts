@@ -83,8 +83,8 @@ function dealt({ frontend, workers }: Costs, cores: number): { frontends: number
 }
 
 /**
- * What one machine with so many free cores should reach, generator and all: the least of what all cores carry and what the one
- * thread of the frontend does. This can be checked against the run that the costs are from.
+ * What one machine with so many free cores should reach, generator and all: the least of what all cores carry and what
+ * the one thread of the frontend does. This can be checked against the run that the costs are from.
  */
 export function predictedHere({ frontend, workers, redis, nats, rest, generator }: Costs, freeCores: number): number {
   return Math.min((freeCores * CORE) / (frontend + workers + redis + nats + rest + generator), CORE / frontend);
@@ -96,8 +96,8 @@ export interface ResealTime {
 }
 
 /**
- * What resealing `keys` takes with so much of the fleet given to it. Each is read, resealed, opened by another worker and written
- * durably: taken as a CreateKey's work, which has a signature and an answer besides.
+ * What resealing `keys` takes with so much of the fleet given to it. Each is read, resealed, opened by another worker
+ * and written durably: taken as a CreateKey's work, which has a signature and an answer besides.
  */
 export function resealTime({ createKey }: Inputs, keys: number, cores: number, share: number): ResealTime {
   const cpu = (keys * (createKey.frontend + createKey.workers)) / (cores * share * CORE) / 3600;

@@ -25,9 +25,15 @@ export interface Costs {
   readonly generator: number;
 }
 
-/** `npm run bench -- micro session`, "a stream opened", both ends: 10.0 ms of CPU on a busy machine with two cores, 2026-11-26. */
+/**
+ * `npm run bench -- micro session`, "a stream opened", both ends: 10.0 ms of CPU on a busy machine with two cores,
+ * 2026-11-26.
+ */
 const STREAM_OPENING = 10_000;
-/** Not measured: a notice is a small message to take and one look-up, so that it costs less than an Encrypt's JSON and frame do. */
+/**
+ * Not measured: a notice is a small message to take and one look-up, so that it costs less than an Encrypt's JSON and
+ * frame do.
+ */
 const NOTICE = 20;
 
 /** From a run of `--scenario encrypt,create-key`: of each, the closed loop with the most connections. */

@@ -27,7 +27,10 @@ export async function machine(): Promise<Machine> {
   };
 }
 
-/** Microseconds that all cores together have worked since the machine began. Source: proc_stat(5), without idle, iowait and guests. */
+/**
+ * Microseconds that all cores together have worked since the machine began. Source: proc_stat(5), without idle, iowait
+ * and guests.
+ */
 export function machineMicroseconds(): number {
   const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8').split(/\s+/, 9).map(Number);
   return (user! + nice! + system! + irq! + softirq!) * 10_000;

@@ -1,4 +1,5 @@
-// Loaded into each service by `node --import .../probe.ts?FOLDER`: says, when asked at FOLDER/PID.sock, how the process fared.
+// Loaded into each service by `node --import .../probe.ts?FOLDER`: says, when asked at FOLDER/PID.sock, how the process
+// fared.
 import { Session } from 'node:inspector/promises';
 import { createServer } from 'node:net';
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
@@ -8,7 +9,9 @@ import { isMainThread } from 'node:worker_threads';
 export interface ProbeReading {
   /** Part of the time in which the event loop worked, 0 to 1. */
   readonly loop: number;
-  /** By how many milliseconds the loop was late, at the 99th percentile and at most; what is under 10 ms is not seen. */
+  /**
+   * By how many milliseconds the loop was late, at the 99th percentile and at most; what is under 10 ms is not seen.
+   */
   readonly delayP99: number;
   readonly delayLongest: number;
   readonly gc: { readonly count: number; readonly ms: number; readonly longest: number };

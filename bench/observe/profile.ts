@@ -16,8 +16,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const KEPT = 60;
 
 /**
- * Each function's own time per request. The profile also has the warm-up, so that its shares are taken and the requests are
- * those of the whole profile, at the rate of the `requests` that were answered in `seconds`; what waits is left out.
+ * Each function's own time per request. The profile also has the warm-up, so that its shares are taken and the requests
+ * are those of the whole profile, at the rate of the `requests` that were answered in `seconds`; what waits is left
+ * out.
  */
 export function functionsOf(
   { nodes, samples, timeDeltas }: CpuProfile,

@@ -1,4 +1,5 @@
-// What the two halves of the prototype share: length-prefixed frames, each AES-256-GCM under a counter nonce, of many items.
+// What the two halves of the prototype share: length-prefixed frames, each AES-256-GCM under a counter nonce, of many
+// items.
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 import type { Socket } from 'node:net';
 

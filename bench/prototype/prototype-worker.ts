@@ -1,4 +1,5 @@
-// The prototype's other process: derives a key for each item and seals it. Arguments: the socket's path and the frames' key.
+// The prototype's other process: derives a key for each item and seals it. Arguments: the socket's path and the frames'
+// key.
 import {
   createCipheriv,
   createDecipheriv,

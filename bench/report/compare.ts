@@ -56,8 +56,8 @@ export function compare(before: Results, after: Results): Comparison {
 }
 
 /**
- * The rule: the rounds of each side span an interval, made at least as wide as the floor on either side of the median. What
- * moved is what leaves the two without a value in common.
+ * The rule: the rounds of each side span an interval, made at least as wide as the floor on either side of the median.
+ * What moved is what leaves the two without a value in common.
  */
 export function moved(before: Spread, after: Spread, floor: number): boolean {
   const [a, b] = [interval(before, floor), interval(after, floor)];

@@ -1,4 +1,6 @@
-/** Of the HTML report; `--s0` to `--s7` are the colours of series, apart from each other for most eyes in either mode. */
+/**
+ * Of the HTML report; `--s0` to `--s7` are the colours of series, apart from each other for most eyes in either mode.
+ */
 export const style = `
 :root { color-scheme: light dark; --paper: #fcfcfb; --ink: #0b0b0b; --soft: #52514e; --line: #e1e0d9; --base: #c3c2b7; --warn: #b3261e;
   --s0: #2a78d6; --s1: #eb6834; --s2: #1baf7a; --s3: #eda100; --s4: #e87ba4; --s5: #008300; --s6: #4a3aa7; --s7: #e34948; }

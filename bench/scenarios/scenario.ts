@@ -22,8 +22,8 @@ export interface Scenario {
   readonly name: string;
   readonly operation: string;
   /**
-   * Makes what the calls need, sees that the target's answers are right, and gives the calls. Throws UnsupportedError for what
-   * the target does not have, BenchError for a wrong answer.
+   * Makes what the calls need, sees that the target's answers are right, and gives the calls. Throws UnsupportedError
+   * for what the target does not have, BenchError for a wrong answer.
    */
   prepare(preparation: Preparation): Promise<readonly Call[]>;
 }

@@ -12,7 +12,10 @@ interface Head {
   readonly end: number;
 }
 
-/** Answers of HTTP/1.1 from the bytes of one connection, one after the other: with a length, in chunks, or until the end. */
+/**
+ * Answers of HTTP/1.1 from the bytes of one connection, one after the other: with a length, in chunks, or until the
+ * end.
+ */
 export class AnswerParser {
   #received = NOTHING;
   #head: Head | undefined;

@@ -2,8 +2,9 @@ import type { Endpoint, Transport, WireRequest } from './endpoint.ts';
 import { RequestSigner } from './request-signer.ts';
 
 /**
- * Requests as they go out. A signature lasts for its second, so each request is signed once a second and sent as often as it
- * is chosen: the generator costs little of the machine that it measures, and the server verifies every request all the same.
+ * Requests as they go out. A signature lasts for its second, so each request is signed once a second and sent as often
+ * as it is chosen: the generator costs little of the machine that it measures, and the server verifies every request
+ * all the same.
  */
 export class RequestSource {
   readonly #requests: readonly WireRequest[];

@@ -52,7 +52,9 @@ function textOf({ min = 0, max = 2048, pattern }: TextShape): fc.Arbitrary<strin
   return fc.stringMatching(wholePattern(pattern)).filter((text) => text.length >= min && text.length <= max);
 }
 
-/** Turns timestamps into what the SDK takes and gives, and back; bytes into plain Uint8Array, so that values compare. */
+/**
+ * Turns timestamps into what the SDK takes and gives, and back; bytes into plain Uint8Array, so that values compare.
+ */
 function converted(shape: Shape, value: unknown, timestamp: (value: never) => unknown): unknown {
   switch (shape.kind) {
     case 'timestamp':
@@ -81,7 +83,9 @@ function converted(shape: Shape, value: unknown, timestamp: (value: never) => un
 const toDate = (milliseconds: number): Date => new Date(milliseconds);
 const toMilliseconds = (date: Date): number => date.getTime();
 
-/** Sends `input` through the SDK to a server that answers `answer`: what was sent, and what the SDK made of the answer. */
+/**
+ * Sends `input` through the SDK to a server that answers `answer`: what was sent, and what the SDK made of the answer.
+ */
 async function exchange(
   operation: Operation,
   input: Values,

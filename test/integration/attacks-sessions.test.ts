@@ -31,8 +31,8 @@ import { streamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { noNotices } from '@keyfleet/shared/notices';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-// The attacker was inside: a worker that was removed, or whoever has its keys, a recording of the network, or a hello. Workers are real
-// processes; the frontend's end is the product's, over real gRPC.
+// The attacker was inside: a worker that was removed, or whoever has its keys, a recording of the network, or a hello.
+// Workers are real processes; the frontend's end is the product's, over real gRPC.
 let cluster: TestWorkers;
 beforeAll(async () => {
   cluster = await TestWorkers.start(3);
@@ -138,7 +138,8 @@ describe('a session', () => {
     const fields = Hello.decode(SignedMessage.decode(recorded.hello).message);
     const message = Hello.encode({ ...fields, delegatedKey: own.publicKey.export({ format: 'raw-public' }) });
     const ofNobody = SignedMessage.encode({ message, signature: signBytes(newHost().privateKey, message) });
-    // Were the host's key the attacker's as well, it would be a session: so it is for nothing else that the others are refused.
+    // Were the host's key the attacker's as well, it would be a session: so it is for nothing else that the others are
+    // refused.
     const ofHost = SignedMessage.encode({ message, signature: signBytes(host.privateKey, message) });
     await openAs(forgedSession(keyring, ofHost, own.privateKey), worker);
     for (const hello of [ofNobody, recorded.hello]) {

@@ -29,8 +29,8 @@ import { identities } from '../../tools/home.ts';
 import { openClusterRecords } from '@keyfleet/test-support/cluster-records';
 import { runKeyfleet } from '@keyfleet/test-support/cli';
 
-// The attacker writes into Redis and NATS what it likes. What it writes is refused. Who has the record key as well, as a frontend has, still
-// cannot change what is sealed or signed to its use.
+// The attacker writes into Redis and NATS what it likes. What it writes is refused. Who has the record key as well, as
+// a frontend has, still cannot change what is sealed or signed to its use.
 let cluster: TestCluster;
 let kms: KMSClient;
 let redis: Redis;

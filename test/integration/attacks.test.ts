@@ -13,8 +13,9 @@ import { type Host, newHost } from '@keyfleet/test-support/session-pair';
 import { TestWorkers, type WorkerProcess } from '@keyfleet/test-support/workers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-// The attacker is the domain-manager, its scheduler key included, and whatever Redis and NATS would tell: everything that workers and
-// frontends get is in its hands. Workers are real processes; what it shows them is served by a gRPC server that says what we like.
+// The attacker is the domain-manager, its scheduler key included, and whatever Redis and NATS would tell: everything
+// that workers and frontends get is in its hands. Workers are real processes; what it shows them is served by a gRPC
+// server that says what we like.
 let cluster: TestWorkers;
 let first: WorkerProcess;
 let second: WorkerProcess;

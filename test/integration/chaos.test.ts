@@ -29,8 +29,9 @@ interface Outage {
 const unavailable = ['DependencyTimeoutException', 'KMSInternalException'];
 
 /**
- * The failure promises: while Redis is away what is not cached fails in bounded time, with an error of AWS that says to retry; while the
- * only frontend is away there is nobody to connect to. Nothing else that is killed may be seen by a caller.
+ * The failure promises: while Redis is away what is not cached fails in bounded time, with an error of AWS that says to
+ * retry; while the only frontend is away there is nobody to connect to. Nothing else that is killed may be seen by a
+ * caller.
  */
 function isPromised({ error, startedAt, endedAt }: Failure, outages: readonly Outage[]): boolean {
   const away = (name: string): boolean =>

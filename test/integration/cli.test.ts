@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { formatOperator } from '@keyfleet/cli/public-files';
 
 /**
- * Operators' command lines on a real fleet of three workers, in the order of a domain's life. What differs from run to run
- * (hashes, ports, times) is written as <...>.
+ * Operators' command lines on a real fleet of three workers, in the order of a domain's life. What differs from run to
+ * run (hashes, ports, times) is written as <...>.
  */
 let fleet: Fleet;
 let manager: string[];

@@ -37,7 +37,10 @@ async function encrypted(kms: KMSClient): Promise<(by?: KMSClient) => Promise<bo
     Plaintext.equals((await by.send(new DecryptCommand({ CiphertextBlob }))).Plaintext ?? Buffer.of());
 }
 
-/** A client of its own for one call: the SDK sets its clock by the Date of any answer, and Node writes the true time there. */
+/**
+ * A client of its own for one call: the SDK sets its clock by the Date of any answer, and Node writes the true time
+ * there.
+ */
 async function callAt(cluster: TestCluster, systemClockOffset: number, call: (by: KMSClient) => Promise<boolean>) {
   const client = kmsClient(cluster, { systemClockOffset });
   try {

@@ -15,7 +15,10 @@ async function describeWorker(fleet: Fleet, index: number): Promise<HsmDescripti
   }
 }
 
-/** Every worker of `indexes` holds the newest domain key that is stored, seals under it, and that is generation >= `atLeast`. */
+/**
+ * Every worker of `indexes` holds the newest domain key that is stored, seals under it, and that is generation >=
+ * `atLeast`.
+ */
 async function settled(fleet: Fleet, atLeast: number, indexes = fleet.workers.map((_, index) => index)) {
   let generation = 0;
   await eventually(`generation ${atLeast} is used by workers ${indexes.join()}`, async () => {

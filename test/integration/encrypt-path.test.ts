@@ -36,8 +36,8 @@ class Calls {
 }
 
 /**
- * The files that each of some requests passes. `sure`: without what runs when there is no request, which may be on the way as well, or
- * may have been due just then.
+ * The files that each of some requests passes. `sure`: without what runs when there is no request, which may be on the
+ * way as well, or may have been due just then.
  */
 async function filesOnTheWay(
   calls: Calls,

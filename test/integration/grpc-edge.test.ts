@@ -182,7 +182,10 @@ test('a stranger is refused by the headers; nothing of the message is waited for
   expect(edge.refusals).toMatchObject([{ operation: 'ListKeys' }]);
 });
 
-/** The status that grpc.health.v1 tells of a service, as a probe asks it: 1 is SERVING, 2 NOT_SERVING; or the error's code. */
+/**
+ * The status that grpc.health.v1 tells of a service, as a probe asks it: 1 is SERVING, 2 NOT_SERVING; or the error's
+ * code.
+ */
 async function checkHealth(edge: Edge, name: string): Promise<unknown> {
   const client = new Client(edge.grpcAddress, channel.createInsecure());
   const request = Buffer.concat([Buffer.from([0x0a, name.length]), Buffer.from(name)]);

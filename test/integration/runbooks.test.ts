@@ -9,8 +9,9 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 /**
- * Every `sh` block of the runbooks, run by a shell as it stands, in the order of a domain's life, on one fleet of three workers.
- * A page's steps are listed below by what must happen before each of its blocks; a block without a step fails the test.
+ * Every `sh` block of the runbooks, run by a shell as it stands, in the order of a domain's life, on one fleet of three
+ * workers. A page's steps are listed below by what must happen before each of its blocks; a block without a step fails
+ * the test.
  */
 const root = join(import.meta.dirname, '../..');
 const run = promisify(execFile);

@@ -13,9 +13,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 /** How long a client encrypts under each attack, in milliseconds. */
 const LONG = 8_000;
 const MAX_GROWTH_MB = 60;
-/** Between two fetches of tokens: more often than a fleet asks, and a twentieth of what the domain-manager allows one address, which is all of it here. */
+/**
+ * Between two fetches of tokens: more often than a fleet asks, and a twentieth of what the domain-manager allows one
+ * address, which is all of it here.
+ */
 const FETCH_EVERY_MS = 100;
-/** Little room for garbage: what the processes grow by is then what the attack makes them hold. One that needs more than this ends. */
+/**
+ * Little room for garbage: what the processes grow by is then what the attack makes them hold. One that needs more than
+ * this ends.
+ */
 const nodeArgs = ['--max-semi-space-size=2', '--max-old-space-size=128'];
 
 let cluster: TestCluster;
@@ -45,7 +51,9 @@ function memoryOf(process: string): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(text)![1]) / 1024;
 }
 
-/** Asks the domain-manager for tokens as workers and frontends do. Never throws: what failed is told with what did not. */
+/**
+ * Asks the domain-manager for tokens as workers and frontends do. Never throws: what failed is told with what did not.
+ */
 async function fetchTokensUntil(stop: AbortSignal): Promise<{ fetched: number; refused: string[] }> {
   using client = Object.assign(
     new DomainManager(`127.0.0.1:${cluster.ports.domainManager}`, credentials.createInsecure()),
@@ -65,7 +73,10 @@ async function fetchTokensUntil(stop: AbortSignal): Promise<{ fetched: number; r
   return { fetched, refused };
 }
 
-/** `fetched`: how often the domain-manager gave out tokens meanwhile, and `refused` how often not; `most`: of the process's memory. */
+/**
+ * `fetched`: how often the domain-manager gave out tokens meanwhile, and `refused` how often not; `most`: of the
+ * process's memory.
+ */
 async function measureUnder(name: string, target: { process: string; port: number; method: string }) {
   let most = 0;
   const looking = setInterval(() => (most = Math.max(most, memoryOf(target.process))), 50);

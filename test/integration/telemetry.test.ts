@@ -87,7 +87,8 @@ test('metrics count every request while, by default, one trace begins a second',
     attributes: { operation: 'Decrypt', outcome: 'InvalidCiphertextException' },
     count: 1,
   });
-  // Two workers report as one service, so the newest point of a series is one worker's: that it is counted is all there is to see.
+  // Two workers report as one service, so the newest point of a series is one worker's: that it is counted is all there
+  // is to see.
   expect(counted.some(({ metric }) => metric === 'keyfleet.worker.commands')).toBe(true);
   const begun = collector.spans
     .filter(({ parentSpanId }) => parentSpanId === undefined)

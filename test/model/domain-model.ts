@@ -1,15 +1,18 @@
 /**
- * The life of a domain's keys as a pure model: tokens in the store, members that install them late, crash and restart, one KMS key whose
- * token (EKT) is made and resealed by frontends, a domain-manager that retires old domain keys after a removal, and people who drop
- * them. Everything that can happen does, at any time and in any order: a notice that is lost is an action that does not happen, a message
- * that is late one that happens later. A member that was removed keeps what it has for as long as it does not install its removal.
- * A domain key is named by the generation that made it. docs/domain.md tells the same protocol in words; who may make which token is
- * fork-model.ts.
+ * The life of a domain's keys as a pure model: tokens in the store, members that install them late, crash and restart,
+ * one KMS key whose token (EKT) is made and resealed by frontends, a domain-manager that retires old domain keys after
+ * a removal, and people who drop them. Everything that can happen does, at any time and in any order: a notice that is
+ * lost is an action that does not happen, a message that is late one that happens later. A member that was removed
+ * keeps what it has for as long as it does not install its removal. A domain key is named by the generation that made
+ * it. docs/domain.md tells the same protocol in words; who may make which token is fork-model.ts.
  */
 export interface Protocol {
   /** Frontends store no EKT under a domain key that was deactivated longer ago than they may be behind. */
   readonly fence: boolean;
-  /** A domain key is retired or dropped only after every member of the newest token said that it seals under a newer one. */
+  /**
+   * A domain key is retired or dropped only after every member of the newest token said that it seals under a newer
+   * one.
+   */
   readonly confirm: boolean;
   /** A restarted member refuses tokens older than the newest it ever installed. */
   readonly floor: boolean;

@@ -1,8 +1,9 @@
 /**
- * Who may make which token, as a pure model: operators sign proposals, members make tokens of them, the store takes one token of each
- * generation, members install tokens, crash and restart, the stored tokens are lost once and an offline member goes on, and the clock of one member
- * may run ahead. A stranger reaches every member: it has what was ever signed or made prepared and installed wherever that is taken, in any
- * order. The last member is hostile: it makes as many tokens as it is asked for. docs/domain.md tells the same in words.
+ * Who may make which token, as a pure model: operators sign proposals, members make tokens of them, the store takes one
+ * token of each generation, members install tokens, crash and restart, the stored tokens are lost once and an offline
+ * member goes on, and the clock of one member may run ahead. A stranger reaches every member: it has what was ever
+ * signed or made prepared and installed wherever that is taken, in any order. The last member is hostile: it makes as
+ * many tokens as it is asked for. docs/domain.md tells the same in words.
  */
 export interface Guards {
   /** A command names the one member that may make its token. */
@@ -198,7 +199,8 @@ function accidents(state: State, { wrongClock, loss }: World): Step[] {
   if (state.clock === 'set right' && state.tokens.some(({ ahead }) => ahead)) {
     steps.push(['its time comes', { ...state, tokens: state.tokens.map((token) => ({ ...token, ahead: false })) }]);
   }
-  // What the store and all volumes held since the first token is gone; fresh members and the offline one know that token only.
+  // What the store and all volumes held since the first token is gone; fresh members and the offline one know that
+  // token only.
   if (loss && !state.lost && state.chain.length > 1) {
     const members = state.members.map(() => ({ installed: 0, prepared: -1 }));
     steps.push(['all is lost', { ...state, chain: [0], members, lost: true }]);

@@ -1,8 +1,8 @@
 /**
- * Which members a frontend uses, as a pure model, while somebody who controls Redis and the domain-managers shows it whatever part of the
- * chain suits him. The frontend restarts and forgets what it had in memory; it may also start on an empty disk. Any member may be
- * hostile: once it was removed it answers whoever asks. What members do with their keys is domain-model.ts; who may make which token is
- * fork-model.ts.
+ * Which members a frontend uses, as a pure model, while somebody who controls Redis and the domain-managers shows it
+ * whatever part of the chain suits him. The frontend restarts and forgets what it had in memory; it may also start on
+ * an empty disk. Any member may be hostile: once it was removed it answers whoever asks. What members do with their
+ * keys is domain-model.ts; who may make which token is fork-model.ts.
  */
 export interface Guards {
   /** The newest token that the frontend relied on is on its disk, and it relies on no older one. */

@@ -2,7 +2,10 @@ import { KMSClient, type KMSClientConfig } from '@aws-sdk/client-kms';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { TestCluster } from './cluster.ts';
 
-/** The AWS SDK's client as the cluster's administrator. One attempt unless told otherwise: a retry would hide what a test looks for. */
+/**
+ * The AWS SDK's client as the cluster's administrator. One attempt unless told otherwise: a retry would hide what a
+ * test looks for.
+ */
 export function kmsClient(
   cluster: Pick<TestCluster, 'endpoint' | 'credentials'>,
   overrides: KMSClientConfig = {},

@@ -16,7 +16,10 @@ export type TestClusterOptions = Pick<
   | 'nodeArgs'
 >;
 
-/** Real processes on free ports with a home of their own, which is removed with them. Nothing that is killed starts again by itself. */
+/**
+ * Real processes on free ports with a home of their own, which is removed with them. Nothing that is killed starts
+ * again by itself.
+ */
 export class TestCluster implements AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #resources: AsyncDisposableStack;

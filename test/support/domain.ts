@@ -64,7 +64,9 @@ export type Change = ChangeOf<NewDomainChange>;
 
 export const rotation = { name: 'RotateDomainKeys', body: {} } as const satisfies Change;
 
-/** A founded domain in memory, with real HSMs: what the shell, the domain-manager and the operators would do, by hand. */
+/**
+ * A founded domain in memory, with real HSMs: what the shell, the domain-manager and the operators would do, by hand.
+ */
 export class TestDomain {
   readonly clock = new TestClock();
   readonly alice = newOperator('alice');
@@ -133,7 +135,10 @@ export class TestDomain {
     return signedBy(this.command(change, binding), signers);
   }
 
-  /** The next token, made by the first HSM (or `by`) and installed nowhere. An HSM makes one of each generation: asked again, it gives that. */
+  /**
+   * The next token, made by the first HSM (or `by`) and installed nowhere. An HSM makes one of each generation: asked
+   * again, it gives that.
+   */
   prepare(change: Change, signers = this.people, by = this.hsms[0]!): Buffer {
     return by.prepare(this.propose(change, signers, by), this.tokens.at(-1));
   }

@@ -13,7 +13,8 @@ const tools = [
 const folder = join(import.meta.dirname, '../../node_modules/.cache/keyfleet-go');
 
 /**
- * Builds them and gives their folder. undefined, and said loudly, where there is no Go or it can fetch nothing; an error in CI.
+ * Builds them and gives their folder. undefined, and said loudly, where there is no Go or it can fetch nothing; an
+ * error in CI.
  */
 export async function buildGoTools(go: string | undefined): Promise<string | undefined> {
   if (go === undefined) return undefined;

@@ -4,8 +4,9 @@ import type { Redis } from 'ioredis';
 const AT_ONCE = 2000;
 
 /**
- * Makes key records in Redis itself, which takes a second for 100,000: like those of a frontend, in the one list that the first release had, and each with a token
- * that nothing opens. KEYS: list. ARGV: from, to, Region, account, template of a record.
+ * Makes key records in Redis itself, which takes a second for 100,000: like those of a frontend, in the one list that
+ * the first release had, and each with a token that nothing opens. KEYS: list. ARGV: from, to, Region, account,
+ * template of a record.
  */
 const MAKE = `
 for i = tonumber(ARGV[1]), tonumber(ARGV[2]) - 1 do

@@ -10,7 +10,10 @@ export interface Latencies {
   readonly failures: readonly string[];
 }
 
-/** Of a few hundred calls a p99 is two or three: below this it may be what a busy machine does besides. An attack that works takes longer. */
+/**
+ * Of a few hundred calls a p99 is two or three: below this it may be what a busy machine does besides. An attack that
+ * works takes longer.
+ */
 const NOISE_MS = 3_000;
 
 /** Encrypts over HTTP and gRPC, one call after the other on each, none of them repeated when it fails. */
@@ -55,8 +58,8 @@ export class KmsLatency implements Disposable {
   }
 
   /**
-   * What a p99 under an attack must be below: twice what it is in a calm time, before the attack or, as the machine may have become busier,
-   * after it. To be called when the attack is over.
+   * What a p99 under an attack must be below: twice what it is in a calm time, before the attack or, as the machine may
+   * have become busier, after it. To be called when the attack is over.
    */
   async limitOf(attacked: Latencies, { calm, forMs }: { calm: Latencies; forMs: number }): Promise<number> {
     const limit = Math.max(2 * calm.p99, NOISE_MS);

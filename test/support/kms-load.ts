@@ -15,7 +15,10 @@ export interface Failure {
   readonly endedAt: number;
 }
 
-/** Clients of the AWS SDK that create keys, encrypt and decrypt without pause, and remember everything that was acknowledged. */
+/**
+ * Clients of the AWS SDK that create keys, encrypt and decrypt without pause, and remember everything that was
+ * acknowledged.
+ */
 export class KmsLoad {
   readonly keys: string[] = [];
   readonly sealed: Sealed[] = [];

@@ -1,5 +1,5 @@
-// The hsm-worker with backing keys that the test knows, so that it can look for them where they must not be. Everything else
-// stays random. What is replaced is Node's source of randomness, before the worker's main sees it.
+// The hsm-worker with backing keys that the test knows, so that it can look for them where they must not be. Everything
+// else stays random. What is replaced is Node's source of randomness, before the worker's main sees it.
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';

@@ -9,7 +9,9 @@ import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
 import type { OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
 import { type Host, newWorker, type FakeDomain } from './session-pair.ts';
 
-/** The boundary of a worker behind streams in memory instead of gRPC: a worker that a test can kill, freeze and count. */
+/**
+ * The boundary of a worker behind streams in memory instead of gRPC: a worker that a test can kill, freeze and count.
+ */
 export class LoopbackWorker implements WorkerClient {
   readonly address: string;
   /** Sealed frames that came from hosts, but for the first of each stream, which is empty. */

@@ -4,7 +4,10 @@ const CHUNK = 8 << 20;
 const PAGE = 4096;
 const zeros = Buffer.alloc(PAGE);
 
-/** Which of the needles stand in the memory of a process: all that it can write is read, once. Linux, as root or a parent. */
+/**
+ * Which of the needles stand in the memory of a process: all that it can write is read, once. Linux, as root or a
+ * parent.
+ */
 export function findInMemory(pid: number, needles: ReadonlyMap<string, Buffer>): string[] {
   const longest = Math.max(...[...needles.values()].map((needle) => needle.length));
   const search = searchFor(needles);

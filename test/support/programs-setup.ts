@@ -35,7 +35,10 @@ const packages: Readonly<Record<keyof Programs, string>> = {
   go: 'golang-go',
 };
 
-/** A cluster, and the programs that come from Debian: installed where that can be, missed loudly where not, required in CI. */
+/**
+ * A cluster, and the programs that come from Debian: installed where that can be, missed loudly where not, required in
+ * CI.
+ */
 export async function setup(project: TestProject): Promise<void> {
   await startSharedCluster(project);
   const missing = missingFrom(await findPrograms());

@@ -11,7 +11,9 @@ export interface OtherAccount {
   readonly accountId: string;
   readonly endpoint: string;
   readonly credentials: AwsCredentials;
-  /** An issuer whose tokens this frontend takes for `sts.amazonaws.com`, and the PKCS #8 key (P-256) that signs them. */
+  /**
+   * An issuer whose tokens this frontend takes for `sts.amazonaws.com`, and the PKCS #8 key (P-256) that signs them.
+   */
   readonly oidc: { readonly issuer: string; readonly signingKey: string };
 }
 

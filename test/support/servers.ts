@@ -7,7 +7,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import getPort from 'get-port';
 
-/** A real server process of its own, with its data in a temporary directory. Disposing of it kills it and removes the data. */
+/**
+ * A real server process of its own, with its data in a temporary directory. Disposing of it kills it and removes the
+ * data.
+ */
 export interface TestServer extends AsyncDisposable {
   readonly port: number;
   /** `kill -9`; the data stays, and so does the port. */
@@ -16,7 +19,10 @@ export interface TestServer extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-/** Redis with the durability that Keyfleet asks of it: every write is on disk before it is acknowledged. `settings` are added. */
+/**
+ * Redis with the durability that Keyfleet asks of it: every write is on disk before it is acknowledged. `settings` are
+ * added.
+ */
 export function startRedis(settings: readonly string[] = []): Promise<TestServer> {
   const durable = ['--appendonly', 'yes', '--appendfsync', 'always'];
   return startServer((port, dir) => ({

@@ -46,7 +46,10 @@ export function newDomainKey(): DomainKey {
   return { id: randomBytes(16).toString('hex'), key: createSecretKey(randomBytes(32)) };
 }
 
-/** A domain of two members that share their domain keys, as installed and as a frontend has verified it; a test changes it as it likes. */
+/**
+ * A domain of two members that share their domain keys, as installed and as a frontend has verified it; a test changes
+ * it as it likes.
+ */
 export class FakeDomain implements KnownDomain {
   clock: TestClock;
   readonly identities: Record<'hsm-1' | 'hsm-2', KeyObject>;

@@ -1,6 +1,6 @@
 /**
- * Someone without credentials who wants to shut others out of a service; a process of its own, so that what it costs itself is not
- * the honest client's. Comes from other loopback addresses than they do.
+ * Someone without credentials who wants to shut others out of a service; a process of its own, so that what it costs
+ * itself is not the honest client's. Comes from other loopback addresses than they do.
  *
  *     node strangers.ts ATTACK HTTP_PORT GRPC_PORT ACCESS_KEY_ID
  *     node strangers.ts ATTACK '' GRPC_PORT METHOD_PATH
@@ -19,7 +19,9 @@ const HEAD =
 const NAMED = `Authorization: AWS4-HMAC-SHA256 Credential=${accessKeyId}/20260101/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=0\r\n`;
 const ALMOST_A_MEBIBYTE = 'x'.repeat(1_048_575);
 
-/** Keeps so many connections open: who is thrown out comes back. `run` tells when all that it sends at first is sent. */
+/**
+ * Keeps so many connections open: who is thrown out comes back. `run` tells when all that it sends at first is sent.
+ */
 function keepOpen(count: number, run: (localAddress: string, sent: () => void) => Socket): void {
   let waiting = count;
   for (let i = 0; i < count; i++) {

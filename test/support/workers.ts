@@ -19,7 +19,10 @@ import getPort from 'get-port';
 import { type Host, newHost, operatorOf } from './session-pair.ts';
 
 const main = join(import.meta.dirname, '../../services/hsm-worker/src/main.ts');
-/** Of one call, and of a wait for a process: they end by what is waited for. This only says what did not come, on a machine of any load. */
+/**
+ * Of one call, and of a wait for a process: they end by what is waited for. This only says what did not come, on a
+ * machine of any load.
+ */
 const CALL_MS = 30_000;
 const WAIT_MS = 60_000;
 

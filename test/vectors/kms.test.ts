@@ -20,7 +20,10 @@ import { ImportToken } from '../../services/hsm-worker/src/boundary/tokens/impor
 import { materialIdOf } from '../../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { openToken, type SealedHeader, sealToken } from '../../services/hsm-worker/src/boundary/tokens/sealed-token.ts';
 
-/** Golden vectors: every format of docs/formats.md that is kept for long. They only ever grow, since what was sealed must open for ever. */
+/**
+ * Golden vectors: every format of docs/formats.md that is kept for long. They only ever grow, since what was sealed
+ * must open for ever.
+ */
 
 function vectors<T>(file: string): (T & { readonly comment: string })[] {
   return JSON.parse(readFileSync(join(import.meta.dirname, 'kms', file), 'utf8')) as (T & { comment: string })[];

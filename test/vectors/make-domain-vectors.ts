@@ -1,6 +1,6 @@
 /**
- * Makes test/vectors/kms/domain-*-2.json and operator-keys.json, once for each version of the formats: signatures and keys are random, and a file that
- * exists stays for ever, because what it holds must open in every later release.
+ * Makes test/vectors/kms/domain-*-2.json and operator-keys.json, once for each version of the formats: signatures and
+ * keys are random, and a file that exists stays for ever, because what it holds must open in every later release.
  * Run with Node: `node test/vectors/make-domain-vectors.ts`.
  */
 import {

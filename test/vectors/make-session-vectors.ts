@@ -1,6 +1,6 @@
 /**
- * Makes test/vectors/kms/session.json: one handshake and one stream, with every private key. A new version of a message makes a new file
- * in place of the old one, for nothing of a session is kept.
+ * Makes test/vectors/kms/session.json: one handshake and one stream, with every private key. A new version of a message
+ * makes a new file in place of the old one, for nothing of a session is kept.
  * Run with Node: `node test/vectors/make-session-vectors.ts`.
  */
 import { FakeDomain, newHost, newWorker } from '@keyfleet/test-support/session-pair';

@@ -10,7 +10,10 @@ import { decryptOaep, encryptOaep, type OaepHash } from '../../services/hsm-work
 import { signatureSchemes } from '../../services/hsm-worker/src/boundary/crypto/signature.ts';
 import { digestOf, type Message } from '../../services/hsm-worker/src/boundary/crypto/signature-scheme.ts';
 
-/** Fields of a test group or a vector, as they stand in the file; a group has its `file` name too, which alone tells some algorithms. */
+/**
+ * Fields of a test group or a vector, as they stand in the file; a group has its `file` name too, which alone tells
+ * some algorithms.
+ */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** True: Keyfleet's code took the vector and gave the right answer. False: it refused. `skip`: it has no such thing. */

@@ -1,12 +1,15 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { type MemberShape, type Shape, structureOf, type StructureShape } from '@keyfleet/shared/api/shape';
 
-/** Message -> field -> number. Append-only: a number once given keeps its meaning for ever, also after its field is gone. */
+/**
+ * Message -> field -> number. Append-only: a number once given keeps its meaning for ever, also after its field is
+ * gone.
+ */
 export type FieldNumbers = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
 const HEADER = `// Generated from the operation registry by \`npm run gen\`; never edited. Field numbers are kept in fields.lock.json.
-// The AWS KMS API as a gRPC service: fields have AWS's own names, and docs/api.md says what they may hold. docs/grpc.md says
-// how a call is signed. An error is a status with the exception's name in the \`kms-error\` trailer.
+// The AWS KMS API as a gRPC service: fields have AWS's own names, and docs/api.md says what they may hold. docs/grpc.md
+// says how a call is signed. An error is a status with the exception's name in the \`kms-error\` trailer.
 syntax = "proto3";
 package keyfleet.kms.v1;
 

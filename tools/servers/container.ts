@@ -1,6 +1,6 @@
-// node container.ts IMAGE HOME PROGRAM ARGS...: runs a server's program in a container as if it were this process. HOME is mounted
-// at its own path and the network is the host's, so that the program's configuration is the same. Killed with -9, Ryuk
-// (testcontainers' reaper) removes the container.
+// node container.ts IMAGE HOME PROGRAM ARGS...: runs a server's program in a container as if it were this process. HOME
+// is mounted at its own path and the network is the host's, so that the program's configuration is the same. Killed
+// with -9, Ryuk (testcontainers' reaper) removes the container.
 import { once } from 'node:events';
 import { GenericContainer } from 'testcontainers';
 

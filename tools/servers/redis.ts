@@ -6,7 +6,10 @@ export interface RedisSettings {
   readonly password: string;
 }
 
-/** An acknowledged write is on disk: every one is fsynced. The append-only file is the record, so snapshots would add nothing. */
+/**
+ * An acknowledged write is on disk: every one is fsynced. The append-only file is the record, so snapshots would add
+ * nothing.
+ */
 export function redisConfig({ port, directory, password }: RedisSettings): string {
   return `bind 127.0.0.1
 port ${port}

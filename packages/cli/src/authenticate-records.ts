@@ -13,8 +13,8 @@ export interface Authenticated {
 }
 
 /**
- * Gives a MAC to every record that has none: from then on frontends take it for their own. Only who trusts Redis as it is now may ask for it.
- * A record whose MAC is wrong stays refused. May be cut off and repeated.
+ * Gives a MAC to every record that has none: from then on frontends take it for their own. Only who trusts Redis as it
+ * is now may ask for it. A record whose MAC is wrong stays refused. May be cut off and repeated.
  */
 export async function authenticateRecords(
   redis: RedisClient,

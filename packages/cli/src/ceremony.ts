@@ -35,8 +35,9 @@ export function defaultRules(quorum: number): Rule[] {
 }
 
 /**
- * Founds a domain, or finds that it is founded: proposes CreateDomain signed by `founders`, and when these are enough for the
- * trust anchor, waits until its first token is stored. Returns undefined when more founders must sign. Throws CliError.
+ * Founds a domain, or finds that it is founded: proposes CreateDomain signed by `founders`, and when these are enough
+ * for the trust anchor, waits until its first token is stored. Returns undefined when more founders must sign. Throws
+ * CliError.
  */
 export async function createDomain(
   client: DomainManagerClient,

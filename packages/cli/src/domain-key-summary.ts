@@ -11,7 +11,9 @@ export function standingsOf(state: DomainState): KeyStanding[] {
   return state.domainKeys.map(({ id, status }) => ({ status, droppableAt: droppableAt(state, id) }));
 }
 
-/** How many domain keys are in use, how many open nothing any more, and from when on operators may drop the oldest ones. */
+/**
+ * How many domain keys are in use, how many open nothing any more, and from when on operators may drop the oldest ones.
+ */
 export function summaryOf(keys: readonly KeyStanding[], now: number): string {
   const count = (status: string): number => keys.filter((key) => key.status === status).length;
   const from = keys.flatMap((key) => key.droppableAt ?? []).toSorted((a, b) => a - b);

@@ -24,7 +24,10 @@ export interface ProposalView {
   readonly generation: number;
 }
 
-/** A domain-manager, as an operator uses it. How a proposal stands is its word; tokens, and which proposal it is, are verified. Throws CliError. */
+/**
+ * A domain-manager, as an operator uses it. How a proposal stands is its word; tokens, and which proposal it is, are
+ * verified. Throws CliError.
+ */
 export class DomainManagerClient implements Disposable {
   readonly #address: string;
   readonly #client: InstanceType<typeof DomainManager>;
@@ -87,7 +90,10 @@ export class DomainManagerClient implements Disposable {
     return found;
   }
 
-  /** Waits until a proposal that has its signatures is carried out. Throws CliError when it fails or `timeoutMs` is over. */
+  /**
+   * Waits until a proposal that has its signatures is carried out. Throws CliError when it fails or `timeoutMs` is
+   * over.
+   */
   async awaitDone(id: string, timeoutMs = DONE_WITHIN_MS): Promise<ProposalView> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
@@ -140,7 +146,10 @@ export function verifiedNow(anchor: TrustAnchor, tokens: readonly Uint8Array[]):
   return verified;
 }
 
-/** The id is computed here. Throws CliError when the domain-manager names the proposal otherwise, or answers with another than `expected`. */
+/**
+ * The id is computed here. Throws CliError when the domain-manager names the proposal otherwise, or answers with
+ * another than `expected`.
+ */
 function viewOf(message: Proposal__Output, expected = message.proposal_id ?? ''): ProposalView {
   const proposal = parseProposal(message.proposal ?? Buffer.alloc(0));
   const id = proposalId(proposal);

@@ -1,4 +1,5 @@
-// Sealing under a passphrase is the boundary's, as for offline members (docs/decisions/0005-the-cli-is-an-offline-member.md).
+// Sealing under a passphrase is the boundary's, as for offline members
+// (docs/decisions/0005-the-cli-is-an-offline-member.md).
 import { passphraseSealKey, saltLength } from '@keyfleet/hsm-worker/boundary/seal-key';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
@@ -6,7 +7,10 @@ import { publicKey } from '@keyfleet/shared/domain/state';
 import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 
-/** A person's private key at rest: PKCS #8 under scrypt of a passphrase (docs/formats.md, "Operator key"), as text in PEM's manner. */
+/**
+ * A person's private key at rest: PKCS #8 under scrypt of a passphrase (docs/formats.md, "Operator key"), as text in
+ * PEM's manner.
+ */
 const OperatorKey = defineFormat('keyfleet/operator-key/1', z.object({ header: bytes(), sealed: bytes() }));
 
 /** Clear, and the associated data of what is sealed. */

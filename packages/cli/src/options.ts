@@ -53,7 +53,10 @@ export function openDomain(args: DomainArgs): { client: DomainManagerClient; anc
   return { client, anchor, [Symbol.dispose]: () => client[Symbol.dispose]() };
 }
 
-/** Throws CliError for a wrong passphrase, or a key that is not the one of `known`, so that a mistake is seen before it is signed. */
+/**
+ * Throws CliError for a wrong passphrase, or a key that is not the one of `known`, so that a mistake is seen before it
+ * is signed.
+ */
 export async function loadSigner(
   args: SignerArgs,
   terminal: Terminal,

@@ -4,8 +4,8 @@ const MIN_LENGTH = 15;
 const MIN_SURPRISES = 10;
 
 /**
- * Why a passphrase will not do, or undefined. It refuses what is short, repeats itself or counts up; it cannot know which words
- * are easy to guess, so docs ask for random ones.
+ * Why a passphrase will not do, or undefined. It refuses what is short, repeats itself or counts up; it cannot know
+ * which words are easy to guess, so docs ask for random ones.
  */
 export function weaknessOf(passphrase: string): string | undefined {
   const characters = Array.from(passphrase.normalize('NFKC'));

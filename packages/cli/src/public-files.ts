@@ -7,7 +7,9 @@ import { z } from 'zod';
 import { CliError } from './cli-error.ts';
 import { readTextFile } from './signing-keys.ts';
 
-/** Files without secrets that travel between people: whose key is whose. Keys are DER SubjectPublicKeyInfo in base64. */
+/**
+ * Files without secrets that travel between people: whose key is whose. Keys are DER SubjectPublicKeyInfo in base64.
+ */
 
 const publicKey = z.base64().transform((text): Buffer => encodedPublicKey(publicKeyOf(Buffer.from(text, 'base64'))));
 const encapsulationKey = z.base64().transform((text): Buffer => {

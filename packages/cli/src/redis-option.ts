@@ -31,7 +31,10 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
   }
 }
 
-/** The names of everything of Keyfleet, of a Redis Cluster on all its nodes. One that is there all the time comes at least once. */
+/**
+ * The names of everything of Keyfleet, of a Redis Cluster on all its nodes. One that is there all the time comes at
+ * least once.
+ */
 export async function* pagesOfAllNames(redis: RedisClient): AsyncGenerator<readonly string[]> {
   for (const node of mastersOf(redis)) {
     for (let cursor: string | undefined; cursor !== '0';) {

@@ -5,7 +5,10 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { Progress } from './progress.ts';
 import { type FoundRecord, pagesOfRecords, type Records } from './records.ts';
 
-/** By then every frontend has looked for a newer key, and what it wrote before under an older one is written or has failed. */
+/**
+ * By then every frontend has looked for a newer key, and what it wrote before under an older one is written or has
+ * failed.
+ */
 const SETTLED_MS = 15_000;
 
 export interface RotatedRecordKey {
@@ -18,9 +21,9 @@ export interface RotatedRecordKey {
 }
 
 /**
- * Makes a new record key, or goes on with a rotation that was cut off: one is under way as long as there are two keys. Every record is verified and
- * rewritten under the new one; then the older ones are dropped. What frontends write meanwhile is under the new one already. Throws ConflictError
- * when somebody else rotates at the same time.
+ * Makes a new record key, or goes on with a rotation that was cut off: one is under way as long as there are two keys.
+ * Every record is verified and rewritten under the new one; then the older ones are dropped. What frontends write
+ * meanwhile is under the new one already. Throws ConflictError when somebody else rotates at the same time.
  */
 export async function rotateRecordKey(
   redis: RedisClient,

@@ -3,9 +3,9 @@ import { combine, split } from 'shamir-secret-sharing';
 import { CliError } from './cli-error.ts';
 
 /**
- * A secret of 32 random bytes in n parts, any k of which give it back and fewer say nothing about it (Shamir, over GF(2^8)).
- * A share is one line that can be printed: what it belongs to, k, which split it is of, the share, and a check against
- * mistyping. Lines that were printed before there was a name for the split lack that one.
+ * A secret of 32 random bytes in n parts, any k of which give it back and fewer say nothing about it (Shamir, over
+ * GF(2^8)). A share is one line that can be printed: what it belongs to, k, which split it is of, the share, and a
+ * check against mistyping. Lines that were printed before there was a name for the split lack that one.
  */
 const pattern = /^keyfleet-share:([A-Za-z0-9._@-]+):(\d+):(?:([0-9a-f]{8}):)?([A-Za-z0-9_-]{44}):([0-9a-f]{8})$/;
 const MAX_SHARES = 255;
@@ -15,7 +15,10 @@ export function newSecret(): string {
   return randomBytes(32).toString('base64url');
 }
 
-/** Names a split, so that shares of two cannot be mixed. `salt`: of the file that the secret opens; every file has its own. */
+/**
+ * Names a split, so that shares of two cannot be mixed. `salt`: of the file that the secret opens; every file has its
+ * own.
+ */
 export function splitIdOf(salt: Uint8Array): string {
   return hash('sha256', salt, 'hex').slice(0, 8);
 }
@@ -43,8 +46,8 @@ export async function splitSecret(secret: string, { owner, splitId, n, k }: Spli
 }
 
 /**
- * `splitId`: of the file that the secret must open. Throws CliError that says which share is damaged, or what is missing. Shares
- * without a split's name that are of two splits give a wrong secret.
+ * `splitId`: of the file that the secret must open. Throws CliError that says which share is damaged, or what is
+ * missing. Shares without a split's name that are of two splits give a wrong secret.
  */
 export async function combineSecret(lines: readonly string[], splitId: string): Promise<string> {
   const parsed = lines.map((line, i) => parseShare(line, i + 1));

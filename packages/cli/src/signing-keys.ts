@@ -4,14 +4,20 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync
 import { CliError } from './cli-error.ts';
 import { isOperatorKeyFile, openOperatorKey, sealOperatorKey } from './operator-key-file.ts';
 
-/** Makes the key of a person: ECDSA P-384 sealed under a passphrase, mode 0600; returns the public key (DER SPKI). Never overwrites. */
+/**
+ * Makes the key of a person: ECDSA P-384 sealed under a passphrase, mode 0600; returns the public key (DER SPKI). Never
+ * overwrites.
+ */
 export function createOperatorKey(path: string, passphrase: string): Buffer {
   const { privateKey } = newSigningKey();
   writeNewFile(path, sealOperatorKey(privateKey, passphrase));
   return encodedPublicKey(privateKey);
 }
 
-/** Makes the key of a service (frontend or domain-manager), which must start without a person: PKCS #8 PEM, mode 0600, no passphrase. */
+/**
+ * Makes the key of a service (frontend or domain-manager), which must start without a person: PKCS #8 PEM, mode 0600,
+ * no passphrase.
+ */
 export function createHostKey(path: string): Buffer {
   const { privateKey } = newSigningKey();
   writeNewFile(path, privateKey.export({ type: 'pkcs8', format: 'pem' }));
@@ -22,7 +28,10 @@ function newSigningKey(): { privateKey: KeyObject } {
   return generateKeyPairSync('ec', { namedCurve: 'P-384' });
 }
 
-/** How a signing key's file protects it. `pbes2`: as the files of before keyfleet/operator-key/1; a graphics card guesses fast. */
+/**
+ * How a signing key's file protects it. `pbes2`: as the files of before keyfleet/operator-key/1; a graphics card
+ * guesses fast.
+ */
 export type KeyProtection = 'none' | 'pbes2' | 'scrypt';
 
 export interface SigningKey {

@@ -30,7 +30,10 @@ export interface KmsClientOptions {
 type Operations = typeof operations;
 type Method<O extends Operation> = (input: Parameters<ProtoCodec<O>['formatRequest']>[0]) => Promise<OutputOf<O>>;
 
-/** A method for every operation of the KMS API, e.g. `kms.CreateKey({ Description: 'mine' })`. Throws KmsException for what the service refuses, grpc-js's ServiceError for what never reached it. */
+/**
+ * A method for every operation of the KMS API, e.g. `kms.CreateKey({ Description: 'mine' })`. Throws KmsException for
+ * what the service refuses, grpc-js's ServiceError for what never reached it.
+ */
 export type KmsClient = { readonly [N in OperationName]: Method<Operations[N]> } & Disposable;
 
 export function createKmsClient(options: KmsClientOptions): KmsClient {

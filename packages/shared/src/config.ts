@@ -10,7 +10,10 @@ export class ConfigError extends Error {
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const durationPattern = /^(\d{1,9})(ms|s|m|h|d)$/;
 
-/** A duration such as "250ms", "15s", "5m", "24h" or "7d"; parsed to milliseconds. `fallback` applies when the field is absent. */
+/**
+ * A duration such as "250ms", "15s", "5m", "24h" or "7d"; parsed to milliseconds. `fallback` applies when the field is
+ * absent.
+ */
 export function duration(fallback: string) {
   return z
     .string()
@@ -25,7 +28,10 @@ export function duration(fallback: string) {
 const sizeUnits = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
 const sizePattern = /^(\d{1,6})(KiB|MiB|GiB)$/;
 
-/** An amount of memory such as "512KiB", "64MiB" or "2GiB"; parsed to bytes. `fallback` applies when the field is absent. */
+/**
+ * An amount of memory such as "512KiB", "64MiB" or "2GiB"; parsed to bytes. `fallback` applies when the field is
+ * absent.
+ */
 export function byteSize(fallback: string) {
   return z
     .string()

@@ -5,8 +5,9 @@ import { WorkQueue } from './work-queue.ts';
 export const DUE_SHARDS = 16;
 
 /**
- * What customers set a date for, deletions and automatic rotations, is carried out when the domain-manager asks for it, by whichever
- * frontend takes the item. What is due is decided by the keys' records alone, so an item that is lost or repeated does no harm.
+ * What customers set a date for, deletions and automatic rotations, is carried out when the domain-manager asks for it,
+ * by whichever frontend takes the item. What is due is decided by the keys' records alone, so an item that is lost or
+ * repeated does no harm.
  */
 export const DueItem = z.object({
   shard: z

@@ -8,8 +8,8 @@ interface Network {
 }
 
 /**
- * A set of networks. An IPv4 address lies in no IPv6 network and the other way round: `::/0` is every IPv6 address and no IPv4 one, as in
- * AWS's policies. `::ffff:192.0.2.1`, which a socket for both families says, is the IPv4 address.
+ * A set of networks. An IPv4 address lies in no IPv6 network and the other way round: `::/0` is every IPv6 address and
+ * no IPv4 one, as in AWS's policies. `::ffff:192.0.2.1`, which a socket for both families says, is the IPv4 address.
  */
 export class IpNetworks {
   // One list of both would find IPv4 addresses in `::/0`.

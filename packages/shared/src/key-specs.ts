@@ -51,8 +51,8 @@ interface Algorithms {
 }
 
 /**
- * Everything Keyfleet knows of a key spec, one row each. Source: AWS KMS Developer Guide "Key spec reference". Rows stand
- * in the order of AWS's model, the algorithms of a row in the order in which the API returns them.
+ * Everything Keyfleet knows of a key spec, one row each. Source: AWS KMS Developer Guide "Key spec reference". Rows
+ * stand in the order of AWS's model, the algorithms of a row in the order in which the API returns them.
  */
 export const keySpecs = {
   RSA_2048: rsa(2048),
@@ -99,7 +99,9 @@ export type KeySpec = keyof typeof keySpecs;
 type KeySpecKind = KeySpecRow['kind'];
 type SpecOf<K extends KeySpecKind> = { [S in KeySpec]: (typeof keySpecs)[S]['kind'] extends K ? S : never }[KeySpec];
 
-/** The algorithms that a key of this spec and usage offers, in AWS's order; none if the spec does not allow the usage. */
+/**
+ * The algorithms that a key of this spec and usage offers, in AWS's order; none if the spec does not allow the usage.
+ */
 export function algorithmsOf({ keySpec, keyUsage }: { keySpec: KeySpec; keyUsage: KeyUsage }): readonly string[] {
   const { usages }: KeySpecRow = keySpecs[keySpec];
   return usages[keyUsage] ?? [];

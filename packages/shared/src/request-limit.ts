@@ -53,7 +53,10 @@ export class RequestLimit {
 
 const MAX_PEERS = 4096;
 
-/** A token bucket for each peer. The peers that were longest silent are forgotten first: memory is bounded, whoever calls. */
+/**
+ * A token bucket for each peer. The peers that were longest silent are forgotten first: memory is bounded, whoever
+ * calls.
+ */
 export class PeerLimit {
   readonly #clock: Clock;
   readonly #rate: Rate;

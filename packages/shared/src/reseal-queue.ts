@@ -3,9 +3,10 @@ import type { Notices } from './notices.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /**
- * After a domain key was replaced, everything sealed under older ones is resealed. A pass goes over the key space once, part by part;
- * each shard is one frontend's turn at taking parts, so that several share the work. An item of the work queue that is lost, repeated or
- * late does no harm: resealing twice changes nothing, and the domain-manager asks again when nothing moves any more.
+ * After a domain key was replaced, everything sealed under older ones is resealed. A pass goes over the key space once,
+ * part by part; each shard is one frontend's turn at taking parts, so that several share the work. An item of the work
+ * queue that is lost, repeated or late does no harm: resealing twice changes nothing, and the domain-manager asks again
+ * when nothing moves any more.
  */
 export const ResealItem = z.object({
   /** The generation that made the domain key to reseal under. */
@@ -45,7 +46,9 @@ export const resealQueue = new WorkQueue<ResealItem>({
   onePerSubject: true,
 });
 
-/** True when JetStream stored them. `attempt` tells a repetition on purpose from one by accident, which JetStream drops. */
+/**
+ * True when JetStream stored them. `attempt` tells a repetition on purpose from one by accident, which JetStream drops.
+ */
 export function publishResealItems(
   notices: Pick<Notices, 'connection'>,
   items: readonly ResealItem[],

@@ -18,7 +18,9 @@ export interface Service<Config> {
   run(config: Config, context: ServiceContext): Promise<void>;
 }
 
-/** The main of every service. Exit codes: 0 stopped by a signal, 1 a fault, 2 a bad configuration (one line on stderr). */
+/**
+ * The main of every service. Exit codes: 0 stopped by a signal, 1 a fault, 2 a bad configuration (one line on stderr).
+ */
 export async function runService<Config extends { readonly log: { readonly level: string } }>(
   service: Service<Config>,
 ): Promise<void> {

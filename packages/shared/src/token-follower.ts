@@ -15,7 +15,10 @@ export interface TokenFollowerOptions {
   readonly notices: Pick<Notices, 'subscribe'>;
   /** The newest generation that was taken; 0 before the first. */
   readonly generation: () => number;
-  /** Verifies tokens that follow on that generation and keeps them. Throws for one that does not; what came before it is kept. */
+  /**
+   * Verifies tokens that follow on that generation and keeps them. Throws for one that does not; what came before it is
+   * kept.
+   */
   readonly take: (tokens: readonly Uint8Array[]) => Promise<unknown>;
   /** How long after a look the next one comes by itself. */
   readonly pollMs: () => number;
@@ -26,9 +29,9 @@ export interface TokenFollowerOptions {
 }
 
 /**
- * Follows the chain of domain tokens as it grows: when a notice says so, when asked, and every few seconds in any case. Every
- * domain-manager is asked at its own pace, and whatever verifies is taken: one that withholds tokens, shows others or hangs keeps
- * nobody from the newest.
+ * Follows the chain of domain tokens as it grows: when a notice says so, when asked, and every few seconds in any case.
+ * Every domain-manager is asked at its own pace, and whatever verifies is taken: one that withholds tokens, shows
+ * others or hangs keeps nobody from the newest.
  */
 export class TokenFollower implements AsyncDisposable {
   readonly #generation: () => number;

@@ -25,7 +25,10 @@ export interface WorkQueueOptions<Item> {
   readonly onePerSubject?: boolean;
 }
 
-/** Calls `alive` now and then, or the item goes to another worker too; when it throws, the item comes again, here or there. */
+/**
+ * Calls `alive` now and then, or the item goes to another worker too; when it throws, the item comes again, here or
+ * there.
+ */
 export type HandleItem<Item> = (item: Item, alive: () => void) => Promise<void>;
 
 const CONSUMER = 'frontends';
@@ -33,7 +36,9 @@ const CONSUMER = 'frontends';
 const ACK_WAIT_MS = 30_000;
 const RETRY_MS = 2_000;
 
-/** Work that any frontend may do. An item that is lost, repeated or late must do no harm: it only says where to look. */
+/**
+ * Work that any frontend may do. An item that is lost, repeated or late must do no harm: it only says where to look.
+ */
 export class WorkQueue<Item> {
   readonly #options: WorkQueueOptions<Item>;
 

@@ -18,9 +18,9 @@ export class ProposalFailedError extends Error {
 }
 
 /**
- * Has the member that a fully signed proposal names make its token, and stores it. Killed anywhere before the store has it,
- * nothing has changed; after that, every round brings it to the members. Throws ProposalFailedError when that member will never do it;
- * returns normally when it is done, and when it is worth trying again.
+ * Has the member that a fully signed proposal names make its token, and stores it. Killed anywhere before the store has
+ * it, nothing has changed; after that, every round brings it to the members. Throws ProposalFailedError when that
+ * member will never do it; returns normally when it is done, and when it is worth trying again.
  */
 export async function executeProposal(
   change: DomainChange,

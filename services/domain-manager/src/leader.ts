@@ -16,8 +16,8 @@ export interface LeaderOptions {
 }
 
 /**
- * Runs `round` again and again while this replica has the lease. The lease only keeps replicas from doing the same work: two
- * that both believe they lead are put in order by the compare-and-append of the token store.
+ * Runs `round` again and again while this replica has the lease. The lease only keeps replicas from doing the same
+ * work: two that both believe they lead are put in order by the compare-and-append of the token store.
  */
 export class Leader implements AsyncDisposable {
   readonly #options: LeaderOptions;

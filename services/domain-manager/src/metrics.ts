@@ -12,7 +12,10 @@ export interface MetricsSource {
   readonly clock: Clock;
 }
 
-/** What rotation and resealing look like from here (docs/rotation.md). Resealing and workers are seen by the replica that leads. */
+/**
+ * What rotation and resealing look like from here (docs/rotation.md). Resealing and workers are seen by the replica
+ * that leads.
+ */
 export function observeDomain({ tokens, resealing, round, clock }: MetricsSource): void {
   const state = () => tokens.head?.state;
   observeGauge('keyfleet.domain.generation', () => state()?.generation);

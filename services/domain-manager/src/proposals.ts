@@ -48,19 +48,26 @@ export interface ProposalsDeps {
 
 /**
  * Collects operators' signatures. What is kept here has no authority: the member that prepares a token checks every
- * signature and the rule again. It is checked here so that only operators can fill the store, and so that people see mistakes early.
+ * signature and the rule again. It is checked here so that only operators can fill the store, and so that people see
+ * mistakes early.
  */
 export class Proposals {
   readonly #deps: ProposalsDeps;
   #proposing: Promise<unknown> = Promise.resolve();
-  /** What was verified for the newest token, by all that it was verified from: anyone may ask for the list, and a signature takes a millisecond. */
+  /**
+   * What was verified for the newest token, by all that it was verified from: anyone may ask for the list, and a
+   * signature takes a millisecond.
+   */
   #verified: { readonly head: Head | undefined; readonly standings: Map<string, ProposalStanding> } | undefined;
 
   constructor(deps: ProposalsDeps) {
     this.#deps = deps;
   }
 
-  /** Throws ProposalRefusedError unless it is possible now and at least one operator signed it; signatures that do not verify are refused. */
+  /**
+   * Throws ProposalRefusedError unless it is possible now and at least one operator signed it; signatures that do not
+   * verify are refused.
+   */
   propose(bytes: Uint8Array): Promise<StoredProposal> {
     // One after the other: many at once must not all find that there is room.
     const proposed = this.#proposing.then(() => this.#propose(bytes));

@@ -14,7 +14,10 @@ import type { TokenLog } from './token-log.ts';
 const SHARDS = 16;
 /** A part takes seconds: when none was taken or reported for so long, nobody works on the shards that are not done. */
 const ASK_AGAIN_MS = 90_000;
-/** How long a replica that takes over waits for a sign of life: what it asked for at once would take parts from who works on them. */
+/**
+ * How long a replica that takes over waits for a sign of life: what it asked for at once would take parts from who
+ * works on them.
+ */
 const FIRST_SIGN_MS = 30_000;
 
 /** Of the chain, when each token was first seen here. */
@@ -99,8 +102,8 @@ export class ResealPasses {
 }
 
 /**
- * Whether the pass that `progress` tells of was whole, found nothing under older domain keys, and began when nothing could come under those
- * that a former member may hold: so that these may open nothing from now on.
+ * Whether the pass that `progress` tells of was whole, found nothing under older domain keys, and began when nothing
+ * could come under those that a former member may hold: so that these may open nothing from now on.
  */
 export function provesRetirement(state: DomainState, progress: ResealProgress, tokens: SeenTokens): boolean {
   const { reports, shards, startedAt } = progress;
@@ -108,9 +111,9 @@ export function provesRetirement(state: DomainState, progress: ResealProgress, t
 }
 
 /**
- * Frontends take nothing under a key that went out of use longer ago; as much again for their clocks and for writes under way. And not
- * before the newest token, which may have reinstated a key that a restored backup needs. Both times count from when the token was seen here, if
- * that is later than it says: its preparer may have dated it back.
+ * Frontends take nothing under a key that went out of use longer ago; as much again for their clocks and for writes
+ * under way. And not before the newest token, which may have reinstated a key that a restored backup needs. Both times
+ * count from when the token was seen here, if that is later than it says: its preparer may have dated it back.
  */
 function provableFrom(state: DomainState, tokens: SeenTokens): number {
   const removal = newestAfterRemoval(state);
@@ -119,7 +122,10 @@ function provableFrom(state: DomainState, tokens: SeenTokens): number {
   return Math.max(removedAt + CHANGEOVER_MS, newestAt) + CHANGEOVER_MS;
 }
 
-/** A whole pass that had nothing to reseal and left nothing: the proof that older domain keys are not needed by what is stored. */
+/**
+ * A whole pass that had nothing to reseal and left nothing: the proof that older domain keys are not needed by what is
+ * stored.
+ */
 function foundNothing({ reports }: ResealProgress): boolean {
   return [...reports.values()].every(({ resealed, remaining }) => resealed === 0 && remaining === 0);
 }

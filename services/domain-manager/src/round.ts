@@ -37,8 +37,8 @@ export interface RoundDeps {
 }
 
 /**
- * What the leader does again and again: looks at what is stored and at what the members hold, and does the next thing. It
- * remembers nothing between rounds that matters, so a leader may die at any point and another one goes on.
+ * What the leader does again and again: looks at what is stored and at what the members hold, and does the next thing.
+ * It remembers nothing between rounds that matters, so a leader may die at any point and another one goes on.
  */
 export class Round {
   readonly #deps: RoundDeps;
@@ -69,7 +69,10 @@ export class Round {
     await this.#retireWhenProven();
   }
 
-  /** Not waited for: without NATS everyone finds the token by looking. Again after a restart: nobody minds hearing of it twice. */
+  /**
+   * Not waited for: without NATS everyone finds the token by looking. Again after a restart: nobody minds hearing of it
+   * twice.
+   */
   async #announce(): Promise<void> {
     const { generation } = this.#deps.tokens;
     if (generation <= this.#announced) return;
@@ -111,7 +114,8 @@ export class Round {
     if (head === undefined) return;
     const now = clock.now();
     if (now < nextRotationAt(head.state, rotateEveryMs) || !isSettled(head.state, this.#views)) return;
-    // A preparer that dates its tokens back would otherwise be asked for the next one at once, until the domain is full. Before: a clock was wrong.
+    // A preparer that dates its tokens back would otherwise be asked for the next one at once, until the domain is
+    // full. Before: a clock was wrong.
     if (now >= this.#rotatedAt && now < this.#rotatedAt + rotateEveryMs) return;
     // The doctor says what to do about it.
     if (!hasRoomToRotate(head.state)) return;

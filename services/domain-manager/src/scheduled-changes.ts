@@ -45,7 +45,9 @@ export function preparersOf({ state }: VerifiedDomain, views: readonly WorkerVie
   return state.members.map(({ memberId }) => memberId).filter((memberId) => ready.has(memberId));
 }
 
-/** Whether the rules let the scheduler's signature alone do it. Rules from before the command was there do not name it. */
+/**
+ * Whether the rules let the scheduler's signature alone do it. Rules from before the command was there do not name it.
+ */
 export function mayAlone(scheduler: Signer, name: RuledChange, { rules, operators }: DomainState): boolean {
   const rule = rules.find(({ command }) => command === name);
   const signer = operators.find(({ operatorId }) => operatorId === scheduler.operatorId);

@@ -82,7 +82,10 @@ function handlersOf({
     if (isOurs(rejected)) events.requestFailed(path, error);
     return { code: rejected.code, details: rejected.message };
   });
-  /** What was verified before is still true when the store cannot be asked; with nothing verified there is nothing to say. */
+  /**
+   * What was verified before is still true when the store cannot be asked; with nothing verified there is nothing to
+   * say.
+   */
   const refreshIfPossible = async (): Promise<void> => {
     try {
       await tokens.refresh();

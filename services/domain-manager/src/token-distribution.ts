@@ -5,8 +5,9 @@ import { standingOf, type WorkerView } from './worker-survey.ts';
 import type { HsmDescription, Worker } from './workers.ts';
 
 /**
- * Brings every reachable member to the newest token; when all of them have it, tells them to use its domain key. Also sent to
- * removed members, which then know that they are. Returns the views after that; a worker's failure is a problem of its view.
+ * Brings every reachable member to the newest token; when all of them have it, tells them to use its domain key. Also
+ * sent to removed members, which then know that they are. Returns the views after that; a worker's failure is a problem
+ * of its view.
  */
 export async function distributeTokens(
   views: readonly WorkerView[],

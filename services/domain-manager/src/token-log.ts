@@ -38,7 +38,10 @@ export class TokenLog {
   readonly #clock: Clock;
   readonly #onRestored: (from: number, to: number) => void;
   readonly #tokens: Buffer[] = [];
-  /** By generation, less one. Not stored: what a token says of its time is its maker's word, and what the store says anyone's who writes there. */
+  /**
+   * By generation, less one. Not stored: what a token says of its time is its maker's word, and what the store says
+   * anyone's who writes there.
+   */
   readonly #seenAt: number[] = [];
   readonly #generationOf = new Map<string, number>();
   #head: Head | undefined;
@@ -61,7 +64,10 @@ export class TokenLog {
     return this.#tokens.length;
   }
 
-  /** Reads what others have stored. Callers at the same time share one reading. Throws TokenLogError, or the store's error. */
+  /**
+   * Reads what others have stored. Callers at the same time share one reading. Throws TokenLogError, or the store's
+   * error.
+   */
   refresh(): Promise<void> {
     return this.#refreshing.run(() => this.#readStore());
   }
@@ -89,8 +95,8 @@ export class TokenLog {
   }
 
   /**
-   * False when another replica stored this generation first. Throws TokenLogError when `token` does not follow the head, and what
-   * `confirm` throws, which is asked before it is stored.
+   * False when another replica stored this generation first. Throws TokenLogError when `token` does not follow the
+   * head, and what `confirm` throws, which is asked before it is stored.
    */
   async append(token: Buffer, confirm: (next: Head) => Promise<void>): Promise<boolean> {
     const next = this.#verify(token);
@@ -116,8 +122,9 @@ export class TokenLog {
   }
 
   /**
-   * The store holds fewer tokens than it acknowledged: an older backup was restored under us. As long as what it holds is the beginning
-   * of our chain, the rest is appended again; members hold it, and the domain could not go on without it.
+   * The store holds fewer tokens than it acknowledged: an older backup was restored under us. As long as what it holds
+   * is the beginning of our chain, the rest is appended again; members hold it, and the domain could not go on without
+   * it.
    */
   async #restoreStore(): Promise<void> {
     let generation = 0;
@@ -132,7 +139,8 @@ export class TokenLog {
     }
     const lost = this.#tokens.slice(generation);
     for (const [index, token] of lost.entries()) {
-      // False: another replica does the same, or it is not the store that had them. If it stored anything else, the next refresh says so.
+      // False: another replica does the same, or it is not the store that had them. If it stored anything else, the
+      // next refresh says so.
       if (!(await this.#store.restoreToken(generation + 1 + index, token))) return;
     }
     if (lost.length > 0) this.#onRestored(generation + 1, generation + lost.length);

@@ -13,10 +13,11 @@ export class UnconfirmedError extends Error {
 }
 
 /**
- * Asks the members of the new state, but not the one that made the token, until one can open it. A token verifies in public whatever is
- * sealed in it; once stored, no other of its generation is, and a domain whose members cannot open it has come to its end. What a worker
- * says of itself only decides who is asked; what counts is a member's signature. Throws TokenLogError when all that answer refuse it, and
- * UnconfirmedError when one that is there does not answer. Nobody in reach, as when every worker is lost, is no reason to wait.
+ * Asks the members of the new state, but not the one that made the token, until one can open it. A token verifies in
+ * public whatever is sealed in it; once stored, no other of its generation is, and a domain whose members cannot open
+ * it has come to its end. What a worker says of itself only decides who is asked; what counts is a member's signature.
+ * Throws TokenLogError when all that answer refuse it, and UnconfirmedError when one that is there does not answer.
+ * Nobody in reach, as when every worker is lost, is no reason to wait.
  */
 export async function assertOthersOpen(
   { state, hash, token }: Head,

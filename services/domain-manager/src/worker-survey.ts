@@ -37,7 +37,10 @@ export function surveyWorkers(workers: readonly Worker[], head: Head | undefined
 
 const SHARED_MS = 1_000;
 
-/** One survey for all who ask within a second: anyone may ask for the status, and workers answer this replica so often and no more. */
+/**
+ * One survey for all who ask within a second: anyone may ask for the status, and workers answer this replica so often
+ * and no more.
+ */
 export class SharedSurvey {
   readonly #workers: readonly Worker[];
   readonly #clock: Clock;
@@ -74,7 +77,9 @@ export function standingOf(
   return { standing: 'member', ...rollbackOf(description, head) };
 }
 
-/** Both mean that somebody changed what was stored: nothing here can repair it, so it is said, and shown in the status. */
+/**
+ * Both mean that somebody changed what was stored: nothing here can repair it, so it is said, and shown in the status.
+ */
 function rollbackOf(description: HsmDescription, head: Head): { problem?: string } {
   const { generation } = head.state;
   if (description.generation > generation) {

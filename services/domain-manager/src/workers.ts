@@ -17,9 +17,14 @@ export interface Worker {
   /** host:port in the configuration. */
   readonly address: string;
   describe(): Promise<HsmDescription>;
-  /** The next domain token; `current` is absent for the first. The worker installs nothing, and makes no other one of that generation. */
+  /**
+   * The next domain token; `current` is absent for the first. The worker installs nothing, and makes no other one of
+   * that generation.
+   */
   prepare(proposal: Uint8Array, current: Uint8Array | undefined): Promise<Buffer>;
-  /** A member's word that it could install `token`, which would follow the newest it has. Throws `WorkerRefusedError`. */
+  /**
+   * A member's word that it could install `token`, which would follow the newest it has. Throws `WorkerRefusedError`.
+   */
   check(token: Uint8Array): Promise<Uint8Array>;
   install(tokens: readonly Uint8Array[]): Promise<HsmDescription>;
   activate(generation: number): Promise<HsmDescription>;

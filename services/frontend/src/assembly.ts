@@ -9,6 +9,9 @@ export interface Assembly {
   readonly clock: Clock;
   readonly events: FrontendEvents;
   readonly log: Log;
-  /** Owns all that is started. Disposed in reverse: the edges drain first, while everything that their last requests need is still there. */
+  /**
+   * Owns all that is started. Disposed in reverse: the edges drain first, while everything that their last requests
+   * need is still there.
+   */
   readonly resources: AsyncDisposableStack;
 }

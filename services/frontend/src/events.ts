@@ -6,7 +6,10 @@ import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import { AuditFullError } from './audit/sink.ts';
 import type { ConfirmationEvents } from './hsm/sealing.ts';
 
-/** One function for each thing that happens to a frontend: what is logged. The same trouble again and again is said once. */
+/**
+ * One function for each thing that happens to a frontend: what is logged. The same trouble again and again is said
+ * once.
+ */
 export class FrontendEvents implements ConfirmationEvents {
   readonly #log: Log;
   readonly #said = new SayOnce();

@@ -14,8 +14,8 @@ export interface DomainCallsDeps {
 }
 
 /**
- * Takes the calls that change this member from the domain's schedulers alone. Until it has a state of its own, the schedulers are those of
- * the state that the call itself proves from the trust anchor. Throws `DomainError`.
+ * Takes the calls that change this member from the domain's schedulers alone. Until it has a state of its own, the
+ * schedulers are those of the state that the call itself proves from the trust anchor. Throws `DomainError`.
  */
 export class DomainCalls {
   readonly #deps: DomainCallsDeps;
@@ -33,8 +33,8 @@ export class DomainCalls {
   }
 
   /**
-   * Who has a state looks at no token of a stranger: reading some megabytes of them takes seconds. If it was away, and its schedulers are
-   * others by now, it finds the tokens itself (token-follower.ts).
+   * Who has a state looks at no token of a stranger: reading some megabytes of them takes seconds. If it was away, and
+   * its schedulers are others by now, it finds the tokens itself (token-follower.ts).
    */
   assertInstall(call: Uint8Array | undefined, tokens: readonly Uint8Array[]): void {
     this.#assert(call, { method: 'InstallDomainTokens', request: tokens }, this.#operatorsFor(tokens));

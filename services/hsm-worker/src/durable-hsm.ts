@@ -25,14 +25,20 @@ export class DurableHsm {
     this.#remembered = options.hsm.describe();
   }
 
-  /** What is only in memory is not said: whoever hears of a generation relies on this HSM never going back to an older one. */
+  /**
+   * What is only in memory is not said: whoever hears of a generation relies on this HSM never going back to an older
+   * one.
+   */
   describe(): HsmDescription {
     const { activeGeneration } = this.#options.hsm.describe();
     const remembered = this.#remembered;
     return { ...remembered, activeGeneration: Math.min(activeGeneration, remembered.generation) };
   }
 
-  /** The token is on disk before anyone sees it: after a crash the HSM must not make another one. Throws `DomainError`, or when the disk fails. */
+  /**
+   * The token is on disk before anyone sees it: after a crash the HSM must not make another one. Throws `DomainError`,
+   * or when the disk fails.
+   */
   prepare(proposal: Uint8Array, current: Uint8Array | undefined): Promise<Uint8Array> {
     return this.#inTurn(async () => {
       const token = this.#options.hsm.prepare(proposal, current);
@@ -61,7 +67,9 @@ export class DurableHsm {
     });
   }
 
-  /** One after the other: the file never goes back to an older generation. Throws `DomainError`, or when the disk fails. */
+  /**
+   * One after the other: the file never goes back to an older generation. Throws `DomainError`, or when the disk fails.
+   */
   install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {
     return this.#inTurn(() => this.#install(tokens));
   }

@@ -61,7 +61,9 @@ export class WorkerEvents implements SessionEvents {
   tokenInstalled(domain: string, generation: number): void {
     this.#log.info({ domain, generation }, 'domain token installed');
   }
-  /** Someone who reaches this worker asked for what the domain does not allow; the same again and again is said once. */
+  /**
+   * Someone who reaches this worker asked for what the domain does not allow; the same again and again is said once.
+   */
   domainCallRefused(method: string, error: unknown): void {
     if (this.#said.isNew(method, error)) this.#log.error({ method, err: error }, 'domain call refused');
   }

@@ -49,10 +49,16 @@ const DESCRIBE_RATE: Rate = { perSecond: 100, burst: 500 };
 const CALL_RATE: Rate = { perSecond: 20, burst: 100 };
 /** ... and so are megabytes read. A domain-manager sends tokens one page after the other. */
 const TOKENS_RATE: Rate = { perSecond: 10, burst: 40 };
-/** Hellos and streams of one peer. Each costs milliseconds of the thread pool, and a frontend needs one of each in half an hour. */
+/**
+ * Hellos and streams of one peer. Each costs milliseconds of the thread pool, and a frontend needs one of each in half
+ * an hour.
+ */
 const HANDSHAKE_RATE: Rate = { perSecond: 10, burst: 100 };
 
-/** Bytes of a message: one of the formats of sessions, a signed call, a proposal with its signatures, a page of tokens or one with its proposal. */
+/**
+ * Bytes of a message: one of the formats of sessions, a signed call, a proposal with its signatures, a page of tokens
+ * or one with its proposal.
+ */
 const [HANDSHAKE_BYTES, CALL_BYTES, PROPOSAL_BYTES, TOKENS_BYTES] = [32_768, 4_096, 65_536, 4 * 1024 * 1024];
 
 function limits() {

@@ -6,7 +6,10 @@ export interface Key {
   readonly arn: string;
 }
 
-/** In the order of the tables: symmetric, RSA for encryption and for signatures, HMAC, elliptic curves, Ed25519, ML-DSA, without material. */
+/**
+ * In the order of the tables: symmetric, RSA for encryption and for signatures, HMAC, elliptic curves, Ed25519, ML-DSA,
+ * without material.
+ */
 const kinds = {
   S: {},
   R: { KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' },

@@ -4,8 +4,8 @@ import { z } from 'zod';
 export const CHUNK_BYTES = 1 << 18;
 
 /**
- * A backup is text, one JSON value a line: a head, pieces of stored values, checkpoints, and a tail (docs/formats.md). All secrets in
- * it are sealed under domain keys, and the domain tokens in it are sealed for the members.
+ * A backup is text, one JSON value a line: a head, pieces of stored values, checkpoints, and a tail (docs/formats.md).
+ * All secrets in it are sealed under domain keys, and the domain tokens in it are sealed for the members.
  */
 export const Head = z.discriminatedUnion('version', [
   // Whole values, without checkpoints; what is derived from others is there as well.
@@ -20,7 +20,10 @@ export const Head = z.discriminatedUnion('version', [
 ]);
 export type Head = z.output<typeof Head>;
 
-/** Byte strings are base64, which the digest vouches for. `from`: how many members of a large value are in the pieces before. */
+/**
+ * Byte strings are base64, which the digest vouches for. `from`: how many members of a large value are in the pieces
+ * before.
+ */
 const Piece = z.discriminatedUnion('type', [
   z.strictObject({ name: z.string(), type: z.literal('string'), value: z.string() }),
   z.strictObject({
@@ -53,7 +56,10 @@ export function formatLine(line: Head | Piece | z.output<typeof Checkpoint> | z.
   return `${JSON.stringify(line)}\n`;
 }
 
-/** What a line holds, in pieces that one command may carry: the first release wrote whole values. Throws ZodError and SyntaxError. */
+/**
+ * What a line holds, in pieces that one command may carry: the first release wrote whole values. Throws ZodError and
+ * SyntaxError.
+ */
 export function* piecesOf(line: string): Generator<Piece> {
   const piece = Piece.parse(JSON.parse(line));
   if (piece.type === 'string') return yield piece;

@@ -13,14 +13,19 @@ export interface NamePage {
   readonly next?: Position;
 }
 
-/** Throws CliError when Redis was restarted or another node took over since the names were begun: some may be missed. */
+/**
+ * Throws CliError when Redis was restarted or another node took over since the names were begun: some may be missed.
+ */
 export async function assertSameRun(redis: RedisClient, runIds: readonly string[]): Promise<void> {
   const now = await runIdsOf(redis);
   if (now.join() === runIds.join()) return;
   throw new CliError('Redis was restarted, or another node took over, since this backup was begun: begin it anew.');
 }
 
-/** Goes over all names that are backed up, stage by stage, from `begin` on. One that is there all the time comes at least once. */
+/**
+ * Goes over all names that are backed up, stage by stage, from `begin` on. One that is there all the time comes at
+ * least once.
+ */
 export async function* pagesOfNames(redis: RedisClient, begin: Position = START): AsyncGenerator<NamePage> {
   const nodes = nodesInOrder(redis);
   for (let at: Position | undefined = begin; at !== undefined;) {

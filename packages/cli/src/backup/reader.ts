@@ -73,7 +73,9 @@ type CheckedLine =
     }
   | { readonly kind: 'tail'; readonly whole: Whole };
 
-/** Every line, with what it claims of those before it compared. Ends where the file does, be that with a tail or not. */
+/**
+ * Every line, with what it claims of those before it compared. Ends where the file does, be that with a tail or not.
+ */
 async function* checkedLines(path: string): AsyncGenerator<CheckedLine> {
   const digest = createHash('sha256');
   let [head, count, values, end]: [Head | undefined, number, number, number] = [undefined, 0, 0, 0];
@@ -148,8 +150,9 @@ function cutOff(): CliError {
 }
 
 /**
- * With their newlines; a last one without was cut off. A line is good until the next is asked for: all lie in one buffer, because
- * what is left to the garbage collector is in memory until it comes. Throws CliError when the file cannot be read.
+ * With their newlines; a last one without was cut off. A line is good until the next is asked for: all lie in one
+ * buffer, because what is left to the garbage collector is in memory until it comes. Throws CliError when the file
+ * cannot be read.
  */
 async function* linesOf(path: string): AsyncGenerator<Buffer> {
   await using file = await openFile(path);

@@ -47,7 +47,10 @@ function fromOf(from: number): { from?: number } {
   return from === 0 ? {} : { from };
 }
 
-/** A domain-manager that kept running stores the tokens again, and newer ones: only what is missing is added. ARGV: from, values. */
+/**
+ * A domain-manager that kept running stores the tokens again, and newer ones: only what is missing is added. ARGV:
+ * from, values.
+ */
 const FILL_LIST = `
 for i = 2, #ARGV do
   if redis.call('LLEN', KEYS[1]) == tonumber(ARGV[1]) + i - 2 then redis.call('RPUSH', KEYS[1], ARGV[i]) end

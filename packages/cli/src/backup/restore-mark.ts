@@ -39,8 +39,9 @@ export class RestoreMark {
 }
 
 /**
- * Throws CliError when anything is kept in this Redis. A domain-manager that kept running has put the domain tokens back, with newer
- * ones, which members need: a list of tokens may be there that begins as the one of the backup, whose `pieces` say how.
+ * Throws CliError when anything is kept in this Redis. A domain-manager that kept running has put the domain tokens
+ * back, with newer ones, which members need: a list of tokens may be there that begins as the one of the backup, whose
+ * `pieces` say how.
  */
 export async function assertEmpty(redis: RedisClient, pieces: AsyncIterable<Piece>): Promise<void> {
   let values = 0;

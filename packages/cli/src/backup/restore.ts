@@ -28,8 +28,9 @@ export interface Restore {
 export interface Restored extends Whole, Flaws {}
 
 /**
- * Writes a backup into an empty Redis, compares all of it with what is there then, and makes the lists that are derived from it.
- * Cut off, it goes on where it was when it is called again with the same backup. Nothing is written of a backup that is not whole.
+ * Writes a backup into an empty Redis, compares all of it with what is there then, and makes the lists that are derived
+ * from it. Cut off, it goes on where it was when it is called again with the same backup. Nothing is written of a
+ * backup that is not whole.
  */
 export async function restoreBackup(redis: RedisClient, { path, replicas, progress }: Restore): Promise<Restored> {
   const whole = await verifyBackup(path);
@@ -59,7 +60,10 @@ async function write(redis: RedisClient, mark: RestoreMark, { path, replicas, pr
   }
 }
 
-/** Throws CliError when something is not in Redis as the backup says. Returns whose aliases and IAM records there are, and of which keys there are grants. */
+/**
+ * Throws CliError when something is not in Redis as the backup says. Returns whose aliases and IAM records there are,
+ * and of which keys there are grants.
+ */
 async function compare(
   redis: RedisClient,
   { path, progress }: Pick<Restore, 'path' | 'progress'>,
@@ -117,7 +121,10 @@ function lengthOf({ value }: Piece): number {
   return Object.values(value).reduce((sum: number, member: string) => sum + member.length, 0);
 }
 
-/** All that was written on this connection is where it cannot be lost with one node. Throws CliError when it does not get there. */
+/**
+ * All that was written on this connection is where it cannot be lost with one node. Throws CliError when it does not
+ * get there.
+ */
 async function replicated(redis: RedisClient, replicas: number): Promise<void> {
   if (replicas === 0) return;
   for (const node of mastersOf(redis)) {

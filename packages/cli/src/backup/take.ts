@@ -24,8 +24,9 @@ export interface Backup {
 }
 
 /**
- * Writes everything that is kept in Redis to a file and reads that back. Until it is whole it is called `.unfinished`, so that nobody
- * takes it for a backup before. Each value is as it was at one moment; a large hash is as each of its fields was.
+ * Writes everything that is kept in Redis to a file and reads that back. Until it is whole it is called `.unfinished`,
+ * so that nobody takes it for a backup before. Each value is as it was at one moment; a large hash is as each of its
+ * fields was.
  */
 export async function takeBackup(redis: RedisClient, { path, resume, progress }: Backup): Promise<Whole> {
   if (existsSync(path)) throw new CliError(`cannot write ${path}: it is already there, and is not overwritten.`);

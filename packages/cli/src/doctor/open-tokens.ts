@@ -34,8 +34,8 @@ export interface Opened {
 }
 
 /**
- * Has the workers open every token that is stored, in a session of its own: nothing secret comes here. A key's token must also be of this
- * key, account and material.
+ * Has the workers open every token that is stored, in a session of its own: nothing secret comes here. A key's token
+ * must also be of this key, account and material.
  */
 export async function openAllTokens({ redis, domain, workers, host, progress }: OpeningOptions): Promise<Opened> {
   await using pool = await openPool({ domain, workers, host, maxInFlight: 2 * BATCH });

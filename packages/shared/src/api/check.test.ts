@@ -6,7 +6,10 @@ import type { Operation } from './operation.ts';
 import { operations } from './registry.ts';
 import { type Shape, structureOf, wholePattern } from './shape.ts';
 
-/** Values of the right type, mostly inside the constraints: an input of many members is then often valid, and often wrong in one. */
+/**
+ * Values of the right type, mostly inside the constraints: an input of many members is then often valid, and often
+ * wrong in one.
+ */
 function valueOf(shape: Shape): fc.Arbitrary<unknown> {
   switch (shape.kind) {
     case 'text': {

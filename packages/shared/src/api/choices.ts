@@ -19,8 +19,9 @@ import {
 import { choice } from './shape.ts';
 
 /**
- * The API's enumerations, as AWS's model has them. Where a validation message is known to list them in another order, or a Region
- * is known to accept something else, that is said; SM2 is offered in China only, so no enumeration of key specs here has it.
+ * The API's enumerations, as AWS's model has them. Where a validation message is known to list them in another order,
+ * or a Region is known to accept something else, that is said; SM2 is offered in China only, so no enumeration of key
+ * specs here has it.
  */
 export const WrappingAlgorithm = choice([
   'RSAES_PKCS1_V1_5',

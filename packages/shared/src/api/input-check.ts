@@ -5,9 +5,9 @@ import { keyReferencesOf, type Operation } from './operation.ts';
 import { structureOf } from './shape.ts';
 
 /**
- * Compiles what a request is checked for by itself, before anybody looks for its key. The result throws InvalidArnException for an
- * alias where the operation takes keys only, which AWS says before anything else; then ValidationException with every broken
- * constraint.
+ * Compiles what a request is checked for by itself, before anybody looks for its key. The result throws
+ * InvalidArnException for an alias where the operation takes keys only, which AWS says before anything else; then
+ * ValidationException with every broken constraint.
  */
 export function compileInputCheck(operation: Operation): (input: object) => void {
   const check = compileCheck(structureOf(operation.input.shape));

@@ -14,9 +14,10 @@ const BACKSLASH = 0x5c;
 const [SLASH, OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST] = Buffer.from('/{}[]') as Iterable<number>;
 
 /**
- * Takes the strings out of a JSON object that are members called one of `names` and hold base64. It is no JSON parser: it counts brackets,
- * goes from quote to quote, and replaces nothing but what stands between two of them. What is left is JSON exactly if `body` was, and says
- * the same. Undefined for what it leaves to others as it is: anything escaped but "/", and base64 that is not valid.
+ * Takes the strings out of a JSON object that are members called one of `names` and hold base64. It is no JSON parser:
+ * it counts brackets, goes from quote to quote, and replaces nothing but what stands between two of them. What is left
+ * is JSON exactly if `body` was, and says the same. Undefined for what it leaves to others as it is: anything escaped
+ * but "/", and base64 that is not valid.
  */
 export function liftBlobs(body: Buffer, names: readonly Buffer[]): Lifted | undefined {
   if (!body.includes(BACKSLASH)) return lift(body, names);
@@ -70,7 +71,10 @@ function stands(name: Buffer, body: Buffer, start: number, end: number): boolean
   return true;
 }
 
-/** Where the text begins of the string that is the value of the name that ends before `at`; undefined for a name of something else, and for no name. */
+/**
+ * Where the text begins of the string that is the value of the name that ends before `at`; undefined for a name of
+ * something else, and for no name.
+ */
 function valueAfter(body: Buffer, at: number): number | undefined {
   const colon = afterSpace(body, at);
   if (body[colon] !== COLON) return undefined;

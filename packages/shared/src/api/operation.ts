@@ -1,7 +1,9 @@
 import type { z } from 'zod';
 import type { ExceptionCode } from '../errors/exceptions.ts';
 
-/** What a request must be allowed on: one KMS key, named by a field of its input, or the caller's account as a whole. */
+/**
+ * What a request must be allowed on: one KMS key, named by a field of its input, or the caller's account as a whole.
+ */
 export type Access = 'key' | 'account';
 
 /** `key`: key id or key ARN. AWS refuses alias names and alias ARNs on management operations. */
@@ -18,7 +20,10 @@ export interface KeyReference {
   readonly ciphertext?: string;
 }
 
-/** An operation of the public API. Routing, gRPC, kms.proto, docs, audit and conformance derive from this and nothing else. */
+/**
+ * An operation of the public API. Routing, gRPC, kms.proto, docs, audit and conformance derive from this and nothing
+ * else.
+ */
 export interface Operation<
   Name extends string = string,
   A extends Access = Access,
@@ -37,7 +42,10 @@ export interface Operation<
   readonly errors: readonly ExceptionCode[];
   /** Which identifiers `KeyId` takes, where `KeyId` alone names the key. */
   readonly keyId?: KeyIdentifiers;
-  /** Instead of `keyId`: keys that another member names, that have their own action, or more than one. The first is the handler's `call.key`. */
+  /**
+   * Instead of `keyId`: keys that another member names, that have their own action, or more than one. The first is the
+   * handler's `call.key`.
+   */
   readonly keys?: readonly KeyReference[];
   /** False for what changes something; goes into the audit record. */
   readonly readOnly: boolean;

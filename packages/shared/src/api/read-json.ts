@@ -11,10 +11,11 @@ const string = /"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u
 const scalar = /true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/y;
 
 /**
- * Reads JSON (RFC 8259) as `JSON.parse` should, for what that cannot be trusted with: it keeps the text of every number, and it reads
- * an escape in a name as what it stands for. V8's JSON.parse (Node 26: V8 14.6) does not always: if an object that was read before had
- * a name that begins as the escaped one is written, it takes that name instead, so that a stranger's request decides what ours says.
- * Objects have no prototype; of names given twice the last counts. Throws SyntaxError.
+ * Reads JSON (RFC 8259) as `JSON.parse` should, for what that cannot be trusted with: it keeps the text of every
+ * number, and it reads an escape in a name as what it stands for. V8's JSON.parse (Node 26: V8 14.6) does not always:
+ * if an object that was read before had a name that begins as the escaped one is written, it takes that name instead,
+ * so that a stranger's request decides what ours says. Objects have no prototype; of names given twice the last counts.
+ * Throws SyntaxError.
  */
 export function readJson(text: string): unknown {
   return new Reader(text).read();

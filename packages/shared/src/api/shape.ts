@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-/** What a schema is on the wire, whatever the wire: the JSON and protobuf codecs, kms.proto, the documents and the audit record derive from it. */
+/**
+ * What a schema is on the wire, whatever the wire: the JSON and protobuf codecs, kms.proto, the documents and the audit
+ * record derive from it.
+ */
 export type Shape =
   | TextShape
   | ChoiceShape
@@ -58,7 +61,10 @@ export interface ListShape {
   readonly min?: number | undefined;
   readonly max?: number | undefined;
 }
-/** Text to text; an object without prototype in the program, so that `constructor` and `__proto__` are keys like any other. */
+/**
+ * Text to text; an object without prototype in the program, so that `constructor` and `__proto__` are keys like any
+ * other.
+ */
 export interface MapShape {
   readonly kind: 'map';
 }

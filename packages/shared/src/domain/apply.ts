@@ -45,8 +45,8 @@ export function foundedState(change: Extract<DomainChange, { name: 'CreateDomain
 }
 
 /**
- * The state that `change` makes of `state`: the only change that its token may show. Pure, so that every process comes to the
- * same bytes. Throws `DomainError`: `wrong-state`, `invalid-change` or `too-young`.
+ * The state that `change` makes of `state`: the only change that its token may show. Pure, so that every process comes
+ * to the same bytes. Throws `DomainError`: `wrong-state`, `invalid-change` or `too-young`.
  */
 export function nextState(state: DomainState, change: DomainChange, making: Making): DomainState {
   const { version, preparer } = change;
@@ -176,7 +176,9 @@ interface PublicKeys {
   readonly encapsulationKey?: Uint8Array | undefined;
 }
 
-/** Looked at once, when it enters the state: a key that is no point of the curve could never sign or receive anything. */
+/**
+ * Looked at once, when it enters the state: a key that is no point of the curve could never sign or receive anything.
+ */
 function assertKeysExist(newcomers: readonly PublicKeys[]): void {
   for (const { signingKey, agreementKey, encapsulationKey } of newcomers) {
     publicKeyOf(signingKey);
@@ -185,7 +187,10 @@ function assertKeysExist(newcomers: readonly PublicKeys[]): void {
   }
 }
 
-/** Its token could not be signed: one being removed must not choose the new domain key, and one being admitted has no say yet. */
+/**
+ * Its token could not be signed: one being removed must not choose the new domain key, and one being admitted has no
+ * say yet.
+ */
 function assertAmong(members: readonly { readonly memberId: string }[], preparer: string): void {
   if (members.some(({ memberId }) => memberId === preparer)) return;
   throw new DomainError('invalid-change', `${preparer}, the preparer, is not a member before and after the change`);

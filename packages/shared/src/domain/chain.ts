@@ -10,7 +10,9 @@ import type { Checkpoint, TrustAnchor } from './trust-anchor.ts';
 /** How far the clocks of those who make tokens and those who take them may differ. */
 const FUTURE_TOLERANCE_MS = 10 * 60_000;
 
-/** The founding token: its change is signed by enough founders, its state is what the change says. Throws `DomainError`. */
+/**
+ * The founding token: its change is signed by enough founders, its state is what the change says. Throws `DomainError`.
+ */
 export function verifyGenesis(anchor: TrustAnchor, token: DomainToken): VerifiedDomain {
   if (token.state.domain !== anchor.domain) throw otherDomain(token);
   if (token.state.generation !== 1 || token.previousHash !== undefined) {
@@ -24,8 +26,8 @@ export function verifyGenesis(anchor: TrustAnchor, token: DomainToken): Verified
 
 /**
  * The token after `previous`: names it by hash, shows exactly what its domain change makes, the change is allowed by
- * the rules of `previous`, and the signer is the member that the change names, before and after. Once a token is of version 2, all
- * that follow are. Throws `DomainError`.
+ * the rules of `previous`, and the signer is the member that the change names, before and after. Once a token is of
+ * version 2, all that follow are. Throws `DomainError`.
  */
 export function verifyNext(previous: VerifiedDomain, token: DomainToken): VerifiedDomain {
   const { state } = previous;
@@ -57,7 +59,10 @@ export function verifyChain(
   return verified;
 }
 
-/** One step of a chain, from nothing or from `previous`, by the trust anchor's checkpoint if it has one. Throws `DomainError`. */
+/**
+ * One step of a chain, from nothing or from `previous`, by the trust anchor's checkpoint if it has one. Throws
+ * `DomainError`.
+ */
 export function follow(anchor: TrustAnchor, previous: VerifiedDomain | undefined, token: DomainToken): VerifiedDomain {
   const verified = previous === undefined ? verifyGenesis(anchor, token) : verifyNext(previous, token);
   assertComesBy(anchor.checkpoint, verified);
@@ -80,8 +85,9 @@ export function isFromFuture({ state }: { readonly state: DomainState }, now: nu
 }
 
 /**
- * A token that says it was made later than now, beyond what clocks may differ: its maker's clock is wrong, or the caller's. Everyone who
- * makes, stores, installs or follows tokens asks this; the chain itself is true at any time. Throws `DomainError('from-the-future')`.
+ * A token that says it was made later than now, beyond what clocks may differ: its maker's clock is wrong, or the
+ * caller's. Everyone who makes, stores, installs or follows tokens asks this; the chain itself is true at any time.
+ * Throws `DomainError('from-the-future')`.
  */
 export function assertNotFromFuture(domain: { readonly state: DomainState }, now: number): void {
   if (!isFromFuture(domain, now)) return;
@@ -122,7 +128,9 @@ function assertMakes(expected: DomainState, { state, stateBytes, wrappedKeys }: 
   }
 }
 
-/** A member of both states: one being removed must not choose the new domain key, and one being admitted has no say yet. */
+/**
+ * A member of both states: one being removed must not choose the new domain key, and one being admitted has no say yet.
+ */
 function assertSignedByMember(token: DomainToken, change: DomainChange, membersBefore: readonly Member[]): void {
   const { signerId, state } = token;
   if (change.version === 2 && signerId !== change.preparer) {
@@ -135,7 +143,10 @@ function assertSignedByMember(token: DomainToken, change: DomainChange, membersB
   assertSignature(token);
 }
 
-/** Of a token whose body was verified before, perhaps with another signature: the hash leaves it out. Throws `DomainError('forged')`. */
+/**
+ * Of a token whose body was verified before, perhaps with another signature: the hash leaves it out. Throws
+ * `DomainError('forged')`.
+ */
 export function assertSignature({ state, signerId, body, signature }: DomainToken): void {
   const signer = state.members.find(({ memberId }) => memberId === signerId);
   if (signer === undefined || !isSignatureOf(signer.signingKey, body, signature)) {

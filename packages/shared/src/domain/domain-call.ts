@@ -7,8 +7,9 @@ import { decodeOrRefuse, isSignatureOf, signBytes } from './signature.ts';
 import { domainName, entityId, type Operator, sha256Hash } from './state.ts';
 
 /**
- * Who asks a member to change: a scheduler's signature over the call (docs/formats.md, "Domain call"). It gives no right to any change:
- * proposals and tokens carry that themselves. It keeps strangers from choosing what a member is shown, and when.
+ * Who asks a member to change: a scheduler's signature over the call (docs/formats.md, "Domain call"). It gives no
+ * right to any change: proposals and tokens carry that themselves. It keeps strangers from choosing what a member is
+ * shown, and when.
  */
 export const domainCallMethods = [
   'PrepareDomainToken',
@@ -19,7 +20,9 @@ export const domainCallMethods = [
 ] as const;
 export type DomainCallMethod = (typeof domainCallMethods)[number];
 
-/** A call is taken this long before and after the time that it states. Repeated within it, a call changes nothing more. */
+/**
+ * A call is taken this long before and after the time that it states. Repeated within it, a call changes nothing more.
+ */
 export const CALL_SKEW_MS = 300_000;
 
 const DomainCall = defineFormat(

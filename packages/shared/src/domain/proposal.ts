@@ -75,7 +75,10 @@ export interface Binding {
   readonly domain: string;
   /** Of the state that it changes; 0: CreateDomain. */
   readonly generation: number;
-  /** Of the token that made that state; zeros: CreateDomain. The same generation may come again after a recovery, its token does not. */
+  /**
+   * Of the token that made that state; zeros: CreateDomain. The same generation may come again after a recovery, its
+   * token does not.
+   */
   readonly previousHash: Uint8Array;
   /** The one member that may make the token, so that there is one; of LeaveDomain the member that leaves. */
   readonly preparer: string;

@@ -7,7 +7,8 @@ import type { TrustAnchor } from './trust-anchor.ts';
 /**
  * The change of a proposal that the rules of `previous` allow: it is for this domain and this very token, every
  * signature is a distinct operator's and verifies, and together they meet one alternative of the change's rule.
- * `oldest`: a change of an older version is refused; only who verifies old tokens takes version 1. Throws `DomainError`.
+ * `oldest`: a change of an older version is refused; only who verifies old tokens takes version 1. Throws
+ * `DomainError`.
  */
 export function verifyProposal(previous: VerifiedDomain, proposal: Proposal, oldest: DomainVersion = 2): DomainChange {
   const { state, hash } = previous;

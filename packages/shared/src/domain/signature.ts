@@ -13,7 +13,10 @@ const dsaEncoding = 'ieee-p1363';
 export const publicKeyLength = 120;
 const publicKeyPrefix = Buffer.from('3076301006072a8648ce3d020106052b8104002203620004', 'hex');
 
-/** True for the one encoding that a P-384 public key may have here: another one of the same key would pass for another key. */
+/**
+ * True for the one encoding that a P-384 public key may have here: another one of the same key would pass for another
+ * key.
+ */
 export function isPublicKeyEncoding(spki: Uint8Array): boolean {
   return spki.length === publicKeyLength && publicKeyPrefix.equals(spki.subarray(0, publicKeyPrefix.length));
 }

@@ -16,7 +16,10 @@ export const sha256Hash = bytes({ min: 32, max: 32 });
 const memberV1 = z.object({ memberId: entityId, signingKey: publicKey, agreementKey: publicKey });
 const newMember = memberV1.extend({ encapsulationKey });
 const memberSchema = memberV1.extend({ encapsulationKey: encapsulationKey.optional() });
-/** An HSM, by its identity: two keys on P-384, DER SubjectPublicKeyInfo, and one of ML-KEM-1024, which who came by version 1 lacks. */
+/**
+ * An HSM, by its identity: two keys on P-384, DER SubjectPublicKeyInfo, and one of ML-KEM-1024, which who came by
+ * version 1 lacks.
+ */
 export type Member = z.output<typeof memberSchema>;
 /** One that may be admitted. */
 export type NewMember = z.output<typeof newMember>;
@@ -76,7 +79,10 @@ const domainKeyInfoSchema = domainKeyInfoV1.extend({
 });
 export type DomainKeyInfo = z.output<typeof domainKeyInfoSchema>;
 export const MAX_DOMAIN_KEYS = 4096;
-/** A rotation leaves so many places for removals, each of which makes a domain key too: whoever may only rotate must not make them impossible. */
+/**
+ * A rotation leaves so many places for removals, each of which makes a domain key too: whoever may only rotate must not
+ * make them impossible.
+ */
 const PLACES_FOR_REMOVALS = 256;
 
 export const backupHorizonMs = z.int().min(0);
@@ -124,7 +130,10 @@ export const DomainState: Format<DomainState> = {
     isLabelled(StateV1, input) ? upgraded(StateV1.decode(input)) : { version: 2, ...StateV2.decode(input) },
 };
 
-/** What version 1 does not say: its newest known time is that of its newest key, and no key is known to be from after a removal. */
+/**
+ * What version 1 does not say: its newest known time is that of its newest key, and no key is known to be from after a
+ * removal.
+ */
 function upgraded(state: ReturnType<typeof StateV1.decode>): DomainState {
   const domainKeys = state.domainKeys.map((key) => ({ ...key, afterRemoval: false }));
   return { version: 1, ...state, domainKeys, madeAt: domainKeys.at(-1)!.createdAt };
@@ -136,7 +145,10 @@ export interface VerifiedDomain {
   readonly hash: Uint8Array;
 }
 
-/** Members change over to a new domain key within a minute; the rest is for clocks that differ. Then frontends store nothing under the old one. */
+/**
+ * Members change over to a new domain key within a minute; the rest is for clocks that differ. Then frontends store
+ * nothing under the old one.
+ */
 export const CHANGEOVER_MS = 10 * 60_000;
 
 export function activeDomainKey({ domainKeys }: DomainState): DomainKeyInfo {

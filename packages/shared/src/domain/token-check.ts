@@ -6,8 +6,8 @@ import { decodeOrRefuse, isSignatureOf } from './signature.ts';
 import { domainName, entityId, type Member, sha256Hash } from './state.ts';
 
 /**
- * What a member says of a token that it has opened (docs/formats.md, "Token check"). It is signed, because who answers at a worker's address
- * may say that it is any member: the maker of a token would be its own witness.
+ * What a member says of a token that it has opened (docs/formats.md, "Token check"). It is signed, because who answers
+ * at a worker's address may say that it is any member: the maker of a token would be its own witness.
  */
 const TokenCheck = defineFormat(
   'keyfleet/domain-token-check/1',

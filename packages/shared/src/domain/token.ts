@@ -16,8 +16,8 @@ const wrappedKeyV1 = z.object({
   sealed: bytes({ min: 48, max: 48 }),
 });
 /**
- * The DKEK for one member: ephemeral P-384 key of the one-pass ECDH, ML-KEM-1024 ciphertext for a member with an encapsulation key, then
- * AES-256-GCM (32 bytes and the tag).
+ * The DKEK for one member: ephemeral P-384 key of the one-pass ECDH, ML-KEM-1024 ciphertext for a member with an
+ * encapsulation key, then AES-256-GCM (32 bytes and the tag).
  */
 const wrappedKeySchema = wrappedKeyV1.extend({
   encapsulated: bytes({ min: encapsulatedLength, max: encapsulatedLength }).optional(),
@@ -96,8 +96,8 @@ export function parseToken(token: Uint8Array): DomainToken {
 }
 
 /**
- * SHA-256 of the token's body. The signature stays out of it: ECDSA lets anyone make a second valid signature from the first,
- * and the same token must not look like a fork of itself.
+ * SHA-256 of the token's body. The signature stays out of it: ECDSA lets anyone make a second valid signature from the
+ * first, and the same token must not look like a fork of itself.
  */
 export function hashOfBody(body: Uint8Array): Buffer {
   return hash('sha256', body, 'buffer');

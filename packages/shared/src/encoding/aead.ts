@@ -6,8 +6,8 @@ export const ivLength = 12;
 export const tagLength = 16;
 
 /**
- * What one sealing is done under. An IV must never be used twice with one key: callers use a key once (per-call keys), count
- * (frames), or draw the IV at random and rotate the key far below 2^32 uses (domain keys).
+ * What one sealing is done under. An IV must never be used twice with one key: callers use a key once (per-call keys),
+ * count (frames), or draw the IV at random and rotate the key far below 2^32 uses (domain keys).
  */
 export interface SealingKey {
   readonly key: CipherKey;
@@ -57,7 +57,8 @@ export function open(
  */
 function updated(decipher: DecipherGCM, ciphertext: Uint8Array): Buffer {
   const plaintext = decipher.update(ciphertext);
-  // Two, since the first may get other memory: with none, 4 of 60 plaintexts stayed in the heap, with one 1, with two 1 of 300.
+  // Two, since the first may get other memory: with none, 4 of 60 plaintexts stayed in the heap, with one 1, with two 1
+  // of 300.
   overwriteFreed(ciphertext.length + 1);
   overwriteFreed(ciphertext.length + 1);
   return plaintext;

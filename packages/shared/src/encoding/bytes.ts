@@ -95,7 +95,10 @@ export class Reader {
     if (value > 1) throw new FormatError('a flag is 0 or 1');
     return value === 1;
   }
-  /** A count of items that follow: each takes at least one byte, so a count past the end is refused before anything is allocated. */
+  /**
+   * A count of items that follow: each takes at least one byte, so a count past the end is refused before anything is
+   * allocated.
+   */
   count(): number {
     const value = this.u32();
     if (value > this.#buffer.length - this.#at) throw new FormatError('truncated');

@@ -5,8 +5,9 @@ import { FormatError, Reader, textOf, Writer } from './bytes.ts';
  * The one encoding of everything that is signed, sealed or used as associated data (docs/formats.md).
  *
  * A format is a label and a zod schema. Its bytes are the label, then every field in the schema's order: text and bytes
- * with a u32 length before them, integers as u64, booleans and presence flags as one byte, lists with a u32 count, records
- * as pairs sorted by the key's UTF-8 bytes. A value has exactly one encoding, and decoding refuses anything else: there is no malleability.
+ * with a u32 length before them, integers as u64, booleans and presence flags as one byte, lists with a u32 count,
+ * records as pairs sorted by the key's UTF-8 bytes. A value has exactly one encoding, and decoding refuses anything
+ * else: there is no malleability.
  */
 export interface Format<T> {
   readonly label: string;
@@ -45,7 +46,10 @@ export function defineFormat<S extends z.ZodObject>(label: string, schema: S): F
   };
 }
 
-/** Whether `input` begins with the label of `format`: it tells the versions of one thing apart, and promises nothing of the rest. */
+/**
+ * Whether `input` begins with the label of `format`: it tells the versions of one thing apart, and promises nothing of
+ * the rest.
+ */
 export function isLabelled({ label }: Format<unknown>, input: Uint8Array): boolean {
   const prefix = lengthPrefixed(Buffer.from(label, 'utf8'));
   return prefix.equals(input.subarray(0, prefix.length));
@@ -62,7 +66,10 @@ function codecOf(schema: z.core.$ZodType): Codec {
   return saysNoMoreThanItsWire(schema) ? codec : checked(codec, schema);
 }
 
-/** Nothing is left to ask of text that is text, nor of a structure whose parts were asked: every command is decoded here. */
+/**
+ * Nothing is left to ask of text that is text, nor of a structure whose parts were asked: every command is decoded
+ * here.
+ */
 function saysNoMoreThanItsWire(schema: z.core.$ZodType): boolean {
   const { def, traits } = (schema as z.core.$ZodTypes)._zod;
   // Formats, ranges and refinements.
@@ -77,7 +84,8 @@ function checked(codec: Codec, schema: z.core.$ZodType): Codec {
     read(reader) {
       const value = codec.read(reader);
       if (!z.safeParse(schema, value).success) throw new FormatError('a value the format does not allow');
-      // Not zod's copy: it leaves out a record's `__proto__`, and what decodes would no longer be all that was signed or sealed.
+      // Not zod's copy: it leaves out a record's `__proto__`, and what decodes would no longer be all that was signed
+      // or sealed.
       return value;
     },
   };

@@ -16,7 +16,10 @@ export const constraints = {
   mapValues: (each: readonly string[]) => `Map value must satisfy constraint: [${each.join(', ')}]`,
 } as const;
 
-/** `value` is what AWS prints: undefined for blobs and secrets, `null` for what is missing. `path` is camelCase: `tags.1.member.tagKey`. */
+/**
+ * `value` is what AWS prints: undefined for blobs and secrets, `null` for what is missing. `path` is camelCase:
+ * `tags.1.member.tagKey`.
+ */
 export function violation(value: string | null | undefined, path: string, constraint: string): string {
   const printed = value === undefined ? '' : value === null ? ' null' : ` '${value}'`;
   return `Value${printed} at '${path}' failed to satisfy constraint: ${constraint}`;

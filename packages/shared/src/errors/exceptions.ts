@@ -107,7 +107,10 @@ export const commonErrors: ReadonlySet<ExceptionCode> = new Set([
   'ValidationException',
 ]);
 
-/** The only error a caller can see. Anything else that is thrown is a fault: logged, and answered as KMSInternalException. */
+/**
+ * The only error a caller can see. Anything else that is thrown is a fault: logged, and answered as
+ * KMSInternalException.
+ */
 export class KmsException extends Error {
   readonly code: ExceptionCode;
   /** The message as the audit record has it: without the secrets that AWS prints to whoever sent them. */

@@ -16,7 +16,10 @@ export function grpcErrorOf(exception: KmsException): GrpcError {
   return { code: grpc, details: text === 'none' ? '' : exception.message, trailer: exception.code };
 }
 
-/** The exception that a call failed with; undefined when the failure is not one (no connection, deadline, another server). */
+/**
+ * The exception that a call failed with; undefined when the failure is not one (no connection, deadline, another
+ * server).
+ */
 export function exceptionOf(details: string, trailer: string | undefined, cause?: unknown): KmsException | undefined {
   if (trailer === undefined || !Object.hasOwn(exceptions, trailer)) return undefined;
   return new KmsException(trailer as ExceptionCode, details, { cause });

@@ -11,8 +11,9 @@ interface Share<T> {
 }
 
 /**
- * What peers have of something that is bounded. Nobody is refused: when a peer has too much, its oldest gives way, and when all together
- * have, the oldest of the peer that has most. So a stranger that fills the room takes nothing from others, whose things are gone soon.
+ * What peers have of something that is bounded. Nobody is refused: when a peer has too much, its oldest gives way, and
+ * when all together have, the oldest of the peer that has most. So a stranger that fills the room takes nothing from
+ * others, whose things are gone soon.
  */
 export class FairRoom<T> {
   readonly #room: Room;

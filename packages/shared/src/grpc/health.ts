@@ -5,7 +5,10 @@ const LOOK_MS = 1_000;
 
 export { service as healthService } from 'grpc-health-check';
 
-/** Serves grpc.health.v1: each name is SERVING while its question says so, which is asked once a second. '' is the server as a whole. */
+/**
+ * Serves grpc.health.v1: each name is SERVING while its question says so, which is asked once a second. '' is the
+ * server as a whole.
+ */
 export function addHealth(
   server: Pick<Server, 'addService'>,
   isServing: Readonly<Record<string, () => boolean>>,

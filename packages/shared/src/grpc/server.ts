@@ -43,7 +43,10 @@ const CONNECTION = {
 /** An orchestrator asks every few seconds. */
 const HEALTH = { maxBytes: 1024, rate: { perSecond: 20, burst: 100 } };
 
-/** A port of a service of ours, for callers that nobody knows yet: all that they may cost is bounded. Throws when the address is taken. */
+/**
+ * A port of a service of ours, for callers that nobody knows yet: all that they may cost is bounded. Throws when the
+ * address is taken.
+ */
 export async function startGrpcServer<Service extends ServiceDefinition>(
   options: GrpcServerOptions<Service>,
 ): Promise<GrpcServer> {

@@ -4,8 +4,8 @@ import { CannotOpenError, ivLength, open, seal, tagLength } from '../encoding/ae
 import { type Refusal, refusals } from './commands.ts';
 
 /**
- * Frames of a stream (docs/formats.md, "Frames"). A frame holds all commands, or all answers, of one event-loop turn and is
- * sealed once. The layout is fixed rather than a canonical format, because every command passes here.
+ * Frames of a stream (docs/formats.md, "Frames"). A frame holds all commands, or all answers, of one event-loop turn
+ * and is sealed once. The layout is fixed rather than a canonical format, because every command passes here.
  */
 
 const SIGNATURE_BYTES = 64;
@@ -26,7 +26,10 @@ export class FrameError extends Error {
   override name = 'FrameError';
 }
 
-/** Where a span of a member belongs in the trace of a host: trace id (16 bytes), then the id of the span that asks (8 bytes). */
+/**
+ * Where a span of a member belongs in the trace of a host: trace id (16 bytes), then the id of the span that asks (8
+ * bytes).
+ */
 export type TraceParent = Uint8Array;
 
 export interface RequestEntry {

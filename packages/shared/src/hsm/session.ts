@@ -6,9 +6,10 @@ import { domainName, encapsulationKey, entityId, sha256Hash } from '../domain/st
 import { bytes, defineFormat } from '../encoding/canonical.ts';
 
 /**
- * The authenticated session between a service host and the HSMs of a domain: its messages (docs/formats.md, "Session"). After AWS KMS
- * Cryptographic Details, "Internal communication security": ECDHE on P-384, ECDSA both ways, and a session key that travels sealed
- * under a domain key, so that any member serves the session. What a stream's keys are made of stands in stream-keys.ts.
+ * The authenticated session between a service host and the HSMs of a domain: its messages (docs/formats.md, "Session").
+ * After AWS KMS Cryptographic Details, "Internal communication security": ECDHE on P-384, ECDSA both ways, and a
+ * session key that travels sealed under a domain key, so that any member serves the session. What a stream's keys are
+ * made of stands in stream-keys.ts.
  */
 
 /** Uncompressed point of P-384 (SEC 1, 2.3.3). */
@@ -76,7 +77,10 @@ export const StreamOpen = defineFormat(
   z.object({ sessionToken, nonce, ephemeralKey: point, encapsulationKey }),
 );
 
-/** The first message of a stream, from the member, inside a `SignedMessage`. `openHash` binds it to one delegated message. */
+/**
+ * The first message of a stream, from the member, inside a `SignedMessage`. `openHash` binds it to one delegated
+ * message.
+ */
 export const StreamAccept = defineFormat(
   'keyfleet/session/stream-accept/2',
   z.object({

@@ -33,8 +33,8 @@ export interface StreamKeys {
 }
 
 /**
- * The keys of one stream, of both opening messages and three secrets: whoever learns the session key, and with it every key that
- * outlives the stream, still lacks two secrets that were never anywhere but in memory. Wipes those two.
+ * The keys of one stream, of both opening messages and three secrets: whoever learns the session key, and with it every
+ * key that outlives the stream, still lacks two secrets that were never anywhere but in memory. Wipes those two.
  */
 export function streamKeys(secrets: StreamSecrets, open: Uint8Array, accept: Uint8Array): StreamKeys {
   const streamId = sha256(StreamTranscript.encode({ open, accept }));
@@ -52,7 +52,9 @@ export function streamKeys(secrets: StreamSecrets, open: Uint8Array, accept: Uin
   }
 }
 
-/** AES-256 key under which the session key travels in the answer. Bound to the hello and to who answers. Wipes `agreed`. */
+/**
+ * AES-256 key under which the session key travels in the answer. Bound to the hello and to who answers. Wipes `agreed`.
+ */
 export function transportKey(agreed: Buffer, helloHash: Uint8Array, memberId: string): KeyObject {
   try {
     return derive(agreed, helloHash, `keyfleet/session/transport-key/1 ${memberId}`);

@@ -42,8 +42,8 @@ export interface RedisEvents {
 }
 
 /**
- * Connects in the background and for ever. A command that cannot be sent now fails at once and is never sent later: what its caller
- * was told has failed must not happen minutes afterwards. Disposing closes the connection at once.
+ * Connects in the background and for ever. A command that cannot be sent now fails at once and is never sent later:
+ * what its caller was told has failed must not happen minutes afterwards. Disposing closes the connection at once.
  */
 export function connectRedis(
   config: RedisConfig,

@@ -6,8 +6,8 @@ import { checkDurability, type Durability } from './durability.ts';
 const ASK_EVERY_MS = 10_000;
 
 /**
- * The durability of whichever Redis is behind the connection now. It is asked again whenever the connection is made, for it may lead to
- * another node since a failover, and every few seconds, for a running Redis can be set to lose data.
+ * The durability of whichever Redis is behind the connection now. It is asked again whenever the connection is made,
+ * for it may lead to another node since a failover, and every few seconds, for a running Redis can be set to lose data.
  */
 export class DurabilityWatch implements Disposable {
   readonly #client: RedisClient;
@@ -36,7 +36,10 @@ export class DurabilityWatch implements Disposable {
     return this.#known === undefined || this.#known instanceof ConfigError ? 0 : this.#known.replicas;
   }
 
-  /** Throws ConfigError for a Redis that may lose what it acknowledged, and the connection's error for one that does not answer. */
+  /**
+   * Throws ConfigError for a Redis that may lose what it acknowledged, and the connection's error for one that does not
+   * answer.
+   */
   async current(): Promise<Durability> {
     if (this.#known === undefined) await this.#look();
     if (this.#known instanceof ConfigError) throw this.#known;

@@ -11,8 +11,8 @@ export interface Durability {
 const advice = 'or set redis.durability to "relaxed" if acknowledged writes may be lost';
 
 /**
- * Asks Redis whether an acknowledged write survives a crash. Throws ConfigError, in one line that says what to set, when it
- * may not and `durability` is strict. Rejects with the connection's error when Redis does not answer.
+ * Asks Redis whether an acknowledged write survives a crash. Throws ConfigError, in one line that says what to set,
+ * when it may not and `durability` is strict. Rejects with the connection's error when Redis does not answer.
  */
 export async function checkDurability(client: RedisClient, durability: RedisConfig['durability']): Promise<Durability> {
   if (durability === 'relaxed') return { replicas: 0 };

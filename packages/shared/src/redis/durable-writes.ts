@@ -12,8 +12,9 @@ export class NotReplicatedError extends Error {
 }
 
 /**
- * Writes that are durable when they return. WAIT holds up everything behind it on its connection, so this connection is used for nothing
- * else; and what comes while it waits is kept here and goes together afterwards, so that no write is made long after it has failed.
+ * Writes that are durable when they return. WAIT holds up everything behind it on its connection, so this connection is
+ * used for nothing else; and what comes while it waits is kept here and goes together afterwards, so that no write is
+ * made long after it has failed.
  */
 export class DurableWrites {
   readonly #client: RedisClient;
@@ -29,7 +30,9 @@ export class DurableWrites {
     return this.#client;
   }
 
-  /** `key`: one that the command writes to. Rejects with NotReplicatedError, or with what Redis or the connection said. */
+  /**
+   * `key`: one that the command writes to. Rejects with NotReplicatedError, or with what Redis or the connection said.
+   */
   async write(key: string, command: WriteCommand): Promise<unknown> {
     const { replicas } = await this.#durability();
     if (replicas === 0) return command(this.#client);

@@ -6,7 +6,10 @@ export function nodesInOrder(client: RedisClient): ReturnType<typeof mastersOf> 
   return mastersOf(client).toSorted((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1));
 }
 
-/** Of the processes that answer now, in that order: a cursor of SCAN is good in the process that gave it, and in no other. */
+/**
+ * Of the processes that answer now, in that order: a cursor of SCAN is good in the process that gave it, and in no
+ * other.
+ */
 export function runIdsOf(client: RedisClient): Promise<string[]> {
   return Promise.all(
     nodesInOrder(client).map(async (node) => /^run_id:(\w+)/m.exec(await node.info('server'))?.[1] ?? 'unknown'),

@@ -26,7 +26,10 @@ export interface StoreGuardOptions {
   readonly generation: () => number;
   /** Whether a write that was acknowledged must be there for ever. If not, an older state is no trouble. */
   readonly keepsWrites: boolean;
-  /** Gives an identity to a store of before stores had one. One kind of service does it, and only before it knows the store. */
+  /**
+   * Gives an identity to a store of before stores had one. One kind of service does it, and only before it knows the
+   * store.
+   */
   readonly givesIdentity?: boolean;
   /** Told once for each trouble that is found. */
   readonly onRefused: (problem: StoreRefusedError) => void;
@@ -35,8 +38,9 @@ export interface StoreGuardOptions {
 }
 
 /**
- * Whether the store is the one that this service knows, and holds what it wrote: not another one, not emptied, not an older copy. A
- * connection is believed after a look through it, since it may lead to another store than the one before it did.
+ * Whether the store is the one that this service knows, and holds what it wrote: not another one, not emptied, not an
+ * older copy. A connection is believed after a look through it, since it may lead to another store than the one before
+ * it did.
  */
 export class StoreGuard implements Disposable {
   readonly #options: StoreGuardOptions;
@@ -74,7 +78,10 @@ export class StoreGuard implements Disposable {
     return this.#known?.id ?? '';
   }
 
-  /** Throws StoreRefusedError, or the connection's error. Not a promise when the connection was looked through, which is nearly always. */
+  /**
+   * Throws StoreRefusedError, or the connection's error. Not a promise when the connection was looked through, which is
+   * nearly always.
+   */
   assertOurs(client: RedisClient): void | Promise<void> {
     if (this.#unseen.has(client)) return this.#look(client).then(() => this.assertFit());
     this.assertFit();

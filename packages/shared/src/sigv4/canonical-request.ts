@@ -1,6 +1,6 @@
 /**
- * The part of an HTTP request that a signature covers. Strings hold one character per byte as sent (latin1), which is how
- * node:http gives them, so that what was signed as UTF-8 is hashed as the same bytes.
+ * The part of an HTTP request that a signature covers. Strings hold one character per byte as sent (latin1), which is
+ * how node:http gives them, so that what was signed as UTF-8 is hashed as the same bytes.
  */
 export interface SignableRequest {
   readonly method: string;
@@ -29,7 +29,9 @@ export function canonicalRequest(request: SignableRequest, signedHeaders: string
   return `${request.method}\n${request.path}\n${canonicalQuery(request.query)}\n${headers}\n${signedHeaders}\n${request.payloadHash}`;
 }
 
-/** Collects headers for a `SignableRequest` from the flat list of names and values that node:http calls `rawHeaders`. */
+/**
+ * Collects headers for a `SignableRequest` from the flat list of names and values that node:http calls `rawHeaders`.
+ */
 export function headersByName(rawHeaders: readonly string[]): Map<string, string> {
   const headers = new Map<string, string>();
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
@@ -78,7 +80,10 @@ function canonicalParameter(text: string): string {
   return decoded.replaceAll(/[^A-Za-z0-9\-._~]/g, percent);
 }
 
-/** Only space and tab are white space of HTTP (RFC 9110, 5.6.3): \s would take bytes of UTF-8, A0 among them, for spaces. */
+/**
+ * Only space and tab are white space of HTTP (RFC 9110, 5.6.3): \s would take bytes of UTF-8, A0 among them, for
+ * spaces.
+ */
 function canonicalValue(value: string): string {
   return /^ | $| {2}|\t/.test(value) ? value.replaceAll(/[ \t]+/g, ' ').replaceAll(/^ | $/g, '') : value;
 }

@@ -19,7 +19,10 @@ interface Dated {
   readonly automaticRotation?: { readonly nextDate: number } | undefined;
 }
 
-/** When the service itself has something to do with a key: delete it, its imported material, or rotate it. Milliseconds since the epoch. */
+/**
+ * When the service itself has something to do with a key: delete it, its imported material, or rotate it. Milliseconds
+ * since the epoch.
+ */
 export function dueDateOf({ state, deletionDate, imported, automaticRotation }: Dated): number | undefined {
   const own =
     state === 'PendingDeletion' ? deletionDate : state === 'Enabled' ? automaticRotation?.nextDate : undefined;
@@ -33,8 +36,8 @@ export function dueShardOf({ region, keyId }: Pick<KeyName, 'region' | 'keyId'>)
 }
 
 /**
- * A list is in the order of its entries' dates. `mark`: another one for each write, so that no writer takes away the entry that another
- * one needs.
+ * A list is in the order of its entries' dates. `mark`: another one for each write, so that no writer takes away the
+ * entry that another one needs.
  */
 export function dueEntryOf({ region, accountId, keyId }: KeyName, date: number, mark = ''): string {
   const entry = `${hexOf(date)}/${region}/${accountId}/${keyId}`;

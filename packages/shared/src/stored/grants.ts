@@ -8,8 +8,8 @@ export interface GrantedKey {
 }
 
 /**
- * Where a key's grants lie: the records by their ids, then the index that is derived from them. One hash tag, the key's own, so that nothing is
- * granted of a key that is gone.
+ * Where a key's grants lie: the records by their ids, then the index that is derived from them. One hash tag, the key's
+ * own, so that nothing is granted of a key that is gone.
  */
 export function grantsAt({ region, keyId }: GrantedKey): readonly [string, string] {
   const tag = `{${region}/${keyId}}`;
@@ -36,7 +36,10 @@ export function grantOfRetirableEntry(entry: string): { readonly keyId: string; 
   return { keyId, grantId };
 }
 
-/** What lists are derived from; the rest of a record is the frontends'. Principals have no spaces, so that one separates. */
+/**
+ * What lists are derived from; the rest of a record is the frontends'. Principals have no spaces, so that one
+ * separates.
+ */
 export const ListedGrant = z.object({
   grantId: z.string(),
   keyId: z.string(),
@@ -65,7 +68,10 @@ export function entriesOfGrantee(grantee: string): string {
   return `grantee ${grantee} `;
 }
 
-/** Of grants that were asked for by the same name and in all else alike: there is one at most. Undefined for a grant without a name. */
+/**
+ * Of grants that were asked for by the same name and in all else alike: there is one at most. Undefined for a grant
+ * without a name.
+ */
 export function namedEntriesOf(grant: Omit<ListedGrant, 'grantId'>): string | undefined {
   const { name, grantee, retiring, issuingAccount, operations, constraints } = grant;
   if (name === undefined) return undefined;

@@ -19,9 +19,9 @@ const Linking = z.object({
 });
 
 /**
- * To what a record refers: `<how>/<to what>/<who>`, as `attached/policy/readers/user/alice`. A record that others refer to cannot be removed,
- * and the links that begin with it list them. Access keys are no records of IAM: their links find the user. Throws ZodError for what is no
- * record.
+ * To what a record refers: `<how>/<to what>/<who>`, as `attached/policy/readers/user/alice`. A record that others refer
+ * to cannot be removed, and the links that begin with it list them. Access keys are no records of IAM: their links find
+ * the user. Throws ZodError for what is no record.
  */
 export function iamLinksOf(record: unknown): readonly string[] {
   const { kind, name, attached = [], boundary, groups = [], accessKeys = [] } = Linking.parse(record);
@@ -43,7 +43,10 @@ function linkTo(how: string, to: string, from: string): string {
   return `${how}/${to}/${from}`;
 }
 
-/** Of a managed policy, by its ARN: its name is unique whatever its path. A policy of AWS's own is nobody's record, and has a place beside them. */
+/**
+ * Of a managed policy, by its ARN: its name is unique whatever its path. A policy of AWS's own is nobody's record, and
+ * has a place beside them.
+ */
 export function policyFieldOf(arn: string): string {
   const name = arn.slice(arn.lastIndexOf('/') + 1);
   return isAwsManaged(arn) ? `aws-policy/${name.toLowerCase()}` : iamFieldOf('policy', name);

@@ -38,8 +38,8 @@ export interface ExportThreadData {
 }
 
 /**
- * Starts the SDK when it is asked for; dispose to flush. The SDK has a thread, and so a heap, of its own: loaded beside the code
- * that handles requests, it makes that code slower by more than all seams cost, even while it does nothing.
+ * Starts the SDK when it is asked for; dispose to flush. The SDK has a thread, and so a heap, of its own: loaded beside
+ * the code that handles requests, it makes that code slower by more than all seams cost, even while it does nothing.
  */
 export function startTelemetry(service: string, log: Log): AsyncDisposable {
   if (!telemetryOn) return { [Symbol.asyncDispose]: () => Promise.resolve() };

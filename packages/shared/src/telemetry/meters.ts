@@ -3,12 +3,15 @@ import type { Attributes } from './report.ts';
 import { telemetryOn } from './settings.ts';
 
 /**
- * Durations that are reported at most of one series, a fair sample of what there was since the report before. Each costs the SDK a
- * microsecond; a histogram of so many says as much as one of all.
+ * Durations that are reported at most of one series, a fair sample of what there was since the report before. Each
+ * costs the SDK a microsecond; a histogram of so many says as much as one of all.
  */
 const SAMPLE = 512;
 
-/** Counts all and times a fair sample of what has an operation and an outcome, such as requests at the edge or commands to an HSM. */
+/**
+ * Counts all and times a fair sample of what has an operation and an outcome, such as requests at the edge or commands
+ * to an HSM.
+ */
 export interface OperationMeter {
   /** `outcome`: `ok` or the code of the exception or refusal; `startedAt`: `performance.now()` at the beginning. */
   record(operation: string, outcome: string, startedAt: number): void;

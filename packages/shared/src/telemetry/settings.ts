@@ -1,6 +1,6 @@
 /**
- * OpenTelemetry, off unless the standard OTEL_* settings ask for it. This is the one place that looks at the environment: the
- * SDK defines those names, and every other setting stands in the configuration file.
+ * OpenTelemetry, off unless the standard OTEL_* settings ask for it. This is the one place that looks at the
+ * environment: the SDK defines those names, and every other setting stands in the configuration file.
  */
 // oxlint-disable-next-line node/no-process-env
 const environment: Readonly<Record<string, string | undefined>> = process.env;
@@ -26,7 +26,10 @@ export interface TraceRule {
 /** One trace a second, as in the default rule of AWS X-Ray: a trace costs as much as half its request. */
 const defaultRule: TraceRule = { spacingMs: 1_000, share: 1 };
 
-/** The samplers of the OpenTelemetry specification. As the trace headers of callers are not followed, no request has a parent. */
+/**
+ * The samplers of the OpenTelemetry specification. As the trace headers of callers are not followed, no request has a
+ * parent.
+ */
 export function traceRule(settings: Readonly<Record<string, string | undefined>> = environment): TraceRule {
   const never = { spacingMs: 0, share: 0 };
   if (settings['OTEL_TRACES_EXPORTER']?.split(',').includes('none')) return never;

@@ -24,14 +24,17 @@ interface Scope {
 }
 
 const active = new AsyncLocalStorage<Scope>();
-/** Spans that run now. While there are none, nothing need be asked for the active one, which costs microseconds each time. */
+/**
+ * Spans that run now. While there are none, nothing need be asked for the active one, which costs microseconds each
+ * time.
+ */
 let running = 0;
 const ended: SpanRecord[] = [];
 if (telemetryOn) reportFrom(({ spans }) => void spans.push(...ended.splice(0)));
 
 /**
- * Runs `work` as a request of its own. Whether it is traced is decided here, once; if it is not, neither it nor anything within
- * makes a span, which would cost many times the decision. No secret may stand in an attribute.
+ * Runs `work` as a request of its own. Whether it is traced is decided here, once; if it is not, neither it nor
+ * anything within makes a span, which would cost many times the decision. No secret may stand in an attribute.
  */
 export function inRequestSpan<T>(name: string, attributes: Attributes, work: () => Promise<T>): Promise<T> {
   if (!telemetryOn || !beginsTrace(performance.now())) return work();

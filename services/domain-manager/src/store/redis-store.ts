@@ -15,9 +15,13 @@ import {
 import { progressOf } from './reseal-progress.ts';
 import type { DomainStore, ResealProgress, Signature, StoredProposal } from './store.ts';
 
-// Scripts, because Redis runs each as one step: two replicas that write at once are put in order, and one of them loses.
+// Scripts, because Redis runs each as one step: two replicas that write at once are put in order, and one of them
+// loses.
 
-/** KEYS: tokens, store. ARGV: generation, token, a new identity. The list's length is the newest generation; the first token founds the store. */
+/**
+ * KEYS: tokens, store. ARGV: generation, token, a new identity. The list's length is the newest generation; the first
+ * token founds the store.
+ */
 const APPEND_TOKEN = `
 if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])

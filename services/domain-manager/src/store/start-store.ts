@@ -12,7 +12,10 @@ export interface GuardedStore {
   readonly store: RedisStore;
 }
 
-/** Resolves once Redis answers; undefined when the service is stopped before. Throws ConfigError for one that may lose domain tokens. */
+/**
+ * Resolves once Redis answers; undefined when the service is stopped before. Throws ConfigError for one that may lose
+ * domain tokens.
+ */
 export async function startStore(
   { config, anchor, clock, events, resources }: Assembly,
   signal: AbortSignal,

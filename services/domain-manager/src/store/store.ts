@@ -4,11 +4,19 @@ import type { ShardReport } from '@keyfleet/shared/reseal-queue';
 export interface TokenStore {
   /** Tokens after generation `after`, oldest first, at most `limit`. */
   loadTokens(after: number, limit: number): Promise<Buffer[]>;
-  /** Resolves when everything that was loaded is durable, whoever wrote it: a token that a failover may lose must not be installed. */
+  /**
+   * Resolves when everything that was loaded is durable, whoever wrote it: a token that a failover may lose must not be
+   * installed.
+   */
   confirmTokens(): Promise<void>;
-  /** Durable when it resolves. False when another writer already stored this generation, or the one before is missing. */
+  /**
+   * Durable when it resolves. False when another writer already stored this generation, or the one before is missing.
+   */
   appendToken(generation: number, token: Uint8Array): Promise<boolean>;
-  /** The same, for a token that was stored before. False also in a store that is not the one that had it: emptied, or another one. */
+  /**
+   * The same, for a token that was stored before. False also in a store that is not the one that had it: emptied, or
+   * another one.
+   */
   restoreToken(generation: number, token: Uint8Array): Promise<boolean>;
 }
 
@@ -32,7 +40,10 @@ export interface StoredProposal {
 }
 
 export interface ProposalStore {
-  /** Durable when it resolves. Stores it, or adds its signatures to the one with the same id. False when `limit` others are stored. */
+  /**
+   * Durable when it resolves. Stores it, or adds its signatures to the one with the same id. False when `limit` others
+   * are stored.
+   */
   putProposal(proposal: StoredProposal, limit: number): Promise<boolean>;
   findProposal(proposalId: string): Promise<StoredProposal | undefined>;
   /** Oldest first. */

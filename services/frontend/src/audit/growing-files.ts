@@ -11,7 +11,10 @@ export function growthTrouble(what: string, bytes: number): string | undefined {
   return `${what} has ${size} and nothing rotates it: the disk will be full (docs/operations.md, "Logs")`;
 }
 
-/** Of what this process logs, where that is a file. 0 for what somebody else reads: a terminal, journald, a container's runtime. */
+/**
+ * Of what this process logs, where that is a file. 0 for what somebody else reads: a terminal, journald, a container's
+ * runtime.
+ */
 export function logBytes(descriptor = STDERR): number {
   try {
     const stats = fstatSync(descriptor);

@@ -4,7 +4,10 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 const FLUSH_MS = 25;
 /** Records are gathered in pieces of memory of this size; a larger one gets a piece of its own. */
 const CHUNK_BYTES = 262_144;
-/** Past this many unwritten bytes nothing is done any more that would have to be recorded. What is under way adds to them. */
+/**
+ * Past this many unwritten bytes nothing is done any more that would have to be recorded. What is under way adds to
+ * them.
+ */
 const MAX_BACKLOG_BYTES = 64 * 1024 * 1024;
 /** How soon what could not be written is tried again. */
 const RETRY_MS = 1_000;
@@ -59,8 +62,8 @@ export interface FileSinkOptions {
 }
 
 /**
- * Appends JSON lines to a file that only its owner may read. It grows until somebody renames it: then a new one is begun under the
- * name. Disposing writes what is left.
+ * Appends JSON lines to a file that only its owner may read. It grows until somebody renames it: then a new one is
+ * begun under the name. Disposing writes what is left.
  */
 export async function openFileSink(options: FileSinkOptions): Promise<AuditFile> {
   return new FileSink(await openFile(options.path), options);
@@ -71,8 +74,8 @@ function openFile(path: string): Promise<FileHandle> {
 }
 
 /**
- * A record becomes bytes at once: objects that wait would outlive the collections of young garbage that every request's own objects
- * die in, and be copied by each.
+ * A record becomes bytes at once: objects that wait would outlive the collections of young garbage that every request's
+ * own objects die in, and be copied by each.
  */
 class FileSink implements AuditFile {
   fileBytes = 0;

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { basename, dirname, join } from 'node:path';
 
 /**
- * The first administrator's credentials as the AWS CLI and every SDK read them. A secret can be shown only once, so it is on
- * disk before its access key exists: a crash in between leaves a pending file, which the next start completes.
+ * The first administrator's credentials as the AWS CLI and every SDK read them. A secret can be shown only once, so it
+ * is on disk before its access key exists: a crash in between leaves a pending file, which the next start completes.
  */
 export class CredentialsFile {
   readonly path: string;

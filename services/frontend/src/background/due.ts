@@ -16,7 +16,10 @@ export interface DueWorkerDeps extends CarryOutDeps {
   readonly onProblem: (problem: unknown) => void;
 }
 
-/** Deletes and rotates keys that are due, and imported material whose date has come, shard by shard as the domain-manager asks for it, while this frontend serves. */
+/**
+ * Deletes and rotates keys that are due, and imported material whose date has come, shard by shard as the
+ * domain-manager asks for it, while this frontend serves.
+ */
 export function startDueWorker(deps: DueWorkerDeps): AsyncDisposable {
   return dueQueue.startWorker(deps.notices, ({ shard }, alive) => carryOutDue(shard, deps, alive), deps.onProblem);
 }
@@ -39,8 +42,8 @@ export interface CarryOutDeps {
 }
 
 /**
- * Does what is due in one shard. May be cut off anywhere, repeated any number of times, and done by several frontends at once: the
- * record decides, every change is by compare-and-set, and an entry is removed last.
+ * Does what is due in one shard. May be cut off anywhere, repeated any number of times, and done by several frontends
+ * at once: the record decides, every change is by compare-and-set, and an entry is removed last.
  */
 export async function carryOutDue(shard: number, deps: CarryOutDeps, alive: () => void): Promise<void> {
   deps.serviceEvents.assertRecordable();
@@ -90,8 +93,9 @@ async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
 }
 
 /**
- * What is left to do when the record is gone. The event was stored with the deletion and stays until it is recorded: by one of several
- * who come to it at once, or by another if he is cut off. (Cut off between the two, it is recorded again, with the same eventID.)
+ * What is left to do when the record is gone. The event was stored with the deletion and stays until it is recorded: by
+ * one of several who come to it at once, or by another if he is cut off. (Cut off between the two, it is recorded
+ * again, with the same eventID.)
  */
 async function finishDeletion(key: KeyTraces, { store, grants, clock, serviceEvents }: CarryOutDeps): Promise<void> {
   const now = clock.now();

@@ -22,7 +22,10 @@ export interface ProvisionDeps {
 
 const RETRY_MS = 250;
 
-/** Gives an account that has no access key yet its first administrator. Tries until it is done: what it needs may still be starting. */
+/**
+ * Gives an account that has no access key yet its first administrator. Tries until it is done: what it needs may still
+ * be starting.
+ */
 export class Provisioning implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly finished: Promise<void>;

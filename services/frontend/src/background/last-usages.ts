@@ -32,8 +32,9 @@ interface Noted extends Pick<KmsKey, 'region' | 'keyId'> {
 }
 
 /**
- * When and for what each key was last used, by whichever frontend. A use is noted in memory; every few seconds, the last one of each
- * key that was used meanwhile is written. No request waits for it, and a key that is used all the time costs one write per interval.
+ * When and for what each key was last used, by whichever frontend. A use is noted in memory; every few seconds, the
+ * last one of each key that was used meanwhile is written. No request waits for it, and a key that is used all the time
+ * costs one write per interval.
  */
 export class LastUsages implements AsyncDisposable {
   readonly #deps: LastUsagesDeps;

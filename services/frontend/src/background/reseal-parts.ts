@@ -13,23 +13,35 @@ export interface Found {
 }
 
 /**
- * The key space, gone over once in each pass: everybody who works on a shard of the pass takes the next part from its front, so that no
- * name is looked at twice and whoever is faster does more. A name that is there all the time is in at least one part.
+ * The key space, gone over once in each pass: everybody who works on a shard of the pass takes the next part from its
+ * front, so that no name is looked at twice and whoever is faster does more. A name that is there all the time is in at
+ * least one part.
  */
 export interface Parts {
-  /** Undefined when nothing is to be done for the shard: the pass is over or has no such shard, or the shard has had all of its parts. */
+  /**
+   * Undefined when nothing is to be done for the shard: the pass is over or has no such shard, or the shard has had all
+   * of its parts.
+   */
   open(item: ResealItem): Promise<ShardParts | undefined>;
 }
 
-/** The parts of one shard, for one worker at a time: another one who takes the shard later makes every call of this one throw. */
+/**
+ * The parts of one shard, for one worker at a time: another one who takes the shard later makes every call of this one
+ * throw.
+ */
 export interface ShardParts {
-  /** Reports what was found in the part before and takes the next one: names. Undefined after the last; then the shard is done. */
+  /**
+   * Reports what was found in the part before and takes the next one: names. Undefined after the last; then the shard
+   * is done.
+   */
   next(found: Found): Promise<readonly string[] | undefined>;
   /** Reports what was found in the part before, and leaves the rest to others. */
   leave(found: Found): Promise<void>;
 }
 
-/** Somebody else works on this shard now, or the pass is over: what was done was not in vain, and nothing more is to do. */
+/**
+ * Somebody else works on this shard now, or the pass is over: what was done was not in vain, and nothing more is to do.
+ */
 export class OvertakenError extends Error {
   override name = 'OvertakenError';
 }
@@ -39,8 +51,8 @@ const SCAN_COUNT = 1000;
 const PART_NAMES = 5_000;
 
 /**
- * KEYS: progress. ARGV: pass, a shard's field, its report as it was read and as it shall be, the field of the front, the front as it
- * was read and as it shall be. 0: something has changed meanwhile.
+ * KEYS: progress. ARGV: pass, a shard's field, its report as it was read and as it shall be, the field of the front,
+ * the front as it was read and as it shall be. 0: something has changed meanwhile.
  */
 const ADVANCE = `
 if redis.call('HGET', KEYS[1], 'pass') ~= ARGV[1] then return 0 end
@@ -53,7 +65,9 @@ return 1`;
 const Front = z.object({ runIds: z.array(z.string()), node: z.int(), cursor: z.string() });
 type Front = z.output<typeof Front>;
 
-/** Parts are taken by SCAN, whose next cursor is the front: so the whole pass is one iteration, whoever makes its steps. */
+/**
+ * Parts are taken by SCAN, whose next cursor is the front: so the whole pass is one iteration, whoever makes its steps.
+ */
 export class RedisParts implements Parts {
   readonly #client: RedisClient;
   readonly #domain: string;
@@ -91,7 +105,8 @@ class RedisShardParts implements ShardParts {
 
   async begin(): Promise<boolean> {
     const { pass, shards, report } = await this.#read();
-    // Anyone who writes NATS may name a shard. What was found for one that nobody counts would be missing from the proof that nothing is left.
+    // Anyone who writes NATS may name a shard. What was found for one that nobody counts would be missing from the
+    // proof that nothing is left.
     if (this.#shard >= shards) return false;
     this.#stored = report;
     if (report !== '') this.#report = ShardReport.parse(JSON.parse(report));
@@ -125,14 +140,18 @@ class RedisShardParts implements ShardParts {
     }
   }
 
-  /** The next part and the front after it; no names when all parts are taken, or when nobody can say any more where the next begins. */
+  /**
+   * The next part and the front after it; no names when all parts are taken, or when nobody can say any more where the
+   * next begins.
+   */
   async #step(stored: string): Promise<{ names?: readonly string[]; front: string; lost?: number }> {
     const runIds = await runIdsOf(this.#client);
     const front = stored === '' ? { runIds, node: 0, cursor: '0' } : Front.parse(JSON.parse(stored));
     const nodes = front.runIds.length;
     if (front.node >= nodes) return { front: stored };
     const part = await this.#scan(front);
-    // A cursor says nothing to another process; what it would miss nobody knows. So this pass ends here, and proves nothing.
+    // A cursor says nothing to another process; what it would miss nobody knows. So this pass ends here, and proves
+    // nothing.
     const isSame = [runIds, await runIdsOf(this.#client)].every((ids) => ids.join() === front.runIds.join());
     if (!isSame) return { front: JSON.stringify({ ...front, node: nodes }), lost: 1 };
     return { names: part.names, front: JSON.stringify(part.front) };

@@ -30,7 +30,10 @@ export interface ResealerDeps extends ResealDeps {
   readonly onProblem: (problem: unknown) => void;
 }
 
-/** Takes shards from the work queue while this frontend serves, and reports what it found to the domain-manager through Redis. */
+/**
+ * Takes shards from the work queue while this frontend serves, and reports what it found to the domain-manager through
+ * Redis.
+ */
 export function startResealer(deps: ResealerDeps): AsyncDisposable {
   const { notices, onProblem } = deps;
   const stop = new AbortController();
@@ -71,15 +74,17 @@ export interface ResealDeps {
   readonly onLeft: (name: string, error: unknown) => void;
 }
 
-/** The item must come again, here or at another frontend: this one has not seen its domain state yet, or is stopping. */
+/**
+ * The item must come again, here or at another frontend: this one has not seen its domain state yet, or is stopping.
+ */
 export class NotNowError extends Error {
   override name = 'NotNowError';
 }
 
 /**
- * Works on one shard of a pass until nothing is left to take. May be cut off anywhere and repeated any number of times: a token is
- * replaced only by the same secret under the active domain key, and only if the record is still the one that was read. `alive` is called
- * now and then, and `stop` aborted lets it end after the part it is at, with NotNowError.
+ * Works on one shard of a pass until nothing is left to take. May be cut off anywhere and repeated any number of times:
+ * a token is replaced only by the same secret under the active domain key, and only if the record is still the one that
+ * was read. `alive` is called now and then, and `stop` aborted lets it end after the part it is at, with NotNowError.
  */
 export async function resealShard(
   item: ResealItem,

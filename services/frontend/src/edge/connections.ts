@@ -61,11 +61,14 @@ export interface Sender {
   readonly isProxied: boolean;
   prove(): void;
   /**
-   * Before an answer to a request without a genuine signature: how many milliseconds it has to wait. An honest connection with one
-   * broken request on it, such as a load balancer's, never waits.
+   * Before an answer to a request without a genuine signature: how many milliseconds it has to wait. An honest
+   * connection with one broken request on it, such as a load balancer's, never waits.
    */
   delay(cost?: number): number;
-  /** The same for a probe, which waits a quarter of a second at most: a load balancer's must not fail for what others do. */
+  /**
+   * The same for a probe, which waits a quarter of a second at most: a load balancer's must not fail for what others
+   * do.
+   */
   probeDelay(): number;
   /** The request is over. */
   leave(): void;
@@ -132,7 +135,10 @@ export class Connection implements Sender {
     if (this.isStrange) this.#connections.acquaint(this);
   }
 
-  /** Lets nothing more be read while requests wait. node:http reads on after every message that it has parsed, of which a read brings many. */
+  /**
+   * Lets nothing more be read while requests wait. node:http reads on after every message that it has parsed, of which
+   * a read brings many.
+   */
   holdBack(): void {
     const { socket, turns } = this;
     socket.pause();
@@ -163,8 +169,9 @@ export class Connection implements Sender {
 }
 
 /**
- * Who is connected to a port. Whoever has no credentials can neither take the places of others nor keep this process busy: when
- * places run out the oldest stranger gives way, and answers to the strangers of a peer come at a bounded rate.
+ * Who is connected to a port. Whoever has no credentials can neither take the places of others nor keep this process
+ * busy: when places run out the oldest stranger gives way, and answers to the strangers of a peer come at a bounded
+ * rate.
  */
 export class Connections {
   readonly #limits: ConnectionLimits;

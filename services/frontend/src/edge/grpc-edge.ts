@@ -33,7 +33,8 @@ export interface GrpcEdge extends AsyncDisposable {
 const limits = {
   // As for HTTP, although protobuf needs a third less for the same request.
   'grpc.max_receive_message_length': 1_048_576,
-  // A client's others wait at its own side; a stranger's cost us a tenth of a millisecond each before they can be refused.
+  // A client's others wait at its own side; a stranger's cost us a tenth of a millisecond each before they can be
+  // refused.
   'grpc.max_concurrent_streams': 64,
   // Megabytes of one connection.
   'grpc-node.max_session_memory': 16,

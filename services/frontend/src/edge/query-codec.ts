@@ -9,8 +9,8 @@ export type Parameters = ReadonlyMap<string, string>;
 const MAX_ITEMS = 1_001;
 
 /**
- * Compiles the reader of a form: `UserName=a&Tags.member.1.Key=b` by an operation's input. Throws ValidationException with every broken
- * constraint, in AWS's words. What no member is called is ignored, as AWS does.
+ * Compiles the reader of a form: `UserName=a&Tags.member.1.Key=b` by an operation's input. Throws ValidationException
+ * with every broken constraint, in AWS's words. What no member is called is ignored, as AWS does.
  */
 export function queryReader(input: z.ZodObject): (parameters: Parameters) => Readonly<Record<string, unknown>> {
   const shape = structureOf(input.shape);

@@ -15,9 +15,9 @@ export class TrustedProxies {
   }
 
   /**
-   * The address that sent a request which arrived from `connected`. Each proxy appends its client to X-Forwarded-For, so this is the
-   * last address that is no trusted proxy; anyone may have written what stands before it. A connection that is no trusted proxy's is
-   * its own source.
+   * The address that sent a request which arrived from `connected`. Each proxy appends its client to X-Forwarded-For,
+   * so this is the last address that is no trusted proxy; anyone may have written what stands before it. A connection
+   * that is no trusted proxy's is its own source.
    */
   sourceOf(connected: string, forwardedFor: string | undefined): string {
     if (forwardedFor === undefined) return connected;

@@ -24,7 +24,10 @@ export function allows({ operations, constraints }: Grant, question: GrantQuesti
   return contextHolds(constraints, pairsOf(question.encryptionContext ?? {}));
 }
 
-/** Whether a grant may be given by who has no more than `parent`: it allows no other operation, and none that `parent` would not. */
+/**
+ * Whether a grant may be given by who has no more than `parent`: it allows no other operation, and none that `parent`
+ * would not.
+ */
 export function covers(
   parent: Pick<Grant, 'operations' | 'constraints'>,
   child: Pick<Grant, 'operations' | 'constraints'>,

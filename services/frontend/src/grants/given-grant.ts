@@ -72,7 +72,10 @@ export interface PrincipalsDeps {
   readonly partition: string;
 }
 
-/** Throws InvalidArnException for a principal that cannot be, or that is not there. Those of other accounts are not ours to know. */
+/**
+ * Throws InvalidArnException for a principal that cannot be, or that is not there. Those of other accounts are not ours
+ * to know.
+ */
 export async function assertPrincipals(
   given: GivenPrincipals,
   caller: { readonly accountId: string; readonly arn: string },

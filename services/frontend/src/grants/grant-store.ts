@@ -7,7 +7,10 @@ export type InsertGrantOutcome = 'done' | 'full' | 'gone' | { readonly existing:
 
 /** Every method that returns normally has made its change durable, and has told every frontend. */
 export interface GrantStore {
-  /** Or answers the id of the grant that is there already with this name and is alike in all that was asked for. Decided in one step. */
+  /**
+   * Or answers the id of the grant that is there already with this name and is alike in all that was asked for. Decided
+   * in one step.
+   */
   insert(grant: Grant, quota: number): Promise<InsertGrantOutcome>;
   find(key: GrantedKey, grantId: string): Promise<Grant | undefined>;
   /** All grants of a principal on a key. Not a promise when they are cached. */
@@ -16,7 +19,9 @@ export interface GrantStore {
   remove(grant: Grant): Promise<boolean>;
   /** Of a key, or of one of its grantees. */
   list(key: GrantedKey, grantee: string | undefined, limit: number, after?: string): Promise<Page<Grant>>;
-  /** What a principal may retire, of any key of the Region. A page may be shorter than `limit` although another follows. */
+  /**
+   * What a principal may retire, of any key of the Region. A page may be shorter than `limit` although another follows.
+   */
   listRetirable(region: string, principal: string, limit: number, after?: string): Promise<Page<Grant>>;
   /** Takes away what is granted of a key that is deleted; may be cut off and repeated. */
   clear(key: GrantedKey): Promise<void>;

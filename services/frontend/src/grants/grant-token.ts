@@ -6,7 +6,10 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 const TAG_LENGTH = 32;
 export const NONCE_LENGTH = 16;
 
-/** What a grant token says: where the grant is. It is no secret, and gives nothing that the grant does not give to its grantee. */
+/**
+ * What a grant token says: where the grant is. It is no secret, and gives nothing that the grant does not give to its
+ * grantee.
+ */
 const GrantTokenFormat = defineFormat(
   'keyfleet/grant-token/1',
   z.object({

@@ -3,7 +3,10 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { FleetKey, type FleetKeyDeps } from '../store/fleet-key.ts';
 import { GRANT_TOKEN_KEY, type GrantName, NONCE_LENGTH, readGrantToken, sealGrantToken } from './grant-token.ts';
 
-/** Grant tokens: which grant a caller has just been given, authenticated so that any frontend takes it and nobody makes one up. */
+/**
+ * Grant tokens: which grant a caller has just been given, authenticated so that any frontend takes it and nobody makes
+ * one up.
+ */
 export class GrantTokens {
   readonly #key: FleetKey;
 

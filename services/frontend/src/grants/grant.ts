@@ -3,7 +3,10 @@ import type { z } from 'zod';
 
 export type GrantOperation = z.output<typeof GrantOperation>;
 
-/** Pairs of an encryption context in the order of their names, each name once: an object could not hold every name (`__proto__`). */
+/**
+ * Pairs of an encryption context in the order of their names, each name once: an object could not hold every name
+ * (`__proto__`).
+ */
 export type ContextPairs = readonly (readonly [name: string, value: string])[];
 
 /** When a grant allows what it allows: all of them must hold. */

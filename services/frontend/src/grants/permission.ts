@@ -33,7 +33,10 @@ export interface Asker {
   readonly tokens: readonly GrantName[];
 }
 
-/** Whether a grant of the key allows it. Asked only where no policy decides: a request that a policy allows looks at no grant. */
+/**
+ * Whether a grant of the key allows it. Asked only where no policy decides: a request that a policy allows looks at no
+ * grant.
+ */
 export async function isGranted(
   key: GrantedKey,
   question: GrantQuestion,

@@ -85,7 +85,8 @@ export class Channel {
     stream.on('drain', () => this.#unblock());
     stream.on('error', () => this.#break());
     stream.on('end', () => this.close());
-    // Says that we have the keys: what opened the stream may be a recording, and a worker soon ends the stream of a stranger.
+    // Says that we have the keys: what opened the stream may be a recording, and a worker soon ends the stream of a
+    // stranger.
     this.#write([]);
   }
 
@@ -143,7 +144,9 @@ export class Channel {
     return this.#closed;
   }
 
-  /** Called every few milliseconds: forgets settled commands, calls `onExpired` for late ones, gives up a silent worker. */
+  /**
+   * Called every few milliseconds: forgets settled commands, calls `onExpired` for late ones, gives up a silent worker.
+   */
   sweep(now: number, onExpired: (run: CommandRun) => void): void {
     if (this.closeIfOver(now)) return;
     for (const run of this.#unanswered) if (run.deadline <= now) onExpired(run);

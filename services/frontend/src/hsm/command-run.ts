@@ -71,8 +71,9 @@ export class CommandRun {
 const TRIM_AT = 1024;
 
 /**
- * Commands that a worker owes an answer to, by ids that rise one by one from 0. Not a Map: one that is filled and emptied all the
- * time is copied again and again, and the copies left behind, once they are old, keep what was in them from being collected young.
+ * Commands that a worker owes an answer to, by ids that rise one by one from 0. Not a Map: one that is filled and
+ * emptied all the time is copied again and again, and the copies left behind, once they are old, keep what was in them
+ * from being collected young.
  */
 export class UnansweredRuns implements Iterable<CommandRun> {
   /** The id of the first in `#window`. */

@@ -1,14 +1,14 @@
 import type { CommandName, InputOf, OutputOf, Refusal } from '@keyfleet/shared/hsm/commands';
 
 /**
- * Runs a command on some hsm-worker. Re-sent to another when one dies; throws `HsmUnavailableError` when no answer came before
- * `deadline` (milliseconds since the epoch), and `HsmRefusedError` when an HSM refused.
+ * Runs a command on some hsm-worker. Re-sent to another when one dies; throws `HsmUnavailableError` when no answer came
+ * before `deadline` (milliseconds since the epoch), and `HsmRefusedError` when an HSM refused.
  */
 export interface HsmCommands {
   execute<N extends CommandName>(command: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>>;
   /**
-   * Runs a command on every worker that is there. One that dies or does not answer before `deadline` is left out, and nobody is told:
-   * only for what merely hastens something that comes about anyway.
+   * Runs a command on every worker that is there. One that dies or does not answer before `deadline` is left out, and
+   * nobody is told: only for what merely hastens something that comes about anyway.
    */
   executeEverywhere<N extends CommandName>(command: N, input: InputOf<N>, deadline: number): Promise<void>;
 }
@@ -20,7 +20,10 @@ export interface MemberAnswer<N extends CommandName> {
 
 /** For who must know which member of the domain answered. */
 export interface MemberCommands extends HsmCommands {
-  /** As `execute`, by a member that is none of `notBy`; throws `HsmUnavailableError` (`nobody-else`) when no other is in reach. */
+  /**
+   * As `execute`, by a member that is none of `notBy`; throws `HsmUnavailableError` (`nobody-else`) when no other is in
+   * reach.
+   */
   executeByMember<N extends CommandName>(
     command: N,
     input: InputOf<N>,
@@ -51,7 +54,9 @@ export class HsmUnavailableError extends Error {
   }
 }
 
-/** An HSM answered that it will not run the command. Callers of the API see at most InvalidCiphertextException for it. */
+/**
+ * An HSM answered that it will not run the command. Callers of the API see at most InvalidCiphertextException for it.
+ */
 export class HsmRefusedError extends Error {
   override name = 'HsmRefusedError';
   readonly refusal: Refusal;

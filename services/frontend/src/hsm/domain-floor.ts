@@ -10,7 +10,10 @@ import { readIfThere, writeDurably } from '@keyfleet/shared/durable-file';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-/** The newest domain token that this frontend ever relied on: after a restart it believes no chain that ends before, or goes elsewhere. */
+/**
+ * The newest domain token that this frontend ever relied on: after a restart it believes no chain that ends before, or
+ * goes elsewhere.
+ */
 export interface DomainFloor {
   readonly lowest: Checkpoint | undefined;
   /** Durable when it resolves. */

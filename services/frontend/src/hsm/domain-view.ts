@@ -20,7 +20,9 @@ export interface DomainViewOptions {
   readonly floor: DomainFloor;
   readonly domainManagers: readonly string[];
   readonly notices: Pick<Notices, 'subscribe'>;
-  /** A domain-manager was not reached, or showed a token that does not verify. The same again and again is said once. */
+  /**
+   * A domain-manager was not reached, or showed a token that does not verify. The same again and again is said once.
+   */
   readonly onProblem: (address: string, error: unknown) => void;
 }
 
@@ -33,8 +35,9 @@ interface Newer {
 }
 
 /**
- * This frontend's own verified copy of the public domain state: the chain of tokens from the trust anchor, followed as it grows. It
- * relies on nothing before its floor and the trust anchor's checkpoint, nor on a chain that a member has seen go on elsewhere.
+ * This frontend's own verified copy of the public domain state: the chain of tokens from the trust anchor, followed as
+ * it grows. It relies on nothing before its floor and the trust anchor's checkpoint, nor on a chain that a member has
+ * seen go on elsewhere.
  */
 export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #options: DomainViewOptions;
@@ -83,7 +86,9 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return this.verified?.state;
   }
 
-  /** Whoever is behind may not know who was removed, so it stops; a member that lies can do this until it is removed. */
+  /**
+   * Whoever is behind may not know who was removed, so it stops; a member that lies can do this until it is removed.
+   */
   noteNewer(member: Member, generation: number): void {
     const others = this.#newer.filter((one) => one.member.memberId !== member.memberId);
     const before = this.#newer.find((one) => one.member.memberId === member.memberId);

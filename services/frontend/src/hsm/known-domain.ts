@@ -24,15 +24,18 @@ export class OtherDomainTokenError extends Error {
 
 const CATCH_UP_MS = 1000;
 
-/** Looks for the token that a member says it has, if it is newer than ours. Anyone may say so: this only looks, and not for long. */
+/**
+ * Looks for the token that a member says it has, if it is newer than ours. Anyone may say so: this only looks, and not
+ * for long.
+ */
 export async function catchUp(domain: KnownDomain, { generation }: DomainProof): Promise<void> {
   if (generation > generationOf(domain))
     await Promise.race([domain.refresh(), delay(CATCH_UP_MS, undefined, { ref: false })]);
 }
 
 /**
- * Every proof whose signature verified comes here. Throws `OtherDomainTokenError` unless the member has installed the very token that
- * is the newest one known here: whoever is behind may not know yet who was removed.
+ * Every proof whose signature verified comes here. Throws `OtherDomainTokenError` unless the member has installed the
+ * very token that is the newest one known here: whoever is behind may not know yet who was removed.
  */
 export function assertHasNewest(domain: KnownDomain, member: Member, { generation, tokenHash }: DomainProof): void {
   const known = generationOf(domain);

@@ -80,7 +80,10 @@ export class Negotiation {
     this.#startedAt = said.startedAt;
   }
 
-  /** Checks the answer against the newest domain token that is known here or that the member knows of. Throws `NegotiationError`. */
+  /**
+   * Checks the answer against the newest domain token that is known here or that the member knows of. Throws
+   * `NegotiationError`.
+   */
   async finish(signedAnswer: Uint8Array): Promise<HostSession> {
     try {
       return await this.#finish(signedAnswer);
@@ -112,8 +115,8 @@ export class Negotiation {
   }
 
   /**
-   * By our own clock no session lives longer than sessions do, whatever its maker says. Nor shorter: all workers share it, and a member that
-   * makes it end at once would end every channel, again and again.
+   * By our own clock no session lives longer than sessions do, whatever its maker says. Nor shorter: all workers share
+   * it, and a member that makes it end at once would end every channel, again and again.
    */
   #expiryOf({ expiresAt }: Answer): number {
     const latest = this.#startedAt + SESSION_MS;

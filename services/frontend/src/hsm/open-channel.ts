@@ -85,7 +85,10 @@ export class StreamOpening {
     this.#encapsulation = keys.encapsulation;
   }
 
-  /** Throws for what is not a member's answer to `open`, and while the member has not the newest domain token that is known here. */
+  /**
+   * Throws for what is not a member's answer to `open`, and while the member has not the newest domain token that is
+   * known here.
+   */
   async finish(signedAccept: Uint8Array, domain: KnownDomain): Promise<OpenedStream> {
     const signed = SignedMessage.decode(signedAccept);
     const accept = StreamAccept.decode(signed.message);

@@ -38,7 +38,9 @@ const MAX_LOSSES = 3;
 /** Another worker may well do it; these say nothing about the command itself. */
 const retryable: ReadonlySet<Refusal> = new Set(['unknown-domain-key', 'overloaded', 'no-domain']);
 
-/** All workers of the domain as one: the less busy of two takes a command, and another finishes what a dead one left. */
+/**
+ * All workers of the domain as one: the less busy of two takes a command, and another finishes what a dead one left.
+ */
 export class WorkerPool implements MemberCommands, AsyncDisposable {
   readonly #options: WorkerPoolOptions;
   readonly #links: readonly WorkerLink[];
@@ -142,7 +144,10 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     else this.#fail(run, new HsmUnavailableError('nobody-else'));
   }
 
-  /** Commands of one turn go to one worker, so that they share a frame, until a frame for another is worth what it costs. */
+  /**
+   * Commands of one turn go to one worker, so that they share a frame, until a frame for another is worth what it
+   * costs.
+   */
   #channelFor(run: CommandRun): Channel | undefined {
     const { gathered = 0 } = this.#last ?? {};
     const isGathering = gathered > 0 && gathered < FRAME_FILL;
@@ -151,7 +156,10 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     return this.#last;
   }
 
-  /** The less busy of two random channels: as good as the least busy of all, and no herd runs to one (Mitzenmacher 2001). */
+  /**
+   * The less busy of two random channels: as good as the least busy of all, and no herd runs to one (Mitzenmacher
+   * 2001).
+   */
   #pick(run: CommandRun): Channel | undefined {
     const { avoid, notBy } = run;
     const ready = notBy === undefined ? this.#ready : this.#ready.filter((channel) => run.mayGoTo(channel));
@@ -171,7 +179,8 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   #onClosed(channel: Channel, unanswered: readonly CommandRun[]): void {
     this.#remove(channel);
     for (const run of unanswered) {
-      // A command may thus run twice. All are safe so: a second backing key, for one, is a sealed token that nobody keeps.
+      // A command may thus run twice. All are safe so: a second backing key, for one, is a sealed token that nobody
+      // keeps.
       if (channel.broken) run.losses++;
       run.avoid = undefined;
       if (this.#closed || run.pinned || run.losses >= MAX_LOSSES) this.#fail(run, new HsmUnavailableError('timed-out'));
@@ -191,7 +200,8 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     const isFirst = run.refusal === undefined;
     run.refusal = refusal;
     run.avoid = channel;
-    // One other worker is asked at once; after that it waits for the next sweep, so that refusals do not go round and round.
+    // One other worker is asked at once; after that it waits for the next sweep, so that refusals do not go round and
+    // round.
     if (isFirst && this.#ready.length > 1) this.#dispatch(run);
     else this.#waiting.push(run);
   }

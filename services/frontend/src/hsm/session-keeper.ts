@@ -19,8 +19,8 @@ export interface SessionKeeperOptions {
 const REPLACE_EVERY_MS = 10_000;
 
 /**
- * Keeps the one session of this frontend: made when first needed, renewed at half its validity and when a member left the domain,
- * dropped when a worker refuses it.
+ * Keeps the one session of this frontend: made when first needed, renewed at half its validity and when a member left
+ * the domain, dropped when a worker refuses it.
  */
 export class SessionKeeper {
   readonly #options: SessionKeeperOptions;
@@ -47,8 +47,9 @@ export class SessionKeeper {
   }
 
   /**
-   * A worker did not accept it. If no other does, a new one is made for the next stream. If others do, that worker lags behind, or takes only
-   * sessions under a newer domain key: it makes a new one for all, if it proves to have the newest domain token.
+   * A worker did not accept it. If no other does, a new one is made for the next stream. If others do, that worker lags
+   * behind, or takes only sessions under a newer domain key: it makes a new one for all, if it proves to have the
+   * newest domain token.
    */
   async refused(session: HostSession, negotiate: Negotiate): Promise<void> {
     if (this.#current !== session) return;

@@ -28,7 +28,9 @@ export interface WorkerLinkOptions {
 const FIRST_BACKOFF_MS = 50;
 const LAST_BACKOFF_MS = 2000;
 
-/** Keeps one channel to one worker: opens it again when it ends, and under a new session when the old one is half over. */
+/**
+ * Keeps one channel to one worker: opens it again when it ends, and under a new session when the old one is half over.
+ */
 export class WorkerLink {
   readonly #options: WorkerLinkOptions;
   readonly #stop = new AbortController();

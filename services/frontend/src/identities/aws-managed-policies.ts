@@ -1,4 +1,7 @@
-/** A policy that AWS itself keeps in every account, of those that make sense here; the names, ids and documents are AWS's. */
+/**
+ * A policy that AWS itself keeps in every account, of those that make sense here; the names, ids and documents are
+ * AWS's.
+ */
 export interface AwsManagedPolicy {
   readonly name: string;
   readonly id: string;

@@ -16,9 +16,9 @@ const FIRST_RELEASE_POLICY = JSON.stringify({
 });
 
 /**
- * An account begins with an access key alone, whose record says what its user may do; the first release knew nothing else. When it is first
- * used, the user is recorded. Answers the user's name; undefined for an access key whose user is gone. A key is removed before its
- * user lets go of it, so that no removed user comes back this way.
+ * An account begins with an access key alone, whose record says what its user may do; the first release knew nothing
+ * else. When it is first used, the user is recorded. Answers the user's name; undefined for an access key whose user is
+ * gone. A key is removed before its user lets go of it, so that no removed user comes back this way.
  */
 export async function adoptFirstUser(
   store: Pick<IamStore, 'insert'>,

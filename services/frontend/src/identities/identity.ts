@@ -13,11 +13,15 @@ export interface Identity<R extends UserRecord | RoleRecord = UserRecord | RoleR
   readonly tags: ReadonlyMap<string, string>;
 }
 
-/** Records are read one after the other: what is removed in between is no fault, and is gone from the record that referred to it. */
+/**
+ * Records are read one after the other: what is removed in between is no fault, and is gone from the record that
+ * referred to it.
+ */
 const ATTEMPTS = 3;
 
 /**
- * Throws DamagedRecordError when something is attached that is not there: what it denied is then unknown, so nothing is decided without it.
+ * Throws DamagedRecordError when something is attached that is not there: what it denied is then unknown, so nothing is
+ * decided without it.
  */
 export async function loadIdentity(
   store: Pick<IamStore, 'find'>,

@@ -28,7 +28,10 @@ export interface IamDeps {
 /** What an operation is about, besides the account as a whole. */
 export interface Target<K extends IamKind = IamKind> {
   readonly kind: K;
-  /** `made`: by the operation, and not there yet. `own`: a user's own where the request names none. `listed`: all of the kind. */
+  /**
+   * `made`: by the operation, and not there yet. `own`: a user's own where the request names none. `listed`: all of the
+   * kind.
+   */
   readonly as: 'named' | 'made' | 'own' | 'listed';
 }
 

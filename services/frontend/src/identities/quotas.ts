@@ -1,4 +1,7 @@
-/** How many of each kind an account may have, and what may be in one of them (IAM User Guide, "IAM and AWS STS quotas": the defaults). */
+/**
+ * How many of each kind an account may have, and what may be in one of them (IAM User Guide, "IAM and AWS STS quotas":
+ * the defaults).
+ */
 export const IAM_QUOTAS = {
   user: 5_000,
   role: 1_000,

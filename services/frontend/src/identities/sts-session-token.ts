@@ -10,7 +10,10 @@ const SEALING_INFO = 'keyfleet/sts-session-sealing-key/1';
 const KEY_LENGTH = 32;
 const SALT_LENGTH = 32;
 
-/** Temporary credentials, whole: no frontend keeps anything of them (docs/formats.md, "STS session token"). Times: milliseconds since 1970. */
+/**
+ * Temporary credentials, whole: no frontend keeps anything of them (docs/formats.md, "STS session token"). Times:
+ * milliseconds since 1970.
+ */
 const SessionContent = defineFormat(
   'keyfleet/sts-session-content/1',
   z.object({
@@ -42,7 +45,10 @@ const SessionToken = defineFormat(
 /** A header must have room for it. */
 const MAX_TOKEN_LENGTH = 12_288;
 
-/** Base64. `salt`: 32 random bytes, fresh for each token, so that the key and IV derived from it seal this one token only. */
+/**
+ * Base64. `salt`: 32 random bytes, fresh for each token, so that the key and IV derived from it seal this one token
+ * only.
+ */
 export function sealSession(key: KeyObject, content: SessionContent, salt: Uint8Array): string {
   const sealed = Buffer.concat(seal(sealingKey(key, salt), SessionContent.encode(content)));
   return SessionToken.encode({ salt, sealed }).toString('base64');

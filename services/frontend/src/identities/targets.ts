@@ -36,7 +36,10 @@ export async function findTarget(
 
 const policyArnForm = /^arn:([^:]+):iam::(\d{12}|aws):policy(\/(?:[!-~]+\/)?)([\w+=,.@-]+)$/;
 
-/** Undefined also for another account's, and for one that is written otherwise: conditions compare the ARN as it was given. Throws QueryException for what is no policy's ARN. */
+/**
+ * Undefined also for another account's, and for one that is written otherwise: conditions compare the ARN as it was
+ * given. Throws QueryException for what is no policy's ARN.
+ */
 export async function findPolicy(
   { iam, partition }: Pick<IamDeps, 'iam' | 'partition'>,
   accountId: string,

@@ -65,8 +65,8 @@ export function parseTrustPolicy(document: string): Policy {
 }
 
 /**
- * The same for those whom an identity provider vouches for: only statements that name the provider let them in. A statement that denies
- * everybody means them too.
+ * The same for those whom an identity provider vouches for: only statements that name the provider let them in. A
+ * statement that denies everybody means them too.
  */
 export function parseFederatedTrustPolicy(document: string, provider: string): Policy {
   const { statements, variables } = readDocument(JSON.parse(document));

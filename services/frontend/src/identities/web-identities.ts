@@ -57,7 +57,9 @@ export class WebIdentities {
     this.#issuers = new Map(issuers.map((one) => [one.issuer, { audiences: one.audiences, keys: keysOf(one) }]));
   }
 
-  /** Throws InvalidIdentityToken, ExpiredTokenException or IDPCommunicationError. `now`: milliseconds since the epoch. */
+  /**
+   * Throws InvalidIdentityToken, ExpiredTokenException or IDPCommunicationError. `now`: milliseconds since the epoch.
+   */
   async verify(token: string, now: number): Promise<WebIdentity> {
     const issuer = issuerOf(token);
     const known = this.#issuers.get(issuer);

@@ -9,7 +9,10 @@ export function currentBackingKey(key: KmsKey): BackingKey {
   return current;
 }
 
-/** What a command says of the KMS key that it is for, and which of its materials. The HSM refuses a token of another key or account. */
+/**
+ * What a command says of the KMS key that it is for, and which of its materials. The HSM refuses a token of another key
+ * or account.
+ */
 export function commandKeyOf(
   key: KmsKey,
   { token }: BackingKey = currentBackingKey(key),

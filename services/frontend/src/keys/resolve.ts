@@ -13,8 +13,8 @@ export interface KeyLookup {
 }
 
 /**
- * Reads an identifier; nothing is looked up. `kind`: AWS takes aliases for cryptography and DescribeKey, and refuses them on management
- * operations. `scope`: the caller's own account and Region, what a bare key id or alias name means.
+ * Reads an identifier; nothing is looked up. `kind`: AWS takes aliases for cryptography and DescribeKey, and refuses
+ * them on management operations. `scope`: the caller's own account and Region, what a bare key id or alias name means.
  */
 export function readIdentifier(identifier: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Named {
   if (identifier.startsWith('arn:')) return readArn(identifier, kind, scope);
@@ -35,7 +35,10 @@ function readArn(arn: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Na
   return parsed;
 }
 
-/** Throws NotFoundException, also when there is such a key and it is not of the account that is named. `scope`: of that account. */
+/**
+ * Throws NotFoundException, also when there is such a key and it is not of the account that is named. `scope`: of that
+ * account.
+ */
 export async function findNamed(
   named: Named,
   { scope, lookup }: { scope: ArnScope; lookup: KeyLookup },

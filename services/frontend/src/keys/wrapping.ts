@@ -19,8 +19,9 @@ interface Wrapping {
 }
 
 /**
- * How the material of a key may be wrapped. Throws UnsupportedOperationException for what AWS no longer has or has in China only, and for
- * what no material of the key's spec fits into. Source: AWS KMS API Reference "GetParametersForImport"; the texts are ours.
+ * How the material of a key may be wrapped. Throws UnsupportedOperationException for what AWS no longer has or has in
+ * China only, and for what no material of the key's spec fits into. Source: AWS KMS API Reference
+ * "GetParametersForImport"; the texts are ours.
  */
 export function wrappingOf(input: WrappingInput, { keySpec }: Pick<KmsKey, 'keySpec'>): Wrapping {
   const wrappingAlgorithm = wrappingAlgorithms.find((name) => name === input.WrappingAlgorithm);
@@ -35,7 +36,9 @@ export function wrappingOf(input: WrappingInput, { keySpec }: Pick<KmsKey, 'keyS
   throw unsupported(`${how} is not supported for key material of key spec ${keySpec}.`);
 }
 
-/** RSA private keys are longer than any OAEP takes, and one of P-521 is longer than that of the shortest wrapping key. */
+/**
+ * RSA private keys are longer than any OAEP takes, and one of P-521 is longer than that of the shortest wrapping key.
+ */
 function fits({ wrappingAlgorithm, wrappingKeySpec }: Wrapping, keySpec: KmsKey['keySpec']): boolean {
   if (wrappingAlgorithm.startsWith('RSA_AES_KEY_WRAP_')) return true;
   return keySpecs[keySpec].kind !== 'rsa' && !(keySpec === 'ECC_NIST_P521' && wrappingKeySpec === 'RSA_2048');

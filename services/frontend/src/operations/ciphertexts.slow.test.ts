@@ -9,7 +9,8 @@ import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
 
-// What the HSM promises of ciphertexts, seen from outside: from a request's JSON to the answer, with the HSM's real cryptography.
+// What the HSM promises of ciphertexts, seen from outside: from a request's JSON to the answer, with the HSM's real
+// cryptography.
 type Context = Readonly<Record<string, string>>;
 
 const opaque = 'InvalidCiphertextException';

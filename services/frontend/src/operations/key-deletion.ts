@@ -29,7 +29,10 @@ export const cancelKeyDeletion: Handler<typeof CancelKeyDeletion, Pick<Deps, 'ke
   return { KeyId: key.arn };
 };
 
-/** Disabled whatever it was before, as AWS has it; but a key without material could be enabled from there and would still do nothing. */
+/**
+ * Disabled whatever it was before, as AWS has it; but a key without material could be enabled from there and would
+ * still do nothing.
+ */
 function stateAfter({ backingKeys }: KmsKey): KmsKey['state'] {
   return backingKeys.length === 0 ? 'PendingImport' : 'Disabled';
 }

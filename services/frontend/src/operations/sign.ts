@@ -42,7 +42,9 @@ export function assertSignable(key: KmsKey, input: SignatureInput): void {
   }
 }
 
-/** Keys of one algorithm are named by their spec, as AWS does; an Ed25519 key has two, which take different messages. */
+/**
+ * Keys of one algorithm are named by their spec, as AWS does; an Ed25519 key has two, which take different messages.
+ */
 function incompatibleWith({ keySpec }: KmsKey, algorithm: string): string {
   return keySpec === 'ECC_NIST_EDWARDS25519' ? `algorithm ${algorithm}` : `key spec ${keySpec}`;
 }

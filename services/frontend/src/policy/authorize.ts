@@ -19,7 +19,10 @@ export function authorizeForeign(request: AccessRequest): void {
   throw denied(requester, action, `resource: ${resource} ${endings[decision](action)}`);
 }
 
-/** A ciphertext's claim is anybody's: a key that is not there, is foreign, or whose policy shuts the caller out are one answer. */
+/**
+ * A ciphertext's claim is anybody's: a key that is not there, is foreign, or whose policy shuts the caller out are one
+ * answer.
+ */
 export function authorizeCiphertextKey(request: AccessRequest): void {
   const decision = evaluate(request);
   if (decision === 'allowed') return;

@@ -1,7 +1,10 @@
 import type { ContextValue, RequestContext } from './conditions/context.ts';
 import type { ValueType } from './conditions/operators.ts';
 
-/** A condition key, or a family of them whose name ends in `:` or `/` and goes on as the policy likes (`aws:PrincipalTag/team`). */
+/**
+ * A condition key, or a family of them whose name ends in `:` or `/` and goes on as the policy likes
+ * (`aws:PrincipalTag/team`).
+ */
 export interface ConditionKey<F> {
   readonly name: string;
   /** `epoch`: seconds since the epoch, which are a number and a date. */
@@ -11,8 +14,8 @@ export interface ConditionKey<F> {
   /** AWS takes it in identity policies only. */
   readonly identityOnly?: boolean;
   /**
-   * `rest`: what follows a family's name, in lower case. Without it no request has the key, here as in AWS where there is no such
-   * thing: no VPC endpoint, no organization, no service that calls.
+   * `rest`: what follows a family's name, in lower case. Without it no request has the key, here as in AWS where there
+   * is no such thing: no VPC endpoint, no organization, no service that calls.
    */
   readonly value?: (facts: F, rest: string) => ContextValue;
 }
@@ -26,7 +29,10 @@ interface Found<F> {
 /** Names that policies use again and again; what is more is searched each time. */
 const MAX_FOUND = 1_000;
 
-/** Which condition keys there are, and what each is in a request: the one list that policies are checked against and decided by. */
+/**
+ * Which condition keys there are, and what each is in a request: the one list that policies are checked against and
+ * decided by.
+ */
 export class ConditionKeys<F> {
   readonly #single = new Map<string, ConditionKey<F>>();
   readonly #found = new Map<string, Found<F>>();

@@ -47,9 +47,10 @@ export function isImplicit(decision: Decision): boolean {
 }
 
 /**
- * Default deny. An explicit Deny of any policy wins over everything, grants too. Then whoever the key policy names is let in; who is
- * named by their account only is, if their own policies say so; so is a foreigner, whom both sides must let in. Pure.
- * Sources: AWS KMS Developer Guide "Policy evaluation", IAM User Guide "Policy evaluation logic"; docs/authorization.md.
+ * Default deny. An explicit Deny of any policy wins over everything, grants too. Then whoever the key policy names is
+ * let in; who is named by their account only is, if their own policies say so; so is a foreigner, whom both sides must
+ * let in. Pure. Sources: AWS KMS Developer Guide "Policy evaluation", IAM User Guide "Policy evaluation logic";
+ * docs/authorization.md.
  */
 export function evaluate(request: AccessRequest): Decision {
   const { requester, ownerId, keyPolicy } = request;
@@ -90,7 +91,10 @@ function decideOnAllows({ requester, ownerId }: AccessRequest, answers: Answers)
 
 const strength = { none: 0, account: 1, 'session-owner': 2, caller: 3 } as const satisfies Record<Naming, number>;
 
-/** What a key policy says of a request by itself: that it is denied, or how it names who asks in the statements that allow it. */
+/**
+ * What a key policy says of a request by itself: that it is denied, or how it names who asks in the statements that
+ * allow it.
+ */
 export function evaluateKeyPolicy(
   policy: Policy,
   request: Asked & Pick<AccessRequest, 'requester'>,

@@ -31,8 +31,8 @@ export interface Tag {
 type Key = ConditionKey<GlobalFacts>;
 
 /**
- * The value of the tag, or of the pair of an encryption context, whose name is `name` in any case. AWS advises against names that
- * differ in case only; of two such with different values nobody can say which is meant.
+ * The value of the tag, or of the pair of an encryption context, whose name is `name` in any case. AWS advises against
+ * names that differ in case only; of two such with different values nobody can say which is meant.
  */
 export function valueNamed(pairs: Iterable<readonly [string, string]>, name: string): ContextValue {
   let found: string | undefined;

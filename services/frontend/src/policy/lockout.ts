@@ -20,9 +20,9 @@ export function defaultKeyPolicy(partition: string, accountId: string): string {
 }
 
 /**
- * Throws MalformedPolicyDocumentException unless the policy would let the same caller change it again, from the same place at the same
- * time. Delegating to the account is enough: its identity policies can be changed at any time. `policy` is one that was given, so it
- * is about the key and no other. `asked`: for that PutKeyPolicy.
+ * Throws MalformedPolicyDocumentException unless the policy would let the same caller change it again, from the same
+ * place at the same time. Delegating to the account is enough: its identity policies can be changed at any time.
+ * `policy` is one that was given, so it is about the key and no other. `asked`: for that PutKeyPolicy.
  */
 export function assertKeepsControl(policy: Policy, asked: AccessRequest): void {
   const answer = evaluateKeyPolicy(policy, asked);

@@ -1,4 +1,7 @@
-/** Who signed a request, and everything attached to that identity which decides what it may do. All of it is data: nothing here was decided. */
+/**
+ * Who signed a request, and everything attached to that identity which decides what it may do. All of it is data:
+ * nothing here was decided.
+ */
 export interface Principal {
   /** `arn:aws:iam::<account>:user/<path><name>`, or `arn:aws:sts::<account>:assumed-role/<role>/<session>`. */
   readonly arn: string;
@@ -18,9 +21,15 @@ export interface Principal {
 
 /** Temporary credentials: of an assumed role, or of a user that asked for some. */
 export interface PrincipalSession {
-  /** `arn:aws:iam::<account>:role/<path><name>`, which is what key policies and `aws:PrincipalArn` say; undefined for a user's. */
+  /**
+   * `arn:aws:iam::<account>:role/<path><name>`, which is what key policies and `aws:PrincipalArn` say; undefined for a
+   * user's.
+   */
   readonly roleArn?: string | undefined;
-  /** Documents that were passed when the session was made: one of them must allow what is allowed by identity policies. None: no limit. */
+  /**
+   * Documents that were passed when the session was made: one of them must allow what is allowed by identity policies.
+   * None: no limit.
+   */
   readonly policies: readonly string[];
   /** Milliseconds since the epoch (`aws:TokenIssueTime`). */
   readonly issuedAt: number;

@@ -5,7 +5,9 @@ import { malformed } from './malformed.ts';
 export interface Principals {
   /** `*`: every identity of every account. */
   readonly everyone: boolean;
-  /** Accounts named by id or by root ARN: this lets the account's identity policies decide, and covers its root user. */
+  /**
+   * Accounts named by id or by root ARN: this lets the account's identity policies decide, and covers its root user.
+   */
   readonly accounts: ReadonlySet<string>;
   /** Users, roles and sessions named by ARN. */
   readonly arns: ReadonlySet<string>;
@@ -20,8 +22,9 @@ export interface Nameable {
 }
 
 /**
- * How statements name somebody, from the weakest to the strongest: not at all; by the account, which leaves the answer to its own
- * policies; by the role of the session, so that the boundary and the session policies still hold; or as the one who asks.
+ * How statements name somebody, from the weakest to the strongest: not at all; by the account, which leaves the answer
+ * to its own policies; by the role of the session, so that the boundary and the session policies still hold; or as the
+ * one who asks.
  */
 export type Naming = 'none' | 'account' | 'session-owner' | 'caller';
 
@@ -34,8 +37,9 @@ export function namingOf({ everyone, accounts, arns }: Principals, who: Nameable
 }
 
 /**
- * Whether a NotPrincipal leaves somebody out. AWS asks of each in turn, the account, the role and the session, so that all must be
- * listed; and who has a boundary is never left out (IAM User Guide, "NotPrincipal"; "Permissions boundaries").
+ * Whether a NotPrincipal leaves somebody out. AWS asks of each in turn, the account, the role and the session, so that
+ * all must be listed; and who has a boundary is never left out (IAM User Guide, "NotPrincipal"; "Permissions
+ * boundaries").
  */
 export function isExempt({ everyone, accounts, arns }: Principals, who: Nameable, isBounded: boolean): boolean {
   if (isBounded) return false;
@@ -63,7 +67,10 @@ const identityPattern =
   /^arn:aws[a-z-]*:(?:iam::\d{12}:(?:user|role)\/|sts::\d{12}:(?:assumed-role|federated-user)\/)[\w+=,.@/-]+$/;
 const servicePattern = /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/i;
 
-/** Throws MalformedPolicyDocumentException for a principal that cannot exist. Service and federated principals match no caller. */
+/**
+ * Throws MalformedPolicyDocumentException for a principal that cannot exist. Service and federated principals match no
+ * caller.
+ */
 export function compilePrincipals(principal: PrincipalShape): Principals {
   const named = principal === '*' ? { AWS: ['*'] } : principal;
   const services = 'Service' in named ? (named.Service ?? []) : [];
@@ -85,8 +92,9 @@ export function compilePrincipals(principal: PrincipalShape): Principals {
 const partitionOf = /^arn:([^:]+):/;
 
 /**
- * Throws MalformedPolicyDocumentException for a principal that a policy may not name, beyond those of which `compilePrincipals` says
- * so: none at all, one of another partition, a service that AWS does not have, a federation (no deployment has an identity provider).
+ * Throws MalformedPolicyDocumentException for a principal that a policy may not name, beyond those of which
+ * `compilePrincipals` says so: none at all, one of another partition, a service that AWS does not have, a federation
+ * (no deployment has an identity provider).
  */
 export function assertGivenPrincipals(principal: PrincipalShape, partition: string): void {
   if (principal === '*') return;

@@ -10,9 +10,10 @@ const MAX_DEPTH = 8;
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]/gs;
 
 /**
- * Parses a text that has one meaning whoever reads it. JSON leaves open what an object means that has a name twice, some readers lose
- * `__proto__`, and V8's takes an escaped name for another (read-json.ts of the API): no policy needs any of them. Throws
- * NotStrictJsonError for those, for what nests too deep or holds half a character, and for what is no JSON.
+ * Parses a text that has one meaning whoever reads it. JSON leaves open what an object means that has a name twice,
+ * some readers lose `__proto__`, and V8's takes an escaped name for another (read-json.ts of the API): no policy needs
+ * any of them. Throws NotStrictJsonError for those, for what nests too deep or holds half a character, and for what is
+ * no JSON.
  */
 export function parseStrictJson(text: string): unknown {
   let value: unknown;

@@ -8,8 +8,8 @@ export interface Users {
 }
 
 /**
- * Throws MalformedPolicyDocumentException if the policy names a user or role of the caller's account that does not exist, or a session
- * of such a role. Those of other accounts are not ours to know.
+ * Throws MalformedPolicyDocumentException if the policy names a user or role of the caller's account that does not
+ * exist, or a session of such a role. Those of other accounts are not ours to know.
  */
 export async function assertPrincipalsExist(
   policy: Policy,

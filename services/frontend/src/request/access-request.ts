@@ -114,7 +114,10 @@ async function lookUp(key: KmsKey, { target, deps, asks }: LookUp): Promise<Look
   };
 }
 
-/** Of more than AWS's quota nobody can say: an Allow does not hold, a Deny does (KMS Developer Guide, "kms:ResourceAliases"). */
+/**
+ * Of more than AWS's quota nobody can say: an Allow does not hold, a Deny does (KMS Developer Guide,
+ * "kms:ResourceAliases").
+ */
 async function aliasesOf(key: KmsKey, { listAliases }: AccessRequestDeps): Promise<LookedUp['resourceAliases']> {
   const { items } = await listAliases(key, ALIASES_PER_KEY + 1, undefined, key.keyId);
   return items.length > ALIASES_PER_KEY ? undecidable : items.map(({ name }) => name);

@@ -30,8 +30,8 @@ export interface Asking extends Question {
 }
 
 /**
- * Finds every key that a request names and lets the caller through to each, which fills `keys`; or throws. Answers the alias that
- * the request moves or deletes, as the caller was let through to it.
+ * Finds every key that a request names and lets the caller through to each, which fills `keys`; or throws. Answers the
+ * alias that the request moves or deletes, as the caller was let through to it.
  */
 export async function admit(question: Asking, deps: AccessDeps, keys: KmsKey[]): Promise<Alias | undefined> {
   const { operation, call } = question;
@@ -121,7 +121,10 @@ interface OnKey {
   readonly context: Context;
 }
 
-/** That of another account: where it is, where it is not and where its policy does not let the caller in there is one answer. */
+/**
+ * That of another account: where it is, where it is not and where its policy does not let the caller in there is one
+ * answer.
+ */
 async function admitToForeignKey(named: Named, asking: OnKey): Promise<KmsKey> {
   const { reference, question, context } = asking;
   const { scope, deps } = context;

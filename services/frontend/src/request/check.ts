@@ -12,7 +12,10 @@ export interface CheckedRequest<I = Readonly<Record<string, unknown>>> {
   readonly input: I;
   readonly call: Call;
   readonly deps: Deps;
-  /** The keys that the request names, in the order of the registry; there once `access` has let the caller through to them. */
+  /**
+   * The keys that the request names, in the order of the registry; there once `access` has let the caller through to
+   * them.
+   */
   readonly keys: KmsKey[];
   /** Where keys are looked for while the store may be away; undefined: in the store. */
   readonly lastKnown: LastKnown | undefined;

@@ -21,8 +21,8 @@ function tooLarge(cause: unknown): KmsException {
 }
 
 /**
- * What a caller is told of what went wrong: the one mapping of errors. KMSInternalException, without a word, for whatever is our
- * fault. `operation`: the one that was reached, which answers nothing that it does not declare.
+ * What a caller is told of what went wrong: the one mapping of errors. KMSInternalException, without a word, for
+ * whatever is our fault. `operation`: the one that was reached, which answers nothing that it does not declare.
  */
 export function exceptionOf(error: unknown, operation?: Operation): KmsException {
   const exception = error instanceof KmsException ? error : ofDependency(error);

@@ -19,9 +19,9 @@ interface Retirement {
 }
 
 /**
- * The grant that a request retires, and its key. It may be retired by its retiring principal, by its grantee if it allows that, and by who may
- * do so in the account that made it; a Deny beats each of them, and an Allow of the key policy is none (KMS Developer Guide, "RetireGrant").
- * Throws what AWS answers.
+ * The grant that a request retires, and its key. It may be retired by its retiring principal, by its grantee if it
+ * allows that, and by who may do so in the account that made it; a Deny beats each of them, and an Allow of the key
+ * policy is none (KMS Developer Guide, "RetireGrant"). Throws what AWS answers.
  */
 export async function findRetired(request: CheckedRequest<Retirement>): Promise<{ grant: Grant; key: KmsKey }> {
   const name = await nameOf(request);

@@ -19,8 +19,8 @@ const COUNTED_MS = 1_000;
 const MARGIN = 100_000;
 
 /**
- * Lists of the keys of an account and Region, spread over several sorted sets, one of which is read after the other: each is in the order of
- * creation, so that whoever goes on where a page ended misses no key that was there before.
+ * Lists of the keys of an account and Region, spread over several sorted sets, one of which is read after the other:
+ * each is in the order of creation, so that whoever goes on where a page ended misses no key that was there before.
  */
 export class KeyLists {
   readonly #redis: RedisCalls;
@@ -37,7 +37,9 @@ export class KeyLists {
     await this.#redis.write('zadd', keyListAt(key, key.keyId), 0, entryOf(key));
   }
 
-  /** Exact near the quota. Far below it the count of the last second will do: nobody makes that many keys in a second. */
+  /**
+   * Exact near the quota. Far below it the count of the last second will do: nobody makes that many keys in a second.
+   */
   async count(scope: Scope, quota: number): Promise<number> {
     const name = `${scope.accountId}/${scope.region}`;
     const known = this.#counted.get(name);
@@ -67,7 +69,10 @@ export class KeyLists {
     return found.length > limit && last !== undefined ? { items, next: markerOf(last) } : { items };
   }
 
-  /** A large account's page is in the list that it goes on in; a small one's is all over them, so that the rest is read at once. */
+  /**
+   * A large account's page is in the list that it goes on in; a small one's is all over them, so that the rest is read
+   * at once.
+   */
   async #find(scope: Scope, wanted: number, { list, entry }: Place): Promise<Place[]> {
     const lists = keyListsAt(scope).map((name, index) => ({ name, index }));
     const steps = [lists.slice(list, list + 1), lists.slice(list + 1, list + 2), lists.slice(list + 2)];
@@ -110,7 +115,10 @@ function markerOf({ list, entry }: Place): string {
 
 const AT_ONCE = 250;
 
-/** Moves what is in a list of the first release into those of now. May be cut off anywhere: an entry is always in one of them. */
+/**
+ * Moves what is in a list of the first release into those of now. May be cut off anywhere: an entry is always in one of
+ * them.
+ */
 export async function splitOldKeyList(redis: RedisCalls, scope: Scope): Promise<void> {
   const old = keysAt(scope);
   for (;;) {

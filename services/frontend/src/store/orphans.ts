@@ -5,8 +5,9 @@ const ORPHAN_MS = 3_600_000;
 const MAX_KNOWN = 10_000;
 
 /**
- * Entries of lists whose records are missing: of a key that is being made, or left by a crash. Which of the two is told by how long this
- * process has seen it so, and never by the time that an entry says: that is by another machine's clock.
+ * Entries of lists whose records are missing: of a key that is being made, or left by a crash. Which of the two is told
+ * by how long this process has seen it so, and never by the time that an entry says: that is by another machine's
+ * clock.
  */
 export class Orphans {
   readonly #clock: Clock;

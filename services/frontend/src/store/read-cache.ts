@@ -3,7 +3,10 @@ export interface Trust {
   readonly trusted: boolean;
   /** Another one whenever changes may have been missed: what was read before is then no longer what is stored. */
   readonly epoch: number;
-  /** Whether what was read in this epoch was right when changes were last sure to be heard, and that is not too long ago. */
+  /**
+   * Whether what was read in this epoch was right when changes were last sure to be heard, and that is not too long
+   * ago.
+   */
   isLastKnown(epoch: number): boolean;
 }
 
@@ -24,9 +27,9 @@ export interface ReadCacheOptions<T> {
 }
 
 /**
- * Values by name; what was not used for longest goes first, about (the clock algorithm: no use moves anything). A read that was
- * under way when its name was invalidated is answered and not kept: its entry is no longer the one in the map. Absence is never
- * kept, so nobody fills the cache with what is not there.
+ * Values by name; what was not used for longest goes first, about (the clock algorithm: no use moves anything). A read
+ * that was under way when its name was invalidated is answered and not kept: its entry is no longer the one in the map.
+ * Absence is never kept, so nobody fills the cache with what is not there.
  */
 export class ReadCache<T> {
   readonly #options: ReadCacheOptions<T>;
@@ -52,7 +55,10 @@ export class ReadCache<T> {
     return known !== undefined && this.#options.trust.isLastKnown(known.epoch) ? known.value : undefined;
   }
 
-  /** Kept for `lastKnown`, if changes have been heard since before the read and it takes the place of nothing that serves there. */
+  /**
+   * Kept for `lastKnown`, if changes have been heard since before the read and it takes the place of nothing that
+   * serves there.
+   */
   #getUntrusted(name: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
     const { trust } = this.#options;
     const isHeard = trust.isLastKnown(trust.epoch);

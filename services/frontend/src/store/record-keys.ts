@@ -48,8 +48,9 @@ export function recordKeyName(number: number): FleetKeyName {
 }
 
 /**
- * They are numbered from 1 on, each a secret of the fleet; whoever needs the first one makes it. Who uses them looks again after a while for a
- * newer one, and which are dropped. Of what was seen nothing is taken back: a dropped key that is put back into the store is not used.
+ * They are numbered from 1 on, each a secret of the fleet; whoever needs the first one makes it. Who uses them looks
+ * again after a while for a newer one, and which are dropped. Of what was seen nothing is taken back: a dropped key
+ * that is put back into the store is not used.
  */
 export class FleetRecordKeys implements RecordKeys {
   readonly #deps: FleetRecordKeysDeps;

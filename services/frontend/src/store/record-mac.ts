@@ -37,7 +37,10 @@ export function isMacOf(key: KeyObject, place: RecordPlace, { record, mac }: Sto
 const START = ',"mac":"';
 const form = /^([1-9]\d{0,8})\.([\w-]{43})"\}$/;
 
-/** The MAC stands in the JSON object as its last member, so that scripts and readers of a part find everything else where it was. */
+/**
+ * The MAC stands in the JSON object as its last member, so that scripts and readers of a part find everything else
+ * where it was.
+ */
 export function joinMac({ record, keyNumber, mac }: StoredRecord): string {
   return `${record.slice(0, -1)}${START}${keyNumber}.${mac}"}`;
 }

@@ -3,8 +3,8 @@ import type { RecordKeys } from './record-keys.ts';
 import { DamagedRecordError } from './store.ts';
 
 /**
- * Authenticates records: what a frontend wrote to this very place of Redis, and nobody else. Every record is verified when it is read, before
- * anything of it is believed or cached.
+ * Authenticates records: what a frontend wrote to this very place of Redis, and nobody else. Every record is verified
+ * when it is read, before anything of it is believed or cached.
  */
 export class RecordMacs {
   readonly #keys: RecordKeys;

@@ -27,7 +27,10 @@ export class RedisFleetSecrets implements RecordKeyStore {
     return text !== null && /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
   }
 
-  /** Drops all but the newest. That they are dropped is known before they are gone. Throws ConflictError when others were faster. */
+  /**
+   * Drops all but the newest. That they are dropped is known before they are gone. Throws ConflictError when others
+   * were faster.
+   */
   async dropOlderRecordKeys({ oldest, newest }: RecordKeyRange): Promise<void> {
     await this.#redis.write('set', RECORD_KEYS, oldest, 'NX');
     if ((await this.#redis.script('kfReplaceValue', RECORD_KEYS, String(oldest), String(newest))) !== 1) {

@@ -24,7 +24,10 @@ export interface DispatchDeps {
   readonly onFault: (command: CommandName, error: unknown) => void;
 }
 
-/** Runs one command of a frame. `isSigned` checks the host's signature of the frame and is asked only where the contract wants one. */
+/**
+ * Runs one command of a frame. `isSigned` checks the host's signature of the frame and is asked only where the contract
+ * wants one.
+ */
 export class Dispatcher {
   readonly #deps: DispatchDeps;
   readonly #byCode = new Map<number, Runnable>();

@@ -27,7 +27,9 @@ export interface CommandBatch {
 
 /** Told how each command went. Sees neither input nor output. */
 export interface CommandObserver {
-  /** `code`: of the command; `refusal`: undefined when it was done; `startedAt`: `performance.now()` when its turn came. */
+  /**
+   * `code`: of the command; `refusal`: undefined when it was done; `startedAt`: `performance.now()` when its turn came.
+   */
   ran(code: number, refusal: Refusal | undefined, startedAt: number, trace: TraceParent | undefined): void;
 }
 
@@ -50,8 +52,9 @@ interface RunningBatch extends CommandBatch {
 }
 
 /**
- * Runs the commands of all streams in the order they came, a slice per turn of the event loop, so that no batch however large
- * keeps the loop from other work. In flight is bounded: what is over the bound is refused at once rather than queued.
+ * Runs the commands of all streams in the order they came, a slice per turn of the event loop, so that no batch however
+ * large keeps the loop from other work. In flight is bounded: what is over the bound is refused at once rather than
+ * queued.
  */
 export class Executor {
   readonly #dispatcher: Dispatcher;

@@ -28,7 +28,10 @@ import type { SealKey } from './seal-key.ts';
 export interface HsmDescription extends Member {
   /** Empty until the HSM is a member for the first time. */
   readonly domain: string;
-  /** Tokens after this generation are what the HSM needs. A member that restarted asks for its newest one again: the keys are in it. */
+  /**
+   * Tokens after this generation are what the HSM needs. A member that restarted asks for its newest one again: the
+   * keys are in it.
+   */
   readonly generation: number;
   /** Of the token of that generation; empty while there is none. */
   readonly tokenHash: Uint8Array;
@@ -48,19 +51,29 @@ export interface HsmOptions {
   readonly onKeysLost?: () => void;
 }
 
-/** The state of an HSM: its identity, the newest domain state it has verified, and that state's keys while it is a member. */
+/**
+ * The state of an HSM: its identity, the newest domain state it has verified, and that state's keys while it is a
+ * member.
+ */
 export class Hsm {
   readonly #options: HsmOptions;
   #identity: Identity;
   /** The newest token ever installed. Nothing older, and no other one of its generation, is ever accepted. */
   #verified: VerifiedDomain | undefined;
-  /** An HSM that only asks to join follows the chain as well, but has no past that it must be held to after a restart. */
+  /**
+   * An HSM that only asks to join follows the chain as well, but has no past that it must be held to after a restart.
+   */
   #wasMember = false;
   #installed: InstalledDomain | undefined;
-  /** The token that this HSM made to follow the newest one: it makes no other, or members could be given different ones. */
+  /**
+   * The token that this HSM made to follow the newest one: it makes no other, or members could be given different ones.
+   */
   #prepared: DomainToken | undefined;
 
-  /** Throws `DomainError` when the sealed identity does not open, is another's, or holds another token than the trust anchor's checkpoint. */
+  /**
+   * Throws `DomainError` when the sealed identity does not open, is another's, or holds another token than the trust
+   * anchor's checkpoint.
+   */
   constructor(options: HsmOptions) {
     this.#options = options;
     const { memberId, anchor, sealKey, sealedIdentity } = options;
@@ -121,8 +134,8 @@ export class Hsm {
   }
 
   /**
-   * The identity and what it must not forget, under the seal key. The shell writes it durably after every `prepare`, `install` and
-   * `leave`, before it answers.
+   * The identity and what it must not forget, under the seal key. The shell writes it durably after every `prepare`,
+   * `install` and `leave`, before it answers.
    */
   sealedIdentity(): Buffer {
     const installed = this.#wasMember ? this.#verified : undefined;
@@ -135,9 +148,9 @@ export class Hsm {
   }
 
   /**
-   * The token that a quorum-signed change makes of `current`, the token this HSM has installed; the founding token without
-   * `current`. It installs nothing here: the HSM does so like everyone else. It makes one token of a generation, and answers it to
-   * every valid proposal that names this HSM. Throws `DomainError`.
+   * The token that a quorum-signed change makes of `current`, the token this HSM has installed; the founding token
+   * without `current`. It installs nothing here: the HSM does so like everyone else. It makes one token of a
+   * generation, and answers it to every valid proposal that names this HSM. Throws `DomainError`.
    */
   prepare(proposal: Uint8Array, current?: Uint8Array): Buffer {
     const parsed = parseProposal(proposal);
@@ -173,8 +186,9 @@ export class Hsm {
   }
 
   /**
-   * The token of that generation that this HSM made. Throws `DomainError('from-the-future')` for one that a wrong clock dated ahead: nobody
-   * takes it now, but whoever has it may bring it when its time comes, and beside another one it would split the domain.
+   * The token of that generation that this HSM made. Throws `DomainError('from-the-future')` for one that a wrong clock
+   * dated ahead: nobody takes it now, but whoever has it may bring it when its time comes, and beside another one it
+   * would split the domain.
    */
   #preparedFor(generation: number): DomainToken | undefined {
     const prepared = this.#prepared;
@@ -191,8 +205,8 @@ export class Hsm {
   }
 
   /**
-   * Verifies `tokens`, oldest first, against what is installed (or the trust anchor), opens the newest, and only then changes.
-   * Tokens before the installed one are skipped. Throws `DomainError` and then has changed nothing.
+   * Verifies `tokens`, oldest first, against what is installed (or the trust anchor), opens the newest, and only then
+   * changes. Tokens before the installed one are skipped. Throws `DomainError` and then has changed nothing.
    */
   install(tokens: readonly Uint8Array[]): void {
     const parsed = tokens.map(parseToken);
@@ -220,7 +234,9 @@ export class Hsm {
     return this.#verify(parsed, newestOf(parsed));
   }
 
-  /** This HSM's signature that `token` follows what is installed, and opens here. Changes nothing. Throws `DomainError`. */
+  /**
+   * This HSM's signature that `token` follows what is installed, and opens here. Changes nothing. Throws `DomainError`.
+   */
   check(token: Uint8Array): Buffer {
     const parsed = parseToken(token);
     const verified = this.#verify([parsed], parsed);
@@ -238,7 +254,10 @@ export class Hsm {
     return new InstalledDomain({ ...verified, secrets }, this.#options.clock, before);
   }
 
-  /** A hint that every reachable member holds the domain key of `generation`. Wrong or forged, it changes no key's safety. */
+  /**
+   * A hint that every reachable member holds the domain key of `generation`. Wrong or forged, it changes no key's
+   * safety.
+   */
   activate(generation: number): void {
     this.#installed?.activate(generation);
   }

@@ -76,8 +76,8 @@ interface PrivateKeys {
 }
 
 /**
- * Who an HSM is: a signing and an agreement key on P-384 and one of ML-KEM-1024, made inside it, which leave it only sealed under its
- * seal key.
+ * Who an HSM is: a signing and an agreement key on P-384 and one of ML-KEM-1024, made inside it, which leave it only
+ * sealed under its seal key.
  */
 export class Identity {
   readonly memberId: string;
@@ -105,7 +105,10 @@ export class Identity {
     return signBytesOffLoop(this.#keys.signing, message);
   }
 
-  /** The shared secret of one-pass ECDH (SP 800-56A, C(1e, 1s)); the caller wipes it. Throws for a key that is not a point of P-384. */
+  /**
+   * The shared secret of one-pass ECDH (SP 800-56A, C(1e, 1s)); the caller wipes it. Throws for a key that is not a
+   * point of P-384.
+   */
   agree(ephemeralKey: Uint8Array): Buffer {
     return diffieHellman({ privateKey: this.#keys.agreement, publicKey: publicKeyOf(ephemeralKey) });
   }

@@ -11,7 +11,10 @@ const OfflineMemberFile = defineFormat(
   z.object({ memberId: entityId, salt: bytes({ min: saltLength, max: saltLength }), sealedIdentity: bytes() }),
 );
 
-/** A member whose identity is kept in a safe; it acts when a fleet must be re-admitted, and is an ordinary HSM meanwhile. */
+/**
+ * A member whose identity is kept in a safe; it acts when a fleet must be re-admitted, and is an ordinary HSM
+ * meanwhile.
+ */
 export interface OfflineMember {
   readonly hsm: Hsm;
   /** The bytes to keep away; write them again after the HSM installed a token. */
@@ -26,7 +29,10 @@ export function newOfflineMember(memberId: string, options: OfflineMemberOptions
   return offlineMember({ memberId, salt: options.random(saltLength) }, options);
 }
 
-/** The salt of a file's passphrase: public, and another for every member that is made. Throws `DomainError('malformed')`. */
+/**
+ * The salt of a file's passphrase: public, and another for every member that is made. Throws
+ * `DomainError('malformed')`.
+ */
 export function offlineMemberSalt(file: Uint8Array): Uint8Array {
   return decodeOrRefuse(OfflineMemberFile, file).salt;
 }

@@ -3,8 +3,8 @@ import { CannotOpenError, ivLength, open, seal, tagLength } from '@keyfleet/shar
 import type { Random } from './crypto/random.ts';
 
 /**
- * What a member's identity is sealed under at rest. It comes from elsewhere than the volume the identity lies on: a mounted
- * file, a passphrase; a PKCS#11 token would be a third implementation.
+ * What a member's identity is sealed under at rest. It comes from elsewhere than the volume the identity lies on: a
+ * mounted file, a passphrase; a PKCS#11 token would be a third implementation.
  */
 export interface SealKey {
   seal(plaintext: Uint8Array, associatedData: Uint8Array): Buffer;
@@ -14,7 +14,10 @@ export interface SealKey {
 
 export const sealKeyLength = 32;
 
-/** AES-256-GCM, IV || ciphertext || tag. Used a few times a day, so random IVs never meet. Does not keep `bytes`: the caller wipes them. */
+/**
+ * AES-256-GCM, IV || ciphertext || tag. Used a few times a day, so random IVs never meet. Does not keep `bytes`: the
+ * caller wipes them.
+ */
 export function newSealKey(bytes: Uint8Array, random: Random): SealKey {
   if (bytes.length !== sealKeyLength) throw new RangeError(`a seal key has ${sealKeyLength} bytes`);
   const key = createSecretKey(bytes);
@@ -32,7 +35,10 @@ export function newSealKey(bytes: Uint8Array, random: Random): SealKey {
   };
 }
 
-/** RFC 7914; 128 MiB and about half a second, on purpose: people choose passphrases. For the CLI, never for a serving worker. */
+/**
+ * RFC 7914; 128 MiB and about half a second, on purpose: people choose passphrases. For the CLI, never for a serving
+ * worker.
+ */
 const scryptCost = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
 
 export const saltLength = 32;

@@ -68,7 +68,10 @@ export class SessionService {
     return this.#sessions.negotiate(signedHello);
   }
 
-  /** Sends the first message of an accepted stream; sealed frames follow as commands finish. Throws `SessionRefusedError`. */
+  /**
+   * Sends the first message of an accepted stream; sealed frames follow as commands finish. Throws
+   * `SessionRefusedError`.
+   */
   async openStream(open: Uint8Array, send: (message: Uint8Array) => void): Promise<OpenStream> {
     const session = await this.#sessions.accept(open);
     const { maxInFlight, events } = this.#options;

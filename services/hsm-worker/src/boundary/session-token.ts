@@ -32,7 +32,9 @@ export function sealSessionToken({ sessionKey, ...header }: NewSession, sealer: 
   }
 }
 
-/** Refuses with `unknown-domain-key` or `cannot-open`. Judges neither validity nor the hello: those are the caller's. */
+/**
+ * Refuses with `unknown-domain-key` or `cannot-open`. Judges neither validity nor the hello: those are the caller's.
+ */
 export function openSessionToken(token: Uint8Array, keyring: Keyring): SessionGrant {
   const { header, secret } = openToken(SessionToken, token, keyring);
   try {

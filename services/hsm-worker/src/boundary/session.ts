@@ -78,8 +78,8 @@ interface SaidHello {
 }
 
 /**
- * The member's end of the handshake. Keeps no table of sessions: everything about one stands in its token. What costs a millisecond
- * (everything on P-384) runs on the thread pool, after all that costs nothing was checked.
+ * The member's end of the handshake. Keeps no table of sessions: everything about one stands in its token. What costs a
+ * millisecond (everything on P-384) runs on the thread pool, after all that costs nothing was checked.
  */
 export class Sessions {
   readonly #deps: SessionsDeps;

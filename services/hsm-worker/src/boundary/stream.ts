@@ -15,7 +15,9 @@ import type { Outcome } from './dispatch.ts';
 import type { CommandSource, Executor } from './executor.ts';
 import type { AcceptedStream } from './session.ts';
 
-/** Signed commands of one frame that this member acted on: the proof that the host asked for them, for the audit record. */
+/**
+ * Signed commands of one frame that this member acted on: the proof that the host asked for them, for the audit record.
+ */
 export interface SignedRequest {
   readonly hostId: string;
   readonly sessionId: Uint8Array;
@@ -66,7 +68,10 @@ export class MemberStream implements CommandSource {
     return this.#session.isValid();
   }
 
-  /** Takes the next sealed frame. Throws `FrameError` for one that is not exactly the next of a valid session; the stream is then over. */
+  /**
+   * Takes the next sealed frame. Throws `FrameError` for one that is not exactly the next of a valid session; the
+   * stream is then over.
+   */
   receive(frame: Uint8Array): void {
     try {
       const { plain, entries, signature } = this.#open(frame);

@@ -10,7 +10,10 @@ import { pageAnswer, pageOfAll } from './pages.ts';
 
 const target = { kind: 'user', as: 'own' } as const;
 
-/** The secret is stored before the user has the key, and removed again before the user lets go of it: one alone is worth nothing. */
+/**
+ * The secret is stored before the user has the key, and removed again before the user lets go of it: one alone is worth
+ * nothing.
+ */
 const createAccessKey = defineIam({
   name: 'CreateAccessKey',
   readOnly: false,

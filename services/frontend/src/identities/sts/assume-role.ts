@@ -33,7 +33,10 @@ const input = z.object({
 });
 type Input = z.output<typeof input>;
 
-/** Both sides decide: the role's trust policy, and the caller's own policies where the trust names only the account or another one's. */
+/**
+ * Both sides decide: the role's trust policy, and the caller's own policies where the trust names only the account or
+ * another one's.
+ */
 export const assumeRole: QueryOperation = {
   service: 'sts',
   name: 'AssumeRole',

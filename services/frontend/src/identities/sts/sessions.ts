@@ -37,7 +37,10 @@ interface Limits {
   readonly DurationSeconds?: number | undefined;
 }
 
-/** Session policies that a request passes, inline and managed. Throws MalformedPolicyDocument, PackedPolicyTooLarge or NoSuchEntity. */
+/**
+ * Session policies that a request passes, inline and managed. Throws MalformedPolicyDocument, PackedPolicyTooLarge or
+ * NoSuchEntity.
+ */
 export async function sessionPolicies(
   { Policy, PolicyArns = [] }: Limits,
   accountId: string,
@@ -145,7 +148,10 @@ export function assumedRole(role: RoleRecord, sessionName: string, partition: st
 
 const roleArnForm = /^arn:([^:]+):iam::(\d{12}):role(\/(?:[!-~]+\/)?)([\w+=,.@-]+)$/;
 
-/** The role of an ARN, in whatever account; undefined for one that is not there. Throws ValidationError for what is no role's ARN. */
+/**
+ * The role of an ARN, in whatever account; undefined for one that is not there. Throws ValidationError for what is no
+ * role's ARN.
+ */
 export async function findRole(
   { iam, partition }: Pick<IamDeps, 'iam' | 'partition'>,
   arn: string,

@@ -29,7 +29,9 @@ const input = z.object({
 });
 type Input = z.output<typeof input>;
 
-/** Nobody signs it: the token of an identity provider says who calls, and the role's trust policy whether that suffices. */
+/**
+ * Nobody signs it: the token of an identity provider says who calls, and the role's trust policy whether that suffices.
+ */
 export const assumeRoleWithWebIdentity: QueryOperation = {
   service: 'sts',
   name: 'AssumeRoleWithWebIdentity',
@@ -92,8 +94,9 @@ function isTrusted(role: RoleRecord, { identity, given, call, deps }: Asked): bo
 const ACTION = 'sts:AssumeRoleWithWebIdentity';
 
 /**
- * Claims are condition keys that begin with the issuer: `token.actions.githubusercontent.com:sub`. Condition keys have no case, claims
- * do: of two whose names differ in nothing else nobody can say which is meant, and who chooses one must not speak for the other.
+ * Claims are condition keys that begin with the issuer: `token.actions.githubusercontent.com:sub`. Condition keys have
+ * no case, claims do: of two whose names differ in nothing else nobody can say which is meant, and who chooses one must
+ * not speak for the other.
  */
 function withClaims(context: RequestContext, { issuer, claims }: WebIdentity): RequestContext {
   const prefix = `${issuer.replace(/^https?:\/\//, '')}:`.toLowerCase();
@@ -105,7 +108,9 @@ function withClaims(context: RequestContext, { issuer, claims }: WebIdentity): R
   return { find: (name) => byName.get(name) ?? context.find(name) };
 }
 
-/** Texts, numbers and flags are values; lists of texts are several. What else a claim may be no condition can ask for. */
+/**
+ * Texts, numbers and flags are values; lists of texts are several. What else a claim may be no condition can ask for.
+ */
 function valueOf(claim: unknown): ContextValue {
   if (Array.isArray(claim)) return claim.filter((one): one is string => typeof one === 'string');
   return typeof claim === 'string' || typeof claim === 'number' || typeof claim === 'boolean'

@@ -1,4 +1,7 @@
-/** The request says several things at once, as with two keys of a context that differ in case only: whoever decides is on the safe side. */
+/**
+ * The request says several things at once, as with two keys of a context that differ in case only: whoever decides is
+ * on the safe side.
+ */
 export const undecidable = Symbol('undecidable');
 
 /** undefined: the request has no such key. A list is of a key that can have several values, and never empty. */

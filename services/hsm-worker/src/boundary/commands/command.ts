@@ -9,7 +9,10 @@ import type { RsaKeyPairs } from '../keys/key-pair.ts';
 
 /** Everything an HSM command may use: no network, no disk, no wall clock. */
 export interface CommandContext {
-  /** As it is when it is asked for: what takes a while, as an RSA key does, must not seal under a key that a member took along meanwhile. */
+  /**
+   * As it is when it is asked for: what takes a while, as an RSA key does, must not seal under a key that a member took
+   * along meanwhile.
+   */
   readonly keyring: Keyring;
   readonly backingKeys: BackingKeyCache;
   readonly rsaKeyPairs: RsaKeyPairs;
@@ -21,7 +24,10 @@ export interface CommandContext {
   readonly nonce: Random;
 }
 
-/** The context of the HSM's commands; undefined while it has no domain keys. Who loses them meanwhile refuses with `no-domain`. */
+/**
+ * The context of the HSM's commands; undefined while it has no domain keys. Who loses them meanwhile refuses with
+ * `no-domain`.
+ */
 export function contextOf(
   hsm: { keyring(): Keyring | undefined },
   rest: Omit<CommandContext, 'keyring'>,

@@ -33,7 +33,10 @@ export const generateDataKeyPair: CommandHandler<'GenerateDataKeyPair'> = async 
   return withPlaintext ? { ...answer, privateKey } : answer;
 };
 
-/** Seals a secret made for this call, and zeroes it unless it is `kept` for the caller. Zeroes it also when sealing fails. */
+/**
+ * Seals a secret made for this call, and zeroes it unless it is `kept` for the caller. Zeroes it also when sealing
+ * fails.
+ */
 function sealNew(
   backingKey: BackingKey,
   { kept, ...sealed }: { encryptionContext: EncryptionContext; plaintext: Buffer; kept: boolean },

@@ -55,7 +55,9 @@ function assertImportable(input: Pick<InputOf<'ImportBackingKey'>, 'keyId' | 'ke
   throw new RefusedError('invalid-input');
 }
 
-/** Whatever does not unwrap is `cannot-open`: how far it came, nobody learns (Manger's attack on OAEP asks just that). */
+/**
+ * Whatever does not unwrap is `cannot-open`: how far it came, nobody learns (Manger's attack on OAEP asks just that).
+ */
 async function unwrappedMaterial(
   input: InputOf<'ImportBackingKey'>,
   { keyring, clock }: CommandContext,

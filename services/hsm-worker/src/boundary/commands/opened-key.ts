@@ -21,7 +21,10 @@ export function openedKeyOf(
   return backingKey;
 }
 
-/** The token comes from where it was stored, and the ciphertext from a caller: who is told what depends on which did not open. */
+/**
+ * The token comes from where it was stored, and the ciphertext from a caller: who is told what depends on which did not
+ * open.
+ */
 function openedKey(token: Uint8Array, { backingKeys, keyring }: Pick<CommandContext, 'backingKeys' | 'keyring'>) {
   try {
     return backingKeys.open(token, keyring);

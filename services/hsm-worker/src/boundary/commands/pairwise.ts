@@ -35,8 +35,8 @@ const checks: Readonly<Partial<Record<KeyUsage, Check>>> = {
 };
 
 /**
- * Whether the two halves of a key pair belong together (SP 800-56A 5.6.2.1.4). A PKCS #8 may say any public key beside the private one,
- * and OpenSSL takes it as it stands: what is encrypted under a wrong one, nobody can decrypt.
+ * Whether the two halves of a key pair belong together (SP 800-56A 5.6.2.1.4). A PKCS #8 may say any public key beside
+ * the private one, and OpenSSL takes it as it stands: what is encrypted under a wrong one, nobody can decrypt.
  */
 export async function isPair(backingKey: BackingKey, context: Context): Promise<boolean> {
   try {

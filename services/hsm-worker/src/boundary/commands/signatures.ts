@@ -18,7 +18,9 @@ export const verify: CommandHandler<'Verify'> = async (input, context) => {
   return { valid: await scheme.verify(backingKey.publicKey, input, context.noble.of(input.account)) };
 };
 
-/** Refuses with `invalid-input` an algorithm that the key does not have, and a message that the algorithm does not sign. */
+/**
+ * Refuses with `invalid-input` an algorithm that the key does not have, and a message that the algorithm does not sign.
+ */
 function signatureSchemeOf(backingKey: BackingKey, input: Message & { algorithm: string }): SignatureScheme {
   assertAlgorithm(backingKey, input.algorithm);
   const scheme = signatureSchemes[input.algorithm]!;

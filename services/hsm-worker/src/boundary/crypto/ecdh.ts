@@ -4,7 +4,8 @@ import { InvalidPublicKeyError } from '../errors.ts';
 /**
  * The peer's public key, for agreement with the owner of `ours`, from DER SubjectPublicKeyInfo. Throws
  * `InvalidPublicKeyError` unless it is a point on the same curve, not at infinity (SP 800-56A section 5.6.2.3.4), and
- * written as ours is: named curve, uncompressed. OpenSSL would take explicit parameters too, whatever cofactor they claim.
+ * written as ours is: named curve, uncompressed. OpenSSL would take explicit parameters too, whatever cofactor they
+ * claim.
  */
 export function peerPublicKey(ours: KeyObject, der: Uint8Array): KeyObject {
   const expected = ours.export({ format: 'der', type: 'spki' });
@@ -22,8 +23,8 @@ export function peerPublicKey(ours: KeyObject, der: Uint8Array): KeyObject {
 }
 
 /**
- * ECDH on a NIST curve (cofactor 1): the raw x-coordinate, as long as the field, on the thread pool since P-384 and P-521
- * take milliseconds.
+ * ECDH on a NIST curve (cofactor 1): the raw x-coordinate, as long as the field, on the thread pool since P-384 and
+ * P-521 take milliseconds.
  */
 export function deriveSharedSecret(privateKey: KeyObject, publicKey: KeyObject): Promise<Buffer> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,7 @@
-/** Items in lanes within lanes (the keys of an account, say). Lanes take turns, so that who brings much delays nobody else by more than a piece of it. */
+/**
+ * Items in lanes within lanes (the keys of an account, say). Lanes take turns, so that who brings much delays nobody
+ * else by more than a piece of it.
+ */
 export class FairQueue<Item> {
   readonly #maxWaiting: readonly number[];
   /** No lane is empty; the one whose turn is next comes first. */

@@ -11,7 +11,10 @@ export const nonceLength = 16;
 const before = Buffer.concat([Buffer.of(0, 0, 0, 1), Buffer.from('keyfleet/derived-key/1'), Buffer.of(0)]);
 const after = Buffer.of(0, 0, 1, 0);
 
-/** The AES-256 key of one encryption under a backing key. Bytes, not a KeyObject: it is used once, then zeroed by the caller. */
+/**
+ * The AES-256 key of one encryption under a backing key. Bytes, not a KeyObject: it is used once, then zeroed by the
+ * caller.
+ */
 export function deriveKey(backingKey: KeyObject, nonce: Uint8Array): Buffer {
   return createHmac('sha256', backingKey)
     .update(Buffer.concat([before, nonce, after]))

@@ -8,8 +8,8 @@ export function encapsulateUnder(publicKey: KeyObject): { sharedSecret: Buffer; 
 }
 
 /**
- * The 32-byte shared secret. A ciphertext of the right length always gives one (implicit rejection: the wrong ciphertext,
- * a secret that nobody else has); `CannotOpenError` for any other length.
+ * The 32-byte shared secret. A ciphertext of the right length always gives one (implicit rejection: the wrong
+ * ciphertext, a secret that nobody else has); `CannotOpenError` for any other length.
  */
 export function decapsulateWith(privateKey: KeyObject, ciphertext: Uint8Array): Buffer {
   try {

@@ -4,7 +4,10 @@ import { p256, p384, p521 } from '@noble/curves/nist.js';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from '@noble/post-quantum/ml-dsa.js';
 
-/** What node:crypto does not offer of OpenSSL, by the noble libraries: in JavaScript, for milliseconds, so on a thread of its own. */
+/**
+ * What node:crypto does not offer of OpenSSL, by the noble libraries: in JavaScript, for milliseconds, so on a thread
+ * of its own.
+ */
 export type NobleAlgorithm = 'ecdsa-digest' | 'ed25519ph' | 'ml-dsa-mu';
 
 export interface Signed {

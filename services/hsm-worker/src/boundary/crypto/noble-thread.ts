@@ -28,9 +28,9 @@ interface Job {
 }
 
 /**
- * On a thread of its own: one signature takes 1 to 70 ms. Accounts take turns, and the keys of an account, so that the load of one
- * tenant delays another by one signature. A thread that dies fails what it was doing, and is replaced. Messages are copied once,
- * into memory that is handed to the thread, which overwrites it.
+ * On a thread of its own: one signature takes 1 to 70 ms. Accounts take turns, and the keys of an account, so that the
+ * load of one tenant delays another by one signature. A thread that dies fails what it was doing, and is replaced.
+ * Messages are copied once, into memory that is handed to the thread, which overwrites it.
  */
 export class NobleThread implements NobleSigners, AsyncDisposable {
   readonly #waiting = new FairQueue<Job>(MAX_WAITING);
@@ -114,8 +114,9 @@ function refuse(job: Job, error: Error): void {
 }
 
 /**
- * Just these bytes: handing over a view would hand over the whole buffer under it, other callers' messages with it. The memory is
- * asked for as such: what V8 keeps within its heap (`Uint8Array.from` of 64 bytes) would be copied when it is handed over.
+ * Just these bytes: handing over a view would hand over the whole buffer under it, other callers' messages with it. The
+ * memory is asked for as such: what V8 keeps within its heap (`Uint8Array.from` of 64 bytes) would be copied when it is
+ * handed over.
  */
 function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(new ArrayBuffer(bytes.length));

@@ -6,8 +6,8 @@ export type Random = (length: number) => Buffer;
 const batch = 4096;
 
 /**
- * Random bytes for nonces and IVs, which are public: a draw from OpenSSL costs 3 us whatever its length, so many are drawn
- * at once. Not for keys: theirs would lie in memory before their time.
+ * Random bytes for nonces and IVs, which are public: a draw from OpenSSL costs 3 us whatever its length, so many are
+ * drawn at once. Not for keys: theirs would lie in memory before their time.
  */
 export function newNonceSource(): Random {
   let drawn = Buffer.alloc(0);

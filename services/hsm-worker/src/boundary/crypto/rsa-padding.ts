@@ -3,7 +3,8 @@ import { type DigestName, digestLengths } from './signature-scheme.ts';
 
 /**
  * The signature paddings of RFC 8017, written out because node:crypto pads only messages that it hashes itself, and KMS
- * signs ready digests. `length` is the modulus in bytes; Keyfleet's moduli are whole bytes, so emBits is 8 * length - 1.
+ * signs ready digests. `length` is the modulus in bytes; Keyfleet's moduli are whole bytes, so emBits is 8 * length -
+ * 1.
  */
 
 /** DER of DigestInfo up to the digest (RFC 8017 section 9.2, note 1). */

@@ -23,8 +23,8 @@ const ed25519ph: SignatureScheme = {
 };
 
 /**
- * ML-DSA (FIPS 204), empty context, hedged. OpenSSL signs whole messages on the thread pool; @noble/post-quantum signs a
- * ready mu, which Node does not hand to OpenSSL. A signature of a message and one of its mu verify as each other.
+ * ML-DSA (FIPS 204), empty context, hedged. OpenSSL signs whole messages on the thread pool; @noble/post-quantum signs
+ * a ready mu, which Node does not hand to OpenSSL. A signature of a message and one of its mu verify as each other.
  */
 const mlDsa: SignatureScheme = {
   accepts: ({ messageType, message }) =>
@@ -54,8 +54,8 @@ export const signatureSchemes: Readonly<Record<string, SignatureScheme>> = {
 } satisfies Record<OfferedSigningAlgorithm, SignatureScheme>;
 
 /**
- * ECDSA (FIPS 186-5), signatures in DER (X9.62), any s. OpenSSL signs messages on the thread pool; @noble/curves signs a
- * ready digest, since node:crypto hashes whatever it signs.
+ * ECDSA (FIPS 186-5), signatures in DER (X9.62), any s. OpenSSL signs messages on the thread pool; @noble/curves signs
+ * a ready digest, since node:crypto hashes whatever it signs.
  */
 function ecdsa(name: DigestName): SignatureScheme {
   return {

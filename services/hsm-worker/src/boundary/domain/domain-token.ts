@@ -88,7 +88,9 @@ export function sealDomainToken(
   }
 }
 
-/** The domain keys of a verified token, for one of its members. Throws `DomainError('cannot-open')`, and never says why. */
+/**
+ * The domain keys of a verified token, for one of its members. Throws `DomainError('cannot-open')`, and never says why.
+ */
 export function openDomainToken(token: DomainToken, identity: Identity): DomainSecrets {
   let dkek: Buffer | undefined;
   let plaintext: Buffer | undefined;
@@ -118,8 +120,8 @@ interface Wrapping {
 }
 
 /**
- * One-pass ECDH (a fresh ephemeral key, the member's static agreement key) and ML-KEM together: the DKEK stays closed unless both are
- * broken. Tokens are kept for ever and shown to anyone.
+ * One-pass ECDH (a fresh ephemeral key, the member's static agreement key) and ML-KEM together: the DKEK stays closed
+ * unless both are broken. Tokens are kept for ever and shown to anyone.
  */
 function wrapFor({ memberId, agreementKey, encapsulationKey }: Member, { state, dkek, random }: Wrapping): WrappedKey {
   const ephemeral = generateKeyPairSync('ec', { namedCurve: 'secp384r1' });

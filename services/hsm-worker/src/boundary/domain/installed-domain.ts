@@ -8,9 +8,9 @@ import { sessionFloor, takesSessionsUnder } from './session-keys.ts';
 export const ACTIVATION_DELAY_MS = 60_000;
 
 /**
- * A domain state with its keys, as one member has it. A new domain key is held at once and seals only once every reachable member
- * holds it, or after `ACTIVATION_DELAY_MS`; which of two keys seals is no question of safety, for both are in the state. It is one when
- * a member left, who knows the older one: then the new key seals at once.
+ * A domain state with its keys, as one member has it. A new domain key is held at once and seals only once every
+ * reachable member holds it, or after `ACTIVATION_DELAY_MS`; which of two keys seals is no question of safety, for both
+ * are in the state. It is one when a member left, who knows the older one: then the new key seals at once.
  */
 export class InstalledDomain {
   readonly state: DomainState;
@@ -27,7 +27,10 @@ export class InstalledDomain {
   /** When the newest domain key begins to seal; infinite when it already does. */
   #activatesAt: number;
 
-  /** Without `before`, as after a restart, the newest key seals at once: what was sealed under it before the restart was already. */
+  /**
+   * Without `before`, as after a restart, the newest key seals at once: what was sealed under it before the restart was
+   * already.
+   */
   constructor(parts: VerifiedDomain & { readonly secrets: DomainSecrets }, clock: Clock, before?: InstalledDomain) {
     this.state = parts.state;
     this.tokenHash = parts.hash;

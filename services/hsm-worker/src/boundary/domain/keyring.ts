@@ -15,13 +15,16 @@ export interface Keyring {
   find(id: string): DomainKey | undefined;
   /** Known, and out of use: whatever is under it stays closed. */
   isRetired(id: string): boolean;
-  /** HMAC-SHA-256 key that turns key material into its public id. The same for the life of the domain, or ids would change. */
+  /**
+   * HMAC-SHA-256 key that turns key material into its public id. The same for the life of the domain, or ids would
+   * change.
+   */
   readonly materialIdKey: KeyObject;
 }
 
 /**
- * NIST SP 800-38D, section 8.3, for random IVs. One member comes here only when nothing has rotated for months; then no luck is pressed, and
- * other members, or a rotation, go on.
+ * NIST SP 800-38D, section 8.3, for random IVs. One member comes here only when nothing has rotated for months; then no
+ * luck is pressed, and other members, or a rotation, go on.
  */
 export const MAX_SEALINGS = 2 ** 32;
 

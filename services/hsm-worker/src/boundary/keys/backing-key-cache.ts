@@ -19,9 +19,9 @@ interface Entry {
 }
 
 /**
- * Opened backing keys, kept in memory for a while: opening a token costs more than using a symmetric key. Bounded; what was not used
- * for longest goes first, about (the clock algorithm: no use moves anything), and none stays longer than `maxAgeMs`, so that a missed
- * eviction does not last.
+ * Opened backing keys, kept in memory for a while: opening a token costs more than using a symmetric key. Bounded; what
+ * was not used for longest goes first, about (the clock algorithm: no use moves anything), and none stays longer than
+ * `maxAgeMs`, so that a missed eviction does not last.
  */
 export class BackingKeyCache {
   readonly #clock: Clock;

@@ -5,8 +5,9 @@ import { isOfSpec } from './key-spec-of.ts';
 import { arePartsOfOneKey } from './rsa-parts.ts';
 
 /**
- * What is sealed of material that was unwrapped, in a buffer of its own, which the caller zeroes; `undefined` if it is no key of the
- * spec. Of a key pair it is one encoding, whichever of PKCS #8's the key came in, so that one key has one material id.
+ * What is sealed of material that was unwrapped, in a buffer of its own, which the caller zeroes; `undefined` if it is
+ * no key of the spec. Of a key pair it is one encoding, whichever of PKCS #8's the key came in, so that one key has one
+ * material id.
  */
 export async function materialToSeal(keySpec: KeySpec, unwrapped: Buffer): Promise<Buffer | undefined> {
   const key = keyOf(keySpec, unwrapped);
@@ -34,9 +35,9 @@ function keyOf(keySpec: KeySpec, unwrapped: Buffer): KeyObject | undefined {
 }
 
 /**
- * A PKCS #8 may say any public key beside the private one, or none, and OpenSSL takes it as it stands. So the public half is made from
- * the private one, and one that was given must be the same. Of all that reads a scalar, ECDH alone refuses one that is not below the
- * group's order.
+ * A PKCS #8 may say any public key beside the private one, or none, and OpenSSL takes it as it stands. So the public
+ * half is made from the private one, and one that was given must be the same. Of all that reads a scalar, ECDH alone
+ * refuses one that is not below the group's order.
  */
 function ecKeyToSeal(given: KeyObject): Buffer | undefined {
   const namedCurve = given.asymmetricKeyDetails!.namedCurve!;

@@ -13,7 +13,10 @@ export interface RsaKeyPairs {
   take(bits: RsaBits): Promise<KeyPair>;
 }
 
-/** A fresh key pair, made on the thread pool by OpenSSL's generator. `undefined` for a spec that is not a key pair, or not made here. */
+/**
+ * A fresh key pair, made on the thread pool by OpenSSL's generator. `undefined` for a spec that is not a key pair, or
+ * not made here.
+ */
 export function newKeyPair(keySpec: KeySpec, rsaKeyPairs: RsaKeyPairs): Promise<KeyPair> | undefined {
   const row = keySpecs[keySpec];
   switch (row.kind) {

@@ -1,7 +1,10 @@
 import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
 import type { BackingKey } from './backing-key.ts';
 
-/** Bytes of a symmetric or HMAC key; `undefined` for key pairs. An HMAC key is as long as its hash (AWS: "HMAC keys in AWS KMS"). */
+/**
+ * Bytes of a symmetric or HMAC key; `undefined` for key pairs. An HMAC key is as long as its hash (AWS: "HMAC keys in
+ * AWS KMS").
+ */
 export function secretLengthOf(keySpec: KeySpec): number | undefined {
   const row = keySpecs[keySpec];
   switch (row.kind) {

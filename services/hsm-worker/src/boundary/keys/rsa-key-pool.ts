@@ -3,8 +3,9 @@ import { type KeyPair, newRsaKeyPair, type RsaBits, type RsaKeyPairs } from './k
 /**
  * A few fresh RSA key pairs of each size, in memory only, so that making an RSA key does not take its 30 to 2000 ms.
  *
- * One pair at a time is made ahead, on one of libuv's threads, and only while nobody waits for one: an empty pool costs the
- * caller the time of a generation, and the next caller nothing more. What is in it at the end is lost, which is harmless.
+ * One pair at a time is made ahead, on one of libuv's threads, and only while nobody waits for one: an empty pool costs
+ * the caller the time of a generation, and the next caller nothing more. What is in it at the end is lost, which is
+ * harmless.
  */
 export class RsaKeyPool implements RsaKeyPairs, Disposable {
   readonly #sizes: Readonly<Record<RsaBits, number>>;

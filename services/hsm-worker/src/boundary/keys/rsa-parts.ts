@@ -10,9 +10,10 @@ const isPrime = promisify<Buffer, boolean>(checkPrime);
 const message = Buffer.from('keyfleet RSA key check');
 
 /**
- * Whether the parts of an RSA private key belong together: two primes of half the modulus each, and both ways to decrypt, by `d` and by
- * the primes, undo the public exponent. OpenSSL reads any integers, and Node does not offer OpenSSL's own check. All is done by OpenSSL
- * on the thread pool; no part of the key becomes a string or a BigInt, which nothing can overwrite.
+ * Whether the parts of an RSA private key belong together: two primes of half the modulus each, and both ways to
+ * decrypt, by `d` and by the primes, undo the public exponent. OpenSSL reads any integers, and Node does not offer
+ * OpenSSL's own check. All is done by OpenSSL on the thread pool; no part of the key becomes a string or a BigInt,
+ * which nothing can overwrite.
  */
 export async function arePartsOfOneKey(key: KeyObject): Promise<boolean> {
   const der = key.export({ format: 'der', type: 'pkcs1' });
@@ -28,8 +29,9 @@ export async function arePartsOfOneKey(key: KeyObject): Promise<boolean> {
 }
 
 /**
- * OpenSSL decrypts by the primes, looks whether the public exponent undoes it, and decrypts by `d` if it does not. So with `dP` changed
- * `d` must be right, and with `d` changed all the others. `part` is a part of `der`, and is as it was afterwards.
+ * OpenSSL decrypts by the primes, looks whether the public exponent undoes it, and decrypts by `d` if it does not. So
+ * with `dP` changed `d` must be right, and with `d` changed all the others. `part` is a part of `der`, and is as it was
+ * afterwards.
  */
 async function decryptsWithout(part: Buffer, der: Buffer, encrypted: Buffer): Promise<boolean> {
   const last = part.length - 1;

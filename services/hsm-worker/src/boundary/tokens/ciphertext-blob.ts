@@ -16,7 +16,10 @@ export const EncryptionContextFormat = defineFormat(
   z.strictObject({ pairs: z.record(z.string(), z.string()) }),
 );
 
-/** Encrypts under a key derived for this one call from the backing key and a fresh N. The layout stands in @keyfleet/shared/hsm/ciphertext-blob. */
+/**
+ * Encrypts under a key derived for this one call from the backing key and a fresh N. The layout stands in
+ * @keyfleet/shared/hsm/ciphertext-blob.
+ */
 export function sealBlob(
   backingKey: BackingKey,
   { encryptionContext, plaintext }: { encryptionContext: EncryptionContext; plaintext: Uint8Array },
@@ -34,7 +37,10 @@ export function sealBlob(
   }
 }
 
-/** The plaintext. Refuses with `cannot-open` whatever the reason: another key, another context, one byte changed, cut or added. */
+/**
+ * The plaintext. Refuses with `cannot-open` whatever the reason: another key, another context, one byte changed, cut or
+ * added.
+ */
 export function openBlob(backingKey: BackingKey, blob: Buffer, encryptionContext: EncryptionContext): Buffer {
   const { nonce, iv, ciphertext, tagLength } = blobLayout;
   if (blob.length < blobOverhead || !backingKey.blobPrefix.equals(blob.subarray(0, nonce))) {

@@ -18,8 +18,8 @@ const backingKey = {
 };
 
 /**
- * Header of an exported key token (EKT): a backing key sealed under a domain key. All of it is bound to the secret: a token
- * in another key's or account's record, or one that claims another spec, usage or origin, does not open.
+ * Header of an exported key token (EKT): a backing key sealed under a domain key. All of it is bound to the secret: a
+ * token in another key's or account's record, or one that claims another spec, usage or origin, does not open.
  */
 export const ExportedKeyToken = defineFormat(
   'keyfleet/exported-key-token/2',
@@ -46,8 +46,9 @@ const formats = new Map<string, Format<ExportedKeyHeader>>(
 );
 
 /**
- * The authenticated header and the material, which the caller must zero. Refuses with `unknown-domain-key` or `cannot-open`; the
- * latter also when the material is not what its id says: whoever holds a domain key can seal any material under another's id.
+ * The authenticated header and the material, which the caller must zero. Refuses with `unknown-domain-key` or
+ * `cannot-open`; the latter also when the material is not what its id says: whoever holds a domain key can seal any
+ * material under another's id.
  */
 export function openExportedKey(token: Uint8Array, keyring: Keyring): { header: ExportedKeyHeader; secret: Buffer } {
   const { header, secret } = openToken(formats.get(labelOf(token)) ?? newest, token, keyring);

@@ -7,8 +7,8 @@ import type { Keyring } from '../domain/keyring.ts';
 import { openToken } from './sealed-token.ts';
 
 /**
- * Header of an import token; the secret is the private wrapping key in DER PKCS #8. It is kept nowhere: whoever imports brings it back.
- * `validTo`: milliseconds since the epoch.
+ * Header of an import token; the secret is the private wrapping key in DER PKCS #8. It is kept nowhere: whoever imports
+ * brings it back. `validTo`: milliseconds since the epoch.
  */
 export const ImportToken = defineFormat(
   'keyfleet/import-token/1',
@@ -30,9 +30,9 @@ export const ImportToken = defineFormat(
 const bound = ['account', 'region', 'keyId', 'keySpec', 'keyUsage'] as const;
 
 /**
- * The header and the private wrapping key, which the caller must zero. A token comes from a caller, not from the store, so whatever is
- * wrong with it is `invalid-import-token`: one that names an unknown domain key sends nobody looking. Of a genuine one of this key,
- * `expired-import-token` is said.
+ * The header and the private wrapping key, which the caller must zero. A token comes from a caller, not from the store,
+ * so whatever is wrong with it is `invalid-import-token`: one that names an unknown domain key sends nobody looking. Of
+ * a genuine one of this key, `expired-import-token` is said.
  */
 export function openImportToken(
   input: InputOf<'ImportBackingKey'>,

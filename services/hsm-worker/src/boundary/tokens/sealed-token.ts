@@ -5,7 +5,8 @@ import { RefusedError } from '../errors.ts';
 import type { Keyring } from '../domain/keyring.ts';
 
 /**
- * Everything that leaves an HSM sealed under a domain key has this shape (docs/formats.md); the header is the associated data:
+ * Everything that leaves an HSM sealed under a domain key has this shape (docs/formats.md); the header is the
+ * associated data:
  *
  *   u32 length | header (canonical) | IV 12 | ciphertext | tag 16
  */
@@ -29,8 +30,9 @@ export interface Sealer {
 }
 
 /**
- * Seals `secret` under the active domain key. The IV is random: a domain key seals for a day, and stays far below the 2^32 tokens
- * (50,000 a second) with which NIST SP 800-38D section 8.3 is content. Refuses with `overloaded` from there on.
+ * Seals `secret` under the active domain key. The IV is random: a domain key seals for a day, and stays far below the
+ * 2^32 tokens (50,000 a second) with which NIST SP 800-38D section 8.3 is content. Refuses with `overloaded` from there
+ * on.
  */
 export function sealToken<H extends SealedHeader>(
   format: Format<H>,
@@ -74,8 +76,8 @@ export function parseToken<H extends SealedHeader>(format: Format<H>, token: Uin
 }
 
 /**
- * The authenticated header and the secret, which the caller must zero. Refuses with `unknown-domain-key`, `retired-domain-key` or
- * `cannot-open`.
+ * The authenticated header and the secret, which the caller must zero. Refuses with `unknown-domain-key`,
+ * `retired-domain-key` or `cannot-open`.
  */
 export function openToken<H extends SealedHeader>(
   format: Format<H>,

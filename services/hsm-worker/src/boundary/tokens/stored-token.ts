@@ -13,7 +13,10 @@ export interface StoredToken {
   readonly account?: string | undefined;
 }
 
-/** The same secret under the active domain key, in the newest format; the token itself if it already is so. It is opened in either case. */
+/**
+ * The same secret under the active domain key, in the newest format; the token itself if it already is so. It is opened
+ * in either case.
+ */
 export function resealToken(stored: StoredToken, sealer: Sealer): Uint8Array {
   const { format, header, secret } = openStoredToken(stored, sealer.keyring);
   try {
@@ -25,8 +28,8 @@ export function resealToken(stored: StoredToken, sealer: Sealer): Uint8Array {
 }
 
 /**
- * Refuses with `cannot-open` unless `resealed` is what resealing makes of `stored`: the newest format, and all the same in it but the
- * domain key.
+ * Refuses with `cannot-open` unless `resealed` is what resealing makes of `stored`: the newest format, and all the same
+ * in it but the domain key.
  */
 export function checkResealed(resealed: Uint8Array, stored: StoredToken, keyring: Keyring): void {
   const before = openStoredToken(stored, keyring);
