@@ -47,5 +47,5 @@ function assertKnown(args: Record<string, unknown> & { _: string[] }, known: Arg
   if (unknown !== undefined) throw new CliError(`there is no option --${unknown}. See --help`, { exitCode: 2 });
   const positionals = Object.values(known).filter(({ type }) => type === 'positional').length;
   const extra = args._[positionals];
-  if (extra !== undefined) throw new CliError(`what is '${extra}'? See --help`, { exitCode: 2 });
+  if (extra !== undefined) throw new CliError(`unexpected argument '${extra}'. See --help`, { exitCode: 2 });
 }
