@@ -1,4 +1,5 @@
 import { AccessKey, AliasRecord, BackingKeyRecord, KeyRecord, LastUsageRecord } from '@keyfleet/frontend/store/records';
+import { CustomKeyStoreRecord, KeyStoresRecord, XksProxyRecord } from '@keyfleet/frontend/key-stores/records';
 import { storedValues } from '@keyfleet/shared/stored/names';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,6 +27,9 @@ test('docs/formats.md lists every field of every record, and none that is gone',
     'backing key': BackingKeyRecord,
     alias: AliasRecord,
     'access key': AccessKey,
+    'custom key stores': KeyStoresRecord,
+    'custom key store': CustomKeyStoreRecord,
+    proxy: XksProxyRecord,
     'last usage': LastUsageRecord,
   };
   const sorted = (entries: Iterable<readonly [string, readonly string[]]>) =>

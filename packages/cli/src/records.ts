@@ -72,6 +72,7 @@ async function recordsIn(name: string, calls: RedisCalls): Promise<FoundRecord[]
       return findFields(name, ['record', 'lastUsage'], calls);
     case 'deletion':
       return findFields(name, ['event'], calls);
+    case 'keyStores':
     case 'accessKey': {
       const stored = await calls.read((client) => client.get(name));
       return stored === null ? [] : [valueOf(name, { place: { name }, before: '', stored }, calls)];

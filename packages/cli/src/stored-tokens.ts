@@ -17,10 +17,12 @@ const KeyRecord = z.object({
 });
 const AccessKeyRecord = z.object({ token: z.base64() });
 
+const KeyStoresRecord = z.object({ stores: z.array(z.object({ xks: z.object({ token: z.base64() }) })) });
+
 /** Whether tokens lie under this name. */
 export function holdsTokens(name: string): boolean {
   const kind = storedNameOf(name)?.kind;
-  return kind === 'key' || kind === 'accessKey' || kind === 'secret';
+  return kind === 'key' || kind === 'accessKey' || kind === 'keyStores' || kind === 'secret';
 }
 
 /** None when nothing lies there. Throws ZodError and SyntaxError for a record that cannot be read. */
@@ -38,6 +40,11 @@ export async function loadTokens(redis: RedisClient, name: string): Promise<read
     case 'accessKey': {
       const text = await redis.get(name);
       return text === null ? [] : [{ token: bytesOf(AccessKeyRecord.parse(JSON.parse(text)).token) }];
+    }
+    case 'keyStores': {
+      const text = await redis.get(name);
+      if (text === null) return [];
+      return KeyStoresRecord.parse(JSON.parse(text)).stores.map(({ xks }) => ({ token: bytesOf(xks.token) }));
     }
     case 'secret': {
       const token = await redis.getBuffer(name);

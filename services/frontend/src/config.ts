@@ -97,6 +97,31 @@ export const FrontendConfig = z.strictObject({
     )
     .default([])
     .describe('The OIDC issuers whose tokens AssumeRoleWithWebIdentity takes (docs/identities.md).'),
+  externalKeyStores: z
+    .strictObject({
+      timeout: duration('250ms').describe('How long a proxy may take for one call, its connection included.'),
+      proxies: z
+        .array(
+          z.strictObject({
+            host: z.hostname('must be a host name').describe('As `XksProxyUriEndpoint` names it, after `https://`.'),
+            address: hostPort().optional().describe('Where it is reached, unless it is at port 443 of its name.'),
+            caFile: filePath()
+              .optional()
+              .describe('Certificates (PEM) that its own must lead to; else those that Node.js trusts.'),
+            clientCertificate: z
+              .strictObject({
+                certificateFile: filePath().describe('PEM.'),
+                keyFile: filePath().describe('Its private key, PEM.'),
+              })
+              .optional()
+              .describe('What this frontend shows a proxy that asks for a certificate.'),
+          }),
+        )
+        .default([])
+        .describe('The proxies that customers may name. No other host is ever called.'),
+    })
+    .prefault({})
+    .describe('External key stores (docs/custom-key-stores.md).'),
   auditFile: filePath().optional().describe('Where audit records go, one JSON object a line.'),
   drain: duration('10s').describe('How long requests may go on after SIGTERM.'),
   log: LogConfig,

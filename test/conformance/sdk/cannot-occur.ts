@@ -1,19 +1,19 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import type { ExceptionCode } from '@keyfleet/shared/errors/exceptions';
 
-const noStores = 'a deployment has no custom key stores';
+const noStores = 'it takes a proxy of an external key store: tests of the handlers have it';
+const noClusters = 'a deployment has no CloudHSM clusters';
 const anyState = 'it works on a key in any state';
 
 /** Declared errors that nothing a caller does can bring about in this release: of any operation, or of those named. */
 const reasons: readonly (readonly [error: RegExp, operations: RegExp, because: string])[] = [
-  [/^CloudHsm|^Xks|^IncorrectTrustAnchor/, /./, noStores],
+  [/^CloudHsm(?!ClusterNotFound)|^IncorrectTrustAnchor/, /./, noClusters],
+  [/^CloudHsmClusterNotFound/, /^UpdateCustomKeyStore$/, noClusters],
+  [/^Xks/, /./, noStores],
+  [/^LimitExceeded/, /^CreateCustomKeyStore$/, noStores],
   [/^CustomKeyStore(?!NotFound)/, /./, noStores],
   [/^KeyUnavailable/, /./, 'only keys of custom key stores become unavailable'],
-  [
-    /^UnsupportedOperation/,
-    /^(GenerateDataKeyPair|GenerateRandom|ListKeyRotations)/,
-    `${noStores}, the one case of it`,
-  ],
+  [/^UnsupportedOperation/, /^(GenerateDataKeyPair|GenerateRandom|ListKeyRotations)/, noStores],
   [/^KMSInvalidState/, /^(GetKeyPolicy|PutKeyPolicy|ListKeyPolicies|DeleteAlias|DeleteImportedKeyMaterial)$/, anyState],
   [/^KMSInvalidState/, /^(GetKeyRotationStatus|ListKeyRotations)$/, anyState],
   [/^KMSInvalidState/, /^(ListGrants|RetireGrant|RevokeGrant)$/, anyState],

@@ -128,7 +128,7 @@ export const requests: Readonly<Record<OperationName, ValidRequest>> = {
     keyMember: 'TargetKeyId',
     input: async () => ({ AliasName: await aliasOf(await newKey()) }),
   },
-  UpdateCustomKeyStore: ofAccount(store),
+  UpdateCustomKeyStore: ofAccount({ ...store, NewCustomKeyStoreName: 'other' }),
   UpdateKeyDescription: onKey('symmetric', { Description: 'another' }),
   UpdatePrimaryRegion: onKey('multiRegion', { PrimaryRegion: 'us-west-2' }),
   Verify: {

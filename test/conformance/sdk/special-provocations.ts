@@ -119,6 +119,11 @@ export const specialProvocations: Readonly<Partial<Record<`${OperationName}.${Ex
     { Origin: 'AWS_CLOUDHSM', CustomKeyStoreId: store },
     noStore,
   ),
+  'CreateCustomKeyStore.CloudHsmClusterNotFoundException': changed(
+    'CreateCustomKeyStore',
+    { CustomKeyStoreName: 'store', CloudHsmClusterId: 'cluster-abcdefghijk' },
+    'The CloudHSM cluster cluster-abcdefghijk does not exist.',
+  ),
   'ConnectCustomKeyStore.CustomKeyStoreNotFoundException': changed(
     'ConnectCustomKeyStore',
     { CustomKeyStoreId: store },

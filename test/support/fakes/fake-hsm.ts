@@ -44,6 +44,10 @@ export class FakeHsm implements HsmCommands {
       this.#credentials.set(accessKeyId, secretAccessKey);
       return { secretAccessKey, token: Buffer.from(`token of ${accessKeyId}`) };
     },
+    SealCredential: ({ accessKeyId, secretAccessKey }) => {
+      this.#credentials.set(accessKeyId, Buffer.from(secretAccessKey));
+      return { token: Buffer.from(`token of ${accessKeyId}`) };
+    },
     OpenCredential: ({ accessKeyId }) => ({ secretAccessKey: this.#credentials.get(accessKeyId) ?? refuse() }),
     EvictBackingKey: ({ materialId }) => {
       this.evicted.push(Buffer.from(materialId).toString('hex'));

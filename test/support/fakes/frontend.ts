@@ -15,6 +15,12 @@ import type { GrantStore } from '@keyfleet/frontend/grants/grant-store';
 import { GrantTokens } from '@keyfleet/frontend/grants/grant-tokens';
 import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
 import type { GrantedKey } from '@keyfleet/shared/stored/grants';
+import type { KeyStoreStore } from '@keyfleet/frontend/key-stores/key-store';
+import { MemoryKeyStores } from '@keyfleet/frontend/key-stores/memory-key-stores';
+import { ExternalKeys } from '@keyfleet/frontend/xks/external-keys';
+import type { XksAnswer, XksCall } from '@keyfleet/frontend/xks/hosts';
+import { XksError } from '@keyfleet/frontend/xks/problems';
+import { XksProxies } from '@keyfleet/frontend/xks/proxies';
 import { Markers } from '@keyfleet/frontend/operations/markers';
 import { Policies } from '@keyfleet/frontend/policy/policies';
 import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
@@ -46,6 +52,10 @@ type Overrides = Partial<Pick<Call, 'caller' | 'region' | 'requestId'>>;
 export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly store = new MemoryStore();
   readonly grants: GrantStore;
+  readonly keyStores: KeyStoreStore;
+  readonly proxies: XksProxies;
+  /** Stands for the proxies of external key stores. */
+  answerOfProxy: (call: XksCall) => Promise<XksAnswer> = () => Promise.reject(new XksError('unreachable'));
   readonly keyQuota = 100;
   /** Told of each request. */
   charge: (rateClass: RateClass) => void = () => {};
@@ -66,11 +76,17 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     const exists = async ({ region, keyId }: GrantedKey) => (await store.findKey(region, keyId)) !== undefined;
     this.grants = new MemoryGrantStore(exists);
     const clock = { now: () => this.now };
+    this.keyStores = new MemoryKeyStores((of, keyId) => exists({ region: of, keyId }));
+    const hosts = { call: (call: XksCall) => this.answerOfProxy(call) };
+    this.proxies = new XksProxies({ hosts, hsm: this.hsm, clock });
     this.lastUsages = new LastUsages({ usages: store, clock, onProblem: (problem) => void faults.push(problem) });
     const perform = newPerform({
       keys: store,
       aliases: store,
       hsm: this.hsm,
+      keyStores: this.keyStores,
+      proxies: this.proxies,
+      externalKeys: new ExternalKeys({ keyStores: this.keyStores, proxies: this.proxies }),
       clock,
       newKeyId,
       partition: 'aws',

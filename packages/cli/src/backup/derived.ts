@@ -10,7 +10,8 @@ import {
   retirableEntryOf,
 } from '@keyfleet/shared/stored/grants';
 import { iamLinksOf } from '@keyfleet/shared/stored/iam';
-import { aliasesAt, dueAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
+import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
+import { aliasesAt, dueAt, iamAt, keyAt, keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
 import { HASH_PIECE } from './format.ts';
@@ -27,6 +28,8 @@ const KeyRecord = z.object({
   state: z.string(),
   deletionDate: z.int().optional(),
   automaticRotation: z.object({ nextDate: z.int() }).optional(),
+  customKeyStoreId: z.string().optional(),
+  xksKeyId: z.string().optional(),
 });
 const AliasRecord = z.object({ targetKeyId: z.string() });
 
@@ -73,6 +76,10 @@ export class DerivedLists {
         continue;
       }
       members.add(keyListAt(key, key.keyId), entryOf(key));
+      const { customKeyStoreId, ...rest } = key;
+      if (customKeyStoreId !== undefined) {
+        members.add(keyStoresAt(key)[1], keyInStoreEntryOf({ ...rest, customKeyStoreId }));
+      }
       const entry = due || newDueEntryOf(key);
       if (entry !== undefined) members.add(dueAt(dueShardOf(key)), entry);
     }

@@ -12,9 +12,13 @@ export interface BlobHeader {
   readonly keyId: string;
   /** 32 bytes. */
   readonly materialId: Buffer;
+  /** Of a key in an external key store. */
+  readonly isExternal: boolean;
 }
 
 const version = 1;
+/** Of a blob that a key in an external key store encrypted once more: it begins as all do, and goes on in its own way. */
+export const externalBlobVersion = 2;
 const kinds = { uuid: 0, multiRegion: 1 } as const;
 
 /** Where each part of a blob begins. */
@@ -34,10 +38,12 @@ export function blobPrefixOf({ keyId, materialId }: { keyId: string; materialId:
 /** Reads what a blob claims of its key. Throws `FormatError` if it cannot be a ciphertext blob at all. */
 export function parseBlobHeader(blob: Uint8Array): BlobHeader {
   const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
-  if (bytes.length < blobOverhead || bytes[0] !== version) throw new FormatError('not a ciphertext blob');
+  if (bytes.length < blobOverhead || (bytes[0] !== version && bytes[0] !== externalBlobVersion))
+    throw new FormatError('not a ciphertext blob');
   return {
     keyId: keyIdOf(bytes[1]!, bytes.toString('hex', 2, blobLayout.materialId)),
     materialId: bytes.subarray(blobLayout.materialId, blobLayout.nonce),
+    isExternal: bytes[0] === externalBlobVersion,
   };
 }
 

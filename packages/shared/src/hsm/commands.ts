@@ -152,6 +152,16 @@ export const ImportBackingKey = defineCommand(8, 'ImportBackingKey', {
   output: { token, materialId, publicKey: bytes().optional() },
 });
 
+/**
+ * Seals a secret that a customer gave, with which the service proves itself elsewhere: to the proxy of an external key store. OpenCredential
+ * opens it. `principal`: what the secret belongs to.
+ */
+export const SealCredential = defineCommand(9, 'SealCredential', {
+  signed: true,
+  input: { accessKeyId: z.string().max(128), principal: z.string().max(2048), secretAccessKey: bytes({ max: 128 }) },
+  output: { token },
+});
+
 /** Symmetric: a ciphertext blob bound to key and encryption context. RSA: the raw OAEP ciphertext. */
 export const Encrypt = defineCommand(10, 'Encrypt', {
   input: { ...key, algorithm, encryptionContext, plaintext: bytes() },
@@ -250,6 +260,7 @@ export const commands = {
   DescribeBackingKey,
   GenerateImportKey,
   ImportBackingKey,
+  SealCredential,
   Encrypt,
   Decrypt,
   ReEncrypt,

@@ -12,6 +12,7 @@ import {
   keyAt,
   keysAt,
   leaseAt,
+  keyStoresAt,
   patternOf,
   proposalAt,
   proposalsAt,
@@ -57,6 +58,8 @@ const made = {
   oldResealProgress: 'kf:domain:{example.org}:reseal:7',
   restore: RESTORE,
   recordKeys: RECORD_KEYS,
+  keyStores: keyStoresAt(scope)[0],
+  keyStoreKeys: keyStoresAt(scope)[1],
   rates: ratesAt(scope),
   beat: BEAT,
 } satisfies Record<StoredKind, string>;
@@ -70,6 +73,7 @@ test.each(Object.entries(made))('the name of kind %s is known as that, and SCAN 
 test('what one step writes has one hash tag', () => {
   const tagOf = (name: string) => storedNameOf(name)?.tag;
   expect(new Set(aliasesAt(scope).map(tagOf)).size).toBe(1);
+  expect(new Set(keyStoresAt(scope).map(tagOf)).size).toBe(1);
   expect(new Set(iamAt(scope.accountId).map(tagOf)).size).toBe(1);
   expect(new Set([tokensAt('d'), storeAt('d'), proposalsAt('d'), proposalAt('d', 'x')].map(tagOf))).toEqual(
     new Set(['d']),

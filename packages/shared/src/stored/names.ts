@@ -36,6 +36,8 @@ export const storedValues = {
   grants: { name: 'kf:grants:{<region>/<key id>}', type: 'hash', role: 'kept' },
   grantIndex: { name: 'kf:grant-index:{<region>/<key id>}', type: 'zset', role: 'derived' },
   retirable: { name: 'kf:retirable:{<region>/<principal>}', type: 'zset', role: 'derived' },
+  keyStores: { name: 'kf:key-stores:{<account>/<region>}', type: 'string', role: 'kept' },
+  keyStoreKeys: { name: 'kf:key-store-keys:{<account>/<region>}', type: 'zset', role: 'derived' },
   rates: { name: 'kf:rates:{<account>/<region>}', type: 'hash', role: 'passing' },
   tokens: { name: 'kf:domain:{<domain>}:tokens', type: 'list', role: 'kept' },
   store: { name: 'kf:domain:{<domain>}:store', type: 'hash', role: 'kept' },
@@ -88,6 +90,11 @@ export function keysAt({ accountId, region }: Scope, list?: number): string {
 export function aliasesAt({ accountId, region }: Scope): readonly [string, string, string] {
   const tag = `{${accountId}/${region}}`;
   return [`kf:aliases:${tag}`, `kf:alias-names:${tag}`, `kf:alias-targets:${tag}`];
+}
+/** The custom key stores of an account's Region, then the list of which KMS keys are in which. */
+export function keyStoresAt({ accountId, region }: Scope): readonly [string, string] {
+  const tag = `{${accountId}/${region}}`;
+  return [`kf:key-stores:${tag}`, `kf:key-store-keys:${tag}`];
 }
 export function accessKeyAt(accessKeyId: string): string {
   return `kf:access-key:{${accessKeyId}}`;

@@ -1,4 +1,6 @@
-import { scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
+import { CHANGES, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
+import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/records.ts';
+import { keyStoresName } from '../store/changes.ts';
 import { splitOldKeyList } from '../store/key-lists.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { accessKeyPlace } from '../store/record-places.ts';
@@ -46,6 +48,7 @@ export class RedisSealedRecords implements SealedRecords {
     const stored = storedNameOf(name);
     if (stored?.kind === 'key') return this.#loadKey(name, stored.tag);
     if (stored?.kind === 'accessKey') return this.#loadAccessKey(name, stored.tag);
+    if (stored?.kind === 'keyStores') return this.#loadKeyStores(name, stored.tag);
     if (stored?.kind === 'secret') return this.#loadSecret(name);
     return Promise.resolve(undefined);
   }
@@ -70,6 +73,23 @@ export class RedisSealedRecords implements SealedRecords {
     const replace = async ([token]: readonly Uint8Array[]) =>
       this.#replaceValue(name, stored, await macs.withMac(place, encodeAccessKey({ ...record, token: token! })));
     return { name, tokens: [record.token], replace };
+  }
+
+  /** The credentials of all external key stores of an account's Region. */
+  async #loadKeyStores(name: string, tag: string): Promise<SealedRecord | undefined> {
+    const { calls, macs } = this.#deps;
+    const [accountId = '', region = ''] = tag.split('/');
+    const scope = { accountId, region };
+    const stored = await calls.read((client) => client.get(name));
+    if (stored === null) return undefined;
+    const stores = decodeKeyStores(await macs.verified(keyStoresPlace(scope), stored), scope);
+    const replace = async (next: readonly Uint8Array[]) => {
+      const changed = stores.map((store, i) => ({ ...store, xks: { ...store.xks, token: next[i]! } }));
+      const text = await macs.withMac(keyStoresPlace(scope), encodeKeyStores(scope, changed));
+      const change = ['', CHANGES, keyStoresName(scope)] as const;
+      return (await calls.script('kfReplaceKeyStores', ...keyStoresAt(scope), stored, text, ...change)) === 'done';
+    };
+    return { name, tokens: stores.map(({ xks }) => xks.token), replace };
   }
 
   async #loadSecret(name: string): Promise<SealedRecord | undefined> {

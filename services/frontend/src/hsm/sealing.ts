@@ -155,6 +155,11 @@ const confirmations: { readonly [N in SealingCommand]: Confirmation<N> } = {
     return confirmations.GenerateBackingKey(ask, sealed);
   },
 
+  async SealCredential(ask, { input: { secretAccessKey, ...owner }, output: { token } }) {
+    const { output, memberId } = await ask('OpenCredential', { ...owner, token });
+    return { witness: memberId, agrees: isEqual(output.secretAccessKey, secretAccessKey) };
+  },
+
   async GenerateCredential(ask, { input: owner, output: { secretAccessKey, token } }) {
     const { output, memberId } = await ask('OpenCredential', { ...owner, token });
     return {

@@ -15,9 +15,9 @@ const algorithmsMember = {
   ENCAPSULATE_DECAPSULATE: 'EncapsulationAlgorithms',
 } as const satisfies Record<KeyUsage, string>;
 
-/** What DescribeKey and CreateKey say of a key: what it does not have is absent, never null. */
-export function metadataOf(key: KmsKey, now: number): KeyMetadata {
-  const state = stateAt(key, now);
+/** What DescribeKey and CreateKey say of a key: what it does not have is absent, never null. `away` as in stateAt. */
+export function metadataOf(key: KmsKey, now: number, away = false): KeyMetadata {
+  const state = stateAt(key, now, away);
   const materialId = currentMaterialIdOf(key);
   return {
     AWSAccountId: key.accountId,
@@ -34,6 +34,8 @@ export function metadataOf(key: KmsKey, now: number): KeyMetadata {
     ...specMembersOf(key),
     MultiRegion: key.multiRegion,
     ...(key.multiRegion && { MultiRegionConfiguration: multiRegionConfigurationOf(key) }),
+    ...(key.customKeyStoreId !== undefined && { CustomKeyStoreId: key.customKeyStoreId }),
+    ...(key.xksKeyId !== undefined && { XksKeyConfiguration: { Id: key.xksKeyId } }),
     ...(materialId !== undefined && { CurrentKeyMaterialId: materialId }),
   };
 }
@@ -55,9 +57,11 @@ function expirationOf({ validTo }: ImportedMaterial): Pick<KeyMetadata, 'Expirat
   return { ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo: validTo };
 }
 
-/** Only symmetric encryption keys tell it, also of imported material that is gone. */
-function currentMaterialIdOf({ keySpec, imported, backingKeys }: KmsKey): string | undefined {
-  return keySpec === 'SYMMETRIC_DEFAULT' ? (imported ?? backingKeys.at(-1))?.materialId : undefined;
+/** Only symmetric encryption keys tell it, also of imported material that is gone; not those whose material is elsewhere. */
+function currentMaterialIdOf({ keySpec, imported, backingKeys, customKeyStoreId }: KmsKey): string | undefined {
+  return keySpec === 'SYMMETRIC_DEFAULT' && customKeyStoreId === undefined
+    ? (imported ?? backingKeys.at(-1))?.materialId
+    : undefined;
 }
 
 function multiRegionConfigurationOf({ arn, region }: KmsKey): NonNullable<KeyMetadata['MultiRegionConfiguration']> {

@@ -25,6 +25,7 @@ export function assertAutomaticRotation(key: KmsKey): void {
 /** Throws what AWS answers when a key cannot be rotated on demand now. AWS gives no message for a key of the wrong kind. */
 export function assertOnDemandRotation(key: KmsKey, now: number): void {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
+  if (key.customKeyStoreId !== undefined) assertOwnOrigin(key);
   if (key.origin === 'EXTERNAL') {
     const message = `No available key material pending rotation for the key: ${key.arn}.`;
     throw new KmsException('KMSInvalidStateException', message);

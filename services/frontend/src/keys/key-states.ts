@@ -92,17 +92,20 @@ const rows = {
 
 export type KeyOperationName = keyof typeof rows;
 
-/** PendingImport from the moment on that its material expires, whenever it is destroyed. */
-export function stateAt({ state, imported }: KmsKey, now: number): StoredKeyState {
+/**
+ * PendingImport from the moment on that its material expires, whenever it is destroyed. `away`: its custom key store is not connected.
+ */
+export function stateAt({ state, imported }: KmsKey, now: number, away = false): StoredKeyState {
+  if (away && state !== 'PendingDeletion') return 'Unavailable';
   const isExpired = imported?.validTo !== undefined && imported.validTo <= now;
   return isExpired && state !== 'PendingDeletion' ? 'PendingImport' : state;
 }
 
 /** Throws AWS's refusal if `operation` does not work on a key in the state that it is in at `now`. */
-export function assertKeyState(operation: string, key: KmsKey, now: number): void {
+export function assertKeyState(operation: string, key: KmsKey, now: number, away = false): void {
   const row: Row | undefined = rows[operation as KeyOperationName];
   if (row === undefined) throw new Error(`no key state row for ${operation}`);
-  const refusal = row[stateAt(key, now)];
+  const refusal = row[stateAt(key, now, away)];
   if (refusal) throw new KmsException(refusal[0], `${key.arn} ${refusal[1]}`);
 }
 

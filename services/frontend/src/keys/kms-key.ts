@@ -48,5 +48,9 @@ export interface KmsKey {
   readonly deletionDate?: number | undefined;
   /** The material that a key of origin EXTERNAL took, for ever: also when it was deleted or expired, for no other is taken then. */
   readonly imported?: ImportedMaterial | undefined;
+  /** The custom key store that it is in. */
+  readonly customKeyStoreId?: string | undefined;
+  /** Its key in an external key store: what it encrypts is encrypted under that one, too. */
+  readonly xksKeyId?: string | undefined;
   readonly automaticRotation?: { readonly periodInDays: number; readonly nextDate: number } | undefined;
 }

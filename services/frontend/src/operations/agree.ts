@@ -47,6 +47,6 @@ export const decapsulate: Handler<typeof Decapsulate, Pick<Deps, 'hsm'>> = async
 ) => {
   const { EncapsulationAlgorithm: algorithm, SharedSecretCiphertextBlob: ciphertext } = input;
   const command = { ...commandKeyOf(key), ciphertext };
-  const { sharedSecret } = await opened(hsm.execute('Decapsulate', command, deadline));
+  const { sharedSecret } = await opened(hsm.execute('Decapsulate', command, deadline), key);
   return { KeyId: key.arn, SharedSecret: sharedSecret, EncapsulationAlgorithm: algorithm };
 };

@@ -3,40 +3,57 @@ import type { InputOf } from '@keyfleet/shared/api/operation';
 import { HsmRefusedError } from '../hsm/commands.ts';
 import { commandKeyOf, currentBackingKey } from '../keys/backing-keys.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
-import { capacityOf, contextOf, doesNotFit, opened, openingKeyOf, requireCiphertext } from './ciphertexts.ts';
+import {
+  capacityOf,
+  contextOf,
+  doesNotFit,
+  opened,
+  openingKeyOf,
+  requireCiphertext,
+  tellsMaterial,
+  useOf,
+} from './ciphertexts.ts';
 import type { Deps, Handler } from './handler.ts';
 
-export const encrypt: Handler<typeof Encrypt, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
+type CipherDeps = Pick<Deps, 'hsm' | 'externalKeys'>;
+
+export const encrypt: Handler<typeof Encrypt, CipherDeps> = async (input, call, { hsm, externalKeys }) => {
+  const { key, deadline } = call;
   const { EncryptionAlgorithm: algorithm, Plaintext: plaintext } = input;
   const encryptionContext = contextOf(input.EncryptionContext, algorithm);
 
   const command = { ...commandKeyOf(key), algorithm, encryptionContext, plaintext };
   const { ciphertext } = await hsm.execute('Encrypt', command, deadline);
-  return { CiphertextBlob: ciphertext, KeyId: key.arn, EncryptionAlgorithm: algorithm };
+  const blob = await externalKeys.encrypt(key, ciphertext, useOf(call, 'Encrypt'));
+  return { CiphertextBlob: blob, KeyId: key.arn, EncryptionAlgorithm: algorithm };
 };
 
-export const decrypt: Handler<typeof Decrypt, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
+export const decrypt: Handler<typeof Decrypt, CipherDeps> = async (input, call, { hsm, externalKeys }) => {
+  const { key, deadline } = call;
   const { EncryptionAlgorithm: algorithm } = input;
-  const ciphertext = requireCiphertext(input.CiphertextBlob);
-  const backingKey = openingKeyOf(key, ciphertext);
+  const blob = requireCiphertext(input.CiphertextBlob);
+  const backingKey = openingKeyOf(key, blob);
+  const ciphertext = await externalKeys.decrypt(key, blob, useOf(call, 'Decrypt'));
   const encryptionContext = contextOf(input.EncryptionContext, algorithm);
 
   const command = { ...commandKeyOf(key, backingKey), algorithm, encryptionContext, ciphertext };
   // A dry run opens the ciphertext too: it answers what the call itself would.
-  const { plaintext } = await opened(hsm.execute('Decrypt', command, deadline));
+  const { plaintext } = await opened(hsm.execute('Decrypt', command, deadline), key);
   return {
     KeyId: key.arn,
     Plaintext: plaintext,
     EncryptionAlgorithm: algorithm,
-    ...(key.keySpec === 'SYMMETRIC_DEFAULT' && { KeyMaterialId: backingKey.materialId }),
+    ...(tellsMaterial(key) && { KeyMaterialId: backingKey.materialId }),
   };
 };
 
-export const reEncrypt: Handler<typeof ReEncrypt, Pick<Deps, 'hsm'>> = async (input, call, { hsm }) => {
+export const reEncrypt: Handler<typeof ReEncrypt, CipherDeps> = async (input, call, { hsm, externalKeys }) => {
   const { key: source, otherKey: destination, deadline } = call;
   if (!destination) throw new Error('ReEncrypt was admitted to one key only');
-  const ciphertext = requireCiphertext(input.CiphertextBlob);
-  const from = openingKeyOf(source, ciphertext);
+  const blob = requireCiphertext(input.CiphertextBlob);
+  const from = openingKeyOf(source, blob);
+  const use = useOf(call, 'ReEncrypt');
+  const ciphertext = await externalKeys.decrypt(source, blob, use);
   const to = currentBackingKey(destination);
   const command = {
     sourceKeyId: source.keyId,
@@ -52,8 +69,9 @@ export const reEncrypt: Handler<typeof ReEncrypt, Pick<Deps, 'hsm'>> = async (in
     destinationContext: contextOf(input.DestinationEncryptionContext, input.DestinationEncryptionAlgorithm),
   };
   // A dry run opens the ciphertext too: it answers what the call itself would.
-  const result = await fitted(opened(hsm.execute('ReEncrypt', command, deadline)), input, destination);
-  return { CiphertextBlob: result.ciphertext, ...describe(input, { source, from, destination, to }) };
+  const result = await fitted(opened(hsm.execute('ReEncrypt', command, deadline), source), input, destination);
+  const CiphertextBlob = await externalKeys.encrypt(destination, result.ciphertext, use);
+  return { CiphertextBlob, ...describe(input, { source, from, destination, to }) };
 };
 
 /**
@@ -87,11 +105,7 @@ function describe(input: InputOf<typeof ReEncrypt>, { source, from, destination,
     KeyId: destination.arn,
     SourceEncryptionAlgorithm: input.SourceEncryptionAlgorithm,
     DestinationEncryptionAlgorithm: input.DestinationEncryptionAlgorithm,
-    ...(isSymmetric(source) && { SourceKeyMaterialId: from.materialId }),
-    ...(isSymmetric(destination) && { DestinationKeyMaterialId: to.materialId }),
+    ...(tellsMaterial(source) && { SourceKeyMaterialId: from.materialId }),
+    ...(tellsMaterial(destination) && { DestinationKeyMaterialId: to.materialId }),
   };
-}
-
-function isSymmetric({ keySpec }: KmsKey): boolean {
-  return keySpec === 'SYMMETRIC_DEFAULT';
 }

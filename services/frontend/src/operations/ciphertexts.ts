@@ -6,6 +6,9 @@ import { type KeySpec, type KeySpecRow, keySpecs } from '@keyfleet/shared/key-sp
 import { HsmRefusedError } from '../hsm/commands.ts';
 import { currentBackingKey, findBackingKey } from '../keys/backing-keys.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
+import type { UseOf } from '../xks/external-keys.ts';
+import { XksError } from '../xks/problems.ts';
+import type { Call } from './handler.ts';
 
 const none: Readonly<Record<string, string>> = Object.freeze({});
 
@@ -41,19 +44,31 @@ export function openingKeyOf(key: KmsKey, ciphertext: Uint8Array): BackingKey {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') return currentBackingKey(key);
   const header = blobHeaderOf(ciphertext);
   if (header.keyId !== key.keyId) throw incorrectKey();
+  // Of what only an HSM encrypted the proxy was never asked: it knows it, and must not be left out.
+  if (header.isExternal !== (key.xksKeyId !== undefined)) throw invalidCiphertext();
   const backingKey = findBackingKey(key, header.materialId.toString('hex'));
   if (!backingKey) throw invalidCiphertext();
   return backingKey;
 }
 
-/** Waits for an HSM's answer; whatever did not open gives the one opaque error. */
-export async function opened<T>(answer: Promise<T>): Promise<T> {
+/** Waits for an HSM's answer; whatever did not open gives the one opaque error. Of a key in an external key store AWS has another. */
+export async function opened<T>(answer: Promise<T>, { xksKeyId }: KmsKey): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof HsmRefusedError && error.refusal === 'cannot-open') throw invalidCiphertext(error);
-    throw error;
+    if (!(error instanceof HsmRefusedError) || error.refusal !== 'cannot-open') throw error;
+    throw xksKeyId === undefined ? invalidCiphertext(error) : new XksError('ciphertext-wrong').toldBy('Decrypt');
   }
+}
+
+/** Whether answers name the key material: that of a custom key store is none of KMS's. */
+export function tellsMaterial({ keySpec, customKeyStoreId }: KmsKey): boolean {
+  return keySpec === 'SYMMETRIC_DEFAULT' && customKeyStoreId === undefined;
+}
+
+/** What the proxy of an external key store is told of the call that it serves. */
+export function useOf({ requestId, caller, deadline }: Call, operation: string): UseOf {
+  return { operation, requestId, principal: caller.arn, deadline };
 }
 
 function incorrectKey(): KmsException {

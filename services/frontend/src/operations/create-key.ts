@@ -9,15 +9,21 @@ import { metadataOf } from '../keys/key-metadata.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { defaultKeyPolicy } from '../policy/lockout.ts';
 import { timedOut } from '../request/errors.ts';
-import { customKeyStoreNotFound } from './custom-key-stores.ts';
-import type { Deps, Handler } from './handler.ts';
+import type { KeyStores } from '../key-stores/key-store.ts';
+import { XksError } from '../xks/problems.ts';
+import { loadStore } from './custom-key-stores.ts';
+import type { Call, Deps, Handler } from './handler.ts';
 
-type CreateKeyDeps = Pick<Deps, 'keys' | 'keyQuota' | 'hsm' | 'clock' | 'newKeyId' | 'partition'>;
+type CreateKeyDeps = Pick<
+  Deps,
+  'keys' | 'keyQuota' | 'hsm' | 'clock' | 'newKeyId' | 'partition' | 'keyStores' | 'proxies'
+>;
 
 export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input, call, deps) => {
   const { caller, region, deadline } = call;
   const kind = chooseKind(input);
   await assertRoom({ accountId: caller.accountId, region }, deps);
+  const place = await placeOf(input, call, deps);
   const tags = input.Tags ?? [];
   const keyId = deps.newKeyId(input.MultiRegion);
   const arn = keyArn({ partition: deps.partition, region, accountId: caller.accountId }, keyId);
@@ -43,10 +49,48 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
     policy: input.Policy ?? defaultKeyPolicy(deps.partition, accountId),
     tags,
     backingKeys: material,
+    ...place?.members,
   };
+  if (place !== undefined && !(await deps.keyStores.claim(place.stores, { keyId, ...place.members }))) {
+    throw refuse(
+      'XksKeyAlreadyInUseException',
+      `The external key ${input.XksKeyId} is already associated with a KMS key.`,
+    );
+  }
   await deps.keys.insertKey(key);
   return { KeyMetadata: metadataOf(key, key.createdAt) };
 };
+
+interface Place {
+  /** As they were read. */
+  readonly stores: KeyStores;
+  readonly members: { readonly customKeyStoreId: string; readonly xksKeyId: string };
+}
+
+/** Undefined for a key that is in no custom key store. Throws unless the store is connected and has the external key. */
+async function placeOf(
+  { Origin, CustomKeyStoreId: customKeyStoreId, XksKeyId: xksKeyId }: KeyKindRequest,
+  call: Call,
+  deps: Pick<Deps, 'keyStores' | 'proxies'>,
+): Promise<Place | undefined> {
+  if (customKeyStoreId === undefined) return undefined;
+  const { before: stores, store } = await loadStore(customKeyStoreId, call, deps);
+  if (Origin !== store.type || xksKeyId === undefined) {
+    throw refuse('ValidationException', `Origin ${Origin} is not valid for a custom key store of type ${store.type}.`);
+  }
+  if (store.state !== 'CONNECTED') {
+    throw refuse('CustomKeyStoreInvalidStateException', `The custom key store ${store.id} is ${store.state}.`);
+  }
+  const { accountId, region } = stores;
+  const { caller, requestId, deadline } = call;
+  const purpose = { operation: 'CreateKey', requestId, principal: caller.arn, deadline };
+  try {
+    await deps.proxies.checkKey({ accountId, region, storeId: store.id, xks: store.xks }, xksKeyId, purpose);
+  } catch (error) {
+    throw error instanceof XksError ? error.toldBy('CreateKey') : error;
+  }
+  return { stores, members: { customKeyStoreId, xksKeyId } };
+}
 
 /** Throws LimitExceededException when the account has as many keys as it may. Of those that are made at the same moment some may be too many. */
 async function assertRoom(scope: Scope, { keys, keyQuota }: Pick<Deps, 'keys' | 'keyQuota'>): Promise<void> {
@@ -101,7 +145,6 @@ function chooseUsage(usage: KeyUsage | undefined, keySpec: KeySpec, row: KeySpec
   throw refuse('ValidationException', `KeyUsage ${usage} is not compatible with KeySpec ${keySpec}`);
 }
 
-/** A deployment has no custom key stores, so the most that a well-formed request for one gets is that it is not there. */
 function assertKeyStore({ Origin, CustomKeyStoreId, XksKeyId, MultiRegion }: KeyKindRequest): void {
   const inKeyStore = Origin === 'AWS_CLOUDHSM' || Origin === 'EXTERNAL_KEY_STORE';
   if (!inKeyStore && CustomKeyStoreId !== undefined) {
@@ -120,7 +163,6 @@ function assertKeyStore({ Origin, CustomKeyStoreId, XksKeyId, MultiRegion }: Key
   if (MultiRegion) {
     throw refuse('UnsupportedOperationException', `MultiRegion keys are not supported for Origin ${Origin}.`);
   }
-  throw customKeyStoreNotFound(CustomKeyStoreId);
 }
 
 function refuse(code: ExceptionCode, message: string): KmsException {

@@ -8,31 +8,42 @@ import type { GenerateRandom } from '@keyfleet/shared/api/random';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { InputOf as CommandInput } from '@keyfleet/shared/hsm/commands';
 import { commandKeyOf, currentBackingKey } from '../keys/backing-keys.ts';
-import { contextOf } from './ciphertexts.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { contextOf, tellsMaterial, useOf } from './ciphertexts.ts';
 import type { Deps, Handler, KeyCall } from './handler.ts';
 
 /** Bytes. */
 const lengths = { AES_256: 32, AES_128: 16 } as const;
 
-export const generateDataKey: Handler<typeof GenerateDataKey, Pick<Deps, 'hsm'>> = async (input, call, { hsm }) => {
+type DataKeyDeps = Pick<Deps, 'hsm' | 'externalKeys'>;
+
+export const generateDataKey: Handler<typeof GenerateDataKey, DataKeyDeps> = async (input, call, deps) => {
+  const { hsm, externalKeys } = deps;
   const length = dataKeyLengthOf(input);
   const { key, deadline } = call;
   const command = { ...wrappingOf(call, input.EncryptionContext), length, withPlaintext: true };
   const { ciphertext, plaintext } = await hsm.execute('GenerateDataKey', command, deadline);
   if (!plaintext) throw new Error('the HSM left out the plaintext of a data key');
-  const { materialId } = currentBackingKey(key);
-  return { CiphertextBlob: ciphertext, Plaintext: plaintext, KeyId: key.arn, KeyMaterialId: materialId };
+  try {
+    const blob = await externalKeys.encrypt(key, ciphertext, useOf(call, 'GenerateDataKey'));
+    return { CiphertextBlob: blob, Plaintext: plaintext, KeyId: key.arn, ...materialOf(key) };
+  } catch (error) {
+    plaintext.fill(0);
+    throw error;
+  }
 };
 
-export const generateDataKeyWithoutPlaintext: Handler<
-  typeof GenerateDataKeyWithoutPlaintext,
-  Pick<Deps, 'hsm'>
-> = async (input, call, { hsm }) => {
+export const generateDataKeyWithoutPlaintext: Handler<typeof GenerateDataKeyWithoutPlaintext, DataKeyDeps> = async (
+  input,
+  call,
+  { hsm, externalKeys },
+) => {
   const length = dataKeyLengthOf(input);
   const { key, deadline } = call;
   const command = { ...wrappingOf(call, input.EncryptionContext), length, withPlaintext: false };
   const { ciphertext } = await hsm.execute('GenerateDataKey', command, deadline);
-  return { CiphertextBlob: ciphertext, KeyId: key.arn, KeyMaterialId: currentBackingKey(key).materialId };
+  const blob = await externalKeys.encrypt(key, ciphertext, useOf(call, 'GenerateDataKeyWithoutPlaintext'));
+  return { CiphertextBlob: blob, KeyId: key.arn, ...materialOf(key) };
 };
 
 export const generateDataKeyPair: Handler<typeof GenerateDataKeyPair, Pick<Deps, 'hsm'>> = async (
@@ -93,6 +104,10 @@ export function dataKeyLengthOf({ KeySpec, NumberOfBytes }: DataKeySize): number
     throw new KmsException('ValidationException', 'Please specify either number of bytes or key spec.');
   }
   return KeySpec === undefined ? NumberOfBytes! : lengths[KeySpec];
+}
+
+function materialOf(key: KmsKey): { KeyMaterialId?: string } {
+  return tellsMaterial(key) ? { KeyMaterialId: currentBackingKey(key).materialId } : {};
 }
 
 /** What every command for a data key says of the key and context that it is encrypted under. */

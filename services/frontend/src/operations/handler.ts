@@ -4,6 +4,9 @@ import type { ServiceEvents } from '../audit/service-events.ts';
 import type { Grant } from '../grants/grant.ts';
 import type { GrantStore } from '../grants/grant-store.ts';
 import type { GrantTokens } from '../grants/grant-tokens.ts';
+import type { KeyStoreStore } from '../key-stores/key-store.ts';
+import type { ExternalKeys } from '../xks/external-keys.ts';
+import type { XksProxies } from '../xks/proxies.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { RequestRates } from '../quotas/request-rates.ts';
@@ -50,6 +53,9 @@ export interface Deps {
   readonly keys: KeyStore;
   readonly aliases: AliasStore;
   readonly hsm: HsmCommands;
+  readonly keyStores: KeyStoreStore;
+  readonly proxies: Pick<XksProxies, 'checkHealth' | 'checkKey'>;
+  readonly externalKeys: Pick<ExternalKeys, 'encrypt' | 'decrypt'>;
   readonly clock: Clock;
   readonly newKeyId: (multiRegion: boolean) => string;
   /** The ARN partition of this deployment. */

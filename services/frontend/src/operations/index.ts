@@ -5,7 +5,14 @@ import { decapsulate, deriveSharedSecret, encapsulate } from './agree.ts';
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases.ts';
 import { decrypt, encrypt, reEncrypt } from './cipher.ts';
 import { createKey } from './create-key.ts';
-import { describeCustomKeyStores, onNoStore } from './custom-key-stores.ts';
+import {
+  connectCustomKeyStore,
+  createCustomKeyStore,
+  deleteCustomKeyStore,
+  describeCustomKeyStores,
+  disconnectCustomKeyStore,
+  updateCustomKeyStore,
+} from './custom-key-stores.ts';
 import {
   generateDataKey,
   generateDataKeyPair,
@@ -41,21 +48,22 @@ import { listResourceTags, tagResource, untagResource } from './tags.ts';
 /** Every operation that this release has, each with its one handler. */
 const handlers = {
   CancelKeyDeletion: cancelKeyDeletion,
-  ConnectCustomKeyStore: onNoStore,
+  ConnectCustomKeyStore: connectCustomKeyStore,
   CreateAlias: createAlias,
+  CreateCustomKeyStore: createCustomKeyStore,
   CreateGrant: createGrant,
   CreateKey: createKey,
   Decapsulate: decapsulate,
   Decrypt: decrypt,
   DeleteAlias: deleteAlias,
-  DeleteCustomKeyStore: onNoStore,
+  DeleteCustomKeyStore: deleteCustomKeyStore,
   DeleteImportedKeyMaterial: deleteImportedKeyMaterial,
   DeriveSharedSecret: deriveSharedSecret,
   DescribeCustomKeyStores: describeCustomKeyStores,
   DescribeKey: describeKey,
   DisableKey: disableKey,
   DisableKeyRotation: disableKeyRotation,
-  DisconnectCustomKeyStore: onNoStore,
+  DisconnectCustomKeyStore: disconnectCustomKeyStore,
   EnableKey: enableKey,
   EnableKeyRotation: enableKeyRotation,
   Encapsulate: encapsulate,
@@ -89,7 +97,7 @@ const handlers = {
   TagResource: tagResource,
   UntagResource: untagResource,
   UpdateAlias: updateAlias,
-  UpdateCustomKeyStore: onNoStore,
+  UpdateCustomKeyStore: updateCustomKeyStore,
   UpdateKeyDescription: updateKeyDescription,
   Verify: verify,
   VerifyMac: verifyMac,

@@ -9,14 +9,17 @@ import type {
 } from '@keyfleet/shared/api/keys';
 import { keyArn } from '@keyfleet/shared/arn';
 import { commandKeyOf, currentBackingKey, evictBackingKeys } from '../keys/backing-keys.ts';
+import { isAway } from '../key-stores/key-place.ts';
 import { metadataOf, specMembersOf } from '../keys/key-metadata.ts';
 import type { Deps, Handler } from './handler.ts';
 
 const DEFAULT_LIMIT = 100;
 
-export const describeKey: Handler<typeof DescribeKey, Pick<Deps, 'clock'>> = async (_input, { key }, { clock }) => ({
-  KeyMetadata: metadataOf(key, clock.now()),
-});
+export const describeKey: Handler<typeof DescribeKey, Pick<Deps, 'clock' | 'keyStores'>> = async (
+  _input,
+  { key },
+  { clock, keyStores },
+) => ({ KeyMetadata: metadataOf(key, clock.now(), await isAway(key, keyStores)) });
 
 export const listKeys: Handler<typeof ListKeys, Pick<Deps, 'keys' | 'markers' | 'partition'>> = async (
   input,

@@ -3,7 +3,6 @@ import { isAlias } from '@keyfleet/shared/ids';
 import { assertAliasCharacters, assertAliasName } from '../operations/aliases.ts';
 import { contextOf, requireCiphertext } from '../operations/ciphertexts.ts';
 import { chooseKind, type KeyKindRequest } from '../operations/create-key.ts';
-import { customKeyStoreNotFound } from '../operations/custom-key-stores.ts';
 import { dataKeyLengthOf, type DataKeySize } from '../operations/data-keys.ts';
 import { assertPendingWindow } from '../operations/key-deletion.ts';
 import { assertDefaultPolicy } from '../operations/policies.ts';
@@ -57,13 +56,6 @@ export const recipient = check<{ Recipient?: object | undefined }>('there is no 
   if (input.Recipient === undefined) return;
   throw new KmsException('ValidationException', 'Recipient is not supported by this release of Keyfleet.');
 });
-
-export const noKeyStore = check<{ CustomKeyStoreId?: string | undefined }>(
-  'no custom key store is named',
-  ({ input }) => {
-    if (input.CustomKeyStoreId !== undefined) throw customKeyStoreNotFound(input.CustomKeyStoreId);
-  },
-);
 
 export const keyKind = check<KeyKindRequest>('there are keys of this kind', ({ input }) => void chooseKind(input));
 

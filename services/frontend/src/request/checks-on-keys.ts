@@ -1,5 +1,8 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { isAway } from '../key-stores/key-place.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { loadStore } from '../operations/custom-key-stores.ts';
 import { assertAlgorithm, assertKeyState, assertUsage } from '../keys/key-states.ts';
 import { assertAutomaticRotation, assertOnDemandRotation, assertOwnOrigin } from '../keys/key-rotation.ts';
 import { assertSameKind } from '../operations/aliases.ts';
@@ -45,8 +48,31 @@ export const access = check('the key is there and the caller may', async (reques
 });
 
 export const state = check('the key is in a state for it', ({ operation, keys, deps }) => {
+  const isOutside = keys.some(({ customKeyStoreId }) => customKeyStoreId !== undefined);
+  if (isOutside) return stateOutside(operation.name, keys, deps);
   for (const key of keys) assertKeyState(operation.name, key, deps.clock.now());
+  return undefined;
 });
+
+async function stateOutside(operation: string, keys: readonly KmsKey[], { clock, keyStores }: Deps): Promise<void> {
+  for (const key of keys) assertKeyState(operation, key, clock.now(), await isAway(key, keyStores));
+}
+
+/** Nothing makes a key pair under a key of a custom key store. */
+export const outsideStores = check('the key is in no custom key store', ({ keys: [key] }) => {
+  if (key!.customKeyStoreId !== undefined) assertOwnOrigin(key!);
+});
+
+/** Only a CloudHSM makes random bytes. */
+export const randomSource = check<{ CustomKeyStoreId?: string | undefined }>(
+  'no custom key store is named that makes no random bytes',
+  async ({ input, call, deps }) => {
+    if (input.CustomKeyStoreId === undefined) return;
+    const { store } = await loadStore(input.CustomKeyStoreId, call, deps);
+    const message = `The custom key store ${store.id} is of type ${store.type}, which is not valid for this operation.`;
+    throw new KmsException('UnsupportedOperationException', message);
+  },
+);
 
 export const usage = (wanted: KeyUsage, which = FIRST) =>
   check(`the key usage is \`${wanted}\``, ({ operation, keys }) => assertUsage(keys[which]!, wanted, operation.name));

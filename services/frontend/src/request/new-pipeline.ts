@@ -15,6 +15,9 @@ import { Markers } from '../operations/markers.ts';
 import { Policies } from '../policy/policies.ts';
 import { startRates } from '../quotas/rates.ts';
 import type { Stores } from '../store/start-store.ts';
+import { ExternalKeys } from '../xks/external-keys.ts';
+import { XksHosts } from '../xks/hosts.ts';
+import { XksProxies } from '../xks/proxies.ts';
 import { Authenticator } from './authenticate.ts';
 import { Credentials } from './credentials.ts';
 import { newPerform, type Perform } from './perform.ts';
@@ -94,11 +97,17 @@ function newKmsPerform(
   { stores, hsm, audit, lastUsages }: RequestDeps,
   { policies, markers }: Common,
 ): Perform {
-  const { guard, records, cached, calls, grants, iam } = stores;
+  const { guard, records, cached, calls, grants, keyStores, iam } = stores;
+  const { externalKeyStores } = config;
+  const hosts = resources.use(new XksHosts(externalKeyStores.proxies, externalKeyStores.timeout));
+  const proxies = new XksProxies({ hosts, hsm, clock });
   return newPerform({
     keys: cached,
     aliases: cached,
     hsm,
+    keyStores,
+    proxies,
+    externalKeys: new ExternalKeys({ keyStores, proxies }),
     clock,
     newKeyId,
     partition: config.partition,

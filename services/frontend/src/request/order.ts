@@ -11,7 +11,6 @@ import {
   encryptionContext,
   keyKind,
   newAliasName,
-  noKeyStore,
   numberOfBytes,
   pendingWindow,
   policyName,
@@ -44,7 +43,9 @@ import {
   onDemandRotation,
   ownOrigin,
   plaintextSize,
+  outsideStores,
   publicKey,
+  randomSource,
   rotations,
   state,
   symmetric,
@@ -106,6 +107,7 @@ const order = {
   ImportKeyMaterial: [access, state, importedOrigin, expiration, importType, work],
   DeleteImportedKeyMaterial: [access, state, importedOrigin, importedMaterial, work],
 
+  CreateCustomKeyStore: [access, work],
   UpdateCustomKeyStore: [access, work],
   DeleteCustomKeyStore: [access, work],
   DescribeCustomKeyStores: [access, work],
@@ -173,8 +175,27 @@ const order = {
     dryRun,
     work,
   ],
-  GenerateDataKeyPair: [grantTokens, access, usage('ENCRYPT_DECRYPT'), state, symmetric, recipient, dryRun, work],
-  GenerateDataKeyPairWithoutPlaintext: [grantTokens, access, usage('ENCRYPT_DECRYPT'), state, symmetric, dryRun, work],
+  GenerateDataKeyPair: [
+    grantTokens,
+    access,
+    usage('ENCRYPT_DECRYPT'),
+    outsideStores,
+    state,
+    symmetric,
+    recipient,
+    dryRun,
+    work,
+  ],
+  GenerateDataKeyPairWithoutPlaintext: [
+    grantTokens,
+    access,
+    usage('ENCRYPT_DECRYPT'),
+    outsideStores,
+    state,
+    symmetric,
+    dryRun,
+    work,
+  ],
 
   Sign: [grantTokens, access, usage('SIGN_VERIFY'), state, algorithm('SigningAlgorithm'), message, dryRun, work],
   Verify: [grantTokens, access, usage('SIGN_VERIFY'), state, algorithm('SigningAlgorithm'), message, work, dryRun],
@@ -210,7 +231,7 @@ const order = {
     dryRun,
   ],
 
-  GenerateRandom: [access, numberOfBytes, recipient, noKeyStore, work],
+  GenerateRandom: [access, numberOfBytes, recipient, randomSource, work],
 } as const satisfies Table;
 
 /** What an edge has checked before: of every request alike. */

@@ -14,6 +14,11 @@ export function grantsName({ region, keyId }: { region: string; keyId: string },
   return `grants ${region}/${keyId} ${grantee}`;
 }
 
+/** Of any custom key store of an account's Region. */
+export function keyStoresName({ accountId, region }: Scope): string {
+  return `key-stores ${accountId}/${region}`;
+}
+
 /** Of anything in an account's IAM records: what an identity may do is put together from many of them. */
 export function iamChangeOf(accountId: string): string {
   return `${IAM}${accountId}`;

@@ -7,7 +7,7 @@ import type { NewRecord } from './record-writes.ts';
 import { type AccessKeyRecord, type Alias, DamagedRecordError, type LastUsage } from './store.ts';
 
 /** Bytes as base64 in a record. */
-const bytes = z.codec(
+export const bytes = z.codec(
   z.base64(),
   z.custom<Uint8Array>((value) => value instanceof Uint8Array),
   {
@@ -48,6 +48,8 @@ export const KeyRecord = z.strictObject({
     .strictObject({ materialId: MaterialId, description: z.string().optional(), validTo: z.int().optional() })
     .optional(),
   automaticRotation: z.strictObject({ periodInDays: z.int(), nextDate: z.int() }).optional(),
+  customKeyStoreId: z.string().min(1).optional(),
+  xksKeyId: z.string().min(1).optional(),
 });
 
 export const AliasRecord = z.strictObject({

@@ -8,8 +8,10 @@ import {
   dueAt,
   firstAccessKeyAt,
   keyAt,
+  keyStoresAt,
   type Scope,
 } from '@keyfleet/shared/stored/names';
+import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, keyName } from './changes.ts';
 import { KeyLists } from './key-lists.ts';
@@ -127,9 +129,13 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     await this.#redis.write('del', deletionAt(region, keyId));
   }
 
-  async clearTraces({ keyId, createdAt, ...scope }: KeyTraces): Promise<void> {
+  async clearTraces({ keyId, createdAt, customKeyStoreId, xksKeyId, ...scope }: KeyTraces): Promise<void> {
     await this.#redis.script('kfDeleteAliasesOf', ...aliasesAt(scope), keyId, CHANGES, aliasName(scope, ''));
     if (createdAt !== undefined) await this.#lists.remove({ ...scope, keyId, createdAt });
+    if (customKeyStoreId !== undefined) {
+      const entry = keyInStoreEntryOf({ keyId, customKeyStoreId, xksKeyId });
+      await this.#redis.write('zrem', keyStoresAt(scope)[1], entry);
+    }
   }
 
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>> {

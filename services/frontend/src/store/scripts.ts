@@ -210,6 +210,30 @@ local removed = redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return removed`,
   ],
+  /**
+   * KEYS: custom key stores, the keys in them. ARGV: JSON as it was read or '', as it shall be, what the entries begin with of which there must be
+   * none or '', channel, message.
+   */
+  kfReplaceKeyStores: [
+    2,
+    `
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 'changed' end
+local prefix = ARGV[3]
+if prefix ~= '' and redis.call('ZLEXCOUNT', KEYS[2], '[' .. prefix, '(' .. string.sub(prefix, 1, -2) .. '0') > 0 then return 'used' end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 'done'`,
+  ],
+  /** KEYS as before. ARGV: JSON as it was read, what the entries of the place begin with, the entry of the key that takes it. */
+  kfClaimKeyPlace: [
+    2,
+    `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'changed' end
+local prefix = ARGV[2]
+if redis.call('ZLEXCOUNT', KEYS[2], '[' .. prefix, '(' .. string.sub(prefix, 1, -2) .. '0') > 0 then return 'used' end
+redis.call('ZADD', KEYS[2], 0, ARGV[3])
+return 'done'`,
+  ],
   /** KEYS: rates. ARGV: who tells, what was asked there, for how many milliseconds it counts. What was asked elsewhere and still counts. */
   kfExchangeRates: [
     1,

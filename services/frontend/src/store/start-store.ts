@@ -10,6 +10,8 @@ import type { HsmCommands } from '../hsm/commands.ts';
 import type { DomainView } from '../hsm/domain-view.ts';
 import { Identities } from '../identities/identities.ts';
 import { RedisIamStore } from '../identities/redis-iam-store.ts';
+import { CachedKeyStores } from '../key-stores/cached-key-stores.ts';
+import { RedisKeyStores } from '../key-stores/redis-key-stores.ts';
 import { CachedStore } from './cached-store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { FleetRecordKeys } from './record-keys.ts';
@@ -54,6 +56,7 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
     cached.clear();
     identities.clear();
     grants.forgetAll();
+    keyStores.forgetAll();
   };
   const guard = startGuard(assembly, { connections, writes, domain, onAccepted });
   const beatsAreWrites = (): boolean => durability.replicas > 0;
@@ -65,9 +68,10 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const records = new RedisStore({ calls, macs, clock });
   const cached = new CachedStore(records, feed, config.keyCache);
   const grants = new CachedGrants(new RedisGrantStore(calls, macs, monotonicClock), feed);
+  const keyStores = new CachedKeyStores(new RedisKeyStores(calls, macs, monotonicClock), feed);
   const iam = new RedisIamStore(calls, macs);
   const identities = new Identities({ store: iam, changes: feed, clock });
-  return { guard, feed, secrets, macs, records, cached, calls, grants, iam, identities };
+  return { guard, feed, secrets, macs, records, cached, calls, grants, keyStores, iam, identities };
 }
 
 interface Guarded {

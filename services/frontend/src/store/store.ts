@@ -20,6 +20,8 @@ export interface KeyTraces extends Scope {
   readonly keyId: string;
   /** Unknown when only its id is left: its entry in the list then goes when somebody lists. */
   readonly createdAt?: number;
+  readonly customKeyStoreId?: string | undefined;
+  readonly xksKeyId?: string | undefined;
 }
 
 /** Every method that returns normally has made its change durable. */
@@ -35,7 +37,7 @@ export interface KeyStore {
    * already. Throws ConflictError unless `key.revision` is the stored one.
    */
   deleteKey(key: KmsKey, event: string): Promise<void>;
-  /** Clears away what names a key whose record is gone: its aliases, and its entry in the list. */
+  /** Clears away what names a key whose record is gone: its aliases, and its entries in lists. */
   clearTraces(key: KeyTraces): Promise<void>;
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>>;
   /** Of any state: exact near `quota`, else perhaps of a second ago. An entry without a key counts until somebody lists. */

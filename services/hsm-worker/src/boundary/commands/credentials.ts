@@ -20,6 +20,13 @@ export const generateCredential: CommandHandler<'GenerateCredential'> = ({ acces
   }
 };
 
+export const sealCredential: CommandHandler<'SealCredential'> = (
+  { accessKeyId, principal, secretAccessKey },
+  context,
+) => ({
+  token: sealToken(CredentialToken, { header: { accessKeyId, principal }, secret: secretAccessKey }, context),
+});
+
 export const openCredential: CommandHandler<'OpenCredential'> = ({ accessKeyId, principal, token }, { keyring }) => {
   const { header, secret } = openToken(CredentialToken, token, keyring);
   if (header.accessKeyId !== accessKeyId || header.principal !== principal) {

@@ -1,7 +1,7 @@
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import { checkToken, describeBackingKey, evictBackingKey, generateBackingKey, resealToken } from './backing-keys.ts';
 import type { CommandHandler } from './command.ts';
-import { generateCredential, openCredential } from './credentials.ts';
+import { generateCredential, openCredential, sealCredential } from './credentials.ts';
 import { generateDataKey, generateDataKeyPair, generateRandom } from './data-keys.ts';
 import { decrypt, encrypt, reEncrypt } from './encryption.ts';
 import { generateImportKey, importBackingKey } from './imports.ts';
@@ -19,6 +19,7 @@ export const handlers = {
   DescribeBackingKey: describeBackingKey,
   GenerateImportKey: generateImportKey,
   ImportBackingKey: importBackingKey,
+  SealCredential: sealCredential,
   Encrypt: encrypt,
   Decrypt: decrypt,
   ReEncrypt: reEncrypt,

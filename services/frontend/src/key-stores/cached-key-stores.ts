@@ -1,0 +1,60 @@
+import type { KeyInStore } from '@keyfleet/shared/stored/key-store-keys';
+import type { Scope } from '@keyfleet/shared/stored/names';
+import type { ChangeListener, Changes } from '../store/change-feed.ts';
+import { keyStoresName } from '../store/changes.ts';
+import { ReadCache } from '../store/read-cache.ts';
+import type { CustomKeyStore, KeyStores, KeyStoreStore } from './key-store.ts';
+
+const MAX_BYTES = 8 * 1024 * 1024;
+/** A store with its small members, roughly. */
+const STORE_BYTES = 2_000;
+
+/** The custom key stores with what was read lately in memory: every use of a key in one asks whether it is connected. */
+export class CachedKeyStores implements KeyStoreStore, ChangeListener {
+  readonly #store: KeyStoreStore;
+  readonly #known: ReadCache<KeyStores>;
+
+  constructor(store: KeyStoreStore, changes: Changes) {
+    this.#store = store;
+    const weightOf = ({ stores }: KeyStores): number => STORE_BYTES * (1 + stores.length);
+    this.#known = new ReadCache({ trust: changes, weightOf, maxWeight: MAX_BYTES });
+    changes.listen(this);
+  }
+
+  changed(name: string): void {
+    this.#known.invalidate(name);
+  }
+
+  forgetAll(): void {
+    this.#known.clear();
+  }
+
+  find(scope: Scope): KeyStores | Promise<KeyStores> {
+    const name = keyStoresName(scope);
+    // While Redis is away: as they were when changes were last sure to be heard.
+    const load = async (): Promise<KeyStores> => this.#known.lastKnown(name) ?? this.#store.find(scope);
+    // A store that answers at all answers with its stores, if only with none.
+    return this.#known.get(name, load) as KeyStores | Promise<KeyStores>;
+  }
+
+  replace(before: KeyStores, stores: readonly CustomKeyStore[]): Promise<void> {
+    return this.#changing(before, this.#store.replace(before, stores));
+  }
+
+  remove(before: KeyStores, id: string): Promise<boolean> {
+    return this.#changing(before, this.#store.remove(before, id));
+  }
+
+  claim(before: KeyStores, key: KeyInStore): Promise<boolean> {
+    return this.#changing(before, this.#store.claim(before, key));
+  }
+
+  /** Also when it failed: what was read is perhaps no longer so. */
+  async #changing<T>(scope: Scope, write: Promise<T>): Promise<T> {
+    try {
+      return await write;
+    } finally {
+      this.changed(keyStoresName(scope));
+    }
+  }
+}

@@ -1,0 +1,15 @@
+import { findKeyStore, type KeyStoreStore } from './key-store.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
+
+/** Whether the custom key store that a key is in is not connected, so that nothing can be done with the key. Not a promise for other keys. */
+export function isAway(
+  { customKeyStoreId, accountId, region }: KmsKey,
+  keyStores: Pick<KeyStoreStore, 'find'>,
+): boolean | Promise<boolean> {
+  if (customKeyStoreId === undefined) return false;
+  const found = keyStores.find({ accountId, region });
+  if (found instanceof Promise) {
+    return found.then((stores) => findKeyStore(stores, customKeyStoreId)?.state !== 'CONNECTED');
+  }
+  return findKeyStore(found, customKeyStoreId)?.state !== 'CONNECTED';
+}

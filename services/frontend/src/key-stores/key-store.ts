@@ -1,0 +1,59 @@
+import type { ConnectionErrorCode } from '@keyfleet/shared/api/choices';
+import type { KeyInStore } from '@keyfleet/shared/stored/key-store-keys';
+import type { Scope } from '@keyfleet/shared/stored/names';
+import type { z } from 'zod';
+
+/** Where an external key store's proxy is, and how it knows us. */
+export interface XksProxy {
+  /** `https://` and a host name. */
+  readonly uriEndpoint: string;
+  /** Ends in `/kms/xks/v1`. */
+  readonly uriPath: string;
+  readonly accessKeyId: string;
+  /** Its secret access key, as an HSM sealed it. */
+  readonly token: Uint8Array;
+}
+
+export type ConnectionError = z.output<typeof ConnectionErrorCode>;
+
+/**
+ * A custom key store: `type` says which kind, and each kind has one member with what only it knows. Its state is one that stays: of AWS's five,
+ * CONNECTING and DISCONNECTING are over before a call is answered.
+ */
+export interface CustomKeyStore {
+  /** `cks-` and 17 hex digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: number;
+  readonly state: 'CONNECTED' | 'DISCONNECTED' | 'FAILED';
+  /** Why it is FAILED. */
+  readonly error?: ConnectionError | undefined;
+  readonly type: 'EXTERNAL_KEY_STORE';
+  readonly xks: XksProxy;
+}
+
+/** All custom key stores of an account's Region, as they were read. */
+export interface KeyStores extends Scope {
+  /** In the order in which they were made. */
+  readonly stores: readonly CustomKeyStore[];
+  /** What a write is compared with; `''`: there is no record yet. */
+  readonly version: string;
+}
+
+/**
+ * The custom key stores of an account's Region are one record, for their names, addresses and number are decided on together. What changes it
+ * says what it read: ConflictError when that is no longer so. Every method that returns normally has made its change durable.
+ */
+export interface KeyStoreStore {
+  /** Not a promise when it is cached. */
+  find(scope: Scope): KeyStores | Promise<KeyStores>;
+  replace(before: KeyStores, stores: readonly CustomKeyStore[]): Promise<void>;
+  /** False when KMS keys are in it. */
+  remove(before: KeyStores, id: string): Promise<boolean>;
+  /** Gives a new KMS key its place in a store, before its record is stored. False when another one has the place. */
+  claim(before: KeyStores, key: KeyInStore): Promise<boolean>;
+}
+
+export function findKeyStore({ stores }: KeyStores, id: string): CustomKeyStore | undefined {
+  return stores.find((store) => store.id === id);
+}

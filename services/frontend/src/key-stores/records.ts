@@ -1,0 +1,46 @@
+import { ConnectionErrorCode } from '@keyfleet/shared/api/choices';
+import { keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
+import { z } from 'zod';
+import type { RecordPlace } from '../store/record-mac.ts';
+import { bytes, damagedRecord, decodeRecord } from '../store/records.ts';
+import type { CustomKeyStore } from './key-store.ts';
+
+export const XksProxyRecord = z.strictObject({
+  uriEndpoint: z.string().min(1),
+  uriPath: z.string().min(1),
+  accessKeyId: z.string().min(1),
+  token: bytes,
+});
+
+export const CustomKeyStoreRecord = z.strictObject({
+  id: z.string().min(1),
+  name: z.string().min(1),
+  createdAt: z.int(),
+  state: z.enum(['CONNECTED', 'DISCONNECTED', 'FAILED']),
+  error: ConnectionErrorCode.optional(),
+  type: z.literal('EXTERNAL_KEY_STORE'),
+  xks: XksProxyRecord,
+});
+
+export const KeyStoresRecord = z.strictObject({
+  schemaVersion: z.literal(1),
+  accountId: z.string().min(1),
+  region: z.string().min(1),
+  stores: z.array(CustomKeyStoreRecord),
+});
+
+export function keyStoresPlace(scope: Scope): RecordPlace {
+  return { name: keyStoresAt(scope)[0] };
+}
+
+export function encodeKeyStores({ accountId, region }: Scope, stores: readonly CustomKeyStore[]): string {
+  return JSON.stringify(z.encode(KeyStoresRecord, { schemaVersion: 1, accountId, region, stores: [...stores] }));
+}
+
+/** Throws DamagedRecordError unless `text` is the record of this account's Region. */
+export function decodeKeyStores(text: string, { accountId, region }: Scope): readonly CustomKeyStore[] {
+  const name = `the custom key stores of ${accountId} in ${region}`;
+  const record = decodeRecord(KeyStoresRecord, text, name);
+  if (record.accountId !== accountId || record.region !== region) throw damagedRecord(name, 'it is of others');
+  return record.stores;
+}

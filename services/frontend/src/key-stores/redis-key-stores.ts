@@ -1,0 +1,95 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import {
+  entriesOfKeyStore,
+  entriesOfPlace,
+  keyIdOfEntry,
+  type KeyInStore,
+  keyInStoreEntryOf,
+} from '@keyfleet/shared/stored/key-store-keys';
+import { CHANGES, keyAt, keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
+import { keyStoresName } from '../store/changes.ts';
+import { Orphans } from '../store/orphans.ts';
+import type { RecordMacs } from '../store/record-macs.ts';
+import type { RedisCalls } from '../store/redis-calls.ts';
+import { ConflictError } from '../store/store.ts';
+import type { CustomKeyStore, KeyStores, KeyStoreStore } from './key-store.ts';
+import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from './records.ts';
+
+/** Custom key stores in Redis: one record for an account's Region, and beside it a list of the keys that are in them. */
+export class RedisKeyStores implements KeyStoreStore {
+  readonly #redis: RedisCalls;
+  readonly #macs: RecordMacs;
+  readonly #orphans: Orphans;
+
+  /** `monotonicClock`: for how long something has been. */
+  constructor(redis: RedisCalls, macs: RecordMacs, monotonicClock: Clock) {
+    this.#redis = redis;
+    this.#macs = macs;
+    this.#orphans = new Orphans(monotonicClock);
+  }
+
+  async find({ accountId, region }: Scope): Promise<KeyStores> {
+    const scope = { accountId, region };
+    const place = keyStoresPlace(scope);
+    const version = await this.#redis.read((client) => client.get(place.name));
+    if (version === null) return { ...scope, stores: [], version: '' };
+    return { ...scope, stores: decodeKeyStores(await this.#macs.verified(place, version), scope), version };
+  }
+
+  async replace(before: KeyStores, stores: readonly CustomKeyStore[]): Promise<void> {
+    await this.#replace(before, stores, '');
+  }
+
+  async remove(before: KeyStores, id: string): Promise<boolean> {
+    const left = before.stores.filter((store) => store.id !== id);
+    const emptied = entriesOfKeyStore(id);
+    if (await this.#replace(before, left, emptied)) return true;
+    const clearedAway = await this.#clearLeft(before, emptied);
+    return clearedAway && this.#replace(before, left, emptied);
+  }
+
+  async claim(before: KeyStores, key: KeyInStore): Promise<boolean> {
+    const names = keyStoresAt(before);
+    const parts = [before.version, entriesOfPlace(key), keyInStoreEntryOf(key)] as const;
+    const claim = async (): Promise<boolean> => {
+      const outcome = await this.#redis.script('kfClaimKeyPlace', ...names, ...parts);
+      if (outcome === 'changed') throw changed(before);
+      return outcome === 'done';
+    };
+    return (await claim()) || ((await this.#clearLeft(before, entriesOfPlace(key))) && claim());
+  }
+
+  /** `emptied`: what the entries begin with of which there must be none, or ''. False: there are. */
+  async #replace(before: KeyStores, stores: readonly CustomKeyStore[], emptied: string): Promise<boolean> {
+    const names = keyStoresAt(before);
+    const text = await this.#macs.withMac(keyStoresPlace(before), encodeKeyStores(before, stores));
+    const parts = [before.version, text, emptied, CHANGES, keyStoresName(before)] as const;
+    const outcome = await this.#redis.script('kfReplaceKeyStores', ...names, ...parts);
+    if (outcome === 'changed') throw changed(before);
+    return outcome === 'done';
+  }
+
+  /** Takes away entries of keys that are not there and never will be; false when there are others. */
+  async #clearLeft(scope: Scope, prefix: string): Promise<boolean> {
+    const [, list] = keyStoresAt(scope);
+    const range = [`[${prefix}`, `(${afterAll(prefix)}`, 'BYLEX', 'LIMIT', 0, 100] as const;
+    const entries = await this.#redis.read((client) => client.zrange(list, ...range));
+    for (const entry of entries) {
+      const key = keyAt(scope.region, keyIdOfEntry(entry));
+      const exists = await this.#redis.read((client) => client.exists(key));
+      if (exists === 1 || !this.#orphans.isLeft(`${list} ${entry}`)) return false;
+      await this.#redis.write('zrem', list, entry);
+      this.#orphans.forget(`${list} ${entry}`);
+    }
+    return entries.length > 0;
+  }
+}
+
+/** '0' is the character after the slash that a prefix ends in. */
+function afterAll(prefix: string): string {
+  return `${prefix.slice(0, -1)}0`;
+}
+
+function changed({ accountId, region }: KeyStores): ConflictError {
+  return new ConflictError(`the custom key stores of ${accountId} in ${region} have changed`);
+}

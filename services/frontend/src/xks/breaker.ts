@@ -1,0 +1,66 @@
+import type { Clock } from '@keyfleet/shared/clock';
+
+/** So many failures in a row, and it is taken for away. */
+const FAILURES = 5;
+const SHORTEST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 8_000;
+/** Calls at once: more than a proxy is meant to take, and few enough that one that hangs holds little. */
+const AT_ONCE = 256;
+
+/**
+ * Keeps calls from what does not answer: after some failures in a row none is made for a while, and then one, which decides whether it is back.
+ * Each pause is twice as long as the one before.
+ */
+export class Breaker {
+  readonly #clock: Clock;
+  #failures = 0;
+  #pauseMs = SHORTEST_PAUSE_MS;
+  #pausedUntil = Number.NEGATIVE_INFINITY;
+  #isTrying = false;
+  #inFlight = 0;
+
+  /** `clock`: a monotonic one. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Why no call may be made now: it is away, or has too many to answer. */
+  get refusal(): 'away' | 'busy' | undefined {
+    if (this.#inFlight >= AT_ONCE) return 'busy';
+    if (this.#failures < FAILURES) return undefined;
+    return this.#isTrying || this.#clock.now() < this.#pausedUntil ? 'away' : undefined;
+  }
+
+  /** Makes a call. `isAway`: whether an error says that nobody is there. */
+  async run<T>(call: () => Promise<T>, isAway: (error: unknown) => boolean): Promise<T> {
+    const tries = this.#failures >= FAILURES;
+    if (tries) this.#isTrying = true;
+    this.#inFlight++;
+    try {
+      const answer = await call();
+      this.#succeeded();
+      return answer;
+    } catch (error) {
+      if (isAway(error)) this.#failed(tries);
+      else this.#succeeded();
+      throw error;
+    } finally {
+      this.#inFlight--;
+      if (tries) this.#isTrying = false;
+    }
+  }
+
+  #succeeded(): void {
+    this.#failures = 0;
+    this.#pauseMs = SHORTEST_PAUSE_MS;
+  }
+
+  #failed(tried: boolean): void {
+    this.#failures++;
+    if (this.#failures < FAILURES) return;
+    // Calls that began together fail together: they are one reason for one pause.
+    if (!tried && this.#failures > FAILURES) return;
+    this.#pausedUntil = this.#clock.now() + this.#pauseMs;
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+  }
+}

@@ -1,0 +1,186 @@
+import { hash, type KeyObject } from 'node:crypto';
+import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
+import type { Scope } from '@keyfleet/shared/stored/names';
+import { authorizationOf } from '@keyfleet/shared/sigv4/sign-request';
+import { amzDateOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
+import type { z } from 'zod';
+import type { HsmCommands } from '../hsm/commands.ts';
+import type { XksProxy } from '../key-stores/key-store.ts';
+import { Breaker } from './breaker.ts';
+import type { XksAnswer, XksHosts } from './hosts.ts';
+import { problemsByName, XksError } from './problems.ts';
+import { DecryptAnswer, EncryptAnswer, ErrorAnswer, HealthAnswer, MetadataAnswer, XKS_SERVICE } from './wire.ts';
+
+/** A custom key store's proxy, as it is called. */
+export interface ProxyOf extends Scope {
+  readonly storeId: string;
+  readonly xks: XksProxy;
+}
+
+/** What a call says of the request that it is made for. */
+export interface Purpose {
+  /** The operation of KMS. */
+  readonly operation: string;
+  readonly requestId: string;
+  /** ARN. */
+  readonly principal: string;
+  /** ARN of the KMS key; there is none yet in CreateKey. */
+  readonly keyArn?: string;
+  /** Milliseconds since the epoch. */
+  readonly deadline: number;
+}
+
+const answers = { health: HealthAnswer, metadata: MetadataAnswer, encrypt: EncryptAnswer, decrypt: DecryptAnswer };
+type Api = keyof typeof answers;
+
+export interface XksProxiesDeps {
+  readonly hosts: Pick<XksHosts, 'call'>;
+  readonly hsm: Pick<HsmCommands, 'execute'>;
+  readonly clock: Clock;
+}
+
+/** What a credential's secret access key is sealed for. */
+export function principalOfStore({ accountId, region, storeId }: Omit<ProxyOf, 'xks'>): string {
+  return `custom-key-store/${accountId}/${region}/${storeId}`;
+}
+
+/** Calls the proxies of external key stores. Each store has a breaker of its own: one that hangs costs the others nothing. */
+export class XksProxies {
+  readonly #deps: XksProxiesDeps;
+  readonly #breakers = new Map<string, Breaker>();
+  /** By the proxy as it stands in the record that was read. */
+  readonly #secrets = new WeakMap<XksProxy, Promise<KeyObject>>();
+
+  constructor(deps: XksProxiesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Throws XksError unless the proxy takes our credential and has an HSM that works. */
+  async checkHealth(proxy: ProxyOf, { operation, requestId, deadline }: Omit<Purpose, 'principal'>): Promise<void> {
+    const metadata = { kmsRequestId: requestId, kmsOperation: operation };
+    const call = { path: `${proxy.xks.uriPath}/health`, requestMetadata: metadata, deadline };
+    const { ekmFleetDetails } = await this.#ask(proxy, 'health', call);
+    if (ekmFleetDetails.every(({ healthStatus }) => healthStatus === 'UNAVAILABLE')) {
+      throw new XksError('hsms-unavailable');
+    }
+  }
+
+  /** Throws XksError unless the external key is an enabled AES-256 key that encrypts and decrypts. */
+  async checkKey(proxy: ProxyOf, externalKeyId: string, purpose: Purpose): Promise<void> {
+    const answer = await this.#ask(proxy, 'metadata', callOf(proxy, externalKeyId, 'metadata', purpose));
+    if (answer.keyStatus !== 'ENABLED') throw new XksError('key-disabled');
+    const isUsable = ['ENCRYPT', 'DECRYPT'].every((usage) => answer.keyUsage.includes(usage));
+    if (answer.keySpec !== 'AES_256' || !isUsable) throw new XksError('key-usage');
+  }
+
+  /** Throws XksError. What it answers is well-formed; whether it is what was asked for, the caller checks. */
+  use<A extends 'encrypt' | 'decrypt'>(
+    proxy: ProxyOf,
+    api: A,
+    { externalKeyId, members, purpose }: { externalKeyId: string; members: object; purpose: Purpose },
+  ): Promise<z.output<(typeof answers)[A]>> {
+    return this.#ask(proxy, api, { ...callOf(proxy, externalKeyId, api, purpose), ...members });
+  }
+
+  async #ask<A extends Api>(proxy: ProxyOf, api: A, { path, deadline, ...members }: AskedCall) {
+    const breaker = this.#breakerOf(proxy);
+    const { refusal } = breaker;
+    if (refusal !== undefined) throw new XksError(refusal === 'busy' ? 'throttled' : 'timed-out');
+    const body = Buffer.from(JSON.stringify(members));
+    const secret = await this.#secretOf(proxy, deadline);
+    const answer = await breaker.run(() => this.#send(proxy, { path, body, secret }), isAway);
+    return parseAnswer(answers[api], answer) as z.output<(typeof answers)[A]>;
+  }
+
+  #send(
+    { xks, region }: ProxyOf,
+    { path, body, secret }: { path: string; body: Buffer; secret: KeyObject },
+  ): Promise<XksAnswer> {
+    const host = new URL(xks.uriEndpoint).host;
+    const amzDate = amzDateOf(this.#deps.clock.now());
+    const scope = { date: amzDate.slice(0, 8), region, service: XKS_SERVICE };
+    const signed = { host, 'x-amz-date': amzDate };
+    const payloadHash = hash('sha256', body, 'hex');
+    const request = { method: 'POST', path, query: '', headers: new Map(Object.entries(signed)), payloadHash };
+    const signer = { accessKeyId: xks.accessKeyId, scope, signingKey: deriveSigningKey(secret, scope) };
+    const authorization = authorizationOf(request, amzDate, signer);
+    const headers = {
+      ...signed,
+      authorization,
+      'content-type': 'application/json',
+      'content-length': `${body.length}`,
+    };
+    return this.#deps.hosts.call({ host, path, headers, body });
+  }
+
+  #breakerOf(proxy: ProxyOf): Breaker {
+    const name = principalOfStore(proxy);
+    const known = this.#breakers.get(name);
+    if (known !== undefined) return known;
+    const breaker = new Breaker(monotonicClock);
+    this.#breakers.set(name, breaker);
+    return breaker;
+  }
+
+  #secretOf(proxy: ProxyOf, deadline: number): Promise<KeyObject> {
+    const known = this.#secrets.get(proxy.xks);
+    if (known !== undefined) return known;
+    const opening = this.#openSecret(proxy, deadline);
+    this.#secrets.set(proxy.xks, opening);
+    opening.catch(() => this.#secrets.delete(proxy.xks));
+    return opening;
+  }
+
+  async #openSecret(proxy: ProxyOf, deadline: number): Promise<KeyObject> {
+    const { accessKeyId, token } = proxy.xks;
+    const sealed = { accessKeyId, principal: principalOfStore(proxy), token };
+    const { secretAccessKey } = await this.#deps.hsm.execute('OpenCredential', sealed, deadline);
+    try {
+      return newSigningSecret(secretAccessKey);
+    } finally {
+      secretAccessKey.fill(0);
+    }
+  }
+}
+
+interface AskedCall {
+  readonly path: string;
+  readonly deadline: number;
+  readonly [member: string]: unknown;
+}
+
+function callOf({ xks }: ProxyOf, externalKeyId: string, api: Api, purpose: Purpose): AskedCall {
+  const { operation, requestId, principal, keyArn, deadline } = purpose;
+  const requestMetadata = {
+    awsPrincipalArn: principal,
+    ...(keyArn !== undefined && { kmsKeyArn: keyArn }),
+    kmsOperation: operation,
+    kmsRequestId: requestId,
+  };
+  return { path: `${xks.uriPath}/keys/${externalKeyId}/${api}`, requestMetadata, deadline };
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof XksError && ['unreachable', 'tls', 'timed-out'].includes(error.problem);
+}
+
+function parseAnswer<S extends z.ZodType>(schema: S, { status, body }: XksAnswer): z.output<S> {
+  const json = parseJson(body);
+  if (status === 200) {
+    const answer = schema.safeParse(json);
+    if (answer.success) return answer.data;
+    throw new XksError('invalid-response', { cause: answer.error });
+  }
+  const named = ErrorAnswer.safeParse(json);
+  const { errorName = '' } = named.data ?? {};
+  const problem = Object.hasOwn(problemsByName, errorName) ? problemsByName[errorName]! : 'invalid-response';
+  throw new XksError(problem);
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,66 @@
+import { keyStoreStoreContract, newCustomKeyStore } from '@keyfleet/frontend/key-stores/key-store-store.contract';
+import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
+import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
+import { DamagedRecordError } from '@keyfleet/frontend/store/store';
+import { newKeyId } from '@keyfleet/shared/ids';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { keyStoresAt } from '@keyfleet/shared/stored/names';
+import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
+import { openStore } from '@keyfleet/test-support/redis-store';
+import { testMacs } from '@keyfleet/test-support/record-macs';
+import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+let server: TestServer;
+let client: RedisClient & AsyncDisposable;
+beforeAll(async () => {
+  server = await startRedis();
+  client = await connectTestRedis(server.port);
+});
+afterAll(async () => {
+  await client[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await client.flushall();
+});
+
+let now = 0;
+const open = () => {
+  const writes = writesOf(client);
+  return {
+    keys: openStore({ client, writes, clock: { now: Date.now } }),
+    keyStores: new RedisKeyStores(new RedisCalls({ client, writes }), testMacs(), { now: () => now }),
+  };
+};
+const scope = { accountId: '111122223333', region: 'us-east-1' };
+
+describe('custom key stores in Redis', () => {
+  keyStoreStoreContract(async () => open());
+
+  test.each([
+    ['another state', (text: string) => text.replace('CONNECTED', 'DISCONNECTED')],
+    ['another address', (text: string) => text.replace('xks.example', 'evil.example')],
+    ['no MAC', (text: string) => text.replace(/,"mac":.*/, '}')],
+  ])('a record with %s is not believed', async (_what, damage) => {
+    const { keyStores } = open();
+    await keyStores.replace(await keyStores.find(scope), [newCustomKeyStore('cks-1')]);
+    const [name] = keyStoresAt(scope);
+    await client.set(name, damage((await client.get(name))!));
+    await expect(keyStores.find(scope)).rejects.toThrow(DamagedRecordError);
+    const other = { ...scope, region: 'eu-west-1' };
+    await client.copy(name, keyStoresAt(other)[0]);
+    await expect(keyStores.find(other)).rejects.toThrow(DamagedRecordError);
+  });
+
+  test('the place of a key that was never stored is free again after an hour', async () => {
+    const { keyStores } = open();
+    await keyStores.replace(await keyStores.find(scope), [newCustomKeyStore('cks-1')]);
+    const before = await keyStores.find(scope);
+    const claim = () =>
+      keyStores.claim(before, { keyId: newKeyId(false), customKeyStoreId: 'cks-1', xksKeyId: 'key-1' });
+    expect([await claim(), await claim()]).toEqual([true, false]);
+    now += 3_600_001;
+    expect([await claim(), await keyStores.remove(before, 'cks-1')]).toEqual([true, false]);
+  });
+});

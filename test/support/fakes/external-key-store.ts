@@ -1,0 +1,30 @@
+import { ConnectCustomKeyStore, CreateCustomKeyStore } from '@keyfleet/shared/api/custom-key-stores';
+import { CreateKey } from '@keyfleet/shared/api/keys';
+import type { FakeFrontend } from './frontend.ts';
+
+export const credential = { AccessKeyId: 'A2B3C4D5E6F7A2B3C4D5', RawSecretAccessKey: 'kZ'.repeat(22) };
+
+/** A well-formed request for a store. */
+export function externalKeyStore(name: string, overrides: object = {}) {
+  return {
+    CustomKeyStoreName: name,
+    CustomKeyStoreType: 'EXTERNAL_KEY_STORE',
+    XksProxyUriEndpoint: 'https://xks.example.com',
+    XksProxyUriPath: `/${name}/kms/xks/v1`,
+    XksProxyAuthenticationCredential: credential,
+    XksProxyConnectivity: 'PUBLIC_ENDPOINT',
+    ...overrides,
+  };
+}
+
+/** Makes a store and connects it. */
+export async function connectedStore(frontend: FakeFrontend, name = 'store'): Promise<string> {
+  const { CustomKeyStoreId: id } = await frontend.call(CreateCustomKeyStore, externalKeyStore(name));
+  await frontend.call(ConnectCustomKeyStore, { CustomKeyStoreId: id });
+  return id!;
+}
+
+export async function externalKey(frontend: FakeFrontend, storeId: string, xksKeyId = 'key-1') {
+  const input = { Origin: 'EXTERNAL_KEY_STORE', CustomKeyStoreId: storeId, XksKeyId: xksKeyId };
+  return (await frontend.call(CreateKey, input)).KeyMetadata!;
+}
