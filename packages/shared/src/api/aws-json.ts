@@ -17,8 +17,8 @@ export interface RequestCodec<I> {
 }
 
 export interface ResponseCodec<O> {
-  /** The response body, whose bytes are nobody else's; empty for an operation without output. What the schema does not name never leaves. */
-  encode(output: O): Buffer;
+  /** The response body: bytes, which are nobody else's, if something in it is secret; empty for an operation without output. What the schema does not name never leaves. */
+  encode(output: O): string | Buffer;
 }
 
 /** Compiles an operation's request: call once per operation, at start. Unknown members are ignored, `null` is absent, of duplicates the last counts. */
@@ -39,14 +39,14 @@ export function requestCodec<O extends Operation>(operation: O): RequestCodec<In
 
 /** Compiles an operation's response: call once per operation, at start. */
 export function responseCodec<O extends Operation>(operation: O): ResponseCodec<OutputOf<O>> {
-  if (operation.output === null) return { encode: () => Buffer.alloc(0) };
+  if (operation.output === null) return { encode: () => '' };
   const blobs: Uint8Array[] = [];
   const write = structureWriterOf(structureOf(operation.output.shape), awsJson(blobs));
   return {
     encode(output) {
       blobs.length = 0;
       const text = write(output);
-      return blobs.length === 0 ? Buffer.from(text) : withBlobs(text, blobs);
+      return blobs.length === 0 ? text : withBlobs(text, blobs);
     },
   };
 }

@@ -39,7 +39,7 @@ export class AwsJsonEdge {
     }
   }
 
-  #process(request: HttpRequest, { operation, requests, responses }: Route): Promise<Buffer> {
+  #process(request: HttpRequest, { operation, requests, responses }: Route): Promise<HttpAnswer['body']> {
     const { pipeline, regions } = this.#deps;
     return pipeline.process(request, {
       service: 'kms',
