@@ -31,9 +31,9 @@ export async function executeProposal(
   if (worker === undefined) return;
   try {
     const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
-    // False: another replica was faster, perhaps with this very proposal. The next round reads what it stored.
+    // False: another replica was faster, perhaps with the same proposal. The next round reads what it stored.
     if (!(await tokens.append(token, (next) => assertOthersOpen(next, { views, events })))) return;
-    // A member that has made a token of this generation before, by another proposal, gives that one.
+    // A member that already made a token of this generation, from another proposal, answers that one.
     const made = parseToken(token).proposal;
     const signers = made.signatures.map(({ operatorId }) => operatorId);
     const { name } = parseDomainChange(made.command);
@@ -47,7 +47,7 @@ export async function executeProposal(
 
 const ANOTHER = 'Sign it again, naming another member with --preparer';
 
-/** Why a proposal that has all its signatures is not carried out now; undefined when it is about to be. */
+/** Why a fully signed proposal is not being carried out; undefined when it is about to be. */
 export function waitsFor(
   change: DomainChange,
   { views, tokens }: Pick<ExecuteDeps, 'views' | 'tokens'>,
@@ -84,7 +84,10 @@ export async function executeLeave(
   }
 }
 
-/** The member that the change names, when it has the newest token; for the first token, a worker of that name. */
+/**
+ * Whether this is the member that the change names and it holds the newest token; for the first token, a worker of that
+ * name.
+ */
 function mayPrepare(
   { standing, description }: WorkerView,
   { name, preparer }: DomainChange,

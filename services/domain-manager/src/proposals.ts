@@ -17,9 +17,9 @@ import type { Head, TokenLog } from './token-log.ts';
 /** Operators are people: they get a week to sign. */
 const EXPIRES_AFTER_MS = 7 * 24 * 3_600_000;
 const MAX_PROPOSALS = 64;
-/** That nobody else signed: one operator must not keep the others from proposing its own removal. */
+/** Proposals with one signer: one operator must not keep the others from proposing its own removal. */
 const MAX_OF_ONE = 16;
-/** Each costs a verification: nobody may send a thousand at once. */
+/** Each costs a verification, so their number is bounded. */
 const MAX_SIGNATURES_AT_ONCE = 32;
 
 export type ProposalStanding =
@@ -47,9 +47,8 @@ export interface ProposalsDeps {
 }
 
 /**
- * Collects operators' signatures. What is kept here has no authority: the member that prepares a token checks every
- * signature and the rule again. It is checked here so that only operators can fill the store, and so that people see
- * mistakes early.
+ * Collects operators' signatures. It has no authority: the member that prepares a token verifies every signature and
+ * the rule again. It verifies them too, so that only operators can fill the store and people see mistakes early.
  */
 export class Proposals {
   readonly #deps: ProposalsDeps;
@@ -69,7 +68,7 @@ export class Proposals {
    * verify are refused.
    */
   propose(bytes: Uint8Array): Promise<StoredProposal> {
-    // One after the other: many at once must not all find that there is room.
+    // In turn, so that concurrent proposals cannot all find the same room.
     const proposed = this.#proposing.then(() => this.#propose(bytes));
     this.#proposing = proposed.catch(() => {});
     return proposed;
@@ -115,7 +114,7 @@ export class Proposals {
     const { head } = this.#deps.tokens;
     if (this.#verified?.head !== head) this.#verified = undefined;
     const { standings } = (this.#verified ??= { head, standings: new Map() });
-    // Older ones are of proposals that have more signatures by now, or are gone.
+    // Older entries are of proposals that have gained signatures or are gone.
     if (standings.size > 4 * MAX_PROPOSALS) standings.clear();
     return standings.getOrInsertComputed(hash('sha256', Proposal.encode(proposal)), () => this.#judged(proposal));
   }
@@ -182,7 +181,7 @@ export class Proposals {
     }
   }
 
-  /** Throws ProposalRefusedError when too many wait that nobody signed but who signed this one. */
+  /** Throws ProposalRefusedError when too many proposals wait whose one signer signed this one too. */
   async #assertHasRoom(proposal: Proposal): Promise<void> {
     const id = proposalId(proposal);
     const signers = new Set(proposal.signatures.map(({ operatorId }) => operatorId));

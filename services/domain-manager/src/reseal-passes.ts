@@ -30,10 +30,10 @@ export interface ResealDeps {
   readonly publish: (items: readonly ResealItem[], attempt: number) => Promise<boolean>;
 }
 
-/** Sees to it that nothing stays sealed under older domain keys. All it must remember is in the store. */
+/** Has everything resealed under the active domain key, pass by pass. Its state is in the store. */
 export class ResealPasses {
   readonly #deps: ResealDeps;
-  /** The last sign of life, and when it was seen or asked for. Lost with the replica, which is harmless. */
+  /** The last sign of progress, and when it was seen or asked for. Lost with the replica, which is harmless. */
   #seen = { sign: '', at: 0 };
   /** A pass that this replica began and that is not on the work queue yet. */
   #owed = '';
@@ -43,7 +43,7 @@ export class ResealPasses {
     this.#deps = deps;
   }
 
-  /** As it was when this replica last looked, which it does while it leads. */
+  /** As of this replica's last look; it looks while it leads. */
   get progress(): ResealProgress | undefined {
     return this.#progress;
   }
@@ -52,7 +52,7 @@ export class ResealPasses {
     return this.#deps.store.findReseal(activeDomainKey(state).createdGeneration);
   }
 
-  /** Does the next thing. Only while every reachable member seals under the active domain key. */
+  /** Takes the next step. Call it while every reachable member seals under the active domain key. */
   async advance(state: DomainState, tokens: SeenTokens): Promise<void> {
     if (state.domainKeys.length === 1) return;
     const { store, clock } = this.#deps;
@@ -61,13 +61,13 @@ export class ResealPasses {
     this.#progress = progress;
     if (progress === undefined) return this.#startPass(generation, 1);
     const { verifiedAt, reports, shards, pass, startedAt } = progress;
-    // Whoever began it had a wrong clock: nobody can say when that was, and it would prove too much.
+    // Begun by a replica whose clock was wrong: such a pass would prove too much.
     if (startedAt > clock.now()) return this.#startPass(generation, pass + 1);
     const owesProof = domainKeysToRetire(state).length > 0 && !provesRetirement(state, progress, tokens);
     if (verifiedAt !== undefined && !owesProof) return;
     if (reports.size < shards) return this.#ask(generation, progress);
     if (verifiedAt === undefined && foundNothing(progress)) return store.setVerified(generation, clock.now());
-    // One more, once nothing can come under an older key any more.
+    // One more pass, once nothing new can be sealed under an older key.
     if (verifiedAt !== undefined && clock.now() < provableFrom(state, tokens)) return;
     return this.#startPass(generation, pass + 1);
   }

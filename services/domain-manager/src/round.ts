@@ -37,28 +37,28 @@ export interface RoundDeps {
 }
 
 /**
- * What the leader does again and again: looks at what is stored and at what the members hold, and does the next thing.
- * It remembers nothing between rounds that matters, so a leader may die at any point and another one goes on.
+ * One round of the leader: compares the store with what the members hold, and takes the next step. It keeps no state
+ * that matters between rounds, so a leader may die at any point and another continues.
  */
 export class Round {
   readonly #deps: RoundDeps;
   #views: readonly WorkerView[] = [];
   #announced = 0;
-  /** By this replica. Lost with it, which costs a rotation at most. */
+  /** When this replica last rotated. Lost with the replica, which costs one rotation at most. */
   #rotatedAt = -Infinity;
 
   constructor(deps: RoundDeps) {
     this.#deps = deps;
   }
 
-  /** The workers as this replica's last round left them; empty if it did none yet. */
+  /** The workers after this replica's last round; empty before the first. */
   get views(): readonly WorkerView[] {
     return this.#views;
   }
 
   async run(): Promise<void> {
     const { tokens, workers, dueWork } = this.#deps;
-    // Not waited for, and first: customers' keys depend on no step of the domain.
+    // First, and not awaited: customers' deletions and rotations depend on no step of the domain.
     void dueWork.ask();
     await tokens.refresh();
     this.#views = await surveyWorkers(workers, tokens.head);
@@ -70,8 +70,7 @@ export class Round {
   }
 
   /**
-   * Not waited for: without NATS everyone finds the token by looking. Again after a restart: nobody minds hearing of it
-   * twice.
+   * Not awaited: without NATS, services find the token by polling. Repeated after a restart, which is harmless.
    */
   async #announce(): Promise<void> {
     const { generation } = this.#deps.tokens;

@@ -14,7 +14,7 @@ export interface Head extends VerifiedDomain {
   readonly proposalId: string;
 }
 
-/** What is stored is not what the trust anchor and the chain allow. Nobody but an operator can put this right. */
+/** The stored tokens contradict the trust anchor or the chain. An operator must resolve this. */
 export class TokenLogError extends Error {
   override name = 'TokenLogError';
 }
@@ -23,7 +23,7 @@ export interface TokenLogOptions {
   readonly store: TokenStore;
   readonly anchor: TrustAnchor;
   readonly clock: Clock;
-  /** The store had lost tokens that this replica still held, and has them again. */
+  /** The store had lost tokens; this replica still held them and stored them again. */
   readonly onRestored?: (from: number, to: number) => void;
 }
 
@@ -39,8 +39,8 @@ export class TokenLog {
   readonly #onRestored: (from: number, to: number) => void;
   readonly #tokens: Buffer[] = [];
   /**
-   * By generation, less one. Not stored: what a token says of its time is its maker's word, and what the store says
-   * anyone's who writes there.
+   * Indexed by generation - 1. Not stored: a token's own time is its maker's word, and anyone who writes to the store
+   * could change a stored one.
    */
   readonly #seenAt: number[] = [];
   readonly #generationOf = new Map<string, number>();
@@ -65,8 +65,7 @@ export class TokenLog {
   }
 
   /**
-   * Reads what others have stored. Callers at the same time share one reading. Throws TokenLogError, or the store's
-   * error.
+   * Reads what others have stored. Concurrent callers share one read. Throws TokenLogError, or the store's error.
    */
   refresh(): Promise<void> {
     return this.#refreshing.run(() => this.#readStore());
@@ -77,7 +76,7 @@ export class TokenLog {
     return this.#seenAt[generation - 1] ?? this.#clock.now();
   }
 
-  /** The generation that a proposal made; undefined while it made none. */
+  /** The generation that the proposal made, if it has. */
   generationOf(proposal: string): number | undefined {
     return this.#generationOf.get(proposal);
   }
@@ -96,19 +95,19 @@ export class TokenLog {
 
   /**
    * False when another replica stored this generation first. Throws TokenLogError when `token` does not follow the
-   * head, and what `confirm` throws, which is asked before it is stored.
+   * head, and whatever `confirm` throws, which runs before the token is stored.
    */
   async append(token: Buffer, confirm: (next: Head) => Promise<void>): Promise<boolean> {
     const next = this.#verify(token);
     await confirm(next);
     if (!(await this.#store.appendToken(next.state.generation, token))) return false;
-    // A refresh may have read it meanwhile.
+    // A concurrent refresh may have read it.
     if (this.#tokens.length === next.state.generation - 1) this.#push(next);
     return true;
   }
 
   async #readStore(): Promise<void> {
-    // Begins with the head itself: if that is not what it was, the store was rolled back or changed.
+    // Starts at the head: if that differs, the store was rolled back or changed.
     const from = Math.max(this.#tokens.length - 1, 0);
     const stored = await this.#store.loadTokens(from, LOAD_COUNT);
     const known = this.#tokens[from];
@@ -132,7 +131,7 @@ export class TokenLog {
       for (const token of page) {
         const known = this.#tokens[generation];
         generation++;
-        // More than we hold: another replica restored it first, and the next refresh reads on.
+        // More than this replica holds: another restored it first, and the next refresh reads on.
         if (known === undefined) return;
         if (!token.equals(known)) throw changedStore(generation);
       }

@@ -21,7 +21,7 @@ export interface WorkerView {
   readonly problem?: string;
 }
 
-/** Asks every configured worker who it is. Never throws: who does not answer is `unreachable`. */
+/** Asks every configured worker who it is. Does not throw: a worker that does not answer is `unreachable`. */
 export function surveyWorkers(workers: readonly Worker[], head: Head | undefined): Promise<WorkerView[]> {
   return Promise.all(
     workers.map(async (worker): Promise<WorkerView> => {
@@ -59,7 +59,7 @@ export class SharedSurvey {
   }
 }
 
-/** What the worker is to the domain as it is stored, and what is wrong with it. */
+/** How the worker stands to the stored domain, and what is wrong with it. */
 export function standingOf(
   description: HsmDescription,
   head: Head | undefined,

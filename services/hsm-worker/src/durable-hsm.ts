@@ -11,11 +11,11 @@ export interface DurableHsmOptions {
   readonly events: Pick<WorkerEvents, 'tokenInstalled'>;
 }
 
-/** The HSM's part in its domain, with what it must remember kept on disk before anyone is told. */
+/** An HSM whose state is on disk before anyone is told of it. */
 export class DurableHsm {
   readonly #options: DurableHsmOptions;
   #changing: Promise<unknown> = Promise.resolve();
-  /** What the HSM is also after a crash. */
+  /** What the HSM would be after a crash. */
   #remembered: HsmDescription;
   /** The last write failed: the disk may hold an older identity. */
   #unwritten = false;
@@ -25,10 +25,7 @@ export class DurableHsm {
     this.#remembered = options.hsm.describe();
   }
 
-  /**
-   * What is only in memory is not said: whoever hears of a generation relies on this HSM never going back to an older
-   * one.
-   */
+  /** Reports what is on disk: peers rely on this HSM not reporting an older generation later. */
   describe(): HsmDescription {
     const { activeGeneration } = this.#options.hsm.describe();
     const remembered = this.#remembered;
@@ -47,7 +44,7 @@ export class DurableHsm {
     });
   }
 
-  /** The HSM's word that the token is one that could be installed here. Throws `DomainError`. */
+  /** The HSM's signed statement that it could install the token. Throws `DomainError`. */
   check(token: Uint8Array): Promise<Uint8Array> {
     return this.#inTurn(async () => this.#options.hsm.check(token));
   }
@@ -57,7 +54,7 @@ export class DurableHsm {
     return this.describe();
   }
 
-  /** What is on disk afterwards is a fresh identity. Throws `DomainError`, or when the disk fails. */
+  /** Leaves a fresh identity on disk. Throws `DomainError`, or when the disk fails. */
   leave(proposal: Uint8Array): Promise<HsmDescription> {
     return this.#inTurn(async () => {
       this.#options.hsm.leave(proposal);
@@ -68,7 +65,7 @@ export class DurableHsm {
   }
 
   /**
-   * One after the other: the file never goes back to an older generation. Throws `DomainError`, or when the disk fails.
+   * In turn, so that the file does not go back to an older generation. Throws `DomainError`, or when the disk fails.
    */
   install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {
     return this.#inTurn(() => this.#install(tokens));
