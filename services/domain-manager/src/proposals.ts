@@ -19,6 +19,8 @@ const EXPIRES_AFTER_MS = 7 * 24 * 3_600_000;
 const MAX_PROPOSALS = 64;
 /** Proposals with one signer: one operator must not keep the others from proposing its own removal. */
 const MAX_OF_ONE = 16;
+/** Bytes of their commands: nor from reading the list, in which they find its removal. A gRPC client takes 4 MiB. */
+const MAX_BYTES_OF_ONE = 1024 * 1024;
 /** Each costs a verification, so their number is bounded. */
 const MAX_SIGNATURES_AT_ONCE = 32;
 
@@ -189,9 +191,11 @@ export class Proposals {
       other.proposalId !== id &&
       !this.#isDone(other) &&
       other.signatures.every(({ operatorId }) => signers.has(operatorId));
-    if ((await this.list()).filter(isTheirs).length < MAX_OF_ONE) return;
+    const theirs = (await this.list()).filter(isTheirs);
+    const size = theirs.reduce((sum, { command }) => sum + command.length, proposal.command.length);
+    if (theirs.length < MAX_OF_ONE && size <= MAX_BYTES_OF_ONE) return;
     const names = [...signers].join(', ');
-    throw new ProposalRefusedError('full', `${MAX_OF_ONE} proposals wait that nobody but ${names} signed`);
+    throw new ProposalRefusedError('full', `as much as may wait that nobody but ${names} signed waits already`);
   }
 
   #isDone({ proposalId: id, done }: StoredProposal): boolean {

@@ -110,6 +110,21 @@ describe('proposals', () => {
     await expect(proposals.propose(signed(rules(65), [bob]))).resolves.toBeDefined();
   });
 
+  test('one operator alone fills no list that the others could not read any more', async () => {
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const many = Array.from({ length: 400 }, (_, i) => publicPart(newOperator(`${i}`.padStart(128, 'x'))));
+    const large = (i: number) =>
+      command(replica, { name: 'ModifyOperators', body: { admit: many.slice(i), remove: [] } });
+    const flood = Array.from({ length: 16 }, (_, i) => proposals.propose(signed(large(i), [alice])));
+    const refused = (await Promise.allSettled(flood)).filter(({ status }) => status === 'rejected');
+    expect(refused.length).toBeGreaterThan(4);
+    expect(String((refused[0] as PromiseRejectedResult).reason)).toContain('nobody but alice signed');
+    const size = (await proposals.list()).reduce((sum, one) => sum + one.command.length, 0);
+    expect(size).toBeLessThan(1.1 * 1024 * 1024);
+    await expect(proposals.propose(signed(large(0), [bob]))).resolves.toBeDefined();
+  }, 30_000);
+
   test('to list proposals again and again verifies no signature again', async () => {
     const replica = await foundedReplica();
     const { proposals } = replica;
