@@ -13,7 +13,7 @@ const redis = useRedis();
 let now = 0;
 const open = () => ({
   keys: openStore({ client: redis.client, writes: redis.writes, clock: { now: Date.now } }),
-  grants: new RedisGrantStore(redis.calls, testMacs(), { now: () => now }),
+  grants: new RedisGrantStore({ calls: redis.calls, macs: testMacs(), monotonicClock: { now: () => now } }),
 });
 
 describe('the Redis store', () => {

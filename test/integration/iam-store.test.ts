@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 
 const redis = useRedis();
 
-const open = () => new RedisIamStore(redis.calls, testMacs());
+const open = () => new RedisIamStore({ calls: redis.calls, macs: testMacs() });
 
 describe('the Redis store', () => {
   iamStoreContract(async () => open());

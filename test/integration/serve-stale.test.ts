@@ -33,7 +33,7 @@ async function openFrontend(url: string, serveStaleMs: number) {
   const store = openStore({ client, writes: writesOf(writer, 1), feed, clock });
   const cached = new CachedStore(store, feed, 1 << 20);
   const calls = new RedisCalls({ client, writes: writesOf(writer, 1), feed });
-  const grants = new CachedGrants(new RedisGrantStore(calls, testMacs(), clock), feed);
+  const grants = new CachedGrants(new RedisGrantStore({ calls, macs: testMacs(), monotonicClock: clock }), feed);
   await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
   return {
     feed,

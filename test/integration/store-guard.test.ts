@@ -1,3 +1,4 @@
+import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
 import { openStore } from '@keyfleet/test-support/redis-store';
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
@@ -46,10 +47,11 @@ describe('a store', () => {
       onRefused: ({ message }) => said.push(message),
       onAccepted: () => {
         said.push('accepted');
-        store.forgetAcknowledged();
+        acknowledged.forget();
       },
     });
-    const store = openStore({ client, writes, guard, clock });
+    const acknowledged = new Acknowledged();
+    const store = openStore({ client, writes, guard, clock, acknowledged });
     const refused = () => vi.waitFor(() => expect(() => guard.assertFit()).toThrow(StoreRefusedError), 5_000);
     return {
       client,
@@ -126,7 +128,7 @@ describe('a store', () => {
     await service.client.hset(at, old);
     const reading = service.store.findKey(key.region, key.keyId);
     await expect(reading).rejects.toThrow(DamagedRecordError);
-    await expect(reading).rejects.toThrow(`${key.arn} is at revision 1, and this frontend has acknowledged 2`);
+    await expect(reading).rejects.toThrow(`${key.keyId} is at revision 1, and revision 2 was acknowledged`);
     expect(await service.store.findKey(other.region, other.keyId)).toBeDefined();
   });
 });

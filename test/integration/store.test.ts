@@ -105,6 +105,7 @@ describe('the Redis store behind a cache', () => {
       hasAccount: store.hasAccount.bind(store),
       findFirstAccessKey: store.findFirstAccessKey.bind(store),
       insertFirstAccessKey: store.insertFirstAccessKey.bind(store),
+      forgetPolicies: store.forgetPolicies.bind(store),
       findSecret: store.findSecret.bind(store),
       insertSecret: store.insertSecret.bind(store),
       findLastUsage: store.findLastUsage.bind(store),

@@ -7,10 +7,21 @@ import { testMacs } from './record-macs.ts';
 type Options = Connections & Omit<RedisStoreDeps, 'calls' | 'macs'>;
 
 /** A store as frontends open it, whose records have the MACs of tests. */
-export function openStore({ clock, monotonicClock, ...connections }: Options): RedisStore & FleetSecretStore {
+export function openStore({
+  clock,
+  monotonicClock,
+  acknowledged,
+  ...connections
+}: Options): RedisStore & FleetSecretStore {
   const calls = new RedisCalls(connections);
   const secrets = new RedisFleetSecrets(calls);
-  const store = new RedisStore({ calls, macs: testMacs(), clock, ...(monotonicClock && { monotonicClock }) });
+  const store = new RedisStore({
+    calls,
+    macs: testMacs(),
+    clock,
+    ...(monotonicClock && { monotonicClock }),
+    ...(acknowledged && { acknowledged }),
+  });
   return Object.assign(store, {
     findSecret: secrets.findSecret.bind(secrets),
     insertSecret: secrets.insertSecret.bind(secrets),

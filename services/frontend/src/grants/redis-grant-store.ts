@@ -12,7 +12,8 @@ import {
 } from '@keyfleet/shared/stored/grants';
 import { CHANGES } from '@keyfleet/shared/stored/names';
 import { keyAt } from '@keyfleet/shared/stored/names';
-import { grantsName } from '../store/changes.ts';
+import { Acknowledged } from '../store/acknowledged.ts';
+import { grantName, grantsName } from '../store/changes.ts';
 import type { Clock } from '@keyfleet/shared/clock';
 import { Orphans } from '../store/orphans.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
@@ -26,16 +27,26 @@ import { decodeGrant, encodeGrant } from './grant-records.ts';
 /** Of many grants so many are read at once: parsing them holds up others for some milliseconds. */
 const AT_ONCE = 250;
 
+export interface RedisGrantStoreDeps {
+  readonly calls: RedisCalls;
+  readonly macs: RecordMacs;
+  /** For how long something has been. */
+  readonly monotonicClock: Clock;
+  /** Shared with the other stores of a frontend. */
+  readonly acknowledged?: Acknowledged;
+}
+
 /** Grants in Redis: a hash of records for each key, an index of them, and for each principal a list of what it may retire. */
 export class RedisGrantStore implements GrantStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;
+  readonly #acknowledged: Acknowledged;
   readonly #orphans: Orphans;
 
-  /** `monotonicClock`: for how long something has been. */
-  constructor(redis: RedisCalls, macs: RecordMacs, monotonicClock: Clock) {
-    this.#redis = redis;
+  constructor({ calls, macs, monotonicClock, acknowledged = new Acknowledged() }: RedisGrantStoreDeps) {
+    this.#redis = calls;
     this.#macs = macs;
+    this.#acknowledged = acknowledged;
     this.#orphans = new Orphans(monotonicClock);
   }
 
@@ -63,8 +74,11 @@ export class RedisGrantStore implements GrantStore {
 
   async find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {
     const [grants] = grantsAt(key);
+    const assertNotGone = this.#acknowledged.beginRead();
     const text = await this.#redis.read((client) => client.hget(grants, grantId));
-    return text === null ? undefined : this.#read(text, key, grantId);
+    if (text === null) return undefined;
+    assertNotGone(grantName({ ...key, grantId }), 1);
+    return this.#read(text, key, grantId);
   }
 
   async #read(stored: string, key: GrantedKey, grantId: string): Promise<Grant> {
@@ -87,6 +101,7 @@ export class RedisGrantStore implements GrantStore {
     const change = [CHANGES, grantsName(grant, grant.grantee)] as const;
     const parts = [grant.grantId, ...change, JSON.stringify(entries)] as const;
     const removed = await this.#redis.script('kfRemoveGrant', ...grantsAt(grant), ...parts);
+    this.#acknowledged.removed(grantName(grant));
     await this.#removeRetirable(grant);
     return removed === 1;
   }
@@ -99,9 +114,11 @@ export class RedisGrantStore implements GrantStore {
     const range = [from, `(${prefix.slice(0, -1)}!`, 'BYLEX', 'LIMIT', 0, limit + 1] as const;
     const entries = await this.#redis.read((client) => client.zrange(index, ...range));
     const ids = entries.slice(0, limit).map((entry) => entry.slice(prefix.length));
+    const assertNotGone = this.#acknowledged.beginRead();
     const texts = ids.length === 0 ? [] : await this.#redis.read((client) => client.hmget(grants, ...ids));
     // One that was revoked meanwhile is left out.
     const items = await Promise.all(ids.flatMap((id, i) => (texts[i] ? [this.#read(texts[i], key, id)] : [])));
+    for (const { grantId } of items) assertNotGone(grantName({ ...key, grantId }), 1);
     return pageUntil(items, ids.at(-1), entries.length > limit);
   }
 

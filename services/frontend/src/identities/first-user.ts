@@ -1,4 +1,4 @@
-import type { AccessKeyRecord } from '../store/store.ts';
+import type { AccessKeyRecord, IdentityStore } from '../store/store.ts';
 import type { IamStore } from './iam-store.ts';
 import { IAM_QUOTAS } from './quotas.ts';
 import type { UserRecord } from './iam-records.ts';
@@ -15,19 +15,37 @@ const FIRST_RELEASE_POLICY = JSON.stringify({
   Statement: [{ Effect: 'Allow', Action: ['kms:*', 'sts:*'], Resource: '*' }],
 });
 
+export interface FirstUserStores {
+  readonly store: Pick<IamStore, 'insert'>;
+  readonly accessKeys: Pick<IdentityStore, 'findAccessKey' | 'forgetPolicies'>;
+}
+
 /**
  * An account begins with an access key alone, whose record says what its user may do; the first release knew nothing
- * else. When it is first used, the user is recorded. Answers the user's name; undefined for an access key whose user is
- * gone. A key is removed before its user lets go of it, so that no removed user comes back this way.
+ * else. When it is first used, the user is recorded, once: then the access key's record forgets it, so that no removed
+ * user comes back. Answers the user's name; undefined for an access key whose user is gone.
  */
 export async function adoptFirstUser(
-  store: Pick<IamStore, 'insert'>,
-  { accessKeyId, accountId, principal, userId, policies }: AccessKeyRecord,
+  { store, accessKeys }: FirstUserStores,
+  accessKeyId: string,
   createdAt: number,
 ): Promise<string | undefined> {
+  // As it is stored now: what is remembered of it may be from before its user was recorded, and removed again.
+  const stored = await accessKeys.findAccessKey(accessKeyId);
+  const user = stored && firstUserOf(stored, createdAt);
+  if (user === undefined) return undefined;
+  await store.insert(user, IAM_QUOTAS.user);
+  await accessKeys.forgetPolicies(accessKeyId);
+  return user.name;
+}
+
+function firstUserOf(
+  { accessKeyId, accountId, principal, userId, policies }: AccessKeyRecord,
+  createdAt: number,
+): UserRecord | undefined {
   const [, path, name] = /:user(\/(?:.+\/)?)([^/]+)$/.exec(principal) ?? [];
   if (policies.length === 0 || path === undefined || name === undefined) return undefined;
-  const user: UserRecord = {
+  return {
     kind: 'user',
     schemaVersion: 1,
     revision: 1,
@@ -45,6 +63,4 @@ export async function adoptFirstUser(
     })),
     accessKeys: [{ accessKeyId, status: 'Active', createdAt }],
   };
-  await store.insert(user, IAM_QUOTAS.user);
-  return name;
 }

@@ -6,9 +6,14 @@ import type { GroupRecord, PolicyRecord, RoleRecord, UserRecord } from './iam-re
 const accountId = '111122223333';
 const common = { schemaVersion: 1, revision: 1, accountId, path: '/', createdAt: 5 } as const;
 
+/** Another for each name. */
+function idOf(prefix: string, name: string): string {
+  return prefix + name.toUpperCase().padEnd(17, 'A');
+}
+
 export function newUser(name: string, overrides: Partial<UserRecord> = {}): UserRecord {
   const permissions = { inline: [], attached: [], groups: [], accessKeys: [], tags: [] };
-  return { kind: 'user', ...common, name, id: 'AIDAAAAAAAAAAAAAAAAAA', ...permissions, ...overrides };
+  return { kind: 'user', ...common, name, id: idOf('AIDA', name), ...permissions, ...overrides };
 }
 
 export function newRole(name: string, overrides: Partial<RoleRecord> = {}): RoleRecord {
@@ -20,17 +25,17 @@ export function newRole(name: string, overrides: Partial<RoleRecord> = {}): Role
     description: '',
     maxSessionSeconds: 3600,
   };
-  return { kind: 'role', ...common, name, id: 'AROAAAAAAAAAAAAAAAAAA', ...permissions, ...overrides };
+  return { kind: 'role', ...common, name, id: idOf('AROA', name), ...permissions, ...overrides };
 }
 
 export function newGroup(name: string, overrides: Partial<GroupRecord> = {}): GroupRecord {
-  return { kind: 'group', ...common, name, id: 'AGPAAAAAAAAAAAAAAAAAA', inline: [], attached: [], ...overrides };
+  return { kind: 'group', ...common, name, id: idOf('AGPA', name), inline: [], attached: [], ...overrides };
 }
 
 export function newPolicy(name: string, document = '{}'): PolicyRecord {
   const versions = [{ versionId: 'v1', document, createdAt: 5 }];
   const rest = { tags: [], description: '', updatedAt: 5, versions, defaultVersionId: 'v1', lastVersion: 1 };
-  return { kind: 'policy', ...common, name, id: 'ANPAAAAAAAAAAAAAAAAAA', ...rest };
+  return { kind: 'policy', ...common, name, id: idOf('ANPA', name), ...rest };
 }
 
 const policyArn = (name: string): string => `arn:aws:iam::${accountId}:policy/path/${name}`;

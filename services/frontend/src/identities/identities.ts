@@ -5,7 +5,7 @@ import { accountOfIamChange } from '../store/changes.ts';
 import { late, readInTime } from '../store/last-known.ts';
 import { ReadCache } from '../store/read-cache.ts';
 import type { AccessKeyRecord } from '../store/store.ts';
-import { adoptFirstUser } from './first-user.ts';
+import { adoptFirstUser, type FirstUserStores } from './first-user.ts';
 import type { IamStore } from './iam-store.ts';
 import { type Identity, loadIdentity } from './identity.ts';
 import type { RoleRecord, UserRecord } from './iam-records.ts';
@@ -24,6 +24,7 @@ type Found<R extends UserRecord | RoleRecord> = Identity<R> | undefined;
 
 export interface IdentitiesDeps {
   readonly store: Pick<IamStore, 'find' | 'insert' | 'listLinks'>;
+  readonly accessKeys: FirstUserStores['accessKeys'];
   readonly changes: Changes;
   readonly clock: Clock;
 }
@@ -31,13 +32,15 @@ export interface IdentitiesDeps {
 /** Identities that signed lately, with what they may do. Whatever changes in an account, all of its identities are read again. */
 export class Identities implements ChangeListener {
   readonly #store: IdentitiesDeps['store'];
+  readonly #accessKeys: IdentitiesDeps['accessKeys'];
   readonly #changes: Changes;
   readonly #clock: Clock;
   readonly #cache: ReadCache<Known>;
   readonly #versions = new Map<string, number>();
 
-  constructor({ store, changes, clock }: IdentitiesDeps) {
+  constructor({ store, accessKeys, changes, clock }: IdentitiesDeps) {
     this.#store = store;
+    this.#accessKeys = accessKeys;
     this.#changes = changes;
     this.#clock = clock;
     this.#cache = new ReadCache({ trust: changes, weightOf, maxWeight: MAX_BYTES });
@@ -77,9 +80,13 @@ export class Identities implements ChangeListener {
   }
 
   async #loadOwner(accessKey: AccessKeyRecord): Promise<Identity | undefined> {
-    const { accountId, accessKeyId } = accessKey;
+    const { accountId, accessKeyId, policies } = accessKey;
     const { items } = await this.#store.listLinks(accountId, accessKeyLinkOf(accessKeyId), 1);
-    const name = items[0]?.slice('user/'.length) ?? (await adoptFirstUser(this.#store, accessKey, this.#clock.now()));
+    // One that was recorded by a release whose access keys kept what they said.
+    if (items.length > 0 && policies.length > 0) await this.#accessKeys.forgetPolicies(accessKeyId);
+    const first = () =>
+      adoptFirstUser({ store: this.#store, accessKeys: this.#accessKeys }, accessKeyId, this.#clock.now());
+    const name = items[0]?.slice('user/'.length) ?? (await first());
     return name === undefined ? undefined : loadIdentity(this.#store, { accountId, kind: 'user', name });
   }
 

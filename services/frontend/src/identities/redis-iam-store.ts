@@ -1,6 +1,7 @@
 import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
 import { CHANGES, iamAt } from '@keyfleet/shared/stored/names';
-import { iamChangeOf } from '../store/changes.ts';
+import { Acknowledged } from '../store/acknowledged.ts';
+import { iamChangeOf, iamRecordName } from '../store/changes.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { iamPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
@@ -8,22 +9,33 @@ import { ConflictError, type Page } from '../store/store.ts';
 import type { IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
 import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type RecordOf } from './iam-records.ts';
 
+export interface RedisIamStoreDeps {
+  readonly calls: RedisCalls;
+  readonly macs: RecordMacs;
+  /** Shared with the other stores of a frontend. */
+  readonly acknowledged?: Acknowledged;
+}
+
 /** IAM records in Redis: a hash for each account, and sorted sets of names and of links. */
 export class RedisIamStore implements IamStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;
+  readonly #acknowledged: Acknowledged;
 
-  constructor(redis: RedisCalls, macs: RecordMacs) {
-    this.#redis = redis;
+  constructor({ calls, macs, acknowledged = new Acknowledged() }: RedisIamStoreDeps) {
+    this.#redis = calls;
     this.#macs = macs;
+    this.#acknowledged = acknowledged;
   }
 
   async find<K extends IamKind>(accountId: string, kind: K, name: string): Promise<RecordOf<K> | undefined> {
     const place = iamPlace(accountId, kind, name);
+    const assertNotOlder = this.#acknowledged.beginRead();
     const stored = await this.#redis.read((client) => client.hget(place.name, place.field));
-    return stored === null
-      ? undefined
-      : decodeIamRecord(await this.#macs.verified(place, stored), { accountId, kind, name });
+    if (stored === null) return undefined;
+    const record = decodeIamRecord(await this.#macs.verified(place, stored), { accountId, kind, name });
+    assertNotOlder(iamRecordName(record), record.revision);
+    return record;
   }
 
   async insert(record: IamRecord, quota: number): Promise<InsertOutcome> {
@@ -55,6 +67,7 @@ export class RedisIamStore implements IamStore {
       fieldOf(record),
     );
     if (outcome === 'changed') throw new ConflictError(`${fieldOf(before)} has changed`);
+    if (outcome === 'done') this.#acknowledged.written(iamRecordName(before), before.revision + 1);
     return outcome as UpdateOutcome;
   }
 
@@ -69,18 +82,21 @@ export class RedisIamStore implements IamStore {
       JSON.stringify(iamLinksOf(record)),
     );
     if (outcome === 'changed') throw new ConflictError(`${fieldOf(record)} has changed`);
+    if (outcome === 'done') this.#acknowledged.removed(iamRecordName(record));
     return outcome as 'done' | 'linked';
   }
 
   async list<K extends IamKind>(accountId: string, kind: K, limit: number, after?: string): Promise<Page<RecordOf<K>>> {
     const [records, names] = iamAt(accountId);
     const page = await this.#range(names, kindPrefixOf(kind), limit, after);
+    const assertNotOlder = this.#acknowledged.beginRead();
     const fields = page.items.map((name) => kindPrefixOf(kind) + name);
     const texts = fields.length === 0 ? [] : await this.#redis.read((client) => client.hmget(records, ...fields));
     // One that was removed meanwhile is left out.
     const items = await Promise.all(
       texts.flatMap((text, i) => (text === null ? [] : [this.#read(accountId, kind, { field: fields[i]!, text })])),
     );
+    for (const item of items) assertNotOlder(iamRecordName(item), item.revision);
     return page.next === undefined ? { items } : { items, next: page.next };
   }
 

@@ -29,3 +29,25 @@ export function accountOfIamChange(name: string): string | undefined {
 }
 
 const IAM = 'iam ';
+
+/** That a record was written or removed, durably: told after the change itself. */
+export function acknowledgedChange(id: string, revision: number): string {
+  return `acknowledged ${revision} ${id}`;
+}
+
+export function readAcknowledgedChange(change: string): { readonly id: string; readonly revision: number } | undefined {
+  const [, revision, id] = /^acknowledged (\d{1,16}) (.+)$/s.exec(change) ?? [];
+  return id === undefined ? undefined : { id, revision: Number(revision) };
+}
+
+/** What is acknowledged of records that have an id of their own, which no other ever has. */
+
+export function iamRecordName({ kind, accountId, id }: { kind: string; accountId: string; id: string }): string {
+  return `${kind} ${accountId}/${id}`;
+}
+export function grantName({ region, keyId, grantId }: { region: string; keyId: string; grantId: string }): string {
+  return `grant ${region}/${keyId}/${grantId}`;
+}
+export function accessKeyName(accessKeyId: string): string {
+  return `access key ${accessKeyId}`;
+}

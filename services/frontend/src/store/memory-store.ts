@@ -165,6 +165,11 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, RecordK
     this.#accessKeys.delete(accessKeyId);
   }
 
+  async forgetPolicies(accessKeyId: string): Promise<void> {
+    const record = this.#accessKeys.get(accessKeyId);
+    if (record !== undefined) this.#accessKeys.set(accessKeyId, { ...record, policies: [] });
+  }
+
   async hasAccount(accountId: string): Promise<boolean> {
     return this.#firstAccessKeys.has(accountId);
   }

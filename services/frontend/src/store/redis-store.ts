@@ -13,7 +13,8 @@ import {
 } from '@keyfleet/shared/stored/names';
 import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { aliasName, keyName } from './changes.ts';
+import { Acknowledged } from './acknowledged.ts';
+import { accessKeyName, aliasName, keyName } from './changes.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
 import type { RecordMacs } from './record-macs.ts';
@@ -39,7 +40,6 @@ import {
   type AliasStore,
   type Claim,
   ConflictError,
-  DamagedRecordError,
   type DueStore,
   type IdentityStore,
   type KeyStore,
@@ -53,13 +53,13 @@ export interface RedisStoreDeps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
   readonly clock: Clock;
+  /** Shared with the other stores of a frontend. */
+  readonly acknowledged?: Acknowledged;
   /** For how long something has been. */
   readonly monotonicClock?: Clock;
 }
 
 type Named = Pick<KeyTraces, 'region' | 'keyId'>;
-
-const MAX_ACKNOWLEDGED = 10_000;
 
 /** The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases. */
 export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsageStore, DueStore {
@@ -67,30 +67,30 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
   readonly #macs: RecordMacs;
   readonly #records: RecordWrites;
   readonly #lists: KeyLists;
-  /** Revisions of keys that were written here last, by name: an older one in the store means that it lost a write. */
-  readonly #acknowledged = new Map<string, number>();
+  readonly #acknowledged: Acknowledged;
 
-  constructor({ calls, macs, clock, monotonicClock = ofThisProcess }: RedisStoreDeps) {
+  constructor({
+    calls,
+    macs,
+    clock,
+    monotonicClock = ofThisProcess,
+    acknowledged = new Acknowledged(),
+  }: RedisStoreDeps) {
     this.#redis = calls;
     this.#macs = macs;
+    this.#acknowledged = acknowledged;
     this.#records = new RecordWrites(this.#redis, clock);
     this.#lists = new KeyLists(this.#redis, new Orphans(monotonicClock));
   }
 
   async findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
-    const name = keyName(region, keyId);
-    const acknowledged = this.#acknowledged.get(name);
+    const assertNotOlder = this.#acknowledged.beginRead();
     const place = keyPlace(region, keyId);
     const stored = await this.#redis.read((client) => client.hget(place.name, place.field));
     if (stored === null) return undefined;
     const key = decodeKey(await this.#macs.verified(place, stored), { region, keyId });
-    if (acknowledged !== undefined && key.revision < acknowledged) throw tooOld(key, acknowledged);
+    assertNotOlder(keyName(region, keyId), key.revision);
     return key;
-  }
-
-  /** Operators said that an older store goes on. */
-  forgetAcknowledged(): void {
-    this.#acknowledged.clear();
   }
 
   async insertKey(key: KmsKey): Promise<void> {
@@ -104,7 +104,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     const updated = { ...key, revision: key.revision + 1 };
     const done = await this.#records.update(key.revision, { key, json: await this.#textOfKey(updated) });
     if (!done) throw new ConflictError(`key ${key.arn} has changed`);
-    this.#acknowledge(updated);
+    this.#acknowledged.written(keyName(key.region, key.keyId), updated.revision);
     return updated;
   }
 
@@ -117,6 +117,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     const text = await this.#macs.withMac(deletionPlace(region, keyId), event);
     const done = await this.#redis.script('kfDeleteRecord', ...keys, revision, CHANGES, keyName(region, keyId), text);
     if (done === 0) throw new ConflictError(`key ${arn} has changed`);
+    this.#acknowledged.removed(keyName(region, keyId));
   }
 
   async claimDeletion({ region, keyId }: Named, { now, until }: Claim): Promise<string | undefined> {
@@ -236,8 +237,12 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
   }
 
   async findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined> {
+    const assertNotOlder = this.#acknowledged.beginRead();
     const text = await this.#redis.read((client) => client.get(accessKeyAt(accessKeyId)));
-    return text === null ? undefined : this.#readAccessKey(text, accessKeyId);
+    if (text === null) return undefined;
+    const record = await this.#readAccessKey(text, accessKeyId);
+    assertNotOlder(accessKeyName(accessKeyId), revisionOf(record));
+    return record;
   }
 
   async #readAccessKey(stored: string, accessKeyId: string): Promise<AccessKeyRecord> {
@@ -257,6 +262,17 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
 
   async deleteAccessKey(accessKeyId: string): Promise<void> {
     await this.#redis.write('del', accessKeyAt(accessKeyId));
+    this.#acknowledged.removed(accessKeyName(accessKeyId));
+  }
+
+  async forgetPolicies(accessKeyId: string): Promise<void> {
+    const place = accessKeyPlace(accessKeyId);
+    const stored = await this.#redis.read((client) => client.get(place.name));
+    if (stored === null) return;
+    const record = { ...(await this.#readAccessKey(stored, accessKeyId)), policies: [] };
+    // Who is overtaken by resealing does it the next time.
+    const done = await this.#redis.script('kfReplaceValue', place.name, stored, await this.#textOfAccessKey(record));
+    if (done === 1) this.#acknowledged.written(accessKeyName(accessKeyId), revisionOf(record));
   }
 
   async hasAccount(accountId: string): Promise<boolean> {
@@ -290,19 +306,9 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     await this.#redis.write('set', accessKeyAt(accessKeyId), text, 'NX');
     await this.#redis.write('set', firstAccessKeyAt(accountId), accessKeyId);
   }
-
-  #acknowledge({ region, keyId, revision }: KmsKey): void {
-    const name = keyName(region, keyId);
-    this.#acknowledged.delete(name);
-    if (this.#acknowledged.size >= MAX_ACKNOWLEDGED) {
-      this.#acknowledged.delete(this.#acknowledged.keys().next().value!);
-    }
-    this.#acknowledged.set(name, revision);
-  }
 }
 
-function tooOld({ arn, revision }: KmsKey, acknowledged: number): DamagedRecordError {
-  return new DamagedRecordError(
-    `the record of ${arn} is at revision ${revision}, and this frontend has acknowledged ${acknowledged}: the store lost writes (docs/recovery.md)`,
-  );
+/** An access key's record says something of policies, or no longer. */
+function revisionOf({ policies }: AccessKeyRecord): number {
+  return policies.length > 0 ? 0 : 1;
 }

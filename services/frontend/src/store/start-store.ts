@@ -12,6 +12,8 @@ import { Identities } from '../identities/identities.ts';
 import { RedisIamStore } from '../identities/redis-iam-store.ts';
 import { CachedKeyStores } from '../key-stores/cached-key-stores.ts';
 import { RedisKeyStores } from '../key-stores/redis-key-stores.ts';
+import { CHANGES } from '@keyfleet/shared/stored/names';
+import { Acknowledged } from './acknowledged.ts';
 import { CachedStore } from './cached-store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { FleetRecordKeys } from './record-keys.ts';
@@ -52,7 +54,7 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const writes = new DurableWrites(writer, () => durability.current());
   const onAccepted = (): void => {
     recordKeys.forget();
-    records.forgetAcknowledged();
+    acknowledged.forget();
     cached.clear();
     identities.clear();
     grants.forgetAll();
@@ -65,12 +67,15 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const secrets = new RedisFleetSecrets(calls);
   const recordKeys = new FleetRecordKeys({ secrets, hsm, clock });
   const macs = new RecordMacs(recordKeys);
-  const records = new RedisStore({ calls, macs, clock });
+  const announce = (change: string): void => void calls.read((on) => on.publish(CHANGES, change)).catch(() => {});
+  const acknowledged = new Acknowledged(announce);
+  feed.listen(acknowledged);
+  const records = new RedisStore({ calls, macs, clock, acknowledged });
   const cached = new CachedStore(records, feed, config.keyCache);
-  const grants = new CachedGrants(new RedisGrantStore(calls, macs, monotonicClock), feed);
+  const grants = new CachedGrants(new RedisGrantStore({ calls, macs, monotonicClock, acknowledged }), feed);
   const keyStores = new CachedKeyStores(new RedisKeyStores(calls, macs, monotonicClock), feed);
-  const iam = new RedisIamStore(calls, macs);
-  const identities = new Identities({ store: iam, changes: feed, clock });
+  const iam = new RedisIamStore({ calls, macs, acknowledged });
+  const identities = new Identities({ store: iam, accessKeys: records, changes: feed, clock });
   return { guard, feed, secrets, macs, records, cached, calls, grants, keyStores, iam, identities };
 }
 

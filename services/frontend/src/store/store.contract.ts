@@ -364,6 +364,15 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       await store.deleteAccessKey('AKIA1');
     });
 
+    test('of an access key only what it says of policies is forgotten', async () => {
+      const record = newAccessKey('AKIA1', '111122223333');
+      await store.insertAccessKey(record);
+      await store.forgetPolicies('AKIA1');
+      expect(await store.findAccessKey('AKIA1')).toEqual({ ...record, policies: [] });
+      await store.forgetPolicies('AKIA2');
+      expect(await store.findAccessKey('AKIA2')).toBeUndefined();
+    });
+
     test('an account begins with one access key, however many are offered at once', async () => {
       expect(await store.findFirstAccessKey('1')).toBeUndefined();
       const offers = ['AKIA1', 'AKIA2', 'AKIA3'].map((id) => store.insertFirstAccessKey(newAccessKey(id, '1')));

@@ -111,6 +111,8 @@ export interface IdentityStore {
   findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined>;
   insertAccessKey(record: AccessKeyRecord): Promise<void>;
   deleteAccessKey(accessKeyId: string): Promise<void>;
+  /** Its user is recorded now, and what the access key's record says of policies is to count no more. */
+  forgetPolicies(accessKeyId: string): Promise<void>;
   /** Whether it ever had an access key. */
   hasAccount(accountId: string): Promise<boolean>;
   /** The access key that its account began with. */

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { Acknowledged } from './acknowledged.ts';
+
+/** Two frontends, each of which hears what the other announces. */
+function twoFrontends(): [Acknowledged, Acknowledged] {
+  const one = new Acknowledged((change) => two.changed(change));
+  const two = new Acknowledged((change) => one.changed(change));
+  return [one, two];
+}
+
+test('a revision older than one that any frontend acknowledged is refused by all, and so is a record that was removed', () => {
+  for (const at of [0, 1] as const) {
+    const frontends = twoFrontends();
+    frontends[at].written('key us-east-1/a b', 3);
+    frontends[at].removed('grant 1');
+    for (const frontend of frontends) {
+      const assertNotOlder = frontend.beginRead();
+      expect(() => assertNotOlder('key us-east-1/a b', 2)).toThrow('at revision 2, and revision 3 was acknowledged');
+      expect(() => assertNotOlder('grant 1', 7)).toThrow('its removal was acknowledged');
+      assertNotOlder('key us-east-1/a b', 3);
+      assertNotOlder('key us-east-1/a b', 4);
+      assertNotOlder('key us-east-1/other', 1);
+    }
+  }
+});
+
+test('what is acknowledged while a record is read does not make the answer old', () => {
+  const [one] = twoFrontends();
+  const assertNotOlder = one.beginRead();
+  one.written('key', 2);
+  assertNotOlder('key', 1);
+  expect(() => one.beginRead()('key', 1)).toThrow();
+});
+
+test('an older announcement that comes late takes nothing back', () => {
+  const [one] = twoFrontends();
+  one.changed('acknowledged 5 key');
+  one.changed('acknowledged 4 key');
+  expect(() => one.beginRead()('key', 4)).toThrow();
+});
+
+test('other changes, and what is none, are no acknowledgement', () => {
+  const [one] = twoFrontends();
+  for (const change of ['key us-east-1/a', 'acknowledged x key', 'acknowledged 99999999999999999 key', ''])
+    one.changed(change);
+  one.beginRead()('key', 0);
+});
+
+test('a hundred thousand are kept, and the oldest goes first', () => {
+  const [one] = twoFrontends();
+  for (let i = 0; i <= 100_000; i++) one.removed(`grant ${i}`);
+  one.beginRead()('grant 0', 1);
+  expect(() => one.beginRead()('grant 1', 1)).toThrow();
+});

@@ -1,0 +1,75 @@
+import type { ChangeListener } from './change-feed.ts';
+import { acknowledgedChange, readAcknowledgedChange } from './changes.ts';
+import { DamagedRecordError } from './store.ts';
+
+/** About 20 MB. */
+const MAX_KNOWN = 100_000;
+/** Of a record that was removed: no revision of it is believed again. */
+const GONE = Number.MAX_SAFE_INTEGER;
+
+interface Known {
+  readonly revision: number;
+  /** How many were noted before it. */
+  readonly order: number;
+}
+
+/**
+ * Which revisions of records were acknowledged lately, by any frontend while this one ran: an older one in the store means that it lost a write, or
+ * that somebody put it back. Ids are never given twice. Every acknowledgement is told to the other frontends; no request waits for it.
+ */
+export class Acknowledged implements ChangeListener {
+  readonly #announce: (change: string) => void;
+  readonly #known = new Map<string, Known>();
+  #order = 0;
+
+  constructor(announce: (change: string) => void = () => {}) {
+    this.#announce = announce;
+  }
+
+  written(id: string, revision: number): void {
+    this.#note(id, revision);
+    this.#announce(acknowledgedChange(id, revision));
+  }
+
+  removed(id: string): void {
+    this.written(id, GONE);
+  }
+
+  changed(change: string): void {
+    const acknowledged = readAcknowledgedChange(change);
+    if (acknowledged !== undefined) this.#note(acknowledged.id, acknowledged.revision);
+  }
+
+  /**
+   * Before a record is read. The answer throws DamagedRecordError for a revision that is older than one that was acknowledged by then; what is
+   * acknowledged while it is read may come before or after it.
+   */
+  beginRead(): (id: string, revision: number) => void {
+    const order = this.#order;
+    return (id, revision) => {
+      const known = this.#known.get(id);
+      if (known !== undefined && known.order < order && revision < known.revision) throw tooOld(id, revision, known);
+    };
+  }
+
+  /** Operators said that an older store goes on. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  #note(id: string, revision: number): void {
+    const known = this.#known.get(id);
+    if (known !== undefined && known.revision >= revision) return;
+    this.#known.delete(id);
+    if (this.#known.size >= MAX_KNOWN) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.set(id, { revision, order: this.#order++ });
+  }
+}
+
+function tooOld(id: string, revision: number, known: Known): DamagedRecordError {
+  const acknowledged =
+    known.revision === GONE ? 'its removal was acknowledged' : `revision ${known.revision} was acknowledged`;
+  return new DamagedRecordError(
+    `the record of ${id} is at revision ${revision}, and ${acknowledged}: the store lost writes, or somebody put an old record back (docs/recovery.md)`,
+  );
+}
