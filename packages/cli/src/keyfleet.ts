@@ -49,6 +49,7 @@ const store: Verbs = {
 const others: Verbs = {
   backup: async () => (await import('./verbs/backup.ts')).backup,
   doctor: async () => (await import('./verbs/doctor.ts')).doctor,
+  import: async () => (await import('./verbs/import.ts')).importKey,
   recover: async () => (await import('./verbs/recover.ts')).recover,
   restore: async () => (await import('./verbs/restore.ts')).restore,
 };
