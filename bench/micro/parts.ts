@@ -6,14 +6,14 @@ import { handlers } from '@keyfleet/hsm-worker/boundary/commands/handlers';
 import { requestCodec, responseCodec } from '@keyfleet/shared/api/aws-json';
 import { Encrypt } from '@keyfleet/shared/api/cipher';
 import { systemClock } from '@keyfleet/shared/clock';
-import { canonicalRequest } from '@keyfleet/shared/sigv4/canonical-request';
 import {
+  canonicalRequest,
   deriveSigningKey,
   isSameSignature,
   newSigningSecret,
   signatureOf,
   stringToSign,
-} from '@keyfleet/shared/sigv4/signature';
+} from '@keyfleet/shared/sigv4';
 import { decodeRequests, encodeRequests, FrameOpener, FrameSealer } from '@keyfleet/shared/hsm/frame';
 import { testContext } from '@keyfleet/test-support/command-context';
 import { createSecretKey, hash, randomBytes } from 'node:crypto';

@@ -1,13 +1,15 @@
 // The floor: the least code that does the whole path of an Encrypt or a Decrypt (HTTP, SigV4, JSON, sealed batch, another process, KDF,
 // AES-GCM and back), without policies, caches, errors, limits or audit. What Keyfleet is measured against, in the same run.
-import { canonicalPath, canonicalRequest, headersByName } from '@keyfleet/shared/sigv4/canonical-request';
 import {
+  canonicalPath,
+  canonicalRequest,
   deriveSigningKey,
+  headersByName,
   isSameSignature,
   newSigningSecret,
   signatureOf,
   stringToSign,
-} from '@keyfleet/shared/sigv4/signature';
+} from '@keyfleet/shared/sigv4';
 import { fork } from 'node:child_process';
 import { createSecretKey, hash, type KeyObject, randomBytes } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,6 +1,11 @@
-import { canonicalPath } from '@keyfleet/shared/sigv4/canonical-request';
-import { authorizationOf, type Signer } from '@keyfleet/shared/sigv4/sign-request';
-import { amzDateOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
+import {
+  amzDateOf,
+  authorizationOf,
+  canonicalPath,
+  deriveSigningKey,
+  newSigningSecret,
+  type Signer,
+} from '@keyfleet/shared/sigv4';
 import { hash } from 'node:crypto';
 import { authorityOf, type Endpoint, type ReadyRequest, type Signing, type WireRequest } from './endpoint.ts';
 

@@ -1,7 +1,7 @@
 import { alice, startEdge } from '@keyfleet/test-support/edge-fixture';
 import { post, rawExchange, type RequestOptions, sign } from '@keyfleet/test-support/raw-http';
 import { setImmediate } from 'node:timers/promises';
-import { amzDateOf } from '@keyfleet/shared/sigv4/signature';
+import { amzDateOf } from '@keyfleet/shared/sigv4';
 import { describe, expect, test } from 'vitest';
 
 describe('bad input gets AWS’s error and reaches no operation', () => {

@@ -1,6 +1,5 @@
-import { awsRates } from '@keyfleet/frontend/quotas/rate-classes';
-import { RedisAsked } from '@keyfleet/frontend/quotas/redis-asked';
-import { RequestRates } from '@keyfleet/frontend/quotas/request-rates';
+import { awsRates, RequestRates } from '@keyfleet/frontend/quotas/request-rates';
+import { RedisAsked } from '@keyfleet/frontend/quotas/rates';
 import { ratesAt } from '@keyfleet/shared/stored/names';
 import { expect, test } from 'vitest';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';

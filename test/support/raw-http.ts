@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
-import { canonicalPath, type SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
-import { authorizationOf } from '@keyfleet/shared/sigv4/sign-request';
-import { amzDateOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
+import {
+  amzDateOf,
+  authorizationOf,
+  canonicalPath,
+  deriveSigningKey,
+  newSigningSecret,
+  type SignableRequest,
+} from '@keyfleet/shared/sigv4';
 import { alice } from './edge-fixture.ts';
 
 interface Edge {

@@ -4,17 +4,15 @@ import { join, resolve } from 'node:path';
 import {
   canonicalPath,
   canonicalRequest,
+  deriveSigningKey,
   encodePath,
   headersByName,
-  type SignableRequest,
-} from '@keyfleet/shared/sigv4/canonical-request';
-import {
-  deriveSigningKey,
   isSameSignature,
   newSigningSecret,
+  type SignableRequest,
   signatureOf,
   stringToSign,
-} from '@keyfleet/shared/sigv4/signature';
+} from '@keyfleet/shared/sigv4';
 import { describe, expect, test } from 'vitest';
 
 /** awslabs/aws-c-auth tests/aws-signing-test-suite/v4: every request, in header form and in query form. */

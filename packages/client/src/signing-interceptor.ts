@@ -1,8 +1,13 @@
 import { hash } from 'node:crypto';
 import { InterceptingCall, type Interceptor, Metadata, status } from '@grpc/grpc-js';
-import { canonicalPath } from '@keyfleet/shared/sigv4/canonical-request';
-import { authorizationOf, type Signer } from '@keyfleet/shared/sigv4/sign-request';
-import { amzDateOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
+import {
+  amzDateOf,
+  authorizationOf,
+  canonicalPath,
+  deriveSigningKey,
+  newSigningSecret,
+  type Signer,
+} from '@keyfleet/shared/sigv4';
 
 /** As AWS SDKs and their credential providers have it. */
 export interface Credentials {

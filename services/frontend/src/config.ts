@@ -5,7 +5,7 @@ import { NatsConfig } from '@keyfleet/shared/notices';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { IpNetworks } from '@keyfleet/shared/ip-networks';
 import { z } from 'zod';
-import { rateClasses } from './quotas/rate-classes.ts';
+import { rateClasses } from './quotas/request-rates.ts';
 
 /** frontend.json. */
 export const FrontendConfig = z.strictObject({

@@ -3,16 +3,17 @@ import { request as httpRequest } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { once } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { canonicalRequest, type SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
-import { authorizationOf } from '@keyfleet/shared/sigv4/sign-request';
 import {
   ALGORITHM,
   amzDateOf,
+  authorizationOf,
+  canonicalRequest,
   deriveSigningKey,
   newSigningSecret,
+  type SignableRequest,
   signatureOf,
   stringToSign,
-} from '@keyfleet/shared/sigv4/signature';
+} from '@keyfleet/shared/sigv4';
 import { inject } from 'vitest';
 import type { AwsCredentials } from '../../../tools/aws-files.ts';
 

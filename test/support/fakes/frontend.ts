@@ -10,7 +10,7 @@ import { newPerform } from '@keyfleet/frontend/request/perform';
 import { Pipeline } from '@keyfleet/frontend/request/pipeline';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
-import type { RateClass } from '@keyfleet/frontend/quotas/rate-classes';
+import type { RateClass } from '@keyfleet/frontend/quotas/request-rates';
 import type { GrantStore } from '@keyfleet/frontend/grants/grant-store';
 import { GrantTokens } from '@keyfleet/frontend/grants/grant-tokens';
 import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';

@@ -1,9 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { exceptions, KmsException } from '../errors/exceptions.ts';
-import { base64Length, writeBase64 } from './base64.ts';
+import { base64Length, liftBlobs, writeBase64 } from './blobs.ts';
 import { compileInputCheck } from './input-check.ts';
 import { type JsonStyle, structureWriterOf } from './json-writer.ts';
-import { liftBlobs } from './lifted-blobs.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
 import { type JsonObject, LITERALS, MAX_DEPTH, readJson } from './read-json.ts';
 import { type Shape, type StructureShape, structureOf } from './shape.ts';

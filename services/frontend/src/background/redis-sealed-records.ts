@@ -1,6 +1,6 @@
 import { CHANGES, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/records.ts';
-import { keyStoresName } from '../store/changes.ts';
+import { keyStoresName } from '../store/change-feed.ts';
 import { splitOldKeyList } from '../store/key-lists.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { accessKeyPlace } from '../store/record-places.ts';

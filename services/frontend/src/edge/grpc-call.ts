@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Metadata, type ServerInterceptingCallInterface, ServerInterceptingCall, status } from '@grpc/grpc-js';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
-import { canonicalPath } from '@keyfleet/shared/sigv4/canonical-request';
+import { canonicalPath } from '@keyfleet/shared/sigv4';
 import type { Connection, Sender } from './connections.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
 import { saysTls } from './trusted-proxies.ts';

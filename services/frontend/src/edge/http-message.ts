@@ -18,3 +18,28 @@ export const unknownOperation: HttpAnswer = {
   contentType: 'application/xml',
   body: '<UnknownOperationException/>\n',
 };
+
+interface RequestTarget {
+  /** As sent. */
+  readonly path: string;
+  /** As sent, without the question mark. */
+  readonly query: string;
+  /** Host and port, where the request line says them. */
+  readonly authority?: string;
+}
+
+/** What clients send that take the service for a proxy, such as `curl -x`. */
+const absoluteForm = /^https?:\/\/([^/?#]+)([^#]*)$/i;
+
+/** The target of a request line in origin form or absolute form (RFC 9112, 3.2); undefined for what is neither. */
+export function readTarget(text: string): RequestTarget | undefined {
+  if (text.startsWith('/')) return split(text);
+  const [, authority, rest] = absoluteForm.exec(text) ?? [];
+  if (authority === undefined || rest === undefined) return undefined;
+  return { ...split(rest.startsWith('/') ? rest : `/${rest}`), authority };
+}
+
+function split(target: string): RequestTarget {
+  const mark = target.indexOf('?');
+  return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}

@@ -4,17 +4,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { AWS_JSON } from '@keyfleet/shared/api/aws-json';
 import type { Address } from '@keyfleet/shared/config';
-import { headersByName } from '@keyfleet/shared/sigv4/canonical-request';
+import { headersByName } from '@keyfleet/shared/sigv4';
 import type { Log } from '@keyfleet/shared/log';
 import { namesAction } from './query-edge.ts';
-import { answerPreflight, isPreflight } from './cors.ts';
+import { answerPreflight, Exchange, isPreflight } from './exchange.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
-import { Exchange } from './exchange.ts';
-import { type HttpAnswer, type HttpRequest, unknownOperation } from './http-message.ts';
+import { type HttpAnswer, type HttpRequest, readTarget, unknownOperation } from './http-message.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { type UploadLimits, Uploads } from './uploads.ts';
-import { readTarget } from './request-target.ts';
 
 /** One entry per thing the service needs; what is not there yet says why in `detail`. */
 export type Readiness = Readonly<Record<string, ReadinessCheck>>;

@@ -1,6 +1,5 @@
 import type { GrantedKey } from '@keyfleet/shared/stored/grants';
-import type { ChangeListener, Changes } from '../store/change-feed.ts';
-import { grantsName } from '../store/changes.ts';
+import { type ChangeListener, type Changes, grantsName } from '../store/change-feed.ts';
 import { ReadCache } from '../store/read-cache.ts';
 import type { Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';

@@ -13,7 +13,7 @@ import {
 import { CHANGES } from '@keyfleet/shared/stored/names';
 import { keyAt } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from '../store/acknowledged.ts';
-import { grantName, grantsName } from '../store/changes.ts';
+import { grantName, grantsName } from '../store/change-feed.ts';
 import type { Clock } from '@keyfleet/shared/clock';
 import { Orphans } from '../store/orphans.ts';
 import type { RecordMacs } from '../store/record-macs.ts';

@@ -1,7 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
-import type { ChangeListener, Changes } from '../store/change-feed.ts';
-import { accountOfIamChange } from '../store/changes.ts';
+import { accountOfIamChange, type ChangeListener, type Changes } from '../store/change-feed.ts';
 import { late, readInTime } from '../store/last-known.ts';
 import { ReadCache } from '../store/read-cache.ts';
 import type { AccessKeyRecord } from '../store/store.ts';

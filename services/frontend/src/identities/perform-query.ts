@@ -2,7 +2,7 @@ import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Call } from '../operations/handler.ts';
 import type { Attempt } from '../request/attempt.ts';
 import { decidedAgain } from '../request/deadlines.ts';
-import { iamChangeOf } from '../store/changes.ts';
+import { iamChangeOf } from '../store/change-feed.ts';
 import { authorizeIam, resourceTagsOf } from './access.ts';
 import { identityArn } from './callers.ts';
 import { QueryException } from './query-exception.ts';

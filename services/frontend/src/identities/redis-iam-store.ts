@@ -1,7 +1,7 @@
 import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
 import { CHANGES, iamAt } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from '../store/acknowledged.ts';
-import { iamChangeOf, iamRecordName } from '../store/changes.ts';
+import { iamChangeOf, iamRecordName } from '../store/change-feed.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { iamPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';

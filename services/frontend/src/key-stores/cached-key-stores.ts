@@ -1,7 +1,6 @@
 import type { KeyInStore } from '@keyfleet/shared/stored/key-store-keys';
 import type { Scope } from '@keyfleet/shared/stored/names';
-import type { ChangeListener, Changes } from '../store/change-feed.ts';
-import { keyStoresName } from '../store/changes.ts';
+import { type ChangeListener, type Changes, keyStoresName } from '../store/change-feed.ts';
 import { ReadCache } from '../store/read-cache.ts';
 import type { CustomKeyStore, KeyStores, KeyStoreStore } from './key-store.ts';
 

@@ -7,7 +7,7 @@ import {
   keyInStoreEntryOf,
 } from '@keyfleet/shared/stored/key-store-keys';
 import { CHANGES, keyAt, keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
-import { keyStoresName } from '../store/changes.ts';
+import { keyStoresName } from '../store/change-feed.ts';
 import { Orphans } from '../store/orphans.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';

@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { compileArns } from './conditions/arn-test.ts';
+import { compileArns, compileTexts, parseTemplate, type Test, variablesOf } from './conditions/patterns.ts';
 import { type Condition, compileCondition, type Effect, keysOf } from './conditions/condition.ts';
-import { compileTexts, type Test } from './conditions/text-test.ts';
-import { parseTemplate, variablesOf } from './conditions/template.ts';
 import { malformed } from './malformed.ts';
 import { compilePrincipals, type Principals } from './principals.ts';
 

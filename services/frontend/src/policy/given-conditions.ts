@@ -1,6 +1,6 @@
 import type { ConditionKey, ConditionKeys } from './condition-keys.ts';
 import { type OperatorUse, parseOperator } from './conditions/condition.ts';
-import { parseTemplate, variablesOf } from './conditions/template.ts';
+import { parseTemplate, variablesOf } from './conditions/patterns.ts';
 import type { StatementShape } from './document.ts';
 import { malformed } from './malformed.ts';
 

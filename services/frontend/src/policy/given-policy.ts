@@ -1,5 +1,5 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { isArnPattern } from './conditions/arn-test.ts';
+import { isArnPattern } from './conditions/patterns.ts';
 import { compilePolicy, type Policy, type PolicyShape, readDocument, type StatementShape } from './document.ts';
 import { assertConditions, assertVariables, NO_VENDOR, type Place } from './given-conditions.ts';
 import { kmsKeys } from './kms-keys.ts';

@@ -1,12 +1,22 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { ratesAt } from '@keyfleet/shared/stored/names';
 import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import type { RedisCalls } from '../store/redis-calls.ts';
-import { RedisAsked } from './redis-asked.ts';
-import { RequestRates } from './request-rates.ts';
-import { awsRates, type RateClass, type Rates } from './rate-classes.ts';
+import {
+  type Asked,
+  type AskedElsewhere,
+  awsRates,
+  type Charged,
+  type RateClass,
+  type Rates,
+  RequestRates,
+  WINDOW_MS,
+} from './request-rates.ts';
 
 const factors = { aws: 1, generous: 1_000 } as const;
 
-export interface RequestQuotas {
+interface RequestQuotas {
   readonly profile: keyof typeof factors;
   /** Instead of what the profile says. */
   readonly perSecond: Readonly<Partial<Record<RateClass, number | undefined>>>;
@@ -28,4 +38,24 @@ export function startRates(
   const countRefused = outcomeCounter('keyfleet.requests.throttled');
   const onRefused = (rateClass: RateClass): void => countRefused(rateClass);
   return new RequestRates({ rates: ratesOf(quotas), elsewhere: new RedisAsked(calls), onRefused, onProblem });
+}
+
+/** What somebody told counts for so long: two windows and what the way takes. */
+const HEARD_MS = 2.5 * WINDOW_MS;
+
+const Told = z.array(z.string().transform((text) => z.record(z.string(), z.int()).parse(JSON.parse(text)) as Asked));
+
+/** Through Redis, whose clock says which counts are current. Counts may be lost. */
+export class RedisAsked implements AskedElsewhere {
+  readonly #redis: RedisCalls;
+  readonly #id = randomUUID();
+
+  constructor(redis: RedisCalls) {
+    this.#redis = redis;
+  }
+
+  async exchange(of: Charged, asked: Asked): Promise<readonly Asked[]> {
+    const parts = [ratesAt(of), this.#id, JSON.stringify(asked), HEARD_MS] as const;
+    return Told.parse(await this.#redis.scriptUndurably('kfExchangeRates', ...parts));
+  }
 }

@@ -1,8 +1,15 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { awsRates, type RateClass, rateClassOf, rateClassOfKey } from './rate-classes.ts';
+import {
+  type Asked,
+  type AskedElsewhere,
+  awsRates,
+  type RateClass,
+  rateClassOf,
+  rateClassOfKey,
+  RequestRates,
+  shareOf,
+} from './request-rates.ts';
 import { ratesOf } from './rates.ts';
-import { type Asked, type AskedElsewhere, RequestRates } from './request-rates.ts';
-import { shareOf } from './share.ts';
 
 const alice = { accountId: '111122223333', region: 'us-east-1' };
 const rates = { ...awsRates, CreateKey: 5, SymmetricCryptography: 100 };

@@ -1,7 +1,7 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { type BlobShape, structureOf } from '@keyfleet/shared/api/shape';
 import type { KmsException } from '@keyfleet/shared/errors/exceptions';
-import type { SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
+import type { SignableRequest } from '@keyfleet/shared/sigv4';
 import type { QueryOperation } from '../identities/query-operation.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call } from '../operations/handler.ts';

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { authorizationOf } from '@keyfleet/shared/sigv4/sign-request';
-import { amzDateOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
+import { amzDateOf, authorizationOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
 import { expect, test } from 'vitest';
 import { Authenticator } from './authenticate.ts';
 import type { Caller } from '../operations/handler.ts';

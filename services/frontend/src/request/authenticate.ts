@@ -1,8 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { canonicalRequest, type SignableRequest } from '@keyfleet/shared/sigv4/canonical-request';
-import { isSameSignature, newSigningSecret, signatureOf, stringToSign } from '@keyfleet/shared/sigv4/signature';
+import {
+  canonicalRequest,
+  isSameSignature,
+  newSigningSecret,
+  type SignableRequest,
+  signatureOf,
+  stringToSign,
+} from '@keyfleet/shared/sigv4';
 import type { Caller } from '../operations/handler.ts';
 import type { ClaimedKey, Credential } from './credentials.ts';
 import { isPresigned, readPresignedClaim } from './presigned-claim.ts';

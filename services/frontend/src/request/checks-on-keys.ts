@@ -21,7 +21,7 @@ import { assertSignable, type SignatureInput } from '../operations/sign.ts';
 import { readGivenKeyPolicy } from '../policy/given-policy.ts';
 import { assertKeepsControl } from '../policy/lockout.ts';
 import { assertPrincipalsExist } from '../policy/users.ts';
-import { rateClassOf, rateClassOfKey } from '../quotas/rate-classes.ts';
+import { rateClassOf, rateClassOfKey } from '../quotas/request-rates.ts';
 import { accessRequest, type AccessRequestDeps, type Target } from './access-request.ts';
 import { admit } from './access.ts';
 import { check } from './check.ts';

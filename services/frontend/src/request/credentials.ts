@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { accountOfPrincipal } from '@keyfleet/shared/arn';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
-import { type CredentialScope, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
+import { type CredentialScope, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
 import { identityArn, sessionCaller, userCaller } from '../identities/callers.ts';
 import type { Identities } from '../identities/identities.ts';
 import type { SessionContent, SessionTokens } from '../identities/sts-session-token.ts';

@@ -5,7 +5,7 @@ import { HsmRefusedError } from '../hsm/commands.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Deps, KeyCall } from '../operations/handler.ts';
 import { findHandler, unavailable } from '../operations/index.ts';
-import { rateClassOf } from '../quotas/rate-classes.ts';
+import { rateClassOf } from '../quotas/request-rates.ts';
 import type { LastKnown } from '../store/last-known.ts';
 import { DamagedRecordError } from '../store/store.ts';
 import type { Attempt, Input } from './attempt.ts';

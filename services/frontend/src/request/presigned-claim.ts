@@ -1,4 +1,4 @@
-import { ALGORITHM } from '@keyfleet/shared/sigv4/signature';
+import { ALGORITHM } from '@keyfleet/shared/sigv4';
 import {
   assertCurrent,
   assertSigned,

@@ -2,7 +2,7 @@ import { operations } from '@keyfleet/shared/api/registry';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { beforeEach, expect, test } from 'vitest';
 import { FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
-import type { RateClass } from '../quotas/rate-classes.ts';
+import type { RateClass } from '../quotas/request-rates.ts';
 
 const { CreateKey, DescribeKey, Encrypt, GenerateDataKeyPair, Sign } = operations;
 

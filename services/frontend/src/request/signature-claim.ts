@@ -1,5 +1,5 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { ALGORITHM, amzDateOf, type CredentialScope, TERMINATOR } from '@keyfleet/shared/sigv4/signature';
+import { ALGORITHM, amzDateOf, type CredentialScope, TERMINATOR } from '@keyfleet/shared/sigv4';
 
 /** What an Authorization header claims, well-formed, current and scoped to this service, but not verified yet. */
 export interface SignatureClaim {

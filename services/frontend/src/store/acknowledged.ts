@@ -1,5 +1,4 @@
-import type { ChangeListener } from './change-feed.ts';
-import { acknowledgedChange, readAcknowledgedChange } from './changes.ts';
+import { acknowledgedChange, type ChangeListener, readAcknowledgedChange } from './change-feed.ts';
 import { DamagedRecordError } from './store.ts';
 
 /** About 20 MB. */

@@ -1,8 +1,7 @@
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { CachedGrants } from '../grants/cached-grants.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { aliasName, keyName } from './changes.ts';
-import type { ChangeListener, Changes } from './change-feed.ts';
+import { aliasName, type ChangeListener, type Changes, keyName } from './change-feed.ts';
 import { LastKnown } from './last-known.ts';
 import { ReadCache } from './read-cache.ts';
 import type { Alias, AliasMove, AliasOutcome, AliasStore, KeyStore, KeyTraces, Page } from './store.ts';

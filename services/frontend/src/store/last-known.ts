@@ -5,7 +5,7 @@ import type { CachedGrants } from '../grants/cached-grants.ts';
 import type { Grant } from '../grants/grant.ts';
 import type { GrantLookup } from '../grants/grant-store.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { aliasName, keyName } from './changes.ts';
+import { aliasName, keyName } from './change-feed.ts';
 import type { ReadCache } from './read-cache.ts';
 import { type Alias, type AliasStore, type KeyStore, StoreUnavailableError } from './store.ts';
 

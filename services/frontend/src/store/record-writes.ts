@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import { dueDateOf, dueEntryOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { CHANGES, dueAt, keyAt } from '@keyfleet/shared/stored/names';
-import { keyName } from './changes.ts';
+import { keyName } from './change-feed.ts';
 import type { RedisCalls } from './redis-calls.ts';
 
 /** An entry of a due key is looked at after its record is stored, or nobody will ever store it. */

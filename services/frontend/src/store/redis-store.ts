@@ -14,7 +14,7 @@ import {
 import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { Acknowledged } from './acknowledged.ts';
-import { accessKeyName, aliasName, keyName } from './changes.ts';
+import { accessKeyName, aliasName, keyName } from './change-feed.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
 import type { RecordMacs } from './record-macs.ts';

@@ -1,8 +1,7 @@
 import { hash, type KeyObject } from 'node:crypto';
 import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
 import type { Scope } from '@keyfleet/shared/stored/names';
-import { authorizationOf } from '@keyfleet/shared/sigv4/sign-request';
-import { amzDateOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4/signature';
+import { amzDateOf, authorizationOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
 import type { z } from 'zod';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { XksProxy } from '../key-stores/key-store.ts';

@@ -1,6 +1,6 @@
 import { type RequestContext, undecidable } from './context.ts';
 import { type Comparison, type Operator, operators } from './operators.ts';
-import { parseTemplate, variablesOf } from './template.ts';
+import { parseTemplate, variablesOf } from './patterns.ts';
 
 /** A Condition as a policy has it: values by key by operator. */
 export type ConditionShape = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readTarget } from './request-target.ts';
+import { readTarget } from './http-message.ts';
 
 test.each([
   ['/', { path: '/', query: '' }],

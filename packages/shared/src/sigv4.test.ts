@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { canonicalRequest } from './canonical-request.ts';
+import { canonicalRequest } from './sigv4.ts';
 
 /** The canonical form of one header's value. Characters are bytes, as node:http gives them. */
 function canonicalValueOf(value: string): string {
