@@ -1,5 +1,6 @@
 import { GrantOperation } from '@keyfleet/shared/api/choices';
 import type { GrantedKey } from '@keyfleet/shared/stored/grants';
+import type { Grantee } from '../policy/evaluate.ts';
 import type { Principal } from '../policy/principal.ts';
 import { allows, type GrantQuestion } from './constraints.ts';
 import { constraintsOf, type GivenConstraints } from './given-constraints.ts';
@@ -34,26 +35,31 @@ export interface Asker {
 }
 
 /**
- * Whether a grant of the key allows it. Asked only where no policy decides: a request that a policy allows looks at no
- * grant.
+ * How a grant of the key that allows it names the caller, if one does: strongest first. Asked only where no policy
+ * decides: a request that a policy allows looks at no grant.
  */
-export async function isGranted(
+export async function granteeOf(
   key: GrantedKey,
   question: GrantQuestion,
   { caller, tokens }: Asker,
   grants: GrantLookup,
-): Promise<boolean> {
-  const names = granteesOf(caller);
-  for (const name of names) {
+): Promise<Grantee | undefined> {
+  const ofKey = tokens.filter((token) => token.region === key.region && token.keyId === key.keyId);
+  for (const name of granteesOf(caller)) {
     const found = grants.grantsOf(key, name);
     const ofName = found instanceof Promise ? await found : found;
-    if (ofName.some((grant) => allows(grant, question))) return true;
+    if (ofName.some((grant) => allows(grant, question))) return namingBy(name, caller);
+    for (const { grantId } of ofKey) {
+      const grant = await grants.find(key, grantId);
+      if (grant?.grantee === name && allows(grant, question)) return namingBy(name, caller);
+    }
   }
-  for (const { grantId } of tokens.filter((token) => token.region === key.region && token.keyId === key.keyId)) {
-    const grant = await grants.find(key, grantId);
-    if (grant && names.includes(grant.grantee) && allows(grant, question)) return true;
-  }
-  return false;
+  return undefined;
+}
+
+/** Of one of the names by which a grant can mean a caller. */
+export function namingBy(name: string, { arn }: Pick<Principal, 'arn'>): Grantee {
+  return name === arn ? 'caller' : 'session-owner';
 }
 
 /** By which names a grant can mean a caller: a session also by its role's. */

@@ -130,3 +130,22 @@ test('keys come from a URL, and are asked for once', async () => {
   await refusal(identities, await tokenOf().setProtectedHeader({ alg: 'RS256', kid: 'x' }).sign(privateKey));
   expect(asked).toBe(1);
 });
+
+test('a token with an azp is for whom it was issued to, and aud says so; oaud is what it said itself', async () => {
+  using given = withFile();
+  const azp = 'sts.amazonaws.com';
+  const { audience, claims } = await given.identities.verify(await signed({ aud: ['other', azp], azp }), now);
+  expect([audience, claims['aud'], claims['oaud']]).toEqual([azp, azp, ['other', azp]]);
+  expect(await refusal(given.identities, await signed({ azp: 'another client' }))).toBe(
+    'InvalidIdentityToken: Incorrect token audience',
+  );
+  for (const odd of [[azp], null, 7]) {
+    expect(await refusal(given.identities, await signed({ azp: odd }))).toContain('Incorrect token audience');
+  }
+});
+
+test('a token that will be issued in more than a minute is refused', async () => {
+  using given = withFile();
+  expect(await refusal(given.identities, await signed({ iat: now / 1000 + 61 }))).toContain('from the future');
+  expect(await refusal(given.identities, await signed({ iat: now / 1000 + 59 }))).toBe('taken');
+});

@@ -4,6 +4,7 @@ import {
   createRemoteJWKSet,
   errors,
   type JSONWebKeySet,
+  type JWTPayload,
   jwtVerify,
   type JWTVerifyGetKey,
 } from 'jose';
@@ -23,7 +24,7 @@ export interface OidcIssuer {
 export interface WebIdentity {
   readonly issuer: string;
   readonly subject: string;
-  /** The one of the token's audiences that is taken. */
+  /** The one of the token's audiences that is taken; of a token with an `azp`, whom it was issued to. */
   readonly audience: string;
   readonly claims: Readonly<Record<string, unknown>>;
 }
@@ -73,13 +74,22 @@ export class WebIdentities {
         clockTolerance: CLOCK_TOLERANCE_SECONDS,
         currentDate: new Date(now),
       });
-      const audiences = [payload.aud ?? []].flat();
-      const audience = audiences.find((one) => known.audiences.includes(one))!;
-      return { issuer, subject: payload.sub!, audience, claims: { ...payload, aud: audience } };
+      assertIssuedBy(payload, now);
+      const { azp } = payload;
+      const audiences = azp === undefined ? [payload.aud ?? []].flat() : [azp];
+      const audience = audiences.find((one) => typeof one === 'string' && known.audiences.includes(one));
+      if (typeof audience !== 'string') throw invalid('Incorrect token audience');
+      const oaud = azp === undefined ? {} : { oaud: payload.aud };
+      return { issuer, subject: payload.sub!, audience, claims: { ...payload, ...oaud, aud: audience } };
     } catch (error) {
       throw refusalOf(error);
     }
   }
+}
+
+/** jose looks at when a token was issued only where its age is limited. */
+function assertIssuedBy({ iat }: JWTPayload, now: number): void {
+  if (iat! > now / 1000 + CLOCK_TOLERANCE_SECONDS) throw invalid('Provided Token is not valid: it is from the future');
 }
 
 function keysOf({ jwksFile, jwksUrl }: OidcIssuer): JWTVerifyGetKey {

@@ -144,6 +144,9 @@ describe('a grant', () => {
     );
     await encrypt(app);
     expect(await refused(encrypt(other))).toContain('is not authorized');
+    const limited = JSON.stringify({ Statement: { Effect: 'Allow', Action: 'kms:Decrypt', Resource: '*' } });
+    const less = { caller: user('app', { arn, policies: [], session: { ...session, policies: [limited] } }) };
+    expect(await refused(encrypt(less))).toContain('because no session policy allows the kms:Encrypt action');
   });
 });
 
@@ -380,6 +383,20 @@ describe('RetireGrant', () => {
     expect(await frontend.refusal(RetireGrant, { GrantToken }, bob)).toBe(denied('RetireGrant'));
     await frontend.call(RetireGrant, { GrantToken });
     expect(await gone()).toBe(true);
+  });
+
+  test("says nothing of another account's grants to who may not retire them", async () => {
+    const { GrantId } = await grant({});
+    const accountOfOther = '999999999999';
+    const stranger = {
+      caller: { ...user('x'), accountId: accountOfOther, arn: `arn:aws:iam::${accountOfOther}:user/x` },
+    };
+    const asked = (id: string, key: string) => frontend.refusal(RetireGrant, { KeyId: key, GrantId: id }, stranger);
+    const [real, unreal] = [GrantId!, 'ab'.repeat(32)];
+    expect(await asked(real, keyArn)).toBe(await asked(unreal, keyArn));
+    expect(await asked(real, keyArn)).toContain('AccessDeniedException');
+    const answers = await Promise.all([real, unreal].map((id) => asked(id, KeyId)));
+    expect(answers).toEqual([real, unreal].map((id) => `NotFoundException: Grant ID ${id} not found`));
   });
 
   test('is beaten by a Deny', async () => {

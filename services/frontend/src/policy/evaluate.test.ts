@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseIdentityPolicy, parseKeyPolicy, type Policy } from './document.ts';
-import { type Decision, evaluate } from './evaluate.ts';
+import { type Decision, evaluate, type Grantee } from './evaluate.ts';
 
 const account = '111122223333';
 const root = `arn:aws:iam::${account}:root`;
@@ -18,7 +18,7 @@ interface Question {
   readonly session?: readonly object[];
   readonly action?: string;
   readonly resource?: string;
-  readonly isGranted?: boolean;
+  readonly grantee?: Grantee;
 }
 
 function identityPolicy(statements: readonly object[]): Policy {
@@ -40,7 +40,7 @@ function ask(question: Question): Decision {
     resource,
     ownerId: question.ownerId ?? account,
     ...(keyPolicy && { keyPolicy: parseKeyPolicy(JSON.stringify({ Statement: keyPolicy })) }),
-    isGranted: () => question.isGranted === true,
+    grantee: question.grantee,
     context: { find: (name) => (name === 'aws:sourceip' ? '198.51.100.7' : undefined) },
   });
 }
@@ -152,15 +152,26 @@ test.each<[string, Question, Decision]>([
   ],
 
   // A grant allows, and that is all it does.
-  ['a grant allows what no policy does', { keyPolicy: [to(`${alice}2`)], isGranted: true }, 'allowed'],
-  ['a foreigner, too', { ownerId: other, keyPolicy: [to(other)], isGranted: true }, 'allowed'],
-  ['a deny in the key policy beats it', { keyPolicy: [to(alice, deny())], isGranted: true }, 'deny-in-key-policy'],
+  ['a grant allows what no policy does', { keyPolicy: [to(`${alice}2`)], grantee: 'caller' }, 'allowed'],
+  ['a foreigner, too', { ownerId: other, keyPolicy: [to(other)], grantee: 'caller' }, 'allowed'],
+  [
+    'a grant to the role of a session, whose session policy does not allow it',
+    { keyPolicy: [to(`${alice}2`)], session: bounded, grantee: 'session-owner' },
+    'no-session-policy',
+  ],
+  [
+    'a grant to the role, whose boundary does not allow it',
+    { keyPolicy: [to(`${alice}2`)], boundary: bounded, grantee: 'session-owner' },
+    'no-boundary',
+  ],
+  ['a grant to the session itself', { keyPolicy: [to(`${alice}2`)], session: bounded, grantee: 'caller' }, 'allowed'],
+  ['a deny in the key policy beats it', { keyPolicy: [to(alice, deny())], grantee: 'caller' }, 'deny-in-key-policy'],
   [
     'and one in an identity policy',
-    { keyPolicy: [to(root)], identity: [deny()], isGranted: true },
+    { keyPolicy: [to(root)], identity: [deny()], grantee: 'caller' },
     'deny-in-identity-policy',
   ],
-  ['and one in a boundary', { keyPolicy: [to(root)], boundary: [deny()], isGranted: true }, 'deny-in-boundary'],
+  ['and one in a boundary', { keyPolicy: [to(root)], boundary: [deny()], grantee: 'caller' }, 'deny-in-boundary'],
 
   // Boundaries and session policies.
   ['a boundary allows nothing by itself', { keyPolicy: [to(root)], boundary: [allow()] }, 'no-identity-policy'],

@@ -22,10 +22,13 @@ export interface AccessRequest {
   readonly ownerId: string;
   /** The key's own policy, if the resource is a key. */
   readonly keyPolicy?: Policy | undefined;
-  /** Whether a grant allows it; asked only where no policy does. */
-  readonly isGranted?: (() => boolean) | undefined;
+  /** How the grant that allows it names who asks, if one does; counts only where no policy decides. */
+  readonly grantee?: Grantee | undefined;
   readonly context: RequestContext;
 }
+
+/** As a key policy does: a grant to a role lets in its sessions within their boundary and session policies. */
+export type Grantee = Extract<Naming, 'caller' | 'session-owner'>;
 
 type Asked = Pick<AccessRequest, 'action' | 'resource' | 'context'>;
 
@@ -57,7 +60,8 @@ export function evaluate(request: AccessRequest): Decision {
   const byKeyPolicy = keyPolicy ? evaluateKeyPolicy(keyPolicy, request) : 'account';
   if (byKeyPolicy === 'denied') return 'deny-in-key-policy';
   // What a foreigner's own policies say of a key must not tell them that it is there.
-  if (byKeyPolicy === 'none' && requester.accountId !== ownerId && !request.isGranted?.()) return 'no-key-policy';
+  if (byKeyPolicy === 'none' && requester.accountId !== ownerId && request.grantee === undefined)
+    return 'no-key-policy';
   const byIdentity = evaluateOwnPolicies(requester.identityPolicies, request);
   if (byIdentity === 'denied') return 'deny-in-identity-policy';
   const byBoundary = requester.boundary ? evaluateOwnPolicies([requester.boundary], request) : 'allowed';
@@ -65,8 +69,10 @@ export function evaluate(request: AccessRequest): Decision {
   const bySession = requester.sessionPolicies ? evaluateOwnPolicies(requester.sessionPolicies, request) : 'allowed';
   if (bySession === 'denied') return 'deny-in-session-policy';
 
-  const decision = decideOnAllows(request, { byKeyPolicy, byIdentity, byBoundary, bySession });
-  return decision !== 'allowed' && request.isGranted?.() ? 'allowed' : decision;
+  const answers = { byKeyPolicy, byIdentity, byBoundary, bySession };
+  const decision = decideOnAllows(request, answers);
+  if (decision === 'allowed' || request.grantee === undefined) return decision;
+  return request.grantee === 'caller' ? 'allowed' : decideOnLimits(answers);
 }
 
 type OwnAnswer = 'allowed' | 'silent';
@@ -79,12 +85,17 @@ interface Answers {
 }
 
 function decideOnAllows({ requester, ownerId }: AccessRequest, answers: Answers): Decision {
-  const { byKeyPolicy, byIdentity, byBoundary, bySession } = answers;
+  const { byKeyPolicy, byIdentity } = answers;
   const isForeign = requester.accountId !== ownerId;
   if (byKeyPolicy === 'none') return 'no-key-policy';
   if (byKeyPolicy === 'caller' && !isForeign) return 'allowed';
   const needsIdentity = byKeyPolicy === 'account' || isForeign;
   if (needsIdentity && byIdentity !== 'allowed' && !isRoot(requester)) return 'no-identity-policy';
+  return decideOnLimits(answers);
+}
+
+/** What bounds a session that is let in by the name of its role. */
+function decideOnLimits({ byBoundary, bySession }: Answers): Decision {
   if (byBoundary !== 'allowed') return 'no-boundary';
   return bySession === 'allowed' ? 'allowed' : 'no-session-policy';
 }

@@ -4,7 +4,7 @@ import { aliasArn, type ArnScope } from '@keyfleet/shared/arn';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { GrantLookup } from '../grants/grant-store.ts';
 import type { GrantName } from '../grants/grant-token.ts';
-import { grantQuestionOf, isGranted } from '../grants/permission.ts';
+import { grantQuestionOf, granteeOf } from '../grants/permission.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { findNamed, type KeyLookup, type Named, readIdentifier } from '../keys/resolve.ts';
 import { blobHeaderOf, requireCiphertext } from '../operations/ciphertexts.ts';
@@ -15,7 +15,7 @@ import {
   deniedCiphertextKey,
   deniedForeignKey,
 } from '../policy/authorize.ts';
-import { type AccessRequest, evaluate, isImplicit } from '../policy/evaluate.ts';
+import { type AccessRequest, evaluate, type Grantee, isImplicit } from '../policy/evaluate.ts';
 import type { Alias } from '../store/store.ts';
 import { accessRequest, type AccessRequestDeps, type Question, type Target } from './access-request.ts';
 
@@ -80,14 +80,14 @@ async function permitOnKey(
   const request = made instanceof Promise ? await made : made;
   const decision = evaluate(request);
   if (decision === 'allowed') return;
-  const granted = isImplicit(decision) && (await isGrantedOn(key, asking));
-  authorizing(granted ? { ...request, isGranted: () => true } : request);
+  const grantee = isImplicit(decision) ? await granteeOn(key, asking) : undefined;
+  authorizing({ ...request, grantee });
 }
 
-async function isGrantedOn(key: KmsKey, { reference, question, context }: OnKey): Promise<boolean> {
+async function granteeOn(key: KmsKey, { reference, question, context }: OnKey): Promise<Grantee | undefined> {
   const asked = grantQuestionOf(reference.action, question.input);
   const asker = { caller: question.call.caller, tokens: question.grantTokens };
-  return asked !== undefined && isGranted(key, asked, asker, context.deps.grants);
+  return asked && granteeOf(key, asked, asker, context.deps.grants);
 }
 
 async function admitToKey(reference: KeyReference, question: Asking, context: Context): Promise<KmsKey> {

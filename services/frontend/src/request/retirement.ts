@@ -3,7 +3,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Grant } from '../grants/grant.ts';
 import type { GrantName } from '../grants/grant-token.ts';
 import { invalidGrantToken } from '../grants/grant-tokens.ts';
-import { granteesOf } from '../grants/permission.ts';
+import { granteesOf, namingBy } from '../grants/permission.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { readIdentifier } from '../keys/resolve.ts';
 import { authorize, deniedForeignKey } from '../policy/authorize.ts';
@@ -28,12 +28,25 @@ export async function findRetired(request: CheckedRequest<Retirement>): Promise<
   const { deps, call } = request;
   const grant = await deps.grants.find(name, name.grantId);
   const key = grant && (await deps.keys.findKey(name.region, name.keyId));
-  if (!grant || !key) throw new KmsException('NotFoundException', `Grant ID ${name.grantId} not found`);
+  if (!grant || !key || (name.accountId ?? key.accountId) !== key.accountId) {
+    // Of another account's key, a grant that is not there and one that is none of the caller's business are one answer.
+    const isForeign = name.accountId !== undefined && name.accountId !== call.caller.accountId;
+    throw isForeign ? deniedForeignKey(call.caller, ACTION) : notFound(name.grantId);
+  }
   assertMayRetire(grant, call.caller, await accessRequestOf(key, request));
   return { grant, key };
 }
 
-async function nameOf({ input, call, deps }: CheckedRequest<Retirement>): Promise<GrantName> {
+function notFound(grantId: string): KmsException {
+  return new KmsException('NotFoundException', `Grant ID ${grantId} not found`);
+}
+
+interface RetiredName extends GrantName {
+  /** Of the key, as the caller says; a token needs not say it. */
+  readonly accountId?: string;
+}
+
+async function nameOf({ input, call, deps }: CheckedRequest<Retirement>): Promise<RetiredName> {
   const { GrantToken: token, KeyId: keyId, GrantId: grantId } = input;
   if (token !== undefined) {
     const name = await deps.grantTokens.open(token, call.deadline);
@@ -45,8 +58,8 @@ async function nameOf({ input, call, deps }: CheckedRequest<Retirement>): Promis
   }
   const scope: ArnScope = { partition: deps.partition, region: call.region, accountId: call.caller.accountId };
   const named = readIdentifier(keyId, 'key', scope);
-  if ('keyId' in named) return { region: call.region, keyId: named.keyId, grantId };
-  throw new KmsException('NotFoundException', `Grant ID ${grantId} not found`);
+  if ('keyId' in named) return { region: call.region, keyId: named.keyId, accountId: named.accountId, grantId };
+  throw notFound(grantId);
 }
 
 const ACTION = 'kms:RetireGrant';
@@ -65,10 +78,10 @@ function assertMayRetire(
   request: AccessRequest,
 ): void {
   const names = granteesOf(caller);
-  const isRetiring = retiring !== undefined && names.includes(retiring);
-  if (isRetiring || (operations.includes('RetireGrant') && names.includes(grantee))) {
+  const may = names.find((name) => name === retiring || (name === grantee && operations.includes('RetireGrant')));
+  if (may !== undefined) {
     // Unless somebody denies it.
-    authorize({ ...request, isGranted: () => true });
+    authorize({ ...request, grantee: namingBy(may, caller) });
     return;
   }
   if (issuingAccount !== caller.accountId) throw deniedForeignKey(caller, ACTION);
