@@ -36,6 +36,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
       http: local(ports.http),
       grpc: local(ports.grpc),
       grpcReflection: true,
+      developmentTags: true,
       hsmWorkers,
       domainManagers,
       redis: { ...redis, durability: 'strict' },

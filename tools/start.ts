@@ -1,7 +1,9 @@
 import { CliError } from '@keyfleet/cli/cli-error';
+import { type PlannedKey, readSeed } from '@keyfleet/cli/seed/seed-file';
 import { ACCOUNT_ID } from '@keyfleet/shared/ids';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { readCredentials } from './aws-files.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import type { FirstKey } from './first-key.ts';
 import { defaultPorts } from './ports.ts';
@@ -15,6 +17,7 @@ const usage = `Usage: npm start -- [options]
   --grpc-port N    the same over gRPC (${defaultPorts.grpc})
   --workers N      hsm-workers of a new home (2)
   --account ID     AWS account of a new home (000000000000)
+  --seed FILE      makes the keys of a seed file that are not there yet (docs/import.md)
   --regions R,...  the Regions served (all ${allRegions.length} of AWS); the first is that of the first key`;
 
 /** The home is relative to where the person stands; npm itself runs in the project's directory. */
@@ -34,6 +37,7 @@ function readOptions(args: string[]) {
       workers: option,
       account: option,
       regions: option,
+      seed: option,
       help: { type: 'boolean' },
     },
   });
@@ -48,6 +52,7 @@ function readOptions(args: string[]) {
     workers: readNumber('--workers', values.workers, MAX_WORKERS),
     accountId: values.account,
     regions: readRegions(values.regions),
+    seed: values.seed === undefined ? undefined : resolve(here, values.seed),
   };
 }
 
@@ -118,10 +123,13 @@ function report(line: string): void {
 async function start(args: string[]): Promise<void> {
   const options = readOptions(args);
   if (options.help) return report(usage);
+  // Before anything starts, so that a mistake is told at once.
+  const planned = options.seed === undefined ? [] : await readSeed(options.seed);
   const signal = stopSignal();
   await using cluster = await startCluster({ ...options, supervise: true, report, signal });
   const { provideFirstKey } = await import('./first-key.ts');
   const key = await provideFirstKey(cluster);
+  await plantAll(cluster, planned);
   process.stdout.write(await summary(cluster, key, options.regions));
   if (!signal.aborted) {
     // Nothing else holds the event loop when every process has just ended and waits for its restart.
@@ -129,6 +137,21 @@ async function start(args: string[]): Promise<void> {
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
     clearInterval(alive);
   }
+}
+
+async function plantAll(cluster: Cluster, planned: readonly PlannedKey[]): Promise<void> {
+  if (planned.length === 0) return;
+  const [{ plant }, { KMS }] = await Promise.all([import('@keyfleet/cli/seed/plant'), import('@aws-sdk/client-kms')]);
+  const kms = new KMS({
+    endpoint: cluster.endpoint,
+    region: cluster.region,
+    credentials: readCredentials(cluster.home),
+  });
+  for (const key of planned) {
+    const { keyId, created } = await plant(kms, key);
+    report(`Key ${keyId} of the seed file ${created ? 'is made' : 'was there'}.`);
+  }
+  kms.destroy();
 }
 
 /** What a person can act on is one line; anything else is a fault of ours and is shown whole. */

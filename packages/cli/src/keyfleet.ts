@@ -52,6 +52,7 @@ const others: Verbs = {
   import: async () => (await import('./verbs/import.ts')).importKey,
   recover: async () => (await import('./verbs/recover.ts')).recover,
   restore: async () => (await import('./verbs/restore.ts')).restore,
+  seed: async () => (await import('./verbs/seed.ts')).seed,
 };
 
 /** The whole command line. */

@@ -20,6 +20,12 @@ export const FrontendConfig = z.strictObject({
     .boolean()
     .default(false)
     .describe('Whether the gRPC port describes its services and messages to anyone; for development.'),
+  developmentTags: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether CreateKey takes the id of the new key from the tag `_custom_id_` or `floci:override-id`, as emulators do; for development.',
+    ),
   trustedProxies: z
     .array(
       z.string().refine((text) => IpNetworks.parse([text]) !== undefined, 'must be a network such as "10.0.0.0/8"'),

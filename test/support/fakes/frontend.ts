@@ -89,6 +89,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       externalKeys: new ExternalKeys({ keyStores: this.keyStores, proxies: this.proxies }),
       clock,
       newKeyId,
+      developmentTags: false,
       partition: 'aws',
       policies: new Policies(),
       users: { exists: (_account, arn) => Promise.resolve(!arn.endsWith('/nobody') && arn.includes(':user/')) },

@@ -5,6 +5,7 @@ import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/except
 import { type KeySpec, type KeySpecRow, keySpecs, type KeyUsage, type Origin } from '@keyfleet/shared/key-specs';
 import { newBackingKey } from '../keys/backing-keys.ts';
 import type { Scope } from '@keyfleet/shared/stored/names';
+import { chosenKeyId } from '../keys/development-tags.ts';
 import { metadataOf } from '../keys/key-metadata.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { defaultKeyPolicy } from '../policy/lockout.ts';
@@ -16,7 +17,7 @@ import type { Call, Deps, Handler } from './handler.ts';
 
 type CreateKeyDeps = Pick<
   Deps,
-  'keys' | 'keyQuota' | 'hsm' | 'clock' | 'newKeyId' | 'partition' | 'keyStores' | 'proxies'
+  'keys' | 'keyQuota' | 'hsm' | 'clock' | 'newKeyId' | 'developmentTags' | 'partition' | 'keyStores' | 'proxies'
 >;
 
 export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input, call, deps) => {
@@ -24,8 +25,7 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   const kind = chooseKind(input);
   await assertRoom({ accountId: caller.accountId, region }, deps);
   const place = await placeOf(input, call, deps);
-  const tags = input.Tags ?? [];
-  const keyId = deps.newKeyId(input.MultiRegion);
+  const { keyId, tags } = await nameOf(input, region, deps);
   const arn = keyArn({ partition: deps.partition, region, accountId: caller.accountId }, keyId);
 
   // The material is stored with its record in one write: a crash before it loses an unannounced key, and never leaves a key without.
@@ -60,6 +60,18 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   await deps.keys.insertKey(key);
   return { KeyMetadata: metadataOf(key, key.createdAt) };
 };
+
+/** The new key's id, and its tags. Throws ValidationException for an id that was chosen and is taken. */
+async function nameOf(
+  { Tags: tags = [], MultiRegion }: InputOf<typeof CreateKey>,
+  region: string,
+  deps: CreateKeyDeps,
+) {
+  const chosen = deps.developmentTags ? chosenKeyId(tags, MultiRegion) : undefined;
+  if (chosen === undefined) return { keyId: deps.newKeyId(MultiRegion), tags };
+  if (!(await deps.keys.findKey(region, chosen.keyId))) return chosen;
+  throw refuse('ValidationException', `Key ${chosen.keyId} already exists`);
+}
 
 interface Place {
   /** As they were read. */

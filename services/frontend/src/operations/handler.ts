@@ -58,6 +58,8 @@ export interface Deps {
   readonly externalKeys: Pick<ExternalKeys, 'encrypt' | 'decrypt'>;
   readonly clock: Clock;
   readonly newKeyId: (multiRegion: boolean) => string;
+  /** Whether tags may say the id of a new key. */
+  readonly developmentTags: boolean;
   /** The ARN partition of this deployment. */
   readonly partition: string;
   readonly policies: Policies;

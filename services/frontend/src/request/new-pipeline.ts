@@ -110,6 +110,7 @@ function newKmsPerform(
     externalKeys: new ExternalKeys({ keyStores, proxies }),
     clock,
     newKeyId,
+    developmentTags: config.developmentTags,
     partition: config.partition,
     policies,
     users: new StoredUsers({ iam, accessKeys: records, partition: config.partition }),

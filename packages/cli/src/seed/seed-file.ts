@@ -1,0 +1,100 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { isAliasName, isKeyId } from '@keyfleet/shared/ids';
+import { type KeySpec, keySpecs, type KeyUsage, keyUsages } from '@keyfleet/shared/key-specs';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { CliError } from '../cli-error.ts';
+import { type Encoding, materialOf } from '../kms/material-file.ts';
+import { isLocalKms, seedOfLocalKms } from './local-kms.ts';
+
+const specs = Object.keys(keySpecs) as [KeySpec, ...KeySpec[]];
+
+/** Exactly one of them: text, or the name of a file beside the seed file, as `keyfleet import` reads it. */
+const Material = z.union(
+  [
+    z.strictObject({ hex: z.string() }),
+    z.strictObject({ base64: z.string() }),
+    z.strictObject({ pem: z.string() }),
+    z.strictObject({ file: z.string() }),
+  ],
+  { error: 'must have one of hex, base64, pem and file' },
+);
+
+const SeedKey = z
+  .strictObject({
+    id: z.string().refine(isKeyId, 'must be a UUID in lower case').optional(),
+    aliases: z.array(z.string().refine(isAliasName, 'must begin with alias/')).default([]),
+    spec: z.enum(specs, { error: `must be one of ${specs.join(', ')}` }).default('SYMMETRIC_DEFAULT'),
+    usage: z.enum(keyUsages, { error: `must be one of ${keyUsages.join(', ')}` }).optional(),
+    description: z.string().default(''),
+    policy: z.record(z.string(), z.unknown()).optional(),
+    tags: z.record(z.string(), z.string()).default({}),
+    material: Material.optional(),
+  })
+  .refine(({ id, aliases }) => id !== undefined || aliases.length > 0, 'needs an id or an alias to be found again by');
+
+/** docs/import.md, "Seeding". */
+export const Seed = z.strictObject({ keys: z.array(SeedKey) });
+export type SeedKeyFields = z.input<typeof SeedKey>;
+
+export interface PlannedKey extends Omit<z.output<typeof SeedKey>, 'material' | 'usage'> {
+  readonly usage: KeyUsage;
+  /** As it is wrapped. */
+  readonly material: Buffer | undefined;
+}
+
+/** Throws CliError: one line for the first mistake, which says where it is. */
+export async function readSeed(file: string): Promise<readonly PlannedKey[]> {
+  const document = parseDocument(await textOf(file));
+  const [mistake] = document.errors;
+  if (mistake) throw new CliError(`${file}: ${mistake.message.split('\n')[0]}`);
+  const content: unknown = document.toJS();
+  const seed = Seed.safeParse(isLocalKms(content) ? seedOfLocalKms(content, file) : content);
+  if (!seed.success) throw new CliError(`${file}: ${mistakeOf(seed.error)}`);
+  return Promise.all(seed.data.keys.map((key, i) => planned(key, { file, where: `keys[${i}]` })));
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CliError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`, { cause: error });
+  }
+}
+
+function mistakeOf(error: z.ZodError): string {
+  const { path, message } = error.issues[0]!;
+  const where = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  return `${where.replace(/^\./, '') || 'the file'}: ${message}`;
+}
+
+type Place = { readonly file: string; readonly where: string };
+
+async function planned(key: z.output<typeof SeedKey>, place: Place): Promise<PlannedKey> {
+  const usage = key.usage ?? onlyUsageOf(key.spec);
+  if (usage === undefined)
+    throw new CliError(`${place.file}: ${place.where}.usage: ${key.spec} has more than one; say which`);
+  return { ...key, usage, material: key.material && (await readMaterial(key.spec, key.material, place)) };
+}
+
+function onlyUsageOf(spec: KeySpec): KeyUsage | undefined {
+  const usages = Object.keys(keySpecs[spec].usages) as KeyUsage[];
+  return usages.length === 1 ? usages[0] : undefined;
+}
+
+async function readMaterial(spec: KeySpec, given: z.output<typeof Material>, { file, where }: Place): Promise<Buffer> {
+  const [kind, text] = Object.entries(given)[0] as ['hex' | 'base64' | 'pem' | 'file', string];
+  if (kind === 'file') {
+    const from = resolve(dirname(file), text);
+    const bytes = await readFile(from).catch((cause: NodeJS.ErrnoException) => {
+      throw new CliError(`${file}: ${where}.material.file: ${from} cannot be read (${cause.code}).`, { cause });
+    });
+    return materialOf(spec, bytes, { from, encoding: 'raw' });
+  }
+  const encoding: Encoding = kind === 'pem' ? 'raw' : kind;
+  const { kind: kindOfKey } = keySpecs[spec];
+  const isPair = kindOfKey !== 'symmetric' && kindOfKey !== 'hmac';
+  const bytes = isPair && kind !== 'pem' ? Buffer.from(text, kind) : Buffer.from(text);
+  return materialOf(spec, bytes, { from: `${file}: ${where}.material.${kind}`, encoding });
+}
