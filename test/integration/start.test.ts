@@ -65,9 +65,13 @@ function keyArn(output: string): string {
 }
 
 test('the first start says where everything is, and what it says is true', async () => {
-  await using command = start();
+  const seeded = '3c30ff32-5c52-4d3a-acf9-4038df6ea8d6';
+  const seed = join(directory.path, 'seed.yaml');
+  writeFileSync(seed, `keys: [{ id: ${seeded}, material: { hex: ${'ab'.repeat(32)} } }]`);
+  await using command = start('--seed', seed);
   const output = await command.up();
   firstKey = keyArn(output);
+  expect(output).toContain(`Key ${seeded} of the seed file is made.`);
   expect(output).toContain(`http://127.0.0.1:${httpPort}`);
   expect(output).toMatch(/created just now; sealed under domain key generation 1\b/);
   expect(output.match(/^ {2}aws --endpoint-url .* kms /gm)).toHaveLength(3);
