@@ -6,6 +6,7 @@ import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { IpNetworks } from '@keyfleet/shared/ip-networks';
 import { z } from 'zod';
 import { rateClasses } from './quotas/request-rates.ts';
+import { XksProxyConfig } from './xks-proxy/config.ts';
 
 /** frontend.json. */
 export const FrontendConfig = z.strictObject({
@@ -128,6 +129,9 @@ export const FrontendConfig = z.strictObject({
     })
     .prefault({})
     .describe('External key stores (docs/custom-key-stores.md).'),
+  xksProxy: XksProxyConfig.optional().describe(
+    "Serves AWS's External Key Store Proxy API over keys of this deployment (docs/custom-key-stores.md); without it there is none.",
+  ),
   auditFile: filePath().optional().describe('Where audit records go, one JSON object a line.'),
   drain: duration('10s').describe('How long requests may go on after SIGTERM.'),
   log: LogConfig,

@@ -11,6 +11,7 @@ import { FrontendEvents } from './events.ts';
 import { loadHostIdentity } from './hsm/host-key-file.ts';
 import { startDomainView, startHsm } from './hsm/start-hsm.ts';
 import { newPipeline } from './request/new-pipeline.ts';
+import { startXksProxy } from './xks-proxy/start-xks-proxy.ts';
 import { connectStore, startStore } from './store/start-store.ts';
 import { waitWithProbes } from './edge/wait-with-probes.ts';
 
@@ -33,9 +34,12 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const { pool, hsm } = startHsm(assembly, host, domain);
   const stores = startStore(assembly, connections, { domain, hsm });
   const { lastUsages, administrator } = startBackground(assembly, { connections, stores, domain, hsm, notices, audit });
-  const { pipeline, performQuery } = newPipeline(assembly, { stores, hsm, audit, lastUsages });
+  const { pipeline, pipelineFor, performQuery } = newPipeline(assembly, { stores, hsm, audit, lastUsages });
   const readiness = () => readinessOf({ domain, pool, connections, stores, auditFile: audit.file, administrator });
   resources.use(await startEdges(config, { pipeline, performQuery, readiness, log }));
+  const { identities, cached: keys } = stores;
+  const xksProxy = await startXksProxy(config, { identities, keys, clock: assembly.clock, hsm, pipelineFor });
+  if (xksProxy) resources.use(xksProxy);
   log.info({ http: config.http.text, grpc: config.grpc.text }, 'ready');
   await stopped;
 }

@@ -78,6 +78,12 @@ export class Identities implements ChangeListener {
     return onlyIf(isIt, this.#find(accountId, `${kind}/${name}`, load)) as never;
   }
 
+  /** The user of this name, whoever that is now: for what operators configured by name. */
+  findUser(accountId: string, name: string): Found<UserRecord> | Promise<Found<UserRecord>> {
+    const load = () => loadIdentity(this.#store, { accountId, kind: 'user', name });
+    return this.#find(accountId, `user/${name}`, load) as Found<UserRecord> | Promise<Found<UserRecord>>;
+  }
+
   async #loadOwner(accessKey: AccessKeyRecord): Promise<Identity | undefined> {
     const { accountId, accessKeyId, policies } = accessKey;
     const { items } = await this.#store.listLinks(accountId, accessKeyLinkOf(accessKeyId), 1);

@@ -21,7 +21,7 @@ import { XksProxies } from '../xks/proxies.ts';
 import { Authenticator } from './authenticate.ts';
 import { Credentials } from './credentials.ts';
 import { newPerform, type Perform } from './perform.ts';
-import { Pipeline } from './pipeline.ts';
+import { Pipeline, type PipelineDeps } from './pipeline.ts';
 
 export interface RequestDeps {
   readonly stores: Stores;
@@ -41,7 +41,12 @@ interface Common {
 export function newPipeline(
   assembly: Assembly,
   deps: RequestDeps,
-): { readonly pipeline: Pipeline; readonly performQuery: PerformQuery } {
+): {
+  readonly pipeline: Pipeline;
+  /** The same way for requests that others authenticate. */
+  readonly pipelineFor: (authenticator: PipelineDeps['authenticator']) => Pipeline;
+  readonly performQuery: PerformQuery;
+} {
   const { config, clock, events } = assembly;
   const { stores, hsm, audit, lastUsages } = deps;
   const common = {
@@ -49,16 +54,17 @@ export function newPipeline(
     markers: new Markers({ secrets: stores.secrets, hsm }),
     sessionTokens: new SessionTokens({ secrets: stores.secrets, hsm, random: randomBytes }),
   };
-  const pipeline = new Pipeline({
-    authenticator: newAuthenticator(assembly, deps, common),
+  const shared = {
     perform: newKmsPerform(assembly, deps, common),
     audit: audit.requests,
     lastUsages,
     clock,
     requestTimeoutMs: config.requestTimeout,
     meter: operationMeter('keyfleet.requests'),
-    onFault: (fault, requestId) => events.requestFailed(fault, requestId),
-  });
+    onFault: (fault: unknown, requestId: string) => events.requestFailed(fault, requestId),
+  };
+  const pipelineFor = (authenticator: PipelineDeps['authenticator']): Pipeline =>
+    new Pipeline({ ...shared, authenticator });
   const { guard, records, iam, identities } = stores;
   const performQuery = newPerformQuery({
     ...common,
@@ -71,7 +77,7 @@ export function newPipeline(
     partition: config.partition,
     assertStore: () => guard.assertFit(),
   });
-  return { pipeline, performQuery };
+  return { pipeline: pipelineFor(newAuthenticator(assembly, deps, common)), pipelineFor, performQuery };
 }
 
 function newAuthenticator(

@@ -1,0 +1,41 @@
+import { hash } from 'node:crypto';
+import { blobLayout, blobPrefixOf } from '@keyfleet/shared/hsm/ciphertext-blob';
+import type { KmsKey } from '../keys/kms-key.ts';
+import type { ExternalCiphertext } from '../xks/wire.ts';
+
+/**
+ * A ciphertext blob in the parts that a proxy answers with. What the key says of itself is left out; its material is named by four bytes, which
+ * stand with N in the metadata:
+ *
+ *   metadata = first 4 bytes of the key material id | N 16
+ */
+const MATERIAL_NAME = 4;
+
+export function partsOf(blob: Buffer): ExternalCiphertext {
+  const { materialId, nonce, iv, ciphertext, tagLength } = blobLayout;
+  return {
+    metadata: Buffer.concat([blob.subarray(materialId, materialId + MATERIAL_NAME), blob.subarray(nonce, iv)]),
+    iv: blob.subarray(iv, ciphertext),
+    ciphertext: blob.subarray(ciphertext, -tagLength),
+    tag: blob.subarray(-tagLength),
+  };
+}
+
+/** Undefined when the key has no such material. */
+export function blobOf(
+  { keyId, backingKeys }: Pick<KmsKey, 'keyId' | 'backingKeys'>,
+  { metadata, iv, ciphertext, tag }: ExternalCiphertext,
+): Buffer | undefined {
+  if (metadata.length !== MATERIAL_NAME + blobLayout.iv - blobLayout.nonce) return undefined;
+  const name = Buffer.from(metadata.subarray(0, MATERIAL_NAME)).toString('hex');
+  const named = backingKeys.find(({ materialId }) => materialId.startsWith(name));
+  if (named === undefined) return undefined;
+  const prefix = blobPrefixOf({ keyId, materialId: Buffer.from(named.materialId, 'hex') });
+  return Buffer.concat([prefix, metadata.subarray(MATERIAL_NAME), iv, ciphertext, tag]);
+}
+
+/** Binds a ciphertext to what came with it: its digest, for that may be long and would stand in the audit log. None is as good as an empty one. */
+export function contextOf(associatedData: Uint8Array | undefined): Record<string, string> {
+  if (associatedData === undefined || associatedData.length === 0) return {};
+  return { 'kms-xks-proxy:additional-authenticated-data-sha256': hash('sha256', associatedData, 'base64') };
+}
