@@ -68,6 +68,14 @@ interface CommandVectors {
   }[];
 }
 
+interface RemovalVectors {
+  readonly trustAnchor: object;
+  readonly tokens: readonly string[];
+  /** Of the last token. */
+  readonly command: string;
+  readonly json: object;
+}
+
 const versions = [
   { version: 1, suffix: '' },
   { version: 2, suffix: '-2' },
@@ -169,10 +177,29 @@ describe.each(versions)('domain commands of version $version', ({ version, suffi
   test.each(commands)('$name has these bytes and this signature', ({ json, command, proposal }) => {
     const { version: parsedVersion, ...parsed } = parseDomainChange(bytesOf(command));
     expect(parsedVersion).toBe(version);
-    expect(inBase64(parsed)).toEqual(version === 1 ? { ...json, previousHash: '', preparer: '' } : json);
-    // Version 1 is read, and no more written.
-    if (version === 2) expect(encodeDomainChange(parsed as NewDomainChange).toString('base64')).toBe(command);
+    // The first releases' command to modify operators removes a service host and keeps the domain keys.
+    const isOld = version === 1 || json.name === 'ModifyOperators';
+    const body = json.name === 'ModifyOperators' ? { ...json.body, keepsDomainKeys: true } : json.body;
+    expect(inBase64(parsed)).toEqual({ ...json, ...(version === 1 && { previousHash: '', preparer: '' }), body });
+    // What is old is read, and no more written.
+    if (!isOld) expect(encodeDomainChange(parsed as NewDomainChange).toString('base64')).toBe(command);
     expect(verifySignatures(known, parseProposal(bytesOf(proposal)))).toEqual(known);
+  });
+});
+
+describe('the removal of a service host', () => {
+  const { anchor, tokens, command, json } = load<RemovalVectors>('domain-host-removal');
+
+  test('has these bytes', () => {
+    const { version: _, ...parsed } = parseDomainChange(bytesOf(command));
+    expect(inBase64(parsed)).toEqual(json);
+    expect(encodeDomainChange(parsed as NewDomainChange).toString('base64')).toBe(command);
+  });
+
+  test('made a domain key that is from after it', () => {
+    const { state } = verifyChain(anchor, tokens.map(bytesOf));
+    expect(state.operators.filter(({ role }) => role === 'service-host')).toEqual([]);
+    expect(state.domainKeys).toMatchObject([{ afterRemoval: false }, { createdGeneration: 2, afterRemoval: true }]);
   });
 });
 

@@ -288,3 +288,14 @@ function inBase64(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, inBase64(field)]));
 }
+
+const removing = new TestDomain();
+const removal = removing.command({ name: 'ModifyOperators', body: { admit: [], remove: ['frontend-1'] } });
+removing.step({ name: 'ModifyOperators', body: { admit: [], remove: ['frontend-1'] } });
+write('domain-host-removal.json', {
+  about: 'A chain whose second token removes a service host, and the command of it.',
+  trustAnchor: JSON.parse(formatTrustAnchor(removing.anchor)) as object,
+  tokens: removing.tokens.map(base64),
+  command: base64(encodeDomainChange(removal)),
+  json: inBase64(removal),
+});

@@ -9,6 +9,8 @@ export function explainDomainChange(change: DomainChange): string[] {
   return [heading, ...linesOf(change).map((line) => `  ${line}`)];
 }
 
+const AFTER_REMOVAL = 'make a new domain key, and end all temporary credentials';
+
 function linesOf(change: DomainChange): string[] {
   switch (change.name) {
     case 'CreateDomain': {
@@ -26,12 +28,16 @@ function linesOf(change: DomainChange): string[] {
     case 'ModifyMembers':
       return [
         ...change.body.admit.map((member) => `admit ${memberLine(member)}`),
-        ...change.body.remove.map((id) => `remove member ${id}, and make a new domain key`),
+        ...change.body.remove.map((id) => `remove member ${id}: ${AFTER_REMOVAL}`),
       ];
     case 'ModifyOperators':
       return [
         ...change.body.admit.map((operator) => `admit ${operatorLine(operator)}`),
-        ...change.body.remove.map((id) => `remove operator ${id}`),
+        ...change.body.remove.map((id) =>
+          change.body.keepsDomainKeys
+            ? `remove operator ${id}`
+            : `remove operator ${id}: of a frontend, ${AFTER_REMOVAL}`,
+        ),
       ];
     case 'ModifyRules':
       return ruleLines(change.body.rules, change.body.backupHorizonMs);

@@ -9,10 +9,12 @@ import {
 } from '@keyfleet/test-support/domain';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { bytes, defineFormat } from '../encoding/canonical.ts';
 import { makesDomainKey, nextState } from './apply.ts';
 import { DomainError } from './domain-error.ts';
-import type { DomainChange } from './proposal.ts';
-import { DomainState, isMember } from './state.ts';
+import { boundTo, type DomainChange, parseDomainChange } from './proposal.ts';
+import { DomainState, isMember, type Operator, operators } from './state.ts';
 import { assertValidState } from './valid-state.ts';
 
 const domain = new TestDomain();
@@ -28,10 +30,26 @@ function after(change: Change, state = founded): DomainState {
   return nextState(state, commandOf(change, state), { keyId: 'ab'.repeat(16), madeAt: domain.clock.now() });
 }
 
+const DomainCommand = defineFormat(
+  'keyfleet/domain-command/2',
+  z.object({
+    domain: z.string(),
+    generation: z.int(),
+    previousHash: bytes(),
+    preparer: z.string(),
+    name: z.string(),
+    body: bytes(),
+  }),
+);
+const OldModifyOperators = defineFormat(
+  'keyfleet/domain-command/modify-operators/1',
+  z.object({ admit: operators, remove: z.array(z.string()) }),
+);
+
 describe('a command', () => {
   test('changes what it says, and nothing else', () => {
-    const operators = after({ name: 'ModifyOperators', body: { admit: [], remove: ['carol'] } });
-    expect(operators).toEqual({
+    const modified = after({ name: 'ModifyOperators', body: { admit: [], remove: ['carol'] } });
+    expect(modified).toEqual({
       ...founded,
       generation: 2,
       operators: founded.operators.filter(({ operatorId }) => operatorId !== 'carol'),
@@ -41,6 +59,25 @@ describe('a command', () => {
     expect(ruled).toEqual({ ...founded, generation: 2, rules, backupHorizonMs: 5 });
     const admitted = after({ name: 'ModifyMembers', body: { admit: memberPool, remove: [] } });
     expect(admitted).toEqual({ ...founded, generation: 2, members: [...founded.members, ...memberPool] });
+  });
+
+  test('that removes or replaces a service host makes a new domain key', () => {
+    const { frontend } = domain;
+    const removal: Change = { name: 'ModifyOperators', body: { admit: [], remove: [frontend.operatorId] } };
+    const another = publicPart(newOperator(frontend.operatorId, 'service-host'));
+    for (const change of [removal, { ...removal, body: { ...removal.body, admit: [another] } }]) {
+      expect(after(change).domainKeys).toMatchObject([{ status: 'deactivated' }, { afterRemoval: true }]);
+    }
+  });
+
+  test('of the first release that removes a service host makes none: chains that hold one verify', () => {
+    const frontend = domain.frontend.operatorId;
+    const body = OldModifyOperators.encode({ admit: [], remove: [frontend] });
+    const bound = boundTo({ state: founded, hash: Buffer.alloc(32) }, 'hsm-1');
+    const old = parseDomainChange(DomainCommand.encode({ ...bound, name: 'ModifyOperators', body }));
+    const next = nextState(founded, old, { keyId: 'ab'.repeat(16), madeAt: domain.clock.now() });
+    expect(next.domainKeys).toEqual(founded.domainKeys);
+    expect(hostsOf(next)).toEqual([]);
   });
 
   test('is refused when it removes who is not there, admits who is, or leaves nobody', () => {
@@ -87,7 +124,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   }),
   fc.record({
     name: fc.constant('ModifyOperators' as const),
-    body: fc.record({ admit: subset(operatorPool), remove: subset(['carol', 'dave', 'erin', 'bob']) }),
+    body: fc.record({ admit: subset(operatorPool), remove: subset(['carol', 'dave', 'erin', 'bob', 'frontend-1']) }),
   }),
   fc.record({
     name: fc.constant('ModifyRules' as const),
@@ -109,16 +146,24 @@ test('any sequence of commands leads through valid states, and keeps every key a
         assertValidState(next);
         expect(DomainState.decode(DomainState.encode(next))).toEqual(next);
         expect(next.generation).toBe(state.generation + 1);
-        expect(next.domainKeys.at(-1)!.createdGeneration === next.generation).toBe(makesDomainKey(command));
+        expect(next.domainKeys.at(-1)!.createdGeneration === next.generation).toBe(makesDomainKey(state, command));
         assertKeysKept(state, next, now);
         // Whoever was removed never sees the domain key that seals from then on.
-        if (state.members.some((member) => !isMember(next, member))) expect(makesDomainKey(command)).toBe(true);
+        const isGone =
+          state.members.some((member) => !isMember(next, member)) ||
+          hostsOf(state).some((host) => !hostsOf(next).includes(host));
+        const after = { createdGeneration: next.generation, afterRemoval: true };
+        if (isGone) expect(next.domainKeys.at(-1)).toMatchObject(after);
         state = next;
       }
     }),
     { numRuns: 300 },
   );
 });
+
+function hostsOf({ operators }: DomainState): Operator[] {
+  return operators.filter(({ role }) => role === 'service-host');
+}
 
 function assertKeysKept(state: DomainState, next: DomainState, now: number): void {
   state.domainKeys.forEach(({ id }, i) => {

@@ -21,14 +21,22 @@ export interface Making {
   readonly keyId: string;
 }
 
-/** Whether the change makes a new domain key: rotation does, and so does everything that removes a member. */
-export function makesDomainKey(change: DomainChange): boolean {
+/**
+ * Whether the change of `state` makes a new domain key: rotation does, and so does everything that removes a member or
+ * a service host.
+ */
+export function makesDomainKey({ operators }: DomainState, change: DomainChange): boolean {
   switch (change.name) {
-    case 'CreateDomain':
     case 'RotateDomainKeys':
       return true;
     case 'ModifyMembers':
       return change.body.remove.length > 0;
+    case 'ModifyOperators': {
+      const { remove, keepsDomainKeys } = change.body;
+      return (
+        !keepsDomainKeys && operators.some((one) => one.role === 'service-host' && remove.includes(one.operatorId))
+      );
+    }
     default:
       return false;
   }
@@ -74,22 +82,25 @@ function changed(state: DomainState, change: DomainChange, making: Making): Part
       return { domainKeys: dropped(state, change.body.ids, making) };
     case 'ModifyMembers': {
       const members = modified('memberId', state.members, change.body);
-      // Version 1 has no place to say that the key is from after a removal.
-      const afterRemoval = change.version === 2;
-      const { domainKeys } = state;
-      return {
-        members,
-        ...(makesDomainKey(change) && { domainKeys: rotated(state, domainKeys, making, afterRemoval) }),
-      };
+      return { members, ...afterRemoval(state, change, making) };
     }
-    case 'ModifyOperators':
-      return { operators: modified('operatorId', state.operators, change.body) };
+    case 'ModifyOperators': {
+      const operators = modified('operatorId', state.operators, change.body);
+      return { operators, ...afterRemoval(state, change, making) };
+    }
     case 'ModifyRules':
       return change.body;
     case 'CreateDomain':
     case 'LeaveDomain':
       throw new DomainError('wrong-state', `${change.name} does not change the state of a domain`);
   }
+}
+
+/** Nobody who leaves by `change` ever sees the new domain key. */
+function afterRemoval(state: DomainState, change: DomainChange, making: Making): Partial<DomainState> {
+  if (!makesDomainKey(state, change)) return {};
+  // Version 1 has no place to say that the key is from after a removal.
+  return { domainKeys: rotated(state, state.domainKeys, making, change.version === 2) };
 }
 
 function keptByRotation(state: DomainState, drop: readonly string[], making: Making): DomainKeyInfo[] {
@@ -105,17 +116,17 @@ function rotated(
   { generation }: DomainState,
   kept: readonly DomainKeyInfo[],
   making: Making,
-  afterRemoval: boolean,
+  isAfterRemoval: boolean,
 ): DomainKeyInfo[] {
   if (kept.length >= MAX_DOMAIN_KEYS) {
     throw new DomainError('invalid-change', `the domain has ${kept.length} domain keys: drop old ones first`);
   }
   const old = kept.map((key) => (key.status === 'active' ? { ...key, status: 'deactivated' as const } : key));
-  return [...old, newKey(generation + 1, making, afterRemoval)];
+  return [...old, newKey(generation + 1, making, isAfterRemoval)];
 }
 
-function newKey(createdGeneration: number, { madeAt, keyId }: Making, afterRemoval: boolean): DomainKeyInfo {
-  return { id: keyId, createdGeneration, createdAt: madeAt, status: 'active', afterRemoval };
+function newKey(createdGeneration: number, { madeAt, keyId }: Making, isAfterRemoval: boolean): DomainKeyInfo {
+  return { id: keyId, createdGeneration, createdAt: madeAt, status: 'active', afterRemoval: isAfterRemoval };
 }
 
 function withStatus(

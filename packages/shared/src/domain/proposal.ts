@@ -20,7 +20,7 @@ import {
 
 const ids = z.array(domainKeyId).min(1).max(4096);
 const removed = z.array(entityId).max(256);
-const modifyOperators = body('modify-operators/1', { admit: operators, remove: z.array(entityId).max(1024) });
+const modifiedOperators = { admit: operators, remove: z.array(entityId).max(1024) };
 const leaveDomain = body('leave-domain/1', { memberId: entityId });
 
 /** What each domain change says. CreateDomain makes generation 1; the others change the state they are bound to. */
@@ -36,7 +36,8 @@ const bodies = {
   DropDomainKeys: body('drop-domain-keys/1', { ids }),
   /** Removing anyone also makes a new domain key, which the removed never see. */
   ModifyMembers: body('modify-members/2', { admit: newMembers, remove: removed }),
-  ModifyOperators: modifyOperators,
+  /** Removing a service host also makes a new domain key, under which nothing is that it ever saw. */
+  ModifyOperators: body('modify-operators/2', modifiedOperators),
   /** Replaces all rules. */
   ModifyRules: body('modify-rules/2', { rules, backupHorizonMs }),
   /** Makes no token: the member erases its keys and its identity. */
@@ -48,7 +49,8 @@ const bodiesV1 = {
   /** `drop` lists deactivated keys that nothing needs any more. */
   RotateDomainKeys: body('rotate-domain-keys/1', { drop: z.array(domainKeyId).max(4096) }),
   ModifyMembers: body('modify-members/1', { admit: membersV1, remove: removed }),
-  ModifyOperators: modifyOperators,
+  /** Makes no domain key. Commands of version 2 hold it as well. */
+  ModifyOperators: body('modify-operators/1', modifiedOperators),
   ModifyRules: body('modify-rules/1', { rules: rulesV1, backupHorizonMs }),
   LeaveDomain: leaveDomain,
 } as const;
@@ -60,10 +62,12 @@ function body<S extends z.ZodRawShape>(name: string, shape: S): Format<z.output<
 type BodyOf<F> = F extends Format<infer T> ? T : never;
 type NewBodies = { readonly [N in DomainChangeName]: BodyOf<(typeof bodies)[N]> };
 /** As a change of either version says it. */
-interface Bodies extends Omit<NewBodies, 'CreateDomain' | 'RotateDomainKeys' | 'ModifyMembers'> {
+interface Bodies extends Omit<NewBodies, 'CreateDomain' | 'RotateDomainKeys' | 'ModifyMembers' | 'ModifyOperators'> {
   readonly CreateDomain: Omit<NewBodies['CreateDomain'], 'members'> & { readonly members: Member[] };
   readonly RotateDomainKeys: { readonly drop?: readonly string[] };
   readonly ModifyMembers: { readonly admit: Member[]; readonly remove: string[] };
+  /** `keepsDomainKeys`: it is of the first release, and makes no domain key whomever it removes. */
+  readonly ModifyOperators: NewBodies['ModifyOperators'] & { readonly keepsDomainKeys?: true };
 }
 
 export type DomainChangeName = keyof typeof bodies;
@@ -134,16 +138,21 @@ export function parseDomainChange(input: Uint8Array): DomainChange {
 function parseDomainChangeV1(input: Uint8Array): DomainChange {
   const envelope = decodeOrRefuse(DomainChangeV1, input);
   const content = decodeOrRefuse<unknown>(bodiesV1[envelope.name], envelope.body);
-  return { version: 1, ...envelope, previousHash: Buffer.alloc(0), preparer: '', body: content } as DomainChange;
+  const body = envelope.name === 'ModifyOperators' ? keepingDomainKeys(content) : content;
+  return { version: 1, ...envelope, previousHash: Buffer.alloc(0), preparer: '', body } as DomainChange;
 }
 
 function parseDomainChangeV2(input: Uint8Array): DomainChange {
   const envelope = decodeOrRefuse(DomainChangeV2, input);
-  return {
-    version: 2,
-    ...envelope,
-    body: decodeOrRefuse<unknown>(bodies[envelope.name], envelope.body),
-  } as DomainChange;
+  const isOfFirstRelease = envelope.name === 'ModifyOperators' && isLabelled(bodiesV1.ModifyOperators, envelope.body);
+  const body = isOfFirstRelease
+    ? keepingDomainKeys(decodeOrRefuse<unknown>(bodiesV1.ModifyOperators, envelope.body))
+    : decodeOrRefuse<unknown>(bodies[envelope.name], envelope.body);
+  return { version: 2, ...envelope, body } as DomainChange;
+}
+
+function keepingDomainKeys(content: unknown): Bodies['ModifyOperators'] {
+  return { ...(content as NewBodies['ModifyOperators']), keepsDomainKeys: true };
 }
 
 export const signature = bytes({ min: signatureLength, max: signatureLength });

@@ -74,7 +74,7 @@ const domainKeyInfoV1 = z.object({
 /** The public side of a domain key. Times are milliseconds since the epoch. */
 const domainKeyInfoSchema = domainKeyInfoV1.extend({
   status: z.enum(domainKeyStatuses),
-  /** It was made because a member left: whoever had been a member before never held it. */
+  /** It was made because a member or a service host left, who never held it, nor saw anything that was under it. */
   afterRemoval: z.boolean(),
 });
 export type DomainKeyInfo = z.output<typeof domainKeyInfoSchema>;
@@ -189,7 +189,7 @@ export function droppableAt(state: DomainState, id: string): number | undefined 
   return since === undefined ? undefined : since + state.backupHorizonMs;
 }
 
-/** The newest domain key that was made because a member left: no former member holds it, nor one that came after it. */
+/** The newest domain key that was made because somebody left: no former member holds it, nor one that came after it. */
 export function newestAfterRemoval({ domainKeys }: DomainState): DomainKeyInfo | undefined {
   return domainKeys.findLast(({ afterRemoval }) => afterRemoval);
 }

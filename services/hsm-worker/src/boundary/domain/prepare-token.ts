@@ -43,7 +43,9 @@ export function prepareNext(
   // A clock that was set back must not put tokens out of order; domain keys then are kept longer, never shorter.
   const madeAt = Math.max(clock.now(), current.state.madeAt);
   const state = nextState(current.state, change, { keyId: key.id, madeAt });
-  const held = makesDomainKey(change) ? [...current.secrets.domainKeys, key] : current.secrets.domainKeys;
+  const held = makesDomainKey(current.state, change)
+    ? [...current.secrets.domainKeys, key]
+    : current.secrets.domainKeys;
   const secrets = {
     domainKeys: state.domainKeys.map(({ id }) => held.find((one) => one.id === id)!),
     materialIdKey: current.secrets.materialIdKey,
