@@ -9,6 +9,8 @@ import {
   GenerateDataKeyPairCommand,
   GenerateMacCommand,
   GenerateRandomCommand,
+  GetParametersForImportCommand,
+  ImportKeyMaterialCommand,
   type KMSClient,
   ReEncryptCommand,
   SignCommand,
@@ -17,7 +19,9 @@ import {
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { knownBackingKey } from '@keyfleet/test-support/known-backing-keys';
+import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { findInMemory } from '@keyfleet/test-support/process-memory';
+import { anyMaterial } from '@keyfleet/test-support/wrapped';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,6 +46,28 @@ async function makeAndUseKeys(kms: KMSClient): Promise<void> {
   }
 }
 
+/** A symmetric key and a private key of P-256, imported and used: the bytes, and the scalar. */
+async function importAndUseKeys(kms: KMSClient): Promise<Buffer[]> {
+  const forEver = { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' } as const;
+  const importInto = async (kind: CreateKeyCommandInput, material: Uint8Array) => {
+    const { KeyMetadata } = await kms.send(new CreateKeyCommand({ ...kind, Origin: 'EXTERNAL' }));
+    const KeyId = KeyMetadata!.KeyId!;
+    const parameters = await kms.send(new GetParametersForImportCommand({ KeyId, ...anyMaterial }));
+    const { ImportToken, PublicKey } = parameters;
+    const EncryptedKeyMaterial = wrapMaterial(anyMaterial.WrappingAlgorithm, PublicKey!, material);
+    await kms.send(new ImportKeyMaterialCommand({ KeyId, ImportToken, EncryptedKeyMaterial, ...forEver }));
+    return KeyId;
+  };
+  const symmetric = randomBytes(32);
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const first = await importInto({}, symmetric);
+  await kms.send(new EncryptCommand({ KeyId: first, Plaintext: Buffer.from('plaintext') }));
+  const kind = { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' } as const;
+  const KeyId = await importInto(kind, privateKey.export({ format: 'der', type: 'pkcs8' }));
+  await kms.send(new SignCommand({ KeyId, Message: Buffer.from('message'), SigningAlgorithm: 'ECDSA_SHA_256' }));
+  return [symmetric, privateKey.export({ format: 'raw-private' })];
+}
+
 /** Secrets as bytes, and as text would carry them; called `key 0`, `key 0 in hex` and so on. */
 function needlesOf(secrets: readonly Buffer[], name = 'key'): Map<string, Buffer> {
   return new Map(
@@ -57,16 +83,17 @@ test('no backing key stands in the memory of the frontend, in Redis, or in any f
   const workerMain = join(import.meta.dirname, '../support/known-random-worker.ts');
   await using cluster = await startTestCluster({ workers: 1, workerMain });
   await makeAndUseKeys(kmsClient(cluster));
+  const imported = await importAndUseKeys(kmsClient(cluster));
 
   const known = Array.from({ length: 2 * KEYS }, (_, count) =>
     knownBackingKey('hsm-worker-1', count, count < KEYS ? 32 : HMAC_512_BYTES),
   );
-  const needles = needlesOf(known);
+  const needles = new Map([...needlesOf(known), ...needlesOf(imported, 'imported key')]);
   const control = new Map([...needles, ['description', Buffer.from(description)]]);
 
   // The search works, and these are the keys: the worker has them in its memory, and the frontend has the description.
   const inWorker = findInMemory(cluster.pid('hsm-worker-1') ?? 0, needles);
-  expect(inWorker).toEqual(expect.arrayContaining(known.map((_, index) => `key ${index}`)));
+  expect(inWorker).toEqual(expect.arrayContaining([...known.map((_, index) => `key ${index}`), 'imported key 0']));
   expect(findInMemory(cluster.pid('frontend') ?? 0, control)).toEqual(['description']);
   expect(findInMemory(cluster.pid('redis') ?? 0, control)).toEqual(['description']);
   expect(findInMemory(cluster.pid('domain-manager') ?? 0, needles)).toEqual([]);
