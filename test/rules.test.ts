@@ -165,7 +165,7 @@ test('actions of the workflows are pinned by commit', () => {
   expect(used.filter((action) => !/@[0-9a-f]{40}$/.test(action))).toEqual([]);
 });
 
-test('the one switch of a configuration describes the gRPC port: no check can be turned off', () => {
+test('the switches of a configuration are for development, and turn no check off', () => {
   const configurations = [
     ...production.filter((file) => /^services\/[^/]+\/src\/config\.ts$/.test(file)),
     'packages/shared/src/log.ts',
@@ -175,7 +175,7 @@ test('the one switch of a configuration describes the gRPC port: no check can be
   const switches = configurations.flatMap((file) =>
     [...codeOf(file).matchAll(/(\w+): z\s*\.boolean\(/g)].map(([, name]) => name!),
   );
-  expect(switches).toEqual(['grpcReflection']);
+  expect(switches).toEqual(['grpcReflection', 'developmentTags']);
 });
 
 test('every word of the glossary that has a name in code has it', () => {
