@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 // What a rotation costs while the cluster serves: node bench/reseal.ts [--keys 20000] [--workers 1]
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
@@ -62,7 +63,7 @@ say(`commit ${commit}, ${cores} x ${cpu}, Node ${node}; everything on this machi
 await using cluster = await startTestCluster({ workers: Number(values.workers) });
 await fill(cluster, Number(values.keys));
 
-using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`);
+using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`, plaintextPeers.credentials);
 await measureRotation(cluster, client, 'rotation, idle');
 
 const encrypt = { scenario: 'encrypt', connections: HALF_LOAD_CONNECTIONS, warmupMs: 1_000 };

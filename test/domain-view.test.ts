@@ -1,3 +1,5 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
+import { newTokenSource } from '@keyfleet/proto/token-source';
 import { type ServerUnaryCall, type sendUnaryData, Server, ServerCredentials } from '@grpc/grpc-js';
 import { type DomainFloor, openDomainFloor } from '@keyfleet/frontend/hsm/domain-floor';
 import { DomainView } from '@keyfleet/frontend/hsm/domain-view';
@@ -62,7 +64,7 @@ function startView(
   const view = new DomainView({
     anchor: { ...domain.anchor, ...(checkpoint && { checkpoint }) },
     floor,
-    domainManagers: managers.map(({ address }) => address),
+    sources: managers.map(({ address }) => newTokenSource(address, plaintextPeers.credentials)),
     notices: noNotices,
     onProblem: (_address, error) => problems.push(error),
   });

@@ -165,17 +165,18 @@ test('actions of the workflows are pinned by commit', () => {
   expect(used.filter((action) => !/@[0-9a-f]{40}$/.test(action))).toEqual([]);
 });
 
-test('the switches of a configuration are for development, and turn no check off', () => {
+test('of what a request is checked for, no configuration can turn anything off', () => {
   const configurations = [
     ...production.filter((file) => /^services\/[^/]+\/src\/config\.ts$/.test(file)),
     'packages/shared/src/log.ts',
     'packages/shared/src/notices.ts',
     'packages/shared/src/redis/connect.ts',
+    'packages/shared/src/tls/plaintext.ts',
   ];
   const switches = configurations.flatMap((file) =>
-    [...codeOf(file).matchAll(/(\w+): z\s*\.boolean\(/g)].map(([, name]) => name!),
+    [...codeOf(file).matchAll(/(\w+)(?:: | = )z\s*\.boolean\(/g)].map(([, name]) => name!),
   );
-  expect(switches).toEqual(['grpcReflection', 'developmentTags']);
+  expect(switches).toEqual(['grpcReflection', 'developmentTags', 'AllowPlaintext']);
 });
 
 test('every word of the glossary that has a name in code has it', () => {

@@ -1,3 +1,4 @@
+import type { Peers } from '@keyfleet/shared/grpc/peers';
 import { createDomain, DEFAULT_BACKUP_HORIZON_MS, defaultRules } from '@keyfleet/cli/ceremony';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import type { NewMember, Operator, Role } from '@keyfleet/shared/domain/state';
@@ -5,8 +6,10 @@ import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Home, identities } from './home.ts';
+import { peersOf } from './home-tls.ts';
 import type { Ports } from './ports.ts';
 import { describeWorker } from './readiness.ts';
+import { peerAddress } from './service-configs.ts';
 import { StartError } from './start-error.ts';
 
 /**
@@ -20,12 +23,13 @@ export async function foundDomain(
 ): Promise<void> {
   const anchor = parseTrustAnchor(readFileSync(home.trustAnchorFile, 'utf8'));
   const privateKey = createPrivateKey(readFileSync(home.keyFile(identities.operator)));
-  using client = new DomainManagerClient(`127.0.0.1:${ports.domainManager}`);
+  const peers = peersOf(home);
+  using client = new DomainManagerClient(peerAddress(home, ports.domainManager), peers.credentials);
   await createDomain(
     client,
     {
       anchor,
-      members: await Promise.all(ports.workers.map(memberAt)),
+      members: await Promise.all(ports.workers.map((port) => memberAt(port, peers))),
       operators: [
         operatorOf(home, identities.operator, 'operator'),
         operatorOf(home, identities.frontend, 'service-host'),
@@ -38,8 +42,8 @@ export async function foundDomain(
   );
 }
 
-async function memberAt(port: number): Promise<NewMember> {
-  const { member_id, signing_key, agreement_key, encapsulation_key } = (await describeWorker(port)) ?? {};
+async function memberAt(port: number, peers: Pick<Peers, 'credentials'>): Promise<NewMember> {
+  const { member_id, signing_key, agreement_key, encapsulation_key } = (await describeWorker(port, peers)) ?? {};
   if (!member_id || !signing_key || !agreement_key || !encapsulation_key?.length) {
     throw new StartError(`the hsm-worker at port ${port} does not say who it is. See the log of the workers.`);
   }

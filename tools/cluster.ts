@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Home, isHome, openHome } from './home.ts';
 import { lockHome } from './home-lock.ts';
+import { caFileOf, peersOf, provideTls } from './home-tls.ts';
 import { ManagedProcess, type ProcessSpec } from './managed-process.ts';
 import { assertFree, choosePorts, type Ports } from './ports.ts';
 import { describeWorker, frontendReady, lastLogLine, tcpReady, until } from './readiness.ts';
@@ -12,6 +13,8 @@ import { redisReady } from './servers/redis.ts';
 import {
   domainManagerName,
   type DomainSettings,
+  endpointOf,
+  holdersOf,
   natsSettings,
   redisSettings,
   writeConfigs,
@@ -24,6 +27,8 @@ export interface ClusterOptions extends DomainSettings {
   readonly httpPort: number;
   readonly grpcPort: number;
   readonly workers?: number | undefined;
+  /** Everything speaks TLS, now and whenever the home is started again. */
+  readonly tls?: boolean | undefined;
   readonly accountId?: string | undefined;
   /** Replicas; 1 unless told otherwise. */
   readonly domainManagers?: number | undefined;
@@ -67,6 +72,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     workers: home.facts.workers,
     domainManagers: options.domainManagers ?? 1,
   });
+  if (options.tls === true && !home.facts.tls) home.markTls();
+  if (home.facts.tls) await provideTls(home, holdersOf(home, ports));
   writeConfigs(home, ports, options);
   const cluster = new Cluster({ home, ports, servers, lock: guard.move() }, options);
   try {
@@ -112,7 +119,12 @@ export class Cluster implements AsyncDisposable {
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${this.ports.http}`;
+    return endpointOf(this.home, this.ports);
+  }
+
+  /** The authority that signed the certificate of the endpoint, PEM; undefined: there is no TLS. */
+  get ca(): string | undefined {
+    return this.home.facts.tls ? readFileSync(caFileOf(this.home), 'utf8') : undefined;
   }
 
   /** The first of those that are served. */
@@ -220,11 +232,12 @@ export class Cluster implements AsyncDisposable {
     const { ports, home } = this;
     if (name === 'redis') return redisReady(redisSettings(home, ports));
     if (name === 'nats') return natsReady(natsSettings(home, ports));
-    if (name === 'frontend') return frontendReady(this.endpoint);
+    if (name === 'frontend') return frontendReady(this.endpoint, this.ca);
     const replica = this.#domainManagers.indexOf(name);
     if (replica >= 0) return tcpReady([ports.domainManager, ...ports.otherDomainManagers][replica] ?? 0);
     // Before the first ceremony a worker belongs to no domain, so that it answers at all is all there is to ask.
-    return (await describeWorker(ports.workers[home.workerNames.indexOf(name)] ?? 0)) !== undefined;
+    const port = ports.workers[home.workerNames.indexOf(name)] ?? 0;
+    return (await describeWorker(port, peersOf(home))) !== undefined;
   }
 
   #restart(process: ManagedProcess, how: string): void {

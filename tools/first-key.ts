@@ -6,6 +6,7 @@ import {
   KMSClient,
   NotFoundException,
 } from '@aws-sdk/client-kms';
+import { Agent } from 'node:https';
 import { readCredentials } from './aws-files.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -23,6 +24,7 @@ export async function provideFirstKey(cluster: Cluster): Promise<FirstKey> {
     endpoint: cluster.endpoint,
     region: cluster.region,
     credentials: readCredentials(cluster.home),
+    ...(cluster.ca !== undefined && { requestHandler: { httpsAgent: new Agent({ ca: cluster.ca }) } }),
   });
   try {
     const { KeyMetadata } = await kms.send(new DescribeKeyCommand({ KeyId: AliasName }));

@@ -18,6 +18,8 @@ const Marker = z.strictObject({
   workers: z.int().min(1),
   /** True once the first ceremony is done: from then on, nothing that is missing may be made again. */
   founded: z.boolean(),
+  /** Whether everything speaks TLS, with certificates of the home's own authority. */
+  tls: z.boolean().default(false),
   /** False in a home of a release whose records had no MACs, until they have. */
   recordsHaveMacs: z.boolean().default(false),
 });
@@ -62,6 +64,11 @@ export class Home {
   /** After the first ceremony: from now on a missing piece is damage, not a beginning. */
   markFounded(): void {
     this.#mark({ founded: true });
+  }
+
+  /** From now on, for good. */
+  markTls(): void {
+    this.#mark({ tls: true });
   }
 
   markRecordsHaveMacs(): void {
@@ -116,6 +123,7 @@ function layOut(wish: HomeWish): HomeFacts {
     accountId: wish.accountId ?? '000000000000',
     workers: wish.workers ?? 2,
     founded: false,
+    tls: false,
     recordsHaveMacs: true,
   };
   writeMarker(wish.path, facts);

@@ -1,8 +1,10 @@
-import { credentials } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
+import { type Peers, plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { get as httpGet, type IncomingMessage } from 'node:http';
+import { get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 
@@ -35,20 +37,26 @@ export async function tcpReady(port: number): Promise<boolean> {
   }
 }
 
-export async function frontendReady(endpoint: string): Promise<boolean> {
+/** `ca`: of an endpoint that speaks TLS. */
+export async function frontendReady(endpoint: string, ca?: string): Promise<boolean> {
+  const get = endpoint.startsWith('https:') ? httpsGet : httpGet;
   try {
-    const response = await fetch(`${endpoint}/readyz`, { signal: AbortSignal.timeout(PROBE_MS) });
-    await response.arrayBuffer();
-    return response.ok;
+    const request = get(`${endpoint}/readyz`, { ca, signal: AbortSignal.timeout(PROBE_MS) });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.resume();
+    return response.statusCode === 200;
   } catch {
     return false;
   }
 }
 
 /** What an hsm-worker says of itself; undefined while it does not answer. */
-export async function describeWorker(port: number): Promise<HsmDescription__Output | undefined> {
+export async function describeWorker(
+  port: number,
+  { credentials }: Pick<Peers, 'credentials'> = plaintextPeers,
+): Promise<HsmDescription__Output | undefined> {
   if (!(await tcpReady(port))) return undefined;
-  const client = new Hsm(`127.0.0.1:${port}`, credentials.createInsecure());
+  const client = new Hsm(`localhost:${port}`, credentials);
   const description = await new Promise<HsmDescription__Output | undefined>((resolve) => {
     client.Describe({}, { deadline: Date.now() + PROBE_MS }, (_error, answer) => resolve(answer));
   });

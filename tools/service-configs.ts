@@ -1,5 +1,7 @@
+import type { CertificateConfig, TlsConfig } from '@keyfleet/shared/tls/tls-files';
 import { writeFileSync } from 'node:fs';
 import { type Home, identities } from './home.ts';
+import { caFileOf, tlsFilesOf } from './home-tls.ts';
 import type { Ports } from './ports.ts';
 import { allRegions } from './regions.ts';
 import { natsConfig } from './servers/nats.ts';
@@ -22,15 +24,19 @@ export interface DomainSettings {
 /** Writes the configuration of every process of the cluster: `<home>/config/<name>.{json,conf}`. */
 export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings = {}): void {
   const { regions = allRegions, rotateEvery, dueWorkEvery } = settings;
-  const redis = { url: `redis://${local(ports.redis)}`, passwordFile: home.secretFile('redis-password') };
-  const nats = { servers: [local(ports.nats)], tokenFile: home.secretFile('nats-token') };
-  const shared = { nats, trustAnchorFile: home.trustAnchorFile, log: { level: 'info' } };
-  const hsmWorkers = ports.workers.map(local);
-  const domainManagers = [ports.domainManager, ...ports.otherDomainManagers].map(local);
+  const shared = (name: string) => {
+    const tls = tlsOf(home, name);
+    const nats = { servers: [local(ports.nats)], tokenFile: home.secretFile('nats-token'), tls };
+    return { nats, trustAnchorFile: home.trustAnchorFile, peerTls: tls, log: { level: 'info' } };
+  };
+  const managerPorts = [ports.domainManager, ...ports.otherDomainManagers];
+  const peer = (port: number): string => peerAddress(home, port);
+  const [hsmWorkers, domainManagers] = [ports.workers.map(peer), managerPorts.map(peer)];
 
   const configs: Record<string, object> = {
     frontend: {
-      ...shared,
+      ...shared('frontend'),
+      ...(home.facts.tls && { edgeTls: [certificateOf(home, 'edge')] }),
       regions,
       partition: 'aws',
       http: local(ports.http),
@@ -39,7 +45,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
       developmentTags: true,
       hsmWorkers,
       domainManagers,
-      redis: { ...redis, durability: 'strict' },
+      redis: redisConfigOf(home, ports, 'frontend'),
       dataDir: home.in('frontend'),
       hostKey: { operatorId: identities.frontend, file: home.keyFile(identities.frontend) },
       firstAdministrator: {
@@ -50,11 +56,12 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
       auditFile: home.in('log', 'audit.log'),
     },
   };
-  domainManagers.forEach((grpc, index) => {
-    configs[domainManagerName(index)] = {
-      ...shared,
-      grpc,
-      redis,
+  managerPorts.forEach((port, index) => {
+    const name = domainManagerName(index);
+    configs[name] = {
+      ...shared(name),
+      grpc: local(port),
+      redis: redisConfigOf(home, ports, name),
       hsmWorkers,
       schedulerKey: { operatorId: identities.domainManager, file: home.keyFile(identities.domainManager) },
       ...(rotateEvery === undefined ? {} : { rotation: { every: rotateEvery } }),
@@ -63,9 +70,9 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
   });
   home.workerNames.forEach((name, index) => {
     configs[name] = {
-      ...shared,
+      ...shared(name),
       memberId: name,
-      grpc: hsmWorkers[index],
+      grpc: local(ports.workers[index]!),
       dataDir: home.in(name),
       sealKeyFile: home.secretFile(`${name}-seal-key`),
       domainManagers,
@@ -76,13 +83,14 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
   }
   writePrivate(home.in('config', 'redis.conf'), redisConfig(redisSettings(home, ports)));
   writePrivate(home.in('config', 'nats.conf'), natsConfig(natsSettings(home, ports)));
-  writePrivate(home.in('aws', 'config'), awsConfig(regions[0]!, `http://${local(ports.http)}`));
+  writePrivate(home.in('aws', 'config'), awsConfig(home, regions[0]!, endpointOf(home, ports)));
 }
 
 /** What Keyfleet serves comes to Keyfleet, and nothing else: `aws s3 ls` would get an answer that means nothing. */
-function awsConfig(region: string, endpoint: string): string {
+function awsConfig(home: Home, region: string, endpoint: string): string {
+  const bundle = home.facts.tls ? `ca_bundle = ${caFileOf(home)}\n` : '';
   const services = ['iam', 'kms', 'sts'].map((service) => `${service} =\n  endpoint_url = ${endpoint}\n`).join('');
-  return `[default]\nregion = ${region}\nservices = keyfleet\n\n[services keyfleet]\n${services}`;
+  return `[default]\nregion = ${region}\n${bundle}services = keyfleet\n\n[services keyfleet]\n${services}`;
 }
 
 /** domain-manager, domain-manager-2, ... */
@@ -90,12 +98,45 @@ export function domainManagerName(index: number): string {
   return index === 0 ? 'domain-manager' : `domain-manager-${index + 1}`;
 }
 
+/** As services and the operator call each other: a certificate is for a name. */
+export function peerAddress(home: Home, port: number): string {
+  return home.facts.tls ? `localhost:${port}` : local(port);
+}
+
+export function endpointOf(home: Home, ports: Ports): string {
+  return `${home.facts.tls ? 'https' : 'http'}://${local(ports.http)}`;
+}
+
+/** Who has a certificate. */
+export function holdersOf(home: Home, ports: Ports): readonly string[] {
+  const domainManagers = [ports.domainManager, ...ports.otherDomainManagers].map((_, index) =>
+    domainManagerName(index),
+  );
+  return ['edge', 'frontend', ...domainManagers, ...home.workerNames, 'redis', 'nats', 'operator'];
+}
+
+/** The `redis` part of a configuration, for the holder of a certificate. */
+export function redisConfigOf(home: Home, ports: Ports, holder: string) {
+  const url = `${home.facts.tls ? 'rediss' : 'redis'}://${local(ports.redis)}`;
+  return { url, passwordFile: home.secretFile('redis-password'), tls: tlsOf(home, holder) };
+}
+
 export function redisSettings(home: Home, ports: Ports) {
-  return { port: ports.redis, directory: home.in('redis'), password: home.secret('redis-password') };
+  const tls = tlsOf(home, 'redis');
+  return { port: ports.redis, directory: home.in('redis'), password: home.secret('redis-password'), tls };
 }
 
 export function natsSettings(home: Home, ports: Ports) {
-  return { port: ports.nats, directory: home.in('nats'), token: home.secret('nats-token') };
+  return { port: ports.nats, directory: home.in('nats'), token: home.secret('nats-token'), tls: tlsOf(home, 'nats') };
+}
+
+function tlsOf(home: Home, holder: string): TlsConfig | undefined {
+  return home.facts.tls ? tlsFilesOf(home, holder) : undefined;
+}
+
+function certificateOf(home: Home, holder: string): CertificateConfig {
+  const { certificateFile, keyFile } = tlsFilesOf(home, holder);
+  return { certificateFile, keyFile };
 }
 
 function writePrivate(path: string, content: string): void {

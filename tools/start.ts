@@ -5,6 +5,7 @@ import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readCredentials } from './aws-files.ts';
 import { type Cluster, startCluster } from './cluster.ts';
+import { peersOf } from './home-tls.ts';
 import type { FirstKey } from './first-key.ts';
 import { defaultPorts } from './ports.ts';
 import { describeWorker } from './readiness.ts';
@@ -15,6 +16,7 @@ const usage = `Usage: npm start -- [options]
   --home DIR       where everything is kept (.keyfleet)
   --http-port N    the AWS KMS API over HTTP (${defaultPorts.http})
   --grpc-port N    the same over gRPC (${defaultPorts.grpc})
+  --tls            everything speaks TLS, with certificates of an authority of the home's own
   --workers N      hsm-workers of a new home (2)
   --account ID     AWS account of a new home (000000000000)
   --seed FILE      makes the keys of a seed file that are not there yet (docs/import.md)
@@ -38,6 +40,7 @@ function readOptions(args: string[]) {
       account: option,
       regions: option,
       seed: option,
+      tls: { type: 'boolean' },
       help: { type: 'boolean' },
     },
   });
@@ -50,6 +53,7 @@ function readOptions(args: string[]) {
     httpPort: readNumber('--http-port', values['http-port'], MAX_PORT) ?? defaultPorts.http,
     grpcPort: readNumber('--grpc-port', values['grpc-port'], MAX_PORT) ?? defaultPorts.grpc,
     workers: readNumber('--workers', values.workers, MAX_WORKERS),
+    tls: values.tls ?? false,
     accountId: values.account,
     regions: readRegions(values.regions),
     seed: values.seed === undefined ? undefined : resolve(here, values.seed),
@@ -70,7 +74,7 @@ function regionsText(regions: readonly string[]): string {
 
 async function summary(cluster: Cluster, key: FirstKey, regions: readonly string[]): Promise<string> {
   const { home, ports, endpoint, grpcAddress } = cluster;
-  const worker = await describeWorker(ports.workers[0] ?? 0);
+  const worker = await describeWorker(ports.workers[0] ?? 0, peersOf(home));
   const show = (...parts: string[]) => relative(here, home.in(...parts)) || home.in(...parts);
   const aws = `aws --endpoint-url ${endpoint} kms`;
   return `
@@ -82,7 +86,7 @@ Keyfleet is up.
   First key    ${key.arn}
                alias/first-key, ${key.created ? 'created just now' : 'found again'}; sealed under domain key generation ${worker?.active_generation ?? '?'}
   Logs         ${show('log')}
-
+${home.facts.tls ? `  Authority    ${show('tls', 'ca.pem')}  (for clients that do not read the AWS configuration: NODE_EXTRA_CA_CERTS, SSL_CERT_FILE)\n` : ''}
 Try it in another terminal:
 
   export AWS_CONFIG_FILE=${home.in('aws', 'config')} AWS_SHARED_CREDENTIALS_FILE=${home.in('aws', 'credentials')}

@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { boundTo, newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -60,7 +61,7 @@ export async function resealed(
 export const rotation: BenchEvent = {
   name: 'rotation',
   async run({ cluster }, mark) {
-    using client = new DomainManagerClient(`127.0.0.1:${cluster!.ports.domainManager}`);
+    using client = new DomainManagerClient(`127.0.0.1:${cluster!.ports.domainManager}`, plaintextPeers.credentials);
     mark('rotation proposed');
     await resealed(client, await rotate(cluster!, client), mark);
     mark('nothing is left to reseal');

@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { TestWorkers } from '@keyfleet/test-support/workers';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -16,7 +17,7 @@ const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab';
 await using cluster = await TestWorkers.start(1);
 const { domain } = cluster;
 await using pool = new WorkerPool({
-  workers: cluster.addresses.map(newWorkerClient),
+  workers: cluster.addresses.map((address) => newWorkerClient(address, plaintextPeers.credentials)),
   host: cluster.host,
   domain,
   clock: systemClock,

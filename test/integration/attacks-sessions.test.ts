@@ -1,3 +1,5 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
+import { newTokenSource } from '@keyfleet/proto/token-source';
 import { type Change, memberOf, signedBy, type TestOperator } from '@keyfleet/test-support/domain';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { newHost } from '@keyfleet/test-support/session-pair';
@@ -62,12 +64,12 @@ async function newFrontend() {
   const view = new DomainView({
     anchor: cluster.anchor,
     floor: { lowest: undefined, raise: async () => {} },
-    domainManagers: [cluster.domainManager],
+    sources: [newTokenSource(cluster.domainManager, plaintextPeers.credentials)],
     notices: noNotices,
     onProblem: (_address, error) => problems.push(String(error)),
   });
   const pool = new WorkerPool({
-    workers: cluster.addresses.map(newWorkerClient),
+    workers: cluster.addresses.map((address) => newWorkerClient(address, plaintextPeers.credentials)),
     host: cluster.host,
     domain: view,
     clock: systemClock,
@@ -131,7 +133,7 @@ describe('a session', () => {
     former.install(cluster.tokens);
     // It is a member now: nothing that it does later is worse.
     const { keyring } = former.installed!;
-    using worker = disposable(newWorkerClient(cluster.addresses[0]!));
+    using worker = disposable(newWorkerClient(cluster.addresses[0]!, plaintextPeers.credentials));
     const { host, domain } = cluster;
     const recorded = await Negotiation.start({ domain, host, clock: systemClock });
     const own = generateKeyPairSync('ed25519');
@@ -154,7 +156,7 @@ describe('a session', () => {
   test('that was recorded stays closed to who later has every key that was ever stored', async () => {
     const recording: Buffer[] = [];
     const tapped = cluster.addresses.slice(0, 1).map((address): WorkerClient => {
-      const client = newWorkerClient(address);
+      const client = newWorkerClient(address, plaintextPeers.credentials);
       return {
         ...client,
         execute: () => {

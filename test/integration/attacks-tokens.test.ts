@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { CreateKeyCommand, EncryptCommand } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
@@ -21,7 +22,7 @@ test('a hostile member of three, whose tokens do not open, makes no key and dest
     Promise.all(ids.map((KeyId) => kms.send(new EncryptCommand({ KeyId, Plaintext: Buffer.from('x') }))));
   await useAll();
 
-  using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`);
+  using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`, plaintextPeers.credentials);
   const { home, ports } = cluster;
   const domain = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
   await runKeyfleet('domain', 'rotate', ...domain, '--as', 'operator-1', '--key', home.keyFile('operator-1'));

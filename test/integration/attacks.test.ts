@@ -1,3 +1,5 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
+import { newTokenSource } from '@keyfleet/proto/token-source';
 import { DomainView } from '@keyfleet/frontend/hsm/domain-view';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
@@ -67,7 +69,7 @@ async function goesOn(): Promise<void> {
   const { domain, state } = cluster;
   expect(state.members.map((member) => member.memberId)).toEqual(['hsm-1', 'hsm-2']);
   await using pool = new WorkerPool({
-    workers: cluster.addresses.map(newWorkerClient),
+    workers: cluster.addresses.map((address) => newWorkerClient(address, plaintextPeers.credentials)),
     host: cluster.host,
     domain,
     clock: systemClock,
@@ -248,7 +250,7 @@ test('a frontend follows no token that a worker would refuse, says so, and goes 
   await using view = new DomainView({
     anchor: cluster.anchor,
     floor: { lowest: undefined, raise: async () => {} },
-    domainManagers: [cluster.domainManager],
+    sources: [newTokenSource(cluster.domainManager, plaintextPeers.credentials)],
     notices: noNotices,
     onProblem: (_address, error) => problems.push(String(error)),
   });

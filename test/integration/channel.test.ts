@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { TestWorkers } from '@keyfleet/test-support/workers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
@@ -14,7 +15,7 @@ afterAll(() => cluster[Symbol.asyncDispose]());
 function startPool(addresses: readonly string[], maxInFlight = 1000) {
   const { domain } = cluster;
   const pool = new WorkerPool({
-    workers: addresses.map(newWorkerClient),
+    workers: addresses.map((address) => newWorkerClient(address, plaintextPeers.credentials)),
     host: cluster.host,
     domain,
     clock: systemClock,

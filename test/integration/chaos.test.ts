@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
@@ -85,7 +86,7 @@ function managersOf({ ports }: TestCluster): string[] {
 /** The first if nobody knows: it is going to lead, or the other is. */
 async function leaderOf(cluster: TestCluster): Promise<string> {
   for (const [index, address] of managersOf(cluster).entries()) {
-    using client = new DomainManagerClient(address);
+    using client = new DomainManagerClient(address, plaintextPeers.credentials);
     const { leader, replica } = await client.status().catch(() => ({ leader: '', replica: undefined }));
     if (leader === replica) return MANAGERS[index]!;
   }
@@ -146,7 +147,7 @@ test('a minute of rotations and kills under load: nothing that was acknowledged 
   );
 
   await stopRotating(cluster);
-  using client = new DomainManagerClient(managersOf(cluster)[0]!);
+  using client = new DomainManagerClient(managersOf(cluster)[0]!, plaintextPeers.credentials);
   await awaitQuiet(client);
   await dropOldKeys(cluster);
   const { state } = await client.getDomain(parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8')));

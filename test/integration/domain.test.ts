@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { credentials } from '@grpc/grpc-js';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { Hsm } from '@keyfleet/proto';
@@ -61,7 +62,7 @@ test('domain keys rotate on schedule, and a member that was down for several rot
   fleet.workers[1]!.start();
   await settled(fleet, before + 3);
 
-  using client = new DomainManagerClient(fleet.manager());
+  using client = new DomainManagerClient(fleet.manager(), plaintextPeers.credentials);
   const { state } = await client.getDomain(fleet.anchor);
   expect(state.domainKeys).toHaveLength(state.generation);
 });
@@ -72,7 +73,9 @@ test('when the leader is killed another replica goes on rotating', async () => {
   await fleet.found();
   await settled(fleet, 2);
   using clients = new DisposableStack();
-  const [first, second] = [0, 1].map((index) => clients.use(new DomainManagerClient(fleet.manager(index))));
+  const [first, second] = [0, 1].map((index) =>
+    clients.use(new DomainManagerClient(fleet.manager(index), plaintextPeers.credentials)),
+  );
   const { leader, replica } = await first!.status();
   const [leading, following] = leader === replica ? [0, second!] : [1, first!];
   await fleet.managers[leading]!.end('SIGKILL');

@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, SignCommand } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
@@ -44,7 +45,7 @@ test('with every volume of every worker lost, an offline member and the stored t
 
   const fresh = workers.map((name) => home.in(name, 'identity.pub.json')).join();
   await eventually('the domain-manager sees that all members are lost', async () => {
-    using client = new DomainManagerClient(manager);
+    using client = new DomainManagerClient(manager, plaintextPeers.credentials);
     return (await client.status()).workers?.every(({ standing }) => standing === 'stranger') ?? false;
   });
   const admission = ['member', 'admit', fresh, '--remove', workers.join(), ...domain, ...signer];
@@ -70,7 +71,7 @@ test('with every volume of every worker lost, an offline member and the stored t
   await kms.send(new CreateKeyCommand({}));
   expect((await runKeyfleet('recover', id, ...domain, ...offline)).notes).toContain('cannot be carried out (done)');
 
-  using client = new DomainManagerClient(manager);
+  using client = new DomainManagerClient(manager, plaintextPeers.credentials);
   const tokens = await client.fetchTokens();
   await expect(client.storeToken(tokens.at(-1)!)).rejects.toThrow('does not verify');
   expect((await client.fetchTokens()).length).toBe(tokens.length);

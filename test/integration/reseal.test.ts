@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DecryptCommand, EncryptCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { boundTo, newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
@@ -31,7 +32,7 @@ test('after a rotation everything is resealed and proved so, and every key and c
   const KeyId = keys[0]!.KeyMetadata!.KeyId;
   const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext }));
 
-  using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`);
+  using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`, plaintextPeers.credentials);
   for (const generation of [2, 3]) {
     await rotate(cluster, client);
     await eventually('resealing is proved', async () => {
@@ -54,7 +55,7 @@ test('resealing goes on where it was after NATS, the domain-manager, a worker an
   await using cluster = await startTestCluster();
   const kms = kmsOf(cluster);
   const created = await Promise.all(Array.from({ length: 20 }, () => kms.send(new CreateKeyCommand({}))));
-  using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`);
+  using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`, plaintextPeers.credentials);
   await rotate(cluster, client);
   const killed = ['nats', 'domain-manager', 'hsm-worker-1', 'frontend'];
   await cluster.kill(...killed);

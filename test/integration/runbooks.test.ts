@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
@@ -35,7 +36,7 @@ exec "${process.execPath}" "${join(root, 'packages/cli/src/main.ts')}" "$@"
 `;
   writeFileSync(fleet.path('keyfleet'), shim);
   chmodSync(fleet.path('keyfleet'), 0o755);
-  client = new DomainManagerClient(fleet.manager());
+  client = new DomainManagerClient(fleet.manager(), plaintextPeers.credentials);
 });
 afterAll(async () => {
   client[Symbol.dispose]();

@@ -39,7 +39,7 @@ function temporaryHome(name: 'redis' | 'nats') {
 
 test('a write that Redis acknowledged is there after kill -9', async () => {
   using home = temporaryHome('redis');
-  const settings = { port: await getPort(), directory: join(home.path, 'redis'), password: 'correct' };
+  const settings = { port: await getPort(), directory: join(home.path, 'redis'), password: 'correct', tls: undefined };
   const server = await launch(home.path, 'redis', redisConfig(settings));
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
   await until(
@@ -63,7 +63,7 @@ test('a write that Redis acknowledged is there after kill -9', async () => {
 
 test('Redis lets nobody in without the password', async () => {
   using home = temporaryHome('redis');
-  const settings = { port: await getPort(), directory: join(home.path, 'redis'), password: 'correct' };
+  const settings = { port: await getPort(), directory: join(home.path, 'redis'), password: 'correct', tls: undefined };
   const server = await launch(home.path, 'redis', redisConfig(settings));
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
   await until(
@@ -79,7 +79,7 @@ test('Redis lets nobody in without the password', async () => {
 
 test('NATS has JetStream, and lets nobody in without the token', async () => {
   using home = temporaryHome('nats');
-  const settings = { port: await getPort(), directory: join(home.path, 'nats'), token: 'correct' };
+  const settings = { port: await getPort(), directory: join(home.path, 'nats'), token: 'correct', tls: undefined };
   const server = await launch(home.path, 'nats', natsConfig(settings));
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
   await until(

@@ -30,6 +30,7 @@ async function startPort({
   const names = Object.keys(DomainManager.service);
   const server = await startGrpcServer({
     address: { host: '127.0.0.1', port: 0 },
+    tls: undefined,
     service: DomainManager.service,
     handlers: Object.fromEntries(names.map((name) => [name, method(name)])),
     limits: Object.fromEntries(names.map((name) => [name, limit])) as never,
@@ -187,6 +188,7 @@ test('a call beside one that proved itself is a stranger as before, and is given
   const limit = { maxBytes: 1024, rate: new PeerLimit(monotonicClock, { perSecond: 1, burst: 100 }) };
   const server: GrpcServer = await startGrpcServer({
     address: { host: '127.0.0.1', port: 0 },
+    tls: undefined,
     service: Hsm.service,
     handlers: {
       Execute: (call: ExecuteCall) =>

@@ -1,5 +1,6 @@
 import { KMSClient, type KMSClientConfig } from '@aws-sdk/client-kms';
 import { STSClient } from '@aws-sdk/client-sts';
+import { Agent } from 'node:https';
 import type { TestCluster } from './cluster.ts';
 
 /**
@@ -7,11 +8,12 @@ import type { TestCluster } from './cluster.ts';
  * test looks for.
  */
 export function kmsClient(
-  cluster: Pick<TestCluster, 'endpoint' | 'credentials'>,
+  cluster: Pick<TestCluster, 'endpoint' | 'credentials'> & Partial<Pick<TestCluster, 'ca'>>,
   overrides: KMSClientConfig = {},
 ): KMSClient {
-  const { endpoint, credentials } = cluster;
-  return new KMSClient({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1, ...overrides });
+  const { endpoint, credentials, ca } = cluster;
+  const tls = ca === undefined ? {} : { requestHandler: { httpsAgent: new Agent({ ca }) } };
+  return new KMSClient({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1, ...tls, ...overrides });
 }
 
 export function stsClient(cluster: TestCluster): STSClient {

@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { openHostPool } from '@keyfleet/cli/host-pool';
 import { loadTrustAnchor } from '@keyfleet/cli/public-files';
@@ -12,8 +13,9 @@ export async function openClusterRecords(
   redis: RedisClient,
   resources: AsyncDisposableStack,
 ): Promise<Records> {
-  const client = resources.use(new DomainManagerClient(`127.0.0.1:${ports.domainManager}`));
+  const { credentials } = plaintextPeers;
+  const client = resources.use(new DomainManagerClient(`127.0.0.1:${ports.domainManager}`, credentials));
   const host = { host: identities.frontend, 'host-key': home.keyFile(identities.frontend) };
   const anchor = loadTrustAnchor(home.trustAnchorFile);
-  return openRecords(redis, resources.use(await openHostPool(host, { client, anchor })));
+  return openRecords(redis, resources.use(await openHostPool(host, { client, anchor, credentials })));
 }

@@ -7,6 +7,7 @@ import { type Cluster, type ClusterOptions, startCluster } from '../../tools/clu
 export type TestClusterOptions = Pick<
   ClusterOptions,
   | 'workers'
+  | 'tls'
   | 'accountId'
   | 'domainManagers'
   | 'rotateEvery'
@@ -31,6 +32,11 @@ export class TestCluster implements AsyncDisposable {
 
   get endpoint(): string {
     return this.#cluster.endpoint;
+  }
+
+  /** PEM; undefined without TLS. */
+  get ca(): string | undefined {
+    return this.#cluster.ca;
   }
 
   get grpcAddress(): string {

@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -120,7 +121,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   async found(members?: readonly number[]): Promise<void> {
-    using client = new DomainManagerClient(this.manager());
+    using client = new DomainManagerClient(this.manager(), plaintextPeers.credentials);
     await createDomain(client, this.founding(members), this.people);
   }
 
@@ -130,7 +131,7 @@ export class Fleet implements AsyncDisposable {
       this.workers.every((_, index) => existsSync(this.path(`hsm-${index + 1}/identity.pub.json`))),
     );
     await eventually('a domain-manager sees every worker', async () => {
-      using client = new DomainManagerClient(this.manager());
+      using client = new DomainManagerClient(this.manager(), plaintextPeers.credentials);
       const { workers = [] } = await client.status();
       return workers.length === this.workers.length && workers.every(({ reachable }) => reachable === true);
     });

@@ -1,18 +1,21 @@
+import type { TlsConfig } from '@keyfleet/shared/tls/tls-files';
 import { Redis } from 'ioredis';
+import { readFileSync } from 'node:fs';
 
 export interface RedisSettings {
   readonly port: number;
   readonly directory: string;
   readonly password: string;
+  readonly tls: TlsConfig | undefined;
 }
 
 /**
  * An acknowledged write is on disk: every one is fsynced. The append-only file is the record, so snapshots would add
  * nothing.
  */
-export function redisConfig({ port, directory, password }: RedisSettings): string {
+export function redisConfig({ port, directory, password, tls }: RedisSettings): string {
   return `bind 127.0.0.1
-port ${port}
+${tls === undefined ? `port ${port}` : tlsSettings(port, tls)}
 protected-mode yes
 requirepass ${password}
 dir ${directory}
@@ -29,9 +32,26 @@ set-proc-title no
 `;
 }
 
+function tlsSettings(port: number, { certificateFile, keyFile, caFile }: TlsConfig): string {
+  return `port 0
+tls-port ${port}
+tls-cert-file ${certificateFile}
+tls-key-file ${keyFile}
+tls-ca-cert-file ${caFile}
+tls-auth-clients yes`;
+}
+
 /** True when Redis has loaded its data and answers. */
-export async function redisReady({ port, password }: RedisSettings): Promise<boolean> {
-  const redis = new Redis({ host: '127.0.0.1', port, password, lazyConnect: true, retryStrategy: () => null });
+export async function redisReady({ port, password, tls }: RedisSettings): Promise<boolean> {
+  const secure = tls && { tls: contentOf(tls) };
+  const redis = new Redis({
+    host: '127.0.0.1',
+    port,
+    password,
+    lazyConnect: true,
+    retryStrategy: () => null,
+    ...secure,
+  });
   redis.on('error', () => undefined); // A refused connection is an answer here.
   try {
     await redis.connect();
@@ -41,4 +61,10 @@ export async function redisReady({ port, password }: RedisSettings): Promise<boo
   } finally {
     redis.disconnect();
   }
+}
+
+/** Redis takes its own certificate for that of who asks. */
+function contentOf({ certificateFile, keyFile, caFile }: TlsConfig) {
+  const [cert, key, ca] = [certificateFile, keyFile, caFile].map((file) => readFileSync(file));
+  return { cert, key, ca };
 }

@@ -1,3 +1,4 @@
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManager } from '@keyfleet/proto';
 import { monotonicClock } from '@keyfleet/shared/clock';
 import { newProposal, parseProposal, Proposal, proposalId, signProposal } from '@keyfleet/shared/domain/proposal';
@@ -20,6 +21,7 @@ async function startLiar(shown: Proposal, named: Proposal) {
   const limit = { maxBytes: 1_000_000, rate: new PeerLimit(monotonicClock, { perSecond: 100, burst: 100 }) };
   const server = await startGrpcServer({
     address: { host: '127.0.0.1', port: 0 },
+    tls: undefined,
     service: DomainManager.service,
     handlers: Object.fromEntries(
       names.map((name) => [name, answer(() => (name === 'ListProposals' ? { proposals: [message] } : message))]),
@@ -28,7 +30,7 @@ async function startLiar(shown: Proposal, named: Proposal) {
     isServing: () => true,
     drainMs: 100,
   });
-  const client = new DomainManagerClient(`127.0.0.1:${server.port}`);
+  const client = new DomainManagerClient(`127.0.0.1:${server.port}`, plaintextPeers.credentials);
   return {
     client,
     async [Symbol.asyncDispose]() {

@@ -1,4 +1,4 @@
-import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { type ChannelCredentials, type ServiceError, status } from '@grpc/grpc-js';
 import { DomainManager } from '@keyfleet/proto';
 import type { Proposal__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
@@ -33,9 +33,9 @@ export class DomainManagerClient implements Disposable {
   readonly #client: InstanceType<typeof DomainManager>;
 
   /** `address`: host:port. */
-  constructor(address: string) {
+  constructor(address: string, credentials: ChannelCredentials) {
     this.#address = address;
-    this.#client = new DomainManager(address, credentials.createInsecure());
+    this.#client = new DomainManager(address, credentials);
   }
 
   /** Every domain token, oldest first. */

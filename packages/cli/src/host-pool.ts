@@ -1,7 +1,6 @@
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
-import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { CliError } from './cli-error.ts';
-import type { DomainManagerClient } from './domain-manager-client.ts';
+import type { OpenDomain } from './options.ts';
 import { loadSigningKey } from './signing-keys.ts';
 import { openPool } from './worker-pool.ts';
 
@@ -16,13 +15,12 @@ export interface HostArgs {
   readonly 'host-key': string;
 }
 
-interface Domain {
-  readonly client: DomainManagerClient;
-  readonly anchor: TrustAnchor;
-}
-
 /** The domain's workers, in a session of this command's own as that frontend. Throws CliError when none takes it. */
-export async function openHostPool(args: HostArgs, { client, anchor }: Domain, maxInFlight = 1): Promise<WorkerPool> {
+export async function openHostPool(
+  args: HostArgs,
+  { client, anchor, credentials }: OpenDomain,
+  maxInFlight = 1,
+): Promise<WorkerPool> {
   const { host: operatorId, 'host-key': file } = args;
   const notAsked = () => Promise.reject(new CliError(`${file} has a passphrase: it is no frontend's key.`));
   const { key: privateKey } = await loadSigningKey(file, notAsked);
@@ -30,6 +28,7 @@ export async function openHostPool(args: HostArgs, { client, anchor }: Domain, m
   return openPool({
     domain: await client.getDomain(anchor),
     workers: workers.map(({ address = '' }) => address),
+    credentials,
     host: { operatorId, privateKey },
     maxInFlight,
   });

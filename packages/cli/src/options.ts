@@ -1,3 +1,4 @@
+import type { ChannelCredentials } from '@grpc/grpc-js';
 import { readSecretFile } from '@keyfleet/shared/config';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import type { Signer } from '@keyfleet/shared/domain/proposal';
@@ -9,6 +10,7 @@ import { weaknessOf } from './passphrase.ts';
 import { loadTrustAnchor } from './public-files.ts';
 import { loadSigningKey } from './signing-keys.ts';
 import type { Terminal } from './terminal.ts';
+import { openPeers, type TlsArgs, tlsOptions } from './tls-options.ts';
 
 /** Options that several commands have. */
 
@@ -19,6 +21,7 @@ export const managerOptions = {
     valueHint: 'HOST:PORT',
     default: '127.0.0.1:8921',
   },
+  ...tlsOptions,
 } as const;
 
 export const anchorOptions = {
@@ -35,8 +38,11 @@ export const signerOptions = {
   ...passphraseOptions,
 } as const;
 
-interface DomainArgs {
+interface ManagerArgs extends TlsArgs {
   readonly 'domain-manager': string;
+}
+
+interface DomainArgs extends ManagerArgs {
   readonly 'trust-anchor': string;
 }
 
@@ -46,11 +52,23 @@ interface SignerArgs {
   readonly 'passphrase-file'?: string | undefined;
 }
 
+export interface OpenDomain {
+  readonly client: DomainManagerClient;
+  readonly anchor: TrustAnchor;
+  /** Of the channels to its services. */
+  readonly credentials: ChannelCredentials;
+}
+
+export function openManager(args: ManagerArgs): DomainManagerClient {
+  return new DomainManagerClient(args['domain-manager'], openPeers(args).credentials);
+}
+
 /** The address of the domain-manager and the trust anchor that everything it says is verified from. */
-export function openDomain(args: DomainArgs): { client: DomainManagerClient; anchor: TrustAnchor } & Disposable {
+export function openDomain(args: DomainArgs): OpenDomain & Disposable {
   const anchor = loadTrustAnchor(args['trust-anchor']);
-  const client = new DomainManagerClient(args['domain-manager']);
-  return { client, anchor, [Symbol.dispose]: () => client[Symbol.dispose]() };
+  const { credentials } = openPeers(args);
+  const client = new DomainManagerClient(args['domain-manager'], credentials);
+  return { client, anchor, credentials, [Symbol.dispose]: () => client[Symbol.dispose]() };
 }
 
 /**

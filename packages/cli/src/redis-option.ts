@@ -1,6 +1,7 @@
 import { connectRedis, mastersOf, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { ALL_NAMES } from '@keyfleet/shared/stored/names';
 import { CliError } from './cli-error.ts';
+import { type TlsArgs, tlsOf, tlsOptions } from './tls-options.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 /** Nobody waits for what the CLI does with Redis but the operator: a moment in which Redis is busy does not end it. */
@@ -9,9 +10,10 @@ const COMMAND_TIMEOUT_MS = 15_000;
 export const redisOptions = {
   redis: { type: 'string', description: 'Address of Redis.', valueHint: 'URL', default: 'redis://127.0.0.1:8930' },
   'redis-password-file': { type: 'string', description: 'Read the Redis password from this file.', valueHint: 'FILE' },
+  ...tlsOptions,
 } as const;
 
-interface RedisArgs {
+interface RedisArgs extends TlsArgs {
   readonly redis: string;
   readonly 'redis-password-file'?: string | undefined;
 }
@@ -19,7 +21,8 @@ interface RedisArgs {
 /** Throws CliError when Redis does not answer. */
 export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDisposable> {
   const passwordFile = args['redis-password-file'];
-  const config = RedisConfig.safeParse({ url: args.redis, ...(passwordFile === undefined ? {} : { passwordFile }) });
+  const tls = args.redis.startsWith('rediss') ? tlsOf(args) : undefined;
+  const config = RedisConfig.safeParse({ url: args.redis, passwordFile, tls });
   if (!config.success) throw new CliError(`--redis ${config.error.issues[0]?.message}`, { exitCode: 2 });
   const client = connectRedis(config.data, { onProblem: () => {} }, COMMAND_TIMEOUT_MS);
   try {

@@ -1,3 +1,4 @@
+import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
@@ -12,16 +13,18 @@ export interface PoolOptions {
   readonly domain: VerifiedDomain;
   /** Addresses of hsm-workers. */
   readonly workers: readonly string[];
+  readonly credentials: ChannelCredentials;
   /** A service host of the domain: workers serve nobody else. */
   readonly host: { readonly operatorId: string; readonly privateKey: KeyObject };
   readonly maxInFlight: number;
 }
 
 /** Workers in a session of this command's own. Throws CliError when none takes it. */
-export async function openPool({ domain, workers, host, maxInFlight }: PoolOptions): Promise<WorkerPool> {
+export async function openPool({ domain, workers, credentials, host, maxInFlight }: PoolOptions): Promise<WorkerPool> {
   const known = { verified: domain, refresh: () => Promise.resolve(), noteNewer: () => {} };
   const settings = { clock: systemClock, maxInFlight, onProblem: () => {} };
-  const pool = new WorkerPool({ workers: workers.map(newWorkerClient), host, domain: known, ...settings });
+  const clients = workers.map((address) => newWorkerClient(address, credentials));
+  const pool = new WorkerPool({ workers: clients, host, domain: known, ...settings });
   for (const startedAt = performance.now(); pool.ready === 0; await delay(50)) {
     if (performance.now() - startedAt < READY_TIMEOUT_MS) continue;
     await pool[Symbol.asyncDispose]();

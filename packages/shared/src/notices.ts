@@ -2,6 +2,7 @@ import { connect, type ConnectionOptions, Events, type NatsConnection, StorageTy
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { filePath, readSecretFile } from './config.ts';
+import { TlsConfig, TlsFiles } from './tls/tls-files.ts';
 import { SayOnce } from './say-once.ts';
 
 /**
@@ -26,6 +27,9 @@ const RETRY_MS = 2_000;
 export const NatsConfig = z.strictObject({
   servers: z.array(z.string()).min(1).describe('Such as `"nats://nats-1:4222"`.'),
   tokenFile: filePath().optional().describe('Its token.'),
+  username: z.string().min(1).optional().describe('Of a NATS user, instead of a token.'),
+  passwordFile: filePath().optional().describe("That user's password."),
+  tls: TlsConfig.optional().describe('Mutual TLS; without it, connections to NATS are unencrypted.'),
 });
 export type NatsConfig = z.output<typeof NatsConfig>;
 
@@ -51,9 +55,20 @@ export interface Notices extends AsyncDisposable {
 export function startNotices(options: NoticesOptions): Notices {
   const { nats, name, onProblem } = options;
   if (nats === undefined) return noNotices;
-  const { servers, tokenFile } = nats;
-  const token = tokenFile === undefined ? {} : { token: readSecretFile(tokenFile, 'nats.tokenFile') };
-  return new NatsNotices({ servers: [...servers], name, ...token }, onProblem);
+  return new NatsNotices({ servers: [...nats.servers], name, ...credentialsOf(nats), ...tlsOf(nats) }, onProblem);
+}
+
+function credentialsOf({ tokenFile, username, passwordFile }: NatsConfig): ConnectionOptions {
+  if (tokenFile !== undefined) return { token: readSecretFile(tokenFile, 'nats.tokenFile') };
+  if (username === undefined || passwordFile === undefined) return {};
+  return { user: username, pass: readSecretFile(passwordFile, 'nats.passwordFile') };
+}
+
+/** The client reads the files at each connection. */
+function tlsOf({ tls }: NatsConfig): ConnectionOptions {
+  if (tls === undefined) return {};
+  new TlsFiles(tls, { field: 'nats.tls', onProblem: () => {} })[Symbol.dispose]();
+  return { tls: { certFile: tls.certificateFile, keyFile: tls.keyFile, caFile: tls.caFile } };
 }
 
 /** Notices that go nowhere and never come. */

@@ -2,34 +2,42 @@ import { duration, filePath, hostPort } from '@keyfleet/shared/config';
 import { LogConfig } from '@keyfleet/shared/log';
 import { NatsConfig } from '@keyfleet/shared/notices';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
+import { PeerTlsConfig } from '@keyfleet/shared/grpc/peers';
+import { AllowPlaintext, refusePlaintext } from '@keyfleet/shared/tls/plaintext';
 import { z } from 'zod';
 
 /** domain-manager.json. */
-export const DomainManagerConfig = z.strictObject({
-  grpc: hostPort().describe('Where operators, frontends and hsm-workers reach it.'),
-  redis: RedisConfig.describe('The store of domain tokens, proposals and the lease of the leader.'),
-  nats: NatsConfig.describe('Carries notices.'),
-  hsmWorkers: z
-    .array(hostPort())
-    .min(1)
-    .describe('Every hsm-worker, members and candidates. One that is not listed is pushed no token.'),
-  trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys (docs/ceremony.md)."),
-  schedulerKey: z
-    .strictObject({
-      operatorId: z.string().min(1).describe('The scheduler as which the domain knows it.'),
-      file: filePath().describe('P-384 private key, PKCS #8 PEM.'),
-    })
-    .describe('Signs requests to hsm-workers and scheduled rotations.'),
-  rotation: z
-    .strictObject({ every: duration('24h').describe('The age at which the active domain key is replaced.') })
-    .prefault({}),
-  dueWork: z
-    .strictObject({
-      every: duration('60s').describe('How often due deletions and rotations of KMS keys are carried out.'),
-    })
-    .prefault({}),
-  drain: duration('2s').describe('How long calls may go on after SIGTERM.'),
-  log: LogConfig,
-});
+export const DomainManagerConfig = z
+  .strictObject({
+    grpc: hostPort().describe('Where operators, frontends and hsm-workers reach it.'),
+    redis: RedisConfig.describe('The store of domain tokens, proposals and the lease of the leader.'),
+    nats: NatsConfig.describe('Carries notices.'),
+    hsmWorkers: z
+      .array(hostPort())
+      .min(1)
+      .describe('Every hsm-worker, members and candidates. One that is not listed is pushed no token.'),
+    trustAnchorFile: filePath().describe(
+      "The domain's name and its founding operators' public keys (docs/ceremony.md).",
+    ),
+    schedulerKey: z
+      .strictObject({
+        operatorId: z.string().min(1).describe('The scheduler as which the domain knows it.'),
+        file: filePath().describe('P-384 private key, PKCS #8 PEM.'),
+      })
+      .describe('Signs requests to hsm-workers and scheduled rotations.'),
+    rotation: z
+      .strictObject({ every: duration('24h').describe('The age at which the active domain key is replaced.') })
+      .prefault({}),
+    dueWork: z
+      .strictObject({
+        every: duration('60s').describe('How often due deletions and rotations of KMS keys are carried out.'),
+      })
+      .prefault({}),
+    peerTls: PeerTlsConfig,
+    allowPlaintext: AllowPlaintext,
+    drain: duration('2s').describe('How long calls may go on after SIGTERM.'),
+    log: LogConfig,
+  })
+  .superRefine(refusePlaintext);
 
 export type DomainManagerConfig = z.output<typeof DomainManagerConfig>;

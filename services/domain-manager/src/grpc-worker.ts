@@ -1,4 +1,4 @@
-import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { type ChannelCredentials, type ServiceError, status } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
 import { systemClock } from '@keyfleet/shared/clock';
 import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
@@ -19,15 +19,16 @@ const REFUSALS: readonly status[] = [
   status.ABORTED,
 ];
 
-/** How calls that change a worker are signed. */
+/** How workers are called, and how calls that change one are signed. */
 export interface Caller {
+  readonly credentials: ChannelCredentials;
   readonly domain: string;
   readonly scheduler: Signer;
 }
 
 /** A worker over gRPC. The channel carries nothing that needs hiding: all is public or sealed, and signed. */
-export function startGrpcWorker(address: string, { domain, scheduler }: Caller): Worker & Disposable {
-  const client = new Hsm(address, credentials.createInsecure(), channelOptions);
+export function startGrpcWorker(address: string, { credentials, domain, scheduler }: Caller): Worker & Disposable {
+  const client = new Hsm(address, credentials, channelOptions);
   const describe = async (): Promise<HsmDescription> =>
     descriptionOf(await unary(client, Hsm.service.Describe, {}, TIMEOUT_MS));
   let memberId: string | undefined;

@@ -1,6 +1,7 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { startNotices } from '@keyfleet/shared/notices';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
+import { reportOf, startPeers } from '@keyfleet/shared/grpc/peers';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -27,11 +28,12 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   if (stored === undefined) return;
   const onProblem = (problem: unknown): void => events.noticesProblem(problem);
   const notices = resources.use(startNotices({ nats: config.nats, name: `domain-manager ${replica}`, onProblem }));
-  const caller = { domain: anchor.domain, scheduler };
+  const peers = resources.use(startPeers(config.peerTls, reportOf(log)));
+  const caller = { credentials: peers.credentials, domain: anchor.domain, scheduler };
   const workers = config.hsmWorkers.map(({ text }) => resources.use(startGrpcWorker(text, caller)));
   const deps = { stored, notices, workers };
   const rounds = startRounds(assembly, deps);
-  resources.use(await startServer(config, servingOf(assembly, deps, rounds)));
+  resources.use(await startServer(config, peers.tls, servingOf(assembly, deps, rounds)));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;
 }

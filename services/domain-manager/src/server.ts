@@ -7,6 +7,7 @@ import { type DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
 import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
+import type { TlsFiles } from '@keyfleet/shared/tls/tls-files';
 import { monotonicClock } from '@keyfleet/shared/clock';
 import type { DomainManagerEvents } from './events.ts';
 import type { DomainManagerConfig } from './config.ts';
@@ -43,10 +44,12 @@ export interface ServerDeps {
 /** Disposing of it finishes what is running. Throws when the address is taken. */
 export function startServer(
   { grpc, drain }: Pick<DomainManagerConfig, 'grpc' | 'drain'>,
+  tls: TlsFiles | undefined,
   deps: ServerDeps,
 ): Promise<AsyncDisposable> {
   return startGrpcServer({
     address: grpc,
+    tls,
     service: DomainManager.service,
     handlers: { ...handlersOf(deps) },
     limits: limits(),

@@ -1,4 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
+import type { Peers } from '@keyfleet/shared/grpc/peers';
 import type { Log } from '@keyfleet/shared/log';
 import type { FrontendConfig } from './config.ts';
 import type { FrontendEvents } from './events.ts';
@@ -9,6 +10,7 @@ export interface Assembly {
   readonly clock: Clock;
   readonly events: FrontendEvents;
   readonly log: Log;
+  readonly peers: Peers;
   /**
    * Owns all that is started. Disposed in reverse: the edges drain first, while everything that their last requests
    * need is still there.

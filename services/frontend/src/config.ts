@@ -4,137 +4,155 @@ import { LogConfig } from '@keyfleet/shared/log';
 import { NatsConfig } from '@keyfleet/shared/notices';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
 import { IpNetworks } from '@keyfleet/shared/ip-networks';
+import { PeerTlsConfig } from '@keyfleet/shared/grpc/peers';
+import { AllowPlaintext, refusePlaintext } from '@keyfleet/shared/tls/plaintext';
+import { CertificateConfig } from '@keyfleet/shared/tls/tls-files';
 import { z } from 'zod';
 import { rateClasses } from './quotas/request-rates.ts';
 import { XksProxyConfig } from './xks-proxy/config.ts';
 
 /** frontend.json. */
-export const FrontendConfig = z.strictObject({
-  regions: z
-    .array(z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be a Region name such as "us-east-1"'))
-    .min(1)
-    .describe('The Regions served. A key of one does not exist in another.'),
-  partition: z.enum(['aws', 'aws-cn', 'aws-us-gov']).default('aws').describe('First part of every ARN.'),
-  http: hostPort().describe('Where the AWS APIs (KMS, IAM, STS) listen.'),
-  grpc: hostPort().describe('Where the gRPC API listens.'),
-  grpcReflection: z
-    .boolean()
-    .default(false)
-    .describe('Whether the gRPC port describes its services and messages to anyone; for development.'),
-  developmentTags: z
-    .boolean()
-    .default(false)
-    .describe(
-      'Whether CreateKey takes the id of the new key from the tag `_custom_id_` or `floci:override-id`, as emulators do; for development.',
+export const FrontendConfig = z
+  .strictObject({
+    regions: z
+      .array(z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be a Region name such as "us-east-1"'))
+      .min(1)
+      .describe('The Regions served. A key of one does not exist in another.'),
+    partition: z.enum(['aws', 'aws-cn', 'aws-us-gov']).default('aws').describe('First part of every ARN.'),
+    http: hostPort().describe('Where the AWS APIs (KMS, IAM, STS) listen.'),
+    grpc: hostPort().describe('Where the gRPC API listens.'),
+    grpcReflection: z
+      .boolean()
+      .default(false)
+      .describe('Whether the gRPC port describes its services and messages to anyone; for development.'),
+    developmentTags: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether CreateKey takes the id of the new key from the tag `_custom_id_` or `floci:override-id`, as emulators do; for development.',
+      ),
+    trustedProxies: z
+      .array(
+        z.string().refine((text) => IpNetworks.parse([text]) !== undefined, 'must be a network such as "10.0.0.0/8"'),
+      )
+      .default([])
+      .describe(
+        'Networks of the load balancers whose X-Forwarded-For and X-Forwarded-Proto are believed (docs/operations.md, "Behind a load balancer").',
+      ),
+    hsmWorkers: z
+      .array(hostPort())
+      .min(1)
+      .describe('Every hsm-worker of the domain. With one only, no other member can confirm the tokens that it seals.'),
+    domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
+    redis: RedisConfig.describe('The store of records.'),
+    nats: NatsConfig.optional().describe(
+      'Brings notices of new domain tokens; without it the frontend polls for them.',
     ),
-  trustedProxies: z
-    .array(
-      z.string().refine((text) => IpNetworks.parse([text]) !== undefined, 'must be a network such as "10.0.0.0/8"'),
-    )
-    .default([])
-    .describe(
-      'Networks of the load balancers whose X-Forwarded-For and X-Forwarded-Proto are believed (docs/operations.md, "Behind a load balancer").',
+    trustAnchorFile: filePath().describe(
+      "The domain's name and its founding operators' public keys (docs/ceremony.md).",
     ),
-  hsmWorkers: z
-    .array(hostPort())
-    .min(1)
-    .describe('Every hsm-worker of the domain. With one only, no other member can confirm the tokens that it seals.'),
-  domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
-  redis: RedisConfig.describe('The store of records.'),
-  nats: NatsConfig.optional().describe('Brings notices of new domain tokens; without it the frontend polls for them.'),
-  trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys (docs/ceremony.md)."),
-  dataDir: filePath().describe(
-    'A directory of its own: the newest domain token that this frontend relied on (`domain-floor.json`).',
-  ),
-  hostKey: z
-    .strictObject({
-      operatorId: z.string().min(1).describe('The service host as which the domain knows it.'),
-      file: filePath().describe('P-384 private key, PKCS #8 PEM.'),
-    })
-    .describe('Proves this frontend to the hsm-workers.'),
-  requestTimeout: duration('5s').describe(
-    'How long a request may take before its caller gets DependencyTimeoutException.',
-  ),
-  serveStale: duration('30s').describe(
-    'How long cryptography goes on with keys in memory while Redis is away (SECURITY.md); `"0s"` forbids it.',
-  ),
-  clockSkew: duration('5m').describe("How far a signature's time may be off."),
-  maxInFlight: z.int().min(1).default(8192).describe('HSM commands at once; more are throttled.'),
-  keyCache: byteSize('64MiB').describe('Memory for records of recently used keys, about 3 KB each.'),
-  requestQuotas: z
-    .strictObject({
-      profile: z
-        .enum(['generous', 'aws'])
-        .default('generous')
-        .describe("`aws`: AWS's own numbers; `generous`: a thousand times as many."),
-      perSecond: z
-        .partialRecord(z.enum(rateClasses), z.int().min(1))
-        .default({})
-        .describe('Numbers for some classes instead of the profile\'s, such as `{ "CreateKey": 50 }`.'),
-    })
-    .prefault({})
-    .describe('Requests a second of an account in a Region (docs/operations.md, "Quotas").'),
-  keyQuota: z.int().min(1).default(10_000_000).describe('KMS keys of an account in a Region, of any state.'),
-  firstAdministrator: z
-    .strictObject({
-      accountId: z.string().regex(ACCOUNT_ID, 'must be 12 digits').describe('The account, 12 digits.'),
-      userName: z
-        .string()
-        .regex(/^[\w+=,.@-]{1,64}$/, 'must be an IAM user name')
-        .describe('The name of its IAM user.'),
-      credentialsFile: filePath().describe('Where its access key is written, as an AWS credentials file.'),
-    })
-    .optional()
-    .describe('An administrator that is made if its account has no access key yet.'),
-  oidcIssuers: z
-    .array(
-      z
-        .strictObject({
-          issuer: z.url({ protocol: /^https?$/ }).describe('The `iss` of its tokens.'),
-          audiences: z.array(z.string().min(1)).min(1).describe('The `aud` that a token must have, one of these.'),
-          jwksFile: filePath().optional().describe('Its public keys, as a JSON Web Key Set; this or `jwksUrl`.'),
-          jwksUrl: z
-            .url({ protocol: /^https?$/ })
-            .optional()
-            .describe('Where to fetch them.'),
-        })
-        .refine(({ jwksFile, jwksUrl }) => (jwksFile === undefined) !== (jwksUrl === undefined), {
-          message: 'needs one of jwksFile and jwksUrl',
-        }),
-    )
-    .default([])
-    .describe('The OIDC issuers whose tokens AssumeRoleWithWebIdentity takes (docs/identities.md).'),
-  externalKeyStores: z
-    .strictObject({
-      timeout: duration('250ms').describe('How long a proxy may take for one call, its connection included.'),
-      proxies: z
-        .array(
-          z.strictObject({
-            host: z.hostname('must be a host name').describe('As `XksProxyUriEndpoint` names it, after `https://`.'),
-            address: hostPort().optional().describe('Where it is reached, unless it is at port 443 of its name.'),
-            caFile: filePath()
+    dataDir: filePath().describe(
+      'A directory of its own: the newest domain token that this frontend relied on (`domain-floor.json`).',
+    ),
+    hostKey: z
+      .strictObject({
+        operatorId: z.string().min(1).describe('The service host as which the domain knows it.'),
+        file: filePath().describe('P-384 private key, PKCS #8 PEM.'),
+      })
+      .describe('Proves this frontend to the hsm-workers.'),
+    requestTimeout: duration('5s').describe(
+      'How long a request may take before its caller gets DependencyTimeoutException.',
+    ),
+    serveStale: duration('30s').describe(
+      'How long cryptography goes on with keys in memory while Redis is away (SECURITY.md); `"0s"` forbids it.',
+    ),
+    clockSkew: duration('5m').describe("How far a signature's time may be off."),
+    maxInFlight: z.int().min(1).default(8192).describe('HSM commands at once; more are throttled.'),
+    keyCache: byteSize('64MiB').describe('Memory for records of recently used keys, about 3 KB each.'),
+    requestQuotas: z
+      .strictObject({
+        profile: z
+          .enum(['generous', 'aws'])
+          .default('generous')
+          .describe("`aws`: AWS's own numbers; `generous`: a thousand times as many."),
+        perSecond: z
+          .partialRecord(z.enum(rateClasses), z.int().min(1))
+          .default({})
+          .describe('Numbers for some classes instead of the profile\'s, such as `{ "CreateKey": 50 }`.'),
+      })
+      .prefault({})
+      .describe('Requests a second of an account in a Region (docs/operations.md, "Quotas").'),
+    keyQuota: z.int().min(1).default(10_000_000).describe('KMS keys of an account in a Region, of any state.'),
+    firstAdministrator: z
+      .strictObject({
+        accountId: z.string().regex(ACCOUNT_ID, 'must be 12 digits').describe('The account, 12 digits.'),
+        userName: z
+          .string()
+          .regex(/^[\w+=,.@-]{1,64}$/, 'must be an IAM user name')
+          .describe('The name of its IAM user.'),
+        credentialsFile: filePath().describe('Where its access key is written, as an AWS credentials file.'),
+      })
+      .optional()
+      .describe('An administrator that is made if its account has no access key yet.'),
+    oidcIssuers: z
+      .array(
+        z
+          .strictObject({
+            issuer: z.url({ protocol: /^https?$/ }).describe('The `iss` of its tokens.'),
+            audiences: z.array(z.string().min(1)).min(1).describe('The `aud` that a token must have, one of these.'),
+            jwksFile: filePath().optional().describe('Its public keys, as a JSON Web Key Set; this or `jwksUrl`.'),
+            jwksUrl: z
+              .url({ protocol: /^https?$/ })
               .optional()
-              .describe('Certificates (PEM) that its own must lead to; else those that Node.js trusts.'),
-            clientCertificate: z
-              .strictObject({
-                certificateFile: filePath().describe('PEM.'),
-                keyFile: filePath().describe('Its private key, PEM.'),
-              })
-              .optional()
-              .describe('What this frontend shows a proxy that asks for a certificate.'),
+              .describe('Where to fetch them.'),
+          })
+          .refine(({ jwksFile, jwksUrl }) => (jwksFile === undefined) !== (jwksUrl === undefined), {
+            message: 'needs one of jwksFile and jwksUrl',
           }),
-        )
-        .default([])
-        .describe('The proxies that customers may name. No other host is ever called.'),
-    })
-    .prefault({})
-    .describe('External key stores (docs/custom-key-stores.md).'),
-  xksProxy: XksProxyConfig.optional().describe(
-    "Serves AWS's External Key Store Proxy API over keys of this deployment (docs/custom-key-stores.md); without it there is none.",
-  ),
-  auditFile: filePath().optional().describe('Where audit records go, one JSON object a line.'),
-  drain: duration('10s').describe('How long requests may go on after SIGTERM.'),
-  log: LogConfig,
-});
+      )
+      .default([])
+      .describe('The OIDC issuers whose tokens AssumeRoleWithWebIdentity takes (docs/identities.md).'),
+    externalKeyStores: z
+      .strictObject({
+        timeout: duration('250ms').describe('How long a proxy may take for one call, its connection included.'),
+        proxies: z
+          .array(
+            z.strictObject({
+              host: z.hostname('must be a host name').describe('As `XksProxyUriEndpoint` names it, after `https://`.'),
+              address: hostPort().optional().describe('Where it is reached, unless it is at port 443 of its name.'),
+              caFile: filePath()
+                .optional()
+                .describe('Certificates (PEM) that its own must lead to; else those that Node.js trusts.'),
+              clientCertificate: z
+                .strictObject({
+                  certificateFile: filePath().describe('PEM.'),
+                  keyFile: filePath().describe('Its private key, PEM.'),
+                })
+                .optional()
+                .describe('What this frontend shows a proxy that asks for a certificate.'),
+            }),
+          )
+          .default([])
+          .describe('The proxies that customers may name. No other host is ever called.'),
+      })
+      .prefault({})
+      .describe('External key stores (docs/custom-key-stores.md).'),
+    xksProxy: XksProxyConfig.optional().describe(
+      "Serves AWS's External Key Store Proxy API over keys of this deployment (docs/custom-key-stores.md); without it there is none.",
+    ),
+    auditFile: filePath().optional().describe('Where audit records go, one JSON object a line.'),
+    edgeTls: z
+      .array(CertificateConfig)
+      .min(1)
+      .optional()
+      .describe(
+        'TLS 1.2 and 1.3 on both edges: the certificate of the name that the client asks for (SNI), else the first. Files are read again when they change.',
+      ),
+    peerTls: PeerTlsConfig,
+    allowPlaintext: AllowPlaintext,
+    drain: duration('10s').describe('How long requests may go on after SIGTERM.'),
+    log: LogConfig,
+  })
+  .superRefine(refusePlaintext);
 
 export type FrontendConfig = z.output<typeof FrontendConfig>;

@@ -1,6 +1,7 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { startNotices } from '@keyfleet/shared/notices';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
+import { reportOf, startPeers } from '@keyfleet/shared/grpc/peers';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { startAudit } from './audit/start-audit.ts';
 import { startBackground } from './background/start-background.ts';
@@ -20,7 +21,8 @@ await runService({ name: 'frontend', config: FrontendConfig, run });
 /** Everything connects in the background, in any order; `/readyz` says what is still missing. */
 async function run(config: FrontendConfig, { log, signal, stopped }: ServiceContext): Promise<void> {
   await using resources = new AsyncDisposableStack();
-  const assembly = { config, clock: systemClock, events: new FrontendEvents(log), log, resources };
+  const peers = resources.use(startPeers(config.peerTls, reportOf(log)));
+  const assembly = { config, clock: systemClock, events: new FrontendEvents(log), log, peers, resources };
   const anchor = loadTrustAnchor(config.trustAnchorFile);
   const host = loadHostIdentity(config.hostKey);
   const audit = await startAudit(assembly);
@@ -36,7 +38,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const { lastUsages, administrator } = startBackground(assembly, { connections, stores, domain, hsm, notices, audit });
   const { pipeline, pipelineFor, performQuery } = newPipeline(assembly, { stores, hsm, audit, lastUsages });
   const readiness = () => readinessOf({ domain, pool, connections, stores, auditFile: audit.file, administrator });
-  resources.use(await startEdges(config, { pipeline, performQuery, readiness, log }));
+  resources.use(await startEdges(assembly, { pipeline, performQuery, readiness }));
   const { identities, cached: keys } = stores;
   const xksProxy = await startXksProxy(config, { identities, keys, clock: assembly.clock, hsm, pipelineFor });
   if (xksProxy) resources.use(xksProxy);

@@ -2,42 +2,52 @@ import { byteSize, duration, filePath, gone, hostPort } from '@keyfleet/shared/c
 import { entityId } from '@keyfleet/shared/domain/state';
 import { LogConfig } from '@keyfleet/shared/log';
 import { NatsConfig } from '@keyfleet/shared/notices';
+import { PeerTlsConfig } from '@keyfleet/shared/grpc/peers';
+import { AllowPlaintext, refusePlaintext } from '@keyfleet/shared/tls/plaintext';
 import { z } from 'zod';
 
 const count = (fallback: number) => z.int().min(0).max(1_000_000).default(fallback);
 
-export const WorkerConfig = z.strictObject({
-  memberId: entityId.describe('Its name in the domain, which never changes once it has an identity.'),
-  grpc: hostPort().describe('Where frontends and domain-managers reach it.'),
-  dataDir: filePath().describe('A volume of this worker alone, for its sealed identity.'),
-  sealKeyFile: filePath().describe('The key that seals the identity: 32 random bytes in base64, kept off that volume.'),
-  trustAnchorFile: filePath().describe("The domain's name and its founding operators' public keys (docs/ceremony.md)."),
-  domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
-  nats: NatsConfig.optional().describe('Brings notices of new domain tokens; without it the worker polls for them.'),
-  maxInFlight: z
-    .strictObject({
-      worker: count(4096).describe('HSM commands at once; more are refused as throttled.'),
-      stream: count(2048).describe('HSM commands at once of one frontend.'),
-    })
-    .prefault({}),
-  backingKeyCache: z
-    .strictObject({
-      maxBytes: byteSize('64MiB').describe('Their memory; a symmetric key takes about 3 KB.'),
-      maxAge: duration('5m').describe('How long one is kept.'),
-      capacity: gone('set maxBytes, an amount of memory such as "64MiB"; a key takes about 3 KB'),
-    })
-    .prefault({})
-    .describe('Opened backing keys in memory.'),
-  rsaKeyPool: z
-    .strictObject({
-      '2048': count(8).describe('Of 2048 bits.'),
-      '3072': count(4).describe('Of 3072 bits.'),
-      '4096': count(4).describe('Of 4096 bits.'),
-    })
-    .prefault({})
-    .describe('Fresh RSA key pairs in memory, so that CreateKey need not wait.'),
-  pollEvery: duration('3s').describe('How often it looks for a new domain token without a notice.'),
-  drain: duration('3s').describe('How long commands may go on after SIGTERM.'),
-  log: LogConfig,
-});
+export const WorkerConfig = z
+  .strictObject({
+    memberId: entityId.describe('Its name in the domain, which never changes once it has an identity.'),
+    grpc: hostPort().describe('Where frontends and domain-managers reach it.'),
+    dataDir: filePath().describe('A volume of this worker alone, for its sealed identity.'),
+    sealKeyFile: filePath().describe(
+      'The key that seals the identity: 32 random bytes in base64, kept off that volume.',
+    ),
+    trustAnchorFile: filePath().describe(
+      "The domain's name and its founding operators' public keys (docs/ceremony.md).",
+    ),
+    domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
+    nats: NatsConfig.optional().describe('Brings notices of new domain tokens; without it the worker polls for them.'),
+    maxInFlight: z
+      .strictObject({
+        worker: count(4096).describe('HSM commands at once; more are refused as throttled.'),
+        stream: count(2048).describe('HSM commands at once of one frontend.'),
+      })
+      .prefault({}),
+    backingKeyCache: z
+      .strictObject({
+        maxBytes: byteSize('64MiB').describe('Their memory; a symmetric key takes about 3 KB.'),
+        maxAge: duration('5m').describe('How long one is kept.'),
+        capacity: gone('set maxBytes, an amount of memory such as "64MiB"; a key takes about 3 KB'),
+      })
+      .prefault({})
+      .describe('Opened backing keys in memory.'),
+    rsaKeyPool: z
+      .strictObject({
+        '2048': count(8).describe('Of 2048 bits.'),
+        '3072': count(4).describe('Of 3072 bits.'),
+        '4096': count(4).describe('Of 4096 bits.'),
+      })
+      .prefault({})
+      .describe('Fresh RSA key pairs in memory, so that CreateKey need not wait.'),
+    pollEvery: duration('3s').describe('How often it looks for a new domain token without a notice.'),
+    peerTls: PeerTlsConfig,
+    allowPlaintext: AllowPlaintext,
+    drain: duration('3s').describe('How long commands may go on after SIGTERM.'),
+    log: LogConfig,
+  })
+  .superRefine(refusePlaintext);
 export type WorkerConfig = z.output<typeof WorkerConfig>;

@@ -2,6 +2,7 @@ import { newTokenSource } from '@keyfleet/proto/token-source';
 import { systemClock } from '@keyfleet/shared/clock';
 import { startNotices } from '@keyfleet/shared/notices';
 import { runService, type ServiceContext } from '@keyfleet/shared/service';
+import { reportOf, startPeers } from '@keyfleet/shared/grpc/peers';
 import { TokenFollower } from '@keyfleet/shared/token-follower';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { BackingKeyCache } from './boundary/keys/backing-key-cache.ts';
@@ -30,9 +31,10 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const onProblem = (problem: unknown): void => events.noticesProblem(problem);
   const notices = resources.use(startNotices({ nats: config.nats, name: config.memberId, onProblem }));
   const durableHsm = new DurableHsm({ hsm, identityFile: identityFileOf(config), publishIdentity, events });
+  const peers = resources.use(startPeers(config.peerTls, reportOf(log)));
   const follower = resources.use(
     new TokenFollower({
-      sources: config.domainManagers.map(({ text }) => newTokenSource(text)),
+      sources: config.domainManagers.map(({ text }) => newTokenSource(text, peers.credentials)),
       notices,
       generation: () => durableHsm.describe().generation,
       take: (tokens) => durableHsm.install(tokens),
@@ -43,7 +45,9 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   );
   const calls = new DomainCalls({ hsm, anchor, clock });
   const { grpc: address, drain: drainMs } = config;
-  resources.use(await startWorkerServer({ address, sessions, hsm: durableHsm, calls, events, drainMs }));
+  resources.use(
+    await startWorkerServer({ address, tls: peers.tls, sessions, hsm: durableHsm, calls, events, drainMs }),
+  );
   log.info({ memberId: hsm.memberId, grpc: config.grpc.text }, 'ready');
   void rsaKeyPairs.fill();
   await stopped;

@@ -7,6 +7,7 @@ import type { Address } from '@keyfleet/shared/config';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { answering, type GrpcServer, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
+import type { TlsFiles } from '@keyfleet/shared/tls/tls-files';
 import type { SessionService } from './boundary/session-service.ts';
 import type { DomainCalls } from './domain-calls.ts';
 import type { WorkerEvents } from './events.ts';
@@ -15,6 +16,7 @@ import type { DurableHsm } from './durable-hsm.ts';
 
 export interface WorkerServerOptions {
   readonly address: Pick<Address, 'host' | 'port'>;
+  readonly tls: TlsFiles | undefined;
   readonly sessions: SessionService;
   readonly hsm: DurableHsm;
   readonly calls: DomainCalls;
@@ -24,10 +26,11 @@ export interface WorkerServerOptions {
 
 /** The worker's gRPC shell: it moves bytes to the boundary and back, and counts. Throws when the address is taken. */
 export async function startWorkerServer(options: WorkerServerOptions): Promise<AsyncDisposable> {
-  const { address, hsm, drainMs } = options;
+  const { address, tls, hsm, drainMs } = options;
   const streams = new HostStreams(options);
   const server: GrpcServer = await startGrpcServer({
     address,
+    tls,
     service: Hsm.service,
     handlers: { ...handlersOf(options, (call) => streams.add(call, () => server.prove(call.metadata))) },
     limits: limits(),

@@ -48,9 +48,7 @@ export class FakeHsm implements HsmCommands {
       this.#credentials.set(accessKeyId, Buffer.from(secretAccessKey));
       return { token: Buffer.from(`token of ${accessKeyId}`) };
     },
-    OpenCredential: ({ accessKeyId }) => ({
-      secretAccessKey: Buffer.from(this.#credentials.get(accessKeyId) ?? refuse()),
-    }),
+    OpenCredential: ({ accessKeyId }) => ({ secretAccessKey: this.#credentials.get(accessKeyId) ?? refuse() }),
     EvictBackingKey: ({ materialId }) => {
       this.evicted.push(Buffer.from(materialId).toString('hex'));
       return {};

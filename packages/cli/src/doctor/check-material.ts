@@ -17,7 +17,7 @@ export function hostOf({ host, 'host-key': file }: HostOptions): HostArgs {
 
 /** Whether everything that is stored opens. Throws CliError that names what does not. */
 export async function checkMaterial(
-  { client, anchor, openRedis, progress }: Patient,
+  { client, anchor, credentials, openRedis, progress }: Patient,
   options: HostOptions,
 ): Promise<string> {
   const { host: operatorId, 'host-key': file } = hostOf(options);
@@ -29,6 +29,7 @@ export async function checkMaterial(
     redis,
     domain: await client.getDomain(anchor),
     workers: workers.map(({ address = '' }) => address),
+    credentials,
     host: { operatorId, privateKey },
     progress,
   });

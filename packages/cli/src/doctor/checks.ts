@@ -1,5 +1,4 @@
 import { activeDomainKey } from '@keyfleet/shared/domain/state';
-import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { troubleWith } from '@keyfleet/shared/redis/store-guard';
@@ -7,14 +6,13 @@ import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { RESTORE } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import { standingsOf, summaryOf } from '../domain-key-summary.ts';
-import { type DomainManagerClient, verifiedNow } from '../domain-manager-client.ts';
+import { verifiedNow } from '../domain-manager-client.ts';
+import type { OpenDomain } from '../options.ts';
 import type { Progress } from '../progress.ts';
 import { countTokens } from '../sealed-census.ts';
 import { checkFrontends, CLOCK_TOLERANCE_MS } from './frontends.ts';
 
-export interface Patient {
-  readonly client: DomainManagerClient;
-  readonly anchor: TrustAnchor;
+export interface Patient extends OpenDomain {
   readonly openRedis: () => Promise<RedisClient & AsyncDisposable>;
   /** Where they listen for HTTP; none: they are not asked. */
   readonly frontends: readonly string[];

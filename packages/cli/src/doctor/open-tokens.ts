@@ -1,3 +1,4 @@
+import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
@@ -22,6 +23,7 @@ export interface OpeningOptions {
   readonly domain: VerifiedDomain;
   /** Addresses of hsm-workers. */
   readonly workers: readonly string[];
+  readonly credentials: ChannelCredentials;
   /** A service host of the domain: workers open tokens for nobody else. */
   readonly host: { readonly operatorId: string; readonly privateKey: KeyObject };
   readonly progress: Progress;
@@ -37,8 +39,15 @@ export interface Opened {
  * Has the workers open every token that is stored, in a session of its own: nothing secret comes here. A key's token
  * must also be of this key, account and material.
  */
-export async function openAllTokens({ redis, domain, workers, host, progress }: OpeningOptions): Promise<Opened> {
-  await using pool = await openPool({ domain, workers, host, maxInFlight: 2 * BATCH });
+export async function openAllTokens({
+  redis,
+  domain,
+  workers,
+  credentials,
+  host,
+  progress,
+}: OpeningOptions): Promise<Opened> {
+  await using pool = await openPool({ domain, workers, credentials, host, maxInFlight: 2 * BATCH });
   const failed: string[] = [];
   let [tokens, values] = [0, 0];
   for await (const names of pagesOfAllNames(redis)) {

@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import type { KeySpec, KeyUsage } from '@keyfleet/shared/key-specs';
 import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
-import type { SeedKeyFields } from './seed-format.ts';
+import type { SeedKeyFields } from './seed-key.ts';
 
 // The seed.yaml of nsmithuk/local-kms, in both of its versions.
 

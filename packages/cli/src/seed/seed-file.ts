@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { CliError } from '../cli-error.ts';
 import { type Encoding, materialOf } from '../kms/material-file.ts';
 import { isLocalKms, seedOfLocalKms } from './local-kms.ts';
-import { type Material, Seed, type SeedKey } from './seed-format.ts';
+import { type Material, Seed, type SeedKey } from './seed-key.ts';
 
 export interface PlannedKey extends Omit<z.output<typeof SeedKey>, 'material' | 'usage'> {
   readonly usage: KeyUsage;

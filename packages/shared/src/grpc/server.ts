@@ -8,16 +8,20 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server as Listener } from 'node:net';
+import { type AddressInfo, createServer, type Server as Listener, type Socket } from 'node:net';
 import { monotonicClock } from '../clock.ts';
 import type { Address } from '../config.ts';
 import { PeerLimit } from '../request-limit.ts';
+import { acceptTls, ServerCertificates } from '../tls/accept-tls.ts';
+import type { TlsFiles } from '../tls/tls-files.ts';
 import { Admission, type MethodLimit } from './admission.ts';
 import { Connections } from './connections.ts';
 import { addHealth, healthService } from './health.ts';
 
 export interface GrpcServerOptions<Service extends ServiceDefinition> {
   readonly address: Pick<Address, 'host' | 'port'>;
+  /** Mutual TLS; undefined: unencrypted. */
+  readonly tls: TlsFiles | undefined;
   readonly service: Service;
   readonly handlers: UntypedServiceImplementation;
   readonly limits: Readonly<Record<keyof Service, MethodLimit>>;
@@ -50,7 +54,7 @@ const HEALTH = { maxBytes: 1024, rate: { perSecond: 20, burst: 100 } };
 export async function startGrpcServer<Service extends ServiceDefinition>(
   options: GrpcServerOptions<Service>,
 ): Promise<GrpcServer> {
-  const { address, service, handlers, isServing } = options;
+  const { address, tls, service, handlers, isServing } = options;
   const connections = new Connections();
   const limits = limitsByPath(options);
   const admission = new Admission(connections, limits);
@@ -62,9 +66,12 @@ export async function startGrpcServer<Service extends ServiceDefinition>(
   server.addService(service, handlers);
   const health = addHealth(server, { '': () => true, [nameOf(service)]: isServing });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const inject = (socket: Socket): void => injector.injectConnection(socket);
+  const serve =
+    tls === undefined ? inject : acceptTls(new ServerCertificates([tls]), { protocol: 'h2', mutual: true }, inject);
   const listener = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy());
-    connections.add(socket, () => injector.injectConnection(socket));
+    connections.add(socket, () => serve(socket));
   });
   listener.listen(address.port, address.host);
   await once(listener, 'listening');

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
+import type { ConnectionOptions } from 'node:tls';
 import { type ChainableCommander, Cluster, Redis, type RedisOptions } from 'ioredis';
 import { z } from 'zod';
 import { filePath, readSecretFile } from '../config.ts';
 import { SayOnce } from '../say-once.ts';
+import { TlsConfig, TlsFiles } from '../tls/tls-files.ts';
 import { parseRedisUrl } from './url.ts';
 
 /** The `redis` part of a service's configuration. */
@@ -21,6 +23,9 @@ export const RedisConfig = z.strictObject({
     ),
   username: z.string().min(1).optional().describe('Of an ACL user.'),
   passwordFile: filePath().optional().describe('Its password.'),
+  tls: TlsConfig.optional().describe(
+    'For `rediss`; without it, the authorities of the system are believed and no certificate is shown.',
+  ),
   durability: z
     .enum(['strict', 'relaxed'])
     .default('strict')
@@ -50,7 +55,8 @@ export function connectRedis(
   { onProblem }: RedisEvents,
   commandTimeout = COMMAND_TIMEOUT_MS,
 ): RedisClient & AsyncDisposable {
-  const client = newClient(config, commandTimeout);
+  const files = config.tls && new TlsFiles(config.tls, { field: 'redis.tls', onProblem });
+  const client = newClient(config, files, commandTimeout);
   const said = new SayOnce();
   client.on('error', (error: Error) => {
     if (said.isNew('Redis', error)) onProblem(error);
@@ -58,16 +64,25 @@ export function connectRedis(
   client.on('ready', () => {
     said.over('Redis');
   });
-  return Object.assign(client, { [Symbol.asyncDispose]: async () => client.disconnect() });
+  return Object.assign(client, {
+    async [Symbol.asyncDispose]() {
+      client.disconnect();
+      files?.[Symbol.dispose]();
+    },
+  });
 }
 
-function newClient({ url, username, passwordFile }: RedisConfig, commandTimeout: number): RedisClient {
+function newClient(
+  { url, username, passwordFile }: RedisConfig,
+  files: TlsFiles | undefined,
+  commandTimeout: number,
+): RedisClient {
   const target = parseRedisUrl(url);
   if (!target) throw new TypeError('not a Redis URL');
   const options = {
     ...(username !== undefined && { username }),
     ...(passwordFile !== undefined && { password: readSecretFile(passwordFile, 'redis.passwordFile') }),
-    ...(target.tls && { tls: {} }),
+    ...(target.tls && { tls: currentOf(files), sentinelTLS: currentOf(files) }),
     commandTimeout,
     connectTimeout: COMMAND_TIMEOUT_MS,
     // A connection that is silent this long with answers due is dropped and made anew.
@@ -100,6 +115,22 @@ function newClient({ url, username, passwordFile }: RedisConfig, commandTimeout:
       return new Cluster([...nodes], { ...ofCluster, redisOptions });
     }
   }
+}
+
+/** ioredis reads the members when it connects, and so shows what the files hold then. */
+function currentOf(files: TlsFiles | undefined): ConnectionOptions {
+  if (files === undefined) return {};
+  return {
+    get cert() {
+      return files.material.cert;
+    },
+    get key() {
+      return files.material.key;
+    },
+    get ca() {
+      return files.material.ca;
+    },
+  };
 }
 
 function retryStrategy(attempt: number): number {

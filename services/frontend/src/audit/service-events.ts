@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsKey } from '../keys/kms-key.ts';
-import type { StoredEvent } from '../store/store.ts';
 import { assertRecordable, type AuditSink } from './sink.ts';
 
 const INTERNAL = 'AWS Internal';
@@ -28,7 +27,6 @@ export interface ServiceEvent {
   readonly serviceEventDetails?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Makes the records of such events, which are stored with what they tell of, and writes them once that is done. */
 export class ServiceEvents {
   readonly #sink: AuditSink;
   readonly #clock: Clock;
@@ -39,28 +37,31 @@ export class ServiceEvents {
   }
 
   /** `key` as it is after the rotation. */
-  rotationOf(key: KmsKey): StoredEvent {
+  keyRotated(key: KmsKey): void {
     const [previous, current] = key.backingKeys.slice(-2);
-    return this.#eventOf('RotateKey', key, {
+    const event = this.#eventOf('RotateKey', key, {
       keyId: key.keyId,
       keyOrigin: key.origin,
       rotationType: current?.rotation,
       previousKeyMaterialId: previous?.materialId,
       currentKeyMaterialId: current?.materialId,
     });
+    this.#sink.write(event);
   }
 
-  expiryOf(key: KmsKey): StoredEvent {
-    return this.#eventOf('DeleteExpiredKeyMaterial', key, { keyMaterialId: key.imported?.materialId });
+  /** `key` as it is since then. */
+  keyMaterialExpired(key: KmsKey): void {
+    this.#sink.write(this.#eventOf('DeleteExpiredKeyMaterial', key, { keyMaterialId: key.imported?.materialId }));
   }
 
-  deletionOf(key: KmsKey): StoredEvent {
+  /** What is to be recorded of a key that is deleted now, as `record` takes it. */
+  deletionOf(key: KmsKey): string {
     return this.#eventOf('DeleteKey', key);
   }
 
-  /** Resolves when the events stand in the audit log. */
-  async record(events: readonly StoredEvent[]): Promise<void> {
-    for (const { text } of events) this.#sink.write(text);
+  /** Resolves when the event stands in the audit log. */
+  async record(event: string): Promise<void> {
+    this.#sink.write(event);
     await this.#sink.settled();
   }
 
@@ -73,7 +74,7 @@ export class ServiceEvents {
     eventName: ServiceEvent['eventName'],
     { accountId, arn, region }: KmsKey,
     serviceEventDetails?: Readonly<Record<string, string | undefined>>,
-  ): StoredEvent {
+  ): string {
     const event: ServiceEvent = {
       eventVersion: '1.11',
       userIdentity: { accountId, invokedBy: INTERNAL },
@@ -94,6 +95,6 @@ export class ServiceEvents {
       eventCategory: 'Management',
       ...(serviceEventDetails && { serviceEventDetails }),
     };
-    return { id: event.eventID, text: JSON.stringify(event) };
+    return JSON.stringify(event);
   }
 }

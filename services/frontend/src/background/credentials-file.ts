@@ -17,12 +17,7 @@ export class CredentialsFile {
   }
 
   holds(accessKeyId: string): boolean {
-    if (!this.exists) return false;
-    const text = readFileSync(this.path);
-    const holds = text.includes(accessKeyId);
-    // It has the secret as well.
-    text.fill(0);
-    return holds;
+    return this.exists && readFileSync(this.path, 'utf8').includes(accessKeyId);
   }
 
   writePending(accessKeyId: string, secretAccessKey: string): void {

@@ -21,21 +21,26 @@ export class Exchange {
   readonly requestId = randomUUID();
   readonly #connection: Connection;
   readonly #sender: Sender;
+  readonly #isTls: boolean;
   #isInFlight = false;
   #isUploading = false;
   #isAnswered = false;
 
-  constructor(parts: Pick<Exchange, 'request' | 'response'> & { readonly connection: Connection }) {
+  constructor(
+    parts: Pick<Exchange, 'request' | 'response'> & { readonly connection: Connection; readonly isTls: boolean },
+  ) {
     this.request = parts.request;
     this.response = parts.response;
     this.#connection = parts.connection;
+    this.#isTls = parts.isTls;
     const forwardedFor = this.request.headers['x-forwarded-for'];
     this.#sender = parts.connection.senderOf(forwardedFor?.toString());
   }
 
-  /** Whether its caller spoke TLS, of which this port has none. */
+  /** Whether its caller spoke TLS: with this port, or with the proxy before it. */
   get isSecure(): boolean {
-    return this.#sender.isProxied && saysTls(this.request.headers['x-forwarded-proto']?.toString());
+    if (!this.#sender.isProxied) return this.#isTls;
+    return saysTls(this.request.headers['x-forwarded-proto']?.toString());
   }
 
   get sourceIpAddress(): string {

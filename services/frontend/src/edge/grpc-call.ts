@@ -19,9 +19,11 @@ type Status = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 export interface ConnectedCall {
   readonly call: ServerInterceptingCallInterface;
   readonly connection: Connection;
+  /** Whether its connection is TLS to this port. */
+  readonly isTls: boolean;
 }
 
-type SentCall = Pick<ConnectedCall, 'call'> & { readonly sender: Sender };
+type SentCall = Pick<ConnectedCall, 'call' | 'isTls'> & { readonly sender: Sender };
 
 /** Gives the bytes of the answer. */
 export type ServeCall = (call: OpenCall) => Promise<Buffer>;
@@ -32,7 +34,7 @@ export type ServeCall = (call: OpenCall) => Promise<Buffer>;
  */
 export function serveUnary(
   path: string,
-  { call, connection }: ConnectedCall,
+  { call, connection, isTls }: ConnectedCall,
   serve: ServeCall,
 ): ServerInterceptingCall {
   let due: NodeJS.Timeout | undefined;
@@ -50,7 +52,7 @@ export function serveUnary(
         onReceiveMetadata: (metadata) => {
           const forwardedFor = metadata.get('x-forwarded-for').join(',');
           const sender = connection.senderOf(forwardedFor);
-          const request = requestOf(path, metadata, { call, sender });
+          const request = requestOf(path, metadata, { call, isTls, sender });
           const { turns } = sender.peer;
           const readMessage = () => {
             call.startRead();
@@ -80,7 +82,7 @@ export function serveUnary(
 }
 
 /** A call as its signature sees it: POST to the method's path, at the authority that the client called, of the stated hash. */
-function requestOf(path: string, metadata: Metadata, { call, sender }: SentCall): EdgeRequest {
+function requestOf(path: string, metadata: Metadata, { call, isTls, sender }: SentCall): EdgeRequest {
   const headers = new Map<string, string>();
   for (const [name, values] of Object.entries(metadata.toHttp2Headers())) {
     headers.set(name, Array.isArray(values) ? values.join(',') : String(values));
@@ -94,7 +96,7 @@ function requestOf(path: string, metadata: Metadata, { call, sender }: SentCall)
     payloadHash: headers.get('x-amz-content-sha256') ?? '',
     requestId: randomUUID(),
     sourceIpAddress: sender.address,
-    isSecure: sender.isProxied && saysTls(headers.get('x-forwarded-proto')),
+    isSecure: sender.isProxied ? saysTls(headers.get('x-forwarded-proto')) : isTls,
     onGenuine: () => sender.prove(),
   };
 }

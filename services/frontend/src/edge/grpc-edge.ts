@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Server, ServerCredentials, ServerInterceptingCall, type ServiceDefinition } from '@grpc/grpc-js';
 import { Kms, kmsDefinition } from '@keyfleet/proto/kms';
 import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
@@ -7,6 +7,7 @@ import { type Message, protoCodec } from '@keyfleet/shared/api/proto';
 import { operations } from '@keyfleet/shared/api/registry';
 import type { Address } from '@keyfleet/shared/config';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { acceptTls, type ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
 import { addHealth } from '@keyfleet/shared/grpc/health';
 import type { KmsEdgeDeps } from './aws-json-edge.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
@@ -17,6 +18,8 @@ import { assertHashed, explained } from './message-hash.ts';
 
 export interface GrpcEdgeOptions extends KmsEdgeDeps {
   readonly address: Pick<Address, 'host' | 'port'>;
+  /** Undefined: unencrypted. */
+  readonly certificates?: ServerCertificates | undefined;
   /** How long calls may go on once the server is stopping. */
   readonly drainMs: number;
   readonly readiness: () => Readiness;
@@ -60,6 +63,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
     Object.values<Operation>(operations).map((operation) => [methodOf(operation).path, routeOf(operation, options)]),
   );
   const connections = new Connections(connectionLimits, options.proxies);
+  const isTls = options.certificates !== undefined;
   const server = new Server({
     ...limits,
     interceptors: [
@@ -67,7 +71,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
         const route = routes.get(path);
         const connection = connections.of(call.getConnectionInfo());
         if (route === undefined || connection === undefined) return new ServerInterceptingCall(call);
-        return serveUnary(path, { call, connection }, route);
+        return serveUnary(path, { call, connection, isTls }, route);
       },
     ],
   });
@@ -77,11 +81,15 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
   const health = addHealth(server, { '': isReady, [serviceName]: isReady });
   if (options.reflection) await addReflection(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const inject = (socket: Socket): void => injector.injectConnection(socket);
+  const serve = options.certificates
+    ? acceptTls(options.certificates, { protocol: 'h2', mutual: false }, inject)
+    : inject;
   const listener = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy());
     const wait = connections.add(socket);
-    if (wait === 0) return injector.injectConnection(socket);
-    const over = setTimeout(() => injector.injectConnection(socket), wait);
+    if (wait === 0) return serve(socket);
+    const over = setTimeout(() => serve(socket), wait);
     socket.once('close', () => clearTimeout(over));
   });
   listener.listen(options.address.port, options.address.host);

@@ -1,10 +1,12 @@
 import { hash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { AWS_JSON } from '@keyfleet/shared/api/aws-json';
 import type { Address } from '@keyfleet/shared/config';
 import { headersByName } from '@keyfleet/shared/sigv4';
+import type { ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
 import type { Log } from '@keyfleet/shared/log';
 import { namesAction } from './query-edge.ts';
 import { answerPreflight, Exchange, isPreflight } from './exchange.ts';
@@ -62,6 +64,8 @@ export const httpLimits: HttpLimits = {
 
 export interface HttpEdgeOptions {
   readonly address: Pick<Address, 'host' | 'port'>;
+  /** Undefined: unencrypted. */
+  readonly certificates?: ServerCertificates | undefined;
   /** How long requests in flight may take once the server is stopping. */
   readonly drainMs: number;
   /** Answers every call at `/`; must not reject. */
@@ -81,7 +85,7 @@ export interface HttpEdge extends AsyncDisposable {
 /** Listens; disposing stops taking connections, lets requests in flight finish, then cuts what is left. */
 export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge> {
   const limits = options.limits ?? httpLimits;
-  const server = createServer({
+  const server = newServer(options.certificates, {
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
@@ -97,11 +101,12 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
     const wait = connections.add(socket);
     if (wait > 0) pauseFor(socket, wait);
   });
+  const isTls = options.certificates !== undefined;
   const reception: Reception = { ...options, limits, server, uploads: new Uploads(limits) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const connection = connections.of(request.socket);
     if (connection === undefined) return;
-    const exchange = new Exchange({ request, response, connection });
+    const exchange = new Exchange({ request, response, connection, isTls });
     exchange.begin(() => receive(exchange, reception));
   });
   server.listen(options.address.port, options.address.host);
@@ -111,6 +116,16 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
     port: typeof bound === 'object' && bound !== null ? bound.port : options.address.port,
     [Symbol.asyncDispose]: () => drain(server, options.drainMs),
   };
+}
+
+/** Longer, and a stranger would hold a connection for nothing. */
+const HANDSHAKE_MS = 5_000;
+
+function newServer(certificates: ServerCertificates | undefined, options: ServerOptions): Server {
+  if (certificates === undefined) return createServer(options);
+  const server = createTlsServer({ ...options, ...certificates.options, handshakeTimeout: HANDSHAKE_MS });
+  certificates.follow(server);
+  return server;
 }
 
 function pauseFor(socket: Socket, wait: number): void {

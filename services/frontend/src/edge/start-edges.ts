@@ -1,5 +1,7 @@
-import type { Log } from '@keyfleet/shared/log';
-import type { FrontendConfig } from '../config.ts';
+import { ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
+import { reportOf } from '@keyfleet/shared/grpc/peers';
+import { type CertificateConfig, TlsFiles } from '@keyfleet/shared/tls/tls-files';
+import type { Assembly } from '../assembly.ts';
 import type { Pipeline } from '../request/pipeline.ts';
 import { queryOperations } from '../identities/operations.ts';
 import type { PerformQuery } from '../identities/perform-query.ts';
@@ -13,20 +15,22 @@ export interface EdgeParts {
   readonly pipeline: Pipeline;
   readonly performQuery: PerformQuery;
   readonly readiness: () => Readiness;
-  readonly log: Log;
 }
 
 /** Listens for HTTP and gRPC; disposing drains both at the same time. */
 export async function startEdges(
-  config: FrontendConfig,
-  { pipeline, performQuery, readiness, log }: EdgeParts,
+  assembly: Assembly,
+  { pipeline, performQuery, readiness }: EdgeParts,
 ): Promise<AsyncDisposable> {
+  const { config, log } = assembly;
+  const certificates = certificatesOf(assembly);
   const regions: ReadonlySet<string> = new Set(config.regions);
   const proxies = new TrustedProxies(config.trustedProxies);
   const kms = new AwsJsonEdge({ pipeline, regions });
   const query = new QueryEdge({ pipeline, perform: performQuery, operations: queryOperations, regions });
   const http = await startHttpEdge({
     address: config.http,
+    certificates,
     drainMs: config.drain,
     answer: (request) => (isQueryRequest(request) ? query : kms).answer(request),
     namesKey: (headers) => pipeline.namesKey(headers),
@@ -36,6 +40,7 @@ export async function startEdges(
   });
   const grpc = await startGrpcEdge({
     address: config.grpc,
+    certificates,
     drainMs: config.drain,
     reflection: config.grpcReflection,
     pipeline,
@@ -48,4 +53,12 @@ export async function startEdges(
       await Promise.all([http[Symbol.asyncDispose](), grpc[Symbol.asyncDispose]()]);
     },
   };
+}
+
+/** Undefined: the edges are unencrypted. */
+function certificatesOf({ config, log, resources }: Assembly): ServerCertificates | undefined {
+  if (config.edgeTls === undefined) return undefined;
+  const filesOf = (one: CertificateConfig, index: number): TlsFiles =>
+    resources.use(new TlsFiles(one, { field: `edgeTls.${index}`, onProblem: reportOf(log) }));
+  return new ServerCertificates(config.edgeTls.map(filesOf));
 }

@@ -1,11 +1,10 @@
-import { newTokenSource } from '@keyfleet/proto/token-source';
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertComesBy, assertNotFromFuture, follow, reaches } from '@keyfleet/shared/domain/chain';
 import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
-import { TokenFollower } from '@keyfleet/shared/token-follower';
+import { TokenFollower, type TokenSource } from '@keyfleet/shared/token-follower';
 import type { DomainFloor } from './domain-floor.ts';
 import type { KnownDomain } from './known-domain.ts';
 
@@ -18,7 +17,8 @@ const BEHIND_MS = 5000;
 export interface DomainViewOptions {
   readonly anchor: TrustAnchor;
   readonly floor: DomainFloor;
-  readonly domainManagers: readonly string[];
+  /** The domain-managers. */
+  readonly sources: readonly TokenSource[];
   readonly notices: Pick<Notices, 'subscribe'>;
   /**
    * A domain-manager was not reached, or showed a token that does not verify. The same again and again is said once.
@@ -48,7 +48,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   constructor(options: DomainViewOptions) {
     this.#options = options;
     this.#follower = new TokenFollower({
-      sources: options.domainManagers.map(newTokenSource),
+      sources: options.sources,
       notices: options.notices,
       generation: () => this.#verified?.state.generation ?? 0,
       take: (tokens) => this.#take(tokens),

@@ -1,3 +1,4 @@
+import { newTokenSource } from '@keyfleet/proto/token-source';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
 import type { Assembly } from '../assembly.ts';
@@ -9,7 +10,7 @@ import { WorkerPool } from './pool.ts';
 import { newWorkerClient } from './worker-client.ts';
 
 export async function startDomainView(
-  { config, events, resources }: Assembly,
+  { config, peers, events, resources }: Assembly,
   anchor: TrustAnchor,
   notices: Notices,
 ): Promise<DomainView> {
@@ -17,7 +18,7 @@ export async function startDomainView(
     new DomainView({
       anchor,
       floor: await openDomainFloor(config.dataDir, anchor.domain),
-      domainManagers: config.domainManagers.map(({ text }) => text),
+      sources: config.domainManagers.map(({ text }) => newTokenSource(text, peers.credentials)),
       notices,
       onProblem: (address, error) => events.domainManagerProblem(address, error),
     }),
@@ -30,13 +31,13 @@ export interface HsmFleet {
 }
 
 export function startHsm(
-  { config, clock, events, resources }: Assembly,
+  { config, peers, clock, events, resources }: Assembly,
   host: HostIdentity,
   domain: DomainView,
 ): HsmFleet {
   const pool = resources.use(
     new WorkerPool({
-      workers: config.hsmWorkers.map(({ text }) => newWorkerClient(text)),
+      workers: config.hsmWorkers.map(({ text }) => newWorkerClient(text, peers.credentials)),
       host,
       domain,
       clock,

@@ -1,15 +1,13 @@
-import { credentials } from '@grpc/grpc-js';
+import type { ChannelCredentials } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
 import type { WorkerClient } from './worker-link.ts';
 
 const NEGOTIATE_TIMEOUT_MS = 2000;
 
-/**
- * The gRPC client of one hsm-worker. The transport is plain: everything in a session is sealed and signed on its own.
- */
-export function newWorkerClient(address: string): WorkerClient {
-  const client = new Hsm(address, credentials.createInsecure(), {
+/** The gRPC client of one hsm-worker. Whatever the channel is, everything in a session is sealed and signed on its own. */
+export function newWorkerClient(address: string, credentials: ChannelCredentials): WorkerClient {
+  const client = new Hsm(address, credentials, {
     // A worker that comes back is used within seconds; the default waits up to two minutes.
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.max_reconnect_backoff_ms': 2000,

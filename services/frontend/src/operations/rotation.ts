@@ -7,7 +7,6 @@ import type {
 } from '@keyfleet/shared/api/rotation';
 import { evictBackingKeys, newBackingKey } from '../keys/backing-keys.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
-import { changeAndRecord } from '../audit/recorded-change.ts';
 import { automaticRotationFrom, rotatedTo } from '../keys/key-rotation.ts';
 import type { Deps, Handler } from './handler.ts';
 
@@ -51,11 +50,8 @@ export const rotateKeyOnDemand: Handler<typeof RotateKeyOnDemand, RotateKeyOnDem
   { keys, hsm, clock, serviceEvents },
 ) => {
   const backingKey = await newBackingKey(key, { hsm, clock, deadline });
-  const next = { ...key, ...rotatedTo(key, backingKey, 'ON_DEMAND') };
-  const event = serviceEvents.rotationOf(next);
-  const { changed: rotated, recorded } = await changeAndRecord(next, event, { keys, clock, serviceEvents });
-  // The caller need not wait for the disk: what is not recorded now is recorded in a minute.
-  recorded.catch(() => undefined);
+  const rotated = await keys.updateKey({ ...key, ...rotatedTo(key, backingKey, 'ON_DEMAND') });
+  serviceEvents.keyRotated(rotated);
   await evictBackingKeys({ backingKeys: rotated.backingKeys.slice(-2, -1) }, { hsm, deadline });
   return { KeyId: key.arn };
 };

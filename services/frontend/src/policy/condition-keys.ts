@@ -1,4 +1,3 @@
-import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import type { ContextValue, RequestContext } from './conditions/context.ts';
 import type { ValueType } from './conditions/operators.ts';
 
@@ -27,7 +26,7 @@ interface Found<F> {
   readonly rest: string;
 }
 
-/** Names that policies use again and again. */
+/** Names that policies use again and again; what is more is searched each time. */
 const MAX_FOUND = 1_000;
 
 /**
@@ -36,7 +35,7 @@ const MAX_FOUND = 1_000;
  */
 export class ConditionKeys<F> {
   readonly #single = new Map<string, ConditionKey<F>>();
-  readonly #found = new BoundedCache<Found<F>>({ maxWeight: MAX_FOUND });
+  readonly #found = new Map<string, Found<F>>();
   readonly #families: readonly (readonly [string, ConditionKey<F>])[];
 
   constructor(keys: readonly ConditionKey<F>[]) {
@@ -63,7 +62,7 @@ export class ConditionKeys<F> {
     const known = this.#found.get(name);
     if (known) return known;
     const found = this.#search(name);
-    if (found) this.#found.set(name, found);
+    if (found && this.#found.size < MAX_FOUND) this.#found.set(name, found);
     return found;
   }
 

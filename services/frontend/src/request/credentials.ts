@@ -1,5 +1,4 @@
 import type { KeyObject } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import { accountOfPrincipal } from '@keyfleet/shared/arn';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
@@ -30,7 +29,6 @@ type Found = Credential | undefined;
 
 interface Entry {
   readonly credential: Found;
-  readonly record: AccessKeyRecord | undefined;
   readonly expiresAt: number;
 }
 
@@ -46,7 +44,7 @@ interface CredentialsDeps {
   readonly clock: Clock;
 }
 
-/** Credentials by access key id; bounded, and looked up again after a while. One whose record is as it was keeps its signing keys. */
+/** Opened credentials by access key id; bounded, and forgotten after a while. */
 export class Credentials {
   readonly #deps: CredentialsDeps;
   readonly #entries = new Map<string, Entry>();
@@ -64,7 +62,7 @@ export class Credentials {
     if (entry !== undefined && entry.expiresAt + this.#extraMsOf(entry) > this.#deps.clock.now())
       return entry.credential;
     if (!accessKeyIdForm.test(accessKeyId) || accessKeyId.startsWith(TEMPORARY)) return undefined;
-    return this.#loading.get(accessKeyId) ?? this.#load(accessKeyId);
+    return this.#loading.get(accessKeyId) ?? this.#load(accessKeyId, deadline);
   }
 
   #extraMsOf({ credential }: Entry): number {
@@ -77,7 +75,7 @@ export class Credentials {
     const opened = this.#deps.sessionTokens.open(token, deadline);
     const take = (content: SessionContent | undefined): Found => {
       if (content?.accessKeyId !== accessKeyId) return undefined;
-      const credential = this.#sessionCredential(token, content);
+      const credential = this.#sessionCredential(content);
       makeRoom(this.#sessions);
       this.#sessions.set(accessKeyId, { token, credential });
       return credential;
@@ -85,37 +83,29 @@ export class Credentials {
     return opened instanceof Promise ? opened.then(take) : take(opened);
   }
 
-  /** However many requests wait for an access key, it is looked up once. */
-  #load(accessKeyId: string): Promise<Found> {
-    const loading = this.#lookUp(accessKeyId).finally(() => this.#loading.delete(accessKeyId));
+  /** However many requests wait for an access key, the HSM opens it once. */
+  #load(accessKeyId: string, deadline: number): Promise<Found> {
+    const loading = this.#open(accessKeyId, deadline).finally(() => this.#loading.delete(accessKeyId));
     this.#loading.set(accessKeyId, loading);
     return loading;
   }
 
-  async #lookUp(accessKeyId: string): Promise<Found> {
+  async #open(accessKeyId: string, deadline: number): Promise<Found> {
     const record = await this.#deps.accessKeys.findAccessKey(accessKeyId);
     if (record === undefined) return this.#remember(accessKeyId, undefined);
     assertAccount(record);
-    const known = this.#entries.get(accessKeyId);
-    if (known?.record !== undefined && isDeepStrictEqual(known.record, record))
-      return this.#remember(accessKeyId, known.credential, record);
     const { principal, token } = record;
-    const credential = new Credential({
-      openSecret: async (deadline) =>
-        (await this.#deps.openCredential({ accessKeyId, principal, token }, deadline)).secretAccessKey,
+    const { secretAccessKey } = await this.#deps.openCredential({ accessKeyId, principal, token }, deadline);
+    const credential = new Credential(secretAccessKey, {
       identity: () => this.#deps.identities.ownerOf(record),
       callerOf: (identity) => userCaller(identity, identityArn(this.#deps.partition, identity.record), accessKeyId),
     });
-    return this.#remember(accessKeyId, credential as Credential, record);
+    return this.#remember(accessKeyId, credential as Credential);
   }
 
-  #sessionCredential(token: string, opened: SessionContent): Credential {
-    // Kept, so without the secret.
-    const content = { ...opened, secretAccessKey: '' };
-    const { accountId, expiresAt } = content;
-    const credential = new Credential({
-      openSecret: async (deadline) =>
-        Buffer.from((await this.#deps.sessionTokens.open(token, deadline))!.secretAccessKey),
+  #sessionCredential(content: SessionContent): Credential {
+    const { secretAccessKey, accountId, expiresAt } = content;
+    const credential = new Credential(Buffer.from(secretAccessKey), {
       identity: () => this.#deps.identities.find(accountId, content),
       callerOf: (identity) => sessionCaller(identity, identityArn(this.#deps.partition, identity.record), content),
       expiresAt,
@@ -123,11 +113,11 @@ export class Credentials {
     return credential as Credential;
   }
 
-  #remember(accessKeyId: string, credential: Found, record?: AccessKeyRecord): Found {
+  #remember(accessKeyId: string, credential: Found): Found {
     makeRoom(this.#entries);
     this.#entries.delete(accessKeyId);
     const lifetime = credential === undefined ? NOT_FOUND_MS : FOUND_MS;
-    this.#entries.set(accessKeyId, { credential, record, expiresAt: this.#deps.clock.now() + lifetime });
+    this.#entries.set(accessKeyId, { credential, expiresAt: this.#deps.clock.now() + lifetime });
     return credential;
   }
 }
@@ -145,14 +135,11 @@ function assertAccount({ accessKeyId, accountId, principal }: AccessKeyRecord): 
   );
 }
 
-/** More than there are scopes at once: two days, and for each the Regions and services that are served. */
-const MAX_SIGNING_KEYS = 256;
+const MAX_SIGNING_KEYS = 64;
 
 type MaybeCaller = Caller | undefined;
 
 interface CredentialDeps<I extends object> {
-  /** Opens the sealed secret access key: its bytes are the caller's, who overwrites them. */
-  readonly openSecret: (deadline: number) => Promise<Uint8Array>;
   /** What is known now of whom it proves; the same object while nothing has changed. Undefined once it proves nobody. */
   readonly identity: () => I | undefined | Promise<I | undefined>;
   readonly callerOf: (identity: I) => Caller;
@@ -160,49 +147,28 @@ interface CredentialDeps<I extends object> {
   readonly expiresAt?: number;
 }
 
-/**
- * The keys that check an access key's signatures, and whom one proves. Its secret is opened for each scope anew and kept by nobody: a
- * signing key is good for one day, Region and service.
- */
+/** An access key with its secret opened: the keys that check a signature, and whom one proves. */
 export class Credential<I extends object = object> {
   readonly expiresAt: number | undefined;
   readonly #deps: CredentialDeps<I>;
+  readonly #secret: KeyObject;
   readonly #signingKeys = new Map<string, KeyObject>();
-  readonly #deriving = new Map<string, Promise<KeyObject>>();
   #last: { readonly identity: I; readonly caller: Caller } | undefined;
 
-  constructor(deps: CredentialDeps<I>) {
+  constructor(secretAccessKey: Uint8Array, deps: CredentialDeps<I>) {
     this.expiresAt = deps.expiresAt;
     this.#deps = deps;
+    this.#secret = newSigningSecret(secretAccessKey);
   }
 
-  /** Not a promise after the first time: a client uses one scope all day. */
-  signingKey(scope: CredentialScope, deadline: number): KeyObject | Promise<KeyObject> {
+  /** Four HMACs the first time, then a look-up: a client uses one scope all day. */
+  signingKey(scope: CredentialScope): KeyObject {
     const name = `${scope.date}/${scope.region}/${scope.service}`;
-    return this.#signingKeys.get(name) ?? this.#deriving.get(name) ?? this.#derive(name, scope, deadline);
-  }
-
-  /** However many requests wait for a scope's key, the secret is opened once. */
-  #derive(name: string, scope: CredentialScope, deadline: number): Promise<KeyObject> {
-    const deriving = this.#derived(scope, deadline)
-      .then((key) => this.#keep(name, key))
-      .finally(() => this.#deriving.delete(name));
-    this.#deriving.set(name, deriving);
-    return deriving;
-  }
-
-  async #derived(scope: CredentialScope, deadline: number): Promise<KeyObject> {
-    const opened = await this.#deps.openSecret(deadline);
-    const secret = newSigningSecret(opened);
-    opened.fill(0);
-    const key = deriveSigningKey(secret, scope);
-    secret.fill(0);
-    return key;
-  }
-
-  /** Scopes are checked before, so that only those of days that are over can pile up: the oldest go. */
-  #keep(name: string, key: KeyObject): KeyObject {
-    if (this.#signingKeys.size >= MAX_SIGNING_KEYS) this.#signingKeys.delete(this.#signingKeys.keys().next().value!);
+    const known = this.#signingKeys.get(name);
+    if (known !== undefined) return known;
+    // Scopes are checked before, so that only yesterday's can pile up here.
+    if (this.#signingKeys.size >= MAX_SIGNING_KEYS) this.#signingKeys.clear();
+    const key = deriveSigningKey(this.#secret, scope);
     this.#signingKeys.set(name, key);
     return key;
   }

@@ -43,10 +43,7 @@ export class FleetKey {
       token = await secrets.insertSecret(name, made.token);
     }
     const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);
-    const key = Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32));
-    secretAccessKey.fill(0);
-    this.#key = createSecretKey(key);
-    key.fill(0);
+    this.#key = createSecretKey(Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32)));
     return this.#key;
   }
 }

@@ -1,4 +1,3 @@
-import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import type { Clock } from '@keyfleet/shared/clock';
 
 /** Nobody is still making a key whose record was missing this long. */
@@ -12,7 +11,7 @@ const MAX_KNOWN = 10_000;
  */
 export class Orphans {
   readonly #clock: Clock;
-  readonly #firstSeen = new BoundedCache<number>({ maxWeight: MAX_KNOWN });
+  readonly #firstSeen = new Map<string, number>();
 
   /** `clock`: a monotonic one. */
   constructor(clock: Clock) {
@@ -24,6 +23,7 @@ export class Orphans {
     const now = this.#clock.now();
     const since = this.#firstSeen.get(entry);
     if (since !== undefined) return now - since > ORPHAN_MS;
+    if (this.#firstSeen.size >= MAX_KNOWN) this.#firstSeen.delete(this.#firstSeen.keys().next().value!);
     this.#firstSeen.set(entry, now);
     return false;
   }

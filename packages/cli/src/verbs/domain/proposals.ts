@@ -1,7 +1,6 @@
 import { CliError } from '../../cli-error.ts';
 import { verb } from '../../verb.ts';
-import { DomainManagerClient } from '../../domain-manager-client.ts';
-import { listOf, loadSigner, managerOptions, openDomain, signersOf } from '../../options.ts';
+import { listOf, loadSigner, managerOptions, openDomain, signersOf, openManager } from '../../options.ts';
 import { explainDomainChange } from '../../proposal-text.ts';
 import { changeOptions, proposalText, proposeChange, resultOf, signingOptions, whenReady } from '../../propose.ts';
 import { loadJson, loadOperator } from '../../public-files.ts';
@@ -22,7 +21,7 @@ export const proposals = verb({
   description: 'List proposals, their signatures and what became of them.',
   args: managerOptions,
   async run(args) {
-    using client = new DomainManagerClient(args['domain-manager']);
+    using client = openManager(args);
     const views = await client.listProposals();
     return { proposals: views.map((view) => resultOf(view, parseDomainChange(view.proposal.command))) };
   },

@@ -1,8 +1,8 @@
 import { CliError } from '../../cli-error.ts';
 import { verb } from '../../verb.ts';
 import { summaryOf } from '../../domain-key-summary.ts';
-import { DomainManagerClient, verifiedNow } from '../../domain-manager-client.ts';
-import { anchorOptions, managerOptions, openDomain } from '../../options.ts';
+import { verifiedNow } from '../../domain-manager-client.ts';
+import { anchorOptions, managerOptions, openDomain, openManager } from '../../options.ts';
 import { memberLine, operatorLine, ruleLines } from '../../proposal-text.ts';
 import { tableOf, timeOf } from '../../text.ts';
 
@@ -47,7 +47,7 @@ export const status = verb({
   description: 'Show what the domain-manager sees: workers, generations, rotation, resealing.',
   args: managerOptions,
   async run(args) {
-    using client = new DomainManagerClient(args['domain-manager']);
+    using client = openManager(args);
     const seen = await client.status();
     return {
       domain: seen.domain ?? '',

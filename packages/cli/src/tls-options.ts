@@ -1,0 +1,35 @@
+import { type Peers, plaintextPeers, startPeers } from '@keyfleet/shared/grpc/peers';
+import type { TlsConfig } from '@keyfleet/shared/tls/tls-files';
+import { CliError } from './cli-error.ts';
+
+/** Of verbs that speak with services or Redis where those speak TLS. */
+export const tlsOptions = {
+  'tls-ca': { type: 'string', description: 'Speak TLS; the authorities to believe, PEM.', valueHint: 'FILE' },
+  'tls-cert': { type: 'string', description: 'With --tls-ca: your certificate, PEM.', valueHint: 'FILE' },
+  'tls-key': { type: 'string', description: "With --tls-ca: the certificate's key, PEM.", valueHint: 'FILE' },
+} as const;
+
+export interface TlsArgs {
+  readonly 'tls-ca'?: string | undefined;
+  readonly 'tls-cert'?: string | undefined;
+  readonly 'tls-key'?: string | undefined;
+}
+
+/** Undefined: no TLS. Throws CliError. */
+export function tlsOf({
+  'tls-ca': caFile,
+  'tls-cert': certificateFile,
+  'tls-key': keyFile,
+}: TlsArgs): TlsConfig | undefined {
+  if (caFile !== undefined && certificateFile !== undefined && keyFile !== undefined) {
+    return { caFile, certificateFile, keyFile };
+  }
+  if (caFile === undefined && certificateFile === undefined && keyFile === undefined) return undefined;
+  throw new CliError('--tls-ca, --tls-cert and --tls-key go together: give all three, or none.', { exitCode: 2 });
+}
+
+/** How the services are spoken with. Throws CliError, ConfigError. */
+export function openPeers(args: TlsArgs): Peers {
+  const config = tlsOf(args);
+  return config === undefined ? plaintextPeers : startPeers(config, () => {});
+}

@@ -1,0 +1,83 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import type { Address } from '../config.ts';
+import { parseRedisUrl } from '../redis/url.ts';
+
+/** The `allowPlaintext` part of a service's configuration. */
+export const AllowPlaintext = z
+  .boolean()
+  .default(false)
+  .describe(
+    'Whether connections to other machines may be unencrypted: for a network that encrypts them itself, as a service mesh does.',
+  );
+
+/** What of a service's configuration connects it. */
+interface Connected {
+  readonly allowPlaintext: boolean;
+  readonly peerTls?: object | undefined;
+  readonly edgeTls?: object | undefined;
+  readonly http?: Address;
+  readonly grpc: Address;
+  readonly hsmWorkers?: readonly Address[];
+  readonly domainManagers?: readonly Address[];
+  readonly redis?: { readonly url: string };
+  readonly nats?: { readonly servers: readonly string[]; readonly tls?: object | undefined } | undefined;
+}
+
+/**
+ * Refuses what would speak unencrypted with another machine, unless the configuration says that it may; and peers that TLS cannot
+ * name.
+ */
+export function refusePlaintext(config: Connected, context: z.core.$RefinementCtx): void {
+  if (config.peerTls !== undefined) refuseAddresses(config, context);
+  if (config.allowPlaintext) return;
+  for (const { field, hosts, remedy } of unencrypted(config)) {
+    const other = hosts.find((host) => !isLoopback(host));
+    if (other === undefined) continue;
+    const message = `${other} is not this machine, and the connection would be unencrypted: ${remedy}, or set allowPlaintext`;
+    context.addIssue({ code: 'custom', path: [field], message });
+  }
+}
+
+/** A certificate is for a name, and grpc-js asks for none by IP address (RFC 6066, section 3). */
+function refuseAddresses({ hsmWorkers, domainManagers }: Connected, context: z.core.$RefinementCtx): void {
+  for (const [field, peers] of Object.entries({ hsmWorkers, domainManagers })) {
+    const address = peers?.find(({ host }) => isIP(host) !== 0);
+    if (address === undefined) continue;
+    const message = `${address.text}: with peerTls, write the host name of its certificate, not an IP address`;
+    context.addIssue({ code: 'custom', path: [field], message });
+  }
+}
+
+function* unencrypted(config: Connected) {
+  const { http, grpc, hsmWorkers, domainManagers, redis, nats } = config;
+  // A frontend's ports are the edge; of the other services it is the port for peers.
+  const [edge, own] = http === undefined ? [[], [grpc]] : [[http, grpc], []];
+  if (config.edgeTls === undefined) {
+    yield { field: http === undefined ? 'grpc' : 'http', hosts: edge.map(hostOf), remedy: 'set edgeTls' };
+  }
+  if (config.peerTls === undefined) {
+    const remedy = 'set peerTls';
+    yield { field: 'grpc', hosts: own.map(hostOf), remedy };
+    yield { field: 'hsmWorkers', hosts: (hsmWorkers ?? []).map(hostOf), remedy };
+    yield { field: 'domainManagers', hosts: (domainManagers ?? []).map(hostOf), remedy };
+  }
+  const target = redis && parseRedisUrl(redis.url);
+  if (target?.tls === false) yield { field: 'redis.url', hosts: target.nodes.map(hostOf), remedy: 'write rediss://' };
+  if (nats !== undefined && nats.tls === undefined) {
+    yield { field: 'nats.servers', hosts: nats.servers.map(hostOfServer), remedy: 'set nats.tls' };
+  }
+}
+
+function hostOf({ host }: { readonly host: string }): string {
+  return host;
+}
+
+/** Of "host:port" or "nats://host:port". */
+function hostOfServer(server: string): string {
+  return /^(?:\w+:\/\/)?(?:[^@/]*@)?(\[[^\]]*\]|[^:/]+)/.exec(server)?.[1]?.replace(/^\[|\]$/g, '') ?? server;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

@@ -1,0 +1,101 @@
+import { unwatchFile, watchFile } from 'node:fs';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { z } from 'zod';
+import { ConfigError, filePath, readPublicFile, readSecretFile } from '../config.ts';
+
+/** A certificate, and the authorities that are believed. */
+export const TlsConfig = z.strictObject({
+  certificateFile: filePath().describe('The certificate and those between it and its authority, PEM.'),
+  keyFile: filePath().describe("The certificate's private key, PEM."),
+  caFile: filePath().describe('The authorities whose certificates the other end may show, PEM.'),
+});
+export type TlsConfig = z.output<typeof TlsConfig>;
+
+/** A certificate that is shown to anyone. */
+export const CertificateConfig = TlsConfig.omit({ caFile: true });
+export type CertificateConfig = z.output<typeof CertificateConfig>;
+
+export interface TlsMaterial {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string | undefined;
+}
+
+/** How often files are looked at. Kubernetes itself takes a minute to bring a changed Secret. */
+const LOOK_MS = 2_000;
+
+export interface TlsFilesOptions {
+  /** Where the configuration names them. */
+  readonly field: string;
+  /** Changed files do not fit together, and what was read before goes on being used. */
+  readonly onProblem: (problem: Error) => void;
+}
+
+/** The files of one certificate, which are read again when they change. Throws ConfigError if they cannot be used. */
+export class TlsFiles implements Disposable {
+  readonly #config: CertificateConfig & Partial<TlsConfig>;
+  readonly #options: TlsFilesOptions;
+  readonly #listeners = new Set<() => void>();
+  #material: TlsMaterial;
+
+  constructor(config: CertificateConfig & Partial<TlsConfig>, options: TlsFilesOptions) {
+    this.#config = config;
+    this.#options = options;
+    this.#material = this.#read();
+    for (const path of this.#paths) watchFile(path, { interval: LOOK_MS, persistent: false }, this.#look);
+  }
+
+  get material(): TlsMaterial {
+    return this.#material;
+  }
+
+  /** Calls `listener` whenever there is other material. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  [Symbol.dispose](): void {
+    for (const path of this.#paths) unwatchFile(path, this.#look);
+    this.#listeners.clear();
+  }
+
+  get #paths(): readonly string[] {
+    return Object.values(this.#config);
+  }
+
+  /** A certificate that was written before its key is seen again when the key is. */
+  readonly #look = (): void => {
+    try {
+      const { cert, key, ca } = this.#read();
+      const known = this.#material;
+      if (cert === known.cert && key === known.key && ca === known.ca) return;
+      this.#material = { cert, key, ca };
+    } catch (error) {
+      return this.#options.onProblem(error as Error);
+    }
+    for (const listener of this.#listeners) listener();
+  };
+
+  #read(): TlsMaterial {
+    const { field } = this.#options;
+    const { certificateFile, keyFile, caFile } = this.#config;
+    const material = {
+      cert: readPublicFile(certificateFile, `${field}.certificateFile`),
+      key: readSecretFile(keyFile, `${field}.keyFile`),
+      ca: caFile === undefined ? undefined : readPublicFile(caFile, `${field}.caFile`),
+    };
+    try {
+      createSecureContext(secureContextOf(material));
+    } catch (cause) {
+      const files = this.#paths.join(', ');
+      const message = `${field}: ${files} cannot be used together (${(cause as Error).message}). They must be PEM, and the key the certificate's.`;
+      throw new ConfigError(message, { cause });
+    }
+    return material;
+  }
+}
+
+/** TLS 1.2 and 1.3 with Node's ciphers. */
+export function secureContextOf({ cert, key, ca }: TlsMaterial): SecureContextOptions {
+  return { cert, key, minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }) };
+}

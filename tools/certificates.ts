@@ -1,0 +1,85 @@
+// @peculiar/x509 needs it before anything else of it is loaded.
+import 'reflect-metadata';
+import {
+  BasicConstraintsExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  SubjectAlternativeNameExtension,
+  type X509Certificate,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
+import { randomBytes, type webcrypto } from 'node:crypto';
+
+const YEARS_MS = 10 * 366 * 24 * 60 * 60 * 1000;
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+
+/** PEM. */
+export interface Issued {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** A certificate authority for development and tests. */
+export class CertificateAuthority {
+  readonly #certificate: X509Certificate;
+  readonly #keys: webcrypto.CryptoKeyPair;
+
+  private constructor(certificate: X509Certificate, keys: webcrypto.CryptoKeyPair) {
+    this.#certificate = certificate;
+    this.#keys = keys;
+  }
+
+  static async create(name: string): Promise<CertificateAuthority> {
+    const keys = await newKeys();
+    const certificate = await X509CertificateGenerator.createSelfSigned({
+      ...frame(),
+      name: `CN=${name}`,
+      keys,
+      extensions: [
+        new BasicConstraintsExtension(true, 0, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      ],
+    });
+    return new CertificateAuthority(certificate, keys);
+  }
+
+  /** PEM. */
+  get certificate(): string {
+    return `${this.#certificate.toString('pem')}\n`;
+  }
+
+  /** For this machine, and for `names` of DNS. */
+  async issue(commonName: string, names: readonly string[] = ['localhost']): Promise<Issued> {
+    const keys = await newKeys();
+    const certificate = await X509CertificateGenerator.create({
+      ...frame(),
+      subject: `CN=${commonName}`,
+      issuer: this.#certificate.subject,
+      publicKey: keys.publicKey,
+      signingKey: this.#keys.privateKey,
+      extensions: [
+        new BasicConstraintsExtension(false, undefined, true),
+        new SubjectAlternativeNameExtension([
+          { type: 'ip', value: '127.0.0.1' },
+          ...names.map((value) => ({ type: 'dns' as const, value })),
+        ]),
+      ],
+    });
+    const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+    return {
+      certificate: `${certificate.toString('pem')}\n`,
+      key: `-----BEGIN PRIVATE KEY-----\n${key.replace(/.{64}/g, '$&\n')}\n-----END PRIVATE KEY-----\n`,
+    };
+  }
+}
+
+function newKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+}
+
+/** From an hour ago, for clocks that are behind. */
+function frame() {
+  const notBefore = new Date(Date.now() - 3_600_000);
+  const notAfter = new Date(notBefore.getTime() + YEARS_MS);
+  return { serialNumber: randomBytes(16).toString('hex'), notBefore, notAfter, signingAlgorithm: ALGORITHM };
+}
