@@ -17,7 +17,7 @@ Every request is signed with Signature Version 4 in its \`Authorization\` header
 STS answers \`GetCallerIdentity\` at the same port, by POST and GET and as a presigned URL (good for 15 minutes, as with AWS). Pages
 of any origin may call both (CORS), since nothing that a browser adds proves who asks.
 
-\`CreateKey\` takes \`MultiRegion\`, though replicating is not in this release: such a key is a key like any other under an \`mrk-\` id.
+Keys in several Regions: [multi-region.md](multi-region.md).
 
 Which of several problems a request is refused for is fixed, and AWS's order where that is known. An edge checks first, of every
 request: ${checkedByTheEdge.join('; ')}. Then comes what each operation below lists, in the order of

@@ -32,11 +32,10 @@ export const keyStates = [
   'Unavailable',
   'Updating',
 ] as const;
-/** The states in key records: two of AWS's belong to replicas, which Keyfleet does not have. */
-export type StoredKeyState = Exclude<(typeof keyStates)[number], 'PendingReplicaDeletion' | 'Updating'>;
-export const storedKeyStates = keyStates.filter(
-  (state): state is StoredKeyState => state !== 'PendingReplicaDeletion' && state !== 'Updating',
-);
+export type KeyState = (typeof keyStates)[number];
+/** The states in key records. A key is Updating while its record says that another Region becomes the primary's. */
+export type StoredKeyState = Exclude<KeyState, 'Updating'>;
+export const storedKeyStates = keyStates.filter((state): state is StoredKeyState => state !== 'Updating');
 
 export const rotationTypes = ['AUTOMATIC', 'ON_DEMAND'] as const;
 export type RotationType = (typeof rotationTypes)[number];

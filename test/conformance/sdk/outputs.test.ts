@@ -68,6 +68,7 @@ const members = {
     'SourceKeyId',
     'SourceKeyMaterialId',
   ],
+  ReplicateKey: ['ReplicaKeyMetadata', 'ReplicaPolicy', 'ReplicaTags'],
   RetireGrant: [],
   RevokeGrant: [],
   RotateKeyOnDemand: ['KeyId'],
@@ -77,6 +78,7 @@ const members = {
   UntagResource: [],
   UpdateAlias: [],
   UpdateKeyDescription: [],
+  UpdatePrimaryRegion: [],
   Verify: ['KeyId', 'SignatureValid', 'SigningAlgorithm'],
   VerifyMac: ['KeyId', 'MacAlgorithm', 'MacValid'],
 } satisfies Partial<Record<OperationName, string[]>>;

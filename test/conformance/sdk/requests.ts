@@ -113,7 +113,7 @@ export const requests: Readonly<Record<OperationName, ValidRequest>> = {
     keyMember: 'DestinationKeyId',
     input: async (key) => ({ CiphertextBlob: await ciphertextOf(key), SourceEncryptionContext: context }),
   },
-  ReplicateKey: onKey('multiRegion', { ReplicaRegion: 'us-west-2' }),
+  ReplicateKey: onKey('multiRegion', { ReplicaRegion: 'eu-central-1' }),
   RetireGrant: {
     input: async () => ({ GrantToken: (await newGrant(await sharedKey('symmetric'))).GrantToken }),
   },
@@ -130,7 +130,15 @@ export const requests: Readonly<Record<OperationName, ValidRequest>> = {
   },
   UpdateCustomKeyStore: ofAccount({ ...store, NewCustomKeyStoreName: 'other' }),
   UpdateKeyDescription: onKey('symmetric', { Description: 'another' }),
-  UpdatePrimaryRegion: onKey('multiRegion', { PrimaryRegion: 'us-west-2' }),
+  UpdatePrimaryRegion: {
+    kind: 'multiRegion',
+    input: async ({ KeyId }) => {
+      const { KeyMetadata } = await kms.describeKey({ KeyId });
+      const { ReplicaKeys = [] } = KeyMetadata!.MultiRegionConfiguration!;
+      if (ReplicaKeys.length === 0) await kms.replicateKey({ KeyId, ReplicaRegion: 'us-west-2' });
+      return { PrimaryRegion: 'us-west-2' };
+    },
+  },
   Verify: {
     kind: 'signing',
     input: async ({ KeyId }) => {

@@ -82,6 +82,13 @@ const external = (operation: OperationName): Provocation =>
     };
   });
 
+const ofSingleRegion = (operation: OperationName): Provocation =>
+  provoking(async () => {
+    const { KeyId, Arn } = await sharedKey('symmetric');
+    const request = await requestAbout(operation, await sharedKey('multiRegion'), KeyId);
+    return { answer: call(operation, request), says: `${Arn} is not a multi-region primary key.` };
+  });
+
 const onAlias = (operation: OperationName): Provocation =>
   provoking(async () => {
     const { TargetKeyId, says } = await fullOfAliases();
@@ -265,6 +272,22 @@ export const specialProvocations: Readonly<Partial<Record<`${OperationName}.${Ex
     const says = `The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: ${Arn}`;
     return { answer: kms.rotateKeyOnDemand({ KeyId }), says };
   }),
+  'ReplicateKey.AlreadyExistsException': provoking(async () => {
+    const { KeyId, Arn } = await newKey({ MultiRegion: true });
+    const request = { KeyId, ReplicaRegion: 'eu-west-1' };
+    await kms.replicateKey(request);
+    const says = `The key ${Arn.replace('us-east-1', 'eu-west-1')} already exists.`;
+    return { answer: kms.replicateKey(request), says };
+  }),
+  'ReplicateKey.LimitExceededException': changed(
+    'ReplicateKey',
+    { Policy: tooLong },
+    'The key policy is larger than 32768 bytes.',
+  ),
+  'ReplicateKey.MalformedPolicyDocumentException': changed('ReplicateKey', { Policy: onlyBob }, lockedOut),
+  'ReplicateKey.TagException': changed('ReplicateKey', { Tags: [{ TagKey: 'aws:k', TagValue: '' }] }, reservedTag),
+  'ReplicateKey.UnsupportedOperationException': ofSingleRegion('ReplicateKey'),
+  'UpdatePrimaryRegion.UnsupportedOperationException': ofSingleRegion('UpdatePrimaryRegion'),
   'TagResource.TagException': changed('TagResource', { Tags: [{ TagKey: 'aws:k', TagValue: '' }] }, reservedTag),
   'UntagResource.TagException': changed('UntagResource', { TagKeys: ['aws:k'] }, reservedTag),
 };

@@ -29,6 +29,8 @@ import { FakeHsm } from './fake-hsm.ts';
 
 export const accountId = '111122223333';
 export const region = 'us-east-1';
+/** Those that it serves. */
+export const regions = [region, 'eu-west-1', 'ap-south-1'];
 
 const allowKms = JSON.stringify({ Statement: { Effect: 'Allow', Action: 'kms:*', Resource: '*' } });
 
@@ -91,6 +93,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       newKeyId,
       developmentTags: false,
       partition: 'aws',
+      regions: new Set(regions),
       policies: new Policies(),
       users: { exists: (_account, arn) => Promise.resolve(!arn.endsWith('/nobody') && arn.includes(':user/')) },
       markers: new Markers({ secrets: store, hsm: this.hsm }),

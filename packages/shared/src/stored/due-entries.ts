@@ -17,17 +17,25 @@ interface Dated {
   readonly deletionDate?: number | undefined;
   readonly imported?: { readonly validTo?: number | undefined } | undefined;
   readonly automaticRotation?: { readonly nextDate: number } | undefined;
+  readonly region: string;
+  readonly related?: { readonly primary: string; readonly spreading?: boolean | undefined } | undefined;
 }
 
 /**
- * When the service itself has something to do with a key: delete it, its imported material, or rotate it. Milliseconds
- * since the epoch.
+ * When the service itself has something to do with a key: delete it, its imported material, rotate it, or finish what
+ * was begun in its other Regions. Milliseconds since the epoch; 0: as soon as nobody else does.
  */
-export function dueDateOf({ state, deletionDate, imported, automaticRotation }: Dated): number | undefined {
-  const own =
-    state === 'PendingDeletion' ? deletionDate : state === 'Enabled' ? automaticRotation?.nextDate : undefined;
+export function dueDateOf(key: Dated): number | undefined {
+  const { state, deletionDate, imported, related } = key;
+  if (state === 'Creating' || related?.spreading) return 0;
+  const own = state === 'PendingDeletion' ? deletionDate : state === 'Enabled' ? rotationDateOf(key) : undefined;
   const date = Math.min(own ?? Infinity, imported?.validTo ?? Infinity);
   return date === Infinity ? undefined : date;
+}
+
+/** A replica gets what its primary rotates to. */
+function rotationDateOf({ region, related, automaticRotation }: Dated): number | undefined {
+  return (related?.primary ?? region) === region ? automaticRotation?.nextDate : undefined;
 }
 
 /** Which of the lists a key's entries are in. */

@@ -11,7 +11,7 @@ export interface ServiceEvent {
   readonly userIdentity: { readonly accountId: string; readonly invokedBy: typeof INTERNAL };
   readonly eventTime: string;
   readonly eventSource: 'kms.amazonaws.com';
-  readonly eventName: 'RotateKey' | 'DeleteKey' | 'DeleteExpiredKeyMaterial';
+  readonly eventName: 'RotateKey' | 'DeleteKey' | 'DeleteExpiredKeyMaterial' | 'SynchronizeMultiRegionKey';
   readonly awsRegion: string;
   readonly sourceIPAddress: typeof INTERNAL;
   readonly userAgent: typeof INTERNAL;
@@ -52,6 +52,11 @@ export class ServiceEvents {
   /** `key` as it is since then. */
   keyMaterialExpired(key: KmsKey): void {
     this.#sink.write(this.#eventOf('DeleteExpiredKeyMaterial', key, { keyMaterialId: key.imported?.materialId }));
+  }
+
+  /** `key`: a replica that was given what its primary has. */
+  keySynchronized(key: KmsKey): void {
+    this.#sink.write(this.#eventOf('SynchronizeMultiRegionKey', key, { keyId: key.keyId }));
   }
 
   /** What is to be recorded of a key that is deleted now, as `record` takes it. */

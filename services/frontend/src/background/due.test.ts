@@ -4,7 +4,7 @@ import { CancelKeyDeletion, CreateKey, DescribeKey, ListKeys, ScheduleKeyDeletio
 import { EnableKeyRotation, GetKeyRotationStatus, ListKeyRotations } from '@keyfleet/shared/api/rotation';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import type { DueKey } from '@keyfleet/shared/stored/due-entries';
-import { accountId, FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
+import { accountId, FakeFrontend, region, regions } from '@keyfleet/test-support/fakes/frontend';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { AuditSink } from '../audit/sink.ts';
 import { type ServiceEvent, ServiceEvents } from '../audit/service-events.ts';
@@ -34,6 +34,7 @@ async function carryOut(overrides: Partial<CarryOutDeps> = {}, sink: Partial<Aud
     store: frontend.store,
     grants: frontend.grants,
     hsm: frontend.hsm,
+    regions,
     clock,
     serviceEvents: new ServiceEvents(
       {

@@ -5,10 +5,14 @@ import { dueDateOf, type DueKey } from '@keyfleet/shared/stored/due-entries';
 import type { ServiceEvents } from '../audit/service-events.ts';
 import type { GrantStore } from '../grants/grant-store.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
-import { evictBackingKeys, newBackingKey } from '../keys/backing-keys.ts';
+import { isMultiRegionKeyId } from '@keyfleet/shared/ids';
+import { evictBackingKeys } from '../keys/backing-keys.ts';
 import { withoutMaterial } from '../keys/import.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { rotatedTo, rotationAfter } from '../keys/key-rotation.ts';
+import { rotationAfter } from '../keys/key-rotation.ts';
+import { join, leave } from '../multi-region/replicas.ts';
+import { rotate } from '../multi-region/rotate.ts';
+import { spread, type SpreadDeps } from '../multi-region/spread.ts';
 import { ConflictError, type DueStore, type KeyStore, type KeyTraces } from '../store/store.ts';
 
 export interface DueWorkerDeps extends CarryOutDeps {
@@ -37,6 +41,8 @@ export interface CarryOutDeps {
   readonly hsm: HsmCommands;
   readonly clock: Clock;
   readonly serviceEvents: ServiceEvents;
+  /** The Regions of this deployment. */
+  readonly regions: readonly string[];
   /** What could not be done to a key now; its entry stays, and the next item of the shard tries again. */
   readonly onLeft: (key: DueKey, error: unknown) => void;
 }
@@ -71,10 +77,15 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
   }
 }
 
-/** What is due of a key now, of which something is: what destroys more goes first. */
-function workOn({ state, deletionDate, imported }: KmsKey, now: number): typeof destroy {
+/**
+ * What is due of a key now, of which something is: first what was begun, then what destroys more. What a record says besides has an
+ * entry of its own when that is written.
+ */
+function workOn({ state, deletionDate, imported, related }: KmsKey, now: number): typeof destroy {
+  if (state === 'Creating') return finishCreation;
+  if (related?.spreading) return finishSpreading;
   if (state === 'PendingDeletion' && deletionDate !== undefined && deletionDate <= now) return destroy;
-  return imported?.validTo !== undefined && imported.validTo <= now ? expire : rotate;
+  return imported?.validTo !== undefined && imported.validTo <= now ? expire : rotateAutomatically;
 }
 
 /** No frontend has used the material since its date (`stateAt`); now nothing of it is left. */
@@ -82,6 +93,19 @@ async function expire(key: KmsKey, { store, hsm, clock, serviceEvents }: CarryOu
   const expired = await store.updateKey(withoutMaterial(key));
   serviceEvents.keyMaterialExpired(expired);
   await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
+}
+
+/** Whoever began to make this replica was cut off. */
+async function finishCreation(replica: KmsKey, deps: CarryOutDeps): Promise<void> {
+  if (!(await join(replica, spreadDeps(deps)))) await destroy(replica, deps);
+}
+
+async function finishSpreading(primary: KmsKey, deps: CarryOutDeps): Promise<void> {
+  await spread(primary, spreadDeps(deps));
+}
+
+function spreadDeps({ store, clock, serviceEvents }: CarryOutDeps): SpreadDeps {
+  return { keys: store, clock, serviceEvents, deadline: clock.now() + COMMAND_TIMEOUT_MS };
 }
 
 /** The workers first: once the record is gone, nobody knows any more what they should forget. */
@@ -97,7 +121,8 @@ async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
  * one of several who come to it at once, or by another if he is cut off. (Cut off between the two, it is recorded
  * again, with the same eventID.)
  */
-async function finishDeletion(key: KeyTraces, { store, grants, clock, serviceEvents }: CarryOutDeps): Promise<void> {
+async function finishDeletion(key: KeyTraces, deps: CarryOutDeps): Promise<void> {
+  const { store, grants, clock, serviceEvents, regions } = deps;
   const now = clock.now();
   const event = await store.claimDeletion(key, { now, until: now + RECORDING_MS });
   if (event !== undefined) {
@@ -106,18 +131,12 @@ async function finishDeletion(key: KeyTraces, { store, grants, clock, serviceEve
   }
   await grants.clear(key);
   await store.clearTraces(key);
+  if (isMultiRegionKeyId(key.keyId)) await leave(key, regions, spreadDeps(deps));
 }
 
-async function rotate(key: KmsKey, { store, hsm, clock, serviceEvents }: CarryOutDeps): Promise<void> {
+async function rotateAutomatically(key: KmsKey, deps: CarryOutDeps): Promise<void> {
   const { automaticRotation } = key;
   if (automaticRotation === undefined) return;
-  const deadline = clock.now() + COMMAND_TIMEOUT_MS;
-  const backingKey = await newBackingKey(key, { hsm, clock, deadline });
-  const rotated = await store.updateKey({
-    ...key,
-    ...rotatedTo(key, backingKey, 'AUTOMATIC'),
-    automaticRotation: rotationAfter(automaticRotation, clock.now()),
-  });
-  serviceEvents.keyRotated(rotated);
-  await evictBackingKeys({ backingKeys: rotated.backingKeys.slice(-2, -1) }, { hsm, deadline });
+  const change = { automaticRotation: rotationAfter(automaticRotation, deps.clock.now()) };
+  await rotate(key, 'AUTOMATIC', { ...spreadDeps(deps), hsm: deps.hsm }, change);
 }

@@ -30,7 +30,7 @@ export interface Background {
 
 /** What goes on beside requests. */
 export function startBackground(assembly: Assembly, deps: BackgroundDeps): Background {
-  const { clock, events, resources } = assembly;
+  const { config, clock, events, resources } = assembly;
   const { stores, hsm, notices, audit } = deps;
   const onProblem = (problem: unknown): void => events.lastUsageProblem(problem);
   const lastUsages = resources.use(new LastUsages({ usages: stores.records, clock, onProblem }));
@@ -43,6 +43,7 @@ export function startBackground(assembly: Assembly, deps: BackgroundDeps): Backg
       hsm,
       clock,
       serviceEvents: audit.serviceEvents,
+      regions: config.regions,
       notices,
       onLeft: ({ region, keyId }, error) => events.dueWorkLeft(`${region}/${keyId}`, error),
       onProblem: (problem) => events.dueWorkProblem(problem),

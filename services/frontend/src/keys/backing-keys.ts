@@ -4,7 +4,7 @@ import type { BackingKey, KmsKey } from './kms-key.ts';
 
 /** The material that is used for what is made now. The key's state says that there is one. */
 export function currentBackingKey(key: KmsKey): BackingKey {
-  const current = key.backingKeys.at(-1);
+  const current = key.backingKeys.findLast(({ pending }) => !pending);
   if (!current) throw new Error(`the record of ${key.arn} is ${key.state} and has no key material`);
   return current;
 }

@@ -1,5 +1,6 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { KmsKey } from './kms-key.ts';
+import { isPendingDeletion } from './key-states.ts';
 import { DAY_MS } from './key-rotation.ts';
 
 const MAX_DAYS = 365;
@@ -65,7 +66,7 @@ export function withoutMaterial(key: KmsKey): KmsKey {
   const { imported } = key;
   return {
     ...key,
-    state: key.state === 'PendingDeletion' ? key.state : 'PendingImport',
+    state: isPendingDeletion(key) ? key.state : 'PendingImport',
     backingKeys: [],
     imported: imported && { ...imported, validTo: undefined },
   };

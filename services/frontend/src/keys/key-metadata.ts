@@ -2,7 +2,8 @@ import type { OutputOf } from '@keyfleet/shared/api/operation';
 import type { DescribeKey, GetPublicKey } from '@keyfleet/shared/api/keys';
 import { algorithmsOf, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { stateAt } from './key-states.ts';
-import type { ImportedMaterial, KmsKey } from './kms-key.ts';
+import { type ImportedMaterial, type KmsKey, multiRegionTypeOf, relatedOf } from './kms-key.ts';
+import { arnIn } from './multi-region.ts';
 
 type KeyMetadata = NonNullable<OutputOf<typeof DescribeKey>['KeyMetadata']>;
 
@@ -28,6 +29,7 @@ export function metadataOf(key: KmsKey, now: number, away = false): KeyMetadata 
     Description: key.description,
     KeyState: state,
     ...(key.deletionDate !== undefined && { DeletionDate: key.deletionDate }),
+    ...(key.pendingWindowInDays !== undefined && { PendingDeletionWindowInDays: key.pendingWindowInDays }),
     Origin: key.origin,
     ...(key.imported && state !== 'PendingImport' && key.backingKeys.length > 0 && expirationOf(key.imported)),
     KeyManager: 'CUSTOMER',
@@ -60,10 +62,13 @@ function expirationOf({ validTo }: ImportedMaterial): Pick<KeyMetadata, 'Expirat
 /** Only symmetric encryption keys tell it, also of imported material that is gone; not those whose material is elsewhere. */
 function currentMaterialIdOf({ keySpec, imported, backingKeys, customKeyStoreId }: KmsKey): string | undefined {
   return keySpec === 'SYMMETRIC_DEFAULT' && customKeyStoreId === undefined
-    ? (imported ?? backingKeys.at(-1))?.materialId
+    ? (imported ?? backingKeys.findLast(({ pending }) => !pending))?.materialId
     : undefined;
 }
 
-function multiRegionConfigurationOf({ arn, region }: KmsKey): NonNullable<KeyMetadata['MultiRegionConfiguration']> {
-  return { MultiRegionKeyType: 'PRIMARY', PrimaryKey: { Arn: arn, Region: region }, ReplicaKeys: [] };
+function multiRegionConfigurationOf(key: KmsKey): NonNullable<KeyMetadata['MultiRegionConfiguration']> {
+  const { primary, replicas } = relatedOf(key);
+  const keyIn = (region: string) => ({ Arn: arnIn(key, region), Region: region });
+  const MultiRegionKeyType = multiRegionTypeOf(key);
+  return { MultiRegionKeyType, PrimaryKey: keyIn(primary), ReplicaKeys: replicas.map(keyIn) };
 }

@@ -1,5 +1,6 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { BackingKey, KmsKey } from './kms-key.ts';
+import { assertNoReplica, hasReplicas } from './multi-region.ts';
 
 export const DAY_MS = 86_400_000;
 const DEFAULT_PERIOD_DAYS = 365;
@@ -20,12 +21,14 @@ export function assertOwnOrigin({ arn, origin }: KmsKey): void {
 export function assertAutomaticRotation(key: KmsKey): void {
   assertOwnOrigin(key);
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
+  assertNoReplica(key);
 }
 
 /** Throws what AWS answers when a key cannot be rotated on demand now. AWS gives no message for a key of the wrong kind. */
 export function assertOnDemandRotation(key: KmsKey, now: number): void {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
   if (key.customKeyStoreId !== undefined) assertOwnOrigin(key);
+  assertNoReplica(key);
   if (key.origin === 'EXTERNAL') {
     const message = `No available key material pending rotation for the key: ${key.arn}.`;
     throw new KmsException('KMSInvalidStateException', message);
@@ -60,11 +63,17 @@ export function rotationAfter({ periodInDays, nextDate }: AutomaticRotation, now
   return { periodInDays, nextDate: date > now ? date : now + periodInDays * DAY_MS };
 }
 
-/** `backingKey` becomes current; every older one stays, to decrypt. */
+/** `backingKey` becomes current, of a key with replicas once they all have it; every older one stays, to decrypt. */
 export function rotatedTo(
-  { backingKeys }: KmsKey,
+  key: KmsKey,
   backingKey: BackingKey,
   rotation: NonNullable<BackingKey['rotation']>,
 ): Pick<KmsKey, 'backingKeys'> {
-  return { backingKeys: [...backingKeys, { ...backingKey, rotation }] };
+  const added = { ...backingKey, rotation, ...(hasReplicas(key) && { pending: true as const }) };
+  return { backingKeys: [...key.backingKeys, added] };
+}
+
+/** The pending material becomes current: every Region has it. */
+export function promoted({ backingKeys }: KmsKey): Pick<KmsKey, 'backingKeys'> {
+  return { backingKeys: backingKeys.map((material) => ({ ...material, pending: undefined })) };
 }

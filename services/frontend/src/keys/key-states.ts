@@ -1,5 +1,5 @@
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
-import { algorithmsOf, type KeyUsage, type StoredKeyState } from '@keyfleet/shared/key-specs';
+import { algorithmsOf, type KeyState, type KeyUsage } from '@keyfleet/shared/key-specs';
 import type { KmsKey } from './kms-key.ts';
 
 /** How AWS refuses a key in a state: the code, and how the sentence about the key's ARN ends. */
@@ -15,8 +15,9 @@ const neverImported: StateRefusal = [
 ];
 const unavailable: StateRefusal = ['KMSInvalidStateException', 'is unavailable.'];
 const creating: StateRefusal = ['KMSInvalidStateException', 'is creating.'];
+const updating: StateRefusal = ['KMSInvalidStateException', 'is updating.'];
 
-type Row = Readonly<Partial<Record<StoredKeyState, StateRefusal>>>;
+type Row = Readonly<Partial<Record<KeyState, StateRefusal>>>;
 
 const anyState: Row = {};
 const notDeleting: Row = { PendingDeletion: pendingDeletion };
@@ -31,7 +32,13 @@ const usable: Row = {
 const publicKeyReadable: Row = { PendingDeletion: pendingDeletion, PendingImport: pendingImport, Creating: creating };
 /** Also of a key that has its material: it may be given another date. */
 const importable: Row = { PendingDeletion: pendingDeletion, Creating: creating };
-const switchable: Row = { PendingDeletion: pendingDeletion, PendingImport: pendingImport, Creating: creating };
+const materialDeletable: Row = { Creating: creating, Updating: updating };
+const switchable: Row = {
+  PendingDeletion: pendingDeletion,
+  PendingImport: pendingImport,
+  Creating: creating,
+  Updating: updating,
+};
 /** PendingImport passes here: the origin is refused instead. */
 const rotationSettable: Row = { Disabled: disabled, PendingDeletion: pendingDeletion, Creating: creating };
 
@@ -43,13 +50,14 @@ const rows = {
     PendingImport: notPendingDeletion,
     Unavailable: notPendingDeletion,
     Creating: notPendingDeletion,
+    Updating: notPendingDeletion,
   },
   CreateAlias: notDeleting,
   CreateGrant: usable,
   Decapsulate: usable,
   Decrypt: usable,
   DeleteAlias: anyState,
-  DeleteImportedKeyMaterial: anyState,
+  DeleteImportedKeyMaterial: materialDeletable,
   DeriveSharedSecret: usable,
   DescribeKey: anyState,
   DisableKey: switchable,
@@ -66,7 +74,7 @@ const rows = {
   GetKeyLastUsage: anyState,
   GetKeyPolicy: anyState,
   GetKeyRotationStatus: { PendingImport: neverImported },
-  GetParametersForImport: importable,
+  GetParametersForImport: { ...importable, Updating: updating },
   GetPublicKey: publicKeyReadable,
   ImportKeyMaterial: importable,
   ListAliases: anyState,
@@ -76,16 +84,18 @@ const rows = {
   ListResourceTags: anyState,
   PutKeyPolicy: anyState,
   ReEncrypt: usable,
+  ReplicateKey: { ...usable, Updating: updating },
   RetireGrant: anyState,
   RevokeGrant: anyState,
   RotateKeyOnDemand: { ...rotationSettable, PendingImport: pendingImport },
-  ScheduleKeyDeletion: notDeleting,
+  ScheduleKeyDeletion: { ...notDeleting, Updating: updating },
   Sign: usable,
   TagResource: notDeleting,
   UntagResource: notDeleting,
   /** About the new target; the old one may be in any state. */
   UpdateAlias: notDeleting,
   UpdateKeyDescription: notDeleting,
+  UpdatePrimaryRegion: usable,
   Verify: usable,
   VerifyMac: usable,
 } as const satisfies Record<string, Row>;
@@ -95,17 +105,29 @@ export type KeyOperationName = keyof typeof rows;
 /**
  * PendingImport from the moment on that its material expires, whenever it is destroyed. `away`: its custom key store is not connected.
  */
-export function stateAt({ state, imported }: KmsKey, now: number, away = false): StoredKeyState {
-  if (away && state !== 'PendingDeletion') return 'Unavailable';
-  const isExpired = imported?.validTo !== undefined && imported.validTo <= now;
-  return isExpired && state !== 'PendingDeletion' ? 'PendingImport' : state;
+export function stateAt(key: KmsKey, now: number, away = false): KeyState {
+  const { state, imported } = key;
+  if (isPendingDeletion(key) || state === 'Creating') return state;
+  if (away) return 'Unavailable';
+  if (imported?.validTo !== undefined && imported.validTo <= now) return 'PendingImport';
+  return state === 'Enabled' && isUpdating(key) ? 'Updating' : state;
+}
+
+/** Whether its date is set, or will be when its last replica is gone. */
+export function isPendingDeletion({ state }: Pick<KmsKey, 'state'>): boolean {
+  return state === 'PendingDeletion' || state === 'PendingReplicaDeletion';
+}
+
+/** The primary that was and the one that will be. */
+function isUpdating({ region, related }: KmsKey): boolean {
+  return related?.next !== undefined && (region === related.primary || region === related.next);
 }
 
 /** Throws AWS's refusal if `operation` does not work on a key in the state that it is in at `now`. */
 export function assertKeyState(operation: string, key: KmsKey, now: number, away = false): void {
   const row: Row | undefined = rows[operation as KeyOperationName];
   if (row === undefined) throw new Error(`no key state row for ${operation}`);
-  const refusal = row[stateAt(key, now, away)];
+  const refusal = row[isPendingDeletion(key) ? 'PendingDeletion' : stateAt(key, now, away)];
   if (refusal) throw new KmsException(refusal[0], `${key.arn} ${refusal[1]}`);
 }
 

@@ -12,6 +12,22 @@ export interface BackingKey {
   readonly createdAt: number;
   /** Why it replaced the one before; absent for a key's first material. */
   readonly rotation?: RotationType;
+  /** It only decrypts so far: not every Region of the key has it yet. */
+  readonly pending?: true | undefined;
+}
+
+/** Of a multi-Region key, in the record of each of its Regions. The primary's says what the others shall be told. */
+export interface RelatedKeys {
+  /** Counts the changes of what all Regions share: of two records the one with more is newer. */
+  readonly version: number;
+  /** Region of the primary key. */
+  readonly primary: string;
+  /** Regions of the replica keys. */
+  readonly replicas: readonly string[];
+  /** The Region that becomes the primary's, while that is under way. */
+  readonly next?: string | undefined;
+  /** In a primary's record: it may be that not every Region has been told. */
+  readonly spreading?: true | undefined;
 }
 
 export interface ImportedMaterial {
@@ -42,10 +58,14 @@ export interface KmsKey {
   /** The policy document as it was given. */
   readonly policy: string;
   readonly tags: readonly { readonly TagKey: string; readonly TagValue: string }[];
-  /** Oldest first; the last one is current. Empty while PendingImport. */
+  /** Oldest first; the last one that is not pending is current. Empty while PendingImport. */
   readonly backingKeys: readonly BackingKey[];
   /** Milliseconds since the epoch; there while the state is PendingDeletion. */
   readonly deletionDate?: number | undefined;
+  /** There while the state is PendingReplicaDeletion: how long the key waits from the deletion of its last replica on. */
+  readonly pendingWindowInDays?: number | undefined;
+  /** There once the key has had a replica. */
+  readonly related?: RelatedKeys | undefined;
   /** The material that a key of origin EXTERNAL took, for ever: also when it was deleted or expired, for no other is taken then. */
   readonly imported?: ImportedMaterial | undefined;
   /** The custom key store that it is in. */
@@ -53,4 +73,17 @@ export interface KmsKey {
   /** Its key in an external key store: what it encrypts is encrypted under that one, too. */
   readonly xksKeyId?: string | undefined;
   readonly automaticRotation?: { readonly periodInDays: number; readonly nextDate: number } | undefined;
+}
+
+/** Of a multi-Region key. One from before there were replicas has none. */
+export function relatedOf({ region, related }: Pick<KmsKey, 'region' | 'related'>): RelatedKeys {
+  return related ?? { version: 0, primary: region, replicas: [] };
+}
+
+/** PRIMARY or REPLICA, or undefined of a single-Region key. */
+export function multiRegionTypeOf(
+  key: Pick<KmsKey, 'multiRegion' | 'region' | 'related'>,
+): 'PRIMARY' | 'REPLICA' | undefined {
+  if (!key.multiRegion) return undefined;
+  return relatedOf(key).primary === key.region ? 'PRIMARY' : 'REPLICA';
 }

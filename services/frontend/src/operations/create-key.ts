@@ -105,7 +105,7 @@ async function placeOf(
 }
 
 /** Throws LimitExceededException when the account has as many keys as it may. Of those that are made at the same moment some may be too many. */
-async function assertRoom(scope: Scope, { keys, keyQuota }: Pick<Deps, 'keys' | 'keyQuota'>): Promise<void> {
+export async function assertRoom(scope: Scope, { keys, keyQuota }: Pick<Deps, 'keys' | 'keyQuota'>): Promise<void> {
   if ((await keys.countKeys(scope, keyQuota)) < keyQuota) return;
   const message = `The account has the maximum of ${keyQuota} KMS keys in the Region ${scope.region}.`;
   throw new KmsException('LimitExceededException', message);

@@ -62,6 +62,8 @@ export interface Deps {
   readonly developmentTags: boolean;
   /** The ARN partition of this deployment. */
   readonly partition: string;
+  /** The Regions of this deployment. */
+  readonly regions: ReadonlySet<string>;
   readonly policies: Policies;
   readonly users: Users;
   readonly markers: Markers;

@@ -3,7 +3,7 @@ import { CancelKeyDeletion, CreateKey, DescribeKey, ScheduleKeyDeletion } from '
 import { Encrypt } from '@keyfleet/shared/api/cipher';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { dueDateOf } from '@keyfleet/shared/stored/due-entries';
-import { FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
+import { FakeFrontend, region, regions } from '@keyfleet/test-support/fakes/frontend';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { randomBytes } from 'node:crypto';
@@ -45,7 +45,7 @@ async function carryOut(): Promise<string[]> {
   const onLeft = (_due: unknown, error: unknown) => {
     throw error;
   };
-  const deps = { store, grants, hsm, clock, serviceEvents, onLeft };
+  const deps = { store, grants, hsm, clock, serviceEvents, regions, onLeft };
   for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, deps, () => {});
   return events.map(({ eventName }) => eventName);
 }

@@ -34,6 +34,7 @@ import {
 import { createGrant, listGrants, listRetirableGrants, retireGrant, revokeGrant } from './grants.ts';
 import { deleteImportedKeyMaterial, getParametersForImport, importKeyMaterial } from './import.ts';
 import { generateMac, verifyMac } from './mac.ts';
+import { replicateKey, updatePrimaryRegion } from './multi-region.ts';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies.ts';
 import {
   disableKeyRotation,
@@ -89,6 +90,7 @@ const handlers = {
   PutKeyPolicy: putKeyPolicy,
   ListRetirableGrants: listRetirableGrants,
   ReEncrypt: reEncrypt,
+  ReplicateKey: replicateKey,
   RetireGrant: retireGrant,
   RevokeGrant: revokeGrant,
   RotateKeyOnDemand: rotateKeyOnDemand,
@@ -99,6 +101,7 @@ const handlers = {
   UpdateAlias: updateAlias,
   UpdateCustomKeyStore: updateCustomKeyStore,
   UpdateKeyDescription: updateKeyDescription,
+  UpdatePrimaryRegion: updatePrimaryRegion,
   Verify: verify,
   VerifyMac: verifyMac,
 } satisfies { [N in OperationName]?: Handler<(typeof operations)[N]> };

@@ -3,6 +3,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { evictBackingKeys } from '../keys/backing-keys.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { DAY_MS } from '../keys/key-rotation.ts';
+import { hasReplicas } from '../keys/multi-region.ts';
 import type { Deps, Handler } from './handler.ts';
 
 const [MIN_DAYS, MAX_DAYS] = [7, 30];
@@ -14,27 +15,39 @@ export const scheduleKeyDeletion: Handler<typeof ScheduleKeyDeletion, ScheduleKe
   { key, deadline },
   { keys, hsm, clock },
 ) => {
-  const deletionDate = clock.now() + days * DAY_MS;
-  const scheduled = await keys.updateKey({ ...key, state: 'PendingDeletion', deletionDate });
+  const scheduled = await keys.updateKey({ ...key, ...waitOf(key, days, clock.now()) });
   await evictBackingKeys(scheduled, { hsm, deadline });
-  return { KeyId: key.arn, DeletionDate: deletionDate, KeyState: scheduled.state, PendingWindowInDays: days };
+  const { deletionDate, state } = scheduled;
+  return {
+    KeyId: key.arn,
+    ...(deletionDate !== undefined && { DeletionDate: deletionDate }),
+    KeyState: state,
+    PendingWindowInDays: days,
+  };
 };
+
+/** The time of a primary begins when its last replica is gone. */
+function waitOf(key: KmsKey, days: number, now: number): Partial<KmsKey> {
+  if (hasReplicas(key)) return { state: 'PendingReplicaDeletion', pendingWindowInDays: days };
+  return { state: 'PendingDeletion', deletionDate: now + days * DAY_MS };
+}
 
 export const cancelKeyDeletion: Handler<typeof CancelKeyDeletion, Pick<Deps, 'keys'>> = async (
   _input,
   { key },
   { keys },
 ) => {
-  await keys.updateKey({ ...key, state: stateAfter(key), deletionDate: undefined });
+  await keys.updateKey({ ...key, state: stateAfter(key), deletionDate: undefined, pendingWindowInDays: undefined });
   return { KeyId: key.arn };
 };
 
 /**
  * Disabled whatever it was before, as AWS has it; but a key without material could be enabled from there and would
- * still do nothing.
+ * still do nothing. A replica has its primary's from when it is made.
  */
-function stateAfter({ backingKeys }: KmsKey): KmsKey['state'] {
-  return backingKeys.length === 0 ? 'PendingImport' : 'Disabled';
+function stateAfter({ backingKeys, origin }: KmsKey): KmsKey['state'] {
+  if (backingKeys.length > 0) return 'Disabled';
+  return origin === 'EXTERNAL' ? 'PendingImport' : 'Creating';
 }
 
 /** Throws ValidationException: the model allows 1 to 365 days, the service does not. */

@@ -5,35 +5,40 @@ import type {
   ListKeyRotations,
   RotateKeyOnDemand,
 } from '@keyfleet/shared/api/rotation';
-import { evictBackingKeys, newBackingKey } from '../keys/backing-keys.ts';
+import { currentBackingKey } from '../keys/backing-keys.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
-import { automaticRotationFrom, rotatedTo } from '../keys/key-rotation.ts';
+import { automaticRotationFrom } from '../keys/key-rotation.ts';
+import { isPendingDeletion } from '../keys/key-states.ts';
+import { rotate } from '../multi-region/rotate.ts';
+import { changeShared } from '../multi-region/spread.ts';
 import type { Deps, Handler } from './handler.ts';
 
 const DEFAULT_LIMIT = 100;
 
-export const enableKeyRotation: Handler<typeof EnableKeyRotation, Pick<Deps, 'keys' | 'clock'>> = async (
+type SharedChangeDeps = Pick<Deps, 'keys' | 'clock' | 'serviceEvents'>;
+
+export const enableKeyRotation: Handler<typeof EnableKeyRotation, SharedChangeDeps> = async (
   { RotationPeriodInDays },
-  { key },
-  { keys, clock },
+  { key, deadline },
+  deps,
 ) => {
-  const automaticRotation = automaticRotationFrom(clock.now(), RotationPeriodInDays, key.automaticRotation);
-  await keys.updateKey({ ...key, automaticRotation });
+  const automaticRotation = automaticRotationFrom(deps.clock.now(), RotationPeriodInDays, key.automaticRotation);
+  await changeShared(key, { automaticRotation }, { ...deps, deadline });
 };
 
-export const disableKeyRotation: Handler<typeof DisableKeyRotation, Pick<Deps, 'keys'>> = async (
+export const disableKeyRotation: Handler<typeof DisableKeyRotation, SharedChangeDeps> = async (
   _input,
-  { key },
-  { keys },
+  { key, deadline },
+  deps,
 ) => {
-  await keys.updateKey({ ...key, automaticRotation: undefined });
+  await changeShared(key, { automaticRotation: undefined }, { ...deps, deadline });
 };
 
 /** A rotation on demand is over when its call is answered, so none is ever told as under way. */
 export const getKeyRotationStatus: Handler<typeof GetKeyRotationStatus, object> = async (_input, { key }) => {
   const { arn: KeyId, automaticRotation: rotation } = key;
   // A key that waits for its deletion is not rotated; what was set holds again when the deletion is cancelled.
-  if (rotation === undefined || key.state === 'PendingDeletion') return { KeyId, KeyRotationEnabled: false };
+  if (rotation === undefined || isPendingDeletion(key)) return { KeyId, KeyRotationEnabled: false };
   return {
     KeyId,
     KeyRotationEnabled: true,
@@ -47,12 +52,9 @@ type RotateKeyOnDemandDeps = Pick<Deps, 'keys' | 'hsm' | 'clock' | 'serviceEvent
 export const rotateKeyOnDemand: Handler<typeof RotateKeyOnDemand, RotateKeyOnDemandDeps> = async (
   _input,
   { key, deadline },
-  { keys, hsm, clock, serviceEvents },
+  deps,
 ) => {
-  const backingKey = await newBackingKey(key, { hsm, clock, deadline });
-  const rotated = await keys.updateKey({ ...key, ...rotatedTo(key, backingKey, 'ON_DEMAND') });
-  serviceEvents.keyRotated(rotated);
-  await evictBackingKeys({ backingKeys: rotated.backingKeys.slice(-2, -1) }, { hsm, deadline });
+  await rotate(key, 'ON_DEMAND', { ...deps, deadline });
   return { KeyId: key.arn };
 };
 
@@ -66,10 +68,10 @@ export const listKeyRotations: Handler<typeof ListKeyRotations, Pick<Deps, 'mark
   const list = { accountId, region, operation: 'ListKeyRotations', filter };
   const after = input.Marker === undefined ? undefined : await markers.open(list, input.Marker, deadline);
 
+  // A rotation has happened when all Regions have its material.
+  const held = key.backingKeys.filter(({ pending }) => !pending);
   const materials =
-    input.IncludeKeyMaterial === 'ALL_KEY_MATERIAL'
-      ? key.backingKeys
-      : key.backingKeys.filter(({ rotation }) => rotation !== undefined);
+    input.IncludeKeyMaterial === 'ALL_KEY_MATERIAL' ? held : held.filter(({ rotation }) => rotation !== undefined);
   const start = 1 + materials.findIndex(({ materialId }) => materialId === after);
   const page = materials.slice(start, start + (input.Limit ?? DEFAULT_LIMIT));
   const last = page.at(-1);
@@ -82,11 +84,12 @@ export const listKeyRotations: Handler<typeof ListKeyRotations, Pick<Deps, 'mark
 };
 
 /** A key's first material was not rotated to: it has no date and no type. */
-function entryOf({ keyId, backingKeys }: KmsKey, { materialId, createdAt, rotation }: BackingKey) {
+function entryOf(key: KmsKey, { materialId, createdAt, rotation }: BackingKey) {
+  const isCurrent = materialId === currentBackingKey(key).materialId;
   return {
-    KeyId: keyId,
+    KeyId: key.keyId,
     KeyMaterialId: materialId,
-    KeyMaterialState: materialId === backingKeys.at(-1)?.materialId ? ('CURRENT' as const) : ('NON_CURRENT' as const),
+    KeyMaterialState: isCurrent ? ('CURRENT' as const) : ('NON_CURRENT' as const),
     ...(rotation && { RotationDate: createdAt, RotationType: rotation }),
   };
 }

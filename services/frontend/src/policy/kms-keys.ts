@@ -1,4 +1,4 @@
-import type { KmsKey } from '../keys/kms-key.ts';
+import { type KmsKey, multiRegionTypeOf } from '../keys/kms-key.ts';
 import { type ConditionKey, ConditionKeys } from './condition-keys.ts';
 import { type ContextValue, undecidable } from './conditions/context.ts';
 import { type GlobalFacts, globalKeys, valueNamed } from './global-keys.ts';
@@ -13,6 +13,8 @@ export interface KmsFacts extends GlobalFacts {
   readonly about: 'key' | 'alias' | 'account';
   /** There when it is about a key that exists. */
   readonly key?: KmsKey | undefined;
+  /** What a replica will be, while there is none yet. */
+  readonly replica?: KmsKey | undefined;
   /** The name of the alias by which the request names the key. */
   readonly requestAlias?: string | undefined;
   /** What had to be looked up, because a policy asks for it (see `slowKeys`). */
@@ -51,7 +53,8 @@ const member =
 /** A property of the key, or what a key is to be created with. */
 function property(ofKey: (key: KmsKey) => ContextValue, ofRequest: (input: KmsFacts['input']) => unknown): Value {
   return (facts) => {
-    if (facts.key) return ofKey(facts.key);
+    const key = facts.key ?? facts.replica;
+    if (key) return ofKey(key);
     return facts.operation === 'CreateKey' ? text(ofRequest(facts.input)) : undefined;
   };
 }
@@ -87,11 +90,10 @@ const ofTheKey: readonly Key[] = [
     ),
   },
   {
-    // There are no replicas.
     name: 'kms:MultiRegionKeyType',
     type: 'string',
     value: property(
-      (key) => (key.multiRegion ? 'PRIMARY' : undefined),
+      (key) => multiRegionTypeOf(key),
       (input) => (input['MultiRegion'] === true ? 'PRIMARY' : undefined),
     ),
   },

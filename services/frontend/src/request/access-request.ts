@@ -30,6 +30,8 @@ export interface Target {
   readonly arn: string;
   readonly ownerId: string;
   readonly key?: KmsKey | undefined;
+  /** A replica that is to be made: what it will be, for conditions only. */
+  readonly replica?: KmsKey | undefined;
   /** The name of the alias by which the request names the key. */
   readonly requestAlias?: string | undefined;
   /** Whether the request's two keys are one; there for operations that name two. */
@@ -82,6 +84,7 @@ function factsOf(
     input,
     about: target.about,
     key: target.key,
+    replica: target.replica,
     requestAlias: target.requestAlias,
   };
 }

@@ -5,9 +5,11 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { GrantLookup } from '../grants/grant-store.ts';
 import type { GrantName } from '../grants/grant-token.ts';
 import { grantQuestionOf, granteeOf } from '../grants/permission.ts';
-import type { KmsKey } from '../keys/kms-key.ts';
+import { type KmsKey, relatedOf } from '../keys/kms-key.ts';
+import { arnIn } from '../keys/multi-region.ts';
 import { findNamed, type KeyLookup, type Named, readIdentifier } from '../keys/resolve.ts';
 import { blobHeaderOf, requireCiphertext } from '../operations/ciphertexts.ts';
+import { assertReplicaIn } from '../operations/multi-region.ts';
 import {
   authorize,
   authorizeCiphertextKey,
@@ -48,7 +50,36 @@ export async function admit(question: Asking, deps: AccessDeps, keys: KmsKey[]):
   for (const reference of keyReferencesOf(operation)) {
     keys.push(await admitToKey(reference, question, { scope, deps }));
   }
+  if (operation.name === 'ReplicateKey') await admitToReplicaRegion(question, keys[0]!, deps);
   return alias;
+}
+
+/** A replica is created in its Region, so that may be forbidden there. */
+async function admitToReplicaRegion(question: Asking, primary: KmsKey, deps: AccessDeps): Promise<void> {
+  const region = String(question.input['ReplicaRegion']);
+  const there = { ...question, call: { ...question.call, region } };
+  const replica = replicaIn(region, primary);
+  const target: Target = { about: 'account', arn: '*', ownerId: primary.accountId, replica };
+  const tags = question.input['Tags'];
+  const actions = Array.isArray(tags) && tags.length > 0 ? ['kms:CreateKey', 'kms:TagResource'] : ['kms:CreateKey'];
+  for (const action of actions) await permit(authorize, accessRequest(there, action, { target, deps }));
+}
+
+function replicaIn(region: string, primary: KmsKey): KmsKey {
+  return { ...primary, region, related: relatedOf(primary), arn: arnIn(primary, region) };
+}
+
+/** Lets the caller through to the replica that UpdatePrimaryRegion names: it takes the same permission there as on the primary. */
+export async function admitToNextPrimary(question: Question, primary: KmsKey, deps: AccessDeps): Promise<KmsKey> {
+  const region = String(question.input['PrimaryRegion']);
+  assertReplicaIn(region, primary);
+  const { keyId, accountId } = primary;
+  const scope = { partition: deps.partition, region, accountId };
+  const key = await findNamed({ accountId, keyId }, { scope, lookup: deps });
+  const there = { ...question, call: { ...question.call, region } };
+  const target: Target = { about: 'key', arn: key.arn, ownerId: accountId, key };
+  await permit(authorize, accessRequest(there, actionOf(question.operation), { target, deps }));
+  return key;
 }
 
 /** A key that is created with tags is tagged, too. */

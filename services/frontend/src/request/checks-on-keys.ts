@@ -5,6 +5,7 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import { loadStore } from '../operations/custom-key-stores.ts';
 import { assertAlgorithm, assertKeyState, assertUsage } from '../keys/key-states.ts';
 import { assertAutomaticRotation, assertOnDemandRotation, assertOwnOrigin } from '../keys/key-rotation.ts';
+import { assertNoReplica, assertPrimary } from '../keys/multi-region.ts';
 import { assertSameKind } from '../operations/aliases.ts';
 import {
   assertExpiration,
@@ -15,6 +16,7 @@ import {
   type ImportTypeInput,
 } from '../keys/import.ts';
 import { type WrappingInput, wrappingOf } from '../keys/wrapping.ts';
+import { assertReplicaRegion } from '../operations/multi-region.ts';
 import { assertFits, assertOpens } from '../operations/ciphertexts.ts';
 import type { Deps } from '../operations/handler.ts';
 import { assertSignable, type SignatureInput } from '../operations/sign.ts';
@@ -23,7 +25,7 @@ import { assertKeepsControl } from '../policy/lockout.ts';
 import { assertPrincipalsExist } from '../policy/users.ts';
 import { rateClassOf, rateClassOfKey } from '../quotas/request-rates.ts';
 import { accessRequest, type AccessRequestDeps, type Target } from './access-request.ts';
-import { admit } from './access.ts';
+import { admit, admitToNextPrimary } from './access.ts';
 import { check } from './check.ts';
 
 /** Of an operation that names one key, or of the first of two. */
@@ -91,6 +93,27 @@ export const publicKey = check('the key is asymmetric', ({ keys: [key] }) => {
   const { kind } = keySpecs[key!.keySpec];
   if (kind === 'symmetric' || kind === 'hmac') throw new KmsException('UnsupportedOperationException');
 });
+
+export const primary = check('the key is the primary of a multi-Region key', ({ keys: [key] }) => assertPrimary(key!));
+
+/** Adds it to the request's keys. */
+export const nextPrimary = check<{ PrimaryRegion: string }>(
+  'the Region has a replica, the caller may there too, and its state allows it',
+  async ({ operation, call, keys, deps, input }) => {
+    const lookup = { keys: deps.keys, aliases: deps.aliases, grants: deps.grants };
+    const question = { operation, call, input: { ...input } };
+    const key = await admitToNextPrimary(question, keys[FIRST]!, { ...accessDeps(deps), ...lookup });
+    keys.push(key);
+    assertKeyState(operation.name, key, deps.clock.now());
+  },
+);
+
+export const noReplica = check('the key is no replica', ({ keys: [key] }) => assertNoReplica(key!));
+
+export const replicaRegion = check<{ ReplicaRegion: string }>(
+  'the Region is served, and the key is not there yet',
+  ({ input, keys: [key], deps }) => assertReplicaRegion(input.ReplicaRegion, key!, deps.regions),
+);
 
 export const ownOrigin = check('KMS made the key material', ({ keys: [key] }) => assertOwnOrigin(key!));
 

@@ -118,6 +118,7 @@ function newKmsPerform(
     newKeyId,
     developmentTags: config.developmentTags,
     partition: config.partition,
+    regions: new Set(config.regions),
     policies,
     users: new StoredUsers({ iam, accessKeys: records, partition: config.partition }),
     markers,

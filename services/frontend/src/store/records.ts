@@ -24,6 +24,15 @@ export const BackingKeyRecord = z.strictObject({
   publicKey: bytes.optional(),
   createdAt: z.int(),
   rotation: z.enum(rotationTypes).optional(),
+  pending: z.literal(true).optional(),
+});
+
+const RelatedKeysRecord = z.strictObject({
+  version: z.int().min(0),
+  primary: z.string().min(1),
+  replicas: z.array(z.string().min(1)),
+  next: z.string().min(1).optional(),
+  spreading: z.literal(true).optional(),
 });
 
 export const KeyRecord = z.strictObject({
@@ -44,6 +53,8 @@ export const KeyRecord = z.strictObject({
   tags: z.array(z.strictObject({ TagKey: z.string(), TagValue: z.string() })),
   backingKeys: z.array(BackingKeyRecord),
   deletionDate: z.int().optional(),
+  pendingWindowInDays: z.int().optional(),
+  related: RelatedKeysRecord.optional(),
   imported: z
     .strictObject({ materialId: MaterialId, description: z.string().optional(), validTo: z.int().optional() })
     .optional(),

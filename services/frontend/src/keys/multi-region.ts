@@ -1,0 +1,84 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { type BackingKey, type KmsKey, multiRegionTypeOf, type RelatedKeys, relatedOf } from './kms-key.ts';
+
+export function hasReplicas(key: KmsKey): boolean {
+  return multiRegionTypeOf(key) === 'PRIMARY' && relatedOf(key).replicas.length > 0;
+}
+
+/** Whether `other` is the same multi-Region key in another Region. */
+export function isRelated(key: KmsKey, other: KmsKey | undefined): other is KmsKey {
+  return other !== undefined && other.multiRegion && other.keyId === key.keyId && other.accountId === key.accountId;
+}
+
+/** Throws UnsupportedOperationException, with AWS's text. */
+export function assertPrimary(key: KmsKey): void {
+  if (multiRegionTypeOf(key) === 'PRIMARY') return;
+  throw new KmsException('UnsupportedOperationException', `${key.arn} is not a multi-region primary key.`);
+}
+
+/** Of what one Region decides for all a replica has nothing to say. A single-Region key decides for itself. */
+export function assertNoReplica(key: KmsKey): void {
+  if (multiRegionTypeOf(key) === 'REPLICA') assertPrimary(key);
+}
+
+export function arnIn({ arn }: Pick<KmsKey, 'arn'>, region: string): string {
+  const [name = '', partition = '', service = '', , ...rest] = arn.split(':');
+  return [name, partition, service, region, ...rest].join(':');
+}
+
+/** A primary's record with a change of what all Regions share. Until all have been told it is `spreading`. */
+export function sharedChange(key: KmsKey, change: Partial<KmsKey>, related: Partial<RelatedKeys> = {}): KmsKey {
+  const before = relatedOf(key);
+  const after = { ...before, ...related, version: before.version + 1 };
+  return { ...key, ...change, related: { ...after, spreading: after.replicas.length > 0 || undefined } };
+}
+
+/** The record of another Region once it was told what the primary's says. All that is its own it keeps. */
+export function toldBy(primary: KmsKey, key: KmsKey): KmsKey {
+  const { related, automaticRotation, origin, imported } = primary;
+  const told = { ...key, related: { ...relatedOf({ ...primary, related }), spreading: undefined } };
+  const state = key.state === 'Creating' ? firstStateOf(primary) : key.state;
+  // Imported material is brought to each Region; that it is the same is all that they share.
+  if (origin === 'EXTERNAL') return { ...told, state, imported: key.imported ?? nameOf(imported) };
+  return { ...told, state, automaticRotation, backingKeys: materialsLike(primary, key) };
+}
+
+function firstStateOf({ origin }: KmsKey): KmsKey['state'] {
+  return origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled';
+}
+
+function nameOf(imported: KmsKey['imported']): KmsKey['imported'] {
+  return imported && { materialId: imported.materialId };
+}
+
+/** Those of the primary, each with the token that this record has of it already. */
+function materialsLike(primary: KmsKey, { backingKeys }: KmsKey): readonly BackingKey[] {
+  return primary.backingKeys.map((material) => {
+    const own = backingKeys.find(({ materialId }) => materialId === material.materialId);
+    return own === undefined ? material : { ...material, token: own.token };
+  });
+}
+
+/** What a replica begins with. Its primary does not know of it yet. */
+export function newReplica(
+  primary: KmsKey,
+  own: Pick<KmsKey, 'region' | 'createdAt' | 'description' | 'policy' | 'tags'>,
+): KmsKey {
+  const { schemaVersion, keyId, accountId, keySpec, keyUsage, origin } = primary;
+  const related = relatedOf(primary);
+  return {
+    schemaVersion,
+    revision: 1,
+    keyId,
+    arn: arnIn(primary, own.region),
+    accountId,
+    keySpec,
+    keyUsage,
+    origin,
+    multiRegion: true,
+    ...own,
+    state: 'Creating',
+    backingKeys: [],
+    related: { version: related.version, primary: related.primary, replicas: [...related.replicas, own.region] },
+  };
+}

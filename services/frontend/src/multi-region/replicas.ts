@@ -1,0 +1,52 @@
+import { DAY_MS } from '../keys/key-rotation.ts';
+import { isPendingDeletion } from '../keys/key-states.ts';
+import { type KmsKey, multiRegionTypeOf, relatedOf } from '../keys/kms-key.ts';
+import { sharedChange } from '../keys/multi-region.ts';
+import { decidedAgain } from '../request/deadlines.ts';
+import { findPrimary, type SpreadDeps, writeShared } from './spread.ts';
+
+/**
+ * Has the primary know a replica whose record is there and Creating, which makes it whole. False when the primary is going to be
+ * deleted, or is gone: then there is nothing to be a replica of.
+ */
+export function join(replica: KmsKey, deps: SpreadDeps): Promise<boolean> {
+  const joining = async (): Promise<boolean> => {
+    const primary = await findPrimary(replica, deps);
+    if (primary === undefined || isPendingDeletion(primary)) return false;
+    const replicas = [...new Set([...relatedOf(primary).replicas, replica.region])];
+    await writeShared(primary, sharedChange(primary, {}, { replicas }), deps);
+    return true;
+  };
+  return decidedAgain(joining, deps.deadline, deps.clock);
+}
+
+/** Has the primary forget a replica whose record is gone. `regions`: wherever the primary may be. */
+export function leave(
+  { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>,
+  regions: readonly string[],
+  deps: SpreadDeps,
+): Promise<void> {
+  const leaving = async (): Promise<void> => {
+    const keys = await Promise.all(regions.map(async (one) => deps.keys.findKey(one, keyId)));
+    for (const key of keys) {
+      if (key === undefined || multiRegionTypeOf(key) !== 'PRIMARY') continue;
+      if (!relatedOf(key).replicas.includes(region)) continue;
+      await writeShared(key, withoutReplica(key, region, deps.clock.now()), deps);
+    }
+  };
+  return decidedAgain(leaving, deps.deadline, deps.clock);
+}
+
+/** The primary's record without a replica that is gone. Its own deletion may have waited for this one. */
+function withoutReplica(key: KmsKey, region: string, now: number): KmsKey {
+  const replicas = relatedOf(key).replicas.filter((one) => one !== region);
+  const isFree = key.state === 'PendingReplicaDeletion' && replicas.length === 0;
+  const own: Partial<KmsKey> = isFree
+    ? {
+        state: 'PendingDeletion',
+        deletionDate: now + (key.pendingWindowInDays ?? 0) * DAY_MS,
+        pendingWindowInDays: undefined,
+      }
+    : {};
+  return sharedChange(key, own, { replicas });
+}

@@ -1,0 +1,122 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import type { ServiceEvents } from '../audit/service-events.ts';
+import { type KmsKey, multiRegionTypeOf, relatedOf } from '../keys/kms-key.ts';
+import { promoted } from '../keys/key-rotation.ts';
+import { isRelated, sharedChange, toldBy } from '../keys/multi-region.ts';
+import { decidedAgain } from '../request/deadlines.ts';
+import { ConflictError, type KeyStore } from '../store/store.ts';
+
+export interface SpreadDeps {
+  readonly keys: Pick<KeyStore, 'findKey' | 'updateKey'>;
+  readonly clock: Clock;
+  /** Milliseconds since the epoch. What is not done by then is left to the background. */
+  readonly deadline: number;
+  readonly serviceEvents: Pick<ServiceEvents, 'keyRotated' | 'keySynchronized'>;
+}
+
+/** What a primary said that was read longer ago is not told any more: its tokens may be under a key that was given up. */
+const FRESH_MS = 5_000;
+
+/**
+ * Writes a change of what all Regions of a key share, and tells the others. Throws ConflictError when an earlier change had to be
+ * told first: it is now, and everything is decided again. Answers the record as it was written. A single-Region key is just written.
+ */
+export async function changeShared(key: KmsKey, change: Partial<KmsKey>, deps: SpreadDeps): Promise<KmsKey> {
+  if (!key.multiRegion) return deps.keys.updateKey({ ...key, ...change });
+  return writeShared(key, sharedChange(key, change), deps);
+}
+
+/** `changed`: what becomes of `key`, a primary's record. */
+export async function writeShared(key: KmsKey, changed: KmsKey, deps: SpreadDeps): Promise<KmsKey> {
+  if (key.related?.spreading) {
+    await spread(key, deps);
+    throw new ConflictError(`the Regions of ${key.arn} were not told of an earlier change`);
+  }
+  const written = await deps.keys.updateKey(changed);
+  await spread(written, deps);
+  return written;
+}
+
+/**
+ * Carries on from what the primary's record says until every Region has it and nothing is left to do. The record was written first,
+ * so whoever is cut off here is followed by the next who looks at it. May be done by several at once: what a record says of
+ * all Regions has a version, no record goes back to an older one, and every write names the revision that it read.
+ */
+export async function spread(primary: KmsKey, deps: SpreadDeps): Promise<void> {
+  let at: KmsKey | undefined = primary;
+  let isRead = true;
+  const carryOn = async (): Promise<void> => {
+    if (!isRead && at !== undefined) at = await deps.keys.findKey(at.region, at.keyId);
+    isRead = false;
+    while (at?.related?.spreading) at = await step(at, deps);
+  };
+  await decidedAgain(carryOn, deps.deadline, deps.clock);
+}
+
+/** Answers the record from which it goes on. */
+async function step(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefined> {
+  const told = await tellAll(primary, deps);
+  const newer = told.find((key) => relatedOf(key).version > relatedOf(primary).version);
+  if (newer !== undefined) return follow(newer, primary, deps);
+  if (relatedOf(primary).next !== undefined) return makePrimary(told, primary, deps);
+  if (!primary.backingKeys.some(({ pending }) => pending)) return deps.keys.updateKey(settled(primary));
+  const rotated = await deps.keys.updateKey(sharedChange(primary, promoted(primary)));
+  deps.serviceEvents.keyRotated(rotated);
+  return rotated;
+}
+
+function settled(primary: KmsKey): KmsKey {
+  return { ...primary, related: { ...relatedOf(primary), spreading: undefined } };
+}
+
+/** Somebody else was faster, and went on to make another one the primary: that one decides, also of what was the primary. */
+async function follow(newer: KmsKey, former: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefined> {
+  const primary = await findPrimary(newer, deps);
+  if (primary === undefined || primary.region === former.region) throw new ConflictError(`${former.arn} has changed`);
+  await tell(primary, former.region, deps);
+  return primary;
+}
+
+/** The primary as the records say from one to the next: it may be elsewhere than where a replica has it. */
+export async function findPrimary(key: KmsKey, { keys }: Pick<SpreadDeps, 'keys'>): Promise<KmsKey | undefined> {
+  let at: KmsKey | undefined = key;
+  for (let hops = relatedOf(key).replicas.length; hops >= 0; hops--) {
+    if (multiRegionTypeOf(at) === 'PRIMARY') return at;
+    const found: KmsKey | undefined = await keys.findKey(relatedOf(at).primary, key.keyId);
+    if (!isRelated(key, found)) return undefined;
+    at = found;
+  }
+  throw new ConflictError(`the primary of ${key.arn} is changing`);
+}
+
+/** Answers the records of the other Regions, all at the primary's version at least. One that is gone needs to be told nothing. */
+async function tellAll(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey[]> {
+  const until = deps.clock.now() + FRESH_MS;
+  const told = await Promise.all(relatedOf(primary).replicas.map((region) => tell(primary, region, deps, until)));
+  return told.filter((key) => key !== undefined);
+}
+
+async function tell(
+  primary: KmsKey,
+  region: string,
+  { keys, clock, serviceEvents }: SpreadDeps,
+  until = clock.now() + FRESH_MS,
+): Promise<KmsKey | undefined> {
+  const key = await keys.findKey(region, primary.keyId);
+  if (!isRelated(primary, key)) return undefined;
+  if (relatedOf(key).version >= relatedOf(primary).version) return key;
+  if (clock.now() > until) throw new ConflictError(`what ${primary.arn} says was read too long ago`);
+  const told = await keys.updateKey(toldBy(primary, key));
+  if (told.backingKeys.length > key.backingKeys.length) serviceEvents.keySynchronized(told);
+  return told;
+}
+
+/** From this write on `next` is the primary; the one that was is told like every other Region. */
+async function makePrimary(told: readonly KmsKey[], primary: KmsKey, { keys }: SpreadDeps): Promise<KmsKey> {
+  const { next, replicas, primary: former } = relatedOf(primary);
+  const heir = told.find(({ region }) => region === next);
+  // It was scheduled for deletion, or disabled, before it was told.
+  if (heir?.state !== 'Enabled') return keys.updateKey(sharedChange(primary, {}, { next: undefined }));
+  const others = replicas.map((region) => (region === heir.region ? former : region));
+  return keys.updateKey(sharedChange(heir, {}, { primary: heir.region, replicas: others, next: undefined }));
+}
