@@ -108,6 +108,10 @@ describe('the Redis store behind a cache', () => {
       forgetPolicies: store.forgetPolicies.bind(store),
       findSecret: store.findSecret.bind(store),
       insertSecret: store.insertSecret.bind(store),
+      findFleetKey: store.findFleetKey.bind(store),
+      insertFleetKey: store.insertFleetKey.bind(store),
+      listFleetKeys: store.listFleetKeys.bind(store),
+      dropFleetKey: store.dropFleetKey.bind(store),
       findLastUsage: store.findLastUsage.bind(store),
       keepLastUsage: store.keepLastUsage.bind(store),
       async [Symbol.asyncDispose]() {

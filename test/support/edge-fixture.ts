@@ -60,7 +60,7 @@ export async function startEdge(options: EdgeOptions = {}) {
   const regions = new Set(['us-east-1', 'eu-west-1']);
   const credentials = new Credentials({
     identities: { ownerOf: () => identity, find: (() => undefined) as never },
-    sessionTokens: { open: () => undefined },
+    sessionTokens: { open: () => Promise.resolve(undefined) },
     partition: 'aws',
     accessKeys: {
       findAccessKey: (accessKeyId) => Promise.resolve(accessKeyId === alice.accessKeyId ? record : undefined),

@@ -1,7 +1,7 @@
 import { type Connections, RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { RedisStore, type RedisStoreDeps } from '@keyfleet/frontend/store/redis-store';
-import type { FleetSecretStore } from '@keyfleet/frontend/store/store';
+import type { FleetKeyStore, FleetSecretStore } from '@keyfleet/frontend/store/store';
 import { testMacs } from './record-macs.ts';
 
 type Options = Connections & Omit<RedisStoreDeps, 'calls' | 'macs'>;
@@ -12,7 +12,7 @@ export function openStore({
   monotonicClock,
   acknowledged,
   ...connections
-}: Options): RedisStore & FleetSecretStore {
+}: Options): RedisStore & FleetSecretStore & FleetKeyStore {
   const calls = new RedisCalls(connections);
   const secrets = new RedisFleetSecrets(calls);
   const store = new RedisStore({
@@ -25,5 +25,9 @@ export function openStore({
   return Object.assign(store, {
     findSecret: secrets.findSecret.bind(secrets),
     insertSecret: secrets.insertSecret.bind(secrets),
+    findFleetKey: secrets.findFleetKey.bind(secrets),
+    insertFleetKey: secrets.insertFleetKey.bind(secrets),
+    listFleetKeys: secrets.listFleetKeys.bind(secrets),
+    dropFleetKey: secrets.dropFleetKey.bind(secrets),
   });
 }

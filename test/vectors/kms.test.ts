@@ -47,17 +47,18 @@ test.each(
 });
 
 interface GrantTokenVector extends GrantName {
+  readonly domainKeyId: string;
   readonly key: string;
   readonly nonce: string;
   readonly token: string;
 }
 
-test.each(vectors<GrantTokenVector>('grant-token.json'))('grant token: $comment', (vector) => {
-  const { region, keyId, grantId, token } = vector;
+test.each(vectors<GrantTokenVector>('grant-token-2.json'))('grant token: $comment', (vector) => {
+  const { domainKeyId, region, keyId, grantId, token } = vector;
   const key = createSecretKey(hex(vector.key));
-  expect(sealGrantToken(key, { region, keyId, grantId }, hex(vector.nonce))).toBe(token);
+  expect(sealGrantToken({ domainKeyId, key }, { region, keyId, grantId }, hex(vector.nonce))).toBe(token);
   const read = readGrantToken(token)!;
-  expect(read).toMatchObject({ region, keyId, grantId });
+  expect(read).toMatchObject({ domainKeyId, region, keyId, grantId });
   expect([read.isGenuine(key), read.isGenuine(createSecretKey(Buffer.alloc(32)))]).toEqual([true, false]);
 });
 

@@ -1,13 +1,16 @@
-import { createSecretKey } from 'node:crypto';
-import { openSession, sealSession, type SessionContent } from '@keyfleet/frontend/identities/sts-session-token';
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { readSession, sealSession, type SessionContent } from '@keyfleet/frontend/identities/sts-session-token';
 import { expect, test } from 'vitest';
-import vectors from './kms/sts-session-token.json' with { type: 'json' };
+import vectors from './kms/sts-session-token-2.json' with { type: 'json' };
+
+const openSession = (key: KeyObject, token: string) => readSession(token)?.open(key);
 
 test.each(vectors)(
   'the session token of $content.name is sealed as it was, and opens',
-  ({ key, salt, content, token }) => {
+  ({ key, domainKeyId, salt, content, token }) => {
     const secret = createSecretKey(Buffer.from(key, 'hex'));
-    expect(sealSession(secret, content as SessionContent, Buffer.from(salt, 'hex'))).toBe(token);
+    expect(sealSession({ domainKeyId, key: secret }, content as SessionContent, Buffer.from(salt, 'hex'))).toBe(token);
+    expect(readSession(token)?.domainKeyId).toBe(domainKeyId);
     expect(openSession(secret, token)).toEqual(content);
   },
 );

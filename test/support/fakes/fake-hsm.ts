@@ -1,6 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { blobPrefixOf, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
+import { CredentialToken } from '@keyfleet/hsm-worker/boundary/tokens/credential-token';
+import { Writer } from '@keyfleet/shared/encoding/bytes';
+import { testDomainKey } from '../command-context.ts';
 import { keySpecs } from '@keyfleet/shared/key-specs';
 import { type HsmCommands, HsmRefusedError } from '@keyfleet/frontend/hsm/commands';
 
@@ -23,6 +26,9 @@ export class FakeHsm implements HsmCommands {
   readonly evicted: string[] = [];
   /** Thrown instead of the next answers, while it is set. */
   failure: Error | undefined;
+  /** The domain key that credentials are said to be sealed under. */
+  sealsUnder = testDomainKey('1').id;
+  /** By their tokens. */
   readonly #credentials = new Map<string, Buffer>();
 
   readonly #commands: Commands = {
@@ -39,16 +45,16 @@ export class FakeHsm implements HsmCommands {
       const publicKey = Buffer.from(`public key of ${keyId}`);
       return { materialId, keySpec: 'RSA_2048', keyUsage: 'SIGN_VERIFY', publicKey };
     },
-    GenerateCredential: ({ accessKeyId }) => {
+    GenerateCredential: ({ accessKeyId, principal }) => {
       const secretAccessKey = Buffer.from(randomBytes(30).toString('base64'));
-      this.#credentials.set(accessKeyId, secretAccessKey);
-      return { secretAccessKey, token: Buffer.from(`token of ${accessKeyId}`) };
+      return { secretAccessKey, token: this.#sealed({ accessKeyId, principal, secretAccessKey }) };
     },
-    SealCredential: ({ accessKeyId, secretAccessKey }) => {
-      this.#credentials.set(accessKeyId, Buffer.from(secretAccessKey));
-      return { token: Buffer.from(`token of ${accessKeyId}`) };
+    SealCredential: (credential) => ({ token: this.#sealed(credential) }),
+    OpenCredential: ({ accessKeyId, token }) => {
+      const name = Buffer.from(token).toString('hex');
+      const secretAccessKey = Buffer.from(token).includes(accessKeyId) ? this.#credentials.get(name) : undefined;
+      return { secretAccessKey: Buffer.from(secretAccessKey ?? refuse()) };
     },
-    OpenCredential: ({ accessKeyId }) => ({ secretAccessKey: this.#credentials.get(accessKeyId) ?? refuse() }),
     EvictBackingKey: ({ materialId }) => {
       this.evicted.push(Buffer.from(materialId).toString('hex'));
       return {};
@@ -65,6 +71,16 @@ export class FakeHsm implements HsmCommands {
       return { ciphertext: seal(openToken(token, keyId), sealed), ...(withPlaintext && { plaintext }) };
     },
   };
+
+  /** With a header as the HSM's tokens have it. */
+  #sealed({ accessKeyId, principal, secretAccessKey }: InputOf<'SealCredential'>): Buffer {
+    const writer = new Writer();
+    writer.bytes(CredentialToken.encode({ domain: 'test', domainKeyId: this.sealsUnder, accessKeyId, principal }));
+    writer.raw(randomBytes(16));
+    const token = writer.finish();
+    this.#credentials.set(token.toString('hex'), Buffer.from(secretAccessKey));
+    return token;
+  }
 
   async execute<N extends CommandName>(command: N, input: InputOf<N>): Promise<OutputOf<N>> {
     this.executed.push(command);

@@ -23,8 +23,10 @@ import { XksError } from '@keyfleet/frontend/xks/problems';
 import { XksProxies } from '@keyfleet/frontend/xks/proxies';
 import { Markers } from '@keyfleet/frontend/operations/markers';
 import { Policies } from '@keyfleet/frontend/policy/policies';
+import { Fleet } from '@keyfleet/frontend/store/fleet-keys';
 import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
 import { LastUsages } from '@keyfleet/frontend/background/last-usages';
+import { FakeDomain } from './fake-domain.ts';
 import { FakeHsm } from './fake-hsm.ts';
 
 export const accountId = '111122223333';
@@ -82,6 +84,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     const hosts = { call: (call: XksCall) => this.answerOfProxy(call) };
     this.proxies = new XksProxies({ hosts, hsm: this.hsm, clock });
     this.lastUsages = new LastUsages({ usages: store, clock, onProblem: (problem) => void faults.push(problem) });
+    const fleet = new Fleet({ store, hsm: this.hsm, domain: new FakeDomain(), clock });
     const perform = newPerform({
       keys: store,
       aliases: store,
@@ -96,11 +99,11 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       regions: new Set(regions),
       policies: new Policies(),
       users: { exists: (_account, arn) => Promise.resolve(!arn.endsWith('/nobody') && arn.includes(':user/')) },
-      markers: new Markers({ secrets: store, hsm: this.hsm }),
+      markers: new Markers(fleet),
       rates: { charge: (_of, rateClass) => this.charge(rateClass) },
       keyQuota: this.keyQuota,
       grants: this.grants,
-      grantTokens: new GrantTokens({ secrets: store, hsm: this.hsm }),
+      grantTokens: new GrantTokens(fleet),
       lastUsages: this.lastUsages,
       serviceEvents: new ServiceEvents(
         {

@@ -20,6 +20,7 @@ export const storedValues = {
   accessKey: { name: 'kf:access-key:{<access key id>}', type: 'string', role: 'kept' },
   firstAccessKey: { name: 'kf:first-access-key:{<account>}', type: 'string', role: 'kept' },
   secret: { name: 'kf:secret:{<name>}', type: 'string', role: 'kept' },
+  fleetKeys: { name: 'kf:fleet-keys:{<name>}', type: 'hash', role: 'kept' },
   recordKeys: { name: 'kf:record-keys', type: 'string', role: 'kept' },
   aliases: { name: 'kf:aliases:{<account>/<region>}', type: 'hash', role: 'kept' },
   aliasNames: { name: 'kf:alias-names:{<account>/<region>}', type: 'zset', role: 'derived' },
@@ -108,6 +109,10 @@ export function ratesAt({ accountId, region }: Scope): string {
 }
 export function secretAt(name: string): string {
   return `kf:secret:{${name}}`;
+}
+/** Of one purpose, by domain key. */
+export function fleetKeysAt(name: string): string {
+  return `kf:fleet-keys:{${name}}`;
 }
 /** IAM's records, then what is derived from them: their names in order, and who refers to whom. */
 export function iamAt(accountId: string): readonly [string, string, string] {

@@ -1,7 +1,9 @@
+import { domainKeyId } from '@keyfleet/shared/domain/state';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { z } from 'zod';
 import type { KeyObject } from 'node:crypto';
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { FleetKey } from '../store/fleet-keys.ts';
 
 const TAG_LENGTH = 32;
 export const NONCE_LENGTH = 16;
@@ -11,8 +13,10 @@ export const NONCE_LENGTH = 16;
  * grantee.
  */
 const GrantTokenFormat = defineFormat(
-  'keyfleet/grant-token/1',
+  'keyfleet/grant-token/2',
   z.object({
+    /** Whose key of the fleet authenticates it. */
+    domainKeyId,
     region: z.string(),
     keyId: z.string(),
     grantId: bytes({ min: 32, max: 32 }),
@@ -21,8 +25,12 @@ const GrantTokenFormat = defineFormat(
   }),
 );
 
-/** The key that authenticates grant tokens: every frontend of the fleet has it. */
-export const GRANT_TOKEN_KEY = { name: 'grant-token-key', info: 'keyfleet/grant-token-key/1' } as const;
+/** The keys that authenticate grant tokens. One that is forged names a grant, which its grantee has without it. */
+export const GRANT_TOKEN_KEY = {
+  name: 'grant-token-key',
+  info: 'keyfleet/grant-token-key/1',
+  outlivesRemovals: true,
+} as const;
 
 export interface GrantName {
   readonly region: string;
@@ -30,20 +38,35 @@ export interface GrantName {
   readonly grantId: string;
 }
 
-export function sealGrantToken(key: KeyObject, { region, keyId, grantId }: GrantName, nonce: Uint8Array): string {
-  const encoded = GrantTokenFormat.encode({ region, keyId, grantId: Buffer.from(grantId, 'hex'), nonce });
+export function sealGrantToken(
+  { domainKeyId: id, key }: FleetKey,
+  { region, keyId, grantId }: GrantName,
+  nonce: Uint8Array,
+): string {
+  const encoded = GrantTokenFormat.encode({
+    domainKeyId: id,
+    region,
+    keyId,
+    grantId: Buffer.from(grantId, 'hex'),
+    nonce,
+  });
   return Buffer.concat([encoded, tagOf(key, encoded)]).toString('base64');
 }
 
+interface GivenToken extends GrantName {
+  readonly domainKeyId: string;
+  isGenuine(key: KeyObject): boolean;
+}
+
 /** What a token says, whoever made it. Undefined for what nobody can have made. */
-export function readGrantToken(token: string): (GrantName & { isGenuine: (key: KeyObject) => boolean }) | undefined {
+export function readGrantToken(token: string): GivenToken | undefined {
   const whole = Buffer.from(token, 'base64');
   if (whole.toString('base64') !== token || whole.length < TAG_LENGTH) return undefined;
   const [encoded, tag] = [whole.subarray(0, -TAG_LENGTH), whole.subarray(-TAG_LENGTH)];
   try {
-    const { region, keyId, grantId } = GrantTokenFormat.decode(encoded);
+    const { grantId, nonce: _, ...said } = GrantTokenFormat.decode(encoded);
     const isGenuine = (key: KeyObject): boolean => timingSafeEqual(tag, tagOf(key, encoded));
-    return { region, keyId, grantId: Buffer.from(grantId).toString('hex'), isGenuine };
+    return { ...said, grantId: Buffer.from(grantId).toString('hex'), isGenuine };
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { FleetKey, type FleetKeyDeps } from '../store/fleet-key.ts';
+import type { Fleet, FleetKeys } from '../store/fleet-keys.ts';
 import { GRANT_TOKEN_KEY, type GrantName, NONCE_LENGTH, readGrantToken, sealGrantToken } from './grant-token.ts';
 
 /**
@@ -8,23 +8,24 @@ import { GRANT_TOKEN_KEY, type GrantName, NONCE_LENGTH, readGrantToken, sealGran
  * one up.
  */
 export class GrantTokens {
-  readonly #key: FleetKey;
+  readonly #keys: FleetKeys;
 
-  constructor(deps: FleetKeyDeps) {
-    this.#key = new FleetKey(GRANT_TOKEN_KEY, deps);
+  constructor(fleet: Fleet) {
+    this.#keys = fleet.keys(GRANT_TOKEN_KEY);
   }
 
   /** Another token each time; all tokens of a grant are worth the same. */
   async seal(grant: GrantName, deadline: number): Promise<string> {
-    return sealGrantToken(await this.#key.load(deadline), grant, randomBytes(NONCE_LENGTH));
+    return sealGrantToken(await this.#keys.newest(deadline), grant, randomBytes(NONCE_LENGTH));
   }
 
   /** Throws InvalidGrantTokenException for what nobody was given. Whether the grant is still there is not asked. */
   async open(token: string, deadline: number): Promise<GrantName> {
     // What has not even the form of one costs no HSM.
     const read = readGrantToken(token);
-    if (read === undefined || !read.isGenuine(await this.#key.load(deadline))) throw invalidGrantToken();
-    const { region, keyId, grantId } = read;
+    const key = read && (await this.#keys.find(read.domainKeyId, deadline));
+    if (key === undefined || !read!.isGenuine(key)) throw invalidGrantToken();
+    const { region, keyId, grantId } = read!;
     return { region, keyId, grantId };
   }
 }

@@ -1,8 +1,10 @@
 import { createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
+import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { expect, test } from 'vitest';
+import { Fleet } from '../store/fleet-keys.ts';
 import { MemoryStore } from '../store/memory-store.ts';
-import { sealSession, type SessionContent, SessionTokens } from './sts-session-token.ts';
+import { readSession, sealSession, type SessionContent, SessionTokens } from './sts-session-token.ts';
 
 const DEADLINE = Number.MAX_SAFE_INTEGER;
 const content: SessionContent = {
@@ -19,20 +21,31 @@ const content: SessionContent = {
   transitiveTagKeys: [],
 };
 
-/** The limit that docs/domain.md states, and what it says ends it. */
-test('who has the key that frontends share makes sessions, until the key is deleted and frontends have started anew', async () => {
-  const [secrets, hsm] = [new MemoryStore(), new FakeHsm()];
-  const frontend = new SessionTokens({ secrets, hsm, random: randomBytes });
-  await frontend.seal(content, DEADLINE);
+test('who had the key that frontends share makes sessions until somebody is removed, and none afterwards', async () => {
+  const [store, hsm, domain] = [new MemoryStore(), new FakeHsm(), new FakeDomain()];
+  const newFleet = () => new Fleet({ store, hsm, domain, clock: { now: () => 0 } });
+  const frontend = new SessionTokens(newFleet(), randomBytes);
+  const genuine = await frontend.seal(content, DEADLINE);
+  const { domainKeyId } = readSession(genuine)!;
 
-  const sealedFor = { accessKeyId: 'keyfleet-session-token-key', principal: 'keyfleet:frontends' };
-  const token = (await secrets.findSecret('session-token-key'))!;
+  const sealedFor = { accessKeyId: `keyfleet-session-token-key/${domainKeyId}`, principal: 'keyfleet:frontends' };
+  const token = (await store.findFleetKey('session-token-key', domainKeyId))!;
   const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token });
   const info = 'keyfleet/sts-session-token-key/1';
-  const leaked = createSecretKey(Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32)));
-  const forged = sealSession(leaked, { ...content, secretAccessKey: 'of my choice' }, randomBytes(32));
-  expect(await frontend.open(forged, DEADLINE)).toMatchObject({ secretAccessKey: 'of my choice' });
+  const key = createSecretKey(Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32)));
+  const forge = (id: string) =>
+    sealSession({ domainKeyId: id, key }, { ...content, secretAccessKey: 'of my choice' }, randomBytes(32));
+  const forged = (await frontend.open(forge(domainKeyId), DEADLINE))!;
+  expect(forged.content).toMatchObject({ secretAccessKey: 'of my choice' });
+  expect(forged.isAccepted()).toBe(true);
 
-  const startedAnew = new SessionTokens({ secrets: new MemoryStore(), hsm, random: randomBytes });
-  expect(await startedAnew.open(forged, DEADLINE)).toBeUndefined();
+  const id = (hsm.sealsUnder = domain.rotate(0, { afterRemoval: true }));
+  expect(forged.isAccepted()).toBe(false);
+  for (const one of [frontend, new SessionTokens(newFleet(), randomBytes)]) {
+    expect(await one.open(forge(domainKeyId), DEADLINE)).toBeUndefined();
+    expect(await one.open(genuine, DEADLINE)).toBeUndefined();
+    const next = await one.seal(content, DEADLINE);
+    expect((await one.open(next, DEADLINE))?.content).toEqual(content);
+    expect(await one.open(forge(id), DEADLINE)).toBeUndefined();
+  }
 });

@@ -1,11 +1,17 @@
 import { hkdfSync, type KeyObject } from 'node:crypto';
 import { CannotOpenError, ivLength, open, seal, type SealingKey, tagLength } from '@keyfleet/shared/encoding/aead';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
+import { domainKeyId } from '@keyfleet/shared/domain/state';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { z } from 'zod';
-import { FleetKey, type FleetKeyDeps } from '../store/fleet-key.ts';
+import type { Fleet, FleetKey, FleetKeys } from '../store/fleet-keys.ts';
 
-const SESSION_TOKEN_KEY = { name: 'session-token-key', info: 'keyfleet/sts-session-token-key/1' } as const;
+/** With it one makes credentials of anybody: a key from before a removal opens nothing. */
+const SESSION_TOKEN_KEY = {
+  name: 'session-token-key',
+  info: 'keyfleet/sts-session-token-key/1',
+  outlivesRemovals: false,
+} as const;
 const SEALING_INFO = 'keyfleet/sts-session-sealing-key/1';
 const KEY_LENGTH = 32;
 const SALT_LENGTH = 32;
@@ -38,8 +44,12 @@ const SessionContent = defineFormat(
 export type SessionContent = ReturnType<typeof SessionContent.decode>;
 
 const SessionToken = defineFormat(
-  'keyfleet/sts-session-token/1',
-  z.object({ salt: bytes({ min: SALT_LENGTH, max: SALT_LENGTH }), sealed: bytes({ min: tagLength }) }),
+  'keyfleet/sts-session-token/2',
+  z.object({
+    domainKeyId,
+    salt: bytes({ min: SALT_LENGTH, max: SALT_LENGTH }),
+    sealed: bytes({ min: tagLength }),
+  }),
 );
 
 /** A header must have room for it. */
@@ -49,47 +59,72 @@ const MAX_TOKEN_LENGTH = 12_288;
  * Base64. `salt`: 32 random bytes, fresh for each token, so that the key and IV derived from it seal this one token
  * only.
  */
-export function sealSession(key: KeyObject, content: SessionContent, salt: Uint8Array): string {
-  const sealed = Buffer.concat(seal(sealingKey(key, salt), SessionContent.encode(content)));
-  return SessionToken.encode({ salt, sealed }).toString('base64');
+export function sealSession({ domainKeyId: id, key }: FleetKey, content: SessionContent, salt: Uint8Array): string {
+  const sealed = Buffer.concat(seal(sealingKey(key, salt, id), SessionContent.encode(content)));
+  return SessionToken.encode({ domainKeyId: id, salt, sealed }).toString('base64');
 }
 
-/** Undefined for what is no token of this key, whatever is wrong with it. */
-export function openSession(key: KeyObject, token: string): SessionContent | undefined {
+/** A token that was read, and not yet opened. */
+interface GivenToken {
+  /** Whose key it says to be of; with another one it does not open. */
+  readonly domainKeyId: string;
+  /** Undefined for what is no token of this key, whatever is wrong with it. */
+  open(key: KeyObject): SessionContent | undefined;
+}
+
+/** Undefined for what has not the form of one. */
+export function readSession(token: string): GivenToken | undefined {
   const given = Buffer.from(token, 'base64');
   // A token has one spelling: other base64 of the same bytes is refused.
   if (token.length > MAX_TOKEN_LENGTH || given.toString('base64') !== token) return undefined;
-  try {
-    const { salt, sealed } = SessionToken.decode(given);
+  return unlessMalformed(() => {
+    const { domainKeyId: id, salt, sealed } = SessionToken.decode(given);
     const [ciphertext, tag] = [sealed.subarray(0, -tagLength), sealed.subarray(-tagLength)];
-    return SessionContent.decode(open(sealingKey(key, salt), { ciphertext, tag }));
+    const opened = (key: KeyObject) => SessionContent.decode(open(sealingKey(key, salt, id), { ciphertext, tag }));
+    return { domainKeyId: id, open: (key) => unlessMalformed(() => opened(key)) };
+  });
+}
+
+function unlessMalformed<T>(read: () => T): T | undefined {
+  try {
+    return read();
   } catch (error) {
     if (error instanceof FormatError || error instanceof CannotOpenError) return undefined;
     throw error;
   }
 }
 
-function sealingKey(key: KeyObject, salt: Uint8Array): SealingKey {
+function sealingKey(key: KeyObject, salt: Uint8Array, id: string): SealingKey {
   const derived = Buffer.from(hkdfSync('sha256', key, salt, SEALING_INFO, KEY_LENGTH + ivLength));
-  return { key: derived.subarray(0, KEY_LENGTH), iv: derived.subarray(KEY_LENGTH) };
+  const [sealing, iv] = [derived.subarray(0, KEY_LENGTH), derived.subarray(KEY_LENGTH)];
+  return { key: sealing, iv, associatedData: Buffer.from(id) };
 }
 
-/** Seals and opens session tokens under the fleet's key. */
+export interface OpenedSession {
+  readonly content: SessionContent;
+  /** Asked whenever the session is used: false once somebody left who may have made it. */
+  readonly isAccepted: () => boolean;
+}
+
+/** Seals and opens session tokens under the fleet's keys. */
 export class SessionTokens {
-  readonly #key: FleetKey;
+  readonly #keys: FleetKeys;
   readonly #random: (length: number) => Uint8Array;
 
-  constructor(deps: FleetKeyDeps & { readonly random: (length: number) => Uint8Array }) {
-    this.#key = new FleetKey(SESSION_TOKEN_KEY, deps);
-    this.#random = deps.random;
+  constructor(fleet: Fleet, random: (length: number) => Uint8Array) {
+    this.#keys = fleet.keys(SESSION_TOKEN_KEY);
+    this.#random = random;
   }
 
   async seal(content: SessionContent, deadline: number): Promise<string> {
-    return sealSession(await this.#key.load(deadline), content, this.#random(SALT_LENGTH));
+    return sealSession(await this.#keys.newest(deadline), content, this.#random(SALT_LENGTH));
   }
 
-  open(token: string, deadline: number): SessionContent | undefined | Promise<SessionContent | undefined> {
-    const key = this.#key.load(deadline);
-    return key instanceof Promise ? key.then((loaded) => openSession(loaded, token)) : openSession(key, token);
+  /** Undefined for what nobody was given, or is not accepted any more. */
+  async open(token: string, deadline: number): Promise<OpenedSession | undefined> {
+    const given = readSession(token);
+    const key = given && (await this.#keys.find(given.domainKeyId, deadline));
+    const content = key && given.open(key);
+    return content && { content, isAccepted: () => this.#keys.accepts(given.domainKeyId) };
   }
 }

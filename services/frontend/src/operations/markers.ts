@@ -1,10 +1,12 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Scope } from '@keyfleet/shared/stored/names';
-import { FleetKey, type FleetKeyDeps } from '../store/fleet-key.ts';
+import type { Fleet, FleetKeys } from '../store/fleet-keys.ts';
 
+const ID_LENGTH = 16;
 const TAG_LENGTH = 16;
-const MARKER_KEY = { name: 'marker-key', info: 'keyfleet/marker/1' } as const;
+/** A marker that is forged says where its own caller's list goes on, which that caller may see from the beginning. */
+const MARKER_KEY = { name: 'marker-key', info: 'keyfleet/marker/2', outlivesRemovals: true } as const;
 
 /** A list, for one caller: a marker of another is not a marker of this one. */
 export interface MarkerScope extends Scope {
@@ -15,26 +17,27 @@ export interface MarkerScope extends Scope {
 
 /** Pagination markers: where a list goes on, authenticated under a key that every frontend of the fleet has. */
 export class Markers {
-  readonly #key: FleetKey;
+  readonly #keys: FleetKeys;
 
-  constructor(deps: FleetKeyDeps) {
-    this.#key = new FleetKey(MARKER_KEY, deps);
+  constructor(fleet: Fleet) {
+    this.#keys = fleet.keys(MARKER_KEY);
   }
 
   async seal(scope: MarkerScope, after: string, deadline: number): Promise<string> {
     const position = Buffer.from(after, 'utf8');
-    return Buffer.concat([tagOf(await this.#key.load(deadline), scope, position), position]).toString('base64url');
+    const { domainKeyId, key } = await this.#keys.newest(deadline);
+    const id = Buffer.from(domainKeyId, 'hex');
+    return Buffer.concat([id, tagOf(key, scope, position), position]).toString('base64url');
   }
 
   /** Throws InvalidMarkerException for anything but a marker of this very list. */
   async open(scope: MarkerScope, marker: string, deadline: number): Promise<string> {
     const bytes = Buffer.from(marker, 'base64url');
-    const position = bytes.subarray(TAG_LENGTH);
-    const tag = bytes.subarray(0, TAG_LENGTH);
-    const expected = tagOf(await this.#key.load(deadline), scope, position);
-    if (tag.length !== TAG_LENGTH || !timingSafeEqual(tag, expected) || bytes.toString('base64url') !== marker) {
-      throw invalidMarker();
-    }
+    if (bytes.length < ID_LENGTH + TAG_LENGTH || bytes.toString('base64url') !== marker) throw invalidMarker();
+    const tag = bytes.subarray(ID_LENGTH, ID_LENGTH + TAG_LENGTH);
+    const position = bytes.subarray(ID_LENGTH + TAG_LENGTH);
+    const key = await this.#keys.find(bytes.toString('hex', 0, ID_LENGTH), deadline);
+    if (key === undefined || !timingSafeEqual(tag, tagOf(key, scope, position))) throw invalidMarker();
     return position.toString('utf8');
   }
 }

@@ -46,6 +46,7 @@ function fixture() {
     openings: 0,
     stored,
     owner: alice as Identity<UserRecord> | undefined,
+    acceptsSessions: true,
   };
   const credentials = new Credentials({
     accessKeys: {
@@ -55,7 +56,12 @@ function fixture() {
       },
     },
     identities: { ownerOf: () => state.owner, find: (() => undefined) as never },
-    sessionTokens: { open: (token) => (token === 'token' ? session : undefined) },
+    sessionTokens: {
+      open: (token) => {
+        const isGood = state.acceptsSessions && token === 'token';
+        return Promise.resolve(isGood ? { content: session, isAccepted: () => state.acceptsSessions } : undefined);
+      },
+    },
     partition: 'aws',
     openCredential: () => {
       state.openings += 1;
@@ -146,7 +152,7 @@ test('whom an access key proves is asked each time, and is the same object while
 test('temporary credentials are what their token says, under its own access key id and no other', async () => {
   const { credentials } = fixture();
   const find = (accessKeyId: string, sessionToken: string) => credentials.find({ accessKeyId, sessionToken }, 1000);
-  expect(find(session.accessKeyId, 'token')).toMatchObject({ expiresAt: 2 });
+  expect(await find(session.accessKeyId, 'token')).toMatchObject({ expiresAt: 2 });
   expect(find(session.accessKeyId, 'token')).toBe(find(session.accessKeyId, 'token'));
   for (const [id, token] of [
     [session.accessKeyId, 'other'],
@@ -154,6 +160,15 @@ test('temporary credentials are what their token says, under its own access key 
     [record.accessKeyId, ''],
     ['ASIAAAAAAAAAAAAAAAAB', 'token'],
   ] as const) {
-    expect(find(id, token)).toBeUndefined();
+    expect(await find(id, token)).toBeUndefined();
   }
+});
+
+test('temporary credentials that are known are refused as soon as their key is not accepted any more', async () => {
+  const { credentials, state } = fixture();
+  const find = () => credentials.find({ accessKeyId: session.accessKeyId, sessionToken: 'token' }, 1000);
+  const known = await find();
+  expect(find()).toBe(known);
+  state.acceptsSessions = false;
+  expect(await find()).toBeUndefined();
 });

@@ -5,7 +5,7 @@ import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { type CredentialScope, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
 import { identityArn, sessionCaller, userCaller } from '../identities/callers.ts';
 import type { Identities } from '../identities/identities.ts';
-import type { SessionContent, SessionTokens } from '../identities/sts-session-token.ts';
+import type { OpenedSession, SessionContent, SessionTokens } from '../identities/sts-session-token.ts';
 import type { Caller } from '../operations/handler.ts';
 import { type AccessKeyRecord, DamagedRecordError, type IdentityStore } from '../store/store.ts';
 
@@ -32,6 +32,11 @@ interface Entry {
   readonly expiresAt: number;
 }
 
+interface KnownSession extends Pick<OpenedSession, 'isAccepted'> {
+  readonly token: string;
+  readonly credential: Credential;
+}
+
 interface CredentialsDeps {
   readonly accessKeys: Pick<IdentityStore, 'findAccessKey'>;
   readonly identities: Pick<Identities, 'ownerOf' | 'find'>;
@@ -49,7 +54,7 @@ export class Credentials {
   readonly #deps: CredentialsDeps;
   readonly #entries = new Map<string, Entry>();
   readonly #loading = new Map<string, Promise<Found>>();
-  readonly #sessions = new Map<string, { readonly token: string; readonly credential: Credential }>();
+  readonly #sessions = new Map<string, KnownSession>();
 
   constructor(deps: CredentialsDeps) {
     this.#deps = deps;
@@ -71,16 +76,18 @@ export class Credentials {
 
   #findSession(accessKeyId: string, token: string, deadline: number): Found | Promise<Found> {
     const known = this.#sessions.get(accessKeyId);
-    if (known?.token === token) return known.credential;
-    const opened = this.#deps.sessionTokens.open(token, deadline);
-    const take = (content: SessionContent | undefined): Found => {
-      if (content?.accessKeyId !== accessKeyId) return undefined;
-      const credential = this.#sessionCredential(content);
-      makeRoom(this.#sessions);
-      this.#sessions.set(accessKeyId, { token, credential });
-      return credential;
-    };
-    return opened instanceof Promise ? opened.then(take) : take(opened);
+    return known?.token === token && known.isAccepted()
+      ? known.credential
+      : this.#openSession(accessKeyId, token, deadline);
+  }
+
+  async #openSession(accessKeyId: string, token: string, deadline: number): Promise<Found> {
+    const opened = await this.#deps.sessionTokens.open(token, deadline);
+    if (opened?.content.accessKeyId !== accessKeyId) return undefined;
+    const credential = this.#sessionCredential(opened.content);
+    makeRoom(this.#sessions);
+    this.#sessions.set(accessKeyId, { token, credential, isAccepted: opened.isAccepted });
+    return credential;
   }
 
   /** However many requests wait for an access key, the HSM opens it once. */

@@ -51,8 +51,8 @@ export function newPipeline(
   const { stores, hsm, audit, lastUsages } = deps;
   const common = {
     policies: new Policies(),
-    markers: new Markers({ secrets: stores.secrets, hsm }),
-    sessionTokens: new SessionTokens({ secrets: stores.secrets, hsm, random: randomBytes }),
+    markers: new Markers(stores.fleet),
+    sessionTokens: new SessionTokens(stores.fleet, randomBytes),
   };
   const shared = {
     perform: newKmsPerform(assembly, deps, common),
@@ -127,7 +127,7 @@ function newKmsPerform(
     rates: resources.use(startRates(config.requestQuotas, calls, (problem) => events.ratesProblem(problem))),
     keyQuota: config.keyQuota,
     grants,
-    grantTokens: new GrantTokens({ secrets: stores.secrets, hsm }),
+    grantTokens: new GrantTokens(stores.fleet),
     lastKnown: () => cached.lastKnown(grants),
     countStale: outcomeCounter('keyfleet.requests.stale'),
     assertStore: () => guard.assertFit(),

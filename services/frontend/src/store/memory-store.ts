@@ -12,6 +12,7 @@ import {
   type Claim,
   ConflictError,
   type DueStore,
+  type FleetKeyStore,
   type IdentityStore,
   type KeyStore,
   type KeyTraces,
@@ -21,7 +22,9 @@ import {
 } from './store.ts';
 
 /** All the stores in memory: for tests, and the measure that the Redis store is held to. */
-export class MemoryStore implements KeyStore, AliasStore, IdentityStore, RecordKeyStore, LastUsageStore, DueStore {
+export class MemoryStore
+  implements KeyStore, AliasStore, IdentityStore, RecordKeyStore, FleetKeyStore, LastUsageStore, DueStore
+{
   /** As somebody who drops record keys notes it. */
   oldestRecordKey: number | undefined;
   readonly #keys = new Map<string, KmsKey>();
@@ -32,6 +35,7 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, RecordK
   readonly #accessKeys = new Map<string, AccessKeyRecord>();
   readonly #firstAccessKeys = new Map<string, string>();
   readonly #secrets = new Map<string, Uint8Array>();
+  readonly #fleetKeys = new Map<string, Uint8Array>();
 
   async findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
     return this.#keys.get(`${region}/${keyId}`);
@@ -191,6 +195,22 @@ export class MemoryStore implements KeyStore, AliasStore, IdentityStore, RecordK
 
   async findOldestRecordKey(): Promise<number | undefined> {
     return this.oldestRecordKey;
+  }
+
+  async findFleetKey(name: string, domainKeyId: string): Promise<Uint8Array | undefined> {
+    return this.#fleetKeys.get(`${name} ${domainKeyId}`);
+  }
+
+  async insertFleetKey(name: string, domainKeyId: string, token: Uint8Array): Promise<void> {
+    if (!this.#fleetKeys.has(`${name} ${domainKeyId}`)) this.#fleetKeys.set(`${name} ${domainKeyId}`, token);
+  }
+
+  async listFleetKeys(name: string): Promise<readonly string[]> {
+    return [...this.#fleetKeys.keys()].filter((at) => at.startsWith(`${name} `)).map((at) => at.split(' ')[1]!);
+  }
+
+  async dropFleetKey(name: string, domainKeyId: string): Promise<void> {
+    this.#fleetKeys.delete(`${name} ${domainKeyId}`);
   }
 
   async insertSecret(name: string, token: Uint8Array): Promise<Uint8Array> {

@@ -6,7 +6,7 @@ import { ReplyError } from 'ioredis';
 import { defineScripts, type Script, type ScriptName } from './scripts.ts';
 import { StoreUnavailableError } from './store.ts';
 
-type WriteCommand = 'set' | 'del' | 'unlink' | 'zadd' | 'zrem';
+type WriteCommand = 'set' | 'hsetnx' | 'hdel' | 'del' | 'unlink' | 'zadd' | 'zrem';
 type Argument = string | number | Buffer;
 
 export interface Connections {

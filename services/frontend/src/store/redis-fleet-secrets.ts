@@ -1,10 +1,10 @@
-import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
+import { fleetKeysAt, RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
 import { recordKeyName, type RecordKeyRange, type RecordKeyStore } from './record-keys.ts';
 import type { RedisCalls } from './redis-calls.ts';
-import { ConflictError } from './store.ts';
+import { ConflictError, type FleetKeyStore } from './store.ts';
 
 /** The fleet's secrets in Redis: each is sealed by itself, and opens whatever else is there. */
-export class RedisFleetSecrets implements RecordKeyStore {
+export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   readonly #redis: RedisCalls;
 
   constructor(redis: RedisCalls) {
@@ -20,6 +20,24 @@ export class RedisFleetSecrets implements RecordKeyStore {
     const stored = await this.findSecret(name);
     if (!stored) throw new Error(`the fleet secret ${name} is gone as soon as it was stored`);
     return stored;
+  }
+
+  async findFleetKey(name: string, domainKeyId: string): Promise<Uint8Array | undefined> {
+    return (await this.#redis.read((client) => client.hgetBuffer(fleetKeysAt(name), domainKeyId))) ?? undefined;
+  }
+
+  async insertFleetKey(name: string, domainKeyId: string, token: Uint8Array): Promise<void> {
+    await this.#redis.write('hsetnx', fleetKeysAt(name), domainKeyId, Buffer.from(token));
+    // The first release had one for ever.
+    await this.#redis.write('del', secretAt(name));
+  }
+
+  listFleetKeys(name: string): Promise<readonly string[]> {
+    return this.#redis.read((client) => client.hkeys(fleetKeysAt(name)));
+  }
+
+  async dropFleetKey(name: string, domainKeyId: string): Promise<void> {
+    await this.#redis.write('hdel', fleetKeysAt(name), domainKeyId);
   }
 
   async findOldestRecordKey(): Promise<number | undefined> {

@@ -16,6 +16,7 @@ import { CHANGES } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from './acknowledged.ts';
 import { CachedStore } from './cached-store.ts';
 import { ChangeFeed } from './change-feed.ts';
+import { Fleet } from './fleet-keys.ts';
 import { FleetRecordKeys } from './record-keys.ts';
 import { RecordMacs } from './record-macs.ts';
 import { RedisCalls } from './redis-calls.ts';
@@ -43,7 +44,7 @@ export type Stores = ReturnType<typeof startStore>;
 
 interface RecordKeepers {
   readonly domain: DomainView;
-  /** Opens the key that records are authenticated with. */
+  /** Opens the keys that all frontends have. */
   readonly hsm: HsmCommands;
 }
 
@@ -54,6 +55,7 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const writes = new DurableWrites(writer, () => durability.current());
   const onAccepted = (): void => {
     recordKeys.forget();
+    fleet.forget();
     acknowledged.forget();
     cached.clear();
     identities.clear();
@@ -76,7 +78,8 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const keyStores = new CachedKeyStores(new RedisKeyStores(calls, macs, monotonicClock), feed);
   const iam = new RedisIamStore({ calls, macs, acknowledged });
   const identities = new Identities({ store: iam, accessKeys: records, changes: feed, clock });
-  return { guard, feed, secrets, macs, records, cached, calls, grants, keyStores, iam, identities };
+  const fleet = new Fleet({ store: secrets, hsm, domain, clock });
+  return { guard, feed, fleet, macs, records, cached, calls, grants, keyStores, iam, identities };
 }
 
 interface Guarded {

@@ -9,6 +9,7 @@ import {
   type AliasStore,
   ConflictError,
   type DueStore,
+  type FleetKeyStore,
   type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
@@ -16,7 +17,7 @@ import {
   type LastUsageStore,
 } from './store.ts';
 
-type Store = KeyStore & AliasStore & IdentityStore & FleetSecretStore & LastUsageStore & DueStore;
+type Store = KeyStore & AliasStore & IdentityStore & FleetSecretStore & FleetKeyStore & LastUsageStore & DueStore;
 
 const scope = { accountId: '111122223333', region: 'us-east-1' };
 let madeAt = 1_700_000_000_000;
@@ -387,6 +388,19 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       await store.deleteAccessKey(first!.accessKeyId);
       expect(await store.hasAccount('1')).toBe(true);
       expect(await store.findFirstAccessKey('1')).toBeUndefined();
+    });
+
+    test('of each domain key the first fleet key stays, until it is dropped', async () => {
+      expect(await store.findFleetKey('f', 'a')).toBeUndefined();
+      await store.insertFleetKey('f', 'a', Buffer.from([1, 255]));
+      await store.insertFleetKey('f', 'a', Buffer.from([2, 255]));
+      await store.insertFleetKey('f', 'b', Buffer.from([3]));
+      await store.insertFleetKey('g', 'c', Buffer.from([4]));
+      expect(Buffer.from((await store.findFleetKey('f', 'a'))!)).toEqual(Buffer.from([1, 255]));
+      expect([...(await store.listFleetKeys('f'))].toSorted()).toEqual(['a', 'b']);
+      await store.dropFleetKey('f', 'a');
+      expect(await store.findFleetKey('f', 'a')).toBeUndefined();
+      expect(await store.listFleetKeys('f')).toEqual(['b']);
     });
 
     test('the first secret of a name stays', async () => {

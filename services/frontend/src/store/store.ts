@@ -145,6 +145,16 @@ export interface FleetSecretStore {
   insertSecret(name: string, token: Uint8Array): Promise<Uint8Array>;
 }
 
+/** Of each purpose one for each domain key, which its id names; each only as the HSM sealed it. */
+export interface FleetKeyStore {
+  findFleetKey(name: string, domainKeyId: string): Promise<Uint8Array | undefined>;
+  /** Does nothing if there is one. */
+  insertFleetKey(name: string, domainKeyId: string, token: Uint8Array): Promise<void>;
+  /** Ids of domain keys. */
+  listFleetKeys(name: string): Promise<readonly string[]>;
+  dropFleetKey(name: string, domainKeyId: string): Promise<void>;
+}
+
 /** What the store could not do in time or could not reach; the answer may be that the change was made. */
 export class StoreUnavailableError extends Error {
   override name = 'StoreUnavailableError';

@@ -1,0 +1,232 @@
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
+import { activeDomainKey, CHANGEOVER_MS, type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
+import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { SingleFlight } from '@keyfleet/shared/single-flight';
+import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
+import { DamagedRecordError, type FleetKeyStore } from './store.ts';
+
+/** As long as temporary credentials live at most, and a key that is not the newest any more may still be used. */
+const LIVES_MS = 36 * 3_600_000 + CHANGEOVER_MS;
+/** While workers change over to a new domain key: how long the key from before is used before they are asked again. */
+const ASK_AGAIN_MS = 2_000;
+const ATTEMPTS = 5;
+
+/** What the keys are for. */
+export interface FleetKeysName {
+  /** Where they are stored, and part of what each is sealed as. */
+  readonly name: string;
+  /** Of HKDF. */
+  readonly info: string;
+  /**
+   * Whether what was made before somebody left is accepted for a while: only where it gives nothing to who has the key
+   * (docs/domain.md).
+   */
+  readonly outlivesRemovals: boolean;
+}
+
+/** The domain as this frontend knows it. */
+export interface FleetDomain {
+  readonly state: DomainState | undefined;
+  /** Fetches newer domain tokens, if there are any. Never rejects. */
+  refresh(): Promise<void>;
+}
+
+export interface FleetKeysDeps {
+  readonly store: FleetKeyStore;
+  readonly hsm: HsmCommands;
+  readonly domain: FleetDomain;
+  readonly clock: Clock;
+  /** For how long something has been. */
+  readonly monotonicClock?: Clock;
+}
+
+export interface FleetKey {
+  /** 32 hexadecimal digits. */
+  readonly domainKeyId: string;
+  /** 32 bytes. */
+  readonly key: KeyObject;
+}
+
+/**
+ * Keys that all frontends have, and nobody else: another one for each domain key, made by whichever frontend needs it first. Each is a
+ * credential that nobody signs with (docs/decisions/0004). It names its domain key and is sealed under that very one, for good: who left before
+ * can neither have had it made nor open it. It is never resealed, and forgotten when nothing that was made with it is accepted any more.
+ */
+export class FleetKeys {
+  readonly #name: FleetKeysName;
+  readonly #deps: FleetKeysDeps;
+  readonly #monotonic: Clock;
+  readonly #finding = new SingleFlight<FleetKey>();
+  readonly #opening = new Map<string, Promise<KeyObject | undefined>>();
+  #opened = new Map<string, KeyObject>();
+  /** `acceptedUntil` is of this state. By the clock, in milliseconds since the epoch. */
+  #judged: DomainState | undefined;
+  #acceptedUntil: ReadonlyMap<string, number> = new Map();
+  /** Used in place of that of the active domain key, under which workers do not seal yet. */
+  #meanwhile: { readonly key: FleetKey; readonly insteadOf: string; readonly until: number } | undefined;
+
+  constructor(name: FleetKeysName, deps: FleetKeysDeps) {
+    this.#name = name;
+    this.#deps = deps;
+    this.#monotonic = deps.monotonicClock ?? ofThisProcess;
+  }
+
+  /** Which new things are made with. Not a promise when it is known, which is nearly always. */
+  newest(deadline: number): FleetKey | Promise<FleetKey> {
+    const { id } = activeDomainKey(this.#state());
+    const key = this.#opened.get(id);
+    if (key !== undefined) return { domainKeyId: id, key };
+    const meanwhile = this.#meanwhile;
+    if (meanwhile?.insteadOf === id && this.#monotonic.now() < meanwhile.until) return meanwhile.key;
+    return this.#finding.run(() => this.#findNewest(id, deadline));
+  }
+
+  /** Undefined: nothing that was made with it is accepted (any more), or there is none. Whoever asks may be a stranger. */
+  find(domainKeyId: string, deadline: number): KeyObject | undefined | Promise<KeyObject | undefined> {
+    const state = this.#state();
+    if (this.accepts(domainKeyId)) return this.#opened.get(domainKeyId) ?? this.#open(domainKeyId, deadline);
+    const isKnown = state.domainKeys.some(({ id }) => id === domainKeyId);
+    return isKnown ? undefined : this.#findNew(domainKeyId, deadline);
+  }
+
+  /** Whether what was made with the key of this domain key is still accepted. */
+  accepts(domainKeyId: string): boolean {
+    const { domain, clock } = this.#deps;
+    if (domain.state !== this.#judged) this.#judge(domain.state);
+    return clock.now() < (this.#acceptedUntil.get(domainKeyId) ?? 0);
+  }
+
+  forget(): void {
+    this.#opened = new Map();
+    this.#meanwhile = undefined;
+  }
+
+  #state(): DomainState {
+    const { state } = this.#deps.domain;
+    // No worker is used either.
+    if (state === undefined) throw new HsmUnavailableError('timed-out');
+    return state;
+  }
+
+  #judge(state: DomainState | undefined): void {
+    const until = new Map<string, number>();
+    const { domainKeys = [] } = state ?? {};
+    for (const [i, key] of domainKeys.entries()) {
+      const isOut = key.status === 'retired' || (!this.#name.outlivesRemovals && !isSinceRemoval(state!, key.id));
+      if (!isOut) until.set(key.id, (domainKeys[i + 1]?.createdAt ?? Infinity) + LIVES_MS);
+    }
+    this.#judged = state;
+    this.#acceptedUntil = until;
+    if (state !== undefined) for (const id of this.#opened.keys()) if (!until.has(id)) this.#opened.delete(id);
+  }
+
+  /** The one of the active domain key; while workers do not seal under it yet, that of the one under which they do. */
+  async #findNewest(active: string, deadline: number): Promise<FleetKey> {
+    for (let [attempt, domainKeyId] = [0, active]; attempt < ATTEMPTS; attempt++) {
+      const key = await this.#open(domainKeyId, deadline);
+      if (key !== undefined) {
+        const found = { domainKeyId, key };
+        const until = this.#monotonic.now() + ASK_AGAIN_MS;
+        this.#meanwhile = domainKeyId === active ? undefined : { key: found, insteadOf: active, until };
+        return found;
+      }
+      const sealedUnder = await this.#make(domainKeyId, deadline);
+      domainKeyId = isSinceRemoval(this.#state(), sealedUnder) ? sealedUnder : active;
+    }
+    throw new HsmUnavailableError('timed-out');
+  }
+
+  /** Answers the domain key under which workers seal; only when it is this one, the new key is stored. */
+  async #make(domainKeyId: string, deadline: number): Promise<string> {
+    const { store, hsm } = this.#deps;
+    const made = await hsm.execute('GenerateCredential', this.#sealedFor(domainKeyId), deadline);
+    made.secretAccessKey.fill(0);
+    const sealedUnder = domainKeyIdOf(made.token);
+    if (sealedUnder !== domainKeyId) return sealedUnder;
+    await store.insertFleetKey(this.#name.name, domainKeyId, made.token);
+    // Nobody waits for it, and the next one does what this one could not.
+    void this.#dropOld().catch(() => {});
+    return sealedUnder;
+  }
+
+  /** A domain key that this frontend does not know is newer than all it knows, or was dropped: so it stays. */
+  async #dropOld(): Promise<void> {
+    const { store } = this.#deps;
+    const { domainKeys } = this.#state();
+    for (const id of await store.listFleetKeys(this.#name.name)) {
+      if (domainKeys.some((key) => key.id === id) && !this.accepts(id)) await store.dropFleetKey(this.#name.name, id);
+    }
+  }
+
+  /** Strangers name what they like: only for what is stored the domain-managers are asked. */
+  async #findNew(domainKeyId: string, deadline: number): Promise<KeyObject | undefined> {
+    const { store, domain } = this.#deps;
+    if ((await store.findFleetKey(this.#name.name, domainKeyId)) === undefined) return undefined;
+    await domain.refresh();
+    return this.accepts(domainKeyId) ? this.#open(domainKeyId, deadline) : undefined;
+  }
+
+  /** Whoever asks meanwhile waits for the same command. */
+  #open(domainKeyId: string, deadline: number): Promise<KeyObject | undefined> {
+    const opening =
+      this.#opening.get(domainKeyId) ??
+      this.#load(domainKeyId, deadline).finally(() => this.#opening.delete(domainKeyId));
+    this.#opening.set(domainKeyId, opening);
+    return opening;
+  }
+
+  async #load(domainKeyId: string, deadline: number): Promise<KeyObject | undefined> {
+    const { store, hsm } = this.#deps;
+    const { name, info } = this.#name;
+    const token = await store.findFleetKey(name, domainKeyId);
+    if (token === undefined) return undefined;
+    if (domainKeyIdOf(token) !== domainKeyId) throw isForeign(name, domainKeyId);
+    const { secretAccessKey } = await hsm.execute(
+      'OpenCredential',
+      { ...this.#sealedFor(domainKeyId), token },
+      deadline,
+    );
+    const key = createSecretKey(Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32)));
+    secretAccessKey.fill(0);
+    if (this.accepts(domainKeyId)) this.#opened.set(domainKeyId, key);
+    return key;
+  }
+
+  #sealedFor(domainKeyId: string): { readonly accessKeyId: string; readonly principal: string } {
+    return { accessKeyId: `keyfleet-${this.#name.name}/${domainKeyId}`, principal: 'keyfleet:frontends' };
+  }
+}
+
+/** The keys of all purposes, as one frontend has them. */
+export class Fleet {
+  readonly #deps: FleetKeysDeps;
+  readonly #all: FleetKeys[] = [];
+
+  constructor(deps: FleetKeysDeps) {
+    this.#deps = deps;
+  }
+
+  keys(name: FleetKeysName): FleetKeys {
+    const keys = new FleetKeys(name, this.#deps);
+    this.#all.push(keys);
+    return keys;
+  }
+
+  /** Operators said that an older store goes on. */
+  forget(): void {
+    for (const keys of this.#all) keys.forget();
+  }
+}
+
+/** Whether nobody who left can have had anything sealed under the domain key. */
+function isSinceRemoval(state: DomainState, domainKeyId: string): boolean {
+  const key = state.domainKeys.find(({ id }) => id === domainKeyId);
+  return key !== undefined && key.createdGeneration >= (newestAfterRemoval(state)?.createdGeneration ?? 0);
+}
+
+function isForeign(name: string, domainKeyId: string): DamagedRecordError {
+  return new DamagedRecordError(
+    `kf:fleet-keys:{${name}} ${domainKeyId} is sealed under another domain key: no frontend wrote it. Remove it with HDEL; the next request makes another.`,
+  );
+}
