@@ -58,6 +58,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'kubernetes',
+          include: ['test/kubernetes/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 900_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 120_000,

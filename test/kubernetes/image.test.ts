@@ -1,0 +1,141 @@
+import { CreateKeyCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
+import { startNats, startRedis } from '@keyfleet/test-support/servers';
+import { execa } from 'execa';
+import getPort from 'get-port';
+import { mkdtempDisposable, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readCredentials } from '../../tools/aws-files.ts';
+import { foundDomain } from '../../tools/ceremony.ts';
+import { openHome } from '../../tools/home.ts';
+import { describeWorker, frontendReady, until } from '../../tools/readiness.ts';
+import { writeConfigs } from '../../tools/service-configs.ts';
+import { buildImageRoot, type ImageRoot } from './support/image-root.ts';
+import { runInImage } from './support/in-image.ts';
+
+/** Outside /tmp, which the image has one of its own of. */
+const VOLUMES = '/var/tmp';
+
+let image: ImageRoot;
+const resources = new AsyncDisposableStack();
+beforeAll(async () => {
+  if (process.getuid?.() !== 0) throw new Error('The tests of the image need root: they mount its tree read-only.');
+  const directory = resources.use(await mkdtempDisposable(join(VOLUMES, 'keyfleet-image-')));
+  image = await buildImageRoot(directory.path);
+}, 300_000);
+afterAll(() => resources.disposeAsync());
+
+test('the image has no shell, no test, no build tool and nothing that its user owns or that runs as another', async () => {
+  const { stdout } = await execa('find', [
+    image.path,
+    '-regex',
+    '.*/bin/[^/]*',
+    '-not',
+    '-type',
+    'd',
+    '-printf',
+    '%P\n',
+  ]);
+  const programs = stdout.split('\n').filter((path) => !path.includes('node_modules/'));
+  expect(programs).toEqual(['keyfleet/bin/node']);
+  const modules = await readdir(join(image.path, 'keyfleet/node_modules/.pnpm'));
+  expect(modules.filter((name) => /^(vitest|typescript|oxlint|prettier|testcontainers|node-linux)/.test(name))).toEqual(
+    [],
+  );
+  const find = async (...conditions: readonly string[]): Promise<string> =>
+    (await execa('find', [image.path, ...conditions])).stdout;
+  expect(await find('-name', '*.test.ts', '-not', '-path', '*/node_modules/*')).toBe('');
+  expect(await find('-user', image.user.split(':')[0]!)).toBe('');
+  expect(await find('-perm', '/6000')).toBe('');
+});
+
+test('the SBOM lists every package of the image with its version', async () => {
+  const { bomFormat, components } = JSON.parse(image.sbom) as {
+    readonly bomFormat: string;
+    readonly components: readonly { readonly group?: string; readonly name: string; readonly version: string }[];
+  };
+  expect(bomFormat).toBe('CycloneDX');
+  const listed = new Set(
+    components.map(({ group, name, version }) => `${group === undefined ? '' : `${group}+`}${name}@${version}`),
+  );
+  const modules = await readdir(join(image.path, 'keyfleet/node_modules/.pnpm'));
+  // Those that were resolved with others have these after an underscore.
+  const installed = modules.filter((name) => name.includes('@', 1)).map((name) => name.replace(/_.*$/, ''));
+  expect(installed.length).toBeGreaterThan(50);
+  expect(installed.filter((name) => !listed.has(name))).toEqual([]);
+});
+
+test('the pnpm of the image is that of the checkout', async () => {
+  const root = join(import.meta.dirname, '../..');
+  const versions = async (file: string): Promise<Set<string>> =>
+    new Set((await readFile(join(root, file), 'utf8')).match(/pnpm@[\d.]+/g));
+  expect(await versions('deploy/docker/Dockerfile')).toEqual(await versions('tools/run.mjs'));
+});
+
+test('its root cannot be written', async () => {
+  await using volume = await mkdtempDisposable(join(VOLUMES, 'keyfleet-volume-'));
+  const write = `require('node:fs').writeFileSync('/keyfleet/x', '')`;
+  const { stderr } = await runInImage(image, volume.path, ['-e', write]);
+  expect(stderr).toContain('EROFS');
+});
+
+test('every service runs from it, a domain is founded, a key is made and used, and SIGTERM ends each with 0', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { path } = stack.use(await mkdtempDisposable(join(VOLUMES, 'keyfleet-volume-')));
+  const home = openHome({ path: join(path, 'home'), workers: 2, accountId: undefined });
+  const redis = stack.use(await startRedis(['--requirepass', home.secret('redis-password')]));
+  const nats = stack.use(await startNats());
+  const [http, grpc, domainManager, ...workers] = await Promise.all(Array.from({ length: 5 }, () => getPort()));
+  const ports = {
+    http: http!,
+    grpc: grpc!,
+    redis: redis.port,
+    nats: nats.port,
+    domainManager: domainManager!,
+    otherDomainManagers: [],
+    workers,
+  };
+  writeConfigs(home, ports);
+  await execa('chown', ['-R', image.user, path]);
+
+  const run = (service: string, name = service) =>
+    runInImage(image, path, [
+      `/keyfleet/services/${service}/src/main.ts`,
+      '--config',
+      home.in('config', `${name}.json`),
+    ]);
+  const services = [...home.workerNames.map((name) => run('hsm-worker', name)), run('domain-manager'), run('frontend')];
+  for (const service of services) stack.defer(async () => void (await stop(service)));
+  let ended = 0;
+  for (const service of services) void service.then(() => ended++);
+  const ready = async (isReady: () => Promise<boolean>): Promise<void> => {
+    const ok = await until(isReady, 60_000, () => ended > 0);
+    if (!ok) await Promise.all(services.map(stop));
+    expect(ok ? '' : (await Promise.all(services)).map(({ stderr }) => stderr).join('\n')).toBe('');
+  };
+  await ready(async () =>
+    (await Promise.all(workers.map((port) => describeWorker(port)))).every((worker) => worker !== undefined),
+  );
+  await foundDomain(home, ports);
+  const endpoint = `http://127.0.0.1:${ports.http}`;
+  await ready(() => frontendReady(endpoint));
+
+  const kms = new KMSClient({ endpoint, region: 'us-east-1', credentials: readCredentials(home) });
+  const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
+  const { CiphertextBlob } = await kms.send(
+    new EncryptCommand({ KeyId: KeyMetadata!.Arn!, Plaintext: Buffer.from('from an image') }),
+  );
+  expect(CiphertextBlob!.length).toBeGreaterThan(100);
+  kms.destroy();
+  expect((await stat(home.in('hsm-worker-1', 'identity'))).uid).toBe(Number(image.user.split(':')[0]));
+
+  const ends = await Promise.all(services.map(stop));
+  expect(ends.map(({ exitCode, stderr }) => (exitCode === 0 ? 0 : stderr))).toEqual([0, 0, 0, 0]);
+});
+
+/** SIGTERM to what `unshare` runs, as a container's runtime sends it: to the first process of the namespace. */
+async function stop(service: ReturnType<typeof runInImage>) {
+  const children = await readFile(`/proc/${service.pid}/task/${service.pid}/children`, 'utf8').catch(() => '');
+  if (children !== '') process.kill(Number(children.split(' ')[0]), 'SIGTERM');
+  return service;
+}
