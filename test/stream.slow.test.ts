@@ -33,6 +33,8 @@ async function connect(options: Parameters<typeof newWorker>[2] = {}) {
   return { domain, worker, made, newEnd, end: await newEnd() };
 }
 
+const isOverwritten = (bytes: Uint8Array) => bytes.length > 0 && bytes.every((byte) => byte === 0);
+
 function random(end: HostEnd, id: number, length = 1) {
   return end.entry(id, 'GenerateRandom', { length });
 }
@@ -120,7 +122,6 @@ describe('what a stream is given and gives', () => {
     };
     return { seen, ...(await connect({ handlers })) };
   }
-  const isOverwritten = (bytes: Uint8Array) => bytes.length > 0 && bytes.every((byte) => byte === 0);
 
   test('is overwritten when the answer is sealed, and the answer is right', async () => {
     const { seen, end } = await remembering();
@@ -245,6 +246,38 @@ describe('a stream ends at a frame', () => {
     const good = end.seal([random(end, 0)]);
     expect(() => end.stream.receive(Buffer.alloc(40))).toThrow(over);
     expect(() => end.stream.receive(good)).toThrow(over);
+  });
+});
+
+describe('a host that was removed while its commands waited', () => {
+  test('has none begun any more, and is given no answer of those that were begun', async () => {
+    const slow = Promise.withResolvers<{ bytes: Buffer }>();
+    const { end, domain, made } = await connect({ handlers: { GenerateRandom: () => slow.promise } });
+    end.send(random(end, 0));
+    await setImmediate();
+    end.send(end.entry(1, 'GenerateBackingKey', newKey));
+    domain.rotate({ operators: [operatorOf(newHost('other'), 'service-host')] });
+    const secret = Buffer.from('made after the removal');
+    slow.resolve({ bytes: secret });
+    const replies = await end.settled();
+    expect(replies.map(({ refusal, output }) => [refusal, output.length])).toEqual([
+      ['overloaded', 0],
+      ['overloaded', 0],
+    ]);
+    expect(made).toEqual([]);
+    expect(isOverwritten(secret)).toBe(true);
+  });
+
+  test('and so has one whose session is over for another reason: it asks on a new one', async () => {
+    const { end, domain, made, worker } = await connect();
+    end.send(end.entry(0, 'GenerateBackingKey', newKey));
+    domain.remove('hsm-2');
+    expect((await end.settled())[0]?.refusal).toBe('overloaded');
+    const session = await negotiate(domain, host, worker.service);
+    const again = await HostEnd.open(worker.service, session, domain);
+    again.send(again.entry(0, 'GenerateBackingKey', newKey));
+    expect((await again.settled())[0]?.refusal).toBeUndefined();
+    expect(made).toEqual(['k']);
   });
 });
 

@@ -6,9 +6,14 @@ import type { Dispatcher, Outcome } from './dispatch.ts';
 /** Synchronous work between two turns of the event loop, at most (one command more can pass it). */
 const SLICE_MS = 8;
 
+/** Of a command whose session is over: its host asks another member, or on a new session. */
+export const SESSION_OVER: Refusal = 'overloaded';
+
 /** Where a command came from and where its outcome goes. */
 export interface CommandSource {
   readonly closed: boolean;
+  /** Whether its session may still be used. */
+  readonly valid: boolean;
   /** Keeps the outcome for the next `flush`. */
   settle(id: number, outcome: Outcome): void;
   /** Sends everything settled since the last flush, in one frame. */
@@ -110,12 +115,17 @@ export class Executor {
   #execute({ batch, entry, expiresAt }: Job, now: number): void {
     const startedAt = this.#observer === undefined ? 0 : performance.now();
     const isLate = batch.source.closed || now >= expiresAt;
-    const outcome = isLate ? 'expired' : this.#dispatcher.run(entry, batch.isSigned);
+    const outcome = isLate ? 'expired' : this.#outcomeOf(batch, entry);
     if (outcome instanceof Promise) {
       void outcome.then((value) => this.#finish(batch, entry, value, startedAt));
     } else {
       this.#finish(batch, entry, outcome, startedAt);
     }
+  }
+
+  /** A token may have been installed since the frame came: whoever left by it has nothing begun any more. */
+  #outcomeOf({ source, isSigned }: RunningBatch, entry: RequestEntry): Outcome | Promise<Outcome> {
+    return source.valid ? this.#dispatcher.run(entry, isSigned) : SESSION_OVER;
   }
 
   #finish(batch: RunningBatch, entry: RequestEntry, outcome: Outcome, startedAt: number): void {

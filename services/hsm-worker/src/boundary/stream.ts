@@ -12,7 +12,7 @@ import {
 } from '@keyfleet/shared/hsm/frame';
 import { signedCommands } from '@keyfleet/shared/hsm/session';
 import type { Outcome } from './dispatch.ts';
-import type { CommandSource, Executor } from './executor.ts';
+import { type CommandSource, type Executor, SESSION_OVER } from './executor.ts';
 import type { AcceptedStream } from './session.ts';
 
 /**
@@ -96,13 +96,16 @@ export class MemberStream implements CommandSource {
     this.#settled = [];
   }
 
+  /** What was done meanwhile may be sealed under a domain key that whoever left by its token must have nothing of. */
   settle(id: number, outcome: Outcome): void {
-    const reply =
-      typeof outcome === 'string'
-        ? { id, refusal: outcome, output: nothing }
-        : { id, refusal: undefined, output: outcome };
-    if (this.#closed) wipeOutputs([reply]);
-    else this.#settled.push(reply);
+    if (typeof outcome === 'string') return this.#keep({ id, refusal: outcome, output: nothing });
+    if (!this.#closed && this.valid) return this.#keep({ id, refusal: undefined, output: outcome });
+    outcome.fill(0);
+    this.#keep({ id, refusal: SESSION_OVER, output: nothing });
+  }
+
+  #keep(reply: ReplyEntry): void {
+    if (!this.#closed) this.#settled.push(reply);
   }
 
   flush(): void {
