@@ -9,7 +9,7 @@ export function help(): string {
   npm run bench -- compare A.json B.json     what moved between two runs beyond the noise
   npm run bench -- report A.json             the HTML report of a run, again
   npm run bench -- micro [SUITE]             parts alone: parts (signature, policy, JSON, frame, token), boundary,
-                                             channel, session, telemetry
+                                             channel, session, telemetry, caches
   npm run bench -- model A.json              what 10, 100 and 1,000 cores carry, from a run of encrypt and create-key
 
 What is measured

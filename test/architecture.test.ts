@@ -26,7 +26,7 @@ test('the security boundary imports cryptography, contracts and itself, and noth
       /^zod$/,
       /^@noble\/(curves|post-quantum|hashes)\//,
       /^@keyfleet\/shared\/(hsm|domain|encoding)\//,
-      /^@keyfleet\/shared\/(errors\/exceptions|algorithms|key-specs|ids|clock)$/,
+      /^@keyfleet\/shared\/(errors\/exceptions|algorithms|key-specs|ids|clock|bounded-cache)$/,
       new RegExp(`^${boundary}/`),
     ]),
   ).toEqual([]);
@@ -48,7 +48,7 @@ test('what the boundary imports of shared is pure too', () => {
 test('policies and signatures are decided without input or output', () => {
   const policy = [
     /^zod$/,
-    /^@keyfleet\/shared\/(errors\/exceptions|ip-networks)$/,
+    /^@keyfleet\/shared\/(errors\/exceptions|ip-networks|bounded-cache)$/,
     /^services\/frontend\/src\/(policy\/|keys\/kms-key\.ts$)/,
   ];
   expect(forbidden('services/frontend/src/policy', policy)).toEqual([]);

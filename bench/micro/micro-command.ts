@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { join } from 'node:path';
 import { BenchError } from '../bench-error.ts';
 
-const suites = ['parts', 'boundary', 'channel', 'session', 'telemetry'] as const;
+const suites = ['parts', 'boundary', 'channel', 'session', 'telemetry', 'caches'] as const;
 
 /**
  * `npm run bench -- micro [SUITE] [argument]`: each suite in a process of its own. Without a name, the parts of a

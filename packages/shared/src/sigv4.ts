@@ -117,23 +117,23 @@ export function stringToSign(canonicalRequest: string, amzDate: string, scope: C
   return `${ALGORITHM}\n${amzDate}\n${scope.date}/${scope.region}/${scope.service}/${TERMINATOR}\n${digest}`;
 }
 
-/** The secret access key in the form in which signing keys are derived from it. */
-export function newSigningSecret(secretAccessKey: string | Uint8Array): KeyObject {
-  const secret = Buffer.concat([Buffer.from('AWS4'), Buffer.from(secretAccessKey as Uint8Array)]);
-  try {
-    return createSecretKey(secret);
-  } finally {
-    secret.fill(0);
-  }
+/** The secret access key in the form in which signing keys are derived from it; whoever asked for it overwrites it. */
+export function newSigningSecret(secretAccessKey: string | Uint8Array): Buffer {
+  const secret = typeof secretAccessKey === 'string' ? Buffer.from(secretAccessKey) : secretAccessKey;
+  return Buffer.concat([Buffer.from('AWS4'), secret]);
 }
 
 /** Derived once per credential and scope and kept as a KeyObject: HMAC with raw key bytes costs eight times as much. */
-export function deriveSigningKey(secret: KeyObject, scope: CredentialScope): KeyObject {
-  let key = secret;
-  for (const step of [scope.date, scope.region, scope.service, TERMINATOR]) {
-    key = createSecretKey(createHmac('sha256', key).update(step).digest());
+export function deriveSigningKey(secret: KeyObject | Uint8Array, scope: CredentialScope): KeyObject {
+  let key = createHmac('sha256', secret).update(scope.date).digest();
+  for (const step of [scope.region, scope.service, TERMINATOR]) {
+    const next = createHmac('sha256', key).update(step).digest();
+    key.fill(0);
+    key = next;
   }
-  return key;
+  const signingKey = createSecretKey(key);
+  key.fill(0);
+  return signingKey;
 }
 
 /** Lower-case hex, as it stands in the Authorization header. */

@@ -17,7 +17,12 @@ export class CredentialsFile {
   }
 
   holds(accessKeyId: string): boolean {
-    return this.exists && readFileSync(this.path, 'utf8').includes(accessKeyId);
+    if (!this.exists) return false;
+    const text = readFileSync(this.path);
+    const holds = text.includes(accessKeyId);
+    // It has the secret as well.
+    text.fill(0);
+    return holds;
   }
 
   writePending(accessKeyId: string, secretAccessKey: string): void {

@@ -12,7 +12,11 @@ export function userCaller(identity: Identity<UserRecord>, arn: string, accessKe
 }
 
 /** Whom temporary credentials prove: a session of the role, or the user that asked for them. */
-export function sessionCaller(identity: Identity, arn: string, content: SessionContent): Caller {
+export function sessionCaller(
+  identity: Identity,
+  arn: string,
+  content: Omit<SessionContent, 'secretAccessKey'>,
+): Caller {
   const { record, policies, boundary } = identity;
   const { accessKeyId, sessionName, issuedAt, sourceIdentity, federatedProvider } = content;
   const isRole = record.kind === 'role';

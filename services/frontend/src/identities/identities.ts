@@ -10,10 +10,12 @@ import { type Identity, loadIdentity } from './identity.ts';
 import type { RoleRecord, UserRecord } from './iam-records.ts';
 
 const MAX_BYTES = 32 * 1024 * 1024;
+/** Accounts that changed, about 10 MB. */
+const MAX_VERSIONS = 100_000;
 /** An object with its small members, roughly. */
 const OBJECT_BYTES = 2_000;
 
-/** An identity, and how often its account had changed when it began to be read. */
+/** An identity, and the version of its account when it began to be read. */
 interface Known {
   readonly identity: Identity;
   readonly version: number;
@@ -35,7 +37,10 @@ export class Identities implements ChangeListener {
   readonly #changes: Changes;
   readonly #clock: Clock;
   readonly #cache: ReadCache<Known>;
+  /** By account, of those that changed lately; `#oldVersion` is that of all others. */
   readonly #versions = new Map<string, number>();
+  #oldVersion = 0;
+  #newestVersion = 0;
 
   constructor({ store, accessKeys, changes, clock }: IdentitiesDeps) {
     this.#store = store;
@@ -48,7 +53,9 @@ export class Identities implements ChangeListener {
 
   changed(name: string): void {
     const accountId = accountOfIamChange(name);
-    if (accountId !== undefined) this.#versions.set(accountId, this.#versionOf(accountId) + 1);
+    if (accountId === undefined) return;
+    if (this.#versions.size >= MAX_VERSIONS) this.#renewAll();
+    this.#versions.set(accountId, ++this.#newestVersion);
   }
 
   clear(): void {
@@ -128,7 +135,13 @@ export class Identities implements ChangeListener {
   }
 
   #versionOf(accountId: string): number {
-    return this.#versions.get(accountId) ?? 0;
+    return this.#versions.get(accountId) ?? this.#oldVersion;
+  }
+
+  /** As if every account had changed. */
+  #renewAll(): void {
+    this.#versions.clear();
+    this.#oldVersion = ++this.#newestVersion;
   }
 }
 

@@ -1,3 +1,4 @@
+import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import type { ContextValue, RequestContext } from './conditions/context.ts';
 import type { ValueType } from './conditions/operators.ts';
 
@@ -26,7 +27,7 @@ interface Found<F> {
   readonly rest: string;
 }
 
-/** Names that policies use again and again; what is more is searched each time. */
+/** Names that policies use again and again. */
 const MAX_FOUND = 1_000;
 
 /**
@@ -35,7 +36,7 @@ const MAX_FOUND = 1_000;
  */
 export class ConditionKeys<F> {
   readonly #single = new Map<string, ConditionKey<F>>();
-  readonly #found = new Map<string, Found<F>>();
+  readonly #found = new BoundedCache<Found<F>>({ maxWeight: MAX_FOUND });
   readonly #families: readonly (readonly [string, ConditionKey<F>])[];
 
   constructor(keys: readonly ConditionKey<F>[]) {
@@ -62,7 +63,7 @@ export class ConditionKeys<F> {
     const known = this.#found.get(name);
     if (known) return known;
     const found = this.#search(name);
-    if (found && this.#found.size < MAX_FOUND) this.#found.set(name, found);
+    if (found) this.#found.set(name, found);
     return found;
   }
 

@@ -1,10 +1,12 @@
+import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import { parseIdentityPolicy, parseKeyPolicy, type Policy } from './document.ts';
 import type { Requester } from './evaluate.ts';
 import type { Principal } from './principal.ts';
 
-const MAX_COMPILED = 10_000;
+/** Of policies' texts; compiled, a policy takes some times as much. */
+const MAX_CHARACTERS = 8 * 1024 * 1024;
 
-/** Compiles each policy text once. Bounded: the first compiled goes first. */
+/** Compiles each policy text once, while it is in use. */
 export class Policies {
   readonly #keyPolicies = new CompiledTexts(parseKeyPolicy);
   readonly #identityPolicies = new CompiledTexts(parseIdentityPolicy);
@@ -35,7 +37,10 @@ export class Policies {
 
 class CompiledTexts {
   readonly #compile: (text: string) => Policy;
-  readonly #compiled = new Map<string, Policy>();
+  readonly #compiled = new BoundedCache<Policy>({
+    maxWeight: MAX_CHARACTERS,
+    weightOf: (_, text) => text.length,
+  });
 
   constructor(compile: (text: string) => Policy) {
     this.#compile = compile;
@@ -45,10 +50,6 @@ class CompiledTexts {
     const known = this.#compiled.get(text);
     if (known) return known;
     const policy = this.#compileStored(text);
-    if (this.#compiled.size >= MAX_COMPILED) {
-      const [oldest] = this.#compiled.keys();
-      if (oldest !== undefined) this.#compiled.delete(oldest);
-    }
     this.#compiled.set(text, policy);
     return policy;
   }

@@ -16,7 +16,8 @@ const caller: Caller = {
 };
 const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
 const proving = (identity: object | undefined, expiresAt?: number) =>
-  new Credential(Buffer.from(secret), {
+  new Credential({
+    openSecret: () => Promise.resolve(Buffer.from(secret)),
     identity: () => identity,
     callerOf: () => caller,
     ...(expiresAt !== undefined && { expiresAt }),

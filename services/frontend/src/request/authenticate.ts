@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import {
   canonicalRequest,
   isSameSignature,
-  newSigningSecret,
   type SignableRequest,
   signatureOf,
   stringToSign,
@@ -40,7 +39,7 @@ export interface AuthenticatorDeps {
 export class Authenticator {
   readonly #deps: AuthenticatorDeps;
   /** Stands in for the key of an unknown credential, so that being unknown takes as long as being wrong. */
-  readonly #nobodysKey = newSigningSecret(randomBytes(30).toString('base64'));
+  readonly #nobodysKey = createSecretKey(randomBytes(32));
 
   constructor(deps: AuthenticatorDeps) {
     this.#deps = deps;
@@ -58,8 +57,20 @@ export class Authenticator {
     const claim = read(headers, query, { ...signedFor, clockSkewMs, now: clock.now() });
     const sessionToken = claim.sessionToken ?? headers.get('x-amz-security-token');
     const found = credentials.find({ accessKeyId: claim.accessKeyId, sessionToken }, deadline);
-    if (found instanceof Promise) return found.then((credential) => this.#judge(request, claim, credential));
-    return this.#judge(request, claim, found);
+    if (found instanceof Promise)
+      return found.then((credential) => this.#withKey(request, claim, credential, deadline));
+    return this.#withKey(request, claim, found, deadline);
+  }
+
+  #withKey(
+    request: SignableRequest,
+    claim: SignatureClaim,
+    credential: Credential | undefined,
+    deadline: number,
+  ): Authenticated | Promise<Authenticated> {
+    const key = credential?.signingKey(claim.scope, deadline) ?? this.#nobodysKey;
+    if (key instanceof Promise) return key.then((derived) => this.#judge(request, claim, credential, derived));
+    return this.#judge(request, claim, credential, key);
   }
 
   /**
@@ -80,8 +91,9 @@ export class Authenticator {
     request: SignableRequest,
     claim: SignatureClaim,
     credential: Credential | undefined,
+    signingKey: KeyObject,
   ): Authenticated | Promise<Authenticated> {
-    const isGenuine = this.#isGenuine(request, claim, credential);
+    const isGenuine = this.#isGenuine(request, claim, signingKey);
     // AWS's two texts differ in their full stop.
     const invalid =
       claim.sessionToken === undefined && !request.headers.has('x-amz-security-token') ? `${INVALID}.` : INVALID;
@@ -98,13 +110,12 @@ export class Authenticator {
     return caller instanceof Promise ? caller.then(authenticated) : authenticated(caller);
   }
 
-  #isGenuine(request: SignableRequest, claim: SignatureClaim, credential: Credential | undefined): boolean {
+  #isGenuine(request: SignableRequest, claim: SignatureClaim, signingKey: KeyObject): boolean {
     const { signedQuery: query = request.query } = claim;
     const canonical = canonicalRequest({ ...request, query }, claim.signedHeaders);
     // The payload hash is always our own; a client that states another one signed something else than it sent.
     const statedHash = request.headers.get('x-amz-content-sha256');
     if (canonical === undefined || (statedHash !== undefined && statedHash !== request.payloadHash)) return false;
-    const signingKey = credential?.signingKey(claim.scope) ?? this.#nobodysKey;
     const expected = signatureOf(signingKey, stringToSign(canonical, claim.amzDate, claim.scope));
     return isSameSignature(expected, claim.signature);
   }

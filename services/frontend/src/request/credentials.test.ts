@@ -44,6 +44,7 @@ function fixture() {
     extraMs: 0,
     lookups: 0,
     openings: 0,
+    opened: Buffer.from('secret'),
     stored,
     owner: alice as Identity<UserRecord> | undefined,
     acceptsSessions: true,
@@ -65,7 +66,7 @@ function fixture() {
     partition: 'aws',
     openCredential: () => {
       state.openings += 1;
-      return Promise.resolve({ secretAccessKey: Buffer.from('secret') });
+      return Promise.resolve({ secretAccessKey: state.opened });
     },
     extraMs: () => state.extraMs,
     clock: { now: () => state.now },
@@ -75,12 +76,53 @@ function fixture() {
   return { credentials, state, find };
 }
 
-test('an access key is opened once for all who wait for it, and then known', async () => {
+test('an access key is looked up once for all who wait for it, and then known', async () => {
   const { find, state } = fixture();
   const [first, second] = await Promise.all([find(1000), find(1000)]);
   expect(first).toBe(second);
   expect(find(1000)).toBe(first);
-  expect(state).toMatchObject({ lookups: 1, openings: 1 });
+  expect(state).toMatchObject({ lookups: 1, openings: 0 });
+});
+
+const today = { date: '20261127', region: 'us-east-1', service: 'kms' };
+
+test('a secret is opened once for each day, Region and service, however many wait and however often it is looked up', async () => {
+  const { find, state } = fixture();
+  const credential = await find(1000);
+  const [first, second] = await Promise.all([credential!.signingKey(today, 1000), credential!.signingKey(today, 1000)]);
+  expect(first).toBe(second);
+  state.now += 60_001;
+  expect((await find(1000))!.signingKey(today, 1000)).toBe(first);
+  expect(state).toMatchObject({ lookups: 2, openings: 1 });
+  for (const other of [{ date: '20261128' }, { region: 'eu-west-1' }, { service: 'sts' }])
+    await credential!.signingKey({ ...today, ...other }, 1000);
+  expect(state.openings).toBe(4);
+  // Overwritten: nobody keeps the secret itself.
+  expect(state.opened).toEqual(Buffer.alloc('secret'.length));
+});
+
+test('the secret of a record that was sealed anew is opened anew', async () => {
+  const { find, state } = fixture();
+  await (await find(1000))!.signingKey(today, 1000);
+  state.stored.set(record.accessKeyId, { ...record, token: new Uint8Array([2]) });
+  state.now += 60_001;
+  await (await find(1000))!.signingKey(today, 1000);
+  expect(state.openings).toBe(2);
+});
+
+test('a secret that cannot be opened now is tried again', async () => {
+  const { find, state } = fixture();
+  const credential = await find(1000);
+  const opened = state.opened;
+  Object.defineProperty(state, 'opened', {
+    configurable: true,
+    get: () => {
+      throw new Error('no worker');
+    },
+  });
+  await expect(Promise.resolve().then(() => credential!.signingKey(today, 1000))).rejects.toThrow('no worker');
+  Object.defineProperty(state, 'opened', { configurable: true, value: opened });
+  expect(await credential!.signingKey(today, 1000)).toBeDefined();
 });
 
 test('a removed access key stops working, and a new one starts to, within a bounded time', async () => {

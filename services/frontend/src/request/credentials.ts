@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { accountOfPrincipal } from '@keyfleet/shared/arn';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
@@ -29,6 +30,7 @@ type Found = Credential | undefined;
 
 interface Entry {
   readonly credential: Found;
+  readonly record: AccessKeyRecord | undefined;
   readonly expiresAt: number;
 }
 
@@ -49,7 +51,7 @@ interface CredentialsDeps {
   readonly clock: Clock;
 }
 
-/** Opened credentials by access key id; bounded, and forgotten after a while. */
+/** Credentials by access key id; bounded, and looked up again after a while. One whose record is as it was keeps its signing keys. */
 export class Credentials {
   readonly #deps: CredentialsDeps;
   readonly #entries = new Map<string, Entry>();
@@ -67,7 +69,7 @@ export class Credentials {
     if (entry !== undefined && entry.expiresAt + this.#extraMsOf(entry) > this.#deps.clock.now())
       return entry.credential;
     if (!accessKeyIdForm.test(accessKeyId) || accessKeyId.startsWith(TEMPORARY)) return undefined;
-    return this.#loading.get(accessKeyId) ?? this.#load(accessKeyId, deadline);
+    return this.#loading.get(accessKeyId) ?? this.#load(accessKeyId);
   }
 
   #extraMsOf({ credential }: Entry): number {
@@ -84,35 +86,46 @@ export class Credentials {
   async #openSession(accessKeyId: string, token: string, deadline: number): Promise<Found> {
     const opened = await this.#deps.sessionTokens.open(token, deadline);
     if (opened?.content.accessKeyId !== accessKeyId) return undefined;
-    const credential = this.#sessionCredential(opened.content);
+    const credential = this.#sessionCredential(token, opened.content);
     makeRoom(this.#sessions);
     this.#sessions.set(accessKeyId, { token, credential, isAccepted: opened.isAccepted });
     return credential;
   }
 
-  /** However many requests wait for an access key, the HSM opens it once. */
-  #load(accessKeyId: string, deadline: number): Promise<Found> {
-    const loading = this.#open(accessKeyId, deadline).finally(() => this.#loading.delete(accessKeyId));
+  /** However many requests wait for an access key, it is looked up once. */
+  #load(accessKeyId: string): Promise<Found> {
+    const loading = this.#lookUp(accessKeyId).finally(() => this.#loading.delete(accessKeyId));
     this.#loading.set(accessKeyId, loading);
     return loading;
   }
 
-  async #open(accessKeyId: string, deadline: number): Promise<Found> {
+  async #lookUp(accessKeyId: string): Promise<Found> {
     const record = await this.#deps.accessKeys.findAccessKey(accessKeyId);
     if (record === undefined) return this.#remember(accessKeyId, undefined);
     assertAccount(record);
+    const known = this.#entries.get(accessKeyId);
+    if (known?.record !== undefined && isDeepStrictEqual(known.record, record))
+      return this.#remember(accessKeyId, known.credential, record);
     const { principal, token } = record;
-    const { secretAccessKey } = await this.#deps.openCredential({ accessKeyId, principal, token }, deadline);
-    const credential = new Credential(secretAccessKey, {
+    const credential = new Credential({
+      openSecret: async (deadline) =>
+        (await this.#deps.openCredential({ accessKeyId, principal, token }, deadline)).secretAccessKey,
       identity: () => this.#deps.identities.ownerOf(record),
       callerOf: (identity) => userCaller(identity, identityArn(this.#deps.partition, identity.record), accessKeyId),
     });
-    return this.#remember(accessKeyId, credential as Credential);
+    return this.#remember(accessKeyId, credential as Credential, record);
   }
 
-  #sessionCredential(content: SessionContent): Credential {
-    const { secretAccessKey, accountId, expiresAt } = content;
-    const credential = new Credential(Buffer.from(secretAccessKey), {
+  #sessionCredential(token: string, opened: SessionContent): Credential {
+    // Kept, so without the secret.
+    const content = { ...opened, secretAccessKey: '' };
+    const { accountId, expiresAt } = content;
+    const credential = new Credential({
+      openSecret: async (deadline) => {
+        const again = await this.#deps.sessionTokens.open(token, deadline);
+        if (again === undefined) throw new Error('a session token that was opened does not open any more');
+        return Buffer.from(again.content.secretAccessKey);
+      },
       identity: () => this.#deps.identities.find(accountId, content),
       callerOf: (identity) => sessionCaller(identity, identityArn(this.#deps.partition, identity.record), content),
       expiresAt,
@@ -120,11 +133,11 @@ export class Credentials {
     return credential as Credential;
   }
 
-  #remember(accessKeyId: string, credential: Found): Found {
+  #remember(accessKeyId: string, credential: Found, record?: AccessKeyRecord): Found {
     makeRoom(this.#entries);
     this.#entries.delete(accessKeyId);
     const lifetime = credential === undefined ? NOT_FOUND_MS : FOUND_MS;
-    this.#entries.set(accessKeyId, { credential, expiresAt: this.#deps.clock.now() + lifetime });
+    this.#entries.set(accessKeyId, { credential, record, expiresAt: this.#deps.clock.now() + lifetime });
     return credential;
   }
 }
@@ -142,11 +155,14 @@ function assertAccount({ accessKeyId, accountId, principal }: AccessKeyRecord): 
   );
 }
 
-const MAX_SIGNING_KEYS = 64;
+/** More than there are scopes at once: two days, and for each the Regions and services that are served. */
+const MAX_SIGNING_KEYS = 256;
 
 type MaybeCaller = Caller | undefined;
 
 interface CredentialDeps<I extends object> {
+  /** Opens the sealed secret access key: its bytes are the caller's, who overwrites them. */
+  readonly openSecret: (deadline: number) => Promise<Uint8Array>;
   /** What is known now of whom it proves; the same object while nothing has changed. Undefined once it proves nobody. */
   readonly identity: () => I | undefined | Promise<I | undefined>;
   readonly callerOf: (identity: I) => Caller;
@@ -154,28 +170,49 @@ interface CredentialDeps<I extends object> {
   readonly expiresAt?: number;
 }
 
-/** An access key with its secret opened: the keys that check a signature, and whom one proves. */
+/**
+ * The keys that check an access key's signatures, and whom one proves. Its secret is opened for each scope anew and kept by nobody: a
+ * signing key is good for one day, Region and service.
+ */
 export class Credential<I extends object = object> {
   readonly expiresAt: number | undefined;
   readonly #deps: CredentialDeps<I>;
-  readonly #secret: KeyObject;
   readonly #signingKeys = new Map<string, KeyObject>();
+  readonly #deriving = new Map<string, Promise<KeyObject>>();
   #last: { readonly identity: I; readonly caller: Caller } | undefined;
 
-  constructor(secretAccessKey: Uint8Array, deps: CredentialDeps<I>) {
+  constructor(deps: CredentialDeps<I>) {
     this.expiresAt = deps.expiresAt;
     this.#deps = deps;
-    this.#secret = newSigningSecret(secretAccessKey);
   }
 
-  /** Four HMACs the first time, then a look-up: a client uses one scope all day. */
-  signingKey(scope: CredentialScope): KeyObject {
+  /** Not a promise after the first time: a client uses one scope all day. */
+  signingKey(scope: CredentialScope, deadline: number): KeyObject | Promise<KeyObject> {
     const name = `${scope.date}/${scope.region}/${scope.service}`;
-    const known = this.#signingKeys.get(name);
-    if (known !== undefined) return known;
-    // Scopes are checked before, so that only yesterday's can pile up here.
-    if (this.#signingKeys.size >= MAX_SIGNING_KEYS) this.#signingKeys.clear();
-    const key = deriveSigningKey(this.#secret, scope);
+    return this.#signingKeys.get(name) ?? this.#deriving.get(name) ?? this.#derive(name, scope, deadline);
+  }
+
+  /** However many requests wait for a scope's key, the secret is opened once. */
+  #derive(name: string, scope: CredentialScope, deadline: number): Promise<KeyObject> {
+    const deriving = this.#derived(scope, deadline)
+      .then((key) => this.#keep(name, key))
+      .finally(() => this.#deriving.delete(name));
+    this.#deriving.set(name, deriving);
+    return deriving;
+  }
+
+  async #derived(scope: CredentialScope, deadline: number): Promise<KeyObject> {
+    const opened = await this.#deps.openSecret(deadline);
+    const secret = newSigningSecret(opened);
+    opened.fill(0);
+    const key = deriveSigningKey(secret, scope);
+    secret.fill(0);
+    return key;
+  }
+
+  /** Scopes are checked before, so that only those of days that are over can pile up: the oldest go. */
+  #keep(name: string, key: KeyObject): KeyObject {
+    if (this.#signingKeys.size >= MAX_SIGNING_KEYS) this.#signingKeys.delete(this.#signingKeys.keys().next().value!);
     this.#signingKeys.set(name, key);
     return key;
   }

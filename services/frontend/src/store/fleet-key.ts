@@ -43,7 +43,10 @@ export class FleetKey {
       token = await secrets.insertSecret(name, made.token);
     }
     const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);
-    this.#key = createSecretKey(Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32)));
+    const key = Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32));
+    secretAccessKey.fill(0);
+    this.#key = createSecretKey(key);
+    key.fill(0);
     return this.#key;
   }
 }

@@ -1,3 +1,4 @@
+import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import { entryOf, keyIdOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
 import { keyAt, keysAt, type Scope } from '@keyfleet/shared/stored/names';
 import type { Orphans } from './orphans.ts';
@@ -17,6 +18,7 @@ interface Place {
 
 const COUNTED_MS = 1_000;
 const MARGIN = 100_000;
+const MAX_COUNTED = 10_000;
 
 /**
  * Lists of the keys of an account and Region, spread over several sorted sets, one of which is read after the other:
@@ -26,7 +28,9 @@ export class KeyLists {
   readonly #redis: RedisCalls;
   readonly #orphans: Orphans;
   /** By account and Region. */
-  readonly #counted = new Map<string, { readonly at: number; readonly count: Promise<number> }>();
+  readonly #counted = new BoundedCache<{ readonly at: number; readonly count: Promise<number> }>({
+    maxWeight: MAX_COUNTED,
+  });
 
   constructor(redis: RedisCalls, orphans: Orphans) {
     this.#redis = redis;

@@ -1,3 +1,4 @@
+import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import type { Clock } from '@keyfleet/shared/clock';
 
 /** Nobody is still making a key whose record was missing this long. */
@@ -11,7 +12,7 @@ const MAX_KNOWN = 10_000;
  */
 export class Orphans {
   readonly #clock: Clock;
-  readonly #firstSeen = new Map<string, number>();
+  readonly #firstSeen = new BoundedCache<number>({ maxWeight: MAX_KNOWN });
 
   /** `clock`: a monotonic one. */
   constructor(clock: Clock) {
@@ -23,7 +24,6 @@ export class Orphans {
     const now = this.#clock.now();
     const since = this.#firstSeen.get(entry);
     if (since !== undefined) return now - since > ORPHAN_MS;
-    if (this.#firstSeen.size >= MAX_KNOWN) this.#firstSeen.delete(this.#firstSeen.keys().next().value!);
     this.#firstSeen.set(entry, now);
     return false;
   }

@@ -29,7 +29,9 @@ export function newPathAuthenticator(
   const known = new Map(
     credentials.map(({ accessKeyId, secretFile }) => {
       const secret = Buffer.from(readSecretFile(secretFile, 'xksProxy.paths.credentials.secretFile'));
-      const credential = new Credential(secret, {
+      const credential = new Credential({
+        // It came from a file, and stays: whoever is given it overwrites a copy.
+        openSecret: () => Promise.resolve(Buffer.from(secret)),
         identity: () => identities.findUser(accountId, userName),
         callerOf: (identity) => userCaller(identity, identityArn(partition, identity.record), accessKeyId),
       });

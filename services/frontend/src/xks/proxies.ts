@@ -1,4 +1,4 @@
-import { hash, type KeyObject } from 'node:crypto';
+import { createSecretKey, hash, type KeyObject } from 'node:crypto';
 import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import { amzDateOf, authorizationOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
@@ -135,7 +135,7 @@ export class XksProxies {
     const sealed = { accessKeyId, principal: principalOfStore(proxy), token };
     const { secretAccessKey } = await this.#deps.hsm.execute('OpenCredential', sealed, deadline);
     try {
-      return newSigningSecret(secretAccessKey);
+      return createSecretKey(newSigningSecret(secretAccessKey));
     } finally {
       secretAccessKey.fill(0);
     }

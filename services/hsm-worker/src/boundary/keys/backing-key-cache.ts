@@ -1,3 +1,4 @@
+import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { Keyring } from '../domain/keyring.ts';
 import { openExportedKey } from '../tokens/exported-key-token.ts';
@@ -14,30 +15,29 @@ interface Entry {
   /** As key of `#slots`. */
   readonly material: string;
   readonly openedAt: number;
-  /** Since it was last its turn to go. */
-  used: boolean;
 }
 
 /**
- * Opened backing keys, kept in memory for a while: opening a token costs more than using a symmetric key. Bounded; what
- * was not used for longest goes first, about (the clock algorithm: no use moves anything), and none stays longer than
- * `maxAgeMs`, so that a missed eviction does not last.
+ * Opened backing keys, kept in memory for a while: opening a token costs more than using a symmetric key. None stays
+ * longer than `maxAgeMs`, so that a missed eviction does not last.
  */
 export class BackingKeyCache {
   readonly #clock: Clock;
-  readonly #maxBytes: number;
   readonly #maxAgeMs: number;
   /** By the token's tag; the whole token is compared before an entry counts as its. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: BoundedCache<Entry>;
   /** By backing key: the slots of the tokens that it was opened from, nearly always one. */
   readonly #slots = new Map<string, readonly string[]>();
-  #bytes = 0;
 
   /** `maxBytes`: about how much memory the opened keys may take. */
-  constructor(options: { clock: Clock; maxBytes: number; maxAgeMs: number }) {
-    this.#clock = options.clock;
-    this.#maxBytes = options.maxBytes;
-    this.#maxAgeMs = options.maxAgeMs;
+  constructor({ clock, maxBytes, maxAgeMs }: { clock: Clock; maxBytes: number; maxAgeMs: number }) {
+    this.#clock = clock;
+    this.#maxAgeMs = maxAgeMs;
+    this.#entries = new BoundedCache({
+      maxWeight: maxBytes,
+      weightOf: ({ token }) => ENTRY_BYTES + BYTES_PER_TOKEN_BYTE * token.length,
+      onRemoved: ({ material }, slot) => this.#forgetSlot(material, slot),
+    });
   }
 
   /** The backing key of an exported key token. Refuses with `unknown-domain-key` or `cannot-open`. */
@@ -45,57 +45,34 @@ export class BackingKeyCache {
     const slot = slotOf(token);
     const entry = this.#entries.get(slot);
     if (entry !== undefined && entry.token.equals(token) && this.#clock.now() - entry.openedAt < this.#maxAgeMs) {
-      entry.used = true;
       return entry.backingKey;
     }
     const backingKey = openBackingKey(token, keyring);
-    this.#forget(slot);
-    this.#makeRoomFor(bytesOf(token));
     this.#keep(slot, token, backingKey);
     return backingKey;
   }
 
   /** Forgets what is held of a backing key, under whichever tokens it was opened. */
   evict(materialId: Uint8Array): void {
-    for (const slot of this.#slots.get(materialOf(materialId)) ?? []) this.#forget(slot);
+    for (const slot of this.#slots.get(materialOf(materialId)) ?? []) this.#entries.delete(slot);
   }
 
   /** Forgets everything: the HSM left the domain. */
   clear(): void {
     this.#entries.clear();
     this.#slots.clear();
-    this.#bytes = 0;
   }
 
   #keep(slot: string, token: Uint8Array, backingKey: BackingKey): void {
     const material = materialOf(backingKey.materialId);
-    const openedAt = this.#clock.now();
-    this.#entries.set(slot, { token: Buffer.from(token), backingKey, material, openedAt, used: false });
-    this.#slots.set(material, [...(this.#slots.get(material) ?? []), slot]);
-    this.#bytes += bytesOf(token);
+    const entry = { token: Buffer.from(token), backingKey, material, openedAt: this.#clock.now() };
+    if (this.#entries.set(slot, entry)) this.#slots.set(material, [...(this.#slots.get(material) ?? []), slot]);
   }
 
-  #forget(slot: string): void {
-    const entry = this.#entries.get(slot);
-    if (entry === undefined) return;
-    this.#entries.delete(slot);
-    this.#bytes -= bytesOf(entry.token);
-    const others = this.#slots.get(entry.material)?.filter((other) => other !== slot) ?? [];
-    if (others.length > 0) this.#slots.set(entry.material, others);
-    else this.#slots.delete(entry.material);
-  }
-
-  #makeRoomFor(bytes: number): void {
-    for (const [slot, entry] of this.#entries) {
-      if (this.#bytes + bytes <= this.#maxBytes) return;
-      if (entry.used) {
-        this.#entries.delete(slot);
-        this.#entries.set(slot, entry);
-        entry.used = false;
-      } else {
-        this.#forget(slot);
-      }
-    }
+  #forgetSlot(material: string, slot: string): void {
+    const others = this.#slots.get(material)?.filter((other) => other !== slot) ?? [];
+    if (others.length > 0) this.#slots.set(material, others);
+    else this.#slots.delete(material);
   }
 }
 
@@ -106,10 +83,6 @@ function openBackingKey(token: Uint8Array, keyring: Keyring): BackingKey {
   } finally {
     secret.fill(0);
   }
-}
-
-function bytesOf(token: Uint8Array): number {
-  return ENTRY_BYTES + BYTES_PER_TOKEN_BYTE * token.length;
 }
 
 function materialOf(materialId: Uint8Array): string {
