@@ -36,6 +36,7 @@ test.each([
   ['frontend', 'services/frontend/'],
   ['hsm-worker', 'services/hsm-worker/'],
   ['domain-manager', 'services/domain-manager/'],
+  ['kms-plugin', 'packages/kms-plugin/'],
 ])('docs/monitoring.md has every log message of: %s', (heading, folder) => {
   const described = rowsUnder(heading, 2).map(([message, level]) => `${level}: ${namesIn(message!)[0]}`);
   expect(described.toSorted()).toEqual([...new Set(messagesOf(folder))].toSorted());

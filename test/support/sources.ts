@@ -44,6 +44,6 @@ export function importsOf(file: string): Import[] {
 export function fileOf({ to }: Import): string {
   const [, name, path] = /^@keyfleet\/([a-z-]+)\/(.+)$/.exec(to) ?? [];
   if (name === undefined) return to;
-  const folder = ['cli', 'client', 'shared'].includes(name) ? 'packages' : 'services';
+  const folder = ['cli', 'client', 'kms-plugin', 'shared'].includes(name) ? 'packages' : 'services';
   return `${folder}/${name}/src/${path}.ts`;
 }

@@ -12,9 +12,9 @@ const OPTIONS = [
   '--grpcLib=@grpc/grpc-js',
   '--importFileExtension=.ts',
 ];
-const PROTOCOLS = ['hsm/v1/hsm.proto', 'domain/v1/domain.proto'];
+const PROTOCOLS = ['hsm/v1/hsm.proto', 'domain/v1/domain.proto', 'kubernetes/v2/kms-plugin.proto'];
 
-/** The types of the hand-written protocols: path below proto/gen -> content. */
+/** The types of the protocols that are not generated: path below proto/gen -> content. */
 export function protoTypes(protoDirectory: string): Record<string, string> {
   const directory = mkdtempSync(join(tmpdir(), 'keyfleet-gen-'));
   try {

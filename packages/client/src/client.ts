@@ -27,6 +27,13 @@ export interface KmsClientOptions {
   readonly timeoutMs?: number;
 }
 
+/** A frontend that comes back, and a connection that died unnoticed, are found within seconds; grpc-js itself takes minutes. */
+const CONNECTION = {
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+} as const;
+
 type Operations = typeof operations;
 type Method<O extends Operation> = (input: Parameters<ProtoCodec<O>['formatRequest']>[0]) => Promise<OutputOf<O>>;
 
@@ -39,6 +46,7 @@ export type KmsClient = { readonly [N in OperationName]: Method<Operations[N]> }
 export function createKmsClient(options: KmsClientOptions): KmsClient {
   const { address, credentials, region, timeoutMs = 10_000 } = options;
   const client = new Client(address, options.channel ?? channelCredentials.createInsecure(), {
+    ...CONNECTION,
     'grpc.default_authority': address,
     interceptors: [signingInterceptor({ credentials, region, host: address })],
   });

@@ -4,12 +4,12 @@ import {
   type handleUnaryCall,
   Metadata,
   Server,
-  ServerCredentials,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { Kms } from '@keyfleet/proto/kms';
 import type { KmsClientOptions } from './client.ts';
+import { listenPrivately } from './private-socket.ts';
 import { signingInterceptor } from './signing-interceptor.ts';
 
 export interface SigningProxyOptions extends Omit<KmsClientOptions, 'timeoutMs'> {
@@ -35,7 +35,7 @@ export async function startSigningProxy({ socket, ...options }: SigningProxyOpti
     implementation[name] = forwardTo(client, method.path);
   }
   server.addService(service, implementation);
-  await listen(server, socket);
+  await listenPrivately(server, socket);
   return {
     async [Symbol.asyncDispose]() {
       await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
@@ -51,19 +51,6 @@ function forwardTo(client: Client, path: string): handleUnaryCall<Buffer, Buffer
       error === null ? answer(null, message) : answer(error),
     );
   };
-}
-
-async function listen(server: Server, socket: string): Promise<void> {
-  const before = process.umask(0o177);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
-        error ? reject(error) : resolve(),
-      );
-    });
-  } finally {
-    process.umask(before);
-  }
 }
 
 function asBytes(bytes: Buffer): Buffer {

@@ -78,6 +78,7 @@ function hostOfServer(server: string): string {
   return /^(?:\w+:\/\/)?(?:[^@/]*@)?(\[[^\]]*\]|[^:/]+)/.exec(server)?.[1]?.replace(/^\[|\]$/g, '') ?? server;
 }
 
-function isLoopback(host: string): boolean {
+/** Whether the host is this machine, so that nobody else sees what is sent there. */
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

@@ -1,0 +1,76 @@
+import { credentials as channelCredentials, Server } from '@grpc/grpc-js';
+import { createKmsClient, type Credentials } from '@keyfleet/client';
+import { listenPrivately } from '@keyfleet/client/private-socket';
+import { KeyManagementService } from '@keyfleet/proto/kubernetes';
+import { type Clock, monotonicClock, systemClock } from '@keyfleet/shared/clock';
+import { readPublicFile } from '@keyfleet/shared/config';
+import type { Log } from '@keyfleet/shared/log';
+import { SayOnce } from '@keyfleet/shared/say-once';
+import { ClusterKey } from './cluster-key.ts';
+import type { PluginConfig } from './config.ts';
+import { CredentialsFile } from './credentials-file.ts';
+import { type Health, KeyHealth } from './health.ts';
+import { kmsPluginService } from './service.ts';
+import { claimSocket } from './socket.ts';
+import { WebIdentityCredentials } from './web-identity.ts';
+
+/** A ciphertext of 1 KiB, a key id of 1 KiB, annotations of 32 KiB (KMS v2 API), and what encodes them. */
+const MAX_REQUEST = 40 * 1024;
+/** Calls of kube-apiserver that are under way when it stops: each takes two calls of Keyfleet at most. */
+const DRAIN_MS = 5_000;
+
+/** Serves kube-apiserver at the configured socket until it is disposed of. Throws ConfigError. */
+export async function startPlugin(config: PluginConfig, log: Log): Promise<AsyncDisposable> {
+  await using resources = new AsyncDisposableStack();
+  const ca = config.tls?.caFile === undefined ? undefined : readPublicFile(config.tls.caFile, 'tls.caFile');
+  const credentials = credentialsOf(config, ca, log);
+  const channel =
+    config.tls === undefined ? undefined : channelCredentials.createSsl(ca === undefined ? null : Buffer.from(ca));
+  const { keyId, region, encryptionContext, timeout: timeoutMs } = config;
+  const kms = createKmsClient({
+    address: config.grpc.text,
+    credentials,
+    region,
+    timeoutMs,
+    ...(channel && { channel }),
+  });
+  resources.use(kms);
+  const key = new ClusterKey({ kms, keyId, encryptionContext });
+  const health = new KeyHealth({ key, clock: monotonicClock, onChange: (now) => noteHealth(log, now) });
+
+  await claimSocket(config.socket);
+  const server = new Server({ 'grpc.max_receive_message_length': MAX_REQUEST, 'grpc.enable_channelz': 0 });
+  const onFailure = (failure: object): void => log.warn(failure, 'a request of kube-apiserver was not done');
+  server.addService(KeyManagementService.service, kmsPluginService({ key, health, onFailure }) as never);
+  await listenPrivately(server, config.socket);
+  resources.defer(() => drain(server));
+  // What is wrong is in the log before kube-apiserver asks.
+  void health.now();
+  return resources.move();
+}
+
+function noteHealth(log: Log, { healthz, keyId }: Health): void {
+  if (healthz === 'ok') log.info({ keyId }, 'the key encrypts and decrypts');
+  else log.error({ keyId, problem: healthz }, 'the key cannot be used');
+}
+
+function credentialsOf(config: PluginConfig, ca: string | undefined, log: Log): () => Promise<Credentials> {
+  const said = new SayOnce();
+  const onProblem = (err: unknown): void => {
+    if (said.isNew('credentials', err)) log.warn({ err }, 'no new credentials; those from before are used');
+  };
+  if (config.credentialsFile !== undefined) {
+    const file = new CredentialsFile(config.credentialsFile, onProblem);
+    return () => Promise.resolve(file.current());
+  }
+  const clock: Clock = systemClock;
+  const options = { clock, ca, timeoutMs: config.timeout, onProblem };
+  const webIdentity = new WebIdentityCredentials(config.webIdentity!, options);
+  return () => webIdentity.current();
+}
+
+async function drain(server: Server): Promise<void> {
+  const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);
+  await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  clearTimeout(cut);
+}

@@ -1,0 +1,40 @@
+import { lstatSync, statSync, type Stats, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { ConfigError } from '@keyfleet/shared/config';
+
+/**
+ * Makes room for a socket at `path`: removes the one of a plugin that was killed. Throws ConfigError when another process listens
+ * there, when something else is there, and when others could put a socket of their own in its place.
+ */
+export async function claimSocket(path: string): Promise<void> {
+  const folder = dirname(path);
+  const { mode } = statOf(folder);
+  if ((mode & 0o022) !== 0) {
+    throw new ConfigError(`socket: other users may replace files in ${folder}. Run: chmod go-w ${folder}`);
+  }
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there === undefined) return;
+  if (!there.isSocket())
+    throw new ConfigError(`socket: ${path} exists and is no socket. Remove it, or correct the path.`);
+  if (await answers(path)) {
+    throw new ConfigError(`socket: another process listens at ${path}. Stop it, or correct the path.`);
+  }
+  unlinkSync(path);
+}
+
+function statOf(folder: string): Stats {
+  const stats = statSync(folder, { throwIfNoEntry: false });
+  if (stats?.isDirectory() === true) return stats;
+  throw new ConfigError(`socket: ${folder} is no directory. Create it, or correct the path.`);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}

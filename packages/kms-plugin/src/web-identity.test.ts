@@ -1,0 +1,79 @@
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { WebIdentityCredentials } from './web-identity.ts';
+
+const HOUR = 3_600_000;
+
+/** An STS that gives each caller a new session of an hour, unless it is told to refuse. */
+async function givenSts() {
+  await using resources = new AsyncDisposableStack();
+  const folder = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-')));
+  const tokenFile = join(folder.path, 'token');
+  writeFileSync(tokenFile, 'token-1\n');
+  const sts = { now: 0, forms: [] as URLSearchParams[], refuses: false };
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+    request.on('end', () => {
+      sts.forms.push(new URLSearchParams(body));
+      if (sts.refuses) {
+        response.writeHead(400).end('<Error><Code>ExpiredTokenException</Code><Message>too old</Message></Error>');
+        return;
+      }
+      const session = sts.forms.length;
+      const expiration = new Date(sts.now + HOUR).toISOString();
+      response.end(
+        `<Credentials><AccessKeyId>ASIA${session}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>` +
+          `<SessionToken>t</SessionToken><Expiration>${expiration}</Expiration></Credentials>`,
+      );
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  resources.defer(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const problems: string[] = [];
+  const { port } = server.address() as AddressInfo;
+  const roleArn = 'arn:aws:iam::000000000000:role/apiserver';
+  const credentials = new WebIdentityCredentials(
+    { roleArn, tokenFile, stsUrl: `http://127.0.0.1:${port}` },
+    { clock: { now: () => sts.now }, timeoutMs: 5_000, onProblem: (problem) => problems.push(String(problem)) },
+  );
+  return { sts, credentials, tokenFile, problems, stack: resources.move() };
+}
+
+test('a session is shared by all who ask, and renewed at half of its time with the token that is in the file then', async () => {
+  const { sts, credentials, tokenFile, stack } = await givenSts();
+  await using _stack = stack;
+  const first = await Promise.all([credentials.current(), credentials.current()]);
+  expect(first.map(({ accessKeyId }) => accessKeyId)).toEqual(['ASIA1', 'ASIA1']);
+  expect(Object.fromEntries(sts.forms[0]!)).toMatchObject({
+    Action: 'AssumeRoleWithWebIdentity',
+    WebIdentityToken: 'token-1',
+  });
+  sts.now = HOUR / 2 - 1;
+  expect((await credentials.current()).accessKeyId).toBe('ASIA1');
+  sts.now = HOUR / 2;
+  writeFileSync(tokenFile, 'token-2\n');
+  expect((await credentials.current()).accessKeyId).toBe('ASIA2');
+  expect(sts.forms.map((form) => form.get('WebIdentityToken'))).toEqual(['token-1', 'token-2']);
+});
+
+test('a session that cannot be renewed is used while it lasts; then the reason is said', async () => {
+  const { sts, credentials, problems, stack } = await givenSts();
+  await using _stack = stack;
+  await credentials.current();
+  sts.refuses = true;
+  sts.now = HOUR - 1;
+  expect((await credentials.current()).accessKeyId).toBe('ASIA1');
+  expect(problems).toHaveLength(1);
+  sts.now = HOUR;
+  await expect(credentials.current()).rejects.toThrow('STS answers ExpiredTokenException: too old');
+});

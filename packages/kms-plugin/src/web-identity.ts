@@ -1,0 +1,108 @@
+import { request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import type { Credentials } from '@keyfleet/client';
+import type { Clock } from '@keyfleet/shared/clock';
+import { readPublicFile } from '@keyfleet/shared/config';
+import { SingleFlight } from '@keyfleet/shared/single-flight';
+import type { WebIdentity } from './config.ts';
+
+export interface WebIdentityOptions {
+  readonly clock: Clock;
+  /** PEM; what Node.js trusts if not given. */
+  readonly ca?: string | undefined;
+  readonly timeoutMs: number;
+  /** A session cannot be renewed, and the one there is goes on being used while it lasts. */
+  readonly onProblem: (problem: unknown) => void;
+}
+
+interface Session {
+  readonly credentials: Credentials;
+  /** Milliseconds since the epoch. */
+  readonly renewAt: number;
+  readonly expiresAt: number;
+}
+
+const SESSION_NAME = 'kms-plugin';
+/** Of an answer of STS: a session token has 5 KiB at most. */
+const MAX_ANSWER = 32_768;
+
+/** Temporary credentials for the token in a file, by AssumeRoleWithWebIdentity: renewed at half of their time. */
+export class WebIdentityCredentials {
+  readonly #config: WebIdentity;
+  readonly #options: WebIdentityOptions;
+  readonly #renewal = new SingleFlight<Session>();
+  #session: Session | undefined;
+
+  /** Throws ConfigError when there is no token. */
+  constructor(config: WebIdentity, options: WebIdentityOptions) {
+    this.#config = config;
+    this.#options = options;
+    readPublicFile(config.tokenFile, 'webIdentity.tokenFile');
+  }
+
+  async current(): Promise<Credentials> {
+    const session = this.#session;
+    const now = this.#options.clock.now();
+    if (session !== undefined && now < session.renewAt) return session.credentials;
+    try {
+      this.#session = await this.#renewal.run(() => this.#assumeRole());
+      return this.#session.credentials;
+    } catch (problem) {
+      if (session === undefined || now >= session.expiresAt) throw problem;
+      this.#options.onProblem(problem);
+      return session.credentials;
+    }
+  }
+
+  async #assumeRole(): Promise<Session> {
+    const { roleArn, tokenFile, stsUrl } = this.#config;
+    const form = new URLSearchParams({
+      Action: 'AssumeRoleWithWebIdentity',
+      Version: '2011-06-15',
+      RoleArn: roleArn,
+      RoleSessionName: SESSION_NAME,
+      WebIdentityToken: readPublicFile(tokenFile, 'webIdentity.tokenFile').trim(),
+    });
+    const { status, body } = await post(stsUrl, form.toString(), this.#options);
+    const element = (name: string): string => new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1] ?? '';
+    if (status !== 200) {
+      const answer = `${element('Code') || status}: ${element('Message')}`;
+      throw new Error(`the role ${roleArn} cannot be assumed: STS answers ${answer}`);
+    }
+    const now = this.#options.clock.now();
+    const expiresAt = Date.parse(element('Expiration'));
+    const credentials = {
+      accessKeyId: element('AccessKeyId'),
+      secretAccessKey: element('SecretAccessKey'),
+      sessionToken: element('SessionToken'),
+    };
+    if (Object.values(credentials).includes('') || !(expiresAt > now)) throw new Error('STS answers no credentials');
+    return { credentials, expiresAt, renewAt: (now + expiresAt) / 2 };
+  }
+}
+
+function post(
+  url: string,
+  form: string,
+  { ca, timeoutMs }: WebIdentityOptions,
+): Promise<{ readonly status: number; readonly body: string }> {
+  const request = url.startsWith('https:') ? requestHttps : requestHttp;
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': Buffer.byteLength(form) };
+    const signal = AbortSignal.timeout(timeoutMs);
+    const options = { method: 'POST', headers, signal, ...(ca !== undefined && { ca }) };
+    const fail = (cause: Error): void => reject(new Error(`STS at ${url} is not reached: ${cause.message}`, { cause }));
+    const sent = request(url, options, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        body += chunk;
+        if (body.length > MAX_ANSWER) response.destroy(new Error('its answer is too long'));
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+      response.on('error', fail);
+    });
+    sent.on('error', fail);
+    sent.end(form);
+  });
+}

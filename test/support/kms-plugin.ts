@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { execa } from 'execa';
+
+const main = join(import.meta.dirname, '../../packages/kms-plugin/src/main.ts');
+
+/** A KMS plugin as a process. It is there when its socket answers. Disposing of it kills it. */
+export class KmsPluginProcess implements AsyncDisposable {
+  readonly #process;
+
+  /** `folder`: where its configuration is written. */
+  constructor(folder: string, config: object) {
+    const file = join(folder, 'kms-plugin.json');
+    writeFileSync(file, JSON.stringify(config));
+    this.#process = execa(process.execPath, [main, '--config', file], { reject: false, stdin: 'ignore' });
+  }
+
+  kill(): Promise<unknown> {
+    this.#process.kill('SIGKILL');
+    return this.#process;
+  }
+
+  /** SIGTERM; resolves to its exit code, and its log if that is not 0. */
+  async stop(): Promise<string> {
+    this.#process.kill('SIGTERM');
+    const { exitCode, stderr } = await this.#process;
+    return exitCode === 0 ? '0' : `${exitCode}: ${stderr}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
