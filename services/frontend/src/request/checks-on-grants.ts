@@ -3,21 +3,8 @@ import { assertConstraints, type GivenConstraints } from '../grants/given-constr
 import { assertGrantable, assertOneOfEach, assertPrincipals, type GivenPrincipals } from '../grants/given-grant.ts';
 import type { Grant, GrantOperation } from '../grants/grant.ts';
 import { assertOwnRetiring } from '../operations/grants.ts';
-import { check, type CheckedRequest } from './check.ts';
+import { check } from './check.ts';
 import { findRetired } from './retirement.ts';
-
-export const grantTokens = check<{ GrantTokens?: readonly string[] | undefined }>(
-  'no grant token is one that nobody was given',
-  (request) => {
-    const { GrantTokens: tokens = [] } = request.input;
-    return tokens.length === 0 ? undefined : openAll(request, tokens);
-  },
-);
-
-async function openAll(request: CheckedRequest<object>, tokens: readonly string[]): Promise<void> {
-  const { call, deps } = request;
-  request.grantTokens = await Promise.all(tokens.map((token) => deps.grantTokens.open(token, call.deadline)));
-}
 
 export const grantPrincipals = check<GivenPrincipals>(
   'the grant has one grantee, and its principals exist',

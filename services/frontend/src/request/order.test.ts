@@ -3,9 +3,8 @@ import { operations } from '@keyfleet/shared/api/registry';
 import { expect, test } from 'vitest';
 import { findHandler } from '../operations/index.ts';
 import { work } from './check.ts';
-import { dryRun, recipient } from './checks-on-input.ts';
-import { grantTokens, retirement } from './checks-on-grants.ts';
-import { access, state } from './checks-on-keys.ts';
+import { retirement } from './checks-on-grants.ts';
+import { access, dryRun, grantTokens, recipient, state } from './checks-on-use.ts';
 import { type AnyStep, stepsOf } from './order.ts';
 
 const here = Object.values<Operation>(operations).filter(({ name }) => findHandler(name));

@@ -10,7 +10,7 @@ import { authorize, deniedForeignKey } from '../policy/authorize.ts';
 import { type AccessRequest, evaluate, isImplicit } from '../policy/evaluate.ts';
 import { accessRequest } from './access-request.ts';
 import type { CheckedRequest } from './check.ts';
-import { accessDeps } from './checks-on-keys.ts';
+import { accessDeps } from './checks-on-use.ts';
 
 interface Retirement {
   readonly GrantToken?: string | undefined;
