@@ -5,7 +5,7 @@ import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import type { SealedRecords } from '@keyfleet/frontend/background/resealer';
 import { HsmClient } from '@keyfleet/frontend/hsm/client';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
-import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
+import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { expect, test } from 'vitest';
 import { resealShard } from '../services/frontend/src/background/resealer.ts';

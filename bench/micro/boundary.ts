@@ -7,7 +7,7 @@ import type { CommandHandler } from '../../services/hsm-worker/src/boundary/comm
 import { handlers } from '../../services/hsm-worker/src/boundary/commands/handlers.ts';
 import { measureCost } from './cost.ts';
 import { newNonceSource } from '../../services/hsm-worker/src/boundary/crypto/random.ts';
-import { BackingKeyCache } from '../../services/hsm-worker/src/boundary/keys/backing-key-cache.ts';
+import { BackingKeyCache } from '../../services/hsm-worker/src/boundary/keys/backing-keys.ts';
 
 /**
  * What each command costs inside the boundary, with the backing key in the cache: `node bench/micro/boundary.ts

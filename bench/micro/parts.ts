@@ -1,7 +1,7 @@
 // What the parts of a request cost, each alone: node bench/micro/parts.ts [name].
 import { parseKeyPolicy } from '@keyfleet/frontend/policy/document';
 import { evaluate } from '@keyfleet/frontend/policy/evaluate';
-import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-key-cache';
+import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-keys';
 import { handlers } from '@keyfleet/hsm-worker/boundary/commands/handlers';
 import { requestCodec, responseCodec } from '@keyfleet/shared/api/aws-json';
 import { Encrypt } from '@keyfleet/shared/api/cipher';

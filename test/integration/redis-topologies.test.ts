@@ -2,6 +2,8 @@ import { openStore } from '@keyfleet/test-support/redis-store';
 import { connectTestRedis as connect, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, startSentinel, type TestServer } from '@keyfleet/test-support/servers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
+import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
@@ -56,7 +58,11 @@ describe('Redis Cluster', () => {
 async function openCached(url: string) {
   const client = await connect(url);
   const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
-  const store = new CachedStore(openStore({ client, writes: writesOf(client), clock }), feed, 1 << 20);
+  const grants = new CachedGrants(new MemoryGrantStore(async () => true), feed);
+  const store = new CachedStore(openStore({ client, writes: writesOf(client), clock }), feed, {
+    maxKeyBytes: 1 << 20,
+    grants,
+  });
   await vi.waitUntil(() => feed.trusted, { timeout: 60_000 });
   return {
     store,

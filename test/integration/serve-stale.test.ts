@@ -31,16 +31,16 @@ async function openFrontend(url: string, serveStaleMs: number) {
   const [client, writer] = [await connectTestRedis(url), await connectTestRedis(url)];
   const feed = new ChangeFeed(client, { serveStaleMs, beatsAreWrites: () => true });
   const store = openStore({ client, writes: writesOf(writer, 1), feed, clock });
-  const cached = new CachedStore(store, feed, 1 << 20);
   const calls = new RedisCalls({ client, writes: writesOf(writer, 1), feed });
   const grants = new CachedGrants(new RedisGrantStore({ calls, macs: testMacs(), monotonicClock: clock }), feed);
+  const cached = new CachedStore(store, feed, { maxKeyBytes: 1 << 20, grants });
   await vi.waitUntil(() => feed.trusted, { timeout: 20_000 });
   return {
     feed,
     store: cached,
     /** As a cryptographic operation looks for a key. */
     find: async ({ region, keyId }: { region: string; keyId: string }) => {
-      const lastKnown = cached.lastKnown(grants);
+      const lastKnown = cached.lastKnown();
       const key = await (lastKnown ?? cached).findKey(region, keyId);
       return { key, isStale: lastKnown?.served ?? false };
     },

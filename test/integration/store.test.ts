@@ -2,6 +2,8 @@ import { openStore } from '@keyfleet/test-support/redis-store';
 import { testMacs } from '@keyfleet/test-support/record-macs';
 import { encodeKey } from '@keyfleet/frontend/store/records';
 import { RedisSealedRecords } from '@keyfleet/frontend/background/redis-sealed-records';
+import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
+import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RecordWrites } from '@keyfleet/frontend/store/record-writes';
@@ -52,7 +54,8 @@ async function openFrontend() {
     },
   });
   const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
-  const cached = new CachedStore(counted, feed, 1 << 20);
+  const grants = new CachedGrants(new MemoryGrantStore(async () => true), feed);
+  const cached = new CachedStore(counted, feed, { maxKeyBytes: 1 << 20, grants });
   return {
     store: cached,
     feed,
@@ -92,7 +95,8 @@ describe('the Redis store behind a cache', () => {
     const client = await connect();
     const store = openStore({ client, writes: writesOf(client), clock });
     const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
-    const cached = new CachedStore(store, feed, 1 << 20);
+    const grants = new CachedGrants(new MemoryGrantStore(async () => true), feed);
+    const cached = new CachedStore(store, feed, { maxKeyBytes: 1 << 20, grants });
     await trusted(feed);
     return Object.assign(cached, {
       listDue: store.listDue.bind(store),

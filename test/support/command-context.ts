@@ -3,7 +3,7 @@ import { handlers } from '@keyfleet/hsm-worker/boundary/commands/handlers';
 import type { Random } from '@keyfleet/hsm-worker/boundary/crypto/random';
 import type { DomainKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
 import type { Keyring } from '@keyfleet/hsm-worker/boundary/domain/keyring';
-import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-key-cache';
+import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-keys';
 import { RsaKeyPool } from '@keyfleet/hsm-worker/boundary/keys/rsa-key-pool';
 import { createHash, createSecretKey } from 'node:crypto';
 import { commands, type CommandName, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';

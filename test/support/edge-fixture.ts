@@ -14,7 +14,7 @@ import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
 import type { Identity } from '@keyfleet/frontend/identities/identity';
 import type { UserRecord } from '@keyfleet/frontend/identities/iam-records';
-import { isQueryRequest, QueryEdge } from '@keyfleet/frontend/edge/query-edge';
+import { QueryEdge } from '@keyfleet/frontend/edge/query-edge';
 import { getCallerIdentity } from '@keyfleet/frontend/identities/sts/get-caller-identity';
 
 export const alice = {
@@ -101,8 +101,9 @@ export async function startEdge(options: EdgeOptions = {}) {
   const http = await startHttpEdge({
     proxies,
     address: { host: '127.0.0.1', port: 0 },
-    answer: (request) => (isQueryRequest(request) ? query : kms).answer(request),
-    namesKey: (headers) => pipeline.namesKey(headers),
+    kms,
+    query,
+    pipeline,
     readiness: options.readiness ?? (() => ({})),
     log,
     drainMs: 1_000,

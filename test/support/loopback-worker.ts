@@ -5,7 +5,7 @@ import type { FrameStream } from '@keyfleet/frontend/hsm/channel';
 import type { KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import type { WorkerClient } from '@keyfleet/frontend/hsm/worker-link';
-import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
+import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
 import type { OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
 import { type Host, newWorker, type FakeDomain } from './session-pair.ts';
 

@@ -1,4 +1,4 @@
-import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/dispatch';
+import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
 import { LoopbackWorker, startLoopbackPool } from './loopback-worker.ts';
 import { FakeDomain, newHost } from './session-pair.ts';
 

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { type GrantName, readGrantToken, sealGrantToken } from '../../services/frontend/src/grants/grant-token.ts';
 import { deriveKey } from '../../services/hsm-worker/src/boundary/crypto/kdf.ts';
 import type { Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
-import { BackingKey } from '../../services/hsm-worker/src/boundary/keys/backing-key.ts';
+import { BackingKey } from '../../services/hsm-worker/src/boundary/keys/backing-keys.ts';
 import { openBlob, sealBlob } from '../../services/hsm-worker/src/boundary/tokens/ciphertext-blob.ts';
 import { CredentialToken } from '../../services/hsm-worker/src/boundary/tokens/credential-token.ts';
 import {

@@ -5,7 +5,7 @@ import { runService, type ServiceContext } from '@keyfleet/shared/service';
 import { reportOf, startPeers } from '@keyfleet/shared/grpc/peers';
 import { TokenFollower } from '@keyfleet/shared/token-follower';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
-import { BackingKeyCache } from './boundary/keys/backing-key-cache.ts';
+import { BackingKeyCache } from './boundary/keys/backing-keys.ts';
 import { WorkerConfig } from './config.ts';
 import { DomainCalls } from './domain-calls.ts';
 import { WorkerEvents } from './events.ts';

@@ -5,7 +5,7 @@ import { handlers } from './boundary/commands/handlers.ts';
 import { NobleThread } from './boundary/crypto/noble-thread.ts';
 import { newNonceSource } from './boundary/crypto/random.ts';
 import type { Hsm } from './boundary/hsm.ts';
-import type { BackingKeyCache } from './boundary/keys/backing-key-cache.ts';
+import type { BackingKeyCache } from './boundary/keys/backing-keys.ts';
 import { RsaKeyPool } from './boundary/keys/rsa-key-pool.ts';
 import { SessionService } from './boundary/session-service.ts';
 import type { WorkerConfig } from './config.ts';

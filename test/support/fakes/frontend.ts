@@ -113,10 +113,9 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
         },
         clock,
       ),
-      lastKnown: () => undefined,
+      cached: { lastKnown: () => undefined, forget: () => {} },
       countStale: () => {},
-      assertStore: () => {},
-      forgetKey: () => {},
+      guard: { assertFit: () => {} },
     });
     this.#pipeline = new Pipeline({
       // Whoever a test says.

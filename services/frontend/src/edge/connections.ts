@@ -56,9 +56,9 @@ export interface Sender {
   readonly address: string;
   readonly peer: Peer;
   readonly isStrange: boolean;
-  /** Called for each genuine signature. */
   /** It came by a trusted proxy, which is believed what it says of it. */
   readonly isProxied: boolean;
+  /** Called for each genuine signature. */
   prove(): void;
   /**
    * Before an answer to a request without a genuine signature: how many milliseconds it has to wait. An honest
@@ -112,6 +112,8 @@ export class Connection implements Sender {
   readonly since = performance.now();
   /** One request at a time: whoever sends a second before the first is answered waits. */
   readonly turns = new Turns(1);
+  /** It is a trusted proxy's: whoever sends the requests on it is behind. */
+  readonly isProxy: boolean;
   readonly #connections: Connections;
   #isWatched = false;
 
@@ -120,6 +122,7 @@ export class Connection implements Sender {
     this.address = socket.remoteAddress ?? '';
     this.peer = peer;
     this.#connections = connections;
+    this.isProxy = connections.isProxy(this.address);
   }
 
   get isStrange(): boolean {
@@ -128,7 +131,7 @@ export class Connection implements Sender {
 
   /** Who sends a request on it. `forwardedFor`: the header that a proxy adds. */
   senderOf(forwardedFor: string | undefined): Sender {
-    return this.#connections.senderBehind(this, forwardedFor);
+    return this.isProxy ? this.#connections.senderBehind(this, forwardedFor) : this;
   }
 
   prove(): void {
@@ -200,7 +203,7 @@ export class Connections {
     this.#connections.set(name, connection);
     peer.uses++;
     socket.once('close', () => this.#remove(name, connection));
-    if (this.#proxies.trusts(remoteAddress)) return 0;
+    if (connection.isProxy) return 0;
     this.#strangers.add(connection);
     peer.strangers.add(connection);
     const isNuisance = this.#answers.owes(peer.network);
@@ -212,9 +215,12 @@ export class Connections {
     return this.#connections.get(nameOf(end));
   }
 
-  /** Behind a connection of a trusted proxy; of any other, it is the connection itself. */
+  isProxy(address: string): boolean {
+    return this.#proxies.trusts(address);
+  }
+
+  /** Behind a connection of a trusted proxy. */
   senderBehind(connection: Connection, forwardedFor: string | undefined): Sender {
-    if (!this.#proxies.trusts(connection.address)) return connection;
     const source = this.#proxies.sourceOf(connection.address, forwardedFor);
     return new ProxiedSender(source, this.#peerOf(source), this);
   }

@@ -12,6 +12,12 @@ export interface HttpAnswer {
   readonly body: string | Buffer;
 }
 
+/** What answers the calls of one protocol. */
+export interface Protocol {
+  /** Never rejects. */
+  answer(request: HttpRequest): Promise<HttpAnswer>;
+}
+
 /** AWS's answer to what is not an API call at all: another method, path or content type. */
 export const unknownOperation: HttpAnswer = {
   status: 404,
@@ -42,4 +48,15 @@ export function readTarget(text: string): RequestTarget | undefined {
 function split(target: string): RequestTarget {
   const mark = target.indexOf('?');
   return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}
+
+/** IAM and STS share the port with KMS; only their protocol sends forms, and names its action in the query. */
+export function isQueryRequest({ headers, query }: Pick<HttpRequest, 'headers' | 'query'>): boolean {
+  const isForm = headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true;
+  return isForm || (namesAction(query) && !headers.has('x-amz-target'));
+}
+
+/** True for the query of a call that has no body: a GET, or a presigned URL. */
+export function namesAction(query: string): boolean {
+  return /(?:^|&)Action=/.test(query);
 }

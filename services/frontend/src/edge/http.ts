@@ -8,10 +8,17 @@ import type { Address } from '@keyfleet/shared/config';
 import { headersByName } from '@keyfleet/shared/sigv4';
 import type { ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
 import type { Log } from '@keyfleet/shared/log';
-import { namesAction } from './query-edge.ts';
 import { answerPreflight, Exchange, isPreflight } from './exchange.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
-import { type HttpAnswer, type HttpRequest, readTarget, unknownOperation } from './http-message.ts';
+import {
+  type HttpAnswer,
+  type HttpRequest,
+  isQueryRequest,
+  namesAction,
+  type Protocol,
+  readTarget,
+  unknownOperation,
+} from './http-message.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { type UploadLimits, Uploads } from './uploads.ts';
@@ -68,10 +75,11 @@ export interface HttpEdgeOptions {
   readonly certificates?: ServerCertificates | undefined;
   /** How long requests in flight may take once the server is stopping. */
   readonly drainMs: number;
-  /** Answers every call at `/`; must not reject. */
-  readonly answer: (request: HttpRequest) => Promise<HttpAnswer>;
-  /** Whether a request names an access key that exists: nothing of a larger body is read before. */
-  readonly namesKey: (headers: EdgeRequest['headers']) => boolean | Promise<boolean>;
+  /** The two protocols of the calls at `/`. */
+  readonly kms: Protocol;
+  readonly query: Protocol;
+  /** Says whether a request names an access key that exists: nothing of a larger body is read before. */
+  readonly pipeline: { namesKey(headers: EdgeRequest['headers']): boolean | Promise<boolean> };
   readonly readiness: () => Readiness;
   readonly log: Log;
   readonly proxies: TrustedProxies;
@@ -134,7 +142,7 @@ function pauseFor(socket: Socket, wait: number): void {
   socket.once('close', () => clearTimeout(over));
 }
 
-interface Reception extends Pick<HttpEdgeOptions, 'answer' | 'namesKey' | 'readiness' | 'log'> {
+interface Reception extends Pick<HttpEdgeOptions, 'kms' | 'query' | 'pipeline' | 'readiness' | 'log'> {
   readonly limits: HttpLimits;
   readonly server: Server;
   readonly uploads: Uploads;
@@ -185,7 +193,7 @@ function receiveBody(exchange: Exchange, head: Head, reception: Reception): void
   if (length <= limits.strangerBodyBytes) return read();
   // As if it had no body: the answer to a stranger is the same, and its body is never read.
   const refuse = (): void => respond(exchange, reception, { request: requestOf(exchange, head, NO_BODY) });
-  const named = reception.namesKey(head.headers);
+  const named = reception.pipeline.namesKey(head.headers);
   if (named instanceof Promise) named.then((isNamed) => (isNamed ? exchange.beginBody(read) : refuse()), refuse);
   else if (named) exchange.beginBody(read);
   else refuse();
@@ -214,7 +222,8 @@ interface Received {
 }
 
 function respond(exchange: Exchange, reception: Reception, { request, release }: Received): void {
-  reception.answer(request).then(
+  const protocol = isQueryRequest(request) ? reception.query : reception.kms;
+  protocol.answer(request).then(
     (answer) => {
       request.body.fill(0);
       release?.();

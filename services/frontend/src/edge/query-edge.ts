@@ -6,17 +6,6 @@ import type { HttpAnswer, HttpRequest } from './http-message.ts';
 import { escapeXml, type Parameters, queryReader, xmlOf } from './query-codec.ts';
 import { invalidAction, type QueryError, queryErrorOf } from './query-errors.ts';
 
-/** IAM and STS share the port with KMS; only their protocol sends forms, and names its action in the query. */
-export function isQueryRequest({ headers, query }: Pick<HttpRequest, 'headers' | 'query'>): boolean {
-  const isForm = headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true;
-  return isForm || (namesAction(query) && !headers.has('x-amz-target'));
-}
-
-/** True for the query of a call that has no body: a GET, or a presigned URL. */
-export function namesAction(query: string): boolean {
-  return /(?:^|&)Action=/.test(query);
-}
-
 /** The versions of the two APIs, which tell them apart. */
 const versions = { '2010-05-08': 'iam', '2011-06-15': 'sts' } as const;
 const namespaces = {

@@ -5,7 +5,7 @@ import type { Assembly } from '../assembly.ts';
 import type { Pipeline } from '../request/pipeline.ts';
 import { queryOperations } from '../identities/operations.ts';
 import type { PerformQuery } from '../identities/perform-query.ts';
-import { isQueryRequest, QueryEdge } from './query-edge.ts';
+import { QueryEdge } from './query-edge.ts';
 import { AwsJsonEdge } from './aws-json-edge.ts';
 import { startGrpcEdge } from './grpc-edge.ts';
 import { type Readiness, startHttpEdge } from './http.ts';
@@ -32,8 +32,9 @@ export async function startEdges(
     address: config.http,
     certificates,
     drainMs: config.drain,
-    answer: (request) => (isQueryRequest(request) ? query : kms).answer(request),
-    namesKey: (headers) => pipeline.namesKey(headers),
+    kms,
+    query,
+    pipeline,
     readiness,
     proxies,
     log,

@@ -12,12 +12,14 @@ export async function waitWithProbes(
 ): Promise<boolean> {
   if (await answers(client, durability)) return true;
   const readiness = () => ({ redis: { ok: false, detail: `not connected (${client.status})` } });
+  const notYet = { answer: async () => starting, namesKey: () => false };
   await using _probes = await startHttpEdge({
     proxies: new TrustedProxies(config.trustedProxies),
     address: config.http,
     drainMs: config.drain,
-    answer: async () => starting,
-    namesKey: () => false,
+    kms: notYet,
+    query: notYet,
+    pipeline: notYet,
     readiness,
     log,
   });

@@ -1,4 +1,5 @@
 import type { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import type { Call } from '../operations/handler.ts';
 import type { Attempt } from '../request/attempt.ts';
 import { decidedAgain } from '../request/deadlines.ts';
@@ -14,14 +15,14 @@ import type { IamRecord } from './iam-records.ts';
 export type PerformQuery = (attempt: Attempt) => Promise<object | undefined>;
 
 export interface PerformQueryDeps extends IamDeps {
-  /** Throws StoreRefusedError while the store is not the one that it was. */
-  readonly assertStore: () => void;
+  /** While the store is not the one that it was, nothing is answered. */
+  readonly guard: Pick<StoreGuard, 'assertFit'>;
 }
 
 export function newPerformQuery(deps: PerformQueryDeps): PerformQuery {
   return async ({ query, call, input }) => {
     if (query === undefined || call === undefined || input === undefined) return undefined;
-    deps.assertStore();
+    deps.guard.assertFit();
     const given = input;
     try {
       return await decidedAgain(() => runOnce(query, { input: given, call }, deps), call.deadline, deps.clock);

@@ -1,6 +1,5 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { type AccessRequest, type Decision, evaluate } from './evaluate.ts';
-import type { Nameable } from './principals.ts';
+import { type AccessRequest, type Decision, evaluate, type Nameable } from './evaluate.ts';
 
 /** Throws AccessDeniedException with AWS's sentence unless the caller is let through. */
 export function authorize(request: AccessRequest): void {

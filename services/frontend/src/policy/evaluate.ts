@@ -1,7 +1,15 @@
 import type { Effect } from './conditions/condition.ts';
 import type { RequestContext } from './conditions/context.ts';
 import type { Policy, Statement } from './document.ts';
-import { isExempt, isRoot, type Nameable, type Naming, namingOf } from './principals.ts';
+import type { Principals } from './principals.ts';
+
+/** Who asks, as far as a Principal can name them. */
+export interface Nameable {
+  readonly arn: string;
+  readonly accountId: string;
+  /** Whose session it is: the ARN of the role that was assumed, or of the user who federated. */
+  readonly sessionOf?: string | undefined;
+}
 
 /** Who asks, as policies see it. */
 export interface Requester extends Nameable {
@@ -147,4 +155,43 @@ function concerns(statement: Statement, { action, resource, context }: Asked): b
     statement.matchesResource(resource, context) &&
     (statement.condition?.(context, statement.effect satisfies Effect) ?? true)
   );
+}
+
+/**
+ * How statements name somebody, from the weakest to the strongest: not at all; by the account, which leaves the answer
+ * to its own policies; by the role of the session, so that the boundary and the session policies still hold; or as the
+ * one who asks.
+ */
+export type Naming = 'none' | 'account' | 'session-owner' | 'caller';
+
+export function namingOf({ everyone, accounts, arns }: Principals, who: Nameable): Naming {
+  if (everyone || arns.has(who.arn)) return 'caller';
+  const owner = ownerOf(who);
+  if (owner !== undefined && arns.has(owner)) return 'session-owner';
+  if (!accounts.has(who.accountId)) return 'none';
+  return isRoot(who) ? 'caller' : 'account';
+}
+
+/**
+ * Whether a NotPrincipal leaves somebody out. AWS asks of each in turn, the account, the role and the session, so that
+ * all must be listed; and who has a boundary is never left out (IAM User Guide, "NotPrincipal"; "Permissions
+ * boundaries").
+ */
+export function isExempt({ everyone, accounts, arns }: Principals, who: Nameable, isBounded: boolean): boolean {
+  if (isBounded) return false;
+  if (everyone) return true;
+  if (!accounts.has(who.accountId)) return false;
+  const owner = ownerOf(who);
+  return isRoot(who) || (arns.has(who.arn) && (owner === undefined || arns.has(owner)));
+}
+
+/** Of a session that does not say so, what its ARN tells: a role without a path. */
+export function ownerOf({ arn, sessionOf }: Pick<Nameable, 'arn' | 'sessionOf'>): string | undefined {
+  if (sessionOf !== undefined || !arn.includes(':assumed-role/')) return sessionOf;
+  const [, partition, account, role] = /^arn:([^:]+):sts::(\d{12}):assumed-role\/([^/]+)\//.exec(arn) ?? [];
+  return role === undefined ? undefined : `arn:${partition}:iam::${account}:role/${role}`;
+}
+
+export function isRoot({ arn, accountId }: Pick<Nameable, 'arn' | 'accountId'>): boolean {
+  return arn.endsWith(`:iam::${accountId}:root`);
 }

@@ -1,7 +1,7 @@
 import type { ConditionKey } from './condition-keys.ts';
 import { type ContextValue, undecidable } from './conditions/context.ts';
 import type { Principal } from './principal.ts';
-import { isRoot, ownerOf } from './principals.ts';
+import { isRoot, ownerOf } from './evaluate.ts';
 
 /** What every request has that a policy can ask for. */
 export interface GlobalFacts {

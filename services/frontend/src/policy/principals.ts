@@ -13,53 +13,6 @@ export interface Principals {
   readonly arns: ReadonlySet<string>;
 }
 
-/** Who asks, as far as a Principal can name them. */
-export interface Nameable {
-  readonly arn: string;
-  readonly accountId: string;
-  /** Whose session it is: the ARN of the role that was assumed, or of the user who federated. */
-  readonly sessionOf?: string | undefined;
-}
-
-/**
- * How statements name somebody, from the weakest to the strongest: not at all; by the account, which leaves the answer
- * to its own policies; by the role of the session, so that the boundary and the session policies still hold; or as the
- * one who asks.
- */
-export type Naming = 'none' | 'account' | 'session-owner' | 'caller';
-
-export function namingOf({ everyone, accounts, arns }: Principals, who: Nameable): Naming {
-  if (everyone || arns.has(who.arn)) return 'caller';
-  const owner = ownerOf(who);
-  if (owner !== undefined && arns.has(owner)) return 'session-owner';
-  if (!accounts.has(who.accountId)) return 'none';
-  return isRoot(who) ? 'caller' : 'account';
-}
-
-/**
- * Whether a NotPrincipal leaves somebody out. AWS asks of each in turn, the account, the role and the session, so that
- * all must be listed; and who has a boundary is never left out (IAM User Guide, "NotPrincipal"; "Permissions
- * boundaries").
- */
-export function isExempt({ everyone, accounts, arns }: Principals, who: Nameable, isBounded: boolean): boolean {
-  if (isBounded) return false;
-  if (everyone) return true;
-  if (!accounts.has(who.accountId)) return false;
-  const owner = ownerOf(who);
-  return isRoot(who) || (arns.has(who.arn) && (owner === undefined || arns.has(owner)));
-}
-
-/** Of a session that does not say so, what its ARN tells: a role without a path. */
-export function ownerOf({ arn, sessionOf }: Pick<Nameable, 'arn' | 'sessionOf'>): string | undefined {
-  if (sessionOf !== undefined || !arn.includes(':assumed-role/')) return sessionOf;
-  const [, partition, account, role] = /^arn:([^:]+):sts::(\d{12}):assumed-role\/([^/]+)\//.exec(arn) ?? [];
-  return role === undefined ? undefined : `arn:${partition}:iam::${account}:role/${role}`;
-}
-
-export function isRoot({ arn, accountId }: Pick<Nameable, 'arn' | 'accountId'>): boolean {
-  return arn.endsWith(`:iam::${accountId}:root`);
-}
-
 export type PrincipalShape = '*' | Partial<Record<'AWS' | 'Service' | 'Federated' | 'CanonicalUser', string[]>>;
 
 const accountPattern = /^(?:\d{12}|arn:aws[a-z-]*:iam::(\d{12}):root)$/;

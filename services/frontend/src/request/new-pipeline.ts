@@ -75,7 +75,7 @@ export function newPipeline(
     hsm,
     clock,
     partition: config.partition,
-    assertStore: () => guard.assertFit(),
+    guard,
   });
   return { pipeline: pipelineFor(newAuthenticator(assembly, deps, common)), pipelineFor, performQuery };
 }
@@ -128,9 +128,8 @@ function newKmsPerform(
     keyQuota: config.keyQuota,
     grants,
     grantTokens: new GrantTokens(stores.fleet),
-    lastKnown: () => cached.lastKnown(grants),
+    cached,
     countStale: outcomeCounter('keyfleet.requests.stale'),
-    assertStore: () => guard.assertFit(),
-    forgetKey: (key) => cached.forget(key),
+    guard,
   });
 }

@@ -1,11 +1,13 @@
 import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import type { Operation } from '@keyfleet/shared/api/operation';
+import type { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { inSpan } from '@keyfleet/shared/telemetry/tracing';
 import { HsmRefusedError } from '../hsm/commands.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Deps, KeyCall } from '../operations/handler.ts';
 import { findHandler, unavailable } from '../operations/index.ts';
 import { rateClassOf } from '../quotas/request-rates.ts';
+import type { CachedStore } from '../store/cached-store.ts';
 import type { LastKnown } from '../store/last-known.ts';
 import { DamagedRecordError } from '../store/store.ts';
 import type { Attempt, Input } from './attempt.ts';
@@ -16,14 +18,12 @@ import { stepsOf } from './order.ts';
 const cryptographic: ReadonlySet<string> = new Set(TrackedOperation.options);
 
 export interface PerformDeps extends Deps {
-  /** For cryptography while changes of keys are not heard; undefined while they are, and when it is forbidden. */
-  readonly lastKnown: () => LastKnown | undefined;
+  /** The keys and aliases that are held in memory. */
+  readonly cached: Pick<CachedStore, 'lastKnown' | 'forget'>;
   /** Told of each request that was answered with what was last known. */
   readonly countStale: (operation: string) => void;
-  /** Throws StoreRefusedError while the store is not the one that it was: then nothing is answered, from memory neither. */
-  readonly assertStore: () => void;
-  /** What is held in memory of a key whose record turned out to be damaged: its repair must be seen at once. */
-  readonly forgetKey: (key: KmsKey) => void;
+  /** While the store is not the one that it was, nothing is answered, from memory neither. */
+  readonly guard: Pick<StoreGuard, 'assertFit'>;
 }
 
 /**
@@ -36,7 +36,7 @@ export function newPerform(deps: PerformDeps): Perform {
   return async (attempt) => {
     const { operation, call, input, keys } = attempt;
     if (operation === undefined || call === undefined || input === undefined) return undefined;
-    attempt.lastKnown = cryptographic.has(operation.name) ? deps.lastKnown() : undefined;
+    attempt.lastKnown = cryptographic.has(operation.name) ? deps.cached.lastKnown() : undefined;
     const admission = { operation, input, call, deps, keys, lastKnown: attempt.lastKnown };
     try {
       const output = await inSpan('invoke', { 'keyfleet.operation': operation.name }, () => run(admission));
@@ -53,8 +53,9 @@ function isDamagedToken(error: unknown): error is HsmRefusedError {
 }
 
 /** Our fault and nobody else's, whatever the caller sent: says which key it is. */
-function damagedMaterial(keys: readonly KmsKey[], { forgetKey }: PerformDeps, cause: HsmRefusedError): Error {
-  keys.forEach(forgetKey);
+function damagedMaterial(keys: readonly KmsKey[], { cached }: PerformDeps, cause: HsmRefusedError): Error {
+  // The repair of a record must be seen at once.
+  for (const key of keys) cached.forget(key);
   const names = keys.map(({ arn }) => arn).join(' or ');
   const message = `the stored material of ${names} does not open: restore the record from a backup (docs/recovery.md)`;
   return new DamagedRecordError(message, { cause });
@@ -71,7 +72,7 @@ interface Admission {
 
 async function run(admission: Admission): Promise<unknown> {
   const { operation, input, call, deps, keys } = admission;
-  deps.assertStore();
+  deps.guard.assertFit();
   const rateClass = rateClassOf(operation.name, input['KeyPairSpec']);
   if (rateClass !== undefined) deps.rates.charge({ accountId: call.caller.accountId, region: call.region }, rateClass);
   const decide = (): Promise<unknown> => {

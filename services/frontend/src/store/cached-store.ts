@@ -16,10 +16,16 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
   readonly #changes: Changes;
   readonly #keys: ReadCache<KmsKey>;
   readonly #aliases: ReadCache<Alias>;
+  readonly #grants: CachedGrants;
 
   /** `maxKeyBytes`: about how much memory the records of keys may take. */
-  constructor(store: KeyStore & AliasStore, changes: Changes, maxKeyBytes: number) {
+  constructor(
+    store: KeyStore & AliasStore,
+    changes: Changes,
+    { maxKeyBytes, grants }: { maxKeyBytes: number; grants: CachedGrants },
+  ) {
     this.#store = store;
+    this.#grants = grants;
     this.#changes = changes;
     this.#keys = new ReadCache({ trust: changes, weightOf: weightOfKey, maxWeight: maxKeyBytes });
     this.#aliases = new ReadCache({ trust: changes, weightOf: () => OBJECT_BYTES, maxWeight: MAX_ALIAS_BYTES });
@@ -41,8 +47,9 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
   }
 
   /** For cryptography while changes are not heard; undefined while they are. */
-  lastKnown(grants: CachedGrants): LastKnown | undefined {
-    return this.#changes.servesLastKnown ? new LastKnown(this.#keys, this.#aliases, this.#store, grants) : undefined;
+  lastKnown(): LastKnown | undefined {
+    if (!this.#changes.servesLastKnown) return undefined;
+    return new LastKnown(this.#keys, this.#aliases, this.#store, this.#grants);
   }
 
   findKey(region: string, keyId: string): KmsKey | Promise<KmsKey | undefined> {

@@ -73,8 +73,8 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const acknowledged = new Acknowledged(announce);
   feed.listen(acknowledged);
   const records = new RedisStore({ calls, macs, clock, acknowledged });
-  const cached = new CachedStore(records, feed, config.keyCache);
   const grants = new CachedGrants(new RedisGrantStore({ calls, macs, monotonicClock, acknowledged }), feed);
+  const cached = new CachedStore(records, feed, { maxKeyBytes: config.keyCache, grants });
   const keyStores = new CachedKeyStores(new RedisKeyStores(calls, macs, monotonicClock), feed);
   const iam = new RedisIamStore({ calls, macs, acknowledged });
   const identities = new Identities({ store: iam, accessKeys: records, changes: feed, clock });

@@ -2,8 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { CommandContext } from './commands/command.ts';
 import type { Random } from './crypto/random.ts';
-import { type CommandHandlers, Dispatcher } from './dispatch.ts';
-import { type CommandObserver, Executor } from './executor.ts';
+import { type CommandHandlers, type CommandObserver, Dispatcher, Executor } from './executor.ts';
 import { type SessionMember, Sessions } from './session.ts';
 import { MemberStream, type SignedRequest } from './stream.ts';
 

@@ -11,8 +11,7 @@ import {
   type RequestFrame,
 } from '@keyfleet/shared/hsm/frame';
 import { signedCommands } from '@keyfleet/shared/hsm/session';
-import type { Outcome } from './dispatch.ts';
-import { type CommandSource, type Executor, SESSION_OVER } from './executor.ts';
+import { type CommandSource, type Executor, type Outcome, SESSION_OVER } from './executor.ts';
 import type { AcceptedStream } from './session.ts';
 
 /**

@@ -2,15 +2,14 @@ import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { isKeyId } from '@keyfleet/shared/ids';
 import { algorithmsOf } from '@keyfleet/shared/key-specs';
 import { RefusedError } from '../errors.ts';
-import { isSecretKey } from '../keys/backing-key.ts';
+import { isSecretKey } from '../keys/backing-keys.ts';
 import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
 import { isOfSpec, secretLengthOf } from '../keys/key-spec-of.ts';
 import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
 import { checkResealed, resealToken as reseal } from '../tokens/stored-token.ts';
-import type { CommandContext, CommandHandler } from './command.ts';
-import { openedKeyOf } from './opened-key.ts';
+import { type CommandContext, type CommandHandler, openedKeyOf } from './command.ts';
 import { isPair } from './pairwise.ts';
 
 export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, context) => {

@@ -1,10 +1,11 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { algorithmsOf, type KeyUsage } from '@keyfleet/shared/key-specs';
 import type { NobleSigners } from '../crypto/noble-thread.ts';
 import type { Random } from '../crypto/random.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import { RefusedError } from '../errors.ts';
-import type { BackingKeyCache } from '../keys/backing-key-cache.ts';
+import { type BackingKey, type BackingKeyCache, belongsTo } from '../keys/backing-keys.ts';
 import type { RsaKeyPairs } from '../keys/key-pair.ts';
 
 /** Everything an HSM command may use: no network, no disk, no wall clock. */
@@ -48,3 +49,45 @@ export type CommandHandler<N extends CommandName> = (
   input: InputOf<N>,
   context: CommandContext,
 ) => OutputOf<N> | Promise<OutputOf<N>>;
+
+/** How a command names the KMS key that it is for, and its token. */
+export interface KeyOfCommand {
+  readonly keyId: string;
+  readonly account: string;
+  readonly token: Uint8Array;
+}
+
+/** Refuses with `damaged-token` also a token of another key or account: it was moved into this key's record. */
+export function openedKeyOf(
+  { keyId, account, token }: KeyOfCommand,
+  { backingKeys, keyring }: Pick<CommandContext, 'backingKeys' | 'keyring'>,
+): BackingKey {
+  const backingKey = openedKey(token, { backingKeys, keyring });
+  if (backingKey.keyId !== keyId || !belongsTo(account, backingKey)) throw new RefusedError('damaged-token');
+  return backingKey;
+}
+
+/**
+ * The token comes from where it was stored, and the ciphertext from a caller: who is told what depends on which did not
+ * open.
+ */
+function openedKey(token: Uint8Array, { backingKeys, keyring }: Pick<CommandContext, 'backingKeys' | 'keyring'>) {
+  try {
+    return backingKeys.open(token, keyring);
+  } catch (error) {
+    if (error instanceof RefusedError && error.refusal === 'cannot-open') throw new RefusedError('damaged-token');
+    throw error;
+  }
+}
+
+/** The backing key that a command names, for one usage only. */
+export function backingKeyOf(key: KeyOfCommand, keyUsage: KeyUsage, context: CommandContext): BackingKey {
+  const backingKey = openedKeyOf(key, context);
+  if (backingKey.keyUsage !== keyUsage) throw new RefusedError('invalid-input');
+  return backingKey;
+}
+
+/** Refuses with `invalid-input` an algorithm that the key does not have. */
+export function assertAlgorithm(backingKey: BackingKey, algorithm: string): void {
+  if (!algorithmsOf(backingKey).includes(algorithm)) throw new RefusedError('invalid-input');
+}

@@ -2,10 +2,9 @@ import { dataKeyPairSpecs, type KeySpec } from '@keyfleet/shared/key-specs';
 import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
 import type { Random } from '../crypto/random.ts';
 import { RefusedError } from '../errors.ts';
-import type { BackingKey } from '../keys/backing-key.ts';
+import type { BackingKey } from '../keys/backing-keys.ts';
 import { type EncryptionContext, sealBlob } from '../tokens/ciphertext-blob.ts';
-import type { CommandHandler } from './command.ts';
-import { assertAlgorithm, backingKeyOf } from './opened-key.ts';
+import { assertAlgorithm, backingKeyOf, type CommandHandler } from './command.ts';
 
 export const generateRandom: CommandHandler<'GenerateRandom'> = ({ length }, { random }) => ({ bytes: random(length) });
 

@@ -1,11 +1,10 @@
 import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import { decryptOaep, encryptOaep, oaepCapacity, oaepHashes } from '../crypto/rsa-oaep.ts';
-import type { BackingKey } from '../keys/backing-key.ts';
+import type { BackingKey } from '../keys/backing-keys.ts';
 import { type EncryptionContext, openBlob, sealBlob } from '../tokens/ciphertext-blob.ts';
 import type { Random } from '../crypto/random.ts';
 import { RefusedError } from '../errors.ts';
-import type { CommandHandler } from './command.ts';
-import { assertAlgorithm, backingKeyOf } from './opened-key.ts';
+import { assertAlgorithm, backingKeyOf, type CommandHandler } from './command.ts';
 
 export const encrypt: CommandHandler<'Encrypt'> = (input, context) => {
   const backingKey = backingKeyOf(input, 'ENCRYPT_DECRYPT', context);

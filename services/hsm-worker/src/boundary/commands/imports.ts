@@ -5,7 +5,7 @@ import { isKeyId } from '@keyfleet/shared/ids';
 import { algorithmsOf, keySpecs, type KeySpecRow } from '@keyfleet/shared/key-specs';
 import { unwrapMaterial } from '../crypto/material-wrapping.ts';
 import { RefusedError } from '../errors.ts';
-import { isSecretKey } from '../keys/backing-key.ts';
+import { isSecretKey } from '../keys/backing-keys.ts';
 import { materialToSeal } from '../keys/imported-material.ts';
 import { privateKeyDer, publicKeyDer, type RsaBits } from '../keys/key-pair.ts';
 import { ExportedKeyToken } from '../tokens/exported-key-token.ts';

@@ -1,6 +1,11 @@
 import { macHashes, macMatches, macOf } from '../crypto/mac.ts';
-import type { CommandContext, CommandHandler } from './command.ts';
-import { assertAlgorithm, backingKeyOf, type KeyOfCommand } from './opened-key.ts';
+import {
+  assertAlgorithm,
+  backingKeyOf,
+  type CommandContext,
+  type CommandHandler,
+  type KeyOfCommand,
+} from './command.ts';
 
 export const generateMac: CommandHandler<'GenerateMac'> = (input, context) => ({ mac: expectedMac(input, context) });
 

@@ -3,7 +3,7 @@ import { deriveSharedSecret } from '../crypto/ecdh.ts';
 import { decapsulateWith, encapsulateUnder } from '../crypto/ml-kem.ts';
 import { decryptOaep, encryptOaep } from '../crypto/rsa-oaep.ts';
 import { signatureSchemes } from '../crypto/signature.ts';
-import type { BackingKey } from '../keys/backing-key.ts';
+import type { BackingKey } from '../keys/backing-keys.ts';
 import { newKeyPair } from '../keys/key-pair.ts';
 import type { CommandContext } from './command.ts';
 

@@ -2,8 +2,7 @@ import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import { deriveSharedSecret as agree, peerPublicKey } from '../crypto/ecdh.ts';
 import { decapsulateWith, encapsulateUnder } from '../crypto/ml-kem.ts';
 import { InvalidPublicKeyError, RefusedError } from '../errors.ts';
-import type { CommandHandler } from './command.ts';
-import { backingKeyOf } from './opened-key.ts';
+import { backingKeyOf, type CommandHandler } from './command.ts';
 
 export const deriveSharedSecret: CommandHandler<'DeriveSharedSecret'> = async (input, context) => {
   const { key, publicKey } = backingKeyOf(input, 'KEY_AGREEMENT', context);

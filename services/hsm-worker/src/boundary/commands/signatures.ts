@@ -1,9 +1,8 @@
 import { signatureSchemes } from '../crypto/signature.ts';
 import type { Message, SignatureScheme } from '../crypto/signature-scheme.ts';
 import { RefusedError } from '../errors.ts';
-import type { BackingKey } from '../keys/backing-key.ts';
-import type { CommandHandler } from './command.ts';
-import { assertAlgorithm, backingKeyOf } from './opened-key.ts';
+import type { BackingKey } from '../keys/backing-keys.ts';
+import { assertAlgorithm, backingKeyOf, type CommandHandler } from './command.ts';
 
 export const sign: CommandHandler<'Sign'> = async (input, context) => {
   const backingKey = backingKeyOf(input, 'SIGN_VERIFY', context);

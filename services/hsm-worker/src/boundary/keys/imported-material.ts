@@ -1,6 +1,6 @@
 import { createECDH, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
-import { isSecretKey } from './backing-key.ts';
+import { isSecretKey } from './backing-keys.ts';
 import { isOfSpec } from './key-spec-of.ts';
 import { arePartsOfOneKey } from './rsa-parts.ts';
 

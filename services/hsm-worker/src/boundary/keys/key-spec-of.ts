@@ -1,5 +1,5 @@
 import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
-import type { BackingKey } from './backing-key.ts';
+import type { BackingKey } from './backing-keys.ts';
 
 /**
  * Bytes of a symmetric or HMAC key; `undefined` for key pairs. An HMAC key is as long as its hash (AWS: "HMAC keys in

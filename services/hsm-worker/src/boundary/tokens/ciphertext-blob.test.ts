@@ -1,7 +1,7 @@
 import { counterRandom } from '@keyfleet/test-support/command-context';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BackingKey } from '../keys/backing-key.ts';
+import { BackingKey } from '../keys/backing-keys.ts';
 import { openBlob, sealBlob } from './ciphertext-blob.ts';
 
 const random = counterRandom();

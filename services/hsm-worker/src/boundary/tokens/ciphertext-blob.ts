@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { RefusedError } from '../errors.ts';
 import type { Random } from '../crypto/random.ts';
 import { deriveKey, nonceLength } from '../crypto/kdf.ts';
-import type { BackingKey } from '../keys/backing-key.ts';
+import type { BackingKey } from '../keys/backing-keys.ts';
 
 export type EncryptionContext = Readonly<Record<string, string>>;
 

@@ -57,8 +57,3 @@ export function openExportedKey(token: Uint8Array, keyring: Keyring): { header: 
   secret.fill(0);
   throw new RefusedError('cannot-open');
 }
-
-/** Whether a token may be used as that of a key of `account`. */
-export function belongsTo(account: string, header: { readonly account?: string | undefined }): boolean {
-  return header.account === undefined || header.account === account;
-}

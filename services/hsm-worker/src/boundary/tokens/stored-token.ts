@@ -3,7 +3,8 @@ import type { Format } from '@keyfleet/shared/encoding/canonical';
 import { RefusedError } from '../errors.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import { CredentialToken } from './credential-token.ts';
-import { belongsTo, ExportedKeyToken, openExportedKey } from './exported-key-token.ts';
+import { belongsTo } from '../keys/backing-keys.ts';
+import { ExportedKeyToken, openExportedKey } from './exported-key-token.ts';
 import { labelOf, openToken, type SealedHeader, type Sealer, sealToken } from './sealed-token.ts';
 
 /** A token that is kept for long, and so must be sealed again when the domain key changes. */

@@ -4,7 +4,7 @@ import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { resealToken } from '../tokens/stored-token.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
-import { BackingKeyCache } from './backing-key-cache.ts';
+import { BackingKeyCache } from './backing-keys.ts';
 
 const nonce = counterRandom();
 const keyring = testKeyring({ active: testDomainKey('1') });
