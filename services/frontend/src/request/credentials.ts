@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { accountOfPrincipal } from '@keyfleet/shared/arn';
+import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { type CredentialScope, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
@@ -54,9 +55,9 @@ interface CredentialsDeps {
 /** Credentials by access key id; bounded, and looked up again after a while. One whose record is as it was keeps its signing keys. */
 export class Credentials {
   readonly #deps: CredentialsDeps;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new BoundedCache<Entry>({ maxWeight: MAX_CREDENTIALS });
   readonly #loading = new Map<string, Promise<Found>>();
-  readonly #sessions = new Map<string, KnownSession>();
+  readonly #sessions = new BoundedCache<KnownSession>({ maxWeight: MAX_CREDENTIALS });
 
   constructor(deps: CredentialsDeps) {
     this.#deps = deps;
@@ -66,14 +67,14 @@ export class Credentials {
   find({ accessKeyId, sessionToken }: ClaimedKey, deadline: number): Found | Promise<Found> {
     if (sessionToken !== undefined) return this.#findSession(accessKeyId, sessionToken, deadline);
     const entry = this.#entries.get(accessKeyId);
-    if (entry !== undefined && entry.expiresAt + this.#extraMsOf(entry) > this.#deps.clock.now())
-      return entry.credential;
+    if (entry !== undefined && this.#isFresh(entry)) return entry.credential;
     if (!accessKeyIdForm.test(accessKeyId) || accessKeyId.startsWith(TEMPORARY)) return undefined;
     return this.#loading.get(accessKeyId) ?? this.#load(accessKeyId);
   }
 
-  #extraMsOf({ credential }: Entry): number {
-    return credential === undefined ? 0 : this.#deps.extraMs();
+  #isFresh({ credential, expiresAt }: Entry): boolean {
+    const now = this.#deps.clock.now();
+    return now < expiresAt || (credential !== undefined && now < expiresAt + this.#deps.extraMs());
   }
 
   #findSession(accessKeyId: string, token: string, deadline: number): Found | Promise<Found> {
@@ -87,7 +88,6 @@ export class Credentials {
     const opened = await this.#deps.sessionTokens.open(token, deadline);
     if (opened?.content.accessKeyId !== accessKeyId) return undefined;
     const credential = this.#sessionCredential(token, opened.content);
-    makeRoom(this.#sessions);
     this.#sessions.set(accessKeyId, { token, credential, isAccepted: opened.isAccepted });
     return credential;
   }
@@ -134,17 +134,10 @@ export class Credentials {
   }
 
   #remember(accessKeyId: string, credential: Found, record?: AccessKeyRecord): Found {
-    makeRoom(this.#entries);
-    this.#entries.delete(accessKeyId);
     const lifetime = credential === undefined ? NOT_FOUND_MS : FOUND_MS;
     this.#entries.set(accessKeyId, { credential, record, expiresAt: this.#deps.clock.now() + lifetime });
     return credential;
   }
-}
-
-/** The oldest goes first: a flood of unknown ids pushes out itself, and costs a known one a single re-opening. */
-function makeRoom(entries: Map<string, unknown>): void {
-  if (entries.size >= MAX_CREDENTIALS) entries.delete(entries.keys().next().value!);
 }
 
 /** The principal is sealed with the secret. The record says its account once more, in the clear, where it can be changed. */
@@ -177,7 +170,7 @@ interface CredentialDeps<I extends object> {
 export class Credential<I extends object = object> {
   readonly expiresAt: number | undefined;
   readonly #deps: CredentialDeps<I>;
-  readonly #signingKeys = new Map<string, KeyObject>();
+  readonly #signingKeys = new BoundedCache<KeyObject>({ maxWeight: MAX_SIGNING_KEYS });
   readonly #deriving = new Map<string, Promise<KeyObject>>();
   #last: { readonly identity: I; readonly caller: Caller } | undefined;
 
@@ -194,25 +187,18 @@ export class Credential<I extends object = object> {
 
   /** However many requests wait for a scope's key, the secret is opened once. */
   #derive(name: string, scope: CredentialScope, deadline: number): Promise<KeyObject> {
-    const deriving = this.#derived(scope, deadline)
-      .then((key) => this.#keep(name, key))
-      .finally(() => this.#deriving.delete(name));
+    const deriving = this.#derived(name, scope, deadline).finally(() => this.#deriving.delete(name));
     this.#deriving.set(name, deriving);
     return deriving;
   }
 
-  async #derived(scope: CredentialScope, deadline: number): Promise<KeyObject> {
+  async #derived(name: string, scope: CredentialScope, deadline: number): Promise<KeyObject> {
     const opened = await this.#deps.openSecret(deadline);
     const secret = newSigningSecret(opened);
     opened.fill(0);
     const key = deriveSigningKey(secret, scope);
     secret.fill(0);
-    return key;
-  }
-
-  /** Scopes are checked before, so that only those of days that are over can pile up: the oldest go. */
-  #keep(name: string, key: KeyObject): KeyObject {
-    if (this.#signingKeys.size >= MAX_SIGNING_KEYS) this.#signingKeys.delete(this.#signingKeys.keys().next().value!);
+    // Scopes are checked before: only those of days that are over can pile up.
     this.#signingKeys.set(name, key);
     return key;
   }
