@@ -6,6 +6,7 @@ import { monotonicClock } from '@keyfleet/shared/clock';
 import { healthService } from '@keyfleet/shared/grpc/health';
 import { answering, type GrpcServer, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit } from '@keyfleet/shared/request-limit';
+import getPort from 'get-port';
 import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
 import { expect, test } from 'vitest';
@@ -228,3 +229,28 @@ test('a call beside one that proved itself is a stranger as before, and is given
   host.close();
   await server[Symbol.asyncDispose]();
 }, 20_000);
+
+test('the port for probes answers how the service is, and nothing else', async () => {
+  const limit = { maxBytes: 1024, rate: new PeerLimit(monotonicClock, { perSecond: 1, burst: 1 }) };
+  const [names, probes] = [Object.keys(DomainManager.service), await getPort()];
+  let isServing = false;
+  await using _server = await startGrpcServer({
+    address: { host: '127.0.0.1', port: 0 },
+    health: { host: '127.0.0.1', port: probes },
+    tls: undefined,
+    service: DomainManager.service,
+    handlers: Object.fromEntries(names.map((name) => [name, () => undefined])),
+    limits: Object.fromEntries(names.map((name) => [name, limit])) as never,
+    isServing: () => isServing,
+    drainMs: 100,
+  });
+  const client = new Client(`127.0.0.1:${probes}`, credentials.createInsecure());
+  const statusOf = async (service: string) =>
+    (await unary(client, healthService['Check'] as never, { service }, 5_000)) as unknown;
+  expect(await statusOf('')).toMatchObject({ status: 'SERVING' });
+  expect(await statusOf('keyfleet.domain.v1.DomainManager')).toMatchObject({ status: 'NOT_SERVING' });
+  isServing = true;
+  await expect.poll(() => statusOf('keyfleet.domain.v1.DomainManager')).toMatchObject({ status: 'SERVING' });
+  expect(await codeOf(unary(client, FetchTokens, {}, 5_000))).toBe(status.UNIMPLEMENTED);
+  client.close();
+});

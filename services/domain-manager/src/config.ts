@@ -1,4 +1,5 @@
 import { duration, filePath, hostPort } from '@keyfleet/shared/config';
+import { HealthAddress } from '@keyfleet/shared/grpc/health';
 import { LogConfig } from '@keyfleet/shared/log';
 import { NatsConfig } from '@keyfleet/shared/notices';
 import { RedisConfig } from '@keyfleet/shared/redis/connect';
@@ -10,6 +11,7 @@ import { z } from 'zod';
 export const DomainManagerConfig = z
   .strictObject({
     grpc: hostPort().describe('Where operators, frontends and hsm-workers reach it.'),
+    health: HealthAddress,
     redis: RedisConfig.describe('The store of domain tokens, proposals and the lease of the leader.'),
     nats: NatsConfig.describe('Carries notices.'),
     hsmWorkers: z

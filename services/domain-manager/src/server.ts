@@ -43,13 +43,14 @@ export interface ServerDeps {
 
 /** Disposing of it finishes what is running. Throws when the address is taken. */
 export function startServer(
-  { grpc, drain }: Pick<DomainManagerConfig, 'grpc' | 'drain'>,
+  { grpc, health, drain }: Pick<DomainManagerConfig, 'grpc' | 'health' | 'drain'>,
   tls: TlsFiles | undefined,
   deps: ServerDeps,
 ): Promise<AsyncDisposable> {
   return startGrpcServer({
     address: grpc,
     tls,
+    health,
     service: DomainManager.service,
     handlers: { ...handlersOf(deps) },
     limits: limits(),

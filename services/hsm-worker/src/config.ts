@@ -1,5 +1,6 @@
 import { byteSize, duration, filePath, gone, hostPort } from '@keyfleet/shared/config';
 import { entityId } from '@keyfleet/shared/domain/state';
+import { HealthAddress } from '@keyfleet/shared/grpc/health';
 import { LogConfig } from '@keyfleet/shared/log';
 import { NatsConfig } from '@keyfleet/shared/notices';
 import { PeerTlsConfig } from '@keyfleet/shared/grpc/peers';
@@ -10,8 +11,13 @@ const count = (fallback: number) => z.int().min(0).max(1_000_000).default(fallba
 
 export const WorkerConfig = z
   .strictObject({
-    memberId: entityId.describe('Its name in the domain, which never changes once it has an identity.'),
+    memberId: entityId
+      .optional()
+      .describe(
+        "Its name in the domain, which never changes once it has an identity; if not set, the machine's host name.",
+      ),
     grpc: hostPort().describe('Where frontends and domain-managers reach it.'),
+    health: HealthAddress,
     dataDir: filePath().describe('A volume of this worker alone, for its sealed identity.'),
     sealKeyFile: filePath().describe(
       'The key that seals the identity: 32 random bytes in base64, kept off that volume.',

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@keyfleet/shared/clock';
 import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
@@ -19,7 +20,7 @@ export async function openHsm(config: WorkerConfig, anchor: TrustAnchor, onKeysL
   const identityFile = identityFileOf(config);
   const sealedIdentity = await readIfThere(identityFile);
   const options = {
-    memberId: config.memberId,
+    memberId: config.memberId ?? hostname(),
     anchor,
     sealKey: sealKeyOf(config.sealKeyFile),
     clock: systemClock,

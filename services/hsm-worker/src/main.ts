@@ -29,7 +29,7 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
 
   const { sessions, rsaKeyPairs } = startSessions(config, { hsm, backingKeys, events, resources });
   const onProblem = (problem: unknown): void => events.noticesProblem(problem);
-  const notices = resources.use(startNotices({ nats: config.nats, name: config.memberId, onProblem }));
+  const notices = resources.use(startNotices({ nats: config.nats, name: hsm.memberId, onProblem }));
   const durableHsm = new DurableHsm({ hsm, identityFile: identityFileOf(config), publishIdentity, events });
   const peers = resources.use(startPeers(config.peerTls, reportOf(log)));
   const follower = resources.use(
@@ -44,9 +44,9 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
     }),
   );
   const calls = new DomainCalls({ hsm, anchor, clock });
-  const { grpc: address, drain: drainMs } = config;
+  const { grpc: address, health, drain: drainMs } = config;
   resources.use(
-    await startWorkerServer({ address, tls: peers.tls, sessions, hsm: durableHsm, calls, events, drainMs }),
+    await startWorkerServer({ address, tls: peers.tls, health, sessions, hsm: durableHsm, calls, events, drainMs }),
   );
   log.info({ memberId: hsm.memberId, grpc: config.grpc.text }, 'ready');
   void rsaKeyPairs.fill();

@@ -17,6 +17,7 @@ import type { DurableHsm } from './durable-hsm.ts';
 export interface WorkerServerOptions {
   readonly address: Pick<Address, 'host' | 'port'>;
   readonly tls: TlsFiles | undefined;
+  readonly health?: Address | undefined;
   readonly sessions: SessionService;
   readonly hsm: DurableHsm;
   readonly calls: DomainCalls;
@@ -26,11 +27,12 @@ export interface WorkerServerOptions {
 
 /** The worker's gRPC shell: it moves bytes to the boundary and back, and counts. Throws when the address is taken. */
 export async function startWorkerServer(options: WorkerServerOptions): Promise<AsyncDisposable> {
-  const { address, tls, hsm, drainMs } = options;
+  const { address, tls, health, hsm, drainMs } = options;
   const streams = new HostStreams(options);
   const server: GrpcServer = await startGrpcServer({
     address,
     tls,
+    health,
     service: Hsm.service,
     handlers: { ...handlersOf(options, (call) => streams.add(call, () => server.prove(call.metadata))) },
     limits: limits(),

@@ -1,9 +1,15 @@
 import type { Server } from '@grpc/grpc-js';
 import { HealthImplementation, type ServingStatus } from 'grpc-health-check';
+import { hostPort } from '../config.ts';
 
 const LOOK_MS = 1_000;
 
 export { service as healthService } from 'grpc-health-check';
+
+/** The `health` part of a service's configuration. */
+export const HealthAddress = hostPort()
+  .optional()
+  .describe("Where `grpc.health.v1` answers without TLS too, and nothing else does: for an orchestrator's probes.");
 
 /**
  * Serves grpc.health.v1: each name is SERVING while its question says so, which is asked once a second. '' is the

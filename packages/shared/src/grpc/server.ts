@@ -25,6 +25,8 @@ export interface GrpcServerOptions<Service extends ServiceDefinition> {
   readonly service: Service;
   readonly handlers: UntypedServiceImplementation;
   readonly limits: Readonly<Record<keyof Service, MethodLimit>>;
+  /** Where grpc.health.v1, and nothing else, answers without TLS too: an orchestrator's probes have no certificate. */
+  readonly health?: Pick<Address, 'host' | 'port'> | undefined;
   /** What grpc.health.v1 says of the service; the server as a whole is SERVING while it listens. */
   readonly isServing: () => boolean;
   /** How long calls may go on after the server stopped listening. */
@@ -54,17 +56,44 @@ const HEALTH = { maxBytes: 1024, rate: { perSecond: 20, burst: 100 } };
 export async function startGrpcServer<Service extends ServiceDefinition>(
   options: GrpcServerOptions<Service>,
 ): Promise<GrpcServer> {
-  const { address, tls, service, handlers, isServing } = options;
+  const { address, tls, service, handlers, limits, isServing, drainMs } = options;
+  const names = { '': () => true, [nameOf(service)]: isServing };
+  const probes =
+    options.health && (await openPort({ address: options.health, limits: healthLimits(), names, drainMs: 0 }));
+  try {
+    const own = new Map(Object.entries(service).map(([name, { path }]) => [path, limits[name]!] as const));
+    const add = (server: Server): void => server.addService(service, handlers);
+    return await openPort({ address, tls, limits: new Map([...own, ...healthLimits()]), names, add, drainMs, probes });
+  } catch (error) {
+    await probes?.[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+interface PortOptions {
+  readonly address: Pick<Address, 'host' | 'port'>;
+  readonly tls?: TlsFiles | undefined;
+  /** By path. */
+  readonly limits: ReadonlyMap<string, MethodLimit>;
+  /** What grpc.health.v1 says of each. */
+  readonly names: Readonly<Record<string, () => boolean>>;
+  /** Adds what it serves beside that. */
+  readonly add?: (server: Server) => void;
+  readonly drainMs: number;
+  /** Ends with it. */
+  readonly probes?: AsyncDisposable | undefined;
+}
+
+async function openPort({ address, tls, limits, names, add, drainMs, probes }: PortOptions): Promise<GrpcServer> {
   const connections = new Connections();
-  const limits = limitsByPath(options);
   const admission = new Admission(connections, limits);
   const server = new Server({
     ...CONNECTION,
     'grpc.max_receive_message_length': Math.max(...[...limits.values()].map(({ maxBytes }) => maxBytes)),
     interceptors: [admission.interceptor],
   });
-  server.addService(service, handlers);
-  const health = addHealth(server, { '': () => true, [nameOf(service)]: isServing });
+  add?.(server);
+  const health = addHealth(server, names);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const inject = (socket: Socket): void => injector.injectConnection(socket);
   const serve =
@@ -75,7 +104,7 @@ export async function startGrpcServer<Service extends ServiceDefinition>(
   });
   listener.listen(address.port, address.host);
   await once(listener, 'listening');
-  return new GrpcServer({ server, listener, health, admission, drainMs: options.drainMs });
+  return new GrpcServer({ server, listener, health, admission, drainMs, probes });
 }
 
 interface GrpcServerParts {
@@ -84,6 +113,7 @@ interface GrpcServerParts {
   readonly health: Disposable;
   readonly admission: Admission;
   readonly drainMs: number;
+  readonly probes: AsyncDisposable | undefined;
 }
 
 export class GrpcServer implements AsyncDisposable {
@@ -102,13 +132,15 @@ export class GrpcServer implements AsyncDisposable {
 
   /** Takes no more calls and finishes what is running, for as long as it may. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { server, listener, health, admission, drainMs } = this.#parts;
+    const { server, listener, health, admission, drainMs, probes } = this.#parts;
+    const probesEnd = probes?.[Symbol.asyncDispose]();
     health[Symbol.dispose]();
     listener.close();
     const cut = setTimeout(() => server.forceShutdown(), drainMs);
     await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
     clearTimeout(cut);
     admission[Symbol.dispose]();
+    await probesEnd;
   }
 }
 
@@ -127,15 +159,9 @@ export function answering(statusOf: (error: unknown, path: string) => Partial<St
       })();
 }
 
-function limitsByPath<Service extends ServiceDefinition>({
-  service,
-  limits,
-}: GrpcServerOptions<Service>): Map<string, MethodLimit> {
+function healthLimits(): Map<string, MethodLimit> {
   const rate = new PeerLimit(monotonicClock, HEALTH.rate);
-  return new Map([
-    ...Object.entries(service).map(([name, { path }]) => [path, limits[name]!] as const),
-    ...Object.values(healthService).map(({ path }) => [path, { maxBytes: HEALTH.maxBytes, rate }] as const),
-  ]);
+  return new Map(Object.values(healthService).map(({ path }) => [path, { maxBytes: HEALTH.maxBytes, rate }] as const));
 }
 
 /** As in its methods' paths: keyfleet.hsm.v1.Hsm. */
