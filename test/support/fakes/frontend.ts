@@ -63,6 +63,11 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly keyQuota = 100;
   /** Told of each request. */
   charge: (rateClass: RateClass) => void = () => {};
+  /** The unique id that a user has: as `user` gives it. */
+  idOf: (arn: string) => string | undefined = (arn) => {
+    const [, name = 'nobody'] = /:user\/(.+)$/.exec(arn) ?? [];
+    return name === 'nobody' ? undefined : user(name).userId;
+  };
   readonly hsm: H;
   readonly audit: AuditRecord[] = [];
   /** What the service recorded of its own doing. */
@@ -98,7 +103,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       partition: 'aws',
       regions: new Set(regions),
       policies: new Policies(),
-      users: { exists: (_account, arn) => Promise.resolve(!arn.endsWith('/nobody') && arn.includes(':user/')) },
+      users: { idOf: (arn) => Promise.resolve(this.idOf(arn)) },
       markers: new Markers(fleet),
       rates: { charge: (_of, rateClass) => this.charge(rateClass) },
       keyQuota: this.keyQuota,

@@ -46,7 +46,9 @@ export const ListedGrant = z.object({
   region: z.string(),
   name: z.string().optional(),
   grantee: z.string(),
+  granteeId: z.string().optional(),
   retiring: z.string().optional(),
+  retiringId: z.string().optional(),
   issuingAccount: z.string(),
   operations: z.array(z.string()),
   constraints: z.record(z.string(), z.unknown()),
@@ -73,9 +75,11 @@ export function entriesOfGrantee(grantee: string): string {
  * without a name.
  */
 export function namedEntriesOf(grant: Omit<ListedGrant, 'grantId'>): string | undefined {
-  const { name, grantee, retiring, issuingAccount, operations, constraints } = grant;
+  const { name, grantee, granteeId, retiring, retiringId, issuingAccount, operations, constraints } = grant;
   if (name === undefined) return undefined;
-  const told = [name, grantee, retiring ?? null, issuingAccount, operations.toSorted(), inOrder(constraints)];
+  // Grants from before there were ids keep their entries.
+  const ids = granteeId === undefined && retiringId === undefined ? [] : [granteeId ?? null, retiringId ?? null];
+  const told = [name, grantee, retiring ?? null, issuingAccount, operations.toSorted(), inOrder(constraints), ...ids];
   return `name ${createHash('sha256').update(JSON.stringify(told)).digest('hex')} `;
 }
 

@@ -1,9 +1,8 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
-import { accountOfPrincipal } from '@keyfleet/shared/arn';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { isAwsService } from '../policy/aws-services.ts';
-import type { Users } from '../policy/users.ts';
+import { type PrincipalIds, principalIdsOf, type Users } from '../policy/users.ts';
 import type { GrantOperation } from './grant.ts';
 
 /** Of any key. */
@@ -73,23 +72,27 @@ export interface PrincipalsDeps {
 }
 
 /**
- * Throws InvalidArnException for a principal that cannot be, or that is not there. Those of other accounts are not ours
- * to know.
+ * The unique ids of its principals. Throws InvalidArnException for a principal that cannot be, or that is not there.
+ * Those of other accounts are not ours to know.
  */
-export async function assertPrincipals(
+export async function principalIdsOfGrant(
   given: GivenPrincipals,
-  caller: { readonly accountId: string; readonly arn: string },
+  caller: Parameters<typeof principalIdsOf>[1]['caller'],
   { users, partition }: PrincipalsDeps,
-): Promise<void> {
-  for (const arn of [given.GranteePrincipal, given.RetiringPrincipal]) {
-    if (arn === undefined || arn === caller.arn) continue;
-    if (!principalForm.test(arn) || arn.split(':')[1] !== partition) throw invalidPrincipal(arn);
-    const isOwn = accountOfPrincipal(arn) === caller.accountId;
-    if (isOwn && !arn.endsWith(':root') && !(await users.exists(caller.accountId, arn))) throw invalidPrincipal(arn);
+): Promise<PrincipalIds> {
+  const arns = [given.GranteePrincipal, given.RetiringPrincipal].filter((arn) => arn !== undefined);
+  for (const arn of arns) {
+    if (arn !== caller.arn && (!principalForm.test(arn) || arn.split(':')[1] !== partition))
+      throw invalidPrincipal(arn);
   }
   for (const service of [given.GranteeServicePrincipal, given.RetiringServicePrincipal]) {
     if (service !== undefined && !isAwsService(service)) throw invalidPrincipal(service);
   }
+  return principalIdsOf(
+    arns.filter((arn) => !arn.endsWith(':root')),
+    { caller, users },
+    invalidPrincipal,
+  );
 }
 
 const principalForm =

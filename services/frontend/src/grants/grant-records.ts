@@ -15,7 +15,9 @@ const GrantRecord = z.strictObject({
   name: z.string().min(1).optional(),
   createdAt: z.int(),
   grantee: z.string().min(1),
+  granteeId: z.string().min(1).optional(),
   retiring: z.string().min(1).optional(),
+  retiringId: z.string().min(1).optional(),
   issuingAccount: z.string().regex(/^\d{12}$/),
   operations: z.array(GrantOperation).min(1),
   constraints: z.strictObject({

@@ -30,7 +30,13 @@ export interface Grant {
   readonly createdAt: number;
   /** ARN of a principal, or the name of a service: `s3.amazonaws.com`. */
   readonly grantee: string;
+  /**
+   * What the grantee's `aws:userid` was when it was made: another of the same ARN is somebody else. Undefined for a
+   * service, a root user, and in grants of a release that did not know it.
+   */
+  readonly granteeId?: string | undefined;
   readonly retiring?: string | undefined;
+  readonly retiringId?: string | undefined;
   /** The account of whoever made it. */
   readonly issuingAccount: string;
   readonly operations: readonly GrantOperation[];

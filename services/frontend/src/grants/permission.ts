@@ -1,6 +1,6 @@
 import { GrantOperation } from '@keyfleet/shared/api/choices';
 import type { GrantedKey } from '@keyfleet/shared/stored/grants';
-import type { Grantee } from '../policy/evaluate.ts';
+import { type Grantee, ownerIdOf } from '../policy/evaluate.ts';
 import type { Principal } from '../policy/principal.ts';
 import { allows, type GrantQuestion } from './constraints.ts';
 import { constraintsOf, type GivenConstraints } from './given-constraints.ts';
@@ -29,7 +29,7 @@ function contextOf(action: string, input: Input): GrantQuestion['encryptionConte
 }
 
 export interface Asker {
-  readonly caller: Pick<Principal, 'arn' | 'session'>;
+  readonly caller: Pick<Principal, 'arn' | 'userId' | 'session'>;
   /** What the request brings of grants that may not have spread yet. */
   readonly tokens: readonly GrantName[];
 }
@@ -45,24 +45,41 @@ export async function granteeOf(
   grants: GrantLookup,
 ): Promise<Grantee | undefined> {
   const ofKey = tokens.filter((token) => token.region === key.region && token.keyId === key.keyId);
-  for (const name of granteesOf(caller)) {
-    const found = grants.grantsOf(key, name);
+  for (const name of namesOf(caller)) {
+    const found = grants.grantsOf(key, name.arn);
     const ofName = found instanceof Promise ? await found : found;
-    if (ofName.some((grant) => allows(grant, question))) return namingBy(name, caller);
+    const allowsIt = (grant: Grant): boolean => isGrantee(name, grant) && allows(grant, question);
+    if (ofName.some(allowsIt)) return name.naming;
     for (const { grantId } of ofKey) {
       const grant = await grants.find(key, grantId);
-      if (grant?.grantee === name && allows(grant, question)) return namingBy(name, caller);
+      if (grant && allowsIt(grant)) return name.naming;
     }
   }
   return undefined;
 }
 
-/** Of one of the names by which a grant can mean a caller. */
-export function namingBy(name: string, { arn }: Pick<Principal, 'arn'>): Grantee {
-  return name === arn ? 'caller' : 'session-owner';
+/** One of the names by which a grant can mean a caller. */
+export interface CallerName {
+  readonly arn: string;
+  readonly id: string | undefined;
+  readonly naming: Grantee;
 }
 
-/** By which names a grant can mean a caller: a session also by its role's. */
-export function granteesOf({ arn, session }: Asker['caller']): readonly string[] {
-  return session?.roleArn === undefined ? [arn] : [arn, session.roleArn];
+/** A session is meant by its role's name, too. */
+export function namesOf({ arn, userId, session }: Asker['caller']): readonly CallerName[] {
+  const own = { arn, id: userId, naming: 'caller' } as const;
+  if (session?.roleArn === undefined) return [own];
+  return [own, { arn: session.roleArn, id: ownerIdOf({ userId }), naming: 'session-owner' }];
+}
+
+export function isGrantee(name: CallerName, { grantee, granteeId }: Grant): boolean {
+  return isMeant(name, grantee, granteeId);
+}
+
+export function isRetiring(name: CallerName, { retiring, retiringId }: Grant): boolean {
+  return isMeant(name, retiring, retiringId);
+}
+
+function isMeant({ arn, id }: CallerName, meantArn: string | undefined, meantId: string | undefined): boolean {
+  return arn === meantArn && (meantId === undefined || meantId === id);
 }

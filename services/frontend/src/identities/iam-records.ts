@@ -47,7 +47,10 @@ const RoleRecord = z.strictObject({
   ...permissions,
   boundary: z.string().optional(),
   tags: z.array(IamTag),
+  /** Users, roles and sessions stand in it by their unique ids (`bound-policy.ts`). */
   trustPolicy: z.string(),
+  /** Their ARNs when it was put. */
+  trustPrincipals: z.record(z.string(), z.string()).optional(),
   description: z.string(),
   maxSessionSeconds: z.int(),
 });

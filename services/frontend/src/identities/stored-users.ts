@@ -1,3 +1,4 @@
+import { accountOfPrincipal } from '@keyfleet/shared/arn';
 import type { Users } from '../policy/users.ts';
 import type { IdentityStore } from '../store/store.ts';
 import { identityArn } from './callers.ts';
@@ -10,9 +11,9 @@ interface Deps {
 }
 
 const identityForm = /^arn:[^:]+:iam::\d{12}:(user|role)\/(?:.+\/)?([^/]+)$/;
-const sessionForm = /^arn:[^:]+:sts::\d{12}:assumed-role\/([^/]+)\/[^/]+$/;
+const sessionForm = /^arn:[^:]+:sts::\d{12}:assumed-role\/([^/]+)\/([^/]+)$/;
 
-/** Which users and roles an account has, and so whose sessions there can be. */
+/** Which users and roles there are, and so whose sessions there can be. */
 export class StoredUsers implements Users {
   readonly #deps: Deps;
 
@@ -20,14 +21,21 @@ export class StoredUsers implements Users {
     this.#deps = deps;
   }
 
-  async exists(accountId: string, arn: string): Promise<boolean> {
-    const [, role] = sessionForm.exec(arn) ?? [];
-    if (role !== undefined) return (await this.#deps.iam.find(accountId, 'role', role)) !== undefined;
+  async idOf(arn: string): Promise<string | undefined> {
+    const { iam, accessKeys, partition } = this.#deps;
+    const accountId = accountOfPrincipal(arn);
+    if (accountId === undefined) return undefined;
+    const [, role, session] = sessionForm.exec(arn) ?? [];
+    if (role !== undefined) {
+      const record = await iam.find(accountId, 'role', role);
+      return record?.name === role ? `${record.id}:${session}` : undefined;
+    }
     const [, kind, name] = identityForm.exec(arn) ?? [];
-    if (kind === undefined || name === undefined) return false;
-    const record = await this.#deps.iam.find(accountId, kind as 'user' | 'role', name);
-    if (record !== undefined) return identityArn(this.#deps.partition, record) === arn;
+    if (kind === undefined || name === undefined) return undefined;
+    const record = await iam.find(accountId, kind as 'user' | 'role', name);
+    if (record !== undefined) return identityArn(partition, record) === arn ? record.id : undefined;
     // The first administrator is recorded when it first signs.
-    return (await this.#deps.accessKeys.findFirstAccessKey(accountId))?.principal === arn;
+    const first = await accessKeys.findFirstAccessKey(accountId);
+    return first?.principal === arn && first.policies.length > 0 ? first.userId : undefined;
   }
 }

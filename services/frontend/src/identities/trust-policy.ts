@@ -1,7 +1,12 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { compilePolicy, type Policy, type PolicyShape, readDocument, type StatementShape } from '../policy/document.ts';
 import { assertConditions } from '../policy/given-conditions.ts';
+import { bindPolicy, principalArnsOf } from '../policy/bound-policy.ts';
 import { malformed } from '../policy/malformed.ts';
+import { principalIdsOf } from '../policy/users.ts';
+import type { Call } from '../operations/handler.ts';
+import type { RoleRecord } from './iam-records.ts';
+import type { IamDeps } from './query-operation.ts';
 import { assertGivenPrincipals } from '../policy/principals.ts';
 import { NotStrictJsonError, parseStrictJson } from '../policy/strict-json.ts';
 import { iamKeys } from './access.ts';
@@ -10,10 +15,22 @@ import { QueryException } from './query-exception.ts';
 import { IAM_QUOTAS } from './quotas.ts';
 
 /**
- * Reads a trust policy that a caller gives: who may assume a role. It is about its role, so it says no Resource. Throws
- * MalformedPolicyDocument or LimitExceeded.
+ * Reads a trust policy that a caller gives: who may assume a role. It is about its role, so it says no Resource. Answers
+ * it as the role's record has it. Throws MalformedPolicyDocument or LimitExceeded.
  */
-export function assertTrustPolicy(document: string, partition: string): void {
+export async function givenTrustPolicy(
+  document: string,
+  { caller }: Call,
+  { partition, users }: Pick<IamDeps, 'partition' | 'users'>,
+): Promise<Pick<RoleRecord, 'trustPolicy' | 'trustPrincipals'>> {
+  const policy = readTrustPolicy(document, partition);
+  const missing = (arn: string): Error => malformedDocument(`Invalid principal in policy: "AWS":"${arn}"`);
+  const ids = await principalIdsOf(principalArnsOf(policy), { caller, users }, missing);
+  const { document: trustPolicy, principals: trustPrincipals } = bindPolicy(document, ids);
+  return { trustPolicy, trustPrincipals };
+}
+
+function readTrustPolicy(document: string, partition: string): Policy {
   const limit = IAM_QUOTAS.trustPolicyLength;
   if (lengthOfDocument(document) > limit) {
     throw new QueryException('LimitExceeded', `Cannot exceed quota for ACLSizePerRole: ${limit}`);
@@ -24,7 +41,7 @@ export function assertTrustPolicy(document: string, partition: string): void {
       assertStatement(statement, partition);
       assertConditions(statement.Condition, { keys: iamKeys, kind: 'identity policy', variables });
     }
-    compiled({ statements, variables });
+    return compiled({ statements, variables });
   } catch (error) {
     if (error instanceof NotStrictJsonError) throw malformedDocument('This policy contains invalid Json');
     if (error instanceof KmsException) throw malformedDocument(error.message);

@@ -55,8 +55,10 @@ export interface KmsKey {
   readonly description: string;
   readonly state: StoredKeyState;
   readonly createdAt: number;
-  /** The policy document as it was given. */
+  /** The policy document, in which users, roles and sessions stand by their unique ids (`bound-policy.ts`). */
   readonly policy: string;
+  /** Their ARNs when it was put. */
+  readonly policyPrincipals?: Readonly<Record<string, string>> | undefined;
   readonly tags: readonly { readonly TagKey: string; readonly TagValue: string }[];
   /** Oldest first; the last one that is not pending is current. Empty while PendingImport. */
   readonly backingKeys: readonly BackingKey[];

@@ -62,7 +62,7 @@ function materialsLike(primary: KmsKey, { backingKeys }: KmsKey): readonly Backi
 /** What a replica begins with. Its primary does not know of it yet. */
 export function newReplica(
   primary: KmsKey,
-  own: Pick<KmsKey, 'region' | 'createdAt' | 'description' | 'policy' | 'tags'>,
+  own: Pick<KmsKey, 'region' | 'createdAt' | 'description' | 'policy' | 'policyPrincipals' | 'tags'>,
 ): KmsKey {
   const { schemaVersion, keyId, accountId, keySpec, keyUsage, origin } = primary;
   const related = relatedOf(primary);

@@ -14,6 +14,7 @@ import type { KeyStores } from '../key-stores/key-store.ts';
 import { XksError } from '../xks/problems.ts';
 import { loadStore } from './custom-key-stores.ts';
 import type { Call, Deps, Handler } from './handler.ts';
+import { policyOfKey } from './policies.ts';
 
 type CreateKeyDeps = Pick<
   Deps,
@@ -46,7 +47,7 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
     description: input.Description,
     state: kind.origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled',
     createdAt: deps.clock.now(),
-    policy: input.Policy ?? defaultKeyPolicy(deps.partition, accountId),
+    ...policyOfKey(input.Policy ?? defaultKeyPolicy(deps.partition, accountId), call),
     tags,
     backingKeys: material,
     ...place?.members,

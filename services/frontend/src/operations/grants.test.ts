@@ -54,6 +54,25 @@ describe('a grant', () => {
     expect(await refused(encrypt(bob))).toBe(denied('Encrypt'));
   });
 
+  test('means who its grantee and its retiring principal were, and nobody who is made again under their names', async () => {
+    const input = { RetiringPrincipal: carol.caller.arn, Name: 'once' };
+    const { GrantToken, GrantId } = await grant(input);
+    await encrypt(bob);
+    const second = (name: string) => ({ caller: user(name, { policies: [], userId: `AIDA2${name.toUpperCase()}` }) });
+    frontend.idOf = (arn) => second(arn.split('/')[1]!).caller.userId;
+    expect(await refused(encrypt(second('bob')))).toBe(denied('Encrypt'));
+    expect(await refused(encrypt(second('bob'), undefined, { GrantTokens: [GrantToken] }))).toBe(denied('Encrypt'));
+    expect(await frontend.refusal(RetireGrant, { GrantToken }, second('carol'))).toContain('AccessDeniedException');
+    const { Grants } = await frontend.call(ListGrants, { KeyId });
+    expect(Grants).toMatchObject([{ GranteePrincipal: 'AIDABOB', RetiringPrincipal: 'AIDACAROL' }]);
+    const retirable = { RetiringPrincipal: carol.caller.arn };
+    expect((await frontend.call(ListRetirableGrants, retirable)).Grants).toEqual([]);
+    // The same words mean somebody else now.
+    expect((await grant(input)).GrantId).not.toBe(GrantId);
+    await encrypt(second('bob'));
+    await frontend.call(RetireGrant, { GrantToken }, carol);
+  });
+
   test('is beaten by a Deny of the key policy, and by one of the caller', async () => {
     await grant({});
     const deny = { Effect: 'Deny', Action: 'kms:Encrypt', Resource: '*' };

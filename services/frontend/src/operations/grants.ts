@@ -10,6 +10,7 @@ import { accountOfPrincipal, keyArn } from '@keyfleet/shared/arn';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { constraintsOf, shownConstraints } from '../grants/given-constraints.ts';
 import { type Grant, isService } from '../grants/grant.ts';
+import type { PrincipalIds } from '../policy/users.ts';
 import { ConflictError, type Page } from '../store/store.ts';
 import type { Deps, Handler } from './handler.ts';
 import type { MarkerScope } from './markers.ts';
@@ -23,7 +24,7 @@ type CreateGrantDeps = Pick<Deps, 'grants' | 'grantTokens' | 'clock'>;
 
 export const createGrant: Handler<typeof CreateGrant, CreateGrantDeps> = async (
   input,
-  { key, caller, deadline },
+  { key, caller, deadline, principalIds },
   { grants, grantTokens, clock },
 ) => {
   const grant: Grant = {
@@ -36,7 +37,9 @@ export const createGrant: Handler<typeof CreateGrant, CreateGrantDeps> = async (
     createdAt: clock.now(),
     // One of the two is there: it was checked.
     grantee: (input.GranteePrincipal ?? input.GranteeServicePrincipal)!,
+    granteeId: idIn(principalIds, input.GranteePrincipal),
     retiring: input.RetiringPrincipal ?? input.RetiringServicePrincipal,
+    retiringId: idIn(principalIds, input.RetiringPrincipal),
     issuingAccount: caller.accountId,
     operations: [...new Set(input.Operations)],
     constraints: constraintsOf(input.Constraints),
@@ -50,7 +53,11 @@ export const createGrant: Handler<typeof CreateGrant, CreateGrantDeps> = async (
   return { GrantId: grantId, GrantToken: await grantTokens.seal({ ...grant, grantId }, deadline) };
 };
 
-type ListDeps = Pick<Deps, 'grants' | 'markers' | 'partition'>;
+function idIn(ids: PrincipalIds | undefined, arn: string | undefined): string | undefined {
+  return arn === undefined ? undefined : ids?.get(arn);
+}
+
+type ListDeps = Pick<Deps, 'grants' | 'markers' | 'partition' | 'users'>;
 
 export const listGrants: Handler<typeof ListGrants, ListDeps> = async (input, call, deps) => {
   const { key, deadline } = call;
@@ -79,8 +86,11 @@ export const listRetirableGrants: Handler<typeof ListRetirableGrants, ListDeps> 
   const list = { accountId, region, operation: 'ListRetirableGrants', filter: principal };
   const after = input.Marker === undefined ? undefined : await deps.markers.open(list, input.Marker, deadline);
   const { items, next } = await deps.grants.listRetirable(region, principal, limitOf(input.Limit), after);
-  // Services have no account: of them a caller sees what is granted of the own account's keys.
-  const own = isService(principal) ? items.filter((grant) => grant.accountId === accountId) : items;
+  const id = isService(principal) ? undefined : await deps.users.idOf(principal);
+  const own = items.filter(({ retiringId, accountId: owner }) =>
+    // Services have no account: of them a caller sees what is granted of the own account's keys.
+    isService(principal) ? owner === accountId : retiringId === undefined || retiringId === id,
+  );
   const page = next === undefined ? { items: own } : { items: own, next };
   return answerOf(page, next && (await deps.markers.seal(list, next, deadline)), deps);
 };
@@ -97,25 +107,43 @@ function limitOf(limit: number | undefined): number {
   return Math.min(limit ?? DEFAULT_LIMIT, MAX_LIMIT);
 }
 
-function answerOf({ items, next }: Page<Grant>, marker: string | undefined, { partition }: Pick<Deps, 'partition'>) {
+async function answerOf({ items, next }: Page<Grant>, marker: string | undefined, deps: ListDeps) {
+  const isThere = await whoIsThere(items, deps.users);
   return {
-    Grants: items.map((grant) => entryOf(grant, partition)),
+    Grants: items.map((grant) => entryOf(grant, deps.partition, isThere)),
     ...(marker !== undefined && { NextMarker: marker }),
     Truncated: next !== undefined,
   };
 }
 
-function entryOf(grant: Grant, partition: string) {
-  const { grantee, retiring, constraints } = grant;
+type IsThere = (arn: string, id: string) => boolean;
+
+/** Each principal is looked up once, for grants of a page are often to one. */
+async function whoIsThere(grants: readonly Grant[], users: Deps['users']): Promise<IsThere> {
+  const arns = grants.flatMap(({ grantee, granteeId, retiring, retiringId }) => [
+    ...(granteeId === undefined ? [] : [grantee]),
+    ...(retiring === undefined || retiringId === undefined ? [] : [retiring]),
+  ]);
+  const ids = await Promise.all([...new Set(arns)].map(async (arn) => [arn, await users.idOf(arn)] as const));
+  const idsByArn = new Map(ids);
+  return (arn, id) => idsByArn.get(arn) === id;
+}
+
+function entryOf(grant: Grant, partition: string, isThere: IsThere) {
+  const { grantee, granteeId, retiring, retiringId, constraints } = grant;
+  // AWS shows who is gone by unique id.
+  const shownAs = (arn: string, id = ''): string => (id === '' || isThere(arn, id) ? arn : id);
   const shown = shownConstraints(constraints);
   return {
     KeyId: keyArn({ ...grant, partition }, grant.keyId),
     GrantId: grant.grantId,
     Name: grant.name ?? '',
     CreationDate: grant.createdAt,
-    ...(isService(grantee) ? { GranteeServicePrincipal: grantee } : { GranteePrincipal: grantee }),
+    ...(isService(grantee) ? { GranteeServicePrincipal: grantee } : { GranteePrincipal: shownAs(grantee, granteeId) }),
     ...(retiring !== undefined &&
-      (isService(retiring) ? { RetiringServicePrincipal: retiring } : { RetiringPrincipal: retiring })),
+      (isService(retiring)
+        ? { RetiringServicePrincipal: retiring }
+        : { RetiringPrincipal: shownAs(retiring, retiringId) })),
     IssuingAccount: `arn:${partition}:iam::${grant.issuingAccount}:root`,
     Operations: [...grant.operations],
     ...(Object.keys(shown).length > 0 && { Constraints: shown }),

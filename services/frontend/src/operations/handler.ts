@@ -12,7 +12,7 @@ import type { HsmCommands } from '../hsm/commands.ts';
 import type { RequestRates } from '../quotas/request-rates.ts';
 import type { Policies } from '../policy/policies.ts';
 import type { Principal } from '../policy/principal.ts';
-import type { Users } from '../policy/users.ts';
+import type { PrincipalIds, Users } from '../policy/users.ts';
 import type { Markers } from './markers.ts';
 import type { Alias, AliasStore, KeyStore } from '../store/store.ts';
 import type { LastUsages } from '../background/last-usages.ts';
@@ -37,6 +37,8 @@ export interface Call {
   readonly deadline: number;
   /** The alias that the request moves or deletes, as the caller was admitted to it. */
   readonly alias?: Alias | undefined;
+  /** Of the users, roles and sessions that the request names in a policy or a grant, as they were when it was checked. */
+  readonly principalIds?: PrincipalIds | undefined;
   /** The grant that the request ends, as the caller was admitted to it. */
   readonly grant?: Grant | undefined;
 }

@@ -9,6 +9,7 @@ import { defaultKeyPolicy } from '../policy/lockout.ts';
 import { ConflictError } from '../store/store.ts';
 import { assertRoom } from './create-key.ts';
 import type { Deps, Handler } from './handler.ts';
+import { policyOfKey } from './policies.ts';
 
 type ReplicateKeyDeps = Pick<Deps, 'keys' | 'keyQuota' | 'clock' | 'partition' | 'serviceEvents'>;
 
@@ -21,11 +22,12 @@ export const replicateKey: Handler<typeof ReplicateKey, ReplicateKeyDeps> = asyn
   const { keys, clock, partition, serviceEvents } = deps;
   const region = input.ReplicaRegion;
   await assertRoom({ accountId: key.accountId, region }, deps);
+  const policy = input.Policy ?? defaultKeyPolicy(partition, key.accountId);
   const replica = newReplica(key, {
     region,
     createdAt: clock.now(),
     description: input.Description,
-    policy: input.Policy ?? defaultKeyPolicy(partition, key.accountId),
+    ...policyOfKey(policy, call),
     tags: input.Tags ?? [],
   });
   await insert(replica, keys);
@@ -34,7 +36,7 @@ export const replicateKey: Handler<typeof ReplicateKey, ReplicateKeyDeps> = asyn
     throw new ConflictError(`${key.arn} has changed`);
   return {
     ReplicaKeyMetadata: metadataOf(replica, replica.createdAt),
-    ReplicaPolicy: replica.policy,
+    ReplicaPolicy: policy,
     ReplicaTags: [...replica.tags],
   };
 };

@@ -66,6 +66,37 @@ test('a new policy holds at once', async () => {
   await frontend.call(DescribeKey, { KeyId: keyId });
 });
 
+test('whoever is made again under a name that a policy has is let in only once it is put again', async () => {
+  const bob = user('bob');
+  const Policy = policy(statement(), statement({ Principal: { AWS: [bob.arn] }, Action: 'kms:DescribeKey' }));
+  await frontend.call(PutKeyPolicy, { KeyId: keyId, Policy });
+  await frontend.call(DescribeKey, { KeyId: keyId }, { caller: bob });
+
+  frontend.idOf = (arn) => (arn === bob.arn ? undefined : user('alice').userId);
+  const gone = await frontend.call(GetKeyPolicy, { KeyId: keyId });
+  expect(gone.Policy).toBe(Policy.replace(bob.arn, bob.userId));
+  expect(await frontend.refusal(PutKeyPolicy, { KeyId: keyId, Policy: gone.Policy! })).toContain('invalid principals');
+
+  const again = user('bob', { userId: 'AIDABOBTHESECOND' });
+  frontend.idOf = (arn) => (arn === bob.arn ? again.userId : user('alice').userId);
+  expect((await frontend.call(GetKeyPolicy, { KeyId: keyId })).Policy).toBe(gone.Policy);
+  expect(await frontend.refusal(DescribeKey, { KeyId: keyId }, { caller: again })).toContain(
+    'no resource-based policy',
+  );
+  await frontend.call(PutKeyPolicy, { KeyId: keyId, Policy });
+  await frontend.call(DescribeKey, { KeyId: keyId }, { caller: again });
+  expect(await frontend.refusal(DescribeKey, { KeyId: keyId }, { caller: bob })).toContain('no resource-based policy');
+});
+
+test('a policy that was stored by ARN, by an earlier release, keeps its meaning', async () => {
+  const stored = (await frontend.store.findKey('us-east-1', keyId))!;
+  const bob = user('bob');
+  const document = policy(statement({ Principal: { AWS: bob.arn } }));
+  await frontend.store.updateKey({ ...stored, policy: document });
+  await frontend.call(DescribeKey, { KeyId: keyId }, { caller: bob });
+  expect((await frontend.call(GetKeyPolicy, { KeyId: keyId }, { caller: bob })).Policy).toBe(document);
+});
+
 test('nobody locks themselves out by mistake', async () => {
   const expected =
     'MalformedPolicyDocumentException: The new key policy will not allow you to update the key policy in the future.';

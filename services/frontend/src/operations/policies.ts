@@ -1,18 +1,33 @@
 import type { GetKeyPolicy, ListKeyPolicies, PutKeyPolicy } from '@keyfleet/shared/api/policies';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import type { Deps, Handler } from './handler.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { bindPolicy, shownPolicy } from '../policy/bound-policy.ts';
+import type { Call, Deps, Handler } from './handler.ts';
 
 /** A key has one policy, and this is its name. */
 const DEFAULT_POLICY = 'default';
 
-export const getKeyPolicy: Handler<typeof GetKeyPolicy, object> = async ({ PolicyName }, { key }) => ({
-  Policy: key.policy,
+export const getKeyPolicy: Handler<typeof GetKeyPolicy, Pick<Deps, 'users'>> = async (
+  { PolicyName },
+  { key },
+  { users },
+) => ({
+  Policy: await shownPolicy({ document: key.policy, principals: key.policyPrincipals }, users),
   PolicyName,
 });
 
-export const putKeyPolicy: Handler<typeof PutKeyPolicy, Pick<Deps, 'keys'>> = async ({ Policy }, { key }, { keys }) => {
-  await keys.updateKey({ ...key, policy: Policy });
+export const putKeyPolicy: Handler<typeof PutKeyPolicy, Pick<Deps, 'keys'>> = async ({ Policy }, call, { keys }) => {
+  await keys.updateKey({ ...call.key, ...policyOfKey(Policy, call) });
 };
+
+/** A given policy as the record of a key has it. */
+export function policyOfKey(
+  policy: string,
+  { principalIds }: Pick<Call, 'principalIds'>,
+): Pick<KmsKey, 'policy' | 'policyPrincipals'> {
+  const { document, principals } = bindPolicy(policy, principalIds ?? new Map());
+  return { policy: document, policyPrincipals: principals };
+}
 
 export const listKeyPolicies: Handler<typeof ListKeyPolicies, object> = async () => ({
   PolicyNames: [DEFAULT_POLICY],

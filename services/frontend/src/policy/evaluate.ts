@@ -7,6 +7,8 @@ import type { Principals } from './principals.ts';
 export interface Nameable {
   readonly arn: string;
   readonly accountId: string;
+  /** IAM's unique id, as `aws:userid` has it; who is vouched for by others has none. */
+  readonly userId?: string | undefined;
   /** Whose session it is: the ARN of the role that was assumed, or of the user who federated. */
   readonly sessionOf?: string | undefined;
 }
@@ -164,10 +166,9 @@ function concerns(statement: Statement, { action, resource, context }: Asked): b
  */
 export type Naming = 'none' | 'account' | 'session-owner' | 'caller';
 
-export function namingOf({ everyone, accounts, arns }: Principals, who: Nameable): Naming {
-  if (everyone || arns.has(who.arn)) return 'caller';
-  const owner = ownerOf(who);
-  if (owner !== undefined && arns.has(owner)) return 'session-owner';
+export function namingOf({ everyone, accounts, named }: Principals, who: Nameable): Naming {
+  if (everyone || namesCaller(named, who)) return 'caller';
+  if (namesOwner(named, who)) return 'session-owner';
   if (!accounts.has(who.accountId)) return 'none';
   return isRoot(who) ? 'caller' : 'account';
 }
@@ -177,12 +178,28 @@ export function namingOf({ everyone, accounts, arns }: Principals, who: Nameable
  * all must be listed; and who has a boundary is never left out (IAM User Guide, "NotPrincipal"; "Permissions
  * boundaries").
  */
-export function isExempt({ everyone, accounts, arns }: Principals, who: Nameable, isBounded: boolean): boolean {
+export function isExempt({ everyone, accounts, named }: Principals, who: Nameable, isBounded: boolean): boolean {
   if (isBounded) return false;
   if (everyone) return true;
   if (!accounts.has(who.accountId)) return false;
+  return isRoot(who) || (namesCaller(named, who) && (ownerOf(who) === undefined || namesOwner(named, who)));
+}
+
+function namesCaller(named: Principals['named'], { arn, userId }: Nameable): boolean {
+  return named.has(arn) || (userId !== undefined && named.has(userId));
+}
+
+function namesOwner(named: Principals['named'], who: Nameable): boolean {
   const owner = ownerOf(who);
-  return isRoot(who) || (arns.has(who.arn) && (owner === undefined || arns.has(owner)));
+  if (owner === undefined) return false;
+  const ownerId = ownerIdOf(who);
+  return named.has(owner) || (ownerId !== undefined && named.has(ownerId));
+}
+
+/** The unique id of the role whose session it is. */
+export function ownerIdOf({ userId }: Pick<Nameable, 'userId'>): string | undefined {
+  const end = userId?.indexOf(':') ?? -1;
+  return end < 0 ? undefined : userId?.slice(0, end);
 }
 
 /** Of a session that does not say so, what its ARN tells: a role without a path. */

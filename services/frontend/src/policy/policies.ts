@@ -20,11 +20,12 @@ export class Policies {
   requester(principal: Principal): Requester {
     const known = this.#requesters.get(principal);
     if (known) return known;
-    const { arn, accountId, policies, boundary, session } = principal;
+    const { arn, accountId, userId, policies, boundary, session } = principal;
     const compiled = (text: string): Policy => this.#identityPolicies.get(text);
     const requester = {
       arn,
       accountId,
+      userId,
       sessionOf: session?.roleArn,
       identityPolicies: policies.map(compiled),
       boundary: boundary === undefined ? undefined : compiled(boundary),

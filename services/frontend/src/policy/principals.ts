@@ -9,8 +9,8 @@ export interface Principals {
    * Accounts named by id or by root ARN: this lets the account's identity policies decide, and covers its root user.
    */
   readonly accounts: ReadonlySet<string>;
-  /** Users, roles and sessions named by ARN. */
-  readonly arns: ReadonlySet<string>;
+  /** Users, roles and sessions: by unique id, or by ARN. */
+  readonly named: ReadonlySet<string>;
 }
 
 export type PrincipalShape = '*' | Partial<Record<'AWS' | 'Service' | 'Federated' | 'CanonicalUser', string[]>>;
@@ -18,6 +18,8 @@ export type PrincipalShape = '*' | Partial<Record<'AWS' | 'Service' | 'Federated
 const accountPattern = /^(?:\d{12}|arn:aws[a-z-]*:iam::(\d{12}):root)$/;
 const identityPattern =
   /^arn:aws[a-z-]*:(?:iam::\d{12}:(?:user|role)\/|sts::\d{12}:(?:assumed-role|federated-user)\/)[\w+=,.@/-]+$/;
+/** Unique ids of users and roles, and of a session. */
+export const principalIdForm = /^(?:AIDA|AROA)[A-Z0-9]+(?::[\w+=,.@-]+)?$/;
 const servicePattern = /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/i;
 
 /**
@@ -25,21 +27,21 @@ const servicePattern = /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/i;
  * caller.
  */
 export function compilePrincipals(principal: PrincipalShape): Principals {
-  const named = principal === '*' ? { AWS: ['*'] } : principal;
-  const services = 'Service' in named ? (named.Service ?? []) : [];
-  if ('CanonicalUser' in named || !services.every((name) => servicePattern.test(name))) throw invalidPrincipals();
+  const given = principal === '*' ? { AWS: ['*'] } : principal;
+  const services = 'Service' in given ? (given.Service ?? []) : [];
+  if ('CanonicalUser' in given || !services.every((name) => servicePattern.test(name))) throw invalidPrincipals();
 
   const accounts = new Set<string>();
-  const arns = new Set<string>();
+  const named = new Set<string>();
   let everyone = false;
-  for (const name of named.AWS ?? []) {
+  for (const name of given.AWS ?? []) {
     const account = accountPattern.exec(name);
     if (name === '*') everyone = true;
     else if (account) accounts.add(account[1] ?? name);
-    else if (identityPattern.test(name)) arns.add(name);
+    else if (identityPattern.test(name) || principalIdForm.test(name)) named.add(name);
     else throw invalidPrincipals();
   }
-  return { everyone, accounts, arns };
+  return { everyone, accounts, named };
 }
 
 const partitionOf = /^arn:([^:]+):/;
@@ -55,8 +57,9 @@ export function assertGivenPrincipals(principal: PrincipalShape, partition: stri
   if (kinds.length === 0 || kinds.some(([, names]) => names.length === 0)) throw invalidPrincipals();
   if ('Federated' in principal || !(principal.Service ?? []).every(isAwsService)) throw invalidPrincipals();
   for (const name of principal.AWS ?? []) {
-    const [, named = partition] = partitionOf.exec(name) ?? [];
-    if (named !== partition) throw invalidPrincipals();
+    const [, given = partition] = partitionOf.exec(name) ?? [];
+    // Ids stand only in what is stored: a given one would be shown when its bearer is gone, and name nobody.
+    if (given !== partition || principalIdForm.test(name)) throw invalidPrincipals();
   }
 }
 

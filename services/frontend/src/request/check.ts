@@ -3,6 +3,7 @@ import type { Grant } from '../grants/grant.ts';
 import type { GrantName } from '../grants/grant-token.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Deps } from '../operations/handler.ts';
+import type { PrincipalIds } from '../policy/users.ts';
 import type { LastKnown } from '../store/last-known.ts';
 import type { Alias } from '../store/store.ts';
 
@@ -23,6 +24,8 @@ export interface CheckedRequest<I = Readonly<Record<string, unknown>>> {
   alias: Alias | undefined;
   /** The grants whose tokens the request brings. */
   grantTokens: readonly GrantName[];
+  /** The unique ids of the users, roles and sessions that the request names in a policy or a grant. */
+  principalIds: PrincipalIds | undefined;
   /** The grant that the request ends, once it is found. */
   grant: Grant | undefined;
 }

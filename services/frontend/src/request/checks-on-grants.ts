@@ -1,6 +1,6 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { assertConstraints, type GivenConstraints } from '../grants/given-constraints.ts';
-import { assertGrantable, assertOneOfEach, assertPrincipals, type GivenPrincipals } from '../grants/given-grant.ts';
+import { assertGrantable, assertOneOfEach, type GivenPrincipals, principalIdsOfGrant } from '../grants/given-grant.ts';
 import type { Grant, GrantOperation } from '../grants/grant.ts';
 import { assertOwnRetiring } from '../operations/grants.ts';
 import { check } from './check.ts';
@@ -8,9 +8,10 @@ import { findRetired } from './retirement.ts';
 
 export const grantPrincipals = check<GivenPrincipals>(
   'the grant has one grantee, and its principals exist',
-  async ({ input, call, deps }) => {
+  async (request) => {
+    const { input, call, deps } = request;
     assertOneOfEach(input);
-    await assertPrincipals(input, call.caller, deps);
+    request.principalIds = await principalIdsOfGrant(input, call.caller, deps);
   },
 );
 

@@ -33,6 +33,7 @@ export interface RequestDeps {
 /** What operations of KMS and those of IAM and STS both need. */
 interface Common {
   readonly policies: Policies;
+  readonly users: StoredUsers;
   readonly markers: Markers;
   readonly sessionTokens: SessionTokens;
 }
@@ -51,6 +52,7 @@ export function newPipeline(
   const { stores, hsm, audit, lastUsages } = deps;
   const common = {
     policies: new Policies(),
+    users: new StoredUsers({ iam: stores.iam, accessKeys: stores.records, partition: config.partition }),
     markers: new Markers(stores.fleet),
     sessionTokens: new SessionTokens(stores.fleet, randomBytes),
   };
@@ -101,9 +103,9 @@ function newAuthenticator(
 function newKmsPerform(
   { config, clock, events, resources }: Assembly,
   { stores, hsm, audit, lastUsages }: RequestDeps,
-  { policies, markers }: Common,
+  { policies, users, markers }: Common,
 ): Perform {
-  const { guard, records, cached, calls, grants, keyStores, iam } = stores;
+  const { guard, cached, calls, grants, keyStores } = stores;
   const { externalKeyStores } = config;
   const hosts = resources.use(new XksHosts(externalKeyStores.proxies, externalKeyStores.timeout));
   const proxies = new XksProxies({ hosts, hsm, clock });
@@ -120,7 +122,7 @@ function newKmsPerform(
     partition: config.partition,
     regions: new Set(config.regions),
     policies,
-    users: new StoredUsers({ iam, accessKeys: records, partition: config.partition }),
+    users,
     markers,
     lastUsages,
     serviceEvents: audit.serviceEvents,

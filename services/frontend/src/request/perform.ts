@@ -87,7 +87,13 @@ async function runOnce(admission: Admission): Promise<unknown> {
   const { operation, input, deps } = admission;
   const handler = findHandler(operation.name);
   if (!handler) throw unavailable(operation);
-  const request: CheckedRequest = { ...admission, alias: undefined, grantTokens: [], grant: undefined };
+  const request: CheckedRequest = {
+    ...admission,
+    alias: undefined,
+    grantTokens: [],
+    grant: undefined,
+    principalIds: undefined,
+  };
   let output: unknown;
   for (const step of stepsOf(operation.name)) {
     if (step === work) {
@@ -100,12 +106,13 @@ async function runOnce(admission: Admission): Promise<unknown> {
   return output;
 }
 
-function admittedCallOf({ call, keys: [key, otherKey], alias, grant }: CheckedRequest): KeyCall {
+function admittedCallOf({ call, keys: [key, otherKey], alias, grant, principalIds }: CheckedRequest): KeyCall {
   const found = {
     ...(key && { key }),
     ...(otherKey && { otherKey }),
     ...(alias && { alias }),
     ...(grant && { grant }),
+    ...(principalIds && { principalIds }),
   };
   return { ...call, ...found } as KeyCall;
 }

@@ -3,7 +3,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Grant } from '../grants/grant.ts';
 import type { GrantName } from '../grants/grant-token.ts';
 import { invalidGrantToken } from '../grants/grant-tokens.ts';
-import { granteesOf, namingBy } from '../grants/permission.ts';
+import { isGrantee, isRetiring, namesOf } from '../grants/permission.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { readIdentifier } from '../keys/resolve.ts';
 import { authorize, deniedForeignKey } from '../policy/authorize.ts';
@@ -72,19 +72,15 @@ function accessRequestOf(
   return accessRequest({ operation, input: { ...input }, call }, ACTION, { target, deps: accessDeps(deps) });
 }
 
-function assertMayRetire(
-  { retiring, grantee, operations, issuingAccount }: Grant,
-  caller: CheckedRequest['call']['caller'],
-  request: AccessRequest,
-): void {
-  const names = granteesOf(caller);
-  const may = names.find((name) => name === retiring || (name === grantee && operations.includes('RetireGrant')));
+function assertMayRetire(grant: Grant, caller: CheckedRequest['call']['caller'], request: AccessRequest): void {
+  const allowsIt = grant.operations.includes('RetireGrant');
+  const may = namesOf(caller).find((name) => isRetiring(name, grant) || (allowsIt && isGrantee(name, grant)));
   if (may !== undefined) {
     // Unless somebody denies it.
-    authorize({ ...request, grantee: namingBy(may, caller) });
+    authorize({ ...request, grantee: may.naming });
     return;
   }
-  if (issuingAccount !== caller.accountId) throw deniedForeignKey(caller, ACTION);
+  if (grant.issuingAccount !== caller.accountId) throw deniedForeignKey(caller, ACTION);
   const decision = evaluate(request);
   if (decision !== 'allowed' && !isImplicit(decision)) authorize(request);
   // Only the account's own policies delegate it, not the key's.

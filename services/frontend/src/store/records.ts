@@ -50,6 +50,7 @@ export const KeyRecord = z.strictObject({
   state: z.enum(storedKeyStates),
   createdAt: z.int(),
   policy: z.string(),
+  policyPrincipals: z.record(z.string(), z.string()).optional(),
   tags: z.array(z.strictObject({ TagKey: z.string(), TagValue: z.string() })),
   backingKeys: z.array(BackingKeyRecord),
   deletionDate: z.int().optional(),

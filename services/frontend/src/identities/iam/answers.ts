@@ -1,4 +1,6 @@
 import { identityArn } from '../callers.ts';
+import { shownPolicy } from '../../policy/bound-policy.ts';
+import type { IamDeps } from '../query-operation.ts';
 import type { GroupRecord, IamTag, PolicyRecord, RoleRecord, UserRecord } from '../iam-records.ts';
 
 /** What answers tell of records, with the members of AWS's model in its order. */
@@ -15,8 +17,13 @@ export function userAnswer(user: UserRecord, partition: string, withAll = true):
   };
 }
 
-export function roleAnswer(role: RoleRecord, partition: string, withAll = true): object {
-  const { path, name, id, createdAt, trustPolicy, description, maxSessionSeconds, boundary, tags } = role;
+export async function roleAnswer(
+  role: RoleRecord,
+  { partition, users }: Pick<IamDeps, 'partition' | 'users'>,
+  withAll = true,
+): Promise<object> {
+  const { path, name, id, createdAt, description, maxSessionSeconds, boundary, tags } = role;
+  const trustPolicy = await shownPolicy({ document: role.trustPolicy, principals: role.trustPrincipals }, users);
   return {
     Path: path,
     RoleName: name,

@@ -20,14 +20,18 @@ interface Listing<T> {
 export async function pageAnswer<T>(
   { Marker, MaxItems = DEFAULT_ITEMS }: Paging,
   { operation, filter, list }: Listing<T>,
-  { call, deps, named }: { call: Call; deps: Pick<IamDeps, 'markers'>; named: (items: readonly T[]) => object },
+  {
+    call,
+    deps,
+    named,
+  }: { call: Call; deps: Pick<IamDeps, 'markers'>; named: (items: readonly T[]) => object | Promise<object> },
 ): Promise<object> {
   const { accountId } = call.caller;
   const scope = { operation: `iam:${operation}`, accountId, region: '', ...(filter !== undefined && { filter }) };
   const after = Marker === undefined ? undefined : await deps.markers.open(scope, Marker, call.deadline);
   const { items, next } = await list(MaxItems, after);
   return {
-    ...named(items),
+    ...(await named(items)),
     IsTruncated: next !== undefined,
     Marker: next === undefined ? undefined : await deps.markers.seal(scope, next, call.deadline),
   };

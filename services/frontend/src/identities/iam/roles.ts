@@ -1,7 +1,7 @@
 import { newIamId } from '../ids.ts';
 import { defineIam } from '../query-operation.ts';
 import type { RoleRecord } from '../iam-records.ts';
-import { assertTrustPolicy } from '../trust-policy.ts';
+import { givenTrustPolicy } from '../trust-policy.ts';
 import { roleAnswer } from './answers.ts';
 import { assertBoundary } from './boundaries.ts';
 import { changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
@@ -36,9 +36,10 @@ const createRole = defineIam({
     PermissionsBoundary: Arn.optional(),
     Tags: Tags.optional(),
   },
-  async run({ input, call: { caller } }, deps) {
+  async run({ input, call }, deps) {
+    const { caller } = call;
     const { Path: path = '/', RoleName: name, PermissionsBoundary: boundary } = input;
-    assertTrustPolicy(input.AssumeRolePolicyDocument, deps.partition);
+    const trust = await givenTrustPolicy(input.AssumeRolePolicyDocument, call, deps);
     await assertBoundary(deps, caller.accountId, boundary);
     const role: RoleRecord = {
       kind: 'role',
@@ -52,13 +53,13 @@ const createRole = defineIam({
       tags: tagsGiven(input.Tags),
       attached: [],
       inline: [],
-      trustPolicy: input.AssumeRolePolicyDocument,
+      ...trust,
       description: input.Description ?? '',
       maxSessionSeconds: input.MaxSessionDuration ?? DEFAULT_SESSION_SECONDS,
       ...(boundary !== undefined && { boundary }),
     };
     await insertRecord(deps, role);
-    return { Role: roleAnswer(role, deps.partition) };
+    return { Role: await roleAnswer(role, deps) };
   },
 });
 
@@ -67,7 +68,7 @@ const getRole = defineIam({
   readOnly: true,
   target: named,
   input: { RoleName },
-  run: async ({ record }, { partition }) => ({ Role: roleAnswer(record, partition) }),
+  run: async ({ record }, deps) => ({ Role: await roleAnswer(record, deps) }),
 });
 
 const listRoles = defineIam({
@@ -86,11 +87,10 @@ const listRoles = defineIam({
       {
         call,
         deps,
-        named: (roles) => ({
-          Roles: roles
-            .filter(({ path }) => path.startsWith(input.PathPrefix ?? '/'))
-            .map((role) => roleAnswer(role, deps.partition, false)),
-        }),
+        named: async (roles) => {
+          const wanted = roles.filter(({ path }) => path.startsWith(input.PathPrefix ?? '/'));
+          return { Roles: await Promise.all(wanted.map((role) => roleAnswer(role, deps, false))) };
+        },
       },
     ),
 });
@@ -115,9 +115,8 @@ const updateAssumeRolePolicy = defineIam({
   readOnly: false,
   target: named,
   input: { RoleName, PolicyDocument },
-  async run({ input, record }, deps) {
-    assertTrustPolicy(input.PolicyDocument, deps.partition);
-    await changeRecord(deps, record, { trustPolicy: input.PolicyDocument });
+  async run({ input, call, record }, deps) {
+    await changeRecord(deps, record, await givenTrustPolicy(input.PolicyDocument, call, deps));
   },
 });
 
