@@ -44,8 +44,9 @@ describe('records of grants', () => {
     const key = newKey();
     await keys.insertKey(key);
     for (let i = 0; i < 20; i++) await grants.insert(newGrant(key, { name: `n${i}`, retiring: `arn:${i}` }), 50);
-    await keys.deleteKey(key, '{}');
-    await keys.forgetDeletion(key);
+    const event = { id: 'a', text: '{}' };
+    await keys.deleteKey(key, event);
+    await keys.forgetEvents(key, [event]);
     await keys.clearTraces(key);
     await grants.clear(key);
     expect(await redis.client.keys('*')).toEqual([]);

@@ -101,8 +101,7 @@ describe('the Redis store behind a cache', () => {
     return Object.assign(cached, {
       listDue: store.listDue.bind(store),
       removeDue: store.removeDue.bind(store),
-      claimDeletion: store.claimDeletion.bind(store),
-      forgetDeletion: store.forgetDeletion.bind(store),
+      claimEvents: store.claimEvents.bind(store),
       findAccessKey: store.findAccessKey.bind(store),
       insertAccessKey: store.insertAccessKey.bind(store),
       deleteAccessKey: store.deleteAccessKey.bind(store),
@@ -207,7 +206,7 @@ describe('records', () => {
     expect(new Set(rest.items)).toEqual(new Set([...old.slice(500), ...young].map(({ keyId }) => keyId)));
 
     const [gone] = old;
-    await store.deleteKey(gone!, '{}');
+    await store.deleteKey(gone!, { id: 'a', text: '{}' });
     await store.clearTraces(gone!);
     const first = await store.listKeys(scope, 100);
     const calls = new RedisCalls({ client, writes: writesOf(client) });
@@ -228,7 +227,7 @@ describe('records', () => {
     const alias = { name: 'alias/torn', targetKeyId: other.keyId, createdAt: 1, updatedAt: 1 };
     await store.insertAlias(other, alias, 50);
     await client.zadd('kf:alias-targets:{111122223333/us-east-1}', 0, `${gone.keyId}/alias/torn`);
-    await store.deleteKey(gone, '{}');
+    await store.deleteKey(gone, { id: 'a', text: '{}' });
     await store.clearTraces(gone);
     expect(await store.findAlias(other, 'alias/torn')).toEqual(alias);
     expect((await store.listAliases(other, 9)).items).toEqual([alias]);

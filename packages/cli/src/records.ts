@@ -70,8 +70,14 @@ async function recordsIn(name: string, calls: RedisCalls): Promise<FoundRecord[]
   switch (storedNameOf(name)?.kind) {
     case 'key':
       return findFields(name, ['record', 'lastUsage'], calls);
-    case 'deletion':
-      return findFields(name, ['event'], calls);
+    case 'events': {
+      const ids = await calls.read((client) => client.hkeys(name));
+      return findFields(
+        name,
+        ids.filter((id) => id !== 'claimedUntil'),
+        calls,
+      );
+    }
     case 'keyStores':
     case 'accessKey': {
       const stored = await calls.read((client) => client.get(name));

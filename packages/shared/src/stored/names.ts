@@ -29,8 +29,8 @@ export const storedValues = {
   /** The first release had one list for all keys of an account and Region. */
   oldKeys: { name: 'kf:keys:{<account>/<region>}', type: 'zset', role: 'derived' },
   due: { name: 'kf:due:{<shard>}', type: 'zset', role: 'derived' },
-  /** By the time of a restore the deletion is recorded. */
-  deletion: { name: 'kf:deletion:{<region>/<key id>}', type: 'hash', role: 'passing' },
+  /** Named after those that were stored first. By the time of a restore they are recorded. */
+  events: { name: 'kf:deletion:{<region>/<key id>}', type: 'hash', role: 'passing' },
   iam: { name: 'kf:iam:{<account>}', type: 'hash', role: 'kept' },
   iamNames: { name: 'kf:iam-names:{<account>}', type: 'zset', role: 'derived' },
   iamLinks: { name: 'kf:iam-links:{<account>}', type: 'zset', role: 'derived' },
@@ -75,8 +75,8 @@ export function beatChannel(id: string): string {
 export function keyAt(region: string, keyId: string): string {
   return `kf:key:{${region}/${keyId}}`;
 }
-/** What is to be recorded of a key's deletion, until it is. */
-export function deletionAt(region: string, keyId: string): string {
+/** What was done to a key and is to be recorded, until it is. */
+export function eventsAt(region: string, keyId: string): string {
   return `kf:deletion:{${region}/${keyId}}`;
 }
 /** Keys with a date: derived from the records. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsKey } from '../keys/kms-key.ts';
+import type { StoredEvent } from '../store/store.ts';
 import { assertRecordable, type AuditSink } from './sink.ts';
 
 const INTERNAL = 'AWS Internal';
@@ -27,6 +28,7 @@ export interface ServiceEvent {
   readonly serviceEventDetails?: Readonly<Record<string, string | undefined>>;
 }
 
+/** Makes the records of such events, which are stored with what they tell of, and writes them once that is done. */
 export class ServiceEvents {
   readonly #sink: AuditSink;
   readonly #clock: Clock;
@@ -37,36 +39,33 @@ export class ServiceEvents {
   }
 
   /** `key` as it is after the rotation. */
-  keyRotated(key: KmsKey): void {
+  rotationOf(key: KmsKey): StoredEvent {
     const [previous, current] = key.backingKeys.slice(-2);
-    const event = this.#eventOf('RotateKey', key, {
+    return this.#eventOf('RotateKey', key, {
       keyId: key.keyId,
       keyOrigin: key.origin,
       rotationType: current?.rotation,
       previousKeyMaterialId: previous?.materialId,
       currentKeyMaterialId: current?.materialId,
     });
-    this.#sink.write(event);
   }
 
-  /** `key` as it is since then. */
-  keyMaterialExpired(key: KmsKey): void {
-    this.#sink.write(this.#eventOf('DeleteExpiredKeyMaterial', key, { keyMaterialId: key.imported?.materialId }));
+  expiryOf(key: KmsKey): StoredEvent {
+    return this.#eventOf('DeleteExpiredKeyMaterial', key, { keyMaterialId: key.imported?.materialId });
   }
 
   /** `key`: a replica that was given what its primary has. */
-  keySynchronized(key: KmsKey): void {
-    this.#sink.write(this.#eventOf('SynchronizeMultiRegionKey', key, { keyId: key.keyId }));
+  synchronizationOf(key: KmsKey): StoredEvent {
+    return this.#eventOf('SynchronizeMultiRegionKey', key, { keyId: key.keyId });
   }
 
-  /** What is to be recorded of a key that is deleted now, as `record` takes it. */
-  deletionOf(key: KmsKey): string {
+  deletionOf(key: KmsKey): StoredEvent {
     return this.#eventOf('DeleteKey', key);
   }
 
-  /** Resolves when the event stands in the audit log. */
-  async record(event: string): Promise<void> {
-    this.#sink.write(event);
+  /** Resolves when the events stand in the audit log. */
+  async record(events: readonly StoredEvent[]): Promise<void> {
+    for (const { text } of events) this.#sink.write(text);
     await this.#sink.settled();
   }
 
@@ -79,7 +78,7 @@ export class ServiceEvents {
     eventName: ServiceEvent['eventName'],
     { accountId, arn, region }: KmsKey,
     serviceEventDetails?: Readonly<Record<string, string | undefined>>,
-  ): string {
+  ): StoredEvent {
     const event: ServiceEvent = {
       eventVersion: '1.11',
       userIdentity: { accountId, invokedBy: INTERNAL },
@@ -100,6 +99,6 @@ export class ServiceEvents {
       eventCategory: 'Management',
       ...(serviceEventDetails && { serviceEventDetails }),
     };
-    return JSON.stringify(event);
+    return { id: event.eventID, text: JSON.stringify(event) };
   }
 }

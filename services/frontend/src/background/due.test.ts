@@ -51,19 +51,20 @@ async function carryOut(overrides: Partial<CarryOutDeps> = {}, sink: Partial<Aud
   for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, deps, () => {});
 }
 
-/** The store, with one method that fails the first time it is called, after or before it has done its work. */
+/** The store, with one method that fails one time that it is called, the first if not said, after or before it has done its work. */
 function failingOnce(
-  method: 'deleteKey' | 'claimDeletion' | 'forgetDeletion' | 'clearTraces' | 'updateKey' | 'removeDue',
+  method: 'deleteKey' | 'claimEvents' | 'forgetEvents' | 'clearTraces' | 'updateKey' | 'removeDue',
   when: 'before' | 'after',
+  call = 1,
 ): CarryOutDeps['store'] {
-  let failed = false;
+  let calls = 0;
   return new Proxy(frontend.store, {
     get(store, name) {
       const value: unknown = Reflect.get(store, name);
       if (typeof value !== 'function') return value;
       return async (...args: unknown[]) => {
-        const fails = name === method && !failed;
-        failed ||= fails;
+        if (name === method) calls++;
+        const fails = name === method && calls === call;
         const result: unknown = fails && when === 'before' ? undefined : await value.apply(store, args);
         if (fails) throw new StoreUnavailableError('cut off');
         return result;
@@ -175,7 +176,7 @@ describe('a deletion', () => {
     await frontend.call(ScheduleKeyDeletion, key);
     frontend.now += 30 * DAY;
     const date = new Date(frontend.now).toISOString();
-    await carryOut({ store: failingOnce('claimDeletion', 'after') });
+    await carryOut({ store: failingOnce('claimEvents', 'after', 2) });
     await carryOut();
     expect([await entries(), frontend.serviceEvents]).toEqual([1, []]);
     frontend.now += 60_000;
@@ -199,7 +200,7 @@ describe('a deletion', () => {
   test('that is recorded twice, for its frontend died right after, has one eventID', async () => {
     await frontend.call(ScheduleKeyDeletion, key);
     frontend.now += 30 * DAY;
-    await carryOut({ store: failingOnce('forgetDeletion', 'before') });
+    await carryOut({ store: failingOnce('forgetEvents', 'before') });
     frontend.now += 60_000;
     await carryOut();
     await expectGone();
@@ -236,7 +237,7 @@ describe('a deletion', () => {
     await frontend.call(ScheduleKeyDeletion, key);
     const record = await frontend.store.findKey(region, key.KeyId);
     frontend.now += 30 * DAY;
-    await frontend.store.deleteKey(record!, '{}');
+    await frontend.store.deleteKey(record!, { id: 'a', text: '{}' });
     await frontend.store.insertAlias(
       record!,
       { name: 'alias/x', targetKeyId: key.KeyId, createdAt: 1, updatedAt: 1 },
@@ -356,7 +357,33 @@ describe('an automatic rotation', () => {
     await carryOut({ store: failingOnce(method, when) });
     expect(left).toHaveLength(1);
     await carryOut();
+    frontend.now += 60_000;
+    await carryOut();
     expect(await rotations()).toHaveLength(1);
+    expect(frontend.serviceEvents).toHaveLength(1);
+    expect(await entries()).toBe(1);
+  });
+
+  test('whose frontend died before it was recorded is recorded by another a minute later', async () => {
+    frontend.now += 90 * DAY;
+    const date = new Date(frontend.now).toISOString();
+    await carryOut({ store: failingOnce('updateKey', 'after') });
+    await carryOut();
+    expect([await rotations(), frontend.serviceEvents]).toMatchObject([[{}], []]);
+    frontend.now += 60_000;
+    await carryOut();
+    await carryOut();
+    expect(frontend.serviceEvents).toMatchObject([{ eventName: 'RotateKey', eventTime: date }]);
+    expect(await entries()).toBe(1);
+  });
+
+  test('waits in the list until its record stands in the audit log', async () => {
+    frontend.now += 90 * DAY;
+    await carryOut({}, { write: () => {}, settled: () => Promise.reject(new Error('ENOSPC')) });
+    expect(left).toMatchObject([{ error: { message: 'ENOSPC' } }]);
+    frontend.now += 60_000;
+    await carryOut();
+    expect([await rotations(), frontend.serviceEvents]).toMatchObject([[{}], [{ eventName: 'RotateKey' }]]);
     expect(await entries()).toBe(1);
   });
 

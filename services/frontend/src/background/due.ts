@@ -9,6 +9,7 @@ import { isMultiRegionKeyId } from '@keyfleet/shared/ids';
 import { evictBackingKeys } from '../keys/backing-keys.ts';
 import { withoutMaterial } from '../keys/import.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
+import { changeAndRecord, RECORDING_MS } from '../audit/recorded-change.ts';
 import { rotationAfter } from '../keys/key-rotation.ts';
 import { join, leave } from '../multi-region/replicas.ts';
 import { rotate } from '../multi-region/rotate.ts';
@@ -31,12 +32,10 @@ export function startDueWorker(deps: DueWorkerDeps): AsyncDisposable {
 /** At once: customers' requests share the same workers and the same Redis. */
 const BATCH = 16;
 const COMMAND_TIMEOUT_MS = 5_000;
-/** How long whoever records a deletion has for it, before others take it that he is gone. */
-const RECORDING_MS = 60_000;
 
 export interface CarryOutDeps {
   /** Not through a cache: what an older record says would be taken for a reason to do nothing. */
-  readonly store: DueStore & Pick<KeyStore, 'findKey' | 'updateKey' | 'deleteKey' | 'clearTraces'>;
+  readonly store: DueStore & Pick<KeyStore, 'findKey' | 'updateKey' | 'deleteKey' | 'forgetEvents' | 'clearTraces'>;
   readonly grants: Pick<GrantStore, 'clear'>;
   readonly hsm: HsmCommands;
   readonly clock: Clock;
@@ -69,7 +68,10 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
   try {
     const key = await store.findKey(due.region, due.keyId);
     if (key === undefined) await finishDeletion(due, deps);
-    else if ((dueDateOf(key) ?? Infinity) <= now) await workOn(key, now)(key, deps);
+    else {
+      await recordEvents(key, deps);
+      if ((dueDateOf(key) ?? Infinity) <= now) await workOn(key, now)(key, deps);
+    }
     await store.removeDue(due);
   } catch (error) {
     // Somebody changed the key at the same time: the next look decides on what it is then.
@@ -90,8 +92,9 @@ function workOn({ state, deletionDate, imported, related }: KmsKey, now: number)
 
 /** No frontend has used the material since its date (`stateAt`); now nothing of it is left. */
 async function expire(key: KmsKey, { store, hsm, clock, serviceEvents }: CarryOutDeps): Promise<void> {
-  const expired = await store.updateKey(withoutMaterial(key));
-  serviceEvents.keyMaterialExpired(expired);
+  const event = serviceEvents.expiryOf(key);
+  const { recorded } = await changeAndRecord(withoutMaterial(key), event, { keys: store, clock, serviceEvents });
+  await recorded;
   await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
 }
 
@@ -116,27 +119,30 @@ async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
   await finishDeletion(key, deps);
 }
 
-/**
- * What is left to do when the record is gone. The event was stored with the deletion and stays until it is recorded: by
- * one of several who come to it at once, or by another if he is cut off. (Cut off between the two, it is recorded
- * again, with the same eventID.)
- */
+/** What is left to do when the record is gone. */
 async function finishDeletion(key: KeyTraces, deps: CarryOutDeps): Promise<void> {
-  const { store, grants, clock, serviceEvents, regions } = deps;
+  await recordEvents(key, deps);
+  await deps.grants.clear(key);
+  await deps.store.clearTraces(key);
+  if (isMultiRegionKeyId(key.keyId)) await leave(key, deps.regions, spreadDeps(deps));
+}
+
+/**
+ * An event was stored with the change that it tells of and stays until it is recorded: by one of several who come to it at once, or by
+ * another if he is cut off. (Cut off between the two, it is recorded again, with the same eventID.)
+ */
+async function recordEvents(key: KeyTraces, { store, clock, serviceEvents }: CarryOutDeps): Promise<void> {
   const now = clock.now();
-  const event = await store.claimDeletion(key, { now, until: now + RECORDING_MS });
-  if (event !== undefined) {
-    await serviceEvents.record(event);
-    await store.forgetDeletion(key);
-  }
-  await grants.clear(key);
-  await store.clearTraces(key);
-  if (isMultiRegionKeyId(key.keyId)) await leave(key, regions, spreadDeps(deps));
+  const events = await store.claimEvents(key, { now, until: now + RECORDING_MS });
+  if (events.length === 0) return;
+  await serviceEvents.record(events);
+  await store.forgetEvents(key, events);
 }
 
 async function rotateAutomatically(key: KmsKey, deps: CarryOutDeps): Promise<void> {
   const { automaticRotation } = key;
   if (automaticRotation === undefined) return;
   const change = { automaticRotation: rotationAfter(automaticRotation, deps.clock.now()) };
-  await rotate(key, 'AUTOMATIC', { ...spreadDeps(deps), hsm: deps.hsm }, change);
+  const { recorded } = await rotate(key, 'AUTOMATIC', { ...spreadDeps(deps), hsm: deps.hsm }, change);
+  await recorded;
 }

@@ -152,7 +152,7 @@ export function grantStoreContract(open: () => Promise<Stores>): void {
       await keys!.insertKey(other);
       const kept = newGrant(other, { retiring: carol });
       for (const grant of [newGrant(key, { retiring: carol }), newGrant(key), kept]) await store().insert(grant, 9);
-      await keys!.deleteKey(key, '{}');
+      await keys!.deleteKey(key, { id: 'a', text: '{}' });
       for (let i = 0; i < 2; i++) await store().clear(key);
       expect(await store().list(key, undefined, 9)).toEqual({ items: [] });
       expect(await store().list(key, bob, 9)).toEqual({ items: [] });

@@ -80,7 +80,7 @@ export function keyStoreStoreContract(open: () => Promise<Opened>): void {
     await keys.insertKey(key);
     expect(await keyStores.remove(await keyStores.find(scope), one.id)).toBe(false);
     const stored = await keys.findKey(scope.region, key.keyId);
-    await keys.deleteKey(stored!, '{}');
+    await keys.deleteKey(stored!, { id: 'a', text: '{}' });
     await keys.clearTraces(stored!);
     expect(await keyStores.remove(await keyStores.find(scope), one.id)).toBe(true);
     expect((await keyStores.find(scope)).stores).toEqual([two]);

@@ -1,17 +1,18 @@
 import type { Clock } from '@keyfleet/shared/clock';
+import { changeAndRecord } from '../audit/recorded-change.ts';
 import type { ServiceEvents } from '../audit/service-events.ts';
 import { type KmsKey, multiRegionTypeOf, relatedOf } from '../keys/kms-key.ts';
 import { promoted } from '../keys/key-rotation.ts';
 import { isRelated, sharedChange, toldBy } from '../keys/multi-region.ts';
 import { decidedAgain } from '../request/deadlines.ts';
-import { ConflictError, type KeyStore } from '../store/store.ts';
+import { ConflictError, type KeyStore, type StoredEvent } from '../store/store.ts';
 
 export interface SpreadDeps {
-  readonly keys: Pick<KeyStore, 'findKey' | 'updateKey'>;
+  readonly keys: Pick<KeyStore, 'findKey' | 'updateKey' | 'forgetEvents'>;
   readonly clock: Clock;
   /** Milliseconds since the epoch. What is not done by then is left to the background. */
   readonly deadline: number;
-  readonly serviceEvents: Pick<ServiceEvents, 'keyRotated' | 'keySynchronized'>;
+  readonly serviceEvents: Pick<ServiceEvents, 'record' | 'rotationOf' | 'synchronizationOf'>;
 }
 
 /** What a primary said that was read longer ago is not told any more: its tokens may be under a key that was given up. */
@@ -60,9 +61,15 @@ async function step(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefin
   if (newer !== undefined) return follow(newer, primary, deps);
   if (relatedOf(primary).next !== undefined) return makePrimary(told, primary, deps);
   if (!primary.backingKeys.some(({ pending }) => pending)) return deps.keys.updateKey(settled(primary));
-  const rotated = await deps.keys.updateKey(sharedChange(primary, promoted(primary)));
-  deps.serviceEvents.keyRotated(rotated);
-  return rotated;
+  const rotated = sharedChange(primary, promoted(primary));
+  return changeRecorded(rotated, deps.serviceEvents.rotationOf(rotated), deps);
+}
+
+/** Nobody waits for the disk: what is not recorded now is recorded in a minute. */
+async function changeRecorded(key: KmsKey, event: StoredEvent, deps: SpreadDeps): Promise<KmsKey> {
+  const { changed, recorded } = await changeAndRecord(key, event, deps);
+  recorded.catch(() => undefined);
+  return changed;
 }
 
 function settled(primary: KmsKey): KmsKey {
@@ -99,16 +106,17 @@ async function tellAll(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey[]> {
 async function tell(
   primary: KmsKey,
   region: string,
-  { keys, clock, serviceEvents }: SpreadDeps,
-  until = clock.now() + FRESH_MS,
+  deps: SpreadDeps,
+  until = deps.clock.now() + FRESH_MS,
 ): Promise<KmsKey | undefined> {
+  const { keys, clock, serviceEvents } = deps;
   const key = await keys.findKey(region, primary.keyId);
   if (!isRelated(primary, key)) return undefined;
   if (relatedOf(key).version >= relatedOf(primary).version) return key;
   if (clock.now() > until) throw new ConflictError(`what ${primary.arn} says was read too long ago`);
-  const told = await keys.updateKey(toldBy(primary, key));
-  if (told.backingKeys.length > key.backingKeys.length) serviceEvents.keySynchronized(told);
-  return told;
+  const told = toldBy(primary, key);
+  if (told.backingKeys.length === key.backingKeys.length) return keys.updateKey(told);
+  return changeRecorded(told, serviceEvents.synchronizationOf(told), deps);
 }
 
 /** From this write on `next` is the primary; the one that was is told like every other Region. */

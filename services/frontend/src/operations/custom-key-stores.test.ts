@@ -181,7 +181,7 @@ test('a store is deleted when it is disconnected and has no keys', async () => {
   await frontend.call(ScheduleKeyDeletion, { KeyId });
   expect((await frontend.call(DescribeKey, { KeyId })).KeyMetadata?.KeyState).toBe('PendingDeletion');
   const key = await frontend.store.findKey('us-east-1', KeyId);
-  await frontend.store.deleteKey(key!, '{}');
+  await frontend.store.deleteKey(key!, { id: 'a', text: '{}' });
   await frontend.call(DeleteCustomKeyStore, { CustomKeyStoreId: id });
   expect(await frontend.call(DescribeCustomKeyStores, {})).toEqual({ CustomKeyStores: [], Truncated: false });
 });

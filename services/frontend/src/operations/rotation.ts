@@ -54,7 +54,9 @@ export const rotateKeyOnDemand: Handler<typeof RotateKeyOnDemand, RotateKeyOnDem
   { key, deadline },
   deps,
 ) => {
-  await rotate(key, 'ON_DEMAND', { ...deps, deadline });
+  const { recorded } = await rotate(key, 'ON_DEMAND', { ...deps, deadline });
+  // The caller need not wait for the disk: what is not recorded now is recorded in a minute.
+  recorded.catch(() => undefined);
   return { KeyId: key.arn };
 };
 

@@ -4,7 +4,17 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, type ChangeListener, type Changes, keyName } from './change-feed.ts';
 import { LastKnown } from './last-known.ts';
 import { ReadCache } from './read-cache.ts';
-import type { Alias, AliasMove, AliasOutcome, AliasStore, KeyStore, KeyTraces, Page } from './store.ts';
+import type {
+  Alias,
+  AliasMove,
+  AliasOutcome,
+  AliasStore,
+  ClaimedEvent,
+  KeyStore,
+  KeyTraces,
+  Page,
+  StoredEvent,
+} from './store.ts';
 
 const MAX_ALIAS_BYTES = 8 * 1024 * 1024;
 /** An object with its small members, roughly. */
@@ -60,11 +70,15 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#store.insertKey(key);
   }
 
-  updateKey(key: KmsKey): Promise<KmsKey> {
-    return this.#changing(keyName(key.region, key.keyId), this.#store.updateKey(key));
+  updateKey(key: KmsKey, event?: ClaimedEvent): Promise<KmsKey> {
+    return this.#changing(keyName(key.region, key.keyId), this.#store.updateKey(key, event));
   }
 
-  deleteKey(key: KmsKey, event: string): Promise<void> {
+  forgetEvents(key: KeyTraces, events: readonly StoredEvent[]): Promise<void> {
+    return this.#store.forgetEvents(key, events);
+  }
+
+  deleteKey(key: KmsKey, event: StoredEvent): Promise<void> {
     return this.#changing(keyName(key.region, key.keyId), this.#store.deleteKey(key, event));
   }
 

@@ -3,6 +3,7 @@ import type { Scope } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { pageOf } from './page.ts';
 import type { RecordKeyStore } from './record-keys.ts';
+import { eventEntryOf } from './record-writes.ts';
 import {
   type AccessKeyRecord,
   type Alias,
@@ -10,6 +11,7 @@ import {
   type AliasOutcome,
   type AliasStore,
   type Claim,
+  type ClaimedEvent,
   ConflictError,
   type DueStore,
   type FleetKeyStore,
@@ -19,6 +21,7 @@ import {
   type LastUsage,
   type LastUsageStore,
   type Page,
+  type StoredEvent,
 } from './store.ts';
 
 /** All the stores in memory: for tests, and the measure that the Redis store is held to. */
@@ -29,7 +32,7 @@ export class MemoryStore
   oldestRecordKey: number | undefined;
   readonly #keys = new Map<string, KmsKey>();
   readonly #lastUsages = new Map<string, LastUsage>();
-  readonly #deletions = new Map<string, { readonly event: string; claimedUntil: number }>();
+  readonly #events = new Map<string, { readonly told: Map<string, string>; claimedUntil: number }>();
   readonly #due = new Set<string>();
   readonly #aliases = new Map<string, Map<string, Alias>>();
   readonly #accessKeys = new Map<string, AccessKeyRecord>();
@@ -48,36 +51,51 @@ export class MemoryStore
     this.#keys.set(name, structuredClone(key));
   }
 
-  async updateKey(key: KmsKey): Promise<KmsKey> {
+  async updateKey(key: KmsKey, event?: ClaimedEvent): Promise<KmsKey> {
     const name = `${key.region}/${key.keyId}`;
     if (this.#keys.get(name)?.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
     this.#removeDueOf(this.#keys.get(name)!);
     this.#addDue(key);
     const updated = structuredClone({ ...key, revision: key.revision + 1 });
     this.#keys.set(name, updated);
+    if (event !== undefined) {
+      this.#due.add(eventEntryOf(key, event));
+      this.#eventsOf(key).claimedUntil = event.until;
+      this.#eventsOf(key).told.set(event.id, event.text);
+    }
     return updated;
   }
 
-  async deleteKey(key: KmsKey, event: string): Promise<void> {
+  async deleteKey(key: KmsKey, event: StoredEvent): Promise<void> {
     const name = `${key.region}/${key.keyId}`;
     const stored = this.#keys.get(name);
     if (stored === undefined) return;
     if (stored.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
     this.#lastUsages.delete(name);
     this.#keys.delete(name);
-    this.#deletions.set(name, { event, claimedUntil: 0 });
+    this.#eventsOf(key).told.set(event.id, event.text);
   }
 
-  async claimDeletion({ region, keyId }: Pick<KeyTraces, 'region' | 'keyId'>, { now, until }: Claim) {
-    const deletion = this.#deletions.get(`${region}/${keyId}`);
-    if (deletion === undefined) return undefined;
-    if (deletion.claimedUntil > now) throw new ConflictError(`the deletion of key ${keyId} is being recorded`);
-    deletion.claimedUntil = until;
-    return deletion.event;
+  async claimEvents(key: Pick<KeyTraces, 'region' | 'keyId'>, { now, until }: Claim): Promise<StoredEvent[]> {
+    const events = this.#eventsOf(key);
+    if (events.claimedUntil > now) throw new ConflictError(`what was done to key ${key.keyId} is being recorded`);
+    if (events.told.size > 0) events.claimedUntil = until;
+    return [...events.told].map(([id, text]) => ({ id, text }));
   }
 
-  async forgetDeletion({ region, keyId }: Pick<KeyTraces, 'region' | 'keyId'>): Promise<void> {
-    this.#deletions.delete(`${region}/${keyId}`);
+  async forgetEvents(key: KeyTraces, events: readonly (StoredEvent & Partial<ClaimedEvent>)[]): Promise<void> {
+    for (const { id, until } of events) {
+      this.#eventsOf(key).told.delete(id);
+      if (until !== undefined) this.#due.delete(eventEntryOf(key, { id, until }));
+    }
+    if (this.#eventsOf(key).told.size === 0) this.#eventsOf(key).claimedUntil = 0;
+  }
+
+  #eventsOf({ region, keyId }: Pick<KeyTraces, 'region' | 'keyId'>) {
+    return this.#events.getOrInsertComputed(`${region}/${keyId}`, () => ({
+      told: new Map<string, string>(),
+      claimedUntil: 0,
+    }));
   }
 
   async clearTraces({ keyId, ...scope }: KeyTraces): Promise<void> {

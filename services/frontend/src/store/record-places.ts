@@ -1,6 +1,6 @@
 import { type GrantedKey, grantsAt } from '@keyfleet/shared/stored/grants';
 import { iamFieldOf, type IamKind } from '@keyfleet/shared/stored/iam';
-import { accessKeyAt, aliasesAt, deletionAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
+import { accessKeyAt, aliasesAt, eventsAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
 import type { RecordPlace } from './record-mac.ts';
 
 /** Where each kind of record lies. */
@@ -11,9 +11,9 @@ export function keyPlace(region: string, keyId: string): RecordPlace & { readonl
 export function lastUsagePlace(region: string, keyId: string): RecordPlace & { readonly field: string } {
   return { name: keyAt(region, keyId), field: 'lastUsage' };
 }
-/** What is to be recorded of a key's deletion. */
-export function deletionPlace(region: string, keyId: string): RecordPlace {
-  return { name: deletionAt(region, keyId), field: 'event' };
+/** What is to be recorded of a key. */
+export function eventPlace({ region, keyId }: { region: string; keyId: string }, id: string): RecordPlace {
+  return { name: eventsAt(region, keyId), field: id };
 }
 export function aliasPlace(scope: Scope, name: string): RecordPlace {
   return { name: aliasesAt(scope)[0], field: name };

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import { dueDateOf, dueEntryOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
-import { CHANGES, dueAt, keyAt } from '@keyfleet/shared/stored/names';
+import { CHANGES, dueAt, eventsAt, keyAt } from '@keyfleet/shared/stored/names';
 import { keyName } from './change-feed.ts';
 import type { RedisCalls } from './redis-calls.ts';
+import type { ClaimedEvent } from './store.ts';
 
 /** An entry of a due key is looked at after its record is stored, or nobody will ever store it. */
 const STORED_MS = 10_000;
@@ -36,15 +37,26 @@ export class RecordWrites {
     return inserted === 1;
   }
 
-  /** False when the record is no longer at `revision`. */
-  async update(revision: number, { key, json }: NewRecord): Promise<boolean> {
+  /** False when the record is no longer at `revision`. Whoever finds the entry of an event that nobody recorded in time does it. */
+  async update(revision: number, { key, json }: NewRecord, event?: ClaimedEvent): Promise<boolean> {
     const { region, keyId } = key;
+    if (event !== undefined) await this.#redis.write('zadd', dueAt(dueShardOf(key)), 0, eventEntryOf(key, event));
     const due = await this.#addDue(key);
+    const keys = [keyAt(region, keyId), eventsAt(region, keyId)] as const;
     const change = [CHANGES, keyName(region, keyId)] as const;
-    const before = await this.#redis.script('kfUpdateRecord', keyAt(region, keyId), revision, json, due, ...change);
+    const told = event === undefined ? [] : [event.id, event.text, event.until];
+    const before = await this.#redis.script('kfUpdateRecord', ...keys, revision, json, due, ...change, ...told);
     const updated = typeof before === 'string';
     await this.#removeDue(key, updated ? before : due);
+    if (!updated && event !== undefined) await this.removeEventEntry(key, event);
     return updated;
+  }
+
+  async removeEventEntry(
+    key: RecordName,
+    { id, until }: Pick<ClaimedEvent, 'id'> & Partial<ClaimedEvent>,
+  ): Promise<void> {
+    if (until !== undefined) await this.#removeDue(key, eventEntryOf(key, { id, until }));
   }
 
   /** Answers '' for a key that has no date. */
@@ -60,4 +72,9 @@ export class RecordWrites {
   async #removeDue(key: RecordName, entry: string): Promise<void> {
     if (entry !== '') await this.#redis.read((client) => client.zrem(dueAt(dueShardOf(key)), entry));
   }
+}
+
+/** It says to look when the time of who has the event claimed is over. */
+export function eventEntryOf(key: RecordName, { id, until }: Pick<ClaimedEvent, 'id' | 'until'>): string {
+  return dueEntryOf(key, until, id);
 }

@@ -4,7 +4,7 @@ import {
   accessKeyAt,
   aliasesAt,
   CHANGES,
-  deletionAt,
+  eventsAt,
   dueAt,
   firstAccessKeyAt,
   keyAt,
@@ -18,7 +18,7 @@ import { accessKeyName, aliasName, keyName } from './change-feed.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
 import type { RecordMacs } from './record-macs.ts';
-import { accessKeyPlace, aliasPlace, deletionPlace, keyPlace, lastUsagePlace } from './record-places.ts';
+import { accessKeyPlace, aliasPlace, eventPlace, keyPlace, lastUsagePlace } from './record-places.ts';
 import { RecordWrites } from './record-writes.ts';
 import {
   damagedRecord,
@@ -39,6 +39,7 @@ import {
   type AliasOutcome,
   type AliasStore,
   type Claim,
+  type ClaimedEvent,
   ConflictError,
   type DueStore,
   type IdentityStore,
@@ -47,6 +48,7 @@ import {
   type LastUsage,
   type LastUsageStore,
   type Page,
+  type StoredEvent,
 } from './store.ts';
 
 export interface RedisStoreDeps {
@@ -100,9 +102,10 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     if (!inserted) throw new ConflictError(`key ${key.arn} exists`);
   }
 
-  async updateKey(key: KmsKey): Promise<KmsKey> {
+  async updateKey(key: KmsKey, event?: ClaimedEvent): Promise<KmsKey> {
     const updated = { ...key, revision: key.revision + 1 };
-    const done = await this.#records.update(key.revision, { key, json: await this.#textOfKey(updated) });
+    const text = event && { ...event, text: await this.#textOfEvent(key, event) };
+    const done = await this.#records.update(key.revision, { key, json: await this.#textOfKey(updated) }, text);
     if (!done) throw new ConflictError(`key ${key.arn} has changed`);
     this.#acknowledged.written(keyName(key.region, key.keyId), updated.revision);
     return updated;
@@ -112,22 +115,36 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     return this.#macs.withMac(keyPlace(key.region, key.keyId), encodeKey(key));
   }
 
-  async deleteKey({ region, keyId, revision, arn }: KmsKey, event: string): Promise<void> {
-    const keys = [keyAt(region, keyId), deletionAt(region, keyId)] as const;
-    const text = await this.#macs.withMac(deletionPlace(region, keyId), event);
-    const done = await this.#redis.script('kfDeleteRecord', ...keys, revision, CHANGES, keyName(region, keyId), text);
+  #textOfEvent({ region, keyId }: Named, { id, text }: StoredEvent): Promise<string> {
+    return this.#macs.withMac(eventPlace({ region, keyId }, id), text);
+  }
+
+  async deleteKey(key: KmsKey, event: StoredEvent): Promise<void> {
+    const { region, keyId, revision, arn } = key;
+    const keys = [keyAt(region, keyId), eventsAt(region, keyId)] as const;
+    const text = await this.#textOfEvent(key, event);
+    const change = [CHANGES, keyName(region, keyId)] as const;
+    const done = await this.#redis.script('kfDeleteRecord', ...keys, revision, ...change, event.id, text);
     if (done === 0) throw new ConflictError(`key ${arn} has changed`);
     this.#acknowledged.removed(keyName(region, keyId));
   }
 
-  async claimDeletion({ region, keyId }: Named, { now, until }: Claim): Promise<string | undefined> {
-    const event = await this.#redis.script('kfClaimDeletion', deletionAt(region, keyId), now, until);
-    if (event === 0) throw new ConflictError(`the deletion of key ${keyId} is being recorded`);
-    return typeof event === 'string' ? this.#macs.verified(deletionPlace(region, keyId), event) : undefined;
+  async claimEvents(key: Named, { now, until }: Claim): Promise<StoredEvent[]> {
+    const found = await this.#redis.script('kfClaimEvents', eventsAt(key.region, key.keyId), now, until);
+    if (found === 0) throw new ConflictError(`what was done to key ${key.keyId} is being recorded`);
+    const parts = found as string[];
+    const ids = parts.filter((_, index) => index % 2 === 0);
+    return Promise.all(
+      ids.map(async (id, index) => ({
+        id,
+        text: await this.#macs.verified(eventPlace(key, id), parts[2 * index + 1]!),
+      })),
+    );
   }
 
-  async forgetDeletion({ region, keyId }: Named): Promise<void> {
-    await this.#redis.write('del', deletionAt(region, keyId));
+  async forgetEvents(key: KeyTraces, events: readonly (StoredEvent & Partial<ClaimedEvent>)[]): Promise<void> {
+    await this.#redis.script('kfForgetEvents', eventsAt(key.region, key.keyId), ...events.map(({ id }) => id));
+    await Promise.all(events.map((event) => this.#records.removeEventEntry(key, event)));
   }
 
   async clearTraces({ keyId, createdAt, customKeyStoreId, xksKeyId, ...scope }: KeyTraces): Promise<void> {

@@ -24,19 +24,20 @@ redis.call('HSET', KEYS[1], 'revision', 1, 'record', ARGV[1], 'due', ARGV[2])
 return 1`,
   ],
   /**
-   * KEYS: record. ARGV: revision it was read at, JSON, its due entry or '', channel, name. The due entry that the record had until
-   * now, or ''. 0: somebody else was faster.
+   * KEYS: record, events. ARGV: revision it was read at, JSON, its due entry or '', channel, name; and with an event: its id, its text, until
+   * when who writes it has it claimed. The due entry that the record had until now, or ''. 0: somebody else was faster.
    */
   kfUpdateRecord: [
-    1,
+    2,
     `
 if redis.call('HGET', KEYS[1], 'revision') ~= ARGV[1] then return 0 end
 local due = redis.call('HGET', KEYS[1], 'due') or ''
 redis.call('HSET', KEYS[1], 'revision', tonumber(ARGV[1]) + 1, 'record', ARGV[2], 'due', ARGV[3])
+if ARGV[6] then redis.call('HSET', KEYS[2], ARGV[6], ARGV[7], 'claimedUntil', ARGV[8]) end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return due`,
   ],
-  /** KEYS: record, deletion. ARGV: revision, channel, name, event. 0: it is another revision. */
+  /** KEYS: record, events. ARGV: revision, channel, name, the event's id and text. 0: it is another revision. */
   kfDeleteRecord: [
     2,
     `
@@ -44,20 +45,32 @@ local revision = redis.call('HGET', KEYS[1], 'revision')
 if not revision then return 1 end
 if revision ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[2], 'event', ARGV[4])
+redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`,
   ],
-  /** KEYS: deletion. ARGV: now and until when, in milliseconds since the epoch. The event, null if there is none, 0: it is claimed. */
-  kfClaimDeletion: [
+  /** KEYS: events. ARGV: now and until when, in milliseconds since the epoch. Ids and texts in turn; 0: they are claimed. */
+  kfClaimEvents: [
     1,
     `
-local event = redis.call('HGET', KEYS[1], 'event')
-if not event then return false end
-local claimed = redis.call('HGET', KEYS[1], 'claimedUntil')
-if claimed and tonumber(claimed) > tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'claimedUntil', ARGV[2])
-return event`,
+local all = redis.call('HGETALL', KEYS[1])
+local events = {}
+for i = 1, #all, 2 do
+  if all[i] ~= 'claimedUntil' then
+    table.insert(events, all[i])
+    table.insert(events, all[i + 1])
+  elseif tonumber(all[i + 1]) > tonumber(ARGV[1]) then return 0 end
+end
+if #events > 0 then redis.call('HSET', KEYS[1], 'claimedUntil', ARGV[2]) end
+return events`,
+  ],
+  /** KEYS: events. ARGV: ids. */
+  kfForgetEvents: [
+    1,
+    `
+redis.call('HDEL', KEYS[1], unpack(ARGV))
+if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'claimedUntil') then redis.call('DEL', KEYS[1]) end
+return 1`,
   ],
   /** KEYS: record. ARGV: milliseconds since the epoch, JSON. 0: a later use is kept, or the key is gone. Caches do not hold it. */
   kfKeepLastUsage: [

@@ -120,11 +120,11 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       await store.insertAlias(scope, newAlias('a', key.keyId), 50);
       await store.insertAlias(scope, newAlias('b', newKeyId(false)), 50);
       const changed = await store.updateKey(key);
-      await expect(store.deleteKey(key, '{}')).rejects.toThrow(ConflictError);
+      await expect(store.deleteKey(key, { id: 'a', text: '{}' })).rejects.toThrow(ConflictError);
       expect(await store.findAlias(scope, 'alias/a')).toBeDefined();
 
-      await store.deleteKey(changed, '{}');
-      await store.deleteKey(changed, '{}');
+      await store.deleteKey(changed, { id: 'a', text: '{}' });
+      await store.deleteKey(changed, { id: 'a', text: '{}' });
       expect(await store.findKey(key.region, key.keyId)).toBeUndefined();
       await store.clearTraces(changed);
       expect(await store.findAlias(scope, 'alias/a')).toBeUndefined();
@@ -133,23 +133,46 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       await store.clearTraces(changed);
     });
 
-    test('a deletion is recorded by one of several at once, by another when he is cut off, and then never again', async () => {
+    test('an event is recorded by one of several at once, by another when he is cut off, and then never again', async () => {
       const key = newKey();
       await store.insertKey(key);
-      expect(await store.claimDeletion(key, { now: 0, until: 100 })).toBeUndefined();
-      await Promise.all(
-        Array.from({ length: 4 }, (_, index) => store.deleteKey(key, JSON.stringify({ event: index }))),
-      );
+      expect(await store.claimEvents(key, { now: 0, until: 100 })).toEqual([]);
+      const eventOf = (index: number) => ({ id: `event-${index}`, text: JSON.stringify({ event: index }) });
+      await Promise.all(Array.from({ length: 4 }, (_, index) => store.deleteKey(key, eventOf(index))));
       const claims = await Promise.allSettled(
-        Array.from({ length: 4 }, () => store.claimDeletion(key, { now: 0, until: 100 })),
+        Array.from({ length: 4 }, () => store.claimEvents(key, { now: 0, until: 100 })),
       );
       expect(claims.filter(({ status }) => status === 'fulfilled')).toEqual([
-        { status: 'fulfilled', value: '{"event":0}' },
+        { status: 'fulfilled', value: [eventOf(0)] },
       ]);
-      await expect(store.claimDeletion(key, { now: 99, until: 199 })).rejects.toThrow(ConflictError);
-      expect(await store.claimDeletion(key, { now: 100, until: 200 })).toBe('{"event":0}');
-      await store.forgetDeletion(key);
-      expect(await store.claimDeletion(key, { now: 300, until: 400 })).toBeUndefined();
+      await expect(store.claimEvents(key, { now: 99, until: 199 })).rejects.toThrow(ConflictError);
+      expect(await store.claimEvents(key, { now: 100, until: 200 })).toEqual([eventOf(0)]);
+      await store.forgetEvents(key, [eventOf(0)]);
+      expect(await store.claimEvents(key, { now: 300, until: 400 })).toEqual([]);
+    });
+
+    test('a change is stored with its event, which others find when its time is over, and only if the change was made', async () => {
+      const now = Date.now();
+      const until = now + 60_000;
+      const key = newKey();
+      await store.insertKey(key);
+      const found = async () => {
+        const { items } = await store.listDue(dueShardOf(key), until, { limit: 1000 });
+        return items.filter(({ keyId }) => keyId === key.keyId).length;
+      };
+      const [first, second] = ['first', 'second'].map((id) => ({ id, text: `{"event":"${id}"}`, until }));
+      const changed = await store.updateKey(key, first);
+      await expect(store.updateKey(key, { ...second!, id: 'late' })).rejects.toThrow(ConflictError);
+      expect(await found()).toBe(1);
+      await store.updateKey(changed, second);
+      await expect(store.claimEvents(key, { now, until })).rejects.toThrow(ConflictError);
+      await store.forgetEvents(key, [first!]);
+      expect(await found()).toBe(1);
+      const claimed = await store.claimEvents(key, { now: until, until: until + 1 });
+      expect(claimed).toEqual([{ id: 'second', text: '{"event":"second"}' }]);
+      await store.forgetEvents(key, [second!]);
+      expect(await found()).toBe(0);
+      expect(await store.claimEvents(key, { now, until })).toEqual([]);
     });
 
     test('a list goes on where a page ended, and ends', async () => {
@@ -279,7 +302,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       const key = newKey();
       await store.insertKey(key);
       await store.keepLastUsage(key.region, key.keyId, usage(1));
-      await store.deleteKey(key, '{}');
+      await store.deleteKey(key, { id: 'a', text: '{}' });
       await store.keepLastUsage(key.region, key.keyId, usage(2));
       expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
       expect(await store.findKey(key.region, key.keyId)).toBeUndefined();

@@ -30,13 +30,18 @@ export interface KeyStore {
   findKey(region: string, keyId: string): KmsKey | Promise<KmsKey | undefined>;
   /** Throws ConflictError if a key of this id exists. */
   insertKey(key: KmsKey): Promise<void>;
-  /** Writes `key` with the next revision and returns it; throws ConflictError unless `key.revision` is the stored one. */
-  updateKey(key: KmsKey): Promise<KmsKey>;
+  /**
+   * Writes `key` with the next revision and returns it; throws ConflictError unless `key.revision` is the stored one. `event`: what the
+   * caller will record of it until then; if he does not, others do.
+   */
+  updateKey(key: KmsKey, event?: ClaimedEvent): Promise<KmsKey>;
   /**
    * Destroys the record and its material, and keeps in its place what is to be recorded of that. Does nothing when it is gone
    * already. Throws ConflictError unless `key.revision` is the stored one.
    */
-  deleteKey(key: KmsKey, event: string): Promise<void>;
+  deleteKey(key: KmsKey, event: StoredEvent): Promise<void>;
+  /** They are recorded. */
+  forgetEvents(key: KeyTraces, events: readonly (StoredEvent & Partial<ClaimedEvent>)[]): Promise<void>;
   /** Clears away what names a key whose record is gone: its aliases, and its entries in lists. */
   clearTraces(key: KeyTraces): Promise<void>;
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>>;
@@ -53,12 +58,21 @@ export interface DueStore {
   listDue(shard: number, until: number, page: { limit: number; after?: string }): Promise<Page<DueKey>>;
   removeDue(due: DueKey): Promise<void>;
   /**
-   * What is to be recorded of a key's deletion, for whoever asks first, or again once his time is over; undefined when it is recorded.
+   * What was done to a key and is to be recorded, for whoever asks first, or again once his time is over; none when all is recorded.
    * Throws ConflictError while another one is at it.
    */
-  claimDeletion(key: Pick<KeyTraces, 'region' | 'keyId'>, claim: Claim): Promise<string | undefined>;
-  /** It is recorded. */
-  forgetDeletion(key: Pick<KeyTraces, 'region' | 'keyId'>): Promise<void>;
+  claimEvents(key: Pick<KeyTraces, 'region' | 'keyId'>, claim: Claim): Promise<readonly StoredEvent[]>;
+}
+
+/** A record of the audit log that is stored with the change that it tells of, until it stands in the log. */
+export interface StoredEvent {
+  readonly id: string;
+  readonly text: string;
+}
+
+export interface ClaimedEvent extends StoredEvent {
+  /** Milliseconds since the epoch. */
+  readonly until: number;
 }
 
 /** Milliseconds since the epoch. */
