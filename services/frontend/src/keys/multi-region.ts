@@ -43,6 +43,29 @@ export function toldBy(primary: KmsKey, key: KmsKey): KmsKey {
   return { ...told, state, automaticRotation, backingKeys: materialsLike(primary, key) };
 }
 
+/** Whether the record of another Region has all that the primary's says, at whatever version. */
+export function saysTheSame(primary: KmsKey, key: KmsKey): boolean {
+  const shared = ({ related, automaticRotation, origin, backingKeys }: KmsKey): string => {
+    const { primary: region, replicas, next } = relatedOf({ ...primary, related });
+    const materials = origin === 'EXTERNAL' ? [] : backingKeys.map(({ materialId, pending }) => [materialId, pending]);
+    return JSON.stringify([region, replicas, next, automaticRotation, materials]);
+  };
+  return shared(primary) === shared(key);
+}
+
+/**
+ * The record of a primary that is behind a replica of its own, as after the restore of a backup: what it says is newer from now on, and
+ * what material the replica has and it has not is not lost.
+ */
+export function caughtUp(primary: KmsKey, replica: KmsKey): KmsKey {
+  const related = { ...relatedOf(primary), version: relatedOf(replica).version };
+  const held = new Set(replica.backingKeys.map(({ materialId }) => materialId));
+  const own = primary.backingKeys.filter(({ materialId }) => !held.has(materialId));
+  const backingKeys =
+    primary.origin === 'EXTERNAL' ? primary.backingKeys : [...own, ...materialsLike(replica, primary)];
+  return sharedChange({ ...primary, related }, { backingKeys });
+}
+
 function firstStateOf({ origin }: KmsKey): KmsKey['state'] {
   return origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled';
 }

@@ -13,8 +13,12 @@ export function join(replica: KmsKey, deps: SpreadDeps): Promise<boolean> {
   const joining = async (): Promise<boolean> => {
     const primary = await findPrimary(replica, deps);
     if (primary === undefined || isPendingDeletion(primary)) return false;
-    const replicas = [...new Set([...relatedOf(primary).replicas, replica.region])];
-    await writeShared(primary, sharedChange(primary, {}, { replicas }), deps);
+    const { replicas } = relatedOf(primary);
+    const isKnown = replicas.includes(replica.region);
+    // One that is whole is not told again, so that asking for it again and again changes nothing.
+    if (isKnown && replica.state !== 'Creating') return true;
+    const all = isKnown ? replicas : [...replicas, replica.region];
+    await writeShared(primary, sharedChange(primary, {}, { replicas: all }), deps);
     return true;
   };
   return decidedAgain(joining, deps.deadline, deps.clock);
@@ -28,6 +32,8 @@ export function leave(
 ): Promise<void> {
   const leaving = async (): Promise<void> => {
     const keys = await Promise.all(regions.map(async (one) => deps.keys.findKey(one, keyId)));
+    // It is there again.
+    if (keys.some((key) => key?.region === region)) return;
     for (const key of keys) {
       if (key === undefined || multiRegionTypeOf(key) !== 'PRIMARY') continue;
       if (!relatedOf(key).replicas.includes(region)) continue;

@@ -3,7 +3,7 @@ import { changeAndRecord } from '../audit/recorded-change.ts';
 import type { ServiceEvents } from '../audit/service-events.ts';
 import { type KmsKey, multiRegionTypeOf, relatedOf } from '../keys/kms-key.ts';
 import { promoted } from '../keys/key-rotation.ts';
-import { isRelated, sharedChange, toldBy } from '../keys/multi-region.ts';
+import { caughtUp, isRelated, saysTheSame, sharedChange, toldBy } from '../keys/multi-region.ts';
 import { decidedAgain } from '../request/deadlines.ts';
 import { ConflictError, type KeyStore, type StoredEvent } from '../store/store.ts';
 
@@ -57,7 +57,7 @@ export async function spread(primary: KmsKey, deps: SpreadDeps): Promise<void> {
 /** Answers the record from which it goes on. */
 async function step(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefined> {
   const told = await tellAll(primary, deps);
-  const newer = told.find((key) => relatedOf(key).version > relatedOf(primary).version);
+  const newer = told.find((key) => isNewer(key, primary));
   if (newer !== undefined) return follow(newer, primary, deps);
   if (relatedOf(primary).next !== undefined) return makePrimary(told, primary, deps);
   if (!primary.backingKeys.some(({ pending }) => pending)) return deps.keys.updateKey(settled(primary));
@@ -76,10 +76,20 @@ function settled(primary: KmsKey): KmsKey {
   return { ...primary, related: { ...relatedOf(primary), spreading: undefined } };
 }
 
-/** Somebody else was faster, and went on to make another one the primary: that one decides, also of what was the primary. */
+/** One at the same version that says something else is from before a restore, too. */
+function isNewer(key: KmsKey, primary: KmsKey): boolean {
+  const [own, theirs] = [relatedOf(primary).version, relatedOf(key).version];
+  return theirs > own || (theirs === own && !saysTheSame(primary, key));
+}
+
+/**
+ * Somebody else was faster, and went on to make another one the primary: that one decides, also of what was the primary. Or this is
+ * still the primary, and an older record of it was restored.
+ */
 async function follow(newer: KmsKey, former: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefined> {
   const primary = await findPrimary(newer, deps);
-  if (primary === undefined || primary.region === former.region) throw new ConflictError(`${former.arn} has changed`);
+  if (primary === undefined) throw new ConflictError(`${former.arn} has changed`);
+  if (primary.region === former.region) return deps.keys.updateKey(caughtUp(former, newer));
   await tell(primary, former.region, deps);
   return primary;
 }

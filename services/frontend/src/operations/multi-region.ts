@@ -1,10 +1,10 @@
 import type { ReplicateKey, UpdatePrimaryRegion } from '@keyfleet/shared/api/multi-region';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { metadataOf } from '../keys/key-metadata.ts';
-import { type KmsKey, relatedOf } from '../keys/kms-key.ts';
-import { arnIn, newReplica, sharedChange } from '../keys/multi-region.ts';
+import { type KmsKey, multiRegionTypeOf, relatedOf } from '../keys/kms-key.ts';
+import { arnIn, isRelated, newReplica, sharedChange } from '../keys/multi-region.ts';
 import { join } from '../multi-region/replicas.ts';
-import { writeShared } from '../multi-region/spread.ts';
+import { type SpreadDeps, writeShared } from '../multi-region/spread.ts';
 import { defaultKeyPolicy } from '../policy/lockout.ts';
 import { ConflictError } from '../store/store.ts';
 import { assertRoom } from './create-key.ts';
@@ -30,10 +30,10 @@ export const replicateKey: Handler<typeof ReplicateKey, ReplicateKeyDeps> = asyn
     ...policyOfKey(policy, call),
     tags: input.Tags ?? [],
   });
-  await insert(replica, keys);
+  const spreadDeps = { keys, clock, deadline, serviceEvents };
+  await insert(replica, spreadDeps);
   // The primary was scheduled for deletion meanwhile: it says so to who asks again.
-  if (!(await join(replica, { keys, clock, deadline, serviceEvents })))
-    throw new ConflictError(`${key.arn} has changed`);
+  if (!(await join(replica, spreadDeps))) throw new ConflictError(`${key.arn} has changed`);
   return {
     ReplicaKeyMetadata: metadataOf(replica, replica.createdAt),
     ReplicaPolicy: policy,
@@ -41,11 +41,14 @@ export const replicateKey: Handler<typeof ReplicateKey, ReplicateKeyDeps> = asyn
   };
 };
 
-async function insert(replica: KmsKey, keys: Deps['keys']): Promise<void> {
+/** A replica that is there already, and that its primary does not know, is known from then on. */
+async function insert(replica: KmsKey, deps: SpreadDeps & Pick<Deps, 'keys'>): Promise<void> {
   try {
-    await keys.insertKey(replica);
+    await deps.keys.insertKey(replica);
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error;
+    const there = await deps.keys.findKey(replica.region, replica.keyId);
+    if (isRelated(replica, there) && multiRegionTypeOf(there) === 'REPLICA') await join(there, deps);
     throw new KmsException('AlreadyExistsException', `The key ${replica.arn} already exists.`, { cause: error });
   }
 }
@@ -69,11 +72,8 @@ export function assertReplicaIn(region: string, key: KmsKey): void {
   throw new KmsException('NotFoundException', `Key '${arnIn(key, region)}' does not exist`);
 }
 
-/** Throws unless this deployment serves the Region and it is not the primary's own. */
-export function assertReplicaRegion(region: string, key: KmsKey, served: ReadonlySet<string>): void {
-  if (!served.has(region)) {
-    throw new KmsException('UnsupportedOperationException', `The Region ${region} is not served by this deployment.`);
-  }
-  if (region !== key.region && !relatedOf(key).replicas.includes(region)) return;
-  throw new KmsException('AlreadyExistsException', `The key ${arnIn(key, region)} already exists.`);
+/** Throws unless this deployment serves the Region. */
+export function assertServed(region: string, served: ReadonlySet<string>): void {
+  if (served.has(region)) return;
+  throw new KmsException('UnsupportedOperationException', `The Region ${region} is not served by this deployment.`);
 }

@@ -16,7 +16,7 @@ import { type WrappingInput, wrappingOf } from '../keys/wrapping.ts';
 import { assertAliasCharacters, assertAliasName, assertSameKind } from '../operations/aliases.ts';
 import { chooseKind, type KeyKindRequest } from '../operations/create-key.ts';
 import { assertPendingWindow } from '../operations/key-deletion.ts';
-import { assertReplicaRegion } from '../operations/multi-region.ts';
+import { assertServed } from '../operations/multi-region.ts';
 import { assertDefaultPolicy } from '../operations/policies.ts';
 import { assertNotReserved, assertTags, type Tag } from '../operations/tags.ts';
 import { principalArnsOf } from '../policy/bound-policy.ts';
@@ -134,9 +134,8 @@ export const primary = check('the key is the primary of a multi-Region key', ({ 
 
 export const noReplica = check('the key is no replica', ({ keys: [key] }) => assertNoReplica(key!));
 
-export const replicaRegion = check<{ ReplicaRegion: string }>(
-  'the Region is served, and the key is not there yet',
-  ({ input, keys: [key], deps }) => assertReplicaRegion(input.ReplicaRegion, key!, deps.regions),
+export const replicaRegion = check<{ ReplicaRegion: string }>('the Region is served', ({ input, deps }) =>
+  assertServed(input.ReplicaRegion, deps.regions),
 );
 
 /** Adds it to the request's keys. */
