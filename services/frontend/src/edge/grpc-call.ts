@@ -4,6 +4,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
 import { canonicalPath } from '@keyfleet/shared/sigv4';
 import type { Connection, Sender } from './connections.ts';
+import { CallStream } from './grpc-stream.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
 import { saysTls } from './trusted-proxies.ts';
 
@@ -23,9 +24,13 @@ export interface ConnectedCall {
   readonly isTls: boolean;
 }
 
+interface Answering extends Pick<ConnectedCall, 'call'> {
+  readonly stream: CallStream;
+}
+
 type SentCall = Pick<ConnectedCall, 'call' | 'isTls'> & { readonly sender: Sender };
 
-/** Gives the bytes of the answer. */
+/** Gives the bytes of the answer, which are overwritten when they are sent. */
 export type ServeCall = (call: OpenCall) => Promise<Buffer>;
 
 /**
@@ -44,6 +49,7 @@ export function serveUnary(
     if (delay === 0) call.sendStatus(refusal);
     else due = setTimeout(() => call.sendStatus(refusal), delay);
   };
+  const stream = new CallStream(call);
   const message = Promise.withResolvers<Buffer>();
   message.promise.catch(() => undefined);
   return new ServerInterceptingCall(call, {
@@ -66,12 +72,15 @@ export function serveUnary(
             };
             served.finally(leave).catch(() => undefined);
             served.then(
-              (answer) => succeed(call, answer, request),
+              (answer) => succeed({ call, stream }, answer, request),
               (error: unknown) => refuse(refusalOf(error, request), sender),
             );
           });
         },
-        onReceiveMessage: (bytes: Buffer) => message.resolve(bytes),
+        onReceiveMessage: (bytes: Buffer) => {
+          stream.wipeReceived();
+          message.resolve(bytes);
+        },
         onReceiveHalfClose: () => message.reject(new KmsException('SerializationException')),
         onCancel: () => {
           clearTimeout(due);
@@ -101,12 +110,9 @@ function requestOf(path: string, metadata: Metadata, { call, isTls, sender }: Se
   };
 }
 
-function succeed(call: ServerInterceptingCallInterface, answer: Buffer, request: EdgeRequest): void {
+function succeed({ call, stream }: Answering, answer: Buffer, request: EdgeRequest): void {
   call.sendMetadata(new Metadata());
-  call.sendMessage(answer, () => {
-    answer.fill(0);
-    call.sendStatus({ code: status.OK, details: 'OK', metadata: trailerOf(request) });
-  });
+  stream.send(answer, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: trailerOf(request) }));
 }
 
 function refusalOf(error: unknown, request: EdgeRequest): Status {
