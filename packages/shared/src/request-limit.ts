@@ -28,6 +28,11 @@ export class RequestLimit {
     return true;
   }
 
+  /** What was taken turned out not to count. */
+  giveBack(): void {
+    this.#left = Math.min(this.#rate.burst, this.#left + 1);
+  }
+
   /** Takes what may not be there yet: after how many milliseconds it will be. */
   owe(count = 1): number {
     this.#refill();
@@ -54,8 +59,8 @@ export class RequestLimit {
 const MAX_PEERS = 4096;
 
 /**
- * A token bucket for each peer. The peers that were longest silent are forgotten first: memory is bounded, whoever
- * calls.
+ * A token bucket for each peer, or whatever else a name stands for. Those that were longest silent are forgotten first: memory is
+ * bounded, whoever calls.
  */
 export class PeerLimit {
   readonly #clock: Clock;
@@ -71,6 +76,10 @@ export class PeerLimit {
   /** False when this peer, a network of `networkOf`, called too often. */
   take(network: string): boolean {
     return this.#limitOf(network).take();
+  }
+
+  giveBack(network: string): void {
+    this.#peers.get(network)?.giveBack();
   }
 
   /** As `RequestLimit.owe`, for a network of `networkOf`. */

@@ -46,9 +46,12 @@ interface Changes {
   readonly headers?: Record<string, string>;
 }
 
-function signed({ accessKeyId = record.accessKeyId, secret: signingSecret = secret, headers = {} }: Changes = {}) {
+function signed(
+  { accessKeyId = record.accessKeyId, secret: signingSecret = secret, headers = {} }: Changes = {},
+  region = 'us-east-1',
+) {
   const amzDate = amzDateOf(now);
-  const scope = { date: amzDate.slice(0, 8), region: 'us-east-1', service: 'kms' };
+  const scope = { date: amzDate.slice(0, 8), region, service: 'kms' };
   const request = {
     method: 'POST',
     path: '/',
@@ -57,6 +60,7 @@ function signed({ accessKeyId = record.accessKeyId, secret: signingSecret = secr
       Object.entries({ host: 'kms', 'x-amz-date': amzDate, 'x-amz-target': 'TrentService.ListKeys', ...headers }),
     ),
     payloadHash: createHash('sha256').update('{}').digest('hex'),
+    sourceIpAddress: '192.0.2.1',
   };
   const signingKey = deriveSigningKey(newSigningSecret(signingSecret), scope);
   request.headers.set('authorization', authorizationOf(request, amzDate, { accessKeyId, scope, signingKey }));
@@ -122,4 +126,70 @@ test('temporary credentials prove whom their token says, until they expire', asy
   );
   const wrong = { accessKeyId: 'ASIATEMPORARY', secret: 'wrong', headers: { 'x-amz-security-token': 'expired' } };
   expect(await refusal(signed(wrong))).toBe(mismatch);
+});
+
+/** An access key whose secret nobody opened yet, and how often it was opened since. */
+function unopened() {
+  const state = { openings: 0, now, isOpening: true };
+  const credential = new Credential({
+    openSecret: () => {
+      state.openings += 1;
+      return state.isOpening ? Promise.resolve(Buffer.from(secret)) : Promise.reject(new Error('no worker'));
+    },
+    identity: () => ({}),
+    callerOf: () => caller,
+  });
+  const authenticator = new Authenticator({
+    credentials: { find: () => credential },
+    clock: { now: () => state.now },
+    clockSkewMs: 300_000,
+  });
+  const regions = new Set(Array.from({ length: 100 }, (_, index) => `us-east-${index}`));
+  /** `accepted`, or the code of the refusal. */
+  const call = async (region: string, changes: Changes = {}, sourceIpAddress = '192.0.2.1'): Promise<string> => {
+    const request = { ...signed(changes, region), sourceIpAddress };
+    return Promise.resolve()
+      .then(() => authenticator.authenticate(request, { service: 'kms', regions }, now + 1000))
+      .then(
+        () => 'accepted',
+        (error: Error) => error.name,
+      );
+  };
+  return { call, regions: [...regions], state };
+}
+
+test('a stranger who names an access key has its secret opened 40 times at most, then once in ten seconds', async () => {
+  const { call, regions, state } = unopened();
+  const wrong = { secret: 'wrong' };
+  const answers = await Promise.all(regions.map((region) => call(region, wrong)));
+  expect(Object.groupBy(answers, (answer) => answer)).toMatchObject({
+    InvalidSignatureException: { length: 40 },
+    ThrottlingException: { length: 60 },
+  });
+  expect(state.openings).toBe(40);
+  state.now += 10_000;
+  expect([await call('us-east-98', wrong), await call('us-east-99', wrong)]).toEqual([
+    'InvalidSignatureException',
+    'ThrottlingException',
+  ]);
+  // What is open stays open to everybody, and its owner elsewhere does not notice.
+  expect(await call('us-east-0')).toBe('accepted');
+  expect(await call('us-east-97', {}, '192.0.2.2')).toBe('accepted');
+});
+
+test('who signs rightly may have a secret opened for as many Regions as there are, and all who wait share an opening', async () => {
+  const { call, regions, state } = unopened();
+  for (const region of regions) {
+    const answers = await Promise.all(Array.from({ length: 50 }, () => call(region)));
+    expect(new Set(answers)).toEqual(new Set(['accepted']));
+  }
+  expect(state.openings).toBe(regions.length);
+});
+
+test('openings that fail while no worker is there count for nothing', async () => {
+  const { call, regions, state } = unopened();
+  state.isOpening = false;
+  for (const region of regions) expect(await call(region)).toBe('Error');
+  state.isOpening = true;
+  expect(await call('us-east-0')).toBe('accepted');
 });

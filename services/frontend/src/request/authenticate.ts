@@ -1,6 +1,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { networkOf, PeerLimit } from '@keyfleet/shared/request-limit';
 import {
   canonicalRequest,
   isSameSignature,
@@ -35,19 +36,30 @@ export interface AuthenticatorDeps {
   readonly clockSkewMs: number;
 }
 
+/** A request, and the peer that brought it. */
+export type ClaimingRequest = SignableRequest & { readonly sourceIpAddress: string };
+
+/**
+ * Openings of a secret that no genuine signature has justified, for each access key and peer that names it: at once as many as somebody
+ * needs who calls every Region of AWS at the same moment.
+ */
+const USELESS_OPENINGS = { perSecond: 0.1, burst: 40 };
+
 /** Verifies Signature Version 4 in the Authorization header, or in the query where that is taken (IAM User Guide, "Signature Version 4"). */
 export class Authenticator {
   readonly #deps: AuthenticatorDeps;
   /** Stands in for the key of an unknown credential, so that being unknown takes as long as being wrong. */
   readonly #nobodysKey = createSecretKey(randomBytes(32));
+  readonly #openings: PeerLimit;
 
   constructor(deps: AuthenticatorDeps) {
     this.#deps = deps;
+    this.#openings = new PeerLimit(deps.clock, USELESS_OPENINGS);
   }
 
   /** Throws KmsException with AWS's text and order of checks. Not a promise when the credential is known, which is nearly always. */
   authenticate(
-    request: SignableRequest,
+    request: ClaimingRequest,
     signedFor: SignedFor,
     deadline: number,
   ): Authenticated | Promise<Authenticated> {
@@ -63,14 +75,36 @@ export class Authenticator {
   }
 
   #withKey(
-    request: SignableRequest,
+    request: ClaimingRequest,
     claim: SignatureClaim,
     credential: Credential | undefined,
     deadline: number,
   ): Authenticated | Promise<Authenticated> {
-    const key = credential?.signingKey(claim.scope, deadline) ?? this.#nobodysKey;
+    const key = credential === undefined ? this.#nobodysKey : credential.signingKey(claim.scope);
+    if (key === undefined) return this.#open(request, claim, credential!, deadline);
     if (key instanceof Promise) return key.then((derived) => this.#judge(request, claim, credential, derived));
     return this.#judge(request, claim, credential, key);
+  }
+
+  /** Nobody signed for this scope yet: whoever names an access key can have its secret opened, and no more often than is useful. */
+  async #open(
+    request: ClaimingRequest,
+    claim: SignatureClaim,
+    credential: Credential,
+    deadline: number,
+  ): Promise<Authenticated> {
+    const namer = `${claim.accessKeyId} ${networkOf(request.sourceIpAddress)}`;
+    if (!this.#openings.take(namer)) throw new KmsException('ThrottlingException', 'Rate exceeded');
+    let isUseless = false;
+    try {
+      const key = await credential.openSigningKey(claim.scope, deadline);
+      return await this.#judge(request, claim, credential, key);
+    } catch (error) {
+      isUseless = error instanceof KmsException && error.code === 'InvalidSignatureException';
+      throw error;
+    } finally {
+      if (!isUseless) this.#openings.giveBack(namer);
+    }
   }
 
   /**

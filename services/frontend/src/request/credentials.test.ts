@@ -89,13 +89,15 @@ const today = { date: '20261127', region: 'us-east-1', service: 'kms' };
 test('a secret is opened once for each day, Region and service, however many wait and however often it is looked up', async () => {
   const { find, state } = fixture();
   const credential = await find(1000);
-  const [first, second] = await Promise.all([credential!.signingKey(today, 1000), credential!.signingKey(today, 1000)]);
+  expect(credential!.signingKey(today)).toBeUndefined();
+  const opening = credential!.openSigningKey(today, 1000);
+  const [first, second] = await Promise.all([opening, credential!.signingKey(today)]);
   expect(first).toBe(second);
   state.now += 60_001;
-  expect((await find(1000))!.signingKey(today, 1000)).toBe(first);
+  expect((await find(1000))!.signingKey(today)).toBe(first);
   expect(state).toMatchObject({ lookups: 2, openings: 1 });
   for (const other of [{ date: '20261128' }, { region: 'eu-west-1' }, { service: 'sts' }])
-    await credential!.signingKey({ ...today, ...other }, 1000);
+    await credential!.openSigningKey({ ...today, ...other }, 1000);
   expect(state.openings).toBe(4);
   // Overwritten: nobody keeps the secret itself.
   expect(state.opened).toEqual(Buffer.alloc('secret'.length));
@@ -103,10 +105,10 @@ test('a secret is opened once for each day, Region and service, however many wai
 
 test('the secret of a record that was sealed anew is opened anew', async () => {
   const { find, state } = fixture();
-  await (await find(1000))!.signingKey(today, 1000);
+  await (await find(1000))!.openSigningKey(today, 1000);
   state.stored.set(record.accessKeyId, { ...record, token: new Uint8Array([2]) });
   state.now += 60_001;
-  await (await find(1000))!.signingKey(today, 1000);
+  await (await find(1000))!.openSigningKey(today, 1000);
   expect(state.openings).toBe(2);
 });
 
@@ -120,9 +122,9 @@ test('a secret that cannot be opened now is tried again', async () => {
       throw new Error('no worker');
     },
   });
-  await expect(Promise.resolve().then(() => credential!.signingKey(today, 1000))).rejects.toThrow('no worker');
+  await expect(Promise.resolve().then(() => credential!.openSigningKey(today, 1000))).rejects.toThrow('no worker');
   Object.defineProperty(state, 'opened', { configurable: true, value: opened });
-  expect(await credential!.signingKey(today, 1000)).toBeDefined();
+  expect(await credential!.openSigningKey(today, 1000)).toBeDefined();
 });
 
 test('a removed access key stops working, and a new one starts to, within a bounded time', async () => {

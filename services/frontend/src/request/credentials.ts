@@ -179,14 +179,15 @@ export class Credential<I extends object = object> {
     this.#deps = deps;
   }
 
-  /** Not a promise after the first time: a client uses one scope all day. */
-  signingKey(scope: CredentialScope, deadline: number): KeyObject | Promise<KeyObject> {
-    const name = `${scope.date}/${scope.region}/${scope.service}`;
-    return this.#signingKeys.get(name) ?? this.#deriving.get(name) ?? this.#derive(name, scope, deadline);
+  /** A promise while it is being made; undefined until somebody has it made. A client uses one scope all day. */
+  signingKey(scope: CredentialScope): KeyObject | Promise<KeyObject> | undefined {
+    const name = nameOf(scope);
+    return this.#signingKeys.get(name) ?? this.#deriving.get(name);
   }
 
-  /** However many requests wait for a scope's key, the secret is opened once. */
-  #derive(name: string, scope: CredentialScope, deadline: number): Promise<KeyObject> {
+  /** Opens the secret, once for all who then ask for `signingKey`. */
+  openSigningKey(scope: CredentialScope, deadline: number): Promise<KeyObject> {
+    const name = nameOf(scope);
     const deriving = this.#derived(name, scope, deadline).finally(() => this.#deriving.delete(name));
     this.#deriving.set(name, deriving);
     return deriving;
@@ -215,4 +216,8 @@ export class Credential<I extends object = object> {
     if (this.#last?.identity !== identity) this.#last = { identity, caller: this.#deps.callerOf(identity) };
     return this.#last.caller;
   }
+}
+
+function nameOf({ date, region, service }: CredentialScope): string {
+  return `${date}/${region}/${service}`;
 }
