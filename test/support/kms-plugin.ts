@@ -15,9 +15,9 @@ export class KmsPluginProcess implements AsyncDisposable {
     this.#process = execa(process.execPath, [main, '--config', file], { reject: false, stdin: 'ignore' });
   }
 
-  kill(): Promise<unknown> {
+  async kill(): Promise<void> {
     this.#process.kill('SIGKILL');
-    return this.#process;
+    await this.#process;
   }
 
   /** SIGTERM; resolves to its exit code, and its log if that is not 0. */

@@ -105,6 +105,12 @@ export const FrontendConfig = z
               .url({ protocol: /^https?$/ })
               .optional()
               .describe('Where to fetch them.'),
+            caFile: filePath()
+              .optional()
+              .describe('Certificates (PEM) that the one of `jwksUrl` must lead to; else those that Node.js trusts.'),
+          })
+          .refine(({ jwksUrl, caFile }) => caFile === undefined || jwksUrl?.startsWith('https:') === true, {
+            message: 'caFile is for a jwksUrl of https',
           })
           .refine(({ jwksFile, jwksUrl }) => (jwksFile === undefined) !== (jwksUrl === undefined), {
             message: 'needs one of jwksFile and jwksUrl',

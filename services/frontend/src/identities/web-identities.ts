@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
+  customFetch,
   errors,
   type JSONWebKeySet,
   type JWTPayload,
   jwtVerify,
   type JWTVerifyGetKey,
 } from 'jose';
+import { fetchTrusting } from './jwks-fetch.ts';
 import { QueryException } from './query-exception.ts';
 
 /** An OIDC issuer whose tokens are taken. */
@@ -18,6 +20,8 @@ export interface OidcIssuer {
   /** One of the two: a file, which is read again when a token names a key that it did not have; or a URL. */
   readonly jwksFile?: string | undefined;
   readonly jwksUrl?: string | undefined;
+  /** Certificates (PEM) that the URL's must lead to; those that Node.js trusts if not given. */
+  readonly caFile?: string | undefined;
 }
 
 /** What a token proves. */
@@ -92,10 +96,11 @@ function assertIssuedBy({ iat }: JWTPayload, now: number): void {
   if (iat! > now / 1000 + CLOCK_TOLERANCE_SECONDS) throw invalid('Provided Token is not valid: it is from the future');
 }
 
-function keysOf({ jwksFile, jwksUrl }: OidcIssuer): JWTVerifyGetKey {
+function keysOf({ jwksFile, jwksUrl, caFile }: OidcIssuer): JWTVerifyGetKey {
   if (jwksUrl !== undefined) {
     const settings = { timeoutDuration: FETCH_TIMEOUT_MS, cooldownDuration: COOLDOWN_MS, cacheMaxAge: CACHE_MS };
-    return createRemoteJWKSet(new URL(jwksUrl), settings);
+    const trusting = caFile === undefined ? {} : { [customFetch]: fetchTrusting(caFile) };
+    return createRemoteJWKSet(new URL(jwksUrl), { ...settings, ...trusting });
   }
   return fileKeys(jwksFile ?? '');
 }
