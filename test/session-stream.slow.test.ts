@@ -3,6 +3,7 @@ import { type HostSession } from '@keyfleet/frontend/hsm/negotiation';
 import { sealSessionToken } from '@keyfleet/hsm-worker/boundary/session-token';
 import { signBytes } from '@keyfleet/shared/domain/signature';
 import { DelegatedMessage, Hello, sha256, SignedMessage, StreamAccept, StreamOpen } from '@keyfleet/shared/hsm/session';
+import { protocols } from '@keyfleet/shared/hsm/protocol';
 import {
   connected,
   delegated,
@@ -69,7 +70,7 @@ describe('a member refuses a stream', () => {
   test('with any bit of the token flipped', async () => {
     const { worker, session } = await connected();
     const { sessionToken, delegatedKey } = session;
-    const open = openedBy((await StreamOpening.start(session)).open);
+    const open = openedBy((await StreamOpening.start(session, protocols)).open);
     for (let bit = 0; bit < sessionToken.length * 8; bit += 5) {
       const changed = delegated(delegatedKey, { ...open, sessionToken: flipped(sessionToken, bit) });
       await expect(worker.service.openStream(changed, () => {})).rejects.toThrow(refused);
@@ -78,7 +79,7 @@ describe('a member refuses a stream', () => {
 
   test('that its host did not sign', async () => {
     const { worker, session } = await connected();
-    const { open } = await StreamOpening.start(session);
+    const { open } = await StreamOpening.start(session, protocols);
     const other = generateKeyPairSync('ed25519').privateKey;
     await expect(worker.service.openStream(delegated(other, openedBy(open)), () => {})).rejects.toThrow(refused);
     const changed = { ...openedBy(open), nonce: Buffer.alloc(32) };
@@ -89,7 +90,7 @@ describe('a member refuses a stream', () => {
 
   test('with an ephemeral key that is no point of the curve, or spelled otherwise', async () => {
     const { worker, session } = await connected();
-    const { ephemeralKey } = openedBy((await StreamOpening.start(session)).open);
+    const { ephemeralKey } = openedBy((await StreamOpening.start(session, protocols)).open);
     const hybrid = Buffer.from(ephemeralKey);
     hybrid[0] = 6 | (ephemeralKey[96]! & 1);
     for (const key of [flipped(ephemeralKey, 400), hybrid, Buffer.concat([Buffer.of(4), Buffer.alloc(96)])]) {
@@ -205,7 +206,7 @@ describe('a host refuses what accepts its stream', () => {
     const domain = new FakeDomain([host]);
     domain.change({});
     const { worker, session } = await connected(domain);
-    const opening = await StreamOpening.start(session);
+    const opening = await StreamOpening.start(session, protocols);
     const answer = Promise.withResolvers<Uint8Array>();
     await worker.service.openStream(opening.open, answer.resolve);
     const accept = StreamAccept.decode(SignedMessage.decode(await answer.promise).message);

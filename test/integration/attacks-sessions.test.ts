@@ -28,6 +28,7 @@ import { boundTo, type NewDomainChange } from '@keyfleet/shared/domain/proposal'
 import { signBytes } from '@keyfleet/shared/domain/signature';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { FrameOpener } from '@keyfleet/shared/hsm/frame';
+import { protocols } from '@keyfleet/shared/hsm/protocol';
 import { DelegatedMessage, Hello, SESSION_MS, sha256, SignedMessage, StreamOpen } from '@keyfleet/shared/hsm/session';
 import { streamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { noNotices } from '@keyfleet/shared/notices';
@@ -104,7 +105,7 @@ async function cutOff(worker: WorkerProcess): Promise<void> {
 async function openAs(session: HostSession, worker: WorkerClient): Promise<void> {
   const events = { onReply: () => {}, onClosed: () => {} };
   const { domain } = cluster;
-  const channel = await openChannel(worker.execute(), { session, domain, clock: systemClock, events });
+  const channel = await openChannel(worker.execute(), { session, domain, clock: systemClock, protocols, events });
   channel.close();
 }
 

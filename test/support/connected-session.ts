@@ -1,6 +1,7 @@
 import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
 import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import { DelegatedMessage, StreamOpen } from '@keyfleet/shared/hsm/session';
+import { protocols } from '@keyfleet/shared/hsm/protocol';
 import { type KeyObject, sign } from 'node:crypto';
 import { FakeDomain, negotiate, newHost, newWorker } from './session-pair.ts';
 
@@ -26,7 +27,7 @@ export async function opens(
   session: HostSession,
   change: Partial<ReturnType<typeof StreamOpen.decode>> = {},
 ): Promise<unknown> {
-  const { open } = await StreamOpening.start(session);
+  const { open } = await StreamOpening.start(session, protocols);
   return worker.service.openStream(delegated(session.delegatedKey, { ...openedBy(open), ...change }), () => {});
 }
 

@@ -7,6 +7,7 @@ import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import type { WorkerClient } from '@keyfleet/frontend/hsm/worker-link';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
 import type { OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/session-service';
+import type { Protocols } from '@keyfleet/shared/hsm/protocol';
 import { type Host, newWorker, type FakeDomain } from './session-pair.ts';
 
 /**
@@ -25,12 +26,19 @@ export class LoopbackWorker implements WorkerClient {
   frozen = false;
   /** It opens no stream before this. */
   mayOpen: Promise<void> = Promise.resolve();
-  readonly #service: SessionService;
+  readonly #newService: (protocols?: Protocols) => SessionService;
+  #service: SessionService;
   readonly #streams = new Set<LoopbackStream>();
 
-  constructor(domain: FakeDomain, memberId: 'hsm-1' | 'hsm-2', handlers: Partial<CommandHandlers>) {
+  constructor(
+    domain: FakeDomain,
+    memberId: 'hsm-1' | 'hsm-2',
+    handlers: Partial<CommandHandlers>,
+    protocols?: Protocols,
+  ) {
     this.address = memberId;
-    this.#service = newWorker(domain, memberId, { handlers }).service;
+    this.#newService = (spoken) => newWorker(domain, memberId, { handlers, protocols: spoken }).service;
+    this.#service = this.#newService(protocols);
   }
 
   readonly negotiate = async (hello: Uint8Array): Promise<Uint8Array> => {
@@ -51,6 +59,12 @@ export class LoopbackWorker implements WorkerClient {
   /** Every stream ends in order, as when its session is over. */
   end(): void {
     for (const stream of this.#streams) stream.push(null);
+  }
+
+  /** Another release starts in its place. */
+  replace(protocols: Protocols): void {
+    this.#service = this.#newService(protocols);
+    this.die();
   }
 
   /** Every connection breaks; new ones are welcome. */
@@ -119,7 +133,13 @@ export interface LoopbackPool extends AsyncDisposable {
 
 /** A frontend's pool over these workers, ready when all of `expected` are. */
 export async function startLoopbackPool(
-  parts: { domain: FakeDomain; host: Host; workers: readonly LoopbackWorker[]; known?: KnownDomain },
+  parts: {
+    domain: FakeDomain;
+    host: Host;
+    workers: readonly LoopbackWorker[];
+    known?: KnownDomain;
+    protocols?: Protocols;
+  },
   expected = parts.workers.length,
 ): Promise<LoopbackPool> {
   const { domain, host, workers, known = domain } = parts;
@@ -129,6 +149,7 @@ export async function startLoopbackPool(
     host,
     domain: known,
     clock: domain.clock,
+    ...(parts.protocols && { protocols: parts.protocols }),
     maxInFlight: 1000,
     onProblem: (_address, error) => problems.push(String(error)),
   });

@@ -23,6 +23,7 @@ import {
   type ReplyEntry,
   type RequestEntry,
 } from '@keyfleet/shared/hsm/frame';
+import { type Protocols, protocols } from '@keyfleet/shared/hsm/protocol';
 import { sha256, signedCommands, SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { StreamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { TestClock } from './domain.ts';
@@ -174,7 +175,11 @@ export interface Recorded {
 export function newWorker(
   domain: FakeDomain,
   memberId: 'hsm-1' | 'hsm-2' = 'hsm-1',
-  options: { handlers?: Partial<CommandHandlers>; maxInFlight?: { worker: number; stream: number } } = {},
+  options: {
+    handlers?: Partial<CommandHandlers>;
+    maxInFlight?: { worker: number; stream: number };
+    protocols?: Protocols | undefined;
+  } = {},
 ): { service: SessionService; recorded: Recorded } {
   const recorded: Recorded = { signed: [], faults: [], unknownDomainKeys: 0 };
   const { clock } = domain;
@@ -201,6 +206,7 @@ export function newWorker(
     }),
     clock,
     random: randomBytes,
+    protocols: options.protocols,
     maxInFlight: options.maxInFlight ?? { worker: 1000, stream: 1000 },
     events: {
       unknownDomainKey: () => recorded.unknownDomainKeys++,
@@ -237,7 +243,7 @@ export class HostEnd {
   readonly #opener: FrameOpener;
 
   static async open(service: SessionService, session: HostSession, domain: KnownDomain): Promise<HostEnd> {
-    const opening = await StreamOpening.start(session);
+    const opening = await StreamOpening.start(session, protocols);
     const accept = Promise.withResolvers<Uint8Array>();
     let end: HostEnd | undefined;
     const stream = await service.openStream(opening.open, (message) => {

@@ -18,6 +18,7 @@ import {
   StreamAccept,
   StreamOpen,
 } from '@keyfleet/shared/hsm/session';
+import { protocols } from '@keyfleet/shared/hsm/protocol';
 import { streamKeys, transportKey } from '@keyfleet/shared/hsm/stream-keys';
 import { openSessionToken } from '@keyfleet/hsm-worker/boundary/session-token';
 
@@ -50,6 +51,7 @@ const open = StreamOpen.encode({
   nonce: randomBytes(32),
   ephemeralKey: agreement.publicKey,
   encapsulationKey: encapsulation.publicKey,
+  versions: [...protocols.keys()],
 });
 const signedOpen = DelegatedMessage.encode({ message: open, signature: sign(null, open, delegated.privateKey) });
 const accepted = Promise.withResolvers<Uint8Array>();

@@ -1,5 +1,6 @@
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import type { Frame, Frame__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/Frame';
+import { ProtocolVersionError } from '@keyfleet/shared/hsm/protocol';
 import type { OpenStream, SessionService } from './boundary/session-service.ts';
 import type { WorkerEvents } from './events.ts';
 
@@ -97,16 +98,18 @@ class HostStream {
       this.#stream = await this.#deps.sessions.openStream(body, (frame) => this.#send(frame));
       this.#deps.events.streamOpened();
       if (this.#over) this.#stream.close();
-    } catch {
-      if (!this.#over) this.#refuse();
+    } catch (error) {
+      if (this.#over) return;
+      const isProven = error instanceof ProtocolVersionError;
+      this.#refuse(isProven ? { code: status.FAILED_PRECONDITION, details: error.message } : refused);
     }
   }
 
-  /** One answer whatever it was: a frame that does not open, a token that does not. */
-  #refuse(): void {
+  /** One answer whatever it was, a frame that does not open or a token that does not; but a host learns why it finds no version. */
+  #refuse(answer: { readonly code: status; readonly details: string } = refused): void {
     this.#deps.events.streamRefused();
     this.#finishing = true;
-    this.#call.emit('error', refused);
+    this.#call.emit('error', answer);
   }
 
   #close(): void {

@@ -17,6 +17,7 @@ const point = bytes({ min: 97, max: 97 });
 const nonce = bytes({ min: 32, max: 32 });
 const sessionId = bytes({ min: 16, max: 16 });
 const sessionToken = bytes({ min: 1, max: 4096 });
+const protocolVersion = z.int().min(1);
 const kemCiphertext = bytes({ min: encapsulatedLength, max: encapsulatedLength });
 /** The newest domain token that a member has installed: what it says of itself it says as a member of that state. */
 const installed = { generation: z.int().min(1), tokenHash: sha256Hash };
@@ -73,8 +74,15 @@ export const DelegatedMessage = defineFormat(
 
 /** The first message of a stream, from the host, inside a `DelegatedMessage`. Both keys are for this stream only. */
 export const StreamOpen = defineFormat(
-  'keyfleet/session/stream-open/2',
-  z.object({ sessionToken, nonce, ephemeralKey: point, encapsulationKey }),
+  'keyfleet/session/stream-open/3',
+  z.object({
+    sessionToken,
+    nonce,
+    ephemeralKey: point,
+    encapsulationKey,
+    /** Of the protocol, that the host speaks. */
+    versions: z.array(protocolVersion).min(1).max(8),
+  }),
 );
 
 /**
@@ -82,13 +90,15 @@ export const StreamOpen = defineFormat(
  * message.
  */
 export const StreamAccept = defineFormat(
-  'keyfleet/session/stream-accept/2',
+  'keyfleet/session/stream-accept/3',
   z.object({
     openHash: sha256Hash,
     memberId: entityId,
     nonce,
     ephemeralKey: point,
     kemCiphertext,
+    /** The one of `versions` that the stream speaks. */
+    version: protocolVersion,
     ...installed,
   }),
 );

@@ -3,8 +3,6 @@ import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Clock } from '@keyfleet/shared/clock';
 import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
 import {
-  decodeReplies,
-  encodeRequests,
   FrameOpener,
   FrameSealer,
   frameSized,
@@ -13,6 +11,7 @@ import {
   type RequestFrame,
 } from '@keyfleet/shared/hsm/frame';
 import { signedCommands } from '@keyfleet/shared/hsm/session';
+import type { FrameLayout, Protocols } from '@keyfleet/shared/hsm/protocol';
 import type { StreamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { type CommandRun, UnansweredRuns } from './command-run.ts';
 import type { KnownDomain } from './known-domain.ts';
@@ -24,6 +23,7 @@ export type FrameStream = ClientDuplexStream<{ body: Uint8Array }, { body?: Uint
 /** What a member proved by accepting a stream. */
 export interface OpenedStream {
   readonly member: Member;
+  readonly layout: FrameLayout;
   readonly keys: StreamKeys;
 }
 
@@ -37,6 +37,7 @@ export interface ChannelOptions {
   readonly session: HostSession;
   readonly domain: KnownDomain;
   readonly clock: Clock;
+  readonly protocols: Protocols;
   readonly events: ChannelEvents;
 }
 
@@ -53,6 +54,7 @@ export class Channel {
   readonly #member: Member;
   readonly #domain: KnownDomain;
   readonly #stream: FrameStream;
+  readonly #layout: FrameLayout;
   readonly #streamId: Uint8Array;
   readonly #sealer: FrameSealer;
   readonly #opener: FrameOpener;
@@ -70,11 +72,12 @@ export class Channel {
   #heardAt: number;
   #pingedAt: number | undefined;
 
-  constructor(stream: FrameStream, { member, keys }: OpenedStream, options: ChannelOptions) {
+  constructor(stream: FrameStream, { member, layout, keys }: OpenedStream, options: ChannelOptions) {
     this.session = options.session;
     this.#member = member;
     this.#domain = options.domain;
     this.#stream = stream;
+    this.#layout = layout;
     this.#streamId = keys.streamId;
     this.#sealer = new FrameSealer(keys.hostToMember);
     this.#opener = new FrameOpener(keys.memberToHost);
@@ -194,7 +197,7 @@ export class Channel {
 
   #write(entries: readonly RequestEntry[]): void {
     // A full buffer holds the next batch back, not this one: its commands are bounded by the pool.
-    const plain = encodeRequests(this.#signed(entries));
+    const plain = this.#layout.encodeRequests(this.#signed(entries));
     this.#blocked = !this.#stream.write({ body: this.#sealer.seal(plain) });
     plain.fill(0);
   }
@@ -218,7 +221,7 @@ export class Channel {
     if (this.closeIfOver(now)) return;
     let replies: ReplyEntry[];
     try {
-      replies = decodeReplies(this.#opener.open(frame));
+      replies = this.#layout.decodeReplies(this.#opener.open(frame));
     } catch {
       return this.#break();
     }

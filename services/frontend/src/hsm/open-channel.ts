@@ -10,6 +10,7 @@ import {
   newEncapsulationKey,
 } from '@keyfleet/shared/hsm/ephemeral-keys';
 import { DelegatedMessage, sha256, SignedMessage, StreamAccept, StreamOpen } from '@keyfleet/shared/hsm/session';
+import type { Protocols } from '@keyfleet/shared/hsm/protocol';
 import { streamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { Channel, type ChannelOptions, type FrameStream, type OpenedStream } from './channel.ts';
 import { assertHasNewest, catchUp, type KnownDomain } from './known-domain.ts';
@@ -43,7 +44,7 @@ export async function openChannel(stream: FrameStream, options: ChannelOptions):
 }
 
 async function firstAnswer(stream: FrameStream, options: ChannelOptions): Promise<Channel> {
-  const opening = await StreamOpening.start(options.session);
+  const opening = await StreamOpening.start(options.session, options.protocols);
   const answered = new Promise<Uint8Array>((resolve) => {
     stream.once('data', ({ body }) => resolve(body ?? new Uint8Array()));
   });
@@ -59,28 +60,31 @@ export class StreamOpening {
   /** The stream's first message. */
   readonly open: Buffer;
   readonly #session: HostSession;
+  readonly #protocols: Protocols;
   readonly #agreement: EphemeralKey;
   readonly #encapsulation: EphemeralKey;
 
-  static async start(session: HostSession): Promise<StreamOpening> {
+  static async start(session: HostSession, protocols: Protocols): Promise<StreamOpening> {
     const [agreement, encapsulation] = await Promise.all([newAgreementKey(), newEncapsulationKey()]);
     const message = StreamOpen.encode({
       sessionToken: session.sessionToken,
       nonce: randomBytes(32),
       ephemeralKey: agreement.publicKey,
       encapsulationKey: encapsulation.publicKey,
+      versions: [...protocols.keys()],
     });
     const signature = await signOffLoop(null, message, session.delegatedKey);
-    return new StreamOpening(session, DelegatedMessage.encode({ message, signature }), { agreement, encapsulation });
+    const open = DelegatedMessage.encode({ message, signature });
+    return new StreamOpening({ session, protocols, open }, { agreement, encapsulation });
   }
 
   private constructor(
-    session: HostSession,
-    open: Buffer,
+    said: { readonly session: HostSession; readonly protocols: Protocols; readonly open: Buffer },
     keys: { readonly agreement: EphemeralKey; readonly encapsulation: EphemeralKey },
   ) {
-    this.#session = session;
-    this.open = open;
+    this.#session = said.session;
+    this.#protocols = said.protocols;
+    this.open = said.open;
     this.#agreement = keys.agreement;
     this.#encapsulation = keys.encapsulation;
   }
@@ -96,9 +100,11 @@ export class StreamOpening {
     const member = await verifiedMember(domain, accept.memberId, signed);
     assertHasNewest(domain, member, accept);
     if (!sha256(this.open).equals(accept.openHash)) throw new NegotiationError('it accepts another stream');
+    const layout = this.#protocols.get(accept.version);
+    if (layout === undefined) throw new NegotiationError('it chose a protocol version that was not offered');
     const agreed = await agree(this.#agreement.privateKey, accept.ephemeralKey);
     const encapsulated = await decapsulateWith(this.#encapsulation.privateKey, accept.kemCiphertext);
     const { sessionKey } = this.#session;
-    return { member, keys: streamKeys({ sessionKey, agreed, encapsulated }, this.open, signedAccept) };
+    return { member, layout, keys: streamKeys({ sessionKey, agreed, encapsulated }, this.open, signedAccept) };
   }
 }

@@ -9,6 +9,7 @@ import {
   type Refusal,
 } from '@keyfleet/shared/hsm/commands';
 import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
+import { type Protocols, protocols as ownProtocols } from '@keyfleet/shared/hsm/protocol';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { inSpan } from '@keyfleet/shared/telemetry/tracing';
 import type { Channel } from './channel.ts';
@@ -24,6 +25,8 @@ export interface WorkerPoolOptions {
   readonly host: HostIdentity;
   readonly domain: KnownDomain;
   readonly clock: Clock;
+  /** Those of this release, if not given. */
+  readonly protocols?: Protocols;
   /** Commands at once; above it callers are throttled. */
   readonly maxInFlight: number;
   /** A worker could not be reached or did not verify; it is tried again. */
@@ -55,7 +58,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
-    const { host, domain, clock, onProblem } = options;
+    const { host, domain, clock, protocols = ownProtocols, onProblem } = options;
     const sessions = new SessionKeeper({
       host,
       domain,
@@ -68,7 +71,9 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
       onReady: (channel: Channel) => this.#onReady(channel),
       onProblem,
     };
-    this.#links = options.workers.map((worker) => new WorkerLink({ worker, sessions, domain, clock, events }));
+    this.#links = options.workers.map(
+      (worker) => new WorkerLink({ worker, sessions, domain, clock, protocols, events }),
+    );
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '@keyfleet/shared/clock';
+import type { Protocols } from '@keyfleet/shared/hsm/protocol';
 import type { Channel, ChannelEvents, FrameStream } from './channel.ts';
 import type { CommandRun } from './command-run.ts';
 import type { KnownDomain } from './known-domain.ts';
@@ -19,6 +20,7 @@ export interface WorkerLinkOptions {
   readonly sessions: SessionKeeper;
   readonly domain: KnownDomain;
   readonly clock: Clock;
+  readonly protocols: Protocols;
   readonly events: ChannelEvents & {
     onReady(channel: Channel): void;
     onProblem(address: string, error: unknown): void;
@@ -79,7 +81,7 @@ export class WorkerLink {
   }
 
   async #open(): Promise<Channel> {
-    const { worker, sessions, domain, clock, events } = this.#options;
+    const { worker, sessions, domain, clock, protocols, events } = this.#options;
     const session = await sessions.get(worker.negotiate);
     const onClosed: ChannelEvents['onClosed'] = (channel, unanswered) => {
       this.#draining.delete(channel);
@@ -90,7 +92,7 @@ export class WorkerLink {
     };
     try {
       this.#opening = worker.execute();
-      return await openChannel(this.#opening, { session, domain, clock, events: { ...events, onClosed } });
+      return await openChannel(this.#opening, { session, domain, clock, protocols, events: { ...events, onClosed } });
     } catch (error) {
       if (error instanceof SessionNotAcceptedError) await sessions.refused(session, worker.negotiate);
       throw error;

@@ -1,5 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
+import { type Protocols, protocols as ownProtocols } from '@keyfleet/shared/hsm/protocol';
 import type { CommandContext } from './commands/command.ts';
 import type { Random } from './crypto/random.ts';
 import { type CommandHandlers, type CommandObserver, Dispatcher, Executor } from './executor.ts';
@@ -22,6 +23,8 @@ export interface SessionServiceOptions {
   readonly context: () => CommandContext | undefined;
   readonly clock: Clock;
   readonly random: Random;
+  /** Those of this release, if not given. */
+  readonly protocols?: Protocols | undefined;
   /** Commands at once, of the whole worker and of one stream. */
   readonly maxInFlight: { readonly worker: number; readonly stream: number };
   readonly events: SessionEvents;
@@ -44,7 +47,17 @@ export class SessionService {
   readonly #executor: Executor;
 
   constructor(options: SessionServiceOptions) {
-    const { member, handlers, context, clock, random, maxInFlight, events, observer } = options;
+    const {
+      member,
+      handlers,
+      context,
+      clock,
+      random,
+      protocols = ownProtocols,
+      maxInFlight,
+      events,
+      observer,
+    } = options;
     const onUnknownDomainKey = (): void => events.unknownDomainKey();
     const dispatcher = new Dispatcher({
       handlers,
@@ -53,7 +66,7 @@ export class SessionService {
       onFault: (command, error) => events.fault(command, error),
     });
     this.#options = options;
-    this.#sessions = new Sessions({ member, clock, random, onUnknownDomainKey });
+    this.#sessions = new Sessions({ member, clock, random, protocols, onUnknownDomainKey });
     this.#executor = new Executor({ dispatcher, clock, maxInFlight: maxInFlight.worker, observer });
   }
 
@@ -69,7 +82,7 @@ export class SessionService {
 
   /**
    * Sends the first message of an accepted stream; sealed frames follow as commands finish. Throws
-   * `SessionRefusedError`.
+   * `SessionRefusedError` or `ProtocolVersionError`.
    */
   async openStream(open: Uint8Array, send: (message: Uint8Array) => void): Promise<OpenStream> {
     const session = await this.#sessions.accept(open);

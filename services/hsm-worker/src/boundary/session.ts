@@ -5,6 +5,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { isSignatureOfOffLoop } from '@keyfleet/shared/domain/signature';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { agree, encapsulateTo, newAgreementKey } from '@keyfleet/shared/hsm/ephemeral-keys';
+import { commonVersion, type FrameLayout, type Protocols, ProtocolVersionError } from '@keyfleet/shared/hsm/protocol';
 import {
   Answer,
   CLOCK_SKEW_MS,
@@ -56,6 +57,7 @@ export interface AcceptedStream {
   readonly sessionId: Uint8Array;
   readonly delegatedKey: KeyObject;
   readonly keys: StreamKeys;
+  readonly layout: FrameLayout;
   /** Whether the session may still be used: its time, its host and the domain key of its token are good. */
   isValid(): boolean;
 }
@@ -64,6 +66,7 @@ export interface SessionsDeps {
   readonly member: SessionMember;
   readonly clock: Clock;
   readonly random: Random;
+  readonly protocols: Protocols;
   /** A token was sealed under a domain key that this member does not have: a newer domain token may be out. */
   readonly onUnknownDomainKey: () => void;
 }
@@ -95,7 +98,10 @@ export class Sessions {
     return this.#refuseAllAlike(() => this.#negotiate(signedHello));
   }
 
-  /** Accepts a stream that is opened with a session token of any member. Throws `SessionRefusedError`. */
+  /**
+   * Accepts a stream that is opened with a session token of any member. Throws `SessionRefusedError`, and `ProtocolVersionError` to a
+   * host that has proven to be one.
+   */
   accept(open: Uint8Array): Promise<AcceptedStream> {
     return this.#refuseAllAlike(() => this.#accept(open));
   }
@@ -137,23 +143,25 @@ export class Sessions {
     if (!(await verifyOffLoop(null, message, delegatedKey, signature)) || !(await isSigned(said))) {
       throw new SessionRefusedError();
     }
-    const { accept, keys } = await this.#answerOf(signedOpen, open, grant.sessionKey);
+    const { accept, keys, layout } = await this.#answerOf(signedOpen, open, grant.sessionKey);
     if (!isValid()) throw new SessionRefusedError();
     const { sessionId } = grant;
-    return { accept, hostId: said.hello.hostId, sessionId, delegatedKey, keys, isValid };
+    return { accept, hostId: said.hello.hostId, sessionId, delegatedKey, keys, layout, isValid };
   }
 
   /** This member's ephemeral keys for the stream, signed, and the keys that come of both sides'. */
   async #answerOf(signedOpen: Uint8Array, open: ReturnType<typeof StreamOpen.decode>, sessionKey: KeyObject) {
-    const { member, random } = this.#deps;
+    const { member, random, protocols } = this.#deps;
+    const version = commonVersion(protocols, open.versions);
     const { privateKey, publicKey: ephemeralKey } = await newAgreementKey();
     const agreed = await agree(privateKey, open.ephemeralKey);
     const { secret: encapsulated, ciphertext: kemCiphertext } = await encapsulateTo(open.encapsulationKey);
     const { state, tokenHash } = installedOf(member);
     const { generation } = state;
     const said = { openHash: sha256(signedOpen), memberId: member.memberId, nonce: random(32), generation, tokenHash };
-    const accept = await member.signMessage(StreamAccept.encode({ ...said, ephemeralKey, kemCiphertext }));
-    return { accept, keys: streamKeys({ sessionKey, agreed, encapsulated }, signedOpen, accept) };
+    const accept = await member.signMessage(StreamAccept.encode({ ...said, ephemeralKey, kemCiphertext, version }));
+    const keys = streamKeys({ sessionKey, agreed, encapsulated }, signedOpen, accept);
+    return { accept, keys, layout: protocols.get(version)! };
   }
 
   /** Asked for every frame, so the domain is looked at again only when another state is installed. */
@@ -179,6 +187,7 @@ export class Sessions {
       return await run();
     } catch (error) {
       if (error instanceof RefusedError && error.refusal === 'unknown-domain-key') this.#deps.onUnknownDomainKey();
+      if (error instanceof ProtocolVersionError) throw error;
       throw new SessionRefusedError();
     }
   }

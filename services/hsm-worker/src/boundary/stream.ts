@@ -1,7 +1,5 @@
 import { verify } from 'node:crypto';
 import {
-  decodeRequests,
-  encodeReplies,
   FrameError,
   FrameOpener,
   frameSized,
@@ -120,7 +118,7 @@ export class MemberStream implements CommandSource {
   }
 
   #send(replies: readonly ReplyEntry[]): void {
-    const plain = encodeReplies(replies);
+    const plain = this.#session.layout.encodeReplies(replies);
     wipeOutputs(replies);
     try {
       this.#deps.send(this.#sealer.seal(plain));
@@ -149,7 +147,7 @@ export class MemberStream implements CommandSource {
     if (this.#closed || !this.valid) throw new FrameError();
     const plain = this.#opener.open(frame);
     try {
-      const request = decodeRequests(plain);
+      const request = this.#session.layout.decodeRequests(plain);
       for (const { id } of request.entries) {
         if (id <= this.#lastId) throw new FrameError();
         this.#lastId = id;
