@@ -77,6 +77,8 @@ const cliAsMember = [
   'packages/cli/src/authenticate-records.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/doctor/check-records.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/pool',
+  'packages/cli/src/doctor/record-key.ts -> @keyfleet/frontend/store/fleet-key',
+  'packages/cli/src/doctor/record-key.ts -> @keyfleet/frontend/store/record-keys',
   'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/pool',
   'packages/cli/src/offline-members.ts -> @keyfleet/hsm-worker/boundary/offline-member',
   'packages/cli/src/operator-key-file.ts -> @keyfleet/hsm-worker/boundary/seal-key',

@@ -27,7 +27,11 @@ export async function giveRecordsMacs(home: Home, ports: Ports): Promise<Authent
   };
   await using redis = await openRedis(at);
   await using pool = await openHostPool(host, domain);
-  const done = await authenticateRecords(redis, await openRecords(redis, pool), new Progress({ note: () => {} }));
+  const done = await authenticateRecords(
+    redis,
+    await openRecords(redis, pool, domain),
+    new Progress({ note: () => {} }),
+  );
   const [first] = done.refused;
   if (first !== undefined) throw new StartError(first);
   return done;

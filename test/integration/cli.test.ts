@@ -266,6 +266,7 @@ test('the doctor says what is well, and what to do about the rest', async () => 
       'well  domain tokens: all 7 verify from the trust anchor; generation 7',
       'well  clocks: agree with this machine',
       'well  hsm-workers: 2 members, all reached, generation 7',
+      'well  record key: none was needed yet',
       // This fleet has no frontend, so that nothing is stored.
       'well  domain keys: tokens: 0 under <short> (active); domain keys: 1 active, 0 deactivated, 0 retired',
       "advice  domain: the trust anchor's checkpoint is not set: a service that starts with an empty disk could be shown an older domain. keyfleet domain checkpoint",

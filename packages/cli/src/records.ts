@@ -10,6 +10,7 @@ import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { storedNameOf } from '@keyfleet/shared/stored/names';
+import type { OpenDomain } from './options.ts';
 import { pagesOfAllNames } from './redis-option.ts';
 
 const PAGE = 500;
@@ -23,11 +24,15 @@ export interface Records {
   readonly secrets: RedisFleetSecrets;
 }
 
-export async function openRecords(redis: RedisClient, hsm: HsmCommands): Promise<Records> {
+export async function openRecords(
+  redis: RedisClient,
+  hsm: HsmCommands,
+  { client, anchor }: Pick<OpenDomain, 'client' | 'anchor'>,
+): Promise<Records> {
   const durability = await checkDurability(redis, 'strict');
   const calls = new RedisCalls({ client: redis, writes: new DurableWrites(redis, () => durability) });
   const secrets = new RedisFleetSecrets(calls);
-  const keys = new FleetRecordKeys({ secrets, hsm, clock: systemClock });
+  const keys = new FleetRecordKeys({ secrets, hsm, domain: await client.getDomain(anchor), clock: systemClock });
   return { calls, macs: new RecordMacs(keys), keys, secrets };
 }
 

@@ -21,7 +21,8 @@ export interface RotatedRecordKey {
 }
 
 /**
- * Makes a new record key, or goes on with a rotation that was cut off: one is under way as long as there are two keys.
+ * Makes a new record key, or goes on with a rotation that was cut off: one is under way as long as there are two keys, and the
+ * newest is from after the last removal.
  * Every record is verified and rewritten under the new one; then the older ones are dropped. What frontends write
  * meanwhile is under the new one already. Throws ConflictError when somebody else rotates at the same time.
  */
@@ -32,7 +33,8 @@ export async function rotateRecordKey(
 ): Promise<RotatedRecordKey> {
   const { keys, secrets } = records;
   const { oldest, newest: found } = await keys.look();
-  const newest = found > oldest ? found : await keys.makeNext();
+  const isUnderWay = found > oldest && (await keys.isSinceRemoval(found));
+  const newest = isUnderWay ? found : await keys.makeNext();
   await delay(SETTLED_MS);
   const { rewritten, refused } = await rewriteAll(redis, { records, newest }, progress);
   await secrets.dropOlderRecordKeys({ oldest, newest });

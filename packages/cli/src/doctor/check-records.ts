@@ -12,7 +12,7 @@ export async function checkRecords(patient: Patient, options: HostOptions): Prom
   const host = hostOf(options);
   await using redis = await patient.openRedis();
   await using pool = await openHostPool(host, patient);
-  const { calls, macs } = await openRecords(redis, pool);
+  const { calls, macs } = await openRecords(redis, pool, patient);
   let genuine = 0;
   const refused: string[] = [];
   for await (const page of pagesOfRecords(redis, calls)) {

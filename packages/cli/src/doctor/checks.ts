@@ -10,6 +10,7 @@ import { verifiedNow } from '../domain-manager-client.ts';
 import type { OpenDomain } from '../options.ts';
 import type { Progress } from '../progress.ts';
 import { countTokens } from '../sealed-census.ts';
+import { checkRecordKey } from './record-key.ts';
 import { checkFrontends, CLOCK_TOLERANCE_MS } from './frontends.ts';
 
 export interface Patient extends OpenDomain {
@@ -31,6 +32,7 @@ const checks: Checks = {
   'domain tokens': checkTokens,
   clocks: checkClocks,
   'hsm-workers': checkWorkers,
+  'record key': checkRecordKey,
 };
 
 /** `census`: reads everything that is stored, too. */

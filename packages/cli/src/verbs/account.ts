@@ -32,7 +32,7 @@ export const create = verb({
     using domain = openDomain(args);
     await using redis = await openRedis(args);
     await using pool = await openHostPool(args, domain);
-    const store = new RedisStore({ ...(await openRecords(redis, pool)), clock: systemClock });
+    const store = new RedisStore({ ...(await openRecords(redis, pool, domain)), clock: systemClock });
     if (await store.hasAccount(accountId)) throw alreadyThere(accountId);
     const record = await newAdministrator(
       { accountId, userName, partition },

@@ -42,7 +42,7 @@ export const authenticate = verb({
     using domain = openDomain(args);
     await using redis = await openRedis(args);
     await using pool = await openHostPool(args, domain);
-    return await authenticateRecords(redis, await openRecords(redis, pool), new Progress(terminal));
+    return await authenticateRecords(redis, await openRecords(redis, pool, domain), new Progress(terminal));
   },
   text: ({ genuine, made, refused }) =>
     [`${made} records were given a MAC, ${genuine} had theirs.`, ...refused].join('\n'),
@@ -57,7 +57,7 @@ export const rotateRecordKey = verb({
     using domain = openDomain(args);
     await using redis = await openRedis(args);
     await using pool = await openHostPool(args, domain);
-    return await rotate(redis, await openRecords(redis, pool), new Progress(terminal));
+    return await rotate(redis, await openRecords(redis, pool, domain), new Progress(terminal));
   },
   text: ({ newest, rewritten, refused }) =>
     [`${rewritten} records were put under record key ${newest}; there is no other.`, ...refused].join('\n'),

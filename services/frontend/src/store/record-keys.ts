@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
+import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
-import { FleetKey, type FleetKeyName } from './fleet-key.ts';
-import type { HsmCommands } from '../hsm/commands.ts';
+import { FleetKey, type FleetKeyName, madeIn } from './fleet-key.ts';
+import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
 import { DamagedRecordError, type FleetSecretStore } from './store.ts';
 
 const COMMAND_TIMEOUT_MS = 5_000;
@@ -32,6 +33,8 @@ export interface RecordKeyStore extends FleetSecretStore {
 export interface FleetRecordKeysDeps {
   readonly secrets: RecordKeyStore;
   readonly hsm: HsmCommands;
+  /** As it is known here; without it nothing is opened. */
+  readonly domain: { readonly state: DomainState | undefined };
   readonly clock: Clock;
   /** For how long something has been. */
   readonly monotonicClock?: Clock;
@@ -86,6 +89,7 @@ export class FleetRecordKeys implements RecordKeys {
   /** Makes the next one, from then on the newest for everybody who looks. Answers its number. */
   async makeNext(): Promise<number> {
     const { oldest, newest } = await this.look();
+    if (await this.#isStored(newest + 1)) throw isPlanted(newest + 1);
     await this.#open(newest + 1);
     this.#seen = { oldest, newest: newest + 1 };
     return newest + 1;
@@ -108,10 +112,32 @@ export class FleetRecordKeys implements RecordKeys {
     const oldest = Math.max(stored ?? 1, this.#seen?.oldest ?? 1);
     let newest = Math.max(oldest, this.#seen?.newest ?? oldest);
     if (this.#seen === undefined && oldest > 1 && !(await this.#isStored(oldest))) throw isMissing(oldest);
-    while (await this.#isStored(newest + 1)) newest++;
+    while (await this.#isFollowed(newest)) newest++;
     for (const number of this.#opened.keys()) if (number < oldest) this.#opened.delete(number);
     this.#lookedAt = at;
     return (this.#seen = { oldest, newest });
+  }
+
+  /** Whether it was made after the last removal of a member or frontend: no other knows it. */
+  async isSinceRemoval(number: number): Promise<boolean> {
+    return (await this.#madeIn(number)) >= (newestAfterRemoval(this.#state())?.createdGeneration ?? 0);
+  }
+
+  /** Former frontends may keep keys of numbers to come, and put them into the store: those are older than the newest. */
+  async #isFollowed(number: number): Promise<boolean> {
+    return (await this.#isStored(number + 1)) && (await this.#madeIn(number + 1)) >= (await this.#madeIn(number));
+  }
+
+  async #madeIn(number: number): Promise<number> {
+    const { name } = recordKeyName(number);
+    const token = await this.#deps.secrets.findSecret(name);
+    return token === undefined ? 0 : madeIn(this.#state(), name, token);
+  }
+
+  #state(): DomainState {
+    const { state } = this.#deps.domain;
+    if (state === undefined) throw new HsmUnavailableError('timed-out');
+    return state;
   }
 
   async #isStored(number: number): Promise<boolean> {
@@ -129,6 +155,13 @@ export class FleetRecordKeys implements RecordKeys {
     this.#opened.set(number, opening);
     return opening.load(this.#deps.clock.now() + COMMAND_TIMEOUT_MS);
   }
+}
+
+function isPlanted(number: number): DamagedRecordError {
+  const { name } = recordKeyName(number);
+  return new DamagedRecordError(
+    `record key ${number} was made before record key ${number - 1}: somebody put it there. Remove kf:secret:{${name}}, and run the command again.`,
+  );
 }
 
 function isMissing(number: number): DamagedRecordError {

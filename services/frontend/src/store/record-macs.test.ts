@@ -5,6 +5,7 @@ import { FleetRecordKeys, LOOK_AGAIN_MS } from './record-keys.ts';
 import { RecordMacs } from './record-macs.ts';
 import { MemoryStore } from './memory-store.ts';
 import { DamagedRecordError } from './store.ts';
+import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 
 const keys = [1, 2].map((number) => ({ number, key: createSecretKey(Buffer.alloc(32, number)) }));
@@ -50,8 +51,8 @@ test('no bit of a record or its MAC can be changed', async () => {
 });
 
 test('frontends have the same record key, which an HSM opens once for all who ask at once', async () => {
-  const [secrets, hsm, clock] = [new MemoryStore(), new FakeHsm(), { now: Date.now }];
-  const open = () => new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock }));
+  const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
+  const open = () => new RecordMacs(new FleetRecordKeys({ secrets, hsm, domain, clock }));
   const [one, two] = [open(), open()];
   const stored = await one.withMac(place, record);
   const executed = hsm.executed.length;
@@ -60,12 +61,12 @@ test('frontends have the same record key, which an HSM opens once for all who as
 });
 
 async function twoFrontends() {
-  const [secrets, hsm, clock] = [new MemoryStore(), new FakeHsm(), { now: Date.now }];
+  const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
   const time = { ms: 0 };
-  const open = () => new FleetRecordKeys({ secrets, hsm, clock, monotonicClock: { now: () => time.ms } });
+  const open = () => new FleetRecordKeys({ secrets, hsm, domain, clock, monotonicClock: { now: () => time.ms } });
   const [rotating, keys] = [open(), open()];
   const before = await new RecordMacs(keys).withMac(place, record);
-  return { secrets, time, rotating, keys, macs: new RecordMacs(keys), before };
+  return { secrets, hsm, domain, time, rotating, keys, macs: new RecordMacs(keys), before };
 }
 const numberOf = (stored: string) => splitMac(stored)?.keyNumber;
 
@@ -110,9 +111,9 @@ test('after a restore that an operator accepted, the record keys of the backup a
 });
 
 test('where older record keys are dropped and the newest is gone, no other is made in its place', async () => {
-  const [secrets, hsm, clock] = [new MemoryStore(), new FakeHsm(), { now: Date.now }];
+  const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
   secrets.oldestRecordKey = 3;
-  const writing = new RecordMacs(new FleetRecordKeys({ secrets, hsm, clock })).withMac(place, record);
+  const writing = new RecordMacs(new FleetRecordKeys({ secrets, hsm, domain, clock })).withMac(place, record);
   await expect(writing).rejects.toThrow('record key 3 is not there');
   expect(await secrets.findSecret('record-key-3')).toBeUndefined();
 });
@@ -123,4 +124,34 @@ test('fields and names are told apart: no two places share a MAC', () => {
     recordMac(key, { name, ...(field !== undefined && { field }) }, '{"a":1}');
   const all = [of('ab'), of('a', 'b'), of('', 'ab'), of('ab', ''), of('abb'), of('a', 'bb')];
   expect(new Set(all).size).toBe(all.length);
+});
+
+test('a record key that a former frontend had made in advance is not used, once there is one from after its removal', async () => {
+  const { secrets, hsm, domain, time, rotating, keys } = await twoFrontends();
+  const kept = new MemoryStore();
+  const clock = { now: Date.now };
+  const former = new FleetRecordKeys({ secrets: kept, hsm, domain, clock });
+  for (let number = 1; number <= 3; number++) await former.makeNext();
+  const plant = async (number: number) =>
+    void (await secrets.insertSecret(`record-key-${number}`, (await kept.findSecret(`record-key-${number}`))!));
+
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  expect(await rotating.isSinceRemoval(1)).toBe(false);
+  await rotating.makeNext();
+  expect(await rotating.isSinceRemoval(2)).toBe(true);
+  await plant(3);
+  time.ms += LOOK_AGAIN_MS;
+  expect((await keys.newest()).number).toBe(2);
+  expect(await keys.find(3)).toBeUndefined();
+  await expect(rotating.makeNext()).rejects.toThrow('Remove kf:secret:{record-key-3}');
+  expect(await new FleetRecordKeys({ secrets, hsm, domain, clock }).look()).toEqual({ oldest: 1, newest: 2 });
+});
+
+test('a record key that a member which has not heard of a removal sealed is none from after it', async () => {
+  const { secrets, hsm, domain, rotating } = await twoFrontends();
+  const id = domain.rotate(0, { afterRemoval: true });
+  const sealedFor = { accessKeyId: `keyfleet-record-key-2/${id}`, principal: 'keyfleet:frontends' };
+  const { token } = await hsm.execute('GenerateCredential', sealedFor);
+  await secrets.insertSecret('record-key-2', token);
+  expect(await rotating.isSinceRemoval(2)).toBe(false);
 });

@@ -67,7 +67,7 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const feed = resources.use(new ChangeFeed(client, { serveStaleMs: config.serveStale, beatsAreWrites }));
   const calls = new RedisCalls({ client, writes, guard, feed });
   const secrets = new RedisFleetSecrets(calls);
-  const recordKeys = new FleetRecordKeys({ secrets, hsm, clock });
+  const recordKeys = new FleetRecordKeys({ secrets, hsm, domain, clock });
   const macs = new RecordMacs(recordKeys);
   const announce = (change: string): void => void calls.read((on) => on.publish(CHANGES, change)).catch(() => {});
   const acknowledged = new Acknowledged(announce);
