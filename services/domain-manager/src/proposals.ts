@@ -10,6 +10,7 @@ import {
   proposalId,
 } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal, verifySignatures } from '@keyfleet/shared/domain/quorum';
+import { assertRulesForPeople } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { ProposalStore, Signature, StoredProposal } from './store/store.ts';
 import type { Head, TokenLog } from './token-log.ts';
@@ -162,6 +163,7 @@ export class Proposals {
 
   #assertPossible(change: DomainChange): void {
     const { head } = this.#deps.tokens;
+    assertRulesForPeople(change);
     if (change.name === 'LeaveDomain' && change.body.memberId !== change.preparer) {
       throw new DomainError('invalid-change', 'the member that leaves carries it out itself');
     }

@@ -3,7 +3,7 @@ import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/Stat
 import type { Worker as WorkerMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
 import type { Reseal as ResealMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Reseal';
 import { systemClock } from '@keyfleet/shared/clock';
-import { activeDomainKey, type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
+import { activeDomainKey, type DomainState, droppableAt, hasRoomToRotate } from '@keyfleet/shared/domain/state';
 import { absentMembers, type WorkerView } from './worker-survey.ts';
 import { nextRotationAt } from './scheduled-changes.ts';
 import type { ResealProgress } from './store/store.ts';
@@ -52,7 +52,7 @@ export function statusOf({
           domain_keys: domainKeysOf(head.state),
         }),
     ...(rotateEveryMs === undefined ? {} : { rotation_every: rotateEveryMs }),
-    ...(head === undefined || rotateEveryMs === undefined
+    ...(head === undefined || rotateEveryMs === undefined || !hasRoomToRotate(head.state)
       ? {}
       : { next_rotation_at: nextRotationAt(head.state, rotateEveryMs) }),
     ...(head === undefined || reseal === undefined ? {} : { reseal: resealOf(head.state, reseal) }),

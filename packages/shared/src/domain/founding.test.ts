@@ -1,6 +1,16 @@
-import { memberOf, newOperator, refusalOf, signedBy, TestDomain, testRules } from '@keyfleet/test-support/domain';
+import {
+  memberOf,
+  newOperator,
+  refusalOf,
+  rotation,
+  signedBy,
+  TestDomain,
+  testRules,
+} from '@keyfleet/test-support/domain';
 import { describe, expect, test } from 'vitest';
-import { boundToNothing, type NewDomainChange } from './proposal.ts';
+import { nextState } from './apply.ts';
+import { boundToNothing, type DomainChange, type NewDomainChange } from './proposal.ts';
+import { type RuledChange, ruledChanges } from './state.ts';
 import { formatTrustAnchor, parseTrustAnchor } from './trust-anchor.ts';
 
 type Founding = Extract<NewDomainChange, { name: 'CreateDomain' }>;
@@ -51,6 +61,19 @@ describe('a domain is founded', () => {
     expect(by(domain.newHsm('hsm-1'), 'hsm-1')).toBe('forged');
   });
 
+  test('only with rules that leave a machine alone nothing but rotating and retiring', () => {
+    const domain = new TestDomain();
+    const scheduler = [[{ role: 'scheduler' as const, minimum: 1 }]];
+    const refusal = (command: RuledChange) => {
+      const others = testRules.filter((rule) => rule.command !== command);
+      const { hsm, change } = founding(domain, {}, { rules: [...others, { command, alternatives: scheduler }] });
+      return refusalOf(() => hsm.prepare(signedBy(change, domain.people)));
+    };
+    const accepted = ruledChanges.filter((command) => refusal(command) === 'accepted');
+    expect(accepted).toEqual(['RotateDomainKeys', 'RetireDomainKeys']);
+    expect(refusal('ModifyMembers')).toBe('invalid-change');
+  });
+
   test('only with operators who can meet its rules, and everyone once', () => {
     const domain = new TestDomain();
     const { alice, scheduler } = domain;
@@ -89,4 +112,20 @@ describe('a trust anchor file', () => {
     expect(refusal({ operators: [{ operatorId: 'a', signingKey: 'AAAA' }], minimum: 1 })).toBe('malformed');
     expect(refusalOf(() => parseTrustAnchor('{'))).toBe('malformed');
   });
+});
+
+test('rules that let a machine do more are not made, and a chain from before that has them goes on', () => {
+  const domain = new TestDomain();
+  const { state } = domain.hsms[0]!.installed!;
+  const rules = testRules.map((rule) =>
+    rule.command === 'ModifyMembers'
+      ? { ...rule, alternatives: [...rule.alternatives, [{ role: 'scheduler' as const, minimum: 1 }]] }
+      : rule,
+  );
+  const ruling = { name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } } as const;
+  expect(refusalOf(() => domain.prepare(ruling))).toBe('invalid-change');
+  const bound = { version: 2 as const, ...domain.command(rotation) };
+  const lax = { ...state, rules };
+  const next = nextState(lax, bound as DomainChange, { keyId: 'ab'.repeat(16), madeAt: domain.clock.now() });
+  expect(next.rules).toEqual(rules);
 });

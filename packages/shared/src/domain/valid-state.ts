@@ -1,8 +1,12 @@
 import { DomainError } from './domain-error.ts';
+import type { DomainChange } from './proposal.ts';
 import { isPublicKeyEncoding } from './signature.ts';
 import type { DomainKeyInfo, DomainState, Operator, Rule, RuledChange } from './state.ts';
 
-/** These decide what opens and what is lost: a machine alone must never do it. */
+/** These destroy nothing and let nobody in: all that a machine may do alone. */
+const forMachines: ReadonlySet<RuledChange> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
+
+/** In every state, those of chains from before as well: these decide what opens and what is lost. */
 const forPeopleOnly: ReadonlySet<RuledChange> = new Set(['ReinstateDomainKeys', 'DropDomainKeys']);
 
 /** Throws `DomainError('invalid-change')` for a state that no domain change may make. */
@@ -34,6 +38,25 @@ export function assertValidState(state: DomainState): void {
   for (const rule of rules) assertPossible(rule, operators);
 }
 
+/**
+ * Asked by whoever makes the token of a change that brings rules, and not of chains: some from before let machines do
+ * more, and go on. Throws `DomainError('invalid-change')`.
+ */
+export function assertRulesForPeople(change: DomainChange): void {
+  if (change.name !== 'CreateDomain' && change.name !== 'ModifyRules') return;
+  for (const { command, alternatives } of change.body.rules) {
+    if (!forMachines.has(command) && alternatives.some(isForMachines)) throw mustAskPeople(command);
+  }
+}
+
+function isForMachines(alternative: Rule['alternatives'][number]): boolean {
+  return alternative.every(({ role }) => role !== 'operator');
+}
+
+function mustAskPeople(command: RuledChange): DomainError {
+  return invalid(`every way to allow ${command} must ask for an operator`);
+}
+
 /** One person with two names would count twice; one key in two roles would make signatures mean two things. */
 function assertKeysOfOneOwner({ operators, members }: DomainState): void {
   const p384 = [
@@ -63,9 +86,7 @@ function assertPossible({ command, alternatives }: Rule, people: readonly Operat
       `role in a rule for ${command}`,
       alternative.map(({ role }) => role),
     );
-    if (forPeopleOnly.has(command) && alternative.every(({ role }) => role !== 'operator')) {
-      throw invalid(`every way to allow ${command} must ask for an operator`);
-    }
+    if (forPeopleOnly.has(command) && isForMachines(alternative)) throw mustAskPeople(command);
   }
   const canMeet = alternatives.some((alternative) =>
     alternative.every(({ role, minimum }) => people.filter((one) => one.role === role).length >= minimum),

@@ -54,6 +54,7 @@ export const status = verb({
       generation: seen.generation ?? 0,
       replica: seen.replica ?? '',
       leader: seen.leader ?? '',
+      rotationEvery: seen.rotation_every ?? 0,
       nextRotationAt: seen.next_rotation_at ?? 0,
       absentMembers: seen.absent_members ?? [],
       domainKeys: (seen.domain_keys ?? []).map(({ id = '', status: standing = '', droppable_at: at = 0 }) => ({
@@ -81,12 +82,12 @@ export const status = verb({
       }),
     };
   },
-  text: ({ domain, generation, leader, nextRotationAt, absentMembers, domainKeys, workers, reseal }) =>
+  text: ({ domain, generation, leader, rotationEvery, nextRotationAt, absentMembers, domainKeys, workers, reseal }) =>
     [
       generation === 0
         ? `Domain ${domain} is not founded yet.`
         : `Domain ${domain}, generation ${generation}. Leader: ${leader === '' ? 'none' : leader}`,
-      nextRotationAt === 0 ? 'Domain keys rotate only on command.' : `Next rotation: ${timeOf(nextRotationAt)}`,
+      rotationText(generation, rotationEvery, nextRotationAt),
       ...(domainKeys.length === 0 ? [] : [sentenceOf(summaryOf(domainKeys, Date.now()))]),
       '',
       tableOf([
@@ -114,6 +115,13 @@ export const status = verb({
     ].join('\n'),
   isWell: ({ workers }) => workers.every(({ standing, problem }) => standing !== 'unreachable' && problem === ''),
 });
+
+function rotationText(generation: number, every: number, nextAt: number): string {
+  if (nextAt > 0) return `Next rotation: ${timeOf(nextAt)}`;
+  return every > 0 && generation > 0
+    ? 'Domain keys rotate no more: there are too many. Drop old ones (keyfleet domain drop).'
+    : 'Domain keys rotate only on command.';
+}
 
 function sentenceOf(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;

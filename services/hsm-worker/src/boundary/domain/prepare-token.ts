@@ -5,6 +5,7 @@ import type { Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
+import { assertRulesForPeople } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Random } from '../crypto/random.ts';
 import type { Identity } from '../identity.ts';
@@ -22,6 +23,7 @@ export interface TokenMaker {
 export function prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: TokenMaker): Buffer {
   const { identity, clock, random } = maker;
   const change = verifyFounding(anchor, proposal);
+  assertRulesForPeople(change);
   const key = newDomainKey(random);
   const state = foundedState(change, { keyId: key.id, madeAt: clock.now() });
   const secrets = { domainKeys: [key], materialIdKey: newSecretKey(random) };
@@ -39,6 +41,7 @@ export function prepareNext(
 ): Buffer {
   assertNotFromFuture(current, clock.now());
   const change = verifyProposal(current, proposal);
+  assertRulesForPeople(change);
   const key = newDomainKey(random);
   // A clock that was set back must not put tokens out of order; domain keys then are kept longer, never shorter.
   const madeAt = Math.max(clock.now(), current.state.madeAt);
