@@ -32,7 +32,7 @@ const checks: Checks = {
   'domain tokens': checkTokens,
   clocks: checkClocks,
   'hsm-workers': checkWorkers,
-  'record key': checkRecordKey,
+  'record key': checkStoredRecordKey,
 };
 
 /** `census`: reads everything that is stored, too. */
@@ -122,6 +122,11 @@ async function checkWorkers({ client }: Patient): Promise<string> {
   const members = workers.filter(({ standing }) => standing === 'member').length;
   if (members < 2) throw new CliError(`only ${members} serves: admit another, so that one may fail.`);
   return `${members} members, all reached, generation ${generation}`;
+}
+
+async function checkStoredRecordKey({ client, anchor, openRedis }: Patient): Promise<string> {
+  await using redis = await openRedis();
+  return checkRecordKey(redis, (await client.getDomain(anchor)).state);
 }
 
 /** Under which domain keys everything in Redis is sealed, looked at here and not taken from anyone's report. */

@@ -1,15 +1,12 @@
 import { madeIn } from '@keyfleet/frontend/store/fleet-key';
 import { recordKeyName } from '@keyfleet/frontend/store/record-keys';
-import { newestAfterRemoval } from '@keyfleet/shared/domain/state';
+import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
-import type { Patient } from './checks.ts';
 
 /** Whether somebody who left the domain may have the key that records are authenticated with. */
-export async function checkRecordKey({ client, anchor, openRedis }: Pick<Patient, 'client' | 'anchor' | 'openRedis'>) {
-  await using redis = await openRedis();
-  const { state } = await client.getDomain(anchor);
+export async function checkRecordKey(redis: RedisClient, state: DomainState): Promise<string> {
   const number = await newestNumber(redis);
   const { name } = recordKeyName(number);
   const token = await redis.getBuffer(secretAt(name));
