@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { type RedisUser, redisUsers } from './servers/redis-users.ts';
 import { StartError } from './start-error.ts';
 
 /** Who the development domain's keys belong to: `<home>/keys/<name>.pem`. */
@@ -53,6 +54,10 @@ export class Home {
     return readFileSync(this.secretFile(name), 'utf8').trim();
   }
 
+  redisPasswordFile(user: RedisUser): string {
+    return this.secretFile(`redis-password-${user}`);
+  }
+
   keyFile(identity: string): string {
     return this.in('keys', `${identity}.pem`);
   }
@@ -99,6 +104,7 @@ export function openHome(wish: HomeWish): Home {
   }
   const secrets = ['redis-password', 'nats-token', ...home.workerNames.map((name) => `${name}-seal-key`)];
   for (const name of secrets) provideFile(home, home.secretFile(name), () => randomBytes(32).toString('base64') + '\n');
+  for (const user of redisUsers) providePassword(home.redisPasswordFile(user));
   for (const name of Object.values(identities)) provideFile(home, home.keyFile(name), newSigningKey);
   provideFile(home, home.trustAnchorFile, () => trustAnchor(home));
   for (const name of facts.founded ? home.workerNames : []) assertNotEmpty(home.in(name));
@@ -180,6 +186,11 @@ function provideFile(home: Home, path: string, content: () => string): void {
   if ((stat.mode & 0o077) !== 0) {
     throw new StartError(`${path} is open to other users. Run 'chmod 600 ${path}', then start again.`);
   }
+}
+
+/** Made anew where it is missing: Redis is told at each start. */
+function providePassword(path: string): void {
+  if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
 }
 
 function assertNotEmpty(directory: string): void {

@@ -1,11 +1,12 @@
 import type { CertificateConfig, TlsConfig } from '@keyfleet/shared/tls/tls-files';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { type Home, identities } from './home.ts';
 import { caFileOf, tlsFilesOf } from './home-tls.ts';
 import type { Ports } from './ports.ts';
 import { allRegions } from './regions.ts';
 import { natsConfig } from './servers/nats.ts';
 import { redisConfig } from './servers/redis.ts';
+import { type RedisUser, userLines } from './servers/redis-users.ts';
 
 function local(port: number): string {
   return `127.0.0.1:${port}`;
@@ -45,7 +46,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
       developmentTags: true,
       hsmWorkers,
       domainManagers,
-      redis: redisConfigOf(home, ports, 'frontend'),
+      redis: { ...redisConfigOf(home, ports, 'frontend'), ...userOf(home, 'frontend') },
       dataDir: home.in('frontend'),
       hostKey: { operatorId: identities.frontend, file: home.keyFile(identities.frontend) },
       firstAdministrator: {
@@ -61,7 +62,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
     configs[name] = {
       ...shared(name),
       grpc: local(port),
-      redis: redisConfigOf(home, ports, name),
+      redis: { ...redisConfigOf(home, ports, name), ...userOf(home, 'domain-manager') },
       hsmWorkers,
       schedulerKey: { operatorId: identities.domainManager, file: home.keyFile(identities.domainManager) },
       ...(rotateEvery === undefined ? {} : { rotation: { every: rotateEvery } }),
@@ -121,9 +122,14 @@ export function redisConfigOf(home: Home, ports: Ports, holder: string) {
   return { url, passwordFile: home.secretFile('redis-password'), tls: tlsOf(home, holder) };
 }
 
+function userOf(home: Home, username: RedisUser) {
+  return { username, passwordFile: home.redisPasswordFile(username) };
+}
+
 export function redisSettings(home: Home, ports: Ports) {
   const tls = tlsOf(home, 'redis');
-  return { port: ports.redis, directory: home.in('redis'), password: home.secret('redis-password'), tls };
+  const users = userLines((user) => readFileSync(home.redisPasswordFile(user), 'utf8').trim());
+  return { port: ports.redis, directory: home.in('redis'), password: home.secret('redis-password'), tls, users };
 }
 
 export function natsSettings(home: Home, ports: Ports) {

@@ -39,7 +39,13 @@ function temporaryHome(name: 'redis' | 'nats') {
 
 test('a write that Redis acknowledged is there after kill -9', async () => {
   using home = temporaryHome('redis');
-  const settings = { port: await getPort(), directory: join(home.path, 'redis'), password: 'correct', tls: undefined };
+  const settings = {
+    port: await getPort(),
+    directory: join(home.path, 'redis'),
+    password: 'correct',
+    tls: undefined,
+    users: '',
+  };
   const server = await launch(home.path, 'redis', redisConfig(settings));
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
   await until(
@@ -63,7 +69,13 @@ test('a write that Redis acknowledged is there after kill -9', async () => {
 
 test('Redis lets nobody in without the password', async () => {
   using home = temporaryHome('redis');
-  const settings = { port: await getPort(), directory: join(home.path, 'redis'), password: 'correct', tls: undefined };
+  const settings = {
+    port: await getPort(),
+    directory: join(home.path, 'redis'),
+    password: 'correct',
+    tls: undefined,
+    users: '',
+  };
   const server = await launch(home.path, 'redis', redisConfig(settings));
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
   await until(

@@ -7,17 +7,20 @@ export interface RedisSettings {
   readonly directory: string;
   readonly password: string;
   readonly tls: TlsConfig | undefined;
+  /** Lines of redis.conf for those who may do less than the default user. */
+  readonly users: string;
 }
 
 /**
  * An acknowledged write is on disk: every one is fsynced. The append-only file is the record, so snapshots would add
  * nothing.
  */
-export function redisConfig({ port, directory, password, tls }: RedisSettings): string {
+export function redisConfig({ port, directory, password, tls, users }: RedisSettings): string {
   return `bind 127.0.0.1
 ${tls === undefined ? `port ${port}` : tlsSettings(port, tls)}
 protected-mode yes
 requirepass ${password}
+${users}
 dir ${directory}
 appendonly yes
 appendfsync always

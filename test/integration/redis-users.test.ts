@@ -1,0 +1,84 @@
+import { CreateAliasCommand, CreateGrantCommand, CreateKeyCommand, EncryptCommand } from '@aws-sdk/client-kms';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { storedValues } from '@keyfleet/shared/stored/names';
+import { Redis } from 'ioredis';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RedisUser } from '../../tools/servers/redis-users.ts';
+
+let cluster: TestCluster;
+const clients = new Map<RedisUser | 'default', Redis>();
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  const { home, ports } = cluster;
+  const connect = (username: RedisUser) =>
+    new Redis(ports.redis, { username, password: readFileSync(home.redisPasswordFile(username), 'utf8').trim() });
+  clients.set('frontend', connect('frontend'));
+  clients.set('domain-manager', connect('domain-manager'));
+  clients.set('default', new Redis(ports.redis, { password: home.secret('redis-password') }));
+});
+
+afterAll(async () => {
+  clients.forEach((client) => client.disconnect());
+  await cluster?.[Symbol.asyncDispose]();
+});
+
+const call = (user: RedisUser | 'default', [name, ...args]: readonly string[]) =>
+  clients.get(user)!.call(name!, ...args);
+
+test('services never ask for what they may not', async () => {
+  using kms = Object.assign(kmsClient(cluster), { [Symbol.dispose]: () => kms.destroy() });
+  const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
+  const KeyId = KeyMetadata!.KeyId!;
+  await kms.send(new CreateAliasCommand({ AliasName: 'alias/mine', TargetKeyId: KeyId }));
+  const GranteePrincipal = `arn:aws:iam::${KeyMetadata!.AWSAccountId}:user/admin`;
+  await kms.send(new CreateGrantCommand({ KeyId, GranteePrincipal, Operations: ['Encrypt'] }));
+  await kms.send(new EncryptCommand({ KeyId, Plaintext: Buffer.of(1) }));
+  expect(await call('default', ['ACL', 'LOG'])).toEqual([]);
+});
+
+describe('a frontend may not', () => {
+  test.each([
+    ['store a domain token', ['RPUSH', 'kf:domain:{development}:tokens', 'forged']],
+    ['sign a proposal', ['HSET', 'kf:domain:{development}:proposal:1', 'x', 'y']],
+    ['lead', ['SET', 'kf:domain:{development}:lease', 'me']],
+    ['touch what is not of Keyfleet', ['GET', 'somebody-elses']],
+    ['say that a restore is under way', ['HSET', 'kf:restore', 'x', 'y']],
+    ['empty the store', ['FLUSHALL']],
+    ['change a setting', ['CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru']],
+    ['make a user', ['ACL', 'SETUSER', 'me', 'on']],
+    ['stop Redis', ['SHUTDOWN']],
+    ['make Redis a replica of another', ['REPLICAOF', '127.0.0.1', '1']],
+    ['load a function', ['FUNCTION', 'LIST']],
+    ['publish to others', ['PUBLISH', 'other', 'x']],
+    [
+      'do in a script what it may not',
+      ['EVAL', "return redis.call('DEL', KEYS[1])", '1', 'kf:domain:{development}:tokens'],
+    ],
+  ])('%s', async (_, command) => {
+    await expect(call('frontend', command)).rejects.toThrow(/NOPERM|ACL failure/);
+  });
+});
+
+describe('a domain-manager may not', () => {
+  const others = Object.values(storedValues)
+    .map(({ name }) => name.replaceAll(/<[^>]+>/g, 'x'))
+    .filter((name) => !name.startsWith('kf:domain:'));
+  test.each(others.map((name) => [name]))('write at %s', async (name) => {
+    await expect(call('domain-manager', ['DEL', name])).rejects.toThrow('NOPERM');
+  });
+  test.each([
+    ['read a key', ['HGETALL', 'kf:key:{us-east-1/x}']],
+    ['empty the store', ['FLUSHALL']],
+    ['announce a change', ['PUBLISH', 'kf:changes', 'x']],
+  ])('%s', async (_, command) => {
+    await expect(call('domain-manager', command)).rejects.toThrow('NOPERM');
+  });
+});
+
+test('each may do what is its own', async () => {
+  await expect(call('frontend', ['EXISTS', 'kf:key:{us-east-1/x}'])).resolves.toBe(0);
+  await expect(call('domain-manager', ['LLEN', 'kf:domain:{development}:tokens'])).resolves.toBeGreaterThan(0);
+});
