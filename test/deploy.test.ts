@@ -3,7 +3,7 @@ import { FrontendConfig } from '@keyfleet/frontend/config';
 import { WorkerConfig } from '@keyfleet/hsm-worker/config';
 import { loadConfig } from '@keyfleet/shared/config';
 import { arrowsOf, baseManifests, plannedArrows, podSpecs } from '@keyfleet/test-support/manifests';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -30,10 +30,9 @@ describe.each([...pods])('the Pods of %s', (_name, spec) => {
     );
   });
 
-  test('ask for what they need, and are probed, unless they are done once', () => {
+  test('ask for what they need, and are probed', () => {
     for (const { resources, startupProbe, livenessProbe, name } of spec.containers) {
       expect(resources, name).toMatchObject({ requests: { memory: expect.any(String) as string }, limits: {} });
-      if (name === 'load-test') continue;
       expect(startupProbe, name).toBeDefined();
       expect(livenessProbe, name).toBeDefined();
     }
@@ -97,4 +96,15 @@ describe('the network policies', () => {
     );
     expect(arrowsOf(manifests, 'ingress')).toEqual(Object.fromEntries(listed));
   });
+});
+
+test('alert rules ask for metrics that docs/monitoring.md lists, and name runbooks that exist', () => {
+  const alerts = readFileSync(join(root, 'deploy/monitoring/alerts.yaml'), 'utf8');
+  const documented = readFileSync(join(root, 'docs/monitoring.md'), 'utf8').match(/keyfleet(\.[a-z]+)+/g) ?? [];
+  const known = new Set(documented.map((name) => name.replaceAll('.', '_')));
+  const asked = (alerts.match(/keyfleet(_[a-z]+)+/g) ?? []).map((name) => name.replace(/_total$/, ''));
+  expect(asked.length).toBeGreaterThan(5);
+  expect(asked.filter((name) => !known.has(name))).toEqual([]);
+  const runbooks = [...alerts.matchAll(/runbook: (\S+)/g)].map(([, path]) => path!);
+  expect(runbooks.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });

@@ -1,0 +1,105 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../../tools/readiness.ts';
+import { type ControlPlane, startControlPlane } from './support/control-plane.ts';
+import { certManagerDefinitions } from './support/control-plane-binaries.ts';
+
+const deploy = join(import.meta.dirname, '../../deploy/k8s');
+const overlays = ['dev', 'prod'] as const;
+
+let server: ControlPlane;
+beforeAll(async () => {
+  server = await startControlPlane();
+  const definitions = await server.kubectl(['apply', '--server-side', '--filename', await certManagerDefinitions()]);
+  expect(definitions.all).not.toMatch(/error/i);
+  await server.kubectl(['apply', '--filename', join(deploy, 'base/namespace.yaml')]);
+  const hasAccount = async () => (await inKeyfleet('get', 'serviceaccount', 'default')).exitCode === 0;
+  expect(await until(hasAccount, 30_000, () => false)).toBe(true);
+});
+afterAll(() => server?.[Symbol.asyncDispose]());
+
+function inKeyfleet(...args: readonly string[]) {
+  return server.kubectl(['--namespace', 'keyfleet', ...args]);
+}
+
+interface Workload {
+  readonly metadata: { readonly name: string };
+  readonly spec: { readonly replicas?: number };
+}
+
+describe.each(overlays)('the overlay %s', (overlay) => {
+  test('is taken by the API server without a warning, every field known', async () => {
+    const folder = join(deploy, 'overlays', overlay);
+    const strict = ['apply', '--warnings-as-errors', '--validate=strict', '--kustomize', folder];
+    const tried = await server.kubectl([...strict, '--dry-run=server']);
+    expect([tried.exitCode, tried.stderr]).toEqual([0, '']);
+    const applied = await server.kubectl(strict);
+    expect([applied.exitCode, applied.stderr]).toEqual([0, '']);
+  });
+
+  test('has every Pod that it asks for made under Pod Security "restricted"', async () => {
+    const { items } = await server.get<{ readonly items: readonly Workload[] }>(
+      'statefulsets',
+      '--namespace',
+      'keyfleet',
+    );
+    const wanted = items.flatMap(({ metadata, spec }) =>
+      Array.from({ length: spec.replicas ?? 1 }, (_, index) => `${metadata.name}-${index}`),
+    );
+    expect(wanted.length).toBeGreaterThan(9);
+    const names = async (): Promise<string[]> => {
+      const pods = await server.get<{ readonly items: readonly Workload[] }>('pods', '--namespace', 'keyfleet');
+      return pods.items.map(({ metadata }) => metadata.name);
+    };
+    await expect.poll(names, { timeout: 60_000 }).toEqual(expect.arrayContaining(wanted));
+    await expect
+      .poll(async () => (await names()).filter((name) => name.startsWith('frontend-')).length)
+      .toBeGreaterThan(0);
+    const { stdout } = await inKeyfleet('get', 'events', '--field-selector', 'reason=FailedCreate', '--output', 'name');
+    expect(stdout).toBe('');
+  });
+});
+
+describe('what is forbidden is refused', () => {
+  const pod = (spec: object, container: object = {}): string =>
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'forbidden', namespace: 'keyfleet' },
+      spec: {
+        securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
+        ...spec,
+        containers: [
+          {
+            name: 'one',
+            image: 'keyfleet',
+            securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+            ...container,
+          },
+        ],
+      },
+    });
+  const create = (manifest: string) => server.kubectl(['create', '--dry-run=server', '--filename', '-'], manifest);
+
+  test('a Pod that keeps to the rules is taken', async () => {
+    expect((await create(pod({}))).exitCode).toBe(0);
+  });
+
+  test.each([
+    ['privileged', pod({}, { securityContext: { privileged: true } })],
+    ['in the network of its node', pod({ hostNetwork: true })],
+    ['with a folder of its node', pod({ volumes: [{ name: 'node', hostPath: { path: '/' } }] })],
+    ['as root', pod({ securityContext: { runAsUser: 0, seccompProfile: { type: 'RuntimeDefault' } } })],
+    ['without a seccomp profile', pod({ securityContext: { runAsNonRoot: true } })],
+    ['that keeps capabilities', pod({}, { securityContext: { allowPrivilegeEscalation: false } })],
+  ])('a Pod %s', async (_what, manifest) => {
+    const { exitCode, stderr } = await create(manifest);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('violates PodSecurity "restricted');
+  });
+
+  test('a field that nobody knows', async () => {
+    const { exitCode, stderr } = await create(pod({ nodeSelektor: {} }));
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining('unknown field "spec.nodeSelektor"')]);
+  });
+});
