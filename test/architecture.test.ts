@@ -19,6 +19,8 @@ test('the reader of imports sees every form of them', () => {
 
 test('the security boundary imports cryptography, contracts and itself, and nothing that reaches outside', () => {
   const boundary = 'services/hsm-worker/src/boundary';
+  // A module of a cluster runs in a process of its own; only the three files that start it and call it reach there.
+  const moduleCallers = ['functions.ts -> node:ffi', 'memory.ts -> node:ffi', 'token-process.ts -> node:child_process'];
   expect(
     forbidden(boundary, [
       // A thread of the same process, for work that would hold up every other command.
@@ -29,7 +31,7 @@ test('the security boundary imports cryptography, contracts and itself, and noth
       /^@keyfleet\/shared\/(errors\/exceptions|algorithms|key-specs|ids|clock|bounded-cache)$/,
       new RegExp(`^${boundary}/`),
     ]),
-  ).toEqual([]);
+  ).toEqual(moduleCallers.map((caller) => `${boundary}/pkcs11/${caller}`));
 });
 
 test('what the boundary imports of shared is pure too', () => {

@@ -1,5 +1,5 @@
 import { RefusedError } from '@keyfleet/hsm-worker/boundary/errors';
-import type { Refusal } from '@keyfleet/shared/hsm/commands';
+import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { until } from '@keyfleet/test-support/loopback-worker';
 import { answering, MANY, type RandomHandler, startTwoWorkers } from '@keyfleet/test-support/two-workers';
 import { describe, expect, test } from 'vitest';

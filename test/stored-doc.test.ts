@@ -1,5 +1,11 @@
 import { AccessKey, AliasRecord, BackingKeyRecord, KeyRecord, LastUsageRecord } from '@keyfleet/frontend/store/records';
-import { CustomKeyStoreRecord, KeyStoresRecord, XksProxyRecord } from '@keyfleet/frontend/key-stores/records';
+import {
+  ClusterKeyStoreRecord,
+  ClusterRecord,
+  ExternalKeyStoreRecord,
+  KeyStoresRecord,
+  XksProxyRecord,
+} from '@keyfleet/frontend/key-stores/records';
 import { storedValues } from '@keyfleet/shared/stored/names';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,8 +34,10 @@ test('docs/formats.md lists every field of every record, and none that is gone',
     alias: AliasRecord,
     'access key': AccessKey,
     'custom key stores': KeyStoresRecord,
-    'custom key store': CustomKeyStoreRecord,
+    'external key store': ExternalKeyStoreRecord,
     proxy: XksProxyRecord,
+    'cluster key store': ClusterKeyStoreRecord,
+    cluster: ClusterRecord,
     'last usage': LastUsageRecord,
   };
   const sorted = (entries: Iterable<readonly [string, readonly string[]]>) =>

@@ -50,6 +50,7 @@ export function testContext(overrides: Partial<CommandContext> = {}): CommandCon
     backingKeys: new BackingKeyCache({ clock, maxBytes: 64 << 20, maxAgeMs: 60_000 }),
     rsaKeyPairs: new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }),
     noble: { of: () => nobleSignatures },
+    clusters: new Map(),
     clock,
     random,
     nonce: random,

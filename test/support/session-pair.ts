@@ -200,6 +200,7 @@ export function newWorker(
       backingKeys,
       rsaKeyPairs,
       noble: { of: () => nobleSignatures },
+      clusters: new Map(),
       clock,
       random: randomBytes,
       nonce: randomBytes,

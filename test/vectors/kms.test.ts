@@ -86,7 +86,7 @@ describe('ciphertext blob', () => {
     expect(openBlob(backingKey, hex(vector.blob), encryptionContext).toString('hex')).toBe(plaintext);
     const sealing = { encryptionContext, plaintext: hex(plaintext) };
     expect(sealBlob(backingKey, sealing, onlyBytes(hex(vector.random))).toString('hex')).toBe(vector.blob);
-    expect(parseBlobHeader(hex(vector.blob))).toEqual({ keyId, materialId: hex(materialId), isExternal: false });
+    expect(parseBlobHeader(hex(vector.blob))).toEqual({ version: 1, keyId, materialId: hex(materialId) });
   });
 });
 

@@ -2,10 +2,44 @@ import { byteSize, duration, filePath, gone, hostPort } from '@keyfleet/shared/c
 import { entityId } from '@keyfleet/shared/domain/state';
 import { HealthAddress } from '@keyfleet/shared/grpc/health';
 import { LogConfig } from '@keyfleet/shared/log';
+import { ACCOUNT_ID } from '@keyfleet/shared/ids';
 import { NatsConfig } from '@keyfleet/shared/notices';
 import { PeerTlsConfig } from '@keyfleet/shared/grpc/peers';
 import { AllowPlaintext, refusePlaintext } from '@keyfleet/shared/tls/plaintext';
 import { z } from 'zod';
+
+const Cluster = z
+  .strictObject({
+    id: z
+      .string()
+      .regex(/^cluster-[2-7a-zA-Z]{11,16}$/, 'must be cluster- and 11 to 16 letters or digits from 2 to 7')
+      .describe('The CloudHsmClusterId that customers give: `cluster-` and 11 to 16 letters or digits from 2 to 7.'),
+    accountId: z.string().regex(ACCOUNT_ID).describe('Whose it is. No key store of another account can be in it.'),
+    region: z.string().min(1).max(32).describe('In which Region.'),
+    module: filePath().describe("The PKCS#11 module: the vendor's shared library."),
+    token: z
+      .strictObject({
+        label: z.string().min(1).max(32).optional().describe('Its label.'),
+        serial: z.string().min(1).max(16).optional().describe('Its serial number.'),
+      })
+      .refine(({ label, serial }) => label !== undefined || serial !== undefined, 'needs label, serial or both')
+      .describe('Which of the tokens that the module has.'),
+    user: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Who logs in, for modules that take `<user>:<password>`, as AWS CloudHSM does; otherwise the password alone is the PIN.',
+      ),
+    trustAnchorFile: filePath().describe('The certificate (PEM) that customers must give as TrustAnchorCertificate.'),
+    environment: z
+      .record(z.string(), z.string())
+      .default({})
+      .describe("The module's environment variables. It has no others."),
+    sessions: z.int().min(1).max(32).default(2).describe('Sessions at once, each in a process of about 50 MB.'),
+    timeout: duration('2s').describe('How long the token may take.'),
+  })
+  .describe('A CloudHSM cluster: a token behind a PKCS#11 module.');
 
 const count = (fallback: number) => z.int().min(0).max(1_000_000).default(fallback);
 
@@ -49,6 +83,10 @@ export const WorkerConfig = z
       })
       .prefault({})
       .describe('Fresh RSA key pairs in memory, so that CreateKey need not wait.'),
+    clusters: z
+      .array(Cluster)
+      .default([])
+      .describe('Tokens in which customers may have a custom key store (docs/custom-key-stores.md).'),
     pollEvery: duration('3s').describe('How often it looks for a new domain token without a notice.'),
     peerTls: PeerTlsConfig,
     allowPlaintext: AllowPlaintext,

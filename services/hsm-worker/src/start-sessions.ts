@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '@keyfleet/shared/clock';
+import { newClusters } from './clusters.ts';
 import { contextOf } from './boundary/commands/command.ts';
 import { handlers } from './boundary/commands/handlers.ts';
 import { NobleThread } from './boundary/crypto/noble-thread.ts';
@@ -33,12 +34,14 @@ export function startSessions(
   const clock = systemClock;
   const rsaKeyPairs = resources.use(new RsaKeyPool(config.rsaKeyPool));
   const noble = resources.use(new NobleThread());
+  const clusters = newClusters(config.clusters);
+  for (const cluster of clusters.values()) resources.use(cluster);
   const nonce = newNonceSource();
   const sessions = new SessionService({
     member: hsm,
     handlers,
     observer: commandObserver(),
-    context: contextOf(hsm, { backingKeys, rsaKeyPairs, noble, clock, random: randomBytes, nonce }),
+    context: contextOf(hsm, { backingKeys, rsaKeyPairs, noble, clusters, clock, random: randomBytes, nonce }),
     clock,
     random: randomBytes,
     maxInFlight: config.maxInFlight,

@@ -17,6 +17,9 @@ import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
 import type { GrantedKey } from '@keyfleet/shared/stored/grants';
 import type { KeyStoreStore } from '@keyfleet/frontend/key-stores/key-store';
 import { MemoryKeyStores } from '@keyfleet/frontend/key-stores/memory-key-stores';
+import { ClusterKeys } from '@keyfleet/frontend/clusters/cluster-keys';
+import { Clusters } from '@keyfleet/frontend/clusters/clusters';
+import { SecondEncryptions } from '@keyfleet/frontend/key-stores/second-encryption';
 import { ExternalKeys } from '@keyfleet/frontend/xks/external-keys';
 import type { XksAnswer, XksCall } from '@keyfleet/frontend/xks/hosts';
 import { XksError } from '@keyfleet/frontend/xks/problems';
@@ -58,6 +61,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly grants: GrantStore;
   readonly keyStores: KeyStoreStore;
   readonly proxies: XksProxies;
+  readonly clusters: Clusters;
   /** Stands for the proxies of external key stores. */
   answerOfProxy: (call: XksCall) => Promise<XksAnswer> = () => Promise.reject(new XksError('unreachable'));
   readonly keyQuota = 100;
@@ -90,13 +94,19 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     this.proxies = new XksProxies({ hosts, hsm: this.hsm, clock });
     this.lastUsages = new LastUsages({ usages: store, clock, onProblem: (problem) => void faults.push(problem) });
     const fleet = new Fleet({ store, hsm: this.hsm, domain: new FakeDomain(), clock });
+    const clusters = new Clusters({ hsm: this.hsm, clock });
+    this.clusters = clusters;
     const perform = newPerform({
       keys: store,
       aliases: store,
       hsm: this.hsm,
       keyStores: this.keyStores,
       proxies: this.proxies,
-      externalKeys: new ExternalKeys({ keyStores: this.keyStores, proxies: this.proxies }),
+      clusters,
+      secondEncryption: new SecondEncryptions({
+        external: new ExternalKeys({ keyStores: this.keyStores, proxies: this.proxies }),
+        cluster: new ClusterKeys({ keyStores: this.keyStores, clusters }),
+      }),
       clock,
       newKeyId,
       developmentTags: false,

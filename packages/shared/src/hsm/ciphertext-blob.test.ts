@@ -11,22 +11,22 @@ describe('the clear header of a ciphertext blob', () => {
     const prefix = blobPrefixOf({ keyId, materialId });
     expect(prefix).toHaveLength(blobLayout.nonce);
     const blob = Buffer.concat([prefix, Buffer.alloc(blobOverhead - prefix.length)]);
-    expect(parseBlobHeader(blob)).toEqual({ keyId, materialId, isExternal: false });
-    expect(parseBlobHeader(new Uint8Array(blob))).toEqual({ keyId, materialId, isExternal: false });
+    expect(parseBlobHeader(blob)).toEqual({ keyId, materialId, version: 1 });
+    expect(parseBlobHeader(new Uint8Array(blob))).toEqual({ keyId, materialId, version: 1 });
     expect(() => parseBlobHeader(blob.subarray(0, -1))).toThrow(FormatError);
   });
 
   test('a blob of version 2 is of an external key store, and begins the same', () => {
     const blob = Buffer.concat([blobPrefixOf({ keyId: uuid, materialId }), Buffer.alloc(100)]);
     blob[0] = 2;
-    expect(parseBlobHeader(blob)).toEqual({ keyId: uuid, materialId, isExternal: true });
+    expect(parseBlobHeader(blob)).toEqual({ keyId: uuid, materialId, version: 2 });
   });
 
   test('another version or kind of key id is no blob', () => {
     const blob = Buffer.concat([blobPrefixOf({ keyId: uuid, materialId }), Buffer.alloc(100)]);
     for (const [at, value] of [
       [0, 0],
-      [0, 3],
+      [0, 4],
       [1, 2],
       [1, 255],
     ] as const) {

@@ -12,13 +12,13 @@ export interface BlobHeader {
   readonly keyId: string;
   /** 32 bytes. */
   readonly materialId: Buffer;
-  /** Of a key in an external key store. */
-  readonly isExternal: boolean;
+  /** One of `blobVersions`. */
+  readonly version: number;
 }
 
-const version = 1;
-/** Of a blob that a key in an external key store encrypted once more: it begins as all do, and goes on in its own way. */
-export const externalBlobVersion = 2;
+/** All begin alike; those that a key in a custom key store encrypted once more go on in their own way after the key material id. */
+export const blobVersions = { hsm: 1, external: 2, cluster: 3 } as const;
+const knownVersions: readonly number[] = Object.values(blobVersions);
 const kinds = { uuid: 0, multiRegion: 1 } as const;
 
 /** Where each part of a blob begins. */
@@ -32,18 +32,17 @@ export function blobPrefixOf({ keyId, materialId }: { keyId: string; materialId:
   if (!isKeyId(keyId) || materialId.length !== 32) throw new FormatError('not a key id or key material id');
   const kind = isMultiRegionKeyId(keyId) ? kinds.multiRegion : kinds.uuid;
   const id = Buffer.from(kind === kinds.multiRegion ? keyId.slice(4) : keyId.replaceAll('-', ''), 'hex');
-  return Buffer.concat([Buffer.of(version, kind), id, materialId]);
+  return Buffer.concat([Buffer.of(blobVersions.hsm, kind), id, materialId]);
 }
 
 /** Reads what a blob claims of its key. Throws `FormatError` if it cannot be a ciphertext blob at all. */
 export function parseBlobHeader(blob: Uint8Array): BlobHeader {
   const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
-  if (bytes.length < blobOverhead || (bytes[0] !== version && bytes[0] !== externalBlobVersion))
-    throw new FormatError('not a ciphertext blob');
+  if (bytes.length < blobOverhead || !knownVersions.includes(bytes[0]!)) throw new FormatError('not a ciphertext blob');
   return {
     keyId: keyIdOf(bytes[1]!, bytes.toString('hex', 2, blobLayout.materialId)),
     materialId: bytes.subarray(blobLayout.materialId, blobLayout.nonce),
-    isExternal: bytes[0] === externalBlobVersion,
+    version: bytes[0]!,
   };
 }
 

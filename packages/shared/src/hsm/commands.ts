@@ -250,6 +250,55 @@ export const EvictBackingKey = defineCommand(30, 'EvictBackingKey', {
   output: {},
 });
 
+/** A CloudHSM cluster: a token that some hsm-workers have (docs/custom-key-stores.md). Refused with `no-cluster` by one that does not. */
+const cluster = { clusterId: z.string().max(64), account: AccountId, region: z.string().min(1).max(32) };
+/** `token`: its user's password, as SealCredential sealed it for the cluster (as the access key id) and `principal`. */
+const loggedIn = { ...cluster, principal: z.string().max(2048), token };
+/** More than a blob of the API can be. */
+const blob = bytes({ max: 16_384 });
+const associatedData = bytes({ max: 1024 });
+
+/** Whether a key store can be made of a cluster. `trustAnchor`: DER; refused with `incorrect-trust-anchor` if it is not the cluster's. */
+export const CheckCluster = defineCommand(31, 'CheckCluster', {
+  input: { ...cluster, trustAnchor: bytes({ max: 8192 }) },
+  output: {},
+});
+
+/** Logs in to a cluster's token. */
+export const ConnectCluster = defineCommand(32, 'ConnectCluster', { input: loggedIn, output: {} });
+
+/** Makes the AES-256 key of a KMS key in the token, from where nothing gets it out; one that is there stays. */
+export const GenerateClusterKey = defineCommand(33, 'GenerateClusterKey', {
+  signed: true,
+  input: { ...loggedIn, keyId },
+  output: {},
+});
+
+/** Encrypts what an HSM has encrypted once more, in the token: AES-GCM. Refused with `no-cluster-key` when the key is not there. */
+export const EncryptInCluster = defineCommand(34, 'EncryptInCluster', {
+  input: { ...loggedIn, keyId, associatedData, plaintext: blob },
+  output: { iv: bytes(), ciphertext: bytes(), tag: bytes() },
+});
+
+export const DecryptInCluster = defineCommand(35, 'DecryptInCluster', {
+  input: {
+    ...loggedIn,
+    keyId,
+    associatedData,
+    iv: bytes({ min: 12, max: 12 }),
+    ciphertext: blob,
+    tag: bytes({ min: 16, max: 16 }),
+  },
+  output: { plaintext: bytes() },
+});
+
+/** Erases the key in the token. */
+export const DestroyClusterKey = defineCommand(36, 'DestroyClusterKey', {
+  signed: true,
+  input: { ...loggedIn, keyId },
+  output: {},
+});
+
 /** The only list of commands. */
 export const commands = {
   GenerateBackingKey,
@@ -275,41 +324,14 @@ export const commands = {
   Encapsulate,
   Decapsulate,
   EvictBackingKey,
+  CheckCluster,
+  ConnectCluster,
+  GenerateClusterKey,
+  EncryptInCluster,
+  DecryptInCluster,
+  DestroyClusterKey,
 } as const;
 
 export type CommandName = keyof typeof commands;
 export type InputOf<N extends CommandName> = CommandInput<(typeof commands)[N]>;
 export type OutputOf<N extends CommandName> = CommandOutput<(typeof commands)[N]>;
-
-/**
- * Why an HSM refused a command. Deliberately coarse: no failure to open what a caller sent says more than `cannot-open`.
- * The order is that of the status in a frame: it never changes, new ones come last.
- * - `cannot-open`: ciphertext and context do not belong to the key or to each other, or were changed.
- * - `unknown-domain-key`: sealed under a domain key this member has not installed yet; retry, here or on another.
- * - `invalid-input`: not a well-formed command, or an algorithm the key does not have.
- * - `invalid-public-key`: the peer's public key is not a valid one of the key's curve.
- * - `not-signed`: the command needs the host's signature and has none that verifies.
- * - `retired-domain-key`: sealed under a domain key that is out of use, most likely in an old backup: it opens nothing until operators
- *   reinstate it (docs/recovery.md).
- * - `expired`: the deadline passed before it was begun. - `overloaded`: too much in flight. - `no-domain`: not a member yet.
- * - `damaged-token`: the token is not one of this key and account, or was changed: what was stored is damaged, and no caller is to blame.
- * - `invalid-import-token`: it is no import token, was changed, or is of another key. - `expired-import-token`: its time is over.
- * - `incorrect-material`: what was imported is no key of the key's spec.
- */
-export const refusals = [
-  'cannot-open',
-  'unknown-domain-key',
-  'invalid-input',
-  'invalid-public-key',
-  'not-signed',
-  'expired',
-  'overloaded',
-  'no-domain',
-  'internal',
-  'retired-domain-key',
-  'damaged-token',
-  'invalid-import-token',
-  'expired-import-token',
-  'incorrect-material',
-] as const;
-export type Refusal = (typeof refusals)[number];

@@ -1,7 +1,8 @@
 import { createHmac, createSecretKey, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { commands, refusals } from './commands.ts';
+import { commands } from './commands.ts';
+import { refusals } from './refusals.ts';
 import {
   decodeReplies,
   decodeRequests,

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { FormatError, Reader, Writer } from '../encoding/bytes.ts';
 import { CannotOpenError, ivLength, open, seal, tagLength } from '../encoding/aead.ts';
-import { type Refusal, refusals } from './commands.ts';
+import { type Refusal, refusals } from './refusals.ts';
 
 /**
  * Frames of a stream (docs/formats.md, "Frames"). A frame holds all commands, or all answers, of one event-loop turn

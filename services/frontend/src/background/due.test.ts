@@ -35,6 +35,8 @@ async function carryOut(overrides: Partial<CarryOutDeps> = {}, sink: Partial<Aud
     grants: frontend.grants,
     hsm: frontend.hsm,
     regions,
+    keyStores: frontend.keyStores,
+    clusters: frontend.clusters,
     clock,
     serviceEvents: new ServiceEvents(
       {

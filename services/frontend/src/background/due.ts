@@ -3,10 +3,13 @@ import { dueQueue } from '@keyfleet/shared/due-queue';
 import type { Notices } from '@keyfleet/shared/notices';
 import { dueDateOf, type DueKey } from '@keyfleet/shared/stored/due-entries';
 import type { ServiceEvents } from '../audit/service-events.ts';
+import { findClusterOf } from '../clusters/cluster-keys.ts';
+import { ClusterError, type Clusters } from '../clusters/clusters.ts';
 import type { GrantStore } from '../grants/grant-store.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import { isMultiRegionKeyId } from '@keyfleet/shared/ids';
 import { evictBackingKeys } from '../keys/backing-keys.ts';
+import type { KeyStoreStore } from '../key-stores/key-store.ts';
 import { withoutMaterial } from '../keys/import.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { changeAndRecord, RECORDING_MS } from '../audit/recorded-change.ts';
@@ -38,6 +41,8 @@ export interface CarryOutDeps {
   readonly store: DueStore & Pick<KeyStore, 'findKey' | 'updateKey' | 'deleteKey' | 'forgetEvents' | 'clearTraces'>;
   readonly grants: Pick<GrantStore, 'clear'>;
   readonly hsm: HsmCommands;
+  readonly keyStores: Pick<KeyStoreStore, 'find'>;
+  readonly clusters: Pick<Clusters, 'destroyKey'>;
   readonly clock: Clock;
   readonly serviceEvents: ServiceEvents;
   /** The Regions of this deployment. */
@@ -115,8 +120,24 @@ function spreadDeps({ store, clock, serviceEvents }: CarryOutDeps): SpreadDeps {
 async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
   const { store, hsm, clock, serviceEvents } = deps;
   await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
+  await destroyInCluster(key, deps);
   await store.deleteKey(key, serviceEvents.deletionOf(key));
   await finishDeletion(key, deps);
+}
+
+/**
+ * Removes the second key of a key in a CloudHSM key store. As with AWS, one whose cluster is not there stays in it, and is of no use: without
+ * the record nothing opens what it opens.
+ */
+async function destroyInCluster(key: KmsKey, { keyStores, clusters, clock }: CarryOutDeps): Promise<void> {
+  if (key.clusterId === undefined) return;
+  const cluster = await findClusterOf(key, keyStores);
+  if (cluster === undefined) return;
+  try {
+    await clusters.destroyKey(cluster, key.keyId, clock.now() + COMMAND_TIMEOUT_MS);
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error;
+  }
 }
 
 /** What is left to do when the record is gone. */

@@ -1,4 +1,5 @@
 import { CHANGES, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
+import { tokenOfStore, withToken } from '../key-stores/key-store.ts';
 import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/records.ts';
 import { keyStoresName } from '../store/change-feed.ts';
 import { splitOldKeyList } from '../store/key-lists.ts';
@@ -75,7 +76,7 @@ export class RedisSealedRecords implements SealedRecords {
     return { name, tokens: [record.token], replace };
   }
 
-  /** The credentials of all external key stores of an account's Region. */
+  /** The secrets of all custom key stores of an account's Region. */
   async #loadKeyStores(name: string, tag: string): Promise<SealedRecord | undefined> {
     const { calls, macs } = this.#deps;
     const [accountId = '', region = ''] = tag.split('/');
@@ -84,12 +85,12 @@ export class RedisSealedRecords implements SealedRecords {
     if (stored === null) return undefined;
     const stores = decodeKeyStores(await macs.verified(keyStoresPlace(scope), stored), scope);
     const replace = async (next: readonly Uint8Array[]) => {
-      const changed = stores.map((store, i) => ({ ...store, xks: { ...store.xks, token: next[i]! } }));
+      const changed = stores.map((store, i) => withToken(store, next[i]!));
       const text = await macs.withMac(keyStoresPlace(scope), encodeKeyStores(scope, changed));
       const change = ['', CHANGES, keyStoresName(scope)] as const;
       return (await calls.script('kfReplaceKeyStores', ...keyStoresAt(scope), stored, text, ...change)) === 'done';
     };
-    return { name, tokens: stores.map(({ xks }) => xks.token), replace };
+    return { name, tokens: stores.map(tokenOfStore), replace };
   }
 
   async #loadSecret(name: string): Promise<SealedRecord | undefined> {

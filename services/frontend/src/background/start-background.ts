@@ -3,6 +3,7 @@ import type { Assembly } from '../assembly.ts';
 import type { AuditTrail } from '../audit/start-audit.ts';
 import type { HsmClient } from '../hsm/client.ts';
 import type { DomainView } from '../hsm/domain-view.ts';
+import { Clusters } from '../clusters/clusters.ts';
 import { RecordWrites } from '../store/record-writes.ts';
 import type { RedisConnections, Stores } from '../store/start-store.ts';
 import { CredentialsFile } from './credentials-file.ts';
@@ -41,6 +42,8 @@ export function startBackground(assembly: Assembly, deps: BackgroundDeps): Backg
       store: stores.records,
       grants: stores.grants,
       hsm,
+      keyStores: stores.keyStores,
+      clusters: new Clusters({ hsm }),
       clock,
       serviceEvents: audit.serviceEvents,
       regions: config.regions,

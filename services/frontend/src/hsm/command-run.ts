@@ -1,4 +1,5 @@
-import type { Command, Refusal } from '@keyfleet/shared/hsm/commands';
+import type { Command } from '@keyfleet/shared/hsm/commands';
+import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { activeTrace } from '@keyfleet/shared/telemetry/tracing';
 
 /** What came of a command, and which member did it. */
@@ -20,7 +21,7 @@ export class CommandRun {
   /** Milliseconds since the epoch. */
   readonly deadline: number;
   /** Members that must not do it; undefined: whoever is there may. */
-  readonly notBy: ReadonlySet<string> | undefined;
+  notBy: ReadonlySet<string> | undefined;
   readonly answer: Promise<Answer>;
   /** Of the request that asks for it. */
   readonly trace = activeTrace();
@@ -30,6 +31,10 @@ export class CommandRun {
   avoid: Way | undefined;
   /** Why it waits, if an HSM said so. */
   refusal: Refusal | undefined;
+  /** What a worker answered that another was asked for instead. */
+  elsewhere: Error | undefined;
+  /** That it is for, if it is for one. */
+  clusterId: string | undefined;
   /** Channels that ended with it unanswered. */
   losses = 0;
   #resolve!: (answer: Answer) => void;

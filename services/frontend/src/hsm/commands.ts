@@ -1,4 +1,5 @@
-import type { CommandName, InputOf, OutputOf, Refusal } from '@keyfleet/shared/hsm/commands';
+import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 
 /**
  * Runs a command on some hsm-worker. Re-sent to another when one dies; throws `HsmUnavailableError` when no answer came

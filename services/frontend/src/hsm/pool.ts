@@ -1,17 +1,12 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
-import {
-  type Command,
-  type CommandName,
-  commands,
-  type InputOf,
-  type OutputOf,
-  type Refusal,
-} from '@keyfleet/shared/hsm/commands';
+import { type Command, type CommandName, commands, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
+import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
 import { type Protocols, protocols as ownProtocols } from '@keyfleet/shared/hsm/protocol';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { inSpan } from '@keyfleet/shared/telemetry/tracing';
+import { ClusterHolders } from './cluster-holders.ts';
 import type { Channel } from './channel.ts';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 import type { KnownDomain } from './known-domain.ts';
@@ -33,6 +28,9 @@ export interface WorkerPoolOptions {
   readonly onProblem: (address: string, error: unknown) => void;
 }
 
+/** A command before it is on its way. */
+type Asked = Pick<CommandRun, 'command' | 'input' | 'deadline' | 'notBy' | 'clusterId'>;
+
 const SWEEP_MS = 25;
 /** So many commands keep a worker busy for longer than a frame of their own costs either side. */
 const FRAME_FILL = 32;
@@ -40,6 +38,8 @@ const FRAME_FILL = 32;
 const MAX_LOSSES = 3;
 /** Another worker may well do it; these say nothing about the command itself. */
 const retryable: ReadonlySet<Refusal> = new Set(['unknown-domain-key', 'overloaded', 'no-domain']);
+/** These say what a worker has not, now or ever: each other one is asked once. */
+const askedElsewhere: ReadonlySet<Refusal> = new Set(['no-cluster', 'cluster-away', 'cluster-sessions']);
 
 /**
  * All workers of the domain as one: the less busy of two takes a command, and another finishes what a dead one left.
@@ -53,6 +53,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   /** Where the last command went. */
   #last: Channel | undefined;
   readonly #meter = operationMeter('keyfleet.hsm.commands');
+  readonly #clusters = new ClusterHolders();
   #inFlight = 0;
   #closed = false;
 
@@ -99,7 +100,10 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
       const startedAt = performance.now();
       try {
         const command: Command = commands[name];
-        const answer = await this.#run(command, command.input.encode(input), deadline, notBy);
+        const { clusterId } = input as { readonly clusterId?: string };
+        const without = clusterId === undefined ? notBy : this.#clusters.notBy(clusterId, notBy);
+        const run = { command, input: command.input.encode(input), deadline, notBy: without, clusterId };
+        const answer = await this.#run(run);
         const output = outputOf(name, answer);
         this.#meter.record(name, 'ok', startedAt);
         return { output, memberId: answer.memberId };
@@ -130,13 +134,15 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     for (const run of this.#waiting) this.#fail(run, new HsmUnavailableError('timed-out'));
   }
 
-  #run(command: Command, input: Uint8Array, deadline: number, notBy?: ReadonlySet<string>): Promise<Answer> {
+  #run({ command, input, deadline, notBy, clusterId }: Asked): Promise<Answer> {
     if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(new HsmUnavailableError('overloaded'));
     if (input.length > MAX_INPUT_BYTES) return Promise.reject(new HsmUnavailableError('too-large'));
     if (this.#closed || deadline <= this.#options.clock.now()) {
       return Promise.reject(new HsmUnavailableError('timed-out'));
     }
     const run = new CommandRun(command, input, deadline, notBy);
+    run.clusterId = clusterId;
+    if (clusterId !== undefined && notBy !== undefined) run.elsewhere = new HsmRefusedError('no-cluster');
     this.#inFlight++;
     this.#dispatch(run);
     return run.answer;
@@ -146,7 +152,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     const channel = this.#channelFor(run);
     if (channel !== undefined) channel.send(run);
     else if (this.#ready.length === 0) this.#waiting.push(run);
-    else this.#fail(run, new HsmUnavailableError('nobody-else'));
+    else this.#fail(run, run.elsewhere ?? new HsmUnavailableError('nobody-else'));
   }
 
   /**
@@ -177,6 +183,8 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   }
 
   #onReady(channel: Channel): void {
+    // It may have started anew, with another configuration.
+    this.#clusters.forget(channel.memberId);
     this.#ready.push(channel);
     this.#releaseWaiting();
   }
@@ -201,6 +209,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
       return run.succeed({ output, memberId: channel.memberId });
     }
     if (refusal === 'expired') return this.#expire(run);
+    if (!run.pinned && askedElsewhere.has(refusal)) return this.#askElsewhere(channel, run, refusal);
     if (run.pinned || !retryable.has(refusal)) return this.#fail(run, new HsmRefusedError(refusal, channel.memberId));
     const isFirst = run.refusal === undefined;
     run.refusal = refusal;
@@ -209,6 +218,14 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     // round.
     if (isFirst && this.#ready.length > 1) this.#dispatch(run);
     else this.#waiting.push(run);
+  }
+
+  /** The last refusal is the answer, but that a worker has no such cluster says less than any other. */
+  #askElsewhere({ memberId }: Channel, run: CommandRun, refusal: Refusal): void {
+    run.notBy = new Set([...(run.notBy ?? []), memberId]);
+    if (refusal !== 'no-cluster' || run.elsewhere === undefined) run.elsewhere = new HsmRefusedError(refusal, memberId);
+    if (refusal === 'no-cluster' && run.clusterId !== undefined) this.#clusters.lacks(run.clusterId, memberId);
+    this.#dispatch(run);
   }
 
   #fail(run: CommandRun, error: Error): void {

@@ -2,11 +2,11 @@ import { newKeyId } from '@keyfleet/shared/ids';
 import { beforeEach, expect, test } from 'vitest';
 import { newKey } from '../store/store.contract.ts';
 import { ConflictError, type KeyStore } from '../store/store.ts';
-import type { CustomKeyStore, KeyStoreStore } from './key-store.ts';
+import type { CustomKeyStore, ExternalKeyStore, KeyStoreStore } from './key-store.ts';
 
 const scope = { accountId: '111122223333', region: 'us-east-1' };
 
-export function newCustomKeyStore(id: string, overrides: Partial<CustomKeyStore> = {}): CustomKeyStore {
+export function newCustomKeyStore(id: string, overrides: Partial<ExternalKeyStore> = {}): CustomKeyStore {
   return {
     id,
     name: `name of ${id}`,

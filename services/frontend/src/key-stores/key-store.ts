@@ -16,11 +16,16 @@ export interface XksProxy {
 
 export type ConnectionError = z.output<typeof ConnectionErrorCode>;
 
-/**
- * A custom key store: `type` says which kind, and each kind has one member with what only it knows. Its state is one that stays: of AWS's five,
- * CONNECTING and DISCONNECTING are over before a call is answered.
- */
-export interface CustomKeyStore {
+/** Where a CloudHSM key store's cluster is, and how its user logs in. */
+export interface ClusterAccess {
+  readonly clusterId: string;
+  /** PEM, as it was given. */
+  readonly trustAnchor: string;
+  /** The user's password, as an HSM sealed it. */
+  readonly token: Uint8Array;
+}
+
+interface AnyKeyStore {
   /** `cks-` and 17 hex digits. */
   readonly id: string;
   readonly name: string;
@@ -28,9 +33,23 @@ export interface CustomKeyStore {
   readonly state: 'CONNECTED' | 'DISCONNECTED' | 'FAILED';
   /** Why it is FAILED. */
   readonly error?: ConnectionError | undefined;
+}
+
+export interface ExternalKeyStore extends AnyKeyStore {
   readonly type: 'EXTERNAL_KEY_STORE';
   readonly xks: XksProxy;
 }
+
+export interface ClusterKeyStore extends AnyKeyStore {
+  readonly type: 'AWS_CLOUDHSM';
+  readonly cluster: ClusterAccess;
+}
+
+/**
+ * A custom key store: `type` says which kind, and each kind has one member with what only it knows. Its state is one that stays: of AWS's five,
+ * CONNECTING and DISCONNECTING are over before a call is answered.
+ */
+export type CustomKeyStore = ExternalKeyStore | ClusterKeyStore;
 
 /** All custom key stores of an account's Region, as they were read. */
 export interface KeyStores extends Scope {
@@ -56,4 +75,19 @@ export interface KeyStoreStore {
 
 export function findKeyStore({ stores }: KeyStores, id: string): CustomKeyStore | undefined {
   return stores.find((store) => store.id === id);
+}
+
+/** What a store's secret is sealed for: its proxy's access key, its cluster's password. */
+export function principalOfStore({ accountId, region, storeId }: Scope & { readonly storeId: string }): string {
+  return `custom-key-store/${accountId}/${region}/${storeId}`;
+}
+
+/** Its secret, as an HSM sealed it. */
+export function tokenOfStore(store: CustomKeyStore): Uint8Array {
+  return store.type === 'AWS_CLOUDHSM' ? store.cluster.token : store.xks.token;
+}
+
+export function withToken(store: CustomKeyStore, token: Uint8Array): CustomKeyStore {
+  if (store.type === 'AWS_CLOUDHSM') return { ...store, cluster: { ...store.cluster, token } };
+  return { ...store, xks: { ...store.xks, token } };
 }

@@ -12,15 +12,33 @@ export const XksProxyRecord = z.strictObject({
   token: bytes,
 });
 
-export const CustomKeyStoreRecord = z.strictObject({
+export const ClusterRecord = z.strictObject({
+  clusterId: z.string().min(1),
+  trustAnchor: z.string().min(1),
+  token: bytes,
+});
+
+const anyStore = {
   id: z.string().min(1),
   name: z.string().min(1),
   createdAt: z.int(),
   state: z.enum(['CONNECTED', 'DISCONNECTED', 'FAILED']),
   error: ConnectionErrorCode.optional(),
+};
+
+export const ExternalKeyStoreRecord = z.strictObject({
+  ...anyStore,
   type: z.literal('EXTERNAL_KEY_STORE'),
   xks: XksProxyRecord,
 });
+
+export const ClusterKeyStoreRecord = z.strictObject({
+  ...anyStore,
+  type: z.literal('AWS_CLOUDHSM'),
+  cluster: ClusterRecord,
+});
+
+const CustomKeyStoreRecord = z.discriminatedUnion('type', [ExternalKeyStoreRecord, ClusterKeyStoreRecord]);
 
 export const KeyStoresRecord = z.strictObject({
   schemaVersion: z.literal(1),

@@ -37,6 +37,7 @@ export function metadataOf(key: KmsKey, now: number, away = false): KeyMetadata 
     MultiRegion: key.multiRegion,
     ...(key.multiRegion && { MultiRegionConfiguration: multiRegionConfigurationOf(key) }),
     ...(key.customKeyStoreId !== undefined && { CustomKeyStoreId: key.customKeyStoreId }),
+    ...(key.clusterId !== undefined && { CloudHsmClusterId: key.clusterId }),
     ...(key.xksKeyId !== undefined && { XksKeyConfiguration: { Id: key.xksKeyId } }),
     ...(materialId !== undefined && { CurrentKeyMaterialId: materialId }),
   };

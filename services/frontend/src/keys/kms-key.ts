@@ -74,6 +74,8 @@ export interface KmsKey {
   readonly customKeyStoreId?: string | undefined;
   /** Its key in an external key store: what it encrypts is encrypted under that one, too. */
   readonly xksKeyId?: string | undefined;
+  /** The CloudHSM cluster that its second key is in, under its key id. */
+  readonly clusterId?: string | undefined;
   readonly automaticRotation?: { readonly periodInDays: number; readonly nextDate: number } | undefined;
 }
 

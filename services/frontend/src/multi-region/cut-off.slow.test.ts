@@ -56,8 +56,8 @@ async function carryOut(): Promise<void> {
   const clock = { now: () => frontend.now };
   const write = (record: string) => void frontend.serviceEvents.push(JSON.parse(record) as ServiceEvent);
   const serviceEvents = new ServiceEvents({ isFull: false, write, settled: () => Promise.resolve() }, clock);
-  const { store, grants } = frontend;
-  const deps = { store, grants, hsm, clock, serviceEvents, regions, onLeft: () => {} };
+  const { store, grants, keyStores, clusters } = frontend;
+  const deps = { store, grants, hsm, keyStores, clusters, clock, serviceEvents, regions, onLeft: () => {} };
   for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, deps, () => {});
 }
 

@@ -15,25 +15,25 @@ import {
 } from './ciphertexts.ts';
 import type { Deps, Handler } from './handler.ts';
 
-type CipherDeps = Pick<Deps, 'hsm' | 'externalKeys'>;
+type CipherDeps = Pick<Deps, 'hsm' | 'secondEncryption'>;
 
-export const encrypt: Handler<typeof Encrypt, CipherDeps> = async (input, call, { hsm, externalKeys }) => {
+export const encrypt: Handler<typeof Encrypt, CipherDeps> = async (input, call, { hsm, secondEncryption }) => {
   const { key, deadline } = call;
   const { EncryptionAlgorithm: algorithm, Plaintext: plaintext } = input;
   const encryptionContext = contextOf(input.EncryptionContext, algorithm);
 
   const command = { ...commandKeyOf(key), algorithm, encryptionContext, plaintext };
   const { ciphertext } = await hsm.execute('Encrypt', command, deadline);
-  const blob = await externalKeys.encrypt(key, ciphertext, useOf(call, 'Encrypt'));
+  const blob = await secondEncryption.encrypt(key, ciphertext, useOf(call, 'Encrypt'));
   return { CiphertextBlob: blob, KeyId: key.arn, EncryptionAlgorithm: algorithm };
 };
 
-export const decrypt: Handler<typeof Decrypt, CipherDeps> = async (input, call, { hsm, externalKeys }) => {
+export const decrypt: Handler<typeof Decrypt, CipherDeps> = async (input, call, { hsm, secondEncryption }) => {
   const { key, deadline } = call;
   const { EncryptionAlgorithm: algorithm } = input;
   const blob = requireCiphertext(input.CiphertextBlob);
   const backingKey = openingKeyOf(key, blob);
-  const ciphertext = await externalKeys.decrypt(key, blob, useOf(call, 'Decrypt'));
+  const ciphertext = await secondEncryption.decrypt(key, blob, useOf(call, 'Decrypt'));
   const encryptionContext = contextOf(input.EncryptionContext, algorithm);
 
   const command = { ...commandKeyOf(key, backingKey), algorithm, encryptionContext, ciphertext };
@@ -47,13 +47,13 @@ export const decrypt: Handler<typeof Decrypt, CipherDeps> = async (input, call, 
   };
 };
 
-export const reEncrypt: Handler<typeof ReEncrypt, CipherDeps> = async (input, call, { hsm, externalKeys }) => {
+export const reEncrypt: Handler<typeof ReEncrypt, CipherDeps> = async (input, call, { hsm, secondEncryption }) => {
   const { key: source, otherKey: destination, deadline } = call;
   if (!destination) throw new Error('ReEncrypt was admitted to one key only');
   const blob = requireCiphertext(input.CiphertextBlob);
   const from = openingKeyOf(source, blob);
   const use = useOf(call, 'ReEncrypt');
-  const ciphertext = await externalKeys.decrypt(source, blob, use);
+  const ciphertext = await secondEncryption.decrypt(source, blob, use);
   const to = currentBackingKey(destination);
   const command = {
     sourceKeyId: source.keyId,
@@ -70,7 +70,7 @@ export const reEncrypt: Handler<typeof ReEncrypt, CipherDeps> = async (input, ca
   };
   // A dry run opens the ciphertext too: it answers what the call itself would.
   const result = await fitted(opened(hsm.execute('ReEncrypt', command, deadline), source), input, destination);
-  const CiphertextBlob = await externalKeys.encrypt(destination, result.ciphertext, use);
+  const CiphertextBlob = await secondEncryption.encrypt(destination, result.ciphertext, use);
   return { CiphertextBlob, ...describe(input, { source, from, destination, to }) };
 };
 

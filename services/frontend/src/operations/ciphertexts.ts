@@ -1,12 +1,12 @@
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { constraints, validationException, violation } from '@keyfleet/shared/errors/aws-messages';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { type BlobHeader, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
+import { type BlobHeader, blobVersions, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
 import { type KeySpec, type KeySpecRow, keySpecs } from '@keyfleet/shared/key-specs';
 import { HsmRefusedError } from '../hsm/commands.ts';
 import { currentBackingKey, findBackingKey } from '../keys/backing-keys.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
-import type { UseOf } from '../xks/external-keys.ts';
+import type { UseOf } from '../key-stores/second-encryption.ts';
 import { XksError } from '../xks/problems.ts';
 import type { Call } from './handler.ts';
 
@@ -44,11 +44,16 @@ export function openingKeyOf(key: KmsKey, ciphertext: Uint8Array): BackingKey {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') return currentBackingKey(key);
   const header = blobHeaderOf(ciphertext);
   if (header.keyId !== key.keyId) throw incorrectKey();
-  // Of what only an HSM encrypted the proxy was never asked: it knows it, and must not be left out.
-  if (header.isExternal !== (key.xksKeyId !== undefined)) throw invalidCiphertext();
+  // Of what only an HSM encrypted the key's store was never asked: it knows it, and must not be left out.
+  if (header.version !== blobVersionOf(key)) throw invalidCiphertext();
   const backingKey = findBackingKey(key, header.materialId.toString('hex'));
   if (!backingKey) throw invalidCiphertext();
   return backingKey;
+}
+
+function blobVersionOf({ xksKeyId, clusterId }: KmsKey): number {
+  if (xksKeyId !== undefined) return blobVersions.external;
+  return clusterId === undefined ? blobVersions.hsm : blobVersions.cluster;
 }
 
 /** Waits for an HSM's answer; whatever did not open gives the one opaque error. Of a key in an external key store AWS has another. */

@@ -9,6 +9,7 @@ import { chosenKeyId } from '../keys/development-tags.ts';
 import { metadataOf } from '../keys/key-metadata.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { defaultKeyPolicy } from '../policy/lockout.ts';
+import { ClusterError, type ClusterOf } from '../clusters/clusters.ts';
 import { timedOut } from '../request/errors.ts';
 import type { KeyStores } from '../key-stores/key-store.ts';
 import { XksError } from '../xks/problems.ts';
@@ -18,7 +19,16 @@ import { policyOfKey } from './policies.ts';
 
 type CreateKeyDeps = Pick<
   Deps,
-  'keys' | 'keyQuota' | 'hsm' | 'clock' | 'newKeyId' | 'developmentTags' | 'partition' | 'keyStores' | 'proxies'
+  | 'keys'
+  | 'keyQuota'
+  | 'hsm'
+  | 'clock'
+  | 'newKeyId'
+  | 'developmentTags'
+  | 'partition'
+  | 'keyStores'
+  | 'proxies'
+  | 'clusters'
 >;
 
 export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input, call, deps) => {
@@ -58,6 +68,7 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
       `The external key ${input.XksKeyId} is already associated with a KMS key.`,
     );
   }
+  if (place !== undefined) await generateInCluster(place, { keyId, deadline }, deps);
   await deps.keys.insertKey(key);
   return { KeyMetadata: metadataOf(key, key.createdAt) };
 };
@@ -77,7 +88,13 @@ async function nameOf(
 interface Place {
   /** As they were read. */
   readonly stores: KeyStores;
-  readonly members: { readonly customKeyStoreId: string; readonly xksKeyId: string };
+  readonly members: {
+    readonly customKeyStoreId: string;
+    readonly xksKeyId?: string;
+    readonly clusterId?: string;
+  };
+  /** Of a key in a CloudHSM key store. */
+  readonly cluster?: ClusterOf;
 }
 
 /** Undefined for a key that is in no custom key store. Throws unless the store is connected and has the external key. */
@@ -88,13 +105,20 @@ async function placeOf(
 ): Promise<Place | undefined> {
   if (customKeyStoreId === undefined) return undefined;
   const { before: stores, store } = await loadStore(customKeyStoreId, call, deps);
-  if (Origin !== store.type || xksKeyId === undefined) {
+  if (Origin !== store.type) {
     throw refuse('ValidationException', `Origin ${Origin} is not valid for a custom key store of type ${store.type}.`);
   }
   if (store.state !== 'CONNECTED') {
     throw refuse('CustomKeyStoreInvalidStateException', `The custom key store ${store.id} is ${store.state}.`);
   }
   const { accountId, region } = stores;
+  if (store.type === 'AWS_CLOUDHSM') {
+    const { cluster, id: storeId } = store;
+    const members = { customKeyStoreId, clusterId: cluster.clusterId };
+    return { stores, members, cluster: { accountId, region, storeId, cluster } };
+  }
+  // assertKeyStore has refused a request without it.
+  if (xksKeyId === undefined) throw new Error('there is no XksKeyId');
   const { caller, requestId, deadline } = call;
   const purpose = { operation: 'CreateKey', requestId, principal: caller.arn, deadline };
   try {
@@ -103,6 +127,23 @@ async function placeOf(
     throw error instanceof XksError ? error.toldBy('CreateKey') : error;
   }
   return { stores, members: { customKeyStoreId, xksKeyId } };
+}
+
+/** The second key of a key in a CloudHSM key store. One that is made and whose record is not stored stays in the token, unused. */
+async function generateInCluster(
+  { cluster }: Place,
+  { keyId, deadline }: { keyId: string; deadline: number },
+  { clusters }: Pick<Deps, 'clusters'>,
+): Promise<void> {
+  if (cluster === undefined) return;
+  try {
+    await clusters.generateKey(cluster, keyId, deadline);
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error;
+    if (error.refusal === 'cluster-sessions') throw new KmsException('KMSInternalException', '', { cause: error });
+    const message = `The CloudHSM cluster ${cluster.cluster.clusterId} has no HSM that makes a key now.`;
+    throw new KmsException('CloudHsmClusterInvalidConfigurationException', message, { cause: error });
+  }
 }
 
 /** Throws LimitExceededException when the account has as many keys as it may. Of those that are made at the same moment some may be too many. */

@@ -8,60 +8,55 @@ import type {
   DisconnectCustomKeyStore,
   UpdateCustomKeyStore,
 } from '@keyfleet/shared/api/custom-key-stores';
-import type { InputOf } from '@keyfleet/shared/api/operation';
-import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { z } from 'zod';
-import { type CustomKeyStore, findKeyStore, type KeyStores, type XksProxy } from '../key-stores/key-store.ts';
-import { XksError } from '../xks/problems.ts';
-import { principalOfStore } from '../xks/proxies.ts';
+import {
+  type ClusterAccess,
+  type CustomKeyStore,
+  findKeyStore,
+  type KeyStores,
+  type XksProxy,
+} from '../key-stores/key-store.ts';
+import { changedClusterAccess, clusterConnectionErrorOf, newClusterAccess } from './cloudhsm-key-stores.ts';
+import { changedXksProxy, newXksProxy, xksConnectionErrorOf } from './external-key-stores.ts';
 import type { Call, Deps, Handler } from './handler.ts';
+import { invalid, scopeOf, type StoreDeps, wrongState } from './store-work.ts';
 
 /** AWS's quota, for an account's Region. */
 export const KEY_STORES = 10;
 const DEFAULT_LIMIT = 1000;
 
-type StoreDeps = Pick<Deps, 'keyStores' | 'proxies' | 'hsm' | 'clock'>;
-
 export const createCustomKeyStore: Handler<typeof CreateCustomKeyStore, StoreDeps> = async (input, call, deps) => {
-  assertExternal(input);
   const before = await deps.keyStores.find(scopeOf(call));
   if (before.stores.length >= KEY_STORES) {
     throw new KmsException('LimitExceededException', `The account has the maximum of ${KEY_STORES} custom key stores.`);
   }
   assertNameFree(before, input.CustomKeyStoreName);
   const id = `cks-${randomBytes(9).toString('hex').slice(1)}`;
-  const { XksProxyUriEndpoint: uriEndpoint, XksProxyUriPath: uriPath } = input;
-  if (uriEndpoint === undefined || uriPath === undefined) throw required('XksProxyUriEndpoint and XksProxyUriPath');
-  if (input.XksProxyAuthenticationCredential === undefined) throw required('XksProxyAuthenticationCredential');
-  assertUriFree(before, { uriEndpoint, uriPath });
-  const credential = await sealed(input.XksProxyAuthenticationCredential, id, { call, deps });
+  const isExternal = input.CustomKeyStoreType === 'EXTERNAL_KEY_STORE';
+  const kind = await (isExternal ? newXksProxy : newClusterAccess)(input, { id, before }, { call, deps });
   const store: CustomKeyStore = {
     id,
     name: input.CustomKeyStoreName,
     createdAt: deps.clock.now(),
     state: 'DISCONNECTED',
-    type: 'EXTERNAL_KEY_STORE',
-    xks: { uriEndpoint, uriPath, ...credential },
+    ...kind,
   };
-  await checkHealth(store, 'CreateCustomKeyStore', { call, deps });
   await deps.keyStores.replace(before, [...before.stores, store]);
   return { CustomKeyStoreId: id };
 };
 
 export const updateCustomKeyStore: Handler<typeof UpdateCustomKeyStore, StoreDeps> = async (input, call, deps) => {
   const { before, store } = await loadStore(input.CustomKeyStoreId, call, deps);
-  assertChanges(input, store);
+  const { CustomKeyStoreId: _, ...changes } = input;
+  if (Object.values(changes).every((value) => value === undefined)) throw invalid('There is nothing to update.');
   const name = input.NewCustomKeyStoreName ?? store.name;
   if (name !== store.name) assertNameFree(before, name);
-  const { XksProxyUriEndpoint: uriEndpoint = store.xks.uriEndpoint, XksProxyUriPath: uriPath = store.xks.uriPath } =
-    input;
-  const others = { ...before, stores: before.stores.filter(({ id }) => id !== store.id) };
-  assertUriFree(others, { uriEndpoint, uriPath });
-  const given = input.XksProxyAuthenticationCredential;
-  const credential = given && (await sealed(given, store.id, { call, deps }));
-  const changed = { ...store, name, xks: { ...store.xks, uriEndpoint, uriPath, ...credential } };
-  const isElsewhere = uriEndpoint !== store.xks.uriEndpoint || uriPath !== store.xks.uriPath;
-  if (isElsewhere || credential) await checkHealth(changed, 'UpdateCustomKeyStore', { call, deps });
+  const work = { call, deps };
+  const changed: CustomKeyStore =
+    store.type === 'EXTERNAL_KEY_STORE'
+      ? { ...store, name, ...(await changedXksProxy(input, { before, store }, work)) }
+      : { ...store, name, ...(await changedClusterAccess(input, store, work)) };
   await deps.keyStores.replace(before, replaced(before, changed));
   return {};
 };
@@ -84,7 +79,10 @@ export const connectCustomKeyStore: Handler<typeof ConnectCustomKeyStore, StoreD
   if (store.state === 'CONNECTED') return {};
   if (store.state === 'FAILED') throw wrongState(store, 'connected', 'DISCONNECTED');
   const { error: _, ...rest } = store;
-  const error = await connectionErrorOf(store, { call, deps });
+  const work = { call, deps };
+  const error = await (store.type === 'EXTERNAL_KEY_STORE'
+    ? xksConnectionErrorOf(store, work)
+    : clusterConnectionErrorOf(store, work));
   const connected: CustomKeyStore = error ? { ...rest, state: 'FAILED', error } : { ...rest, state: 'CONNECTED' };
   await deps.keyStores.replace(before, replaced(before, connected));
   return {};
@@ -145,23 +143,12 @@ export async function loadStore(
   return { before, store };
 }
 
-function scopeOf({ caller, region }: Call) {
-  return { accountId: caller.accountId, region };
-}
-
 function replaced({ stores }: KeyStores, changed: CustomKeyStore): readonly CustomKeyStore[] {
   return stores.map((store) => (store.id === changed.id ? changed : store));
 }
 
-function described({
-  id,
-  name,
-  createdAt,
-  state,
-  error,
-  type,
-  xks,
-}: CustomKeyStore): z.input<typeof CustomKeyStoreShape> {
+function described(store: CustomKeyStore): z.input<typeof CustomKeyStoreShape> {
+  const { id, name, createdAt, state, error, type } = store;
   return {
     CustomKeyStoreId: id,
     CustomKeyStoreName: name,
@@ -169,131 +156,26 @@ function described({
     ...(error !== undefined && { ConnectionErrorCode: error }),
     CreationDate: createdAt,
     CustomKeyStoreType: type,
+    ...(store.type === 'AWS_CLOUDHSM' ? clusterMembersOf(store.cluster) : xksMembersOf(store.xks)),
+  };
+}
+
+function xksMembersOf({ accessKeyId, uriEndpoint, uriPath }: XksProxy) {
+  return {
     XksProxyConfiguration: {
-      Connectivity: 'PUBLIC_ENDPOINT',
-      AccessKeyId: xks.accessKeyId,
-      UriEndpoint: xks.uriEndpoint,
-      UriPath: xks.uriPath,
+      Connectivity: 'PUBLIC_ENDPOINT' as const,
+      AccessKeyId: accessKeyId,
+      UriEndpoint: uriEndpoint,
+      UriPath: uriPath,
     },
   };
 }
 
-/** A deployment has no CloudHSM clusters, and no VPC endpoint services. */
-function assertExternal(input: InputOf<typeof CreateCustomKeyStore>): void {
-  if (input.CustomKeyStoreType !== 'EXTERNAL_KEY_STORE') {
-    const { CloudHsmClusterId: id } = input;
-    if (id === undefined) throw invalid('CloudHsmClusterId is required for CustomKeyStoreType AWS_CLOUDHSM.');
-    throw new KmsException('CloudHsmClusterNotFoundException', `The CloudHSM cluster ${id} does not exist.`);
-  }
-  for (const member of ['CloudHsmClusterId', 'TrustAnchorCertificate', 'KeyStorePassword'] as const) {
-    if (input[member] !== undefined) throw invalid(`${member} is not valid for CustomKeyStoreType EXTERNAL_KEY_STORE.`);
-  }
-  if (input.XksProxyConnectivity === undefined) throw required('XksProxyConnectivity');
-  assertConnectivity(input);
-}
-
-type Connectivity = Pick<
-  InputOf<typeof CreateCustomKeyStore>,
-  'XksProxyConnectivity' | 'XksProxyVpcEndpointServiceName' | 'XksProxyVpcEndpointServiceOwner'
->;
-
-function assertConnectivity(input: Connectivity): void {
-  const { XksProxyConnectivity: connectivity, XksProxyVpcEndpointServiceName: service } = input;
-  if (connectivity === 'VPC_ENDPOINT_SERVICE') {
-    if (service === undefined) throw required('XksProxyVpcEndpointServiceName');
-    const message = `The VPC endpoint service ${service} does not exist.`;
-    throw new KmsException('XksProxyVpcEndpointServiceNotFoundException', message);
-  }
-  if (service === undefined && input.XksProxyVpcEndpointServiceOwner === undefined) return;
-  throw invalid('A VPC endpoint service is not valid for XksProxyConnectivity PUBLIC_ENDPOINT.');
-}
-
-/** While a store is connected, only its name, path and credential may change (KMS API Reference, "UpdateCustomKeyStore"). */
-function assertChanges(input: InputOf<typeof UpdateCustomKeyStore>, store: CustomKeyStore): void {
-  const { CustomKeyStoreId: _, ...changes } = input;
-  if (Object.values(changes).every((value) => value === undefined)) throw invalid('There is nothing to update.');
-  for (const member of ['CloudHsmClusterId', 'KeyStorePassword'] as const) {
-    if (input[member] !== undefined) throw invalid(`${member} is not valid for CustomKeyStoreType EXTERNAL_KEY_STORE.`);
-  }
-  assertConnectivity(input);
-  const needsRest = input.XksProxyUriEndpoint !== undefined || input.XksProxyConnectivity !== undefined;
-  if (store.state === 'FAILED' || (needsRest && store.state !== 'DISCONNECTED')) {
-    throw wrongState(store, 'updated', 'DISCONNECTED');
-  }
+function clusterMembersOf({ clusterId, trustAnchor }: ClusterAccess) {
+  return { CloudHsmClusterId: clusterId, TrustAnchorCertificate: trustAnchor };
 }
 
 function assertNameFree({ stores }: KeyStores, name: string): void {
   if (stores.every((store) => store.name !== name)) return;
   throw new KmsException('CustomKeyStoreNameInUseException', `A custom key store with the name ${name} exists.`);
-}
-
-function assertUriFree(
-  { stores }: KeyStores,
-  { uriEndpoint, uriPath }: Pick<XksProxy, 'uriEndpoint' | 'uriPath'>,
-): void {
-  const isUsed = stores.some(({ xks }) => xks.uriEndpoint === uriEndpoint && xks.uriPath === uriPath);
-  if (!isUsed) return;
-  const message = `The proxy URI ${uriEndpoint}${uriPath} is that of another external key store.`;
-  throw new KmsException('XksProxyUriInUseException', message);
-}
-
-interface Work {
-  readonly call: Call;
-  readonly deps: StoreDeps;
-}
-
-type Credential = NonNullable<InputOf<typeof CreateCustomKeyStore>['XksProxyAuthenticationCredential']>;
-
-/** Only an HSM's token of the secret is kept. */
-async function sealed(
-  { AccessKeyId: accessKeyId, RawSecretAccessKey }: Credential,
-  storeId: string,
-  { call, deps }: Work,
-): Promise<Pick<XksProxy, 'accessKeyId' | 'token'>> {
-  const principal = principalOfStore({ ...scopeOf(call), storeId });
-  const secretAccessKey = Buffer.from(RawSecretAccessKey);
-  const { token } = await deps.hsm.execute(
-    'SealCredential',
-    { accessKeyId, principal, secretAccessKey },
-    call.deadline,
-  );
-  return { accessKeyId, token };
-}
-
-async function checkHealth(
-  { id, xks }: CustomKeyStore,
-  operation: 'CreateCustomKeyStore' | 'UpdateCustomKeyStore',
-  { call, deps }: Work,
-): Promise<void> {
-  const { requestId, deadline } = call;
-  try {
-    await deps.proxies.checkHealth({ ...scopeOf(call), storeId: id, xks }, { operation, requestId, deadline });
-  } catch (error) {
-    throw error instanceof XksError ? error.toldBy(operation) : error;
-  }
-}
-
-async function connectionErrorOf({ id, xks }: CustomKeyStore, { call, deps }: Work) {
-  const { requestId, deadline } = call;
-  const purpose = { operation: 'ConnectCustomKeyStore', requestId, deadline };
-  try {
-    await deps.proxies.checkHealth({ ...scopeOf(call), storeId: id, xks }, purpose);
-    return undefined;
-  } catch (error) {
-    if (error instanceof XksError) return error.connectionError;
-    throw error;
-  }
-}
-
-function wrongState({ id, state }: CustomKeyStore, what: string, needed: string): KmsException {
-  const message = `The custom key store ${id} is ${state}. It can be ${what} only when it is ${needed}.`;
-  return new KmsException('CustomKeyStoreInvalidStateException' satisfies ExceptionCode, message);
-}
-
-function required(members: string): KmsException {
-  return invalid(`${members} is required for CustomKeyStoreType EXTERNAL_KEY_STORE.`);
-}
-
-function invalid(message: string): KmsException {
-  return new KmsException('ValidationException', message);
 }

@@ -15,17 +15,17 @@ import type { Deps, Handler, KeyCall } from './handler.ts';
 /** Bytes. */
 const lengths = { AES_256: 32, AES_128: 16 } as const;
 
-type DataKeyDeps = Pick<Deps, 'hsm' | 'externalKeys'>;
+type DataKeyDeps = Pick<Deps, 'hsm' | 'secondEncryption'>;
 
 export const generateDataKey: Handler<typeof GenerateDataKey, DataKeyDeps> = async (input, call, deps) => {
-  const { hsm, externalKeys } = deps;
+  const { hsm, secondEncryption } = deps;
   const length = dataKeyLengthOf(input);
   const { key, deadline } = call;
   const command = { ...wrappingOf(call, input.EncryptionContext), length, withPlaintext: true };
   const { ciphertext, plaintext } = await hsm.execute('GenerateDataKey', command, deadline);
   if (!plaintext) throw new Error('the HSM left out the plaintext of a data key');
   try {
-    const blob = await externalKeys.encrypt(key, ciphertext, useOf(call, 'GenerateDataKey'));
+    const blob = await secondEncryption.encrypt(key, ciphertext, useOf(call, 'GenerateDataKey'));
     return { CiphertextBlob: blob, Plaintext: plaintext, KeyId: key.arn, ...materialOf(key) };
   } catch (error) {
     plaintext.fill(0);
@@ -36,13 +36,13 @@ export const generateDataKey: Handler<typeof GenerateDataKey, DataKeyDeps> = asy
 export const generateDataKeyWithoutPlaintext: Handler<typeof GenerateDataKeyWithoutPlaintext, DataKeyDeps> = async (
   input,
   call,
-  { hsm, externalKeys },
+  { hsm, secondEncryption },
 ) => {
   const length = dataKeyLengthOf(input);
   const { key, deadline } = call;
   const command = { ...wrappingOf(call, input.EncryptionContext), length, withPlaintext: false };
   const { ciphertext } = await hsm.execute('GenerateDataKey', command, deadline);
-  const blob = await externalKeys.encrypt(key, ciphertext, useOf(call, 'GenerateDataKeyWithoutPlaintext'));
+  const blob = await secondEncryption.encrypt(key, ciphertext, useOf(call, 'GenerateDataKeyWithoutPlaintext'));
   return { CiphertextBlob: blob, KeyId: key.arn, ...materialOf(key) };
 };
 

@@ -5,7 +5,8 @@ import type { Grant } from '../grants/grant.ts';
 import type { GrantStore } from '../grants/grant-store.ts';
 import type { GrantTokens } from '../grants/grant-tokens.ts';
 import type { KeyStoreStore } from '../key-stores/key-store.ts';
-import type { ExternalKeys } from '../xks/external-keys.ts';
+import type { SecondEncryption } from '../key-stores/second-encryption.ts';
+import type { Clusters } from '../clusters/clusters.ts';
 import type { XksProxies } from '../xks/proxies.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
@@ -57,7 +58,8 @@ export interface Deps {
   readonly hsm: HsmCommands;
   readonly keyStores: KeyStoreStore;
   readonly proxies: Pick<XksProxies, 'checkHealth' | 'checkKey'>;
-  readonly externalKeys: Pick<ExternalKeys, 'encrypt' | 'decrypt'>;
+  readonly secondEncryption: SecondEncryption;
+  readonly clusters: Pick<Clusters, 'check' | 'connect' | 'generateKey'>;
   readonly clock: Clock;
   readonly newKeyId: (multiRegion: boolean) => string;
   /** Whether tags may say the id of a new key. */

@@ -45,7 +45,8 @@ async function carryOut(): Promise<string[]> {
   const onLeft = (_due: unknown, error: unknown) => {
     throw error;
   };
-  const deps = { store, grants, hsm, clock, serviceEvents, regions, onLeft };
+  const { keyStores, clusters } = frontend;
+  const deps = { store, grants, hsm, keyStores, clusters, clock, serviceEvents, regions, onLeft };
   for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, deps, () => {});
   return events.map(({ eventName }) => eventName);
 }

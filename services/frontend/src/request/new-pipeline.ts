@@ -15,6 +15,9 @@ import { Markers } from '../operations/markers.ts';
 import { Policies } from '../policy/policies.ts';
 import { startRates } from '../quotas/rates.ts';
 import type { Stores } from '../store/start-store.ts';
+import { ClusterKeys } from '../clusters/cluster-keys.ts';
+import { Clusters } from '../clusters/clusters.ts';
+import { SecondEncryptions } from '../key-stores/second-encryption.ts';
 import { ExternalKeys } from '../xks/external-keys.ts';
 import { XksHosts } from '../xks/hosts.ts';
 import { XksProxies } from '../xks/proxies.ts';
@@ -109,13 +112,18 @@ function newKmsPerform(
   const { externalKeyStores } = config;
   const hosts = resources.use(new XksHosts(externalKeyStores.proxies, externalKeyStores.timeout));
   const proxies = new XksProxies({ hosts, hsm, clock });
+  const clusters = new Clusters({ hsm });
   return newPerform({
     keys: cached,
     aliases: cached,
     hsm,
     keyStores,
     proxies,
-    externalKeys: new ExternalKeys({ keyStores, proxies }),
+    clusters,
+    secondEncryption: new SecondEncryptions({
+      external: new ExternalKeys({ keyStores, proxies }),
+      cluster: new ClusterKeys({ keyStores, clusters }),
+    }),
     clock,
     newKeyId,
     developmentTags: config.developmentTags,

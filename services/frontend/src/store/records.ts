@@ -62,6 +62,7 @@ export const KeyRecord = z.strictObject({
   automaticRotation: z.strictObject({ periodInDays: z.int(), nextDate: z.int() }).optional(),
   customKeyStoreId: z.string().min(1).optional(),
   xksKeyId: z.string().min(1).optional(),
+  clusterId: z.string().min(1).optional(),
 });
 
 export const AliasRecord = z.strictObject({

@@ -1,5 +1,5 @@
 import { FormatError, Reader } from '@keyfleet/shared/encoding/bytes';
-import { externalBlobVersion, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
+import { blobVersions, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
 import { type ExternalCiphertext, MAX_METADATA, TAG_LENGTH } from './wire.ts';
 
 /**
@@ -16,7 +16,7 @@ const HEADER = 50;
 
 /** Of a blob that an HSM made: it names the same key and material. */
 export function associatedDataOf(inner: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.of(externalBlobVersion), inner.subarray(1, HEADER)]);
+  return Buffer.concat([Buffer.of(blobVersions.external), inner.subarray(1, HEADER)]);
 }
 
 export function joinExternalBlob({ associatedData, iv, metadata, ciphertext, tag }: ExternalBlob): Buffer {
@@ -33,7 +33,7 @@ export function parseExternalBlob(blob: Uint8Array): ExternalBlob {
   const metadata = reader.raw(reader.raw(1)[0]!);
   const rest = reader.raw(blob.length - HEADER - iv.length - metadata.length - 2);
   const isWhole = rest.length > TAG_LENGTH && metadata.length <= MAX_METADATA && (iv.length === 12 || iv.length === 16);
-  if (associatedData[0] !== externalBlobVersion || !isWhole)
+  if (associatedData[0] !== blobVersions.external || !isWhole)
     throw new FormatError('not a blob of an external key store');
   return { associatedData, iv, metadata, ciphertext: rest.subarray(0, -TAG_LENGTH), tag: rest.subarray(-TAG_LENGTH) };
 }

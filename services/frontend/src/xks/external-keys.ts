@@ -2,10 +2,11 @@ import { timingSafeEqual } from 'node:crypto';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { findKeyStore, type KeyStoreStore } from '../key-stores/key-store.ts';
+import type { SecondEncryption, UseOf } from '../key-stores/second-encryption.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { associatedDataOf, joinExternalBlob, parseExternalBlob } from './external-blob.ts';
 import { XksError } from './problems.ts';
-import type { ProxyOf, Purpose, XksProxies } from './proxies.ts';
+import type { ProxyOf, XksProxies } from './proxies.ts';
 import { integrityValueOf } from './wire.ts';
 
 export interface ExternalKeysDeps {
@@ -13,14 +14,11 @@ export interface ExternalKeysDeps {
   readonly proxies: Pick<XksProxies, 'use'>;
 }
 
-/** The call that a key in an external key store is used for. */
-export type UseOf = Omit<Purpose, 'keyArn'>;
-
 /**
  * The second encryption of keys in external key stores. What comes here was encrypted by an HSM under material of ours: no plaintext leaves
- * the boundary for the proxy, and without the proxy what it encrypted stays closed (docs/decisions/0014). Of other keys nothing is done.
+ * the boundary for the proxy, and without the proxy what it encrypted stays closed (docs/decisions/0014).
  */
-export class ExternalKeys {
+export class ExternalKeys implements SecondEncryption {
   readonly #deps: ExternalKeysDeps;
 
   constructor(deps: ExternalKeysDeps) {
@@ -28,8 +26,7 @@ export class ExternalKeys {
   }
 
   /** What the caller gets for `inner`, which an HSM encrypted. Throws KmsException. */
-  encrypt(key: KmsKey, inner: Uint8Array, use: UseOf): Uint8Array | Promise<Uint8Array> {
-    if (key.xksKeyId === undefined) return inner;
+  encrypt(key: KmsKey, inner: Uint8Array, use: UseOf): Promise<Uint8Array> {
     return told(use, () => this.#encrypt(key, inner, use));
   }
 
@@ -56,8 +53,7 @@ export class ExternalKeys {
   }
 
   /** What an HSM then opens. Throws KmsException. */
-  decrypt(key: KmsKey, blob: Uint8Array, use: UseOf): Uint8Array | Promise<Uint8Array> {
-    if (key.xksKeyId === undefined) return blob;
+  decrypt(key: KmsKey, blob: Uint8Array, use: UseOf): Promise<Uint8Array> {
     return told(use, async () => this.#decrypt(key, parseExternalBlob(blob), use));
   }
 
@@ -78,7 +74,8 @@ export class ExternalKeys {
   async #use<A extends 'encrypt' | 'decrypt'>(key: KmsKey, api: A, { members, use }: { members: object; use: UseOf }) {
     const { accountId, region, customKeyStoreId = '', xksKeyId: externalKeyId = '' } = key;
     const store = findKeyStore(await this.#deps.keyStores.find({ accountId, region }), customKeyStoreId);
-    if (store === undefined) throw new Error(`${key.arn} is in a custom key store that is not there`);
+    if (store?.type !== 'EXTERNAL_KEY_STORE')
+      throw new Error(`${key.arn} is in an external key store that is not there`);
     const proxy: ProxyOf = { accountId, region, storeId: store.id, xks: store.xks };
     return this.#deps.proxies.use(proxy, api, { externalKeyId, members, purpose: { ...use, keyArn: key.arn } });
   }

@@ -4,7 +4,7 @@ import type { Scope } from '@keyfleet/shared/stored/names';
 import { amzDateOf, authorizationOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
 import type { z } from 'zod';
 import type { HsmCommands } from '../hsm/commands.ts';
-import type { XksProxy } from '../key-stores/key-store.ts';
+import { principalOfStore, type XksProxy } from '../key-stores/key-store.ts';
 import { Breaker } from './breaker.ts';
 import type { XksAnswer, XksHosts } from './hosts.ts';
 import { problemsByName, XksError } from './problems.ts';
@@ -36,11 +36,6 @@ export interface XksProxiesDeps {
   readonly hosts: Pick<XksHosts, 'call'>;
   readonly hsm: Pick<HsmCommands, 'execute'>;
   readonly clock: Clock;
-}
-
-/** What a credential's secret access key is sealed for. */
-export function principalOfStore({ accountId, region, storeId }: Omit<ProxyOf, 'xks'>): string {
-  return `custom-key-store/${accountId}/${region}/${storeId}`;
 }
 
 /** Calls the proxies of external key stores. Each store has a breaker of its own: one that hangs costs the others nothing. */

@@ -1,4 +1,4 @@
-import type { Refusal } from '@keyfleet/shared/hsm/commands';
+import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 
 /** Refuses a command; the refusal is all of it that leaves the boundary. */
 export class RefusedError extends Error {

@@ -7,8 +7,9 @@ import type { Keyring } from '../domain/keyring.ts';
 import { RefusedError } from '../errors.ts';
 import { type BackingKey, type BackingKeyCache, belongsTo } from '../keys/backing-keys.ts';
 import type { RsaKeyPairs } from '../keys/key-pair.ts';
+import type { Cluster } from '../pkcs11/cluster.ts';
 
-/** Everything an HSM command may use: no network, no disk, no wall clock. */
+/** Everything an HSM command may use: no network (but what a cluster's module does in its process), no disk, no wall clock. */
 export interface CommandContext {
   /**
    * As it is when it is asked for: what takes a while, as an RSA key does, must not seal under a key that a member took
@@ -18,6 +19,8 @@ export interface CommandContext {
   readonly backingKeys: BackingKeyCache;
   readonly rsaKeyPairs: RsaKeyPairs;
   readonly noble: NobleSigners;
+  /** By the id that customers know. */
+  readonly clusters: ReadonlyMap<string, Cluster>;
   readonly clock: Clock;
   /** For keys and secrets: `crypto.randomBytes`, drawn when needed and not before. */
   readonly random: Random;

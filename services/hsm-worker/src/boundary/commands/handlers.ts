@@ -1,5 +1,13 @@
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import { checkToken, describeBackingKey, evictBackingKey, generateBackingKey, resealToken } from './backing-keys.ts';
+import {
+  checkCluster,
+  connectCluster,
+  decryptInCluster,
+  destroyClusterKey,
+  encryptInCluster,
+  generateClusterKey,
+} from './clusters.ts';
 import type { CommandHandler } from './command.ts';
 import { generateCredential, openCredential, sealCredential } from './credentials.ts';
 import { generateDataKey, generateDataKeyPair, generateRandom } from './data-keys.ts';
@@ -34,4 +42,10 @@ export const handlers = {
   Encapsulate: encapsulate,
   Decapsulate: decapsulate,
   EvictBackingKey: evictBackingKey,
+  CheckCluster: checkCluster,
+  ConnectCluster: connectCluster,
+  GenerateClusterKey: generateClusterKey,
+  EncryptInCluster: encryptInCluster,
+  DecryptInCluster: decryptInCluster,
+  DestroyClusterKey: destroyClusterKey,
 } as const satisfies { readonly [N in CommandName]: CommandHandler<N> };

@@ -1,0 +1,77 @@
+import { FormatError } from '@keyfleet/shared/encoding/bytes';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { findKeyStore, type KeyStoreStore } from '../key-stores/key-store.ts';
+import type { SecondEncryption } from '../key-stores/second-encryption.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { associatedDataOf, joinClusterBlob, parseClusterBlob } from './cluster-blob.ts';
+import { ClusterError, type ClusterOf, type Clusters } from './clusters.ts';
+
+export interface ClusterKeysDeps {
+  readonly keyStores: Pick<KeyStoreStore, 'find'>;
+  readonly clusters: Pick<Clusters, 'encrypt' | 'decrypt'>;
+}
+
+/**
+ * The second encryption of keys in CloudHSM clusters, in the cluster's token. What comes here was encrypted by an HSM, so that a vendor's
+ * module never sees a plaintext (docs/decisions/0017).
+ */
+export class ClusterKeys implements SecondEncryption {
+  readonly #deps: ClusterKeysDeps;
+
+  constructor(deps: ClusterKeysDeps) {
+    this.#deps = deps;
+  }
+
+  encrypt(key: KmsKey, inner: Uint8Array, { deadline }: { deadline: number }): Promise<Uint8Array> {
+    return told(key, async () => {
+      const wanted = { keyId: key.keyId, associatedData: associatedDataOf(inner), plaintext: inner };
+      return joinClusterBlob(await this.#deps.clusters.encrypt(await this.#clusterOf(key), wanted, deadline));
+    });
+  }
+
+  decrypt(key: KmsKey, blob: Uint8Array, { deadline }: { deadline: number }): Promise<Uint8Array> {
+    return told(key, async () => {
+      const parts = { keyId: key.keyId, ...parseClusterBlob(blob) };
+      return this.#deps.clusters.decrypt(await this.#clusterOf(key), parts, deadline);
+    });
+  }
+
+  async #clusterOf(key: KmsKey): Promise<ClusterOf> {
+    const found = await findClusterOf(key, this.#deps.keyStores);
+    if (found === undefined) throw new Error(`${key.arn} is in a CloudHSM key store that is not there`);
+    return found;
+  }
+}
+
+/** The cluster that a key is in. */
+export async function findClusterOf(
+  { accountId, region, customKeyStoreId = '' }: KmsKey,
+  keyStores: Pick<KeyStoreStore, 'find'>,
+): Promise<ClusterOf | undefined> {
+  const store = findKeyStore(await keyStores.find({ accountId, region }), customKeyStoreId);
+  if (store?.type !== 'AWS_CLOUDHSM') return undefined;
+  return { accountId, region, storeId: store.id, cluster: store.cluster };
+}
+
+async function told<T>({ arn }: KmsKey, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof FormatError) throw new KmsException('InvalidCiphertextException', '', { cause: error });
+    throw error instanceof ClusterError ? exceptionOf(error, arn) : error;
+  }
+}
+
+/** Whatever is the matter with a cluster, its keys are unavailable; sessions that ran out are the service's own trouble, as with AWS. */
+function exceptionOf(error: ClusterError, arn: string): KmsException {
+  switch (error.refusal) {
+    case 'cannot-open':
+      return new KmsException('InvalidCiphertextException', '', { cause: error });
+    case 'cluster-sessions':
+    case 'internal':
+    case 'damaged-token':
+      return new KmsException('KMSInternalException', '', { cause: error });
+    default:
+      return new KmsException('KMSInvalidStateException', `${arn} is unavailable.`, { cause: error });
+  }
+}

@@ -1,0 +1,116 @@
+import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
+import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import type { Refusal } from '@keyfleet/shared/hsm/refusals';
+import type { Scope } from '@keyfleet/shared/stored/names';
+import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
+import { type ClusterAccess, principalOfStore } from '../key-stores/key-store.ts';
+import { Breaker } from '../xks/breaker.ts';
+import type { ClusterBlob } from './cluster-blob.ts';
+
+/** A custom key store's cluster, as it is used. */
+export interface ClusterOf extends Scope {
+  readonly storeId: string;
+  readonly cluster: ClusterAccess;
+}
+
+/** Why a cluster did not do what it was asked. */
+export class ClusterError extends Error {
+  override name = 'ClusterError';
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal, options?: ErrorOptions) {
+    super(`the cluster refused: ${refusal}`, options);
+    this.refusal = refusal;
+  }
+}
+
+type ClusterCommand =
+  'ConnectCluster' | 'GenerateClusterKey' | 'EncryptInCluster' | 'DecryptInCluster' | 'DestroyClusterKey';
+
+/**
+ * Uses CloudHSM clusters, by the hsm-workers that have them. Each cluster has a breaker of its own: one that hangs costs the others nothing.
+ * Every method throws ClusterError.
+ */
+export class Clusters {
+  readonly #hsm: Pick<HsmCommands, 'execute'>;
+  readonly #clock: Clock;
+  readonly #breakers = new Map<string, Breaker>();
+
+  constructor({ hsm, clock = monotonicClock }: { hsm: Pick<HsmCommands, 'execute'>; clock?: Clock }) {
+    this.#hsm = hsm;
+    this.#clock = clock;
+  }
+
+  /** Throws unless a key store can be made of the cluster. `trustAnchor`: DER. */
+  async check(
+    { accountId: account, region }: Scope,
+    { clusterId, trustAnchor }: { clusterId: string; trustAnchor: Uint8Array },
+    deadline: number,
+  ): Promise<void> {
+    await this.#execute('CheckCluster', { clusterId, account, region, trustAnchor }, deadline);
+  }
+
+  async connect(of: ClusterOf, deadline: number): Promise<void> {
+    await this.#use('ConnectCluster', of, loginOf(of), deadline);
+  }
+
+  async generateKey(of: ClusterOf, keyId: string, deadline: number): Promise<void> {
+    await this.#use('GenerateClusterKey', of, { ...loginOf(of), keyId }, deadline);
+  }
+
+  async destroyKey(of: ClusterOf, keyId: string, deadline: number): Promise<void> {
+    await this.#use('DestroyClusterKey', of, { ...loginOf(of), keyId }, deadline);
+  }
+
+  async encrypt(
+    of: ClusterOf,
+    { keyId, ...plain }: { keyId: string; associatedData: Uint8Array; plaintext: Uint8Array },
+    deadline: number,
+  ): Promise<ClusterBlob> {
+    const made = await this.#use('EncryptInCluster', of, { ...loginOf(of), keyId, ...plain }, deadline);
+    return { associatedData: plain.associatedData, ...made };
+  }
+
+  async decrypt(of: ClusterOf, blob: ClusterBlob & { keyId: string }, deadline: number): Promise<Uint8Array> {
+    return (await this.#use('DecryptInCluster', of, { ...loginOf(of), ...blob }, deadline)).plaintext;
+  }
+
+  async #use<N extends ClusterCommand>(
+    name: N,
+    { accountId, region, cluster }: ClusterOf,
+    input: InputOf<N>,
+    deadline: number,
+  ): Promise<OutputOf<N>> {
+    const breaker = this.#breakerOf(`${accountId}/${region}/${cluster.clusterId}`);
+    const { refusal } = breaker;
+    if (refusal !== undefined) throw new ClusterError(refusal === 'busy' ? 'cluster-sessions' : 'cluster-away');
+    return breaker.run(() => this.#execute(name, input, deadline), isAway);
+  }
+
+  async #execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+    try {
+      return await this.#hsm.execute(name, input, deadline);
+    } catch (error) {
+      if (error instanceof HsmRefusedError) throw new ClusterError(error.refusal, { cause: error });
+      const isLate = error instanceof HsmUnavailableError && error.reason === 'timed-out';
+      throw isLate ? new ClusterError('cluster-away', { cause: error }) : error;
+    }
+  }
+
+  #breakerOf(name: string): Breaker {
+    const known = this.#breakers.get(name);
+    if (known !== undefined) return known;
+    const breaker = new Breaker(this.#clock);
+    this.#breakers.set(name, breaker);
+    return breaker;
+  }
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof ClusterError && error.refusal === 'cluster-away';
+}
+
+function loginOf({ accountId, region, storeId, cluster }: ClusterOf): InputOf<'ConnectCluster'> {
+  const principal = principalOfStore({ accountId, region, storeId });
+  return { clusterId: cluster.clusterId, account: accountId, region, principal, token: cluster.token };
+}

@@ -1,0 +1,137 @@
+import { X509Certificate } from 'node:crypto';
+import type { CreateCustomKeyStore, UpdateCustomKeyStore } from '@keyfleet/shared/api/custom-key-stores';
+import type { InputOf } from '@keyfleet/shared/api/operation';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { Refusal } from '@keyfleet/shared/hsm/refusals';
+import { ClusterError } from '../clusters/clusters.ts';
+import {
+  type ClusterAccess,
+  type ClusterKeyStore,
+  type ConnectionError,
+  type KeyStores,
+  principalOfStore,
+} from '../key-stores/key-store.ts';
+import { invalid, scopeOf, type StoreWork, wrongState } from './store-work.ts';
+
+const xksMembers = [
+  'XksProxyUriEndpoint',
+  'XksProxyUriPath',
+  'XksProxyVpcEndpointServiceName',
+  'XksProxyVpcEndpointServiceOwner',
+  'XksProxyAuthenticationCredential',
+  'XksProxyConnectivity',
+] as const;
+
+type XksMembers = Partial<Record<(typeof xksMembers)[number], unknown>>;
+
+/** What only a CloudHSM key store has. Throws unless there is such a cluster, and it is no other store's. */
+export async function newClusterAccess(
+  input: InputOf<typeof CreateCustomKeyStore>,
+  { id, before }: { id: string; before: KeyStores },
+  work: StoreWork,
+): Promise<Pick<ClusterKeyStore, 'type' | 'cluster'>> {
+  const { CloudHsmClusterId: clusterId, TrustAnchorCertificate: trustAnchor, KeyStorePassword: password } = input;
+  if (clusterId === undefined) throw required('CloudHsmClusterId');
+  assertNoXks(input);
+  if (password === undefined) throw required('KeyStorePassword');
+  if (trustAnchor === undefined) throw required('TrustAnchorCertificate');
+  if (before.stores.some((store) => store.type === 'AWS_CLOUDHSM' && store.cluster.clusterId === clusterId)) {
+    const message = `The CloudHSM cluster ${clusterId} is that of another custom key store.`;
+    throw new KmsException('CloudHsmClusterInUseException', message);
+  }
+  await checkCluster({ clusterId, trustAnchor }, work);
+  const token = await sealedPassword(password, { clusterId, storeId: id }, work);
+  return { type: 'AWS_CLOUDHSM', cluster: { clusterId, trustAnchor, token } };
+}
+
+/** Only while it is disconnected, and to no other cluster: none is known to be related to it (KMS API Reference, "UpdateCustomKeyStore"). */
+export async function changedClusterAccess(
+  input: InputOf<typeof UpdateCustomKeyStore>,
+  store: ClusterKeyStore,
+  work: StoreWork,
+): Promise<Pick<ClusterKeyStore, 'cluster'>> {
+  assertNoXks(input);
+  if (store.state !== 'DISCONNECTED') throw wrongState(store, 'updated', 'DISCONNECTED');
+  const { cluster, id: storeId } = store;
+  const { CloudHsmClusterId: clusterId = cluster.clusterId, KeyStorePassword: password } = input;
+  if (clusterId !== cluster.clusterId) {
+    const message = `The CloudHSM cluster ${clusterId} is not related to ${cluster.clusterId}.`;
+    throw new KmsException('CloudHsmClusterNotRelatedException', message);
+  }
+  if (password === undefined) return { cluster };
+  return { cluster: { ...cluster, token: await sealedPassword(password, { clusterId, storeId }, work) } };
+}
+
+const connectionErrors: Partial<Record<Refusal, ConnectionError>> = {
+  'no-cluster': 'CLUSTER_NOT_FOUND',
+  'cluster-away': 'NETWORK_ERRORS',
+  'cluster-password': 'INVALID_CREDENTIALS',
+  'no-cluster-user': 'USER_NOT_FOUND',
+  'cluster-user-locked': 'USER_LOCKED_OUT',
+  'cluster-user-logged-in': 'USER_LOGGED_IN',
+};
+
+/** Why the cluster's user cannot log in; undefined when it can. */
+export async function clusterConnectionErrorOf(
+  { id: storeId, cluster }: ClusterKeyStore,
+  { call, deps }: StoreWork,
+): Promise<ConnectionError | undefined> {
+  try {
+    await deps.clusters.connect({ ...scopeOf(call), storeId, cluster }, call.deadline);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ClusterError) return connectionErrors[error.refusal] ?? 'INTERNAL_ERROR';
+    throw error;
+  }
+}
+
+async function checkCluster(
+  { clusterId, trustAnchor }: Pick<ClusterAccess, 'clusterId' | 'trustAnchor'>,
+  { call, deps }: StoreWork,
+): Promise<void> {
+  try {
+    const cluster = { clusterId, trustAnchor: derOf(trustAnchor) };
+    await deps.clusters.check(scopeOf(call), cluster, call.deadline);
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error;
+    if (error.refusal === 'no-cluster') {
+      throw new KmsException('CloudHsmClusterNotFoundException', `The CloudHSM cluster ${clusterId} does not exist.`);
+    }
+    if (error.refusal === 'incorrect-trust-anchor') throw incorrectTrustAnchor();
+    throw error;
+  }
+}
+
+/** Throws IncorrectTrustAnchorException for what is no certificate in PEM. */
+function derOf(trustAnchor: string): Uint8Array {
+  try {
+    return new X509Certificate(trustAnchor).raw;
+  } catch {
+    throw incorrectTrustAnchor();
+  }
+}
+
+/** Only an HSM's token of the password is kept. */
+async function sealedPassword(
+  password: string,
+  { clusterId: accessKeyId, storeId }: { clusterId: string; storeId: string },
+  { call, deps }: StoreWork,
+): Promise<Uint8Array> {
+  const principal = principalOfStore({ ...scopeOf(call), storeId });
+  const secretAccessKey = Buffer.from(password);
+  const input = { accessKeyId, principal, secretAccessKey };
+  return (await deps.hsm.execute('SealCredential', input, call.deadline)).token;
+}
+
+function assertNoXks(input: XksMembers): void {
+  const given = xksMembers.find((member) => input[member] !== undefined);
+  if (given !== undefined) throw invalid(`${given} is not valid for CustomKeyStoreType AWS_CLOUDHSM.`);
+}
+
+function incorrectTrustAnchor(): KmsException {
+  return new KmsException('IncorrectTrustAnchorException', 'The trust anchor certificate is not that of the cluster.');
+}
+
+function required(member: string): KmsException {
+  return invalid(`${member} is required for CustomKeyStoreType AWS_CLOUDHSM.`);
+}

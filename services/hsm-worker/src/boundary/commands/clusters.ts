@@ -1,0 +1,70 @@
+import type { InputOf } from '@keyfleet/shared/hsm/commands';
+import { ivLength } from '@keyfleet/shared/encoding/aead';
+import { RefusedError } from '../errors.ts';
+import type { Cluster } from '../pkcs11/cluster.ts';
+import type { TokenWork } from '../pkcs11/token-process-main.ts';
+import type { EncryptedInToken } from '../pkcs11/token-session.ts';
+import { CredentialToken } from '../tokens/credential-token.ts';
+import { openToken } from '../tokens/sealed-token.ts';
+import type { CommandContext, CommandHandler } from './command.ts';
+
+export const checkCluster: CommandHandler<'CheckCluster'> = ({ trustAnchor, ...names }, context) => {
+  const { options } = clusterOf(names, context);
+  if (Buffer.compare(options.trustAnchor, trustAnchor) !== 0) throw new RefusedError('incorrect-trust-anchor');
+  return {};
+};
+
+export const connectCluster: CommandHandler<'ConnectCluster'> = async (input, context) => {
+  await withPassword(input, context, (cluster, password) => cluster.connect(password));
+  return {};
+};
+
+export const generateClusterKey: CommandHandler<'GenerateClusterKey'> = async (input, context) => {
+  await use(input, context, { name: 'generateKey', label: input.keyId });
+  return {};
+};
+
+export const destroyClusterKey: CommandHandler<'DestroyClusterKey'> = async (input, context) => {
+  await use(input, context, { name: 'destroyKey', label: input.keyId });
+  return {};
+};
+
+export const encryptInCluster: CommandHandler<'EncryptInCluster'> = async (input, context) => {
+  const { keyId: label, associatedData, plaintext } = input;
+  const work = { name: 'encrypt', label, iv: context.nonce(ivLength), associatedData, plaintext } as const;
+  return (await use(input, context, work)) as EncryptedInToken;
+};
+
+export const decryptInCluster: CommandHandler<'DecryptInCluster'> = async (input, context) => {
+  const { keyId: label, associatedData, iv, ciphertext, tag } = input;
+  const work = { name: 'decrypt', label, associatedData, iv, ciphertext, tag } as const;
+  return { plaintext: (await use(input, context, work)) as Uint8Array };
+};
+
+type ClusterNames = Pick<InputOf<'ConnectCluster'>, 'clusterId' | 'account' | 'region'>;
+
+function clusterOf({ clusterId, account, region }: ClusterNames, { clusters }: Pick<CommandContext, 'clusters'>) {
+  const cluster = clusters.get(clusterId);
+  const isTheirs = cluster?.options.accountId === account && cluster.options.region === region;
+  if (cluster === undefined || !isTheirs) throw new RefusedError('no-cluster');
+  return cluster;
+}
+
+function use(input: InputOf<'ConnectCluster'>, context: CommandContext, work: TokenWork): Promise<unknown> {
+  return withPassword(input, context, (cluster, password) => cluster.use(password, work));
+}
+
+async function withPassword<T>(
+  { principal, token, ...names }: InputOf<'ConnectCluster'>,
+  context: CommandContext,
+  then: (cluster: Cluster, password: Uint8Array) => Promise<T>,
+): Promise<T> {
+  const cluster = clusterOf(names, context);
+  const { header, secret } = openToken(CredentialToken, token, context.keyring);
+  try {
+    if (header.accessKeyId !== names.clusterId || header.principal !== principal) throw new RefusedError('cannot-open');
+    return await then(cluster, secret);
+  } finally {
+    secret.fill(0);
+  }
+}

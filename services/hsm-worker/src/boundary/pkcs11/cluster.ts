@@ -1,0 +1,129 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { RefusedError } from '../errors.ts';
+import { TokenProcess, type TokenProcessOptions } from './token-process.ts';
+import type { TokenWork } from './token-process-main.ts';
+
+export interface ClusterOptions extends TokenProcessOptions {
+  /** Whose it is: no other account's or Region's key store can be in it. */
+  readonly accountId: string;
+  readonly region: string;
+  /** DER of the certificate that a customer must give to make a key store of it. */
+  readonly trustAnchor: Uint8Array;
+  /** Who logs in, where a token has several users: their password is `<user>:<password>`. */
+  readonly user?: string | undefined;
+  /** Sessions at once, each in a process of its own. */
+  readonly sessions: number;
+}
+
+/** Requests that may wait for a session. */
+const MAX_WAITING = 256;
+
+interface Waiter {
+  readonly timer: NodeJS.Timeout;
+  take(process: TokenProcess): void;
+}
+
+/** A CloudHSM cluster, as API and customers call it: a token behind a PKCS#11 module, with some sessions. Processes start when they are needed. */
+export class Cluster implements Disposable {
+  readonly options: ClusterOptions;
+  readonly #processes = new Set<TokenProcess>();
+  readonly #idle: TokenProcess[] = [];
+  readonly #waiters: Waiter[] = [];
+  /** Was refused: to try it again and again would lock the user. */
+  #wrongPin: KeyObject | undefined;
+
+  constructor(options: ClusterOptions) {
+    this.options = options;
+  }
+
+  /** Logs in, whether or not it is logged in. Refuses with RefusedError. */
+  connect(password: Uint8Array): Promise<void> {
+    this.#wrongPin = undefined;
+    return this.#withProcess((process) => this.#login(process, this.#pinOf(password)));
+  }
+
+  /** Refuses with RefusedError. */
+  use(password: Uint8Array, work: TokenWork): Promise<unknown> {
+    const pin = this.#pinOf(password);
+    return this.#withProcess(async (process) => {
+      if (!process.loggedIn?.equals(pin)) await this.#login(process, pin);
+      return process.ask(work);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    for (const process of this.#processes) process.kill();
+  }
+
+  #pinOf(password: Uint8Array): KeyObject {
+    const { user } = this.options;
+    const pin = user === undefined ? Buffer.from(password) : Buffer.concat([Buffer.from(`${user}:`), password]);
+    try {
+      return createSecretKey(pin);
+    } finally {
+      pin.fill(0);
+    }
+  }
+
+  async #login(process: TokenProcess, pin: KeyObject): Promise<void> {
+    if (this.#wrongPin?.equals(pin)) throw new RefusedError('cluster-password');
+    process.loggedIn = undefined;
+    const bytes = pin.export();
+    try {
+      await process.ask({ name: 'login', pin: bytes });
+    } catch (error) {
+      if (error instanceof RefusedError && error.refusal === 'cluster-password') this.#wrongPin = pin;
+      throw error;
+    } finally {
+      bytes.fill(0);
+    }
+    process.loggedIn = pin;
+  }
+
+  async #withProcess<T>(use: (process: TokenProcess) => Promise<T>): Promise<T> {
+    const process = await this.#take();
+    try {
+      return await use(process);
+    } catch (error) {
+      // Whatever it was, a new session begins without it.
+      if (error instanceof RefusedError && error.refusal === 'cluster-away') process.kill();
+      throw error;
+    } finally {
+      this.#give(process);
+    }
+  }
+
+  #take(): TokenProcess | Promise<TokenProcess> {
+    for (let process = this.#idle.pop(); process !== undefined; process = this.#idle.pop()) {
+      if (!process.isOver) return process;
+      this.#processes.delete(process);
+    }
+    if (this.#processes.size < this.options.sessions) return this.#started();
+    if (this.#waiters.length >= MAX_WAITING) throw new RefusedError('cluster-sessions');
+    return new Promise((take, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        reject(new RefusedError('cluster-away'));
+      }, this.options.timeoutMs);
+      const waiter = { timer, take };
+      this.#waiters.push(waiter);
+    });
+  }
+
+  #give(process: TokenProcess): void {
+    if (process.isOver) this.#processes.delete(process);
+    const waiter = this.#waiters.shift();
+    if (waiter === undefined) {
+      if (!process.isOver) this.#idle.push(process);
+      return;
+    }
+    clearTimeout(waiter.timer);
+    waiter.take(process.isOver ? this.#started() : process);
+  }
+
+  #started(): TokenProcess {
+    const process = new TokenProcess(this.options);
+    this.#processes.add(process);
+    return process;
+  }
+}

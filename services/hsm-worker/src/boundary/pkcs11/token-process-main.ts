@@ -1,0 +1,71 @@
+import type { Refusal } from '@keyfleet/shared/hsm/refusals';
+import { CKR, loadModule } from './functions.ts';
+import { isValue, NoKeyError, NotDecryptedError, type TokenName, TokenSession } from './token-session.ts';
+
+/** What the process is asked. The first is `open`; each is answered before the next comes. */
+export type TokenRequest =
+  | { readonly name: 'open'; readonly module: string; readonly token: TokenName }
+  | { readonly name: 'login'; readonly pin: Uint8Array }
+  | TokenWork;
+
+/** What is asked of a session that is logged in. */
+export type TokenWork =
+  | { readonly name: 'generateKey' | 'destroyKey'; readonly label: string }
+  | ({ readonly name: 'encrypt'; readonly label: string } & Parameters<TokenSession['encrypt']>[1])
+  | ({ readonly name: 'decrypt'; readonly label: string } & Parameters<TokenSession['decrypt']>[1]);
+
+/** `refusal` is all that leaves the process of what went wrong. */
+export type TokenReply = { readonly result: unknown } | { readonly refusal: Refusal };
+
+let session: TokenSession | undefined;
+
+process.on('message', (request: TokenRequest) => {
+  process.send?.(replyTo(request));
+});
+// The hsm-worker is gone.
+process.on('disconnect', () => process.exit());
+
+function replyTo(request: TokenRequest): TokenReply {
+  try {
+    return { result: answer(request) };
+  } catch (error) {
+    return { refusal: refusalOf(error) };
+  }
+}
+
+function answer(request: TokenRequest): unknown {
+  if (request.name === 'open') {
+    session = new TokenSession(loadModule(request.module), request.token);
+    return undefined;
+  }
+  if (session === undefined) throw new Error('there is no session');
+  switch (request.name) {
+    case 'login':
+      try {
+        return session.login(request.pin);
+      } finally {
+        request.pin.fill(0);
+      }
+    case 'generateKey':
+      return session.generateKey(request.label);
+    case 'destroyKey':
+      return session.destroyKey(request.label);
+    case 'encrypt':
+      return session.encrypt(request.label, request);
+    case 'decrypt':
+      return session.decrypt(request.label, request);
+  }
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof NoKeyError) return 'no-cluster-key';
+  if (error instanceof NotDecryptedError) return 'cannot-open';
+  if (isValue(error, CKR.PIN_INCORRECT, CKR.PIN_INVALID, CKR.PIN_LEN_RANGE)) return 'cluster-password';
+  if (isValue(error, CKR.PIN_LOCKED)) return 'cluster-user-locked';
+  if (isValue(error, CKR.USER_PIN_NOT_INITIALIZED)) return 'no-cluster-user';
+  if (isValue(error, CKR.USER_ALREADY_LOGGED_IN, CKR.USER_ANOTHER_ALREADY_LOGGED_IN, CKR.USER_TOO_MANY_TYPES)) {
+    return 'cluster-user-logged-in';
+  }
+  if (isValue(error, CKR.SESSION_COUNT)) return 'cluster-sessions';
+  return 'cluster-away';
+}

@@ -1,0 +1,77 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import type { KeyObject } from 'node:crypto';
+import { RefusedError } from '../errors.ts';
+import type { TokenName } from './token-session.ts';
+import type { TokenReply, TokenRequest } from './token-process-main.ts';
+
+export interface TokenProcessOptions {
+  readonly module: string;
+  readonly token: TokenName;
+  /** All that the module finds in its environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** How long an answer may take, once the process has started. */
+  readonly timeoutMs: number;
+}
+
+/** For a process to start, and its module to find the token. */
+const START_MS = 10_000;
+
+/**
+ * A process with one session with a token. A module is a vendor's native code: it blocks whoever calls it, hangs with its network, and may crash.
+ * So it has a process of its own, which is killed when it does not answer; and it sees neither a key of the domain nor a customer's plaintext.
+ */
+export class TokenProcess {
+  readonly #options: TokenProcessOptions;
+  readonly #child: ChildProcess;
+  readonly #opened: Promise<unknown>;
+  #waiting: ((reply: TokenReply) => void) | undefined;
+  #isOver = false;
+  /** The password that the session is logged in with. */
+  loggedIn: KeyObject | undefined;
+
+  constructor(options: TokenProcessOptions) {
+    this.#options = options;
+    this.#child = fork(new URL('./token-process-main.ts', import.meta.url), [], {
+      execArgv: ['--experimental-ffi', '--disable-warning=ExperimentalWarning'],
+      env: { ...options.environment },
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    this.#child.on('message', (reply: TokenReply) => this.#waiting?.(reply));
+    for (const over of ['error', 'exit', 'disconnect']) this.#child.on(over, () => this.kill());
+    const { module, token } = options;
+    this.#opened = this.#exchange({ name: 'open', module, token }, START_MS);
+    // Whoever asks first is told.
+    this.#opened.catch(() => this.kill());
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** One request at a time. Refuses with RefusedError: `cluster-away` when there was no answer, and then the process is over. */
+  async ask(request: TokenRequest): Promise<unknown> {
+    await this.#opened;
+    return this.#exchange(request, this.#options.timeoutMs);
+  }
+
+  kill(): void {
+    this.#isOver = true;
+    this.#child.kill('SIGKILL');
+    this.#waiting?.({ refusal: 'cluster-away' });
+  }
+
+  #exchange(request: TokenRequest, timeoutMs: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.kill(), timeoutMs);
+      this.#waiting = (reply) => {
+        clearTimeout(timer);
+        this.#waiting = undefined;
+        if ('result' in reply) resolve(reply.result);
+        else reject(new RefusedError(reply.refusal));
+      };
+      if (this.#isOver || !this.#child.connected) return this.kill();
+      this.#child.send(request, (error) => error && this.kill());
+    });
+  }
+}

@@ -1,0 +1,267 @@
+import { CKR, type CallModule, CryptokiError } from './functions.ts';
+import { type Block, Memory, wordOf } from './memory.ts';
+
+/** Which token of a module's slots. At least one of the two. */
+export interface TokenName {
+  readonly label?: string | undefined;
+  readonly serial?: string | undefined;
+}
+
+/** No slot of the module has the token. */
+export class NoTokenError extends Error {
+  override name = 'NoTokenError';
+}
+/** The token has no key of this label. */
+export class NoKeyError extends Error {
+  override name = 'NoKeyError';
+}
+/** What was to be decrypted was not encrypted so under this key. */
+export class NotDecryptedError extends Error {
+  override name = 'NotDecryptedError';
+}
+
+export interface EncryptedInToken {
+  readonly iv: Uint8Array;
+  readonly ciphertext: Uint8Array;
+  readonly tag: Uint8Array;
+}
+
+const CKF_SERIAL_AND_RW = 0x6;
+const CKU_USER = 1;
+const [CKM_AES_KEY_GEN, CKM_AES_GCM] = [0x1080, 0x1087];
+const [CKO_SECRET_KEY, CKK_AES] = [4, 0x1f];
+const IV_LENGTH = 12;
+const TAG_LENGTH = 16;
+const MAX_SLOTS = 256;
+const NONE = 0n;
+
+const attributes = {
+  class: 0,
+  token: 1,
+  private: 2,
+  label: 3,
+  keyType: 0x100,
+  sensitive: 0x103,
+  encrypt: 0x104,
+  decrypt: 0x105,
+  wrap: 0x106,
+  unwrap: 0x107,
+  sign: 0x108,
+  verify: 0x10a,
+  derive: 0x10c,
+  valueLength: 0x161,
+  extractable: 0x162,
+} as const;
+type Template = Partial<Record<keyof typeof attributes, number | boolean | string>>;
+
+/** One session with one token. Every method blocks until the token answers, and throws CryptokiError when it refuses. */
+export class TokenSession {
+  readonly #call: CallModule;
+  readonly #memory = new Memory();
+  readonly #session: bigint;
+  /** Handles by label; the token may give up any of them. */
+  readonly #keys = new Map<string, bigint>();
+
+  /** Throws NoTokenError. */
+  constructor(call: CallModule, name: TokenName) {
+    this.#call = call;
+    call('C_Initialize', NONE);
+    const slot = this.#findSlot(name);
+    this.#session = this.#using((memory) => {
+      const session = memory.words(0);
+      call('C_OpenSession', slot, BigInt(CKF_SERIAL_AND_RW), NONE, NONE, session.pointer);
+      return wordOf(session);
+    });
+  }
+
+  login(pin: Uint8Array): void {
+    try {
+      this.#call('C_Logout', this.#session);
+    } catch (error) {
+      if (!isValue(error, CKR.USER_NOT_LOGGED_IN)) throw error;
+    }
+    this.#keys.clear();
+    this.#using((memory) => {
+      this.#call('C_Login', this.#session, BigInt(CKU_USER), memory.put(pin).pointer, BigInt(pin.length));
+    });
+  }
+
+  /** An AES-256 key that never leaves the token. One that is there already stays as it is. */
+  generateKey(label: string): void {
+    if (this.#search(label) !== undefined) return;
+    this.#using((memory) => {
+      const template = templateIn(memory, {
+        ...keyOf(label),
+        private: true,
+        sensitive: true,
+        extractable: false,
+        encrypt: true,
+        decrypt: true,
+        wrap: false,
+        unwrap: false,
+        sign: false,
+        verify: false,
+        derive: false,
+        valueLength: 32,
+      });
+      const [mechanism, key] = [memory.words(CKM_AES_KEY_GEN, 0, 0), memory.words(0)];
+      this.#call('C_GenerateKey', this.#session, mechanism.pointer, ...template, key.pointer);
+      this.#keys.set(label, wordOf(key));
+    });
+  }
+
+  /** Does nothing when it is not there. */
+  destroyKey(label: string): void {
+    this.#keys.delete(label);
+    for (let key = this.#search(label); key !== undefined; key = this.#search(label)) {
+      this.#call('C_DestroyObject', this.#session, key);
+      this.#keys.delete(label);
+    }
+  }
+
+  /** `iv`: random; a token that makes its own answers that one. Throws NoKeyError. */
+  encrypt(label: string, { iv, associatedData, plaintext }: Record<'iv' | 'associatedData' | 'plaintext', Uint8Array>) {
+    return this.#withKey(label, (key) =>
+      this.#using((memory): EncryptedInToken => {
+        const used = memory.put(iv);
+        this.#call('C_EncryptInit', this.#session, gcmIn(memory, used, associatedData), key);
+        const sealed = this.#transform(memory, 'C_Encrypt', plaintext);
+        if (sealed.length !== plaintext.length + TAG_LENGTH) throw new CryptokiError('C_Encrypt', CKR.GENERAL_ERROR);
+        return {
+          iv: Buffer.from(used.bytes),
+          ciphertext: sealed.subarray(0, -TAG_LENGTH),
+          tag: sealed.subarray(-TAG_LENGTH),
+        };
+      }),
+    );
+  }
+
+  /** Throws NoKeyError and NotDecryptedError. */
+  decrypt(label: string, encrypted: EncryptedInToken & { readonly associatedData: Uint8Array }): Buffer {
+    const { iv, associatedData, ciphertext, tag } = encrypted;
+    return this.#withKey(label, (key) =>
+      this.#using((memory) => {
+        this.#call('C_DecryptInit', this.#session, gcmIn(memory, memory.put(iv), associatedData), key);
+        try {
+          return this.#transform(memory, 'C_Decrypt', Buffer.concat([ciphertext, tag]));
+        } catch (error) {
+          throw this.#isOfCiphertext(error) ? new NotDecryptedError() : error;
+        }
+      }),
+    );
+  }
+
+  /** Modules have no one value for a tag that is wrong; some say "general error", and then the session is as good as before. */
+  #isOfCiphertext(error: unknown): boolean {
+    const { ENCRYPTED_DATA_INVALID, ENCRYPTED_DATA_LEN_RANGE, DATA_INVALID, DATA_LEN_RANGE } = CKR;
+    if (isValue(error, ENCRYPTED_DATA_INVALID, ENCRYPTED_DATA_LEN_RANGE, DATA_INVALID, DATA_LEN_RANGE)) return true;
+    if (!isValue(error, CKR.GENERAL_ERROR, CKR.FUNCTION_FAILED)) return false;
+    return this.#using((memory) => {
+      this.#call('C_GetSessionInfo', this.#session, memory.take(64).pointer);
+      return true;
+    });
+  }
+
+  #transform(memory: Memory, name: 'C_Encrypt' | 'C_Decrypt', input: Uint8Array): Buffer {
+    const output = memory.take(input.length + 2 * TAG_LENGTH);
+    const length = memory.words(output.bytes.length);
+    this.#call(name, this.#session, memory.put(input).pointer, BigInt(input.length), output.pointer, length.pointer);
+    return Buffer.from(output.bytes.subarray(0, Number(wordOf(length))));
+  }
+
+  #withKey<T>(label: string, use: (key: bigint) => T): T {
+    const known = this.#keys.get(label);
+    if (known !== undefined) {
+      try {
+        return use(known);
+      } catch (error) {
+        if (!isValue(error, CKR.KEY_HANDLE_INVALID, CKR.OBJECT_HANDLE_INVALID)) throw error;
+        this.#keys.delete(label);
+      }
+    }
+    const found = this.#search(label);
+    if (found === undefined) throw new NoKeyError();
+    this.#keys.set(label, found);
+    return use(found);
+  }
+
+  #search(label: string): bigint | undefined {
+    return this.#using((memory) => {
+      this.#call('C_FindObjectsInit', this.#session, ...templateIn(memory, keyOf(label)));
+      try {
+        const [key, count] = [memory.words(0), memory.words(0)];
+        this.#call('C_FindObjects', this.#session, key.pointer, 1n, count.pointer);
+        return wordOf(count) === 0n ? undefined : wordOf(key);
+      } finally {
+        this.#call('C_FindObjectsFinal', this.#session);
+      }
+    });
+  }
+
+  #findSlot({ label, serial }: TokenName): bigint {
+    return this.#using((memory) => {
+      const slots = memory.take(8 * MAX_SLOTS);
+      const count = memory.words(MAX_SLOTS);
+      this.#call('C_GetSlotList', 1, slots.pointer, count.pointer);
+      const info = memory.take(256);
+      for (let i = 0; i < Number(wordOf(count)); i++) {
+        this.#call('C_GetTokenInfo', wordOf(slots, i), info.pointer);
+        const isNamed = label === undefined || textOf(info.bytes.subarray(0, 32)) === label;
+        const isNumbered = serial === undefined || textOf(info.bytes.subarray(80, 96)) === serial;
+        if (isNamed && isNumbered) return wordOf(slots, i);
+      }
+      throw new NoTokenError();
+    });
+  }
+
+  /** Whatever was in the memory is overwritten. */
+  #using<T>(use: (memory: Memory) => T): T {
+    try {
+      return use(this.#memory);
+    } finally {
+      this.#memory.clear();
+    }
+  }
+}
+
+export function isValue(error: unknown, ...values: readonly bigint[]): boolean {
+  return error instanceof CryptokiError && values.includes(error.value);
+}
+
+function keyOf(label: string): Template {
+  return { class: CKO_SECRET_KEY, keyType: CKK_AES, token: true, label };
+}
+
+/** Pointer and count, as arguments. */
+function templateIn(memory: Memory, template: Template): [bigint, bigint] {
+  const entries = Object.entries(template) as [keyof typeof attributes, number | boolean | string][];
+  const words = entries.flatMap(([name, value]) => {
+    const block = valueIn(memory, value);
+    return [attributes[name], block.pointer, block.bytes.length];
+  });
+  return [memory.words(...words).pointer, BigInt(entries.length)];
+}
+
+function valueIn(memory: Memory, value: number | boolean | string): Block {
+  if (typeof value === 'number') return memory.words(value);
+  return memory.put(typeof value === 'string' ? Buffer.from(value) : Buffer.of(value ? 1 : 0));
+}
+
+/** A CK_MECHANISM with CK_GCM_PARAMS. */
+function gcmIn(memory: Memory, iv: Block, associatedData: Uint8Array): bigint {
+  const data = memory.put(associatedData);
+  const parameters = memory.words(
+    iv.pointer,
+    IV_LENGTH,
+    8 * IV_LENGTH,
+    data.pointer,
+    associatedData.length,
+    8 * TAG_LENGTH,
+  );
+  return memory.words(CKM_AES_GCM, parameters.pointer, parameters.bytes.length).pointer;
+}
+
+/** Of a field that is padded with spaces. */
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('utf8').trimEnd();
+}

@@ -1,0 +1,27 @@
+import { X509Certificate } from 'node:crypto';
+import { ConfigError, readPublicFile } from '@keyfleet/shared/config';
+import { Cluster } from './boundary/pkcs11/cluster.ts';
+import type { WorkerConfig } from './config.ts';
+
+type ClusterConfig = WorkerConfig['clusters'][number];
+
+/** The CloudHSM clusters of a worker's configuration, by id. No module is loaded before one is used. Throws ConfigError. */
+export function newClusters(configured: readonly ClusterConfig[]): ReadonlyMap<string, Cluster> {
+  const clusters = new Map<string, Cluster>();
+  for (const [i, cluster] of configured.entries()) {
+    if (clusters.has(cluster.id)) throw new ConfigError(`clusters.${i}.id: ${cluster.id} stands there twice`);
+    clusters.set(cluster.id, newCluster(cluster, i));
+  }
+  return clusters;
+}
+
+function newCluster(config: ClusterConfig, i: number): Cluster {
+  const { trustAnchorFile, timeout: timeoutMs, ...rest } = config;
+  const field = `clusters.${i}.trustAnchorFile`;
+  const text = readPublicFile(trustAnchorFile, field);
+  try {
+    return new Cluster({ ...rest, timeoutMs, trustAnchor: new X509Certificate(text).raw });
+  } catch (cause) {
+    throw new ConfigError(`${field}: ${trustAnchorFile} is no certificate. Give one in PEM.`, { cause });
+  }
+}

@@ -1,0 +1,240 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { KMS } from '@aws-sdk/client-kms';
+import { TestAuthority } from '@keyfleet/test-support/certificates';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { SoftHsm } from '@keyfleet/test-support/soft-hsm';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+/** CloudHSM key stores over real processes, with a token of SoftHSM2 that two of three hsm-workers have. */
+const resources = new AsyncDisposableStack();
+const pin = 'password-of-kmsuser';
+const CloudHsmClusterId = 'cluster-abcdefghijk';
+const account = '111122223333';
+let cluster: TestCluster;
+let kms: KMS;
+let token: SoftHsm;
+let trustAnchor: string;
+let otherAnchor: string;
+
+beforeAll(async () => {
+  const directory = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-hsm-'))).path;
+  token = await SoftHsm.make(directory, { label: 'test', pin });
+  const { caFile: trustAnchorFile } = await TestAuthority.make(directory, 'cluster');
+  trustAnchor = readFileSync(trustAnchorFile, 'utf8');
+  otherAnchor = readFileSync((await TestAuthority.make(directory, 'other')).caFile, 'utf8');
+  cluster = resources.use(await startTestCluster({ workers: 3, accountId: account }));
+  const { environment, label } = token;
+  const configured = {
+    id: CloudHsmClusterId,
+    accountId: account,
+    region: 'us-east-1',
+    module: SoftHsm.module,
+    token: { label },
+    trustAnchorFile,
+    environment,
+    timeout: '500ms',
+  };
+  for (const name of holders) await reconfigure(name, { clusters: [configured] });
+  const { endpoint, credentials } = cluster;
+  const client = new KMS({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 });
+  kms = resources.adopt(client, (it) => it.destroy());
+}, 120_000);
+afterAll(() => resources.disposeAsync());
+
+const holders = ['hsm-worker-1', 'hsm-worker-2'];
+
+async function reconfigure(name: string, members: object): Promise<void> {
+  const file = cluster.home.in('config', `${name}.json`);
+  await cluster.kill(name);
+  writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...members }));
+  await cluster.restart(name);
+}
+
+function store(overrides: object = {}) {
+  return {
+    CustomKeyStoreName: 'hsm',
+    CloudHsmClusterId,
+    KeyStorePassword: pin,
+    TrustAnchorCertificate: trustAnchor,
+    ...overrides,
+  };
+}
+
+async function refusal(call: Promise<unknown>): Promise<string> {
+  const error = await call.then(
+    () => new Error('was not refused'),
+    (reason: unknown) => reason as Error,
+  );
+  return error.name;
+}
+
+async function described(CustomKeyStoreId: string) {
+  return (await kms.describeCustomKeyStores({ CustomKeyStoreId })).CustomKeyStores![0]!;
+}
+
+/** The processes in which the module runs. */
+function moduleProcesses(): number[] {
+  return holders.flatMap((name) => {
+    const pid = cluster.pid(name)!;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+    return children.map(Number);
+  });
+}
+
+describe('a CloudHSM key store', () => {
+  let storeId: string;
+  let keyId: string;
+  const Plaintext = Buffer.from('hello');
+  const EncryptionContext = { purpose: 'test' };
+
+  test('is made of a cluster that there is, with its certificate, and once', async () => {
+    expect(await refusal(kms.createCustomKeyStore(store({ CloudHsmClusterId: 'cluster-bbbbbbbbbbb' })))).toBe(
+      'CloudHsmClusterNotFoundException',
+    );
+    for (const TrustAnchorCertificate of [otherAnchor, 'no certificate']) {
+      expect(await refusal(kms.createCustomKeyStore(store({ TrustAnchorCertificate })))).toBe(
+        'IncorrectTrustAnchorException',
+      );
+    }
+    storeId = (await kms.createCustomKeyStore(store({ KeyStorePassword: 'not-the-password' }))).CustomKeyStoreId!;
+    expect(await refusal(kms.createCustomKeyStore(store({ CustomKeyStoreName: 'again' })))).toBe(
+      'CloudHsmClusterInUseException',
+    );
+    expect(await described(storeId)).toMatchObject({
+      CustomKeyStoreType: 'AWS_CLOUDHSM',
+      CloudHsmClusterId,
+      TrustAnchorCertificate: trustAnchor,
+      ConnectionState: 'DISCONNECTED',
+    });
+  });
+
+  test('does not connect with a wrong password, and does with the right one', async () => {
+    await kms.connectCustomKeyStore({ CustomKeyStoreId: storeId });
+    expect(await described(storeId)).toMatchObject({
+      ConnectionState: 'FAILED',
+      ConnectionErrorCode: 'INVALID_CREDENTIALS',
+    });
+    expect(await refusal(kms.updateCustomKeyStore({ CustomKeyStoreId: storeId, KeyStorePassword: pin }))).toBe(
+      'CustomKeyStoreInvalidStateException',
+    );
+    await kms.disconnectCustomKeyStore({ CustomKeyStoreId: storeId });
+    expect(
+      await refusal(kms.updateCustomKeyStore({ CustomKeyStoreId: storeId, CloudHsmClusterId: 'cluster-bbbbbbbbbbb' })),
+    ).toBe('CloudHsmClusterNotRelatedException');
+    await kms.updateCustomKeyStore({ CustomKeyStoreId: storeId, KeyStorePassword: pin });
+    await kms.connectCustomKeyStore({ CustomKeyStoreId: storeId });
+    expect((await described(storeId)).ConnectionState).toBe('CONNECTED');
+  });
+
+  test('has keys whose second key never leaves the token', async () => {
+    const { KeyMetadata } = await kms.createKey({ Origin: 'AWS_CLOUDHSM', CustomKeyStoreId: storeId });
+    keyId = KeyMetadata!.KeyId!;
+    expect(KeyMetadata).toMatchObject({ CloudHsmClusterId, CustomKeyStoreId: storeId, Origin: 'AWS_CLOUDHSM' });
+    const listed = await token.listKeys(pin);
+    expect(listed).toContain(keyId);
+    expect(listed).toMatch(/AES length 32/);
+    expect(listed).toMatch(/Access: +sensitive, always sensitive, never extract[ai]+ble, local/);
+  });
+
+  test('encrypts, decrypts, re-encrypts and makes data keys, whichever worker is asked', async () => {
+    const plain = (await kms.createKey({})).KeyMetadata!.KeyId!;
+    for (let i = 0; i < 12; i++) {
+      const { CiphertextBlob } = await kms.encrypt({ KeyId: keyId, Plaintext, EncryptionContext });
+      expect(CiphertextBlob![0]).toBe(3);
+      const opened = await kms.decrypt({ CiphertextBlob, EncryptionContext });
+      expect(Buffer.from(opened.Plaintext!)).toEqual(Plaintext);
+      expect(await refusal(kms.decrypt({ CiphertextBlob }))).toBe('InvalidCiphertextException');
+      const last = Buffer.from(CiphertextBlob!);
+      last[last.length - 1]! ^= 1;
+      expect(await refusal(kms.decrypt({ CiphertextBlob: last, EncryptionContext }))).toBe(
+        'InvalidCiphertextException',
+      );
+    }
+    const made = await kms.generateDataKey({ KeyId: keyId, KeySpec: 'AES_256' });
+    const moved = await kms.reEncrypt({ CiphertextBlob: made.CiphertextBlob, DestinationKeyId: plain });
+    const back = await kms.reEncrypt({ CiphertextBlob: moved.CiphertextBlob, DestinationKeyId: keyId });
+    expect((await kms.decrypt({ CiphertextBlob: back.CiphertextBlob })).Plaintext).toEqual(made.Plaintext);
+  });
+
+  test('has keys of one kind only, which do not rotate and are not imported', async () => {
+    const inStore = { Origin: 'AWS_CLOUDHSM', CustomKeyStoreId: storeId } as const;
+    expect(
+      await Promise.all([
+        refusal(kms.createKey({ ...inStore, KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' })),
+        refusal(kms.createKey({ ...inStore, MultiRegion: true })),
+        refusal(kms.createKey({ Origin: 'AWS_CLOUDHSM' })),
+        refusal(kms.createKey({ ...inStore, Origin: 'EXTERNAL_KEY_STORE', XksKeyId: 'x' })),
+        refusal(kms.enableKeyRotation({ KeyId: keyId })),
+        refusal(kms.rotateKeyOnDemand({ KeyId: keyId })),
+        refusal(kms.generateDataKeyPair({ KeyId: keyId, KeyPairSpec: 'ECC_NIST_P256' })),
+        refusal(
+          kms.getParametersForImport({
+            KeyId: keyId,
+            WrappingAlgorithm: 'RSAES_OAEP_SHA_256',
+            WrappingKeySpec: 'RSA_2048',
+          }),
+        ),
+      ]),
+    ).toEqual([
+      'ValidationException',
+      'UnsupportedOperationException',
+      'ValidationException',
+      'ValidationException',
+      ...Array.from({ length: 4 }, () => 'UnsupportedOperationException'),
+    ]);
+  });
+
+  test('goes on when the processes of the module are killed', async () => {
+    const killed = moduleProcesses();
+    expect(killed.length).toBeGreaterThan(0);
+    for (const pid of killed) process.kill(pid, 'SIGKILL');
+    await expect.poll(() => moduleProcesses().filter((pid) => killed.includes(pid))).toEqual([]);
+    await kms.encrypt({ KeyId: keyId, Plaintext });
+  });
+
+  test('holds up nobody else while its token hangs, and comes back', async () => {
+    const other = (await kms.createKey({})).KeyMetadata!.KeyId!;
+    const stopped = moduleProcesses();
+    for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+    const hanging = Array.from({ length: 20 }, () => refusal(kms.encrypt({ KeyId: keyId, Plaintext })));
+    const startedAt = performance.now();
+    for (let i = 0; i < 20; i++) await kms.encrypt({ KeyId: other, Plaintext });
+    expect((performance.now() - startedAt) / 20).toBeLessThan(100);
+    const outcomes = await Promise.all(hanging);
+    // Hung processes are killed, and others take their place: some of the calls may be lucky.
+    expect(outcomes).toContain('KMSInvalidStateException');
+    await expect.poll(() => refusal(kms.encrypt({ KeyId: keyId, Plaintext })), { timeout: 20_000 }).toBe('Error');
+  });
+
+  test('keeps its state from its keys: disconnected, they are Unavailable', async () => {
+    await kms.disconnectCustomKeyStore({ CustomKeyStoreId: storeId });
+    expect(await refusal(kms.encrypt({ KeyId: keyId, Plaintext }))).toBe('KMSInvalidStateException');
+    expect((await kms.describeKey({ KeyId: keyId })).KeyMetadata!.KeyState).toBe('Unavailable');
+    expect(await refusal(kms.deleteCustomKeyStore({ CustomKeyStoreId: storeId }))).toBe(
+      'CustomKeyStoreHasCMKsException',
+    );
+    await kms.connectCustomKeyStore({ CustomKeyStoreId: storeId });
+    await kms.encrypt({ KeyId: keyId, Plaintext });
+  });
+
+  test('loses what the token loses, and nothing else', async () => {
+    const { CiphertextBlob } = await kms.encrypt({ KeyId: keyId, Plaintext });
+    token.empty();
+    expect(await refusal(kms.decrypt({ CiphertextBlob }))).toBe('KMSInvalidStateException');
+    const { KeyMetadata } = await kms.createKey({ Origin: 'AWS_CLOUDHSM', CustomKeyStoreId: storeId });
+    await kms.encrypt({ KeyId: KeyMetadata!.KeyId, Plaintext });
+  });
+
+  test('says that there is no cluster when no worker has it any more', async () => {
+    await kms.disconnectCustomKeyStore({ CustomKeyStoreId: storeId });
+    for (const name of holders) await reconfigure(name, { clusters: [] });
+    await kms.connectCustomKeyStore({ CustomKeyStoreId: storeId });
+    expect(await described(storeId)).toMatchObject({
+      ConnectionState: 'FAILED',
+      ConnectionErrorCode: 'CLUSTER_NOT_FOUND',
+    });
+  });
+});

@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { findProgram, installPackages } from '../../tools/debian-packages.ts';
+
+const run = promisify(execFile);
+
+/** A token of SoftHSM2 (Debian: softhsm2) in a directory. */
+export class SoftHsm {
+  static readonly module = '/usr/lib/softhsm/libsofthsm2.so';
+  readonly label: string;
+  readonly environment: { readonly SOFTHSM2_CONF: string };
+  readonly #tokens: string;
+
+  private constructor(directory: string, label: string) {
+    this.label = label;
+    this.#tokens = join(directory, 'tokens');
+    this.environment = { SOFTHSM2_CONF: join(directory, 'softhsm2.conf') };
+  }
+
+  /** Installs SoftHSM2, and OpenSC to look at it, where they are missing. */
+  static async make(directory: string, { label, pin }: { label: string; pin: string }): Promise<SoftHsm> {
+    if (findProgram('softhsm2-util') === undefined || findProgram('pkcs11-tool') === undefined) {
+      const problem = await installPackages(['softhsm2', 'opensc'], (line) => void process.stderr.write(`${line}\n`));
+      if (problem !== undefined) throw new Error(`softhsm2: ${problem}`);
+    }
+    if (!existsSync(SoftHsm.module)) throw new Error(`${SoftHsm.module} is missing`);
+    const made = new SoftHsm(directory, label);
+    mkdirSync(made.#tokens);
+    const lines = [`directories.tokendir = ${made.#tokens}`, 'objectstore.backend = file', 'log.level = ERROR'];
+    writeFileSync(made.environment.SOFTHSM2_CONF, `${lines.join('\n')}\n`);
+    await made.#run('softhsm2-util', [
+      '--init-token',
+      '--free',
+      '--label',
+      label,
+      '--so-pin',
+      'so-pin-1',
+      '--pin',
+      pin,
+    ]);
+    return made;
+  }
+
+  /** What OpenSC says of the secret keys in it. */
+  async listKeys(pin: string): Promise<string> {
+    const args = ['--module', SoftHsm.module, '--token-label', this.label, '--login', '--pin', pin];
+    return this.#run('pkcs11-tool', [...args, '--list-objects', '--type', 'secrkey']);
+  }
+
+  /** Its objects are gone; the token is there still. */
+  empty(): void {
+    for (const token of readdirSync(this.#tokens)) {
+      for (const file of readdirSync(join(this.#tokens, token))) {
+        if (!file.startsWith('token.')) rmSync(join(this.#tokens, token, file));
+      }
+    }
+  }
+
+  async #run(program: string, args: readonly string[]): Promise<string> {
+    return (await run(program, args, { env: { ...process.env, ...this.environment } })).stdout;
+  }
+}
