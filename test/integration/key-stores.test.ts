@@ -30,7 +30,11 @@ const open = () => {
   const writes = writesOf(client);
   return {
     keys: openStore({ client, writes, clock: { now: Date.now } }),
-    keyStores: new RedisKeyStores(new RedisCalls({ client, writes }), testMacs(), { now: () => now }),
+    keyStores: new RedisKeyStores({
+      calls: new RedisCalls({ client, writes }),
+      macs: testMacs(),
+      monotonicClock: { now: () => now },
+    }),
   };
 };
 const scope = { accountId: '111122223333', region: 'us-east-1' };
@@ -51,6 +55,17 @@ describe('custom key stores in Redis', () => {
     const other = { ...scope, region: 'eu-west-1' };
     await client.copy(name, keyStoresAt(other)[0]);
     await expect(keyStores.find(other)).rejects.toThrow(DamagedRecordError);
+  });
+
+  test('a record from before a change is not believed when somebody puts it back', async () => {
+    const { keyStores } = open();
+    await keyStores.replace(await keyStores.find(scope), [newCustomKeyStore('cks-1')]);
+    const [name] = keyStoresAt(scope);
+    const old = (await client.get(name))!;
+    await keyStores.replace(await keyStores.find(scope), [newCustomKeyStore('cks-1', { state: 'DISCONNECTED' })]);
+    expect((await keyStores.find(scope)).stores).toMatchObject([{ state: 'DISCONNECTED' }]);
+    await client.set(name, old);
+    await expect(keyStores.find(scope)).rejects.toThrow('revision 2 was acknowledged');
   });
 
   test('the place of a key that was never stored is free again after an hour', async () => {

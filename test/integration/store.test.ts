@@ -15,7 +15,7 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { entryOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
-import { keyAt, keysAt } from '@keyfleet/shared/stored/names';
+import { aliasesAt, keyAt, keysAt } from '@keyfleet/shared/stored/names';
 import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -232,6 +232,27 @@ describe('records', () => {
     expect(await store.findAlias(other, 'alias/torn')).toEqual(alias);
     expect((await store.listAliases(other, 9)).items).toEqual([alias]);
     expect((await store.listAliases(other, 9, undefined, gone.keyId)).items).toEqual([]);
+  });
+
+  test('an alias from before it was moved or deleted is not believed when somebody puts it back', async () => {
+    const alias = { name: 'alias/back', targetKeyId: 'x', createdAt: 1, updatedAt: 1 };
+    const [at] = aliasesAt(scope);
+    await store.insertAlias(scope, alias, 50);
+    const old = (await client.hget(at, alias.name))!;
+    await store.updateAlias(scope, { ...alias, targetKeyId: 'y', updatedAt: 2 }, { from: 'x', quota: 50 });
+    const moved = (await store.findAlias(scope, alias.name))!;
+    const newer = (await client.hget(at, alias.name))!;
+    await client.hset(at, alias.name, old);
+    await expect(store.findAlias(scope, alias.name)).rejects.toThrow(DamagedRecordError);
+    await expect(store.listAliases(scope, 9)).rejects.toThrow(DamagedRecordError);
+    await client.hset(at, alias.name, newer);
+    await store.deleteAlias(scope, moved);
+    await client.hset(at, alias.name, newer);
+    await expect(store.findAlias(scope, alias.name)).rejects.toThrow(DamagedRecordError);
+    // Who takes the name anew is believed, by whatever clock.
+    await client.hdel(at, alias.name);
+    expect(await store.insertAlias(scope, alias, 50)).toBe('done');
+    expect(await store.findAlias(scope, alias.name)).toMatchObject({ targetKeyId: 'x' });
   });
 
   test('resealing adds the entry among the due keys that a record lacks', async () => {

@@ -83,10 +83,10 @@ export class RedisSealedRecords implements SealedRecords {
     const scope = { accountId, region };
     const stored = await calls.read((client) => client.get(name));
     if (stored === null) return undefined;
-    const stores = decodeKeyStores(await macs.verified(keyStoresPlace(scope), stored), scope);
+    const { stores, revision } = decodeKeyStores(await macs.verified(keyStoresPlace(scope), stored), scope);
     const replace = async (next: readonly Uint8Array[]) => {
       const changed = stores.map((store, i) => withToken(store, next[i]!));
-      const text = await macs.withMac(keyStoresPlace(scope), encodeKeyStores(scope, changed));
+      const text = await macs.withMac(keyStoresPlace(scope), encodeKeyStores(scope, changed, revision));
       const change = ['', CHANGES, keyStoresName(scope)] as const;
       return (await calls.script('kfReplaceKeyStores', ...keyStoresAt(scope), stored, text, ...change)) === 'done';
     };

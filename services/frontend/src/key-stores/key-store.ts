@@ -57,6 +57,8 @@ export interface KeyStores extends Scope {
   readonly stores: readonly CustomKeyStore[];
   /** What a write is compared with; `''`: there is no record yet. */
   readonly version: string;
+  /** Counts writes; 0: there is no record yet, or one from before they were counted. */
+  readonly revision: number;
 }
 
 /**

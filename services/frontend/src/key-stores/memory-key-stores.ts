@@ -20,13 +20,18 @@ export class MemoryKeyStores implements KeyStoreStore {
   }
 
   async find({ accountId, region }: Scope): Promise<KeyStores> {
-    return this.#known.get(`${accountId}/${region}`) ?? { accountId, region, stores: [], version: '' };
+    return this.#known.get(`${accountId}/${region}`) ?? { accountId, region, stores: [], version: '', revision: 0 };
   }
 
   async replace(before: KeyStores, stores: readonly CustomKeyStore[]): Promise<void> {
     await this.#assertCurrent(before);
     this.#writes += 1;
-    this.#known.set(`${before.accountId}/${before.region}`, { ...before, stores, version: String(this.#writes) });
+    this.#known.set(`${before.accountId}/${before.region}`, {
+      ...before,
+      stores,
+      version: String(this.#writes),
+      revision: this.#writes,
+    });
   }
 
   async remove(before: KeyStores, id: string): Promise<boolean> {

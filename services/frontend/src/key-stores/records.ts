@@ -44,21 +44,28 @@ export const KeyStoresRecord = z.strictObject({
   schemaVersion: z.literal(1),
   accountId: z.string().min(1),
   region: z.string().min(1),
+  /** Counts writes. */
+  revision: z.int().default(0),
   stores: z.array(CustomKeyStoreRecord),
 });
+type KeyStoresRecord = z.output<typeof KeyStoresRecord>;
 
 export function keyStoresPlace(scope: Scope): RecordPlace {
   return { name: keyStoresAt(scope)[0] };
 }
 
-export function encodeKeyStores({ accountId, region }: Scope, stores: readonly CustomKeyStore[]): string {
-  return JSON.stringify(z.encode(KeyStoresRecord, { schemaVersion: 1, accountId, region, stores: [...stores] }));
+export function encodeKeyStores({ accountId, region }: Scope, stores: readonly CustomKeyStore[], revision: number) {
+  const record = { schemaVersion: 1 as const, accountId, region, revision, stores: [...stores] };
+  return JSON.stringify(z.encode(KeyStoresRecord, record));
 }
 
 /** Throws DamagedRecordError unless `text` is the record of this account's Region. */
-export function decodeKeyStores(text: string, { accountId, region }: Scope): readonly CustomKeyStore[] {
+export function decodeKeyStores(
+  text: string,
+  { accountId, region }: Scope,
+): Pick<KeyStoresRecord, 'stores' | 'revision'> {
   const name = `the custom key stores of ${accountId} in ${region}`;
   const record = decodeRecord(KeyStoresRecord, text, name);
   if (record.accountId !== accountId || record.region !== region) throw damagedRecord(name, 'it is of others');
-  return record.stores;
+  return record;
 }

@@ -7,6 +7,7 @@ import {
   keyInStoreEntryOf,
 } from '@keyfleet/shared/stored/key-store-keys';
 import { CHANGES, keyAt, keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
+import { Acknowledged } from '../store/acknowledged.ts';
 import { keyStoresName } from '../store/change-feed.ts';
 import { Orphans } from '../store/orphans.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
@@ -15,25 +16,38 @@ import { ConflictError } from '../store/store.ts';
 import type { CustomKeyStore, KeyStores, KeyStoreStore } from './key-store.ts';
 import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from './records.ts';
 
+export interface RedisKeyStoresDeps {
+  readonly calls: RedisCalls;
+  readonly macs: RecordMacs;
+  /** For how long something has been. */
+  readonly monotonicClock: Clock;
+  /** Shared with the other stores of a frontend. */
+  readonly acknowledged?: Acknowledged;
+}
+
 /** Custom key stores in Redis: one record for an account's Region, and beside it a list of the keys that are in them. */
 export class RedisKeyStores implements KeyStoreStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;
+  readonly #acknowledged: Acknowledged;
   readonly #orphans: Orphans;
 
-  /** `monotonicClock`: for how long something has been. */
-  constructor(redis: RedisCalls, macs: RecordMacs, monotonicClock: Clock) {
-    this.#redis = redis;
+  constructor({ calls, macs, monotonicClock, acknowledged = new Acknowledged() }: RedisKeyStoresDeps) {
+    this.#redis = calls;
     this.#macs = macs;
+    this.#acknowledged = acknowledged;
     this.#orphans = new Orphans(monotonicClock);
   }
 
   async find({ accountId, region }: Scope): Promise<KeyStores> {
     const scope = { accountId, region };
     const place = keyStoresPlace(scope);
+    const assertNotOlder = this.#acknowledged.beginRead();
     const version = await this.#redis.read((client) => client.get(place.name));
-    if (version === null) return { ...scope, stores: [], version: '' };
-    return { ...scope, stores: decodeKeyStores(await this.#macs.verified(place, version), scope), version };
+    if (version === null) return { ...scope, stores: [], version: '', revision: 0 };
+    const { stores, revision } = decodeKeyStores(await this.#macs.verified(place, version), scope);
+    assertNotOlder(keyStoresName(scope), revision);
+    return { ...scope, stores, version, revision };
   }
 
   async replace(before: KeyStores, stores: readonly CustomKeyStore[]): Promise<void> {
@@ -62,10 +76,12 @@ export class RedisKeyStores implements KeyStoreStore {
   /** `emptied`: what the entries begin with of which there must be none, or ''. False: there are. */
   async #replace(before: KeyStores, stores: readonly CustomKeyStore[], emptied: string): Promise<boolean> {
     const names = keyStoresAt(before);
-    const text = await this.#macs.withMac(keyStoresPlace(before), encodeKeyStores(before, stores));
+    const revision = before.revision + 1;
+    const text = await this.#macs.withMac(keyStoresPlace(before), encodeKeyStores(before, stores, revision));
     const parts = [before.version, text, emptied, CHANGES, keyStoresName(before)] as const;
     const outcome = await this.#redis.script('kfReplaceKeyStores', ...names, ...parts);
     if (outcome === 'changed') throw changed(before);
+    if (outcome === 'done') this.#acknowledged.written(keyStoresName(before), revision);
     return outcome === 'done';
   }
 

@@ -39,7 +39,7 @@ export const updateAlias: Handler<typeof UpdateAlias, UpdateAliasDeps> = async (
   const arn = aliasArn({ partition, region, accountId }, AliasName);
   if (!alias) throw notFound(arn);
 
-  const moved = { ...alias, targetKeyId: key.keyId, updatedAt: clock.now() };
+  const moved = { ...alias, targetKeyId: key.keyId, updatedAt: Math.max(clock.now(), alias.updatedAt + 1) };
   const outcome = await aliases.updateAlias(key, moved, { from: alias.targetKeyId, quota: ALIASES_PER_KEY });
   if (outcome === 'missing') throw notFound(arn);
   if (outcome === 'full') throw quotaExceeded(key.arn);

@@ -24,6 +24,15 @@ test('a revision older than one that any frontend acknowledged is refused by all
   }
 });
 
+test('a revision that is a time is later than any that was acknowledged, whoever has the slower clock', () => {
+  const [one, two] = twoFrontends();
+  expect(one.next('alias a', 100)).toBe(100);
+  one.written('alias a', 100);
+  expect(two.next('alias a', 90)).toBe(101);
+  expect(two.next('alias a', 200)).toBe(200);
+  expect(two.next('alias b', 90)).toBe(90);
+});
+
 test('what is acknowledged while a record is read does not make the answer old', () => {
   const [one] = twoFrontends();
   const assertNotOlder = one.beginRead();

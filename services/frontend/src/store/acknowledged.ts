@@ -51,6 +51,12 @@ export class Acknowledged implements ChangeListener {
     };
   }
 
+  /** For records whose revision is a time: `at`, or later than what was acknowledged by a frontend whose clock is ahead. */
+  next(id: string, at: number): number {
+    const known = this.#known.get(id);
+    return known === undefined ? at : Math.max(at, known.revision + 1);
+  }
+
   /** Operators said that an older store goes on. */
   forget(): void {
     this.#known.clear();

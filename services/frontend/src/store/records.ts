@@ -160,6 +160,11 @@ export function decodeAccessKey(text: string, accessKeyId: string): AccessKeyRec
   return record;
 }
 
+/** An access key's record says something of policies, or no longer. */
+export function accessKeyRevision({ policies }: AccessKeyRecord): number {
+  return policies.length > 0 ? 0 : 1;
+}
+
 export function encodeLastUsage({ operation, usedAt, requestId, eventId }: LastUsage): string {
   const record = { schemaVersion: 1, operation, usedAt, requestId, eventId } as const;
   return JSON.stringify(record satisfies z.input<typeof LastUsageRecord>);

@@ -18,19 +18,19 @@ import { accessKeyName, aliasName, keyName } from './change-feed.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
 import type { RecordMacs } from './record-macs.ts';
-import { accessKeyPlace, aliasPlace, eventPlace, keyPlace, lastUsagePlace } from './record-places.ts';
+import { accessKeyPlace, eventPlace, keyPlace, lastUsagePlace } from './record-places.ts';
 import { RecordWrites } from './record-writes.ts';
 import {
   damagedRecord,
   decodeAccessKey,
-  decodeAlias,
+  accessKeyRevision,
   decodeKey,
   decodeLastUsage,
   encodeAccessKey,
-  encodeAlias,
   encodeKey,
   encodeLastUsage,
 } from './records.ts';
+import { RedisAliases } from './redis-aliases.ts';
 import type { RedisCalls } from './redis-calls.ts';
 import {
   type AccessKeyRecord,
@@ -70,6 +70,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
   readonly #records: RecordWrites;
   readonly #lists: KeyLists;
   readonly #acknowledged: Acknowledged;
+  readonly #aliases: RedisAliases;
 
   constructor({
     calls,
@@ -81,6 +82,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     this.#redis = calls;
     this.#macs = macs;
     this.#acknowledged = acknowledged;
+    this.#aliases = new RedisAliases({ calls, macs, clock, acknowledged });
     this.#records = new RecordWrites(this.#redis, clock);
     this.#lists = new KeyLists(this.#redis, new Orphans(monotonicClock));
   }
@@ -195,62 +197,24 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     await this.#redis.write('zrem', dueAt(dueShardOf(due)), due.entry);
   }
 
-  async findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
-    const [aliases] = aliasesAt(scope);
-    const text = await this.#redis.read((client) => client.hget(aliases, name));
-    return text === null ? undefined : this.#readAlias(scope, name, text);
-  }
-
-  async #readAlias(scope: Scope, name: string, stored: string): Promise<Alias> {
-    return decodeAlias(await this.#macs.verified(aliasPlace(scope, name), stored), name);
+  findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
+    return this.#aliases.findAlias(scope, name);
   }
 
   insertAlias(scope: Scope, alias: Alias, quota: number): Promise<AliasOutcome> {
-    return this.#putAlias('kfInsertAlias', scope, { alias, quota });
+    return this.#aliases.insertAlias(scope, alias, quota);
   }
 
-  updateAlias(scope: Scope, alias: Alias, { from, quota }: AliasMove): Promise<AliasOutcome> {
-    return this.#putAlias('kfUpdateAlias', scope, { alias, quota }, from);
+  updateAlias(scope: Scope, alias: Alias, move: AliasMove): Promise<AliasOutcome> {
+    return this.#aliases.updateAlias(scope, alias, move);
   }
 
-  async #putAlias(
-    script: 'kfInsertAlias' | 'kfUpdateAlias',
-    scope: Scope,
-    { alias, quota }: { alias: Alias; quota: number },
-    ...from: string[]
-  ): Promise<AliasOutcome> {
-    const { name, targetKeyId } = alias;
-    const change = [CHANGES, aliasName(scope, name)] as const;
-    const text = await this.#macs.withMac(aliasPlace(scope, name), encodeAlias(alias));
-    const parts = [name, text, targetKeyId, quota, ...change] as const;
-    const outcome = await this.#redis.script(script, ...aliasesAt(scope), ...parts, ...from);
-    if (outcome === 'moved') throw new ConflictError(`${name} has moved`);
-    return outcome as AliasOutcome;
+  deleteAlias(scope: Scope, alias: Pick<Alias, 'name' | 'targetKeyId'>): Promise<boolean> {
+    return this.#aliases.deleteAlias(scope, alias);
   }
 
-  async deleteAlias(scope: Scope, { name, targetKeyId }: Pick<Alias, 'name' | 'targetKeyId'>): Promise<boolean> {
-    const change = [CHANGES, aliasName(scope, name)] as const;
-    const done = await this.#redis.script('kfDeleteAlias', ...aliasesAt(scope), name, targetKeyId, ...change);
-    if (done === 2) throw new ConflictError(`${name} has moved`);
-    return done === 1;
-  }
-
-  async listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>> {
-    const [aliases, names, targets] = aliasesAt(scope);
-    const prefix = targetKeyId === undefined ? '' : `${targetKeyId}/`;
-    const from = after !== undefined ? `(${prefix}${after}` : prefix === '' ? '-' : `[${prefix}`;
-    // '0' is the character after '/'.
-    const to = prefix === '' ? '+' : `(${targetKeyId}0`;
-    const list = prefix === '' ? names : targets;
-    const members = await this.#redis.read((client) => client.zrange(list, from, to, 'BYLEX', 'LIMIT', 0, limit + 1));
-    const page = members.slice(0, limit).map((member) => member.slice(prefix.length));
-    const texts = page.length === 0 ? [] : await this.#redis.read((client) => client.hmget(aliases, ...page));
-    // One that was deleted meanwhile is left out.
-    const items = await Promise.all(
-      page.flatMap((name, i) => (texts[i] ? [this.#readAlias(scope, name, texts[i])] : [])),
-    );
-    const last = page.at(-1);
-    return members.length > limit && last !== undefined ? { items, next: last } : { items };
+  listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>> {
+    return this.#aliases.listAliases(scope, limit, after, targetKeyId);
   }
 
   async findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined> {
@@ -258,7 +222,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     const text = await this.#redis.read((client) => client.get(accessKeyAt(accessKeyId)));
     if (text === null) return undefined;
     const record = await this.#readAccessKey(text, accessKeyId);
-    assertNotOlder(accessKeyName(accessKeyId), revisionOf(record));
+    assertNotOlder(accessKeyName(accessKeyId), accessKeyRevision(record));
     return record;
   }
 
@@ -289,7 +253,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     const record = { ...(await this.#readAccessKey(stored, accessKeyId)), policies: [] };
     // Who is overtaken by resealing does it the next time.
     const done = await this.#redis.script('kfReplaceValue', place.name, stored, await this.#textOfAccessKey(record));
-    if (done === 1) this.#acknowledged.written(accessKeyName(accessKeyId), revisionOf(record));
+    if (done === 1) this.#acknowledged.written(accessKeyName(accessKeyId), accessKeyRevision(record));
   }
 
   async hasAccount(accountId: string): Promise<boolean> {
@@ -323,9 +287,4 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     await this.#redis.write('set', accessKeyAt(accessKeyId), text, 'NX');
     await this.#redis.write('set', firstAccessKeyAt(accountId), accessKeyId);
   }
-}
-
-/** An access key's record says something of policies, or no longer. */
-function revisionOf({ policies }: AccessKeyRecord): number {
-  return policies.length > 0 ? 0 : 1;
 }

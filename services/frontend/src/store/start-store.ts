@@ -75,7 +75,7 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const records = new RedisStore({ calls, macs, clock, acknowledged });
   const grants = new CachedGrants(new RedisGrantStore({ calls, macs, monotonicClock, acknowledged }), feed);
   const cached = new CachedStore(records, feed, { maxKeyBytes: config.keyCache, grants });
-  const keyStores = new CachedKeyStores(new RedisKeyStores(calls, macs, monotonicClock), feed);
+  const keyStores = new CachedKeyStores(new RedisKeyStores({ calls, macs, monotonicClock, acknowledged }), feed);
   const iam = new RedisIamStore({ calls, macs, acknowledged });
   const identities = new Identities({ store: iam, accessKeys: records, changes: feed, clock });
   const fleet = new Fleet({ store: secrets, hsm, domain, clock });
