@@ -6,17 +6,18 @@ import { FormatError, Reader } from '../encoding/bytes.ts';
  * what is no token.
  */
 export function domainKeyIdOf(token: Uint8Array): string {
-  const [, , id] = beginningOf(token);
+  const id = textsOf(token, 3).at(-1)!;
   if (!/^[0-9a-f]{32}$/.test(id)) throw new FormatError('not a token');
   return id;
 }
 
 /** The access key id that a sealed credential is for: the fourth field. As above. */
 export function accessKeyIdOf(token: Uint8Array): string {
-  return beginningOf(token)[3];
+  return textsOf(token, 4).at(-1)!;
 }
 
-function beginningOf(token: Uint8Array): [string, string, string, string] {
+/** The first fields of the header. */
+function textsOf(token: Uint8Array, count: number): string[] {
   const header = new Reader(new Reader(token).bytes());
-  return [header.text(), header.text(), header.text(), header.text()];
+  return Array.from({ length: count }, () => header.text());
 }
