@@ -9,7 +9,7 @@ interface KmsProto {
 export const kmsDefinition = loadDefinition('kms/v1/kms.proto');
 
 /**
- * The public API; its messages are typed by the operation registry, through `protoCodec`, not by gen/. A module of its own: it
- * takes ten times as long to load as the others, and only frontends and their clients need it.
+ * The public API; its messages are typed by the operation registry, through `protoCodec`, not by gen/. A module of its
+ * own: it takes ten times as long to load as the others, and only frontends and their clients need it.
  */
 export const { Kms } = (loadPackageDefinition(kmsDefinition) as unknown as KmsProto).keyfleet.kms.v1;

@@ -28,8 +28,9 @@ interface Protobuf {
 }
 
 /**
- * Protobuf's texts are UTF-8, and a parser refuses what is not (proto3, "Scalar Value Types"). protobufjs reads such bytes as U+FFFD, so
- * that different encryption contexts would be one, and a text that the message is too short for as far as it goes.
+ * Protobuf's texts are UTF-8, and a parser refuses what is not (proto3, "Scalar Value Types"). protobufjs reads such
+ * bytes as U+FFFD, so that different encryption contexts would be one, and a text that the message is too short for as
+ * far as it goes.
  */
 function refuseBadTexts(): void {
   const loader = createRequire(import.meta.url).resolve('@grpc/proto-loader');

@@ -72,8 +72,8 @@ test('keys/ reaches outside only through the HSM commands and the store that it 
 });
 
 /**
- * docs/decisions/0005-the-cli-is-an-offline-member.md; and where it acts as a frontend does: the doctor has everything opened and verified, an account is
- * begun, and records are given MACs.
+ * docs/decisions/0005-the-cli-is-an-offline-member.md; and where it acts as a frontend does: the doctor has everything
+ * opened and verified, an account is begun, and records are given MACs.
  */
 const cliAsMember = [
   'packages/cli/src/authenticate-records.ts -> @keyfleet/frontend/store/store',

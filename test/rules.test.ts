@@ -115,6 +115,18 @@ test('the environment is read for OpenTelemetry alone', () => {
   expect(filesWith(/process\s*\.\s*env|process\[['"]env/)).toEqual(['packages/shared/src/telemetry/settings.ts']);
 });
 
+test('comments are at most 120 columns wide', () => {
+  const files = globSync('{bench,packages,services,test,tools}/**/*.{ts,mjs}', { cwd: root }).filter(
+    (file) => !file.includes('node_modules'),
+  );
+  const wide = files.flatMap((file) =>
+    textOf(file)
+      .split('\n')
+      .flatMap((line, i) => (line.length > 120 && /^\s*(\/\/|\/?\*)/.test(line) ? [`${file}:${i + 1}`] : [])),
+  );
+  expect(wide).toEqual([]);
+});
+
 test('no folder is called utils, and none has one file', () => {
   const folders = Map.groupBy(production, dirname);
   const alone = [...folders].filter(

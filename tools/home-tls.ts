@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Home } from './home.ts';
 
 /**
- * Makes the home's authority and a certificate for each holder: a process, the edge that customers call, the operator at the
- * command line. They are kept: `<home>/tls/<holder>.{pem,key}`.
+ * Makes the home's authority and a certificate for each holder: a process, the edge that customers call, the operator
+ * at the command line. They are kept: `<home>/tls/<holder>.{pem,key}`.
  */
 export async function provideTls(home: Home, holders: readonly string[]): Promise<void> {
   if (holders.every((holder) => existsSync(tlsFilesOf(home, holder).keyFile))) return;

@@ -9,7 +9,10 @@ const PNPM = 'pnpm@12.21.0';
 const root = join(import.meta.dirname, '..');
 const [command, ...args] = process.argv.slice(2);
 
-/** command -> what Node 26 runs; `test` and `check` are scripts of several steps. `unit` and `coverage` are vitest alone. */
+/**
+ * command -> what Node 26 runs; `test` and `check` are scripts of several steps. `unit` and `coverage` are vitest
+ * alone.
+ */
 const commands = {
   start: ['tools/start.ts'],
   test: ['tools/test.ts'],
@@ -76,7 +79,8 @@ if (Number(process.versions.node.split('.')[0]) < 20)
 installPackages();
 const env = { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/keyfleet') };
 const child = spawn(nodeBinary(), [...script, ...args], { cwd: root, env, stdio: 'inherit' });
-// The child shares the terminal, so Ctrl-C reaches it directly; here it only must not end this process before the child.
+// The child shares the terminal, so Ctrl-C reaches it directly; here it only must not end this process before the
+// child.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
 child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));

@@ -1,5 +1,6 @@
-// The floor: the least code that does the whole path of an Encrypt or a Decrypt (HTTP, SigV4, JSON, sealed batch, another process, KDF,
-// AES-GCM and back), without policies, caches, errors, limits or audit. What Keyfleet is measured against, in the same run.
+// The floor: the least code that does the whole path of an Encrypt or a Decrypt (HTTP, SigV4, JSON, sealed batch,
+// another process, KDF, AES-GCM and back), without policies, caches, errors, limits or audit. What Keyfleet is measured
+// against, in the same run.
 import {
   canonicalPath,
   canonicalRequest,

@@ -18,8 +18,8 @@ import { FakeXksProxy } from '@keyfleet/test-support/fakes/xks-proxy';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 /**
- * External key stores over real TLS: Keyfleet as the client of a proxy that shares no code with it, Keyfleet as the proxy for a client
- * that does not either, and Keyfleet against Keyfleet.
+ * External key stores over real TLS: Keyfleet as the client of a proxy that shares no code with it, Keyfleet as the
+ * proxy for a client that does not either, and Keyfleet against Keyfleet.
  */
 const resources = new AsyncDisposableStack();
 const credential = { AccessKeyId: 'A2B3C4D5E6F7A2B3C4D5', RawSecretAccessKey: randomBytes(32).toString('base64') };

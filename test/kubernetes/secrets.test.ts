@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ApiServer } from './support/api-server.ts';
 
-// A real kube-apiserver and etcd, our KMS plugin as it runs beside it, and a whole Keyfleet. The tests build on each other.
+// A real kube-apiserver and etcd, our KMS plugin as it runs beside it, and a whole Keyfleet. The tests build on each
+// other.
 
 const SECRETS = '/api/v1/namespaces/default/secrets';
 const PREFIX = 'k8s:enc:kms:v2:keyfleet:';

@@ -127,8 +127,8 @@ function queryForm(name: string, context: Context) {
 
 function parseRequest(message: string, context: Context): SignableRequest {
   const [head = '', body = ''] = message.split(/\n\n([\s\S]*)/);
-  // A line that begins with a space goes on with the header before it (obs-fold), which only the oldest clients send. Whoever
-  // parses HTTP puts a space there (RFC 9112, 5.2).
+  // A line that begins with a space goes on with the header before it (obs-fold), which only the oldest clients send.
+  // Whoever parses HTTP puts a space there (RFC 9112, 5.2).
   const [start = '', ...lines] = head
     .trimEnd()
     .replaceAll(/\n[ \t]+/g, ' ')

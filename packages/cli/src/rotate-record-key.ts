@@ -21,8 +21,8 @@ export interface RotatedRecordKey {
 }
 
 /**
- * Makes a new record key, or goes on with a rotation that was cut off: one is under way as long as there are two keys, and the
- * newest is from after the last removal.
+ * Makes a new record key, or goes on with a rotation that was cut off: one is under way as long as there are two keys,
+ * and the newest is from after the last removal.
  * Every record is verified and rewritten under the new one; then the older ones are dropped. What frontends write
  * meanwhile is under the new one already. Throws ConflictError when somebody else rotates at the same time.
  */

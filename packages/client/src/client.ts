@@ -27,7 +27,10 @@ export interface KmsClientOptions {
   readonly timeoutMs?: number;
 }
 
-/** A frontend that comes back, and a connection that died unnoticed, are found within seconds; grpc-js itself takes minutes. */
+/**
+ * A frontend that comes back, and a connection that died unnoticed, are found within seconds; grpc-js itself takes
+ * minutes.
+ */
 const CONNECTION = {
   'grpc.max_reconnect_backoff_ms': 2_000,
   'grpc.keepalive_time_ms': 30_000,

@@ -25,8 +25,9 @@ export interface SigningOptions {
 }
 
 /**
- * Signs unary calls with Signature Version 4 in their metadata, by the rule of docs/grpc.md: POST to the method's path, over
- * host, date and the hash of the message's bytes. Messages must already be bytes: the method's serializer is the identity.
+ * Signs unary calls with Signature Version 4 in their metadata, by the rule of docs/grpc.md: POST to the method's path,
+ * over host, date and the hash of the message's bytes. Messages must already be bytes: the method's serializer is the
+ * identity.
  */
 export function signingInterceptor(options: SigningOptions): Interceptor {
   const signerAt = newSignerCache(options.region);

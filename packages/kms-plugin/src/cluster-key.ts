@@ -9,7 +9,10 @@ export interface Encrypted {
   readonly annotations: Readonly<Record<string, Uint8Array>>;
 }
 
-/** A domain name, as the KMS v2 API asks. Of the context under which a ciphertext was made: the configured one may change. */
+/**
+ * A domain name, as the KMS v2 API asks. Of the context under which a ciphertext was made: the configured one may
+ * change.
+ */
 const CONTEXT_ANNOTATION = 'encryption-context.kms.keyfleet';
 /** KMS v2 API, EncryptResponse: bytes. */
 const MAX_CIPHERTEXT = 1023;

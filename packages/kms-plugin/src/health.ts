@@ -17,7 +17,10 @@ export interface KeyHealthOptions {
   readonly onChange: (health: Health) => void;
 }
 
-/** kube-apiserver asks once a minute, every 10 s while it is told of a problem, and for everyone who reads its `/readyz`. */
+/**
+ * kube-apiserver asks once a minute, every 10 s while it is told of a problem, and for everyone who reads its
+ * `/readyz`.
+ */
 const KEEP_MS = 5_000;
 /** A trouble that is over is seen soon. */
 const KEEP_TROUBLE_MS = 1_000;

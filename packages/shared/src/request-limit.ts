@@ -59,8 +59,8 @@ export class RequestLimit {
 const MAX_PEERS = 4096;
 
 /**
- * A token bucket for each peer, or whatever else a name stands for. Those that were longest silent are forgotten first: memory is
- * bounded, whoever calls.
+ * A token bucket for each peer, or whatever else a name stands for. Those that were longest silent are forgotten first:
+ * memory is bounded, whoever calls.
  */
 export class PeerLimit {
   readonly #clock: Clock;

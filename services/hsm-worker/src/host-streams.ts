@@ -105,7 +105,10 @@ class HostStream {
     }
   }
 
-  /** One answer whatever it was, a frame that does not open or a token that does not; but a host learns why it finds no version. */
+  /**
+   * One answer whatever it was, a frame that does not open or a token that does not; but a host learns why it finds no
+   * version.
+   */
   #refuse(answer: { readonly code: status; readonly details: string } = refused): void {
     this.#deps.events.streamRefused();
     this.#finishing = true;

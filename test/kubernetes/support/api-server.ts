@@ -26,8 +26,8 @@ export interface Answer {
 }
 
 /**
- * A real kube-apiserver with an etcd of its own, on loopback, without nodes and controllers. It issues tokens of service accounts, and
- * its address is their issuer.
+ * A real kube-apiserver with an etcd of its own, on loopback, without nodes and controllers. It issues tokens of
+ * service accounts, and its address is their issuer.
  */
 export class ApiServer implements AsyncDisposable {
   readonly #folder: string;

@@ -12,7 +12,9 @@ export interface Binaries {
   readonly etcd: string;
 }
 
-/** Builds what is missing, outside the repository: about 7 minutes on two cores, once. Throws when it cannot be built. */
+/**
+ * Builds what is missing, outside the repository: about 7 minutes on two cores, once. Throws when it cannot be built.
+ */
 export async function kubernetesBinaries(): Promise<Binaries> {
   const folder = join(homedir(), '.cache/keyfleet/kubernetes', VERSION);
   const [apiServer, etcd] = [join(folder, 'kube-apiserver'), join(folder, 'etcd')];

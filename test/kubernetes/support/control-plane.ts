@@ -16,8 +16,8 @@ export interface ControlPlaneOptions {
 }
 
 /**
- * A real Kubernetes: kube-apiserver, etcd and kube-controller-manager on loopback, without nodes. Pods stay Pending, and
- * network policies are stored only. Everything of it is gone when it is disposed of.
+ * A real Kubernetes: kube-apiserver, etcd and kube-controller-manager on loopback, without nodes. Pods stay Pending,
+ * and network policies are stored only. Everything of it is gone when it is disposed of.
  */
 export async function startControlPlane({ flags = [] }: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const binaries = await kubernetesBinaries();

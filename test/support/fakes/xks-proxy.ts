@@ -9,8 +9,8 @@ interface Body {
 }
 
 /**
- * A proxy of an external key store as somebody else would write it, from AWS's specification alone: it shares no code with the client.
- * It verifies no signatures; whoever tests those asks Keyfleet's own.
+ * A proxy of an external key store as somebody else would write it, from AWS's specification alone: it shares no code
+ * with the client. It verifies no signatures; whoever tests those asks Keyfleet's own.
  */
 export class FakeXksProxy {
   /** AES-256 keys by their external key ids. */

@@ -45,13 +45,17 @@ interface StoredKey {
 export interface Flaws {
   /** Names of records that cannot be read, and so are in no list. */
   readonly damaged: readonly string[];
-  /** Names of aliases, and of keys' grants, whose key is not in the backup: it was deleted while it was taken. They are left out. */
+  /**
+   * Names of aliases, and of keys' grants, whose key is not in the backup: it was deleted while it was taken. They are
+   * left out.
+   */
   readonly dangling: readonly string[];
 }
 
 /**
- * Makes the lists that are derived from key records, aliases and IAM records. A backup is taken while the service runs: lists that were read
- * at another moment than what they list would tell of keys that are not there, forget deletions, and give aliases to other keys.
+ * Makes the lists that are derived from key records, aliases and IAM records. A backup is taken while the service runs:
+ * lists that were read at another moment than what they list would tell of keys that are not there, forget deletions,
+ * and give aliases to other keys.
  */
 export class DerivedLists {
   readonly #redis: RedisClient;
@@ -107,7 +111,10 @@ export class DerivedLists {
     } while (cursor !== '0');
   }
 
-  /** Puts all grants of a key into its index and into the lists of who may retire them; without the key they are left out. */
+  /**
+   * Puts all grants of a key into its index and into the lists of who may retire them; without the key they are left
+   * out.
+   */
   async addGrants(key: GrantedKey): Promise<void> {
     const [grants, index] = grantsAt(key);
     if ((await this.#redis.exists(keyAt(key.region, key.keyId))) === 0) {

@@ -6,8 +6,8 @@ export const encodings = ['raw', 'hex', 'base64'] as const;
 export type Encoding = (typeof encodings)[number];
 
 /**
- * Key material as it is wrapped: the bytes of a symmetric or HMAC key, or a private key in PKCS #8, from whatever OpenSSL writes: PEM or
- * DER, of PKCS #8, PKCS #1 or SEC 1. `from` names it in errors.
+ * Key material as it is wrapped: the bytes of a symmetric or HMAC key, or a private key in PKCS #8, from whatever
+ * OpenSSL writes: PEM or DER, of PKCS #8, PKCS #1 or SEC 1. `from` names it in errors.
  */
 export function materialOf(
   keySpec: KeySpec,

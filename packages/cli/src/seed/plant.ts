@@ -15,8 +15,8 @@ export interface Planted {
 const ID_TAG = '_custom_id_';
 
 /**
- * Makes what is missing of a key, so that it may be cut off and repeated: a key that is there stays as it is, except that it gets its
- * material if it waits for it, and its aliases.
+ * Makes what is missing of a key, so that it may be cut off and repeated: a key that is there stays as it is, except
+ * that it gets its material if it waits for it, and its aliases.
  */
 export async function plant(kms: KMS, key: PlannedKey): Promise<Planted> {
   const name = key.id ?? key.aliases[0]!;

@@ -11,16 +11,24 @@ import { type Shape, type StructureShape, structureOf } from './shape.ts';
 export const AWS_JSON = 'application/x-amz-json-1.1';
 
 export interface RequestCodec<I> {
-  /** Throws KmsException: SerializationException when the body or a type is wrong, then what `compileInputCheck` does. */
+  /**
+   * Throws KmsException: SerializationException when the body or a type is wrong, then what `compileInputCheck` does.
+   */
   parse(body: Uint8Array): I;
 }
 
 export interface ResponseCodec<O> {
-  /** The response body: bytes, which are nobody else's, if something in it is secret; empty for an operation without output. What the schema does not name never leaves. */
+  /**
+   * The response body: bytes, which are nobody else's, if something in it is secret; empty for an operation without
+   * output. What the schema does not name never leaves.
+   */
   encode(output: O): string | Buffer;
 }
 
-/** Compiles an operation's request: call once per operation, at start. Unknown members are ignored, `null` is absent, of duplicates the last counts. */
+/**
+ * Compiles an operation's request: call once per operation, at start. Unknown members are ignored, `null` is absent, of
+ * duplicates the last counts.
+ */
 export function requestCodec<O extends Operation>(operation: O): RequestCodec<InputOf<O>> {
   const shape = structureOf(operation.input.shape);
   const read = structureReader(shape);
@@ -213,8 +221,8 @@ function holdsMap(shape: Shape): boolean {
 }
 
 /**
- * Which of two readers a body needs: `holdsMap`, where a number is its text; any that has an escape, which may stand in a name; any that
- * may nest deeper than a request may, whatever else is in it.
+ * Which of two readers a body needs: `holdsMap`, where a number is its text; any that has an escape, which may stand in
+ * a name; any that may nest deeper than a request may, whatever else is in it.
  */
 function parserOf(holdsMap: boolean): (text: string) => unknown {
   return (text) =>
@@ -238,8 +246,8 @@ function mayNestDeep(text: string): boolean {
 const mayHoldNumber = /"[ \t\r\n]*:[ \t\r\n]*[-0-9]/;
 
 /**
- * Scalars of other types become the text that they were written with, as AWS documents for the encryption context: numbers that
- * are one as doubles are two texts. A null value is left for validation.
+ * Scalars of other types become the text that they were written with, as AWS documents for the encryption context:
+ * numbers that are one as doubles are two texts. A null value is left for validation.
  */
 function readMap(json: unknown): Record<string, string | null> {
   if (typeof json !== 'object') throw serializationException('Expected map or null');

@@ -1,6 +1,6 @@
 /**
- * Base64 (RFC 4648, section 4) from bytes to bytes. Node's own passes through a string, which nobody can overwrite; what is secret
- * stays in buffers here.
+ * Base64 (RFC 4648, section 4) from bytes to bytes. Node's own passes through a string, which nobody can overwrite;
+ * what is secret stays in buffers here.
  */
 const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
 const PADDING = 0x3d;

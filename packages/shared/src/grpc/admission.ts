@@ -23,7 +23,9 @@ export interface MethodLimit {
 const CALLS: Room = { perPeer: 5 * 1024 * 1024, inAll: 10 * 1024 * 1024 };
 /** What a call takes besides its bytes: a stream of HTTP/2 and what grpc-js makes of it. */
 const CALL_BYTES = 64 * 1024;
-/** Bytes of one peer's strangers. What is let go is garbage for a while, so that a bound on what is held is not enough. */
+/**
+ * Bytes of one peer's strangers. What is let go is garbage for a while, so that a bound on what is held is not enough.
+ */
 const BYTE_RATE: Rate = { perSecond: 1024 * 1024, burst: 5 * 1024 * 1024 };
 /** How long a request may take to come, and a stream to prove who sends it. Milliseconds. */
 const ARRIVAL_MS = 5_000;
@@ -51,8 +53,8 @@ interface Arrival {
 }
 
 /**
- * Decides by its headers whether a call is read at all, and counts what comes of it: grpc-js itself has no bound but a message's, and
- * looks at nothing before a message is whole.
+ * Decides by its headers whether a call is read at all, and counts what comes of it: grpc-js itself has no bound but a
+ * message's, and looks at nothing before a message is whole.
  */
 export class Admission implements Disposable {
   readonly #connections: Connections;
@@ -72,7 +74,10 @@ export class Admission implements Disposable {
     unsubscribe(STREAM_STARTS, this.#noteStream);
   }
 
-  /** What is a call of no method grpc-js answers itself, without the interceptor: it counts as refused, which has a rate. */
+  /**
+   * What is a call of no method grpc-js answers itself, without the interceptor: it counts as refused, which has a
+   * rate.
+   */
   readonly #noteStream = (message: unknown): void => {
     const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
     const connection = this.#connections.of(stream.session?.socket ?? {});
@@ -81,7 +86,10 @@ export class Admission implements Disposable {
     if (connection !== undefined && !isCall) this.#connections.noteRefused(connection);
   };
 
-  /** The call with this metadata has proven who sends it: it is not counted any more, and as long as it goes on its connection is not either. */
+  /**
+   * The call with this metadata has proven who sends it: it is not counted any more, and as long as it goes on its
+   * connection is not either.
+   */
   prove(metadata: Metadata): void {
     const arrival = this.#arrivals.get(metadata);
     if (arrival === undefined) return;
@@ -152,12 +160,18 @@ export class Admission implements Disposable {
   }
 }
 
-/** The caller sees RESOURCE_EXHAUSTED (gRPC over HTTP2, "Errors"), and whatever it does, what has come of its call is free at once. */
+/**
+ * The caller sees RESOURCE_EXHAUSTED (gRPC over HTTP2, "Errors"), and whatever it does, what has come of its call is
+ * free at once.
+ */
 function refuse({ stream }: Pick<Call, 'stream'>): void {
   stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-/** grpc-js gives an interceptor no public way to the stream; test/integration/service-port.test.ts says when it is elsewhere. */
+/**
+ * grpc-js gives an interceptor no public way to the stream; test/integration/service-port.test.ts says when it is
+ * elsewhere.
+ */
 function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
   return (call as unknown as { readonly stream: ServerHttp2Stream }).stream;
 }

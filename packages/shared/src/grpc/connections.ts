@@ -7,7 +7,10 @@ import { FairRoom, type Room } from './fair-room.ts';
 const STRANGERS: Room = { perPeer: 128, inAll: 256 };
 /** New connections of one peer; more wait to be read. A fleet that starts anew may stand behind one address. */
 const CONNECT_RATE: Rate = { perSecond: 10, burst: 32 };
-/** Refusals of one peer, each of which costs a tenth of a millisecond: after more, the connection that asks for them is ended. */
+/**
+ * Refusals of one peer, each of which costs a tenth of a millisecond: after more, the connection that asks for them is
+ * ended.
+ */
 const REFUSAL_RATE: Rate = { perSecond: 50, burst: 500 };
 
 /** A socket has it, and so has what grpc-js tells of a call. */

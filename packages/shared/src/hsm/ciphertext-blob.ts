@@ -2,8 +2,8 @@ import { FormatError } from '../encoding/bytes.ts';
 import { isKeyId, isMultiRegionKeyId } from '../ids.ts';
 
 /**
- * The clear header of a ciphertext blob (docs/formats.md): enough to find the key, nothing secret. What it says is only a
- * claim until an HSM has opened the blob.
+ * The clear header of a ciphertext blob (docs/formats.md): enough to find the key, nothing secret. What it says is only
+ * a claim until an HSM has opened the blob.
  *
  *   version 1 | key id kind 1 | key id 16 | key material id 32 | N 16 | IV 12 | ciphertext | tag 16
  */
@@ -16,7 +16,10 @@ export interface BlobHeader {
   readonly version: number;
 }
 
-/** All begin alike; those that a key in a custom key store encrypted once more go on in their own way after the key material id. */
+/**
+ * All begin alike; those that a key in a custom key store encrypted once more go on in their own way after the key
+ * material id.
+ */
 export const blobVersions = { hsm: 1, external: 2, cluster: 3 } as const;
 const knownVersions: readonly number[] = Object.values(blobVersions);
 const kinds = { uuid: 0, multiRegion: 1 } as const;

@@ -5,8 +5,9 @@ import { ACCOUNT_ID } from '../ids.ts';
 import { type KeySpec, keySpecs, keyUsages } from '../key-specs.ts';
 
 /**
- * Every HSM command: what a service host can ask of an HSM inside a session. The wire form of input and output is the canonical
- * encoding of their schemas (labels `keyfleet/command/<name>/{input,output}/2`), so a signed command has one byte string.
+ * Every HSM command: what a service host can ask of an HSM inside a session. The wire form of input and output is the
+ * canonical encoding of their schemas (labels `keyfleet/command/<name>/{input,output}/2`), so a signed command has one
+ * byte string.
  */
 export interface Command<
   Name extends string = string,
@@ -18,7 +19,9 @@ export interface Command<
   readonly code: number;
   /** True for what makes, imports, changes or destroys key material: carries the host's delegated Ed25519 signature. */
   readonly signed: boolean;
-  /** Whether its output holds a token that was sealed now, under the domain key that the HSM takes for the active one. */
+  /**
+   * Whether its output holds a token that was sealed now, under the domain key that the HSM takes for the active one.
+   */
   readonly sealsToken: boolean;
   /** Members of its output that are nobody's but the caller's: the HSM overwrites them when they are sealed. */
   readonly secretOutputs: readonly string[];
@@ -60,8 +63,9 @@ export const WrappingKeySpecName = z.enum(wrappingKeySpecs);
 /** An exported key token: a backing key sealed under a domain key (docs/formats.md). */
 const token = bytes({ max: 16_384 });
 /**
- * A key id of a KMS key (UUID or mrk-), without Region or account: replicas of a multi-Region key share it. It goes with
- * every token, and so does the account; the HSM refuses a token of another: one moved to another's record is worthless there.
+ * A key id of a KMS key (UUID or mrk-), without Region or account: replicas of a multi-Region key share it. It goes
+ * with every token, and so does the account; the HSM refuses a token of another: one moved to another's record is
+ * worthless there.
  */
 const keyId = z.string().min(1).max(64);
 /** The account that a KMS key belongs to. In commands that use a key it is only compared with what the token says. */
@@ -92,8 +96,8 @@ export const GenerateBackingKey = defineCommand(1, 'GenerateBackingKey', {
 });
 
 /**
- * Seals a token again under the active domain key, unchanged inside, and in its newest format. Returns it as it was if it already is so.
- * `account`: of the KMS key whose token it is; absent for a credential.
+ * Seals a token again under the active domain key, unchanged inside, and in its newest format. Returns it as it was if
+ * it already is so. `account`: of the KMS key whose token it is; absent for a credential.
  */
 export const ResealToken = defineCommand(2, 'ResealToken', {
   signed: true,
@@ -115,8 +119,9 @@ export const OpenCredential = defineCommand(4, 'OpenCredential', {
 });
 
 /**
- * Opens `token` and `replaces`, and refuses with `cannot-open` unless both hold the same secret for the same use: what is asked of another
- * member than the one that resealed a token, before the old one is given up. `account` as in ResealToken.
+ * Opens `token` and `replaces`, and refuses with `cannot-open` unless both hold the same secret for the same use: what
+ * is asked of another member than the one that resealed a token, before the old one is given up. `account` as in
+ * ResealToken.
  */
 export const CheckToken = defineCommand(5, 'CheckToken', {
   input: { token, replaces: token, account: AccountId.optional() },
@@ -124,8 +129,8 @@ export const CheckToken = defineCommand(5, 'CheckToken', {
 });
 
 /**
- * Opens a backing key and says what it is: what is asked of another member than the one that made it, before it is stored. Refused with
- * `cannot-open` also when the halves of a key pair do not belong together.
+ * Opens a backing key and says what it is: what is asked of another member than the one that made it, before it is
+ * stored. Refused with `cannot-open` also when the halves of a key pair do not belong together.
  */
 export const DescribeBackingKey = defineCommand(6, 'DescribeBackingKey', {
   input: key,
@@ -133,8 +138,9 @@ export const DescribeBackingKey = defineCommand(6, 'DescribeBackingKey', {
 });
 
 /**
- * Makes a wrapping key for the material of a key of origin EXTERNAL. The private half leaves only inside the import token, which names
- * the key, its kind, the algorithm and until when (`validTo`, milliseconds since the epoch). `publicKey`: DER SubjectPublicKeyInfo.
+ * Makes a wrapping key for the material of a key of origin EXTERNAL. The private half leaves only inside the import
+ * token, which names the key, its kind, the algorithm and until when (`validTo`, milliseconds since the epoch).
+ * `publicKey`: DER SubjectPublicKeyInfo.
  */
 export const GenerateImportKey = defineCommand(7, 'GenerateImportKey', {
   signed: true,
@@ -143,8 +149,9 @@ export const GenerateImportKey = defineCommand(7, 'GenerateImportKey', {
 });
 
 /**
- * Unwraps key material with the key in an import token, and seals it as a backing key. Refused with `invalid-import-token`,
- * `expired-import-token`, `cannot-open` (it does not unwrap, for whatever reason) or `incorrect-material` (it is none of the key spec).
+ * Unwraps key material with the key in an import token, and seals it as a backing key. Refused with
+ * `invalid-import-token`, `expired-import-token`, `cannot-open` (it does not unwrap, for whatever reason) or
+ * `incorrect-material` (it is none of the key spec).
  */
 export const ImportBackingKey = defineCommand(8, 'ImportBackingKey', {
   signed: true,
@@ -153,8 +160,8 @@ export const ImportBackingKey = defineCommand(8, 'ImportBackingKey', {
 });
 
 /**
- * Seals a secret that a customer gave, with which the service proves itself elsewhere: to the proxy of an external key store. OpenCredential
- * opens it. `principal`: what the secret belongs to.
+ * Seals a secret that a customer gave, with which the service proves itself elsewhere: to the proxy of an external key
+ * store. OpenCredential opens it. `principal`: what the secret belongs to.
  */
 export const SealCredential = defineCommand(9, 'SealCredential', {
   signed: true,
@@ -197,7 +204,10 @@ export const GenerateDataKey = defineCommand(13, 'GenerateDataKey', {
   output: { ciphertext: bytes(), plaintext: optionalSecret },
 });
 
-/** `publicKey`: DER SubjectPublicKeyInfo; `privateKey`: DER PKCS #8, there only when it was asked for; `ciphertext` holds the PKCS #8. */
+/**
+ * `publicKey`: DER SubjectPublicKeyInfo; `privateKey`: DER PKCS #8, there only when it was asked for; `ciphertext`
+ * holds the PKCS #8.
+ */
 export const GenerateDataKeyPair = defineCommand(14, 'GenerateDataKeyPair', {
   input: { ...key, encryptionContext, keyPairSpec: KeySpecName, withPlaintext: z.boolean() },
   output: { ciphertext: bytes(), publicKey: bytes(), privateKey: optionalSecret },
@@ -250,7 +260,10 @@ export const EvictBackingKey = defineCommand(30, 'EvictBackingKey', {
   output: {},
 });
 
-/** A CloudHSM cluster: a token that some hsm-workers have (docs/custom-key-stores.md). Refused with `no-cluster` by one that does not. */
+/**
+ * A CloudHSM cluster: a token that some hsm-workers have (docs/custom-key-stores.md). Refused with `no-cluster` by one
+ * that does not.
+ */
 const cluster = { clusterId: z.string().max(64), account: AccountId, region: z.string().min(1).max(32) };
 /** `token`: its user's password, as SealCredential sealed it for the cluster (as the access key id) and `principal`. */
 const loggedIn = { ...cluster, principal: z.string().max(2048), token };
@@ -258,7 +271,10 @@ const loggedIn = { ...cluster, principal: z.string().max(2048), token };
 const blob = bytes({ max: 16_384 });
 const associatedData = bytes({ max: 1024 });
 
-/** Whether a key store can be made of a cluster. `trustAnchor`: DER; refused with `incorrect-trust-anchor` if it is not the cluster's. */
+/**
+ * Whether a key store can be made of a cluster. `trustAnchor`: DER; refused with `incorrect-trust-anchor` if it is not
+ * the cluster's.
+ */
 export const CheckCluster = defineCommand(31, 'CheckCluster', {
   input: { ...cluster, trustAnchor: bytes({ max: 8192 }) },
   output: {},
@@ -274,7 +290,10 @@ export const GenerateClusterKey = defineCommand(33, 'GenerateClusterKey', {
   output: {},
 });
 
-/** Encrypts what an HSM has encrypted once more, in the token: AES-GCM. Refused with `no-cluster-key` when the key is not there. */
+/**
+ * Encrypts what an HSM has encrypted once more, in the token: AES-GCM. Refused with `no-cluster-key` when the key is
+ * not there.
+ */
 export const EncryptInCluster = defineCommand(34, 'EncryptInCluster', {
   input: { ...loggedIn, keyId, associatedData, plaintext: blob },
   output: { iv: bytes(), ciphertext: bytes(), tag: bytes() },

@@ -1,20 +1,25 @@
 /**
- * Why an HSM refused a command. Deliberately coarse: no failure to open what a caller sent says more than `cannot-open`.
- * The order is that of the status in a frame: it never changes, new ones come last.
+ * Why an HSM refused a command. Deliberately coarse: no failure to open what a caller sent says more than
+ * `cannot-open`. The order is that of the status in a frame: it never changes, new ones come last.
  * - `cannot-open`: ciphertext and context do not belong to the key or to each other, or were changed.
  * - `unknown-domain-key`: sealed under a domain key this member has not installed yet; retry, here or on another.
  * - `invalid-input`: not a well-formed command, or an algorithm the key does not have.
  * - `invalid-public-key`: the peer's public key is not a valid one of the key's curve.
  * - `not-signed`: the command needs the host's signature and has none that verifies.
- * - `retired-domain-key`: sealed under a domain key that is out of use, most likely in an old backup: it opens nothing until operators
- *   reinstate it (docs/recovery.md).
- * - `expired`: the deadline passed before it was begun. - `overloaded`: too much in flight. - `no-domain`: not a member yet.
- * - `damaged-token`: the token is not one of this key and account, or was changed: what was stored is damaged, and no caller is to blame.
- * - `invalid-import-token`: it is no import token, was changed, or is of another key. - `expired-import-token`: its time is over.
+ * - `retired-domain-key`: sealed under a domain key that is out of use, most likely in an old backup: it opens nothing
+ *   until operators reinstate it (docs/recovery.md).
+ * - `expired`: the deadline passed before it was begun. - `overloaded`: too much in flight. - `no-domain`: not a member
+ *     yet.
+ * - `damaged-token`: the token is not one of this key and account, or was changed: what was stored is damaged, and no
+ *     caller is to blame.
+ * - `invalid-import-token`: it is no import token, was changed, or is of another key. - `expired-import-token`: its
+ *     time is over.
  * - `incorrect-material`: what was imported is no key of the key's spec.
- * - `no-cluster`: this member has no such CloudHSM cluster of the account; another may. - `incorrect-trust-anchor`: it is not the cluster's.
+ * - `no-cluster`: this member has no such CloudHSM cluster of the account; another may. - `incorrect-trust-anchor`: it
+ *     is not the cluster's.
  * - `cluster-away`: its token is not there, or does not answer. - `cluster-sessions`: it has no session left.
- * - `cluster-password`, `no-cluster-user`, `cluster-user-locked`, `cluster-user-logged-in`: why it does not let its user in.
+ * - `cluster-password`, `no-cluster-user`, `cluster-user-locked`, `cluster-user-logged-in`: why it does not let its
+ *     user in.
  * - `no-cluster-key`: the key is not in the token.
  */
 export const refusals = [

@@ -6,7 +6,8 @@ export interface KeyInStore {
   readonly xksKeyId?: string | undefined;
 }
 
-// Entries of the list of keys in custom key stores: `<store id>/<external key id, or the key's own>/<key id>`. None of the three has a slash.
+// Entries of the list of keys in custom key stores: `<store id>/<external key id, or the key's own>/<key id>`. None of
+// the three has a slash.
 
 export function keyInStoreEntryOf(key: KeyInStore): string {
   return entriesOfPlace(key) + key.keyId;

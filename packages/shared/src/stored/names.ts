@@ -12,8 +12,8 @@ interface StoredValue {
 }
 
 /**
- * Everything of Keyfleet in Redis, by kind; docs/formats.md says what each value holds. What one step writes has one hash
- * tag, the part in braces, so that it works on a Redis Cluster.
+ * Everything of Keyfleet in Redis, by kind; docs/formats.md says what each value holds. What one step writes has one
+ * hash tag, the part in braces, so that it works on a Redis Cluster.
  */
 export const storedValues = {
   key: { name: 'kf:key:{<region>/<key id>}', type: 'hash', role: 'kept' },

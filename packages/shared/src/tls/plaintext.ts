@@ -25,8 +25,8 @@ interface Connected {
 }
 
 /**
- * Refuses what would speak unencrypted with another machine, unless the configuration says that it may; and peers that TLS cannot
- * name.
+ * Refuses what would speak unencrypted with another machine, unless the configuration says that it may; and peers that
+ * TLS cannot name.
  */
 export function refusePlaintext(config: Connected, context: z.core.$RefinementCtx): void {
   if (config.peerTls !== undefined) refuseAddresses(config, context);

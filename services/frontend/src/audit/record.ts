@@ -52,7 +52,10 @@ interface AuditedResource {
   readonly ARN: string;
 }
 
-/** Writes one record for every outcome of every request. It is on every request's way, so the JSON is put together as text. */
+/**
+ * Writes one record for every outcome of every request. It is on every request's way, so the JSON is put together as
+ * text.
+ */
 export class Audit {
   readonly #sink: Pick<AuditSink, 'write' | 'isFull'>;
   readonly #clock: Clock;
@@ -160,7 +163,10 @@ function materialIdOf(output: unknown): string | undefined {
   return typeof id === 'string' ? id : undefined;
 }
 
-/** What of a request and its answer goes into the audit record, as JSON: everything but bytes and secrets, named as CloudTrail names it. */
+/**
+ * What of a request and its answer goes into the audit record, as JSON: everything but bytes and secrets, named as
+ * CloudTrail names it.
+ */
 interface Disclosure {
   input(operation: Pick<Operation, 'input'>, input: Readonly<Record<string, unknown>>): string;
   /** CloudTrail names the key of what answers nothing else. */

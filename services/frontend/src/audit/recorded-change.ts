@@ -13,8 +13,8 @@ export interface RecordedChangeDeps {
 }
 
 /**
- * Changes a key and records it: the event is stored with the change, and goes when it stands in the audit log. `recorded` rejects when
- * that failed: then it is still stored, and recorded when its claim is over.
+ * Changes a key and records it: the event is stored with the change, and goes when it stands in the audit log.
+ * `recorded` rejects when that failed: then it is still stored, and recorded when its claim is over.
  */
 export async function changeAndRecord(
   key: KmsKey,

@@ -53,7 +53,10 @@ async function carryOut(overrides: Partial<CarryOutDeps> = {}, sink: Partial<Aud
   for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, deps, () => {});
 }
 
-/** The store, with one method that fails one time that it is called, the first if not said, after or before it has done its work. */
+/**
+ * The store, with one method that fails one time that it is called, the first if not said, after or before it has done
+ * its work.
+ */
 function failingOnce(
   method: 'deleteKey' | 'claimEvents' | 'forgetEvents' | 'clearTraces' | 'updateKey' | 'removeDue',
   when: 'before' | 'after',

@@ -85,8 +85,8 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
 }
 
 /**
- * What is due of a key now, of which something is: first what was begun, then what destroys more. What a record says besides has an
- * entry of its own when that is written.
+ * What is due of a key now, of which something is: first what was begun, then what destroys more. What a record says
+ * besides has an entry of its own when that is written.
  */
 function workOn({ state, deletionDate, imported, related }: KmsKey, now: number): typeof destroy {
   if (state === 'Creating') return finishCreation;
@@ -126,8 +126,8 @@ async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
 }
 
 /**
- * Removes the second key of a key in a CloudHSM key store. As with AWS, one whose cluster is not there stays in it, and is of no use: without
- * the record nothing opens what it opens.
+ * Removes the second key of a key in a CloudHSM key store. As with AWS, one whose cluster is not there stays in it, and
+ * is of no use: without the record nothing opens what it opens.
  */
 async function destroyInCluster(key: KmsKey, { keyStores, clusters, clock }: CarryOutDeps): Promise<void> {
   if (key.clusterId === undefined) return;
@@ -149,8 +149,8 @@ async function finishDeletion(key: KeyTraces, deps: CarryOutDeps): Promise<void>
 }
 
 /**
- * An event was stored with the change that it tells of and stays until it is recorded: by one of several who come to it at once, or by
- * another if he is cut off. (Cut off between the two, it is recorded again, with the same eventID.)
+ * An event was stored with the change that it tells of and stays until it is recorded: by one of several who come to it
+ * at once, or by another if he is cut off. (Cut off between the two, it is recorded again, with the same eventID.)
  */
 async function recordEvents(key: KeyTraces, { store, clock, serviceEvents }: CarryOutDeps): Promise<void> {
   const now = clock.now();

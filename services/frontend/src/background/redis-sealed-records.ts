@@ -18,8 +18,8 @@ interface Deps {
 }
 
 /**
- * Everything of Redis that holds tokens, under whatever name it is found. Who reseals comes past every name there is, so that key lists of
- * the first release are found here too, and moved to where they are now.
+ * Everything of Redis that holds tokens, under whatever name it is found. Who reseals comes past every name there is,
+ * so that key lists of the first release are found here too, and moved to where they are now.
  */
 export class RedisSealedRecords implements SealedRecords {
   readonly #deps: Deps;
@@ -35,7 +35,9 @@ export class RedisSealedRecords implements SealedRecords {
     return records.filter((record) => record !== undefined);
   }
 
-  /** A damaged record must not stop the others; it counts as one that is left, so that no domain key is given up for it. */
+  /**
+   * A damaged record must not stop the others; it counts as one that is left, so that no domain key is given up for it.
+   */
   async #load(name: string): Promise<SealedRecord | undefined> {
     try {
       return await this.#loadByKind(name);

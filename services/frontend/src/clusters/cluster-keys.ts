@@ -12,8 +12,8 @@ export interface ClusterKeysDeps {
 }
 
 /**
- * The second encryption of keys in CloudHSM clusters, in the cluster's token. What comes here was encrypted by an HSM, so that a vendor's
- * module never sees a plaintext (docs/decisions/0017).
+ * The second encryption of keys in CloudHSM clusters, in the cluster's token. What comes here was encrypted by an HSM,
+ * so that a vendor's module never sees a plaintext (docs/decisions/0017).
  */
 export class ClusterKeys implements SecondEncryption {
   readonly #deps: ClusterKeysDeps;
@@ -62,7 +62,10 @@ async function told<T>({ arn }: KmsKey, call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Whatever is the matter with a cluster, its keys are unavailable; sessions that ran out are the service's own trouble, as with AWS. */
+/**
+ * Whatever is the matter with a cluster, its keys are unavailable; sessions that ran out are the service's own trouble,
+ * as with AWS.
+ */
 function exceptionOf(error: ClusterError, arn: string): KmsException {
   switch (error.refusal) {
     case 'cannot-open':

@@ -28,8 +28,8 @@ type ClusterCommand =
   'ConnectCluster' | 'GenerateClusterKey' | 'EncryptInCluster' | 'DecryptInCluster' | 'DestroyClusterKey';
 
 /**
- * Uses CloudHSM clusters, by the hsm-workers that have them. Each cluster has a breaker of its own: one that hangs costs the others nothing.
- * Every method throws ClusterError.
+ * Uses CloudHSM clusters, by the hsm-workers that have them. Each cluster has a breaker of its own: one that hangs
+ * costs the others nothing. Every method throws ClusterError.
  */
 export class Clusters {
   readonly #hsm: Pick<HsmCommands, 'execute'>;

@@ -4,7 +4,10 @@ import type { Connection, Sender } from './connections.ts';
 import type { HttpAnswer } from './http-message.ts';
 import { saysTls } from './trusted-proxies.ts';
 
-/** How long the rest of a refused body may take to arrive before its answer goes out; a client that sends first reads it then. */
+/**
+ * How long the rest of a refused body may take to arrive before its answer goes out; a client that sends first reads it
+ * then.
+ */
 const LINGER_MS = 1_000;
 /** Bytes of a refused body that are read for that; who sends more is cut off without an answer. */
 const MAX_THROWN_AWAY = 1_048_576;
@@ -47,7 +50,10 @@ export class Exchange {
     return this.#sender.address;
   }
 
-  /** Calls `serve` when those before it on the connection are answered, and its peer has room. While it waits, the socket is not read. */
+  /**
+   * Calls `serve` when those before it on the connection are answered, and its peer has room. While it waits, the
+   * socket is not read.
+   */
   begin(serve: () => void): void {
     const { socket, turns } = this.#connection;
     const { peer } = this.#sender;
@@ -65,7 +71,10 @@ export class Exchange {
     else this.#connection.holdBack();
   }
 
-  /** Calls `read` when there is room for a larger body, which for the strangers of a peer may take a while; nothing of it is read before. */
+  /**
+   * Calls `read` when there is room for a larger body, which for the strangers of a peer may take a while; nothing of
+   * it is read before.
+   */
   beginBody(read: () => void): void {
     const { isStrange, peer } = this.#sender;
     if (!isStrange) return read();
@@ -81,14 +90,19 @@ export class Exchange {
     this.#sender.prove();
   }
 
-  /** Whether a body is still coming. While node:http reads the headers, no body is complete: a small one came with them. */
+  /**
+   * Whether a body is still coming. While node:http reads the headers, no body is complete: a small one came with them.
+   */
   #isSending(): boolean {
     const { complete, headers } = this.request;
     if (complete) return false;
     return headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > SMALL_BODY;
   }
 
-  /** Answers what anyone may ask, by `write`: a little later to a peer that asks without end, so that a prober's own probe passes. */
+  /**
+   * Answers what anyone may ask, by `write`: a little later to a peer that asks without end, so that a prober's own
+   * probe passes.
+   */
   tell(write: () => void): void {
     if (this.#isSending()) this.response.shouldKeepAlive = false;
     this.#answerAfter(this.#sender.probeDelay(), write);
@@ -102,8 +116,8 @@ export class Exchange {
   }
 
   /**
-   * Answers a request whose body has not come yet. The rest is read, and thrown away, so that the client comes to read the answer;
-   * but not for a peer that has had its share of that.
+   * Answers a request whose body has not come yet. The rest is read, and thrown away, so that the client comes to read
+   * the answer; but not for a peer that has had its share of that.
    */
   #sendEarly(answer: HttpAnswer): void {
     this.#isAnswered = true;
@@ -165,8 +179,8 @@ export class Exchange {
 }
 
 /**
- * Sent with every answer to a page (Fetch standard, "CORS protocol"). Any origin may read the answers, as with AWS: who asks is proven by
- * a signature that the page itself must make, and never by anything that a browser adds.
+ * Sent with every answer to a page (Fetch standard, "CORS protocol"). Any origin may read the answers, as with AWS: who
+ * asks is proven by a signature that the page itself must make, and never by anything that a browser adds.
  */
 const sharedWithOrigins: readonly string[] = [
   'Access-Control-Allow-Origin',

@@ -34,8 +34,9 @@ type SentCall = Pick<ConnectedCall, 'call' | 'isTls'> & { readonly sender: Sende
 export type ServeCall = (call: OpenCall) => Promise<Buffer>;
 
 /**
- * A unary call whose server decides by its headers whether to read its message: grpc-js's own handlers are only called when
- * the message has come, so the call is served here and none of them ever is. Messages stay bytes in both directions.
+ * A unary call whose server decides by its headers whether to read its message: grpc-js's own handlers are only called
+ * when the message has come, so the call is served here and none of them ever is. Messages stay bytes in both
+ * directions.
  */
 export function serveUnary(
   path: string,
@@ -90,7 +91,10 @@ export function serveUnary(
   });
 }
 
-/** A call as its signature sees it: POST to the method's path, at the authority that the client called, of the stated hash. */
+/**
+ * A call as its signature sees it: POST to the method's path, at the authority that the client called, of the stated
+ * hash.
+ */
 function requestOf(path: string, metadata: Metadata, { call, isTls, sender }: SentCall): EdgeRequest {
   const headers = new Map<string, string>();
   for (const [name, values] of Object.entries(metadata.toHttp2Headers())) {

@@ -1,12 +1,14 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
 
-/** One byte that says whether it is compressed, and the length in four (gRPC over HTTP/2, "Length-Prefixed-Message"). */
+/**
+ * One byte that says whether it is compressed, and the length in four (gRPC over HTTP/2, "Length-Prefixed-Message").
+ */
 const PREFIX_BYTES = 5;
 
 /**
- * The HTTP/2 stream of a call. What came on it, and the message that leaves on it, lie in memory of ours, to be overwritten: grpc-js
- * copies both and keeps no hold of the copies.
+ * The HTTP/2 stream of a call. What came on it, and the message that leaves on it, lie in memory of ours, to be
+ * overwritten: grpc-js copies both and keeps no hold of the copies.
  */
 export class CallStream {
   readonly #stream: ServerHttp2Stream;

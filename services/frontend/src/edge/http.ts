@@ -39,11 +39,14 @@ export interface HttpLimits extends ConnectionLimits, UploadLimits {
   readonly headerBytes: number;
   readonly headerCount: number;
   /**
-   * The largest legal request holds an attestation document of 256 KiB in base64 and ten grant tokens of 8 KiB, or a policy of
-   * 32 KiB with every character escaped: all below half of the default.
+   * The largest legal request holds an attestation document of 256 KiB in base64 and ten grant tokens of 8 KiB, or a
+   * policy of 32 KiB with every character escaped: all below half of the default.
    */
   readonly bodyBytes: number;
-  /** Of a body that is read before its caller names an access key that exists: what a wrong call may hold for its right error. */
+  /**
+   * Of a body that is read before its caller names an access key that exists: what a wrong call may hold for its right
+   * error.
+   */
   readonly strangerBodyBytes: number;
   readonly bufferedBytes: number;
   /** For the headers, and for the whole request, however slowly it trickles in. */
@@ -231,7 +234,8 @@ function respond(exchange: Exchange, reception: Reception, { request, release }:
       exchange.send(answer);
     },
     (error: unknown) => {
-      // The answer is written by code that never rejects; if it does, the client still learns nothing but that it failed.
+      // The answer is written by code that never rejects; if it does, the client still learns nothing but that it
+      // failed.
       reception.log.error({ err: error, requestId: exchange.requestId }, 'the edge failed');
       exchange.send(refusals.internal);
     },

@@ -36,7 +36,10 @@ export interface RedisGrantStoreDeps {
   readonly acknowledged?: Acknowledged;
 }
 
-/** Grants in Redis: a hash of records for each key, an index of them, and for each principal a list of what it may retire. */
+/**
+ * Grants in Redis: a hash of records for each key, an index of them, and for each principal a list of what it may
+ * retire.
+ */
 export class RedisGrantStore implements GrantStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;

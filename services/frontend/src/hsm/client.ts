@@ -20,8 +20,8 @@ interface HsmClientDeps extends TokenFenceDeps, Omit<ConfirmedSealingDeps, 'hsm'
 }
 
 /**
- * The HSMs as the rest of the frontend has them. It sends no token that is not of the domain, takes none that may not be stored
- * (`TokenFence`), and gives out none that only its maker has seen (sealing.ts).
+ * The HSMs as the rest of the frontend has them. It sends no token that is not of the domain, takes none that may not
+ * be stored (`TokenFence`), and gives out none that only its maker has seen (sealing.ts).
  */
 export class HsmClient implements HsmCommands {
   readonly #hsm: MemberCommands;
@@ -105,8 +105,8 @@ class TokenFence {
   }
 
   /**
-   * Whether it is under a domain key that the domain has. For any other, workers would wait for a domain token that never comes.
-   * While no domain is known, no worker is used either.
+   * Whether it is under a domain key that the domain has. For any other, workers would wait for a domain token that
+   * never comes. While no domain is known, no worker is used either.
    */
   async isOfDomain(token: Uint8Array): Promise<boolean> {
     const isKnown = this.#deps.domainState() === undefined || (await this.#isUnderKnownKey(token));
@@ -115,9 +115,9 @@ class TokenFence {
   }
 
   /**
-   * Whether a token that was sealed now may be stored: under a domain key that is in use, or was a moment ago. A worker that was
-   * removed, or is cut off from the domain, may go on sealing under another; once nothing is stored under it it is destroyed, and
-   * what came later would be lost (docs/domain.md).
+   * Whether a token that was sealed now may be stored: under a domain key that is in use, or was a moment ago. A worker
+   * that was removed, or is cut off from the domain, may go on sealing under another; once nothing is stored under it
+   * it is destroyed, and what came later would be lost (docs/domain.md).
    */
   async mayStore(token: Uint8Array): Promise<boolean> {
     if (!(await this.#isUnderKnownKey(token))) return false;
@@ -128,7 +128,8 @@ class TokenFence {
   async #isUnderKnownKey(token: Uint8Array): Promise<boolean> {
     const id = findDomainKeyId(token);
     const has = (): boolean => this.#deps.domainState()?.domainKeys.some((key) => key.id === id) ?? false;
-    // Workers may hear of a new domain key first. One that was dropped looks just like it, so only the domain's tokens can tell.
+    // Workers may hear of a new domain key first. One that was dropped looks just like it, so only the domain's tokens
+    // can tell.
     if (id !== undefined && !has()) await this.#deps.refreshDomain();
     return has();
   }

@@ -27,8 +27,9 @@ export interface ConfirmedSealingDeps {
 type Sealed<N extends SealingCommand> = MemberAnswer<N> & { readonly input: InputOf<N> };
 
 /**
- * Gives out no token that only its maker has seen. A member that is broken, or hostile, could seal rubbish in place of a key; stored, that
- * is the end of the key. So another member opens the token first and says what is in it (docs/domain.md).
+ * Gives out no token that only its maker has seen. A member that is broken, or hostile, could seal rubbish in place of
+ * a key; stored, that is the end of the key. So another member opens the token first and says what is in it
+ * (docs/domain.md).
  */
 export class ConfirmedSealing {
   readonly #deps: ConfirmedSealingDeps;
@@ -99,8 +100,8 @@ export class ConfirmedSealing {
   }
 
   /**
-   * Resealing waits: the token that is stored still opens. A new key does not: a single member in reach, if it is hostile, harms
-   * whatever is asked of it. Where there is no second member at all, there is nothing to wait for.
+   * Resealing waits: the token that is stored still opens. A new key does not: a single member in reach, if it is
+   * hostile, harms whatever is asked of it. Where there is no second member at all, there is nothing to wait for.
    */
   #mayStandAlone(name: SealingCommand, maker: string): boolean {
     const { workers, domainState, events } = this.#deps;

@@ -5,7 +5,9 @@ import type { WorkerClient } from './worker-link.ts';
 
 const NEGOTIATE_TIMEOUT_MS = 2000;
 
-/** The gRPC client of one hsm-worker. Whatever the channel is, everything in a session is sealed and signed on its own. */
+/**
+ * The gRPC client of one hsm-worker. Whatever the channel is, everything in a session is sealed and signed on its own.
+ */
 export function newWorkerClient(address: string, credentials: ChannelCredentials): WorkerClient {
   const client = new Hsm(address, credentials, {
     // A worker that comes back is used within seconds; the default waits up to two minutes.

@@ -30,7 +30,10 @@ export interface IdentitiesDeps {
   readonly clock: Clock;
 }
 
-/** Identities that signed lately, with what they may do. Whatever changes in an account, all of its identities are read again. */
+/**
+ * Identities that signed lately, with what they may do. Whatever changes in an account, all of its identities are read
+ * again.
+ */
 export class Identities implements ChangeListener {
   readonly #store: IdentitiesDeps['store'];
   readonly #accessKeys: IdentitiesDeps['accessKeys'];
@@ -62,7 +65,10 @@ export class Identities implements ChangeListener {
     this.#cache.clear();
   }
 
-  /** The user to whom an access key belongs, if the key is active. Not a promise when it is known, which is nearly always. */
+  /**
+   * The user to whom an access key belongs, if the key is active. Not a promise when it is known, which is nearly
+   * always.
+   */
   ownerOf(accessKey: AccessKeyRecord): Found<UserRecord> | Promise<Found<UserRecord>> {
     const { accountId, accessKeyId, userId } = accessKey;
     const isOwner = ({ record }: Identity): boolean =>

@@ -6,8 +6,8 @@ import type { FetchImplementation } from 'jose';
 const MAX_ANSWER = 262_144;
 
 /**
- * What fetches keys over HTTPS from an issuer whose certificate leads to those in `caFile` (PEM), which is read each time: a cluster's
- * authority is replaced while this runs. Fails with TypeError, as `fetch` does.
+ * What fetches keys over HTTPS from an issuer whose certificate leads to those in `caFile` (PEM), which is read each
+ * time: a cluster's authority is replaced while this runs. Fails with TypeError, as `fetch` does.
  */
 export function fetchTrusting(caFile: string): FetchImplementation {
   return (url, { headers, method, signal }) =>

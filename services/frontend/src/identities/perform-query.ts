@@ -46,8 +46,8 @@ async function runOnce(operation: QueryOperation, asked: Asked, deps: IamDeps): 
 }
 
 /**
- * Temporary credentials of a user are none for IAM, or they could be exchanged for an access key that does not expire. AWS takes them
- * after a second factor, which nobody has here (STS API Reference, "GetSessionToken").
+ * Temporary credentials of a user are none for IAM, or they could be exchanged for an access key that does not expire.
+ * AWS takes them after a second factor, which nobody has here (STS API Reference, "GetSessionToken").
  */
 function assertMayCallIam({ caller: { session } }: Call): void {
   if (session === undefined || session.roleArn !== undefined) return;

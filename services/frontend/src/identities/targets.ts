@@ -85,3 +85,12 @@ export function noSuch(kind: IamKind, name: string): KmsException {
       : `The ${kind} with name ${policyNameOf(name)} cannot be found.`;
   return new QueryException('NoSuchEntity', text);
 }
+
+/** Throws NoSuchEntity unless it is a managed policy of the account, or of AWS. */
+export async function assertBoundary(
+  deps: Pick<IamDeps, 'iam' | 'partition'>,
+  accountId: string,
+  arn: string | undefined,
+): Promise<void> {
+  if (arn !== undefined && (await findPolicy(deps, accountId, arn)) === undefined) throw noSuch('policy', arn);
+}

@@ -15,8 +15,8 @@ import { QueryException } from './query-exception.ts';
 import { IAM_QUOTAS } from './quotas.ts';
 
 /**
- * Reads a trust policy that a caller gives: who may assume a role. It is about its role, so it says no Resource. Answers
- * it as the role's record has it. Throws MalformedPolicyDocument or LimitExceeded.
+ * Reads a trust policy that a caller gives: who may assume a role. It is about its role, so it says no Resource.
+ * Answers it as the role's record has it. Throws MalformedPolicyDocument or LimitExceeded.
  */
 export async function givenTrustPolicy(
   document: string,

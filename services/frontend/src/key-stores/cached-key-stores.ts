@@ -8,7 +8,9 @@ const MAX_BYTES = 8 * 1024 * 1024;
 /** A store with its small members, roughly. */
 const STORE_BYTES = 2_000;
 
-/** The custom key stores with what was read lately in memory: every use of a key in one asks whether it is connected. */
+/**
+ * The custom key stores with what was read lately in memory: every use of a key in one asks whether it is connected.
+ */
 export class CachedKeyStores implements KeyStoreStore, ChangeListener {
   readonly #store: KeyStoreStore;
   readonly #known: ReadCache<KeyStores>;

@@ -1,7 +1,10 @@
 import { findKeyStore, type KeyStoreStore } from './key-store.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 
-/** Whether the custom key store that a key is in is not connected, so that nothing can be done with the key. Not a promise for other keys. */
+/**
+ * Whether the custom key store that a key is in is not connected, so that nothing can be done with the key. Not a
+ * promise for other keys.
+ */
 export function isAway(
   { customKeyStoreId, accountId, region }: KmsKey,
   keyStores: Pick<KeyStoreStore, 'find'>,

@@ -46,8 +46,8 @@ export interface ClusterKeyStore extends AnyKeyStore {
 }
 
 /**
- * A custom key store: `type` says which kind, and each kind has one member with what only it knows. Its state is one that stays: of AWS's five,
- * CONNECTING and DISCONNECTING are over before a call is answered.
+ * A custom key store: `type` says which kind, and each kind has one member with what only it knows. Its state is one
+ * that stays: of AWS's five, CONNECTING and DISCONNECTING are over before a call is answered.
  */
 export type CustomKeyStore = ExternalKeyStore | ClusterKeyStore;
 
@@ -62,8 +62,9 @@ export interface KeyStores extends Scope {
 }
 
 /**
- * The custom key stores of an account's Region are one record, for their names, addresses and number are decided on together. What changes it
- * says what it read: ConflictError when that is no longer so. Every method that returns normally has made its change durable.
+ * The custom key stores of an account's Region are one record, for their names, addresses and number are decided on
+ * together. What changes it says what it read: ConflictError when that is no longer so. Every method that returns
+ * normally has made its change durable.
  */
 export interface KeyStoreStore {
   /** Not a promise when it is cached. */

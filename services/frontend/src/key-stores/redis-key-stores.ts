@@ -25,7 +25,9 @@ export interface RedisKeyStoresDeps {
   readonly acknowledged?: Acknowledged;
 }
 
-/** Custom key stores in Redis: one record for an account's Region, and beside it a list of the keys that are in them. */
+/**
+ * Custom key stores in Redis: one record for an account's Region, and beside it a list of the keys that are in them.
+ */
 export class RedisKeyStores implements KeyStoreStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;

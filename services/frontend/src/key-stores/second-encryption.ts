@@ -5,8 +5,8 @@ import type { Purpose } from '../xks/proxies.ts';
 export type UseOf = Omit<Purpose, 'keyArn'>;
 
 /**
- * What a custom key store does to the ciphertext of its keys: what an HSM encrypted is encrypted once more, by what the store stands for.
- * Both throw KmsException.
+ * What a custom key store does to the ciphertext of its keys: what an HSM encrypted is encrypted once more, by what the
+ * store stands for. Both throw KmsException.
  */
 export interface SecondEncryption {
   /** What the caller gets for `inner`, which an HSM encrypted. */

@@ -11,7 +11,10 @@ interface Chosen {
   readonly tags: KmsKey['tags'];
 }
 
-/** The id that a tag chooses for a new key, if one does. Throws ValidationException for one that is no id of a key of its kind. */
+/**
+ * The id that a tag chooses for a new key, if one does. Throws ValidationException for one that is no id of a key of
+ * its kind.
+ */
 export function chosenKeyId(tags: KmsKey['tags'], multiRegion: boolean): Chosen | undefined {
   const tag = tags.find(({ TagKey }) => idTags.includes(TagKey));
   if (tag === undefined) return undefined;

@@ -60,7 +60,10 @@ function expirationOf({ validTo }: ImportedMaterial): Pick<KeyMetadata, 'Expirat
   return { ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo: validTo };
 }
 
-/** Only symmetric encryption keys tell it, also of imported material that is gone; not those whose material is elsewhere. */
+/**
+ * Only symmetric encryption keys tell it, also of imported material that is gone; not those whose material is
+ * elsewhere.
+ */
 function currentMaterialIdOf({ keySpec, imported, backingKeys, customKeyStoreId }: KmsKey): string | undefined {
   return keySpec === 'SYMMETRIC_DEFAULT' && customKeyStoreId === undefined
     ? (imported ?? backingKeys.findLast(({ pending }) => !pending))?.materialId

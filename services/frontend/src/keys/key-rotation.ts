@@ -24,7 +24,9 @@ export function assertAutomaticRotation(key: KmsKey): void {
   assertNoReplica(key);
 }
 
-/** Throws what AWS answers when a key cannot be rotated on demand now. AWS gives no message for a key of the wrong kind. */
+/**
+ * Throws what AWS answers when a key cannot be rotated on demand now. AWS gives no message for a key of the wrong kind.
+ */
 export function assertOnDemandRotation(key: KmsKey, now: number): void {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
   if (key.customKeyStoreId !== undefined) assertOwnOrigin(key);
@@ -47,7 +49,9 @@ export function assertOnDemandRotation(key: KmsKey, now: number): void {
   }
 }
 
-/** Enabling again with the same period leaves the date alone: doing so every day must not put the rotation off for ever. */
+/**
+ * Enabling again with the same period leaves the date alone: doing so every day must not put the rotation off for ever.
+ */
 export function automaticRotationFrom(
   now: number,
   periodInDays: number = DEFAULT_PERIOD_DAYS,

@@ -42,7 +42,9 @@ const switchable: Row = {
 /** PendingImport passes here: the origin is refused instead. */
 const rotationSettable: Row = { Disabled: disabled, PendingDeletion: pendingDeletion, Creating: creating };
 
-/** Source: AWS KMS Developer Guide "Key states of AWS KMS keys". An operation on a key that has no row does not start. */
+/**
+ * Source: AWS KMS Developer Guide "Key states of AWS KMS keys". An operation on a key that has no row does not start.
+ */
 const rows = {
   CancelKeyDeletion: {
     Enabled: notPendingDeletion,
@@ -103,7 +105,8 @@ const rows = {
 export type KeyOperationName = keyof typeof rows;
 
 /**
- * PendingImport from the moment on that its material expires, whenever it is destroyed. `away`: its custom key store is not connected.
+ * PendingImport from the moment on that its material expires, whenever it is destroyed. `away`: its custom key store is
+ * not connected.
  */
 export function stateAt(key: KmsKey, now: number, away = false): KeyState {
   const { state, imported } = key;

@@ -39,7 +39,10 @@ export interface ImportedMaterial {
   readonly validTo?: number | undefined;
 }
 
-/** The record of a KMS key: everything the service knows of it. Immutable; a change is a new value with the next revision. */
+/**
+ * The record of a KMS key: everything the service knows of it. Immutable; a change is a new value with the next
+ * revision.
+ */
 export interface KmsKey {
   readonly schemaVersion: 1;
   /** Counts writes; a write names the revision it read. */
@@ -64,11 +67,16 @@ export interface KmsKey {
   readonly backingKeys: readonly BackingKey[];
   /** Milliseconds since the epoch; there while the state is PendingDeletion. */
   readonly deletionDate?: number | undefined;
-  /** There while the state is PendingReplicaDeletion: how long the key waits from the deletion of its last replica on. */
+  /**
+   * There while the state is PendingReplicaDeletion: how long the key waits from the deletion of its last replica on.
+   */
   readonly pendingWindowInDays?: number | undefined;
   /** There once the key has had a replica. */
   readonly related?: RelatedKeys | undefined;
-  /** The material that a key of origin EXTERNAL took, for ever: also when it was deleted or expired, for no other is taken then. */
+  /**
+   * The material that a key of origin EXTERNAL took, for ever: also when it was deleted or expired, for no other is
+   * taken then.
+   */
   readonly imported?: ImportedMaterial | undefined;
   /** The custom key store that it is in. */
   readonly customKeyStoreId?: string | undefined;

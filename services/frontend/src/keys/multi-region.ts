@@ -54,8 +54,8 @@ export function saysTheSame(primary: KmsKey, key: KmsKey): boolean {
 }
 
 /**
- * The record of a primary that is behind a replica of its own, as after the restore of a backup: what it says is newer from now on, and
- * what material the replica has and it has not is not lost.
+ * The record of a primary that is behind a replica of its own, as after the restore of a backup: what it says is newer
+ * from now on, and what material the replica has and it has not is not lost.
  */
 export function caughtUp(primary: KmsKey, replica: KmsKey): KmsKey {
   const related = { ...relatedOf(primary), version: relatedOf(replica).version };

@@ -11,7 +11,8 @@ import { carryOutDue } from '../background/due.ts';
 import { type KmsKey, multiRegionTypeOf } from '../keys/kms-key.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 
-// Whoever does something to a multi-Region key is cut off before or after each of its writes; then the background goes on.
+// Whoever does something to a multi-Region key is cut off before or after each of its writes; then the background goes
+// on.
 
 const [west, south] = ['eu-west-1', 'ap-south-1'];
 const DAY = 86_400_000;

@@ -6,8 +6,8 @@ import { decidedAgain } from '../request/deadlines.ts';
 import { findPrimary, type SpreadDeps, writeShared } from './spread.ts';
 
 /**
- * Has the primary know a replica whose record is there and Creating, which makes it whole. False when the primary is going to be
- * deleted, or is gone: then there is nothing to be a replica of.
+ * Has the primary know a replica whose record is there and Creating, which makes it whole. False when the primary is
+ * going to be deleted, or is gone: then there is nothing to be a replica of.
  */
 export function join(replica: KmsKey, deps: SpreadDeps): Promise<boolean> {
   const joining = async (): Promise<boolean> => {

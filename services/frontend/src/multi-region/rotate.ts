@@ -11,9 +11,9 @@ export interface RotationDeps extends SpreadDeps, MaterialSource {
 }
 
 /**
- * Gives the key new material, in each of its Regions before it is used in one. `change`: what the rotation changes besides.
- * `recorded` rejects when the rotation could not be recorded yet. Of a key in several Regions it is told when the last one has it,
- * by whoever saw to that.
+ * Gives the key new material, in each of its Regions before it is used in one. `change`: what the rotation changes
+ * besides. `recorded` rejects when the rotation could not be recorded yet. Of a key in several Regions it is told when
+ * the last one has it, by whoever saw to that.
  */
 export async function rotate(
   key: KmsKey,

@@ -15,12 +15,15 @@ export interface SpreadDeps {
   readonly serviceEvents: Pick<ServiceEvents, 'record' | 'rotationOf' | 'synchronizationOf'>;
 }
 
-/** What a primary said that was read longer ago is not told any more: its tokens may be under a key that was given up. */
+/**
+ * What a primary said that was read longer ago is not told any more: its tokens may be under a key that was given up.
+ */
 const FRESH_MS = 5_000;
 
 /**
- * Writes a change of what all Regions of a key share, and tells the others. Throws ConflictError when an earlier change had to be
- * told first: it is now, and everything is decided again. Answers the record as it was written. A single-Region key is just written.
+ * Writes a change of what all Regions of a key share, and tells the others. Throws ConflictError when an earlier change
+ * had to be told first: it is now, and everything is decided again. Answers the record as it was written. A
+ * single-Region key is just written.
  */
 export async function changeShared(key: KmsKey, change: Partial<KmsKey>, deps: SpreadDeps): Promise<KmsKey> {
   if (!key.multiRegion) return deps.keys.updateKey({ ...key, ...change });
@@ -39,9 +42,10 @@ export async function writeShared(key: KmsKey, changed: KmsKey, deps: SpreadDeps
 }
 
 /**
- * Carries on from what the primary's record says until every Region has it and nothing is left to do. The record was written first,
- * so whoever is cut off here is followed by the next who looks at it. May be done by several at once: what a record says of
- * all Regions has a version, no record goes back to an older one, and every write names the revision that it read.
+ * Carries on from what the primary's record says until every Region has it and nothing is left to do. The record was
+ * written first, so whoever is cut off here is followed by the next who looks at it. May be done by several at once:
+ * what a record says of all Regions has a version, no record goes back to an older one, and every write names the
+ * revision that it read.
  */
 export async function spread(primary: KmsKey, deps: SpreadDeps): Promise<void> {
   let at: KmsKey | undefined = primary;
@@ -83,8 +87,8 @@ function isNewer(key: KmsKey, primary: KmsKey): boolean {
 }
 
 /**
- * Somebody else was faster, and went on to make another one the primary: that one decides, also of what was the primary. Or this is
- * still the primary, and an older record of it was restored.
+ * Somebody else was faster, and went on to make another one the primary: that one decides, also of what was the
+ * primary. Or this is still the primary, and an older record of it was restored.
  */
 async function follow(newer: KmsKey, former: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefined> {
   const primary = await findPrimary(newer, deps);
@@ -106,7 +110,10 @@ export async function findPrimary(key: KmsKey, { keys }: Pick<SpreadDeps, 'keys'
   throw new ConflictError(`the primary of ${key.arn} is changing`);
 }
 
-/** Answers the records of the other Regions, all at the primary's version at least. One that is gone needs to be told nothing. */
+/**
+ * Answers the records of the other Regions, all at the primary's version at least. One that is gone needs to be told
+ * nothing.
+ */
 async function tellAll(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey[]> {
   const until = deps.clock.now() + FRESH_MS;
   const told = await Promise.all(relatedOf(primary).replicas.map((region) => tell(primary, region, deps, until)));

@@ -75,8 +75,8 @@ export const reEncrypt: Handler<typeof ReEncrypt, CipherDeps> = async (input, ca
 };
 
 /**
- * How long the plaintext is, only the HSM knows. It was asked for nothing that the checks before would not have refused, so that of a
- * destination whose algorithm takes only so much `invalid-input` means that it is too long.
+ * How long the plaintext is, only the HSM knows. It was asked for nothing that the checks before would not have
+ * refused, so that of a destination whose algorithm takes only so much `invalid-input` means that it is too long.
  */
 async function fitted<T>(
   answer: Promise<T>,

@@ -28,8 +28,8 @@ export function contextOf(
 }
 
 /**
- * Throws IncorrectKeyException if the caller named a key that is no encryption key at all, or not the one that a blob names. AWS
- * says so before it says anything of the key's usage, state or algorithms.
+ * Throws IncorrectKeyException if the caller named a key that is no encryption key at all, or not the one that a blob
+ * names. AWS says so before it says anything of the key's usage, state or algorithms.
  */
 export function assertOpens(key: KmsKey, ciphertext: Uint8Array | undefined, algorithm: string): void {
   if (key.keyUsage !== 'ENCRYPT_DECRYPT') throw incorrectKey();
@@ -56,7 +56,10 @@ function blobVersionOf({ xksKeyId, clusterId }: KmsKey): number {
   return clusterId === undefined ? blobVersions.hsm : blobVersions.cluster;
 }
 
-/** Waits for an HSM's answer; whatever did not open gives the one opaque error. Of a key in an external key store AWS has another. */
+/**
+ * Waits for an HSM's answer; whatever did not open gives the one opaque error. Of a key in an external key store AWS
+ * has another.
+ */
 export async function opened<T>(answer: Promise<T>, { xksKeyId }: KmsKey): Promise<T> {
   try {
     return await answer;
@@ -96,7 +99,9 @@ export function doesNotFit(algorithm: string, keySpec: KeySpec, cause?: unknown)
   return new KmsException('ValidationException', message, { cause });
 }
 
-/** Of RSA-OAEP: modulus - 2 hash - 2 bytes (RFC 8017, 7.1.1). Symmetric encryption takes whatever a request can hold. */
+/**
+ * Of RSA-OAEP: modulus - 2 hash - 2 bytes (RFC 8017, 7.1.1). Symmetric encryption takes whatever a request can hold.
+ */
 export function capacityOf(algorithm: string, keySpec: KeySpec): number {
   const hash = hashBytes[algorithm];
   if (hash === undefined) return Infinity;

@@ -44,7 +44,10 @@ export async function newClusterAccess(
   return { type: 'AWS_CLOUDHSM', cluster: { clusterId, trustAnchor, token } };
 }
 
-/** Only while it is disconnected, and to no other cluster: none is known to be related to it (KMS API Reference, "UpdateCustomKeyStore"). */
+/**
+ * Only while it is disconnected, and to no other cluster: none is known to be related to it (KMS API Reference,
+ * "UpdateCustomKeyStore").
+ */
 export async function changedClusterAccess(
   input: InputOf<typeof UpdateCustomKeyStore>,
   store: ClusterKeyStore,

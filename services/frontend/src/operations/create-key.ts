@@ -39,7 +39,8 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   const { keyId, tags } = await nameOf(input, region, deps);
   const arn = keyArn({ partition: deps.partition, region, accountId: caller.accountId }, keyId);
 
-  // The material is stored with its record in one write: a crash before it loses an unannounced key, and never leaves a key without.
+  // The material is stored with its record in one write: a crash before it loses an unannounced key, and never leaves a
+  // key without.
   const { accountId } = caller;
   const wanted = { keyId, accountId, ...kind };
   const material = kind.origin === 'EXTERNAL' ? [] : [await newBackingKey(wanted, { ...deps, deadline })];
@@ -97,7 +98,9 @@ interface Place {
   readonly cluster?: ClusterOf;
 }
 
-/** Undefined for a key that is in no custom key store. Throws unless the store is connected and has the external key. */
+/**
+ * Undefined for a key that is in no custom key store. Throws unless the store is connected and has the external key.
+ */
 async function placeOf(
   { Origin, CustomKeyStoreId: customKeyStoreId, XksKeyId: xksKeyId }: KeyKindRequest,
   call: Call,
@@ -129,7 +132,10 @@ async function placeOf(
   return { stores, members: { customKeyStoreId, xksKeyId } };
 }
 
-/** The second key of a key in a CloudHSM key store. One that is made and whose record is not stored stays in the token, unused. */
+/**
+ * The second key of a key in a CloudHSM key store. One that is made and whose record is not stored stays in the token,
+ * unused.
+ */
 async function generateInCluster(
   { cluster }: Place,
   { keyId, deadline }: { keyId: string; deadline: number },
@@ -146,7 +152,10 @@ async function generateInCluster(
   }
 }
 
-/** Throws LimitExceededException when the account has as many keys as it may. Of those that are made at the same moment some may be too many. */
+/**
+ * Throws LimitExceededException when the account has as many keys as it may. Of those that are made at the same moment
+ * some may be too many.
+ */
 export async function assertRoom(scope: Scope, { keys, keyQuota }: Pick<Deps, 'keys' | 'keyQuota'>): Promise<void> {
   if ((await keys.countKeys(scope, keyQuota)) < keyQuota) return;
   const message = `The account has the maximum of ${keyQuota} KMS keys in the Region ${scope.region}.`;

@@ -73,7 +73,10 @@ export const deleteCustomKeyStore: Handler<typeof DeleteCustomKeyStore, Pick<Dep
   throw new KmsException('CustomKeyStoreHasCMKsException', message);
 };
 
-/** AWS answers before it is done, and tells the end by DescribeCustomKeyStores only. Here it is done when it is answered. */
+/**
+ * AWS answers before it is done, and tells the end by DescribeCustomKeyStores only. Here it is done when it is
+ * answered.
+ */
 export const connectCustomKeyStore: Handler<typeof ConnectCustomKeyStore, StoreDeps> = async (input, call, deps) => {
   const { before, store } = await loadStore(input.CustomKeyStoreId, call, deps);
   if (store.state === 'CONNECTED') return {};

@@ -88,7 +88,10 @@ function assertConnectivity(input: Connectivity): void {
   throw invalid('A VPC endpoint service is not valid for XksProxyConnectivity PUBLIC_ENDPOINT.');
 }
 
-/** While a store is connected, only its name, path and credential may change (KMS API Reference, "UpdateCustomKeyStore"). */
+/**
+ * While a store is connected, only its name, path and credential may change (KMS API Reference,
+ * "UpdateCustomKeyStore").
+ */
 function assertChanges(input: InputOf<typeof UpdateCustomKeyStore>, store: ExternalKeyStore): void {
   for (const member of ['CloudHsmClusterId', 'KeyStorePassword'] as const) {
     if (input[member] !== undefined) throw invalid(`${member} is not valid for CustomKeyStoreType EXTERNAL_KEY_STORE.`);

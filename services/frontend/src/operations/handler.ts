@@ -38,7 +38,9 @@ export interface Call {
   readonly deadline: number;
   /** The alias that the request moves or deletes, as the caller was admitted to it. */
   readonly alias?: Alias | undefined;
-  /** Of the users, roles and sessions that the request names in a policy or a grant, as they were when it was checked. */
+  /**
+   * Of the users, roles and sessions that the request names in a policy or a grant, as they were when it was checked.
+   */
   readonly principalIds?: PrincipalIds | undefined;
   /** The grant that the request ends, as the caller was admitted to it. */
   readonly grant?: Grant | undefined;

@@ -45,8 +45,8 @@ export const listKeys: Handler<typeof ListKeys, Pick<Deps, 'keys' | 'markers' | 
 const confirmed = new WeakMap<Uint8Array, Uint8Array>();
 
 /**
- * The record's, if an HSM finds the same in the token: whoever writes to the store could put a key of their own there, and read what is
- * encrypted under it; and a hostile member could name one of its own.
+ * The record's, if an HSM finds the same in the token: whoever writes to the store could put a key of their own there,
+ * and read what is encrypted under it; and a hostile member could name one of its own.
  */
 export const getPublicKey: Handler<typeof GetPublicKey, Pick<Deps, 'hsm'>> = async (
   _input,

@@ -14,8 +14,8 @@ import { policyOfKey } from './policies.ts';
 type ReplicateKeyDeps = Pick<Deps, 'keys' | 'keyQuota' | 'clock' | 'partition' | 'serviceEvents'>;
 
 /**
- * The record of the replica comes first, Creating and of no use yet; then its primary knows it, and makes it whole. Cut off between,
- * the background goes on.
+ * The record of the replica comes first, Creating and of no use yet; then its primary knows it, and makes it whole. Cut
+ * off between, the background goes on.
  */
 export const replicateKey: Handler<typeof ReplicateKey, ReplicateKeyDeps> = async (input, call, deps) => {
   const { key, deadline } = call;

@@ -4,7 +4,8 @@ import type { PrincipalIds, Users } from './users.ts';
 
 /**
  * A policy as it is stored: users, roles and sessions that it names stand in it by their unique ids, as AWS does it, so
- * that it does not let in who is made later under the same name (IAM User Guide, "AWS JSON policy elements: Principal").
+ * that it does not let in who is made later under the same name (IAM User Guide, "AWS JSON policy elements:
+ * Principal").
  */
 export interface BoundPolicy {
   readonly document: string;

@@ -59,7 +59,10 @@ export interface PolicyShape {
   readonly variables: boolean;
 }
 
-/** Reads a key policy that is stored: an earlier release may have taken it by laxer rules. Throws MalformedPolicyDocumentException. */
+/**
+ * Reads a key policy that is stored: an earlier release may have taken it by laxer rules. Throws
+ * MalformedPolicyDocumentException.
+ */
 export function parseKeyPolicy(text: string): Policy {
   return compilePolicy(readDocument(parseJson(text)));
 }

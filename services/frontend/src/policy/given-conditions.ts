@@ -13,8 +13,9 @@ export interface Place {
 }
 
 /**
- * Throws MalformedPolicyDocumentException for a condition of which any part would not do what its author means: an operator or a key
- * that does not exist, a value that the operator does not take, a set where AWS compares nothing. AWS's texts where they are known.
+ * Throws MalformedPolicyDocumentException for a condition of which any part would not do what its author means: an
+ * operator or a key that does not exist, a value that the operator does not take, a set where AWS compares nothing.
+ * AWS's texts where they are known.
  */
 export function assertConditions(condition: StatementShape['Condition'] = {}, place: Place): void {
   const notPermitted = new Set<string>();

@@ -11,9 +11,9 @@ import { NotStrictJsonError, parseStrictJson } from './strict-json.ts';
 const MAX_KEY_POLICY_BYTES = 32_768;
 
 /**
- * Reads a key policy that a caller gives: whatever in it is not enforced is refused, so that no author believes in a rule that is
- * not there (docs/policies.md). `partition`: this deployment's. Whether its principals exist is asked elsewhere. Throws
- * LimitExceededException or MalformedPolicyDocumentException.
+ * Reads a key policy that a caller gives: whatever in it is not enforced is refused, so that no author believes in a
+ * rule that is not there (docs/policies.md). `partition`: this deployment's. Whether its principals exist is asked
+ * elsewhere. Throws LimitExceededException or MalformedPolicyDocumentException.
  */
 export function readGivenKeyPolicy(text: string, partition: string): Policy {
   if (Buffer.byteLength(text, 'utf8') > MAX_KEY_POLICY_BYTES) {
@@ -34,8 +34,8 @@ export function readGivenKeyPolicy(text: string, partition: string): Policy {
 }
 
 /**
- * Reads a policy that is to be attached to a user, a group or a role, to bound one, or to limit a session, as strictly. It may be about
- * other services, too. How long it may be is asked elsewhere. Throws MalformedPolicyDocumentException.
+ * Reads a policy that is to be attached to a user, a group or a role, to bound one, or to limit a session, as strictly.
+ * It may be about other services, too. How long it may be is asked elsewhere. Throws MalformedPolicyDocumentException.
  */
 export function readGivenIdentityPolicy(text: string): Policy {
   const shape = readDocument(parseOnce(text));

@@ -2,8 +2,9 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
 
 /**
- * Requests a second that AWS takes from an account in a Region, where it takes most other Regions' numbers (KMS Developer Guide, "Request quotas").
- * Requests of one class share its rate: cryptography by the kind of key, everything else by its operation.
+ * Requests a second that AWS takes from an account in a Region, where it takes most other Regions' numbers (KMS
+ * Developer Guide, "Request quotas"). Requests of one class share its rate: cryptography by the kind of key, everything
+ * else by its operation.
  */
 export const awsRates = {
   SymmetricCryptography: 10_000,
@@ -152,8 +153,8 @@ interface RequestRatesDeps {
 }
 
 /**
- * Counts requests of an account in a Region by class, and refuses those above the rate. No request waits for another frontend: once a second
- * those tell each other what was asked of them and take their shares of it.
+ * Counts requests of an account in a Region by class, and refuses those above the rate. No request waits for another
+ * frontend: once a second those tell each other what was asked of them and take their shares of it.
  */
 export class RequestRates implements Disposable {
   readonly #deps: RequestRatesDeps;
@@ -233,8 +234,9 @@ function nameOf(accountId: string, region: string): string {
 }
 
 /**
- * What one frontend may use of a rate in the next second, by what was asked of it and of all others in the last one: what the others leave, or
- * its part when all together ask for more than there is. Never nothing, so that who was quiet can begin.
+ * What one frontend may use of a rate in the next second, by what was asked of it and of all others in the last one:
+ * what the others leave, or its part when all together ask for more than there is. Never nothing, so that who was quiet
+ * can begin.
  */
 export function shareOf(rate: number, own: number, theirs: number): number {
   const all = own + theirs;

@@ -69,7 +69,10 @@ function replicaIn(region: string, primary: KmsKey): KmsKey {
   return { ...primary, region, related: relatedOf(primary), arn: arnIn(primary, region) };
 }
 
-/** Lets the caller through to the replica that UpdatePrimaryRegion names: it takes the same permission there as on the primary. */
+/**
+ * Lets the caller through to the replica that UpdatePrimaryRegion names: it takes the same permission there as on the
+ * primary.
+ */
 export async function admitToNextPrimary(question: Question, primary: KmsKey, deps: AccessDeps): Promise<KmsKey> {
   const region = String(question.input['PrimaryRegion']);
   assertReplicaIn(region, primary);

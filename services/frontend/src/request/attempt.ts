@@ -31,7 +31,10 @@ export interface Wanted<Answer> {
   readonly query?: QueryOperation | undefined;
   /** Undefined where nobody signs: what performs it asks for another proof of who calls. */
   readonly signedFor: SignedFor | undefined;
-  /** Called for the authenticated only; throws KmsException for what is not a valid input. A promise where it has yet to come. */
+  /**
+   * Called for the authenticated only; throws KmsException for what is not a valid input. A promise where it has yet to
+   * come.
+   */
   readonly parse: () => Input | Promise<Input>;
   /** What does it, unless it is an operation of KMS. */
   readonly perform?: (attempt: Attempt) => Promise<unknown>;
@@ -80,8 +83,8 @@ export function newAttempt(
 }
 
 /**
- * Overwrites what a request brought and was given: every blob of its input, which nobody else has, and what is secret in its output. The
- * rest of an output may be kept elsewhere, as a key's public key is.
+ * Overwrites what a request brought and was given: every blob of its input, which nobody else has, and what is secret
+ * in its output. The rest of an output may be kept elsewhere, as a key's public key is.
  */
 export function overwriteSecrets({ operation, input, output }: Attempt): void {
   if (operation === undefined) return;

@@ -40,12 +40,15 @@ export interface AuthenticatorDeps {
 export type ClaimingRequest = SignableRequest & { readonly sourceIpAddress: string };
 
 /**
- * Openings of a secret that no genuine signature has justified, for each access key and peer that names it: at once as many as somebody
- * needs who calls every Region of AWS at the same moment.
+ * Openings of a secret that no genuine signature has justified, for each access key and peer that names it: at once as
+ * many as somebody needs who calls every Region of AWS at the same moment.
  */
 const USELESS_OPENINGS = { perSecond: 0.1, burst: 40 };
 
-/** Verifies Signature Version 4 in the Authorization header, or in the query where that is taken (IAM User Guide, "Signature Version 4"). */
+/**
+ * Verifies Signature Version 4 in the Authorization header, or in the query where that is taken (IAM User Guide,
+ * "Signature Version 4").
+ */
 export class Authenticator {
   readonly #deps: AuthenticatorDeps;
   /** Stands in for the key of an unknown credential, so that being unknown takes as long as being wrong. */
@@ -57,7 +60,10 @@ export class Authenticator {
     this.#openings = new PeerLimit(deps.clock, USELESS_OPENINGS);
   }
 
-  /** Throws KmsException with AWS's text and order of checks. Not a promise when the credential is known, which is nearly always. */
+  /**
+   * Throws KmsException with AWS's text and order of checks. Not a promise when the credential is known, which is
+   * nearly always.
+   */
   authenticate(
     request: ClaimingRequest,
     signedFor: SignedFor,
@@ -86,7 +92,10 @@ export class Authenticator {
     return this.#judge(request, claim, credential, key);
   }
 
-  /** Nobody signed for this scope yet: whoever names an access key can have its secret opened, and no more often than is useful. */
+  /**
+   * Nobody signed for this scope yet: whoever names an access key can have its secret opened, and no more often than is
+   * useful.
+   */
   async #open(
     request: ClaimingRequest,
     claim: SignatureClaim,
@@ -108,8 +117,8 @@ export class Authenticator {
   }
 
   /**
-   * Whether the Authorization header names an access key that exists: what a caller must show before more than a little of it is
-   * read. It proves nothing.
+   * Whether the Authorization header names an access key that exists: what a caller must show before more than a little
+   * of it is read. It proves nothing.
    */
   namesKey(headers: ReadonlyMap<string, string>, deadline: number): boolean | Promise<boolean> {
     const [, accessKeyId] = /\bCredential=([^/,\s]+)\//.exec(headers.get('authorization') ?? '') ?? [];

@@ -123,7 +123,9 @@ export const message = check<SignatureInput>('the message is one for the algorit
   assertSignable(key!, input),
 );
 
-/** A plaintext is asked for inside an attested enclave only: without that, answering in clear would betray the caller. */
+/**
+ * A plaintext is asked for inside an attested enclave only: without that, answering in clear would betray the caller.
+ */
 export const recipient = check<{ Recipient?: object | undefined }>('there is no `Recipient`', ({ input }) => {
   if (input.Recipient === undefined) return;
   throw new KmsException('ValidationException', 'Recipient is not supported by this release of Keyfleet.');

@@ -12,7 +12,10 @@ import type { Caller } from '../operations/handler.ts';
 import { type AccessKeyRecord, DamagedRecordError, type IdentityStore } from '../store/store.ts';
 
 const MAX_CREDENTIALS = 10_000;
-/** How long an access key that was removed from the store alone may still be known here: its user no longer has it at once. */
+/**
+ * How long an access key that was removed from the store alone may still be known here: its user no longer has it at
+ * once.
+ */
 const FOUND_MS = 60_000;
 /** Short, so that a new access key works almost at once. */
 const NOT_FOUND_MS = 2_000;
@@ -52,7 +55,10 @@ interface CredentialsDeps {
   readonly clock: Clock;
 }
 
-/** Credentials by access key id; bounded, and looked up again after a while. One whose record is as it was keeps its signing keys. */
+/**
+ * Credentials by access key id; bounded, and looked up again after a while. One whose record is as it was keeps its
+ * signing keys.
+ */
 export class Credentials {
   readonly #deps: CredentialsDeps;
   readonly #entries = new BoundedCache<Entry>({ maxWeight: MAX_CREDENTIALS });
@@ -63,7 +69,10 @@ export class Credentials {
     this.#deps = deps;
   }
 
-  /** undefined: there is no such access key, or the token is not its own. Not a promise when it is known, which is nearly always. */
+  /**
+   * undefined: there is no such access key, or the token is not its own. Not a promise when it is known, which is
+   * nearly always.
+   */
   find({ accessKeyId, sessionToken }: ClaimedKey, deadline: number): Found | Promise<Found> {
     if (sessionToken !== undefined) return this.#findSession(accessKeyId, sessionToken, deadline);
     const entry = this.#entries.get(accessKeyId);
@@ -140,7 +149,10 @@ export class Credentials {
   }
 }
 
-/** The principal is sealed with the secret. The record says its account once more, in the clear, where it can be changed. */
+/**
+ * The principal is sealed with the secret. The record says its account once more, in the clear, where it can be
+ * changed.
+ */
 function assertAccount({ accessKeyId, accountId, principal }: AccessKeyRecord): void {
   if (accountOfPrincipal(principal) === accountId) return;
   throw new DamagedRecordError(
@@ -156,7 +168,9 @@ type MaybeCaller = Caller | undefined;
 interface CredentialDeps<I extends object> {
   /** Opens the sealed secret access key: its bytes are the caller's, who overwrites them. */
   readonly openSecret: (deadline: number) => Promise<Uint8Array>;
-  /** What is known now of whom it proves; the same object while nothing has changed. Undefined once it proves nobody. */
+  /**
+   * What is known now of whom it proves; the same object while nothing has changed. Undefined once it proves nobody.
+   */
   readonly identity: () => I | undefined | Promise<I | undefined>;
   readonly callerOf: (identity: I) => Caller;
   /** Milliseconds since the epoch; undefined: it does not expire. */
@@ -164,8 +178,8 @@ interface CredentialDeps<I extends object> {
 }
 
 /**
- * The keys that check an access key's signatures, and whom one proves. Its secret is opened for each scope anew and kept by nobody: a
- * signing key is good for one day, Region and service.
+ * The keys that check an access key's signatures, and whom one proves. Its secret is opened for each scope anew and
+ * kept by nobody: a signing key is good for one day, Region and service.
  */
 export class Credential<I extends object = object> {
   readonly expiresAt: number | undefined;

@@ -18,7 +18,10 @@ class Link {
     next.before = this;
   }
 
-  /** Points to nothing afterwards: a dead one that is old would keep those after it from being collected while they are young. */
+  /**
+   * Points to nothing afterwards: a dead one that is old would keep those after it from being collected while they are
+   * young.
+   */
   remove(): void {
     this.before.after = this.after;
     this.after.before = this.before;
@@ -40,8 +43,8 @@ class Waiting extends Link {
 }
 
 /**
- * Bounds how long promises may take, with one timer for all: one for each request costs more than reading the request. All may
- * take equally long, so they are late in the order in which they came.
+ * Bounds how long promises may take, with one timer for all: one for each request costs more than reading the request.
+ * All may take equally long, so they are late in the order in which they came.
  */
 export class Deadlines {
   readonly #timeoutMs: number;
@@ -97,8 +100,8 @@ const PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 100;
 
 /**
- * What was read is no longer so when it is written: somebody else was faster. Then everything is decided again on what they wrote.
- * Throws DependencyTimeoutException when the deadline comes first.
+ * What was read is no longer so when it is written: somebody else was faster. Then everything is decided again on what
+ * they wrote. Throws DependencyTimeoutException when the deadline comes first.
  */
 export async function decidedAgain<T>(decide: () => Promise<T>, deadline: number, clock: Clock): Promise<T> {
   for (let tries = 1; ; tries++) {

@@ -63,12 +63,12 @@ type Table = { readonly [N in OperationName]?: readonly Step<InputOf<(typeof ope
 const DESTINATION = 1;
 
 /**
- * Which check comes before which: a request is refused by the first that fails. Each edge has done its own before, the same for
- * every operation: the signature, the types of the members, no alias where only a key may stand, the constraints of the members.
- * What follows `work` is asked only of a request that would have succeeded.
+ * Which check comes before which: a request is refused by the first that fails. Each edge has done its own before, the
+ * same for every operation: the signature, the types of the members, no alias where only a key may stand, the
+ * constraints of the members. What follows `work` is asked only of a request that would have succeeded.
  *
- * AWS's order as reported, where it is: usage before state, state before algorithm, both after a data key's size; whether a
- * ciphertext is the named key's before all of them.
+ * AWS's order as reported, where it is: usage before state, state before algorithm, both after a data key's size;
+ * whether a ciphertext is the named key's before all of them.
  */
 const order = {
   CreateKey: [access, keyKind, tags, keyPolicy, work],

@@ -27,8 +27,8 @@ export interface PerformDeps extends Deps {
 }
 
 /**
- * Admits a request to its operation and runs it: the checks and the handler in their order (order.ts). Fills in the attempt's keys.
- * Nothing is done for a call without an operation.
+ * Admits a request to its operation and runs it: the checks and the handler in their order (order.ts). Fills in the
+ * attempt's keys. Nothing is done for a call without an operation.
  */
 export type Perform = (attempt: Attempt) => Promise<unknown>;
 

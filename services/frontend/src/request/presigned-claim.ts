@@ -10,7 +10,10 @@ import {
   type SignatureClaim,
 } from './signature-claim.ts';
 
-/** AWS gives every presigned call this long, whatever X-Amz-Expires says: tokens of EKS say 60 s, and are used for 14 minutes. */
+/**
+ * AWS gives every presigned call this long, whatever X-Amz-Expires says: tokens of EKS say 60 s, and are used for 14
+ * minutes.
+ */
 const VALID_MS = 15 * 60_000;
 
 const required = [
@@ -26,7 +29,10 @@ export function isPresigned(headers: Headers, query: string): boolean {
   return !headers.has('authorization') && /(?:^|&)X-Amz-Algorithm=/.test(query);
 }
 
-/** The claim of a presigned URL (IAM User Guide, "Signature Version 4": query parameters). Throws KmsException with AWS's text. */
+/**
+ * The claim of a presigned URL (IAM User Guide, "Signature Version 4": query parameters). Throws KmsException with
+ * AWS's text.
+ */
 export function readPresignedClaim(headers: Headers, query: string, rules: ClaimRules): SignatureClaim {
   const parameters = readParameters(query);
   const missing = required.filter((name) => !parameters.get(name));

@@ -27,8 +27,8 @@ export interface ClaimRules {
 export type Headers = ReadonlyMap<string, string>;
 
 /**
- * Reads the claim of a request. Throws KmsException with AWS's text, checked in AWS's order, so that a client that is broken in
- * two ways hears of the same one first. Nothing here depends on whether a credential exists.
+ * Reads the claim of a request. Throws KmsException with AWS's text, checked in AWS's order, so that a client that is
+ * broken in two ways hears of the same one first. Nothing here depends on whether a credential exists.
  */
 export function readClaim(headers: Headers, query: string, rules: ClaimRules): SignatureClaim {
   const authorization = headers.get('authorization');
@@ -142,7 +142,10 @@ export function assertCurrent(
   );
 }
 
-/** Everything that decides what the request means must be under the signature; the path, the query and the body always are. */
+/**
+ * Everything that decides what the request means must be under the signature; the path, the query and the body always
+ * are.
+ */
 const mustBeSigned = [
   ['host', 'Host'],
   ['x-amz-target', 'X-Amz-Target'],

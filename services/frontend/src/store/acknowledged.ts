@@ -13,8 +13,9 @@ interface Known {
 }
 
 /**
- * Which revisions of records were acknowledged lately, by any frontend while this one ran: an older one in the store means that it lost a write, or
- * that somebody put it back. Ids are never given twice. Every acknowledgement is told to the other frontends; no request waits for it.
+ * Which revisions of records were acknowledged lately, by any frontend while this one ran: an older one in the store
+ * means that it lost a write, or that somebody put it back. Ids are never given twice. Every acknowledgement is told to
+ * the other frontends; no request waits for it.
  */
 export class Acknowledged implements ChangeListener {
   readonly #announce: (change: string) => void;
@@ -40,8 +41,8 @@ export class Acknowledged implements ChangeListener {
   }
 
   /**
-   * Before a record is read. The answer throws DamagedRecordError for a revision that is older than one that was acknowledged by then; what is
-   * acknowledged while it is read may come before or after it.
+   * Before a record is read. The answer throws DamagedRecordError for a revision that is older than one that was
+   * acknowledged by then; what is acknowledged while it is read may come before or after it.
    */
   beginRead(): (id: string, revision: number) => void {
     const order = this.#order;
@@ -51,7 +52,9 @@ export class Acknowledged implements ChangeListener {
     };
   }
 
-  /** For records whose revision is a time: `at`, or later than what was acknowledged by a frontend whose clock is ahead. */
+  /**
+   * For records whose revision is a time: `at`, or later than what was acknowledged by a frontend whose clock is ahead.
+   */
   next(id: string, at: number): number {
     const known = this.#known.get(id);
     return known === undefined ? at : Math.max(at, known.revision + 1);

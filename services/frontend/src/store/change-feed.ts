@@ -83,8 +83,9 @@ export interface Changes extends Trust {
 }
 
 /**
- * Hears of every change that any frontend makes. Redis sends in order, so when this frontend's own beat comes back, everything
- * published before it has been heard: for a second after sending it the feed can be trusted, and without a newer one no longer.
+ * Hears of every change that any frontend makes. Redis sends in order, so when this frontend's own beat comes back,
+ * everything published before it has been heard: for a second after sending it the feed can be trusted, and without a
+ * newer one no longer.
  */
 export class ChangeFeed implements Changes, AsyncDisposable {
   readonly #client: RedisClient;
@@ -119,8 +120,8 @@ export class ChangeFeed implements Changes, AsyncDisposable {
   }
 
   /**
-   * Whether a read is worth anything: a master that was deposed goes on answering, from what it was. Where a beat is a write, it does not
-   * beat for long.
+   * Whether a read is worth anything: a master that was deposed goes on answering, from what it was. Where a beat is a
+   * write, it does not beat for long.
    */
   get believesReads(): boolean {
     const within = Math.max(this.#options.serveStaleMs, SHORTEST_BELIEF_MS);

@@ -5,7 +5,9 @@ import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { FleetSecretStore } from './store.ts';
 
-/** A key that all frontends have, and nothing else: sealed as a credential that nobody signs with (docs/decisions/0004). */
+/**
+ * A key that all frontends have, and nothing else: sealed as a credential that nobody signs with (docs/decisions/0004).
+ */
 export interface FleetKeyName {
   /**
    * Where its token is stored. Its credential is that of the access key id `keyfleet-<name>/<domain key id>`, of the

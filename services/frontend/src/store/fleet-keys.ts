@@ -49,9 +49,10 @@ export interface FleetKey {
 }
 
 /**
- * Keys that all frontends have, and nobody else: another one for each domain key, made by whichever frontend needs it first. Each is a
- * credential that nobody signs with (docs/decisions/0004). It names its domain key and is sealed under that very one, for good: who left before
- * can neither have had it made nor open it. It is never resealed, and forgotten when nothing that was made with it is accepted any more.
+ * Keys that all frontends have, and nobody else: another one for each domain key, made by whichever frontend needs it
+ * first. Each is a credential that nobody signs with (docs/decisions/0004). It names its domain key and is sealed under
+ * that very one, for good: who left before can neither have had it made nor open it. It is never resealed, and
+ * forgotten when nothing that was made with it is accepted any more.
  */
 export class FleetKeys {
   readonly #name: FleetKeysName;
@@ -82,7 +83,9 @@ export class FleetKeys {
     return this.#finding.run(() => this.#findNewest(id, deadline));
   }
 
-  /** Undefined: nothing that was made with it is accepted (any more), or there is none. Whoever asks may be a stranger. */
+  /**
+   * Undefined: nothing that was made with it is accepted (any more), or there is none. Whoever asks may be a stranger.
+   */
   find(domainKeyId: string, deadline: number): KeyObject | undefined | Promise<KeyObject | undefined> {
     const state = this.#state();
     if (this.accepts(domainKeyId)) return this.#opened.get(domainKeyId) ?? this.#open(domainKeyId, deadline);

@@ -14,7 +14,10 @@ const PATIENCE_MS = 50;
 
 export const late = Symbol('late');
 
-/** Reads for one request while changes are not heard: from the store if it answers, and what was last known if it does not. */
+/**
+ * Reads for one request while changes are not heard: from the store if it answers, and what was last known if it does
+ * not.
+ */
 export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'findAlias'>, GrantLookup {
   readonly #keys: ReadCache<KmsKey>;
   readonly #aliases: ReadCache<Alias>;

@@ -123,7 +123,9 @@ export class FleetRecordKeys implements RecordKeys {
     return (await this.#madeIn(number)) >= (newestAfterRemoval(this.#state())?.createdGeneration ?? 0);
   }
 
-  /** Former frontends may keep keys of numbers to come, and put them into the store: those are older than the newest. */
+  /**
+   * Former frontends may keep keys of numbers to come, and put them into the store: those are older than the newest.
+   */
   async #isFollowed(number: number): Promise<boolean> {
     return (await this.#isStored(number + 1)) && (await this.#madeIn(number + 1)) >= (await this.#madeIn(number));
   }

@@ -17,8 +17,9 @@ export interface NewRecord {
 }
 
 /**
- * Writes keys' records together with their entries among the due keys. The entry comes before the record: one too many is removed when
- * its time comes, one that is missing would never be missed. The entry that the record had until now goes with the write.
+ * Writes keys' records together with their entries among the due keys. The entry comes before the record: one too many
+ * is removed when its time comes, one that is missing would never be missed. The entry that the record had until now
+ * goes with the write.
  */
 export class RecordWrites {
   readonly #redis: RedisCalls;
@@ -37,7 +38,10 @@ export class RecordWrites {
     return inserted === 1;
   }
 
-  /** False when the record is no longer at `revision`. Whoever finds the entry of an event that nobody recorded in time does it. */
+  /**
+   * False when the record is no longer at `revision`. Whoever finds the entry of an event that nobody recorded in time
+   * does it.
+   */
   async update(revision: number, { key, json }: NewRecord, event?: ClaimedEvent): Promise<boolean> {
     const { region, keyId } = key;
     if (event !== undefined) await this.#redis.write('zadd', dueAt(dueShardOf(key)), 0, eventEntryOf(key, event));

@@ -118,7 +118,10 @@ interface KeyRecordText extends Pick<KmsKey, 'region' | 'keyId' | 'accountId' | 
   readonly backingKeys: readonly { readonly token: string }[];
 }
 
-/** `id`: Region and key id. Looks at nothing else of the record, for resealing goes over every record there is. Throws DamagedRecordError. */
+/**
+ * `id`: Region and key id. Looks at nothing else of the record, for resealing goes over every record there is. Throws
+ * DamagedRecordError.
+ */
 export function sealedPartOfKey(text: string, id: string): SealedPart {
   const name = `key ${id}`;
   const record = parseRecord(text, name) as KeyRecordText;

@@ -63,7 +63,9 @@ export interface RedisStoreDeps {
 
 type Named = Pick<KeyTraces, 'region' | 'keyId'>;
 
-/** The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases. */
+/**
+ * The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases.
+ */
 export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsageStore, DueStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;
@@ -99,7 +101,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
 
   async insertKey(key: KmsKey): Promise<void> {
     const json = await this.#textOfKey(key);
-    // Both or no acknowledgement: a list skips an entry without a record, and a record that was never acknowledged is nobody's.
+    // Both or no acknowledgement: a list skips an entry without a record, and a record that was never acknowledged is
+    // nobody's.
     const [, inserted] = await Promise.all([this.#lists.add(key), this.#records.insert({ key, json })]);
     if (!inserted) throw new ConflictError(`key ${key.arn} exists`);
   }

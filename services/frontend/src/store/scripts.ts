@@ -11,8 +11,8 @@ local function hasAll(links)
 end`;
 
 /**
- * Each runs in Redis as one step. A script names its keys, all under one hash tag, so that they work on a Redis Cluster.
- * Every change of what a frontend may have cached publishes its name on the channel in the same step.
+ * Each runs in Redis as one step. A script names its keys, all under one hash tag, so that they work on a Redis
+ * Cluster. Every change of what a frontend may have cached publishes its name on the channel in the same step.
  */
 const scripts = {
   /** KEYS: record. ARGV: JSON, its due entry or ''. 0: there is one already. */
@@ -24,8 +24,9 @@ redis.call('HSET', KEYS[1], 'revision', 1, 'record', ARGV[1], 'due', ARGV[2])
 return 1`,
   ],
   /**
-   * KEYS: record, events. ARGV: revision it was read at, JSON, its due entry or '', channel, name; and with an event: its id, its text, until
-   * when who writes it has it claimed. The due entry that the record had until now, or ''. 0: somebody else was faster.
+   * KEYS: record, events. ARGV: revision it was read at, JSON, its due entry or '', channel, name; and with an event:
+   * its id, its text, until when who writes it has it claimed. The due entry that the record had until now, or ''. 0:
+   * somebody else was faster.
    */
   kfUpdateRecord: [
     2,
@@ -49,7 +50,10 @@ redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`,
   ],
-  /** KEYS: events. ARGV: now and until when, in milliseconds since the epoch. Ids and texts in turn; 0: they are claimed. */
+  /**
+   * KEYS: events. ARGV: now and until when, in milliseconds since the epoch. Ids and texts in turn; 0: they are
+   * claimed.
+   */
   kfClaimEvents: [
     1,
     `
@@ -72,7 +76,10 @@ redis.call('HDEL', KEYS[1], unpack(ARGV))
 if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'claimedUntil') then redis.call('DEL', KEYS[1]) end
 return 1`,
   ],
-  /** KEYS: record. ARGV: milliseconds since the epoch, JSON. 0: a later use is kept, or the key is gone. Caches do not hold it. */
+  /**
+   * KEYS: record. ARGV: milliseconds since the epoch, JSON. 0: a later use is kept, or the key is gone. Caches do not
+   * hold it.
+   */
   kfKeepLastUsage: [
     1,
     `
@@ -111,7 +118,10 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
-  /** KEYS: aliases, names, targets. ARGV: name, the target that it has, channel, message. 0: there was none. 2: it has another target. */
+  /**
+   * KEYS: aliases, names, targets. ARGV: name, the target that it has, channel, message. 0: there was none. 2: it has
+   * another target.
+   */
   kfDeleteAlias: [
     3,
     `
@@ -124,7 +134,10 @@ redis.call('ZREM', KEYS[3], ARGV[2] .. '/' .. ARGV[1])
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1`,
   ],
-  /** KEYS: aliases, names, targets. ARGV: target, channel, message without the name. The alias decides, not the list of targets. */
+  /**
+   * KEYS: aliases, names, targets. ARGV: target, channel, message without the name. The alias decides, not the list of
+   * targets.
+   */
   kfDeleteAliasesOf: [
     3,
     `
@@ -142,8 +155,8 @@ end
 return #members`,
   ],
   /**
-   * KEYS: IAM records, their names, their links. ARGV: field, JSON, prefix of its kind, quota, channel, message, its links (JSON). Whatever
-   * a link is to must be there; a policy of AWS's own always is.
+   * KEYS: IAM records, their names, their links. ARGV: field, JSON, prefix of its kind, quota, channel, message, its
+   * links (JSON). Whatever a link is to must be there; a policy of AWS's own always is.
    */
   kfInsertIam: [
     3,
@@ -159,7 +172,10 @@ for _, link in ipairs(links) do redis.call('ZADD', KEYS[3], 0, link) end
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
-  /** KEYS as before. ARGV: field, revision it was read at, JSON, channel, message, links that go, links that come, its new field. */
+  /**
+   * KEYS as before. ARGV: field, revision it was read at, JSON, channel, message, links that go, links that come, its
+   * new field.
+   */
   kfUpdateIam: [
     3,
     `${iamTargets}
@@ -196,8 +212,8 @@ redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 'done'`,
   ],
   /**
-   * KEYS: key's record, its grants, their index. ARGV: id, JSON, quota, what the entry of the same name begins with or '', channel, message,
-   * its entries (JSON). Or answers the id of the grant that is there already by that name.
+   * KEYS: key's record, its grants, their index. ARGV: id, JSON, quota, what the entry of the same name begins with or
+   * '', channel, message, its entries (JSON). Or answers the id of the grant that is there already by that name.
    */
   kfInsertGrant: [
     3,
@@ -224,8 +240,8 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return removed`,
   ],
   /**
-   * KEYS: custom key stores, the keys in them. ARGV: JSON as it was read or '', as it shall be, what the entries begin with of which there must be
-   * none or '', channel, message.
+   * KEYS: custom key stores, the keys in them. ARGV: JSON as it was read or '', as it shall be, what the entries begin
+   * with of which there must be none or '', channel, message.
    */
   kfReplaceKeyStores: [
     2,
@@ -237,7 +253,10 @@ redis.call('SET', KEYS[1], ARGV[2])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 'done'`,
   ],
-  /** KEYS as before. ARGV: JSON as it was read, what the entries of the place begin with, the entry of the key that takes it. */
+  /**
+   * KEYS as before. ARGV: JSON as it was read, what the entries of the place begin with, the entry of the key that
+   * takes it.
+   */
   kfClaimKeyPlace: [
     2,
     `
@@ -247,7 +266,10 @@ if redis.call('ZLEXCOUNT', KEYS[2], '[' .. prefix, '(' .. string.sub(prefix, 1, 
 redis.call('ZADD', KEYS[2], 0, ARGV[3])
 return 'done'`,
   ],
-  /** KEYS: rates. ARGV: who tells, what was asked there, for how many milliseconds it counts. What was asked elsewhere and still counts. */
+  /**
+   * KEYS: rates. ARGV: who tells, what was asked there, for how many milliseconds it counts. What was asked elsewhere
+   * and still counts.
+   */
   kfExchangeRates: [
     1,
     `

@@ -26,18 +26,21 @@ export interface KeyTraces extends Scope {
 
 /** Every method that returns normally has made its change durable. */
 export interface KeyStore {
-  /** Keys are found by Region and id: the id alone is unique, the account is checked by who resolves it. Not a promise when it is cached. */
+  /**
+   * Keys are found by Region and id: the id alone is unique, the account is checked by who resolves it. Not a promise
+   * when it is cached.
+   */
   findKey(region: string, keyId: string): KmsKey | Promise<KmsKey | undefined>;
   /** Throws ConflictError if a key of this id exists. */
   insertKey(key: KmsKey): Promise<void>;
   /**
-   * Writes `key` with the next revision and returns it; throws ConflictError unless `key.revision` is the stored one. `event`: what the
-   * caller will record of it until then; if he does not, others do.
+   * Writes `key` with the next revision and returns it; throws ConflictError unless `key.revision` is the stored one.
+   * `event`: what the caller will record of it until then; if he does not, others do.
    */
   updateKey(key: KmsKey, event?: ClaimedEvent): Promise<KmsKey>;
   /**
-   * Destroys the record and its material, and keeps in its place what is to be recorded of that. Does nothing when it is gone
-   * already. Throws ConflictError unless `key.revision` is the stored one.
+   * Destroys the record and its material, and keeps in its place what is to be recorded of that. Does nothing when it
+   * is gone already. Throws ConflictError unless `key.revision` is the stored one.
    */
   deleteKey(key: KmsKey, event: StoredEvent): Promise<void>;
   /** They are recorded. */
@@ -45,21 +48,23 @@ export interface KeyStore {
   /** Clears away what names a key whose record is gone: its aliases, and its entries in lists. */
   clearTraces(key: KeyTraces): Promise<void>;
   listKeys(scope: Scope, limit: number, after?: string): Promise<Page<string>>;
-  /** Of any state: exact near `quota`, else perhaps of a second ago. An entry without a key counts until somebody lists. */
+  /**
+   * Of any state: exact near `quota`, else perhaps of a second ago. An entry without a key counts until somebody lists.
+   */
   countKeys(scope: Scope, quota: number): Promise<number>;
 }
 
 /**
- * Which keys have something to be done to them by which time. An entry is only a hint to look at the key's record, and is there
- * before a record is stored that needs it; one without cause is removed by whoever finds it.
+ * Which keys have something to be done to them by which time. An entry is only a hint to look at the key's record, and
+ * is there before a record is stored that needs it; one without cause is removed by whoever finds it.
  */
 export interface DueStore {
   /** `until`: milliseconds since the epoch. */
   listDue(shard: number, until: number, page: { limit: number; after?: string }): Promise<Page<DueKey>>;
   removeDue(due: DueKey): Promise<void>;
   /**
-   * What was done to a key and is to be recorded, for whoever asks first, or again once his time is over; none when all is recorded.
-   * Throws ConflictError while another one is at it.
+   * What was done to a key and is to be recorded, for whoever asks first, or again once his time is over; none when all
+   * is recorded. Throws ConflictError while another one is at it.
    */
   claimEvents(key: Pick<KeyTraces, 'region' | 'keyId'>, claim: Claim): Promise<readonly StoredEvent[]>;
 }
@@ -89,7 +94,10 @@ export interface Alias {
   readonly updatedAt: number;
 }
 
-/** `taken`: the name is in use; `full`: the target has as many aliases as `quota` allows; `missing`: there is no such alias. */
+/**
+ * `taken`: the name is in use; `full`: the target has as many aliases as `quota` allows; `missing`: there is no such
+ * alias.
+ */
 export type AliasOutcome = 'done' | 'taken' | 'full' | 'missing';
 
 export interface AliasMove {
@@ -117,7 +125,10 @@ export interface AccessKeyRecord {
   readonly principal: string;
   readonly userId: string;
   readonly token: Uint8Array;
-  /** What the user may do whom an account begins with, until it has an IAM record of its own (first-user.ts); of others nothing. */
+  /**
+   * What the user may do whom an account begins with, until it has an IAM record of its own (first-user.ts); of others
+   * nothing.
+   */
   readonly policies: readonly string[];
 }
 

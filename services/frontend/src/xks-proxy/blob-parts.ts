@@ -4,8 +4,8 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import type { ExternalCiphertext } from '../xks/wire.ts';
 
 /**
- * A ciphertext blob in the parts that a proxy answers with. What the key says of itself is left out; its material is named by four bytes, which
- * stand with N in the metadata:
+ * A ciphertext blob in the parts that a proxy answers with. What the key says of itself is left out; its material is
+ * named by four bytes, which stand with N in the metadata:
  *
  *   metadata = first 4 bytes of the key material id | N 16
  */
@@ -34,7 +34,10 @@ export function blobOf(
   return Buffer.concat([prefix, metadata.subarray(MATERIAL_NAME), iv, ciphertext, tag]);
 }
 
-/** Binds a ciphertext to what came with it: its digest, for that may be long and would stand in the audit log. None is as good as an empty one. */
+/**
+ * Binds a ciphertext to what came with it: its digest, for that may be long and would stand in the audit log. None is
+ * as good as an empty one.
+ */
 export function contextOf(associatedData: Uint8Array | undefined): Record<string, string> {
   if (associatedData === undefined || associatedData.length === 0) return {};
   return { 'kms-xks-proxy:additional-authenticated-data-sha256': hash('sha256', associatedData, 'base64') };

@@ -19,8 +19,8 @@ export interface PathDeps {
 const CLOCK_SKEW_MS = 300_000;
 
 /**
- * Verifies requests for one path: by its own credentials, whoever signs with them is the path's user, in the path's Region. Throws ConfigError
- * for a secret that cannot be read.
+ * Verifies requests for one path: by its own credentials, whoever signs with them is the path's user, in the path's
+ * Region. Throws ConfigError for a secret that cannot be read.
  */
 export function newPathAuthenticator(
   { accountId, region, userName, credentials }: PathConfig,

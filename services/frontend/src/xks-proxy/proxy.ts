@@ -37,8 +37,8 @@ export interface ProxyRequest extends EdgeRequest {
 const anyRegion = Object.assign(new Set<string>(), { has: () => true });
 
 /**
- * One path of the proxy: AWS's External Key Store Proxy API over the KMS keys of an account. Each request goes the way of every request of KMS, as
- * the path's user: policies decide, and the audit log tells.
+ * One path of the proxy: AWS's External Key Store Proxy API over the KMS keys of an account. Each request goes the way
+ * of every request of KMS, as the path's user: policies decide, and the audit log tells.
  */
 export class XksPath {
   readonly #deps: ProxyDeps;

@@ -8,8 +8,8 @@ const LONGEST_PAUSE_MS = 8_000;
 const AT_ONCE = 256;
 
 /**
- * Keeps calls from what does not answer: after some failures in a row none is made for a while, and then one, which decides whether it is back.
- * Each pause is twice as long as the one before.
+ * Keeps calls from what does not answer: after some failures in a row none is made for a while, and then one, which
+ * decides whether it is back. Each pause is twice as long as the one before.
  */
 export class Breaker {
   readonly #clock: Clock;

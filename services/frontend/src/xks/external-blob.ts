@@ -3,9 +3,11 @@ import { blobVersions, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-b
 import { type ExternalCiphertext, MAX_METADATA, TAG_LENGTH } from './wire.ts';
 
 /**
- * The ciphertext blob of a key in an external key store: what an HSM encrypted, encrypted once more under the external key (docs/formats.md).
+ * The ciphertext blob of a key in an external key store: what an HSM encrypted, encrypted once more under the external
+ * key (docs/formats.md).
  *
- *   version 2 | key id kind 1 | key id 16 | key material id 32 | IV length 1 | IV | metadata length 1 | metadata | ciphertext | tag 16
+ * version 2 | key id kind 1 | key id 16 | key material id 32 | IV length 1 | IV | metadata length 1 | metadata |
+ * ciphertext | tag 16
  */
 export interface ExternalBlob extends ExternalCiphertext {
   /** The first four members: what the external key authenticates with the ciphertext. */

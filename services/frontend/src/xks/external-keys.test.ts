@@ -159,7 +159,8 @@ test('ReEncrypt goes from and to such a key, and the plaintext passes nobody', a
   const own = KeyMetadata!.KeyId;
   const { CiphertextBlob } = await frontend.call(Encrypt, { KeyId: own, Plaintext });
   const moved = { CiphertextBlob, DestinationKeyId: keyId, DestinationEncryptionContext: EncryptionContext };
-  // The fake HSM has no ReEncrypt: what matters here is in integration tests. The proxy is asked first where the source is outside.
+  // The fake HSM has no ReEncrypt: what matters here is in integration tests. The proxy is asked first where the source
+  // is outside.
   await expect(frontend.call(ReEncrypt, moved)).rejects.toThrow();
   expect(proxy.requests.filter(({ path }) => path.endsWith('crypt'))).toEqual([]);
 });

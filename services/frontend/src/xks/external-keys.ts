@@ -15,8 +15,9 @@ export interface ExternalKeysDeps {
 }
 
 /**
- * The second encryption of keys in external key stores. What comes here was encrypted by an HSM under material of ours: no plaintext leaves
- * the boundary for the proxy, and without the proxy what it encrypted stays closed (docs/decisions/0014).
+ * The second encryption of keys in external key stores. What comes here was encrypted by an HSM under material of ours:
+ * no plaintext leaves the boundary for the proxy, and without the proxy what it encrypted stays closed
+ * (docs/decisions/0014).
  */
 export class ExternalKeys implements SecondEncryption {
   readonly #deps: ExternalKeysDeps;

@@ -31,7 +31,10 @@ interface Host {
   readonly agent: Agent;
 }
 
-/** The hosts that external key stores may be at, and no others: what a customer names must not send this process to where it likes. */
+/**
+ * The hosts that external key stores may be at, and no others: what a customer names must not send this process to
+ * where it likes.
+ */
 export class XksHosts implements Disposable {
   readonly #hosts: ReadonlyMap<string, Host>;
   readonly #timeoutMs: number;

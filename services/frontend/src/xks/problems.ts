@@ -19,8 +19,8 @@ const badAnswer = 'XksProxyInvalidResponseException';
 const outOfReach = 'XksProxyUriUnreachableException';
 
 /**
- * What can go wrong between the service and the proxy of an external key store. Whatever it is, cryptography answers KMSInvalidStateException.
- * Source: External Key Store Proxy API Specification, "Error Codes".
+ * What can go wrong between the service and the proxy of an external key store. Whatever it is, cryptography answers
+ * KMSInvalidStateException. Source: External Key Store Proxy API Specification, "Error Codes".
  */
 const rows = {
   'invalid-response': {

@@ -38,7 +38,10 @@ export interface XksProxiesDeps {
   readonly clock: Clock;
 }
 
-/** Calls the proxies of external key stores. Each store has a breaker of its own: one that hangs costs the others nothing. */
+/**
+ * Calls the proxies of external key stores. Each store has a breaker of its own: one that hangs costs the others
+ * nothing.
+ */
 export class XksProxies {
   readonly #deps: XksProxiesDeps;
   readonly #breakers = new Map<string, Breaker>();

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 
-// Version 1 of AWS's External Key Store Proxy API, as both of its ends read it. A member that is not known is passed over.
+// Version 1 of AWS's External Key Store Proxy API, as both of its ends read it. A member that is not known is passed
+// over.
 
 /** The service that requests are signed for. */
 export const XKS_SERVICE = 'kms-xks-proxy';
@@ -81,7 +82,10 @@ export interface ExternalCiphertext {
   readonly tag: Uint8Array;
 }
 
-/** The "ciphertext data integrity value" of an encryption: SHA-256 of all of it, which says that nothing was changed on the way. */
+/**
+ * The "ciphertext data integrity value" of an encryption: SHA-256 of all of it, which says that nothing was changed on
+ * the way.
+ */
 export function integrityValueOf(associatedData: Uint8Array, parts: ExternalCiphertext): Buffer {
   const { metadata, iv: vector, ciphertext, tag: mark } = parts;
   return hash('sha256', Buffer.concat([associatedData, metadata, vector, ciphertext, mark]), 'buffer');

@@ -99,8 +99,8 @@ export class Sessions {
   }
 
   /**
-   * Accepts a stream that is opened with a session token of any member. Throws `SessionRefusedError`, and `ProtocolVersionError` to a
-   * host that has proven to be one.
+   * Accepts a stream that is opened with a session token of any member. Throws `SessionRefusedError`, and
+   * `ProtocolVersionError` to a host that has proven to be one.
    */
   accept(open: Uint8Array): Promise<AcceptedStream> {
     return this.#refuseAllAlike(() => this.#accept(open));

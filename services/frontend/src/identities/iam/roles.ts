@@ -3,7 +3,7 @@ import { defineIam } from '../query-operation.ts';
 import type { RoleRecord } from '../iam-records.ts';
 import { givenTrustPolicy } from '../trust-policy.ts';
 import { roleAnswer } from './answers.ts';
-import { assertBoundary } from './boundaries.ts';
+import { assertBoundary } from '../targets.ts';
 import { changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
 import {
   Arn,

@@ -4,7 +4,7 @@ import { identityArn } from '../callers.ts';
 import { newIamId } from '../ids.ts';
 import { defineIam } from '../query-operation.ts';
 import { userAnswer } from './answers.ts';
-import { assertBoundary } from './boundaries.ts';
+import { assertBoundary } from '../targets.ts';
 import { changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
 import { Arn, paging, Path, PathPrefix, Tags, UserName } from './fields.ts';
 import { pageAnswer } from './pages.ts';

@@ -7,7 +7,10 @@ export type ConditionShape = Readonly<Record<string, Readonly<Record<string, rea
 
 export type Effect = 'Allow' | 'Deny';
 
-/** Whether a statement's Condition is fulfilled. What nobody can decide is on the safe side: an Allow does not hold, a Deny does. */
+/**
+ * Whether a statement's Condition is fulfilled. What nobody can decide is on the safe side: an Allow does not hold, a
+ * Deny does.
+ */
 export type Condition = (context: RequestContext, effect: Effect) => boolean;
 
 /** An operator with what stands around it: `ForAnyValue:StringLikeIfExists`. */
@@ -30,7 +33,10 @@ export function parseOperator(name: string): OperatorUse | undefined {
   return operator && { set: set as OperatorUse['set'], ifExists: ifExists !== undefined, operator };
 }
 
-/** All of it must hold. An operator that does not exist, or a value that it does not take, is nothing that anybody can decide. */
+/**
+ * All of it must hold. An operator that does not exist, or a value that it does not take, is nothing that anybody can
+ * decide.
+ */
 export function compileCondition(shape: ConditionShape, variables: boolean): Condition {
   const tests = Object.entries(shape).flatMap(([name, keys]) => {
     const use = parseOperator(name);

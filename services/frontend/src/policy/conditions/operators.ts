@@ -4,7 +4,10 @@ import { compileArns, compileTexts, isArnPattern, parseTemplate, type TextRules 
 
 export type ValueType = 'string' | 'numeric' | 'date' | 'bool' | 'binary' | 'ip' | 'arn';
 
-/** Whether a value of a request is one that the policy lists. undefined: it is not of the operator's type, so nobody can say. */
+/**
+ * Whether a value of a request is one that the policy lists. undefined: it is not of the operator's type, so nobody can
+ * say.
+ */
 export type Comparison = (value: string, context: RequestContext) => boolean | undefined;
 
 /** A condition operator without what may stand around it (IAM User Guide, "Condition operators"). */

@@ -9,7 +9,10 @@ export interface TextRules {
   readonly ignoreCase: boolean;
 }
 
-/** A text whose variables are not written as such matches nothing; a variable without a value makes its text match nothing (IAM). */
+/**
+ * A text whose variables are not written as such matches nothing; a variable without a value makes its text match
+ * nothing (IAM).
+ */
 export function compileTexts(texts: readonly string[], rules: TextRules): Test {
   const fold = rules.ignoreCase ? (text: string) => text.toLowerCase() : (text: string) => text;
   const templates = texts.flatMap((text) => {
@@ -73,7 +76,10 @@ function unescaped(glob: string): string {
   return glob.replaceAll(/\0(.)/gs, '$1');
 }
 
-/** Two pointers, not a regular expression: patterns come from callers, and this never takes more than pattern x text steps. */
+/**
+ * Two pointers, not a regular expression: patterns come from callers, and this never takes more than pattern x text
+ * steps.
+ */
 function matchesGlob(glob: string, text: string): boolean {
   let g = 0;
   let t = 0;
@@ -102,9 +108,10 @@ const PARTS = 6;
 const isAll = (pattern: string): boolean => /^\*+$/.test(pattern);
 
 /**
- * Patterns of ARNs: each of the six parts is matched by itself, so that a wildcard stays within its part, and the last part has the
- * rest, colons and all. `completes`: what a pattern has fewer parts of is anything, as in Resource; else such a pattern matches nothing.
- * `*` alone is whatever a request is about, which may be no ARN. (IAM User Guide, "Resource"; "ARN condition operators".)
+ * Patterns of ARNs: each of the six parts is matched by itself, so that a wildcard stays within its part, and the last
+ * part has the rest, colons and all. `completes`: what a pattern has fewer parts of is anything, as in Resource; else
+ * such a pattern matches nothing. `*` alone is whatever a request is about, which may be no ARN. (IAM User Guide,
+ * "Resource"; "ARN condition operators".)
  */
 export function compileArns(
   patterns: readonly string[],
@@ -149,8 +156,9 @@ interface Variable {
 type Part = { readonly text: string } | { readonly wildcard: '*' | '?' } | Variable;
 
 /**
- * Takes a text of a policy apart. Without `variables` `${` means itself, as in every policy before version 2012-10-17; without
- * `wildcards` `*` and `?` do. undefined: a variable is not written as one (IAM User Guide, "Variables and tags").
+ * Takes a text of a policy apart. Without `variables` `${` means itself, as in every policy before version 2012-10-17;
+ * without `wildcards` `*` and `?` do. undefined: a variable is not written as one (IAM User Guide, "Variables and
+ * tags").
  */
 export function parseTemplate(
   text: string,
@@ -193,7 +201,10 @@ export function variablesOf(parts: readonly Part[]): Variable[] {
   return parts.filter((part) => 'key' in part);
 }
 
-/** The template with the request's values in it, which are text even if they hold wildcards. undefined: one has no value. */
+/**
+ * The template with the request's values in it, which are text even if they hold wildcards. undefined: one has no
+ * value.
+ */
 function fill(parts: readonly Part[], context: RequestContext): readonly Part[] | undefined {
   const filled: Part[] = [];
   for (const part of parts) {

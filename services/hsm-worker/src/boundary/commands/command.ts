@@ -9,7 +9,10 @@ import { type BackingKey, type BackingKeyCache, belongsTo } from '../keys/backin
 import type { RsaKeyPairs } from '../keys/key-pair.ts';
 import type { Cluster } from '../pkcs11/cluster.ts';
 
-/** Everything an HSM command may use: no network (but what a cluster's module does in its process), no disk, no wall clock. */
+/**
+ * Everything an HSM command may use: no network (but what a cluster's module does in its process), no disk, no wall
+ * clock.
+ */
 export interface CommandContext {
   /**
    * As it is when it is asked for: what takes a while, as an RSA key does, must not seal under a key that a member took

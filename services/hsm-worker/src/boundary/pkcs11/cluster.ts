@@ -23,7 +23,10 @@ interface Waiter {
   take(process: TokenProcess): void;
 }
 
-/** A CloudHSM cluster, as API and customers call it: a token behind a PKCS#11 module, with some sessions. Processes start when they are needed. */
+/**
+ * A CloudHSM cluster, as API and customers call it: a token behind a PKCS#11 module, with some sessions. Processes
+ * start when they are needed.
+ */
 export class Cluster implements Disposable {
   readonly options: ClusterOptions;
   readonly #processes = new Set<TokenProcess>();

@@ -1,6 +1,7 @@
 import { dlopen } from 'node:ffi';
 
-// PKCS #11 Base Specification 2.40, section 5. CK_ULONG and pointers are 64 bits wide on every platform that Keyfleet runs on.
+// PKCS #11 Base Specification 2.40, section 5. CK_ULONG and pointers are 64 bits wide on every platform that Keyfleet
+// runs on.
 const word = 'uint64';
 const pointer = 'pointer';
 const returns = 'uint64';

@@ -10,8 +10,8 @@ export interface Block {
 }
 
 /**
- * The memory that a module reads and writes: one block that never moves, filled from its front for each use of the token and overwritten after
- * it. All of PKCS#11's structures are made of words and pointers of 8 bytes.
+ * The memory that a module reads and writes: one block that never moves, filled from its front for each use of the
+ * token and overwritten after it. All of PKCS#11's structures are made of words and pointers of 8 bytes.
  */
 export class Memory {
   readonly #buffer = Buffer.from(new ArrayBuffer(SIZE));

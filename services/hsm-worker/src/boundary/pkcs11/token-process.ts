@@ -17,8 +17,9 @@ export interface TokenProcessOptions {
 const START_MS = 10_000;
 
 /**
- * A process with one session with a token. A module is a vendor's native code: it blocks whoever calls it, hangs with its network, and may crash.
- * So it has a process of its own, which is killed when it does not answer; and it sees neither a key of the domain nor a customer's plaintext.
+ * A process with one session with a token. A module is a vendor's native code: it blocks whoever calls it, hangs with
+ * its network, and may crash. So it has a process of its own, which is killed when it does not answer; and it sees
+ * neither a key of the domain nor a customer's plaintext.
  */
 export class TokenProcess {
   readonly #options: TokenProcessOptions;
@@ -49,7 +50,10 @@ export class TokenProcess {
     return this.#isOver;
   }
 
-  /** One request at a time. Refuses with RefusedError: `cluster-away` when there was no answer, and then the process is over. */
+  /**
+   * One request at a time. Refuses with RefusedError: `cluster-away` when there was no answer, and then the process is
+   * over.
+   */
   async ask(request: TokenRequest): Promise<unknown> {
     await this.#opened;
     return this.#exchange(request, this.#options.timeoutMs);

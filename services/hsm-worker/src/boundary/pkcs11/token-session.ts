@@ -54,7 +54,9 @@ const attributes = {
 } as const;
 type Template = Partial<Record<keyof typeof attributes, number | boolean | string>>;
 
-/** One session with one token. Every method blocks until the token answers, and throws CryptokiError when it refuses. */
+/**
+ * One session with one token. Every method blocks until the token answers, and throws CryptokiError when it refuses.
+ */
 export class TokenSession {
   readonly #call: CallModule;
   readonly #memory = new Memory();
@@ -151,7 +153,10 @@ export class TokenSession {
     );
   }
 
-  /** Modules have no one value for a tag that is wrong; some say "general error", and then the session is as good as before. */
+  /**
+   * Modules have no one value for a tag that is wrong; some say "general error", and then the session is as good as
+   * before.
+   */
   #isOfCiphertext(error: unknown): boolean {
     const { ENCRYPTED_DATA_INVALID, ENCRYPTED_DATA_LEN_RANGE, DATA_INVALID, DATA_LEN_RANGE } = CKR;
     if (isValue(error, ENCRYPTED_DATA_INVALID, ENCRYPTED_DATA_LEN_RANGE, DATA_INVALID, DATA_LEN_RANGE)) return true;
