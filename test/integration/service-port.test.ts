@@ -250,7 +250,8 @@ test('the port for probes answers how the service is, and nothing else', async (
   expect(await statusOf('')).toMatchObject({ status: 'SERVING' });
   expect(await statusOf('keyfleet.domain.v1.DomainManager')).toMatchObject({ status: 'NOT_SERVING' });
   isServing = true;
-  await expect.poll(() => statusOf('keyfleet.domain.v1.DomainManager')).toMatchObject({ status: 'SERVING' });
+  const asked = () => statusOf('keyfleet.domain.v1.DomainManager');
+  await expect.poll(asked, { timeout: 10_000 }).toMatchObject({ status: 'SERVING' });
   expect(await codeOf(unary(client, FetchTokens, {}, 5_000))).toBe(status.UNIMPLEMENTED);
   client.close();
 });

@@ -14,7 +14,8 @@ import { type OpenStream, SessionService } from '@keyfleet/hsm-worker/boundary/s
 import type { SignedRequest } from '@keyfleet/hsm-worker/boundary/stream';
 import { encodedPublicKey, signBytesOffLoop } from '@keyfleet/shared/domain/signature';
 import { deactivatedAt, DomainState, type Member, type Role, type VerifiedDomain } from '@keyfleet/shared/domain/state';
-import { type Command, type CommandName, commands, type InputOf } from '@keyfleet/shared/hsm/commands';
+import { type CommandName, commands, type InputOf } from '@keyfleet/shared/hsm/commands';
+import type { Command } from '@keyfleet/shared/hsm/define-command';
 import {
   decodeReplies,
   encodeRequests,

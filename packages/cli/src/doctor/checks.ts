@@ -126,7 +126,7 @@ async function checkWorkers({ client }: Patient): Promise<string> {
 
 async function checkStoredRecordKey({ client, anchor, openRedis }: Patient): Promise<string> {
   await using redis = await openRedis();
-  return checkRecordKey(redis, (await client.getDomain(anchor)).state);
+  return await checkRecordKey(redis, (await client.getDomain(anchor)).state);
 }
 
 /** Under which domain keys everything in Redis is sealed, looked at here and not taken from anyone's report. */

@@ -1,91 +1,21 @@
 import { z } from 'zod';
-import { bytes, defineFormat, type Format } from '../encoding/canonical.ts';
-import { messageTypes, wrappingAlgorithms, wrappingKeySpecs } from '../algorithms.ts';
-import { ACCOUNT_ID } from '../ids.ts';
-import { type KeySpec, keySpecs, keyUsages } from '../key-specs.ts';
-
-/**
- * Every HSM command: what a service host can ask of an HSM inside a session. The wire form of input and output is the
- * canonical encoding of their schemas (labels `keyfleet/command/<name>/{input,output}/2`), so a signed command has one
- * byte string.
- */
-export interface Command<
-  Name extends string = string,
-  Input extends z.ZodObject = z.ZodObject,
-  Output extends z.ZodObject = z.ZodObject,
-> {
-  readonly name: Name;
-  /** The command's number in a frame; never reused. */
-  readonly code: number;
-  /** True for what makes, imports, changes or destroys key material: carries the host's delegated Ed25519 signature. */
-  readonly signed: boolean;
-  /**
-   * Whether its output holds a token that was sealed now, under the domain key that the HSM takes for the active one.
-   */
-  readonly sealsToken: boolean;
-  /** Members of its output that are nobody's but the caller's: the HSM overwrites them when they are sealed. */
-  readonly secretOutputs: readonly string[];
-  readonly input: Format<z.output<Input>>;
-  readonly output: Format<z.output<Output>>;
-}
-
-export type CommandInput<C extends Command> = ReturnType<C['input']['decode']>;
-export type CommandOutput<C extends Command> = ReturnType<C['output']['decode']>;
-
-function defineCommand<const Name extends string, I extends z.ZodRawShape, O extends z.ZodRawShape>(
-  code: number,
-  name: Name,
-  shape: { signed?: boolean; input: I; output: O },
-): Command<Name, z.ZodObject<I>, z.ZodObject<O>> {
-  return Object.freeze({
-    name,
-    code,
-    signed: shape.signed ?? false,
-    sealsToken: 'token' in shape.output,
-    secretOutputs: Object.keys(shape.output).filter((name) => isSecret(shape.output[name])),
-    input: defineFormat(`keyfleet/command/${name}/input/2`, z.object(shape.input)),
-    output: defineFormat(`keyfleet/command/${name}/output/2`, z.object(shape.output)),
-  });
-}
-
-/** Bytes of an output that are a secret. */
-const secret = bytes();
-const optionalSecret = secret.optional();
-
-function isSecret(schema: unknown): boolean {
-  return schema === secret || schema === optionalSecret;
-}
-
-export const KeySpecName = z.enum(Object.keys(keySpecs) as [KeySpec, ...KeySpec[]]);
-export const KeyUsageName = z.enum(keyUsages);
-export const WrappingKeySpecName = z.enum(wrappingKeySpecs);
-
-/** An exported key token: a backing key sealed under a domain key (docs/formats.md). */
-const token = bytes({ max: 16_384 });
-/**
- * A key id of a KMS key (UUID or mrk-), without Region or account: replicas of a multi-Region key share it. It goes
- * with every token, and so does the account; the HSM refuses a token of another: one moved to another's record is
- * worthless there.
- */
-const keyId = z.string().min(1).max(64);
-/** The account that a KMS key belongs to. In commands that use a key it is only compared with what the token says. */
-export const AccountId = z.string().regex(ACCOUNT_ID);
-/** What every command says of the KMS key that it is for. */
-const key = { keyId, account: z.string(), token };
-/** Key material id: 32 bytes, the API's 64 hex digits. */
-const materialId = bytes({ min: 32, max: 32 });
-/** Of the KMS key that material is imported into: all that an import token is bound to. */
-const imported = {
+import { bytes } from '../encoding/canonical.ts';
+import {
+  AccountId,
+  algorithm,
+  encryptionContext,
+  key,
+  imported,
   keyId,
-  account: AccountId,
-  region: z.string().min(1).max(32),
-  keySpec: KeySpecName,
-  keyUsage: KeyUsageName,
-};
-const wrappingAlgorithm = z.enum(wrappingAlgorithms);
-const encryptionContext = z.record(z.string(), z.string());
-const algorithm = z.string().max(64);
-const messageType = z.enum(messageTypes);
+  KeySpecName,
+  KeyUsageName,
+  materialId,
+  messageType,
+  token,
+  wrappingAlgorithm,
+  WrappingKeySpecName,
+} from './command-fields.ts';
+import { type CommandInput, type CommandOutput, defineCommand, optionalSecret, secret } from './define-command.ts';
 
 /** Makes a backing key; it leaves only as an exported key token under the active domain key. */
 export const GenerateBackingKey = defineCommand(1, 'GenerateBackingKey', {

@@ -1,4 +1,4 @@
-import type { Command } from '@keyfleet/shared/hsm/commands';
+import type { Command } from '@keyfleet/shared/hsm/define-command';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { activeTrace } from '@keyfleet/shared/telemetry/tracing';
 

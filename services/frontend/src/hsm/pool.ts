@@ -1,6 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
-import { type Command, type CommandName, commands, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
+import { type CommandName, commands, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
+import type { Command } from '@keyfleet/shared/hsm/define-command';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
 import { type Protocols, protocols as ownProtocols } from '@keyfleet/shared/hsm/protocol';

@@ -1,5 +1,5 @@
 import { TrackedOperation } from '@keyfleet/shared/api/choices';
-import { KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
+import { KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/command-fields';
 import { origins, rotationTypes, storedKeyStates } from '@keyfleet/shared/key-specs';
 import { z } from 'zod';
 import type { KmsKey } from '../keys/kms-key.ts';

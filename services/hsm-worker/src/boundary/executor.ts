@@ -1,5 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { type Command, type CommandName, commands } from '@keyfleet/shared/hsm/commands';
+import { type CommandName, commands } from '@keyfleet/shared/hsm/commands';
+import type { Command } from '@keyfleet/shared/hsm/define-command';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import type { RequestEntry, TraceParent } from '@keyfleet/shared/hsm/frame';
 import type { CommandContext, CommandHandler } from './commands/command.ts';

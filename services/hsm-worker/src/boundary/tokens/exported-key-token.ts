@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { bytes, defineFormat, type Format } from '@keyfleet/shared/encoding/canonical';
-import { AccountId, KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
+import { AccountId, KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/command-fields';
 import { ownOrigins } from '@keyfleet/shared/key-specs';
 import { z } from 'zod';
 import { RefusedError } from '../errors.ts';

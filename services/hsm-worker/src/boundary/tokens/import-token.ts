@@ -1,6 +1,7 @@
 import { defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { wrappingAlgorithms, wrappingKeySpecs } from '@keyfleet/shared/algorithms';
-import { AccountId, type InputOf, KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/commands';
+import { AccountId, KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/command-fields';
+import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { z } from 'zod';
 import { RefusedError } from '../errors.ts';
 import type { Keyring } from '../domain/keyring.ts';
