@@ -1,4 +1,11 @@
-import { AccessKey, AliasRecord, BackingKeyRecord, KeyRecord, LastUsageRecord } from '@keyfleet/frontend/store/records';
+import {
+  AccessKey,
+  AliasRecord,
+  BackingKeyRecord,
+  KeyRecord,
+  LastUsageRecord,
+  RelatedKeysRecord,
+} from '@keyfleet/frontend/store/records';
 import {
   ClusterKeyStoreRecord,
   ClusterRecord,
@@ -31,6 +38,7 @@ test('docs/formats.md lists every field of every record, and none that is gone',
   const records = {
     key: KeyRecord,
     'backing key': BackingKeyRecord,
+    'related keys': RelatedKeysRecord,
     alias: AliasRecord,
     'access key': AccessKey,
     'custom key stores': KeyStoresRecord,

@@ -1,3 +1,4 @@
+import { CertificateAuthority } from '../../../tools/certificates.ts';
 import { call, kms } from '@keyfleet/test-support/sdk-client';
 import { type Key, newKey, sharedKey } from '@keyfleet/test-support/sdk-keys';
 import { wrapped } from '@keyfleet/test-support/wrapped';
@@ -6,6 +7,8 @@ import type { OperationName } from '@keyfleet/shared/api/registry';
 import type { ExceptionCode } from '@keyfleet/shared/errors/exceptions';
 import type { Provocation, Provoked } from './provocations.ts';
 import { newGrant, requestAbout, requests } from './requests.ts';
+
+const authority = await CertificateAuthority.create('cluster');
 
 const store = 'cks-1234567890abcdef0';
 const noStore = `Custom key store ${store} does not exist.`;
@@ -128,7 +131,12 @@ export const specialProvocations: Readonly<Partial<Record<`${OperationName}.${Ex
   ),
   'CreateCustomKeyStore.CloudHsmClusterNotFoundException': changed(
     'CreateCustomKeyStore',
-    { CustomKeyStoreName: 'store', CloudHsmClusterId: 'cluster-abcdefghijk' },
+    {
+      CustomKeyStoreName: 'store',
+      CloudHsmClusterId: 'cluster-abcdefghijk',
+      KeyStorePassword: 'of-its-user',
+      TrustAnchorCertificate: authority.certificate,
+    },
     'The CloudHSM cluster cluster-abcdefghijk does not exist.',
   ),
   'ConnectCustomKeyStore.CustomKeyStoreNotFoundException': changed(

@@ -27,7 +27,7 @@ export const BackingKeyRecord = z.strictObject({
   pending: z.literal(true).optional(),
 });
 
-const RelatedKeysRecord = z.strictObject({
+export const RelatedKeysRecord = z.strictObject({
   version: z.int().min(0),
   primary: z.string().min(1),
   replicas: z.array(z.string().min(1)),
