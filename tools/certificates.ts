@@ -9,6 +9,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { randomBytes, type webcrypto } from 'node:crypto';
+import { isIP } from 'node:net';
 
 const YEARS_MS = 10 * 366 * 24 * 60 * 60 * 1000;
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
@@ -48,8 +49,8 @@ export class CertificateAuthority {
     return `${this.#certificate.toString('pem')}\n`;
   }
 
-  /** For this machine, and for `names` of DNS. */
-  async issue(commonName: string, names: readonly string[] = ['localhost']): Promise<Issued> {
+  /** `names`: of DNS, or IP addresses. */
+  async issue(commonName: string, names: readonly string[]): Promise<Issued> {
     const keys = await newKeys();
     const certificate = await X509CertificateGenerator.create({
       ...frame(),
@@ -59,10 +60,7 @@ export class CertificateAuthority {
       signingKey: this.#keys.privateKey,
       extensions: [
         new BasicConstraintsExtension(false, undefined, true),
-        new SubjectAlternativeNameExtension([
-          { type: 'ip', value: '127.0.0.1' },
-          ...names.map((value) => ({ type: 'dns' as const, value })),
-        ]),
+        new SubjectAlternativeNameExtension(names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }))),
       ],
     });
     const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');

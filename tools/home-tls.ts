@@ -15,7 +15,7 @@ export async function provideTls(home: Home, holders: readonly string[]): Promis
   const authority = await CertificateAuthority.create('Keyfleet development');
   for (const holder of holders) {
     const { certificateFile, keyFile } = tlsFilesOf(home, holder);
-    const { certificate, key } = await authority.issue(holder);
+    const { certificate, key } = await authority.issue(holder, ['localhost', '127.0.0.1']);
     writeFileSync(certificateFile, certificate, { mode: 0o600 });
     writeFileSync(keyFile, key, { mode: 0o600 });
   }

@@ -1,23 +1,28 @@
 import { IAM } from '@aws-sdk/client-iam';
 import { STS } from '@aws-sdk/client-sts';
-import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { readFileSync, statSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 test('an operator begins a second account, once, and its administrator works at once', async () => {
   await using cluster = await startTestCluster();
-  const { home, ports, endpoint } = cluster;
-  const options = [
-    `--redis=redis://127.0.0.1:${ports.redis}`,
-    `--redis-password-file=${home.secretFile('redis-password')}`,
-    `--domain-manager=127.0.0.1:${ports.domainManager}`,
-    `--trust-anchor=${home.trustAnchorFile}`,
-    '--host=frontend-1',
-    `--host-key=${home.keyFile('frontend-1')}`,
-  ];
+  const { home, endpoint } = cluster;
+  const { domain, redis, host } = cliOptionsOf(cluster);
   const create = (account: string, out: string) =>
-    runKeyfleet('account', 'create', '--account', account, '--user', 'root-of-two', '--out', out, ...options);
+    runKeyfleet(
+      'account',
+      'create',
+      '--account',
+      account,
+      '--user',
+      'root-of-two',
+      '--out',
+      out,
+      ...domain,
+      ...redis,
+      ...host,
+    );
   const file = home.in('second', 'credentials');
   expect(await create('222222222222', file)).toEqual({
     exitCode: 0,

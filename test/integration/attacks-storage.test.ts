@@ -25,9 +25,8 @@ import { connect } from 'nats';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { identities } from '../../tools/home.ts';
 import { openClusterRecords } from '@keyfleet/test-support/cluster-records';
-import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 
 // The attacker writes into Redis and NATS what it likes. What it writes is refused. Who has the record key as well, as
 // a frontend has, still cannot change what is sealed or signed to its use.
@@ -339,16 +338,8 @@ async function isOurFault(answer: Promise<unknown>): Promise<boolean> {
 
 /** Where all is, for the command line. */
 function everything(): string[] {
-  const { home, ports } = cluster;
-  const host = ['--host', identities.frontend, '--host-key', home.keyFile(identities.frontend)];
-  const manager = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
-  const at = [
-    '--redis',
-    `redis://127.0.0.1:${ports.redis}`,
-    '--redis-password-file',
-    home.secretFile('redis-password'),
-  ];
-  return [...host, ...manager, ...at];
+  const { host, domain, redis } = cliOptionsOf(cluster);
+  return [...host, ...domain, ...redis];
 }
 
 test('forged and flooded notices change nothing', async () => {

@@ -10,8 +10,8 @@ import {
 import { IAM } from '@aws-sdk/client-iam';
 import { STS } from '@aws-sdk/client-sts';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
-import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { cliOptionsOf, keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
+import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { redisOf } from '@keyfleet/test-support/stored-tokens';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -23,18 +23,6 @@ interface Finding {
   readonly finding: string;
 }
 
-function optionsOf({ home, ports }: TestCluster) {
-  const redis = [
-    '--redis',
-    `redis://127.0.0.1:${ports.redis}`,
-    '--redis-password-file',
-    home.secretFile('redis-password'),
-  ];
-  const domain = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
-  const signer = ['--as', 'operator-1', '--key', home.keyFile('operator-1')];
-  return { redis, domain, signer };
-}
-
 async function domainKeysFinding(...options: string[]): Promise<Finding> {
   const { findings } = await keyfleetJson<{ findings: Finding[] }>('doctor', '--census', ...options);
   return findings.find(({ check }) => check === 'domain keys')!;
@@ -43,7 +31,7 @@ async function domainKeysFinding(...options: string[]): Promise<Finding> {
 test('a backup taken while keys are made restores all of Redis, and everything acknowledged before it works again', async () => {
   await using cluster = await startTestCluster();
   const { home } = cluster;
-  const { redis: redisOptions, domain, signer } = optionsOf(cluster);
+  const { redis: redisOptions, domain, signer } = cliOptionsOf(cluster);
   const kms = kmsClient(cluster);
   const Plaintext = Buffer.from('hello');
   const KeyId = (await kms.send(new CreateKeyCommand({ Tags: [{ TagKey: 'a', TagValue: 'b' }] }))).KeyMetadata!.KeyId!;
@@ -119,7 +107,7 @@ test('a backup taken while keys are made restores all of Redis, and everything a
 
 test('the doctor names damaged records, and tokens that no domain key opens', async () => {
   await using cluster = await startTestCluster();
-  const { redis: redisOptions, domain } = optionsOf(cluster);
+  const { redis: redisOptions, domain } = cliOptionsOf(cluster);
   const kms = kmsClient(cluster);
   const KeyId = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
   expect(await domainKeysFinding(...domain, ...redisOptions)).toMatchObject({ standing: 'well' });
@@ -145,11 +133,10 @@ test('the doctor names damaged records, and tokens that no domain key opens', as
 
 test('the doctor has everything opened that is stored, and names what does not open', async () => {
   await using cluster = await startTestCluster();
-  const { redis: redisOptions, domain } = optionsOf(cluster);
+  const { redis: redisOptions, domain, host } = cliOptionsOf(cluster);
   const kms = kmsClient(cluster);
   const made = [];
   for (let i = 0; i < 3; i++) made.push((await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!);
-  const host = ['--host', 'frontend-1', '--host-key', cluster.home.keyFile('frontend-1')];
   const material = async (...options: string[]) => {
     const { out, exitCode } = await runKeyfleet('doctor', '--deep', ...options, ...domain, ...redisOptions);
     return { exitCode, line: out.split('\n').find((line) => line.includes('stored material')) };
@@ -180,7 +167,7 @@ interface StoredRecord {
 
 test('a backup that was changed or cut off, or for a Redis in use, is refused before anything is written', async () => {
   await using cluster = await startTestCluster({ workers: 1 });
-  const { redis: redisOptions } = optionsOf(cluster);
+  const { redis: redisOptions } = cliOptionsOf(cluster);
   const file = cluster.home.in('backup');
   await runKeyfleet('backup', ...redisOptions, '--out', file);
   expect((await runKeyfleet('restore', file, ...redisOptions)).notes).toContain('this Redis is not empty');

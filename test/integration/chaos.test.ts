@@ -2,7 +2,7 @@ import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { type Failure, KmsLoad } from '@keyfleet/test-support/kms-load';
@@ -118,12 +118,9 @@ async function awaitQuiet(client: DomainManagerClient): Promise<void> {
 }
 
 /** What people do once resealing is proved: whatever still were under an old domain key would be lost now. */
-async function dropOldKeys({ home, ports }: TestCluster): Promise<void> {
-  const domain = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
-  const signer = ['--as', 'operator-1', '--key', home.keyFile('operator-1')];
-  const redis = ['--redis', `redis://127.0.0.1:${ports.redis}`];
-  const password = ['--redis-password-file', home.secretFile('redis-password')];
-  const dropped = await runKeyfleet('domain', 'drop', 'all-old', ...domain, ...signer, ...redis, ...password);
+async function dropOldKeys(cluster: TestCluster): Promise<void> {
+  const { domain, signer, redis } = cliOptionsOf(cluster);
+  const dropped = await runKeyfleet('domain', 'drop', 'all-old', ...domain, ...signer, ...redis);
   expect(dropped).toMatchObject({ exitCode: 0, out: expect.stringContaining('Done: the domain is at generation') });
 }
 

@@ -1,6 +1,6 @@
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
+import { cliOptionsOf, keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -16,16 +16,6 @@ function shiftClock({ home }: TestCluster, milliseconds: number, name?: string):
   const file = home.in('config', name === undefined ? 'clock' : `clock-${name}`);
   writeFileSync(`${file}.new`, String(milliseconds));
   renameSync(`${file}.new`, file);
-}
-
-function optionsOf({ home, ports }: TestCluster) {
-  const domain = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
-  const password = ['--redis-password-file', home.secretFile('redis-password')];
-  return {
-    domain,
-    signer: [...domain, '--as', 'operator-1', '--key', home.keyFile('operator-1')],
-    redis: ['--redis', `redis://127.0.0.1:${ports.redis}`, ...password],
-  };
 }
 
 /** Says whether what was encrypted now still decrypts. */
@@ -58,8 +48,8 @@ test('twenty minutes after a removal the older domain keys are retired, and nobo
   await using cluster = await startTestCluster({ nodeArgs });
   const decrypts = await encrypted(kmsClient(cluster));
   const [, removed] = cluster.home.workerNames;
-  const { signer } = optionsOf(cluster);
-  expect(await runKeyfleet('member', 'remove', removed!, ...signer)).toMatchObject({ exitCode: 0 });
+  const { domain, signer } = cliOptionsOf(cluster);
+  expect(await runKeyfleet('member', 'remove', removed!, ...domain, ...signer)).toMatchObject({ exitCode: 0 });
   const log = () => readFileSync(cluster.home.in('log', 'domain-manager.log'), 'utf8');
   await eventually('the removal is stored', () => log().includes('"command":"ModifyMembers"'));
 
@@ -77,7 +67,7 @@ test('a worker whose clock is an hour ahead makes no token that anybody takes, a
   await using cluster = await startTestCluster({ nodeArgs, workers: 3 });
   const decrypts = await encrypted(kmsClient(cluster));
   const [wrong, right] = cluster.home.workerNames as [string, string];
-  const { domain, signer, redis } = optionsOf(cluster);
+  const { domain, signer, redis } = cliOptionsOf(cluster);
   const generation = async () => (await keyfleetJson<DomainView>('domain', 'show', ...domain)).generation;
   const before = await generation();
 
@@ -86,12 +76,14 @@ test('a worker whose clock is an hour ahead makes no token that anybody takes, a
     const { exitCode, out } = await runKeyfleet('doctor', ...domain, ...redis);
     return exitCode === 1 && /NOT WELL {2}clocks: .* is (3599|360[0-9]) s ahead/.test(out);
   });
-  const refused = await runKeyfleet('domain', 'rotate', '--preparer', wrong, ...signer);
+  const refused = await runKeyfleet('domain', 'rotate', '--preparer', wrong, ...domain, ...signer);
   expect(`${refused.out}${refused.notes}`).toMatch(/a clock is wrong/);
   expect(await generation()).toBe(before);
   expect(await decrypts()).toBe(true);
 
-  expect(await runKeyfleet('domain', 'rotate', '--preparer', right, ...signer)).toMatchObject({ exitCode: 0 });
+  expect(await runKeyfleet('domain', 'rotate', '--preparer', right, ...domain, ...signer)).toMatchObject({
+    exitCode: 0,
+  });
   expect(await generation()).toBe(before + 1);
   expect(await decrypts()).toBe(true);
 });
@@ -100,9 +92,11 @@ test('a worker whose clock is an hour behind is left out until it is right, and 
   await using cluster = await startTestCluster({ nodeArgs, workers: 3 });
   const decrypts = await encrypted(kmsClient(cluster));
   const [behind, right] = cluster.home.workerNames as [string, string];
-  const { domain, signer } = optionsOf(cluster);
+  const { domain, signer } = cliOptionsOf(cluster);
   shiftClock(cluster, -HOUR, behind);
-  expect(await runKeyfleet('domain', 'rotate', '--preparer', right, ...signer)).toMatchObject({ exitCode: 0 });
+  expect(await runKeyfleet('domain', 'rotate', '--preparer', right, ...domain, ...signer)).toMatchObject({
+    exitCode: 0,
+  });
   const { generation } = await keyfleetJson<DomainView>('domain', 'show', ...domain);
   expect(generation).toBe(2);
   const log = () => readFileSync(cluster.home.in('log', `${behind}.log`), 'utf8');

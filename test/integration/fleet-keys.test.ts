@@ -11,7 +11,7 @@ import { readSession, sealSession } from '@keyfleet/frontend/identities/sts-sess
 import { boundTo, newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
-import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import type { Change } from '@keyfleet/test-support/domain';
 import { eventually } from '@keyfleet/test-support/fleet';
@@ -175,19 +175,12 @@ test('a member that was removed makes none either', async () => {
 });
 
 test('the doctor says that a former frontend has the record key, until operators replace it', async () => {
-  const { home, ports } = cluster;
-  const options = [
-    `--redis=redis://127.0.0.1:${ports.redis}`,
-    `--redis-password-file=${home.secretFile('redis-password')}`,
-    `--domain-manager=127.0.0.1:${ports.domainManager}`,
-    `--trust-anchor=${home.trustAnchorFile}`,
-  ];
-  const doctor = async () => (await runKeyfleet('doctor', ...options)).out;
+  const { domain, redis, host } = cliOptionsOf(cluster);
+  const doctor = async () => (await runKeyfleet('doctor', ...domain, ...redis)).out;
   expect(await doctor()).toMatch(
     /NOT WELL +record key: record key 1 was made before generation \d+.*rotate-record-key/,
   );
-  const host = ['--host', identities.frontend, '--host-key', home.keyFile(identities.frontend)];
-  expect((await runKeyfleet('store', 'rotate-record-key', ...host, ...options)).exitCode).toBe(0);
+  expect((await runKeyfleet('store', 'rotate-record-key', ...host, ...domain, ...redis)).exitCode).toBe(0);
   expect(await doctor()).toMatch(/well +record key: 2; nobody has left/);
   expect(await isTaken(cluster.credentials)).toBe(true);
 });

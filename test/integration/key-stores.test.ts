@@ -1,37 +1,22 @@
 import { keyStoreStoreContract, newCustomKeyStore } from '@keyfleet/frontend/key-stores/key-store-store.contract';
 import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
-import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { newKeyId } from '@keyfleet/shared/ids';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { keyStoresAt } from '@keyfleet/shared/stored/names';
-import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
+import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { openStore } from '@keyfleet/test-support/redis-store';
 import { testMacs } from '@keyfleet/test-support/record-macs';
-import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-let server: TestServer;
-let client: RedisClient & AsyncDisposable;
-beforeAll(async () => {
-  server = await startRedis();
-  client = await connectTestRedis(server.port);
-});
-afterAll(async () => {
-  await client[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  await client.flushall();
-});
+const redis = useRedis();
 
 let now = 0;
 const open = () => {
-  const writes = writesOf(client);
+  const { client, writes, calls } = redis;
   return {
     keys: openStore({ client, writes, clock: { now: Date.now } }),
     keyStores: new RedisKeyStores({
-      calls: new RedisCalls({ client, writes }),
+      calls,
       macs: testMacs(),
       monotonicClock: { now: () => now },
     }),
@@ -50,10 +35,10 @@ describe('custom key stores in Redis', () => {
     const { keyStores } = open();
     await keyStores.replace(await keyStores.find(scope), [newCustomKeyStore('cks-1')]);
     const [name] = keyStoresAt(scope);
-    await client.set(name, damage((await client.get(name))!));
+    await redis.client.set(name, damage((await redis.client.get(name))!));
     await expect(keyStores.find(scope)).rejects.toThrow(DamagedRecordError);
     const other = { ...scope, region: 'eu-west-1' };
-    await client.copy(name, keyStoresAt(other)[0]);
+    await redis.client.copy(name, keyStoresAt(other)[0]);
     await expect(keyStores.find(other)).rejects.toThrow(DamagedRecordError);
   });
 
@@ -61,10 +46,10 @@ describe('custom key stores in Redis', () => {
     const { keyStores } = open();
     await keyStores.replace(await keyStores.find(scope), [newCustomKeyStore('cks-1')]);
     const [name] = keyStoresAt(scope);
-    const old = (await client.get(name))!;
+    const old = (await redis.client.get(name))!;
     await keyStores.replace(await keyStores.find(scope), [newCustomKeyStore('cks-1', { state: 'DISCONNECTED' })]);
     expect((await keyStores.find(scope)).stores).toMatchObject([{ state: 'DISCONNECTED' }]);
-    await client.set(name, old);
+    await redis.client.set(name, old);
     await expect(keyStores.find(scope)).rejects.toThrow('revision 2 was acknowledged');
   });
 

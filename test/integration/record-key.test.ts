@@ -9,13 +9,12 @@ import {
 import { pagesOfRecords, type Records } from '@keyfleet/cli/records';
 import { splitMac } from '@keyfleet/frontend/store/record-mac';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { openClusterRecords } from '@keyfleet/test-support/cluster-records';
 import { redisOf } from '@keyfleet/test-support/stored-tokens';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { identities } from '../../tools/home.ts';
 
 let cluster: TestCluster;
 let kms: KMSClient;
@@ -89,15 +88,8 @@ test('a rotation that was cut off is gone on with, and makes no further key', as
   expect(await stateOf(KeyId)).toBe('Enabled');
 });
 
+/** Where all is, for the command line. */
 function everything(): string[] {
-  const { home, ports } = cluster;
-  const host = ['--host', identities.frontend, '--host-key', home.keyFile(identities.frontend)];
-  const manager = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
-  const at = [
-    '--redis',
-    `redis://127.0.0.1:${ports.redis}`,
-    '--redis-password-file',
-    home.secretFile('redis-password'),
-  ];
-  return [...host, ...manager, ...at];
+  const { host, domain, redis } = cliOptionsOf(cluster);
+  return [...host, ...domain, ...redis];
 }

@@ -1,7 +1,7 @@
 import { CreateKeyCommand, DecryptCommand, EncryptCommand } from '@aws-sdk/client-kms';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
-import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { cliOptionsOf, keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
+import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { countTokensByDomainKey, redisOf } from '@keyfleet/test-support/stored-tokens';
 import { expect, test } from 'vitest';
@@ -11,16 +11,9 @@ interface DomainKey {
   readonly status: string;
 }
 
-function optionsOf({ home, ports }: TestCluster) {
-  const domain = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
-  const signer = ['--as', 'operator-1', '--key', home.keyFile('operator-1')];
-  const password = ['--redis-password-file', home.secretFile('redis-password')];
-  return { domain, signer, redis: ['--redis', `redis://127.0.0.1:${ports.redis}`, ...password] };
-}
-
 test('a backup from before a removal is restored: its domain keys are reinstated, everything is resealed, and they are retired again', async () => {
   await using cluster = await startTestCluster();
-  const { domain, signer, redis } = optionsOf(cluster);
+  const { domain, signer, redis } = cliOptionsOf(cluster);
   const { home } = cluster;
   const keyfleet = async (...args: string[]) => {
     const result = await runKeyfleet(...args, ...domain, ...signer);

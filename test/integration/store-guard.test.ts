@@ -7,7 +7,7 @@ import { StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store-guar
 import { acceptStore, giveIdentity, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { storeAt } from '@keyfleet/shared/stored/names';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
@@ -145,24 +145,18 @@ describe('a cluster whose Redis is emptied while it runs', () => {
     await cluster?.[Symbol.asyncDispose]();
   });
 
-  const options = () => {
-    const { home, ports } = cluster;
-    const redis = ['--redis', `redis://127.0.0.1:${ports.redis}`];
-    redis.push('--redis-password-file', home.secretFile('redis-password'));
-    const anchor = ['--trust-anchor', home.trustAnchorFile];
-    return { redis, anchor, manager: ['--domain-manager', `127.0.0.1:${ports.domainManager}`] };
-  };
   const readyz = async () => {
     const response = await fetch(`${cluster.endpoint}/readyz`);
     return { status: response.status, body: await response.text() };
   };
   const doctor = () => {
-    const { manager, anchor, redis } = options();
-    return runKeyfleet('doctor', ...manager, ...anchor, ...redis);
+    const { domain, redis } = cliOptionsOf(cluster);
+    return runKeyfleet('doctor', ...domain, ...redis);
   };
 
   test('creates nothing and is not ready until a backup is restored and accepted', async () => {
-    const { redis: redisOptions, anchor } = options();
+    const { redis: redisOptions } = cliOptionsOf(cluster);
+    const anchor = ['--trust-anchor', cluster.home.trustAnchorFile];
     const Plaintext = Buffer.of(1);
     const KeyId = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
     const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext }));

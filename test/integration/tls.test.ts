@@ -69,7 +69,7 @@ describe('unencrypted', () => {
 
 test('a caller without a certificate of the authority reaches no worker', async () => {
   const address = `localhost:${cluster.ports.workers[0]}`;
-  const other = await (await CertificateAuthority.create('somebody')).issue('somebody');
+  const other = await (await CertificateAuthority.create('somebody')).issue('somebody', ['localhost']);
   const describe = async (channel: ReturnType<typeof credentials.createSsl>) => {
     using client = Object.assign(new Hsm(address, channel), { [Symbol.dispose]: () => client.close() });
     return await unary(client, Hsm.service.Describe, {}, 3_000);

@@ -1,5 +1,18 @@
 import { keyfleet } from '@keyfleet/cli/keyfleet';
 import { runCli } from '@keyfleet/cli/run-cli';
+import { identities } from '../../tools/home.ts';
+import type { TestCluster } from './cluster.ts';
+
+/** Where the parts of a cluster are, whose domain it is and who asks, as verbs take it. */
+export function cliOptionsOf({ home, ports }: Pick<TestCluster, 'home' | 'ports'>) {
+  const password = ['--redis-password-file', home.secretFile('redis-password')];
+  return {
+    domain: ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile],
+    redis: ['--redis', `redis://127.0.0.1:${ports.redis}`, ...password],
+    signer: ['--as', identities.operator, '--key', home.keyFile(identities.operator)],
+    host: ['--host', identities.frontend, '--host-key', home.keyFile(identities.frontend)],
+  };
+}
 
 export interface Transcript {
   readonly exitCode: number;

@@ -68,7 +68,7 @@ export class ApiServer implements AsyncDisposable {
 
   async #writeFiles(encryptionConfig?: object): Promise<void> {
     const authority = await CertificateAuthority.create('kubernetes');
-    const { certificate, key } = await authority.issue('kube-apiserver');
+    const { certificate, key } = await authority.issue('kube-apiserver', ['localhost', '127.0.0.1']);
     const signer = generateKeyPairSync('rsa', {
       modulusLength: 2048,
       publicKeyEncoding: { type: 'spki', format: 'pem' },

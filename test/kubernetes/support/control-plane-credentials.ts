@@ -8,7 +8,7 @@ export async function writeCredentials(directory: string, url: string): Promise<
   const write = (name: string, content: string): Promise<void> =>
     writeFile(join(directory, name), content, { mode: 0o600 });
   const authority = await CertificateAuthority.create('kubernetes-test');
-  const issued = await authority.issue('kube-apiserver');
+  const issued = await authority.issue('kube-apiserver', ['localhost', '127.0.0.1']);
   const accounts = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const token = randomBytes(32).toString('hex');
   await write('ca.crt', authority.certificate);
