@@ -1,7 +1,7 @@
 import { credentials } from '@grpc/grpc-js';
 import { type Peers, plaintextPeers } from '@keyfleet/shared/grpc/peers';
-import type { TlsConfig } from '@keyfleet/shared/tls/tls-files';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readTls, type TlsConfig } from '@keyfleet/shared/tls/tls-files';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { Home } from './home.ts';
 
 /**
@@ -37,7 +37,6 @@ export function tlsFilesOf(home: Home, holder: string): TlsConfig {
 /** How the launcher speaks with services: as the operator. */
 export function peersOf(home: Home): Pick<Peers, 'credentials'> {
   if (!home.facts.tls) return plaintextPeers;
-  const { certificateFile, keyFile, caFile } = tlsFilesOf(home, 'operator');
-  const [ca, key, certificate] = [caFile, keyFile, certificateFile].map((file) => readFileSync(file));
-  return { credentials: credentials.createSsl(ca, key, certificate) };
+  const { cert, key, ca = '' } = readTls(tlsFilesOf(home, 'operator'), 'tls');
+  return { credentials: credentials.createSsl(Buffer.from(ca), Buffer.from(key), Buffer.from(cert)) };
 }

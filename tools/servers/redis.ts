@@ -1,6 +1,5 @@
-import type { TlsConfig } from '@keyfleet/shared/tls/tls-files';
+import { readTls, type TlsConfig } from '@keyfleet/shared/tls/tls-files';
 import { Redis } from 'ioredis';
-import { readFileSync } from 'node:fs';
 
 export interface RedisSettings {
   readonly port: number;
@@ -46,7 +45,7 @@ tls-auth-clients yes`;
 
 /** True when Redis has loaded its data and answers. */
 export async function redisReady({ port, password, tls }: RedisSettings): Promise<boolean> {
-  const secure = tls && { tls: contentOf(tls) };
+  const secure = tls && { tls: readTls(tls, 'redis.tls') };
   const redis = new Redis({
     host: '127.0.0.1',
     port,
@@ -64,10 +63,4 @@ export async function redisReady({ port, password, tls }: RedisSettings): Promis
   } finally {
     redis.disconnect();
   }
-}
-
-/** Redis takes its own certificate for that of who asks. */
-function contentOf({ certificateFile, keyFile, caFile }: TlsConfig) {
-  const [cert, key, ca] = [certificateFile, keyFile, caFile].map((file) => readFileSync(file));
-  return { cert, key, ca };
 }

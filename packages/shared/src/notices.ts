@@ -2,7 +2,7 @@ import { connect, type ConnectionOptions, Events, type NatsConnection, StorageTy
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { filePath, readSecretFile } from './config.ts';
-import { TlsConfig, TlsFiles } from './tls/tls-files.ts';
+import { readTls, TlsConfig } from './tls/tls-files.ts';
 import { SayOnce } from './say-once.ts';
 
 /**
@@ -64,10 +64,10 @@ function credentialsOf({ tokenFile, username, passwordFile }: NatsConfig): Conne
   return { user: username, pass: readSecretFile(passwordFile, 'nats.passwordFile') };
 }
 
-/** The client reads the files at each connection. */
+/** The client reads the files at each connection; here they are read for what is wrong with them. */
 function tlsOf({ tls }: NatsConfig): ConnectionOptions {
   if (tls === undefined) return {};
-  new TlsFiles(tls, { field: 'nats.tls', onProblem: () => {} })[Symbol.dispose]();
+  readTls(tls, 'nats.tls');
   return { tls: { certFile: tls.certificateFile, keyFile: tls.keyFile, caFile: tls.caFile } };
 }
 

@@ -158,6 +158,17 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     return this.#call(operation, operation.input.parse(input) as InputOf<O>, overrides);
   }
 
+  /** Whether a caller is let through; any other refusal than that is thrown. */
+  async may(operation: Operation, input: object, as: Overrides = {}): Promise<boolean> {
+    try {
+      await this.call(operation, input, as);
+      return true;
+    } catch (error) {
+      if (/is not authorized to perform/.test(String(error))) return false;
+      throw error;
+    }
+  }
+
   /** From the request's JSON on, as a client sent it. */
   callJson<O extends Operation>(operation: O, json: string): Promise<OutputOf<O>> {
     return this.#call(operation, requestCodec(operation).parse(Buffer.from(json)), {});

@@ -6,26 +6,21 @@ import { secureContextOf, type TlsFiles } from './tls-files.ts';
 /** Longer, and a stranger would hold a connection for nothing. */
 const HANDSHAKE_MS = 5_000;
 
-export interface AcceptTlsOptions {
-  /** What is spoken inside: `h2` for gRPC. */
-  readonly protocol: 'h2';
-  /** Whether the other end must show a certificate of one of `caFile`'s authorities. */
-  readonly mutual: boolean;
-}
-
-/** Agrees TLS on connections that somebody else has accepted, and hands each on to `serve`. */
+/**
+ * Agrees TLS for HTTP/2 on connections that somebody else has accepted, and hands each on to `serve`. `mutual`: the
+ * other end must show a certificate of one of `caFile`'s authorities.
+ */
 export function acceptTls(
   certificates: ServerCertificates,
-  { protocol, mutual }: AcceptTlsOptions,
+  { mutual }: { readonly mutual: boolean },
   serve: (socket: TLSSocket) => void,
 ): (socket: Socket) => void {
   const server = createServer(
     {
       ...certificates.options,
-      ALPNProtocols: [protocol],
+      ALPNProtocols: ['h2'],
       requestCert: mutual,
       rejectUnauthorized: mutual,
-      handshakeTimeout: HANDSHAKE_MS,
     },
     (socket) => {
       socket.on('error', () => socket.destroy());
@@ -51,6 +46,7 @@ export class ServerCertificates {
   get options(): TlsOptions {
     return {
       ...secureContextOf(this.#files[0]!.material),
+      handshakeTimeout: HANDSHAKE_MS,
       SNICallback: (name, done) => done(null, this.#contextFor(name)),
     };
   }

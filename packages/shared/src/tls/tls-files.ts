@@ -15,6 +15,9 @@ export type TlsConfig = z.output<typeof TlsConfig>;
 export const CertificateConfig = TlsConfig.omit({ caFile: true });
 export type CertificateConfig = z.output<typeof CertificateConfig>;
 
+/** Without `caFile`, the other end shows no certificate. */
+export type TlsFilesConfig = CertificateConfig & Partial<TlsConfig>;
+
 export interface TlsMaterial {
   readonly cert: string;
   readonly key: string;
@@ -33,15 +36,15 @@ export interface TlsFilesOptions {
 
 /** The files of one certificate, which are read again when they change. Throws ConfigError if they cannot be used. */
 export class TlsFiles implements Disposable {
-  readonly #config: CertificateConfig & Partial<TlsConfig>;
+  readonly #config: TlsFilesConfig;
   readonly #options: TlsFilesOptions;
   readonly #listeners = new Set<() => void>();
   #material: TlsMaterial;
 
-  constructor(config: CertificateConfig & Partial<TlsConfig>, options: TlsFilesOptions) {
+  constructor(config: TlsFilesConfig, options: TlsFilesOptions) {
     this.#config = config;
     this.#options = options;
-    this.#material = this.#read();
+    this.#material = readTls(config, options.field);
     for (const path of this.#paths) watchFile(path, { interval: LOOK_MS, persistent: false }, this.#look);
   }
 
@@ -66,7 +69,7 @@ export class TlsFiles implements Disposable {
   /** A certificate that was written before its key is seen again when the key is. */
   readonly #look = (): void => {
     try {
-      const { cert, key, ca } = this.#read();
+      const { cert, key, ca } = readTls(this.#config, this.#options.field);
       const known = this.#material;
       if (cert === known.cert && key === known.key && ca === known.ca) return;
       this.#material = { cert, key, ca };
@@ -75,24 +78,24 @@ export class TlsFiles implements Disposable {
     }
     for (const listener of this.#listeners) listener();
   };
+}
 
-  #read(): TlsMaterial {
-    const { field } = this.#options;
-    const { certificateFile, keyFile, caFile } = this.#config;
-    const material = {
-      cert: readPublicFile(certificateFile, `${field}.certificateFile`),
-      key: readSecretFile(keyFile, `${field}.keyFile`),
-      ca: caFile === undefined ? undefined : readPublicFile(caFile, `${field}.caFile`),
-    };
-    try {
-      createSecureContext(secureContextOf(material));
-    } catch (cause) {
-      const files = this.#paths.join(', ');
-      const message = `${field}: ${files} cannot be used together (${(cause as Error).message}). They must be PEM, and the key the certificate's.`;
-      throw new ConfigError(message, { cause });
-    }
-    return material;
+/** `field`: where the configuration names them. Throws ConfigError if the files cannot be used. */
+export function readTls(config: TlsFilesConfig, field: string): TlsMaterial {
+  const { certificateFile, keyFile, caFile } = config;
+  const material = {
+    cert: readPublicFile(certificateFile, `${field}.certificateFile`),
+    key: readSecretFile(keyFile, `${field}.keyFile`),
+    ca: caFile === undefined ? undefined : readPublicFile(caFile, `${field}.caFile`),
+  };
+  try {
+    createSecureContext(secureContextOf(material));
+  } catch (cause) {
+    const files = Object.values(config).join(', ');
+    const message = `${field}: ${files} cannot be used together (${(cause as Error).message}). They must be PEM, and the key the certificate's.`;
+    throw new ConfigError(message, { cause });
   }
+  return material;
 }
 
 /** TLS 1.2 and 1.3 with Node's ciphers. */

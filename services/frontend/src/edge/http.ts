@@ -129,12 +129,9 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   };
 }
 
-/** Longer, and a stranger would hold a connection for nothing. */
-const HANDSHAKE_MS = 5_000;
-
 function newServer(certificates: ServerCertificates | undefined, options: ServerOptions): Server {
   if (certificates === undefined) return createServer(options);
-  const server = createTlsServer({ ...options, ...certificates.options, handshakeTimeout: HANDSHAKE_MS });
+  const server = createTlsServer({ ...options, ...certificates.options });
   certificates.follow(server);
   return server;
 }
@@ -289,7 +286,8 @@ function brokenBy(code: string | undefined): HttpAnswer {
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? refusals.timeout : refusals.malformed;
 }
 
-async function drain(server: Server, drainMs: number): Promise<void> {
+/** Takes no more connections, ends the idle ones, and lets the others finish for as long as they may. */
+export async function drain(server: Server, drainMs: number): Promise<void> {
   const closed = once(server, 'close');
   server.close();
   const cut = setTimeout(() => server.closeAllConnections(), drainMs);

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { ConfigError, readPublicFile, readSecretFile } from '@keyfleet/shared/config';
 import { headersByName } from '@keyfleet/shared/sigv4';
+import { drain } from '../edge/http.ts';
 import { type ProxyAnswer, refusal } from './answers.ts';
 import type { XksProxyConfig } from './config.ts';
 import type { ProxyRequest, XksPath } from './proxy.ts';
@@ -126,13 +127,4 @@ function send(response: ServerResponse, { status, body }: ProxyAnswer): void {
   if (response.destroyed || response.headersSent) return;
   const headers = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(body)) };
   response.writeHead(status, headers).end(body);
-}
-
-async function drain(server: Server, drainMs: number): Promise<void> {
-  const closed = once(server, 'close');
-  server.close();
-  server.closeIdleConnections();
-  const cut = setTimeout(() => server.closeAllConnections(), drainMs);
-  await closed;
-  clearTimeout(cut);
 }
