@@ -2,21 +2,22 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../../tools/readiness.ts';
 import { type ControlPlane, startControlPlane } from './support/control-plane.ts';
-import { certManagerDefinitions } from './support/control-plane-binaries.ts';
+import { certManagerDefinitions } from './support/binaries.ts';
 
 const deploy = join(import.meta.dirname, '../../deploy/k8s');
 const overlays = ['dev', 'prod'] as const;
 
 let server: ControlPlane;
+const resources = new AsyncDisposableStack();
 beforeAll(async () => {
-  server = await startControlPlane();
+  server = await startControlPlane(resources);
   const definitions = await server.kubectl(['apply', '--server-side', '--filename', await certManagerDefinitions()]);
   expect(definitions.all).not.toMatch(/error/i);
   await server.kubectl(['apply', '--filename', join(deploy, 'base/namespace.yaml')]);
   const hasAccount = async () => (await inKeyfleet('get', 'serviceaccount', 'default')).exitCode === 0;
   expect(await until(hasAccount, 30_000, () => false)).toBe(true);
 });
-afterAll(() => server?.[Symbol.asyncDispose]());
+afterAll(() => resources.disposeAsync());
 
 function inKeyfleet(...args: readonly string[]) {
   return server.kubectl(['--namespace', 'keyfleet', ...args]);

@@ -42,9 +42,11 @@ beforeAll(async () => {
   resources.defer(() => plugin.kill());
   const provider = { apiVersion: 'v2', name: 'keyfleet', endpoint: `unix://${socket}`, timeout: '3s' };
   kubernetes = await ApiServer.start(resources, {
-    apiVersion: 'apiserver.config.k8s.io/v1',
-    kind: 'EncryptionConfiguration',
-    resources: [{ resources: ['secrets'], providers: [{ kms: provider }] }],
+    encryptionConfig: {
+      apiVersion: 'apiserver.config.k8s.io/v1',
+      kind: 'EncryptionConfiguration',
+      resources: [{ resources: ['secrets'], providers: [{ kms: provider }] }],
+    },
   });
 });
 afterAll(() => resources.disposeAsync());

@@ -1,18 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import getPort from 'get-port';
-import { CertificateAuthority } from '../../../tools/certificates.ts';
 import { until } from '../../../tools/readiness.ts';
 import { type Binaries, kubernetesBinaries } from './binaries.ts';
+import { writeCredentials } from './credentials.ts';
 
-const START_MS = 60_000;
-const ADMIN_TOKEN = 'admin-of-the-test';
+const START_MS = 120_000;
+
+export interface ApiServerOptions {
+  /** An EncryptionConfiguration. */
+  readonly encryptionConfig?: object | undefined;
+  /** Further flags of kube-apiserver. */
+  readonly flags?: readonly string[];
+}
 
 interface Ports {
   readonly api: number;
@@ -25,72 +30,64 @@ export interface Answer {
   readonly json: unknown;
 }
 
+interface Parts {
+  readonly folder: string;
+  readonly ports: Ports;
+  readonly flags: readonly string[];
+  /** Of its administrator. */
+  readonly token: string;
+}
+
 /**
- * A real kube-apiserver with an etcd of its own, on loopback, without nodes and controllers. It issues tokens of
- * service accounts, and its address is their issuer.
+ * A real kube-apiserver with an etcd of its own, on loopback, without nodes. It issues tokens of service accounts, and
+ * its address is their issuer.
  */
 export class ApiServer implements AsyncDisposable {
-  readonly #folder: string;
-  readonly #ports: Ports;
-  readonly #programs: Binaries;
-  readonly #running = new Map<string, ChildProcess>();
-  #encrypts = false;
-  /** PEM, of the authority that its certificate leads to. */
-  readonly caFile: string;
+  readonly programs: Binaries;
+  readonly #parts: Parts;
+  readonly #running = new Map<keyof Binaries, ChildProcess>();
 
-  private constructor(folder: string, ports: Ports, programs: Binaries) {
-    this.#folder = folder;
-    this.#ports = ports;
-    this.#programs = programs;
-    this.caFile = this.in('ca.pem');
+  private constructor(programs: Binaries, parts: Parts) {
+    this.programs = programs;
+    this.#parts = parts;
   }
 
-  /** `encryptionConfig`: an EncryptionConfiguration, as JSON. Stops with `resources`. */
-  static async start(resources: AsyncDisposableStack, encryptionConfig?: object): Promise<ApiServer> {
+  /** Stops with `resources`. */
+  static async start(
+    resources: AsyncDisposableStack,
+    { encryptionConfig, flags = [] }: ApiServerOptions = {},
+  ): Promise<ApiServer> {
     const programs = await kubernetesBinaries();
-    const { path } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-kubernetes-')));
-    const ports = { api: await getPort(), etcd: await getPort(), peers: await getPort() };
-    const server = resources.use(new ApiServer(path, ports, programs));
-    await server.#writeFiles(encryptionConfig);
-    await server.#startEtcd(ports.peers);
+    const { path: folder } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-kubernetes-')));
+    const [api, etcd, peers] = [await getPort(), await getPort(), await getPort()];
+    const encryption = encryptionConfig === undefined ? undefined : join(folder, 'encryption.json');
+    if (encryption !== undefined) writeFileSync(encryption, JSON.stringify(encryptionConfig), { mode: 0o600 });
+    const allFlags = encryption === undefined ? flags : [...flags, `--encryption-provider-config=${encryption}`];
+    const token = await writeCredentials(folder, `https://127.0.0.1:${api}`);
+    const server = resources.use(new ApiServer(programs, { folder, ports: { api, etcd }, flags: allFlags, token }));
+    await server.#startEtcd(peers);
     await server.startApi();
     return server;
   }
 
+  /** PEM, of the authority that its certificate leads to. */
+  get caFile(): string {
+    return this.in('ca.crt');
+  }
+
   /** Also the issuer of its tokens. */
   get url(): string {
-    return `https://127.0.0.1:${this.#ports.api}`;
+    return `https://127.0.0.1:${this.#parts.ports.api}`;
   }
 
   in(name: string): string {
-    return join(this.#folder, name);
-  }
-
-  async #writeFiles(encryptionConfig?: object): Promise<void> {
-    const authority = await CertificateAuthority.create('kubernetes');
-    const { certificate, key } = await authority.issue('kube-apiserver', ['localhost', '127.0.0.1']);
-    const signer = generateKeyPairSync('rsa', {
-      modulusLength: 2048,
-      publicKeyEncoding: { type: 'spki', format: 'pem' },
-      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-    });
-    const files = {
-      'ca.pem': authority.certificate,
-      'api.pem': certificate,
-      'api-key.pem': key,
-      'sa-key.pem': signer.privateKey,
-      'sa.pem': signer.publicKey,
-      'tokens.csv': `${ADMIN_TOKEN},admin,admin,"system:masters"\n`,
-      ...(encryptionConfig && { 'encryption.json': JSON.stringify(encryptionConfig) }),
-    };
-    for (const [name, content] of Object.entries(files)) writeFileSync(this.in(name), content, { mode: 0o600 });
-    this.#encrypts = encryptionConfig !== undefined;
+    return join(this.#parts.folder, name);
   }
 
   async #startEtcd(peerPort: number): Promise<void> {
-    const url = `http://127.0.0.1:${this.#ports.etcd}`;
+    const url = `http://127.0.0.1:${this.#parts.ports.etcd}`;
     const peers = `http://127.0.0.1:${peerPort}`;
-    this.#run('etcd', this.#programs.etcd, [
+    this.run('etcd', [
       `--data-dir=${this.in('etcd')}`,
       `--listen-client-urls=${url}`,
       `--advertise-client-urls=${url}`,
@@ -103,29 +100,28 @@ export class ApiServer implements AsyncDisposable {
 
   /** `isReady`: what it waits for; everything but the KMS plugins if those are not to be. */
   async startApi(isReady = '/readyz'): Promise<void> {
-    this.#run('api', this.#programs.apiServer, [
-      `--etcd-servers=http://127.0.0.1:${this.#ports.etcd}`,
+    this.run('kube-apiserver', [
+      `--etcd-servers=http://127.0.0.1:${this.#parts.ports.etcd}`,
       '--bind-address=127.0.0.1',
       '--advertise-address=127.0.0.1',
-      `--secure-port=${this.#ports.api}`,
+      `--secure-port=${this.#parts.ports.api}`,
       '--endpoint-reconciler-type=none',
       '--service-cluster-ip-range=10.96.0.0/24',
-      `--tls-cert-file=${this.in('api.pem')}`,
-      `--tls-private-key-file=${this.in('api-key.pem')}`,
+      `--tls-cert-file=${this.in('api.crt')}`,
+      `--tls-private-key-file=${this.in('api.key')}`,
       `--token-auth-file=${this.in('tokens.csv')}`,
       `--service-account-issuer=${this.url}`,
-      `--service-account-signing-key-file=${this.in('sa-key.pem')}`,
-      `--service-account-key-file=${this.in('sa.pem')}`,
-      '--disable-admission-plugins=ServiceAccount',
+      `--service-account-signing-key-file=${this.in('sa.key')}`,
+      `--service-account-key-file=${this.in('sa.pub')}`,
       '--authorization-mode=RBAC',
       '--shutdown-delay-duration=0s',
-      ...(this.#encrypts ? [`--encryption-provider-config=${this.in('encryption.json')}`] : []),
+      ...this.#parts.flags,
     ]);
-    await this.#ready('api', async () => (await this.get(isReady)).status === 200);
+    await this.#ready('kube-apiserver', async () => (await this.get(isReady)).status === 200);
   }
 
   async stopApi(): Promise<void> {
-    await this.#end('api');
+    await this.#end('kube-apiserver');
   }
 
   get(path: string): Promise<Answer> {
@@ -140,7 +136,7 @@ export class ApiServer implements AsyncDisposable {
 
   /** As its administrator. */
   #ask(method: string, path: string, body?: object): Promise<Answer> {
-    const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' };
+    const headers = { authorization: `Bearer ${this.#parts.token}`, 'content-type': 'application/json' };
     return new Promise((resolve, reject) => {
       const sent = request(
         `${this.url}${path}`,
@@ -160,7 +156,7 @@ export class ApiServer implements AsyncDisposable {
 
   /** What etcd has under a key, byte by byte as Latin-1. */
   async stored(key: string): Promise<string> {
-    const response = await fetch(`http://127.0.0.1:${this.#ports.etcd}/v3/kv/range`, {
+    const response = await fetch(`http://127.0.0.1:${this.#parts.ports.etcd}/v3/kv/range`, {
       method: 'POST',
       body: JSON.stringify({ key: Buffer.from(key).toString('base64') }),
     });
@@ -168,17 +164,20 @@ export class ApiServer implements AsyncDisposable {
     return Buffer.from(kvs[0]?.value ?? '', 'base64').toString('latin1');
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#end('api');
-    await this.#end('etcd');
-  }
-
-  #run(name: string, program: string, args: readonly string[]): void {
+  /** Runs a program of the same Kubernetes until this is disposed of. */
+  run(name: keyof Binaries, args: readonly string[]): void {
     const log = openSync(this.in(`${name}.log`), 'a');
-    this.#running.set(name, spawn(program, args, { stdio: ['ignore', log, log], cwd: this.#folder }));
+    const options = { stdio: ['ignore', log, log] as ['ignore', number, number], cwd: this.#parts.folder };
+    this.#running.set(name, spawn(this.programs[name], args, options));
+    closeSync(log);
   }
 
-  async #ready(name: string, ask: () => Promise<boolean>): Promise<void> {
+  /** Who uses a program last ends first. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const name of [...this.#running.keys()].toReversed()) await this.#end(name);
+  }
+
+  async #ready(name: keyof Binaries, ask: () => Promise<boolean>): Promise<void> {
     const died = (): boolean => this.#running.get(name)?.exitCode !== null;
     const isReady = await until(() => ask().catch(() => false), START_MS, died);
     if (isReady) return;
@@ -190,7 +189,7 @@ export class ApiServer implements AsyncDisposable {
     throw new Error(`${name} does not start:\n${log}`);
   }
 
-  async #end(name: string): Promise<void> {
+  async #end(name: keyof Binaries): Promise<void> {
     const process = this.#running.get(name);
     this.#running.delete(name);
     if (process === undefined || process.exitCode !== null || process.signalCode !== null) return;

@@ -4,30 +4,35 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { findProgram } from '../../../tools/debian-packages.ts';
 
-/** The Kubernetes that the tests run. */
 const VERSION = 'v1.36.3';
+const CERT_MANAGER = 'github.com/cert-manager/cert-manager@v1.21.2';
+const names = ['kube-apiserver', 'kube-controller-manager', 'kubectl', 'etcd'] as const;
 
-export interface Binaries {
-  readonly apiServer: string;
-  readonly etcd: string;
+export type Binaries = Readonly<Record<(typeof names)[number], string>>;
+
+/** Kubernetes, built where it is kept: outside the repository, for the first time takes minutes. */
+export async function kubernetesBinaries(): Promise<Binaries> {
+  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  const folder = join(cache, 'keyfleet/kubernetes', VERSION);
+  const paths = Object.fromEntries(names.map((name) => [name, join(folder, name)])) as Binaries;
+  if (!Object.values(paths).every((path) => existsSync(path))) {
+    assertGo();
+    process.stdout.write(`Building Kubernetes ${VERSION} (once; minutes) ...\n`);
+    await execa('bash', [join(import.meta.dirname, 'build-kubernetes.sh'), folder, VERSION]);
+  }
+  return paths;
 }
 
-/**
- * Builds what is missing, outside the repository: about 7 minutes on two cores, once. Throws when it cannot be built.
- */
-export async function kubernetesBinaries(): Promise<Binaries> {
-  const folder = join(homedir(), '.cache/keyfleet/kubernetes', VERSION);
-  const [apiServer, etcd] = [join(folder, 'kube-apiserver'), join(folder, 'etcd')];
-  if (!existsSync(apiServer) || !existsSync(etcd)) {
-    if (findProgram('go') === undefined) {
-      throw new Error(
-        'The Kubernetes tests build kube-apiserver, which needs Go 1.26 or newer. Install it from https://go.dev/dl/.',
-      );
-    }
-    await execa(join(import.meta.dirname, 'build-kubernetes.sh'), [folder, VERSION], {
-      stdout: 'inherit',
-      stderr: 'inherit',
-    });
-  }
-  return { apiServer, etcd };
+/** The folder of cert-manager's definitions of its resources. */
+export async function certManagerDefinitions(): Promise<string> {
+  assertGo();
+  const { stdout } = await execa('go', ['mod', 'download', '-json', CERT_MANAGER]);
+  return join((JSON.parse(stdout) as { readonly Dir: string }).Dir, 'deploy/crds');
+}
+
+function assertGo(): void {
+  if (findProgram('go') !== undefined) return;
+  throw new Error(
+    `Kubernetes ${VERSION} is built with Go, which was not found. Install Go 1.26 or newer, then run this again.`,
+  );
 }

@@ -3,8 +3,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CertificateAuthority } from '../../../tools/certificates.ts';
 
-/** What a kube-apiserver at `url` shows, signs service account tokens with, and takes from an administrator. */
-export async function writeCredentials(directory: string, url: string): Promise<void> {
+/**
+ * What a kube-apiserver at `url` shows, signs service account tokens with, and takes from an administrator, whose token
+ * is answered.
+ */
+export async function writeCredentials(directory: string, url: string): Promise<string> {
   const write = (name: string, content: string): Promise<void> =>
     writeFile(join(directory, name), content, { mode: 0o600 });
   const authority = await CertificateAuthority.create('kubernetes-test');
@@ -18,6 +21,7 @@ export async function writeCredentials(directory: string, url: string): Promise<
   await write('sa.pub', accounts.publicKey.export({ type: 'spki', format: 'pem' }));
   await write('tokens.csv', `${token},admin,admin,system:masters\n`);
   await write('kubeconfig', JSON.stringify(kubeconfig({ url, token, caFile: join(directory, 'ca.crt') })));
+  return token;
 }
 
 function kubeconfig({ url, token, caFile }: { readonly url: string; readonly token: string; readonly caFile: string }) {
