@@ -1,5 +1,6 @@
 import {
   AccessKey,
+  AccessKeyUseRecord,
   AliasRecord,
   BackingKeyRecord,
   KeyRecord,
@@ -47,6 +48,7 @@ test('docs/formats.md lists every field of every record, and none that is gone',
     'cluster key store': ClusterKeyStoreRecord,
     cluster: ClusterRecord,
     'last usage': LastUsageRecord,
+    'access key use': AccessKeyUseRecord,
   };
   const sorted = (entries: Iterable<readonly [string, readonly string[]]>) =>
     Object.fromEntries([...entries].map(([name, fields]) => [name, fields.toSorted()]));

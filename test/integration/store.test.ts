@@ -117,6 +117,8 @@ describe('the Redis store behind a cache', () => {
       dropFleetKey: store.dropFleetKey.bind(store),
       findLastUsage: store.findLastUsage.bind(store),
       keepLastUsage: store.keepLastUsage.bind(store),
+      findAccessKeyUse: store.findAccessKeyUse.bind(store),
+      keepAccessKeyUse: store.keepAccessKeyUse.bind(store),
       async [Symbol.asyncDispose]() {
         await feed[Symbol.asyncDispose]();
         await client[Symbol.asyncDispose]();

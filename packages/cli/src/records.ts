@@ -84,7 +84,8 @@ async function recordsIn(name: string, calls: RedisCalls): Promise<FoundRecord[]
       );
     }
     case 'keyStores':
-    case 'accessKey': {
+    case 'accessKey':
+    case 'accessKeyUse': {
       const stored = await calls.read((client) => client.get(name));
       return stored === null ? [] : [valueOf(name, { place: { name }, before: '', stored }, calls)];
     }

@@ -35,8 +35,15 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const domain = await startDomainView(assembly, anchor, notices);
   const { pool, hsm } = startHsm(assembly, host, domain);
   const stores = startStore(assembly, connections, { domain, hsm });
-  const { lastUsages, administrator } = startBackground(assembly, { connections, stores, domain, hsm, notices, audit });
-  const { pipeline, pipelineFor, performQuery } = newPipeline(assembly, { stores, hsm, audit, lastUsages });
+  const { administrator, ...background } = startBackground(assembly, {
+    connections,
+    stores,
+    domain,
+    hsm,
+    notices,
+    audit,
+  });
+  const { pipeline, pipelineFor, performQuery } = newPipeline(assembly, { stores, hsm, audit, ...background });
   const readiness = () => readinessOf({ domain, pool, connections, stores, auditFile: audit.file, administrator });
   resources.use(await startEdges(assembly, { pipeline, performQuery, readiness }));
   const { identities, cached: keys } = stores;

@@ -80,6 +80,37 @@ test('an access key that is disabled or deleted stops working at once, and so do
   await iam.deleteUser({ UserName: 'new-owner' });
 });
 
+test('the last use of an access key is told with its service and Region, and N/A of one that never signed', async () => {
+  const UserName = 'seldom';
+  const { accessKeyId: AccessKeyId, kms: own, sts } = await newUserOf(UserName);
+  const never = { Region: 'N/A', ServiceName: 'N/A' };
+  expect(await iam.getAccessKeyLastUsed({ AccessKeyId })).toMatchObject({ UserName, AccessKeyLastUsed: never });
+  expect((await iam.getAccessKeyLastUsed({ AccessKeyId })).AccessKeyLastUsed?.LastUsedDate).toBeUndefined();
+  const before = Math.floor(Date.now() / 1000) * 1000;
+  // Also when it may do nothing.
+  expect(await refusalOf(own.listKeys({}))).toContain('AccessDenied');
+  const { AccessKeyLastUsed: used } = await iam.getAccessKeyLastUsed({ AccessKeyId });
+  expect(used).toMatchObject({ Region: 'us-east-1', ServiceName: 'kms' });
+  expect(used!.LastUsedDate!.getTime()).toBeGreaterThanOrEqual(before);
+  await sts.getCallerIdentity({});
+  expect(await iam.getAccessKeyLastUsed({ AccessKeyId })).toMatchObject({ AccessKeyLastUsed: { ServiceName: 'sts' } });
+});
+
+test('who may not ask of a user is told of its access key what is told of one that is not there', async () => {
+  const { accessKeyId: hers } = await newUserOf('private');
+  const policy = policyOf({
+    Action: 'iam:GetAccessKeyLastUsed',
+    Resource: `arn:aws:iam::${account}:user/curious`,
+  });
+  const { iam: own, accessKeyId } = await newUserOf('curious', policy);
+  expect(await own.getAccessKeyLastUsed({ AccessKeyId: accessKeyId })).toMatchObject({ UserName: 'curious' });
+  for (const AccessKeyId of [hers, 'AKIA0000000000000000']) {
+    expect(await refusalOf(own.getAccessKeyLastUsed({ AccessKeyId }))).toBe(
+      `AccessDenied: User: arn:aws:iam::${account}:user/curious is not authorized to perform: iam:GetAccessKeyLastUsed on resource: access key ${AccessKeyId}`,
+    );
+  }
+});
+
 test('what changes on one frontend is in force on another within a second', async () => {
   const UserName = 'far-away';
   const { accessKeyId: AccessKeyId, credentials } = await newUserOf(UserName, policyOf({ Action: 'kms:ListKeys' }));

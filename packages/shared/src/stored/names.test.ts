@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { grantsAt, retirableAt } from './grants.ts';
 import {
   accessKeyAt,
+  accessKeyUseAt,
   aliasesAt,
   BEAT,
   confirmedAt,
@@ -34,6 +35,7 @@ const scope = { accountId: '111122223333', region: 'us-east-1' };
 const made = {
   key: keyAt('us-east-1', '1234abcd-12ab-34cd-56ef-1234567890ab'),
   accessKey: accessKeyAt('AKIAEXAMPLE'),
+  accessKeyUse: accessKeyUseAt('AKIAEXAMPLE'),
   firstAccessKey: firstAccessKeyAt(scope.accountId),
   secret: secretAt('markers'),
   aliases: aliasesAt(scope)[0],

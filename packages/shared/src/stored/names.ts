@@ -18,6 +18,7 @@ interface StoredValue {
 export const storedValues = {
   key: { name: 'kf:key:{<region>/<key id>}', type: 'hash', role: 'kept' },
   accessKey: { name: 'kf:access-key:{<access key id>}', type: 'string', role: 'kept' },
+  accessKeyUse: { name: 'kf:access-key-use:{<access key id>}', type: 'string', role: 'kept' },
   firstAccessKey: { name: 'kf:first-access-key:{<account>}', type: 'string', role: 'kept' },
   secret: { name: 'kf:secret:{<name>}', type: 'string', role: 'kept' },
   fleetKeys: { name: 'kf:fleet-keys:{<name>}', type: 'hash', role: 'kept' },
@@ -99,6 +100,10 @@ export function keyStoresAt({ accountId, region }: Scope): readonly [string, str
 }
 export function accessKeyAt(accessKeyId: string): string {
   return `kf:access-key:{${accessKeyId}}`;
+}
+/** When it was last used. */
+export function accessKeyUseAt(accessKeyId: string): string {
+  return `kf:access-key-use:{${accessKeyId}}`;
 }
 export function firstAccessKeyAt(accountId: string): string {
   return `kf:first-access-key:{${accountId}}`;

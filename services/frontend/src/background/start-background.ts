@@ -6,6 +6,7 @@ import type { DomainView } from '../hsm/domain-view.ts';
 import { Clusters } from '../clusters/clusters.ts';
 import { RecordWrites } from '../store/record-writes.ts';
 import type { RedisConnections, Stores } from '../store/start-store.ts';
+import { AccessKeyUses } from './access-key-uses.ts';
 import { CredentialsFile } from './credentials-file.ts';
 import { startDueWorker } from './due.ts';
 import { Provisioning } from './first-administrator.ts';
@@ -25,6 +26,7 @@ export interface BackgroundDeps {
 
 export interface Background {
   readonly lastUsages: LastUsages;
+  readonly accessKeyUses: AccessKeyUses;
   /** Undefined when none is configured. */
   readonly administrator: Provisioning | undefined;
 }
@@ -35,6 +37,7 @@ export function startBackground(assembly: Assembly, deps: BackgroundDeps): Backg
   const { stores, hsm, notices, audit } = deps;
   const onProblem = (problem: unknown): void => events.lastUsageProblem(problem);
   const lastUsages = resources.use(new LastUsages({ usages: stores.records, clock, onProblem }));
+  const accessKeyUses = resources.use(new AccessKeyUses({ uses: stores.records, clock, onProblem }));
   const administrator = startProvisioning(assembly, deps);
   startResealing(assembly, deps);
   resources.use(
@@ -52,7 +55,7 @@ export function startBackground(assembly: Assembly, deps: BackgroundDeps): Backg
       onProblem: (problem) => events.dueWorkProblem(problem),
     }),
   );
-  return { lastUsages, administrator };
+  return { lastUsages, accessKeyUses, administrator };
 }
 
 function startProvisioning(

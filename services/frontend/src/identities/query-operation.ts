@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '@keyfleet/shared/clock';
+import type { AccessKeyUses } from '../background/access-key-uses.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { Call } from '../operations/handler.ts';
 import type { Markers } from '../operations/markers.ts';
@@ -16,6 +17,7 @@ import type { WebIdentities } from './web-identities.ts';
 export interface IamDeps {
   readonly iam: IamStore;
   readonly accessKeys: IdentityStore;
+  readonly accessKeyUses: Pick<AccessKeyUses, 'find'>;
   readonly identities: Identities;
   readonly sessionTokens: SessionTokens;
   readonly webIdentities: WebIdentities;

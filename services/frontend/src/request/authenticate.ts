@@ -9,6 +9,7 @@ import {
   signatureOf,
   stringToSign,
 } from '@keyfleet/shared/sigv4';
+import type { AccessKeyUses } from '../background/access-key-uses.ts';
 import type { Caller } from '../operations/handler.ts';
 import type { ClaimedKey, Credential } from './credentials.ts';
 import { isPresigned, readPresignedClaim } from './presigned-claim.ts';
@@ -32,6 +33,8 @@ export interface AuthenticatorDeps {
   readonly credentials: {
     find(claimed: ClaimedKey, deadline: number): Credential | undefined | Promise<Credential | undefined>;
   };
+  /** Told of each use of an access key of IAM; absent where requests are signed with others. */
+  readonly uses?: Pick<AccessKeyUses, 'note'>;
   readonly clock: Clock;
   readonly clockSkewMs: number;
 }
@@ -147,7 +150,10 @@ export class Authenticator {
     }
     const authenticated = (caller: Caller | undefined): Authenticated => {
       if (caller === undefined) throw unrecognized(invalid);
-      return { caller, region: claim.scope.region };
+      const { region, service } = claim.scope;
+      // Temporary credentials are nobody's access key.
+      if (caller.session === undefined) this.#deps.uses?.note(caller.accessKeyId, service, region);
+      return { caller, region };
     };
     const caller = credential.caller();
     return caller instanceof Promise ? caller.then(authenticated) : authenticated(caller);

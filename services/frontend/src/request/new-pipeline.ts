@@ -4,6 +4,7 @@ import { newKeyId } from '@keyfleet/shared/ids';
 import { operationMeter, outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import type { Assembly } from '../assembly.ts';
 import type { AuditTrail } from '../audit/start-audit.ts';
+import type { AccessKeyUses } from '../background/access-key-uses.ts';
 import type { LastUsages } from '../background/last-usages.ts';
 import { GrantTokens } from '../grants/grant-tokens.ts';
 import type { HsmClient } from '../hsm/client.ts';
@@ -31,6 +32,7 @@ export interface RequestDeps {
   readonly hsm: HsmClient;
   readonly audit: AuditTrail;
   readonly lastUsages: LastUsages;
+  readonly accessKeyUses: AccessKeyUses;
 }
 
 /** What operations of KMS and those of IAM and STS both need. */
@@ -52,7 +54,7 @@ export function newPipeline(
   readonly performQuery: PerformQuery;
 } {
   const { config, clock, events } = assembly;
-  const { stores, hsm, audit, lastUsages } = deps;
+  const { stores, hsm, audit, lastUsages, accessKeyUses } = deps;
   const common = {
     policies: new Policies(),
     users: new StoredUsers({ iam: stores.iam, accessKeys: stores.records, partition: config.partition }),
@@ -76,6 +78,7 @@ export function newPipeline(
     webIdentities: new WebIdentities(config.oidcIssuers),
     iam,
     accessKeys: records,
+    accessKeyUses,
     identities,
     hsm,
     clock,
@@ -87,7 +90,7 @@ export function newPipeline(
 
 function newAuthenticator(
   { config, clock }: Assembly,
-  { stores, hsm }: RequestDeps,
+  { stores, hsm, accessKeyUses }: RequestDeps,
   { sessionTokens }: Common,
 ): Authenticator {
   const { records, identities, feed } = stores;
@@ -100,7 +103,7 @@ function newAuthenticator(
     extraMs: () => (feed.servesLastKnown ? config.serveStale : 0),
     clock: monotonicClock,
   });
-  return new Authenticator({ credentials, clock, clockSkewMs: config.clockSkew });
+  return new Authenticator({ credentials, uses: accessKeyUses, clock, clockSkewMs: config.clockSkew });
 }
 
 function newKmsPerform(

@@ -18,6 +18,8 @@ import {
   type IdentityStore,
   type KeyStore,
   type KeyTraces,
+  type AccessKeyUse,
+  type AccessKeyUseStore,
   type LastUsage,
   type LastUsageStore,
   type Page,
@@ -26,12 +28,21 @@ import {
 
 /** All the stores in memory: for tests, and the measure that the Redis store is held to. */
 export class MemoryStore
-  implements KeyStore, AliasStore, IdentityStore, RecordKeyStore, FleetKeyStore, LastUsageStore, DueStore
+  implements
+    KeyStore,
+    AliasStore,
+    IdentityStore,
+    RecordKeyStore,
+    FleetKeyStore,
+    LastUsageStore,
+    AccessKeyUseStore,
+    DueStore
 {
   /** As somebody who drops record keys notes it. */
   oldestRecordKey: number | undefined;
   readonly #keys = new Map<string, KmsKey>();
   readonly #lastUsages = new Map<string, LastUsage>();
+  readonly #accessKeyUses = new Map<string, AccessKeyUse>();
   readonly #events = new Map<string, { readonly told: Map<string, string>; claimedUntil: number }>();
   readonly #due = new Set<string>();
   readonly #aliases = new Map<string, Map<string, Alias>>();
@@ -185,11 +196,22 @@ export class MemoryStore
 
   async deleteAccessKey(accessKeyId: string): Promise<void> {
     this.#accessKeys.delete(accessKeyId);
+    this.#accessKeyUses.delete(accessKeyId);
   }
 
   async forgetPolicies(accessKeyId: string): Promise<void> {
     const record = this.#accessKeys.get(accessKeyId);
     if (record !== undefined) this.#accessKeys.set(accessKeyId, { ...record, policies: [] });
+  }
+
+  async findAccessKeyUse(accessKeyId: string): Promise<AccessKeyUse | undefined> {
+    return this.#accessKeyUses.get(accessKeyId);
+  }
+
+  async keepAccessKeyUse(accessKeyId: string, use: AccessKeyUse): Promise<void> {
+    const kept = this.#accessKeyUses.get(accessKeyId);
+    if (!this.#accessKeys.has(accessKeyId) || (kept !== undefined && kept.usedAt > use.usedAt)) return;
+    this.#accessKeyUses.set(accessKeyId, { ...use });
   }
 
   async hasAccount(accountId: string): Promise<boolean> {

@@ -1,6 +1,14 @@
 import { type GrantedKey, grantsAt } from '@keyfleet/shared/stored/grants';
 import { iamFieldOf, type IamKind } from '@keyfleet/shared/stored/iam';
-import { accessKeyAt, aliasesAt, eventsAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
+import {
+  accessKeyAt,
+  accessKeyUseAt,
+  aliasesAt,
+  eventsAt,
+  iamAt,
+  keyAt,
+  type Scope,
+} from '@keyfleet/shared/stored/names';
 import type { RecordPlace } from './record-mac.ts';
 
 /** Where each kind of record lies. */
@@ -20,6 +28,9 @@ export function aliasPlace(scope: Scope, name: string): RecordPlace {
 }
 export function accessKeyPlace(accessKeyId: string): RecordPlace {
   return { name: accessKeyAt(accessKeyId) };
+}
+export function accessKeyUsePlace(accessKeyId: string): RecordPlace {
+  return { name: accessKeyUseAt(accessKeyId) };
 }
 export function iamPlace(accountId: string, kind: IamKind, name: string): RecordPlace & { readonly field: string } {
   return { name: iamAt(accountId)[0], field: iamFieldOf(kind, name) };

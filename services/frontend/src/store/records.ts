@@ -4,7 +4,7 @@ import { origins, rotationTypes, storedKeyStates } from '@keyfleet/shared/key-sp
 import { z } from 'zod';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { NewRecord } from './record-writes.ts';
-import { type AccessKeyRecord, type Alias, DamagedRecordError, type LastUsage } from './store.ts';
+import { type AccessKeyRecord, type AccessKeyUse, type Alias, DamagedRecordError, type LastUsage } from './store.ts';
 
 /** Bytes as base64 in a record. */
 export const bytes = z.codec(
@@ -78,6 +78,13 @@ export const LastUsageRecord = z.strictObject({
   usedAt: z.int(),
   requestId: z.string(),
   eventId: z.string(),
+});
+
+export const AccessKeyUseRecord = z.strictObject({
+  schemaVersion: z.literal(1),
+  usedAt: z.int(),
+  service: z.string(),
+  region: z.string(),
 });
 
 export const AccessKey = z.strictObject({
@@ -176,6 +183,15 @@ export function encodeLastUsage({ operation, usedAt, requestId, eventId }: LastU
 export function decodeLastUsage(text: string, { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>): LastUsage {
   const { schemaVersion: _, ...usage } = decodeRecord(LastUsageRecord, text, `last usage of key ${region}/${keyId}`);
   return usage;
+}
+
+export function encodeAccessKeyUse({ usedAt, service, region }: AccessKeyUse): string {
+  return JSON.stringify({ schemaVersion: 1, usedAt, service, region } satisfies z.input<typeof AccessKeyUseRecord>);
+}
+
+export function decodeAccessKeyUse(text: string, accessKeyId: string): AccessKeyUse {
+  const { schemaVersion: _, ...use } = decodeRecord(AccessKeyUseRecord, text, `last use of access key ${accessKeyId}`);
+  return use;
 }
 
 /** Throws DamagedRecordError. `name`: what the record is of. */

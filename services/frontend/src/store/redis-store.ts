@@ -2,6 +2,7 @@ import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/cl
 import { type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
 import {
   accessKeyAt,
+  accessKeyUseAt,
   aliasesAt,
   CHANGES,
   eventsAt,
@@ -18,15 +19,17 @@ import { accessKeyName, aliasName, keyName } from './change-feed.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
 import type { RecordMacs } from './record-macs.ts';
-import { accessKeyPlace, eventPlace, keyPlace, lastUsagePlace } from './record-places.ts';
+import { accessKeyPlace, accessKeyUsePlace, eventPlace, keyPlace, lastUsagePlace } from './record-places.ts';
 import { RecordWrites } from './record-writes.ts';
 import {
   damagedRecord,
   decodeAccessKey,
+  decodeAccessKeyUse,
   accessKeyRevision,
   decodeKey,
   decodeLastUsage,
   encodeAccessKey,
+  encodeAccessKeyUse,
   encodeKey,
   encodeLastUsage,
 } from './records.ts';
@@ -34,6 +37,8 @@ import { RedisAliases } from './redis-aliases.ts';
 import type { RedisCalls } from './redis-calls.ts';
 import {
   type AccessKeyRecord,
+  type AccessKeyUse,
+  type AccessKeyUseStore,
   type Alias,
   type AliasMove,
   type AliasOutcome,
@@ -66,7 +71,7 @@ type Named = Pick<KeyTraces, 'region' | 'keyId'>;
 /**
  * The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases.
  */
-export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsageStore, DueStore {
+export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsageStore, AccessKeyUseStore, DueStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;
   readonly #records: RecordWrites;
@@ -245,7 +250,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
   }
 
   async deleteAccessKey(accessKeyId: string): Promise<void> {
-    await this.#redis.write('del', accessKeyAt(accessKeyId));
+    await this.#redis.write('del', accessKeyAt(accessKeyId), accessKeyUseAt(accessKeyId));
     this.#acknowledged.removed(accessKeyName(accessKeyId));
   }
 
@@ -257,6 +262,18 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     // Who is overtaken by resealing does it the next time.
     const done = await this.#redis.script('kfReplaceValue', place.name, stored, await this.#textOfAccessKey(record));
     if (done === 1) this.#acknowledged.written(accessKeyName(accessKeyId), accessKeyRevision(record));
+  }
+
+  async findAccessKeyUse(accessKeyId: string): Promise<AccessKeyUse | undefined> {
+    const place = accessKeyUsePlace(accessKeyId);
+    const stored = await this.#redis.read((client) => client.get(place.name));
+    return stored === null ? undefined : decodeAccessKeyUse(await this.#macs.verified(place, stored), accessKeyId);
+  }
+
+  async keepAccessKeyUse(accessKeyId: string, use: AccessKeyUse): Promise<void> {
+    const place = accessKeyUsePlace(accessKeyId);
+    const text = await this.#macs.withMac(place, encodeAccessKeyUse(use));
+    await this.#redis.scriptUndurably('kfKeepAccessKeyUse', accessKeyAt(accessKeyId), place.name, use.usedAt, text);
   }
 
   async hasAccount(accountId: string): Promise<boolean> {

@@ -80,6 +80,19 @@ if usedAt and tonumber(usedAt) > tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'usedAt', ARGV[1], 'lastUsage', ARGV[2])
 return 1`,
   ],
+  /**
+   * KEYS: access key, its use. ARGV: milliseconds since the epoch, JSON. 0: a later use is kept, or the access key is
+   * gone.
+   */
+  kfKeepAccessKeyUse: [
+    2,
+    `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local kept = redis.call('GET', KEYS[2])
+if kept and cjson.decode(kept)['usedAt'] > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[2], ARGV[2])
+return 1`,
+  ],
   /** KEYS: aliases, names, targets. ARGV: name, JSON, target, quota, channel, message. */
   kfInsertAlias: [
     3,

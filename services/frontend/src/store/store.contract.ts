@@ -13,11 +13,19 @@ import {
   type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
+  type AccessKeyUseStore,
   type LastUsage,
   type LastUsageStore,
 } from './store.ts';
 
-type Store = KeyStore & AliasStore & IdentityStore & FleetSecretStore & FleetKeyStore & LastUsageStore & DueStore;
+type Store = KeyStore &
+  AliasStore &
+  IdentityStore &
+  FleetSecretStore &
+  FleetKeyStore &
+  LastUsageStore &
+  AccessKeyUseStore &
+  DueStore;
 
 const scope = { accountId: '111122223333', region: 'us-east-1' };
 let madeAt = 1_700_000_000_000;
@@ -386,6 +394,19 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       await store.deleteAccessKey('AKIA1');
       expect(await store.findAccessKey('AKIA1')).toBeUndefined();
       await store.deleteAccessKey('AKIA1');
+    });
+
+    test('the latest use of an access key is kept, whoever writes last, and goes with the access key', async () => {
+      const use = (usedAt: number) => ({ usedAt, service: 'kms', region: 'eu-west-1' }) as const;
+      await store.keepAccessKeyUse('AKIA1', use(1));
+      expect(await store.findAccessKeyUse('AKIA1')).toBeUndefined();
+      await store.insertAccessKey(newAccessKey('AKIA1', '111122223333'));
+      for (const usedAt of [9, 1_700_000_000_010, 10]) await store.keepAccessKeyUse('AKIA1', use(usedAt));
+      expect(await store.findAccessKeyUse('AKIA1')).toEqual(use(1_700_000_000_010));
+      expect(await store.findAccessKey('AKIA1')).toEqual(newAccessKey('AKIA1', '111122223333'));
+      await store.deleteAccessKey('AKIA1');
+      await store.keepAccessKeyUse('AKIA1', use(1_700_000_000_020));
+      expect(await store.findAccessKeyUse('AKIA1')).toBeUndefined();
     });
 
     test('of an access key only what it says of policies is forgotten', async () => {

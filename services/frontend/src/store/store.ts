@@ -135,6 +135,7 @@ export interface AccessKeyRecord {
 export interface IdentityStore {
   findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined>;
   insertAccessKey(record: AccessKeyRecord): Promise<void>;
+  /** With its last use. */
   deleteAccessKey(accessKeyId: string): Promise<void>;
   /** Its user is recorded now, and what the access key's record says of policies is to count no more. */
   forgetPolicies(accessKeyId: string): Promise<void>;
@@ -161,6 +162,22 @@ export interface LastUsageStore {
   findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined>;
   /** Does nothing if a later use is kept already, or the key is gone. */
   keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void>;
+}
+
+/** The latest request that an access key signed, whatever became of it. */
+export interface AccessKeyUse {
+  /** Milliseconds since the epoch, by the clock of the frontend that served it. */
+  readonly usedAt: number;
+  /** As signatures name it: `kms`, `iam` or `sts`. */
+  readonly service: string;
+  readonly region: string;
+}
+
+/** It goes with the access key. A crash or a failover may lose what was kept last. */
+export interface AccessKeyUseStore {
+  findAccessKeyUse(accessKeyId: string): Promise<AccessKeyUse | undefined>;
+  /** Does nothing if a later use is kept already, or the access key is gone. */
+  keepAccessKeyUse(accessKeyId: string, use: AccessKeyUse): Promise<void>;
 }
 
 /** Secrets that the whole fleet shares, each only as the HSM sealed it. */

@@ -1,8 +1,13 @@
+import { z } from 'zod';
+import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
+import type { Call } from '../../operations/handler.ts';
+import { evaluate } from '../../policy/evaluate.ts';
+import { accessRequestOf, type Asking, resourceTagsOf } from '../access.ts';
 import type { UserRecord } from '../iam-records.ts';
 import { identityArn } from '../callers.ts';
 import { newAccessKeyId } from '../ids.ts';
 import { QueryException } from '../query-exception.ts';
-import { defineIam } from '../query-operation.ts';
+import { type Admitted, defineIam, type IamDeps, type QueryOperation } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 import { assertQuota, changeRecord } from './record-changes.ts';
 import { AccessKeyId, paging, Status, UserName } from './fields.ts';
@@ -102,6 +107,51 @@ const listAccessKeys = defineIam({
     ),
 });
 
+const getAccessKeyLastUsed: QueryOperation = {
+  service: 'iam',
+  name: 'GetAccessKeyLastUsed',
+  readOnly: true,
+  target: undefined,
+  input: z.object({ AccessKeyId }),
+  async run(admitted, deps) {
+    const { input, call } = admitted as object as Admitted<{ readonly AccessKeyId: string }, 'user'>;
+    const { AccessKeyId: accessKeyId } = input;
+    const owner = await ownerOf(accessKeyId, call.caller.accountId, deps);
+    if (owner === undefined || !mayAsk(owner, { input, call }, deps)) throw deniedAccessKey(call, accessKeyId);
+    const use = await deps.accessKeyUses.find(accessKeyId);
+    return {
+      UserName: owner.name,
+      AccessKeyLastUsed: {
+        LastUsedDate: use && new Date(use.usedAt),
+        ServiceName: use?.service ?? 'N/A',
+        Region: use?.region ?? 'N/A',
+      },
+    };
+  },
+};
+
+async function ownerOf(accessKeyId: string, accountId: string, { iam }: IamDeps): Promise<UserRecord | undefined> {
+  const { items } = await iam.listLinks(accountId, accessKeyLinkOf(accessKeyId), 1);
+  const name = items[0]?.slice('user/'.length);
+  return name === undefined ? undefined : iam.find(accountId, 'user', name);
+}
+
+function mayAsk(
+  owner: UserRecord,
+  asking: Pick<Asking, 'input' | 'call'>,
+  deps: Pick<IamDeps, 'policies' | 'clock' | 'partition'>,
+): boolean {
+  const resource = identityArn(deps.partition, owner);
+  const about = { resource, ownerId: owner.accountId, resourceTags: resourceTagsOf(owner) };
+  return evaluate(accessRequestOf({ ...asking, ...about, action: 'iam:GetAccessKeyLastUsed' }, deps)) === 'allowed';
+}
+
+/** AWS's one answer for a key that is not there, another account's, and one whose user the caller may not ask about. */
+function deniedAccessKey({ caller }: Call, accessKeyId: string): QueryException {
+  const what = `iam:GetAccessKeyLastUsed on resource: access key ${accessKeyId}`;
+  return new QueryException('AccessDenied', `User: ${caller.arn} is not authorized to perform: ${what}`);
+}
+
 /** Throws NoSuchEntity. */
 function findAccessKey({ accessKeys }: UserRecord, accessKeyId: string) {
   const found = accessKeys.find((key) => key.accessKeyId === accessKeyId);
@@ -109,4 +159,10 @@ function findAccessKey({ accessKeys }: UserRecord, accessKeyId: string) {
   throw new QueryException('NoSuchEntity', `The Access Key with id ${accessKeyId} cannot be found.`);
 }
 
-export const accessKeyOperations = [createAccessKey, updateAccessKey, deleteAccessKey, listAccessKeys];
+export const accessKeyOperations = [
+  createAccessKey,
+  updateAccessKey,
+  deleteAccessKey,
+  listAccessKeys,
+  getAccessKeyLastUsed,
+];

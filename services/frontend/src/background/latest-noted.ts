@@ -1,0 +1,88 @@
+/** Between two flushes; past it, further ones are reported and not kept. */
+const MAX_NOTED = 100_000;
+/** Written at once: few enough that a flush never holds up the requests that share the event loop and Redis. */
+const BATCH = 200;
+
+export interface LatestNotedDeps<T> {
+  readonly keep: (value: T) => Promise<void>;
+  /** What a crash loses at most, and how often one name is written at most. */
+  readonly flushMs: number;
+  /** Something could not be written; it is kept and tried again. */
+  readonly onProblem: (problem: unknown) => void;
+}
+
+/**
+ * The latest of what happens again and again under a name: noted in memory and written every so often. No request waits
+ * for it, and what happens all the time costs one write per interval.
+ */
+export class LatestNoted<T> implements AsyncDisposable {
+  readonly #deps: LatestNotedDeps<T>;
+  #unwritten = new Map<string, T>();
+  #writing: ReadonlyMap<string, T> = new Map();
+  #flushing: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #left = 0;
+
+  constructor(deps: LatestNotedDeps<T>) {
+    this.#deps = deps;
+  }
+
+  /** May be changed in place: nothing is allocated for what happens again and again. */
+  unwritten(name: string): T | undefined {
+    return this.#unwritten.get(name);
+  }
+
+  /** What is not known to be stored. */
+  find(name: string): T | undefined {
+    return this.#unwritten.get(name) ?? this.#writing.get(name);
+  }
+
+  add(name: string, value: T): void {
+    if (this.#unwritten.size < MAX_NOTED) this.#unwritten.set(name, value);
+    else this.#left++;
+    this.#flushLater();
+  }
+
+  /** Writes what was noted until now. Never throws: what cannot be written is tried again later. */
+  async flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.#write());
+    await this.#flushing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.flush();
+    clearTimeout(this.#timer);
+  }
+
+  #flushLater(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.flush();
+    }, this.#deps.flushMs).unref();
+  }
+
+  async #write(): Promise<void> {
+    const { keep, onProblem } = this.#deps;
+    const writing = this.#unwritten;
+    this.#unwritten = new Map();
+    this.#writing = writing;
+    if (this.#left > 0) onProblem(new Error(`${this.#left} uses were not noted: too many different keys at once`));
+    this.#left = 0;
+    try {
+      const values = [...writing.values()];
+      for (let i = 0; i < values.length; i += BATCH) await Promise.all(values.slice(i, i + BATCH).map(keep));
+    } catch (error) {
+      onProblem(error);
+      this.#takeBack(writing);
+    }
+    this.#writing = new Map();
+  }
+
+  /** Some may be written already: writing one twice does no harm. */
+  #takeBack(writing: ReadonlyMap<string, T>): void {
+    for (const [name, value] of writing) {
+      if (this.#unwritten.size < MAX_NOTED && !this.#unwritten.has(name)) this.#unwritten.set(name, value);
+    }
+    this.#flushLater();
+  }
+}
