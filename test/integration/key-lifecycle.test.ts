@@ -23,12 +23,11 @@ import { startNotices } from '@keyfleet/shared/notices';
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
-import { eventually, ServiceProcess } from '@keyfleet/test-support/fleet';
-import getPort from 'get-port';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { startSecondFrontend } from '@keyfleet/test-support/second-frontend';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { frontendReady } from '../../tools/readiness.ts';
 
 // A date is brought forward by writing the key's record through the store, as a frontend whose clock is ahead would.
 const region = 'us-east-1';
@@ -172,23 +171,8 @@ test('deletions that the frontend, the domain-manager and NATS were killed in ar
   });
 });
 
-/** Another frontend process on the cluster, with an audit log of its own. */
-async function startSecondFrontend(): Promise<AsyncDisposable> {
-  const { home } = cluster;
-  const [http, grpc] = [await getPort(), await getPort()];
-  const config = JSON.parse(readFileSync(home.in('config', 'frontend.json'), 'utf8')) as object;
-  const file = home.in('config', 'frontend-2.json');
-  const own = { http: `127.0.0.1:${http}`, grpc: `127.0.0.1:${grpc}`, auditFile: home.in('log', 'audit-2.log') };
-  writeFileSync(file, JSON.stringify({ ...config, ...own }));
-  const args = ['services/frontend/src/main.ts', '--config', file];
-  const frontend = new ServiceProcess('frontend-2', args, home.in('log', 'frontend-2.log'));
-  frontend.start();
-  await eventually('the second frontend is ready', () => frontendReady(`http://127.0.0.1:${http}`));
-  return { [Symbol.asyncDispose]: () => frontend.end('SIGKILL') };
-}
-
 test('keys rotate on their date, once, whoever comes to them, and every older ciphertext opens', async () => {
-  await using _frontend = await startSecondFrontend();
+  await using _frontend = await startSecondFrontend(cluster, cluster.home.in('log', 'audit-2.log'));
   const ids = await Promise.all(Array.from({ length: 60 }, createKey));
   await Promise.all(ids.map((KeyId) => kms.send(new EnableKeyRotationCommand({ KeyId }))));
   const ciphertexts = await Promise.all(ids.map(encrypt));

@@ -1,0 +1,31 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import getPort from 'get-port';
+import { frontendReady } from '../../tools/readiness.ts';
+import type { TestCluster } from './cluster.ts';
+import { eventually, ServiceProcess } from './fleet.ts';
+
+export interface SecondFrontend extends AsyncDisposable {
+  readonly endpoint: string;
+  /** kill -9. */
+  kill(): Promise<void>;
+}
+
+/** Another frontend process on the cluster; `auditFile` is its own audit log. Disposing kills it. */
+export async function startSecondFrontend({ home }: TestCluster, auditFile: string): Promise<SecondFrontend> {
+  const [http, grpc] = [await getPort(), await getPort()];
+  const config = JSON.parse(readFileSync(home.in('config', 'frontend.json'), 'utf8')) as object;
+  const file = home.in('config', 'frontend-2.json');
+  writeFileSync(file, JSON.stringify({ ...config, http: `127.0.0.1:${http}`, grpc: `127.0.0.1:${grpc}`, auditFile }));
+  const args = ['services/frontend/src/main.ts', '--config', file];
+  const frontend = new ServiceProcess('frontend-2', args, home.in('log', 'frontend-2.log'));
+  frontend.start();
+  const endpoint = `http://127.0.0.1:${http}`;
+  const kill = () => frontend.end('SIGKILL');
+  try {
+    await eventually('the second frontend is ready', () => frontendReady(endpoint));
+  } catch (error) {
+    await kill();
+    throw error;
+  }
+  return { endpoint, kill, [Symbol.asyncDispose]: kill };
+}
