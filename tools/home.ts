@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { type NatsUser, natsUsers } from './servers/nats-users.ts';
 import { type RedisUser, redisUsers } from './servers/redis-users.ts';
 import { StartError } from './start-error.ts';
 
@@ -58,6 +59,10 @@ export class Home {
     return this.secretFile(`redis-password-${user}`);
   }
 
+  natsPasswordFile(user: NatsUser): string {
+    return this.secretFile(`nats-password-${user}`);
+  }
+
   keyFile(identity: string): string {
     return this.in('keys', `${identity}.pem`);
   }
@@ -102,9 +107,10 @@ export function openHome(wish: HomeWish): Home {
     if (facts.founded) assertPrivateDirectory(home.in(name));
     else mkdirSync(home.in(name), { recursive: true, mode: 0o700 });
   }
-  const secrets = ['redis-password', 'nats-token', ...home.workerNames.map((name) => `${name}-seal-key`)];
+  const secrets = ['redis-password', ...home.workerNames.map((name) => `${name}-seal-key`)];
   for (const name of secrets) provideFile(home, home.secretFile(name), () => randomBytes(32).toString('base64') + '\n');
   for (const user of redisUsers) providePassword(home.redisPasswordFile(user));
+  for (const user of natsUsers) providePassword(home.natsPasswordFile(user));
   for (const name of Object.values(identities)) provideFile(home, home.keyFile(name), newSigningKey);
   provideFile(home, home.trustAnchorFile, () => trustAnchor(home));
   for (const name of facts.founded ? home.workerNames : []) assertNotEmpty(home.in(name));
@@ -188,7 +194,7 @@ function provideFile(home: Home, path: string, content: () => string): void {
   }
 }
 
-/** Made anew where it is missing: Redis is told at each start. */
+/** Made anew where it is missing: Redis and NATS are told at each start. */
 function providePassword(path: string): void {
   if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
 }

@@ -4,7 +4,8 @@ import { type Home, identities } from './home.ts';
 import { caFileOf, tlsFilesOf } from './home-tls.ts';
 import type { Ports } from './ports.ts';
 import { allRegions } from './regions.ts';
-import { natsConfig } from './servers/nats.ts';
+import { natsConfig, type NatsSettings } from './servers/nats.ts';
+import type { NatsUser } from './servers/nats-users.ts';
 import { redisConfig } from './servers/redis.ts';
 import { type RedisUser, userLines } from './servers/redis-users.ts';
 
@@ -25,9 +26,9 @@ export interface DomainSettings {
 /** Writes the configuration of every process of the cluster: `<home>/config/<name>.{json,conf}`. */
 export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings = {}): void {
   const { regions = allRegions, rotateEvery, dueWorkEvery } = settings;
-  const shared = (name: string) => {
+  const shared = (name: string, username: NatsUser) => {
     const tls = tlsOf(home, name);
-    const nats = { servers: [local(ports.nats)], tokenFile: home.secretFile('nats-token'), tls };
+    const nats = { servers: [local(ports.nats)], username, passwordFile: home.natsPasswordFile(username), tls };
     return { nats, trustAnchorFile: home.trustAnchorFile, peerTls: tls, log: { level: 'info' } };
   };
   const managerPorts = [ports.domainManager, ...ports.otherDomainManagers];
@@ -36,7 +37,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
 
   const configs: Record<string, object> = {
     frontend: {
-      ...shared('frontend'),
+      ...shared('frontend', 'frontend'),
       ...(home.facts.tls && { edgeTls: [certificateOf(home, 'edge')] }),
       regions,
       partition: 'aws',
@@ -60,7 +61,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
   managerPorts.forEach((port, index) => {
     const name = domainManagerName(index);
     configs[name] = {
-      ...shared(name),
+      ...shared(name, 'domain-manager'),
       grpc: local(port),
       redis: { ...redisConfigOf(home, ports, name), ...userOf(home, 'domain-manager') },
       hsmWorkers,
@@ -71,7 +72,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
   });
   home.workerNames.forEach((name, index) => {
     configs[name] = {
-      ...shared(name),
+      ...shared(name, 'hsm-worker'),
       memberId: name,
       grpc: local(ports.workers[index]!),
       dataDir: home.in(name),
@@ -132,8 +133,9 @@ export function redisSettings(home: Home, ports: Ports) {
   return { port: ports.redis, directory: home.in('redis'), password: home.secret('redis-password'), tls, users };
 }
 
-export function natsSettings(home: Home, ports: Ports) {
-  return { port: ports.nats, directory: home.in('nats'), token: home.secret('nats-token'), tls: tlsOf(home, 'nats') };
+export function natsSettings(home: Home, ports: Ports): NatsSettings {
+  const passwordOf = (user: NatsUser) => readFileSync(home.natsPasswordFile(user), 'utf8').trim();
+  return { port: ports.nats, directory: home.in('nats'), passwordOf, tls: tlsOf(home, 'nats') };
 }
 
 function tlsOf(home: Home, holder: string): TlsConfig | undefined {

@@ -179,7 +179,11 @@ test('keys rotate on their date, once, whoever comes to them, and every older ci
   await Promise.all(ids.map(rotationIsDue));
 
   await using notices = startNotices({
-    nats: { servers: [`127.0.0.1:${cluster.ports.nats}`], tokenFile: cluster.home.secretFile('nats-token') },
+    nats: {
+      servers: [`127.0.0.1:${cluster.ports.nats}`],
+      username: 'domain-manager',
+      passwordFile: cluster.home.natsPasswordFile('domain-manager'),
+    },
     name: 'test',
   });
   const items = Array.from({ length: DUE_SHARDS }, (_, shard) => ({ shard }));

@@ -89,9 +89,14 @@ test('Redis lets nobody in without the password', async () => {
   stranger.disconnect();
 });
 
-test('NATS has JetStream, and lets nobody in without the token', async () => {
+test('NATS has JetStream, and lets nobody in without a password', async () => {
   using home = temporaryHome('nats');
-  const settings = { port: await getPort(), directory: join(home.path, 'nats'), token: 'correct', tls: undefined };
+  const settings = {
+    port: await getPort(),
+    directory: join(home.path, 'nats'),
+    passwordOf: () => 'correct',
+    tls: undefined,
+  };
   const server = await launch(home.path, 'nats', natsConfig(settings));
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
   await until(

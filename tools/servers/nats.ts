@@ -1,19 +1,19 @@
 import type { TlsConfig } from '@keyfleet/shared/tls/tls-files';
 import { connect } from 'nats';
+import { type NatsUser, natsUserLines } from './nats-users.ts';
 
 export interface NatsSettings {
   readonly port: number;
   readonly directory: string;
-  readonly token: string;
+  readonly passwordOf: (user: NatsUser) => string;
   readonly tls: TlsConfig | undefined;
 }
 
-export function natsConfig({ port, directory, token, tls }: NatsSettings): string {
+export function natsConfig({ port, directory, passwordOf, tls }: NatsSettings): string {
   return `server_name: keyfleet
 listen: "127.0.0.1:${port}"
-authorization { token: "${token}" }
 jetstream { store_dir: "${directory}" }
-${tls === undefined ? '' : tlsBlock(tls)}`;
+${tls === undefined ? '' : tlsBlock(tls)}${natsUserLines(passwordOf)}`;
 }
 
 function tlsBlock({ certificateFile, keyFile, caFile }: TlsConfig): string {
@@ -21,9 +21,17 @@ function tlsBlock({ certificateFile, keyFile, caFile }: TlsConfig): string {
 }
 
 /** True when NATS takes connections and JetStream answers. */
-export async function natsReady({ port, token, tls }: NatsSettings): Promise<boolean> {
+export async function natsReady({ port, passwordOf, tls }: NatsSettings): Promise<boolean> {
   const secure = tls && { tls: { certFile: tls.certificateFile, keyFile: tls.keyFile, caFile: tls.caFile } };
-  const settings = { servers: `127.0.0.1:${port}`, token, timeout: 1000, reconnect: false };
+  const user = 'domain-manager';
+  const settings = {
+    servers: `127.0.0.1:${port}`,
+    user,
+    pass: passwordOf(user),
+    inboxPrefix: `_INBOX.${user}`,
+    timeout: 1000,
+    reconnect: false,
+  };
   try {
     const connection = await connect({ ...settings, ...secure });
     try {

@@ -9,20 +9,23 @@ const COMMAND_TIMEOUT_MS = 15_000;
 
 export const redisOptions = {
   redis: { type: 'string', description: 'Address of Redis.', valueHint: 'URL', default: 'redis://127.0.0.1:8930' },
+  'redis-user': { type: 'string', description: 'Be this ACL user of Redis.', valueHint: 'NAME' },
   'redis-password-file': { type: 'string', description: 'Read the Redis password from this file.', valueHint: 'FILE' },
   ...tlsOptions,
 } as const;
 
 interface RedisArgs extends TlsArgs {
   readonly redis: string;
+  readonly 'redis-user'?: string | undefined;
   readonly 'redis-password-file'?: string | undefined;
 }
 
 /** Throws CliError when Redis does not answer. */
 export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDisposable> {
+  const username = args['redis-user'];
   const passwordFile = args['redis-password-file'];
   const tls = args.redis.startsWith('rediss') ? tlsOf(args) : undefined;
-  const config = RedisConfig.safeParse({ url: args.redis, passwordFile, tls });
+  const config = RedisConfig.safeParse({ url: args.redis, username, passwordFile, tls });
   if (!config.success) throw new CliError(`--redis ${config.error.issues[0]?.message}`, { exitCode: 2 });
   const client = connectRedis(config.data, { onProblem: () => {} }, COMMAND_TIMEOUT_MS);
   try {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { filePath, readSecretFile } from './config.ts';
 import { readTls, TlsConfig } from './tls/tls-files.ts';
 import { SayOnce } from './say-once.ts';
+import { assertStream, isNotFound } from './streams.ts';
 
 /**
  * Every notice there is. A notice only says "look": it carries no secret and no decision, so losing, repeating or
@@ -38,6 +39,8 @@ export interface NoticesOptions {
   readonly nats: NatsConfig | undefined;
   /** Who this is, as NATS shows it. */
   readonly name: string;
+  /** How many servers of NATS keep what is published; 1 unless told otherwise. */
+  readonly streamReplicas?: number | undefined;
   /** Called with what went wrong, once; NATS being down is never an error of the caller. */
   readonly onProblem?: (problem: unknown) => void;
 }
@@ -49,19 +52,24 @@ export interface Notices extends AsyncDisposable {
   subscribe<N extends NoticeName>(notice: N, look: (payload: NoticePayload<N>) => void): void;
   /** Undefined while NATS cannot be reached. For what is no notice: work queues. */
   connection(): NatsConnection | undefined;
+  /** How many servers of NATS keep a stream that this service makes. */
+  readonly streamReplicas: number;
 }
 
 /** Connects in the background and reconnects for ever: a service starts and runs without NATS. */
 export function startNotices(options: NoticesOptions): Notices {
-  const { nats, name, onProblem } = options;
+  const { nats, name, streamReplicas = 1, onProblem } = options;
   if (nats === undefined) return noNotices;
-  return new NatsNotices({ servers: [...nats.servers], name, ...credentialsOf(nats), ...tlsOf(nats) }, onProblem);
+  const settings = { servers: [...nats.servers], name, ...credentialsOf(nats), ...tlsOf(nats) };
+  return new NatsNotices(settings, streamReplicas, onProblem);
 }
 
 function credentialsOf({ tokenFile, username, passwordFile }: NatsConfig): ConnectionOptions {
   if (tokenFile !== undefined) return { token: readSecretFile(tokenFile, 'nats.tokenFile') };
   if (username === undefined || passwordFile === undefined) return {};
-  return { user: username, pass: readSecretFile(passwordFile, 'nats.passwordFile') };
+  // Answers come to subjects of this user alone: it need not be allowed those of others (deploy/nats/users.conf).
+  const inboxPrefix = `_INBOX.${username}`;
+  return { user: username, pass: readSecretFile(passwordFile, 'nats.passwordFile'), inboxPrefix };
 }
 
 /** The client reads the files at each connection; here they are read for what is wrong with them. */
@@ -76,6 +84,7 @@ export const noNotices: Notices = {
   publish: async () => true,
   subscribe() {},
   connection: () => undefined,
+  streamReplicas: 1,
   async [Symbol.asyncDispose]() {},
 };
 
@@ -85,12 +94,15 @@ class NatsNotices implements Notices {
   readonly #stop = new AbortController();
   readonly #connection: Promise<NatsConnection | undefined>;
   readonly #looks: (() => Promise<void>)[] = [];
+  readonly streamReplicas: number;
   #connected: NatsConnection | undefined;
   #isReached = false;
+  #hasStream = false;
   readonly #said = new SayOnce();
 
-  constructor(settings: ConnectionOptions, onProblem: (problem: unknown) => void = () => {}) {
+  constructor(settings: ConnectionOptions, streamReplicas: number, onProblem: (problem: unknown) => void = () => {}) {
     this.#settings = settings;
+    this.streamReplicas = streamReplicas;
     this.#onProblem = onProblem;
     this.#connection = this.#connect();
   }
@@ -104,12 +116,13 @@ class NatsNotices implements Notices {
     // Why it is not connected was reported when it happened.
     if (connection === undefined) return false;
     try {
+      if (!this.#hasStream) await this.#assertStream(connection);
       await connection.jetstream().publish(notices[notice].subject, JSON.stringify(payload), { timeout: RETRY_MS });
       return true;
     } catch (error) {
       // The stream may be gone with a NATS that lost its data: it is made again, for the next notice.
+      this.#hasStream = false;
       this.#problem(error);
-      await this.#assertStream(connection);
       return false;
     }
   }
@@ -155,7 +168,6 @@ class NatsNotices implements Notices {
         this.#connected = connection;
         this.#isReached = true;
         void this.#followStatus(connection);
-        await this.#assertStream(connection);
         return connection;
       } catch (error) {
         this.#problem(error);
@@ -168,11 +180,8 @@ class NatsNotices implements Notices {
   /** Keeps only the newest notice of each subject: it is all that anyone who was away needs. */
   async #assertStream(connection: NatsConnection): Promise<void> {
     const stream = { name: STREAM, subjects: [SUBJECTS], max_msgs_per_subject: 1, storage: StorageType.File };
-    try {
-      await (await connection.jetstreamManager()).streams.add(stream);
-    } catch (error) {
-      this.#problem(error);
-    }
+    await assertStream(connection, { ...stream, num_replicas: this.streamReplicas });
+    this.#hasStream = true;
   }
 
   async #followStatus(connection: NatsConnection): Promise<void> {
@@ -184,7 +193,7 @@ class NatsNotices implements Notices {
       if (status.type === Events.Reconnect) {
         this.#isReached = true;
         this.#said.over('NATS');
-        await this.#assertStream(connection);
+        this.#hasStream = false;
         for (const look of this.#looks) await look();
       }
     }
@@ -201,8 +210,4 @@ function jsonOf(data: Uint8Array): unknown {
   } catch {
     return undefined;
   }
-}
-
-function isNotFound(error: unknown): boolean {
-  return (error as { api_error?: { code?: number } }).api_error?.code === 404;
 }

@@ -50,7 +50,7 @@ export const resealQueue = new WorkQueue<ResealItem>({
  * True when JetStream stored them. `attempt` tells a repetition on purpose from one by accident, which JetStream drops.
  */
 export function publishResealItems(
-  notices: Pick<Notices, 'connection'>,
+  notices: Pick<Notices, 'connection' | 'streamReplicas'>,
   items: readonly ResealItem[],
   attempt: number,
 ): Promise<boolean> {

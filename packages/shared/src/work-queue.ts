@@ -3,15 +3,14 @@ import {
   type JetStreamManager,
   type JsMsg,
   type NatsConnection,
-  NatsError,
   nanos,
   RetentionPolicy,
   StorageType,
-  type StreamConfig,
 } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { Notices } from './notices.ts';
+import { assertStream, isNotFound } from './streams.ts';
 
 export interface WorkQueueOptions<Item> {
   /** JetStream's name of it. */
@@ -48,14 +47,14 @@ export class WorkQueue<Item> {
 
   /** True when JetStream stored them all. It drops what comes with the same id within two minutes. */
   async publish(
-    notices: Pick<Notices, 'connection'>,
+    notices: Pick<Notices, 'connection' | 'streamReplicas'>,
     items: readonly Item[],
     idOf: (item: Item) => string,
   ): Promise<boolean> {
     const connection = notices.connection();
     if (connection === undefined) return false;
     try {
-      await this.#assertQueue(connection);
+      await this.#assertQueue(connection, notices.streamReplicas);
       const stream = connection.jetstream();
       const publishing = items.map((item) =>
         stream.publish(this.#options.subjectOf(item), JSON.stringify(item), { msgID: idOf(item), timeout: RETRY_MS }),
@@ -75,18 +74,14 @@ export class WorkQueue<Item> {
   ): AsyncDisposable {
     const stop = new AbortController();
     const running = (async () => {
-      let asserted: NatsConnection | undefined;
       while (!stop.signal.aborted) {
         try {
           const connection = notices.connection();
-          if (connection !== undefined && connection !== asserted) await this.#assertQueue(connection);
-          asserted = connection;
           if (connection === undefined) await pause(stop.signal);
           else await this.#workOnNext(connection, work);
         } catch (error) {
-          // The queue may be gone with what NATS had stored: it is made again.
-          asserted = undefined;
-          if (!stop.signal.aborted) onProblem(error);
+          // No queue, no work: whoever publishes the first item makes it.
+          if (!stop.signal.aborted && !isNotFound(error)) onProblem(error);
           await pause(stop.signal);
         }
       }
@@ -126,18 +121,18 @@ export class WorkQueue<Item> {
     }
   }
 
-  async #assertQueue(connection: NatsConnection): Promise<void> {
+  async #assertQueue(connection: NatsConnection, replicas: number): Promise<void> {
     const { stream, formerStream, subjects, onePerSubject } = this.#options;
     const manager = await connection.jetstreamManager();
     if (formerStream !== undefined) await remove(manager, formerStream);
-    const config: Partial<StreamConfig> & { name: string } = {
+    await assertStream(connection, {
       name: stream,
       subjects: [subjects],
       retention: RetentionPolicy.Workqueue,
       storage: StorageType.File,
+      num_replicas: replicas,
       ...(onePerSubject && { max_msgs_per_subject: 1 }),
-    };
-    await manager.streams.add(config);
+    });
     const consumer = { durable_name: CONSUMER, ack_policy: AckPolicy.Explicit, ack_wait: nanos(ACK_WAIT_MS) };
     await manager.consumers.add(stream, consumer);
   }
@@ -148,7 +143,7 @@ async function remove(manager: JetStreamManager, stream: string): Promise<void> 
   try {
     await manager.streams.delete(stream);
   } catch (error) {
-    if (!(error instanceof NatsError) || error.api_error?.code !== 404) throw error;
+    if (!isNotFound(error)) throw error;
   }
 }
 

@@ -13,7 +13,16 @@ export const DomainManagerConfig = z
     grpc: hostPort().describe('Where operators, frontends and hsm-workers reach it.'),
     health: HealthAddress,
     redis: RedisConfig.describe('The store of domain tokens, proposals and the lease of the leader.'),
-    nats: NatsConfig.describe('Carries notices.'),
+    nats: NatsConfig.extend({
+      replicas: z
+        .int()
+        .min(1)
+        .max(5)
+        .default(1)
+        .describe(
+          'How many servers keep what waits: 3 in a NATS cluster of three, or due work waits for the one that has it.',
+        ),
+    }).describe('Carries notices.'),
     hsmWorkers: z
       .array(hostPort())
       .min(1)

@@ -27,7 +27,14 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   const stored = await startStore(assembly, signal);
   if (stored === undefined) return;
   const onProblem = (problem: unknown): void => events.noticesProblem(problem);
-  const notices = resources.use(startNotices({ nats: config.nats, name: `domain-manager ${replica}`, onProblem }));
+  const notices = resources.use(
+    startNotices({
+      nats: config.nats,
+      name: `domain-manager ${replica}`,
+      streamReplicas: config.nats.replicas,
+      onProblem,
+    }),
+  );
   const peers = resources.use(startPeers(config.peerTls, reportOf(log)));
   const caller = { credentials: peers.credentials, domain: anchor.domain, scheduler };
   const workers = config.hsmWorkers.map(({ text }) => resources.use(startGrpcWorker(text, caller)));

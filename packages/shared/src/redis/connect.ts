@@ -21,7 +21,7 @@ export const RedisConfig = z.strictObject({
     .describe(
       '`redis://host:port`, `redis+sentinel://host:port,host:port/master-name` or `redis+cluster://host:port,host:port`; `rediss` for TLS. No password.',
     ),
-  username: z.string().min(1).optional().describe('Of an ACL user.'),
+  username: z.string().min(1).optional().describe('Of an ACL user, in Redis and in its Sentinels.'),
   passwordFile: filePath().optional().describe('Its password.'),
   tls: TlsConfig.optional().describe(
     'For `rediss`; without it, the authorities of the system are believed and no certificate is shown.',
@@ -79,9 +79,10 @@ function newClient(
 ): RedisClient {
   const target = parseRedisUrl(url);
   if (!target) throw new TypeError('not a Redis URL');
+  const password = passwordFile === undefined ? undefined : readSecretFile(passwordFile, 'redis.passwordFile');
   const options = {
-    ...(username !== undefined && { username }),
-    ...(passwordFile !== undefined && { password: readSecretFile(passwordFile, 'redis.passwordFile') }),
+    ...(username !== undefined && { username, sentinelUsername: username }),
+    ...(password !== undefined && { password, sentinelPassword: password }),
     ...(target.tls && { tls: currentOf(files), sentinelTLS: currentOf(files) }),
     commandTimeout,
     connectTimeout: COMMAND_TIMEOUT_MS,

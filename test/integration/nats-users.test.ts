@@ -1,0 +1,126 @@
+import { ScheduleKeyDeletionCommand, CreateKeyCommand } from '@aws-sdk/client-kms';
+import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { connect, type NatsConnection } from 'nats';
+import { readFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type NatsUser, natsUsers } from '../../tools/servers/nats-users.ts';
+
+let cluster: TestCluster;
+const connections = new Map<NatsUser, NatsConnection>();
+
+beforeAll(async () => {
+  cluster = await startTestCluster({ rotateEvery: '5s', dueWorkEvery: '1s' });
+  for (const user of natsUsers) {
+    const pass = readFileSync(cluster.home.natsPasswordFile(user), 'utf8').trim();
+    const settings = { servers: `127.0.0.1:${cluster.ports.nats}`, user, pass, inboxPrefix: `_INBOX.${user}` };
+    connections.set(user, await connect(settings));
+    void listen(user);
+  }
+});
+
+afterAll(async () => {
+  await Promise.all([...connections.values()].map((connection) => connection.close()));
+  await cluster?.[Symbol.asyncDispose]();
+});
+
+/** What the users were refused, as "publish SUBJECT" or "subscription SUBJECT". */
+const refused = new Map<NatsUser, Set<string>>();
+
+async function listen(user: NatsUser): Promise<void> {
+  const said = new Set<string>();
+  refused.set(user, said);
+  for await (const { permissionContext } of connections.get(user)!.status()) {
+    if (permissionContext !== undefined) said.add(`${permissionContext.operation} ${permissionContext.subject}`);
+  }
+}
+
+async function maySay(user: NatsUser, subject: string): Promise<boolean> {
+  const connection = connections.get(user)!;
+  connection.publish(subject);
+  // A refusal comes before the answer to what follows.
+  await connection.flush();
+  await nextTurn();
+  return !refused.get(user)!.has(`publish ${subject}`);
+}
+
+async function mayHear(user: NatsUser, subject: string): Promise<boolean> {
+  const connection = connections.get(user)!;
+  const subscription = connection.subscribe(subject, { callback: () => {} });
+  await connection.flush();
+  await nextTurn();
+  subscription.unsubscribe();
+  return !refused.get(user)!.has(`subscription ${subject}`);
+}
+
+test('services never ask for what they may not, while domain keys are rotated and due work is done', async () => {
+  using kms = Object.assign(kmsClient(cluster), { [Symbol.dispose]: () => kms.destroy() });
+  const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
+  await kms.send(new ScheduleKeyDeletionCommand({ KeyId: KeyMetadata!.KeyId!, PendingWindowInDays: 7 }));
+  const log = (name: string) => readFileSync(cluster.home.in('log', `${name}.log`), 'utf8');
+  const { streams } = await connections.get('domain-manager')!.jetstreamManager();
+  for (const queue of ['KEYFLEET_DUE', 'KEYFLEET_RESEAL_SHARDS']) {
+    await eventually(`frontends have taken what was in ${queue}`, async () => {
+      const { state } = await streams.info(queue);
+      return state.last_seq > 0 && state.first_seq > 1;
+    });
+  }
+  expect(log('nats').match(/.*Violation.*/g)).toBeNull();
+});
+
+describe('a frontend and an hsm-worker may not', () => {
+  const tokens = [
+    'keyfleet.domain.token',
+    'keyfleet.domain.proposal',
+    'keyfleet.due.0',
+    'keyfleet.reseal.shard.0',
+    '$JS.API.STREAM.DELETE.KEYFLEET_DOMAIN',
+    '$JS.API.STREAM.PURGE.KEYFLEET_DUE',
+    '$JS.API.STREAM.CREATE.KEYFLEET_DUE',
+    '$JS.API.STREAM.CREATE.MINE',
+    '$JS.API.CONSUMER.DELETE.KEYFLEET_DUE.frontends',
+    '$JS.API.CONSUMER.CREATE.KEYFLEET_DUE.mine',
+    '_INBOX.domain-manager.x',
+    'other',
+  ];
+  test.each(tokens)('say %s', async (subject) => {
+    expect([await maySay('frontend', subject), await maySay('hsm-worker', subject)]).toEqual([false, false]);
+  });
+
+  test.each(['>', 'keyfleet.domain.proposal', 'keyfleet.due.*', '_INBOX.>', '_INBOX.domain-manager.>', '$JS.API.>'])(
+    'hear %s',
+    async (subject) => {
+      expect([await mayHear('frontend', subject), await mayHear('hsm-worker', subject)]).toEqual([false, false]);
+    },
+  );
+});
+
+describe('an hsm-worker may not', () => {
+  test.each(['$JS.API.CONSUMER.MSG.NEXT.KEYFLEET_DUE.frontends', '$JS.ACK.KEYFLEET_DUE.frontends.1.1.1.1.1'])(
+    'take work: %s',
+    async (subject) => {
+      expect(await maySay('hsm-worker', subject)).toBe(false);
+    },
+  );
+});
+
+describe('a domain-manager may not', () => {
+  test.each(['$JS.API.STREAM.DELETE.KEYFLEET_DOMAIN', '$JS.API.STREAM.CREATE.MINE', '$SYS.REQ.SERVER.PING', 'other'])(
+    'say %s',
+    async (subject) => {
+      expect(await maySay('domain-manager', subject)).toBe(false);
+    },
+  );
+
+  test.each(['_INBOX.frontend.>', '>'])('hear %s', async (subject) => {
+    expect(await mayHear('domain-manager', subject)).toBe(false);
+  });
+});
+
+test('each may do what is its own', async () => {
+  expect(await maySay('domain-manager', 'keyfleet.domain.token')).toBe(true);
+  expect(await mayHear('hsm-worker', 'keyfleet.domain.token')).toBe(true);
+  expect(await mayHear('frontend', '_INBOX.frontend.x')).toBe(true);
+});
