@@ -2,6 +2,7 @@ import type { Probes } from '../observe/probes.ts';
 import { type CpuProfile, functionsOf } from '../observe/profile.ts';
 import type { Target } from '../targets/target.ts';
 import type { Profile, Round } from './results.ts';
+import { cpuPerRequest } from './summary.ts';
 
 /** Profiles each process of the target that has a probe while `round` is measured. */
 export async function profileRound(
@@ -11,7 +12,7 @@ export async function profileRound(
 ): Promise<Omit<Profile, 'scenario'>[]> {
   const processes = Object.entries(target.processes());
   await Promise.all(processes.map(([, pid]) => probes.ask(pid, 'start-profile')));
-  const { requests, seconds } = await round();
+  const measured = await round();
   const found = await Promise.all(
     processes.map(async ([process, pid]) => ({ process, profile: await probes.ask(pid, 'stop-profile') })),
   );
@@ -20,6 +21,6 @@ export async function profileRound(
     .map(({ process, profile }) => ({
       target: target.name,
       process,
-      functions: functionsOf(profile as CpuProfile, requests, seconds),
+      functions: functionsOf(profile as CpuProfile, cpuPerRequest(measured, process)),
     }));
 }

@@ -78,6 +78,7 @@ export function spreadOf(values: readonly number[]): Spread {
   return { min: sorted[0] ?? Number.NaN, median, max: sorted.at(-1) ?? Number.NaN };
 }
 
-function cpuPerRequest({ processes, requests }: Round, name: string): number {
+/** Microseconds. */
+export function cpuPerRequest({ processes, requests }: Round, name: string): number {
   return (processes[name]?.cpu ?? 0) / Math.max(1, requests);
 }

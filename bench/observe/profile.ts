@@ -16,28 +16,29 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const KEPT = 60;
 
 /**
- * Each function's own time per request. The profile also has the warm-up, so that its shares are taken and the requests
- * are those of the whole profile, at the rate of the `requests` that were answered in `seconds`; what waits is left
- * out.
+ * Each function's own part of the `cpu` of a request, in its unit. The profile also has what went before and after the
+ * measured time, so that only its shares are taken; what waits is left out.
  */
-export function functionsOf(
-  { nodes, samples, timeDeltas }: CpuProfile,
-  requests: number,
-  seconds: number,
-): Profile['functions'] {
+export function functionsOf({ nodes, samples, timeDeltas }: CpuProfile, cpu: number): Profile['functions'] {
   const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));
-  const profiledSeconds = timeDeltas.reduce((sum, delta) => sum + delta, 0) / 1e6;
-  const all = Math.max(1, (requests / seconds) * profiledSeconds);
-  const totals = new Map<string, { name: string; where: string; cpu: number }>();
+  const totals = new Map<string, { name: string; where: string; time: number }>();
   samples.forEach((id, index) => {
     const { functionName, url, lineNumber } = frames.get(id)!;
-    // The profiler's own start takes a while.
-    if (functionName === '(idle)' || url === 'node:inspector') return;
+    if (functionName === '(idle)' || isProfilersOwn(functionName, url)) return;
     const [name, where] = [functionName === '' ? '(anonymous)' : functionName, placeOf(url, lineNumber)];
-    const known = totals.get(`${name} ${where}`) ?? { name, where, cpu: 0 };
-    totals.set(`${name} ${where}`, { ...known, cpu: known.cpu + Math.max(0, timeDeltas[index]!) / all });
+    const known = totals.get(`${name} ${where}`) ?? { name, where, time: 0 };
+    totals.set(`${name} ${where}`, { ...known, time: known.time + Math.max(0, timeDeltas[index]!) });
   });
-  return [...totals.values()].toSorted((a, b) => b.cpu - a.cpu).slice(0, KEPT);
+  const all = [...totals.values()].reduce((sum, { time }) => sum + time, 0);
+  return [...totals.values()]
+    .toSorted((a, b) => b.time - a.time)
+    .slice(0, KEPT)
+    .map(({ name, where, time }) => ({ name, where, cpu: (time / all) * cpu }));
+}
+
+/** Its start and its stop take a while. */
+function isProfilersOwn(name: string, url: string): boolean {
+  return url === 'node:inspector' || (name === 'post' && url === '');
 }
 
 function placeOf(url: string, line: number): string {
