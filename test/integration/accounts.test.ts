@@ -2,7 +2,7 @@ import { IAM } from '@aws-sdk/client-iam';
 import { STS } from '@aws-sdk/client-sts';
 import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster } from '@keyfleet/test-support/cluster';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 test('an operator begins a second account, once, and its administrator works at once', async () => {
@@ -41,4 +41,27 @@ test('an operator begins a second account, once, and its administrator works at 
   expect((await create('333333333333', file)).notes).toContain('exists: nothing is overwritten');
   expect((await create('3', home.in('third'))).notes).toContain('--account must be 12 digits');
   expect(() => statSync(home.in('third'))).toThrow('ENOENT');
+});
+
+test('IAM and STS have rates of their own, which each refuses in its own words', async () => {
+  await using cluster = await startTestCluster({ workers: 1 });
+  const file = cluster.home.in('config', 'frontend.json');
+  const config = JSON.parse(readFileSync(file, 'utf8')) as object;
+  const requestQuotas = { perSecond: { Sts: 5, IamRead: 5, IamWrite: 1 } };
+  await cluster.kill('frontend');
+  writeFileSync(file, JSON.stringify({ ...config, requestQuotas }));
+  await cluster.restart('frontend');
+  const { endpoint, credentials } = cluster;
+  const settings = { endpoint, credentials, region: 'us-east-1', maxAttempts: 1 };
+  const [iam, sts] = [new IAM(settings), new STS(settings)];
+  const refusals = async (count: number, request: () => Promise<unknown>) => {
+    const outcomes = await Promise.all(Array.from({ length: count }, () => request().then(() => undefined, String)));
+    return new Set(outcomes.filter((outcome) => outcome !== undefined));
+  };
+  const throttled = new Set(['Throttling: Rate exceeded']);
+  expect(await refusals(40, () => sts.getCallerIdentity({}))).toEqual(throttled);
+  expect(await refusals(40, () => iam.listUsers({}))).toEqual(throttled);
+  expect(await refusals(20, () => iam.createGroup({ GroupName: `${Math.random()}` }))).toEqual(throttled);
+  // An SDK waits and tries again.
+  await new STS({ ...settings, maxAttempts: 10 }).getCallerIdentity({});
 });

@@ -8,6 +8,7 @@ import { authorizeIam, resourceTagsOf } from './access.ts';
 import { identityArn } from './callers.ts';
 import { QueryException } from './query-exception.ts';
 import type { IamDeps, QueryOperation, Target } from './query-operation.ts';
+import { chargeQuery } from './rates.ts';
 import { findTarget, nameOfTarget, noSuch } from './targets.ts';
 import type { IamRecord } from './iam-records.ts';
 
@@ -23,6 +24,8 @@ export function newPerformQuery(deps: PerformQueryDeps): PerformQuery {
   return async ({ query, call, input }) => {
     if (query === undefined || call === undefined || input === undefined) return undefined;
     deps.guard.assertFit();
+    // Who calls unsigned is known when the operation has found it out.
+    if (query.unsigned === undefined) chargeQuery(query, { ...call.caller, region: call.region }, deps);
     const given = input;
     try {
       return await decidedAgain(() => runOnce(query, { input: given, call }, deps), call.deadline, deps.clock);

@@ -6,6 +6,7 @@ import type { Call } from '../operations/handler.ts';
 import type { Markers } from '../operations/markers.ts';
 import type { Policies } from '../policy/policies.ts';
 import type { Users } from '../policy/users.ts';
+import type { RequestRates } from '../quotas/request-rates.ts';
 import type { IdentityStore } from '../store/store.ts';
 import type { IamStore } from './iam-store.ts';
 import type { Identities } from './identities.ts';
@@ -24,6 +25,7 @@ export interface IamDeps {
   readonly hsm: HsmCommands;
   readonly markers: Markers;
   readonly policies: Policies;
+  readonly rates: Pick<RequestRates, 'charge'>;
   readonly users: Users;
   readonly clock: Clock;
   readonly partition: string;

@@ -7,6 +7,11 @@ import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
  * else by its operation.
  */
 export const awsRates = {
+  /** AWS's number for all of STS (IAM User Guide, "IAM and AWS STS quotas"). */
+  Sts: 600,
+  /** AWS tells no numbers of IAM's: these are about what it takes. */
+  IamRead: 100,
+  IamWrite: 20,
   SymmetricCryptography: 10_000,
   RsaCryptography: 1_000,
   EccCryptography: 1_000,
@@ -112,6 +117,11 @@ function pairClassOf(keyPairSpec: unknown): RateClass {
   return Object.hasOwn(awsRates, own) ? (own as RateClass) : 'GenerateDataKeyPair/ECC';
 }
 
+const KMS_EXCEEDED = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.';
+
+/** Of IAM and STS, whose words are others. */
+const ofQuery: ReadonlySet<RateClass> = new Set(['Sts', 'IamRead', 'IamWrite']);
+
 /** How often frontends tell each other, and what rates are counted over. */
 export const WINDOW_MS = 1_000;
 /** Who asks for less than this part of a rate is not worth telling others of. */
@@ -179,8 +189,7 @@ export class RequestRates implements Disposable {
       return;
     }
     this.#deps.onRefused(rateClass);
-    const message = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.';
-    throw new KmsException('ThrottlingException', message);
+    throw new KmsException('ThrottlingException', ofQuery.has(rateClass) ? 'Rate exceeded' : KMS_EXCEEDED);
   }
 
   /** Every second. */

@@ -14,6 +14,7 @@ import { StoredUsers } from '../identities/stored-users.ts';
 import { WebIdentities } from '../identities/web-identities.ts';
 import { Markers } from '../operations/markers.ts';
 import { Policies } from '../policy/policies.ts';
+import type { RequestRates } from '../quotas/request-rates.ts';
 import { startRates } from '../quotas/rates.ts';
 import type { Stores } from '../store/start-store.ts';
 import { ClusterKeys } from '../clusters/cluster-keys.ts';
@@ -41,6 +42,7 @@ interface Common {
   readonly users: StoredUsers;
   readonly markers: Markers;
   readonly sessionTokens: SessionTokens;
+  readonly rates: RequestRates;
 }
 
 /** The way of every request, and what performs those of IAM and STS on it. */
@@ -53,13 +55,14 @@ export function newPipeline(
   readonly pipelineFor: (authenticator: PipelineDeps['authenticator']) => Pipeline;
   readonly performQuery: PerformQuery;
 } {
-  const { config, clock, events } = assembly;
+  const { config, clock, events, resources } = assembly;
   const { stores, hsm, audit, lastUsages, accessKeyUses } = deps;
   const common = {
     policies: new Policies(),
     users: new StoredUsers({ iam: stores.iam, accessKeys: stores.records, partition: config.partition }),
     markers: new Markers(stores.fleet),
     sessionTokens: new SessionTokens(stores.fleet, randomBytes),
+    rates: resources.use(startRates(config.requestQuotas, stores.calls, (problem) => events.ratesProblem(problem))),
   };
   const shared = {
     perform: newKmsPerform(assembly, deps, common),
@@ -107,11 +110,11 @@ function newAuthenticator(
 }
 
 function newKmsPerform(
-  { config, clock, events, resources }: Assembly,
+  { config, clock, resources }: Assembly,
   { stores, hsm, audit, lastUsages }: RequestDeps,
-  { policies, users, markers }: Common,
+  { policies, users, markers, rates }: Common,
 ): Perform {
-  const { guard, cached, calls, grants, keyStores } = stores;
+  const { guard, cached, grants, keyStores } = stores;
   const { externalKeyStores } = config;
   const hosts = resources.use(new XksHosts(externalKeyStores.proxies, externalKeyStores.timeout));
   const proxies = new XksProxies({ hosts, hsm, clock });
@@ -137,7 +140,7 @@ function newKmsPerform(
     markers,
     lastUsages,
     serviceEvents: audit.serviceEvents,
-    rates: resources.use(startRates(config.requestQuotas, calls, (problem) => events.ratesProblem(problem))),
+    rates,
     keyQuota: config.keyQuota,
     grants,
     grantTokens: new GrantTokens(stores.fleet),

@@ -6,6 +6,7 @@ import { factsOf, iamKeys } from '../access.ts';
 import { Arn } from '../iam/fields.ts';
 import { QueryException } from '../query-exception.ts';
 import type { Admitted, IamDeps, QueryOperation } from '../query-operation.ts';
+import { chargeQuery } from '../rates.ts';
 import type { RoleRecord } from '../iam-records.ts';
 import { parseFederatedTrustPolicy, providerArn } from '../trust-policy.ts';
 import type { WebIdentity } from '../web-identities.ts';
@@ -46,6 +47,8 @@ export const assumeRoleWithWebIdentity: QueryOperation = {
     if (role === undefined || !isTrusted(role, { identity, given, call, deps })) {
       throw new QueryException('AccessDenied', 'Not authorized to perform sts:AssumeRoleWithWebIdentity');
     }
+    // Not before: nobody else is to use up the account's rate.
+    chargeQuery(assumeRoleWithWebIdentity, { accountId: role.accountId, region: call.region }, deps);
     const session = {
       seconds: durationOf(given, role, false),
       policies: await sessionPolicies(given, role.accountId, deps),
