@@ -17,6 +17,8 @@ What is measured
       keyfleet                      a cluster that is started for it (the usual)
       keyfleet-grpc                 the same cluster's gRPC edge
       prototype                     the least that does the path of an Encrypt (--prototype adds it)
+      openbao                       OpenBao's transit engine, raft storage and audit file; bao must be on the PATH
+      local-kms                     local-kms; must be on the PATH
       http://HOST:PORT              any server that speaks the AWS KMS API; https:// too
       grpc://HOST:PORT              a Keyfleet frontend's gRPC edge; grpcs:// too
       transit+http://HOST:PORT/MOUNT   OpenBao's or Vault's transit engine; token in BAO_TOKEN or VAULT_TOKEN

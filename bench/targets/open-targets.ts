@@ -5,6 +5,8 @@ import { pidsOf } from '../observe/process-cpu.ts';
 import type { Endpoint, Signing } from '../wire/endpoint.ts';
 import { awsJson } from './aws-json.ts';
 import { keyfleetGrpc } from './grpc.ts';
+import { startLocalKms } from './local-kms.ts';
+import { startOpenBao } from './openbao.ts';
 import { startPrototype } from './prototype.ts';
 import type { Target } from './target.ts';
 import type { TargetSpec } from './target-spec.ts';
@@ -33,6 +35,8 @@ export async function openTargets(
       cluster ??= resources.use(await startTestCluster(options));
       targets.push(ofCluster(spec, cluster));
     } else if (spec.kind === 'prototype') targets.push(resources.use(await startPrototype(spec.name)));
+    else if (spec.kind === 'openbao') targets.push(resources.use(await startOpenBao(spec.name)));
+    else if (spec.kind === 'local-kms') targets.push(resources.use(await startLocalKms(spec.name)));
     else targets.push(await ofUrl(spec, spec.url!));
   }
   return targets;

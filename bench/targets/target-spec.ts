@@ -3,7 +3,8 @@ import { BenchError } from '../bench-error.ts';
 /** What `--target` says. */
 export interface TargetSpec {
   readonly name: string;
-  readonly kind: 'keyfleet' | 'keyfleet-grpc' | 'prototype' | 'aws' | 'grpc' | 'transit' | 'plain';
+  readonly kind:
+    'keyfleet' | 'keyfleet-grpc' | 'prototype' | 'openbao' | 'local-kms' | 'aws' | 'grpc' | 'transit' | 'plain';
   /** Of those that the harness does not start. */
   readonly url?: URL;
   readonly region?: string;
@@ -13,7 +14,7 @@ export interface TargetSpec {
   readonly pids: Readonly<Record<string, number>>;
 }
 
-const started = ['keyfleet', 'keyfleet-grpc', 'prototype'] as const;
+const started = ['keyfleet', 'keyfleet-grpc', 'prototype', 'openbao', 'local-kms'] as const;
 const schemes: Readonly<Record<string, TargetSpec['kind']>> = {
   'http:': 'aws',
   'https:': 'aws',
