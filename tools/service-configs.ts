@@ -78,6 +78,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
       dataDir: home.in(name),
       sealKeyFile: home.secretFile(`${name}-seal-key`),
       domainManagers,
+      ...(rotateEvery === undefined ? {} : { rotationPause: rotateEvery }),
     };
   });
   for (const [name, config] of Object.entries(configs)) {

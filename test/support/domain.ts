@@ -152,7 +152,7 @@ export class TestDomain {
   }
 
   rotate(): Buffer {
-    return this.step(rotation, [this.scheduler]);
+    return this.step(rotation);
   }
 
   drop(...ids: string[]): Buffer {

@@ -148,6 +148,7 @@ export class Fleet implements AsyncDisposable {
 
   #worker(number: number, port: number): ServiceProcess {
     const memberId = `hsm-${number}`;
+    const { rotateEvery } = this.#options;
     mkdirSync(this.path(memberId));
     return this.#service(memberId, 'hsm-worker', {
       memberId,
@@ -156,6 +157,7 @@ export class Fleet implements AsyncDisposable {
       sealKeyFile: this.#writeFile(`${memberId}.seal-key`, randomBytes(32).toString('base64')),
       domainManagers: this.managerPorts.map((one) => `127.0.0.1:${one}`),
       rsaKeyPool: { '2048': 0, '3072': 0, '4096': 0 },
+      ...(rotateEvery === undefined ? {} : { rotationPause: rotateEvery }),
     });
   }
 

@@ -16,7 +16,7 @@ import {
 } from '@keyfleet/shared/domain/proposal';
 import { createLog } from '@keyfleet/shared/log';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
-import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { Hsm, type HsmOptions } from '@keyfleet/hsm-worker/boundary/hsm';
 import { type Change, memberOf, newOperator, TestClock, testRules, testSealKey } from './domain.ts';
 
 // Domain-managers without a network: a store in memory, and workers that are real HSMs in this process.
@@ -39,9 +39,9 @@ export class LocalWorker implements Worker {
   /** What it says of itself in place of the truth. */
   claims: Partial<ReturnType<Hsm['describe']>> = {};
 
-  constructor(memberId: string, clock: TestClock) {
+  constructor(memberId: string, clock: TestClock, options: Pick<HsmOptions, 'rotationPauseMs'> = {}) {
     this.address = `${memberId}:1`;
-    this.hsm = new Hsm({ memberId, anchor, sealKey: testSealKey, clock, random: randomBytes });
+    this.hsm = new Hsm({ memberId, anchor, sealKey: testSealKey, clock, random: randomBytes, ...options });
   }
   async describe() {
     return this.#reach(() => ({ ...this.hsm.describe(), ...this.claims }));

@@ -37,7 +37,11 @@ export const DomainManagerConfig = z
       })
       .describe('Signs requests to hsm-workers and scheduled rotations.'),
     rotation: z
-      .strictObject({ every: duration('24h').describe('The age at which the active domain key is replaced.') })
+      .strictObject({
+        every: duration('24h').describe(
+          'The age at which the active domain key is replaced. hsm-workers refuse to within their `rotationPause`.',
+        ),
+      })
       .prefault({}),
     dueWork: z
       .strictObject({

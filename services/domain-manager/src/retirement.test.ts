@@ -233,7 +233,7 @@ describe('resealing', () => {
 });
 
 test('a preparer that dates its tokens back makes the domain-manager rotate no more often', async () => {
-  world.workers[0] = new LocalWorker('hsm-1', new TestClock());
+  world.workers[0] = new LocalWorker('hsm-1', new TestClock(), { rotationPauseMs: 0 });
   const replica = await foundedReplica();
   world.clock.advance(DAY);
   for (let i = 0; i < 5; i++) await replica.round.run();

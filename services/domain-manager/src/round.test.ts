@@ -23,7 +23,6 @@ import {
   generations,
   newReplica,
   resetWorld,
-  scheduler,
   sealing,
   signed,
   world,
@@ -146,11 +145,11 @@ describe('proposals', () => {
     const rules = { rules: testRules.slice(0, 4), backupHorizonMs: 0 };
     const modify = command(replica, { name: 'ModifyRules', body: rules });
     const waiting = await proposals.propose(signed(modify, [alice]));
-    await proposals.propose(signed(rotate, [scheduler]));
+    await proposals.propose(signed(rotate, [alice, bob]));
     await round.run();
     expect(generations()).toEqual([2, 2]);
     expect(proposals.standingOf((await world.store.findProposal(waiting.proposalId))!).standing).toBe('failed');
-    await expect(proposals.propose(signed(rotate, [scheduler]))).rejects.toThrow('generation 1');
+    await expect(proposals.propose(signed(rotate, [alice, bob]))).rejects.toThrow('generation 1');
   });
 
   test('a member that is told to leave by quorum erases itself, once', async () => {
@@ -185,7 +184,7 @@ describe('proposals', () => {
     const replica = await foundedReplica();
     const { round, tokens } = replica;
     const hostile = world.workers[0]!;
-    const honest = hostile.hsm.prepare(signed(command(replica, rotation), [scheduler]), tokens.head!.token);
+    const honest = hostile.hsm.prepare(signed(command(replica, rotation), [alice, bob]), tokens.head!.token);
     hostile.forged = await sealedForNobody(
       honest,
       async (body) => SignedMessage.decode(await hostile.hsm.signMessage(body)).signature,

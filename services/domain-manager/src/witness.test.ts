@@ -15,7 +15,7 @@ const [maker, second, third] = domain.hsms as [Hsm, Hsm, Hsm];
 let good: Buffer;
 let endsTheDomain: Buffer;
 beforeAll(async () => {
-  good = domain.prepare(rotation, [domain.scheduler], maker);
+  good = domain.prepare(rotation, domain.people, maker);
   endsTheDomain = await sealedForNobody(good, (body) => domain.identities.get('hsm-1')!.sign(body));
 });
 

@@ -87,6 +87,9 @@ export const WorkerConfig = z
       .array(Cluster)
       .default([])
       .describe('Tokens in which customers may have a custom key store (docs/custom-key-stores.md).'),
+    rotationPause: duration('10m').describe(
+      'How long after a new domain key was made it makes no further one by rotation, unless an operator signed that.',
+    ),
     pollEvery: duration('3s').describe('How often it looks for a new domain token without a notice.'),
     peerTls: PeerTlsConfig,
     allowPlaintext: AllowPlaintext,

@@ -22,7 +22,7 @@ test('a member is prepared, shown tokens, activated and told to leave by a sched
   const domain = new TestDomain();
   const [hsm] = domain.hsms;
   const { calls, signed } = callsOf(domain, hsm!);
-  const proposal = domain.propose(rotation, [domain.scheduler]);
+  const proposal = domain.propose(rotation);
   const current = domain.tokens.at(-1)!;
   const attempts: [DomainCallMethod, Uint8Array[], (call: Uint8Array | undefined) => void][] = [
     ['PrepareDomainToken', [proposal, current], (call) => calls.assertPrepare(call, proposal, current)],

@@ -26,6 +26,7 @@ export async function openHsm(config: WorkerConfig, anchor: TrustAnchor, onKeysL
     clock: systemClock,
     random: randomBytes,
     onKeysLost,
+    rotationPauseMs: config.rotationPause,
   };
   try {
     const hsm = new Hsm(sealedIdentity === undefined ? options : { ...options, sealedIdentity });

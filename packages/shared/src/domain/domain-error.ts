@@ -8,6 +8,7 @@
  *     denied.
  * - `wrong-state`: the new state is not what the change makes of the old one. - `invalid-change`: the change makes no
  *     valid state.
+ * - `too-soon`: machines asked for a rotation again already.
  * - `too-young`: a domain key that backups may still need. - `rolled-back`: older than what was installed before.
  * - `outdated`: of version 1 where only version 2 is taken. - `other-preparer`: names another member as its preparer.
  * - `from-the-future`: made at a time that is not yet, by the clock of whoever looks.
@@ -27,6 +28,7 @@ export type DomainErrorCode =
   | 'wrong-state'
   | 'invalid-change'
   | 'too-young'
+  | 'too-soon'
   | 'rolled-back'
   | 'outdated'
   | 'other-preparer'

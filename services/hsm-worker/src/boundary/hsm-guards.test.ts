@@ -18,6 +18,7 @@ import { SESSION_MS } from '@keyfleet/shared/hsm/session';
 import { CredentialToken } from './tokens/credential-token.ts';
 import { openToken, sealToken } from './tokens/sealed-token.ts';
 import { type Keyring, MAX_SEALINGS, newKeyring, type Sealings } from './domain/keyring.ts';
+import { ROTATION_PAUSE_MS } from './domain/prepare-token.ts';
 import { Hsm } from './hsm.ts';
 
 describe('a member makes one token of a generation', () => {
@@ -56,16 +57,16 @@ describe('a member makes one token of a generation', () => {
     const domain = new TestDomain({ members: 3 });
     const [a, b, c] = domain.hsms;
     domain.clock.advance(3_600_000);
-    const ahead = domain.prepare(rotation, [domain.scheduler], a);
+    const ahead = domain.prepare(rotation, domain.people, a);
     domain.clock.advance(-3_600_000);
-    expect(refusalOf(() => domain.prepare(rotation, [domain.scheduler], a))).toBe('from-the-future');
+    expect(refusalOf(() => domain.prepare(rotation, domain.people, a))).toBe('from-the-future');
     const restarted = domain.newHsm('hsm-1', a!.sealedIdentity());
     restarted.install(domain.tokens);
     expect(refusalOf(() => domain.prepare(another, domain.people, restarted))).toBe('from-the-future');
 
     // Another member makes the token of that generation; this one is then free to make the next.
     domain.step(another, domain.people, b);
-    expect(parseToken(domain.prepare(rotation, [domain.scheduler], a)).state.generation).toBe(3);
+    expect(parseToken(domain.prepare(rotation, domain.people, a)).state.generation).toBe(3);
     domain.clock.advance(3_600_000);
     expect(refusalOf(() => c!.install([ahead]))).toBe('forked');
   });
@@ -98,6 +99,27 @@ describe('a member makes one token of a generation', () => {
   });
 });
 
+describe('a hostile scheduler', () => {
+  test('has a member rotate once in ten minutes, also one that restarts; operators may at any time', () => {
+    const domain = new TestDomain();
+    const byMachine = [domain.scheduler];
+    expect(refusalOf(() => domain.prepare(rotation, byMachine))).toBe('too-soon');
+    domain.clock.advance(ROTATION_PAUSE_MS);
+    domain.step(rotation, byMachine);
+
+    domain.clock.advance(ROTATION_PAUSE_MS - 1);
+    const restarted = domain.newHsm('hsm-2', domain.hsms[1]!.sealedIdentity());
+    restarted.install(domain.tokens);
+    for (const member of [domain.hsms[0], restarted]) {
+      expect(refusalOf(() => domain.prepare(rotation, byMachine, member))).toBe('too-soon');
+    }
+    domain.clock.advance(1);
+    domain.step(rotation, byMachine);
+    domain.step(rotation, domain.people);
+    expect(refusalOf(() => domain.prepare(rotation, byMachine))).toBe('too-soon');
+  });
+});
+
 const YEAR = 365 * 86_400_000;
 
 function foundingBody(domain: TestDomain) {
@@ -109,7 +131,7 @@ describe('what a stranger who reaches every port may try', () => {
   test('the proposal of a stored token forks nobody: it is for its preparer, which gives the stored token', () => {
     const domain = new TestDomain({ members: 3 });
     const [a, b, c] = domain.hsms;
-    const honest = domain.prepare(rotation, [domain.scheduler], a);
+    const honest = domain.prepare(rotation, domain.people, a);
     const proposal = Proposal.encode(parseToken(honest).proposal);
     for (const victim of [b!, c!]) {
       expect(refusalOf(() => victim.prepare(proposal, domain.tokens[0]))).toBe('other-preparer');
@@ -140,7 +162,7 @@ describe('a worker whose clock is wrong', () => {
 
   test('dates a token ahead, which no other member takes', () => {
     const domain = new TestDomain();
-    const token = domain.prepare(rotation, [domain.scheduler], ahead(domain, 10 * YEAR));
+    const token = domain.prepare(rotation, domain.people, ahead(domain, 10 * YEAR));
     expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('from-the-future');
     expect(domain.hsms[1]!.describe().generation).toBe(1);
     domain.clock.advance(10 * YEAR - 600_000);
@@ -153,7 +175,7 @@ describe('a worker whose clock is wrong', () => {
     const old = b!.keyring()!.active.id;
     const late = ahead(domain, 0);
     domain.clock.advance(86_400_000);
-    domain.tokens.push(domain.prepare(rotation, [domain.scheduler], late));
+    domain.tokens.push(domain.prepare(rotation, domain.people, late));
     b!.install(domain.tokens);
     expect(b!.installed!.state.domainKeys[1]!.createdAt).toBe(b!.installed!.state.domainKeys[0]!.createdAt);
     expect(b!.keyring()!.active.id).toBe(old);
@@ -179,9 +201,9 @@ describe('a worker whose clock is wrong', () => {
     domain.clock.advance(3_600_000);
     domain.rotate();
     const late = ahead(domain, -3_600_000);
-    expect(refusalOf(() => domain.prepare(rotation, [domain.scheduler], late))).toBe('from-the-future');
+    expect(refusalOf(() => domain.prepare(rotation, domain.people, late))).toBe('from-the-future');
     const slightlyLate = ahead(domain, -300_000);
-    const token = domain.prepare(rotation, [domain.scheduler], slightlyLate);
+    const token = domain.prepare(rotation, domain.people, slightlyLate);
     expect(parseToken(token).state.madeAt).toBe(domain.hsms[0]!.installed!.state.madeAt);
     expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('accepted');
   });

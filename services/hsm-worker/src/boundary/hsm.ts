@@ -20,7 +20,7 @@ import { assertSameKeys } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
 import { InstalledDomain } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
-import { prepareGenesis, prepareNext } from './domain/prepare-token.ts';
+import { prepareGenesis, prepareNext, ROTATION_PAUSE_MS, type TokenMaker } from './domain/prepare-token.ts';
 import { type Identity, newIdentity, openIdentity } from './identity.ts';
 import type { SealKey } from './seal-key.ts';
 
@@ -47,6 +47,8 @@ export interface HsmOptions {
   readonly sealedIdentity?: Uint8Array;
   readonly clock: Clock;
   readonly random: Random;
+  /** As of a `TokenMaker`; `ROTATION_PAUSE_MS` if absent. */
+  readonly rotationPauseMs?: number;
   /** Domain keys are gone, or out of use: whatever was opened under any of them must be forgotten. */
   readonly onKeysLost?: () => void;
 }
@@ -163,10 +165,7 @@ export class Hsm {
     const { anchor } = this.#options;
     if (this.#verified !== undefined) throw new DomainError('already-in-domain', 'this HSM already has a domain');
     this.#assertPreparer(verifyFounding(anchor, proposal));
-    return (
-      this.#preparedFor(1) ??
-      parseToken(prepareGenesis(anchor, proposal, { ...this.#options, identity: this.#identity }))
-    );
+    return this.#preparedFor(1) ?? parseToken(prepareGenesis(anchor, proposal, this.#maker()));
   }
 
   #prepareNext(proposal: Proposal, current: Uint8Array): DomainToken {
@@ -175,9 +174,13 @@ export class Hsm {
     assertSameToken(parseToken(current), verified);
     this.#assertPreparer(verifyProposal(verified, proposal));
     const { secrets } = this.#installed;
-    const maker = { ...this.#options, identity: this.#identity };
     const prepared = this.#preparedFor(verified.state.generation + 1);
-    return prepared ?? parseToken(prepareNext({ ...verified, secrets }, proposal, maker));
+    return prepared ?? parseToken(prepareNext({ ...verified, secrets }, proposal, this.#maker()));
+  }
+
+  #maker(): TokenMaker {
+    const { clock, random, rotationPauseMs = ROTATION_PAUSE_MS } = this.#options;
+    return { identity: this.#identity, clock, random, rotationPauseMs };
   }
 
   #assertPreparer({ preparer }: { readonly preparer: string }): void {

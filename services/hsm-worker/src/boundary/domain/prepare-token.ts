@@ -1,9 +1,10 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { foundedState, makesDomainKey, nextState } from '@keyfleet/shared/domain/apply';
 import { assertNotFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
-import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { activeDomainKey, type DomainState, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { assertRulesForPeople } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -17,7 +18,14 @@ export interface TokenMaker {
   readonly identity: Identity;
   readonly clock: Clock;
   readonly random: Random;
+  /**
+   * From the making of a domain key to a rotation that no operator signed: the least that this member lets pass. Who
+   * has the scheduler's key could otherwise fill the domain with keys, each of which has everything resealed.
+   */
+  readonly rotationPauseMs: number;
 }
+
+export const ROTATION_PAUSE_MS = 10 * 60_000;
 
 /** The founding token: a first domain key and the material id key for the life of the domain. Throws `DomainError`. */
 export function prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: TokenMaker): Buffer {
@@ -37,11 +45,13 @@ export function prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: T
 export function prepareNext(
   current: VerifiedDomain & { readonly secrets: DomainSecrets },
   proposal: Proposal,
-  { identity, clock, random }: TokenMaker,
+  maker: TokenMaker,
 ): Buffer {
+  const { identity, clock, random } = maker;
   assertNotFromFuture(current, clock.now());
   const change = verifyProposal(current, proposal);
   assertRulesForPeople(change);
+  if (change.name === 'RotateDomainKeys') assertNotTooSoon(current.state, proposal, maker);
   const key = newDomainKey(random);
   // A clock that was set back must not put tokens out of order; domain keys then are kept longer, never shorter.
   const madeAt = Math.max(clock.now(), current.state.madeAt);
@@ -56,4 +66,17 @@ export function prepareNext(
   const token = sealDomainToken({ state, previousHash: current.hash, proposal, secrets }, identity, random);
   verifyNext(current, parseToken(token));
   return token;
+}
+
+/** Operators rotate when they like. Throws `DomainError('too-soon')`. */
+function assertNotTooSoon(
+  state: DomainState,
+  { signatures }: Proposal,
+  { clock, rotationPauseMs }: Pick<TokenMaker, 'clock' | 'rotationPauseMs'>,
+): void {
+  const people = new Set(state.operators.filter(({ role }) => role === 'operator').map(({ operatorId }) => operatorId));
+  if (signatures.some(({ operatorId }) => people.has(operatorId))) return;
+  const seconds = Math.ceil((activeDomainKey(state).createdAt + rotationPauseMs - clock.now()) / 1000);
+  if (seconds <= 0) return;
+  throw new DomainError('too-soon', `without an operator's signature the next rotation is possible in ${seconds} s`);
 }
