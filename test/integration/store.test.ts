@@ -1,6 +1,8 @@
 import { openStore } from '@keyfleet/test-support/redis-store';
 import { testMacs } from '@keyfleet/test-support/record-macs';
 import { encodeKey } from '@keyfleet/frontend/store/records';
+import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
+import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { RedisSealedRecords } from '@keyfleet/frontend/background/redis-sealed-records';
 import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
 import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
@@ -81,6 +83,8 @@ const trusted = (feed: ChangeFeed) => vi.waitUntil(() => feed.trusted, { timeout
 async function descriptionOf(store: KeyStore, { region, keyId }: { region: string; keyId: string }) {
   return (await store.findKey(region, keyId))?.description;
 }
+
+const domainState = () => undefined;
 
 describe('the Redis store', () => {
   storeContract(async () => {
@@ -212,7 +216,7 @@ describe('records', () => {
     await store.clearTraces(gone!);
     const first = await store.listKeys(scope, 100);
     const calls = new RedisCalls({ client, writes: writesOf(client) });
-    await new RedisSealedRecords({ calls, macs: testMacs(), keys: new RecordWrites(calls, clock) }).load([
+    await new RedisSealedRecords({ calls, macs: testMacs(), keys: new RecordWrites(calls, clock), domainState }).load([
       keysAt(scope),
     ]);
     expect(await client.exists(keysAt(scope))).toBe(0);
@@ -263,11 +267,44 @@ describe('records', () => {
     const list = `kf:due:{${dueShardOf(key)}}`;
     await client.del(list);
     const calls = new RedisCalls({ client, writes: writesOf(client) });
-    const records = new RedisSealedRecords({ calls, macs: testMacs(), keys: new RecordWrites(calls, clock) });
+    const records = new RedisSealedRecords({
+      calls,
+      macs: testMacs(),
+      keys: new RecordWrites(calls, clock),
+      domainState,
+    });
     const [record] = await records.load([keyAt(key.region, key.keyId)]);
     await record?.replace(key.backingKeys.map(({ token }) => token));
     expect(await client.zcard(list)).toBe(1);
     expect(await store.findKey(key.region, key.keyId)).toMatchObject({ revision: 2, state: 'PendingDeletion' });
+  });
+
+  test('a record key that names a domain key from after a removal is not brought under it from an older one', async () => {
+    const [hsm, domain] = [new FakeHsm(), new FakeDomain()];
+    const before = domain.active;
+    const named = domain.rotate(0, { afterRemoval: true });
+    const calls = new RedisCalls({ client, writes: writesOf(client) });
+    const records = new RedisSealedRecords({
+      calls,
+      macs: testMacs(),
+      keys: new RecordWrites(calls, clock),
+      domainState: () => domain.state,
+    });
+    const sealed = async (number: number, namedId: string, sealsUnder: string) => {
+      hsm.sealsUnder = sealsUnder;
+      const owner = { accessKeyId: `keyfleet-record-key-${number}/${namedId}`, principal: 'keyfleet:frontends' };
+      return Buffer.from((await hsm.execute('GenerateCredential', owner)).token);
+    };
+    const replaced = async (number: number, token: Buffer) => {
+      const name = `kf:secret:{record-key-${number}}`;
+      await client.set(name, token);
+      const [record] = await records.load([name]);
+      return record!.replace([await sealed(number, named, named)]);
+    };
+    await expect(replaced(2, await sealed(2, named, before))).rejects.toThrow(
+      'kf:secret:{record-key-2} is sealed under',
+    );
+    expect(await replaced(1, await sealed(1, before, before))).toBe(true);
   });
 
   test('what is acknowledged survives kill -9', async () => {

@@ -1,8 +1,10 @@
+import type { DomainState } from '@keyfleet/shared/domain/state';
 import { CHANGES, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { tokenOfStore, withToken } from '../key-stores/key-store.ts';
 import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/records.ts';
 import { keyStoresName } from '../store/change-feed.ts';
 import { splitOldKeyList } from '../store/key-lists.ts';
+import { assertSealedAsNamed } from '../store/fleet-key.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { accessKeyPlace } from '../store/record-places.ts';
 import type { RecordWrites } from '../store/record-writes.ts';
@@ -15,6 +17,7 @@ interface Deps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
   readonly keys: RecordWrites;
+  readonly domainState: () => DomainState | undefined;
 }
 
 /**
@@ -52,7 +55,7 @@ export class RedisSealedRecords implements SealedRecords {
     if (stored?.kind === 'key') return this.#loadKey(name, stored.tag);
     if (stored?.kind === 'accessKey') return this.#loadAccessKey(name, stored.tag);
     if (stored?.kind === 'keyStores') return this.#loadKeyStores(name, stored.tag);
-    if (stored?.kind === 'secret') return this.#loadSecret(name);
+    if (stored?.kind === 'secret') return this.#loadSecret(name, stored.tag);
     return Promise.resolve(undefined);
   }
 
@@ -95,10 +98,16 @@ export class RedisSealedRecords implements SealedRecords {
     return { name, tokens: stores.map(tokenOfStore), replace };
   }
 
-  async #loadSecret(name: string): Promise<SealedRecord | undefined> {
-    const sealed = await this.#deps.calls.read((client) => client.getBuffer(name));
+  async #loadSecret(name: string, secret: string): Promise<SealedRecord | undefined> {
+    const { calls, domainState } = this.#deps;
+    const sealed = await calls.read((client) => client.getBuffer(name));
     if (sealed === null) return undefined;
-    return { name, tokens: [sealed], replace: ([token]) => this.#replaceValue(name, sealed, Buffer.from(token!)) };
+    // Judged when the new token is there, whose domain key the state then has.
+    const replace = async ([token]: readonly Uint8Array[]) => {
+      assertSealedAsNamed(domainState(), secret, sealed);
+      return this.#replaceValue(name, sealed, Buffer.from(token!));
+    };
+    return { name, tokens: [sealed], replace };
   }
 
   async #replaceValue(name: string, before: string | Buffer, after: string | Buffer): Promise<boolean> {

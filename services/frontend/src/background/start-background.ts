@@ -82,12 +82,13 @@ function startResealing(
   { connections, stores, domain, hsm, notices }: BackgroundDeps,
 ): void {
   const { calls, macs } = stores;
+  const domainState = () => domain.state;
   resources.use(
     startResealer({
       parts: new RedisParts(connections.client, domain.name),
-      records: new RedisSealedRecords({ calls, macs, keys: new RecordWrites(calls, clock) }),
+      records: new RedisSealedRecords({ calls, macs, keys: new RecordWrites(calls, clock), domainState }),
       hsm,
-      domainState: () => domain.state,
+      domainState,
       clock,
       notices,
       onLeft: (name, error) => events.notResealed(name, error),

@@ -3,7 +3,7 @@ import type { DomainState } from '@keyfleet/shared/domain/state';
 import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { HsmCommands } from '../hsm/commands.ts';
-import type { FleetSecretStore } from './store.ts';
+import { DamagedRecordError, type FleetSecretStore } from './store.ts';
 
 /**
  * A key that all frontends have, and nothing else: sealed as a credential that nobody signs with (docs/decisions/0004).
@@ -21,6 +21,8 @@ export interface FleetKeyName {
 export interface FleetKeyDeps {
   readonly secrets: FleetSecretStore;
   readonly hsm: HsmCommands;
+  /** As it is known here. */
+  readonly domain: { readonly state: DomainState | undefined };
 }
 
 /** Opened by a worker once in a frontend's life; made by whichever frontend needs it first. */
@@ -41,9 +43,10 @@ export class FleetKey {
   }
 
   async #open(deadline: number): Promise<KeyObject> {
-    const { secrets, hsm } = this.#deps;
+    const { secrets, hsm, domain } = this.#deps;
     const { name, info } = this.#name;
     const token = (await secrets.findSecret(name)) ?? (await this.#make(deadline));
+    assertSealedAsNamed(domain.state, name, token);
     const domainKeyId = namedDomainKey(name, token);
     const sealedFor = domainKeyId === undefined ? this.#sealedFor() : this.#sealedFor(domainKeyId);
     const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);
@@ -76,10 +79,30 @@ export class FleetKey {
  * dropped that one. Who left before that generation cannot have had it made.
  */
 export function madeIn({ domainKeys }: DomainState, name: string, token: Uint8Array): number {
-  const generationOf = (id: string | undefined) => domainKeys.find((key) => key.id === id)?.createdGeneration ?? 0;
-  const named = generationOf(namedDomainKey(name, token));
-  // Resealing brings it under newer ones; a member that had not heard of the named one made it under an older one.
-  return generationOf(domainKeyIdOf(token)) < named ? 0 : named;
+  const named = generationOf(domainKeys, namedDomainKey(name, token));
+  return isOlderThanNamed(domainKeys, name, token) ? 0 : named;
+}
+
+/**
+ * Throws `DamagedRecordError` for a token under an older domain key than the one it names. A member that has not heard
+ * of the named one makes it for whoever asks, and somebody who left may have asked. It is not opened, nor resealed:
+ * under a newer domain key it would look like any other.
+ */
+export function assertSealedAsNamed(state: DomainState | undefined, name: string, token: Uint8Array): void {
+  if (state === undefined || !isOlderThanNamed(state.domainKeys, name, token)) return;
+  throw new DamagedRecordError(
+    `kf:secret:{${name}} is sealed under an older domain key than the one that it names: no frontend made it. Restore it from a backup.`,
+  );
+}
+
+/** Resealing brings a token under newer domain keys, never under older ones. */
+function isOlderThanNamed(domainKeys: DomainState['domainKeys'], name: string, token: Uint8Array): boolean {
+  return generationOf(domainKeys, domainKeyIdOf(token)) < generationOf(domainKeys, namedDomainKey(name, token));
+}
+
+/** 0 for one that the domain does not have. */
+function generationOf(domainKeys: DomainState['domainKeys'], id: string | undefined): number {
+  return domainKeys.find((key) => key.id === id)?.createdGeneration ?? 0;
 }
 
 function namedDomainKey(name: string, token: Uint8Array): string | undefined {

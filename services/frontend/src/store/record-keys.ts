@@ -60,6 +60,8 @@ export class FleetRecordKeys implements RecordKeys {
   readonly #now: Clock;
   readonly #looking = new SingleFlight<RecordKeyRange>();
   #opened = new Map<number, FleetKey>();
+  /** By which the opened ones were judged. */
+  #judgedBy: DomainState | undefined;
   #seen: RecordKeyRange | undefined;
   #lookedAt = -Infinity;
 
@@ -113,9 +115,17 @@ export class FleetRecordKeys implements RecordKeys {
     let newest = Math.max(oldest, this.#seen?.newest ?? oldest);
     if (this.#seen === undefined && oldest > 1 && !(await this.#isStored(oldest))) throw isMissing(oldest);
     while (await this.#isFollowed(newest)) newest++;
-    for (const number of this.#opened.keys()) if (number < oldest) this.#opened.delete(number);
+    this.#forgetOld(oldest);
     this.#lookedAt = at;
     return (this.#seen = { oldest, newest });
+  }
+
+  /** What was opened before a newer domain token came is judged again: it may have told of a removal. */
+  #forgetOld(oldest: number): void {
+    const { state } = this.#deps.domain;
+    for (const number of this.#opened.keys())
+      if (number < oldest || state !== this.#judgedBy) this.#opened.delete(number);
+    this.#judgedBy = state;
   }
 
   /** Whether it was made after the last removal of a member or frontend: no other knows it. */

@@ -155,3 +155,21 @@ test('a record key that a member which has not heard of a removal sealed is none
   await secrets.insertSecret('record-key-2', token);
   expect(await rotating.isSinceRemoval(2)).toBe(false);
 });
+
+test('and it is not opened in the place of the oldest one, nor used any more by who opened it before it knew', async () => {
+  const { secrets, hsm, domain, time, keys, macs: reader } = await twoFrontends();
+  const known = domain.state;
+  const id = domain.rotate(0, { afterRemoval: true });
+  const sealedFor = { accessKeyId: `keyfleet-record-key-2/${id}`, principal: 'keyfleet:frontends' };
+  await secrets.insertSecret('record-key-2', (await hsm.execute('GenerateCredential', sealedFor)).token);
+  secrets.oldestRecordKey = 2;
+  const after = domain.state;
+  domain.state = known;
+  time.ms += LOOK_AGAIN_MS;
+  expect((await keys.newest()).number).toBe(2);
+  domain.state = after;
+  time.ms += LOOK_AGAIN_MS;
+  await expect(reader.withMac(place, record)).rejects.toThrow('kf:secret:{record-key-2} is sealed under an older');
+  const started = new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } });
+  await expect(new RecordMacs(started).withMac(place, record)).rejects.toThrow(DamagedRecordError);
+});
