@@ -1,6 +1,10 @@
 import { openStore } from '@keyfleet/test-support/redis-store';
+import { runKeyfleet } from '@keyfleet/test-support/cli';
 import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RedisStore as DomainStore } from '@keyfleet/domain-manager/store/redis-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
@@ -109,6 +113,22 @@ describe('a replica that stalls', () => {
     }
     await vi.waitFor(() => store.confirmTokens(), { timeout: 10_000 });
     expect(await store.putProposal(proposal, 8)).toBe(true);
+  });
+
+  test('keeps a restore from being called done, and the same restore goes on when it is back', async () => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'keyfleet-test-'));
+    const at = ['--redis', `redis://127.0.0.1:${master.port}`];
+    const file = join(dir.path, 'backup');
+    await using frontend = await openFrontend(master.port, 1);
+    await frontend.store.insertKey(newKey());
+    expect(await runKeyfleet('backup', ...at, '--out', file)).toMatchObject({ exitCode: 0 });
+    await frontend.client.flushall();
+    {
+      await using _stalled = await stall();
+      const { exitCode, notes } = await runKeyfleet('restore', file, ...at);
+      expect([exitCode, notes]).toEqual([1, expect.stringContaining('fewer than 1 replicas follow Redis')]);
+    }
+    expect(await runKeyfleet('restore', file, ...at)).toMatchObject({ exitCode: 0, notes: '' });
   });
 });
 

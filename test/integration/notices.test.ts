@@ -72,3 +72,19 @@ test('what a release of before had queued for resealing is thrown away, and rese
   expect(problems).toEqual([]);
   await connection.close();
 });
+
+test('of each shard one item waits at most, however often resealing is asked for while nobody takes it', async () => {
+  await using nats = await startNats();
+  const servers = [`127.0.0.1:${nats.port}`];
+  await using notices = startNotices({ nats: { servers }, name: 'test' });
+  const items = Array.from({ length: 8 }, (_, shard) => ({ generation: 2, pass: 1, shard, shards: 8 }));
+  await vi.waitFor(async () => expect(await publishResealItems(notices, items, 1)).toBe(true), 10_000);
+  for (let attempt = 2; attempt < 10; attempt++) {
+    expect(await publishResealItems(notices, items, attempt)).toBe(true);
+  }
+  const connection = await connect({ servers });
+  const manager = await connection.jetstreamManager();
+  const { state } = await manager.streams.info('KEYFLEET_RESEAL_SHARDS');
+  expect(state.messages).toBe(items.length);
+  await connection.close();
+});

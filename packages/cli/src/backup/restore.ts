@@ -35,7 +35,11 @@ export interface Restored extends Whole, Flaws {}
 export async function restoreBackup(redis: RedisClient, { path, replicas, progress }: Restore): Promise<Restored> {
   const whole = await verifyBackup(path);
   const mark = await RestoreMark.find(redis, whole);
-  if (mark.done === undefined) await assertEmpty(redis, readPieces(path));
+  if (mark.done === undefined) {
+    await assertEmpty(redis, readPieces(path));
+    // Before anything is written: what is cut off in the first slice goes on as well.
+    await mark.put(0);
+  }
   await write(redis, mark, { path, replicas, progress });
   const lists = new DerivedLists(redis);
   const { scopes, granted, accounts } = await compare(redis, { path, progress }, lists);

@@ -66,8 +66,8 @@ export class MemoryStore
     const name = `${key.region}/${key.keyId}`;
     if (this.#keys.get(name)?.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
     this.#removeDueOf(this.#keys.get(name)!);
-    this.#addDue(key);
     const updated = structuredClone({ ...key, revision: key.revision + 1 });
+    this.#addDue(updated);
     this.#keys.set(name, updated);
     if (event !== undefined) {
       this.#due.add(eventEntryOf(key, event));
@@ -261,12 +261,12 @@ export class MemoryStore
 
   #addDue(key: KmsKey): void {
     const date = dueDateOf(key);
-    if (date !== undefined) this.#due.add(dueEntryOf(key, date));
+    if (date !== undefined) this.#due.add(dueEntryOf(key, date, `${key.revision}`));
   }
 
   #removeDueOf(key: KmsKey): void {
     const date = dueDateOf(key);
-    if (date !== undefined) this.#due.delete(dueEntryOf(key, date));
+    if (date !== undefined) this.#due.delete(dueEntryOf(key, date, `${key.revision}`));
   }
 
   #aliasesOf({ accountId, region }: Scope): Map<string, Alias> {

@@ -254,6 +254,17 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(await dueOf(key, date)).toHaveLength(1);
     });
 
+    test('who takes away the entry of a date takes none that another wrote for the same date meanwhile', async () => {
+      const automaticRotation = { periodInDays: 90, nextDate: date };
+      const key = newKey({ automaticRotation });
+      await store.insertKey(key);
+      const [seen] = await dueOf(key, date);
+      const disabled = await store.updateKey({ ...key, state: 'Disabled' });
+      await store.updateKey({ ...disabled, state: 'Enabled' });
+      await store.removeDue(seen!);
+      expect(await dueOf(key, date)).toHaveLength(1);
+    });
+
     test('a list goes on where a page ended', async () => {
       const all = Array.from({ length: 40 }, () => newKey({ state: 'PendingDeletion', deletionDate: date }));
       for (const key of all) await store.insertKey(key);
