@@ -3,6 +3,7 @@ import { ResealPasses } from '@keyfleet/domain-manager/reseal-passes';
 import { Round } from '@keyfleet/domain-manager/round';
 import { MemoryStore } from '@keyfleet/domain-manager/store/memory-store';
 import { DomainManagerEvents } from '../../services/domain-manager/src/events.ts';
+import { Sightings } from '@keyfleet/domain-manager/sightings';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
 import { type Worker, WorkerRefusedError } from '@keyfleet/domain-manager/workers';
 import { randomBytes } from 'node:crypto';
@@ -114,7 +115,8 @@ export function newReplica(): Replica {
     },
   };
   const resealing = new ResealPasses({ store, clock, publish: async (items) => world.asked.push(...items) > 0 });
-  const kept = { tokens, store, proposals, resealing };
+  const sightings = new Sightings({ tokens, store, scheduler, clock, monotonicClock: clock });
+  const kept = { tokens, store, proposals, resealing, sightings };
   const around = { dueWork: { ask: async () => {} }, workers, notices, clock, events };
   return { tokens, proposals, round: new Round({ ...kept, ...around, scheduler, rotateEveryMs: DAY }) };
 }

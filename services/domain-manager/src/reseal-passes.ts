@@ -8,7 +8,7 @@ import {
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { ResealProgress, ResealStore } from './store/store.ts';
-import type { TokenLog } from './token-log.ts';
+import type { Sightings } from './sightings.ts';
 
 /** How many frontends can work on a pass at once; each has a shard at a time. */
 const SHARDS = 16;
@@ -20,8 +20,8 @@ const ASK_AGAIN_MS = 90_000;
  */
 const FIRST_SIGN_MS = 30_000;
 
-/** Of the chain, when each token was first seen here. */
-type SeenTokens = Pick<TokenLog, 'seenAt'>;
+/** Of the chain, since when each token has been seen. */
+type SeenTokens = Pick<Sightings, 'seenAt'>;
 
 export interface ResealDeps {
   readonly store: ResealStore;
@@ -53,7 +53,7 @@ export class ResealPasses {
   }
 
   /** Takes the next step. Call it while every reachable member seals under the active domain key. */
-  async advance(state: DomainState, tokens: SeenTokens): Promise<void> {
+  async advance(state: DomainState, sightings: SeenTokens): Promise<void> {
     if (state.domainKeys.length === 1) return;
     const { store, clock } = this.#deps;
     const generation = activeDomainKey(state).createdGeneration;
@@ -63,12 +63,12 @@ export class ResealPasses {
     const { verifiedAt, reports, shards, pass, startedAt } = progress;
     // Begun by a replica whose clock was wrong: such a pass would prove too much.
     if (startedAt > clock.now()) return this.#startPass(generation, pass + 1);
-    const owesProof = domainKeysToRetire(state).length > 0 && !provesRetirement(state, progress, tokens);
+    const owesProof = domainKeysToRetire(state).length > 0 && !provesRetirement(state, progress, sightings);
     if (verifiedAt !== undefined && !owesProof) return;
     if (reports.size < shards) return this.#ask(generation, progress);
     if (verifiedAt === undefined && foundNothing(progress)) return store.setVerified(generation, clock.now());
     // One more pass, once nothing new can be sealed under an older key.
-    if (verifiedAt !== undefined && clock.now() < provableFrom(state, tokens)) return;
+    if (verifiedAt !== undefined && clock.now() < provableFrom(state, sightings)) return;
     return this.#startPass(generation, pass + 1);
   }
 
@@ -105,20 +105,21 @@ export class ResealPasses {
  * Whether the pass that `progress` tells of was whole, found nothing under older domain keys, and began when nothing
  * could come under those that a former member may hold: so that these may open nothing from now on.
  */
-export function provesRetirement(state: DomainState, progress: ResealProgress, tokens: SeenTokens): boolean {
+export function provesRetirement(state: DomainState, progress: ResealProgress, sightings: SeenTokens): boolean {
   const { reports, shards, startedAt } = progress;
-  return reports.size === shards && foundNothing(progress) && startedAt >= provableFrom(state, tokens);
+  return reports.size === shards && foundNothing(progress) && startedAt >= provableFrom(state, sightings);
 }
 
 /**
  * Frontends take nothing under a key that went out of use longer ago; as much again for their clocks and for writes
  * under way. And not before the newest token, which may have reinstated a key that a restored backup needs. Both times
- * count from when the token was seen here, if that is later than it says: its preparer may have dated it back.
+ * count from when the token was seen, if that is later than it says: its preparer may have dated it back.
  */
-function provableFrom(state: DomainState, tokens: SeenTokens): number {
+function provableFrom(state: DomainState, sightings: SeenTokens): number {
   const removal = newestAfterRemoval(state);
-  const removedAt = removal === undefined ? 0 : Math.max(removal.createdAt, tokens.seenAt(removal.createdGeneration));
-  const newestAt = Math.max(state.madeAt, tokens.seenAt(state.generation));
+  const removedAt =
+    removal === undefined ? 0 : Math.max(removal.createdAt, sightings.seenAt(removal.createdGeneration));
+  const newestAt = Math.max(state.madeAt, sightings.seenAt(state.generation));
   return Math.max(removedAt + CHANGEOVER_MS, newestAt) + CHANGEOVER_MS;
 }
 

@@ -12,10 +12,12 @@ import {
   newReplica,
   type Replica,
   resetWorld,
+  scheduler,
   signed,
   world,
 } from '@keyfleet/test-support/replicas';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { signServedTime } from './served-time.ts';
 import { waitsFor } from './execute.ts';
 
 /** As in reseal.ts. */
@@ -183,6 +185,57 @@ describe('resealing', () => {
     await successor.round.run();
     expect(domainKeys(successor)).toEqual(['1 retired', '2 active']);
   });
+
+  /** A domain-manager that never lives longer than three minutes, each time with all shards worked on. */
+  async function restartedOften(times: number): Promise<Replica> {
+    let replica = newReplica();
+    for (let i = 0; i < times; i++) {
+      for (let minute = 0; minute < 3; minute++) {
+        await runPass(replica, 0);
+        world.clock.advance(60_000);
+      }
+      await replica.round.run();
+      replica = newReplica();
+    }
+    return replica;
+  }
+
+  test('a domain-manager that is restarted every few minutes retires all the same: what it served counts', async () => {
+    await removed();
+    const replica = await restartedOften(6);
+    expect(domainKeys(await refreshed(replica))).toEqual(['1 deactivated', '2 deactivated', '3 active']);
+    expect(domainKeys(await refreshed(await restartedOften(2)))).toEqual(['1 retired', '2 retired', '3 active']);
+  });
+
+  test('the time in which no domain-manager ran is none of the wait', async () => {
+    const replica = await removed();
+    await runPass(replica, 0);
+    world.clock.advance(DAY / 2);
+    const successor = newReplica();
+    for (let i = 0; i < 3; i++) await runPass(successor, 0);
+    await successor.round.run();
+    expect(domainKeys(successor)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
+  });
+
+  test('who writes the store adds nothing to the wait that was served: it is signed, and of one token', async () => {
+    await removed();
+    const { head } = await refreshed(newReplica()).then(({ tokens }) => tokens);
+    const token = { domain: 'test', tokenHash: Buffer.from(head!.hash), servedMs: DAY };
+    const { generation } = head!.state;
+    const forged = signServedTime(token, { operatorId: scheduler.operatorId, privateKey: alice.privateKey });
+    const ofAnother = signServedTime({ ...token, tokenHash: Buffer.alloc(32) }, scheduler);
+    for (const planted of [forged, ofAnother, Buffer.from('{}')]) {
+      await world.store.putSighting(generation, planted);
+      const replica = newReplica();
+      for (let i = 0; i < 4; i++) await runPass(replica, 0);
+      expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
+    }
+  });
+
+  async function refreshed(replica: Replica): Promise<Replica> {
+    await replica.tokens.refresh();
+    return replica;
+  }
 
   test('a rotation after the removal puts it off by minutes: the pass is under its key, and that key stays', async () => {
     const replica = await removed();

@@ -18,6 +18,7 @@ import {
   scheduled,
   type ScheduledChange,
 } from './scheduled-changes.ts';
+import type { Sightings } from './sightings.ts';
 import type { ProposalStore } from './store/store.ts';
 import type { Head, TokenLog } from './token-log.ts';
 import type { Worker } from './workers.ts';
@@ -27,6 +28,7 @@ export interface RoundDeps {
   readonly store: ProposalStore;
   readonly proposals: Proposals;
   readonly resealing: ResealPasses;
+  readonly sightings: Pick<Sightings, 'keep' | 'seenAt'>;
   readonly dueWork: Pick<DueWork, 'ask'>;
   readonly workers: readonly Worker[];
   readonly notices: Pick<Notices, 'publish'>;
@@ -124,12 +126,12 @@ export class Round {
 
   /** After a removal: what the former member may hold opens nothing any more, once nothing that counts is under it. */
   async #retireWhenProven(): Promise<void> {
-    const { tokens, resealing } = this.#deps;
+    const { tokens, resealing, sightings } = this.#deps;
     const { head } = tokens;
     const ids = head === undefined ? [] : domainKeysToRetire(head.state).map(({ id }) => id);
     if (head === undefined || ids.length === 0) return;
     const progress = await resealing.find(head.state);
-    if (progress === undefined || !provesRetirement(head.state, progress, tokens)) return;
+    if (progress === undefined || !provesRetirement(head.state, progress, sightings)) return;
     await this.#carryOut(head, { name: 'RetireDomainKeys', body: { ids } });
   }
 
@@ -151,9 +153,11 @@ export class Round {
   }
 
   async #reseal(): Promise<void> {
-    const { tokens, resealing } = this.#deps;
+    const { tokens, resealing, sightings } = this.#deps;
     const state = tokens.head?.state;
-    if (state !== undefined && isSettled(state, this.#views)) await resealing.advance(state, tokens);
+    if (state === undefined) return;
+    await sightings.keep(state);
+    if (isSettled(state, this.#views)) await resealing.advance(state, sightings);
   }
 
   async #surveyAndDistribute(): Promise<void> {

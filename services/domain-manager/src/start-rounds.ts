@@ -1,3 +1,4 @@
+import { monotonicClock } from '@keyfleet/shared/clock';
 import { dueQueue } from '@keyfleet/shared/due-queue';
 import type { Notices } from '@keyfleet/shared/notices';
 import { publishResealItems } from '@keyfleet/shared/reseal-queue';
@@ -8,6 +9,7 @@ import { observeDomain } from './metrics.ts';
 import { Proposals } from './proposals.ts';
 import { ResealPasses } from './reseal-passes.ts';
 import { Round } from './round.ts';
+import { Sightings } from './sightings.ts';
 import type { GuardedStore } from './store/start-store.ts';
 import { TokenLog } from './token-log.ts';
 import type { Worker } from './workers.ts';
@@ -44,7 +46,8 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
     publish: (items, period) => dueQueue.publish(notices, items, ({ shard }) => `${period}/${shard}`),
   });
   const rotateEveryMs = config.rotation.every;
-  const kept = { tokens, store, proposals, resealing, dueWork };
+  const sightings = new Sightings({ tokens, store, scheduler, clock, monotonicClock });
+  const kept = { tokens, store, proposals, resealing, sightings, dueWork };
   const round = new Round({ ...kept, workers, notices, clock, events, scheduler, rotateEveryMs });
   observeDomain({ tokens, resealing, round, clock });
   const leadRound = async (): Promise<void> => {

@@ -46,6 +46,7 @@ export const storedValues = {
   proposals: { name: 'kf:domain:{<domain>}:proposals', type: 'zset', role: 'passing' },
   proposal: { name: 'kf:domain:{<domain>}:proposal:<proposal id>', type: 'hash', role: 'passing' },
   lease: { name: 'kf:domain:{<domain>}:lease', type: 'string', role: 'passing' },
+  sighting: { name: 'kf:domain:{<domain>}:served:<generation>', type: 'string', role: 'passing' },
   confirmed: { name: 'kf:domain:{<domain>}:confirmed', type: 'string', role: 'passing' },
   /** Restored, it would be the proof of something that the older records beside it are not. */
   resealProgress: { name: 'kf:domain:{<domain>}:reseal:parts:<generation>', type: 'hash', role: 'passing' },
@@ -141,6 +142,9 @@ export function leaseAt(domain: string): string {
 }
 export function confirmedAt(domain: string): string {
   return `kf:domain:{${domain}}:confirmed`;
+}
+export function sightingAt(domain: string, generation: number): string {
+  return `kf:domain:{${domain}}:served:${generation}`;
 }
 export function resealProgressAt(domain: string, generation: number): string {
   return `kf:domain:{${domain}}:reseal:parts:${generation}`;

@@ -12,6 +12,7 @@ export class MemoryStore implements DomainStore {
     number,
     { pass: number; shards: number; startedAt: number; reports: Map<string, ShardReport>; verifiedAt?: number }
   >();
+  readonly #sightings = new Map<number, Buffer>();
   #lease: { holder: string; expiresAt: number } | undefined;
 
   constructor(clock: Clock) {
@@ -95,6 +96,14 @@ export class MemoryStore implements DomainStore {
   async setVerified(generation: number, at: number): Promise<void> {
     const stored = this.#reseals.get(generation);
     if (stored !== undefined) stored.verifiedAt = at;
+  }
+
+  async findSighting(generation: number): Promise<Buffer | undefined> {
+    return this.#sightings.get(generation);
+  }
+
+  async putSighting(generation: number, sighting: Uint8Array): Promise<void> {
+    this.#sightings.set(generation, Buffer.from(sighting));
   }
 
   /** What a frontend does. */

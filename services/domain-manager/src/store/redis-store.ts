@@ -9,6 +9,7 @@ import {
   proposalAt,
   proposalsAt,
   resealProgressAt,
+  sightingAt,
   storeAt,
   tokensAt,
 } from '@keyfleet/shared/stored/names';
@@ -185,6 +186,14 @@ export class RedisStore implements DomainStore {
       reports: new Map(reports),
       ...(verifiedAt === undefined ? {} : { verifiedAt: Number(verifiedAt) }),
     });
+  }
+
+  async findSighting(generation: number): Promise<Buffer | undefined> {
+    return (await this.#redis.getBuffer(sightingAt(this.#domain, generation))) ?? undefined;
+  }
+
+  async putSighting(generation: number, sighting: Uint8Array): Promise<void> {
+    await this.#redis.set(sightingAt(this.#domain, generation), Buffer.from(sighting), 'PX', PROGRESS_TTL_MS);
   }
 
   async startPass(

@@ -132,6 +132,14 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.findReseal(3)).toBeUndefined();
   });
 
+  test('the newest sighting of a generation is kept', async () => {
+    const store = await newStore();
+    expect(await store.findSighting(3)).toBeUndefined();
+    for (const sighting of [Buffer.from([0xff, 0]), Buffer.from([0, 0xff])]) await store.putSighting(3, sighting);
+    expect(await store.findSighting(3)).toEqual(Buffer.from([0, 0xff]));
+    expect(await store.findSighting(2)).toBeUndefined();
+  });
+
   test('one holder has the lease until it gives it up', async () => {
     const store = await newStore();
     expect(await store.holdLease('one', HOUR)).toBe(true);

@@ -86,4 +86,10 @@ export interface ResealStore {
   setVerified(generation: number, at: number): Promise<void>;
 }
 
-export type DomainStore = TokenStore & ProposalStore & LeaseStore & ResealStore;
+/** For how long tokens were served, as domain-managers signed it. Lost, it makes them wait longer. */
+export interface SightingStore {
+  findSighting(generation: number): Promise<Buffer | undefined>;
+  putSighting(generation: number, sighting: Uint8Array): Promise<void>;
+}
+
+export type DomainStore = TokenStore & ProposalStore & LeaseStore & ResealStore & SightingStore;
