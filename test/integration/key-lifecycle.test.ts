@@ -1,4 +1,4 @@
-import { openClusterRecords } from '@keyfleet/test-support/cluster-records';
+import { openClusterKeys } from '@keyfleet/test-support/cluster-records';
 import {
   CancelKeyDeletionCommand,
   CreateAliasCommand,
@@ -17,10 +17,10 @@ import {
   ScheduleKeyDeletionCommand,
 } from '@aws-sdk/client-kms';
 import type { KmsKey } from '@keyfleet/frontend/keys/kms-key';
-import { RedisStore } from '@keyfleet/frontend/store/redis-store';
+import type { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { DUE_SHARDS, dueQueue } from '@keyfleet/shared/due-queue';
 import { startNotices } from '@keyfleet/shared/notices';
-import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
@@ -35,26 +35,19 @@ const PAST = 1_000;
 
 let cluster: TestCluster;
 let kms: KMSClient;
-let redis: RedisClient & AsyncDisposable;
+let redis: RedisClient;
 let store: RedisStore;
 const resources = new AsyncDisposableStack();
 
 beforeAll(async () => {
   cluster = await startTestCluster({ dueWorkEvery: '1s' });
   kms = kmsClient(cluster);
-  const config = {
-    url: `redis://127.0.0.1:${cluster.ports.redis}`,
-    passwordFile: cluster.home.secretFile('redis-password'),
-  };
-  redis = connectRedis(RedisConfig.parse(config), { onProblem: () => {} });
-  await untilReady(redis, 20_000);
-  store = new RedisStore({ ...(await openClusterRecords(cluster, redis, resources)), clock: { now: Date.now } });
+  ({ redis, store } = await openClusterKeys(cluster, resources));
 });
 
 afterAll(async () => {
   kms?.destroy();
   await resources.disposeAsync();
-  await redis?.[Symbol.asyncDispose]();
   await cluster?.[Symbol.asyncDispose]();
 });
 

@@ -3,7 +3,8 @@ import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { openHostPool } from '@keyfleet/cli/host-pool';
 import { loadTrustAnchor } from '@keyfleet/cli/public-files';
 import { openRecords, type Records } from '@keyfleet/cli/records';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { RedisStore } from '@keyfleet/frontend/store/redis-store';
+import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { identities } from '../../tools/home.ts';
 import type { TestCluster } from './cluster.ts';
 
@@ -21,4 +22,19 @@ export async function openClusterRecords(
     client,
     anchor,
   });
+}
+
+/** The keys of the cluster, as its frontend reads and writes them. Closed with `resources`. */
+export async function openClusterKeys(
+  cluster: TestCluster,
+  resources: AsyncDisposableStack,
+): Promise<{ redis: RedisClient; store: RedisStore }> {
+  const config = {
+    url: `redis://127.0.0.1:${cluster.ports.redis}`,
+    passwordFile: cluster.home.secretFile('redis-password'),
+  };
+  const redis = resources.use(connectRedis(RedisConfig.parse(config), { onProblem: () => {} }));
+  await untilReady(redis, 20_000);
+  const records = await openClusterRecords(cluster, redis, resources);
+  return { redis, store: new RedisStore({ ...records, clock: { now: Date.now } }) };
 }
