@@ -138,14 +138,14 @@ test('a proxy that decrypts to something else is not believed', async () => {
 });
 
 test.each([
-  ['InvalidStateException', /is not enabled in the external HSM/],
+  ['InvalidStateException', /is not enabled in the external key manager/],
   ['InvalidKeyUsageException', /does not support the requested operation/],
   ['AccessDeniedException', /denied access to the operation/],
-  ['KeyNotFoundException', /was not found in its external HSM/],
+  ['KeyNotFoundException', /was not found in its external key manager/],
   ['UnsupportedOperationException', /does not support the requested operation/],
   ['DependencyTimeoutException', /did not respond to the request in the time allotted/],
   ['ThrottlingException', /a very high request rate/],
-  ['InternalException', /cannot communicate with the external HSM/],
+  ['InternalException', /cannot communicate with the external key manager/],
 ])('%s of the proxy is KMSInvalidStateException', async (errorName, text) => {
   frontend.answerOfProxy = async () => ({ status: 400, body: Buffer.from(JSON.stringify({ errorName })) });
   const refusal = await frontend.refusal(Encrypt, { KeyId: keyId, Plaintext });
@@ -205,8 +205,11 @@ test('CreateKey refuses an external key that is not there, not enabled or of ano
   proxy.keyStatus = 'ENABLED';
   proxy.lie = (answer) => ({ ...answer, keyUsage: ['ENCRYPT'] });
   expect(await refusal()).toMatch(/^XksKeyInvalidConfigurationException/);
+  const errorName = 'AccessDeniedException';
+  frontend.answerOfProxy = async () => ({ status: 403, body: Buffer.from(JSON.stringify({ errorName })) });
+  expect(await refusal()).toMatch(/^CustomKeyStoreInvalidStateException.*denied access/);
   await frontend.call(DisconnectCustomKeyStore, { CustomKeyStoreId: storeId });
-  expect(await refusal()).toMatch(/^CustomKeyStoreInvalidStateException/);
+  expect(await refusal()).toMatch(/^CustomKeyStoreInvalidStateException.*DISCONNECTED/);
 });
 
 test('a proxy that does not answer five times is not asked for a second, and then once', async () => {

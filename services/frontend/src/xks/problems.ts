@@ -20,7 +20,9 @@ const outOfReach = 'XksProxyUriUnreachableException';
 
 /**
  * What can go wrong between the service and the proxy of an external key store. Whatever it is, cryptography answers
- * KMSInvalidStateException. Source: External Key Store Proxy API Specification, "Error Codes".
+ * KMSInvalidStateException. Source: External Key Store Proxy API Specification 1.0.2, "Error codes"; of access that is
+ * denied to CreateKey, which has no KMSInvalidStateException, KMS Developer Guide, "Troubleshooting external key
+ * stores".
  */
 const rows = {
   'invalid-response': {
@@ -30,7 +32,7 @@ const rows = {
     connection: 'XKS_PROXY_INVALID_RESPONSE',
   },
   'key-disabled': {
-    text: 'The external key associated with this KMS key in an external key store is not enabled in the external HSM. Enable the external key in the external HSM and retry the request.',
+    text: 'The external key associated with this KMS key in an external key store is not enabled in the external key manager. Enable the external key in the external key manager and retry the request.',
     store: badAnswer,
     createKey: badKey,
     connection: 'XKS_PROXY_INVALID_CONFIGURATION',
@@ -49,7 +51,7 @@ const rows = {
     connection: 'XKS_PROXY_INVALID_RESPONSE',
   },
   'key-usage': {
-    text: 'The external key associated with this KMS key in an external key store does not support the requested operation. Enable the operation on the key in your external HSM, and try the request again.',
+    text: 'The external key associated with this KMS key in an external key store does not support the requested operation. Enable the operation on the key in your external key manager, and try the request again.',
     store: badAnswer,
     createKey: badKey,
     connection: 'XKS_PROXY_INVALID_CONFIGURATION',
@@ -63,11 +65,11 @@ const rows = {
   'access-denied': {
     text: 'The external key store proxy denied access to the operation. Verify that the user and the external key are both authorized for this operation, and try the request again.',
     store: badAnswer,
-    createKey: badKey,
+    createKey: invalidState,
     connection: 'XKS_PROXY_ACCESS_DENIED',
   },
   'key-not-found': {
-    text: 'The external key associated with this KMS key in an external key store was not found in its external HSM. If the external key ID associated with this KMS key is incorrect, create a new KMS key with the correct external key ID.',
+    text: 'The external key associated with this KMS key in an external key store was not found in its external key manager. If the external key ID associated with this KMS key is incorrect, create a new KMS key with the correct external key ID.',
     store: badAnswer,
     createKey: 'XksKeyNotFoundException',
     connection: 'XKS_PROXY_INVALID_RESPONSE',
@@ -97,14 +99,14 @@ const rows = {
     connection: 'XKS_PROXY_NOT_REACHABLE',
   },
   'hsm-failed': {
-    text: 'The external key store proxy rejected the request because it cannot communicate with the external HSM. Verify that the external key store proxy configuration is correct and that the external HSM is available.',
+    text: 'The external key store proxy rejected the request because it cannot communicate with the external key manager. Verify that the external key store proxy configuration is correct and that the external key manager is available.',
     store: badAnswer,
     createKey: invalidState,
     connection: 'INTERNAL_ERROR',
   },
   /** By its own health status. */
   'hsms-unavailable': {
-    text: 'The external key store proxy rejected the request because it cannot communicate with the external HSM. Verify that the external key store proxy configuration is correct and that the external HSM is available.',
+    text: 'The external key store proxy rejected the request because it cannot communicate with the external key manager. Verify that the external key store proxy configuration is correct and that the external key manager is available.',
     store: outOfReach,
     createKey: invalidState,
     connection: 'XKS_PROXY_NOT_REACHABLE',

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 
-// Version 1 of AWS's External Key Store Proxy API, as both of its ends read it. A member that is not known is passed
+// Version 1 of AWS's External Key Store Proxy API (1.0.2 of its specification), as both of its ends read it. A member that is not known is passed
 // over.
 
 /** The service that requests are signed for. */
@@ -48,7 +48,7 @@ export const DecryptRequest = z.object({
 });
 
 export const HealthAnswer = z.object({
-  xksProxyFleetSize: z.int().min(0),
+  xksProxyFleetSize: z.int().min(1),
   xksProxyVendor: z.string(),
   xksProxyModel: z.string(),
   ekmVendor: z.string(),
