@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { hash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,13 +8,13 @@ import { createServer, type Server, request } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { CreateUserCommand, IAMClient, PutUserPolicyCommand } from '@aws-sdk/client-iam';
 import { KMS } from '@aws-sdk/client-kms';
 import { amzDateOf, authorizationOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
 import { type Certificate, TestAuthority } from '@keyfleet/test-support/certificates';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { FakeXksProxy } from '@keyfleet/test-support/fakes/xks-proxy';
+import { awsEnvironmentOf, runRecipe, shellBlocksOf } from '@keyfleet/test-support/recipe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 /**
@@ -284,24 +284,16 @@ describe('Keyfleet as the client of a proxy', () => {
   test.runIf(hasAws)(
     "the page's own commands work, with the AWS command line",
     async () => {
-      const page = readFileSync(join(import.meta.dirname, '../../docs/custom-key-stores.md'), 'utf8');
-      const [, commands = ''] = /^```sh\n(.*?)^```$/ms.exec(page) ?? [];
+      const [commands = ''] = shellBlocksOf('custom-key-stores.md');
       fake.keys.set('key-2', randomBytes(32));
-      const { path: cwd } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-aws-')));
-      const config = join(cwd, 'config');
-      writeFileSync(config, '[default]\nregion = us-east-1\ncli_follow_urlparam = false\n');
-      const { stdout } = await promisify(execFile)('bash', ['-ec', commands.replace('xks.example.com', 'fake.test')], {
-        cwd,
-        env: {
-          ...process.env,
-          AWS_ENDPOINT_URL: cluster.endpoint,
-          AWS_CONFIG_FILE: config,
-          AWS_SHARED_CREDENTIALS_FILE: cluster.home.in('aws', 'credentials'),
-          XKS_ACCESS_KEY_ID: credential.AccessKeyId,
-          XKS_SECRET_ACCESS_KEY: credential.RawSecretAccessKey,
-          EXTERNAL_KEY: 'key-2',
-        },
-      });
+      const env = {
+        ...awsEnvironmentOf(cluster),
+        XKS_ACCESS_KEY_ID: credential.AccessKeyId,
+        XKS_SECRET_ACCESS_KEY: credential.RawSecretAccessKey,
+        EXTERNAL_KEY: 'key-2',
+      };
+      const settings = 'aws configure set cli_follow_urlparam false\n';
+      const stdout = await runRecipe(settings + commands.replace('xks.example.com', 'fake.test'), env);
       const opened = await kms.decrypt({ CiphertextBlob: Buffer.from(stdout.trim(), 'base64') });
       expect(Buffer.from(opened.Plaintext!).toString()).toBe('hello');
     },
