@@ -16,6 +16,8 @@ const account = '111122223333';
 let cluster: TestCluster;
 let kms: KMS;
 let token: SoftHsm;
+/** As a worker's configuration has it. */
+let configured: object;
 let trustAnchor: string;
 let otherAnchor: string;
 
@@ -27,7 +29,7 @@ beforeAll(async () => {
   otherAnchor = readFileSync((await TestAuthority.make(directory, 'other')).caFile, 'utf8');
   cluster = resources.use(await startTestCluster({ workers: 3, accountId: account }));
   const { environment, label } = token;
-  const configured = {
+  configured = {
     id: CloudHsmClusterId,
     accountId: account,
     region: 'us-east-1',
@@ -163,6 +165,16 @@ describe('a CloudHSM key store', () => {
     expect((await kms.decrypt({ CiphertextBlob: back.CiphertextBlob })).Plaintext).toEqual(made.Plaintext);
   });
 
+  test('makes random bytes, which are other ones each time', async () => {
+    const random = { NumberOfBytes: 1024, CustomKeyStoreId: storeId };
+    const made = [await kms.generateRandom(random), await kms.generateRandom(random)];
+    const [first, second] = made.map(({ Plaintext: bytes }) => Buffer.from(bytes!));
+    expect([first!.length, second!.length]).toEqual([1024, 1024]);
+    expect(first!.equals(second!)).toBe(false);
+    // Of 256 values each about four times: fewer than 200 have a chance below 10^-12.
+    expect(new Set(first).size).toBeGreaterThan(200);
+  });
+
   test('has keys of one kind only, which do not rotate and are not imported', async () => {
     const inStore = { Origin: 'AWS_CLOUDHSM', CustomKeyStoreId: storeId } as const;
     expect(
@@ -228,6 +240,8 @@ describe('a CloudHSM key store', () => {
     await kms.disconnectCustomKeyStore({ CustomKeyStoreId: storeId });
     expect(await refusal(kms.encrypt({ KeyId: keyId, Plaintext }))).toBe('KMSInvalidStateException');
     expect((await kms.describeKey({ KeyId: keyId })).KeyMetadata!.KeyState).toBe('Unavailable');
+    const random = kms.generateRandom({ NumberOfBytes: 8, CustomKeyStoreId: storeId });
+    expect(await refusal(random)).toBe('CustomKeyStoreInvalidStateException');
     expect(await refusal(kms.deleteCustomKeyStore({ CustomKeyStoreId: storeId }))).toBe(
       'CustomKeyStoreHasCMKsException',
     );

@@ -143,8 +143,10 @@ export const GenerateDataKeyPair = defineCommand(14, 'GenerateDataKeyPair', {
   output: { ciphertext: bytes(), publicKey: bytes(), privateKey: optionalSecret },
 });
 
+const randomLength = z.int().min(1).max(1024);
+
 export const GenerateRandom = defineCommand(15, 'GenerateRandom', {
-  input: { length: z.int().min(1).max(1024) },
+  input: { length: randomLength },
   output: { bytes: secret },
 });
 
@@ -248,6 +250,12 @@ export const DestroyClusterKey = defineCommand(36, 'DestroyClusterKey', {
   output: {},
 });
 
+/** Random bytes of the token's making, mixed with the HSM's own, so that neither alone knows them. */
+export const GenerateRandomInCluster = defineCommand(37, 'GenerateRandomInCluster', {
+  input: { ...loggedIn, length: randomLength },
+  output: { bytes: secret },
+});
+
 /** The only list of commands. */
 export const commands = {
   GenerateBackingKey,
@@ -279,6 +287,7 @@ export const commands = {
   EncryptInCluster,
   DecryptInCluster,
   DestroyClusterKey,
+  GenerateRandomInCluster,
 } as const;
 
 export type CommandName = keyof typeof commands;

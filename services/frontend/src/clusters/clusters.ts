@@ -25,7 +25,12 @@ export class ClusterError extends Error {
 }
 
 type ClusterCommand =
-  'ConnectCluster' | 'GenerateClusterKey' | 'EncryptInCluster' | 'DecryptInCluster' | 'DestroyClusterKey';
+  | 'ConnectCluster'
+  | 'GenerateClusterKey'
+  | 'EncryptInCluster'
+  | 'DecryptInCluster'
+  | 'DestroyClusterKey'
+  | 'GenerateRandomInCluster';
 
 /**
  * Uses CloudHSM clusters, by the hsm-workers that have them. Each cluster has a breaker of its own: one that hangs
@@ -60,6 +65,10 @@ export class Clusters {
 
   async destroyKey(of: ClusterOf, keyId: string, deadline: number): Promise<void> {
     await this.#use('DestroyClusterKey', of, { ...loginOf(of), keyId }, deadline);
+  }
+
+  async generateRandom(of: ClusterOf, length: number, deadline: number): Promise<Uint8Array> {
+    return (await this.#use('GenerateRandomInCluster', of, { ...loginOf(of), length }, deadline)).bytes;
   }
 
   async encrypt(

@@ -30,7 +30,9 @@ interface AnyKeyStore {
   readonly id: string;
   readonly name: string;
   readonly createdAt: number;
-  readonly state: 'CONNECTED' | 'DISCONNECTED' | 'FAILED';
+  readonly state: 'CONNECTED' | 'CONNECTING' | 'DISCONNECTED' | 'FAILED';
+  /** Which request connects it, and when that has failed if nothing more was heard; of one that is CONNECTING. */
+  readonly connecting?: { readonly requestId: string; readonly until: number } | undefined;
   /** Why it is FAILED. */
   readonly error?: ConnectionError | undefined;
 }
@@ -46,8 +48,8 @@ export interface ClusterKeyStore extends AnyKeyStore {
 }
 
 /**
- * A custom key store: `type` says which kind, and each kind has one member with what only it knows. Its state is one
- * that stays: of AWS's five, CONNECTING and DISCONNECTING are over before a call is answered.
+ * A custom key store: `type` says which kind, and each kind has one member with what only it knows. Of AWS's five
+ * states DISCONNECTING is never seen: nothing takes time then.
  */
 export type CustomKeyStore = ExternalKeyStore | ClusterKeyStore;
 
@@ -78,6 +80,13 @@ export interface KeyStoreStore {
 
 export function findKeyStore({ stores }: KeyStores, id: string): CustomKeyStore | undefined {
   return stores.find((store) => store.id === id);
+}
+
+/** As it is now: who connected it may have died of it. */
+export function storeAt(store: CustomKeyStore, now: number): CustomKeyStore {
+  const { connecting, ...rest } = store;
+  if (store.state !== 'CONNECTING' || (connecting && now < connecting.until)) return store;
+  return { ...rest, state: 'FAILED', error: 'INTERNAL_ERROR' };
 }
 
 /** What a store's secret is sealed for: its proxy's access key, its cluster's password. */

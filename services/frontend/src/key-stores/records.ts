@@ -22,7 +22,8 @@ const anyStore = {
   id: z.string().min(1),
   name: z.string().min(1),
   createdAt: z.int(),
-  state: z.enum(['CONNECTED', 'DISCONNECTED', 'FAILED']),
+  state: z.enum(['CONNECTED', 'CONNECTING', 'DISCONNECTED', 'FAILED']),
+  connecting: z.strictObject({ requestId: z.string().min(1), until: z.int() }).optional(),
   error: ConnectionErrorCode.optional(),
 };
 

@@ -8,6 +8,7 @@ import {
   type ClusterAccess,
   type ClusterKeyStore,
   type ConnectionError,
+  findKeyStore,
   type KeyStores,
   principalOfStore,
 } from '../key-stores/key-store.ts';
@@ -85,6 +86,22 @@ export async function clusterConnectionErrorOf(
   } catch (error) {
     if (error instanceof ClusterError) return connectionErrors[error.refusal] ?? 'INTERNAL_ERROR';
     throw error;
+  }
+}
+
+/** Of the token of a CloudHSM key store. Throws KmsException. */
+export async function randomBytesOf(id: string, length: number, { call, deps }: StoreWork): Promise<Uint8Array> {
+  const store = findKeyStore(await deps.keyStores.find(scopeOf(call)), id);
+  if (store?.type !== 'AWS_CLOUDHSM') throw new Error(`${id}, which is no CloudHSM key store, was let through`);
+  try {
+    const of = { ...scopeOf(call), storeId: store.id, cluster: store.cluster };
+    return await deps.clusters.generateRandom(of, length, call.deadline);
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error;
+    const isOurs = error.refusal === 'cluster-sessions' || error.refusal === 'internal';
+    if (isOurs) throw new KmsException('KMSInternalException', '', { cause: error });
+    const message = `The custom key store ${id} does not reach its CloudHSM cluster.`;
+    throw new KmsException('CustomKeyStoreInvalidStateException', message, { cause: error });
   }
 }
 

@@ -104,7 +104,7 @@ interface Place {
 async function placeOf(
   { Origin, CustomKeyStoreId: customKeyStoreId, XksKeyId: xksKeyId }: KeyKindRequest,
   call: Call,
-  deps: Pick<Deps, 'keyStores' | 'proxies'>,
+  deps: Pick<Deps, 'keyStores' | 'proxies' | 'clock'>,
 ): Promise<Place | undefined> {
   if (customKeyStoreId === undefined) return undefined;
   const { before: stores, store } = await loadStore(customKeyStoreId, call, deps);

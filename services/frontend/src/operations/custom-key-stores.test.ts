@@ -134,6 +134,33 @@ test('a proxy none of whose HSMs is available is out of reach', async () => {
   expect(await frontend.refusal(CreateCustomKeyStore, externalKeyStore('one'))).toMatch(/^XksProxyUriUnreachable/);
 });
 
+test('a store is CONNECTING while its proxy is asked, and FAILED if nothing came of that', async () => {
+  const { CustomKeyStoreId } = await create('one');
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  frontend.answerOfProxy = async (call) => {
+    asked.resolve();
+    await answer.promise;
+    return proxy.answer(call);
+  };
+  const connecting = frontend.call(ConnectCustomKeyStore, { CustomKeyStoreId });
+  await asked.promise;
+  expect(await stateOf(CustomKeyStoreId)).toMatchObject({ ConnectionState: 'CONNECTING' });
+  const wrong = /^CustomKeyStoreInvalidStateException/;
+  expect(await frontend.refusal(DeleteCustomKeyStore, { CustomKeyStoreId })).toMatch(wrong);
+  const renamed = { CustomKeyStoreId, NewCustomKeyStoreName: 'two' };
+  expect(await frontend.refusal(UpdateCustomKeyStore, renamed)).toMatch(wrong);
+  // As it would stay if whoever connects it died now.
+  const given = frontend.now;
+  frontend.now += 600_000;
+  const failed = { ConnectionState: 'FAILED', ConnectionErrorCode: 'INTERNAL_ERROR' };
+  expect(await stateOf(CustomKeyStoreId)).toMatchObject(failed);
+  frontend.now = given;
+  answer.resolve();
+  await connecting;
+  expect(await stateOf(CustomKeyStoreId)).toMatchObject({ ConnectionState: 'CONNECTED' });
+});
+
 test('a store that failed to connect is disconnected before it is connected again', async () => {
   const { CustomKeyStoreId } = await create('one');
   frontend.answerOfProxy = answers('ThrottlingException', 429);

@@ -15,6 +15,7 @@ import {
   type CustomKeyStore,
   findKeyStore,
   type KeyStores,
+  storeAt,
   type XksProxy,
 } from '../key-stores/key-store.ts';
 import { changedClusterAccess, clusterConnectionErrorOf, newClusterAccess } from './cloudhsm-key-stores.ts';
@@ -61,7 +62,7 @@ export const updateCustomKeyStore: Handler<typeof UpdateCustomKeyStore, StoreDep
   return {};
 };
 
-export const deleteCustomKeyStore: Handler<typeof DeleteCustomKeyStore, Pick<Deps, 'keyStores'>> = async (
+export const deleteCustomKeyStore: Handler<typeof DeleteCustomKeyStore, LoadDeps> = async (
   { CustomKeyStoreId },
   call,
   deps,
@@ -75,13 +76,15 @@ export const deleteCustomKeyStore: Handler<typeof DeleteCustomKeyStore, Pick<Dep
 
 /**
  * AWS answers before it is done, and tells the end by DescribeCustomKeyStores only. Here it is done when it is
- * answered.
+ * answered; others see CONNECTING meanwhile.
  */
 export const connectCustomKeyStore: Handler<typeof ConnectCustomKeyStore, StoreDeps> = async (input, call, deps) => {
-  const { before, store } = await loadStore(input.CustomKeyStoreId, call, deps);
-  if (store.state === 'CONNECTED') return {};
-  if (store.state === 'FAILED') throw wrongState(store, 'connected', 'DISCONNECTED');
-  const { error: _, ...rest } = store;
+  const found = await loadStore(input.CustomKeyStoreId, call, deps);
+  if (found.store.state === 'FAILED') throw wrongState(found.store, 'connected', 'DISCONNECTED');
+  const { before, store } = found.store.state === 'DISCONNECTED' ? await beginConnecting(found, call, deps) : found;
+  // It is connected, or somebody else connects it or has disconnected it meanwhile.
+  if (store.state !== 'CONNECTING' || store.connecting?.requestId !== call.requestId) return {};
+  const { connecting: _, ...rest } = store;
   const work = { call, deps };
   const error = await (store.type === 'EXTERNAL_KEY_STORE'
     ? xksConnectionErrorOf(store, work)
@@ -91,24 +94,37 @@ export const connectCustomKeyStore: Handler<typeof ConnectCustomKeyStore, StoreD
   return {};
 };
 
-export const disconnectCustomKeyStore: Handler<typeof DisconnectCustomKeyStore, Pick<Deps, 'keyStores'>> = async (
+interface LoadedStore {
+  readonly before: KeyStores;
+  readonly store: CustomKeyStore;
+}
+
+async function beginConnecting({ before, store }: LoadedStore, call: Call, deps: StoreDeps): Promise<LoadedStore> {
+  const { requestId, deadline: until } = call;
+  const connecting = { ...store, state: 'CONNECTING' as const, connecting: { requestId, until } };
+  await deps.keyStores.replace(before, replaced(before, connecting));
+  return loadStore(store.id, call, deps);
+}
+
+export const disconnectCustomKeyStore: Handler<typeof DisconnectCustomKeyStore, LoadDeps> = async (
   input,
   call,
   deps,
 ) => {
   const { before, store } = await loadStore(input.CustomKeyStoreId, call, deps);
-  if (store.state === 'DISCONNECTED') throw wrongState(store, 'disconnected', 'CONNECTED or FAILED');
-  const { error: _, ...rest } = store;
+  if (store.state === 'DISCONNECTED') throw wrongState(store, 'disconnected', 'CONNECTED, CONNECTING or FAILED');
+  const { error: _, connecting: __, ...rest } = store;
   await deps.keyStores.replace(before, replaced(before, { ...rest, state: 'DISCONNECTED' }));
   return {};
 };
 
-type DescribeDeps = Pick<Deps, 'keyStores' | 'markers'>;
+type LoadDeps = Pick<Deps, 'keyStores' | 'clock'>;
+type DescribeDeps = LoadDeps & Pick<Deps, 'markers'>;
 
 export const describeCustomKeyStores: Handler<typeof DescribeCustomKeyStores, DescribeDeps> = async (
   input,
   call,
-  { keyStores, markers },
+  { keyStores, clock, markers },
 ) => {
   const { CustomKeyStoreId: id, CustomKeyStoreName: name, Limit: limit = DEFAULT_LIMIT } = input;
   if (id !== undefined && name !== undefined) {
@@ -124,7 +140,7 @@ export const describeCustomKeyStores: Handler<typeof DescribeCustomKeyStores, De
   const page = rest.slice(0, limit);
   const next = rest.length > page.length ? page.at(-1)!.id : undefined;
   return {
-    CustomKeyStores: page.map(described),
+    CustomKeyStores: page.map((store) => described(storeAt(store, clock.now()))),
     ...(next !== undefined && { NextMarker: await markers.seal(list, next, call.deadline) }),
     Truncated: next !== undefined,
   };
@@ -135,15 +151,11 @@ export function customKeyStoreNotFound(named: string): KmsException {
 }
 
 /** Throws CustomKeyStoreNotFoundException. */
-export async function loadStore(
-  id: string,
-  call: Call,
-  { keyStores }: Pick<Deps, 'keyStores'>,
-): Promise<{ before: KeyStores; store: CustomKeyStore }> {
+export async function loadStore(id: string, call: Call, { keyStores, clock }: LoadDeps): Promise<LoadedStore> {
   const before = await keyStores.find(scopeOf(call));
   const store = findKeyStore(before, id);
   if (store === undefined) throw customKeyStoreNotFound(id);
-  return { before, store };
+  return { before, store: storeAt(store, clock.now()) };
 }
 
 function replaced({ stores }: KeyStores, changed: CustomKeyStore): readonly CustomKeyStore[] {

@@ -10,7 +10,9 @@ import type { InputOf as CommandInput } from '@keyfleet/shared/hsm/commands';
 import { commandKeyOf, currentBackingKey } from '../keys/backing-keys.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { contextOf, tellsMaterial, useOf } from './ciphertexts.ts';
+import { randomBytesOf } from './cloudhsm-key-stores.ts';
 import type { Deps, Handler, KeyCall } from './handler.ts';
+import type { StoreDeps } from './store-work.ts';
 
 /** Bytes. */
 const lengths = { AES_256: 32, AES_128: 16 } as const;
@@ -83,13 +85,14 @@ export const generateDataKeyPairWithoutPlaintext: Handler<
   };
 };
 
-export const generateRandom: Handler<typeof GenerateRandom, Pick<Deps, 'hsm'>> = async (
-  { NumberOfBytes: length },
-  { deadline },
-  { hsm },
+export const generateRandom: Handler<typeof GenerateRandom, StoreDeps> = async (
+  { NumberOfBytes: length, CustomKeyStoreId: storeId },
+  call,
+  deps,
 ) => {
   if (length === undefined) throw new Error('GenerateRandom was let through without a length');
-  const { bytes } = await hsm.execute('GenerateRandom', { length }, deadline);
+  if (storeId !== undefined) return { Plaintext: await randomBytesOf(storeId, length, { call, deps }) };
+  const { bytes } = await deps.hsm.execute('GenerateRandom', { length }, call.deadline);
   return { Plaintext: bytes };
 };
 

@@ -98,7 +98,8 @@ function assertChanges(input: InputOf<typeof UpdateCustomKeyStore>, store: Exter
   }
   assertConnectivity(input);
   const needsRest = input.XksProxyUriEndpoint !== undefined || input.XksProxyConnectivity !== undefined;
-  if (store.state === 'FAILED' || (needsRest && store.state !== 'DISCONNECTED')) {
+  const mayStay = !needsRest && store.state === 'CONNECTED';
+  if (store.state !== 'DISCONNECTED' && !mayStay) {
     throw wrongState(store, 'updated', 'DISCONNECTED');
   }
 }

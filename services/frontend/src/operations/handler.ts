@@ -61,7 +61,7 @@ export interface Deps {
   readonly keyStores: KeyStoreStore;
   readonly proxies: Pick<XksProxies, 'checkHealth' | 'checkKey'>;
   readonly secondEncryption: SecondEncryption;
-  readonly clusters: Pick<Clusters, 'check' | 'connect' | 'generateKey'>;
+  readonly clusters: Pick<Clusters, 'check' | 'connect' | 'generateKey' | 'generateRandom'>;
   readonly clock: Clock;
   readonly newKeyId: (multiRegion: boolean) => string;
   /** Whether tags may say the id of a new key. */

@@ -9,6 +9,7 @@ import { loadStore } from '../operations/custom-key-stores.ts';
 import { dataKeyLengthOf, type DataKeySize } from '../operations/data-keys.ts';
 import type { Deps } from '../operations/handler.ts';
 import { assertSignable, type SignatureInput } from '../operations/sign.ts';
+import { wrongState } from '../operations/store-work.ts';
 import { rateClassOf, rateClassOfKey } from '../quotas/request-rates.ts';
 import type { AccessRequestDeps } from './access-request.ts';
 import { admit } from './access.ts';
@@ -135,12 +136,16 @@ export const numberOfBytes = check<{ NumberOfBytes?: number | undefined }>('`Num
   if (input.NumberOfBytes === undefined) throw new KmsException('ValidationException', 'NumberOfBytes is required.');
 });
 
-/** Only a CloudHSM makes random bytes. */
+/** Only a CloudHSM key store makes random bytes, and only while it is connected. */
 export const randomSource = check<{ CustomKeyStoreId?: string | undefined }>(
-  'no custom key store is named that makes no random bytes',
+  'no custom key store is named that makes no random bytes now',
   async ({ input, call, deps }) => {
     if (input.CustomKeyStoreId === undefined) return;
     const { store } = await loadStore(input.CustomKeyStoreId, call, deps);
+    if (store.type === 'AWS_CLOUDHSM') {
+      if (store.state !== 'CONNECTED') throw wrongState(store, 'used', 'CONNECTED');
+      return;
+    }
     const message = `The custom key store ${store.id} is of type ${store.type}, which is not valid for this operation.`;
     throw new KmsException('UnsupportedOperationException', message);
   },

@@ -41,6 +41,16 @@ export const decryptInCluster: CommandHandler<'DecryptInCluster'> = async (input
   return { plaintext: (await use(input, context, work)) as Uint8Array };
 };
 
+/** A module that is less random than it says, or tells somebody else, changes nothing. */
+export const generateRandomInCluster: CommandHandler<'GenerateRandomInCluster'> = async (input, context) => {
+  const { length } = input;
+  const made = (await use(input, context, { name: 'generateRandom', length })) as Uint8Array;
+  if (made.length !== length) throw new RefusedError('cluster-away');
+  const bytes = context.random(length);
+  for (let i = 0; i < length; i++) bytes[i]! ^= made[i]!;
+  return { bytes };
+};
+
 type ClusterNames = Pick<InputOf<'ConnectCluster'>, 'clusterId' | 'account' | 'region'>;
 
 function clusterOf({ clusterId, account, region }: ClusterNames, { clusters }: Pick<CommandContext, 'clusters'>) {

@@ -7,6 +7,7 @@ import {
   destroyClusterKey,
   encryptInCluster,
   generateClusterKey,
+  generateRandomInCluster,
 } from './clusters.ts';
 import type { CommandHandler } from './command.ts';
 import { generateCredential, openCredential, sealCredential } from './credentials.ts';
@@ -48,4 +49,5 @@ export const handlers = {
   EncryptInCluster: encryptInCluster,
   DecryptInCluster: decryptInCluster,
   DestroyClusterKey: destroyClusterKey,
+  GenerateRandomInCluster: generateRandomInCluster,
 } as const satisfies { readonly [N in CommandName]: CommandHandler<N> };

@@ -19,6 +19,7 @@ const definitions = {
   C_FindObjectsFinal: { return: returns, arguments: [word] },
   C_GenerateKey: { return: returns, arguments: [word, pointer, pointer, word, pointer] },
   C_DestroyObject: { return: returns, arguments: [word, word] },
+  C_GenerateRandom: { return: returns, arguments: [word, pointer, word] },
   C_EncryptInit: { return: returns, arguments: [word, pointer, word] },
   C_Encrypt: { return: returns, arguments: [word, pointer, word, pointer, pointer] },
   C_DecryptInit: { return: returns, arguments: [word, pointer, word] },

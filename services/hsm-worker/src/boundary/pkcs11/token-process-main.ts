@@ -11,6 +11,7 @@ export type TokenRequest =
 /** What is asked of a session that is logged in. */
 export type TokenWork =
   | { readonly name: 'generateKey' | 'destroyKey'; readonly label: string }
+  | { readonly name: 'generateRandom'; readonly length: number }
   | ({ readonly name: 'encrypt'; readonly label: string } & Parameters<TokenSession['encrypt']>[1])
   | ({ readonly name: 'decrypt'; readonly label: string } & Parameters<TokenSession['decrypt']>[1]);
 
@@ -50,6 +51,8 @@ function answer(request: TokenRequest): unknown {
       return session.generateKey(request.label);
     case 'destroyKey':
       return session.destroyKey(request.label);
+    case 'generateRandom':
+      return session.generateRandom(request.length);
     case 'encrypt':
       return session.encrypt(request.label, request);
     case 'decrypt':

@@ -121,6 +121,14 @@ export class TokenSession {
     }
   }
 
+  generateRandom(length: number): Buffer {
+    return this.#using((memory) => {
+      const random = memory.take(length);
+      this.#call('C_GenerateRandom', this.#session, random.pointer, BigInt(length));
+      return Buffer.from(random.bytes);
+    });
+  }
+
   /** `iv`: random; a token that makes its own answers that one. Throws NoKeyError. */
   encrypt(label: string, { iv, associatedData, plaintext }: Record<'iv' | 'associatedData' | 'plaintext', Uint8Array>) {
     return this.#withKey(label, (key) =>
