@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 
-// Version 1 of AWS's External Key Store Proxy API (1.0.2 of its specification), as both of its ends read it. A member that is not known is passed
-// over.
+// Version 1 of AWS's External Key Store Proxy API (1.0.2 of its specification), as both of its ends read it. A member
+// that is not known is passed over.
 
 /** The service that requests are signed for. */
 export const XKS_SERVICE = 'kms-xks-proxy';
