@@ -1,6 +1,7 @@
 import { openStore } from '@keyfleet/test-support/redis-store';
 import { testMacs } from '@keyfleet/test-support/record-macs';
 import { grantStoreContract, newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
+import { FEW } from '@keyfleet/frontend/grants/grant-store';
 import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
@@ -37,6 +38,26 @@ describe('records of grants', () => {
     const reading = grants.find(key, grant.grantId);
     await expect(reading).rejects.toThrow(DamagedRecordError);
     await expect(reading).rejects.toThrow(grant.grantId);
+  });
+
+  test('those of an older release are found all the same, and from then on by what they allow', async () => {
+    const { keys, grants } = open();
+    const key = newKey();
+    await keys.insertKey(key);
+    const all = Array.from({ length: FEW + 5 }, (_, i) =>
+      newGrant(key, { constraints: { encryptionContextSubset: [['volume', `${i}`]] } }),
+    );
+    for (const grant of all) await grants.insert(grant, 1_000);
+    const [, index] = grantsAt(key);
+    const added = (await redis.client.zrange(index, 0, '-1')).filter((entry) => /^(?:may|permitted) /.test(entry));
+    expect(added).toHaveLength(3 * all.length);
+    await redis.client.zrem(index, ...added);
+    const encrypt = { operation: 'Encrypt', encryptionContext: { volume: '254' } } as const;
+    const { grantee } = all[0]!;
+    const looked = async () => (await Array.fromAsync(grants.candidates(key, grantee, encrypt))).flat();
+    expect((await looked()).length).toBe(all.length);
+    expect(await looked()).toEqual([all[254]]);
+    expect(await redis.client.zcard(index)).toBe(5 * all.length);
   });
 
   test('nothing is left of a key that is deleted', async () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { permissionsOf, permittedTo } from './grant-permissions.ts';
 
 /** What grants are grants of. */
 export interface GrantedKey {
@@ -36,6 +37,8 @@ export function grantOfRetirableEntry(entry: string): { readonly keyId: string; 
   return { keyId, grantId };
 }
 
+const Pairs = z.array(z.tuple([z.string(), z.string()]));
+
 /**
  * What lists are derived from; the rest of a record is the frontends'. Principals have no spaces, so that one
  * separates.
@@ -51,7 +54,11 @@ export const ListedGrant = z.object({
   retiringId: z.string().optional(),
   issuingAccount: z.string(),
   operations: z.array(z.string()),
-  constraints: z.record(z.string(), z.unknown()),
+  constraints: z.object({
+    encryptionContextEquals: Pairs.optional(),
+    encryptionContextSubset: Pairs.optional(),
+    sourceArn: z.string().optional(),
+  }),
 });
 export type ListedGrant = z.output<typeof ListedGrant>;
 
@@ -59,7 +66,12 @@ export type ListedGrant = z.output<typeof ListedGrant>;
 export function grantIndexOf(grant: ListedGrant): readonly string[] {
   const named = namedEntriesOf(grant);
   const prefixes = [ALL_GRANTS, entriesOfGrantee(grant.grantee), ...(named === undefined ? [] : [named])];
-  return prefixes.map((prefix) => prefix + grant.grantId);
+  return [...prefixes.map((prefix) => prefix + grant.grantId), ...permissionEntriesOf(grant)];
+}
+
+/** Those of them that grants of older releases do not have. */
+export function permissionEntriesOf(grant: ListedGrant): readonly string[] {
+  return [permittedTo(grant.grantee), ...permissionsOf(grant)].map((prefix) => prefix + grant.grantId);
 }
 
 // What entries begin with.

@@ -3,7 +3,8 @@ import { type ChangeListener, type Changes, grantsName } from '../store/change-f
 import { ReadCache } from '../store/read-cache.ts';
 import type { Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';
-import type { GrantStore, InsertGrantOutcome } from './grant-store.ts';
+import type { GrantQuestion } from './constraints.ts';
+import { type FewGrants, type GrantStore, type InsertGrantOutcome, tooMany } from './grant-store.ts';
 
 const MAX_BYTES = 64 * 1024 * 1024;
 /** A grant with its small members, roughly. */
@@ -12,7 +13,7 @@ const GRANT_BYTES = 1_000;
 /** The store of grants with what was read lately in memory, by key and grantee; that there are none is kept too. */
 export class CachedGrants implements GrantStore, ChangeListener {
   readonly #store: GrantStore;
-  readonly #grants: ReadCache<readonly Grant[]>;
+  readonly #grants: ReadCache<FewGrants>;
 
   constructor(store: GrantStore, changes: Changes) {
     this.#store = store;
@@ -28,21 +29,24 @@ export class CachedGrants implements GrantStore, ChangeListener {
     this.#grants.clear();
   }
 
-  grantsOf(key: GrantedKey, grantee: string): readonly Grant[] | Promise<readonly Grant[]> {
-    // A store that answers at all answers with a list.
-    return this.#grants.get(grantsName(key, grantee), () => this.readGrantsOf(key, grantee)) as Promise<
-      readonly Grant[]
-    >;
+  grantsOf(key: GrantedKey, grantee: string): FewGrants | Promise<FewGrants> {
+    // A store that answers at all answers with something.
+    return this.#grants.get(grantsName(key, grantee), () => this.readGrantsOf(key, grantee)) as Promise<FewGrants>;
   }
 
   /** As they are stored now. */
-  async readGrantsOf(key: GrantedKey, grantee: string): Promise<readonly Grant[]> {
+  async readGrantsOf(key: GrantedKey, grantee: string): Promise<FewGrants> {
     return this.#store.grantsOf(key, grantee);
   }
 
   /** As they were when changes were last sure to be heard; undefined when that is not known, or too long ago. */
-  lastKnown(key: GrantedKey, grantee: string): readonly Grant[] | undefined {
+  lastKnown(key: GrantedKey, grantee: string): FewGrants | undefined {
     return this.#grants.lastKnown(grantsName(key, grantee));
+  }
+
+  /** Nothing of it is kept. */
+  candidates(key: GrantedKey, grantee: string, question: GrantQuestion): AsyncIterable<readonly Grant[]> {
+    return this.#store.candidates(key, grantee, question);
   }
 
   find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {
@@ -79,7 +83,8 @@ export class CachedGrants implements GrantStore, ChangeListener {
   }
 }
 
-function weightOf(grants: readonly Grant[]): number {
+function weightOf(grants: FewGrants): number {
+  if (grants === tooMany) return GRANT_BYTES;
   const pairs = grants.flatMap(({ constraints }) => [
     ...(constraints.encryptionContextEquals ?? []),
     ...(constraints.encryptionContextSubset ?? []),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { newKey } from '../store/store.contract.ts';
-import { allows, covers, pairsOf } from './constraints.ts';
+import { permissionsOf } from '@keyfleet/shared/stored/grant-permissions';
+import { allows, covers, type GrantQuestion, pairsOf, permissionsFor } from './constraints.ts';
 import type { Grant, GrantConstraints, GrantOperation } from './grant.ts';
 import { newGrant } from './grant-store.contract.ts';
 
@@ -112,4 +113,28 @@ describe('a grant that is given by a grantee', () => {
     );
     expect(exceeding).toEqual([]);
   });
+});
+
+test('whatever a grant allows, it is found by one of its permissions', () => {
+  const names = ['a', 'b', 'c'];
+  /** Each context of these names with one of two values. */
+  const contexts = Array.from({ length: 27 }, (_, n) =>
+    Object.fromEntries(names.flatMap((name, i) => [[], [[name, '1']], [[name, '2']]][Math.floor(n / 3 ** i) % 3]!)),
+  );
+  const constraints = [{}, ...contexts.flatMap((context) => [equals(context), subset(context)])];
+  const operations = ['Encrypt', 'Decrypt', 'DescribeKey', 'CreateGrant'] as const;
+  const questions: GrantQuestion[] = [
+    ...operations.flatMap((operation) => contexts.map((encryptionContext) => ({ operation, encryptionContext }))),
+    ...constraints.map((child) => ({ operation: 'CreateGrant' as const, child: grant(['Encrypt'], child) })),
+  ];
+  let allowed = 0;
+  for (const one of constraints) {
+    const given = grant(['Encrypt', 'DescribeKey', 'CreateGrant'], one);
+    const its = permissionsOf(given);
+    for (const question of questions.filter((asked) => allows(given, asked))) {
+      allowed += 1;
+      expect(permissionsFor(given.grantee, question)!.some((asked) => its.includes(asked))).toBe(true);
+    }
+  }
+  expect(allowed).toBeGreaterThan(1_000);
 });

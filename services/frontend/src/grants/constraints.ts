@@ -1,3 +1,4 @@
+import { permissionsAsked, withoutContext } from '@keyfleet/shared/stored/grant-permissions';
 import type { ContextPairs, Grant, GrantConstraints, GrantOperation } from './grant.ts';
 
 /** What asks for a grant's permission. */
@@ -9,9 +10,6 @@ export interface GrantQuestion {
   readonly child?: Pick<Grant, 'operations' | 'constraints'> | undefined;
 }
 
-/** These have no encryption context (KMS Developer Guide, "Using grant constraints"). */
-const withoutContext: ReadonlySet<GrantOperation> = new Set(['DescribeKey', 'RetireGrant', 'GetPublicKey']);
-
 /** Whether a grant allows it. The grantee and the key are the grant's already. Pure. */
 export function allows({ operations, constraints }: Grant, question: GrantQuestion): boolean {
   const { operation } = question;
@@ -22,6 +20,17 @@ export function allows({ operations, constraints }: Grant, question: GrantQuesti
     return question.child !== undefined && covers({ operations, constraints }, question.child);
   if (withoutContext.has(operation)) return true;
   return contextHolds(constraints, pairsOf(question.encryptionContext ?? {}));
+}
+
+/**
+ * What entries of the index begin with that the grants have which allow it; others may have them too. Undefined when
+ * all grants of the grantee must be looked at.
+ */
+export function permissionsFor(grantee: string, question: GrantQuestion): readonly string[] | undefined {
+  const { operation, child, encryptionContext = {} } = question;
+  const constraints = child?.constraints;
+  const given = constraints?.encryptionContextEquals ?? constraints?.encryptionContextSubset;
+  return permissionsAsked(grantee, operation, given ?? pairsOf(encryptionContext));
 }
 
 /**

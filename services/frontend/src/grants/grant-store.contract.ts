@@ -4,7 +4,8 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import { newKey } from '../store/store.contract.ts';
 import type { KeyStore, Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';
-import type { GrantStore } from './grant-store.ts';
+import type { GrantQuestion } from './constraints.ts';
+import { FEW, type GrantStore, tooMany } from './grant-store.ts';
 
 const bob = 'arn:aws:iam::111122223333:user/bob';
 const carol = 'arn:aws:iam::111122223333:user/carol';
@@ -132,6 +133,34 @@ export function grantStoreContract(open: () => Promise<Stores>): void {
       expect(await idsOf(carol)).toEqual([]);
       expect(await store().grantsOf(key, bob)).toEqual(mine);
       expect(await store().grantsOf(key, carol)).toEqual([]);
+    });
+
+    test('of many grants to one principal only those are looked at that may allow what is asked', async () => {
+      const volumes = Array.from({ length: FEW + 9 }, (_, i) =>
+        newGrant(key, { constraints: { encryptionContextSubset: [['volume', `${i}`]] } }),
+      );
+      const exact = newGrant(key, { constraints: { encryptionContextEquals: [['a', '1']] } });
+      const describing = newGrant(key, { operations: ['DescribeKey'], constraints: volumes[0]!.constraints });
+      const theirs = newGrant(key, { grantee: carol, constraints: volumes[7]!.constraints });
+      for (const grant of [...volumes, exact, describing, theirs]) await store().insert(grant, 1_000);
+      expect(await store().grantsOf(key, bob)).toBe(tooMany);
+      expect(await store().grantsOf(key, carol)).toEqual([theirs]);
+      const looked = async (question: GrantQuestion) =>
+        (await Array.fromAsync(store().candidates(key, bob, question))).flat();
+      const encrypt = (encryptionContext?: Record<string, string>): GrantQuestion => ({
+        operation: 'Encrypt',
+        encryptionContext,
+      });
+      expect(await looked(encrypt({ volume: '7', more: 'x' }))).toEqual([volumes[7]]);
+      expect(await looked(encrypt({ a: '1' }))).toEqual([exact]);
+      expect(await looked(encrypt({ a: '1', b: '2' }))).toEqual([]);
+      expect(await looked(encrypt())).toEqual([]);
+      expect(await looked({ operation: 'DescribeKey' })).toEqual([describing]);
+      await store().remove(volumes[7]!);
+      expect(await looked(encrypt({ volume: '7' }))).toEqual([]);
+      // Too many pairs to ask for each part of them.
+      const wide = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`n${i}`, 'x']));
+      expect(await looked(encrypt(wide))).toHaveLength(volumes.length + 1);
     });
 
     test('what a principal may retire is listed over all keys of the Region', async () => {

@@ -1,7 +1,9 @@
 import { type GrantedKey, ListedGrant, namedEntriesOf, retirableEntryOf } from '@keyfleet/shared/stored/grants';
+import { permissionsOf } from '@keyfleet/shared/stored/grant-permissions';
 import { pageOf } from '../store/page.ts';
 import type { Page } from '../store/store.ts';
-import type { GrantStore, InsertGrantOutcome } from './grant-store.ts';
+import { permissionsFor, type GrantQuestion } from './constraints.ts';
+import { FEW, type FewGrants, type GrantStore, type InsertGrantOutcome, tooMany } from './grant-store.ts';
 import { decodeGrant, encodeGrant } from './grant-records.ts';
 import type { Grant } from './grant.ts';
 
@@ -30,8 +32,15 @@ export class MemoryGrantStore implements GrantStore {
     return this.#grants.get(placeOf(key, grantId));
   }
 
-  async grantsOf(key: GrantedKey, grantee: string): Promise<readonly Grant[]> {
-    return this.#of(key).filter((grant) => grant.grantee === grantee);
+  async grantsOf(key: GrantedKey, grantee: string): Promise<FewGrants> {
+    const found = this.#of(key).filter((grant) => grant.grantee === grantee);
+    return found.length > FEW ? tooMany : found;
+  }
+
+  async *candidates(key: GrantedKey, grantee: string, question: GrantQuestion): AsyncGenerator<readonly Grant[]> {
+    const asked = permissionsFor(grantee, question);
+    const all = this.#of(key).filter((grant) => grant.grantee === grantee);
+    yield asked === undefined ? all : all.filter((grant) => permissionsOf(grant).some((one) => asked.includes(one)));
   }
 
   async remove(grant: Grant): Promise<boolean> {

@@ -5,7 +5,7 @@ import type { Principal } from '../policy/principal.ts';
 import { allows, type GrantQuestion } from './constraints.ts';
 import { constraintsOf, type GivenConstraints } from './given-constraints.ts';
 import type { Grant } from './grant.ts';
-import type { GrantLookup } from './grant-store.ts';
+import { type GrantLookup, tooMany } from './grant-store.ts';
 import type { GrantName } from './grant-token.ts';
 
 type Input = Readonly<Record<string, unknown>>;
@@ -47,15 +47,22 @@ export async function granteeOf(
   const ofKey = tokens.filter((token) => token.region === key.region && token.keyId === key.keyId);
   for (const name of namesOf(caller)) {
     const found = grants.grantsOf(key, name.arn);
-    const ofName = found instanceof Promise ? await found : found;
+    const few = found instanceof Promise ? await found : found;
     const allowsIt = (grant: Grant): boolean => isGrantee(name, grant) && allows(grant, question);
-    if (ofName.some(allowsIt)) return name.naming;
+    const isAllowed =
+      few === tooMany ? await anyPage(grants.candidates(key, name.arn, question), allowsIt) : few.some(allowsIt);
+    if (isAllowed) return name.naming;
     for (const { grantId } of ofKey) {
       const grant = await grants.find(key, grantId);
       if (grant && allowsIt(grant)) return name.naming;
     }
   }
   return undefined;
+}
+
+async function anyPage(pages: AsyncIterable<readonly Grant[]>, isIt: (grant: Grant) => boolean): Promise<boolean> {
+  for await (const page of pages) if (page.some(isIt)) return true;
+  return false;
 }
 
 /** One of the names by which a grant can mean a caller. */

@@ -7,9 +7,11 @@ import {
   grantsAt,
   ListedGrant,
   namedEntriesOf,
+  permissionEntriesOf,
   retirableAt,
   retirableEntryOf,
 } from '@keyfleet/shared/stored/grants';
+import { permittedTo } from '@keyfleet/shared/stored/grant-permissions';
 import { CHANGES } from '@keyfleet/shared/stored/names';
 import { keyAt } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from '../store/acknowledged.ts';
@@ -21,11 +23,9 @@ import { grantPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import type { Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';
-import type { GrantStore, InsertGrantOutcome } from './grant-store.ts';
+import { type GrantQuestion, permissionsFor } from './constraints.ts';
+import { FEW, type FewGrants, type GrantStore, type InsertGrantOutcome, tooMany } from './grant-store.ts';
 import { decodeGrant, encodeGrant } from './grant-records.ts';
-
-/** Of many grants so many are read at once: parsing them holds up others for some milliseconds. */
-const AT_ONCE = 250;
 
 export interface RedisGrantStoreDeps {
   readonly calls: RedisCalls;
@@ -55,7 +55,7 @@ export class RedisGrantStore implements GrantStore {
 
   async insert(grant: Grant, quota: number): Promise<InsertGrantOutcome> {
     const json = encodeGrant(grant);
-    const listed = ListedGrant.parse(JSON.parse(json));
+    const listed = listedOf(grant);
     // Before the record: an entry too many is skipped by whoever lists, one too few would never be missed.
     await this.#addRetirable(grant);
     const outcome = await this.#redis.script(
@@ -88,19 +88,52 @@ export class RedisGrantStore implements GrantStore {
     return decodeGrant(await this.#macs.verified(grantPlace(key, grantId), stored), key, grantId);
   }
 
-  async grantsOf(key: GrantedKey, grantee: string): Promise<readonly Grant[]> {
-    const all: Grant[] = [];
-    let after: string | undefined;
+  async grantsOf(key: GrantedKey, grantee: string): Promise<FewGrants> {
+    const { items, next } = await this.list(key, grantee, FEW);
+    return next === undefined ? items : tooMany;
+  }
+
+  async *candidates(key: GrantedKey, grantee: string, question: GrantQuestion): AsyncGenerator<readonly Grant[]> {
+    const asked = permissionsFor(grantee, question);
+    if (!(await this.#hasPermissions(key, grantee))) yield* this.#withPermissions(key, grantee);
+    else if (asked === undefined) yield* this.#pages(key, entriesOfGrantee(grantee));
+    else {
+      const firsts = await Promise.all(asked.map((prefix) => this.#page(key, prefix, FEW)));
+      yield firsts.flatMap(({ items }) => items);
+      for (const [i, { next }] of firsts.entries()) if (next !== undefined) yield* this.#pages(key, asked[i]!, next);
+    }
+  }
+
+  async *#pages(key: GrantedKey, prefix: string, from?: string): AsyncGenerator<readonly Grant[]> {
+    let after = from;
     do {
-      const { items, next } = await this.list(key, grantee, AT_ONCE, after);
-      all.push(...items);
+      const { items, next } = await this.#page(key, prefix, FEW, after);
+      yield items;
       after = next;
     } while (after !== undefined);
-    return all;
+  }
+
+  /** Whether all grants of a principal are found by what they allow. */
+  async #hasPermissions(key: GrantedKey, grantee: string): Promise<boolean> {
+    const [, index] = grantsAt(key);
+    const counts = [permittedTo(grantee), entriesOfGrantee(grantee)].map((prefix) =>
+      this.#redis.read((client) => client.zlexcount(index, ...rangeOf(prefix))),
+    );
+    const [found = 0, all = 0] = await Promise.all(counts);
+    return found >= all;
+  }
+
+  /** All grants of a principal; those of older releases are found by what they allow from now on. */
+  async *#withPermissions(key: GrantedKey, grantee: string): AsyncGenerator<readonly Grant[]> {
+    for await (const page of this.#pages(key, entriesOfGrantee(grantee))) {
+      yield page;
+      const entries = page.map((grant) => [grant.grantId, ...permissionEntriesOf(listedOf(grant))]);
+      await this.#redis.scriptUndurably('kfAddGrantEntries', ...grantsAt(key), JSON.stringify(entries));
+    }
   }
 
   async remove(grant: Grant): Promise<boolean> {
-    const entries = grantIndexOf(ListedGrant.parse(JSON.parse(encodeGrant(grant))));
+    const entries = grantIndexOf(listedOf(grant));
     const change = [CHANGES, grantsName(grant, grant.grantee)] as const;
     const parts = [grant.grantId, ...change, JSON.stringify(entries)] as const;
     const removed = await this.#redis.script('kfRemoveGrant', ...grantsAt(grant), ...parts);
@@ -110,11 +143,12 @@ export class RedisGrantStore implements GrantStore {
   }
 
   async list(key: GrantedKey, grantee: string | undefined, limit: number, after?: string): Promise<Page<Grant>> {
+    return this.#page(key, grantee === undefined ? ALL_GRANTS : entriesOfGrantee(grantee), limit, after);
+  }
+
+  async #page(key: GrantedKey, prefix: string, limit: number, after?: string): Promise<Page<Grant>> {
     const [grants, index] = grantsAt(key);
-    const prefix = grantee === undefined ? ALL_GRANTS : entriesOfGrantee(grantee);
-    const from = after === undefined ? `[${prefix}` : `(${prefix}${after}`;
-    // '!' is the character after the space that a prefix ends in.
-    const range = [from, `(${prefix.slice(0, -1)}!`, 'BYLEX', 'LIMIT', 0, limit + 1] as const;
+    const range = [...rangeOf(prefix, after), 'BYLEX', 'LIMIT', 0, limit + 1] as const;
     const entries = await this.#redis.read((client) => client.zrange(index, ...range));
     const ids = entries.slice(0, limit).map((entry) => entry.slice(prefix.length));
     const assertNotGone = this.#acknowledged.beginRead();
@@ -139,7 +173,7 @@ export class RedisGrantStore implements GrantStore {
     const [grants, index] = grantsAt(key);
     let after: string | undefined;
     do {
-      const { items, next } = await this.list(key, undefined, AT_ONCE, after);
+      const { items, next } = await this.list(key, undefined, FEW, after);
       await Promise.all(items.map((grant) => this.#removeRetirable(grant)));
       after = next;
     } while (after !== undefined);
@@ -168,6 +202,16 @@ export class RedisGrantStore implements GrantStore {
     if (grant.retiring === undefined) return;
     await this.#redis.write('zrem', retirableAt(grant.region, grant.retiring), retirableEntryOf(grant));
   }
+}
+
+/** The entries that begin with a prefix, as ZRANGE takes it. */
+function rangeOf(prefix: string, after?: string): readonly [string, string] {
+  // '!' is the character after the space that a prefix ends in.
+  return [after === undefined ? `[${prefix}` : `(${prefix}${after}`, `(${prefix.slice(0, -1)}!`];
+}
+
+function listedOf(grant: Grant): ListedGrant {
+  return ListedGrant.parse(JSON.parse(encodeGrant(grant)));
 }
 
 function pageUntil(items: readonly Grant[], last: string | undefined, goesOn: boolean): Page<Grant> {

@@ -3,7 +3,7 @@ import type { GrantedKey } from '@keyfleet/shared/stored/grants';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { CachedGrants } from '../grants/cached-grants.ts';
 import type { Grant } from '../grants/grant.ts';
-import type { GrantLookup } from '../grants/grant-store.ts';
+import type { FewGrants, GrantLookup } from '../grants/grant-store.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { aliasName, keyName } from './change-feed.ts';
 import type { ReadCache } from './read-cache.ts';
@@ -50,10 +50,14 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
     return this.#read(this.#aliases, aliasName(scope, name), async () => this.#store.findAlias(scope, name));
   }
 
-  async grantsOf(key: GrantedKey, grantee: string): Promise<readonly Grant[]> {
+  async grantsOf(key: GrantedKey, grantee: string): Promise<FewGrants> {
     const known = this.#grants.lastKnown(key, grantee);
     if (known === undefined) return this.#grants.grantsOf(key, grantee);
     return (await this.#readOr(known, () => this.#grants.readGrantsOf(key, grantee))) ?? [];
+  }
+
+  candidates(...asked: Parameters<GrantLookup['candidates']>): AsyncIterable<readonly Grant[]> {
+    return this.#grants.candidates(...asked);
   }
 
   /** A token is for a grant that is new: nothing was known of it. */

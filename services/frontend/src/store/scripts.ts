@@ -178,6 +178,17 @@ for _, entry in ipairs(cjson.decode(ARGV[7])) do redis.call('ZADD', KEYS[3], 0, 
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
+  /** KEYS: grants, their index. ARGV: lists of an id and entries to add (JSON): of those that are there. */
+  kfAddGrantEntries: [
+    2,
+    `
+for _, grant in ipairs(cjson.decode(ARGV[1])) do
+  if redis.call('HEXISTS', KEYS[1], grant[1]) == 1 then
+    for i = 2, #grant do redis.call('ZADD', KEYS[2], 0, grant[i]) end
+  end
+end
+return 1`,
+  ],
   /** KEYS: grants, their index. ARGV: id, channel, message, its entries (JSON). 0: it was gone already. */
   kfRemoveGrant: [
     2,
