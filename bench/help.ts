@@ -7,6 +7,7 @@ export function help(): string {
 
   npm run bench -- [options]                 measure, print a table, leave a JSON file and an HTML report
   npm run bench -- compare A.json B.json     what moved between two runs beyond the noise
+  npm run bench -- budget [--keys N]         every row of the performance budget (docs/performance.md), in ten minutes
   npm run bench -- report A.json             the HTML report of a run, again
   npm run bench -- micro [SUITE]             parts alone: parts (signature, policy, JSON, frame, token), boundary,
                                              channel, session, telemetry, caches
@@ -23,7 +24,9 @@ What is measured
       grpc://HOST:PORT              a Keyfleet frontend's gRPC edge; grpcs:// too
       transit+http://HOST:PORT/MOUNT   OpenBao's or Vault's transit engine; token in BAO_TOKEN or VAULT_TOKEN
       plain+http://HOST:PORT/PATH   any web server: GET, and nothing is checked
-    then, with commas: ,region=R ,profile=P ,pids=NAME:PID+NAME:PID (their CPU and memory are measured too).
+    then, with commas: ,region=R ,profile=P ,pids=NAME:PID+NAME:PID (their CPU and memory are measured too)
+    ,also=HOST:PORT+HOST:PORT (more of the same: connections are dealt out); of a cluster that is started:
+    ,frontends=N ,tls=on
     Credentials come as for the AWS CLI: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the shared files.
   --scenario A,B          what is called; the names are below
   --mix FILE              calls mixed by weight: {"encrypt": 60, "decrypt": 39, "create-key": 1}

@@ -41,3 +41,19 @@ test.each([
 ])('%j is refused in one line', (args, line) => {
   expect(() => parseOptions(args)).toThrow(line);
 });
+
+test('a cluster that is started has frontends and TLS as its target says', () => {
+  const options = parseOptions(['--target', 'keyfleet', '--target', 'two=keyfleet,frontends=2,tls=on']);
+  const [usual, two] = options === 'help' ? [] : options.targets;
+  expect([usual!.frontends, usual!.tls]).toEqual([undefined, undefined]);
+  expect([two!.frontends, two!.tls]).toEqual([2, true]);
+});
+
+test('a server has further addresses', () => {
+  const options = parseOptions(['--target', 'http://10.0.0.1:1,also=10.0.0.2:1+other.example:2']);
+  const [target] = options === 'help' ? [] : options.targets;
+  expect(target!.also).toEqual([
+    { host: '10.0.0.2', port: 1 },
+    { host: 'other.example', port: 2 },
+  ]);
+});

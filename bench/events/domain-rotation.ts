@@ -1,4 +1,3 @@
-import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { boundTo, newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -6,6 +5,7 @@ import type { TestCluster } from '@keyfleet/test-support/cluster';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { peersOf } from '../../tools/home-tls.ts';
 import type { BenchEvent } from './event.ts';
 
 const POLL_MS = 20;
@@ -61,7 +61,8 @@ export async function resealed(
 export const rotation: BenchEvent = {
   name: 'rotation',
   async run({ cluster }, mark) {
-    using client = new DomainManagerClient(`127.0.0.1:${cluster!.ports.domainManager}`, plaintextPeers.credentials);
+    const { credentials } = peersOf(cluster!.home);
+    using client = new DomainManagerClient(`localhost:${cluster!.ports.domainManager}`, credentials);
     mark('rotation proposed');
     await resealed(client, await rotate(cluster!, client), mark);
     mark('nothing is left to reseal');

@@ -72,7 +72,7 @@ function costsOf(point: Point): Costs {
   const round = point.rounds[0]!;
   const generator = round.generators.reduce((total, { cpu }) => total + cpu, 0);
   return {
-    frontend: sum((name) => name === 'frontend'),
+    frontend: sum((name) => name.startsWith('frontend')),
     workers: sum((name) => name.startsWith('hsm-worker')),
     redis: sum((name) => name === 'redis'),
     nats: sum((name) => name === 'nats'),

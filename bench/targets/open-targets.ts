@@ -5,6 +5,7 @@ import { pidsOf } from '../observe/process-cpu.ts';
 import type { Endpoint, Signing } from '../wire/endpoint.ts';
 import { awsJson } from './aws-json.ts';
 import { keyfleetGrpc } from './grpc.ts';
+import { type MoreFrontend, startMoreFrontends } from './more-frontends.ts';
 import { startLocalKms } from './local-kms.ts';
 import { startOpenBao } from './openbao.ts';
 import { startPrototype } from './prototype.ts';
@@ -27,13 +28,16 @@ export async function openTargets(
   options: TargetOptions,
   resources: AsyncDisposableStack,
 ): Promise<Target[]> {
-  let cluster: TestCluster | undefined;
+  const clusters = new Map<string, StartedCluster>();
   const targets: Target[] = [];
   for (const spec of specs) {
     if (spec.kind === 'keyfleet' || spec.kind === 'keyfleet-grpc') {
+      const { frontends = 1, tls = false } = spec;
       // Both edges of one cluster.
-      cluster ??= resources.use(await startTestCluster(options));
-      targets.push(ofCluster(spec, cluster));
+      const known = clusters.get(`${frontends} ${tls}`);
+      const { cluster, more } = known ?? (await startWith({ frontends, tls }, options, resources));
+      clusters.set(`${frontends} ${tls}`, { cluster, more });
+      targets.push(ofCluster(spec, cluster, more));
     } else if (spec.kind === 'prototype') targets.push(resources.use(await startPrototype(spec.name)));
     else if (spec.kind === 'openbao') targets.push(resources.use(await startOpenBao(spec.name)));
     else if (spec.kind === 'local-kms') targets.push(resources.use(await startLocalKms(spec.name)));
@@ -42,23 +46,45 @@ export async function openTargets(
   return targets;
 }
 
-export function ofCluster({ name, kind }: Pick<TargetSpec, 'name' | 'kind'>, cluster: TestCluster): Target {
+interface StartedCluster {
+  readonly cluster: TestCluster;
+  readonly more: readonly MoreFrontend[];
+}
+
+async function startWith(
+  { frontends, tls }: { readonly frontends: number; readonly tls: boolean },
+  options: TargetOptions,
+  resources: AsyncDisposableStack,
+): Promise<StartedCluster> {
+  const cluster = resources.use(await startTestCluster({ ...options, tls }));
+  const more = await startMoreFrontends(cluster, { count: frontends, nodeArgs: options.nodeArgs }, resources);
+  return { cluster, more };
+}
+
+export function ofCluster(
+  { name, kind }: Pick<TargetSpec, 'name' | 'kind'>,
+  cluster: TestCluster,
+  more: readonly MoreFrontend[] = [],
+): Target {
   const overGrpc = kind === 'keyfleet-grpc';
   const endpoint: Endpoint = {
     transport: overGrpc ? 'http2' : 'http1',
-    tls: false,
+    tls: cluster.ca !== undefined,
+    ca: cluster.ca,
     host: '127.0.0.1',
     port: overGrpc ? cluster.ports.grpc : cluster.ports.http,
+    also: more.map(({ http, grpc }) => ({ host: '127.0.0.1', port: overGrpc ? grpc : http })),
     signing: { region: REGION, ...cluster.credentials },
   };
-  const processes = () => pidsOf(cluster, 'domain-manager', 'redis', 'nats');
+  const others = Object.fromEntries(more.map((frontend) => [frontend.name, frontend.pid]));
+  const processes = () => ({ ...pidsOf(cluster, 'domain-manager', 'redis', 'nats'), ...others });
   return { name, endpoint, protocol: overGrpc ? keyfleetGrpc : awsJson(), processes, cluster };
 }
 
 async function ofUrl(spec: TargetSpec, url: URL): Promise<Target> {
-  const { name, kind, pids } = spec;
+  const { name, kind, pids, also } = spec;
   const tls = /^(?:\w+\+)?https:|^grpcs:/.test(url.protocol);
-  const base = { tls, host: url.hostname, port: Number(url.port || (tls ? 443 : 80)) };
+  const base = { tls, host: url.hostname, port: Number(url.port || (tls ? 443 : 80)), also };
   const processes = () => pids;
   const path = `${url.pathname || '/'}${url.search}`;
   if (kind === 'plain') {

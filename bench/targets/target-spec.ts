@@ -1,4 +1,5 @@
 import { BenchError } from '../bench-error.ts';
+import type { Address } from '../wire/endpoint.ts';
 
 /** What `--target` says. */
 export interface TargetSpec {
@@ -10,6 +11,11 @@ export interface TargetSpec {
   readonly region?: string;
   /** Of the AWS configuration files. */
   readonly profile?: string;
+  /** Of a cluster that is started: how many frontends, and whether everything speaks TLS. */
+  readonly frontends?: number;
+  readonly tls?: boolean;
+  /** Of a server that is not: further addresses of it, to which connections are dealt out. */
+  readonly also?: readonly Address[];
   /** name -> process id. */
   readonly pids: Readonly<Record<string, number>>;
 }
@@ -26,7 +32,7 @@ const schemes: Readonly<Record<string, TargetSpec['kind']>> = {
   'plain+https:': 'plain',
 };
 
-/** `[NAME=]WHERE[,region=R][,profile=P][,pids=name:pid+name:pid]`. */
+/** `[NAME=]WHERE` and settings, with commas: `npm run bench -- --help` has them. */
 export function parseTarget(text: string): TargetSpec {
   const [whole = '', ...settings] = text.split(',');
   const named = /^([\w.-]+)=(.+)$/.exec(whole);
@@ -45,15 +51,43 @@ function remote(where: string, text: string): Pick<TargetSpec, 'kind' | 'url'> {
   throw new BenchError(`--target ${text}: '${where}' is no target. There are ${known}.`);
 }
 
-function settingsOf(settings: readonly string[], text: string): Pick<TargetSpec, 'region' | 'profile' | 'pids'> {
-  const known: { region?: string; profile?: string; pids: Record<string, number> } = { pids: {} };
-  for (const setting of settings) {
-    const [name, value = ''] = setting.split('=');
-    if (name === 'region' || name === 'profile') known[name] = value;
-    else if (name === 'pids') Object.assign(known.pids, pidsOf(value, text));
-    else throw new BenchError(`--target ${text}: '${setting}' is no setting. There are region=, profile= and pids=.`);
-  }
-  return known;
+type Settings = Pick<TargetSpec, 'region' | 'profile' | 'pids' | 'frontends' | 'tls' | 'also'>;
+
+function settingsOf(settings: readonly string[], text: string): Settings {
+  return settings.reduce<Settings>(
+    (known, setting) => {
+      const [name = '', value = ''] = setting.split('=');
+      const read = readers[name];
+      if (read !== undefined) return { ...known, ...read(value, text, known) };
+      const names = Object.keys(readers).map((one) => `${one}=`);
+      throw new BenchError(`--target ${text}: '${setting}' is no setting. There are ${names.join(', ')}.`);
+    },
+    { pids: {} },
+  );
+}
+
+const MOST_FRONTENDS = 16;
+
+const readers: Readonly<Record<string, (value: string, text: string, known: Settings) => Partial<Settings>>> = {
+  region: (region) => ({ region }),
+  profile: (profile) => ({ profile }),
+  pids: (value, text, { pids }) => ({ pids: { ...pids, ...pidsOf(value, text) } }),
+  frontends(value, text) {
+    const frontends = Number(value);
+    if (Number.isInteger(frontends) && frontends >= 1 && frontends <= MOST_FRONTENDS) return { frontends };
+    throw new BenchError(`--target ${text}: frontends= takes a number from 1 to ${MOST_FRONTENDS}.`);
+  },
+  tls(value, text) {
+    if (value === 'on' || value === 'off') return { tls: value === 'on' };
+    throw new BenchError(`--target ${text}: tls= takes on or off.`);
+  },
+  also: (value, text) => ({ also: value.split('+').map((address) => addressOf(address, text)) }),
+};
+
+function addressOf(address: string, text: string): Address {
+  const [, host, port] = /^([\w.-]+):(\d+)$/.exec(address) ?? [];
+  if (host !== undefined) return { host, port: Number(port) };
+  throw new BenchError(`--target ${text}: also= takes HOST:PORT, and + between several.`);
 }
 
 function pidsOf(value: string, text: string): Record<string, number> {

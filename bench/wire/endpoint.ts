@@ -1,11 +1,19 @@
 // What crosses to the generator's processes: plain data only.
+import { isIP } from 'node:net';
 
-/** Where requests go, and how they travel. */
-export interface Endpoint {
-  readonly transport: 'http1' | 'http2';
-  readonly tls: boolean;
+export interface Address {
   readonly host: string;
   readonly port: number;
+}
+
+/** Where requests go, and how they travel. Each is signed for the first address, whichever it goes to. */
+export interface Endpoint extends Address {
+  readonly transport: 'http1' | 'http2';
+  readonly tls: boolean;
+  /** Connections are dealt out to these as well. */
+  readonly also?: readonly Address[] | undefined;
+  /** PEM: who signed the server's certificate, where the machine does not know it. */
+  readonly ca?: string | undefined;
   /** Undefined: requests are sent as they are. */
   readonly signing?: Signing | undefined;
 }
@@ -63,6 +71,18 @@ export interface Transport<R> {
   connect(): Connection<R>;
 }
 
-export function authorityOf({ host, port }: Pick<Endpoint, 'host' | 'port'>): string {
+/** Deals out the addresses in turn. */
+export function addressesInTurn({ host, port, also = [] }: Endpoint): () => Address {
+  const all = [{ host, port }, ...also];
+  let next = 0;
+  return () => all[next++ % all.length]!;
+}
+
+/** What Node wants for TLS: an address is no name that a client could ask for. */
+export function tlsOptions({ ca }: Endpoint, { host }: Address): { ca?: string; servername?: string } {
+  return { ...(ca === undefined ? {} : { ca }), ...(isIP(host) === 0 ? { servername: host } : {}) };
+}
+
+export function authorityOf({ host, port }: Address): string {
   return `${host}:${port}`;
 }

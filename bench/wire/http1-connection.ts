@@ -2,16 +2,20 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { AnswerParser } from './answer-parser.ts';
 import {
+  type Address,
+  addressesInTurn,
   type Answer,
   type Connection,
   type Endpoint,
   type ReadyRequest,
   type Transport,
   TransportError,
+  tlsOptions,
 } from './endpoint.ts';
 
 export function http1Transport(endpoint: Endpoint): Transport<Buffer> {
-  return { encode, connect: () => new Http1Connection(endpoint) };
+  const nextAddress = addressesInTurn(endpoint);
+  return { encode, connect: () => new Http1Connection(endpoint, nextAddress()) };
 }
 
 function encode({ method, path, headers, body }: ReadyRequest): Buffer {
@@ -23,13 +27,15 @@ function encode({ method, path, headers, body }: ReadyRequest): Buffer {
 /** One keep-alive connection over a raw socket. One that ended is made again by the next request. */
 class Http1Connection implements Connection<Buffer> {
   readonly #endpoint: Endpoint;
+  readonly #address: Address;
   #socket: Socket | undefined;
   #parser = new AnswerParser();
   #resolve: ((answer: Answer) => void) | undefined;
   #reject: ((error: Error) => void) | undefined;
 
-  constructor(endpoint: Endpoint) {
+  constructor(endpoint: Endpoint, address: Address) {
     this.#endpoint = endpoint;
+    this.#address = address;
   }
 
   send(request: Buffer): Promise<Answer> {
@@ -45,9 +51,11 @@ class Http1Connection implements Connection<Buffer> {
   }
 
   #connect(): Socket {
-    const { host, port, tls } = this.#endpoint;
+    const { host, port } = this.#address;
     this.#parser = new AnswerParser();
-    const socket = tls ? connectTls({ host, port, servername: host }) : connectTcp({ host, port });
+    const socket = this.#endpoint.tls
+      ? connectTls({ host, port, ...tlsOptions(this.#endpoint, this.#address) })
+      : connectTcp({ host, port });
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => socket === this.#socket && this.#answered(this.#parser.push(chunk)));
     socket.on('error', (cause: NodeJS.ErrnoException) => {

@@ -1,6 +1,8 @@
 import { ERROR_TRAILER } from '@keyfleet/shared/errors/grpc-errors';
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import {
+  type Address,
+  addressesInTurn,
   type Answer,
   authorityOf,
   type Connection,
@@ -8,6 +10,7 @@ import {
   type ReadyRequest,
   type Transport,
   TransportError,
+  tlsOptions,
 } from './endpoint.ts';
 
 /** Calls that share a connection, as a gRPC channel's do. */
@@ -22,11 +25,14 @@ interface GrpcRequest {
 
 /** Unary gRPC calls. */
 export function http2Transport(endpoint: Endpoint): Transport<GrpcRequest> {
+  const nextAddress = addressesInTurn(endpoint);
   let shared: SharedSession | undefined;
   return {
     encode,
     connect() {
-      if (shared === undefined || shared.users === CALLS_PER_SESSION) shared = new SharedSession(endpoint);
+      if (shared === undefined || shared.users === CALLS_PER_SESSION) {
+        shared = new SharedSession(endpoint, nextAddress());
+      }
       return new GrpcConnection(shared);
     },
   };
@@ -44,15 +50,18 @@ function encode({ path, headers, body }: ReadyRequest): GrpcRequest {
 class SharedSession {
   users = 0;
   readonly #endpoint: Endpoint;
+  readonly #address: Address;
   #session: ClientHttp2Session | undefined;
 
-  constructor(endpoint: Endpoint) {
+  constructor(endpoint: Endpoint, address: Address) {
     this.#endpoint = endpoint;
+    this.#address = address;
   }
 
   get(): ClientHttp2Session {
     if (this.#session && !this.#session.closed && !this.#session.destroyed) return this.#session;
-    const session = connect(`${this.#endpoint.tls ? 'https' : 'http'}://${authorityOf(this.#endpoint)}`);
+    const origin = `${this.#endpoint.tls ? 'https' : 'http'}://${authorityOf(this.#address)}`;
+    const session = connect(origin, tlsOptions(this.#endpoint, this.#address));
     // Each call that it carries hears of it.
     session.on('error', () => undefined);
     return (this.#session = session);

@@ -37,6 +37,10 @@ export class ServiceProcess {
     this.#process.stderr?.pipe(log);
   }
 
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   async end(signal: NodeJS.Signals): Promise<void> {
     const running = this.#process;
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
