@@ -12,6 +12,8 @@ async function main(args: readonly string[]): Promise<void> {
       return (await import('./micro/micro-command.ts')).micro(rest);
     case 'model':
       return (await import('./model/model-command.ts')).model(rest);
+    case 'budget':
+      return (await import('./budget/budget-command.ts')).budget(rest);
     default:
       return (await import('./measure/measure.ts')).measure(args);
   }
