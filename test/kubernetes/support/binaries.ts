@@ -30,7 +30,7 @@ export async function certManagerDefinitions(): Promise<string> {
   return join((JSON.parse(stdout) as { readonly Dir: string }).Dir, 'deploy/crds');
 }
 
-function assertGo(): void {
+export function assertGo(): void {
   if (findProgram('go') !== undefined) return;
   throw new Error(
     `Kubernetes ${VERSION} is built with Go, which was not found. Install Go 1.26 or newer, then run this again.`,

@@ -1,0 +1,8 @@
+# Redis on one machine: no replica, no Sentinel.
+set -eu
+umask 077
+{
+  cat /etc/redis/redis.conf
+  sh /etc/redis/users.sh /etc/redis/users.acl
+} >/run/redis/redis.conf
+exec redis-server /run/redis/redis.conf

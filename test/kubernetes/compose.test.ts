@@ -1,0 +1,39 @@
+import { execa } from 'execa';
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { assertGo } from './support/binaries.ts';
+
+/** What `docker compose` reads its files with. */
+const COMPOSE = 'github.com/compose-spec/compose-go/v2/cmd@v2.16.2';
+const deploy = join(import.meta.dirname, '../../deploy');
+
+async function read(text: string) {
+  assertGo();
+  await using home = await mkdtempDisposable(join(tmpdir(), 'keyfleet-compose-'));
+  await execa('sh', [join(deploy, 'compose/prepare.sh'), home.path]);
+  const file = join(home.path, 'compose.yaml');
+  await writeFile(file, text);
+  const args = ['run', COMPOSE, '--format', 'json', file];
+  return await execa('go', args, { reject: false, env: { KEYFLEET_DIR: home.path } });
+}
+
+const composeFile = () => readFile(join(deploy, 'compose.yaml'), 'utf8');
+
+test('deploy/compose.yaml is read by the library of Docker Compose, every field known', async () => {
+  const { exitCode, stdout, stderr } = await read(await composeFile());
+  expect([exitCode, stderr]).toEqual([0, '']);
+  const { services } = JSON.parse(stdout) as { readonly services: Record<string, { readonly environment?: object }> };
+  expect(Object.keys(services)).toHaveLength(6);
+  expect(Object.keys(services['nats']!.environment!).toSorted()).toEqual([
+    'DOMAIN_MANAGER_PASSWORD',
+    'FRONTEND_PASSWORD',
+    'HSM_WORKER_PASSWORD',
+  ]);
+});
+
+test('that library refuses a field that nobody knows', async () => {
+  const { exitCode, stderr } = await read((await composeFile()).replaceAll('read_only:', 'readonly:'));
+  expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/readonly/)]);
+});
