@@ -98,13 +98,42 @@ describe('the network policies', () => {
   });
 });
 
-test('alert rules ask for metrics that docs/monitoring.md lists, and name runbooks that exist', () => {
-  const alerts = readFileSync(join(root, 'deploy/monitoring/alerts.yaml'), 'utf8');
-  const documented = readFileSync(join(root, 'docs/monitoring.md'), 'utf8').match(/keyfleet(\.[a-z]+)+/g) ?? [];
-  const known = new Set(documented.map((name) => name.replaceAll('.', '_')));
-  const asked = (alerts.match(/keyfleet(_[a-z]+)+/g) ?? []).map((name) => name.replace(/_total$/, ''));
-  expect(asked.length).toBeGreaterThan(5);
-  expect(asked.filter((name) => !known.has(name))).toEqual([]);
-  const runbooks = [...alerts.matchAll(/runbook: (\S+)/g)].map(([, path]) => path!);
-  expect(runbooks.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+describe('metrics', () => {
+  const read = (file: string) => readFileSync(join(root, file), 'utf8');
+  const [, metrics = ''] = read('docs/monitoring.md').split('\n## Metrics\n');
+  const table = metrics
+    .split('\n## ')[0]!
+    .match(/^\| `keyfleet.*?\|/gm)!
+    .join();
+  const documented = new Set(table.match(/keyfleet(\.[a-z]+)+/g)!.map((name) => name.replaceAll('.', '_')));
+  const askedIn = (text: string) => [
+    ...new Set(
+      (text.match(/keyfleet(_[a-z]+)+/g) ?? []).map((name) => name.replace(/_(total|milliseconds_bucket)$/, '')),
+    ),
+  ];
+  const alerts = read('deploy/monitoring/alerts.yaml');
+
+  test('that alert rules ask for are in docs/monitoring.md', () => {
+    const asked = askedIn(alerts);
+    expect(asked.length).toBeGreaterThan(4);
+    expect(asked.filter((name) => !documented.has(name))).toEqual([]);
+  });
+
+  test('are all in the dashboard, and no others', () => {
+    expect(askedIn(read('deploy/monitoring/dashboard.json')).toSorted()).toEqual([...documented].toSorted());
+  });
+
+  test('that call somebody name a runbook that exists', () => {
+    const runbooks = [...alerts.matchAll(/runbook: (\S+)/g)].map(([, path]) => path!);
+    expect(runbooks).toHaveLength(alerts.match(/- alert:/g)!.length);
+    expect(runbooks.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
+  test('have an alert rule tested that fires, and does not', () => {
+    const tests = read('deploy/monitoring/alerts.test.yaml');
+    for (const [, name = ''] of alerts.matchAll(/alert: (\w+)/g)) {
+      expect(tests, name).toMatch(new RegExp(`alertname: ${name}\n +exp_alerts:`));
+      expect(tests, name).toMatch(new RegExp(`alertname: ${name} }`));
+    }
+  });
 });

@@ -1,12 +1,13 @@
 // Writes what derives from code: kms.proto with its field numbers, docs/api.md and docs/errors.md from the operation
-// registry, docs/configuration.md from the services' schemas, and the types of the other protocols. With `--check` it
-// writes nothing and fails when a file is not what it would write.
+// registry, docs/configuration.md from the services' schemas, Grafana's dashboard, and the types of the other
+// protocols. With `--check` it writes nothing and fails when a file is not what it would write.
 import { operations } from '@keyfleet/shared/api/registry';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { apiDoc } from './gen/api-doc.ts';
 import { configurationDoc } from './gen/configuration-doc.ts';
+import { dashboard } from './gen/dashboard.ts';
 import { errorsDoc } from './gen/errors-doc.ts';
 import { type FieldNumbers, kmsProto } from './gen/kms-proto.ts';
 import { protoTypes } from './gen/proto-types.ts';
@@ -29,6 +30,7 @@ export function generatedFiles(): Record<string, string> {
     'docs/api.md': apiDoc(all),
     'docs/errors.md': errorsDoc(all),
     'docs/configuration.md': configurationDoc(),
+    'deploy/monitoring/dashboard.json': dashboard(),
   };
 }
 

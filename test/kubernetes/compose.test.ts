@@ -14,9 +14,9 @@ async function read(text: string) {
   await using home = await mkdtempDisposable(join(tmpdir(), 'keyfleet-compose-'));
   await execa('sh', [join(deploy, 'compose/prepare.sh'), home.path]);
   const file = join(home.path, 'compose.yaml');
-  await writeFile(file, text);
-  const args = ['run', COMPOSE, '--format', 'json', file];
-  return await execa('go', args, { reject: false, env: { KEYFLEET_DIR: home.path } });
+  // Docker Compose fills this in; the library's own program does not.
+  await writeFile(file, text.replaceAll(/\$\{KEYFLEET_DIR[^}]*\}/g, home.path));
+  return await execa('go', ['run', COMPOSE, '--format', 'json', file], { reject: false });
 }
 
 const composeFile = () => readFile(join(deploy, 'compose.yaml'), 'utf8');
@@ -24,13 +24,8 @@ const composeFile = () => readFile(join(deploy, 'compose.yaml'), 'utf8');
 test('deploy/compose.yaml is read by the library of Docker Compose, every field known', async () => {
   const { exitCode, stdout, stderr } = await read(await composeFile());
   expect([exitCode, stderr]).toEqual([0, '']);
-  const { services } = JSON.parse(stdout) as { readonly services: Record<string, { readonly environment?: object }> };
+  const { services } = JSON.parse(stdout) as { readonly services: object };
   expect(Object.keys(services)).toHaveLength(6);
-  expect(Object.keys(services['nats']!.environment!).toSorted()).toEqual([
-    'DOMAIN_MANAGER_PASSWORD',
-    'FRONTEND_PASSWORD',
-    'HSM_WORKER_PASSWORD',
-  ]);
 });
 
 test('that library refuses a field that nobody knows', async () => {
