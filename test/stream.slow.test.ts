@@ -346,6 +346,27 @@ describe('a command is refused', () => {
     }
   });
 
+  test('as overloaded beyond what all streams of its host may have in flight; what a closed one took counts until it is done', async () => {
+    const waiting: ((output: { bytes: Buffer }) => void)[] = [];
+    const handlers = {
+      GenerateRandom: () => new Promise<{ bytes: Buffer }>((resolve) => void waiting.push(resolve)),
+    };
+    const { end, newEnd } = await connect({ handlers, maxInFlight: { worker: 100, stream: 2 } });
+    const other = await newEnd();
+    end.send(random(end, 0), random(end, 1));
+    await setImmediate();
+    end.stream.close();
+    other.send(random(other, 0));
+    await setImmediate();
+    await setImmediate();
+    expect((await other.settled()).map(({ refusal }) => refusal)).toEqual(['overloaded']);
+    for (const done of waiting.splice(0)) done({ bytes: Buffer.alloc(1) });
+    await setImmediate();
+    other.send(random(other, 1));
+    await setImmediate();
+    expect(waiting).toHaveLength(1);
+  });
+
   test('as invalid when its code or its input is unknown', async () => {
     const { end } = await connect();
     end.send({ ...random(end, 0), code: 9999 }, { ...random(end, 1), input: Buffer.from('nonsense') });

@@ -58,6 +58,12 @@ export class WorkerEvents implements SessionEvents {
     this.#log.warn('stream refused');
   }
 
+  /** A service host has more streams than a frontend ever needs: it is broken, or somebody has its key. */
+  streamOverLimit(reason: string): void {
+    this.#countStream('over-limit');
+    if (this.#said.isNew('streams', new Error(reason))) this.#log.error({ reason }, 'too many streams of one frontend');
+  }
+
   tokenInstalled(domain: string, generation: number): void {
     this.#log.info({ domain, generation }, 'domain token installed');
   }

@@ -5,6 +5,7 @@ import { protocols } from '@keyfleet/shared/hsm/protocol';
 import { EventEmitter, once } from 'node:events';
 import { expect, test } from 'vitest';
 import { FakeDomain, negotiate, newHost, newWorker } from '../../../test/support/session-pair.ts';
+import { MAX_STREAMS_OF_HOST } from './boundary/host-load.ts';
 import { type ExecuteCall, HostStreams } from './host-streams.ts';
 
 /** An Execute call without a network; what the worker sends comes as `sent`. */
@@ -23,7 +24,10 @@ test('a host is proven by its first frame, and not by a first message that someo
   const { service } = newWorker(domain);
   const opening = await StreamOpening.start(await negotiate(domain, host, service), protocols);
   let proven = 0;
-  using streams = new HostStreams({ sessions: service, events: { streamOpened() {}, streamRefused() {} } });
+  using streams = new HostStreams({
+    sessions: service,
+    events: { streamOpened() {}, streamRefused() {}, streamOverLimit() {} },
+  });
   const opened = async () => {
     const call = new FakeCall();
     streams.add(call as unknown as ExecuteCall, () => proven++);
@@ -53,7 +57,10 @@ test('a host that speaks none of this worker’s protocol versions is told so; w
   const { service } = newWorker(domain);
   const layout = protocols.get(1)!;
   const opening = await StreamOpening.start(await negotiate(domain, host, service), new Map([[99, layout]]));
-  using streams = new HostStreams({ sessions: service, events: { streamOpened() {}, streamRefused() {} } });
+  using streams = new HostStreams({
+    sessions: service,
+    events: { streamOpened() {}, streamRefused() {}, streamOverLimit() {} },
+  });
   const answerTo = async (body: Buffer): Promise<unknown> => {
     const call = new FakeCall();
     streams.add(call as unknown as ExecuteCall, () => undefined);
@@ -67,4 +74,47 @@ test('a host that speaks none of this worker’s protocol versions is told so; w
   });
   opening.open[opening.open.length - 1]! ^= 1;
   expect(await answerTo(opening.open)).toEqual({ code: status.UNAUTHENTICATED, details: 'refused' });
+});
+
+test('one host has so many streams at once, and no more; what ends makes room, and a recorded opening takes none', async () => {
+  const host = newHost();
+  const domain = new FakeDomain([host]);
+  const { service } = newWorker(domain);
+  const session = await negotiate(domain, host, service);
+  const reasons: string[] = [];
+  const events = {
+    streamOpened() {},
+    streamRefused() {},
+    streamOverLimit: (reason: string) => void reasons.push(reason),
+  };
+  using streams = new HostStreams({ sessions: service, events });
+  const open = async () => {
+    const opening = await StreamOpening.start(session, protocols);
+    const call = new FakeCall();
+    streams.add(call as unknown as ExecuteCall, () => undefined);
+    call.emit('data', { body: opening.open });
+    const [accept] = (await once(call, 'sent')) as [Buffer];
+    const sealer = new FrameSealer((await opening.finish(accept, domain)).keys.hostToMember);
+    const ping = () =>
+      void call.emit('data', { body: sealer.seal(encodeRequests({ entries: [], signature: undefined })) });
+    return { call, ping };
+  };
+  const unproven = await open();
+  const full = [];
+  for (let i = 0; i < MAX_STREAMS_OF_HOST; i++) full.push(await open());
+  for (const { ping } of full) ping();
+
+  const refused = once(unproven.call, 'error');
+  unproven.ping();
+  expect((await refused)[0]).toEqual({
+    code: status.RESOURCE_EXHAUSTED,
+    details: `frontend-1 has 64 streams at this hsm-worker already`,
+  });
+  expect(reasons).toHaveLength(1);
+
+  full[0]!.call.emit('close');
+  const next = await open();
+  next.ping();
+  next.ping();
+  expect(reasons).toHaveLength(1);
 });

@@ -1,6 +1,7 @@
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import type { Frame, Frame__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/Frame';
 import { ProtocolVersionError } from '@keyfleet/shared/hsm/protocol';
+import { TooManyStreamsError } from './boundary/host-load.ts';
 import type { OpenStream, SessionService } from './boundary/session-service.ts';
 import type { WorkerEvents } from './events.ts';
 
@@ -12,7 +13,7 @@ const SWEEP_MS = 1000;
 
 export interface HostStreamsDeps {
   readonly sessions: Pick<SessionService, 'openStream'>;
-  readonly events: Pick<WorkerEvents, 'streamOpened' | 'streamRefused'>;
+  readonly events: Pick<WorkerEvents, 'streamOpened' | 'streamRefused' | 'streamOverLimit'>;
 }
 
 /** The Execute calls of this worker. */
@@ -79,8 +80,10 @@ class HostStream {
     try {
       this.#stream.receive(body);
       this.#prove();
-    } catch {
-      this.#refuse();
+    } catch (error) {
+      if (!(error instanceof TooManyStreamsError)) return this.#refuse();
+      this.#deps.events.streamOverLimit(error.message);
+      this.#refuse({ code: status.RESOURCE_EXHAUSTED, details: error.message });
     }
   }
 

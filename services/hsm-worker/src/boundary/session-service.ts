@@ -4,6 +4,7 @@ import { type Protocols, protocols as ownProtocols } from '@keyfleet/shared/hsm/
 import type { CommandContext } from './commands/command.ts';
 import type { Random } from './crypto/random.ts';
 import { type CommandHandlers, type CommandObserver, Dispatcher, Executor } from './executor.ts';
+import { HostLoad } from './host-load.ts';
 import { type SessionMember, Sessions } from './session.ts';
 import { MemberStream, type SignedRequest } from './stream.ts';
 
@@ -25,7 +26,7 @@ export interface SessionServiceOptions {
   readonly random: Random;
   /** Those of this release, if not given. */
   readonly protocols?: Protocols | undefined;
-  /** Commands at once, of the whole worker and of one stream. */
+  /** Commands at once, of the whole worker and of one host. */
   readonly maxInFlight: { readonly worker: number; readonly stream: number };
   readonly events: SessionEvents;
   readonly observer?: CommandObserver | undefined;
@@ -35,7 +36,10 @@ export interface OpenStream {
   readonly inFlight: number;
   /** False when the session is over: the stream takes no more frames, and should end. */
   readonly valid: boolean;
-  /** Throws `FrameError` and is over when the frame is not exactly the next one of a valid session. */
+  /**
+   * Throws `FrameError` and is over when the frame is not exactly the next one of a valid session; so it is with
+   * `TooManyStreamsError`, at the first frame, when its host has enough streams.
+   */
   receive(frame: Uint8Array): void;
   close(): void;
 }
@@ -45,6 +49,8 @@ export class SessionService {
   readonly #options: SessionServiceOptions;
   readonly #sessions: Sessions;
   readonly #executor: Executor;
+  /** By host: those of the domain, a thousand at most. */
+  readonly #loads = new Map<string, HostLoad>();
 
   constructor(options: SessionServiceOptions) {
     const {
@@ -87,10 +93,12 @@ export class SessionService {
   async openStream(open: Uint8Array, send: (message: Uint8Array) => void): Promise<OpenStream> {
     const session = await this.#sessions.accept(open);
     const { maxInFlight, events } = this.#options;
+    const { hostId } = session;
+    const load = this.#loads.getOrInsertComputed(hostId, () => new HostLoad(hostId, maxInFlight.stream));
     send(session.accept);
     return new MemberStream(session, {
       executor: this.#executor,
-      maxInFlight: maxInFlight.stream,
+      load,
       send,
       onSigned: (request) => events.signedRequest(request),
     });

@@ -10,6 +10,7 @@ import {
 } from '@keyfleet/shared/hsm/frame';
 import { signedCommands } from '@keyfleet/shared/hsm/session';
 import { type CommandSource, type Executor, type Outcome, SESSION_OVER } from './executor.ts';
+import type { HostLoad } from './host-load.ts';
 import type { AcceptedStream } from './session.ts';
 
 /**
@@ -25,7 +26,8 @@ export interface SignedRequest {
 
 export interface StreamDeps {
   readonly executor: Executor;
-  readonly maxInFlight: number;
+  /** Of its host, which other streams share. */
+  readonly load: HostLoad;
   /** Takes a sealed frame. */
   readonly send: (frame: Uint8Array) => void;
   readonly onSigned: (request: SignedRequest) => void;
@@ -41,6 +43,8 @@ export class MemberStream implements CommandSource {
   readonly #sealer: FrameSealer;
   #lastId = -1;
   #inFlight = 0;
+  /** Counted among its host's: not before its first frame, since anyone may have recorded what opened it. */
+  #joined = false;
   #answerPing = false;
   #settled: ReplyEntry[] = [];
   #closed = false;
@@ -67,13 +71,14 @@ export class MemberStream implements CommandSource {
 
   /**
    * Takes the next sealed frame. Throws `FrameError` for one that is not exactly the next of a valid session; the
-   * stream is then over.
+   * stream is then over, as it is with `TooManyStreamsError`.
    */
   receive(frame: Uint8Array): void {
     try {
       const { plain, entries, signature } = this.#open(frame);
-      const room = Math.max(0, this.#deps.maxInFlight - this.#inFlight);
-      this.#inFlight += entries.length;
+      this.#join(plain);
+      const { room } = this.#deps.load;
+      this.#count(entries.length);
       // An empty frame asks whether anyone is there.
       this.#answerPing ||= entries.length === 0;
       for (const { id } of entries.slice(room)) this.settle(id, 'overloaded');
@@ -86,11 +91,30 @@ export class MemberStream implements CommandSource {
     }
   }
 
-  /** Nothing is sent or begun any more. */
+  /** Nothing is sent or begun any more. What runs counts until it has its outcome. */
   close(): void {
     this.#closed = true;
+    if (this.#joined) this.#deps.load.leave();
+    this.#joined = false;
     wipeOutputs(this.#settled);
+    this.#count(-this.#settled.length);
     this.#settled = [];
+  }
+
+  #join(plain: Buffer): void {
+    if (this.#joined) return;
+    try {
+      this.#deps.load.join();
+      this.#joined = true;
+    } catch (error) {
+      plain.fill(0);
+      throw error;
+    }
+  }
+
+  #count(commands: number): void {
+    this.#inFlight += commands;
+    this.#deps.load.add(commands);
   }
 
   /** What was done meanwhile may be sealed under a domain key that whoever left by its token must have nothing of. */
@@ -102,7 +126,8 @@ export class MemberStream implements CommandSource {
   }
 
   #keep(reply: ReplyEntry): void {
-    if (!this.#closed) this.#settled.push(reply);
+    if (this.#closed) this.#count(-1);
+    else this.#settled.push(reply);
   }
 
   flush(): void {
@@ -112,7 +137,7 @@ export class MemberStream implements CommandSource {
     const frames = this.#answerPing && settled.length === 0 ? [[]] : frameSized(settled, ({ output }) => output);
     this.#answerPing = false;
     for (const replies of frames) {
-      this.#inFlight -= replies.length;
+      this.#count(-replies.length);
       this.#send(replies);
     }
   }
