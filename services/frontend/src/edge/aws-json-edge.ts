@@ -63,8 +63,8 @@ function targetOf({ name }: Operation): string {
 }
 
 /**
- * AWS reads the JSON first, then the target, then the signature. Here nothing is parsed for a stranger until there is a
- * refusal anyway, so the usual request is parsed once; which of two problems is answered stays the same.
+ * AWS reads the JSON first, then the target, then the signature. We parse nothing for a stranger until the request is
+ * refused anyway, so that the usual request is parsed once. Of two problems we still answer the one that AWS would.
  */
 function firstProblem(exception: KmsException, body: Buffer): KmsException {
   const isStranger = exception.code === 'UnknownOperationException' || UNAUTHENTICATED.has(exception.code);

@@ -3,29 +3,29 @@ import { networkOf, PeerLimit } from '@keyfleet/shared/request-limit';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { Turns } from './turns.ts';
 
-/** What callers may have of one port. */
+/** Limits on what callers may take of one port. */
 export interface ConnectionLimits {
   readonly connections: number;
-  /** Of one peer, that have brought no genuine signature yet. */
+  /** Connections of one peer that have not brought a genuine signature yet. */
   readonly strangers: number;
-  /** Requests in flight of one peer; more wait. Generous, for a peer may be a load balancer. */
+  /** Requests of one peer in flight; further ones wait. Generous, because a peer may be a load balancer. */
   readonly inFlight: number;
-  /** Larger bodies that strangers of one peer may be sending; more wait, and are not read. */
+  /** Larger bodies that one peer's strangers may send at once; further ones wait unread. */
   readonly strangerUploads: number;
-  /** How long a new connection waits to be read when its peer has had more answers than it may have. Milliseconds. */
+  /** How long a new connection waits to be read once its peer has used up its answers. Milliseconds. */
   readonly heedMs: number;
 }
 
-/** Answers to strangers, for each peer: enough for a fleet with a wrong secret, too few to keep a core busy. */
+/** Answers to strangers, per peer: enough for a fleet with a wrong secret, too few to keep a core busy. */
 const STRANGERS_RATE = { perSecond: 50, burst: 100 };
-/** A connection of this age may give way to a younger one of its peer; a burst of honest ones is done by then. */
+/** A connection this old may give way to a younger one of the same peer; an honest burst is over by then. */
 const GRACE_MS = 1_000;
-/** What it costs a stranger of them to send more requests at once than may wait. */
+/** The answers that a stranger forfeits by sending more requests at once than may wait. */
 const OVERFLOW_COST = 100;
-/** How much later a probe is answered whose peer probes without end. */
+/** How long the answer to a probe is delayed when its peer probes without end. */
 const PROBE_DELAY_MS = 250;
 
-/** A socket has it, and so has what grpc-js tells of a call. */
+/** Both a socket and grpc-js's view of a call have this shape. */
 interface RemoteEnd {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
@@ -35,13 +35,13 @@ function nameOf({ remoteAddress, remotePort }: RemoteEnd): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-/** Everything that comes from one IPv4 address, or one IPv6 network of 64 bits. */
+/** Everything from one IPv4 address, or from one IPv6 /64. */
 class Peer {
   readonly network: string;
   readonly strangers = new Set<Connection>();
   readonly turns: Turns;
   readonly strangerUploads: Turns;
-  /** Connections, and requests that came by a trusted proxy. */
+  /** Connections, and requests that arrived through a trusted proxy. */
   uses = 0;
 
   constructor(network: string, { inFlight, strangerUploads }: ConnectionLimits) {
@@ -51,30 +51,32 @@ class Peer {
   }
 }
 
-/** Who sends a request: whoever is connected, or behind a trusted proxy whoever that says. */
+/** The sender of a request: the connected peer, or the one that a trusted proxy names. */
 export interface Sender {
   readonly address: string;
   readonly peer: Peer;
   readonly isStrange: boolean;
-  /** It came by a trusted proxy, which is believed what it says of it. */
+  /** It arrived through a trusted proxy, whose headers about it are believed. */
   readonly isProxied: boolean;
   /** Called for each genuine signature. */
   prove(): void;
   /**
-   * Before an answer to a request without a genuine signature: how many milliseconds it has to wait. An honest
-   * connection with one broken request on it, such as a load balancer's, never waits.
+   * Call before answering a request without a genuine signature. Returns the milliseconds that the answer must wait. An
+   * honest connection with one broken request on it, such as a load balancer's, never waits.
    */
   delay(cost?: number): number;
   /**
-   * The same for a probe, which waits a quarter of a second at most: a load balancer's must not fail for what others
-   * do.
+   * The same for a probe, which waits a quarter of a second at most: a load balancer's probe must not fail because of
+   * others.
    */
   probeDelay(): number;
   /** The request is over. */
   leave(): void;
 }
 
-/** Of one request that came by a trusted proxy: others on the same connection are of others. */
+/**
+ * The state of one request that arrived through a trusted proxy: its connection carries other senders' requests too.
+ */
 class ProxiedSender implements Sender {
   readonly isProxied = true;
   readonly address: string;
@@ -103,16 +105,16 @@ class ProxiedSender implements Sender {
   }
 }
 
-/** A connection is a stranger's until a request on it brings a genuine signature. */
+/** A connection belongs to a stranger until a request on it brings a genuine signature. */
 export class Connection implements Sender {
   readonly isProxied = false;
   readonly socket: Socket;
   readonly address: string;
   readonly peer: Peer;
   readonly since = performance.now();
-  /** One request at a time: whoever sends a second before the first is answered waits. */
+  /** Serves one request at a time: a second one waits until the first is answered. */
   readonly turns = new Turns(1);
-  /** It is a trusted proxy's: whoever sends the requests on it is behind. */
+  /** The connection is a trusted proxy's: the senders of its requests are behind it. */
   readonly isProxy: boolean;
   readonly #connections: Connections;
   #isWatched = false;
@@ -129,7 +131,7 @@ export class Connection implements Sender {
     return this.peer.strangers.has(this);
   }
 
-  /** Who sends a request on it. `forwardedFor`: the header that a proxy adds. */
+  /** The sender of a request on it. `forwardedFor`: the header that a proxy adds. */
   senderOf(forwardedFor: string | undefined): Sender {
     return this.isProxy ? this.#connections.senderBehind(this, forwardedFor) : this;
   }
@@ -139,8 +141,8 @@ export class Connection implements Sender {
   }
 
   /**
-   * Lets nothing more be read while requests wait. node:http reads on after every message that it has parsed, of which
-   * a read brings many.
+   * Stops reading while requests wait. node:http resumes the socket after each message that it parses, and one read may
+   * bring many.
    */
   holdBack(): void {
     const { socket, turns } = this;
@@ -154,7 +156,7 @@ export class Connection implements Sender {
     if (this.turns.waiting === 0 && this.socket.isPaused()) this.socket.resume();
   }
 
-  /** Ends a connection that sent more requests at once than may wait; a stranger pays for it. */
+  /** Ends a connection that sent more requests at once than may wait, and charges a stranger for it. */
   cut(): void {
     this.delay(OVERFLOW_COST);
     this.socket.destroy();
@@ -172,9 +174,8 @@ export class Connection implements Sender {
 }
 
 /**
- * Who is connected to a port. Whoever has no credentials can neither take the places of others nor keep this process
- * busy: when places run out the oldest stranger gives way, and answers to the strangers of a peer come at a bounded
- * rate.
+ * The connections to one port. A peer without credentials can neither take others' places nor keep this process busy:
+ * when places run out the oldest stranger is dropped, and answers to a peer's strangers are limited in rate.
  */
 export class Connections {
   readonly #limits: ConnectionLimits;
@@ -194,7 +195,7 @@ export class Connections {
     this.#probes = new PeerLimit(clock, STRANGERS_RATE);
   }
 
-  /** Takes a new connection in. Gives after how many milliseconds it may be read: 0 unless its peer is a nuisance. */
+  /** Admits a new connection. Returns the milliseconds to wait before reading it: 0 unless its peer is a nuisance. */
   add(socket: Socket): number {
     const { remoteAddress = '' } = socket;
     const peer = this.#peerOf(remoteAddress);
@@ -243,7 +244,7 @@ export class Connections {
     const isOld = oldestOfPeer !== undefined && performance.now() - oldestOfPeer.since >= graceMs;
     if (peer.strangers.size > this.#limits.strangers && isOld) oldestOfPeer.socket.destroy();
     const [oldest] = this.#strangers;
-    // The newest is a stranger itself, so that there is always one to go.
+    // The newest connection is itself a stranger, so one can always be dropped.
     if (this.#connections.size > this.#limits.connections) oldest?.socket.destroy();
   }
 

@@ -5,19 +5,19 @@ import type { HttpAnswer } from './http-message.ts';
 import { saysTls } from './trusted-proxies.ts';
 
 /**
- * How long the rest of a refused body may take to arrive before its answer goes out; a client that sends first reads it
- * then.
+ * How long we wait for the rest of a refused body before answering, so that a client that sends everything first then
+ * reads the answer.
  */
 const LINGER_MS = 1_000;
-/** Bytes of a refused body that are read for that; who sends more is cut off without an answer. */
+/** The most bytes of a refused body that we read for that; a client that sends more is cut off without an answer. */
 const MAX_THROWN_AWAY = 1_048_576;
 const SMALL_BODY = 4_096;
-/** What it costs a stranger, in answers, to have a body thrown away. */
+/** The answers that a stranger forfeits when we throw its body away. */
 const UPLOAD_COST = 20;
-/** Requests that may wait on one connection: more than fit of honest ones into what is read at once. */
+/** Requests that may wait on one connection: more than one read of an honest client's bytes can hold. */
 const MAX_WAITING = 1_024;
 
-/** One request and its answer, on a connection that has one at a time. */
+/** One request and its answer. A connection has one at a time. */
 export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -40,7 +40,7 @@ export class Exchange {
     this.#sender = parts.connection.senderOf(forwardedFor?.toString());
   }
 
-  /** Whether its caller spoke TLS: with this port, or with the proxy before it. */
+  /** Whether the caller spoke TLS, to this port or to the proxy in front of it. */
   get isSecure(): boolean {
     if (!this.#sender.isProxied) return this.#isTls;
     return saysTls(this.request.headers['x-forwarded-proto']?.toString());
@@ -51,8 +51,8 @@ export class Exchange {
   }
 
   /**
-   * Calls `serve` when those before it on the connection are answered, and its peer has room. While it waits, the
-   * socket is not read.
+   * Calls `serve` once the requests before it on the connection are answered and its peer has room. The socket is not
+   * read meanwhile.
    */
   begin(serve: () => void): void {
     const { socket, turns } = this.#connection;
@@ -72,8 +72,8 @@ export class Exchange {
   }
 
   /**
-   * Calls `read` when there is room for a larger body, which for the strangers of a peer may take a while; nothing of
-   * it is read before.
+   * Calls `read` once there is room for a larger body, which may take a while for a peer's strangers. None of the body
+   * is read before.
    */
   beginBody(read: () => void): void {
     const { isStrange, peer } = this.#sender;
@@ -91,7 +91,8 @@ export class Exchange {
   }
 
   /**
-   * Whether a body is still coming. While node:http reads the headers, no body is complete: a small one came with them.
+   * Whether part of the body is still to come. node:http never marks a body complete while it reads the headers,
+   * although a small one arrives with them.
    */
   #isSending(): boolean {
     const { complete, headers } = this.request;
@@ -100,15 +101,15 @@ export class Exchange {
   }
 
   /**
-   * Answers what anyone may ask, by `write`: a little later to a peer that asks without end, so that a prober's own
-   * probe passes.
+   * Answers a public request by `write`, with a delay for a peer that asks without end, so that other probers still get
+   * through.
    */
   tell(write: () => void): void {
     if (this.#isSending()) this.response.shouldKeepAlive = false;
     this.#answerAfter(this.#sender.probeDelay(), write);
   }
 
-  /** Answers once; a stranger waits until its peer may have an answer. */
+  /** Answers once. A stranger waits until its peer is due an answer. */
   send(answer: HttpAnswer): void {
     if (this.#isAnswered) return;
     if (this.#isSending()) return this.#sendEarly(answer);
@@ -116,8 +117,8 @@ export class Exchange {
   }
 
   /**
-   * Answers a request whose body has not come yet. The rest is read, and thrown away, so that the client comes to read
-   * the answer; but not for a peer that has had its share of that.
+   * Answers a request whose body has not arrived. The rest is read and thrown away, so that the client gets to read the
+   * answer, unless its peer has had its share of that.
    */
   #sendEarly(answer: HttpAnswer): void {
     this.#isAnswered = true;
@@ -179,8 +180,8 @@ export class Exchange {
 }
 
 /**
- * Sent with every answer to a page (Fetch standard, "CORS protocol"). Any origin may read the answers, as with AWS: who
- * asks is proven by a signature that the page itself must make, and never by anything that a browser adds.
+ * Sent with every answer to a page (Fetch standard, "CORS protocol"). Any origin may read the answers, as with AWS: the
+ * caller is proven by a signature that the page itself makes, never by anything that a browser adds.
  */
 const sharedWithOrigins: readonly string[] = [
   'Access-Control-Allow-Origin',
@@ -189,15 +190,15 @@ const sharedWithOrigins: readonly string[] = [
   'x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date',
 ];
 
-/** Two days, as AWS says; browsers cut it to what they allow. */
+/** Two days, as on AWS; browsers apply their own maximum. */
 const MAX_AGE_S = '172800';
 
-/** A browser that asks whether a page may call. */
+/** A browser's preflight: may the page make this call? */
 export function isPreflight({ method, headers }: IncomingMessage): boolean {
   return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
 }
 
-/** Headers are allowed as they are asked for: what is not under the signature decides nothing. */
+/** Every requested header is allowed: a header that is not signed decides nothing. */
 export function answerPreflight(request: IncomingMessage, response: ServerResponse): void {
   request.resume();
   const asked = request.headers['access-control-request-headers'];

@@ -8,10 +8,10 @@ import { CallStream } from './grpc-stream.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
 import { saysTls } from './trusted-proxies.ts';
 
-/** A call of which only the headers have come. */
+/** A call whose headers have arrived, and nothing else. */
 export interface OpenCall {
   readonly request: EdgeRequest;
-  /** Reads the message: nothing of it is read before. Rejects with KmsException when none comes. To be called once. */
+  /** Reads the message, none of which is read before. Rejects with KmsException if none arrives. Call it once. */
   readonly readMessage: () => Promise<Buffer>;
 }
 
@@ -30,12 +30,12 @@ interface Answering extends Pick<ConnectedCall, 'call'> {
 
 type SentCall = Pick<ConnectedCall, 'call' | 'isTls'> & { readonly sender: Sender };
 
-/** Gives the bytes of the answer, which are overwritten when they are sent. */
+/** Returns the answer's bytes, which are overwritten once sent. */
 export type ServeCall = (call: OpenCall) => Promise<Buffer>;
 
 /**
- * A unary call whose server decides by its headers whether to read its message: grpc-js's own handlers are only called
- * when the message has come, so the call is served here and none of them ever is. Messages stay bytes in both
+ * A unary call whose server decides from the headers whether to read the message. grpc-js calls its handlers only after
+ * the message has arrived, so we serve the call here and its handlers are never called. Messages stay bytes in both
  * directions.
  */
 export function serveUnary(
@@ -44,7 +44,7 @@ export function serveUnary(
   serve: ServeCall,
 ): ServerInterceptingCall {
   let due: NodeJS.Timeout | undefined;
-  // A stranger waits until its peer may have an answer.
+  // A stranger waits until its peer is due an answer.
   const refuse = (refusal: Status, sender: Sender): void => {
     const delay = sender.delay();
     if (delay === 0) call.sendStatus(refusal);
@@ -92,8 +92,8 @@ export function serveUnary(
 }
 
 /**
- * A call as its signature sees it: POST to the method's path, at the authority that the client called, of the stated
- * hash.
+ * The call in the form that is signed: POST to the method's path, the authority that the client called, and the stated
+ * payload hash.
  */
 function requestOf(path: string, metadata: Metadata, { call, isTls, sender }: SentCall): EdgeRequest {
   const headers = new Map<string, string>();

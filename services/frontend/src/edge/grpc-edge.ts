@@ -20,11 +20,11 @@ export interface GrpcEdgeOptions extends KmsEdgeDeps {
   readonly address: Pick<Address, 'host' | 'port'>;
   /** Undefined: unencrypted. */
   readonly certificates?: ServerCertificates | undefined;
-  /** How long calls may go on once the server is stopping. */
+  /** How long calls may continue once the server is stopping. */
   readonly drainMs: number;
   readonly readiness: () => Readiness;
   readonly proxies: TrustedProxies;
-  /** Whether server reflection is on. */
+  /** Whether to offer server reflection. */
   readonly reflection: boolean;
 }
 
@@ -32,23 +32,23 @@ export interface GrpcEdge extends AsyncDisposable {
   readonly port: number;
 }
 
-/** What one client may cost; sizes and times as for HTTP. */
+/** Limits per client; sizes and times as for HTTP. */
 const limits = {
-  // As for HTTP, although protobuf needs a third less for the same request.
+  // As for HTTP, although the same request is a third smaller in protobuf.
   'grpc.max_receive_message_length': 1_048_576,
-  // A client's others wait at its own side; a stranger's cost us a tenth of a millisecond each before they can be
-  // refused.
+  // A client holds its further calls back itself; each call of a stranger costs us a tenth of a millisecond before we
+  // can refuse it.
   'grpc.max_concurrent_streams': 64,
-  // Megabytes of one connection.
+  // Megabytes per connection.
   'grpc-node.max_session_memory': 16,
   'grpc.max_connection_idle_ms': 300_000,
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 20_000,
-  // Nobody asks for it, and it costs every call.
+  // Nobody reads it, and it costs every call.
   'grpc.enable_channelz': 0,
 } as const;
 
-/** A client of ours has one connection, which a few calls make known; a load balancer has some more. */
+/** Our own client has one connection, known after a few calls; a load balancer has some more. */
 const connectionLimits: ConnectionLimits = {
   connections: 10_000,
   strangers: 64,
@@ -57,7 +57,7 @@ const connectionLimits: ConnectionLimits = {
   heedMs: 1_000,
 };
 
-/** Serves every operation as a method of one Kms service, through the pipeline that HTTP goes through. */
+/** Serves every operation as a method of one Kms service, through the same pipeline as HTTP. */
 export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge> {
   const routes = new Map(
     Object.values<Operation>(operations).map((operation) => [methodOf(operation).path, routeOf(operation, options)]),
@@ -76,7 +76,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
     ],
   });
   server.addService(asBytes(Kms.service), {});
-  // To anyone, as `/readyz` is: SERVING while nothing is missing.
+  // Public, as `/readyz` is: SERVING while nothing is missing.
   const isReady = (): boolean => Object.values(options.readiness()).every(({ ok }) => ok);
   const health = addHealth(server, { '': isReady, [serviceName]: isReady });
   if (options.reflection) await addReflection(server);
@@ -128,7 +128,7 @@ function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): 
   };
 }
 
-/** Loaded where it is wanted only. */
+/** Loaded only where it is enabled. */
 async function addReflection(server: Server): Promise<void> {
   const { ReflectionService } = await import('@grpc/reflection');
   new ReflectionService(kmsDefinition).addToServer(server);
@@ -142,7 +142,7 @@ function decode(bytes: Buffer, deserialize: (bytes: Buffer) => object): Message 
   }
 }
 
-/** The signature covers the message's bytes as they came, so they stay bytes until it is verified. */
+/** The signature covers the message's bytes as they arrived, so they stay bytes until it is verified. */
 function asBytes(service: ServiceDefinition): ServiceDefinition {
   const same = (bytes: Buffer): Buffer => bytes;
   return Object.fromEntries(
@@ -163,5 +163,5 @@ async function drain(server: Server, drainMs: number): Promise<void> {
   clearTimeout(cut);
 }
 
-/** The one service that the server has. */
+/** The server's only service. */
 const serviceName = Object.values(Kms.service)[0]!.path.split('/')[1]!;

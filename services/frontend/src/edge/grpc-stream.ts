@@ -1,14 +1,12 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
 
-/**
- * One byte that says whether it is compressed, and the length in four (gRPC over HTTP/2, "Length-Prefixed-Message").
- */
+/** A compressed flag of one byte and a length of four (gRPC over HTTP/2, "Length-Prefixed-Message"). */
 const PREFIX_BYTES = 5;
 
 /**
- * The HTTP/2 stream of a call. What came on it, and the message that leaves on it, lie in memory of ours, to be
- * overwritten: grpc-js copies both and keeps no hold of the copies.
+ * The HTTP/2 stream of a call. Received bytes and the message sent lie in memory that we can overwrite; grpc-js would
+ * copy both and lose track of the copies.
  */
 export class CallStream {
   readonly #stream: ServerHttp2Stream;
@@ -16,17 +14,17 @@ export class CallStream {
 
   constructor(call: ServerInterceptingCallInterface) {
     this.#stream = streamOf(call);
-    // After grpc-js's own listener, which has made its copy once a message is whole.
+    // Runs after grpc-js's own listener, which has copied a message once it is whole.
     this.#stream.on('data', (chunk: Buffer) => this.#received.push(chunk));
     this.#stream.once('close', () => this.wipeReceived());
   }
 
-  /** To be called when nothing more is read of a message. */
+  /** Call it when nothing more of a message will be read. */
   wipeReceived(): void {
     for (const chunk of this.#received.splice(0)) chunk.fill(0);
   }
 
-  /** Sends `message`, after the headers, and overwrites it. `sent` is not called when nobody is there any more. */
+  /** Sends the headers and `message`, then overwrites it. `sent` is not called when the client is gone. */
   send(message: Buffer, sent: () => void): void {
     const framed = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
     framed.writeUInt8(0, 0);
@@ -42,7 +40,7 @@ export class CallStream {
   }
 }
 
-/** grpc-js has no way to ask for it. */
+/** grpc-js offers no way to get at it. */
 function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
   const { stream } = call as ServerInterceptingCallInterface & { readonly stream?: ServerHttp2Stream };
   if (stream === undefined) throw new Error('grpc-js has no stream where it used to be');

@@ -1,6 +1,6 @@
 import type { EdgeRequest } from '../request/attempt.ts';
 
-/** A whole request as it came in, before anything in it is believed. */
+/** A whole request as it arrived, nothing in it trusted yet. */
 export interface HttpRequest extends EdgeRequest {
   readonly body: Buffer;
 }
@@ -8,17 +8,17 @@ export interface HttpRequest extends EdgeRequest {
 export interface HttpAnswer {
   readonly status: number;
   readonly contentType: string;
-  /** Bytes are overwritten once they are sent. */
+  /** Bytes are overwritten once sent. */
   readonly body: string | Buffer;
 }
 
-/** What answers the calls of one protocol. */
+/** Answers the calls of one protocol. */
 export interface Protocol {
   /** Never rejects. */
   answer(request: HttpRequest): Promise<HttpAnswer>;
 }
 
-/** AWS's answer to what is not an API call at all: another method, path or content type. */
+/** AWS's answer to a request that is no API call at all: a wrong method, path or content type. */
 export const unknownOperation: HttpAnswer = {
   status: 404,
   contentType: 'application/xml',
@@ -30,14 +30,14 @@ interface RequestTarget {
   readonly path: string;
   /** As sent, without the question mark. */
   readonly query: string;
-  /** Host and port, where the request line says them. */
+  /** Host and port, if the request line has them. */
   readonly authority?: string;
 }
 
-/** What clients send that take the service for a proxy, such as `curl -x`. */
+/** Sent by clients that take the service for a proxy, such as `curl -x`. */
 const absoluteForm = /^https?:\/\/([^/?#]+)([^#]*)$/i;
 
-/** The target of a request line in origin form or absolute form (RFC 9112, 3.2); undefined for what is neither. */
+/** Parses a request target in origin form or absolute form (RFC 9112, 3.2); undefined for any other. */
 export function readTarget(text: string): RequestTarget | undefined {
   if (text.startsWith('/')) return split(text);
   const [, authority, rest] = absoluteForm.exec(text) ?? [];
@@ -50,7 +50,7 @@ function split(target: string): RequestTarget {
   return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
-/** IAM and STS share the port with KMS; only their protocol sends forms, and names its action in the query. */
+/** IAM and STS share KMS's port; only their protocol sends forms and names the action in the query. */
 export function isQueryRequest({ headers, query }: Pick<HttpRequest, 'headers' | 'query'>): boolean {
   const isForm = headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true;
   return isForm || (namesAction(query) && !headers.has('x-amz-target'));

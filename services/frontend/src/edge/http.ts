@@ -23,17 +23,17 @@ import type { EdgeRequest } from '../request/attempt.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { type UploadLimits, Uploads } from './uploads.ts';
 
-/** One entry per thing the service needs; what is not there yet says why in `detail`. */
+/** One entry for each thing that the service needs; one that is missing says why in `detail`. */
 export type Readiness = Readonly<Record<string, ReadinessCheck>>;
 
 interface ReadinessCheck {
   readonly ok: boolean;
   readonly detail?: string;
-  /** It works, and will not for long: what operators should do. */
+  /** It works now but soon will not: says what operators should do. */
   readonly trouble?: string;
 }
 
-/** What one client may cost. Times in milliseconds, sizes in bytes. */
+/** Limits per client. Times in milliseconds, sizes in bytes. */
 export interface HttpLimits extends ConnectionLimits, UploadLimits {
   /** Room for a signature and a long session token. */
   readonly headerBytes: number;
@@ -44,15 +44,15 @@ export interface HttpLimits extends ConnectionLimits, UploadLimits {
    */
   readonly bodyBytes: number;
   /**
-   * Of a body that is read before its caller names an access key that exists: what a wrong call may hold for its right
+   * How much of a body is read before its caller names an access key that exists: enough to give a wrong call its right
    * error.
    */
   readonly strangerBodyBytes: number;
   readonly bufferedBytes: number;
-  /** For the headers, and for the whole request, however slowly it trickles in. */
+  /** For the headers, and for the whole request, however slowly it arrives. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
-  /** Longer than the idle time of the usual load balancers, so that it is they who close. */
+  /** Longer than the idle time of common load balancers, so that they close first. */
   readonly idleTimeoutMs: number;
 }
 
@@ -76,12 +76,12 @@ export interface HttpEdgeOptions {
   readonly address: Pick<Address, 'host' | 'port'>;
   /** Undefined: unencrypted. */
   readonly certificates?: ServerCertificates | undefined;
-  /** How long requests in flight may take once the server is stopping. */
+  /** How long requests in flight may continue once the server is stopping. */
   readonly drainMs: number;
   /** The two protocols of the calls at `/`. */
   readonly kms: Protocol;
   readonly query: Protocol;
-  /** Says whether a request names an access key that exists: nothing of a larger body is read before. */
+  /** Tells whether a request names an access key that exists. A larger body is not read before. */
   readonly pipeline: { namesKey(headers: EdgeRequest['headers']): boolean | Promise<boolean> };
   readonly readiness: () => Readiness;
   readonly log: Log;
@@ -93,7 +93,7 @@ export interface HttpEdge extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Listens; disposing stops taking connections, lets requests in flight finish, then cuts what is left. */
+/** Listens. Disposing it stops accepting connections, lets requests in flight finish, then cuts the rest. */
 export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge> {
   const limits = options.limits ?? httpLimits;
   const server = newServer(options.certificates, {
@@ -160,24 +160,24 @@ function receive(exchange: Exchange, reception: Reception): void {
   if (request.rawHeaders.length > 2 * limits.headerCount) return exchange.send(refusals.tooManyHeaders);
   if (target?.path !== '/') return exchange.send(unknownOperation);
   if (isPreflight(request)) return exchange.tell(() => answerPreflight(request, response));
-  // Without a body there is only what a query can say: a call of STS.
+  // Without a body, only a query can carry a call: to STS.
   if (request.method !== 'POST' && !(request.method === 'GET' && namesAction(target.query))) {
     return exchange.send(unknownOperation);
   }
   const headers = headersByName(request.rawHeaders);
-  // RFC 9112, 3.2.2: what stands in the request line is the host that was called, whatever the header says.
+  // RFC 9112, 3.2.2: the host in the request line is the one called, whatever the header says.
   if (target.authority !== undefined) headers.set('host', target.authority);
   receiveBody(exchange, { query: target.query, headers }, reception);
 }
 
 type Head = Pick<HttpRequest, 'query' | 'headers'>;
 
-/** Without one there is nothing to wait for, whatever the method. */
+/** Without a body there is nothing to wait for, whatever the method. */
 function lengthOf({ headers }: Head): number {
   return headers.has('transfer-encoding') ? Number.NaN : Number(headers.get('content-length') ?? 0);
 }
 
-/** Reads little of anyone; more only of those who name an access key that exists. */
+/** Reads little from anyone, and more only from callers that name an access key that exists. */
 function receiveBody(exchange: Exchange, head: Head, reception: Reception): void {
   const { limits, uploads } = reception;
   const length = lengthOf(head);
@@ -191,7 +191,7 @@ function receiveBody(exchange: Exchange, head: Head, reception: Reception): void
     });
   };
   if (length <= limits.strangerBodyBytes) return read();
-  // As if it had no body: the answer to a stranger is the same, and its body is never read.
+  // Treats it as a request without a body: a stranger gets the same answer, and its body is never read.
   const refuse = (): void => respond(exchange, reception, { request: requestOf(exchange, head, NO_BODY) });
   const named = reception.pipeline.namesKey(head.headers);
   if (named instanceof Promise) named.then((isNamed) => (isNamed ? exchange.beginBody(read) : refuse()), refuse);
@@ -217,7 +217,7 @@ function requestOf(exchange: Exchange, head: Head, body: Buffer): HttpRequest {
 
 interface Received {
   readonly request: HttpRequest;
-  /** The body is needed no longer, though the answer may have to wait. */
+  /** The body is no longer needed, though the answer may have to wait. */
   readonly release?: () => void;
 }
 
@@ -231,8 +231,7 @@ function respond(exchange: Exchange, reception: Reception, { request, release }:
       exchange.send(answer);
     },
     (error: unknown) => {
-      // The answer is written by code that never rejects; if it does, the client still learns nothing but that it
-      // failed.
+      // The code that writes the answer never rejects; if it does, the client learns only that the request failed.
       reception.log.error({ err: error, requestId: exchange.requestId }, 'the edge failed');
       exchange.send(refusals.internal);
     },
@@ -250,10 +249,10 @@ function refusal(status: number, type: string, message: string): HttpAnswer {
   return { status, contentType: AWS_JSON, body: JSON.stringify({ __type: type, message }) };
 }
 
-/** Until the service can do anything at all; SDKs try again. */
+/** While the service can do nothing yet; SDKs retry. */
 export const starting = refusal(503, 'ServiceUnavailableException', 'The service is starting.');
 
-/** What is wrong below the API, under the names of AWS's "Common error types". */
+/** Errors below the API, named as in AWS's "Common error types". */
 const refusals = {
   tooLarge: refusal(413, 'RequestEntityTooLargeException', 'The request entity is too large.'),
   tooManyHeaders: refusal(431, 'RequestEntityTooLargeException', 'The request headers are too large.'),
@@ -277,7 +276,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
     'Connection: close',
   ];
   socket.write(`${lines.join('\r\n')}\r\n\r\n${body.toString()}`);
-  // Ends it, and does not wait for the other side to do so as well.
+  // Ends it without waiting for the other side to do the same.
   socket.destroySoon();
 }
 
