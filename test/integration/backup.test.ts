@@ -4,6 +4,7 @@ import {
   CreateKeyCommand,
   DecryptCommand,
   EncryptCommand,
+  KMS,
   ListAliasesCommand,
   ListRetirableGrantsCommand,
 } from '@aws-sdk/client-kms';
@@ -14,6 +15,10 @@ import { cliOptionsOf, keyfleetJson, runKeyfleet } from '@keyfleet/test-support/
 import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { redisOf } from '@keyfleet/test-support/stored-tokens';
+import { wrapped } from '@keyfleet/test-support/wrapped';
+import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
+import { dueAt } from '@keyfleet/shared/stored/names';
+import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
@@ -40,6 +45,7 @@ test('a backup taken while keys are made restores all of Redis, and everything a
   const iam = new IAM({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 });
   await iam.createUser({ UserName: 'alice' });
   const { AccessKey } = await iam.createAccessKey({ UserName: 'alice' });
+  const imported = await importedKey(new KMS({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 }));
   // Makes the secret that all frontends share.
   await kms.send(new ListAliasesCommand({ Limit: 1 }));
   const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext }));
@@ -85,8 +91,16 @@ test('a backup taken while keys are made restores all of Redis, and everything a
   expect((await runKeyfleet('restore', file, ...redisOptions)).notes).toContain('this Redis is not empty');
   const accepted = await runKeyfleet('store', 'accept', '--trust-anchor', home.trustAnchorFile, ...redisOptions);
   expect(accepted).toMatchObject({ exitCode: 0, notes: '' });
+  {
+    using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
+    const shard = dueShardOf({ region: 'us-east-1', keyId: imported.KeyId });
+    expect((await redis.zrange(dueAt(shard), '0', '-1')).filter((entry) => entry.includes(imported.KeyId))).toEqual([
+      expect.stringContaining(imported.validTo.getTime().toString(16).padStart(12, '0')),
+    ]);
+  }
   await cluster.restart(...home.workerNames, 'frontend');
 
+  await imported.expectWhole();
   const decrypted = await kms.send(new DecryptCommand({ CiphertextBlob, KeyId: 'alias/kept' }));
   expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);
   const { Aliases } = await kms.send(new ListAliasesCommand({ KeyId }));
@@ -104,6 +118,36 @@ test('a backup taken while keys are made restores all of Redis, and everything a
   await kms.send(new CreateKeyCommand({}));
   expect(await domainKeysFinding(...domain, ...redisOptions)).toMatchObject({ standing: 'well' });
 });
+
+/** A key with three materials: a current one that expires, an older one that is deleted, and one for a rotation. */
+async function importedKey(kms: KMS) {
+  const { KeyId = '' } = (await kms.createKey({ Origin: 'EXTERNAL' })).KeyMetadata!;
+  const [first, second, third] = [randomBytes(32), randomBytes(32), randomBytes(32)];
+  const forEver = { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' } as const;
+  const validTo = new Date(Math.ceil(Date.now() / 1000 + 86_400) * 1000);
+  const bring = async (material: Uint8Array, how: object) =>
+    kms.importKeyMaterial({ KeyId, ...(await wrapped(kms, KeyId, material)), ...how });
+  const { KeyMaterialId } = await bring(first, forEver);
+  const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: Buffer.from('old') });
+  await bring(second, { ImportType: 'NEW_KEY_MATERIAL', ValidTo: validTo });
+  await kms.rotateKeyOnDemand({ KeyId });
+  await bring(third, { ...forEver, ImportType: 'NEW_KEY_MATERIAL' });
+  await kms.deleteImportedKeyMaterial({ KeyId, KeyMaterialId });
+  const list = async () => {
+    const request = { KeyId, IncludeKeyMaterial: 'ALL_KEY_MATERIAL' } as const;
+    return (await kms.listKeyRotations(request)).Rotations!;
+  };
+  const before = await list();
+  const expectWhole = async () => {
+    expect(await list()).toEqual(before);
+    expect((await kms.describeKey({ KeyId })).KeyMetadata).toMatchObject({ KeyState: 'PendingImport' });
+    await bring(first, forEver);
+    expect(Buffer.from((await kms.decrypt({ CiphertextBlob })).Plaintext!).toString()).toBe('old');
+    await kms.rotateKeyOnDemand({ KeyId });
+    await kms.encrypt({ KeyId, Plaintext: Buffer.from('new') });
+  };
+  return { KeyId, validTo, expectWhole };
+}
 
 test('the doctor names damaged records, and tokens that no domain key opens', async () => {
   await using cluster = await startTestCluster();

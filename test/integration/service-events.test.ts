@@ -80,7 +80,10 @@ const changes: readonly Change[] = [
       await kms.importKeyMaterial({ KeyId, ValidTo, ...(await wrapped(kms, KeyId, randomBytes(32))) });
       return KeyId;
     },
-    make: (_kms, keyId) => bringForward(keyId, ({ imported }) => ({ imported: { ...imported!, validTo: PAST } })),
+    make: (_kms, keyId) =>
+      bringForward(keyId, ({ backingKeys }) => ({
+        backingKeys: backingKeys.map((material) => ({ ...material, validTo: PAST })),
+      })),
     isMade: (key) => key?.state === 'PendingImport',
   },
   {

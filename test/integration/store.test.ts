@@ -274,7 +274,7 @@ describe('records', () => {
       domainState,
     });
     const [record] = await records.load([keyAt(key.region, key.keyId)]);
-    await record?.replace(key.backingKeys.map(({ token }) => token));
+    await record?.replace(key.backingKeys.map(({ token }) => token!));
     expect(await client.zcard(list)).toBe(1);
     expect(await store.findKey(key.region, key.keyId)).toMatchObject({ revision: 2, state: 'PendingDeletion' });
   });

@@ -55,6 +55,24 @@ test('keyfleet import takes bytes, raw or as text, and a date', async () => {
   expect(createHmac('sha256', material).update(Message).digest().equals(Mac!)).toBe(true);
 });
 
+test('keyfleet import brings the next material of a key, and the same again by its id', async () => {
+  const { KeyId, Arn } = await external('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT');
+  const [first, next] = [randomBytes(32), randomBytes(32)];
+  expect(await keyfleetImport(first, KeyId, '--description', 'safe A')).toMatchObject({ exitCode: 0 });
+  const told = await keyfleetImport(next, KeyId, '--new', '--json');
+  const { keyMaterialId } = JSON.parse(told.stdout) as { keyMaterialId: string };
+  await kms.rotateKeyOnDemand({ KeyId });
+  const { KeyMetadata } = await kms.describeKey({ KeyId });
+  expect(KeyMetadata).toMatchObject({ Arn, CurrentKeyMaterialId: keyMaterialId });
+  expect(await keyfleetImport(next, KeyId, '--material-id', keyMaterialId)).toMatchObject({ exitCode: 0 });
+  expect(await keyfleetImport(first, KeyId, '--material-id', keyMaterialId)).toMatchObject({
+    exitCode: 1,
+    stderr: `keyfleet: importing stdin into key ${KeyId}: IncorrectKeyMaterialException`,
+  });
+  const { Rotations } = await kms.listKeyRotations({ KeyId, IncludeKeyMaterial: 'ALL_KEY_MATERIAL' });
+  expect(Rotations!.map(({ KeyMaterialDescription }) => KeyMaterialDescription)).toEqual(['safe A', undefined]);
+});
+
 test('keyfleet import says in one line what is wrong with material, key or option', async () => {
   const { KeyId } = await external('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT');
   const pair = await external('ECC_NIST_P256', 'SIGN_VERIFY');

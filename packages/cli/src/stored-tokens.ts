@@ -13,7 +13,8 @@ export interface StoredToken {
 const KeyRecord = z.object({
   keyId: z.string(),
   accountId: z.string(),
-  backingKeys: z.array(z.object({ token: z.base64(), materialId: z.string() })),
+  /** Imported material that is not here has no token. */
+  backingKeys: z.array(z.object({ token: z.base64().optional(), materialId: z.string() })),
 });
 const AccessKeyRecord = z.object({ token: z.base64() });
 
@@ -32,10 +33,9 @@ export async function loadTokens(redis: RedisClient, name: string): Promise<read
       const text = await redis.hget(name, 'record');
       if (text === null) return [];
       const { keyId, accountId: account, backingKeys } = KeyRecord.parse(JSON.parse(text));
-      return backingKeys.map(({ token, materialId }) => ({
-        token: bytesOf(token),
-        of: { keyId, account, materialId },
-      }));
+      return backingKeys.flatMap(({ token, materialId }) =>
+        token === undefined ? [] : [{ token: bytesOf(token), of: { keyId, account, materialId } }],
+      );
     }
     case 'accessKey': {
       const text = await redis.get(name);

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { callKms } from './call.ts';
 import { grantRows } from './grants.rows.ts';
+import { importRows } from './imports.rows.ts';
 import { type Keys, makeKeys } from './keys.ts';
 import { aliasRows, orderRows } from './order.rows.ts';
 import { policyRows } from './policies.rows.ts';
@@ -21,6 +22,7 @@ describe.each<[string, readonly Row[]]>([
   ['shapes and texts', shapeRows],
   ['key policies', policyRows],
   ['grants', grantRows],
+  ['imported material', importRows],
 ])('%s', (_, rows) => {
   test.each(rows)('$title', async ({ operation, body, answer, status, by }) => {
     const request = body(keys);

@@ -133,6 +133,49 @@ test('the import token of one key is not that of another', async () => {
   expect(await refusalOf(importing)).toBe('InvalidImportTokenException');
 });
 
+test('a key is rotated to material that was imported for it, and decrypts under all that it had', async () => {
+  const key = await newKey({ Origin: 'EXTERNAL' });
+  const { KeyId } = key;
+  const first = randomBytes(32);
+  const { KeyMaterialId: firstId } = await importInto(key, first, { ...forEver, KeyMaterialDescription: 'safe A' });
+  const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: Buffer.from('x') });
+  const asNew = { ...forEver, ImportType: 'NEW_KEY_MATERIAL', KeyMaterialDescription: 'safe B' };
+  const { KeyMaterialId: secondId } = await importInto(key, randomBytes(32), asNew);
+  expect(await refusalOf(importInto(key, randomBytes(32), asNew))).toMatch(
+    new RegExp(
+      `^KMSInvalidStateException: New key material \\(id: [0-9a-f]{64}\\) cannot be imported into KMS key ${key.Arn}, because another key material \\(id: ${secondId}\\) is pending rotation\\.$`,
+    ),
+  );
+  const list = { KeyId, IncludeKeyMaterial: 'ALL_KEY_MATERIAL' } as const;
+  const one = { KeyId, KeyMaterialId: firstId, KeyMaterialDescription: 'safe A', ImportState: 'IMPORTED', ...forEver };
+  const other = { ...one, KeyMaterialId: secondId, KeyMaterialDescription: 'safe B' };
+  expect((await kms.listKeyRotations(list)).Rotations).toEqual([
+    { ...one, KeyMaterialState: 'CURRENT' },
+    { ...other, KeyMaterialState: 'PENDING_ROTATION' },
+  ]);
+  expect(await kms.rotateKeyOnDemand({ KeyId })).toMatchObject({ KeyId: key.Arn });
+  expect(await metadataOf(key)).toMatchObject({ KeyState: 'Enabled', CurrentKeyMaterialId: secondId });
+  const rotation = { RotationType: 'ON_DEMAND', RotationDate: expect.any(Date) as Date };
+  expect((await kms.listKeyRotations(list)).Rotations).toEqual([
+    { ...one, KeyMaterialState: 'NON_CURRENT' },
+    { ...other, KeyMaterialState: 'CURRENT', ...rotation },
+  ]);
+  expect(await kms.decrypt({ CiphertextBlob })).toMatchObject({ KeyMaterialId: firstId });
+  expect(await kms.generateDataKey({ KeyId, KeySpec: 'AES_256' })).toMatchObject({ KeyMaterialId: secondId });
+  expect(await refusalOf(kms.rotateKeyOnDemand({ KeyId }))).toBe(
+    `KMSInvalidStateException: No available key material pending rotation for the key: ${key.Arn}.`,
+  );
+
+  const deletion = { KeyId, KeyMaterialId: firstId };
+  expect(await kms.deleteImportedKeyMaterial(deletion)).toMatchObject({ KeyId: key.Arn, KeyMaterialId: firstId });
+  expect(await metadataOf(key)).toMatchObject({ KeyState: 'PendingImport', CurrentKeyMaterialId: secondId });
+  expect(await refusalOf(kms.decrypt({ CiphertextBlob }))).toBe(
+    `KMSInvalidStateException: ${key.Arn} is pending import.`,
+  );
+  await importInto(key, first, { ...forEver, KeyMaterialId: firstId });
+  expect(Buffer.from((await kms.decrypt({ CiphertextBlob })).Plaintext!).toString()).toBe('x');
+});
+
 test('material is gone at its second, and may be given another date before', async () => {
   const key = await newKey({ Origin: 'EXTERNAL' });
   const material = randomBytes(32);

@@ -87,6 +87,44 @@ test('a replica of a key with imported material waits for the same material, and
   expect(await decrypt(west, await encrypt(west, KeyId))).toBe('x');
 });
 
+test('a multi-Region key is rotated to imported material that is in each of its Regions', async () => {
+  const { KeyId, Arn } = await newKey({ ...multiRegion, Origin: 'EXTERNAL' });
+  const importAt = async (client: typeof kms, material: Uint8Array, type: object = {}) =>
+    client.importKeyMaterial({ KeyId, ...(await wrapped(client, KeyId, material)), ...forEver, ...type });
+  const states = async (client: typeof kms) => {
+    const { Rotations } = await client.listKeyRotations({ KeyId, IncludeKeyMaterial: 'ALL_KEY_MATERIAL' });
+    return Rotations!.map(({ KeyMaterialState, ImportState }) => [KeyMaterialState, ImportState]);
+  };
+  const [first, second] = [randomBytes(32), randomBytes(32)];
+  await importAt(kms, first);
+  await kms.replicateKey({ KeyId, ...replicaRegion });
+  await importAt(west, first);
+  const blob = await encrypt(west, KeyId);
+  await importAt(kms, second, { ImportType: 'NEW_KEY_MATERIAL' });
+  const waiting = 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION';
+  expect(await states(kms)).toEqual([
+    ['CURRENT', 'IMPORTED'],
+    [waiting, 'IMPORTED'],
+  ]);
+  expect(await states(west)).toEqual([
+    ['CURRENT', 'IMPORTED'],
+    [waiting, 'PENDING_IMPORT'],
+  ]);
+  expect(await refusalOf(kms.rotateKeyOnDemand({ KeyId }))).toBe(
+    `KMSInvalidStateException: No available key material pending rotation for the key: ${Arn}.`,
+  );
+  await importAt(west, second, { ImportType: 'EXISTING_KEY_MATERIAL' });
+  await kms.rotateKeyOnDemand({ KeyId });
+  for (const client of [kms, west]) {
+    expect(await states(client)).toEqual([
+      ['NON_CURRENT', 'IMPORTED'],
+      ['CURRENT', 'IMPORTED'],
+    ]);
+  }
+  expect(await decrypt(west, await encrypt(kms, KeyId))).toBe('x');
+  expect(await decrypt(kms, blob)).toBe('x');
+});
+
 test.each([
   { KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY', SigningAlgorithm: 'RSASSA_PSS_SHA_256' },
   { KeySpec: 'ML_DSA_44', KeyUsage: 'SIGN_VERIFY', SigningAlgorithm: 'ML_DSA_SHAKE_256' },

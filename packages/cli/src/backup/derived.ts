@@ -28,6 +28,9 @@ const KeyRecord = z.object({
   state: z.string(),
   deletionDate: z.int().optional(),
   automaticRotation: z.object({ nextDate: z.int() }).optional(),
+  backingKeys: z.array(z.object({ validTo: z.int().optional() })),
+  imported: z.object({ validTo: z.int().optional() }).optional(),
+  related: z.object({ primary: z.string(), spreading: z.boolean().optional() }).optional(),
   customKeyStoreId: z.string().optional(),
   xksKeyId: z.string().optional(),
 });

@@ -15,12 +15,17 @@ interface Given {
   readonly material: Uint8Array;
   /** Undefined: it does not expire. */
   readonly validTo?: Date | undefined;
+  /** For a rotation; undefined: the key's first material, or one that it knows. */
+  readonly isNew?: boolean | undefined;
+  /** Which material of the key it must be. */
+  readonly materialId?: string | undefined;
+  readonly description?: string | undefined;
 }
 
 /** The whole exchange: wrapping key, token, wrapped material. */
 export async function importMaterial(
   kms: KMS,
-  { KeyId, material, validTo }: Given,
+  { KeyId, material, validTo, isNew, materialId, description }: Given,
   { algorithm, keySpec }: Wrapping = defaultWrapping,
 ): Promise<ImportKeyMaterialCommandOutput> {
   const { ImportToken, PublicKey } = await kms.getParametersForImport({
@@ -35,5 +40,8 @@ export async function importMaterial(
     ...(validTo === undefined
       ? { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' }
       : { ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo: validTo }),
+    ImportType: isNew ? 'NEW_KEY_MATERIAL' : undefined,
+    KeyMaterialId: materialId,
+    KeyMaterialDescription: description,
   });
 }

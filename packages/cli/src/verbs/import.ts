@@ -29,6 +29,13 @@ export const importKey = verb({
       description: 'When the material expires; it does not without.',
       valueHint: 'TIME',
     },
+    new: {
+      type: 'boolean',
+      description: 'It is new material of a symmetric key, for the next RotateKeyOnDemand.',
+      default: false,
+    },
+    'material-id': { type: 'string', description: 'Refuse any other material of the key.', valueHint: 'ID' },
+    description: { type: 'string', description: 'Where you keep it, for one.', valueHint: 'TEXT' },
     wrapping: {
       type: 'string',
       description: 'Wrapping algorithm, as AWS names it.',
@@ -59,7 +66,9 @@ export const importKey = verb({
       );
     }
     const material = materialOf(KeySpec as KeySpec, bytes, { from, encoding });
-    const importing = importMaterial(kms, { KeyId: KeyId!, material, validTo }, { algorithm, keySpec });
+    const { new: isNew, 'material-id': materialId, description } = args;
+    const given = { KeyId: KeyId!, material, validTo, isNew, materialId, description };
+    const importing = importMaterial(kms, given, { algorithm, keySpec });
     const { KeyId: keyArn, KeyMaterialId } = await told(`importing ${from} into key ${args.key}`, importing);
     return { keyArn, keyMaterialId: KeyMaterialId, ...(validTo && { validTo: validTo.toISOString() }) };
   },

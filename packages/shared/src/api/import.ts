@@ -27,7 +27,7 @@ export const GetParametersForImport = defineOperation({
 
 export const ImportKeyMaterial = defineOperation({
   name: 'ImportKeyMaterial',
-  summary: 'Gives a KMS key of origin EXTERNAL its key material.',
+  summary: 'Gives a KMS key of origin EXTERNAL its key material, or that for its next rotation.',
   family: 'import',
   access: 'key',
   keyId: 'key',
@@ -60,7 +60,8 @@ export const ImportKeyMaterial = defineOperation({
 
 export const DeleteImportedKeyMaterial = defineOperation({
   name: 'DeleteImportedKeyMaterial',
-  summary: 'Destroys imported key material; the KMS key waits for it to be imported again.',
+  summary:
+    'Destroys imported key material; the KMS key waits for it to be imported again, if it ever encrypted with it.',
   family: 'import',
   access: 'key',
   keyId: 'key',

@@ -79,7 +79,7 @@ export const GetKeyRotationStatus = defineOperation({
 
 export const RotateKeyOnDemand = defineOperation({
   name: 'RotateKeyOnDemand',
-  summary: 'Makes new key material for a symmetric KMS key now.',
+  summary: 'Rotates a symmetric KMS key now: to new key material, or to that which was imported for it.',
   family: 'rotation',
   access: 'key',
   keyId: 'key',

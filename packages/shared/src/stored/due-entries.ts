@@ -15,6 +15,8 @@ export interface DueKey extends KeyName {
 interface Dated {
   readonly state: string;
   readonly deletionDate?: number | undefined;
+  readonly backingKeys: readonly { readonly validTo?: number | undefined }[];
+  /** In records from before keys took several imported materials. */
   readonly imported?: { readonly validTo?: number | undefined } | undefined;
   readonly automaticRotation?: { readonly nextDate: number } | undefined;
   readonly region: string;
@@ -26,10 +28,11 @@ interface Dated {
  * was begun in its other Regions. Milliseconds since the epoch; 0: as soon as nobody else does.
  */
 export function dueDateOf(key: Dated): number | undefined {
-  const { state, deletionDate, imported, related } = key;
+  const { state, deletionDate, backingKeys, imported, related } = key;
   if (state === 'Creating' || related?.spreading) return 0;
   const own = state === 'PendingDeletion' ? deletionDate : state === 'Enabled' ? rotationDateOf(key) : undefined;
-  const date = Math.min(own ?? Infinity, imported?.validTo ?? Infinity);
+  const expirations = [imported, ...backingKeys].map((material) => material?.validTo ?? Infinity);
+  const date = Math.min(own ?? Infinity, ...expirations);
   return date === Infinity ? undefined : date;
 }
 

@@ -40,7 +40,7 @@ export class ServiceEvents {
 
   /** `key` as it is after the rotation. */
   rotationOf(key: KmsKey): StoredEvent {
-    const [previous, current] = key.backingKeys.slice(-2);
+    const [previous, current] = key.backingKeys.filter(({ pending }) => !pending).slice(-2);
     return this.#eventOf('RotateKey', key, {
       keyId: key.keyId,
       keyOrigin: key.origin,
@@ -50,8 +50,8 @@ export class ServiceEvents {
     });
   }
 
-  expiryOf(key: KmsKey): StoredEvent {
-    return this.#eventOf('DeleteExpiredKeyMaterial', key, { keyMaterialId: key.imported?.materialId });
+  expiryOf(key: KmsKey, keyMaterialId: string): StoredEvent {
+    return this.#eventOf('DeleteExpiredKeyMaterial', key, { keyId: key.keyId, keyMaterialId });
   }
 
   /** `key`: a replica that was given what its primary has. */

@@ -11,12 +11,13 @@ import { isMultiRegionKeyId } from '@keyfleet/shared/ids';
 import { evictBackingKeys } from '../keys/backing-keys.ts';
 import type { KeyStoreStore } from '../key-stores/key-store.ts';
 import { withoutMaterial } from '../keys/import.ts';
-import type { KmsKey } from '../keys/kms-key.ts';
+import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
+import { sharedChange } from '../keys/multi-region.ts';
 import { changeAndRecord, RECORDING_MS } from '../audit/recorded-change.ts';
 import { rotationAfter } from '../keys/key-rotation.ts';
 import { join, leave } from '../multi-region/replicas.ts';
 import { rotate } from '../multi-region/rotate.ts';
-import { spread, type SpreadDeps } from '../multi-region/spread.ts';
+import { isToldBy, spread, type SpreadDeps, writeShared } from '../multi-region/spread.ts';
 import { ConflictError, type DueStore, type KeyStore, type KeyTraces } from '../store/store.ts';
 
 export interface DueWorkerDeps extends CarryOutDeps {
@@ -88,19 +89,32 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
  * What is due of a key now, of which something is: first what was begun, then what destroys more. What a record says
  * besides has an entry of its own when that is written.
  */
-function workOn({ state, deletionDate, imported, related }: KmsKey, now: number): typeof destroy {
+function workOn(key: KmsKey, now: number): typeof destroy {
+  const { state, deletionDate, related } = key;
   if (state === 'Creating') return finishCreation;
   if (related?.spreading) return finishSpreading;
   if (state === 'PendingDeletion' && deletionDate !== undefined && deletionDate <= now) return destroy;
-  return imported?.validTo !== undefined && imported.validTo <= now ? expire : rotateAutomatically;
+  const expired = findExpired(key, now);
+  return expired ? (of, deps) => expire(of, expired, deps) : rotateAutomatically;
+}
+
+/** Of several the next one has an entry of its own. */
+function findExpired({ backingKeys }: KmsKey, now: number): BackingKey | undefined {
+  return backingKeys.find(({ validTo }) => validTo !== undefined && validTo <= now);
 }
 
 /** No frontend has used the material since its date (`stateAt`); now nothing of it is left. */
-async function expire(key: KmsKey, { store, hsm, clock, serviceEvents }: CarryOutDeps): Promise<void> {
-  const event = serviceEvents.expiryOf(key);
-  const { recorded } = await changeAndRecord(withoutMaterial(key), event, { keys: store, clock, serviceEvents });
-  await recorded;
-  await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
+async function expire(key: KmsKey, expired: BackingKey, deps: CarryOutDeps): Promise<void> {
+  const { store, hsm, clock, serviceEvents } = deps;
+  const event = serviceEvents.expiryOf(key, expired.materialId);
+  const changed = withoutMaterial(key, expired.materialId);
+  if (isToldBy(key, changed)) {
+    await writeShared(key, sharedChange(key, changed), spreadDeps(deps), event);
+  } else {
+    const { recorded } = await changeAndRecord(changed, event, { keys: store, clock, serviceEvents });
+    await recorded;
+  }
+  await evictBackingKeys({ backingKeys: [expired] }, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
 }
 
 /** Whoever began to make this replica was cut off. */

@@ -1,12 +1,21 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { HsmCommands } from '../hsm/commands.ts';
-import type { BackingKey, KmsKey } from './kms-key.ts';
+import type { BackingKey, HeldKey, KmsKey } from './kms-key.ts';
 
 /** The material that is used for what is made now. The key's state says that there is one. */
-export function currentBackingKey(key: KmsKey): BackingKey {
-  const current = key.backingKeys.findLast(({ pending }) => !pending);
-  if (!current) throw new Error(`the record of ${key.arn} is ${key.state} and has no key material`);
+export function currentBackingKey(key: KmsKey): HeldKey {
+  const current = currentMaterialOf(key);
+  if (!current || !isHeld(current)) throw new Error(`the record of ${key.arn} is ${key.state} and has no key material`);
   return current;
+}
+
+/** The same, wherever it is; undefined of a key that never had any. */
+export function currentMaterialOf({ backingKeys }: Pick<KmsKey, 'backingKeys'>): BackingKey | undefined {
+  return backingKeys.findLast(({ pending }) => !pending);
+}
+
+export function isHeld(backingKey: BackingKey): backingKey is HeldKey {
+  return backingKey.token !== undefined;
 }
 
 /**
@@ -15,14 +24,27 @@ export function currentBackingKey(key: KmsKey): BackingKey {
  */
 export function commandKeyOf(
   key: KmsKey,
-  { token }: BackingKey = currentBackingKey(key),
+  { token }: HeldKey = currentBackingKey(key),
 ): { keyId: string; account: string; token: Uint8Array } {
   return { keyId: key.keyId, account: key.accountId, token };
 }
 
-/** The material of this id, or undefined if the key never had it. */
-export function findBackingKey(key: KmsKey, materialId: string): BackingKey | undefined {
-  return key.backingKeys.find((backingKey) => backingKey.materialId === materialId);
+/** The material of this id, or undefined if it is not here. */
+export function findBackingKey(key: KmsKey, materialId: string): HeldKey | undefined {
+  const found = key.backingKeys.find((backingKey) => backingKey.materialId === materialId);
+  return found && isHeld(found) ? found : undefined;
+}
+
+/** Of imported material: whether it is here and has not expired. */
+export function isHereAt({ token, validTo }: BackingKey, now: number): boolean {
+  return token !== undefined && (validTo === undefined || validTo > now);
+}
+
+/** Whether the key waits for imported material: all that it ever encrypted with must be here. */
+export function lacksMaterial({ origin, backingKeys }: Pick<KmsKey, 'origin' | 'backingKeys'>, now: number): boolean {
+  if (origin !== 'EXTERNAL') return false;
+  const own = backingKeys.filter(({ pending }) => !pending);
+  return own.length === 0 || own.some((material) => !isHereAt(material, now));
 }
 
 /** Has every worker forget the key's opened material. One out of reach forgets by age. */
@@ -30,9 +52,11 @@ export async function evictBackingKeys(
   { backingKeys }: Pick<KmsKey, 'backingKeys'>,
   { hsm, deadline }: { hsm: Pick<HsmCommands, 'executeEverywhere'>; deadline: number },
 ): Promise<void> {
-  const evictions = backingKeys.map(({ materialId }) =>
-    hsm.executeEverywhere('EvictBackingKey', { materialId: Buffer.from(materialId, 'hex') }, deadline),
-  );
+  const evictions = backingKeys
+    .filter(isHeld)
+    .map(({ materialId }) =>
+      hsm.executeEverywhere('EvictBackingKey', { materialId: Buffer.from(materialId, 'hex') }, deadline),
+    );
   await Promise.all(evictions);
 }
 
@@ -47,7 +71,7 @@ export interface MaterialSource {
 export async function newBackingKey(
   { keyId, accountId, keySpec, keyUsage }: Pick<KmsKey, 'keyId' | 'accountId' | 'keySpec' | 'keyUsage'>,
   { hsm, clock, deadline }: MaterialSource,
-): Promise<BackingKey> {
+): Promise<HeldKey> {
   const wanted = { keyId, account: accountId, keySpec, keyUsage };
   const made = await hsm.execute('GenerateBackingKey', wanted, deadline);
   const { token, materialId, publicKey } = made;

@@ -1,7 +1,9 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import type { KmsKey } from './kms-key.ts';
-import { isPendingDeletion } from './key-states.ts';
+import { isHeld, lacksMaterial } from './backing-keys.ts';
 import { DAY_MS } from './key-rotation.ts';
+import { isPendingDeletion, stateAt } from './key-states.ts';
+import { type BackingKey, type HeldKey, type KmsKey, multiRegionTypeOf } from './kms-key.ts';
+import { assertNoReplica } from './multi-region.ts';
 
 const MAX_DAYS = 365;
 
@@ -33,27 +35,49 @@ export interface ImportTypeInput {
   readonly KeyMaterialDescription?: string | undefined;
 }
 
-/** What can be said before the material is unwrapped: a key takes one material and, from then on, no other. */
-export function assertImportType(input: ImportTypeInput, { arn, keySpec, imported }: KmsKey): void {
+/**
+ * What can be said before the material is unwrapped. Of a multi-Region key the primary alone takes new material and
+ * describes it.
+ */
+export function assertImportType(input: ImportTypeInput, key: KmsKey): void {
   const { ImportType: type, KeyMaterialId: materialId, KeyMaterialDescription: description } = input;
   const isNamed = type !== undefined || materialId !== undefined || description !== undefined;
-  if (isNamed && keySpec !== 'SYMMETRIC_DEFAULT') {
-    throw invalid(`ImportType, KeyMaterialId and KeyMaterialDescription are not valid for key spec ${keySpec}.`);
+  if (isNamed && key.keySpec !== 'SYMMETRIC_DEFAULT') {
+    throw invalid(`ImportType, KeyMaterialId and KeyMaterialDescription are not valid for key spec ${key.keySpec}.`);
   }
-  if ((type ?? 'NEW_KEY_MATERIAL') === 'NEW_KEY_MATERIAL' && materialId !== undefined && imported === undefined) {
-    throw invalid('KeyMaterialId is not valid for ImportType NEW_KEY_MATERIAL.');
-  }
-  if (type === 'NEW_KEY_MATERIAL' && imported !== undefined) {
-    throw unsupported(`${arn} has key material. Rotation to imported key material is not in this release of Keyfleet.`);
-  }
-  if (type === 'EXISTING_KEY_MATERIAL' && imported === undefined) throw incorrectMaterial();
-  if (materialId !== undefined && materialId !== imported?.materialId) throw incorrectMaterial();
+  const isNew = isNewMaterial(input, key);
+  if (isNew && materialId !== undefined) throw invalid('KeyMaterialId is not valid for ImportType NEW_KEY_MATERIAL.');
+  if (isNew || description !== undefined) assertNoReplica(key);
+  if (!isNew && key.backingKeys.length === 0) throw incorrectMaterial();
+  if (materialId !== undefined && findMaterial(key, materialId) === undefined) throw incorrectMaterial();
+}
+
+/** The same, once it is unwrapped and has its id. AWS gives the text about what waits for a rotation. */
+export function assertExpectedMaterial(input: ImportTypeInput, key: KmsKey, materialId: string): void {
+  const isKnown = findMaterial(key, materialId) !== undefined;
+  if (isKnown === isNewMaterial(input, key)) throw incorrectMaterial();
+  if (isKnown && (input.KeyMaterialId ?? materialId) !== materialId) throw incorrectMaterial();
+  const waiting = key.backingKeys.find(({ pending }) => pending);
+  if (isKnown || waiting === undefined) return;
+  throw new KmsException(
+    'KMSInvalidStateException',
+    `New key material (id: ${materialId}) cannot be imported into KMS key ${key.arn}, because another key material (id: ${waiting.materialId}) is pending rotation.`,
+  );
+}
+
+/** The first material is new without saying so; after that, what says nothing is one that the key knows. */
+function isNewMaterial({ ImportType: type }: ImportTypeInput, { backingKeys }: KmsKey): boolean {
+  return type === undefined ? backingKeys.length === 0 : type === 'NEW_KEY_MATERIAL';
 }
 
 /** Throws NotFoundException for an id that the key never had. */
-export function assertImportedMaterial(materialId: string | undefined, { arn, imported }: KmsKey): void {
-  if (materialId === undefined || materialId === imported?.materialId) return;
-  throw new KmsException('NotFoundException', `Key material (id: ${materialId}) does not exist in KMS key ${arn}.`);
+export function assertImportedMaterial(materialId: string | undefined, key: KmsKey): void {
+  if (materialId === undefined || findMaterial(key, materialId) !== undefined) return;
+  throw new KmsException('NotFoundException', `Key material (id: ${materialId}) does not exist in KMS key ${key.arn}.`);
+}
+
+function findMaterial({ backingKeys }: KmsKey, materialId: string): BackingKey | undefined {
+  return backingKeys.find((backingKey) => backingKey.materialId === materialId);
 }
 
 /** Of what was to be imported: AWS says it of the wrong material and of material that is none. */
@@ -61,14 +85,45 @@ export function incorrectMaterial(cause?: unknown): KmsException {
   return new KmsException('IncorrectKeyMaterialException', '', { cause });
 }
 
-/** The key without its imported material, of which it keeps the name: it takes no other. */
-export function withoutMaterial(key: KmsKey): KmsKey {
-  const { imported } = key;
+/**
+ * The key with material that was imported: one that it knows, or its first, or one that waits for a rotation. A key
+ * that waited for its last missing material is enabled; any other stays as it is.
+ */
+export function withMaterial(
+  key: KmsKey,
+  imported: Pick<HeldKey, 'materialId' | 'token' | 'publicKey' | 'description' | 'validTo'>,
+  now: number,
+): KmsKey {
+  const { backingKeys } = key;
+  const known = findMaterial(key, imported.materialId);
+  const before: Omit<BackingKey, 'materialId'> =
+    known ?? (backingKeys.length > 0 ? { createdAt: now, pending: true } : { createdAt: now });
+  const material = { ...before, ...imported, description: imported.description ?? before.description };
+  const changed = {
+    ...key,
+    backingKeys: known ? backingKeys.map((one) => (one === known ? material : one)) : [...backingKeys, material],
+  };
+  const isWhole = stateAt(key, now) === 'PendingImport' && !lacksMaterial(changed, now);
+  return isWhole ? { ...changed, state: 'Enabled' } : changed;
+}
+
+/**
+ * The key without this material, of which it keeps the name, to take it again; the key itself if it is not here.
+ * Material that waits for a rotation is forgotten, but not by a replica: it is its primary that it waits for.
+ */
+export function withoutMaterial(key: KmsKey, materialId: string): KmsKey {
+  const material = findMaterial(key, materialId);
+  if (material === undefined) return key;
+  const { backingKeys } = key;
+  if (material.pending && multiRegionTypeOf(key) !== 'REPLICA') {
+    return { ...key, backingKeys: backingKeys.filter((one) => one !== material) };
+  }
+  if (!isHeld(material)) return key;
+  const name = { ...material, token: undefined, publicKey: undefined, validTo: undefined };
   return {
     ...key,
-    state: isPendingDeletion(key) ? key.state : 'PendingImport',
-    backingKeys: [],
-    imported: imported && { ...imported, validTo: undefined },
+    state: material.pending || isPendingDeletion(key) ? key.state : 'PendingImport',
+    backingKeys: backingKeys.map((one) => (one === material ? name : one)),
   };
 }
 

@@ -2,7 +2,8 @@ import type { OutputOf } from '@keyfleet/shared/api/operation';
 import type { DescribeKey, GetPublicKey } from '@keyfleet/shared/api/keys';
 import { algorithmsOf, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { stateAt } from './key-states.ts';
-import { type ImportedMaterial, type KmsKey, multiRegionTypeOf, relatedOf } from './kms-key.ts';
+import { currentMaterialOf, lacksMaterial } from './backing-keys.ts';
+import { type KmsKey, multiRegionTypeOf, relatedOf } from './kms-key.ts';
 import { arnIn } from './multi-region.ts';
 
 type KeyMetadata = NonNullable<OutputOf<typeof DescribeKey>['KeyMetadata']>;
@@ -31,7 +32,7 @@ export function metadataOf(key: KmsKey, now: number, away = false): KeyMetadata 
     ...(key.deletionDate !== undefined && { DeletionDate: key.deletionDate }),
     ...(key.pendingWindowInDays !== undefined && { PendingDeletionWindowInDays: key.pendingWindowInDays }),
     Origin: key.origin,
-    ...(key.imported && state !== 'PendingImport' && key.backingKeys.length > 0 && expirationOf(key.imported)),
+    ...(key.origin === 'EXTERNAL' && !lacksMaterial(key, now) && expirationOf(key)),
     KeyManager: 'CUSTOMER',
     ...specMembersOf(key),
     MultiRegion: key.multiRegion,
@@ -54,19 +55,21 @@ export function specMembersOf(key: KmsKey): Omit<OutputOf<typeof GetPublicKey>, 
   };
 }
 
-/** Of material that the key has. */
-function expirationOf({ validTo }: ImportedMaterial): Pick<KeyMetadata, 'ExpirationModel' | 'ValidTo'> {
-  if (validTo === undefined) return { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' };
-  return { ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo: validTo };
+/** Of a key that has all of its material: the first date on which it will not. What waits for a rotation has no say. */
+function expirationOf({ backingKeys }: KmsKey): Pick<KeyMetadata, 'ExpirationModel' | 'ValidTo'> {
+  const own = backingKeys.filter(({ pending }) => !pending);
+  const ValidTo = Math.min(...own.map(({ validTo = Infinity }) => validTo));
+  if (ValidTo === Infinity) return { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' };
+  return { ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo };
 }
 
 /**
  * Only symmetric encryption keys tell it, also of imported material that is gone; not those whose material is
  * elsewhere.
  */
-function currentMaterialIdOf({ keySpec, imported, backingKeys, customKeyStoreId }: KmsKey): string | undefined {
-  return keySpec === 'SYMMETRIC_DEFAULT' && customKeyStoreId === undefined
-    ? (imported ?? backingKeys.findLast(({ pending }) => !pending))?.materialId
+function currentMaterialIdOf(key: KmsKey): string | undefined {
+  return key.keySpec === 'SYMMETRIC_DEFAULT' && key.customKeyStoreId === undefined
+    ? currentMaterialOf(key)?.materialId
     : undefined;
 }
 

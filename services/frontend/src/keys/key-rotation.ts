@@ -31,10 +31,6 @@ export function assertOnDemandRotation(key: KmsKey, now: number): void {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
   if (key.customKeyStoreId !== undefined) assertOwnOrigin(key);
   assertNoReplica(key);
-  if (key.origin === 'EXTERNAL') {
-    const message = `No available key material pending rotation for the key: ${key.arn}.`;
-    throw new KmsException('KMSInvalidStateException', message);
-  }
   if (key.backingKeys.filter(({ rotation }) => rotation === 'ON_DEMAND').length >= MAX_ON_DEMAND) {
     throw new KmsException(
       'LimitExceededException',
@@ -75,6 +71,18 @@ export function rotatedTo(
 ): Pick<KmsKey, 'backingKeys'> {
   const added = { ...backingKey, rotation, ...(hasReplicas(key) && { pending: true as const }) };
   return { backingKeys: [...key.backingKeys, added] };
+}
+
+/** Of a key of origin EXTERNAL: what it could rotate to has not been imported, or not in each of its Regions. */
+export function noPendingRotation({ arn }: KmsKey): KmsException {
+  const message = `No available key material pending rotation for the key: ${arn}.`;
+  return new KmsException('KMSInvalidStateException', message);
+}
+
+/** Of a key of origin EXTERNAL: the material that was imported for it becomes current. */
+export function rotatedToImported({ backingKeys }: KmsKey, now: number): Pick<KmsKey, 'backingKeys'> {
+  const rotated = { pending: undefined, rotation: 'ON_DEMAND', createdAt: now } as const;
+  return { backingKeys: backingKeys.map((material) => (material.pending ? { ...material, ...rotated } : material)) };
 }
 
 /** The pending material becomes current: every Region has it. */

@@ -1,5 +1,6 @@
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { algorithmsOf, type KeyState, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { lacksMaterial } from './backing-keys.ts';
 import type { KmsKey } from './kms-key.ts';
 
 /** How AWS refuses a key in a state: the code, and how the sentence about the key's ARN ends. */
@@ -105,14 +106,14 @@ const rows = {
 export type KeyOperationName = keyof typeof rows;
 
 /**
- * PendingImport from the moment on that its material expires, whenever it is destroyed. `away`: its custom key store is
- * not connected.
+ * PendingImport from the moment on that any of its material expires, whenever it is destroyed. `away`: its custom key
+ * store is not connected.
  */
 export function stateAt(key: KmsKey, now: number, away = false): KeyState {
-  const { state, imported } = key;
+  const { state } = key;
   if (isPendingDeletion(key) || state === 'Creating') return state;
   if (away) return 'Unavailable';
-  if (imported?.validTo !== undefined && imported.validTo <= now) return 'PendingImport';
+  if (lacksMaterial(key, now)) return 'PendingImport';
   return state === 'Enabled' && isUpdating(key) ? 'Updating' : state;
 }
 

@@ -4,16 +4,28 @@ import type { KeySpec, KeyUsage, Origin, RotationType, StoredKeyState } from '@k
 export interface BackingKey {
   /** Key material id, 64 hex digits. */
   readonly materialId: string;
-  /** Exported key token: the material sealed under a domain key. */
-  readonly token: Uint8Array;
-  /** DER SubjectPublicKeyInfo of an asymmetric key. */
-  readonly publicKey?: Uint8Array;
-  /** Milliseconds since the epoch. */
+  /**
+   * Exported key token: the material sealed under a domain key. Absent while imported material is deleted, expired or
+   * not yet brought to this Region: then its place is kept for it.
+   */
+  readonly token?: Uint8Array | undefined;
+  /** DER SubjectPublicKeyInfo of an asymmetric key; there with the token. */
+  readonly publicKey?: Uint8Array | undefined;
+  /** Milliseconds since the epoch: when it was made, first imported or, imported for a rotation, rotated to. */
   readonly createdAt: number;
   /** Why it replaced the one before; absent for a key's first material. */
-  readonly rotation?: RotationType;
-  /** It only decrypts so far: not every Region of the key has it yet. */
+  readonly rotation?: RotationType | undefined;
+  /** It only decrypts so far: not every Region of the key has it yet, or, imported, it waits for RotateKeyOnDemand. */
   readonly pending?: true | undefined;
+  /** Of imported material, as it was given. */
+  readonly description?: string | undefined;
+  /** Milliseconds since the epoch; there while imported material is here and expires. */
+  readonly validTo?: number | undefined;
+}
+
+/** Material that is here. */
+export interface HeldKey extends BackingKey {
+  readonly token: Uint8Array;
 }
 
 /** Of a multi-Region key, in the record of each of its Regions. The primary's says what the others shall be told. */
@@ -28,15 +40,6 @@ export interface RelatedKeys {
   readonly next?: string | undefined;
   /** In a primary's record: it may be that not every Region has been told. */
   readonly spreading?: true | undefined;
-}
-
-export interface ImportedMaterial {
-  /** Key material id, 64 hex digits. */
-  readonly materialId: string;
-  /** As it was given. */
-  readonly description?: string | undefined;
-  /** Milliseconds since the epoch; there while the key has the material and it expires. */
-  readonly validTo?: number | undefined;
 }
 
 /**
@@ -63,7 +66,7 @@ export interface KmsKey {
   /** Their ARNs when it was put. */
   readonly policyPrincipals?: Readonly<Record<string, string>> | undefined;
   readonly tags: readonly { readonly TagKey: string; readonly TagValue: string }[];
-  /** Oldest first; the last one that is not pending is current. Empty while PendingImport. */
+  /** Oldest first; the last one that is not pending is current. None until a key of origin EXTERNAL is given one. */
   readonly backingKeys: readonly BackingKey[];
   /** Milliseconds since the epoch; there while the state is PendingDeletion. */
   readonly deletionDate?: number | undefined;
@@ -73,11 +76,6 @@ export interface KmsKey {
   readonly pendingWindowInDays?: number | undefined;
   /** There once the key has had a replica. */
   readonly related?: RelatedKeys | undefined;
-  /**
-   * The material that a key of origin EXTERNAL took, for ever: also when it was deleted or expired, for no other is
-   * taken then.
-   */
-  readonly imported?: ImportedMaterial | undefined;
   /** The custom key store that it is in. */
   readonly customKeyStoreId?: string | undefined;
   /** Its key in an external key store: what it encrypts is encrypted under that one, too. */

@@ -35,19 +35,17 @@ export function sharedChange(key: KmsKey, change: Partial<KmsKey>, related: Part
 
 /** The record of another Region once it was told what the primary's says. All that is its own it keeps. */
 export function toldBy(primary: KmsKey, key: KmsKey): KmsKey {
-  const { related, automaticRotation, origin, imported } = primary;
+  const { related, automaticRotation } = primary;
   const told = { ...key, related: { ...relatedOf({ ...primary, related }), spreading: undefined } };
   const state = key.state === 'Creating' ? firstStateOf(primary) : key.state;
-  // Imported material is brought to each Region; that it is the same is all that they share.
-  if (origin === 'EXTERNAL') return { ...told, state, imported: key.imported ?? nameOf(imported) };
   return { ...told, state, automaticRotation, backingKeys: materialsLike(primary, key) };
 }
 
 /** Whether the record of another Region has all that the primary's says, at whatever version. */
 export function saysTheSame(primary: KmsKey, key: KmsKey): boolean {
-  const shared = ({ related, automaticRotation, origin, backingKeys }: KmsKey): string => {
+  const shared = ({ related, automaticRotation, backingKeys }: KmsKey): string => {
     const { primary: region, replicas, next } = relatedOf({ ...primary, related });
-    const materials = origin === 'EXTERNAL' ? [] : backingKeys.map(({ materialId, pending }) => [materialId, pending]);
+    const materials = backingKeys.map(({ materialId, pending, description }) => [materialId, pending, description]);
     return JSON.stringify([region, replicas, next, automaticRotation, materials]);
   };
   return shared(primary) === shared(key);
@@ -60,24 +58,26 @@ export function saysTheSame(primary: KmsKey, key: KmsKey): boolean {
 export function caughtUp(primary: KmsKey, replica: KmsKey): KmsKey {
   const related = { ...relatedOf(primary), version: relatedOf(replica).version };
   const held = new Set(replica.backingKeys.map(({ materialId }) => materialId));
-  const own = primary.backingKeys.filter(({ materialId }) => !held.has(materialId));
-  const backingKeys =
-    primary.origin === 'EXTERNAL' ? primary.backingKeys : [...own, ...materialsLike(replica, primary)];
-  return sharedChange({ ...primary, related }, { backingKeys });
+  // Imported material that waits for a rotation is in its owner's hands as well, and a key has one such at most.
+  const isKept = ({ pending }: BackingKey) => !(pending && primary.origin === 'EXTERNAL');
+  const own = primary.backingKeys.filter((material) => !held.has(material.materialId) && isKept(material));
+  return sharedChange({ ...primary, related }, { backingKeys: [...own, ...materialsLike(replica, primary)] });
 }
 
 function firstStateOf({ origin }: KmsKey): KmsKey['state'] {
   return origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled';
 }
 
-function nameOf(imported: KmsKey['imported']): KmsKey['imported'] {
-  return imported && { materialId: imported.materialId };
-}
-
-/** Those of the primary, each with the token that this record has of it already. */
+/**
+ * Those of the primary, each with the token that this record has of it already. Imported material is brought to each
+ * Region by its owner: what it is, all share; whether it is here and until when, is each one's own.
+ */
 function materialsLike(primary: KmsKey, { backingKeys }: KmsKey): readonly BackingKey[] {
   return primary.backingKeys.map((material) => {
     const own = backingKeys.find(({ materialId }) => materialId === material.materialId);
+    if (primary.origin === 'EXTERNAL') {
+      return { ...material, token: own?.token, publicKey: own?.publicKey, validTo: own?.validTo };
+    }
     return own === undefined ? material : { ...material, token: own.token };
   });
 }

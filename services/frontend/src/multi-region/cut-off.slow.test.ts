@@ -2,12 +2,10 @@ import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
 import { CreateKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { ReplicateKey, UpdatePrimaryRegion } from '@keyfleet/shared/api/multi-region';
 import { EnableKeyRotation, RotateKeyOnDemand } from '@keyfleet/shared/api/rotation';
-import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
+import { carryOutAll } from '@keyfleet/test-support/fakes/carry-out';
 import { accountId, FakeFrontend, region, regions } from '@keyfleet/test-support/fakes/frontend';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { beforeEach, expect, test } from 'vitest';
-import { type ServiceEvent, ServiceEvents } from '../audit/service-events.ts';
-import { carryOutDue } from '../background/due.ts';
 import { type KmsKey, multiRegionTypeOf } from '../keys/kms-key.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 
@@ -52,15 +50,8 @@ function replicate(ReplicaRegion: string) {
   return frontend.call(ReplicateKey, { KeyId, ReplicaRegion });
 }
 
-/** As the domain-manager has it done, a minute later. */
-async function carryOut(): Promise<void> {
-  const clock = { now: () => frontend.now };
-  const write = (record: string) => void frontend.serviceEvents.push(JSON.parse(record) as ServiceEvent);
-  const serviceEvents = new ServiceEvents({ isFull: false, write, settled: () => Promise.resolve() }, clock);
-  const { store, grants, keyStores, clusters } = frontend;
-  const deps = { store, grants, hsm, keyStores, clusters, clock, serviceEvents, regions, onLeft: () => {} };
-  for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, deps, () => {});
-}
+/** A minute later. */
+const carryOut = () => carryOutAll(frontend, () => {});
 
 async function keysThere(): Promise<KmsKey[]> {
   const keys = await Promise.all(regions.map(async (one) => frontend.store.findKey(one, KeyId)));

@@ -1,19 +1,19 @@
 import { changeAndRecord } from '../audit/recorded-change.ts';
 import { currentBackingKey, evictBackingKeys, type MaterialSource, newBackingKey } from '../keys/backing-keys.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
-import { rotatedTo } from '../keys/key-rotation.ts';
-import { hasReplicas } from '../keys/multi-region.ts';
+import { rotatedTo, rotatedToImported } from '../keys/key-rotation.ts';
+import { hasReplicas, sharedChange } from '../keys/multi-region.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
-import { changeShared, type SpreadDeps } from './spread.ts';
+import { changeShared, type SpreadDeps, writeShared } from './spread.ts';
 
 export interface RotationDeps extends SpreadDeps, MaterialSource {
   readonly hsm: Pick<HsmCommands, 'execute' | 'executeEverywhere'>;
 }
 
 /**
- * Gives the key new material, in each of its Regions before it is used in one. `change`: what the rotation changes
- * besides. `recorded` rejects when the rotation could not be recorded yet. Of a key in several Regions it is told when
- * the last one has it, by whoever saw to that.
+ * Gives the key new material, in each of its Regions before it is used in one; a key of origin EXTERNAL that which was
+ * imported for it. `change`: what the rotation changes besides. `recorded` rejects when the rotation could not be
+ * recorded yet. Of a key in several Regions it is told when the last one has it, by whoever saw to that.
  */
 export async function rotate(
   key: KmsKey,
@@ -22,10 +22,13 @@ export async function rotate(
   change: Partial<KmsKey> = {},
 ): Promise<{ readonly recorded: Promise<void> }> {
   const before = currentBackingKey(key);
-  const backingKey = await newBackingKey(key, deps);
-  const changes = { ...rotatedTo(key, backingKey, rotation), ...change };
+  const changes = { ...(await nextMaterials(key, rotation, deps)), ...change };
   let recorded = Promise.resolve();
-  if (hasReplicas(key)) {
+  if (hasReplicas(key) && key.origin === 'EXTERNAL') {
+    // Every Region had it before.
+    const rotated = sharedChange(key, changes);
+    await writeShared(key, rotated, deps, deps.serviceEvents.rotationOf(rotated));
+  } else if (hasReplicas(key)) {
     await changeShared(key, changes, deps);
   } else {
     const rotated = { ...key, ...changes };
@@ -33,4 +36,13 @@ export async function rotate(
   }
   await evictBackingKeys({ backingKeys: [before] }, deps);
   return { recorded };
+}
+
+async function nextMaterials(
+  key: KmsKey,
+  rotation: NonNullable<BackingKey['rotation']>,
+  deps: RotationDeps,
+): Promise<Pick<KmsKey, 'backingKeys'>> {
+  if (key.origin === 'EXTERNAL') return rotatedToImported(key, deps.clock.now());
+  return rotatedTo(key, await newBackingKey(key, deps), rotation);
 }

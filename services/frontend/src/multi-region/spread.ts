@@ -3,7 +3,7 @@ import { changeAndRecord } from '../audit/recorded-change.ts';
 import type { ServiceEvents } from '../audit/service-events.ts';
 import { type KmsKey, multiRegionTypeOf, relatedOf } from '../keys/kms-key.ts';
 import { promoted } from '../keys/key-rotation.ts';
-import { caughtUp, isRelated, saysTheSame, sharedChange, toldBy } from '../keys/multi-region.ts';
+import { caughtUp, hasReplicas, isRelated, saysTheSame, sharedChange, toldBy } from '../keys/multi-region.ts';
 import { decidedAgain } from '../request/deadlines.ts';
 import { ConflictError, type KeyStore, type StoredEvent } from '../store/store.ts';
 
@@ -30,13 +30,32 @@ export async function changeShared(key: KmsKey, change: Partial<KmsKey>, deps: S
   return writeShared(key, sharedChange(key, change), deps);
 }
 
-/** `changed`: what becomes of `key`, a primary's record. */
-export async function writeShared(key: KmsKey, changed: KmsKey, deps: SpreadDeps): Promise<KmsKey> {
+/**
+ * Writes a change of the material that a key has. Whether it is here is each Region's own; what there is, the primary
+ * tells the others.
+ */
+export async function changeMaterials(key: KmsKey, changed: KmsKey, deps: SpreadDeps): Promise<KmsKey> {
+  if (!isToldBy(key, changed)) return deps.keys.updateKey(changed);
+  return writeShared(key, sharedChange(key, changed), deps);
+}
+
+/** Whether the others must be told when `key` becomes `changed`. */
+export function isToldBy(key: KmsKey, changed: KmsKey): boolean {
+  return hasReplicas(key) && !saysTheSame(key, changed);
+}
+
+/** `changed`: what becomes of `key`, a primary's record. `event`: what the audit log shall say of it. */
+export async function writeShared(
+  key: KmsKey,
+  changed: KmsKey,
+  deps: SpreadDeps,
+  event?: StoredEvent,
+): Promise<KmsKey> {
   if (key.related?.spreading) {
     await spread(key, deps);
     throw new ConflictError(`the Regions of ${key.arn} were not told of an earlier change`);
   }
-  const written = await deps.keys.updateKey(changed);
+  const written = await (event ? changeRecorded(changed, event, deps) : deps.keys.updateKey(changed));
   await spread(written, deps);
   return written;
 }
@@ -64,7 +83,7 @@ async function step(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefin
   const newer = told.find((key) => isNewer(key, primary));
   if (newer !== undefined) return follow(newer, primary, deps);
   if (relatedOf(primary).next !== undefined) return makePrimary(told, primary, deps);
-  if (!primary.backingKeys.some(({ pending }) => pending)) return deps.keys.updateKey(settled(primary));
+  if (!isRotating(primary)) return deps.keys.updateKey(settled(primary));
   const rotated = sharedChange(primary, promoted(primary));
   return changeRecorded(rotated, deps.serviceEvents.rotationOf(rotated), deps);
 }
@@ -74,6 +93,11 @@ async function changeRecorded(key: KmsKey, event: StoredEvent, deps: SpreadDeps)
   const { changed, recorded } = await changeAndRecord(key, event, deps);
   recorded.catch(() => undefined);
   return changed;
+}
+
+/** Imported material waits for RotateKeyOnDemand. */
+function isRotating({ origin, backingKeys }: KmsKey): boolean {
+  return origin !== 'EXTERNAL' && backingKeys.some(({ pending }) => pending);
 }
 
 function settled(primary: KmsKey): KmsKey {

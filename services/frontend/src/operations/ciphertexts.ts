@@ -5,7 +5,7 @@ import { type BlobHeader, blobVersions, parseBlobHeader } from '@keyfleet/shared
 import { type KeySpec, type KeySpecRow, keySpecs } from '@keyfleet/shared/key-specs';
 import { HsmRefusedError } from '../hsm/commands.ts';
 import { currentBackingKey, findBackingKey } from '../keys/backing-keys.ts';
-import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
+import type { HeldKey, KmsKey } from '../keys/kms-key.ts';
 import type { UseOf } from '../key-stores/second-encryption.ts';
 import { XksError } from '../xks/problems.ts';
 import type { Call } from './handler.ts';
@@ -40,7 +40,7 @@ export function assertOpens(key: KmsKey, ciphertext: Uint8Array | undefined, alg
 }
 
 /** The material of `key` that opens `ciphertext`. */
-export function openingKeyOf(key: KmsKey, ciphertext: Uint8Array): BackingKey {
+export function openingKeyOf(key: KmsKey, ciphertext: Uint8Array): HeldKey {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') return currentBackingKey(key);
   const header = blobHeaderOf(ciphertext);
   if (header.keyId !== key.keyId) throw incorrectKey();

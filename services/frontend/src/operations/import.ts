@@ -1,12 +1,11 @@
 import type { DeleteImportedKeyMaterial, GetParametersForImport, ImportKeyMaterial } from '@keyfleet/shared/api/import';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import type { OutputOf as Made } from '@keyfleet/shared/hsm/commands';
 import { HsmRefusedError } from '../hsm/commands.ts';
-import { evictBackingKeys } from '../keys/backing-keys.ts';
-import { incorrectMaterial, withoutMaterial } from '../keys/import.ts';
+import { currentMaterialOf, evictBackingKeys } from '../keys/backing-keys.ts';
+import { assertExpectedMaterial, incorrectMaterial, withMaterial, withoutMaterial } from '../keys/import.ts';
 import { wrappingOf } from '../keys/wrapping.ts';
-import { stateAt } from '../keys/key-states.ts';
-import type { ImportedMaterial, KmsKey } from '../keys/kms-key.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
+import { changeMaterials } from '../multi-region/spread.ts';
 import { invalidCiphertext } from './ciphertexts.ts';
 import type { Deps, Handler } from './handler.ts';
 
@@ -20,56 +19,42 @@ export const getParametersForImport: Handler<typeof GetParametersForImport, Pick
   return { KeyId: key.arn, ImportToken: importToken, PublicKey: publicKey, ParametersValidTo: validTo };
 };
 
-type ImportKeyMaterialDeps = Pick<Deps, 'keys' | 'hsm' | 'clock'>;
+type ImportKeyMaterialDeps = Pick<Deps, 'keys' | 'hsm' | 'clock' | 'serviceEvents'>;
 
 export const importKeyMaterial: Handler<typeof ImportKeyMaterial, ImportKeyMaterialDeps> = async (
   input,
   { key, deadline },
-  { keys, hsm, clock },
+  deps,
 ) => {
   const sent = { importToken: input.ImportToken, encryptedMaterial: input.EncryptedKeyMaterial };
-  const made = await unwrapped(hsm.execute('ImportBackingKey', { ...importKeyOf(key), ...sent }, deadline));
+  const made = await unwrapped(deps.hsm.execute('ImportBackingKey', { ...importKeyOf(key), ...sent }, deadline));
   const materialId = Buffer.from(made.materialId).toString('hex');
-  if (key.imported && key.imported.materialId !== materialId) throw incorrectMaterial();
-  const imported = {
-    materialId,
-    description: input.KeyMaterialDescription ?? key.imported?.description,
-    validTo: input.ValidTo,
-  };
-  await keys.updateKey(withMaterial(key, { made, imported, now: clock.now() }));
+  assertExpectedMaterial(input, key, materialId);
+  const { token, publicKey } = made;
+  const given = { description: input.KeyMaterialDescription, validTo: input.ValidTo };
+  const changed = withMaterial(key, { materialId, token, publicKey, ...given }, deps.clock.now());
+  await changeMaterials(key, changed, { ...deps, deadline });
   return { KeyId: key.arn, KeyMaterialId: materialId };
 };
 
-export const deleteImportedKeyMaterial: Handler<typeof DeleteImportedKeyMaterial, Pick<Deps, 'keys' | 'hsm'>> = async (
-  _input,
+/** Of several materials the current one, unless another is named. */
+export const deleteImportedKeyMaterial: Handler<typeof DeleteImportedKeyMaterial, ImportKeyMaterialDeps> = async (
+  { KeyMaterialId: named },
   { key, deadline },
-  { keys, hsm },
+  deps,
 ) => {
-  if (key.backingKeys.length > 0) await keys.updateKey(withoutMaterial(key));
-  await evictBackingKeys(key, { hsm, deadline });
-  return { KeyId: key.arn, ...(key.imported && { KeyMaterialId: key.imported.materialId }) };
+  const materialId = named ?? currentMaterialOf(key)?.materialId;
+  if (materialId === undefined) return { KeyId: key.arn };
+  const changed = withoutMaterial(key, materialId);
+  if (changed !== key) await changeMaterials(key, changed, { ...deps, deadline });
+  const backingKeys = key.backingKeys.filter((one) => one.materialId === materialId);
+  await evictBackingKeys({ backingKeys }, { hsm: deps.hsm, deadline });
+  return { KeyId: key.arn, KeyMaterialId: materialId };
 };
 
 /** What an import token is bound to. */
 function importKeyOf({ keyId, accountId, region, keySpec, keyUsage }: KmsKey) {
   return { keyId, account: accountId, region, keySpec, keyUsage };
-}
-
-interface Given {
-  readonly made: Made<'ImportBackingKey'>;
-  readonly imported: ImportedMaterial;
-  readonly now: number;
-}
-
-/** A key that waited for its material is enabled; one that had it stays as it is. */
-function withMaterial(key: KmsKey, { made: { token, publicKey }, imported, now }: Given): KmsKey {
-  const { materialId } = imported;
-  return {
-    ...key,
-    state: stateAt(key, now) === 'PendingImport' ? 'Enabled' : key.state,
-    backingKeys: [{ materialId, token, ...(publicKey && { publicKey }), createdAt: now }],
-    imported,
-  };
 }
 
 /** AWS's names for what an HSM refuses. None says what was wrong with a ciphertext. */

@@ -1,6 +1,6 @@
 import type { CancelKeyDeletion, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { evictBackingKeys } from '../keys/backing-keys.ts';
+import { evictBackingKeys, lacksMaterial } from '../keys/backing-keys.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { DAY_MS } from '../keys/key-rotation.ts';
 import { hasReplicas } from '../keys/multi-region.ts';
@@ -32,12 +32,13 @@ function waitOf(key: KmsKey, days: number, now: number): Partial<KmsKey> {
   return { state: 'PendingDeletion', deletionDate: now + days * DAY_MS };
 }
 
-export const cancelKeyDeletion: Handler<typeof CancelKeyDeletion, Pick<Deps, 'keys'>> = async (
+export const cancelKeyDeletion: Handler<typeof CancelKeyDeletion, Pick<Deps, 'keys' | 'clock'>> = async (
   _input,
   { key },
-  { keys },
+  { keys, clock },
 ) => {
-  await keys.updateKey({ ...key, state: stateAfter(key), deletionDate: undefined, pendingWindowInDays: undefined });
+  const state = stateAfter(key, clock.now());
+  await keys.updateKey({ ...key, state, deletionDate: undefined, pendingWindowInDays: undefined });
   return { KeyId: key.arn };
 };
 
@@ -45,9 +46,9 @@ export const cancelKeyDeletion: Handler<typeof CancelKeyDeletion, Pick<Deps, 'ke
  * Disabled whatever it was before, as AWS has it; but a key without material could be enabled from there and would
  * still do nothing. A replica has its primary's from when it is made.
  */
-function stateAfter({ backingKeys, origin }: KmsKey): KmsKey['state'] {
-  if (backingKeys.length > 0) return 'Disabled';
-  return origin === 'EXTERNAL' ? 'PendingImport' : 'Creating';
+function stateAfter(key: KmsKey, now: number): KmsKey['state'] {
+  if (lacksMaterial(key, now)) return 'PendingImport';
+  return key.backingKeys.length > 0 ? 'Disabled' : 'Creating';
 }
 
 /** Throws ValidationException: the model allows 1 to 365 days, the service does not. */

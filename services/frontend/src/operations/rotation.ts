@@ -5,10 +5,11 @@ import type {
   ListKeyRotations,
   RotateKeyOnDemand,
 } from '@keyfleet/shared/api/rotation';
-import { currentBackingKey } from '../keys/backing-keys.ts';
+import { currentMaterialOf, isHereAt } from '../keys/backing-keys.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
 import { automaticRotationFrom } from '../keys/key-rotation.ts';
 import { isPendingDeletion } from '../keys/key-states.ts';
+import { isReadyForRotation } from '../multi-region/pending-rotation.ts';
 import { rotate } from '../multi-region/rotate.ts';
 import { changeShared } from '../multi-region/spread.ts';
 import type { Deps, Handler } from './handler.ts';
@@ -60,38 +61,62 @@ export const rotateKeyOnDemand: Handler<typeof RotateKeyOnDemand, RotateKeyOnDem
   return { KeyId: key.arn };
 };
 
-export const listKeyRotations: Handler<typeof ListKeyRotations, Pick<Deps, 'markers'>> = async (
+type ListKeyRotationsDeps = Pick<Deps, 'markers' | 'keys' | 'clock'>;
+
+export const listKeyRotations: Handler<typeof ListKeyRotations, ListKeyRotationsDeps> = async (
   input,
   { key, deadline },
-  { markers },
+  { markers, keys, clock },
 ) => {
   const { accountId, region, keyId } = key;
   const filter = JSON.stringify([keyId, input.IncludeKeyMaterial]);
   const list = { accountId, region, operation: 'ListKeyRotations', filter };
   const after = input.Marker === undefined ? undefined : await markers.open(list, input.Marker, deadline);
 
-  // A rotation has happened when all Regions have its material.
-  const held = key.backingKeys.filter(({ pending }) => !pending);
-  const materials =
-    input.IncludeKeyMaterial === 'ALL_KEY_MATERIAL' ? held : held.filter(({ rotation }) => rotation !== undefined);
+  const materials = key.backingKeys.filter(
+    input.IncludeKeyMaterial === 'ALL_KEY_MATERIAL'
+      ? ({ pending }) => !pending || key.origin === 'EXTERNAL'
+      : // A rotation has happened when all Regions have its material.
+        ({ pending, rotation }) => !pending && rotation !== undefined,
+  );
   const start = 1 + materials.findIndex(({ materialId }) => materialId === after);
   const page = materials.slice(start, start + (input.Limit ?? DEFAULT_LIMIT));
   const last = page.at(-1);
   const truncated = last !== undefined && last !== materials.at(-1);
   return {
-    Rotations: page.map((material) => entryOf(key, material)),
+    Rotations: await Promise.all(page.map((material) => entryOf(key, material, { keys, clock }))),
     ...(truncated && { NextMarker: await markers.seal(list, last.materialId, deadline) }),
     Truncated: truncated,
   };
 };
 
-/** A key's first material was not rotated to: it has no date and no type. */
-function entryOf(key: KmsKey, { materialId, createdAt, rotation }: BackingKey) {
-  const isCurrent = materialId === currentBackingKey(key).materialId;
+/** A key's first material, and one that waits, was not rotated to: it has no date and no type. */
+async function entryOf(key: KmsKey, material: BackingKey, deps: Pick<Deps, 'keys' | 'clock'>) {
+  const { materialId, createdAt, rotation } = material;
   return {
     KeyId: key.keyId,
     KeyMaterialId: materialId,
-    KeyMaterialState: isCurrent ? ('CURRENT' as const) : ('NON_CURRENT' as const),
+    KeyMaterialState: await materialStateOf(key, material, deps),
+    ...(key.origin === 'EXTERNAL' && importOf(material, deps.clock.now())),
     ...(rotation && { RotationDate: createdAt, RotationType: rotation }),
   };
+}
+
+async function materialStateOf(key: KmsKey, material: BackingKey, deps: Pick<Deps, 'keys' | 'clock'>) {
+  if (material === currentMaterialOf(key)) return 'CURRENT' as const;
+  if (!material.pending) return 'NON_CURRENT' as const;
+  const isWaiting = key.multiRegion && !(await isReadyForRotation(key, deps));
+  return isWaiting ? ('PENDING_MULTI_REGION_IMPORT_AND_ROTATION' as const) : ('PENDING_ROTATION' as const);
+}
+
+/** What AWS tells of imported material alone. */
+function importOf(material: BackingKey, now: number) {
+  const { description, validTo } = material;
+  const described = description === undefined ? {} : { KeyMaterialDescription: description };
+  if (!isHereAt(material, now)) return { ImportState: 'PENDING_IMPORT' as const, ...described };
+  const expiration =
+    validTo === undefined
+      ? { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' as const }
+      : { ExpirationModel: 'KEY_MATERIAL_EXPIRES' as const, ValidTo: validTo };
+  return { ImportState: 'IMPORTED' as const, ...described, ...expiration };
 }

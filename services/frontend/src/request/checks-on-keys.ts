@@ -16,6 +16,7 @@ import { type WrappingInput, wrappingOf } from '../keys/wrapping.ts';
 import { assertAliasCharacters, assertAliasName, assertSameKind } from '../operations/aliases.ts';
 import { chooseKind, type KeyKindRequest } from '../operations/create-key.ts';
 import { assertPendingWindow } from '../operations/key-deletion.ts';
+import { assertReadyForRotation } from '../multi-region/pending-rotation.ts';
 import { assertServed } from '../operations/multi-region.ts';
 import { assertDefaultPolicy } from '../operations/policies.ts';
 import { assertNotReserved, assertTags, type Tag } from '../operations/tags.ts';
@@ -101,9 +102,10 @@ export const automaticRotation = check('the key can rotate by itself', ({ keys: 
   assertAutomaticRotation(key!),
 );
 
-export const onDemandRotation = check('the key can rotate now', ({ keys: [key], deps }) =>
-  assertOnDemandRotation(key!, deps.clock.now()),
-);
+export const onDemandRotation = check('the key can rotate now', async ({ keys: [key], deps }) => {
+  assertOnDemandRotation(key!, deps.clock.now());
+  await assertReadyForRotation(key!, deps);
+});
 
 /** Of a key that never rotates AWS says nothing more. */
 export const rotations = check('the key is of a kind that rotates', ({ keys: [key] }) => {

@@ -129,6 +129,9 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
 }
 
 function weightOfKey({ policy, description, backingKeys }: KmsKey): number {
-  const material = backingKeys.reduce((sum, { token, publicKey }) => sum + token.length + (publicKey?.length ?? 0), 0);
+  const material = backingKeys.reduce(
+    (sum, { token, publicKey }) => sum + (token?.length ?? 0) + (publicKey?.length ?? 0),
+    0,
+  );
   return OBJECT_BYTES * (1 + backingKeys.length) + 2 * (policy.length + description.length) + material;
 }

@@ -20,11 +20,13 @@ const MaterialId = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const BackingKeyRecord = z.strictObject({
   materialId: MaterialId,
-  token: bytes,
+  token: bytes.optional(),
   publicKey: bytes.optional(),
   createdAt: z.int(),
   rotation: z.enum(rotationTypes).optional(),
   pending: z.literal(true).optional(),
+  description: z.string().optional(),
+  validTo: z.int().optional(),
 });
 
 export const RelatedKeysRecord = z.strictObject({
@@ -56,6 +58,7 @@ export const KeyRecord = z.strictObject({
   deletionDate: z.int().optional(),
   pendingWindowInDays: z.int().optional(),
   related: RelatedKeysRecord.optional(),
+  /** Written before keys took several imported materials: of the only one, also while it was not there. */
   imported: z
     .strictObject({ materialId: MaterialId, description: z.string().optional(), validTo: z.int().optional() })
     .optional(),
@@ -104,9 +107,10 @@ export function encodeKey(key: KmsKey): string {
 /** Throws DamagedRecordError unless `text` is the record of this very key. */
 export function decodeKey(text: string, { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>): KmsKey {
   const name = `key ${region}/${keyId}`;
-  const key = decodeRecord(KeyRecord, text, name);
+  const { imported, ...key } = decodeRecord(KeyRecord, text, name);
   if (key.region !== region || key.keyId !== keyId) throw damagedRecord(name, 'it is the record of another key');
-  return key as KmsKey;
+  if (imported === undefined) return key;
+  return { ...key, backingKeys: [{ createdAt: key.createdAt, ...key.backingKeys[0], ...imported }] };
 }
 
 /** What of a key's record is sealed under a domain key. */
@@ -122,7 +126,7 @@ export interface SealedPart {
 
 interface KeyRecordText extends Pick<KmsKey, 'region' | 'keyId' | 'accountId' | 'state'> {
   readonly revision: number;
-  readonly backingKeys: readonly { readonly token: string }[];
+  readonly backingKeys: readonly { readonly token?: string; readonly validTo?: number }[];
 }
 
 /**
@@ -134,7 +138,7 @@ export function sealedPartOfKey(text: string, id: string): SealedPart {
   const record = parseRecord(text, name) as KeyRecordText;
   const { revision, accountId, backingKeys } = record;
   const isWhole = Number.isInteger(revision) && typeof accountId === 'string' && Array.isArray(backingKeys);
-  if (!isWhole || backingKeys.some((backingKey) => typeof backingKey?.token !== 'string')) {
+  if (!isWhole || backingKeys.some((backingKey) => !isStoredKey(backingKey))) {
     throw damagedRecord(name, 'it does not have the form of its schema version');
   }
   if (`${record.region}/${record.keyId}` !== id) throw damagedRecord(name, 'it is the record of another key');
@@ -142,12 +146,22 @@ export function sealedPartOfKey(text: string, id: string): SealedPart {
     revision,
     account: accountId,
     key: record,
-    tokens: backingKeys.map(({ token }) => Buffer.from(token, 'base64')),
+    tokens: backingKeys.flatMap(({ token }) => (token === undefined ? [] : [Buffer.from(token, 'base64')])),
     encodeWith: (tokens) => {
-      const changed = backingKeys.map((one, i) => ({ ...one, token: Buffer.from(tokens[i]!).toString('base64') }));
+      const [...next] = tokens;
+      const changed = backingKeys.map((one) =>
+        one.token === undefined ? one : { ...one, token: Buffer.from(next.shift()!).toString('base64') },
+      );
       return JSON.stringify({ ...record, revision: revision + 1, backingKeys: changed });
     },
   };
+}
+
+/** Material without a token is not here. */
+function isStoredKey(backingKey: unknown): boolean {
+  if (typeof backingKey !== 'object' || backingKey === null) return false;
+  const { token } = backingKey as { readonly token?: unknown };
+  return token === undefined || typeof token === 'string';
 }
 
 export function encodeAlias({ targetKeyId, createdAt, updatedAt }: Alias): string {
