@@ -10,7 +10,7 @@ import type { Tag } from '../policy/global-keys.ts';
 import { type KmsFacts, kmsKeys, type LookedUp, slowKeys } from '../policy/kms-keys.ts';
 import type { Policies } from '../policy/policies.ts';
 
-/** A request on its way to a decision: everything that decides whether it may go on. */
+/** A request as the decision sees it: everything that decides whether it may proceed. */
 export interface Question {
   readonly operation: Operation;
   readonly input: Readonly<Record<string, unknown>>;
@@ -23,22 +23,22 @@ export interface AccessRequestDeps extends Pick<Deps, 'clock' | 'partition'> {
   readonly listAliases: Deps['aliases']['listAliases'];
 }
 
-/** What one decision is about. */
+/** The subject of one decision. */
 export interface Target {
   readonly about: KmsFacts['about'];
-  /** As a policy's Resource names it. */
+  /** As a policy's Resource element names it. */
   readonly arn: string;
   readonly ownerId: string;
   readonly key?: KmsKey | undefined;
-  /** A replica that is to be made: what it will be, for conditions only. */
+  /** A replica still to be created, described for conditions only. */
   readonly replica?: KmsKey | undefined;
   /** The name of the alias by which the request names the key. */
   readonly requestAlias?: string | undefined;
-  /** Whether the request's two keys are one; there for operations that name two. */
+  /** Whether the request's two keys are the same; present for operations that name two. */
   readonly isSameKey?: (() => Promise<boolean>) | undefined;
 }
 
-/** Not a promise unless a policy asks for something that must be looked up. */
+/** A promise only if a policy asks for something that must be looked up. */
 export function accessRequest(
   question: Question,
   action: string,
@@ -59,7 +59,7 @@ export function accessRequest(
   return lookUp(key, { target, deps, asks: (name) => asksFor(name, requester, keyPolicy) }).then(about);
 }
 
-/** As `kms:Encrypt` of a request sees it, before anything is looked up. */
+/** The context of `kms:Encrypt` for a request, before anything is looked up. */
 function factsOf(
   { operation, input, call }: Question,
   action: string,
@@ -118,7 +118,7 @@ async function lookUp(key: KmsKey, { target, deps, asks }: LookUp): Promise<Look
 }
 
 /**
- * Of more than AWS's quota nobody can say: an Allow does not hold, a Deny does (KMS Developer Guide,
+ * Beyond AWS's quota of aliases the answer is unknown: an Allow does not apply, a Deny does (KMS Developer Guide,
  * "kms:ResourceAliases").
  */
 async function aliasesOf(key: KmsKey, { listAliases }: AccessRequestDeps): Promise<LookedUp['resourceAliases']> {
@@ -126,7 +126,7 @@ async function aliasesOf(key: KmsKey, { listAliases }: AccessRequestDeps): Promi
   return items.length > ALIASES_PER_KEY ? undecidable : items.map(({ name }) => name);
 }
 
-/** Whole days since the last use, or since the key was made if there was none. */
+/** Whole days since the last use, or since creation if the key was never used. */
 async function daysWithoutUse(key: KmsKey, { lastUsages, clock }: AccessRequestDeps): Promise<number> {
   const usage = await lastUsages.find(key);
   return Math.floor((clock.now() - (usage?.usedAt ?? key.createdAt)) / DAY_MS);

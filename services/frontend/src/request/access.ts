@@ -25,15 +25,15 @@ export interface AccessDeps extends KeyLookup, AccessRequestDeps {
   readonly grants: GrantLookup;
 }
 
-/** Who asks for what, and with which grants. */
+/** Who asks for what, with which grants. */
 export interface Asking extends Question {
-  /** Those whose tokens the request brings. */
+  /** The grants whose tokens the request carries. */
   readonly grantTokens: readonly GrantName[];
 }
 
 /**
- * Finds every key that a request names and lets the caller through to each, which fills `keys`; or throws. Answers the
- * alias that the request moves or deletes, as the caller was let through to it.
+ * Finds every key that the request names and authorizes the caller for each, filling `keys`; throws otherwise. Returns
+ * the alias that the request moves or deletes, as it was when authorized.
  */
 export async function admit(question: Asking, deps: AccessDeps, keys: KmsKey[]): Promise<Alias | undefined> {
   const { operation, call } = question;
@@ -54,7 +54,7 @@ export async function admit(question: Asking, deps: AccessDeps, keys: KmsKey[]):
   return alias;
 }
 
-/** A replica is created in its Region, so that may be forbidden there. */
+/** A replica is created in its own Region, where that may be forbidden. */
 async function admitToReplicaRegion(question: Asking, primary: KmsKey, deps: AccessDeps): Promise<void> {
   const region = String(question.input['ReplicaRegion']);
   const there = { ...question, call: { ...question.call, region } };
@@ -70,7 +70,7 @@ function replicaIn(region: string, primary: KmsKey): KmsKey {
 }
 
 /**
- * Lets the caller through to the replica that UpdatePrimaryRegion names: it takes the same permission there as on the
+ * Authorizes the caller for the replica that UpdatePrimaryRegion names: it takes the same permission there as on the
  * primary.
  */
 export async function admitToNextPrimary(question: Question, primary: KmsKey, deps: AccessDeps): Promise<KmsKey> {
@@ -85,7 +85,7 @@ export async function admitToNextPrimary(question: Question, primary: KmsKey, de
   return key;
 }
 
-/** A key that is created with tags is tagged, too. */
+/** Creating a key with tags also takes the permission to tag. */
 function accountActionsOf({ operation, input }: Question): readonly string[] {
   const tags = operation.name === 'CreateKey' ? input['Tags'] : undefined;
   return Array.isArray(tags) && tags.length > 0 ? [actionOf(operation), 'kms:TagResource'] : [actionOf(operation)];
@@ -96,7 +96,7 @@ interface Context {
   readonly deps: AccessDeps;
 }
 
-/** Waits only for a request of which something had to be looked up. */
+/** Waits only if something has to be looked up. */
 function permit(
   authorizing: (request: AccessRequest) => void,
   request: AccessRequest | Promise<AccessRequest>,
@@ -104,7 +104,7 @@ function permit(
   return request instanceof Promise ? request.then(authorizing) : authorizing(request);
 }
 
-/** A Deny stands; grants are looked at only where no policy says anything. */
+/** A Deny is final; grants are consulted only when no policy decides. */
 async function permitOnKey(
   authorizing: (request: AccessRequest) => void,
   key: KmsKey,
@@ -137,7 +137,7 @@ async function admitToKey(reference: KeyReference, question: Asking, context: Co
   return key;
 }
 
-/** What AWS lets be called on another account's key (KMS Developer Guide, "Permissions reference"). */
+/** Operations that AWS allows on another account's key (KMS Developer Guide, "Permissions reference"). */
 const acrossAccounts: ReadonlySet<string> = new Set([
   ...TrackedOperation.options,
   'CreateGrant',
@@ -155,10 +155,7 @@ interface OnKey {
   readonly context: Context;
 }
 
-/**
- * That of another account: where it is, where it is not and where its policy does not let the caller in there is one
- * answer.
- */
+/** A key of another account. Whether it exists or its policy refuses the caller, the answer is the same. */
 async function admitToForeignKey(named: Named, asking: OnKey): Promise<KmsKey> {
   const { reference, question, context } = asking;
   const { scope, deps } = context;
@@ -173,7 +170,7 @@ async function admitToForeignKey(named: Named, asking: OnKey): Promise<KmsKey> {
   return key;
 }
 
-/** The key that a ciphertext names. */
+/** The key named by a ciphertext. */
 async function admitToCiphertextKey(reference: KeyReference, question: Asking, context: Context): Promise<KmsKey> {
   const key = await findCiphertextKey(reference, question, context);
   if (key === undefined) throw deniedCiphertextKey(question.call.caller, reference.action);
@@ -207,7 +204,7 @@ function requestFor(
   return accessRequest(question, reference.action, { target, deps: context.deps });
 }
 
-/** Whether the request's other key is `key`, too. */
+/** Whether the request's other key is also `key`. */
 async function isNamedBy(
   other: KeyReference,
   key: KmsKey,
@@ -226,7 +223,9 @@ async function isNamedBy(
   }
 }
 
-/** An alias needs its own permission, and one on the key it has now; the key it shall have is named by the request. */
+/**
+ * Takes a permission on the alias and one on its present key. The request itself names the key that it will point to.
+ */
 async function admitToAlias(question: Question, name: string, { scope, deps }: Context): Promise<Alias | undefined> {
   const { operation } = question;
   const action = actionOf(operation);
@@ -237,7 +236,7 @@ async function admitToAlias(question: Question, name: string, { scope, deps }: C
   const alias = await deps.aliases.findAlias(scope, name);
   if (!alias) throw new KmsException('NotFoundException', `Alias ${arn} is not found.`);
   const key = await deps.keys.findKey(scope.region, alias.targetKeyId);
-  // The alias of a key that is gone already has nothing left to protect.
+  // An alias whose key is already gone has nothing left to protect.
   if (key) {
     const target: Target = { about: 'key', arn: key.arn, ownerId: key.accountId, key };
     await permit(authorize, accessRequest(question, action, { target, deps }));
@@ -245,7 +244,7 @@ async function admitToAlias(question: Question, name: string, { scope, deps }: C
   return alias;
 }
 
-/** Some operations have no InvalidArnException in their model: a bad ARN is a key that is not there. */
+/** Some operations do not declare InvalidArnException: they answer a bad ARN as a missing key. */
 function readDeclared(
   identifier: string,
   { identifiers, scope, operation }: { scope: ArnScope; operation: Operation } & Pick<KeyReference, 'identifiers'>,

@@ -8,40 +8,40 @@ import type { Call } from '../operations/handler.ts';
 import type { LastKnown } from '../store/last-known.ts';
 import type { Authenticated, SignedFor } from './authenticate.ts';
 
-/** What every edge knows of a request, whatever carried it. */
+/** What each edge knows about a request, whatever the transport. */
 export interface EdgeRequest extends SignableRequest {
   readonly requestId: string;
   readonly sourceIpAddress: string;
-  /** Whether it came over TLS. */
+  /** Whether it arrived over TLS. */
   readonly isSecure: boolean;
-  /** Told when the signature is found genuine. */
+  /** Called once the signature is verified. */
   readonly onGenuine: () => void;
 }
 
 export type Input = Readonly<Record<string, unknown>>;
 
-/** What an edge wants done for a request, and how its wire reads and writes it. */
+/** What an edge asks for on a request's behalf, and how its protocol reads the input and writes the answer. */
 export interface Wanted<Answer> {
   /** For the audit record and telemetry. */
   readonly name: string;
   readonly service: 'kms' | 'iam' | 'sts';
-  /** Of KMS. */
+  /** The KMS operation, if it is one. */
   readonly operation: Operation | undefined;
-  /** Of IAM and STS; undefined for one that they do not have. */
+  /** The IAM or STS operation; undefined if they have none of that name. */
   readonly query?: QueryOperation | undefined;
-  /** Undefined where nobody signs: what performs it asks for another proof of who calls. */
+  /** Undefined for an operation that is not signed: whatever performs it asks for another proof of identity. */
   readonly signedFor: SignedFor | undefined;
   /**
-   * Called for the authenticated only; throws KmsException for what is not a valid input. A promise where it has yet to
-   * come.
+   * Called only after authentication. Throws KmsException for an invalid input. A promise while the input is still
+   * arriving.
    */
   readonly parse: () => Input | Promise<Input>;
-  /** What does it, unless it is an operation of KMS. */
+  /** Performs it, unless it is a KMS operation. */
   readonly perform?: (attempt: Attempt) => Promise<unknown>;
   readonly format: (output: unknown, caller: Authenticated['caller']) => Answer;
 }
 
-/** A request on its way. Each step adds what it found out, and the audit record tells all of it. */
+/** A request in progress. Each step adds its findings, and the audit record tells all of them. */
 export interface Attempt {
   readonly name: string;
   readonly service: Wanted<unknown>['service'];
@@ -49,16 +49,16 @@ export interface Attempt {
   readonly query: QueryOperation | undefined;
   readonly request: Pick<EdgeRequest, 'requestId' | 'sourceIpAddress'>;
   readonly userAgent: string;
-  /** Once the signature is found genuine. */
+  /** Set once the signature is verified. */
   call: Call | undefined;
-  /** Once it is parsed and valid. */
+  /** Set once parsed and valid. */
   input: Input | undefined;
-  /** The keys that the caller was admitted to, in the order of the registry; also when the request then fails. */
+  /** The keys that the caller was authorized for, in the registry's order, even if the request then fails. */
   readonly keys: KmsKey[];
-  /** Where keys are looked for while the store may be away; undefined: in the store. */
+  /** Where to find keys while the store may be away; undefined: in the store. */
   lastKnown: LastKnown | undefined;
   output: unknown;
-  /** Why it came to nothing. */
+  /** Why it failed. */
   exception: KmsException | undefined;
 }
 
@@ -83,8 +83,8 @@ export function newAttempt(
 }
 
 /**
- * Overwrites what a request brought and was given: every blob of its input, which nobody else has, and what is secret
- * in its output. The rest of an output may be kept elsewhere, as a key's public key is.
+ * Overwrites every blob of a request's input, which nothing else references, and the secrets in its output. Other parts
+ * of an output, such as a public key, may be cached elsewhere.
  */
 export function overwriteSecrets({ operation, input, output }: Attempt): void {
   if (operation === undefined) return;

@@ -15,17 +15,17 @@ import type { ClaimedKey, Credential } from './credentials.ts';
 import { isPresigned, readPresignedClaim } from './presigned-claim.ts';
 import { readClaim, type SignatureClaim } from './signature-claim.ts';
 
-/** Who signed a request, and the Region that the signature is scoped to. */
+/** The signer of a request, and the Region in the signature's scope. */
 export interface Authenticated {
   readonly caller: Caller;
   readonly region: string;
 }
 
-/** What a signature must be for: `kms` or `sts`, in one of these Regions. */
+/** The scope that a signature must have: `kms` or `sts`, in one of these Regions. */
 export interface SignedFor {
   readonly service: string;
   readonly regions: ReadonlySet<string>;
-  /** Whether it may stand in the query. */
+  /** Whether the signature may be in the query. */
   readonly presigned?: boolean;
 }
 
@@ -33,18 +33,18 @@ export interface AuthenticatorDeps {
   readonly credentials: {
     find(claimed: ClaimedKey, deadline: number): Credential | undefined | Promise<Credential | undefined>;
   };
-  /** Told of each use of an access key of IAM; absent where requests are signed with others. */
+  /** Called for each use of an IAM access key; absent where requests are signed with other keys. */
   readonly uses?: Pick<AccessKeyUses, 'note'>;
   readonly clock: Clock;
   readonly clockSkewMs: number;
 }
 
-/** A request, and the peer that brought it. */
+/** A request, and the peer that sent it. */
 export type ClaimingRequest = SignableRequest & { readonly sourceIpAddress: string };
 
 /**
- * Openings of a secret that no genuine signature has justified, for each access key and peer that names it: at once as
- * many as somebody needs who calls every Region of AWS at the same moment.
+ * Limits openings of a secret that no genuine signature has yet justified, per access key and peer. The burst suffices
+ * for a caller that starts in every AWS Region at once.
  */
 const USELESS_OPENINGS = { perSecond: 0.1, burst: 40 };
 
@@ -54,7 +54,7 @@ const USELESS_OPENINGS = { perSecond: 0.1, burst: 40 };
  */
 export class Authenticator {
   readonly #deps: AuthenticatorDeps;
-  /** Stands in for the key of an unknown credential, so that being unknown takes as long as being wrong. */
+  /** Stands in for an unknown credential's key, so that an unknown key takes as long to refuse as a wrong signature. */
   readonly #nobodysKey = createSecretKey(randomBytes(32));
   readonly #openings: PeerLimit;
 
@@ -64,8 +64,8 @@ export class Authenticator {
   }
 
   /**
-   * Throws KmsException with AWS's text and order of checks. Not a promise when the credential is known, which is
-   * nearly always.
+   * Throws KmsException with AWS's text, checking in AWS's order. Returns a promise only if the credential is not
+   * cached, which is rare.
    */
   authenticate(
     request: ClaimingRequest,
@@ -96,8 +96,8 @@ export class Authenticator {
   }
 
   /**
-   * Nobody signed for this scope yet: whoever names an access key can have its secret opened, and no more often than is
-   * useful.
+   * Nobody has signed for this scope yet. Anyone who names an access key can make us open its secret, so the rate is
+   * limited.
    */
   async #open(
     request: ClaimingRequest,
@@ -120,8 +120,8 @@ export class Authenticator {
   }
 
   /**
-   * Whether the Authorization header names an access key that exists: what a caller must show before more than a little
-   * of it is read. It proves nothing.
+   * Whether the Authorization header names an access key that exists. A caller must show that before we read more than
+   * a little of its body; it proves nothing.
    */
   namesKey(headers: ReadonlyMap<string, string>, deadline: number): boolean | Promise<boolean> {
     const [, accessKeyId] = /\bCredential=([^/,\s]+)\//.exec(headers.get('authorization') ?? '') ?? [];
@@ -140,7 +140,7 @@ export class Authenticator {
     signingKey: KeyObject,
   ): Authenticated | Promise<Authenticated> {
     const isGenuine = this.#isGenuine(request, claim, signingKey);
-    // AWS's two texts differ in their full stop.
+    // AWS's two texts differ in the final full stop.
     const invalid =
       claim.sessionToken === undefined && !request.headers.has('x-amz-security-token') ? `${INVALID}.` : INVALID;
     if (credential === undefined) throw unrecognized(invalid);
@@ -151,7 +151,7 @@ export class Authenticator {
     const authenticated = (caller: Caller | undefined): Authenticated => {
       if (caller === undefined) throw unrecognized(invalid);
       const { region, service } = claim.scope;
-      // Temporary credentials are nobody's access key.
+      // Temporary credentials belong to no stored access key.
       if (caller.session === undefined) this.#deps.uses?.note(caller.accessKeyId, service, region);
       return { caller, region };
     };
@@ -162,7 +162,7 @@ export class Authenticator {
   #isGenuine(request: SignableRequest, claim: SignatureClaim, signingKey: KeyObject): boolean {
     const { signedQuery: query = request.query } = claim;
     const canonical = canonicalRequest({ ...request, query }, claim.signedHeaders);
-    // The payload hash is always our own; a client that states another one signed something else than it sent.
+    // The payload hash is always computed here: a client that states another one did not sign what it sent.
     const statedHash = request.headers.get('x-amz-content-sha256');
     if (canonical === undefined || (statedHash !== undefined && statedHash !== request.payloadHash)) return false;
     const expected = signatureOf(signingKey, stringToSign(canonical, claim.amzDate, claim.scope));

@@ -7,32 +7,29 @@ import type { PrincipalIds } from '../policy/users.ts';
 import type { LastKnown } from '../store/last-known.ts';
 import type { Alias } from '../store/store.ts';
 
-/** A request whose members are valid, on its way to its handler. */
+/** A request whose members are valid, before its handler. */
 export interface CheckedRequest<I = Readonly<Record<string, unknown>>> {
   readonly operation: Operation;
   readonly input: I;
   readonly call: Call;
   readonly deps: Deps;
-  /**
-   * The keys that the request names, in the order of the registry; there once `access` has let the caller through to
-   * them.
-   */
+  /** The keys that the request names, in the registry's order; set once `access` has authorized the caller for them. */
   readonly keys: KmsKey[];
-  /** Where keys are looked for while the store may be away; undefined: in the store. */
+  /** Where to find keys while the store may be away; undefined: in the store. */
   readonly lastKnown: LastKnown | undefined;
-  /** The alias that the request moves or deletes, as `access` has let the caller through to it. */
+  /** The alias that the request moves or deletes, as `access` authorized it. */
   alias: Alias | undefined;
-  /** The grants whose tokens the request brings. */
+  /** The grants whose tokens the request carries. */
   grantTokens: readonly GrantName[];
   /** The unique ids of the users, roles and sessions that the request names in a policy or a grant. */
   principalIds: PrincipalIds | undefined;
-  /** The grant that the request ends, once it is found. */
+  /** The grant that the request ends, once found. */
   grant: Grant | undefined;
 }
 
-/** One reason for which a request may be refused. */
+/** One reason to refuse a request. */
 export interface Check<I = object> {
-  /** What is made sure of, for the documents. */
+  /** What the check ensures, for the documentation. */
   readonly says: string;
   /** Throws KmsException. */
   readonly run: (request: CheckedRequest<I>) => void | Promise<void>;
@@ -42,7 +39,7 @@ export function check<I = object>(says: string, run: Check<I>['run']): Check<I> 
   return { says, run };
 }
 
-/** Where in the order the handler does its work. */
+/** The handler's place in the order. */
 export const work = Symbol('work');
 
 export type Step<I> = Check<I> | typeof work;

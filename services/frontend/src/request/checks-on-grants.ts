@@ -41,7 +41,7 @@ export const revokedGrant = check<{ GrantId: string }>('the key has the grant', 
   if (request.grant === undefined) throw grantNotFound(input.GrantId);
 });
 
-/** In place of `access`: what policies say is not enough to retire a grant, and need not be said. */
+/** Replaces `access`: policies are neither sufficient nor necessary to retire a grant. */
 export const retirement = check<{
   GrantToken?: string | undefined;
   KeyId?: string | undefined;

@@ -69,7 +69,7 @@ export const policyName = check<{ PolicyName: string }>('the policy is the one t
   assertDefaultPolicy(input.PolicyName),
 );
 
-/** Of CreateKey there is no key yet: a policy is about its own, whichever that will be. */
+/** CreateKey has no key yet: its policy applies to the key that will be created. */
 export const keyPolicy = check<{ Policy?: string | undefined; BypassPolicyLockoutSafetyCheck: boolean }>(
   'every element of the policy is one that is enforced, and the policy can be changed again',
   async (request) => {
@@ -107,7 +107,7 @@ export const onDemandRotation = check('the key can rotate now', async ({ keys: [
   await assertReadyForRotation(key!, deps);
 });
 
-/** Of a key that never rotates AWS says nothing more. */
+/** AWS reports nothing more for a key that never rotates. */
 export const rotations = check('the key is of a kind that rotates', ({ keys: [key] }) => {
   if (key!.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
 });
@@ -140,7 +140,7 @@ export const replicaRegion = check<{ ReplicaRegion: string }>('the Region is ser
   assertServed(input.ReplicaRegion, deps.regions),
 );
 
-/** Adds it to the request's keys. */
+/** Adds the key to the request's keys. */
 export const nextPrimary = check<{ PrimaryRegion: string }>(
   'the Region has a replica, the caller may there too, and its state allows it',
   async ({ operation, call, keys, deps, input }) => {

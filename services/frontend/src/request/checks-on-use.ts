@@ -35,7 +35,7 @@ async function openAll(request: CheckedRequest<object>, tokens: readonly string[
   request.grantTokens = await Promise.all(tokens.map((token) => deps.grantTokens.open(token, call.deadline)));
 }
 
-/** Whether a key is there is told before whether the caller may use it, and its state only to who may. */
+/** A missing key is reported before a denied caller, and the key's state only to an authorized one. */
 export const access = check('the key is there and the caller may', async (request) => {
   const { operation, call, keys, lastKnown, deps, grantTokens } = request;
   const input = request.input as Readonly<Record<string, unknown>>;
@@ -46,7 +46,7 @@ export const access = check('the key is there and the caller may', async (reques
   try {
     request.alias = await admit({ operation, input, call, grantTokens }, { ...accessDeps(deps), ...lookup }, keys);
   } finally {
-    // Also what is refused, so that nobody can ask without end.
+    // Refused requests count too, so that nobody can ask without limit.
     if (rateClassOf(operation.name, input['KeyPairSpec']) === undefined) {
       deps.rates.charge({ accountId: call.caller.accountId, region: call.region }, rateClassOfKey(keys[0]?.keySpec));
     }
@@ -69,12 +69,12 @@ async function stateOutside(operation: string, keys: readonly KmsKey[], { clock,
   for (const key of keys) assertKeyState(operation, key, clock.now(), await isAway(key, keyStores));
 }
 
-/** Nothing makes a key pair under a key of a custom key store. */
+/** Keys in custom key stores cannot generate key pairs. */
 export const outsideStores = check('the key is in no custom key store', ({ keys: [key] }) => {
   if (key!.customKeyStoreId !== undefined) assertOwnOrigin(key!);
 });
 
-/** Of an operation that names one key, or of the first of two. */
+/** For the operation's only key, or the first of two. */
 const FIRST: number = 0;
 
 export const usage = (wanted: KeyUsage, which = FIRST) =>
@@ -97,14 +97,14 @@ export const ciphertext = check<DryRunInput & { CiphertextBlob?: Uint8Array | un
   },
 );
 
-/** `algorithm`: the member that says how the ciphertext was made. */
+/** `algorithm`: the member that names the ciphertext's algorithm. */
 export const ciphertextKey = <A extends string>(algorithm: A) =>
   check<Readonly<Record<A, string>> & { CiphertextBlob?: Uint8Array | undefined }>(
     'the key is the one that made the ciphertext',
     ({ input, keys: [key] }) => assertOpens(key!, input.CiphertextBlob, input[algorithm]),
   );
 
-/** `member` holds the context, `algorithm` what it would be bound with. */
+/** `member` holds the context, `algorithm` the algorithm that would bind it. */
 export const encryptionContext = <M extends string, A extends string>(member: M, algorithm: A) =>
   check<Readonly<Partial<Record<M, Context | undefined>> & Record<A, string>>>(
     `\`${member}\` goes with the algorithm`,
@@ -124,9 +124,7 @@ export const message = check<SignatureInput>('the message is one for the algorit
   assertSignable(key!, input),
 );
 
-/**
- * A plaintext is asked for inside an attested enclave only: without that, answering in clear would betray the caller.
- */
+/** The caller wants the plaintext only inside an attested enclave: to answer in clear would betray it. */
 export const recipient = check<{ Recipient?: object | undefined }>('there is no `Recipient`', ({ input }) => {
   if (input.Recipient === undefined) return;
   throw new KmsException('ValidationException', 'Recipient is not supported by this release of Keyfleet.');
@@ -160,15 +158,15 @@ export const dryRunWithoutCiphertext = check<DryRunInput>(
   },
 );
 
-/** Ends a dry run that got as far as the work itself. To AWS that is an error too. */
+/** Ends a dry run that reached the work itself. AWS answers that with an error too. */
 function assertNotDryRun(dryRun: boolean | undefined): void {
   if (!dryRun) return;
   throw new KmsException('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.');
 }
 
 /**
- * True for a dry run that asks about permissions only and may have no ciphertext (AWS KMS Developer Guide "Testing your
- * permissions"). Throws ValidationException for the modifier without the dry run.
+ * True for a dry run that tests permissions only, for which the ciphertext is optional (KMS Developer Guide, "Testing
+ * your permissions"). Throws ValidationException for the modifier without a dry run.
  */
 function ignoresCiphertext({ DryRun, DryRunModifiers = [] }: DryRunInput): boolean {
   if (!DryRunModifiers.includes('IGNORE_CIPHERTEXT')) return false;

@@ -13,18 +13,18 @@ import { type AccessKeyRecord, DamagedRecordError, type IdentityStore } from '..
 
 const MAX_CREDENTIALS = 10_000;
 /**
- * How long an access key that was removed from the store alone may still be known here: its user no longer has it at
- * once.
+ * How long an access key that was removed only from the store may stay cached. A removal through IAM also takes it from
+ * its user, which takes effect at once.
  */
 const FOUND_MS = 60_000;
-/** Short, so that a new access key works almost at once. */
+/** Short, so that a new access key works almost immediately. */
 const NOT_FOUND_MS = 2_000;
-/** What an access key id can look like; anything else is not worth a question to the store. */
+/** The form of an access key id; anything else is not worth a query to the store. */
 const accessKeyIdForm = /^[A-Za-z0-9]{16,128}$/;
-/** Of temporary credentials, which nobody keeps: their session token says what they are. */
+/** For temporary credentials, which are stored nowhere: the session token carries them. */
 const TEMPORARY = 'ASIA';
 
-/** What a request says of who signed it. */
+/** What a request says about its signer. */
 export interface ClaimedKey {
   readonly accessKeyId: string;
   readonly sessionToken: string | undefined;
@@ -48,16 +48,16 @@ interface CredentialsDeps {
   readonly identities: Pick<Identities, 'ownerOf' | 'find'>;
   readonly sessionTokens: Pick<SessionTokens, 'open'>;
   readonly openCredential: (input: InputOf<'OpenCredential'>, deadline: number) => Promise<OutputOf<'OpenCredential'>>;
-  /** For how much longer than usual an access key may be used that was found; more than 0 while the store is away. */
+  /** How much longer than usual a cached access key may be used; more than 0 while the store is away. */
   readonly extraMs: () => number;
   readonly partition: string;
-  /** A monotonic one: a clock that is put back must not lengthen the life of a revoked access key. */
+  /** Monotonic: setting the clock back must not extend the life of a revoked access key. */
   readonly clock: Clock;
 }
 
 /**
- * Credentials by access key id; bounded, and looked up again after a while. One whose record is as it was keeps its
- * signing keys.
+ * A bounded cache of credentials by access key id, looked up again after a while. A credential whose record is
+ * unchanged keeps its signing keys.
  */
 export class Credentials {
   readonly #deps: CredentialsDeps;
@@ -70,8 +70,8 @@ export class Credentials {
   }
 
   /**
-   * undefined: there is no such access key, or the token is not its own. Not a promise when it is known, which is
-   * nearly always.
+   * Undefined if there is no such access key or the token is not its own. A promise only if it is not cached, which is
+   * rare.
    */
   find({ accessKeyId, sessionToken }: ClaimedKey, deadline: number): Found | Promise<Found> {
     if (sessionToken !== undefined) return this.#findSession(accessKeyId, sessionToken, deadline);
@@ -101,7 +101,7 @@ export class Credentials {
     return credential;
   }
 
-  /** However many requests wait for an access key, it is looked up once. */
+  /** Requests that wait for the same access key share one lookup. */
   #load(accessKeyId: string): Promise<Found> {
     const loading = this.#lookUp(accessKeyId).finally(() => this.#loading.delete(accessKeyId));
     this.#loading.set(accessKeyId, loading);
@@ -126,7 +126,7 @@ export class Credentials {
   }
 
   #sessionCredential(token: string, opened: SessionContent): Credential {
-    // Kept, so without the secret.
+    // Cached, hence without the secret.
     const content = { ...opened, secretAccessKey: '' };
     const { accountId, expiresAt } = content;
     const credential = new Credential({
@@ -150,8 +150,7 @@ export class Credentials {
 }
 
 /**
- * The principal is sealed with the secret. The record says its account once more, in the clear, where it can be
- * changed.
+ * The principal is sealed with the secret. The record also states the account in the clear, where it could be altered.
  */
 function assertAccount({ accessKeyId, accountId, principal }: AccessKeyRecord): void {
   if (accountOfPrincipal(principal) === accountId) return;
@@ -160,16 +159,17 @@ function assertAccount({ accessKeyId, accountId, principal }: AccessKeyRecord): 
   );
 }
 
-/** More than there are scopes at once: two days, and for each the Regions and services that are served. */
+/** More than the scopes in use at once: two days, each with the Regions and services served. */
 const MAX_SIGNING_KEYS = 256;
 
 type MaybeCaller = Caller | undefined;
 
 interface CredentialDeps<I extends object> {
-  /** Opens the sealed secret access key: its bytes are the caller's, who overwrites them. */
+  /** Opens the sealed secret access key. The caller owns the bytes and overwrites them. */
   readonly openSecret: (deadline: number) => Promise<Uint8Array>;
   /**
-   * What is known now of whom it proves; the same object while nothing has changed. Undefined once it proves nobody.
+   * The identity that it proves, as known now; the same object while nothing has changed. Undefined once it proves
+   * none.
    */
   readonly identity: () => I | undefined | Promise<I | undefined>;
   readonly callerOf: (identity: I) => Caller;
@@ -178,8 +178,8 @@ interface CredentialDeps<I extends object> {
 }
 
 /**
- * The keys that check an access key's signatures, and whom one proves. Its secret is opened for each scope anew and
- * kept by nobody: a signing key is good for one day, Region and service.
+ * The keys that check an access key's signatures, and the identity that they prove. The secret is opened anew for each
+ * scope and never kept: a signing key is good for one day, Region and service.
  */
 export class Credential<I extends object = object> {
   readonly expiresAt: number | undefined;
@@ -193,13 +193,13 @@ export class Credential<I extends object = object> {
     this.#deps = deps;
   }
 
-  /** A promise while it is being made; undefined until somebody has it made. A client uses one scope all day. */
+  /** A promise while it is being derived; undefined until first asked for. A client uses one scope all day. */
   signingKey(scope: CredentialScope): KeyObject | Promise<KeyObject> | undefined {
     const name = nameOf(scope);
     return this.#signingKeys.get(name) ?? this.#deriving.get(name);
   }
 
-  /** Opens the secret, once for all who then ask for `signingKey`. */
+  /** Opens the secret once for everyone who then asks for `signingKey`. */
   openSigningKey(scope: CredentialScope, deadline: number): Promise<KeyObject> {
     const name = nameOf(scope);
     const deriving = this.#derived(name, scope, deadline).finally(() => this.#deriving.delete(name));
@@ -213,18 +213,18 @@ export class Credential<I extends object = object> {
     opened.fill(0);
     const key = deriveSigningKey(secret, scope);
     secret.fill(0);
-    // Scopes are checked before: only those of days that are over can pile up.
+    // Scopes are checked earlier, so only those of past days can accumulate.
     this.#signingKeys.set(name, key);
     return key;
   }
 
-  /** As everything attached to it is now. Not a promise when that is known, which is nearly always. */
+  /** The identity with everything attached to it now. A promise only if that is not cached, which is rare. */
   caller(): MaybeCaller | Promise<MaybeCaller> {
     const found = this.#deps.identity();
     return found instanceof Promise ? found.then((identity) => this.#callerOf(identity)) : this.#callerOf(found);
   }
 
-  /** The same object for the same identity: others keep what they make of it. */
+  /** The same object for the same identity: callers cache what they derive from it. */
   #callerOf(identity: I | undefined): MaybeCaller {
     if (identity === undefined) return undefined;
     if (this.#last?.identity !== identity) this.#last = { identity, caller: this.#deps.callerOf(identity) };

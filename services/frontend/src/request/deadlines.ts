@@ -3,10 +3,10 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { ConflictError } from '../store/store.ts';
 import { timedOut } from './errors.ts';
 
-/** How late a deadline may be noticed, in milliseconds. */
+/** How late we may notice a deadline, in milliseconds. */
 const SWEEP_MS = 25;
 
-/** A place in a list that is linked both ways. */
+/** A node of a doubly linked list. */
 class Link {
   before: Link = this;
   after: Link = this;
@@ -18,10 +18,7 @@ class Link {
     next.before = this;
   }
 
-  /**
-   * Points to nothing afterwards: a dead one that is old would keep those after it from being collected while they are
-   * young.
-   */
+  /** Clears its own links: an old dead node would keep the nodes after it from being collected while they are young. */
   remove(): void {
     this.before.after = this.after;
     this.after.before = this.before;
@@ -43,17 +40,17 @@ class Waiting extends Link {
 }
 
 /**
- * Bounds how long promises may take, with one timer for all: one for each request costs more than reading the request.
- * All may take equally long, so they are late in the order in which they came.
+ * Bounds how long promises may take, with one timer for all of them: a timer per request costs more than reading the
+ * request. All have the same limit, so they expire in the order in which they came.
  */
 export class Deadlines {
   readonly #timeoutMs: number;
   readonly #lateness: () => Error;
-  /** Before it stands the one that came last, after it the one that came first. */
+  /** The list's head: the newest node is before it, the oldest after it. */
   readonly #ends = new Link();
   #scheduled = false;
 
-  /** `lateness`: what is thrown in place of a promise that took too long. */
+  /** `lateness`: the error for a promise that took too long. */
   constructor(timeoutMs: number, lateness: () => Error) {
     this.#timeoutMs = timeoutMs;
     this.#lateness = lateness;
@@ -95,13 +92,13 @@ export class Deadlines {
   }
 }
 
-/** About what a read and a write take. */
+/** About the time of one read and one write. */
 const PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 100;
 
 /**
- * What was read is no longer so when it is written: somebody else was faster. Then everything is decided again on what
- * they wrote. Throws DependencyTimeoutException when the deadline comes first.
+ * Decides again, on the new record, each time that another writer changed what was read. Throws
+ * DependencyTimeoutException if the deadline comes first.
  */
 export async function decidedAgain<T>(decide: () => Promise<T>, deadline: number, clock: Clock): Promise<T> {
   for (let tries = 1; ; tries++) {
@@ -109,7 +106,7 @@ export async function decidedAgain<T>(decide: () => Promise<T>, deadline: number
       return await decide();
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      // At random, so that those who were refused together do not come back together.
+      // Random, so that writers refused together do not return together.
       await delay(Math.random() * Math.min(LONGEST_PAUSE_MS, PAUSE_MS * tries));
       if (clock.now() >= deadline) throw timedOut(error);
     }

@@ -3,26 +3,26 @@ import { commonErrors, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { HsmUnavailableError } from '../hsm/commands.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 
-/** What the service depends on did not answer in time. AWS's words (KMS API Reference, "Common errors"). */
+/** A dependency did not answer in time. AWS's words (KMS API Reference, "Common errors"). */
 export function timedOut(cause?: unknown): KmsException {
   const message = 'The system timed out while trying to fulfill the request. You can retry the request.';
   return new KmsException('DependencyTimeoutException', message, { cause });
 }
 
-/** More is in flight than the service takes. AWS's words (KMS Developer Guide, "Throttling"). */
+/** More requests are in flight than the service accepts. AWS's words (KMS Developer Guide, "Throttling"). */
 function throttled(cause: unknown): KmsException {
   const message = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.';
   return new KmsException('ThrottlingException', message, { cause });
 }
 
-/** Of all that a request holds only an encryption context has no limit of its own. */
+/** An encryption context is the only member without a limit of its own. */
 function tooLarge(cause: unknown): KmsException {
   return new KmsException('ValidationException', 'The encryption context is too large.', { cause });
 }
 
 /**
- * What a caller is told of what went wrong: the one mapping of errors. KMSInternalException, without a word, for
- * whatever is our fault. `operation`: the one that was reached, which answers nothing that it does not declare.
+ * The only mapping of errors to what a caller is told. Our own faults become KMSInternalException without detail.
+ * `operation`: the operation reached, which answers only errors that it declares.
  */
 export function exceptionOf(error: unknown, operation?: Operation): KmsException {
   const exception = error instanceof KmsException ? error : ofDependency(error);

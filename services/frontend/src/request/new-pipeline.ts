@@ -36,7 +36,7 @@ export interface RequestDeps {
   readonly accessKeyUses: AccessKeyUses;
 }
 
-/** What operations of KMS and those of IAM and STS both need. */
+/** What KMS operations share with those of IAM and STS. */
 interface Common {
   readonly policies: Policies;
   readonly users: StoredUsers;
@@ -45,13 +45,13 @@ interface Common {
   readonly rates: RequestRates;
 }
 
-/** The way of every request, and what performs those of IAM and STS on it. */
+/** The pipeline of signed requests, with what performs those of IAM and STS. */
 export function newPipeline(
   assembly: Assembly,
   deps: RequestDeps,
 ): {
   readonly pipeline: Pipeline;
-  /** The same way for requests that others authenticate. */
+  /** The same pipeline for requests that are authenticated otherwise. */
   readonly pipelineFor: (authenticator: PipelineDeps['authenticator']) => Pipeline;
   readonly performQuery: PerformQuery;
 } {

@@ -59,16 +59,16 @@ import {
 
 type Table = { readonly [N in OperationName]?: readonly Step<InputOf<(typeof operations)[N]>>[] };
 
-/** Of ReEncrypt's keys. */
+/** For ReEncrypt's keys. */
 const DESTINATION = 1;
 
 /**
- * Which check comes before which: a request is refused by the first that fails. Each edge has done its own before, the
- * same for every operation: the signature, the types of the members, no alias where only a key may stand, the
- * constraints of the members. What follows `work` is asked only of a request that would have succeeded.
+ * The order of checks: the first that fails refuses the request. Each edge has already made its own, the same for every
+ * operation: the signature, the members' types, no alias where only a key is allowed, the members' constraints. Checks
+ * after `work` apply only to a request that would have succeeded.
  *
- * AWS's order as reported, where it is: usage before state, state before algorithm, both after a data key's size;
- * whether a ciphertext is the named key's before all of them.
+ * Where AWS's order is known we follow it: usage before state, state before algorithm, both after a data key's size;
+ * and before them all, whether the ciphertext belongs to the named key.
  */
 const order = {
   CreateKey: [access, keyKind, tags, keyPolicy, work],
@@ -241,7 +241,7 @@ const order = {
   GenerateRandom: [access, numberOfBytes, recipient, randomSource, work],
 } as const satisfies Table;
 
-/** What an edge has checked before: of every request alike. */
+/** What the edges check first, the same for every request. */
 export const checkedByTheEdge = [
   'the JSON is JSON and the operation is one',
   'the signature',
@@ -250,10 +250,10 @@ export const checkedByTheEdge = [
   'the constraints of the members',
 ] as const;
 
-/** A step as the pipeline sees it: the input is the operation's own. */
+/** A step as the pipeline sees it: the input's type is the operation's own. */
 export type AnyStep = Step<Readonly<Record<string, unknown>>>;
 
-/** Throws for an operation that has no order: it does not start. */
+/** Throws for an operation without an order, so that the service does not start. */
 export function stepsOf(operation: string): readonly AnyStep[] {
   if (!Object.hasOwn(order, operation)) throw new Error(`no order of checks for ${operation}`);
   return order[operation as keyof typeof order] as readonly Step<never>[] as readonly AnyStep[];

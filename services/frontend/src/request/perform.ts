@@ -18,17 +18,17 @@ import { stepsOf } from './order.ts';
 const cryptographic: ReadonlySet<string> = new Set(TrackedOperation.options);
 
 export interface PerformDeps extends Deps {
-  /** The keys and aliases that are held in memory. */
+  /** The cached keys and aliases. */
   readonly cached: Pick<CachedStore, 'lastKnown' | 'forget'>;
-  /** Told of each request that was answered with what was last known. */
+  /** Called for each request answered from the last known records. */
   readonly countStale: (operation: string) => void;
-  /** While the store is not the one that it was, nothing is answered, from memory neither. */
+  /** While the store is not the one we knew, nothing is answered, not even from memory. */
   readonly guard: Pick<StoreGuard, 'assertFit'>;
 }
 
 /**
- * Admits a request to its operation and runs it: the checks and the handler in their order (order.ts). Fills in the
- * attempt's keys. Nothing is done for a call without an operation.
+ * Runs a request's operation: its checks and its handler, in their order (order.ts). Fills in the attempt's keys. Does
+ * nothing for a call without an operation.
  */
 export type Perform = (attempt: Attempt) => Promise<unknown>;
 
@@ -52,9 +52,9 @@ function isDamagedToken(error: unknown): error is HsmRefusedError {
   return error instanceof HsmRefusedError && error.refusal === 'damaged-token';
 }
 
-/** Our fault and nobody else's, whatever the caller sent: says which key it is. */
+/** Our fault, whatever the caller sent. Names the key. */
 function damagedMaterial(keys: readonly KmsKey[], { cached }: PerformDeps, cause: HsmRefusedError): Error {
-  // The repair of a record must be seen at once.
+  // So that a repaired record is seen at once.
   for (const key of keys) cached.forget(key);
   const names = keys.map(({ arn }) => arn).join(' or ');
   const message = `the stored material of ${names} does not open: restore the record from a backup (docs/recovery.md)`;
@@ -82,7 +82,7 @@ async function run(admission: Admission): Promise<unknown> {
   return decidedAgain(decide, call.deadline, deps.clock);
 }
 
-/** Decides all there is to decide: whether the caller may, whether the state allows it, and what to write. */
+/** Makes every decision once: whether the caller may, whether the state allows it, and what to write. */
 async function runOnce(admission: Admission): Promise<unknown> {
   const { operation, input, deps } = admission;
   const handler = findHandler(operation.name);

@@ -18,17 +18,17 @@ export interface PipelineDeps {
   readonly clock: Clock;
   readonly requestTimeoutMs: number;
   readonly meter: OperationMeter;
-  /** Told of each fault, with the request that met it. The caller gets no detail. */
+  /** Called for each internal fault with the id of its request. The caller gets no detail. */
   readonly onFault: (fault: unknown, requestId: string) => void;
 }
 
-/** Who calls what nobody signs, until another proof says it. */
+/** The caller of an unsigned operation, until another proof identifies it. */
 const anonymous: Authenticated = {
   caller: { arn: '', accountId: '', userId: '', accessKeyId: '', policies: [] },
   region: '',
 };
 
-/** The way of every request of every edge: authenticate, parse, admit and run, audit, answer. */
+/** The path of every request from every edge: authenticate, parse, admit and run, audit, answer. */
 export class Pipeline {
   readonly #deps: PipelineDeps;
   readonly #deadlines: Deadlines;
@@ -38,7 +38,7 @@ export class Pipeline {
     this.#deadlines = new Deadlines(deps.requestTimeoutMs, timedOut);
   }
 
-  /** Throws KmsException only, within the request timeout, whatever happens behind. */
+  /** Throws only KmsException, within the request timeout, whatever happens behind it. */
   async process<Answer>(request: EdgeRequest, wanted: Wanted<Answer>): Promise<Answer> {
     const { meter } = this.#deps;
     const startedAt = performance.now();
@@ -55,15 +55,15 @@ export class Pipeline {
     }
   }
 
-  /** Whether a caller names an access key that exists, by its headers; rejects when nobody can tell now. */
+  /** Whether the headers name an access key that exists. Rejects when that cannot be told now. */
   namesKey(headers: ReadonlyMap<string, string>): boolean | Promise<boolean> {
     const named = this.#deps.authenticator.namesKey(headers, this.#deadline());
     return named instanceof Promise ? this.#deadlines.within(named) : named;
   }
 
-  /** Also when nobody waits for the answer any more, the audit record says how the request ended. */
+  /** The audit record says how the request ended even when nobody waits for the answer any more. */
   async #answer<Answer>(request: EdgeRequest, wanted: Wanted<Answer>): Promise<Answer> {
-    // Whoever it is: that somebody was refused would have to be recorded as well.
+    // For every caller, since refusals must be recorded too.
     this.#deps.audit.assertRecordable();
     const attempt = newAttempt(request, wanted);
     try {
@@ -94,7 +94,7 @@ export class Pipeline {
 
   #record(attempt: Attempt): void {
     const { audit, lastUsages } = this.#deps;
-    // Who one is may be asked of STS without end: it is recorded when it is refused.
+    // GetCallerIdentity may be called without limit: only refusals are recorded.
     if (attempt.name === 'GetCallerIdentity' && attempt.exception === undefined) return;
     const eventId = audit.record(attempt);
     if (attempt.exception === undefined) lastUsages.note(attempt, eventId);

@@ -11,7 +11,7 @@ import {
 } from './signature-claim.ts';
 
 /**
- * AWS gives every presigned call this long, whatever X-Amz-Expires says: tokens of EKS say 60 s, and are used for 14
+ * AWS accepts every presigned call for this long, whatever X-Amz-Expires says: EKS tokens say 60 s and are used for 14
  * minutes.
  */
 const VALID_MS = 15 * 60_000;
@@ -24,14 +24,14 @@ const required = [
   'X-Amz-Date',
 ] as const;
 
-/** True for a call whose signature stands in the query and nowhere else. */
+/** True for a call signed in the query and nowhere else. */
 export function isPresigned(headers: Headers, query: string): boolean {
   return !headers.has('authorization') && /(?:^|&)X-Amz-Algorithm=/.test(query);
 }
 
 /**
- * The claim of a presigned URL (IAM User Guide, "Signature Version 4": query parameters). Throws KmsException with
- * AWS's text.
+ * Reads the claim of a presigned URL (IAM User Guide, "Signature Version 4": query parameters). Throws KmsException
+ * with AWS's text.
  */
 export function readPresignedClaim(headers: Headers, query: string, rules: ClaimRules): SignatureClaim {
   const parameters = readParameters(query);
@@ -74,7 +74,7 @@ export function readPresignedClaim(headers: Headers, query: string, rules: Claim
   };
 }
 
-/** Throws for one that is given twice: which one counts would be anybody's guess. */
+/** Throws for a parameter given twice, since it is unclear which one counts. */
 function readParameters(query: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(query)) {

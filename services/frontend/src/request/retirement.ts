@@ -19,9 +19,9 @@ interface Retirement {
 }
 
 /**
- * The grant that a request retires, and its key. It may be retired by its retiring principal, by its grantee if it
- * allows that, and by who may do so in the account that made it; a Deny beats each of them, and an Allow of the key
- * policy is none (KMS Developer Guide, "RetireGrant"). Throws what AWS answers.
+ * Finds the grant that a request retires, and its key. The retiring principal may retire it; so may the grantee if the
+ * grant allows RetireGrant, and anyone whom the issuing account's own policies allow. A Deny overrides each of them,
+ * and an Allow in the key policy does not count (KMS Developer Guide, "RetireGrant"). Throws what AWS answers.
  */
 export async function findRetired(request: CheckedRequest<Retirement>): Promise<{ grant: Grant; key: KmsKey }> {
   const name = await nameOf(request);
@@ -29,7 +29,7 @@ export async function findRetired(request: CheckedRequest<Retirement>): Promise<
   const grant = await deps.grants.find(name, name.grantId);
   const key = grant && (await deps.keys.findKey(name.region, name.keyId));
   if (!grant || !key || (name.accountId ?? key.accountId) !== key.accountId) {
-    // Of another account's key, a grant that is not there and one that is none of the caller's business are one answer.
+    // On another account's key, a missing grant and one that the caller may not retire get the same answer.
     const isForeign = name.accountId !== undefined && name.accountId !== call.caller.accountId;
     throw isForeign ? deniedForeignKey(call.caller, ACTION) : notFound(name.grantId);
   }
@@ -42,7 +42,7 @@ function notFound(grantId: string): KmsException {
 }
 
 interface RetiredName extends GrantName {
-  /** Of the key, as the caller says; a token needs not say it. */
+  /** The key as the caller names it; with a grant token that is optional. */
   readonly accountId?: string;
 }
 
@@ -76,13 +76,13 @@ function assertMayRetire(grant: Grant, caller: CheckedRequest['call']['caller'],
   const allowsIt = grant.operations.includes('RetireGrant');
   const may = namesOf(caller).find((name) => isRetiring(name, grant) || (allowsIt && isGrantee(name, grant)));
   if (may !== undefined) {
-    // Unless somebody denies it.
+    // Unless a policy denies it.
     authorize({ ...request, grantee: may.naming });
     return;
   }
   if (grant.issuingAccount !== caller.accountId) throw deniedForeignKey(caller, ACTION);
   const decision = evaluate(request);
   if (decision !== 'allowed' && !isImplicit(decision)) authorize(request);
-  // Only the account's own policies delegate it, not the key's.
+  // Only the account's own policies can delegate it, not the key policy.
   authorize({ ...request, keyPolicy: undefined, ownerId: caller.accountId });
 }

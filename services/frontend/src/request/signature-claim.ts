@@ -1,24 +1,24 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ALGORITHM, amzDateOf, type CredentialScope, TERMINATOR } from '@keyfleet/shared/sigv4';
 
-/** What an Authorization header claims, well-formed, current and scoped to this service, but not verified yet. */
+/** The claim in an Authorization header: well-formed, current and scoped to this service, but not yet verified. */
 export interface SignatureClaim {
   readonly accessKeyId: string;
   readonly scope: CredentialScope;
   readonly amzDate: string;
   readonly signedHeaders: string;
   readonly signature: string;
-  /** What of the query is signed, where the signature stands in it; else all of it is. */
+  /** The signed part of the query, if the signature is in the query; otherwise all of it is signed. */
   readonly signedQuery?: string;
-  /** Of temporary credentials, where it stands in the query; else it is a header. */
+  /** The session token of temporary credentials, if it is in the query; otherwise it is a header. */
   readonly sessionToken?: string;
 }
 
-/** What this service takes a signature for. */
+/** The scope in which this service accepts signatures. */
 export interface ClaimRules {
   readonly service: string;
   readonly regions: ReadonlySet<string>;
-  /** How far a request's time may be off, either way. */
+  /** How far a request's time may deviate in either direction. */
   readonly clockSkewMs: number;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -27,8 +27,8 @@ export interface ClaimRules {
 export type Headers = ReadonlyMap<string, string>;
 
 /**
- * Reads the claim of a request. Throws KmsException with AWS's text, checked in AWS's order, so that a client that is
- * broken in two ways hears of the same one first. Nothing here depends on whether a credential exists.
+ * Reads a request's claim. Throws KmsException with AWS's text, checking in AWS's order, so that a client with two
+ * faults is told of the same one first. Nothing here depends on whether a credential exists.
  */
 export function readClaim(headers: Headers, query: string, rules: ClaimRules): SignatureClaim {
   const authorization = headers.get('authorization');
@@ -36,7 +36,7 @@ export function readClaim(headers: Headers, query: string, rules: ClaimRules): S
   if (authorization !== undefined && signsInQuery) {
     throw invalid("Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.");
   }
-  // A presigned call is taken only where that is said (presigned-claim.ts): a signature in a URL ends up in logs.
+  // Presigned calls are accepted only where stated (presigned-claim.ts): a signature in a URL ends up in logs.
   if (authorization === undefined || !authorization.startsWith('AWS4-')) {
     throw new KmsException('MissingAuthenticationTokenException', 'Missing Authentication Token');
   }
@@ -67,7 +67,7 @@ function readFields(authorization: string, headers: Headers) {
   return { credential, signature, signedHeaders };
 }
 
-/** Of what is given twice the last counts; what is none of the three is ignored. */
+/** The last of repeated parts counts; anything but the three parts is ignored. */
 function readPairs(authorization: string) {
   let credential: string | undefined;
   let signature: string | undefined;
@@ -104,25 +104,25 @@ function readDate(headers: Headers): { time: number; amzDate: string } {
 
 const basicFormat = /^\d{8}T(?:[01]\d|2[0-3])[0-5]\d[0-5]\dZ$/;
 
-/** Milliseconds since the epoch of e.g. 20150830T123600Z. */
+/** Converts e.g. 20150830T123600Z to milliseconds since the epoch. */
 export function basicTime(text: string): number | undefined {
   if (!basicFormat.test(text)) return undefined;
   const [month, day] = [twoDigits(text, 4) - 1, twoDigits(text, 6)];
   const year = 100 * twoDigits(text, 0) + twoDigits(text, 2);
   const time = Date.UTC(year, month, day, twoDigits(text, 9), twoDigits(text, 11), twoDigits(text, 13));
-  // A month or day that does not exist would roll over into another.
+  // A month or day that does not exist would roll over into the next.
   const date = new Date(time);
   return date.getUTCMonth() === month && date.getUTCDate() === day ? time : undefined;
 }
 
-/** Every request's date is read: no text is cut out of it. */
+/** Runs for every request, so it makes no substrings. */
 function twoDigits(text: string, at: number): number {
   return 10 * text.charCodeAt(at) + text.charCodeAt(at + 1) - 11 * ZERO;
 }
 
 const ZERO = 0x30;
 
-/** `validMs`: how long after it was made a signature is good. */
+/** `validMs`: how long a signature is good after it was made. */
 export function assertCurrent(
   time: number,
   amzDate: string,
@@ -142,10 +142,7 @@ export function assertCurrent(
   );
 }
 
-/**
- * Everything that decides what the request means must be under the signature; the path, the query and the body always
- * are.
- */
+/** Everything that decides what the request means must be signed; the path, the query and the body always are. */
 const mustBeSigned = [
   ['host', 'Host'],
   ['x-amz-target', 'X-Amz-Target'],
