@@ -40,8 +40,10 @@ What is measured
 How it is loaded
   --connections N,N       closed loop: each sends its next request when it has its answer (1,16,64)
   --rate N,N              open loop: requests arrive at this rate whatever the server does, over as many connections as
-                          --connections says at most; latency counts from the intended arrival. 50% is half of the peak
+                          --connections says at most; latency counts from the intended arrival. 50% is half of the peak;
+                          with numbers alone there is no closed loop
   --search MS             the highest rate at which p99 stays under so many milliseconds
+  --max-stall MS          exit code 1 when an event loop of a cluster that was started was held up longer
   --seconds N             for each point (5), after --warmup N seconds (1.5)
   --rounds N              for each point (1); the table has the median. Compare needs 3
   --generators N          processes that make the load (one for each four cores)

@@ -1,3 +1,4 @@
+import { loadsOf } from './measure/plan.ts';
 import { expect, test } from 'vitest';
 import { type Options, parseOptions } from './options.ts';
 import { parseTarget } from './targets/target-spec.ts';
@@ -56,4 +57,14 @@ test('a server has further addresses', () => {
     { host: '10.0.0.2', port: 1 },
     { host: 'other.example', port: 2 },
   ]);
+});
+
+test('rates that need no peak are measured without closed loops', () => {
+  const kinds = (...args: string[]) => {
+    const options = parseOptions(args);
+    return options === 'help' ? [] : loadsOf(options).map(({ kind }) => kind);
+  };
+  expect(kinds('--connections', '1', '--rate', '500')).toEqual(['open']);
+  expect(kinds('--connections', '1', '--rate', '500,50%')).toEqual(['closed', 'open', 'open']);
+  expect(kinds('--connections', '1', '--rate', '500', '--search', '10')).toEqual(['closed', 'open']);
 });

@@ -16,6 +16,8 @@ export interface Options {
   readonly rates: readonly Rate[];
   /** Milliseconds that p99 must stay under. */
   readonly search?: number | undefined;
+  /** Milliseconds that an event loop may be held up before the run counts as failed. */
+  readonly maxStall?: number | undefined;
   readonly seconds: number;
   readonly warmup: number;
   readonly rounds: number;
@@ -58,6 +60,7 @@ export const optionTypes = {
   connections: text,
   rate: text,
   search: text,
+  'max-stall': text,
   seconds: text,
   warmup: text,
   rounds: text,
@@ -95,6 +98,7 @@ export function parseOptions(args: readonly string[]): Options | 'help' {
     connections: numbers('connections', '1,16,64', MAX.connections),
     rates: given.rate?.split(',').map(rateOf) ?? [],
     search: given.search === undefined ? undefined : number('search', '', 60_000, 0.1),
+    maxStall: given['max-stall'] === undefined ? undefined : number('max-stall', '', 60_000),
     seconds: number('seconds', '5', MAX.seconds),
     warmup: number('warmup', '1.5', MAX.seconds, 0),
     rounds: number('rounds', '1', MAX.rounds),

@@ -19,6 +19,7 @@ import { type Row, rowLines } from './row.ts';
 import { atHalf, atRest, besideOthers, heavyOperations, makingKeys, manyKeys, overGrpc, stalls } from './sections.ts';
 
 const WORKERS = 2;
+const MOST_KEYS = 1_000_000;
 const others = ['prototype', 'openbao', 'local-kms'];
 
 interface BudgetOptions {
@@ -60,10 +61,16 @@ export async function budget(args: readonly string[]): Promise<void> {
 }
 
 function optionsOf(args: readonly string[]): BudgetOptions {
+  const { out, keys } = valuesOf(args);
+  const count = Number(keys);
+  if (Number.isInteger(count) && count >= 1 && count <= MOST_KEYS) return { out, keys: count };
+  throw new BenchError(`--keys ${keys}: a number from 1 to ${MOST_KEYS} is wanted.`);
+}
+
+function valuesOf(args: readonly string[]) {
   try {
     const options = { keys: { type: 'string', default: '20000' }, out: { type: 'string' } } as const;
-    const { values } = parseArgs({ args: [...args], options });
-    return { out: values.out, keys: Number(values.keys) };
+    return parseArgs({ args: [...args], options }).values;
   } catch (cause) {
     throw new BenchError('budget takes --keys N and --out FILE.', { cause });
   }

@@ -16,6 +16,7 @@ import { BenchRun } from './bench-run.ts';
 import { measureGeneratorLimit } from './generator-limit.ts';
 import { PreparedTarget } from './prepared-target.ts';
 import type { Results } from './results.ts';
+import { stallsOf } from './stalls.ts';
 
 /** Slices of the measured time, for latency over time: at most so many, none shorter than 100 ms. */
 const SLICES = 120;
@@ -35,6 +36,13 @@ export async function measure(args: readonly string[]): Promise<void> {
   const results = await measureAll(options, args, terminal);
   const path = options.out ?? usualPath(results.machine.date);
   terminal.print(`\nkept in ${writeResults(path, results)} and ${writeReport(path, results)}`);
+  const [longest] = stallsOf(results.points);
+  if (options.maxStall !== undefined && longest !== undefined && longest.ms > options.maxStall) {
+    const { process: name, scenario, target, ms } = longest;
+    throw new BenchError(
+      `${name} of ${target} was held up ${ms.toFixed(0)} ms in ${scenario}: --max-stall ${options.maxStall}.`,
+    );
+  }
 }
 
 /** Ctrl-C ends the run, stops what was started, and keeps what was measured so far. */

@@ -25,11 +25,12 @@ export function worksOf(options: Pick<Options, 'scenarios' | 'mix' | 'payload' |
   );
 }
 
-/** The closed loops first: the peak is theirs. */
-export function loadsOf({ connections, rates }: Pick<Options, 'connections' | 'rates'>): Load[] {
+/** The closed loops first: the peak is theirs. Where only rates are asked for that need no peak, there are none. */
+export function loadsOf({ connections, rates, search }: Pick<Options, 'connections' | 'rates' | 'search'>): Load[] {
+  const needsPeak = rates.length === 0 || search !== undefined || rates.some((rate) => 'part' in rate);
   const most = Math.max(...connections);
   return [
-    ...connections.map((count) => ({ kind: 'closed' as const, connections: count })),
+    ...(needsPeak ? connections : []).map((count) => ({ kind: 'closed' as const, connections: count })),
     ...rates.map((rate) => ({ kind: 'open' as const, connections: most, rate })),
   ];
 }

@@ -1,6 +1,7 @@
 import { loopName } from '../measure/loop-name.ts';
 import type { Work } from '../measure/plan.ts';
 import type { GeneratorLimit, Point, SearchResult } from '../measure/results.ts';
+import { stallsOf } from '../measure/stalls.ts';
 import { short } from './charts/format.ts';
 import { type PointSummary, type Spread, summarize } from '../measure/summary.ts';
 import type { Machine } from '../observe/machine.ts';
@@ -82,13 +83,10 @@ function notes(point: Point, summary: PointSummary, first: PointSummary | undefi
 }
 
 /** The longest stall of an event loop, where probes saw one. */
-function slowest({ rounds }: Point): string | undefined {
-  const stalls = rounds.flatMap(({ processes }) =>
-    Object.entries(processes).map(([name, { probe }]) => ({ name, ms: probe?.delayLongest ?? 0 })),
-  );
-  const longest = stalls.toSorted((a, b) => b.ms - a.ms)[0];
+function slowest(point: Point): string | undefined {
+  const [longest] = stallsOf([point]);
   return longest && longest.ms > STALL_MS
-    ? `an event loop was held up ${longest.ms.toFixed(0)} ms: ${longest.name}`
+    ? `an event loop was held up ${longest.ms.toFixed(0)} ms: ${longest.process}`
     : undefined;
 }
 
