@@ -264,6 +264,18 @@ describe('CreateGrant', () => {
     expect(await refused(grant({}))).toBe(`LimitExceededException: Key '${keyArn}' has the maximum of 50000 grants.`);
   });
 
+  test('stands in the audit record by its id and key, as in CloudTrail', async () => {
+    const { GrantId } = await grant({});
+    expect(frontend.lastAudit).toMatchObject({
+      eventName: 'CreateGrant',
+      readOnly: false,
+      responseElements: { grantId: GrantId, keyId: keyArn },
+    });
+    expect(Object.keys(frontend.lastAudit.responseElements as object)).toEqual(['grantId', 'keyId']);
+    await frontend.call(RevokeGrant, { KeyId, GrantId });
+    expect(frontend.lastAudit).toMatchObject({ eventName: 'RevokeGrant', responseElements: { keyId: keyArn } });
+  });
+
   test('never says a token in the audit record', async () => {
     const { GrantToken } = await grant({});
     await encrypt(bob, undefined, { GrantTokens: [GrantToken] });
