@@ -1,5 +1,6 @@
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 // What a rotation costs while the cluster serves: node bench/reseal.ts [--keys 20000] [--workers 1]
+import { KMS } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -46,6 +47,24 @@ async function measureRotation(cluster: TestCluster, client: DomainManagerClient
   say(`${what}: ${tokens} tokens; begun after ${began.toFixed(0)} ms, resealed in ${done.toFixed(0)} ms (${rate}/s), proved after ${proved.toFixed(0)} ms; cpu ${cpu.join(', ')}`); // prettier-ignore
 }
 
+/** All pages, one after the other, of at most 1,000 keys. */
+async function measureLists(cluster: TestCluster): Promise<void> {
+  const kms = new KMS({ endpoint: cluster.endpoint, credentials: cluster.credentials, region: 'us-east-1' });
+  const pages: number[] = [];
+  const from = performance.now();
+  for (let Marker: string | undefined, more = true; more;) {
+    const begun = performance.now();
+    const { NextMarker, Truncated } = await kms.listKeys({ Limit: 1_000, ...(Marker !== undefined && { Marker }) });
+    pages.push(performance.now() - begun);
+    [Marker, more] = [NextMarker, Truncated === true];
+  }
+  kms.destroy();
+  const [first = 0] = pages;
+  const sorted = pages.toSorted((a, b) => a - b);
+  const [p50, longest] = [sorted[sorted.length >> 1] ?? 0, sorted.at(-1) ?? 0];
+  say(`ListKeys: ${pages.length} pages in ${(performance.now() - from).toFixed(0)} ms; first ${first.toFixed(1)}, p50 ${p50.toFixed(1)}, longest ${longest.toFixed(1)} ms`); // prettier-ignore
+}
+
 /** From the start of the process until the worker has its domain keys. */
 async function measureWorkerStart(cluster: TestCluster): Promise<void> {
   const [name = ''] = cluster.home.workerNames;
@@ -62,6 +81,7 @@ const { commit, cores, cpu, node } = await machine();
 say(`commit ${commit}, ${cores} x ${cpu}, Node ${node}; everything on this machine`);
 await using cluster = await startTestCluster({ workers: Number(values.workers) });
 await fill(cluster, Number(values.keys));
+await measureLists(cluster);
 
 using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`, plaintextPeers.credentials);
 await measureRotation(cluster, client, 'rotation, idle');

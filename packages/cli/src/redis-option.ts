@@ -1,4 +1,5 @@
 import { connectRedis, mastersOf, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
+import { SCAN_COUNT } from '@keyfleet/shared/redis/nodes';
 import { ALL_NAMES } from '@keyfleet/shared/stored/names';
 import { CliError } from './cli-error.ts';
 import { type TlsArgs, tlsOf, tlsOptions } from './tls-options.ts';
@@ -44,7 +45,7 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
 export async function* pagesOfAllNames(redis: RedisClient): AsyncGenerator<readonly string[]> {
   for (const node of mastersOf(redis)) {
     for (let cursor: string | undefined; cursor !== '0';) {
-      const [next, names]: [string, string[]] = await node.scan(cursor ?? '0', 'MATCH', ALL_NAMES, 'COUNT', 1000);
+      const [next, names]: [string, string[]] = await node.scan(cursor ?? '0', 'MATCH', ALL_NAMES, 'COUNT', SCAN_COUNT);
       yield names;
       cursor = next;
     }

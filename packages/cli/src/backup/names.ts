@@ -1,10 +1,9 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { nodesInOrder, runIdsOf } from '@keyfleet/shared/redis/nodes';
+import { nodesInOrder, runIdsOf, SCAN_COUNT } from '@keyfleet/shared/redis/nodes';
 import { CliError } from '../cli-error.ts';
 import type { Position } from './format.ts';
 import { isOfStage, scanPatternOf, STAGES } from './stages.ts';
 
-const PAGE = 1000;
 const START: Position = { stage: 0, node: 0, cursor: '0' };
 
 export interface NamePage {
@@ -30,7 +29,7 @@ export async function* pagesOfNames(redis: RedisClient, begin: Position = START)
   const nodes = nodesInOrder(redis);
   for (let at: Position | undefined = begin; at !== undefined;) {
     const { stage, node } = at;
-    const [cursor, found] = await nodes[node]!.scan(at.cursor, 'MATCH', scanPatternOf(stage), 'COUNT', PAGE);
+    const [cursor, found] = await nodes[node]!.scan(at.cursor, 'MATCH', scanPatternOf(stage), 'COUNT', SCAN_COUNT);
     const next = nextOf(at, cursor, nodes.length);
     const names = [...new Set(found)].filter((name) => isOfStage(name, stage));
     yield { names, ...(next !== undefined && { next }) };

@@ -8,6 +8,7 @@ import { accountId, FakeFrontend, region, regions } from '@keyfleet/test-support
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { AuditSink } from '../audit/sink.ts';
 import { type ServiceEvent, ServiceEvents } from '../audit/service-events.ts';
+import { newKey } from '../store/store.contract.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 import { type CarryOutDeps, carryOutDue } from './due.ts';
 
@@ -19,10 +20,10 @@ let left: { due: DueKey; error: unknown }[];
 beforeEach(async () => {
   frontend = new FakeFrontend();
   left = [];
-  key = await newKey();
+  key = await createKey();
 });
 
-async function newKey(): Promise<{ KeyId: string; Arn: string }> {
+async function createKey(): Promise<{ KeyId: string; Arn: string }> {
   const { KeyMetadata } = await frontend.call(CreateKey, {});
   return { KeyId: KeyMetadata?.KeyId ?? '', Arn: KeyMetadata?.Arn ?? '' };
 }
@@ -220,6 +221,27 @@ describe('a deletion', () => {
     expect((await frontend.call(DescribeKey, key)).KeyMetadata?.KeyState).toBe('PendingDeletion');
   });
 
+  test('of many keys ends when no more could be recorded, and goes on when they can', async () => {
+    const due = { state: 'PendingDeletion', deletionDate: frontend.now } as const;
+    const doomed = Array.from({ length: 640 }, () => newKey({ ...due, region, accountId }));
+    for (const one of doomed) await frontend.store.insertKey(one);
+    let written = 0;
+    const sink = {
+      write: () => void written++,
+      settled: () => Promise.resolve(),
+      get isFull() {
+        return written >= 20;
+      },
+    };
+    const serviceEvents = new ServiceEvents(sink, { now: () => frontend.now });
+    await expect(carryOut({ serviceEvents })).rejects.toThrow('audit records wait');
+    // The page that was begun is done.
+    expect(written).toBeLessThan(20 + 16);
+    written = -Infinity;
+    await carryOut({ serviceEvents });
+    expect(await entries()).toBe(0);
+  });
+
   test('that several frontends come to at once is recorded once', async () => {
     await frontend.call(ScheduleKeyDeletion, key);
     frontend.now += 30 * DAY;
@@ -253,7 +275,7 @@ describe('a deletion', () => {
   });
 
   test('of one key is not held up by another that fails', async () => {
-    const keys = [key, ...(await Promise.all(Array.from({ length: 40 }, newKey)))];
+    const keys = [key, ...(await Promise.all(Array.from({ length: 40 }, createKey)))];
     for (const one of keys) await frontend.call(ScheduleKeyDeletion, one);
     frontend.now += 30 * DAY;
     await carryOut({ store: failingOnce('deleteKey', 'before') });

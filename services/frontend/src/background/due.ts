@@ -57,10 +57,11 @@ export interface CarryOutDeps {
  * at once: the record decides, every change is by compare-and-set, and an entry is removed last.
  */
 export async function carryOutDue(shard: number, deps: CarryOutDeps, alive: () => void): Promise<void> {
-  deps.serviceEvents.assertRecordable();
   const now = deps.clock.now();
   let after: string | undefined;
   do {
+    // Each key that is done adds to the records that wait.
+    deps.serviceEvents.assertRecordable();
     const page = { limit: BATCH, ...(after !== undefined && { after }) };
     const { items, next } = await deps.store.listDue(shard, now, page);
     await Promise.all(items.map((due) => carryOut(due, now, deps)));

@@ -1,5 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { nodesInOrder, runIdsOf } from '@keyfleet/shared/redis/nodes';
+import { nodesInOrder, runIdsOf, SCAN_COUNT } from '@keyfleet/shared/redis/nodes';
 import { reportField, type ResealItem, ShardReport } from '@keyfleet/shared/reseal-queue';
 import { ALL_NAMES, resealProgressAt } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
@@ -46,7 +46,6 @@ export class OvertakenError extends Error {
   override name = 'OvertakenError';
 }
 
-const SCAN_COUNT = 1000;
 /** Some seconds of work, after which others see that this shard is alive. */
 const PART_NAMES = 5_000;
 
