@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -5,6 +6,7 @@ import { join } from 'node:path';
 import { KMS } from '@aws-sdk/client-kms';
 import { TestAuthority } from '@keyfleet/test-support/certificates';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { awsEnvironmentOf, runRecipe, shellBlocksOf } from '@keyfleet/test-support/recipe';
 import { SoftHsm } from '@keyfleet/test-support/soft-hsm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -267,3 +269,22 @@ describe('a CloudHSM key store', () => {
     });
   });
 });
+
+const hasAws = spawnSync('aws', ['--version']).status === 0;
+test.runIf(hasAws)(
+  'the commands of docs/custom-key-stores.md make a store and a key in the token',
+  async () => {
+    const id = 'cluster-recipe22222';
+    for (const name of holders) await reconfigure(name, { clusters: [{ ...configured, id }] });
+    const [, commands = ''] = shellBlocksOf('custom-key-stores.md');
+    const printed = await runRecipe(
+      commands.replace(CloudHsmClusterId, id),
+      { ...awsEnvironmentOf(cluster), PASSWORD: pin },
+      (directory) => writeFileSync(join(directory, 'customerCA.crt'), trustAnchor),
+    );
+    const { KeyMetadata } = JSON.parse(printed) as { KeyMetadata: { KeyId: string } };
+    expect(KeyMetadata).toMatchObject({ Origin: 'AWS_CLOUDHSM', CloudHsmClusterId: id, KeyState: 'Enabled' });
+    expect(await token.listKeys(pin)).toContain(KeyMetadata.KeyId);
+  },
+  60_000,
+);

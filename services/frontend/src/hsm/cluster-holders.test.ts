@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { ClusterHolders } from './cluster-holders.ts';
+
+test('a member that said it lacks a cluster is not asked for it again, and still for others', () => {
+  const holders = new ClusterHolders();
+  expect(holders.notBy('cluster-a', undefined)).toBeUndefined();
+  holders.lacks('cluster-a', 'member-1');
+  holders.lacks('cluster-a', 'member-2');
+  expect(holders.notBy('cluster-a', undefined)).toEqual(new Set(['member-1', 'member-2']));
+  expect(holders.notBy('cluster-b', undefined)).toBeUndefined();
+});
+
+test('who must not be asked for another reason is left out as well', () => {
+  const holders = new ClusterHolders();
+  const others = new Set(['member-3']);
+  expect(holders.notBy('cluster-a', others)).toBe(others);
+  holders.lacks('cluster-a', 'member-1');
+  expect(holders.notBy('cluster-a', others)).toEqual(new Set(['member-1', 'member-3']));
+  expect(others).toEqual(new Set(['member-3']));
+});
+
+test('a member that comes back is asked for every cluster', () => {
+  const holders = new ClusterHolders();
+  for (const member of ['member-1', 'member-2']) holders.lacks('cluster-a', member);
+  holders.lacks('cluster-b', 'member-1');
+  holders.forget('member-1');
+  expect(holders.notBy('cluster-a', undefined)).toEqual(new Set(['member-2']));
+  expect(holders.notBy('cluster-b', undefined)).toBeUndefined();
+});
