@@ -37,6 +37,6 @@ export function tlsFilesOf(home: Home, holder: string): TlsConfig {
 /** How the launcher speaks with services: as the operator. */
 export function peersOf(home: Home): Pick<Peers, 'credentials'> {
   if (!home.facts.tls) return plaintextPeers;
-  const { cert, key, ca = '' } = readTls(tlsFilesOf(home, 'operator'), 'tls');
+  const { cert, key, ca = '' } = readTls(tlsFilesOf(home, 'operator'), { field: 'tls' });
   return { credentials: credentials.createSsl(Buffer.from(ca), Buffer.from(key), Buffer.from(cert)) };
 }

@@ -59,7 +59,7 @@ async function reconfigure(name: string, members: object): Promise<void> {
 
 function store(overrides: object = {}) {
   return {
-    CustomKeyStoreName: 'hsm',
+    CustomKeyStoreName: 'tested',
     CloudHsmClusterId,
     KeyStorePassword: pin,
     TrustAnchorCertificate: trustAnchor,

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
@@ -8,6 +8,7 @@ import { createServer, type Server, request } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { CreateUserCommand, IAMClient, PutUserPolicyCommand } from '@aws-sdk/client-iam';
 import { KMS } from '@aws-sdk/client-kms';
 import { amzDateOf, authorizationOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
@@ -35,15 +36,18 @@ let client: Certificate;
 /** Of the same roots, and another name. */
 let stranger: Certificate;
 let proxyPort: number;
+let authority: TestAuthority;
+/** Which Keyfleet shows as a proxy. */
+let server: Certificate;
 
 beforeAll(async () => {
   const directory = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-xks-'))).path;
-  const authority = await TestAuthority.make(directory, 'roots');
+  authority = await TestAuthority.make(directory, 'roots');
   const other = await TestAuthority.make(directory, 'others');
   ca = readFileSync(authority.caFile);
   client = await authority.issue('cks.kms.us-east-1.amazonaws.com');
   stranger = await authority.issue('stranger.test');
-  const server = await authority.issue('keyfleet.test');
+  server = await authority.issue('keyfleet.test');
   const ports = {
     fake: await listen(newFake(await authority.issue('fake.test'))),
     wrong: await listen(newFake(await other.issue('wrong.test'))),
@@ -459,6 +463,27 @@ describe('Keyfleet as the proxy', () => {
     await kms.disableKey({ KeyId: externalKeyId });
     expect(await name(on('encrypt'))).toBe('InvalidStateException');
     await kms.enableKey({ KeyId: externalKeyId });
+  });
+
+  test('shows a new certificate as soon as its files have one', async () => {
+    const shown = async (): Promise<string> => {
+      const socket = connect({
+        host: '127.0.0.1',
+        port: proxyPort,
+        servername: 'keyfleet.test',
+        ca,
+        ...keysOf(client),
+      });
+      await once(socket, 'secureConnect');
+      const { fingerprint256 } = socket.getPeerCertificate();
+      socket.destroy();
+      return fingerprint256;
+    };
+    const inFile = (): string => new X509Certificate(readFileSync(server.certificateFile)).fingerprint256;
+    expect(await shown()).toBe(inFile());
+    await authority.issue('keyfleet.test');
+    await expect.poll(shown, { timeout: 15_000 }).toBe(inFile());
+    expect((await ask(`${base}/health`, {})).status).toBe(200);
   });
 
   test('cuts off a client without the certificate that it wants', async () => {

@@ -45,7 +45,7 @@ tls-auth-clients yes`;
 
 /** True when Redis has loaded its data and answers. */
 export async function redisReady({ port, password, tls }: RedisSettings): Promise<boolean> {
-  const secure = tls && { tls: readTls(tls, 'redis.tls') };
+  const secure = tls && { tls: readTls(tls, { field: 'redis.tls' }) };
   const redis = new Redis({
     host: '127.0.0.1',
     port,

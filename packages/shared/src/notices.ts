@@ -75,7 +75,7 @@ function credentialsOf({ tokenFile, username, passwordFile }: NatsConfig): Conne
 /** The client reads the files at each connection; here they are read for what is wrong with them. */
 function tlsOf({ tls }: NatsConfig): ConnectionOptions {
   if (tls === undefined) return {};
-  readTls(tls, 'nats.tls');
+  readTls(tls, { field: 'nats.tls' });
   return { tls: { certFile: tls.certificateFile, keyFile: tls.keyFile, caFile: tls.caFile } };
 }
 

@@ -47,8 +47,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const readiness = () => readinessOf({ domain, pool, connections, stores, auditFile: audit.file, administrator });
   resources.use(await startEdges(assembly, { pipeline, performQuery, readiness }));
   const { identities, cached: keys } = stores;
-  const xksProxy = await startXksProxy(config, { identities, keys, clock: assembly.clock, hsm, pipelineFor });
-  if (xksProxy) resources.use(xksProxy);
+  await startXksProxy(assembly, { identities, keys, hsm, pipelineFor });
   log.info({ http: config.http.text, grpc: config.grpc.text }, 'ready');
   await stopped;
 }

@@ -27,9 +27,14 @@ export interface TlsMaterial {
 /** How often files are looked at. Kubernetes itself takes a minute to bring a changed Secret. */
 const LOOK_MS = 2_000;
 
-export interface TlsFilesOptions {
-  /** Where the configuration names them. */
+/** Where the configuration names the files. */
+export interface TlsFields {
   readonly field: string;
+  /** If it is not `<field>.caFile`. */
+  readonly caField?: string | undefined;
+}
+
+export interface TlsFilesOptions extends TlsFields {
   /** Changed files do not fit together, and what was read before goes on being used. */
   readonly onProblem: (problem: Error) => void;
 }
@@ -44,7 +49,7 @@ export class TlsFiles implements Disposable {
   constructor(config: TlsFilesConfig, options: TlsFilesOptions) {
     this.#config = config;
     this.#options = options;
-    this.#material = readTls(config, options.field);
+    this.#material = readTls(config, options);
     for (const path of this.#paths) watchFile(path, { interval: LOOK_MS, persistent: false }, this.#look);
   }
 
@@ -69,7 +74,7 @@ export class TlsFiles implements Disposable {
   /** A certificate that was written before its key is seen again when the key is. */
   readonly #look = (): void => {
     try {
-      const { cert, key, ca } = readTls(this.#config, this.#options.field);
+      const { cert, key, ca } = readTls(this.#config, this.#options);
       const known = this.#material;
       if (cert === known.cert && key === known.key && ca === known.ca) return;
       this.#material = { cert, key, ca };
@@ -80,13 +85,13 @@ export class TlsFiles implements Disposable {
   };
 }
 
-/** `field`: where the configuration names them. Throws ConfigError if the files cannot be used. */
-export function readTls(config: TlsFilesConfig, field: string): TlsMaterial {
+/** Throws ConfigError if the files cannot be used. */
+export function readTls(config: TlsFilesConfig, { field, caField = `${field}.caFile` }: TlsFields): TlsMaterial {
   const { certificateFile, keyFile, caFile } = config;
   const material = {
     cert: readPublicFile(certificateFile, `${field}.certificateFile`),
     key: readSecretFile(keyFile, `${field}.keyFile`),
-    ca: caFile === undefined ? undefined : readPublicFile(caFile, `${field}.caFile`),
+    ca: caFile === undefined ? undefined : readPublicFile(caFile, caField),
   };
   try {
     createSecureContext(secureContextOf(material));

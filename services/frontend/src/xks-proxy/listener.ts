@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import { ConfigError, readPublicFile, readSecretFile } from '@keyfleet/shared/config';
+import { secureContextOf, type TlsFiles } from '@keyfleet/shared/tls/tls-files';
 import { headersByName } from '@keyfleet/shared/sigv4';
 import { drain } from '../edge/http.ts';
 import { type ProxyAnswer, refusal } from './answers.ts';
@@ -20,14 +20,15 @@ const IDLE_MS = 75_000;
 
 export interface ListenerOptions {
   readonly config: XksProxyConfig;
+  readonly tls: TlsFiles;
   /** By prefix. */
   readonly paths: ReadonlyMap<string, XksPath>;
   readonly drainMs: number;
 }
 
-/** Listens; disposing lets requests in flight finish, then cuts what is left. Throws ConfigError. */
-export async function startListener({ config, paths, drainMs }: ListenerOptions): Promise<AsyncDisposable> {
-  const server = newServer(config);
+/** Listens; disposing lets requests in flight finish, then cuts what is left. */
+export async function startListener({ config, tls, paths, drainMs }: ListenerOptions): Promise<AsyncDisposable> {
+  const server = newServer(config, tls);
   server.maxConnections = MAX_CONNECTIONS;
   let inFlight = 0;
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
@@ -44,30 +45,18 @@ export async function startListener({ config, paths, drainMs }: ListenerOptions)
   return { [Symbol.asyncDispose]: () => drain(server, drainMs) };
 }
 
-function newServer({ certificateFile, keyFile, client }: XksProxyConfig): Server {
-  const cert = readPublicFile(certificateFile, 'xksProxy.certificateFile');
-  const key = readSecretFile(keyFile, 'xksProxy.keyFile');
-  const mutual = client && {
-    ca: readPublicFile(client.caFile, 'xksProxy.client.caFile'),
-    requestCert: true,
-    rejectUnauthorized: true,
-  };
+/** Shows new certificates, and believes new authorities, as soon as they are read. */
+function newServer({ client }: XksProxyConfig, tls: TlsFiles): Server {
+  const mutual = client && { requestCert: true, rejectUnauthorized: true };
   const limits = { maxHeaderSize: MAX_HEADERS, requestTimeout: RECEIVE_MS, headersTimeout: RECEIVE_MS } as const;
-  const server = createServerOf({ cert, key, minVersion: 'TLSv1.2', keepAliveTimeout: IDLE_MS, ...limits, ...mutual });
+  const server = createServer({ ...secureContextOf(tls.material), keepAliveTimeout: IDLE_MS, ...limits, ...mutual });
+  tls.onChange(() => server.setSecureContext(secureContextOf(tls.material)));
   if (client !== undefined) {
     server.on('secureConnection', (socket: TLSSocket) => {
       if (socket.getPeerCertificate().subject?.CN !== client.commonName) socket.destroy();
     });
   }
   return server;
-}
-
-function createServerOf(options: Parameters<typeof createServer>[0] & object): Server {
-  try {
-    return createServer(options);
-  } catch (cause) {
-    throw new ConfigError('xksProxy: the certificates cannot be used. Correct the files.', { cause });
-  }
 }
 
 async function receive(

@@ -1,5 +1,7 @@
 import { ConfigError } from '@keyfleet/shared/config';
-import type { FrontendConfig } from '../config.ts';
+import { reportOf } from '@keyfleet/shared/grpc/peers';
+import { TlsFiles } from '@keyfleet/shared/tls/tls-files';
+import type { Assembly } from '../assembly.ts';
 import type { PathDeps } from './path.ts';
 import type { PipelineDeps } from '../request/pipeline.ts';
 import type { Pipeline } from '../request/pipeline.ts';
@@ -7,17 +9,17 @@ import { startListener } from './listener.ts';
 import { newPathAuthenticator } from './path.ts';
 import { type ProxyDeps, XksPath } from './proxy.ts';
 
-export interface XksProxyParts extends Omit<PathDeps, 'partition'>, Pick<ProxyDeps, 'hsm' | 'keys'> {
+export interface XksProxyParts extends Omit<PathDeps, 'partition' | 'clock'>, Pick<ProxyDeps, 'hsm' | 'keys'> {
   /** A way for requests that others authenticate. */
   readonly pipelineFor: (authenticator: PipelineDeps['authenticator']) => Pipeline;
 }
 
 /** Serves AWS's External Key Store Proxy API, where that is configured. Throws ConfigError. */
 export async function startXksProxy(
-  { xksProxy: config, partition, regions, drain }: FrontendConfig,
-  { identities, clock, hsm, keys, pipelineFor }: XksProxyParts,
-): Promise<AsyncDisposable | undefined> {
-  if (config === undefined) return undefined;
+  { config: { xksProxy: config, partition, regions, drain }, clock, log, resources }: Assembly,
+  { identities, hsm, keys, pipelineFor }: XksProxyParts,
+): Promise<void> {
+  if (config === undefined) return;
   const paths = new Map<string, XksPath>();
   for (const path of config.paths) {
     const { prefix, region } = path;
@@ -27,5 +29,9 @@ export async function startXksProxy(
     const pipeline = pipelineFor(newPathAuthenticator(path, { identities, partition, clock }));
     paths.set(prefix, new XksPath({ pipeline, hsm, keys, region }));
   }
-  return startListener({ config, paths, drainMs: drain });
+  const { certificateFile, keyFile, client } = config;
+  const files = { certificateFile, keyFile, ...(client && { caFile: client.caFile }) };
+  const fields = { field: 'xksProxy', caField: 'xksProxy.client.caFile' };
+  const tls = resources.use(new TlsFiles(files, { ...fields, onProblem: reportOf(log) }));
+  resources.use(await startListener({ config, tls, paths, drainMs: drain }));
 }
