@@ -56,13 +56,13 @@ export function startNats(): Promise<TestServer> {
   }));
 }
 
-interface Command {
+export interface Command {
   readonly command: string;
   readonly args: string[];
 }
-type CommandLine = (port: number, dir: string) => Command | Promise<Command>;
+export type CommandLine = (port: number, dir: string) => Command | Promise<Command>;
 
-async function startServer(commandLine: CommandLine): Promise<TestServer> {
+export async function startServer(commandLine: CommandLine): Promise<TestServer> {
   await using resources = new AsyncDisposableStack();
   const port = await getPort();
   const { path: dir } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-test-')));

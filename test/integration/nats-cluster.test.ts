@@ -1,0 +1,77 @@
+import { dueQueue } from '@keyfleet/shared/due-queue';
+import { startNotices } from '@keyfleet/shared/notices';
+import { startServer, type TestServer } from '@keyfleet/test-support/servers';
+import { connect } from 'nats';
+import { setTimeout as delay } from 'node:timers/promises';
+import getPort from 'get-port';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+
+const resources = new AsyncDisposableStack();
+let servers: readonly TestServer[];
+const addresses = () => servers.map(({ port }) => `127.0.0.1:${port}`);
+
+beforeAll(async () => {
+  const routes = await Promise.all(Array.from({ length: 3 }, () => getPort()));
+  const all = routes.map((port) => `nats://127.0.0.1:${port}`).join(',');
+  servers = await Promise.all(
+    routes.map(async (route) =>
+      resources.use(
+        await startServer((port, dir) => ({
+          command: 'nats-server',
+          args: `--addr 127.0.0.1 --port ${port} --jetstream --store_dir ${dir} --name nats-${port} --cluster_name keyfleet --cluster nats://127.0.0.1:${route} --routes ${all}`.split(
+            ' ',
+          ),
+        })),
+      ),
+    ),
+  );
+}, 60_000);
+
+afterAll(() => resources.disposeAsync());
+
+test('work and notices survive the death of each of three servers in turn, under load', async () => {
+  const nats = { servers: addresses() };
+  await using publisher = startNotices({ nats, name: 'domain-manager', streamReplicas: 3 });
+  await using subscriber = startNotices({ nats, name: 'frontend' });
+  const worked = new Set<number>();
+  const work = async ({ shard }: { readonly shard: number }) => void worked.add(shard);
+  const generations: number[] = [];
+  subscriber.subscribe('domainToken', ({ generation }) => generations.push(generation));
+  await using _worker = dueQueue.startWorker(subscriber, work, () => {});
+
+  const publish = (shard: number, id: string) => dueQueue.publish(publisher, [{ shard }], () => id);
+  await vi.waitUntil(() => publish(0, 'first'), { timeout: 60_000, interval: 200 });
+  for (const [index, server] of servers.entries()) {
+    worked.clear();
+    await server.kill();
+    // What is acknowledged with a server away is worked on, though the next dies right after.
+    for (let shard = 0; shard < 16; shard++) {
+      await vi.waitUntil(() => publish(shard, `${index}/${shard}/${Date.now()}`), { timeout: 60_000, interval: 200 });
+    }
+    const generation = index + 1;
+    await vi.waitUntil(() => publisher.publish('domainToken', { generation }), { timeout: 60_000, interval: 200 });
+    await vi.waitFor(() => expect(generations).toContain(generation), { timeout: 60_000 });
+    await vi.waitFor(() => expect(worked.size).toBe(16), { timeout: 60_000 });
+    await server.restart();
+    await isWhole();
+  }
+}, 300_000);
+
+/** Resolves when every stream has three replicas that are up to date. */
+async function isWhole(): Promise<void> {
+  const connection = await connect({ servers: addresses() });
+  try {
+    const { streams } = await connection.jetstreamManager();
+    for (;;) {
+      const all = await streams
+        .list()
+        .next()
+        .catch(() => []);
+      const replicas = all.flatMap(({ cluster }) => cluster?.replicas ?? []);
+      if (all.length === 2 && replicas.length === 4 && replicas.every(({ current }) => current)) return;
+      await delay(200);
+    }
+  } finally {
+    await connection.close();
+  }
+}
