@@ -75,6 +75,12 @@ test('the configurations name every Pod of the StatefulSets', () => {
   expect([frontend.redis.url, manager.redis.url]).toEqual([redis, redis]);
 });
 
+test('the routes of NATS name every Pod, and the user and password without which none is taken', () => {
+  const routes = pods.get('nats')!.containers[0]!.env!.find(({ name }) => name === 'ROUTES')!.value!;
+  const named = [0, 1, 2].map((index) => `nats://route:$(ROUTE_PASSWORD)@nats-${index}.nats-peers.keyfleet.svc:6222`);
+  expect(routes).toBe(`[${named.join(', ')}]`);
+});
+
 describe('the network policies', () => {
   test('deny what none of them allows', () => {
     const deny = manifests.find(({ metadata }) => metadata.name === 'default-deny');

@@ -14,6 +14,7 @@ export interface Manifest {
 export interface Container {
   readonly name: string;
   readonly args?: readonly string[];
+  readonly env?: readonly { readonly name: string; readonly value?: string }[];
   readonly securityContext: unknown;
   readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
   readonly startupProbe?: unknown;
@@ -38,6 +39,11 @@ export function baseManifests(): Manifest[] {
       return document.toJS() as Manifest;
     }),
   );
+}
+
+/** What Kustomize prints. */
+export function parseManifests(text: string): unknown[] {
+  return parseAllDocuments(text).map((document): unknown => document.toJS());
 }
 
 /** What makes Pods, by its name. */
