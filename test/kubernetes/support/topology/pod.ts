@@ -1,0 +1,229 @@
+import { mkdirSync, chownSync, chmodSync, writeFileSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Container, type Mount } from './container.ts';
+import type { FirstStart } from './first-start.ts';
+import { probe } from './probes.ts';
+import type { ContainerSpec, Source, Volume, Workload } from './rendered.ts';
+
+const node = `/keyfleet/node_modules/node-linux-${process.arch}/bin/node`;
+/** The entry points of the images; the programs are this machine's. */
+const entrypoints = new Map([
+  ['keyfleet', [node]],
+  ['redis', []],
+  ['nats', ['nats-server']],
+]);
+
+const EXEC_MS = 60_000;
+
+export interface PodParts {
+  readonly name: string;
+  readonly workload: Workload;
+  readonly objects: FirstStart;
+  /** Of everything that outlives a Pod; and a directory of the Pod's own. */
+  readonly claims: string;
+  readonly directory: string;
+  readonly resolvConf: string;
+  readonly namespace: string;
+  readonly address: string;
+  readonly onReady: () => void;
+}
+
+/** One Pod: its volumes, its containers, and what kubelet does with them. */
+export class Pod {
+  readonly name: string;
+  readonly app: string;
+  readonly namespace: string;
+  readonly address: string;
+  readonly #parts: PodParts;
+  readonly #containers = new Map<string, Container>();
+  readonly #ready = new Set<string>();
+  readonly #over = new AbortController();
+
+  constructor(parts: PodParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+    this.app = parts.workload.name;
+    this.namespace = parts.namespace;
+    this.address = parts.address;
+    mkdirSync(join(parts.directory, 'root'), { recursive: true });
+    for (const volume of parts.workload.template.volumes) this.#fill(volume);
+    for (const claim of parts.workload.claims) this.#provide(join(parts.claims, `${claim}-${parts.name}`));
+    for (const spec of parts.workload.template.containers) void this.#keepRunning(spec);
+  }
+
+  get ready(): boolean {
+    const { containers } = this.#parts.workload.template;
+    return !this.#over.signal.aborted && containers.every(({ name }) => this.#ready.has(name));
+  }
+
+  get terminating(): boolean {
+    return this.#over.signal.aborted;
+  }
+
+  get containers(): ReadonlyMap<string, Container> {
+    return this.#containers;
+  }
+
+  logFile(container: string): string {
+    return join(this.#parts.directory, `${container}.log`);
+  }
+
+  /** As `kubectl exec` does it, in its first container. */
+  exec(command: readonly string[]) {
+    return this.#containers.get(this.#parts.workload.template.containers[0]!.name)!.exec(command, EXEC_MS);
+  }
+
+  /** preStop, SIGTERM, and SIGKILL when the grace period is over. */
+  async terminate(): Promise<void> {
+    this.#over.abort();
+    this.#parts.onReady();
+    const { terminationGracePeriodSeconds, containers } = this.#parts.workload.template;
+    const grace = new AbortController();
+    const over = delay(terminationGracePeriodSeconds * 1000, undefined, { signal: grace.signal }).then(
+      () => this.#containers.forEach((container) => container.signal('SIGKILL')),
+      () => undefined,
+    );
+    await Promise.all(containers.map((spec) => this.#stop(spec)));
+    grace.abort();
+    await over;
+  }
+
+  async destroy(): Promise<void> {
+    this.#over.abort();
+    for (const container of this.#containers.values()) container.signal('SIGKILL');
+    await Promise.all([...this.#containers.values()].map(({ ended }) => ended));
+  }
+
+  async #stop({ name, lifecycle }: ContainerSpec): Promise<void> {
+    const container = this.#containers.get(name)!;
+    const { sleep, exec } = lifecycle?.preStop ?? {};
+    if (sleep !== undefined) await delay(sleep.seconds * 1000);
+    if (exec !== undefined) await container.exec(exec.command, EXEC_MS);
+    // Before it has a program of its own, or after it.
+    container.signal('SIGTERM');
+    await container.ended;
+  }
+
+  /** Starts it again when it ends; the first time at once. */
+  async #keepRunning(spec: ContainerSpec): Promise<void> {
+    for (let again = 0; !this.#over.signal.aborted; again++) {
+      const container = new Container(this.#containerParts(spec), join(this.#parts.directory, 'root'));
+      this.#containers.set(spec.name, container);
+      void this.#watch(spec, container);
+      await container.ended;
+      this.#setReady(spec.name, false);
+      if (again > 0) await delay(1000);
+    }
+  }
+
+  async #watch(spec: ContainerSpec, container: Container): Promise<void> {
+    const alive = (): boolean => container.running && !this.#over.signal.aborted;
+    const ask = async (what: NonNullable<ContainerSpec['readinessProbe']>): Promise<boolean> => {
+      await delay((what.periodSeconds ?? 10) * 1000);
+      return alive() && (await probe(what, spec, container, this.address));
+    };
+    while (alive() && !(await ask(spec.startupProbe)));
+    if (spec.readinessProbe === undefined) this.#setReady(spec.name, alive());
+    else
+      void this.#watchReadiness(
+        spec.name,
+        () => ask(spec.readinessProbe!),
+        alive,
+        spec.readinessProbe.failureThreshold,
+      );
+    let failures = 0;
+    while (alive()) {
+      failures = (await ask(spec.livenessProbe)) ? 0 : failures + 1;
+      if (alive() && failures >= (spec.livenessProbe.failureThreshold ?? 3)) container.signal('SIGKILL');
+    }
+  }
+
+  async #watchReadiness(name: string, ask: () => Promise<boolean>, alive: () => boolean, threshold = 3): Promise<void> {
+    let failures = 0;
+    while (alive()) {
+      failures = (await ask()) ? 0 : failures + 1;
+      if (!alive()) return;
+      if (failures === 0) this.#setReady(name, true);
+      else if (failures >= threshold) this.#setReady(name, false);
+    }
+  }
+
+  #setReady(name: string, ready: boolean): void {
+    if (ready === this.#ready.has(name)) return;
+    if (ready) this.#ready.add(name);
+    else this.#ready.delete(name);
+    this.#parts.onReady();
+  }
+
+  #containerParts(spec: ContainerSpec) {
+    const { workload, namespace, resolvConf } = this.#parts;
+    const image = spec.image.replace(/^.*\//, '').replace(/:.*$/, '');
+    const command = [...(spec.command ?? entrypoints.get(image)!), ...(spec.args ?? [])];
+    const mounts = spec.volumeMounts.map(({ name, mountPath, subPathExpr, readOnly }): Mount => {
+      const source = workload.claims.includes(name)
+        ? join(this.#parts.claims, `${name}-${this.name}`)
+        : this.#volume(name);
+      const inside = subPathExpr === undefined ? source : join(source, subPathExpr.replace('$(POD_NAME)', this.name));
+      return { source: inside, target: mountPath, readOnly: readOnly ?? false };
+    });
+    return {
+      namespace,
+      command,
+      mounts: [...mounts, { source: resolvConf, target: '/etc/resolv.conf', readOnly: true }],
+      env: { HOSTNAME: this.name, ...this.#environment(spec) },
+      user: workload.template.securityContext,
+      logFile: this.logFile(spec.name),
+    };
+  }
+
+  #environment({ env = [] }: ContainerSpec): Record<string, string> {
+    const known: Record<string, string> = {};
+    for (const { name, value = '', valueFrom } of env) {
+      const secret = valueFrom?.secretKeyRef;
+      if (secret !== undefined) known[name] = this.#parts.objects.secrets.get(secret.name)![secret.key]!.toString();
+      else if (valueFrom?.fieldRef !== undefined) known[name] = this.name;
+      else known[name] = value.replace(/\$\((\w+)\)/g, (_, other: string) => known[other]!);
+    }
+    return known;
+  }
+
+  #volume(name: string): string {
+    return join(this.#parts.directory, 'volumes', name);
+  }
+
+  #fill({ name, configMap, secret, projected }: Volume): void {
+    const path = this.#volume(name);
+    this.#provide(path);
+    const { secrets, configMaps } = this.#parts.objects;
+    const sources = projected?.sources ?? [{ configMap, secret }];
+    for (const source of sources) {
+      if (source.configMap !== undefined) this.#write(path, source.configMap, configMaps.get(source.configMap.name!));
+      if (source.secret !== undefined) {
+        this.#write(path, source.secret, secrets.get((source.secret.name ?? source.secret.secretName)!));
+      }
+    }
+  }
+
+  #write(path: string, { items, ...source }: Source, data: Readonly<Record<string, Buffer>> | undefined): void {
+    if (data === undefined) throw new Error(`${this.name} mounts ${JSON.stringify(source)}, which is not there`);
+    for (const { key, path: file } of items ?? Object.keys(data).map((key) => ({ key, path: key }))) {
+      if (data[key] === undefined) throw new Error(`${this.name} mounts ${key} of ${JSON.stringify(source)}`);
+      writeFileSync(join(path, file), data[key]);
+      chownSync(join(path, file), 0, this.#group);
+      chmodSync(join(path, file), 0o440);
+    }
+  }
+
+  get #group(): number {
+    return this.#parts.workload.template.securityContext.fsGroup;
+  }
+
+  /** As kubelet makes it: of the Pod's group, which may write. */
+  #provide(path: string): void {
+    if (existsSync(path)) return;
+    mkdirSync(path, { recursive: true });
+    chownSync(path, 0, this.#group);
+    chmodSync(path, 0o2775);
+  }
+}

@@ -1,0 +1,62 @@
+// Calls Keyfleet with the AWS SDK as customers do, its retries as they are by default, until stdin ends; then prints
+// what came of each call. argv: the endpoint, access key id, secret access key, milliseconds between two calls of a
+// client.
+import {
+  CreateKeyCommand,
+  DecryptCommand,
+  EncryptCommand,
+  GenerateDataKeyCommand,
+  KMSClient,
+} from '@aws-sdk/client-kms';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const [endpoint = '', accessKeyId = '', secretAccessKey = '', pauseMs = '0'] = process.argv.slice(2);
+const kms = new KMSClient({ endpoint, region: 'us-east-1', credentials: { accessKeyId, secretAccessKey } });
+const calls: { operation: string; startedAt: number; endedAt: number; attempts: number; error?: string }[] = [];
+const plaintext = Buffer.from('what a customer keeps');
+let over = false;
+
+const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
+const KeyId = KeyMetadata!.Arn!;
+const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext: plaintext }));
+
+/** One client: the same call again and again. */
+async function repeat(operation: string, call: () => Promise<{ $metadata: { attempts?: number } }>): Promise<void> {
+  while (!over) {
+    const startedAt = Date.now();
+    try {
+      const { $metadata } = await call();
+      calls.push({ operation, startedAt, endedAt: Date.now(), attempts: $metadata.attempts ?? 1 });
+    } catch (error) {
+      const { $metadata } = error as { $metadata?: { attempts?: number } };
+      calls.push({
+        operation,
+        startedAt,
+        endedAt: Date.now(),
+        attempts: $metadata?.attempts ?? 1,
+        error: String(error),
+      });
+    }
+    await delay(Number(pauseMs));
+  }
+}
+
+const clients = [
+  repeat('Encrypt', () => kms.send(new EncryptCommand({ KeyId, Plaintext: plaintext }))),
+  repeat('Encrypt', () => kms.send(new EncryptCommand({ KeyId, Plaintext: plaintext }))),
+  repeat('GenerateDataKey', () => kms.send(new GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' }))),
+  repeat('Decrypt', async () => {
+    const answer = await kms.send(new DecryptCommand({ CiphertextBlob }));
+    if (!plaintext.equals(answer.Plaintext!)) throw new Error('it decrypted to something else');
+    return answer;
+  }),
+  repeat('CreateKey', () => kms.send(new CreateKeyCommand({}))),
+];
+process.stdout.write('ready\n');
+process.stdin.resume();
+await once(process.stdin, 'end');
+over = true;
+await Promise.all(clients);
+kms.destroy();
+process.stdout.write(`${JSON.stringify(calls)}\n`);

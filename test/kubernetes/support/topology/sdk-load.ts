@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { AwsCredentials } from '../../../../tools/aws-files.ts';
+import type { Topology } from './topology.ts';
+
+export interface Call {
+  readonly operation: string;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly attempts: number;
+  readonly error?: string;
+}
+
+/** A customer's process in a network namespace of its own, which calls with the AWS SDK without pause. */
+export class SdkLoad implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.#lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  }
+
+  /** Resolves when the first calls were answered. */
+  static async start(topology: Topology, credentials: AwsCredentials, pauseMs = 20): Promise<SdkLoad> {
+    const namespace = await topology.customer();
+    const ca = join(topology.directory, 'edge-ca.crt');
+    writeFileSync(ca, topology.objects.secrets.get('edge-tls')!['ca.crt']!);
+    const inside = 'mount --bind "$1" /etc/resolv.conf; shift; exec "$@"';
+    const { accessKeyId, secretAccessKey } = credentials;
+    const program = [process.execPath, join(import.meta.dirname, 'sdk-calls.ts')];
+    const args = ['https://frontend.keyfleet.svc', accessKeyId, secretAccessKey, `${pauseMs}`];
+    const child = spawn(
+      'setpriv',
+      [
+        '--pdeathsig',
+        'KILL',
+        'nsenter',
+        `--net=/run/netns/${namespace}`,
+        'unshare',
+        '--mount',
+        'sh',
+        '-c',
+        inside,
+        'sh',
+      ].concat([join(topology.directory, 'resolv.conf'), ...program, ...args]),
+      { stdio: ['pipe', 'pipe', 'inherit'], env: { PATH: process.env['PATH'], NODE_EXTRA_CA_CERTS: ca } },
+    );
+    const load = new SdkLoad(child);
+    await load.#line();
+    return load;
+  }
+
+  /** Lets the calls end that were begun, and tells of all. */
+  async stop(): Promise<readonly Call[]> {
+    this.#child.stdin!.end();
+    return JSON.parse(await this.#line()) as readonly Call[];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
+
+  async #line(): Promise<string> {
+    const { value, done } = await this.#lines.next();
+    if (done === true) throw new Error('the load ended; its stderr says why');
+    return value;
+  }
+}
+
+/** What came of the calls of an operation. */
+export interface Outcome {
+  readonly operation: string;
+  readonly calls: number;
+  readonly failed: number;
+  /** That the SDK made more than once. */
+  readonly repeated: number;
+  readonly longestMs: number;
+  /** The longest time in which none was answered well. */
+  readonly unavailableMs: number;
+  readonly errors: readonly string[];
+}
+
+export function outcomesOf(calls: readonly Call[]): Outcome[] {
+  const byOperation = Map.groupBy(calls, ({ operation }) => operation);
+  return [...byOperation].map(([operation, all]) => {
+    const failed = all.filter(({ error }) => error !== undefined);
+    const answered = all.filter(({ error }) => error === undefined).map(({ endedAt }) => endedAt);
+    const times = [...answered, Math.max(...all.map(({ endedAt }) => endedAt))].toSorted((a, b) => a - b);
+    return {
+      operation,
+      calls: all.length,
+      failed: failed.length,
+      repeated: all.filter(({ attempts }) => attempts > 1).length,
+      longestMs: Math.max(...all.map(({ startedAt, endedAt }) => endedAt - startedAt)),
+      unavailableMs: Math.max(0, ...times.slice(1).map((time, index) => time - times[index]!)),
+      errors: [...new Set(failed.map(({ error }) => error!))],
+    };
+  });
+}

@@ -1,0 +1,43 @@
+import { plannedArrows } from '@keyfleet/test-support/manifests';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { AwsCredentials } from '../../tools/aws-files.ts';
+import { found } from './support/topology/found.ts';
+import { reachableFrom } from './support/topology/reachable.ts';
+import { outcomesOf, SdkLoad } from './support/topology/sdk-load.ts';
+import { Topology } from './support/topology/topology.ts';
+
+// The overlay prod as processes, each Pod in a network namespace of its own, TLS everywhere. The tests build on each
+// other.
+
+let topology: Topology;
+let credentials: AwsCredentials;
+let made: readonly string[];
+beforeAll(async () => {
+  topology = await Topology.start();
+  credentials = await found(topology);
+});
+afterAll(() => topology?.[Symbol.asyncDispose]());
+
+test('a customer is served through the Service of the frontends', async () => {
+  await using load = await SdkLoad.start(topology, credentials);
+  const outcomes = outcomesOf(await load.stop());
+  expect(outcomes.map(({ errors }) => errors)).toEqual(outcomes.map(() => []));
+});
+
+const arrows = Object.entries(plannedArrows()).flatMap(([arrow, ports]) => ports.map((port) => `${arrow}:${port}`));
+
+test('each Pod reaches what its arrows say, and nothing else', async () => {
+  const reached: string[] = [];
+  const look = async (from: string, namespace: string): Promise<void> => {
+    for (const to of await reachableFrom(topology, namespace)) reached.push(`${from} -> ${to}`);
+  };
+  // Before they knock, for what they knock at is no connection that they need.
+  made = await topology.connectionsMade();
+  await look('anyone', await topology.customer());
+  for (const { name } of topology.workloads) await look(name, topology.pods(name)[0]!.namespace);
+  expect(reached.toSorted()).toEqual(arrows.toSorted());
+});
+
+test('what they connected to are these arrows, and none tried anything else', () => {
+  expect(made).toEqual(arrows.filter((arrow) => !arrow.startsWith('anyone ')).toSorted());
+});
