@@ -6,7 +6,7 @@ import type { WorkerConfig } from './config.ts';
 type ClusterConfig = WorkerConfig['clusters'][number];
 
 /**
- * The CloudHSM clusters of a worker's configuration, by id. No module is loaded before one is used. Throws ConfigError.
+ * The CloudHSM clusters of a worker's configuration, by id. Loads no module before its first use. Throws ConfigError.
  */
 export function newClusters(configured: readonly ClusterConfig[]): ReadonlyMap<string, Cluster> {
   const clusters = new Map<string, Cluster>();

@@ -14,8 +14,8 @@ export interface DomainCallsDeps {
 }
 
 /**
- * Takes the calls that change this member from the domain's schedulers alone. Until it has a state of its own, the
- * schedulers are those of the state that the call itself proves from the trust anchor. Throws `DomainError`.
+ * Accepts calls that change this member only from the domain's schedulers. Until the member has a state of its own, the
+ * schedulers are those in the state that the call itself proves from the trust anchor. Throws `DomainError`.
  */
 export class DomainCalls {
   readonly #deps: DomainCallsDeps;
@@ -33,8 +33,8 @@ export class DomainCalls {
   }
 
   /**
-   * Who has a state looks at no token of a stranger: reading some megabytes of them takes seconds. If it was away, and
-   * its schedulers are others by now, it finds the tokens itself (token-follower.ts).
+   * A member with a state reads no tokens from a stranger, because to read megabytes of them takes seconds. If it was
+   * away and the schedulers have changed, it fetches the tokens itself (token-follower.ts).
    */
   assertInstall(call: Uint8Array | undefined, tokens: readonly Uint8Array[]): void {
     this.#assert(call, { method: 'InstallDomainTokens', request: tokens }, this.#operatorsFor(tokens));
@@ -71,7 +71,7 @@ export class DomainCalls {
   ): void {
     const { hsm, anchor, clock } = this.#deps;
     const schedulers = operators.filter(({ role }) => role === 'scheduler');
-    // Only a state of version 1 can lack one, and the next change must name one: docs/domain.md.
+    // Only a state of version 1 can have no scheduler, and the next change must name one: docs/domain.md.
     if (schedulers.length === 0) return;
     if (call === undefined || call.length === 0) {
       throw new DomainError('unauthorized-call', 'a scheduler of the domain must sign the call');

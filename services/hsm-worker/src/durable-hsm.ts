@@ -11,7 +11,7 @@ export interface DurableHsmOptions {
   readonly events: Pick<WorkerEvents, 'tokenInstalled'>;
 }
 
-/** An HSM whose state is on disk before anyone is told of it. */
+/** An HSM whose state is on disk before anyone learns of it. */
 export class DurableHsm {
   readonly #options: DurableHsmOptions;
   #changing: Promise<unknown> = Promise.resolve();
@@ -25,7 +25,7 @@ export class DurableHsm {
     this.#remembered = options.hsm.describe();
   }
 
-  /** Reports what is on disk: peers rely on this HSM not reporting an older generation later. */
+  /** Reports what is on disk: peers rely on this HSM never reporting an older generation later. */
   describe(): HsmDescription {
     const { activeGeneration } = this.#options.hsm.describe();
     const remembered = this.#remembered;
@@ -34,7 +34,7 @@ export class DurableHsm {
 
   /**
    * The token is on disk before anyone sees it: after a crash the HSM must not make another one. Throws `DomainError`,
-   * or when the disk fails.
+   * or if the disk fails.
    */
   prepare(proposal: Uint8Array, current: Uint8Array | undefined): Promise<Uint8Array> {
     return this.#inTurn(async () => {
@@ -44,7 +44,7 @@ export class DurableHsm {
     });
   }
 
-  /** The HSM's signed statement that it could install the token. Throws `DomainError`. */
+  /** The HSM's signed statement that it can install the token. Throws `DomainError`. */
   check(token: Uint8Array): Promise<Uint8Array> {
     return this.#inTurn(async () => this.#options.hsm.check(token));
   }
@@ -54,7 +54,7 @@ export class DurableHsm {
     return this.describe();
   }
 
-  /** Leaves a fresh identity on disk. Throws `DomainError`, or when the disk fails. */
+  /** Leaves a fresh identity on disk. Throws `DomainError`, or if the disk fails. */
   leave(proposal: Uint8Array): Promise<HsmDescription> {
     return this.#inTurn(async () => {
       this.#options.hsm.leave(proposal);
@@ -65,7 +65,7 @@ export class DurableHsm {
   }
 
   /**
-   * In turn, so that the file does not go back to an older generation. Throws `DomainError`, or when the disk fails.
+   * Runs in turn, so that the file never goes back to an older generation. Throws `DomainError`, or if the disk fails.
    */
   install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {
     return this.#inTurn(() => this.#install(tokens));
@@ -91,7 +91,7 @@ export class DurableHsm {
     hsm.install(tokens);
     if (this.#unwritten || !isDeepStrictEqual(hsm.describe(), this.#remembered)) await this.#remember();
     const description = this.describe();
-    // Until it is a member it follows the chain and installs nothing.
+    // Before it is a member it follows the chain but installs nothing.
     if (description.domain !== '' && description.generation !== before)
       events.tokenInstalled(description.domain, description.generation);
     return description;

@@ -5,7 +5,7 @@ import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import type { SessionEvents } from './boundary/session-service.ts';
 import type { SignedRequest } from './boundary/stream.ts';
 
-/** One function for each thing that happens in a worker: what is counted and what is logged. */
+/** One function for each event in a worker: what is counted and what is logged. */
 export class WorkerEvents implements SessionEvents {
   readonly #log: Log;
   readonly #onUnknownDomainKey: () => void;
@@ -24,7 +24,7 @@ export class WorkerEvents implements SessionEvents {
 
   /** The audit record of commands that make or change key material: the statement and its signature prove who asked. */
   signedRequest({ hostId, sessionId, statement, signature }: SignedRequest): void {
-    // One for nearly every frame that makes a key: whoever keeps them sets the level to debug, and ships them.
+    // Nearly every frame that makes a key logs one. To keep them, set the level to debug and ship the log.
     this.#log.debug(
       {
         hostId,
@@ -36,7 +36,7 @@ export class WorkerEvents implements SessionEvents {
     );
   }
 
-  /** Where it failed, and not the message: that may quote what the command was given. */
+  /** Only where it failed: the message may quote the command's input. */
   fault(command: CommandName, error: unknown): void {
     const { name, stack = '' } = error instanceof Error ? error : new Error();
     const at = stack.split('\n').filter((line) => line.startsWith('    at '));
@@ -58,7 +58,7 @@ export class WorkerEvents implements SessionEvents {
     this.#log.warn('stream refused');
   }
 
-  /** A service host has more streams than a frontend ever needs: it is broken, or somebody has its key. */
+  /** A service host has more streams than a frontend ever needs: it is broken, or somebody else has its key. */
   streamOverLimit(reason: string): void {
     this.#countStream('over-limit');
     if (this.#said.isNew('streams', new Error(reason))) this.#log.error({ reason }, 'too many streams of one frontend');
@@ -67,9 +67,7 @@ export class WorkerEvents implements SessionEvents {
   tokenInstalled(domain: string, generation: number): void {
     this.#log.info({ domain, generation }, 'domain token installed');
   }
-  /**
-   * Someone who reaches this worker asked for what the domain does not allow; the same again and again is said once.
-   */
+  /** A peer asked for something that the domain does not allow. Repetitions are logged once. */
   domainCallRefused(method: string, error: unknown): void {
     if (this.#said.isNew(method, error)) this.#log.error({ method, err: error }, 'domain call refused');
   }

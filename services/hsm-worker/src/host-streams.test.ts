@@ -8,7 +8,7 @@ import { FakeDomain, negotiate, newHost, newWorker } from '../../../test/support
 import { MAX_STREAMS_OF_HOST } from './boundary/host-load.ts';
 import { type ExecuteCall, HostStreams } from './host-streams.ts';
 
-/** An Execute call without a network; what the worker sends comes as `sent`. */
+/** An Execute call without a network; `sent` holds what the worker sends. */
 class FakeCall extends EventEmitter {
   write({ body }: { body: Buffer }): boolean {
     return this.emit('sent', body);

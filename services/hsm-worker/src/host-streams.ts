@@ -20,28 +20,31 @@ export interface HostStreamsDeps {
 export class HostStreams implements Disposable {
   readonly #deps: HostStreamsDeps;
   readonly #streams = new Set<HostStream>();
-  /** Idle streams end as well when their session is over; one in use ends with its next frame. */
+  /** Ends idle streams whose session is over; a busy one ends with its next frame. */
   readonly #sweep = setInterval(() => this.#streams.forEach((stream) => stream.endIfOver()), SWEEP_MS).unref();
 
   constructor(deps: HostStreamsDeps) {
     this.#deps = deps;
   }
 
-  /** `onProven`: the host has shown that it is one, by a frame: its first message anyone may have recorded. */
+  /**
+   * `onProven`: called once a frame shows that the peer is a service host. Its first message proves nothing: anyone may
+   * have recorded it.
+   */
   add(call: ExecuteCall, onProven: () => void): void {
     const stream = new HostStream(call, this.#deps, onProven);
     this.#streams.add(stream);
     for (const over of ['error', 'cancelled', 'close']) call.on(over, () => this.#streams.delete(stream));
   }
 
-  /** Each ends when what it took is answered. */
+  /** Each stream ends once its commands are answered. */
   [Symbol.dispose](): void {
     clearInterval(this.#sweep);
     for (const stream of this.#streams) stream.finish();
   }
 }
 
-/** One Execute call: the first message opens the stream in the boundary, the others are its frames. */
+/** One Execute call: the first message opens the stream in the boundary, the others are frames. */
 class HostStream {
   readonly #call: ExecuteCall;
   readonly #deps: HostStreamsDeps;
@@ -62,13 +65,13 @@ class HostStream {
     for (const over of ['error', 'cancelled', 'close']) call.on(over, () => this.#close());
   }
 
-  /** Takes no more frames; ends when everything taken is answered. */
+  /** Takes no more frames, and ends once its commands are answered. */
   finish(): void {
     this.#finishing = true;
     this.#endIfFinished();
   }
 
-  /** When its session is over: the host has the rest of its commands done on another stream. */
+  /** Ends if the session is over: the host sends its remaining commands on another stream. */
   endIfOver(): void {
     if (this.#stream?.valid === false) this.finish();
   }
@@ -94,7 +97,7 @@ class HostStream {
   }
 
   async #open(body: Buffer): Promise<void> {
-    // A host that sends frames before it has the keys for them is none.
+    // A peer that sends frames before it can have their keys is not a host.
     if (this.#opening) return this.#refuse();
     this.#opening = true;
     try {
@@ -108,10 +111,7 @@ class HostStream {
     }
   }
 
-  /**
-   * One answer whatever it was, a frame that does not open or a token that does not; but a host learns why it finds no
-   * version.
-   */
+  /** One answer for a frame or a token that does not open; but a host learns why no protocol version fits. */
   #refuse(answer: { readonly code: status; readonly details: string } = refused): void {
     this.#deps.events.streamRefused();
     this.#finishing = true;
@@ -125,7 +125,7 @@ class HostStream {
 
   #send(frame: Uint8Array): void {
     if (this.#over) return;
-    // A frontend that does not read its answers sends no more commands until it does.
+    // A frontend that does not read its answers may not send more commands.
     if (!this.#call.write({ body: frame as Buffer })) this.#call.pause();
     if (this.#finishing) this.#endIfFinished();
   }

@@ -10,12 +10,12 @@ import { Hsm } from './boundary/hsm.ts';
 import { newSealKey, type SealKey, sealKeyLength } from './boundary/seal-key.ts';
 import type { WorkerConfig } from './config.ts';
 
-/** Sealed. */
+/** The sealed identity. */
 export function identityFileOf({ dataDir }: WorkerConfig): string {
   return join(dataDir, 'identity');
 }
 
-/** A file that is there is opened or the start fails: a new identity in its place would no longer be the member. */
+/** An existing file is opened or the start fails: a new identity in its place would not be the member. */
 export async function openHsm(config: WorkerConfig, anchor: TrustAnchor, onKeysLost: () => void): Promise<Hsm> {
   const identityFile = identityFileOf(config);
   const sealedIdentity = await readIfThere(identityFile);
@@ -52,7 +52,7 @@ export async function writePublicIdentity({ dataDir }: WorkerConfig, hsm: Hsm): 
   await writeDurably(join(dataDir, 'identity.pub.json'), Buffer.from(`${JSON.stringify(identity, undefined, 2)}\n`));
 }
 
-/** The file: 32 bytes in base64. */
+/** The file holds 32 bytes in base64. */
 function sealKeyOf(path: string): SealKey {
   const text = readSecretFile(path, 'sealKeyFile');
   const key = Buffer.from(text, 'base64');

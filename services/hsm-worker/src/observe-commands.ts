@@ -4,7 +4,7 @@ import { telemetryOn } from '@keyfleet/shared/telemetry/settings';
 import { recordSpan } from '@keyfleet/shared/telemetry/tracing';
 import type { CommandObserver } from './boundary/executor.ts';
 
-/** Counts and times commands by outcome and, of traced requests, adds a span; undefined when telemetry is off. */
+/** Counts and times commands by outcome, and adds a span for traced requests; undefined if telemetry is off. */
 export function commandObserver(): CommandObserver | undefined {
   if (!telemetryOn) return undefined;
   const meter = operationMeter('keyfleet.worker.commands');

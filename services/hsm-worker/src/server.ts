@@ -25,7 +25,7 @@ export interface WorkerServerOptions {
   readonly drainMs: number;
 }
 
-/** The worker's gRPC shell: it moves bytes to the boundary and back, and counts. Throws when the address is taken. */
+/** The worker's gRPC shell: it passes bytes to and from the boundary, and counts. Throws if the address is taken. */
 export async function startWorkerServer(options: WorkerServerOptions): Promise<AsyncDisposable> {
   const { address, tls, health, hsm, drainMs } = options;
   const streams = new HostStreams(options);
@@ -48,21 +48,21 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<A
   };
 }
 
-/** Each peer's: what is public costs little, ... */
+/** Rates per peer. Public data is cheap, ... */
 const DESCRIBE_RATE: Rate = { perSecond: 100, burst: 500 };
-/** ... a signature is verified before a caller is known, ... */
+/** ... a signed call costs a verification before its caller is known, ... */
 const CALL_RATE: Rate = { perSecond: 20, burst: 100 };
-/** ... and so are megabytes read. A domain-manager sends tokens one page after the other. */
+/** ... and these calls also read megabytes before that. A domain-manager sends tokens one page after the other. */
 const TOKENS_RATE: Rate = { perSecond: 10, burst: 40 };
 /**
- * Hellos and streams of one peer. Each costs milliseconds of the thread pool, and a frontend needs one of each in half
- * an hour.
+ * Hellos and streams of one peer. Each costs milliseconds of the thread pool, and a frontend needs one of each every
+ * half hour.
  */
 const HANDSHAKE_RATE: Rate = { perSecond: 10, burst: 100 };
 
 /**
- * Bytes of a message: one of the formats of sessions, a signed call, a proposal with its signatures, a page of tokens
- * or one with its proposal.
+ * Message limits in bytes: a session message, a signed call, a proposal with its signatures, a page of tokens or one
+ * with its proposal.
  */
 const [HANDSHAKE_BYTES, CALL_BYTES, PROPOSAL_BYTES, TOKENS_BYTES] = [32_768, 4_096, 65_536, 4 * 1024 * 1024];
 
@@ -128,7 +128,7 @@ function handlersOf(
   };
 }
 
-/** A refusal of the domain says why: everything it judges is public. */
+/** A domain refusal includes its reason: everything that it judges is public. */
 function answerTo(error: unknown): { code: status; details: string } {
   if (!(error instanceof DomainError)) return { code: status.INTERNAL, details: 'internal error' };
   const code = error.code === 'unauthorized-call' ? status.PERMISSION_DENIED : status.FAILED_PRECONDITION;

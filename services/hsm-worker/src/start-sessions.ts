@@ -22,7 +22,7 @@ export interface SessionsDeps {
 
 export interface HostSessions {
   readonly sessions: SessionService;
-  /** Empty until it is told to fill. */
+  /** Empty until told to fill. */
   readonly rsaKeyPairs: RsaKeyPool;
 }
 

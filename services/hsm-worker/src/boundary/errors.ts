@@ -1,6 +1,6 @@
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 
-/** Refuses a command; the refusal is all of it that leaves the boundary. */
+/** Refuses a command. Only the refusal leaves the boundary. */
 export class RefusedError extends Error {
   override name = 'RefusedError';
   readonly refusal: Refusal;

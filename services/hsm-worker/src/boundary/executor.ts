@@ -8,10 +8,10 @@ import { RefusedError } from './errors.ts';
 
 export type CommandHandlers = { readonly [N in CommandName]: CommandHandler<N> };
 
-/** What became of a command: its encoded output, which whoever seals it overwrites, or why it was refused. */
+/** The result of a command: its encoded output, which the code that seals it overwrites, or why it was refused. */
 export type Outcome = Uint8Array | Refusal;
 
-/** One command as the dispatcher runs it, whatever its types: decode, handle, encode. */
+/** A command with its types erased, as the dispatcher runs it: decode, handle, encode. */
 interface Runnable {
   readonly name: CommandName;
   readonly signed: boolean;
@@ -23,13 +23,13 @@ export interface DispatchDeps {
   /** Undefined while the HSM belongs to no domain. */
   readonly context: () => CommandContext | undefined;
   readonly onUnknownDomainKey: () => void;
-  /** A handler threw something that is no refusal: a bug. */
+  /** A handler threw something other than a refusal: a bug. */
   readonly onFault: (command: CommandName, error: unknown) => void;
 }
 
 /**
- * Runs one command of a frame. `isSigned` checks the host's signature of the frame and is asked only where the contract
- * wants one.
+ * Runs one command of a frame. `isSigned` checks the host's signature of the frame; it is called only where the
+ * contract requires a signature.
  */
 export class Dispatcher {
   readonly #deps: DispatchDeps;
@@ -42,7 +42,7 @@ export class Dispatcher {
     }
   }
 
-  /** A promise only for work that left the event loop. Never throws. */
+  /** Returns a promise only for work that left the event loop. Never throws. */
   run(entry: RequestEntry, isSigned: () => boolean): Outcome | Promise<Outcome> {
     const context = this.#deps.context();
     if (context === undefined) return 'no-domain';
@@ -60,7 +60,7 @@ export class Dispatcher {
       try {
         return contract.output.encode(fields);
       } finally {
-        // What the caller gets stands in its encoding now.
+        // The encoding now holds what the caller gets.
         for (const secret of contract.secretOutputs) (fields[secret] as Uint8Array | undefined)?.fill(0);
       }
     };
@@ -95,10 +95,10 @@ export class Dispatcher {
   }
 }
 
-/** Synchronous work between two turns of the event loop, at most (one command more can pass it). */
+/** The longest synchronous work between two turns of the event loop (the last command may exceed it). */
 const SLICE_MS = 8;
 
-/** Of a command whose session is over: its host asks another member, or on a new session. */
+/** For a command whose session is over: its host retries on another member or a new session. */
 export const SESSION_OVER: Refusal = 'overloaded';
 
 /** Where a command came from and where its outcome goes. */
@@ -116,17 +116,15 @@ export interface CommandSource {
 export interface CommandBatch {
   readonly source: CommandSource;
   readonly entries: readonly RequestEntry[];
-  /** Whether the host's signature of the frame verifies. Asked only for commands that need it. */
+  /** Whether the host's signature of the frame verifies. Called only for commands that need it. */
   readonly isSigned: () => boolean;
-  /** Called when every command has its outcome: nothing of the frame is needed any more. */
+  /** Called when every command has its outcome: the frame is no longer needed. */
   readonly onDone: () => void;
 }
 
-/** Told how each command went. Sees neither input nor output. */
+/** Receives the result of each command, but sees neither input nor output. */
 export interface CommandObserver {
-  /**
-   * `code`: of the command; `refusal`: undefined when it was done; `startedAt`: `performance.now()` when its turn came.
-   */
+  /** `code`: the command's; `refusal`: undefined on success; `startedAt`: `performance.now()` when its turn came. */
   ran(code: number, refusal: Refusal | undefined, startedAt: number, trace: TraceParent | undefined): void;
 }
 
@@ -149,15 +147,14 @@ interface RunningBatch extends CommandBatch {
 }
 
 /**
- * Runs the commands of all streams in the order they came, a slice per turn of the event loop, so that no batch however
- * large keeps the loop from other work. In flight is bounded: what is over the bound is refused at once rather than
- * queued.
+ * Runs the commands of all streams in order of arrival, one slice per turn of the event loop, so that even a large
+ * batch does not block other work. Commands in flight are bounded: the excess is refused at once, not queued.
  */
 export class Executor {
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
   readonly #maxInFlight: number;
-  /** A few: there is one source for each frontend. */
+  /** A short list: there is one source for each frontend. */
   #unflushed: CommandSource[] = [];
   readonly #observer: CommandObserver | undefined;
   #queue: Job[] = [];
@@ -215,7 +212,7 @@ export class Executor {
     }
   }
 
-  /** A token may have been installed since the frame came: whoever left by it has nothing begun any more. */
+  /** A token may have been installed since the frame arrived: no command is started for a host that it removed. */
   #outcomeOf({ source, isSigned }: RunningBatch, entry: RequestEntry): Outcome | Promise<Outcome> {
     return source.valid ? this.#dispatcher.run(entry, isSigned) : SESSION_OVER;
   }
@@ -237,7 +234,7 @@ export class Executor {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // The turn that ends now has read every frame that had come: what it brought runs, and is answered, together.
+    // The current turn has read every frame that has arrived: their commands run and are answered together.
     setImmediate(() => this.#run());
   }
 }

@@ -14,7 +14,7 @@ function newMemory() {
     issuedAt: time,
   });
   return {
-    /** Takes a hello that was never said before. */
+    /** Takes a hello that was never sent before. */
     take: (hostId = 'frontend-1') => memory.take(Buffer.from(String(said++)), hello(hostId)),
     again: (name: number) => memory.take(Buffer.from(String(name)), hello('frontend-1')),
     advance: (ms: number) => (time += ms),

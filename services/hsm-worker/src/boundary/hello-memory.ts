@@ -1,25 +1,29 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { CLOCK_SKEW_MS, type Hello, sha256 } from '@keyfleet/shared/hsm/session';
 
-/** In two minutes. A frontend in trouble says about one a second, and many may share one host key. */
+/** Per two minutes. A frontend in trouble sends about one a second, and many may share one host key. */
 const MAX_PER_HOST = 2048;
 
-/** The hellos that were answered lately: none is answered twice. Those of any other time are refused for their time. */
+/**
+ * The recently answered hellos, so that none is answered twice. Hellos from any other time are refused for their time.
+ */
 export class HelloMemory {
   readonly #clock: Clock;
-  /** By host, then by hash of the hello: when it was issued. */
+  /** When each hello was issued, by host, then by the hello's hash. */
   readonly #answered = new Map<string, Map<string, number>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** `message` is the encoded hello, without its signature: one ECDSA signature can be turned into another. */
+  /** `message` is the encoded hello without its signature, because one ECDSA signature can be turned into another. */
   isFresh(message: Uint8Array, { hostId, issuedAt }: Hello): boolean {
     return this.#isOfNow(issuedAt) && this.#answered.get(hostId)?.has(nameOf(message)) !== true;
   }
 
-  /** Remembers a hello whose signature was verified. False if it is not fresh (any more), or its host said too many. */
+  /**
+   * Remembers a hello whose signature was verified. Returns false if it is no longer fresh, or its host sent too many.
+   */
   take(message: Uint8Array, hello: Hello): boolean {
     if (!this.isFresh(message, hello)) return false;
     const { hostId, issuedAt } = hello;

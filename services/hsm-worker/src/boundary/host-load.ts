@@ -1,10 +1,10 @@
 /**
- * Streams of one service host at once. A frontend has one, and a second for a moment when it renews its session; what
- * restarts without a farewell leaves some behind.
+ * The most streams that one service host may have at once. A frontend has one, and briefly a second while it renews its
+ * session. A frontend that restarts without closing leaves some behind.
  */
 export const MAX_STREAMS_OF_HOST = 64;
 
-/** The host has proven to be one, so it may learn why. */
+/** The host has authenticated, so it may learn the reason. */
 export class TooManyStreamsError extends Error {
   override name = 'TooManyStreamsError';
 
@@ -13,7 +13,7 @@ export class TooManyStreamsError extends Error {
   }
 }
 
-/** What one service host has at this worker, over all its streams. */
+/** The load of one service host on this worker, over all its streams. */
 export class HostLoad {
   readonly #hostId: string;
   readonly #maxInFlight: number;
@@ -25,7 +25,7 @@ export class HostLoad {
     this.#maxInFlight = maxInFlight;
   }
 
-  /** For so many commands more. */
+  /** How many more commands it may send. */
   get room(): number {
     return Math.max(0, this.#maxInFlight - this.#inFlight);
   }
@@ -40,7 +40,7 @@ export class HostLoad {
     this.#streams--;
   }
 
-  /** `commands`: taken, or if negative answered or given up. */
+  /** `commands`: the number taken, or if negative, answered or abandoned. */
   add(commands: number): void {
     this.#inFlight += commands;
   }

@@ -64,7 +64,7 @@ describe('a member makes one token of a generation', () => {
     restarted.install(domain.tokens);
     expect(refusalOf(() => domain.prepare(another, domain.people, restarted))).toBe('from-the-future');
 
-    // Another member makes the token of that generation; this one is then free to make the next.
+    // Another member makes the token of that generation; then this one may make the next.
     domain.step(another, domain.people, b);
     expect(parseToken(domain.prepare(rotation, domain.people, a)).state.generation).toBe(3);
     domain.clock.advance(3_600_000);
@@ -143,7 +143,7 @@ describe('what a stranger who reaches every port may try', () => {
 });
 
 describe('a worker whose clock is wrong', () => {
-  /** The first member again, with a clock that is ahead of the others'. */
+  /** The first member again, with its clock ahead of the others'. */
   function ahead(domain: TestDomain, by: number): Hsm {
     const clock = new TestClock();
     clock.time = domain.clock.now() + by;
@@ -219,7 +219,8 @@ test('a proposal that was recorded works on no other branch of the chain than th
   domain.step({ name: 'ModifyOperators', body: { admit: [], remove: ['former'] } });
   const recorded = Proposal.encode(parseToken(admitted).proposal);
 
-  // Tokens 2 to 4 are lost; the offline member goes on from token 1 and admits a fresh worker of the preparer's name.
+  // Tokens 2 to 4 are lost. The offline member continues from token 1 and admits a fresh worker with the preparer's
+  // name.
   domain.tokens.splice(1);
   domain.hsms.splice(0, 2, offline);
   const fresh = domain.newHsm('hsm-1');

@@ -24,16 +24,16 @@ import { prepareGenesis, prepareNext, ROTATION_PAUSE_MS, type TokenMaker } from 
 import { type Identity, newIdentity, openIdentity } from './identity.ts';
 import type { SealKey } from './seal-key.ts';
 
-/** Public: who an HSM is, and what it has installed. */
+/** Public: an HSM's identity, and what it has installed. */
 export interface HsmDescription extends Member {
-  /** Empty until the HSM is a member for the first time. */
+  /** Empty until the HSM first becomes a member. */
   readonly domain: string;
   /**
-   * Tokens after this generation are what the HSM needs. A member that restarted asks for its newest one again: the
-   * keys are in it.
+   * The HSM needs the tokens after this generation. A restarted member asks for its newest token again, because that
+   * holds the keys.
    */
   readonly generation: number;
-  /** Of the token of that generation; empty while there is none. */
+  /** The hash of the token of that generation; empty while there is none. */
   readonly tokenHash: Uint8Array;
   /** The generation whose domain key seals; 0 without keys. */
   readonly activeGeneration: number;
@@ -43,38 +43,36 @@ export interface HsmOptions {
   readonly memberId: string;
   readonly anchor: TrustAnchor;
   readonly sealKey: SealKey;
-  /** What `sealedIdentity()` gave last; absent at the first start. */
+  /** The last result of `sealedIdentity()`; absent at the first start. */
   readonly sealedIdentity?: Uint8Array;
   readonly clock: Clock;
   readonly random: Random;
-  /** As of a `TokenMaker`; `ROTATION_PAUSE_MS` if absent. */
+  /** See `TokenMaker`; default `ROTATION_PAUSE_MS`. */
   readonly rotationPauseMs?: number;
-  /** Domain keys are gone, or out of use: whatever was opened under any of them must be forgotten. */
+  /** Domain keys were lost or went out of use: forget everything that was opened under any of them. */
   readonly onKeysLost?: () => void;
 }
 
 /**
- * The state of an HSM: its identity, the newest domain state it has verified, and that state's keys while it is a
- * member.
+ * The state of an HSM: its identity, the newest domain state it has verified, and, while it is a member, that state's
+ * keys.
  */
 export class Hsm {
   readonly #options: HsmOptions;
   #identity: Identity;
-  /** The newest token ever installed. Nothing older, and no other one of its generation, is ever accepted. */
+  /** The newest token ever installed. No older token, and no other token of its generation, is ever accepted. */
   #verified: VerifiedDomain | undefined;
-  /**
-   * An HSM that only asks to join follows the chain as well, but has no past that it must be held to after a restart.
-   */
+  /** An HSM that only asks to join follows the chain too, but has no past that it must be held to after a restart. */
   #wasMember = false;
   #installed: InstalledDomain | undefined;
   /**
-   * The token that this HSM made to follow the newest one: it makes no other, or members could be given different ones.
+   * The token that this HSM made to follow the newest one. It makes no other, or members could receive different ones.
    */
   #prepared: DomainToken | undefined;
 
   /**
-   * Throws `DomainError` when the sealed identity does not open, is another's, or holds another token than the trust
-   * anchor's checkpoint.
+   * Throws `DomainError` if the sealed identity does not open, belongs to another HSM, or holds a token that conflicts
+   * with the trust anchor's checkpoint.
    */
   constructor(options: HsmOptions) {
     this.#options = options;
@@ -91,7 +89,7 @@ export class Hsm {
     if (installed !== undefined && installed.state.domain !== anchor.domain) {
       throw new DomainError('other-domain', `this identity belongs to domain ${installed.state.domain}`);
     }
-    // What it installed before the checkpoint was set is followed by no `follow` again.
+    // `follow` does not look again at what was installed before the checkpoint was set.
     if (installed !== undefined) assertComesBy(anchor.checkpoint, installed);
     this.#identity = identity;
     this.#verified = installed;
@@ -108,7 +106,7 @@ export class Hsm {
     return this.#installed;
   }
 
-  /** The newest that it has verified, member or not. */
+  /** The newest verified state, whether or not this HSM is a member. */
   get state(): DomainState | undefined {
     return this.#verified?.state;
   }
@@ -136,8 +134,8 @@ export class Hsm {
   }
 
   /**
-   * The identity and what it must not forget, under the seal key. The shell writes it durably after every `prepare`,
-   * `install` and `leave`, before it answers.
+   * The identity and what the HSM must not forget, sealed under the seal key. The shell writes it durably after every
+   * `prepare`, `install` and `leave`, before it answers.
    */
   sealedIdentity(): Buffer {
     const installed = this.#wasMember ? this.#verified : undefined;
@@ -150,9 +148,9 @@ export class Hsm {
   }
 
   /**
-   * The token that a quorum-signed change makes of `current`, the token this HSM has installed; the founding token
-   * without `current`. It installs nothing here: the HSM does so like everyone else. It makes one token of a
-   * generation, and answers it to every valid proposal that names this HSM. Throws `DomainError`.
+   * The token that a quorum-signed change makes from `current`, the token this HSM has installed; the founding token
+   * without `current`. Installs nothing: this HSM installs it like every other member. It makes one token per
+   * generation, and returns that token for every valid proposal that names this HSM. Throws `DomainError`.
    */
   prepare(proposal: Uint8Array, current?: Uint8Array): Buffer {
     const parsed = parseProposal(proposal);
@@ -189,9 +187,9 @@ export class Hsm {
   }
 
   /**
-   * The token of that generation that this HSM made. Throws `DomainError('from-the-future')` for one that a wrong clock
-   * dated ahead: nobody takes it now, but whoever has it may bring it when its time comes, and beside another one it
-   * would split the domain.
+   * The token of that generation that this HSM already made. Throws `DomainError('from-the-future')` if a wrong clock
+   * dated it ahead: nobody accepts it now, but whoever has it may present it when its time comes, and a second token of
+   * its generation would split the domain.
    */
   #preparedFor(generation: number): DomainToken | undefined {
     const prepared = this.#prepared;
@@ -202,26 +200,26 @@ export class Hsm {
     return undefined;
   }
 
-  /** Whether there is no other member, neither before the token nor after it. */
+  /** Whether this is the only member, both before and after the token. */
   #isAlone({ state }: DomainToken): boolean {
     return [this.#verified?.state ?? state, state].every(({ members }) => members.length === 1);
   }
 
   /**
-   * Verifies `tokens`, oldest first, against what is installed (or the trust anchor), opens the newest, and only then
-   * changes. Tokens before the installed one are skipped. Throws `DomainError` and then has changed nothing.
+   * Verifies `tokens`, oldest first, against what is installed (or the trust anchor) and opens the newest; only then
+   * changes anything. Skips tokens before the installed one. Throws `DomainError`, in which case nothing has changed.
    */
   install(tokens: readonly Uint8Array[]): void {
     const parsed = tokens.map(parseToken);
     const newest = newestOf(parsed);
     const verified = this.#verify(parsed, newest);
-    // The one that is opened is the one that was verified, whatever else came with it.
+    // The token to open must be the verified one, whatever else came with it.
     assertSameToken(newest, verified);
     const before = this.#installed;
     if (before !== undefined && before.state.generation === verified.state.generation) return;
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
 
-    // Before the checkpoint it follows, but does not serve: the chain may be the beginning of another domain's.
+    // Before the checkpoint it follows but does not serve: the chain may be the beginning of another domain's.
     const serves = isMember(verified.state, this.#identity) && reaches(verified, this.#options.anchor.checkpoint);
     const after = serves ? this.#opened(newest, verified) : undefined;
     this.#installed = after;
@@ -231,14 +229,17 @@ export class Hsm {
     if (after === undefined || losesKeys(before, after)) this.#options.onKeysLost?.();
   }
 
-  /** Where `tokens` lead from what is installed, or from the trust anchor. Installs nothing. Throws `DomainError`. */
+  /**
+   * The state that `tokens` lead to from what is installed, or from the trust anchor. Installs nothing. Throws
+   * `DomainError`.
+   */
   verify(tokens: readonly Uint8Array[]): VerifiedDomain {
     const parsed = tokens.map(parseToken);
     return this.#verify(parsed, newestOf(parsed));
   }
 
   /**
-   * This HSM's signature that `token` follows what is installed, and opens here. Changes nothing. Throws `DomainError`.
+   * This HSM's signature that `token` follows what is installed and opens here. Changes nothing. Throws `DomainError`.
    */
   check(token: Uint8Array): Buffer {
     const parsed = parseToken(token);
@@ -258,16 +259,15 @@ export class Hsm {
   }
 
   /**
-   * A hint that every reachable member holds the domain key of `generation`. Wrong or forged, it changes no key's
-   * safety.
+   * A hint that every reachable member holds the domain key of `generation`. A wrong or forged hint endangers no key.
    */
   activate(generation: number): void {
     this.#installed?.activate(generation);
   }
 
-  /** Erases the domain and the identity: what remains is a new HSM of the same name. Throws `DomainError`. */
+  /** Erases the domain and the identity, leaving a new HSM of the same name. Throws `DomainError`. */
   leave(proposal: Uint8Array): void {
-    // Who was never a member has nothing to erase, and the change that made it a fresh HSM must not do so again.
+    // An HSM that was never a member has nothing to erase, and the change that made it fresh must not do so again.
     if (this.#verified === undefined || !this.#wasMember) throw noDomain();
     const change = verifyProposal(this.#verified, parseProposal(proposal));
     this.#assertPreparer(change);
@@ -313,7 +313,7 @@ function newestOf(tokens: readonly DomainToken[]): DomainToken {
   return newest;
 }
 
-/** Whether a key that opened things does so no more. */
+/** Whether a key that opened things no longer does. */
 function losesKeys(before: InstalledDomain | undefined, after: InstalledDomain): boolean {
   return before?.state.domainKeys.some(({ id }) => before.keyring.find(id) && !after.keyring.find(id)) ?? false;
 }

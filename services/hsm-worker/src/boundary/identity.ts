@@ -35,17 +35,19 @@ const HeaderV1 = defineFormat(
   'keyfleet/sealed-identity-header/1',
   z.object({ memberId: entityId, signingKey: publicKey, agreementKey: publicKey, installed: installedFormat }),
 );
-/** Clear part of a sealed identity, and its associated data: what the member must remember cannot be changed either. */
+/**
+ * The clear part of a sealed identity, and its associated data: what the member must remember cannot be altered either.
+ */
 const IdentityHeader = defineFormat(
   'keyfleet/sealed-identity-header/2',
   z.object({
     memberId: entityId,
     signingKey: publicKey,
     agreementKey: publicKey,
-    /** Absent in an identity that was made by version 1. */
+    /** Absent in an identity made by version 1. */
     encapsulationKey: encapsulationKey.optional(),
     installed: installedFormat,
-    /** The token that this member made to follow the installed one, whole. */
+    /** The whole token that this member made to follow the installed one. */
     prepared: bytes().optional(),
   }),
 );
@@ -71,13 +73,13 @@ export interface Memory {
 interface PrivateKeys {
   readonly signing: KeyObject;
   readonly agreement: KeyObject;
-  /** Absent in an identity that was made by version 1. */
+  /** Absent in an identity made by version 1. */
   readonly encapsulation?: KeyObject | undefined;
 }
 
 /**
- * Who an HSM is: a signing and an agreement key on P-384 and one of ML-KEM-1024, made inside it, which leave it only
- * sealed under its seal key.
+ * The identity of an HSM: a signing and an agreement key on P-384 and an ML-KEM-1024 key. They are made inside the HSM
+ * and leave it only sealed under its seal key.
  */
 export class Identity {
   readonly memberId: string;
@@ -106,20 +108,22 @@ export class Identity {
   }
 
   /**
-   * The shared secret of one-pass ECDH (SP 800-56A, C(1e, 1s)); the caller wipes it. Throws for a key that is not a
-   * point of P-384.
+   * The shared secret of one-pass ECDH (SP 800-56A, C(1e, 1s)); the caller wipes it. Throws if the key is not a point
+   * of P-384.
    */
   agree(ephemeralKey: Uint8Array): Buffer {
     return diffieHellman({ privateKey: this.#keys.agreement, publicKey: publicKeyOf(ephemeralKey) });
   }
 
-  /** The shared secret of ML-KEM (FIPS 203), which the caller wipes. Throws `CannotOpenError` without the key. */
+  /**
+   * The shared secret of ML-KEM (FIPS 203), which the caller wipes. Throws `CannotOpenError` if there is no such key.
+   */
   decapsulate(encapsulated: Uint8Array): Buffer {
     if (this.#keys.encapsulation === undefined) throw new CannotOpenError();
     return decapsulate(this.#keys.encapsulation, encapsulated);
   }
 
-  /** The bytes to keep on the member's own volume. */
+  /** The bytes to store on the member's own volume. */
   seal(sealKey: SealKey, { installed, prepared }: Memory = {}): Buffer {
     const { memberId, signingKey, agreementKey } = this;
     const header = IdentityHeader.encode({
@@ -154,7 +158,7 @@ export function newIdentity(memberId: string): Identity {
   });
 }
 
-/** Throws `DomainError('cannot-open')` for another seal key or changed bytes. */
+/** Throws `DomainError('cannot-open')` for another seal key or altered bytes. */
 export function openIdentity(sealedIdentity: Uint8Array, sealKey: SealKey): { identity: Identity; memory: Memory } {
   const { header, sealed } = decodeOrRefuse(SealedIdentity, sealedIdentity);
   const secrets = openedSecrets(sealed, header, sealKey);

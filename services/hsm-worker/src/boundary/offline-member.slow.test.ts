@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { newOfflineMember, openOfflineMember } from './offline-member.ts';
 
-/** Each opening and sealing takes half a second on a free core, on purpose. */
+/** Each opening and sealing takes half a second on an idle core, on purpose. */
 const scrypt = { timeout: 60_000 };
 
 test(

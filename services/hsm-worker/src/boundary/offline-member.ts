@@ -5,34 +5,28 @@ import { entityId } from '@keyfleet/shared/domain/state';
 import { Hsm, type HsmOptions } from './hsm.ts';
 import { passphraseSealKey, saltLength } from './seal-key.ts';
 
-/** The identity of an offline member: an ordinary sealed identity, under scrypt of a passphrase. */
+/** The identity of an offline member: an ordinary sealed identity under scrypt of a passphrase. */
 const OfflineMemberFile = defineFormat(
   'keyfleet/offline-member/1',
   z.object({ memberId: entityId, salt: bytes({ min: saltLength, max: saltLength }), sealedIdentity: bytes() }),
 );
 
-/**
- * A member whose identity is kept in a safe; it acts when a fleet must be re-admitted, and is an ordinary HSM
- * meanwhile.
- */
+/** A member whose identity is kept in a safe. It acts when a fleet must be re-admitted, and is then an ordinary HSM. */
 export interface OfflineMember {
   readonly hsm: Hsm;
-  /** The bytes to keep away; write them again after the HSM installed a token. */
+  /** The bytes to store in the safe. Write them again after the HSM installs a token. */
   file(): Buffer;
 }
 
-/** What the passphrase stands for is not in it. */
+/** Without a seal key: the passphrase takes its place. */
 export type OfflineMemberOptions = Pick<HsmOptions, 'anchor' | 'clock' | 'random'> & { readonly passphrase: string };
 
-/** A new identity, to be admitted by the operators like every other. Takes about half a second. */
+/** A new identity, which operators must admit like any other. Takes about half a second. */
 export function newOfflineMember(memberId: string, options: OfflineMemberOptions): OfflineMember {
   return offlineMember({ memberId, salt: options.random(saltLength) }, options);
 }
 
-/**
- * The salt of a file's passphrase: public, and another for every member that is made. Throws
- * `DomainError('malformed')`.
- */
+/** The salt of a file's passphrase: public, and different for every new member. Throws `DomainError('malformed')`. */
 export function offlineMemberSalt(file: Uint8Array): Uint8Array {
   return decodeOrRefuse(OfflineMemberFile, file).salt;
 }

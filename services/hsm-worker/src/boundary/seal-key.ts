@@ -3,19 +3,19 @@ import { CannotOpenError, ivLength, open, seal, tagLength } from '@keyfleet/shar
 import type { Random } from './crypto/random.ts';
 
 /**
- * What a member's identity is sealed under at rest. It comes from elsewhere than the volume the identity lies on: a
- * mounted file, a passphrase; a PKCS#11 token would be a third implementation.
+ * Seals a member's identity at rest. It does not come from the volume that holds the identity, but from a mounted file
+ * or a passphrase; a PKCS#11 token would be a third implementation.
  */
 export interface SealKey {
   seal(plaintext: Uint8Array, associatedData: Uint8Array): Buffer;
-  /** Throws `CannotOpenError`. The caller wipes what it gets. */
+  /** Throws `CannotOpenError`. The caller wipes the result. */
   open(sealed: Uint8Array, associatedData: Uint8Array): Buffer;
 }
 
 export const sealKeyLength = 32;
 
 /**
- * AES-256-GCM, IV || ciphertext || tag. Used a few times a day, so random IVs never meet. Does not keep `bytes`: the
+ * AES-256-GCM, IV || ciphertext || tag. Used a few times a day, so random IVs never collide. Does not keep `bytes`: the
  * caller wipes them.
  */
 export function newSealKey(bytes: Uint8Array, random: Random): SealKey {
@@ -36,14 +36,14 @@ export function newSealKey(bytes: Uint8Array, random: Random): SealKey {
 }
 
 /**
- * RFC 7914; 128 MiB and about half a second, on purpose: people choose passphrases. For the CLI, never for a serving
- * worker.
+ * RFC 7914. Takes 128 MiB and about half a second, on purpose: people choose passphrases. For the CLI, never for a
+ * serving worker.
  */
 const scryptCost = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
 
 export const saltLength = 32;
 
-/** `salt`: random bytes of its own, kept beside what is sealed. */
+/** `salt`: its own random bytes, stored beside the sealed data. */
 export function passphraseSealKey(passphrase: string, salt: Uint8Array, random: Random): SealKey {
   const bytes = scryptSync(passphrase.normalize('NFKC'), salt, sealKeyLength, scryptCost);
   try {

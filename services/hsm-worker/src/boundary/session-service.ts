@@ -8,12 +8,14 @@ import { HostLoad } from './host-load.ts';
 import { type SessionMember, Sessions } from './session.ts';
 import { MemberStream, type SignedRequest } from './stream.ts';
 
-/** What the boundary tells the shell; nothing in it is secret. */
+/** What the boundary reports to the shell; none of it is secret. */
 export interface SessionEvents {
-  /** Something came that was sealed under a domain key this member does not have: a newer domain token may be out. */
+  /**
+   * Something arrived that was sealed under a domain key this member does not have: there may be a newer domain token.
+   */
   unknownDomainKey(): void;
   signedRequest(request: SignedRequest): void;
-  /** A command handler failed with something that is no refusal. */
+  /** A command handler failed with something other than a refusal. */
   fault(command: CommandName, error: unknown): void;
 }
 
@@ -24,9 +26,9 @@ export interface SessionServiceOptions {
   readonly context: () => CommandContext | undefined;
   readonly clock: Clock;
   readonly random: Random;
-  /** Those of this release, if not given. */
+  /** Default: those of this release. */
   readonly protocols?: Protocols | undefined;
-  /** Commands at once, of the whole worker and of one host. */
+  /** Maximum of commands in flight, for the whole worker and for one host. */
   readonly maxInFlight: { readonly worker: number; readonly stream: number };
   readonly events: SessionEvents;
   readonly observer?: CommandObserver | undefined;
@@ -34,22 +36,22 @@ export interface SessionServiceOptions {
 
 export interface OpenStream {
   readonly inFlight: number;
-  /** False when the session is over: the stream takes no more frames, and should end. */
+  /** False once the session is over: the stream takes no more frames and should end. */
   readonly valid: boolean;
   /**
-   * Throws `FrameError` and is over when the frame is not exactly the next one of a valid session; so it is with
-   * `TooManyStreamsError`, at the first frame, when its host has enough streams.
+   * Throws `FrameError` unless the frame is exactly the next one of a valid session. At the first frame, throws
+   * `TooManyStreamsError` if the host already has enough streams. After either the stream is over.
    */
   receive(frame: Uint8Array): void;
   close(): void;
 }
 
-/** Sessions and streams of one HSM: all that the shell needs to serve service hosts. Bytes in, bytes out. */
+/** The sessions and streams of one HSM: all that the shell needs to serve service hosts. Bytes in, bytes out. */
 export class SessionService {
   readonly #options: SessionServiceOptions;
   readonly #sessions: Sessions;
   readonly #executor: Executor;
-  /** By host: those of the domain, a thousand at most. */
+  /** By host: those of the domain, at most a thousand. */
   readonly #loads = new Map<string, HostLoad>();
 
   constructor(options: SessionServiceOptions) {
@@ -76,7 +78,7 @@ export class SessionService {
     this.#executor = new Executor({ dispatcher, clock, maxInFlight: maxInFlight.worker, observer });
   }
 
-  /** Commands begun or waiting to begin. */
+  /** Commands running or waiting to run. */
   get inFlight(): number {
     return this.#executor.inFlight;
   }

@@ -4,14 +4,16 @@ import { z } from 'zod';
 import type { Keyring } from './domain/keyring.ts';
 import { openToken, type Sealer, sealToken } from './tokens/sealed-token.ts';
 
-/** The session key, sealed under a domain key: with it any member serves the session, and none keeps a table. */
+/** The session key sealed under a domain key: with it any member can serve the session, and none keeps a table. */
 const SessionToken = defineFormat(
   'keyfleet/session/token/2',
   z.strictObject({
     domain: z.string(),
     domainKeyId: z.string(),
     sessionId: bytes({ min: 16, max: 16 }),
-    /** The host's own words, whole: no member, and nobody who has a domain key, opens a session in a host's name. */
+    /**
+     * The host's signed hello in full: no member, and nobody who has a domain key, can open a session in a host's name.
+     */
     signedHello: bytes({ max: 2048 }),
     /** Milliseconds since the epoch. */
     notBefore: z.int(),
@@ -32,9 +34,7 @@ export function sealSessionToken({ sessionKey, ...header }: NewSession, sealer: 
   }
 }
 
-/**
- * Refuses with `unknown-domain-key` or `cannot-open`. Judges neither validity nor the hello: those are the caller's.
- */
+/** Refuses with `unknown-domain-key` or `cannot-open`. Does not check validity or the hello: the caller does. */
 export function openSessionToken(token: Uint8Array, keyring: Keyring): SessionGrant {
   const { header, secret } = openToken(SessionToken, token, keyring);
   try {

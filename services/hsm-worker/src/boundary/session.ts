@@ -25,13 +25,13 @@ import type { Keyring } from './domain/keyring.ts';
 import { HelloMemory } from './hello-memory.ts';
 import { openSessionToken, sealSessionToken, type SessionGrant } from './session-token.ts';
 
-/** The domain as this member has installed it. */
+/** The domain, as installed by this member. */
 export interface Installed {
   readonly state: DomainState;
-  /** Of the token that made `state`. */
+  /** The hash of the token that made `state`. */
   readonly tokenHash: Uint8Array;
   readonly keyring: Keyring;
-  /** Whether session tokens under this domain key are (still) good. */
+  /** Whether session tokens under this domain key are still accepted. */
   takesSessionsUnder(domainKeyId: string): boolean;
 }
 
@@ -44,21 +44,21 @@ export interface SessionMember {
   signMessage(message: Uint8Array): Promise<Uint8Array>;
 }
 
-/** The one error for every handshake and every stream that is not accepted. No reason crosses the boundary. */
+/** The only error for a handshake or stream that is not accepted. No reason crosses the boundary. */
 export class SessionRefusedError extends Error {
   override name = 'SessionRefusedError';
 }
 
-/** An accepted stream: who speaks on it, until when, under which keys. */
+/** An accepted stream: its host, its validity and its keys. */
 export interface AcceptedStream {
-  /** Sent back as the stream's first message. */
+  /** The stream's first message back to the host. */
   readonly accept: Uint8Array;
   readonly hostId: string;
   readonly sessionId: Uint8Array;
   readonly delegatedKey: KeyObject;
   readonly keys: StreamKeys;
   readonly layout: FrameLayout;
-  /** Whether the session may still be used: its time, its host and the domain key of its token are good. */
+  /** Whether the session may still be used: its time, its host and the domain key of its token are still good. */
   isValid(): boolean;
 }
 
@@ -67,22 +67,22 @@ export interface SessionsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly protocols: Protocols;
-  /** A token was sealed under a domain key that this member does not have: a newer domain token may be out. */
+  /** A token was sealed under a domain key that this member does not have: there may be a newer domain token. */
   readonly onUnknownDomainKey: () => void;
 }
 
-/** A hello that was read, and not yet believed. */
+/** A decoded hello whose signature is not verified yet. */
 interface SaidHello {
   readonly hello: Hello;
   readonly message: Uint8Array;
   readonly signature: Uint8Array;
-  /** Of the host in the state: what the signature must verify under. */
+  /** The host's key in the state: the signature must verify under it. */
   readonly hostKey: Uint8Array;
 }
 
 /**
- * The member's end of the handshake. Keeps no table of sessions: everything about one stands in its token. What costs a
- * millisecond (everything on P-384) runs on the thread pool, after all that costs nothing was checked.
+ * The member's end of the handshake. It keeps no table of sessions: a session's token contains everything about it.
+ * Steps that cost a millisecond (all those on P-384) run on the thread pool, after every cheap check has passed.
  */
 export class Sessions {
   readonly #deps: SessionsDeps;
@@ -99,8 +99,8 @@ export class Sessions {
   }
 
   /**
-   * Accepts a stream that is opened with a session token of any member. Throws `SessionRefusedError`, and
-   * `ProtocolVersionError` to a host that has proven to be one.
+   * Accepts a stream opened with a session token of any member. Throws `SessionRefusedError`; throws
+   * `ProtocolVersionError` only to a host that has authenticated.
    */
   accept(open: Uint8Array): Promise<AcceptedStream> {
     return this.#refuseAllAlike(() => this.#accept(open));
@@ -112,7 +112,7 @@ export class Sessions {
     const said = readHello(signedHello, state);
     const { hello, message } = said;
     if (!this.#hellos.isFresh(message, hello) || !(await isSigned(said))) throw new SessionRefusedError();
-    // Asked again: the same hello may have come twice meanwhile.
+    // Checked again: the same hello may have arrived twice meanwhile.
     if (!this.#hellos.take(message, hello)) throw new SessionRefusedError();
 
     // The session key is fresh and random; the agreed key only carries it (AWS KMS Cryptographic Details).
@@ -149,7 +149,7 @@ export class Sessions {
     return { accept, hostId: said.hello.hostId, sessionId, delegatedKey, keys, layout, isValid };
   }
 
-  /** This member's ephemeral keys for the stream, signed, and the keys that come of both sides'. */
+  /** This member's signed ephemeral keys for the stream, and the keys derived from both sides'. */
   async #answerOf(signedOpen: Uint8Array, open: ReturnType<typeof StreamOpen.decode>, sessionKey: KeyObject) {
     const { member, random, protocols } = this.#deps;
     const version = commonVersion(protocols, open.versions);
@@ -164,7 +164,7 @@ export class Sessions {
     return { accept, keys, layout: protocols.get(version)! };
   }
 
-  /** Asked for every frame, so the domain is looked at again only when another state is installed. */
+  /** Called for every frame, so the domain is examined again only when another state is installed. */
   #validityOf({ domainKeyId, notBefore, expiresAt }: SessionGrant, { hello, hostKey }: SaidHello): () => boolean {
     const { member, clock } = this.#deps;
     let checked: DomainState | undefined;
@@ -174,7 +174,7 @@ export class Sessions {
       if (installed?.state !== checked) {
         checked = installed?.state;
         const key = checked && hostKeyOf(checked, hello.hostId);
-        // The key whose signature was verified: a host whose key is replaced loses its sessions.
+        // Compares with the key that verified the signature: a host whose key is replaced loses its sessions.
         isGood = key !== undefined && Buffer.compare(key, hostKey) === 0 && installed!.takesSessionsUnder(domainKeyId);
       }
       const now = clock.now();
@@ -200,7 +200,7 @@ function installedOf(member: SessionMember): Installed {
   return member.installed;
 }
 
-/** Throws for one of another domain, or of nobody who is a service host of this one. */
+/** Throws if the hello is for another domain, or its sender is not a service host of this one. */
 function readHello(signedHello: Uint8Array, state: DomainState): SaidHello {
   const { message, signature } = SignedMessage.decode(signedHello);
   const hello = Hello.decode(message);
@@ -213,7 +213,7 @@ function isSigned({ message, signature, hostKey }: SaidHello): Promise<boolean> 
   return isSignatureOfOffLoop(hostKey, message, signature);
 }
 
-/** A session lives as long as sessions do, from when its host asked: who has a domain key cannot make a hello last. */
+/** A session's lifetime starts when its host asked for it: a holder of a domain key cannot make a hello last longer. */
 function belongsTo({ notBefore, expiresAt }: SessionGrant, { issuedAt }: Hello): boolean {
   return expiresAt - notBefore <= SESSION_MS && Math.abs(notBefore - issuedAt) <= CLOCK_SKEW_MS;
 }
@@ -228,12 +228,12 @@ interface HelloContext {
   readonly memberId: string;
 }
 
-/** One-pass: this member's ephemeral key and the session key sealed under what both agree on. */
+/** One-pass: this member's ephemeral key, and the session key sealed under the agreed key. */
 async function sealForHost(sessionKey: KeyObject, { hello, helloHash, memberId }: HelloContext) {
   const { privateKey, publicKey: ephemeralKey } = await newAgreementKey();
   const key = transportKey(await agree(privateKey, hello.ephemeralKey), helloHash, memberId);
   const plain = sessionKey.export();
-  // The key is used for this one message, so a constant IV never meets it twice.
+  // The key seals only this one message, so a constant IV is safe.
   const sealed = seal({ key, iv: Buffer.alloc(ivLength) }, plain);
   plain.fill(0);
   return { ephemeralKey, sealedSessionKey: Buffer.concat(sealed) };

@@ -14,19 +14,19 @@ import type { HostLoad } from './host-load.ts';
 import type { AcceptedStream } from './session.ts';
 
 /**
- * Signed commands of one frame that this member acted on: the proof that the host asked for them, for the audit record.
+ * The signed commands of one frame on which this member acted: proof for the audit record that the host asked for them.
  */
 export interface SignedRequest {
   readonly hostId: string;
   readonly sessionId: Uint8Array;
-  /** What the host's delegated key signed, and its signature. */
+  /** What the host's delegated key signed, and the signature. */
   readonly statement: Uint8Array;
   readonly signature: Uint8Array;
 }
 
 export interface StreamDeps {
   readonly executor: Executor;
-  /** Of its host, which other streams share. */
+  /** The host's load, which its other streams share. */
   readonly load: HostLoad;
   /** Takes a sealed frame. */
   readonly send: (frame: Uint8Array) => void;
@@ -35,7 +35,9 @@ export interface StreamDeps {
 
 const nothing = new Uint8Array();
 
-/** The member's end of one stream: opens frames, hands their commands to the executor, seals the answers of a turn. */
+/**
+ * The member's end of one stream: opens frames, passes their commands to the executor, and seals each turn's answers.
+ */
 export class MemberStream implements CommandSource {
   readonly #session: AcceptedStream;
   readonly #deps: StreamDeps;
@@ -43,7 +45,10 @@ export class MemberStream implements CommandSource {
   readonly #sealer: FrameSealer;
   #lastId = -1;
   #inFlight = 0;
-  /** Counted among its host's: not before its first frame, since anyone may have recorded what opened it. */
+  /**
+   * Whether the stream counts against its host's limit. Not before its first frame, since anyone may have recorded the
+   * message that opened it.
+   */
   #joined = false;
   #answerPing = false;
   #settled: ReplyEntry[] = [];
@@ -59,19 +64,19 @@ export class MemberStream implements CommandSource {
   get closed(): boolean {
     return this.#closed;
   }
-  /** Commands taken whose answers are not sent. */
+  /** Commands taken whose answers are not sent yet. */
   get inFlight(): number {
     return this.#inFlight;
   }
 
-  /** Whether the session may still be used; a stream whose session is over takes no frame. */
+  /** Whether the session may still be used. A stream whose session is over takes no frames. */
   get valid(): boolean {
     return this.#session.isValid();
   }
 
   /**
-   * Takes the next sealed frame. Throws `FrameError` for one that is not exactly the next of a valid session; the
-   * stream is then over, as it is with `TooManyStreamsError`.
+   * Takes the next sealed frame. Throws `FrameError` unless it is exactly the next one of a valid session, or
+   * `TooManyStreamsError`. After either the stream is over.
    */
   receive(frame: Uint8Array): void {
     try {
@@ -79,7 +84,7 @@ export class MemberStream implements CommandSource {
       this.#join(plain);
       const { room } = this.#deps.load;
       this.#count(entries.length);
-      // An empty frame asks whether anyone is there.
+      // An empty frame is a ping.
       this.#answerPing ||= entries.length === 0;
       for (const { id } of entries.slice(room)) this.settle(id, 'overloaded');
       const isSigned = this.#proofOf(entries, signature);
@@ -91,7 +96,7 @@ export class MemberStream implements CommandSource {
     }
   }
 
-  /** Nothing is sent or begun any more. What runs counts until it has its outcome. */
+  /** Sends and starts nothing from now on. Running commands count until they have their outcome. */
   close(): void {
     this.#closed = true;
     if (this.#joined) this.#deps.load.leave();
@@ -117,7 +122,7 @@ export class MemberStream implements CommandSource {
     this.#deps.load.add(commands);
   }
 
-  /** What was done meanwhile may be sealed under a domain key that whoever left by its token must have nothing of. */
+  /** The output may be sealed under a domain key; a host that was removed meanwhile must get nothing of it. */
   settle(id: number, outcome: Outcome): void {
     if (typeof outcome === 'string') return this.#keep({ id, refusal: outcome, output: nothing });
     if (!this.#closed && this.valid) return this.#keep({ id, refusal: undefined, output: outcome });
@@ -152,7 +157,7 @@ export class MemberStream implements CommandSource {
     }
   }
 
-  /** Verified when first asked for, and once for all commands of the frame. */
+  /** Verifies when first asked, once for all commands of the frame. */
   #proofOf(entries: readonly RequestEntry[], signature: Uint8Array | undefined): () => boolean {
     const { sessionId, keys, delegatedKey, hostId } = this.#session;
     let verified: boolean | undefined;
@@ -161,13 +166,13 @@ export class MemberStream implements CommandSource {
       const signed = entries.filter((entry) => entry.signed);
       const statement = signedCommands({ sessionId, streamId: keys.streamId }, signed);
       verified = verify(null, statement, delegatedKey, signature);
-      // A copy: the frame is overwritten.
+      // A copy, because the frame is overwritten.
       if (verified) this.#deps.onSigned({ hostId, sessionId, statement, signature: Buffer.from(signature) });
       return verified;
     };
   }
 
-  /** `plain`: what the entries are views of. */
+  /** `plain`: the buffer that the entries are views of. */
   #open(frame: Uint8Array): RequestFrame & { plain: Buffer } {
     if (this.#closed || !this.valid) throw new FrameError();
     const plain = this.#opener.open(frame);

@@ -41,7 +41,7 @@ export const evictBackingKey: CommandHandler<'EvictBackingKey'> = ({ materialId 
   return {};
 };
 
-/** This one and CheckToken take credential tokens too. */
+/** This command and CheckToken take credential tokens too. */
 export const resealToken: CommandHandler<'ResealToken'> = (stored, context) => ({ token: reseal(stored, context) });
 
 export const checkToken: CommandHandler<'CheckToken'> = ({ token, replaces, account }, { keyring }) => {

@@ -41,7 +41,7 @@ export const decryptInCluster: CommandHandler<'DecryptInCluster'> = async (input
   return { plaintext: (await use(input, context, work)) as Uint8Array };
 };
 
-/** A module that is less random than it says, or tells somebody else, changes nothing. */
+/** A module whose output is less random than it claims, or that leaks it, makes no difference. */
 export const generateRandomInCluster: CommandHandler<'GenerateRandomInCluster'> = async (input, context) => {
   const { length } = input;
   const made = (await use(input, context, { name: 'generateRandom', length })) as Uint8Array;

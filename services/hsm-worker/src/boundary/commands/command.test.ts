@@ -8,7 +8,7 @@ import { contextOf } from './command.ts';
 
 const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } };
 
-/** The n-th HSM begins to make an RSA key, and the third is removed before it is made. */
+/** The n-th HSM starts to make an RSA key, and the third is removed before the key is ready. */
 async function removedMeanwhile(n: number) {
   const domain = new TestDomain({ members: 3 });
   const hsm = domain.hsms[n]!;

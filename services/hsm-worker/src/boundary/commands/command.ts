@@ -10,30 +10,30 @@ import type { RsaKeyPairs } from '../keys/key-pair.ts';
 import type { Cluster } from '../pkcs11/cluster.ts';
 
 /**
- * Everything an HSM command may use: no network (but what a cluster's module does in its process), no disk, no wall
- * clock.
+ * Everything an HSM command may use: no network (except what a cluster's module does in its own process), no disk, no
+ * wall clock.
  */
 export interface CommandContext {
   /**
-   * As it is when it is asked for: what takes a while, as an RSA key does, must not seal under a key that a member took
-   * along meanwhile.
+   * The keyring at the time of access: slow work, such as making an RSA key, must not seal under a domain key that a
+   * member took with it meanwhile.
    */
   readonly keyring: Keyring;
   readonly backingKeys: BackingKeyCache;
   readonly rsaKeyPairs: RsaKeyPairs;
   readonly noble: NobleSigners;
-  /** By the id that customers know. */
+  /** By the id that customers use. */
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly clock: Clock;
-  /** For keys and secrets: `crypto.randomBytes`, drawn when needed and not before. */
+  /** For keys and secrets: `crypto.randomBytes`, drawn only when needed. */
   readonly random: Random;
   /** For public bytes that must never repeat: `newNonceSource()`, at a tenth of the cost. */
   readonly nonce: Random;
 }
 
 /**
- * The context of the HSM's commands; undefined while it has no domain keys. Who loses them meanwhile refuses with
- * `no-domain`.
+ * The context of the HSM's commands; undefined while it has no domain keys. If the HSM loses them meanwhile, access
+ * refuses with `no-domain`.
  */
 export function contextOf(
   hsm: { keyring(): Keyring | undefined },
@@ -56,14 +56,16 @@ export type CommandHandler<N extends CommandName> = (
   context: CommandContext,
 ) => OutputOf<N> | Promise<OutputOf<N>>;
 
-/** How a command names the KMS key that it is for, and its token. */
+/** How a command names its KMS key and the key's token. */
 export interface KeyOfCommand {
   readonly keyId: string;
   readonly account: string;
   readonly token: Uint8Array;
 }
 
-/** Refuses with `damaged-token` also a token of another key or account: it was moved into this key's record. */
+/**
+ * Refuses with `damaged-token` also for a token of another key or account: somebody moved it into this key's record.
+ */
 export function openedKeyOf(
   { keyId, account, token }: KeyOfCommand,
   { backingKeys, keyring }: Pick<CommandContext, 'backingKeys' | 'keyring'>,
@@ -74,8 +76,7 @@ export function openedKeyOf(
 }
 
 /**
- * The token comes from where it was stored, and the ciphertext from a caller: who is told what depends on which did not
- * open.
+ * The token comes from storage and the ciphertext from a caller: which of them did not open decides who is told what.
  */
 function openedKey(token: Uint8Array, { backingKeys, keyring }: Pick<CommandContext, 'backingKeys' | 'keyring'>) {
   try {
@@ -86,14 +87,14 @@ function openedKey(token: Uint8Array, { backingKeys, keyring }: Pick<CommandCont
   }
 }
 
-/** The backing key that a command names, for one usage only. */
+/** The backing key that a command names, if its usage is `keyUsage`. */
 export function backingKeyOf(key: KeyOfCommand, keyUsage: KeyUsage, context: CommandContext): BackingKey {
   const backingKey = openedKeyOf(key, context);
   if (backingKey.keyUsage !== keyUsage) throw new RefusedError('invalid-input');
   return backingKey;
 }
 
-/** Refuses with `invalid-input` an algorithm that the key does not have. */
+/** Refuses with `invalid-input` if the key does not have the algorithm. */
 export function assertAlgorithm(backingKey: BackingKey, algorithm: string): void {
   if (!algorithmsOf(backingKey).includes(algorithm)) throw new RefusedError('invalid-input');
 }

@@ -3,12 +3,12 @@ import { RefusedError } from '../errors.ts';
 import { openToken, sealToken } from '../tokens/sealed-token.ts';
 import type { CommandHandler } from './command.ts';
 
-/** As long as AWS's secret access keys; of 6 random bits each, 240 in all. */
+/** As long as AWS's secret access keys: 6 random bits for each character, 240 in all. */
 const secretLength = 40;
 const base64Alphabet = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
 
 export const generateCredential: CommandHandler<'GenerateCredential'> = ({ accessKeyId, principal }, context) => {
-  // Never a string: nobody could overwrite it.
+  // Never a string, which nothing could overwrite.
   const secretAccessKey = context.random(secretLength);
   for (const [i, byte] of secretAccessKey.entries()) secretAccessKey[i] = base64Alphabet[byte & 63]!;
   try {

@@ -33,8 +33,7 @@ export const generateDataKeyPair: CommandHandler<'GenerateDataKeyPair'> = async 
 };
 
 /**
- * Seals a secret made for this call, and zeroes it unless it is `kept` for the caller. Zeroes it also when sealing
- * fails.
+ * Seals a secret made for this call, then zeroes it unless it is `kept` for the caller. A failed seal zeroes it too.
  */
 function sealNew(
   backingKey: BackingKey,

@@ -36,7 +36,7 @@ export const reEncrypt: CommandHandler<'ReEncrypt'> = async (input, context) => 
 
 interface CipherOptions {
   readonly algorithm: string;
-  /** Empty with RSA, which has no place for it. */
+  /** Empty for RSA, which cannot bind one. */
   readonly encryptionContext: EncryptionContext;
 }
 
@@ -67,7 +67,7 @@ function decryptUnder(
 function hashOf(backingKey: BackingKey, { algorithm, encryptionContext }: CipherOptions) {
   assertAlgorithm(backingKey, algorithm);
   const hash = oaepHashes[algorithm];
-  // A context that is not bound to the ciphertext would promise what nobody checks.
+  // To accept a context that is not bound to the ciphertext would promise a check that nobody makes.
   if (hash !== undefined && Object.keys(encryptionContext).length > 0) throw new RefusedError('invalid-input');
   return hash;
 }

@@ -109,7 +109,7 @@ describe('an import token', () => {
     await importing(key, importToken, wrapped);
     now = 86_400_000;
     await expect(importing(key, importToken, wrapped)).rejects.toEqual(refused('expired-import-token'));
-    // Of a token that is not genuine nobody learns that it is old.
+    // A token that is not genuine does not reveal that it has expired.
     importToken[importToken.length - 1]! ^= 1;
     await expect(importing(key, importToken, wrapped)).rejects.toEqual(refused('invalid-import-token'));
   });
@@ -143,7 +143,7 @@ test('what does not unwrap is one and the same refusal, however far it came', as
     Buffer.concat([good, Buffer.of(0)]),
     Buffer.alloc(0),
     Buffer.alloc(256, 0xff),
-    // Manger: the first byte is zero, or it is not.
+    // Manger's attack: the first byte is zero, or it is not.
     raw(Buffer.concat([Buffer.of(0), Buffer.alloc(255, 7)])),
     raw(Buffer.concat([Buffer.of(1), Buffer.alloc(255, 7)])),
   ];
@@ -247,7 +247,7 @@ describe('a key pair', () => {
   test('has one material id, whichever public key or none its PKCS #8 says', async () => {
     const privateKey = await made.ECC_NIST_P256();
     const der = pkcs8(privateKey);
-    // SEC 1 without its optional members: version and scalar.
+    // SEC 1 without its optional members: only version and scalar.
     const scalar = privateKey.export({ format: 'raw-private' });
     const bare = Buffer.concat([
       Buffer.from('3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420', 'hex'),

@@ -14,7 +14,7 @@ import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
 import type { CommandContext, CommandHandler } from './command.ts';
 
-/** How long an import token is good for, as AWS has it. */
+/** How long an import token is valid, as in AWS. */
 const VALID_MS = 24 * 3_600_000;
 
 const bitsOf: Readonly<Record<InputOf<'GenerateImportKey'>['wrappingKeySpec'], RsaBits>> = {
@@ -48,7 +48,7 @@ export const importBackingKey: CommandHandler<'ImportBackingKey'> = async (input
   }
 };
 
-/** Refuses with `invalid-input` what no material can be imported into. */
+/** Refuses with `invalid-input` if the key cannot take imported material. */
 function assertImportable(input: Pick<InputOf<'ImportBackingKey'>, 'keyId' | 'keySpec' | 'keyUsage'>): void {
   const { origins }: KeySpecRow = keySpecs[input.keySpec];
   if (isKeyId(input.keyId) && origins.includes('EXTERNAL') && algorithmsOf(input).length > 0) return;
@@ -56,7 +56,7 @@ function assertImportable(input: Pick<InputOf<'ImportBackingKey'>, 'keyId' | 'ke
 }
 
 /**
- * Whatever does not unwrap is `cannot-open`: how far it came, nobody learns (Manger's attack on OAEP asks just that).
+ * Every failure to unwrap is `cannot-open`. Nobody learns how far it got: that is what Manger's attack on OAEP asks.
  */
 async function unwrappedMaterial(
   input: InputOf<'ImportBackingKey'>,

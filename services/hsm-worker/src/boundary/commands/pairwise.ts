@@ -12,7 +12,7 @@ type Check = (backingKey: BackingKey, context: Context) => boolean | Promise<boo
 
 const message = Buffer.from('keyfleet pairwise consistency');
 
-/** By usage: what one half of a key pair does, the other undoes. */
+/** By usage: what one half of a key pair does, the other must undo. */
 const checks: Readonly<Partial<Record<KeyUsage, Check>>> = {
   async SIGN_VERIFY({ account = '', keySpec, keyUsage, key, publicKey }, context) {
     const noble = context.noble.of(account);
@@ -35,8 +35,8 @@ const checks: Readonly<Partial<Record<KeyUsage, Check>>> = {
 };
 
 /**
- * Whether the two halves of a key pair belong together (SP 800-56A 5.6.2.1.4). A PKCS #8 may say any public key beside
- * the private one, and OpenSSL takes it as it stands: what is encrypted under a wrong one, nobody can decrypt.
+ * Whether the two halves of a key pair belong together (SP 800-56A 5.6.2.1.4). A PKCS #8 may claim any public key for
+ * its private one, and OpenSSL does not check: nobody could decrypt what was encrypted under a wrong one.
  */
 export async function isPair(backingKey: BackingKey, context: Context): Promise<boolean> {
   try {

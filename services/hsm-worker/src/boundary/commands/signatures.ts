@@ -17,9 +17,7 @@ export const verify: CommandHandler<'Verify'> = async (input, context) => {
   return { valid: await scheme.verify(backingKey.publicKey, input, context.noble.of(input.account)) };
 };
 
-/**
- * Refuses with `invalid-input` an algorithm that the key does not have, and a message that the algorithm does not sign.
- */
+/** Refuses with `invalid-input` if the key does not have the algorithm, or the algorithm does not sign this message. */
 function signatureSchemeOf(backingKey: BackingKey, input: Message & { algorithm: string }): SignatureScheme {
   assertAlgorithm(backingKey, input.algorithm);
   const scheme = signatureSchemes[input.algorithm]!;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { FairQueue } from './fair-queue.ts';
 
-/** Work named as `a1x`: the first piece (x) of the key 1 of the account a. */
+/** Work is named like `a1x`: the first piece (x) for key 1 of account a. */
 const laneOf = (work: string): [string, string] => [work[0]!, work.slice(0, 2)];
 const newQueue = (maxWaiting = [100, 100]) => new FairQueue<string>(maxWaiting);
 

@@ -1,21 +1,21 @@
 /**
- * Items in lanes within lanes (the keys of an account, say). Lanes take turns, so that who brings much delays nobody
- * else by more than a piece of it.
+ * A queue of lanes within lanes (an account's keys, for example). Lanes take turns, so a busy lane delays another by at
+ * most one of its items.
  */
 export class FairQueue<Item> {
   readonly #maxWaiting: readonly number[];
-  /** No lane is empty; the one whose turn is next comes first. */
+  /** No lane is empty. The lane whose turn is next comes first. */
   readonly #lanes = new Map<unknown, FairQueue<Item>>();
-  /** Of the innermost lane. */
+  /** In the innermost lane only. */
   readonly #items: Item[] = [];
   #size = 0;
 
-  /** `maxWaiting`: of one lane of each depth, from the outermost in. */
+  /** `maxWaiting`: the limit of one lane at each depth, outermost first. */
   constructor(maxWaiting: readonly number[]) {
     this.#maxWaiting = maxWaiting;
   }
 
-  /** `path`: which lane of each depth. False when one of them is full. */
+  /** `path`: the lane at each depth. Returns false if one of them is full. */
   add([name, ...inner]: readonly unknown[], item: Item): boolean {
     if (name === undefined) {
       this.#items.push(item);
@@ -41,7 +41,7 @@ export class FairQueue<Item> {
     return this.#items.shift();
   }
 
-  /** Everything that waits; none does afterwards. */
+  /** Removes and returns everything that waits. */
   drain(): Item[] {
     return Array.from({ length: this.#size }, () => this.take() as Item);
   }

@@ -1,6 +1,9 @@
 import { createHmac, type KeyObject } from 'node:crypto';
 
-/** Bytes of N, fresh for every encryption. 128 random bits: after 2^48 encryptions a repeat is still a 2^-33 chance. */
+/**
+ * Bytes of N, which is fresh for every encryption. With 128 random bits, the chance of a repeat after 2^48 encryptions
+ * is 2^-33.
+ */
 export const nonceLength = 16;
 
 /**
@@ -12,8 +15,7 @@ const before = Buffer.concat([Buffer.of(0, 0, 0, 1), Buffer.from('keyfleet/deriv
 const after = Buffer.of(0, 0, 1, 0);
 
 /**
- * The AES-256 key of one encryption under a backing key. Bytes, not a KeyObject: it is used once, then zeroed by the
- * caller.
+ * The AES-256 key of one encryption under a backing key. Bytes, not a KeyObject: the caller uses it once and zeroes it.
  */
 export function deriveKey(backingKey: KeyObject, nonce: Uint8Array): Buffer {
   return createHmac('sha256', backingKey)

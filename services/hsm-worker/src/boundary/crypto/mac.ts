@@ -1,7 +1,7 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { MacAlgorithm } from '@keyfleet/shared/algorithms';
 
-/** The hash of each HMAC algorithm (RFC 2104, FIPS 198-1); the code is as long as the hash, never truncated. */
+/** The hash of each HMAC algorithm (RFC 2104, FIPS 198-1). The code is as long as the hash, never truncated. */
 export const macHashes: Readonly<Record<string, string>> = {
   HMAC_SHA_224: 'sha224',
   HMAC_SHA_256: 'sha256',
@@ -13,7 +13,7 @@ export function macOf(key: KeyObject, hash: string, message: Uint8Array): Buffer
   return createHmac(hash, key).update(message).digest();
 }
 
-/** In constant time for a code of the right length. */
+/** Constant-time for a code of the right length. */
 export function macMatches(expected: Buffer, mac: Uint8Array): boolean {
   return expected.length === mac.length && timingSafeEqual(expected, mac);
 }

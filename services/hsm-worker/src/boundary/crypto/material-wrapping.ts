@@ -19,10 +19,7 @@ const wrappings: Readonly<Record<WrappingAlgorithm, Wrapping>> = {
 
 const AES_KEY_BYTES = 32;
 
-/**
- * Key material that somebody wrapped for import, which the caller zeroes. Throws `CannotOpenError`, whatever is wrong
- * with it.
- */
+/** Unwraps imported key material, which the caller zeroes. Throws `CannotOpenError`, whatever is wrong with it. */
 export async function unwrapMaterial(
   wrappingKey: KeyObject,
   algorithm: WrappingAlgorithm,

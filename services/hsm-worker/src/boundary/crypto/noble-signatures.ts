@@ -5,8 +5,8 @@ import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from '@noble/post-quantum/ml-dsa.js';
 
 /**
- * What node:crypto does not offer of OpenSSL, by the noble libraries: in JavaScript, for milliseconds, so on a thread
- * of its own.
+ * What OpenSSL has but node:crypto does not offer, from the noble libraries: JavaScript that runs for milliseconds, so
+ * it has its own thread.
  */
 export type NobleAlgorithm = 'ecdsa-digest' | 'ed25519ph' | 'ml-dsa-mu';
 
@@ -15,7 +15,7 @@ export interface Signed {
   readonly signature: Uint8Array;
 }
 
-/** `message`: a digest, the text of Ed25519ph, or a mu. */
+/** `message`: a digest, the message of Ed25519ph, or a mu. */
 export function signByNoble(algorithm: NobleAlgorithm, privateKey: KeyObject, message: Uint8Array): Uint8Array {
   const secret = privateKey.export({ format: algorithm === 'ml-dsa-mu' ? 'raw-seed' : 'raw-private' });
   try {
@@ -49,7 +49,7 @@ export function verifyByNoble(
         return parameterSetOf(publicKey).internal.verify(signature, message, key, { externalMu: true });
     }
   } catch {
-    // Signatures that cannot be parsed are thrown on by noble; they are merely wrong.
+    // noble throws for signatures that it cannot parse; to us they are merely wrong.
     return false;
   }
 }

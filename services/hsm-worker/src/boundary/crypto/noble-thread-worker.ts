@@ -2,18 +2,18 @@ import type { KeyObject } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 import { type NobleAlgorithm, signByNoble, verifyByNoble } from './noble-signatures.ts';
 
-/** What the thread is asked. Keys are handles to OpenSSL's memory: no key bytes are copied between threads. */
+/** A request to the thread. Keys are handles to OpenSSL's memory: no key bytes are copied between threads. */
 export interface NobleRequest {
   readonly id: number;
   readonly algorithm: NobleAlgorithm;
   readonly key: KeyObject;
-  /** The thread's to overwrite. */
+  /** The thread owns it and overwrites it. */
   readonly message: Uint8Array<ArrayBuffer>;
-  /** There to verify, absent to sign. */
+  /** Present to verify, absent to sign. */
   readonly signature?: Uint8Array;
 }
 
-/** A signature, whether one is valid, or undefined if the work failed. */
+/** A signature, whether a signature is valid, or undefined if the work failed. */
 export interface NobleReply {
   readonly id: number;
   readonly result: Uint8Array | boolean | undefined;

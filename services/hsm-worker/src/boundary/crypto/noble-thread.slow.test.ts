@@ -37,7 +37,7 @@ describe('the thread for signatures in JavaScript', () => {
     const many = Array.from({ length: 40 }, (_, index) => signing('many', ours, keys[index % 4]!));
     await Promise.all([...many, signing('one', theirs, privateKey)]);
     expect(order).toHaveLength(41);
-    // Behind what the thread had already, and one more.
+    // Behind what the thread already had, and one more.
     expect(order.indexOf('one')).toBeLessThan(4);
   });
 
@@ -48,7 +48,7 @@ describe('the thread for signatures in JavaScript', () => {
     );
     expect(await ours.sign('ecdsa-digest', other.privateKey, digest)).toBeInstanceOf(Buffer);
     const refused = (await settled).filter(({ status }) => status === 'rejected');
-    // Two were with the thread at once, and 64 waited.
+    // The thread had two at once, and 64 waited.
     expect(refused).toHaveLength(34);
     expect(refused[0]).toMatchObject({ reason: { name: 'RefusedError', refusal: 'overloaded' } });
   });
@@ -60,7 +60,7 @@ describe('the thread for signatures in JavaScript', () => {
     );
     expect(await theirs.sign('ecdsa-digest', privateKey, digest)).toBeInstanceOf(Buffer);
     const refused = (await settled).filter(({ status }) => status === 'rejected');
-    // Two were with the thread at once, and 128 waited.
+    // The thread had two at once, and 128 waited.
     expect(refused).toHaveLength(30);
   });
 

@@ -11,14 +11,14 @@ export interface NobleSignatures {
   verify(algorithm: NobleAlgorithm, publicKey: KeyObject, signed: Signed): Promise<boolean>;
 }
 
-/** Signatures for every account; who it is decides whose turn it is. */
+/** Signatures for every account; the account decides whose turn it is. */
 export interface NobleSigners {
   of(account: string): NobleSignatures;
 }
 
-/** Jobs that may wait, of one account and of one key: the key's are 0.1 to 4 s of work. */
+/** How many jobs may wait per account and per key: a key's are 0.1 to 4 s of work. */
 const MAX_WAITING = [128, 64];
-/** Jobs that the thread has: one that it does, and the next, so that it is never idle between two. */
+/** Jobs posted to the thread: the current one and the next, so that the thread never idles between two. */
 const MAX_POSTED = 2;
 
 interface Job {
@@ -28,9 +28,9 @@ interface Job {
 }
 
 /**
- * On a thread of its own: one signature takes 1 to 70 ms. Accounts take turns, and the keys of an account, so that the
- * load of one tenant delays another by one signature. A thread that dies fails what it was doing, and is replaced.
- * Messages are copied once, into memory that is handed to the thread, which overwrites it.
+ * Signs on a separate thread: one signature takes 1 to 70 ms. Accounts take turns, as do the keys of an account, so
+ * that one tenant's load delays another by one signature. If the thread dies, its jobs fail and a new thread replaces
+ * it. Messages are copied once, into memory that is transferred to the thread, which overwrites it.
  */
 export class NobleThread implements NobleSigners, AsyncDisposable {
   readonly #waiting = new FairQueue<Job>(MAX_WAITING);
@@ -42,7 +42,7 @@ export class NobleThread implements NobleSigners, AsyncDisposable {
     this.#worker = this.#started();
   }
 
-  /** Both refuse with `overloaded` when too many jobs of the account or the key wait. */
+  /** Both methods refuse with `overloaded` when too many jobs of the account or the key wait. */
   of(account: string): NobleSignatures {
     return {
       sign: async (algorithm, key, message) =>
@@ -81,7 +81,7 @@ export class NobleThread implements NobleSigners, AsyncDisposable {
   }
 
   #started(): Worker {
-    // Nothing of the process's options or environment (telemetry hooks among them) belongs into the boundary.
+    // None of the process's options or environment (telemetry hooks among them) belongs inside the boundary.
     const worker = new Worker(new URL('./noble-thread-worker.ts', import.meta.url), { execArgv: [], env: {} });
     worker.unref();
     worker.on('message', ({ id, result }: NobleReply) => {
@@ -107,16 +107,16 @@ export class NobleThread implements NobleSigners, AsyncDisposable {
   }
 }
 
-/** What the thread has is not ours to overwrite any more; filling it does nothing. */
+/** A message that was transferred to the thread is no longer ours to overwrite; filling it does nothing. */
 function refuse(job: Job, error: Error): void {
   job.request.message.fill(0);
   job.reject(error);
 }
 
 /**
- * Just these bytes: handing over a view would hand over the whole buffer under it, other callers' messages with it. The
- * memory is asked for as such: what V8 keeps within its heap (`Uint8Array.from` of 64 bytes) would be copied when it is
- * handed over.
+ * Copies just these bytes: to transfer a view would transfer the whole buffer beneath it, including other callers'
+ * messages. The ArrayBuffer is allocated explicitly: V8 would keep a small one (`Uint8Array.from` of 64 bytes) in its
+ * heap and copy it on transfer.
  */
 function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(new ArrayBuffer(bytes.length));

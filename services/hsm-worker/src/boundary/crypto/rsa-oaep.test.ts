@@ -6,7 +6,7 @@ import { decryptOaep, encryptOaep } from './rsa-oaep.ts';
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const plaintext = Buffer.from('a message');
 
-/** One in 256 ciphertexts begins with a zero byte: OpenSSL would take it without that byte as well. */
+/** One in 256 ciphertexts begins with a zero byte. OpenSSL would accept it without that byte too. */
 function ciphertextWithLeadingZero(): Buffer {
   for (;;) {
     const ciphertext = encryptOaep(publicKey, 'SHA-256', plaintext);

@@ -2,7 +2,7 @@ import { constants, type KeyObject, publicEncrypt, webcrypto } from 'node:crypto
 import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import type { OfferedEncryptionAlgorithm } from '@keyfleet/shared/algorithms';
 
-/** RSAES-OAEP (RFC 8017 section 7.1) with an empty label, and MGF1 with the same hash, as AWS KMS has it. */
+/** RSAES-OAEP (RFC 8017 section 7.1) with an empty label, and MGF1 with the same hash, as in AWS KMS. */
 export type OaepHash = 'SHA-1' | 'SHA-256';
 
 export const oaepHashes: Readonly<Record<string, OaepHash>> = {
@@ -22,11 +22,11 @@ export function encryptOaep(publicKey: KeyObject, hash: OaepHash, plaintext: Uin
 }
 
 /**
- * Decrypts on the thread pool: 0.8 ms (2048) to 7 ms (4096) of private-key work would hold up every other command, and
- * `privateDecrypt` has no asynchronous form; Web Crypto's has. Throws `CannotOpenError` for any bad ciphertext.
+ * Decrypts on the thread pool: 0.8 ms (2048) to 7 ms (4096) of private-key work would hold up every other command.
+ * `privateDecrypt` has no asynchronous form, but Web Crypto does. Throws `CannotOpenError` for any bad ciphertext.
  */
 export async function decryptOaep(privateKey: KeyObject, hash: OaepHash, ciphertext: Uint8Array): Promise<Buffer> {
-  // RFC 8017 section 7.1.2 step 1b, which OpenSSL leaves out: it takes a ciphertext without its leading zeros as well.
+  // RFC 8017 section 7.1.2 step 1b, which OpenSSL omits: it also accepts a ciphertext without its leading zeros.
   if (ciphertext.length !== modulusBytes(privateKey)) throw new CannotOpenError();
   const key = privateKey.toCryptoKey({ name: 'RSA-OAEP', hash }, false, ['decrypt']);
   try {

@@ -7,14 +7,14 @@ import { type DigestName, digestLengths } from './signature-scheme.ts';
  * 1.
  */
 
-/** DER of DigestInfo up to the digest (RFC 8017 section 9.2, note 1). */
+/** The DER of DigestInfo up to the digest (RFC 8017 section 9.2, note 1). */
 const digestInfo: Readonly<Record<DigestName, Buffer>> = {
   sha256: Buffer.from('3031300d060960864801650304020105000420', 'hex'),
   sha384: Buffer.from('3041300d060960864801650304020205000430', 'hex'),
   sha512: Buffer.from('3051300d060960864801650304020305000440', 'hex'),
 };
 
-/** EMSA-PKCS1-v1_5 (section 9.2). One digest has one encoding: verifying compares, and parses nothing. */
+/** EMSA-PKCS1-v1_5 (section 9.2). Each digest has exactly one encoding, so verification compares and parses nothing. */
 export function encodePkcs1(name: DigestName, digest: Uint8Array, length: number): Buffer {
   const encoded = Buffer.alloc(length, 0xff);
   const tail = [Buffer.of(0), digestInfo[name], digest];
@@ -23,7 +23,7 @@ export function encodePkcs1(name: DigestName, digest: Uint8Array, length: number
   return encoded;
 }
 
-/** EMSA-PSS-ENCODE (section 9.1.1) with a salt as long as the hash, as AWS KMS has it. */
+/** EMSA-PSS-ENCODE (section 9.1.1) with a salt as long as the hash, as in AWS KMS. */
 export function encodePss(name: DigestName, digest: Uint8Array, length: number): Buffer {
   const salt = randomBytes(digestLengths[name]);
   const h = pssHash(name, digest, salt);
@@ -33,7 +33,7 @@ export function encodePss(name: DigestName, digest: Uint8Array, length: number):
   return Buffer.concat([masked(name, h, db), h, Buffer.of(0xbc)]);
 }
 
-/** EMSA-PSS-VERIFY (section 9.1.2), salt length fixed. */
+/** EMSA-PSS-VERIFY (section 9.1.2) with a fixed salt length. */
 export function verifyPss(name: DigestName, digest: Uint8Array, encoded: Buffer): boolean {
   const hashLength = digestLengths[name];
   const maskedDb = encoded.subarray(0, encoded.length - hashLength - 1);
@@ -49,7 +49,7 @@ function pssHash(name: DigestName, digest: Uint8Array, salt: Uint8Array): Buffer
   return hash(name, Buffer.concat([Buffer.alloc(8), digest, salt]), 'buffer');
 }
 
-/** `db` xor MGF1 of `seed`, with the bit above emBits cleared: masks, and unmasks. */
+/** `db` xor MGF1 of `seed`, with the bit above emBits cleared. Masks and unmasks. */
 function masked(name: DigestName, seed: Uint8Array, db: Buffer): Buffer {
   const out = Buffer.alloc(db.length);
   for (let at = 0, counter = 0; at < db.length; counter++) {

@@ -30,9 +30,9 @@ export function rsaPss(name: DigestName): SignatureScheme {
 
 /**
  * RSASP1, the bare private-key operation, on the thread pool: 0.8 ms (2048) to 7 ms (4096) must not hold up other
- * commands. `privateEncrypt` has no asynchronous form. RSASVE recovery (SP 800-56B section 7.2.1.3), which
- * `decapsulate` does for RSA keys, is the same operation, blinded and checked by OpenSSL alike, and has one. Both
- * paddings are below the modulus, as it demands.
+ * commands. `privateEncrypt` has no asynchronous form. `decapsulate` has one: for RSA keys it does RSASVE recovery (SP
+ * 800-56B section 7.2.1.3), which is the same operation, and OpenSSL blinds and checks both alike. It requires an input
+ * below the modulus, which both paddings are.
  */
 function rsasp1(privateKey: KeyObject, encoded: Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -44,7 +44,8 @@ function rsasp1(privateKey: KeyObject, encoded: Buffer): Promise<Buffer> {
 }
 
 /**
- * RSAVP1; `undefined` if `signature` is not as long as, or not below, the modulus. Cheap: the public exponent is small.
+ * RSAVP1; `undefined` unless `signature` is as long as the modulus and below it. Cheap, because the public exponent is
+ * small.
  */
 function rsavp1(publicKey: KeyObject, signature: Uint8Array): Buffer | undefined {
   if (signature.length !== modulusBytes(publicKey)) return undefined;

@@ -25,7 +25,8 @@ export type DigestName = 'sha256' | 'sha384' | 'sha512';
 export const digestLengths: Readonly<Record<DigestName, number>> = { sha256: 32, sha384: 48, sha512: 64 };
 
 /**
- * Hashes a RAW message; returns a DIGEST as it is. So RAW and DIGEST signatures of one message verify as each other.
+ * Hashes a RAW message; returns a DIGEST as it is. So RAW and DIGEST signatures of the same message verify as each
+ * other.
  */
 export function digestOf(name: DigestName, { messageType, message }: Message): Uint8Array {
   return messageType === 'DIGEST' ? message : hash(name, message, 'buffer');

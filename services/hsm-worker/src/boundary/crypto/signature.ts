@@ -5,7 +5,7 @@ import { type DigestName, isMessageOrDigest, type SignatureScheme } from './sign
 
 const muLength = 64;
 
-/** Pure Ed25519 (RFC 8032 section 5.1), of whole messages only. */
+/** Pure Ed25519 (RFC 8032 section 5.1), for whole messages only. */
 const ed25519: SignatureScheme = {
   accepts: ({ messageType }) => messageType === 'RAW',
   sign: (privateKey, { message }) => sign(null, message, privateKey),
@@ -37,7 +37,7 @@ const mlDsa: SignatureScheme = {
       : noble.verify('ml-dsa-mu', publicKey, signed),
 };
 
-/** By the API's name. */
+/** By the name used in the API. */
 export const signatureSchemes: Readonly<Record<string, SignatureScheme>> = {
   RSASSA_PKCS1_V1_5_SHA_256: rsaPkcs1('sha256'),
   RSASSA_PKCS1_V1_5_SHA_384: rsaPkcs1('sha384'),
@@ -71,7 +71,7 @@ function ecdsa(name: DigestName): SignatureScheme {
   };
 }
 
-/** Signs a whole message on the thread pool. `name`: the hash; null for algorithms that have their own. */
+/** Signs a whole message on the thread pool. `name`: the hash; null for algorithms with a built-in one. */
 function signMessage(name: DigestName | null, privateKey: KeyObject, message: Uint8Array): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     sign(name, message, privateKey, (error, signature) => {

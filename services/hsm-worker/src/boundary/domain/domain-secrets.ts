@@ -5,23 +5,23 @@ import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { domainKeyId } from '@keyfleet/shared/domain/state';
 import type { Random } from '../crypto/random.ts';
 
-/** A domain key: AES-256, only ever in the memory of a member. */
+/** A domain key: AES-256, held only in the memory of members. */
 export interface DomainKey {
-  /** 32 hex digits; public, stands in the header of everything sealed under the key. */
+  /** 32 hex digits. Public: the header of everything sealed under the key contains it. */
   readonly id: string;
   readonly key: KeyObject;
 }
 
 /** The secret side of a domain state. */
 export interface DomainSecrets {
-  /** In the order of the state's domain keys. */
+  /** In the same order as the state's domain keys. */
   readonly domainKeys: readonly DomainKey[];
   readonly materialIdKey: KeyObject;
 }
 
 const secretKey = bytes({ min: 32, max: 32 });
 
-/** Stands only inside a token, sealed under its DKEK. */
+/** Occurs only inside a token, sealed under its DKEK. */
 const SecretsFormat = defineFormat(
   'keyfleet/domain-secrets/1',
   z.object({
@@ -30,7 +30,7 @@ const SecretsFormat = defineFormat(
   }),
 );
 
-/** The caller wipes what it gets. */
+/** The caller wipes the result. */
 export function encodeSecrets({ domainKeys, materialIdKey }: DomainSecrets): Buffer {
   const keys = domainKeys.map(({ id, key }) => ({ id, key: key.export() }));
   const materialId = materialIdKey.export();
@@ -64,7 +64,7 @@ export function newDomainKey(random: Random): DomainKey {
   return { id: random(16).toString('hex'), key: newSecretKey(random) };
 }
 
-/** A token may add and drop domain keys; what the member already has must stay what it is. */
+/** A token may add and drop domain keys, but those that the member already has must not change. */
 export function assertSameKeys(held: DomainSecrets, received: DomainSecrets): void {
   const changed = received.domainKeys.some(({ id, key }) => {
     const same = held.domainKeys.find((other) => other.id === id);

@@ -42,13 +42,16 @@ const contextV1 = z.object({
   agreementKey: publicKey,
 });
 const WrapContextV1 = defineFormat('keyfleet/domain-key-wrap/1', contextV1);
-/** For whom, in which token, by which keys a DKEK is wrapped: bound into the wrapping key, and associated data. */
+/**
+ * For which member, in which token and by which keys a DKEK is wrapped. Bound into the wrapping key, and associated
+ * data.
+ */
 const WrapContext = defineFormat(
   'keyfleet/domain-key-wrap/2',
   contextV1.extend({ kem: z.object({ encapsulated: bytes(), encapsulationKey: encapsulationKeyBytes }).optional() }),
 );
 
-/** What the wrapping key is derived from. */
+/** Input of the wrapping key's derivation. */
 const WrapSecrets = defineFormat(
   'keyfleet/domain-key-wrap-secrets/1',
   z.object({ agreed: bytes(), encapsulated: bytes().optional() }),
@@ -89,7 +92,7 @@ export function sealDomainToken(
 }
 
 /**
- * The domain keys of a verified token, for one of its members. Throws `DomainError('cannot-open')`, and never says why.
+ * The domain keys of a verified token, for one of its members. Throws `DomainError('cannot-open')` without saying why.
  */
 export function openDomainToken(token: DomainToken, identity: Identity): DomainSecrets {
   let dkek: Buffer | undefined;
@@ -120,8 +123,8 @@ interface Wrapping {
 }
 
 /**
- * One-pass ECDH (a fresh ephemeral key, the member's static agreement key) and ML-KEM together: the DKEK stays closed
- * unless both are broken. Tokens are kept for ever and shown to anyone.
+ * One-pass ECDH (a fresh ephemeral key, the member's static agreement key) combined with ML-KEM: the DKEK stays closed
+ * unless both are broken. Tokens are kept forever and shown to anyone.
  */
 function wrapFor({ memberId, agreementKey, encapsulationKey }: Member, { state, dkek, random }: Wrapping): WrappedKey {
   const ephemeral = generateKeyPairSync('ec', { namedCurve: 'secp384r1' });
@@ -173,17 +176,19 @@ function contextOf(wrapped: WrappedKey, identity: Identity, { version, domain, g
   return WrapContext.encode({ ...common, kem: { encapsulated, encapsulationKey: identity.encapsulationKey } });
 }
 
-/** Of both secrets, which it wipes, in an encoding that tells where one ends (SP 800-56C, section 2: Z || T). */
+/**
+ * Derives from both secrets, which it wipes, in an encoding that shows where each ends (SP 800-56C, section 2: Z || T).
+ */
 function wrappingKey(secrets: { agreed: Buffer; encapsulated?: Buffer | undefined }, context: Uint8Array): KeyObject {
   const { agreed, encapsulated } = secrets;
   const encoded = WrapSecrets.encode({ agreed, ...(encapsulated && { encapsulated }) });
   agreed.fill(0);
   encapsulated?.fill(0);
-  // A hash of it, because Node takes no more than 1024 bytes.
+  // A hash of the context, because Node accepts at most 1024 bytes.
   return derivedKey(encoded, hash('sha384', context, 'buffer'));
 }
 
-/** HKDF-SHA-384 (RFC 5869) of a secret, which it wipes; `info` stands for the public keys (SP 800-56C). */
+/** HKDF-SHA-384 (RFC 5869) of a secret, which it wipes. `info` stands for the public keys (SP 800-56C). */
 function derivedKey(secret: Buffer, info: Uint8Array): KeyObject {
   const key = Buffer.from(hkdfSync('sha384', secret, '', info, 32));
   try {

@@ -4,32 +4,32 @@ import type { DomainSecrets } from './domain-secrets.ts';
 import { type Keyring, newKeyring, type Sealings } from './keyring.ts';
 import { sessionFloor, takesSessionsUnder } from './session-keys.ts';
 
-/** A member that hears of no activation uses a new domain key after this time. */
+/** A member that is not told to activate a new domain key starts to use it after this time. */
 export const ACTIVATION_DELAY_MS = 60_000;
 
 /**
- * A domain state with its keys, as one member has it. A new domain key is held at once and seals only once every
- * reachable member holds it, or after `ACTIVATION_DELAY_MS`; which of two keys seals is no question of safety, for both
- * are in the state. It is one when a member left, who knows the older one: then the new key seals at once.
+ * A domain state and its keys, as installed by one member. A member holds a new domain key at once, but seals under it
+ * only once every reachable member holds it, or after `ACTIVATION_DELAY_MS`. Which of the two keys seals does not
+ * matter for safety, since both are in the state, unless a member that knows the older one was removed: then the new
+ * key seals at once.
  */
 export class InstalledDomain {
   readonly state: DomainState;
-  /** Of the token that made `state`. */
+  /** The hash of the token that made `state`. */
   readonly tokenHash: Uint8Array;
   readonly secrets: DomainSecrets;
   readonly #clock: Clock;
   readonly #sessionFloor: number;
-  /** By its id, when this member learned that the domain key is not the active one any more. */
+  /** By domain key id: when this member learned that the key is no longer the active one. */
   readonly #deactivatedAt: ReadonlyMap<string, number>;
   readonly #sealings: Sealings;
   #keyring: Keyring;
   #sealingGeneration: number;
-  /** When the newest domain key begins to seal; infinite when it already does. */
+  /** When the newest domain key begins to seal; Infinity if it already does. */
   #activatesAt: number;
 
   /**
-   * Without `before`, as after a restart, the newest key seals at once: what was sealed under it before the restart was
-   * already.
+   * Without `before`, as after a restart, the newest key seals at once: it may already have sealed before the restart.
    */
   constructor(parts: VerifiedDomain & { readonly secrets: DomainSecrets }, clock: Clock, before?: InstalledDomain) {
     this.state = parts.state;
@@ -45,7 +45,7 @@ export class InstalledDomain {
     const previous = before?.sealingGeneration ?? newest;
     this.#sealingGeneration = maySeal(this.state, previous) ? previous : newest;
     const pending = this.#sealingGeneration < newest;
-    // The earlier of two waits counts, or rotations in quick succession would put it off for ever.
+    // The earlier of two deadlines counts, or rotations in quick succession would postpone activation forever.
     this.#activatesAt = pending ? Math.min(before!.#activatesAt, clock.now() + ACTIVATION_DELAY_MS) : Infinity;
     this.#keyring = newKeyring(this, this.#sealingGeneration, this.#sealings);
   }
@@ -55,20 +55,20 @@ export class InstalledDomain {
     return this.#keyring;
   }
 
-  /** The generation that made the domain key which seals. */
+  /** The generation that made the domain key now sealing. */
   get sealingGeneration(): number {
     this.#activateWhenDue();
     return this.#sealingGeneration;
   }
 
-  /** Whether a session token under this domain key is (still) good. */
+  /** Whether a session token under this domain key is still accepted. */
   takesSessionsUnder(domainKeyId: string): boolean {
     const deactivatedAt = this.#deactivatedAt.get(domainKeyId);
     const now = this.#clock.now();
     return takesSessionsUnder(domainKeyId, this.state, { floor: this.#sessionFloor, deactivatedAt, now });
   }
 
-  /** Seals under the newest domain key made up to `generation` from now on; never goes back to an older one. */
+  /** From now on seals under the newest domain key made no later than `generation`; never goes back to an older one. */
   activate(generation: number): void {
     const key = this.state.domainKeys.findLast(
       ({ createdGeneration, status }) => createdGeneration <= generation && status !== 'retired',
@@ -84,7 +84,7 @@ export class InstalledDomain {
   }
 }
 
-/** Whether the domain key made by `generation` is still there, and known to no former member. */
+/** Whether the domain key made by `generation` still exists, and no former member knows it. */
 function maySeal({ domainKeys }: DomainState, generation: number): boolean {
   const key = domainKeys.find(({ createdGeneration }) => createdGeneration === generation);
   const leftSince = domainKeys.some((one) => one.afterRemoval && one.createdGeneration > generation);

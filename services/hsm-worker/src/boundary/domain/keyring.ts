@@ -3,35 +3,38 @@ import type { DomainState } from '@keyfleet/shared/domain/state';
 import { RefusedError } from '../errors.ts';
 import type { DomainKey, DomainSecrets } from './domain-secrets.ts';
 
-/** The secrets of an installed domain state. Immutable: installing another token makes another keyring. */
+/** The secrets of an installed domain state. Immutable: installing another token creates another keyring. */
 export interface Keyring {
   readonly domain: string;
   readonly generation: number;
-  /** Seals everything new. */
+  /** The key that seals everything new. */
   readonly active: DomainKey;
-  /** Before each use of `active` to seal. Refuses with `overloaded` when it has sealed as often as one key may. */
+  /**
+   * Call before each use of `active` to seal. Refuses with `overloaded` once the key has sealed as often as one key
+   * may.
+   */
   countSealing(): void;
-  /** Active or deactivated; undefined for a key that is retired, or that this member does not have (yet). */
+  /** An active or deactivated key; undefined if the key is retired or this member does not have it yet. */
   find(id: string): DomainKey | undefined;
-  /** Known, and out of use: whatever is under it stays closed. */
+  /** Known but out of use: what it sealed stays closed. */
   isRetired(id: string): boolean;
   /**
-   * HMAC-SHA-256 key that turns key material into its public id. The same for the life of the domain, or ids would
+   * The HMAC-SHA-256 key that derives the public id of key material. Constant for the life of the domain, or ids would
    * change.
    */
   readonly materialIdKey: KeyObject;
 }
 
 /**
- * NIST SP 800-38D, section 8.3, for random IVs. One member comes here only when nothing has rotated for months; then no
- * luck is pressed, and other members, or a rotation, go on.
+ * NIST SP 800-38D, section 8.3, for random IVs. One member gets here only if nothing has rotated for months. Then it
+ * stops, rather than risk a repeat; other members, or a rotation, carry on.
  */
 export const MAX_SEALINGS = 2 ** 32;
 
-/** How often this member sealed under each domain key, by its id, since it started. */
+/** How often this member has sealed under each domain key since it started, by domain key id. */
 export type Sealings = Map<string, number>;
 
-/** `sealingGeneration`: the newest domain key that is not newer than this seals. */
+/** `sealingGeneration`: the newest domain key that is not newer than this generation seals. */
 export function newKeyring(
   { state, secrets }: { state: DomainState; secrets: DomainSecrets },
   sealingGeneration: number,

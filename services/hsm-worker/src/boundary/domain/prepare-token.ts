@@ -19,15 +19,16 @@ export interface TokenMaker {
   readonly clock: Clock;
   readonly random: Random;
   /**
-   * From the making of a domain key to a rotation that no operator signed: the least that this member lets pass. Who
-   * has the scheduler's key could otherwise fill the domain with keys, each of which has everything resealed.
+   * The shortest time that this member accepts between the making of a domain key and a rotation that no operator
+   * signed. Otherwise a holder of the scheduler's key could fill the domain with keys, each of which makes everything
+   * be resealed.
    */
   readonly rotationPauseMs: number;
 }
 
 export const ROTATION_PAUSE_MS = 10 * 60_000;
 
-/** The founding token: a first domain key and the material id key for the life of the domain. Throws `DomainError`. */
+/** The founding token: a first domain key, and the material id key for the life of the domain. Throws `DomainError`. */
 export function prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: TokenMaker): Buffer {
   const { identity, clock, random } = maker;
   const change = verifyFounding(anchor, proposal);
@@ -36,12 +37,12 @@ export function prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: T
   const state = foundedState(change, { keyId: key.id, madeAt: clock.now() });
   const secrets = { domainKeys: [key], materialIdKey: newSecretKey(random) };
   const token = sealDomainToken({ state, previousHash: undefined, proposal, secrets }, identity, random);
-  // Nothing is handed out that the others would refuse.
+  // Never hand out a token that the others would refuse.
   verifyGenesis(anchor, parseToken(token));
   return token;
 }
 
-/** The token after `current`, whose keys are `secrets`. Throws `DomainError`. */
+/** The token that follows `current`, whose keys are `secrets`. Throws `DomainError`. */
 export function prepareNext(
   current: VerifiedDomain & { readonly secrets: DomainSecrets },
   proposal: Proposal,
@@ -53,7 +54,7 @@ export function prepareNext(
   assertRulesForPeople(change);
   if (change.name === 'RotateDomainKeys') assertNotTooSoon(current.state, proposal, maker);
   const key = newDomainKey(random);
-  // A clock that was set back must not put tokens out of order; domain keys then are kept longer, never shorter.
+  // If the clock was set back, tokens must still be in order. Domain keys are then kept longer, never shorter.
   const madeAt = Math.max(clock.now(), current.state.madeAt);
   const state = nextState(current.state, change, { keyId: key.id, madeAt });
   const held = makesDomainKey(current.state, change)
@@ -68,7 +69,7 @@ export function prepareNext(
   return token;
 }
 
-/** Operators rotate when they like. Throws `DomainError('too-soon')`. */
+/** Operators may rotate at any time. Throws `DomainError('too-soon')`. */
 function assertNotTooSoon(
   state: DomainState,
   { signatures }: Proposal,

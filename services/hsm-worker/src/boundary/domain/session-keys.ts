@@ -2,18 +2,18 @@ import { activeDomainKey, CHANGEOVER_MS, type DomainState, newestAfterRemoval } 
 import { SESSION_MS } from '@keyfleet/shared/hsm/session';
 
 /**
- * The generation that made the oldest domain key whose session tokens a member takes; `before` it installed `state`.
- * None is from before the last removal: whoever left held those keys. After a restart it is the newest, for hosts
- * negotiate again in milliseconds.
+ * The generation of the oldest domain key whose session tokens a member accepts; `before`: its value before `state` was
+ * installed. It is never from before the last removal, since the removed member held those keys. After a restart it is
+ * the newest, because hosts renegotiate within milliseconds.
  */
 export function sessionFloor(state: DomainState, before = activeDomainKey(state).createdGeneration): number {
   return Math.max(before, newestAfterRemoval(state)?.createdGeneration ?? 0);
 }
 
 /**
- * Whether session tokens under this domain key are good: it seals, or did so until a session ago, and no former member
- * holds it. `deactivatedAt`: when the member learned that there is a newer one, by its own clock; undefined for the
- * active key. The time in the token is its preparer's, who may have dated it back.
+ * Whether session tokens under this domain key are accepted: the key seals, or stopped less than a session's lifetime
+ * ago, and no former member holds it. `deactivatedAt`: when the member learned by its own clock that there is a newer
+ * key; undefined for the active key. The time in the token does not count: its preparer may have backdated it.
  */
 export function takesSessionsUnder(
   domainKeyId: string,

@@ -26,7 +26,7 @@ function newToken(): { token: Buffer; materialId: Buffer } {
   return { token: sealToken(ExportedKeyToken, { header, secret }, { keyring, nonce }), materialId };
 }
 
-/** What one of these tokens takes. */
+/** The cost of one of these tokens. */
 const ENTRY_BYTES = 2_000 + 4 * newToken().token.length;
 
 function newCache(options: { capacity?: number } = {}) {

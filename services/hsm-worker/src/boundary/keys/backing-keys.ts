@@ -6,21 +6,21 @@ import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-spec
 import type { Keyring } from '../domain/keyring.ts';
 import { type BackingKeyHeader, openExportedKey } from '../tokens/exported-key-token.ts';
 
-/** A backing key in use: the secret is in OpenSSL's memory only. */
+/** An opened backing key. The secret is in OpenSSL's memory only. */
 export class BackingKey {
   readonly keyId: string;
-  /** Undefined when its token does not name it yet. */
+  /** Undefined if its token does not name the account yet. */
   readonly account: string | undefined;
   readonly materialId: Buffer;
   readonly keySpec: KeySpec;
   readonly keyUsage: KeyUsage;
   readonly origin: BackingKeyHeader['origin'];
-  /** Symmetric and HMAC keys: a secret key; all others: the private key. */
+  /** A secret key for symmetric and HMAC keys; the private key for all others. */
   readonly key: KeyObject;
   #publicKey: KeyObject | undefined;
   #blobPrefix: Buffer | undefined;
 
-  /** `material` is what the token held (docs/formats.md); the caller zeroes it. */
+  /** `material`: the secret in the token (docs/formats.md); the caller zeroes it. */
   constructor(header: BackingKeyHeader, material: Uint8Array) {
     this.keyId = header.keyId;
     this.account = header.account;
@@ -41,13 +41,13 @@ export class BackingKey {
     return (this.#publicKey ??= createPublicKey(this.key));
   }
 
-  /** What every ciphertext blob under this key begins with. */
+  /** The start of every ciphertext blob under this key. */
   get blobPrefix(): Buffer {
     return (this.#blobPrefix ??= blobPrefixOf(this));
   }
 }
 
-/** Whether a token may be used as that of a key of `account`. */
+/** Whether a token may be used for a key of `account`. */
 export function belongsTo(account: string, header: { readonly account?: string | undefined }): boolean {
   return header.account === undefined || header.account === account;
 }
@@ -58,32 +58,32 @@ export function isSecretKey(keySpec: KeySpec): boolean {
   return kind === 'symmetric' || kind === 'hmac';
 }
 
-/** An opened key with what leads to it, beside its token: measured with symmetric keys. */
+/** The size of an opened key and its index entries, apart from its token. Measured with symmetric keys. */
 const ENTRY_BYTES = 2_000;
-/** Of a key pair, OpenSSL holds several times what its token has. */
+/** For a key pair, OpenSSL holds several times the token's size. */
 const BYTES_PER_TOKEN_BYTE = 4;
 
 interface Entry {
   readonly token: Buffer;
   readonly backingKey: BackingKey;
-  /** As key of `#slots`. */
+  /** As a key of `#slots`. */
   readonly material: string;
   readonly openedAt: number;
 }
 
 /**
- * Opened backing keys, kept in memory for a while: opening a token costs more than using a symmetric key. None stays
- * longer than `maxAgeMs`, so that a missed eviction does not last.
+ * Opened backing keys, cached because opening a token costs more than using a symmetric key. None stays longer than
+ * `maxAgeMs`, so that a missed eviction has a limited effect.
  */
 export class BackingKeyCache {
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
-  /** By the token's tag; the whole token is compared before an entry counts as its. */
+  /** By the token's tag. An entry counts only if its whole token is the same. */
   readonly #entries: BoundedCache<Entry>;
-  /** By backing key: the slots of the tokens that it was opened from, nearly always one. */
+  /** By backing key: the slots of the tokens from which it was opened, nearly always one. */
   readonly #slots = new Map<string, readonly string[]>();
 
-  /** `maxBytes`: about how much memory the opened keys may take. */
+  /** `maxBytes`: approximate limit on the memory of the opened keys. */
   constructor({ clock, maxBytes, maxAgeMs }: { clock: Clock; maxBytes: number; maxAgeMs: number }) {
     this.#clock = clock;
     this.#maxAgeMs = maxAgeMs;
@@ -106,7 +106,7 @@ export class BackingKeyCache {
     return backingKey;
   }
 
-  /** Forgets what is held of a backing key, under whichever tokens it was opened. */
+  /** Forgets a backing key, under every token it was opened from. */
   evict(materialId: Uint8Array): void {
     for (const slot of this.#slots.get(materialOf(materialId)) ?? []) this.#entries.delete(slot);
   }
@@ -143,7 +143,7 @@ function materialOf(materialId: Uint8Array): string {
   return Buffer.from(materialId.buffer, materialId.byteOffset, materialId.byteLength).toString('latin1');
 }
 
-/** The last 16 bytes, which GCM makes as good as a hash of the rest. */
+/** The last 16 bytes: GCM makes them as good as a hash of the rest. */
 function slotOf(token: Uint8Array): string {
   return Buffer.from(token.buffer, token.byteOffset, token.byteLength).toString(
     'latin1',

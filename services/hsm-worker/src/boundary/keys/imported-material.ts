@@ -5,8 +5,8 @@ import { isOfSpec } from './key-spec-of.ts';
 import { arePartsOfOneKey } from './rsa-parts.ts';
 
 /**
- * What is sealed of material that was unwrapped, in a buffer of its own, which the caller zeroes; `undefined` if it is
- * no key of the spec. Of a key pair it is one encoding, whichever of PKCS #8's the key came in, so that one key has one
+ * The bytes to seal for unwrapped material, in a separate buffer that the caller zeroes; `undefined` if it is not a key
+ * of the spec. A key pair always gets one encoding, whichever of PKCS #8's it arrived in, so that one key has one
  * material id.
  */
 export async function materialToSeal(keySpec: KeySpec, unwrapped: Buffer): Promise<Buffer | undefined> {
@@ -27,7 +27,7 @@ export async function materialToSeal(keySpec: KeySpec, unwrapped: Buffer): Promi
 function keyOf(keySpec: KeySpec, unwrapped: Buffer): KeyObject | undefined {
   try {
     if (!isSecretKey(keySpec)) return createPrivateKey({ key: unwrapped, format: 'der', type: 'pkcs8' });
-    // OpenSSL has no key of no bytes.
+    // OpenSSL has no empty keys.
     return unwrapped.length > 0 ? createSecretKey(unwrapped) : undefined;
   } catch {
     return undefined;
@@ -35,8 +35,8 @@ function keyOf(keySpec: KeySpec, unwrapped: Buffer): KeyObject | undefined {
 }
 
 /**
- * A PKCS #8 may say any public key beside the private one, or none, and OpenSSL takes it as it stands. So the public
- * half is made from the private one, and one that was given must be the same. Of all that reads a scalar, ECDH alone
+ * A PKCS #8 may claim any public key for its private one, or none, and OpenSSL does not check. So the public half is
+ * computed from the private one, and a given one must be equal. Of all the functions that read a scalar, only ECDH
  * refuses one that is not below the group's order.
  */
 function ecKeyToSeal(given: KeyObject): Buffer | undefined {

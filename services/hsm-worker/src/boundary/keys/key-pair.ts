@@ -8,14 +8,14 @@ export interface KeyPair {
 
 export type RsaBits = 2048 | 3072 | 4096;
 
-/** Where fresh RSA key pairs come from: they take up to seconds to make, so a pool keeps some. */
+/** The source of fresh RSA key pairs. One takes up to seconds to make, so a pool keeps some. */
 export interface RsaKeyPairs {
   take(bits: RsaBits): Promise<KeyPair>;
 }
 
 /**
- * A fresh key pair, made on the thread pool by OpenSSL's generator. `undefined` for a spec that is not a key pair, or
- * not made here.
+ * A fresh key pair from OpenSSL's generator, made on the thread pool. `undefined` for a spec that is not a key pair, or
+ * is not made here.
  */
 export function newKeyPair(keySpec: KeySpec, rsaKeyPairs: RsaKeyPairs): Promise<KeyPair> | undefined {
   const row = keySpecs[keySpec];
@@ -28,7 +28,7 @@ export function newKeyPair(keySpec: KeySpec, rsaKeyPairs: RsaKeyPairs): Promise<
       return settled((done) => generateKeyPair('ed25519', {}, done));
     case 'ml-dsa':
     case 'ml-kem':
-      // The overloads take one name each, not a union of them; all behave the same.
+      // The overloads take a single name each, not a union; all behave the same.
       return settled((done) => generateKeyPair(row.parameterSet as 'ml-dsa-44', {}, done));
     default:
       return undefined;
@@ -40,7 +40,7 @@ export function newRsaKeyPair(bits: RsaBits): Promise<KeyPair> {
   return settled((done) => generateKeyPair('rsa', { modulusLength: bits }, done));
 }
 
-/** DER PKCS #8: the form in which a private key is sealed. The caller zeroes it. */
+/** DER PKCS #8, the form in which a private key is sealed. The caller zeroes it. */
 export function privateKeyDer(pair: KeyPair): Buffer {
   return pair.privateKey.export({ format: 'der', type: 'pkcs8' });
 }

@@ -2,8 +2,8 @@ import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
 import type { BackingKey } from './backing-keys.ts';
 
 /**
- * Bytes of a symmetric or HMAC key; `undefined` for key pairs. An HMAC key is as long as its hash (AWS: "HMAC keys in
- * AWS KMS").
+ * The length in bytes of a symmetric or HMAC key; `undefined` for key pairs. An HMAC key is as long as its hash (AWS:
+ * "HMAC keys in AWS KMS").
  */
 export function secretLengthOf(keySpec: KeySpec): number | undefined {
   const row = keySpecs[keySpec];
@@ -17,10 +17,10 @@ export function secretLengthOf(keySpec: KeySpec): number | undefined {
   }
 }
 
-/** Longest HMAC key that is taken: 1024 bits (AWS: "Requirements for imported key material"). */
+/** The longest HMAC key accepted: 1024 bits (AWS: "Requirements for imported key material"). */
 const MAX_HMAC_BYTES = 128;
 
-/** Whether key material is what its spec says: a token may say one spec, and hold a shorter key or another curve. */
+/** Whether key material fits its spec: a token may claim one spec but hold a shorter key or another curve. */
 export function isOfSpec({ key, keySpec, origin }: Pick<BackingKey, 'key' | 'keySpec' | 'origin'>): boolean {
   const row = keySpecs[keySpec];
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
@@ -43,13 +43,13 @@ export function isOfSpec({ key, keySpec, origin }: Pick<BackingKey, 'key' | 'key
   }
 }
 
-/** What is made here is as long as its hash; people bring longer keys, and no shorter ones. */
+/** Keys made here are as long as their hash. Imported ones may be longer, but not shorter. */
 function isHmacLength(length: number, { bits, origin }: { bits: number; origin: BackingKey['origin'] }): boolean {
   const least = bits / 8;
   return length >= least && length <= (origin === 'EXTERNAL' ? MAX_HMAC_BYTES : least);
 }
 
-/** What a KeyObject says for the curves that have two names. */
+/** The name that a KeyObject reports for curves with two names. */
 const opensslCurves: Readonly<Partial<Record<string, string>>> = {
   'P-256': 'prime256v1',
   'P-384': 'secp384r1',

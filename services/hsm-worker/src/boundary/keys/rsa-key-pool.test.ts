@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { KeyPair, RsaBits } from './key-pair.ts';
 import { RsaKeyPool } from './rsa-key-pool.ts';
 
-/** Gives a pair when the test says so; the pairs are small and all alike, only their identity counts. */
+/** Yields a pair when the test says so. The pairs are small and all alike; only their identity counts. */
 function manualGenerator() {
   const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' });
   const pending: { bits: RsaBits; finish: () => void }[] = [];
@@ -15,7 +15,7 @@ function manualGenerator() {
   return { pending, generate };
 }
 
-/** Lets everything that is already decided happen. */
+/** Lets everything that is already settled run. */
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('a full pool gives a pair at once, each pair once, and makes another', async () => {

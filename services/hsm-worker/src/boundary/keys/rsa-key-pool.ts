@@ -1,11 +1,11 @@
 import { type KeyPair, newRsaKeyPair, type RsaBits, type RsaKeyPairs } from './key-pair.ts';
 
 /**
- * A few fresh RSA key pairs of each size, in memory only, so that making an RSA key does not take its 30 to 2000 ms.
+ * A few fresh RSA key pairs of each size, in memory only, which save the 30 to 2000 ms that making an RSA key takes.
  *
- * One pair at a time is made ahead, on one of libuv's threads, and only while nobody waits for one: an empty pool costs
- * the caller the time of a generation, and the next caller nothing more. What is in it at the end is lost, which is
- * harmless.
+ * The pool makes one pair at a time, on one of libuv's threads, and only while nobody waits for a pair: an empty pool
+ * costs the caller the time of one generation, and the next caller nothing extra. Pairs left at shutdown are lost,
+ * which is harmless.
  */
 export class RsaKeyPool implements RsaKeyPairs, Disposable {
   readonly #sizes: Readonly<Record<RsaBits, number>>;
@@ -15,7 +15,7 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
   #filling = false;
   #disposed = false;
 
-  /** `sizes`: how many pairs to keep of each modulus length. */
+  /** `sizes`: how many pairs to keep for each modulus length. */
   constructor(sizes: Readonly<Record<RsaBits, number>>, generate = newRsaKeyPair) {
     this.#sizes = sizes;
     this.#generate = generate;
@@ -36,7 +36,7 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
     }
   }
 
-  /** Fills the pool; resolves when it is full, or when somebody waits for a pair and filling gives way. */
+  /** Fills the pool. Resolves when it is full, or when filling gives way to a caller that waits for a pair. */
   async fill(): Promise<void> {
     if (this.#filling) return;
     this.#filling = true;
@@ -45,7 +45,7 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
         this.#stock[bits].push(await this.#generate(bits));
       }
     } catch {
-      // Whoever asks next makes a pair for itself, and is told if that fails too.
+      // The next caller makes its own pair, and gets the error if that fails too.
     } finally {
       this.#filling = false;
     }

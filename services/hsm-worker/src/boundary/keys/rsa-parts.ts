@@ -2,7 +2,7 @@ import { checkPrime, createPrivateKey, createPublicKey, type KeyObject } from 'n
 import { promisify } from 'node:util';
 import { decryptOaep, encryptOaep } from '../crypto/rsa-oaep.ts';
 
-/** The integers of an RSAPrivateKey of two primes (RFC 8017 appendix A.1.2), in their order. */
+/** The integers of a two-prime RSAPrivateKey in order (RFC 8017 appendix A.1.2). */
 const names = ['version', 'n', 'e', 'd', 'p', 'q', 'dP', 'dQ', 'qInv'] as const;
 type Parts = Readonly<Record<(typeof names)[number], Buffer>>;
 
@@ -10,9 +10,9 @@ const isPrime = promisify<Buffer, boolean>(checkPrime);
 const message = Buffer.from('keyfleet RSA key check');
 
 /**
- * Whether the parts of an RSA private key belong together: two primes of half the modulus each, and both ways to
- * decrypt, by `d` and by the primes, undo the public exponent. OpenSSL reads any integers, and Node does not offer
- * OpenSSL's own check. All is done by OpenSSL on the thread pool; no part of the key becomes a string or a BigInt,
+ * Whether the parts of an RSA private key belong together: there are two primes of half the modulus each, and both ways
+ * to decrypt, by `d` and by the primes, undo the public exponent. OpenSSL reads any integers, and Node does not expose
+ * OpenSSL's own check. OpenSSL does all the work on the thread pool; no part of the key becomes a string or a BigInt,
  * which nothing can overwrite.
  */
 export async function arePartsOfOneKey(key: KeyObject): Promise<boolean> {
@@ -29,9 +29,9 @@ export async function arePartsOfOneKey(key: KeyObject): Promise<boolean> {
 }
 
 /**
- * OpenSSL decrypts by the primes, looks whether the public exponent undoes it, and decrypts by `d` if it does not. So
- * with `dP` changed `d` must be right, and with `d` changed all the others. `part` is a part of `der`, and is as it was
- * afterwards.
+ * OpenSSL decrypts by the primes, checks the result with the public exponent, and falls back to `d` if it is wrong. So
+ * if it still decrypts with `dP` changed, `d` is right; with `d` changed, all the others are. `part` is a part of
+ * `der`, and is restored afterwards.
  */
 async function decryptsWithout(part: Buffer, der: Buffer, encrypted: Buffer): Promise<boolean> {
   const last = part.length - 1;
@@ -55,7 +55,7 @@ function bitsOf(integer: Buffer): number {
   return first < 0 ? 0 : (integer.length - first) * 8 - (Math.clz32(integer[first]!) - 24);
 }
 
-/** As parts of `der`, which OpenSSL has written; `undefined` of a key of more than two primes. */
+/** Views of `der`, which OpenSSL has written; `undefined` if the key has more than two primes. */
 function partsOf(der: Buffer): Parts | undefined {
   const parts: Buffer[] = [];
   for (let at = valueAt(der, 0).start; at < der.length;) {
@@ -67,7 +67,7 @@ function partsOf(der: Buffer): Parts | undefined {
   return Object.fromEntries(names.map((name, i) => [name, parts[i]!])) as unknown as Parts;
 }
 
-/** Where the value of the DER element at `at` is. */
+/** The position of the value of the DER element at `at`. */
 function valueAt(der: Buffer, at: number): { start: number; end: number } {
   const first = der[at + 1]!;
   const more = first < 0x80 ? 0 : first - 0x80;

@@ -4,14 +4,14 @@ import { TokenProcess, type TokenProcessOptions } from './token-process.ts';
 import type { TokenWork } from './token-process-main.ts';
 
 export interface ClusterOptions extends TokenProcessOptions {
-  /** Whose it is: no other account's or Region's key store can be in it. */
+  /** The owner: the cluster can back no key store of another account or Region. */
   readonly accountId: string;
   readonly region: string;
-  /** DER of the certificate that a customer must give to make a key store of it. */
+  /** DER of the certificate that a customer must present to create a key store in it. */
   readonly trustAnchor: Uint8Array;
-  /** Who logs in, where a token has several users: their password is `<user>:<password>`. */
+  /** The user that logs in, if a token has several: their password is `<user>:<password>`. */
   readonly user?: string | undefined;
-  /** Sessions at once, each in a process of its own. */
+  /** The number of sessions, each in its own process. */
   readonly sessions: number;
 }
 
@@ -24,22 +24,22 @@ interface Waiter {
 }
 
 /**
- * A CloudHSM cluster, as API and customers call it: a token behind a PKCS#11 module, with some sessions. Processes
- * start when they are needed.
+ * A CloudHSM cluster, as the API and customers call it: a token behind a PKCS#11 module, with some sessions. Processes
+ * start on demand.
  */
 export class Cluster implements Disposable {
   readonly options: ClusterOptions;
   readonly #processes = new Set<TokenProcess>();
   readonly #idle: TokenProcess[] = [];
   readonly #waiters: Waiter[] = [];
-  /** Was refused: to try it again and again would lock the user. */
+  /** The password that was refused: retrying it would lock the user. */
   #wrongPin: KeyObject | undefined;
 
   constructor(options: ClusterOptions) {
     this.options = options;
   }
 
-  /** Logs in, whether or not it is logged in. Refuses with RefusedError. */
+  /** Logs in, even if already logged in. Refuses with RefusedError. */
   connect(password: Uint8Array): Promise<void> {
     this.#wrongPin = undefined;
     return this.#withProcess((process) => this.#login(process, this.#pinOf(password)));
@@ -88,7 +88,7 @@ export class Cluster implements Disposable {
     try {
       return await use(process);
     } catch (error) {
-      // Whatever it was, a new session begins without it.
+      // Whatever the cause, the next session starts in a fresh process.
       if (error instanceof RefusedError && error.refusal === 'cluster-away') process.kill();
       throw error;
     } finally {

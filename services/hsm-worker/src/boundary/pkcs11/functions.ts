@@ -28,7 +28,7 @@ const definitions = {
 
 export type FunctionName = keyof typeof definitions;
 
-/** Return values that mean something to us. */
+/** The return values that matter to us. */
 export const CKR = {
   GENERAL_ERROR: 0x05n,
   FUNCTION_FAILED: 0x06n,
@@ -50,7 +50,7 @@ export const CKR = {
   USER_TOO_MANY_TYPES: 0x105n,
 } as const;
 
-/** A module returned something else than CKR_OK. */
+/** A module returned something other than CKR_OK. */
 export class CryptokiError extends Error {
   override name = 'CryptokiError';
   readonly value: bigint;
@@ -66,7 +66,7 @@ type Arguments = readonly (bigint | number)[];
 /** Calls a function of a module. Throws CryptokiError. Blocks until the module returns. */
 export type CallModule = (name: FunctionName, ...args: Arguments) => void;
 
-/** Throws when the file is no PKCS#11 module. */
+/** Throws if the file is not a PKCS#11 module. */
 export function loadModule(path: string): CallModule {
   const functions = dlopen(path, definitions).functions as unknown as Record<string, (...args: Arguments) => bigint>;
   return (name, ...args) => {

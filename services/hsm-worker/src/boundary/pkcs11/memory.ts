@@ -1,24 +1,24 @@
 import { getRawPointer } from 'node:ffi';
 
-/** More than any call of ours takes. */
+/** More than any of our calls needs. */
 const SIZE = 64 * 1024;
 
 export interface Block {
   readonly pointer: bigint;
-  /** What is there now. */
+  /** The current contents. */
   readonly bytes: Buffer;
 }
 
 /**
- * The memory that a module reads and writes: one block that never moves, filled from its front for each use of the
- * token and overwritten after it. All of PKCS#11's structures are made of words and pointers of 8 bytes.
+ * The memory that a module reads and writes: one block that never moves. Each use of the token fills it from the front
+ * and overwrites it afterwards. All of PKCS#11's structures consist of 8-byte words and pointers.
  */
 export class Memory {
   readonly #buffer = Buffer.from(new ArrayBuffer(SIZE));
   readonly #start = getRawPointer(this.#buffer);
   #used = 0;
 
-  /** Throws RangeError when there is no room. */
+  /** Throws RangeError if there is no room. */
   take(length: number): Block {
     const offset = this.#used;
     if (offset + length > SIZE) throw new RangeError('more than a token is asked at once');

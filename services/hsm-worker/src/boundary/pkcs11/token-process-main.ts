@@ -2,20 +2,20 @@ import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { CKR, loadModule } from './functions.ts';
 import { isValue, NoKeyError, NotDecryptedError, type TokenName, TokenSession } from './token-session.ts';
 
-/** What the process is asked. The first is `open`; each is answered before the next comes. */
+/** A request to the process. The first is `open`; each is answered before the next arrives. */
 export type TokenRequest =
   | { readonly name: 'open'; readonly module: string; readonly token: TokenName }
   | { readonly name: 'login'; readonly pin: Uint8Array }
   | TokenWork;
 
-/** What is asked of a session that is logged in. */
+/** A request to a session that is logged in. */
 export type TokenWork =
   | { readonly name: 'generateKey' | 'destroyKey'; readonly label: string }
   | { readonly name: 'generateRandom'; readonly length: number }
   | ({ readonly name: 'encrypt'; readonly label: string } & Parameters<TokenSession['encrypt']>[1])
   | ({ readonly name: 'decrypt'; readonly label: string } & Parameters<TokenSession['decrypt']>[1]);
 
-/** `refusal` is all that leaves the process of what went wrong. */
+/** The `refusal` is all that leaves the process about a failure. */
 export type TokenReply = { readonly result: unknown } | { readonly refusal: Refusal };
 
 let session: TokenSession | undefined;
@@ -23,7 +23,7 @@ let session: TokenSession | undefined;
 process.on('message', (request: TokenRequest) => {
   process.send?.(replyTo(request));
 });
-// The hsm-worker is gone.
+// The hsm-worker has exited.
 process.on('disconnect', () => process.exit());
 
 function replyTo(request: TokenRequest): TokenReply {

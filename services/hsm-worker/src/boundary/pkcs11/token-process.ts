@@ -7,19 +7,19 @@ import type { TokenReply, TokenRequest } from './token-process-main.ts';
 export interface TokenProcessOptions {
   readonly module: string;
   readonly token: TokenName;
-  /** All that the module finds in its environment. */
+  /** The module's whole environment. */
   readonly environment: Readonly<Record<string, string>>;
-  /** How long an answer may take, once the process has started. */
+  /** How long an answer may take once the process has started. */
   readonly timeoutMs: number;
 }
 
-/** For a process to start, and its module to find the token. */
+/** How long the process may take to start, and its module to find the token. */
 const START_MS = 10_000;
 
 /**
- * A process with one session with a token. A module is a vendor's native code: it blocks whoever calls it, hangs with
- * its network, and may crash. So it has a process of its own, which is killed when it does not answer; and it sees
- * neither a key of the domain nor a customer's plaintext.
+ * A process with one session with a token. A module is a vendor's native code: it blocks its caller, hangs when its
+ * network does, and may crash. So it runs in its own process, which is killed if it does not answer, and which sees
+ * neither a domain key nor a customer's plaintext.
  */
 export class TokenProcess {
   readonly #options: TokenProcessOptions;
@@ -27,7 +27,7 @@ export class TokenProcess {
   readonly #opened: Promise<unknown>;
   #waiting: ((reply: TokenReply) => void) | undefined;
   #isOver = false;
-  /** The password that the session is logged in with. */
+  /** The password of the session's current login. */
   loggedIn: KeyObject | undefined;
 
   constructor(options: TokenProcessOptions) {
@@ -42,7 +42,7 @@ export class TokenProcess {
     for (const over of ['error', 'exit', 'disconnect']) this.#child.on(over, () => this.kill());
     const { module, token } = options;
     this.#opened = this.#exchange({ name: 'open', module, token }, START_MS);
-    // Whoever asks first is told.
+    // The first request gets the error.
     this.#opened.catch(() => this.kill());
   }
 
@@ -51,8 +51,7 @@ export class TokenProcess {
   }
 
   /**
-   * One request at a time. Refuses with RefusedError: `cluster-away` when there was no answer, and then the process is
-   * over.
+   * One request at a time. Refuses with RefusedError. After `cluster-away`, which means no answer, the process is over.
    */
   async ask(request: TokenRequest): Promise<unknown> {
     await this.#opened;

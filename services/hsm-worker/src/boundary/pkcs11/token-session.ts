@@ -1,21 +1,21 @@
 import { CKR, type CallModule, CryptokiError } from './functions.ts';
 import { type Block, Memory, wordOf } from './memory.ts';
 
-/** Which token of a module's slots. At least one of the two. */
+/** Selects a token among a module's slots. At least one of the two is required. */
 export interface TokenName {
   readonly label?: string | undefined;
   readonly serial?: string | undefined;
 }
 
-/** No slot of the module has the token. */
+/** The token is in none of the module's slots. */
 export class NoTokenError extends Error {
   override name = 'NoTokenError';
 }
-/** The token has no key of this label. */
+/** The token has no key with this label. */
 export class NoKeyError extends Error {
   override name = 'NoKeyError';
 }
-/** What was to be decrypted was not encrypted so under this key. */
+/** The input was not encrypted in this way under this key. */
 export class NotDecryptedError extends Error {
   override name = 'NotDecryptedError';
 }
@@ -54,14 +54,12 @@ const attributes = {
 } as const;
 type Template = Partial<Record<keyof typeof attributes, number | boolean | string>>;
 
-/**
- * One session with one token. Every method blocks until the token answers, and throws CryptokiError when it refuses.
- */
+/** A session with one token. Every method blocks until the token answers, and throws CryptokiError if it refuses. */
 export class TokenSession {
   readonly #call: CallModule;
   readonly #memory = new Memory();
   readonly #session: bigint;
-  /** Handles by label; the token may give up any of them. */
+  /** Handles by label; the token may invalidate any of them. */
   readonly #keys = new Map<string, bigint>();
 
   /** Throws NoTokenError. */
@@ -88,7 +86,7 @@ export class TokenSession {
     });
   }
 
-  /** An AES-256 key that never leaves the token. One that is there already stays as it is. */
+  /** Makes an AES-256 key that never leaves the token. An existing one is left as it is. */
   generateKey(label: string): void {
     if (this.#search(label) !== undefined) return;
     this.#using((memory) => {
@@ -112,7 +110,7 @@ export class TokenSession {
     });
   }
 
-  /** Does nothing when it is not there. */
+  /** Does nothing if the key does not exist. */
   destroyKey(label: string): void {
     this.#keys.delete(label);
     for (let key = this.#search(label); key !== undefined; key = this.#search(label)) {
@@ -129,7 +127,7 @@ export class TokenSession {
     });
   }
 
-  /** `iv`: random; a token that makes its own answers that one. Throws NoKeyError. */
+  /** `iv`: random; a token that makes its own IV returns that one. Throws NoKeyError. */
   encrypt(label: string, { iv, associatedData, plaintext }: Record<'iv' | 'associatedData' | 'plaintext', Uint8Array>) {
     return this.#withKey(label, (key) =>
       this.#using((memory): EncryptedInToken => {
@@ -162,8 +160,7 @@ export class TokenSession {
   }
 
   /**
-   * Modules have no one value for a tag that is wrong; some say "general error", and then the session is as good as
-   * before.
+   * Modules do not agree on an error for a wrong tag. Some report "general error", after which the session still works.
    */
   #isOfCiphertext(error: unknown): boolean {
     const { ENCRYPTED_DATA_INVALID, ENCRYPTED_DATA_LEN_RANGE, DATA_INVALID, DATA_LEN_RANGE } = CKR;
@@ -227,7 +224,7 @@ export class TokenSession {
     });
   }
 
-  /** Whatever was in the memory is overwritten. */
+  /** Overwrites the memory afterwards. */
   #using<T>(use: (memory: Memory) => T): T {
     try {
       return use(this.#memory);
@@ -245,7 +242,7 @@ function keyOf(label: string): Template {
   return { class: CKO_SECRET_KEY, keyType: CKK_AES, token: true, label };
 }
 
-/** Pointer and count, as arguments. */
+/** Pointer and count, as call arguments. */
 function templateIn(memory: Memory, template: Template): [bigint, bigint] {
   const entries = Object.entries(template) as [keyof typeof attributes, number | boolean | string][];
   const words = entries.flatMap(([name, value]) => {
@@ -274,7 +271,7 @@ function gcmIn(memory: Memory, iv: Block, associatedData: Uint8Array): bigint {
   return memory.words(CKM_AES_GCM, parameters.pointer, parameters.bytes.length).pointer;
 }
 
-/** Of a field that is padded with spaces. */
+/** The text of a field padded with spaces. */
 function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('utf8').trimEnd();
 }

@@ -21,7 +21,7 @@ function symmetricKey(options: { keyId?: string; materialId?: Buffer; material?:
 const key = symmetricKey();
 const cannotOpen = expect.objectContaining({ name: 'RefusedError', refusal: 'cannot-open' });
 const bytes = fc.uint8Array({ maxLength: 200 });
-/** Short keys and values of few letters, so that contexts that look alike are common. */
+/** Short keys and values over a small alphabet, so that similar contexts are common. */
 const context = fc.dictionary(
   fc.string({ maxLength: 3, unit: fc.constantFrom('a', 'b', 'é') }),
   fc.string({ maxLength: 3 }),

@@ -38,8 +38,8 @@ export function sealBlob(
 }
 
 /**
- * The plaintext. Refuses with `cannot-open` whatever the reason: another key, another context, one byte changed, cut or
- * added.
+ * Returns the plaintext. Refuses with `cannot-open` whatever the reason: another key, another context, one byte
+ * changed, cut or added.
  */
 export function openBlob(backingKey: BackingKey, blob: Buffer, encryptionContext: EncryptionContext): Buffer {
   const { nonce, iv, ciphertext, tagLength } = blobLayout;

@@ -2,8 +2,8 @@ import { defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { z } from 'zod';
 
 /**
- * Header of a sealed secret access key; the secret is its ASCII characters: 40 where an HSM made it, else as it was
- * given. It opens for this access key of this principal only.
+ * Header of a sealed secret access key. The secret is its ASCII characters: 40 if an HSM made it, otherwise as given.
+ * It opens only for this access key of this principal.
  */
 export const CredentialToken = defineFormat(
   'keyfleet/credential-token/1',

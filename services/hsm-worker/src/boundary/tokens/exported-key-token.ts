@@ -18,15 +18,16 @@ const backingKey = {
 };
 
 /**
- * Header of an exported key token (EKT): a backing key sealed under a domain key. All of it is bound to the secret: a
- * token in another key's or account's record, or one that claims another spec, usage or origin, does not open.
+ * Header of an exported key token (EKT): a backing key sealed under a domain key. The whole header is bound to the
+ * secret: a token in the record of another key or account, or one that claims another spec, usage or origin, does not
+ * open.
  */
 export const ExportedKeyToken = defineFormat(
   'keyfleet/exported-key-token/2',
   z.strictObject({ ...sealedUnder, account: AccountId, ...backingKey }),
 );
 
-/** What was sealed before tokens named their account. It opens for ever; resealing makes the newest format of it. */
+/** The format before tokens named their account. It opens forever; resealing converts it to the newest format. */
 export const ExportedKeyTokenV1 = defineFormat(
   'keyfleet/exported-key-token/1',
   z.strictObject({ ...sealedUnder, ...backingKey }),
@@ -34,10 +35,10 @@ export const ExportedKeyTokenV1 = defineFormat(
 
 type NewestHeader = ReturnType<typeof ExportedKeyToken.decode>;
 
-/** Of either version. `account`: undefined in version 1. */
+/** Either version. `account`: undefined in version 1. */
 export type ExportedKeyHeader = Omit<NewestHeader, 'account'> & { readonly account?: string };
 
-/** What an EKT says beside the domain and domain key. */
+/** What an EKT states besides the domain and domain key. */
 export type BackingKeyHeader = Omit<ExportedKeyHeader, keyof SealedHeader>;
 
 const newest = ExportedKeyToken as Format<ExportedKeyHeader>;
@@ -46,9 +47,9 @@ const formats = new Map<string, Format<ExportedKeyHeader>>(
 );
 
 /**
- * The authenticated header and the material, which the caller must zero. Refuses with `unknown-domain-key` or
- * `cannot-open`; the latter also when the material is not what its id says: whoever holds a domain key can seal any
- * material under another's id.
+ * Returns the authenticated header and the material, which the caller must zero. Refuses with `unknown-domain-key` or
+ * `cannot-open`. The latter also if the material does not match its id: a holder of a domain key can seal any material
+ * under another's id.
  */
 export function openExportedKey(token: Uint8Array, keyring: Keyring): { header: ExportedKeyHeader; secret: Buffer } {
   const { header, secret } = openToken(formats.get(labelOf(token)) ?? newest, token, keyring);

@@ -8,8 +8,8 @@ import type { Keyring } from '../domain/keyring.ts';
 import { openToken } from './sealed-token.ts';
 
 /**
- * Header of an import token; the secret is the private wrapping key in DER PKCS #8. It is kept nowhere: whoever imports
- * brings it back. `validTo`: milliseconds since the epoch.
+ * Header of an import token. The secret is the private wrapping key in DER PKCS #8, which is stored nowhere: the
+ * importer brings it back. `validTo`: milliseconds since the epoch.
  */
 export const ImportToken = defineFormat(
   'keyfleet/import-token/1',
@@ -27,13 +27,13 @@ export const ImportToken = defineFormat(
   }),
 );
 
-/** What a token must say of the key that material is imported into. */
+/** What must match the key that the material is imported into. */
 const bound = ['account', 'region', 'keyId', 'keySpec', 'keyUsage'] as const;
 
 /**
- * The header and the private wrapping key, which the caller must zero. A token comes from a caller, not from the store,
- * so whatever is wrong with it is `invalid-import-token`: one that names an unknown domain key sends nobody looking. Of
- * a genuine one of this key, `expired-import-token` is said.
+ * Returns the header and the private wrapping key, which the caller must zero. The token comes from a caller, not from
+ * the store, so whatever is wrong with it is `invalid-import-token`: a token that names an unknown domain key starts no
+ * search for it. A genuine but old token of this key is `expired-import-token`.
  */
 export function openImportToken(
   input: InputOf<'ImportBackingKey'>,

@@ -18,7 +18,7 @@ const header = {
 const token = sealToken(ExportedKeyToken, { header, secret: Buffer.alloc(32, 7) }, { keyring, nonce });
 const refused = (refusal: string) => expect.objectContaining({ name: 'RefusedError', refusal });
 
-/** A changed domain key id looks like a key that is not here yet; every other change is `cannot-open`. */
+/** A changed domain key id looks like a key that has not arrived yet; every other change is `cannot-open`. */
 const doesNotOpen = expect.objectContaining({
   name: 'RefusedError',
   refusal: expect.stringMatching(/^(cannot-open|unknown-domain-key)$/),

@@ -23,7 +23,7 @@ export interface SealedToken<H extends SealedHeader> {
   readonly tag: Buffer;
 }
 
-/** What a token is sealed with: the active domain key, and where its IV comes from. */
+/** What it takes to seal a token: the active domain key, and a source of IVs. */
 export interface Sealer {
   readonly keyring: Keyring;
   readonly nonce: (length: number) => Buffer;
@@ -31,8 +31,7 @@ export interface Sealer {
 
 /**
  * Seals `secret` under the active domain key. The IV is random: a domain key seals for a day, and stays far below the
- * 2^32 tokens (50,000 a second) with which NIST SP 800-38D section 8.3 is content. Refuses with `overloaded` from there
- * on.
+ * limit of 2^32 tokens (50,000 a second) in NIST SP 800-38D section 8.3. Beyond the limit, refuses with `overloaded`.
  */
 export function sealToken<H extends SealedHeader>(
   format: Format<H>,
@@ -49,7 +48,7 @@ export function sealToken<H extends SealedHeader>(
   return writer.finish();
 }
 
-/** The label of a token's format, `''` for what is no token. */
+/** The label of a token's format; `''` for anything that is not a token. */
 export function labelOf(token: Uint8Array): string {
   try {
     return new Reader(new Reader(token).bytes()).text();
@@ -59,7 +58,7 @@ export function labelOf(token: Uint8Array): string {
   }
 }
 
-/** Reads a token's clear part. Nothing in it is true before `openToken`. Throws `FormatError`. */
+/** Reads a token's clear part, which is not authenticated until `openToken`. Throws `FormatError`. */
 export function parseToken<H extends SealedHeader>(format: Format<H>, token: Uint8Array): SealedToken<H> {
   const reader = new Reader(token);
   const headerBytes = reader.bytes();
@@ -76,7 +75,7 @@ export function parseToken<H extends SealedHeader>(format: Format<H>, token: Uin
 }
 
 /**
- * The authenticated header and the secret, which the caller must zero. Refuses with `unknown-domain-key`,
+ * Returns the authenticated header and the secret, which the caller must zero. Refuses with `unknown-domain-key`,
  * `retired-domain-key` or `cannot-open`.
  */
 export function openToken<H extends SealedHeader>(

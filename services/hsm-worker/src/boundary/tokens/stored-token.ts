@@ -7,16 +7,16 @@ import { belongsTo } from '../keys/backing-keys.ts';
 import { ExportedKeyToken, openExportedKey } from './exported-key-token.ts';
 import { labelOf, openToken, type SealedHeader, type Sealer, sealToken } from './sealed-token.ts';
 
-/** A token that is kept for long, and so must be sealed again when the domain key changes. */
+/** A token stored long-term, so it must be resealed when the domain key changes. */
 export interface StoredToken {
   readonly token: Uint8Array;
-  /** Of the KMS key whose token it is; undefined for a credential. */
+  /** The account of the token's KMS key; undefined for a credential. */
   readonly account?: string | undefined;
 }
 
 /**
- * The same secret under the active domain key, in the newest format; the token itself if it already is so. It is opened
- * in either case.
+ * The same secret under the active domain key, in the newest format; the token itself if that already holds. Opens the
+ * token in either case.
  */
 export function resealToken(stored: StoredToken, sealer: Sealer): Uint8Array {
   const { format, header, secret } = openStoredToken(stored, sealer.keyring);
@@ -29,8 +29,8 @@ export function resealToken(stored: StoredToken, sealer: Sealer): Uint8Array {
 }
 
 /**
- * Refuses with `cannot-open` unless `resealed` is what resealing makes of `stored`: the newest format, and all the same
- * in it but the domain key.
+ * Refuses with `cannot-open` unless `resealed` is a valid reseal of `stored`: in the newest format, with everything the
+ * same except the domain key.
  */
 export function checkResealed(resealed: Uint8Array, stored: StoredToken, keyring: Keyring): void {
   const before = openStoredToken(stored, keyring);
@@ -48,7 +48,7 @@ export function checkResealed(resealed: Uint8Array, stored: StoredToken, keyring
 }
 
 interface Opened {
-  /** The newest of its kind, whatever the token's is. */
+  /** The newest format of the token's kind, whatever the token's own format is. */
   readonly format: Format<SealedHeader>;
   readonly header: SealedHeader;
   readonly secret: Buffer;
@@ -62,12 +62,12 @@ function openStoredToken({ token, account }: StoredToken, keyring: Keyring): Ope
   throw new RefusedError('cannot-open');
 }
 
-/** `header` fits `format`: only the two together are looked at from here on. */
+/** `header` fits `format`: from here on only the two together are used. */
 function openedAs<H extends SealedHeader>(format: Format<H>, opened: { header: H; secret: Buffer }): Opened {
   return { format: format as unknown as Format<SealedHeader>, ...opened };
 }
 
-/** Everything that a token says but the domain key. */
+/** Everything in a token except the domain key. */
 function meaningOf({ format, header }: Opened): Buffer {
   return format.encode({ ...header, domainKeyId: '' });
 }
