@@ -1,10 +1,10 @@
 import { fstatSync } from 'node:fs';
 
-/** About a quarter of an hour of 1,000 requests a second: a file that gets there is rotated by nobody. */
+/** About a quarter of an hour of 1,000 requests a second. A file this large is not being rotated. */
 const MOST_BYTES = 2 ** 30;
 const STDERR = 2;
 
-/** What to do about a file that grew beyond what a rotated one comes to; undefined if it did not. */
+/** What to do about a file that is larger than a rotated one gets; undefined for a smaller one. */
 export function growthTrouble(what: string, bytes: number): string | undefined {
   if (bytes < MOST_BYTES) return undefined;
   const size = `${(bytes / 2 ** 30).toFixed(1)} GiB`;
@@ -12,7 +12,7 @@ export function growthTrouble(what: string, bytes: number): string | undefined {
 }
 
 /**
- * Of what this process logs, where that is a file. 0 for what somebody else reads: a terminal, journald, a container's
+ * The size of this process's log, if it is a file. 0 if something else reads it: a terminal, journald, a container
  * runtime.
  */
 export function logBytes(descriptor = STDERR): number {

@@ -17,7 +17,7 @@ beforeEach(async () => {
   arn = KeyMetadata?.Arn ?? '';
 });
 
-/** What all records of the caller have. */
+/** Members common to all of the caller's records. */
 const always = {
   eventVersion: '1.11',
   userIdentity: {

@@ -10,7 +10,7 @@ import type { Caller } from '../operations/handler.ts';
 import type { Attempt } from '../request/attempt.ts';
 import { assertRecordable, type AuditSink } from './sink.ts';
 
-/** One line of the audit log, in CloudTrail's shape, so that what reads CloudTrail reads this. */
+/** One line of the audit log. It has CloudTrail's shape, so that tools which read CloudTrail can read it. */
 export interface AuditRecord {
   readonly eventVersion: '1.11';
   readonly userIdentity: UserIdentity;
@@ -26,7 +26,7 @@ export interface AuditRecord {
   /** Never a plaintext, a ciphertext, a message, a signature or a token. */
   readonly requestParameters: unknown;
   readonly responseElements: unknown;
-  /** `lastKnownKeyRecord`: Redis was away, and the key's record is that of a moment before. */
+  /** `lastKnownKeyRecord`: Redis was unreachable, and the key's record is from a moment before. */
   readonly additionalEventData?: { readonly keyMaterialId?: string; readonly lastKnownKeyRecord?: true };
   readonly requestID: string;
   readonly eventID: string;
@@ -53,14 +53,13 @@ interface AuditedResource {
 }
 
 /**
- * Writes one record for every outcome of every request. It is on every request's way, so the JSON is put together as
- * text.
+ * Writes one record for every outcome of every request. This is on every request's path, so the JSON is built as text.
  */
 export class Audit {
   readonly #sink: Pick<AuditSink, 'write' | 'isFull'>;
   readonly #clock: Clock;
   readonly #disclose = newDisclosure();
-  /** As JSON. */
+  /** JSON text. */
   readonly #identities = new WeakMap<Caller, string>();
   #time = { milliseconds: Number.NaN, text: '' };
 
@@ -69,7 +68,7 @@ export class Audit {
     this.#clock = clock;
   }
 
-  /** Throws AuditFullError while what is done could not be recorded. */
+  /** Throws AuditFullError while actions could not be recorded. */
   assertRecordable(): void {
     assertRecordable(this.#sink);
   }
@@ -79,7 +78,7 @@ export class Audit {
     const { name, service, request, userAgent, operation, query, input, call, keys } = attempt;
     const { caller, region = '' } = call ?? {};
     const eventID = randomUUID();
-    // Of a request that was refused before it reached its operation nothing is known that it would have done.
+    // If a request was refused before it reached its operation, its effect is unknown.
     const reached = input && (operation ?? query);
     const readOnly = reached?.readOnly ?? false;
     const parameters = input === undefined || reached === undefined ? 'null' : this.#disclose.input(reached, input);
@@ -132,7 +131,7 @@ function identityTypeOf(arn: string): string {
   return arn.includes(':sts:') ? 'AssumedRole' : 'IAMUser';
 }
 
-// Members that a record has or has not; each with the comma after it.
+// Optional members of a record, each with its trailing comma.
 
 function errorMembers(exception: KmsException | undefined): string {
   if (exception === undefined) return '';
@@ -152,7 +151,7 @@ function additionalMember({ lastKnown, output }: Attempt): string {
 function resourcesMember(keys: readonly KmsKey[]): string {
   if (keys.length === 0) return '';
   const resources = keys.map(
-    // Our own ARN, which has nothing to escape.
+    // Our own ARNs need no escaping.
     ({ accountId, arn }) => `{"accountId":"${accountId}","type":"AWS::KMS::Key","ARN":"${arn}"}`,
   );
   return `"resources":[${resources.join(',')}],`;
@@ -164,12 +163,12 @@ function materialIdOf(output: unknown): string | undefined {
 }
 
 /**
- * What of a request and its answer goes into the audit record, as JSON: everything but bytes and secrets, named as
- * CloudTrail names it.
+ * The parts of a request and its answer that go into the audit record, as JSON: everything but bytes and secrets, with
+ * CloudTrail's names.
  */
 interface Disclosure {
   input(operation: Pick<Operation, 'input'>, input: Readonly<Record<string, unknown>>): string;
-  /** CloudTrail names the key of what answers nothing else. */
+  /** For an operation that returns nothing, CloudTrail gives the key's ARN. */
   output(operation: Operation, output: unknown, keyArn: string | undefined): string;
 }
 
@@ -208,7 +207,7 @@ const dateFormat = new Intl.DateTimeFormat('en-US', { dateStyle: 'medium', timeS
 
 const cloudTrail: JsonStyle = {
   memberName: camelCase,
-  /** As CloudTrail writes dates in answers: `Aug 10, 2022, 10:38:27 PM`. */
+  /** The date format of CloudTrail's answers: `Aug 10, 2022, 10:38:27 PM`. */
   timestamp: (milliseconds) => `"${dateFormat.format(milliseconds).replace('\u202F', ' ')}"`,
   blob: undefined,
 };

@@ -3,7 +3,7 @@ import type { ServiceEvents } from './service-events.ts';
 import type { KeyStore, StoredEvent } from '../store/store.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 
-/** How long whoever records what was done to a key has for it, before others take it that he is gone. */
+/** How long a frontend has to record a change to a key before others assume that it has died. */
 export const RECORDING_MS = 60_000;
 
 export interface RecordedChangeDeps {
@@ -13,8 +13,8 @@ export interface RecordedChangeDeps {
 }
 
 /**
- * Changes a key and records it: the event is stored with the change, and goes when it stands in the audit log.
- * `recorded` rejects when that failed: then it is still stored, and recorded when its claim is over.
+ * Changes a key and records the change. The event is stored with the change and removed once it is in the audit log. If
+ * that fails, `recorded` rejects; the event remains stored and is recorded when its claim expires.
  */
 export async function changeAndRecord(
   key: KmsKey,

@@ -6,7 +6,7 @@ import { assertRecordable, type AuditSink } from './sink.ts';
 
 const INTERNAL = 'AWS Internal';
 
-/** What the service did to a key by itself, as CloudTrail records it: nobody asked, so there is no request. */
+/** Something the service did to a key on its own, as CloudTrail records it. There was no request. */
 export interface ServiceEvent {
   readonly eventVersion: '1.11';
   readonly userIdentity: { readonly accountId: string; readonly invokedBy: typeof INTERNAL };
@@ -28,7 +28,9 @@ export interface ServiceEvent {
   readonly serviceEventDetails?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Makes the records of such events, which are stored with what they tell of, and writes them once that is done. */
+/**
+ * Makes the records of such events, to be stored with the changes they describe, and writes them after those changes.
+ */
 export class ServiceEvents {
   readonly #sink: AuditSink;
   readonly #clock: Clock;
@@ -38,7 +40,7 @@ export class ServiceEvents {
     this.#clock = clock;
   }
 
-  /** `key` as it is after the rotation. */
+  /** `key` is the key after the rotation. */
   rotationOf(key: KmsKey): StoredEvent {
     const [previous, current] = key.backingKeys.filter(({ pending }) => !pending).slice(-2);
     return this.#eventOf('RotateKey', key, {
@@ -54,7 +56,7 @@ export class ServiceEvents {
     return this.#eventOf('DeleteExpiredKeyMaterial', key, { keyId: key.keyId, keyMaterialId });
   }
 
-  /** `key`: a replica that was given what its primary has. */
+  /** `key` is a replica that received its primary's state. */
   synchronizationOf(key: KmsKey): StoredEvent {
     return this.#eventOf('SynchronizeMultiRegionKey', key, { keyId: key.keyId });
   }
@@ -63,13 +65,13 @@ export class ServiceEvents {
     return this.#eventOf('DeleteKey', key);
   }
 
-  /** Resolves when the events stand in the audit log. */
+  /** Resolves when the events are in the audit log. */
   async record(events: readonly StoredEvent[]): Promise<void> {
     for (const { text } of events) this.#sink.write(text);
     await this.#sink.settled();
   }
 
-  /** Throws AuditFullError while what the service does could not be recorded. */
+  /** Throws AuditFullError while the service's own actions could not be recorded. */
   assertRecordable(): void {
     assertRecordable(this.#sink);
   }

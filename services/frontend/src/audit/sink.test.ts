@@ -107,7 +107,7 @@ test('records of any size are written whole', async () => {
 
 test('a sink whose disk is full keeps its records up to a bound, then says so, and goes on by itself when there is room', async () => {
   const path = join(directory, 'audit.jsonl');
-  // Takes no byte, as a full disk does.
+  // Like a full disk, this accepts no bytes.
   await symlink('/dev/full', path);
   const problems: string[] = [];
   await using sink = await openFileSink({
@@ -128,7 +128,7 @@ test('a sink whose disk is full keeps its records up to a bound, then says so, a
   expect(() => assertRecordable(sink)).toThrow(AuditFullError);
 
   await rm(path);
-  // Nobody writes meanwhile.
+  // Nothing is written meanwhile.
   await vi.waitFor(() => expect(sink.isFull).toBe(false), { timeout: 5_000 });
   await sink.settled();
   expect((await linesOf(path)).map(({ requestID }) => requestID)).toEqual(requests);

@@ -1,48 +1,48 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 
-/** How long a record may wait for others to be written with it. */
+/** How long a record may wait to be written together with others. */
 const FLUSH_MS = 25;
-/** Records are gathered in pieces of memory of this size; a larger one gets a piece of its own. */
+/** Records are gathered in chunks of this size; a larger record gets its own. */
 const CHUNK_BYTES = 262_144;
 /**
- * Past this many unwritten bytes nothing is done any more that would have to be recorded. What is under way adds to
+ * Beyond this many unwritten bytes, nothing is started that would have to be recorded. Requests under way still add to
  * them.
  */
 const MAX_BACKLOG_BYTES = 64 * 1024 * 1024;
-/** How soon what could not be written is tried again. */
+/** How soon a failed write is retried. */
 const RETRY_MS = 1_000;
-/** How soon a file that was renamed is left, for a new one under the old name. */
+/** How soon a renamed file is left for a new one under the old name. */
 const FOLLOW_MS = 1_000;
-/** UTF-8 takes no more for each UTF-16 unit of a string. */
+/** UTF-8 needs at most this many bytes for each UTF-16 unit of a string. */
 const MAX_BYTES_PER_UNIT = 3;
 const NEWLINE = 0x0a;
 
-/** Takes records as JSON. */
+/** Takes records as JSON text. */
 export interface AuditSink {
   write(record: string): void;
-  /** Whether so many records wait that nothing may be done that would have to be recorded. */
+  /** Whether so many records are waiting that nothing may be done that would have to be recorded. */
   readonly isFull: boolean;
-  /** Resolves when all that was written until now stands in its place; rejects when it cannot be put there now. */
+  /** Resolves when everything written until now is on its file; rejects when that cannot be done now. */
   settled(): Promise<void>;
 }
 
-/** The sink reports it once, so requests that meet it do not. */
+/** The sink reports this once, so the requests that meet it do not report it again. */
 export class AuditFullError extends Error {
   override name = 'AuditFullError';
 }
 
-/** Throws AuditFullError while what is done could not be recorded: then it is not done. */
+/** Throws AuditFullError while actions could not be recorded, so that they are not carried out. */
 export function assertRecordable({ isFull }: Pick<AuditSink, 'isFull'>): void {
   if (isFull) throw new AuditFullError('audit records wait for their disk');
 }
 
-/** A sink that is a file. */
+/** A sink that writes to a file. */
 export interface AuditFile extends AuditSink, AsyncDisposable {
-  /** Its size when it was last looked at; 0 if there is none. */
+  /** The file's size at the last check; 0 if there is no file. */
   readonly fileBytes: number;
 }
 
-/** For a deployment that is configured without an audit file. */
+/** For a deployment configured without an audit file. */
 export const noAudit: AuditFile = {
   fileBytes: 0,
   isFull: false,
@@ -53,17 +53,17 @@ export const noAudit: AuditFile = {
 
 export interface FileSinkOptions {
   readonly path: string;
-  /** Called when records cannot be written; they are kept and tried again. */
+  /** Called when records cannot be written. They are kept and retried. */
   readonly onProblem: (problem: unknown) => void;
-  /** For tests: how often the file's name is looked at. */
+  /** For tests: how often the file's name is checked. */
   readonly followMs?: number;
   /** For tests. */
   readonly maxBacklogBytes?: number;
 }
 
 /**
- * Appends JSON lines to a file that only its owner may read. It grows until somebody renames it: then a new one is
- * begun under the name. Disposing writes what is left.
+ * Appends JSON lines to a file that only its owner may read. The file grows until somebody renames it; then a new one
+ * is started under the old name. Disposing writes what is left.
  */
 export async function openFileSink(options: FileSinkOptions): Promise<AuditFile> {
   return new FileSink(await openFile(options.path), options);
@@ -74,8 +74,8 @@ function openFile(path: string): Promise<FileHandle> {
 }
 
 /**
- * A record becomes bytes at once: objects that wait would outlive the collections of young garbage that every request's
- * own objects die in, and be copied by each.
+ * A record is turned into bytes at once. Waiting objects would outlive the young-generation collections that free a
+ * request's own objects, and each collection would copy them.
  */
 class FileSink implements AuditFile {
   fileBytes = 0;
@@ -87,11 +87,11 @@ class FileSink implements AuditFile {
   readonly #onProblem: (problem: unknown) => void;
   #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   #used = 0;
-  /** Lines in order, without those of the chunk that is being filled. */
+  /** Lines in order, except those in the chunk being filled. */
   #full: Buffer[] = [];
   #fullBytes = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** What went wrong with the flush before, if anything did. */
+  /** The error of the previous flush, if any. */
   #flushing: Promise<Error | undefined> = Promise.resolve(undefined);
   #isClosing = false;
 
@@ -145,7 +145,7 @@ class FileSink implements AuditFile {
     this.#used = 0;
   }
 
-  /** What was written into the chunk waits for the disk; the rest of it is filled on. */
+  /** The bytes written into the chunk wait for the disk; filling continues in the rest of it. */
   #closeChunk(): void {
     if (this.#used === 0) return;
     this.#full.push(this.#chunk.subarray(0, this.#used));
@@ -157,7 +157,7 @@ class FileSink implements AuditFile {
     this.#used = 0;
   }
 
-  /** Gives what went wrong, if anything did. */
+  /** Returns the error, if any. */
   async #flush(): Promise<Error | undefined> {
     this.#closeChunk();
     const writing = this.#full;

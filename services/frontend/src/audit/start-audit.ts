@@ -5,9 +5,9 @@ import { type AuditFile, noAudit, openFileSink } from './sink.ts';
 
 export interface AuditTrail {
   readonly file: AuditFile;
-  /** What callers asked for. */
+  /** Requests by callers. */
   readonly requests: Audit;
-  /** What the service did by itself. */
+  /** Actions that the service took on its own. */
   readonly serviceEvents: ServiceEvents;
 }
 
