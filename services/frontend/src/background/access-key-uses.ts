@@ -2,13 +2,13 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { AccessKeyUse, AccessKeyUseStore } from '../store/store.ts';
 import { LatestNoted } from './latest-noted.ts';
 
-/** Whoever asks looks for keys that nobody has used for weeks: AWS tells it to a quarter of an hour. */
+/** This serves people who look for keys unused for weeks. AWS is accurate to a quarter of an hour. */
 export const FLUSH_MS = 5 * 60_000;
 
 export interface AccessKeyUsesDeps {
   readonly uses: AccessKeyUseStore;
   readonly clock: Clock;
-  /** Uses could not be written; they are kept and tried again. */
+  /** Called when uses could not be written. They are kept and retried. */
   readonly onProblem: (problem: unknown) => void;
 }
 
@@ -17,7 +17,7 @@ interface Noted {
   readonly use: { -readonly [M in keyof AccessKeyUse]: AccessKeyUse[M] };
 }
 
-/** When and for which service each access key last signed, on whichever frontend. */
+/** When, and for which service, each access key last signed a request to any frontend. */
 export class AccessKeyUses implements AsyncDisposable {
   readonly #deps: AccessKeyUsesDeps;
   readonly #noted: LatestNoted<Noted>;
@@ -31,7 +31,7 @@ export class AccessKeyUses implements AsyncDisposable {
     });
   }
 
-  /** Called for every request whose signature is genuine. */
+  /** Called for every request with a genuine signature. */
   note(accessKeyId: string, service: string, region: string): void {
     const usedAt = this.#deps.clock.now();
     const use = this.#noted.unwritten(accessKeyId)?.use;
@@ -44,14 +44,14 @@ export class AccessKeyUses implements AsyncDisposable {
     use.region = region;
   }
 
-  /** Undefined if it was never used. What another frontend noted since its last flush is not known yet. */
+  /** Undefined if the key was never used. Does not include what another frontend has noted since its last flush. */
   async find(accessKeyId: string): Promise<AccessKeyUse | undefined> {
     const noted = this.#noted.find(accessKeyId)?.use;
     const stored = await this.#deps.uses.findAccessKeyUse(accessKeyId);
     return noted === undefined || (stored !== undefined && stored.usedAt > noted.usedAt) ? stored : noted;
   }
 
-  /** Writes what was noted until now. Never throws. */
+  /** Writes everything noted so far. Never throws. */
   flush(): Promise<void> {
     return this.#noted.flush();
   }

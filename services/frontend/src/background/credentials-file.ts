@@ -2,8 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { basename, dirname, join } from 'node:path';
 
 /**
- * The first administrator's credentials as the AWS CLI and every SDK read them. A secret can be shown only once, so it
- * is on disk before its access key exists: a crash in between leaves a pending file, which the next start completes.
+ * The first administrator's credentials, in the format that the AWS CLI and every SDK read. A secret can be shown only
+ * once, so it is on disk before its access key exists. A crash in between leaves a pending file, which the next start
+ * completes.
  */
 export class CredentialsFile {
   readonly path: string;
@@ -20,7 +21,7 @@ export class CredentialsFile {
     if (!this.exists) return false;
     const text = readFileSync(this.path);
     const holds = text.includes(accessKeyId);
-    // It has the secret as well.
+    // The text also holds the secret.
     text.fill(0);
     return holds;
   }
@@ -31,14 +32,14 @@ export class CredentialsFile {
     writeFileSync(this.#pending(accessKeyId), text, { mode: 0o600, flag: 'wx', flush: true });
   }
 
-  /** False when there is nothing pending for this access key. */
+  /** Returns false if nothing is pending for this access key. */
   completePending(accessKeyId: string): boolean {
     if (!existsSync(this.#pending(accessKeyId))) return false;
     renameSync(this.#pending(accessKeyId), this.path);
     return true;
   }
 
-  /** Secrets of access keys that never came to be: of a start that died, or came second. */
+  /** Removes the secrets of access keys that were never created, because a start died or another was first. */
   dropPending(): void {
     if (!existsSync(dirname(this.path))) return;
     const [before = '', after = ''] = basename(this.#pending('*')).split('*');

@@ -28,7 +28,7 @@ async function createKey(): Promise<{ KeyId: string; Arn: string }> {
   return { KeyId: KeyMetadata?.KeyId ?? '', Arn: KeyMetadata?.Arn ?? '' };
 }
 
-/** One item for each shard, as the domain-manager publishes them. */
+/** Processes one item for each shard, as the domain-manager publishes them. */
 async function carryOut(overrides: Partial<CarryOutDeps> = {}, sink: Partial<AuditSink> = {}): Promise<void> {
   const clock = { now: () => frontend.now };
   const deps: CarryOutDeps = {
@@ -55,8 +55,8 @@ async function carryOut(overrides: Partial<CarryOutDeps> = {}, sink: Partial<Aud
 }
 
 /**
- * The store, with one method that fails one time that it is called, the first if not said, after or before it has done
- * its work.
+ * The store with one method that fails once, on the first call unless told otherwise, after or before it has done its
+ * work.
  */
 function failingOnce(
   method: 'deleteKey' | 'claimEvents' | 'forgetEvents' | 'clearTraces' | 'updateKey' | 'removeDue',

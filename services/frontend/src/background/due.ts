@@ -26,19 +26,19 @@ export interface DueWorkerDeps extends CarryOutDeps {
 }
 
 /**
- * Deletes and rotates keys that are due, and imported material whose date has come, shard by shard as the
- * domain-manager asks for it, while this frontend serves.
+ * While this frontend serves: deletes and rotates keys that are due, and deletes imported material that has expired,
+ * shard by shard as the domain-manager requests.
  */
 export function startDueWorker(deps: DueWorkerDeps): AsyncDisposable {
   return dueQueue.startWorker(deps.notices, ({ shard }, alive) => carryOutDue(shard, deps, alive), deps.onProblem);
 }
 
-/** At once: customers' requests share the same workers and the same Redis. */
+/** How many at once: customers' requests share the same workers and the same Redis. */
 const BATCH = 16;
 const COMMAND_TIMEOUT_MS = 5_000;
 
 export interface CarryOutDeps {
-  /** Not through a cache: what an older record says would be taken for a reason to do nothing. */
+  /** Not through a cache: an outdated record would look like a reason to do nothing. */
   readonly store: DueStore & Pick<KeyStore, 'findKey' | 'updateKey' | 'deleteKey' | 'forgetEvents' | 'clearTraces'>;
   readonly grants: Pick<GrantStore, 'clear'>;
   readonly hsm: HsmCommands;
@@ -46,15 +46,15 @@ export interface CarryOutDeps {
   readonly clusters: Pick<Clusters, 'destroyKey'>;
   readonly clock: Clock;
   readonly serviceEvents: ServiceEvents;
-  /** The Regions of this deployment. */
+  /** This deployment's Regions. */
   readonly regions: readonly string[];
-  /** What could not be done to a key now; its entry stays, and the next item of the shard tries again. */
+  /** Called for a key that could not be processed now. Its entry stays, and the shard's next item tries again. */
   readonly onLeft: (key: DueKey, error: unknown) => void;
 }
 
 /**
- * Does what is due in one shard. May be cut off anywhere, repeated any number of times, and done by several frontends
- * at once: the record decides, every change is by compare-and-set, and an entry is removed last.
+ * Does everything that is due in one shard. It may be interrupted anywhere, repeated any number of times, and run by
+ * several frontends at once: the record decides, every change is by compare-and-set, and an entry is removed last.
  */
 export async function carryOutDue(shard: number, deps: CarryOutDeps, alive: () => void): Promise<void> {
   const now = deps.clock.now();
@@ -81,14 +81,14 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
     }
     await store.removeDue(due);
   } catch (error) {
-    // Somebody changed the key at the same time: the next look decides on what it is then.
+    // Someone changed the key at the same time. The next look decides by its new state.
     if (!(error instanceof ConflictError)) onLeft(due, error);
   }
 }
 
 /**
- * What is due of a key now, of which something is: first what was begun, then what destroys more. What a record says
- * besides has an entry of its own when that is written.
+ * Picks the work for a key that has something due: first finish what was begun, then prefer what destroys more. The
+ * rest gets entries of its own when the changed record is written.
  */
 function workOn(key: KmsKey, now: number): typeof destroy {
   const { state, deletionDate, related } = key;
@@ -99,12 +99,12 @@ function workOn(key: KmsKey, now: number): typeof destroy {
   return expired ? (of, deps) => expire(of, expired, deps) : rotateAutomatically;
 }
 
-/** Of several the next one has an entry of its own. */
+/** If several have expired, the next one has an entry of its own. */
 function findExpired({ backingKeys }: KmsKey, now: number): BackingKey | undefined {
   return backingKeys.find(({ validTo }) => validTo !== undefined && validTo <= now);
 }
 
-/** No frontend has used the material since its date (`stateAt`); now nothing of it is left. */
+/** No frontend has used the material since its date (`stateAt`); now it is deleted. */
 async function expire(key: KmsKey, expired: BackingKey, deps: CarryOutDeps): Promise<void> {
   const { store, hsm, clock, serviceEvents } = deps;
   const event = serviceEvents.expiryOf(key, expired.materialId);
@@ -118,7 +118,7 @@ async function expire(key: KmsKey, expired: BackingKey, deps: CarryOutDeps): Pro
   await evictBackingKeys({ backingKeys: [expired] }, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
 }
 
-/** Whoever began to make this replica was cut off. */
+/** The frontend that began to create this replica was interrupted. */
 async function finishCreation(replica: KmsKey, deps: CarryOutDeps): Promise<void> {
   if (!(await join(replica, spreadDeps(deps)))) await destroy(replica, deps);
 }
@@ -131,7 +131,7 @@ function spreadDeps({ store, clock, serviceEvents }: CarryOutDeps): SpreadDeps {
   return { keys: store, clock, serviceEvents, deadline: clock.now() + COMMAND_TIMEOUT_MS };
 }
 
-/** The workers first: once the record is gone, nobody knows any more what they should forget. */
+/** Evicts from the workers first: once the record is gone, nothing says what they should forget. */
 async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
   const { store, hsm, clock, serviceEvents } = deps;
   await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
@@ -141,8 +141,8 @@ async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
 }
 
 /**
- * Removes the second key of a key in a CloudHSM key store. As with AWS, one whose cluster is not there stays in it, and
- * is of no use: without the record nothing opens what it opens.
+ * Removes the second key of a key in a CloudHSM key store. As with AWS, if the cluster is not there, that key stays in
+ * it. It is useless: without the record nothing opens what it opens.
  */
 async function destroyInCluster(key: KmsKey, { keyStores, clusters, clock }: CarryOutDeps): Promise<void> {
   if (key.clusterId === undefined) return;
@@ -155,7 +155,7 @@ async function destroyInCluster(key: KmsKey, { keyStores, clusters, clock }: Car
   }
 }
 
-/** What is left to do when the record is gone. */
+/** The work that remains once the record is gone. */
 async function finishDeletion(key: KeyTraces, deps: CarryOutDeps): Promise<void> {
   await recordEvents(key, deps);
   await deps.grants.clear(key);
@@ -164,8 +164,9 @@ async function finishDeletion(key: KeyTraces, deps: CarryOutDeps): Promise<void>
 }
 
 /**
- * An event was stored with the change that it tells of and stays until it is recorded: by one of several who come to it
- * at once, or by another if he is cut off. (Cut off between the two, it is recorded again, with the same eventID.)
+ * Each event was stored with its change and stays until it is recorded. If several frontends come to it at once, one of
+ * them records it; if that one dies, another does. (If it dies between the two steps, the event is recorded again with
+ * the same eventID.)
  */
 async function recordEvents(key: KeyTraces, { store, clock, serviceEvents }: CarryOutDeps): Promise<void> {
   const now = clock.now();

@@ -23,8 +23,8 @@ export interface ProvisionDeps {
 const RETRY_MS = 250;
 
 /**
- * Gives an account that has no access key yet its first administrator. Tries until it is done: what it needs may still
- * be starting.
+ * Gives an account without access keys its first administrator. Retries until it succeeds, because the services it
+ * needs may still be starting.
  */
 export class Provisioning implements AsyncDisposable {
   readonly #stop = new AbortController();
@@ -59,12 +59,12 @@ export class Provisioning implements AsyncDisposable {
   }
 }
 
-/** One attempt. Throws what the store or the HSM throws. */
+/** Makes one attempt. Throws whatever the store or the HSM throws. */
 export async function provision(administrator: FirstAdministrator, deps: ProvisionDeps): Promise<void> {
   const { identities, file, log } = deps;
   const existing = await identities.findFirstAccessKey(administrator.accountId);
   if (existing !== undefined) return finish(existing, deps);
-  // It began with an access key that somebody has removed since.
+  // The account began with an access key that has since been removed.
   if (await identities.hasAccount(administrator.accountId)) return file.dropPending();
   if (file.exists) {
     const problem = `${file.path} exists, but its account has no access key here. Move the file away, and the first administrator is made.`;
@@ -78,7 +78,7 @@ export async function provision(administrator: FirstAdministrator, deps: Provisi
       'first administrator made',
     );
   }
-  // Of starts that died before; or another frontend was faster, and its file is the one that counts.
+  // Left by starts that died; or another frontend was faster, and its file counts.
   file.dropPending();
 }
 
@@ -93,7 +93,7 @@ function finish({ accessKeyId, principal }: AccessKeyRecord, { file, log }: Prov
   );
 }
 
-/** Its secret is in a pending file before anything is stored. */
+/** Stores nothing before the secret is in a pending file. */
 export async function newAdministrator(
   administrator: FirstAdministrator,
   deps: Pick<ProvisionDeps, 'generateCredential' | 'file'>,

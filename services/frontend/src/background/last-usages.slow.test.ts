@@ -5,7 +5,7 @@ import { newKey } from '../store/store.contract.ts';
 import { type LastUsage, StoreUnavailableError } from '../store/store.ts';
 import { LastUsages } from './last-usages.ts';
 
-/** Counts what is written, and can be out of reach or slow. */
+/** Counts writes, and can be unreachable or slow. */
 class Store extends MemoryStore {
   readonly written: LastUsage[] = [];
   failure: Error | undefined;

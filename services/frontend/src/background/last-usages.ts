@@ -4,7 +4,7 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import type { LastUsage, LastUsageStore } from '../store/store.ts';
 import { LatestNoted } from './latest-noted.ts';
 
-/** What a crash loses at most. */
+/** The most that a crash loses. */
 export const FLUSH_MS = 5_000;
 
 const tracked: ReadonlySet<string> = new Set(TrackedOperation.options);
@@ -12,13 +12,13 @@ const tracked: ReadonlySet<string> = new Set(TrackedOperation.options);
 export interface LastUsagesDeps {
   readonly usages: LastUsageStore;
   readonly clock: Clock;
-  /** Usages could not be written; they are kept and tried again. */
+  /** Called when usages could not be written. They are kept and retried. */
   readonly onProblem: (problem: unknown) => void;
 }
 
 /** A successful request. */
 export interface Use {
-  /** The operation's. */
+  /** The operation's name. */
   readonly name: string;
   readonly keys: readonly KmsKey[];
   readonly request: { readonly requestId: string };
@@ -28,7 +28,7 @@ interface Noted extends Pick<KmsKey, 'region' | 'keyId'> {
   readonly usage: { -readonly [M in keyof LastUsage]: LastUsage[M] };
 }
 
-/** When and for what each key was last used, by whichever frontend. */
+/** When and for what each key was last used on any frontend. */
 export class LastUsages implements AsyncDisposable {
   readonly #deps: LastUsagesDeps;
   /** By key ARN. */
@@ -43,7 +43,7 @@ export class LastUsages implements AsyncDisposable {
     });
   }
 
-  /** Called for every successful request; does nothing for those that use no key. `eventId`: of the audit record. */
+  /** Called for every successful request; ignores those that use no key. `eventId` is the audit record's. */
   note({ name, keys, request }: Use, eventId: string): void {
     if (!tracked.has(name)) return;
     const operation = name as LastUsage['operation'];
@@ -62,14 +62,14 @@ export class LastUsages implements AsyncDisposable {
     }
   }
 
-  /** Undefined if it was never used. What another frontend noted since its last flush is not known yet. */
+  /** Undefined if the key was never used. Does not include what another frontend has noted since its last flush. */
   async find({ arn, region, keyId }: KmsKey): Promise<LastUsage | undefined> {
     const noted = this.#noted.find(arn)?.usage;
     const stored = await this.#deps.usages.findLastUsage(region, keyId);
     return noted === undefined || (stored !== undefined && stored.usedAt > noted.usedAt) ? stored : noted;
   }
 
-  /** Writes what was noted until now. Never throws: what cannot be written is tried again later. */
+  /** Writes everything noted so far. Never throws: what cannot be written is retried later. */
   flush(): Promise<void> {
     return this.#noted.flush();
   }

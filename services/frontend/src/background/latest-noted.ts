@@ -1,19 +1,21 @@
-/** Between two flushes; past it, further ones are reported and not kept. */
+/** Limit between two flushes. Further entries are reported and dropped. */
 const MAX_NOTED = 100_000;
-/** Written at once: few enough that a flush never holds up the requests that share the event loop and Redis. */
+/**
+ * How many are written at once: few enough that a flush never delays the requests that share the event loop and Redis.
+ */
 const BATCH = 200;
 
 export interface LatestNotedDeps<T> {
   readonly keep: (value: T) => Promise<void>;
-  /** What a crash loses at most, and how often one name is written at most. */
+  /** The most that a crash loses, and the shortest time between two writes of one name. */
   readonly flushMs: number;
-  /** Something could not be written; it is kept and tried again. */
+  /** Called when something could not be written. It is kept and retried. */
   readonly onProblem: (problem: unknown) => void;
 }
 
 /**
- * The latest of what happens again and again under a name: noted in memory and written every so often. No request waits
- * for it, and what happens all the time costs one write per interval.
+ * Keeps the latest of recurring events by name: in memory, and written at intervals. No request waits for it, and a
+ * constantly recurring event costs one write per interval.
  */
 export class LatestNoted<T> implements AsyncDisposable {
   readonly #deps: LatestNotedDeps<T>;
@@ -27,12 +29,12 @@ export class LatestNoted<T> implements AsyncDisposable {
     this.#deps = deps;
   }
 
-  /** May be changed in place: nothing is allocated for what happens again and again. */
+  /** May be changed in place, so that recurring events allocate nothing. */
   unwritten(name: string): T | undefined {
     return this.#unwritten.get(name);
   }
 
-  /** What is not known to be stored. */
+  /** What is not yet known to be stored. */
   find(name: string): T | undefined {
     return this.#unwritten.get(name) ?? this.#writing.get(name);
   }
@@ -43,7 +45,7 @@ export class LatestNoted<T> implements AsyncDisposable {
     this.#flushLater();
   }
 
-  /** Writes what was noted until now. Never throws: what cannot be written is tried again later. */
+  /** Writes everything noted so far. Never throws: what cannot be written is retried later. */
   async flush(): Promise<void> {
     this.#flushing = this.#flushing.then(() => this.#write());
     await this.#flushing;
@@ -78,7 +80,7 @@ export class LatestNoted<T> implements AsyncDisposable {
     this.#writing = new Map();
   }
 
-  /** Some may be written already: writing one twice does no harm. */
+  /** Some may be written already; writing one twice does no harm. */
   #takeBack(writing: ReadonlyMap<string, T>): void {
     for (const [name, value] of writing) {
       if (this.#unwritten.size < MAX_NOTED && !this.#unwritten.has(name)) this.#unwritten.set(name, value);

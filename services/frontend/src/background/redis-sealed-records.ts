@@ -21,8 +21,8 @@ interface Deps {
 }
 
 /**
- * Everything of Redis that holds tokens, under whatever name it is found. Who reseals comes past every name there is,
- * so that key lists of the first release are found here too, and moved to where they are now.
+ * Everything in Redis that holds tokens, under any name. Resealing visits every name there is, so it also finds key
+ * lists of the first release and moves them to their present place.
  */
 export class RedisSealedRecords implements SealedRecords {
   readonly #deps: Deps;
@@ -39,7 +39,7 @@ export class RedisSealedRecords implements SealedRecords {
   }
 
   /**
-   * A damaged record must not stop the others; it counts as one that is left, so that no domain key is given up for it.
+   * A damaged record must not stop the others. It counts as remaining, so that no domain key is dropped on its account.
    */
   async #load(name: string): Promise<SealedRecord | undefined> {
     try {
@@ -81,7 +81,7 @@ export class RedisSealedRecords implements SealedRecords {
     return { name, tokens: [record.token], replace };
   }
 
-  /** The secrets of all custom key stores of an account's Region. */
+  /** The secrets of all custom key stores in one account's Region. */
   async #loadKeyStores(name: string, tag: string): Promise<SealedRecord | undefined> {
     const { calls, macs } = this.#deps;
     const [accountId = '', region = ''] = tag.split('/');
@@ -102,7 +102,7 @@ export class RedisSealedRecords implements SealedRecords {
     const { calls, domainState } = this.#deps;
     const sealed = await calls.read((client) => client.getBuffer(name));
     if (sealed === null) return undefined;
-    // Judged when the new token is there, whose domain key the state then has.
+    // Evaluated when the new token is there; by then the state has its domain key.
     const replace = async ([token]: readonly Uint8Array[]) => {
       assertSealedAsNamed(domainState(), secret, sealed);
       return this.#replaceValue(name, sealed, Buffer.from(token!));

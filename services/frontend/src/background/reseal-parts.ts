@@ -4,54 +4,51 @@ import { reportField, type ResealItem, ShardReport } from '@keyfleet/shared/rese
 import { ALL_NAMES, resealProgressAt } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 
-/** What was found in a part of the key space. */
+/** What was found in one part of the key space. */
 export interface Found {
-  /** Tokens that were under an older domain key and are now under the active one. */
+  /** Tokens that were sealed under an older domain key and are now sealed under the active one. */
   readonly resealed: number;
-  /** Tokens that still are under an older one. */
+  /** Tokens still sealed under an older domain key. */
   readonly remaining: number;
 }
 
 /**
- * The key space, gone over once in each pass: everybody who works on a shard of the pass takes the next part from its
- * front, so that no name is looked at twice and whoever is faster does more. A name that is there all the time is in at
+ * The key space, traversed once in each pass. Everyone working on a shard of the pass takes the next part from the
+ * front, so no name is looked at twice and faster workers do more. A name that exists throughout the pass is in at
  * least one part.
  */
 export interface Parts {
   /**
-   * Undefined when nothing is to be done for the shard: the pass is over or has no such shard, or the shard has had all
-   * of its parts.
+   * Undefined when the shard needs no work: the pass is over or has no such shard, or the shard has had all of its
+   * parts.
    */
   open(item: ResealItem): Promise<ShardParts | undefined>;
 }
 
-/**
- * The parts of one shard, for one worker at a time: another one who takes the shard later makes every call of this one
- * throw.
- */
+/** The parts of one shard, for one worker at a time. Once another worker takes the shard, every call here throws. */
 export interface ShardParts {
   /**
-   * Reports what was found in the part before and takes the next one: names. Undefined after the last; then the shard
+   * Reports what was found in the previous part and takes the next one: names. Undefined after the last; then the shard
    * is done.
    */
   next(found: Found): Promise<readonly string[] | undefined>;
-  /** Reports what was found in the part before, and leaves the rest to others. */
+  /** Reports what was found in the previous part and leaves the rest to others. */
   leave(found: Found): Promise<void>;
 }
 
 /**
- * Somebody else works on this shard now, or the pass is over: what was done was not in vain, and nothing more is to do.
+ * Another worker has this shard now, or the pass is over. The work done still counts, and nothing more is to be done.
  */
 export class OvertakenError extends Error {
   override name = 'OvertakenError';
 }
 
-/** Some seconds of work, after which others see that this shard is alive. */
+/** A few seconds of work; after each part, others see that this shard is alive. */
 const PART_NAMES = 5_000;
 
 /**
- * KEYS: progress. ARGV: pass, a shard's field, its report as it was read and as it shall be, the field of the front,
- * the front as it was read and as it shall be. 0: something has changed meanwhile.
+ * KEYS: progress. ARGV: pass, a shard's field, its report as read and as it should become, the field of the front, the
+ * front as read and as it should become. Returns 0 if something has changed meanwhile.
  */
 const ADVANCE = `
 if redis.call('HGET', KEYS[1], 'pass') ~= ARGV[1] then return 0 end
@@ -60,12 +57,13 @@ if (redis.call('HGET', KEYS[1], ARGV[5]) or '') ~= ARGV[6] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[4], ARGV[5], ARGV[7])
 return 1`;
 
-/** Where the part begins that nobody has taken yet; `node` is one past the last when all are taken. */
+/** Where the first untaken part begins; `node` is one past the last when all parts are taken. */
 const Front = z.object({ runIds: z.array(z.string()), node: z.int(), cursor: z.string() });
 type Front = z.output<typeof Front>;
 
 /**
- * Parts are taken by SCAN, whose next cursor is the front: so the whole pass is one iteration, whoever makes its steps.
+ * Parts are taken by SCAN, and the front is its next cursor, so the whole pass is one iteration, whoever makes the
+ * steps.
  */
 export class RedisParts implements Parts {
   readonly #client: RedisClient;
@@ -90,7 +88,7 @@ class RedisShardParts implements ShardParts {
   readonly #field: string;
   readonly #frontField: string;
   #report: ShardReport = { resealed: 0, remaining: 0, parts: 0, standing: 'between' };
-  /** As it is stored. */
+  /** The report as stored. */
   #stored = '';
 
   constructor(client: RedisClient, key: string, item: ResealItem) {
@@ -104,12 +102,13 @@ class RedisShardParts implements ShardParts {
 
   async begin(): Promise<boolean> {
     const { pass, shards, report } = await this.#read();
-    // Anyone who writes NATS may name a shard. What was found for one that nobody counts would be missing from the
+    // Anyone who can write to NATS may name a shard. Findings for a shard that nobody counts would be missing from the
     // proof that nothing is left.
     if (this.#shard >= shards) return false;
     this.#stored = report;
     if (report !== '') this.#report = ShardReport.parse(JSON.parse(report));
-    // Whoever took a part and did not report it is gone: what is in it was not looked at, and the pass proves nothing.
+    // A worker that took a part and did not report on it is gone. That part was not examined, so the pass proves
+    // nothing.
     if (this.#report.standing === 'in-part') this.#add({ resealed: 0, remaining: 1 });
     return pass === this.#pass && this.#report.standing !== 'done';
   }
@@ -140,8 +139,8 @@ class RedisShardParts implements ShardParts {
   }
 
   /**
-   * The next part and the front after it; no names when all parts are taken, or when nobody can say any more where the
-   * next begins.
+   * The next part and the front after it. No names if all parts are taken, or if it is no longer known where the next
+   * begins.
    */
   async #step(stored: string): Promise<{ names?: readonly string[]; front: string; lost?: number }> {
     const runIds = await runIdsOf(this.#client);
@@ -149,8 +148,8 @@ class RedisShardParts implements ShardParts {
     const nodes = front.runIds.length;
     if (front.node >= nodes) return { front: stored };
     const part = await this.#scan(front);
-    // A cursor says nothing to another process; what it would miss nobody knows. So this pass ends here, and proves
-    // nothing.
+    // A cursor means nothing to another process, and there is no telling what it would miss. So this pass ends here and
+    // proves nothing.
     const isSame = [runIds, await runIdsOf(this.#client)].every((ids) => ids.join() === front.runIds.join());
     if (!isSame) return { front: JSON.stringify({ ...front, node: nodes }), lost: 1 };
     return { names: part.names, front: JSON.stringify(part.front) };
@@ -168,7 +167,7 @@ class RedisShardParts implements ShardParts {
     return { names: [...names], front: { ...front, cursor, node: front.node + (cursor === '0' ? 1 : 0) } };
   }
 
-  /** False when the front has moved meanwhile. Throws OvertakenError when the shard or the pass is another's. */
+  /** False if the front has moved meanwhile. Throws OvertakenError if the shard or the pass is no longer ours. */
   async #advance(report: ShardReport, before: string, after: string): Promise<boolean> {
     const text = JSON.stringify(report);
     const parts = [this.#pass, this.#field, this.#stored, text, this.#frontField, before, after];

@@ -27,13 +27,13 @@ interface Setup {
   readonly parts: FakeParts;
 }
 
-/** What a whole pass found. */
+/** The findings of a whole pass. */
 async function runPass({ deps, parts }: Setup): Promise<Found> {
   await resealShard(item, deps, untilDone);
   return parts.takeSum();
 }
 
-/** Records in a map; `changing` ones change between reading and writing. The worker seals under `workerKey`. */
+/** Records in a map; `changing` ones change between read and write. The worker seals under `workerKey`. */
 function newSetup(
   stored: Record<string, Uint8Array[]>,
   options: { workerKey?: string; changing?: string } = {},

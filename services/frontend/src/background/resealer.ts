@@ -13,15 +13,15 @@ export interface SealedRecord {
   /** For logs. */
   readonly name: string;
   readonly tokens: readonly Uint8Array[];
-  /** Of a KMS key's record: the account that its tokens must be bound to. */
+  /** For a KMS key's record: the account that its tokens must be bound to. */
   readonly account?: string;
-  /** Puts `tokens`, in the same order, in place of those that were read. False when the record has changed since. */
+  /** Replaces the tokens that were read with `tokens`, in the same order. False if the record has changed since. */
   replace(tokens: readonly Uint8Array[]): Promise<boolean>;
 }
 
 /** Everything stored that holds tokens. */
 export interface SealedRecords {
-  /** Those of these names that hold tokens and are still there. */
+  /** Those of these names that exist and hold tokens. */
   load(names: readonly string[]): Promise<readonly SealedRecord[]>;
 }
 
@@ -31,7 +31,7 @@ export interface ResealerDeps extends ResealDeps {
 }
 
 /**
- * Takes shards from the work queue while this frontend serves, and reports what it found to the domain-manager through
+ * Takes shards from the work queue while this frontend serves, and reports its findings to the domain-manager through
  * Redis.
  */
 export function startResealer(deps: ResealerDeps): AsyncDisposable {
@@ -55,12 +55,12 @@ export function startResealer(deps: ResealerDeps): AsyncDisposable {
   };
 }
 
-/** At once: customers' requests share the same workers and the same Redis. */
+/** How many at once: customers' requests share the same workers and the same Redis. */
 const CONCURRENCY = 64;
 const COMMAND_TIMEOUT_MS = 5_000;
-/** Records that are read at once. */
+/** Records read at once. */
 const BATCH = 1_000;
-/** A part that is given up makes its pass prove nothing: Redis may be away for a while before that. */
+/** Giving up on a part makes the pass prove nothing, so Redis may be away for a while first. */
 const LOAD_TRIES = 30;
 const LOAD_RETRY_MS = 1_000;
 
@@ -70,21 +70,26 @@ export interface ResealDeps {
   readonly hsm: HsmCommands;
   readonly domainState: () => DomainState | undefined;
   readonly clock: Clock;
-  /** A record that stays as it was, and why: the pass does not end the resealing, and another one tries again. */
+  /**
+   * Called for a record that stays as it was, and why. The pass does not end the resealing, and another one tries
+   * again.
+   */
   readonly onLeft: (name: string, error: unknown) => void;
 }
 
 /**
- * The item must come again, here or at another frontend: this one has not seen its domain state yet, or is stopping.
+ * The item must be delivered again, here or to another frontend: this one has not seen its domain state yet, or is
+ * stopping.
  */
 export class NotNowError extends Error {
   override name = 'NotNowError';
 }
 
 /**
- * Works on one shard of a pass until nothing is left to take. May be cut off anywhere and repeated any number of times:
- * a token is replaced only by the same secret under the active domain key, and only if the record is still the one that
- * was read. `alive` is called now and then, and `stop` aborted lets it end after the part it is at, with NotNowError.
+ * Works on one shard of a pass until no parts are left to take. It may be interrupted anywhere and repeated any number
+ * of times: a token is replaced only by the same secret under the active domain key, and only if the record is still
+ * the one that was read. It calls `alive` now and then; once `stop` is aborted, it ends after its present part with
+ * NotNowError.
  */
 export async function resealShard(
   item: ResealItem,
@@ -95,7 +100,7 @@ export async function resealShard(
   const parts = await deps.parts.open(item);
   for (let found: Found = { resealed: 0, remaining: 0 }; parts !== undefined;) {
     alive();
-    // A later rotation made it pointless.
+    // A later rotation has made this item pointless.
     const activeId = activeKeyOf(item, deps);
     if (activeId === undefined) return;
     if (stop.aborted) {
@@ -108,7 +113,7 @@ export async function resealShard(
   }
 }
 
-/** Undefined when a later rotation was seen. Throws NotNowError when the item's own was not. */
+/** Undefined if a later rotation was seen. Throws NotNowError if the item's own rotation was not. */
 function activeKeyOf({ generation }: ResealItem, { domainState }: ResealDeps): string | undefined {
   const state = domainState();
   const active = state && activeDomainKey(state);
@@ -123,7 +128,7 @@ async function resealPart(names: readonly string[], activeId: string, deps: Part
   for await (const batch of readAhead(batchesOf(names, deps))) {
     deps.alive();
     const old = batch.filter(({ tokens }) => tokens.some((token) => isOld(token, activeId))).entries();
-    // Each takes the next record when it is done with one, so that none waits for the slowest.
+    // Each lane takes its next record when it finishes one, so that none waits for the slowest.
     const lane = async () => {
       for (const [index, record] of old) {
         if (index % CONCURRENCY === CONCURRENCY - 1) deps.alive();
@@ -163,7 +168,7 @@ async function resealRecord(record: SealedRecord, activeId: string, deps: Reseal
         isOld(token, activeId) ? (await deps.hsm.execute('ResealToken', { token, ...account }, deadline)).token : token,
       ),
     );
-    // A worker that does not seal under the new key yet answers in good faith with what does not help.
+    // A worker that does not seal under the new key yet answers in good faith, but with a useless token.
     if (tokens.some((token) => isOld(token, activeId)))
       throw new Error('a worker does not use the active domain key yet');
     if (!(await record.replace(tokens))) throw new Error('the record changed meanwhile');
@@ -174,7 +179,7 @@ async function resealRecord(record: SealedRecord, activeId: string, deps: Reseal
   }
 }
 
-/** What is no token at all counts as old: it is never taken for proof that a domain key is not needed. */
+/** A malformed token counts as old, so it is never taken as proof that a domain key is not needed. */
 function isOld(token: Uint8Array, activeId: string): boolean {
   try {
     return domainKeyIdOf(token) !== activeId;

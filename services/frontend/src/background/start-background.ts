@@ -27,11 +27,11 @@ export interface BackgroundDeps {
 export interface Background {
   readonly lastUsages: LastUsages;
   readonly accessKeyUses: AccessKeyUses;
-  /** Undefined when none is configured. */
+  /** Undefined if none is configured. */
   readonly administrator: Provisioning | undefined;
 }
 
-/** What goes on beside requests. */
+/** The work that runs beside requests. */
 export function startBackground(assembly: Assembly, deps: BackgroundDeps): Background {
   const { config, clock, events, resources } = assembly;
   const { stores, hsm, notices, audit } = deps;
