@@ -17,10 +17,10 @@ import { type CommandRun, UnansweredRuns } from './command-run.ts';
 import type { KnownDomain } from './known-domain.ts';
 import type { HostSession } from './negotiation.ts';
 
-/** The Execute call, with the field types of our own .proto. */
+/** The Execute call, typed by our own .proto. */
 export type FrameStream = ClientDuplexStream<{ body: Uint8Array }, { body?: Uint8Array }>;
 
-/** What a member proved by accepting a stream. */
+/** What a member proved when it accepted a stream. */
 export interface OpenedStream {
   readonly member: Member;
   readonly layout: FrameLayout;
@@ -29,7 +29,7 @@ export interface OpenedStream {
 
 export interface ChannelEvents {
   onReply(channel: Channel, run: CommandRun, reply: ReplyEntry): void;
-  /** The stream is over, whoever ended it; `unanswered` may have been executed or not. */
+  /** The stream has ended, whoever ended it. The commands in `unanswered` may or may not have been executed. */
   onClosed(channel: Channel, unanswered: readonly CommandRun[]): void;
 }
 
@@ -42,15 +42,15 @@ export interface ChannelOptions {
 }
 
 const MAX_REMAINING_MS = 2 ** 31;
-/** A worker that owes answers and is silent for this long is asked whether it is there, ... */
+/** A worker that owes answers and has been silent this long is pinged, ... */
 const PING_AFTER_MS = 500;
-/** ... and given up when it says nothing for this long: a frozen process keeps its connection open. */
+/** ... and given up after this long: a frozen process keeps its connection open. */
 const DEAD_AFTER_MS = 1000;
 
-/** One stream of sealed frames to one worker. All commands of an event-loop turn travel in one frame. */
+/** One stream of sealed frames to one worker. All commands of one event-loop turn travel in one frame. */
 export class Channel {
   readonly session: HostSession;
-  /** Who proved to be at the other end. */
+  /** The member that proved to be at the other end. */
   readonly #member: Member;
   readonly #domain: KnownDomain;
   readonly #stream: FrameStream;
@@ -67,7 +67,7 @@ export class Channel {
   #draining = false;
   #closed = false;
   #broken = false;
-  /** The newest domain state that has the member. */
+  /** The newest domain state that includes the member. */
   #memberOf: DomainState | undefined;
   #heardAt: number;
   #pingedAt: number | undefined;
@@ -88,8 +88,8 @@ export class Channel {
     stream.on('drain', () => this.#unblock());
     stream.on('error', () => this.#break());
     stream.on('end', () => this.close());
-    // Says that we have the keys: what opened the stream may be a recording, and a worker soon ends the stream of a
-    // stranger.
+    // Proves that we have the keys. The message that opened the stream may be a replay, and a worker soon ends the
+    // stream of a stranger.
     this.#write([]);
   }
 
@@ -99,15 +99,15 @@ export class Channel {
   get closed(): boolean {
     return this.#closed;
   }
-  /** Whether it ended for no good reason: a command that was under way may be why. */
+  /** Whether it ended abnormally: a command under way may be the cause. */
   get broken(): boolean {
     return this.#broken;
   }
-  /** Commands that the worker owes an answer to. */
+  /** How many commands the worker has yet to answer. */
   get outstanding(): number {
     return this.#unanswered.size + this.#queue.length;
   }
-  /** How many others one more command would share this turn's frame with. */
+  /** How many other commands would share this turn's frame with one more. */
   get gathered(): number {
     return this.#blocked || this.#draining ? 0 : this.#queue.length;
   }
@@ -116,11 +116,11 @@ export class Channel {
     this.#queue.push(run);
     if (this.#scheduled || this.#blocked) return;
     this.#scheduled = true;
-    // The turn that is reading requests or answers now ends first: whatever else it brings goes into the same frame.
+    // The current turn finishes first: whatever other requests or answers it reads go into the same frame.
     setImmediate(() => this.#flush());
   }
 
-  /** Takes no more commands and ends when the last answer is there. */
+  /** Takes no more commands and ends after the last answer. */
   drain(): void {
     this.#draining = true;
     this.#endIfDrained();
@@ -136,7 +136,7 @@ export class Channel {
     this.#events.onClosed(this, unanswered);
   }
 
-  /** Ends when the domain has no such member any more, or the session's time is over; `true` if it has ended. */
+  /** Ends if the member has left the domain or the session has expired; `true` if it has ended. */
   closeIfOver(now: number): boolean {
     const state = this.#domain.verified?.state;
     if (state !== this.#memberOf) {
@@ -148,7 +148,8 @@ export class Channel {
   }
 
   /**
-   * Called every few milliseconds: forgets settled commands, calls `onExpired` for late ones, gives up a silent worker.
+   * Called every few milliseconds: forgets settled commands, calls `onExpired` for late ones, and gives up a silent
+   * worker.
    */
   sweep(now: number, onExpired: (run: CommandRun) => void): void {
     if (this.closeIfOver(now)) return;
@@ -196,13 +197,13 @@ export class Channel {
   }
 
   #write(entries: readonly RequestEntry[]): void {
-    // A full buffer holds the next batch back, not this one: its commands are bounded by the pool.
+    // A full buffer delays the next batch, not this one, whose commands the pool bounds.
     const plain = this.#layout.encodeRequests(this.#signed(entries));
     this.#blocked = !this.#stream.write({ body: this.#sealer.seal(plain) });
     plain.fill(0);
   }
 
-  /** One signature covers all commands of the frame that need one: it costs far more than a command. */
+  /** One signature covers all commands in the frame that need one: a signature costs far more than a command. */
   #signed(entries: readonly RequestEntry[]): RequestFrame {
     const commands = entries.filter(({ signed }) => signed);
     if (commands.length === 0) return { entries, signature: undefined };
@@ -229,7 +230,7 @@ export class Channel {
     this.#pingedAt = undefined;
     for (const reply of replies) {
       const run = this.#unanswered.take(reply.id);
-      // Nobody waits any more for one that the sweep forgot.
+      // If the sweep has forgotten the run, nothing waits for its answer any more.
       if (run !== undefined && !run.settled) this.#events.onReply(this, run, reply);
     }
     this.#endIfDrained();

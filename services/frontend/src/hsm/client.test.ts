@@ -7,10 +7,10 @@ import { expect, test } from 'vitest';
 import { HsmClient } from './client.ts';
 import { HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 
-/** What a worker may answer in place of a token. */
+/** What a worker may answer instead of a token. */
 const RUBBISH = 'rubbish';
 
-/** Workers that answer in turn, each under the domain key it believes in. */
+/** Workers that answer in turn, each sealing under the domain key it believes in. */
 class Workers implements MemberCommands {
   readonly sealedUnder: string[];
 
@@ -26,7 +26,7 @@ class Workers implements MemberCommands {
     _deadline?: number,
     notBy?: ReadonlySet<string>,
   ): Promise<MemberAnswer<N>> {
-    // They are one member, so that there is no witness.
+    // They are one member, so there is no witness.
     if (notBy?.has('hsm-1')) throw new HsmUnavailableError('nobody-else');
     const id = this.sealedUnder.length > 1 ? this.sealedUnder.shift()! : this.sealedUnder[0]!;
     const output = { token: tokenUnder(id), secretAccessKey: id } as unknown as OutputOf<N>;
@@ -53,7 +53,7 @@ function rotated() {
   let view: DomainState | undefined;
   const { clock } = domain;
   const commandsOf = (hsm: MemberCommands) => {
-    // What this frontend knows, which is not always the newest.
+    // What this frontend knows, which is not always the newest state.
     let seen = view ?? domain.hsms[0]!.installed!.state;
     const refreshDomain = async (): Promise<void> => void (seen = domain.hsms[0]!.installed!.state);
     return new HsmClient({ hsm, domainState: () => seen, refreshDomain, clock, workers: 1, events: noEvents });

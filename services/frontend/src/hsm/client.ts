@@ -12,7 +12,7 @@ import {
 } from './commands.ts';
 import { ConfirmedSealing, type ConfirmedSealingDeps, type SealingCommand } from './sealing.ts';
 
-/** Each asks a worker that the pool picks at random; nothing of what the one before made is stored. */
+/** Each attempt asks a random worker from the pool; nothing that an earlier attempt made is stored. */
 const ATTEMPTS = 5;
 
 interface HsmClientDeps extends TokenFenceDeps, Omit<ConfirmedSealingDeps, 'hsm'> {
@@ -20,8 +20,8 @@ interface HsmClientDeps extends TokenFenceDeps, Omit<ConfirmedSealingDeps, 'hsm'
 }
 
 /**
- * The HSMs as the rest of the frontend has them. It sends no token that is not of the domain, takes none that may not
- * be stored (`TokenFence`), and gives out none that only its maker has seen (sealing.ts).
+ * The HSMs as the rest of the frontend sees them. The client sends only tokens of the domain, accepts only those that
+ * may be stored (`TokenFence`), and returns none that only its maker has seen (sealing.ts).
  */
 export class HsmClient implements HsmCommands {
   readonly #hsm: MemberCommands;
@@ -75,7 +75,7 @@ export class HsmClient implements HsmCommands {
   }
 }
 
-/** What of a command's input comes from the store. */
+/** The parts of a command's input that come from the store. */
 interface TokenInput {
   readonly token?: Uint8Array;
   readonly sourceToken?: Uint8Array;
@@ -84,29 +84,29 @@ interface TokenInput {
 
 interface TokenFenceDeps {
   readonly domainState: () => DomainState | undefined;
-  /** Fetches newer domain tokens, if there are any. Never rejects. */
+  /** Fetches newer domain tokens if there are any. Never rejects. */
   readonly refreshDomain: () => Promise<void>;
   readonly clock: Clock;
 }
 
-/** Which tokens are sent to workers, and which are taken from them: by the domain key that they are sealed under. */
+/** Decides which tokens may go to workers and come from them, by the domain key that seals them. */
 class TokenFence {
   readonly #deps: TokenFenceDeps;
-  /** Tokens that were looked at. Records are kept in memory, and their tokens with them. */
+  /** Tokens already checked. Records are cached, and their tokens with them. */
   readonly #ofDomain = new WeakSet<Uint8Array>();
 
   constructor(deps: TokenFenceDeps) {
     this.#deps = deps;
   }
 
-  /** Whether it was found to be of the domain before. */
+  /** Whether the token has already been found to be of the domain. */
   knows(token: Uint8Array | undefined): boolean {
     return token === undefined || this.#ofDomain.has(token);
   }
 
   /**
-   * Whether it is under a domain key that the domain has. For any other, workers would wait for a domain token that
-   * never comes. While no domain is known, no worker is used either.
+   * Whether the token is sealed under one of the domain's keys. For any other key, workers would wait for a domain
+   * token that never comes. While no domain is known, no worker is used either.
    */
   async isOfDomain(token: Uint8Array): Promise<boolean> {
     const isKnown = this.#deps.domainState() === undefined || (await this.#isUnderKnownKey(token));
@@ -115,9 +115,9 @@ class TokenFence {
   }
 
   /**
-   * Whether a token that was sealed now may be stored: under a domain key that is in use, or was a moment ago. A worker
-   * that was removed, or is cut off from the domain, may go on sealing under another; once nothing is stored under it
-   * it is destroyed, and what came later would be lost (docs/domain.md).
+   * Whether a newly sealed token may be stored: its domain key must be in use now or have been a moment ago. A worker
+   * that was removed, or is cut off from the domain, may go on sealing under another key. Once nothing stored is sealed
+   * under that key, the key is destroyed, and anything stored later would be lost (docs/domain.md).
    */
   async mayStore(token: Uint8Array): Promise<boolean> {
     if (!(await this.#isUnderKnownKey(token))) return false;
@@ -128,14 +128,14 @@ class TokenFence {
   async #isUnderKnownKey(token: Uint8Array): Promise<boolean> {
     const id = findDomainKeyId(token);
     const has = (): boolean => this.#deps.domainState()?.domainKeys.some((key) => key.id === id) ?? false;
-    // Workers may hear of a new domain key first. One that was dropped looks just like it, so only the domain's tokens
-    // can tell.
+    // Workers may learn of a new domain key first. A dropped key looks the same from here, so only the domain's tokens
+    // can tell them apart.
     if (id !== undefined && !has()) await this.#deps.refreshDomain();
     return has();
   }
 }
 
-/** Undefined for what is no token. */
+/** Undefined for anything that is not a token. */
 function findDomainKeyId(token: Uint8Array): string | undefined {
   try {
     return domainKeyIdOf(token);

@@ -1,4 +1,4 @@
-/** Which members have which CloudHSM clusters, as far as they have said that they lack one. */
+/** Which members have which CloudHSM clusters, known only from members reporting that they lack one. */
 export class ClusterHolders {
   readonly #lacking = new Map<string, Set<string>>();
 
@@ -8,7 +8,7 @@ export class ClusterHolders {
     else this.#lacking.set(clusterId, new Set([memberId]));
   }
 
-  /** What it said before counts no more. */
+  /** Discards what the member reported before. */
   forget(memberId: string): void {
     for (const [clusterId, members] of this.#lacking) {
       members.delete(memberId);
@@ -16,7 +16,7 @@ export class ClusterHolders {
     }
   }
 
-  /** Members that need not be asked. Undefined: everyone may be. */
+  /** Members that need not be asked. Undefined: any may be. */
   notBy(clusterId: string, others: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined {
     const lacking = this.#lacking.get(clusterId);
     if (lacking === undefined) return others;

@@ -43,7 +43,7 @@ test('one that is answered late is found behind thousands that came and went', (
       const run = newRun();
       kept.push({ id: unanswered.add(run), run });
     }
-    // Out of order, and every third waits for another turn.
+    // Out of order, with every third left for another turn.
     for (const { id, run } of kept.filter((_, index) => index % 3 !== 0).toReversed()) {
       expect(unanswered.take(id)).toBe(run);
     }

@@ -2,40 +2,40 @@ import type { Command } from '@keyfleet/shared/hsm/define-command';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { activeTrace } from '@keyfleet/shared/telemetry/tracing';
 
-/** What came of a command, and which member did it. */
+/** A command's output, and the member that produced it. */
 export interface Answer {
   readonly output: Uint8Array;
   readonly memberId: string;
 }
 
-/** What a command goes to a worker by. */
+/** The way by which a command reaches a worker. */
 interface Way {
   readonly memberId: string;
 }
 
-/** One command on its way: it stays the same object while it moves from worker to worker. */
+/** One command under way. It stays the same object while it moves from worker to worker. */
 export class CommandRun {
   readonly command: Command;
-  /** Its own: overwritten when it is settled. */
+  /** Owned by the run, which overwrites it when settled. */
   readonly input: Uint8Array;
   /** Milliseconds since the epoch. */
   readonly deadline: number;
-  /** Members that must not do it; undefined: whoever is there may. */
+  /** Members that must not run it; undefined: any may. */
   notBy: ReadonlySet<string> | undefined;
   readonly answer: Promise<Answer>;
-  /** Of the request that asks for it. */
+  /** The trace of the request that asks for it. */
   readonly trace = activeTrace();
-  /** Meant for the worker it was sent to: no other is asked instead. */
+  /** Meant only for the worker it was sent to; no other is tried. */
   pinned = false;
-  /** The channel that refused it retryably, or died with it: another is tried first. */
+  /** The channel that refused it with a retryable refusal, or died with it. Another is tried first. */
   avoid: Way | undefined;
-  /** Why it waits, if an HSM said so. */
+  /** Why it is waiting, if an HSM said so. */
   refusal: Refusal | undefined;
-  /** What a worker answered that another was asked for instead. */
+  /** The refusal that made us ask another worker. */
   elsewhere: Error | undefined;
-  /** That it is for, if it is for one. */
+  /** The cluster it is for, if any. */
   clusterId: string | undefined;
-  /** Channels that ended with it unanswered. */
+  /** How many channels ended without answering it. */
   losses = 0;
   #resolve!: (answer: Answer) => void;
   #reject!: (error: Error) => void;
@@ -72,19 +72,19 @@ export class CommandRun {
   }
 }
 
-/** Answered entries at the front are cut off when there are so many, and as many as all behind them. */
+/** Answered entries at the front are trimmed once there are this many, and at least as many as all behind them. */
 const TRIM_AT = 1024;
 
 /**
- * Commands that a worker owes an answer to, by ids that rise one by one from 0. Not a Map: one that is filled and
- * emptied all the time is copied again and again, and the copies left behind, once they are old, keep what was in them
- * from being collected young.
+ * The commands that a worker has yet to answer, by ids that count up from 0. Not a Map: one that is constantly filled
+ * and emptied is copied again and again, and the old copies, once promoted, keep what was in them from being collected
+ * young.
  */
 export class UnansweredRuns implements Iterable<CommandRun> {
-  /** The id of the first in `#window`. */
+  /** The id of the first entry in `#window`. */
   #firstId = 0;
   #window: (CommandRun | undefined)[] = [];
-  /** How many at the front of `#window` are answered. */
+  /** How many entries at the front of `#window` are answered. */
   #answered = 0;
   #size = 0;
 
@@ -92,13 +92,13 @@ export class UnansweredRuns implements Iterable<CommandRun> {
     return this.#size;
   }
 
-  /** Returns its id. */
+  /** Returns the run's id. */
   add(run: CommandRun): number {
     this.#size++;
     return this.#firstId + this.#window.push(run) - 1;
   }
 
-  /** The run of this id, which is forgotten; undefined if it was before. */
+  /** Returns and forgets the run with this id; undefined if it was forgotten before. */
   take(id: number): CommandRun | undefined {
     const run = this.#window[id - this.#firstId];
     if (run === undefined) return undefined;

@@ -14,7 +14,7 @@ async function newKey(hsm: HsmCommands) {
   return { key: { keyId, account, token }, materialId };
 }
 
-/** What handlers rely on in an HSM, whichever stands behind it. `open` starts one. */
+/** What handlers rely on in an HSM, whatever implements it. `open` starts one. */
 export function hsmContract(name: string, open: () => Promise<{ hsm: HsmCommands } & AsyncDisposable>): void {
   describe(`HSM commands by ${name}`, () => {
     test('what was encrypted under a key and a context is decrypted with them', async () => {

@@ -2,14 +2,14 @@ import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/comman
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 
 /**
- * Runs a command on some hsm-worker. Re-sent to another when one dies; throws `HsmUnavailableError` when no answer came
- * before `deadline` (milliseconds since the epoch), and `HsmRefusedError` when an HSM refused.
+ * Runs a command on any hsm-worker, and on another if one dies. Throws `HsmUnavailableError` if no answer came before
+ * `deadline` (milliseconds since the epoch), and `HsmRefusedError` if an HSM refused.
  */
 export interface HsmCommands {
   execute<N extends CommandName>(command: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>>;
   /**
-   * Runs a command on every worker that is there. One that dies or does not answer before `deadline` is left out, and
-   * nobody is told: only for what merely hastens something that comes about anyway.
+   * Runs a command on every connected worker. A worker that dies or does not answer before `deadline` is silently left
+   * out, so this suits only what hastens something that happens anyway.
    */
   executeEverywhere<N extends CommandName>(command: N, input: InputOf<N>, deadline: number): Promise<void>;
 }
@@ -19,11 +19,11 @@ export interface MemberAnswer<N extends CommandName> {
   readonly memberId: string;
 }
 
-/** For who must know which member of the domain answered. */
+/** For callers that must know which member of the domain answered. */
 export interface MemberCommands extends HsmCommands {
   /**
-   * As `execute`, by a member that is none of `notBy`; throws `HsmUnavailableError` (`nobody-else`) when no other is in
-   * reach.
+   * Like `execute`, by a member not in `notBy`. Throws `HsmUnavailableError` (`nobody-else`) if no other can be
+   * reached.
    */
   executeByMember<N extends CommandName>(
     command: N,
@@ -38,9 +38,9 @@ const reasons = {
   'timed-out': 'timed out: no HSM answered',
   overloaded: 'more commands are in flight than the HSMs take',
   'too-large': 'the command is larger than a frame',
-  /** Than those that must not answer. */
+  /** Other than those that must not answer. */
   'nobody-else': 'no other HSM is in reach',
-  /** Nothing of it may be stored. */
+  /** None of it may be stored. */
   unconfirmed: 'no HSM confirms what another answered',
 } as const;
 
@@ -55,13 +55,11 @@ export class HsmUnavailableError extends Error {
   }
 }
 
-/**
- * An HSM answered that it will not run the command. Callers of the API see at most InvalidCiphertextException for it.
- */
+/** An HSM refused to run the command. API callers see at most InvalidCiphertextException for it. */
 export class HsmRefusedError extends Error {
   override name = 'HsmRefusedError';
   readonly refusal: Refusal;
-  /** Undefined when the command was not even sent. */
+  /** Undefined if the command was not even sent. */
   readonly memberId: string | undefined;
 
   constructor(refusal: Refusal, memberId?: string) {

@@ -11,18 +11,18 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 /**
- * The newest domain token that this frontend ever relied on: after a restart it believes no chain that ends before, or
- * goes elsewhere.
+ * The newest domain token that this frontend has ever relied on. After a restart it rejects any chain that ends before
+ * that token or diverges from it.
  */
 export interface DomainFloor {
   readonly lowest: Checkpoint | undefined;
-  /** Durable when it resolves. */
+  /** Durable once it resolves. */
   raise(verified: VerifiedDomain): Promise<void>;
 }
 
 const FloorFile = CheckpointText.extend({ domain: z.string() });
 
-/** A small file in `dataDir`. Throws ConfigError for one that is damaged, or of another domain. */
+/** A small file in `dataDir`. Throws ConfigError if the file is damaged or belongs to another domain. */
 export async function openDomainFloor(dataDir: string, domain: string): Promise<DomainFloor> {
   const path = join(dataDir, 'domain-floor.json');
   const text = await readIfThere(path);

@@ -9,9 +9,9 @@ import type { DomainFloor } from './domain-floor.ts';
 import type { KnownDomain } from './known-domain.ts';
 
 const POLL_MS = 3000;
-/** Until the first token is there nothing works at all, so it is looked for more often. */
+/** Nothing works until the first token is there, so this polls more often. */
 const FIRST_POLL_MS = 200;
-/** How long a newer token, which a member has, may take to be found. */
+/** How long it may take to find a newer token that a member has. */
 const BEHIND_MS = 5000;
 
 export interface DomainViewOptions {
@@ -21,23 +21,23 @@ export interface DomainViewOptions {
   readonly sources: readonly TokenSource[];
   readonly notices: Pick<Notices, 'subscribe'>;
   /**
-   * A domain-manager was not reached, or showed a token that does not verify. The same again and again is said once.
+   * A domain-manager could not be reached, or served a token that does not verify. A repeated problem is reported once.
    */
   readonly onProblem: (address: string, error: unknown) => void;
 }
 
-/** A member proved to have a token that this frontend does not find. */
+/** Proof from a member that it has a token which this frontend cannot find. */
 interface Newer {
   readonly member: Member;
   readonly generation: number;
-  /** By `performance.now()`. */
+  /** As `performance.now()`. */
   readonly since: number;
 }
 
 /**
  * This frontend's own verified copy of the public domain state: the chain of tokens from the trust anchor, followed as
- * it grows. It relies on nothing before its floor and the trust anchor's checkpoint, nor on a chain that a member has
- * seen go on elsewhere.
+ * it grows. It relies on nothing older than its floor and the trust anchor's checkpoint, and on no chain that a member
+ * has seen continue elsewhere.
  */
 export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #options: DomainViewOptions;
@@ -62,12 +62,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return this.#options.anchor.domain;
   }
 
-  /** The newest state that was verified, and its token's hash. Undefined while `problem` says why. */
+  /** The newest verified state and its token's hash. Undefined while `problem` gives the reason. */
   get verified(): VerifiedDomain | undefined {
     return this.problem === undefined ? this.#verified : undefined;
   }
 
-  /** Why there is no state to rely on; undefined when there is one. */
+  /** Why there is no state to rely on; undefined if there is one. */
   get problem(): string | undefined {
     const verified = this.#verified;
     if (verified === undefined) return 'no verified domain token yet';
@@ -87,7 +87,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   }
 
   /**
-   * Whoever is behind may not know who was removed, so it stops; a member that lies can do this until it is removed.
+   * A frontend that is behind may not know who was removed, so it stops. A lying member can cause this until it is
+   * removed.
    */
   noteNewer(member: Member, generation: number): void {
     const others = this.#newer.filter((one) => one.member.memberId !== member.memberId);
@@ -106,12 +107,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return [anchor.checkpoint, floor.lowest].filter((one) => one !== undefined);
   }
 
-  /** Looks now; asked while looking, once more afterwards. */
+  /** Looks now. If called during a look, looks once more afterwards. */
   look(): void {
     this.#follower.look();
   }
 
-  /** Resolves when what is newer was taken, or when every domain-manager has answered or failed. */
+  /** Resolves when newer tokens have been taken, or when every domain-manager has answered or failed. */
   refresh(): Promise<void> {
     return this.#follower.refresh();
   }
@@ -120,7 +121,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return this.#follower[Symbol.asyncDispose]();
   }
 
-  /** Throws for a token that does not verify, and keeps what was verified before it. */
+  /** Throws for a token that does not verify, and keeps those verified before it. */
   async #take(tokens: readonly Uint8Array[]): Promise<void> {
     const { anchor, floor } = this.#options;
     for (const bytes of tokens) {

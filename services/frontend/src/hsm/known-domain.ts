@@ -3,21 +3,21 @@ import type { Member, VerifiedDomain } from '@keyfleet/shared/domain/state';
 
 /** The domain as this frontend has verified it. */
 export interface KnownDomain {
-  /** Undefined while this frontend knows of no domain, or knows that it is behind: then no worker is used. */
+  /** Undefined while this frontend knows of no domain or knows that it is behind; no worker is used then. */
   readonly verified: VerifiedDomain | undefined;
-  /** A member of the newest state known here proved to have a newer token. */
+  /** A member of the newest known state proved to have a newer token. */
   noteNewer(member: Member, generation: number): void;
-  /** Looks for newer tokens; resolves when they were taken, or when no domain-manager had any. */
+  /** Looks for newer tokens. Resolves when they have been taken, or when no domain-manager had any. */
   refresh(): Promise<void>;
 }
 
-/** The newest domain token that a member says it has installed. */
+/** The newest domain token that a member claims to have installed. */
 export interface DomainProof {
   readonly generation: number;
   readonly tokenHash: Uint8Array;
 }
 
-/** The member and this frontend do not have the same domain token: it is not used while that is so. */
+/** The member and this frontend have different domain tokens; the member is not used until they agree. */
 export class OtherDomainTokenError extends Error {
   override name = 'OtherDomainTokenError';
 }
@@ -25,8 +25,8 @@ export class OtherDomainTokenError extends Error {
 const CATCH_UP_MS = 1000;
 
 /**
- * Looks for the token that a member says it has, if it is newer than ours. Anyone may say so: this only looks, and not
- * for long.
+ * Looks for the token that a member claims to have, if it is newer than ours. Anyone can make the claim, so this only
+ * looks, and only briefly.
  */
 export async function catchUp(domain: KnownDomain, { generation }: DomainProof): Promise<void> {
   if (generation > generationOf(domain))
@@ -34,8 +34,8 @@ export async function catchUp(domain: KnownDomain, { generation }: DomainProof):
 }
 
 /**
- * Every proof whose signature verified comes here. Throws `OtherDomainTokenError` unless the member has installed the
- * very token that is the newest one known here: whoever is behind may not know yet who was removed.
+ * Every proof with a verified signature comes here. Throws `OtherDomainTokenError` unless the member has installed
+ * exactly the newest token known here: a party that is behind may not yet know who was removed.
  */
 export function assertHasNewest(domain: KnownDomain, member: Member, { generation, tokenHash }: DomainProof): void {
   const known = generationOf(domain);

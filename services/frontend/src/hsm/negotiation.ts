@@ -8,28 +8,28 @@ import { Answer, CLOCK_SKEW_MS, Hello, SESSION_MS, sha256, SignedMessage } from 
 import { transportKey } from '@keyfleet/shared/hsm/stream-keys';
 import { assertHasNewest, catchUp, type KnownDomain } from './known-domain.ts';
 
-/** Who this frontend is in the domain: an operator with the role `service-host`. */
+/** This frontend's identity in the domain: an operator with the role `service-host`. */
 export interface HostIdentity {
   readonly operatorId: string;
   /** P-384. */
   readonly privateKey: KeyObject;
 }
 
-/** A session with the HSMs of the domain; any of them serves it. */
+/** A session with the HSMs of the domain, any of which can serve it. */
 export interface HostSession {
   readonly sessionId: Uint8Array;
   readonly sessionKey: KeyObject;
   readonly sessionToken: Uint8Array;
-  /** Ed25519: opens streams, and signs the commands that change key material, in this session's name. */
+  /** Ed25519. Opens streams and signs the commands that change key material, on behalf of this session. */
   readonly delegatedKey: KeyObject;
-  /** Of the domain state under which it was made. */
+  /** The generation of the domain state under which the session was made. */
   readonly generation: number;
-  /** Half the validity: from here on a new session is wanted. */
+  /** At half the validity; from then on a new session is wanted. */
   readonly renewAt: number;
   readonly expiresAt: number;
 }
 
-/** The answer is not from a member of the domain, or not to our hello. */
+/** The answer is not from a member of the domain, or not an answer to our hello. */
 export class NegotiationError extends Error {
   override name = 'NegotiationError';
 }
@@ -40,7 +40,7 @@ export interface NegotiationOptions {
   readonly clock: Clock;
 }
 
-/** One negotiation: `hello` goes to an HSM, `finish` takes its answer. */
+/** One negotiation: `hello` goes to an HSM, and `finish` takes its answer. */
 export class Negotiation {
   readonly hello: Buffer;
   readonly #ephemeral: EphemeralKey;
@@ -80,10 +80,7 @@ export class Negotiation {
     this.#startedAt = said.startedAt;
   }
 
-  /**
-   * Checks the answer against the newest domain token that is known here or that the member knows of. Throws
-   * `NegotiationError`.
-   */
+  /** Checks the answer against the newest domain token known here or to the member. Throws `NegotiationError`. */
   async finish(signedAnswer: Uint8Array): Promise<HostSession> {
     try {
       return await this.#finish(signedAnswer);
@@ -115,8 +112,8 @@ export class Negotiation {
   }
 
   /**
-   * By our own clock no session lives longer than sessions do, whatever its maker says. Nor shorter: all workers share
-   * it, and a member that makes it end at once would end every channel, again and again.
+   * By our own clock, a session never lasts longer than sessions do, whatever its maker says. Nor does it last less:
+   * all workers share it, and a member that made it end at once would end every channel, again and again.
    */
   #expiryOf({ expiresAt }: Answer): number {
     const latest = this.#startedAt + SESSION_MS;
@@ -130,7 +127,7 @@ export class Negotiation {
   }
 }
 
-/** The member of the newest known state that signed this. Throws when there is none. */
+/** The member of the newest known state that signed this. Throws if there is none. */
 export async function verifiedMember(
   domain: KnownDomain,
   memberId: string,
@@ -145,7 +142,7 @@ export async function verifiedMember(
 }
 
 function openSessionKey(sealed: Uint8Array, key: KeyObject): KeyObject {
-  // The transport key serves one message, hence the constant IV.
+  // The transport key encrypts one message only, hence the constant IV.
   const parts = { ciphertext: sealed.subarray(0, -tagLength), tag: sealed.subarray(-tagLength) };
   const plain = open({ key, iv: Buffer.alloc(ivLength) }, parts);
   const sessionKey = createSecretKey(plain);

@@ -16,16 +16,16 @@ import { Channel, type ChannelOptions, type FrameStream, type OpenedStream } fro
 import { assertHasNewest, catchUp, type KnownDomain } from './known-domain.ts';
 import { type HostSession, NegotiationError, verifiedMember } from './negotiation.ts';
 
-/** The worker did not accept the session: another is needed. */
+/** The worker did not accept the session; a new one is needed. */
 export class SessionNotAcceptedError extends Error {
   override name = 'SessionNotAcceptedError';
 }
 
 const OPEN_TIMEOUT_MS = 2000;
 
-/** Opens a channel on a fresh Execute call. Throws `SessionNotAcceptedError`, or what the call failed with. */
+/** Opens a channel on a fresh Execute call. Throws `SessionNotAcceptedError` or the call's own error. */
 export async function openChannel(stream: FrameStream, options: ChannelOptions): Promise<Channel> {
-  // Listens for ever: without an error listener a stream that is cancelled would end the process.
+  // These listeners stay for good: without an error listener, a cancelled stream would end the process.
   const ended = new Promise<never>((_, reject) => {
     stream.on('error', reject).on('end', () => reject(new Error('the worker ended the stream')));
   });
@@ -49,13 +49,13 @@ async function firstAnswer(stream: FrameStream, options: ChannelOptions): Promis
     stream.once('data', ({ body }) => resolve(body ?? new Uint8Array()));
   });
   stream.write({ body: opening.open });
-  // A member says nothing more before it has heard of us: no frame is missed meanwhile.
+  // A member sends nothing more until it has heard from us, so no frame is missed meanwhile.
   return new Channel(stream, await opening.finish(await answered, options.domain), options);
 }
 
 const signOffLoop = promisify(sign);
 
-/** The host's end of a stream's handshake: `open` goes to a worker, `finish` takes what it answers. */
+/** The host's end of a stream's handshake: `open` goes to a worker, and `finish` takes its answer. */
 export class StreamOpening {
   /** The stream's first message. */
   readonly open: Buffer;
@@ -90,8 +90,7 @@ export class StreamOpening {
   }
 
   /**
-   * Throws for what is not a member's answer to `open`, and while the member has not the newest domain token that is
-   * known here.
+   * Throws if this is not a member's answer to `open`, and while the member lacks the newest domain token known here.
    */
   async finish(signedAccept: Uint8Array, domain: KnownDomain): Promise<OpenedStream> {
     const signed = SignedMessage.decode(signedAccept);

@@ -21,29 +21,29 @@ export interface WorkerPoolOptions {
   readonly host: HostIdentity;
   readonly domain: KnownDomain;
   readonly clock: Clock;
-  /** Those of this release, if not given. */
+  /** Defaults to this release's. */
   readonly protocols?: Protocols;
-  /** Commands at once; above it callers are throttled. */
+  /** The most commands at once; beyond this, callers are throttled. */
   readonly maxInFlight: number;
-  /** A worker could not be reached or did not verify; it is tried again. */
+  /** A worker could not be reached or did not verify; it is retried. */
   readonly onProblem: (address: string, error: unknown) => void;
 }
 
-/** A command before it is on its way. */
+/** A command before it is sent. */
 type Asked = Pick<CommandRun, 'command' | 'input' | 'deadline' | 'notBy' | 'clusterId'>;
 
 const SWEEP_MS = 25;
-/** So many commands keep a worker busy for longer than a frame of their own costs either side. */
+/** This many commands keep a worker busy for longer than a separate frame costs either side. */
 const FRAME_FILL = 32;
-/** A command that was under way in so many channels that ended may be what ends them. */
+/** A command that was under way in this many channels that ended may be what ends them. */
 const MAX_LOSSES = 3;
-/** Another worker may well do it; these say nothing about the command itself. */
+/** Another worker may well run it; these refusals say nothing about the command itself. */
 const retryable: ReadonlySet<Refusal> = new Set(['unknown-domain-key', 'overloaded', 'no-domain']);
-/** These say what a worker has not, now or ever: each other one is asked once. */
+/** These refusals say what a worker lacks, now or always; each of the other workers is asked once. */
 const askedElsewhere: ReadonlySet<Refusal> = new Set(['no-cluster', 'cluster-away', 'cluster-sessions']);
 
 /**
- * All workers of the domain as one: the less busy of two takes a command, and another finishes what a dead one left.
+ * All workers of the domain as one. The less busy of two takes a command, and another finishes what a dead one left.
  */
 export class WorkerPool implements MemberCommands, AsyncDisposable {
   readonly #options: WorkerPoolOptions;
@@ -51,7 +51,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   readonly #ready: Channel[] = [];
   #waiting: CommandRun[] = [];
-  /** Where the last command went. */
+  /** Where the previous command went. */
   #last: Channel | undefined;
   readonly #meter = operationMeter('keyfleet.hsm.commands');
   readonly #clusters = new ClusterHolders();
@@ -79,7 +79,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
-  /** Workers that take commands now. */
+  /** How many workers take commands now. */
   get ready(): number {
     return this.#ready.length;
   }
@@ -115,7 +115,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     });
   }
 
-  /** Resolves once every connected worker has replied, refused, disconnected or timed out. */
+  /** Resolves when every connected worker has replied, refused, disconnected or timed out. */
   async executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {
     const command: Command = commands[name];
     const answers = this.#ready.map((channel) => {
@@ -157,8 +157,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   }
 
   /**
-   * Commands of one turn go to one worker, so that they share a frame, until a frame for another is worth what it
-   * costs.
+   * Commands of one turn go to the same worker to share a frame, until a frame for another worker is worth its cost.
    */
   #channelFor(run: CommandRun): Channel | undefined {
     const { gathered = 0 } = this.#last ?? {};
@@ -169,7 +168,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   }
 
   /**
-   * The less busy of two random channels: as good as the least busy of all, and no herd runs to one (Mitzenmacher
+   * The less busy of two random channels: as good as the least busy of all, without a herd rushing to one (Mitzenmacher
    * 2001).
    */
   #pick(run: CommandRun): Channel | undefined {
@@ -184,7 +183,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   }
 
   #onReady(channel: Channel): void {
-    // It may have started anew, with another configuration.
+    // It may have restarted with another configuration.
     this.#clusters.forget(channel.memberId);
     this.#ready.push(channel);
     this.#releaseWaiting();
@@ -193,13 +192,13 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   #onClosed(channel: Channel, unanswered: readonly CommandRun[]): void {
     this.#remove(channel);
     for (const run of unanswered) {
-      // A command may thus run twice. All are safe so: a second backing key, for one, is a sealed token that nobody
-      // keeps.
+      // A command may thus run twice. That is safe for all of them: a second backing key, for example, is a sealed
+      // token that is never stored.
       if (channel.broken) run.losses++;
       run.avoid = undefined;
       if (this.#closed || run.pinned || run.losses >= MAX_LOSSES) this.#fail(run, new HsmUnavailableError('timed-out'));
       else if (run.losses <= 1) this.#dispatch(run);
-      // Several broke: the next sweep knows which are left.
+      // Several channels broke; the next sweep knows which are left.
       else this.#waiting.push(run);
     }
   }
@@ -215,13 +214,12 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     const isFirst = run.refusal === undefined;
     run.refusal = refusal;
     run.avoid = channel;
-    // One other worker is asked at once; after that it waits for the next sweep, so that refusals do not go round and
-    // round.
+    // Another worker is tried at once; after that the run waits for the next sweep, so that refusals do not circle.
     if (isFirst && this.#ready.length > 1) this.#dispatch(run);
     else this.#waiting.push(run);
   }
 
-  /** The last refusal is the answer, but that a worker has no such cluster says less than any other. */
+  /** The last refusal is the answer, except that the lack of a cluster says less than any other refusal. */
   #askElsewhere({ memberId }: Channel, run: CommandRun, refusal: Refusal): void {
     run.notBy = new Set([...(run.notBy ?? []), memberId]);
     if (refusal !== 'no-cluster' || run.elsewhere === undefined) run.elsewhere = new HsmRefusedError(refusal, memberId);
@@ -267,7 +265,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   }
 }
 
-/** An answer that is none of the command's is as good as a refusal. */
+/** An output that does not fit the command counts as a refusal. */
 function outputOf<N extends CommandName>(name: N, { output, memberId }: Answer): OutputOf<N> {
   try {
     return commands[name].output.decode(output) as OutputOf<N>;

@@ -10,7 +10,10 @@ import { ConfirmedSealing } from './sealing.ts';
 
 type Lie = <N extends CommandName>(name: N, output: OutputOf<N>) => object;
 
-/** Members of one domain, asked in this order. They answer as a real HSM does, then each changes it as it likes. */
+/**
+ * Members of one domain, asked in this order. They answer as a real HSM does, and each then changes the answer as it
+ * likes.
+ */
 class Members implements MemberCommands {
   readonly asked: string[] = [];
   readonly #hsm = new LocalHsm();
@@ -43,7 +46,7 @@ class Members implements MemberCommands {
 }
 
 const honest = undefined;
-/** Another sealed secret than the one that was asked for. */
+/** A sealed secret other than the one asked for. */
 const rubbish: Lie = (_name, output) => ('token' in output ? { token: randomBytes(200) } : {});
 const denying: Lie = (name) => {
   if (name === 'DescribeBackingKey') throw new HsmRefusedError('cannot-open');

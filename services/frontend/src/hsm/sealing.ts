@@ -3,23 +3,25 @@ import type { DomainState } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 
-/** Commands whose output holds a token that was sealed now. */
+/** Commands whose output holds a newly sealed token. */
 export type SealingCommand = {
   [N in CommandName]: OutputOf<N> extends { readonly token: Uint8Array } ? N : never;
 }[CommandName];
 
 export interface ConfirmationEvents {
   confirmed(): void;
-  /** `witness` finds something else in a token than `maker` said, or nothing: one of the two is broken or hostile. */
+  /**
+   * `witness` finds in a token something other than what `maker` said, or nothing. One of the two is broken or hostile.
+   */
   contradicted(command: CommandName, maker: string, witness: string): void;
-  /** A new token is used that only its maker has seen, since no other member is in reach. */
+  /** A new token is used though only its maker has seen it, because no other member can be reached. */
   unconfirmed(command: CommandName, maker: string): void;
 }
 
 export interface ConfirmedSealingDeps {
   readonly hsm: Pick<MemberCommands, 'executeByMember'>;
   readonly domainState: () => DomainState | undefined;
-  /** How many hsm-workers this frontend is told of, in reach or not. */
+  /** How many hsm-workers this frontend is configured with, reachable or not. */
   readonly workers: number;
   readonly events: ConfirmationEvents;
 }
@@ -27,8 +29,8 @@ export interface ConfirmedSealingDeps {
 type Sealed<N extends SealingCommand> = MemberAnswer<N> & { readonly input: InputOf<N> };
 
 /**
- * Gives out no token that only its maker has seen. A member that is broken, or hostile, could seal rubbish in place of
- * a key; stored, that is the end of the key. So another member opens the token first and says what is in it
+ * Returns no token that only its maker has seen. A broken or hostile member could seal rubbish in place of a key, and
+ * once stored, that is the end of the key. So another member first opens the token and says what is in it
  * (docs/domain.md).
  */
 export class ConfirmedSealing {
@@ -38,7 +40,7 @@ export class ConfirmedSealing {
     this.#deps = deps;
   }
 
-  /** One member after the other is asked, until another confirms what it made. */
+  /** Asks one member after another until a second member confirms what the first made. */
   async execute<N extends SealingCommand>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
     const doubted = new Set<string>();
     for (;;) {
@@ -80,7 +82,7 @@ export class ConfirmedSealing {
     }
   }
 
-  /** Undefined: there is nobody else to ask. */
+  /** Undefined if there is nobody else to ask. */
   async #askAnother<N extends SealingCommand>(
     name: N,
     sealed: Sealed<N>,
@@ -100,8 +102,8 @@ export class ConfirmedSealing {
   }
 
   /**
-   * Resealing waits: the token that is stored still opens. A new key does not: a single member in reach, if it is
-   * hostile, harms whatever is asked of it. Where there is no second member at all, there is nothing to wait for.
+   * Resealing waits, because the stored token still opens. A new key does not wait: if the only reachable member is
+   * hostile, it harms anything asked of it. Without any second member, there is nothing to wait for.
    */
   #mayStandAlone(name: SealingCommand, maker: string): boolean {
     const { workers, domainState, events } = this.#deps;
@@ -111,7 +113,7 @@ export class ConfirmedSealing {
     return true;
   }
 
-  /** By the newest state that this frontend has verified; a former member's word counts for nothing. */
+  /** By the newest state that this frontend has verified; a former member's answer counts for nothing. */
   #isMember(id: string): boolean {
     return this.#deps.domainState()?.members.some(({ memberId }) => memberId === id) ?? false;
   }
@@ -127,7 +129,7 @@ interface Verdict {
   readonly agrees: boolean;
 }
 
-/** Asks some member that may be a witness. */
+/** Asks any member that may be a witness. */
 type Ask = <N extends CommandName>(command: N, input: InputOf<N>) => Promise<MemberAnswer<N>>;
 
 type Confirmation<N extends SealingCommand> = (
@@ -135,21 +137,21 @@ type Confirmation<N extends SealingCommand> = (
   sealed: { readonly input: InputOf<N>; readonly output: OutputOf<N> },
 ) => Promise<Verdict>;
 
-/** How a witness is asked whether a token is what its maker says. A refusal says that it is not. */
+/** How to ask a witness whether a token is what its maker says. A refusal means that it is not. */
 const confirmations: { readonly [N in SealingCommand]: Confirmation<N> } = {
   async ResealToken(ask, { input: { token: replaces, ...account }, output: { token } }) {
     const { memberId } = await ask('CheckToken', { token, replaces, ...account });
     return { witness: memberId, agrees: true };
   },
 
-  /** All that is stored of a key: what is encrypted under a wrong public key, for one, nobody can decrypt. */
+  /** Everything that is stored of a key: nobody can decrypt what is encrypted under a wrong public key, for example. */
   async GenerateBackingKey(ask, { input: { keyId, account, keySpec, keyUsage }, output: made }) {
     const { output, memberId } = await ask('DescribeBackingKey', { keyId, account, token: made.token });
     const isOfKind = output.keySpec === keySpec && output.keyUsage === keyUsage;
     return { witness: memberId, agrees: isOfKind && isSameKey(output, made) };
   },
 
-  /** A maker could seal material of its own instead; so a witness unwraps what was sent as well. */
+  /** A maker could seal material of its own instead, so a witness unwraps the imported material too. */
   async ImportBackingKey(ask, sealed) {
     const { output, memberId } = await ask('ImportBackingKey', sealed.input);
     if (!isSameKey(output, sealed.output)) return { witness: memberId, agrees: false };

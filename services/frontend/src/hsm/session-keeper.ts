@@ -4,7 +4,7 @@ import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { KnownDomain } from './known-domain.ts';
 import { type HostIdentity, type HostSession, Negotiation } from './negotiation.ts';
 
-/** Sends a signed hello to one worker and brings its answer. */
+/** Sends a signed hello to one worker and returns its answer. */
 export type Negotiate = (hello: Uint8Array) => Promise<Uint8Array>;
 
 export interface SessionKeeperOptions {
@@ -15,12 +15,12 @@ export interface SessionKeeperOptions {
   readonly isServed: (session: HostSession) => boolean;
 }
 
-/** While others serve the session, one worker that does not take it gets a new one made so often at most. */
+/** How often, at most, one worker that refuses a session served by others causes a new one. */
 const REPLACE_EVERY_MS = 10_000;
 
 /**
- * Keeps the one session of this frontend: made when first needed, renewed at half its validity and when a member left
- * the domain, dropped when a worker refuses it.
+ * Keeps this frontend's one session: made when first needed, renewed at half its validity and after a member leaves the
+ * domain, dropped when a worker refuses it.
  */
 export class SessionKeeper {
   readonly #options: SessionKeeperOptions;
@@ -32,7 +32,7 @@ export class SessionKeeper {
     this.#options = options;
   }
 
-  /** The session, while it is fresh. */
+  /** The session while it is fresh. */
   get fresh(): HostSession | undefined {
     const session = this.#current;
     if (session === undefined || this.#options.clock.now() >= session.renewAt || this.#isFromBeforeRemoval(session)) {
@@ -41,15 +41,15 @@ export class SessionKeeper {
     return session;
   }
 
-  /** A usable session; negotiates with the asking worker if there is none. Throws what the negotiation throws. */
+  /** A usable session, negotiated with the asking worker if there is none. Throws whatever the negotiation throws. */
   async get(negotiate: Negotiate): Promise<HostSession> {
     return this.fresh ?? this.#renew(negotiate);
   }
 
   /**
-   * A worker did not accept it. If no other does, a new one is made for the next stream. If others do, that worker lags
-   * behind, or takes only sessions under a newer domain key: it makes a new one for all, if it proves to have the
-   * newest domain token.
+   * A worker refused the session. If no other worker serves it, the next stream makes a new one. If others do, the
+   * refusing worker is behind, or accepts only sessions under a newer domain key: it makes a new session for all,
+   * provided that it proves to have the newest domain token.
    */
   async refused(session: HostSession, negotiate: Negotiate): Promise<void> {
     if (this.#current !== session) return;
@@ -63,7 +63,7 @@ export class SessionKeeper {
     await this.#renew(negotiate);
   }
 
-  /** One negotiation at a time: whoever asks meanwhile shares it. */
+  /** One negotiation at a time, shared by everyone who asks meanwhile. */
   #renew(negotiate: Negotiate): Promise<HostSession> {
     return this.#negotiating.run(() => this.#negotiate(negotiate));
   }
@@ -74,7 +74,7 @@ export class SessionKeeper {
     return this.#current;
   }
 
-  /** Whoever left since could open its token. */
+  /** A member that has left since then could open the session's token. */
   #isFromBeforeRemoval({ generation }: HostSession): boolean {
     const state = this.#options.domain.verified?.state;
     return state !== undefined && (newestAfterRemoval(state)?.createdGeneration ?? 0) > generation;

@@ -6,11 +6,12 @@ import type { WorkerClient } from './worker-link.ts';
 const NEGOTIATE_TIMEOUT_MS = 2000;
 
 /**
- * The gRPC client of one hsm-worker. Whatever the channel is, everything in a session is sealed and signed on its own.
+ * The gRPC client of one hsm-worker. Everything in a session is sealed and signed in its own right, whatever the
+ * channel.
  */
 export function newWorkerClient(address: string, credentials: ChannelCredentials): WorkerClient {
   const client = new Hsm(address, credentials, {
-    // A worker that comes back is used within seconds; the default waits up to two minutes.
+    // A returning worker is used within seconds; the default waits up to two minutes.
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.max_reconnect_backoff_ms': 2000,
     'grpc.keepalive_time_ms': 10_000,

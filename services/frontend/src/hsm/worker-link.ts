@@ -30,9 +30,7 @@ export interface WorkerLinkOptions {
 const FIRST_BACKOFF_MS = 50;
 const LAST_BACKOFF_MS = 2000;
 
-/**
- * Keeps one channel to one worker: opens it again when it ends, and under a new session when the old one is half over.
- */
+/** Keeps one channel to one worker: reopens it when it ends, and under a new session when the old one is half over. */
 export class WorkerLink {
   readonly #options: WorkerLinkOptions;
   readonly #stop = new AbortController();
@@ -74,7 +72,7 @@ export class WorkerLink {
       } catch (error) {
         if (!this.#stop.signal.aborted) this.#options.events.onProblem(this.#options.worker.address, error);
       }
-      // Full jitter: workers that come back are not met by all frontends at once.
+      // Full jitter, so that not all frontends meet a returning worker at once.
       const backoff = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt) * Math.random();
       await delay(backoff, undefined, { signal: this.#stop.signal }).catch(() => {});
     }
