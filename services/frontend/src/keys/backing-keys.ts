@@ -2,14 +2,14 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { BackingKey, HeldKey, KmsKey } from './kms-key.ts';
 
-/** The material that is used for what is made now. The key's state says that there is one. */
+/** The material used for everything made now. The key's state guarantees that there is one. */
 export function currentBackingKey(key: KmsKey): HeldKey {
   const current = currentMaterialOf(key);
   if (!current || !isHeld(current)) throw new Error(`the record of ${key.arn} is ${key.state} and has no key material`);
   return current;
 }
 
-/** The same, wherever it is; undefined of a key that never had any. */
+/** The current material, whether or not it is here; undefined for a key that never had any. */
 export function currentMaterialOf({ backingKeys }: Pick<KmsKey, 'backingKeys'>): BackingKey | undefined {
   return backingKeys.findLast(({ pending }) => !pending);
 }
@@ -19,8 +19,8 @@ export function isHeld(backingKey: BackingKey): backingKey is HeldKey {
 }
 
 /**
- * What a command says of the KMS key that it is for, and which of its materials. The HSM refuses a token of another key
- * or account.
+ * Tells a command which KMS key it is for and which of its materials. The HSM refuses a token of another key or
+ * account.
  */
 export function commandKeyOf(
   key: KmsKey,
@@ -29,25 +29,25 @@ export function commandKeyOf(
   return { keyId: key.keyId, account: key.accountId, token };
 }
 
-/** The material of this id, or undefined if it is not here. */
+/** The material with this id, or undefined if it is not here. */
 export function findBackingKey(key: KmsKey, materialId: string): HeldKey | undefined {
   const found = key.backingKeys.find((backingKey) => backingKey.materialId === materialId);
   return found && isHeld(found) ? found : undefined;
 }
 
-/** Of imported material: whether it is here and has not expired. */
+/** For imported material: whether it is here and has not expired. */
 export function isHereAt({ token, validTo }: BackingKey, now: number): boolean {
   return token !== undefined && (validTo === undefined || validTo > now);
 }
 
-/** Whether the key waits for imported material: all that it ever encrypted with must be here. */
+/** Whether the key waits for imported material: everything that it ever encrypted with must be here. */
 export function lacksMaterial({ origin, backingKeys }: Pick<KmsKey, 'origin' | 'backingKeys'>, now: number): boolean {
   if (origin !== 'EXTERNAL') return false;
   const own = backingKeys.filter(({ pending }) => !pending);
   return own.length === 0 || own.some((material) => !isHereAt(material, now));
 }
 
-/** Has every worker forget the key's opened material. One out of reach forgets by age. */
+/** Tells every worker to forget the key's opened material. An unreachable worker forgets it by age. */
 export async function evictBackingKeys(
   { backingKeys }: Pick<KmsKey, 'backingKeys'>,
   { hsm, deadline }: { hsm: Pick<HsmCommands, 'executeEverywhere'>; deadline: number },
@@ -67,7 +67,7 @@ export interface MaterialSource {
   readonly deadline: number;
 }
 
-/** Lets an HSM make material for a key. Nobody has it until it is stored in the key's record. */
+/** Has an HSM make material for a key. It is not in use until it is stored in the key's record. */
 export async function newBackingKey(
   { keyId, accountId, keySpec, keyUsage }: Pick<KmsKey, 'keyId' | 'accountId' | 'keySpec' | 'keyUsage'>,
   { hsm, clock, deadline }: MaterialSource,

@@ -2,18 +2,18 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { isKeyId, isMultiRegionKeyId } from '@keyfleet/shared/ids';
 import type { KmsKey } from './kms-key.ts';
 
-/** LocalStack's and floci's. */
+/** The tags of LocalStack and floci. */
 const idTags: readonly string[] = ['_custom_id_', 'floci:override-id'];
 
 interface Chosen {
   readonly keyId: string;
-  /** Without the one that chose it. */
+  /** Without the tag that chose the id. */
   readonly tags: KmsKey['tags'];
 }
 
 /**
- * The id that a tag chooses for a new key, if one does. Throws ValidationException for one that is no id of a key of
- * its kind.
+ * The id that a tag chooses for a new key, if any. Throws ValidationException if it is not a valid id for that kind of
+ * key.
  */
 export function chosenKeyId(tags: KmsKey['tags'], multiRegion: boolean): Chosen | undefined {
   const tag = tags.find(({ TagKey }) => idTags.includes(TagKey));

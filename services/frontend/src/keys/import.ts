@@ -18,7 +18,9 @@ export interface ExpirationInput {
   readonly ValidTo?: number | undefined;
 }
 
-/** Throws ValidationException. The first text is AWS's; the others say the same of its documented rules. */
+/**
+ * Throws ValidationException. The first text is AWS's; the others state its other documented rules in the same style.
+ */
 export function assertExpiration({ ExpirationModel: model, ValidTo: validTo }: ExpirationInput, now: number): void {
   if (model !== 'KEY_MATERIAL_EXPIRES') {
     if (validTo === undefined) return;
@@ -36,8 +38,8 @@ export interface ImportTypeInput {
 }
 
 /**
- * What can be said before the material is unwrapped. Of a multi-Region key the primary alone takes new material and
- * describes it.
+ * Checks what is known before the material is unwrapped. For a multi-Region key, only the primary takes new material
+ * and its description.
  */
 export function assertImportType(input: ImportTypeInput, key: KmsKey): void {
   const { ImportType: type, KeyMaterialId: materialId, KeyMaterialDescription: description } = input;
@@ -52,7 +54,7 @@ export function assertImportType(input: ImportTypeInput, key: KmsKey): void {
   if (materialId !== undefined && findMaterial(key, materialId) === undefined) throw incorrectMaterial();
 }
 
-/** The same, once it is unwrapped and has its id. AWS gives the text about what waits for a rotation. */
+/** Checks the material once it is unwrapped and has its id. The text about material pending rotation is AWS's. */
 export function assertExpectedMaterial(input: ImportTypeInput, key: KmsKey, materialId: string): void {
   const isKnown = findMaterial(key, materialId) !== undefined;
   if (isKnown === isNewMaterial(input, key)) throw incorrectMaterial();
@@ -65,7 +67,10 @@ export function assertExpectedMaterial(input: ImportTypeInput, key: KmsKey, mate
   );
 }
 
-/** The first material is new without saying so; after that, what says nothing is one that the key knows. */
+/**
+ * A key's first material is new without saying so. After that, material without an ImportType is one that the key
+ * knows.
+ */
 function isNewMaterial({ ImportType: type }: ImportTypeInput, { backingKeys }: KmsKey): boolean {
   return type === undefined ? backingKeys.length === 0 : type === 'NEW_KEY_MATERIAL';
 }
@@ -80,14 +85,14 @@ function findMaterial({ backingKeys }: KmsKey, materialId: string): BackingKey |
   return backingKeys.find((backingKey) => backingKey.materialId === materialId);
 }
 
-/** Of what was to be imported: AWS says it of the wrong material and of material that is none. */
+/** AWS answers this for the wrong material and for anything that is not material. */
 export function incorrectMaterial(cause?: unknown): KmsException {
   return new KmsException('IncorrectKeyMaterialException', '', { cause });
 }
 
 /**
- * The key with material that was imported: one that it knows, or its first, or one that waits for a rotation. A key
- * that waited for its last missing material is enabled; any other stays as it is.
+ * The key with imported material added: one that it knows, its first, or one that waits for a rotation. A key that
+ * waited only for this material is enabled; any other keeps its state.
  */
 export function withMaterial(
   key: KmsKey,
@@ -108,8 +113,9 @@ export function withMaterial(
 }
 
 /**
- * The key without this material, of which it keeps the name, to take it again; the key itself if it is not here.
- * Material that waits for a rotation is forgotten, but not by a replica: it is its primary that it waits for.
+ * The key without this material, keeping its id so that it can be imported again. Returns the key itself if the
+ * material is not here. Material that waits for a rotation is forgotten entirely, except by a replica, whose primary
+ * waits for it.
  */
 export function withoutMaterial(key: KmsKey, materialId: string): KmsKey {
   const material = findMaterial(key, materialId);

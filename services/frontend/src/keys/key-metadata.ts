@@ -8,7 +8,7 @@ import { arnIn } from './multi-region.ts';
 
 type KeyMetadata = NonNullable<OutputOf<typeof DescribeKey>['KeyMetadata']>;
 
-/** The member of an answer that lists the algorithms of a key usage. */
+/** The member of an answer that lists the algorithms for a key usage. */
 const algorithmsMember = {
   ENCRYPT_DECRYPT: 'EncryptionAlgorithms',
   SIGN_VERIFY: 'SigningAlgorithms',
@@ -17,7 +17,7 @@ const algorithmsMember = {
   ENCAPSULATE_DECAPSULATE: 'EncapsulationAlgorithms',
 } as const satisfies Record<KeyUsage, string>;
 
-/** What DescribeKey and CreateKey say of a key: what it does not have is absent, never null. `away` as in stateAt. */
+/** A key as DescribeKey and CreateKey show it: what the key lacks is absent, never null. `away` as in stateAt. */
 export function metadataOf(key: KmsKey, now: number, away = false): KeyMetadata {
   const state = stateAt(key, now, away);
   const materialId = currentMaterialIdOf(key);
@@ -44,18 +44,24 @@ export function metadataOf(key: KmsKey, now: number, away = false): KeyMetadata 
   };
 }
 
-/** What GetPublicKey shares with key metadata. `CustomerMasterKeySpec` is the old name, and always there too. */
+/**
+ * The members that GetPublicKey shares with key metadata. `CustomerMasterKeySpec` is the old name, and always present
+ * too.
+ */
 export function specMembersOf(key: KmsKey): Omit<OutputOf<typeof GetPublicKey>, 'KeyId' | 'PublicKey'> {
   return {
     KeyUsage: key.keyUsage,
     KeySpec: key.keySpec as NonNullable<KeyMetadata['KeySpec']>,
-    // The old name's own enumeration lacks the newer specs; AWS answers them anyway.
+    // The old name's own enumeration lacks the newer specs; AWS returns them anyway.
     CustomerMasterKeySpec: key.keySpec as NonNullable<KeyMetadata['CustomerMasterKeySpec']>,
     [algorithmsMember[key.keyUsage]]: algorithmsOf(key),
   };
 }
 
-/** Of a key that has all of its material: the first date on which it will not. What waits for a rotation has no say. */
+/**
+ * For a key that has all of its material: the first date on which it will not. Material that waits for a rotation does
+ * not count.
+ */
 function expirationOf({ backingKeys }: KmsKey): Pick<KeyMetadata, 'ExpirationModel' | 'ValidTo'> {
   const own = backingKeys.filter(({ pending }) => !pending);
   const ValidTo = Math.min(...own.map(({ validTo = Infinity }) => validTo));
@@ -64,8 +70,8 @@ function expirationOf({ backingKeys }: KmsKey): Pick<KeyMetadata, 'ExpirationMod
 }
 
 /**
- * Only symmetric encryption keys tell it, also of imported material that is gone; not those whose material is
- * elsewhere.
+ * Present only on symmetric encryption keys, even if the imported material is gone, but not on keys whose material is
+ * kept elsewhere.
  */
 function currentMaterialIdOf(key: KmsKey): string | undefined {
   return key.keySpec === 'SYMMETRIC_DEFAULT' && key.customKeyStoreId === undefined

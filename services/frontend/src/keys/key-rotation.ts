@@ -4,7 +4,7 @@ import { assertNoReplica, hasReplicas } from './multi-region.ts';
 
 export const DAY_MS = 86_400_000;
 const DEFAULT_PERIOD_DAYS = 365;
-/** In a key's whole life; AWS raises it for nobody (Developer Guide "Rotate KMS keys"). */
+/** Over a key's whole life; AWS raises it for nobody (Developer Guide "Rotate KMS keys"). */
 const MAX_ON_DEMAND = 25;
 const CONFLICT_MS = 20 * 60_000;
 
@@ -17,16 +17,14 @@ export function assertOwnOrigin({ arn, origin }: KmsKey): void {
   throw new KmsException('UnsupportedOperationException', message);
 }
 
-/** Throws UnsupportedOperationException unless the service can make new material for such a key by itself. */
+/** Throws UnsupportedOperationException unless the service can make new material for such a key on its own. */
 export function assertAutomaticRotation(key: KmsKey): void {
   assertOwnOrigin(key);
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
   assertNoReplica(key);
 }
 
-/**
- * Throws what AWS answers when a key cannot be rotated on demand now. AWS gives no message for a key of the wrong kind.
- */
+/** Throws AWS's answer if a key cannot be rotated on demand now. AWS gives no message for a key of the wrong kind. */
 export function assertOnDemandRotation(key: KmsKey, now: number): void {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') throw new KmsException('UnsupportedOperationException');
   if (key.customKeyStoreId !== undefined) assertOwnOrigin(key);
@@ -45,9 +43,7 @@ export function assertOnDemandRotation(key: KmsKey, now: number): void {
   }
 }
 
-/**
- * Enabling again with the same period leaves the date alone: doing so every day must not put the rotation off for ever.
- */
+/** Enabling again with the same period keeps the date: doing so every day must not postpone the rotation for ever. */
 export function automaticRotationFrom(
   now: number,
   periodInDays: number = DEFAULT_PERIOD_DAYS,
@@ -57,13 +53,15 @@ export function automaticRotationFrom(
   return { periodInDays, nextDate: now + periodInDays * DAY_MS };
 }
 
-/** The period after the date that it was due, unless that has passed too. */
+/** One period after the due date, or after now if that has passed too. */
 export function rotationAfter({ periodInDays, nextDate }: AutomaticRotation, now: number): AutomaticRotation {
   const date = nextDate + periodInDays * DAY_MS;
   return { periodInDays, nextDate: date > now ? date : now + periodInDays * DAY_MS };
 }
 
-/** `backingKey` becomes current, of a key with replicas once they all have it; every older one stays, to decrypt. */
+/**
+ * `backingKey` becomes current; for a key with replicas, once they all have it. Every older one stays for decryption.
+ */
 export function rotatedTo(
   key: KmsKey,
   backingKey: BackingKey,
@@ -73,19 +71,19 @@ export function rotatedTo(
   return { backingKeys: [...key.backingKeys, added] };
 }
 
-/** Of a key of origin EXTERNAL: what it could rotate to has not been imported, or not in each of its Regions. */
+/** For a key of origin EXTERNAL: the next material has not been imported, or not in each of its Regions. */
 export function noPendingRotation({ arn }: KmsKey): KmsException {
   const message = `No available key material pending rotation for the key: ${arn}.`;
   return new KmsException('KMSInvalidStateException', message);
 }
 
-/** Of a key of origin EXTERNAL: the material that was imported for it becomes current. */
+/** For a key of origin EXTERNAL: the material imported for the rotation becomes current. */
 export function rotatedToImported({ backingKeys }: KmsKey, now: number): Pick<KmsKey, 'backingKeys'> {
   const rotated = { pending: undefined, rotation: 'ON_DEMAND', createdAt: now } as const;
   return { backingKeys: backingKeys.map((material) => (material.pending ? { ...material, ...rotated } : material)) };
 }
 
-/** The pending material becomes current: every Region has it. */
+/** The pending material becomes current, now that every Region has it. */
 export function promoted({ backingKeys }: KmsKey): Pick<KmsKey, 'backingKeys'> {
   return { backingKeys: backingKeys.map((material) => ({ ...material, pending: undefined })) };
 }

@@ -33,7 +33,7 @@ const cells = {
   x: 'origin is EXTERNAL which is not valid for this operation.',
 } as const;
 
-// One letter for each of `states`, in that order; read off AWS's own table.
+// One letter for each of `states`, in that order; taken from AWS's own table.
 test.each([
   ['CancelKeyDeletion', 'nn-nnn-n'],
   ['CreateAlias', '--p---p-'],

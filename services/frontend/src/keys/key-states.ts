@@ -3,7 +3,7 @@ import { algorithmsOf, type KeyState, type KeyUsage } from '@keyfleet/shared/key
 import { lacksMaterial } from './backing-keys.ts';
 import type { KmsKey } from './kms-key.ts';
 
-/** How AWS refuses a key in a state: the code, and how the sentence about the key's ARN ends. */
+/** How AWS refuses a key in a certain state: the code, and the end of the sentence about the key's ARN. */
 type StateRefusal = readonly [ExceptionCode, string];
 
 const disabled: StateRefusal = ['DisabledException', 'is disabled.'];
@@ -29,9 +29,12 @@ const usable: Row = {
   Unavailable: unavailable,
   Creating: creating,
 };
-/** The guide lists PendingImport as fine; reports of AWS and common sense do not: there is no public key yet. */
+/**
+ * The guide lists PendingImport as allowed. Reports from AWS and common sense say otherwise: there is no public key
+ * yet.
+ */
 const publicKeyReadable: Row = { PendingDeletion: pendingDeletion, PendingImport: pendingImport, Creating: creating };
-/** Also of a key that has its material: it may be given another date. */
+/** Includes a key that has its material: it may be given another expiry date. */
 const importable: Row = { PendingDeletion: pendingDeletion, Creating: creating };
 const materialDeletable: Row = { Creating: creating, Updating: updating };
 const switchable: Row = {
@@ -40,11 +43,12 @@ const switchable: Row = {
   Creating: creating,
   Updating: updating,
 };
-/** PendingImport passes here: the origin is refused instead. */
+/** PendingImport passes here; the origin is refused instead. */
 const rotationSettable: Row = { Disabled: disabled, PendingDeletion: pendingDeletion, Creating: creating };
 
 /**
- * Source: AWS KMS Developer Guide "Key states of AWS KMS keys". An operation on a key that has no row does not start.
+ * Source: AWS KMS Developer Guide "Key states of AWS KMS keys". An operation on a key that has no row here does not
+ * start.
  */
 const rows = {
   CancelKeyDeletion: {
@@ -95,7 +99,7 @@ const rows = {
   Sign: usable,
   TagResource: notDeleting,
   UntagResource: notDeleting,
-  /** About the new target; the old one may be in any state. */
+  /** Applies to the new target; the old one may be in any state. */
   UpdateAlias: notDeleting,
   UpdateKeyDescription: notDeleting,
   UpdatePrimaryRegion: usable,
@@ -106,7 +110,7 @@ const rows = {
 export type KeyOperationName = keyof typeof rows;
 
 /**
- * PendingImport from the moment on that any of its material expires, whenever it is destroyed. `away`: its custom key
+ * PendingImport from the moment any of its material expires, whenever that is destroyed. `away`: the key's custom key
  * store is not connected.
  */
 export function stateAt(key: KmsKey, now: number, away = false): KeyState {
@@ -117,17 +121,17 @@ export function stateAt(key: KmsKey, now: number, away = false): KeyState {
   return state === 'Enabled' && isUpdating(key) ? 'Updating' : state;
 }
 
-/** Whether its date is set, or will be when its last replica is gone. */
+/** Whether the deletion date is set, or will be once the key's last replica is gone. */
 export function isPendingDeletion({ state }: Pick<KmsKey, 'state'>): boolean {
   return state === 'PendingDeletion' || state === 'PendingReplicaDeletion';
 }
 
-/** The primary that was and the one that will be. */
+/** True for the old and the new primary. */
 function isUpdating({ region, related }: KmsKey): boolean {
   return related?.next !== undefined && (region === related.primary || region === related.next);
 }
 
-/** Throws AWS's refusal if `operation` does not work on a key in the state that it is in at `now`. */
+/** Throws AWS's refusal if `operation` does not work on a key in its state at `now`. */
 export function assertKeyState(operation: string, key: KmsKey, now: number, away = false): void {
   const row: Row | undefined = rows[operation as KeyOperationName];
   if (row === undefined) throw new Error(`no key state row for ${operation}`);
@@ -135,7 +139,7 @@ export function assertKeyState(operation: string, key: KmsKey, now: number, away
   if (refusal) throw new KmsException(refusal[0], `${key.arn} ${refusal[1]}`);
 }
 
-/** Throws InvalidKeyUsageException unless the key is for `usage`. `operation` is named as AWS names it. */
+/** Throws InvalidKeyUsageException unless the key is for `usage`. `operation` is AWS's name. */
 export function assertUsage(key: KmsKey, usage: KeyUsage, operation: string): void {
   if (key.keyUsage === usage) return;
   throw new KmsException(
@@ -144,7 +148,7 @@ export function assertUsage(key: KmsKey, usage: KeyUsage, operation: string): vo
   );
 }
 
-/** Throws InvalidKeyUsageException unless the key has `algorithm`. */
+/** Throws InvalidKeyUsageException unless the key supports `algorithm`. */
 export function assertAlgorithm(key: KmsKey, algorithm: string): void {
   if (algorithmsOf(key).includes(algorithm)) return;
   throw new KmsException(

@@ -16,7 +16,7 @@ export function assertPrimary(key: KmsKey): void {
   throw new KmsException('UnsupportedOperationException', `${key.arn} is not a multi-region primary key.`);
 }
 
-/** Of what one Region decides for all a replica has nothing to say. A single-Region key decides for itself. */
+/** For what the primary decides on behalf of all Regions. A single-Region key decides for itself. */
 export function assertNoReplica(key: KmsKey): void {
   if (multiRegionTypeOf(key) === 'REPLICA') assertPrimary(key);
 }
@@ -26,14 +26,14 @@ export function arnIn({ arn }: Pick<KmsKey, 'arn'>, region: string): string {
   return [name, partition, service, region, ...rest].join(':');
 }
 
-/** A primary's record with a change of what all Regions share. Until all have been told it is `spreading`. */
+/** A primary's record with a change to what all Regions share. It is `spreading` until all have been told. */
 export function sharedChange(key: KmsKey, change: Partial<KmsKey>, related: Partial<RelatedKeys> = {}): KmsKey {
   const before = relatedOf(key);
   const after = { ...before, ...related, version: before.version + 1 };
   return { ...key, ...change, related: { ...after, spreading: after.replicas.length > 0 || undefined } };
 }
 
-/** The record of another Region once it was told what the primary's says. All that is its own it keeps. */
+/** Another Region's record after the primary's state was applied. Everything of its own is kept. */
 export function toldBy(primary: KmsKey, key: KmsKey): KmsKey {
   const { related, automaticRotation } = primary;
   const told = { ...key, related: { ...relatedOf({ ...primary, related }), spreading: undefined } };
@@ -41,7 +41,7 @@ export function toldBy(primary: KmsKey, key: KmsKey): KmsKey {
   return { ...told, state, automaticRotation, backingKeys: materialsLike(primary, key) };
 }
 
-/** Whether the record of another Region has all that the primary's says, at whatever version. */
+/** Whether another Region's record matches everything in the primary's, at whatever version. */
 export function saysTheSame(primary: KmsKey, key: KmsKey): boolean {
   const shared = ({ related, automaticRotation, backingKeys }: KmsKey): string => {
     const { primary: region, replicas, next } = relatedOf({ ...primary, related });
@@ -52,13 +52,13 @@ export function saysTheSame(primary: KmsKey, key: KmsKey): boolean {
 }
 
 /**
- * The record of a primary that is behind a replica of its own, as after the restore of a backup: what it says is newer
- * from now on, and what material the replica has and it has not is not lost.
+ * The record of a primary that is behind one of its replicas, as after a restore from backup. Its content counts as
+ * newer from now on, and material that only the replica has is not lost.
  */
 export function caughtUp(primary: KmsKey, replica: KmsKey): KmsKey {
   const related = { ...relatedOf(primary), version: relatedOf(replica).version };
   const held = new Set(replica.backingKeys.map(({ materialId }) => materialId));
-  // Imported material that waits for a rotation is in its owner's hands as well, and a key has one such at most.
+  // Imported material that waits for a rotation is also in its owner's hands, and a key has at most one such.
   const isKept = ({ pending }: BackingKey) => !(pending && primary.origin === 'EXTERNAL');
   const own = primary.backingKeys.filter((material) => !held.has(material.materialId) && isKept(material));
   return sharedChange({ ...primary, related }, { backingKeys: [...own, ...materialsLike(replica, primary)] });
@@ -69,8 +69,8 @@ function firstStateOf({ origin }: KmsKey): KmsKey['state'] {
 }
 
 /**
- * Those of the primary, each with the token that this record has of it already. Imported material is brought to each
- * Region by its owner: what it is, all share; whether it is here and until when, is each one's own.
+ * The primary's materials, each with the token that this record already has for it. The owner imports material into
+ * each Region: all share what it is, but each has its own presence and expiry.
  */
 function materialsLike(primary: KmsKey, { backingKeys }: KmsKey): readonly BackingKey[] {
   return primary.backingKeys.map((material) => {
@@ -82,7 +82,7 @@ function materialsLike(primary: KmsKey, { backingKeys }: KmsKey): readonly Backi
   });
 }
 
-/** What a replica begins with. Its primary does not know of it yet. */
+/** The initial state of a replica. Its primary does not know of it yet. */
 export function newReplica(
   primary: KmsKey,
   own: Pick<KmsKey, 'region' | 'createdAt' | 'description' | 'policy' | 'policyPrincipals' | 'tags'>,

@@ -4,7 +4,7 @@ import { ALIAS_PREFIX, isKeyId } from '@keyfleet/shared/ids';
 import type { AliasStore, KeyStore } from '../store/store.ts';
 import type { KmsKey } from './kms-key.ts';
 
-/** What an identifier names, and whose it is: only an ARN can name another account's. */
+/** What an identifier names, and who owns it. Only an ARN can name another account's. */
 export type Named = { readonly accountId: string } & ({ readonly keyId: string } | { readonly aliasName: string });
 
 export interface KeyLookup {
@@ -13,8 +13,9 @@ export interface KeyLookup {
 }
 
 /**
- * Reads an identifier; nothing is looked up. `kind`: AWS takes aliases for cryptography and DescribeKey, and refuses
- * them on management operations. `scope`: the caller's own account and Region, what a bare key id or alias name means.
+ * Reads an identifier without looking anything up. `kind`: AWS takes aliases for cryptography and DescribeKey, and
+ * refuses them for management operations. `scope`: the caller's own account and Region, in which a bare key id or alias
+ * name is meant.
  */
 export function readIdentifier(identifier: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Named {
   if (identifier.startsWith('arn:')) return readArn(identifier, kind, scope);
@@ -36,8 +37,8 @@ function readArn(arn: string, kind: 'key' | 'key-or-alias', scope: ArnScope): Na
 }
 
 /**
- * Throws NotFoundException, also when there is such a key and it is not of the account that is named. `scope`: of that
- * account.
+ * Throws NotFoundException, also for a key that exists but does not belong to the account named. `scope`: that
+ * account's.
  */
 export async function findNamed(
   named: Named,
@@ -56,12 +57,12 @@ async function targetOf(name: string, scope: ArnScope, { aliases }: KeyLookup): 
   throw new KmsException('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`);
 }
 
-/** Upper case is no other spelling of a key id, though AWS looks for such a key. */
+/** Upper case is not another spelling of a key id, although AWS looks for such a key. */
 function hasFormOfKeyId(text: string): boolean {
   return isKeyId(text.toLowerCase());
 }
 
-/** `named`: in quotes, unless it came in an ARN. */
+/** `named`: in quotes unless it came in an ARN. */
 function invalidKeyId(named: string): KmsException {
   return new KmsException('NotFoundException', `Invalid keyId ${named}`);
 }

@@ -19,8 +19,8 @@ interface Wrapping {
 }
 
 /**
- * How the material of a key may be wrapped. Throws UnsupportedOperationException for what AWS no longer has or has in
- * China only, and for what no material of the key's spec fits into. Source: AWS KMS API Reference
+ * How a key's material may be wrapped. Throws UnsupportedOperationException for algorithms that AWS no longer has or
+ * has only in China, and for those that no material of the key's spec fits. Source: AWS KMS API Reference
  * "GetParametersForImport"; the texts are ours.
  */
 export function wrappingOf(input: WrappingInput, { keySpec }: Pick<KmsKey, 'keySpec'>): Wrapping {
@@ -36,9 +36,7 @@ export function wrappingOf(input: WrappingInput, { keySpec }: Pick<KmsKey, 'keyS
   throw unsupported(`${how} is not supported for key material of key spec ${keySpec}.`);
 }
 
-/**
- * RSA private keys are longer than any OAEP takes, and one of P-521 is longer than that of the shortest wrapping key.
- */
+/** RSA private keys are longer than any OAEP takes, and a P-521 key is longer than the shortest wrapping key takes. */
 function fits({ wrappingAlgorithm, wrappingKeySpec }: Wrapping, keySpec: KmsKey['keySpec']): boolean {
   if (wrappingAlgorithm.startsWith('RSA_AES_KEY_WRAP_')) return true;
   return keySpecs[keySpec].kind !== 'rsa' && !(keySpec === 'ECC_NIST_P521' && wrappingKeySpec === 'RSA_2048');
