@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Acknowledged } from './acknowledged.ts';
 
-/** Two frontends, each of which hears what the other announces. */
+/** Two frontends, each of which hears the other's announcements. */
 function twoFrontends(): [Acknowledged, Acknowledged] {
   const one = new Acknowledged((change) => two.changed(change));
   const two = new Acknowledged((change) => one.changed(change));

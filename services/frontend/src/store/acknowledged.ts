@@ -3,19 +3,19 @@ import { DamagedRecordError } from './store.ts';
 
 /** About 20 MB. */
 const MAX_KNOWN = 100_000;
-/** Of a record that was removed: no revision of it is believed again. */
+/** Marks a removed record: no revision of it is believed again. */
 const GONE = Number.MAX_SAFE_INTEGER;
 
 interface Known {
   readonly revision: number;
-  /** How many were noted before it. */
+  /** How many were noted before this one. */
   readonly order: number;
 }
 
 /**
- * Which revisions of records were acknowledged lately, by any frontend while this one ran: an older one in the store
- * means that it lost a write, or that somebody put it back. Ids are never given twice. Every acknowledgement is told to
- * the other frontends; no request waits for it.
+ * The record revisions that any frontend has acknowledged recently, while this one ran. An older revision in the store
+ * means that the store lost a write or that somebody put the old one back. Ids are never reused. Every acknowledgement
+ * is announced to the other frontends; no request waits for that.
  */
 export class Acknowledged implements ChangeListener {
   readonly #announce: (change: string) => void;
@@ -41,8 +41,8 @@ export class Acknowledged implements ChangeListener {
   }
 
   /**
-   * Before a record is read. The answer throws DamagedRecordError for a revision that is older than one that was
-   * acknowledged by then; what is acknowledged while it is read may come before or after it.
+   * Call before a record is read. The returned function throws DamagedRecordError for a revision older than one
+   * acknowledged before this call. What is acknowledged during the read may come before or after it.
    */
   beginRead(): (id: string, revision: number) => void {
     const order = this.#order;
@@ -52,15 +52,13 @@ export class Acknowledged implements ChangeListener {
     };
   }
 
-  /**
-   * For records whose revision is a time: `at`, or later than what was acknowledged by a frontend whose clock is ahead.
-   */
+  /** For records whose revision is a time: `at`, or later if a frontend whose clock is ahead acknowledged more. */
   next(id: string, at: number): number {
     const known = this.#known.get(id);
     return known === undefined ? at : Math.max(at, known.revision + 1);
   }
 
-  /** Operators said that an older store goes on. */
+  /** Operators have confirmed that an older store is to be used. */
   forget(): void {
     this.#known.clear();
   }

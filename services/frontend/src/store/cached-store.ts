@@ -17,10 +17,10 @@ import type {
 } from './store.ts';
 
 const MAX_ALIAS_BYTES = 8 * 1024 * 1024;
-/** An object with its small members, roughly. */
+/** The rough size of an object with its small members. */
 const OBJECT_BYTES = 1_000;
 
-/** The stores with what was read lately in memory. What this frontend wrote itself is never read stale here. */
+/** The stores, with recent reads cached in memory. This frontend never reads its own writes stale. */
 export class CachedStore implements KeyStore, AliasStore, ChangeListener {
   readonly #store: KeyStore & AliasStore;
   readonly #changes: Changes;
@@ -28,7 +28,7 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
   readonly #aliases: ReadCache<Alias>;
   readonly #grants: CachedGrants;
 
-  /** `maxKeyBytes`: about how much memory the records of keys may take. */
+  /** `maxKeyBytes`: roughly how much memory key records may take. */
   constructor(
     store: KeyStore & AliasStore,
     changes: Changes,
@@ -56,7 +56,7 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     this.#aliases.clear();
   }
 
-  /** For cryptography while changes are not heard; undefined while they are. */
+  /** For cryptography while the change feed is interrupted; undefined otherwise. */
   lastKnown(): LastKnown | undefined {
     if (!this.#changes.servesLastKnown) return undefined;
     return new LastKnown(this.#keys, this.#aliases, this.#store, this.#grants);
@@ -118,7 +118,7 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#store.listAliases(scope, limit, after, targetKeyId);
   }
 
-  /** Also when it failed: the write may have been made although its answer was lost. */
+  /** Invalidates after failures too: the write may have happened although its answer was lost. */
   async #changing<T>(name: string, write: Promise<T>): Promise<T> {
     try {
       return await write;

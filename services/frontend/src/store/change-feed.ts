@@ -4,7 +4,7 @@ import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { BEAT, beatChannel, CHANGES, type Scope } from '@keyfleet/shared/stored/names';
 import type { Trust } from './read-cache.ts';
 
-/** What a change of a key is called; a cache keeps the key under the same name. */
+/** The name of a change to a key; a cache keeps the key under the same name. */
 export function keyName(region: string, keyId: string): string {
   return `key ${region}/${keyId}`;
 }
@@ -13,17 +13,17 @@ export function aliasName({ accountId, region }: Scope, name: string): string {
   return `alias ${accountId}/${region}/${name}`;
 }
 
-/** What changes when anybody is granted anything of a key, or no longer: all grants of one principal. */
+/** The change when a principal gains or loses any grant on a key: covers all of that principal's grants. */
 export function grantsName({ region, keyId }: { region: string; keyId: string }, grantee: string): string {
   return `grants ${region}/${keyId} ${grantee}`;
 }
 
-/** Of any custom key store of an account's Region. */
+/** The change to any custom key store in one account's Region. */
 export function keyStoresName({ accountId, region }: Scope): string {
   return `key-stores ${accountId}/${region}`;
 }
 
-/** Of anything in an account's IAM records: what an identity may do is put together from many of them. */
+/** The change to any of an account's IAM records: an identity's permissions are put together from many of them. */
 export function iamChangeOf(accountId: string): string {
   return `${IAM}${accountId}`;
 }
@@ -34,7 +34,7 @@ export function accountOfIamChange(name: string): string | undefined {
 
 const IAM = 'iam ';
 
-/** That a record was written or removed, durably: told after the change itself. */
+/** Announces that a record was durably written or removed. Sent after the change itself. */
 export function acknowledgedChange(id: string, revision: number): string {
   return `acknowledged ${revision} ${id}`;
 }
@@ -44,7 +44,7 @@ export function readAcknowledgedChange(change: string): { readonly id: string; r
   return id === undefined ? undefined : { id, revision: Number(revision) };
 }
 
-/** What is acknowledged of records that have an id of their own, which no other ever has. */
+/** The id under which a record's revisions are acknowledged, for records whose own id is never reused. */
 
 export function iamRecordName({ kind, accountId, id }: { kind: string; accountId: string; id: string }): string {
   return `${kind} ${accountId}/${id}`;
@@ -57,35 +57,35 @@ export function accessKeyName(accessKeyId: string): string {
 }
 
 const BEAT_MS = 250;
-/** How long after a beat was sent its coming back proves that no change was missed. */
+/** For this long after a beat was sent, its return proves that no change was missed. */
 const TRUST_MS = 1_000;
 
-/** Shorter, and a hiccup would refuse reads. */
+/** If this were shorter, a hiccup would refuse reads. */
 const SHORTEST_BELIEF_MS = 2_000;
 
 export interface ChangeListener {
-  /** Something of this name has changed. */
+  /** The item with this name has changed. */
   changed(name: string): void;
 }
 
 interface ChangeFeedOptions {
-  /** How long after changes were last sure to be heard what was known then may be used; 0: not at all. */
+  /** For how long the state last known for certain may be used after changes stop arriving reliably; 0: not at all. */
   readonly serveStaleMs: number;
-  /** Whether Redis can be replaced by a replica, so that only a write shows that it was not. */
+  /** Whether Redis may be replaced by a replica, so that only a write shows that it was not. */
   readonly beatsAreWrites: () => boolean;
 }
 
-/** Where a cache hears of changes, and whether it hears of all. */
+/** Where a cache hears of changes, and whether it hears all of them. */
 export interface Changes extends Trust {
-  /** Changes are no longer heard, and what was known when they last were may be used for a while. */
+  /** Changes no longer arrive, and what was known when they last did may be used for a while. */
   readonly servesLastKnown: boolean;
   listen(listener: ChangeListener): void;
 }
 
 /**
- * Hears of every change that any frontend makes. Redis sends in order, so when this frontend's own beat comes back,
- * everything published before it has been heard: for a second after sending it the feed can be trusted, and without a
- * newer one no longer.
+ * Hears of every change that any frontend makes. Redis delivers in order, so when this frontend's own beat returns,
+ * everything published before it has been heard. The feed can be trusted for one second after a beat was sent, and no
+ * longer without a newer one.
  */
 export class ChangeFeed implements Changes, AsyncDisposable {
   readonly #client: RedisClient;
@@ -93,7 +93,7 @@ export class ChangeFeed implements Changes, AsyncDisposable {
   readonly #listeners: ChangeListener[] = [];
   #nodes: readonly NodeFeed[] = [];
   #epoch = 0;
-  /** When changes were last sure to be heard, by `performance.now()`, and in which epoch. */
+  /** When changes were last sure to be heard (`performance.now()`), and in which epoch. */
   #proven = { at: performance.now(), epoch: -1 };
 
   constructor(client: RedisClient, options: ChangeFeedOptions) {
@@ -120,8 +120,8 @@ export class ChangeFeed implements Changes, AsyncDisposable {
   }
 
   /**
-   * Whether a read is worth anything: a master that was deposed goes on answering, from what it was. Where a beat is a
-   * write, it does not beat for long.
+   * Whether reads can be believed: a deposed master goes on answering from its old state. Where beats are writes, it
+   * does not beat for long.
    */
   get believesReads(): boolean {
     const within = Math.max(this.#options.serveStaleMs, SHORTEST_BELIEF_MS);
@@ -139,7 +139,7 @@ export class ChangeFeed implements Changes, AsyncDisposable {
     this.#epoch++;
   }
 
-  /** In a Cluster each node that takes writes is heard by itself: what nodes tell each other may be lost. */
+  /** In a Cluster, each node that takes writes is followed separately: messages between nodes may be lost. */
   readonly #follow = (): void => {
     for (const node of this.#nodes) node.stop();
     this.#nodes = mastersOf(this.#client).map((node) => new NodeFeed(node, this.#events));
@@ -156,7 +156,7 @@ export class ChangeFeed implements Changes, AsyncDisposable {
     beat: (node, channel) => this.#beat(node, channel),
   };
 
-  /** Only a node that still is a master beats: one that may write, or that the rest of its Cluster agrees with. */
+  /** Only a node that is still a master beats: one that may write, or that the rest of its Cluster agrees with. */
   async #beat(node: Redis, channel: string): Promise<void> {
     const now = String(performance.now());
     if (this.#client instanceof Cluster) {
@@ -172,7 +172,8 @@ redis.call('SET', KEYS[1], 1, 'PX', 10000)
 redis.call('PUBLISH', ARGV[1], ARGV[2])`;
 
 const subscriberOptions: Partial<RedisOptions> = {
-  // After the answer to its subscription the connection carries beats: they tell whether it lives, and not a timeout.
+  // After its subscription is answered, the connection carries beats. They show whether it is alive, so no timeout is
+  // needed.
   commandTimeout: undefined,
   socketTimeout: undefined,
   enableAutoPipelining: false,
@@ -184,7 +185,7 @@ const subscriberOptions: Partial<RedisOptions> = {
 interface NodeEvents extends ChangeListener {
   /** Changes may have been missed. */
   lost(): void;
-  /** A beat came back. */
+  /** A beat returned. */
   beaten(): void;
   beat(node: Redis, channel: string): Promise<void>;
 }
@@ -193,7 +194,7 @@ class NodeFeed {
   readonly #subscriber: Redis;
   readonly #timer: NodeJS.Timeout;
   readonly #channel = beatChannel(randomUUID());
-  /** When the last beat was sent that came back over this subscription. */
+  /** When the last beat that returned over this subscription was sent. */
   #beatAt = Number.NEGATIVE_INFINITY;
 
   constructor(node: Redis, events: NodeEvents) {
@@ -207,7 +208,7 @@ class NodeFeed {
       this.#beatAt = Number.NEGATIVE_INFINITY;
       events.lost();
     });
-    // The commands' own connection reports what is wrong with Redis.
+    // The commands' own connection reports problems with Redis.
     this.#subscriber.on('error', () => {});
     this.#subscriber.subscribe(CHANGES, this.#channel).catch(() => {});
     this.#timer = setInterval(() => {

@@ -6,26 +6,26 @@ import type { HsmCommands } from '../hsm/commands.ts';
 import { DamagedRecordError, type FleetSecretStore } from './store.ts';
 
 /**
- * A key that all frontends have, and nothing else: sealed as a credential that nobody signs with (docs/decisions/0004).
+ * A key that only frontends have, and all of them: sealed as a credential that nobody signs with (docs/decisions/0004).
  */
 export interface FleetKeyName {
   /**
-   * Where its token is stored. Its credential is that of the access key id `keyfleet-<name>/<domain key id>`, of the
-   * domain key that it was first sealed under; `keyfleet-<name>` in the first releases.
+   * Where its token is stored. Its credential has the access key id `keyfleet-<name>/<domain key id>`, with the domain
+   * key that it was first sealed under; `keyfleet-<name>` in the first releases.
    */
   readonly name: string;
-  /** Of HKDF: tells what the key is for. */
+  /** The HKDF info: the key's purpose. */
   readonly info: string;
 }
 
 export interface FleetKeyDeps {
   readonly secrets: FleetSecretStore;
   readonly hsm: HsmCommands;
-  /** As it is known here. */
+  /** The domain as known here. */
   readonly domain: { readonly state: DomainState | undefined };
 }
 
-/** Opened by a worker once in a frontend's life; made by whichever frontend needs it first. */
+/** Opened by a worker once in a frontend's life, and made by whichever frontend needs it first. */
 export class FleetKey {
   readonly #name: FleetKeyName;
   readonly #deps: FleetKeyDeps;
@@ -37,7 +37,7 @@ export class FleetKey {
     this.#deps = deps;
   }
 
-  /** Not a promise once it was loaded. 32 bytes. */
+  /** 32 bytes. A promise only until the key is loaded. */
   load(deadline: number): KeyObject | Promise<KeyObject> {
     return this.#key ?? this.#loading.run(() => this.#open(deadline));
   }
@@ -57,7 +57,7 @@ export class FleetKey {
     return this.#key;
   }
 
-  /** Its credential names the domain key that seals it, which nobody knew before there was one. */
+  /** The credential names the domain key that seals it, which is unknown until the first one is made. */
   async #make(deadline: number): Promise<Uint8Array> {
     const { secrets, hsm } = this.#deps;
     for (let domainKeyId: string | undefined; ;) {
@@ -75,8 +75,8 @@ export class FleetKey {
 }
 
 /**
- * The generation of the domain key that the fleet's key was made under; 0 when it does not say, or the domain has
- * dropped that one. Who left before that generation cannot have had it made.
+ * The generation of the domain key that the fleet's key was made under; 0 if the token does not say or the domain has
+ * dropped that domain key. A member that left before that generation cannot have had it made.
  */
 export function madeIn({ domainKeys }: DomainState, name: string, token: Uint8Array): number {
   const named = generationOf(domainKeys, namedDomainKey(name, token));
@@ -85,7 +85,7 @@ export function madeIn({ domainKeys }: DomainState, name: string, token: Uint8Ar
 
 /**
  * Throws `DamagedRecordError` for a token under an older domain key than the one it names. A member that has not heard
- * of the named one makes it for whoever asks, and somebody who left may have asked. It is not opened, nor resealed:
+ * of the named one would make such a token for anyone, including somebody who left. It is neither opened nor resealed:
  * under a newer domain key it would look like any other.
  */
 export function assertSealedAsNamed(state: DomainState | undefined, name: string, token: Uint8Array): void {
@@ -95,12 +95,12 @@ export function assertSealedAsNamed(state: DomainState | undefined, name: string
   );
 }
 
-/** Resealing brings a token under newer domain keys, never under older ones. */
+/** Resealing moves a token to newer domain keys, never to older ones. */
 function isOlderThanNamed(domainKeys: DomainState['domainKeys'], name: string, token: Uint8Array): boolean {
   return generationOf(domainKeys, domainKeyIdOf(token)) < generationOf(domainKeys, namedDomainKey(name, token));
 }
 
-/** 0 for one that the domain does not have. */
+/** 0 for a domain key that the domain does not have. */
 function generationOf(domainKeys: DomainState['domainKeys'], id: string | undefined): number {
   return domainKeys.find((key) => key.id === id)?.createdGeneration ?? 0;
 }

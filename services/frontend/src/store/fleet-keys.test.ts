@@ -11,7 +11,7 @@ const HOUR = 3_600_000;
 const PRIVATE = { name: 'private', info: 'private', outlivesRemovals: false };
 const HARMLESS = { name: 'harmless', info: 'harmless', outlivesRemovals: true };
 
-/** Frontends of one fleet; `domain` is what all of them know, unless they have another. */
+/** The frontends of one fleet. `domain` is what all of them know, unless given another. */
 function newFleet() {
   const [store, hsm, domain] = [new MemoryStore(), new FakeHsm(), new FakeDomain()];
   const time = { now: 0, monotonic: 0 };
@@ -131,7 +131,7 @@ test('a key that is sealed under another domain key than it is stored for is ref
   const { open, hsm, store, domain, time } = newFleet();
   const before = domain.active;
   const id = domain.rotate(time.now, { afterRemoval: true });
-  // What a former frontend gets of a worker that has not heard of the removal.
+  // What a former frontend gets from a worker that has not heard of the removal.
   const sealedFor = { accessKeyId: `keyfleet-private/${id}`, principal: 'keyfleet:frontends' };
   const { token } = await hsm.execute('GenerateCredential', sealedFor);
   expect(domainKeyIdOf(token)).toBe(before);

@@ -6,29 +6,31 @@ import { SingleFlight } from '@keyfleet/shared/single-flight';
 import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
 import { DamagedRecordError, type FleetKeyStore } from './store.ts';
 
-/** As long as temporary credentials live at most, and a key that is not the newest any more may still be used. */
+/**
+ * The longest life of temporary credentials, plus the time for which a key that is no longer the newest may be used.
+ */
 const LIVES_MS = 36 * 3_600_000 + CHANGEOVER_MS;
-/** While workers change over to a new domain key: how long the key from before is used before they are asked again. */
+/** While workers change over to a new domain key: how long the previous key is used before they are asked again. */
 const ASK_AGAIN_MS = 2_000;
 const ATTEMPTS = 5;
 
-/** What the keys are for. */
+/** The purpose of the keys. */
 export interface FleetKeysName {
-  /** Where they are stored, and part of what each is sealed as. */
+  /** Where they are stored; also part of the name that each is sealed under. */
   readonly name: string;
-  /** Of HKDF. */
+  /** The HKDF info. */
   readonly info: string;
   /**
-   * Whether what was made before somebody left is accepted for a while: only where it gives nothing to who has the key
-   * (docs/domain.md).
+   * Whether to accept, for a while, what was made before somebody left: only where that gains nothing for a holder of
+   * the key (docs/domain.md).
    */
   readonly outlivesRemovals: boolean;
 }
 
-/** The domain as this frontend knows it. */
+/** The domain as known to this frontend. */
 export interface FleetDomain {
   readonly state: DomainState | undefined;
-  /** Fetches newer domain tokens, if there are any. Never rejects. */
+  /** Fetches newer domain tokens if there are any. Never rejects. */
   refresh(): Promise<void>;
 }
 
@@ -37,7 +39,7 @@ export interface FleetKeysDeps {
   readonly hsm: HsmCommands;
   readonly domain: FleetDomain;
   readonly clock: Clock;
-  /** For how long something has been. */
+  /** For measuring durations. */
   readonly monotonicClock?: Clock;
 }
 
@@ -49,10 +51,10 @@ export interface FleetKey {
 }
 
 /**
- * Keys that all frontends have, and nobody else: another one for each domain key, made by whichever frontend needs it
- * first. Each is a credential that nobody signs with (docs/decisions/0004). It names its domain key and is sealed under
- * that very one, for good: who left before can neither have had it made nor open it. It is never resealed, and
- * forgotten when nothing that was made with it is accepted any more.
+ * Keys that only frontends have, and all of them: one for each domain key, made by whichever frontend needs it first.
+ * Each is a credential that nobody signs with (docs/decisions/0004). It names its domain key and is sealed under that
+ * very key for good, so a member that left before can neither have had it made nor open it. It is never resealed, and
+ * it is forgotten when nothing made with it is accepted any more.
  */
 export class FleetKeys {
   readonly #name: FleetKeysName;
@@ -61,10 +63,10 @@ export class FleetKeys {
   readonly #finding = new SingleFlight<FleetKey>();
   readonly #opening = new Map<string, Promise<KeyObject | undefined>>();
   #opened = new Map<string, KeyObject>();
-  /** `acceptedUntil` is of this state. By the clock, in milliseconds since the epoch. */
+  /** The state that `acceptedUntil` was computed from. Times are by the clock, in milliseconds since the epoch. */
   #judged: DomainState | undefined;
   #acceptedUntil: ReadonlyMap<string, number> = new Map();
-  /** Used in place of that of the active domain key, under which workers do not seal yet. */
+  /** Used instead of the active domain key's while workers do not seal under that yet. */
   #meanwhile: { readonly key: FleetKey; readonly insteadOf: string; readonly until: number } | undefined;
 
   constructor(name: FleetKeysName, deps: FleetKeysDeps) {
@@ -73,7 +75,7 @@ export class FleetKeys {
     this.#monotonic = deps.monotonicClock ?? ofThisProcess;
   }
 
-  /** Which new things are made with. Not a promise when it is known, which is nearly always. */
+  /** The key for making new things. Almost always cached; otherwise a promise. */
   newest(deadline: number): FleetKey | Promise<FleetKey> {
     const { id } = activeDomainKey(this.#state());
     const key = this.#opened.get(id);
@@ -84,7 +86,7 @@ export class FleetKeys {
   }
 
   /**
-   * Undefined: nothing that was made with it is accepted (any more), or there is none. Whoever asks may be a stranger.
+   * Undefined if there is no such key, or nothing made with it is accepted (any more). The caller may be a stranger.
    */
   find(domainKeyId: string, deadline: number): KeyObject | undefined | Promise<KeyObject | undefined> {
     const state = this.#state();
@@ -93,7 +95,7 @@ export class FleetKeys {
     return isKnown ? undefined : this.#findNew(domainKeyId, deadline);
   }
 
-  /** Whether what was made with the key of this domain key is still accepted. */
+  /** Whether things made with this domain key's key are still accepted. */
   accepts(domainKeyId: string): boolean {
     const { domain, clock } = this.#deps;
     if (domain.state !== this.#judged) this.#judge(domain.state);
@@ -107,7 +109,7 @@ export class FleetKeys {
 
   #state(): DomainState {
     const { state } = this.#deps.domain;
-    // No worker is used either.
+    // No worker is used then, either.
     if (state === undefined) throw new HsmUnavailableError('timed-out');
     return state;
   }
@@ -124,7 +126,9 @@ export class FleetKeys {
     if (state !== undefined) for (const id of this.#opened.keys()) if (!until.has(id)) this.#opened.delete(id);
   }
 
-  /** The one of the active domain key; while workers do not seal under it yet, that of the one under which they do. */
+  /**
+   * The key of the active domain key. While workers do not seal under that yet, the key of the one they do seal under.
+   */
   async #findNewest(active: string, deadline: number): Promise<FleetKey> {
     for (let [attempt, domainKeyId] = [0, active]; attempt < ATTEMPTS; attempt++) {
       const key = await this.#open(domainKeyId, deadline);
@@ -140,7 +144,7 @@ export class FleetKeys {
     throw new HsmUnavailableError('timed-out');
   }
 
-  /** Answers the domain key under which workers seal; only when it is this one, the new key is stored. */
+  /** Returns the domain key under which workers seal; stores the new key only if it is this one. */
   async #make(domainKeyId: string, deadline: number): Promise<string> {
     const { store, hsm } = this.#deps;
     const made = await hsm.execute('GenerateCredential', this.#sealedFor(domainKeyId), deadline);
@@ -148,12 +152,12 @@ export class FleetKeys {
     const sealedUnder = domainKeyIdOf(made.token);
     if (sealedUnder !== domainKeyId) return sealedUnder;
     await store.insertFleetKey(this.#name.name, domainKeyId, made.token);
-    // Nobody waits for it, and the next one does what this one could not.
+    // Nobody waits for this, and the next call does what this one could not.
     void this.#dropOld().catch(() => {});
     return sealedUnder;
   }
 
-  /** A domain key that this frontend does not know is newer than all it knows, or was dropped: so it stays. */
+  /** A domain key unknown to this frontend is either newer than all it knows or was dropped, so its key stays. */
   async #dropOld(): Promise<void> {
     const { store } = this.#deps;
     const { domainKeys } = this.#state();
@@ -162,7 +166,7 @@ export class FleetKeys {
     }
   }
 
-  /** Strangers name what they like: only for what is stored the domain-managers are asked. */
+  /** Strangers can name anything, so the domain-managers are asked only for keys that are stored. */
   async #findNew(domainKeyId: string, deadline: number): Promise<KeyObject | undefined> {
     const { store, domain } = this.#deps;
     if ((await store.findFleetKey(this.#name.name, domainKeyId)) === undefined) return undefined;
@@ -170,7 +174,7 @@ export class FleetKeys {
     return this.accepts(domainKeyId) ? this.#open(domainKeyId, deadline) : undefined;
   }
 
-  /** Whoever asks meanwhile waits for the same command. */
+  /** Concurrent callers wait for the same command. */
   #open(domainKeyId: string, deadline: number): Promise<KeyObject | undefined> {
     const opening =
       this.#opening.get(domainKeyId) ??
@@ -201,7 +205,7 @@ export class FleetKeys {
   }
 }
 
-/** The keys of all purposes, as one frontend has them. */
+/** One frontend's keys for all purposes. */
 export class Fleet {
   readonly #deps: FleetKeysDeps;
   readonly #all: FleetKeys[] = [];
@@ -216,13 +220,13 @@ export class Fleet {
     return keys;
   }
 
-  /** Operators said that an older store goes on. */
+  /** Operators have confirmed that an older store is to be used. */
   forget(): void {
     for (const keys of this.#all) keys.forget();
   }
 }
 
-/** Whether nobody who left can have had anything sealed under the domain key. */
+/** Whether no party that has left can have had anything sealed under this domain key. */
 function isSinceRemoval(state: DomainState, domainKeyId: string): boolean {
   const key = state.domainKeys.find(({ id }) => id === domainKeyId);
   return key !== undefined && key.createdGeneration >= (newestAfterRemoval(state)?.createdGeneration ?? 0);

@@ -8,11 +8,11 @@ local function hasAll(links)
   return true
 end`;
 
-/** Of the records of IAM, as scripts.ts has the others. */
+/** Scripts for IAM records; those for other records are in scripts.ts. */
 export const iamScripts = {
   /**
    * KEYS: IAM records, their names, their links. ARGV: field, JSON, prefix of its kind, quota, channel, message, its
-   * links (JSON). Whatever a link is to must be there; a policy of AWS's own always is.
+   * links (JSON). Every link's target must exist; AWS's own policies always do.
    */
   kfInsertIam: [
     3,
@@ -29,7 +29,7 @@ redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
   /**
-   * KEYS as before. ARGV: field, revision it was read at, JSON, channel, message, links that go, links that come, its
+   * KEYS as before. ARGV: field, revision it was read at, JSON, channel, message, links to remove, links to add, its
    * new field.
    */
   kfUpdateIam: [

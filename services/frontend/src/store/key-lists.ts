@@ -11,7 +11,7 @@ interface Listed extends Scope {
 }
 
 interface Place {
-  /** Which of the lists. */
+  /** Which of the lists it is in. */
   readonly list: number;
   readonly entry: string;
 }
@@ -21,8 +21,8 @@ const MARGIN = 100_000;
 const MAX_COUNTED = 10_000;
 
 /**
- * Lists of the keys of an account and Region, spread over several sorted sets, one of which is read after the other:
- * each is in the order of creation, so that whoever goes on where a page ended misses no key that was there before.
+ * Lists of the keys of an account and Region, spread over several sorted sets that are read one after another. Each is
+ * in the order of creation, so that a caller resuming after a page misses no key that existed before.
  */
 export class KeyLists {
   readonly #redis: RedisCalls;
@@ -42,7 +42,8 @@ export class KeyLists {
   }
 
   /**
-   * Exact near the quota. Far below it the count of the last second will do: nobody makes that many keys in a second.
+   * Exact near the quota. Far below it, the count from up to a second ago will do: nobody creates that many keys in a
+   * second.
    */
   async count(scope: Scope, quota: number): Promise<number> {
     const name = `${scope.accountId}/${scope.region}`;
@@ -74,8 +75,8 @@ export class KeyLists {
   }
 
   /**
-   * A large account's page is in the list that it goes on in; a small one's is all over them, so that the rest is read
-   * at once.
+   * In a large account, the page is in the list where the previous one ended. In a small one it is spread over all
+   * lists, so the rest are read at once.
    */
   async #find(scope: Scope, wanted: number, { list, entry }: Place): Promise<Place[]> {
     const lists = keyListsAt(scope).map((name, index) => ({ name, index }));
@@ -96,7 +97,7 @@ export class KeyLists {
     return found.slice(0, wanted);
   }
 
-  /** Says whether a list's entry has its record, and clears it away when it never will. */
+  /** Whether a list's entry has its record. Removes the entry if the record will never come. */
   async #isThere(scope: Scope, { list, entry }: Place): Promise<boolean> {
     const at = keyAt(scope.region, keyIdOf(entry));
     if ((await this.#redis.read((client) => client.exists(at))) === 1) return true;
@@ -107,7 +108,7 @@ export class KeyLists {
   }
 }
 
-/** Releases before wrote markers of the one list that they had. */
+/** Earlier releases wrote markers for their only list. */
 function placeOf(marker: string): Place {
   const [, list = '0', entry = ''] = /^(?:(\d+):)?(.*)$/.exec(marker) ?? [];
   return { list: Number(list), entry };
@@ -120,8 +121,8 @@ function markerOf({ list, entry }: Place): string {
 const AT_ONCE = 250;
 
 /**
- * Moves what is in a list of the first release into those of now. May be cut off anywhere: an entry is always in one of
- * them.
+ * Moves the contents of a first-release list into the present ones. It may be interrupted anywhere: an entry is always
+ * in one of them.
  */
 export async function splitOldKeyList(redis: RedisCalls, scope: Scope): Promise<void> {
   const old = keysAt(scope);

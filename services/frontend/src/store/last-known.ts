@@ -9,14 +9,13 @@ import { aliasName, keyName } from './change-feed.ts';
 import type { ReadCache } from './read-cache.ts';
 import { type Alias, type AliasStore, type KeyStore, StoreUnavailableError } from './store.ts';
 
-/** What a read may take before what is known is used instead: a Redis that answers is always asked. */
+/** How long a read may take before the last known value is used instead. A responsive Redis is always asked. */
 const PATIENCE_MS = 50;
 
 export const late = Symbol('late');
 
 /**
- * Reads for one request while changes are not heard: from the store if it answers, and what was last known if it does
- * not.
+ * Reads for one request while the change feed is interrupted: from the store if it answers, else the last known value.
  */
 export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'findAlias'>, GrantLookup {
   readonly #keys: ReadCache<KmsKey>;
@@ -37,7 +36,7 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
     this.#store = store;
   }
 
-  /** Whether anything that was read may be older than what is stored. */
+  /** Whether anything returned may be older than the stored value. */
   get served(): boolean {
     return this.#served;
   }
@@ -60,7 +59,7 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
     return this.#grants.candidates(...asked);
   }
 
-  /** A token is for a grant that is new: nothing was known of it. */
+  /** A grant token stands for a new grant, so nothing was known of it. */
   find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {
     return this.#grants.find(key, grantId);
   }
@@ -78,11 +77,11 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
   }
 }
 
-/** What a store answers that answers at once; `late` for one that does not. */
+/** The store's answer if it is prompt; `late` otherwise. */
 export async function readInTime<T>(read: () => Promise<T>): Promise<T | typeof late> {
   try {
     const reading = read();
-    // Whoever stops waiting does not hear how it went.
+    // A caller that stopped waiting does not need the outcome.
     reading.catch(() => {});
     return await Promise.race([reading, delay(PATIENCE_MS, late)]);
   } catch (error) {

@@ -26,7 +26,7 @@ import {
   type StoredEvent,
 } from './store.ts';
 
-/** All the stores in memory: for tests, and the measure that the Redis store is held to. */
+/** All the stores in memory: for tests, and as the reference for the Redis store. */
 export class MemoryStore
   implements
     KeyStore,
@@ -38,7 +38,7 @@ export class MemoryStore
     AccessKeyUseStore,
     DueStore
 {
-  /** As somebody who drops record keys notes it. */
+  /** Set as dropping record keys sets it. */
   oldestRecordKey: number | undefined;
   readonly #keys = new Map<string, KmsKey>();
   readonly #lastUsages = new Map<string, LastUsage>();

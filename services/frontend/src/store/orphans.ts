@@ -1,25 +1,25 @@
 import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import type { Clock } from '@keyfleet/shared/clock';
 
-/** Nobody is still making a key whose record was missing this long. */
+/** Nobody is still creating a key whose record has been missing this long. */
 const ORPHAN_MS = 3_600_000;
 const MAX_KNOWN = 10_000;
 
 /**
- * Entries of lists whose records are missing: of a key that is being made, or left by a crash. Which of the two is told
- * by how long this process has seen it so, and never by the time that an entry says: that is by another machine's
- * clock.
+ * List entries whose records are missing, because the key is still being created or a crash left them. Which of the two
+ * is decided by how long this process has seen the record missing, never by the time in the entry, which is another
+ * machine's.
  */
 export class Orphans {
   readonly #clock: Clock;
   readonly #firstSeen = new BoundedCache<number>({ maxWeight: MAX_KNOWN });
 
-  /** `clock`: a monotonic one. */
+  /** `clock` is monotonic. */
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** True when the entry, missing now, has been missing for so long that its record will never come. */
+  /** True if the entry, missing now, has been missing so long that its record will never come. */
   isLeft(entry: string): boolean {
     const now = this.#clock.now();
     const since = this.#firstSeen.get(entry);

@@ -1,6 +1,6 @@
 import type { Page } from './store.ts';
 
-/** A page of what is all in memory, in the order of names. */
+/** A page of items that are all in memory, ordered by name. */
 export function pageOf<T>(
   items: readonly T[],
   { nameOf, limit, after }: { nameOf: (item: T) => string; limit: number; after: string },

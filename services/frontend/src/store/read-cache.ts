@@ -1,13 +1,12 @@
 import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 
-/** Says whether what a cache holds may be believed: only while every change is sure to be heard in time. */
+/** Whether a cache's contents may be believed: only while every change is sure to be heard in time. */
 export interface Trust {
   readonly trusted: boolean;
-  /** Another one whenever changes may have been missed: what was read before is then no longer what is stored. */
+  /** Changes whenever changes may have been missed; earlier reads may then no longer match the store. */
   readonly epoch: number;
   /**
-   * Whether what was read in this epoch was right when changes were last sure to be heard, and that is not too long
-   * ago.
+   * Whether a value read in this epoch was right when changes were last sure to be heard, and that was recently enough.
    */
   isLastKnown(epoch: number): boolean;
 }
@@ -20,15 +19,14 @@ interface Read<T> {
 
 export interface ReadCacheOptions<T> {
   readonly trust: Trust;
-  /** About how many bytes a value takes. */
+  /** The approximate size of a value in bytes. */
   readonly weightOf: (value: T) => number;
   readonly maxWeight: number;
 }
 
 /**
- * Values that were read from a store, by name. A read that was under way when its name was invalidated is answered and
- * not kept: it is no longer the one in the cache. Absence is never kept, so nobody fills the cache with what is not
- * there.
+ * Values read from a store, by name. If a name is invalidated during a read, that read is answered but not kept: it is
+ * no longer the cache's current one. Absence is never cached, so that nobody can fill the cache with missing names.
  */
 export class ReadCache<T> {
   readonly #trust: Trust;
@@ -40,7 +38,7 @@ export class ReadCache<T> {
     this.#reads = new BoundedCache({ maxWeight, weightOf: weightOfRead });
   }
 
-  /** The value as it was when the call was made, or later. Not a promise when it is known, which is nearly always. */
+  /** The value as of this call or later. Almost always cached; otherwise a promise. */
   get(name: string, load: () => Promise<T | undefined>): T | Promise<T | undefined> {
     if (!this.#trust.trusted) return this.#getUntrusted(name, load);
     const known = this.#reads.get(name);
@@ -48,15 +46,15 @@ export class ReadCache<T> {
     return known.value;
   }
 
-  /** The value as it was when changes were last sure to be heard; undefined when that is not known, or too long ago. */
+  /** The value when changes were last sure to be heard; undefined if unknown or too old. */
   lastKnown(name: string): T | undefined {
     const known = this.#reads.get(name);
     return known !== undefined && this.#trust.isLastKnown(known.epoch) ? known.value : undefined;
   }
 
   /**
-   * Kept for `lastKnown`, if changes have been heard since before the read and it takes the place of nothing that
-   * serves there.
+   * Keeps the value for `lastKnown` if changes have been heard since before the read, unless that would replace a value
+   * that serves there.
    */
   #getUntrusted(name: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
     const isHeard = this.#trust.isLastKnown(this.#trust.epoch);

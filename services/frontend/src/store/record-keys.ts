@@ -7,7 +7,7 @@ import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
 import { DamagedRecordError, type FleetSecretStore } from './store.ts';
 
 const COMMAND_TIMEOUT_MS = 5_000;
-/** For so long at most a record is still written under a key that is not the newest any more. */
+/** The longest time for which a record is still written under a key that is no longer the newest. */
 export const LOOK_AGAIN_MS = 2_000;
 
 export interface RecordKey {
@@ -16,31 +16,31 @@ export interface RecordKey {
   readonly key: KeyObject;
 }
 
-/** The keys that records are authenticated with: all frontends have them, and nobody else. */
+/** The keys that authenticate records. All frontends have them, and nobody else. */
 export interface RecordKeys {
-  /** Which new MACs are made with. Not a promise when it was looked for lately. */
+  /** The key for new MACs. A promise unless it was looked up recently. */
   newest(): RecordKey | Promise<RecordKey>;
-  /** Undefined when there is none of this number, or no longer. */
+  /** Undefined if there is no key with this number, or no longer. */
   find(number: number): KeyObject | undefined | Promise<KeyObject | undefined>;
 }
 
-/** Where record keys are kept. */
+/** Stores record keys. */
 export interface RecordKeyStore extends FleetSecretStore {
-  /** The number of the oldest key that records may be under; undefined before a key was ever dropped. */
+  /** The oldest key number that records may be under; undefined before any key was dropped. */
   findOldestRecordKey(): Promise<number | undefined>;
 }
 
 export interface FleetRecordKeysDeps {
   readonly secrets: RecordKeyStore;
   readonly hsm: HsmCommands;
-  /** As it is known here; without it nothing is opened. */
+  /** The domain as known here; without it nothing is opened. */
   readonly domain: { readonly state: DomainState | undefined };
   readonly clock: Clock;
-  /** For how long something has been. */
+  /** For measuring durations. */
   readonly monotonicClock?: Clock;
 }
 
-/** Numbers of the record keys there are: those between the two as well. */
+/** The numbers of the existing record keys, from oldest to newest. */
 export interface RecordKeyRange {
   readonly oldest: number;
   readonly newest: number;
@@ -51,16 +51,16 @@ export function recordKeyName(number: number): FleetKeyName {
 }
 
 /**
- * They are numbered from 1 on, each a secret of the fleet; whoever needs the first one makes it. Who uses them looks
- * again after a while for a newer one, and which are dropped. Of what was seen nothing is taken back: a dropped key
- * that is put back into the store is not used.
+ * Record keys are numbered from 1; each is a secret of the fleet, and whoever needs the first one makes it. A frontend
+ * checks at intervals for a newer key and for dropped ones. It never goes back on what it saw: a dropped key that is
+ * put back into the store is not used.
  */
 export class FleetRecordKeys implements RecordKeys {
   readonly #deps: FleetRecordKeysDeps;
   readonly #now: Clock;
   readonly #looking = new SingleFlight<RecordKeyRange>();
   #opened = new Map<number, FleetKey>();
-  /** By which the opened ones were judged. */
+  /** The state that the opened keys were judged by. */
   #judgedBy: DomainState | undefined;
   #seen: RecordKeyRange | undefined;
   #lookedAt = -Infinity;
@@ -78,17 +78,17 @@ export class FleetRecordKeys implements RecordKeys {
 
   async find(number: number): Promise<KeyObject | undefined> {
     const range = await this.#range();
-    // One that was made since the last look is used from now on.
+    // A key made since the last look is used from now on.
     const { oldest, newest } = number === range.newest + 1 ? await this.look() : range;
     return number < oldest || number > newest ? undefined : (await this.#load(number)).key;
   }
 
-  /** Which keys there are now. */
+  /** The range of keys that exist now. */
   look(): Promise<RecordKeyRange> {
     return this.#looking.run(() => this.#look());
   }
 
-  /** Makes the next one, from then on the newest for everybody who looks. Answers its number. */
+  /** Makes the next key, from then on the newest for everyone who looks. Returns its number. */
   async makeNext(): Promise<number> {
     const { oldest, newest } = await this.look();
     if (await this.#isStored(newest + 1)) throw isPlanted(newest + 1);
@@ -97,7 +97,7 @@ export class FleetRecordKeys implements RecordKeys {
     return newest + 1;
   }
 
-  /** Operators said that an older store goes on. */
+  /** Operators have confirmed that an older store is to be used. */
   forget(): void {
     this.#opened = new Map();
     this.#seen = undefined;
@@ -120,7 +120,7 @@ export class FleetRecordKeys implements RecordKeys {
     return (this.#seen = { oldest, newest });
   }
 
-  /** What was opened before a newer domain token came is judged again: it may have told of a removal. */
+  /** Keys opened before a newer domain token came are judged again: the token may have brought a removal. */
   #forgetOld(oldest: number): void {
     const { state } = this.#deps.domain;
     for (const number of this.#opened.keys())
@@ -128,14 +128,12 @@ export class FleetRecordKeys implements RecordKeys {
     this.#judgedBy = state;
   }
 
-  /** Whether it was made after the last removal of a member or frontend: no other knows it. */
+  /** Whether the key was made after the last removal of a member or frontend, so that no former one knows it. */
   async isSinceRemoval(number: number): Promise<boolean> {
     return (await this.#madeIn(number)) >= (newestAfterRemoval(this.#state())?.createdGeneration ?? 0);
   }
 
-  /**
-   * Former frontends may keep keys of numbers to come, and put them into the store: those are older than the newest.
-   */
+  /** Former frontends may keep keys for future numbers and put them into the store; those are older than the newest. */
   async #isFollowed(number: number): Promise<boolean> {
     return (await this.#isStored(number + 1)) && (await this.#madeIn(number + 1)) >= (await this.#madeIn(number));
   }
@@ -161,7 +159,7 @@ export class FleetRecordKeys implements RecordKeys {
     return key instanceof Promise ? key.then((opened) => ({ number, key: opened })) : { number, key };
   }
 
-  /** Whoever asks meanwhile waits for the same command. */
+  /** Concurrent callers wait for the same command. */
   #open(number: number): KeyObject | Promise<KeyObject> {
     const opening = this.#opened.get(number) ?? new FleetKey(recordKeyName(number), this.#deps);
     this.#opened.set(number, opening);

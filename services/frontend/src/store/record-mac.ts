@@ -2,24 +2,24 @@ import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { z } from 'zod';
 
-/** Where a record lies in Redis: that it is there is part of what is authenticated. */
+/** Where a record is stored in Redis; the place is part of what is authenticated. */
 export interface RecordPlace {
-  /** With its hash tag. */
+  /** Includes the hash tag. */
   readonly name: string;
-  /** Of a hash. */
+  /** The field, if the record is in a hash. */
   readonly field?: string;
 }
 
-/** What is authenticated. The record is the JSON text as it was written, not what somebody reads out of it. */
+/** The authenticated bytes. The record is its JSON text as written, not a reader's parse of it. */
 const RecordFormat = defineFormat(
   'keyfleet/record/1',
   z.object({ name: z.string(), field: z.string().optional(), record: z.string() }),
 );
 
-/** A record as it is stored, taken apart. */
+/** A stored record, split into its parts. */
 export interface StoredRecord {
   readonly record: string;
-  /** Which of the fleet's record keys its MAC is made with. */
+  /** The number of the fleet's record key that made the MAC. */
   readonly keyNumber: number;
   /** HMAC-SHA-256 in base64url. */
   readonly mac: string;
@@ -38,14 +38,13 @@ const START = ',"mac":"';
 const form = /^([1-9]\d{0,8})\.([\w-]{43})"\}$/;
 
 /**
- * The MAC stands in the JSON object as its last member, so that scripts and readers of a part find everything else
- * where it was.
+ * The MAC is the last member of the JSON object, so that scripts and partial readers find everything else in its place.
  */
 export function joinMac({ record, keyNumber, mac }: StoredRecord): string {
   return `${record.slice(0, -1)}${START}${keyNumber}.${mac}"}`;
 }
 
-/** Undefined when it has none. */
+/** Undefined if it has no MAC. */
 export function splitMac(stored: string): StoredRecord | undefined {
   const at = stored.lastIndexOf(START);
   const [, keyNumber, mac] = at < 0 ? [] : (form.exec(stored.slice(at + START.length)) ?? []);

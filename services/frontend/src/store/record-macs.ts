@@ -3,8 +3,8 @@ import type { RecordKeys } from './record-keys.ts';
 import { DamagedRecordError } from './store.ts';
 
 /**
- * Authenticates records: what a frontend wrote to this very place of Redis, and nobody else. Every record is verified
- * when it is read, before anything of it is believed or cached.
+ * Authenticates records: proves that a frontend, and nobody else, wrote this text to this very place in Redis. Every
+ * record is verified when it is read, before any of it is believed or cached.
  */
 export class RecordMacs {
   readonly #keys: RecordKeys;
@@ -13,13 +13,13 @@ export class RecordMacs {
     this.#keys = keys;
   }
 
-  /** `record`: a JSON object with at least one member. Answers what is to be stored. */
+  /** `record`: a JSON object with at least one member. Returns the text to store. */
   async withMac(place: RecordPlace, record: string): Promise<string> {
     const { number, key } = await this.#keys.newest();
     return joinMac({ record, keyNumber: number, mac: recordMac(key, place, record) });
   }
 
-  /** Throws DamagedRecordError unless `stored` is what a frontend wrote there. Answers the record. */
+  /** Throws DamagedRecordError unless `stored` is what a frontend wrote there. Returns the record. */
   async verified(place: RecordPlace, stored: string): Promise<string> {
     const found = splitMac(stored);
     if (found === undefined) throw notAuthentic(place, 'it has no MAC');

@@ -11,7 +11,7 @@ import {
 } from '@keyfleet/shared/stored/names';
 import type { RecordPlace } from './record-mac.ts';
 
-/** Where each kind of record lies. */
+/** Where each kind of record is stored. */
 
 export function keyPlace(region: string, keyId: string): RecordPlace & { readonly field: string } {
   return { name: keyAt(region, keyId), field: 'record' };
@@ -19,7 +19,7 @@ export function keyPlace(region: string, keyId: string): RecordPlace & { readonl
 export function lastUsagePlace(region: string, keyId: string): RecordPlace & { readonly field: string } {
   return { name: keyAt(region, keyId), field: 'lastUsage' };
 }
-/** What is to be recorded of a key. */
+/** A key's events that are yet to be recorded. */
 export function eventPlace({ region, keyId }: { region: string; keyId: string }, id: string): RecordPlace {
   return { name: eventsAt(region, keyId), field: id };
 }

@@ -6,20 +6,19 @@ import { keyName } from './change-feed.ts';
 import type { RedisCalls } from './redis-calls.ts';
 import type { ClaimedEvent } from './store.ts';
 
-/** An entry of a due key is looked at after its record is stored, or nobody will ever store it. */
+/** A due entry is examined this long after it was written, when its record has been stored or never will be. */
 const STORED_MS = 10_000;
 
 type RecordName = Parameters<typeof dueEntryOf>[0];
-/** A key's record as it shall be: what it says of its dates, and its JSON. */
+/** A key's new record: what gives its dates, and its JSON. */
 export interface NewRecord {
   readonly key: RecordName & Parameters<typeof dueDateOf>[0];
   readonly json: string;
 }
 
 /**
- * Writes keys' records together with their entries among the due keys. The entry comes before the record: one too many
- * is removed when its time comes, one that is missing would never be missed. The entry that the record had until now
- * goes with the write.
+ * Writes key records together with their due entries. The entry is written before the record: a surplus entry is
+ * removed when its time comes, but a missing one would never be noticed. The write removes the record's previous entry.
  */
 export class RecordWrites {
   readonly #redis: RedisCalls;
@@ -30,7 +29,7 @@ export class RecordWrites {
     this.#clock = clock;
   }
 
-  /** False when there is a record already. */
+  /** False if a record already exists. */
   async insert({ key, json }: NewRecord): Promise<boolean> {
     const due = await this.#addDue(key);
     const inserted = await this.#redis.script('kfInsertRecord', keyAt(key.region, key.keyId), json, due);
@@ -39,8 +38,8 @@ export class RecordWrites {
   }
 
   /**
-   * False when the record is no longer at `revision`. Whoever finds the entry of an event that nobody recorded in time
-   * does it.
+   * False if the record is no longer at `revision`. An event that is not recorded in time is recorded by whoever finds
+   * its entry.
    */
   async update(revision: number, { key, json }: NewRecord, event?: ClaimedEvent): Promise<boolean> {
     const { region, keyId } = key;
@@ -63,7 +62,7 @@ export class RecordWrites {
     if (until !== undefined) await this.#removeDue(key, eventEntryOf(key, { id, until }));
   }
 
-  /** Answers '' for a key that has no date. */
+  /** Returns '' for a key that has no date. */
   async #addDue(key: NewRecord['key']): Promise<string> {
     const dueDate = dueDateOf(key);
     if (dueDate === undefined) return '';
@@ -78,7 +77,7 @@ export class RecordWrites {
   }
 }
 
-/** It says to look when the time of who has the event claimed is over. */
+/** The entry becomes due when the claim on the event expires. */
 export function eventEntryOf(key: RecordName, { id, until }: Pick<ClaimedEvent, 'id' | 'until'>): string {
   return dueEntryOf(key, until, id);
 }

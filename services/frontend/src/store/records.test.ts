@@ -27,7 +27,7 @@ const key: KmsKey = {
   backingKeys: [],
 };
 
-/** A record as it was written when a key took one material. */
+/** A record as written when a key took only one material. */
 function oldRecord(imported: object | undefined, backingKeys: readonly object[]): string {
   return JSON.stringify({ ...key, imported, backingKeys });
 }

@@ -58,7 +58,7 @@ export const KeyRecord = z.strictObject({
   deletionDate: z.int().optional(),
   pendingWindowInDays: z.int().optional(),
   related: RelatedKeysRecord.optional(),
-  /** Written before keys took several imported materials: of the only one, also while it was not there. */
+  /** Written before keys took several imported materials: describes the only one, even while it was absent. */
   imported: z
     .strictObject({ materialId: MaterialId, description: z.string().optional(), validTo: z.int().optional() })
     .optional(),
@@ -104,7 +104,7 @@ export function encodeKey(key: KmsKey): string {
   return JSON.stringify(z.encode(KeyRecord, key as z.output<typeof KeyRecord>));
 }
 
-/** Throws DamagedRecordError unless `text` is the record of this very key. */
+/** Throws DamagedRecordError unless `text` is this very key's record. */
 export function decodeKey(text: string, { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>): KmsKey {
   const name = `key ${region}/${keyId}`;
   const { imported, ...key } = decodeRecord(KeyRecord, text, name);
@@ -113,14 +113,14 @@ export function decodeKey(text: string, { region, keyId }: Pick<KmsKey, 'region'
   return { ...key, backingKeys: [{ createdAt: key.createdAt, ...key.backingKeys[0], ...imported }] };
 }
 
-/** What of a key's record is sealed under a domain key. */
+/** The parts of a key's record that are sealed under a domain key. */
 export interface SealedPart {
   readonly revision: number;
   readonly account: string;
-  /** For the list of keys that are due. */
+  /** For the list of due keys. */
   readonly key: NewRecord['key'];
   readonly tokens: readonly Uint8Array[];
-  /** The record's next revision, with other tokens in the same order and everything else as it was. */
+  /** The record's next revision, with these tokens in the same order and everything else unchanged. */
   readonly encodeWith: (tokens: readonly Uint8Array[]) => string;
 }
 
@@ -130,7 +130,7 @@ interface KeyRecordText extends Pick<KmsKey, 'region' | 'keyId' | 'accountId' | 
 }
 
 /**
- * `id`: Region and key id. Looks at nothing else of the record, for resealing goes over every record there is. Throws
+ * `id`: Region and key id. Parses nothing else of the record, because resealing visits every record. Throws
  * DamagedRecordError.
  */
 export function sealedPartOfKey(text: string, id: string): SealedPart {
@@ -184,7 +184,7 @@ export function decodeAccessKey(text: string, accessKeyId: string): AccessKeyRec
   return record;
 }
 
-/** An access key's record says something of policies, or no longer. */
+/** The revision of an access key's record: 0 while it states policies, 1 once it no longer does. */
 export function accessKeyRevision({ policies }: AccessKeyRecord): number {
   return policies.length > 0 ? 0 : 1;
 }
@@ -208,7 +208,7 @@ export function decodeAccessKeyUse(text: string, accessKeyId: string): AccessKey
   return use;
 }
 
-/** Throws DamagedRecordError. `name`: what the record is of. */
+/** Throws DamagedRecordError. `name`: what the record describes. */
 export function decodeRecord<S extends z.ZodObject>(schema: S, text: string, name: string): z.output<S> {
   const result = schema.safeDecode(parseRecord(text, name) as z.input<S>);
   if (result.success) return result.data;

@@ -16,7 +16,7 @@ export interface RedisAliasesDeps {
   readonly acknowledged: Acknowledged;
 }
 
-/** Everything of one account's aliases in a Region lies under one hash tag. */
+/** All of one account's aliases in a Region are stored under one hash tag. */
 export class RedisAliases implements AliasStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;
@@ -74,7 +74,7 @@ export class RedisAliases implements AliasStore {
     const change = [CHANGES, id] as const;
     const done = await this.#redis.script('kfDeleteAlias', ...aliasesAt(scope), name, targetKeyId, ...change);
     if (done === 2) throw new ConflictError(`${name} has moved`);
-    // Another alias may have the name later, and is then newer than this.
+    // Another alias may take the name later; it is then newer than this one.
     if (done === 1) this.#acknowledged.written(id, this.#acknowledged.next(id, this.#clock.now()));
     return done === 1;
   }
@@ -87,7 +87,7 @@ export class RedisAliases implements AliasStore {
     const page = members.slice(0, limit).map((member) => member.slice(prefix.length));
     const assertNotOlder = this.#acknowledged.beginRead();
     const texts = page.length === 0 ? [] : await this.#redis.read((client) => client.hmget(aliases, ...page));
-    // One that was deleted meanwhile is left out.
+    // Aliases deleted meanwhile are left out.
     const items = await Promise.all(
       page.flatMap((name, i) => (texts[i] ? [this.#readAlias(scope, name, { text: texts[i], assertNotOlder })] : [])),
     );

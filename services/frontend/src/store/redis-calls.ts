@@ -10,17 +10,17 @@ type WriteCommand = 'set' | 'hsetnx' | 'hdel' | 'del' | 'unlink' | 'zadd' | 'zre
 type Argument = string | number | Buffer;
 
 export interface Connections {
-  /** For all that need not wait for replicas. */
+  /** For everything that need not wait for replicas. */
   readonly client: RedisClient;
-  /** On a connection of their own. */
+  /** Has its own connection. */
   readonly writes: DurableWrites;
-  /** Asked before anything is sent; absent for what may use any store. */
+  /** Consulted before anything is sent; absent for callers that may use any store. */
   readonly guard?: Pick<StoreGuard, 'assertOurs' | 'wrote'>;
-  /** Whether what is read can be what is stored; absent where it always is. */
+  /** Whether reads can be believed to match the store; absent where they always can. */
   readonly feed?: { readonly believesReads: boolean };
 }
 
-/** Runs commands so that a write that returns is durable, and that a Redis out of reach is one kind of error. */
+/** Runs commands such that a write that returns is durable, and an unreachable Redis is one kind of error. */
 export class RedisCalls {
   readonly #client: RedisClient;
   readonly #writes: DurableWrites;
@@ -48,7 +48,7 @@ export class RedisCalls {
     return this.#durably(key, (client) => scriptOf(client, name)(key, ...parts));
   }
 
-  /** For what may be lost in a crash: no request waits for a replica because of it. */
+  /** For writes that a crash may lose: no request waits for a replica on their account. */
   scriptUndurably(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
     return this.#undurably(() => scriptOf(this.#client, name)(key, ...parts));
   }
@@ -77,7 +77,7 @@ function scriptOf(client: unknown, name: ScriptName): Script {
   return (...parts) => scripted[name](...parts);
 }
 
-/** What Redis says when it cannot serve now and may later: it starts, fails over, or its disk is full. */
+/** What Redis answers when it cannot serve now but may later: it is starting, failing over, or out of disk. */
 const passing =
   /^(?:LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|OOM|BUSY|UNKILLABLE|NOAUTH|WRONGPASS)/;
 

@@ -3,7 +3,7 @@ import { recordKeyName, type RecordKeyRange, type RecordKeyStore } from './recor
 import type { RedisCalls } from './redis-calls.ts';
 import { ConflictError, type FleetKeyStore } from './store.ts';
 
-/** The fleet's secrets in Redis: each is sealed by itself, and opens whatever else is there. */
+/** The fleet's secrets in Redis. Each is sealed separately and opens regardless of what else is stored. */
 export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   readonly #redis: RedisCalls;
 
@@ -28,7 +28,7 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
 
   async insertFleetKey(name: string, domainKeyId: string, token: Uint8Array): Promise<void> {
     await this.#redis.write('hsetnx', fleetKeysAt(name), domainKeyId, Buffer.from(token));
-    // The first release had one for ever.
+    // The first release had one permanent key.
     await this.#redis.write('del', secretAt(name));
   }
 
@@ -46,15 +46,15 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   }
 
   /**
-   * Drops all but the newest. That they are dropped is known before they are gone. Throws ConflictError when others
-   * were faster.
+   * Drops all but the newest. The drop is recorded before the keys are gone. Throws ConflictError if others were
+   * faster.
    */
   async dropOlderRecordKeys({ oldest, newest }: RecordKeyRange): Promise<void> {
     await this.#redis.write('set', RECORD_KEYS, oldest, 'NX');
     if ((await this.#redis.script('kfReplaceValue', RECORD_KEYS, String(oldest), String(newest))) !== 1) {
       throw new ConflictError('somebody else dropped record keys meanwhile');
     }
-    // From the first one on: a command that was cut off here left some.
+    // Starts from the first one, because an interrupted command left some.
     for (let number = 1; number < newest; number++) {
       await this.#redis.write('del', secretAt(recordKeyName(number).name));
     }

@@ -60,16 +60,17 @@ export interface RedisStoreDeps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
   readonly clock: Clock;
-  /** Shared with the other stores of a frontend. */
+  /** Shared with a frontend's other stores. */
   readonly acknowledged?: Acknowledged;
-  /** For how long something has been. */
+  /** For measuring durations. */
   readonly monotonicClock?: Clock;
 }
 
 type Named = Pick<KeyTraces, 'region' | 'keyId'>;
 
 /**
- * The system of record. Everything of one key lies under one hash tag, and so does everything of one account's aliases.
+ * The system of record. Everything about one key is stored under one hash tag, and so is everything about one account's
+ * aliases.
  */
 export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsageStore, AccessKeyUseStore, DueStore {
   readonly #redis: RedisCalls;
@@ -106,8 +107,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
 
   async insertKey(key: KmsKey): Promise<void> {
     const json = await this.#textOfKey(key);
-    // Both or no acknowledgement: a list skips an entry without a record, and a record that was never acknowledged is
-    // nobody's.
+    // Acknowledged only if both succeed: a list skips an entry without a record, and a record that was never
+    // acknowledged belongs to nobody.
     const [, inserted] = await Promise.all([this.#lists.add(key), this.#records.insert({ key, json })]);
     if (!inserted) throw new ConflictError(`key ${key.arn} exists`);
   }
@@ -259,7 +260,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     const stored = await this.#redis.read((client) => client.get(place.name));
     if (stored === null) return;
     const record = { ...(await this.#readAccessKey(stored, accessKeyId)), policies: [] };
-    // Who is overtaken by resealing does it the next time.
+    // If resealing is faster, this is done the next time.
     const done = await this.#redis.script('kfReplaceValue', place.name, stored, await this.#textOfAccessKey(record));
     if (done === 1) this.#acknowledged.written(accessKeyName(accessKeyId), accessKeyRevision(record));
   }
@@ -295,7 +296,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
 
   async insertFirstAccessKey(record: AccessKeyRecord): Promise<boolean> {
     const { accountId, accessKeyId } = record;
-    // This one write decides, and holds all that is needed to go on after a crash: who comes second has stored nothing.
+    // This single write decides, and it holds everything needed to continue after a crash. Whoever comes second has
+    // stored nothing.
     const text = await this.#textOfAccessKey(record);
     const claim = `${accessKeyId} ${text}`;
     if ((await this.#redis.write('set', firstAccessKeyAt(accountId), claim, 'NX')) !== 'OK') return false;

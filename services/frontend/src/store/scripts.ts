@@ -2,11 +2,11 @@ import { iamScripts } from './iam-scripts.ts';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 
 /**
- * Each runs in Redis as one step. A script names its keys, all under one hash tag, so that they work on a Redis
- * Cluster. Every change of what a frontend may have cached publishes its name on the channel in the same step.
+ * Each runs in Redis as one step. A script names its keys, all under one hash tag, so that it works on a Redis Cluster.
+ * Every change to something that a frontend may have cached publishes its name on the channel in the same step.
  */
 const scripts = {
-  /** KEYS: record. ARGV: JSON, its due entry or ''. 0: there is one already. */
+  /** KEYS: record. ARGV: JSON, its due entry or ''. 0: it already exists. */
   kfInsertRecord: [
     1,
     `
@@ -16,8 +16,8 @@ return 1`,
   ],
   /**
    * KEYS: record, events. ARGV: revision it was read at, JSON, its due entry or '', channel, name; and with an event:
-   * its id, its text, until when who writes it has it claimed. The due entry that the record had until now, or ''. 0:
-   * somebody else was faster.
+   * its id, its text, until when the writer has it claimed. Returns the record's previous due entry, or ''. 0: somebody
+   * else was faster.
    */
   kfUpdateRecord: [
     2,
@@ -29,7 +29,7 @@ if ARGV[6] then redis.call('HSET', KEYS[2], ARGV[6], ARGV[7], 'claimedUntil', AR
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return due`,
   ],
-  /** KEYS: record, events. ARGV: revision, channel, name, the event's id and text. 0: it is another revision. */
+  /** KEYS: record, events. ARGV: revision, channel, name, the event's id and text. 0: the revision is another. */
   kfDeleteRecord: [
     2,
     `
@@ -42,8 +42,8 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`,
   ],
   /**
-   * KEYS: events. ARGV: now and until when, in milliseconds since the epoch. Ids and texts in turn; 0: they are
-   * claimed.
+   * KEYS: events. ARGV: now and the claim's end, in milliseconds since the epoch. Returns ids and texts in turn. 0:
+   * they are claimed.
    */
   kfClaimEvents: [
     1,
@@ -68,7 +68,7 @@ if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'claimedUntil')
 return 1`,
   ],
   /**
-   * KEYS: record. ARGV: milliseconds since the epoch, JSON. 0: a later use is kept, or the key is gone. Caches do not
+   * KEYS: record. ARGV: milliseconds since the epoch, JSON. 0: a later use is stored, or the key is gone. Caches do not
    * hold it.
    */
   kfKeepLastUsage: [
@@ -81,7 +81,7 @@ redis.call('HSET', KEYS[1], 'usedAt', ARGV[1], 'lastUsage', ARGV[2])
 return 1`,
   ],
   /**
-   * KEYS: access key, its use. ARGV: milliseconds since the epoch, JSON. 0: a later use is kept, or the access key is
+   * KEYS: access key, its use. ARGV: milliseconds since the epoch, JSON. 0: a later use is stored, or the access key is
    * gone.
    */
   kfKeepAccessKeyUse: [
@@ -105,7 +105,7 @@ redis.call('ZADD', KEYS[3], 0, ARGV[3] .. '/' .. ARGV[1])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
-  /** KEYS and ARGV as before, then the target that it has. */
+  /** KEYS and ARGV as before, then the present target. */
   kfUpdateAlias: [
     3,
     `
@@ -123,7 +123,7 @@ redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
   /**
-   * KEYS: aliases, names, targets. ARGV: name, the target that it has, channel, message. 0: there was none. 2: it has
+   * KEYS: aliases, names, targets. ARGV: name, the present target, channel, message. 0: there was none. 2: it has
    * another target.
    */
   kfDeleteAlias: [
@@ -139,8 +139,8 @@ redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1`,
   ],
   /**
-   * KEYS: aliases, names, targets. ARGV: target, channel, message without the name. The alias decides, not the list of
-   * targets.
+   * KEYS: aliases, names, targets. ARGV: target, channel, message without the name. The alias's record decides, not the
+   * list of targets.
    */
   kfDeleteAliasesOf: [
     3,
@@ -160,8 +160,8 @@ return #members`,
   ],
   ...iamScripts,
   /**
-   * KEYS: key's record, its grants, their index. ARGV: id, JSON, quota, what the entry of the same name begins with or
-   * '', channel, message, its entries (JSON). Or answers the id of the grant that is there already by that name.
+   * KEYS: key's record, its grants, their index. ARGV: id, JSON, quota, the prefix of an entry with the same name or
+   * '', channel, message, its entries (JSON). If a grant with that name exists, returns its id.
    */
   kfInsertGrant: [
     3,
@@ -178,7 +178,10 @@ for _, entry in ipairs(cjson.decode(ARGV[7])) do redis.call('ZADD', KEYS[3], 0, 
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
-  /** KEYS: grants, their index. ARGV: lists of an id and entries to add (JSON): of those that are there. */
+  /**
+   * KEYS: grants, their index. ARGV: lists of an id and its entries to add (JSON). Grants that no longer exist are
+   * skipped.
+   */
   kfAddGrantEntries: [
     2,
     `
@@ -189,7 +192,7 @@ for _, grant in ipairs(cjson.decode(ARGV[1])) do
 end
 return 1`,
   ],
-  /** KEYS: grants, their index. ARGV: id, channel, message, its entries (JSON). 0: it was gone already. */
+  /** KEYS: grants, their index. ARGV: id, channel, message, its entries (JSON). 0: it was already gone. */
   kfRemoveGrant: [
     2,
     `
@@ -199,8 +202,8 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return removed`,
   ],
   /**
-   * KEYS: custom key stores, the keys in them. ARGV: JSON as it was read or '', as it shall be, what the entries begin
-   * with of which there must be none or '', channel, message.
+   * KEYS: custom key stores, the keys in them. ARGV: JSON as it was read or '', the new JSON, a prefix that no entry
+   * may have or '', channel, message.
    */
   kfReplaceKeyStores: [
     2,
@@ -213,8 +216,8 @@ redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 'done'`,
   ],
   /**
-   * KEYS as before. ARGV: JSON as it was read, what the entries of the place begin with, the entry of the key that
-   * takes it.
+   * KEYS as before. ARGV: JSON as it was read, the prefix of the place's entries, the entry of the key that takes the
+   * place.
    */
   kfClaimKeyPlace: [
     2,
@@ -226,8 +229,8 @@ redis.call('ZADD', KEYS[2], 0, ARGV[3])
 return 'done'`,
   ],
   /**
-   * KEYS: rates. ARGV: who tells, what was asked there, for how many milliseconds it counts. What was asked elsewhere
-   * and still counts.
+   * KEYS: rates. ARGV: the sender, its rates, for how many milliseconds they count. Returns the other senders' rates
+   * that still count.
    */
   kfExchangeRates: [
     1,
@@ -245,7 +248,7 @@ redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ' ' .. ARGV[2
 redis.call('PEXPIRE', KEYS[1], 10000)
 return told`,
   ],
-  /** KEYS: value. ARGV: as it was read, as it shall be. 0: it has changed meanwhile. */
+  /** KEYS: value. ARGV: the value as it was read, the new value. 0: it has changed meanwhile. */
   kfReplaceValue: [
     1,
     `
@@ -253,7 +256,7 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1`,
   ],
-  /** KEYS: hash. ARGV: field, its value as it was read, as it shall be. 0: it has changed meanwhile. */
+  /** KEYS: hash. ARGV: field, its value as it was read, its new value. 0: it has changed meanwhile. */
   kfReplaceField: [
     1,
     `
@@ -268,7 +271,7 @@ export type ScriptName = keyof typeof scripts;
 /** Keys first, then arguments. */
 export type Script = (...parts: readonly (string | number | Buffer)[]) => Promise<unknown>;
 
-/** Teaches the client its scripts: they then run by their hash, pipelined like any command. */
+/** Defines the scripts on the client: they then run by hash and are pipelined like any command. */
 export function defineScripts(client: RedisClient): void {
   for (const [name, [numberOfKeys, lua]] of Object.entries(scripts)) client.defineCommand(name, { numberOfKeys, lua });
 }

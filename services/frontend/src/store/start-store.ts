@@ -23,11 +23,11 @@ import { RedisCalls } from './redis-calls.ts';
 import { RedisFleetSecrets } from './redis-fleet-secrets.ts';
 import { RedisStore } from './redis-store.ts';
 
-/** Writes go over a connection of their own: reads and the change feed wait behind no replica. */
+/** Writes have their own connection, so that reads and the change feed never wait behind a replica. */
 export interface RedisConnections {
   readonly client: RedisClient;
   readonly writer: RedisClient;
-  /** Of `writer`. */
+  /** The durability of `writer`. */
   readonly durability: DurabilityWatch;
 }
 
@@ -44,11 +44,11 @@ export type Stores = ReturnType<typeof startStore>;
 
 interface RecordKeepers {
   readonly domain: DomainView;
-  /** Opens the keys that all frontends have. */
+  /** Opens the keys shared by all frontends. */
   readonly hsm: HsmCommands;
 }
 
-/** The records in Redis, with what was read lately in memory. */
+/** The records in Redis, with recent reads cached in memory. */
 export function startStore(assembly: Assembly, connections: RedisConnections, { domain, hsm }: RecordKeepers) {
   const { config, clock, resources } = assembly;
   const { client, writer, durability } = connections;
@@ -86,7 +86,7 @@ interface Guarded {
   readonly connections: RedisConnections;
   readonly writes: DurableWrites;
   readonly domain: DomainView;
-  /** All that is known of the store before is to be forgotten. */
+  /** Called when everything known of the previous store must be forgotten. */
   readonly onAccepted: () => void;
 }
 

@@ -30,7 +30,7 @@ type Store = KeyStore &
 const scope = { accountId: '111122223333', region: 'us-east-1' };
 let madeAt = 1_700_000_000_000;
 
-/** A new key of the test account, each later than the one before. */
+/** A new key of the test account, created later than the previous one. */
 export function newKey(overrides: Partial<KmsKey> = {}): KmsKey {
   const keyId = newKeyId(overrides.multiRegion ?? false);
   madeAt += 1;
@@ -70,7 +70,7 @@ export function newAccessKey(accessKeyId: string, accountId: string): AccessKeyR
   return { accessKeyId, accountId, principal, userId: 'AIDA', token: Buffer.from([0, 200]), policies: ['{}'] };
 }
 
-/** What every store must do; `open` gives an empty one. */
+/** What every store must do; `open` returns an empty one. */
 export function storeContract(open: () => Promise<Store & Partial<AsyncDisposable>>): void {
   let store: Store & Partial<AsyncDisposable>;
   beforeEach(async () => {
@@ -481,7 +481,7 @@ async function namesOf(list: (after: string | undefined) => ReturnType<AliasStor
   return names;
 }
 
-/** Stores give bytes back as any kind of Uint8Array. */
+/** Stores return bytes as any kind of Uint8Array. */
 function asBytes(key: KmsKey): object {
   const bytes = (value: Uint8Array | undefined) =>
     value && expect.objectContaining({ length: value.length, 0: value[0] });
