@@ -12,14 +12,14 @@ export const deriveSharedSecret: Handler<typeof DeriveSharedSecret, Pick<Deps, '
 ) => {
   const { KeyAgreementAlgorithm: algorithm, PublicKey: publicKey } = input;
   const command = { ...commandKeyOf(key), publicKey };
-  // A dry run agrees too: whether the other party's key is one is for the HSM to say.
+  // A dry run derives too: only the HSM can tell whether the other party's key is valid.
   const { sharedSecret } = await hsm.execute('DeriveSharedSecret', command, deadline).catch((error: unknown) => {
     throw isInvalidPublicKey(error) ? new KmsException('ValidationException', '', { cause: error }) : error;
   });
   return { KeyId: key.arn, SharedSecret: sharedSecret, KeyAgreementAlgorithm: algorithm, KeyOrigin: key.origin };
 };
 
-/** AWS answers it with an empty message, as recorded. */
+/** AWS answers this with an empty message, as recorded. */
 function isInvalidPublicKey(error: unknown): boolean {
   return error instanceof HsmRefusedError && error.refusal === 'invalid-public-key';
 }
@@ -39,7 +39,7 @@ export const encapsulate: Handler<typeof Encapsulate, Pick<Deps, 'hsm'>> = async
   };
 };
 
-/** A ciphertext of the right length always gives some secret: ML-KEM rejects implicitly (FIPS 203, 6.3). */
+/** Any ciphertext of the right length yields some secret: ML-KEM rejects implicitly (FIPS 203, 6.3). */
 export const decapsulate: Handler<typeof Decapsulate, Pick<Deps, 'hsm'>> = async (
   input,
   { key, deadline },

@@ -90,7 +90,7 @@ function entryOf({ name, targetKeyId, createdAt, updatedAt }: Alias, arn: string
   };
 }
 
-/** A list shows only the caller's own account, so a key of another is not there. */
+/** A list covers only the caller's own account, so another account's key counts as missing. */
 async function ownKeyId(identifier: string, scope: ArnScope, lookup: KeyLookup): Promise<string> {
   const named = readIdentifier(identifier, 'key', scope);
   if (named.accountId !== scope.accountId)
@@ -98,7 +98,7 @@ async function ownKeyId(identifier: string, scope: ArnScope, lookup: KeyLookup):
   return (await findNamed(named, { scope, lookup })).keyId;
 }
 
-/** Throws ValidationException: an application that uses an alias must not find another kind of key behind it. */
+/** Throws ValidationException: an application that uses an alias must not find a different kind of key behind it. */
 export function assertSameKind(aliasName: string, current: KmsKey, next: KmsKey): void {
   if (current.keyUsage !== next.keyUsage) {
     throw new KmsException(
@@ -128,13 +128,13 @@ function quotaExceeded(keyArn: string): KmsException {
   return new KmsException('LimitExceededException', `Key '${keyArn}' has the maximum of ${ALIASES_PER_KEY} aliases.`);
 }
 
-/** Throws for a colon: the model's pattern lets it through, the service does not. */
+/** Throws for a colon: the model's pattern allows it, the service does not. */
 export function assertAliasCharacters(name: string): void {
   if (!name.includes(':')) return;
   throw new KmsException('InvalidAliasNameException', `${name} contains invalid characters for an alias`);
 }
 
-/** Throws unless `name` can be that of a customer's alias. */
+/** Throws unless `name` is allowed for a customer's alias. */
 export function assertAliasName(name: string): void {
   if (!isAliasName(name)) {
     throw new KmsException(

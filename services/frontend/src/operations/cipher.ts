@@ -37,7 +37,7 @@ export const decrypt: Handler<typeof Decrypt, CipherDeps> = async (input, call, 
   const encryptionContext = contextOf(input.EncryptionContext, algorithm);
 
   const command = { ...commandKeyOf(key, backingKey), algorithm, encryptionContext, ciphertext };
-  // A dry run opens the ciphertext too: it answers what the call itself would.
+  // A dry run opens the ciphertext too, and so answers what the call itself would.
   const { plaintext } = await opened(hsm.execute('Decrypt', command, deadline), key);
   return {
     KeyId: key.arn,
@@ -68,15 +68,15 @@ export const reEncrypt: Handler<typeof ReEncrypt, CipherDeps> = async (input, ca
     destinationAlgorithm: input.DestinationEncryptionAlgorithm,
     destinationContext: contextOf(input.DestinationEncryptionContext, input.DestinationEncryptionAlgorithm),
   };
-  // A dry run opens the ciphertext too: it answers what the call itself would.
+  // A dry run opens the ciphertext too, and so answers what the call itself would.
   const result = await fitted(opened(hsm.execute('ReEncrypt', command, deadline), source), input, destination);
   const CiphertextBlob = await secondEncryption.encrypt(destination, result.ciphertext, use);
   return { CiphertextBlob, ...describe(input, { source, from, destination, to }) };
 };
 
 /**
- * How long the plaintext is, only the HSM knows. It was asked for nothing that the checks before would not have
- * refused, so that of a destination whose algorithm takes only so much `invalid-input` means that it is too long.
+ * Only the HSM knows the plaintext's length. The earlier checks have refused every other invalid input, so if the
+ * destination's algorithm has a limit, `invalid-input` means that the plaintext is too long.
  */
 async function fitted<T>(
   answer: Promise<T>,

@@ -9,8 +9,8 @@ import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
 
-// What the HSM promises of ciphertexts, seen from outside: from a request's JSON to the answer, with the HSM's real
-// cryptography.
+// What the HSM promises about ciphertexts, tested from outside: from a request's JSON to the answer, with the HSM's
+// real cryptography.
 type Context = Readonly<Record<string, string>>;
 
 const opaque = 'InvalidCiphertextException';
@@ -32,7 +32,7 @@ async function newKey(): Promise<string> {
   return KeyMetadata?.KeyId ?? '';
 }
 
-/** As a client sends it: what is bytes in base64. */
+/** The request as a client sends it, with bytes in base64. */
 function send<O extends Operation>(operation: O, request: object): Promise<OutputOf<O>> {
   const members = Object.entries(request).map(([name, value]: [string, unknown]) => [
     name,
@@ -51,7 +51,7 @@ async function decrypt(blob: Uint8Array, EncryptionContext: Context = {}): Promi
   return Buffer.from((await send(Decrypt, request)).Plaintext!);
 }
 
-/** Few letters, so that contexts that look alike are common; and names that an object has of itself. */
+/** Few letters, so that similar contexts are common, plus names that every object has. */
 const text = fc.oneof(
   fc.string({ maxLength: 3, unit: fc.constantFrom('a', 'b', 'é', '\u0000') }),
   fc.constantFrom('__proto__', 'constructor', 'toString', '1'),
@@ -102,7 +102,7 @@ test('a changed ciphertext tells nothing of what was changed', async () => {
     fc.tuple(at, fc.nat({ max: 7 })).map(([i, bit]) => sealed.map((byte, j) => (i === j ? byte ^ (1 << bit) : byte))),
     at.map((length) => sealed.subarray(0, length)).filter(({ length }) => length > 0),
     fc.uint8Array({ minLength: 1, maxLength: 40 }).map((more) => Buffer.concat([sealed, more])),
-    // The beginning of one key's and the end of another's.
+    // The beginning of one key's ciphertext and the end of another's.
     at.filter((i) => i > 0).map((i) => Buffer.concat([sealed.subarray(0, i), foreign.subarray(i)])),
     fc.uint8Array({ minLength: 1, maxLength: 200 }),
   );
@@ -113,7 +113,7 @@ test('a changed ciphertext tells nothing of what was changed', async () => {
         () => 'opened',
         (error: Error) => `${error.name}: ${error.message.replace(/^User: .* perform: kms:Decrypt /, '')}`,
       );
-      // A changed key id is that of a key that is not there, as if the ciphertext were somebody else's.
+      // A changed key id names a missing key, as if the ciphertext were somebody else's.
       expect([`${opaque}: `, `AccessDeniedException: ${ofNoKey}`]).toContain(await answer);
     }),
     { numRuns: 400 },

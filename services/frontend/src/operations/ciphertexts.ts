@@ -12,7 +12,7 @@ import type { Call } from './handler.ts';
 
 const none: Readonly<Record<string, string>> = Object.freeze({});
 
-/** The context to bind a ciphertext to. Throws ValidationException for one that the algorithm has no place for. */
+/** The context to bind a ciphertext to. Throws ValidationException if the algorithm does not take one. */
 export function contextOf(
   context: Readonly<Record<string, string>> | undefined,
   algorithm: string,
@@ -28,12 +28,12 @@ export function contextOf(
 }
 
 /**
- * Throws IncorrectKeyException if the caller named a key that is no encryption key at all, or not the one that a blob
- * names. AWS says so before it says anything of the key's usage, state or algorithms.
+ * Throws IncorrectKeyException if the caller named a key that is not an encryption key at all, or not the one named by
+ * the blob. AWS checks this before the key's usage, state and algorithms.
  */
 export function assertOpens(key: KmsKey, ciphertext: Uint8Array | undefined, algorithm: string): void {
   if (key.keyUsage !== 'ENCRYPT_DECRYPT') throw incorrectKey();
-  // An RSA ciphertext names no key.
+  // An RSA ciphertext does not name a key.
   if (ciphertext === undefined || algorithm !== 'SYMMETRIC_DEFAULT') return;
   const header = findBlobHeader(ciphertext);
   if (header && header.keyId !== key.keyId) throw incorrectKey();
@@ -44,7 +44,8 @@ export function openingKeyOf(key: KmsKey, ciphertext: Uint8Array): HeldKey {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') return currentBackingKey(key);
   const header = blobHeaderOf(ciphertext);
   if (header.keyId !== key.keyId) throw incorrectKey();
-  // Of what only an HSM encrypted the key's store was never asked: it knows it, and must not be left out.
+  // If only an HSM encrypted it, the key's store was never involved. The store knows its own ciphertexts and must not
+  // be bypassed.
   if (header.version !== blobVersionOf(key)) throw invalidCiphertext();
   const backingKey = findBackingKey(key, header.materialId.toString('hex'));
   if (!backingKey) throw invalidCiphertext();
@@ -57,8 +58,8 @@ function blobVersionOf({ xksKeyId, clusterId }: KmsKey): number {
 }
 
 /**
- * Waits for an HSM's answer; whatever did not open gives the one opaque error. Of a key in an external key store AWS
- * has another.
+ * Waits for an HSM's answer; anything that did not open gives the one opaque error. For a key in an external key store
+ * AWS has a different one.
  */
 export async function opened<T>(answer: Promise<T>, { xksKeyId }: KmsKey): Promise<T> {
   try {
@@ -69,12 +70,12 @@ export async function opened<T>(answer: Promise<T>, { xksKeyId }: KmsKey): Promi
   }
 }
 
-/** Whether answers name the key material: that of a custom key store is none of KMS's. */
+/** Whether answers name the key material: that of a custom key store is not KMS's to name. */
 export function tellsMaterial({ keySpec, customKeyStoreId }: KmsKey): boolean {
   return keySpec === 'SYMMETRIC_DEFAULT' && customKeyStoreId === undefined;
 }
 
-/** What the proxy of an external key store is told of the call that it serves. */
+/** What an external key store's proxy is told about the call that it serves. */
 export function useOf({ requestId, caller, deadline }: Call, operation: string): UseOf {
   return { operation, requestId, principal: caller.arn, deadline };
 }
@@ -88,7 +89,7 @@ function incorrectKey(): KmsException {
 
 const hashBytes: Readonly<Record<string, number>> = { RSAES_OAEP_SHA_1: 20, RSAES_OAEP_SHA_256: 32 };
 
-/** Throws ValidationException for more than the algorithm can take. */
+/** Throws ValidationException if the plaintext is longer than the algorithm takes. */
 export function assertFits(plaintext: Uint8Array, algorithm: string, keySpec: KeySpec): void {
   if (plaintext.length > capacityOf(algorithm, keySpec)) throw doesNotFit(algorithm, keySpec);
 }
@@ -100,7 +101,8 @@ export function doesNotFit(algorithm: string, keySpec: KeySpec, cause?: unknown)
 }
 
 /**
- * Of RSA-OAEP: modulus - 2 hash - 2 bytes (RFC 8017, 7.1.1). Symmetric encryption takes whatever a request can hold.
+ * In bytes. RSA-OAEP takes modulus - 2 hash - 2 bytes (RFC 8017, 7.1.1). Symmetric encryption takes whatever fits into
+ * a request.
  */
 export function capacityOf(algorithm: string, keySpec: KeySpec): number {
   const hash = hashBytes[algorithm];
@@ -109,7 +111,7 @@ export function capacityOf(algorithm: string, keySpec: KeySpec): number {
   return bits / 8 - 2 * hash - 2;
 }
 
-/** AWS's model has it optional, for dry runs that have none. */
+/** Optional in AWS's model, because some dry runs have none. */
 export function requireCiphertext(ciphertext: Uint8Array | undefined): Uint8Array {
   if (ciphertext) return ciphertext;
   throw validationException([violation(null, 'ciphertextBlob', constraints.notNull)]);
@@ -122,7 +124,7 @@ export function blobHeaderOf(ciphertext: Uint8Array): BlobHeader {
   throw invalidCiphertext();
 }
 
-/** Undefined for what is no ciphertext blob. */
+/** Undefined for anything that is not a ciphertext blob. */
 export function findBlobHeader(ciphertext: Uint8Array): BlobHeader | undefined {
   try {
     return parseBlobHeader(ciphertext);
@@ -132,7 +134,7 @@ export function findBlobHeader(ciphertext: Uint8Array): BlobHeader | undefined {
   }
 }
 
-/** The one answer to everything that does not open. It never says why. */
+/** The single answer to everything that does not open. It never says why. */
 export function invalidCiphertext(cause?: unknown): KmsException {
   return new KmsException('InvalidCiphertextException', '', { cause });
 }

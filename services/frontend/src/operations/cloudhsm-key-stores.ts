@@ -25,7 +25,7 @@ const xksMembers = [
 
 type XksMembers = Partial<Record<(typeof xksMembers)[number], unknown>>;
 
-/** What only a CloudHSM key store has. Throws unless there is such a cluster, and it is no other store's. */
+/** The parts specific to a CloudHSM key store. Throws unless the cluster exists and no other store uses it. */
 export async function newClusterAccess(
   input: InputOf<typeof CreateCustomKeyStore>,
   { id, before }: { id: string; before: KeyStores },
@@ -46,8 +46,8 @@ export async function newClusterAccess(
 }
 
 /**
- * Only while it is disconnected, and to no other cluster: none is known to be related to it (KMS API Reference,
- * "UpdateCustomKeyStore").
+ * Allowed only while the store is disconnected, and only for the same cluster: no other is known to be related to it
+ * (KMS API Reference, "UpdateCustomKeyStore").
  */
 export async function changedClusterAccess(
   input: InputOf<typeof UpdateCustomKeyStore>,
@@ -75,7 +75,7 @@ const connectionErrors: Partial<Record<Refusal, ConnectionError>> = {
   'cluster-user-logged-in': 'USER_LOGGED_IN',
 };
 
-/** Why the cluster's user cannot log in; undefined when it can. */
+/** Why the cluster's user cannot log in; undefined if it can. */
 export async function clusterConnectionErrorOf(
   { id: storeId, cluster }: ClusterKeyStore,
   { call, deps }: StoreWork,
@@ -89,7 +89,7 @@ export async function clusterConnectionErrorOf(
   }
 }
 
-/** Of the token of a CloudHSM key store. Throws KmsException. */
+/** Random bytes from the token of a CloudHSM key store. Throws KmsException. */
 export async function randomBytesOf(id: string, length: number, { call, deps }: StoreWork): Promise<Uint8Array> {
   const store = findKeyStore(await deps.keyStores.find(scopeOf(call)), id);
   if (store?.type !== 'AWS_CLOUDHSM') throw new Error(`${id}, which is no CloudHSM key store, was let through`);
@@ -122,7 +122,7 @@ async function checkCluster(
   }
 }
 
-/** Throws IncorrectTrustAnchorException for what is no certificate in PEM. */
+/** Throws IncorrectTrustAnchorException for anything that is not a PEM certificate. */
 function derOf(trustAnchor: string): Uint8Array {
   try {
     return new X509Certificate(trustAnchor).raw;
@@ -131,7 +131,7 @@ function derOf(trustAnchor: string): Uint8Array {
   }
 }
 
-/** Only an HSM's token of the password is kept. */
+/** The password is kept only as an HSM's token. */
 async function sealedPassword(
   password: string,
   { clusterId: accessKeyId, storeId }: { clusterId: string; storeId: string },

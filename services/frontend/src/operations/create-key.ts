@@ -39,12 +39,12 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   const { keyId, tags } = await nameOf(input, region, deps);
   const arn = keyArn({ partition: deps.partition, region, accountId: caller.accountId }, keyId);
 
-  // The material is stored with its record in one write: a crash before it loses an unannounced key, and never leaves a
-  // key without.
+  // The material and its record are stored in one write. A crash before that loses an unannounced key, and never leaves
+  // a key without material.
   const { accountId } = caller;
   const wanted = { keyId, accountId, ...kind };
   const material = kind.origin === 'EXTERNAL' ? [] : [await newBackingKey(wanted, { ...deps, deadline })];
-  // Nobody waits for it any more, and the domain key that it is sealed under may have been given up meanwhile.
+  // The caller has stopped waiting, and the domain key that seals the material may have been dropped meanwhile.
   if (deps.clock.now() >= deadline) throw timedOut();
   const key: KmsKey = {
     schemaVersion: 1,
@@ -74,7 +74,7 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   return { KeyMetadata: metadataOf(key, key.createdAt) };
 };
 
-/** The new key's id, and its tags. Throws ValidationException for an id that was chosen and is taken. */
+/** The new key's id and tags. Throws ValidationException if a chosen id is taken. */
 async function nameOf(
   { Tags: tags = [], MultiRegion }: InputOf<typeof CreateKey>,
   region: string,
@@ -87,20 +87,18 @@ async function nameOf(
 }
 
 interface Place {
-  /** As they were read. */
+  /** The key stores as read. */
   readonly stores: KeyStores;
   readonly members: {
     readonly customKeyStoreId: string;
     readonly xksKeyId?: string;
     readonly clusterId?: string;
   };
-  /** Of a key in a CloudHSM key store. */
+  /** For a key in a CloudHSM key store. */
   readonly cluster?: ClusterOf;
 }
 
-/**
- * Undefined for a key that is in no custom key store. Throws unless the store is connected and has the external key.
- */
+/** Undefined for a key outside custom key stores. Throws unless the store is connected and has the external key. */
 async function placeOf(
   { Origin, CustomKeyStoreId: customKeyStoreId, XksKeyId: xksKeyId }: KeyKindRequest,
   call: Call,
@@ -120,7 +118,7 @@ async function placeOf(
     const members = { customKeyStoreId, clusterId: cluster.clusterId };
     return { stores, members, cluster: { accountId, region, storeId, cluster } };
   }
-  // assertKeyStore has refused a request without it.
+  // assertKeyStore has refused requests without it.
   if (xksKeyId === undefined) throw new Error('there is no XksKeyId');
   const { caller, requestId, deadline } = call;
   const purpose = { operation: 'CreateKey', requestId, principal: caller.arn, deadline };
@@ -133,8 +131,8 @@ async function placeOf(
 }
 
 /**
- * The second key of a key in a CloudHSM key store. One that is made and whose record is not stored stays in the token,
- * unused.
+ * Generates the second key of a key in a CloudHSM key store. If the record is then not stored, that key stays in the
+ * token, unused.
  */
 async function generateInCluster(
   { cluster }: Place,
@@ -153,8 +151,8 @@ async function generateInCluster(
 }
 
 /**
- * Throws LimitExceededException when the account has as many keys as it may. Of those that are made at the same moment
- * some may be too many.
+ * Throws LimitExceededException if the account has as many keys as it may. Keys created at the same moment may exceed
+ * the quota.
  */
 export async function assertRoom(scope: Scope, { keys, keyQuota }: Pick<Deps, 'keys' | 'keyQuota'>): Promise<void> {
   if ((await keys.countKeys(scope, keyQuota)) < keyQuota) return;
@@ -173,7 +171,7 @@ export interface KeyKind {
   readonly origin: Origin;
 }
 
-/** What kind of key a CreateKey request asks for. Throws AWS's error for each combination that there is not. */
+/** The kind of key that a CreateKey request asks for. Throws AWS's error for each invalid combination. */
 export function chooseKind(request: KeyKindRequest): KeyKind {
   const keySpec = chooseSpec(request);
   const row: KeySpecRow = keySpecs[keySpec];

@@ -150,7 +150,7 @@ test('a store is CONNECTING while its proxy is asked, and FAILED if nothing came
   expect(await frontend.refusal(DeleteCustomKeyStore, { CustomKeyStoreId })).toMatch(wrong);
   const renamed = { CustomKeyStoreId, NewCustomKeyStoreName: 'two' };
   expect(await frontend.refusal(UpdateCustomKeyStore, renamed)).toMatch(wrong);
-  // As it would stay if whoever connects it died now.
+  // The state it would stay in if the process connecting it died now.
   const given = frontend.now;
   frontend.now += 600_000;
   const failed = { ConnectionState: 'FAILED', ConnectionErrorCode: 'INTERNAL_ERROR' };

@@ -23,7 +23,7 @@ import { changedXksProxy, newXksProxy, xksConnectionErrorOf } from './external-k
 import type { Call, Deps, Handler } from './handler.ts';
 import { invalid, scopeOf, type StoreDeps, wrongState } from './store-work.ts';
 
-/** AWS's quota, for an account's Region. */
+/** AWS's quota for an account's Region. */
 export const KEY_STORES = 10;
 const DEFAULT_LIMIT = 1000;
 
@@ -75,14 +75,14 @@ export const deleteCustomKeyStore: Handler<typeof DeleteCustomKeyStore, LoadDeps
 };
 
 /**
- * AWS answers before it is done, and tells the end by DescribeCustomKeyStores only. Here it is done when it is
- * answered; others see CONNECTING meanwhile.
+ * AWS answers before the connection is made and reports the result only through DescribeCustomKeyStores. Here the
+ * connection is made before the answer; meanwhile others see CONNECTING.
  */
 export const connectCustomKeyStore: Handler<typeof ConnectCustomKeyStore, StoreDeps> = async (input, call, deps) => {
   const found = await loadStore(input.CustomKeyStoreId, call, deps);
   if (found.store.state === 'FAILED') throw wrongState(found.store, 'connected', 'DISCONNECTED');
   const { before, store } = found.store.state === 'DISCONNECTED' ? await beginConnecting(found, call, deps) : found;
-  // It is connected, or somebody else connects it or has disconnected it meanwhile.
+  // It is connected, or meanwhile somebody else is connecting it or has disconnected it.
   if (store.state !== 'CONNECTING' || store.connecting?.requestId !== call.requestId) return {};
   const { connecting: _, ...rest } = store;
   const work = { call, deps };

@@ -101,7 +101,7 @@ export interface DataKeySize {
   readonly NumberOfBytes?: number | undefined;
 }
 
-/** In bytes. Throws ValidationException unless exactly one of the two is given. */
+/** Bytes. Throws ValidationException unless exactly one of the two is given. */
 export function dataKeyLengthOf({ KeySpec, NumberOfBytes }: DataKeySize): number {
   if ((KeySpec === undefined) === (NumberOfBytes === undefined)) {
     throw new KmsException('ValidationException', 'Please specify either number of bytes or key spec.');
@@ -113,7 +113,7 @@ function materialOf(key: KmsKey): { KeyMaterialId?: string } {
   return tellsMaterial(key) ? { KeyMaterialId: currentBackingKey(key).materialId } : {};
 }
 
-/** What every command for a data key says of the key and context that it is encrypted under. */
+/** The key and context that a data key is encrypted under, as every command for data keys takes them. */
 function wrappingOf(
   { key }: KeyCall,
   context: Readonly<Record<string, string>> | undefined,

@@ -11,7 +11,7 @@ import {
 import { XksError } from '../xks/problems.ts';
 import { invalid, scopeOf, type StoreWork, wrongState } from './store-work.ts';
 
-/** What only an external key store has. Throws unless its proxy answers. */
+/** The parts specific to an external key store. Throws unless its proxy answers. */
 export async function newXksProxy(
   input: InputOf<typeof CreateCustomKeyStore>,
   { id, before }: { id: string; before: KeyStores },
@@ -28,7 +28,7 @@ export async function newXksProxy(
   return { type: 'EXTERNAL_KEY_STORE', xks };
 }
 
-/** Throws unless what changes may change now, and its proxy answers. */
+/** Throws unless the changes are allowed now and the proxy answers. */
 export async function changedXksProxy(
   input: InputOf<typeof UpdateCustomKeyStore>,
   { before, store }: { before: KeyStores; store: ExternalKeyStore },
@@ -47,7 +47,7 @@ export async function changedXksProxy(
   return { xks };
 }
 
-/** Why its proxy cannot be used; undefined when it can. */
+/** Why the proxy cannot be used; undefined if it can. */
 export async function xksConnectionErrorOf(
   { id, xks }: ExternalKeyStore,
   { call, deps }: StoreWork,
@@ -76,7 +76,7 @@ type Connectivity = Pick<
   'XksProxyConnectivity' | 'XksProxyVpcEndpointServiceName' | 'XksProxyVpcEndpointServiceOwner'
 >;
 
-/** A deployment has no VPC endpoint services. */
+/** Deployments have no VPC endpoint services. */
 function assertConnectivity(input: Connectivity): void {
   const { XksProxyConnectivity: connectivity, XksProxyVpcEndpointServiceName: service } = input;
   if (connectivity === 'VPC_ENDPOINT_SERVICE') {
@@ -119,7 +119,7 @@ function assertUriFree(
 
 type Credential = NonNullable<InputOf<typeof CreateCustomKeyStore>['XksProxyAuthenticationCredential']>;
 
-/** Only an HSM's token of the secret is kept. */
+/** The secret is kept only as an HSM's token. */
 async function sealed(
   { AccessKeyId: accessKeyId, RawSecretAccessKey }: Credential,
   storeId: string,

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 const { CreateGrant, CreateKey, Decrypt, DescribeKey, DisableKey, Encrypt, GetKeyPolicy, ListGrants } = operations;
 const { ListRetirableGrants, PutKeyPolicy, ReEncrypt, RetireGrant, RevokeGrant, ScheduleKeyDeletion } = operations;
 
-/** Whom no policy of his own allows anything. */
+/** A user whose own policies allow nothing. */
 const nobody = (name: string) => ({ caller: user(name, { policies: [] }) });
 const bob = nobody('bob');
 const carol = nobody('carol');
@@ -67,7 +67,7 @@ describe('a grant', () => {
     expect(Grants).toMatchObject([{ GranteePrincipal: 'AIDABOB', RetiringPrincipal: 'AIDACAROL' }]);
     const retirable = { RetiringPrincipal: carol.caller.arn };
     expect((await frontend.call(ListRetirableGrants, retirable)).Grants).toEqual([]);
-    // The same words mean somebody else now.
+    // The same ARN now means somebody else.
     expect((await grant(input)).GrantId).not.toBe(GrantId);
     await encrypt(second('bob'));
     await frontend.call(RetireGrant, { GrantToken }, carol);

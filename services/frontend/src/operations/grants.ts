@@ -35,7 +35,7 @@ export const createGrant: Handler<typeof CreateGrant, CreateGrantDeps> = async (
     accountId: key.accountId,
     name: input.Name,
     createdAt: clock.now(),
-    // One of the two is there: it was checked.
+    // A check has ensured that one of the two is present.
     grantee: (input.GranteePrincipal ?? input.GranteeServicePrincipal)!,
     granteeId: idIn(principalIds, input.GranteePrincipal),
     retiring: input.RetiringPrincipal ?? input.RetiringServicePrincipal,
@@ -80,7 +80,7 @@ export const listGrants: Handler<typeof ListGrants, ListDeps> = async (input, ca
 
 export const listRetirableGrants: Handler<typeof ListRetirableGrants, ListDeps> = async (input, call, deps) => {
   const { caller, region, deadline } = call;
-  // One of the two is there, and of the caller's account: it was checked.
+  // A check has ensured that one of the two is present and in the caller's account.
   const principal = (input.RetiringPrincipal ?? input.RetiringServicePrincipal)!;
   const { accountId } = caller;
   const list = { accountId, region, operation: 'ListRetirableGrants', filter: principal };
@@ -88,7 +88,7 @@ export const listRetirableGrants: Handler<typeof ListRetirableGrants, ListDeps> 
   const { items, next } = await deps.grants.listRetirable(region, principal, limitOf(input.Limit), after);
   const id = isService(principal) ? undefined : await deps.users.idOf(principal);
   const own = items.filter(({ retiringId, accountId: owner }) =>
-    // Services have no account: of them a caller sees what is granted of the own account's keys.
+    // Services have no account, so for them a caller sees only the grants on its own account's keys.
     isService(principal) ? owner === accountId : retiringId === undefined || retiringId === id,
   );
   const page = next === undefined ? { items: own } : { items: own, next };
@@ -118,7 +118,7 @@ async function answerOf({ items, next }: Page<Grant>, marker: string | undefined
 
 type IsThere = (arn: string, id: string) => boolean;
 
-/** Each principal is looked up once, for grants of a page are often to one. */
+/** Looks each principal up once, because the grants of a page often name the same one. */
 async function whoIsThere(grants: readonly Grant[], users: Deps['users']): Promise<IsThere> {
   const arns = grants.flatMap(({ grantee, granteeId, retiring, retiringId }) => [
     ...(granteeId === undefined ? [] : [grantee]),
@@ -131,7 +131,7 @@ async function whoIsThere(grants: readonly Grant[], users: Deps['users']): Promi
 
 function entryOf(grant: Grant, partition: string, isThere: IsThere) {
   const { grantee, granteeId, retiring, retiringId, constraints } = grant;
-  // AWS shows who is gone by unique id.
+  // AWS shows deleted principals by unique id.
   const shownAs = (arn: string, id = ''): string => (id === '' || isThere(arn, id) ? arn : id);
   const shown = shownConstraints(constraints);
   return {
@@ -150,7 +150,7 @@ function entryOf(grant: Grant, partition: string, isThere: IsThere) {
   };
 }
 
-/** Throws unless a list names one principal, of the caller's account. */
+/** Throws unless a list names exactly one principal, from the caller's account. */
 export function assertOwnRetiring(
   input: { readonly RetiringPrincipal?: string | undefined; readonly RetiringServicePrincipal?: string | undefined },
   { accountId }: { readonly accountId: string },

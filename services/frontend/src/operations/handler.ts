@@ -18,42 +18,42 @@ import type { Markers } from './markers.ts';
 import type { Alias, AliasStore, KeyStore } from '../store/store.ts';
 import type { LastUsages } from '../background/last-usages.ts';
 
-/** Who signed the request, as proven by its signature. */
+/** Who signed the request, as its signature proves. */
 export interface Caller extends Principal {
   readonly accessKeyId: string;
 }
 
-/** One request, once it is authenticated. */
+/** One request after authentication. */
 export interface Call {
   readonly caller: Caller;
-  /** From the credential scope; one of the Regions this deployment serves. */
+  /** From the credential scope; one of the Regions that this deployment serves. */
   readonly region: string;
   readonly requestId: string;
-  /** Where it came from. */
+  /** The address the request came from. */
   readonly sourceIpAddress: string;
-  /** Whether it came over TLS. */
+  /** Whether it arrived over TLS. */
   readonly isSecure: boolean;
   readonly userAgent: string;
-  /** Milliseconds since the epoch after which nobody waits for the answer. */
+  /** Milliseconds since the epoch, after which nobody waits for the answer. */
   readonly deadline: number;
-  /** The alias that the request moves or deletes, as the caller was admitted to it. */
+  /** The alias that the request moves or deletes, as it was when the caller was authorized. */
   readonly alias?: Alias | undefined;
   /**
-   * Of the users, roles and sessions that the request names in a policy or a grant, as they were when it was checked.
+   * The unique ids of the users, roles and sessions that the request names in a policy or a grant, as of that check.
    */
   readonly principalIds?: PrincipalIds | undefined;
-  /** The grant that the request ends, as the caller was admitted to it. */
+  /** The grant that the request ends, as it was when the caller was authorized. */
   readonly grant?: Grant | undefined;
 }
 
-/** `key` is loaded, usable in this operation's sense and authorized before the handler exists. */
+/** `key` is loaded, usable in this operation's sense, and authorized before the handler runs. */
 export interface KeyCall extends Call {
   readonly key: KmsKey;
-  /** The second key of an operation that names two. */
+  /** The second key, for an operation that names two. */
   readonly otherKey?: KmsKey;
 }
 
-/** What handlers may use; each takes the part it needs. */
+/** Everything that handlers may use; each takes the part it needs. */
 export interface Deps {
   readonly keys: KeyStore;
   readonly aliases: AliasStore;
@@ -64,22 +64,22 @@ export interface Deps {
   readonly clusters: Pick<Clusters, 'check' | 'connect' | 'generateKey' | 'generateRandom'>;
   readonly clock: Clock;
   readonly newKeyId: (multiRegion: boolean) => string;
-  /** Whether tags may say the id of a new key. */
+  /** Whether tags may set the id of a new key. */
   readonly developmentTags: boolean;
-  /** The ARN partition of this deployment. */
+  /** This deployment's ARN partition. */
   readonly partition: string;
-  /** The Regions of this deployment. */
+  /** This deployment's Regions. */
   readonly regions: ReadonlySet<string>;
   readonly policies: Policies;
   readonly users: Users;
   readonly markers: Markers;
-  /** KMS keys of an account in a Region. */
+  /** The most KMS keys that an account may have in a Region. */
   readonly keyQuota: number;
   readonly rates: Pick<RequestRates, 'charge'>;
   readonly grants: GrantStore;
   readonly grantTokens: GrantTokens;
   readonly lastUsages: Pick<LastUsages, 'find'>;
-  /** For what happens to a key besides the request itself. */
+  /** Records what happens to a key besides the request itself. */
   readonly serviceEvents: ServiceEvents;
 }
 

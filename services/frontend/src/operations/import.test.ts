@@ -33,7 +33,7 @@ async function importFor(milliseconds: number): Promise<void> {
 
 const metadata = async () => (await frontend.call(DescribeKey, { KeyId })).KeyMetadata!;
 const stored = async () => (await frontend.store.findKey(region, KeyId))!;
-/** Of a key whose material is gone: its name alone is left. */
+/** A key whose material is gone keeps only the material's id. */
 const nameAlone = [{ token: undefined, validTo: undefined }];
 
 async function carryOut(): Promise<string[]> {

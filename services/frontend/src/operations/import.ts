@@ -37,7 +37,7 @@ export const importKeyMaterial: Handler<typeof ImportKeyMaterial, ImportKeyMater
   return { KeyId: key.arn, KeyMaterialId: materialId };
 };
 
-/** Of several materials the current one, unless another is named. */
+/** Without a KeyMaterialId, the current one of several materials. */
 export const deleteImportedKeyMaterial: Handler<typeof DeleteImportedKeyMaterial, ImportKeyMaterialDeps> = async (
   { KeyMaterialId: named },
   { key, deadline },
@@ -52,12 +52,12 @@ export const deleteImportedKeyMaterial: Handler<typeof DeleteImportedKeyMaterial
   return { KeyId: key.arn, KeyMaterialId: materialId };
 };
 
-/** What an import token is bound to. */
+/** The key data that an import token is bound to. */
 function importKeyOf({ keyId, accountId, region, keySpec, keyUsage }: KmsKey) {
   return { keyId, account: accountId, region, keySpec, keyUsage };
 }
 
-/** AWS's names for what an HSM refuses. None says what was wrong with a ciphertext. */
+/** Maps an HSM's refusals to AWS's exceptions. None says what was wrong with a ciphertext. */
 async function unwrapped<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;

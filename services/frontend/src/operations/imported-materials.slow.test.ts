@@ -344,7 +344,7 @@ describe('a multi-Region key with several imported materials', () => {
     const secondId = await importIt(second, asNew);
     await importIt(second, asExisting, west);
     await rotate();
-    // Of the primary a backup had the record from before, of the replica the one from after.
+    // A backup held the primary's record from before and the replica's from after.
     const after = (await frontend.store.findKey(east, KeyId))!;
     await frontend.store.updateKey({ ...before, revision: after.revision });
     await importIt(first, { KeyMaterialDescription: 'A' });

@@ -46,7 +46,7 @@ import {
 import { sign, verify } from './sign.ts';
 import { listResourceTags, tagResource, untagResource } from './tags.ts';
 
-/** Every operation that this release has, each with its one handler. */
+/** Every operation in this release, each with its one handler. */
 const handlers = {
   CancelKeyDeletion: cancelKeyDeletion,
   ConnectCustomKeyStore: connectCustomKeyStore,
@@ -106,15 +106,17 @@ const handlers = {
   VerifyMac: verifyMac,
 } satisfies { [N in OperationName]?: Handler<(typeof operations)[N]> };
 
-/** A handler as the pipeline sees it: its input is validated, its call holds what its operation's access says. */
+/**
+ * A handler as the pipeline sees it: its input is validated, and its call holds what its operation's access declares.
+ */
 export type AnyHandler = (input: Readonly<Record<string, unknown>>, call: KeyCall, deps: Deps) => Promise<unknown>;
 
-/** Undefined for an operation that is known and not in this release. */
+/** Undefined for a known operation that this release lacks. */
 export function findHandler(name: string): AnyHandler | undefined {
   return Object.hasOwn(handlers, name) ? (handlers[name as keyof typeof handlers] as AnyHandler) : undefined;
 }
 
-/** Answers what is known of the API and not in this release, as AWS answers an operation that it does not know. */
+/** The answer to a known API operation that this release lacks: AWS's answer to an unknown operation. */
 export function unavailable({ name }: Operation): KmsException {
   return new KmsException('UnknownOperationException', `kms:${name} is not available in this release of Keyfleet.`);
 }

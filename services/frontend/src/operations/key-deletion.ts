@@ -26,7 +26,7 @@ export const scheduleKeyDeletion: Handler<typeof ScheduleKeyDeletion, ScheduleKe
   };
 };
 
-/** The time of a primary begins when its last replica is gone. */
+/** A primary's waiting period begins when its last replica is gone. */
 function waitOf(key: KmsKey, days: number, now: number): Partial<KmsKey> {
   if (hasReplicas(key)) return { state: 'PendingReplicaDeletion', pendingWindowInDays: days };
   return { state: 'PendingDeletion', deletionDate: now + days * DAY_MS };
@@ -43,8 +43,8 @@ export const cancelKeyDeletion: Handler<typeof CancelKeyDeletion, Pick<Deps, 'ke
 };
 
 /**
- * Disabled whatever it was before, as AWS has it; but a key without material could be enabled from there and would
- * still do nothing. A replica has its primary's from when it is made.
+ * Disabled regardless of its earlier state, as with AWS. But a key without material could be enabled from there and
+ * still do nothing. A replica gets its primary's material when it is made.
  */
 function stateAfter(key: KmsKey, now: number): KmsKey['state'] {
   if (lacksMaterial(key, now)) return 'PendingImport';

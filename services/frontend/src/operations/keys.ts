@@ -29,7 +29,7 @@ export const listKeys: Handler<typeof ListKeys, Pick<Deps, 'keys' | 'markers' | 
   const scope = { accountId, region };
   const list = { ...scope, operation: 'ListKeys' };
   const after = input.Marker === undefined ? undefined : await markers.open(list, input.Marker, deadline);
-  // A deployment shares no keys between accounts: those of others are none.
+  // Deployments do not share keys between accounts, so there are none of others.
   const own = input.ResourceOwners?.includes('SELF') ?? true;
   const { items, next } = own
     ? await keys.listKeys(scope, input.Limit ?? DEFAULT_LIMIT, after)
@@ -41,12 +41,13 @@ export const listKeys: Handler<typeof ListKeys, Pick<Deps, 'keys' | 'markers' | 
   };
 };
 
-/** Public keys of records that an HSM found to be of the record's token: opening a key pair takes milliseconds. */
+/** Public keys from records that an HSM has matched to the record's token: opening a key pair takes milliseconds. */
 const confirmed = new WeakMap<Uint8Array, Uint8Array>();
 
 /**
- * The record's, if an HSM finds the same in the token: whoever writes to the store could put a key of their own there,
- * and read what is encrypted under it; and a hostile member could name one of its own.
+ * Returns the record's public key only if an HSM finds the same in the token. Whoever writes to the store could
+ * otherwise put in a key of their own and read what is encrypted under it; and a hostile member could name one of its
+ * own.
  */
 export const getPublicKey: Handler<typeof GetPublicKey, Pick<Deps, 'hsm'>> = async (
   _input,
@@ -73,7 +74,7 @@ export const getKeyLastUsage: Handler<typeof GetKeyLastUsage, Pick<Deps, 'lastUs
   const usage = await lastUsages.find(key);
   return {
     KeyId: key.arn,
-    // AWS: an empty object for a key that was not used since tracking began.
+    // AWS: an empty object for a key that has not been used since tracking began.
     KeyLastUsage: usage
       ? {
           Operation: usage.operation,
@@ -82,7 +83,7 @@ export const getKeyLastUsage: Handler<typeof GetKeyLastUsage, Pick<Deps, 'lastUs
           KmsRequestId: usage.requestId,
         }
       : {},
-    // The later of when tracking began and the key was created; every release tracks.
+    // The later of when tracking began and when the key was created; every release tracks.
     TrackingStartDate: key.createdAt,
     KeyCreationDate: key.createdAt,
   };
@@ -98,7 +99,7 @@ export const disableKey: Handler<typeof DisableKey, Pick<Deps, 'keys' | 'hsm'>> 
   { keys, hsm },
 ) => {
   const disabled = await keys.updateKey({ ...key, state: 'Disabled' });
-  // The record alone keeps every frontend from using the key; this takes the opened material out of memory as well.
+  // The record alone keeps every frontend from using the key; this also removes the opened material from memory.
   await evictBackingKeys(disabled, { hsm, deadline });
 };
 

@@ -14,7 +14,7 @@ export const generateMac: Handler<typeof GenerateMac, Pick<Deps, 'hsm'>> = async
   return { Mac: mac, MacAlgorithm: algorithm, KeyId: key.arn };
 };
 
-/** Never answers false: a MAC that does not match is an exception, which says nothing more. */
+/** Never answers false: a mismatch is an exception that says nothing more. */
 export const verifyMac: Handler<typeof VerifyMac, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
   const { MacAlgorithm: algorithm, Message: message, Mac: mac } = input;
   const command = { ...commandKeyOf(key), algorithm, message, mac };

@@ -5,17 +5,20 @@ import type { Fleet, FleetKeys } from '../store/fleet-keys.ts';
 
 const ID_LENGTH = 16;
 const TAG_LENGTH = 16;
-/** A marker that is forged says where its own caller's list goes on, which that caller may see from the beginning. */
+/**
+ * A forged marker only chooses where its own caller's list continues, and that caller may see the list from the
+ * beginning.
+ */
 const MARKER_KEY = { name: 'marker-key', info: 'keyfleet/marker/2', outlivesRemovals: true } as const;
 
-/** A list, for one caller: a marker of another is not a marker of this one. */
+/** A list for one caller: another caller's marker is not valid for it. */
 export interface MarkerScope extends Scope {
   readonly operation: string;
-  /** What else the list was narrowed to. */
+  /** Any other filter on the list. */
   readonly filter?: string;
 }
 
-/** Pagination markers: where a list goes on, authenticated under a key that every frontend of the fleet has. */
+/** Pagination markers: where a list continues, authenticated under a key that every frontend of the fleet has. */
 export class Markers {
   readonly #keys: FleetKeys;
 
@@ -48,7 +51,7 @@ export function invalidMarker(): KmsException {
 
 function tagOf(key: KeyObject, scope: MarkerScope, position: Uint8Array): Buffer {
   const { operation, accountId, region, filter } = scope;
-  // JSON separates the parts: no two lists share a text.
+  // JSON separates the parts, so that no two lists have the same text.
   return createHmac('sha256', key)
     .update(JSON.stringify([operation, accountId, region, filter ?? null]))
     .update(position)

@@ -14,8 +14,8 @@ import { policyOfKey } from './policies.ts';
 type ReplicateKeyDeps = Pick<Deps, 'keys' | 'keyQuota' | 'clock' | 'partition' | 'serviceEvents'>;
 
 /**
- * The record of the replica comes first, Creating and of no use yet; then its primary knows it, and makes it whole. Cut
- * off between, the background goes on.
+ * First stores the replica's record, in the state Creating and unusable; then the primary learns of it and completes
+ * it. If that is interrupted, the background continues.
  */
 export const replicateKey: Handler<typeof ReplicateKey, ReplicateKeyDeps> = async (input, call, deps) => {
   const { key, deadline } = call;
@@ -32,7 +32,7 @@ export const replicateKey: Handler<typeof ReplicateKey, ReplicateKeyDeps> = asyn
   });
   const spreadDeps = { keys, clock, deadline, serviceEvents };
   await insert(replica, spreadDeps);
-  // The primary was scheduled for deletion meanwhile: it says so to who asks again.
+  // The primary was scheduled for deletion meanwhile; a retry will be told so.
   if (!(await join(replica, spreadDeps))) throw new ConflictError(`${key.arn} has changed`);
   return {
     ReplicaKeyMetadata: metadataOf(replica, replica.createdAt),
@@ -41,7 +41,7 @@ export const replicateKey: Handler<typeof ReplicateKey, ReplicateKeyDeps> = asyn
   };
 };
 
-/** A replica that is there already, and that its primary does not know, is known from then on. */
+/** A replica that already exists, but is unknown to its primary, becomes known now. */
 async function insert(replica: KmsKey, deps: SpreadDeps & Pick<Deps, 'keys'>): Promise<void> {
   try {
     await deps.keys.insertKey(replica);
@@ -63,7 +63,7 @@ export const updatePrimaryRegion: Handler<typeof UpdatePrimaryRegion, UpdatePrim
   await writeShared(key, sharedChange(key, {}, { next }), { keys, clock, deadline, serviceEvents });
 };
 
-/** Throws for a Region in which the primary has nothing to be followed by. */
+/** Throws for a Region that cannot become the primary's. */
 export function assertReplicaIn(region: string, key: KmsKey): void {
   if (region === key.region) {
     throw new KmsException('UnsupportedOperationException', `${key.arn} is the primary key already.`);

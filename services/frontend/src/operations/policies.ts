@@ -20,7 +20,7 @@ export const putKeyPolicy: Handler<typeof PutKeyPolicy, Pick<Deps, 'keys'>> = as
   await keys.updateKey({ ...call.key, ...policyOfKey(Policy, call) });
 };
 
-/** A given policy as the record of a key has it. */
+/** A given policy in the form that a key's record stores. */
 export function policyOfKey(
   policy: string,
   { principalIds }: Pick<Call, 'principalIds'>,

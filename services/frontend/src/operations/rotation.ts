@@ -35,10 +35,10 @@ export const disableKeyRotation: Handler<typeof DisableKeyRotation, SharedChange
   await changeShared(key, { automaticRotation: undefined }, { ...deps, deadline });
 };
 
-/** A rotation on demand is over when its call is answered, so none is ever told as under way. */
+/** An on-demand rotation is complete when its call is answered, so none is ever reported as under way. */
 export const getKeyRotationStatus: Handler<typeof GetKeyRotationStatus, object> = async (_input, { key }) => {
   const { arn: KeyId, automaticRotation: rotation } = key;
-  // A key that waits for its deletion is not rotated; what was set holds again when the deletion is cancelled.
+  // A key that waits for deletion is not rotated; its setting applies again if the deletion is cancelled.
   if (rotation === undefined || isPendingDeletion(key)) return { KeyId, KeyRotationEnabled: false };
   return {
     KeyId,
@@ -56,7 +56,7 @@ export const rotateKeyOnDemand: Handler<typeof RotateKeyOnDemand, RotateKeyOnDem
   deps,
 ) => {
   const { recorded } = await rotate(key, 'ON_DEMAND', { ...deps, deadline });
-  // The caller need not wait for the disk: what is not recorded now is recorded in a minute.
+  // The caller need not wait for the disk: an event not recorded now is recorded within a minute.
   recorded.catch(() => undefined);
   return { KeyId: key.arn };
 };
@@ -90,7 +90,7 @@ export const listKeyRotations: Handler<typeof ListKeyRotations, ListKeyRotations
   };
 };
 
-/** A key's first material, and one that waits, was not rotated to: it has no date and no type. */
+/** A key's first material and pending material were not rotated to, so they have no date and no type. */
 async function entryOf(key: KmsKey, material: BackingKey, deps: Pick<Deps, 'keys' | 'clock'>) {
   const { materialId, createdAt, rotation } = material;
   return {
@@ -109,7 +109,7 @@ async function materialStateOf(key: KmsKey, material: BackingKey, deps: Pick<Dep
   return isWaiting ? ('PENDING_MULTI_REGION_IMPORT_AND_ROTATION' as const) : ('PENDING_ROTATION' as const);
 }
 
-/** What AWS tells of imported material alone. */
+/** The members that AWS shows only for imported material. */
 function importOf(material: BackingKey, now: number) {
   const { description, validTo } = material;
   const described = description === undefined ? {} : { KeyMaterialDescription: description };

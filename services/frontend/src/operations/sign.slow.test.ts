@@ -11,7 +11,7 @@ const frontend = new FakeFrontend(new LocalHsm());
 const message = Buffer.from('the message');
 const made = new Map<KeySpec, Promise<{ keyId: string; arn: string }>>();
 
-/** One key per spec: making RSA keys is what takes the time. */
+/** One key per spec, because generating RSA keys is slow. */
 function keyOf(keySpec: KeySpec): Promise<{ keyId: string; arn: string }> {
   const known = made.get(keySpec);
   if (known) return known;
@@ -27,7 +27,7 @@ const cases = (Object.keys(keySpecs) as KeySpec[]).flatMap((keySpec) => {
   return kind === 'sm2' ? [] : (usages.SIGN_VERIFY ?? []).map((algorithm) => [keySpec, algorithm] as const);
 });
 
-/** A message as the algorithm takes it first: Ed25519ph has no RAW. */
+/** A message in the first form that the algorithm takes: Ed25519ph has no RAW. */
 function messageFor(algorithm: string): { MessageType: string; Message: Buffer } {
   if (algorithm !== 'ED25519_PH_SHA_512') return { MessageType: 'RAW', Message: message };
   return { MessageType: 'DIGEST', Message: createHash('sha512').update(message).digest() };

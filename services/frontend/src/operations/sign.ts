@@ -12,7 +12,7 @@ export const sign: Handler<typeof Sign, Pick<Deps, 'hsm'>> = async (input, { key
   return { KeyId: key.arn, Signature: signature, SigningAlgorithm: algorithm };
 };
 
-/** Never answers false: a signature that does not verify is an exception, which says nothing more. */
+/** Never answers false: an invalid signature is an exception that says nothing more. */
 export const verify: Handler<typeof Verify, Pick<Deps, 'hsm'>> = async (input, { key, deadline }, { hsm }) => {
   const { SigningAlgorithm: algorithm, MessageType: messageType, Message: message, Signature: signature } = input;
   const command = { ...commandKeyOf(key), algorithm, messageType, message, signature };
@@ -27,7 +27,7 @@ export interface SignatureInput {
   readonly Message: Uint8Array;
 }
 
-/** What Sign and Verify ask of a message, whose algorithm the key has. Throws ValidationException. */
+/** Sign's and Verify's requirements on a message whose algorithm the key supports. Throws ValidationException. */
 export function assertSignable(key: KmsKey, input: SignatureInput): void {
   const { SigningAlgorithm: algorithm, MessageType: type } = input;
   const length = signableLengths[algorithm as OfferedSigningAlgorithm][type];
@@ -42,9 +42,7 @@ export function assertSignable(key: KmsKey, input: SignatureInput): void {
   }
 }
 
-/**
- * Keys of one algorithm are named by their spec, as AWS does; an Ed25519 key has two, which take different messages.
- */
+/** AWS names a key with one algorithm by its spec. An Ed25519 key has two algorithms, which take different messages. */
 function incompatibleWith({ keySpec }: KmsKey, algorithm: string): string {
   return keySpec === 'ECC_NIST_EDWARDS25519' ? `algorithm ${algorithm}` : `key spec ${keySpec}`;
 }

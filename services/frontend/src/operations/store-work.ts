@@ -5,7 +5,7 @@ import type { Call, Deps } from './handler.ts';
 
 export type StoreDeps = Pick<Deps, 'keyStores' | 'proxies' | 'clusters' | 'hsm' | 'clock'>;
 
-/** A request about custom key stores, and what it is done with. */
+/** A request about custom key stores, with its dependencies. */
 export interface StoreWork {
   readonly call: Call;
   readonly deps: StoreDeps;

@@ -3,7 +3,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Deps, Handler } from './handler.ts';
 
-/** As many as a key can have. */
+/** The most tags that a key can have. */
 const MAX_LIMIT = 50;
 
 export const tagResource: Handler<typeof TagResource, Pick<Deps, 'keys'>> = async ({ Tags }, { key }, { keys }) => {
@@ -12,7 +12,7 @@ export const tagResource: Handler<typeof TagResource, Pick<Deps, 'keys'>> = asyn
   await keys.updateKey({ ...key, tags });
 };
 
-/** A tag that is not there is as good as removed. */
+/** A tag that does not exist counts as removed. */
 export const untagResource: Handler<typeof UntagResource, Pick<Deps, 'keys'>> = async (
   { TagKeys },
   { key },
@@ -32,7 +32,7 @@ export const listResourceTags: Handler<typeof ListResourceTags, Pick<Deps, 'mark
   const list = { accountId, region, operation: 'ListResourceTags', filter: keyId };
   const after = input.Marker === undefined ? undefined : await markers.open(list, input.Marker, deadline);
 
-  // In the order of their names, so that a page begins in the right place though its marker's tag was removed.
+  // Sorted by name, so that a page begins in the right place even if its marker's tag was removed.
   const tags = key.tags.toSorted((a, b) => (a.TagKey < b.TagKey ? -1 : 1));
   const rest = after === undefined ? tags : tags.filter(({ TagKey }) => TagKey > after);
   const page = rest.slice(0, limit);
@@ -56,7 +56,7 @@ export function assertTags(tags: KmsKey['tags']): void {
   if (names.length > MAX_TAGS) throw new KmsException('TagException', 'Too many tags');
 }
 
-/** The prefix belongs to AWS, in any case. */
+/** The prefix belongs to AWS, in upper and lower case. */
 export function assertNotReserved(names: readonly string[]): void {
   if (names.some((name) => name.toLowerCase().startsWith('aws:'))) {
     throw new KmsException('TagException', 'Tags beginning with aws: are reserved');
