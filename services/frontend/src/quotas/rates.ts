@@ -18,18 +18,18 @@ const factors = { aws: 1, generous: 1_000 } as const;
 
 interface RequestQuotas {
   readonly profile: keyof typeof factors;
-  /** Instead of what the profile says. */
+  /** Override the profile's rates. */
   readonly perSecond: Readonly<Partial<Record<RateClass, number | undefined>>>;
 }
 
-/** Requests a second of each class. */
+/** Requests per second for each class. */
 export function ratesOf({ profile, perSecond }: RequestQuotas): Rates {
   const entries = Object.entries(awsRates) as [RateClass, number][];
   const rates = entries.map(([name, rate]) => [name, perSecond[name] ?? rate * factors[profile]] as const);
   return Object.fromEntries(rates) as Record<RateClass, number>;
 }
 
-/** `onProblem`: told of what could not be told to other frontends. */
+/** `onProblem`: called when other frontends could not be told. */
 export function startRates(
   quotas: RequestQuotas,
   calls: RedisCalls,
@@ -40,12 +40,12 @@ export function startRates(
   return new RequestRates({ rates: ratesOf(quotas), elsewhere: new RedisAsked(calls), onRefused, onProblem });
 }
 
-/** What somebody told counts for so long: two windows and what the way takes. */
+/** How long a frontend's message counts: two windows, and its time on the way. */
 const HEARD_MS = 2.5 * WINDOW_MS;
 
 const Told = z.array(z.string().transform((text) => z.record(z.string(), z.int()).parse(JSON.parse(text)) as Asked));
 
-/** Through Redis, whose clock says which counts are current. Counts may be lost. */
+/** Exchanges through Redis, whose clock decides which counts are current. Counts may be lost. */
 export class RedisAsked implements AskedElsewhere {
   readonly #redis: RedisCalls;
   readonly #id = randomUUID();

@@ -16,7 +16,7 @@ const rates = { ...awsRates, CreateKey: 5, SymmetricCryptography: 100 };
 const opened: RequestRates[] = [];
 afterEach(() => opened.splice(0).forEach((one) => one[Symbol.dispose]()));
 
-/** Frontends that tell each other, window by window. */
+/** Frontends that exchange counts, window by window. */
 function fleet(count: number) {
   const told = new Map<number, Asked>();
   const problems: unknown[] = [];
@@ -36,7 +36,7 @@ function fleet(count: number) {
   return { frontends, problems, refused };
 }
 
-/** How many of so many requests go through. */
+/** How many of this many requests are admitted. */
 function ask(frontend: RequestRates, count: number, rateClass: RateClass = 'CreateKey', of = alice): number {
   let passed = 0;
   for (let i = 0; i < count; i++) {

@@ -2,14 +2,14 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
 
 /**
- * Requests a second that AWS takes from an account in a Region, where it takes most other Regions' numbers (KMS
- * Developer Guide, "Request quotas"). Requests of one class share its rate: cryptography by the kind of key, everything
- * else by its operation.
+ * Requests per second that AWS takes from an account in a Region, using the numbers for most Regions (KMS Developer
+ * Guide, "Request quotas"). Requests of one class share its rate: cryptography by kind of key, everything else by
+ * operation.
  */
 export const awsRates = {
   /** AWS's number for all of STS (IAM User Guide, "IAM and AWS STS quotas"). */
   Sts: 600,
-  /** AWS tells no numbers of IAM's: these are about what it takes. */
+  /** AWS publishes no numbers for IAM; these are about what it takes. */
   IamRead: 100,
   IamWrite: 20,
   SymmetricCryptography: 10_000,
@@ -69,7 +69,7 @@ export type Rates = Readonly<Record<RateClass, number>>;
 
 export const rateClasses = Object.keys(awsRates) as [RateClass, ...RateClass[]];
 
-/** Of which kind of cryptography they are is known with their key. */
+/** Their kind of cryptography is known only with their key. */
 const byKey: ReadonlySet<string> = new Set([
   'Encrypt',
   'Decrypt',
@@ -88,7 +88,7 @@ const symmetric: ReadonlySet<string> = new Set([
   'VerifyMac',
 ]);
 
-/** The class of a request; undefined when its key decides. `keyPairSpec`: of the data key pair that it asks for. */
+/** The class of a request; undefined if its key decides. `keyPairSpec`: the data key pair it asks for. */
 export function rateClassOf(operation: string, keyPairSpec?: unknown): RateClass | undefined {
   if (byKey.has(operation)) return undefined;
   if (symmetric.has(operation)) return 'SymmetricCryptography';
@@ -96,7 +96,7 @@ export function rateClassOf(operation: string, keyPairSpec?: unknown): RateClass
   return operation as RateClass;
 }
 
-/** Of no key, since it was not found or the caller may not use it: as of most keys. */
+/** Without a key, because it was not found or the caller may not use it: the class of most keys. */
 export function rateClassOfKey(keySpec: KeySpec | undefined): RateClass {
   switch (keySpec === undefined ? 'symmetric' : keySpecs[keySpec].kind) {
     case 'rsa':
@@ -119,33 +119,33 @@ function pairClassOf(keyPairSpec: unknown): RateClass {
 
 const KMS_EXCEEDED = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.';
 
-/** Of IAM and STS, whose words are others. */
+/** IAM and STS use different wording. */
 const ofQuery: ReadonlySet<RateClass> = new Set(['Sts', 'IamRead', 'IamWrite']);
 
-/** How often frontends tell each other, and what rates are counted over. */
+/** How often frontends exchange counts, and the period over which rates are counted. */
 export const WINDOW_MS = 1_000;
-/** Who asks for less than this part of a rate is not worth telling others of. */
+/** Usage below this part of a rate is not worth reporting to others. */
 const TELL_FROM = 1 / 16;
 
-/** Who is charged: callers by their own account, whosever key they use. */
+/** Who is charged: callers through their own account, whoever owns the key. */
 export interface Charged {
   readonly accountId: string;
   readonly region: string;
 }
 
-/** What was asked for of each class in a window, also what was refused. */
+/** Requests of each class in a window, refused ones included. */
 export type Asked = Readonly<Partial<Record<RateClass, number>>>;
 
-/** Where the frontends of a fleet tell each other what was asked of them. */
+/** Where a fleet's frontends report their requests to each other. */
 export interface AskedElsewhere {
-  /** Tells what was asked here and answers what was asked of each other frontend in its last window. */
+  /** Reports the requests here and returns each other frontend's from its last window. */
   exchange(of: Charged, asked: Asked): Promise<readonly Asked[]>;
 }
 
 interface Use {
   asked: number;
   used: number;
-  /** What may be used here in a window. */
+  /** How much may be used here in a window. */
   share: number;
 }
 
@@ -156,15 +156,15 @@ interface Account extends Charged {
 interface RequestRatesDeps {
   readonly rates: Rates;
   readonly elsewhere: AskedElsewhere;
-  /** Told of each request that is refused. */
+  /** Called for each request that is refused. */
   readonly onRefused: (rateClass: RateClass) => void;
-  /** What could not be told or heard: each frontend goes on with the share that it has. */
+  /** Called when the exchange fails; each frontend then keeps its present share. */
   readonly onProblem: (problem: unknown) => void;
 }
 
 /**
- * Counts requests of an account in a Region by class, and refuses those above the rate. No request waits for another
- * frontend: once a second those tell each other what was asked of them and take their shares of it.
+ * Counts an account's requests in a Region by class, and refuses those above the rate. No request waits for another
+ * frontend: once a second the frontends report their requests to each other and divide the rates.
  */
 export class RequestRates implements Disposable {
   readonly #deps: RequestRatesDeps;
@@ -180,7 +180,7 @@ export class RequestRates implements Disposable {
     clearInterval(this.#timer);
   }
 
-  /** Throws ThrottlingException, in AWS's words. */
+  /** Throws ThrottlingException with AWS's text. */
   charge({ accountId, region }: Charged, rateClass: RateClass): void {
     const use = this.#useOf(accountId, region, rateClass);
     use.asked += 1;
@@ -192,14 +192,17 @@ export class RequestRates implements Disposable {
     throw new KmsException('ThrottlingException', ofQuery.has(rateClass) ? 'Rate exceeded' : KMS_EXCEEDED);
   }
 
-  /** Every second. */
+  /** Called every second. */
   async endWindow(): Promise<void> {
     const ended = [...this.#accounts.values()];
     const told = ended.map((account) => this.#tell(account, this.#begin(account)));
     await Promise.all(told);
   }
 
-  /** A new window for an account; who asked for nothing in the one before is forgotten. Answers what was asked. */
+  /**
+   * Starts an account's new window and returns what was asked in the last one. An account that asked for nothing is
+   * forgotten.
+   */
   #begin(account: Account): Asked {
     const asked: Partial<Record<RateClass, number>> = {};
     for (const [rateClass, use] of account.uses) {
@@ -243,9 +246,8 @@ function nameOf(accountId: string, region: string): string {
 }
 
 /**
- * What one frontend may use of a rate in the next second, by what was asked of it and of all others in the last one:
- * what the others leave, or its part when all together ask for more than there is. Never nothing, so that who was quiet
- * can begin.
+ * One frontend's share of a rate for the next second, from its own requests and all others' in the last one: what the
+ * others leave, or its proportion if all together exceed the rate. Never zero, so that a quiet frontend can begin.
  */
 export function shareOf(rate: number, own: number, theirs: number): number {
   const all = own + theirs;
