@@ -8,7 +8,7 @@ import { blobLayout, blobVersions, parseBlobHeader } from '@keyfleet/shared/hsm/
  *   version 3 | key id kind 1 | key id 16 | key material id 32 | IV 12 | ciphertext | tag 16
  */
 export interface ClusterBlob {
-  /** The first four members: what the token authenticates with the ciphertext. */
+  /** The first four members: what the token authenticates along with the ciphertext. */
   readonly associatedData: Uint8Array;
   readonly iv: Uint8Array;
   readonly ciphertext: Uint8Array;
@@ -18,7 +18,7 @@ export interface ClusterBlob {
 const HEADER = blobLayout.nonce;
 const [IV_LENGTH, TAG_LENGTH] = [12, 16];
 
-/** Of a blob that an HSM made: it names the same key and material. */
+/** For a blob made by an HSM: it names the same key and material. */
 export function associatedDataOf(inner: Uint8Array): Buffer {
   return Buffer.concat([Buffer.of(blobVersions.cluster), inner.subarray(1, HEADER)]);
 }
@@ -27,7 +27,7 @@ export function joinClusterBlob({ associatedData, iv, ciphertext, tag }: Cluster
   return Buffer.concat([associatedData, iv, ciphertext, tag]);
 }
 
-/** Throws `FormatError` for what is no such blob. */
+/** Throws `FormatError` for anything that is not such a blob. */
 export function parseClusterBlob(blob: Uint8Array): ClusterBlob {
   if (parseBlobHeader(blob).version !== blobVersions.cluster) throw new FormatError('not a blob of a cluster');
   const reader = new Reader(blob);

@@ -12,8 +12,8 @@ export interface ClusterKeysDeps {
 }
 
 /**
- * The second encryption of keys in CloudHSM clusters, in the cluster's token. What comes here was encrypted by an HSM,
- * so that a vendor's module never sees a plaintext (docs/decisions/0017).
+ * Encrypts a second time, with keys in CloudHSM clusters, inside the cluster's token. Its input was already encrypted
+ * by an HSM, so a vendor's module never sees a plaintext (docs/decisions/0017).
  */
 export class ClusterKeys implements SecondEncryption {
   readonly #deps: ClusterKeysDeps;
@@ -43,7 +43,7 @@ export class ClusterKeys implements SecondEncryption {
   }
 }
 
-/** The cluster that a key is in. */
+/** The cluster that holds a key. */
 export async function findClusterOf(
   { accountId, region, customKeyStoreId = '' }: KmsKey,
   keyStores: Pick<KeyStoreStore, 'find'>,
@@ -63,7 +63,7 @@ async function told<T>({ arn }: KmsKey, call: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Whatever is the matter with a cluster, its keys are unavailable; sessions that ran out are the service's own trouble,
+ * Whatever is wrong with a cluster, its keys are unavailable. Exhausted sessions are an internal error of the service,
  * as with AWS.
  */
 function exceptionOf(error: ClusterError, arn: string): KmsException {

@@ -7,13 +7,13 @@ import { type ClusterAccess, principalOfStore } from '../key-stores/key-store.ts
 import { Breaker } from '../xks/breaker.ts';
 import type { ClusterBlob } from './cluster-blob.ts';
 
-/** A custom key store's cluster, as it is used. */
+/** A custom key store's cluster, as commands use it. */
 export interface ClusterOf extends Scope {
   readonly storeId: string;
   readonly cluster: ClusterAccess;
 }
 
-/** Why a cluster did not do what it was asked. */
+/** Why a cluster did not do what was asked of it. */
 export class ClusterError extends Error {
   override name = 'ClusterError';
   readonly refusal: Refusal;
@@ -33,7 +33,7 @@ type ClusterCommand =
   | 'GenerateRandomInCluster';
 
 /**
- * Uses CloudHSM clusters, by the hsm-workers that have them. Each cluster has a breaker of its own: one that hangs
+ * Uses CloudHSM clusters through the hsm-workers that have them. Each cluster has its own breaker, so one that hangs
  * costs the others nothing. Every method throws ClusterError.
  */
 export class Clusters {
@@ -46,7 +46,7 @@ export class Clusters {
     this.#clock = clock;
   }
 
-  /** Throws unless a key store can be made of the cluster. `trustAnchor`: DER. */
+  /** Throws unless the cluster can be used for a key store. `trustAnchor`: DER. */
   async check(
     { accountId: account, region }: Scope,
     { clusterId, trustAnchor }: { clusterId: string; trustAnchor: Uint8Array },
