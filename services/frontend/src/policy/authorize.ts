@@ -1,7 +1,7 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type AccessRequest, type Decision, evaluate, type Nameable } from './evaluate.ts';
 
-/** Throws AccessDeniedException with AWS's sentence unless the caller is let through. */
+/** Throws AccessDeniedException with AWS's sentence unless the caller is allowed. */
 export function authorize(request: AccessRequest): void {
   const decision = evaluate(request);
   if (decision === 'allowed') return;
@@ -9,7 +9,7 @@ export function authorize(request: AccessRequest): void {
   throw denied(requester, action, `resource: ${resource} ${endings[decision](action)}`);
 }
 
-/** For another account's key: one that is not there and one whose policy shuts the caller out are one answer. */
+/** For another account's key: a missing key and a key policy that excludes the caller get the same answer. */
 export function authorizeForeign(request: AccessRequest): void {
   const decision = evaluate(request);
   if (decision === 'allowed') return;
@@ -19,8 +19,8 @@ export function authorizeForeign(request: AccessRequest): void {
 }
 
 /**
- * A ciphertext's claim is anybody's: a key that is not there, is foreign, or whose policy shuts the caller out are one
- * answer.
+ * Anyone can claim anything in a ciphertext, so a missing key, a foreign key and a key policy that excludes the caller
+ * get the same answer.
  */
 export function authorizeCiphertextKey(request: AccessRequest): void {
   const decision = evaluate(request);

@@ -1,7 +1,7 @@
 /**
  * Services that AWS's documentation names as principals of key policies: `<name>.amazonaws.com`, some with their Region
- * before the domain. No service calls Keyfleet, so a statement about one allows nobody anything here, as it does in AWS
- * until the service comes; a name that is none of them is a mistake that its author wants to hear of.
+ * before the domain. No service calls Keyfleet, so a statement about one allows nobody anything here, just as in AWS
+ * until the service calls. A name that is not on this list is a mistake that its author wants to know about.
  */
 const awsServices = new Set(
   (

@@ -14,7 +14,7 @@ const ids = new Map([
 ]);
 const usersOf = (known: ReadonlyMap<string, string>) => ({ idOf: async (arn: string) => known.get(arn) });
 
-/** Names in every place, those of principals and others; odd spacing, a Statement that is no list, escapes. */
+/** Names in every place, as principals and otherwise; odd spacing, a Statement that is not a list, escapes. */
 const documents = [
   `{"Statement" : {"Effect":"Allow","Principal":{"AWS" :"${alice}"},"Action":"kms:*","Resource":"*",
      "Condition":{"ArnEquals":{"aws:PrincipalArn":["${alice}"]}}}}`,

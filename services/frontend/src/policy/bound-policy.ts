@@ -3,8 +3,8 @@ import { principalIdForm } from './principals.ts';
 import type { PrincipalIds, Users } from './users.ts';
 
 /**
- * A policy as it is stored: users, roles and sessions that it names stand in it by their unique ids, as AWS does it, so
- * that it does not let in who is made later under the same name (IAM User Guide, "AWS JSON policy elements:
+ * A policy as it is stored. The users, roles and sessions that it names are replaced by their unique ids, as in AWS, so
+ * that it does not admit somebody created later under the same name (IAM User Guide, "AWS JSON policy elements:
  * Principal").
  */
 export interface BoundPolicy {
@@ -13,12 +13,12 @@ export interface BoundPolicy {
   readonly principals: Readonly<Record<string, string>> | undefined;
 }
 
-/** ARNs that the policy names as principals. */
+/** The ARNs that the policy names as principals. */
 export function principalArnsOf({ statements }: Policy): readonly string[] {
   return statements.flatMap(({ principals, notPrincipals }) => [...((principals ?? notPrincipals)?.named ?? [])]);
 }
 
-/** `document`: a policy that was given. Who has no id in `ids` stays named by ARN. */
+/** `document` is a policy from a caller. Anyone without an id in `ids` stays named by ARN. */
 export function bindPolicy(document: string, ids: PrincipalIds): BoundPolicy {
   const principals: Record<string, string> = {};
   const bound = withPrincipals(document, (name) => {
@@ -30,7 +30,7 @@ export function bindPolicy(document: string, ids: PrincipalIds): BoundPolicy {
   return { document: bound, principals: Object.keys(principals).length > 0 ? principals : undefined };
 }
 
-/** As it was given; whoever is gone, or has another name now, by unique id. */
+/** The policy as it was given, but with anyone deleted or renamed since shown by unique id. */
 export async function shownPolicy({ document, principals = {} }: BoundPolicy, users: Users): Promise<string> {
   const there = await Promise.all(
     Object.entries(principals).map(async ([id, arn]) => ((await users.idOf(arn)) === id ? [id, arn] : [id, id])),
@@ -39,13 +39,13 @@ export async function shownPolicy({ document, principals = {} }: BoundPolicy, us
   return names.size === 0 ? document : withPrincipals(document, (name) => names.get(name) ?? name);
 }
 
-/** What decides where a text stands in a JSON document; a text that a colon follows is a member's name. */
+/** The tokens that give a string its place in a JSON document. A string followed by a colon is a member name. */
 const tokens = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/gs;
 const principalPaths = new Set(['Statement/Principal/AWS', 'Statement/NotPrincipal/AWS']);
 
-/** The document with other names for its principals, and otherwise as it is written. */
+/** The document with its principals renamed and otherwise exactly as written. */
 function withPrincipals(document: string, rename: (name: string) => string): string {
-  /** The member names of the objects that are open; lists do not matter. */
+  /** The member names that lead to the present object; lists do not matter. */
   const path: string[] = [];
   let depth = 0;
   return document.replace(tokens, (token, text: string | undefined, colon: string | undefined) => {

@@ -3,36 +3,36 @@ import type { ContextValue, RequestContext } from './conditions/context.ts';
 import type { ValueType } from './conditions/operators.ts';
 
 /**
- * A condition key, or a family of them whose name ends in `:` or `/` and goes on as the policy likes
+ * A condition key, or a family of keys whose name ends in `:` or `/` and continues as the policy chooses
  * (`aws:PrincipalTag/team`).
  */
 export interface ConditionKey<F> {
   readonly name: string;
-  /** `epoch`: seconds since the epoch, which are a number and a date. */
+  /** `epoch`: seconds since the epoch, usable both as a number and as a date. */
   readonly type: ValueType | 'epoch';
-  /** It can have several values in one request, so that it needs a set operator. */
+  /** The key can have several values in one request and so needs a set operator. */
   readonly multivalued?: boolean;
-  /** AWS takes it in identity policies only. */
+  /** AWS accepts it only in identity policies. */
   readonly identityOnly?: boolean;
   /**
-   * `rest`: what follows a family's name, in lower case. Without it no request has the key, here as in AWS where there
-   * is no such thing: no VPC endpoint, no organization, no service that calls.
+   * `rest`: what follows a family's name, in lower case. Without `value` no request has the key. The same holds in AWS
+   * where there is no such thing: no VPC endpoint, no organization, no calling service.
    */
   readonly value?: (facts: F, rest: string) => ContextValue;
 }
 
-/** A key, and what follows the name of its family. */
+/** A key, and what follows its family's name. */
 interface Found<F> {
   readonly key: ConditionKey<F>;
   readonly rest: string;
 }
 
-/** Names that policies use again and again. */
+/** Caches names, which policies use again and again. */
 const MAX_FOUND = 1_000;
 
 /**
- * Which condition keys there are, and what each is in a request: the one list that policies are checked against and
- * decided by.
+ * Which condition keys exist, and what each is in a request. Policies are both checked and evaluated against this one
+ * list.
  */
 export class ConditionKeys<F> {
   readonly #single = new Map<string, ConditionKey<F>>();
@@ -44,7 +44,7 @@ export class ConditionKeys<F> {
     this.#families = keys.filter(isFamily).map((key) => [key.name.toLowerCase(), key]);
   }
 
-  /** undefined: there is no such key. `name`: in any case. */
+  /** Undefined if there is no such key. `name` may be in any case. */
   find(name: string): Found<F> | undefined {
     return this.#find(name.toLowerCase());
   }

@@ -4,18 +4,18 @@ import { type Condition, compileCondition, type Effect, keysOf } from './conditi
 import { malformed } from './malformed.ts';
 import { compilePrincipals, type Principals } from './principals.ts';
 
-/** A policy compiled for evaluation; made once per text. */
+/** A policy compiled for evaluation, once per text. */
 export interface Policy {
   readonly statements: readonly Statement[];
-  /** The condition keys that it asks for, in lower case: whoever decides must know them. */
+  /** The condition keys that it asks for, in lower case, which must be known to evaluate it. */
   readonly keys: ReadonlySet<string>;
 }
 
 export interface Statement {
   readonly effect: Effect;
-  /** Whom it is about; only key policies say it. */
+  /** Whom it applies to; only key policies say this. */
   readonly principals?: Principals;
-  /** Whom it is not about: of a Deny. */
+  /** Whom it does not apply to, in a Deny. */
   readonly notPrincipals?: Principals;
   readonly matchesAction: Test;
   readonly matchesResource: Test;
@@ -52,15 +52,15 @@ const DocumentShape = z.strictObject({
   Statement: z.union([StatementShape.transform((statement) => [statement]), z.array(StatementShape).min(1)]),
 });
 
-/** A policy taken apart. */
+/** A parsed policy. */
 export interface PolicyShape {
   readonly statements: readonly StatementShape[];
-  /** Whether `${...}` stands for a value of the request: since version 2012-10-17. */
+  /** Whether `${...}` stands for a value from the request: since version 2012-10-17. */
   readonly variables: boolean;
 }
 
 /**
- * Reads a key policy that is stored: an earlier release may have taken it by laxer rules. Throws
+ * Reads a stored key policy, which an earlier release may have accepted under laxer rules. Throws
  * MalformedPolicyDocumentException.
  */
 export function parseKeyPolicy(text: string): Policy {
@@ -74,7 +74,7 @@ export function compilePolicy({ statements, variables }: PolicyShape): Policy {
   };
 }
 
-/** Parses a policy attached to a user or role: it names no principal. Throws MalformedPolicyDocumentException. */
+/** Parses a policy attached to a user or role, which names no principal. Throws MalformedPolicyDocumentException. */
 export function parseIdentityPolicy(text: string): Policy {
   const shape = readDocument(parseJson(text));
   if (shape.statements.some(({ Principal, NotPrincipal }) => Principal !== undefined || NotPrincipal !== undefined)) {
@@ -91,7 +91,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A document that has nothing but the elements of a policy. Throws MalformedPolicyDocumentException. */
+/** A document that contains nothing but policy elements. Throws MalformedPolicyDocumentException. */
 export function readDocument(json: unknown): PolicyShape {
   const document = DocumentShape.safeParse(json);
   if (!document.success) throw malformed('Syntax errors in policy.', document.error);
@@ -106,7 +106,7 @@ function isContradictory(statement: StatementShape): boolean {
     (Action !== undefined && NotAction !== undefined) ||
     (Resource !== undefined && NotResource !== undefined) ||
     (Principal !== undefined && NotPrincipal !== undefined) ||
-    // It would let everybody else in, of every account (IAM User Guide, "NotPrincipal").
+    // It would admit everybody else, in every account (IAM User Guide, "NotPrincipal").
     (NotPrincipal !== undefined && Effect === 'Allow')
   );
 }
@@ -117,7 +117,7 @@ function compileStatement(statement: StatementShape, variables: boolean): Statem
     effect: Effect,
     ...(Principal !== undefined && { principals: compilePrincipals(Principal) }),
     ...(NotPrincipal !== undefined && { notPrincipals: compilePrincipals(NotPrincipal) }),
-    // Without Action or Resource, as AWS took it until 2025, it does nothing.
+    // A statement without Action or Resource, which AWS accepted until 2025, has no effect.
     matchesAction: eitherOf(Action, NotAction, (actions) =>
       compileTexts(actions, { variables: false, wildcards: true, ignoreCase: true }),
     ),

@@ -10,7 +10,7 @@ const key = `arn:aws:kms:us-east-1:${account}:key/k`;
 interface Question {
   readonly who?: string;
   readonly sessionOf?: string;
-  /** Whose key it is. */
+  /** The account that owns the key. */
   readonly ownerId?: string;
   readonly keyPolicy?: readonly object[];
   readonly identity?: readonly object[];
@@ -151,7 +151,7 @@ test.each<[string, Question, Decision]>([
     'no-identity-policy',
   ],
 
-  // A grant allows, and that is all it does.
+  // A grant allows, and does nothing else.
   ['a grant allows what no policy does', { keyPolicy: [to(`${alice}2`)], grantee: 'caller' }, 'allowed'],
   ['a foreigner, too', { ownerId: other, keyPolicy: [to(other)], grantee: 'caller' }, 'allowed'],
   [
@@ -213,7 +213,7 @@ test.each<[string, Question, Decision]>([
   ],
   ['and not when the session is', { ...federatedUser, keyPolicy: [to(federated)], session: bounded }, 'allowed'],
 
-  // Across accounts both sides must allow.
+  // Across accounts, both sides must allow.
   ['a foreigner needs both', { ownerId: other, keyPolicy: [to(alice)], identity: [allow()] }, 'allowed'],
   ['the key policy may name their account', { ownerId: other, keyPolicy: [to(root)], identity: [allow()] }, 'allowed'],
   ['or everybody', { ownerId: other, keyPolicy: [to('*')], identity: [allow()] }, 'allowed'],
@@ -231,7 +231,7 @@ test.each<[string, Question, Decision]>([
   ],
   ['their root user needs the key policy alone', { who: root, ownerId: other, keyPolicy: [to(root)] }, 'allowed'],
 
-  // NotPrincipal, of a Deny only.
+  // NotPrincipal, in a Deny only.
   ['who is left out with their account is not denied', { keyPolicy: [to(alice), except([root, alice])] }, 'allowed'],
   ['who is left out without it is', { keyPolicy: [to(alice), except([alice])] }, 'deny-in-key-policy'],
   ['the account by itself leaves nobody out', { keyPolicy: [to(alice), except([root])] }, 'deny-in-key-policy'],

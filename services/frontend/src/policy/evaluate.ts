@@ -3,46 +3,46 @@ import type { RequestContext } from './conditions/context.ts';
 import type { Policy, Statement } from './document.ts';
 import type { Principals } from './principals.ts';
 
-/** Who asks, as far as a Principal can name them. */
+/** The caller, as far as a Principal can name one. */
 export interface Nameable {
   readonly arn: string;
   readonly accountId: string;
-  /** IAM's unique id, as `aws:userid` has it; who is vouched for by others has none. */
+  /** IAM's unique id, as in `aws:userid`; absent for callers that an identity provider vouches for. */
   readonly userId?: string | undefined;
-  /** Whose session it is: the ARN of the role that was assumed, or of the user who federated. */
+  /** For a session: the ARN of the role that was assumed or the user who federated. */
   readonly sessionOf?: string | undefined;
 }
 
-/** Who asks, as policies see it. */
+/** The caller, as policies see it. */
 export interface Requester extends Nameable {
   readonly identityPolicies: readonly Policy[];
-  /** What the identity policies may allow at most. */
+  /** The most that identity policies may allow. */
   readonly boundary?: Policy | undefined;
-  /** What the session may at most: one of them must allow it. undefined: it was given none. */
+  /** The most that the session may do: one of these must allow the request. Undefined if it was given none. */
   readonly sessionPolicies?: readonly Policy[] | undefined;
 }
 
 export interface AccessRequest {
   readonly requester: Requester;
-  /** As `kms:Encrypt`. */
+  /** For example `kms:Encrypt`. */
   readonly action: string;
-  /** ARN of a key or an alias; `*` for what has no resource. */
+  /** ARN of a key or alias; `*` for a request without a resource. */
   readonly resource: string;
-  /** The account that the resource belongs to. */
+  /** The account that owns the resource. */
   readonly ownerId: string;
-  /** The key's own policy, if the resource is a key. */
+  /** The key's own policy if the resource is a key. */
   readonly keyPolicy?: Policy | undefined;
-  /** How the grant that allows it names who asks, if one does; counts only where no policy decides. */
+  /** How the allowing grant, if any, names the caller. It counts only where no policy decides. */
   readonly grantee?: Grantee | undefined;
   readonly context: RequestContext;
 }
 
-/** As a key policy does: a grant to a role lets in its sessions within their boundary and session policies. */
+/** As in a key policy: a grant to a role admits its sessions within their boundary and session policies. */
 export type Grantee = Extract<Naming, 'caller' | 'session-owner'>;
 
 type Asked = Pick<AccessRequest, 'action' | 'resource' | 'context'>;
 
-/** `allowed`, or why not: the tail of AWS's sentence. */
+/** `allowed`, or the reason why not: the end of AWS's sentence. */
 export type Decision =
   | 'allowed'
   | 'deny-in-key-policy'
@@ -54,22 +54,22 @@ export type Decision =
   | 'no-boundary'
   | 'no-session-policy';
 
-/** Whether nothing denies and nothing allows: the rest may still. */
+/** Whether nothing denies and nothing allows, so that something else still may. */
 export function isImplicit(decision: Decision): boolean {
   return decision.startsWith('no-');
 }
 
 /**
- * Default deny. An explicit Deny of any policy wins over everything, grants too. Then whoever the key policy names is
- * let in; who is named by their account only is, if their own policies say so; so is a foreigner, whom both sides must
- * let in. Pure. Sources: AWS KMS Developer Guide "Policy evaluation", IAM User Guide "Policy evaluation logic";
- * docs/authorization.md.
+ * Default deny. An explicit Deny in any policy overrides everything, grants included. Otherwise a caller that the key
+ * policy names is allowed. A caller named only by account is allowed if its own policies say so. So is one from another
+ * account, which both sides must allow. Pure. Sources: AWS KMS Developer Guide "Policy evaluation", IAM User Guide
+ * "Policy evaluation logic"; docs/authorization.md.
  */
 export function evaluate(request: AccessRequest): Decision {
   const { requester, ownerId, keyPolicy } = request;
   const byKeyPolicy = keyPolicy ? evaluateKeyPolicy(keyPolicy, request) : 'account';
   if (byKeyPolicy === 'denied') return 'deny-in-key-policy';
-  // What a foreigner's own policies say of a key must not tell them that it is there.
+  // What a foreign caller's own policies say about a key must not reveal that it exists.
   if (byKeyPolicy === 'none' && requester.accountId !== ownerId && request.grantee === undefined)
     return 'no-key-policy';
   const byIdentity = evaluateOwnPolicies(requester.identityPolicies, request);
@@ -104,7 +104,7 @@ function decideOnAllows({ requester, ownerId }: AccessRequest, answers: Answers)
   return decideOnLimits(answers);
 }
 
-/** What bounds a session that is let in by the name of its role. */
+/** Applies the boundary and session policies, which bound a session even if its role is named. */
 function decideOnLimits({ byBoundary, bySession }: Answers): Decision {
   if (byBoundary !== 'allowed') return 'no-boundary';
   return bySession === 'allowed' ? 'allowed' : 'no-session-policy';
@@ -112,10 +112,7 @@ function decideOnLimits({ byBoundary, bySession }: Answers): Decision {
 
 const strength = { none: 0, account: 1, 'session-owner': 2, caller: 3 } as const satisfies Record<Naming, number>;
 
-/**
- * What a key policy says of a request by itself: that it is denied, or how it names who asks in the statements that
- * allow it.
- */
+/** What a key policy alone says about a request: that it is denied, or how the allowing statements name the caller. */
 export function evaluateKeyPolicy(
   policy: Policy,
   request: Asked & Pick<AccessRequest, 'requester'>,
@@ -124,14 +121,14 @@ export function evaluateKeyPolicy(
   for (const statement of policy.statements) {
     const naming = namingIn(statement, request.requester);
     if (naming === 'none' || !concerns(statement, request)) continue;
-    // To deny, naming the account is enough: it means everybody in it.
+    // For a Deny, naming the account is enough: it means everybody in it.
     if (statement.effect === 'Deny') return 'denied';
     if (strength[naming] > strength[answer]) answer = naming;
   }
   return answer;
 }
 
-/** What policies say that name nobody, because they belong to who asks. */
+/** Evaluates policies that name nobody because they belong to the caller. */
 function evaluateOwnPolicies(policies: readonly Policy[], request: Asked): 'denied' | OwnAnswer {
   let answer: OwnAnswer = 'silent';
   for (const { statements } of policies) {
@@ -150,7 +147,9 @@ function namingIn({ principals, notPrincipals }: Statement, requester: Requester
   return 'none';
 }
 
-/** Whether the statement is about the request and its condition holds; the condition last, as it costs most. */
+/**
+ * Whether the statement applies to the request and its condition holds. The condition is last because it costs most.
+ */
 function concerns(statement: Statement, { action, resource, context }: Asked): boolean {
   return (
     statement.matchesAction(action, context) &&
@@ -160,9 +159,8 @@ function concerns(statement: Statement, { action, resource, context }: Asked): b
 }
 
 /**
- * How statements name somebody, from the weakest to the strongest: not at all; by the account, which leaves the answer
- * to its own policies; by the role of the session, so that the boundary and the session policies still hold; or as the
- * one who asks.
+ * How statements name the caller, from weakest to strongest: not at all; by account, which leaves the decision to the
+ * caller's own policies; by the session's role, so that the boundary and session policies still apply; or directly.
  */
 export type Naming = 'none' | 'account' | 'session-owner' | 'caller';
 
@@ -174,8 +172,8 @@ export function namingOf({ everyone, accounts, named }: Principals, who: Nameabl
 }
 
 /**
- * Whether a NotPrincipal leaves somebody out. AWS asks of each in turn, the account, the role and the session, so that
- * all must be listed; and who has a boundary is never left out (IAM User Guide, "NotPrincipal"; "Permissions
+ * Whether a NotPrincipal exempts the caller. AWS checks the account, the role and the session in turn, so all of them
+ * must be listed; and a caller with a boundary is never exempt (IAM User Guide, "NotPrincipal"; "Permissions
  * boundaries").
  */
 export function isExempt({ everyone, accounts, named }: Principals, who: Nameable, isBounded: boolean): boolean {
@@ -196,13 +194,13 @@ function namesOwner(named: Principals['named'], who: Nameable): boolean {
   return named.has(owner) || (ownerId !== undefined && named.has(ownerId));
 }
 
-/** The unique id of the role whose session it is. */
+/** The unique id of the session's role. */
 export function ownerIdOf({ userId }: Pick<Nameable, 'userId'>): string | undefined {
   const end = userId?.indexOf(':') ?? -1;
   return end < 0 ? undefined : userId?.slice(0, end);
 }
 
-/** Of a session that does not say so, what its ARN tells: a role without a path. */
+/** For a session that does not state its role, the one in its ARN: a role without a path. */
 export function ownerOf({ arn, sessionOf }: Pick<Nameable, 'arn' | 'sessionOf'>): string | undefined {
   if (sessionOf !== undefined || !arn.includes(':assumed-role/')) return sessionOf;
   const [, partition, account, role] = /^arn:([^:]+):sts::(\d{12}):assumed-role\/([^/]+)\//.exec(arn) ?? [];

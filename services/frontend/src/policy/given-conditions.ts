@@ -4,18 +4,18 @@ import { parseTemplate, variablesOf } from './conditions/patterns.ts';
 import type { StatementShape } from './document.ts';
 import { malformed } from './malformed.ts';
 
-/** Where a condition stands, and what may stand there. */
+/** Where a condition is, and what is allowed there. */
 export interface Place {
   readonly keys: Pick<ConditionKeys<never>, 'find'>;
   readonly kind: 'key policy' | 'identity policy';
-  /** Whether `${...}` stands for a value of the request. */
+  /** Whether `${...}` stands for a value from the request. */
   readonly variables: boolean;
 }
 
 /**
- * Throws MalformedPolicyDocumentException for a condition of which any part would not do what its author means: an
- * operator or a key that does not exist, a value that the operator does not take, a set where AWS compares nothing.
- * AWS's texts where they are known.
+ * Throws MalformedPolicyDocumentException if any part of a condition would not do what its author means: an operator or
+ * key that does not exist, a value that the operator does not take, a set where AWS compares nothing. Uses AWS's texts
+ * where they are known.
  */
 export function assertConditions(condition: StatementShape['Condition'] = {}, place: Place): void {
   const notPermitted = new Set<string>();
@@ -35,7 +35,7 @@ export function assertConditions(condition: StatementShape['Condition'] = {}, pl
   }
 }
 
-/** Throws MalformedPolicyDocumentException for a `${...}` that no request can ever have a value for. */
+/** Throws MalformedPolicyDocumentException for a `${...}` that no request can have a value for. */
 export function assertVariables(text: string, place: Place): void {
   if (!place.variables) {
     if (text.includes('${')) throw malformed('Policy variables need the policy version 2012-10-17.');
@@ -51,7 +51,7 @@ export function assertVariables(text: string, place: Place): void {
   }
 }
 
-/** undefined: another service's, which no request to this one ever has. */
+/** Undefined if the key is another service's, which no request to this one ever has. */
 function findKey(name: string, { keys, kind }: Place): ConditionKey<never> | undefined {
   const found = keys.find(name);
   if (found) return found.key;
@@ -77,7 +77,7 @@ function assertUse(name: string, { operator, set }: OperatorUse, key: ConditionK
   }
 }
 
-/** Every value is a text. */
+/** Every value can be compared as text. */
 function fits(operator: ConditionKey<never>['type'], key: ConditionKey<never>['type']): boolean {
   if (operator === 'string' || operator === key) return true;
   if (operator === 'arn') return key === 'string';

@@ -264,7 +264,7 @@ test('a policy of more than 32,768 bytes is too large', () => {
   );
 });
 
-/** Documents that are nearly policies: elements present, absent, twice, of any name that the shape knows. */
+/** Documents that are nearly policies: elements present, absent or repeated, under any name that the shape knows. */
 const scalar = fc.constantFrom(
   '"Allow"',
   '"Deny"',
@@ -305,7 +305,7 @@ test('of whatever is taken, every element that was written is one that is enforc
           ['Statement', ...Object.keys(good), 'AWS', 'Sid', 'Condition', 'StringEquals'].includes(name!),
         ),
       ).toBe(true);
-      // What is stored is compiled again at every start, by the laxer reader: to the same.
+      // A stored policy is compiled again at every start, by the laxer reader, with the same result.
       const compiled = parseKeyPolicy(text).statements.map(({ effect, principals }) => ({
         effect,
         principals,

@@ -7,12 +7,12 @@ import { malformed } from './malformed.ts';
 import { assertGivenPrincipals } from './principals.ts';
 import { NotStrictJsonError, parseStrictJson } from './strict-json.ts';
 
-/** AWS's documented limit, in bytes; the model's own maximum is higher. */
+/** AWS's documented limit in bytes; the model's own maximum is higher. */
 const MAX_KEY_POLICY_BYTES = 32_768;
 
 /**
- * Reads a key policy that a caller gives: whatever in it is not enforced is refused, so that no author believes in a
- * rule that is not there (docs/policies.md). `partition`: this deployment's. Whether its principals exist is asked
+ * Reads a key policy from a caller. It refuses everything that is not enforced, so that no author relies on a rule that
+ * has no effect (docs/policies.md). `partition` is this deployment's. Whether the principals exist is checked
  * elsewhere. Throws LimitExceededException or MalformedPolicyDocumentException.
  */
 export function readGivenKeyPolicy(text: string, partition: string): Policy {
@@ -24,7 +24,7 @@ export function readGivenKeyPolicy(text: string, partition: string): Policy {
     const principal = statement.Principal ?? statement.NotPrincipal;
     if (principal === undefined) throw malformed('Policy contains a statement with no principal.');
     assertGivenPrincipals(principal, partition);
-    // An action of another service, or one that holds a policy variable, would never match a request.
+    // Another service's action, or one with a policy variable, would never match a request.
     assertActions(statement, /^kms:[a-z*?]+$/i);
     assertIsTheKey(statement);
     assertConditions(statement.Condition, placeOf(shape, 'key policy'));
@@ -34,8 +34,9 @@ export function readGivenKeyPolicy(text: string, partition: string): Policy {
 }
 
 /**
- * Reads a policy that is to be attached to a user, a group or a role, to bound one, or to limit a session, as strictly.
- * It may be about other services, too. How long it may be is asked elsewhere. Throws MalformedPolicyDocumentException.
+ * Reads, just as strictly, a policy that is to be attached to a user, group or role, used as a boundary, or passed for
+ * a session. It may also cover other services. Its length is checked elsewhere. Throws
+ * MalformedPolicyDocumentException.
  */
 export function readGivenIdentityPolicy(text: string): Policy {
   const shape = readDocument(parseOnce(text));
@@ -80,7 +81,7 @@ function assertActions({ Action, NotAction }: StatementShape, form: RegExp): voi
   }
 }
 
-/** AWS has taken nothing but `*` since August 2025: a key policy is about its key. */
+/** AWS has accepted only `*` since August 2025: a key policy applies to its key. */
 function assertIsTheKey(statement: StatementShape): void {
   const resources = resourcesOf(statement);
   if (statement.NotResource !== undefined || resources.some((resource) => resource !== '*')) {
@@ -92,7 +93,8 @@ function assertArns(statement: StatementShape, place: Place): void {
   for (const resource of resourcesOf(statement)) {
     if (resource === '*') continue;
     assertVariables(resource, place);
-    // AWS completes what has too few parts; a wildcard must end it, or nobody could tell what is left out.
+    // AWS completes a pattern with too few parts. It must end in a wildcard; otherwise nobody could tell what is left
+    // out.
     if (!isArnPattern(resource) && !/^arn:.*\*$/s.test(resource)) {
       throw malformed(`Resource ${resource} must be in ARN format or "*".`);
     }

@@ -3,23 +3,23 @@ import { type ContextValue, undecidable } from './conditions/context.ts';
 import type { Principal } from './principal.ts';
 import { isRoot, ownerOf } from './evaluate.ts';
 
-/** What every request has that a policy can ask for. */
+/** The facts of every request that a policy can ask for. */
 export interface GlobalFacts {
   readonly caller: Principal;
   readonly region: string;
-  /** Empty: unknown. */
+  /** Empty if unknown. */
   readonly sourceIpAddress: string;
-  /** Whether it came over TLS. */
+  /** Whether the request arrived over TLS. */
   readonly isSecure: boolean;
   readonly userAgent: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** The account that the resource belongs to. */
+  /** The account that owns the resource. */
   readonly ownerId: string;
   readonly requestTags: readonly Tag[];
-  /** Of what the request is about; undefined where that has none. */
+  /** The tags of the request's subject; undefined if that has none. */
   readonly resourceTags: readonly Tag[] | undefined;
-  /** Names of tags that the request gives or takes away. */
+  /** The names of the tags that the request adds or removes. */
   readonly tagKeys: readonly string[];
 }
 
@@ -31,8 +31,8 @@ export interface Tag {
 type Key = ConditionKey<GlobalFacts>;
 
 /**
- * The value of the tag, or of the pair of an encryption context, whose name is `name` in any case. AWS advises against
- * names that differ in case only; of two such with different values nobody can say which is meant.
+ * The value of the tag, or the encryption context pair, named `name` in any case. AWS advises against names that differ
+ * only in case; if two such have different values, it is undecidable which is meant.
  */
 export function valueNamed(pairs: Iterable<readonly [string, string]>, name: string): ContextValue {
   let found: string | undefined;
@@ -54,14 +54,14 @@ export function tagNamed(tags: readonly Tag[] | undefined, name: string): Contex
   );
 }
 
-/** AWS's words for who somebody is. */
+/** AWS's term for the type of caller. */
 function typeOf(caller: Principal): string {
   if (isRoot(caller)) return 'Account';
   if (caller.arn.includes(':assumed-role/')) return 'AssumedRole';
   return caller.arn.includes(':federated-user/') ? 'FederatedUser' : 'User';
 }
 
-/** Of a role's session the role. */
+/** For a role's session, the role's ARN. */
 function principalArnOf(caller: Principal): string {
   return ownerOf({ arn: caller.arn, sessionOf: caller.session?.roleArn }) ?? caller.arn;
 }
@@ -82,7 +82,7 @@ const ofTheCaller: readonly Key[] = [
     value: ({ caller: { tags } }, name) => tags && valueNamed(tags, name),
   },
   { name: 'aws:TokenIssueTime', type: 'date', value: ({ caller: { session } }) => session && dateOf(session.issuedAt) },
-  // Nobody has a second factor here. Long-term credentials do not have the key at all.
+  // Nobody has a second factor here. Long-term credentials lack the key altogether.
   { name: 'aws:MultiFactorAuthPresent', type: 'bool', value: ({ caller: { session } }) => session && 'false' },
   { name: 'aws:MultiFactorAuthAge', type: 'numeric' },
   { name: 'aws:SourceIdentity', type: 'string', value: ({ caller: { session } }) => session?.sourceIdentity },
@@ -112,7 +112,7 @@ const ofTheResource: readonly Key[] = [
   },
 ];
 
-/** There is no organization, no VPC and no service that calls: AWS has none of these keys in such a request either. */
+/** There is no organization, no VPC and no calling service; AWS has none of these keys in such a request either. */
 const neverThere: readonly Key[] = [
   ...[
     'PrincipalOrgID PrincipalServiceName SourceAccount SourceOrgID SourceVpc SourceVpce VpceAccount VpceOrgID',
@@ -136,7 +136,7 @@ const neverThere: readonly Key[] = [
   { name: 'aws:AssumedRoot', type: 'bool' },
   { name: 'aws:ViaAWSMCPService', type: 'bool' },
   { name: 'aws:ChatbotSourceArn', type: 'arn' },
-  // Of credentials that a service of AWS gave to an instance, a function or a job.
+  // Set only for credentials that an AWS service gave to an instance, a function or a job.
   { name: 'ec2:RoleDelivery', type: 'numeric' },
   { name: 'ec2:SourceInstanceArn', type: 'arn' },
   { name: 'lambda:SourceFunctionArn', type: 'arn' },
@@ -148,7 +148,7 @@ export const globalKeys: readonly Key[] = [...ofTheCaller, ...ofTheRequest, ...o
 
 let lastDate = { second: Number.NaN, text: '' };
 
-/** As AWS writes it: whole seconds. Of one second's requests it is written once. */
+/** AWS's format: whole seconds. Formatted once for all requests within a second. */
 function dateOf(milliseconds: number): string {
   const second = Math.floor(milliseconds / 1_000);
   if (second !== lastDate.second) {
@@ -157,7 +157,7 @@ function dateOf(milliseconds: number): string {
   return lastDate.text;
 }
 
-/** An IPv4 address as such, also when it came to a socket of both kinds. */
+/** An IPv4 address is written as such even if it arrived on a dual-stack socket. */
 function ipOf(address: string): string {
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
 }

@@ -3,21 +3,21 @@ import { type ConditionKey, ConditionKeys } from './condition-keys.ts';
 import { type ContextValue, undecidable } from './conditions/context.ts';
 import { type GlobalFacts, globalKeys, valueNamed } from './global-keys.ts';
 
-/** What a request for an operation of KMS has that a policy can ask for. */
+/** The facts of a KMS operation's request that a policy can ask for. */
 export interface KmsFacts extends GlobalFacts {
   readonly operation: string;
-  /** As `kms:ReEncryptFrom`. */
+  /** For example `kms:ReEncryptFrom`. */
   readonly action: string;
   readonly input: Readonly<Record<string, unknown>>;
-  /** What it is about: a key, an alias by itself, or the account; for aliases AWS has the global keys only. */
+  /** The subject: a key, an alias by itself, or the account. For aliases AWS has only the global keys. */
   readonly about: 'key' | 'alias' | 'account';
-  /** There when it is about a key that exists. */
+  /** Present if the subject is an existing key. */
   readonly key?: KmsKey | undefined;
-  /** What a replica will be, while there is none yet. */
+  /** A replica still to be created. */
   readonly replica?: KmsKey | undefined;
   /** The name of the alias by which the request names the key. */
   readonly requestAlias?: string | undefined;
-  /** What had to be looked up, because a policy asks for it (see `slowKeys`). */
+  /** What had to be looked up because a policy asks for it (see `slowKeys`). */
   readonly lookedUp?: LookedUp | undefined;
 }
 
@@ -28,7 +28,10 @@ export interface LookedUp {
   readonly isSameKey?: boolean;
 }
 
-/** Condition keys whose value must be looked up, in lower case: it is, for the requests that a policy asks it of. */
+/**
+ * Condition keys whose value must be looked up, in lower case. The lookup is made only for requests whose policies ask
+ * for them.
+ */
 export const slowKeys = {
   resourceAliases: 'kms:resourcealiases',
   daysWithoutUse: 'kms:trailingdayswithoutkeyusage',
@@ -44,13 +47,13 @@ function text(value: unknown): string | undefined {
     : undefined;
 }
 
-/** A member of the request, with AWS's default where the registry has one. */
+/** A member of the request, with AWS's default if the registry has one. */
 const member =
   (name: string): Value =>
   ({ input }) =>
     text(input[name]);
 
-/** A property of the key, or what a key is to be created with. */
+/** A property of the key, or of the key to be created. */
 function property(ofKey: (key: KmsKey) => ContextValue, ofRequest: (input: KmsFacts['input']) => unknown): Value {
   return (facts) => {
     const key = facts.key ?? facts.replica;
@@ -113,17 +116,17 @@ const ofTheKey: readonly Key[] = [
   },
 ];
 
-/** Members of ReEncrypt that are about one of its keys. */
+/** The member for the key that the action concerns: those of ReEncrypt concern one of its two keys. */
 function ofAction({ action, input }: KmsFacts, name: string): unknown {
   if (action === 'kms:ReEncryptFrom') return input[`Source${name}`];
   return input[action === 'kms:ReEncryptTo' ? `Destination${name}` : name];
 }
 
-/** Data keys are always encrypted so. */
+/** Data keys are always encrypted with it. */
 const encryptionAlgorithm: Value = (facts) =>
   facts.action.startsWith('kms:GenerateDataKey') ? 'SYMMETRIC_DEFAULT' : text(ofAction(facts, 'EncryptionAlgorithm'));
 
-/** Of CreateGrant the pairs that the grant's constraints name (KMS Developer Guide, "kms:EncryptionContext"). */
+/** For CreateGrant, the pairs in the grant's constraints (KMS Developer Guide, "kms:EncryptionContext"). */
 function contextPairs(facts: KmsFacts): [string, string][] {
   if (facts.action !== 'kms:CreateGrant') return pairsOf(ofAction(facts, 'EncryptionContext'));
   const { EncryptionContextEquals, EncryptionContextSubset } = constraintsOf(facts);
@@ -153,7 +156,7 @@ const ofCryptography: readonly Key[] = [
   { name: 'kms:KeyAgreementAlgorithm', type: 'string', value: member('KeyAgreementAlgorithm') },
   { name: 'kms:DataKeyPairSpec', type: 'string', value: member('KeyPairSpec') },
   { name: 'kms:ReEncryptOnSameKey', type: 'bool', value: ({ lookedUp }) => text(lookedUp?.isSameKey) },
-  // Nothing is taken with a Recipient yet, so no request has an attestation.
+  // Requests with a Recipient are not accepted yet, so none has an attestation.
   { name: 'kms:RecipientAttestation:', type: 'string' },
 ];
 
@@ -179,14 +182,16 @@ const ofGrants: readonly Key[] = [
       action === 'kms:CreateGrant' ? (input['Operations'] as readonly string[]) : undefined,
   },
   {
-    // No service calls.
+    // No service calls here.
     name: 'kms:GrantIsForAWSResource',
     type: 'bool',
     value: ({ action }) => (grantOperations.has(action) ? 'false' : undefined),
   },
 ];
 
-/** AWS tells a caller who left the member out from one who set it to false; here both left it out. */
+/**
+ * AWS distinguishes a caller that left the member out from one that set it to false; here both count as leaving it out.
+ */
 const bypass: Value = ({ input }) => (input['BypassPolicyLockoutSafetyCheck'] === true ? 'true' : undefined);
 
 const ofManagement: readonly Key[] = [
@@ -208,7 +213,7 @@ const ofManagement: readonly Key[] = [
   { name: 'kms:WrappingKeySpec', type: 'string', value: member('WrappingKeySpec') },
   { name: 'kms:PrimaryRegion', type: 'string', value: member('PrimaryRegion') },
   { name: 'kms:ReplicaRegion', type: 'string', value: member('ReplicaRegion') },
-  // No service calls.
+  // No service calls here.
   { name: 'kms:ViaService', type: 'string' },
 ];
 

@@ -2,7 +2,7 @@ import type { Policy } from './document.ts';
 import { type AccessRequest, evaluateKeyPolicy } from './evaluate.ts';
 import { malformed } from './malformed.ts';
 
-/** The policy of a key that was created without one: the account's identity policies decide. In AWS's own layout. */
+/** The policy of a key created without one: the account's identity policies decide. In AWS's own layout. */
 export function defaultKeyPolicy(partition: string, accountId: string): string {
   return `{
   "Version" : "2012-10-17",
@@ -22,7 +22,8 @@ export function defaultKeyPolicy(partition: string, accountId: string): string {
 /**
  * Throws MalformedPolicyDocumentException unless the policy would let the same caller change it again, from the same
  * place at the same time. Delegating to the account is enough: its identity policies can be changed at any time.
- * `policy` is one that was given, so it is about the key and no other. `asked`: for that PutKeyPolicy.
+ * `policy` is one from a caller, so it applies to this key and no other. `asked` is the access request for that
+ * PutKeyPolicy.
  */
 export function assertKeepsControl(policy: Policy, asked: AccessRequest): void {
   const answer = evaluateKeyPolicy(policy, asked);

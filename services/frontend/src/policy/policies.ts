@@ -3,10 +3,10 @@ import { parseIdentityPolicy, parseKeyPolicy, type Policy } from './document.ts'
 import type { Requester } from './evaluate.ts';
 import type { Principal } from './principal.ts';
 
-/** Of policies' texts; compiled, a policy takes some times as much. */
+/** Limits the total text of the policies; a compiled policy takes several times its text. */
 const MAX_CHARACTERS = 8 * 1024 * 1024;
 
-/** Compiles each policy text once, while it is in use. */
+/** Compiles each policy text once and keeps it while it is in use. */
 export class Policies {
   readonly #keyPolicies = new CompiledTexts(parseKeyPolicy);
   readonly #identityPolicies = new CompiledTexts(parseIdentityPolicy);
@@ -16,7 +16,7 @@ export class Policies {
     return this.#keyPolicies.get(text);
   }
 
-  /** A principal as policies see it: looked up once for as long as the principal lives, which never changes. */
+  /** The principal as policies see it, looked up once for each principal, which never changes. */
   requester(principal: Principal): Requester {
     const known = this.#requesters.get(principal);
     if (known) return known;
@@ -55,7 +55,7 @@ class CompiledTexts {
     return policy;
   }
 
-  /** It was checked before it was stored, so failing now is a fault and not the caller's mistake. */
+  /** It was checked before it was stored, so an error now is a fault and not the caller's mistake. */
   #compileStored(text: string): Policy {
     try {
       return this.#compile(text);

@@ -1,6 +1,6 @@
 /**
- * Who signed a request, and everything attached to that identity which decides what it may do. All of it is data:
- * nothing here was decided.
+ * Who signed a request, with everything attached to that identity that decides what it may do. This is data only:
+ * nothing has been decided.
  */
 export interface Principal {
   /** `arn:aws:iam::<account>:user/<path><name>`, or `arn:aws:sts::<account>:assumed-role/<role>/<session>`. */
@@ -8,34 +8,34 @@ export interface Principal {
   readonly accountId: string;
   /** IAM's unique id (`aws:userid`): `AIDA...`, or `AROA...:<session>`. */
   readonly userId: string;
-  /** `aws:username`: of users only. */
+  /** `aws:username`; only users have it. */
   readonly userName?: string | undefined;
-  /** Identity policy documents: its own, those of its groups, and managed ones attached to either. */
+  /** Identity policy documents: the principal's own, its groups', and managed ones attached to either. */
   readonly policies: readonly string[];
-  /** The permissions boundary's document: nothing is allowed by identity policies that it does not allow as well. */
+  /** The permissions boundary's document: identity policies allow only what it also allows. */
   readonly boundary?: string | undefined;
-  /** `aws:PrincipalTag/...`: of the user, or of the role and over them those of the session. */
+  /** `aws:PrincipalTag/...`: the user's tags, or the role's, overridden by the session's. */
   readonly tags?: ReadonlyMap<string, string> | undefined;
   readonly session?: PrincipalSession | undefined;
 }
 
-/** Temporary credentials: of an assumed role, or of a user that asked for some. */
+/** Temporary credentials, of an assumed role or of a user that requested them. */
 export interface PrincipalSession {
   /**
-   * `arn:aws:iam::<account>:role/<path><name>`, which is what key policies and `aws:PrincipalArn` say; undefined for a
-   * user's.
+   * `arn:aws:iam::<account>:role/<path><name>`, as in key policies and `aws:PrincipalArn`; undefined for a user's
+   * session.
    */
   readonly roleArn?: string | undefined;
   /**
-   * Documents that were passed when the session was made: one of them must allow what is allowed by identity policies.
-   * None: no limit.
+   * Documents passed when the session was made: what identity policies allow, one of these must allow too. None: no
+   * limit.
    */
   readonly policies: readonly string[];
   /** Milliseconds since the epoch (`aws:TokenIssueTime`). */
   readonly issuedAt: number;
   readonly sourceIdentity?: string | undefined;
-  /** Of its tags, those that the sessions have too which it makes of further roles. */
+  /** Tags of this session that are passed on to the sessions it creates for further roles. */
   readonly transitiveTagKeys?: readonly string[] | undefined;
-  /** The OIDC issuer of a web identity (`aws:FederatedProvider`), without its scheme. */
+  /** The OIDC issuer of a web identity (`aws:FederatedProvider`), without the scheme. */
   readonly federatedProvider?: string | undefined;
 }

@@ -1,15 +1,13 @@
 import { isAwsService } from './aws-services.ts';
 import { malformed } from './malformed.ts';
 
-/** Whom a statement of a key policy is about. */
+/** Whom a key policy statement names. */
 export interface Principals {
   /** `*`: every identity of every account. */
   readonly everyone: boolean;
-  /**
-   * Accounts named by id or by root ARN: this lets the account's identity policies decide, and covers its root user.
-   */
+  /** Accounts named by id or root ARN: this lets the account's identity policies decide, and covers its root user. */
   readonly accounts: ReadonlySet<string>;
-  /** Users, roles and sessions: by unique id, or by ARN. */
+  /** Users, roles and sessions, by unique id or by ARN. */
   readonly named: ReadonlySet<string>;
 }
 
@@ -18,12 +16,12 @@ export type PrincipalShape = '*' | Partial<Record<'AWS' | 'Service' | 'Federated
 const accountPattern = /^(?:\d{12}|arn:aws[a-z-]*:iam::(\d{12}):root)$/;
 const identityPattern =
   /^arn:aws[a-z-]*:(?:iam::\d{12}:(?:user|role)\/|sts::\d{12}:(?:assumed-role|federated-user)\/)[\w+=,.@/-]+$/;
-/** Unique ids of users and roles, and of a session. */
+/** Unique ids of users and roles, and that of a session. */
 export const principalIdForm = /^(?:AIDA|AROA)[A-Z0-9]+(?::[\w+=,.@-]+)?$/;
 const servicePattern = /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/i;
 
 /**
- * Throws MalformedPolicyDocumentException for a principal that cannot exist. Service and federated principals match no
+ * Throws MalformedPolicyDocumentException for an impossible principal. Service and federated principals match no
  * caller.
  */
 export function compilePrincipals(principal: PrincipalShape): Principals {
@@ -47,8 +45,8 @@ export function compilePrincipals(principal: PrincipalShape): Principals {
 const partitionOf = /^arn:([^:]+):/;
 
 /**
- * Throws MalformedPolicyDocumentException for a principal that a policy may not name, beyond those of which
- * `compilePrincipals` says so: none at all, one of another partition, a service that AWS does not have, a federation
+ * Throws MalformedPolicyDocumentException for principals that a policy may not name, beyond those that
+ * `compilePrincipals` rejects: none at all, one of another partition, a service that AWS does not have, a federation
  * (no deployment has an identity provider).
  */
 export function assertGivenPrincipals(principal: PrincipalShape, partition: string): void {
@@ -58,7 +56,8 @@ export function assertGivenPrincipals(principal: PrincipalShape, partition: stri
   if ('Federated' in principal || !(principal.Service ?? []).every(isAwsService)) throw invalidPrincipals();
   for (const name of principal.AWS ?? []) {
     const [, given = partition] = partitionOf.exec(name) ?? [];
-    // Ids stand only in what is stored: a given one would be shown when its bearer is gone, and name nobody.
+    // Ids occur only in stored policies. Given by a caller, an id would look like one shown for a deleted principal,
+    // and name nobody.
     if (given !== partition || principalIdForm.test(name)) throw invalidPrincipals();
   }
 }

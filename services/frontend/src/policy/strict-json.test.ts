@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { NotStrictJsonError, parseStrictJson } from './strict-json.ts';
 
-/** A JSON text as a tree: an object is its pairs, so that it can have a name twice. */
+/** A JSON text as a tree. An object is a list of pairs, so that it can repeat a name. */
 type Tree = string | number | boolean | null | { list: Tree[] } | { pairs: [string, Tree][] };
 
 const name = fc.oneof(
@@ -18,7 +18,7 @@ const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
   ),
 }));
 
-/** Any spelling of a text is that text. */
+/** Any spelling of a text means that text. */
 const spelling = fc.array(fc.boolean(), { minLength: 1, maxLength: 7 });
 
 function written(value: Tree, escapes: readonly boolean[], space: string): string {
@@ -44,7 +44,7 @@ function escaped(character: string): string {
     .join('');
 }
 
-/** What has one meaning, by the tree and not by any parser. */
+/** Whether the text has one meaning, judged by the tree and not by any parser. */
 function hasOneMeaning(value: Tree, depth = 0): boolean {
   if (value === null || typeof value !== 'object') return true;
   if (depth === 8) return false;
@@ -96,7 +96,7 @@ test('no text that JSON.parse refuses, or loses something of, is accepted', () =
       const found = accepted(text);
       if (!found) return;
       expect(found.value).toEqual(JSON.parse(text));
-      // Nothing was lost on the way: as many names and values as the text has.
+      // Nothing was lost: there are as many names and values as in the text.
       const strings = text.match(/"[^"\\]*(?:\\.[^"\\]*)*"/gs) ?? [];
       expect((JSON.stringify(found.value).match(/"[^"\\]*(?:\\.[^"\\]*)*"/gs) ?? []).length).toBe(strings.length);
     }),

@@ -1,19 +1,19 @@
-/** What `parseStrictJson` refuses although it may be JSON. */
+/** `parseStrictJson` refuses the text, although it may be JSON. */
 export class NotStrictJsonError extends Error {
   override name = 'NotStrictJsonError';
 }
 
-/** Deeper than any policy: document, statements, statement, condition, operator, key, values. */
+/** Enough for any policy: document, statements, statement, condition, operator, key, values. */
 const MAX_DEPTH = 8;
 
-/** The tokens that decide where a JSON text nests and what it names; what is none of them lies between. */
+/** The tokens that determine nesting and names in a JSON text; everything else lies between them. */
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]/gs;
 
 /**
- * Parses a text that has one meaning whoever reads it. JSON leaves open what an object means that has a name twice,
- * some readers lose `__proto__`, and V8's takes an escaped name for another (read-json.ts of the API): no policy needs
- * any of them. Throws NotStrictJsonError for those, for what nests too deep or holds half a character, and for what is
- * no JSON.
+ * Parses a text that means the same to every reader. JSON does not define an object that repeats a name, some readers
+ * lose `__proto__`, and V8's mistakes an escaped name for another (read-json.ts of the API); no policy needs any of
+ * these. Throws NotStrictJsonError for those, for text that nests too deeply or contains half a character, and for
+ * anything that is not JSON.
  */
 export function parseStrictJson(text: string): unknown {
   let value: unknown;
@@ -26,9 +26,9 @@ export function parseStrictJson(text: string): unknown {
   return value;
 }
 
-/** `text` is JSON. */
+/** `text` is valid JSON. */
 function assertOneMeaning(text: string): void {
-  /** The names so far of each object that is open; undefined for a list. */
+  /** The names so far in each open object; undefined for a list. */
   const open: (Set<string> | undefined)[] = [];
   let last = '';
   for (const [token] of text.matchAll(tokens)) {
@@ -45,7 +45,7 @@ function wellFormed(token: string): string {
   return token;
 }
 
-/** `name`: with its quotes. */
+/** `name` includes its quotes. */
 function addName(names: Set<string>, name: string): void {
   if (name.includes('\\')) throw new NotStrictJsonError(`an escape in the name ${name}`);
   if (name === '"__proto__"') throw new NotStrictJsonError('a name that some readers lose');

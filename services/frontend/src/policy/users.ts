@@ -1,8 +1,8 @@
-/** Which users and roles there are. */
+/** The users and roles that exist. */
 export interface Users {
   /**
-   * `arn`: of a user, a role or a session of one. Answers what `aws:userid` is for it (`AIDA...`, `AROA...`,
-   * `AROA...:<session>`); undefined when there is no such user or role.
+   * `arn` names a user, a role or a role's session. Returns its `aws:userid` (`AIDA...`, `AROA...`,
+   * `AROA...:<session>`), or undefined if there is no such user or role.
    */
   idOf(arn: string): Promise<string | undefined>;
 }
@@ -11,8 +11,9 @@ export interface Users {
 export type PrincipalIds = ReadonlyMap<string, string>;
 
 /**
- * The unique ids of those that a request names. Of other accounts it is not ours to tell who is there: one that is not
- * has no id. Throws what `missing` makes for one of the caller's account that is not there.
+ * The unique ids of the principals that a request names. For other accounts it is not ours to say who exists: one that
+ * does not simply has no id. For one in the caller's own account that does not exist, throws the error that `missing`
+ * makes.
  */
 export async function principalIdsOf(
   arns: Iterable<string>,

@@ -9,7 +9,7 @@ function holds(condition: ConditionShape, values: Context, effect: 'Allow' | 'De
   return compileCondition(condition, true)({ find: (key) => byKey.get(key) }, effect);
 }
 
-/** A condition of one operator on the key `k:v`, whose value in the request is `value`. */
+/** A condition with one operator on the key `k:v`, whose value in the request is `value`. */
 const one = (operator: string, listed: string | string[], value?: ContextValue, others: Context = {}) =>
   holds({ [operator]: { 'k:V': [listed].flat() } }, { 'k:v': value, ...others });
 

@@ -2,26 +2,26 @@ import { type RequestContext, undecidable } from './context.ts';
 import { type Comparison, type Operator, operators } from './operators.ts';
 import { parseTemplate, variablesOf } from './patterns.ts';
 
-/** A Condition as a policy has it: values by key by operator. */
+/** A policy's Condition: values by key by operator. */
 export type ConditionShape = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 
 export type Effect = 'Allow' | 'Deny';
 
 /**
- * Whether a statement's Condition is fulfilled. What nobody can decide is on the safe side: an Allow does not hold, a
- * Deny does.
+ * Whether a statement's Condition is fulfilled. An undecidable condition fails safe: an Allow does not apply, a Deny
+ * does.
  */
 export type Condition = (context: RequestContext, effect: Effect) => boolean;
 
-/** An operator with what stands around it: `ForAnyValue:StringLikeIfExists`. */
+/** An operator with its prefix and suffix: `ForAnyValue:StringLikeIfExists`. */
 export interface OperatorUse {
   readonly set: 'ForAllValues' | 'ForAnyValue' | undefined;
   readonly ifExists: boolean;
-  /** `null`: it asks whether the request has the key. */
+  /** `null`: asks whether the request has the key. */
   readonly operator: Operator | 'null';
 }
 
-/** undefined: there is no such operator. */
+/** Undefined if there is no such operator. */
 export function parseOperator(name: string): OperatorUse | undefined {
   const [, set, plain = '', ifExists] = /^(?:(ForAllValues|ForAnyValue):)?(.*?)(IfExists)?$/s.exec(name) ?? [];
   if (plain === 'Null') {
@@ -33,10 +33,7 @@ export function parseOperator(name: string): OperatorUse | undefined {
   return operator && { set: set as OperatorUse['set'], ifExists: ifExists !== undefined, operator };
 }
 
-/**
- * All of it must hold. An operator that does not exist, or a value that it does not take, is nothing that anybody can
- * decide.
- */
+/** All parts must hold. An unknown operator, or a value that the operator does not take, is undecidable. */
 export function compileCondition(shape: ConditionShape, variables: boolean): Condition {
   const tests = Object.entries(shape).flatMap(([name, keys]) => {
     const use = parseOperator(name);
@@ -45,7 +42,7 @@ export function compileCondition(shape: ConditionShape, variables: boolean): Con
   return (context, effect) => tests.every((test) => test(context, effect));
 }
 
-/** The keys that a Condition asks for, in lower case, those of its variables too. */
+/** The keys that a Condition asks for, in lower case, including those in its variables. */
 export function keysOf(shape: ConditionShape, variables: boolean): string[] {
   return Object.values(shape).flatMap((keys) =>
     Object.entries(keys).flatMap(([key, values]) => [

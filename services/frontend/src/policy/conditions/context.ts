@@ -1,14 +1,14 @@
 /**
- * The request says several things at once, as with two keys of a context that differ in case only: whoever decides is
- * on the safe side.
+ * The request says several things at once, for example two keys of a context that differ only in case. The decision
+ * then fails safe.
  */
 export const undecidable = Symbol('undecidable');
 
-/** undefined: the request has no such key. A list is of a key that can have several values, and never empty. */
+/** Undefined if the request has no such key. A list is the value of a multivalued key and is never empty. */
 export type ContextValue = string | readonly string[] | undefined | typeof undecidable;
 
-/** What a request says of itself, one key at a time: nothing is worked out that no policy asks for. */
+/** What a request says about itself, one key at a time. Nothing is computed unless a policy asks for it. */
 export interface RequestContext {
-  /** `key`: in lower case, as names of condition keys are in any. */
+  /** `key` is in lower case: names of condition keys are case-insensitive. */
   find(key: string): ContextValue;
 }

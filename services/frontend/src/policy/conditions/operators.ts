@@ -5,15 +5,15 @@ import { compileArns, compileTexts, isArnPattern, parseTemplate, type TextRules 
 export type ValueType = 'string' | 'numeric' | 'date' | 'bool' | 'binary' | 'ip' | 'arn';
 
 /**
- * Whether a value of a request is one that the policy lists. undefined: it is not of the operator's type, so nobody can
- * say.
+ * Whether a value from the request is one that the policy lists. Undefined if it is not of the operator's type and so
+ * cannot be compared.
  */
 export type Comparison = (value: string, context: RequestContext) => boolean | undefined;
 
-/** A condition operator without what may stand around it (IAM User Guide, "Condition operators"). */
+/** A condition operator without its prefix and suffix (IAM User Guide, "Condition operators"). */
 export interface Operator {
   readonly type: ValueType;
-  /** It holds when no listed value matches, and when the request has none. */
+  /** Holds when no listed value matches, and when the request has no value. */
   readonly negated: boolean;
   /** Whether a policy may list the value. */
   readonly takes: (text: string, variables: boolean) => boolean;
@@ -30,7 +30,7 @@ function textual(rules: Omit<TextRules, 'variables'>): Matching {
   };
 }
 
-/** Values that are compared as numbers. */
+/** For values compared as numbers. */
 function ordered(
   type: 'numeric' | 'date',
   parse: (text: string) => number,
@@ -41,7 +41,7 @@ function ordered(
     takes: (text) => !Number.isNaN(parse(text)),
     compile: (texts) => {
       const listed = texts.map(parse);
-      // One second's requests say one time.
+      // All requests within one second carry the same time.
       let last = { text: '', value: Number.NaN };
       return (text) => {
         if (text !== last.text) last = { text, value: parse(text) };
@@ -84,7 +84,7 @@ const ipAddress: Matching = {
   },
 };
 
-/** AWS's ArnEquals and ArnLike are one. */
+/** AWS's ArnEquals and ArnLike are the same. */
 const arn: Matching = {
   type: 'arn',
   takes: (text, variables) => isArnPattern(text) && parseTemplate(text, { variables, wildcards: true }) !== undefined,
@@ -104,7 +104,7 @@ const lessOrSame = (value: number, listed: number): boolean => value <= listed;
 const more = (value: number, listed: number): boolean => value > listed;
 const moreOrSame = (value: number, listed: number): boolean => value >= listed;
 
-/** By name. `Null` asks for no value and stands beside them (condition.ts). */
+/** By name. `Null`, which asks for no value, is separate (condition.ts). */
 export const operators: ReadonlyMap<string, Operator> = new Map(
   Object.entries({
     StringEquals: is(equals),
@@ -136,14 +136,14 @@ export const operators: ReadonlyMap<string, Operator> = new Map(
   }),
 );
 
-/** W3C's profile of ISO 8601, from the year alone to fractions of a second; a day has no zone, a time must have one. */
+/** W3C's profile of ISO 8601, from a bare year to fractions of a second. A date has no zone; a time must have one. */
 const form =
   /^\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d))?)?)?$/;
 
-/** The milliseconds since the epoch of a date, or of seconds since the epoch; NaN for neither. */
+/** The milliseconds since the epoch for a date or for seconds since the epoch; NaN for anything else. */
 function parseInstant(text: string): number {
   if (form.test(text) && text.length !== 4) return Date.parse(text);
-  // Four digits are a year: nobody means the first hours of 1970.
+  // Four digits mean a year: nobody means the first hours of 1970.
   if (/^\d{4}$/.test(text)) return Date.UTC(Number(text), 0);
   return /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1_000 : Number.NaN;
 }

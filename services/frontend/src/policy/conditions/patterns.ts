@@ -9,10 +9,7 @@ export interface TextRules {
   readonly ignoreCase: boolean;
 }
 
-/**
- * A text whose variables are not written as such matches nothing; a variable without a value makes its text match
- * nothing (IAM).
- */
+/** A text with malformed variables matches nothing. A variable without a value makes its text match nothing (IAM). */
 export function compileTexts(texts: readonly string[], rules: TextRules): Test {
   const fold = rules.ignoreCase ? (text: string) => text.toLowerCase() : (text: string) => text;
   const templates = texts.flatMap((text) => {
@@ -41,13 +38,13 @@ function isFilledMatch(
   return only && 'text' in only ? fold(only.text) === text : matchesGlob(globOf(filled, fold), text);
 }
 
-/** Of texts without variables, quick for those that are usual: everything, a whole name, the beginning of a name. */
+/** Matches texts without variables. The usual ones are fast: everything, a whole name, a prefix of a name. */
 function compileFixed(globs: readonly string[]): (text: string) => boolean {
   if (globs.includes('*')) return () => true;
   const exact = new Set(globs.filter((glob) => !/[*?]/.test(glob)).map(unescaped));
   const prefixes = globs.filter((glob) => /^[^*?\0]+\*$/.test(glob)).map((glob) => glob.slice(0, -1));
   const others = globs.filter((glob) => /[*?]/.test(glob) && !/^[^*?\0]+\*$/.test(glob));
-  // A set is slower to ask than one text.
+  // Looking into a set is slower than comparing with one text.
   if (globs.length === 1 && exact.size === 1) {
     const [only] = exact;
     return (text) => text === only;
@@ -58,7 +55,7 @@ function compileFixed(globs: readonly string[]): (text: string) => boolean {
     others.some((glob) => matchesGlob(glob, text));
 }
 
-/** A glob in which `*` and `?` are wildcards, and what follows a NUL is itself. */
+/** A glob in which `*` and `?` are wildcards and the character after a NUL is literal. */
 function globOf(parts: readonly Part[], fold: (text: string) => string = (text) => text): string {
   return parts
     .map((part) => {
@@ -76,10 +73,7 @@ function unescaped(glob: string): string {
   return glob.replaceAll(/\0(.)/gs, '$1');
 }
 
-/**
- * Two pointers, not a regular expression: patterns come from callers, and this never takes more than pattern x text
- * steps.
- */
+/** Two pointers, not a regular expression: patterns come from callers, and this takes at most pattern x text steps. */
 function matchesGlob(glob: string, text: string): boolean {
   let g = 0;
   let t = 0;
@@ -108,10 +102,10 @@ const PARTS = 6;
 const isAll = (pattern: string): boolean => /^\*+$/.test(pattern);
 
 /**
- * Patterns of ARNs: each of the six parts is matched by itself, so that a wildcard stays within its part, and the last
- * part has the rest, colons and all. `completes`: what a pattern has fewer parts of is anything, as in Resource; else
- * such a pattern matches nothing. `*` alone is whatever a request is about, which may be no ARN. (IAM User Guide,
- * "Resource"; "ARN condition operators".)
+ * ARN patterns. Each of the six parts is matched separately, so that a wildcard stays within its part; the last part
+ * takes the rest, colons included. `completes`: a pattern with fewer parts matches anything in the missing ones, as in
+ * Resource; otherwise such a pattern matches nothing. `*` alone matches whatever a request is about, even if it is not
+ * an ARN. (IAM User Guide, "Resource"; "ARN condition operators".)
  */
 export function compileArns(
   patterns: readonly string[],
@@ -126,7 +120,7 @@ export function compileArns(
   return (value, context) => tests.some((test) => test(value, context));
 }
 
-/** Whether a pattern has the six parts of an ARN. */
+/** Whether a pattern has all six parts of an ARN. */
 export function isArnPattern(pattern: string): boolean {
   const parts = splitArn(pattern, true);
   return parts.length === PARTS && parts[0] === 'arn' && parts[1] !== '' && parts[2] !== '' && parts[5] !== '';
@@ -140,25 +134,24 @@ function compileParts(patterns: readonly string[], variables: boolean): Test {
   };
 }
 
-/** At the colons that are not in a variable's name. */
+/** Splits at colons outside variable names. */
 function splitArn(pattern: string, variables: boolean): string[] {
   const pieces = variables && pattern.includes('${') ? pattern.split(/:(?![^{}]*\})/) : pattern.split(':');
   return pieces.length <= PARTS ? pieces : [...pieces.slice(0, PARTS - 1), pieces.slice(PARTS - 1).join(':')];
 }
 
-/** A variable: its key in lower case, and what stands for it in a request that has no such key. */
+/** A variable: its key in lower case, and its default for a request without that key. */
 interface Variable {
   readonly key: string;
   readonly fallback: string | undefined;
 }
 
-/** `text` is meant letter by letter; a wildcard matches many characters or one. */
+/** `text` is literal; a wildcard matches many characters or one. */
 type Part = { readonly text: string } | { readonly wildcard: '*' | '?' } | Variable;
 
 /**
- * Takes a text of a policy apart. Without `variables` `${` means itself, as in every policy before version 2012-10-17;
- * without `wildcards` `*` and `?` do. undefined: a variable is not written as one (IAM User Guide, "Variables and
- * tags").
+ * Parses a text from a policy. Without `variables`, `${` is literal, as in every policy before version 2012-10-17;
+ * without `wildcards`, `*` and `?` are. Undefined if a variable is malformed (IAM User Guide, "Variables and tags").
  */
 export function parseTemplate(
   text: string,
@@ -178,7 +171,7 @@ export function parseTemplate(
 
 const tokens = /\$\{[^}]*\}?|[*?]|(?:(?!\$\{)[^*?])+/gs;
 
-/** `${aws:username}`, `${aws:PrincipalTag/team, 'none'}`, and `${*}`, `${?}`, `${$}` for the characters themselves. */
+/** `${aws:username}`, `${aws:PrincipalTag/team, 'none'}`; and `${*}`, `${?}`, `${$}` for the literal characters. */
 function partOf(token: string): Part | undefined {
   const [, character] = /^\$\{([*?$])\}$/.exec(token) ?? [];
   if (character !== undefined) return { text: character };
@@ -202,8 +195,8 @@ export function variablesOf(parts: readonly Part[]): Variable[] {
 }
 
 /**
- * The template with the request's values in it, which are text even if they hold wildcards. undefined: one has no
- * value.
+ * The template with the request's values filled in, as literal text even if they hold wildcards. Undefined if one has
+ * no value.
  */
 function fill(parts: readonly Part[], context: RequestContext): readonly Part[] | undefined {
   const filled: Part[] = [];
@@ -213,7 +206,7 @@ function fill(parts: readonly Part[], context: RequestContext): readonly Part[] 
       continue;
     }
     const value = context.find(part.key) ?? part.fallback;
-    // Several values are no text, and "there is none" is what AWS makes of them.
+    // Several values are not a text; AWS treats them as no value.
     if (typeof value !== 'string') return undefined;
     filled.push({ text: value });
   }
