@@ -1,4 +1,4 @@
-// Every algorithm's name, once, in the order of AWS's model. Which key spec offers which: key-specs.ts.
+// Every algorithm's name, in the order of AWS's model. Which key spec offers which: key-specs.ts.
 
 export const encryptionAlgorithms = ['SYMMETRIC_DEFAULT', 'RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE'] as const;
 export const macAlgorithms = ['HMAC_SHA_224', 'HMAC_SHA_256', 'HMAC_SHA_384', 'HMAC_SHA_512'] as const;
@@ -33,7 +33,7 @@ export type OfferedSigningAlgorithm = Exclude<SigningAlgorithm, 'SM2DSA'>;
 export const messageTypes = ['RAW', 'DIGEST', 'EXTERNAL_MU'] as const;
 export type MessageType = (typeof messageTypes)[number];
 
-/** Lengths in bytes that `Message` must have by message type; null: any. A type that is not there is refused. */
+/** The lengths in bytes that `Message` must have, by message type; null: any. An absent type is refused. */
 type SignableLengths = Readonly<Partial<Record<MessageType, number | null>>>;
 
 const sha256: SignableLengths = { RAW: null, DIGEST: 32 };
@@ -41,8 +41,8 @@ const sha384: SignableLengths = { RAW: null, DIGEST: 48 };
 const sha512: SignableLengths = { RAW: null, DIGEST: 64 };
 
 /**
- * What each algorithm signs. Source: AWS KMS API Reference "Sign". RAW and DIGEST are two ways to one signature, except
- * for Ed25519, which hashes whole messages itself, and Ed25519ph, which takes digests only.
+ * What each algorithm signs. Source: AWS KMS API Reference "Sign". RAW and DIGEST lead to the same signature, except
+ * for Ed25519, which hashes whole messages itself, and Ed25519ph, which takes only digests.
  */
 export const signableLengths: Readonly<Record<OfferedSigningAlgorithm, SignableLengths>> = {
   RSASSA_PSS_SHA_256: sha256,
@@ -59,7 +59,7 @@ export const signableLengths: Readonly<Record<OfferedSigningAlgorithm, SignableL
   ML_DSA_SHAKE_256: { RAW: null, EXTERNAL_MU: 64 },
 };
 
-/** How key material that is imported may be wrapped. AWS has others, and refuses them or has them in China only. */
+/** How imported key material may be wrapped. AWS lists others, but refuses them or has them only in China. */
 export const wrappingAlgorithms = [
   'RSAES_OAEP_SHA_1',
   'RSAES_OAEP_SHA_256',
@@ -68,6 +68,6 @@ export const wrappingAlgorithms = [
 ] as const;
 export type WrappingAlgorithm = (typeof wrappingAlgorithms)[number];
 
-/** Of the RSA key pairs that wrap it. */
+/** The RSA key pairs that wrap it. */
 export const wrappingKeySpecs = ['RSA_2048', 'RSA_3072', 'RSA_4096'] as const;
 export type WrappingKeySpec = (typeof wrappingKeySpecs)[number];

@@ -1,6 +1,6 @@
 import { ALIAS_PREFIX } from './ids.ts';
 
-/** Where a KMS resource is: part of a key's identity. */
+/** Where a KMS resource lives: part of a key's identity. */
 export interface ArnScope {
   readonly partition: string;
   readonly region: string;
@@ -14,7 +14,7 @@ export function keyArn(scope: ArnScope, keyId: string): string {
   return `${arnPrefix(scope)}key/${keyId}`;
 }
 
-/** `aliasName` has its `alias/` prefix. */
+/** `aliasName` includes its `alias/` prefix. */
 export function aliasArn(scope: ArnScope, aliasName: string): string {
   return `${arnPrefix(scope)}${aliasName}`;
 }
@@ -26,7 +26,10 @@ function arnPrefix({ partition, region, accountId }: ArnScope): string {
 /** Alias names may contain colons. */
 const arnForm = /^arn:([^:]+):kms:([^:]+):([0-9]{12}):(key\/|alias\/)(.+)$/s;
 
-/** A key ARN or alias ARN; undefined for anything else. Whether the key id is one is left to whoever looks it up. */
+/**
+ * Parses a key ARN or alias ARN; undefined for anything else. Does not check that the key id is well-formed: the lookup
+ * does.
+ */
 export function parseKmsArn(text: string): KmsArn | undefined {
   const parts = arnForm.exec(text);
   if (parts === null) return undefined;
@@ -39,7 +42,7 @@ export function parseKmsArn(text: string): KmsArn | undefined {
 /** `arn:<partition>:iam::<account>:...`, or sts. */
 const principalForm = /^arn:[^:]+:(?:iam|sts)::([0-9]{12}):./;
 
-/** The account that a user, role, session or root belongs to; undefined for what is no ARN of one. */
+/** The account of a user, role, session or root ARN; undefined for anything else. */
 export function accountOfPrincipal(arn: string): string | undefined {
   return principalForm.exec(arn)?.[1];
 }

@@ -2,23 +2,24 @@ interface Entry<T> {
   readonly name: string;
   value: T;
   weight: number;
-  /** Its index in the ring. */
+  /** Index in the ring. */
   place: number;
-  /** Since the hand last passed it. */
+  /** Since the hand last passed. */
   used: boolean;
 }
 
 export interface BoundedCacheOptions<T> {
   readonly maxWeight: number;
-  /** Without it each value weighs 1. */
+  /** Default: each value weighs 1. */
   readonly weightOf?: (value: T, name: string) => number;
-  /** Called with each value that leaves, except by `clear`. */
+  /** Called with every value that is removed, except by `clear`. */
   readonly onRemoved?: (value: T, name: string) => void;
 }
 
 /**
  * Values by name, up to a total weight. The clock algorithm approximates LRU: a hit sets a bit and moves nothing
- * (docs/decisions/0007); when room is needed, a hand goes round the ring, clears the bits, and removes what had none.
+ * (docs/decisions/0007). To make room, a hand goes round the ring, clears set bits, and removes values whose bit was
+ * clear.
  */
 export class BoundedCache<T> {
   readonly #maxWeight: number;
@@ -42,12 +43,12 @@ export class BoundedCache<T> {
     return entry.value;
   }
 
-  /** Without counting as a use. */
+  /** Does not count as a use. */
   peek(name: string): T | undefined {
     return this.#entries.get(name)?.value;
   }
 
-  /** False if the value alone is over the bound: then nothing is kept under its name. */
+  /** Returns false if the value alone exceeds the limit: then nothing stays under its name. */
   set(name: string, value: T): boolean {
     const weight = this.#weightOf(value, name);
     if (weight > this.#maxWeight) {
@@ -87,7 +88,7 @@ export class BoundedCache<T> {
     return entry;
   }
 
-  /** The newest takes the place of the one that it pushes out, so the hand comes to it last. */
+  /** The newest takes the place of the one it pushes out, so the hand reaches it last. */
   #makeRoomFor(newest: Entry<T>): void {
     newest.used = true;
     while (this.#weight > this.#maxWeight) {

@@ -1,4 +1,4 @@
-/** The time, injected everywhere so that tests decide it. */
+/** The time, injected everywhere so that tests can set it. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
@@ -6,5 +6,5 @@ export interface Clock {
 
 export const systemClock: Clock = { now: Date.now };
 
-/** Counts from when the process began and never goes back: for how long something has been. */
+/** Counts from process start and never goes back: for measuring durations. */
 export const monotonicClock: Clock = { now: () => performance.now() };

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
-/** What is wrong with a configuration, in one line that names the file, the field and what to do. */
+/** What is wrong with a configuration: one line with the file, the field and what to do. */
 export class ConfigError extends Error {
   override name = 'ConfigError';
 }
@@ -11,7 +11,7 @@ const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as cons
 const durationPattern = /^(\d{1,9})(ms|s|m|h|d)$/;
 
 /**
- * A duration such as "250ms", "15s", "5m", "24h" or "7d"; parsed to milliseconds. `fallback` applies when the field is
+ * A duration such as "250ms", "15s", "5m", "24h" or "7d", parsed to milliseconds. `fallback` applies if the field is
  * absent.
  */
 export function duration(fallback: string) {
@@ -29,8 +29,7 @@ const sizeUnits = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
 const sizePattern = /^(\d{1,6})(KiB|MiB|GiB)$/;
 
 /**
- * An amount of memory such as "512KiB", "64MiB" or "2GiB"; parsed to bytes. `fallback` applies when the field is
- * absent.
+ * An amount of memory such as "512KiB", "64MiB" or "2GiB", parsed to bytes. `fallback` applies if the field is absent.
  */
 export function byteSize(fallback: string) {
   return z
@@ -43,22 +42,22 @@ export function byteSize(fallback: string) {
     .prefault(fallback);
 }
 
-/** A field of an earlier release, refused with what to do about it. */
+/** A field of an earlier release, refused with advice on what to do. */
 export function gone(advice: string) {
   return z.undefined(`is a field of an earlier release: ${advice}`).optional();
 }
 
 export interface Address {
-  /** Without the brackets of an IPv6 address. */
+  /** An IPv6 address has no brackets here. */
   readonly host: string;
   readonly port: number;
-  /** `host:port`, as gRPC takes it. */
+  /** `host:port`, in gRPC's form. */
   readonly text: string;
 }
 
 const addressPattern = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/;
 
-/** "host:port" or "[::1]:port"; parsed to an Address. */
+/** "host:port" or "[::1]:port", parsed to an Address. */
 export function hostPort() {
   return z.string().transform((text, context): Address => {
     const [, ipv6, name, digits] = addressPattern.exec(text) ?? [];
@@ -70,19 +69,21 @@ export function hostPort() {
   });
 }
 
-/** The path of a file. Secrets are configured only so: never in the file itself, never in the environment. */
+/**
+ * A file path. This is the only way to configure a secret: never in the configuration itself, never in the environment.
+ */
 export function filePath() {
   return z.string().min(1, 'must be the path of a file');
 }
 
-/** Reads a file that is not secret. Throws ConfigError; `field` is where the configuration names it. */
+/** Reads a file that is not secret. Throws ConfigError; `field` is the configuration field that names it. */
 export function readPublicFile(path: string, field: string): string {
   return readFile(path, `${field}: the file`);
 }
 
 /**
- * Reads a secret's file without its final newline. Throws ConfigError, also for a file that other users may read;
- * `field` is where the configuration names it.
+ * Reads a secret's file without its final newline. Throws ConfigError, also if other users may read the file; `field`
+ * is the configuration field that names it.
  */
 export function readSecretFile(path: string, field: string): string {
   const secret = readFile(path, `${field}: the secret's file`).replace(/\r?\n$/, '');
@@ -94,8 +95,8 @@ export function readSecretFile(path: string, field: string): string {
 }
 
 /**
- * Whether the file's mode is wider than 0600. A mount that belongs to another user (a Kubernetes secret with fsGroup)
- * cannot do better than 0440: there the group may read.
+ * Whether the file's mode is wider than 0600. A mount owned by another user (a Kubernetes secret with fsGroup) cannot
+ * do better than 0440: there the group may read.
  */
 function isOpenToOthers(path: string): boolean {
   const { mode, uid } = statSync(path);
@@ -117,7 +118,7 @@ export function loadConfig<Schema extends z.ZodType>(schema: Schema, path: strin
   return deepFreeze(result.data);
 }
 
-/** The value of `--config`, the only option of every service. Throws ConfigError. */
+/** The value of `--config`, which is every service's only option. Throws ConfigError. */
 export function configPath(args: readonly string[]): string {
   const usage = 'Start it with --config PATH, where PATH is the JSON configuration file.';
   try {

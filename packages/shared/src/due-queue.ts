@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { WorkQueue } from './work-queue.ts';
 
-/** How many lists the keys with a date are spread over. It is part of how they are stored: never changed. */
+/** How many lists the keys with a date are spread over. Part of the stored format: never change it. */
 export const DUE_SHARDS = 16;
 
 /**
- * What customers set a date for, deletions and automatic rotations, is carried out when the domain-manager asks for it,
- * by whichever frontend takes the item. What is due is decided by the keys' records alone, so an item that is lost or
- * repeated does no harm.
+ * A queue for what customers set a date for: deletions and automatic rotations. The domain-manager asks, and whichever
+ * frontend takes the item carries it out. Only the keys' records decide what is due, so a lost or repeated item does no
+ * harm.
  */
 export const DueItem = z.object({
   shard: z
@@ -17,7 +17,7 @@ export const DueItem = z.object({
 });
 export type DueItem = z.output<typeof DueItem>;
 
-/** Nobody is asked twice for the same: while no frontend takes them, items do not pile up. */
+/** The same request is never queued twice: items do not pile up while no frontend takes them. */
 export const dueQueue = new WorkQueue<DueItem>({
   stream: 'KEYFLEET_DUE',
   subjects: 'keyfleet.due.*',

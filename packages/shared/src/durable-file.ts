@@ -2,8 +2,9 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Keeps one small file so that a crash at any moment leaves the old content or the new one, whole, and never neither:
- * written aside, flushed, renamed over, and the directory flushed so that the name is as durable as the bytes.
+ * Writes a small file so that a crash at any moment leaves either the old content or the new, whole: it writes a
+ * temporary file, flushes it, renames it over the old one, and flushes the directory so that the name is as durable as
+ * the bytes.
  */
 export async function writeDurably(path: string, content: Uint8Array): Promise<void> {
   const directory = dirname(path);
@@ -19,7 +20,7 @@ export async function writeDurably(path: string, content: Uint8Array): Promise<v
   await parent.sync();
 }
 
-/** Undefined only if there is no such file; whatever else keeps it from being read is thrown. */
+/** Undefined only if the file does not exist; any other failure to read it is thrown. */
 export async function readIfThere(path: string): Promise<Buffer | undefined> {
   try {
     return await readFile(path);

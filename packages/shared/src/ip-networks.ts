@@ -3,29 +3,32 @@ import { BlockList, isIP, SocketAddress } from 'node:net';
 interface Network {
   readonly family: 'ipv4' | 'ipv6';
   readonly address: string;
-  /** Bits of the address that count. */
+  /** The number of significant address bits. */
   readonly prefix: number;
 }
 
 /**
- * A set of networks. An IPv4 address lies in no IPv6 network and the other way round: `::/0` is every IPv6 address and
- * no IPv4 one, as in AWS's policies. `::ffff:192.0.2.1`, which a socket for both families says, is the IPv4 address.
+ * A set of networks. No IPv4 address is in an IPv6 network, nor the other way round: `::/0` is every IPv6 address and
+ * no IPv4 one, as in AWS's policies. `::ffff:192.0.2.1`, which a dual-stack socket reports, counts as the IPv4 address.
  */
 export class IpNetworks {
-  // One list of both would find IPv4 addresses in `::/0`.
+  // A single list would find IPv4 addresses in `::/0`.
   readonly #lists = { ipv4: new BlockList(), ipv6: new BlockList() };
 
   private constructor(networks: readonly Network[]) {
     for (const { family, address, prefix } of networks) this.#lists[family].addSubnet(address, prefix, family);
   }
 
-  /** Of `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.7` (RFC 4632, RFC 4291). Undefined when one of them is no network. */
+  /**
+   * Parses texts such as `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.7` (RFC 4632, RFC 4291). Undefined if one of them is
+   * not a network.
+   */
   static parse(texts: readonly string[]): IpNetworks | undefined {
     const networks = texts.map(parseNetwork);
     return networks.every((network) => network !== undefined) ? new IpNetworks(networks) : undefined;
   }
 
-  /** Undefined when `address` is none. */
+  /** Undefined if `address` is not an IP address. */
   has(address: string): boolean | undefined {
     const host = parseAddress(address);
     return host && this.#lists[host.family].check(host.address, host.family);
@@ -36,12 +39,12 @@ function parseNetwork(text: string): Network | undefined {
   const [, address = '', given] = /^([^/%]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
   const host = parseAddress(address);
   if (host === undefined || given === undefined) return host;
-  // Of `::ffff:10.0.0.0/104` the last 8 bits of the prefix are the IPv4 address's.
+  // In `::ffff:10.0.0.0/104` the last 8 bits of the prefix belong to the IPv4 address.
   const prefix = Number(given) - (isIP(address) === 6 && host.family === 'ipv4' ? 96 : 0);
   return prefix < 0 || prefix > host.prefix ? undefined : { ...host, prefix };
 }
 
-/** An address as the network that holds it alone. */
+/** An address as a network that contains only it. */
 function parseAddress(text: string): Network | undefined {
   const version = isIP(text);
   if (version === 0) return undefined;

@@ -6,7 +6,7 @@ import type {
   SigningAlgorithm,
 } from './algorithms.ts';
 
-// What a KMS key can be: usages, origins, states and specs, once, each list in the order of AWS's model.
+// Everything that a KMS key can be: usages, origins, states and specs, each list in the order of AWS's model.
 
 export const keyUsages = [
   'ENCRYPT_DECRYPT',
@@ -17,7 +17,7 @@ export const keyUsages = [
 ] as const;
 export type KeyUsage = (typeof keyUsages)[number];
 
-/** Origins of key material that the HSMs hold. */
+/** Origins whose key material the HSMs hold. */
 export const ownOrigins = ['AWS_KMS', 'EXTERNAL'] as const;
 export const origins = [...ownOrigins, 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'] as const;
 export type Origin = (typeof origins)[number];
@@ -33,7 +33,7 @@ export const keyStates = [
   'Updating',
 ] as const;
 export type KeyState = (typeof keyStates)[number];
-/** The states in key records. A key is Updating while its record says that another Region becomes the primary's. */
+/** The states in key records. A key is Updating while its record says that another Region is becoming the primary. */
 export type StoredKeyState = Exclude<KeyState, 'Updating'>;
 export const storedKeyStates = keyStates.filter((state): state is StoredKeyState => state !== 'Updating');
 
@@ -50,8 +50,8 @@ interface Algorithms {
 }
 
 /**
- * Everything Keyfleet knows of a key spec, one row each. Source: AWS KMS Developer Guide "Key spec reference". Rows
- * stand in the order of AWS's model, the algorithms of a row in the order in which the API returns them.
+ * Everything Keyfleet knows about a key spec, one row each. Source: AWS KMS Developer Guide "Key spec reference". Rows
+ * are in the order of AWS's model; a row's algorithms are in the order in which the API returns them.
  */
 export const keySpecs = {
   RSA_2048: rsa(2048),
@@ -75,7 +75,7 @@ export const keySpecs = {
   HMAC_256: hmac(256),
   HMAC_384: hmac(384),
   HMAC_512: hmac(512),
-  /** China Regions only: known so that the answer is AWS's own error, never made. */
+  /** China Regions only. Known only so that the answer is AWS's own error; never made. */
   SM2: row({
     kind: 'sm2',
     usages: { ENCRYPT_DECRYPT: ['SM2PKE'], SIGN_VERIFY: ['SM2DSA'], KEY_AGREEMENT: ['ECDH'] },
@@ -98,33 +98,31 @@ export type KeySpec = keyof typeof keySpecs;
 type KeySpecKind = KeySpecRow['kind'];
 type SpecOf<K extends KeySpecKind> = { [S in KeySpec]: (typeof keySpecs)[S]['kind'] extends K ? S : never }[KeySpec];
 
-/**
- * The algorithms that a key of this spec and usage offers, in AWS's order; none if the spec does not allow the usage.
- */
+/** The algorithms of a key with this spec and usage, in AWS's order; none if the spec does not allow the usage. */
 export function algorithmsOf({ keySpec, keyUsage }: { keySpec: KeySpec; keyUsage: KeyUsage }): readonly string[] {
   const { usages }: KeySpecRow = keySpecs[keySpec];
   return usages[keyUsage] ?? [];
 }
 
-/** The key specs of some kinds, in the order of `keySpecs`. */
+/** The key specs of the given kinds, in the order of `keySpecs`. */
 export function specsOf<const K extends KeySpecKind>(...kinds: readonly K[]): readonly [SpecOf<K>, ...SpecOf<K>[]] {
   const names = Object.keys(keySpecs) as KeySpec[];
   return names.filter((name) => kinds.includes(keySpecs[name].kind as K)) as [SpecOf<K>, ...SpecOf<K>[]];
 }
 
-/** What GenerateDataKeyPair makes: every kind of key pair but ML-DSA's. */
+/** What GenerateDataKeyPair can make: every kind of key pair except ML-DSA's. */
 export const dataKeyPairSpecs = specsOf('rsa', 'ec', 'ed25519', 'ml-kem');
 
 export interface KeySpecRow {
   readonly kind: 'symmetric' | 'rsa' | 'ec' | 'ed25519' | 'hmac' | 'ml-dsa' | 'ml-kem' | 'sm2';
-  /** The key usages the spec allows, each with the algorithms a key of that usage offers. */
+  /** The key usages that the spec allows, each with its algorithms. */
   readonly usages: { readonly [U in KeyUsage]?: readonly Algorithms[U][] };
   readonly origins: readonly Origin[];
-  /** Modulus (RSA) or key (HMAC) length in bits. */
+  /** Length of the modulus (RSA) or key (HMAC) in bits. */
   readonly bits?: number;
-  /** The curve's name as node:crypto takes it. */
+  /** The curve's name in node:crypto. */
   readonly curve?: string;
-  /** The parameter set's name as node:crypto takes it. */
+  /** The parameter set's name in node:crypto. */
   readonly parameterSet?: string;
 }
 

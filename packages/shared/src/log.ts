@@ -1,7 +1,7 @@
 import pino from 'pino';
 import { z } from 'zod';
 
-/** Write `log.info({ field }, 'what happened')`: the text is constant, what varies stands in fields. */
+/** Write `log.info({ field }, 'what happened')`: the text is constant, and variable parts go into fields. */
 export type Log = pino.Logger;
 
 /** The `log` part of every service's configuration. */
@@ -19,12 +19,12 @@ export interface LogOptions {
   readonly level: string;
 }
 
-/** What waits for room on a full disk; later lines are lost. */
+/** How much may wait while a disk is full; further lines are lost. */
 const MAX_UNWRITTEN_CHARACTERS = 1_048_576;
 
 /**
- * Synchronous, so that the last line before a crash is there, and every line in its order. A line that cannot be
- * written, as on a full disk, waits for the next one and ends nothing.
+ * Synchronous, so that the last line before a crash gets out, and lines stay in order. A line that cannot be written,
+ * as on a full disk, waits for the next one and stops nothing.
  */
 export function logDestination(dest: number | string): pino.DestinationStream {
   return pino.destination({ dest, sync: true, maxLength: MAX_UNWRITTEN_CHARACTERS }).on('error', () => undefined);
@@ -52,7 +52,7 @@ const secretName =
   /^(authorization|cookie|credentials|x-amz-security-token|privatekey|signingkey|plaintext|.*(password|passphrase|secret|secretaccesskey|sessiontoken))$/i;
 const MAX_DEPTH = 5;
 
-/** A second line of defence only: code does not log secrets in the first place. */
+/** Only a second line of defence: code does not log secrets in the first place. */
 function redact(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Uint8Array) return `[${value.byteLength} bytes]`;

@@ -7,11 +7,11 @@ import { SayOnce } from './say-once.ts';
 import { assertStream, isNotFound } from './streams.ts';
 
 /**
- * Every notice there is. A notice only says "look": it carries no secret and no decision, so losing, repeating or
- * reordering one is harmless, and whoever gets one verifies what it finds.
+ * Every notice there is. A notice only says "look": it carries no secret and no decision. Losing, repeating or
+ * reordering one is harmless, and its receiver verifies what it finds.
  */
 const notices = {
-  /** A domain token of this generation is stored. */
+  /** A domain token of this generation was stored. */
   domainToken: { subject: 'keyfleet.domain.token', payload: z.object({ generation: z.int().min(1) }) },
   /** A proposal was made or signed. */
   proposal: { subject: 'keyfleet.domain.proposal', payload: z.object({}) },
@@ -35,28 +35,28 @@ export const NatsConfig = z.strictObject({
 export type NatsConfig = z.output<typeof NatsConfig>;
 
 export interface NoticesOptions {
-  /** Undefined for a service that is configured without NATS: its notices go nowhere and none comes. */
+  /** Undefined for a service configured without NATS: its notices go nowhere, and it receives none. */
   readonly nats: NatsConfig | undefined;
-  /** Who this is, as NATS shows it. */
+  /** The client's name as NATS shows it. */
   readonly name: string;
-  /** How many servers of NATS keep what is published; 1 unless told otherwise. */
+  /** How many NATS servers keep a published message. Default: 1. */
   readonly streamReplicas?: number | undefined;
-  /** Called with what went wrong, once; NATS being down is never an error of the caller. */
+  /** Called once per problem. A NATS outage is never the caller's error. */
   readonly onProblem?: (problem: unknown) => void;
 }
 
 export interface Notices extends AsyncDisposable {
-  /** True when JetStream stored it. A failure is reported, not thrown: readers also look by themselves. */
+  /** Resolves to true if JetStream stored it. A failure is reported, not thrown: readers also look on their own. */
   publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<boolean>;
   /** Calls `look` for each notice, and with the newest one after every connect, in case some were missed. */
   subscribe<N extends NoticeName>(notice: N, look: (payload: NoticePayload<N>) => void): void;
-  /** Undefined while NATS cannot be reached. For what is no notice: work queues. */
+  /** Undefined while NATS is unreachable. For uses other than notices: work queues. */
   connection(): NatsConnection | undefined;
-  /** How many servers of NATS keep a stream that this service makes. */
+  /** How many NATS servers keep a stream that this service creates. */
   readonly streamReplicas: number;
 }
 
-/** Connects in the background and reconnects for ever: a service starts and runs without NATS. */
+/** Connects in the background and retries forever: a service starts and runs without NATS. */
 export function startNotices(options: NoticesOptions): Notices {
   const { nats, name, streamReplicas = 1, onProblem } = options;
   if (nats === undefined) return noNotices;
@@ -67,19 +67,19 @@ export function startNotices(options: NoticesOptions): Notices {
 function credentialsOf({ tokenFile, username, passwordFile }: NatsConfig): ConnectionOptions {
   if (tokenFile !== undefined) return { token: readSecretFile(tokenFile, 'nats.tokenFile') };
   if (username === undefined || passwordFile === undefined) return {};
-  // Answers come to subjects of this user alone: it need not be allowed those of others (deploy/nats/users.conf).
+  // Answers go to subjects of this user alone, so it needs no permission for anyone else's (deploy/nats/users.conf).
   const inboxPrefix = `_INBOX.${username}`;
   return { user: username, pass: readSecretFile(passwordFile, 'nats.passwordFile'), inboxPrefix };
 }
 
-/** The client reads the files at each connection; here they are read for what is wrong with them. */
+/** The client reads the files on each connection; they are read here only to find errors. */
 function tlsOf({ tls }: NatsConfig): ConnectionOptions {
   if (tls === undefined) return {};
   readTls(tls, { field: 'nats.tls' });
   return { tls: { certFile: tls.certificateFile, keyFile: tls.keyFile, caFile: tls.caFile } };
 }
 
-/** Notices that go nowhere and never come. */
+/** Discards notices and never delivers any. */
 export const noNotices: Notices = {
   publish: async () => true,
   subscribe() {},
@@ -113,14 +113,14 @@ class NatsNotices implements Notices {
 
   async publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<boolean> {
     const connection = this.connection();
-    // Why it is not connected was reported when it happened.
+    // The disconnection was reported when it happened.
     if (connection === undefined) return false;
     try {
       if (!this.#hasStream) await this.#assertStream(connection);
       await connection.jetstream().publish(notices[notice].subject, JSON.stringify(payload), { timeout: RETRY_MS });
       return true;
     } catch (error) {
-      // The stream may be gone with a NATS that lost its data: it is made again, for the next notice.
+      // If NATS lost its data, the stream may be gone: it is created again for the next notice.
       this.#hasStream = false;
       this.#problem(error);
       return false;
@@ -177,7 +177,7 @@ class NatsNotices implements Notices {
     return undefined;
   }
 
-  /** Keeps only the newest notice of each subject: it is all that anyone who was away needs. */
+  /** Keeps only the newest notice of each subject, which is all that a reader who was away needs. */
   async #assertStream(connection: NatsConnection): Promise<void> {
     const stream = { name: STREAM, subjects: [SUBJECTS], max_msgs_per_subject: 1, storage: StorageType.File };
     await assertStream(connection, { ...stream, num_replicas: this.streamReplicas });

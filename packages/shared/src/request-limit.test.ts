@@ -8,7 +8,7 @@ function newClock() {
   return { now: () => time, advance: (ms: number) => (time += ms) };
 }
 
-/** How many of 100 calls go through. */
+/** How many of 100 calls are allowed. */
 function allowed(take: () => boolean): number {
   return Array.from({ length: 100 }, take).filter(Boolean).length;
 }

@@ -1,12 +1,12 @@
 import type { Clock } from './clock.ts';
 
-/** How many calls: `perSecond` for ever, `burst` at once. */
+/** How many calls are allowed: `perSecond` in the long run, `burst` at once. */
 export interface Rate {
   readonly perSecond: number;
   readonly burst: number;
 }
 
-/** A token bucket: what callers may make this process do. */
+/** A token bucket that limits what callers may make this process do. */
 export class RequestLimit {
   readonly #clock: Clock;
   readonly #rate: Rate;
@@ -20,7 +20,7 @@ export class RequestLimit {
     this.#at = clock.now();
   }
 
-  /** False when there were too many. */
+  /** Returns false if there were too many. */
   take(): boolean {
     this.#refill();
     if (this.#left < 1) return false;
@@ -28,19 +28,19 @@ export class RequestLimit {
     return true;
   }
 
-  /** What was taken turned out not to count. */
+  /** A call that was taken turned out not to count. */
   giveBack(): void {
     this.#left = Math.min(this.#rate.burst, this.#left + 1);
   }
 
-  /** Takes what may not be there yet: after how many milliseconds it will be. */
+  /** Takes calls that may not be available yet; returns after how many milliseconds they will be. */
   owe(count = 1): number {
     this.#refill();
     this.#left -= count;
     return Math.max(0, -this.#left / this.#rate.perSecond) * 1000;
   }
 
-  /** Whether more were taken than there were. */
+  /** Whether more were taken than were available. */
   get owes(): boolean {
     this.#refill();
     return this.#left < 0;
@@ -49,7 +49,7 @@ export class RequestLimit {
   #refill(): void {
     const now = this.#clock.now();
     const { perSecond, burst } = this.#rate;
-    // A clock that is set back takes nothing away.
+    // Setting the clock back takes nothing away.
     const refill = (Math.max(0, now - this.#at) / 1000) * perSecond;
     this.#left = Math.min(burst, this.#left + refill);
     this.#at = now;
@@ -59,13 +59,13 @@ export class RequestLimit {
 const MAX_PEERS = 4096;
 
 /**
- * A token bucket for each peer, or whatever else a name stands for. Those that were longest silent are forgotten first:
- * memory is bounded, whoever calls.
+ * A token bucket for each peer, or for anything else with a name. The buckets that were silent longest are forgotten
+ * first: memory is bounded, whoever calls.
  */
 export class PeerLimit {
   readonly #clock: Clock;
   readonly #rate: Rate;
-  /** The last to call is the last entry. */
+  /** The most recent caller is the last entry. */
   readonly #peers = new Map<string, RequestLimit>();
 
   constructor(clock: Clock, rate: Rate) {
@@ -73,7 +73,7 @@ export class PeerLimit {
     this.#rate = rate;
   }
 
-  /** False when this peer, a network of `networkOf`, called too often. */
+  /** Returns false if this peer, a network of `networkOf`, called too often. */
   take(network: string): boolean {
     return this.#limitOf(network).take();
   }
@@ -100,7 +100,7 @@ export class PeerLimit {
   }
 }
 
-/** An IPv4 address; of an IPv6 address the first 64 bits, for one machine has all the others. */
+/** An IPv4 address, or the first 64 bits of an IPv6 address, since one machine has all the rest. */
 export function networkOf(text: string): string {
   const address = text.replace(/^\[|\]$/g, '');
   if (!address.includes(':')) return address;

@@ -3,35 +3,34 @@ import type { Notices } from './notices.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /**
- * After a domain key was replaced, everything sealed under older ones is resealed. A pass goes over the key space once,
- * part by part; each shard is one frontend's turn at taking parts, so that several share the work. An item of the work
- * queue that is lost, repeated or late does no harm: resealing twice changes nothing, and the domain-manager asks again
- * when nothing moves any more.
+ * After a domain key is replaced, everything sealed under older ones is resealed. A pass covers the key space once,
+ * part by part; each shard is one frontend's turn at taking parts, so that several share the work. A lost, repeated or
+ * late queue item does no harm: resealing twice changes nothing, and the domain-manager asks again when progress stops.
  */
 export const ResealItem = z.object({
   /** The generation that made the domain key to reseal under. */
   generation: z.int().min(1),
-  /** Passes repeat until one finds nothing to do: that one is the proof. */
+  /** Passes repeat until one finds nothing to do, which is the proof of completion. */
   pass: z.int().min(1),
   shard: z.int().min(0),
   shards: z.int().min(1),
 });
 export type ResealItem = z.output<typeof ResealItem>;
 
-/** What was found in the parts that were taken for a shard. */
+/** The findings in the parts taken for a shard. */
 export const ShardReport = z.object({
   /** Tokens that were under an older domain key and are now under the active one. */
   resealed: z.int().min(0),
-  /** Tokens that still are under an older one, and parts that nobody looked at to the end. */
+  /** Tokens still under an older one, and parts that nobody finished looking through. */
   remaining: z.int().min(0),
   /** How many parts were taken. */
   parts: z.int().min(0),
-  /** `in-part`: the last one is being worked on, or whoever took it is gone. */
+  /** `in-part`: somebody works on the last part, or the frontend that took it is gone. */
   standing: z.enum(['between', 'in-part', 'done']),
 });
 export type ShardReport = z.output<typeof ShardReport>;
 
-/** A shard's report, as JSON, in the hash of its generation's progress. */
+/** The field of a shard's report, as JSON, in the hash of its generation's progress. */
 export function reportField({ pass, shard }: Pick<ResealItem, 'pass' | 'shard'>): string {
   return `${pass}:${shard}`;
 }
@@ -47,7 +46,8 @@ export const resealQueue = new WorkQueue<ResealItem>({
 });
 
 /**
- * True when JetStream stored them. `attempt` tells a repetition on purpose from one by accident, which JetStream drops.
+ * Resolves to true if JetStream stored them. `attempt` distinguishes a deliberate repetition from an accidental one,
+ * which JetStream drops.
  */
 export function publishResealItems(
   notices: Pick<Notices, 'connection' | 'streamReplicas'>,

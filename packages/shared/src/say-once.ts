@@ -1,8 +1,11 @@
-/** A trouble that stays would fill the log with one line every few seconds, which hides all others. */
+/** A lasting problem would otherwise fill the log with a line every few seconds, which hides all others. */
 export class SayOnce {
   readonly #said = new Map<string, string>();
 
-  /** Whether this is not what was last said of `subject`. The subjects are a bounded set: addresses, members, parts. */
+  /**
+   * Whether this differs from what was last said about `subject`. The subjects are a bounded set: addresses, members,
+   * parts.
+   */
   isNew(subject: string, trouble: unknown): boolean {
     const text = String(trouble);
     if (this.#said.get(subject) === text) return false;
@@ -10,7 +13,7 @@ export class SayOnce {
     return true;
   }
 
-  /** The trouble is over: when it comes back, it is said again. */
+  /** The problem is over: if it returns, it is said again. */
   over(subject: string): void {
     this.#said.delete(subject);
   }

@@ -14,12 +14,13 @@ export interface ServiceContext {
 export interface Service<Config> {
   readonly name: string;
   readonly config: z.ZodType<Config>;
-  /** Builds the service with `await using`, says so in the log, awaits `stopped` and returns. */
+  /** Builds the service with `await using`, logs that it is up, awaits `stopped` and returns. */
   run(config: Config, context: ServiceContext): Promise<void>;
 }
 
 /**
- * The main of every service. Exit codes: 0 stopped by a signal, 1 a fault, 2 a bad configuration (one line on stderr).
+ * The main function of every service. Exit codes: 0 stopped by a signal, 1 a fault, 2 a bad configuration (one line on
+ * stderr).
  */
 export async function runService<Config extends { readonly log: { readonly level: string } }>(
   service: Service<Config>,
@@ -46,7 +47,7 @@ export async function runService<Config extends { readonly log: { readonly level
   } catch (error) {
     process.exitCode = reportFailure(service.name, error, log);
   }
-  // All that is left is work nobody waits for any more, such as an RSA key on its way into the pool.
+  // What is left is work that nobody waits for, such as an RSA key for the pool.
   process.exit();
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { canonicalRequest } from './sigv4.ts';
 
-/** The canonical form of one header's value. Characters are bytes, as node:http gives them. */
+/** The canonical form of one header value. Characters are bytes, as node:http returns them. */
 function canonicalValueOf(value: string): string {
   const headers = new Map([['x-amz-meta', value]]);
   const request = { method: 'POST', path: '/', query: '', headers, payloadHash: 'hash' };

@@ -1,8 +1,8 @@
-/** Callers at the same time share one run. */
+/** Concurrent callers share one run. */
 export class SingleFlight<T> {
   #running: Promise<T> | undefined;
 
-  /** What is under way, or what `start` begins. */
+  /** The run in progress, or the one that `start` begins. */
   run(start: () => Promise<T>): Promise<T> {
     if (this.#running !== undefined) return this.#running;
     const running = start().finally(() => {
@@ -12,7 +12,7 @@ export class SingleFlight<T> {
     return running;
   }
 
-  /** The next caller begins anew; what is under way goes on for those who wait for it. */
+  /** The next caller starts anew; the run in progress continues for those who wait for it. */
   forget(): void {
     this.#running = undefined;
   }

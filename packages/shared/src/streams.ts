@@ -1,11 +1,11 @@
 import { type NatsConnection, NatsError, type StreamConfig } from 'nats';
 
-/** JetStream's code for a stream that is there with other settings. */
+/** JetStream's code for a stream that exists with other settings. */
 const OTHER_SETTINGS = 10_058;
 
 /**
- * Makes the stream, or changes it to these settings, such as another number of replicas. Only who publishes calls this:
- * the users of NATS that only take may make nothing (deploy/nats/users.conf).
+ * Creates the stream, or changes it to these settings, such as another number of replicas. Only publishers call this:
+ * NATS users that only take may create nothing (deploy/nats/users.conf).
  */
 export async function assertStream(
   connection: NatsConnection,
@@ -20,7 +20,7 @@ export async function assertStream(
   }
 }
 
-/** Whether JetStream said that it has no such stream, consumer or message. */
+/** Whether JetStream answered that there is no such stream, consumer or message. */
 export function isNotFound(error: unknown): boolean {
   return error instanceof NatsError && error.api_error?.code === 404;
 }

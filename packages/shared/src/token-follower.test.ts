@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { noNotices } from './notices.ts';
 import { TokenFollower, type TokenSource } from './token-follower.ts';
 
-/** A source that shows a chain of so many tokens, each of which is its own number. */
+/** A source with a chain of that many tokens, each of which is its own number. */
 function sourceOf(address: string, length: () => number, fetch?: TokenSource['fetch']): TokenSource {
   const page = (after: number) =>
     Array.from({ length: Math.max(0, length() - after) }, (_, i) => Uint8Array.of(after + 1 + i)).slice(0, 2);

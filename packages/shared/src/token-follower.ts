@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Notices } from './notices.ts';
 import { SayOnce } from './say-once.ts';
 
-/** A domain-manager, as far as tokens are concerned. Nothing that it shows is believed. */
+/** A domain-manager, as far as tokens are concerned. Nothing that it returns is trusted. */
 export interface TokenSource {
   readonly address: string;
   /** A page of the tokens after that generation, oldest first; empty at the end. */
@@ -13,25 +13,25 @@ export interface TokenSource {
 export interface TokenFollowerOptions {
   readonly sources: readonly TokenSource[];
   readonly notices: Pick<Notices, 'subscribe'>;
-  /** The newest generation that was taken; 0 before the first. */
+  /** The newest generation taken; 0 before the first. */
   readonly generation: () => number;
   /**
-   * Verifies tokens that follow on that generation and keeps them. Throws for one that does not; what came before it is
-   * kept.
+   * Verifies tokens that follow on that generation, and keeps them. Throws for one that does not verify; the tokens
+   * before it are kept.
    */
   readonly take: (tokens: readonly Uint8Array[]) => Promise<unknown>;
-  /** How long after a look the next one comes by itself. */
+  /** How long after a look the next one follows on its own. */
   readonly pollMs: () => number;
-  /** A source did not answer. The same again and again is said once, here and below. */
+  /** A source did not answer. Repetitions are reported once, here and below. */
   readonly onUnreachable: (address: string, error: unknown) => void;
-  /** A source showed a token that does not verify. */
+  /** A source returned a token that does not verify. */
   readonly onRefused: (address: string, error: unknown) => void;
 }
 
 /**
- * Follows the chain of domain tokens as it grows: when a notice says so, when asked, and every few seconds in any case.
- * Every domain-manager is asked at its own pace, and whatever verifies is taken: one that withholds tokens, shows
- * others or hangs keeps nobody from the newest.
+ * Follows the growing chain of domain tokens: when a notice says so, on request, and every few seconds in any case.
+ * Each domain-manager is asked at its own pace, and whatever verifies is taken: one that withholds tokens, returns
+ * others or hangs cannot keep anyone from the newest.
  */
 export class TokenFollower implements AsyncDisposable {
   readonly #generation: () => number;
@@ -45,12 +45,12 @@ export class TokenFollower implements AsyncDisposable {
     this.look();
   }
 
-  /** Looks now; asked while looking, once more afterwards. */
+  /** Looks now. If a look is running, looks once more afterwards. */
   look(): void {
     for (const source of this.#sources) source.look();
   }
 
-  /** Resolves when one source has shown all that is newer, or when all have answered or failed. */
+  /** Resolves once one source has returned everything newer, or once all have answered or failed. */
   async refresh(): Promise<void> {
     const before = this.#generation();
     this.look();
@@ -61,14 +61,14 @@ export class TokenFollower implements AsyncDisposable {
     await Promise.any(looks).catch(() => {});
   }
 
-  /** Waits for what is being taken, and not for a source that hangs. */
+  /** Waits for tokens that are being taken, but not for a source that hangs. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const source of this.#sources) source.stop();
     await this.#turns.enter(async () => {});
   }
 }
 
-/** One after the other. */
+/** Runs actions one after the other. */
 class Turns {
   #last: Promise<unknown> = Promise.resolve();
 
@@ -79,7 +79,7 @@ class Turns {
   }
 }
 
-/** Between two looks: what asks for one may come from anyone who reaches the service. */
+/** The minimum time between two looks: anyone who reaches the service may be able to trigger one. */
 const REST_MS = 100;
 
 class SourceFollower {
@@ -91,7 +91,7 @@ class SourceFollower {
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #again = false;
-  /** By `performance.now()`. */
+  /** In terms of `performance.now()`. */
   #lookedAt = -REST_MS;
 
   constructor(source: TokenSource, options: TokenFollowerOptions, turns: Turns) {
@@ -140,11 +140,11 @@ class SourceFollower {
     }
   }
 
-  /** Whether there may be more. */
+  /** Returns whether there may be more. */
   async #take(tokens: readonly Uint8Array[], after: number): Promise<boolean> {
     const { generation, take, onRefused } = this.#options;
     if (this.#stop.signal.aborted) return false;
-    // Another source was faster: what comes after that is to be asked for.
+    // Another source was faster: ask for what follows.
     if (generation() !== after) return true;
     try {
       await take(tokens);

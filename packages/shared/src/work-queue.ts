@@ -13,31 +13,29 @@ import type { Notices } from './notices.ts';
 import { assertStream, isNotFound } from './streams.ts';
 
 export interface WorkQueueOptions<Item> {
-  /** JetStream's name of it. */
+  /** The stream's name in JetStream. */
   readonly stream: string;
-  /** What a release of before called one like it: nobody takes its items any more. */
+  /** The name of a similar stream in an earlier release: nobody takes its items any more. */
   readonly formerStream?: string;
   readonly subjects: string;
   readonly subjectOf: (item: Item) => string;
   readonly item: z.ZodType<Item>;
-  /** At most one item of a subject waits; a newer one takes its place. */
+  /** At most one item of a subject waits; a newer one replaces it. */
   readonly onePerSubject?: boolean;
 }
 
 /**
- * Calls `alive` now and then, or the item goes to another worker too; when it throws, the item comes again, here or
- * there.
+ * Call `alive` from time to time, or the item also goes to another worker. If this throws, the item comes again, here
+ * or elsewhere.
  */
 export type HandleItem<Item> = (item: Item, alive: () => void) => Promise<void>;
 
 const CONSUMER = 'frontends';
-/** An item whose worker said nothing for this long goes to another. */
+/** An item whose worker is silent this long goes to another. */
 const ACK_WAIT_MS = 30_000;
 const RETRY_MS = 2_000;
 
-/**
- * Work that any frontend may do. An item that is lost, repeated or late must do no harm: it only says where to look.
- */
+/** Work that any frontend may do. A lost, repeated or late item must do no harm: it only says where to look. */
 export class WorkQueue<Item> {
   readonly #options: WorkQueueOptions<Item>;
 
@@ -45,7 +43,7 @@ export class WorkQueue<Item> {
     this.#options = options;
   }
 
-  /** True when JetStream stored them all. It drops what comes with the same id within two minutes. */
+  /** Resolves to true if JetStream stored them all. It drops a repeated id within two minutes. */
   async publish(
     notices: Pick<Notices, 'connection' | 'streamReplicas'>,
     items: readonly Item[],
@@ -66,7 +64,7 @@ export class WorkQueue<Item> {
     }
   }
 
-  /** Works on items, one at a time, until disposed of. */
+  /** Works on items, one at a time, until disposed. */
   startWorker(
     notices: Pick<Notices, 'connection'>,
     work: HandleItem<Item>,
@@ -80,7 +78,7 @@ export class WorkQueue<Item> {
           if (connection === undefined) await pause(stop.signal);
           else await this.#workOnNext(connection, work);
         } catch (error) {
-          // No queue, no work: whoever publishes the first item makes it.
+          // No queue, no work: the publisher of the first item creates it.
           if (!stop.signal.aborted && !isNotFound(error)) onProblem(error);
           await pause(stop.signal);
         }
@@ -138,7 +136,7 @@ export class WorkQueue<Item> {
   }
 }
 
-/** Whether it was there or not; whoever still runs the release of before makes it again for itself. */
+/** Whether or not it exists. Services that still run the earlier release recreate it for themselves. */
 async function remove(manager: JetStreamManager, stream: string): Promise<void> {
   try {
     await manager.streams.delete(stream);

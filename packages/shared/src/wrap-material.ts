@@ -2,8 +2,8 @@ import { constants, createCipheriv, createPublicKey, publicEncrypt, randomBytes 
 import type { WrappingAlgorithm } from './algorithms.ts';
 
 /**
- * Key material as ImportKeyMaterial takes it, wrapped under the public key (DER SubjectPublicKeyInfo) of
- * GetParametersForImport. Throws if OAEP cannot take as much.
+ * Wraps key material for ImportKeyMaterial under the public key (DER SubjectPublicKeyInfo) of GetParametersForImport.
+ * Throws if the material is too long for OAEP.
  */
 export function wrapMaterial(algorithm: WrappingAlgorithm, publicKey: Uint8Array, material: Uint8Array): Buffer {
   const oaepHash = algorithm.endsWith('_SHA_1') ? 'sha1' : 'sha256';

@@ -12,22 +12,23 @@ export const AWS_JSON = 'application/x-amz-json-1.1';
 
 export interface RequestCodec<I> {
   /**
-   * Throws KmsException: SerializationException when the body or a type is wrong, then what `compileInputCheck` does.
+   * Throws KmsException: SerializationException if the body or a type is wrong, then whatever `compileInputCheck`
+   * throws.
    */
   parse(body: Uint8Array): I;
 }
 
 export interface ResponseCodec<O> {
   /**
-   * The response body: bytes, which are nobody else's, if something in it is secret; empty for an operation without
-   * output. What the schema does not name never leaves.
+   * The response body: if something in it is secret, as bytes that nothing else references; empty for an operation
+   * without output. Members that the schema does not name are never sent.
    */
   encode(output: O): string | Buffer;
 }
 
 /**
- * Compiles an operation's request: call once per operation, at start. Unknown members are ignored, `null` is absent, of
- * duplicates the last counts.
+ * Compiles an operation's request; call once per operation, at start. Unknown members are ignored, `null` counts as
+ * absent, and the last of duplicates wins.
  */
 export function requestCodec<O extends Operation>(operation: O): RequestCodec<InputOf<O>> {
   const shape = structureOf(operation.input.shape);
@@ -44,7 +45,7 @@ export function requestCodec<O extends Operation>(operation: O): RequestCodec<In
   };
 }
 
-/** Compiles an operation's response: call once per operation, at start. */
+/** Compiles an operation's response; call once per operation, at start. */
 export function responseCodec<O extends Operation>(operation: O): ResponseCodec<OutputOf<O>> {
   if (operation.output === null) return { encode: () => '' };
   const blobs: Uint8Array[] = [];
@@ -58,10 +59,10 @@ export function responseCodec<O extends Operation>(operation: O): ResponseCodec<
   };
 }
 
-/** Stands in no JSON. */
+/** Does not occur in any JSON text. */
 const HOLE = '\0';
 
-/** What is secret goes to `blobs`, and has a hole in the text. (Node's own base64 is faster, and makes a string.) */
+/** Secrets go to `blobs` and leave a hole in the text. (Node's own base64 is faster, but makes a string.) */
 function awsJson(blobs: Uint8Array[]): JsonStyle {
   return {
     memberName: (name) => name,
@@ -76,7 +77,7 @@ function awsJson(blobs: Uint8Array[]): JsonStyle {
   };
 }
 
-/** From bytes to bytes: it becomes no string, which nobody could overwrite. */
+/** Bytes to bytes: no string is made, which nothing could overwrite. */
 function withBlobs(text: string, blobs: readonly Uint8Array[]): Buffer {
   let length = Buffer.byteLength(text) - blobs.length;
   for (const blob of blobs) length += base64Length(blob);
@@ -105,7 +106,7 @@ export function serializationException(message = ''): KmsException {
 }
 
 function jsonOf(given: Uint8Array, parse: (text: string) => unknown, blobs: readonly Buffer[]): unknown {
-  // Bytes that are not UTF-8 would be read as U+FFFD, so that different requests meant the same.
+  // Bytes that are not UTF-8 would be read as U+FFFD, so different requests would mean the same.
   if (!isUtf8(given)) throw serializationException();
   const body = Buffer.from(given.buffer, given.byteOffset, given.byteLength);
   const lifted = blobs.length === 0 ? undefined : liftBlobs(body, blobs);
@@ -122,7 +123,7 @@ function jsonOf(given: Uint8Array, parse: (text: string) => unknown, blobs: read
   return json;
 }
 
-/** Where a member that is no string came after it, that one counts. */
+/** If a later duplicate of the member is not a string, the duplicate wins. */
 function putBack(json: JsonObject, name: string, blob: Buffer): void {
   if (typeof json[name] === 'string') json[name] = blob;
 }
@@ -180,13 +181,13 @@ function readText(json: unknown): string {
   return wellFormed(json);
 }
 
-/** A lone surrogate has no UTF-8: two different texts would have the same bytes. */
+/** A lone surrogate has no UTF-8 form: two different texts would have the same bytes. */
 export function wellFormed(text: string): string {
   if (!text.isWellFormed()) throw serializationException();
   return text;
 }
 
-/** AWS cuts fractions off, and what does not fit 32 bits to the nearest that does. */
+/** AWS truncates fractions and clamps the result to 32 bits. */
 function readInteger(json: unknown): number {
   if (typeof json !== 'number') throw mismatch(json, 'an Integer');
   return Math.max(-0x8000_0000, Math.min(0x7fff_ffff, Math.trunc(json)));
@@ -197,7 +198,7 @@ function readFlag(json: unknown): boolean {
   return json;
 }
 
-/** The last second a Date can say. */
+/** The last second that a Date can represent. */
 const LAST_SECOND = 8_640_000_000_000;
 
 function readTimestamp(json: unknown): number {
@@ -209,7 +210,7 @@ function readBlob(json: unknown): Buffer {
   if (json instanceof Buffer) return json;
   if (typeof json !== 'string') throw mismatch(json, 'a Blob');
   const bytes = Buffer.from(json, 'base64');
-  // Exactly one text per value: padding, alphabet and the unused bits of the last character are all checked by this.
+  // Each value has exactly one text: this checks padding, alphabet and the unused bits of the last character.
   if (bytes.toString('base64') !== json) throw serializationException();
   return bytes;
 }
@@ -221,8 +222,8 @@ function holdsMap(shape: Shape): boolean {
 }
 
 /**
- * Which of two readers a body needs: `holdsMap`, where a number is its text; any that has an escape, which may stand in
- * a name; any that may nest deeper than a request may, whatever else is in it.
+ * Chooses the reader that a body needs. Ours is for three cases: an operation with a map (`holdsMap`), in which a
+ * number counts as its text; an escape, which may be in a name; possible nesting deeper than any request's.
  */
 function parserOf(holdsMap: boolean): (text: string) => unknown {
   return (text) =>
@@ -231,7 +232,7 @@ function parserOf(holdsMap: boolean): (text: string) => unknown {
       : (JSON.parse(text) as unknown);
 }
 
-/** Counts what opens something, also within strings; in nearly every body that is found out at once. */
+/** Counts opening brackets, also inside strings; for nearly every body that settles it at once. */
 function mayNestDeep(text: string): boolean {
   let opened = 0;
   for (const opening of '{[') {
@@ -242,12 +243,12 @@ function mayNestDeep(text: string): boolean {
   return false;
 }
 
-/** A name ends before the colon: in a text such as an ARN no quote stands there. */
+/** A quote and a colon end a name: inside a text such as an ARN there is no quote before the colon. */
 const mayHoldNumber = /"[ \t\r\n]*:[ \t\r\n]*[-0-9]/;
 
 /**
- * Scalars of other types become the text that they were written with, as AWS documents for the encryption context:
- * numbers that are one as doubles are two texts. A null value is left for validation.
+ * Scalars of other types become the text they were written as, which AWS documents for the encryption context: two
+ * numbers may be equal as doubles but differ as texts. A null value is left for validation.
  */
 function readMap(json: unknown): Record<string, string | null> {
   if (typeof json !== 'object') throw serializationException('Expected map or null');

@@ -7,7 +7,7 @@ import type { Operation } from './operation.ts';
 import { readJson } from './read-json.ts';
 import { operations } from './registry.ts';
 
-/** Node's, with the check that there is one text per value. */
+/** Node's reader, plus the check that each value has one text. */
 function nodes(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64');
   return bytes.toString('base64') === text ? bytes : undefined;
@@ -41,7 +41,7 @@ test('whatever is no text of exactly one value is refused', () => {
 
 const names = ['Plaintext', 'Message'].map((text) => Buffer.from(text));
 
-/** JSON with what the scan looks for, and then cut, doubled and mixed up, so that much of it is none. */
+/** JSON made of what the scan looks for, then cut, doubled and shuffled, so that much of it is invalid. */
 const name = fc.constantFrom('Plaintext', 'Message', 'KeyId', 'EncryptionContext', 'x', 'Plain\\u0074ext', '');
 const space = fc.constantFrom('', '', '', ' ', '\t\r\n');
 const text = fc.constantFrom(
@@ -86,7 +86,7 @@ const body = fc.oneof(
   { weight: 1, arbitrary: value },
 );
 
-/** undefined: it is no JSON. */
+/** undefined if it is not JSON. */
 function parsed(json: string): unknown {
   try {
     return readJson(json);
@@ -125,7 +125,7 @@ test('every base64 string that is a member of the object itself is taken out, "/
   });
 });
 
-/** What a request becomes, or which error. */
+/** The parsed request, or its error. */
 function outcome(operation: Operation, json: string): unknown {
   try {
     return requestCodec(operation).parse(Buffer.from(json));

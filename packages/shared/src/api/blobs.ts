@@ -1,19 +1,19 @@
 /**
- * Base64 (RFC 4648, section 4) from bytes to bytes. Node's own passes through a string, which nobody can overwrite;
- * what is secret stays in buffers here.
+ * Base64 (RFC 4648, section 4) from bytes to bytes. Node's own goes through a string, which nothing can overwrite; here
+ * secrets stay in buffers.
  */
 const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
 const PADDING = 0x3d;
-/** Of what is no digit: a bit that no digit has. */
+/** Marks a non-digit: a bit that no digit has. */
 const NONE = 0x40;
 
 const values = new Uint8Array(256).fill(NONE);
 for (const [value, digit] of ALPHABET.entries()) values[digit] = value;
 
-/** Two digits for each twelve bits. */
+/** The two digits for every twelve bits. */
 const pairs = Uint16Array.from({ length: 4096 }, (_, bits) => (ALPHABET[bits >> 6]! << 8) | ALPHABET[bits & 63]!);
 
-/** The bytes that `text[start..end)` stands for; undefined unless that is exactly what `writeBase64` writes of them. */
+/** The bytes that `text[start..end)` encodes; undefined unless the text is exactly what `writeBase64` would write. */
 export function readBase64(text: Uint8Array, start: number, end: number): Buffer | undefined {
   if ((end - start) % 4 !== 0) return undefined;
   let padding = 0;
@@ -37,7 +37,7 @@ export function readBase64(text: Uint8Array, start: number, end: number): Buffer
     const b = values[text[whole + 1]!]!;
     const c = padding === 1 ? values[text[whole + 2]!]! : 0;
     seen |= a | b | c;
-    // Bits of the last digit that belong to no byte.
+    // The bits of the last digit that belong to no byte.
     if (((padding === 1 ? c << 6 : b << 4) & 0xff) !== 0) seen |= NONE;
     bytes[to++] = (a << 2) | (b >> 4);
     if (padding === 1) bytes[to] = (b << 4) | (c >> 2);
@@ -47,12 +47,12 @@ export function readBase64(text: Uint8Array, start: number, end: number): Buffer
   return undefined;
 }
 
-/** How many characters `writeBase64` writes. */
+/** The number of characters that `writeBase64` writes. */
 export function base64Length(bytes: Uint8Array): number {
   return Math.ceil(bytes.length / 3) * 4;
 }
 
-/** Writes to `into` from `at` on, and gives where that ends. */
+/** Writes to `into` at `at`; returns the end position. */
 export function writeBase64(bytes: Uint8Array, into: Uint8Array, at: number): number {
   const { length } = bytes;
   const view = new DataView(into.buffer, into.byteOffset, into.byteLength);
@@ -71,11 +71,11 @@ export function writeBase64(bytes: Uint8Array, into: Uint8Array, at: number): nu
   return to + 4;
 }
 
-/** A JSON text from which blobs were taken out, so that they never become strings. */
+/** A JSON text with its blobs taken out, so that they never become strings. */
 interface Lifted {
-  /** The JSON with "" in their place. */
+  /** The JSON with "" in place of the blobs. */
   readonly text: string;
-  /** By member, the one given last. */
+  /** By member; the last duplicate wins. */
   readonly blobs: ReadonlyMap<string, Buffer>;
 }
 
@@ -85,10 +85,10 @@ const BACKSLASH = 0x5c;
 const [SLASH, OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST] = Buffer.from('/{}[]') as Iterable<number>;
 
 /**
- * Takes the strings out of a JSON object that are members called one of `names` and hold base64. It is no JSON parser:
- * it counts brackets, goes from quote to quote, and replaces nothing but what stands between two of them. What is left
- * is JSON exactly if `body` was, and says the same. Undefined for what it leaves to others as it is: anything escaped
- * but "/", and base64 that is not valid.
+ * Takes out the base64 strings of a JSON object's members with one of `names`. Not a JSON parser: it counts brackets,
+ * goes from quote to quote, and replaces only what stands between two quotes. The rest is JSON if and only if `body`
+ * was, and means the same. Returns undefined to leave the body to other code: for any escape but that of "/", and for
+ * invalid base64.
  */
 export function liftBlobs(body: Buffer, names: readonly Buffer[]): Lifted | undefined {
   if (!body.includes(BACKSLASH)) return lift(body, names);
@@ -129,7 +129,7 @@ function setBlob(blobs: Map<string, Buffer>, name: string, blob: Buffer): void {
   blobs.set(name, blob);
 }
 
-/** Of the string that begins at `start`; most are too short for a call of `indexOf`. */
+/** The end of the string that begins at `start`; most strings are too short to call `indexOf`. */
 function endOf(body: Buffer, start: number): number {
   let at = start;
   while (at < body.length && body[at] !== QUOTE) at++;
@@ -143,8 +143,8 @@ function stands(name: Buffer, body: Buffer, start: number, end: number): boolean
 }
 
 /**
- * Where the text begins of the string that is the value of the name that ends before `at`; undefined for a name of
- * something else, and for no name.
+ * The start of the string value whose name ends before `at`; undefined if the value is not a string or this is not a
+ * name.
  */
 function valueAfter(body: Buffer, at: number): number | undefined {
   const colon = afterSpace(body, at);
@@ -159,7 +159,10 @@ function afterSpace(body: Buffer, start: number): number {
   return at;
 }
 
-/** Some write "/" so, and nothing else in base64. Where it stands in no string it is no JSON, with or without. */
+/**
+ * Some clients escape "/", and base64 has nothing else to escape. Outside a string it is invalid JSON, with or without
+ * the escape.
+ */
 function withoutEscapedSlashes(body: Buffer): Buffer | undefined {
   const plain = Buffer.allocUnsafe(body.length);
   let to = 0;

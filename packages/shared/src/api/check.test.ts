@@ -7,8 +7,8 @@ import { operations } from './registry.ts';
 import { type Shape, structureOf, wholePattern } from './shape.ts';
 
 /**
- * Values of the right type, mostly inside the constraints: an input of many members is then often valid, and often
- * wrong in one.
+ * Values of the right type, mostly within the constraints, so that an input with many members is often valid, or wrong
+ * in one.
  */
 function valueOf(shape: Shape): fc.Arbitrary<unknown> {
   switch (shape.kind) {

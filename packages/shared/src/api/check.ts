@@ -1,12 +1,12 @@
 import { camelCase, constraints, validationException, violation } from '../errors/aws-messages.ts';
 import { type ListShape, type Shape, type StructureShape, type TextShape, wholePattern } from './shape.ts';
 
-/** Adds what is wrong with `value` to `violations`. `path` is '' for the input as a whole. */
+/** Adds the violations of `value` to `violations`. `path` is '' for the whole input. */
 type Check = (value: unknown, path: string, violations: string[]) => void;
 
 /**
- * Compiles the constraints of a structure. The result throws AWS's ValidationException with every violation at once.
- * It says the same as the zod schema, which is the definition (a test compares them), in AWS's words and order.
+ * Compiles a structure's constraints. The result throws AWS's ValidationException with all violations at once. It
+ * agrees with the zod schema, which is the definition (a test compares them), but in AWS's words and order.
  */
 export function compileCheck(shape: StructureShape): (value: object) => void {
   const check = structureCheck(shape);
@@ -21,7 +21,7 @@ export function compileCheck(shape: StructureShape): (value: object) => void {
   };
 }
 
-/** As the audit record may say it: AWS prints grant tokens to their caller, and logs none. */
+/** The shape for the audit record: AWS prints grant tokens to their caller, but logs none. */
 function withoutSecrets<S extends Shape>(shape: S): S {
   switch (shape.kind) {
     case 'text':
@@ -95,7 +95,7 @@ function structureCheck(shape: StructureShape): Check {
     ...member,
     path: camelCase(member.name),
     check: checkOf(member.shape),
-    // AWS prints nothing of what is sensitive, not even that it is not there.
+    // AWS prints nothing about sensitive members, not even that one is missing.
     absent: 'sensitive' in member.shape && member.shape.sensitive === true ? undefined : null,
   }));
   return (value, path, violations) => {
@@ -109,7 +109,7 @@ function structureCheck(shape: StructureShape): Check {
   };
 }
 
-/** Items that are structures are reported one by one; a list of scalars is reported as a whole. */
+/** Structures in a list are reported one by one; a list of scalars is reported as a whole. */
 function listCheck(shape: ListShape): Check {
   const { item, min = 0, max = Infinity } = shape;
   const check = checkOf(item);

@@ -19,9 +19,9 @@ import {
 import { choice } from './shape.ts';
 
 /**
- * The API's enumerations, as AWS's model has them. Where a validation message is known to list them in another order,
- * or a Region is known to accept something else, that is said; SM2 is offered in China only, so no enumeration of key
- * specs here has it.
+ * The API's enumerations, as in AWS's model. Deviations are marked where AWS's validation message is known to list
+ * values in another order, or a Region is known to accept something else. SM2 is offered only in China, so the key
+ * specs here do not include it.
  */
 export const WrappingAlgorithm = choice([
   'RSAES_PKCS1_V1_5',
@@ -53,7 +53,7 @@ export const ConnectionErrorCode = choice([
 ]);
 export const ConnectionState = choice(['CONNECTED', 'CONNECTING', 'FAILED', 'DISCONNECTED', 'DISCONNECTING']);
 export const CustomKeyStoreType = choice(['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']);
-/** As recorded from AWS in 2023, in the order of its messages; what came later follows. */
+/** As recorded from AWS in 2023, in the order of its messages; later ones follow. */
 const recordedKeySpecs = [
   'RSA_2048',
   'ECC_NIST_P384',
@@ -72,7 +72,7 @@ export const CustomerMasterKeySpec = choice(specsOf('rsa', 'ec', 'symmetric', 'h
   accepted: recordedKeySpecs,
 });
 export const DataKeyPairSpec = choice([...dataKeyPairSpecs, ...specsOf('sm2')], { accepted: dataKeyPairSpecs });
-/** A wrong one is told the specs of key pairs, as reported of AWS. */
+/** For a wrong value AWS reportedly lists the specs of key pairs. */
 export const DataKeySpec = choice(['AES_256', 'AES_128'], { listed: dataKeyPairSpecs });
 export const DryRunModifier = choice(['IGNORE_CIPHERTEXT']);
 export const EncapsulationAlgorithm = choice(encapsulationAlgorithms);
@@ -142,7 +142,7 @@ export const MultiRegionKeyType = choice(['PRIMARY', 'REPLICA']);
 export const Origin = choice(origins);
 export const ResourceOwner = choice(['SELF', 'OTHER_ACCOUNTS_VIA_RAM']);
 export const RotationType = choice(rotationTypes);
-/** SYMMETRIC_DEFAULT is none, and yet AWS answers that the key does not have it. */
+/** SYMMETRIC_DEFAULT is not a signing algorithm, yet AWS answers that the key does not have it. */
 export const SigningAlgorithm = choice(signingAlgorithms, {
   accepted: [...signingAlgorithms, 'SYMMETRIC_DEFAULT'],
   listed: signingAlgorithms,

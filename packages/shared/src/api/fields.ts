@@ -1,8 +1,8 @@
 import { KeyEncryptionMechanism } from './choices.ts';
 import { blob, integer, list, structure, text, textMap } from './shape.ts';
 
-/** Fields that more than one operation has, with the lengths, ranges and patterns of the KMS API model. */
-/** The pattern is the service's own: the model has none. */
+/** Fields shared by several operations, with the lengths, ranges and patterns of the KMS API model. */
+/** The pattern is the service's; the model has none. */
 export const KeyId = text({ min: 1, max: 2048, pattern: String.raw`^\p{ASCII}+$` });
 export const Arn = text({ min: 20, max: 2048 });
 export const AccountId = text({ min: 12, max: 12, pattern: '[0-9]{12}' });
@@ -32,7 +32,7 @@ export const Tags = list(Tag);
 
 export const GrantId = text({ min: 1, max: 128 });
 export const GrantName = text({ min: 1, max: 256, pattern: '^[a-zA-Z0-9:/_-]+$' });
-/** A token lets whoever holds it use the grant before it has spread: a secret, though AWS prints a wrong one. */
+/** A token lets its holder use a grant before the grant has spread: it is a secret, although AWS prints a wrong one. */
 export const GrantToken = text({ min: 1, max: 8192, secret: true });
 export const GrantTokens = list(GrantToken, { min: 0, max: 10 });
 export const Principal = text({ min: 1, max: 256, pattern: String.raw`^[\w+=,.@:/-]+$` });

@@ -5,9 +5,8 @@ import { keyReferencesOf, type Operation } from './operation.ts';
 import { structureOf } from './shape.ts';
 
 /**
- * Compiles what a request is checked for by itself, before anybody looks for its key. The result throws
- * InvalidArnException for an alias where the operation takes keys only, which AWS says before anything else; then
- * ValidationException with every broken constraint.
+ * Compiles the checks on a request alone, before its key is looked up. The result first throws InvalidArnException for
+ * an alias where the operation takes only keys, as AWS does; then ValidationException with every broken constraint.
  */
 export function compileInputCheck(operation: Operation): (input: object) => void {
   const check = compileCheck(structureOf(operation.input.shape));
@@ -21,7 +20,7 @@ export function compileInputCheck(operation: Operation): (input: object) => void
   };
 }
 
-/** Also where `KeyId` only narrows a list or a grant. */
+/** Includes operations where `KeyId` only narrows a list or a grant. */
 function takesKeysOnly(operation: Operation): boolean {
   const reference = keyReferencesOf(operation).find(({ member }) => member === 'KeyId');
   return 'KeyId' in operation.input.shape && reference?.identifiers !== 'key-or-alias';

@@ -1,18 +1,18 @@
 import type { BlobShape, Shape, StructureShape } from './shape.ts';
 
-/** A value of its shape as JSON text. */
+/** Formats a value of the writer's shape as JSON text. */
 export type JsonWriter = (value: unknown) => string;
 
-/** How a kind of document writes what JSON itself says nothing about. */
+/** How a kind of document writes what JSON does not define. */
 export interface JsonStyle {
   readonly memberName: (name: string) => string;
-  /** JSON text. `milliseconds`: since the epoch. */
+  /** Returns JSON text. `milliseconds`: since the epoch. */
   readonly timestamp: (milliseconds: number) => string;
-  /** Writes JSON text; undefined for a document in which no bytes stand, nor any text that its shape calls secret. */
+  /** Returns JSON text; undefined for documents that contain no bytes and no text marked secret. */
   readonly blob: ((shape: BlobShape) => (bytes: Uint8Array) => string) | undefined;
 }
 
-/** Compiled once per shape; much faster than `JSON.stringify` of a copy. Undefined for what the style leaves out. */
+/** Compiled once per shape; much faster than `JSON.stringify` of a copy. Undefined for shapes that the style omits. */
 export function jsonWriterOf(shape: Shape, style: JsonStyle): JsonWriter | undefined {
   switch (shape.kind) {
     case 'text':
@@ -36,7 +36,7 @@ export function jsonWriterOf(shape: Shape, style: JsonStyle): JsonWriter | undef
   }
 }
 
-/** Members that are undefined are left out, and so is what the shape does not name. */
+/** Omits undefined members, and those that the shape does not name. */
 export function structureWriterOf({ members }: StructureShape, style: JsonStyle): JsonWriter {
   const written = members.flatMap(({ name, shape }) => {
     const write = jsonWriterOf(shape, style);

@@ -56,7 +56,7 @@ export const KeyMetadata = structure('KeyMetadata', {
   CloudHsmClusterId: CloudHsmClusterId.optional(),
   ExpirationModel: ExpirationModel.optional(),
   KeyManager: KeyManager.optional(),
-  // KMS answers the key's spec under both names, for the specs that are newer than this member too.
+  // KMS reports the key's spec under both names, even for specs newer than this member.
   CustomerMasterKeySpec: KeySpec.optional(),
   KeySpec: KeySpec.optional(),
   EncryptionAlgorithms: list(EncryptionAlgorithm).optional(),

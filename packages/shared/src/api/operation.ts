@@ -2,14 +2,14 @@ import type { z } from 'zod';
 import type { ExceptionCode } from '../errors/exceptions.ts';
 
 /**
- * What a request must be allowed on: one KMS key, named by a field of its input, or the caller's account as a whole.
+ * The resource that a request needs permission for: a KMS key named by an input field, or the caller's whole account.
  */
 export type Access = 'key' | 'account';
 
-/** `key`: key id or key ARN. AWS refuses alias names and alias ARNs on management operations. */
+/** `key`: key id or key ARN. On management operations AWS refuses alias names and alias ARNs. */
 export type KeyIdentifiers = 'key' | 'key-or-alias';
 
-/** A KMS key that a request names, and what the caller must be allowed to do with it. */
+/** A KMS key that a request names, and the permission that the caller needs on it. */
 export interface KeyReference {
   /** The member of the input that names it. */
   readonly member: string;
@@ -20,10 +20,7 @@ export interface KeyReference {
   readonly ciphertext?: string;
 }
 
-/**
- * An operation of the public API. Routing, gRPC, kms.proto, docs, audit and conformance derive from this and nothing
- * else.
- */
+/** An operation of the public API. Routing, gRPC, kms.proto, docs, audit and conformance all derive from this. */
 export interface Operation<
   Name extends string = string,
   A extends Access = Access,
@@ -33,21 +30,21 @@ export interface Operation<
   readonly name: Name;
   readonly summary: string;
   readonly access: A;
-  /** The family it is documented and filed under. */
+  /** The family under which it is documented and filed. */
   readonly family: string;
   readonly input: Input;
-  /** null: the operation answers with no body at all. */
+  /** null: the operation returns no body at all. */
   readonly output: Output;
-  /** What it may throw besides the common errors. */
+  /** The exceptions it may throw besides the common ones. */
   readonly errors: readonly ExceptionCode[];
-  /** Which identifiers `KeyId` takes, where `KeyId` alone names the key. */
+  /** The identifiers that `KeyId` accepts, if only `KeyId` names the key. */
   readonly keyId?: KeyIdentifiers;
   /**
-   * Instead of `keyId`: keys that another member names, that have their own action, or more than one. The first is the
+   * Instead of `keyId`: for keys named by another member, with their own action, or more than one. The first is the
    * handler's `call.key`.
    */
   readonly keys?: readonly KeyReference[];
-  /** False for what changes something; goes into the audit record. */
+  /** False if it changes anything; goes into the audit record. */
   readonly readOnly: boolean;
 }
 
@@ -63,19 +60,22 @@ export function defineOperation<
   return Object.freeze(operation);
 }
 
-/** The keys a request of the operation names; none for an `account` operation. Authorize each for its action. */
+/**
+ * The keys that a request of the operation names; none for an `account` operation. Each must be authorized for its own
+ * action.
+ */
 export function keyReferencesOf(operation: Operation): readonly KeyReference[] {
   if (operation.keys !== undefined) return operation.keys;
   if (operation.keyId === undefined) return [];
   return [{ member: 'KeyId', identifiers: operation.keyId, action: actionOf(operation) }];
 }
 
-/** The IAM action of an operation that has only one. */
+/** The IAM action of an operation with only one. */
 export function actionOf(operation: Operation): string {
   return `kms:${operation.name}`;
 }
 
-/** What every cryptographic use of a KMS key may answer. */
+/** The errors that every cryptographic use of a KMS key may return. */
 export const keyUseErrors = [
   'NotFoundException',
   'DisabledException',

@@ -7,17 +7,17 @@ import { type Shape, type StructureShape, structureOf } from './shape.ts';
 /** A message of kms.proto as `@keyfleet/proto` decodes it and encodes it. */
 export type Message = Readonly<Record<string, unknown>>;
 
-/** Values of an operation <-> its messages in kms.proto. */
+/** Converts between an operation's values and its messages in kms.proto. */
 export interface ProtoCodec<O extends Operation> {
-  /** Server: throws KmsException, ValidationException with the same text as over HTTP. */
+  /** Server: throws KmsException; a ValidationException has the same text as over HTTP. */
   parseRequest(message: Message): InputOf<O>;
   formatResponse(output: OutputOf<O>): Message;
-  /** Client: nothing is checked, the server does. */
+  /** Client: checks nothing, since the server does. */
   formatRequest(input: z.input<O['input']>): Message;
   parseResponse(message: Message): OutputOf<O>;
 }
 
-/** Compiles an operation's messages: call once per operation, at start. */
+/** Compiles an operation's messages; call once per operation, at start. */
 export function protoCodec<O extends Operation>(operation: O): ProtoCodec<O> {
   const request = structureOf(operation.input.shape);
   const response = structureOf(operation.output?.shape ?? {});
@@ -85,7 +85,7 @@ function structureReader(shape: StructureShape): (message: unknown) => Record<st
       const field = (message as Message)[name];
       if (field !== undefined && field !== null) result[name] = read(field);
       else if (absent !== undefined) result[name] = absent;
-      // Protobuf has no other way to write an empty list.
+      // Protobuf has no other form for an empty list.
       else if (required && kind === 'list') result[name] = [];
     }
     return result;

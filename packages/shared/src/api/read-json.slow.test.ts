@@ -11,7 +11,7 @@ function outcome(read: (text: string) => unknown, text: string): unknown {
   }
 }
 
-/** Without an escape, JSON.parse is right. */
+/** Without escapes, JSON.parse is right. */
 const plain = fc.json({ maxDepth: 5 }).filter((text) => !text.includes('\\'));
 
 test('a text without escapes is read as JSON.parse reads it, broken or whole', () => {

@@ -1,8 +1,10 @@
-/** Where a parsed object keeps its numbers as they were written. */
+/** Holds the text of a parsed object's numbers, as they were written. */
 export const LITERALS = Symbol('literals');
 export type JsonObject = Record<string, unknown> & { [LITERALS]?: Record<string, string> };
 
-/** Lists and objects within each other: far more than in any request; a reader that recurses must stop somewhere. */
+/**
+ * Lists and objects nested in each other: far more than any request has, but a recursive reader must stop somewhere.
+ */
 export const MAX_DEPTH = 64;
 
 const space = /[ \t\r\n]*/y;
@@ -11,11 +13,10 @@ const string = /"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u
 const scalar = /true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/y;
 
 /**
- * Reads JSON (RFC 8259) as `JSON.parse` should, for what that cannot be trusted with: it keeps the text of every
- * number, and it reads an escape in a name as what it stands for. V8's JSON.parse (Node 26: V8 14.6) does not always:
- * if an object that was read before had a name that begins as the escaped one is written, it takes that name instead,
- * so that a stranger's request decides what ours says. Objects have no prototype; of names given twice the last counts.
- * Throws SyntaxError.
+ * Reads JSON (RFC 8259) where `JSON.parse` cannot be trusted: it keeps the text of every number, and decodes an escape
+ * in a name correctly. V8's JSON.parse (Node 26: V8 14.6) does not always: if an object read before has a name that
+ * starts with the escaped name as written, V8 takes that name instead, so a stranger's request decides what ours says.
+ * Objects have no prototype; the last of duplicate names wins. Throws SyntaxError.
  */
 export function readJson(text: string): unknown {
   return new Reader(text).read();
@@ -24,7 +25,7 @@ export function readJson(text: string): unknown {
 class Reader {
   readonly #text: string;
   #at = 0;
-  /** The scalar read last, as it was written. */
+  /** The scalar last read, as written. */
   #literal = '';
 
   constructor(text: string) {
@@ -72,7 +73,7 @@ class Reader {
     return list;
   }
 
-  /** By itself a string is read right: only names are guessed. */
+  /** A string on its own is read correctly: V8 guesses only names. */
   #string(): string {
     return JSON.parse(this.#token(string)) as string;
   }

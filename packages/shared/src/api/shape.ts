@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * What a schema is on the wire, whatever the wire: the JSON and protobuf codecs, kms.proto, the documents and the audit
- * record derive from it.
+ * A schema's form on the wire, independent of the protocol: the JSON and protobuf codecs, kms.proto, the documents and
+ * the audit record derive from it.
  */
 export type Shape =
   | TextShape
@@ -19,20 +19,20 @@ export interface TextShape {
   readonly kind: 'text';
   readonly min?: number | undefined;
   readonly max?: number | undefined;
-  /** As AWS writes it; the whole text must match. */
+  /** In AWS's notation; the whole text must match. */
   readonly pattern?: string | undefined;
-  /** Never in the audit record. */
+  /** Never written to the audit record. */
   readonly secret?: boolean | undefined;
   /** AWS's trait: never printed in a validation message. */
   readonly sensitive?: boolean | undefined;
 }
 export interface ChoiceShape {
   readonly kind: 'choice';
-  /** AWS's model. */
+  /** As in AWS's model. */
   readonly values: readonly string[];
-  /** What a request may say. */
+  /** What a request may contain. */
   readonly accepted: readonly string[];
-  /** What a validation message says that it may, in AWS's order. */
+  /** What a validation message lists as allowed, in AWS's order. */
   readonly listed: readonly string[];
 }
 export interface IntegerShape {
@@ -43,16 +43,16 @@ export interface IntegerShape {
 export interface FlagShape {
   readonly kind: 'flag';
 }
-/** Milliseconds since the epoch in the program; epoch seconds in JSON. */
+/** Milliseconds since the epoch in the program, epoch seconds in JSON. */
 export interface TimestampShape {
   readonly kind: 'timestamp';
 }
-/** A Uint8Array in the program; base64 in JSON. Never in the audit record. */
+/** A Uint8Array in the program, base64 in JSON. Never in the audit record. */
 export interface BlobShape {
   readonly kind: 'blob';
   readonly min: number;
   readonly max: number;
-  /** As for a text. */
+  /** As for text. */
   readonly sensitive?: boolean | undefined;
 }
 export interface ListShape {
@@ -62,15 +62,14 @@ export interface ListShape {
   readonly max?: number | undefined;
 }
 /**
- * Text to text; an object without prototype in the program, so that `constructor` and `__proto__` are keys like any
- * other.
+ * Text to text. An object without prototype in the program, so that `constructor` and `__proto__` are ordinary keys.
  */
 export interface MapShape {
   readonly kind: 'map';
 }
 export interface StructureShape {
   readonly kind: 'structure';
-  /** Undefined for an operation's own input and output. */
+  /** Undefined for an operation's input and output themselves. */
   readonly name?: string | undefined;
   readonly members: readonly MemberShape[];
 }
@@ -78,7 +77,7 @@ export interface MemberShape {
   readonly name: string;
   readonly shape: Shape;
   readonly required: boolean;
-  /** What an absent member means, where the operation documents it and absence makes no other difference. */
+  /** The meaning of an absent member, where the operation documents one and absence makes no other difference. */
   readonly default?: unknown;
 }
 
@@ -93,9 +92,9 @@ export function text(shape: Omit<TextShape, 'kind'> = {}) {
 }
 
 export interface ChoiceRules<A extends string> {
-  /** The values, unless given. */
+  /** Default: the values. */
   readonly accepted?: readonly A[];
-  /** What is accepted, unless given: AWS lists what it accepts in an order of its own, and in places something else. */
+  /** Default: what is accepted. AWS lists what it accepts in its own order, and sometimes something else. */
   readonly listed?: readonly string[];
 }
 
@@ -165,7 +164,7 @@ function memberOf(name: string, schema: z.ZodType): MemberShape {
   return { name, shape: shapeOf(schema), required: true };
 }
 
-/** A pattern as Java's `matches` reads it: the whole text, and `\s` only for ASCII. */
+/** Compiles a pattern to match as Java's `matches` does: the whole text, with `\s` only for ASCII. */
 export function wholePattern(source: string): RegExp {
   const own = source.replaceAll('\\s', ' \\t\\n\\v\\f\\r').replaceAll('\\p{ASCII}', '[\\x00-\\x7f]');
   return new RegExp(`^(?:${own})$`);

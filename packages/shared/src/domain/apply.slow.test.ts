@@ -148,7 +148,7 @@ test('any sequence of commands leads through valid states, and keeps every key a
         expect(next.generation).toBe(state.generation + 1);
         expect(next.domainKeys.at(-1)!.createdGeneration === next.generation).toBe(makesDomainKey(state, command));
         assertKeysKept(state, next, now);
-        // Whoever was removed never sees the domain key that seals from then on.
+        // A removed party never sees the domain key that seals from then on.
         const isGone =
           state.members.some((member) => !isMember(next, member)) ||
           hostsOf(state).some((host) => !hostsOf(next).includes(host));

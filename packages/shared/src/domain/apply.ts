@@ -15,15 +15,15 @@ import { assertValidState } from './valid-state.ts';
 
 /** What the member that makes a token adds to the change. */
 export interface Making {
-  /** Milliseconds since the epoch, by its clock, and not before the token that it follows. */
+  /** Milliseconds since the epoch, by its clock, and no earlier than the previous token. */
   readonly madeAt: number;
-  /** Of the new domain key, if the change makes one. */
+  /** The id of the new domain key, if the change makes one. */
   readonly keyId: string;
 }
 
 /**
- * Whether the change of `state` makes a new domain key: rotation does, and so does everything that removes a member or
- * a service host.
+ * Whether the change of `state` makes a new domain key: rotation does, and so does every change that removes a member
+ * or a service host.
  */
 export function makesDomainKey({ operators }: DomainState, change: DomainChange): boolean {
   switch (change.name) {
@@ -53,8 +53,8 @@ export function foundedState(change: Extract<DomainChange, { name: 'CreateDomain
 }
 
 /**
- * The state that `change` makes of `state`: the only change that its token may show. Pure, so that every process comes
- * to the same bytes. Throws `DomainError`: `wrong-state`, `invalid-change` or `too-young`.
+ * The state after `change`, which is the only one its token may contain. Pure, so that every process computes the same
+ * bytes. Throws `DomainError`: `wrong-state`, `invalid-change` or `too-young`.
  */
 export function nextState(state: DomainState, change: DomainChange, making: Making): DomainState {
   const { version, preparer } = change;
@@ -96,10 +96,10 @@ function changed(state: DomainState, change: DomainChange, making: Making): Part
   }
 }
 
-/** Nobody who leaves by `change` ever sees the new domain key. */
+/** Those whom `change` removes never see the new domain key. */
 function afterRemoval(state: DomainState, change: DomainChange, making: Making): Partial<DomainState> {
   if (!makesDomainKey(state, change)) return {};
-  // Version 1 has no place to say that the key is from after a removal.
+  // Version 1 cannot record that the key was made after a removal.
   return { domainKeys: rotated(state, state.domainKeys, making, change.version === 2) };
 }
 
@@ -150,7 +150,7 @@ function dropped(state: DomainState, ids: readonly string[], { madeAt }: Making)
   return state.domainKeys.filter(({ id }) => !ids.includes(id));
 }
 
-/** The time of the drop is the token's, so everyone who verifies the token verifies this as well. */
+/** The drop's time comes from the token, so everyone who verifies the token also verifies this. */
 function assertMayDrop(state: DomainState, id: string, now: number): void {
   const from = droppableAt(state, id);
   if (from === undefined) {
@@ -177,7 +177,7 @@ function modified<K extends string, T extends Record<K, string>>(
   if (absent !== undefined)
     throw new DomainError('invalid-change', `${absent} cannot be removed: there is no such ${id}`);
   assertKeysExist(admit);
-  // A name may be removed and admitted again in one change: a fleet that lost its volumes comes back under its names.
+  // One change may remove a name and admit it again: a fleet that lost its volumes returns under its names.
   return [...current.filter((one) => !remove.includes(one[id])), ...admit];
 }
 
@@ -188,7 +188,7 @@ interface PublicKeys {
 }
 
 /**
- * Looked at once, when it enters the state: a key that is no point of the curve could never sign or receive anything.
+ * Checked once, when it enters the state: a key that is not a point of the curve could never sign or receive anything.
  */
 function assertKeysExist(newcomers: readonly PublicKeys[]): void {
   for (const { signingKey, agreementKey, encapsulationKey } of newcomers) {
@@ -199,8 +199,8 @@ function assertKeysExist(newcomers: readonly PublicKeys[]): void {
 }
 
 /**
- * Its token could not be signed: one being removed must not choose the new domain key, and one being admitted has no
- * say yet.
+ * Otherwise nobody could sign its token: a removed member must not choose the new domain key, and an admitted one has
+ * no say yet.
  */
 function assertAmong(members: readonly { readonly memberId: string }[], preparer: string): void {
   if (members.some(({ memberId }) => memberId === preparer)) return;

@@ -14,7 +14,7 @@ import { Proposal } from './proposal.ts';
 import { DomainState, type NewMember } from './state.ts';
 import { parseToken, TokenEnvelope, tokenHash } from './token.ts';
 
-/** What every verifier says: the chain by itself, and a member that has installed all but the newest token. */
+/** The verdict of every verifier: the chain alone, and a member that has installed all but the newest token. */
 function refusalOfAll(domain: TestDomain, token: Buffer): string {
   const chain = refusalOf(() => verifyChain(domain.anchor, [...domain.tokens, token]));
   const member = refusalOf(() => domain.hsms.at(-1)!.install([token]));

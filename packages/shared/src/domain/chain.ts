@@ -7,11 +7,12 @@ import { activeDomainKey, DomainState, isMember, type Member, type VerifiedDomai
 import { type DomainToken, parseToken } from './token.ts';
 import type { Checkpoint, TrustAnchor } from './trust-anchor.ts';
 
-/** How far the clocks of those who make tokens and those who take them may differ. */
+/** How far the clocks of a token's maker and its reader may differ. */
 const FUTURE_TOLERANCE_MS = 10 * 60_000;
 
 /**
- * The founding token: its change is signed by enough founders, its state is what the change says. Throws `DomainError`.
+ * Verifies the founding token: enough founders signed its change, and its state is what the change says. Throws
+ * `DomainError`.
  */
 export function verifyGenesis(anchor: TrustAnchor, token: DomainToken): VerifiedDomain {
   if (token.state.domain !== anchor.domain) throw otherDomain(token);
@@ -25,9 +26,9 @@ export function verifyGenesis(anchor: TrustAnchor, token: DomainToken): Verified
 }
 
 /**
- * The token after `previous`: names it by hash, shows exactly what its domain change makes, the change is allowed by
- * the rules of `previous`, and the signer is the member that the change names, before and after. Once a token is of
- * version 2, all that follow are. Throws `DomainError`.
+ * Verifies the token after `previous`: it names `previous` by hash, and its state is exactly what its domain change
+ * makes; the rules of `previous` allow the change; and the signer is the member that the change names, both before and
+ * after. After a token of version 2, all must be of version 2. Throws `DomainError`.
  */
 export function verifyNext(previous: VerifiedDomain, token: DomainToken): VerifiedDomain {
   const { state } = previous;
@@ -42,7 +43,7 @@ export function verifyNext(previous: VerifiedDomain, token: DomainToken): Verifi
   return { state: token.state, hash: token.hash };
 }
 
-/** The end of a chain that begins with the founding token, or goes on after `known`. Throws `DomainError`. */
+/** The end of a chain that begins with the founding token or continues after `known`. Throws `DomainError`. */
 export function verifyChain(
   anchor: TrustAnchor,
   tokens: readonly Uint8Array[],
@@ -60,8 +61,8 @@ export function verifyChain(
 }
 
 /**
- * One step of a chain, from nothing or from `previous`, by the trust anchor's checkpoint if it has one. Throws
- * `DomainError`.
+ * One step of a chain, from the start or from `previous`, checked against the trust anchor's checkpoint if there is
+ * one. Throws `DomainError`.
  */
 export function follow(anchor: TrustAnchor, previous: VerifiedDomain | undefined, token: DomainToken): VerifiedDomain {
   const verified = previous === undefined ? verifyGenesis(anchor, token) : verifyNext(previous, token);
@@ -69,13 +70,13 @@ export function follow(anchor: TrustAnchor, previous: VerifiedDomain | undefined
   return verified;
 }
 
-/** Throws `DomainError('forked')` for another token of the checkpoint's generation. */
+/** Throws `DomainError('forked')` for a different token of the checkpoint's generation. */
 export function assertComesBy(checkpoint: Checkpoint | undefined, { state, hash }: VerifiedDomain): void {
   if (state.generation !== checkpoint?.generation || Buffer.compare(hash, checkpoint.hash) === 0) return;
   throw new DomainError('forked', `token ${state.generation} is not the one that was known before`);
 }
 
-/** Whether the chain is at the checkpoint or past it; until it is, it may be the beginning of another domain's. */
+/** Whether the chain has reached the checkpoint. Before that, it may be the beginning of another domain's. */
 export function reaches({ state }: VerifiedDomain, checkpoint: Checkpoint | undefined): boolean {
   return state.generation >= (checkpoint?.generation ?? 0);
 }
@@ -85,9 +86,9 @@ export function isFromFuture({ state }: { readonly state: DomainState }, now: nu
 }
 
 /**
- * A token that says it was made later than now, beyond what clocks may differ: its maker's clock is wrong, or the
- * caller's. Everyone who makes, stores, installs or follows tokens asks this; the chain itself is true at any time.
- * Throws `DomainError('from-the-future')`.
+ * Refuses a token dated later than now by more than clocks may differ: its maker's clock or the caller's is wrong.
+ * Everyone who makes, stores, installs or follows tokens calls this; the chain itself is valid at any time. Throws
+ * `DomainError('from-the-future')`.
  */
 export function assertNotFromFuture(domain: { readonly state: DomainState }, now: number): void {
   if (!isFromFuture(domain, now)) return;
@@ -99,7 +100,7 @@ export function assertNotFromFuture(domain: { readonly state: DomainState }, now
   );
 }
 
-/** What the token says that its maker added. */
+/** What the maker added, according to the token. */
 function makingOf({ state }: DomainToken): Making {
   return { madeAt: state.madeAt, keyId: activeDomainKey(state).id };
 }
@@ -118,7 +119,8 @@ function assertMakes(expected: DomainState, { state, stateBytes, wrappedKeys }: 
   if (wrappedFor.length !== state.members.length || state.members.some((one, i) => one.memberId !== wrappedFor[i])) {
     throw new DomainError('wrong-state', `token ${state.generation} is not sealed for exactly its members`);
   }
-  // Less than a member's keys allow is refused, or what is recorded today could be opened by who breaks P-384 one day.
+  // Every member must get the strongest wrapping its keys allow, or data recorded today could be opened if P-384 is
+  // broken one day.
   if (
     state.members.some(
       (one, i) => (one.encapsulationKey === undefined) !== (wrappedKeys[i]!.encapsulated === undefined),
@@ -129,7 +131,8 @@ function assertMakes(expected: DomainState, { state, stateBytes, wrappedKeys }: 
 }
 
 /**
- * A member of both states: one being removed must not choose the new domain key, and one being admitted has no say yet.
+ * The signer must be in both states: a removed member must not choose the new domain key, and an admitted one has no
+ * say yet.
  */
 function assertSignedByMember(token: DomainToken, change: DomainChange, membersBefore: readonly Member[]): void {
   const { signerId, state } = token;
@@ -144,7 +147,7 @@ function assertSignedByMember(token: DomainToken, change: DomainChange, membersB
 }
 
 /**
- * Of a token whose body was verified before, perhaps with another signature: the hash leaves it out. Throws
+ * For a token whose body was verified before, perhaps with another signature, which the hash does not cover. Throws
  * `DomainError('forged')`.
  */
 export function assertSignature({ state, signerId, body, signature }: DomainToken): void {

@@ -7,9 +7,9 @@ import { decodeOrRefuse, isSignatureOf, signBytes } from './signature.ts';
 import { domainName, entityId, type Operator, sha256Hash } from './state.ts';
 
 /**
- * Who asks a member to change: a scheduler's signature over the call (docs/formats.md, "Domain call"). It gives no
- * right to any change: proposals and tokens carry that themselves. It keeps strangers from choosing what a member is
- * shown, and when.
+ * Proof of who asks a member to change: a scheduler's signature over the call (docs/formats.md, "Domain call"). It
+ * authorizes no change, since proposals and tokens carry their own authority. It keeps strangers from choosing what a
+ * member is shown, and when.
  */
 export const domainCallMethods = [
   'PrepareDomainToken',
@@ -21,7 +21,7 @@ export const domainCallMethods = [
 export type DomainCallMethod = (typeof domainCallMethods)[number];
 
 /**
- * A call is taken this long before and after the time that it states. Repeated within it, a call changes nothing more.
+ * A call is accepted this long before and after its stated time. Repeated within it, the call has no further effect.
  */
 export const CALL_SKEW_MS = 300_000;
 
@@ -30,7 +30,7 @@ const DomainCall = defineFormat(
   z.object({
     domain: domainName,
     method: z.enum(domainCallMethods),
-    /** The member that is called. */
+    /** The member called. */
     memberId: entityId,
     callerId: entityId,
     /** Milliseconds since the epoch. */
@@ -41,10 +41,10 @@ const DomainCall = defineFormat(
 
 const SignedCall = defineFormat('keyfleet/domain-call/signed/1', z.object({ call: bytes({ max: 1024 }), signature }));
 
-/** The byte strings of a request, in the order of its fields; a number as its decimal digits. */
+/** The byte strings of a request, in field order; a number as its decimal digits. */
 const Request = defineFormat('keyfleet/domain-call/request/1', z.object({ parts: z.array(bytes()) }));
 
-/** What is called, of whom, with which request. */
+/** What is called, on which member, with which request. */
 export interface CallSubject {
   readonly domain: string;
   readonly method: DomainCallMethod;
@@ -59,7 +59,7 @@ export function signCall(subject: CallSubject, { operatorId, privateKey }: Signe
   return SignedCall.encode({ call, signature: signBytes(privateKey, call) });
 }
 
-/** Throws `DomainError('unauthorized-call')` unless one of `schedulers` signed this very call, about now. */
+/** Throws `DomainError('unauthorized-call')` unless one of `schedulers` signed exactly this call, about now. */
 export function verifyCall(
   signed: Uint8Array,
   subject: CallSubject,
@@ -77,7 +77,7 @@ export function verifyCall(
   if (!isSignatureOf(caller.signingKey, bytesOfCall, signatureOfCall)) {
     throw unauthorized(`the signature of ${call.callerId} does not verify`);
   }
-  // Last: a request is megabytes, and a stranger's is not even hashed.
+  // Last, because a request is megabytes: a stranger's is not even hashed.
   if (!hashOf(request).equals(call.requestHash)) throw unauthorized('the request is not the one that was signed');
 }
 

@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { DomainError } from './domain-error.ts';
 
-/** ML-KEM-1024 (FIPS 203), the parameter set of the same strength as P-384 and above. Raw bytes. */
+/** ML-KEM-1024 (FIPS 203), the parameter set at least as strong as P-384. Raw bytes. */
 export const kem = 'ml-kem-1024';
 export const encapsulationKeyLength = 1568;
 export const encapsulatedLength = 1568;

@@ -15,7 +15,7 @@ import { formatTrustAnchor, parseTrustAnchor } from './trust-anchor.ts';
 
 type Founding = Extract<NewDomainChange, { name: 'CreateDomain' }>;
 
-/** A candidate HSM, and a CreateDomain that names it as the only member. */
+/** A candidate HSM, and a CreateDomain with it as the only member. */
 function founding(domain: TestDomain, bound: Partial<Founding> = {}, body: Partial<Founding['body']> = {}) {
   const hsm = domain.newHsm('hsm-1');
   const { alice, bob, frontend, scheduler } = domain;

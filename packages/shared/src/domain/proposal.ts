@@ -23,24 +23,24 @@ const removed = z.array(entityId).max(256);
 const modifiedOperators = { admit: operators, remove: z.array(entityId).max(1024) };
 const leaveDomain = body('leave-domain/1', { memberId: entityId });
 
-/** What each domain change says. CreateDomain makes generation 1; the others change the state they are bound to. */
+/** The body of each domain change. CreateDomain makes generation 1; the others change the state they are bound to. */
 const bodies = {
   CreateDomain: body('create-domain/2', { members: newMembers, operators, rules, backupHorizonMs }),
   /** Makes a new domain key. */
   RotateDomainKeys: body('rotate-domain-keys/2', {}),
-  /** From now on these open nothing. */
+  /** These open nothing from now on. */
   RetireDomainKeys: body('retire-domain-keys/1', { ids }),
-  /** Retired ones open again: what a backup holds may be under them. */
+  /** Reopens retired keys: a backup may hold tokens under them. */
   ReinstateDomainKeys: body('reinstate-domain-keys/1', { ids }),
-  /** Members forget these. */
+  /** Members forget these keys. */
   DropDomainKeys: body('drop-domain-keys/1', { ids }),
-  /** Removing anyone also makes a new domain key, which the removed never see. */
+  /** Removing anyone also makes a new domain key, which the removed members never see. */
   ModifyMembers: body('modify-members/2', { admit: newMembers, remove: removed }),
-  /** Removing a service host also makes a new domain key, under which nothing is that it ever saw. */
+  /** Removing a service host also makes a new domain key; the host has seen nothing sealed under it. */
   ModifyOperators: body('modify-operators/2', modifiedOperators),
   /** Replaces all rules. */
   ModifyRules: body('modify-rules/2', { rules, backupHorizonMs }),
-  /** Makes no token: the member erases its keys and its identity. */
+  /** Makes no token. The member erases its keys and its identity. */
   LeaveDomain: leaveDomain,
 } as const;
 
@@ -49,7 +49,7 @@ const bodiesV1 = {
   /** `drop` lists deactivated keys that nothing needs any more. */
   RotateDomainKeys: body('rotate-domain-keys/1', { drop: z.array(domainKeyId).max(4096) }),
   ModifyMembers: body('modify-members/1', { admit: membersV1, remove: removed }),
-  /** Makes no domain key. Commands of version 2 hold it as well. */
+  /** Makes no domain key. Commands of version 2 include it too. */
   ModifyOperators: body('modify-operators/1', modifiedOperators),
   ModifyRules: body('modify-rules/1', { rules: rulesV1, backupHorizonMs }),
   LeaveDomain: leaveDomain,
@@ -61,12 +61,12 @@ function body<S extends z.ZodRawShape>(name: string, shape: S): Format<z.output<
 
 type BodyOf<F> = F extends Format<infer T> ? T : never;
 type NewBodies = { readonly [N in DomainChangeName]: BodyOf<(typeof bodies)[N]> };
-/** As a change of either version says it. */
+/** Covers changes of both versions. */
 interface Bodies extends Omit<NewBodies, 'CreateDomain' | 'RotateDomainKeys' | 'ModifyMembers' | 'ModifyOperators'> {
   readonly CreateDomain: Omit<NewBodies['CreateDomain'], 'members'> & { readonly members: Member[] };
   readonly RotateDomainKeys: { readonly drop?: readonly string[] };
   readonly ModifyMembers: { readonly admit: Member[]; readonly remove: string[] };
-  /** `keepsDomainKeys`: it is of the first release, and makes no domain key whomever it removes. */
+  /** `keepsDomainKeys`: it is from the first release, and makes no domain key whomever it removes. */
   readonly ModifyOperators: NewBodies['ModifyOperators'] & { readonly keepsDomainKeys?: true };
 }
 
@@ -74,17 +74,19 @@ export type DomainChangeName = keyof typeof bodies;
 const names = Object.keys(bodies) as [DomainChangeName, ...DomainChangeName[]];
 const namesV1 = Object.keys(bodiesV1) as [keyof typeof bodiesV1, ...(keyof typeof bodiesV1)[]];
 
-/** What a domain change applies to, and who carries it out: it works once and nowhere else. */
+/** What a domain change applies to, and which member carries it out: it works once and nowhere else. */
 export interface Binding {
   readonly domain: string;
-  /** Of the state that it changes; 0: CreateDomain. */
+  /** The generation of the state that it changes; 0 for CreateDomain. */
   readonly generation: number;
   /**
-   * Of the token that made that state; zeros: CreateDomain. The same generation may come again after a recovery, its
-   * token does not.
+   * The hash of the token that made that state; zeros for CreateDomain. After a recovery the same generation may recur,
+   * but not the same token.
    */
   readonly previousHash: Uint8Array;
-  /** The one member that may make the token, so that there is one; of LeaveDomain the member that leaves. */
+  /**
+   * The only member that may make the token, so that there is only one token; for LeaveDomain, the member that leaves.
+   */
   readonly preparer: string;
 }
 
@@ -94,7 +96,7 @@ interface Bound<N extends DomainChangeName, B> extends Binding {
 }
 /** What may be signed now. */
 export type NewDomainChange = { [N in DomainChangeName]: Bound<N, NewBodies[N]> }[DomainChangeName];
-/** What stands in a token or a proposal. One of version 1 names no preparer and no hash: here these are empty. */
+/** What a token or a proposal contains. A change of version 1 names no preparer and no hash: both are empty here. */
 export type DomainChange = {
   [N in DomainChangeName]: Bound<N, Bodies[N]> & { readonly version: DomainVersion };
 }[DomainChangeName];
@@ -115,7 +117,7 @@ const DomainChangeV2 = defineFormat(
   }),
 );
 
-/** For one that changes the domain as it is. */
+/** For a change to the current domain. */
 export function boundTo({ state, hash: previousHash }: VerifiedDomain, preparer: string): Binding {
   return { domain: state.domain, generation: state.generation, previousHash, preparer };
 }
@@ -157,16 +159,16 @@ function keepingDomainKeys(content: unknown): Bodies['ModifyOperators'] {
 
 export const signature = bytes({ min: signatureLength, max: signatureLength });
 
-/** A domain change and the operators' signatures over its bytes. */
+/** A domain change, and the operators' signatures over its bytes. */
 export const Proposal = defineFormat(
   'keyfleet/domain-proposal/1',
-  // `command` is the word of the first release for a domain change; stored proposals and answers keep it.
+  // `command` is the first release's word for a domain change; stored proposals and answers keep it.
   z.object({ command: bytes(), signatures: z.array(z.object({ operatorId: entityId, signature })).max(1024) }),
 );
 export type Proposal = ReturnType<typeof Proposal.decode>;
 export type OperatorSignature = Proposal['signatures'][number];
 
-/** An operator who can sign. */
+/** An operator with a key to sign. */
 export interface Signer {
   readonly operatorId: string;
   readonly privateKey: KeyObject;
@@ -177,12 +179,12 @@ export function parseProposal(input: Uint8Array): Proposal {
   return decodeOrRefuse(Proposal, input);
 }
 
-/** SHA-256 of the domain change, hexadecimal: the same however many have signed. */
+/** SHA-256 of the domain change, hexadecimal; independent of the signatures. */
 export function proposalId({ command }: Proposal): string {
   return hash('sha256', command);
 }
 
-/** A proposal that nobody has signed yet. */
+/** A proposal without signatures. */
 export function newProposal(change: NewDomainChange): Proposal {
   return { command: encodeDomainChange(change), signatures: [] };
 }
@@ -191,7 +193,7 @@ export function signProposal(proposal: Proposal, { operatorId, privateKey }: Sig
   return withSignature(proposal, { operatorId, signature: signBytes(privateKey, proposal.command) });
 }
 
-/** Replaces an earlier signature of the same operator. */
+/** Replaces an earlier signature by the same operator. */
 export function withSignature(proposal: Proposal, added: OperatorSignature): Proposal {
   const others = proposal.signatures.filter(({ operatorId }) => operatorId !== added.operatorId);
   return { command: proposal.command, signatures: [...others, added] };

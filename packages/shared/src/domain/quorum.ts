@@ -5,9 +5,9 @@ import type { DomainVersion, Operator, Rule, VerifiedDomain } from './state.ts';
 import type { TrustAnchor } from './trust-anchor.ts';
 
 /**
- * The change of a proposal that the rules of `previous` allow: it is for this domain and this very token, every
- * signature is a distinct operator's and verifies, and together they meet one alternative of the change's rule.
- * `oldest`: a change of an older version is refused; only who verifies old tokens takes version 1. Throws
+ * Returns the change of a proposal that the rules of `previous` allow: it is bound to this domain and this very token,
+ * every signature verifies and is by a distinct operator, and together they meet one alternative of the change's rule.
+ * A change of a version before `oldest` is refused; only code that verifies old tokens accepts version 1. Throws
  * `DomainError`.
  */
 export function verifyProposal(previous: VerifiedDomain, proposal: Proposal, oldest: DomainVersion = 2): DomainChange {
@@ -40,7 +40,7 @@ export function verifyFounding(
   return change;
 }
 
-/** Who signed. Throws `DomainError` unless every signature is a distinct known operator's and verifies. */
+/** Returns the signers. Throws `DomainError` unless every signature verifies and is by a distinct known operator. */
 export function verifySignatures<O extends { readonly operatorId: string; readonly signingKey: Uint8Array }>(
   operators: readonly O[],
   { command, signatures }: Proposal,

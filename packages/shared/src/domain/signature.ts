@@ -4,24 +4,24 @@ import type { Format } from '../encoding/canonical.ts';
 import { FormatError } from '../encoding/bytes.ts';
 import { DomainError } from './domain-error.ts';
 
-/** ECDSA on P-384 with SHA-384 (FIPS 186-5); the signature is r and s, 48 bytes each (IEEE P1363), and nothing else. */
+/** ECDSA on P-384 with SHA-384 (FIPS 186-5). The only signature form is r and s, 48 bytes each (IEEE P1363). */
 export const signatureLength = 96;
 const digest = 'sha384';
 const dsaEncoding = 'ieee-p1363';
 
-/** DER SubjectPublicKeyInfo of a P-384 key with its uncompressed point (RFC 5480): this prefix, then X and Y. */
+/** DER SubjectPublicKeyInfo of a P-384 key with an uncompressed point (RFC 5480): this prefix, then X and Y. */
 export const publicKeyLength = 120;
 const publicKeyPrefix = Buffer.from('3076301006072a8648ce3d020106052b8104002203620004', 'hex');
 
 /**
- * True for the one encoding that a P-384 public key may have here: another one of the same key would pass for another
- * key.
+ * True for the only encoding of a P-384 public key accepted here: another encoding of the same key would pass for
+ * another key.
  */
 export function isPublicKeyEncoding(spki: Uint8Array): boolean {
   return spki.length === publicKeyLength && publicKeyPrefix.equals(spki.subarray(0, publicKeyPrefix.length));
 }
 
-/** Throws `DomainError('malformed')` unless `spki` is a point of P-384 in its one encoding. */
+/** Throws `DomainError('malformed')` unless `spki` is a point of P-384 in that encoding. */
 export function publicKeyOf(spki: Uint8Array): KeyObject {
   if (!isPublicKeyEncoding(spki)) throw new DomainError('malformed', 'not a P-384 public key');
   try {
@@ -55,7 +55,7 @@ export function isSignatureOf(signingKey: Uint8Array, message: Uint8Array, signa
 const signOffLoop = promisify(sign);
 const verifyOffLoop = promisify(verify);
 
-/** `signBytes` on the thread pool: it takes a millisecond, and others wait for the event loop. */
+/** `signBytes` on the thread pool: it takes a millisecond, which must not block the event loop. */
 export function signBytesOffLoop(privateKey: KeyObject, message: Uint8Array): Promise<Buffer> {
   return signOffLoop(digest, message, { key: privateKey, dsaEncoding });
 }

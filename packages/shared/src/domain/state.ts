@@ -3,11 +3,14 @@ import { bytes, defineFormat, type Format, isLabelled } from '../encoding/canoni
 import { encapsulationKeyLength } from './encapsulation.ts';
 import { publicKeyLength } from './signature.ts';
 
-/** Of what operators and members sign. Members make version 2 only; a chain may begin with tokens of version 1. */
+/**
+ * The version of what operators and members sign. Members make only version 2, but a chain may begin with tokens of
+ * version 1.
+ */
 export type DomainVersion = 1 | 2;
 
 export const domainName = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/);
-/** Names of members and operators; printed in terminals and logs, hence no other characters. */
+/** Names of members and operators. They are printed in terminals and logs, so no other characters are allowed. */
 export const entityId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$/);
 export const publicKey = bytes({ min: publicKeyLength, max: publicKeyLength });
 export const encapsulationKey = bytes({ min: encapsulationKeyLength, max: encapsulationKeyLength });
@@ -17,11 +20,11 @@ const memberV1 = z.object({ memberId: entityId, signingKey: publicKey, agreement
 const newMember = memberV1.extend({ encapsulationKey });
 const memberSchema = memberV1.extend({ encapsulationKey: encapsulationKey.optional() });
 /**
- * An HSM, by its identity: two keys on P-384, DER SubjectPublicKeyInfo, and one of ML-KEM-1024, which who came by
- * version 1 lacks.
+ * An HSM's identity: two keys on P-384, DER SubjectPublicKeyInfo, and one of ML-KEM-1024, which members admitted by
+ * version 1 lack.
  */
 export type Member = z.output<typeof memberSchema>;
-/** One that may be admitted. */
+/** A member that may be admitted. */
 export type NewMember = z.output<typeof newMember>;
 const MAX_MEMBERS = 256;
 export const membersV1 = z.array(memberV1).max(MAX_MEMBERS);
@@ -37,7 +40,7 @@ export type Operator = z.output<typeof operatorSchema>;
 export const operators = z.array(operatorSchema).max(1024);
 
 const ruledChangesV1 = ['RotateDomainKeys', 'ModifyMembers', 'ModifyOperators', 'ModifyRules', 'LeaveDomain'] as const;
-/** CreateDomain has no rule: the trust anchor says who may. */
+/** CreateDomain has no rule: the trust anchor decides who may sign it. */
 export const ruledChanges = [
   'RotateDomainKeys',
   'RetireDomainKeys',
@@ -50,7 +53,7 @@ export const ruledChanges = [
 ] as const;
 export type RuledChange = (typeof ruledChanges)[number];
 
-/** Every requirement of one alternative must be met by distinct operators of the role. */
+/** Distinct operators of the role must meet every requirement of one alternative. */
 const requirement = z.object({ role: z.enum(roles), minimum: z.int().min(1).max(1024) });
 const alternatives = z.array(z.array(requirement).min(1).max(8)).min(1).max(16);
 export const rulesV1 = z.array(z.object({ command: z.enum(ruledChangesV1), alternatives })).max(ruledChangesV1.length);
@@ -61,7 +64,7 @@ export const rules = z.array(ruleSchema).max(ruledChanges.length);
 /** 32 hexadecimal digits. */
 export const domainKeyId = z.string().regex(/^[0-9a-f]{32}$/);
 
-/** `active`: seals and opens. `deactivated`: opens. `retired`: does neither, until it is reinstated. */
+/** `active`: seals and opens. `deactivated`: only opens. `retired`: neither, until it is reinstated. */
 const domainKeyStatuses = ['active', 'deactivated', 'retired'] as const;
 export type DomainKeyStatus = (typeof domainKeyStatuses)[number];
 
@@ -74,14 +77,14 @@ const domainKeyInfoV1 = z.object({
 /** The public side of a domain key. Times are milliseconds since the epoch. */
 const domainKeyInfoSchema = domainKeyInfoV1.extend({
   status: z.enum(domainKeyStatuses),
-  /** It was made because a member or a service host left, who never held it, nor saw anything that was under it. */
+  /** Made because a member or a service host was removed; it never held this key, nor saw anything sealed under it. */
   afterRemoval: z.boolean(),
 });
 export type DomainKeyInfo = z.output<typeof domainKeyInfoSchema>;
 export const MAX_DOMAIN_KEYS = 4096;
 /**
- * A rotation leaves so many places for removals, each of which makes a domain key too: whoever may only rotate must not
- * make them impossible.
+ * Rotations leave this many places for removals, which make domain keys too: a party that may only rotate must not be
+ * able to block removals.
  */
 const PLACES_FOR_REMOVALS = 256;
 
@@ -106,22 +109,22 @@ const StateV2 = defineFormat(
     domain: domainName,
     /** 1 for the state that CreateDomain makes; every token adds one. */
     generation: z.int().min(1),
-    /** By the clock of the member that made the token; it never falls from one token to the next. */
+    /** By the clock of the member that made the token; never decreases from one token to the next. */
     madeAt: z.int().min(0),
     members,
     operators,
     rules,
-    /** Oldest first; the last one is the active one. */
+    /** Oldest first; the last is the active one. */
     domainKeys: z.array(domainKeyInfoSchema).min(1).max(MAX_DOMAIN_KEYS),
-    /** A domain key is kept this long after it was deactivated: a backup may hold tokens under it. */
+    /** How long a domain key is kept after it was deactivated: a backup may hold tokens under it. */
     backupHorizonMs,
   }),
 );
 
-/** The public state of a domain: all that its members, its frontends and anyone else may know. */
+/** The public state of a domain: everything that its members, its frontends and anyone else may know. */
 export type DomainState = ReturnType<typeof StateV2.decode> & { readonly version: DomainVersion };
 
-/** Reads both versions, and writes each state in its own: its bytes are what a member signed. */
+/** Reads both versions, and writes each state in its own: a member signed those bytes. */
 export const DomainState: Format<DomainState> = {
   label: StateV2.label,
   encode: (state) =>
@@ -131,23 +134,22 @@ export const DomainState: Format<DomainState> = {
 };
 
 /**
- * What version 1 does not say: its newest known time is that of its newest key, and no key is known to be from after a
- * removal.
+ * Fills in what version 1 lacks: its time is that of its newest key, and no key is known to be from after a removal.
  */
 function upgraded(state: ReturnType<typeof StateV1.decode>): DomainState {
   const domainKeys = state.domainKeys.map((key) => ({ ...key, afterRemoval: false }));
   return { version: 1, ...state, domainKeys, madeAt: domainKeys.at(-1)!.createdAt };
 }
 
-/** A state that follows from the trust anchor, and the hash of the token that made it. */
+/** A state that was verified from the trust anchor, and the hash of the token that made it. */
 export interface VerifiedDomain {
   readonly state: DomainState;
   readonly hash: Uint8Array;
 }
 
 /**
- * Members change over to a new domain key within a minute; the rest is for clocks that differ. Then frontends store
- * nothing under the old one.
+ * Members change over to a new domain key within a minute; the rest is for clock differences. After that, frontends
+ * store nothing under the old one.
  */
 export const CHANGEOVER_MS = 10 * 60_000;
 
@@ -155,7 +157,7 @@ export function activeDomainKey({ domainKeys }: DomainState): DomainKeyInfo {
   return domainKeys.at(-1)!;
 }
 
-/** Whether the state has this very HSM: a name with other keys is another one. */
+/** Whether the state contains exactly this HSM: the same name with other keys is another HSM. */
 export function isMember({ members: hsms }: DomainState, hsm: Member): boolean {
   const found = hsms.find(({ memberId }) => memberId === hsm.memberId);
   return (
@@ -172,29 +174,29 @@ function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
-/** Whether there is a place for the domain key that a rotation makes, or else until operators drop old ones. */
+/** Whether there is room for a rotation's domain key. If not, operators must first drop old ones. */
 export function hasRoomToRotate({ domainKeys }: Pick<DomainState, 'domainKeys'>): boolean {
   return domainKeys.length < MAX_DOMAIN_KEYS - PLACES_FOR_REMOVALS;
 }
 
-/** When the key stopped being the active one: when its successor was made. Undefined for the active key. */
+/** When the key stopped being active, which is when its successor was made. Undefined for the active key. */
 export function deactivatedAt({ domainKeys }: Pick<DomainState, 'domainKeys'>, id: string): number | undefined {
   const at = domainKeys.findIndex((key) => key.id === id);
   return at < 0 ? undefined : domainKeys[at + 1]?.createdAt;
 }
 
-/** From when on operators may drop the key. Undefined for the active one. */
+/** The time from which operators may drop the key. Undefined for the active one. */
 export function droppableAt(state: DomainState, id: string): number | undefined {
   const since = deactivatedAt(state, id);
   return since === undefined ? undefined : since + state.backupHorizonMs;
 }
 
-/** The newest domain key that was made because somebody left: no former member holds it, nor one that came after it. */
+/** The newest domain key made because of a removal: no former member holds it or any key after it. */
 export function newestAfterRemoval({ domainKeys }: DomainState): DomainKeyInfo | undefined {
   return domainKeys.findLast(({ afterRemoval }) => afterRemoval);
 }
 
-/** Domain keys that a former member may hold, and that still open things. */
+/** The domain keys that a former member may hold and that still open things. */
 export function domainKeysToRetire(state: DomainState): DomainKeyInfo[] {
   const safe = newestAfterRemoval(state)?.createdGeneration ?? 0;
   return state.domainKeys.filter(

@@ -6,8 +6,8 @@ import { decodeOrRefuse, isSignatureOf } from './signature.ts';
 import { domainName, entityId, type Member, sha256Hash } from './state.ts';
 
 /**
- * What a member says of a token that it has opened (docs/formats.md, "Token check"). It is signed, because who answers
- * at a worker's address may say that it is any member: the maker of a token would be its own witness.
+ * A member's statement that it has opened a token (docs/formats.md, "Token check"). It is signed, because whoever
+ * answers at a worker's address may claim to be any member: otherwise a token's maker could be its own witness.
  */
 const TokenCheck = defineFormat(
   'keyfleet/domain-token-check/1',
@@ -15,7 +15,7 @@ const TokenCheck = defineFormat(
 );
 const SignedCheck = defineFormat('keyfleet/domain-token-check/signed/1', z.object({ check: bytes(), signature }));
 
-/** `sign`: by the member's identity. */
+/** `sign`: with the member's identity. */
 export function signCheck(
   check: ReturnType<typeof TokenCheck.decode>,
   sign: (message: Uint8Array) => Uint8Array,

@@ -16,8 +16,8 @@ const wrappedKeyV1 = z.object({
   sealed: bytes({ min: 48, max: 48 }),
 });
 /**
- * The DKEK for one member: ephemeral P-384 key of the one-pass ECDH, ML-KEM-1024 ciphertext for a member with an
- * encapsulation key, then AES-256-GCM (32 bytes and the tag).
+ * The DKEK for one member: the ephemeral P-384 key of the one-pass ECDH, the ML-KEM-1024 ciphertext if the member has
+ * an encapsulation key, then AES-256-GCM (32 bytes and the tag).
  */
 const wrappedKeySchema = wrappedKeyV1.extend({
   encapsulated: bytes({ min: encapsulatedLength, max: encapsulatedLength }).optional(),
@@ -27,18 +27,18 @@ export type WrappedKey = z.output<typeof wrappedKeySchema>;
 function headerFields<W extends z.ZodType>(wrappedKey: W) {
   return z.object({
     state: bytes(),
-    /** Hash of the token before; absent in generation 1. */
+    /** The hash of the previous token; absent in generation 1. */
     previousHash: sha256Hash.optional(),
     proposal: bytes(),
     /** The member that made and signed the token. */
     signerId: entityId,
-    /** One for each member of `state`, in its order. */
+    /** One for each member of `state`, in the same order. */
     wrappedKeys: z.array(wrappedKey).max(256),
   });
 }
 
 const HeaderV1 = defineFormat('keyfleet/domain-token-header/1', headerFields(wrappedKeyV1));
-/** The clear part of a token; associated data of the sealed domain keys. */
+/** The clear part of a token; also the associated data of the sealed domain keys. */
 export const TokenHeader = defineFormat('keyfleet/domain-token-header/2', headerFields(wrappedKeySchema));
 export type TokenHeader = ReturnType<typeof TokenHeader.decode>;
 
@@ -50,9 +50,9 @@ export const TokenBody = defineFormat(
 
 export const TokenEnvelope = defineFormat('keyfleet/domain-token/1', z.object({ body: bytes(), signature }));
 
-/** A domain token, decoded and not yet verified. */
+/** A domain token, decoded but not yet verified. */
 export interface DomainToken {
-  /** All of it. */
+  /** The whole token. */
   readonly bytes: Uint8Array;
   readonly state: DomainState;
   /** The canonical bytes of `state`. */
@@ -96,14 +96,14 @@ export function parseToken(token: Uint8Array): DomainToken {
 }
 
 /**
- * SHA-256 of the token's body. The signature stays out of it: ECDSA lets anyone make a second valid signature from the
+ * SHA-256 of the token's body. It excludes the signature: ECDSA lets anyone derive a second valid signature from the
  * first, and the same token must not look like a fork of itself.
  */
 export function hashOfBody(body: Uint8Array): Buffer {
   return hash('sha256', body, 'buffer');
 }
 
-/** Of a token's whole bytes. Throws `DomainError('malformed')`. */
+/** Takes a token's whole bytes. Throws `DomainError('malformed')`. */
 export function tokenHash(token: Uint8Array): Buffer {
   return parseToken(token).hash;
 }

@@ -3,23 +3,23 @@ import { DomainError } from './domain-error.ts';
 import { publicKeyOf } from './signature.ts';
 import { domainName, entityId } from './state.ts';
 
-/** Who may found a domain. It stands in every service's configuration, and everything else is verified from it. */
+/** Who may found a domain. It is in every service's configuration, and everything else is verified from it. */
 export interface TrustAnchor {
   readonly domain: string;
   /** How many distinct founders must sign CreateDomain. */
   readonly minimum: number;
   readonly operators: readonly { readonly operatorId: string; readonly signingKey: Uint8Array }[];
-  /** A token that the domain is known to have had. A chain that does not come by it is not this domain's. */
+  /** A token that the domain is known to have had. A chain that does not contain it is not this domain's. */
   readonly checkpoint?: Checkpoint;
 }
 
-/** One domain token, named without being shown. */
+/** Identifies one domain token without its content. */
 export interface Checkpoint {
   readonly generation: number;
   readonly hash: Uint8Array;
 }
 
-/** As files have it: the hash is SHA-256 in hexadecimal. */
+/** The form in files: the hash is SHA-256 in hexadecimal. */
 export const CheckpointText = z.strictObject({
   generation: z.int().min(1),
   hash: z.string().regex(/^[0-9a-f]{64}$/, 'must be the 64 hexadecimal digits of a SHA-256'),
@@ -33,7 +33,7 @@ export function formatCheckpoint({ generation, hash }: Checkpoint): z.output<typ
   return { generation, hash: Buffer.from(hash).toString('hex') };
 }
 
-/** The file: keys are DER SubjectPublicKeyInfo in base64. */
+/** The file's form: keys are DER SubjectPublicKeyInfo in base64. */
 const fileSchema = z.strictObject({
   domain: domainName,
   minimum: z.int().min(1),
@@ -41,7 +41,7 @@ const fileSchema = z.strictObject({
   checkpoint: CheckpointText.optional(),
 });
 
-/** Reads the JSON text of a trust anchor file. Throws `DomainError('malformed')` that says what is wrong. */
+/** Parses the JSON text of a trust anchor file. Throws `DomainError('malformed')` with the reason. */
 export function parseTrustAnchor(json: string): TrustAnchor {
   const file = fileSchema.safeParse(jsonOf(json));
   if (!file.success) throw malformed(z.prettifyError(file.error));

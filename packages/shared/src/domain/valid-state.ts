@@ -3,10 +3,10 @@ import type { DomainChange } from './proposal.ts';
 import { isPublicKeyEncoding } from './signature.ts';
 import type { DomainKeyInfo, DomainState, Operator, Rule, RuledChange } from './state.ts';
 
-/** These destroy nothing and let nobody in: all that a machine may do alone. */
+/** These destroy nothing and admit nobody: a machine alone may do no others. */
 const forMachines: ReadonlySet<RuledChange> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
 
-/** In every state, those of chains from before as well: these decide what opens and what is lost. */
+/** In every state, including those of old chains: these decide what opens and what is lost. */
 const forPeopleOnly: ReadonlySet<RuledChange> = new Set(['ReinstateDomainKeys', 'DropDomainKeys']);
 
 /** Throws `DomainError('invalid-change')` for a state that no domain change may make. */
@@ -39,8 +39,8 @@ export function assertValidState(state: DomainState): void {
 }
 
 /**
- * Asked by whoever makes the token of a change that brings rules, and not of chains: some from before let machines do
- * more, and go on. Throws `DomainError('invalid-change')`.
+ * Called when making the token of a change that brings rules, but not when verifying chains: some older ones let
+ * machines do more, and stay valid. Throws `DomainError('invalid-change')`.
  */
 export function assertRulesForPeople(change: DomainChange): void {
   if (change.name !== 'CreateDomain' && change.name !== 'ModifyRules') return;
@@ -57,7 +57,7 @@ function mustAskPeople(command: RuledChange): DomainError {
   return invalid(`every way to allow ${command} must ask for an operator`);
 }
 
-/** One person with two names would count twice; one key in two roles would make signatures mean two things. */
+/** A person with two names would count twice, and signatures by a key in two roles would mean two things. */
 function assertKeysOfOneOwner({ operators, members }: DomainState): void {
   const p384 = [
     ...operators.map(({ signingKey }) => signingKey),
@@ -79,7 +79,7 @@ function assertDomainKeyInOrder(key: DomainKeyInfo, next: DomainKeyInfo | undefi
   }
 }
 
-/** A rule nobody can meet would lock everyone out; who wants a change denied leaves its rule out. */
+/** A rule that nobody can meet would lock everyone out. To deny a change, leave its rule out. */
 function assertPossible({ command, alternatives }: Rule, people: readonly Operator[]): void {
   for (const alternative of alternatives) {
     assertDistinct(

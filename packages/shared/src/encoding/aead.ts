@@ -6,22 +6,22 @@ export const ivLength = 12;
 export const tagLength = 16;
 
 /**
- * What one sealing is done under. An IV must never be used twice with one key: callers use a key once (per-call keys),
- * count (frames), or draw the IV at random and rotate the key far below 2^32 uses (domain keys).
+ * The inputs of one sealing besides the plaintext. An IV must never be used twice with the same key: callers use a key
+ * once (per-call keys), count (frames), or draw the IV at random and rotate the key far below 2^32 uses (domain keys).
  */
 export interface SealingKey {
   readonly key: CipherKey;
   readonly iv: Uint8Array;
-  /** Authenticated, not encrypted. */
+  /** Authenticated but not encrypted. */
   readonly associatedData?: Uint8Array;
 }
 
-/** A ciphertext, tag or length is wrong. There is no message: which of them it was would be an oracle. */
+/** A ciphertext, tag or length is wrong. There is no message: to say which would be an oracle. */
 export class CannotOpenError extends Error {
   override name = 'CannotOpenError';
 }
 
-/** Ciphertext (as long as the plaintext), then the tag. */
+/** Returns the ciphertext (as long as the plaintext) and the tag. */
 export function seal({ key, iv, associatedData }: SealingKey, plaintext: Uint8Array): [Buffer, Buffer] {
   const cipher = createCipheriv(algorithm, key, iv);
   if (associatedData !== undefined) cipher.setAAD(associatedData);
@@ -30,12 +30,14 @@ export function seal({ key, iv, associatedData }: SealingKey, plaintext: Uint8Ar
   return [ciphertext, cipher.getAuthTag()];
 }
 
-/** The plaintext. Throws `CannotOpenError` if key, IV, associated data, ciphertext or tag do not belong together. */
+/**
+ * Returns the plaintext. Throws `CannotOpenError` unless key, IV, associated data, ciphertext and tag belong together.
+ */
 export function open(
   { key, iv, associatedData }: SealingKey,
   sealed: { readonly ciphertext: Uint8Array; readonly tag: Uint8Array },
 ): Buffer {
-  // Checked here, since OpenSSL would take a tag of 4 bytes as readily, and asking it not to costs 0.8 us a call.
+  // Checked here, because OpenSSL would also accept a tag of 4 bytes, and telling it not to costs 0.8 us a call.
   if (sealed.tag.length !== tagLength || iv.length !== ivLength) throw new CannotOpenError();
   const decipher = createDecipheriv(algorithm, key, iv);
   if (associatedData !== undefined) decipher.setAAD(associatedData);
@@ -44,7 +46,7 @@ export function open(
   try {
     decipher.final();
   } catch {
-    // What came out before the tag was checked must not be seen by anyone.
+    // Nobody may see the output that preceded the tag check.
     plaintext.fill(0);
     throw new CannotOpenError();
   }
@@ -52,19 +54,20 @@ export function open(
 }
 
 /**
- * What `decipher.update` gives, without the copy that Node leaves behind: Node decrypts into memory for one byte more,
- * copies the result and frees that memory as it is. The next allocations of that length get it again and overwrite it.
+ * The result of `decipher.update`, without the copy that Node leaves behind: Node decrypts into memory one byte longer,
+ * copies the result, and frees that memory without clearing it. The next allocations of that length get it again and
+ * overwrite it.
  */
 function updated(decipher: DecipherGCM, ciphertext: Uint8Array): Buffer {
   const plaintext = decipher.update(ciphertext);
-  // Two, since the first may get other memory: with none, 4 of 60 plaintexts stayed in the heap, with one 1, with two 1
-  // of 300.
+  // Twice, since the first may get other memory: without any, 4 of 60 plaintexts stayed in the heap, with one 1, with
+  // two 1 of 300.
   overwriteFreed(ciphertext.length + 1);
   overwriteFreed(ciphertext.length + 1);
   return plaintext;
 }
 
-/** `buffer`: only then a short one gets memory outside V8's own heap. */
+/** Uses `buffer`, because only then does a short one get memory outside V8's own heap. */
 function overwriteFreed(length: number): ArrayBufferLike {
   return Buffer.allocUnsafeSlow(length).fill(0).buffer;
 }

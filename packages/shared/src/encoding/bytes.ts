@@ -1,14 +1,14 @@
-/** The bytes are not a canonical encoding. Never says what differs: callers turn it into their own error. */
+/** The bytes are not a canonical encoding. It never says what differs: callers turn it into their own error. */
 export class FormatError extends Error {
   override name = 'FormatError';
 }
 
-/** Appends to one growing buffer: the hot path encodes without an array of parts. */
+/** Appends to one growing buffer, so that the hot path encodes without an array of parts. */
 export class Writer {
   #buffer: Buffer;
   #length = 0;
 
-  /** `capacity`: bytes that are likely enough; it grows if they are not. */
+  /** `capacity`: a likely size in bytes; the buffer grows if needed. */
   constructor(capacity = 256) {
     this.#buffer = Buffer.allocUnsafe(capacity);
   }
@@ -23,7 +23,7 @@ export class Writer {
     this.raw(value);
   }
   text(value: string): void {
-    // A lone surrogate would be encoded as U+FFFD, so that two different strings had the same bytes.
+    // A lone surrogate would be encoded as U+FFFD, so two different strings would have the same bytes.
     if (!value.isWellFormed()) throw new FormatError('text is not well-formed Unicode');
     const length = Buffer.byteLength(value, 'utf8');
     this.u32(length);
@@ -55,7 +55,7 @@ export class Writer {
     if (this.#length + length <= this.#buffer.length) return;
     const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length + length));
     this.#buffer.copy(larger, 0, 0, this.#length);
-    // What is written may be secret: whoever gets the result wipes it, and no copy may stay behind.
+    // The content may be secret: the caller wipes the result, and no copy may stay behind.
     this.#buffer.fill(0);
     this.#buffer = larger;
   }
@@ -63,7 +63,7 @@ export class Writer {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Throws `FormatError` for what is not UTF-8. */
+/** Throws `FormatError` if the bytes are not UTF-8. */
 export function textOf(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);
@@ -72,7 +72,7 @@ export function textOf(bytes: Uint8Array): string {
   }
 }
 
-/** Reads what `Writer` wrote, and nothing else. Byte fields are views of the input, not copies. */
+/** Reads exactly what `Writer` writes. Byte fields are views of the input, not copies. */
 export class Reader {
   readonly #buffer: Buffer;
   #at = 0;
@@ -96,7 +96,7 @@ export class Reader {
     return value === 1;
   }
   /**
-   * A count of items that follow: each takes at least one byte, so a count past the end is refused before anything is
+   * A count of items that follow. Each takes at least one byte, so a count past the end is refused before anything is
    * allocated.
    */
   count(): number {
@@ -119,7 +119,7 @@ export class Reader {
   end(): void {
     if (this.#at !== this.#buffer.length) throw new FormatError('trailing bytes');
   }
-  /** Where the next `length` bytes begin. */
+  /** Returns where the next `length` bytes begin. */
   #advance(length: number): number {
     const start = this.#at;
     if (length > this.#buffer.length - start) throw new FormatError('truncated');

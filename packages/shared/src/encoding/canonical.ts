@@ -2,21 +2,21 @@ import { z } from 'zod';
 import { FormatError, Reader, textOf, Writer } from './bytes.ts';
 
 /**
- * The one encoding of everything that is signed, sealed or used as associated data (docs/formats.md).
+ * The only encoding of everything signed, sealed or used as associated data (docs/formats.md).
  *
  * A format is a label and a zod schema. Its bytes are the label, then every field in the schema's order: text and bytes
- * with a u32 length before them, integers as u64, booleans and presence flags as one byte, lists with a u32 count,
- * records as pairs sorted by the key's UTF-8 bytes. A value has exactly one encoding, and decoding refuses anything
- * else: there is no malleability.
+ * with a u32 length prefix, integers as u64, booleans and presence flags as one byte, lists with a u32 count, records
+ * as pairs sorted by the key's UTF-8 bytes. A value has exactly one encoding, and decoding refuses anything else: there
+ * is no malleability.
  */
 export interface Format<T> {
   readonly label: string;
   encode(value: T): Buffer;
-  /** Throws `FormatError` unless `bytes` is exactly what `encode` gives for some value of the schema. */
+  /** Throws `FormatError` unless `bytes` is exactly what `encode` returns for some value of the schema. */
   decode(bytes: Uint8Array): T;
 }
 
-/** Bytes in a format's schema. */
+/** A byte string in a format's schema. */
 export function bytes(length?: { min?: number; max?: number }): z.ZodType<Uint8Array> {
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = length ?? {};
   return z
@@ -24,7 +24,7 @@ export function bytes(length?: { min?: number; max?: number }): z.ZodType<Uint8A
     .meta({ wire: 'bytes' });
 }
 
-/** Declares a format. `label` separates domains: bytes of one format never mean anything in another. */
+/** Defines a format. `label` separates domains: bytes of one format never mean anything in another. */
 export function defineFormat<S extends z.ZodObject>(label: string, schema: S): Format<z.output<S>> {
   const prefix = lengthPrefixed(Buffer.from(label, 'utf8'));
   const codec = codecOf(schema);
@@ -46,10 +46,7 @@ export function defineFormat<S extends z.ZodObject>(label: string, schema: S): F
   };
 }
 
-/**
- * Whether `input` begins with the label of `format`: it tells the versions of one thing apart, and promises nothing of
- * the rest.
- */
+/** Whether `input` begins with the label of `format`. It tells versions apart, and says nothing about the rest. */
 export function isLabelled({ label }: Format<unknown>, input: Uint8Array): boolean {
   const prefix = lengthPrefixed(Buffer.from(label, 'utf8'));
   return prefix.equals(input.subarray(0, prefix.length));
@@ -67,8 +64,8 @@ function codecOf(schema: z.core.$ZodType): Codec {
 }
 
 /**
- * Nothing is left to ask of text that is text, nor of a structure whose parts were asked: every command is decoded
- * here.
+ * Text needs no further check, nor does a structure whose parts were checked. This matters because every command is
+ * decoded here.
  */
 function saysNoMoreThanItsWire(schema: z.core.$ZodType): boolean {
   const { def, traits } = (schema as z.core.$ZodTypes)._zod;
@@ -84,14 +81,14 @@ function checked(codec: Codec, schema: z.core.$ZodType): Codec {
     read(reader) {
       const value = codec.read(reader);
       if (!z.safeParse(schema, value).success) throw new FormatError('a value the format does not allow');
-      // Not zod's copy: it leaves out a record's `__proto__`, and what decodes would no longer be all that was signed
-      // or sealed.
+      // Not zod's copy, which drops a record's `__proto__`: the decoded value would no longer be all that was signed or
+      // sealed.
       return value;
     },
   };
 }
 
-/** Running it looks at no schema. */
+/** The codec does not consult the schema when it runs. */
 function wireCodecOf(schema: z.core.$ZodType): Codec {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   switch (def.type) {
@@ -119,7 +116,7 @@ function wireCodecOf(schema: z.core.$ZodType): Codec {
   throw new TypeError(`no canonical encoding for a zod ${def.type}`);
 }
 
-/** How a custom schema travels; `bytes()` sets it. */
+/** A custom schema's wire form, which `bytes()` sets. */
 function wireOf(schema: z.core.$ZodType): unknown {
   return (schema as z.ZodType).meta()?.['wire'];
 }

@@ -1,7 +1,7 @@
 import { KmsException } from './exceptions.ts';
 
 /**
- * The wording of AWS's request validation, to the letter: clients and test suites compare it. Source: answers recorded
+ * The exact wording of AWS's request validation, because clients and test suites compare it. Source: answers recorded
  * from AWS; where KMS's own is not known, those of services on the same framework (Athena, Lambda, ACM).
  */
 export const constraints = {
@@ -17,7 +17,7 @@ export const constraints = {
 } as const;
 
 /**
- * `value` is what AWS prints: undefined for blobs and secrets, `null` for what is missing. `path` is camelCase:
+ * `value` is what AWS prints: undefined for blobs and secrets, `null` if missing. `path` is camelCase:
  * `tags.1.member.tagKey`.
  */
 export function violation(value: string | null | undefined, path: string, constraint: string): string {
@@ -25,7 +25,7 @@ export function violation(value: string | null | undefined, path: string, constr
   return `Value${printed} at '${path}' failed to satisfy constraint: ${constraint}`;
 }
 
-/** `recorded`: the same without what no record may hold. */
+/** `recorded`: the same violations without what no record may contain. */
 export function validationException(
   violations: readonly string[],
   recorded: readonly string[] = violations,
@@ -38,7 +38,7 @@ function validationText(violations: readonly string[]): string {
   return `${violations.length} validation ${errors} detected: ${violations.join('; ')}`;
 }
 
-/** `KeyId` -> `keyId`, as validation messages and the audit record write members. */
+/** `KeyId` -> `keyId`: the form of members in validation messages and the audit record. */
 export function camelCase(member: string): string {
   return member[0]!.toLowerCase() + member.slice(1);
 }

@@ -1,9 +1,9 @@
-/** How an exception looks on the wire. AWS answers 400 for every client error, whatever its model says. */
+/** An exception's form on the wire. AWS answers 400 for every client error, whatever its model says. */
 interface ExceptionRow {
   readonly http: 400 | 500 | 503;
   /** gRPC status code. */
   readonly grpc: number;
-  /** The member that carries the text: AWS capitalizes it in a few, and some never say anything. */
+  /** The member that carries the text: AWS capitalizes it for some, and some have no text. */
   readonly text: 'message' | 'Message' | 'none';
 }
 
@@ -88,13 +88,13 @@ export const exceptions = {
 
 export type ExceptionCode = keyof typeof exceptions;
 
-/** What any operation may answer, besides the errors it declares. */
+/** What any operation may return besides the errors it declares. */
 export const commonErrors: ReadonlySet<ExceptionCode> = new Set([
   'AccessDeniedException',
   'DependencyTimeoutException',
   'ExpiredTokenException',
   'IncompleteSignatureException',
-  // Of whatever takes grant tokens; DescribeKey does not declare it.
+  // For every operation that takes grant tokens, since DescribeKey does not declare it.
   'InvalidGrantTokenException',
   'InvalidSignatureException',
   'KMSInternalException',
@@ -113,7 +113,7 @@ export const commonErrors: ReadonlySet<ExceptionCode> = new Set([
  */
 export class KmsException extends Error {
   readonly code: ExceptionCode;
-  /** The message as the audit record has it: without the secrets that AWS prints to whoever sent them. */
+  /** The message for the audit record, without the secrets that AWS prints back to their sender. */
   readonly recorded: string;
 
   constructor(code: ExceptionCode, message = '', options: ErrorOptions & { readonly recorded?: string } = {}) {

@@ -1,24 +1,23 @@
 import { exceptions, type ExceptionCode, KmsException } from './exceptions.ts';
 
-/** The trailer that names the exception; the status message is its text. */
+/** The trailer that names the exception; its text is the status message. */
 export const ERROR_TRAILER = 'kms-error';
 
-/** The part of a gRPC error that says which exception it was; the same shape on both sides. */
+/** The part of a gRPC error that identifies the exception; the same shape on both sides. */
 export interface GrpcError {
   readonly code: number;
   readonly details: string;
   readonly trailer: ExceptionCode;
 }
 
-/** What a server answers for an exception: status code, status message, and the value of the `kms-error` trailer. */
+/** The server's answer to an exception: status code, status message, and the value of the `kms-error` trailer. */
 export function grpcErrorOf(exception: KmsException): GrpcError {
   const { grpc, text } = exceptions[exception.code];
   return { code: grpc, details: text === 'none' ? '' : exception.message, trailer: exception.code };
 }
 
 /**
- * The exception that a call failed with; undefined when the failure is not one (no connection, deadline, another
- * server).
+ * The exception that a call failed with; undefined if the failure is not one (no connection, deadline, another server).
  */
 export function exceptionOf(details: string, trailer: string | undefined, cause?: unknown): KmsException | undefined {
   if (trailer === undefined || !Object.hasOwn(exceptions, trailer)) return undefined;

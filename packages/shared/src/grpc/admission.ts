@@ -13,26 +13,26 @@ import { FairRoom, type Room } from './fair-room.ts';
 
 /** What a stranger may send to one method. */
 export interface MethodLimit {
-  /** Of the request; of a stream, of all that comes before it has proven who sends it. */
+  /** For a request, its size; for a stream, everything until the sender is proven. */
   readonly maxBytes: number;
-  /** Calls of one peer; methods may share one. */
+  /** Calls per peer. Methods may share a limit. */
   readonly rate: PeerLimit;
 }
 
-/** Bytes of strangers' calls that are not over. */
+/** Bytes of strangers' unfinished calls. */
 const CALLS: Room = { perPeer: 5 * 1024 * 1024, inAll: 10 * 1024 * 1024 };
-/** What a call takes besides its bytes: a stream of HTTP/2 and what grpc-js makes of it. */
+/** The cost of a call besides its bytes: an HTTP/2 stream and what grpc-js allocates for it. */
 const CALL_BYTES = 64 * 1024;
 /**
- * Bytes of one peer's strangers. What is let go is garbage for a while, so that a bound on what is held is not enough.
+ * Bytes from one peer's strangers. What is dropped stays garbage for a while, so limiting what is held is not enough.
  */
 const BYTE_RATE: Rate = { perSecond: 1024 * 1024, burst: 5 * 1024 * 1024 };
-/** How long a request may take to come, and a stream to prove who sends it. Milliseconds. */
+/** How long a request may take to arrive, and a stream to prove its sender. Milliseconds. */
 const ARRIVAL_MS = 5_000;
-/** Before each message, and its first byte says whether the message is compressed: nobody of ours compresses. */
+/** Precedes each message. Its first byte says whether the message is compressed, which none of our services does. */
 const FRAME_BYTES = 5;
 
-/** Node says here of every stream of HTTP/2 in this process that it begins, and its listeners have not seen it yet. */
+/** Node announces every new HTTP/2 stream in this process here, before the stream's listeners see it. */
 const STREAM_STARTS = 'http2.server.stream.start';
 
 /** A stranger's call. */
@@ -44,17 +44,17 @@ interface Call {
 
 interface Arrival {
   readonly call: Call;
-  /** The request has come whole: there is nothing to wait for, but it still counts. */
+  /** The request has arrived completely: nothing more to wait for, but it still counts. */
   readonly arrived: () => void;
   /** Something was answered: what the caller has not read of it counts. */
   readonly answered: () => void;
-  /** It counts no longer. */
+  /** It no longer counts. */
   readonly over: () => void;
 }
 
 /**
- * Decides by its headers whether a call is read at all, and counts what comes of it: grpc-js itself has no bound but a
- * message's, and looks at nothing before a message is whole.
+ * Decides from a call's headers whether to read it at all, and counts its cost. By itself grpc-js limits only the size
+ * of a message, and looks at nothing until a message is complete.
  */
 export class Admission implements Disposable {
   readonly #connections: Connections;
@@ -63,7 +63,7 @@ export class Admission implements Disposable {
   readonly #bytes = new PeerLimit(monotonicClock, BYTE_RATE);
   readonly #arrivals = new WeakMap<Metadata, Arrival>();
 
-  /** `limits`: by the path of the method; a call of any other is refused. */
+  /** `limits`: by method path. A call to any other path is refused. */
   constructor(connections: Connections, limits: ReadonlyMap<string, MethodLimit>) {
     this.#connections = connections;
     this.#limits = limits;
@@ -75,8 +75,8 @@ export class Admission implements Disposable {
   }
 
   /**
-   * What is a call of no method grpc-js answers itself, without the interceptor: it counts as refused, which has a
-   * rate.
+   * grpc-js answers requests that are not calls of a method without the interceptor. They count as refused, which has a
+   * rate limit.
    */
   readonly #noteStream = (message: unknown): void => {
     const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
@@ -87,8 +87,8 @@ export class Admission implements Disposable {
   };
 
   /**
-   * The call with this metadata has proven who sends it: it is not counted any more, and as long as it goes on its
-   * connection is not either.
+   * The sender of the call with this metadata is proven: the call no longer counts, and while it runs neither does its
+   * connection.
    */
   prove(metadata: Metadata): void {
     const arrival = this.#arrivals.get(metadata);
@@ -107,7 +107,7 @@ export class Admission implements Disposable {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, read) => {
-            // Its connection is gone.
+            // The connection is gone.
             if (connection === undefined || limit === undefined) return stream.close();
             if (!limit.rate.take(connection.peer)) {
               this.#connections.noteRefused(connection);
@@ -122,7 +122,7 @@ export class Admission implements Disposable {
           },
         }),
       sendMessage: (message, send) => {
-        // Writes it at once.
+        // Writes immediately.
         send(message);
         arrival?.answered();
       },
@@ -141,7 +141,7 @@ export class Admission implements Disposable {
       if (isCompressed || isTooMuch) return refuse(call);
       this.#room.add(connection.peer, call, chunk.length);
     };
-    // Also when it was answered: what the caller still sends is kept by grpc-js until the caller ends the call.
+    // Applies to answered calls too: grpc-js keeps what the caller still sends until the caller ends the call.
     const late = setTimeout(() => refuse(call), ARRIVAL_MS);
     let isOver = false;
     const answered = (): void => {
@@ -153,7 +153,7 @@ export class Admission implements Disposable {
       stream.removeListener('data', count);
       this.#room.remove(connection.peer, call);
     };
-    // Before grpc-js, which keeps what it gets.
+    // Runs before grpc-js, which keeps what it receives.
     stream.prependListener('data', count);
     stream.once('close', over);
     return { call, arrived: () => clearTimeout(late), answered, over };
@@ -161,16 +161,15 @@ export class Admission implements Disposable {
 }
 
 /**
- * The caller sees RESOURCE_EXHAUSTED (gRPC over HTTP2, "Errors"), and whatever it does, what has come of its call is
- * free at once.
+ * The caller sees RESOURCE_EXHAUSTED (gRPC over HTTP2, "Errors"). Whatever it does, everything received for its call is
+ * freed at once.
  */
 function refuse({ stream }: Pick<Call, 'stream'>): void {
   stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /**
- * grpc-js gives an interceptor no public way to the stream; test/integration/service-port.test.ts says when it is
- * elsewhere.
+ * grpc-js gives interceptors no public access to the stream; test/integration/service-port.test.ts fails if it moves.
  */
 function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
   return (call as unknown as { readonly stream: ServerHttp2Stream }).stream;

@@ -21,7 +21,7 @@ async function startPort() {
   const { port } = listener.address() as AddressInfo;
   return {
     connections,
-    /** Returns the server's end of the first of them. */
+    /** Returns the server's end of the first one. */
     async open(count: number): Promise<Socket> {
       const before = accepted.length;
       for (let i = 0; i < count; i++) clients.push(connect(port, '127.0.0.1').on('error', () => undefined));

@@ -5,26 +5,26 @@ import { FairRoom, type Room } from './fair-room.ts';
 
 /** Connections of strangers, each of which costs about 60 KB. */
 const STRANGERS: Room = { perPeer: 128, inAll: 256 };
-/** New connections of one peer; more wait to be read. A fleet that starts anew may stand behind one address. */
+/** New connections per peer; more wait before they are read. A restarting fleet may be behind one address. */
 const CONNECT_RATE: Rate = { perSecond: 10, burst: 32 };
 /**
- * Refusals of one peer, each of which costs a tenth of a millisecond: after more, the connection that asks for them is
- * ended.
+ * Refusals per peer, each of which costs a tenth of a millisecond. Beyond that, the connection that causes them is
+ * closed.
  */
 const REFUSAL_RATE: Rate = { perSecond: 50, burst: 500 };
 
-/** A socket has it, and so has what grpc-js tells of a call. */
+/** Sockets have this, and so does grpc-js's information about a call. */
 interface RemoteEnd {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
 }
 
-/** A connection is a stranger's unless a call on it has proven who is at its other end, and goes on. */
+/** A connection is a stranger's unless a call in progress on it has proven who is at its other end. */
 export class Connection {
   /** All connections from one IPv4 address, or one IPv6 network of 64 bits. */
   readonly peer: string;
   readonly socket: Socket;
-  /** How many calls. */
+  /** The number of calls that have proven the peer. */
   proofs = 0;
 
   constructor(peer: string, socket: Socket) {
@@ -40,7 +40,7 @@ export class Connections {
   readonly #connects = new PeerLimit(monotonicClock, CONNECT_RATE);
   readonly #refusals = new PeerLimit(monotonicClock, REFUSAL_RATE);
 
-  /** Takes a new connection in. `read` is called once it may be. */
+  /** Accepts a new connection. Calls `read` once it may be read. */
   add(socket: Socket, read: () => void): void {
     const { remoteAddress = '', remotePort } = socket;
     const peer = networkOf(remoteAddress);
@@ -62,7 +62,10 @@ export class Connections {
     return this.#connections.get(nameOf(end));
   }
 
-  /** It is no stranger's until the proof is over, as the function says that is returned, and every other. */
+  /**
+   * The connection is not a stranger's until this proof and every other one is over. The returned function ends this
+   * proof.
+   */
   prove(connection: Connection): () => void {
     const { peer, socket } = connection;
     connection.proofs++;

@@ -1,19 +1,19 @@
 export interface Room {
-  /** What the things of one peer may weigh together. */
+  /** The maximum total weight for one peer. */
   readonly perPeer: number;
   readonly inAll: number;
 }
 
 interface Share<T> {
   weight: number;
-  /** The oldest first. */
+  /** Oldest first. */
   readonly weights: Map<T, number>;
 }
 
 /**
- * What peers have of something that is bounded. Nobody is refused: when a peer has too much, its oldest gives way, and
- * when all together have, the oldest of the peer that has most. So a stranger that fills the room takes nothing from
- * others, whose things are gone soon.
+ * Shares something limited among peers. Nobody is refused: if one peer has too much, its oldest item gives way; if all
+ * together have too much, the oldest item of the peer with the most does. So a stranger that fills the room takes
+ * nothing from others, whose items are soon gone.
  */
 export class FairRoom<T> {
   readonly #room: Room;
@@ -21,7 +21,7 @@ export class FairRoom<T> {
   readonly #shares = new Map<string, Share<T>>();
   #weight = 0;
 
-  /** `giveWay` ends a thing, which has left the room by then. */
+  /** `giveWay` ends an item that has already left the room. */
   constructor(room: Room, giveWay: (thing: T) => void) {
     this.#room = room;
     this.#giveWay = giveWay;
@@ -31,7 +31,7 @@ export class FairRoom<T> {
     return this.#weight;
   }
 
-  /** Takes the thing in, or adds to its weight. */
+  /** Adds the item, or adds to its weight. */
   add(peer: string, thing: T, weight: number): void {
     let share = this.#shares.get(peer);
     if (share === undefined) this.#shares.set(peer, (share = { weight: 0, weights: new Map() }));

@@ -12,8 +12,8 @@ export const HealthAddress = hostPort()
   .describe("Where `grpc.health.v1` answers without TLS too, and nothing else does: for an orchestrator's probes.");
 
 /**
- * Serves grpc.health.v1: each name is SERVING while its question says so, which is asked once a second. '' is the
- * server as a whole.
+ * Serves grpc.health.v1: each name is SERVING while its function returns true. The functions are called once a second.
+ * '' is the server as a whole.
  */
 export function addHealth(
   server: Pick<Server, 'addService'>,

@@ -7,11 +7,11 @@ export const PeerTlsConfig = TlsConfig.optional().describe(
   'Mutual TLS between frontends, hsm-workers, domain-managers and operators; without it, these connections are unencrypted under their own seals and signatures.',
 );
 
-/** How a service speaks to the others. */
+/** How a service connects to the others. */
 export interface Peers extends Disposable {
-  /** Of the channels that it opens. */
+  /** For the channels that it opens. */
   readonly credentials: ChannelCredentials;
-  /** Of the port on which it listens; undefined: unencrypted. */
+  /** For the port it listens on; undefined: unencrypted. */
   readonly tls: TlsFiles | undefined;
 }
 
@@ -28,14 +28,14 @@ export const plaintextPeers: Peers = {
   [Symbol.dispose]() {},
 };
 
-/** What a service says of changed files that it cannot use. */
+/** Reports changed files that a service cannot use. */
 export function reportOf(log: Log): (problem: Error) => void {
   return (problem) => log.error({ err: problem }, 'changed TLS files cannot be used; going on with those before');
 }
 
 type Provider = Parameters<typeof experimental.createCertificateProviderChannelCredentials>[0];
 
-/** Each new connection is made with what the files hold then; those that are open stay open. */
+/** Each new connection uses the files as they are then; open connections stay open. */
 function channelCredentials(files: TlsFiles): ChannelCredentials {
   const ca = new Set<experimental.CaCertificateUpdateListener>();
   const identity = new Set<experimental.IdentityCertificateUpdateListener>();

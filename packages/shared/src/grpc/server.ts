@@ -25,33 +25,33 @@ export interface GrpcServerOptions<Service extends ServiceDefinition> {
   readonly service: Service;
   readonly handlers: UntypedServiceImplementation;
   readonly limits: Readonly<Record<keyof Service, MethodLimit>>;
-  /** Where grpc.health.v1, and nothing else, answers without TLS too: an orchestrator's probes have no certificate. */
+  /** Where only grpc.health.v1 answers, without TLS: an orchestrator's probes have no certificate. */
   readonly health?: Pick<Address, 'host' | 'port'> | undefined;
-  /** What grpc.health.v1 says of the service; the server as a whole is SERVING while it listens. */
+  /** What grpc.health.v1 reports for the service. The server as a whole is SERVING while it listens. */
   readonly isServing: () => boolean;
-  /** How long calls may go on after the server stopped listening. */
+  /** How long calls may continue after the server stops listening. */
   readonly drainMs: number;
 }
 
-/** What one connection may cost. */
+/** Limits on the cost of one connection. */
 const CONNECTION = {
-  // Nobody of ours needs more at once.
+  // None of our services needs more at once.
   'grpc.max_concurrent_streams': 8,
-  // Megabytes.
+  // In megabytes.
   'grpc-node.max_session_memory': 16,
   'grpc.max_connection_idle_ms': 60_000,
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 20_000,
-  // Nobody asks for it, and it costs every call.
+  // Nobody uses it, and it costs every call.
   'grpc.enable_channelz': 0,
 } as const;
 
-/** An orchestrator asks every few seconds. */
+/** An orchestrator probes every few seconds. */
 const HEALTH = { maxBytes: 1024, rate: { perSecond: 20, burst: 100 } };
 
 /**
- * A port of a service of ours, for callers that nobody knows yet: all that they may cost is bounded. Throws when the
- * address is taken.
+ * A port of our services, open to callers that are not authenticated yet: everything they may cost is bounded. Throws
+ * if the address is taken.
  */
 export async function startGrpcServer<Service extends ServiceDefinition>(
   options: GrpcServerOptions<Service>,
@@ -75,12 +75,12 @@ interface PortOptions {
   readonly tls?: TlsFiles | undefined;
   /** By path. */
   readonly limits: ReadonlyMap<string, MethodLimit>;
-  /** What grpc.health.v1 says of each. */
+  /** What grpc.health.v1 reports for each name. */
   readonly names: Readonly<Record<string, () => boolean>>;
-  /** Adds what it serves beside that. */
+  /** Adds what the server serves besides health. */
   readonly add?: (server: Server) => void;
   readonly drainMs: number;
-  /** Ends with it. */
+  /** Closed together with the server. */
   readonly probes?: AsyncDisposable | undefined;
 }
 
@@ -124,12 +124,12 @@ export class GrpcServer implements AsyncDisposable {
     this.port = (parts.listener.address() as AddressInfo).port;
   }
 
-  /** The call with this metadata has proven who sends it. */
+  /** The sender of the call with this metadata is proven. */
   prove(metadata: Metadata): void {
     this.#parts.admission.prove(metadata);
   }
 
-  /** Takes no more calls and finishes what is running, for as long as it may. */
+  /** Takes no more calls, and lets running ones finish within the time allowed. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { server, listener, health, admission, drainMs, probes } = this.#parts;
     const probesEnd = probes?.[Symbol.asyncDispose]();
@@ -143,7 +143,7 @@ export class GrpcServer implements AsyncDisposable {
   }
 }
 
-/** A unary handler; what it throws is answered as `statusOf` says. */
+/** A unary handler. Errors are answered as `statusOf` says. */
 export function answering(statusOf: (error: unknown, path: string) => Partial<StatusObject>) {
   return <Request, Response>(
       handle: (request: Request) => Response | Promise<Response>,
@@ -163,7 +163,7 @@ function healthLimits(): Map<string, MethodLimit> {
   return new Map(Object.values(healthService).map(({ path }) => [path, { maxBytes: HEALTH.maxBytes, rate }] as const));
 }
 
-/** As in its methods' paths: keyfleet.hsm.v1.Hsm. */
+/** The name in its methods' paths: keyfleet.hsm.v1.Hsm. */
 function nameOf(service: ServiceDefinition): string {
   return Object.values(service)[0]!.path.split('/')[1]!;
 }

@@ -17,20 +17,20 @@ export interface BlobHeader {
 }
 
 /**
- * All begin alike; those that a key in a custom key store encrypted once more go on in their own way after the key
- * material id.
+ * All versions begin alike. Those that a key in a custom key store encrypted a second time have their own layout after
+ * the key material id.
  */
 export const blobVersions = { hsm: 1, external: 2, cluster: 3 } as const;
 const knownVersions: readonly number[] = Object.values(blobVersions);
 const kinds = { uuid: 0, multiRegion: 1 } as const;
 
-/** Where each part of a blob begins. */
+/** The offset of each part of a blob. */
 export const blobLayout = { materialId: 18, nonce: 50, iv: 66, ciphertext: 78, tagLength: 16 } as const;
 
-/** How much longer a blob is than its plaintext, in bytes. */
+/** How many bytes longer a blob is than its plaintext. */
 export const blobOverhead = blobLayout.ciphertext + blobLayout.tagLength;
 
-/** The part of a blob that is the same for all under one backing key: everything before N. Throws `FormatError`. */
+/** The prefix common to all blobs under one backing key: everything before N. Throws `FormatError`. */
 export function blobPrefixOf({ keyId, materialId }: { keyId: string; materialId: Uint8Array }): Buffer {
   if (!isKeyId(keyId) || materialId.length !== 32) throw new FormatError('not a key id or key material id');
   const kind = isMultiRegionKeyId(keyId) ? kinds.multiRegion : kinds.uuid;
@@ -38,7 +38,7 @@ export function blobPrefixOf({ keyId, materialId }: { keyId: string; materialId:
   return Buffer.concat([Buffer.of(blobVersions.hsm, kind), id, materialId]);
 }
 
-/** Reads what a blob claims of its key. Throws `FormatError` if it cannot be a ciphertext blob at all. */
+/** Reads what a blob claims about its key. Throws `FormatError` if it cannot be a ciphertext blob. */
 export function parseBlobHeader(blob: Uint8Array): BlobHeader {
   const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
   if (bytes.length < blobOverhead || !knownVersions.includes(bytes[0]!)) throw new FormatError('not a ciphertext blob');

@@ -11,18 +11,18 @@ export const WrappingKeySpecName = z.enum(wrappingKeySpecs);
 /** An exported key token: a backing key sealed under a domain key (docs/formats.md). */
 export const token = bytes({ max: 16_384 });
 /**
- * A key id of a KMS key (UUID or mrk-), without Region or account: replicas of a multi-Region key share it. It goes
- * with every token, and so does the account; the HSM refuses a token of another: one moved to another's record is
- * worthless there.
+ * The key id of a KMS key (UUID or mrk-) without Region or account: replicas of a multi-Region key share it. It
+ * accompanies every token, as does the account. The HSM refuses the token of another key or account, so a token moved
+ * to another's record is worthless there.
  */
 export const keyId = z.string().min(1).max(64);
-/** The account that a KMS key belongs to. In commands that use a key it is only compared with what the token says. */
+/** The account that owns a KMS key. Commands that use a key only compare it with the token's account. */
 export const AccountId = z.string().regex(ACCOUNT_ID);
-/** What every command says of the KMS key that it is for. */
+/** What every command says about its KMS key. */
 export const key = { keyId, account: z.string(), token };
-/** Key material id: 32 bytes, the API's 64 hex digits. */
+/** Key material id: 32 bytes, which are the API's 64 hex digits. */
 export const materialId = bytes({ min: 32, max: 32 });
-/** Of the KMS key that material is imported into: all that an import token is bound to. */
+/** Describes the KMS key that material is imported into: everything an import token is bound to. */
 export const imported = {
   keyId,
   account: AccountId,

@@ -17,7 +17,7 @@ import {
 } from './command-fields.ts';
 import { type CommandInput, type CommandOutput, defineCommand, optionalSecret, secret } from './define-command.ts';
 
-/** Makes a backing key; it leaves only as an exported key token under the active domain key. */
+/** Makes a backing key, which leaves only as an exported key token under the active domain key. */
 export const GenerateBackingKey = defineCommand(1, 'GenerateBackingKey', {
   signed: true,
   input: { keyId, account: AccountId, keySpec: KeySpecName, keyUsage: KeyUsageName },
@@ -26,8 +26,8 @@ export const GenerateBackingKey = defineCommand(1, 'GenerateBackingKey', {
 });
 
 /**
- * Seals a token again under the active domain key, unchanged inside, and in its newest format. Returns it as it was if
- * it already is so. `account`: of the KMS key whose token it is; absent for a credential.
+ * Reseals a token under the active domain key: same content, newest format. Returns a token that already is so
+ * unchanged. `account`: the one of the token's KMS key; absent for a credential.
  */
 export const ResealToken = defineCommand(2, 'ResealToken', {
   signed: true,
@@ -35,7 +35,7 @@ export const ResealToken = defineCommand(2, 'ResealToken', {
   output: { token },
 });
 
-/** Makes an access key's secret (40 ASCII characters, as AWS's); the sealed form is what is stored. */
+/** Makes an access key's secret (40 ASCII characters, as AWS's). Its sealed form is what gets stored. */
 export const GenerateCredential = defineCommand(3, 'GenerateCredential', {
   signed: true,
   input: { accessKeyId: z.string().max(128), principal: z.string().max(2048) },
@@ -49,9 +49,8 @@ export const OpenCredential = defineCommand(4, 'OpenCredential', {
 });
 
 /**
- * Opens `token` and `replaces`, and refuses with `cannot-open` unless both hold the same secret for the same use: what
- * is asked of another member than the one that resealed a token, before the old one is given up. `account` as in
- * ResealToken.
+ * Opens `token` and `replaces`, and refuses with `cannot-open` unless both hold the same secret for the same use.
+ * Before an old token is given up, a member other than the one that resealed it runs this. `account` as in ResealToken.
  */
 export const CheckToken = defineCommand(5, 'CheckToken', {
   input: { token, replaces: token, account: AccountId.optional() },
@@ -59,8 +58,8 @@ export const CheckToken = defineCommand(5, 'CheckToken', {
 });
 
 /**
- * Opens a backing key and says what it is: what is asked of another member than the one that made it, before it is
- * stored. Refused with `cannot-open` also when the halves of a key pair do not belong together.
+ * Opens a backing key and describes it. Before a new backing key is stored, a member other than its maker runs this.
+ * Refuses with `cannot-open` also if the halves of a key pair do not belong together.
  */
 export const DescribeBackingKey = defineCommand(6, 'DescribeBackingKey', {
   input: key,
@@ -69,7 +68,7 @@ export const DescribeBackingKey = defineCommand(6, 'DescribeBackingKey', {
 
 /**
  * Makes a wrapping key for the material of a key of origin EXTERNAL. The private half leaves only inside the import
- * token, which names the key, its kind, the algorithm and until when (`validTo`, milliseconds since the epoch).
+ * token, which names the key, its kind, the algorithm and the expiry time (`validTo`, milliseconds since the epoch).
  * `publicKey`: DER SubjectPublicKeyInfo.
  */
 export const GenerateImportKey = defineCommand(7, 'GenerateImportKey', {
@@ -79,9 +78,9 @@ export const GenerateImportKey = defineCommand(7, 'GenerateImportKey', {
 });
 
 /**
- * Unwraps key material with the key in an import token, and seals it as a backing key. Refused with
+ * Unwraps key material with the key in an import token and seals it as a backing key. Refuses with
  * `invalid-import-token`, `expired-import-token`, `cannot-open` (it does not unwrap, for whatever reason) or
- * `incorrect-material` (it is none of the key spec).
+ * `incorrect-material` (it does not fit the key spec).
  */
 export const ImportBackingKey = defineCommand(8, 'ImportBackingKey', {
   signed: true,
@@ -90,8 +89,8 @@ export const ImportBackingKey = defineCommand(8, 'ImportBackingKey', {
 });
 
 /**
- * Seals a secret that a customer gave, with which the service proves itself elsewhere: to the proxy of an external key
- * store. OpenCredential opens it. `principal`: what the secret belongs to.
+ * Seals a secret from a customer, with which the service authenticates itself elsewhere: to the proxy of an external
+ * key store. OpenCredential opens it. `principal`: what the secret belongs to.
  */
 export const SealCredential = defineCommand(9, 'SealCredential', {
   signed: true,
@@ -110,7 +109,7 @@ export const Decrypt = defineCommand(11, 'Decrypt', {
   output: { plaintext: secret },
 });
 
-/** Decrypt and encrypt in one step, so that the plaintext never leaves the HSM. */
+/** Decrypts and encrypts in one step, so that the plaintext never leaves the HSM. */
 export const ReEncrypt = defineCommand(12, 'ReEncrypt', {
   input: {
     sourceKeyId: keyId,
@@ -128,15 +127,15 @@ export const ReEncrypt = defineCommand(12, 'ReEncrypt', {
   output: { ciphertext: bytes() },
 });
 
-/** `plaintext` is there only when it was asked for. */
+/** `plaintext` is present only if requested. */
 export const GenerateDataKey = defineCommand(13, 'GenerateDataKey', {
   input: { ...key, encryptionContext, length: z.int().min(1).max(1024), withPlaintext: z.boolean() },
   output: { ciphertext: bytes(), plaintext: optionalSecret },
 });
 
 /**
- * `publicKey`: DER SubjectPublicKeyInfo; `privateKey`: DER PKCS #8, there only when it was asked for; `ciphertext`
- * holds the PKCS #8.
+ * `publicKey`: DER SubjectPublicKeyInfo; `privateKey`: DER PKCS #8, present only if requested; `ciphertext` holds the
+ * PKCS #8.
  */
 export const GenerateDataKeyPair = defineCommand(14, 'GenerateDataKeyPair', {
   input: { ...key, encryptionContext, keyPairSpec: KeySpecName, withPlaintext: z.boolean() },
@@ -170,7 +169,7 @@ export const VerifyMac = defineCommand(23, 'VerifyMac', {
   output: { valid: z.boolean() },
 });
 
-/** Raw x-coordinate of the ECDH point; `publicKey` is the peer's DER SubjectPublicKeyInfo. */
+/** Returns the raw x-coordinate of the ECDH point; `publicKey` is the peer's DER SubjectPublicKeyInfo. */
 export const DeriveSharedSecret = defineCommand(24, 'DeriveSharedSecret', {
   input: { ...key, publicKey: bytes() },
   output: { sharedSecret: secret },
@@ -186,26 +185,28 @@ export const Decapsulate = defineCommand(26, 'Decapsulate', {
   output: { sharedSecret: secret },
 });
 
-/** Forgets a backing key that the HSM may hold opened in memory, at once: the key was disabled, deleted or re-keyed. */
+/** Forgets at once a backing key that the HSM may hold opened in memory: the key was disabled, deleted or re-keyed. */
 export const EvictBackingKey = defineCommand(30, 'EvictBackingKey', {
   input: { materialId },
   output: {},
 });
 
 /**
- * A CloudHSM cluster: a token that some hsm-workers have (docs/custom-key-stores.md). Refused with `no-cluster` by one
- * that does not.
+ * A CloudHSM cluster: a token that only some hsm-workers have (docs/custom-key-stores.md). The others refuse with
+ * `no-cluster`.
  */
 const cluster = { clusterId: z.string().max(64), account: AccountId, region: z.string().min(1).max(32) };
-/** `token`: its user's password, as SealCredential sealed it for the cluster (as the access key id) and `principal`. */
+/**
+ * `token`: the password of its user, sealed by SealCredential for the cluster (as the access key id) and `principal`.
+ */
 const loggedIn = { ...cluster, principal: z.string().max(2048), token };
-/** More than a blob of the API can be. */
+/** Larger than any blob in the API. */
 const blob = bytes({ max: 16_384 });
 const associatedData = bytes({ max: 1024 });
 
 /**
- * Whether a key store can be made of a cluster. `trustAnchor`: DER; refused with `incorrect-trust-anchor` if it is not
- * the cluster's.
+ * Checks whether a key store can be created in a cluster. `trustAnchor`: DER; refuses with `incorrect-trust-anchor` if
+ * it is not the cluster's.
  */
 export const CheckCluster = defineCommand(31, 'CheckCluster', {
   input: { ...cluster, trustAnchor: bytes({ max: 8192 }) },
@@ -215,7 +216,7 @@ export const CheckCluster = defineCommand(31, 'CheckCluster', {
 /** Logs in to a cluster's token. */
 export const ConnectCluster = defineCommand(32, 'ConnectCluster', { input: loggedIn, output: {} });
 
-/** Makes the AES-256 key of a KMS key in the token, from where nothing gets it out; one that is there stays. */
+/** Makes the AES-256 key of a KMS key in the token, from which nothing can extract it. An existing key is kept. */
 export const GenerateClusterKey = defineCommand(33, 'GenerateClusterKey', {
   signed: true,
   input: { ...loggedIn, keyId },
@@ -223,8 +224,8 @@ export const GenerateClusterKey = defineCommand(33, 'GenerateClusterKey', {
 });
 
 /**
- * Encrypts what an HSM has encrypted once more, in the token: AES-GCM. Refused with `no-cluster-key` when the key is
- * not there.
+ * Encrypts the output of an HSM a second time, in the token: AES-GCM. Refuses with `no-cluster-key` if the key does not
+ * exist.
  */
 export const EncryptInCluster = defineCommand(34, 'EncryptInCluster', {
   input: { ...loggedIn, keyId, associatedData, plaintext: blob },
@@ -250,13 +251,13 @@ export const DestroyClusterKey = defineCommand(36, 'DestroyClusterKey', {
   output: {},
 });
 
-/** Random bytes of the token's making, mixed with the HSM's own, so that neither alone knows them. */
+/** Random bytes from the token mixed with the HSM's own, so that neither alone knows them. */
 export const GenerateRandomInCluster = defineCommand(37, 'GenerateRandomInCluster', {
   input: { ...loggedIn, length: randomLength },
   output: { bytes: secret },
 });
 
-/** The only list of commands. */
+/** The complete list of commands. */
 export const commands = {
   GenerateBackingKey,
   ResealToken,

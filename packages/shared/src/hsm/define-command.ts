@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { bytes, defineFormat, type Format } from '../encoding/canonical.ts';
 
 /**
- * Every HSM command: what a service host can ask of an HSM inside a session. The wire form of input and output is the
- * canonical encoding of their schemas (labels `keyfleet/command/<name>/{input,output}/2`), so a signed command has one
+ * An HSM command: something that a service host can ask of an HSM inside a session. Input and output are encoded
+ * canonically by their schemas (labels `keyfleet/command/<name>/{input,output}/2`), so a signed command has exactly one
  * byte string.
  */
 export interface Command<
@@ -14,13 +14,14 @@ export interface Command<
   readonly name: Name;
   /** The command's number in a frame; never reused. */
   readonly code: number;
-  /** True for what makes, imports, changes or destroys key material: carries the host's delegated Ed25519 signature. */
-  readonly signed: boolean;
   /**
-   * Whether its output holds a token that was sealed now, under the domain key that the HSM takes for the active one.
+   * True for commands that make, import, change or destroy key material: they carry the host's delegated Ed25519
+   * signature.
    */
+  readonly signed: boolean;
+  /** Whether its output contains a freshly sealed token, under the domain key that the HSM considers active. */
   readonly sealsToken: boolean;
-  /** Members of its output that are nobody's but the caller's: the HSM overwrites them when they are sealed. */
+  /** Output members that belong only to the caller: the HSM overwrites them once they are sealed. */
   readonly secretOutputs: readonly string[];
   readonly input: Format<z.output<Input>>;
   readonly output: Format<z.output<Output>>;
@@ -45,7 +46,7 @@ export function defineCommand<const Name extends string, I extends z.ZodRawShape
   });
 }
 
-/** Bytes of an output that are a secret. */
+/** Secret bytes in an output. */
 export const secret = bytes();
 export const optionalSecret = secret.optional();
 

@@ -1,9 +1,9 @@
 import { FormatError, Reader } from '../encoding/bytes.ts';
 
 /**
- * Id of the domain key that a token (exported key token, sealed credential) is sealed under: the third field of every
- * sealed header (docs/formats.md). It stands there in clear, and is bound to what is sealed. Throws FormatError for
- * what is no token.
+ * The id of the domain key that seals a token (exported key token, sealed credential): the third field of every sealed
+ * header (docs/formats.md). It is in the clear, and bound to the sealed content. Throws FormatError if this is not a
+ * token.
  */
 export function domainKeyIdOf(token: Uint8Array): string {
   const id = textsOf(token, 3).at(-1)!;
@@ -11,7 +11,7 @@ export function domainKeyIdOf(token: Uint8Array): string {
   return id;
 }
 
-/** The access key id that a sealed credential is for: the fourth field. As above. */
+/** The access key id of a sealed credential: the fourth field. Otherwise as above. */
 export function accessKeyIdOf(token: Uint8Array): string {
   return textsOf(token, 4).at(-1)!;
 }

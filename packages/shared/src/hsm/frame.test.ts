@@ -102,7 +102,7 @@ test('the keys of a stream are those of docs/formats.md', () => {
   expect(keys.streamId).toEqual(streamId);
   expect(keys.hostToMember.export()).toEqual(expanded('keyfleet/session/host-to-member/2'));
   expect(keys.memberToHost.export()).toEqual(expanded('keyfleet/session/member-to-host/2'));
-  // What no key is made of twice is gone.
+  // The secrets were wiped, so no key can be derived from them again.
   expect([agreed, encapsulated]).toEqual([Buffer.alloc(48), Buffer.alloc(32)]);
 });
 

@@ -4,61 +4,60 @@ import { CannotOpenError, ivLength, open, seal, tagLength } from '../encoding/ae
 import { type Refusal, refusals } from './refusals.ts';
 
 /**
- * Frames of a stream (docs/formats.md, "Frames"). A frame holds all commands, or all answers, of one event-loop turn
- * and is sealed once. The layout is fixed rather than a canonical format, because every command passes here.
+ * Frames of a stream (docs/formats.md, "Frames"). A frame holds all the commands, or all the answers, of one event-loop
+ * turn and is sealed once. The layout is fixed, not a canonical format, because every command passes here.
  */
 
 const SIGNATURE_BYTES = 64;
 const TRACE_PARENT_BYTES = 24;
 
-/** Sealed bytes of one frame, at most. */
+/** Maximum sealed size of a frame in bytes. */
 const MAX_FRAME_BYTES = 1_048_576;
 export const MAX_FRAME_ENTRIES = 1024;
-/** Input of one command, at most: an entry always fits a frame. */
+/** Maximum input of one command in bytes: an entry always fits a frame. */
 export const MAX_INPUT_BYTES = 524_288;
-/** Bytes of an entry besides its input or output, at most. */
+/** Maximum size of an entry besides its input or output, in bytes. */
 const ENTRY_OVERHEAD = 96;
-/** NIST SP 800-38D bounds the invocations under one key; a stream that lives so long is opened anew. */
+/** NIST SP 800-38D bounds the invocations under one key. A stream that lasts this long is reopened. */
 const MAX_FRAMES = 2 ** 32;
 
-/** Says nothing of the reason: the stream ends, whatever it was. */
+/** Gives no reason: the stream ends whatever it was. */
 export class FrameError extends Error {
   override name = 'FrameError';
 }
 
 /**
- * Where a span of a member belongs in the trace of a host: trace id (16 bytes), then the id of the span that asks (8
- * bytes).
+ * The position of a member's span in a host's trace: trace id (16 bytes), then the id of the calling span (8 bytes).
  */
 export type TraceParent = Uint8Array;
 
 export interface RequestEntry {
-  /** Rises from entry to entry within a stream. */
+  /** Increases from entry to entry within a stream. */
   readonly id: number;
   readonly code: number;
-  /** How long the host will still wait: the two clocks need not agree. */
+  /** How much longer the host will wait. Relative, so the two clocks need not agree. */
   readonly remainingMs: number;
   /** Whether the frame's signature covers it. */
   readonly signed: boolean;
-  /** Only when the request that it is for is traced. */
+  /** Present only if the request behind it is traced. */
   readonly trace: TraceParent | undefined;
   readonly input: Uint8Array;
 }
 
 export interface RequestFrame {
   readonly entries: readonly RequestEntry[];
-  /** Ed25519, by the session's delegated key, over `signedCommands` of the entries that say `signed`. */
+  /** Ed25519 by the session's delegated key, over `signedCommands` of the entries with `signed` set. */
   readonly signature: Uint8Array | undefined;
 }
 
 export interface ReplyEntry {
   readonly id: number;
-  /** Undefined when the command was done. */
+  /** Undefined on success. */
   readonly refusal: Refusal | undefined;
   readonly output: Uint8Array;
 }
 
-/** Seals the frames of one direction of one stream. The counter nonce is never sent: both ends count. */
+/** Seals the frames in one direction of a stream. The counter nonce is never sent: both ends count. */
 export class FrameSealer {
   readonly #key: KeyObject;
   readonly #counter = new FrameCounter();
@@ -71,7 +70,7 @@ export class FrameSealer {
   }
 }
 
-/** Opens the frames of one direction, in order. One that does not open ends it for good. */
+/** Opens the frames in one direction, in order. After one that does not open it opens no more. */
 export class FrameOpener {
   #key: KeyObject | undefined;
   readonly #counter = new FrameCounter();
@@ -79,7 +78,7 @@ export class FrameOpener {
   constructor(key: KeyObject) {
     this.#key = key;
   }
-  /** Throws `FrameError` for a frame that was replayed, reordered, cut, changed or comes from another stream. */
+  /** Throws `FrameError` for a frame that was replayed, reordered, cut or changed, or is from another stream. */
   open(sealed: Uint8Array): Buffer {
     const key = this.#key;
     this.#key = undefined;
@@ -184,14 +183,14 @@ function decoded<T>(plain: Uint8Array, read: (reader: Reader) => T): T {
   }
 }
 
-/** Bytes that hold the entries of one frame and its signature, so that nothing is copied while it is written. */
+/** The size for the entries of one frame and its signature, so that nothing is copied during writing. */
 function capacityFor<T>(entries: readonly T[], bodyOf: (entry: T) => Uint8Array): number {
   let size = ENTRY_OVERHEAD;
   for (const entry of entries) size += bodyOf(entry).length + ENTRY_OVERHEAD;
   return size;
 }
 
-/** Cuts a batch into pieces that each fit one frame, in order. */
+/** Splits a batch, in order, into pieces that each fit one frame. */
 export function frameSized<T>(entries: readonly T[], bodyOf: (entry: T) => Uint8Array): T[][] {
   const frames: T[][] = [];
   let frame: T[] = [];

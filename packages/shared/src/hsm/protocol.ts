@@ -7,7 +7,7 @@ import {
   type RequestFrame,
 } from './frame.ts';
 
-/** What a version of the protocol decides: how the frames of a stream are laid out. */
+/** What a protocol version determines: the layout of a stream's frames. */
 export interface FrameLayout {
   readonly encodeRequests: (frame: RequestFrame) => Buffer;
   /** Throws `FrameError`. */
@@ -17,13 +17,13 @@ export interface FrameLayout {
   readonly decodeReplies: (plain: Uint8Array) => ReplyEntry[];
 }
 
-/** By version, which rises from release to release. */
+/** By version; the number rises from release to release. */
 export type Protocols = ReadonlyMap<number, FrameLayout>;
 
-/** A release speaks its own version and that of the release before it (docs/formats.md, "Protocol versions"). */
+/** A release speaks its own version and the previous release's (docs/formats.md, "Protocol versions"). */
 export const protocols: Protocols = new Map([[1, { encodeRequests, decodeRequests, encodeReplies, decodeReplies }]]);
 
-/** The two ends are more than a release apart. What it says is no secret: releases are public. */
+/** The two ends are more than one release apart. The message is no secret: releases are public. */
 export class ProtocolVersionError extends Error {
   override name = 'ProtocolVersionError';
 

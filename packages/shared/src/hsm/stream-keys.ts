@@ -16,25 +16,25 @@ const StreamSecret = defineFormat(
   }),
 );
 
-/** What both ends of a stream know and nobody else. */
+/** What both ends of a stream know and nobody else does. */
 export interface StreamSecrets {
   readonly sessionKey: KeyObject;
-  /** Of the two ephemeral keys on P-384: the x-coordinate. */
+  /** From the two ephemeral keys on P-384: the x-coordinate. */
   readonly agreed: Buffer;
-  /** Of ML-KEM-1024. */
+  /** From ML-KEM-1024. */
   readonly encapsulated: Buffer;
 }
 
 export interface StreamKeys {
-  /** SHA-256 of both opening messages: names the stream in signatures. */
+  /** SHA-256 of both opening messages; identifies the stream in signatures. */
   readonly streamId: Buffer;
   readonly hostToMember: KeyObject;
   readonly memberToHost: KeyObject;
 }
 
 /**
- * The keys of one stream, of both opening messages and three secrets: whoever learns the session key, and with it every
- * key that outlives the stream, still lacks two secrets that were never anywhere but in memory. Wipes those two.
+ * Derives a stream's keys from both opening messages and three secrets. An attacker who learns the session key, and
+ * with it every key that outlives the stream, still lacks two secrets that were only ever in memory. Wipes those two.
  */
 export function streamKeys(secrets: StreamSecrets, open: Uint8Array, accept: Uint8Array): StreamKeys {
   const streamId = sha256(StreamTranscript.encode({ open, accept }));
@@ -53,7 +53,8 @@ export function streamKeys(secrets: StreamSecrets, open: Uint8Array, accept: Uin
 }
 
 /**
- * AES-256 key under which the session key travels in the answer. Bound to the hello and to who answers. Wipes `agreed`.
+ * The AES-256 key under which the session key travels in the answer. Bound to the hello and to the answering member.
+ * Wipes `agreed`.
  */
 export function transportKey(agreed: Buffer, helloHash: Uint8Array, memberId: string): KeyObject {
   try {

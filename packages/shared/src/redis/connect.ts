@@ -34,21 +34,22 @@ export const RedisConfig = z.strictObject({
 export type RedisConfig = z.output<typeof RedisConfig>;
 
 export type RedisClient = Redis | Cluster;
-/** What takes commands: a connection, or a pipeline that sends them together. */
+/** Something that takes commands: a connection, or a pipeline that sends them together. */
 export type RedisCommands = RedisClient | ChainableCommander;
 
-/** A command fails after this long, whatever the state of the connection: a dead Redis must not hold requests. */
+/** A command fails after this long, whatever the state of the connection: a dead Redis must not hold up requests. */
 const COMMAND_TIMEOUT_MS = 1_000;
 const LONGEST_RETRY_MS = 500;
 
 export interface RedisEvents {
-  /** Told once per kind of problem until the connection works again. */
+  /** Called once per kind of problem until the connection works again. */
   readonly onProblem: (problem: Error) => void;
 }
 
 /**
- * Connects in the background and for ever. A command that cannot be sent now fails at once and is never sent later:
- * what its caller was told has failed must not happen minutes afterwards. Disposing closes the connection at once.
+ * Connects in the background, and retries forever. A command that cannot be sent now fails at once and is never sent
+ * later: what its caller was told has failed must not happen minutes afterwards. Disposing closes the connection at
+ * once.
  */
 export function connectRedis(
   config: RedisConfig,
@@ -86,9 +87,9 @@ function newClient(
     ...(target.tls && { tls: currentOf(files), sentinelTLS: currentOf(files) }),
     commandTimeout,
     connectTimeout: COMMAND_TIMEOUT_MS,
-    // A connection that is silent this long with answers due is dropped and made anew.
+    // A connection that is silent this long while answers are due is dropped and reopened.
     socketTimeout: 2 * commandTimeout,
-    // A write whose answer was lost may have happened: it is reported, never sent twice.
+    // A write whose answer was lost may have happened: it is reported, never resent.
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
     maxRetriesPerRequest: null,
@@ -118,7 +119,7 @@ function newClient(
   }
 }
 
-/** ioredis reads the members when it connects, and so shows what the files hold then. */
+/** ioredis reads the members when it connects, so it uses the files as they are then. */
 function currentOf(files: TlsFiles | undefined): ConnectionOptions {
   if (files === undefined) return {};
   return {
@@ -138,7 +139,7 @@ function retryStrategy(attempt: number): number {
   return Math.min(50 * attempt, LONGEST_RETRY_MS);
 }
 
-/** Resolves when commands can be sent. Rejects when they cannot `withinMs`, with the last thing that went wrong. */
+/** Resolves once commands can be sent. Rejects if they cannot `withinMs`, with the last error. */
 export async function untilReady(client: RedisClient, withinMs: number): Promise<void> {
   if (client.status === 'ready') return;
   let problem: unknown;
@@ -153,7 +154,7 @@ export async function untilReady(client: RedisClient, withinMs: number): Promise
   }
 }
 
-/** The connections to every node that takes writes: one, unless it is a Redis Cluster. */
+/** The connections to every node that takes writes: one, except for a Redis Cluster. */
 export function mastersOf(client: RedisClient): Redis[] {
   return isCluster(client) ? client.nodes('master') : [client];
 }

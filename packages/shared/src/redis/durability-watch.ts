@@ -6,8 +6,8 @@ import { checkDurability, type Durability } from './durability.ts';
 const ASK_EVERY_MS = 10_000;
 
 /**
- * The durability of whichever Redis is behind the connection now. It is asked again whenever the connection is made,
- * for it may lead to another node since a failover, and every few seconds, for a running Redis can be set to lose data.
+ * The durability of the Redis currently behind the connection. It is checked on every new connection, which may lead to
+ * another node after a failover, and every few seconds, because a running Redis can be reconfigured to lose data.
  */
 export class DurabilityWatch implements Disposable {
   readonly #client: RedisClient;
@@ -17,7 +17,7 @@ export class DurabilityWatch implements Disposable {
   #known: Durability | ConfigError | undefined;
   #asking = new SingleFlight<void>();
 
-  /** `onRefused`: told once per reason that the Redis may lose acknowledged writes, until it no longer may. */
+  /** `onRefused`: called when a reason why this Redis may lose acknowledged writes appears or changes. */
   constructor(client: RedisClient, mode: RedisConfig['durability'], onRefused: (refusal: ConfigError) => void) {
     this.#client = client;
     this.#mode = mode;
@@ -26,19 +26,18 @@ export class DurabilityWatch implements Disposable {
     this.#timer = setInterval(this.#ask, ASK_EVERY_MS).unref();
   }
 
-  /** Why nothing may be written to this Redis; undefined while it may, and while that is not known. */
+  /** Why nothing may be written to this Redis; undefined if it may be written, or that is not known yet. */
   get refusal(): string | undefined {
     return this.#known instanceof ConfigError ? this.#known.message : undefined;
   }
 
-  /** How many must have a write, as far as is known; 0 while it is not. */
+  /** How many replicas must have a write, as far as known; 0 if unknown. */
   get replicas(): number {
     return this.#known === undefined || this.#known instanceof ConfigError ? 0 : this.#known.replicas;
   }
 
   /**
-   * Throws ConfigError for a Redis that may lose what it acknowledged, and the connection's error for one that does not
-   * answer.
+   * Throws ConfigError if this Redis may lose what it acknowledged, and the connection's error if it does not answer.
    */
   async current(): Promise<Durability> {
     if (this.#known === undefined) await this.#look();
@@ -60,7 +59,7 @@ export class DurabilityWatch implements Disposable {
     this.#look().catch(() => {});
   };
 
-  /** One that was begun on a connection that is gone decides nothing. */
+  /** A check that began on a lost connection decides nothing. */
   #look(): Promise<void> {
     const asking = this.#asking;
     return asking.run(async () => {

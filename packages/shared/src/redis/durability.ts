@@ -11,8 +11,8 @@ export interface Durability {
 const advice = 'or set redis.durability to "relaxed" if acknowledged writes may be lost';
 
 /**
- * Asks Redis whether an acknowledged write survives a crash. Throws ConfigError, in one line that says what to set,
- * when it may not and `durability` is strict. Rejects with the connection's error when Redis does not answer.
+ * Asks Redis whether acknowledged writes survive a crash. If they may not and `durability` is strict, throws
+ * ConfigError, in one line that says what to set. Rejects with the connection's error if Redis does not answer.
  */
 export async function checkDurability(client: RedisClient, durability: RedisConfig['durability']): Promise<Durability> {
   if (durability === 'relaxed') return { replicas: 0 };
@@ -29,7 +29,7 @@ async function checkNode(node: Redis): Promise<number> {
     );
   }
   const eviction = await configOf(node, 'maxmemory-policy');
-  // volatile-* takes only what expires anyway.
+  // volatile-* evicts only what expires anyway.
   if (eviction.startsWith('allkeys-')) {
     throw new ConfigError(
       `redis: it throws acknowledged writes away when its memory is full (maxmemory-policy ${eviction}). Set "maxmemory-policy noeviction", ${advice}.`,

@@ -1,20 +1,20 @@
 import { isCluster, type RedisClient, type RedisCommands } from './connect.ts';
 import type { Durability } from './durability.ts';
 
-/** Below the time after which a command fails, so that how it went is known. */
+/** Shorter than the command timeout, so that the outcome is known. */
 const REPLICATION_TIMEOUT_MS = 750;
 
 export type WriteCommand = (client: RedisCommands) => unknown;
 
-/** A write was made on the master and may be lost with it: not enough replicas have it in time. */
+/** The master made a write that may be lost with it: too few replicas have it in time. */
 export class NotReplicatedError extends Error {
   override name = 'NotReplicatedError';
 }
 
 /**
- * Writes that are durable when they return. WAIT holds up everything behind it on its connection, so this connection is
- * used for nothing else; and what comes while it waits is kept here and goes together afterwards, so that no write is
- * made long after it has failed.
+ * Writes that are durable when they return. WAIT holds up everything behind it on its connection, so this connection
+ * has no other use. Writes that arrive during a WAIT are held here and sent together afterwards, so that none is made
+ * long after it has failed.
  */
 export class DurableWrites {
   readonly #client: RedisClient;
@@ -31,7 +31,8 @@ export class DurableWrites {
   }
 
   /**
-   * `key`: one that the command writes to. Rejects with NotReplicatedError, or with what Redis or the connection said.
+   * `key`: one that the command writes to. Rejects with NotReplicatedError, or with the error of Redis or the
+   * connection.
    */
   async write(key: string, command: WriteCommand): Promise<unknown> {
     const { replicas } = await this.#durability();
@@ -45,7 +46,7 @@ export class DurableWrites {
   }
 }
 
-/** What is on one node for sure, which is what one pipeline can hold. */
+/** Names with one hash tag are certain to be on one node, and one pipeline can hold only those. */
 function hashTagOf(key: string): string {
   return /\{(.+?)\}/.exec(key)?.[1] ?? key;
 }
@@ -84,7 +85,7 @@ class Lane {
     this.#sending = false;
   }
 
-  /** WAIT counts the writes of its own connection, so it goes right behind them. */
+  /** WAIT counts the writes of its own connection, so it follows them directly. */
   async #sendGroup(group: readonly Waiting[], replicas: number): Promise<void> {
     const pipeline = this.#client.pipeline();
     for (const { command } of group) command(pipeline);

@@ -6,15 +6,14 @@ import { mastersOf, type RedisClient } from './connect.ts';
  */
 export const SCAN_COUNT = 250;
 
-/** The connections to every node that takes writes, in an order that is the same for everybody. */
+/** The connections to every node that takes writes, in the same order for everybody. */
 export function nodesInOrder(client: RedisClient): ReturnType<typeof mastersOf> {
   const addressOf = ({ options: { host, port } }: ReturnType<typeof mastersOf>[number]) => `${host}:${port}`;
   return mastersOf(client).toSorted((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1));
 }
 
 /**
- * Of the processes that answer now, in that order: a cursor of SCAN is good in the process that gave it, and in no
- * other.
+ * The run ids of the processes that answer now, in that order: a SCAN cursor is valid only in the process that gave it.
  */
 export function runIdsOf(client: RedisClient): Promise<string[]> {
   return Promise.all(

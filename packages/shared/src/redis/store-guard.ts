@@ -6,41 +6,41 @@ import { giveIdentity, raiseMark, readStoreIdentity, type StoreIdentity } from '
 const LOOK_EVERY_MS = 1_000;
 const RUNBOOK = 'Nothing is answered from it until it is put right: docs/recovery.md, "The store is not as it was"';
 
-/** What the store is or has lost forbids to go on with it: no request is to blame. Said once where it is found. */
+/** The store's identity or losses forbid using it; no request is to blame. Logged once, where it is found. */
 export class StoreRefusedError extends Error {
   override name = 'StoreRefusedError';
 }
 
 interface Known {
   readonly id: string;
-  /** The highest that was acknowledged to this service. */
+  /** The highest mark acknowledged to this service. */
   readonly mark: number;
 }
 
 export interface StoreGuardOptions {
   readonly domain: string;
-  /** Every connection to the store; the first one looks. */
+  /** Every connection to the store. Routine looks use the first. */
   readonly clients: readonly RedisClient[];
   readonly writes: DurableWrites;
-  /** The newest generation of the domain that this service has verified; 0 while it has none. */
+  /** The newest generation of the domain that this service has verified; 0 while there is none. */
   readonly generation: () => number;
-  /** Whether a write that was acknowledged must be there for ever. If not, an older state is no trouble. */
+  /** Whether an acknowledged write must be there forever. If not, an older state is no problem. */
   readonly keepsWrites: boolean;
   /**
-   * Gives an identity to a store of before stores had one. One kind of service does it, and only before it knows the
-   * store.
+   * Whether to give an identity to a store from before stores had one. Only one kind of service does, and only before
+   * it knows the store.
    */
   readonly givesIdentity?: boolean;
-  /** Told once for each trouble that is found. */
+  /** Called once for each problem found. */
   readonly onRefused: (problem: StoreRefusedError) => void;
-  /** Operators said that another or an older store goes on for the one that was known. */
+  /** Operators accepted another or an older store as the successor of the known one. */
   readonly onAccepted: () => void;
 }
 
 /**
- * Whether the store is the one that this service knows, and holds what it wrote: not another one, not emptied, not an
- * older copy. A connection is believed after a look through it, since it may lead to another store than the one before
- * it did.
+ * Whether the store is the one that this service knows and still holds what it wrote: not another store, not emptied,
+ * not an older copy. A connection is trusted only after a look through it, since it may lead to a different store than
+ * the previous one.
  */
 export class StoreGuard implements Disposable {
   readonly #options: StoreGuardOptions;
@@ -68,19 +68,19 @@ export class StoreGuard implements Disposable {
     this.#timer = setInterval(() => void this.#tick().catch(() => {}), LOOK_EVERY_MS).unref();
   }
 
-  /** What is wrong with the store, and what to do; undefined while nothing is known to be. */
+  /** What is wrong with the store, and what to do; undefined if no problem is known. */
   get problem(): string | undefined {
     return this.#problem?.message;
   }
 
-  /** The identity of the store that this service knows; '' while it knows none. */
+  /** The identity of the store that this service knows; '' if it knows none. */
   get id(): string {
     return this.#known?.id ?? '';
   }
 
   /**
-   * Throws StoreRefusedError, or the connection's error. Not a promise when the connection was looked through, which is
-   * nearly always.
+   * Throws StoreRefusedError, or the connection's error. Returns a promise only if nobody has looked through the
+   * connection yet, which is rare.
    */
   assertOurs(client: RedisClient): void | Promise<void> {
     if (this.#unseen.has(client)) return this.#look(client).then(() => this.assertFit());
@@ -92,7 +92,7 @@ export class StoreGuard implements Disposable {
     if (this.#problem) throw this.#problem;
   }
 
-  /** A write was acknowledged: the store's mark goes up within a second. */
+  /** A write was acknowledged: the store's mark rises within a second. */
   wrote(): void {
     this.#wrote = this.#options.keepsWrites;
   }
@@ -112,14 +112,14 @@ export class StoreGuard implements Disposable {
     if (this.#known?.id === id) this.#known = { id, mark: Math.max(mark, this.#known.mark) };
   }
 
-  /** One that was begun on a connection that is gone decides nothing. */
+  /** A look that began on a lost connection decides nothing. */
   #look(client: RedisClient): Promise<void> {
     return this.#looking.get(client)!.run(() => this.#see(client));
   }
 
   async #see(client: RedisClient): Promise<void> {
     const { domain, generation, givesIdentity = false } = this.#options;
-    // As they are before the look: what is written meanwhile it need not have seen.
+    // Read before the look, which need not see what is written meanwhile.
     const [known, floor] = [this.#known, generation()];
     let seen = await readStoreIdentity(client, domain);
     if (givesIdentity && known === undefined && seen.id === '' && seen.generation > 0) {
@@ -144,7 +144,7 @@ export class StoreGuard implements Disposable {
   }
 }
 
-/** What a store that is looked at cannot be, if it is the one that is known. */
+/** Why the store that was looked at cannot be the known one; undefined if it can. */
 export function troubleWith(seen: StoreIdentity, known: Known | undefined, generation: number): string | undefined {
   const lacksTokens = seen.generation < generation;
   const tokens = `it holds domain tokens up to generation ${seen.generation}, and generation ${generation} was verified`;

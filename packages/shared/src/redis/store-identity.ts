@@ -2,19 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { storeAt, tokensAt } from '../stored/names.ts';
 import type { RedisClient, RedisCommands } from './connect.ts';
 
-/** What a store says of itself. It lies beside the domain's tokens: what is true of one is true of the other. */
+/** A store's own statements. They lie beside the domain's tokens: what is true of one is true of the other. */
 export interface StoreIdentity {
-  /** Random, made when the domain was founded or operators accepted the store; `''` in a store that carries none. */
+  /** Random, made when the domain was founded or operators accepted the store; `''` in a store without one. */
   readonly id: string;
-  /** Stores that this one goes on for, because operators said so. */
+  /** The stores that this one succeeds, by the operators' decision. */
   readonly follows: readonly string[];
-  /** Counts up with what is written: an older copy of the store has a lower one. */
+  /** Counts up with writes: an older copy of the store has a lower one. */
   readonly mark: number;
-  /** Domain tokens it holds. */
+  /** The number of domain tokens in it. */
   readonly generation: number;
 }
 
-/** How many acceptances a service may have slept through. */
+/** How many acceptances a service may miss. */
 const MAX_FOLLOWED = 16;
 
 export async function readStoreIdentity(client: RedisClient, domain: string): Promise<StoreIdentity> {
@@ -25,18 +25,18 @@ export async function readStoreIdentity(client: RedisClient, domain: string): Pr
   return { id: id ?? '', follows: idsOf(follows ?? ''), mark: Number(mark ?? 0), generation };
 }
 
-/** KEYS: store. ARGV: id, the ids that it follows, id that it must have. 0: somebody else changed it. */
+/** KEYS: store. ARGV: id, the ids that it follows, the id that it must have. 0: somebody else changed it. */
 const ACCEPT = `
 if (redis.call('HGET', KEYS[1], 'id') or '') ~= ARGV[3] then return 0 end
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'follows', ARGV[2])
 return 1`;
 
-/** KEYS: store. ARGV: id that it must have. */
+/** KEYS: store. ARGV: the id that it must have. */
 const RAISE_MARK = `
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
 return redis.call('HINCRBY', KEYS[1], 'mark', 1)`;
 
-/** The store gets a new identity that goes on for the one it has: services that knew that one take it for theirs. */
+/** Gives the store a new identity that succeeds its present one: services that knew the old one accept it as theirs. */
 export function acceptStore(client: RedisCommands, domain: string, { id, follows }: StoreIdentity): unknown {
   const followed = [...follows, id].filter((one) => one !== '').slice(-MAX_FOLLOWED);
   return client.eval(ACCEPT, 1, storeAt(domain), randomUUID(), followed.join(','), id);
@@ -47,7 +47,7 @@ export function giveIdentity(client: RedisCommands, domain: string): unknown {
   return client.hsetnx(storeAt(domain), 'id', randomUUID());
 }
 
-/** Answers the new mark, and 0 when it is another store. */
+/** Returns the new mark, or 0 if it is another store. */
 export function raiseMark(client: RedisCommands, domain: string, id: string): unknown {
   return client.eval(RAISE_MARK, 1, storeAt(domain), id);
 }

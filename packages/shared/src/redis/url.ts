@@ -19,7 +19,7 @@ const pattern = /^(rediss?)(\+sentinel|\+cluster)?:\/\/([^/@?#]+)(?:\/([^/?#]*))
 const nodePattern = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/;
 const defaultPorts = { standalone: 6379, sentinel: 26_379, cluster: 6379 } as const;
 
-/** Undefined for what is no Redis URL, or has a password in it. */
+/** Undefined if it is not a Redis URL, or contains a password. */
 export function parseRedisUrl(url: string): RedisTarget | undefined {
   const [, scheme, suffix, hosts, path = ''] = pattern.exec(url) ?? [];
   if (hosts === undefined) return undefined;

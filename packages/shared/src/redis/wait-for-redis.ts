@@ -5,7 +5,7 @@ import type { DurabilityWatch } from './durability-watch.ts';
 
 const RETRY_MS = 100;
 
-/** Whether Redis answers, and keeps what it acknowledges. Throws ConfigError for one that may lose it. */
+/** Whether Redis answers and keeps what it acknowledges. Throws ConfigError if it may lose it. */
 export async function answers(client: RedisClient, durability: DurabilityWatch): Promise<boolean> {
   try {
     await durability.current();
@@ -17,7 +17,7 @@ export async function answers(client: RedisClient, durability: DurabilityWatch):
   }
 }
 
-/** True once Redis answers; false when the service is stopped before. Throws as `answers` does. */
+/** True once Redis answers; false if the service is stopped first. Throws as `answers` does. */
 export async function waitForRedis(
   client: RedisClient,
   durability: DurabilityWatch,

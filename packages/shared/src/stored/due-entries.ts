@@ -11,12 +11,12 @@ export interface DueKey extends KeyName {
   readonly entry: string;
 }
 
-/** What of a key's record says when something is to be done to it. */
+/** The parts of a key's record that determine when something must be done to it. */
 interface Dated {
   readonly state: string;
   readonly deletionDate?: number | undefined;
   readonly backingKeys: readonly { readonly validTo?: number | undefined }[];
-  /** In records from before keys took several imported materials. */
+  /** Only in records from before keys took several imported materials. */
   readonly imported?: { readonly validTo?: number | undefined } | undefined;
   readonly automaticRotation?: { readonly nextDate: number } | undefined;
   readonly region: string;
@@ -24,8 +24,8 @@ interface Dated {
 }
 
 /**
- * When the service itself has something to do with a key: delete it, its imported material, rotate it, or finish what
- * was begun in its other Regions. Milliseconds since the epoch; 0: as soon as nobody else does.
+ * When the service itself must act on a key: delete it or its imported material, rotate it, or finish what was begun in
+ * its other Regions. Milliseconds since the epoch; 0: as soon as nobody else does it.
  */
 export function dueDateOf(key: Dated): number | undefined {
   const { state, deletionDate, backingKeys, imported, related } = key;
@@ -36,26 +36,26 @@ export function dueDateOf(key: Dated): number | undefined {
   return date === Infinity ? undefined : date;
 }
 
-/** A replica gets what its primary rotates to. */
+/** A replica receives its primary's rotations. */
 function rotationDateOf({ region, related, automaticRotation }: Dated): number | undefined {
   return (related?.primary ?? region) === region ? automaticRotation?.nextDate : undefined;
 }
 
-/** Which of the lists a key's entries are in. */
+/** The list that holds a key's entries. */
 export function dueShardOf({ region, keyId }: Pick<KeyName, 'region' | 'keyId'>): number {
   return crc32(`${region}/${keyId}`) % DUE_SHARDS;
 }
 
 /**
- * A list is in the order of its entries' dates. `mark`: another one for each write, so that no writer takes away the
- * entry that another one needs.
+ * Lists are ordered by their entries' dates. `mark`: different for each write, so that no writer removes an entry that
+ * another one needs.
  */
 export function dueEntryOf({ region, accountId, keyId }: KeyName, date: number, mark = ''): string {
   const entry = `${hexOf(date)}/${region}/${accountId}/${keyId}`;
   return mark === '' ? entry : `${entry}/${mark}`;
 }
 
-/** Comes right after the entries of `date`. */
+/** Sorts directly after the entries of `date`. */
 export function endOf(date: number): string {
   return hexOf(date + 1);
 }

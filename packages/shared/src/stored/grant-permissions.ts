@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
-/** The pairs of an encryption context, in the order of their names. */
+/** The pairs of an encryption context, ordered by name. */
 type Pairs = readonly (readonly [name: string, value: string])[];
 
-/** What of a grant says what it allows to whom. */
+/** The parts of a grant that say what it allows to whom. */
 interface Permitting {
   readonly grantee: string;
   readonly operations: readonly string[];
@@ -13,13 +13,16 @@ interface Permitting {
   };
 }
 
-/** These have no encryption context (KMS Developer Guide, "Using grant constraints"). */
+/** Operations without an encryption context (KMS Developer Guide, "Using grant constraints"). */
 export const withoutContext: ReadonlySet<string> = new Set(['DescribeKey', 'RetireGrant', 'GetPublicKey']);
 
-/** Of more pairs there are too many parts to ask for each. */
+/** A context with more pairs has too many parts to ask for each. */
 const MAX_PAIRS = 6;
 
-/** One for each operation that a grant allows: who asks for that with that context may. Entries begin with them. */
+/**
+ * One for each operation that a grant allows: a caller that asks for that operation with that context is allowed.
+ * Entries begin with them.
+ */
 export function permissionsOf({ grantee, operations, constraints }: Permitting): readonly string[] {
   const { encryptionContextEquals: equals, encryptionContextSubset: subset } = constraints;
   return operations.map((operation) => {
@@ -30,8 +33,8 @@ export function permissionsOf({ grantee, operations, constraints }: Permitting):
 }
 
 /**
- * Those of which a grant has one at least that allows an operation with an encryption context: that of the whole
- * context, and that of each of its parts. Undefined when these are too many.
+ * A grant that allows an operation with an encryption context has at least one of these: that of the whole context, or
+ * that of one of its parts. Undefined if there are too many.
  */
 export function permissionsAsked(grantee: string, operation: string, context: Pairs): readonly string[] | undefined {
   if (withoutContext.has(operation)) return [permission(grantee, operation, 'any', [])];
@@ -47,7 +50,7 @@ function permission(grantee: string, operation: string, how: 'any' | 'equals' | 
   return `may ${digestOf([grantee, operation, how, pairs])} `;
 }
 
-/** Begins the entry of a grant that has entries for its permissions: those of older releases have none. */
+/** Begins the entry of a grant that has entries for its permissions; grants of older releases have none. */
 export function permittedTo(grantee: string): string {
   return `permitted ${digestOf(grantee)} `;
 }

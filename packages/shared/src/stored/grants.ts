@@ -2,33 +2,33 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { permissionsOf, permittedTo } from './grant-permissions.ts';
 
-/** What grants are grants of. */
+/** The key that grants belong to. */
 export interface GrantedKey {
   readonly region: string;
   readonly keyId: string;
 }
 
 /**
- * Where a key's grants lie: the records by their ids, then the index that is derived from them. One hash tag, the key's
- * own, so that nothing is granted of a key that is gone.
+ * The names of a key's grants: the records by their ids, then the index derived from them. They share the key's hash
+ * tag, so that no grant is made for a key that is gone.
  */
 export function grantsAt({ region, keyId }: GrantedKey): readonly [string, string] {
   const tag = `{${region}/${keyId}}`;
   return [`kf:grants:${tag}`, `kf:grant-index:${tag}`];
 }
 
-/** Undefined when it is not the name of grants. */
+/** Undefined if it does not name grants. */
 export function keyOfGrants(name: string): GrantedKey | undefined {
   const [, region, keyId] = /^kf:grants:\{([^/]+)\/([^/]+)\}$/.exec(name) ?? [];
   return region === undefined || keyId === undefined ? undefined : { region, keyId };
 }
 
-/** Which grants a principal may retire, of keys of any account: derived from the records. */
+/** The grants that a principal may retire, for keys of any account; derived from the records. */
 export function retirableAt(region: string, principal: string): string {
   return `kf:retirable:{${region}/${principal}}`;
 }
 
-/** An entry of it: where the record of the grant is. */
+/** An entry of that list: it locates the grant's record. */
 export function retirableEntryOf({ keyId, grantId }: { readonly keyId: string; readonly grantId: string }): string {
   return `${keyId}/${grantId}`;
 }
@@ -40,8 +40,8 @@ export function grantOfRetirableEntry(entry: string): { readonly keyId: string; 
 const Pairs = z.array(z.tuple([z.string(), z.string()]));
 
 /**
- * What lists are derived from; the rest of a record is the frontends'. Principals have no spaces, so that one
- * separates.
+ * The members that lists are derived from; only frontends know the rest of a record. Principals contain no spaces, so a
+ * space separates.
  */
 export const ListedGrant = z.object({
   grantId: z.string(),
@@ -62,19 +62,19 @@ export const ListedGrant = z.object({
 });
 export type ListedGrant = z.output<typeof ListedGrant>;
 
-/** The entries of the index that a grant has; each ends in its id. */
+/** A grant's entries in the index; each ends in the grant's id. */
 export function grantIndexOf(grant: ListedGrant): readonly string[] {
   const named = namedEntriesOf(grant);
   const prefixes = [ALL_GRANTS, entriesOfGrantee(grant.grantee), ...(named === undefined ? [] : [named])];
   return [...prefixes.map((prefix) => prefix + grant.grantId), ...permissionEntriesOf(grant)];
 }
 
-/** Those of them that grants of older releases do not have. */
+/** The entries among them that grants of older releases lack. */
 export function permissionEntriesOf(grant: ListedGrant): readonly string[] {
   return [permittedTo(grant.grantee), ...permissionsOf(grant)].map((prefix) => prefix + grant.grantId);
 }
 
-// What entries begin with.
+// Prefixes of entries.
 
 export const ALL_GRANTS = 'id ';
 
@@ -83,7 +83,7 @@ export function entriesOfGrantee(grantee: string): string {
 }
 
 /**
- * Of grants that were asked for by the same name and in all else alike: there is one at most. Undefined for a grant
+ * For grants requested with the same name and otherwise alike, of which there is at most one. Undefined for a grant
  * without a name.
  */
 export function namedEntriesOf(grant: Omit<ListedGrant, 'grantId'>): string | undefined {
@@ -95,7 +95,7 @@ export function namedEntriesOf(grant: Omit<ListedGrant, 'grantId'>): string | un
   return `name ${createHash('sha256').update(JSON.stringify(told)).digest('hex')} `;
 }
 
-/** The same text for the same value, in whatever order its members came. */
+/** The same text for the same value, whatever the order of its members. */
 function inOrder(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const members = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));

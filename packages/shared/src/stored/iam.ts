@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
-/** What an account's identities and their policies are recorded as. A managed policy is one of them. */
+/** The kinds of an account's IAM records: its identities and its managed policies. */
 export type IamKind = 'user' | 'role' | 'group' | 'policy';
 
-/** A record's place among its account's. IAM keeps case and ignores it. */
+/** A record's field among its account's. IAM preserves case but ignores it. */
 export function iamFieldOf(kind: IamKind, name: string): string {
   return `${kind}/${name.toLowerCase()}`;
 }
 
-/** What links are derived from; the rest of a record is the frontends'. */
+/** The members that links are derived from; only frontends know the rest of a record. */
 const Linking = z.object({
   kind: z.enum(['user', 'role', 'group', 'policy']),
   name: z.string(),
@@ -19,9 +19,9 @@ const Linking = z.object({
 });
 
 /**
- * To what a record refers: `<how>/<to what>/<who>`, as `attached/policy/readers/user/alice`. A record that others refer
- * to cannot be removed, and the links that begin with it list them. Access keys are no records of IAM: their links find
- * the user. Throws ZodError for what is no record.
+ * What a record refers to: `<how>/<to what>/<who>`, as `attached/policy/readers/user/alice`. A record that others refer
+ * to cannot be removed; the links that begin with it list them. Access keys are not IAM records: their links lead to
+ * the user. Throws ZodError if this is not a record.
  */
 export function iamLinksOf(record: unknown): readonly string[] {
   const { kind, name, attached = [], boundary, groups = [], accessKeys = [] } = Linking.parse(record);
@@ -34,7 +34,7 @@ export function iamLinksOf(record: unknown): readonly string[] {
   ];
 }
 
-/** Links from an access key's user begin so. */
+/** The prefix of links from an access key's user. */
 export function accessKeyLinkOf(accessKeyId: string): string {
   return `key/access-key/${accessKeyId}/`;
 }
@@ -44,8 +44,8 @@ function linkTo(how: string, to: string, from: string): string {
 }
 
 /**
- * Of a managed policy, by its ARN: its name is unique whatever its path. A policy of AWS's own is nobody's record, and
- * has a place beside them.
+ * The field of a managed policy, by its ARN: its name is unique whatever its path. AWS's own policies have no record,
+ * but a place among them.
  */
 export function policyFieldOf(arn: string): string {
   const name = arn.slice(arn.lastIndexOf('/') + 1);

@@ -2,18 +2,18 @@
 export interface KeyInStore {
   readonly keyId: string;
   readonly customKeyStoreId: string;
-  /** Of its key in an external key store. */
+  /** The id of its key in an external key store. */
   readonly xksKeyId?: string | undefined;
 }
 
 // Entries of the list of keys in custom key stores: `<store id>/<external key id, or the key's own>/<key id>`. None of
-// the three has a slash.
+// the three contains a slash.
 
 export function keyInStoreEntryOf(key: KeyInStore): string {
   return entriesOfPlace(key) + key.keyId;
 }
 
-/** What the entries of all keys begin with that have one place in a store: there can be one. */
+/** The prefix of entries for one place in a store, which at most one key can have. */
 export function entriesOfPlace({ keyId, customKeyStoreId, xksKeyId = keyId }: KeyInStore): string {
   return `${entriesOfKeyStore(customKeyStoreId)}${xksKeyId}/`;
 }

@@ -1,4 +1,4 @@
-/** An account's own Region: what an alias or a list belongs to. */
+/** One Region of an account, to which aliases and lists belong. */
 export interface Scope {
   readonly accountId: string;
   readonly region: string;
@@ -7,13 +7,13 @@ export interface Scope {
 interface StoredValue {
   readonly name: string;
   readonly type: 'string' | 'hash' | 'list' | 'zset';
-  /** kept: in a backup. derived: made again from what is kept. passing: lives for a while, and no backup has it. */
+  /** kept: in backups. derived: rebuilt from what is kept. passing: short-lived, and in no backup. */
   readonly role: 'kept' | 'derived' | 'passing';
 }
 
 /**
- * Everything of Keyfleet in Redis, by kind; docs/formats.md says what each value holds. What one step writes has one
- * hash tag, the part in braces, so that it works on a Redis Cluster.
+ * Everything that Keyfleet stores in Redis, by kind; docs/formats.md describes each value. Values written in one step
+ * share a hash tag, the part in braces, so that this works on a Redis Cluster.
  */
 export const storedValues = {
   key: { name: 'kf:key:{<region>/<key id>}', type: 'hash', role: 'kept' },
@@ -30,7 +30,7 @@ export const storedValues = {
   /** The first release had one list for all keys of an account and Region. */
   oldKeys: { name: 'kf:keys:{<account>/<region>}', type: 'zset', role: 'derived' },
   due: { name: 'kf:due:{<shard>}', type: 'zset', role: 'derived' },
-  /** Named after those that were stored first. By the time of a restore they are recorded. */
+  /** Named after the first events stored. By the time of a restore they are recorded. */
   events: { name: 'kf:deletion:{<region>/<key id>}', type: 'hash', role: 'passing' },
   iam: { name: 'kf:iam:{<account>}', type: 'hash', role: 'kept' },
   iamNames: { name: 'kf:iam-names:{<account>}', type: 'zset', role: 'derived' },
@@ -48,9 +48,9 @@ export const storedValues = {
   lease: { name: 'kf:domain:{<domain>}:lease', type: 'string', role: 'passing' },
   sighting: { name: 'kf:domain:{<domain>}:served:<generation>', type: 'string', role: 'passing' },
   confirmed: { name: 'kf:domain:{<domain>}:confirmed', type: 'string', role: 'passing' },
-  /** Restored, it would be the proof of something that the older records beside it are not. */
+  /** If restored, it would prove something that is false for the older records beside it. */
   resealProgress: { name: 'kf:domain:{<domain>}:reseal:parts:<generation>', type: 'hash', role: 'passing' },
-  /** Before, a shard was a fixed piece of the key space. */
+  /** Formerly a shard was a fixed piece of the key space. */
   oldResealProgress: { name: 'kf:domain:{<domain>}:reseal:<generation>', type: 'hash', role: 'passing' },
   restore: { name: 'kf:restore', type: 'hash', role: 'passing' },
   beat: { name: 'kf:beat', type: 'string', role: 'passing' },
@@ -58,15 +58,15 @@ export const storedValues = {
 
 export type StoredKind = keyof typeof storedValues;
 
-/** Matches every name of Keyfleet, as SCAN takes it. */
+/** The SCAN pattern for every name of Keyfleet. */
 export const ALL_NAMES = 'kf:*';
-/** Holds a restore's progress while it is under way. */
+/** Holds the progress of a running restore. */
 export const RESTORE = storedValues.restore.name;
-/** Says which record keys are dropped. */
+/** Lists the record keys that are dropped. */
 export const RECORD_KEYS = storedValues.recordKeys.name;
-/** Written by frontends to learn whether a master still may write. */
+/** Frontends write it to learn whether a master still accepts writes. */
 export const BEAT = storedValues.beat.name;
-/** The channel on which every change is announced, in the step that makes it. */
+/** The channel that announces every change, in the same step as the change. */
 export const CHANGES = 'kf:changes';
 
 /** A channel on which a frontend hears only itself. */
@@ -77,7 +77,7 @@ export function beatChannel(id: string): string {
 export function keyAt(region: string, keyId: string): string {
   return `kf:key:{${region}/${keyId}}`;
 }
-/** What was done to a key and is to be recorded, until it is. */
+/** Events of a key that are still to be recorded. */
 export function eventsAt(region: string, keyId: string): string {
   return `kf:deletion:{${region}/${keyId}}`;
 }
@@ -85,16 +85,16 @@ export function eventsAt(region: string, keyId: string): string {
 export function dueAt(shard: number): string {
   return `kf:due:{${shard}}`;
 }
-/** One of the lists of an account's keys; without `list`, that of the first release. */
+/** One of the lists of an account's keys; without `list`, the first release's. */
 export function keysAt({ accountId, region }: Scope, list?: number): string {
   return list === undefined ? `kf:keys:{${accountId}/${region}}` : `kf:keys:{${accountId}/${region}/${list}}`;
 }
-/** The aliases themselves, then the lists derived from them: of names, and of names by target. */
+/** The aliases themselves, then two lists derived from them: of names, and of names by target. */
 export function aliasesAt({ accountId, region }: Scope): readonly [string, string, string] {
   const tag = `{${accountId}/${region}}`;
   return [`kf:aliases:${tag}`, `kf:alias-names:${tag}`, `kf:alias-targets:${tag}`];
 }
-/** The custom key stores of an account's Region, then the list of which KMS keys are in which. */
+/** The custom key stores of an account in a Region, then the list of the KMS keys in each. */
 export function keyStoresAt({ accountId, region }: Scope): readonly [string, string] {
   const tag = `{${accountId}/${region}}`;
   return [`kf:key-stores:${tag}`, `kf:key-store-keys:${tag}`];
@@ -109,18 +109,18 @@ export function accessKeyUseAt(accessKeyId: string): string {
 export function firstAccessKeyAt(accountId: string): string {
   return `kf:first-access-key:{${accountId}}`;
 }
-/** What each frontend was asked for in the last second or two. */
+/** How much each frontend was asked for in the last second or two. */
 export function ratesAt({ accountId, region }: Scope): string {
   return `kf:rates:{${accountId}/${region}}`;
 }
 export function secretAt(name: string): string {
   return `kf:secret:{${name}}`;
 }
-/** Of one purpose, by domain key. */
+/** The keys of one purpose, by domain key. */
 export function fleetKeysAt(name: string): string {
   return `kf:fleet-keys:{${name}}`;
 }
-/** IAM's records, then what is derived from them: their names in order, and who refers to whom. */
+/** The IAM records, then what is derived from them: their names in order, and who refers to whom. */
 export function iamAt(accountId: string): readonly [string, string, string] {
   const tag = `{${accountId}}`;
   return [`kf:iam:${tag}`, `kf:iam-names:${tag}`, `kf:iam-links:${tag}`];
@@ -150,7 +150,7 @@ export function resealProgressAt(domain: string, generation: number): string {
   return `kf:domain:{${domain}}:reseal:parts:${generation}`;
 }
 
-/** Which value lies under a name, and the name's hash tag; undefined for a name that this release does not know. */
+/** The kind of value under a name, and the name's hash tag; undefined for a name that this release does not know. */
 export function storedNameOf(name: string): { readonly kind: StoredKind; readonly tag: string } | undefined {
   for (const { kind, form } of forms) {
     const match = form.exec(name);
@@ -159,7 +159,7 @@ export function storedNameOf(name: string): { readonly kind: StoredKind; readonl
   return undefined;
 }
 
-/** Where names of a kind begin, as SCAN takes it. */
+/** The SCAN pattern for the names of a kind. */
 export function patternOf(kind: StoredKind): string {
   return storedValues[kind].name.replace(/\{.*$/, '*');
 }
@@ -168,7 +168,7 @@ export function isOfKind(name: string, kind: StoredKind): boolean {
   return storedNameOf(name)?.kind === kind;
 }
 
-/** Undefined when it is not the name of aliases, or of a first release's list of keys. */
+/** Undefined if it does not name aliases or a first release's list of keys. */
 export function scopeOf(name: string, kind: 'aliases' | 'oldKeys'): Scope | undefined {
   const stored = storedNameOf(name);
   if (stored?.kind !== kind) return undefined;

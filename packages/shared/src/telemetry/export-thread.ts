@@ -13,7 +13,7 @@ import { NodeSDK } from '@opentelemetry/sdk-node';
 import type { ExportThreadData } from './export.ts';
 import type { Report, SpanRecord } from './report.ts';
 
-// The thread of a service in which the OpenTelemetry SDK runs: it tells the SDK what the service reports.
+// The thread of a service in which the OpenTelemetry SDK runs: it passes the service's reports to the SDK.
 
 const { serviceName, argv } = workerData as ExportThreadData;
 process.argv = [...argv];
@@ -21,7 +21,7 @@ process.argv = [...argv];
 let recorded: SpanRecord | undefined;
 const sdk = new NodeSDK({
   serviceName,
-  // Ids are given by the service: another process may have been told of them already.
+  // The service chooses the ids, because another process may know them already.
   idGenerator: {
     generateTraceId: () => recorded?.traceId ?? '',
     generateSpanId: () => recorded?.spanId ?? '',
@@ -69,7 +69,7 @@ function addSpan(span: SpanRecord): void {
   added.end(hrTime(span.endedAt));
 }
 
-/** A number alone could be taken for one of this thread's `performance.now()`. */
+/** A bare number could be taken for one of this thread's `performance.now()`. */
 function hrTime(milliseconds: number): HrTime {
   const seconds = Math.trunc(milliseconds / 1000);
   return [seconds, Math.trunc((milliseconds - seconds * 1000) * 1e6)];

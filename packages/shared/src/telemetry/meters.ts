@@ -3,23 +3,25 @@ import type { Attributes } from './report.ts';
 import { telemetryOn } from './settings.ts';
 
 /**
- * Durations that are reported at most of one series, a fair sample of what there was since the report before. Each
- * costs the SDK a microsecond; a histogram of so many says as much as one of all.
+ * The maximum number of durations reported per series: a fair sample of those since the previous report. Each costs the
+ * SDK a microsecond, and a histogram of this many says as much as one of all.
  */
 const SAMPLE = 512;
 
 /**
- * Counts all and times a fair sample of what has an operation and an outcome, such as requests at the edge or commands
- * to an HSM.
+ * Counts all operations and times a fair sample, by operation and outcome: requests at the edge, for example, or
+ * commands to an HSM.
  */
 export interface OperationMeter {
-  /** `outcome`: `ok` or the code of the exception or refusal; `startedAt`: `performance.now()` at the beginning. */
+  /** `outcome`: `ok` or the code of the exception or refusal; `startedAt`: `performance.now()` at the start. */
   record(operation: string, outcome: string, startedAt: number): void;
 }
 
 const noMeter: OperationMeter = { record: () => undefined };
 
-/** `name` as in `keyfleet.requests`: makes the counter `<name>` and the histogram `<name>.duration` in milliseconds. */
+/**
+ * `name` as in `keyfleet.requests`: creates the counter `<name>` and the histogram `<name>.duration` in milliseconds.
+ */
 export function operationMeter(name: string): OperationMeter {
   if (!telemetryOn) return noMeter;
   const series = new SeriesTable();
@@ -36,7 +38,7 @@ export function operationMeter(name: string): OperationMeter {
     record(operation, outcome, startedAt) {
       const one = series.of(operation, outcome);
       const count = one.count++;
-      // Vitter's algorithm R: whatever came is in the sample with the same chance.
+      // Vitter's algorithm R: every duration has the same chance to be in the sample.
       const at = count < SAMPLE ? count : Math.floor(Math.random() * (count + 1));
       if (at < SAMPLE) one.sample[at] = performance.now() - startedAt;
     },
@@ -45,13 +47,13 @@ export function operationMeter(name: string): OperationMeter {
 
 interface Series {
   readonly attributes: Attributes;
-  /** Since the last report. */
+  /** Since the previous report. */
   count: number;
-  /** Milliseconds; as many as `count` says, if there is room. */
+  /** In milliseconds; as many as `count` says, if there is room. */
   readonly sample: Float64Array;
 }
 
-/** One series for each operation and outcome; both come from closed lists. */
+/** One series for each operation and outcome, both from closed lists. */
 class SeriesTable {
   readonly #byOperation = new Map<string, Map<string, Series>>();
 
@@ -71,7 +73,7 @@ class SeriesTable {
   }
 }
 
-/** Counts what is rare, by its outcome. */
+/** Counts rare events, by their outcome. */
 export function outcomeCounter(name: string): (outcome: string) => void {
   if (!telemetryOn) return () => undefined;
   const counted = new Map<string, number>();
@@ -82,7 +84,7 @@ export function outcomeCounter(name: string): (outcome: string) => void {
   return (outcome) => void counted.set(outcome, (counted.get(outcome) ?? 0) + 1);
 }
 
-/** A value that is read for every report; undefined: there is none now. */
+/** A value read for every report; undefined if there is none now. */
 export function observeGauge(name: string, read: () => number | undefined): void {
   if (telemetryOn) reportFrom(({ gauges }) => void gauges.push({ name, value: read() }));
 }

@@ -1,4 +1,4 @@
-/** What a service tells the thread that exports it. Plain data: it is copied from one thread to the other. */
+/** What a service sends to its export thread. Plain data, because it is copied between threads. */
 export interface Report {
   readonly counts: Count[];
   readonly durations: Durations[];
@@ -8,14 +8,14 @@ export interface Report {
 
 export type Attributes = Readonly<Record<string, string>>;
 
-/** How often something happened since the report before. */
+/** How often something happened since the previous report. */
 export interface Count {
   readonly name: string;
   readonly attributes: Attributes;
   readonly count: number;
 }
 
-/** How long each took, in milliseconds, since the report before. */
+/** How long each took since the previous report, in milliseconds. */
 export interface Durations {
   readonly name: string;
   readonly attributes: Attributes;
@@ -24,17 +24,17 @@ export interface Durations {
 
 export interface Gauge {
   readonly name: string;
-  /** Undefined: there is no value now. */
+  /** Undefined if there is no value now. */
   readonly value: number | undefined;
 }
 
-/** A span that has ended. Ids are lowercase hex; times are milliseconds since the epoch. */
+/** A finished span. Ids are lowercase hex; times are milliseconds since the epoch. */
 export interface SpanRecord {
   readonly name: string;
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId: string | undefined;
-  /** The parent is another process's. */
+  /** Whether the parent belongs to another process. */
   readonly parentIsRemote: boolean;
   readonly startedAt: number;
   readonly endedAt: number;

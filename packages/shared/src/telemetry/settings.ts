@@ -1,6 +1,6 @@
 /**
- * OpenTelemetry, off unless the standard OTEL_* settings ask for it. This is the one place that looks at the
- * environment: the SDK defines those names, and every other setting stands in the configuration file.
+ * OpenTelemetry, off unless the standard OTEL_* settings ask for it. Nothing else reads the environment: the SDK
+ * defines those names, and every other setting is in the configuration file.
  */
 // oxlint-disable-next-line node/no-process-env
 const environment: Readonly<Record<string, string | undefined>> = process.env;
@@ -12,23 +12,23 @@ const asksForIt = [
   'OTEL_METRICS_EXPORTER',
 ].some((name) => (environment[name] ?? 'none') !== 'none');
 
-/** Decided once, so that a seam costs one comparison when telemetry is off. */
+/** Decided once, so that a seam costs one comparison while telemetry is off. */
 export const telemetryOn = asksForIt && environment['OTEL_SDK_DISABLED'] !== 'true';
 
 /** Which requests are traced. */
 export interface TraceRule {
-  /** Milliseconds from the beginning of one trace to the next, at least. */
+  /** Minimum time between the starts of two traces, in milliseconds. */
   readonly spacingMs: number;
-  /** Of the requests that spacing leaves, from 0 to 1. */
+  /** The share of the requests left by the spacing, from 0 to 1. */
   readonly share: number;
 }
 
-/** One trace a second, as in the default rule of AWS X-Ray: a trace costs as much as half its request. */
+/** One trace a second, as in the default rule of AWS X-Ray: a trace costs half as much as its request. */
 const defaultRule: TraceRule = { spacingMs: 1_000, share: 1 };
 
 /**
- * The samplers of the OpenTelemetry specification. As the trace headers of callers are not followed, no request has a
- * parent.
+ * The samplers of the OpenTelemetry specification. No request has a parent, because callers' trace headers are not
+ * followed.
  */
 export function traceRule(settings: Readonly<Record<string, string | undefined>> = environment): TraceRule {
   const never = { spacingMs: 0, share: 0 };
@@ -49,7 +49,7 @@ export function traceRule(settings: Readonly<Record<string, string | undefined>>
   }
 }
 
-/** The specification's default, 1, stands in for what is no ratio. */
+/** A text that is not a ratio means the specification's default, 1. */
 function ratio(text = ''): number {
   const share = Number.parseFloat(text);
   if (share >= 0 && share <= 1) return share;
@@ -57,12 +57,12 @@ function ratio(text = ''): number {
   return 1;
 }
 
-/** What the service is called in what it exports. */
+/** The service's name in what it exports. */
 export function exportedName(service: string): string {
   return environment['OTEL_SERVICE_NAME'] ?? `keyfleet-${service}`;
 }
 
-/** The SDK's: what it is told of has been chosen already. */
+/** For the SDK: it must not sample again what was already chosen. */
 export const sdkEnvironment = Object.fromEntries(
   Object.entries(environment).filter(([name]) => name !== 'OTEL_TRACES_SAMPLER'),
 );

@@ -39,7 +39,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-/** The seams as they are in a process that was started with telemetry on. */
+/** The seams as in a process started with telemetry on. */
 async function withTelemetry() {
   vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', 'http://127.0.0.1:4318');
   vi.resetModules();

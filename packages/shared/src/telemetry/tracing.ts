@@ -8,52 +8,55 @@ import { telemetryOn, traceRule } from './settings.ts';
 /** W3C Trace Context. */
 const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
-/** Reported without waiting for the next report: fewer than the SDK's queue takes at once. */
+/**
+ * Once this many have ended, they are reported without waiting for the next report: fewer than the SDK's queue takes at
+ * once.
+ */
 const REPORTED_TOGETHER = 256;
 
 const { spacingMs, share } = traceRule();
-/** Of `performance.now()`. */
+/** In terms of `performance.now()`. */
 let nextTraceAt = 0;
 
-/** A span that has not ended, or the trace that the first one is about to begin. */
+/** A span in progress, or the trace that its first span is about to begin. */
 interface Scope {
   readonly traceId: string;
   readonly spanId: string | undefined;
-  /** Milliseconds that make `performance.now()` a time since the epoch. */
+  /** Add these milliseconds to turn `performance.now()` into a time since the epoch. */
   readonly epoch: number;
 }
 
 const active = new AsyncLocalStorage<Scope>();
 /**
- * Spans that run now. While there are none, nothing need be asked for the active one, which costs microseconds each
- * time.
+ * The number of spans in progress. While it is zero, the active one need not be looked up, which costs microseconds
+ * each time.
  */
 let running = 0;
 const ended: SpanRecord[] = [];
 if (telemetryOn) reportFrom(({ spans }) => void spans.push(...ended.splice(0)));
 
 /**
- * Runs `work` as a request of its own. Whether it is traced is decided here, once; if it is not, neither it nor
- * anything within makes a span, which would cost many times the decision. No secret may stand in an attribute.
+ * Runs `work` as a separate request. Whether it is traced is decided here, once. If it is not, neither it nor anything
+ * within makes a span, which would cost many times the decision. Attributes must contain no secret.
  */
 export function inRequestSpan<T>(name: string, attributes: Attributes, work: () => Promise<T>): Promise<T> {
   if (!telemetryOn || !beginsTrace(performance.now())) return work();
   return within({ traceId: randomHex(TRACE_ID_BYTES), spanId: undefined, epoch: epochNow() }, name, attributes, work);
 }
 
-/** Runs `work` in a span of the request that it belongs to, if that is traced. No secret may stand in an attribute. */
+/** Runs `work` in a span of its request, if that is traced. Attributes must contain no secret. */
 export function inSpan<T>(name: string, attributes: Attributes, work: () => Promise<T>): Promise<T> {
   const parent = activeScope();
   return parent === undefined ? work() : within(parent, name, attributes, work);
 }
 
-/** The span that is running here, for another process to continue; undefined when the request is not traced. */
+/** The current span, for another process to continue; undefined if the request is not traced. */
 export function activeTrace(): TraceParent | undefined {
   const scope = activeScope();
   return scope?.spanId === undefined ? undefined : Buffer.from(scope.traceId + scope.spanId, 'hex');
 }
 
-/** Adds to the trace of another process what was done here from `startedAt` (`performance.now()`) until now. */
+/** Adds to another process's trace what was done here from `startedAt` (`performance.now()`) until now. */
 export function recordSpan(name: string, parent: TraceParent, attributes: Attributes, startedAt: number): void {
   const ids = Buffer.from(parent).toString('hex');
   const epoch = epochNow();
@@ -79,7 +82,7 @@ async function within<T>(parent: Scope, name: string, attributes: Attributes, wo
   try {
     return await active.run({ traceId, spanId, epoch }, work);
   } catch (thrown) {
-    // The name alone: a message may quote what the caller sent.
+    // Only the name: a message may quote what the caller sent.
     error = thrown instanceof Error ? thrown.name : 'unknown';
     throw thrown;
   } finally {

@@ -3,12 +3,12 @@ import type { Socket } from 'node:net';
 import { createSecureContext, createServer, type SecureContext, type TLSSocket, type TlsOptions } from 'node:tls';
 import { secureContextOf, type TlsFiles } from './tls-files.ts';
 
-/** Longer, and a stranger would hold a connection for nothing. */
+/** With more time, a stranger would hold a connection for nothing. */
 const HANDSHAKE_MS = 5_000;
 
 /**
- * Agrees TLS for HTTP/2 on connections that somebody else has accepted, and hands each on to `serve`. `mutual`: the
- * other end must show a certificate of one of `caFile`'s authorities.
+ * Negotiates TLS for HTTP/2 on connections accepted elsewhere, and passes each one to `serve`. `mutual`: the peer must
+ * present a certificate from one of `caFile`'s authorities.
  */
 export function acceptTls(
   certificates: ServerCertificates,
@@ -32,7 +32,7 @@ export function acceptTls(
   return (socket) => void server.emit('connection', socket);
 }
 
-/** The certificates of one port; the first is shown to who asks for none by name (SNI). */
+/** The certificates of one port; the first is for clients that name no server (SNI). */
 export class ServerCertificates {
   readonly #files: readonly TlsFiles[];
   #contexts: readonly Named[];
@@ -51,7 +51,7 @@ export class ServerCertificates {
     };
   }
 
-  /** A server that shows them shows new ones as soon as they are read. */
+  /** A server presents new certificates as soon as they are read. */
   follow(server: { setSecureContext(options: TlsOptions): void }): void {
     const [first] = this.#files;
     first!.onChange(() => server.setSecureContext(secureContextOf(first!.material)));

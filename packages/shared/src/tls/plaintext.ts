@@ -11,7 +11,7 @@ export const AllowPlaintext = z
     'Whether connections to other machines may be unencrypted: for a network that encrypts them itself, as a service mesh does.',
   );
 
-/** What of a service's configuration connects it. */
+/** The parts of a service's configuration that connect it. */
 interface Connected {
   readonly allowPlaintext: boolean;
   readonly peerTls?: object | undefined;
@@ -25,8 +25,8 @@ interface Connected {
 }
 
 /**
- * Refuses what would speak unencrypted with another machine, unless the configuration says that it may; and peers that
- * TLS cannot name.
+ * Refuses unencrypted connections to other machines, unless the configuration allows them; and peers that TLS cannot
+ * name.
  */
 export function refusePlaintext(config: Connected, context: z.core.$RefinementCtx): void {
   if (config.peerTls !== undefined) refuseAddresses(config, context);
@@ -51,7 +51,7 @@ function refuseAddresses({ hsmWorkers, domainManagers }: Connected, context: z.c
 
 function* unencrypted(config: Connected) {
   const { http, grpc, hsmWorkers, domainManagers, redis, nats } = config;
-  // A frontend's ports are the edge; of the other services it is the port for peers.
+  // A frontend's ports are the edge; the other services have a port for peers.
   const [edge, own] = http === undefined ? [[], [grpc]] : [[http, grpc], []];
   if (config.edgeTls === undefined) {
     yield { field: http === undefined ? 'grpc' : 'http', hosts: edge.map(hostOf), remedy: 'set edgeTls' };
@@ -73,7 +73,7 @@ function hostOf({ host }: { readonly host: string }): string {
   return host;
 }
 
-/** Of "host:port" or "nats://host:port". */
+/** From "host:port" or "nats://host:port". */
 function hostOfServer(server: string): string {
   return /^(?:\w+:\/\/)?(?:[^@/]*@)?(\[[^\]]*\]|[^:/]+)/.exec(server)?.[1]?.replace(/^\[|\]$/g, '') ?? server;
 }

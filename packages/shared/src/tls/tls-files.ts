@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { z } from 'zod';
 import { ConfigError, filePath, readPublicFile, readSecretFile } from '../config.ts';
 
-/** A certificate, and the authorities that are believed. */
+/** A certificate, and the trusted authorities. */
 export const TlsConfig = z.strictObject({
   certificateFile: filePath().describe('The certificate and those between it and its authority, PEM.'),
   keyFile: filePath().describe("The certificate's private key, PEM."),
@@ -11,11 +11,11 @@ export const TlsConfig = z.strictObject({
 });
 export type TlsConfig = z.output<typeof TlsConfig>;
 
-/** A certificate that is shown to anyone. */
+/** A certificate that anyone may see. */
 export const CertificateConfig = TlsConfig.omit({ caFile: true });
 export type CertificateConfig = z.output<typeof CertificateConfig>;
 
-/** Without `caFile`, the other end shows no certificate. */
+/** Without `caFile`, the peer presents no certificate. */
 export type TlsFilesConfig = CertificateConfig & Partial<TlsConfig>;
 
 export interface TlsMaterial {
@@ -24,7 +24,7 @@ export interface TlsMaterial {
   readonly ca: string | undefined;
 }
 
-/** How often files are looked at. Kubernetes itself takes a minute to bring a changed Secret. */
+/** How often files are checked. Kubernetes itself takes a minute to deliver a changed Secret. */
 const LOOK_MS = 2_000;
 
 /** Where the configuration names the files. */
@@ -35,11 +35,11 @@ export interface TlsFields {
 }
 
 export interface TlsFilesOptions extends TlsFields {
-  /** Changed files do not fit together, and what was read before goes on being used. */
+  /** The changed files do not fit together; the previous ones remain in use. */
   readonly onProblem: (problem: Error) => void;
 }
 
-/** The files of one certificate, which are read again when they change. Throws ConfigError if they cannot be used. */
+/** The files of one certificate, reread when they change. Throws ConfigError if they cannot be used. */
 export class TlsFiles implements Disposable {
   readonly #config: TlsFilesConfig;
   readonly #options: TlsFilesOptions;
@@ -57,7 +57,7 @@ export class TlsFiles implements Disposable {
     return this.#material;
   }
 
-  /** Calls `listener` whenever there is other material. */
+  /** Calls `listener` after every change of the material. */
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -71,7 +71,7 @@ export class TlsFiles implements Disposable {
     return Object.values(this.#config);
   }
 
-  /** A certificate that was written before its key is seen again when the key is. */
+  /** A certificate written before its key is noticed again when the key changes. */
   readonly #look = (): void => {
     try {
       const { cert, key, ca } = readTls(this.#config, this.#options);
