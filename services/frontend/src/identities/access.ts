@@ -6,11 +6,11 @@ import { type GlobalFacts, globalKeys, type Tag, tagNamed } from '../policy/glob
 import type { IamDeps } from './query-operation.ts';
 import type { IamRecord } from './iam-records.ts';
 
-/** What a request to IAM or STS has that a policy can ask for. */
+/** The facts of an IAM or STS request that a policy can ask for. */
 export interface IamFacts extends GlobalFacts {
   readonly input: Readonly<Record<string, unknown>>;
   readonly action: string;
-  /** ARN of the boundary that the user or role has which the request is about. */
+  /** ARN of the boundary of the user or role that the request is about. */
   readonly boundary?: string | undefined;
 }
 
@@ -25,12 +25,12 @@ const textOf =
 
 const changesPermissions = /^iam:(?:Attach|Detach|Put|Delete)(?:User|Role)(?:Policy|PermissionsBoundary)$/;
 
-/** The boundary that the request gives; of one that changes what somebody may, the one that they have. */
+/** The boundary that the request gives or, for a request that changes somebody's permissions, their present one. */
 function boundaryOf(facts: IamFacts): string | undefined {
   return textOf('PermissionsBoundary')(facts) ?? (changesPermissions.test(facts.action) ? facts.boundary : undefined);
 }
 
-/** Service Authorization Reference, "Condition keys" of IAM and STS: those that can be in a request here. */
+/** Service Authorization Reference, "Condition keys" of IAM and STS: those that a request here can have. */
 export const iamKeys = new ConditionKeys<IamFacts>([
   ...globalKeys,
   { name: 'iam:PolicyARN', type: 'arn', value: textOf('PolicyArn') },
@@ -56,7 +56,7 @@ export interface Asking {
   readonly ownerId: string;
   readonly resourceTags?: readonly Tag[] | undefined;
   readonly boundary?: string | undefined;
-  /** Of a role: who may assume it. */
+  /** For a role: who may assume it. */
   readonly trustPolicy?: AccessRequest['keyPolicy'];
 }
 
@@ -101,7 +101,7 @@ export function accessRequestOf(
   };
 }
 
-/** Throws AccessDeniedException with AWS's sentence unless the caller's own policies allow it. */
+/** Throws AccessDeniedException with AWS's sentence unless the caller's own policies allow the action. */
 export function authorizeIam(asking: Asking, deps: Pick<IamDeps, 'policies' | 'clock'>): void {
   authorize(accessRequestOf(asking, deps));
 }

@@ -1,5 +1,5 @@
 /**
- * A policy that AWS itself keeps in every account, of those that make sense here; the names, ids and documents are
+ * A policy that AWS itself keeps in every account; only those that make sense here. The names, ids and documents are
  * AWS's.
  */
 export interface AwsManagedPolicy {

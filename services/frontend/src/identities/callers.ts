@@ -4,14 +4,16 @@ import type { Identity } from './identity.ts';
 import type { RoleRecord, UserRecord } from './iam-records.ts';
 import type { SessionContent } from './sts-session-token.ts';
 
-/** Whom an access key of a user proves, with everything that policies may ask of it. `arn`: as `identityArn`. */
+/**
+ * The caller that a user's access key proves, with everything that policies may ask about it. `arn`: as `identityArn`.
+ */
 export function userCaller(identity: Identity<UserRecord>, arn: string, accessKeyId: string): Caller {
   const { record, policies, boundary, tags } = identity;
   const { accountId, id: userId, name: userName } = record;
   return { arn, accountId, userId, userName, accessKeyId, policies, boundary, tags };
 }
 
-/** Whom temporary credentials prove: a session of the role, or the user that asked for them. */
+/** The caller that temporary credentials prove: a session of the role, or the user that requested them. */
 export function sessionCaller(
   identity: Identity,
   arn: string,
@@ -54,7 +56,7 @@ interface ArnParts {
   readonly name: string;
 }
 
-/** It has no path. */
+/** The role's path is not part of it. */
 export function sessionArn({ accountId, name }: RoleRecord, roleArn: string, sessionName: string): string {
   const [, partition] = roleArn.split(':');
   return `arn:${partition}:sts::${accountId}:assumed-role/${name}/${sessionName}`;

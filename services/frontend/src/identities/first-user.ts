@@ -9,7 +9,7 @@ export const ADMINISTRATOR_POLICY = JSON.stringify({
   Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }],
 });
 
-/** What it was in the first release, in which there was nothing else to administer. */
+/** That policy in the first release, when there was nothing else to administer. */
 const FIRST_RELEASE_POLICY = JSON.stringify({
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Action: ['kms:*', 'sts:*'], Resource: '*' }],
@@ -21,16 +21,16 @@ export interface FirstUserStores {
 }
 
 /**
- * An account begins with an access key alone, whose record says what its user may do; the first release knew nothing
- * else. When it is first used, the user is recorded, once: then the access key's record forgets it, so that no removed
- * user comes back. Answers the user's name; undefined for an access key whose user is gone.
+ * An account begins with only an access key, whose record states its user's permissions; the first release had nothing
+ * else. On the key's first use the user is recorded, once. The access key's record then drops the permissions, so that
+ * a removed user does not come back. Returns the user's name; undefined for an access key whose user is gone.
  */
 export async function adoptFirstUser(
   { store, accessKeys }: FirstUserStores,
   accessKeyId: string,
   createdAt: number,
 ): Promise<string | undefined> {
-  // As it is stored now: what is remembered of it may be from before its user was recorded, and removed again.
+  // Reads the stored record: a cached one may date from before its user was recorded and removed again.
   const stored = await accessKeys.findAccessKey(accessKeyId);
   const user = stored && firstUserOf(stored, createdAt);
   if (user === undefined) return undefined;

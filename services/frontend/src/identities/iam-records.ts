@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DamagedRecordError } from '../store/store.ts';
 
-/** An IAM record's text in Redis: one place reads them, one writes them (`iam-records.ts`), and this is their form. */
+/** The form of an IAM record's text in Redis. */
 
 const NamedText = z.strictObject({ name: z.string(), document: z.string() });
 export const IamTag = z.strictObject({ key: z.string(), value: z.string() });
@@ -13,13 +13,13 @@ const common = {
   accountId: z.string().regex(/^\d{12}$/),
   name: z.string().min(1),
   path: z.string().startsWith('/').endsWith('/'),
-  /** IAM's unique id, which no other record ever has. */
+  /** IAM's unique id, never used for another record. */
   id: z.string().min(16),
   /** Milliseconds since the epoch. */
   createdAt: z.int(),
 };
 
-/** What the bearer may do: identity policies written for it alone, and ARNs of managed ones. */
+/** Permissions: inline identity policies, and ARNs of attached managed policies. */
 const permissions = { inline: z.array(NamedText), attached: z.array(z.string()) };
 
 const AccessKeyEntry = z.strictObject({
@@ -35,9 +35,9 @@ const UserRecord = z.strictObject({
   /** ARN of a managed policy. */
   boundary: z.string().optional(),
   tags: z.array(IamTag),
-  /** Names. */
+  /** Group names. */
   groups: z.array(z.string()),
-  /** An access key works while it stands here as Active, whatever else is stored of it. */
+  /** An access key works only while it is listed here as Active, whatever else is stored about it. */
   accessKeys: z.array(AccessKeyEntry),
 });
 
@@ -47,9 +47,9 @@ const RoleRecord = z.strictObject({
   ...permissions,
   boundary: z.string().optional(),
   tags: z.array(IamTag),
-  /** Users, roles and sessions stand in it by their unique ids (`bound-policy.ts`). */
+  /** Users, roles and sessions appear in it by their unique ids (`bound-policy.ts`). */
   trustPolicy: z.string(),
-  /** Their ARNs when it was put. */
+  /** Their ARNs at the time the policy was put. */
   trustPrincipals: z.record(z.string(), z.string()).optional(),
   description: z.string(),
   maxSessionSeconds: z.int(),
@@ -65,10 +65,10 @@ const PolicyRecord = z.strictObject({
   tags: z.array(IamTag),
   description: z.string(),
   updatedAt: z.int(),
-  /** Oldest first; the default one is among them. */
+  /** Oldest first, including the default version. */
   versions: z.array(PolicyVersion).min(1),
   defaultVersionId: z.string(),
-  /** The number of the newest version ever made: numbers are not given twice. */
+  /** The number of the newest version ever made; numbers are never reused. */
   lastVersion: z.int(),
 });
 
@@ -95,11 +95,11 @@ export function encodeIamRecord(record: IamRecord): string {
 interface Expected<K> {
   readonly accountId: string;
   readonly kind: K;
-  /** As it was asked for, in any case; any name where undefined. */
+  /** The requested name, in any case; undefined accepts any name. */
   readonly name?: string;
 }
 
-/** Throws DamagedRecordError unless `text` is the record of this very identity or policy. */
+/** Throws DamagedRecordError unless `text` is this very identity's or policy's record. */
 export function decodeIamRecord<K extends IamKind>(text: string, { accountId, kind, name }: Expected<K>): RecordOf<K> {
   const label = `${kind} ${name ?? '(listed)'} of account ${accountId}`;
   let json: unknown;

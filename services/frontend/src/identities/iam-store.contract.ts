@@ -6,7 +6,7 @@ import type { GroupRecord, PolicyRecord, RoleRecord, UserRecord } from './iam-re
 const accountId = '111122223333';
 const common = { schemaVersion: 1, revision: 1, accountId, path: '/', createdAt: 5 } as const;
 
-/** Another for each name. */
+/** A different id for each name. */
 function idOf(prefix: string, name: string): string {
   return prefix + name.toUpperCase().padEnd(17, 'A');
 }
@@ -40,7 +40,7 @@ export function newPolicy(name: string, document = '{}'): PolicyRecord {
 
 const policyArn = (name: string): string => `arn:aws:iam::${accountId}:policy/path/${name}`;
 
-/** What every store of IAM records must do; `open` gives an empty one. */
+/** What every store of IAM records must do; `open` returns an empty one. */
 export function iamStoreContract(open: () => Promise<IamStore>): void {
   let store: IamStore;
   beforeEach(async () => {

@@ -10,12 +10,12 @@ import { type Identity, loadIdentity } from './identity.ts';
 import type { RoleRecord, UserRecord } from './iam-records.ts';
 
 const MAX_BYTES = 32 * 1024 * 1024;
-/** Accounts that changed, about 10 MB. */
+/** For recently changed accounts; about 10 MB. */
 const MAX_VERSIONS = 100_000;
-/** An object with its small members, roughly. */
+/** The rough size of an object with its small members. */
 const OBJECT_BYTES = 2_000;
 
-/** An identity, and the version of its account when it began to be read. */
+/** An identity, and its account's version when the read began. */
 interface Known {
   readonly identity: Identity;
   readonly version: number;
@@ -31,8 +31,8 @@ export interface IdentitiesDeps {
 }
 
 /**
- * Identities that signed lately, with what they may do. Whatever changes in an account, all of its identities are read
- * again.
+ * Cached identities of recent signers, with their permissions. Any change in an account makes all of its identities be
+ * read again.
  */
 export class Identities implements ChangeListener {
   readonly #store: IdentitiesDeps['store'];
@@ -40,7 +40,7 @@ export class Identities implements ChangeListener {
   readonly #changes: Changes;
   readonly #clock: Clock;
   readonly #cache: ReadCache<Known>;
-  /** By account, of those that changed lately; `#oldVersion` is that of all others. */
+  /** By account, for those that changed recently; `#oldVersion` applies to all others. */
   readonly #versions = new Map<string, number>();
   #oldVersion = 0;
   #newestVersion = 0;
@@ -65,10 +65,7 @@ export class Identities implements ChangeListener {
     this.#cache.clear();
   }
 
-  /**
-   * The user to whom an access key belongs, if the key is active. Not a promise when it is known, which is nearly
-   * always.
-   */
+  /** The user that owns an access key, if the key is active. Almost always cached; otherwise a promise. */
   ownerOf(accessKey: AccessKeyRecord): Found<UserRecord> | Promise<Found<UserRecord>> {
     const { accountId, accessKeyId, userId } = accessKey;
     const isOwner = ({ record }: Identity): boolean =>
@@ -79,7 +76,7 @@ export class Identities implements ChangeListener {
     return onlyIf(isOwner, found) as Found<UserRecord> | Promise<Found<UserRecord>>;
   }
 
-  /** `id`: IAM's unique id, for a name may have been given anew. */
+  /** `id`: IAM's unique id, because a name may have been reused. */
   find<K extends 'user' | 'role'>(
     accountId: string,
     { kind, name, id }: { readonly kind: K; readonly name: string; readonly id: string },
@@ -91,7 +88,7 @@ export class Identities implements ChangeListener {
     return onlyIf(isIt, this.#find(accountId, `${kind}/${name}`, load)) as never;
   }
 
-  /** The user of this name, whoever that is now: for what operators configured by name. */
+  /** The user who has this name now: for users that operators configure by name. */
   findUser(accountId: string, name: string): Found<UserRecord> | Promise<Found<UserRecord>> {
     const load = () => loadIdentity(this.#store, { accountId, kind: 'user', name });
     return this.#find(accountId, `user/${name}`, load) as Found<UserRecord> | Promise<Found<UserRecord>>;
@@ -100,7 +97,7 @@ export class Identities implements ChangeListener {
   async #loadOwner(accessKey: AccessKeyRecord): Promise<Identity | undefined> {
     const { accountId, accessKeyId, policies } = accessKey;
     const { items } = await this.#store.listLinks(accountId, accessKeyLinkOf(accessKeyId), 1);
-    // One that was recorded by a release whose access keys kept what they said.
+    // The user was recorded by a release whose access keys kept their policies.
     if (items.length > 0 && policies.length > 0) await this.#accessKeys.forgetPolicies(accessKeyId);
     const first = () =>
       adoptFirstUser({ store: this.#store, accessKeys: this.#accessKeys }, accessKeyId, this.#clock.now());
@@ -128,7 +125,7 @@ export class Identities implements ChangeListener {
     return fresh instanceof Promise ? fresh.then((found) => found?.identity) : fresh.identity;
   }
 
-  /** While changes are not heard: from the store if it answers, and what was last known if it does not. */
+  /** While the change feed is interrupted: from the store if it answers, else the last known value. */
   async #findWhileAway(
     name: string,
     version: number,
@@ -144,7 +141,7 @@ export class Identities implements ChangeListener {
     return this.#versions.get(accountId) ?? this.#oldVersion;
   }
 
-  /** As if every account had changed. */
+  /** Treats every account as changed. */
   #renewAll(): void {
     this.#versions.clear();
     this.#oldVersion = ++this.#newestVersion;

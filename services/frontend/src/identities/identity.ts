@@ -4,24 +4,24 @@ import { awsManagedPolicy } from './aws-managed-policies.ts';
 import type { IamStore } from './iam-store.ts';
 import type { GroupRecord, PolicyRecord, RoleRecord, UserRecord } from './iam-records.ts';
 
-/** A user or a role with everything that says what it may do, as all of it was at one time. */
+/** A user or role with everything that determines its permissions, consistent as of one moment. */
 export interface Identity<R extends UserRecord | RoleRecord = UserRecord | RoleRecord> {
   readonly record: R;
-  /** Identity policy documents: its own, those of its groups, and managed ones attached to either. */
+  /** Identity policy documents: its own, its groups', and managed ones attached to either. */
   readonly policies: readonly string[];
   readonly boundary: string | undefined;
   readonly tags: ReadonlyMap<string, string>;
 }
 
 /**
- * Records are read one after the other: what is removed in between is no fault, and is gone from the record that
- * referred to it.
+ * Records are read one after another. Something removed in between is not an error; it is also gone from the record
+ * that referred to it.
  */
 const ATTEMPTS = 3;
 
 /**
- * Throws DamagedRecordError when something is attached that is not there: what it denied is then unknown, so nothing is
- * decided without it.
+ * Throws DamagedRecordError if an attached policy is missing: what it denied is then unknown, so nothing is decided
+ * without it.
  */
 export async function loadIdentity(
   store: Pick<IamStore, 'find'>,
@@ -70,7 +70,7 @@ async function groupsOf(
   return groups.every((group) => group !== undefined) ? groups : undefined;
 }
 
-/** The document of a managed policy in force: its default version. */
+/** The document of a managed policy's default version, which is the one in force. */
 async function documentOf(store: Pick<IamStore, 'find'>, accountId: string, arn: string): Promise<string | undefined> {
   if (isAwsManaged(arn)) return awsManagedPolicy(arn)?.document;
   const policy = await store.find(accountId, 'policy', policyNameOf(arn));

@@ -2,12 +2,12 @@ import { request } from 'node:https';
 import { readFileSync } from 'node:fs';
 import type { FetchImplementation } from 'jose';
 
-/** A JSON Web Key Set of a few keys has a few KiB. */
+/** A JSON Web Key Set with a few keys takes a few KiB. */
 const MAX_ANSWER = 262_144;
 
 /**
- * What fetches keys over HTTPS from an issuer whose certificate leads to those in `caFile` (PEM), which is read each
- * time: a cluster's authority is replaced while this runs. Fails with TypeError, as `fetch` does.
+ * Fetches keys over HTTPS from an issuer whose certificate chains to those in `caFile` (PEM). The file is read each
+ * time, because a cluster's authority may be replaced during the run. Fails with TypeError, like `fetch`.
  */
 export function fetchTrusting(caFile: string): FetchImplementation {
   return (url, { headers, method, signal }) =>

@@ -4,7 +4,7 @@ import { ConflictError, type Page } from '../store/store.ts';
 import type { IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
 import type { IamKind, IamRecord, RecordOf } from './iam-records.ts';
 
-/** IAM records in memory: for tests, and the measure that the Redis store is held to. */
+/** IAM records in memory: for tests, and as the reference for the Redis store. */
 export class MemoryIamStore implements IamStore {
   readonly #records = new Map<string, IamRecord>();
 

@@ -13,7 +13,7 @@ import { assumeRoleWithWebIdentity } from './sts/web-identity.ts';
 import { getCallerIdentity } from './sts/get-caller-identity.ts';
 import { getSessionToken } from './sts/get-session-token.ts';
 
-/** Every operation of IAM and STS that there is: their edge, checks and audit records derive from this. */
+/** Every operation of IAM and STS. Their edge, checks and audit records derive from this list. */
 export const queryOperations: readonly QueryOperation[] = [
   ...userOperations,
   ...accessKeyOperations,

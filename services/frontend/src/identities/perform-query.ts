@@ -12,11 +12,11 @@ import { chargeQuery } from './rates.ts';
 import { findTarget, nameOfTarget, noSuch } from './targets.ts';
 import type { IamRecord } from './iam-records.ts';
 
-/** Admits a request to an operation of IAM or STS and runs it. */
+/** Authorizes an IAM or STS request and runs its operation. */
 export type PerformQuery = (attempt: Attempt) => Promise<object | undefined>;
 
 export interface PerformQueryDeps extends IamDeps {
-  /** While the store is not the one that it was, nothing is answered. */
+  /** While the store is not the one it was, nothing is answered. */
   readonly guard: Pick<StoreGuard, 'assertFit'>;
 }
 
@@ -24,13 +24,13 @@ export function newPerformQuery(deps: PerformQueryDeps): PerformQuery {
   return async ({ query, call, input }) => {
     if (query === undefined || call === undefined || input === undefined) return undefined;
     deps.guard.assertFit();
-    // Who calls unsigned is known when the operation has found it out.
+    // For an unsigned request, the caller is known only once the operation has established it.
     if (query.unsigned === undefined) chargeQuery(query, { ...call.caller, region: call.region }, deps);
     const given = input;
     try {
       return await decidedAgain(() => runOnce(query, { input: given, call }, deps), call.deadline, deps.clock);
     } finally {
-      // Also when it failed: the write may have been made although its answer was lost.
+      // Invalidates after failures too: the write may have happened although its answer was lost.
       if (!query.readOnly) deps.identities.changed(iamChangeOf(call.caller.accountId));
     }
   };
@@ -49,15 +49,15 @@ async function runOnce(operation: QueryOperation, asked: Asked, deps: IamDeps): 
 }
 
 /**
- * Temporary credentials of a user are none for IAM, or they could be exchanged for an access key that does not expire.
- * AWS takes them after a second factor, which nobody has here (STS API Reference, "GetSessionToken").
+ * IAM does not accept a user's temporary credentials; otherwise they could be exchanged for an access key that does not
+ * expire. AWS accepts them after a second factor, which nobody has here (STS API Reference, "GetSessionToken").
  */
 function assertMayCallIam({ caller: { session } }: Call): void {
   if (session === undefined || session.roleArn !== undefined) return;
   throw new QueryException('InvalidClientTokenId', 'The security token included in the request is invalid');
 }
 
-/** Finds what a request names, and lets the caller through to it before saying whether it is there. */
+/** Finds what a request names, and authorizes the caller for it before revealing whether it exists. */
 async function admit(
   operation: QueryOperation,
   target: Target,
@@ -92,7 +92,7 @@ function resourceOf(
   return identityArn(partition, record ?? named);
 }
 
-/** Policies are named by ARN. */
+/** Policies are named by their ARNs. */
 function shortNameOf(name: string): string {
   return name.slice(name.lastIndexOf('/') + 1);
 }

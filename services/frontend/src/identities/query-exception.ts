@@ -1,12 +1,12 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 
-/** An error of IAM or STS, by AWS's code and status there. */
+/** An IAM or STS error, with AWS's code and status there. */
 export class QueryException extends KmsException {
   readonly queryCode: string;
   readonly status: number;
 
   constructor(queryCode: keyof typeof statuses, message: string) {
-    // For what all APIs have in common: gRPC and metrics never see more of it.
+    // The code common to all APIs; gRPC and metrics only ever see this one.
     super('ValidationException', message);
     this.name = queryCode;
     this.queryCode = queryCode;

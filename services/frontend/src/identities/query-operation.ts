@@ -14,7 +14,7 @@ import type { IamKind, RecordOf } from './iam-records.ts';
 import type { SessionTokens } from './sts-session-token.ts';
 import type { WebIdentities } from './web-identities.ts';
 
-/** What operations of IAM and STS may use. */
+/** Everything that IAM and STS operations may use. */
 export interface IamDeps {
   readonly iam: IamStore;
   readonly accessKeys: IdentityStore;
@@ -31,17 +31,17 @@ export interface IamDeps {
   readonly partition: string;
 }
 
-/** What an operation is about, besides the account as a whole. */
+/** The subject of an operation, if not the account as a whole. */
 export interface Target<K extends IamKind = IamKind> {
   readonly kind: K;
   /**
-   * `made`: by the operation, and not there yet. `own`: a user's own where the request names none. `listed`: all of the
+   * `made`: the operation creates it. `own`: the caller's own user if the request names none. `listed`: all of the
    * kind.
    */
   readonly as: 'named' | 'made' | 'own' | 'listed';
 }
 
-/** One request, admitted: `record` is what it names, as it was read. */
+/** One authorized request; `record` is what it names, as read. */
 export interface Admitted<I, K extends IamKind> {
   readonly input: I;
   readonly call: Call;
@@ -53,14 +53,14 @@ export interface QueryOperation {
   readonly service: 'iam' | 'sts';
   readonly name: string;
   readonly readOnly: boolean;
-  /** Nobody signs it. */
+  /** The request is not signed. */
   readonly unsigned?: true;
   readonly input: z.ZodObject;
-  /** Undefined: the operation itself decides who may. */
+  /** Undefined if the operation itself decides who may call it. */
   readonly target: Target | undefined;
-  /** Other IAM actions that a request needs as well. */
+  /** Further IAM actions that the request needs. */
   readonly also?: (input: Readonly<Record<string, unknown>>) => readonly string[];
-  /** The answer's members in AWS's order; undefined for an operation that answers nothing. */
+  /** The answer's members in AWS's order; undefined for an operation without an answer. */
   readonly run: (admitted: Admitted<never, never>, deps: IamDeps) => Promise<object | undefined | void>;
 }
 

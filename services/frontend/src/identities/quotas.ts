@@ -1,6 +1,6 @@
 /**
- * How many of each kind an account may have, and what may be in one of them (IAM User Guide, "IAM and AWS STS quotas":
- * the defaults).
+ * The most of each kind that an account may have, and the most that each may contain (IAM User Guide, "IAM and AWS STS
+ * quotas": the defaults).
  */
 export const IAM_QUOTAS = {
   user: 5_000,
@@ -12,9 +12,9 @@ export const IAM_QUOTAS = {
   attachedPolicies: 10,
   policyVersions: 5,
   tags: 50,
-  /** Characters without white space. */
+  /** In characters, without white space. */
   managedPolicyLength: 6_144,
   trustPolicyLength: 2_048,
-  /** Of all inline policies together. */
+  /** For all inline policies together. */
   inlinePolicyLength: { user: 2_048, role: 10_240, group: 5_120 },
 } as const;

@@ -1,10 +1,10 @@
 import type { Charged, RateClass } from '../quotas/request-rates.ts';
 import type { IamDeps, QueryOperation } from './query-operation.ts';
 
-/** IAM's records are in no Region, and neither are requests that nobody signed for one. */
+/** IAM's records belong to no Region. Neither do requests that nobody signed for one. */
 const NO_REGION = 'aws-global';
 
-/** Throws ThrottlingException, in the words of IAM and STS, where the account asks for more than its rate. */
+/** Throws ThrottlingException, in IAM's and STS's wording, if the account exceeds its rate. */
 export function chargeQuery(
   operation: Pick<QueryOperation, 'service' | 'readOnly'>,
   { accountId, region }: Charged,

@@ -12,11 +12,11 @@ import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type Re
 export interface RedisIamStoreDeps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
-  /** Shared with the other stores of a frontend. */
+  /** Shared with a frontend's other stores. */
   readonly acknowledged?: Acknowledged;
 }
 
-/** IAM records in Redis: a hash for each account, and sorted sets of names and of links. */
+/** IAM records in Redis: one hash for each account, and sorted sets of names and of links. */
 export class RedisIamStore implements IamStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;
@@ -92,7 +92,7 @@ export class RedisIamStore implements IamStore {
     const assertNotOlder = this.#acknowledged.beginRead();
     const fields = page.items.map((name) => kindPrefixOf(kind) + name);
     const texts = fields.length === 0 ? [] : await this.#redis.read((client) => client.hmget(records, ...fields));
-    // One that was removed meanwhile is left out.
+    // Records removed meanwhile are left out.
     const items = await Promise.all(
       texts.flatMap((text, i) => (text === null ? [] : [this.#read(accountId, kind, { field: fields[i]!, text })])),
     );
@@ -124,7 +124,7 @@ export class RedisIamStore implements IamStore {
     return this.#range(links, prefix, limit, after);
   }
 
-  /** What follows `prefix` in the members of a sorted set. */
+  /** The rest after `prefix` of each member of a sorted set. */
   async #range(list: string, prefix: string, limit: number, after?: string): Promise<Page<string>> {
     const [first, to] = rangeOf(prefix);
     const from = after === undefined ? first : `(${prefix}${after}`;
@@ -143,7 +143,7 @@ function kindPrefixOf(kind: IamKind): string {
   return `${kind}/`;
 }
 
-/** `prefix` ends in a slash, and '0' is the character after it. */
+/** `prefix` ends in a slash, and '0' is the next character after it. */
 function rangeOf(prefix: string): [string, string] {
   return [`[${prefix}`, `(${prefix.slice(0, -1)}0`];
 }

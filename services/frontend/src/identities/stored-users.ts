@@ -13,7 +13,7 @@ interface Deps {
 const identityForm = /^arn:[^:]+:iam::\d{12}:(user|role)\/(?:.+\/)?([^/]+)$/;
 const sessionForm = /^arn:[^:]+:sts::\d{12}:assumed-role\/([^/]+)\/([^/]+)$/;
 
-/** Which users and roles there are, and so whose sessions there can be. */
+/** Knows which users and roles exist, and hence whose sessions can exist. */
 export class StoredUsers implements Users {
   readonly #deps: Deps;
 

@@ -6,7 +6,7 @@ import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { z } from 'zod';
 import type { Fleet, FleetKey, FleetKeys } from '../store/fleet-keys.ts';
 
-/** With it one makes credentials of anybody: a key from before a removal opens nothing. */
+/** This key can make credentials for anybody, so a key from before a removal opens nothing. */
 const SESSION_TOKEN_KEY = {
   name: 'session-token-key',
   info: 'keyfleet/sts-session-token-key/1',
@@ -17,7 +17,7 @@ const KEY_LENGTH = 32;
 const SALT_LENGTH = 32;
 
 /**
- * Temporary credentials, whole: no frontend keeps anything of them (docs/formats.md, "STS session token"). Times:
+ * Complete temporary credentials; no frontend stores any part of them (docs/formats.md, "STS session token"). Times:
  * milliseconds since 1970.
  */
 const SessionContent = defineFormat(
@@ -27,10 +27,10 @@ const SessionContent = defineFormat(
     secretAccessKey: z.string(),
     accountId: z.string(),
     kind: z.enum(['role', 'user']),
-    /** Of the role or user, as it was named then, and its unique id. */
+    /** The role's or user's name at that time, and its unique id. */
     name: z.string(),
     id: z.string(),
-    /** Of a role only. */
+    /** Only for a role. */
     sessionName: z.string().optional(),
     issuedAt: z.int(),
     expiresAt: z.int(),
@@ -52,30 +52,27 @@ const SessionToken = defineFormat(
   }),
 );
 
-/** A header must have room for it. */
+/** The token must fit into a header. */
 const MAX_TOKEN_LENGTH = 12_288;
 
-/**
- * Base64. `salt`: 32 random bytes, fresh for each token, so that the key and IV derived from it seal this one token
- * only.
- */
+/** Base64. `salt`: 32 random bytes, fresh for each token, so that the derived key and IV seal only this token. */
 export function sealSession({ domainKeyId: id, key }: FleetKey, content: SessionContent, salt: Uint8Array): string {
   const sealed = Buffer.concat(seal(sealingKey(key, salt, id), SessionContent.encode(content)));
   return SessionToken.encode({ domainKeyId: id, salt, sealed }).toString('base64');
 }
 
-/** A token that was read, and not yet opened. */
+/** A parsed token that has not been opened yet. */
 interface GivenToken {
-  /** Whose key it says to be of; with another one it does not open. */
+  /** The domain key that it claims; with any other one's key it does not open. */
   readonly domainKeyId: string;
-  /** Undefined for what is no token of this key, whatever is wrong with it. */
+  /** Undefined for anything that is not a token of this key, whatever is wrong with it. */
   open(key: KeyObject): SessionContent | undefined;
 }
 
-/** Undefined for what has not the form of one. */
+/** Undefined for anything that does not have the form of a token. */
 export function readSession(token: string): GivenToken | undefined {
   const given = Buffer.from(token, 'base64');
-  // A token has one spelling: other base64 of the same bytes is refused.
+  // A token has one spelling: other base64 for the same bytes is refused.
   if (token.length > MAX_TOKEN_LENGTH || given.toString('base64') !== token) return undefined;
   return unlessMalformed(() => {
     const { domainKeyId: id, salt, sealed } = SessionToken.decode(given);
@@ -102,7 +99,7 @@ function sealingKey(key: KeyObject, salt: Uint8Array, id: string): SealingKey {
 
 export interface OpenedSession {
   readonly content: SessionContent;
-  /** Asked whenever the session is used: false once somebody left who may have made it. */
+  /** Checked on each use of the session: false once somebody has left who may have made it. */
   readonly isAccepted: () => boolean;
 }
 
@@ -120,7 +117,7 @@ export class SessionTokens {
     return sealSession(await this.#keys.newest(deadline), content, this.#random(SALT_LENGTH));
   }
 
-  /** Undefined for what nobody was given, or is not accepted any more. */
+  /** Undefined for a token that nobody was given or that is no longer accepted. */
   async open(token: string, deadline: number): Promise<OpenedSession | undefined> {
     const given = readSession(token);
     const key = given && (await this.#keys.find(given.domainKeyId, deadline));

@@ -7,7 +7,7 @@ import { QueryException } from './query-exception.ts';
 import type { IamDeps, Target } from './query-operation.ts';
 import type { IamKind, IamRecord, PolicyRecord } from './iam-records.ts';
 
-/** The member of a request that names a record of the kind. */
+/** The request member that names a record of each kind. */
 const members: Record<IamKind, string> = {
   user: 'UserName',
   role: 'RoleName',
@@ -15,7 +15,7 @@ const members: Record<IamKind, string> = {
   policy: 'PolicyArn',
 };
 
-/** The name in a request, or a policy's ARN. Undefined where nothing is named. */
+/** The name in a request, or a policy's ARN. Undefined if nothing is named. */
 export function nameOfTarget({ kind, as }: Target, input: Readonly<Record<string, unknown>>, call: Call) {
   if (as === 'listed') return undefined;
   const member = as === 'made' && kind === 'policy' ? 'PolicyName' : members[kind];
@@ -37,8 +37,8 @@ export async function findTarget(
 const policyArnForm = /^arn:([^:]+):iam::(\d{12}|aws):policy(\/(?:[!-~]+\/)?)([\w+=,.@-]+)$/;
 
 /**
- * Undefined also for another account's, and for one that is written otherwise: conditions compare the ARN as it was
- * given. Throws QueryException for what is no policy's ARN.
+ * Undefined also for another account's policy, and for an ARN that is spelled differently: conditions compare the ARN
+ * as given. Throws QueryException if this is not a policy's ARN.
  */
 export async function findPolicy(
   { iam, partition }: Pick<IamDeps, 'iam' | 'partition'>,
@@ -56,7 +56,7 @@ export async function findPolicy(
   return policy?.path === path && policy?.name === name ? policy : undefined;
 }
 
-/** AWS's own policies as if they were records; they belong to the account `aws`. */
+/** AWS's own policies in the form of records; they belong to the account `aws`. */
 export function awsRecord({ name, id, document }: AwsManagedPolicy): PolicyRecord {
   const createdAt = Date.UTC(2015, 1, 6, 18, 39, 46);
   return {
@@ -77,7 +77,7 @@ export function awsRecord({ name, id, document }: AwsManagedPolicy): PolicyRecor
   };
 }
 
-/** AWS's sentence. */
+/** Uses AWS's sentence. */
 export function noSuch(kind: IamKind, name: string): KmsException {
   const text =
     kind === 'policy'
@@ -86,7 +86,7 @@ export function noSuch(kind: IamKind, name: string): KmsException {
   return new QueryException('NoSuchEntity', text);
 }
 
-/** Throws NoSuchEntity unless it is a managed policy of the account, or of AWS. */
+/** Throws NoSuchEntity unless it is a managed policy of the account or of AWS. */
 export async function assertBoundary(
   deps: Pick<IamDeps, 'iam' | 'partition'>,
   accountId: string,

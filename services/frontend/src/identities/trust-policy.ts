@@ -15,8 +15,8 @@ import { QueryException } from './query-exception.ts';
 import { IAM_QUOTAS } from './quotas.ts';
 
 /**
- * Reads a trust policy that a caller gives: who may assume a role. It is about its role, so it says no Resource.
- * Answers it as the role's record has it. Throws MalformedPolicyDocument or LimitExceeded.
+ * Reads a trust policy from a caller: who may assume a role. It applies to its role and so has no Resource. Returns it
+ * in the form that the role's record stores. Throws MalformedPolicyDocument or LimitExceeded.
  */
 export async function givenTrustPolicy(
   document: string,
@@ -69,21 +69,21 @@ function assertStatement(statement: StatementShape, partition: string): void {
   }
 }
 
-/** An OIDC provider as IAM names it: its issuer without the scheme. */
+/** An OIDC provider in IAM's form: its issuer without the scheme. */
 const providerForm = /^arn:aws[a-z-]*:iam::\d{12}:oidc-provider\/[!-~]+$/;
 
 export function providerArn(partition: string, accountId: string, issuer: string): string {
   return `arn:${partition}:iam::${accountId}:oidc-provider/${issuer.replace(/^https?:\/\//, '')}`;
 }
 
-/** A role's stored trust policy, for principals of AWS. */
+/** A role's stored trust policy, for AWS principals. */
 export function parseTrustPolicy(document: string): Policy {
   return compiled(readDocument(JSON.parse(document)));
 }
 
 /**
- * The same for those whom an identity provider vouches for: only statements that name the provider let them in. A
- * statement that denies everybody means them too.
+ * The same for callers that an identity provider vouches for: only statements that name the provider allow them. A Deny
+ * for everybody applies to them too.
  */
 export function parseFederatedTrustPolicy(document: string, provider: string): Policy {
   const { statements, variables } = readDocument(JSON.parse(document));
@@ -95,7 +95,7 @@ export function parseFederatedTrustPolicy(document: string, provider: string): P
   return compiled({ statements: about.map((statement) => ({ ...statement, Principal: '*' as const })), variables });
 }
 
-/** Without Resource a statement would do nothing. */
+/** Without a Resource, a statement would have no effect. */
 function compiled({ statements, variables }: PolicyShape): Policy {
   return compilePolicy({ statements: statements.map((statement) => ({ ...statement, Resource: ['*'] })), variables });
 }

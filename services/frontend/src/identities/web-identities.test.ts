@@ -126,7 +126,7 @@ test('keys come from a URL, and are asked for once', async () => {
   const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`;
   const identities = new WebIdentities([{ issuer, audiences: ['sts.amazonaws.com'], jwksUrl }]);
   for (let i = 0; i < 3; i++) await identities.verify(await signed(), now);
-  // A made-up key id costs the issuer nothing more.
+  // A made-up key id causes no further request to the issuer.
   await refusal(identities, await tokenOf().setProtectedHeader({ alg: 'RS256', kid: 'x' }).sign(privateKey));
   expect(asked).toBe(1);
 });

@@ -12,28 +12,28 @@ import {
 import { fetchTrusting } from './jwks-fetch.ts';
 import { QueryException } from './query-exception.ts';
 
-/** An OIDC issuer whose tokens are taken. */
+/** An OIDC issuer whose tokens are accepted. */
 export interface OidcIssuer {
-  /** As its tokens say it, with its scheme. */
+  /** As in its tokens, with the scheme. */
   readonly issuer: string;
   readonly audiences: readonly string[];
-  /** One of the two: a file, which is read again when a token names a key that it did not have; or a URL. */
+  /** One of the two: a file, which is read again when a token names a key that it lacked; or a URL. */
   readonly jwksFile?: string | undefined;
   readonly jwksUrl?: string | undefined;
-  /** Certificates (PEM) that the URL's must lead to; those that Node.js trusts if not given. */
+  /** Certificates (PEM) that the URL's must chain to; those that Node.js trusts if absent. */
   readonly caFile?: string | undefined;
 }
 
-/** What a token proves. */
+/** The facts that a token proves. */
 export interface WebIdentity {
   readonly issuer: string;
   readonly subject: string;
-  /** The one of the token's audiences that is taken; of a token with an `azp`, whom it was issued to. */
+  /** The one of the token's audiences that is accepted; for a token with an `azp`, the party it was issued to. */
   readonly audience: string;
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** Public keys only: a secret that both sides know, and no signature at all, prove nothing. */
+/** Public keys only: a shared secret proves nothing, and neither does a missing signature. */
 const ALGORITHMS = [
   'RS256',
   'RS384',
@@ -48,13 +48,13 @@ const ALGORITHMS = [
   'Ed25519',
 ];
 const CLOCK_TOLERANCE_SECONDS = 60;
-/** Less than a request has. */
+/** Shorter than a request's own limit. */
 const FETCH_TIMEOUT_MS = 2_000;
 /** Between two fetches, so that tokens with made-up key ids cost the issuer nothing. */
 const COOLDOWN_MS = 30_000;
 const CACHE_MS = 600_000;
 
-/** Verifies tokens of the OIDC issuers that are configured (OpenID Connect Core 1.0, section 3.1.3.7; RFC 8725). */
+/** Verifies tokens of the configured OIDC issuers (OpenID Connect Core 1.0, section 3.1.3.7; RFC 8725). */
 export class WebIdentities {
   readonly #issuers: ReadonlyMap<string, { readonly audiences: readonly string[]; readonly keys: JWTVerifyGetKey }>;
 
@@ -91,7 +91,7 @@ export class WebIdentities {
   }
 }
 
-/** jose looks at when a token was issued only where its age is limited. */
+/** jose checks the time of issue only if a maximum age is set. */
 function assertIssuedBy({ iat }: JWTPayload, now: number): void {
   if (iat! > now / 1000 + CLOCK_TOLERANCE_SECONDS) throw invalid('Provided Token is not valid: it is from the future');
 }
@@ -105,7 +105,7 @@ function keysOf({ jwksFile, jwksUrl, caFile }: OidcIssuer): JWTVerifyGetKey {
   return fileKeys(jwksFile ?? '');
 }
 
-/** Kubernetes rotates its keys: a file is read again for a key that it did not have, as often as a URL would be. */
+/** Kubernetes rotates its keys: a file is read again for an unknown key, as often as a URL would be. */
 function fileKeys(path: string): JWTVerifyGetKey {
   const read = (): JWTVerifyGetKey => createLocalJWKSet(JSON.parse(readFileSync(path, 'utf8')) as JSONWebKeySet);
   let keys: JWTVerifyGetKey | undefined;
@@ -122,14 +122,14 @@ function fileKeys(path: string): JWTVerifyGetKey {
   };
 }
 
-/** What it claims, to find the keys by: nothing is believed before it is verified. */
+/** The claimed issuer, used only to find the keys: nothing is believed before it is verified. */
 function issuerOf(token: string): string {
   const [, payload = ''] = token.split('.');
   try {
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as { iss?: unknown } | null;
     if (typeof claims?.iss === 'string') return claims.iss;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw invalid('The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)');
 }

@@ -16,8 +16,8 @@ import { pageAnswer, pageOfAll } from './pages.ts';
 const target = { kind: 'user', as: 'own' } as const;
 
 /**
- * The secret is stored before the user has the key, and removed again before the user lets go of it: one alone is worth
- * nothing.
+ * The secret is stored before the user has the key, and removed before the user loses the key. Either one alone is
+ * useless.
  */
 const createAccessKey = defineIam({
   name: 'CreateAccessKey',
@@ -146,7 +146,7 @@ function mayAsk(
   return evaluate(accessRequestOf({ ...asking, ...about, action: 'iam:GetAccessKeyLastUsed' }, deps)) === 'allowed';
 }
 
-/** AWS's one answer for a key that is not there, another account's, and one whose user the caller may not ask about. */
+/** AWS's one answer for a missing key, another account's key, and a key whose user the caller may not ask about. */
 function deniedAccessKey({ caller }: Call, accessKeyId: string): QueryException {
   const what = `iam:GetAccessKeyLastUsed on resource: access key ${accessKeyId}`;
   return new QueryException('AccessDenied', `User: ${caller.arn} is not authorized to perform: ${what}`);

@@ -3,7 +3,7 @@ import { shownPolicy } from '../../policy/bound-policy.ts';
 import type { IamDeps } from '../query-operation.ts';
 import type { GroupRecord, IamTag, PolicyRecord, RoleRecord, UserRecord } from '../iam-records.ts';
 
-/** What answers tell of records, with the members of AWS's model in its order. */
+/** Records in the form of answers, with the members of AWS's model in its order. */
 
 export function userAnswer(user: UserRecord, partition: string, withAll = true): object {
   const { path, name, id, createdAt, boundary, tags } = user;
@@ -94,7 +94,7 @@ export function tagsAnswer(tags: readonly IamTag[]): object[] {
   return tags.map(({ key, value }) => ({ Key: key, Value: value }));
 }
 
-/** As RFC 3986 says, which IAM does to every document that it answers. */
+/** Percent-encodes as RFC 3986 defines, as IAM does for every document that it returns. */
 export function encodeDocument(document: string): string {
   return encodeURIComponent(document).replaceAll(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }

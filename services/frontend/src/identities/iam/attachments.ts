@@ -12,7 +12,7 @@ type BearerRecord = UserRecord | RoleRecord | GroupRecord;
 
 function operationsOf(kind: Bearer): QueryOperation[] {
   const title = bearerTitle[kind];
-  // The three have one member, of three names.
+  // The three have one member under three names.
   const name = bearerName[kind] as (typeof bearerName)['user'];
   const target = { kind, as: 'named' } as const;
   return [

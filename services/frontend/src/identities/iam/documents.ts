@@ -3,7 +3,7 @@ import { readGivenIdentityPolicy } from '../../policy/given-policy.ts';
 import { QueryException } from '../query-exception.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 
-/** Throws MalformedPolicyDocument for what is no identity policy, or would not do what its author means. */
+/** Throws MalformedPolicyDocument for anything that is not an identity policy or would not do what its author means. */
 export function assertIdentityPolicy(document: string): void {
   try {
     readGivenIdentityPolicy(document);
@@ -13,12 +13,12 @@ export function assertIdentityPolicy(document: string): void {
   }
 }
 
-/** As IAM counts: white space is free. */
+/** The length by IAM's count, which ignores white space. */
 export function lengthOfDocument(document: string): number {
   return document.replaceAll(/\s/g, '').length;
 }
 
-/** Throws LimitExceeded for inline policies that are too long together. */
+/** Throws LimitExceeded if the inline policies together are too long. */
 export function assertInlineLength(kind: 'user' | 'role' | 'group', name: string, documents: readonly string[]): void {
   const limit = IAM_QUOTAS.inlinePolicyLength[kind];
   const length = documents.reduce((sum, document) => sum + lengthOfDocument(document), 0);

@@ -1,6 +1,6 @@
 import { choice, integer, list, structure, text } from '@keyfleet/shared/api/shape';
 
-/** Members that more than one operation has, with the lengths and patterns of AWS's IAM model. */
+/** Members shared by several operations, with the lengths and patterns of AWS's IAM model. */
 const NAME = String.raw`[\w+=,.@-]+`;
 export const UserName = text({ min: 1, max: 64, pattern: NAME });
 export const RoleName = text({ min: 1, max: 64, pattern: NAME });
@@ -20,7 +20,7 @@ export const Tag = structure('Tag', { Key: text({ min: 1, max: 128 }), Value: te
 export const Tags = list(Tag, { max: 50 });
 export const TagKeys = list(text({ min: 1, max: 128 }), { max: 50 });
 
-/** Of every list. */
+/** Members of every list operation. */
 export const paging = {
   Marker: text({ min: 1, max: 1024 }).optional(),
   MaxItems: integer(1, 1000).optional(),
@@ -29,5 +29,5 @@ export const paging = {
 /** The member that names a bearer of policies. */
 export const bearerName = { user: { UserName }, role: { RoleName }, group: { GroupName } } as const;
 export type Bearer = keyof typeof bearerName;
-/** As operations are called: PutUserPolicy. */
+/** In the spelling of operation names: PutUserPolicy. */
 export const bearerTitle = { user: 'User', role: 'Role', group: 'Group' } as const;

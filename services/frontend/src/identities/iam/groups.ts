@@ -34,7 +34,7 @@ const createGroup = defineIam({
   },
 });
 
-/** With its users, a page of them. */
+/** Includes its users, one page at a time. */
 const getGroup = defineIam({
   name: 'GetGroup',
   readOnly: true,
@@ -110,7 +110,7 @@ async function userNamed(name: string, { accountId }: GroupRecord, { iam }: Pick
   return user;
 }
 
-/** Membership stands in the user's record. */
+/** Membership is stored in the user's record. */
 const addUserToGroup = defineIam({
   name: 'AddUserToGroup',
   readOnly: false,

@@ -16,10 +16,10 @@ function findInline({ kind, inline }: BearerRecord, name: string) {
   throw new QueryException('NoSuchEntity', `The ${kind} policy with name ${name} cannot be found.`);
 }
 
-/** PutUserPolicy and its family: policies that stand in the record of the one that they are for. */
+/** PutUserPolicy and its family: policies stored in the record of their user, role or group. */
 function operationsOf(kind: Bearer): QueryOperation[] {
   const title = bearerTitle[kind];
-  // The three have one member, of three names.
+  // The three have one member under three names.
   const name = bearerName[kind] as (typeof bearerName)['user'];
   const [member] = Object.keys(name) as [string];
   const target = { kind, as: 'named' } as const;

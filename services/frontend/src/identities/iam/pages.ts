@@ -11,12 +11,12 @@ const DEFAULT_ITEMS = 100;
 
 interface Listing<T> {
   readonly operation: string;
-  /** What else the list was narrowed to. */
+  /** Any other filter on the list. */
   readonly filter?: string | undefined;
   readonly list: (limit: number, after: string | undefined) => Promise<Page<T>>;
 }
 
-/** One page of a list as IAM answers it, its items named by `named`. A marker is good for its own list alone. */
+/** One page of a list in IAM's form, with its items under `named`. A marker is valid only for its own list. */
 export async function pageAnswer<T>(
   { Marker, MaxItems = DEFAULT_ITEMS }: Paging,
   { operation, filter, list }: Listing<T>,
@@ -37,7 +37,7 @@ export async function pageAnswer<T>(
   };
 }
 
-/** A page of what is all in memory, in its own order. */
+/** A page of items that are all in memory, in their own order. */
 export function pageOfAll<T>(all: readonly T[], nameOf: (item: T) => string) {
   return async (limit: number, after: string | undefined): Promise<Page<T>> => {
     const from = after === undefined ? 0 : all.findIndex((item) => nameOf(item) === after) + 1;

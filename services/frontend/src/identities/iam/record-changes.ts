@@ -11,7 +11,7 @@ const quotaTitles = {
   policy: 'PoliciesPerAccount',
 };
 
-/** Throws EntityAlreadyExists, LimitExceeded, or NoSuchEntity for what it refers to. */
+/** Throws EntityAlreadyExists, LimitExceeded, or NoSuchEntity for something that the record refers to. */
 export async function insertRecord({ iam }: Pick<IamDeps, 'iam'>, record: IamRecord): Promise<void> {
   const { kind, name } = record;
   switch (await iam.insert(record, IAM_QUOTAS[kind])) {
@@ -26,7 +26,7 @@ export async function insertRecord({ iam }: Pick<IamDeps, 'iam'>, record: IamRec
   }
 }
 
-/** Throws ConflictError when somebody else was faster. */
+/** Throws ConflictError if somebody else was faster. */
 export async function changeRecord<R extends IamRecord>(
   { iam }: Pick<IamDeps, 'iam'>,
   before: R,
@@ -37,7 +37,7 @@ export async function changeRecord<R extends IamRecord>(
   if (outcome === 'missing') throw notAttachable();
 }
 
-/** Throws DeleteConflict while others refer to it. */
+/** Throws DeleteConflict while other records refer to it. */
 export async function removeRecord({ iam }: Pick<IamDeps, 'iam'>, record: IamRecord): Promise<void> {
   if ((await iam.remove(record)) === 'done') return;
   throw deleteConflict(
@@ -51,7 +51,7 @@ export function deleteConflict(message: string): QueryException {
   return new QueryException('DeleteConflict', message);
 }
 
-/** Throws LimitExceeded in AWS's words. */
+/** Throws LimitExceeded with AWS's text. */
 export function assertQuota(count: number, quota: number, title: string): void {
   if (count > quota) throw exceeded(title, quota);
 }

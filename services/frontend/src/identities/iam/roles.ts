@@ -133,7 +133,7 @@ const deleteRole = defineIam({
   },
 });
 
-/** Terraform asks for them before it deletes a role; there are no machines that could carry one. */
+/** Terraform asks for these before it deletes a role. There are no machines here that could have one. */
 const listInstanceProfilesForRole = defineIam({
   name: 'ListInstanceProfilesForRole',
   readOnly: true,

@@ -26,7 +26,7 @@ const common = {
   ResourceArns: list(text({ min: 1, max: 2048 })).optional(),
   ContextEntries: list(ContextEntry).optional(),
   PermissionsBoundaryPolicyInputList: list(PolicyDocument, { max: 1 }).optional(),
-  /** Not simulated: a key policy is asked by a request with DryRun. */
+  /** Not simulated: a request with DryRun tests a key policy. */
   ResourcePolicy: PolicyDocument.optional(),
   ...paging,
 };
@@ -76,7 +76,7 @@ const simulateCustomPolicy: QueryOperation = {
 
 const sourceForm = /^arn:[^:]+:iam::(\d{12}):(user|role|group)\/(?:.+\/)?([^/]+)$/;
 
-/** Throws NoSuchEntity, also for what is another account's. */
+/** Throws NoSuchEntity, also for a principal of another account. */
 async function principalOf(arn: string, accountId: string, deps: IamDeps): Promise<Principal> {
   const [, account, kind, name = ''] = sourceForm.exec(arn) ?? [];
   if (account !== accountId) throw new QueryException('NoSuchEntity', `${arn} cannot be found.`);
@@ -91,7 +91,7 @@ async function principalOf(arn: string, accountId: string, deps: IamDeps): Promi
   const identity = await loadIdentity(deps.iam, { accountId, kind: kind as 'user' | 'role', name });
   if (identity === undefined) throw noSuch(kind as 'user' | 'role', name);
   const { record, policies, boundary, tags } = identity;
-  // The caller was let through to the ARN as it was given.
+  // The caller was authorized for exactly this ARN.
   if (identityArn(deps.partition, record) !== arn) throw noSuch(record.kind, name);
   return { arn, accountId, userId: record.id, policies, boundary, tags };
 }
@@ -101,7 +101,7 @@ interface Simulation {
   readonly source: Principal;
 }
 
-/** What identity policies and a boundary say of each action on each resource, in a context that is given whole. */
+/** Evaluates identity policies and a boundary for each action on each resource, in a context given in full. */
 async function simulate(
   operation: string,
   { input, source }: Simulation,

@@ -10,13 +10,13 @@ import { pageAnswer, pageOfAll } from './pages.ts';
 
 type Given = readonly { readonly Key: string; readonly Value: string }[];
 
-/** What is created with tags is tagged, too. */
+/** Creating with tags also takes the permission to tag. */
 export function alsoTagging(kind: 'user' | 'role' | 'policy'): NonNullable<QueryOperation['also']> {
   const action = `iam:Tag${kind[0]!.toUpperCase()}${kind.slice(1)}`;
   return ({ Tags: tags }) => (Array.isArray(tags) && tags.length > 0 ? [action] : []);
 }
 
-/** Throws InvalidInput for a key that is given twice, or that only AWS may give. */
+/** Throws InvalidInput for a key that is given twice or that only AWS may set. */
 export function tagsGiven(given: Given = []): readonly IamTag[] {
   const keys = given.map(({ Key }) => Key.toLowerCase());
   if (new Set(keys).size < keys.length) {
@@ -31,7 +31,7 @@ export function tagsGiven(given: Given = []): readonly IamTag[] {
   return given.map(({ Key: key, Value: value }) => ({ key, value }));
 }
 
-/** A tag of the same key gets the new value. */
+/** An existing tag with the same key gets the new value. */
 function merged(tags: readonly IamTag[], given: readonly IamTag[]): readonly IamTag[] {
   const replaced = new Set(given.map(({ key }) => key.toLowerCase()));
   const all = [...tags.filter(({ key }) => !replaced.has(key.toLowerCase())), ...given];

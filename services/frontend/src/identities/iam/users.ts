@@ -80,7 +80,7 @@ const updateUser = defineIam({
   input: { UserName, NewPath: Path.optional(), NewUserName: UserName.optional() },
   async run({ input, call, record }, deps) {
     const { NewPath: path = record.path, NewUserName: name = record.name } = input;
-    // Who may change one user only must not become another that policies name.
+    // Someone allowed to change only one user must not be able to rename it to another that policies name.
     const resource = identityArn(deps.partition, { ...record, path, name });
     const resourceTags = resourceTagsOf(record);
     authorizeIam({ call, input, action: 'iam:UpdateUser', resource, ownerId: record.accountId, resourceTags }, deps);

@@ -34,8 +34,8 @@ const input = z.object({
 type Input = z.output<typeof input>;
 
 /**
- * Both sides decide: the role's trust policy, and the caller's own policies where the trust names only the account or
- * another one's.
+ * Both sides decide: the role's trust policy and, if that names only the account or a caller from another one, the
+ * caller's own policies.
  */
 export const assumeRole: QueryOperation = {
   service: 'sts',
@@ -66,14 +66,14 @@ export const assumeRole: QueryOperation = {
             deps,
           ),
         ) === 'allowed';
-      // One text, so that nobody learns which roles there are.
+      // One text for all cases, so that nobody learns which roles exist.
       if (!isAllowed) throw notAuthorized(call, action, given.RoleArn);
     }
     return newRoleSession(role!, asked, { call, deps, isChained: caller.session?.roleArn !== undefined });
   },
 };
 
-/** A source identity, once set, stays through every further role; so do tags that were made transitive. */
+/** Once set, a source identity persists through every further role; so do tags that were made transitive. */
 function withInherited(given: Input, { caller }: Call): Input {
   const inherited = caller.session?.sourceIdentity;
   if (inherited === undefined) return given;
@@ -83,7 +83,7 @@ function withInherited(given: Input, { caller }: Call): Input {
   return { ...given, SourceIdentity: inherited };
 }
 
-/** AWS asks for each thing that a session is given. */
+/** AWS requires a separate permission for each thing that a session is given. */
 function actionsOf({ Tags: tags = [], SourceIdentity: sourceIdentity }: Input): readonly string[] {
   return [
     'sts:AssumeRole',
@@ -117,7 +117,7 @@ async function newRoleSession(
   };
 }
 
-/** Throws InvalidInput for a tag that the caller's session made transitive, and that is given another value. */
+/** Throws InvalidInput for a tag that the caller's session made transitive and that is given a different value. */
 function withTransitive(given: readonly IamTag[], { caller: { session, tags } }: Call): readonly IamTag[] {
   const keys = session?.transitiveTagKeys ?? [];
   if (given.some(({ key }) => keys.some((transitive) => transitive.toLowerCase() === key.toLowerCase()))) {

@@ -1,7 +1,7 @@
 import type { QueryOperation } from '../query-operation.ts';
 import { z } from 'zod';
 
-/** Nobody need be allowed to ask who they are. */
+/** Asking who you are takes no permission. */
 export const getCallerIdentity: QueryOperation = {
   service: 'sts',
   name: 'GetCallerIdentity',

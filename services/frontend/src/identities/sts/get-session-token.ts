@@ -12,7 +12,7 @@ const input = z.object({
   TokenCode: text({ min: 6, max: 6 }).optional(),
 });
 
-/** Whoever has an access key of a user may have temporary ones of the same user: nothing is allowed that was not. */
+/** A holder of a user's access key may have temporary ones for the same user: this allows nothing new. */
 export const getSessionToken: QueryOperation = {
   service: 'sts',
   name: 'GetSessionToken',

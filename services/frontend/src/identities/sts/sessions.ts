@@ -12,7 +12,7 @@ import type { IamTag, RoleRecord } from '../iam-records.ts';
 import type { SessionContent } from '../sts-session-token.ts';
 import { findPolicy } from '../targets.ts';
 
-/** Members that more than one operation has which gives a session of a role. */
+/** Members shared by the operations that give a role's session. */
 export const RoleSessionName = text({ min: 2, max: 64, pattern: String.raw`[\w+=,.@-]*` });
 export const SourceIdentity = text({ min: 2, max: 64, pattern: String.raw`[\w+=,.@-]*` });
 export const TransitiveTagKeys = list(text({ min: 1, max: 128 }), { max: 50 });
@@ -23,12 +23,12 @@ export const limits = {
   DurationSeconds: DurationSeconds.optional(),
 };
 
-/** Characters of all session policies together: AWS's quota. */
+/** AWS's quota, in characters, for all session policies together. */
 const MAX_POLICY_LENGTH = 2_048;
-/** Bytes of session policies and tags, so that a token fits into a header. */
+/** Session policies and tags in bytes, limited so that a token fits into a header. */
 const MAX_PACKED = 4_096;
 const DEFAULT_SECONDS = 3_600;
-/** Of a role that was assumed by another role's session. */
+/** For a role assumed by another role's session. */
 const MAX_CHAINED_SECONDS = 3_600;
 
 interface Limits {
@@ -38,8 +38,8 @@ interface Limits {
 }
 
 /**
- * Session policies that a request passes, inline and managed. Throws MalformedPolicyDocument, PackedPolicyTooLarge or
- * NoSuchEntity.
+ * The session policies that a request passes, inline and managed. Throws MalformedPolicyDocument, PackedPolicyTooLarge
+ * or NoSuchEntity.
  */
 export async function sessionPolicies(
   { Policy, PolicyArns = [] }: Limits,
@@ -68,7 +68,7 @@ function tooLarge(): QueryException {
   );
 }
 
-/** How much of what a session may carry it does, in percent. Throws PackedPolicyTooLarge. */
+/** How much of a session's capacity is used, in percent. Throws PackedPolicyTooLarge. */
 function packedSize({ policies, tags }: Pick<SessionContent, 'policies' | 'tags'>): number {
   const texts = [...policies, ...tags.flatMap(({ key, value }) => [key, value])];
   const bytes = texts.reduce((sum, one) => sum + Buffer.byteLength(one), 0);
@@ -76,7 +76,7 @@ function packedSize({ policies, tags }: Pick<SessionContent, 'policies' | 'tags'
   return Math.ceil((100 * bytes) / MAX_PACKED);
 }
 
-/** Throws ValidationError for more than the role allows; of a session that makes a session, more than an hour. */
+/** Throws ValidationError for more than the role allows or, for a session made by a session, more than an hour. */
 export function durationOf({ DurationSeconds: given }: Limits, role: RoleRecord, isChained: boolean): number {
   const max = isChained ? MAX_CHAINED_SECONDS : role.maxSessionSeconds;
   if (given === undefined) return Math.min(DEFAULT_SECONDS, max);
@@ -106,7 +106,7 @@ interface Of {
   readonly id: string;
 }
 
-/** Makes temporary credentials: nothing of them is kept. */
+/** Makes temporary credentials, without storing any part of them. */
 export async function newCredentials(
   { kind, accountId, name, id }: Of,
   { seconds, ...session }: NewSession,
@@ -138,7 +138,7 @@ export async function newCredentials(
   return { credentials, packedPolicySize, expiresAt: content.expiresAt };
 }
 
-/** The role's side of an answer. */
+/** The part of an answer that describes the role. */
 export function assumedRole(role: RoleRecord, sessionName: string, partition: string): object {
   return {
     AssumedRoleId: `${role.id}:${sessionName}`,
@@ -149,8 +149,8 @@ export function assumedRole(role: RoleRecord, sessionName: string, partition: st
 const roleArnForm = /^arn:([^:]+):iam::(\d{12}):role(\/(?:[!-~]+\/)?)([\w+=,.@-]+)$/;
 
 /**
- * The role of an ARN, in whatever account; undefined for one that is not there. Throws ValidationError for what is no
- * role's ARN.
+ * The role with this ARN, in any account; undefined if there is none. Throws ValidationError if this is not a role's
+ * ARN.
  */
 export async function findRole(
   { iam, partition }: Pick<IamDeps, 'iam' | 'partition'>,

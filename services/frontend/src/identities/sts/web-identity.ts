@@ -31,7 +31,8 @@ const input = z.object({
 type Input = z.output<typeof input>;
 
 /**
- * Nobody signs it: the token of an identity provider says who calls, and the role's trust policy whether that suffices.
+ * The request is not signed: an identity provider's token says who calls, and the role's trust policy whether that is
+ * enough.
  */
 export const assumeRoleWithWebIdentity: QueryOperation = {
   service: 'sts',
@@ -47,7 +48,7 @@ export const assumeRoleWithWebIdentity: QueryOperation = {
     if (role === undefined || !isTrusted(role, { identity, given, call, deps })) {
       throw new QueryException('AccessDenied', 'Not authorized to perform sts:AssumeRoleWithWebIdentity');
     }
-    // Not before: nobody else is to use up the account's rate.
+    // Not earlier, so that nobody else can use up the account's rate.
     chargeQuery(assumeRoleWithWebIdentity, { accountId: role.accountId, region: call.region }, deps);
     const session = {
       seconds: durationOf(given, role, false),
@@ -97,9 +98,9 @@ function isTrusted(role: RoleRecord, { identity, given, call, deps }: Asked): bo
 const ACTION = 'sts:AssumeRoleWithWebIdentity';
 
 /**
- * Claims are condition keys that begin with the issuer: `token.actions.githubusercontent.com:sub`. Condition keys have
- * no case, claims do: of two whose names differ in nothing else nobody can say which is meant, and who chooses one must
- * not speak for the other.
+ * Claims become condition keys that begin with the issuer: `token.actions.githubusercontent.com:sub`. Condition keys
+ * are case-insensitive, claims are not. If two names differ only in case, it is undecidable which is meant, and
+ * somebody who can choose one must not be able to pass it off as the other.
  */
 function withClaims(context: RequestContext, { issuer, claims }: WebIdentity): RequestContext {
   const prefix = `${issuer.replace(/^https?:\/\//, '')}:`.toLowerCase();
@@ -111,9 +112,7 @@ function withClaims(context: RequestContext, { issuer, claims }: WebIdentity): R
   return { find: (name) => byName.get(name) ?? context.find(name) };
 }
 
-/**
- * Texts, numbers and flags are values; lists of texts are several. What else a claim may be no condition can ask for.
- */
+/** Strings, numbers and booleans are values; a list of strings is several. No condition can ask for any other claim. */
 function valueOf(claim: unknown): ContextValue {
   if (Array.isArray(claim)) return claim.filter((one): one is string => typeof one === 'string');
   return typeof claim === 'string' || typeof claim === 'number' || typeof claim === 'boolean'
