@@ -7,10 +7,10 @@ import type { GrantQuestion } from './constraints.ts';
 import { type FewGrants, type GrantStore, type InsertGrantOutcome, tooMany } from './grant-store.ts';
 
 const MAX_BYTES = 64 * 1024 * 1024;
-/** A grant with its small members, roughly. */
+/** The rough size of a grant with its small members. */
 const GRANT_BYTES = 1_000;
 
-/** The store of grants with what was read lately in memory, by key and grantee; that there are none is kept too. */
+/** The grant store with recent reads cached in memory, by key and grantee. The absence of grants is cached too. */
 export class CachedGrants implements GrantStore, ChangeListener {
   readonly #store: GrantStore;
   readonly #grants: ReadCache<FewGrants>;
@@ -30,21 +30,21 @@ export class CachedGrants implements GrantStore, ChangeListener {
   }
 
   grantsOf(key: GrantedKey, grantee: string): FewGrants | Promise<FewGrants> {
-    // A store that answers at all answers with something.
+    // A store that answers never returns undefined.
     return this.#grants.get(grantsName(key, grantee), () => this.readGrantsOf(key, grantee)) as Promise<FewGrants>;
   }
 
-  /** As they are stored now. */
+  /** Reads the grants as stored now. */
   async readGrantsOf(key: GrantedKey, grantee: string): Promise<FewGrants> {
     return this.#store.grantsOf(key, grantee);
   }
 
-  /** As they were when changes were last sure to be heard; undefined when that is not known, or too long ago. */
+  /** The grants when changes were last sure to be heard; undefined if unknown or too old. */
   lastKnown(key: GrantedKey, grantee: string): FewGrants | undefined {
     return this.#grants.lastKnown(grantsName(key, grantee));
   }
 
-  /** Nothing of it is kept. */
+  /** Not cached. */
   candidates(key: GrantedKey, grantee: string, question: GrantQuestion): AsyncIterable<readonly Grant[]> {
     return this.#store.candidates(key, grantee, question);
   }
@@ -73,7 +73,7 @@ export class CachedGrants implements GrantStore, ChangeListener {
     return this.#store.clear(key);
   }
 
-  /** Also when it failed: the write may have been made although its answer was lost. */
+  /** Invalidates after failures too: the write may have happened although its answer was lost. */
   async #changing<T>(grant: Grant, write: Promise<T>): Promise<T> {
     try {
       return await write;

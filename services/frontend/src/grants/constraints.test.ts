@@ -117,7 +117,7 @@ describe('a grant that is given by a grantee', () => {
 
 test('whatever a grant allows, it is found by one of its permissions', () => {
   const names = ['a', 'b', 'c'];
-  /** Each context of these names with one of two values. */
+  /** Every context of these names with one of two values. */
   const contexts = Array.from({ length: 27 }, (_, n) =>
     Object.fromEntries(names.flatMap((name, i) => [[], [[name, '1']], [[name, '2']]][Math.floor(n / 3 ** i) % 3]!)),
   );

@@ -1,20 +1,20 @@
 import { permissionsAsked, withoutContext } from '@keyfleet/shared/stored/grant-permissions';
 import type { ContextPairs, Grant, GrantConstraints, GrantOperation } from './grant.ts';
 
-/** What asks for a grant's permission. */
+/** The request for which a grant's permission is needed. */
 export interface GrantQuestion {
   readonly operation: GrantOperation;
-  /** Of the request, for operations that have one. */
+  /** The request's context, for operations that have one. */
   readonly encryptionContext?: Readonly<Record<string, string>> | undefined;
-  /** Of CreateGrant: what the new grant would allow. */
+  /** For CreateGrant: what the new grant would allow. */
   readonly child?: Pick<Grant, 'operations' | 'constraints'> | undefined;
 }
 
-/** Whether a grant allows it. The grantee and the key are the grant's already. Pure. */
+/** Whether a grant allows it. The grantee and key have already been matched. Pure. */
 export function allows({ operations, constraints }: Grant, question: GrantQuestion): boolean {
   const { operation } = question;
   if (!operations.includes(operation)) return false;
-  // AWS's services name a source; nobody calls Keyfleet for one.
+  // Only AWS's services name a source, and none of them calls Keyfleet.
   if (constraints.sourceArn !== undefined && operation !== 'RetireGrant') return false;
   if (operation === 'CreateGrant')
     return question.child !== undefined && covers({ operations, constraints }, question.child);
@@ -23,8 +23,8 @@ export function allows({ operations, constraints }: Grant, question: GrantQuesti
 }
 
 /**
- * What entries of the index begin with that the grants have which allow it; others may have them too. Undefined when
- * all grants of the grantee must be looked at.
+ * The prefixes of index entries that every allowing grant has; other grants may have them too. Undefined if all of the
+ * grantee's grants must be examined.
  */
 export function permissionsFor(grantee: string, question: GrantQuestion): readonly string[] | undefined {
   const { operation, child, encryptionContext = {} } = question;
@@ -34,8 +34,8 @@ export function permissionsFor(grantee: string, question: GrantQuestion): readon
 }
 
 /**
- * Whether a grant may be given by who has no more than `parent`: it allows no other operation, and none that `parent`
- * would not.
+ * Whether somebody with only the permissions of `parent` may give this grant: it allows no other operation, and nothing
+ * that `parent` would not.
  */
 export function covers(
   parent: Pick<Grant, 'operations' | 'constraints'>,
@@ -45,7 +45,7 @@ export function covers(
   const { encryptionContextEquals: equals, encryptionContextSubset: subset, sourceArn } = parent.constraints;
   const { encryptionContextEquals: itsEquals, encryptionContextSubset: itsSubset = [] } = child.constraints;
   if (sourceArn !== undefined && child.constraints.sourceArn !== sourceArn) return false;
-  // Only the same pairs and no others are never more than what the parent takes.
+  // Only exactly the same pairs are certain not to exceed what the parent takes.
   if (equals !== undefined && !(itsEquals !== undefined && areSame(itsEquals, equals))) return false;
   return subset === undefined || isWithin(subset, itsEquals ?? itsSubset);
 }
@@ -57,12 +57,12 @@ function contextHolds(
   return (equals === undefined || areSame(equals, context)) && (subset === undefined || isWithin(subset, context));
 }
 
-/** The pairs of an encryption context as grants have them. */
+/** An encryption context's pairs in the form that grants store. */
 export function pairsOf(context: Readonly<Record<string, string>>): ContextPairs {
   return Object.entries(context).toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** In letter and case. */
+/** Case-sensitive. */
 function areSame(one: ContextPairs, other: ContextPairs): boolean {
   return one.length === other.length && isWithin(one, other);
 }

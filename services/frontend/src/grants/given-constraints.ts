@@ -5,7 +5,7 @@ import type { GrantConstraints } from './grant.ts';
 
 type Context = Readonly<Record<string, string>>;
 
-/** As a request has them. */
+/** As in a request. */
 export type GivenConstraints =
   | {
       readonly EncryptionContextEquals?: Context | undefined;
@@ -14,7 +14,7 @@ export type GivenConstraints =
     }
   | undefined;
 
-/** AWS's limits of one constraint: pairs, and characters of a value. */
+/** AWS's limits for one constraint: number of pairs, and characters in a value. */
 const MAX_PAIRS = 8;
 const MAX_VALUE = 384;
 
@@ -35,7 +35,7 @@ export function shownConstraints({ encryptionContextEquals, encryptionContextSub
   };
 }
 
-/** Throws ValidationException for constraints that the key's operations could never meet, or that are too large. */
+/** Throws ValidationException for constraints that are too large or that the key's operations could never meet. */
 export function assertConstraints({ keySpec }: Pick<KmsKey, 'keySpec'>, given: GivenConstraints = {}): void {
   const contexts = [given.EncryptionContextEquals, given.EncryptionContextSubset].filter((one) => one !== undefined);
   if (contexts.length > 0 && keySpec !== 'SYMMETRIC_DEFAULT') {

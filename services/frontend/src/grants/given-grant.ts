@@ -5,7 +5,7 @@ import { isAwsService } from '../policy/aws-services.ts';
 import { type PrincipalIds, principalIdsOf, type Users } from '../policy/users.ts';
 import type { GrantOperation } from './grant.ts';
 
-/** Of any key. */
+/** For any key. */
 const always: readonly GrantOperation[] = ['CreateGrant', 'DescribeKey', 'RetireGrant'];
 
 const byUsage: Readonly<Record<KeyUsage, readonly GrantOperation[]>> = {
@@ -23,7 +23,7 @@ const dataKeys: readonly GrantOperation[] = [
   'GenerateDataKeyPairWithoutPlaintext',
 ];
 
-/** What a grant of the key can allow (KMS Developer Guide, "Grant operations"). */
+/** The operations that a grant on the key can allow (KMS Developer Guide, "Grant operations"). */
 export function grantableOf({ keySpec, keyUsage }: { readonly keySpec: KeySpec; readonly keyUsage: KeyUsage }) {
   const { kind } = keySpecs[keySpec];
   const ofKind: readonly GrantOperation[] =
@@ -31,7 +31,7 @@ export function grantableOf({ keySpec, keyUsage }: { readonly keySpec: KeySpec; 
   return new Set<GrantOperation>([...byUsage[keyUsage], ...ofKind, ...always]);
 }
 
-/** Throws ValidationException for a grant that nobody could use. The words are ours. */
+/** Throws ValidationException for a grant that nobody could use. The text is ours. */
 export function assertGrantable(key: KmsKey, operations: readonly GrantOperation[]): void {
   if (operations.length === 0) throw invalid('A grant must have at least one operation.');
   const grantable = grantableOf(key);
@@ -50,7 +50,9 @@ export interface GivenPrincipals {
   readonly Constraints?: { readonly SourceArn?: string | undefined } | undefined;
 }
 
-/** Throws ValidationException unless there is one grantee and one retiring principal at most. The words are ours. */
+/**
+ * Throws ValidationException unless there is exactly one grantee and at most one retiring principal. The text is ours.
+ */
 export function assertOneOfEach(given: GivenPrincipals): void {
   const { GranteePrincipal: grantee, GranteeServicePrincipal: service } = given;
   if ((grantee === undefined) === (service === undefined)) {
@@ -60,7 +62,7 @@ export function assertOneOfEach(given: GivenPrincipals): void {
   if (given.RetiringPrincipal !== undefined && given.RetiringServicePrincipal !== undefined) {
     throw invalid('Specify either RetiringPrincipal or RetiringServicePrincipal.');
   }
-  // Or nobody but the key's owner could ever end what a service was given.
+  // Otherwise nobody but the key's owner could ever end a service's grant.
   if (service !== undefined && (given.Constraints?.SourceArn === undefined || !isRetirable)) {
     throw invalid('A grant with GranteeServicePrincipal needs a SourceArn constraint and a retiring principal.');
   }
@@ -72,8 +74,8 @@ export interface PrincipalsDeps {
 }
 
 /**
- * The unique ids of its principals. Throws InvalidArnException for a principal that cannot be, or that is not there.
- * Those of other accounts are not ours to know.
+ * The unique ids of the grant's principals. Throws InvalidArnException for a principal that is impossible or does not
+ * exist. It is not ours to know which exist in other accounts.
  */
 export async function principalIdsOfGrant(
   given: GivenPrincipals,
@@ -98,7 +100,7 @@ export async function principalIdsOfGrant(
 const principalForm =
   /^arn:[a-z-]+:(?:iam::\d{12}:(?:root|(?:user|role)\/[\w+=,.@/-]+)|sts::\d{12}:(?:assumed-role|federated-user)\/[\w+=,.@/-]+)$/;
 
-/** AWS's words, as services that call CreateGrant repeat them. */
+/** AWS's text, as services that call CreateGrant repeat it. */
 function invalidPrincipal(name: string): KmsException {
   return new KmsException('InvalidArnException', `ARN does not refer to a valid principal: ${name}`);
 }

@@ -31,7 +31,7 @@ export function encodeGrant(grant: Grant): string {
   return JSON.stringify(grant);
 }
 
-/** Throws DamagedRecordError unless `text` is the record of this very grant. */
+/** Throws DamagedRecordError unless `text` is this very grant's record. */
 export function decodeGrant(text: string, { region, keyId }: GrantedKey, grantId: string): Grant {
   const name = `grant ${grantId} of key ${region}/${keyId}`;
   const grant = decodeRecord(GrantRecord, text, name);

@@ -11,7 +11,7 @@ const bob = 'arn:aws:iam::111122223333:user/bob';
 const carol = 'arn:aws:iam::111122223333:user/carol';
 let made = 0;
 
-/** A new grant of the key, with an id that comes after those before. */
+/** A new grant on the key, with an id that sorts after the previous ones. */
 export function newGrant({ region, keyId, accountId }: KmsKey, overrides: Partial<Grant> = {}): Grant {
   made += 1;
   return {
@@ -34,7 +34,7 @@ interface Stores {
   readonly keys: Pick<KeyStore, 'insertKey' | 'deleteKey'>;
 }
 
-/** What every store of grants must do; `open` gives an empty one. */
+/** What every grant store must do; `open` returns an empty one. */
 export function grantStoreContract(open: () => Promise<Stores>): void {
   let { grants, keys }: Partial<Stores> = {};
   let key: KmsKey;
@@ -89,7 +89,7 @@ export function grantStoreContract(open: () => Promise<Stores>): void {
       const first = all[outcomes.indexOf('done')]!;
       const existing = { existing: first.grantId };
       expect(outcomes.filter((outcome) => outcome !== 'done')).toEqual([existing, existing, existing]);
-      // In whatever order its members came.
+      // Whatever the order of its members.
       const again = newGrant(key, {
         name: 'n',
         operations: ['Encrypt', 'Decrypt'],
@@ -124,7 +124,7 @@ export function grantStoreContract(open: () => Promise<Stores>): void {
       const other = newKey();
       await keys!.insertKey(other);
       const mine = Array.from({ length: 5 }, () => newGrant(key));
-      // A name that the other's begins with.
+      // A grantee whose name begins with the other's.
       const theirs = [newGrant(key, { grantee: `${bob}by` }), newGrant(other)];
       for (const grant of [...mine, ...theirs]) await store().insert(grant, 9);
       const idsOf = (grantee?: string) => allIds((after) => store().list(key, grantee, 2, after));
@@ -158,7 +158,7 @@ export function grantStoreContract(open: () => Promise<Stores>): void {
       expect(await looked({ operation: 'DescribeKey' })).toEqual([describing]);
       await store().remove(volumes[7]!);
       expect(await looked(encrypt({ volume: '7' }))).toEqual([]);
-      // Too many pairs to ask for each part of them.
+      // Too many pairs to query every subset.
       const wide = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`n${i}`, 'x']));
       expect(await looked(encrypt(wide))).toHaveLength(volumes.length + 1);
     });

@@ -9,23 +9,23 @@ const TAG_LENGTH = 32;
 export const NONCE_LENGTH = 16;
 
 /**
- * What a grant token says: where the grant is. It is no secret, and gives nothing that the grant does not give to its
- * grantee.
+ * A grant token says where the grant is. It is not a secret, and gives its bearer nothing that the grant does not give
+ * its grantee.
  */
 const GrantTokenFormat = defineFormat(
   'keyfleet/grant-token/2',
   z.object({
-    /** Whose key of the fleet authenticates it. */
+    /** The domain key whose fleet key authenticates it. */
     domainKeyId,
     region: z.string(),
     keyId: z.string(),
     grantId: bytes({ min: 32, max: 32 }),
-    /** Another one in each token. */
+    /** Different in each token. */
     nonce: bytes({ min: NONCE_LENGTH, max: NONCE_LENGTH }),
   }),
 );
 
-/** The keys that authenticate grant tokens. One that is forged names a grant, which its grantee has without it. */
+/** The keys that authenticate grant tokens. A forged one names a grant, which its grantee has anyway. */
 export const GRANT_TOKEN_KEY = {
   name: 'grant-token-key',
   info: 'keyfleet/grant-token-key/1',
@@ -58,7 +58,7 @@ interface GivenToken extends GrantName {
   isGenuine(key: KeyObject): boolean;
 }
 
-/** What a token says, whoever made it. Undefined for what nobody can have made. */
+/** A token's claim, whoever made it. Undefined for anything that cannot be a token. */
 export function readGrantToken(token: string): GivenToken | undefined {
   const whole = Buffer.from(token, 'base64');
   if (whole.toString('base64') !== token || whole.length < TAG_LENGTH) return undefined;

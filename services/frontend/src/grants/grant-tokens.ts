@@ -4,8 +4,8 @@ import type { Fleet, FleetKeys } from '../store/fleet-keys.ts';
 import { GRANT_TOKEN_KEY, type GrantName, NONCE_LENGTH, readGrantToken, sealGrantToken } from './grant-token.ts';
 
 /**
- * Grant tokens: which grant a caller has just been given, authenticated so that any frontend takes it and nobody makes
- * one up.
+ * Grant tokens name a grant that a caller has just been given. They are authenticated, so that any frontend accepts
+ * them and nobody can make one up.
  */
 export class GrantTokens {
   readonly #keys: FleetKeys;
@@ -14,14 +14,16 @@ export class GrantTokens {
     this.#keys = fleet.keys(GRANT_TOKEN_KEY);
   }
 
-  /** Another token each time; all tokens of a grant are worth the same. */
+  /** A different token each time; all tokens of a grant are equivalent. */
   async seal(grant: GrantName, deadline: number): Promise<string> {
     return sealGrantToken(await this.#keys.newest(deadline), grant, randomBytes(NONCE_LENGTH));
   }
 
-  /** Throws InvalidGrantTokenException for what nobody was given. Whether the grant is still there is not asked. */
+  /**
+   * Throws InvalidGrantTokenException for a token that nobody was given. Does not check whether the grant still exists.
+   */
   async open(token: string, deadline: number): Promise<GrantName> {
-    // What has not even the form of one costs no HSM.
+    // A malformed token costs no HSM call.
     const read = readGrantToken(token);
     const key = read && (await this.#keys.find(read.domainKeyId, deadline));
     if (key === undefined || !read!.isGenuine(key)) throw invalidGrantToken();

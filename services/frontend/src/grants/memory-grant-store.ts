@@ -7,7 +7,7 @@ import { FEW, type FewGrants, type GrantStore, type InsertGrantOutcome, tooMany 
 import { decodeGrant, encodeGrant } from './grant-records.ts';
 import type { Grant } from './grant.ts';
 
-/** Grants in memory: for tests, and the measure that the Redis store is held to. */
+/** Grants in memory: for tests, and as the reference for the Redis store. */
 export class MemoryGrantStore implements GrantStore {
   readonly #grants = new Map<string, Grant>();
   readonly #keyExists: (key: GrantedKey) => Promise<boolean>;
@@ -23,7 +23,7 @@ export class MemoryGrantStore implements GrantStore {
     const same = ofKey.find((other) => named !== undefined && namedEntriesOf(listed(other)) === named);
     if (same) return { existing: same.grantId };
     if (ofKey.length >= quota) return 'full';
-    // As it would be read back.
+    // Stored as it would be read back.
     this.#grants.set(placeOf(grant, grant.grantId), decodeGrant(encodeGrant(grant), grant, grant.grantId));
     return 'done';
   }

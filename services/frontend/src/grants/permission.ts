@@ -10,7 +10,7 @@ import type { GrantName } from './grant-token.ts';
 
 type Input = Readonly<Record<string, unknown>>;
 
-/** What a request for `action` asks of a grant; undefined for what no grant allows. */
+/** What a request for `action` requires of a grant; undefined if no grant can allow it. */
 export function grantQuestionOf(action: string, input: Input): GrantQuestion | undefined {
   const { success, data: operation } = GrantOperation.safeParse(action.slice('kms:'.length));
   if (!success) return undefined;
@@ -30,13 +30,13 @@ function contextOf(action: string, input: Input): GrantQuestion['encryptionConte
 
 export interface Asker {
   readonly caller: Pick<Principal, 'arn' | 'userId' | 'session'>;
-  /** What the request brings of grants that may not have spread yet. */
+  /** The grants in the request's tokens, which may not have spread yet. */
   readonly tokens: readonly GrantName[];
 }
 
 /**
- * How a grant of the key that allows it names the caller, if one does: strongest first. Asked only where no policy
- * decides: a request that a policy allows looks at no grant.
+ * How an allowing grant on the key, if any, names the caller, strongest first. Called only where no policy decides: a
+ * request that a policy allows examines no grants.
  */
 export async function granteeOf(
   key: GrantedKey,
@@ -65,14 +65,14 @@ async function anyPage(pages: AsyncIterable<readonly Grant[]>, isIt: (grant: Gra
   return false;
 }
 
-/** One of the names by which a grant can mean a caller. */
+/** One of the names by which a grant can name a caller. */
 export interface CallerName {
   readonly arn: string;
   readonly id: string | undefined;
   readonly naming: Grantee;
 }
 
-/** A session is meant by its role's name, too. */
+/** A session is also named by its role's name. */
 export function namesOf({ arn, userId, session }: Asker['caller']): readonly CallerName[] {
   const own = { arn, id: userId, naming: 'caller' } as const;
   if (session?.roleArn === undefined) return [own];

@@ -30,15 +30,15 @@ import { decodeGrant, encodeGrant } from './grant-records.ts';
 export interface RedisGrantStoreDeps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
-  /** For how long something has been. */
+  /** For measuring durations. */
   readonly monotonicClock: Clock;
-  /** Shared with the other stores of a frontend. */
+  /** Shared with a frontend's other stores. */
   readonly acknowledged?: Acknowledged;
 }
 
 /**
- * Grants in Redis: a hash of records for each key, an index of them, and for each principal a list of what it may
- * retire.
+ * Grants in Redis: a hash of records for each key, an index of them, and for each principal a list of the grants that
+ * it may retire.
  */
 export class RedisGrantStore implements GrantStore {
   readonly #redis: RedisCalls;
@@ -56,7 +56,7 @@ export class RedisGrantStore implements GrantStore {
   async insert(grant: Grant, quota: number): Promise<InsertGrantOutcome> {
     const json = encodeGrant(grant);
     const listed = listedOf(grant);
-    // Before the record: an entry too many is skipped by whoever lists, one too few would never be missed.
+    // Written before the record: listing skips a surplus entry, but a missing one would never be noticed.
     await this.#addRetirable(grant);
     const outcome = await this.#redis.script(
       'kfInsertGrant',
@@ -113,7 +113,7 @@ export class RedisGrantStore implements GrantStore {
     } while (after !== undefined);
   }
 
-  /** Whether all grants of a principal are found by what they allow. */
+  /** Whether all of a principal's grants can be found by what they allow. */
   async #hasPermissions(key: GrantedKey, grantee: string): Promise<boolean> {
     const [, index] = grantsAt(key);
     const counts = [permittedTo(grantee), entriesOfGrantee(grantee)].map((prefix) =>
@@ -123,7 +123,7 @@ export class RedisGrantStore implements GrantStore {
     return found >= all;
   }
 
-  /** All grants of a principal; those of older releases are found by what they allow from now on. */
+  /** All of a principal's grants. Those from older releases can be found by what they allow from now on. */
   async *#withPermissions(key: GrantedKey, grantee: string): AsyncGenerator<readonly Grant[]> {
     for await (const page of this.#pages(key, entriesOfGrantee(grantee))) {
       yield page;
@@ -153,7 +153,7 @@ export class RedisGrantStore implements GrantStore {
     const ids = entries.slice(0, limit).map((entry) => entry.slice(prefix.length));
     const assertNotGone = this.#acknowledged.beginRead();
     const texts = ids.length === 0 ? [] : await this.#redis.read((client) => client.hmget(grants, ...ids));
-    // One that was revoked meanwhile is left out.
+    // Grants revoked meanwhile are left out.
     const items = await Promise.all(ids.flatMap((id, i) => (texts[i] ? [this.#read(texts[i], key, id)] : [])));
     for (const { grantId } of items) assertNotGone(grantName({ ...key, grantId }), 1);
     return pageUntil(items, ids.at(-1), entries.length > limit);
@@ -177,12 +177,12 @@ export class RedisGrantStore implements GrantStore {
       await Promise.all(items.map((grant) => this.#removeRetirable(grant)));
       after = next;
     } while (after !== undefined);
-    // The records are the last thing to know of the entries.
+    // The records go last, because only they lead to the entries.
     await this.#redis.write('unlink', index);
     await this.#redis.write('unlink', grants);
   }
 
-  /** Clears an entry away whose grant is not there and never will be. */
+  /** Removes an entry whose grant does not exist and never will. */
   async #findListed(list: string, region: string, entry: string): Promise<Grant | undefined> {
     const { keyId, grantId } = grantOfRetirableEntry(entry);
     const grant = await this.find({ region, keyId }, grantId);
@@ -204,9 +204,9 @@ export class RedisGrantStore implements GrantStore {
   }
 }
 
-/** The entries that begin with a prefix, as ZRANGE takes it. */
+/** The range of entries that begin with a prefix, as ZRANGE takes it. */
 function rangeOf(prefix: string, after?: string): readonly [string, string] {
-  // '!' is the character after the space that a prefix ends in.
+  // '!' is the character after the space that ends a prefix.
   return [after === undefined ? `[${prefix}` : `(${prefix}${after}`, `(${prefix.slice(0, -1)}!`];
 }
 
