@@ -5,11 +5,11 @@ import { ReadCache } from '../store/read-cache.ts';
 import type { CustomKeyStore, KeyStores, KeyStoreStore } from './key-store.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
-/** A store with its small members, roughly. */
+/** The rough size of a store with its small members. */
 const STORE_BYTES = 2_000;
 
 /**
- * The custom key stores with what was read lately in memory: every use of a key in one asks whether it is connected.
+ * The custom key stores, with recent reads cached in memory: every use of a key in one checks whether it is connected.
  */
 export class CachedKeyStores implements KeyStoreStore, ChangeListener {
   readonly #store: KeyStoreStore;
@@ -32,9 +32,9 @@ export class CachedKeyStores implements KeyStoreStore, ChangeListener {
 
   find(scope: Scope): KeyStores | Promise<KeyStores> {
     const name = keyStoresName(scope);
-    // While Redis is away: as they were when changes were last sure to be heard.
+    // While Redis is away: the stores when changes were last sure to be heard.
     const load = async (): Promise<KeyStores> => this.#known.lastKnown(name) ?? this.#store.find(scope);
-    // A store that answers at all answers with its stores, if only with none.
+    // A store that answers always returns its stores, possibly none.
     return this.#known.get(name, load) as KeyStores | Promise<KeyStores>;
   }
 
@@ -50,7 +50,7 @@ export class CachedKeyStores implements KeyStoreStore, ChangeListener {
     return this.#changing(before, this.#store.claim(before, key));
   }
 
-  /** Also when it failed: what was read is perhaps no longer so. */
+  /** Invalidates after failures too: what was read may no longer be true. */
   async #changing<T>(scope: Scope, write: Promise<T>): Promise<T> {
     try {
       return await write;

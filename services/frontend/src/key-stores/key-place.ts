@@ -2,8 +2,8 @@ import { findKeyStore, type KeyStoreStore } from './key-store.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 
 /**
- * Whether the custom key store that a key is in is not connected, so that nothing can be done with the key. Not a
- * promise for other keys.
+ * Whether a key's custom key store is not connected, so that nothing can be done with the key. Not a promise for other
+ * keys.
  */
 export function isAway(
   { customKeyStoreId, accountId, region }: KmsKey,

@@ -28,7 +28,7 @@ interface Opened {
   readonly keys: Pick<KeyStore, 'insertKey' | 'findKey' | 'deleteKey' | 'clearTraces'>;
 }
 
-/** What every store of custom key stores must do; `open` gives an empty one. */
+/** What every store of custom key stores must do; `open` returns an empty one. */
 export function keyStoreStoreContract(open: () => Promise<Opened>): void {
   let keyStores: KeyStoreStore;
   let keys: Opened['keys'];
@@ -40,7 +40,7 @@ export function keyStoreStoreContract(open: () => Promise<Opened>): void {
     newCustomKeyStore('cks-2', { state: 'FAILED', error: 'INTERNAL_ERROR' }),
   ];
   const insert = async (...stores: readonly CustomKeyStore[]) => keyStores.replace(await keyStores.find(scope), stores);
-  /** A key with a place in the store. */
+  /** A key that takes a place in the store. */
   const claim = async (xksKeyId: string, keyId = newKeyId(false)) => {
     const claimed = await keyStores.claim(await keyStores.find(scope), { keyId, customKeyStoreId: 'cks-1', xksKeyId });
     return { claimed, key: newKey({ keyId, ...scope, customKeyStoreId: 'cks-1', xksKeyId }) };

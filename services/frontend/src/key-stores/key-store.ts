@@ -3,14 +3,14 @@ import type { KeyInStore } from '@keyfleet/shared/stored/key-store-keys';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { z } from 'zod';
 
-/** Where an external key store's proxy is, and how it knows us. */
+/** Where an external key store's proxy is, and how it recognizes us. */
 export interface XksProxy {
   /** `https://` and a host name. */
   readonly uriEndpoint: string;
   /** Ends in `/kms/xks/v1`. */
   readonly uriPath: string;
   readonly accessKeyId: string;
-  /** Its secret access key, as an HSM sealed it. */
+  /** The proxy's secret access key, as sealed by an HSM. */
   readonly token: Uint8Array;
 }
 
@@ -19,9 +19,9 @@ export type ConnectionError = z.output<typeof ConnectionErrorCode>;
 /** Where a CloudHSM key store's cluster is, and how its user logs in. */
 export interface ClusterAccess {
   readonly clusterId: string;
-  /** PEM, as it was given. */
+  /** PEM, as given. */
   readonly trustAnchor: string;
-  /** The user's password, as an HSM sealed it. */
+  /** The user's password, as sealed by an HSM. */
   readonly token: Uint8Array;
 }
 
@@ -31,9 +31,12 @@ interface AnyKeyStore {
   readonly name: string;
   readonly createdAt: number;
   readonly state: 'CONNECTED' | 'CONNECTING' | 'DISCONNECTED' | 'FAILED';
-  /** Which request connects it, and when that has failed if nothing more was heard; of one that is CONNECTING. */
+  /**
+   * Present while CONNECTING: the request that connects the store, and when to treat that as failed if nothing more was
+   * heard.
+   */
   readonly connecting?: { readonly requestId: string; readonly until: number } | undefined;
-  /** Why it is FAILED. */
+  /** Why the store is FAILED. */
   readonly error?: ConnectionError | undefined;
 }
 
@@ -48,33 +51,35 @@ export interface ClusterKeyStore extends AnyKeyStore {
 }
 
 /**
- * A custom key store: `type` says which kind, and each kind has one member with what only it knows. Of AWS's five
- * states DISCONNECTING is never seen: nothing takes time then.
+ * A custom key store: `type` gives the kind, and each kind has one member for its own data. Of AWS's five states,
+ * DISCONNECTING never occurs, because disconnecting takes no time here.
  */
 export type CustomKeyStore = ExternalKeyStore | ClusterKeyStore;
 
-/** All custom key stores of an account's Region, as they were read. */
+/** All custom key stores of an account's Region, as read. */
 export interface KeyStores extends Scope {
-  /** In the order in which they were made. */
+  /** In order of creation. */
   readonly stores: readonly CustomKeyStore[];
-  /** What a write is compared with; `''`: there is no record yet. */
+  /** Compared on a write; `''`: no record exists yet. */
   readonly version: string;
-  /** Counts writes; 0: there is no record yet, or one from before they were counted. */
+  /** Counts writes; 0: no record exists yet, or it predates the count. */
   readonly revision: number;
 }
 
 /**
- * The custom key stores of an account's Region are one record, for their names, addresses and number are decided on
- * together. What changes it says what it read: ConflictError when that is no longer so. Every method that returns
- * normally has made its change durable.
+ * The custom key stores of an account's Region are one record, because their names, addresses and number are checked
+ * together. Every change states what it read, and throws ConflictError if that is no longer current. When a method
+ * returns normally, its change is durable.
  */
 export interface KeyStoreStore {
-  /** Not a promise when it is cached. */
+  /** Not a promise if cached. */
   find(scope: Scope): KeyStores | Promise<KeyStores>;
   replace(before: KeyStores, stores: readonly CustomKeyStore[]): Promise<void>;
-  /** False when KMS keys are in it. */
+  /** False if it contains KMS keys. */
   remove(before: KeyStores, id: string): Promise<boolean>;
-  /** Gives a new KMS key its place in a store, before its record is stored. False when another one has the place. */
+  /**
+   * Reserves a new KMS key's place in a store, before the key's record is stored. False if another key has the place.
+   */
   claim(before: KeyStores, key: KeyInStore): Promise<boolean>;
 }
 
@@ -82,19 +87,19 @@ export function findKeyStore({ stores }: KeyStores, id: string): CustomKeyStore 
   return stores.find((store) => store.id === id);
 }
 
-/** As it is now: who connected it may have died of it. */
+/** The store in its state at `now`: the process that was connecting it may have died. */
 export function storeAt(store: CustomKeyStore, now: number): CustomKeyStore {
   const { connecting, ...rest } = store;
   if (store.state !== 'CONNECTING' || (connecting && now < connecting.until)) return store;
   return { ...rest, state: 'FAILED', error: 'INTERNAL_ERROR' };
 }
 
-/** What a store's secret is sealed for: its proxy's access key, its cluster's password. */
+/** The principal for which a store's secret is sealed: its proxy's access key or its cluster's password. */
 export function principalOfStore({ accountId, region, storeId }: Scope & { readonly storeId: string }): string {
   return `custom-key-store/${accountId}/${region}/${storeId}`;
 }
 
-/** Its secret, as an HSM sealed it. */
+/** The store's secret, as sealed by an HSM. */
 export function tokenOfStore(store: CustomKeyStore): Uint8Array {
   return store.type === 'AWS_CLOUDHSM' ? store.cluster.token : store.xks.token;
 }

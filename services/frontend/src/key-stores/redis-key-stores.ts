@@ -19,15 +19,13 @@ import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from './records.ts';
 export interface RedisKeyStoresDeps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
-  /** For how long something has been. */
+  /** For measuring durations. */
   readonly monotonicClock: Clock;
-  /** Shared with the other stores of a frontend. */
+  /** Shared with a frontend's other stores. */
   readonly acknowledged?: Acknowledged;
 }
 
-/**
- * Custom key stores in Redis: one record for an account's Region, and beside it a list of the keys that are in them.
- */
+/** Custom key stores in Redis: one record for an account's Region, next to a list of the keys in them. */
 export class RedisKeyStores implements KeyStoreStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;
@@ -75,7 +73,7 @@ export class RedisKeyStores implements KeyStoreStore {
     return (await claim()) || ((await this.#clearLeft(before, entriesOfPlace(key))) && claim());
   }
 
-  /** `emptied`: what the entries begin with of which there must be none, or ''. False: there are. */
+  /** `emptied`: a prefix that no entry may have, or ''. False if some entry does. */
   async #replace(before: KeyStores, stores: readonly CustomKeyStore[], emptied: string): Promise<boolean> {
     const names = keyStoresAt(before);
     const revision = before.revision + 1;
@@ -87,7 +85,7 @@ export class RedisKeyStores implements KeyStoreStore {
     return outcome === 'done';
   }
 
-  /** Takes away entries of keys that are not there and never will be; false when there are others. */
+  /** Removes entries of keys that do not exist and never will; false if other entries remain. */
   async #clearLeft(scope: Scope, prefix: string): Promise<boolean> {
     const [, list] = keyStoresAt(scope);
     const range = [`[${prefix}`, `(${afterAll(prefix)}`, 'BYLEX', 'LIMIT', 0, 100] as const;
@@ -103,7 +101,7 @@ export class RedisKeyStores implements KeyStoreStore {
   }
 }
 
-/** '0' is the character after the slash that a prefix ends in. */
+/** '0' is the character after the slash that ends a prefix. */
 function afterAll(prefix: string): string {
   return `${prefix.slice(0, -1)}0`;
 }

@@ -1,17 +1,17 @@
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Purpose } from '../xks/proxies.ts';
 
-/** The call that a key in a custom key store is used for. */
+/** The call in which a key in a custom key store is used. */
 export type UseOf = Omit<Purpose, 'keyArn'>;
 
 /**
- * What a custom key store does to the ciphertext of its keys: what an HSM encrypted is encrypted once more, by what the
- * store stands for. Both throw KmsException.
+ * What a custom key store does to its keys' ciphertexts: it encrypts an HSM's ciphertext a second time, with a key
+ * outside the HSMs. Both methods throw KmsException.
  */
 export interface SecondEncryption {
-  /** What the caller gets for `inner`, which an HSM encrypted. */
+  /** Turns `inner`, an HSM's ciphertext, into the caller's. */
   encrypt(key: KmsKey, inner: Uint8Array, use: UseOf): Uint8Array | Promise<Uint8Array>;
-  /** What an HSM then opens. */
+  /** Returns the ciphertext that an HSM then opens. */
   decrypt(key: KmsKey, blob: Uint8Array, use: UseOf): Uint8Array | Promise<Uint8Array>;
 }
 
@@ -20,7 +20,7 @@ interface Kinds {
   readonly cluster: SecondEncryption;
 }
 
-/** By where a key is; of keys that are in no custom key store nothing is done. */
+/** Chooses by the key's place; does nothing for keys outside custom key stores. */
 export class SecondEncryptions implements SecondEncryption {
   readonly #kinds: Kinds;
 
