@@ -9,8 +9,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { type KmsKey, multiRegionTypeOf } from '../keys/kms-key.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 
-// Whoever does something to a multi-Region key is cut off before or after each of its writes; then the background goes
-// on.
+// Operations on a multi-Region key are interrupted before or after each of their writes; then the background continues.
 
 const [west, south] = ['eu-west-1', 'ap-south-1'];
 const DAY = 86_400_000;
@@ -18,12 +17,12 @@ const writes = ['insertKey', 'updateKey', 'deleteKey', 'clearTraces', 'forgetEve
 
 let frontend: FakeFrontend<LocalHsm>;
 let KeyId: string;
-/** How many writes are left until everything fails, as for one who was killed; undefined: nothing fails. */
+/** How many writes are left before everything fails, as if the process were killed; undefined: nothing fails. */
 let left: { writes: number; when: 'before' | 'after' } | undefined;
 
 const hsm = new LocalHsm();
 
-/** A frontend whose only key has a replica. */
+/** Starts a frontend whose only key has a replica. */
 async function begin(): Promise<void> {
   frontend = new FakeFrontend(hsm);
   left = undefined;
@@ -50,7 +49,7 @@ function replicate(ReplicaRegion: string) {
   return frontend.call(ReplicateKey, { KeyId, ReplicaRegion });
 }
 
-/** A minute later. */
+/** Runs the background, a minute later. */
 const carryOut = () => carryOutAll(frontend, () => {});
 
 async function keysThere(): Promise<KmsKey[]> {
@@ -58,12 +57,12 @@ async function keysThere(): Promise<KmsKey[]> {
   return keys.filter((key) => key !== undefined);
 }
 
-/** What every Region must say alike. */
+/** What must be the same in every Region. */
 function sharedOf({ related, automaticRotation, backingKeys }: KmsKey) {
   return { related, automaticRotation, materials: backingKeys.map(({ materialId, pending }) => [materialId, pending]) };
 }
 
-/** Nothing is half done: all records say the same, and each Region opens what another makes. */
+/** Nothing is half done: all records agree, and each Region opens what another encrypts. */
 async function expectWhole(): Promise<readonly KmsKey[]> {
   const keys = await keysThere();
   for (const key of keys) {
@@ -213,7 +212,7 @@ test('Regions that a restored backup left apart are brought together, and no mat
   const before = (await frontend.store.findKey(region, KeyId))!;
   await frontend.call(RotateKeyOnDemand, { KeyId });
   const after = (await frontend.store.findKey(region, KeyId))!;
-  // Of the primary the backup has the record from before, of the replica the one from after.
+  // The backup has the primary's record from before and the replica's from after.
   await frontend.store.updateKey({ ...before, revision: after.revision });
   await frontend.call(EnableKeyRotation, { KeyId });
   const keys = await expectWhole();

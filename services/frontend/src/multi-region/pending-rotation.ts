@@ -11,8 +11,8 @@ export interface PendingRotationDeps {
 }
 
 /**
- * Whether imported material waits for nothing but RotateKeyOnDemand: it is in every Region of the key. Each Region's
- * record says so of its own. One that loses it before it is told of the rotation waits for it, `PendingImport`.
+ * Whether imported material waits only for RotateKeyOnDemand: it is present in every Region of the key, as each
+ * Region's own record says. A Region that loses it before it is told of the rotation waits for it, in `PendingImport`.
  */
 export async function isReadyForRotation(key: KmsKey, { keys, clock }: PendingRotationDeps): Promise<boolean> {
   const { primary, replicas } = relatedOf(key);
@@ -26,7 +26,7 @@ export async function isReadyForRotation(key: KmsKey, { keys, clock }: PendingRo
   return waiting !== undefined && all.every(hasIt);
 }
 
-/** Throws, of a key of origin EXTERNAL, with AWS's text. */
+/** For a key of origin EXTERNAL: throws with AWS's text unless it is ready. */
 export async function assertReadyForRotation(key: KmsKey, deps: PendingRotationDeps): Promise<void> {
   if (key.origin === 'EXTERNAL' && !(await isReadyForRotation(key, deps))) throw noPendingRotation(key);
 }

@@ -6,8 +6,8 @@ import { decidedAgain } from '../request/deadlines.ts';
 import { findPrimary, type SpreadDeps, writeShared } from './spread.ts';
 
 /**
- * Has the primary know a replica whose record is there and Creating, which makes it whole. False when the primary is
- * going to be deleted, or is gone: then there is nothing to be a replica of.
+ * Tells the primary about a replica whose record exists in the state Creating, which completes the replica. False if
+ * the primary is gone or scheduled for deletion: then there is nothing to replicate.
  */
 export function join(replica: KmsKey, deps: SpreadDeps): Promise<boolean> {
   const joining = async (): Promise<boolean> => {
@@ -15,7 +15,7 @@ export function join(replica: KmsKey, deps: SpreadDeps): Promise<boolean> {
     if (primary === undefined || isPendingDeletion(primary)) return false;
     const { replicas } = relatedOf(primary);
     const isKnown = replicas.includes(replica.region);
-    // One that is whole is not told again, so that asking for it again and again changes nothing.
+    // A complete replica is not told again, so that repeated requests change nothing.
     if (isKnown && replica.state !== 'Creating') return true;
     const all = isKnown ? replicas : [...replicas, replica.region];
     await writeShared(primary, sharedChange(primary, {}, { replicas: all }), deps);
@@ -24,7 +24,7 @@ export function join(replica: KmsKey, deps: SpreadDeps): Promise<boolean> {
   return decidedAgain(joining, deps.deadline, deps.clock);
 }
 
-/** Has the primary forget a replica whose record is gone. `regions`: wherever the primary may be. */
+/** Makes the primary forget a replica whose record is gone. `regions`: wherever the primary may be. */
 export function leave(
   { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>,
   regions: readonly string[],
@@ -32,7 +32,7 @@ export function leave(
 ): Promise<void> {
   const leaving = async (): Promise<void> => {
     const keys = await Promise.all(regions.map(async (one) => deps.keys.findKey(one, keyId)));
-    // It is there again.
+    // It has been created again.
     if (keys.some((key) => key?.region === region)) return;
     for (const key of keys) {
       if (key === undefined || multiRegionTypeOf(key) !== 'PRIMARY') continue;
@@ -43,7 +43,7 @@ export function leave(
   return decidedAgain(leaving, deps.deadline, deps.clock);
 }
 
-/** The primary's record without a replica that is gone. Its own deletion may have waited for this one. */
+/** The primary's record without a deleted replica. The primary's own deletion may have waited for this one. */
 function withoutReplica(key: KmsKey, region: string, now: number): KmsKey {
   const replicas = relatedOf(key).replicas.filter((one) => one !== region);
   const isFree = key.state === 'PendingReplicaDeletion' && replicas.length === 0;

@@ -11,9 +11,10 @@ export interface RotationDeps extends SpreadDeps, MaterialSource {
 }
 
 /**
- * Gives the key new material, in each of its Regions before it is used in one; a key of origin EXTERNAL that which was
- * imported for it. `change`: what the rotation changes besides. `recorded` rejects when the rotation could not be
- * recorded yet. Of a key in several Regions it is told when the last one has it, by whoever saw to that.
+ * Gives the key new material, in each of its Regions before any of them uses it; for a key of origin EXTERNAL, the
+ * material imported for this. `change`: what else the rotation changes. `recorded` rejects if the rotation could not be
+ * recorded yet. For a key in several Regions, the event is recorded once the last one has the material, by whoever
+ * completes that.
  */
 export async function rotate(
   key: KmsKey,
@@ -25,7 +26,7 @@ export async function rotate(
   const changes = { ...(await nextMaterials(key, rotation, deps)), ...change };
   let recorded = Promise.resolve();
   if (hasReplicas(key) && key.origin === 'EXTERNAL') {
-    // Every Region had it before.
+    // Every Region already had it.
     const rotated = sharedChange(key, changes);
     await writeShared(key, rotated, deps, deps.serviceEvents.rotationOf(rotated));
   } else if (hasReplicas(key)) {

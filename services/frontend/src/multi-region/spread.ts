@@ -10,20 +10,20 @@ import { ConflictError, type KeyStore, type StoredEvent } from '../store/store.t
 export interface SpreadDeps {
   readonly keys: Pick<KeyStore, 'findKey' | 'updateKey' | 'forgetEvents'>;
   readonly clock: Clock;
-  /** Milliseconds since the epoch. What is not done by then is left to the background. */
+  /** Milliseconds since the epoch. Whatever is not done by then is left to the background. */
   readonly deadline: number;
   readonly serviceEvents: Pick<ServiceEvents, 'record' | 'rotationOf' | 'synchronizationOf'>;
 }
 
 /**
- * What a primary said that was read longer ago is not told any more: its tokens may be under a key that was given up.
+ * A primary's record that was read longer ago is not passed on: its tokens may be under a domain key that was dropped.
  */
 const FRESH_MS = 5_000;
 
 /**
- * Writes a change of what all Regions of a key share, and tells the others. Throws ConflictError when an earlier change
- * had to be told first: it is now, and everything is decided again. Answers the record as it was written. A
- * single-Region key is just written.
+ * Writes a change to what all of a key's Regions share, and tells the others. Throws ConflictError if an earlier change
+ * had to be told first; that has been done, and everything must be decided again. Returns the record as written. A
+ * single-Region key is simply written.
  */
 export async function changeShared(key: KmsKey, change: Partial<KmsKey>, deps: SpreadDeps): Promise<KmsKey> {
   if (!key.multiRegion) return deps.keys.updateKey({ ...key, ...change });
@@ -31,8 +31,8 @@ export async function changeShared(key: KmsKey, change: Partial<KmsKey>, deps: S
 }
 
 /**
- * Writes a change of the material that a key has. Whether it is here is each Region's own; what there is, the primary
- * tells the others.
+ * Writes a change to a key's material. Presence is each Region's own; which materials there are, the primary tells the
+ * others.
  */
 export async function changeMaterials(key: KmsKey, changed: KmsKey, deps: SpreadDeps): Promise<KmsKey> {
   if (!isToldBy(key, changed)) return deps.keys.updateKey(changed);
@@ -44,7 +44,7 @@ export function isToldBy(key: KmsKey, changed: KmsKey): boolean {
   return hasReplicas(key) && !saysTheSame(key, changed);
 }
 
-/** `changed`: what becomes of `key`, a primary's record. `event`: what the audit log shall say of it. */
+/** `changed`: the new version of `key`, a primary's record. `event`: its event for the audit log. */
 export async function writeShared(
   key: KmsKey,
   changed: KmsKey,
@@ -61,9 +61,9 @@ export async function writeShared(
 }
 
 /**
- * Carries on from what the primary's record says until every Region has it and nothing is left to do. The record was
- * written first, so whoever is cut off here is followed by the next who looks at it. May be done by several at once:
- * what a record says of all Regions has a version, no record goes back to an older one, and every write names the
+ * Carries out what the primary's record says until every Region has it and nothing is left to do. The record was
+ * written first, so if this is interrupted, the next one to look at the record continues. Several may do this at once:
+ * what a record says about all Regions has a version, no record goes back to an older one, and every write states the
  * revision that it read.
  */
 export async function spread(primary: KmsKey, deps: SpreadDeps): Promise<void> {
@@ -77,7 +77,7 @@ export async function spread(primary: KmsKey, deps: SpreadDeps): Promise<void> {
   await decidedAgain(carryOn, deps.deadline, deps.clock);
 }
 
-/** Answers the record from which it goes on. */
+/** Returns the record to continue from. */
 async function step(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefined> {
   const told = await tellAll(primary, deps);
   const newer = told.find((key) => isNewer(key, primary));
@@ -88,7 +88,7 @@ async function step(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefin
   return changeRecorded(rotated, deps.serviceEvents.rotationOf(rotated), deps);
 }
 
-/** Nobody waits for the disk: what is not recorded now is recorded in a minute. */
+/** Nobody waits for the disk: an event not recorded now is recorded within a minute. */
 async function changeRecorded(key: KmsKey, event: StoredEvent, deps: SpreadDeps): Promise<KmsKey> {
   const { changed, recorded } = await changeAndRecord(key, event, deps);
   recorded.catch(() => undefined);
@@ -104,15 +104,15 @@ function settled(primary: KmsKey): KmsKey {
   return { ...primary, related: { ...relatedOf(primary), spreading: undefined } };
 }
 
-/** One at the same version that says something else is from before a restore, too. */
+/** A record at the same version with different content also dates from before a restore. */
 function isNewer(key: KmsKey, primary: KmsKey): boolean {
   const [own, theirs] = [relatedOf(primary).version, relatedOf(key).version];
   return theirs > own || (theirs === own && !saysTheSame(primary, key));
 }
 
 /**
- * Somebody else was faster, and went on to make another one the primary: that one decides, also of what was the
- * primary. Or this is still the primary, and an older record of it was restored.
+ * Either somebody else was faster and went on to make another key the primary, which now decides, also for the former
+ * one; or this is still the primary, and an older record of it was restored.
  */
 async function follow(newer: KmsKey, former: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefined> {
   const primary = await findPrimary(newer, deps);
@@ -122,7 +122,7 @@ async function follow(newer: KmsKey, former: KmsKey, deps: SpreadDeps): Promise<
   return primary;
 }
 
-/** The primary as the records say from one to the next: it may be elsewhere than where a replica has it. */
+/** The primary, found by following the records: it may be elsewhere than a replica's record says. */
 export async function findPrimary(key: KmsKey, { keys }: Pick<SpreadDeps, 'keys'>): Promise<KmsKey | undefined> {
   let at: KmsKey | undefined = key;
   for (let hops = relatedOf(key).replicas.length; hops >= 0; hops--) {
@@ -134,10 +134,7 @@ export async function findPrimary(key: KmsKey, { keys }: Pick<SpreadDeps, 'keys'
   throw new ConflictError(`the primary of ${key.arn} is changing`);
 }
 
-/**
- * Answers the records of the other Regions, all at the primary's version at least. One that is gone needs to be told
- * nothing.
- */
+/** Returns the other Regions' records, all at least at the primary's version. A key that is gone need not be told. */
 async function tellAll(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey[]> {
   const until = deps.clock.now() + FRESH_MS;
   const told = await Promise.all(relatedOf(primary).replicas.map((region) => tell(primary, region, deps, until)));
@@ -160,11 +157,11 @@ async function tell(
   return changeRecorded(told, serviceEvents.synchronizationOf(told), deps);
 }
 
-/** From this write on `next` is the primary; the one that was is told like every other Region. */
+/** From this write on, `next` is the primary, and the former one is told like every other Region. */
 async function makePrimary(told: readonly KmsKey[], primary: KmsKey, { keys }: SpreadDeps): Promise<KmsKey> {
   const { next, replicas, primary: former } = relatedOf(primary);
   const heir = told.find(({ region }) => region === next);
-  // It was scheduled for deletion, or disabled, before it was told.
+  // It was scheduled for deletion or disabled before it was told.
   if (heir?.state !== 'Enabled') return keys.updateKey(sharedChange(primary, {}, { next: undefined }));
   const others = replicas.map((region) => (region === heir.region ? former : region));
   return keys.updateKey(sharedChange(heir, {}, { primary: heir.region, replicas: others, next: undefined }));
