@@ -23,7 +23,7 @@ const statuses = {
 
 type ErrorName = keyof typeof statuses;
 
-/** An error of the External Key Store Proxy API. It says no more than its name. */
+/** An error of the External Key Store Proxy API. It reveals only its name. */
 export class ProxyError extends Error {
   override name = 'ProxyError';
   readonly errorName: ErrorName;
@@ -57,7 +57,7 @@ const names: Readonly<Partial<Record<ExceptionCode, ErrorName>>> = {
   ValidationException: 'ValidationException',
 };
 
-/** What KMS refuses, in the proxy's words. */
+/** A KMS refusal as the proxy's error. */
 export function refusalOf({ code, cause }: KmsException): ProxyAnswer {
   if (cause instanceof ProxyError) return refusal(cause.errorName);
   return refusal(names[code] ?? 'InternalException');

@@ -21,7 +21,7 @@ export function partsOf(blob: Buffer): ExternalCiphertext {
   };
 }
 
-/** Undefined when the key has no such material. */
+/** Undefined if the key has no such material. */
 export function blobOf(
   { keyId, backingKeys }: Pick<KmsKey, 'keyId' | 'backingKeys'>,
   { metadata, iv, ciphertext, tag }: ExternalCiphertext,
@@ -35,8 +35,8 @@ export function blobOf(
 }
 
 /**
- * Binds a ciphertext to what came with it: its digest, for that may be long and would stand in the audit log. None is
- * as good as an empty one.
+ * Binds a ciphertext to its associated data, by digest, because the data may be long and would be in the audit log. No
+ * data counts as empty data.
  */
 export function contextOf(associatedData: Uint8Array | undefined): Record<string, string> {
   if (associatedData === undefined || associatedData.length === 0) return {};

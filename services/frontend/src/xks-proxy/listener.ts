@@ -10,11 +10,11 @@ import { type ProxyAnswer, refusal } from './answers.ts';
 import type { XksProxyConfig } from './config.ts';
 import type { ProxyRequest, XksPath } from './proxy.ts';
 
-/** Plaintext, associated data and requestMetadata at their largest take less than half of it. */
+/** Plaintext, associated data and requestMetadata at their largest take less than half of this. */
 const MAX_BODY = 65_536;
 const MAX_HEADERS = 8_192;
 const MAX_CONNECTIONS = 1_024;
-/** For a whole request, however slowly it trickles in. */
+/** Limit for receiving a whole request, however slowly it trickles in. */
 const RECEIVE_MS = 5_000;
 const IDLE_MS = 75_000;
 
@@ -26,7 +26,7 @@ export interface ListenerOptions {
   readonly drainMs: number;
 }
 
-/** Listens; disposing lets requests in flight finish, then cuts what is left. */
+/** Starts listening. Disposing lets requests in flight finish, then closes what is left. */
 export async function startListener({ config, tls, paths, drainMs }: ListenerOptions): Promise<AsyncDisposable> {
   const server = newServer(config, tls);
   server.maxConnections = MAX_CONNECTIONS;
@@ -45,7 +45,7 @@ export async function startListener({ config, tls, paths, drainMs }: ListenerOpt
   return { [Symbol.asyncDispose]: () => drain(server, drainMs) };
 }
 
-/** Shows new certificates, and believes new authorities, as soon as they are read. */
+/** Uses new certificates and authorities as soon as they are read. */
 function newServer({ client }: XksProxyConfig, tls: TlsFiles): Server {
   const mutual = client && { requestCert: true, rejectUnauthorized: true };
   const limits = { maxHeaderSize: MAX_HEADERS, requestTimeout: RECEIVE_MS, headersTimeout: RECEIVE_MS } as const;
@@ -77,7 +77,7 @@ async function receive(
   send(response, answer);
 }
 
-/** Undefined when it is too large. */
+/** Undefined if it is too large. */
 async function read(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -105,7 +105,7 @@ function requestOf(request: IncomingMessage, resource: string, body: Buffer): Pr
   };
 }
 
-/** Of a request whose body is not read: its connection is given up. */
+/** For a request whose body is not read: its connection is closed. */
 function refuse(request: IncomingMessage, response: ServerResponse, answer: ProxyAnswer): void {
   response.shouldKeepAlive = false;
   request.resume();

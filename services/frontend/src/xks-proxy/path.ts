@@ -15,12 +15,12 @@ export interface PathDeps {
   readonly clock: Clock;
 }
 
-/** As the specification has it. */
+/** From the specification. */
 const CLOCK_SKEW_MS = 300_000;
 
 /**
- * Verifies requests for one path: by its own credentials, whoever signs with them is the path's user, in the path's
- * Region. Throws ConfigError for a secret that cannot be read.
+ * Verifies requests for one path by the path's own credentials. Whoever signs with them is the path's user, in the
+ * path's Region. Throws ConfigError for an unreadable secret.
  */
 export function newPathAuthenticator(
   { accountId, region, userName, credentials }: PathConfig,
@@ -30,7 +30,7 @@ export function newPathAuthenticator(
     credentials.map(({ accessKeyId, secretFile }) => {
       const secret = Buffer.from(readSecretFile(secretFile, 'xksProxy.paths.credentials.secretFile'));
       const credential = new Credential({
-        // It came from a file, and stays: whoever is given it overwrites a copy.
+        // The secret came from a file and is kept: each recipient overwrites a copy.
         openSecret: () => Promise.resolve(Buffer.from(secret)),
         identity: () => identities.findUser(accountId, userName),
         callerOf: (identity) => userCaller(identity, identityArn(partition, identity.record), accessKeyId),
@@ -40,7 +40,7 @@ export function newPathAuthenticator(
   );
   const find = ({ accessKeyId }: { readonly accessKeyId: string }) => known.get(accessKeyId);
   const inner = new Authenticator({ credentials: { find }, clock, clockSkewMs: CLOCK_SKEW_MS });
-  // It is signed for the Region of whoever calls.
+  // The signature is for the Region of the calling service.
   const here = (authenticated: Authenticated): Authenticated => ({ ...authenticated, region });
   return {
     authenticate(request, signedFor, deadline) {

@@ -28,17 +28,17 @@ export interface ProxyDeps {
 }
 
 export interface ProxyRequest extends EdgeRequest {
-  /** What comes after `/kms/xks/v1`. */
+  /** What follows `/kms/xks/v1`. */
   readonly resource: string;
   readonly body: Buffer;
 }
 
-/** Requests are signed for the Region of whoever calls, which is not ours. */
+/** Requests are signed for the Region of the calling service, which is not ours. */
 const anyRegion = Object.assign(new Set<string>(), { has: () => true });
 
 /**
- * One path of the proxy: AWS's External Key Store Proxy API over the KMS keys of an account. Each request goes the way
- * of every request of KMS, as the path's user: policies decide, and the audit log tells.
+ * One path of the proxy: AWS's External Key Store Proxy API over an account's KMS keys. Each request is processed like
+ * any KMS request, as the path's user: policies decide, and the audit log records it.
  */
 export class XksPath {
   readonly #deps: ProxyDeps;
@@ -66,7 +66,7 @@ export class XksPath {
     return api === 'encrypt' ? this.#encrypt(request, keyId) : this.#decrypt(request, keyId);
   }
 
-  /** An HSM does something: so will the next request find one. */
+  /** An HSM works for this request, so the next request will find one too. */
   #health(request: ProxyRequest): Promise<object> {
     return this.#process(request, {
       name: 'GetHealthStatus',
@@ -143,7 +143,7 @@ export class XksPath {
     });
   }
 
-  /** Whether it may be used is decided later. Only keys whose material the HSMs have can stand behind a proxy. */
+  /** Whether the key may be used is decided later. Only keys whose material is in the HSMs can be behind a proxy. */
   async #findKey(keyId: string): Promise<KmsKey> {
     const key = await this.#deps.keys.findKey(this.#deps.region, keyIdOf(keyId));
     if (key === undefined) throw told('KeyNotFoundException');
@@ -171,7 +171,7 @@ function named(operation: Operation) {
   return { name: operation.name, operation };
 }
 
-/** An external key id is a key id: an alias would be a name for another key tomorrow. */
+/** An external key id is a key id: an alias could name a different key tomorrow. */
 function keyIdOf(externalKeyId: string): string {
   if (isKeyId(externalKeyId)) return externalKeyId;
   throw told('KeyNotFoundException');
@@ -182,7 +182,7 @@ function cipherInput(keyId: string, bytes: Input, associatedData: Uint8Array | u
   return { KeyId: keyId, ...bytes, EncryptionContext, EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' };
 }
 
-/** What the proxy refuses by itself, as an exception that goes the pipeline's way. */
+/** The proxy's own refusal, as an exception for the pipeline. */
 function told(errorName: ProxyError['errorName']): KmsException {
   return new KmsException('ValidationException', '', { cause: new ProxyError(errorName) });
 }

@@ -10,11 +10,11 @@ import { newPathAuthenticator } from './path.ts';
 import { type ProxyDeps, XksPath } from './proxy.ts';
 
 export interface XksProxyParts extends Omit<PathDeps, 'partition' | 'clock'>, Pick<ProxyDeps, 'hsm' | 'keys'> {
-  /** A way for requests that others authenticate. */
+  /** A pipeline for requests that others authenticate. */
   readonly pipelineFor: (authenticator: PipelineDeps['authenticator']) => Pipeline;
 }
 
-/** Serves AWS's External Key Store Proxy API, where that is configured. Throws ConfigError. */
+/** Serves AWS's External Key Store Proxy API if configured. Throws ConfigError. */
 export async function startXksProxy(
   { config: { xksProxy: config, partition, regions, drain }, clock, log, resources }: Assembly,
   { identities, hsm, keys, pipelineFor }: XksProxyParts,
