@@ -1,15 +1,15 @@
 import type { Clock } from '@keyfleet/shared/clock';
 
-/** So many failures in a row, and it is taken for away. */
+/** After this many failures in a row, the other side is considered away. */
 const FAILURES = 5;
 const SHORTEST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 8_000;
-/** Calls at once: more than a proxy is meant to take, and few enough that one that hangs holds little. */
+/** Concurrent calls: more than a proxy is meant to take, and few enough that a hanging one holds up little. */
 const AT_ONCE = 256;
 
 /**
- * Keeps calls from what does not answer: after some failures in a row none is made for a while, and then one, which
- * decides whether it is back. Each pause is twice as long as the one before.
+ * Stops calls to a peer that does not answer. After several failures in a row it makes no call for a while, and then a
+ * single one, which decides whether the peer is back. Each pause is twice as long as the previous one.
  */
 export class Breaker {
   readonly #clock: Clock;
@@ -19,19 +19,19 @@ export class Breaker {
   #isTrying = false;
   #inFlight = 0;
 
-  /** `clock`: a monotonic one. */
+  /** `clock` is monotonic. */
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Why no call may be made now: it is away, or has too many to answer. */
+  /** Why no call may be made now: the peer is away or has too many calls to answer. */
   get refusal(): 'away' | 'busy' | undefined {
     if (this.#inFlight >= AT_ONCE) return 'busy';
     if (this.#failures < FAILURES) return undefined;
     return this.#isTrying || this.#clock.now() < this.#pausedUntil ? 'away' : undefined;
   }
 
-  /** Makes a call. `isAway`: whether an error says that nobody is there. */
+  /** Makes a call. `isAway`: whether an error means that nobody is there. */
   async run<T>(call: () => Promise<T>, isAway: (error: unknown) => boolean): Promise<T> {
     const tries = this.#failures >= FAILURES;
     if (tries) this.#isTrying = true;
@@ -58,7 +58,7 @@ export class Breaker {
   #failed(tried: boolean): void {
     this.#failures++;
     if (this.#failures < FAILURES) return;
-    // Calls that began together fail together: they are one reason for one pause.
+    // Calls that began together fail together, and cause one pause.
     if (!tried && this.#failures > FAILURES) return;
     this.#pausedUntil = this.#clock.now() + this.#pauseMs;
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);

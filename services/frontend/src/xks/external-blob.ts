@@ -3,20 +3,20 @@ import { blobVersions, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-b
 import { type ExternalCiphertext, MAX_METADATA, TAG_LENGTH } from './wire.ts';
 
 /**
- * The ciphertext blob of a key in an external key store: what an HSM encrypted, encrypted once more under the external
- * key (docs/formats.md).
+ * The ciphertext blob of a key in an external key store: an HSM's ciphertext, encrypted a second time under the
+ * external key (docs/formats.md).
  *
  * version 2 | key id kind 1 | key id 16 | key material id 32 | IV length 1 | IV | metadata length 1 | metadata |
  * ciphertext | tag 16
  */
 export interface ExternalBlob extends ExternalCiphertext {
-  /** The first four members: what the external key authenticates with the ciphertext. */
+  /** The first four members: what the external key authenticates along with the ciphertext. */
   readonly associatedData: Buffer;
 }
 
 const HEADER = 50;
 
-/** Of a blob that an HSM made: it names the same key and material. */
+/** For a blob made by an HSM: it names the same key and material. */
 export function associatedDataOf(inner: Uint8Array): Buffer {
   return Buffer.concat([Buffer.of(blobVersions.external), inner.subarray(1, HEADER)]);
 }
@@ -26,7 +26,7 @@ export function joinExternalBlob({ associatedData, iv, metadata, ciphertext, tag
   return Buffer.concat([associatedData, lengths[0], iv, lengths[1], metadata, ciphertext, tag]);
 }
 
-/** Throws `FormatError` for what is no such blob, those that only an HSM encrypted among it. */
+/** Throws `FormatError` for anything that is not such a blob, including one that only an HSM encrypted. */
 export function parseExternalBlob(blob: Uint8Array): ExternalBlob {
   parseBlobHeader(blob);
   const reader = new Reader(blob);

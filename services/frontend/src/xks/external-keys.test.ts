@@ -159,8 +159,7 @@ test('ReEncrypt goes from and to such a key, and the plaintext passes nobody', a
   const own = KeyMetadata!.KeyId;
   const { CiphertextBlob } = await frontend.call(Encrypt, { KeyId: own, Plaintext });
   const moved = { CiphertextBlob, DestinationKeyId: keyId, DestinationEncryptionContext: EncryptionContext };
-  // The fake HSM has no ReEncrypt: what matters here is in integration tests. The proxy is asked first where the source
-  // is outside.
+  // The fake HSM has no ReEncrypt; integration tests cover it. If the source is outside, the proxy is asked first.
   await expect(frontend.call(ReEncrypt, moved)).rejects.toThrow();
   expect(proxy.requests.filter(({ path }) => path.endsWith('crypt'))).toEqual([]);
 });

@@ -15,8 +15,8 @@ export interface ExternalKeysDeps {
 }
 
 /**
- * The second encryption of keys in external key stores. What comes here was encrypted by an HSM under material of ours:
- * no plaintext leaves the boundary for the proxy, and without the proxy what it encrypted stays closed
+ * Encrypts a second time, with keys in external key stores. Its input was already encrypted by an HSM under our
+ * material. So no plaintext leaves the boundary for the proxy, and what the proxy encrypted stays closed without it
  * (docs/decisions/0014).
  */
 export class ExternalKeys implements SecondEncryption {
@@ -26,7 +26,7 @@ export class ExternalKeys implements SecondEncryption {
     this.#deps = deps;
   }
 
-  /** What the caller gets for `inner`, which an HSM encrypted. Throws KmsException. */
+  /** Turns `inner`, an HSM's ciphertext, into the caller's. Throws KmsException. */
   encrypt(key: KmsKey, inner: Uint8Array, use: UseOf): Promise<Uint8Array> {
     return told(use, () => this.#encrypt(key, inner, use));
   }
@@ -53,7 +53,7 @@ export class ExternalKeys implements SecondEncryption {
     return joinExternalBlob(blob);
   }
 
-  /** What an HSM then opens. Throws KmsException. */
+  /** Returns the ciphertext that an HSM then opens. Throws KmsException. */
   decrypt(key: KmsKey, blob: Uint8Array, use: UseOf): Promise<Uint8Array> {
     return told(use, async () => this.#decrypt(key, parseExternalBlob(blob), use));
   }

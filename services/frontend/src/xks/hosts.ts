@@ -23,7 +23,7 @@ export interface XksAnswer {
 }
 
 const HTTPS_PORT = 443;
-/** The largest answer there is has 4300 bytes in base64. */
+/** The largest possible answer has 4300 bytes, in base64. */
 const MAX_ANSWER = 65_536;
 
 interface Host {
@@ -32,8 +32,8 @@ interface Host {
 }
 
 /**
- * The hosts that external key stores may be at, and no others: what a customer names must not send this process to
- * where it likes.
+ * The only hosts that external key stores may be at: a customer must not be able to send this process to an address of
+ * their choice.
  */
 export class XksHosts implements Disposable {
   readonly #hosts: ReadonlyMap<string, Host>;
@@ -78,7 +78,8 @@ function send(
       response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
       response.on('error', fail);
     });
-    // Its idle connection was closed just then: that says nothing of the proxy. What is asked may be asked twice.
+    // Its idle connection was closed at that moment, which says nothing about the proxy. These requests are safe to
+    // repeat.
     sent.on('error', (error: NodeJS.ErrnoException) => {
       if (!sent.reusedSocket || error.code !== 'ECONNRESET') return fail(error);
       send({ address, agent }, { host, path, headers, body }, signal).then(resolve, reject);

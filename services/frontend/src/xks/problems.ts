@@ -4,11 +4,11 @@ import type { ConnectionError } from '../key-stores/key-store.ts';
 interface Row {
   /** AWS's text. */
   readonly text: string;
-  /** What CreateCustomKeyStore and UpdateCustomKeyStore answer. */
+  /** The error from CreateCustomKeyStore and UpdateCustomKeyStore. */
   readonly store: ExceptionCode;
-  /** What CreateKey answers. */
+  /** The error from CreateKey. */
   readonly createKey: ExceptionCode;
-  /** Of a store that does not connect for it. */
+  /** The error of a store that fails to connect for this reason. */
   readonly connection: ConnectionError;
 }
 
@@ -19,10 +19,9 @@ const badAnswer = 'XksProxyInvalidResponseException';
 const outOfReach = 'XksProxyUriUnreachableException';
 
 /**
- * What can go wrong between the service and the proxy of an external key store. Whatever it is, cryptography answers
- * KMSInvalidStateException. Source: External Key Store Proxy API Specification 1.0.2, "Error codes"; of access that is
- * denied to CreateKey, which has no KMSInvalidStateException, KMS Developer Guide, "Troubleshooting external key
- * stores".
+ * What can go wrong between the service and an external key store's proxy. For cryptography the answer is always
+ * KMSInvalidStateException. Source: External Key Store Proxy API Specification 1.0.2, "Error codes"; for access denied
+ * to CreateKey, which has no KMSInvalidStateException, KMS Developer Guide, "Troubleshooting external key stores".
  */
 const rows = {
   'invalid-response': {
@@ -43,7 +42,7 @@ const rows = {
     createKey: invalidState,
     connection: 'XKS_PROXY_INVALID_RESPONSE',
   },
-  /** What the proxy decrypted is nothing that an HSM encrypted for this key in this context. */
+  /** What the proxy decrypted is not something that an HSM encrypted for this key in this context. */
   'ciphertext-wrong': {
     text: 'The ciphertext that the external key store proxy submitted for decryption, or the encryption context, is corrupted, missing, or otherwise invalid.',
     store: badAnswer,
@@ -104,7 +103,7 @@ const rows = {
     createKey: invalidState,
     connection: 'INTERNAL_ERROR',
   },
-  /** By its own health status. */
+  /** As the proxy's health status reports. */
   'hsms-unavailable': {
     text: 'The external key store proxy rejected the request because it cannot communicate with the external key manager. Verify that the external key store proxy configuration is correct and that the external key manager is available.',
     store: outOfReach,
@@ -133,7 +132,7 @@ const rows = {
 
 export type XksProblem = keyof typeof rows;
 
-/** A call of a proxy came to nothing. */
+/** A call to a proxy failed. */
 export class XksError extends Error {
   override name = 'XksError';
   readonly problem: XksProblem;
@@ -147,7 +146,7 @@ export class XksError extends Error {
     return rows[this.problem].connection;
   }
 
-  /** As it is told to the caller of an operation. */
+  /** The exception for the caller of an operation. */
   toldBy(operation: string): KmsException {
     const row: Row = rows[this.problem];
     return new KmsException(codeFor(operation, row), row.text, { cause: this });
@@ -160,7 +159,7 @@ function codeFor(operation: string, { store, createKey }: Row): ExceptionCode {
   return isOfStore ? store : 'KMSInvalidStateException';
 }
 
-/** The names of a proxy's errors. */
+/** A proxy's errors by name. */
 export const problemsByName: Readonly<Record<string, XksProblem>> = {
   ValidationException: 'invalid-response',
   InvalidStateException: 'key-disabled',

@@ -10,20 +10,20 @@ import type { XksAnswer, XksHosts } from './hosts.ts';
 import { problemsByName, XksError } from './problems.ts';
 import { DecryptAnswer, EncryptAnswer, ErrorAnswer, HealthAnswer, MetadataAnswer, XKS_SERVICE } from './wire.ts';
 
-/** A custom key store's proxy, as it is called. */
+/** A custom key store's proxy, as calls address it. */
 export interface ProxyOf extends Scope {
   readonly storeId: string;
   readonly xks: XksProxy;
 }
 
-/** What a call says of the request that it is made for. */
+/** What a call tells the proxy about the request behind it. */
 export interface Purpose {
-  /** The operation of KMS. */
+  /** The KMS operation. */
   readonly operation: string;
   readonly requestId: string;
   /** ARN. */
   readonly principal: string;
-  /** ARN of the KMS key; there is none yet in CreateKey. */
+  /** ARN of the KMS key; absent in CreateKey, where there is none yet. */
   readonly keyArn?: string;
   /** Milliseconds since the epoch. */
   readonly deadline: number;
@@ -39,20 +39,19 @@ export interface XksProxiesDeps {
 }
 
 /**
- * Calls the proxies of external key stores. Each store has a breaker of its own: one that hangs costs the others
- * nothing.
+ * Calls the proxies of external key stores. Each store has its own breaker, so one that hangs costs the others nothing.
  */
 export class XksProxies {
   readonly #deps: XksProxiesDeps;
   readonly #breakers = new Map<string, Breaker>();
-  /** By the proxy as it stands in the record that was read. */
+  /** By the proxy object in the record that was read. */
   readonly #secrets = new WeakMap<XksProxy, Promise<KeyObject>>();
 
   constructor(deps: XksProxiesDeps) {
     this.#deps = deps;
   }
 
-  /** Throws XksError unless the proxy takes our credential and has an HSM that works. */
+  /** Throws XksError unless the proxy accepts our credential and has a working HSM. */
   async checkHealth(proxy: ProxyOf, { operation, requestId, deadline }: Omit<Purpose, 'principal'>): Promise<void> {
     const metadata = { kmsRequestId: requestId, kmsOperation: operation };
     const call = { path: `${proxy.xks.uriPath}/health`, requestMetadata: metadata, deadline };
@@ -70,7 +69,7 @@ export class XksProxies {
     if (answer.keySpec !== 'AES_256' || !isUsable) throw new XksError('key-usage');
   }
 
-  /** Throws XksError. What it answers is well-formed; whether it is what was asked for, the caller checks. */
+  /** Throws XksError. The answer is well-formed; the caller checks whether it is what was asked for. */
   use<A extends 'encrypt' | 'decrypt'>(
     proxy: ProxyOf,
     api: A,

@@ -1,18 +1,18 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 
-// Version 1 of AWS's External Key Store Proxy API (1.0.2 of its specification), as both of its ends read it. A member
-// that is not known is passed over.
+// Version 1 of AWS's External Key Store Proxy API (1.0.2 of its specification), as both ends read it. Unknown members
+// are ignored.
 
 /** The service that requests are signed for. */
 export const XKS_SERVICE = 'kms-xks-proxy';
-/** Bytes that a proxy takes at least. */
+/** The bytes that a proxy must at least accept. */
 export const MAX_PLAINTEXT = 4300;
 export const MAX_ASSOCIATED_DATA = 8192;
 export const MAX_METADATA = 20;
 export const TAG_LENGTH = 16;
 
-/** Bytes in base64. */
+/** Base64 text. Limits in bytes. */
 function base64({ min = 0, max }: { readonly min?: number; readonly max: number }) {
   return z
     .base64()
@@ -72,10 +72,10 @@ export const EncryptAnswer = z.object({
 export const DecryptAnswer = z.object({ plaintext: base64({ min: 1, max: MAX_PLAINTEXT }) });
 export const ErrorAnswer = z.object({ errorName: z.string() });
 
-/** What a proxy encrypted, in its parts. */
+/** A proxy's ciphertext, in parts. */
 export interface ExternalCiphertext {
   readonly ciphertext: Uint8Array;
-  /** At most 20 bytes of the proxy's own; often none. */
+  /** At most 20 bytes, of the proxy's own choice; often none. */
   readonly metadata: Uint8Array;
   /** 12 or 16 bytes. */
   readonly iv: Uint8Array;
@@ -83,8 +83,8 @@ export interface ExternalCiphertext {
 }
 
 /**
- * The "ciphertext data integrity value" of an encryption: SHA-256 of all of it, which says that nothing was changed on
- * the way.
+ * The "ciphertext data integrity value" of an encryption: SHA-256 of all its parts, which shows that nothing was
+ * changed on the way.
  */
 export function integrityValueOf(associatedData: Uint8Array, parts: ExternalCiphertext): Buffer {
   const { metadata, iv: vector, ciphertext, tag: mark } = parts;
