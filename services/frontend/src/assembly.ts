@@ -4,7 +4,7 @@ import type { Log } from '@keyfleet/shared/log';
 import type { FrontendConfig } from './config.ts';
 import type { FrontendEvents } from './events.ts';
 
-/** What the parts of a frontend are put together with. */
+/** The pieces that the parts of a frontend are built from. */
 export interface Assembly {
   readonly config: FrontendConfig;
   readonly clock: Clock;
@@ -12,8 +12,8 @@ export interface Assembly {
   readonly log: Log;
   readonly peers: Peers;
   /**
-   * Owns all that is started. Disposed in reverse: the edges drain first, while everything that their last requests
-   * need is still there.
+   * Owns everything that is started. Disposed in reverse order: the edges drain first, while everything that their last
+   * requests need still exists.
    */
   readonly resources: AsyncDisposableStack;
 }

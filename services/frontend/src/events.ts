@@ -6,10 +6,7 @@ import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import { AuditFullError } from './audit/sink.ts';
 import type { ConfirmationEvents } from './hsm/sealing.ts';
 
-/**
- * One function for each thing that happens to a frontend: what is logged. The same trouble again and again is said
- * once.
- */
+/** One function for each event in a frontend, which logs it. A repeated problem is logged once. */
 export class FrontendEvents implements ConfirmationEvents {
   readonly #log: Log;
   readonly #said = new SayOnce();
@@ -51,11 +48,14 @@ export class FrontendEvents implements ConfirmationEvents {
   storeProblem(problem: unknown): void {
     if (this.#said.isNew('store', problem)) this.#log.warn({ err: problem }, 'Redis not usable');
   }
-  /** Until it is put right nothing is written, and the frontend is not ready. */
+  /** Until this is fixed, nothing is written and the frontend is not ready. */
   storeRefused(reason: Error): void {
     this.#log.error({ err: reason }, 'Redis refused');
   }
-  /** Operators said that another store, or an older state of it, goes on: all that was known of it is forgotten. */
+  /**
+   * Operators have confirmed that another store, or an older state of it, is to be used: everything known about it is
+   * forgotten.
+   */
   storeAccepted(): void {
     this.#log.warn('the store was accepted in place of the one before');
   }
@@ -82,9 +82,9 @@ export class FrontendEvents implements ConfirmationEvents {
     if (this.#said.isNew('due queue', problem))
       this.#log.warn({ err: problem }, 'deletions and rotations of keys wait');
   }
-  /** Our fault, whatever the caller sent. The caller is told the request id and nothing else. */
+  /** Our fault, whatever the caller sent. The caller learns only the request id. */
   requestFailed(fault: unknown, requestId: string): void {
-    // Logged once, when it was found, and not with each request that meets it.
+    // Logged once when found, not for each request that meets it.
     if (fault instanceof StoreRefusedError || fault instanceof AuditFullError) return;
     this.#log.error({ err: fault, requestId }, 'request failed');
   }

@@ -18,7 +18,7 @@ import { waitWithProbes } from './edge/wait-with-probes.ts';
 
 await runService({ name: 'frontend', config: FrontendConfig, run });
 
-/** Everything connects in the background, in any order; `/readyz` says what is still missing. */
+/** Everything connects in the background, in any order; `/readyz` lists what is still missing. */
 async function run(config: FrontendConfig, { log, signal, stopped }: ServiceContext): Promise<void> {
   await using resources = new AsyncDisposableStack();
   const peers = resources.use(startPeers(config.peerTls, reportOf(log)));
