@@ -60,6 +60,8 @@ export interface LoadResult {
   readonly failures: Readonly<Record<string, number>>;
   /** Open loop: how late the generator itself began requests, encoded. */
   readonly lateness: string;
+  /** Open loop: from the intended arrival until a connection was free, encoded. Older files have none. */
+  readonly waits?: string;
   readonly generators: readonly GeneratorUse[];
 }
 

@@ -29,6 +29,10 @@ export function mergeResults(results: readonly LoadResult[]): LoadResult {
       results.map(({ lateness }) => lateness),
       2,
     ),
+    waits: merged(
+      results.flatMap(({ waits = [] }) => waits),
+      2,
+    ),
     generators: results.flatMap(({ generators }) => generators),
   };
 }

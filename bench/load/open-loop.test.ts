@@ -35,7 +35,9 @@ function connectToStallingServer(begin: number): Connection<unknown> {
   };
 }
 
-async function loadWhileStalling(kind: 'closed' | 'open'): Promise<{ latencies: Latencies; requests: number }> {
+async function loadWhileStalling(
+  kind: 'closed' | 'open',
+): Promise<{ latencies: Latencies; waits: Latencies; requests: number }> {
   const begin = performance.now();
   const limits = { until: begin + MEASURE_MS, giveUpAt: begin + 10 * MEASURE_MS };
   const connections = Array.from({ length: CONNECTIONS }, () => connectToStallingServer(begin));
@@ -48,16 +50,21 @@ async function loadWhileStalling(kind: 'closed' | 'open'): Promise<{ latencies: 
   await vi.runAllTimersAsync();
   await run;
   const result = recorder.result({ cpu: 0, loop: 0 });
-  return { latencies: Latencies.decode(result.latencies), requests: result.requests };
+  const [latencies, waits] = [result.latencies, result.waits!].map((text) => Latencies.decode(text));
+  return { latencies: latencies!, waits: waits!, requests: result.requests };
 }
 
 test('a server that stalls shows in the tail of the open loop: what would have arrived meanwhile waited too', async () => {
-  const { latencies, requests: answered } = await loadWhileStalling('open');
+  const { latencies, waits, requests: answered } = await loadWhileStalling('open');
   // Everything that was intended is there, and a third of the time was a stall: a tenth waited three quarters of it or
   // longer.
   expect(answered).toBe(240);
   expect(latencies.quantile(0.95)).toBeGreaterThan(STALL_MS / 2);
   expect(latencies.quantile(0.99)).toBeGreaterThan(STALL_MS * 0.75);
+  // Nearly all of it was for a connection, but not for half of the requests: the server keeps up.
+  expect(waits.count).toBe(240);
+  expect(waits.longest).toBeGreaterThan(STALL_MS * 0.75);
+  expect(waits.quantile(0.5)).toBeLessThan(1);
 });
 
 test('the closed loop hides the same stall, which is why there is an open one', async () => {

@@ -65,7 +65,9 @@ export class OpenLoopRun {
     while (this.#started < this.#arrived.length) {
       const connection = this.#idle.pop();
       if (connection === undefined) return;
-      this.#call(connection, this.#arrived[this.#started++]!).catch(this.#failed);
+      const intendedAt = this.#arrived[this.#started++]!;
+      this.#recorder.sent(intendedAt, now);
+      this.#call(connection, intendedAt).catch(this.#failed);
     }
   }
 
@@ -79,6 +81,7 @@ export class OpenLoopRun {
   #giveUp(now: number): void {
     for (const connection of this.#all) connection[Symbol.dispose]();
     for (const intendedAt of this.#arrived.slice(this.#started)) {
+      this.#recorder.sent(intendedAt, now);
       this.#recorder.unanswered(this.#requests.next().operation, intendedAt, now);
     }
     // What was on its way hears of the end in this turn.

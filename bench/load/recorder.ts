@@ -13,6 +13,7 @@ export class Recorder {
   readonly #sliceMs: number;
   readonly #latencies = Latencies.empty();
   readonly #lateness = Latencies.empty(2);
+  readonly #waits = Latencies.empty(2);
   readonly #byOperation: Readonly<Record<string, Latencies>>;
   readonly #slices: readonly RecorderSlice[];
   readonly #failures = new Map<string, number>();
@@ -58,6 +59,11 @@ export class Recorder {
     if (this.isMeasured(intendedAt)) this.#lateness.record(now - intendedAt);
   }
 
+  /** Open loop: a connection was free for what was intended to arrive then. */
+  sent(intendedAt: number, now: number): void {
+    if (this.isMeasured(intendedAt)) this.#waits.record(now - intendedAt);
+  }
+
   result(use: GeneratorUse): LoadResult {
     return {
       requests: this.#latencies.count,
@@ -69,6 +75,7 @@ export class Recorder {
       slices: this.#slices.map(({ latencies, failed }) => ({ latencies: latencies.encode(), failed })),
       failures: Object.fromEntries(this.#failures),
       lateness: this.#lateness.encode(),
+      waits: this.#waits.encode(),
       generators: [use],
     };
   }

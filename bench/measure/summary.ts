@@ -21,11 +21,15 @@ export interface PointSummary {
   readonly othersCores: number;
   /** Open loop: milliseconds by which the generator itself began requests late, at the 99th percentile; else NaN. */
   readonly lateness: number;
+  /** Open loop: milliseconds for which half of the requests and more waited for a free connection; else NaN. */
+  readonly wait: number;
   /** Of a mix: latencies by operation, of all rounds. */
   readonly operations: readonly { readonly name: string; readonly latencies: Latencies }[];
   readonly generatorBound: boolean;
 }
 
+/** Milliseconds: half of the requests waiting so long for a connection, the rate is more than the target carries. */
+export const WAIT_MS = 5;
 /** From this part of its time on, a generator's one thread is what limits the rate. */
 const BUSY = 0.9;
 
@@ -50,14 +54,19 @@ export function summarize({ rounds }: Pick<Point, 'rounds'>): PointSummary {
     ),
     cpuByProcess: Object.fromEntries(names.map((name) => [name, spreadOf(cpuOf(name)).median])),
     failures,
-    lateness: Latencies.merged(
-      rounds.map((round) => Latencies.decode(round.lateness)),
-      2,
-    ).quantile(0.99),
+    lateness: mergedOf(rounds.map(({ lateness }) => lateness)).quantile(0.99),
+    wait: mergedOf(rounds.flatMap(({ waits = [] }) => waits)).quantile(0.5),
     operations: operationsOf(rounds),
     othersCores: Math.max(...rounds.map(({ othersCores }) => othersCores)),
     generatorBound: rounds.some(isGeneratorBound),
   };
+}
+
+function mergedOf(encoded: readonly string[]): Latencies {
+  return Latencies.merged(
+    encoded.map((text) => Latencies.decode(text)),
+    2,
+  );
 }
 
 function operationsOf(rounds: readonly Round[]): PointSummary['operations'] {

@@ -1,6 +1,6 @@
 import type { Point, Profile, Results } from '../measure/results.ts';
 import { loopName } from '../measure/loop-name.ts';
-import { isGeneratorBound, summarize } from '../measure/summary.ts';
+import { isGeneratorBound, summarize, WAIT_MS } from '../measure/summary.ts';
 import { escape, short } from './charts/format.ts';
 import { lineChart } from './charts/line-chart.ts';
 import { stackedBars } from './charts/stacked-bars.ts';
@@ -74,7 +74,7 @@ function section(group: Group, { profiles, sliceMs }: Results): string {
 function pointTable(points: readonly Point[]): string {
   const head = ['target', 'load', 'requests/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'CPU us', ''];
   const rows = points.map((point) => {
-    const { perSecond, p50, p99, p999, cpu, failures, lateness } = summarize(point);
+    const { perSecond, p50, p99, p999, cpu, failures, lateness, wait } = summarize(point);
     const spread =
       point.rounds.length > 1
         ? `${point.rounds.length} rounds: ${short(perSecond.min)} to ${short(perSecond.max)}/s`
@@ -82,7 +82,8 @@ function pointTable(points: readonly Point[]): string {
     const failed = Object.entries(failures).map(([failure, count]) => `${failure} ${count}`);
     const bound = point.rounds.some(isGeneratorBound) ? ['generator bound'] : [];
     const late = point.loop.kind === 'open' ? `begun late by ${short(lateness)} ms at p99` : '';
-    const note = [spread, late, ...failed, ...bound].filter((part) => part !== '').join('; ');
+    const behind = wait > WAIT_MS ? `did not keep up: half waited ${short(wait)} ms for a free connection` : '';
+    const note = [spread, late, behind, ...failed, ...bound].filter((part) => part !== '').join('; ');
     const numbers = [perSecond, p50, p99, p999, cpu].map(({ median }) => short(median));
     return [point.target, loopName(point.loop), ...numbers, note];
   });

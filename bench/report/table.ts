@@ -1,9 +1,10 @@
+import { aroundEvent } from '../measure/around-event.ts';
 import { loopName } from '../measure/loop-name.ts';
 import type { Work } from '../measure/plan.ts';
-import type { GeneratorLimit, Point, SearchResult } from '../measure/results.ts';
+import type { GeneratorLimit, Point, Round, SearchResult } from '../measure/results.ts';
 import { stallsOf } from '../measure/stalls.ts';
 import { short } from './charts/format.ts';
-import { type PointSummary, type Spread, summarize } from '../measure/summary.ts';
+import { type PointSummary, type Spread, summarize, WAIT_MS } from '../measure/summary.ts';
 import type { Machine } from '../observe/machine.ts';
 
 /** From this many cores on, others at work are worth a word. */
@@ -62,6 +63,7 @@ function notes(point: Point, summary: PointSummary, first: PointSummary | undefi
     found.push(
       `during ${point.during}: ${round.marks.map(({ at, what }) => `${(at / 1000).toFixed(1)} s ${what}`).join(', ')}`,
     );
+    found.push(besideEvent(round));
   }
   found.push(
     ...summary.operations.map(
@@ -69,6 +71,11 @@ function notes(point: Point, summary: PointSummary, first: PointSummary | undefi
         `${name}: ${latencies.count} answers, p50 ${short(latencies.quantile(0.5))}, p99 ${short(latencies.quantile(0.99))}`,
     ),
   );
+  if (summary.wait > WAIT_MS) {
+    found.push(
+      `the target did not keep up: half of the requests waited ${short(summary.wait)} ms or longer for a free connection`,
+    );
+  }
   if (summary.lateness > LATE_MS) {
     found.push(
       `the generator itself began requests late: ${short(summary.lateness)} ms at p99, which is in the latencies`,
@@ -80,6 +87,14 @@ function notes(point: Point, summary: PointSummary, first: PointSummary | undefi
   if (summary.othersCores > BUSY_CORES)
     found.push(`others kept ${summary.othersCores.toFixed(1)} cores of the machine busy`);
   return found;
+}
+
+function besideEvent(round: Round): string {
+  const { before, from } = aroundEvent(round);
+  const [earlier, later] = [before, from].map(
+    (one) => `p99 ${short(one.quantile(0.99))}, longest ${short(one.longest)}`,
+  );
+  return `before it ${earlier}; from then on ${later}`;
 }
 
 /** The longest stall of an event loop, where probes saw one. */

@@ -1,9 +1,10 @@
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { TestWorkers } from '@keyfleet/test-support/workers';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
-import { systemClock } from '@keyfleet/shared/clock';
+import { type Clock, systemClock } from '@keyfleet/shared/clock';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 let cluster: TestWorkers;
@@ -12,13 +13,13 @@ beforeAll(async () => {
 });
 afterAll(() => cluster[Symbol.asyncDispose]());
 
-function startPool(addresses: readonly string[], maxInFlight = 1000) {
+function startPool(addresses: readonly string[], maxInFlight = 1000, clock: Clock = systemClock) {
   const { domain } = cluster;
   const pool = new WorkerPool({
     workers: addresses.map((address) => newWorkerClient(address, plaintextPeers.credentials)),
     host: cluster.host,
     domain,
-    clock: systemClock,
+    clock,
     maxInFlight,
     onProblem: () => {},
   });
@@ -81,6 +82,27 @@ describe('the channel to real workers', () => {
     });
     await expect(first).rejects.toMatchObject({ reason: 'timed-out' });
     expect(none.pool.inFlight).toBe(0);
+  });
+
+  test('what a killed worker leaves is done by the other at once, not when a timer goes off', async () => {
+    const startedAt = Date.now();
+    // Time stands still: nothing is overdue, and no worker is silent for too long.
+    await using frontend = startPool(cluster.addresses, 1000, { now: () => startedAt });
+    const { pool } = frontend;
+    const [victim] = cluster.workers;
+    await until(() => pool.ready === 2);
+    process.kill(victim!.pid, 'SIGSTOP');
+    await until(() => readFileSync(`/proc/${victim!.pid}/stat`, 'utf8').includes(') T '));
+    // Enough that either worker gets a part.
+    const asked = Array.from({ length: 100 }, () =>
+      pool.executeByMember('GenerateRandom', { length: 1 }, startedAt + 60_000),
+    );
+    await until(() => pool.inFlight < asked.length);
+    expect(pool.inFlight).toBeGreaterThan(0);
+    await victim!.kill('SIGKILL');
+    const answers = await Promise.all(asked);
+    expect(new Set(answers.map(({ memberId }) => memberId))).toEqual(new Set(['hsm-2']));
+    await victim!.start();
   });
 
   test.each(['SIGKILL', 'SIGTERM', 'SIGSTOP'] as const)(
