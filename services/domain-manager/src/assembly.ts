@@ -4,7 +4,7 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { DomainManagerConfig } from './config.ts';
 import type { DomainManagerEvents } from './events.ts';
 
-/** What the parts of a domain-manager are put together with. */
+/** What the parts of a domain-manager are assembled from. */
 export interface Assembly {
   readonly config: DomainManagerConfig;
   readonly anchor: TrustAnchor;
@@ -13,6 +13,6 @@ export interface Assembly {
   readonly replica: string;
   readonly clock: Clock;
   readonly events: DomainManagerEvents;
-  /** Owns all that is started; disposed in reverse. */
+  /** Owns everything that is started; disposed in reverse order. */
   readonly resources: AsyncDisposableStack;
 }

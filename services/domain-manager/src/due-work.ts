@@ -4,7 +4,10 @@ import { DUE_SHARDS, type DueItem } from '@keyfleet/shared/due-queue';
 export interface DueWorkDeps {
   readonly clock: Clock;
   readonly everyMs: number;
-  /** True when the items are on the work queue. `period` tells a repetition on purpose from one by accident. */
+  /**
+   * Resolves to true once the items are on the work queue. `period` distinguishes a deliberate repetition from an
+   * accidental one.
+   */
   readonly publish: (items: readonly DueItem[], period: number) => Promise<boolean>;
 }
 
@@ -13,7 +16,7 @@ const everyShard: readonly DueItem[] = Array.from({ length: DUE_SHARDS }, (_, sh
 /** Asks the frontends, once a period, to carry out what customers set a date for: deletions and rotations of keys. */
 export class DueWork {
   readonly #deps: DueWorkDeps;
-  /** Lost with the replica, which is harmless: to be asked twice does nothing. */
+  /** Lost with the replica, which is harmless: a second request has no effect. */
   #asked: number | undefined;
 
   constructor(deps: DueWorkDeps) {

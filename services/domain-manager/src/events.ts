@@ -2,7 +2,7 @@ import type { DomainChange } from '@keyfleet/shared/domain/proposal';
 import type { Log } from '@keyfleet/shared/log';
 import type { Worker } from './workers.ts';
 
-/** One function for each thing that happens to a domain-manager: what is logged. */
+/** One function for each event in a domain-manager: what is logged. */
 export class DomainManagerEvents {
   readonly #log: Log;
 
@@ -13,14 +13,14 @@ export class DomainManagerEvents {
   storeProblem(problem: unknown): void {
     this.#log.warn({ err: problem }, 'Redis cannot be reached');
   }
-  /** Until it is put right no domain token is stored. */
+  /** Until this is corrected, no domain token is stored. */
   storeRefused(reason: Error): void {
     this.#log.error({ err: reason }, 'Redis refused');
   }
   storeAccepted(): void {
     this.#log.warn('the store was accepted in place of the one before');
   }
-  /** Generations. */
+  /** The arguments are generations. */
   tokensRestored(from: number, to: number): void {
     this.#log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again');
   }
@@ -60,7 +60,7 @@ export class DomainManagerEvents {
     this.#log.warn({ worker: address, err: error }, 'a member did not leave the domain');
   }
 
-  /** Our fault or the store's, whatever the caller sent. */
+  /** A fault of ours or the store's, whatever the caller sent. */
   requestFailed(method: string, error: unknown): void {
     this.#log.error({ method, err: error }, 'a request failed');
   }

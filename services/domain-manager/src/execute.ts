@@ -18,9 +18,9 @@ export class ProposalFailedError extends Error {
 }
 
 /**
- * Has the member that a fully signed proposal names make its token, and stores it. Killed anywhere before the store has
- * it, nothing has changed; after that, every round brings it to the members. Throws ProposalFailedError when that
- * member will never do it; returns normally when it is done, and when it is worth trying again.
+ * Has the member that a fully signed proposal names make its token, and stores the token. If this is killed before the
+ * store has the token, nothing has changed; after that, every round brings it to the members. Throws
+ * ProposalFailedError if that member will never make it. Returns normally when it is done, or worth another try.
  */
 export async function executeProposal(
   change: DomainChange,
@@ -33,7 +33,7 @@ export async function executeProposal(
     const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
     // False: another replica was faster, perhaps with the same proposal. The next round reads what it stored.
     if (!(await tokens.append(token, (next) => assertOthersOpen(next, { views, events })))) return;
-    // A member that already made a token of this generation, from another proposal, answers that one.
+    // A member that already made a token of this generation from another proposal returns that one.
     const made = parseToken(token).proposal;
     const signers = made.signatures.map(({ operatorId }) => operatorId);
     const { name } = parseDomainChange(made.command);
@@ -47,7 +47,7 @@ export async function executeProposal(
 
 const ANOTHER = 'Sign it again, naming another member with --preparer';
 
-/** Why a fully signed proposal is not being carried out; undefined when it is about to be. */
+/** Why a fully signed proposal is not being carried out; undefined if it is about to be. */
 export function waitsFor(
   change: DomainChange,
   { views, tokens }: Pick<ExecuteDeps, 'views' | 'tokens'>,
@@ -59,8 +59,9 @@ export function waitsFor(
 }
 
 /**
- * LeaveDomain makes no token: the member it names erases itself. False when that member cannot be reached now. Throws
- * ProposalFailedError when it refused. Once done nobody is that member any more, so a second time finds no one to ask.
+ * LeaveDomain makes no token: the member it names erases itself. Returns false if that member cannot be reached now.
+ * Throws ProposalFailedError if it refused. Afterwards no worker is that member any more, so a repetition finds no one
+ * to ask.
  */
 export async function executeLeave(
   memberId: string,

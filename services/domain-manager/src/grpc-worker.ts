@@ -8,7 +8,7 @@ import { channelOptions, unary } from '@keyfleet/proto/unary';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
 
 const TIMEOUT_MS = 5_000;
-/** A chain of years that a new member has to verify takes its time. */
+/** A new member takes its time to verify a chain of many years. */
 const INSTALL_TIMEOUT_MS = 30_000;
 
 const REFUSALS: readonly status[] = [
@@ -26,7 +26,7 @@ export interface Caller {
   readonly scheduler: Signer;
 }
 
-/** A worker over gRPC. The channel carries nothing that needs hiding: all is public or sealed, and signed. */
+/** A worker over gRPC. Nothing on the channel needs hiding: everything is public or sealed, and signed. */
 export function startGrpcWorker(address: string, { credentials, domain, scheduler }: Caller): Worker & Disposable {
   const client = new Hsm(address, credentials, channelOptions);
   const describe = async (): Promise<HsmDescription> =>
@@ -86,7 +86,7 @@ async function refusable<T>(call: Promise<T>): Promise<T> {
 
 const NOTHING = Buffer.alloc(0);
 
-/** protobuf leaves out zeros and empty values. */
+/** protobuf omits zeros and empty values. */
 function descriptionOf(message: HsmDescription__Output): HsmDescription {
   return {
     memberId: message.member_id ?? '',

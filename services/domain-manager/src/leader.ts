@@ -10,14 +10,14 @@ export interface LeaderOptions {
   readonly lease: LeaseStore;
   /** This replica's name. */
   readonly replica: string;
-  /** Does what is to be done now, from what it finds. Must be safe while another replica does the same. */
+  /** Does whatever its findings call for now. Must be safe while another replica does the same. */
   readonly round: () => Promise<void>;
   readonly events: DomainManagerEvents;
 }
 
 /**
- * Runs `round` again and again while this replica has the lease. The lease only keeps replicas from doing the same
- * work: two that both believe they lead are put in order by the compare-and-append of the token store.
+ * Runs `round` repeatedly while this replica has the lease. The lease only avoids duplicate work: if two replicas both
+ * believe they lead, the token store's compare-and-append puts them in order.
  */
 export class Leader implements AsyncDisposable {
   readonly #options: LeaderOptions;
@@ -30,7 +30,7 @@ export class Leader implements AsyncDisposable {
     this.#loop = this.#run();
   }
 
-  /** Something changed: the next round comes at once. */
+  /** Something changed: start the next round at once. */
   wake(): void {
     this.#alarm.abort();
   }
@@ -46,7 +46,7 @@ export class Leader implements AsyncDisposable {
     let leads = false;
     let failures = 0;
     while (!this.#stop.signal.aborted) {
-      // Renewed before the round: what happens during it is looked at in the next.
+      // Renewed before the round: changes during it are examined in the next one.
       this.#alarm = new AbortController();
       try {
         const holds = await lease.holdLease(replica, LEASE_MS);
@@ -57,7 +57,7 @@ export class Leader implements AsyncDisposable {
         failures = 0;
       } catch (error) {
         failures++;
-        // Once per doubling, so that an hour without Redis is a dozen lines and not an hour of them.
+        // Logged at each doubling, so that an hour without Redis makes a dozen lines, not an hour of them.
         if (Number.isInteger(Math.log2(failures))) events.roundFailed(error, failures);
       }
       await this.#pause(Math.min(INTERVAL_MS * 2 ** Math.min(failures, 4), MAX_INTERVAL_MS));

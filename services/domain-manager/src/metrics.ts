@@ -12,10 +12,7 @@ export interface MetricsSource {
   readonly clock: Clock;
 }
 
-/**
- * What rotation and resealing look like from here (docs/rotation.md). Resealing and workers are seen by the replica
- * that leads.
- */
+/** Metrics of rotation and resealing (docs/rotation.md). Only the leading replica sees resealing and workers. */
 export function observeDomain({ tokens, resealing, round, clock }: MetricsSource): void {
   const state = () => tokens.head?.state;
   observeGauge('keyfleet.domain.generation', () => state()?.generation);

@@ -18,11 +18,11 @@ import type { Head, TokenLog } from './token-log.ts';
 /** Operators are people: they get a week to sign. */
 const EXPIRES_AFTER_MS = 7 * 24 * 3_600_000;
 const MAX_PROPOSALS = 64;
-/** Proposals with one signer: one operator must not keep the others from proposing its own removal. */
+/** Proposals with one signer: an operator must not be able to keep the others from proposing its removal. */
 const MAX_OF_ONE = 16;
-/** Bytes of their commands: nor from reading the list, in which they find its removal. A gRPC client takes 4 MiB. */
+/** Bytes of their commands: nor from reading the list that contains its removal. A gRPC client accepts 4 MiB. */
 const MAX_BYTES_OF_ONE = 1024 * 1024;
-/** Each costs a verification, so their number is bounded. */
+/** Each costs a verification, so their number is limited. */
 const MAX_SIGNATURES_AT_ONCE = 32;
 
 export type ProposalStanding =
@@ -31,7 +31,7 @@ export type ProposalStanding =
   | { readonly standing: 'done'; readonly generation: number }
   | { readonly standing: 'failed'; readonly reason: string };
 
-/** Why a proposal or a signature was not taken. */
+/** Why a proposal or a signature was refused. */
 export class ProposalRefusedError extends Error {
   override name = 'ProposalRefusedError';
   readonly reason: 'invalid' | 'not-found' | 'full';
@@ -51,14 +51,14 @@ export interface ProposalsDeps {
 
 /**
  * Collects operators' signatures. It has no authority: the member that prepares a token verifies every signature and
- * the rule again. It verifies them too, so that only operators can fill the store and people see mistakes early.
+ * the rule again. It verifies them too, so that only operators can fill the store, and people see mistakes early.
  */
 export class Proposals {
   readonly #deps: ProposalsDeps;
   #proposing: Promise<unknown> = Promise.resolve();
   /**
-   * What was verified for the newest token, by all that it was verified from: anyone may ask for the list, and a
-   * signature takes a millisecond.
+   * Verification results for the newest token, by all of their inputs: anyone may ask for the list, and a signature
+   * takes a millisecond.
    */
   #verified: { readonly head: Head | undefined; readonly standings: Map<string, ProposalStanding> } | undefined;
 
@@ -67,11 +67,11 @@ export class Proposals {
   }
 
   /**
-   * Throws ProposalRefusedError unless it is possible now and at least one operator signed it; signatures that do not
-   * verify are refused.
+   * Throws ProposalRefusedError unless the change is possible now and at least one operator signed it. Signatures that
+   * do not verify are refused.
    */
   propose(bytes: Uint8Array): Promise<StoredProposal> {
-    // In turn, so that concurrent proposals cannot all find the same room.
+    // One at a time, so that concurrent proposals cannot all find the same room.
     const proposed = this.#proposing.then(() => this.#propose(bytes));
     this.#proposing = proposed.catch(() => {});
     return proposed;
@@ -117,7 +117,7 @@ export class Proposals {
     const { head } = this.#deps.tokens;
     if (this.#verified?.head !== head) this.#verified = undefined;
     const { standings } = (this.#verified ??= { head, standings: new Map() });
-    // Older entries are of proposals that have gained signatures or are gone.
+    // Older entries belong to proposals that have gained signatures or are gone.
     if (standings.size > 4 * MAX_PROPOSALS) standings.clear();
     return standings.getOrInsertComputed(hash('sha256', Proposal.encode(proposal)), () => this.#judged(proposal));
   }
@@ -155,7 +155,7 @@ export class Proposals {
     return proposal;
   }
 
-  /** Throws DomainError unless the proposal has all its signatures and is for the newest state. */
+  /** Throws DomainError unless the proposal has all its signatures and applies to the newest state. */
   #verify(proposal: Proposal): DomainChange {
     const { head } = this.#deps.tokens;
     return head === undefined ? verifyFounding(this.#deps.anchor, proposal) : verifyProposal(head, proposal);
@@ -172,7 +172,7 @@ export class Proposals {
     nextState(head.state, change, { keyId: '0'.repeat(32), madeAt });
   }
 
-  /** Throws DomainError unless every signature is an operator's whose role the change's rule asks for. */
+  /** Throws DomainError unless every signature is by an operator whose role the change's rule requires. */
   #assertSigned(proposal: Proposal): void {
     const { tokens, anchor } = this.#deps;
     if (tokens.head === undefined) return void verifySignatures(anchor.operators, proposal);
@@ -185,7 +185,7 @@ export class Proposals {
     }
   }
 
-  /** Throws ProposalRefusedError when too many proposals wait whose one signer signed this one too. */
+  /** Throws ProposalRefusedError if too many proposals are waiting whose only signer also signed this one. */
   async #assertHasRoom(proposal: Proposal): Promise<void> {
     const id = proposalId(proposal);
     const signers = new Set(proposal.signatures.map(({ operatorId }) => operatorId));

@@ -10,32 +10,32 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { ResealProgress, ResealStore } from './store/store.ts';
 import type { Sightings } from './sightings.ts';
 
-/** How many frontends can work on a pass at once; each has a shard at a time. */
+/** How many frontends can work on a pass at once. Each has one shard at a time. */
 const SHARDS = 16;
-/** A part takes seconds: when none was taken or reported for so long, nobody works on the shards that are not done. */
+/** A part takes seconds: if none was taken or reported for this long, nobody works on the unfinished shards. */
 const ASK_AGAIN_MS = 90_000;
 /**
- * How long a replica that takes over waits for a sign of life: what it asked for at once would take parts from who
- * works on them.
+ * How long a replica that takes over waits for a sign of life: to ask at once would take parts from those who work on
+ * them.
  */
 const FIRST_SIGN_MS = 30_000;
 
-/** Of the chain, since when each token has been seen. */
+/** The chain's record of when each token was first seen. */
 type SeenTokens = Pick<Sightings, 'seenAt'>;
 
 export interface ResealDeps {
   readonly store: ResealStore;
   readonly clock: Clock;
-  /** True when the items are on the work queue. */
+  /** Resolves to true once the items are on the work queue. */
   readonly publish: (items: readonly ResealItem[], attempt: number) => Promise<boolean>;
 }
 
 /** Has everything resealed under the active domain key, pass by pass. Its state is in the store. */
 export class ResealPasses {
   readonly #deps: ResealDeps;
-  /** The last sign of progress, and when it was seen or asked for. Lost with the replica, which is harmless. */
+  /** The last sign of progress, and when it was seen or requested. Lost with the replica, which is harmless. */
   #seen = { sign: '', at: 0 };
-  /** A pass that this replica began and that is not on the work queue yet. */
+  /** A pass that this replica began but has not put on the work queue yet. */
   #owed = '';
   #progress: ResealProgress | undefined;
 
@@ -43,7 +43,7 @@ export class ResealPasses {
     this.#deps = deps;
   }
 
-  /** As of this replica's last look; it looks while it leads. */
+  /** As of this replica's last look; only the leader looks. */
   get progress(): ResealProgress | undefined {
     return this.#progress;
   }
@@ -79,7 +79,7 @@ export class ResealPasses {
     return this.#ask(generation, { pass, shards: SHARDS, reports: new Map(), parts: 0 });
   }
 
-  /** At once for a pass that began here, and again when it shows no sign of life. */
+  /** Asks at once for a pass that began here, and again if it shows no sign of life. */
   async #ask(
     generation: number,
     { pass, shards, reports, parts }: Pick<ResealProgress, 'pass' | 'shards' | 'reports' | 'parts'>,
@@ -102,8 +102,8 @@ export class ResealPasses {
 }
 
 /**
- * Whether the pass that `progress` tells of was whole, found nothing under older domain keys, and began when nothing
- * could come under those that a former member may hold: so that these may open nothing from now on.
+ * Whether the pass in `progress` was complete, found nothing under older domain keys, and began when nothing new could
+ * be stored under those that a former member may hold: so these may open nothing from now on.
  */
 export function provesRetirement(state: DomainState, progress: ResealProgress, sightings: SeenTokens): boolean {
   const { reports, shards, startedAt } = progress;
@@ -111,9 +111,10 @@ export function provesRetirement(state: DomainState, progress: ResealProgress, s
 }
 
 /**
- * Frontends take nothing under a key that went out of use longer ago; as much again for their clocks and for writes
- * under way. And not before the newest token, which may have reinstated a key that a restored backup needs. Both times
- * count from when the token was seen, if that is later than it says: its preparer may have dated it back.
+ * Frontends store nothing under a key that went out of use longer ago; the same time again allows for their clocks and
+ * for writes in progress. The pass must not begin before the newest token either, which may have reinstated a key that
+ * a restored backup needs. Both times count from when the token was seen, if that is later than its own time: its
+ * preparer may have backdated it.
  */
 function provableFrom(state: DomainState, sightings: SeenTokens): number {
   const removal = newestAfterRemoval(state);
@@ -123,10 +124,7 @@ function provableFrom(state: DomainState, sightings: SeenTokens): number {
   return Math.max(removedAt + CHANGEOVER_MS, newestAt) + CHANGEOVER_MS;
 }
 
-/**
- * A whole pass that had nothing to reseal and left nothing: the proof that older domain keys are not needed by what is
- * stored.
- */
+/** A complete pass with nothing to reseal and nothing left: the proof that nothing stored needs older domain keys. */
 function foundNothing({ reports }: ResealProgress): boolean {
   return [...reports.values()].every(({ resealed, remaining }) => resealed === 0 && remaining === 0);
 }

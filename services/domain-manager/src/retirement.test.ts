@@ -26,12 +26,12 @@ const ASK_AGAIN_MS = 90_000;
 beforeEach(resetWorld);
 
 describe('resealing', () => {
-  /** What frontends do with the items they took: `found` of each shard. */
+  /** Acts as the frontends that took the items: `found` is the result of each shard. */
   async function work(found: (item: ResealItem) => { resealed: number; remaining: number }): Promise<void> {
     for (const item of world.asked.splice(0))
       await world.store.report(item, { ...found(item), parts: 1, standing: 'done' });
   }
-  /** Rounds until nothing is asked any more. */
+  /** Runs rounds until nothing more is asked. */
   async function runPass({ round }: Replica, resealed: number, remaining = 0): Promise<void> {
     await round.run();
     await round.run();
@@ -115,7 +115,7 @@ describe('resealing', () => {
     ]);
   });
 
-  /** hsm-2 leaves, and the first pass resealed what there was. */
+  /** hsm-2 leaves, and the first pass reseals what there is. */
   async function removed(): Promise<Replica> {
     const replica = await rotated();
     const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
@@ -126,7 +126,7 @@ describe('resealing', () => {
 
   test('after a removal older domain keys are retired by a pass that began when nothing could come under them', async () => {
     const replica = await removed();
-    // As stopped as docs/ceremony.md asks.
+    // Stopped, as docs/ceremony.md requires.
     world.workers[1]!.down = true;
     await runPass(replica, 7);
     await runPass(replica, 0);
@@ -174,7 +174,7 @@ describe('resealing', () => {
     await replica.round.run();
     expect(domainKeys(replica)).toEqual(['1 deactivated', '2 active']);
 
-    // Who saw it now for the first time waits anew: it cannot know.
+    // A replica that sees it for the first time now waits anew, since it cannot know.
     world.clock.advance(2 * CHANGEOVER_MS - 1);
     const successor = newReplica();
     await runPass(successor, 0);
@@ -186,7 +186,7 @@ describe('resealing', () => {
     expect(domainKeys(successor)).toEqual(['1 retired', '2 active']);
   });
 
-  /** A domain-manager that never lives longer than three minutes, each time with all shards worked on. */
+  /** A domain-manager that never lives longer than three minutes; each time all shards are worked on. */
   async function restartedOften(times: number): Promise<Replica> {
     let replica = newReplica();
     for (let i = 0; i < times; i++) {

@@ -236,7 +236,7 @@ describe('rotation', () => {
     expect(generations()).toEqual([2, 1]);
     expect(sealing()).toEqual([1, 1]);
 
-    // Not finished: the next one is not begun.
+    // Unfinished, so the next one does not begin.
     world.clock.advance(DAY);
     await round.run();
     expect(generations()).toEqual([2, 1]);
@@ -308,7 +308,7 @@ test('an admitted worker gets every token there is', async () => {
 });
 
 describe('a store that went back to an older backup', () => {
-  /** The backup that was restored: the first `count` tokens. */
+  /** The restored backup: the first `count` tokens. */
   async function restoreBackup(count: number): Promise<MemoryStore> {
     const backup = new MemoryStore(world.clock);
     for (const [index, token] of (await world.store.loadTokens(0, count)).entries())

@@ -46,7 +46,7 @@ export class Round {
   readonly #deps: RoundDeps;
   #views: readonly WorkerView[] = [];
   #announced = 0;
-  /** When this replica last rotated. Lost with the replica, which costs one rotation at most. */
+  /** When this replica last rotated. Lost with the replica, which costs at most one rotation. */
   #rotatedAt = -Infinity;
 
   constructor(deps: RoundDeps) {
@@ -71,9 +71,7 @@ export class Round {
     await this.#retireWhenProven();
   }
 
-  /**
-   * Not awaited: without NATS, services find the token by polling. Repeated after a restart, which is harmless.
-   */
+  /** Not awaited: without NATS, services find the token by polling. Repeated after a restart, which is harmless. */
   async #announce(): Promise<void> {
     const { generation } = this.#deps.tokens;
     if (generation <= this.#announced) return;
@@ -115,8 +113,8 @@ export class Round {
     if (head === undefined) return;
     const now = clock.now();
     if (now < nextRotationAt(head.state, rotateEveryMs) || !isSettled(head.state, this.#views)) return;
-    // A preparer that dates its tokens back would otherwise be asked for the next one at once, until the domain is
-    // full. Before: a clock was wrong.
+    // Otherwise a preparer that backdates its tokens would be asked for the next one at once, until the domain is full.
+    // If `now` is earlier than the last rotation, a clock was wrong.
     if (now >= this.#rotatedAt && now < this.#rotatedAt + rotateEveryMs) return;
     // The doctor says what to do about it.
     if (!hasRoomToRotate(head.state)) return;
@@ -124,7 +122,10 @@ export class Round {
     if (tokens.generation > head.state.generation) this.#rotatedAt = now;
   }
 
-  /** After a removal: what the former member may hold opens nothing any more, once nothing that counts is under it. */
+  /**
+   * After a removal: once nothing that counts is sealed under the keys that the former member may hold, they open
+   * nothing any more.
+   */
   async #retireWhenProven(): Promise<void> {
     const { tokens, resealing, sightings } = this.#deps;
     const { head } = tokens;
@@ -135,7 +136,9 @@ export class Round {
     await this.#carryOut(head, { name: 'RetireDomainKeys', body: { ids } });
   }
 
-  /** What the scheduler signs, if the rules let it: the first member that can makes the token. */
+  /**
+   * Carries out a change that the scheduler signs, if the rules allow it. The first member that can makes the token.
+   */
   async #carryOut(head: Head, change: ScheduledChange): Promise<void> {
     const { tokens, scheduler, events } = this.#deps;
     if (!mayAlone(scheduler, change.name, head.state)) return;
@@ -144,7 +147,7 @@ export class Round {
       try {
         await executeProposal(verifyProposal(head, proposal), proposal, { views: this.#views, tokens, events });
       } catch (error) {
-        // Said in the log.
+        // Already logged.
         if (!(error instanceof ProposalFailedError)) throw error;
       }
       if (tokens.generation > head.state.generation) break;

@@ -13,7 +13,7 @@ export function nextRotationAt(state: DomainState, everyMs: number): number {
   return activeDomainKey(state).createdAt + everyMs;
 }
 
-/** Whether every reachable member uses the active domain key: the last rotation is complete. */
+/** Whether every reachable member uses the active domain key, which means the last rotation is complete. */
 export function isSettled(state: DomainState, views: readonly WorkerView[]): boolean {
   const { createdGeneration } = activeDomainKey(state);
   const reachable = views.filter(({ standing }) => standing === 'member');
@@ -23,7 +23,7 @@ export function isSettled(state: DomainState, views: readonly WorkerView[]): boo
   );
 }
 
-/** A domain change that the scheduler signs alone, if the rules allow it. `preparer` makes its token. */
+/** A domain change signed by the scheduler alone, if the rules allow it. `preparer` makes its token. */
 export function scheduled(
   head: VerifiedDomain,
   { change, scheduler, preparer }: { change: ScheduledChange; scheduler: Signer; preparer: string },
@@ -35,7 +35,7 @@ export type ScheduledChange =
   | { readonly name: 'RotateDomainKeys'; readonly body: Record<string, never> }
   | { readonly name: 'RetireDomainKeys'; readonly body: { ids: string[] } };
 
-/** Members that a scheduled change may name, in the state's order: reachable ones that hold the newest token. */
+/** The members that a scheduled change may name, in the state's order: reachable ones that hold the newest token. */
 export function preparersOf({ state }: VerifiedDomain, views: readonly WorkerView[]): string[] {
   const ready = new Set(
     views
@@ -45,7 +45,7 @@ export function preparersOf({ state }: VerifiedDomain, views: readonly WorkerVie
   return state.members.map(({ memberId }) => memberId).filter((memberId) => ready.has(memberId));
 }
 
-/** Whether the scheduler's signature alone meets the rule. Rules older than the change do not name it. */
+/** Whether the scheduler's signature alone meets the rule. Rules older than the change do not mention it. */
 export function mayAlone(scheduler: Signer, name: RuledChange, { rules, operators }: DomainState): boolean {
   const rule = rules.find(({ command }) => command === name);
   const signer = operators.find(({ operatorId }) => operatorId === scheduler.operatorId);

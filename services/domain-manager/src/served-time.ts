@@ -15,16 +15,16 @@ const SignedServedTime = defineFormat(
   z.object({ served: bytes({ max: 512 }), signature }),
 );
 
-/** For how long domain-managers have had a token and shown it to whoever asks: a length, which no clock moves. */
+/** How long domain-managers have had a token and shown it to anyone who asks: a duration, which no clock can shift. */
 export type ServedTime = ReturnType<typeof ServedTime.decode>;
 
-/** Signed, because it lies in a store that may be another's: who writes there can only make it shorter. */
+/** Signed, because it is in a store that somebody else may control: writers there can only shorten it. */
 export function signServedTime(time: ServedTime, { privateKey }: Signer): Buffer {
   const served = ServedTime.encode(time);
   return SignedServedTime.encode({ served, signature: signBytes(privateKey, served) });
 }
 
-/** In milliseconds; 0 for what this scheduler did not sign of this token. */
+/** In milliseconds; 0 if this scheduler did not sign it for this token. */
 export function servedMsOf(signed: Uint8Array, token: Omit<ServedTime, 'servedMs'>, { privateKey }: Signer): number {
   try {
     const { served, signature: ofScheduler } = decodeOrRefuse(SignedServedTime, signed);

@@ -15,33 +15,33 @@ import type { StoredProposal } from './store/store.ts';
 import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
 import { UnconfirmedError } from './witness.ts';
 
-/** A token of 256 members and 4096 domain keys is below 1 MB, and so is a proposal that names them. */
+/** A token of 256 members and 4096 domain keys is below 1 MB, as is a proposal that names them. */
 const TOKEN_BYTES = 1024 * 1024;
-/** What only asks, and a signature. */
+/** For queries, and for a signature. */
 const SMALL_BYTES = 4096;
-/** Each peer's: workers and frontends look every few seconds, and many of them may stand behind one address. */
+/** Per peer: workers and frontends look every few seconds, and many of them may be behind one address. */
 const READ_RATE: Rate = { perSecond: 200, burst: 1000 };
-/** Each peer's: a proposal or a signature is verified before anyone knows who sent it, ... */
+/** Per peer: a proposal or a signature is verified before its sender is known, ... */
 const WRITE_RATE: Rate = { perSecond: 20, burst: 50 };
-/** ... and so is a token, which takes longest and which people send at a recovery only. */
+/** ... and so is a token, which takes longest and which people send only at a recovery. */
 const STORE_RATE: Rate = { perSecond: 1, burst: 10 };
 
 export interface ServerDeps {
   readonly tokens: TokenLog;
   readonly proposals: Proposals;
   readonly status: () => Promise<StatusResponse>;
-  /** Asked before a token is stored. Throws TokenLogError. */
+  /** Called before a token is stored. Throws TokenLogError. */
   readonly confirm: (next: Head) => Promise<void>;
-  /** What a proposal that has all its signatures waits for; undefined: nothing that is known here. */
+  /** What a fully signed proposal waits for; undefined: nothing known here. */
   readonly waitsFor: (change: DomainChange) => string | undefined;
-  /** Whether what is asked for here can be answered. */
+  /** Whether queries here can be answered. */
   readonly isServing: () => boolean;
-  /** A proposal or a token was stored, or a proposal signed. */
+  /** A proposal or a token was stored, or a proposal was signed. */
   readonly onChange: () => void;
   readonly events: DomainManagerEvents;
 }
 
-/** Disposing of it finishes what is running. Throws when the address is taken. */
+/** Disposing it finishes the running calls. Throws if the address is taken. */
 export function startServer(
   { grpc, health, drain }: Pick<DomainManagerConfig, 'grpc' | 'health' | 'drain'>,
   tls: TlsFiles | undefined,
@@ -87,8 +87,8 @@ function handlersOf({
     return { code: rejected.code, details: rejected.message };
   });
   /**
-   * What was verified before is still true when the store cannot be asked; with nothing verified there is nothing to
-   * say.
+   * What was verified before is still true if the store cannot be reached. If nothing was verified, there is nothing to
+   * answer.
    */
   const refreshIfPossible = async (): Promise<void> => {
     try {
@@ -150,12 +150,12 @@ class RejectedError extends Error {
   }
 }
 
-/** Whether the trouble is this service's or its store's, and not the caller's. */
+/** Whether the problem is this service's or its store's, not the caller's. */
 function isOurs({ code }: RejectedError): boolean {
   return code === status.DATA_LOSS || code === status.INTERNAL;
 }
 
-/** Never UNAVAILABLE, which is what a caller sees who does not reach this service at all. */
+/** Never UNAVAILABLE: callers see that only if they do not reach this service at all. */
 function rejectionOf(error: unknown): RejectedError {
   if (error instanceof RejectedError) return error;
   if (error instanceof TokenLogError) return new RejectedError(status.DATA_LOSS, error.message);

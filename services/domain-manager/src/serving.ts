@@ -9,7 +9,7 @@ import type { Rounds, RoundsDeps } from './start-rounds.ts';
 import { statusOf } from './status.ts';
 import { assertOthersOpen } from './witness.ts';
 
-/** What the server answers from. */
+/** What the server needs to answer. */
 export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds): ServerDeps {
   const { events } = assembly;
   const { stored, notices, workers } = deps;

@@ -6,7 +6,7 @@ import { servedMsOf, signServedTime } from './served-time.ts';
 import type { SightingStore } from './store/store.ts';
 import type { TokenLog } from './token-log.ts';
 
-/** How much is lost with a replica at most. */
+/** The most time that can be lost with a replica. */
 const KEEP_EVERY_MS = 10_000;
 
 export interface SightingsDeps {
@@ -14,7 +14,7 @@ export interface SightingsDeps {
   readonly store: SightingStore;
   readonly scheduler: Signer;
   readonly clock: Clock;
-  /** For how long something has been. */
+  /** For measuring durations. */
   readonly monotonicClock: Clock;
 }
 
@@ -23,16 +23,16 @@ interface Sighting {
   readonly tokenHash: Buffer;
   /** Milliseconds since the epoch. */
   readonly since: number;
-  /** Milliseconds, before this replica counted them. */
+  /** Milliseconds served before this replica began counting. */
   readonly servedBefore: number;
   /** By the monotonic clock. */
   readonly countedFrom: number;
 }
 
 /**
- * Since when the tokens have been seen for which a retirement waits. What replicas before this one, and this one before
- * it restarted, have served of that time counts: they leave it signed in the store. The time in which none ran does not
- * count: nobody could learn of the token in it.
+ * How long the tokens that a retirement waits for have been visible. Time served by earlier replicas, and by this one
+ * before a restart, counts: they leave it signed in the store. Time in which no replica ran does not: nobody could
+ * learn of the token then.
  */
 export class Sightings {
   readonly #deps: SightingsDeps;
@@ -48,7 +48,7 @@ export class Sightings {
     return this.#byGeneration.get(generation)?.since ?? this.#deps.tokens.seenAt(generation);
   }
 
-  /** Call it in every round of the leader. */
+  /** Call in every round of the leader. */
   async keep(state: DomainState): Promise<void> {
     if (domainKeysToRetire(state).length === 0) return;
     const generations = [newestAfterRemoval(state)!.createdGeneration, state.generation];

@@ -28,7 +28,7 @@ export interface Rounds {
   readonly leader: Leader;
 }
 
-/** The domain as it is stored, and the rounds that bring it on while this replica leads. */
+/** The stored domain, and the rounds that advance it while this replica leads. */
 export function startRounds(assembly: Assembly, { stored, notices, workers }: RoundsDeps): Rounds {
   const { config, anchor, scheduler, replica, clock, events, resources } = assembly;
   const { redis, guard, store } = stored;
@@ -53,7 +53,7 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
   const leadRound = async (): Promise<void> => {
     await guard.assertOurs(redis);
     await round.run();
-    // What a round may have written counts as written, so that an older store is noticed here too.
+    // Whatever a round may have written counts as written, so that an older store is noticed here too.
     guard.wrote();
   };
   const leader = resources.use(new Leader({ lease: store, replica, round: leadRound, events }));

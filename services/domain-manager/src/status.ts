@@ -15,11 +15,11 @@ export interface StatusSource {
   readonly views: readonly WorkerView[];
   readonly replica: string;
   readonly leader: string | undefined;
-  /** Undefined: rotation is not scheduled. */
+  /** Undefined if rotation is not scheduled. */
   readonly rotateEveryMs: number | undefined;
   readonly reseal: ResealProgress | undefined;
   readonly natsConnected: boolean;
-  /** '' while the store is as it was. */
+  /** '' if the store is intact. */
   readonly storeProblem: string;
 }
 

@@ -5,9 +5,9 @@ import { standingOf, type WorkerView } from './worker-survey.ts';
 import type { HsmDescription, Worker } from './workers.ts';
 
 /**
- * Brings every reachable member to the newest token; when all of them have it, tells them to use its domain key. Also
- * sent to removed members, which then know that they are. Returns the views after that; a worker's failure is a problem
- * of its view.
+ * Brings every reachable member to the newest token; once all have it, tells them to use its domain key. Also sends the
+ * token to removed members, which then know of their removal. Returns the views after that; a worker's failure is a
+ * problem in its view.
  */
 export async function distributeTokens(
   views: readonly WorkerView[],
@@ -39,7 +39,7 @@ async function installMissing(worker: Worker, has: HsmDescription, tokens: Token
     if (page.length === 0) return description;
     const before = description.generation;
     description = await worker.install(page);
-    // A worker that took none would be sent the same page for ever.
+    // Otherwise a worker that took none would be sent the same page forever.
     if (description.generation <= before) return description;
   }
 }

@@ -23,15 +23,15 @@ export interface TokenLogOptions {
   readonly store: TokenStore;
   readonly anchor: TrustAnchor;
   readonly clock: Clock;
-  /** The store had lost tokens; this replica still held them and stored them again. */
+  /** The store had lost tokens, and this replica, which still held them, stored them again. */
   readonly onRestored?: (from: number, to: number) => void;
 }
 
 const LOAD_COUNT = 64;
-/** Of one answer; a single token may be larger. */
+/** Size of one answer; a single token may be larger. */
 const PAGE_BYTES = 1024 * 1024;
 
-/** The domain's tokens: append-only in the store, each verified here before it is stored and before it is passed on. */
+/** The domain's tokens: append-only in the store, each verified here before it is stored or passed on. */
 export class TokenLog {
   readonly #store: TokenStore;
   readonly #anchor: TrustAnchor;
@@ -39,7 +39,7 @@ export class TokenLog {
   readonly #onRestored: (from: number, to: number) => void;
   readonly #tokens: Buffer[] = [];
   /**
-   * Indexed by generation - 1. Not stored: a token's own time is its maker's word, and anyone who writes to the store
+   * Indexed by generation - 1. Not stored: a token's own time is its maker's claim, and anyone who writes to the store
    * could change a stored one.
    */
   readonly #seenAt: number[] = [];
@@ -64,9 +64,7 @@ export class TokenLog {
     return this.#tokens.length;
   }
 
-  /**
-   * Reads what others have stored. Concurrent callers share one read. Throws TokenLogError, or the store's error.
-   */
+  /** Reads what others have stored. Concurrent callers share one read. Throws TokenLogError, or the store's error. */
   refresh(): Promise<void> {
     return this.#refreshing.run(() => this.#readStore());
   }
@@ -76,7 +74,7 @@ export class TokenLog {
     return this.#seenAt[generation - 1] ?? this.#clock.now();
   }
 
-  /** The generation that the proposal made, if it has. */
+  /** The generation that the proposal made, if any. */
   generationOf(proposal: string): number | undefined {
     return this.#generationOf.get(proposal);
   }
@@ -94,14 +92,14 @@ export class TokenLog {
   }
 
   /**
-   * False when another replica stored this generation first. Throws TokenLogError when `token` does not follow the
-   * head, and whatever `confirm` throws, which runs before the token is stored.
+   * False if another replica stored this generation first. Throws TokenLogError if `token` does not follow the head,
+   * and whatever `confirm` throws, which runs before the token is stored.
    */
   async append(token: Buffer, confirm: (next: Head) => Promise<void>): Promise<boolean> {
     const next = this.#verify(token);
     await confirm(next);
     if (!(await this.#store.appendToken(next.state.generation, token))) return false;
-    // A concurrent refresh may have read it.
+    // A concurrent refresh may already have read it.
     if (this.#tokens.length === next.state.generation - 1) this.#push(next);
     return true;
   }
@@ -121,9 +119,9 @@ export class TokenLog {
   }
 
   /**
-   * The store holds fewer tokens than it acknowledged: an older backup was restored under us. As long as what it holds
-   * is the beginning of our chain, the rest is appended again; members hold it, and the domain could not go on without
-   * it.
+   * The store holds fewer tokens than it acknowledged: an older backup was restored underneath us. If what it holds is
+   * the beginning of our chain, the rest is appended again: members hold those tokens, and the domain could not
+   * continue without them.
    */
   async #restoreStore(): Promise<void> {
     let generation = 0;
@@ -138,7 +136,7 @@ export class TokenLog {
     }
     const lost = this.#tokens.slice(generation);
     for (const [index, token] of lost.entries()) {
-      // False: another replica does the same, or it is not the store that had them. If it stored anything else, the
+      // False: another replica does the same, or this is not the store that had them. If it stored anything else, the
       // next refresh says so.
       if (!(await this.#store.restoreToken(generation + 1 + index, token))) return;
     }

@@ -19,7 +19,7 @@ beforeAll(async () => {
   endsTheDomain = await sealedForNobody(good, (body) => domain.identities.get('hsm-1')!.sign(body));
 });
 
-/** As the domain-manager sees an hsm-worker; `change`: what a hostile one does else. */
+/** An hsm-worker as the domain-manager sees it; `change`: what a hostile one does differently. */
 function workerOf(hsm: Hsm, change: Partial<Worker> = {}): Worker {
   const check = async (token: Uint8Array) => {
     try {
@@ -31,7 +31,7 @@ function workerOf(hsm: Hsm, change: Partial<Worker> = {}): Worker {
   return { address: hsm.memberId, describe: async () => hsm.describe(), check, ...change } as Worker;
 }
 
-/** What becomes of a token that someone brings to a domain-manager with these workers. */
+/** What happens to a token that someone brings to a domain-manager with these workers. */
 async function storing(token: Buffer, workers: readonly Worker[]): Promise<string> {
   const store = new MemoryStore(domain.clock);
   await store.appendToken(1, domain.tokens[0]!);

@@ -7,17 +7,17 @@ import type { WorkerView } from './worker-survey.ts';
 import { type Head, TokenLogError } from './token-log.ts';
 import { WorkerRefusedError } from './workers.ts';
 
-/** A member was asked, and its answer did not come: the same token is worth asking for again. */
+/** A member was asked but did not answer: it is worth asking again for the same token. */
 export class UnconfirmedError extends Error {
   override name = 'UnconfirmedError';
 }
 
 /**
- * Asks the members of the new state, but not the one that made the token, until one can open it. A token verifies in
- * public whatever is sealed in it; once stored, no other of its generation is, and a domain whose members cannot open
- * it has come to its end. What a worker says of itself only decides who is asked; what counts is a member's signature.
- * Throws TokenLogError when all that answer refuse it, and UnconfirmedError when one that is there does not answer.
- * Nobody in reach, as when every worker is lost, is no reason to wait.
+ * Asks the members of the new state, except the token's maker, until one can open it. Anyone can verify a token,
+ * whatever is sealed in it; once it is stored, no other token of its generation can be, and a domain whose members
+ * cannot open it is finished. A worker's own description only decides who is asked; what counts is a member's
+ * signature. Throws TokenLogError if all that answer refuse it, and UnconfirmedError if one that is reachable does not
+ * answer. If none is in reach, as when every worker is lost, it does not wait.
  */
 export async function assertOthersOpen(
   { state, hash, token }: Head,

@@ -7,13 +7,13 @@ export type Standing =
   | 'member'
   /** Belongs to no domain: operators may admit it. */
   | 'asking-to-join'
-  /** Of this domain, but the newest token does not list it. */
+  /** Belongs to this domain, but the newest token does not list it. */
   | 'removed'
-  /** Of another domain, or with the name of a member and other keys. */
+  /** Belongs to another domain, or has a member's name with other keys. */
   | 'stranger'
   | 'unreachable';
 
-/** A worker and what it said when it was last asked. */
+/** A worker, and what it said when last asked. */
 export interface WorkerView {
   readonly worker: Worker;
   readonly standing: Standing;
@@ -38,8 +38,8 @@ export function surveyWorkers(workers: readonly Worker[], head: Head | undefined
 const SHARED_MS = 1_000;
 
 /**
- * One survey for all who ask within a second: anyone may ask for the status, and workers answer this replica so often
- * and no more.
+ * Callers within one second share a survey: anyone may ask for the status, and this limits how often this replica asks
+ * the workers.
  */
 export class SharedSurvey {
   readonly #workers: readonly Worker[];
@@ -78,7 +78,7 @@ export function standingOf(
 }
 
 /**
- * Both mean that somebody changed what was stored: nothing here can repair it, so it is said, and shown in the status.
+ * Both mean that somebody changed what was stored: nothing here can repair it, so it is logged and shown in the status.
  */
 function rollbackOf(description: HsmDescription, head: Head): { problem?: string } {
   const { generation } = head.state;
@@ -91,7 +91,7 @@ function rollbackOf(description: HsmDescription, head: Head): { problem?: string
   return {};
 }
 
-/** Members of the domain that no configured worker is: offline members, or workers out of reach. */
+/** Members of the domain that match no configured worker: offline members, or workers out of reach. */
 export function absentMembers(state: DomainState, views: readonly WorkerView[]): string[] {
   const present = new Set(
     views.filter(({ standing }) => standing === 'member').map((view) => view.description?.memberId),

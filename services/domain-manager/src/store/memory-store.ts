@@ -106,7 +106,7 @@ export class MemoryStore implements DomainStore {
     this.#sightings.set(generation, Buffer.from(sighting));
   }
 
-  /** What a frontend does. */
+  /** Acts as a frontend. */
   async report(item: ResealItem, report: ShardReport): Promise<void> {
     this.#reseals.get(item.generation)?.reports.set(reportField(item), report);
   }

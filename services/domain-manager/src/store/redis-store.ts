@@ -16,7 +16,7 @@ import {
 import { progressOf } from './reseal-progress.ts';
 import type { DomainStore, ResealProgress, Signature, StoredProposal } from './store.ts';
 
-// Scripts, because Redis runs each as one step: two replicas that write at once are put in order, and one of them
+// Scripts, because Redis runs each one atomically: of two replicas that write at once, one comes first and the other
 // loses.
 
 /**
@@ -37,7 +37,7 @@ if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])
 return 1`;
 
-/** KEYS: index, proposal. ARGV: id, command, expiresAt, now, limit, then operator id and signature by turns. */
+/** KEYS: index, proposal. ARGV: id, command, expiresAt, now, limit, then pairs of operator id and signature. */
 const PUT_PROPOSAL = `
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[4])
 if redis.call('EXISTS', KEYS[2]) == 0 then
@@ -71,13 +71,13 @@ redis.call('HSET', KEYS[1], 'pass', ARGV[1], 'shards', ARGV[2], 'startedAt', ARG
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`;
 
-/** It has done its work as soon as it is there. */
+/** It has done its work as soon as it exists. */
 const CONFIRMED_MS = 10_000;
 const SIGNATURE = 'signature:';
-/** Long after the generation is history. */
+/** Long after the generation has been replaced. */
 const PROGRESS_TTL_MS = 400 * 24 * 3_600_000;
 
-/** Everything of a domain lies under one hash tag, so that scripts work on a Redis Cluster too. */
+/** Everything of a domain has one hash tag, so that scripts work on a Redis Cluster too. */
 export class RedisStore implements DomainStore {
   readonly #writes: DurableWrites;
   readonly #redis: RedisClient;
@@ -85,7 +85,7 @@ export class RedisStore implements DomainStore {
   readonly #domain: string;
   readonly #storeId: () => string;
 
-  /** `storeId`: of the store that this service knows; '' while it knows none. */
+  /** `storeId`: the id of the store that this service knows; '' if it knows none. */
   constructor(writes: DurableWrites, clock: Clock, { domain, storeId }: { domain: string; storeId: () => string }) {
     this.#storeId = storeId;
     this.#writes = writes;
@@ -112,7 +112,7 @@ export class RedisStore implements DomainStore {
     return (await this.#writes.write(keys[0], (client) => client.eval(script, 2, ...keys, ...args))) === 1;
   }
 
-  /** Replicas get writes in their order: when one made now is there, everything read before is. */
+  /** Replicas receive writes in order: once one made now has arrived, everything read before has too. */
   async confirmTokens(): Promise<void> {
     const key = confirmedAt(this.#domain);
     await this.#writes.write(key, (client) => client.set(key, String(this.#clock.now()), 'PX', CONFIRMED_MS));

@@ -1,7 +1,7 @@
 import { reportField, type ShardReport } from '@keyfleet/shared/reseal-queue';
 import type { ResealProgress } from './store.ts';
 
-/** `reports`: of every pass, by field. */
+/** `reports`: those of every pass, by field. */
 export function progressOf(stored: {
   pass: number;
   shards: number;

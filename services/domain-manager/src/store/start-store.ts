@@ -13,8 +13,8 @@ export interface GuardedStore {
 }
 
 /**
- * Resolves once Redis answers; undefined when the service is stopped before. Throws ConfigError for one that may lose
- * domain tokens.
+ * Resolves once Redis answers; undefined if the service is stopped first. Throws ConfigError if Redis may lose domain
+ * tokens.
  */
 export async function startStore(
   { config, anchor, clock, events, resources }: Assembly,

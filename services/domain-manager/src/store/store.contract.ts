@@ -14,7 +14,7 @@ function newProposal(overrides: Partial<StoredProposal> = {}): StoredProposal {
   };
 }
 
-/** What every store of the domain promises; `newStore` gives an empty one, `report` does what a frontend does. */
+/** What every store of the domain guarantees. `newStore` makes an empty one; `report` acts as a frontend. */
 export function describeDomainStore<Store extends DomainStore>(
   newStore: () => Promise<Store>,
   report: (store: Store, item: ResealItem, found: ShardReport) => Promise<unknown>,
