@@ -4,17 +4,17 @@ import type { Progress } from './progress.ts';
 import { type FoundRecord, hasMac, pagesOfRecords, type Records } from './records.ts';
 
 export interface Authenticated {
-  /** Records that had their MAC already. */
+  /** Records that already had their MAC. */
   readonly genuine: number;
-  /** Records that were given one. */
+  /** Records that received one. */
   readonly made: number;
-  /** What is wrong with each of the others; they were left as they are. */
+  /** What is wrong with each of the others, which were left as they are. */
   readonly refused: readonly string[];
 }
 
 /**
- * Gives a MAC to every record that has none: from then on frontends take it for their own. Only who trusts Redis as it
- * is now may ask for it. A record whose MAC is wrong stays refused. May be cut off and repeated.
+ * Gives a MAC to every record without one: from then on frontends accept it as their own. Only those who trust Redis as
+ * it is now may do this. A record with a wrong MAC stays refused. May be interrupted and repeated.
  */
 export async function authenticateRecords(
   redis: RedisClient,
@@ -53,7 +53,7 @@ function assertRecord(record: FoundRecord): void {
     const value: unknown = JSON.parse(record.stored);
     if (typeof value === 'object' && value !== null && JSON.stringify(value) === record.stored) return;
   } catch {
-    // As below.
+    // Reported below.
   }
   throw new DamagedRecordError(`${nameOf(record)} is no record: restore it from a backup`);
 }

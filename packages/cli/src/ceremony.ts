@@ -24,7 +24,7 @@ export interface Founding {
   readonly backupHorizonMs: number;
 }
 
-/** What destroys nothing and lets nobody in: it may be signed by one person, or by a domain-manager alone. */
+/** These destroy nothing and admit nobody: one person, or a domain-manager alone, may sign them. */
 const routine: ReadonlySet<RuledChange> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
 
 /** `quorum` people for everything that changes who is trusted, what old domain keys open, or what is lost. */
@@ -35,9 +35,9 @@ export function defaultRules(quorum: number): Rule[] {
 }
 
 /**
- * Founds a domain, or finds that it is founded: proposes CreateDomain signed by `founders`, and when these are enough
- * for the trust anchor, waits until its first token is stored. Returns undefined when more founders must sign. Throws
- * CliError.
+ * Founds a domain, or finds that it is already founded: proposes CreateDomain signed by `founders`, and if they are
+ * enough for the trust anchor, waits until the first token is stored. Returns undefined if more founders must sign.
+ * Throws CliError.
  */
 export async function createDomain(
   client: DomainManagerClient,

@@ -12,7 +12,7 @@ export function standingsOf(state: DomainState): KeyStanding[] {
 }
 
 /**
- * How many domain keys are in use, how many open nothing any more, and from when on operators may drop the oldest ones.
+ * How many domain keys are in use, how many open nothing any more, and from when operators may drop the oldest ones.
  */
 export function summaryOf(keys: readonly KeyStanding[], now: number): string {
   const count = (status: string): number => keys.filter((key) => key.status === status).length;

@@ -13,7 +13,7 @@ const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hs
 const harmless = signProposal(newProposal(domain.command(rotation)), domain.alice);
 const harmful = signProposal(newProposal(domain.command(removal)), domain.alice);
 
-/** A domain-manager that shows `shown` under the id of `named`, whatever it is asked. */
+/** A domain-manager that always returns `shown` under the id of `named`. */
 async function startLiar(shown: Proposal, named: Proposal) {
   const answer = answering((error) => ({ details: String(error) }));
   const message = { proposal_id: proposalId(named), proposal: Proposal.encode(shown), standing: 'collecting' };

@@ -25,8 +25,8 @@ export interface ProposalView {
 }
 
 /**
- * A domain-manager, as an operator uses it. How a proposal stands is its word; tokens, and which proposal it is, are
- * verified. Throws CliError.
+ * A domain-manager from an operator's side. A proposal's standing is only its claim; tokens, and which proposal it is,
+ * are verified. Throws CliError.
  */
 export class DomainManagerClient implements Disposable {
   readonly #address: string;
@@ -82,7 +82,7 @@ export class DomainManagerClient implements Disposable {
     return proposals.map((proposal) => viewOf(proposal));
   }
 
-  /** By the id or a beginning of it that only one has. */
+  /** By its id, or a unique prefix of it. */
   async getProposal(idPrefix: string): Promise<ProposalView> {
     const [found, ...more] = (await this.listProposals()).filter((view) => view.proposalId.startsWith(idPrefix));
     if (found === undefined) throw new CliError(`there is no proposal ${idPrefix}. See: keyfleet domain proposals`);
@@ -90,10 +90,7 @@ export class DomainManagerClient implements Disposable {
     return found;
   }
 
-  /**
-   * Waits until a proposal that has its signatures is carried out. Throws CliError when it fails or `timeoutMs` is
-   * over.
-   */
+  /** Waits until a fully signed proposal is carried out. Throws CliError if it fails or `timeoutMs` is over. */
   async awaitDone(id: string, timeoutMs = DONE_WITHIN_MS): Promise<ProposalView> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
@@ -139,7 +136,7 @@ export class DomainManagerClient implements Disposable {
   }
 }
 
-/** The end of the chain, which is not from the future by the clock here. Throws DomainError. */
+/** The end of the chain, which must not be from the future by the local clock. Throws DomainError. */
 export function verifiedNow(anchor: TrustAnchor, tokens: readonly Uint8Array[]): VerifiedDomain {
   const verified = verifyChain(anchor, tokens);
   assertNotFromFuture(verified, systemClock.now());
@@ -147,8 +144,8 @@ export function verifiedNow(anchor: TrustAnchor, tokens: readonly Uint8Array[]):
 }
 
 /**
- * The id is computed here. Throws CliError when the domain-manager names the proposal otherwise, or answers with
- * another than `expected`.
+ * Computes the id here. Throws CliError if the domain-manager gives the proposal another id, or returns another
+ * proposal than `expected`.
  */
 function viewOf(message: Proposal__Output, expected = message.proposal_id ?? ''): ProposalView {
   const proposal = parseProposal(message.proposal ?? Buffer.alloc(0));

@@ -4,7 +4,7 @@ import type { OpenDomain } from './options.ts';
 import { loadSigningKey } from './signing-keys.ts';
 import { openPool } from './worker-pool.ts';
 
-/** Of commands that workers serve for a frontend only. */
+/** For commands that workers serve only to a frontend. */
 export const hostOptions = {
   host: { type: 'string', description: 'The operator id of a frontend.', valueHint: 'ID', required: true },
   'host-key': { type: 'string', description: 'The key file of that frontend.', valueHint: 'FILE', required: true },
@@ -15,7 +15,7 @@ export interface HostArgs {
   readonly 'host-key': string;
 }
 
-/** The domain's workers, in a session of this command's own as that frontend. Throws CliError when none takes it. */
+/** The domain's workers, in this command's own session as that frontend. Throws CliError if none accepts it. */
 export async function openHostPool(
   args: HostArgs,
   { client, anchor, credentials }: OpenDomain,

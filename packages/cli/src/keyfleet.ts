@@ -2,7 +2,7 @@ import { type CommandDef, defineCommand, type SubCommandsDef } from 'citty';
 import type { Terminal } from './terminal.ts';
 
 type MakeVerb = (terminal: Terminal, name: string) => CommandDef;
-/** By name, each loaded when it is called: most need a fraction of what the others do. */
+/** By name, each loaded when called: most need a fraction of what the others do. */
 type Verbs = Record<string, () => Promise<MakeVerb>>;
 
 const operator: Verbs = {

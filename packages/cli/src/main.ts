@@ -3,8 +3,8 @@ import { keyfleet } from './keyfleet.ts';
 import { runCli } from './run-cli.ts';
 import { processTerminal } from './terminal.ts';
 
-// Backup and restore make gigabytes of garbage of a million keys: it is collected soon, and not when the heap has grown
-// by as much.
+// With a million keys, backup and restore make gigabytes of garbage: it is collected early, not after the heap has
+// grown by as much.
 setFlagsFromString('--heap-growing-percent=25');
 setFlagsFromString('--semi-space-growth-factor=1');
 

@@ -1,4 +1,4 @@
-// The one place outside an hsm-worker that opens a member (docs/decisions/0005-the-cli-is-an-offline-member.md).
+// The only place outside an hsm-worker that opens a member (docs/decisions/0005-the-cli-is-an-offline-member.md).
 import {
   newOfflineMember,
   type OfflineMember,
@@ -57,7 +57,7 @@ export function openMember(
   return opening(path, () => openOfflineMember(file, { anchor, passphrase, clock: systemClock, random: randomBytes }));
 }
 
-/** What the shares of this file's secret are marked with. Throws CliError. */
+/** The id that marks the shares of this file's secret. Throws CliError. */
 export function splitIdOfFile(file: Uint8Array, path: string): string {
   return splitIdOf(opening(path, () => offlineMemberSalt(file)));
 }
@@ -77,7 +77,7 @@ export function publicPartOf({ hsm }: OfflineMember): Member {
   return { memberId, signingKey, agreementKey, ...(encapsulationKey && { encapsulationKey }) };
 }
 
-/** Keeps the newest domain token that the member has seen, so that it never accepts an older one. */
+/** Stores the newest domain token that the member has seen, so that it never accepts an older one. */
 export function saveOfflineMember(path: string, member: OfflineMember): void {
   replaceFile(path, member.file());
 }

@@ -1,5 +1,4 @@
-// Sealing under a passphrase is the boundary's, as for offline members
-// (docs/decisions/0005-the-cli-is-an-offline-member.md).
+// The boundary seals under a passphrase, as for offline members (docs/decisions/0005-the-cli-is-an-offline-member.md).
 import { passphraseSealKey, saltLength } from '@keyfleet/hsm-worker/boundary/seal-key';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
@@ -9,11 +8,11 @@ import { z } from 'zod';
 
 /**
  * A person's private key at rest: PKCS #8 under scrypt of a passphrase (docs/formats.md, "Operator key"), as text in
- * PEM's manner.
+ * the style of PEM.
  */
 const OperatorKey = defineFormat('keyfleet/operator-key/1', z.object({ header: bytes(), sealed: bytes() }));
 
-/** Clear, and the associated data of what is sealed. */
+/** In the clear, and the associated data of what is sealed. */
 const OperatorKeyHeader = defineFormat(
   'keyfleet/operator-key-header/1',
   z.object({ publicKey, salt: bytes({ min: saltLength, max: saltLength }) }),
@@ -43,7 +42,7 @@ export function sealOperatorKey(privateKey: KeyObject, passphrase: string): stri
   }
 }
 
-/** Throws for another passphrase or a changed file, and does not say which. */
+/** Throws for another passphrase or an altered file, without saying which. */
 export function openOperatorKey(text: string, passphrase: string): KeyObject {
   const base64 = text.trim().slice(begin.length, -end.length);
   const { header, sealed } = OperatorKey.decode(Buffer.from(base64, 'base64'));

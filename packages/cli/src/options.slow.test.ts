@@ -9,10 +9,10 @@ import { keyfleet } from './keyfleet.ts';
 import { loadSigner, newPassphraseOf } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Each opening and sealing takes half a second on a free core, on purpose. */
+/** Each opening and sealing takes half a second on an idle core, on purpose. */
 const scrypt = { timeout: 60_000 };
 
-/** Somebody who types these lines. */
+/** A person who types these lines. */
 function personTyping(...lines: string[]): Terminal {
   return { write: () => {}, note: () => {}, askSecret: async () => lines.shift() ?? '' };
 }

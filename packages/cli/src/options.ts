@@ -12,7 +12,7 @@ import { loadSigningKey } from './signing-keys.ts';
 import type { Terminal } from './terminal.ts';
 import { openPeers, type TlsArgs, tlsOptions } from './tls-options.ts';
 
-/** Options that several commands have. */
+/** Options shared by several commands. */
 
 export const managerOptions = {
   'domain-manager': {
@@ -55,7 +55,7 @@ interface SignerArgs {
 export interface OpenDomain {
   readonly client: DomainManagerClient;
   readonly anchor: TrustAnchor;
-  /** Of the channels to its services. */
+  /** For the channels to its services. */
   readonly credentials: ChannelCredentials;
 }
 
@@ -63,7 +63,7 @@ export function openManager(args: ManagerArgs): DomainManagerClient {
   return new DomainManagerClient(args['domain-manager'], openPeers(args).credentials);
 }
 
-/** The address of the domain-manager and the trust anchor that everything it says is verified from. */
+/** The domain-manager's address, and the trust anchor from which everything it says is verified. */
 export function openDomain(args: DomainArgs): OpenDomain & Disposable {
   const anchor = loadTrustAnchor(args['trust-anchor']);
   const { credentials } = openPeers(args);
@@ -72,8 +72,8 @@ export function openDomain(args: DomainArgs): OpenDomain & Disposable {
 }
 
 /**
- * Throws CliError for a wrong passphrase, or a key that is not the one of `known`, so that a mistake is seen before it
- * is signed.
+ * Throws CliError for a wrong passphrase, or a key that is not that of `known`, so that mistakes are found before
+ * signing.
  */
 export async function loadSigner(
   args: SignerArgs,
@@ -106,7 +106,7 @@ export async function passphraseOf(
   return file === undefined ? terminal.askSecret(question) : readSecretFile(file, '--passphrase-file');
 }
 
-/** Asked twice, for nobody sees what is typed. Throws CliError for one that will not do. */
+/** Asks twice, because nobody sees what is typed. Throws CliError if the passphrase is not acceptable. */
 export async function newPassphraseOf(
   args: { readonly 'passphrase-file'?: string | undefined },
   terminal: Terminal,
@@ -129,7 +129,7 @@ export function listOf(text: string | undefined): string[] {
     .filter((one) => one !== '');
 }
 
-/** Who may sign now: the operators of the domain, or before the ceremony the founders. */
+/** Who may sign now: the operators of the domain, or the founders before the ceremony. */
 export function signersOf(state: DomainState | undefined, anchor: TrustAnchor): TrustAnchor['operators'] {
   return state?.operators ?? anchor.operators;
 }

@@ -1,11 +1,11 @@
-/** NIST SP 800-63B-4, 3.1.1.2: a passphrase that nothing else stands beside. */
+/** NIST SP 800-63B-4, 3.1.1.2: a passphrase that is the only factor. */
 const MIN_LENGTH = 15;
-/** Characters that do not follow from those before. */
+/** Characters that do not follow from those before them. */
 const MIN_SURPRISES = 10;
 
 /**
- * Why a passphrase will not do, or undefined. It refuses what is short, repeats itself or counts up; it cannot know
- * which words are easy to guess, so docs ask for random ones.
+ * Why a passphrase is not acceptable, or undefined. It refuses short passphrases and those that repeat themselves or
+ * count up. It cannot know which words are easy to guess, so the docs ask for random ones.
  */
 export function weaknessOf(passphrase: string): string | undefined {
   const characters = Array.from(passphrase.normalize('NFKC'));
@@ -15,7 +15,7 @@ export function weaknessOf(passphrase: string): string | undefined {
   return undefined;
 }
 
-/** A character is none after its own neighbour in the alphabet, nor where the same two stood before. */
+/** A character does not count after its neighbour in the alphabet, nor where the same two occurred before. */
 function surprisesIn(characters: readonly string[]): number {
   const pairs = new Set<string>();
   let surprises = 0;

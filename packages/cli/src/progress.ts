@@ -2,7 +2,7 @@ import type { Terminal } from './terminal.ts';
 
 const EVERY_MS = 5_000;
 
-/** Tells a person at the terminal that something long goes on; of what is over soon it says nothing. */
+/** Tells the person at the terminal that something long is still running; says nothing about what ends soon. */
 export class Progress {
   readonly #terminal: Pick<Terminal, 'note'>;
   readonly #begun = performance.now();
@@ -12,7 +12,7 @@ export class Progress {
     this.#terminal = terminal;
   }
 
-  /** `what` is asked only when it is time to say it. */
+  /** `what` is called only when it is time to report. */
   tell(what: () => string): void {
     const now = performance.now();
     if (now - this.#told < EVERY_MS) return;

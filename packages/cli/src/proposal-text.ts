@@ -2,7 +2,7 @@ import type { DomainChange } from '@keyfleet/shared/domain/proposal';
 import type { Member, Operator, Rule } from '@keyfleet/shared/domain/state';
 import { fingerprintOf, memberFingerprint } from './text.ts';
 
-/** What signing the change would do, line by line: what an operator must have read before signing. */
+/** What signing the change would do, line by line: what an operator must read before signing. */
 export function explainDomainChange(change: DomainChange): string[] {
   const { name, domain, generation, preparer } = change;
   const heading = `${name} in domain ${domain}, at generation ${generation}, carried out by ${preparer}`;
@@ -46,7 +46,7 @@ function linesOf(change: DomainChange): string[] {
   }
 }
 
-/** Of all keys: a member whose agreement key alone was swapped would hand the domain keys to another. */
+/** Covers all keys: a member with only its agreement key swapped would hand the domain keys to somebody else. */
 export function memberLine(member: Member): string {
   return `member ${member.memberId}  ${memberFingerprint(member)}`;
 }

@@ -18,7 +18,7 @@ import type { Terminal } from './terminal.ts';
 /** Options of every verb that needs signatures. */
 export const signingOptions = { ...managerOptions, ...anchorOptions, ...signerOptions } as const;
 
-/** Of every verb that makes a new domain token. */
+/** For every verb that makes a new domain token. */
 export const changeOptions = {
   ...signingOptions,
   preparer: { type: 'string', description: 'The member that makes the token; it must be running.', valueHint: 'ID' },
@@ -35,10 +35,12 @@ export interface ProposalResult {
 }
 
 type Unbound<C> = C extends NewDomainChange ? Pick<C, 'name' | 'body'> : never;
-/** A domain change before it is bound to the domain as it is. */
+/** A domain change before it is bound to the current domain. */
 export type Change = Unbound<NewDomainChange>;
 
-/** Signs a change of the domain as it is now and proposes it; waits for it when this one signature is enough. */
+/**
+ * Signs a change to the current domain and proposes it. If this one signature is enough, waits until it is carried out.
+ */
 export async function proposeChange(
   args: ParsedArgs<typeof signingOptions> & { readonly preparer?: string | undefined },
   terminal: Terminal,
@@ -53,7 +55,7 @@ export async function proposeChange(
   return await submit(client, { ...boundTo(known, preparer), ...change } as NewDomainChange, signer);
 }
 
-/** The member that is named, or the first that is there and stays one. Throws CliError. */
+/** The named member, or else the first one that is reachable and remains a member. Throws CliError. */
 async function preparerOf(
   change: Change,
   { client, known, named }: { client: DomainManagerClient; known: VerifiedDomain; named: string | undefined },
@@ -83,7 +85,7 @@ async function submit(client: DomainManagerClient, change: NewDomainChange, sign
   return resultOf(await whenReady(client, await client.propose(proposal)), parseDomainChange(proposal.command));
 }
 
-/** Waits for a proposal that has all its signatures, unless the member that is to carry it out is not there. */
+/** Waits for a fully signed proposal, unless the member that must carry it out is unreachable. */
 export async function whenReady(client: DomainManagerClient, view: ProposalView): Promise<ProposalView> {
   if (view.standing !== 'ready') return view;
   const { preparer } = parseDomainChange(view.proposal.command);

@@ -7,9 +7,7 @@ import { z } from 'zod';
 import { CliError } from './cli-error.ts';
 import { readTextFile } from './signing-keys.ts';
 
-/**
- * Files without secrets that travel between people: whose key is whose. Keys are DER SubjectPublicKeyInfo in base64.
- */
+/** Files without secrets that people exchange: whose key is whose. Keys are DER SubjectPublicKeyInfo in base64. */
 
 const publicKey = z.base64().transform((text): Buffer => encodedPublicKey(publicKeyOf(Buffer.from(text, 'base64'))));
 const encapsulationKey = z.base64().transform((text): Buffer => {
@@ -30,7 +28,7 @@ export function loadMember(path: string): Member {
   return loadJson(path, MemberFile, 'the public identity of an hsm-worker (identity.pub.json)');
 }
 
-/** One that may be admitted. Throws CliError for an identity that was made by version 1. */
+/** A member that may be admitted. Throws CliError for an identity made by version 1. */
 export function loadNewMember(path: string): NewMember {
   const { encapsulationKey: key, ...member } = loadMember(path);
   if (key !== undefined) return { ...member, encapsulationKey: key };
@@ -45,7 +43,7 @@ export function formatMember({ memberId, ...keys }: Member): string {
   return `${JSON.stringify({ memberId, ...Object.fromEntries(inBase64) }, undefined, 2)}\n`;
 }
 
-/** What `keyfleet operator create-key` writes beside a key. */
+/** The file that `keyfleet operator create-key` writes beside a key. */
 export function loadOperator(path: string): Operator {
   return loadJson(path, OperatorFile, 'a public key file of keyfleet operator create-key');
 }

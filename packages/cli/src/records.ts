@@ -15,11 +15,11 @@ import { pagesOfAllNames } from './redis-option.ts';
 
 const PAGE = 500;
 
-/** Records as frontends keep them, for a command that workers serve. */
+/** Records as frontends store them, for a command that workers serve. */
 export interface Records {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
-  /** Which the MACs are made with, and where they are kept. */
+  /** The keys of the MACs, and where those keys are stored. */
   readonly keys: FleetRecordKeys;
   readonly secrets: RedisFleetSecrets;
 }
@@ -36,12 +36,12 @@ export async function openRecords(
   return { calls, macs: new RecordMacs(keys), keys, secrets };
 }
 
-/** A record where it lies. */
+/** A record and its place. */
 export interface FoundRecord {
   readonly place: RecordPlace;
   /** With its MAC, if it has one. */
   readonly stored: string;
-  /** False when it has changed since it was read. */
+  /** Returns false if it has changed since it was read. */
   replace(next: string): Promise<boolean>;
 }
 
@@ -49,7 +49,7 @@ export function hasMac({ stored }: FoundRecord): boolean {
   return splitMac(stored) !== undefined;
 }
 
-/** All records that are authenticated, wherever they lie. One that is there all the time comes at least once. */
+/** All authenticated records, wherever they are. One that exists throughout appears at least once. */
 export async function* pagesOfRecords(redis: RedisClient, calls: RedisCalls): AsyncGenerator<readonly FoundRecord[]> {
   for await (const names of pagesOfAllNames(redis)) {
     yield (await Promise.all(names.map((name) => recordsIn(name, calls)))).flat();
@@ -70,7 +70,7 @@ async function* pagesOfHash(name: string, redis: RedisClient, calls: RedisCalls)
   }
 }
 
-/** The few that lie by themselves. */
+/** The few records with a name of their own. */
 async function recordsIn(name: string, calls: RedisCalls): Promise<FoundRecord[]> {
   switch (storedNameOf(name)?.kind) {
     case 'key':
@@ -91,7 +91,7 @@ async function recordsIn(name: string, calls: RedisCalls): Promise<FoundRecord[]
     }
     case 'firstAccessKey': {
       const claim = (await calls.read((client) => client.get(name))) ?? '';
-      // Of an access key that is not stored yet; else its id is all there is.
+      // The record of an access key that is not stored yet; otherwise there is only its id.
       const [accessKeyId = '', stored] = claim.split(/ (.*)/s);
       if (stored === undefined) return [];
       return [valueOf(name, { place: accessKeyPlace(accessKeyId), before: `${accessKeyId} `, stored }, calls)];
@@ -116,7 +116,7 @@ function fieldOf(name: string, field: string, stored: string, calls: RedisCalls)
 
 interface Value {
   readonly place: RecordPlace;
-  /** What stands before the record in the value. */
+  /** What precedes the record in the value. */
   readonly before: string;
   readonly stored: string;
 }

@@ -5,7 +5,7 @@ import { CliError } from './cli-error.ts';
 import { type TlsArgs, tlsOf, tlsOptions } from './tls-options.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
-/** Nobody waits for what the CLI does with Redis but the operator: a moment in which Redis is busy does not end it. */
+/** Only the operator waits for the CLI's use of Redis: a moment in which Redis is busy does not end it. */
 const COMMAND_TIMEOUT_MS = 15_000;
 
 export const redisOptions = {
@@ -21,7 +21,7 @@ interface RedisArgs extends TlsArgs {
   readonly 'redis-password-file'?: string | undefined;
 }
 
-/** Throws CliError when Redis does not answer. */
+/** Throws CliError if Redis does not answer. */
 export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDisposable> {
   const username = args['redis-user'];
   const passwordFile = args['redis-password-file'];
@@ -38,10 +38,7 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
   }
 }
 
-/**
- * The names of everything of Keyfleet, of a Redis Cluster on all its nodes. One that is there all the time comes at
- * least once.
- */
+/** All of Keyfleet's names, on every node of a Redis Cluster. One that exists throughout appears at least once. */
 export async function* pagesOfAllNames(redis: RedisClient): AsyncGenerator<readonly string[]> {
   for (const node of mastersOf(redis)) {
     for (let cursor: string | undefined; cursor !== '0';) {

@@ -6,25 +6,23 @@ import type { Progress } from './progress.ts';
 import { type FoundRecord, pagesOfRecords, type Records } from './records.ts';
 
 /**
- * By then every frontend has looked for a newer key, and what it wrote before under an older one is written or has
- * failed.
+ * By then every frontend has looked for a newer key, and its earlier writes under an older one are done or have failed.
  */
 const SETTLED_MS = 15_000;
 
 export interface RotatedRecordKey {
-  /** Which record key all records are under now: the only one there is. */
+  /** The record key that all records are now under: the only one left. */
   readonly newest: number;
   /** Records that were rewritten under it. */
   readonly rewritten: number;
-  /** What is wrong with each of the others; nobody believed them before, and nobody does now. */
+  /** What is wrong with each of the others. Nobody trusted them before, and nobody does now. */
   readonly refused: readonly string[];
 }
 
 /**
- * Makes a new record key, or goes on with a rotation that was cut off: one is under way as long as there are two keys,
- * and the newest is from after the last removal.
- * Every record is verified and rewritten under the new one; then the older ones are dropped. What frontends write
- * meanwhile is under the new one already. Throws ConflictError when somebody else rotates at the same time.
+ * Makes a new record key, or continues an interrupted rotation: one is in progress if there are two keys and the newest
+ * is from after the last removal. Verifies every record and rewrites it under the new key; then drops the older ones.
+ * Frontends already write under the new key meanwhile. Throws ConflictError if somebody else rotates at the same time.
  */
 export async function rotateRecordKey(
   redis: RedisClient,
@@ -41,7 +39,7 @@ export async function rotateRecordKey(
   return { newest, rewritten, refused };
 }
 
-/** One pass: a record that changes meanwhile is under the newest key by that. */
+/** One pass. A record that changes meanwhile is thereby under the newest key. */
 async function rewriteAll(
   redis: RedisClient,
   { records: { calls, macs }, newest }: { readonly records: Records; readonly newest: number },

@@ -6,7 +6,9 @@ import { CliError } from './cli-error.ts';
 import { NotWellError } from './verb.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Runs a command line and returns its exit code: 0 done, 1 not done or not well, 2 called wrongly. Never throws. */
+/**
+ * Runs a command line and returns its exit code: 0 success, 1 failure or a bad finding, 2 wrong usage. Never throws.
+ */
 export async function runCli(root: CommandDef, rawArgs: readonly string[], terminal: Terminal): Promise<0 | 1 | 2> {
   const asksForHelp = rawArgs.some((arg) => arg === '--help' || arg === '-h');
   try {
@@ -24,7 +26,7 @@ export async function runCli(root: CommandDef, rawArgs: readonly string[], termi
 function explain(error: unknown, terminal: Terminal): 1 | 2 {
   if (error instanceof NotWellError) return 1;
   const { message } = error as Error;
-  // citty does not export the class of its error for a verb that is unknown or an option that is missing.
+  // citty does not export the class of its error for an unknown verb or a missing option.
   const wronglyCalled = (error as Error).name === 'CLIError';
   if (error instanceof CliError || error instanceof DomainError || error instanceof ConfigError || wronglyCalled) {
     terminal.note(`keyfleet: ${stripVTControlCharacters(message)}${wronglyCalled ? '. See --help' : ''}`);

@@ -10,11 +10,11 @@ import { loadTokens } from './stored-tokens.ts';
 export interface Census {
   /** How many tokens are sealed under each domain key, by its id. */
   readonly byDomainKey: ReadonlyMap<string, number>;
-  /** Names of values that should hold tokens and cannot be read. */
+  /** Names of values that should hold tokens but cannot be read. */
   readonly damaged: readonly string[];
 }
 
-/** Goes over all of Redis. What a token says of its domain key is a claim; only a member can open it. */
+/** Reads all of Redis. The domain key that a token names is only a claim; nobody but a member can open it. */
 export async function countTokens(redis: RedisClient, progress: Progress): Promise<Census> {
   const byDomainKey = new Map<string, number>();
   const damaged = new Set<string>();
@@ -30,7 +30,7 @@ export async function countTokens(redis: RedisClient, progress: Progress): Promi
   return { byDomainKey, damaged: [...damaged] };
 }
 
-/** Names, each with the ids of the domain keys that its tokens claim; undefined when they cannot be read. */
+/** Names, each with the ids of the domain keys that its tokens claim; undefined if they cannot be read. */
 async function* pagesOfTokens(redis: RedisClient): AsyncGenerator<(readonly [string, string[] | undefined])[]> {
   for await (const names of pagesOfAllNames(redis)) {
     yield await Promise.all(names.map(async (name) => [name, await domainKeysAt(redis, name)] as const));

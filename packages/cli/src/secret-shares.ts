@@ -3,9 +3,9 @@ import { combine, split } from 'shamir-secret-sharing';
 import { CliError } from './cli-error.ts';
 
 /**
- * A secret of 32 random bytes in n parts, any k of which give it back and fewer say nothing about it (Shamir, over
- * GF(2^8)). A share is one line that can be printed: what it belongs to, k, which split it is of, the share, and a
- * check against mistyping. Lines that were printed before there was a name for the split lack that one.
+ * A secret of 32 random bytes in n parts: any k restore it, and fewer reveal nothing about it (Shamir, over GF(2^8)). A
+ * share is one printable line: its owner, k, the id of its split, the share, and a checksum against mistyping. Lines
+ * printed before splits had an id lack it.
  */
 const pattern = /^keyfleet-share:([A-Za-z0-9._@-]+):(\d+):(?:([0-9a-f]{8}):)?([A-Za-z0-9_-]{44}):([0-9a-f]{8})$/;
 const MAX_SHARES = 255;
@@ -16,22 +16,22 @@ export function newSecret(): string {
 }
 
 /**
- * Names a split, so that shares of two cannot be mixed. `salt`: of the file that the secret opens; every file has its
- * own.
+ * Identifies a split, so that the shares of two cannot be mixed. `salt`: of the file that the secret opens; every file
+ * has its own.
  */
 export function splitIdOf(salt: Uint8Array): string {
   return hash('sha256', salt, 'hex').slice(0, 8);
 }
 
 interface Split {
-  /** The member whose secret it is. */
+  /** The member that the secret belongs to. */
   readonly owner: string;
   readonly splitId: string;
   readonly n: number;
   readonly k: number;
 }
 
-/** Throws CliError for numbers that make no sense. */
+/** Throws CliError for impossible numbers. */
 export async function splitSecret(secret: string, { owner, splitId, n, k }: Split): Promise<string[]> {
   if (!Number.isInteger(n) || !Number.isInteger(k) || k < 2 || n < k || n > MAX_SHARES) {
     throw new CliError(`--threshold must be from 2 to the number of --shares, and that at most ${MAX_SHARES}.`, {
@@ -46,8 +46,8 @@ export async function splitSecret(secret: string, { owner, splitId, n, k }: Spli
 }
 
 /**
- * `splitId`: of the file that the secret must open. Throws CliError that says which share is damaged, or what is
- * missing. Shares without a split's name that are of two splits give a wrong secret.
+ * `splitId`: that of the file that the secret must open. Throws a CliError that says which share is damaged, or what is
+ * missing. Shares without a split id that come from two splits yield a wrong secret.
  */
 export async function combineSecret(lines: readonly string[], splitId: string): Promise<string> {
   const parsed = lines.map((line, i) => parseShare(line, i + 1));
@@ -62,7 +62,7 @@ export async function combineSecret(lines: readonly string[], splitId: string): 
 }
 
 interface Share {
-  /** Shares of one split have it in common. */
+  /** The same for all shares of one split. */
   readonly set: string;
   readonly k: number;
   readonly splitId: string | undefined;

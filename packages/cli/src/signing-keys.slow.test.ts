@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-/** Each opening and sealing takes half a second on a free core, on purpose. */
+/** Each opening and sealing takes half a second on an idle core, on purpose. */
 const scrypt = { timeout: 60_000 };
 const PASSPHRASE = 'correct horse battery';
 const never = (): Promise<string> => Promise.reject(new Error('no passphrase is needed'));

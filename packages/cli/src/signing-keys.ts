@@ -5,8 +5,8 @@ import { CliError } from './cli-error.ts';
 import { isOperatorKeyFile, openOperatorKey, sealOperatorKey } from './operator-key-file.ts';
 
 /**
- * Makes the key of a person: ECDSA P-384 sealed under a passphrase, mode 0600; returns the public key (DER SPKI). Never
- * overwrites.
+ * Makes a person's key: ECDSA P-384 sealed under a passphrase, mode 0600. Returns the public key (DER SPKI). Never
+ * overwrites a file.
  */
 export function createOperatorKey(path: string, passphrase: string): Buffer {
   const { privateKey } = newSigningKey();
@@ -29,8 +29,8 @@ function newSigningKey(): { privateKey: KeyObject } {
 }
 
 /**
- * How a signing key's file protects it. `pbes2`: as the files of before keyfleet/operator-key/1; a graphics card
- * guesses fast.
+ * How a signing key's file protects it. `pbes2`: like files from before keyfleet/operator-key/1, which a graphics card
+ * can attack fast.
  */
 export type KeyProtection = 'none' | 'pbes2' | 'scrypt';
 
@@ -39,7 +39,7 @@ export interface SigningKey {
   readonly protection: KeyProtection;
 }
 
-/** `askPassphrase` is called only when the file is protected. Throws CliError. */
+/** Calls `askPassphrase` only if the file is protected. Throws CliError. */
 export async function loadSigningKey(path: string, askPassphrase: () => Promise<string>): Promise<SigningKey> {
   const text = readTextFile(path);
   const protection = protectionOf(text);
@@ -77,7 +77,7 @@ export function writeNewFile(path: string, content: string | Uint8Array): void {
   }
 }
 
-/** Mode 0600; whatever happens, the old file or the new one is there, whole. */
+/** Mode 0600. Whatever happens, either the old file or the new one is there, whole. */
 export function replaceFile(path: string, content: string | Uint8Array): void {
   const aside = `${path}.new`;
   const file = openSync(aside, 'w', 0o600);

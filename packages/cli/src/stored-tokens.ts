@@ -2,31 +2,31 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { storedNameOf } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 
-/** A sealed value as a frontend stored it; what it says of itself is a claim. */
+/** A sealed value as a frontend stored it; what it says about itself is only a claim. */
 export interface StoredToken {
   readonly token: Buffer;
-  /** There for a KMS key's token: whose it is, by the record that it lies in. */
+  /** Present for a KMS key's token: the key it belongs to, according to the record that contains it. */
   readonly of?: { readonly keyId: string; readonly account: string; readonly materialId: string };
 }
 
-/** Of the frontends' records only what holds something sealed. */
+/** The parts of frontends' records that contain something sealed. */
 const KeyRecord = z.object({
   keyId: z.string(),
   accountId: z.string(),
-  /** Imported material that is not here has no token. */
+  /** Imported material that is not present has no token. */
   backingKeys: z.array(z.object({ token: z.base64().optional(), materialId: z.string() })),
 });
 const AccessKeyRecord = z.object({ token: z.base64() });
 
 const KeyStoresRecord = z.object({ stores: z.array(z.object({ xks: z.object({ token: z.base64() }) })) });
 
-/** Whether tokens lie under this name. */
+/** Whether the value under this name contains tokens. */
 export function holdsTokens(name: string): boolean {
   const kind = storedNameOf(name)?.kind;
   return kind === 'key' || kind === 'accessKey' || kind === 'keyStores' || kind === 'secret';
 }
 
-/** None when nothing lies there. Throws ZodError and SyntaxError for a record that cannot be read. */
+/** Empty if there is no such value. Throws ZodError and SyntaxError for an unreadable record. */
 export async function loadTokens(redis: RedisClient, name: string): Promise<readonly StoredToken[]> {
   switch (storedNameOf(name)?.kind) {
     case 'key': {

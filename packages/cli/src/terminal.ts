@@ -2,13 +2,13 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { CliError } from './cli-error.ts';
 
-/** Where a command speaks to a person. */
+/** Where a command communicates with a person. */
 export interface Terminal {
   /** One or more lines of the result. */
   write(text: string): void;
-  /** What is said beside the result. */
+  /** Text that is not part of the result. */
   note(text: string): void;
-  /** Throws CliError when nobody is there to ask. */
+  /** Throws CliError if nobody is there to ask. */
   askSecret(question: string): Promise<string>;
 }
 
@@ -18,7 +18,7 @@ export const processTerminal: Terminal = {
   askSecret,
 };
 
-/** Reads a line that is not shown. */
+/** Reads a line without showing it. */
 async function askSecret(question: string): Promise<string> {
   if (!process.stdin.isTTY) {
     throw new CliError(`${question}: there is no terminal to ask at. Use --passphrase-file FILE.`, { exitCode: 2 });

@@ -1,7 +1,7 @@
 import type { Member } from '@keyfleet/shared/domain/state';
 import { hash } from 'node:crypto';
 
-/** Rows as aligned columns, the first row being the head. */
+/** Rows as aligned columns; the first row is the head. */
 export function tableOf(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows
@@ -20,7 +20,7 @@ export function fingerprintOf(...keys: readonly Uint8Array[]): string {
   return digest.slice(0, 32).match(/.{4}/g)!.join(' ');
 }
 
-/** Of all keys of a member, in the order of its state. */
+/** Covers all keys of a member, in the order of its state. */
 export function memberFingerprint({ signingKey, agreementKey, encapsulationKey }: Member): string {
   return fingerprintOf(signingKey, agreementKey, ...(encapsulationKey === undefined ? [] : [encapsulationKey]));
 }

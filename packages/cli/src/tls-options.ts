@@ -2,7 +2,7 @@ import { type Peers, plaintextPeers, startPeers } from '@keyfleet/shared/grpc/pe
 import type { TlsConfig } from '@keyfleet/shared/tls/tls-files';
 import { CliError } from './cli-error.ts';
 
-/** Of verbs that speak with services or Redis where those speak TLS. */
+/** For verbs that connect to services or Redis that use TLS. */
 export const tlsOptions = {
   'tls-ca': { type: 'string', description: 'Speak TLS; the authorities to believe, PEM.', valueHint: 'FILE' },
   'tls-cert': { type: 'string', description: 'With --tls-ca: your certificate, PEM.', valueHint: 'FILE' },
@@ -28,7 +28,7 @@ export function tlsOf({
   throw new CliError('--tls-ca, --tls-cert and --tls-key go together: give all three, or none.', { exitCode: 2 });
 }
 
-/** How the services are spoken with. Throws CliError, ConfigError. */
+/** How to connect to the services. Throws CliError, ConfigError. */
 export function openPeers(args: TlsArgs): Peers {
   const config = tlsOf(args);
   return config === undefined ? plaintextPeers : startPeers(config, () => {});

@@ -2,7 +2,7 @@ import { type ArgsDef, type CommandDef, defineCommand, type ParsedArgs } from 'c
 import { CliError } from './cli-error.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What a verb found out or did: plain data for programs. Byte strings stand in it as text. */
+/** What a verb found out or did: plain data for programs, with byte strings as text. */
 export type Result = object;
 
 interface VerbParts<Args extends ArgsDef, R extends Result> {
@@ -11,7 +11,7 @@ interface VerbParts<Args extends ArgsDef, R extends Result> {
   readonly run: (args: ParsedArgs<Args>, terminal: Terminal) => Promise<R>;
   /** The result as people read it. */
   readonly text: (result: R) => string;
-  /** False makes the exit code 1: the verb worked, and what it found is not well. */
+  /** If false, the exit code is 1: the verb worked, but its finding is bad. */
   readonly isWell?: (result: R) => boolean;
 }
 
@@ -22,7 +22,7 @@ export class NotWellError extends Error {
 
 const json = { type: 'boolean', description: 'Print the result as JSON.', default: false } as const;
 
-/** A CLI verb: prints text, or JSON with --json, and takes no option it does not know. */
+/** A CLI verb: prints text, or JSON with --json, and accepts only known options. */
 export function verb<const Args extends ArgsDef, R extends Result>(
   parts: VerbParts<Args, R>,
 ): (terminal: Terminal, name: string) => CommandDef {
@@ -39,7 +39,7 @@ export function verb<const Args extends ArgsDef, R extends Result>(
     });
 }
 
-/** citty takes whatever begins with `--`; a mistyped option of a key ceremony must not be ignored. */
+/** citty accepts anything that begins with `--`, but a mistyped option in a key ceremony must not be ignored. */
 function assertKnown(args: Record<string, unknown> & { _: string[] }, known: ArgsDef): void {
   const plain = (name: string): string => name.replaceAll('-', '').toLowerCase();
   const names = new Set(Object.keys(known).map(plain));

@@ -19,7 +19,7 @@ export interface PoolOptions {
   readonly maxInFlight: number;
 }
 
-/** Workers in a session of this command's own. Throws CliError when none takes it. */
+/** Workers in this command's own session. Throws CliError if none accepts it. */
 export async function openPool({ domain, workers, credentials, host, maxInFlight }: PoolOptions): Promise<WorkerPool> {
   const known = { verified: domain, refresh: () => Promise.resolve(), noteNewer: () => {} };
   const settings = { clock: systemClock, maxInFlight, onProblem: () => {} };

@@ -16,10 +16,10 @@ import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
 import { HASH_PIECE } from './format.ts';
 
-/** Members of a list that one command adds: in the tree of a large one each takes a microsecond or two. */
+/** List members added by one command: in the tree of a large list each takes a microsecond or two. */
 const AT_ONCE = 250;
 
-/** What lists are derived from; the rest of a record is the frontends'. */
+/** The members that lists are derived from; only frontends know the rest of a record. */
 const KeyRecord = z.object({
   keyId: z.string(),
   accountId: z.string(),
@@ -36,29 +36,28 @@ const KeyRecord = z.object({
 });
 const AliasRecord = z.object({ targetKeyId: z.string() });
 
-/** Fields of the hash of a key's record. */
+/** The hash fields of a key's record. */
 interface StoredKey {
   readonly name: string;
   readonly record?: string;
-  /** Its entry among the due keys; older releases did not note it. */
+  /** Its entry among the due keys; older releases did not record it. */
   readonly due?: string;
 }
 
 /** What a restore could not make whole. */
 export interface Flaws {
-  /** Names of records that cannot be read, and so are in no list. */
+  /** Names of unreadable records, which are therefore in no list. */
   readonly damaged: readonly string[];
   /**
-   * Names of aliases, and of keys' grants, whose key is not in the backup: it was deleted while it was taken. They are
-   * left out.
+   * Names of aliases, and of keys' grants, whose key is not in the backup because it was deleted during the backup.
+   * They are left out.
    */
   readonly dangling: readonly string[];
 }
 
 /**
- * Makes the lists that are derived from key records, aliases and IAM records. A backup is taken while the service runs:
- * lists that were read at another moment than what they list would tell of keys that are not there, forget deletions,
- * and give aliases to other keys.
+ * Builds the lists derived from key records, aliases and IAM records. A backup is taken while the service runs: lists
+ * read at another moment than their contents would name missing keys, forget deletions, and give aliases to other keys.
  */
 export class DerivedLists {
   readonly #redis: RedisClient;
@@ -73,7 +72,7 @@ export class DerivedLists {
     return { damaged: this.#damaged, dangling: this.#dangling };
   }
 
-  /** Puts keys into the lists, by the fields of their records. */
+  /** Adds keys to the lists, given the fields of their records. */
   async addKeys(keys: readonly StoredKey[]): Promise<void> {
     const members = new ListMembers();
     for (const { name, record, due } of keys) {
@@ -93,7 +92,7 @@ export class DerivedLists {
     await members.write(this.#redis);
   }
 
-  /** Puts all aliases of an account's Region into its lists. The keys must be there already. */
+  /** Adds all aliases of an account's Region to its lists. The keys must already exist. */
   async addAliases(scope: Scope): Promise<void> {
     const [aliases, names, targets] = aliasesAt(scope);
     let cursor = '0';
@@ -115,8 +114,7 @@ export class DerivedLists {
   }
 
   /**
-   * Puts all grants of a key into its index and into the lists of who may retire them; without the key they are left
-   * out.
+   * Adds all grants of a key to its index and to the lists of who may retire them; without the key they are left out.
    */
   async addGrants(key: GrantedKey): Promise<void> {
     const [grants, index] = grantsAt(key);
@@ -143,7 +141,7 @@ export class DerivedLists {
     } while (cursor !== '0');
   }
 
-  /** Puts an account's users, roles, groups and policies into its lists. */
+  /** Adds an account's users, roles, groups and policies to its lists. */
   async addIamRecords(accountId: string): Promise<void> {
     const [records, names, links] = iamAt(accountId);
     let cursor = '0';
@@ -174,12 +172,12 @@ function newDueEntryOf(key: z.output<typeof KeyRecord>): string | undefined {
   return date === undefined ? undefined : dueEntryOf(key, date);
 }
 
-/** Of an alias that cannot be read: of no key. */
+/** An unreadable alias targets no key. */
 function targetOf(text: string): string {
   return parse(AliasRecord, text)?.targetKeyId ?? '';
 }
 
-/** Of a record that cannot be read: undefined. */
+/** Undefined for an unreadable record. */
 function iamLinksIn(text: string): readonly string[] | undefined {
   try {
     return iamLinksOf(JSON.parse(text));

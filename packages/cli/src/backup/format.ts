@@ -4,25 +4,25 @@ import { z } from 'zod';
 export const CHUNK_BYTES = 1 << 18;
 
 /**
- * A backup is text, one JSON value a line: a head, pieces of stored values, checkpoints, and a tail (docs/formats.md).
- * All secrets in it are sealed under domain keys, and the domain tokens in it are sealed for the members.
+ * A backup is text, one JSON value per line: a head, pieces of stored values, checkpoints, and a tail
+ * (docs/formats.md). All its secrets are sealed under domain keys, and its domain tokens are sealed for the members.
  */
 export const Head = z.discriminatedUnion('version', [
-  // Whole values, without checkpoints; what is derived from others is there as well.
+  // Whole values without checkpoints; includes derived values.
   z.strictObject({ keyfleet: z.literal('backup'), version: z.literal(1) }),
   z.strictObject({
     keyfleet: z.literal('backup'),
     version: z.literal(2),
     begunAt: z.iso.datetime(),
-    /** Of the Redis processes that it is read from, in this order. */
+    /** The Redis processes that it is read from, in this order. */
     runIds: z.array(z.string()),
   }),
 ]);
 export type Head = z.output<typeof Head>;
 
 /**
- * Byte strings are base64, which the digest vouches for. `from`: how many members of a large value are in the pieces
- * before.
+ * Byte strings are base64; the digest vouches for them. `from`: how many members of a large value are in earlier
+ * pieces.
  */
 const Piece = z.discriminatedUnion('type', [
   z.strictObject({ name: z.string(), type: z.literal('string'), value: z.string() }),
@@ -36,20 +36,23 @@ const Piece = z.discriminatedUnion('type', [
 ]);
 export type Piece = z.output<typeof Piece>;
 
-/** How far the names of a Redis were gone over: SCAN's cursor within a stage and a node. */
+/** A position in the iteration over Redis's names: SCAN's cursor within a stage and a node. */
 export const Position = z.strictObject({ stage: z.int(), node: z.int(), cursor: z.string() });
 export type Position = z.output<typeof Position>;
 
-/** What stands before a line: lines with a piece, values that begin in them, and the SHA-256 of all bytes. */
+/**
+ * Describes everything before a line: the number of lines with a piece, the number of values that begin in them, and
+ * the SHA-256 of all bytes.
+ */
 const Sum = z.strictObject({ count: z.int(), values: z.int(), sha256: z.string() });
 export type Sum = z.output<typeof Sum>;
 
 export const Checkpoint = z.strictObject({ checkpoint: Position, ...Sum.shape });
 export const Tail = z.strictObject({ ...Sum.shape, values: z.int().optional() });
 
-/** At most so many fields of a hash in one piece, and in one command. */
+/** The most fields of a hash in one piece, and in one command. */
 export const HASH_PIECE = 1000;
-/** A domain token has some 100 KB in a large domain. */
+/** In a large domain a domain token has some 100 KB. */
 export const LIST_PIECE = 32;
 
 export function formatLine(line: Head | Piece | z.output<typeof Checkpoint> | z.output<typeof Tail>): string {
@@ -57,7 +60,7 @@ export function formatLine(line: Head | Piece | z.output<typeof Checkpoint> | z.
 }
 
 /**
- * What a line holds, in pieces that one command may carry: the first release wrote whole values. Throws ZodError and
+ * A line's content, in pieces that fit one command: the first release wrote whole values. Throws ZodError and
  * SyntaxError.
  */
 export function* piecesOf(line: string): Generator<Piece> {
@@ -74,7 +77,7 @@ export function* piecesOf(line: string): Generator<Piece> {
     yield { ...piece, from: from + at, value: Object.fromEntries(fields.slice(at, at + HASH_PIECE)) };
 }
 
-/** Whether a value begins with it. */
+/** Whether a value begins with this piece. */
 export function isFirst(piece: Piece): boolean {
   return piece.type === 'string' || (piece.from ?? 0) === 0;
 }

@@ -12,9 +12,7 @@ export interface NamePage {
   readonly next?: Position;
 }
 
-/**
- * Throws CliError when Redis was restarted or another node took over since the names were begun: some may be missed.
- */
+/** Throws CliError if Redis was restarted or another node took over since the iteration began: names may be missed. */
 export async function assertSameRun(redis: RedisClient, runIds: readonly string[]): Promise<void> {
   const now = await runIdsOf(redis);
   if (now.join() === runIds.join()) return;
@@ -22,7 +20,7 @@ export async function assertSameRun(redis: RedisClient, runIds: readonly string[
 }
 
 /**
- * Goes over all names that are backed up, stage by stage, from `begin` on. One that is there all the time comes at
+ * Iterates over all names that are backed up, stage by stage, from `begin`. A name that exists throughout appears at
  * least once.
  */
 export async function* pagesOfNames(redis: RedisClient, begin: Position = START): AsyncGenerator<NamePage> {

@@ -7,24 +7,24 @@ import { Checkpoint, CHUNK_BYTES, Head, type Piece, piecesOf, type Position, typ
 
 const NEWLINE = 0x0a;
 
-/** What a whole backup proves of itself. */
+/** What a whole backup proves about itself. */
 export interface Whole {
   readonly values: number;
-  /** Names the backup. */
+  /** Identifies the backup. */
   readonly sha256: string;
 }
 
-/** How far a backup came that was not finished. */
+/** How far an unfinished backup got. */
 export interface Unfinished {
   readonly head: Extract<Head, { version: 2 }>;
   readonly position: Position;
   readonly sum: Omit<Sum, 'sha256'>;
-  /** Of everything up to `length` bytes; what the file has after them is to be made again. */
+  /** The digest of everything up to `length` bytes; the rest of the file must be made again. */
   readonly digest: Hash;
   readonly length: number;
 }
 
-/** Goes over a whole backup without keeping it. Throws CliError for one that is cut off, changed, or none. */
+/** Reads a whole backup without keeping it. Throws CliError if it is cut off, changed, or not a backup. */
 export async function verifyBackup(path: string): Promise<Whole> {
   let last: CheckedLine | undefined;
   for await (const line of checkedLines(path)) {
@@ -35,7 +35,7 @@ export async function verifyBackup(path: string): Promise<Whole> {
   return last.whole;
 }
 
-/** The pieces of what is not derived; throws CliError before it would end with a backup that is not whole. */
+/** The pieces of what is not derived. Throws CliError before the end if the backup is not whole. */
 export async function* readPieces(path: string): AsyncGenerator<Piece> {
   for await (const line of checkedLines(path)) {
     if (line.kind === 'tail') return;
@@ -49,7 +49,7 @@ export async function* readPieces(path: string): AsyncGenerator<Piece> {
   throw cutOff();
 }
 
-/** Undefined when it has not come to its first checkpoint. */
+/** Undefined if it did not reach its first checkpoint. */
 export async function findUnfinished(path: string): Promise<Unfinished | undefined> {
   let head: Head | undefined;
   let unfinished: Unfinished | undefined;
@@ -73,9 +73,7 @@ type CheckedLine =
     }
   | { readonly kind: 'tail'; readonly whole: Whole };
 
-/**
- * Every line, with what it claims of those before it compared. Ends where the file does, be that with a tail or not.
- */
+/** Every line, after checking its claims about the lines before it. Ends with the file, with or without a tail. */
 async function* checkedLines(path: string): AsyncGenerator<CheckedLine> {
   const digest = createHash('sha256');
   let [head, count, values, end]: [Head | undefined, number, number, number] = [undefined, 0, 0, 0];
@@ -103,13 +101,13 @@ async function* checkedLines(path: string): AsyncGenerator<CheckedLine> {
   }
 }
 
-/** Seen without parsing: of millions of lines nearly all are pieces. */
+/** Recognized without parsing: of millions of lines, nearly all are pieces. */
 function kindOf(line: Buffer): 'piece' | 'checkpoint' | 'tail' {
   if (startsWith(line, '{"checkpoint":')) return 'checkpoint';
   return startsWith(line, '{"count":') ? 'tail' : 'piece';
 }
 
-/** Whether a value that is restored begins with this piece. */
+/** Whether a value to be restored begins with this piece. */
 function beginsValue(line: Buffer): boolean {
   const goesOn = /^\{"name":"[^"\\]*","type":"(?:hash|list)","from":[1-9]/.test(line.toString('latin1', 0, 300));
   return !goesOn && !isOfDerived(line);
@@ -150,9 +148,8 @@ function cutOff(): CliError {
 }
 
 /**
- * With their newlines; a last one without was cut off. A line is good until the next is asked for: all lie in one
- * buffer, because what is left to the garbage collector is in memory until it comes. Throws CliError when the file
- * cannot be read.
+ * Lines with their newlines; a last line without one was cut off. A line is valid only until the next is requested: all
+ * share one buffer, because garbage stays in memory until it is collected. Throws CliError if the file cannot be read.
  */
 async function* linesOf(path: string): AsyncGenerator<Buffer> {
   await using file = await openFile(path);
@@ -165,7 +162,7 @@ async function* linesOf(path: string): AsyncGenerator<Buffer> {
     for (let at; (at = buffer.subarray(0, length).indexOf(NEWLINE, from)) >= 0; from = at + 1) {
       yield buffer.subarray(from, at + 1);
     }
-    // A line longer than the buffer: it takes a larger one.
+    // A line longer than the buffer needs a larger one.
     const into = from === 0 && length === buffer.length ? Buffer.allocUnsafe(2 * buffer.length) : buffer;
     buffer.copy(into, 0, from, length);
     length -= from;

@@ -2,7 +2,7 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { CliError } from '../cli-error.ts';
 import { HASH_PIECE, LIST_PIECE, type Piece } from './format.ts';
 
-/** The value of a name; none when it is gone meanwhile. A hash of few fields is read in one step. */
+/** The value of a name, in pieces; none if it is gone by now. A hash of few fields is read in one step. */
 export async function* readPieces(redis: RedisClient, name: string): AsyncGenerator<Piece, undefined> {
   const type = await redis.type(name);
   switch (type) {
@@ -48,7 +48,7 @@ function fromOf(from: number): { from?: number } {
 }
 
 /**
- * A domain-manager that kept running stores the tokens again, and newer ones: only what is missing is added. ARGV:
+ * A domain-manager that kept running stores these tokens again, and newer ones: only missing ones are added. ARGV:
  * from, values.
  */
 const FILL_LIST = `
@@ -73,15 +73,15 @@ export async function writePiece(redis: RedisClient, piece: Piece): Promise<void
   }
 }
 
-/** One member of a value in Redis; a string has one, without a name. */
+/** One member of a value in Redis; a string has a single one, without a name. */
 export interface Member {
   readonly member: string;
-  /** As it should be. */
+  /** Whether it is as it should be. */
   readonly isSame: boolean;
   readonly found: Buffer | null;
 }
 
-/** Each member of a piece as it is in Redis; a list there may have gone on. */
+/** Each member of a piece as it is in Redis. A list there may have grown. */
 export async function readBack(redis: RedisClient, piece: Piece): Promise<Member[]> {
   const found = await readMembers(redis, piece);
   return membersOf(piece).map(([member, text], i) => ({
@@ -102,7 +102,7 @@ function membersOf(piece: Piece): [string, string][] {
   }
 }
 
-/** In the same order; null or missing for what is not there. */
+/** In the same order; null or missing if absent. */
 async function readMembers(redis: RedisClient, { name, ...piece }: Piece): Promise<(Buffer | null)[]> {
   switch (piece.type) {
     case 'string':

@@ -7,11 +7,11 @@ import type { Whole } from './reader.ts';
 import { readBack } from './redis-pieces.ts';
 import { isKept } from './stages.ts';
 
-/** By it a restore that was cut off is known, and goes on. */
+/** Marks a restore in Redis, so that an interrupted one is recognized and continues. */
 export class RestoreMark {
   readonly #redis: RedisClient;
   readonly #sha256: string;
-  /** Pieces that are written; undefined when no restore was begun here. */
+  /** The number of pieces written; undefined if no restore was begun here. */
   readonly done: number | undefined;
 
   private constructor(redis: RedisClient, sha256: string, done: number | undefined) {
@@ -20,7 +20,7 @@ export class RestoreMark {
     this.done = done;
   }
 
-  /** Throws CliError when the restore of another backup was begun in this Redis. */
+  /** Throws CliError if the restore of another backup was begun in this Redis. */
   static async find(redis: RedisClient, { sha256 }: Whole): Promise<RestoreMark> {
     const { backup, done } = await redis.hgetall(RESTORE);
     if (backup !== undefined && backup !== sha256) {
@@ -39,9 +39,9 @@ export class RestoreMark {
 }
 
 /**
- * Throws CliError when anything is kept in this Redis. A domain-manager that kept running has put the domain tokens
- * back, with newer ones, which members need: a list of tokens may be there that begins as the one of the backup, whose
- * `pieces` say how.
+ * Throws CliError if this Redis contains anything that backups keep. The exception: a domain-manager that kept running
+ * has put back the domain tokens, with newer ones, which members need. So there may be a list of tokens that begins
+ * like the backup's, which is in its `pieces`.
  */
 export async function assertEmpty(redis: RedisClient, pieces: AsyncIterable<Piece>): Promise<void> {
   let values = 0;

@@ -13,7 +13,7 @@ import { type Member, readBack, writePiece } from './redis-pieces.ts';
 /** Pieces, and characters in them, that are written or compared at once. */
 const SLICE = 200;
 const SLICE_LENGTH = 1 << 19;
-/** A member that SCAN gave twice, and that changed in between, is in the backup twice; the later one counts. */
+/** A member that SCAN returned twice, and that changed in between, is in the backup twice; the later one counts. */
 const MAX_CHANGED = 10_000;
 const REPLICATION_MS = 500;
 const REPLICATION_TRIES = 60;
@@ -28,16 +28,16 @@ export interface Restore {
 export interface Restored extends Whole, Flaws {}
 
 /**
- * Writes a backup into an empty Redis, compares all of it with what is there then, and makes the lists that are derived
- * from it. Cut off, it goes on where it was when it is called again with the same backup. Nothing is written of a
- * backup that is not whole.
+ * Writes a backup into an empty Redis, compares all of it with what is there afterwards, and builds the derived lists.
+ * If interrupted, it continues where it was when called again with the same backup. It writes nothing of a backup that
+ * is not whole.
  */
 export async function restoreBackup(redis: RedisClient, { path, replicas, progress }: Restore): Promise<Restored> {
   const whole = await verifyBackup(path);
   const mark = await RestoreMark.find(redis, whole);
   if (mark.done === undefined) {
     await assertEmpty(redis, readPieces(path));
-    // Before anything is written: what is cut off in the first slice goes on as well.
+    // Before anything is written, so that an interruption in the first slice can be resumed too.
     await mark.put(0);
   }
   await write(redis, mark, { path, replicas, progress });
@@ -65,8 +65,8 @@ async function write(redis: RedisClient, mark: RestoreMark, { path, replicas, pr
 }
 
 /**
- * Throws CliError when something is not in Redis as the backup says. Returns whose aliases and IAM records there are,
- * and of which keys there are grants.
+ * Throws CliError if anything in Redis differs from the backup. Returns the owners of aliases and of IAM records, and
+ * the keys with grants.
  */
 async function compare(
   redis: RedisClient,
@@ -103,7 +103,7 @@ async function compare(
   return { scopes: scopes.values(), granted: granted.values(), accounts };
 }
 
-/** The fields of a key's record that lists are made of. */
+/** The fields of a key's record from which lists are built. */
 function fieldsOf(members: readonly Member[]): { record?: string; due?: string } {
   return Object.fromEntries(members.map(({ member, found }) => [member, found?.toString()]));
 }
@@ -125,10 +125,7 @@ function lengthOf({ value }: Piece): number {
   return Object.values(value).reduce((sum: number, member: string) => sum + member.length, 0);
 }
 
-/**
- * All that was written on this connection is where it cannot be lost with one node. Throws CliError when it does not
- * get there.
- */
+/** Ensures that everything written on this connection survives the loss of one node. Throws CliError if it cannot. */
 async function replicated(redis: RedisClient, replicas: number): Promise<void> {
   if (replicas === 0) return;
   for (const node of mastersOf(redis)) {

@@ -1,17 +1,17 @@
 import { ALL_NAMES, patternOf, type StoredKind, storedNameOf, storedValues } from '@keyfleet/shared/stored/names';
 
 /**
- * The order in which values must be read while the service runs: a value before those that it names, so that what it
- * names is there too; domain tokens last, so that they hold every domain key that anything before is sealed under. Each
- * stage goes over all names, with a pattern for SCAN.
+ * The order in which values must be read while the service runs: a value before those that it names, so that these are
+ * there too; domain tokens last, so that they hold every domain key under which anything before is sealed. Each stage
+ * iterates over all names, with a pattern for SCAN.
  */
 const stages: readonly (StoredKind | 'others')[] = ['aliases', 'firstAccessKey', 'others', 'tokens'];
 
 export const STAGES = stages.length;
 
 /**
- * Whether a backup has what lies under this name. It has what it does not know as well: a newer release may have put it
- * there.
+ * Whether a backup contains the value under this name. It also contains unknown values: a newer release may have put
+ * them there.
  */
 export function isKept(name: string): boolean {
   if (!name.startsWith('kf:')) return false;

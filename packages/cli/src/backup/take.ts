@@ -11,22 +11,21 @@ import { findUnfinished, verifyBackup, type Whole } from './reader.ts';
 import { readPieces } from './redis-pieces.ts';
 import { BackupWriter } from './writer.ts';
 
-/** After so many pages of names what was read is safe on disk. */
+/** After this many pages of names, what was read is flushed to disk. */
 const CHECKPOINT_PAGES = 20;
-/** Values that are read at once: one after the other, the way to Redis and back would be most of the time. */
+/** Values read at once: one after the other, the round trip to Redis would take most of the time. */
 const AT_ONCE = 100;
 
 export interface Backup {
   readonly path: string;
-  /** Goes on with one that was cut off. */
+  /** Whether to continue an interrupted backup. */
   readonly resume: boolean;
   readonly progress: Progress;
 }
 
 /**
- * Writes everything that is kept in Redis to a file and reads that back. Until it is whole it is called `.unfinished`,
- * so that nobody takes it for a backup before. Each value is as it was at one moment; a large hash is as each of its
- * fields was.
+ * Writes everything kept in Redis to a file and reads it back. Until it is whole its name ends in `.unfinished`, so
+ * that nobody takes it for a backup. Each value is as it was at one moment; in a large hash, each field is.
  */
 export async function takeBackup(redis: RedisClient, { path, resume, progress }: Backup): Promise<Whole> {
   if (existsSync(path)) throw new CliError(`cannot write ${path}: it is already there, and is not overwritten.`);

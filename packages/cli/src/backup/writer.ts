@@ -4,13 +4,13 @@ import { CliError } from '../cli-error.ts';
 import { CHUNK_BYTES, formatLine, type Head, isFirst, type Piece, type Position, type Sum } from './format.ts';
 import type { Unfinished } from './reader.ts';
 
-/** Writes a backup line by line with a running digest. Disposing of it leaves what was written, to be gone on with. */
+/** Writes a backup line by line with a running digest. Disposing it leaves what was written, which can be continued. */
 export class BackupWriter implements AsyncDisposable {
   readonly #file: FileHandle;
   readonly #digest: Hash;
   #count: number;
   #values: number;
-  /** One for all lines: what is left to the garbage collector is in memory until it comes. */
+  /** One buffer for all lines, because garbage stays in memory until it is collected. */
   #buffer = Buffer.allocUnsafe(2 * CHUNK_BYTES);
   #length = 0;
 
@@ -21,14 +21,14 @@ export class BackupWriter implements AsyncDisposable {
     this.#values = values;
   }
 
-  /** Mode 0600. Throws CliError when the file is there already. */
+  /** Creates the file with mode 0600. Throws CliError if it already exists. */
   static async begin(path: string, head: Head): Promise<BackupWriter> {
     const writer = new BackupWriter(await openFile(path, 'wx'), createHash('sha256'), { count: 0, values: 0 });
     writer.#put(formatLine(head));
     return writer;
   }
 
-  /** What came after the last checkpoint is made again. */
+  /** Discards what came after the last checkpoint; it is made again. */
   static async goOn(path: string, { digest, sum, length }: Unfinished): Promise<BackupWriter> {
     await truncate(path, length);
     return new BackupWriter(await openFile(path, 'a'), digest, sum);
@@ -47,7 +47,7 @@ export class BackupWriter implements AsyncDisposable {
     if (this.#length > CHUNK_BYTES) await this.#flush();
   }
 
-  /** All that was written until now is on disk, and the backup can go on from `position`. */
+  /** Everything written so far is on disk, and the backup can continue from `position`. */
   async checkpoint(position: Position): Promise<void> {
     await this.#flush();
     this.#put(formatLine({ checkpoint: position, ...this.#sum() }));
@@ -55,7 +55,7 @@ export class BackupWriter implements AsyncDisposable {
     await this.#file.datasync();
   }
 
-  /** The backup is whole, and on disk. */
+  /** The backup is whole and on disk. */
   async finish(): Promise<void> {
     await this.#flush();
     this.#put(formatLine(this.#sum()));

@@ -5,7 +5,7 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 const domainKeyCommands = ['RetireDomainKeys', 'ReinstateDomainKeys', 'DropDomainKeys'] as const;
 const DAY_MS = 24 * 3_600_000;
 
-/** What works today, and will hurt on a bad day: each with what to do. */
+/** What works today but will hurt on a bad day, each with what to do. */
 export function adviceFor(state: DomainState, status: StatusResponse__Output, { checkpoint }: TrustAnchor): string[] {
   const sinceRemoval = newestAfterRemoval(state)?.createdGeneration ?? 1;
   const people = state.operators.filter(({ role }) => role === 'operator').length;
@@ -54,7 +54,7 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
   return advice.filter(([applies]) => applies).map(([, text]) => text);
 }
 
-/** The fewest people that a change of the members takes; 0 when nobody may change them. */
+/** The fewest people that a change of the members takes; 0 if nobody may change them. */
 function peopleNeeded({ rules }: DomainState): number {
   const rule = rules.find(({ command }) => command === 'ModifyMembers');
   const counts = rule?.alternatives.map((way) => way.find(({ role }) => role === 'operator')?.minimum ?? 0);

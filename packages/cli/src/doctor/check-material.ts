@@ -9,13 +9,13 @@ export interface HostOptions {
   readonly 'host-key'?: string | undefined;
 }
 
-/** Throws CliError when it is not said whose session workers shall serve. */
+/** Throws CliError if the options do not say whose session to use with the workers. */
 export function hostOf({ host, 'host-key': file }: HostOptions): HostArgs {
   if (host !== undefined && file !== undefined) return { host, 'host-key': file };
   throw new CliError('workers open tokens for a service host only: give --host and --host-key of a frontend.');
 }
 
-/** Whether everything that is stored opens. Throws CliError that names what does not. */
+/** Whether everything stored opens. Throws a CliError that names what does not. */
 export async function checkMaterial(
   { client, anchor, credentials, openRedis, progress }: Patient,
   options: HostOptions,

@@ -7,7 +7,7 @@ import type { Patient } from './checks.ts';
 
 const MOST_NAMED = 20;
 
-/** Whether every record is what a frontend wrote there. Throws CliError that names those that are not. */
+/** Whether a frontend wrote every record where it is. Throws a CliError that names the others. */
 export async function checkRecords(patient: Patient, options: HostOptions): Promise<string> {
   const host = hostOf(options);
   await using redis = await patient.openRedis();

@@ -15,12 +15,12 @@ import { checkFrontends, CLOCK_TOLERANCE_MS } from './frontends.ts';
 
 export interface Patient extends OpenDomain {
   readonly openRedis: () => Promise<RedisClient & AsyncDisposable>;
-  /** Where they listen for HTTP; none: they are not asked. */
+  /** Where they listen for HTTP; if empty, they are not asked. */
   readonly frontends: readonly string[];
   readonly progress: Progress;
 }
 
-/** Each says what it found, or throws an error that says what is wrong and what to do. */
+/** Each check returns what it found, or throws an error that says what is wrong and what to do. */
 type Checks = Readonly<Record<string, (patient: Patient) => Promise<string>>>;
 
 /** Quick, however much is stored. */
@@ -35,7 +35,7 @@ const checks: Checks = {
   'record key': checkStoredRecordKey,
 };
 
-/** `census`: reads everything that is stored, too. */
+/** `census`: also reads everything that is stored. */
 export function checksOf({ frontends }: Patient, census: boolean): Checks {
   return {
     ...checks,
@@ -55,7 +55,7 @@ async function checkRedis({ openRedis }: Patient): Promise<string> {
   return 'answers, and keeps every acknowledged write';
 }
 
-/** That it is the one that services know, and holds what they know of. */
+/** Checks that it is the store that services know, and holds what they know of. */
 async function checkStore({ client, anchor, openRedis }: Patient): Promise<string> {
   await using redis = await openRedis();
   const { generation = 0, store_problem: problem } = await client.status();
@@ -99,7 +99,7 @@ async function checkClocks({ client, anchor, openRedis }: Patient): Promise<stri
     ['the domain-manager', managerAhead],
     ['Redis', seconds * 1000 + microseconds / 1000 - Date.now()],
     ...workers.map(({ address = '', clock_ahead: by = 0 }): [string, number] => [address, managerAhead + by]),
-    // A domain key is made with a worker's clock: one from the future betrays what has been set right since.
+    // A domain key is dated by a worker's clock: a date in the future reveals a clock that has since been corrected.
     ['the newest domain key', Math.max(0, activeDomainKey(state).createdAt - Date.now())],
   ];
   const wrong = ahead.filter(([, by]) => Math.abs(by) > CLOCK_TOLERANCE_MS);
@@ -129,7 +129,7 @@ async function checkStoredRecordKey({ client, anchor, openRedis }: Patient): Pro
   return await checkRecordKey(redis, (await client.getDomain(anchor)).state);
 }
 
-/** Under which domain keys everything in Redis is sealed, looked at here and not taken from anyone's report. */
+/** Under which domain keys everything in Redis is sealed: counted here, not taken from anyone's report. */
 async function checkDomainKeys({ client, anchor, openRedis, progress }: Patient): Promise<string> {
   await using redis = await openRedis();
   const { state } = await client.getDomain(anchor);

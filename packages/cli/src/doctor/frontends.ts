@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
 
 const TIMEOUT_MS = 5_000;
-/** Sessions and signatures allow for minutes; more than this shows that nothing keeps the clock. */
+/** Sessions and signatures tolerate minutes; more than this shows that nothing synchronizes the clock. */
 export const CLOCK_TOLERANCE_MS = 10_000;
 const Readiness = z.object({
   checks: z.record(
@@ -11,7 +11,9 @@ const Readiness = z.object({
   ),
 });
 
-/** Each frontend is ready, and its clock agrees. `urls`: where they listen for HTTP. Throws CliError. */
+/**
+ * Checks that each frontend is ready and that its clock agrees. `urls`: where they listen for HTTP. Throws CliError.
+ */
 export async function checkFrontends(urls: readonly string[]): Promise<string> {
   const troubles = (await Promise.all(urls.map(troublesOf))).flat();
   if (troubles.length > 0) throw new CliError(`${troubles.join('; ')}.`);

@@ -12,9 +12,9 @@ import { openPool } from '../worker-pool.ts';
 import { pagesOfAllNames } from '../redis-option.ts';
 import { holdsTokens, loadTokens } from '../stored-tokens.ts';
 
-/** At once: few, for customers' requests share the workers and Redis. */
+/** Tokens in parallel. Few, because customers' requests share the workers and Redis. */
 const BATCH = 64;
-/** Between two batches: about a thousand tokens a second at most. */
+/** Between two batches: at most about a thousand tokens a second. */
 const PAUSE_MS = 50;
 const COMMAND_TIMEOUT_MS = 10_000;
 
@@ -31,13 +31,13 @@ export interface OpeningOptions {
 
 export interface Opened {
   readonly tokens: number;
-  /** Names of values whose tokens do not open, with what was said. */
+  /** Names of values whose tokens do not open, with the errors. */
   readonly failed: readonly string[];
 }
 
 /**
- * Has the workers open every token that is stored, in a session of its own: nothing secret comes here. A key's token
- * must also be of this key, account and material.
+ * Has the workers open every stored token, in a separate session: no secret arrives here. A key's token must also be
+ * for this key, account and material.
  */
 export async function openAllTokens({
   redis,
@@ -87,7 +87,7 @@ async function openTokens(name: string, { redis, hsm, domain }: Tools): Promise<
   for (const { token, of } of tokens) {
     assertOfDomain(token, domain);
     if (of === undefined) {
-      // It comes back sealed, whatever it was sealed under.
+      // The result is sealed again, whatever the token was sealed under.
       await hsm.execute('ResealToken', { token }, deadline);
       continue;
     }
@@ -98,7 +98,7 @@ async function openTokens(name: string, { redis, hsm, domain }: Tools): Promise<
   return tokens.length;
 }
 
-/** Workers would wait for a domain token that brings the key. Throws FormatError for what is no token. */
+/** Otherwise workers would wait for a domain token that brings the key. Throws FormatError if this is not a token. */
 function assertOfDomain(token: Uint8Array, { state }: VerifiedDomain): void {
   const id = domainKeyIdOf(token);
   if (state.domainKeys.every((key) => key.id !== id)) throw new Error('under a domain key that the domain has not');

@@ -5,7 +5,7 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 
-/** Whether somebody who left the domain may have the key that records are authenticated with. */
+/** Whether somebody who left the domain may have the key that authenticates records. */
 export async function checkRecordKey(redis: RedisClient, state: DomainState): Promise<string> {
   const number = await newestNumber(redis);
   const { name } = recordKeyName(number);

@@ -14,15 +14,15 @@ export const kmsOptions = {
   },
 } as const;
 
-/** Credentials, and what the options do not say, are taken from where AWS's own command line takes them. */
+/** Credentials, and anything the options do not say, come from the same places as for AWS's own command line. */
 export function openKms({ endpoint, region }: { endpoint?: string | undefined; region?: string | undefined }): KMS {
   return new KMS({ ...(endpoint !== undefined && { endpoint }), ...(region !== undefined && { region }) });
 }
 
-/** What the SDK says of an exception without a message. */
+/** The SDK's text for an exception without a message. */
 const NO_MESSAGE = 'UnknownError';
 
-/** Runs what calls the API. Its exceptions, and what keeps it from being called, are one line. */
+/** Runs API calls. An exception of the API, and any reason it cannot be called, becomes one line. */
 export async function told<T>(what: string, calls: Promise<T>): Promise<T> {
   try {
     return await calls;

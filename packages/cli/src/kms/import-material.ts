@@ -7,7 +7,7 @@ export interface Wrapping {
   readonly keySpec: WrappingKeySpec;
 }
 
-/** Takes material of any kind. */
+/** Accepts material of any kind. */
 export const defaultWrapping: Wrapping = { algorithm: 'RSA_AES_KEY_WRAP_SHA_256', keySpec: 'RSA_4096' };
 
 interface Given {
@@ -15,9 +15,9 @@ interface Given {
   readonly material: Uint8Array;
   /** Undefined: it does not expire. */
   readonly validTo?: Date | undefined;
-  /** For a rotation; undefined: the key's first material, or one that it knows. */
+  /** For a rotation; undefined: the key's first material, or one that it already knows. */
   readonly isNew?: boolean | undefined;
-  /** Which material of the key it must be. */
+  /** Which of the key's materials it must be. */
   readonly materialId?: string | undefined;
   readonly description?: string | undefined;
 }

@@ -6,8 +6,8 @@ export const encodings = ['raw', 'hex', 'base64'] as const;
 export type Encoding = (typeof encodings)[number];
 
 /**
- * Key material as it is wrapped: the bytes of a symmetric or HMAC key, or a private key in PKCS #8, from whatever
- * OpenSSL writes: PEM or DER, of PKCS #8, PKCS #1 or SEC 1. `from` names it in errors.
+ * Key material in the form that is wrapped: the bytes of a symmetric or HMAC key, or a private key in PKCS #8, from
+ * anything OpenSSL writes: PEM or DER, of PKCS #8, PKCS #1 or SEC 1. `from` names the source in errors.
  */
 export function materialOf(
   keySpec: KeySpec,
@@ -34,7 +34,7 @@ function decoded(text: string, { from, encoding }: { from: string; encoding: 'he
   throw new CliError(`${from} is not ${encoding}.`);
 }
 
-/** Text where bytes are expected is the mistake that people make. */
+/** A common mistake is text where bytes are expected. */
 function hintOf(bytes: Buffer, encoding: Encoding): string {
   const text = bytes.toString('latin1').trim();
   if (encoding !== 'raw' || !/^[\w+/=]+$/.test(text)) return '';

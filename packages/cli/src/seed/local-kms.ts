@@ -76,7 +76,7 @@ function fieldsOf(
   aliases: NonNullable<z.output<typeof Aliases>>,
 ): SeedKeyFields {
   const spec = metadata.KeySpec ?? (pem === undefined ? 'SYMMETRIC_DEFAULT' : specOfPem(pem));
-  // The last one is the current one; what the others made is in a format of local-kms, which nothing else reads.
+  // The last one is current. What the others made is in local-kms's own format, which nothing else reads.
   const hex = backingKeys.at(-1);
   return {
     ...(id !== undefined && { id: id.toLowerCase() }),
@@ -84,13 +84,13 @@ function fieldsOf(
     spec: spec as KeySpec,
     ...(metadata.KeyUsage !== undefined && { usage: metadata.KeyUsage as KeyUsage }),
     description: metadata.Description ?? '',
-    // AWS takes no material for ML-DSA: such a key is made with material of its own.
+    // AWS accepts no material for ML-DSA: such a key is created with new material.
     ...(pem !== undefined && !spec.startsWith('ML_') && { material: { pem } }),
     ...(hex !== undefined && { material: { hex: String(hex) } }),
   };
 }
 
-/** The first version says no spec of a key pair. */
+/** The first version does not state the spec of a key pair. */
 function specOfPem(pem: string): string {
   const curves: Record<string, string> = {
     prime256v1: 'ECC_NIST_P256',

@@ -7,16 +7,16 @@ import type { PlannedKey } from './seed-file.ts';
 export interface Planted {
   readonly keyId: string;
   readonly aliases: readonly string[];
-  /** False: it was there. */
+  /** False if it already existed. */
   readonly created: boolean;
 }
 
-/** Tag by which a frontend with `developmentTags` is told the id of a key (docs/import.md, "Seeding"). */
+/** The tag that gives a key its id on a frontend with `developmentTags` (docs/import.md, "Seeding"). */
 const ID_TAG = '_custom_id_';
 
 /**
- * Makes what is missing of a key, so that it may be cut off and repeated: a key that is there stays as it is, except
- * that it gets its material if it waits for it, and its aliases.
+ * Creates what is missing of a key, so that it may be interrupted and repeated. An existing key is left as it is,
+ * except that it gets its aliases, and its material if it waits for that.
  */
 export async function plant(kms: KMS, key: PlannedKey): Promise<Planted> {
   const name = key.id ?? key.aliases[0]!;
@@ -26,7 +26,7 @@ export async function plant(kms: KMS, key: PlannedKey): Promise<Planted> {
   if (metadata.KeySpec !== key.spec || metadata.KeyUsage !== key.usage) {
     throw new CliError(`${name} is there already, as a key of ${metadata.KeySpec} for ${metadata.KeyUsage}.`);
   }
-  // The aliases come last, save that a key without an id is found by one.
+  // Aliases come last, except that a key without an id is found by one.
   if (key.id === undefined) await told(name, provideAliases(kms, KeyId, key.aliases));
   if (metadata.KeyState === 'PendingImport' && key.material) {
     await told(`importing the material of ${name}`, importMaterial(kms, { KeyId, material: key.material }));

@@ -10,11 +10,11 @@ import { type Material, Seed, type SeedKey } from './seed-key.ts';
 
 export interface PlannedKey extends Omit<z.output<typeof SeedKey>, 'material' | 'usage'> {
   readonly usage: KeyUsage;
-  /** As it is wrapped. */
+  /** In the form that is wrapped. */
   readonly material: Buffer | undefined;
 }
 
-/** Throws CliError: one line for the first mistake, which says where it is. */
+/** Throws CliError: one line for the first mistake, with its position. */
 export async function readSeed(file: string): Promise<readonly PlannedKey[]> {
   const document = parseDocument(await textOf(file));
   const [mistake] = document.errors;

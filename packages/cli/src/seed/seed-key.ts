@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 const specs = Object.keys(keySpecs) as [KeySpec, ...KeySpec[]];
 
-/** Exactly one of them: text, or the name of a file beside the seed file, as `keyfleet import` reads it. */
+/** Exactly one of these: text, or the name of a file beside the seed file, as `keyfleet import` reads it. */
 export const Material = z.union(
   [
     z.strictObject({ hex: z.string() }),

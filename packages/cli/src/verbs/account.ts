@@ -42,7 +42,7 @@ export const create = verb({
         file,
       },
     );
-    // Nobody else's file is touched: what is pending is this command's own.
+    // Touches nobody else's file: the pending one is this command's own.
     if (!(await store.insertFirstAccessKey(record))) {
       file.dropPending();
       throw alreadyThere(accountId);

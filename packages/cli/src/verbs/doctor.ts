@@ -10,9 +10,9 @@ import { openRedis, redisOptions } from '../redis-option.ts';
 
 interface Finding {
   readonly check: string;
-  /** `advice`: it works, and could be better. */
+  /** `advice`: it works, but could be better. */
   readonly standing: 'well' | 'advice' | 'not-well';
-  /** What was found; when it is not well, also what to do. */
+  /** What was found; if it is not well, also what to do. */
   readonly finding: string;
 }
 
@@ -82,7 +82,7 @@ async function findingOf(check: string, look: () => Promise<string>): Promise<Fi
   }
 }
 
-/** Of a domain that can be read; that it cannot is found above. */
+/** For a domain that can be read; the checks above report one that cannot. */
 async function advise({ client, anchor }: Patient): Promise<Finding[]> {
   try {
     const { state } = await client.getDomain(anchor);

@@ -38,7 +38,7 @@ export const recover = verb({
     }
     member.hsm.install(tokens);
     const token = member.hsm.prepare(Proposal.encode(proposal), tokens.at(-1));
-    // Kept before anyone sees it: a second token of this generation would split the domain.
+    // Saved before anyone sees it: a second token of this generation would split the domain.
     saveOfflineMember(path, member);
     const generation = await client.storeToken(token);
     member.hsm.install([token]);

@@ -32,7 +32,7 @@ export const restore = verb({
   isWell: ({ damaged }) => damaged.length === 0,
 });
 
-/** Whoever restores is told when this Redis may lose it again; services that ask for more will refuse it. */
+/** Warns the operator if this Redis may lose it again; services that require more will refuse it. */
 async function replicasOf(redis: RedisClient, terminal: Terminal): Promise<number> {
   try {
     return (await checkDurability(redis, 'strict')).replicas;

@@ -80,7 +80,8 @@ export const approve = verb({
     const known = await domain.client.findDomain(domain.anchor);
     const view = await domain.client.getProposal(args.id);
     const proposed = parseDomainChange(view.proposal.command);
-    // What is signed is what was read here: the bytes come from the domain-manager, the meaning from them.
+    // The operator signs what was read here: the bytes come from the domain-manager, and the meaning comes from the
+    // bytes.
     terminal.note(explainDomainChange(proposed).join('\n'));
     assertForThis(proposed, known, domain.anchor);
     const signer = await loadSigner(args, terminal, signersOf(known?.state, domain.anchor));
@@ -91,7 +92,7 @@ export const approve = verb({
   text: proposalText,
 });
 
-/** Nobody is asked to sign what can no longer be carried out, or could be only after the domain went another way. */
+/** Nobody should sign what can no longer be carried out, or could be only if the domain took another course. */
 function assertForThis(proposed: DomainChange, known: VerifiedDomain | undefined, { domain }: TrustAnchor): void {
   const { generation, previousHash } = known === undefined ? boundToNothing(domain, '') : boundTo(known, '');
   if (proposed.domain !== domain || proposed.generation !== generation) {

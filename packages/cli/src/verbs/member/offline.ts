@@ -49,7 +49,7 @@ export const createOffline = verb({
     writeNewFile(out, file);
     for (const { path, share } of shareFiles) writeNewFile(path, `${share}\n`);
     writeNewFile(publicFile, formatMember(publicPartOf(member)));
-    // What lies in a safe for years is opened once more before it goes there, as it would be then.
+    // What will lie in a safe for years is opened once more before it goes there, in the same way as it will be then.
     const again = shares.length === 0 ? passphrase : await combineSecret(shares.slice(-k), splitId);
     const opened = openMember(readFileSync(out), { path: out, anchor, passphrase: again });
     return {
@@ -73,7 +73,7 @@ export const createOffline = verb({
     ].join('\n'),
 });
 
-/** A passphrase of a person, or a random secret to be split. */
+/** A person's passphrase, or a random secret to be split. */
 async function secretOf(args: ParsedArgs<typeof options>, terminal: Terminal): Promise<string> {
   if (!isSplit(args)) return newPassphraseOf(args, terminal, `New passphrase for ${args.out}`);
   if (args['passphrase-file'] !== undefined) {
