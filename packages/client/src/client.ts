@@ -18,19 +18,16 @@ export { KmsException } from '@keyfleet/shared/errors/exceptions';
 export interface KmsClientOptions {
   /** `host:port` of a frontend's gRPC edge. */
   readonly address: string;
-  /** A value, or any AWS credential provider. */
+  /** Credentials, or any AWS credential provider. */
   readonly credentials: Credentials | (() => Promise<Credentials>);
   readonly region: string;
-  /** Plain text unless TLS is asked for. */
+  /** Default: plain text, without TLS. */
   readonly channel?: ChannelCredentials;
-  /** For a whole call, in milliseconds; 10 s if not given. */
+  /** Limit for a whole call, in milliseconds; default 10 s. */
   readonly timeoutMs?: number;
 }
 
-/**
- * A frontend that comes back, and a connection that died unnoticed, are found within seconds; grpc-js itself takes
- * minutes.
- */
+/** Finds a returning frontend, or a connection that died unnoticed, within seconds; grpc-js alone takes minutes. */
 const CONNECTION = {
   'grpc.max_reconnect_backoff_ms': 2_000,
   'grpc.keepalive_time_ms': 30_000,
@@ -41,8 +38,8 @@ type Operations = typeof operations;
 type Method<O extends Operation> = (input: Parameters<ProtoCodec<O>['formatRequest']>[0]) => Promise<OutputOf<O>>;
 
 /**
- * A method for every operation of the KMS API, e.g. `kms.CreateKey({ Description: 'mine' })`. Throws KmsException for
- * what the service refuses, grpc-js's ServiceError for what never reached it.
+ * A method for every operation of the KMS API, e.g. `kms.CreateKey({ Description: 'mine' })`. Throws KmsException if
+ * the service refuses, and grpc-js's ServiceError if the call never reached it.
  */
 export type KmsClient = { readonly [N in OperationName]: Method<Operations[N]> } & Disposable;
 

@@ -1,6 +1,6 @@
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 
-/** Listens on a Unix socket that its owner alone may open. The path must not exist yet. */
+/** Listens on a Unix socket that only its owner may open. The path must not exist yet. */
 export async function listenPrivately(server: Server, socket: string): Promise<void> {
   const before = process.umask(0o177);
   try {

@@ -9,7 +9,7 @@ import {
   type Signer,
 } from '@keyfleet/shared/sigv4';
 
-/** As AWS SDKs and their credential providers have it. */
+/** In the form of AWS SDKs and their credential providers. */
 export interface Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -17,7 +17,7 @@ export interface Credentials {
 }
 
 export interface SigningOptions {
-  /** A provider is asked before every call; it keeps and renews its credentials itself. */
+  /** A provider is called before every call; it caches and renews its credentials itself. */
   readonly credentials: Credentials | (() => Promise<Credentials>);
   readonly region: string;
   /** The `:authority` that the server sees. */
@@ -35,7 +35,7 @@ export function signingInterceptor(options: SigningOptions): Interceptor {
     const { path } = callOptions.method_definition;
     let start: ((message: Buffer) => Promise<boolean>) | undefined;
     return new InterceptingCall(nextCall(callOptions), {
-      // The metadata goes out first and yet covers the message, so that starting waits for the message.
+      // The metadata is sent first but covers the message, so starting waits for the message.
       start(metadata, listener, next) {
         start = async (message) => {
           try {
@@ -84,7 +84,7 @@ function signMetadata(metadata: Metadata, { path, host, message, credentials, si
   metadata.set('authorization', authorization);
 }
 
-/** Deriving a signing key costs four HMACs; it stays the same for a day. */
+/** Deriving a signing key costs four HMACs, and the key stays the same for a day. */
 function newSignerCache(region: string): Signing['signerAt'] {
   let current: { readonly credentials: Credentials; readonly signer: Signer } | undefined;
   return (credentials, date) => {

@@ -18,8 +18,8 @@ export interface SigningProxyOptions extends Omit<KmsClientOptions, 'timeoutMs'>
 }
 
 /**
- * Takes unsigned calls on a Unix socket and makes them with a signature over the very bytes that came: for programs
- * that marshal out of reach of any code of ours. Only the owner of this process may open the socket.
+ * Accepts unsigned calls on a Unix socket and forwards them with a signature over the exact bytes received: for
+ * programs that marshal out of our code's reach. Only the owner of this process may open the socket.
  */
 export async function startSigningProxy({ socket, ...options }: SigningProxyOptions): Promise<AsyncDisposable> {
   const { address, credentials, region } = options;

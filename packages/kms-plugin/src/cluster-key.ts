@@ -1,17 +1,16 @@
 import { type KmsClient, KmsException } from '@keyfleet/client';
 import { RefusedError } from './refused-error.ts';
 
-/** What kube-apiserver stores beside what it encrypts, all of it readable by whoever reads etcd. */
+/** What kube-apiserver stores beside the data it encrypts. Whoever reads etcd can read all of it. */
 export interface Encrypted {
   readonly ciphertext: Uint8Array;
-  /** Names the key material: another after a rotation. */
+  /** Identifies the key material; it changes with a rotation. */
   readonly keyId: string;
   readonly annotations: Readonly<Record<string, Uint8Array>>;
 }
 
 /**
- * A domain name, as the KMS v2 API asks. Of the context under which a ciphertext was made: the configured one may
- * change.
+ * A domain name, as the KMS v2 API requires. Holds the context of a ciphertext, because the configured one may change.
  */
 const CONTEXT_ANNOTATION = 'encryption-context.kms.keyfleet';
 /** KMS v2 API, EncryptResponse: bytes. */
@@ -34,8 +33,8 @@ export class ClusterKey {
   }
 
   /**
-   * What was encrypted is opened again: only Decrypt says which key material it is under, and nothing is stored that
-   * would not open. kube-apiserver asks once when it starts and once for each rotation.
+   * The result is decrypted again: only Decrypt says which key material it is under, and nothing is stored that would
+   * not open. kube-apiserver asks once at its start and once per rotation.
    */
   async encrypt(plaintext: Uint8Array): Promise<Encrypted> {
     const { kms, keyId, encryptionContext: EncryptionContext } = this.#options;
@@ -53,7 +52,10 @@ export class ClusterKey {
     return { ciphertext: CiphertextBlob!, keyId: `${opened.KeyId!}${material}`, annotations };
   }
 
-  /** Throws RefusedError for what no ciphertext of this plugin looks like, KmsException for what Keyfleet refuses. */
+  /**
+   * Throws RefusedError for anything that does not look like a ciphertext of this plugin, KmsException if Keyfleet
+   * refuses.
+   */
   async decrypt({ ciphertext, keyId, annotations }: Encrypted): Promise<Uint8Array> {
     const [, KeyId] = keyIdForm.exec(keyId) ?? [];
     if (KeyId === undefined) throw new RefusedError(`'${keyId.slice(0, 100)}' is no key id of Keyfleet's plugin`);
@@ -70,12 +72,12 @@ function contextOf(annotation: Uint8Array | undefined): Record<string, string> {
     const entries = Object.entries(context as object);
     if (entries.every(([, value]) => typeof value === 'string')) return Object.fromEntries(entries) as never;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new RefusedError(`the annotation ${CONTEXT_ANNOTATION} is no encryption context`);
 }
 
-/** What is wrong, for the log of kube-apiserver. */
+/** What is wrong, for kube-apiserver's log. */
 export function problemOf(error: unknown): string {
   if (error instanceof KmsException) return `Keyfleet answers ${error.code}: ${error.message}`;
   return error instanceof Error ? error.message : String(error);

@@ -3,7 +3,7 @@ import { LogConfig } from '@keyfleet/shared/log';
 import { isLoopback } from '@keyfleet/shared/tls/plaintext';
 import { z } from 'zod';
 
-/** Of a Unix socket, in bytes: `sun_path` without its final zero (unix(7)). */
+/** The longest path of a Unix socket, in bytes: `sun_path` without its final zero (unix(7)). */
 const MAX_SOCKET_PATH = 107;
 
 const WebIdentity = z.strictObject({

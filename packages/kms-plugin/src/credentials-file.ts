@@ -2,14 +2,14 @@ import { statSync } from 'node:fs';
 import type { Credentials } from '@keyfleet/client';
 import { ConfigError, readSecretFile } from '@keyfleet/shared/config';
 
-/** The credentials of `[default]` in an AWS credentials file, which is read again when it has changed. */
+/** The credentials of `[default]` in an AWS credentials file, which is reread when it changes. */
 export class CredentialsFile {
   readonly #path: string;
   readonly #onProblem: (problem: unknown) => void;
   #version: string;
   #credentials: Credentials;
 
-  /** Throws ConfigError. `onProblem`: a changed file cannot be used, and what was read before goes on being. */
+  /** Throws ConfigError. `onProblem`: a changed file cannot be used, and the previous content remains in use. */
   constructor(path: string, onProblem: (problem: unknown) => void) {
     this.#path = path;
     this.#onProblem = onProblem;
@@ -31,7 +31,7 @@ export class CredentialsFile {
   }
 }
 
-/** Of the file that the path leads to: Kubernetes changes a mounted Secret by changing where its links lead. */
+/** The version of the file that the path leads to: Kubernetes changes a mounted Secret by redirecting its links. */
 function versionOf(path: string): string {
   const { dev, ino, mtimeNs, size } = statSync(path, { bigint: true });
   return `${dev} ${ino} ${mtimeNs} ${size}`;

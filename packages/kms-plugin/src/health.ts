@@ -17,12 +17,9 @@ export interface KeyHealthOptions {
   readonly onChange: (health: Health) => void;
 }
 
-/**
- * kube-apiserver asks once a minute, every 10 s while it is told of a problem, and for everyone who reads its
- * `/readyz`.
- */
+/** kube-apiserver asks once a minute, every 10 s while there is a problem, and for every reader of its `/readyz`. */
 const KEEP_MS = 5_000;
-/** A trouble that is over is seen soon. */
+/** Shorter, so that the end of a problem is noticed soon. */
 const KEEP_TROUBLE_MS = 1_000;
 const PROBE = Buffer.from('keyfleet-kms-plugin');
 
@@ -44,7 +41,7 @@ export class KeyHealth {
   }
 
   /**
-   * Something was encrypted under this key id. Status and Encrypt must agree, or kube-apiserver holds the plugin for
+   * Something was encrypted under this key id. Status and Encrypt must agree, or kube-apiserver considers the plugin
    * broken.
    */
   noteEncrypted(keyId: string): void {

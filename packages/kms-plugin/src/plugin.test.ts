@@ -24,7 +24,7 @@ async function given() {
     socket: inFolder('kms.sock'),
     keyId: 'alias/cluster',
     region: 'us-east-1',
-    // Nobody listens at port 1.
+    // Nobody listens on port 1.
     grpc: '127.0.0.1:1',
     credentialsFile: inFolder('credentials'),
   };
@@ -32,7 +32,7 @@ async function given() {
     writeFileSync(inFolder('config.json'), JSON.stringify({ ...base, ...changes }));
     return startPlugin(loadConfig(PluginConfig, inFolder('config.json')), silent);
   };
-  /** The line that it ends with. */
+  /** The line with which it ends. */
   const mistake = async (changes: object): Promise<string> => {
     try {
       await using _plugin = await start(changes);

@@ -14,12 +14,12 @@ import { kmsPluginService } from './service.ts';
 import { claimSocket } from './socket.ts';
 import { WebIdentityCredentials } from './web-identity.ts';
 
-/** A ciphertext of 1 KiB, a key id of 1 KiB, annotations of 32 KiB (KMS v2 API), and what encodes them. */
+/** A ciphertext of 1 KiB, a key id of 1 KiB, annotations of 32 KiB (KMS v2 API), and their encoding. */
 const MAX_REQUEST = 40 * 1024;
-/** Calls of kube-apiserver that are under way when it stops: each takes two calls of Keyfleet at most. */
+/** For kube-apiserver's calls in progress at the stop: each takes at most two calls to Keyfleet. */
 const DRAIN_MS = 5_000;
 
-/** Serves kube-apiserver at the configured socket until it is disposed of. Throws ConfigError. */
+/** Serves kube-apiserver on the configured socket until disposed. Throws ConfigError. */
 export async function startPlugin(config: PluginConfig, log: Log): Promise<AsyncDisposable> {
   await using resources = new AsyncDisposableStack();
   const ca = config.tls?.caFile === undefined ? undefined : readPublicFile(config.tls.caFile, 'tls.caFile');
@@ -44,7 +44,7 @@ export async function startPlugin(config: PluginConfig, log: Log): Promise<Async
   server.addService(KeyManagementService.service, kmsPluginService({ key, health, onFailure }) as never);
   await listenPrivately(server, config.socket);
   resources.defer(() => drain(server));
-  // What is wrong is in the log before kube-apiserver asks.
+  // Logs any problem before kube-apiserver asks.
   void health.now();
   return resources.move();
 }

@@ -1,4 +1,4 @@
-/** kube-apiserver asked for what the KMS v2 API does not have, or for what is none of ours. */
+/** kube-apiserver asked for something that the KMS v2 API does not have, or that is not ours. */
 export class RefusedError extends Error {
   override name = 'RefusedError';
 }

@@ -10,7 +10,7 @@ import { RefusedError } from './refused-error.ts';
 export interface ServiceDeps {
   readonly key: Pick<ClusterKey, 'encrypt' | 'decrypt'>;
   readonly health: KeyHealth;
-  /** A request of kube-apiserver was not done. `uid`: its own name for it. */
+  /** A request from kube-apiserver failed. `uid`: kube-apiserver's name for it. */
   readonly onFailure: (failure: { readonly uid: string; readonly err: unknown }) => void;
 }
 
@@ -47,6 +47,6 @@ function statusOf(error: unknown): Partial<StatusObject> {
   const details = problemOf(error);
   if (error instanceof RefusedError) return { code: status.INVALID_ARGUMENT, details };
   if (error instanceof KmsException) return { code: grpcErrorOf(error).code, details };
-  // What never reached Keyfleet has a status of its own.
+  // A call that never reached Keyfleet has its own status.
   return { code: (error as Partial<ServiceError>).code ?? status.UNKNOWN, details };
 }

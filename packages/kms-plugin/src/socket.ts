@@ -4,8 +4,8 @@ import { dirname } from 'node:path';
 import { ConfigError } from '@keyfleet/shared/config';
 
 /**
- * Makes room for a socket at `path`: removes the one of a plugin that was killed. Throws ConfigError when another
- * process listens there, when something else is there, and when others could put a socket of their own in its place.
+ * Makes room for a socket at `path`: removes the one of a plugin that was killed. Throws ConfigError if another process
+ * listens there, if something else is there, or if others could put a socket of their own in its place.
  */
 export async function claimSocket(path: string): Promise<void> {
   const folder = dirname(path);

@@ -10,7 +10,7 @@ import { WebIdentityCredentials } from './web-identity.ts';
 
 const HOUR = 3_600_000;
 
-/** An STS that gives each caller a new session of an hour, unless it is told to refuse. */
+/** An STS that gives each caller a new session of an hour, unless told to refuse. */
 async function givenSts() {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-')));

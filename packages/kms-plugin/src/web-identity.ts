@@ -8,10 +8,10 @@ import type { WebIdentity } from './config.ts';
 
 export interface WebIdentityOptions {
   readonly clock: Clock;
-  /** PEM; what Node.js trusts if not given. */
+  /** PEM; default: what Node.js trusts. */
   readonly ca?: string | undefined;
   readonly timeoutMs: number;
-  /** A session cannot be renewed, and the one there is goes on being used while it lasts. */
+  /** A session cannot be renewed; the present one remains in use until it expires. */
   readonly onProblem: (problem: unknown) => void;
 }
 
@@ -23,17 +23,17 @@ interface Session {
 }
 
 const SESSION_NAME = 'kms-plugin';
-/** Of an answer of STS: a session token has 5 KiB at most. */
+/** The maximum size of an STS answer: a session token has at most 5 KiB. */
 const MAX_ANSWER = 32_768;
 
-/** Temporary credentials for the token in a file, by AssumeRoleWithWebIdentity: renewed at half of their time. */
+/** Temporary credentials for the token in a file, by AssumeRoleWithWebIdentity; renewed at half of their lifetime. */
 export class WebIdentityCredentials {
   readonly #config: WebIdentity;
   readonly #options: WebIdentityOptions;
   readonly #renewal = new SingleFlight<Session>();
   #session: Session | undefined;
 
-  /** Throws ConfigError when there is no token. */
+  /** Throws ConfigError if there is no token. */
   constructor(config: WebIdentity, options: WebIdentityOptions) {
     this.#config = config;
     this.#options = options;
