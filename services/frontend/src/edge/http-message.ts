@@ -8,7 +8,7 @@ export interface HttpRequest extends EdgeRequest {
 export interface HttpAnswer {
   readonly status: number;
   readonly contentType: string;
-  /** Bytes are overwritten once sent. */
+  /** The bytes are overwritten once sent. */
   readonly body: string | Buffer;
 }
 
@@ -18,7 +18,7 @@ export interface Protocol {
   answer(request: HttpRequest): Promise<HttpAnswer>;
 }
 
-/** AWS's answer to a request that is no API call at all: a wrong method, path or content type. */
+/** AWS's answer to a request that is not an API call: a wrong method, path or content type. */
 export const unknownOperation: HttpAnswer = {
   status: 404,
   contentType: 'application/xml',

@@ -29,7 +29,7 @@ export type Readiness = Readonly<Record<string, ReadinessCheck>>;
 interface ReadinessCheck {
   readonly ok: boolean;
   readonly detail?: string;
-  /** It works now but soon will not: says what operators should do. */
+  /** It works now but soon will not; says what operators should do. */
   readonly trouble?: string;
 }
 
@@ -81,7 +81,7 @@ export interface HttpEdgeOptions {
   /** The two protocols of the calls at `/`. */
   readonly kms: Protocol;
   readonly query: Protocol;
-  /** Tells whether a request names an access key that exists. A larger body is not read before. */
+  /** Whether a request names an access key that exists. A larger body is not read before that is known. */
   readonly pipeline: { namesKey(headers: EdgeRequest['headers']): boolean | Promise<boolean> };
   readonly readiness: () => Readiness;
   readonly log: Log;
@@ -93,7 +93,7 @@ export interface HttpEdge extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Listens. Disposing it stops accepting connections, lets requests in flight finish, then cuts the rest. */
+/** Starts listening. Disposing stops accepting connections, lets requests in flight finish, then cuts off the rest. */
 export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge> {
   const limits = options.limits ?? httpLimits;
   const server = newServer(options.certificates, {

@@ -17,9 +17,9 @@ export function assertHashed(message: Buffer, { payloadHash }: Pick<EdgeRequest,
 }
 
 /**
- * Over gRPC people write the signing code themselves, so that a signature which does not match says what it should have
- * covered. Only what the caller sent, and nothing that may be secret: no session token, no canonical request as a
- * whole.
+ * gRPC callers write their own signing code, so for a signature that does not match the error says what it should have
+ * covered: only what the caller sent, and nothing that may be secret, neither the session token nor the whole canonical
+ * request.
  */
 export function explained(error: unknown, request: EdgeRequest): unknown {
   if (!(error instanceof KmsException) || error.message !== MISMATCH) return error;

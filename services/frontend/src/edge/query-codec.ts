@@ -5,12 +5,13 @@ import type { z } from 'zod';
 
 export type Parameters = ReadonlyMap<string, string>;
 
-/** More items than any list takes; what names more is refused by its length. */
+/** More items than any list accepts. Further items are not read, and the list is refused for its length. */
 const MAX_ITEMS = 1_001;
 
 /**
- * Compiles the reader of a form: `UserName=a&Tags.member.1.Key=b` by an operation's input. Throws ValidationException
- * with every broken constraint, in AWS's words. What no member is called is ignored, as AWS does.
+ * Compiles a reader of forms such as `UserName=a&Tags.member.1.Key=b` from an operation's input. Throws
+ * ValidationException with every violated constraint, in AWS's words. Parameters that belong to no member are ignored,
+ * as AWS does.
  */
 export function queryReader(input: z.ZodObject): (parameters: Parameters) => Readonly<Record<string, unknown>> {
   const shape = structureOf(input.shape);
@@ -22,7 +23,7 @@ export function queryReader(input: z.ZodObject): (parameters: Parameters) => Rea
   };
 }
 
-/** Undefined when nothing of it was given. */
+/** Undefined if none of it was given. */
 function readValue(parameters: Parameters, shape: Shape, path: string): unknown {
   switch (shape.kind) {
     case 'structure':
@@ -88,7 +89,7 @@ export function xmlOf(value: unknown): string {
     .join('');
 }
 
-/** Text of one line; characters that XML 1.0 has no way to write are left out. */
+/** Text on one line. Characters that XML 1.0 cannot represent are left out. */
 export function escapeXml(text: string): string {
   return (
     text

@@ -81,7 +81,7 @@ export class QueryEdge {
   }
 }
 
-/** The call stands in the body, or in the query when there is no body. Of what is given twice the last counts. */
+/** The call is in the body, or in the query if there is no body. The last of repeated parameters counts. */
 function readForm({ body, query }: HttpRequest): Parameters {
   return new Map(new URLSearchParams(body.length > 0 ? body.toString('utf8') : query));
 }

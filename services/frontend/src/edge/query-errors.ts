@@ -2,14 +2,14 @@ import type { ExceptionCode, KmsException } from '@keyfleet/shared/errors/except
 
 import { QueryException } from '../identities/query-exception.ts';
 
-/** An error of the Query protocol: the same conditions have other names and statuses there. */
+/** An error of the Query protocol, where the same conditions have other names and statuses. */
 export interface QueryError {
   readonly status: number;
   readonly code: string;
   readonly message: string;
 }
 
-/** Source: AWS STS API Reference, "Common Error Types"; what has no row keeps nothing of its reason. */
+/** Source: AWS STS API Reference, "Common Error Types". An exception without a row loses its reason. */
 const rows: Partial<Record<ExceptionCode, { readonly status: number; readonly code: string }>> = {
   AccessDeniedException: { status: 403, code: 'AccessDenied' },
   ExpiredTokenException: { status: 403, code: 'ExpiredToken' },

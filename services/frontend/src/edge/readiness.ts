@@ -8,7 +8,7 @@ import type { ChangeFeed } from '../store/change-feed.ts';
 import type { RedisConnections, Stores } from '../store/start-store.ts';
 import type { Readiness } from './http.ts';
 
-/** What a frontend is made of, as far as it can be missing. */
+/** The parts of a frontend that `/readyz` reports on. */
 export interface ReadinessParts {
   readonly domain: DomainView;
   readonly pool: WorkerPool;
@@ -18,7 +18,7 @@ export interface ReadinessParts {
   readonly administrator: Provisioning | undefined;
 }
 
-/** What `/readyz` says. */
+/** The answer of `/readyz`. */
 export function readinessOf(parts: ReadinessParts): Readiness {
   const { domain, pool, connections, stores, auditFile, administrator } = parts;
   const { client, durability } = connections;

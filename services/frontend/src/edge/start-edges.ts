@@ -17,7 +17,7 @@ export interface EdgeParts {
   readonly readiness: () => Readiness;
 }
 
-/** Listens for HTTP and gRPC; disposing drains both at the same time. */
+/** Listens for HTTP and gRPC. Disposing drains both at the same time. */
 export async function startEdges(
   assembly: Assembly,
   { pipeline, performQuery, readiness }: EdgeParts,
@@ -56,7 +56,7 @@ export async function startEdges(
   };
 }
 
-/** Undefined: the edges are unencrypted. */
+/** Undefined if the edges are unencrypted. */
 function certificatesOf({ config, log, resources }: Assembly): ServerCertificates | undefined {
   if (config.edgeTls === undefined) return undefined;
   const filesOf = (one: CertificateConfig, index: number): TlsFiles =>

@@ -1,11 +1,11 @@
 import { isIP } from 'node:net';
 import { IpNetworks } from '@keyfleet/shared/ip-networks';
 
-/** Load balancers that are believed when they say whose requests they forward. */
+/** Load balancers whose word is believed about whose requests they forward. */
 export class TrustedProxies {
   readonly #networks: IpNetworks;
 
-  /** `networks`: as in `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.7`; the configuration has none that is not. */
+  /** `networks`: such as `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.7`; the configuration has checked them. */
   constructor(networks: readonly string[]) {
     this.#networks = IpNetworks.parse(networks)!;
   }
@@ -15,9 +15,9 @@ export class TrustedProxies {
   }
 
   /**
-   * The address that sent a request which arrived from `connected`. Each proxy appends its client to X-Forwarded-For,
-   * so this is the last address that is no trusted proxy; anyone may have written what stands before it. A connection
-   * that is no trusted proxy's is its own source.
+   * The sender's address of a request that arrived from `connected`. Each proxy appends its client to X-Forwarded-For,
+   * so this is the last address that does not belong to a trusted proxy; anyone may have written what precedes it. A
+   * connection that is not a trusted proxy's is its own source.
    */
   sourceOf(connected: string, forwardedFor: string | undefined): string {
     if (forwardedFor === undefined) return connected;
@@ -25,7 +25,7 @@ export class TrustedProxies {
     const hops = forwardedFor.split(',');
     while (this.trusts(source)) {
       const address = addressIn(hops.pop() ?? '');
-      // The proxy names no address: it is the last that is known.
+      // The proxy gives no address, so the last known one stands.
       if (address === undefined) return source;
       source = address;
     }

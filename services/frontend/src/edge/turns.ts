@@ -1,4 +1,4 @@
-/** A bounded number at a time; the others wait, in the order in which they came. */
+/** Runs a bounded number at a time; the others wait in order of arrival. */
 export class Turns {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -11,7 +11,7 @@ export class Turns {
     return this.#waiting.length;
   }
 
-  /** Calls `start` when there is room, which is nearly always at once. Whoever was started must leave. */
+  /** Calls `start` once there is room, which is nearly always at once. Each start must be followed by a `leave`. */
   enter(start: () => void): void {
     if (this.#free === 0) {
       this.#waiting.push(start);

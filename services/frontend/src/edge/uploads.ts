@@ -2,15 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** Bytes. */
 export interface UploadLimits {
-  /** Of one body. */
+  /** For one body. */
   readonly bodyBytes: number;
-  /** Of all bodies in memory, so that many connections cannot take what one may not. */
+  /** For all bodies in memory, so that many connections cannot take more than one may. */
   readonly bufferedBytes: number;
 }
 
-/** A body that is to come, and what becomes of it: all of it, or why not. */
+/** A body that is about to arrive, and the callbacks for its outcome: complete, or refused. */
 export interface Expected {
-  /** Bytes, by the headers; NaN where they do not say. */
+  /** Bytes, from the headers; NaN if they do not say. */
   readonly length: number;
   readonly done: (body: Buffer) => void;
   readonly refuse: (reason: 'tooLarge' | 'busy') => void;
@@ -28,12 +28,12 @@ class Upload {
 }
 
 /**
- * The bodies of requests in memory. When they are too much, the upload that began first gives way, for honest ones take
- * milliseconds. What was refused is given back at once.
+ * The request bodies in memory. If they exceed the limit, the upload that began first gives way, because honest ones
+ * take milliseconds. A refused body is freed at once.
  */
 export class Uploads {
   readonly #limits: UploadLimits;
-  /** Those that have not come in one piece, the oldest first. */
+  /** Uploads that did not arrive in one piece, oldest first. */
   readonly #slow = new Set<Upload>();
   #buffered = 0;
 
@@ -41,7 +41,10 @@ export class Uploads {
     this.#limits = limits;
   }
 
-  /** Collects a body. Gives what tells that it is needed no longer, which the end of the response does as well. */
+  /**
+   * Collects a body. Returns a function that releases it once it is no longer needed; the end of the response does the
+   * same.
+   */
   receive(request: IncomingMessage, response: ServerResponse, expected: Expected): () => void {
     const upload = new Upload(expected);
     const release = (): void => this.#release(upload);
@@ -86,7 +89,7 @@ export class Uploads {
   }
 }
 
-/** Whoever has been given a body overwrites it; what nobody was given is overwritten here. */
+/** Whoever receives a body overwrites it; chunks that nobody receives are overwritten here. */
 function overwrite(chunks: readonly Buffer[]): void {
   for (const chunk of chunks) chunk.fill(0);
 }

@@ -4,7 +4,7 @@ import type { RedisConnections } from '../store/start-store.ts';
 import { startHttpEdge, starting } from './http.ts';
 import { TrustedProxies } from './trusted-proxies.ts';
 
-/** Waits as `waitForRedis` does. Meanwhile the port answers probes with what is missing. */
+/** Waits like `waitForRedis`. Meanwhile the port answers probes with what is missing. */
 export async function waitWithProbes(
   { config, log }: Assembly,
   { client, durability }: RedisConnections,
