@@ -25,7 +25,7 @@ export interface AccessDeps extends KeyLookup, AccessRequestDeps {
   readonly grants: GrantLookup;
 }
 
-/** Who asks for what, with which grants. */
+/** The caller, the request and the grants that it may use. */
 export interface Asking extends Question {
   /** The grants whose tokens the request carries. */
   readonly grantTokens: readonly GrantName[];

@@ -41,7 +41,7 @@ export interface Wanted<Answer> {
   readonly format: (output: unknown, caller: Authenticated['caller']) => Answer;
 }
 
-/** A request in progress. Each step adds its findings, and the audit record tells all of them. */
+/** A request in progress. Each step adds its findings, and the audit record contains all of them. */
 export interface Attempt {
   readonly name: string;
   readonly service: Wanted<unknown>['service'];

@@ -128,7 +128,7 @@ test('temporary credentials prove whom their token says, until they expire', asy
   expect(await refusal(signed(wrong))).toBe(mismatch);
 });
 
-/** An access key whose secret nobody opened yet, and how often it was opened since. */
+/** An access key whose secret has not been opened yet, with a count of its openings. */
 function unopened() {
   const state = { openings: 0, now, isOpening: true };
   const credential = new Credential({
@@ -172,7 +172,7 @@ test('a stranger who names an access key has its secret opened 40 times at most,
     'InvalidSignatureException',
     'ThrottlingException',
   ]);
-  // What is open stays open to everybody, and its owner elsewhere does not notice.
+  // A key that is open stays open to everybody, and its owner elsewhere notices nothing.
   expect(await call('us-east-0')).toBe('accepted');
   expect(await call('us-east-97', {}, '192.0.2.2')).toBe('accepted');
 });

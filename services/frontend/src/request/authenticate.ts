@@ -25,7 +25,7 @@ export interface Authenticated {
 export interface SignedFor {
   readonly service: string;
   readonly regions: ReadonlySet<string>;
-  /** Whether the signature may be in the query. */
+  /** Whether the signature may be in the query string. */
   readonly presigned?: boolean;
 }
 

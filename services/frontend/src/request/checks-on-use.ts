@@ -124,7 +124,7 @@ export const message = check<SignatureInput>('the message is one for the algorit
   assertSignable(key!, input),
 );
 
-/** The caller wants the plaintext only inside an attested enclave: to answer in clear would betray it. */
+/** The caller wants the plaintext only inside an attested enclave, so an answer in clear would betray it. */
 export const recipient = check<{ Recipient?: object | undefined }>('there is no `Recipient`', ({ input }) => {
   if (input.Recipient === undefined) return;
   throw new KmsException('ValidationException', 'Recipient is not supported by this release of Keyfleet.');
@@ -134,7 +134,7 @@ export const numberOfBytes = check<{ NumberOfBytes?: number | undefined }>('`Num
   if (input.NumberOfBytes === undefined) throw new KmsException('ValidationException', 'NumberOfBytes is required.');
 });
 
-/** Only a CloudHSM key store makes random bytes, and only while it is connected. */
+/** Only a CloudHSM key store generates random bytes, and only while it is connected. */
 export const randomSource = check<{ CustomKeyStoreId?: string | undefined }>(
   'no custom key store is named that makes no random bytes now',
   async ({ input, call, deps }) => {

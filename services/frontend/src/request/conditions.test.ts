@@ -23,7 +23,7 @@ function document(...statements: object[]): string {
   return JSON.stringify({ Version: '2012-10-17', Statement: whole });
 }
 
-/** A user who may do what the statements of an identity policy say. */
+/** A user whose identity policy has these statements. */
 const bob = (...statements: object[]) => ({ caller: user('bob', { policies: [document(...statements)] }) });
 
 async function newKey(input: object = {}): Promise<string> {
@@ -39,7 +39,7 @@ test('an encryption context is a condition of encrypting and of decrypting, what
   expect(await frontend.may(Encrypt, { KeyId, Plaintext, ...inContext({ Tenant: 'acme' }) }, as)).toBe(true);
   expect(await frontend.may(Encrypt, { KeyId, Plaintext, ...inContext({ Tenant: 'Acme' }) }, as)).toBe(false);
   expect(await frontend.may(Encrypt, { KeyId, Plaintext }, as)).toBe(false);
-  // Two names that differ in case only: nobody can say which is meant.
+  // Two names that differ only in case: it is undecidable which is meant.
   expect(await frontend.may(Encrypt, { KeyId, Plaintext, ...inContext({ Tenant: 'acme', tenant: 'other' }) }, as)).toBe(
     false,
   );
@@ -94,7 +94,7 @@ test('the alias by which a request names its key is a condition, and so are the 
   await frontend.call(DeleteAlias, { AliasName: 'alias/app/1' });
   expect(await frontend.may(DescribeKey, { KeyId }, withAlias)).toBe(false);
 
-  // An alias is no key.
+  // An alias is not a key.
   const onAlias = bob({ Resource: arn });
   expect(await frontend.may(DescribeKey, { KeyId: 'alias/else' }, onAlias)).toBe(false);
 });
@@ -166,7 +166,7 @@ test('a key that is in use cannot be switched off where a policy forbids it', as
       Condition: { NumericLessThan: { 'kms:TrailingDaysWithoutKeyUsage': '30' } },
     },
   );
-  // It is as if it were used when it was made.
+  // An unused key counts as used when it was created.
   expect(await frontend.may(DisableKey, { KeyId }, as)).toBe(false);
   frontend.now += 20 * day;
   await frontend.call(Encrypt, { KeyId, Plaintext });
@@ -314,7 +314,7 @@ test('another account uses a key where both sides say so, and finds out nothing 
   const { CiphertextBlob } = await frontend.call(Encrypt, forEve, eve([everything]));
   expect(await frontend.may(Decrypt, { CiphertextBlob, ...inContext({ for: 'eve' }) }, eve([everything]))).toBe(true);
   expect(await frontend.may(Decrypt, { CiphertextBlob }, eve([everything]))).toBe(false);
-  // Management is for the account alone, whatever its policy says.
+  // Only the account itself may manage a key, whatever its policy says.
   expect(await frontend.may(DisableKey, { KeyId: arn }, eve([everything]))).toBe(false);
 });
 

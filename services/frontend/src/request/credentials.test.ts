@@ -99,7 +99,7 @@ test('a secret is opened once for each day, Region and service, however many wai
   for (const other of [{ date: '20261128' }, { region: 'eu-west-1' }, { service: 'sts' }])
     await credential!.openSigningKey({ ...today, ...other }, 1000);
   expect(state.openings).toBe(4);
-  // Overwritten: nobody keeps the secret itself.
+  // Overwritten: the secret itself is kept nowhere.
   expect(state.opened).toEqual(Buffer.alloc('secret'.length));
 });
 

@@ -16,7 +16,7 @@ function newDeadlines() {
 
 const never = () => new Promise<never>(() => {});
 
-/** How a promise stands: `open`, its value, or the message of its error. */
+/** A promise's state: `open`, its value, or its error's message. */
 function watch(promise: Promise<unknown>): { state: unknown } {
   const watched: { state: unknown } = { state: 'open' };
   promise.then(

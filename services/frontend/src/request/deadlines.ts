@@ -28,7 +28,7 @@ class Link {
 }
 
 class Waiting extends Link {
-  /** Of `performance.now()`. */
+  /** As `performance.now()`. */
   readonly until: number;
   readonly reject: (error: Error) => void;
 

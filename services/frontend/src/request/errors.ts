@@ -21,8 +21,8 @@ function tooLarge(cause: unknown): KmsException {
 }
 
 /**
- * The only mapping of errors to what a caller is told. Our own faults become KMSInternalException without detail.
- * `operation`: the operation reached, which answers only errors that it declares.
+ * The only mapping of errors to answers. Our own faults become KMSInternalException without detail. `operation`: the
+ * operation reached, which answers only errors that it declares.
  */
 export function exceptionOf(error: unknown, operation?: Operation): KmsException {
   const exception = error instanceof KmsException ? error : ofDependency(error);

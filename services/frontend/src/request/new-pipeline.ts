@@ -51,7 +51,7 @@ export function newPipeline(
   deps: RequestDeps,
 ): {
   readonly pipeline: Pipeline;
-  /** The same pipeline for requests that are authenticated otherwise. */
+  /** The same pipeline for requests that are authenticated in another way. */
   readonly pipelineFor: (authenticator: PipelineDeps['authenticator']) => Pipeline;
   readonly performQuery: PerformQuery;
 } {

@@ -61,7 +61,7 @@ export class Pipeline {
     return named instanceof Promise ? this.#deadlines.within(named) : named;
   }
 
-  /** The audit record says how the request ended even when nobody waits for the answer any more. */
+  /** The audit record says how the request ended, even if nobody waits for the answer any more. */
   async #answer<Answer>(request: EdgeRequest, wanted: Wanted<Answer>): Promise<Answer> {
     // For every caller, since refusals must be recorded too.
     this.#deps.audit.assertRecordable();

@@ -28,7 +28,7 @@ export type Headers = ReadonlyMap<string, string>;
 
 /**
  * Reads a request's claim. Throws KmsException with AWS's text, checking in AWS's order, so that a client with two
- * faults is told of the same one first. Nothing here depends on whether a credential exists.
+ * faults learns of the same one first. Nothing here depends on whether a credential exists.
  */
 export function readClaim(headers: Headers, query: string, rules: ClaimRules): SignatureClaim {
   const authorization = headers.get('authorization');
@@ -122,7 +122,7 @@ function twoDigits(text: string, at: number): number {
 
 const ZERO = 0x30;
 
-/** `validMs`: how long a signature is good after it was made. */
+/** `validMs`: how long a signature is valid after it was made. */
 export function assertCurrent(
   time: number,
   amzDate: string,
