@@ -2,8 +2,8 @@ import { FormatError, Reader } from '@keyfleet/shared/encoding/bytes';
 import { blobLayout, blobVersions, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
 
 /**
- * The ciphertext blob of a key in a CloudHSM cluster: what an HSM encrypted, encrypted once more in the cluster's token
- * (docs/formats.md).
+ * The ciphertext blob of a key in a CloudHSM cluster: an HSM's ciphertext, encrypted a second time in the cluster's
+ * token (docs/formats.md).
  *
  *   version 3 | key id kind 1 | key id 16 | key material id 32 | IV 12 | ciphertext | tag 16
  */

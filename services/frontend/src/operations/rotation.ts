@@ -76,7 +76,7 @@ export const listKeyRotations: Handler<typeof ListKeyRotations, ListKeyRotations
   const materials = key.backingKeys.filter(
     input.IncludeKeyMaterial === 'ALL_KEY_MATERIAL'
       ? ({ pending }) => !pending || key.origin === 'EXTERNAL'
-      : // A rotation has happened when all Regions have its material.
+      : // A rotation has taken place once all Regions have its material.
         ({ pending, rotation }) => !pending && rotation !== undefined,
   );
   const start = 1 + materials.findIndex(({ materialId }) => materialId === after);

@@ -4,8 +4,8 @@ import type { KmsKey } from '../keys/kms-key.ts';
 import type { ExternalCiphertext } from '../xks/wire.ts';
 
 /**
- * A ciphertext blob in the parts that a proxy answers with. What the key says of itself is left out; its material is
- * named by four bytes, which stand with N in the metadata:
+ * A ciphertext blob in the parts of a proxy's answer. The version and the key id are left out. Four bytes name the
+ * key material; they are in the metadata, with N:
  *
  *   metadata = first 4 bytes of the key material id | N 16
  */
