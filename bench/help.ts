@@ -26,7 +26,8 @@ What is measured
       plain+http://HOST:PORT/PATH   any web server: GET, and nothing is checked
     then, with commas: ,region=R ,profile=P ,pids=NAME:PID+NAME:PID (their CPU and memory are measured too)
     ,also=HOST:PORT+HOST:PORT (more of the same: connections are dealt out); of a cluster that is started:
-    ,frontends=N ,tls=on
+    ,frontends=N ,tls=on ,callers=N ,as=KIND (the requests that are timed are of N callers, each a KIND: user,
+    conditions: a user whose policies have conditions, role: a session of a role, grant: a user whom a grant allows)
     Credentials come as for the AWS CLI: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the shared files.
   --scenario A,B          what is called; the names are below
   --mix FILE              calls mixed by weight: {"encrypt": 60, "decrypt": 39, "create-key": 1}

@@ -37,6 +37,8 @@ test.each([
   [['--during', 'lunch'], '--during lunch: there are rotation, backup, kill-frontend'],
   [['--target', 'ftp://x'], "--target ftp://x: 'ftp://x' is no target."],
   [['--target', 'http://x,pid=1'], "'pid=1' is no setting"],
+  [['--target', 'keyfleet,as=root'], 'as= takes user, conditions, role, grant.'],
+  [['--target', 'keyfleet,callers=0'], 'callers= takes a number from 1 to 10000.'],
   [['--target', 'keyfleet', '--target', 'keyfleet'], "two targets are named 'keyfleet'"],
   [['--conections', '1'], "Unknown option '--conections'. See --help."],
 ])('%j is refused in one line', (args, line) => {
@@ -48,6 +50,7 @@ test('a cluster that is started has frontends and TLS as its target says', () =>
   const [usual, two] = options === 'help' ? [] : options.targets;
   expect([usual!.frontends, usual!.tls]).toEqual([undefined, undefined]);
   expect([two!.frontends, two!.tls]).toEqual([2, true]);
+  expect(parseTarget('keyfleet,callers=1000,as=role')).toMatchObject({ callers: 1000, as: 'role' });
 });
 
 test('a server has further addresses', () => {

@@ -2,6 +2,8 @@ import { execa } from 'execa';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TlsConfig } from '@keyfleet/shared/tls/tls-files';
+import { redisConfigOf } from '../../tools/service-configs.ts';
 import type { BenchEvent } from './event.ts';
 
 const main = join(import.meta.dirname, '../../packages/cli/src/main.ts');
@@ -12,14 +14,14 @@ export const backup: BenchEvent = {
   async run({ cluster }, mark) {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'keyfleet-bench-'));
     const { home, ports } = cluster!;
-    const redis = [
-      '--redis',
-      `redis://127.0.0.1:${ports.redis}`,
-      '--redis-password-file',
-      home.secretFile('redis-password'),
-    ];
+    const { url, passwordFile, tls } = redisConfigOf(home, ports, 'operator');
+    const redis = ['--redis', url, '--redis-password-file', passwordFile, ...(tls ? tlsArgs(tls) : [])];
     mark('backup begins');
     await execa(process.execPath, [main, 'backup', '--out', join(folder.path, 'backup'), ...redis]);
     mark('backup done');
   },
 };
+
+function tlsArgs({ caFile, certificateFile, keyFile }: TlsConfig): string[] {
+  return ['--tls-ca', caFile, '--tls-cert', certificateFile, '--tls-key', keyFile];
+}

@@ -1,4 +1,4 @@
-import type { Endpoint, WireRequest } from '../wire/endpoint.ts';
+import type { Endpoint, Signing, WireRequest } from '../wire/endpoint.ts';
 
 /** N connections, each of which sends its next request when it has the answer to the last. */
 export interface ClosedLoop {
@@ -25,6 +25,8 @@ export interface Pool {
 
 export interface LoadJob {
   readonly endpoint: Endpoint;
+  /** Whose requests they are, in turn; those of the endpoint's own signer if nobody is named. */
+  readonly callers?: readonly Signing[] | undefined;
   readonly pools: readonly Pool[];
   readonly choice: Choice;
   readonly loop: ClosedLoop | OpenLoop;

@@ -1,4 +1,5 @@
 import type { Transport } from '../wire/endpoint.ts';
+import { RequestSigner } from '../wire/request-signer.ts';
 import { RequestSource } from '../wire/request-source.ts';
 import { chooser, type Random, weightedChooser } from './choice.ts';
 import type { LoadJob } from './job.ts';
@@ -9,12 +10,20 @@ export interface Requests {
 
 /** The requests of all pools, mixed by weight. */
 export function newRequests(
-  { endpoint, pools, choice }: Pick<LoadJob, 'endpoint' | 'pools' | 'choice'>,
+  { endpoint, callers, pools, choice }: Pick<LoadJob, 'endpoint' | 'callers' | 'pools' | 'choice'>,
   transport: Transport<unknown>,
   random: Random,
 ): Requests {
   const sources = pools.map(({ operation, requests }) => {
-    const source = new RequestSource(endpoint, transport, requests, chooser(choice, requests.length, random));
+    const signers = callers?.map((signing) => new RequestSigner({ ...endpoint, signing })) ?? [
+      new RequestSigner(endpoint),
+    ];
+    const source = new RequestSource({
+      signers,
+      transport,
+      requests,
+      choose: chooser(choice, requests.length, random),
+    });
     return { operation, source };
   });
   const weights = pools.map(({ weight }) => weight);

@@ -155,6 +155,7 @@ export class BenchRun {
     this.#idleBudgetMs = Math.max(0, this.#idleBudgetMs - (performance.now() - waitedFrom));
     const job: LoadJob = {
       endpoint: target.endpoint,
+      callers: target.callers?.signings,
       pools: contestant.pools,
       choice: options.choice,
       loop,

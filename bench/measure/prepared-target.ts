@@ -1,7 +1,7 @@
 import { BenchError, UnsupportedError } from '../bench-error.ts';
 import type { Pool } from '../load/job.ts';
 import { Caller } from '../targets/caller.ts';
-import type { Target } from '../targets/target.ts';
+import type { Call, Target } from '../targets/target.ts';
 import { KeyPool } from '../scenarios/key-pool.ts';
 import type { Work } from './plan.ts';
 
@@ -32,6 +32,7 @@ export class PreparedTarget implements Disposable {
       try {
         const calls = await scenario.prepare({ ...settings, caller: this.#caller, pool: this.#keys });
         const requests = calls.map((call) => target.protocol!.encode(call));
+        await this.#admitCallers(scenario.operation, calls);
         pools.push({ operation: scenario.operation, weight, requests });
       } catch (error) {
         if (error instanceof BenchError)
@@ -42,7 +43,24 @@ export class PreparedTarget implements Disposable {
     return pools;
   }
 
+  /** Shows that each caller may call, too. Throws UnsupportedError when one may not. */
+  async #admitCallers(operation: string, calls: readonly Call[]): Promise<void> {
+    const { callers, endpoint } = this.target;
+    if (callers === undefined) return;
+    await callers.allow(operation, keysOf(calls));
+    const { input, keyId } = calls[0]!;
+    for (const signing of callers.signings) {
+      using caller = new Caller({ ...this.target, endpoint: { ...endpoint, signing } });
+      await caller.call(operation, input, keyId);
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#caller[Symbol.dispose]();
   }
+}
+
+function keysOf(calls: readonly Call[]): string[] {
+  const named = calls.flatMap(({ input, keyId }) => [keyId, input['KeyId'], input['DestinationKeyId']]);
+  return [...new Set(named.filter((one) => typeof one === 'string'))];
 }

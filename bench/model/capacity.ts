@@ -84,10 +84,14 @@ function dealt({ frontend, workers }: Costs, cores: number): { frontends: number
 
 /**
  * What one machine with so many free cores should reach, generator and all: the least of what all cores carry and what
- * the one thread of the frontend does. This can be checked against the run that the costs are from.
+ * the one thread of each frontend does. This can be checked against a run.
  */
-export function predictedHere({ frontend, workers, redis, nats, rest, generator }: Costs, freeCores: number): number {
-  return Math.min((freeCores * CORE) / (frontend + workers + redis + nats + rest + generator), CORE / frontend);
+export function predictedHere(
+  { frontend, workers, redis, nats, rest, generator }: Costs,
+  { freeCores, frontends }: { readonly freeCores: number; readonly frontends: number },
+): number {
+  const all = frontend + workers + redis + nats + rest + generator;
+  return Math.min((freeCores * CORE) / all, (frontends * CORE) / frontend);
 }
 
 export interface ResealTime {

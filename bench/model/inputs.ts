@@ -15,6 +15,7 @@ export interface Inputs {
   readonly notice: number;
 }
 
+/** Of one call; of several frontends or workers together. */
 export interface Costs {
   readonly frontend: number;
   readonly workers: number;
@@ -56,7 +57,7 @@ export function fullest(results: Pick<Results, 'points'>, scenario: string): Poi
 }
 
 /** Of a cluster that the run started, the most connections first. */
-function closedLoops({ points }: Pick<Results, 'points'>, scenario: string): Point[] {
+export function closedLoops({ points }: Pick<Results, 'points'>, scenario: string): Point[] {
   return points
     .filter((point) => point.scenario === scenario && point.loop.kind === 'closed' && point.during === undefined)
     .filter(({ rounds }) => rounds.some(({ processes }) => 'frontend' in processes && 'redis' in processes))
@@ -79,4 +80,9 @@ function costsOf(point: Point): Costs {
     rest: sum((name) => name.startsWith('domain-manager')),
     generator: (generator * 1e6) / (round.requests / round.seconds),
   };
+}
+
+/** How many frontends served the point. */
+export function frontendsOf({ rounds }: Point): number {
+  return Object.keys(rounds[0]!.processes).filter((name) => name.startsWith('frontend')).length;
 }

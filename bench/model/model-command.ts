@@ -1,9 +1,9 @@
 import { BenchError } from '../bench-error.ts';
-import type { Results } from '../measure/results.ts';
+import type { Point, Results } from '../measure/results.ts';
 import { summarize } from '../measure/summary.ts';
 import { readResults } from '../report/results-file.ts';
 import { type Capacity, capacityOf, predictedHere, resealTime, usualAssumptions } from './capacity.ts';
-import { type Costs, fullest, type Inputs, inputsOf } from './inputs.ts';
+import { closedLoops, type Costs, frontendsOf, fullest, type Inputs, inputsOf } from './inputs.ts';
 
 const CORES = [10, 100, 1000];
 const STORED = 100_000_000;
@@ -63,14 +63,25 @@ function row(capacity: Capacity): string {
   ].join(' ');
 }
 
-/** The model against the run that fed it: only what the cores were free for can be reached. */
+/**
+ * The model against the run: what the first target's costs, at the most connections, say of every target that was
+ * started. Only what the cores were free for can be reached.
+ */
 function checkLines(inputs: Inputs, results: Results): string[] {
   const scenarios = { encrypt: inputs.encrypt, 'create-key': inputs.createKey };
-  return Object.entries(scenarios).map(([scenario, costs]) => {
-    const point = fullest(results, scenario);
-    const { perSecond, othersCores } = summarize(point);
-    const predicted = predictedHere(costs, results.machine.cores - othersCores);
-    const off = (100 * (perSecond.median - predicted)) / predicted;
-    return `check, ${scenario} at ${point.loop.connections} connections: predicted ${predicted.toFixed(0)}/s, measured ${perSecond.median.toFixed(0)}/s (${off.toFixed(0)} %); others had ${othersCores.toFixed(1)} cores`;
+  return Object.entries(scenarios).flatMap(([scenario, costs]) => {
+    const { connections } = fullest(results, scenario).loop;
+    const points = closedLoops(results, scenario).filter(({ loop }) => loop.connections === connections);
+    return points.map((point) => checkLine(point, costs, results.machine.cores));
   });
+}
+
+function checkLine(point: Point, costs: Costs, cores: number): string {
+  const { perSecond, othersCores } = summarize(point);
+  const frontends = frontendsOf(point);
+  const predicted = predictedHere(costs, { freeCores: cores - othersCores, frontends });
+  const off = (100 * (perSecond.median - predicted)) / predicted;
+  const where = `${point.scenario} of ${point.target} at ${point.loop.connections} connections`;
+  const rates = `predicted ${predicted.toFixed(0)}/s, measured ${perSecond.median.toFixed(0)}/s (${off.toFixed(0)} %)`;
+  return `check, ${where}, ${frontends} frontend${frontends === 1 ? '' : 's'}: ${rates}; others had ${othersCores.toFixed(1)} cores`;
 }

@@ -35,8 +35,9 @@ export const symmetricScenarios: readonly Scenario[] = [
       const { EncryptionContext } = contextOf(preparation.context);
       const sealed = await ciphertexts(preparation);
       const DestinationKeyId = await preparation.pool.one({});
-      return sealed.map(({ CiphertextBlob }) => ({
+      return sealed.map(({ keyId, CiphertextBlob }) => ({
         operation: 'ReEncrypt',
+        keyId,
         input: { CiphertextBlob, DestinationKeyId, SourceEncryptionContext: EncryptionContext },
       }));
     },

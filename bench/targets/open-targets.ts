@@ -3,6 +3,7 @@ import { startTestCluster, type TestCluster } from '@keyfleet/test-support/clust
 import { BenchError } from '../bench-error.ts';
 import { pidsOf } from '../observe/process-cpu.ts';
 import type { Endpoint, Signing } from '../wire/endpoint.ts';
+import { makeCallers } from './callers.ts';
 import { awsJson } from './aws-json.ts';
 import { keyfleetGrpc } from './grpc.ts';
 import { type MoreFrontend, startMoreFrontends } from './more-frontends.ts';
@@ -37,7 +38,7 @@ export async function openTargets(
       const known = clusters.get(`${frontends} ${tls}`);
       const { cluster, more } = known ?? (await startWith({ frontends, tls }, options, resources));
       clusters.set(`${frontends} ${tls}`, { cluster, more });
-      targets.push(ofCluster(spec, cluster, more));
+      targets.push(await withCallers(ofCluster(spec, cluster, more), spec, cluster));
     } else if (spec.kind === 'prototype') targets.push(resources.use(await startPrototype(spec.name)));
     else if (spec.kind === 'openbao') targets.push(resources.use(await startOpenBao(spec.name)));
     else if (spec.kind === 'local-kms') targets.push(resources.use(await startLocalKms(spec.name)));
@@ -59,6 +60,17 @@ async function startWith(
   const cluster = resources.use(await startTestCluster({ ...options, tls }));
   const more = await startMoreFrontends(cluster, { count: frontends, nodeArgs: options.nodeArgs }, resources);
   return { cluster, more };
+}
+
+/** The cluster's administrator prepares; the timed requests are of the callers that the target names, if it does. */
+export async function withCallers(
+  target: Target,
+  { callers: count, as }: Pick<TargetSpec, 'callers' | 'as'>,
+  cluster: TestCluster,
+): Promise<Target> {
+  if (count === undefined && as === undefined) return target;
+  const callers = await makeCallers(cluster, as ?? 'user', count ?? 1);
+  return { ...target, callers };
 }
 
 export function ofCluster(

@@ -1,4 +1,5 @@
 import { BenchError } from '../bench-error.ts';
+import { type CallerKind, callerKinds } from './callers.ts';
 import type { Address } from '../wire/endpoint.ts';
 
 /** What `--target` says. */
@@ -14,6 +15,9 @@ export interface TargetSpec {
   /** Of a cluster that is started: how many frontends, and whether everything speaks TLS. */
   readonly frontends?: number;
   readonly tls?: boolean;
+  /** Of the same: whose requests are timed; the administrator's unless it says. */
+  readonly callers?: number;
+  readonly as?: CallerKind;
   /** Of a server that is not: further addresses of it, to which connections are dealt out. */
   readonly also?: readonly Address[];
   /** name -> process id. */
@@ -51,7 +55,7 @@ function remote(where: string, text: string): Pick<TargetSpec, 'kind' | 'url'> {
   throw new BenchError(`--target ${text}: '${where}' is no target. There are ${known}.`);
 }
 
-type Settings = Pick<TargetSpec, 'region' | 'profile' | 'pids' | 'frontends' | 'tls' | 'also'>;
+type Settings = Pick<TargetSpec, 'region' | 'profile' | 'pids' | 'frontends' | 'tls' | 'callers' | 'as' | 'also'>;
 
 function settingsOf(settings: readonly string[], text: string): Settings {
   return settings.reduce<Settings>(
@@ -67,6 +71,7 @@ function settingsOf(settings: readonly string[], text: string): Settings {
 }
 
 const MOST_FRONTENDS = 16;
+const MOST_CALLERS = 10_000;
 
 const readers: Readonly<Record<string, (value: string, text: string, known: Settings) => Partial<Settings>>> = {
   region: (region) => ({ region }),
@@ -80,6 +85,16 @@ const readers: Readonly<Record<string, (value: string, text: string, known: Sett
   tls(value, text) {
     if (value === 'on' || value === 'off') return { tls: value === 'on' };
     throw new BenchError(`--target ${text}: tls= takes on or off.`);
+  },
+  callers(value, text) {
+    const callers = Number(value);
+    if (Number.isInteger(callers) && callers >= 1 && callers <= MOST_CALLERS) return { callers };
+    throw new BenchError(`--target ${text}: callers= takes a number from 1 to ${MOST_CALLERS}.`);
+  },
+  as(value, text) {
+    const as = callerKinds.find((kind) => kind === value);
+    if (as !== undefined) return { as };
+    throw new BenchError(`--target ${text}: as= takes ${callerKinds.join(', ')}.`);
   },
   also: (value, text) => ({ also: value.split('+').map((address) => addressOf(address, text)) }),
 };

@@ -1,4 +1,5 @@
 import type { TestCluster } from '@keyfleet/test-support/cluster';
+import type { Callers } from './callers.ts';
 import type { Answer, Endpoint, WireRequest } from '../wire/endpoint.ts';
 
 /** One call of the AWS KMS API, as its JSON has it: blobs are base64. */
@@ -31,6 +32,8 @@ export interface Target {
   readonly onlyRequest?: WireRequest | undefined;
   /** What the harness started, or was told of: name -> process id. */
   processes(): Readonly<Record<string, number>>;
+  /** Who the timed requests are from, where it is not whoever prepares. */
+  readonly callers?: Callers | undefined;
   /** What events happen to; only of what the harness started. */
   readonly cluster?: TestCluster | undefined;
 }

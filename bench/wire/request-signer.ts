@@ -18,6 +18,11 @@ export class RequestSigner {
     this.#endpoint = endpoint;
   }
 
+  /** Whether what it makes lasts for its second only. */
+  get signs(): boolean {
+    return this.#endpoint.signing !== undefined;
+  }
+
   /** `second`: of the Unix epoch. */
   sign(request: WireRequest, second: number): ReadyRequest {
     const { signing } = this.#endpoint;

@@ -11,8 +11,9 @@ import { expect, test } from 'vitest';
 import { Latencies } from '../../bench/histogram/latencies.ts';
 import { PreparedTarget } from '../../bench/measure/prepared-target.ts';
 import type { Results } from '../../bench/measure/results.ts';
-import { scenarios } from '../../bench/scenarios/catalog.ts';
-import { ofCluster } from '../../bench/targets/open-targets.ts';
+import { getScenario, scenarios } from '../../bench/scenarios/catalog.ts';
+import { callerKinds } from '../../bench/targets/callers.ts';
+import { ofCluster, withCallers } from '../../bench/targets/open-targets.ts';
 
 const main = join(import.meta.dirname, '../../bench/run.ts');
 
@@ -72,6 +73,25 @@ test('every scenario is right on a cluster, over HTTP and over gRPC', async () =
       const [pool] = await prepared.poolsFor(work);
       expect(pool!.requests.length, scenario.name).toBeGreaterThan(0);
     }
+  }
+}, 240_000);
+
+test('callers of each kind may do what is timed, and nobody is granted what grants do not have', async () => {
+  await using cluster = await startTestCluster({ workers: 1 });
+  const settings = { payload: 32, context: 1, keys: 2 };
+  const workOf = (name: string) => ({ name, parts: [{ scenario: getScenario(name), weight: 1 }], ...settings });
+  for (const as of callerKinds) {
+    const target = await withCallers(ofCluster({ name: as, kind: 'keyfleet' }, cluster), { as, callers: 2 }, cluster);
+    expect(new Set(target.callers!.signings.map(({ accessKeyId }) => accessKeyId)).size).toBe(2);
+    using prepared = new PreparedTarget(target, () => undefined);
+    for (const name of ['encrypt', 'decrypt', 're-encrypt', 'sign-p256']) {
+      const [pool] = await prepared.poolsFor(workOf(name));
+      expect(pool!.requests.length, `${name} as ${as}`).toBeGreaterThan(0);
+    }
+    const making = prepared.poolsFor(workOf('create-key'));
+    await (as === 'grant'
+      ? expect(making).rejects.toThrow('CreateKey is answered with AccessDeniedException')
+      : making);
   }
 }, 240_000);
 
