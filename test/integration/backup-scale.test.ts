@@ -145,7 +145,7 @@ test('a backup that was cut off goes on where it was, unless Redis is another pr
   };
   cutOff();
   const anew = await runKeyfleet('backup', ...from(), '--out', file());
-  expect(anew.notes).toContain('go on with it with --resume, or remove it');
+  expect(anew.notes).toContain('continue it with --resume, or remove it');
   await makeKeyRecords(redis, 1, { from: 40_000 });
   expect(await backup('--resume')).toMatch(/^3000[01] values are in/);
   cutOff();
@@ -153,7 +153,7 @@ test('a backup that was cut off goes on where it was, unless Redis is another pr
   await server.restart();
   await eventually('Redis has read its log', async () => (await redis.ping()) === 'PONG');
   const restarted = await runKeyfleet('backup', ...from(), '--out', file(), '--resume');
-  expect(restarted).toMatchObject({ exitCode: 1, notes: expect.stringContaining('begin it anew') });
+  expect(restarted).toMatchObject({ exitCode: 1, notes: expect.stringContaining('start a new one') });
 });
 
 test('a restore that was cut off goes on, and one of another backup does not begin beside it', async () => {

@@ -21,7 +21,7 @@ test('with every volume of every worker lost, an offline member and the stored t
   const { shares } = await keyfleetJson<{ shares: string[] }>(...create, '--shares', '5', '--threshold', '3');
   const offline = ['--offline-member', safe, '--shares', [shares[4], shares[0], shares[2]].join()];
   expect((await runKeyfleet('member', 'check-offline', ...domain, ...offline)).notes).toContain(
-    'no member of the domain',
+    'not a member of the domain',
   );
   const admitted = await runKeyfleet('member', 'admit', `${safe}.pub.json`, ...domain, ...signer);
   expect(admitted.out).toContain('Done: the domain is at generation 2.');

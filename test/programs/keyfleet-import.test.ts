@@ -89,7 +89,7 @@ test('keyfleet import says in one line what is wrong with material, key or optio
     ],
     [Buffer.from('zz'), KeyId, ['--encoding', 'hex'], 'stdin is not hex.'],
     [encrypted, pair.KeyId, [], 'stdin is encrypted. Decrypt it first: openssl pkey -in stdin -out plain.pem'],
-    [bytes, pair.KeyId, [], 'stdin is no private key in PEM or DER that OpenSSL reads.'],
+    [bytes, pair.KeyId, [], 'stdin is not a private key in PEM or DER that OpenSSL can read.'],
     [other, pair.KeyId, [], `importing stdin into key ${pair.KeyId}: IncorrectKeyMaterialException`],
     [
       bytes,

@@ -22,7 +22,7 @@ export async function openHostPool(
   maxInFlight = 1,
 ): Promise<WorkerPool> {
   const { host: operatorId, 'host-key': file } = args;
-  const notAsked = () => Promise.reject(new CliError(`${file} has a passphrase: it is no frontend's key.`));
+  const notAsked = () => Promise.reject(new CliError(`${file} has a passphrase: it is not a frontend's key.`));
   const { key: privateKey } = await loadSigningKey(file, notAsked);
   const { workers = [] } = await client.status();
   return openPool({

@@ -117,7 +117,7 @@ export async function newPassphraseOf(
     throw new CliError('the two passphrases differ.');
   }
   const weakness = weaknessOf(passphrase);
-  if (weakness !== undefined) throw new CliError(`the passphrase will not do: ${weakness}.`, { exitCode: 2 });
+  if (weakness !== undefined) throw new CliError(`the passphrase is not acceptable: ${weakness}.`, { exitCode: 2 });
   return passphrase;
 }
 

@@ -65,7 +65,9 @@ async function preparerOf(
   const staying = known.state.members.map(({ memberId }) => memberId).filter((id) => !leaving.includes(id));
   if (named !== undefined) {
     if (staying.includes(named)) return named;
-    throw new CliError(`--preparer: ${named} is no member that stays one. See: keyfleet member list`, { exitCode: 2 });
+    throw new CliError(`--preparer: ${named} is not a member that remains one. See: keyfleet member list`, {
+      exitCode: 2,
+    });
   }
   const { workers = [] } = await client.status();
   const there = new Set(
@@ -76,7 +78,7 @@ async function preparerOf(
   const found = staying.find((id) => there.has(id));
   if (found !== undefined) return found;
   throw new CliError(
-    'no worker is there that stays a member and could make the token. Start one; if all are lost, name your offline member with --preparer',
+    'no reachable worker remains a member and could make the token. Start one; if all are lost, name your offline member with --preparer',
   );
 }
 

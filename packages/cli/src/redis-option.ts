@@ -10,7 +10,7 @@ const COMMAND_TIMEOUT_MS = 15_000;
 
 export const redisOptions = {
   redis: { type: 'string', description: 'Address of Redis.', valueHint: 'URL', default: 'redis://127.0.0.1:8930' },
-  'redis-user': { type: 'string', description: 'Be this ACL user of Redis.', valueHint: 'NAME' },
+  'redis-user': { type: 'string', description: 'The Redis ACL user.', valueHint: 'NAME' },
   'redis-password-file': { type: 'string', description: 'Read the Redis password from this file.', valueHint: 'FILE' },
   ...tlsOptions,
 } as const;

@@ -73,7 +73,7 @@ function parseShare(line: string, number: number): Share {
   const text = line.trim();
   const [, owner, k, splitId, share, check] = pattern.exec(text) ?? [];
   if (share === undefined || check !== checkOf(text.slice(0, -9))) {
-    throw new CliError(`share ${number} is damaged, or no share: compare it with the paper, letter by letter.`);
+    throw new CliError(`share ${number} is damaged, or not a share: compare it with the paper, letter by letter.`);
   }
   return { set: `${owner}:${k}:${splitId}`, k: Number(k), splitId, share };
 }

@@ -4,7 +4,7 @@ import { CliError } from './cli-error.ts';
 
 /** For verbs that connect to services or Redis that use TLS. */
 export const tlsOptions = {
-  'tls-ca': { type: 'string', description: 'Speak TLS; the authorities to believe, PEM.', valueHint: 'FILE' },
+  'tls-ca': { type: 'string', description: 'Use TLS; the trusted authorities, PEM.', valueHint: 'FILE' },
   'tls-cert': { type: 'string', description: 'With --tls-ca: your certificate, PEM.', valueHint: 'FILE' },
   'tls-key': { type: 'string', description: "With --tls-ca: the certificate's key, PEM.", valueHint: 'FILE' },
 } as const;

@@ -29,7 +29,7 @@ export async function openPool({ domain, workers, credentials, host, maxInFlight
     if (performance.now() - startedAt < READY_TIMEOUT_MS) continue;
     await pool[Symbol.asyncDispose]();
     throw new CliError(
-      `no hsm-worker takes a session of ${host.operatorId}: it must be a service host of the domain, with this key`,
+      `no hsm-worker accepts a session of ${host.operatorId}: it must be a service host of the domain, with this key`,
     );
   }
   return pool;

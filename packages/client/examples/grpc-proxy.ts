@@ -1,5 +1,5 @@
 /**
- * Signs the gRPC calls of programs that cannot sign, such as grpcurl. Whoever may open the socket acts with the
+ * Signs the gRPC calls of programs that cannot sign, such as grpcurl. Anyone who can open the socket acts with the
  * credentials, so it is a file that its owner alone may open, never a port:
  *
  *     npm run grpc-proxy -- [--home .keyfleet] [--address 127.0.0.1:8901] [--socket .keyfleet/grpc.sock]

@@ -37,7 +37,7 @@ test('nothing is handed out that Keyfleet does not open to what was encrypted', 
   const kms = new FakeKms();
   const Decrypt: FakeKms['Decrypt'] = async (input) => ({ ...(await kms.Decrypt(input)), Plaintext: Buffer.from('x') });
   const Encrypt: FakeKms['Encrypt'] = (input) => kms.Encrypt(input);
-  await expect(keyOf({ Encrypt, Decrypt }).encrypt(seed)).rejects.toThrow('something else than was encrypted');
+  await expect(keyOf({ Encrypt, Decrypt }).encrypt(seed)).rejects.toThrow('something other than what was encrypted');
 });
 
 test('a key id or a context that is none of ours is refused before Keyfleet is asked', async () => {
@@ -46,7 +46,9 @@ test('a key id or a context that is none of ours is refused before Keyfleet is a
   const { ciphertext, keyId, annotations } = await key.encrypt(seed);
   const asked = kms.calls;
   for (const other of ['', 'alias/cluster', `${KEY_ARN}#short`, 'x'.repeat(2000)]) {
-    await expect(key.decrypt({ ciphertext, keyId: other, annotations })).rejects.toThrow("is no key id of Keyfleet's");
+    await expect(key.decrypt({ ciphertext, keyId: other, annotations })).rejects.toThrow(
+      "is not a key id of Keyfleet's",
+    );
   }
   const [name = ''] = Object.keys(annotations);
   for (const context of ['', '[', 'null', '7x', '{"a":1}']) {

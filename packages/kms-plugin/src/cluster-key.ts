@@ -45,7 +45,7 @@ export class ClusterKey {
     }
     const opened = await kms.Decrypt({ KeyId: KeyId!, CiphertextBlob: CiphertextBlob!, EncryptionContext });
     if (Buffer.compare(opened.Plaintext!, plaintext) !== 0) {
-      throw new Error('Keyfleet opened a ciphertext to something else than was encrypted');
+      throw new Error('Keyfleet decrypted a ciphertext to something other than what was encrypted');
     }
     const material = opened.KeyMaterialId === undefined ? '' : `#${opened.KeyMaterialId}`;
     const annotations = { [CONTEXT_ANNOTATION]: Buffer.from(JSON.stringify(EncryptionContext)) };
@@ -58,7 +58,7 @@ export class ClusterKey {
    */
   async decrypt({ ciphertext, keyId, annotations }: Encrypted): Promise<Uint8Array> {
     const [, KeyId] = keyIdForm.exec(keyId) ?? [];
-    if (KeyId === undefined) throw new RefusedError(`'${keyId.slice(0, 100)}' is no key id of Keyfleet's plugin`);
+    if (KeyId === undefined) throw new RefusedError(`'${keyId.slice(0, 100)}' is not a key id of Keyfleet's plugin`);
     const EncryptionContext = contextOf(annotations[CONTEXT_ANNOTATION]);
     const { Plaintext } = await this.#options.kms.Decrypt({ KeyId, CiphertextBlob: ciphertext, EncryptionContext });
     return Plaintext!;

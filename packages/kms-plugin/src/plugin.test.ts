@@ -54,9 +54,9 @@ test('each mistake in its configuration is one line that says what to do', async
   const mistakes: [object, string][] = [
     [{ socket: 'kms.sock' }, 'socket: must be an absolute path'],
     [{ socket: `/${'x'.repeat(107)}` }, 'socket: must have 107 bytes at most'],
-    [{ socket: inFolder('none/kms.sock') }, 'is no directory. Create it'],
+    [{ socket: inFolder('none/kms.sock') }, 'is not a directory. Create it'],
     [{ socket: inFolder('open/kms.sock') }, 'other users may replace files in'],
-    [{ socket: inFolder('credentials') }, 'exists and is no socket'],
+    [{ socket: inFolder('credentials') }, 'exists and is not a socket'],
     [{ grpc: 'kms.example:8901' }, 'keys of the cluster would pass unencrypted: set tls'],
     [{ grpc: 'kms.example:8901', tls: { caFile: inFolder('none') } }, 'tls.caFile: the file'],
     [{ credentialsFile: undefined }, 'needs one of credentialsFile and webIdentity'],
@@ -80,7 +80,7 @@ test('its socket is its owner’s alone, and one at which somebody answers is no
   const other = createServer().listen(plugin.inFolder('other.sock'));
   await new Promise((resolve) => other.once('listening', resolve));
   symlinkSync(plugin.inFolder('other.sock'), plugin.inFolder('link.sock'));
-  expect(await plugin.mistake({ socket: plugin.inFolder('link.sock') })).toContain('exists and is no socket');
+  expect(await plugin.mistake({ socket: plugin.inFolder('link.sock') })).toContain('exists and is not a socket');
   expect(await plugin.mistake({ socket: plugin.inFolder('other.sock') })).toContain('another process listens');
   other.close();
   await using _running = await plugin.start();

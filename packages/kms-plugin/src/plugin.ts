@@ -40,7 +40,7 @@ export async function startPlugin(config: PluginConfig, log: Log): Promise<Async
 
   await claimSocket(config.socket);
   const server = new Server({ 'grpc.max_receive_message_length': MAX_REQUEST, 'grpc.enable_channelz': 0 });
-  const onFailure = (failure: object): void => log.warn(failure, 'a request of kube-apiserver was not done');
+  const onFailure = (failure: object): void => log.warn(failure, 'a request from kube-apiserver failed');
   server.addService(KeyManagementService.service, kmsPluginService({ key, health, onFailure }) as never);
   await listenPrivately(server, config.socket);
   resources.defer(() => drain(server));

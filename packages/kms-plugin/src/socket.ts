@@ -16,7 +16,7 @@ export async function claimSocket(path: string): Promise<void> {
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (there === undefined) return;
   if (!there.isSocket())
-    throw new ConfigError(`socket: ${path} exists and is no socket. Remove it, or correct the path.`);
+    throw new ConfigError(`socket: ${path} exists and is not a socket. Remove it, or correct the path.`);
   if (await answers(path)) {
     throw new ConfigError(`socket: another process listens at ${path}. Stop it, or correct the path.`);
   }
@@ -26,7 +26,7 @@ export async function claimSocket(path: string): Promise<void> {
 function statOf(folder: string): Stats {
   const stats = statSync(folder, { throwIfNoEntry: false });
   if (stats?.isDirectory() === true) return stats;
-  throw new ConfigError(`socket: ${folder} is no directory. Create it, or correct the path.`);
+  throw new ConfigError(`socket: ${folder} is not a directory. Create it, or correct the path.`);
 }
 
 function answers(path: string): Promise<boolean> {

@@ -18,7 +18,7 @@ export class DomainManagerEvents {
     this.#log.error({ err: reason }, 'Redis refused');
   }
   storeAccepted(): void {
-    this.#log.warn('the store was accepted in place of the one before');
+    this.#log.warn('the store was accepted in place of the previous one');
   }
   /** The arguments are generations. */
   tokensRestored(from: number, to: number): void {
@@ -35,7 +35,7 @@ export class DomainManagerEvents {
     this.#log.info({ replica }, leads ? 'this replica leads now' : 'another replica leads');
   }
   roundFailed(error: unknown, failures: number): void {
-    this.#log.error({ err: error, failures }, 'a round failed; tried again');
+    this.#log.error({ err: error, failures }, 'a round failed; trying again');
   }
   worksAgain(failures: number): void {
     this.#log.info({ failures }, 'works again');

@@ -43,7 +43,7 @@ export async function assertOthersOpen(
     }
   }
   if (unanswered !== undefined) {
-    throw new UnconfirmedError('a member that is there does not say whether it can open the token', {
+    throw new UnconfirmedError('a reachable member does not say whether it can open the token', {
       cause: unanswered,
     });
   }

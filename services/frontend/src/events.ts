@@ -39,7 +39,7 @@ export class FrontendEvents implements ConfirmationEvents {
     this.#log.warn({ address, err: error }, 'domain-manager not usable');
   }
   noticesProblem(problem: unknown): void {
-    this.#log.warn({ err: problem }, 'NATS not reached; domain tokens are polled');
+    this.#log.warn({ err: problem }, 'NATS cannot be reached; domain tokens are polled');
   }
   auditProblem(problem: unknown): void {
     if (this.#said.isNew('audit', problem))
@@ -57,7 +57,7 @@ export class FrontendEvents implements ConfirmationEvents {
    * forgotten.
    */
   storeAccepted(): void {
-    this.#log.warn('the store was accepted in place of the one before');
+    this.#log.warn('the store was accepted in place of the previous one');
   }
   lastUsageProblem(problem: unknown): void {
     if (this.#said.isNew('last usage', problem))

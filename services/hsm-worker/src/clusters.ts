@@ -11,7 +11,7 @@ type ClusterConfig = WorkerConfig['clusters'][number];
 export function newClusters(configured: readonly ClusterConfig[]): ReadonlyMap<string, Cluster> {
   const clusters = new Map<string, Cluster>();
   for (const [i, cluster] of configured.entries()) {
-    if (clusters.has(cluster.id)) throw new ConfigError(`clusters.${i}.id: ${cluster.id} stands there twice`);
+    if (clusters.has(cluster.id)) throw new ConfigError(`clusters.${i}.id: ${cluster.id} is listed twice`);
     clusters.set(cluster.id, newCluster(cluster, i));
   }
   return clusters;
@@ -24,6 +24,6 @@ function newCluster(config: ClusterConfig, i: number): Cluster {
   try {
     return new Cluster({ ...rest, timeoutMs, trustAnchor: new X509Certificate(text).raw });
   } catch (cause) {
-    throw new ConfigError(`${field}: ${trustAnchorFile} is no certificate. Give one in PEM.`, { cause });
+    throw new ConfigError(`${field}: ${trustAnchorFile} is not a certificate. Give one in PEM.`, { cause });
   }
 }

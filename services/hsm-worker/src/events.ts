@@ -75,9 +75,9 @@ export class WorkerEvents implements SessionEvents {
     this.#log.error({ address, err: error }, 'domain token refused');
   }
   domainManagerUnreachable(address: string, error: unknown): void {
-    this.#log.warn({ address, err: error }, 'domain-manager not reached');
+    this.#log.warn({ address, err: error }, 'domain-manager cannot be reached');
   }
   noticesProblem(problem: unknown): void {
-    this.#log.warn({ err: problem }, 'NATS not reached; domain tokens are polled');
+    this.#log.warn({ err: problem }, 'NATS cannot be reached; domain tokens are polled');
   }
 }

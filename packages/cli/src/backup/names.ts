@@ -16,7 +16,7 @@ export interface NamePage {
 export async function assertSameRun(redis: RedisClient, runIds: readonly string[]): Promise<void> {
   const now = await runIdsOf(redis);
   if (now.join() === runIds.join()) return;
-  throw new CliError('Redis was restarted, or another node took over, since this backup was begun: begin it anew.');
+  throw new CliError('Redis was restarted, or another node took over, since this backup began: start a new one.');
 }
 
 /**

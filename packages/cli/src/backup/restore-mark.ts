@@ -24,7 +24,7 @@ export class RestoreMark {
   static async find(redis: RedisClient, { sha256 }: Whole): Promise<RestoreMark> {
     const { backup, done } = await redis.hgetall(RESTORE);
     if (backup !== undefined && backup !== sha256) {
-      throw new CliError('the restore of another backup was cut off here: finish that one, or empty this Redis.');
+      throw new CliError('the restore of another backup was interrupted here: finish that one, or empty this Redis.');
     }
     return new RestoreMark(redis, sha256, backup === undefined ? undefined : Number(done));
   }

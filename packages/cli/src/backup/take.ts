@@ -55,7 +55,7 @@ interface Begun {
 
 async function begin(redis: RedisClient, path: string): Promise<Begun> {
   if (existsSync(path)) {
-    throw new CliError(`${path} is there, of a backup that was cut off: go on with it with --resume, or remove it.`);
+    throw new CliError(`${path} is from an interrupted backup: continue it with --resume, or remove it.`);
   }
   const runIds = await runIdsOf(redis);
   const begunAt = new Date().toISOString();
@@ -65,7 +65,7 @@ async function begin(redis: RedisClient, path: string): Promise<Begun> {
 async function goOn(redis: RedisClient, path: string): Promise<Begun> {
   const unfinished = existsSync(path) ? await findUnfinished(path) : undefined;
   if (unfinished === undefined) {
-    throw new CliError(`${path} is not there, or hardly begun: remove it, and begin anew without --resume.`);
+    throw new CliError(`${path} is missing or has hardly begun: remove it, and start again without --resume.`);
   }
   const { head, position } = unfinished;
   await assertSameRun(redis, head.runIds);

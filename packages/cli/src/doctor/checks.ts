@@ -49,7 +49,7 @@ async function checkRedis({ openRedis }: Patient): Promise<string> {
   await checkDurability(redis, 'strict');
   if ((await redis.exists(RESTORE)) === 1) {
     throw new CliError(
-      'a restore was begun and is not done: run it again with the same backup, before a frontend starts.',
+      'a restore was started and is not finished: run it again with the same backup, before a frontend starts.',
     );
   }
   return 'answers, and keeps every acknowledged write';
@@ -142,7 +142,7 @@ async function checkDomainKeys({ client, anchor, openRedis, progress }: Patient)
   if (unknown.length > 0) {
     const tokens = unknown.reduce((sum, [, count]) => sum + count, 0);
     throw new CliError(
-      `${tokens} tokens are under domain keys that the domain has not: restore the domain's newest tokens.`,
+      `${tokens} tokens are under domain keys that the domain does not have: restore the domain's newest tokens.`,
     );
   }
   const retired = state.domainKeys.filter(({ id, status }) => status === 'retired' && byDomainKey.has(id));
@@ -150,7 +150,7 @@ async function checkDomainKeys({ client, anchor, openRedis, progress }: Patient)
     const ids = retired.map(({ id }) => id.slice(0, 8)).join();
     throw new CliError(
       `${retired.reduce((sum, { id }) => sum + byDomainKey.get(id)!, 0)} tokens are under retired domain keys and do not open: ` +
-        `if a backup was restored, keyfleet domain reinstate ${ids} (docs/recovery.md); else somebody planted them.`,
+        `if a backup was restored, keyfleet domain reinstate ${ids} (docs/recovery.md); otherwise somebody planted them.`,
     );
   }
   const { id: active } = activeDomainKey(state);

@@ -14,7 +14,7 @@ export async function checkRecordKey(redis: RedisClient, state: DomainState): Pr
   const removedIn = newestAfterRemoval(state)?.createdGeneration ?? 0;
   if (madeIn(state, name, token) >= removedIn) return `${number}; nobody has left the domain since it was made`;
   throw new CliError(
-    `record key ${number} was made before generation ${removedIn}, in which a member or frontend left: who left can write records, with a hand in Redis. ` +
+    `record key ${number} was made before generation ${removedIn}, in which a member or frontend left: whoever left can write records, given access to Redis. ` +
       'Replace it: keyfleet store rotate-record-key',
   );
 }

@@ -31,7 +31,7 @@ export async function told<T>(what: string, calls: Promise<T>): Promise<T> {
     const code = 'code' in error ? String(error.code) : '';
     const { name, message } = error;
     if (/^E[A-Z]+$/.test(code)) throw new CliError(`${what}: the API cannot be reached (${code}).`, { cause: error });
-    if (message.startsWith('Region is missing')) throw new CliError('which Region? Say --region.', { cause: error });
+    if (message.startsWith('Region is missing')) throw new CliError('which Region? Give --region.', { cause: error });
     if (!('$metadata' in error) && name !== 'CredentialsProviderError') throw error;
     throw new CliError(`${what}: ${name}${message === NO_MESSAGE ? '' : `: ${message}`}`, { cause: error });
   }

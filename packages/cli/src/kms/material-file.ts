@@ -48,7 +48,7 @@ function pkcs8Of(bytes: Buffer, from: string): Buffer {
   }
   const key = text.includes('-----BEGIN') ? readKey(() => createPrivateKey(bytes)) : derKeyOf(bytes);
   if (key !== undefined) return key.export({ format: 'der', type: 'pkcs8' });
-  throw new CliError(`${from} is no private key in PEM or DER that OpenSSL reads.`);
+  throw new CliError(`${from} is not a private key in PEM or DER that OpenSSL can read.`);
 }
 
 function derKeyOf(key: Buffer): KeyObject | undefined {

@@ -24,7 +24,7 @@ export async function plant(kms: KMS, key: PlannedKey): Promise<Planted> {
   const metadata = found ?? (await told(`making ${name}`, createKey(kms, key)));
   const KeyId = metadata.KeyId!;
   if (metadata.KeySpec !== key.spec || metadata.KeyUsage !== key.usage) {
-    throw new CliError(`${name} is there already, as a key of ${metadata.KeySpec} for ${metadata.KeyUsage}.`);
+    throw new CliError(`${name} already exists, as a key of ${metadata.KeySpec} for ${metadata.KeyUsage}.`);
   }
   // Aliases come last, except that a key without an id is found by one.
   if (key.id === undefined) await told(name, provideAliases(kms, KeyId, key.aliases));
@@ -66,6 +66,6 @@ async function provideAliases(kms: KMS, TargetKeyId: string, aliases: readonly s
   for (const AliasName of aliases) {
     const target = await findKey(kms, AliasName);
     if (target === undefined) await kms.createAlias({ AliasName, TargetKeyId });
-    else if (target.KeyId !== TargetKeyId) throw new CliError(`${AliasName} is there already, of key ${target.KeyId}.`);
+    else if (target.KeyId !== TargetKeyId) throw new CliError(`${AliasName} already exists, for key ${target.KeyId}.`);
   }
 }

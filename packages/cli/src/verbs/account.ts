@@ -56,6 +56,6 @@ export const create = verb({
 
 function alreadyThere(accountId: string): CliError {
   return new CliError(
-    `account ${accountId} is there already: its administrators make further users (docs/identities.md).`,
+    `account ${accountId} already exists: its administrators create further users (docs/identities.md).`,
   );
 }

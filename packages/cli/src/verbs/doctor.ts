@@ -70,7 +70,7 @@ function frontendsOf(option: string | undefined): string[] {
   const frontends = listOf(option);
   const wrong = frontends.find((url) => !URL.canParse(url));
   if (wrong !== undefined)
-    throw new CliError(`--frontends: ${wrong} is no URL such as http://127.0.0.1:8900`, { exitCode: 2 });
+    throw new CliError(`--frontends: ${wrong} is not a URL such as http://127.0.0.1:8900`, { exitCode: 2 });
   return frontends;
 }
 

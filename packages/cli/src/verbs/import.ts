@@ -26,7 +26,7 @@ export const importKey = verb({
     },
     'valid-to': {
       type: 'string',
-      description: 'When the material expires; it does not without.',
+      description: 'When the material expires; default: never.',
       valueHint: 'TIME',
     },
     new: {
@@ -35,7 +35,7 @@ export const importKey = verb({
       default: false,
     },
     'material-id': { type: 'string', description: 'Refuse any other material of the key.', valueHint: 'ID' },
-    description: { type: 'string', description: 'Where you keep it, for one.', valueHint: 'TEXT' },
+    description: { type: 'string', description: 'For example, where you keep it.', valueHint: 'TEXT' },
     wrapping: {
       type: 'string',
       description: 'Wrapping algorithm, as AWS names it.',

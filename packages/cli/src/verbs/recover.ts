@@ -29,7 +29,7 @@ export const recover = verb({
     const path = args['offline-member'];
     const member = await loadOfflineMember(args, anchor, terminal);
     const publicPart = publicPartOf(member);
-    if (!isMember(state, publicPart)) throw new CliError(`${publicPart.memberId} is no member of the domain.`);
+    if (!isMember(state, publicPart)) throw new CliError(`${publicPart.memberId} is not a member of the domain.`);
     if (change.preparer !== publicPart.memberId) {
       const advice = `Propose it again with --preparer ${publicPart.memberId}`;
       throw new CliError(

@@ -5,7 +5,7 @@ import { tableOf } from '../text.ts';
 import { verb } from '../verb.ts';
 
 export const seed = verb({
-  description: 'Make the keys of a seed file that are not there yet.',
+  description: 'Create the keys of a seed file that do not exist yet.',
   args: {
     file: { type: 'positional', description: 'YAML: of Keyfleet, or of local-kms.', required: true },
     ...kmsOptions,

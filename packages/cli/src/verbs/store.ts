@@ -14,7 +14,7 @@ import { openRedis, redisOptions } from '../redis-option.ts';
 import { rotateRecordKey as rotate } from '../rotate-record-key.ts';
 
 export const accept = verb({
-  description: 'Accept this Redis in place of the one before: a restored backup, or a store whose losses you accept.',
+  description: 'Accept this Redis in place of the previous one: a restored backup, or a store whose losses you accept.',
   args: { ...anchorOptions, ...redisOptions },
   async run(args) {
     const { domain } = loadTrustAnchor(args['trust-anchor']);

@@ -96,7 +96,7 @@ export function assertNotFromFuture(domain: { readonly state: DomainState }, now
   const ahead = Math.round((state.madeAt - now) / 60_000);
   throw new DomainError(
     'from-the-future',
-    `token ${state.generation} was made ${ahead} minutes from now: the clock of its maker is wrong, or the one here`,
+    `token ${state.generation} was made ${ahead} minutes from now: its maker's clock or the one here is wrong`,
   );
 }
 

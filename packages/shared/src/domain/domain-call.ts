@@ -73,7 +73,7 @@ export function verifyCall(
   }
   if (Math.abs(now - call.issuedAt) > CALL_SKEW_MS) throw unauthorized('the call is too old, or a clock is wrong');
   const caller = schedulers.find(({ operatorId }) => operatorId === call.callerId);
-  if (caller === undefined) throw unauthorized(`${call.callerId} is no scheduler of the domain`);
+  if (caller === undefined) throw unauthorized(`${call.callerId} is not a scheduler of the domain`);
   if (!isSignatureOf(caller.signingKey, bytesOfCall, signatureOfCall)) {
     throw unauthorized(`the signature of ${call.callerId} does not verify`);
   }

@@ -1,19 +1,24 @@
 /**
  * Why a domain token, a proposal or a trust anchor is refused. None of it is secret: everything judged here is public.
- * - `malformed`: not the canonical bytes of anything. - `other-domain`: belongs to another domain.
- * - `stale`, `skipped`: for a generation already passed, or not reached yet. - `forked`: follows another token than the
- *     installed one.
- * - `forged`: a signature that does not verify, or a signer who may not sign. - `repeated-signer`: one operator twice.
- * - `not-enough-signatures`: no alternative of the rule is met. - `no-rule`: the domain has no rule for the change:
- *     denied.
- * - `wrong-state`: the new state is not what the change makes of the old one. - `invalid-change`: the change makes no
- *     valid state.
- * - `too-soon`: machines asked for a rotation again already.
- * - `too-young`: a domain key that backups may still need. - `rolled-back`: older than what was installed before.
- * - `outdated`: of version 1 where only version 2 is taken. - `other-preparer`: names another member as its preparer.
- * - `from-the-future`: made at a time that is not yet, by the clock of whoever looks.
+ * - `malformed`: not the canonical bytes of anything.
+ * - `other-domain`: belongs to another domain.
+ * - `stale`, `skipped`: for a generation already passed, or not reached yet.
+ * - `forked`: follows another token than the installed one.
+ * - `forged`: a signature that does not verify, or a signer who may not sign.
+ * - `repeated-signer`: one operator twice.
+ * - `not-enough-signatures`: no alternative of the rule is met.
+ * - `no-rule`: the domain has no rule for the change: denied.
+ * - `wrong-state`: the new state is not what the change makes of the old one.
+ * - `invalid-change`: the change does not lead to a valid state.
+ * - `too-soon`: machines asked for another rotation too early.
+ * - `too-young`: a domain key that backups may still need.
+ * - `rolled-back`: older than what was installed before.
+ * - `outdated`: of version 1 where only version 2 is accepted.
+ * - `other-preparer`: names another member as its preparer.
+ * - `from-the-future`: dated later than now by the reader's clock.
  * - `unauthorized-call`: no scheduler of the domain signed the call.
- * - `cannot-open`: the sealed domain keys do not open for this member. - `no-domain`, `already-in-domain`: as they say.
+ * - `cannot-open`: the sealed domain keys do not open for this member.
+ * - `no-domain`, `already-in-domain`: as they say.
  */
 export type DomainErrorCode =
   | 'malformed'

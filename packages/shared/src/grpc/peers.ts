@@ -30,7 +30,7 @@ export const plaintextPeers: Peers = {
 
 /** Reports changed files that a service cannot use. */
 export function reportOf(log: Log): (problem: Error) => void {
-  return (problem) => log.error({ err: problem }, 'changed TLS files cannot be used; going on with those before');
+  return (problem) => log.error({ err: problem }, 'changed TLS files cannot be used; the previous ones remain in use');
 }
 
 type Provider = Parameters<typeof experimental.createCertificateProviderChannelCredentials>[0];

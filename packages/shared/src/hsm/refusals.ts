@@ -1,25 +1,26 @@
 /**
  * Why an HSM refused a command. Deliberately coarse: no failure to open what a caller sent says more than
- * `cannot-open`. The order is that of the status in a frame: it never changes, new ones come last.
+ * `cannot-open`. The order is that of the status in a frame: it never changes, and new ones come last.
  * - `cannot-open`: ciphertext and context do not belong to the key or to each other, or were changed.
  * - `unknown-domain-key`: sealed under a domain key this member has not installed yet; retry, here or on another.
  * - `invalid-input`: not a well-formed command, or an algorithm the key does not have.
  * - `invalid-public-key`: the peer's public key is not a valid one of the key's curve.
  * - `not-signed`: the command needs the host's signature and has none that verifies.
- * - `retired-domain-key`: sealed under a domain key that is out of use, most likely in an old backup: it opens nothing
+ * - `retired-domain-key`: sealed under a domain key that is out of use, most likely in an old backup. It opens nothing
  *   until operators reinstate it (docs/recovery.md).
- * - `expired`: the deadline passed before it was begun. - `overloaded`: too much in flight. - `no-domain`: not a member
- *     yet.
- * - `damaged-token`: the token is not one of this key and account, or was changed: what was stored is damaged, and no
- *     caller is to blame.
- * - `invalid-import-token`: it is no import token, was changed, or is of another key. - `expired-import-token`: its
- *     time is over.
- * - `incorrect-material`: what was imported is no key of the key's spec.
- * - `no-cluster`: this member has no such CloudHSM cluster of the account; another may. - `incorrect-trust-anchor`: it
- *     is not the cluster's.
- * - `cluster-away`: its token is not there, or does not answer. - `cluster-sessions`: it has no session left.
- * - `cluster-password`, `no-cluster-user`, `cluster-user-locked`, `cluster-user-logged-in`: why it does not let its
- *     user in.
+ * - `expired`: the deadline passed before it began.
+ * - `overloaded`: too much in flight.
+ * - `no-domain`: not a member yet.
+ * - `damaged-token`: the token is for another key or account, or was changed: the stored data is damaged, and no caller
+ *   is to blame.
+ * - `invalid-import-token`: not an import token, changed, or for another key.
+ * - `expired-import-token`: its validity is over.
+ * - `incorrect-material`: the imported material does not fit the key's spec.
+ * - `no-cluster`: this member has no such CloudHSM cluster of the account; another may.
+ * - `incorrect-trust-anchor`: not the cluster's.
+ * - `cluster-away`: its token is missing or does not answer.
+ * - `cluster-sessions`: it has no free session.
+ * - `cluster-password`, `no-cluster-user`, `cluster-user-locked`, `cluster-user-logged-in`: why it refuses its user.
  * - `no-cluster-key`: the key is not in the token.
  */
 export const refusals = [

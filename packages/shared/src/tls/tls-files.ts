@@ -27,10 +27,10 @@ export interface TlsMaterial {
 /** How often files are checked. Kubernetes itself takes a minute to deliver a changed Secret. */
 const LOOK_MS = 2_000;
 
-/** Where the configuration names the files. */
+/** The configuration field that names the files. */
 export interface TlsFields {
   readonly field: string;
-  /** If it is not `<field>.caFile`. */
+  /** Default: `<field>.caFile`. */
   readonly caField?: string | undefined;
 }
 

@@ -97,7 +97,7 @@ export const checkOffline = verb({
     const publicPart = publicPartOf(member);
     const { memberId } = publicPart;
     if (!isMember(state, publicPart)) {
-      throw new CliError(`${memberId} opens, but is no member of the domain: admit it with keyfleet member admit.`);
+      throw new CliError(`${memberId} opens, but is not a member of the domain: admit it with keyfleet member admit.`);
     }
     member.hsm.install(tokens);
     return {

@@ -17,7 +17,7 @@ export const EncryptionContextFormat = defineFormat(
 );
 
 /**
- * Encrypts under a key derived for this one call from the backing key and a fresh N. The layout stands in
+ * Encrypts under a key derived for this one call from the backing key and a fresh N. The layout is in
  * @keyfleet/shared/hsm/ciphertext-blob.
  */
 export function sealBlob(
