@@ -24,7 +24,7 @@ export class Connection {
   /** All connections from one IPv4 address, or one IPv6 network of 64 bits. */
   readonly peer: string;
   readonly socket: Socket;
-  /** The number of calls that have proven the peer. */
+  /** The number of calls in progress that have proven who is at the other end. */
   proofs = 0;
 
   constructor(peer: string, socket: Socket) {

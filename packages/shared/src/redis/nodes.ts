@@ -1,8 +1,8 @@
 import { mastersOf, type RedisClient } from './connect.ts';
 
 /**
- * How many places of its table Redis looks at for one SCAN. With a million names 1,000 places hold Redis up for 1.9 ms,
- * 250 for 0.9, and going over all names takes 15 % longer (docs/performance.md).
+ * How many places of its table Redis examines per SCAN. With a million names, 1,000 places block Redis for 1.9 ms and
+ * 250 for 0.9; to go over all names then takes 15 % longer (docs/performance.md).
  */
 export const SCAN_COUNT = 250;
 
