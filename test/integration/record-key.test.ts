@@ -7,11 +7,16 @@ import {
   DisableKeyCommand,
 } from '@aws-sdk/client-kms';
 import { pagesOfRecords, type Records } from '@keyfleet/cli/records';
+import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
+import { RedisStore } from '@keyfleet/frontend/store/redis-store';
+import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
+import { newAccessKey } from '@keyfleet/frontend/store/store.contract';
 import { splitMac } from '@keyfleet/frontend/store/record-mac';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { openClusterRecords } from '@keyfleet/test-support/cluster-records';
+import { writesOf } from '@keyfleet/test-support/redis-client';
 import { redisOf } from '@keyfleet/test-support/stored-tokens';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -75,6 +80,31 @@ test('records get a new key while customers write, and nothing under the old one
   expect((await runKeyfleet('doctor', '--deep', ...everything())).out).toContain(`{us-east-1/${KeyId}} record is not`);
   expect((await rotate()).out).toContain('is not authentic');
   await redis.del(place[0]);
+});
+
+test('a write that was held up on its way until its record key was dropped is refused, and the record stays whole', async () => {
+  const KeyId = await newKey();
+  const sending = Promise.withResolvers<void>();
+  const guard = { assertOurs: () => sending.promise, wrote: () => {} };
+  const slow = new RedisStore({
+    calls: new RedisCalls({ client: redis, writes: writesOf(redis), guard }),
+    macs: (await openClusterRecords(cluster, redis, resources)).macs,
+    clock: { now: Date.now },
+  });
+  const store = new RedisStore({ ...records, clock: { now: Date.now } });
+  const found = (await store.findKey('us-east-1', KeyId))!;
+  const [late, lateNew] = [
+    slow.updateKey({ ...found, description: 'late' }),
+    slow.insertAccessKey(newAccessKey('AKIALATE', '111122223333')),
+  ];
+  expect((await rotate()).exitCode).toBe(0);
+  sending.resolve();
+  await expect(late).rejects.toThrow(StoreUnavailableError);
+  await expect(lateNew).rejects.toThrow(StoreUnavailableError);
+  expect(await store.findKey('us-east-1', KeyId)).toEqual(found);
+  expect(Object.keys(await census())).toHaveLength(1);
+  await slow.updateKey({ ...found, description: 'again' });
+  expect((await store.findKey('us-east-1', KeyId))?.description).toBe('again');
 });
 
 test('a rotation that was cut off is gone on with, and makes no further key', async () => {

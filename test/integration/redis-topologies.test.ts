@@ -6,6 +6,8 @@ import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
 import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
+import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
+import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import { mastersOf } from '@keyfleet/shared/redis/connect';
@@ -40,6 +42,24 @@ describe('Redis Cluster', () => {
     await second?.config('SET', 'appendfsync', 'everysec');
     await expect(checkDurability(client, 'strict')).rejects.toThrow(/appendfsync everysec/);
     await second?.config('SET', 'appendfsync', 'always');
+  });
+
+  test('on every node a record is refused whose record key may be dropped', async () => {
+    await using client = await connect(url);
+    await Promise.all(mastersOf(client).map((node) => node.flushall()));
+    const connections = { client, writes: writesOf(client) };
+    const store = openStore({ ...connections, clock });
+    const secrets = new RedisFleetSecrets(new RedisCalls(connections));
+    const before = Array.from({ length: 10 }, () => newKey());
+    const after = Array.from({ length: 10 }, () => newKey());
+    for (const key of before) await store.insertKey(key);
+    await secrets.fenceRecordKeys(2);
+    for (const key of after) await expect(store.insertKey(key)).rejects.toThrow(StoreUnavailableError);
+    for (const key of before) {
+      await expect(store.updateKey({ ...key, description: 'late' })).rejects.toThrow(StoreUnavailableError);
+      expect(await store.findKey(key.region, key.keyId)).toEqual(key);
+    }
+    await Promise.all(mastersOf(client).map((node) => node.flushall()));
   });
 
   test('a change on any node reaches every cache', async () => {

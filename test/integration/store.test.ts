@@ -73,9 +73,15 @@ async function openFrontend() {
 /** The client of a process that dies after so many writes. */
 function dyingAfter(count: number, client: RedisClient): RedisClient {
   let left = count;
-  const call = (...args: Parameters<RedisClient['call']>) =>
-    left-- > 0 ? client.call(...args) : Promise.reject(new Error('killed'));
-  return new Proxy(client, { get: (target, member) => (member === 'call' ? call : Reflect.get(target, member)) });
+  const isWrite = (member: string | symbol) => member === 'call' || member === 'kfInsertValue';
+  return new Proxy(client, {
+    get: (target, member) => {
+      const value: unknown = Reflect.get(target, member);
+      if (!isWrite(member) || typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown =>
+        left-- > 0 ? value.apply(target, args) : Promise.reject(new Error('killed'));
+    },
+  });
 }
 
 const trusted = (feed: ChangeFeed) => vi.waitUntil(() => feed.trusted, { timeout: 10_000 });
@@ -391,7 +397,7 @@ describe('caches of several frontends', () => {
     // Nobody hears of this one.
     const place = { name: keyAt(key.region, key.keyId), field: 'record' };
     const record = JSON.stringify({ ...(JSON.parse(encodeKey(key)) as object), description: 'changed behind' });
-    await one.client.hset(place.name, place.field, await testMacs().withMac(place, record));
+    await one.client.hset(place.name, place.field, (await testMacs().withMac(place, record)).text);
     expect(await descriptionOf(one.store, key)).toBe('changed behind');
     await trusted(one.feed);
     expect(await descriptionOf(one.store, key)).toBe('changed behind');

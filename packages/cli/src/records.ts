@@ -1,5 +1,5 @@
 import type { HsmCommands } from '@keyfleet/frontend/hsm/commands';
-import { type RecordPlace, splitMac } from '@keyfleet/frontend/store/record-mac';
+import { type AuthenticRecord, type RecordPlace, splitMac } from '@keyfleet/frontend/store/record-mac';
 import { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
 import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
 import { accessKeyPlace } from '@keyfleet/frontend/store/record-places';
@@ -42,7 +42,7 @@ export interface FoundRecord {
   /** With its MAC, if it has one. */
   readonly stored: string;
   /** Returns false if it has changed since it was read. */
-  replace(next: string): Promise<boolean>;
+  replace(next: AuthenticRecord): Promise<boolean>;
 }
 
 export function hasMac({ stored }: FoundRecord): boolean {
@@ -125,6 +125,9 @@ function valueOf(name: string, { place, before, stored }: Value, calls: RedisCal
   return {
     place,
     stored,
-    replace: async (next) => (await calls.script('kfReplaceValue', name, before + stored, before + next)) === 1,
+    replace: async ({ text, keyNumber }) => {
+      const next = { text: before + text, keyNumber };
+      return (await calls.script('kfReplaceValue', name, before + stored, next)) === 1;
+    },
   };
 }

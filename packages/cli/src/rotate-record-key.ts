@@ -5,10 +5,8 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { Progress } from './progress.ts';
 import { type FoundRecord, pagesOfRecords, type Records } from './records.ts';
 
-/**
- * By then every frontend has looked for a newer key, and its earlier writes under an older one are done or have failed.
- */
-const SETTLED_MS = 15_000;
+/** By then every frontend that is not held up has looked for a newer key, and wrote what it had under an older one. */
+const SETTLED_MS = 5_000;
 
 export interface RotatedRecordKey {
   /** The record key that all records are now under: the only one left. */
@@ -22,7 +20,8 @@ export interface RotatedRecordKey {
 /**
  * Makes a new record key, or continues an interrupted rotation: one is in progress if there are two keys and the newest
  * is from after the last removal. Verifies every record and rewrites it under the new key; then drops the older ones.
- * Frontends already write under the new key meanwhile. Throws ConflictError if somebody else rotates at the same time.
+ * Frontends write under the new key meanwhile: Redis refuses a record under an older one, however late it comes.
+ * Throws ConflictError if somebody else rotates at the same time.
  */
 export async function rotateRecordKey(
   redis: RedisClient,
@@ -34,6 +33,7 @@ export async function rotateRecordKey(
   const isUnderWay = found > oldest && (await keys.isSinceRemoval(found));
   const newest = isUnderWay ? found : await keys.makeNext();
   await delay(SETTLED_MS);
+  await secrets.fenceRecordKeys(newest);
   const { rewritten, refused } = await rewriteAll(redis, { records, newest }, progress);
   await secrets.dropOlderRecordKeys({ oldest, newest });
   return { newest, rewritten, refused };

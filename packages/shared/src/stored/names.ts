@@ -23,6 +23,7 @@ export const storedValues = {
   secret: { name: 'kf:secret:{<name>}', type: 'string', role: 'kept' },
   fleetKeys: { name: 'kf:fleet-keys:{<name>}', type: 'hash', role: 'kept' },
   recordKeys: { name: 'kf:record-keys', type: 'string', role: 'kept' },
+  recordFence: { name: 'kf:record-fence:{<tag>}', type: 'string', role: 'passing' },
   aliases: { name: 'kf:aliases:{<account>/<region>}', type: 'hash', role: 'kept' },
   aliasNames: { name: 'kf:alias-names:{<account>/<region>}', type: 'zset', role: 'derived' },
   aliasTargets: { name: 'kf:alias-targets:{<account>/<region>}', type: 'zset', role: 'derived' },
@@ -119,6 +120,10 @@ export function secretAt(name: string): string {
 /** The keys of one purpose, by domain key. */
 export function fleetKeysAt(name: string): string {
   return `kf:fleet-keys:{${name}}`;
+}
+/** Says which record keys nothing is written under any more, in the slot of a hash tag. */
+export function recordFenceAt(tag: string): string {
+  return `kf:record-fence:{${tag}}`;
 }
 /** The IAM records, then what is derived from them: their names in order, and who refers to whom. */
 export function iamAt(accountId: string): readonly [string, string, string] {

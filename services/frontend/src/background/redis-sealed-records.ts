@@ -5,6 +5,7 @@ import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/
 import { keyStoresName } from '../store/change-feed.ts';
 import { splitOldKeyList } from '../store/key-lists.ts';
 import { assertSealedAsNamed } from '../store/fleet-key.ts';
+import type { AuthenticRecord } from '../store/record-mac.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { accessKeyPlace } from '../store/record-places.ts';
 import type { RecordWrites } from '../store/record-writes.ts';
@@ -110,7 +111,7 @@ export class RedisSealedRecords implements SealedRecords {
     return { name, tokens: [sealed], replace };
   }
 
-  async #replaceValue(name: string, before: string | Buffer, after: string | Buffer): Promise<boolean> {
+  async #replaceValue(name: string, before: string | Buffer, after: AuthenticRecord | Buffer): Promise<boolean> {
     return (await this.#deps.calls.script('kfReplaceValue', name, before, after)) === 1;
   }
 }

@@ -2,6 +2,7 @@ import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
 import { CHANGES, iamAt } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from '../store/acknowledged.ts';
 import { iamChangeOf, iamRecordName } from '../store/change-feed.ts';
+import type { AuthenticRecord } from '../store/record-mac.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { iamPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
@@ -109,7 +110,7 @@ export class RedisIamStore implements IamStore {
     return decodeIamRecord(await this.#macs.verified({ name, field }, text), { accountId, kind });
   }
 
-  #textOf(record: IamRecord): Promise<string> {
+  #textOf(record: IamRecord): Promise<AuthenticRecord> {
     return this.#macs.withMac(iamPlace(record.accountId, record.kind, record.name), encodeIamRecord(record));
   }
 

@@ -25,6 +25,13 @@ export interface StoredRecord {
   readonly mac: string;
 }
 
+/** A record as it shall be stored. Only what has one of these is a new record: the fence holds for it. */
+export interface AuthenticRecord {
+  /** With its MAC. */
+  readonly text: string;
+  readonly keyNumber: number;
+}
+
 /** HMAC-SHA-256 in base64url. */
 export function recordMac(key: KeyObject, { name, field }: RecordPlace, record: string): string {
   return createHmac('sha256', key).update(RecordFormat.encode({ name, field, record })).digest('base64url');

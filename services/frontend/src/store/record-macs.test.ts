@@ -14,7 +14,7 @@ const place = { name: 'kf:key:{us-east-1/x}', field: 'record' };
 const record = '{"schemaVersion":1,"policy":",\\"mac\\":\\"1.x\\"}"}';
 
 test('a record is the one that was written there, and still a JSON object with all that it had', async () => {
-  const stored = await macs.withMac(place, record);
+  const { text: stored } = await macs.withMac(place, record);
   expect(await macs.verified(place, stored)).toBe(record);
   expect(JSON.parse(stored)).toMatchObject(JSON.parse(record) as object);
 });
@@ -36,13 +36,13 @@ test.each([
   ['nothing', place, () => ''],
   ['something after it', place, (stored: string) => `${stored} `],
 ])('%s is refused, and the record named', async (_, at, change) => {
-  const reading = macs.verified(at, change(await macs.withMac(place, record)));
+  const reading = macs.verified(at, change((await macs.withMac(place, record)).text));
   await expect(reading).rejects.toThrow(DamagedRecordError);
   await expect(reading).rejects.toThrow(at.name);
 });
 
 test('no bit of a record or its MAC can be changed', async () => {
-  const stored = Buffer.from(await macs.withMac(place, record));
+  const stored = Buffer.from((await macs.withMac(place, record)).text);
   for (let at = 0; at < stored.length; at++) {
     const changed = Buffer.from(stored);
     changed[at]! ^= 1;
@@ -54,7 +54,7 @@ test('frontends have the same record key, which an HSM opens once for all who as
   const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
   const open = () => new RecordMacs(new FleetRecordKeys({ secrets, hsm, domain, clock }));
   const [one, two] = [open(), open()];
-  const stored = await one.withMac(place, record);
+  const { text: stored } = await one.withMac(place, record);
   const executed = hsm.executed.length;
   await Promise.all(Array.from({ length: 9 }, () => two.verified(place, stored)));
   expect(hsm.executed.length).toBe(executed + 1);
@@ -65,7 +65,7 @@ async function twoFrontends() {
   const time = { ms: 0 };
   const open = () => new FleetRecordKeys({ secrets, hsm, domain, clock, monotonicClock: { now: () => time.ms } });
   const [rotating, keys] = [open(), open()];
-  const before = await new RecordMacs(keys).withMac(place, record);
+  const { text: before } = await new RecordMacs(keys).withMac(place, record);
   return { secrets, hsm, domain, time, rotating, keys, macs: new RecordMacs(keys), before };
 }
 const numberOf = (stored: string) => splitMac(stored)?.keyNumber;
@@ -73,19 +73,19 @@ const numberOf = (stored: string) => splitMac(stored)?.keyNumber;
 test('a newer record key is used as soon as a record under it is read', async () => {
   const { macs: old, before, rotating } = await twoFrontends();
   await rotating.makeNext();
-  const after = await new RecordMacs(rotating).withMac(place, record);
+  const { text: after } = await new RecordMacs(rotating).withMac(place, record);
   expect([numberOf(before), numberOf(after)]).toEqual([1, 2]);
   expect(await old.verified(place, after)).toBe(record);
-  expect(numberOf(await old.withMac(place, record))).toBe(2);
+  expect((await old.withMac(place, record)).keyNumber).toBe(2);
   expect(await old.verified(place, before)).toBe(record);
 });
 
 test('who only writes finds the newer record key two seconds later', async () => {
   const { macs: old, time, rotating } = await twoFrontends();
   await rotating.makeNext();
-  expect(numberOf(await old.withMac(place, record))).toBe(1);
+  expect((await old.withMac(place, record)).keyNumber).toBe(1);
   time.ms += LOOK_AGAIN_MS;
-  expect(numberOf(await old.withMac(place, record))).toBe(2);
+  expect((await old.withMac(place, record)).keyNumber).toBe(2);
 });
 
 test('a record key that was dropped is not used again, not even when it is put back', async () => {

@@ -1,4 +1,4 @@
-import { isMacOf, joinMac, recordMac, type RecordPlace, splitMac } from './record-mac.ts';
+import { type AuthenticRecord, isMacOf, joinMac, recordMac, type RecordPlace, splitMac } from './record-mac.ts';
 import type { RecordKeys } from './record-keys.ts';
 import { DamagedRecordError } from './store.ts';
 
@@ -13,10 +13,10 @@ export class RecordMacs {
     this.#keys = keys;
   }
 
-  /** `record`: a JSON object with at least one member. Returns the text to store. */
-  async withMac(place: RecordPlace, record: string): Promise<string> {
-    const { number, key } = await this.#keys.newest();
-    return joinMac({ record, keyNumber: number, mac: recordMac(key, place, record) });
+  /** `record`: a JSON object with at least one member. Returns what to store. */
+  async withMac(place: RecordPlace, record: string): Promise<AuthenticRecord> {
+    const { number: keyNumber, key } = await this.#keys.newest();
+    return { text: joinMac({ record, keyNumber, mac: recordMac(key, place, record) }), keyNumber };
   }
 
   /** Throws DamagedRecordError unless `stored` is what a frontend wrote there. Returns the record. */

@@ -3,6 +3,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { dueDateOf, dueEntryOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { CHANGES, dueAt, eventsAt, keyAt } from '@keyfleet/shared/stored/names';
 import { keyName } from './change-feed.ts';
+import type { AuthenticRecord } from './record-mac.ts';
 import type { RedisCalls } from './redis-calls.ts';
 import type { ClaimedEvent } from './store.ts';
 
@@ -13,8 +14,11 @@ type RecordName = Parameters<typeof dueEntryOf>[0];
 /** A key's new record: what gives its dates, and its JSON. */
 export interface NewRecord {
   readonly key: RecordName & Parameters<typeof dueDateOf>[0];
-  readonly json: string;
+  readonly json: AuthenticRecord;
 }
+
+/** What is to be recorded of a write, as it shall be. */
+type NewEvent = Omit<ClaimedEvent, 'text'> & { readonly text: AuthenticRecord };
 
 /**
  * Writes key records together with their due entries. The entry is written before the record: a surplus entry is
@@ -41,7 +45,7 @@ export class RecordWrites {
    * False if the record is no longer at `revision`. An event that is not recorded in time is recorded by whoever finds
    * its entry.
    */
-  async update(revision: number, { key, json }: NewRecord, event?: ClaimedEvent): Promise<boolean> {
+  async update(revision: number, { key, json }: NewRecord, event?: NewEvent): Promise<boolean> {
     const { region, keyId } = key;
     if (event !== undefined) await this.#redis.write('zadd', dueAt(dueShardOf(key)), 0, eventEntryOf(key, event));
     const due = await this.#addDue(key);
@@ -57,7 +61,7 @@ export class RecordWrites {
 
   async removeEventEntry(
     key: RecordName,
-    { id, until }: Pick<ClaimedEvent, 'id'> & Partial<ClaimedEvent>,
+    { id, until }: Pick<ClaimedEvent, 'id'> & Partial<Pick<ClaimedEvent, 'until'>>,
   ): Promise<void> {
     if (until !== undefined) await this.#removeDue(key, eventEntryOf(key, { id, until }));
   }

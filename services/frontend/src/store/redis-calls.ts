@@ -3,11 +3,13 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { type StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { ReplyError } from 'ioredis';
-import { defineScripts, type Script, type ScriptName } from './scripts.ts';
+import type { AuthenticRecord } from './record-mac.ts';
+import { fenced, fenceOf, fencesOf, type ScriptPart } from './record-fence.ts';
+import { defineScripts, numberOfKeysOf, type Script, type ScriptName } from './scripts.ts';
 import { StoreUnavailableError } from './store.ts';
 
 type WriteCommand = 'set' | 'hsetnx' | 'hdel' | 'del' | 'unlink' | 'zadd' | 'zrem';
-type Argument = string | number | Buffer;
+type Argument = ScriptPart | AuthenticRecord;
 
 export interface Connections {
   /** For everything that need not wait for replicas. */
@@ -40,17 +42,27 @@ export class RedisCalls {
     return this.#undurably(() => command(this.#client));
   }
 
-  write(command: WriteCommand, key: string, ...args: readonly Argument[]): Promise<unknown> {
+  write(command: WriteCommand, key: string, ...args: readonly ScriptPart[]): Promise<unknown> {
     return this.#durably(key, (client) => client.call(command, key, ...args));
   }
 
   script(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
-    return this.#durably(key, (client) => scriptOf(client, name)(key, ...parts));
+    return this.#durably(key, (client) => this.#run(client, name, [key, ...parts]));
   }
 
   /** For writes that a crash may lose: no request waits for a replica on their account. */
   scriptUndurably(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
-    return this.#undurably(() => scriptOf(this.#client, name)(key, ...parts));
+    return this.#undurably(() => this.#run(this.#client, name, [key, ...parts]));
+  }
+
+  /** Where it says what is too old to be written: in a Redis Cluster in each of its slots. */
+  get fences(): readonly string[] {
+    return fencesOf(this.#client);
+  }
+
+  #run(client: unknown, name: ScriptName, [key, ...rest]: readonly [string, ...Argument[]]): Promise<unknown> {
+    const at = { keys: numberOfKeysOf(name), fence: fenceOf(this.#client, key) };
+    return scriptOf(client, name)(...fenced([key, ...rest], at));
   }
 
   #undurably<T>(run: () => Promise<T>): Promise<T> {
@@ -77,9 +89,9 @@ function scriptOf(client: unknown, name: ScriptName): Script {
   return (...parts) => scripted[name](...parts);
 }
 
-/** What Redis answers when it cannot serve now but may later: it is starting, failing over, or out of disk. */
+/** What Redis answers when it cannot serve now but may later: starting, failing over, out of disk, or we came late. */
 const passing =
-  /^(?:LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|OOM|BUSY|UNKILLABLE|NOAUTH|WRONGPASS)/;
+  /^(?:LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|OOM|BUSY|UNKILLABLE|NOAUTH|WRONGPASS|FENCED)/;
 
 async function withStoreErrors<T>(run: () => Promise<T>): Promise<T> {
   try {

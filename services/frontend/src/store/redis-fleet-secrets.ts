@@ -3,6 +3,9 @@ import { recordKeyName, type RecordKeyRange, type RecordKeyStore } from './recor
 import type { RedisCalls } from './redis-calls.ts';
 import { ConflictError, type FleetKeyStore } from './store.ts';
 
+/** Each waits for its node's replicas. */
+const FENCES_AT_ONCE = 100;
+
 /** The fleet's secrets in Redis. Each is sealed separately and opens regardless of what else is stored. */
 export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   readonly #redis: RedisCalls;
@@ -43,6 +46,15 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   async findOldestRecordKey(): Promise<number | undefined> {
     const text = await this.#redis.read((client) => client.get(RECORD_KEYS));
     return text !== null && /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
+  }
+
+  /** From then on no record is written under an older key than this, whatever is still on its way. */
+  async fenceRecordKeys(oldest: number): Promise<void> {
+    const { fences } = this.#redis;
+    for (let i = 0; i < fences.length; i += FENCES_AT_ONCE) {
+      const some = fences.slice(i, i + FENCES_AT_ONCE);
+      await Promise.all(some.map((fence) => this.#redis.script('kfRaiseFence', fence, oldest)));
+    }
   }
 
   /**

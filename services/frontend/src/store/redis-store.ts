@@ -18,6 +18,7 @@ import { Acknowledged } from './acknowledged.ts';
 import { accessKeyName, aliasName, keyName } from './change-feed.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
+import type { AuthenticRecord } from './record-mac.ts';
 import type { RecordMacs } from './record-macs.ts';
 import { accessKeyPlace, accessKeyUsePlace, eventPlace, keyPlace, lastUsagePlace } from './record-places.ts';
 import { RecordWrites } from './record-writes.ts';
@@ -122,11 +123,11 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     return updated;
   }
 
-  #textOfKey(key: KmsKey): Promise<string> {
+  #textOfKey(key: KmsKey): Promise<AuthenticRecord> {
     return this.#macs.withMac(keyPlace(key.region, key.keyId), encodeKey(key));
   }
 
-  #textOfEvent({ region, keyId }: Named, { id, text }: StoredEvent): Promise<string> {
+  #textOfEvent({ region, keyId }: Named, { id, text }: StoredEvent): Promise<AuthenticRecord> {
     return this.#macs.withMac(eventPlace({ region, keyId }, id), text);
   }
 
@@ -239,15 +240,15 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     return decodeAccessKey(await this.#macs.verified(accessKeyPlace(accessKeyId), stored), accessKeyId);
   }
 
-  #textOfAccessKey(record: AccessKeyRecord): Promise<string> {
+  #textOfAccessKey(record: AccessKeyRecord): Promise<AuthenticRecord> {
     return this.#macs.withMac(accessKeyPlace(record.accessKeyId), encodeAccessKey(record));
   }
 
   async insertAccessKey(record: AccessKeyRecord): Promise<void> {
     const { accessKeyId } = record;
     const text = await this.#textOfAccessKey(record);
-    const done = await this.#redis.write('set', accessKeyAt(accessKeyId), text, 'NX');
-    if (done !== 'OK') throw new ConflictError(`access key ${accessKeyId} exists`);
+    if ((await this.#redis.script('kfInsertValue', accessKeyAt(accessKeyId), text)) !== 1)
+      throw new ConflictError(`access key ${accessKeyId} exists`);
   }
 
   async deleteAccessKey(accessKeyId: string): Promise<void> {
@@ -290,7 +291,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     const record = await this.#readAccessKey(text, accessKeyId);
     if (record.accountId !== accountId)
       throw damagedRecord(`the first access key of ${accountId}`, 'it is of another account');
-    await this.#storeFirst(record, text);
+    await this.#storeFirst(record);
     return record;
   }
 
@@ -298,15 +299,16 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     const { accountId, accessKeyId } = record;
     // This single write decides, and it holds everything needed to continue after a crash. Whoever comes second has
     // stored nothing.
-    const text = await this.#textOfAccessKey(record);
-    const claim = `${accessKeyId} ${text}`;
-    if ((await this.#redis.write('set', firstAccessKeyAt(accountId), claim, 'NX')) !== 'OK') return false;
-    await this.#storeFirst(record, text);
+    const { text, keyNumber } = await this.#textOfAccessKey(record);
+    const claim = { text: `${accessKeyId} ${text}`, keyNumber };
+    if ((await this.#redis.script('kfInsertValue', firstAccessKeyAt(accountId), claim)) !== 1) return false;
+    await this.#storeFirst(record);
     return true;
   }
 
-  async #storeFirst({ accountId, accessKeyId }: AccessKeyRecord, text: string): Promise<void> {
-    await this.#redis.write('set', accessKeyAt(accessKeyId), text, 'NX');
+  async #storeFirst(record: AccessKeyRecord): Promise<void> {
+    const { accountId, accessKeyId } = record;
+    await this.#redis.script('kfInsertValue', accessKeyAt(accessKeyId), await this.#textOfAccessKey(record));
     await this.#redis.write('set', firstAccessKeyAt(accountId), accessKeyId);
   }
 }

@@ -1,3 +1,4 @@
+import { FENCE, type ScriptPart } from './record-fence.ts';
 import { iamScripts } from './iam-scripts.ts';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 
@@ -248,6 +249,8 @@ redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ' ' .. ARGV[2
 redis.call('PEXPIRE', KEYS[1], 10000)
 return told`,
   ],
+  /** KEYS: value. ARGV: the new value. 0: there is one already. */
+  kfInsertValue: [1, `return redis.call('SETNX', KEYS[1], ARGV[1])`],
   /** KEYS: value. ARGV: the value as it was read, the new value. 0: it has changed meanwhile. */
   kfReplaceValue: [
     1,
@@ -264,14 +267,26 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1`,
   ],
+  /** KEYS: fence. ARGV: number of the oldest record key that is let through from now on. */
+  kfRaiseFence: [
+    1,
+    `
+if tonumber(redis.call('GET', KEYS[1]) or 0) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+return 1`,
+  ],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ScriptName = keyof typeof scripts;
 
 /** Keys first, then arguments. */
-export type Script = (...parts: readonly (string | number | Buffer)[]) => Promise<unknown>;
+export type Script = (...parts: readonly ScriptPart[]) => Promise<unknown>;
 
 /** Defines the scripts on the client: they then run by hash and are pipelined like any command. */
 export function defineScripts(client: RedisClient): void {
-  for (const [name, [numberOfKeys, lua]] of Object.entries(scripts)) client.defineCommand(name, { numberOfKeys, lua });
+  for (const [name, [numberOfKeys, lua]] of Object.entries(scripts))
+    client.defineCommand(name, { numberOfKeys: numberOfKeys + 1, lua: FENCE + lua });
+}
+
+export function numberOfKeysOf(name: ScriptName): number {
+  return scripts[name][0];
 }

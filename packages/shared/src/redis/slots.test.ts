@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+import { slotOf, tagsOfSlots } from './slots.ts';
+
+test('a name is in the slot in which Redis has it', () => {
+  // CRC-16/XMODEM of "123456789" is 0x31c3 (Redis cluster specification, appendix A).
+  expect(slotOf('123456789')).toBe(0x31c3 % 16_384);
+  expect(slotOf('foo')).toBe(12_182);
+  expect(slotOf('kf:key:{foo}')).toBe(slotOf('foo'));
+});
+
+test('each slot has a tag of its own', () => {
+  const tags = tagsOfSlots();
+  expect(tags.length).toBe(16_384);
+  expect(tags.map((tag) => slotOf(`x{${tag}}`))).toEqual(Array.from(tags.keys()));
+});

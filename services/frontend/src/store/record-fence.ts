@@ -1,0 +1,43 @@
+import { isCluster, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { slotOf, tagsOfSlots } from '@keyfleet/shared/redis/slots';
+import { recordFenceAt } from '@keyfleet/shared/stored/names';
+import type { AuthenticRecord } from './record-mac.ts';
+
+export type ScriptPart = string | number | Buffer;
+
+/**
+ * Stands before each script. The last of KEYS: the fence. The last of ARGV: the number of the record key that what is
+ * written has its MACs under, or ''. What was held up on its way must not be written under a key that may be dropped by
+ * now.
+ */
+export const FENCE = `
+local under = table.remove(ARGV)
+if under ~= '' and tonumber(redis.call('GET', KEYS[#KEYS]) or 0) > tonumber(under) then
+  return redis.error_reply('FENCED record key ' .. under .. ' is being dropped')
+end
+`;
+
+/** A script's keys and the fence, then its arguments and the number of the record key. */
+export function fenced(
+  parts: readonly (ScriptPart | AuthenticRecord)[],
+  { keys, fence }: { readonly keys: number; readonly fence: string },
+): ScriptPart[] {
+  const numbers = parts.flatMap((part) => (isRecord(part) ? [part.keyNumber] : []));
+  const all = parts.map((part) => (isRecord(part) ? part.text : part));
+  return [...all.slice(0, keys), fence, ...all.slice(keys), numbers.length === 0 ? '' : Math.min(...numbers)];
+}
+
+function isRecord(part: ScriptPart | AuthenticRecord): part is AuthenticRecord {
+  return typeof part === 'object' && 'keyNumber' in part;
+}
+
+/** Of a Redis that is no cluster. */
+const ONE = recordFenceAt('0');
+
+/** A script reads only the slot that it writes to: in a Redis Cluster each has a fence. */
+export function fenceOf(client: RedisClient, key: string): string {
+  return isCluster(client) ? recordFenceAt(tagsOfSlots()[slotOf(key)]!) : ONE;
+}
+export function fencesOf(client: RedisClient): readonly string[] {
+  return isCluster(client) ? tagsOfSlots().map(recordFenceAt) : [ONE];
+}
