@@ -68,6 +68,15 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'terraform',
+          include: ['test/terraform/*.test.ts'],
+          globalSetup: ['test/support/sdk-setup.ts'],
+          testTimeout: 600_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 120_000,

@@ -17,6 +17,7 @@ const commands = {
   start: ['tools/start.ts'],
   test: ['tools/test.ts'],
   'test:kubernetes': ['node_modules/vitest/vitest.mjs', 'run', '--project', 'kubernetes'],
+  'test:terraform': ['node_modules/vitest/vitest.mjs', 'run', '--project', 'terraform'],
   unit: ['node_modules/vitest/vitest.mjs', args.includes('--watch') ? 'watch' : 'run', '--project', 'unit'],
   coverage: ['node_modules/vitest/vitest.mjs', 'run', '--coverage', '--project', 'unit', '--project', 'slow'],
   check: ['tools/check.ts'],

@@ -4,13 +4,16 @@ import { line, runStep } from './run-step.ts';
 import { findServers } from './servers/find-server.ts';
 import { StartError } from './start-error.ts';
 
+/** What needs more than a fresh clone has a command of its own. */
+const withoutOthers = ['kubernetes', 'terraform'].flatMap((project) => ['--project', `!${project}`]);
+
 try {
   await findServers('/tmp', (progress) => process.stdout.write(`${progress}\n`));
   const checks = await runChecks();
   const tests = await runStep(
     {
       name: 'tests',
-      args: ['node_modules/vitest/vitest.mjs', 'run', '--project', '!kubernetes', ...process.argv.slice(2)],
+      args: ['node_modules/vitest/vitest.mjs', 'run', ...withoutOthers, ...process.argv.slice(2)],
     },
     'shown',
   );
