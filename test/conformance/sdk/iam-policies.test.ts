@@ -49,6 +49,23 @@ test('a managed policy lets in whom it is attached to, in its default version', 
   expect(await refusalOf(iam.attachUserPolicy({ UserName, PolicyArn }))).toContain('NoSuchEntity');
 });
 
+test('tags of a managed policy are given, replaced and taken away', async () => {
+  const Tags = [{ Key: 'team', Value: 'a' }];
+  const { Policy } = await iam.createPolicy({ PolicyName: 'tagged', PolicyDocument: listing, Tags });
+  const PolicyArn = Policy!.Arn!;
+  const given = [
+    { Key: 'Team', Value: 'b' },
+    { Key: 'stage', Value: 'test' },
+  ];
+  await iam.tagPolicy({ PolicyArn, Tags: given });
+  expect((await iam.listPolicyTags({ PolicyArn })).Tags).toEqual(given);
+  await iam.untagPolicy({ PolicyArn, TagKeys: ['TEAM'] });
+  expect((await iam.getPolicy({ PolicyArn })).Policy!.Tags).toEqual([given[1]]);
+  const PolicyOfAws = 'arn:aws:iam::aws:policy/IAMReadOnlyAccess';
+  expect(await refusalOf(iam.tagPolicy({ PolicyArn: PolicyOfAws, Tags }))).toContain('AWS managed policy');
+  await iam.deletePolicy({ PolicyArn });
+});
+
 test("a policy of AWS's own can be attached, and not changed", async () => {
   const UserName = 'iam-reader';
   const { iam: own } = await newUserOf(UserName);

@@ -1,6 +1,5 @@
-import type { Bearer } from './fields.ts';
-import { bearerName, bearerTitle, paging, TagKeys, Tags } from './fields.ts';
-import type { IamTag, RoleRecord, UserRecord } from '../iam-records.ts';
+import { Arn, bearerName, bearerTitle, paging, TagKeys, Tags } from './fields.ts';
+import type { IamTag, PolicyRecord, RoleRecord, UserRecord } from '../iam-records.ts';
 import { QueryException } from '../query-exception.ts';
 import { defineIam, type QueryOperation } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
@@ -39,10 +38,14 @@ function merged(tags: readonly IamTag[], given: readonly IamTag[]): readonly Iam
   return all;
 }
 
-type Tagged = Exclude<Bearer, 'group'>;
+type TaggedRecord = UserRecord | RoleRecord | PolicyRecord;
 
-function operationsOf(kind: Tagged): QueryOperation[] {
-  const [title, name] = [bearerTitle[kind], bearerName[kind] as (typeof bearerName)['user']];
+const taggedName = { user: bearerName.user, role: bearerName.role, policy: { PolicyArn: Arn } };
+const taggedTitle = { user: bearerTitle.user, role: bearerTitle.role, policy: 'Policy' };
+
+function operationsOf(kind: keyof typeof taggedName): QueryOperation[] {
+  // The three have one member, of three names.
+  const [title, name] = [taggedTitle[kind], taggedName[kind] as (typeof taggedName)['user']];
   const target = { kind, as: 'named' } as const;
   return [
     defineIam({
@@ -51,7 +54,7 @@ function operationsOf(kind: Tagged): QueryOperation[] {
       target,
       input: { ...name, Tags },
       run: ({ input, record }, deps) =>
-        changeRecord<UserRecord | RoleRecord>(deps, record, { tags: merged(record.tags, tagsGiven(input.Tags)) }),
+        changeRecord<TaggedRecord>(deps, record, { tags: merged(record.tags, tagsGiven(input.Tags)) }),
     }),
     defineIam({
       name: `Untag${title}`,
@@ -61,7 +64,7 @@ function operationsOf(kind: Tagged): QueryOperation[] {
       run({ input, record }, deps) {
         const gone = new Set(input.TagKeys.map((key) => key.toLowerCase()));
         const tags = record.tags.filter(({ key }) => !gone.has(key.toLowerCase()));
-        return changeRecord<UserRecord | RoleRecord>(deps, record, { tags });
+        return changeRecord<TaggedRecord>(deps, record, { tags });
       },
     }),
     defineIam({
@@ -79,4 +82,4 @@ function operationsOf(kind: Tagged): QueryOperation[] {
   ];
 }
 
-export const tagOperations = [...operationsOf('user'), ...operationsOf('role')];
+export const tagOperations = [...operationsOf('user'), ...operationsOf('role'), ...operationsOf('policy')];

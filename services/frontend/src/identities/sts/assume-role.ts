@@ -49,6 +49,7 @@ export const assumeRole: QueryOperation = {
     const role = await findRole(deps, given.RoleArn);
     const asked = withInherited(given, call);
     const resourceTags = resourceTagsOf(role);
+    const trustPolicy = role && parseTrustPolicy(role.trustPolicy);
     for (const action of actionsOf(asked)) {
       const isAllowed =
         role !== undefined &&
@@ -61,7 +62,7 @@ export const assumeRole: QueryOperation = {
               resource: given.RoleArn,
               ownerId: role.accountId,
               resourceTags,
-              trustPolicy: parseTrustPolicy(role.trustPolicy),
+              trustPolicy,
             },
             deps,
           ),
