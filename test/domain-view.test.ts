@@ -188,7 +188,7 @@ describe('a frontend that restarts, shown less of the chain than it knew', () =>
     await floor.raise({ state, hash: Buffer.alloc(32, 1) });
     await floor.raise({ state: { ...state, generation: 1 }, hash: Buffer.alloc(32, 2) });
     expect((await openDomainFloor(directory.path, 'test')).lowest?.generation).toBe(2);
-    await expect(openDomainFloor(directory.path, 'other')).rejects.toThrow("is of the domain 'test'");
+    await expect(openDomainFloor(directory.path, 'other')).rejects.toThrow("belongs to the domain 'test'");
     await writeFile(join(directory.path, 'domain-floor.json'), '{"domain":"test","generation":');
     await expect(openDomainFloor(directory.path, 'test')).rejects.toThrow('domain-floor.json is damaged');
   });
@@ -225,7 +225,7 @@ describe('a frontend that a member shows to be behind', () => {
     follower.view.noteNewer(memberOf(domain.hsms[1]!), 2);
     expect(follower.view.verified).toBeDefined();
     vi.advanceTimersByTime(5001);
-    expect(follower.view.problem).toBe('hsm-2 has domain token 2, and none after 1 is found');
+    expect(follower.view.problem).toBe('hsm-2 has domain token 2, but none after 1 can be found');
     expect(follower.view.verified).toBeUndefined();
 
     manager.tokens = domain.tokens;

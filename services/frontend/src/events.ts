@@ -61,7 +61,7 @@ export class FrontendEvents implements ConfirmationEvents {
   }
   lastUsageProblem(problem: unknown): void {
     if (this.#said.isNew('last usage', problem))
-      this.#log.warn({ err: problem }, 'when keys were last used is not stored yet; it is tried again');
+      this.#log.warn({ err: problem }, 'the last use of keys is not stored yet; it will be retried');
   }
   ratesProblem(problem: unknown): void {
     if (this.#said.isNew('rates', problem))
@@ -69,18 +69,18 @@ export class FrontendEvents implements ConfirmationEvents {
   }
   notResealed(record: string, error: unknown): void {
     if (this.#said.isNew('reseal', error))
-      this.#log.warn({ record, err: error }, 'not resealed yet; another pass tries again');
+      this.#log.warn({ record, err: error }, 'not resealed yet; another pass will retry');
   }
   resealProblem(problem: unknown): void {
     if (this.#said.isNew('reseal queue', problem)) this.#log.warn({ err: problem }, 'resealing is interrupted');
   }
   dueWorkLeft(key: string, error: unknown): void {
     if (this.#said.isNew('due', error))
-      this.#log.warn({ key, err: error }, 'a deletion or rotation was not done; it is tried again');
+      this.#log.warn({ key, err: error }, 'a deletion or rotation was not done; it will be retried');
   }
   dueWorkProblem(problem: unknown): void {
     if (this.#said.isNew('due queue', problem))
-      this.#log.warn({ err: problem }, 'deletions and rotations of keys wait');
+      this.#log.warn({ err: problem }, 'deletions and rotations of keys are delayed');
   }
   /** Our fault, whatever the caller sent. The caller learns only the request id. */
   requestFailed(fault: unknown, requestId: string): void {

@@ -10,7 +10,7 @@ test('a log that is a file of gigabytes is noticed, and one that somebody reads 
   expect(growthTrouble('the log', logBytes(log))).toBeUndefined();
   ftruncateSync(log, 3 * 2 ** 30);
   expect(growthTrouble('the log', logBytes(log))).toBe(
-    'the log has 3.0 GiB and nothing rotates it: the disk will be full (docs/operations.md, "Logs")',
+    'the log has grown to 3.0 GiB and nothing rotates it: the disk will fill up (docs/operations.md, "Logs")',
   );
   closeSync(log);
   const terminal = openSync('/dev/null', 'a');

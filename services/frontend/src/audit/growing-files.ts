@@ -8,7 +8,7 @@ const STDERR = 2;
 export function growthTrouble(what: string, bytes: number): string | undefined {
   if (bytes < MOST_BYTES) return undefined;
   const size = `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-  return `${what} has ${size} and nothing rotates it: the disk will be full (docs/operations.md, "Logs")`;
+  return `${what} has grown to ${size} and nothing rotates it: the disk will fill up (docs/operations.md, "Logs")`;
 }
 
 /**

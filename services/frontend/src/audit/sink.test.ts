@@ -124,7 +124,7 @@ test('a sink whose disk is full keeps its records up to a bound, then says so, a
     await expect(sink.settled()).rejects.toThrow('ENOSPC');
   }
   expect(requests.length).toBeLessThan(10);
-  expect(problems).toContain('Error: so many records wait that nothing is done until they are written');
+  expect(problems).toContain('Error: too many records are waiting: nothing is done until they are written');
   expect(() => assertRecordable(sink)).toThrow(AuditFullError);
 
   await rm(path);

@@ -33,7 +33,7 @@ export class AuditFullError extends Error {
 
 /** Throws AuditFullError while actions could not be recorded, so that they are not carried out. */
 export function assertRecordable({ isFull }: Pick<AuditSink, 'isFull'>): void {
-  if (isFull) throw new AuditFullError('audit records wait for their disk');
+  if (isFull) throw new AuditFullError('audit records are waiting for the disk');
 }
 
 /** A sink that writes to a file. */
@@ -152,7 +152,7 @@ class FileSink implements AuditFile {
     const before = this.#fullBytes;
     this.#fullBytes += this.#used;
     if (before < this.#maxBacklogBytes && this.isFull)
-      this.#onProblem(new Error('so many records wait that nothing is done until they are written'));
+      this.#onProblem(new Error('too many records are waiting: nothing is done until they are written'));
     this.#chunk = this.#chunk.subarray(this.#used);
     this.#used = 0;
   }

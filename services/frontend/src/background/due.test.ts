@@ -217,7 +217,7 @@ describe('a deletion', () => {
   test('is not carried out while it could not be recorded', async () => {
     await frontend.call(ScheduleKeyDeletion, key);
     frontend.now += 30 * DAY;
-    await expect(carryOut({}, { isFull: true })).rejects.toThrow('audit records wait');
+    await expect(carryOut({}, { isFull: true })).rejects.toThrow('audit records are waiting');
     expect((await frontend.call(DescribeKey, key)).KeyMetadata?.KeyState).toBe('PendingDeletion');
   });
 
@@ -234,7 +234,7 @@ describe('a deletion', () => {
       },
     };
     const serviceEvents = new ServiceEvents(sink, { now: () => frontend.now });
-    await expect(carryOut({ serviceEvents })).rejects.toThrow('audit records wait');
+    await expect(carryOut({ serviceEvents })).rejects.toThrow('audit records are waiting');
     // The page that was begun is done.
     expect(written).toBeLessThan(20 + 16);
     written = -Infinity;

@@ -52,7 +52,7 @@ export class Provisioning implements AsyncDisposable {
         this.#done = true;
       } catch (error) {
         if (said.isNew('first administrator', error))
-          deps.log.warn({ err: error }, 'the first administrator cannot be made yet');
+          deps.log.warn({ err: error }, 'the first administrator cannot be created yet');
         await delay(RETRY_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
       }
     }
@@ -67,7 +67,7 @@ export async function provision(administrator: FirstAdministrator, deps: Provisi
   // The account began with an access key that has since been removed.
   if (await identities.hasAccount(administrator.accountId)) return file.dropPending();
   if (file.exists) {
-    const problem = `${file.path} exists, but its account has no access key here. Move the file away, and the first administrator is made.`;
+    const problem = `${file.path} exists, but its account has no access key here. Move the file away to have the first administrator created.`;
     throw new Error(problem);
   }
   const record = await newAdministrator(administrator, deps);
@@ -75,7 +75,7 @@ export async function provision(administrator: FirstAdministrator, deps: Provisi
     file.completePending(record.accessKeyId);
     log.info(
       { principal: record.principal, accessKeyId: record.accessKeyId, file: file.path },
-      'first administrator made',
+      'first administrator created',
     );
   }
   // Left by starts that died; or another frontend was faster, and its file counts.

@@ -38,7 +38,7 @@ export class ClusterKeys implements SecondEncryption {
 
   async #clusterOf(key: KmsKey): Promise<ClusterOf> {
     const found = await findClusterOf(key, this.#deps.keyStores);
-    if (found === undefined) throw new Error(`${key.arn} is in a CloudHSM key store that is not there`);
+    if (found === undefined) throw new Error(`${key.arn} is in a CloudHSM key store that does not exist`);
     return found;
   }
 }

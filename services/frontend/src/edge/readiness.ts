@@ -29,13 +29,13 @@ export function readinessOf(parts: ReadinessParts): Readiness {
       pool.ready === 0 ? missing('no session with any hsm-worker yet') : { ok: true, detail: `${pool.ready} in use` },
     redis: redisReadiness(client, stores.feed, durability.refusal ?? stores.guard.problem),
     auditFile: auditReadiness(auditFile),
-    log: withTrouble(growthTrouble('what it logs', logBytes())),
+    log: withTrouble(growthTrouble('its log', logBytes())),
     ...(administrator && { firstAdministrator: administrator.done ? { ok: true } : missing('not made yet') }),
   };
 }
 
 function auditReadiness({ isFull, fileBytes }: AuditFile) {
-  if (isFull) return missing('records wait for their disk; nothing is done that could not be recorded');
+  if (isFull) return missing('records are waiting for the disk; nothing is done that could not be recorded');
   return withTrouble(growthTrouble('its audit file', fileBytes));
 }
 

@@ -48,7 +48,7 @@ function parseFloor(text: string, { path, domain }: { path: string; domain: stri
     );
   }
   if (file.data.domain !== domain) {
-    throw new ConfigError(`${path} is of the domain '${file.data.domain}': correct dataDir or trustAnchorFile.`);
+    throw new ConfigError(`${path} belongs to the domain '${file.data.domain}': correct dataDir or trustAnchorFile.`);
   }
   return parseCheckpoint(file.data);
 }

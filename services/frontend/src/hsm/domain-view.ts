@@ -74,11 +74,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     const { generation } = verified.state;
     for (const lowest of this.#checkpoints()) {
       if (reaches(verified, lowest)) continue;
-      return `the domain-managers show domain token ${generation}, and token ${lowest.generation} was known here before`;
+      return `the domain-managers show domain token ${generation}, but token ${lowest.generation} was known here before`;
     }
     const newer = this.#newer.find((one) => this.#isMissing(one));
     return (
-      newer && `${newer.member.memberId} has domain token ${newer.generation}, and none after ${generation} is found`
+      newer &&
+      `${newer.member.memberId} has domain token ${newer.generation}, but none after ${generation} can be found`
     );
   }
 

@@ -35,7 +35,7 @@ export async function loadIdentity(
     if (attempt < ATTEMPTS) continue;
     const what = `${kind} ${name} of account ${accountId}`;
     throw new DamagedRecordError(
-      `${what} refers to a group or a managed policy that is not there: detach it, or restore it from a backup`,
+      `${what} refers to a group or a managed policy that does not exist: detach it, or restore it from a backup`,
     );
   }
 }

@@ -92,7 +92,7 @@ export async function clusterConnectionErrorOf(
 /** Random bytes from the token of a CloudHSM key store. Throws KmsException. */
 export async function randomBytesOf(id: string, length: number, { call, deps }: StoreWork): Promise<Uint8Array> {
   const store = findKeyStore(await deps.keyStores.find(scopeOf(call)), id);
-  if (store?.type !== 'AWS_CLOUDHSM') throw new Error(`${id}, which is no CloudHSM key store, was let through`);
+  if (store?.type !== 'AWS_CLOUDHSM') throw new Error(`${id} is not a CloudHSM key store, but was let through`);
   try {
     const of = { ...scopeOf(call), storeId: store.id, cluster: store.cluster };
     return await deps.clusters.generateRandom(of, length, call.deadline);

@@ -59,7 +59,7 @@ export const getPublicKey: Handler<typeof GetPublicKey, Pick<Deps, 'hsm'>> = asy
   if (confirmed.get(token) !== publicKey) {
     const { publicKey: own } = await hsm.execute('DescribeBackingKey', commandKeyOf(key), deadline);
     if (own === undefined || Buffer.compare(own, publicKey) !== 0) {
-      throw new Error(`the record of ${key.arn} has another public key than its key material`);
+      throw new Error(`the record of ${key.arn} has a different public key from its key material`);
     }
     confirmed.set(token, publicKey);
   }

@@ -92,7 +92,7 @@ test('a public key that somebody put into the record in place of the key’s own
   const forged = publicKey.export({ format: 'der', type: 'spki' });
   await frontend.store.updateKey({ ...key, backingKeys: [{ ...key.backingKeys[0]!, publicKey: forged }] });
   await expect(ask()).rejects.toThrow();
-  expect(String(frontend.faults.at(-1))).toContain('another public key');
+  expect(String(frontend.faults.at(-1))).toContain('a different public key');
 });
 
 test.each([

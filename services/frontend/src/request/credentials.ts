@@ -132,7 +132,7 @@ export class Credentials {
     const credential = new Credential({
       openSecret: async (deadline) => {
         const again = await this.#deps.sessionTokens.open(token, deadline);
-        if (again === undefined) throw new Error('a session token that was opened does not open any more');
+        if (again === undefined) throw new Error('a session token that was opened no longer opens');
         return Buffer.from(again.content.secretAccessKey);
       },
       identity: () => this.#deps.identities.find(accountId, content),

@@ -176,6 +176,6 @@ function isPlanted(number: number): DamagedRecordError {
 
 function isMissing(number: number): DamagedRecordError {
   return new DamagedRecordError(
-    `record key ${number} is not there, and older ones are dropped: restore kf:secret:{${recordKeyName(number).name}} from a backup (docs/recovery.md)`,
+    `record key ${number} is missing, and older ones were dropped: restore kf:secret:{${recordKeyName(number).name}} from a backup (docs/recovery.md)`,
   );
 }

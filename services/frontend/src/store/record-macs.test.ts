@@ -93,10 +93,10 @@ test('a record key that was dropped is not used again, not even when it is put b
   await rotating.makeNext();
   secrets.oldestRecordKey = 2;
   time.ms += LOOK_AGAIN_MS;
-  await expect(reader.verified(place, before)).rejects.toThrow('record key 1, which is not there');
+  await expect(reader.verified(place, before)).rejects.toThrow('record key 1, which does not exist');
   secrets.oldestRecordKey = undefined;
   time.ms += LOOK_AGAIN_MS;
-  await expect(reader.verified(place, before)).rejects.toThrow('record key 1, which is not there');
+  await expect(reader.verified(place, before)).rejects.toThrow('record key 1, which does not exist');
 });
 
 test('after a restore that an operator accepted, the record keys of the backup are used', async () => {
@@ -104,7 +104,7 @@ test('after a restore that an operator accepted, the record keys of the backup a
   await rotating.makeNext();
   secrets.oldestRecordKey = 2;
   time.ms += LOOK_AGAIN_MS;
-  await expect(reader.verified(place, before)).rejects.toThrow('not there');
+  await expect(reader.verified(place, before)).rejects.toThrow('does not exist');
   secrets.oldestRecordKey = undefined;
   keys.forget();
   expect(await reader.verified(place, before)).toBe(record);
@@ -114,7 +114,7 @@ test('where older record keys are dropped and the newest is gone, no other is ma
   const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
   secrets.oldestRecordKey = 3;
   const writing = new RecordMacs(new FleetRecordKeys({ secrets, hsm, domain, clock })).withMac(place, record);
-  await expect(writing).rejects.toThrow('record key 3 is not there');
+  await expect(writing).rejects.toThrow('record key 3 is missing');
   expect(await secrets.findSecret('record-key-3')).toBeUndefined();
 });
 

@@ -25,8 +25,8 @@ export class RecordMacs {
     if (found === undefined) throw notAuthentic(place, 'it has no MAC');
     const key = await this.#keys.find(found.keyNumber);
     if (key === undefined)
-      throw notAuthentic(place, `its MAC is under record key ${found.keyNumber}, which is not there`);
-    if (!isMacOf(key, place, found)) throw notAuthentic(place, 'its MAC is not that of what it says');
+      throw notAuthentic(place, `its MAC is under record key ${found.keyNumber}, which does not exist`);
+    if (!isMacOf(key, place, found)) throw notAuthentic(place, 'its MAC does not match its content');
     return found.record;
   }
 }
@@ -34,6 +34,6 @@ export class RecordMacs {
 function notAuthentic({ name, field }: RecordPlace, why: string): DamagedRecordError {
   const record = field === undefined ? name : `${name} ${field}`;
   return new DamagedRecordError(
-    `the record ${record} is not authentic: ${why}. Somebody else than a frontend wrote it: restore it from a backup (docs/recovery.md)`,
+    `the record ${record} is not authentic: ${why}. No frontend wrote it there: restore it from a backup (docs/recovery.md)`,
   );
 }

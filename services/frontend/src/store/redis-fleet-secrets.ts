@@ -21,7 +21,7 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   async insertSecret(name: string, token: Uint8Array): Promise<Uint8Array> {
     await this.#redis.write('set', secretAt(name), Buffer.from(token), 'NX');
     const stored = await this.findSecret(name);
-    if (!stored) throw new Error(`the fleet secret ${name} is gone as soon as it was stored`);
+    if (!stored) throw new Error(`the fleet secret ${name} was gone right after it was stored`);
     return stored;
   }
 

@@ -23,9 +23,9 @@ export async function startXksProxy(
   const paths = new Map<string, XksPath>();
   for (const path of config.paths) {
     const { prefix, region } = path;
-    if (paths.has(prefix)) throw new ConfigError(`xksProxy.paths: the prefix "${prefix}" stands twice. Remove one.`);
+    if (paths.has(prefix)) throw new ConfigError(`xksProxy.paths: the prefix "${prefix}" occurs twice. Remove one.`);
     if (!regions.includes(region))
-      throw new ConfigError(`xksProxy.paths: ${region} is not one of the regions. Add it.`);
+      throw new ConfigError(`xksProxy.paths: the Region ${region} is not in regions. Add it.`);
     const pipeline = pipelineFor(newPathAuthenticator(path, { identities, partition, clock }));
     paths.set(prefix, new XksPath({ pipeline, hsm, keys, region }));
   }

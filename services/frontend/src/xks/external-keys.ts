@@ -76,7 +76,7 @@ export class ExternalKeys implements SecondEncryption {
     const { accountId, region, customKeyStoreId = '', xksKeyId: externalKeyId = '' } = key;
     const store = findKeyStore(await this.#deps.keyStores.find({ accountId, region }), customKeyStoreId);
     if (store?.type !== 'EXTERNAL_KEY_STORE')
-      throw new Error(`${key.arn} is in an external key store that is not there`);
+      throw new Error(`${key.arn} is in an external key store that does not exist`);
     const proxy: ProxyOf = { accountId, region, storeId: store.id, xks: store.xks };
     return this.#deps.proxies.use(proxy, api, { externalKeyId, members, purpose: { ...use, keyArn: key.arn } });
   }
