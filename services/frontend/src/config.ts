@@ -17,7 +17,7 @@ export const FrontendConfig = z
     regions: z
       .array(z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be a Region name such as "us-east-1"'))
       .min(1)
-      .describe('The Regions served. A key of one does not exist in another.'),
+      .describe('The Regions served. A key in one does not exist in another.'),
     partition: z.enum(['aws', 'aws-cn', 'aws-us-gov']).default('aws').describe('First part of every ARN.'),
     http: hostPort().describe('Where the AWS APIs (KMS, IAM, STS) listen.'),
     grpc: hostPort().describe('Where the gRPC API listens.'),
@@ -42,7 +42,7 @@ export const FrontendConfig = z
     hsmWorkers: z
       .array(hostPort())
       .min(1)
-      .describe('Every hsm-worker of the domain. With one only, no other member can confirm the tokens that it seals.'),
+      .describe('Every hsm-worker of the domain. With only one, no other member can confirm the tokens that it seals.'),
     domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
     redis: RedisConfig.describe('The store of records.'),
     nats: NatsConfig.optional().describe(
@@ -52,11 +52,11 @@ export const FrontendConfig = z
       "The domain's name and its founding operators' public keys (docs/ceremony.md).",
     ),
     dataDir: filePath().describe(
-      'A directory of its own: the newest domain token that this frontend relied on (`domain-floor.json`).',
+      'Its own directory, for the newest domain token that it has relied on (`domain-floor.json`).',
     ),
     hostKey: z
       .strictObject({
-        operatorId: z.string().min(1).describe('The service host as which the domain knows it.'),
+        operatorId: z.string().min(1).describe('Its operator id in the domain, with the role `service-host`.'),
         file: filePath().describe('P-384 private key, PKCS #8 PEM.'),
       })
       .describe('Proves this frontend to the hsm-workers.'),
@@ -64,10 +64,10 @@ export const FrontendConfig = z
       'How long a request may take before its caller gets DependencyTimeoutException.',
     ),
     serveStale: duration('30s').describe(
-      'How long cryptography goes on with keys in memory while Redis is away (SECURITY.md); `"0s"` forbids it.',
+      'How long cryptography continues with keys in memory while Redis is away (SECURITY.md); `"0s"` forbids it.',
     ),
     clockSkew: duration('5m').describe("How far a signature's time may be off."),
-    maxInFlight: z.int().min(1).default(8192).describe('HSM commands at once; more are throttled.'),
+    maxInFlight: z.int().min(1).default(8192).describe('The most HSM commands at once; more are throttled.'),
     keyCache: byteSize('64MiB').describe('Memory for records of recently used keys, about 3 KB each.'),
     requestQuotas: z
       .strictObject({
@@ -78,11 +78,11 @@ export const FrontendConfig = z
         perSecond: z
           .partialRecord(z.enum(rateClasses), z.int().min(1))
           .default({})
-          .describe('Numbers for some classes instead of the profile\'s, such as `{ "CreateKey": 50 }`.'),
+          .describe('Numbers for some classes that replace the profile\'s, such as `{ "CreateKey": 50 }`.'),
       })
       .prefault({})
-      .describe('Requests a second of an account in a Region (docs/operations.md, "Quotas").'),
-    keyQuota: z.int().min(1).default(10_000_000).describe('KMS keys of an account in a Region, of any state.'),
+      .describe('Requests per second for an account in a Region (docs/operations.md, "Quotas").'),
+    keyQuota: z.int().min(1).default(10_000_000).describe('The most KMS keys of an account in a Region, in any state.'),
     firstAdministrator: z
       .strictObject({
         accountId: z.string().regex(ACCOUNT_ID, 'must be 12 digits').describe('The account, 12 digits.'),
@@ -93,13 +93,13 @@ export const FrontendConfig = z
         credentialsFile: filePath().describe('Where its access key is written, as an AWS credentials file.'),
       })
       .optional()
-      .describe('An administrator that is made if its account has no access key yet.'),
+      .describe('An administrator, created if its account has no access key yet.'),
     oidcIssuers: z
       .array(
         z
           .strictObject({
             issuer: z.url({ protocol: /^https?$/ }).describe('The `iss` of its tokens.'),
-            audiences: z.array(z.string().min(1)).min(1).describe('The `aud` that a token must have, one of these.'),
+            audiences: z.array(z.string().min(1)).min(1).describe('The `aud` of a token must be one of these.'),
             jwksFile: filePath().optional().describe('Its public keys, as a JSON Web Key Set; this or `jwksUrl`.'),
             jwksUrl: z
               .url({ protocol: /^https?$/ })
@@ -107,7 +107,9 @@ export const FrontendConfig = z
               .describe('Where to fetch them.'),
             caFile: filePath()
               .optional()
-              .describe('Certificates (PEM) that the one of `jwksUrl` must lead to; else those that Node.js trusts.'),
+              .describe(
+                'Certificates (PEM) that the one of `jwksUrl` must chain to; without it, those that Node.js trusts.',
+              ),
           })
           .refine(({ jwksUrl, caFile }) => caFile === undefined || jwksUrl?.startsWith('https:') === true, {
             message: 'caFile is for a jwksUrl of https',
@@ -117,25 +119,25 @@ export const FrontendConfig = z
           }),
       )
       .default([])
-      .describe('The OIDC issuers whose tokens AssumeRoleWithWebIdentity takes (docs/identities.md).'),
+      .describe('The OIDC issuers whose tokens AssumeRoleWithWebIdentity accepts (docs/identities.md).'),
     externalKeyStores: z
       .strictObject({
-        timeout: duration('250ms').describe('How long a proxy may take for one call, its connection included.'),
+        timeout: duration('250ms').describe('How long a proxy may take for one call, including the connection.'),
         proxies: z
           .array(
             z.strictObject({
-              host: z.hostname('must be a host name').describe('As `XksProxyUriEndpoint` names it, after `https://`.'),
-              address: hostPort().optional().describe('Where it is reached, unless it is at port 443 of its name.'),
+              host: z.hostname('must be a host name').describe('The host in `XksProxyUriEndpoint`, after `https://`.'),
+              address: hostPort().optional().describe('Where to reach it, if not at port 443 of its name.'),
               caFile: filePath()
                 .optional()
-                .describe('Certificates (PEM) that its own must lead to; else those that Node.js trusts.'),
+                .describe('Certificates (PEM) that its own must chain to; without it, those that Node.js trusts.'),
               clientCertificate: z
                 .strictObject({
                   certificateFile: filePath().describe('PEM.'),
                   keyFile: filePath().describe('Its private key, PEM.'),
                 })
                 .optional()
-                .describe('What this frontend shows a proxy that asks for a certificate.'),
+                .describe('What this frontend presents to a proxy that asks for a certificate.'),
             }),
           )
           .default([])
@@ -144,19 +146,19 @@ export const FrontendConfig = z
       .prefault({})
       .describe('External key stores (docs/custom-key-stores.md).'),
     xksProxy: XksProxyConfig.optional().describe(
-      "Serves AWS's External Key Store Proxy API over keys of this deployment (docs/custom-key-stores.md); without it there is none.",
+      "Serves AWS's External Key Store Proxy API over this deployment's keys (docs/custom-key-stores.md); without it, there is none.",
     ),
-    auditFile: filePath().optional().describe('Where audit records go, one JSON object a line.'),
+    auditFile: filePath().optional().describe('The file for audit records, one JSON object per line.'),
     edgeTls: z
       .array(CertificateConfig)
       .min(1)
       .optional()
       .describe(
-        'TLS 1.2 and 1.3 on both edges: the certificate of the name that the client asks for (SNI), else the first. Files are read again when they change.',
+        'TLS 1.2 and 1.3 on both edges: the certificate for the name that the client asks for (SNI), else the first. Files are read again when they change.',
       ),
     peerTls: PeerTlsConfig,
     allowPlaintext: AllowPlaintext,
-    drain: duration('10s').describe('How long requests may go on after SIGTERM.'),
+    drain: duration('10s').describe('How long requests may continue after SIGTERM.'),
     log: LogConfig,
   })
   .superRefine(refusePlaintext);

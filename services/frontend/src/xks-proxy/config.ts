@@ -5,29 +5,29 @@ import { z } from 'zod';
 /** `xksProxy` in frontend.json. */
 export const XksProxyConfig = z.strictObject({
   listen: hostPort().describe('Where it listens, with TLS.'),
-  certificateFile: filePath().describe('Its certificate and those that it leads to, PEM.'),
+  certificateFile: filePath().describe('Its certificate and the chain above it, PEM.'),
   keyFile: filePath().describe('The private key of the certificate, PEM.'),
   client: z
     .strictObject({
-      caFile: filePath().describe('Certificates (PEM) that a client must lead to.'),
+      caFile: filePath().describe("Certificates (PEM) that a client's must chain to."),
       commonName: z
         .string()
         .min(1)
         .describe("The subject's common name; AWS KMS has `cks.kms.<Region>.amazonaws.com`."),
     })
     .optional()
-    .describe('Whom it talks to: with it, a client without such a certificate is cut off (mutual TLS).'),
-  maxInFlight: z.int().min(1).default(256).describe('Requests at once; more get ThrottlingException.'),
+    .describe('The clients it serves: with it, a client without such a certificate is cut off (mutual TLS).'),
+  maxInFlight: z.int().min(1).default(256).describe('The most requests at once; more get ThrottlingException.'),
   paths: z
     .array(
       z.strictObject({
         prefix: z
           .string()
           .regex(/^(?:\/[A-Za-z0-9_-]+)*$/, 'must be "" or such as "/customer-a"')
-          .describe('What stands before `/kms/xks/v1` in its URIs; may be empty.'),
-        accountId: z.string().regex(ACCOUNT_ID, 'must be 12 digits').describe('Whose keys are used.'),
+          .describe('What precedes `/kms/xks/v1` in its URIs; may be empty.'),
+        accountId: z.string().regex(ACCOUNT_ID, 'must be 12 digits').describe('The account whose keys are used.'),
         region: z.string().min(1).describe('The Region of the keys.'),
-        userName: z.string().min(1).describe('The IAM user of the account as whom keys are used.'),
+        userName: z.string().min(1).describe("The account's IAM user on whose behalf keys are used."),
         credentials: z
           .array(
             z.strictObject({
@@ -41,11 +41,11 @@ export const XksProxyConfig = z.strictObject({
             }),
           )
           .min(1)
-          .describe('Which of them signs, either way; two while one replaces the other.'),
+          .describe('Any of them may sign; two while one replaces the other.'),
       }),
     )
     .min(1)
-    .describe('What each path is for.'),
+    .describe('The paths served.'),
 });
 
 export type XksProxyConfig = z.output<typeof XksProxyConfig>;
