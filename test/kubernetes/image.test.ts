@@ -1,15 +1,17 @@
 import { CreateKeyCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
-import { startNats, startRedis } from '@keyfleet/test-support/servers';
+import { startServer } from '@keyfleet/test-support/servers';
 import { execa } from 'execa';
 import getPort from 'get-port';
-import { mkdtempDisposable, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdtempDisposable, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCredentials } from '../../tools/aws-files.ts';
 import { foundDomain } from '../../tools/ceremony.ts';
 import { openHome } from '../../tools/home.ts';
 import { describeWorker, frontendReady, until } from '../../tools/readiness.ts';
-import { writeConfigs } from '../../tools/service-configs.ts';
+import { natsConfig } from '../../tools/servers/nats.ts';
+import { redisConfig } from '../../tools/servers/redis.ts';
+import { natsSettings, redisSettings, writeConfigs } from '../../tools/service-configs.ts';
 import { buildImageRoot, type ImageRoot } from './support/image-root.ts';
 import { runInImage } from './support/in-image.ts';
 
@@ -83,18 +85,19 @@ test('every service runs from it, a domain is founded, a key is made and used, a
   await using stack = new AsyncDisposableStack();
   const { path } = stack.use(await mkdtempDisposable(join(VOLUMES, 'keyfleet-volume-')));
   const home = openHome({ path: join(path, 'home'), workers: 2, accountId: undefined });
-  const redis = stack.use(await startRedis(['--requirepass', home.secret('redis-password')]));
-  const nats = stack.use(await startNats());
   const [http, grpc, domainManager, ...workers] = await Promise.all(Array.from({ length: 5 }, () => getPort()));
-  const ports = {
-    http: http!,
-    grpc: grpc!,
-    redis: redis.port,
-    nats: nats.port,
-    domainManager: domainManager!,
-    otherDomainManagers: [],
-    workers,
-  };
+  const own = { http: http!, grpc: grpc!, domainManager: domainManager!, otherDomainManagers: [], workers };
+  const redis = stack.use(
+    await startConfigured('redis-server', (port, directory) =>
+      redisConfig({ ...redisSettings(home, { ...own, redis: port, nats: 0 }), directory }),
+    ),
+  );
+  const nats = stack.use(
+    await startConfigured('nats-server', (port, directory) =>
+      natsConfig({ ...natsSettings(home, { ...own, redis: 0, nats: port }), directory }),
+    ),
+  );
+  const ports = { ...own, redis: redis.port, nats: nats.port };
   writeConfigs(home, ports);
   await execa('chown', ['-R', image.user, path]);
 
@@ -132,6 +135,15 @@ test('every service runs from it, a domain is founded, a key is made and used, a
   const ends = await Promise.all(services.map(stop));
   expect(ends.map(({ exitCode, stderr }) => (exitCode === 0 ? 0 : stderr))).toEqual([0, 0, 0, 0]);
 });
+
+/** With the users of deploy/, as `npm start` configures it. */
+function startConfigured(command: 'redis-server' | 'nats-server', config: (port: number, directory: string) => string) {
+  return startServer(async (port, directory) => {
+    const file = join(directory, 'server.conf');
+    await writeFile(file, config(port, directory), { mode: 0o600 });
+    return { command, args: command === 'nats-server' ? ['--config', file] : [file] };
+  });
+}
 
 /** SIGTERM to what `unshare` runs, as a container's runtime sends it: to the first process of the namespace. */
 async function stop(service: ReturnType<typeof runInImage>) {
