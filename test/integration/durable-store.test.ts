@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RedisStore as DomainStore } from '@keyfleet/domain-manager/store/redis-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
+import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
@@ -75,6 +76,23 @@ describe('a replica that stalls', () => {
       },
     };
   }
+
+  test('has a write fail in time whose script Redis has lost', async () => {
+    await using client = await connectTestRedis(master.port);
+    const calls = new RedisCalls({ client, writes: writesOf(client, 1) });
+    const insert = (name: string) => calls.script('kfInsertRecord', name, 'a record', '');
+    await vi.waitFor(() => insert('first'), { timeout: 10_000 });
+    await client.call('SCRIPT', 'FLUSH');
+    const offsets = async () =>
+      /slave0:.*offset=(\d+)[^]*master_repl_offset:(\d+)/.exec(await client.info('replication'))!;
+    const acknowledged = async () => {
+      const [, replicas, masters] = await offsets();
+      return replicas === masters;
+    };
+    await vi.waitUntil(acknowledged, { timeout: 20_000 });
+    await using _stalled = await stall();
+    await expect(insert('second')).rejects.toThrow(StoreUnavailableError);
+  });
 
   test('costs reads, the change feed and last usages nothing, and fails what must be durable in time', async () => {
     await using frontend = await openFrontend(master.port, 1);

@@ -128,7 +128,7 @@ test('acknowledged writes survive the death of the master under load, and writin
   await vi.waitUntil(() => load.acknowledged.length > 100, 60_000);
   const before = load.acknowledged.length;
   await redis[0]!.kill();
-  await vi.waitUntil(() => load.failures > 0 && load.acknowledged.length > before + 300, 120_000);
+  await vi.waitUntil(() => load.errors.length > 0 && load.acknowledged.length > before + 300, 120_000);
   await load.stop();
   expect(await load.lost()).toEqual([]);
 }, 240_000);

@@ -1,5 +1,6 @@
 import { openStore } from '@keyfleet/test-support/redis-store';
 import { connectTestRedis as connect, writesOf } from '@keyfleet/test-support/redis-client';
+import { startRedisCluster } from '@keyfleet/test-support/redis-cluster';
 import { startRedis, startSentinel, type TestServer } from '@keyfleet/test-support/servers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
@@ -12,7 +13,6 @@ import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import { mastersOf } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
-import getPort from 'get-port';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 const clock = { now: Date.now };
@@ -23,8 +23,7 @@ describe('Redis Cluster', () => {
   const resources = new AsyncDisposableStack();
   let url: string;
   beforeAll(async () => {
-    const servers = await startCluster(3, resources);
-    url = `redis+cluster://${servers.map(addressOf).join(',')}`;
+    ({ url } = await startRedisCluster(3, 0, resources));
   });
   afterAll(() => resources.disposeAsync());
 
@@ -91,30 +90,6 @@ async function openCached(url: string) {
       await client[Symbol.asyncDispose]();
     },
   };
-}
-
-async function startCluster(size: number, resources: AsyncDisposableStack): Promise<readonly TestServer[]> {
-  const buses = await Promise.all(Array.from({ length: size }, () => getPort()));
-  const settings = (bus: number) => ['--cluster-enabled', 'yes', '--cluster-port', `${bus}`];
-  const servers: TestServer[] = [];
-  for (const bus of buses) servers.push(resources.use(await startRedis(settings(bus))));
-  for (const [i, server] of servers.entries()) {
-    await using client = await connect(`redis://${addressOf(server)}`);
-    const [from, to] = [Math.floor((16_384 * i) / size), Math.floor((16_384 * (i + 1)) / size) - 1];
-    await client.call('CLUSTER', 'ADDSLOTSRANGE', from, to);
-    await client.call('CLUSTER', 'MEET', '127.0.0.1', servers[0]!.port, buses[0]!);
-  }
-  for (const server of servers) {
-    await using client = await connect(`redis://${addressOf(server)}`);
-    while (!String(await client.call('CLUSTER', 'INFO')).includes(`cluster_state:ok`)) await delay(50);
-    while (
-      String(await client.call('CLUSTER', 'NODES'))
-        .trim()
-        .split('\n').length < size
-    )
-      await delay(50);
-  }
-  return servers;
 }
 
 describe('Redis with a replica', () => {

@@ -8,8 +8,8 @@ type NewKey = ReturnType<typeof newKey>;
 export class StoreLoad {
   /** In the order in which they were. */
   readonly acknowledged: NewKey[] = [];
-  /** What was not acknowledged: it may be there all the same. */
-  failures = 0;
+  /** Of what was not acknowledged: it may be there all the same. */
+  readonly errors: unknown[] = [];
   /** Milliseconds without an acknowledged write. */
   longestGap = 0;
   readonly #store: KeyStore;
@@ -27,8 +27,8 @@ export class StoreLoad {
           this.acknowledged.push(key);
           this.longestGap = Math.max(this.longestGap, Date.now() - last);
           last = Date.now();
-        } catch {
-          this.failures++;
+        } catch (error) {
+          this.errors.push(error);
           await delay(50);
         }
       }

@@ -112,9 +112,10 @@ function newClient(
         failoverDetector: true,
       });
     case 'cluster': {
-      const { retryStrategy: _ofNodes, enableOfflineQueue, ...redisOptions } = options;
-      const ofCluster = { clusterRetryStrategy: retryStrategy, enableAutoPipelining: true, enableOfflineQueue };
-      return new Cluster([...nodes], { ...ofCluster, redisOptions });
+      const { retryStrategy: _ofNodes, enableOfflineQueue, enableAutoPipelining: _no, ...redisOptions } = options;
+      // ioredis follows a slot that moves for a single command; a pipeline of several may get MOVED, and ASKING may
+      // come behind the command that it is for.
+      return new Cluster([...nodes], { clusterRetryStrategy: retryStrategy, enableOfflineQueue, redisOptions });
     }
   }
 }

@@ -40,7 +40,7 @@ export class DurableWrites {
     const name = isCluster(this.#client) ? hashTagOf(key) : '';
     const lane = this.#lanes.get(name) ?? new Lane(this.#client);
     this.#lanes.set(name, lane);
-    return lane.write(command, replicas).finally(() => {
+    return lane.write(key, command, replicas).finally(() => {
       if (lane.isEmpty) this.#lanes.delete(name);
     });
   }
@@ -52,8 +52,13 @@ function hashTagOf(key: string): string {
 }
 
 interface Waiting extends PromiseWithResolvers<unknown> {
+  readonly key: string;
   readonly command: WriteCommand;
+  redirected: number;
 }
+
+/** Where the slots of a node move, another may be taken for its new place for a moment. */
+const MOST_REDIRECTIONS = 5;
 
 class Lane {
   readonly #client: RedisClient;
@@ -68,8 +73,8 @@ class Lane {
     return !this.#sending && this.#waiting.length === 0;
   }
 
-  write(command: WriteCommand, replicas: number): Promise<unknown> {
-    const waiting = { command, ...Promise.withResolvers<unknown>() };
+  write(key: string, command: WriteCommand, replicas: number): Promise<unknown> {
+    const waiting = { key, command, redirected: 0, ...Promise.withResolvers<unknown>() };
     this.#waiting.push(waiting);
     if (!this.#sending) void this.#send(replicas);
     return waiting.promise;
@@ -93,13 +98,30 @@ class Lane {
     const answers = (await pipeline.exec()) ?? [];
     const [failed, reached] = answers[group.length] ?? [];
     const missing = failed ?? (Number(reached) < replicas ? new NotReplicatedError(notReplicated) : undefined);
-    for (const [i, { resolve, reject }] of group.entries()) {
+    const moved: Waiting[] = [];
+    for (const [i, waiting] of group.entries()) {
       const [error, answer] = answers[i] ?? [];
       const problem = error ?? missing;
-      if (problem) reject(problem);
-      else resolve(answer);
+      if (!problem) waiting.resolve(answer);
+      else if (isMoved(problem) && waiting.redirected++ < MOST_REDIRECTIONS) moved.push(waiting);
+      else waiting.reject(problem);
+    }
+    if (moved.length > 0) await this.#follow(moved);
+  }
+
+  /** They were not carried out. A single command tells the client where the slot is now. */
+  async #follow(moved: readonly Waiting[]): Promise<void> {
+    try {
+      await this.#client.exists(moved[0]!.key);
+      this.#waiting.unshift(...moved);
+    } catch (error) {
+      for (const { reject } of moved) reject(error);
     }
   }
+}
+
+function isMoved(error: Error): boolean {
+  return error.message.startsWith('MOVED ');
 }
 
 const notReplicated = 'a write has not reached as many replicas as it must';

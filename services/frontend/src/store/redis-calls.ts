@@ -5,7 +5,7 @@ import { type StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store
 import { ReplyError } from 'ioredis';
 import type { AuthenticRecord } from './record-mac.ts';
 import { fenced, fenceOf, fencesOf, type ScriptPart } from './record-fence.ts';
-import { defineScripts, numberOfKeysOf, type Script, type ScriptName } from './scripts.ts';
+import { defineScripts, evalScript, numberOfKeysOf, type Script, type ScriptName } from './scripts.ts';
 import { StoreUnavailableError } from './store.ts';
 
 type WriteCommand = 'set' | 'hsetnx' | 'hdel' | 'del' | 'unlink' | 'zadd' | 'zrem';
@@ -35,7 +35,6 @@ export class RedisCalls {
     this.#guard = guard;
     this.#feed = feed;
     defineScripts(client);
-    defineScripts(writes.client);
   }
 
   read<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
@@ -47,12 +46,12 @@ export class RedisCalls {
   }
 
   script(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
-    return this.#durably(key, (client) => this.#run(client, name, [key, ...parts]));
+    return this.#durably(key, (client) => evalScript(client, name, this.#fenced(name, [key, ...parts])));
   }
 
   /** For writes that a crash may lose: no request waits for a replica on their account. */
   scriptUndurably(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
-    return this.#undurably(() => this.#run(this.#client, name, [key, ...parts]));
+    return this.#undurably(() => scriptOf(this.#client, name)(...this.#fenced(name, [key, ...parts])));
   }
 
   /** Where it says what is too old to be written: in a Redis Cluster in each of its slots. */
@@ -60,9 +59,8 @@ export class RedisCalls {
     return fencesOf(this.#client);
   }
 
-  #run(client: unknown, name: ScriptName, [key, ...rest]: readonly [string, ...Argument[]]): Promise<unknown> {
-    const at = { keys: numberOfKeysOf(name), fence: fenceOf(this.#client, key) };
-    return scriptOf(client, name)(...fenced([key, ...rest], at));
+  #fenced(name: ScriptName, [key, ...rest]: readonly [string, ...Argument[]]) {
+    return fenced([key, ...rest], { keys: numberOfKeysOf(name), fence: fenceOf(this.#client, key) });
   }
 
   #undurably<T>(run: () => Promise<T>): Promise<T> {
@@ -89,9 +87,12 @@ function scriptOf(client: unknown, name: ScriptName): Script {
   return (...parts) => scripted[name](...parts);
 }
 
-/** What Redis answers when it cannot serve now but may later: starting, failing over, out of disk, or we came late. */
+/**
+ * What Redis answers when it cannot serve now but may later: starting, failing over, moving a slot, out of disk, or we
+ * came late.
+ */
 const passing =
-  /^(?:LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|OOM|BUSY|UNKILLABLE|NOAUTH|WRONGPASS|FENCED)/;
+  /^(?:LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|MISCONF|OOM|BUSY|UNKILLABLE|NOAUTH|WRONGPASS|FENCED)/;
 
 async function withStoreErrors<T>(run: () => Promise<T>): Promise<T> {
   try {

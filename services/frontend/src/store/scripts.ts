@@ -1,6 +1,6 @@
 import { FENCE, type ScriptPart } from './record-fence.ts';
 import { iamScripts } from './iam-scripts.ts';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 
 /**
  * Each runs in Redis as one step. A script names its keys, all under one hash tag, so that it works on a Redis Cluster.
@@ -285,6 +285,15 @@ export type Script = (...parts: readonly ScriptPart[]) => Promise<unknown>;
 export function defineScripts(client: RedisClient): void {
   for (const [name, [numberOfKeys, lua]] of Object.entries(scripts))
     client.defineCommand(name, { numberOfKeys: numberOfKeys + 1, lua: FENCE + lua });
+}
+
+/**
+ * Runs a script by its text. By its hash, one that Redis does not have would be sent a second time, behind what was to
+ * come after it in a pipeline, such as WAIT.
+ */
+export function evalScript(client: RedisCommands, name: ScriptName, parts: readonly ScriptPart[]): unknown {
+  const [numberOfKeys, lua] = scripts[name];
+  return client.eval(FENCE + lua, numberOfKeys + 1, ...parts);
 }
 
 export function numberOfKeysOf(name: ScriptName): number {
