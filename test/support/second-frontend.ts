@@ -10,12 +10,20 @@ export interface SecondFrontend extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-/** Another frontend process on the cluster; `auditFile` is its own audit log. Disposing kills it. */
-export async function startSecondFrontend({ home }: TestCluster, auditFile: string): Promise<SecondFrontend> {
+/**
+ * Another frontend process on the cluster; `auditFile` is its own audit log, `changed` what else its configuration has.
+ * Disposing kills it.
+ */
+export async function startSecondFrontend(
+  { home }: TestCluster,
+  auditFile: string,
+  changed: object = {},
+): Promise<SecondFrontend> {
   const [http, grpc] = [await getPort(), await getPort()];
   const config = JSON.parse(readFileSync(home.in('config', 'frontend.json'), 'utf8')) as object;
   const file = home.in('config', 'frontend-2.json');
-  writeFileSync(file, JSON.stringify({ ...config, http: `127.0.0.1:${http}`, grpc: `127.0.0.1:${grpc}`, auditFile }));
+  const own = { http: `127.0.0.1:${http}`, grpc: `127.0.0.1:${grpc}`, auditFile };
+  writeFileSync(file, JSON.stringify({ ...config, ...changed, ...own }));
   const args = ['services/frontend/src/main.ts', '--config', file];
   const frontend = new ServiceProcess('frontend-2', args, home.in('log', 'frontend-2.log'));
   frontend.start();

@@ -148,6 +148,12 @@ export const FrontendConfig = z
     xksProxy: XksProxyConfig.optional().describe(
       "Serves AWS's External Key Store Proxy API over this deployment's keys (docs/custom-key-stores.md); without it, there is none.",
     ),
+    attestationRootFiles: z
+      .array(filePath())
+      .default([])
+      .describe(
+        "Root certificates (PEM, one a file) under which an attestation document may be signed, besides AWS Nitro's own (docs/attestation.md); for tests.",
+      ),
     auditFile: filePath().optional().describe('The file for audit records, one JSON object per line.'),
     edgeTls: z
       .array(CertificateConfig)

@@ -4,6 +4,7 @@ import { compileInputCheck } from '@keyfleet/shared/api/input-check';
 import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { newKeyId } from '@keyfleet/shared/ids';
 import { Audit, type AuditRecord } from '@keyfleet/frontend/audit/record';
+import { Attestations } from '@keyfleet/frontend/attestation/attestations';
 import { type ServiceEvent, ServiceEvents } from '@keyfleet/frontend/audit/service-events';
 import type { HsmCommands } from '@keyfleet/frontend/hsm/commands';
 import { newPerform } from '@keyfleet/frontend/request/perform';
@@ -64,6 +65,8 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly clusters: Clusters;
   /** Stands for the proxies of external key stores. */
   answerOfProxy: (call: XksCall) => Promise<XksAnswer> = () => Promise.reject(new XksError('unreachable'));
+  /** Trusts no root, unless a test gives it one. */
+  attestations = new Attestations([]);
   readonly keyQuota = 100;
   /** Told of each request. */
   charge: (rateClass: RateClass) => void = () => {};
@@ -107,6 +110,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
         external: new ExternalKeys({ keyStores: this.keyStores, proxies: this.proxies }),
         cluster: new ClusterKeys({ keyStores: this.keyStores, clusters }),
       }),
+      attestations: { verify: (document, now) => this.attestations.verify(document, now) },
       clock,
       newKeyId,
       developmentTags: false,

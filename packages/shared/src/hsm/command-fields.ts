@@ -34,3 +34,15 @@ export const wrappingAlgorithm = z.enum(wrappingAlgorithms);
 export const encryptionContext = z.record(z.string(), z.string());
 export const algorithm = z.string().max(64);
 export const messageType = z.enum(messageTypes);
+/** Bytes that GenerateRandom makes. */
+export const randomLength = z.int().min(1).max(1024);
+
+/**
+ * A CloudHSM cluster: a token that only some hsm-workers have (docs/custom-key-stores.md). The others refuse with
+ * `no-cluster`.
+ */
+export const cluster = { clusterId: z.string().max(64), account: AccountId, region: z.string().min(1).max(32) };
+/**
+ * `token`: the password of its user, sealed by SealCredential for the cluster (as the access key id) and `principal`.
+ */
+export const loggedIn = { ...cluster, principal: z.string().max(2048), token };

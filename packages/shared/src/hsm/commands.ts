@@ -3,19 +3,23 @@ import { bytes } from '../encoding/canonical.ts';
 import {
   AccountId,
   algorithm,
+  cluster,
   encryptionContext,
   key,
   imported,
   keyId,
   KeySpecName,
   KeyUsageName,
+  loggedIn,
   materialId,
   messageType,
+  randomLength,
   token,
   wrappingAlgorithm,
   WrappingKeySpecName,
 } from './command-fields.ts';
 import { type CommandInput, type CommandOutput, defineCommand, optionalSecret, secret } from './define-command.ts';
+import * as forRecipient from './recipient-commands.ts';
 
 /** Makes a backing key, which leaves only as an exported key token under the active domain key. */
 export const GenerateBackingKey = defineCommand(1, 'GenerateBackingKey', {
@@ -142,8 +146,6 @@ export const GenerateDataKeyPair = defineCommand(14, 'GenerateDataKeyPair', {
   output: { ciphertext: bytes(), publicKey: bytes(), privateKey: optionalSecret },
 });
 
-const randomLength = z.int().min(1).max(1024);
-
 export const GenerateRandom = defineCommand(15, 'GenerateRandom', {
   input: { length: randomLength },
   output: { bytes: secret },
@@ -191,15 +193,6 @@ export const EvictBackingKey = defineCommand(30, 'EvictBackingKey', {
   output: {},
 });
 
-/**
- * A CloudHSM cluster: a token that only some hsm-workers have (docs/custom-key-stores.md). The others refuse with
- * `no-cluster`.
- */
-const cluster = { clusterId: z.string().max(64), account: AccountId, region: z.string().min(1).max(32) };
-/**
- * `token`: the password of its user, sealed by SealCredential for the cluster (as the access key id) and `principal`.
- */
-const loggedIn = { ...cluster, principal: z.string().max(2048), token };
 /** Larger than any blob in the API. */
 const blob = bytes({ max: 16_384 });
 const associatedData = bytes({ max: 1024 });
@@ -289,6 +282,7 @@ export const commands = {
   DecryptInCluster,
   DestroyClusterKey,
   GenerateRandomInCluster,
+  ...forRecipient,
 } as const;
 
 export type CommandName = keyof typeof commands;

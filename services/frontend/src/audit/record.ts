@@ -5,6 +5,7 @@ import { structureOf } from '@keyfleet/shared/api/shape';
 import type { Clock } from '@keyfleet/shared/clock';
 import { camelCase } from '@keyfleet/shared/errors/aws-messages';
 import type { KmsException } from '@keyfleet/shared/errors/exceptions';
+import type { Attestation } from '../attestation/attestations.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Caller } from '../operations/handler.ts';
 import type { Attempt } from '../request/attempt.ts';
@@ -27,7 +28,7 @@ export interface AuditRecord {
   readonly requestParameters: unknown;
   readonly responseElements: unknown;
   /** `lastKnownKeyRecord`: Redis was unreachable, and the key's record is from a moment before. */
-  readonly additionalEventData?: { readonly keyMaterialId?: string; readonly lastKnownKeyRecord?: true };
+  readonly additionalEventData?: AdditionalEventData;
   readonly requestID: string;
   readonly eventID: string;
   readonly readOnly: boolean;
@@ -36,6 +37,12 @@ export interface AuditRecord {
   readonly managementEvent: true;
   readonly recipientAccountId: string;
   readonly eventCategory: 'Management';
+}
+
+interface AdditionalEventData {
+  readonly keyMaterialId?: string;
+  readonly recipient?: Readonly<Record<string, string>>;
+  readonly lastKnownKeyRecord?: true;
 }
 
 interface UserIdentity {
@@ -140,12 +147,27 @@ function errorMembers(exception: KmsException | undefined): string {
   return `"errorCode":"${exception.name}",${message}`;
 }
 
-function additionalMember({ lastKnown, output }: Attempt): string {
+function additionalMember({ lastKnown, output, attestation }: Attempt): string {
   const materialId = materialIdOf(output);
-  const isStale = lastKnown?.served === true;
-  if (materialId === undefined) return isStale ? '"additionalEventData":{"lastKnownKeyRecord":true},' : '';
-  const stale = isStale ? ',"lastKnownKeyRecord":true' : '';
-  return `"additionalEventData":{"keyMaterialId":${JSON.stringify(materialId)}${stale}},`;
+  const members: string[] = [];
+  if (materialId !== undefined) members.push(`"keyMaterialId":${JSON.stringify(materialId)}`);
+  if (attestation !== undefined) members.push(`"recipient":${JSON.stringify(recipientOf(attestation))}`);
+  if (lastKnown?.served === true) members.push('"lastKnownKeyRecord":true');
+  return members.length === 0 ? '' : `"additionalEventData":{${members.join(',')}},`;
+}
+
+/** KMS Developer Guide, "Monitoring requests for Nitro enclaves"; the registers in Base64, as CloudTrail has them. */
+function recipientOf({ moduleId, pcrs }: Attestation): Record<string, string> {
+  const recorded = [1, 2, 3, 4, 8].flatMap((index): (readonly [string, string])[] => {
+    const pcr = pcrs.get(index);
+    return pcr === undefined ? [] : [[`attestationDocumentEnclavePCR${index}`, pcr.toString('base64')]];
+  });
+  const digest = pcrs.get(0);
+  return {
+    attestationDocumentModuleId: moduleId,
+    ...(digest && { attestationDocumentEnclaveImageDigest: digest.toString('base64') }),
+    ...Object.fromEntries(recorded),
+  };
 }
 
 function resourcesMember(keys: readonly KmsKey[]): string {

@@ -30,7 +30,8 @@ type ClusterCommand =
   | 'EncryptInCluster'
   | 'DecryptInCluster'
   | 'DestroyClusterKey'
-  | 'GenerateRandomInCluster';
+  | 'GenerateRandomInCluster'
+  | 'GenerateRandomInClusterForRecipient';
 
 /**
  * Uses CloudHSM clusters through the hsm-workers that have them. Each cluster has its own breaker, so one that hangs
@@ -69,6 +70,16 @@ export class Clusters {
 
   async generateRandom(of: ClusterOf, length: number, deadline: number): Promise<Uint8Array> {
     return (await this.#use('GenerateRandomInCluster', of, { ...loginOf(of), length }, deadline)).bytes;
+  }
+
+  /** `recipient`: its RSA key, DER SubjectPublicKeyInfo. */
+  async generateRandomForRecipient(
+    of: ClusterOf,
+    wanted: { readonly length: number; readonly recipient: Uint8Array },
+    deadline: number,
+  ): Promise<Uint8Array> {
+    const input = { ...loginOf(of), ...wanted };
+    return (await this.#use('GenerateRandomInClusterForRecipient', of, input, deadline)).ciphertextForRecipient;
   }
 
   async encrypt(

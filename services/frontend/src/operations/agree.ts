@@ -7,21 +7,30 @@ import type { Deps, Handler } from './handler.ts';
 
 export const deriveSharedSecret: Handler<typeof DeriveSharedSecret, Pick<Deps, 'hsm'>> = async (
   input,
-  { key, deadline },
+  { key, deadline, attestation },
   { hsm },
 ) => {
   const { KeyAgreementAlgorithm: algorithm, PublicKey: publicKey } = input;
   const command = { ...commandKeyOf(key), publicKey };
+  const answer = { KeyId: key.arn, KeyAgreementAlgorithm: algorithm, KeyOrigin: key.origin };
   // A dry run derives too: only the HSM can tell whether the other party's key is valid.
-  const { sharedSecret } = await hsm.execute('DeriveSharedSecret', command, deadline).catch((error: unknown) => {
-    throw isInvalidPublicKey(error) ? new KmsException('ValidationException', '', { cause: error }) : error;
-  });
-  return { KeyId: key.arn, SharedSecret: sharedSecret, KeyAgreementAlgorithm: algorithm, KeyOrigin: key.origin };
+  if (attestation === undefined) {
+    const { sharedSecret } = await agreed(hsm.execute('DeriveSharedSecret', command, deadline));
+    return { ...answer, SharedSecret: sharedSecret };
+  }
+  const attested = { ...command, recipient: attestation.publicKey };
+  const made = await agreed(hsm.execute('DeriveSharedSecretForRecipient', attested, deadline));
+  return { ...answer, CiphertextForRecipient: made.ciphertextForRecipient };
 };
 
-/** AWS answers this with an empty message, as recorded. */
-function isInvalidPublicKey(error: unknown): boolean {
-  return error instanceof HsmRefusedError && error.refusal === 'invalid-public-key';
+/** AWS answers an invalid public key with an empty message, as recorded. */
+async function agreed<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    const isInvalid = error instanceof HsmRefusedError && error.refusal === 'invalid-public-key';
+    throw isInvalid ? new KmsException('ValidationException', '', { cause: error }) : error;
+  }
 }
 
 export const encapsulate: Handler<typeof Encapsulate, Pick<Deps, 'hsm'>> = async (

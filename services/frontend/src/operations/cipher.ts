@@ -29,7 +29,7 @@ export const encrypt: Handler<typeof Encrypt, CipherDeps> = async (input, call, 
 };
 
 export const decrypt: Handler<typeof Decrypt, CipherDeps> = async (input, call, { hsm, secondEncryption }) => {
-  const { key, deadline } = call;
+  const { key, deadline, attestation } = call;
   const { EncryptionAlgorithm: algorithm } = input;
   const blob = requireCiphertext(input.CiphertextBlob);
   const backingKey = openingKeyOf(key, blob);
@@ -37,14 +37,15 @@ export const decrypt: Handler<typeof Decrypt, CipherDeps> = async (input, call, 
   const encryptionContext = contextOf(input.EncryptionContext, algorithm);
 
   const command = { ...commandKeyOf(key, backingKey), algorithm, encryptionContext, ciphertext };
+  const answer = { KeyId: key.arn, EncryptionAlgorithm: algorithm };
   // A dry run opens the ciphertext too, and so answers what the call itself would.
+  if (attestation !== undefined) {
+    const attested = { ...command, recipient: attestation.publicKey };
+    const made = await opened(hsm.execute('DecryptForRecipient', attested, deadline), key);
+    return { ...answer, CiphertextForRecipient: made.ciphertextForRecipient };
+  }
   const { plaintext } = await opened(hsm.execute('Decrypt', command, deadline), key);
-  return {
-    KeyId: key.arn,
-    Plaintext: plaintext,
-    EncryptionAlgorithm: algorithm,
-    ...(tellsMaterial(key) && { KeyMaterialId: backingKey.materialId }),
-  };
+  return { ...answer, Plaintext: plaintext, ...(tellsMaterial(key) && { KeyMaterialId: backingKey.materialId }) };
 };
 
 export const reEncrypt: Handler<typeof ReEncrypt, CipherDeps> = async (input, call, { hsm, secondEncryption }) => {

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { CreateCustomKeyStore, UpdateCustomKeyStore } from '@keyfleet/shared/api/custom-key-stores';
-import type { InputOf } from '@keyfleet/shared/api/operation';
+import type { InputOf, OutputOf } from '@keyfleet/shared/api/operation';
+import type { GenerateRandom } from '@keyfleet/shared/api/random';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { ClusterError } from '../clusters/clusters.ts';
@@ -89,13 +90,20 @@ export async function clusterConnectionErrorOf(
   }
 }
 
-/** Random bytes from the token of a CloudHSM key store. Throws KmsException. */
-export async function randomBytesOf(id: string, length: number, { call, deps }: StoreWork): Promise<Uint8Array> {
+/** GenerateRandom's answer from the token of a CloudHSM key store. Throws KmsException. */
+export async function randomBytesOf(
+  id: string,
+  length: number,
+  { call, deps }: StoreWork,
+): Promise<OutputOf<typeof GenerateRandom>> {
   const store = findKeyStore(await deps.keyStores.find(scopeOf(call)), id);
   if (store?.type !== 'AWS_CLOUDHSM') throw new Error(`${id} is not a CloudHSM key store, but was let through`);
   try {
     const of = { ...scopeOf(call), storeId: store.id, cluster: store.cluster };
-    return await deps.clusters.generateRandom(of, length, call.deadline);
+    const { attestation, deadline } = call;
+    if (attestation === undefined) return { Plaintext: await deps.clusters.generateRandom(of, length, deadline) };
+    const wanted = { length, recipient: attestation.publicKey };
+    return { CiphertextForRecipient: await deps.clusters.generateRandomForRecipient(of, wanted, deadline) };
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error;
     const isOurs = error.refusal === 'cluster-sessions' || error.refusal === 'internal';

@@ -22,7 +22,13 @@ type DataKeyDeps = Pick<Deps, 'hsm' | 'secondEncryption'>;
 export const generateDataKey: Handler<typeof GenerateDataKey, DataKeyDeps> = async (input, call, deps) => {
   const { hsm, secondEncryption } = deps;
   const length = dataKeyLengthOf(input);
-  const { key, deadline } = call;
+  const { key, deadline, attestation } = call;
+  if (attestation !== undefined) {
+    const attested = { ...wrappingOf(call, input.EncryptionContext), length, recipient: attestation.publicKey };
+    const made = await hsm.execute('GenerateDataKeyForRecipient', attested, deadline);
+    const blob = await secondEncryption.encrypt(key, made.ciphertext, useOf(call, 'GenerateDataKey'));
+    return { CiphertextBlob: blob, CiphertextForRecipient: made.ciphertextForRecipient, KeyId: key.arn };
+  }
   const command = { ...wrappingOf(call, input.EncryptionContext), length, withPlaintext: true };
   const { ciphertext, plaintext } = await hsm.execute('GenerateDataKey', command, deadline);
   if (!plaintext) throw new Error('the HSM left out the plaintext of a data key');
@@ -54,8 +60,20 @@ export const generateDataKeyPair: Handler<typeof GenerateDataKeyPair, Pick<Deps,
   { hsm },
 ) => {
   const { KeyPairSpec: keyPairSpec } = input;
-  const { key, deadline } = call;
-  const command = { ...wrappingOf(call, input.EncryptionContext), keyPairSpec, withPlaintext: true };
+  const { key, deadline, attestation } = call;
+  const wanted = { ...wrappingOf(call, input.EncryptionContext), keyPairSpec };
+  if (attestation !== undefined) {
+    const attested = { ...wanted, recipient: attestation.publicKey };
+    const made = await hsm.execute('GenerateDataKeyPairForRecipient', attested, deadline);
+    return {
+      PrivateKeyCiphertextBlob: made.ciphertext,
+      CiphertextForRecipient: made.ciphertextForRecipient,
+      PublicKey: made.publicKey,
+      KeyId: key.arn,
+      KeyPairSpec: keyPairSpec,
+    };
+  }
+  const command = { ...wanted, withPlaintext: true };
   const { ciphertext, publicKey, privateKey } = await hsm.execute('GenerateDataKeyPair', command, deadline);
   if (!privateKey) throw new Error('the HSM left out the private key of a data key pair');
   return {
@@ -91,7 +109,13 @@ export const generateRandom: Handler<typeof GenerateRandom, StoreDeps> = async (
   deps,
 ) => {
   if (length === undefined) throw new Error('GenerateRandom was let through without a length');
-  if (storeId !== undefined) return { Plaintext: await randomBytesOf(storeId, length, { call, deps }) };
+  const { attestation } = call;
+  if (storeId !== undefined) return randomBytesOf(storeId, length, { call, deps });
+  if (attestation !== undefined) {
+    const attested = { length, recipient: attestation.publicKey };
+    const made = await deps.hsm.execute('GenerateRandomForRecipient', attested, call.deadline);
+    return { CiphertextForRecipient: made.ciphertextForRecipient };
+  }
   const { bytes } = await deps.hsm.execute('GenerateRandom', { length }, call.deadline);
   return { Plaintext: bytes };
 };

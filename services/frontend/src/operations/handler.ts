@@ -1,5 +1,6 @@
 import type { InputOf, Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import type { Clock } from '@keyfleet/shared/clock';
+import type { Attestation } from '../attestation/attestations.ts';
 import type { ServiceEvents } from '../audit/service-events.ts';
 import type { Grant } from '../grants/grant.ts';
 import type { GrantStore } from '../grants/grant-store.ts';
@@ -44,6 +45,8 @@ export interface Call {
   readonly principalIds?: PrincipalIds | undefined;
   /** The grant that the request ends, as it was when the caller was authorized. */
   readonly grant?: Grant | undefined;
+  /** Of the request's Recipient: what its answer must be encrypted to. */
+  readonly attestation?: Attestation | undefined;
 }
 
 /** `key` is loaded, usable in this operation's sense, and authorized before the handler runs. */
@@ -61,7 +64,10 @@ export interface Deps {
   readonly keyStores: KeyStoreStore;
   readonly proxies: Pick<XksProxies, 'checkHealth' | 'checkKey'>;
   readonly secondEncryption: SecondEncryption;
-  readonly clusters: Pick<Clusters, 'check' | 'connect' | 'generateKey' | 'generateRandom'>;
+  readonly clusters: Pick<
+    Clusters,
+    'check' | 'connect' | 'generateKey' | 'generateRandom' | 'generateRandomForRecipient'
+  >;
   readonly clock: Clock;
   readonly newKeyId: (multiRegion: boolean) => string;
   /** Whether tags may set the id of a new key. */

@@ -17,6 +17,8 @@ export interface KmsFacts extends GlobalFacts {
   readonly replica?: KmsKey | undefined;
   /** The name of the alias by which the request names the key. */
   readonly requestAlias?: string | undefined;
+  /** Of the enclave that gets the answer: what its platform configuration registers hold, by number. */
+  readonly attestation?: { readonly pcrs: ReadonlyMap<number, Buffer> } | undefined;
   /** What had to be looked up because a policy asks for it (see `slowKeys`). */
   readonly lookedUp?: LookedUp | undefined;
 }
@@ -141,6 +143,12 @@ function constraintsOf({ input }: KmsFacts): Readonly<Record<string, unknown>> {
   return (input['Constraints'] ?? {}) as Readonly<Record<string, unknown>>;
 }
 
+/** In lower-case hex, as the measurements of an image are given. `ImageSha384` is PCR0. */
+function pcrNamed({ attestation }: KmsFacts, name: string): ContextValue {
+  const [, number] = /^pcr(0|[1-9]\d?)$/.exec(name === 'imagesha384' ? 'pcr0' : name) ?? [];
+  return number === undefined ? undefined : attestation?.pcrs.get(Number(number))?.toString('hex');
+}
+
 const ofCryptography: readonly Key[] = [
   { name: 'kms:EncryptionAlgorithm', type: 'string', value: encryptionAlgorithm },
   { name: 'kms:EncryptionContext:', type: 'string', value: (facts, name) => valueNamed(contextPairs(facts), name) },
@@ -156,8 +164,7 @@ const ofCryptography: readonly Key[] = [
   { name: 'kms:KeyAgreementAlgorithm', type: 'string', value: member('KeyAgreementAlgorithm') },
   { name: 'kms:DataKeyPairSpec', type: 'string', value: member('KeyPairSpec') },
   { name: 'kms:ReEncryptOnSameKey', type: 'bool', value: ({ lookedUp }) => text(lookedUp?.isSameKey) },
-  // Requests with a Recipient are not accepted yet, so none has an attestation.
-  { name: 'kms:RecipientAttestation:', type: 'string' },
+  { name: 'kms:RecipientAttestation:', type: 'string', value: pcrNamed },
 ];
 
 const grantOperations: ReadonlySet<string> = new Set(['kms:CreateGrant', 'kms:ListGrants', 'kms:RevokeGrant']);

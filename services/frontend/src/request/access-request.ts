@@ -1,4 +1,5 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
+import type { Attestation } from '../attestation/attestations.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { DAY_MS } from '../keys/key-rotation.ts';
 import { ALIASES_PER_KEY } from '../operations/aliases.ts';
@@ -15,6 +16,7 @@ export interface Question {
   readonly operation: Operation;
   readonly input: Readonly<Record<string, unknown>>;
   readonly call: Omit<Call, 'alias'>;
+  readonly attestation?: Attestation | undefined;
 }
 
 export interface AccessRequestDeps extends Pick<Deps, 'clock' | 'partition'> {
@@ -61,7 +63,7 @@ export function accessRequest(
 
 /** The context of `kms:Encrypt` for a request, before anything is looked up. */
 function factsOf(
-  { operation, input, call }: Question,
+  { operation, input, call, attestation }: Question,
   action: string,
   { target, deps }: { target: Target; deps: AccessRequestDeps },
 ): KmsFacts {
@@ -86,6 +88,7 @@ function factsOf(
     key: target.key,
     replica: target.replica,
     requestAlias: target.requestAlias,
+    attestation,
   };
 }
 

@@ -2,6 +2,7 @@ import type { Operation } from '@keyfleet/shared/api/operation';
 import { type BlobShape, structureOf } from '@keyfleet/shared/api/shape';
 import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { SignableRequest } from '@keyfleet/shared/sigv4';
+import type { Attestation } from '../attestation/attestations.ts';
 import type { QueryOperation } from '../identities/query-operation.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call } from '../operations/handler.ts';
@@ -57,6 +58,8 @@ export interface Attempt {
   readonly keys: KmsKey[];
   /** Where to find keys while the store may be away; undefined: in the store. */
   lastKnown: LastKnown | undefined;
+  /** What the document of its Recipient proves. */
+  attestation: Attestation | undefined;
   output: unknown;
   /** Why it failed. */
   exception: KmsException | undefined;
@@ -77,6 +80,7 @@ export function newAttempt(
     input: undefined,
     keys: [],
     lastKnown: undefined,
+    attestation: undefined,
     output: undefined,
     exception: undefined,
   };

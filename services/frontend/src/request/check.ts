@@ -1,3 +1,5 @@
+import type { Attestation } from '../attestation/attestations.ts';
+import type { AttestationError } from '../attestation/errors.ts';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import type { Grant } from '../grants/grant.ts';
 import type { GrantName } from '../grants/grant-token.ts';
@@ -17,6 +19,8 @@ export interface CheckedRequest<I = Readonly<Record<string, unknown>>> {
   readonly keys: KmsKey[];
   /** Where to find keys while the store may be away; undefined: in the store. */
   readonly lastKnown: LastKnown | undefined;
+  /** What the document of the request's Recipient proves, or why it proves nothing; undefined: there is none. */
+  readonly attested: Attestation | AttestationError | undefined;
   /** The alias that the request moves or deletes, as `access` authorized it. */
   alias: Alias | undefined;
   /** The grants whose tokens the request carries. */

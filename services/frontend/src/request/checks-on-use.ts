@@ -1,5 +1,8 @@
+import { camelCase, constraints, validationException, violation } from '@keyfleet/shared/errors/aws-messages';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { KeyUsage } from '@keyfleet/shared/key-specs';
+import { AttestationError } from '../attestation/errors.ts';
+import { provenBy } from '../attestation/of-recipient.ts';
 import { isAway } from '../key-stores/key-place.ts';
 import { assertOwnOrigin } from '../keys/key-rotation.ts';
 import { assertAlgorithm, assertKeyState, assertUsage } from '../keys/key-states.ts';
@@ -37,14 +40,18 @@ async function openAll(request: CheckedRequest<object>, tokens: readonly string[
 
 /** A missing key is reported before a denied caller, and the key's state only to an authorized one. */
 export const access = check('the key is there and the caller may', async (request) => {
-  const { operation, call, keys, lastKnown, deps, grantTokens } = request;
+  const { operation, call, keys, lastKnown, deps, grantTokens, attested } = request;
   const input = request.input as Readonly<Record<string, unknown>>;
   const { keys: stored, aliases, grants } = deps;
   const lookup = lastKnown
     ? { keys: lastKnown, aliases: lastKnown, grants: lastKnown }
     : { keys: stored, aliases, grants };
   try {
-    request.alias = await admit({ operation, input, call, grantTokens }, { ...accessDeps(deps), ...lookup }, keys);
+    request.alias = await admit(
+      { operation, input, call, grantTokens, attestation: provenBy(attested) },
+      { ...accessDeps(deps), ...lookup },
+      keys,
+    );
   } finally {
     // Refused requests count too, so that nobody can ask without limit.
     if (rateClassOf(operation.name, input['KeyPairSpec']) === undefined) {
@@ -125,10 +132,25 @@ export const message = check<SignatureInput>('the message is one for the algorit
 );
 
 /** The caller wants the plaintext only inside an attested enclave, so an answer in clear would betray it. */
-export const recipient = check<{ Recipient?: object | undefined }>('there is no `Recipient`', ({ input }) => {
-  if (input.Recipient === undefined) return;
-  throw new KmsException('ValidationException', 'Recipient is not supported by this release of Keyfleet.');
-});
+export const recipient = check<{ Recipient?: RecipientInput | undefined }>(
+  '`Recipient` attests an enclave, if it is there',
+  ({ input: { Recipient: recipient }, attested }) => {
+    if (recipient === undefined || provenBy(attested)) return;
+    const missing = (['KeyEncryptionAlgorithm', 'AttestationDocument'] as const).filter((name) => !recipient[name]);
+    if (missing.length > 0) throw validationException(missing.map(missingFromRecipient));
+    const message = attested instanceof AttestationError ? attested.message : '';
+    throw new KmsException('ValidationException', message, { cause: attested });
+  },
+);
+
+interface RecipientInput {
+  readonly KeyEncryptionAlgorithm?: string | undefined;
+  readonly AttestationDocument?: Uint8Array | undefined;
+}
+
+function missingFromRecipient(member: string) {
+  return violation(null, `recipient.${camelCase(member)}`, constraints.notNull);
+}
 
 export const numberOfBytes = check<{ NumberOfBytes?: number | undefined }>('`NumberOfBytes` is there', ({ input }) => {
   if (input.NumberOfBytes === undefined) throw new KmsException('ValidationException', 'NumberOfBytes is required.');

@@ -3,6 +3,7 @@ import { monotonicClock } from '@keyfleet/shared/clock';
 import { newKeyId } from '@keyfleet/shared/ids';
 import { operationMeter, outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import type { Assembly } from '../assembly.ts';
+import { loadAttestations } from '../attestation/root-files.ts';
 import type { AuditTrail } from '../audit/start-audit.ts';
 import type { AccessKeyUses } from '../background/access-key-uses.ts';
 import type { LastUsages } from '../background/last-usages.ts';
@@ -130,6 +131,7 @@ function newKmsPerform(
       external: new ExternalKeys({ keyStores, proxies }),
       cluster: new ClusterKeys({ keyStores, clusters }),
     }),
+    attestations: loadAttestations(config.attestationRootFiles),
     clock,
     newKeyId,
     developmentTags: config.developmentTags,

@@ -2,6 +2,8 @@ import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import type { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { inSpan } from '@keyfleet/shared/telemetry/tracing';
+import type { Attestations } from '../attestation/attestations.ts';
+import { attestedBy, provenBy } from '../attestation/of-recipient.ts';
 import { HsmRefusedError } from '../hsm/commands.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Deps, KeyCall } from '../operations/handler.ts';
@@ -15,9 +17,12 @@ import { type CheckedRequest, work } from './check.ts';
 import { decidedAgain } from './deadlines.ts';
 import { stepsOf } from './order.ts';
 
+type Attested = CheckedRequest['attested'];
+
 const cryptographic: ReadonlySet<string> = new Set(TrackedOperation.options);
 
 export interface PerformDeps extends Deps {
+  readonly attestations: Pick<Attestations, 'verify'>;
   /** The cached keys and aliases. */
   readonly cached: Pick<CachedStore, 'lastKnown' | 'forget'>;
   /** Called for each request answered from the last known records. */
@@ -37,7 +42,12 @@ export function newPerform(deps: PerformDeps): Perform {
     const { operation, call, input, keys } = attempt;
     if (operation === undefined || call === undefined || input === undefined) return undefined;
     attempt.lastKnown = cryptographic.has(operation.name) ? deps.cached.lastKnown() : undefined;
-    const admission = { operation, input, call, deps, keys, lastKnown: attempt.lastKnown };
+    const attest = async (): Promise<Attested> => {
+      const attested = await attestedBy(input, deps.attestations, deps.clock.now());
+      attempt.attestation = provenBy(attested);
+      return attested;
+    };
+    const admission = { operation, input, call, deps, keys, lastKnown: attempt.lastKnown, attest };
     try {
       const output = await inSpan('invoke', { 'keyfleet.operation': operation.name }, () => run(admission));
       if (attempt.lastKnown?.served) deps.countStale(operation.name);
@@ -68,6 +78,7 @@ interface Admission {
   readonly deps: PerformDeps;
   readonly keys: KmsKey[];
   readonly lastKnown: LastKnown | undefined;
+  readonly attest: () => Promise<Attested>;
 }
 
 async function run(admission: Admission): Promise<unknown> {
@@ -75,20 +86,22 @@ async function run(admission: Admission): Promise<unknown> {
   deps.guard.assertFit();
   const rateClass = rateClassOf(operation.name, input['KeyPairSpec']);
   if (rateClass !== undefined) deps.rates.charge({ accountId: call.caller.accountId, region: call.region }, rateClass);
+  const attested = input['Recipient'] === undefined ? undefined : await admission.attest();
   const decide = (): Promise<unknown> => {
     keys.length = 0;
-    return runOnce(admission);
+    return runOnce(admission, attested);
   };
   return decidedAgain(decide, call.deadline, deps.clock);
 }
 
 /** Makes every decision once: whether the caller may, whether the state allows it, and what to write. */
-async function runOnce(admission: Admission): Promise<unknown> {
+async function runOnce(admission: Admission, attested: Attested): Promise<unknown> {
   const { operation, input, deps } = admission;
   const handler = findHandler(operation.name);
   if (!handler) throw unavailable(operation);
   const request: CheckedRequest = {
     ...admission,
+    attested,
     alias: undefined,
     grantTokens: [],
     grant: undefined,
@@ -106,13 +119,17 @@ async function runOnce(admission: Admission): Promise<unknown> {
   return output;
 }
 
-function admittedCallOf({ call, keys: [key, otherKey], alias, grant, principalIds }: CheckedRequest): KeyCall {
+function admittedCallOf(request: CheckedRequest): KeyCall {
+  const { call, keys, alias, grant, principalIds, attested } = request;
+  const [key, otherKey] = keys;
+  const attestation = provenBy(attested);
   const found = {
     ...(key && { key }),
     ...(otherKey && { otherKey }),
     ...(alias && { alias }),
     ...(grant && { grant }),
     ...(principalIds && { principalIds }),
+    ...(attestation && { attestation }),
   };
   return { ...call, ...found } as KeyCall;
 }

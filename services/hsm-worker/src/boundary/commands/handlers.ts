@@ -15,6 +15,7 @@ import { generateDataKey, generateDataKeyPair, generateRandom } from './data-key
 import { decrypt, encrypt, reEncrypt } from './encryption.ts';
 import { generateImportKey, importBackingKey } from './imports.ts';
 import { generateMac, verifyMac } from './macs.ts';
+import * as recipients from './recipients.ts';
 import { decapsulate, deriveSharedSecret, encapsulate } from './shared-secrets.ts';
 import { sign, verify } from './signatures.ts';
 
@@ -50,4 +51,10 @@ export const handlers = {
   DecryptInCluster: decryptInCluster,
   DestroyClusterKey: destroyClusterKey,
   GenerateRandomInCluster: generateRandomInCluster,
+  DecryptForRecipient: recipients.decryptForRecipient,
+  GenerateDataKeyForRecipient: recipients.generateDataKeyForRecipient,
+  GenerateDataKeyPairForRecipient: recipients.generateDataKeyPairForRecipient,
+  GenerateRandomForRecipient: recipients.generateRandomForRecipient,
+  DeriveSharedSecretForRecipient: recipients.deriveSharedSecretForRecipient,
+  GenerateRandomInClusterForRecipient: recipients.generateRandomInClusterForRecipient,
 } as const satisfies { readonly [N in CommandName]: CommandHandler<N> };
