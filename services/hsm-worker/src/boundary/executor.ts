@@ -5,6 +5,7 @@ import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import type { RequestEntry, TraceParent } from '@keyfleet/shared/hsm/frame';
 import type { CommandContext, CommandHandler } from './commands/command.ts';
 import { RefusedError } from './errors.ts';
+import type { RsaCaller } from './keys/key-pair.ts';
 
 export type CommandHandlers = { readonly [N in CommandName]: CommandHandler<N> };
 
@@ -15,7 +16,7 @@ export type Outcome = Uint8Array | Refusal;
 interface Runnable {
   readonly name: CommandName;
   readonly signed: boolean;
-  run(input: Uint8Array, context: CommandContext): Outcome | Promise<Outcome>;
+  run(input: Uint8Array, context: CommandContext, caller: RsaCaller): Outcome | Promise<Outcome>;
 }
 
 export interface DispatchDeps {
@@ -43,18 +44,22 @@ export class Dispatcher {
   }
 
   /** Returns a promise only for work that left the event loop. Never throws. */
-  run(entry: RequestEntry, isSigned: () => boolean): Outcome | Promise<Outcome> {
+  run(entry: RequestEntry, isSigned: () => boolean, caller: RsaCaller): Outcome | Promise<Outcome> {
     const context = this.#deps.context();
     if (context === undefined) return 'no-domain';
     const command = this.#byCode.get(entry.code);
     if (command === undefined) return 'invalid-input';
     if (command.signed && !(entry.signed && isSigned())) return 'not-signed';
-    return command.run(entry.input, context);
+    return command.run(entry.input, context, caller);
   }
 
   #runnable<N extends CommandName>(name: N): Runnable {
     const contract: Command = commands[name];
-    const handler = this.#deps.handlers[name] as (input: unknown, context: CommandContext) => unknown;
+    const handler = this.#deps.handlers[name] as (
+      input: unknown,
+      context: CommandContext,
+      caller: RsaCaller,
+    ) => unknown;
     const encode = (output: unknown): Uint8Array => {
       const fields = output as Record<string, unknown>;
       try {
@@ -68,7 +73,7 @@ export class Dispatcher {
     return {
       name,
       signed: contract.signed,
-      run(bytes, context) {
+      run(bytes, context, caller) {
         let input: unknown;
         try {
           input = contract.input.decode(bytes);
@@ -76,7 +81,7 @@ export class Dispatcher {
           return 'invalid-input';
         }
         try {
-          const output = handler(input, context);
+          const output = handler(input, context, caller);
           return output instanceof Promise ? output.then(encode).catch(refuse) : encode(output);
         } catch (error) {
           return refuse(error);
@@ -103,6 +108,8 @@ export const SESSION_OVER: Refusal = 'overloaded';
 
 /** Where a command came from and where its outcome goes. */
 export interface CommandSource {
+  /** Sources of one host have the same. */
+  readonly host: unknown;
   readonly closed: boolean;
   /** Whether its session may still be used. */
   readonly valid: boolean;
@@ -135,10 +142,30 @@ export interface ExecutorOptions {
   readonly observer: CommandObserver | undefined;
 }
 
-interface Job {
+class Job implements RsaCaller {
   readonly batch: RunningBatch;
   readonly entry: RequestEntry;
-  readonly expiresAt: number;
+  readonly #expiresAt: number;
+  readonly #clock: Clock;
+
+  constructor(batch: RunningBatch, entry: RequestEntry, expiresAt: number, clock: Clock) {
+    this.batch = batch;
+    this.entry = entry;
+    this.#expiresAt = expiresAt;
+    this.#clock = clock;
+  }
+
+  get host(): unknown {
+    return this.batch.source.host;
+  }
+
+  isLate(now: number): boolean {
+    return this.batch.source.closed || now >= this.#expiresAt;
+  }
+
+  isWaiting(): boolean {
+    return this.batch.source.valid && !this.isLate(this.#clock.now());
+  }
 }
 
 interface RunningBatch extends CommandBatch {
@@ -179,7 +206,7 @@ export class Executor {
     const batch = { ...commands, left: Math.min(entries.length, room) };
     for (const entry of entries.slice(0, room)) {
       this.#inFlight++;
-      this.#queue.push({ batch, entry, expiresAt: now + entry.remainingMs });
+      this.#queue.push(new Job(batch, entry, now + entry.remainingMs, this.#clock));
     }
     for (const { id } of entries.slice(room)) source.settle(id, 'overloaded');
     if (batch.left === 0) batch.onDone();
@@ -201,10 +228,10 @@ export class Executor {
     if (this.#queue.length > 0) this.#schedule();
   }
 
-  #execute({ batch, entry, expiresAt }: Job, now: number): void {
+  #execute(job: Job, now: number): void {
+    const { batch, entry } = job;
     const startedAt = this.#observer === undefined ? 0 : performance.now();
-    const isLate = batch.source.closed || now >= expiresAt;
-    const outcome = isLate ? 'expired' : this.#outcomeOf(batch, entry);
+    const outcome = job.isLate(now) ? 'expired' : this.#outcomeOf(job);
     if (outcome instanceof Promise) {
       void outcome.then((value) => this.#finish(batch, entry, value, startedAt));
     } else {
@@ -213,8 +240,9 @@ export class Executor {
   }
 
   /** A token may have been installed since the frame arrived: no command is started for a host that it removed. */
-  #outcomeOf({ source, isSigned }: RunningBatch, entry: RequestEntry): Outcome | Promise<Outcome> {
-    return source.valid ? this.#dispatcher.run(entry, isSigned) : SESSION_OVER;
+  #outcomeOf(job: Job): Outcome | Promise<Outcome> {
+    const { source, isSigned } = job.batch;
+    return source.valid ? this.#dispatcher.run(job.entry, isSigned, job) : SESSION_OVER;
   }
 
   #finish(batch: RunningBatch, entry: RequestEntry, outcome: Outcome, startedAt: number): void {

@@ -61,9 +61,14 @@ export class MemberStream implements CommandSource {
     this.#sealer = new FrameSealer(session.keys.memberToHost);
   }
 
+  get host(): HostLoad {
+    return this.#deps.load;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }
+
   /** Commands taken whose answers are not sent yet. */
   get inFlight(): number {
     return this.#inFlight;

@@ -12,14 +12,14 @@ import { checkResealed, resealToken as reseal } from '../tokens/stored-token.ts'
 import { type CommandContext, type CommandHandler, openedKeyOf } from './command.ts';
 import { isPair } from './pairwise.ts';
 
-export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, context) => {
+export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, context, caller) => {
   const { keyId, keySpec } = input;
   if (!isKeyId(keyId) || algorithmsOf(input).length === 0) throw new RefusedError('invalid-input');
 
   const length = secretLengthOf(keySpec);
   if (length !== undefined) return sealed(input, context.random(length), context);
 
-  const pair = newKeyPair(keySpec, context.rsaKeyPairs);
+  const pair = newKeyPair(keySpec, context.rsaKeyPairs, caller);
   if (pair === undefined) throw new RefusedError('invalid-input');
   return pair.then((made) => ({ ...sealed(input, privateKeyDer(made), context), publicKey: publicKeyDer(made) }));
 };

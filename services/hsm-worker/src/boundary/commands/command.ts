@@ -6,7 +6,7 @@ import type { Random } from '../crypto/random.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import { RefusedError } from '../errors.ts';
 import { type BackingKey, type BackingKeyCache, belongsTo } from '../keys/backing-keys.ts';
-import type { RsaKeyPairs } from '../keys/key-pair.ts';
+import type { RsaCaller, RsaKeyPairs } from '../keys/key-pair.ts';
 import type { Cluster } from '../pkcs11/cluster.ts';
 
 /**
@@ -50,10 +50,14 @@ export function contextOf(
   return () => hsm.keyring() && context;
 }
 
-/** Synchronous where cheap; a promise only for work sent to the thread pool. Refuses with `RefusedError`. */
+/**
+ * Synchronous where cheap; a promise only for work sent to the thread pool. Refuses with `RefusedError`. `caller`: who
+ * waits for the result, for work that has to queue.
+ */
 export type CommandHandler<N extends CommandName> = (
   input: InputOf<N>,
   context: CommandContext,
+  caller?: RsaCaller,
 ) => OutputOf<N> | Promise<OutputOf<N>>;
 
 /** How a command names its KMS key and the key's token. */

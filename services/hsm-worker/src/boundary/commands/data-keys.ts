@@ -17,13 +17,13 @@ export const generateDataKey: CommandHandler<'GenerateDataKey'> = (input, contex
   return withPlaintext ? { ciphertext, plaintext } : { ciphertext };
 };
 
-export const generateDataKeyPair: CommandHandler<'GenerateDataKeyPair'> = async (input, context) => {
+export const generateDataKeyPair: CommandHandler<'GenerateDataKeyPair'> = async (input, context, caller) => {
   const { encryptionContext, keyPairSpec, withPlaintext } = input;
   const backingKey = backingKeyOf(input, 'ENCRYPT_DECRYPT', context);
   assertAlgorithm(backingKey, 'SYMMETRIC_DEFAULT');
 
   const isOffered = (dataKeyPairSpecs as readonly KeySpec[]).includes(keyPairSpec);
-  const pair = isOffered ? await newKeyPair(keyPairSpec, context.rsaKeyPairs) : undefined;
+  const pair = isOffered ? await newKeyPair(keyPairSpec, context.rsaKeyPairs, caller) : undefined;
   if (pair === undefined) throw new RefusedError('invalid-input');
   const publicKey = publicKeyDer(pair);
   const privateKey = privateKeyDer(pair);

@@ -23,9 +23,9 @@ const bitsOf: Readonly<Record<InputOf<'GenerateImportKey'>['wrappingKeySpec'], R
   RSA_4096: 4096,
 };
 
-export const generateImportKey: CommandHandler<'GenerateImportKey'> = async (input, context) => {
+export const generateImportKey: CommandHandler<'GenerateImportKey'> = async (input, context, caller) => {
   assertImportable(input);
-  const pair = await context.rsaKeyPairs.take(bitsOf[input.wrappingKeySpec]);
+  const pair = await context.rsaKeyPairs.take(bitsOf[input.wrappingKeySpec], caller);
   const validTo = context.clock.now() + VALID_MS;
   const secret = privateKeyDer(pair);
   try {

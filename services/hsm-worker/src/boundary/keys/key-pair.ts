@@ -8,20 +8,33 @@ export interface KeyPair {
 
 export type RsaBits = 2048 | 3072 | 4096;
 
+/** Whoever asks for an RSA key pair. */
+export interface RsaCaller {
+  /** Callers of one host take turns with those of others. */
+  readonly host: unknown;
+  /** False once nobody would get the answer. */
+  isWaiting(): boolean;
+}
+
 /** The source of fresh RSA key pairs. One takes up to seconds to make, so a pool keeps some. */
 export interface RsaKeyPairs {
-  take(bits: RsaBits): Promise<KeyPair>;
+  /** Without a caller, the pair is always made. */
+  take(bits: RsaBits, caller?: RsaCaller): Promise<KeyPair>;
 }
 
 /**
  * A fresh key pair from OpenSSL's generator, made on the thread pool. `undefined` for a spec that is not a key pair, or
  * is not made here.
  */
-export function newKeyPair(keySpec: KeySpec, rsaKeyPairs: RsaKeyPairs): Promise<KeyPair> | undefined {
+export function newKeyPair(
+  keySpec: KeySpec,
+  rsaKeyPairs: RsaKeyPairs,
+  caller?: RsaCaller,
+): Promise<KeyPair> | undefined {
   const row = keySpecs[keySpec];
   switch (row.kind) {
     case 'rsa':
-      return rsaKeyPairs.take(row.bits);
+      return rsaKeyPairs.take(row.bits, caller);
     case 'ec':
       return settled((done) => generateKeyPair('ec', { namedCurve: row.curve }, done));
     case 'ed25519':

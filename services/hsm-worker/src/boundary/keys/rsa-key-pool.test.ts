@@ -50,6 +50,57 @@ test('an empty pool makes a pair for who asks, and none ahead while somebody wai
   expect(pending).toHaveLength(3);
 });
 
+/** A caller of `host` that waits until it is told to stop. */
+function newCaller(host: string) {
+  const caller = { host, waits: true, isWaiting: () => caller.waits };
+  return caller;
+}
+
+test('only two pairs are made at a time, and hosts take turns', async () => {
+  const { pending, generate } = manualGenerator();
+  using pool = new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }, generate);
+  const order: string[] = [];
+  const take = (host: string) => pool.take(2048, newCaller(host)).then(() => order.push(host));
+  const greedy = Array.from({ length: 6 }, () => take('greedy'));
+  const modest = Array.from({ length: 2 }, () => take('modest'));
+  for (let made = 0; made < 8; made++) {
+    await turn();
+    expect(pending.length - made).toBeLessThanOrEqual(2);
+    pending[made]!.finish();
+  }
+  await Promise.all([...greedy, ...modest]);
+  // The first two had begun when the modest host came.
+  expect(order.slice(2, 6).filter((host) => host === 'modest')).toHaveLength(2);
+});
+
+test('no pair is made for a caller that stopped waiting', async () => {
+  const { pending, generate } = manualGenerator();
+  using pool = new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }, generate);
+  const callers = Array.from({ length: 30 }, () => newCaller('removed'));
+  const taken = Promise.allSettled(callers.map((caller) => pool.take(4096, caller)));
+  const other = pool.take(2048, newCaller('other'));
+  for (const caller of callers) caller.waits = false;
+  pending[0]!.finish();
+  pending[1]!.finish();
+  await turn();
+  expect(pending.map(({ bits }) => bits)).toEqual([4096, 4096, 2048]);
+  pending[2]!.finish();
+  await other;
+  const refused = (await taken).filter(({ status }) => status === 'rejected');
+  expect(refused.map((result) => (result as PromiseRejectedResult).reason.refusal)).toEqual(Array(28).fill('expired'));
+});
+
+test('a host that has too many callers waiting is refused at once, and others are not', async () => {
+  const { generate } = manualGenerator();
+  using pool = new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }, generate);
+  const refusals: unknown[] = [];
+  for (let n = 0; n < 67; n++) pool.take(2048, newCaller('greedy')).catch(({ refusal }) => refusals.push(refusal));
+  void pool.take(2048, newCaller('modest'));
+  await turn();
+  // Two of them have their pair made already.
+  expect(refusals).toEqual(['overloaded']);
+});
+
 test('after disposal nothing is made ahead', async () => {
   const { pending, generate } = manualGenerator();
   const pool = new RsaKeyPool({ 2048: 5, 3072: 0, 4096: 0 }, generate);
