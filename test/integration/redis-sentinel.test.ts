@@ -84,12 +84,16 @@ const startSentinel = (master: TestServer) =>
   );
 
 /** As a service connects: to the master that Sentinels name, or to one server. */
-async function connectAs(username: string, server?: TestServer): Promise<RedisClient & AsyncDisposable> {
+async function connectAs(
+  username: string,
+  server?: TestServer,
+  onProblem: (problem: Error) => void = () => {},
+): Promise<RedisClient & AsyncDisposable> {
   const passwordFile = join(folder, username);
   await writeFile(passwordFile, passwordOf(username), { mode: 0o600 });
   const addresses = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
   const url = server ? `rediss://127.0.0.1:${server.port}` : `rediss+sentinel://${addresses}/keyfleet`;
-  const client = connectRedis(RedisConfig.parse({ url, username, passwordFile, tls }), { onProblem: () => {} });
+  const client = connectRedis(RedisConfig.parse({ url, username, passwordFile, tls }), { onProblem });
   try {
     await untilReady(client, 30_000);
     return client;
@@ -132,3 +136,14 @@ test('acknowledged writes survive the death of the master under load, and writin
   await load.stop();
   expect(await load.lost()).toEqual([]);
 }, 240_000);
+
+test('a Sentinel that dies is reported once, by name', async () => {
+  const problems: string[] = [];
+  await using client = await connectAs('frontend', undefined, ({ message }) => problems.push(message));
+  const lost = sentinels[2]!;
+  await lost.kill();
+  const refused = `Sentinel 127.0.0.1:${lost.port}: connect ECONNREFUSED 127.0.0.1:${lost.port}`;
+  await vi.waitUntil(() => problems.includes(refused), 20_000);
+  expect(await client.ping()).toBe('PONG');
+  expect(problems.filter((problem) => problem === refused)).toHaveLength(1);
+}, 60_000);

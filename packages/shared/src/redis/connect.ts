@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { filePath, readSecretFile } from '../config.ts';
 import { SayOnce } from '../say-once.ts';
 import { TlsConfig, TlsFiles } from '../tls/tls-files.ts';
+import { sentinelConnector } from './sentinels.ts';
 import { parseRedisUrl } from './url.ts';
 
 /** The `redis` part of a service's configuration. */
@@ -40,6 +41,8 @@ export type RedisCommands = RedisClient | ChainableCommander;
 /** A command fails after this long, whatever the state of the connection: a dead Redis must not hold up requests. */
 const COMMAND_TIMEOUT_MS = 1_000;
 const LONGEST_RETRY_MS = 500;
+/** A Sentinel that was away tells of failovers again this soon after its return. */
+const SENTINEL_RETRY_MS = 1_000;
 
 export interface RedisEvents {
   /** Called once per kind of problem until the connection works again. */
@@ -57,7 +60,7 @@ export function connectRedis(
   commandTimeout = COMMAND_TIMEOUT_MS,
 ): RedisClient & AsyncDisposable {
   const files = config.tls && new TlsFiles(config.tls, { field: 'redis.tls', onProblem });
-  const client = newClient(config, files, commandTimeout);
+  const client = newClient(config, { files, commandTimeout, onProblem });
   const said = new SayOnce();
   client.on('error', (error: Error) => {
     if (said.isNew('Redis', error)) onProblem(error);
@@ -75,9 +78,9 @@ export function connectRedis(
 
 function newClient(
   { url, username, passwordFile }: RedisConfig,
-  files: TlsFiles | undefined,
-  commandTimeout: number,
+  parts: RedisEvents & { readonly files: TlsFiles | undefined; readonly commandTimeout: number },
 ): RedisClient {
+  const { files, commandTimeout, onProblem } = parts;
   const target = parseRedisUrl(url);
   if (!target) throw new TypeError('not a Redis URL');
   const password = passwordFile === undefined ? undefined : readSecretFile(passwordFile, 'redis.passwordFile');
@@ -109,7 +112,9 @@ function newClient(
         name: target.masterName,
         enableTLSForSentinelMode: target.tls,
         sentinelRetryStrategy: retryStrategy,
+        sentinelReconnectStrategy: () => SENTINEL_RETRY_MS,
         failoverDetector: true,
+        Connector: sentinelConnector(onProblem),
       });
     case 'cluster': {
       const { retryStrategy: _ofNodes, enableOfflineQueue, enableAutoPipelining: _no, ...redisOptions } = options;
