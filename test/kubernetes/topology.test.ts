@@ -1,6 +1,7 @@
 import { plannedArrows } from '@keyfleet/test-support/manifests';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
+import { until } from '../../tools/readiness.ts';
 import { found } from './support/topology/found.ts';
 import { reachableFrom } from './support/topology/reachable.ts';
 import { outcomesOf, SdkLoad } from './support/topology/sdk-load.ts';
@@ -9,9 +10,15 @@ import { Topology } from './support/topology/topology.ts';
 // The overlay prod as processes, each Pod in a network namespace of its own, TLS everywhere. The tests build on each
 // other.
 
+/** Not every arrow is used at once. */
+const ARROWS_MS = 60_000;
+
 let topology: Topology;
 let credentials: AwsCredentials;
 let made: readonly string[];
+const arrows = Object.entries(plannedArrows()).flatMap(([arrow, ports]) => ports.map((port) => `${arrow}:${port}`));
+const betweenPods = arrows.filter((arrow) => !arrow.startsWith('anyone ')).toSorted();
+
 beforeAll(async () => {
   topology = await Topology.start();
   credentials = await found(topology);
@@ -24,20 +31,22 @@ test('a customer is served through the Service of the frontends', async () => {
   expect(outcomes.map(({ errors }) => errors)).toEqual(outcomes.map(() => []));
 });
 
-const arrows = Object.entries(plannedArrows()).flatMap(([arrow, ports]) => ports.map((port) => `${arrow}:${port}`));
-
 test('each Pod reaches what its arrows say, and nothing else', async () => {
   const reached: string[] = [];
   const look = async (from: string, namespace: string): Promise<void> => {
     for (const to of await reachableFrom(topology, namespace)) reached.push(`${from} -> ${to}`);
   };
   // Before they knock, for what they knock at is no connection that they need.
-  made = await topology.connectionsMade();
+  const areMade = async (): Promise<boolean> => {
+    made = await topology.connectionsMade();
+    return made.length >= betweenPods.length;
+  };
+  await until(areMade, ARROWS_MS, () => false);
   await look('anyone', await topology.customer());
   for (const { name } of topology.workloads) await look(name, topology.pods(name)[0]!.namespace);
   expect(reached.toSorted()).toEqual(arrows.toSorted());
 });
 
 test('what they connected to are these arrows, and none tried anything else', () => {
-  expect(made).toEqual(arrows.filter((arrow) => !arrow.startsWith('anyone ')).toSorted());
+  expect(made).toEqual(betweenPods);
 });

@@ -52,7 +52,7 @@ done
 user=$2 group=$3 extra=$4
 shift 4
 mount -o remount,ro "$root"
-exec chroot "$root" setpriv --reuid "$user" --regid "$group" --groups "$extra" --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
+exec chroot "$root" setpriv --pdeathsig KILL --reuid "$user" --regid "$group" --groups "$extra" --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 `;
 
 /** A program in a Pod's network, in a mount, process and IPC namespace of its own, on a root that cannot be written. */

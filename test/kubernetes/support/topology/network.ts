@@ -1,16 +1,15 @@
 import { execa } from 'execa';
-import { readdirSync } from 'node:fs';
+import { prefixOf, removeRemains } from './remains.ts';
 
 /** Of RFC 2544: for tests, and routed nowhere. */
 export const NODE = { address: '198.18.0.1', dns: '198.18.0.1', services: '198.18.255.0/24' } as const;
-const PREFIX = 'kf';
 
 /**
  * A bridge and a namespace for each Pod, on this machine. What a run left that was killed goes first; disposing of it
  * removes everything. Asks for root.
  */
 export class Network implements AsyncDisposable {
-  readonly #name = `${PREFIX}${process.pid.toString(36)}`;
+  readonly #name = prefixOf(process.pid);
   readonly #namespaces = new Set<string>();
   #last = 1;
 
@@ -60,15 +59,4 @@ export async function nft(namespace: string, commands: string): Promise<string> 
 
 async function ip(...commands: readonly string[]): Promise<void> {
   await execa('ip', ['-batch', '-'], { input: commands.join('\n') });
-}
-
-async function removeRemains(): Promise<void> {
-  const alive = new Set(readdirSync('/proc'));
-  const { stdout } = await execa('ip', ['-json', 'link', 'show', 'type', 'bridge']);
-  const bridges = stdout === '' ? [] : (JSON.parse(stdout) as readonly { readonly ifname?: string }[]);
-  for (const { ifname = '' } of bridges) {
-    if (!/^kf[0-9a-z]+$/.test(ifname) || alive.has(`${Number.parseInt(ifname.slice(2), 36)}`)) continue;
-    const names = readdirSync('/run/netns').filter((name) => name.startsWith(`${ifname}-`));
-    await ip(...names.map((name) => `netns del ${name}`), `link del ${ifname}`);
-  }
 }

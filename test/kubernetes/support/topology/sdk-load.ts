@@ -104,3 +104,11 @@ export function outcomesOf(calls: readonly Call[]): Outcome[] {
     };
   });
 }
+
+/** A line for each operation. */
+export function report(what: string, outcomes: readonly Outcome[]): void {
+  for (const { operation, calls, failed, repeated, longestMs, unavailableMs, errors } of outcomes) {
+    const figures = `${calls} calls, ${failed} failed, ${repeated} repeated, longest ${longestMs} ms, none answered for ${unavailableMs} ms`;
+    process.stdout.write(`${what}: ${operation}: ${figures} ${errors.join('; ')}\n`);
+  }
+}

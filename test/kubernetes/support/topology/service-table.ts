@@ -31,6 +31,15 @@ export class ServiceTable {
     return ['add table ip services', chain, 'flush chain ip services output', ...lines].join('\n');
   }
 
+  /** What a connection to a Service is meant for, `nats:4222`, also while none of its Pods is ready. */
+  meantBy(address: string, port: number): string | undefined {
+    const found = this.#services.find(([name]) => this.addresses.get(name) === address);
+    const target = found?.[1].ports.find((one) => one.port === port);
+    if (found === undefined || target === undefined) return undefined;
+    const app = found[1].selector[APP]!;
+    return `${app}:${this.#portOf(app, target.targetPort)}`;
+  }
+
   #portOf(app: string, name: string): number {
     const workload = this.#rendered.workloads.find((one) => one.name === app)!;
     const ports = workload.template.containers.flatMap((container) => container.ports);

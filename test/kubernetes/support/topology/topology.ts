@@ -7,6 +7,7 @@ import { Network, nft, NODE } from './network.ts';
 import { Names, resolvConf } from './names.ts';
 import { Pod } from './pod.ts';
 import { podsOf, rulesFor } from './policy-rules.ts';
+import { directoryPrefix } from './remains.ts';
 import { Rendered, type Workload } from './rendered.ts';
 import { ServiceTable } from './service-table.ts';
 
@@ -69,7 +70,7 @@ export class Topology implements AsyncDisposable {
   /** Everything runs; there is no domain yet, and so the frontends and workers are not ready. */
   static async start(): Promise<Topology> {
     await using resources = new AsyncDisposableStack();
-    const { path: directory } = resources.use(await mkdtempDisposable('/var/tmp/keyfleet-topology-'));
+    const { path: directory } = resources.use(await mkdtempDisposable(directoryPrefix));
     const rendered = await Rendered.of('prod');
     const laptop = join(directory, 'laptop');
     mkdirSync(laptop);
@@ -245,7 +246,8 @@ export class Topology implements AsyncDisposable {
     for (const element of nftables.flatMap(({ set }) => set?.elem ?? [])) {
       const { concat } = ((element as { elem?: { val: object } }).elem?.val ?? element) as { concat: [string, number] };
       const [address, port] = concat;
-      this.#made.add(`${app} -> ${this.#owners.get(address) ?? address}:${port}`);
+      const to = this.#services.meantBy(address, port) ?? `${this.#owners.get(address) ?? address}:${port}`;
+      this.#made.add(`${app} -> ${to}`);
     }
   }
 }
