@@ -7,9 +7,11 @@ import { HsmClient } from '@keyfleet/frontend/hsm/client';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
 import type { DomainState } from '@keyfleet/shared/domain/state';
+import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { expect, test } from 'vitest';
 import { resealShard } from '../services/frontend/src/background/resealer.ts';
 import { handlers } from '../services/hsm-worker/src/boundary/commands/handlers.ts';
+import { CredentialToken } from '../services/hsm-worker/src/boundary/tokens/credential-token.ts';
 import { ExportedKeyToken, openExportedKey } from '../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
 import { materialIdOf } from '../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { sealToken } from '../services/hsm-worker/src/boundary/tokens/sealed-token.ts';
@@ -160,4 +162,37 @@ test('a member that makes rubbish of new keys makes none that is stored', async 
   );
   expect(made.filter(({ token }) => !opensIn(fleet.domain, token))).toEqual([]);
   expect(fleet.events.contradicted).toBeGreaterThan(0);
+});
+
+test('a former member has no secret of the fleet brought under a domain key that it never had', async () => {
+  await using fleet = await start(() => handlers);
+  const { domain, hsm } = fleet;
+  // What it keeps, and the new domain key's id, which anyone reads in the token.
+  const { keyring } = domain;
+  domain.rotate();
+  const [before, next] = domain.state.domainKeys;
+  const sealedFor = (accessKeyId: string) =>
+    sealToken(
+      CredentialToken,
+      { header: { accessKeyId, principal: 'keyfleet:frontends' }, secret: Buffer.alloc(40) },
+      { keyring, nonce: randomBytes },
+    );
+  const planted = ['session-token-key', 'record-key-2'].map((name) => sealedFor(`keyfleet-${name}/${next!.id}`));
+  const genuine = sealedFor(`keyfleet-record-key-1/${before!.id}`);
+  const stored = new Map([...planted, genuine].map((token, i) => [`secret-${i}`, token as Uint8Array]));
+  const records: SealedRecords = {
+    load: async (names) =>
+      names.map((name) => ({
+        name,
+        tokens: [stored.get(name)!],
+        replace: async ([next]: readonly Uint8Array[]) => stored.set(name, next!) !== undefined,
+      })),
+  };
+  const [parts, left] = [new FakeParts([...stored.keys()]), [] as string[]];
+  const onLeft = (name: string) => left.push(name);
+  const deps = { parts, records, hsm, domainState: () => domain.state, clock: domain.clock, onLeft };
+  await resealShard({ generation: next!.createdGeneration, pass: 1, shard: 0, shards: 1 }, deps, untilDone);
+  expect(parts.takeSum()).toEqual({ resealed: 1, remaining: 2 });
+  expect(left).toEqual(['secret-0', 'secret-1']);
+  expect([...stored.values()].map(domainKeyIdOf)).toEqual([before!.id, before!.id, next!.id]);
 });

@@ -313,6 +313,24 @@ describe('records', () => {
     expect(await replaced(1, await sealed(1, before, before))).toBe(true);
   });
 
+  test('a secret of the fleet that stands in a foreign place is not resealed there', async () => {
+    const hsm = new FakeHsm();
+    const calls = new RedisCalls({ client, writes: writesOf(client) });
+    const keys = new RecordWrites(calls, clock);
+    const records = new RedisSealedRecords({ calls, macs: testMacs(), keys, domainState });
+    const owner = { accessKeyId: 'keyfleet-record-key-1', principal: 'keyfleet:frontends' };
+    const { token } = await hsm.execute('GenerateCredential', owner);
+    await client.set('kf:secret:{x}', Buffer.from(token));
+    const [secret] = await records.load(['kf:secret:{x}']);
+    await expect(secret!.replace([token])).rejects.toThrow('kf:secret:{x} holds what belongs elsewhere');
+    await client.del('kf:secret:{x}');
+
+    const accessKeyId = 'AKIAFOREIGN';
+    await store.insertAccessKey({ ...newAccessKey(accessKeyId, '1'), token });
+    const [accessKey] = await records.load([`kf:access-key:{${accessKeyId}}`]);
+    await expect(accessKey!.replace([token])).rejects.toThrow('holds a secret of the fleet');
+  });
+
   test('what is acknowledged survives kill -9', async () => {
     const keys = Array.from({ length: 50 }, () => newKey());
     await Promise.all(keys.map((key) => store.insertKey(key)));

@@ -17,6 +17,7 @@ export function testDomainKey(name: string): DomainKey {
   return { id: bytes.toString('hex', 0, 16), key: createSecretKey(bytes) };
 }
 
+/** `deactivated`: the newest first. */
 export function testKeyring(keys: { active: DomainKey; deactivated?: DomainKey[]; domain?: string }): Keyring {
   const all = [keys.active, ...(keys.deactivated ?? [])];
   return {
@@ -24,6 +25,7 @@ export function testKeyring(keys: { active: DomainKey; deactivated?: DomainKey[]
     generation: all.length,
     active: keys.active,
     find: (id) => all.find((key) => key.id === id),
+    madeIn: (id) => all.toReversed().findIndex((key) => key.id === id) + 1 || undefined,
     isRetired: () => false,
     countSealing: () => {},
     materialIdKey: createSecretKey(createHash('sha256').update('material id key').digest()),

@@ -14,6 +14,7 @@ export function goldenKeyring({ domain, domainKeys }: GoldenKeyring): Keyring {
     generation: keys.length,
     active: keys[0]!,
     find: (id) => keys.find((key) => key.id === id),
+    madeIn: (id) => keys.toReversed().findIndex((key) => key.id === id) + 1 || undefined,
     isRetired: () => false,
     countSealing: () => {},
     materialIdKey: createSecretKey(Buffer.alloc(32)),

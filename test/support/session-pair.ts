@@ -112,12 +112,13 @@ export class FakeDomain implements KnownDomain {
   }
 
   get keyring(): Keyring {
-    const { keys } = this;
+    const { keys, state } = this;
     return {
       domain: this.state.domain,
       generation: this.state.generation,
       active: keys.at(-1)!,
       find: (id) => keys.find((key) => key.id === id),
+      madeIn: (id) => state.domainKeys.find((key) => key.id === id)?.createdGeneration,
       isRetired: () => false,
       countSealing: () => {},
       materialIdKey: createSecretKey(Buffer.alloc(32)),

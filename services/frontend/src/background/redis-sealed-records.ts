@@ -1,4 +1,6 @@
 import type { DomainState } from '@keyfleet/shared/domain/state';
+import { accessKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { isFleetSecret } from '@keyfleet/shared/hsm/fleet-secret';
 import { CHANGES, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { tokenOfStore, withToken } from '../key-stores/key-store.ts';
 import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/records.ts';
@@ -77,8 +79,10 @@ export class RedisSealedRecords implements SealedRecords {
     const stored = await calls.read((client) => client.get(name));
     if (stored === null) return undefined;
     const record = decodeAccessKey(await macs.verified(place, stored), accessKeyId);
-    const replace = async ([token]: readonly Uint8Array[]) =>
-      this.#replaceValue(name, stored, await macs.withMac(place, encodeAccessKey({ ...record, token: token! })));
+    const replace = async ([token]: readonly Uint8Array[]) => {
+      assertNoFleetSecret(name, [record.token]);
+      return this.#replaceValue(name, stored, await macs.withMac(place, encodeAccessKey({ ...record, token: token! })));
+    };
     return { name, tokens: [record.token], replace };
   }
 
@@ -91,6 +95,7 @@ export class RedisSealedRecords implements SealedRecords {
     if (stored === null) return undefined;
     const { stores, revision } = decodeKeyStores(await macs.verified(keyStoresPlace(scope), stored), scope);
     const replace = async (next: readonly Uint8Array[]) => {
+      assertNoFleetSecret(name, stores.map(tokenOfStore));
       const changed = stores.map((store, i) => withToken(store, next[i]!));
       const text = await macs.withMac(keyStoresPlace(scope), encodeKeyStores(scope, changed, revision));
       const change = ['', CHANGES, keyStoresName(scope)] as const;
@@ -114,4 +119,12 @@ export class RedisSealedRecords implements SealedRecords {
   async #replaceValue(name: string, before: string | Buffer, after: AuthenticRecord | Buffer): Promise<boolean> {
     return (await this.#deps.calls.script('kfReplaceValue', name, before, after)) === 1;
   }
+}
+
+/** Somebody has moved it there, and would move it back once it is resealed. */
+function assertNoFleetSecret(name: string, tokens: readonly Uint8Array[]): void {
+  if (!tokens.some((token) => isFleetSecret(accessKeyIdOf(token)))) return;
+  throw new DamagedRecordError(
+    `${name} holds a secret of the fleet: no frontend put it there. Restore it from a backup.`,
+  );
 }

@@ -1,6 +1,7 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { isFleetSecretOf } from '@keyfleet/shared/hsm/fleet-secret';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { HsmCommands } from '../hsm/commands.ts';
 import { DamagedRecordError, type FleetSecretStore } from './store.ts';
@@ -84,11 +85,16 @@ export function madeIn({ domainKeys }: DomainState, name: string, token: Uint8Ar
 }
 
 /**
- * Throws `DamagedRecordError` for a token under an older domain key than the one it names. A member that has not heard
+ * Throws `DamagedRecordError` for a token of another name, which somebody has moved, and for one under an older domain
+ * key than the one it names. A member that has not heard
  * of the named one would make such a token for anyone, including somebody who left. It is neither opened nor resealed:
  * under a newer domain key it would look like any other.
  */
 export function assertSealedAsNamed(state: DomainState | undefined, name: string, token: Uint8Array): void {
+  if (!isFleetSecretOf(name, accessKeyIdOf(token)))
+    throw new DamagedRecordError(
+      `kf:secret:{${name}} holds what belongs elsewhere: no frontend put it there. Remove it, or restore it from a backup.`,
+    );
   if (state === undefined || !isOlderThanNamed(state.domainKeys, name, token)) return;
   throw new DamagedRecordError(
     `kf:secret:{${name}} is sealed under an older domain key than the one that it names: no frontend made it. Restore it from a backup.`,

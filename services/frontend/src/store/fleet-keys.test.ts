@@ -139,6 +139,17 @@ test('a key that is sealed under another domain key than it is stored for is ref
   await expect(open().newest(DEADLINE)).rejects.toThrow(DamagedRecordError);
 });
 
+test('a key of another purpose or domain key that is moved into its place is refused', async () => {
+  const { open, hsm, store, domain } = newFleet();
+  const id = domain.active;
+  for (const accessKeyId of [`keyfleet-other/${id}`, `keyfleet-private/${'ab'.repeat(16)}`, 'keyfleet-private']) {
+    const { token } = await hsm.execute('GenerateCredential', { accessKeyId, principal: 'keyfleet:frontends' });
+    await store.dropFleetKey(PRIVATE.name, id);
+    await store.insertFleetKey(PRIVATE.name, id, token);
+    await expect(open().newest(DEADLINE)).rejects.toThrow(DamagedRecordError);
+  }
+});
+
 test('however often the domain rotates, only keys that are accepted are kept', async () => {
   const { open, store, time, rotate } = newFleet();
   const keys = open();

@@ -1,7 +1,7 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
 import { activeDomainKey, CHANGEOVER_MS, type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
-import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
 import { DamagedRecordError, type FleetKeyStore } from './store.ts';
@@ -188,12 +188,10 @@ export class FleetKeys {
     const { name, info } = this.#name;
     const token = await store.findFleetKey(name, domainKeyId);
     if (token === undefined) return undefined;
-    if (domainKeyIdOf(token) !== domainKeyId) throw isForeign(name, domainKeyId);
-    const { secretAccessKey } = await hsm.execute(
-      'OpenCredential',
-      { ...this.#sealedFor(domainKeyId), token },
-      deadline,
-    );
+    const sealedFor = this.#sealedFor(domainKeyId);
+    const isItsOwn = domainKeyIdOf(token) === domainKeyId && accessKeyIdOf(token) === sealedFor.accessKeyId;
+    if (!isItsOwn) throw isForeign(name, domainKeyId);
+    const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);
     const key = createSecretKey(Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32)));
     secretAccessKey.fill(0);
     if (this.accepts(domainKeyId)) this.#opened.set(domainKeyId, key);
@@ -234,6 +232,6 @@ function isSinceRemoval(state: DomainState, domainKeyId: string): boolean {
 
 function isForeign(name: string, domainKeyId: string): DamagedRecordError {
   return new DamagedRecordError(
-    `kf:fleet-keys:{${name}} ${domainKeyId} is sealed under another domain key: no frontend wrote it. Remove it with HDEL; the next request makes another.`,
+    `kf:fleet-keys:{${name}} ${domainKeyId} is another key, or sealed under another domain key: no frontend wrote it. Remove it with HDEL; the next request makes another.`,
   );
 }

@@ -173,3 +173,14 @@ test('and it is not opened in the place of the oldest one, nor used any more by 
   const started = new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } });
   await expect(new RecordMacs(started).withMac(place, record)).rejects.toThrow(DamagedRecordError);
 });
+
+test('a record key that is moved to another number, or another secret of the fleet in its place, is not opened', async () => {
+  const [hsm, domain] = [new FakeHsm(), new FakeDomain()];
+  for (const name of ['record-key-2', 'record-key-11', 'session-token-key']) {
+    const secrets = new MemoryStore();
+    const sealedFor = { accessKeyId: `keyfleet-${name}/${domain.active}`, principal: 'keyfleet:frontends' };
+    await secrets.insertSecret('record-key-1', (await hsm.execute('GenerateCredential', sealedFor)).token);
+    const moved = new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } });
+    await expect(new RecordMacs(moved).withMac(place, record)).rejects.toThrow('belongs elsewhere');
+  }
+});

@@ -16,6 +16,8 @@ export interface Keyring {
   countSealing(): void;
   /** An active or deactivated key; undefined if the key is retired or this member does not have it yet. */
   find(id: string): DomainKey | undefined;
+  /** The generation that made this domain key; undefined for one that this member does not know (yet or any more). */
+  madeIn(id: string): number | undefined;
   /** Known but out of use: what it sealed stays closed. */
   isRetired(id: string): boolean;
   /**
@@ -41,6 +43,7 @@ export function newKeyring(
   sealings: Sealings,
 ): Keyring {
   const retired = new Set(state.domainKeys.filter(({ status }) => status === 'retired').map(({ id }) => id));
+  const madeIn = new Map(state.domainKeys.map((key) => [key.id, key.createdGeneration]));
   const byId = new Map(secrets.domainKeys.filter(({ id }) => !retired.has(id)).map((key) => [key.id, key]));
   const { id: activeId } = state.domainKeys.findLast(
     ({ createdGeneration }) => createdGeneration <= sealingGeneration,
@@ -55,6 +58,7 @@ export function newKeyring(
       sealings.set(activeId, count + 1);
     },
     find: (domainKeyId) => byId.get(domainKeyId),
+    madeIn: (domainKeyId) => madeIn.get(domainKeyId),
     isRetired: (domainKeyId) => retired.has(domainKeyId),
     materialIdKey: secrets.materialIdKey,
   };

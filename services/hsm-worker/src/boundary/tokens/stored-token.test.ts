@@ -72,6 +72,34 @@ describe('resealing', () => {
   });
 });
 
+describe('a secret of the fleet', () => {
+  const sealedUnder = (active: typeof one, accessKeyId: string) =>
+    sealToken(
+      CredentialToken,
+      { header: { accessKeyId, principal: 'keyfleet:frontends' }, secret },
+      { keyring: testKeyring({ active }), nonce },
+    );
+  const resealed = (stored: Uint8Array) => resealToken({ token: stored }, { keyring: rotated, nonce });
+
+  test.each(['session-token-key', 'record-key-2', 'a/b'])('(%s) that names a newer domain key is refused', (name) => {
+    const planted = sealedUnder(one, `keyfleet-${name}/${two.id}`);
+    expect(() => resealed(planted)).toThrow(refused('cannot-open'));
+    const genuine = sealedUnder(two, `keyfleet-${name}/${two.id}`);
+    expect(() => checkResealed(genuine, { token: planted }, rotated)).toThrow(refused('cannot-open'));
+  });
+
+  test('is resealed under the domain key that it names, under newer ones, and when that one was dropped', () => {
+    for (const named of [one.id, testDomainKey('dropped').id]) {
+      const token = sealedUnder(one, `keyfleet-record-key-1/${named}`);
+      checkResealed(resealed(token), { token }, rotated);
+    }
+    const again = sealedUnder(two, `keyfleet-record-key-1/${one.id}`);
+    expect(resealed(again)).toBe(again);
+    const ofFirstReleases = sealedUnder(one, 'keyfleet-record-key-1');
+    checkResealed(resealed(ofFirstReleases), { token: ofFirstReleases }, rotated);
+  });
+});
+
 describe('checking what was resealed', () => {
   const check = (resealed: Uint8Array, stored: Uint8Array, of: string | undefined = account) =>
     checkResealed(resealed, { token: stored, account: of }, rotated);

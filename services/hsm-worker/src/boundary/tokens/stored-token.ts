@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Format } from '@keyfleet/shared/encoding/canonical';
+import { domainKeyNamedBy } from '@keyfleet/shared/hsm/fleet-secret';
 import { RefusedError } from '../errors.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import { CredentialToken } from './credential-token.ts';
@@ -55,10 +56,25 @@ interface Opened {
 }
 
 function openStoredToken({ token, account }: StoredToken, keyring: Keyring): Opened {
-  if (account === undefined) return openedAs(CredentialToken, openToken(CredentialToken, token, keyring));
+  if (account === undefined) return openedAs(CredentialToken, openStoredCredential(token, keyring));
   const { header, secret } = openExportedKey(token, keyring);
   if (belongsTo(account, header)) return openedAs(ExportedKeyToken, { header: { ...header, account }, secret });
   secret.fill(0);
+  throw new RefusedError('cannot-open');
+}
+
+/**
+ * A secret of the fleet names the domain key that it was made under, and frontends believe it. Under an older one it
+ * was made by a former member, or for a former frontend by a member that has not heard of the named one; resealed, it
+ * would look genuine. A named key that is not known here was dropped, or is newer than all that this member seals
+ * under.
+ */
+function openStoredCredential(token: Uint8Array, keyring: Keyring) {
+  const opened = openToken(CredentialToken, token, keyring);
+  const named = domainKeyNamedBy(opened.header.accessKeyId);
+  const [sealedIn, madeIn] = [opened.header.domainKeyId, named ?? ''].map((id) => keyring.madeIn(id) ?? 0);
+  if (madeIn! <= sealedIn!) return opened;
+  opened.secret.fill(0);
   throw new RefusedError('cannot-open');
 }
 
