@@ -201,17 +201,21 @@ export const shapeRows: readonly Row[] = [
     answer: () => error('SerializationException'),
   })),
   ...(['Encrypt', 'Decrypt', 'ReEncrypt', 'GenerateDataKey'] as const).map((operation): Row => ({
-    title: `${operation} with an encryption context that no HSM takes is the caller's mistake (the text is ours)`,
+    title: `${operation} with an encryption context of more than 8,192 characters (the limit and the text are ours)`,
     operation,
     body: ({ blob, S }) => {
-      const [EncryptionContext, context] = [{ a: 'b'.repeat(600_000) }, { a: 'b'.repeat(300_000) }];
+      const EncryptionContext = { a: 'b'.repeat(8192) };
       if (operation === 'Encrypt') return { KeyId: S.id, Plaintext: message, EncryptionContext };
       if (operation === 'Decrypt') return { CiphertextBlob: blob, EncryptionContext };
       if (operation === 'GenerateDataKey') return { KeyId: S.id, KeySpec: 'AES_256', EncryptionContext };
-      const contexts = { SourceEncryptionContext: context, DestinationEncryptionContext: context };
-      return { CiphertextBlob: blob, DestinationKeyId: S.id, ...contexts };
+      return { CiphertextBlob: blob, DestinationKeyId: S.id, DestinationEncryptionContext: EncryptionContext };
     },
-    answer: () => error('ValidationException', 'The encryption context is too large.'),
+    answer: () => {
+      const member = operation === 'ReEncrypt' ? 'destinationEncryptionContext' : 'encryptionContext';
+      const constraint = 'Map must have a total length of keys and values less than or equal to 8192';
+      const message = `1 validation error detected: Value at '${member}' failed to satisfy constraint: ${constraint}`;
+      return error('ValidationException', message);
+    },
   })),
   ...['DescribeKey', 'Encrypt', 'GetPublicKey'].flatMap((operation): Row[] =>
     ['existing', 'missing'].map((which) => ({

@@ -93,3 +93,16 @@ test('what AWS prints of a secret is not what the record says of it', () => {
     expect(recorded).toBe(message.replace(/Value '\[token-0[^\]]*\]'/, 'Value'));
   }
 });
+
+test('an encryption context has 8,192 characters at most, keys and values together', () => {
+  const check = compileCheck(structureOf(operations.Encrypt.input.shape));
+  const withContext = (length: number) => ({
+    KeyId: 'a',
+    Plaintext: Buffer.from('a'),
+    EncryptionContext: { ab: 'c'.repeat(length - 4), d: 'e' },
+  });
+  expect(() => check(withContext(8192))).not.toThrow();
+  expect(() => check(withContext(8193))).toThrow(
+    "Value at 'encryptionContext' failed to satisfy constraint: Map must have a total length of keys and values less than or equal to 8192",
+  );
+});

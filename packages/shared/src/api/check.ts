@@ -153,14 +153,24 @@ function scalarConstraints(shape: Shape): readonly string[] {
   return all;
 }
 
+/**
+ * Characters of an encryption context, keys and values together: policies match each pair against each of their
+ * patterns, and the pairs are authenticated with every ciphertext. A grant's constraints stay far below.
+ */
+const MAX_MAP_LENGTH = 8192;
+
 function mapCheck(value: unknown, path: string, violations: string[]): void {
   const map = value as Record<string, string | null>;
+  let length = 0;
   for (const key in map) {
-    if (map[key] === null) {
+    const item = map[key];
+    if (item === null) {
       violations.push(violation(printedMap(map), path, constraints.mapValues([constraints.notNull])));
       return;
     }
+    length += key.length + item!.length;
   }
+  if (length > MAX_MAP_LENGTH) violations.push(violation(undefined, path, constraints.longestMap(MAX_MAP_LENGTH)));
 }
 
 function printedMap(map: Record<string, string | null>): string {

@@ -13,6 +13,8 @@ export const constraints = {
   largest: (value: number) => `Member must have value less than or equal to ${value}`,
   smallest: (value: number) => `Member must have value greater than or equal to ${value}`,
   items: (each: readonly string[]) => `Member must satisfy constraint: [${each.join(', ')}]`,
+  /** Ours: AWS names no limit for a map, and ends a larger request in ways that it does not document. */
+  longestMap: (length: number) => `Map must have a total length of keys and values less than or equal to ${length}`,
   mapValues: (each: readonly string[]) => `Map value must satisfy constraint: [${each.join(', ')}]`,
 } as const;
 

@@ -15,7 +15,7 @@ function throttled(cause: unknown): KmsException {
   return new KmsException('ThrottlingException', message, { cause });
 }
 
-/** An encryption context is the only member without a limit of its own. */
+/** Does not fit a frame to an HSM: only a context could be that large, and the API refuses it before. */
 function tooLarge(cause: unknown): KmsException {
   return new KmsException('ValidationException', 'The encryption context is too large.', { cause });
 }
