@@ -1,6 +1,6 @@
 import { type Authenticated, authenticateRecords } from '@keyfleet/cli/authenticate-records';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
-import { openHostPool } from '@keyfleet/cli/host-pool';
+import { openHostHsm } from '@keyfleet/cli/host-pool';
 import { Progress } from '@keyfleet/cli/progress';
 import { openRecords } from '@keyfleet/cli/records';
 import { openRedis } from '@keyfleet/cli/redis-option';
@@ -26,10 +26,10 @@ export async function giveRecordsMacs(home: Home, ports: Ports): Promise<Authent
     'tls-key': tls?.keyFile,
   };
   await using redis = await openRedis(at);
-  await using pool = await openHostPool(host, domain);
+  await using hsm = await openHostHsm(host, domain);
   const done = await authenticateRecords(
     redis,
-    await openRecords(redis, pool, domain),
+    await openRecords(redis, hsm, domain),
     new Progress({ note: () => {} }),
   );
   const [first] = done.refused;

@@ -78,7 +78,11 @@ test('records get a new key while customers write, and nothing under the old one
   await redis.publish('kf:changes', `key us-east-1/${KeyId}`);
   await expect(stateOf(KeyId)).rejects.toThrow();
   expect((await runKeyfleet('doctor', '--deep', ...everything())).out).toContain(`{us-east-1/${KeyId}} record is not`);
-  expect((await rotate()).out).toContain('is not authentic');
+  const stopped = await rotate();
+  expect(stopped.exitCode).toBe(1);
+  expect(stopped.out).toMatch(/^\d+ records were put under record key 3, but refused: 1. So no older record key was/);
+  expect(stopped.out).toContain('is not authentic');
+  expect(await redis.exists('kf:secret:{record-key-2}')).toBe(1);
   await redis.del(place[0]);
 });
 

@@ -1,6 +1,6 @@
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
-import { openHostPool } from '@keyfleet/cli/host-pool';
+import { openHostHsm } from '@keyfleet/cli/host-pool';
 import { loadTrustAnchor } from '@keyfleet/cli/public-files';
 import { openRecords, type Records } from '@keyfleet/cli/records';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
@@ -18,7 +18,7 @@ export async function openClusterRecords(
   const client = resources.use(new DomainManagerClient(`127.0.0.1:${ports.domainManager}`, credentials));
   const host = { host: identities.frontend, 'host-key': home.keyFile(identities.frontend) };
   const anchor = loadTrustAnchor(home.trustAnchorFile);
-  return openRecords(redis, resources.use(await openHostPool(host, { client, anchor, credentials })), {
+  return openRecords(redis, resources.use(await openHostHsm(host, { client, anchor, credentials })), {
     client,
     anchor,
   });

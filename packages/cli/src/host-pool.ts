@@ -1,4 +1,7 @@
+import { HsmClient } from '@keyfleet/frontend/hsm/client';
+import type { ConfirmationEvents } from '@keyfleet/frontend/hsm/sealing';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
+import { systemClock } from '@keyfleet/shared/clock';
 import { CliError } from './cli-error.ts';
 import type { OpenDomain } from './options.ts';
 import { loadSigningKey } from './signing-keys.ts';
@@ -33,3 +36,41 @@ export async function openHostPool(
     maxInFlight,
   });
 }
+
+/**
+ * The domain's workers as frontends see them: nothing of a single member is believed. Unlike a frontend, a command does
+ * not go on where no second one is in reach, or where two contradict each other: it throws CliError.
+ */
+export async function openHostHsm(args: HostArgs, open: OpenDomain): Promise<HsmClient & AsyncDisposable> {
+  const { client, anchor } = open;
+  let { state } = await client.getDomain(anchor);
+  const { workers = [] } = await client.status();
+  const pool = await openHostPool(args, open);
+  const refreshDomain = async (): Promise<void> => {
+    const newer = await client.getDomain(anchor).catch(() => undefined);
+    if (newer !== undefined && newer.state.generation > state.generation) state = newer.state;
+  };
+  const domain = { domainState: () => state, refreshDomain };
+  const hsm = new HsmClient({
+    hsm: pool,
+    ...domain,
+    clock: systemClock,
+    workers: workers.length,
+    events: stopAtDoubts,
+  });
+  return Object.assign(hsm, { [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() });
+}
+
+const stopAtDoubts: ConfirmationEvents = {
+  confirmed() {},
+  contradicted(command, maker, witness): never {
+    throw new CliError(
+      `${witness} contradicts ${maker} (${command}): one of the two is broken or hostile. Compare both with a third, remove the one that is wrong, and run this again.`,
+    );
+  },
+  unconfirmed(_command, member): never {
+    throw new CliError(
+      `only ${member} is in reach, and nothing is believed on the word of one hsm-worker: start a second one, and run this again.`,
+    );
+  },
+};

@@ -1,4 +1,4 @@
-import type { HsmCommands } from '@keyfleet/frontend/hsm/commands';
+import type { HsmClient } from '@keyfleet/frontend/hsm/client';
 import { type AuthenticRecord, type RecordPlace, splitMac } from '@keyfleet/frontend/store/record-mac';
 import { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
 import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
@@ -24,9 +24,10 @@ export interface Records {
   readonly secrets: RedisFleetSecrets;
 }
 
+/** `hsm` is no bare pool: with a wrong record key all records could be lost. */
 export async function openRecords(
   redis: RedisClient,
-  hsm: HsmCommands,
+  hsm: HsmClient,
   { client, anchor }: Pick<OpenDomain, 'client' | 'anchor'>,
 ): Promise<Records> {
   const durability = await checkDurability(redis, 'strict');

@@ -9,19 +9,20 @@ import { type FoundRecord, pagesOfRecords, type Records } from './records.ts';
 const SETTLED_MS = 5_000;
 
 export interface RotatedRecordKey {
-  /** The record key that all records are now under: the only one left. */
+  /** The record key that all records are now under, but for those refused. */
   readonly newest: number;
   /** Records that were rewritten under it. */
   readonly rewritten: number;
-  /** What is wrong with each of the others. Nobody trusted them before, and nobody does now. */
+  /** What is wrong with each of the others. If there are any, no older key is dropped. */
   readonly refused: readonly string[];
 }
 
 /**
  * Makes a new record key, or continues an interrupted rotation: one is in progress if there are two keys and the newest
- * is from after the last removal. Verifies every record and rewrites it under the new key; then drops the older ones.
- * Frontends write under the new key meanwhile: Redis refuses a record under an older one, however late it comes.
- * Throws ConflictError if somebody else rotates at the same time.
+ * is from after the last removal. Verifies every record and rewrites it under the new key; then drops the older ones,
+ * unless a record was refused: without its key no mistake could be made good. Frontends write under the new key
+ * meanwhile: Redis refuses a record under an older one, however late it comes. Throws ConflictError if somebody else
+ * rotates at the same time.
  */
 export async function rotateRecordKey(
   redis: RedisClient,
@@ -35,7 +36,7 @@ export async function rotateRecordKey(
   await delay(SETTLED_MS);
   await secrets.fenceRecordKeys(newest);
   const { rewritten, refused } = await rewriteAll(redis, { records, newest }, progress);
-  await secrets.dropOlderRecordKeys({ oldest, newest });
+  if (refused.length === 0) await secrets.dropOlderRecordKeys({ oldest, newest });
   return { newest, rewritten, refused };
 }
 

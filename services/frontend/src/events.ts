@@ -32,8 +32,8 @@ export class FrontendEvents implements ConfirmationEvents {
   }
   unconfirmed(command: CommandName, maker: string): void {
     this.#countConfirmation('nobody');
-    if (this.#said.isNew('unconfirmed', maker))
-      this.#log.warn({ command, maker }, 'a token is stored that no second HSM has seen: none is in reach');
+    if (this.#said.isNew(`unconfirmed ${command}`, maker))
+      this.#log.warn({ command, maker }, 'a token is used that no second HSM has seen: none is in reach');
   }
   domainManagerProblem(address: string, error: unknown): void {
     this.#log.warn({ address, err: error }, 'domain-manager not usable');

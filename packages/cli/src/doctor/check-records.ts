@@ -1,6 +1,6 @@
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { CliError } from '../cli-error.ts';
-import { openHostPool } from '../host-pool.ts';
+import { openHostHsm } from '../host-pool.ts';
 import { openRecords, pagesOfRecords } from '../records.ts';
 import { hostOf, type HostOptions } from './check-material.ts';
 import type { Patient } from './checks.ts';
@@ -11,8 +11,8 @@ const MOST_NAMED = 20;
 export async function checkRecords(patient: Patient, options: HostOptions): Promise<string> {
   const host = hostOf(options);
   await using redis = await patient.openRedis();
-  await using pool = await openHostPool(host, patient);
-  const { calls, macs } = await openRecords(redis, pool, patient);
+  await using hsm = await openHostHsm(host, patient);
+  const { calls, macs } = await openRecords(redis, hsm, patient);
   let genuine = 0;
   const refused: string[] = [];
   for await (const page of pagesOfRecords(redis, calls)) {

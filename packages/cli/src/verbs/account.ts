@@ -4,7 +4,7 @@ import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { systemClock } from '@keyfleet/shared/clock';
 import { CliError } from '../cli-error.ts';
 import { verb } from '../verb.ts';
-import { hostOptions, openHostPool } from '../host-pool.ts';
+import { hostOptions, openHostHsm } from '../host-pool.ts';
 import { anchorOptions, managerOptions, openDomain } from '../options.ts';
 import { openRecords } from '../records.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
@@ -31,14 +31,13 @@ export const create = verb({
     if (file.exists) throw new CliError(`${out} exists: nothing is overwritten.`);
     using domain = openDomain(args);
     await using redis = await openRedis(args);
-    await using pool = await openHostPool(args, domain);
-    const store = new RedisStore({ ...(await openRecords(redis, pool, domain)), clock: systemClock });
+    await using hsm = await openHostHsm(args, domain);
+    const store = new RedisStore({ ...(await openRecords(redis, hsm, domain)), clock: systemClock });
     if (await store.hasAccount(accountId)) throw alreadyThere(accountId);
     const record = await newAdministrator(
       { accountId, userName, partition },
       {
-        generateCredential: (input) =>
-          pool.execute('GenerateCredential', input, systemClock.now() + COMMAND_TIMEOUT_MS),
+        generateCredential: (input) => hsm.execute('GenerateCredential', input, systemClock.now() + COMMAND_TIMEOUT_MS),
         file,
       },
     );

@@ -6,7 +6,7 @@ import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { authenticateRecords } from '../authenticate-records.ts';
 import { CliError } from '../cli-error.ts';
 import { verb } from '../verb.ts';
-import { hostOptions, openHostPool } from '../host-pool.ts';
+import { hostOptions, openHostHsm } from '../host-pool.ts';
 import { anchorOptions, managerOptions, openDomain } from '../options.ts';
 import { Progress } from '../progress.ts';
 import { openRecords } from '../records.ts';
@@ -41,8 +41,8 @@ export const authenticate = verb({
   async run(args, terminal) {
     using domain = openDomain(args);
     await using redis = await openRedis(args);
-    await using pool = await openHostPool(args, domain);
-    return await authenticateRecords(redis, await openRecords(redis, pool, domain), new Progress(terminal));
+    await using hsm = await openHostHsm(args, domain);
+    return await authenticateRecords(redis, await openRecords(redis, hsm, domain), new Progress(terminal));
   },
   text: ({ genuine, made, refused }) =>
     [`${made} records were given a MAC, ${genuine} had theirs.`, ...refused].join('\n'),
@@ -56,10 +56,14 @@ export const rotateRecordKey = verb({
   async run(args, terminal) {
     using domain = openDomain(args);
     await using redis = await openRedis(args);
-    await using pool = await openHostPool(args, domain);
-    return await rotate(redis, await openRecords(redis, pool, domain), new Progress(terminal));
+    await using hsm = await openHostHsm(args, domain);
+    return await rotate(redis, await openRecords(redis, hsm, domain), new Progress(terminal));
   },
-  text: ({ newest, rewritten, refused }) =>
-    [`${rewritten} records were put under record key ${newest}; there is no other.`, ...refused].join('\n'),
+  text: ({ newest, rewritten, refused }) => {
+    const put = `${rewritten} records were put under record key ${newest}`;
+    if (refused.length === 0) return `${put}; there is no other.`;
+    const stopped = `${put}, but refused: ${refused.length}. So no older record key was dropped: restore or delete these records, and run this again.`;
+    return [stopped, ...refused].join('\n');
+  },
   isWell: ({ refused }) => refused.length === 0,
 });

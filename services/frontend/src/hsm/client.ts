@@ -10,6 +10,8 @@ import {
   type MemberAnswer,
   type MemberCommands,
 } from './commands.ts';
+import { FLEET_PRINCIPAL } from './fleet-principal.ts';
+import { ConfirmedOpening } from './opening.ts';
 import { ConfirmedSealing, type ConfirmedSealingDeps, type SealingCommand } from './sealing.ts';
 
 /** Each attempt asks a random worker from the pool; nothing that an earlier attempt made is stored. */
@@ -21,17 +23,20 @@ interface HsmClientDeps extends TokenFenceDeps, Omit<ConfirmedSealingDeps, 'hsm'
 
 /**
  * The HSMs as the rest of the frontend sees them. The client sends only tokens of the domain, accepts only those that
- * may be stored (`TokenFence`), and returns none that only its maker has seen (sealing.ts).
+ * may be stored (`TokenFence`), and returns none that only its maker has seen (sealing.ts). No secret that frontends
+ * share is what a single member says (opening.ts).
  */
 export class HsmClient implements HsmCommands {
   readonly #hsm: MemberCommands;
   readonly #fence: TokenFence;
   readonly #sealing: ConfirmedSealing;
+  readonly #opening: ConfirmedOpening;
 
   constructor(deps: HsmClientDeps) {
     this.#hsm = deps.hsm;
     this.#fence = new TokenFence(deps);
     this.#sealing = new ConfirmedSealing({ ...deps, hsm: this.#fenced() });
+    this.#opening = new ConfirmedOpening(deps);
   }
 
   execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
@@ -40,7 +45,7 @@ export class HsmClient implements HsmCommands {
     }
     const { token, sourceToken, destinationToken } = input as TokenInput;
     const areKnown = this.#fence.knows(token) && this.#fence.knows(sourceToken) && this.#fence.knows(destinationToken);
-    return areKnown ? this.#hsm.execute(name, input, deadline) : this.#executeWithNew(name, input, deadline);
+    return areKnown ? this.#executeKnown(name, input, deadline) : this.#executeWithNew(name, input, deadline);
   }
 
   executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {
@@ -53,7 +58,14 @@ export class HsmClient implements HsmCommands {
       if (one === undefined || this.#fence.knows(one) || (await this.#fence.isOfDomain(one))) continue;
       throw new HsmRefusedError('damaged-token');
     }
-    return this.#hsm.execute(name, input, deadline);
+    return this.#executeKnown(name, input, deadline);
+  }
+
+  async #executeKnown<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+    if (name !== 'OpenCredential') return this.#hsm.execute(name, input, deadline);
+    const opened = input as InputOf<'OpenCredential'>;
+    if (opened.principal !== FLEET_PRINCIPAL) return this.#hsm.execute(name, input, deadline);
+    return { secretAccessKey: await this.#opening.execute(opened, deadline) } as OutputOf<N>;
   }
 
   #fenced(): ConfirmedSealingDeps['hsm'] {

@@ -11,11 +11,12 @@ export type SealingCommand = {
 export interface ConfirmationEvents {
   confirmed(): void;
   /**
-   * `witness` finds in a token something other than what `maker` said, or nothing. One of the two is broken or hostile.
+   * `witness` finds in a token something other than what `maker` put there or found, or nothing. One of the two is
+   * broken or hostile.
    */
   contradicted(command: CommandName, maker: string, witness: string): void;
-  /** A new token is used though only its maker has seen it, because no other member can be reached. */
-  unconfirmed(command: CommandName, maker: string): void;
+  /** A token is used though only one member has seen it, because no other can be reached. */
+  unconfirmed(command: CommandName, member: string): void;
 }
 
 export interface ConfirmedSealingDeps {
@@ -66,13 +67,13 @@ export class ConfirmedSealing {
 
   async #isConfirmed<N extends SealingCommand>(name: N, sealed: Sealed<N>, deadline: number): Promise<boolean> {
     const { memberId: maker } = sealed;
-    if (!this.#isMember(maker)) return false;
+    if (!isMember(this.#deps, maker)) return false;
     const asked = new Set([maker]);
     for (let isContradicted = false; ;) {
       const verdict = await this.#askAnother(name, sealed, { asked, deadline });
       if (verdict === undefined) return !isContradicted && this.#mayStandAlone(name, maker);
       asked.add(verdict.witness);
-      if (!this.#isMember(verdict.witness)) continue;
+      if (!isMember(this.#deps, verdict.witness)) continue;
       if (verdict.agrees) {
         this.#deps.events.confirmed();
         return true;
@@ -106,20 +107,24 @@ export class ConfirmedSealing {
    * hostile, it harms anything asked of it. Without any second member, there is nothing to wait for.
    */
   #mayStandAlone(name: SealingCommand, maker: string): boolean {
-    const { workers, domainState, events } = this.#deps;
-    if (workers === 1 || domainState()?.members.length === 1) return true;
+    if (hasOneMember(this.#deps)) return true;
     if (name === 'ResealToken') throw new HsmUnavailableError('nobody-else');
-    events.unconfirmed(name, maker);
+    this.#deps.events.unconfirmed(name, maker);
     return true;
-  }
-
-  /** By the newest state that this frontend has verified; a former member's answer counts for nothing. */
-  #isMember(id: string): boolean {
-    return this.#deps.domainState()?.members.some(({ memberId }) => memberId === id) ?? false;
   }
 }
 
-function isNobodyElse(error: unknown): boolean {
+/** By the newest state that this frontend has verified; a former member's answer counts for nothing. */
+export function isMember({ domainState }: Pick<ConfirmedSealingDeps, 'domainState'>, id: string): boolean {
+  return domainState()?.members.some(({ memberId }) => memberId === id) ?? false;
+}
+
+/** Whether nobody could ever be a witness. */
+export function hasOneMember({ workers, domainState }: Pick<ConfirmedSealingDeps, 'workers' | 'domainState'>): boolean {
+  return workers === 1 || domainState()?.members.length === 1;
+}
+
+export function isNobodyElse(error: unknown): boolean {
   return error instanceof HsmUnavailableError && error.reason === 'nobody-else';
 }
 

@@ -4,6 +4,7 @@ import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-
 import { isFleetSecretOf } from '@keyfleet/shared/hsm/fleet-secret';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { HsmCommands } from '../hsm/commands.ts';
+import { FLEET_PRINCIPAL } from '../hsm/fleet-principal.ts';
 import { DamagedRecordError, type FleetSecretStore } from './store.ts';
 
 /**
@@ -26,12 +27,22 @@ export interface FleetKeyDeps {
   readonly domain: { readonly state: DomainState | undefined };
 }
 
-/** Opened by a worker once in a frontend's life, and made by whichever frontend needs it first. */
+interface Opened {
+  readonly key: KeyObject;
+  readonly token: Uint8Array;
+  /** The newest state by which the token is one that frontends made. */
+  readonly judgedBy: DomainState | undefined;
+}
+
+/**
+ * Opened once in a frontend's life, and made by whichever frontend needs it first. A newer domain token may bring a
+ * removal, so the token that the key was in is judged again. The key is not opened again: no worker can change it.
+ */
 export class FleetKey {
   readonly #name: FleetKeyName;
   readonly #deps: FleetKeyDeps;
   readonly #loading = new SingleFlight<KeyObject>();
-  #key: KeyObject | undefined;
+  #opened: Opened | undefined;
 
   constructor(name: FleetKeyName, deps: FleetKeyDeps) {
     this.#name = name;
@@ -40,22 +51,32 @@ export class FleetKey {
 
   /** 32 bytes. A promise only until the key is loaded. */
   load(deadline: number): KeyObject | Promise<KeyObject> {
-    return this.#key ?? this.#loading.run(() => this.#open(deadline));
+    return this.#known() ?? this.#loading.run(() => this.#open(deadline));
+  }
+
+  #known(): KeyObject | undefined {
+    const opened = this.#opened;
+    const { state } = this.#deps.domain;
+    if (opened === undefined || opened.judgedBy === state) return opened?.key;
+    const isGood = state === undefined || !isOlderThanNamed(state.domainKeys, this.#name.name, opened.token);
+    this.#opened = isGood ? { ...opened, judgedBy: state } : undefined;
+    return this.#opened?.key;
   }
 
   async #open(deadline: number): Promise<KeyObject> {
     const { secrets, hsm, domain } = this.#deps;
     const { name, info } = this.#name;
     const token = (await secrets.findSecret(name)) ?? (await this.#make(deadline));
-    assertSealedAsNamed(domain.state, name, token);
+    const { state } = domain;
+    assertSealedAsNamed(state, name, token);
     const domainKeyId = namedDomainKey(name, token);
     const sealedFor = domainKeyId === undefined ? this.#sealedFor() : this.#sealedFor(domainKeyId);
     const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);
     const key = Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32));
     secretAccessKey.fill(0);
-    this.#key = createSecretKey(key);
+    this.#opened = { key: createSecretKey(key), token, judgedBy: state };
     key.fill(0);
-    return this.#key;
+    return this.#opened.key;
   }
 
   /** The credential names the domain key that seals it, which is unknown until the first one is made. */
@@ -71,7 +92,7 @@ export class FleetKey {
 
   #sealedFor(domainKeyId?: string): { readonly accessKeyId: string; readonly principal: string } {
     const suffix = domainKeyId === undefined ? '' : `/${domainKeyId}`;
-    return { accessKeyId: `keyfleet-${this.#name.name}${suffix}`, principal: 'keyfleet:frontends' };
+    return { accessKeyId: `keyfleet-${this.#name.name}${suffix}`, principal: FLEET_PRINCIPAL };
   }
 }
 

@@ -4,6 +4,7 @@ import { activeDomainKey, CHANGEOVER_MS, type DomainState, newestAfterRemoval } 
 import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
+import { FLEET_PRINCIPAL } from '../hsm/fleet-principal.ts';
 import { DamagedRecordError, type FleetKeyStore } from './store.ts';
 
 /**
@@ -199,7 +200,7 @@ export class FleetKeys {
   }
 
   #sealedFor(domainKeyId: string): { readonly accessKeyId: string; readonly principal: string } {
-    return { accessKeyId: `keyfleet-${this.#name.name}/${domainKeyId}`, principal: 'keyfleet:frontends' };
+    return { accessKeyId: `keyfleet-${this.#name.name}/${domainKeyId}`, principal: FLEET_PRINCIPAL };
   }
 }
 

@@ -60,8 +60,6 @@ export class FleetRecordKeys implements RecordKeys {
   readonly #now: Clock;
   readonly #looking = new SingleFlight<RecordKeyRange>();
   #opened = new Map<number, FleetKey>();
-  /** The state that the opened keys were judged by. */
-  #judgedBy: DomainState | undefined;
   #seen: RecordKeyRange | undefined;
   #lookedAt = -Infinity;
 
@@ -115,17 +113,9 @@ export class FleetRecordKeys implements RecordKeys {
     let newest = Math.max(oldest, this.#seen?.newest ?? oldest);
     if (this.#seen === undefined && oldest > 1 && !(await this.#isStored(oldest))) throw isMissing(oldest);
     while (await this.#isFollowed(newest)) newest++;
-    this.#forgetOld(oldest);
+    for (const number of this.#opened.keys()) if (number < oldest) this.#opened.delete(number);
     this.#lookedAt = at;
     return (this.#seen = { oldest, newest });
-  }
-
-  /** Keys opened before a newer domain token came are judged again: the token may have brought a removal. */
-  #forgetOld(oldest: number): void {
-    const { state } = this.#deps.domain;
-    for (const number of this.#opened.keys())
-      if (number < oldest || state !== this.#judgedBy) this.#opened.delete(number);
-    this.#judgedBy = state;
   }
 
   /** Whether the key was made after the last removal of a member or frontend, so that no former one knows it. */

@@ -1,0 +1,96 @@
+import type { DomainState } from '@keyfleet/shared/domain/state';
+import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { expect, test } from 'vitest';
+import { HsmRefusedError, HsmUnavailableError, type MemberAnswer } from './commands.ts';
+import { ConfirmedOpening } from './opening.ts';
+
+const [RIGHT, WRONG, DENIED] = ['a'.repeat(40), 'b'.repeat(40), 'denied'];
+const input = { accessKeyId: 'keyfleet-record-key-1', principal: 'keyfleet:frontends', token: Buffer.from('token') };
+
+/** Members are asked in this order; each says what is in the token. `connects` after the first time nobody is left. */
+function start(
+  members: Record<string, string>,
+  options: { workers?: number; domain?: string[]; connects?: Record<string, string> } = {},
+) {
+  const events: string[] = [];
+  const all = { ...members };
+  const executeByMember = async <N extends CommandName>(
+    _name: N,
+    _input: InputOf<N>,
+    _deadline: number,
+    notBy: ReadonlySet<string> = new Set(),
+  ): Promise<MemberAnswer<N>> => {
+    const memberId = Object.keys(all).find((id) => !notBy.has(id));
+    if (memberId === undefined) {
+      Object.assign(all, options.connects);
+      throw new HsmUnavailableError('nobody-else');
+    }
+    if (all[memberId] === DENIED) throw new HsmRefusedError('cannot-open', memberId);
+    return { memberId, output: { secretAccessKey: Buffer.from(all[memberId]!) } as unknown as OutputOf<N> };
+  };
+  const domain = (options.domain ?? ['a', 'b', 'c']).map((memberId) => ({ memberId }));
+  const opening = new ConfirmedOpening({
+    hsm: { executeByMember },
+    domainState: () => ({ members: domain }) as unknown as DomainState,
+    workers: options.workers ?? 3,
+    events: {
+      confirmed: () => events.push('confirmed'),
+      contradicted: (_name, one, other) => events.push(`${other} contradicts ${one}`),
+      unconfirmed: (_name, only) => events.push(`only ${only}`),
+    },
+  });
+  return { events, open: async () => Buffer.from(await opening.execute(input, Date.now() + 5_000)).toString() };
+}
+
+test('what two members find alike is believed', async () => {
+  const { open, events } = start({ a: RIGHT, b: RIGHT, c: WRONG });
+  expect(await open()).toBe(RIGHT);
+  expect(events).toEqual(['confirmed']);
+});
+
+test.each([
+  ['lies', WRONG],
+  ['refuses', DENIED],
+])('one member that %s is outvoted, whichever is asked first', async (_what, answer) => {
+  for (const members of [
+    { a: answer, b: RIGHT, c: RIGHT },
+    { a: RIGHT, b: answer, c: RIGHT },
+  ]) {
+    const { open, events } = start(members);
+    expect(await open()).toBe(RIGHT);
+    expect(events).toContain('b contradicts a');
+    expect(events.at(-1)).toBe('confirmed');
+  }
+});
+
+test('where one contradicts the other and there is no third, neither is believed', async () => {
+  await expect(start({ a: WRONG, b: RIGHT }).open()).rejects.toMatchObject({ reason: 'unconfirmed' });
+  await expect(start({ a: DENIED, b: RIGHT }).open()).rejects.toMatchObject({ reason: 'unconfirmed' });
+});
+
+test('what two members cannot open is refused', async () => {
+  await expect(start({ a: DENIED, b: DENIED, c: RIGHT }).open()).rejects.toBeInstanceOf(HsmRefusedError);
+});
+
+test('a former member counts for nothing', async () => {
+  const { open, events } = start({ a: WRONG, d: WRONG, b: RIGHT, c: RIGHT }, { domain: ['b', 'c'] });
+  expect(await open()).toBe(RIGHT);
+  expect(events).toEqual(['confirmed']);
+});
+
+test('a member that connects first is not believed before the second has connected', async () => {
+  const { open, events } = start({ a: WRONG }, { connects: { b: RIGHT, c: RIGHT } });
+  expect(await open()).toBe(RIGHT);
+  expect(events).toEqual(['b contradicts a', 'confirmed']);
+});
+
+test('a lone member is believed, and that is said; where there never is another, nothing is said', async () => {
+  const alone = start({ a: RIGHT });
+  expect(await alone.open()).toBe(RIGHT);
+  expect(alone.events).toEqual(['only a']);
+  for (const options of [{ workers: 1 }, { domain: ['a'] }]) {
+    const only = start({ a: RIGHT }, options);
+    expect(await only.open()).toBe(RIGHT);
+    expect(only.events).toEqual([]);
+  }
+});
