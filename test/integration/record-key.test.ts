@@ -84,6 +84,8 @@ test('records get a new key while customers write, and nothing under the old one
   expect(stopped.out).toContain('is not authentic');
   expect(await redis.exists('kf:secret:{record-key-2}')).toBe(1);
   await redis.del(place[0]);
+  expect((await rotate()).out).toBe('0 records were put under record key 3; there is no other.');
+  expect(await redis.exists('kf:secret:{record-key-2}')).toBe(0);
 });
 
 test('a write that was held up on its way until its record key was dropped is refused, and the record stays whole', async () => {
