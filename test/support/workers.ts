@@ -199,6 +199,7 @@ export class WorkerProcess implements AsyncDisposable {
       trustAnchorFile: join(directory, 'anchor.json'),
       domainManagers: [tokens.address],
       rsaKeyPool: { '2048': 0, '3072': 0, '4096': 0 },
+      rotationPause: '1ms',
       pollEvery: '100ms',
     };
     await writeFile(configFile, JSON.stringify(config));
