@@ -109,7 +109,7 @@ function typeOf(shape: Shape): string {
     case 'list':
       return `list of ${typeOf(shape.item)}`;
     case 'map':
-      return 'map of text to text, 8,192 characters at most';
+      return `map of text to text, ${shape.max.toLocaleString('en')} characters at most`;
     case 'structure':
       return `[\`${shape.name}\`](#${shape.name!.toLowerCase()})`;
     case 'integer':

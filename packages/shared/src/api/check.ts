@@ -1,5 +1,12 @@
 import { camelCase, constraints, validationException, violation } from '../errors/aws-messages.ts';
-import { type ListShape, type Shape, type StructureShape, type TextShape, wholePattern } from './shape.ts';
+import {
+  type ListShape,
+  type MapShape,
+  type Shape,
+  type StructureShape,
+  type TextShape,
+  wholePattern,
+} from './shape.ts';
 
 /** Adds the violations of `value` to `violations`. `path` is '' for the whole input. */
 type Check = (value: unknown, path: string, violations: string[]) => void;
@@ -69,7 +76,7 @@ function checkOf(shape: Shape): Check | undefined {
     case 'list':
       return listCheck(shape);
     case 'map':
-      return mapCheck;
+      return mapCheck(shape);
     case 'structure':
       return structureCheck(shape);
     case 'flag':
@@ -153,24 +160,20 @@ function scalarConstraints(shape: Shape): readonly string[] {
   return all;
 }
 
-/**
- * Characters of an encryption context, keys and values together: policies match each pair against each of their
- * patterns, and the pairs are authenticated with every ciphertext. A grant's constraints stay far below.
- */
-const MAX_MAP_LENGTH = 8192;
-
-function mapCheck(value: unknown, path: string, violations: string[]): void {
-  const map = value as Record<string, string | null>;
-  let length = 0;
-  for (const key in map) {
-    const item = map[key];
-    if (item === null) {
-      violations.push(violation(printedMap(map), path, constraints.mapValues([constraints.notNull])));
-      return;
+function mapCheck({ max }: MapShape): Check {
+  return (value, path, violations) => {
+    const map = value as Record<string, string | null>;
+    let length = 0;
+    for (const key in map) {
+      const item = map[key];
+      if (item === null) {
+        violations.push(violation(printedMap(map), path, constraints.mapValues([constraints.notNull])));
+        return;
+      }
+      length += key.length + item!.length;
     }
-    length += key.length + item!.length;
-  }
-  if (length > MAX_MAP_LENGTH) violations.push(violation(undefined, path, constraints.longestMap(MAX_MAP_LENGTH)));
+    if (length > max) violations.push(violation(undefined, path, constraints.longestMap(max)));
+  };
 }
 
 function printedMap(map: Record<string, string | null>): string {

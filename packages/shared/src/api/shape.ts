@@ -66,6 +66,8 @@ export interface ListShape {
  */
 export interface MapShape {
   readonly kind: 'map';
+  /** Characters, keys and values together. */
+  readonly max: number;
 }
 export interface StructureShape {
   readonly kind: 'structure';
@@ -132,8 +134,8 @@ export function list<S extends z.ZodType>(item: S, length: { min?: number; max?:
   return schema.register(shapes, { kind: 'list', item: shapeOf(item), ...length });
 }
 
-export function textMap() {
-  return z.record(z.string(), z.string()).register(shapes, { kind: 'map' });
+export function textMap(max: number) {
+  return z.record(z.string(), z.string()).register(shapes, { kind: 'map', max });
 }
 
 export function structure<S extends z.ZodRawShape>(name: string, members: S) {
