@@ -2,6 +2,7 @@ import { HsmClient } from '@keyfleet/frontend/hsm/client';
 import type { ConfirmationEvents } from '@keyfleet/frontend/hsm/sealing';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { systemClock } from '@keyfleet/shared/clock';
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { CliError } from './cli-error.ts';
 import type { OpenDomain } from './options.ts';
 import { loadSigningKey } from './signing-keys.ts';
@@ -19,18 +20,32 @@ export interface HostArgs {
 }
 
 /** The domain's workers, in this command's own session as that frontend. Throws CliError if none accepts it. */
-export async function openHostPool(
+export async function openHostPool(args: HostArgs, open: OpenDomain, maxInFlight = 1): Promise<WorkerPool> {
+  return openPoolAs(args, { ...open, ...(await lookAround(open)) }, maxInFlight);
+}
+
+/** The domain as it is now, and the addresses of its workers. */
+async function lookAround({ client, anchor }: OpenDomain): Promise<Surroundings> {
+  const { workers = [] } = await client.status();
+  return { domain: await client.getDomain(anchor), workers: workers.map(({ address = '' }) => address) };
+}
+
+interface Surroundings {
+  readonly domain: VerifiedDomain;
+  readonly workers: readonly string[];
+}
+
+async function openPoolAs(
   args: HostArgs,
-  { client, anchor, credentials }: OpenDomain,
-  maxInFlight = 1,
+  { domain, workers, credentials }: Surroundings & Pick<OpenDomain, 'credentials'>,
+  maxInFlight: number,
 ): Promise<WorkerPool> {
   const { host: operatorId, 'host-key': file } = args;
   const notAsked = () => Promise.reject(new CliError(`${file} has a passphrase: it is not a frontend's key.`));
   const { key: privateKey } = await loadSigningKey(file, notAsked);
-  const { workers = [] } = await client.status();
   return openPool({
-    domain: await client.getDomain(anchor),
-    workers: workers.map(({ address = '' }) => address),
+    domain,
+    workers,
     credentials,
     host: { operatorId, privateKey },
     maxInFlight,
@@ -43,19 +58,19 @@ export async function openHostPool(
  */
 export async function openHostHsm(args: HostArgs, open: OpenDomain): Promise<HsmClient & AsyncDisposable> {
   const { client, anchor } = open;
-  let { state } = await client.getDomain(anchor);
-  const { workers = [] } = await client.status();
-  const pool = await openHostPool(args, open);
+  const found = await lookAround(open);
+  let { state } = found.domain;
+  const pool = await openPoolAs(args, { ...open, ...found }, 1);
   const refreshDomain = async (): Promise<void> => {
     const newer = await client.getDomain(anchor).catch(() => undefined);
     if (newer !== undefined && newer.state.generation > state.generation) state = newer.state;
   };
-  const domain = { domainState: () => state, refreshDomain };
   const hsm = new HsmClient({
     hsm: pool,
-    ...domain,
+    domainState: () => state,
+    refreshDomain,
     clock: systemClock,
-    workers: workers.length,
+    workers: found.workers.length,
     events: stopAtDoubts,
   });
   return Object.assign(hsm, { [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() });

@@ -1,6 +1,6 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { AccessKeyUse, AccessKeyUseStore } from '../store/store.ts';
-import { LatestNoted } from './latest-noted.ts';
+import { latest, LatestNoted } from './latest-noted.ts';
 
 /** This serves people who look for keys unused for weeks. AWS is accurate to a quarter of an hour. */
 export const FLUSH_MS = 5 * 60_000;
@@ -48,7 +48,7 @@ export class AccessKeyUses implements AsyncDisposable {
   async find(accessKeyId: string): Promise<AccessKeyUse | undefined> {
     const noted = this.#noted.find(accessKeyId)?.use;
     const stored = await this.#deps.uses.findAccessKeyUse(accessKeyId);
-    return noted === undefined || (stored !== undefined && stored.usedAt > noted.usedAt) ? stored : noted;
+    return latest(noted, stored);
   }
 
   /** Writes everything noted so far. Never throws. */

@@ -2,7 +2,7 @@ import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { LastUsage, LastUsageStore } from '../store/store.ts';
-import { LatestNoted } from './latest-noted.ts';
+import { latest, LatestNoted } from './latest-noted.ts';
 
 /** The most that a crash loses. */
 export const FLUSH_MS = 5_000;
@@ -66,7 +66,7 @@ export class LastUsages implements AsyncDisposable {
   async find({ arn, region, keyId }: KmsKey): Promise<LastUsage | undefined> {
     const noted = this.#noted.find(arn)?.usage;
     const stored = await this.#deps.usages.findLastUsage(region, keyId);
-    return noted === undefined || (stored !== undefined && stored.usedAt > noted.usedAt) ? stored : noted;
+    return latest(noted, stored);
   }
 
   /** Writes everything noted so far. Never throws: what cannot be written is retried later. */

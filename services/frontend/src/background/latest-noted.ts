@@ -13,6 +13,14 @@ export interface LatestNotedDeps<T> {
   readonly onProblem: (problem: unknown) => void;
 }
 
+/** The later of what this frontend noted and what is stored, which another may have written since. */
+export function latest<U extends { readonly usedAt: number }>(
+  noted: U | undefined,
+  stored: U | undefined,
+): U | undefined {
+  return noted === undefined || (stored !== undefined && stored.usedAt > noted.usedAt) ? stored : noted;
+}
+
 /**
  * Keeps the latest of recurring events by name: in memory, and written at intervals. No request waits for it, and a
  * constantly recurring event costs one write per interval.

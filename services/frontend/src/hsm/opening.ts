@@ -1,9 +1,8 @@
-import { timingSafeEqual } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicClock } from '@keyfleet/shared/clock';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { HsmRefusedError, HsmUnavailableError } from './commands.ts';
-import { type ConfirmedSealingDeps, hasOneMember, isMember, isNobodyElse } from './sealing.ts';
+import { type ConfirmedSealingDeps, hasOneMember, isEqual, isMember, isNobodyElse } from './sealing.ts';
 
 /** How long an answer waits for a second member to connect: a frontend that starts is served by the fastest first. */
 const SECOND_MEMBER_MS = 1_000;
@@ -79,7 +78,7 @@ function agree({ secret: a }: Found, { secret: b }: Found): boolean {
   if (a instanceof HsmRefusedError || b instanceof HsmRefusedError) {
     return a instanceof HsmRefusedError && b instanceof HsmRefusedError && a.refusal === b.refusal;
   }
-  return a.length === b.length && timingSafeEqual(a, b);
+  return isEqual(a, b);
 }
 
 function secretOf({ secret }: Found): Uint8Array {

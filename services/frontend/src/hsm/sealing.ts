@@ -186,7 +186,8 @@ function isSameKey(a: KeyFound, b: KeyFound): boolean {
   return isEqual(a.materialId, b.materialId) && isEqual(a.publicKey, b.publicKey);
 }
 
-function isEqual(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+/** In constant time. */
+export function isEqual(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return a.length === b.length && timingSafeEqual(a, b);
 }
