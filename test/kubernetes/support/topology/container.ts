@@ -55,6 +55,11 @@ mount -o remount,ro "$root"
 exec chroot "$root" setpriv --pdeathsig KILL --reuid "$user" --regid "$group" --groups "$extra" --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 `;
 
+/** Arguments of `setpriv` that run a program in a network, apart from the machine in what `unshare` names. */
+export function insideNetwork(namespace: string, unshare: readonly string[]): string[] {
+  return ['--pdeathsig', 'KILL', 'nsenter', `--net=/run/netns/${namespace}`, 'unshare', ...unshare];
+}
+
 /** A program in a Pod's network, in a mount, process and IPC namespace of its own, on a root that cannot be written. */
 export class Container {
   readonly #parts: ContainerParts;
@@ -69,17 +74,10 @@ export class Container {
     const inside = [emptyDirectory, root, ...args, '--', user.runAsUser, user.runAsGroup, user.fsGroup, ...command];
     this.#child = spawn(
       'setpriv',
-      [
-        '--pdeathsig',
-        'KILL',
-        'nsenter',
-        `--net=/run/netns/${namespace}`,
-        'unshare',
-        '--mount',
-        '--pid',
-        '--ipc',
-        '--uts',
-      ].concat(['--fork', '--kill-child', 'sh', '-c', enter, 'enter', ...inside.map(String)]),
+      insideNetwork(namespace, ['--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child']).concat(
+        ['sh', '-c', enter, 'enter'],
+        inside.map(String),
+      ),
       { stdio: ['ignore', log, log], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env } },
     );
     closeSync(log);

@@ -35,11 +35,10 @@ export async function firstStart(laptop: string, rendered: Rendered): Promise<Fi
   });
   await runBlocks(laptop);
   parseTrustAnchor(readFileSync(join(laptop, 'trust-anchor.json'), 'utf8'));
-  const lacking = await commandsLacking();
   const configMaps: Objects = new Map(
     [...rendered.configMaps()].map(([name, data]) => [
       name,
-      Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text.replaceAll(lacking, ''))])),
+      Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text)])),
     ]),
   );
   const secrets: Objects = new Map();
@@ -55,15 +54,6 @@ export async function firstStart(laptop: string, rendered: Rendered): Promise<Fi
   }
   await issueCertificates(rendered, secrets);
   return { laptop, founders, configMaps, secrets };
-}
-
-/**
- * The image has Redis 7.4. Where this machine's is older than 7.2, a rule about a command that it lacks is left out.
- */
-async function commandsLacking(): Promise<RegExp> {
-  const { stdout } = await execa('redis-server', ['--version']);
-  const [, major = '', minor = ''] = /v=(\d+)\.(\d+)/.exec(stdout)!;
-  return Number(major) * 100 + Number(minor) >= 702 ? /(?!)/g : / \+client\|setinfo/g;
 }
 
 async function runBlocks(laptop: string): Promise<void> {

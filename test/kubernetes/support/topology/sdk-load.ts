@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { AwsCredentials } from '../../../../tools/aws-files.ts';
+import { insideNetwork } from './container.ts';
 import type { Topology } from './topology.ts';
 
 export interface Call {
@@ -35,18 +36,11 @@ export class SdkLoad implements AsyncDisposable {
     const args = ['https://frontend.keyfleet.svc', accessKeyId, secretAccessKey, `${pauseMs}`];
     const child = spawn(
       'setpriv',
-      [
-        '--pdeathsig',
-        'KILL',
-        'nsenter',
-        `--net=/run/netns/${namespace}`,
-        'unshare',
-        '--mount',
-        'sh',
-        '-c',
-        inside,
-        'sh',
-      ].concat([join(topology.directory, 'resolv.conf'), ...program, ...args]),
+      insideNetwork(namespace, ['--mount']).concat(
+        ['sh', '-c', inside, 'sh', join(topology.directory, 'resolv.conf')],
+        program,
+        args,
+      ),
       { stdio: ['pipe', 'pipe', 'inherit'], env: { PATH: process.env['PATH'], NODE_EXTRA_CA_CERTS: ca } },
     );
     const load = new SdkLoad(child);
