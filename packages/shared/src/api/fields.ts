@@ -22,8 +22,8 @@ export const Plaintext = blob(4096, { sensitive: true });
 export const Ciphertext = blob(6144);
 export const PublicKey = blob(8192);
 /**
- * The limit is ours: policies match each pair against each of their patterns, and the pairs are authenticated with every
- * ciphertext. A grant's constraints stay far below.
+ * The limit is ours: policies match each pair against each of their patterns, and the pairs are authenticated with
+ * every ciphertext. A grant's constraints stay far below.
  */
 export const EncryptionContext = textMap(8192);
 export const KeyMaterialId = text({ min: 64, max: 64, pattern: '^[a-f0-9]+$' });
