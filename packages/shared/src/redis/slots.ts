@@ -9,31 +9,33 @@ const table = Uint16Array.from({ length: 256 }, (_, byte) => {
 
 /** The hash slot of a name: that of its hash tag, if it has one. */
 export function slotOf(name: string): number {
-  return slotOfTag(Buffer.from(/\{([^}]+)\}/.exec(name)?.[1] ?? name).toString('latin1'));
+  const tag = Buffer.from(/\{([^}]+)\}/.exec(name)?.[1] ?? name);
+  return tag.reduce(crcWith, 0) % SLOTS;
 }
 
-/** Of a text of bytes. */
-function slotOfTag(tag: string): number {
-  let crc = 0;
-  for (let i = 0; i < tag.length; i++) crc = ((crc << 8) ^ table[(crc >> 8) ^ tag.charCodeAt(i)]!) & 0xffff;
-  return crc % SLOTS;
+function crcWith(crc: number, byte: number): number {
+  return ((crc << 8) ^ table[(crc >> 8) ^ byte]!) & 0xffff;
 }
 
-/** One hash tag for each slot, in their order: always the same. */
+/** One hash tag for each slot, in their order: the smallest number that Redis puts there. */
 export function tagsOfSlots(): readonly string[] {
-  return (tags ??= findTags());
+  return (tags ??= Array.from(findTags(), String));
 }
 
 let tags: readonly string[] | undefined;
 
-function findTags(): readonly string[] {
-  const found = Array.from<string | undefined>({ length: SLOTS });
-  for (let number = 0, left = SLOTS; left > 0; number++) {
-    const tag = String(number);
-    const slot = slotOfTag(tag);
-    if (found[slot] !== undefined) continue;
-    found[slot] = tag;
-    left--;
+/** The smallest numbers of all slots are less. */
+const ENOUGH = 109_758;
+const ZERO = 0x30;
+
+/** The checksum of each number is that of the number without its last digit, and that digit: one step. */
+function findTags(): Int32Array {
+  const found = new Int32Array(SLOTS).fill(-1);
+  const crcs = new Uint16Array(ENOUGH);
+  for (let number = 0; number < ENOUGH; number++) {
+    const crc = crcWith(number < 10 ? 0 : crcs[Math.floor(number / 10)]!, ZERO + (number % 10));
+    crcs[number] = crc;
+    if (found[crc % SLOTS] === -1) found[crc % SLOTS] = number;
   }
-  return found as string[];
+  return found;
 }
