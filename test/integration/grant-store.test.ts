@@ -49,9 +49,11 @@ describe('records of grants', () => {
     );
     for (const grant of all) await grants.insert(grant, 1_000);
     const [, index] = grantsAt(key);
-    const added = (await redis.client.zrange(index, 0, '-1')).filter((entry) => /^(?:may|permitted) /.test(entry));
+    const added = (await redis.client.zrange(index, 0, '-1')).filter((entry) => /^allow(?:s|ed) /.test(entry));
     expect(added).toHaveLength(3 * all.length);
     await redis.client.zrem(index, ...added);
+    const formerly = all.flatMap(({ grantId }) => ['may', 'permitted'].map((word) => `${word} digest ${grantId}`));
+    await redis.client.zadd(index, ...formerly.flatMap((entry) => [0, entry]));
     const encrypt = { operation: 'Encrypt', encryptionContext: { volume: '254' } } as const;
     const { grantee } = all[0]!;
     const looked = async () => (await Array.fromAsync(grants.candidates(key, grantee, encrypt))).flat();

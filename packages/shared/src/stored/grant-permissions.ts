@@ -16,43 +16,52 @@ interface Permitting {
 /** Operations without an encryption context (KMS Developer Guide, "Using grant constraints"). */
 export const withoutContext: ReadonlySet<string> = new Set(['DescribeKey', 'RetireGrant', 'GetPublicKey']);
 
-/** A context with more pairs has too many parts to ask for each. */
-const MAX_PAIRS = 6;
-
 /**
- * One for each operation that a grant allows: a caller that asks for that operation with that context is allowed.
- * Entries begin with them.
+ * One for each operation that a grant allows: `allows <grantee and operation> <form> <pairs> `, of which all but the
+ * form are digests. Entries begin with them. The form is `any`, `equals`, or `subset` and the digests of the
+ * constraint's names. However many grants there are, few are of different forms, and of each form a request can only
+ * have one permission: whoever knows the forms need not try every part of an encryption context.
  */
 export function permissionsOf({ grantee, operations, constraints }: Permitting): readonly string[] {
-  const { encryptionContextEquals: equals, encryptionContextSubset: subset } = constraints;
+  const { encryptionContextEquals: equals, encryptionContextSubset: subset = [] } = constraints;
   return operations.map((operation) => {
-    if (withoutContext.has(operation)) return permission(grantee, operation, 'any', []);
-    if (equals !== undefined) return permission(grantee, operation, 'equals', equals);
-    return permission(grantee, operation, 'subset', subset ?? []);
+    const to = permissionsTo(grantee, operation);
+    if (withoutContext.has(operation)) return permission(to, 'any', []);
+    if (equals !== undefined) return permission(to, 'equals', equals);
+    return permission(to, ['subset', ...subset.map(([name]) => digestOf(name))].join('.'), subset);
   });
 }
 
-/**
- * A grant that allows an operation with an encryption context has at least one of these: that of the whole context, or
- * that of one of its parts. Undefined if there are too many.
- */
-export function permissionsAsked(grantee: string, operation: string, context: Pairs): readonly string[] | undefined {
-  if (withoutContext.has(operation)) return [permission(grantee, operation, 'any', [])];
-  if (context.length > MAX_PAIRS) return undefined;
-  const parts = Array.from({ length: 2 ** context.length }, (_, bits) => context.filter((_pair, i) => bits & (1 << i)));
-  return [
-    permission(grantee, operation, 'equals', context),
-    ...parts.map((part) => permission(grantee, operation, 'subset', part)),
-  ];
+/** Begins every permission for an operation. */
+export function permissionsTo(grantee: string, operation: string): string {
+  return `allows ${digestOf([grantee, operation])} `;
 }
 
-function permission(grantee: string, operation: string, how: 'any' | 'equals' | 'subset', pairs: Pairs): string {
-  return `may ${digestOf([grantee, operation, how, pairs])} `;
+export function formOf(permission: string): string {
+  return permission.split(' ')[2]!;
+}
+
+/**
+ * The one permission of a form, if any, that a grant can have which allows an operation with this encryption context.
+ * `to`: the begin of permissions for the operation.
+ */
+export function permissionsAsked(to: string, context: Pairs): (form: string) => string | undefined {
+  const byName = new Map(context.map((pair) => [digestOf(pair[0]), pair]));
+  return (form) => {
+    const [how, ...names] = form.split('.');
+    if (how !== 'subset') return permission(to, form, how === 'equals' ? context : []);
+    const pairs = names.map((name) => byName.get(name)).filter((pair) => pair !== undefined);
+    return pairs.length === names.length ? permission(to, form, pairs) : undefined;
+  };
+}
+
+function permission(to: string, form: string, pairs: Pairs): string {
+  return `${to}${form} ${digestOf(pairs)} `;
 }
 
 /** Begins the entry of a grant that has entries for its permissions; grants of older releases have none. */
 export function permittedTo(grantee: string): string {
-  return `permitted ${digestOf(grantee)} `;
+  return `allowed ${digestOf(grantee)} `;
 }
 
 function digestOf(value: unknown): string {

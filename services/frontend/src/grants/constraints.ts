@@ -1,4 +1,4 @@
-import { permissionsAsked, withoutContext } from '@keyfleet/shared/stored/grant-permissions';
+import { permissionsAsked, permissionsTo, withoutContext } from '@keyfleet/shared/stored/grant-permissions';
 import type { ContextPairs, Grant, GrantConstraints, GrantOperation } from './grant.ts';
 
 /** The request for which a grant's permission is needed. */
@@ -22,15 +22,20 @@ export function allows({ operations, constraints }: Grant, question: GrantQuesti
   return contextHolds(constraints, pairsOf(question.encryptionContext ?? {}));
 }
 
-/**
- * The prefixes of index entries that every allowing grant has; other grants may have them too. Undefined if all of the
- * grantee's grants must be examined.
- */
-export function permissionsFor(grantee: string, question: GrantQuestion): readonly string[] | undefined {
+/** Of a grantee's permissions, those that a grant which allows the operation can have: at most one of each form. */
+export interface PermissionsFor {
+  /** All for the operation begin with it. */
+  readonly to: string;
+  readonly ofForm: (form: string) => string | undefined;
+}
+
+/** Every grant that allows it has such a permission; other grants may have one too. */
+export function permissionsFor(grantee: string, question: GrantQuestion): PermissionsFor {
   const { operation, child, encryptionContext = {} } = question;
   const constraints = child?.constraints;
   const given = constraints?.encryptionContextEquals ?? constraints?.encryptionContextSubset;
-  return permissionsAsked(grantee, operation, given ?? pairsOf(encryptionContext));
+  const to = permissionsTo(grantee, operation);
+  return { to, ofForm: permissionsAsked(to, given ?? pairsOf(encryptionContext)) };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type GrantedKey, ListedGrant, namedEntriesOf, retirableEntryOf } from '@keyfleet/shared/stored/grants';
-import { permissionsOf } from '@keyfleet/shared/stored/grant-permissions';
+import { formOf, permissionsOf } from '@keyfleet/shared/stored/grant-permissions';
 import { pageOf } from '../store/page.ts';
 import type { Page } from '../store/store.ts';
 import { permissionsFor, type GrantQuestion } from './constraints.ts';
@@ -38,9 +38,9 @@ export class MemoryGrantStore implements GrantStore {
   }
 
   async *candidates(key: GrantedKey, grantee: string, question: GrantQuestion): AsyncGenerator<readonly Grant[]> {
-    const asked = permissionsFor(grantee, question);
-    const all = this.#of(key).filter((grant) => grant.grantee === grantee);
-    yield asked === undefined ? all : all.filter((grant) => permissionsOf(grant).some((one) => asked.includes(one)));
+    const { ofForm } = permissionsFor(grantee, question);
+    const mayAllow = (permission: string): boolean => ofForm(formOf(permission)) === permission;
+    yield this.#of(key).filter((grant) => grant.grantee === grantee && permissionsOf(grant).some(mayAllow));
   }
 
   async remove(grant: Grant): Promise<boolean> {

@@ -94,14 +94,33 @@ export class RedisGrantStore implements GrantStore {
   }
 
   async *candidates(key: GrantedKey, grantee: string, question: GrantQuestion): AsyncGenerator<readonly Grant[]> {
-    const asked = permissionsFor(grantee, question);
-    if (!(await this.#hasPermissions(key, grantee))) yield* this.#withPermissions(key, grantee);
-    else if (asked === undefined) yield* this.#pages(key, entriesOfGrantee(grantee));
-    else {
-      const firsts = await Promise.all(asked.map((prefix) => this.#page(key, prefix, FEW)));
-      yield firsts.flatMap(({ items }) => items);
-      for (const [i, { next }] of firsts.entries()) if (next !== undefined) yield* this.#pages(key, asked[i]!, next);
+    if (!(await this.#hasPermissions(key, grantee))) return yield* this.#withPermissions(key, grantee);
+    const { to, ofForm } = permissionsFor(grantee, question);
+    for await (const forms of this.#formsOf(key, to)) {
+      yield* this.#withAny(
+        key,
+        forms.flatMap((form) => ofForm(form) ?? []),
+      );
     }
+  }
+
+  /** The forms of the permissions that begin with `to`: few, however many permissions there are. */
+  async *#formsOf(key: GrantedKey, to: string): AsyncGenerator<readonly string[]> {
+    const [, index] = grantsAt(key);
+    let after: string | undefined = '';
+    do {
+      const forms = (await this.#redis.scriptUndurably('kfGrantForms', index, to, after, FEW)) as string[];
+      yield forms;
+      after = forms.length === FEW ? forms.at(-1) : undefined;
+    } while (after !== undefined);
+  }
+
+  /** The grants whose entries begin with one of the prefixes. Most prefixes have one grant or none. */
+  async *#withAny(key: GrantedKey, prefixes: readonly string[]): AsyncGenerator<readonly Grant[]> {
+    const firsts = await Promise.all(prefixes.map((prefix) => this.#idsWith(key, prefix, FEW)));
+    const ids = firsts.flatMap((page) => page.items);
+    for (let from = 0; from < ids.length; from += FEW) yield this.#all(key, ids.slice(from, from + FEW));
+    for (const [i, { next }] of firsts.entries()) if (next !== undefined) yield* this.#pages(key, prefixes[i]!, next);
   }
 
   async *#pages(key: GrantedKey, prefix: string, from?: string): AsyncGenerator<readonly Grant[]> {
@@ -147,16 +166,28 @@ export class RedisGrantStore implements GrantStore {
   }
 
   async #page(key: GrantedKey, prefix: string, limit: number, after?: string): Promise<Page<Grant>> {
-    const [grants, index] = grantsAt(key);
+    const { items: ids, next } = await this.#idsWith(key, prefix, limit, after);
+    const items = await this.#all(key, ids);
+    return next === undefined ? { items } : { items, next };
+  }
+
+  /** The ids of the grants whose entries begin with `prefix`. */
+  async #idsWith(key: GrantedKey, prefix: string, limit: number, after?: string): Promise<Page<string>> {
+    const [, index] = grantsAt(key);
     const range = [...rangeOf(prefix, after), 'BYLEX', 'LIMIT', 0, limit + 1] as const;
     const entries = await this.#redis.read((client) => client.zrange(index, ...range));
     const ids = entries.slice(0, limit).map((entry) => entry.slice(prefix.length));
+    return pageUntil(ids, ids.at(-1), entries.length > limit);
+  }
+
+  /** The grants with these ids. Those revoked meanwhile are left out. */
+  async #all(key: GrantedKey, ids: readonly string[]): Promise<readonly Grant[]> {
+    const [grants] = grantsAt(key);
     const assertNotGone = this.#acknowledged.beginRead();
     const texts = ids.length === 0 ? [] : await this.#redis.read((client) => client.hmget(grants, ...ids));
-    // Grants revoked meanwhile are left out.
     const items = await Promise.all(ids.flatMap((id, i) => (texts[i] ? [this.#read(texts[i], key, id)] : [])));
     for (const { grantId } of items) assertNotGone(grantName({ ...key, grantId }), 1);
-    return pageUntil(items, ids.at(-1), entries.length > limit);
+    return items;
   }
 
   async listRetirable(region: string, principal: string, limit: number, after?: string): Promise<Page<Grant>> {
@@ -214,6 +245,6 @@ function listedOf(grant: Grant): ListedGrant {
   return ListedGrant.parse(JSON.parse(encodeGrant(grant)));
 }
 
-function pageUntil(items: readonly Grant[], last: string | undefined, goesOn: boolean): Page<Grant> {
+function pageUntil<T>(items: readonly T[], last: string | undefined, goesOn: boolean): Page<T> {
   return goesOn && last !== undefined ? { items, next: last } : { items };
 }

@@ -1,4 +1,5 @@
 import { FENCE, type ScriptPart } from './record-fence.ts';
+import { grantScripts } from './grant-scripts.ts';
 import { iamScripts } from './iam-scripts.ts';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 
@@ -160,48 +161,7 @@ end
 return #members`,
   ],
   ...iamScripts,
-  /**
-   * KEYS: key's record, its grants, their index. ARGV: id, JSON, quota, the prefix of an entry with the same name or
-   * '', channel, message, its entries (JSON). If a grant with that name exists, returns its id.
-   */
-  kfInsertGrant: [
-    3,
-    `
-if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
-local named = ARGV[4]
-if named ~= '' then
-  local found = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. named, '(' .. string.sub(named, 1, -2) .. '!', 'LIMIT', 0, 1)
-  if found[1] then return string.sub(found[1], #named + 1) end
-end
-if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[3]) then return 'full' end
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-for _, entry in ipairs(cjson.decode(ARGV[7])) do redis.call('ZADD', KEYS[3], 0, entry) end
-redis.call('PUBLISH', ARGV[5], ARGV[6])
-return 'done'`,
-  ],
-  /**
-   * KEYS: grants, their index. ARGV: lists of an id and its entries to add (JSON). Grants that no longer exist are
-   * skipped.
-   */
-  kfAddGrantEntries: [
-    2,
-    `
-for _, grant in ipairs(cjson.decode(ARGV[1])) do
-  if redis.call('HEXISTS', KEYS[1], grant[1]) == 1 then
-    for i = 2, #grant do redis.call('ZADD', KEYS[2], 0, grant[i]) end
-  end
-end
-return 1`,
-  ],
-  /** KEYS: grants, their index. ARGV: id, channel, message, its entries (JSON). 0: it was already gone. */
-  kfRemoveGrant: [
-    2,
-    `
-for _, entry in ipairs(cjson.decode(ARGV[4])) do redis.call('ZREM', KEYS[2], entry) end
-local removed = redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('PUBLISH', ARGV[2], ARGV[3])
-return removed`,
-  ],
+  ...grantScripts,
   /**
    * KEYS: custom key stores, the keys in them. ARGV: JSON as it was read or '', the new JSON, a prefix that no entry
    * may have or '', channel, message.
