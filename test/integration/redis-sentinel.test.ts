@@ -31,7 +31,7 @@ function usersOf(file: string): string[] {
       return `user ${name} on #${createHash('sha256').update(passwordOf(name)).digest('hex')}`;
     }),
   );
-  return [...on, 'user default off'];
+  return [...on, 'user default off resetpass allkeys allchannels allcommands'];
 }
 
 function start(lines: (port: number) => readonly string[], ...args: readonly string[]): Promise<TestServer> {

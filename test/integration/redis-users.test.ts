@@ -1,9 +1,13 @@
 import { CreateAliasCommand, CreateGrantCommand, CreateKeyCommand, EncryptCommand } from '@aws-sdk/client-kms';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { startServer } from '@keyfleet/test-support/servers';
 import { storedValues } from '@keyfleet/shared/stored/names';
+import { execa } from 'execa';
 import { Redis } from 'ioredis';
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RedisUser } from '../../tools/servers/redis-users.ts';
 
@@ -81,4 +85,34 @@ describe('a domain-manager may not', () => {
 test('each may do what is its own', async () => {
   await expect(call('frontend', ['EXISTS', 'kf:key:{us-east-1/x}'])).resolves.toBe(0);
   await expect(call('domain-manager', ['LLEN', 'kf:domain:{development}:tokens'])).resolves.toBeGreaterThan(0);
+});
+
+test('a Redis with the users of deploy/redis has after a restart what was written together, and nobody comes in without a name', async () => {
+  const deploy = join(import.meta.dirname, '../../deploy/redis');
+  const { stdout: users } = await execa('sh', [join(deploy, 'users.sh'), join(deploy, 'users.acl')]);
+  await using server = await startServer(async (port, dir) => {
+    const file = join(dir, 'redis.conf');
+    const durable = ['appendonly yes', 'appendfsync always', 'save ""'];
+    const open = users.replace('user operator on ', 'user operator on nopass ');
+    await writeFile(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${dir}`, ...durable, open, ''].join('\n'));
+    return { command: 'redis-server', args: [file] };
+  });
+  const own = (client: Redis) => {
+    client.on('error', () => {});
+    return Object.assign(client, { [Symbol.dispose]: () => client.disconnect() });
+  };
+  const once = { lazyConnect: true, retryStrategy: () => null };
+  const connect = (username: string) => own(new Redis(server.port, { ...once, username, password: 'any' }));
+  {
+    using client = connect('operator');
+    await client.eval("redis.call('SET', KEYS[1], 1); redis.call('SET', KEYS[2], 2)", 2, 'one', 'other');
+  }
+  await server.kill();
+  await server.restart();
+  using client = connect('operator');
+  expect(await client.mget('one', 'other')).toEqual(['1', '2']);
+  using asDefault = connect('default');
+  await expect(asDefault.get('one')).rejects.toThrow(/WRONGPASS|NOAUTH/);
+  using nameless = own(new Redis(server.port, { ...once, enableReadyCheck: false }));
+  await expect(nameless.get('one')).rejects.toThrow('NOAUTH');
 });
