@@ -49,6 +49,12 @@ export class SoftHsm {
     return this.#run('pkcs11-tool', [...args, '--list-objects', '--type', 'secrkey']);
   }
 
+  /** Makes an AES-256 key beside those that are there, with OpenSC. */
+  async makeKey(pin: string, label: string, ...options: readonly string[]): Promise<void> {
+    const args = ['--module', SoftHsm.module, '--token-label', this.label, '--login', '--pin', pin];
+    await this.#run('pkcs11-tool', [...args, '--keygen', '--key-type', 'AES:32', '--label', label, ...options]);
+  }
+
   /** Its objects are gone; the token is there still. */
   empty(): void {
     for (const token of readdirSync(this.#tokens)) {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -223,6 +223,12 @@ export class WorkerProcess implements AsyncDisposable {
   async startAndFail(): Promise<number> {
     const [code] = await once(this.#spawn(), 'close');
     return code as number;
+  }
+
+  /** Replaces fields of its configuration; one that is undefined goes. It is read at the next start. */
+  async reconfigure(fields: object): Promise<void> {
+    const config = JSON.parse(await readFile(this.configFile, 'utf8')) as object;
+    await writeFile(this.configFile, JSON.stringify({ ...config, ...fields }));
   }
 
   #spawn(): ChildProcess {

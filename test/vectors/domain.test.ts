@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
-import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
+import { openIdentity, wrappedSealKeyOf } from '@keyfleet/hsm-worker/boundary/identity';
+import { SealKeyContext } from '@keyfleet/hsm-worker/boundary/pkcs11/token-seal-key';
+import { open as openSealed } from '@keyfleet/shared/encoding/aead';
 import { openOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
 import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
@@ -168,6 +170,22 @@ test('an identity of version 2 remembers the token that its member made', () => 
   const { sealedIdentity, sealKey } = vectors.worker;
   const { memory } = openIdentity(bytesOf(sealedIdentity), newSealKey(bytesOf(sealKey), randomBytes));
   expect(memory.prepared).toEqual(bytesOf(vectors.prepared));
+});
+
+test('an identity of a token opens with what the key in the token brings back', () => {
+  const vectors =
+    load<Record<'memberId' | 'tokenKey' | 'sealKey' | 'sealedIdentity' | 'signingKey', string>>(
+      'token-sealed-identity',
+    );
+  const file = bytesOf(vectors.sealedIdentity);
+  const wrapped = wrappedSealKeyOf(file)!;
+  const associatedData = SealKeyContext.encode(vectors);
+  const brought = openSealed({ key: bytesOf(vectors.tokenKey), iv: wrapped.iv, associatedData }, wrapped);
+  expect(brought).toEqual(bytesOf(vectors.sealKey));
+  const sealKey = newSealKey(brought, randomBytes, wrapped);
+  const { identity, memory } = openIdentity(file, sealKey);
+  expect(identity.signingKey).toEqual(bytesOf(vectors.signingKey));
+  expect(wrappedSealKeyOf(identity.seal(sealKey, memory))).toEqual(wrapped);
 });
 
 describe.each(versions)('domain commands of version $version', ({ version, suffix }) => {

@@ -81,17 +81,36 @@ export function readPublicFile(path: string, field: string): string {
   return readFile(path, `${field}: the file`);
 }
 
-/**
- * Reads a secret's file without its final newline. Throws ConfigError, also if other users may read the file; `field`
- * is the configuration field that names it.
- */
+/** Like `readSecretBytes`, for a secret that has to be text: it stays in memory until that is used anew. */
 export function readSecretFile(path: string, field: string): string {
-  const secret = readFile(path, `${field}: the secret's file`).replace(/\r?\n$/, '');
+  const secret = readSecretBytes(path, field);
+  try {
+    return secret.toString('utf8');
+  } finally {
+    secret.fill(0);
+  }
+}
+
+/**
+ * Reads a secret's file without its final newline; the caller wipes the result. Throws ConfigError, also if other users
+ * may read the file; `field` is the configuration field that names it.
+ */
+export function readSecretBytes(path: string, field: string): Buffer {
+  const content = readBytes(path, `${field}: the secret's file`);
   if (isOpenToOthers(path)) {
     throw new ConfigError(`${field}: the secret's file ${path} is open to other users. Run: chmod 600 ${path}`);
   }
-  if (secret === '') throw new ConfigError(`${field}: the secret's file ${path} is empty. Write the secret into it.`);
+  const secret = content.subarray(0, content.length - finalNewline(content));
+  if (secret.length === 0) {
+    throw new ConfigError(`${field}: the secret's file ${path} is empty. Write the secret into it.`);
+  }
   return secret;
+}
+
+/** The length of what ends the last line. */
+function finalNewline(content: Buffer): number {
+  if (content.at(-1) !== 0x0a) return 0;
+  return content.at(-2) === 0x0d ? 2 : 1;
 }
 
 /**
@@ -131,8 +150,12 @@ export function configPath(args: readonly string[]): string {
 }
 
 function readFile(path: string, what: string): string {
+  return readBytes(path, what).toString('utf8');
+}
+
+function readBytes(path: string, what: string): Buffer {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const reason =

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { byteSize, duration, filePath, gone, hostPort } from '@keyfleet/shared/config';
 import { entityId } from '@keyfleet/shared/domain/state';
 import { HealthAddress } from '@keyfleet/shared/grpc/health';
@@ -8,6 +9,39 @@ import { PeerTlsConfig } from '@keyfleet/shared/grpc/peers';
 import { AllowPlaintext, refusePlaintext } from '@keyfleet/shared/tls/plaintext';
 import { z } from 'zod';
 
+/** How a token is reached. */
+const token = {
+  module: filePath().describe("The PKCS#11 module: the vendor's shared library."),
+  token: z
+    .strictObject({
+      label: z.string().min(1).max(32).optional().describe('Its label.'),
+      serial: z.string().min(1).max(16).optional().describe('Its serial number.'),
+    })
+    .refine(({ label, serial }) => label !== undefined || serial !== undefined, 'needs label, serial or both')
+    .describe('Which of the tokens that the module has.'),
+  environment: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe("The module's environment variables. It has no others."),
+  timeout: duration('2s').describe('How long the token may take.'),
+};
+
+const SealKey = z
+  .strictObject({
+    pkcs11: z
+      .strictObject({
+        ...token,
+        pinFile: filePath().describe("The PIN of the token's user; `<user>:<password>` for modules that take that."),
+        keyLabel: z
+          .string()
+          .min(1)
+          .max(64)
+          .describe('The AES-256 key in the token, which the first start makes. Each worker has a key of its own.'),
+      })
+      .describe('The token.'),
+  })
+  .describe('A PKCS#11 token that keeps the key which seals the identity (docs/operations.md); this or `sealKeyFile`.');
+
 const Cluster = z
   .strictObject({
     id: z
@@ -16,14 +50,7 @@ const Cluster = z
       .describe('The CloudHsmClusterId that customers give: `cluster-` and 11 to 16 letters or digits from 2 to 7.'),
     accountId: z.string().regex(ACCOUNT_ID).describe('Whose it is. No key store of another account can be in it.'),
     region: z.string().min(1).max(32).describe('In which Region.'),
-    module: filePath().describe("The PKCS#11 module: the vendor's shared library."),
-    token: z
-      .strictObject({
-        label: z.string().min(1).max(32).optional().describe('Its label.'),
-        serial: z.string().min(1).max(16).optional().describe('Its serial number.'),
-      })
-      .refine(({ label, serial }) => label !== undefined || serial !== undefined, 'needs label, serial or both')
-      .describe('Which of the tokens that the module has.'),
+    ...token,
     user: z
       .string()
       .min(1)
@@ -32,12 +59,7 @@ const Cluster = z
         'Who logs in, for modules that take `<user>:<password>`, as AWS CloudHSM does; otherwise the password alone is the PIN.',
       ),
     trustAnchorFile: filePath().describe('The certificate (PEM) that customers must give as TrustAnchorCertificate.'),
-    environment: z
-      .record(z.string(), z.string())
-      .default({})
-      .describe("The module's environment variables. It has no others."),
     sessions: z.int().min(1).max(32).default(2).describe('Sessions at once, each in a process of about 50 MB.'),
-    timeout: duration('2s').describe('How long the token may take.'),
   })
   .describe('A CloudHSM cluster: a token behind a PKCS#11 module.');
 
@@ -53,9 +75,10 @@ export const WorkerConfig = z
     grpc: hostPort().describe('Where frontends and domain-managers reach it.'),
     health: HealthAddress,
     dataDir: filePath().describe('A volume of this worker alone, for its sealed identity.'),
-    sealKeyFile: filePath().describe(
-      'The key that seals the identity: 32 random bytes in base64, kept off that volume.',
-    ),
+    sealKeyFile: filePath()
+      .optional()
+      .describe('The key that seals the identity: 32 random bytes in base64, kept off that volume.'),
+    sealKey: SealKey.optional(),
     trustAnchorFile: filePath().describe(
       "The domain's name and its founding operators' public keys (docs/ceremony.md).",
     ),
@@ -96,5 +119,13 @@ export const WorkerConfig = z
     drain: duration('3s').describe('How long commands may go on after SIGTERM.'),
     log: LogConfig,
   })
-  .superRefine(refusePlaintext);
+  .superRefine(refusePlaintext)
+  .refine(({ sealKeyFile, sealKey }) => sealKeyFile !== undefined || sealKey !== undefined, {
+    path: ['sealKeyFile'],
+    message: 'is missing: the identity needs it, or sealKey',
+  });
 export type WorkerConfig = z.output<typeof WorkerConfig>;
+
+export function memberIdOf({ memberId }: WorkerConfig): string {
+  return memberId ?? hostname();
+}

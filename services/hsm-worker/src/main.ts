@@ -24,6 +24,10 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const backingKeys = new BackingKeyCache({ clock, maxBytes, maxAgeMs });
   const anchor = loadTrustAnchor(config.trustAnchorFile);
   const hsm = await openHsm(config, anchor, () => backingKeys.clear());
+  if (config.sealKey !== undefined && config.sealKeyFile !== undefined) {
+    const { sealKeyFile } = config;
+    log.warn({ sealKeyFile }, 'the token seals the identity: take sealKeyFile from the configuration and destroy it');
+  }
   const publishIdentity = () => writePublicIdentity(config, hsm);
   await publishIdentity();
 

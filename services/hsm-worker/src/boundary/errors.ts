@@ -5,8 +5,9 @@ export class RefusedError extends Error {
   override name = 'RefusedError';
   readonly refusal: Refusal;
 
-  constructor(refusal: Refusal) {
-    super(refusal);
+  /** `cause`: for whoever runs the worker, never for a caller. */
+  constructor(refusal: Refusal, options?: ErrorOptions) {
+    super(refusal, options);
     this.refusal = refusal;
   }
 }

@@ -26,7 +26,7 @@ import {
   sha256Hash,
   type VerifiedDomain,
 } from '@keyfleet/shared/domain/state';
-import type { SealKey } from './seal-key.ts';
+import { type SealKey, WrappedSealKey } from './seal-key.ts';
 
 /** The newest token ever installed; absent before the first. */
 const installedFormat = z.object({ state: bytes(), hash: sha256Hash }).optional();
@@ -63,6 +63,11 @@ const IdentitySecrets = defineFormat(
 );
 
 const SealedIdentity = defineFormat('keyfleet/sealed-identity/1', z.object({ header: bytes(), sealed: bytes() }));
+/** With the seal key, as a PKCS#11 token keeps it. */
+const TokenSealedIdentity = defineFormat(
+  'keyfleet/token-sealed-identity/1',
+  z.object({ sealKey: WrappedSealKey, header: bytes(), sealed: bytes() }),
+);
 
 /** What a member must not forget. */
 export interface Memory {
@@ -142,7 +147,11 @@ export class Identity {
     };
     const plaintext = IdentitySecrets.encode(secrets);
     try {
-      return SealedIdentity.encode({ header, sealed: sealKey.seal(plaintext, header) });
+      const sealed = sealKey.seal(plaintext, header);
+      const { wrapped } = sealKey;
+      return wrapped === undefined
+        ? SealedIdentity.encode({ header, sealed })
+        : TokenSealedIdentity.encode({ sealKey: wrapped, header, sealed });
     } finally {
       for (const secret of [plaintext, ...Object.values(secrets)]) secret.fill(0);
     }
@@ -158,9 +167,35 @@ export function newIdentity(memberId: string): Identity {
   });
 }
 
+/**
+ * How a PKCS#11 token keeps the seal key; undefined for a seal key that comes from elsewhere. Throws
+ * `DomainError('malformed')`.
+ */
+export function wrappedSealKeyOf(sealedIdentity: Uint8Array): WrappedSealKey | undefined {
+  return partsOf(sealedIdentity).sealKey;
+}
+
+interface SealedParts {
+  readonly sealKey?: WrappedSealKey;
+  readonly header: Uint8Array;
+  readonly sealed: Uint8Array;
+}
+
+function partsOf(sealedIdentity: Uint8Array): SealedParts {
+  return isLabelled(TokenSealedIdentity, sealedIdentity)
+    ? decodeOrRefuse(TokenSealedIdentity, sealedIdentity)
+    : decodeOrRefuse(SealedIdentity, sealedIdentity);
+}
+
+/** The same identity under another seal key. Throws as `openIdentity`. */
+export function resealIdentity(sealedIdentity: Uint8Array, from: SealKey, to: SealKey): Buffer {
+  const { identity, memory } = openIdentity(sealedIdentity, from);
+  return identity.seal(to, memory);
+}
+
 /** Throws `DomainError('cannot-open')` for another seal key or altered bytes. */
 export function openIdentity(sealedIdentity: Uint8Array, sealKey: SealKey): { identity: Identity; memory: Memory } {
-  const { header, sealed } = decodeOrRefuse(SealedIdentity, sealedIdentity);
+  const { header, sealed } = partsOf(sealedIdentity);
   const secrets = openedSecrets(sealed, header, sealKey);
   try {
     const isVersion1 = isLabelled(HeaderV1, header);

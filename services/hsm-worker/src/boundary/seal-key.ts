@@ -1,27 +1,40 @@
 import { createSecretKey, scryptSync } from 'node:crypto';
 import { CannotOpenError, ivLength, open, seal, tagLength } from '@keyfleet/shared/encoding/aead';
+import { bytes } from '@keyfleet/shared/encoding/canonical';
+import { z } from 'zod';
 import type { Random } from './crypto/random.ts';
 
+export const sealKeyLength = 32;
+
+/** A seal key as a PKCS#11 token encrypted it: only that token opens it. */
+export const WrappedSealKey = z.object({
+  iv: bytes({ min: ivLength, max: ivLength }),
+  ciphertext: bytes({ min: sealKeyLength, max: sealKeyLength }),
+  tag: bytes({ min: tagLength, max: tagLength }),
+});
+export type WrappedSealKey = z.output<typeof WrappedSealKey>;
+
 /**
- * Seals a member's identity at rest. It does not come from the volume that holds the identity, but from a mounted file
- * or a passphrase; a PKCS#11 token would be a third implementation.
+ * Seals a member's identity at rest. It does not come from the volume that holds the identity, but from a mounted file,
+ * a passphrase or a PKCS#11 token.
  */
 export interface SealKey {
+  /** What the token needs to bring the key back, kept with the identity. Absent if the key does not come from one. */
+  readonly wrapped?: WrappedSealKey | undefined;
   seal(plaintext: Uint8Array, associatedData: Uint8Array): Buffer;
   /** Throws `CannotOpenError`. The caller wipes the result. */
   open(sealed: Uint8Array, associatedData: Uint8Array): Buffer;
 }
 
-export const sealKeyLength = 32;
-
 /**
- * AES-256-GCM, IV || ciphertext || tag. Used a few times a day, so random IVs never collide. Does not keep `bytes`: the
- * caller wipes them.
+ * AES-256-GCM, IV || ciphertext || tag. Used a few times a day, so random IVs never collide. Does not keep
+ * `keyBytes`: the caller wipes them.
  */
-export function newSealKey(bytes: Uint8Array, random: Random): SealKey {
-  if (bytes.length !== sealKeyLength) throw new RangeError(`a seal key has ${sealKeyLength} bytes`);
-  const key = createSecretKey(bytes);
+export function newSealKey(keyBytes: Uint8Array, random: Random, wrapped?: WrappedSealKey): SealKey {
+  if (keyBytes.length !== sealKeyLength) throw new RangeError(`a seal key has ${sealKeyLength} bytes`);
+  const key = createSecretKey(keyBytes);
   return {
+    wrapped,
     seal(plaintext, associatedData) {
       const iv = random(ivLength);
       return Buffer.concat([iv, ...seal({ key, iv, associatedData }, plaintext)]);
@@ -45,10 +58,10 @@ export const saltLength = 32;
 
 /** `salt`: its own random bytes, stored beside the sealed data. */
 export function passphraseSealKey(passphrase: string, salt: Uint8Array, random: Random): SealKey {
-  const bytes = scryptSync(passphrase.normalize('NFKC'), salt, sealKeyLength, scryptCost);
+  const keyBytes = scryptSync(passphrase.normalize('NFKC'), salt, sealKeyLength, scryptCost);
   try {
-    return newSealKey(bytes, random);
+    return newSealKey(keyBytes, random);
   } finally {
-    bytes.fill(0);
+    keyBytes.fill(0);
   }
 }

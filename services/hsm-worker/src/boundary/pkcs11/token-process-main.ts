@@ -10,13 +10,13 @@ export type TokenRequest =
 
 /** A request to a session that is logged in. */
 export type TokenWork =
-  | { readonly name: 'generateKey' | 'destroyKey'; readonly label: string }
+  | { readonly name: 'generateKey' | 'destroyKey' | 'countKeys'; readonly label: string }
   | { readonly name: 'generateRandom'; readonly length: number }
   | ({ readonly name: 'encrypt'; readonly label: string } & Parameters<TokenSession['encrypt']>[1])
   | ({ readonly name: 'decrypt'; readonly label: string } & Parameters<TokenSession['decrypt']>[1]);
 
-/** The `refusal` is all that leaves the process about a failure. */
-export type TokenReply = { readonly result: unknown } | { readonly refusal: Refusal };
+/** `problem`: in words, for whoever runs the worker. */
+export type TokenReply = { readonly result: unknown } | { readonly refusal: Refusal; readonly problem: string };
 
 let session: TokenSession | undefined;
 
@@ -30,7 +30,7 @@ function replyTo(request: TokenRequest): TokenReply {
   try {
     return { result: answer(request) };
   } catch (error) {
-    return { refusal: refusalOf(error) };
+    return { refusal: refusalOf(error), problem: error instanceof Error ? error.message : '' };
   }
 }
 
@@ -51,6 +51,8 @@ function answer(request: TokenRequest): unknown {
       return session.generateKey(request.label);
     case 'destroyKey':
       return session.destroyKey(request.label);
+    case 'countKeys':
+      return session.countKeys(request.label);
     case 'generateRandom':
       return session.generateRandom(request.length);
     case 'encrypt':

@@ -21,7 +21,7 @@ const START_MS = 10_000;
  * network does, and may crash. So it runs in its own process, which is killed if it does not answer, and which sees
  * neither a domain key nor a customer's plaintext.
  */
-export class TokenProcess {
+export class TokenProcess implements Disposable {
   readonly #options: TokenProcessOptions;
   readonly #child: ChildProcess;
   readonly #opened: Promise<unknown>;
@@ -61,7 +61,11 @@ export class TokenProcess {
   kill(): void {
     this.#isOver = true;
     this.#child.kill('SIGKILL');
-    this.#waiting?.({ refusal: 'cluster-away' });
+    this.#waiting?.({ refusal: 'cluster-away', problem: 'its process ended or did not answer in time' });
+  }
+
+  [Symbol.dispose](): void {
+    this.kill();
   }
 
   #exchange(request: TokenRequest, timeoutMs: number): Promise<unknown> {
@@ -71,7 +75,7 @@ export class TokenProcess {
         clearTimeout(timer);
         this.#waiting = undefined;
         if ('result' in reply) resolve(reply.result);
-        else reject(new RefusedError(reply.refusal));
+        else reject(new RefusedError(reply.refusal, { cause: new Error(reply.problem) }));
       };
       if (this.#isOver || !this.#child.connected) return this.kill();
       this.#child.send(request, (error) => error && this.kill());

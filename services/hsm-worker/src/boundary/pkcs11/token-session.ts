@@ -10,6 +10,7 @@ export interface TokenName {
 /** The token is in none of the module's slots. */
 export class NoTokenError extends Error {
   override name = 'NoTokenError';
+  override message = 'it has no such token';
 }
 /** The token has no key with this label. */
 export class NoKeyError extends Error {
@@ -18,6 +19,12 @@ export class NoKeyError extends Error {
 /** The input was not encrypted in this way under this key. */
 export class NotDecryptedError extends Error {
   override name = 'NotDecryptedError';
+}
+
+/** How many keys have a label, and how many of those are AES-256 keys that never leave the token; two means several. */
+export interface KeyCount {
+  readonly all: number;
+  readonly kept: number;
 }
 
 export interface EncryptedInToken {
@@ -119,6 +126,11 @@ export class TokenSession {
     }
   }
 
+  countKeys(label: string): KeyCount {
+    const kept = this.#find({ ...keyOf(label), sensitive: true, extractable: false, valueLength: 32 });
+    return { all: this.#find(keyOf(label)).length, kept: kept.length };
+  }
+
   generateRandom(length: number): Buffer {
     return this.#using((memory) => {
       const random = memory.take(length);
@@ -196,12 +208,17 @@ export class TokenSession {
   }
 
   #search(label: string): bigint | undefined {
+    return this.#find(keyOf(label))[0];
+  }
+
+  /** At most two. */
+  #find(template: Template): bigint[] {
     return this.#using((memory) => {
-      this.#call('C_FindObjectsInit', this.#session, ...templateIn(memory, keyOf(label)));
+      this.#call('C_FindObjectsInit', this.#session, ...templateIn(memory, template));
       try {
-        const [key, count] = [memory.words(0), memory.words(0)];
-        this.#call('C_FindObjects', this.#session, key.pointer, 1n, count.pointer);
-        return wordOf(count) === 0n ? undefined : wordOf(key);
+        const [keys, count] = [memory.words(0, 0), memory.words(0)];
+        this.#call('C_FindObjects', this.#session, keys.pointer, 2n, count.pointer);
+        return Array.from({ length: Number(wordOf(count)) }, (_, i) => wordOf(keys, i));
       } finally {
         this.#call('C_FindObjectsFinal', this.#session);
       }
