@@ -1,12 +1,5 @@
-import {
-  AccessKey,
-  AccessKeyUseRecord,
-  AliasRecord,
-  BackingKeyRecord,
-  KeyRecord,
-  LastUsageRecord,
-  RelatedKeysRecord,
-} from '@keyfleet/frontend/store/records';
+import { BackingKeyRecord, FormerKeyMembers, KeyRecord, RelatedKeysRecord } from '@keyfleet/frontend/store/key-record';
+import { AccessKey, AccessKeyUseRecord, AliasRecord, LastUsageRecord } from '@keyfleet/frontend/store/records';
 import {
   ClusterKeyStoreRecord,
   ClusterRecord,
@@ -38,6 +31,7 @@ test('docs/formats.md lists every field of every record, and none that is gone',
   }
   const records = {
     key: KeyRecord,
+    'former key': FormerKeyMembers,
     'backing key': BackingKeyRecord,
     'related keys': RelatedKeysRecord,
     alias: AliasRecord,

@@ -4,7 +4,7 @@ import { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
 import type { KmsKey } from '@keyfleet/frontend/keys/kms-key';
 import { authorize } from '@keyfleet/frontend/policy/authorize';
 import type { AccessRequest } from '@keyfleet/frontend/policy/evaluate';
-import { defaultKeyPolicy } from '@keyfleet/frontend/policy/lockout';
+import { defaultKeyPolicy } from '@keyfleet/frontend/policy/default-key-policy';
 import { Policies } from '@keyfleet/frontend/policy/policies';
 import { accessRequest, type Question, type Target } from '@keyfleet/frontend/request/access-request';
 
@@ -41,7 +41,6 @@ function policyOf(last: object): string {
 
 function keyWith(policy: string): KmsKey {
   return {
-    schemaVersion: 1,
     revision: 1,
     keyId: '1234abcd-12ab-34cd-56ef-1234567890ab',
     arn: `arn:aws:kms:us-east-1:${account}:key/1234abcd-12ab-34cd-56ef-1234567890ab`,

@@ -247,8 +247,13 @@ interface Forged {
 const forgeries: Readonly<Record<string, () => Promise<Forged>>> = {
   async 'a key policy that is wider'() {
     const { KeyId } = await newKey();
+    const Statement = [{ Effect: 'Allow', Principal: '*', Action: 'kms:*', Resource: '*' }];
+    const wider = JSON.stringify({ Version: '2012-10-17', Statement });
     return {
-      ...keyForgery(KeyId, (honest) => honest.replace(':root', ':user/thief')),
+      // Without a policy in its record a key has the default one.
+      ...keyForgery(KeyId, (honest) =>
+        honest.replace('"backingKeys"', `"policy":${JSON.stringify(wider)},"backingKeys"`),
+      ),
       ask: () => kms.send(new GetKeyPolicyCommand({ KeyId })),
     };
   },

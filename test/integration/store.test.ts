@@ -1,6 +1,6 @@
 import { openStore } from '@keyfleet/test-support/redis-store';
 import { testMacs } from '@keyfleet/test-support/record-macs';
-import { encodeKey } from '@keyfleet/frontend/store/records';
+import { encodeKey } from '@keyfleet/frontend/store/key-record';
 import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { RedisSealedRecords } from '@keyfleet/frontend/background/redis-sealed-records';
@@ -154,7 +154,7 @@ describe('records', () => {
   }
 
   test.each([
-    ['a later schema version', (text: string) => text.replace('"schemaVersion":1', '"schemaVersion":2')],
+    ['a later schema version', (text: string) => text.replace('"schemaVersion":2', '"schemaVersion":3')],
     ['half a record', (text: string) => text.slice(0, text.length / 2)],
     ['a member that nobody knows', (text: string) => text.replace('{', '{"surprise":1,')],
     ['the record of another key', (text: string) => text.replaceAll(/"keyId":"./g, '"keyId":"x')],

@@ -26,7 +26,7 @@ appendfsync always
 no-appendfsync-on-rewrite no
 save ""
 maxmemory-policy noeviction
-# A key's record of some 1.3 KB lies in one piece: 300 bytes a key less.
+# A key's record lies in one piece: 240 bytes a key less.
 hash-max-listpack-value 4096
 daemonize no
 # The launcher knows its own processes by their command line.

@@ -11,8 +11,9 @@ import type { AuthenticRecord } from '../store/record-mac.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { accessKeyPlace } from '../store/record-places.ts';
 import type { RecordWrites } from '../store/record-writes.ts';
-import { decodeAccessKey, encodeAccessKey, sealedPartOfKey } from '../store/records.ts';
+import { decodeAccessKey, encodeAccessKey } from '../store/records.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
+import { sealedPartOfKey } from '../store/sealed-part.ts';
 import { DamagedRecordError } from '../store/store.ts';
 import type { SealedRecord, SealedRecords } from './resealer.ts';
 

@@ -47,7 +47,6 @@ export interface RelatedKeys {
  * revision.
  */
 export interface KmsKey {
-  readonly schemaVersion: 1;
   /** Counts writes; a write states the revision that it read. */
   readonly revision: number;
   readonly keyId: string;

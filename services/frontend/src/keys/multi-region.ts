@@ -87,10 +87,9 @@ export function newReplica(
   primary: KmsKey,
   own: Pick<KmsKey, 'region' | 'createdAt' | 'description' | 'policy' | 'policyPrincipals' | 'tags'>,
 ): KmsKey {
-  const { schemaVersion, keyId, accountId, keySpec, keyUsage, origin } = primary;
+  const { keyId, accountId, keySpec, keyUsage, origin } = primary;
   const related = relatedOf(primary);
   return {
-    schemaVersion,
     revision: 1,
     keyId,
     arn: arnIn(primary, own.region),

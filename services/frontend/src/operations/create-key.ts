@@ -8,7 +8,7 @@ import type { Scope } from '@keyfleet/shared/stored/names';
 import { chosenKeyId } from '../keys/development-tags.ts';
 import { metadataOf } from '../keys/key-metadata.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { defaultKeyPolicy } from '../policy/lockout.ts';
+import { defaultKeyPolicy } from '../policy/default-key-policy.ts';
 import { ClusterError, type ClusterOf } from '../clusters/clusters.ts';
 import { timedOut } from '../request/errors.ts';
 import type { KeyStores } from '../key-stores/key-store.ts';
@@ -47,7 +47,6 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   // The caller has stopped waiting, and the domain key that seals the material may have been dropped meanwhile.
   if (deps.clock.now() >= deadline) throw timedOut();
   const key: KmsKey = {
-    schemaVersion: 1,
     revision: 1,
     keyId,
     arn,

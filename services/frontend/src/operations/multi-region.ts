@@ -5,7 +5,7 @@ import { type KmsKey, multiRegionTypeOf, relatedOf } from '../keys/kms-key.ts';
 import { arnIn, isRelated, newReplica, sharedChange } from '../keys/multi-region.ts';
 import { join } from '../multi-region/replicas.ts';
 import { type SpreadDeps, writeShared } from '../multi-region/spread.ts';
-import { defaultKeyPolicy } from '../policy/lockout.ts';
+import { defaultKeyPolicy } from '../policy/default-key-policy.ts';
 import { ConflictError } from '../store/store.ts';
 import { assertRoom } from './create-key.ts';
 import type { Deps, Handler } from './handler.ts';

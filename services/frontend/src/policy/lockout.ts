@@ -2,23 +2,6 @@ import type { Policy } from './document.ts';
 import { type AccessRequest, evaluateKeyPolicy } from './evaluate.ts';
 import { malformed } from './malformed.ts';
 
-/** The policy of a key created without one: the account's identity policies decide. In AWS's own layout. */
-export function defaultKeyPolicy(partition: string, accountId: string): string {
-  return `{
-  "Version" : "2012-10-17",
-  "Id" : "key-default-1",
-  "Statement" : [ {
-    "Sid" : "Enable IAM User Permissions",
-    "Effect" : "Allow",
-    "Principal" : {
-      "AWS" : "arn:${partition}:iam::${accountId}:root"
-    },
-    "Action" : "kms:*",
-    "Resource" : "*"
-  } ]
-}`;
-}
-
 /**
  * Throws MalformedPolicyDocumentException unless the policy would let the same caller change it again, from the same
  * place at the same time. Delegating to the account is enough: its identity policies can be changed at any time.

@@ -1,9 +1,6 @@
 import { TrackedOperation } from '@keyfleet/shared/api/choices';
-import { KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/command-fields';
-import { origins, rotationTypes, storedKeyStates } from '@keyfleet/shared/key-specs';
 import { z } from 'zod';
 import type { KmsKey } from '../keys/kms-key.ts';
-import type { NewRecord } from './record-writes.ts';
 import { type AccessKeyRecord, type AccessKeyUse, type Alias, DamagedRecordError, type LastUsage } from './store.ts';
 
 /** Bytes as base64 in a record. */
@@ -15,58 +12,6 @@ export const bytes = z.codec(
     encode: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'),
   },
 );
-
-const MaterialId = z.string().regex(/^[0-9a-f]{64}$/);
-
-export const BackingKeyRecord = z.strictObject({
-  materialId: MaterialId,
-  token: bytes.optional(),
-  publicKey: bytes.optional(),
-  createdAt: z.int(),
-  rotation: z.enum(rotationTypes).optional(),
-  pending: z.literal(true).optional(),
-  description: z.string().optional(),
-  validTo: z.int().optional(),
-});
-
-export const RelatedKeysRecord = z.strictObject({
-  version: z.int().min(0),
-  primary: z.string().min(1),
-  replicas: z.array(z.string().min(1)),
-  next: z.string().min(1).optional(),
-  spreading: z.literal(true).optional(),
-});
-
-export const KeyRecord = z.strictObject({
-  schemaVersion: z.literal(1),
-  revision: z.int().min(1),
-  keyId: z.string().min(1),
-  arn: z.string().min(1),
-  accountId: z.string().min(1),
-  region: z.string().min(1),
-  keySpec: KeySpecName,
-  keyUsage: KeyUsageName,
-  origin: z.enum(origins),
-  multiRegion: z.boolean(),
-  description: z.string(),
-  state: z.enum(storedKeyStates),
-  createdAt: z.int(),
-  policy: z.string(),
-  policyPrincipals: z.record(z.string(), z.string()).optional(),
-  tags: z.array(z.strictObject({ TagKey: z.string(), TagValue: z.string() })),
-  backingKeys: z.array(BackingKeyRecord),
-  deletionDate: z.int().optional(),
-  pendingWindowInDays: z.int().optional(),
-  related: RelatedKeysRecord.optional(),
-  /** Written before keys took several imported materials: describes the only one, even while it was absent. */
-  imported: z
-    .strictObject({ materialId: MaterialId, description: z.string().optional(), validTo: z.int().optional() })
-    .optional(),
-  automaticRotation: z.strictObject({ periodInDays: z.int(), nextDate: z.int() }).optional(),
-  customKeyStoreId: z.string().min(1).optional(),
-  xksKeyId: z.string().min(1).optional(),
-  clusterId: z.string().min(1).optional(),
-});
 
 export const AliasRecord = z.strictObject({
   schemaVersion: z.literal(1),
@@ -99,70 +44,6 @@ export const AccessKey = z.strictObject({
   token: bytes,
   policies: z.array(z.string()),
 });
-
-export function encodeKey(key: KmsKey): string {
-  return JSON.stringify(z.encode(KeyRecord, key as z.output<typeof KeyRecord>));
-}
-
-/** Throws DamagedRecordError unless `text` is this very key's record. */
-export function decodeKey(text: string, { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>): KmsKey {
-  const name = `key ${region}/${keyId}`;
-  const { imported, ...key } = decodeRecord(KeyRecord, text, name);
-  if (key.region !== region || key.keyId !== keyId) throw damagedRecord(name, 'it is the record of another key');
-  if (imported === undefined) return key;
-  return { ...key, backingKeys: [{ createdAt: key.createdAt, ...key.backingKeys[0], ...imported }] };
-}
-
-/** The parts of a key's record that are sealed under a domain key. */
-export interface SealedPart {
-  readonly revision: number;
-  readonly account: string;
-  /** For the list of due keys. */
-  readonly key: NewRecord['key'];
-  readonly tokens: readonly Uint8Array[];
-  /** The record's next revision, with these tokens in the same order and everything else unchanged. */
-  readonly encodeWith: (tokens: readonly Uint8Array[]) => string;
-}
-
-interface KeyRecordText extends Pick<KmsKey, 'region' | 'keyId' | 'accountId' | 'state'> {
-  readonly revision: number;
-  readonly backingKeys: readonly { readonly token?: string; readonly validTo?: number }[];
-}
-
-/**
- * `id`: Region and key id. Parses nothing else of the record, because resealing visits every record. Throws
- * DamagedRecordError.
- */
-export function sealedPartOfKey(text: string, id: string): SealedPart {
-  const name = `key ${id}`;
-  const record = parseRecord(text, name) as KeyRecordText;
-  const { revision, accountId, backingKeys } = record;
-  const isWhole = Number.isInteger(revision) && typeof accountId === 'string' && Array.isArray(backingKeys);
-  if (!isWhole || backingKeys.some((backingKey) => !isStoredKey(backingKey))) {
-    throw damagedRecord(name, 'it does not have the form of its schema version');
-  }
-  if (`${record.region}/${record.keyId}` !== id) throw damagedRecord(name, 'it is the record of another key');
-  return {
-    revision,
-    account: accountId,
-    key: record,
-    tokens: backingKeys.flatMap(({ token }) => (token === undefined ? [] : [Buffer.from(token, 'base64')])),
-    encodeWith: (tokens) => {
-      const [...next] = tokens;
-      const changed = backingKeys.map((one) =>
-        one.token === undefined ? one : { ...one, token: Buffer.from(next.shift()!).toString('base64') },
-      );
-      return JSON.stringify({ ...record, revision: revision + 1, backingKeys: changed });
-    },
-  };
-}
-
-/** Material without a token is not here. */
-function isStoredKey(backingKey: unknown): boolean {
-  if (typeof backingKey !== 'object' || backingKey === null) return false;
-  const { token } = backingKey as { readonly token?: unknown };
-  return token === undefined || typeof token === 'string';
-}
 
 export function encodeAlias({ targetKeyId, createdAt, updatedAt }: Alias): string {
   return JSON.stringify({ schemaVersion: 1, targetKeyId, createdAt, updatedAt } satisfies z.input<typeof AliasRecord>);
@@ -210,12 +91,18 @@ export function decodeAccessKeyUse(text: string, accessKeyId: string): AccessKey
 
 /** Throws DamagedRecordError. `name`: what the record describes. */
 export function decodeRecord<S extends z.ZodObject>(schema: S, text: string, name: string): z.output<S> {
-  const result = schema.safeDecode(parseRecord(text, name) as z.input<S>);
+  return decodeParsed(schema, parseRecord(text, name), name);
+}
+
+/** Throws DamagedRecordError. `record`: what `parseRecord` returned. */
+export function decodeParsed<S extends z.ZodObject>(schema: S, record: object, name: string): z.output<S> {
+  const result = schema.safeDecode(record as z.input<S>);
   if (result.success) return result.data;
   throw damagedRecord(name, 'it does not have the form of its schema version', result.error);
 }
 
-function parseRecord(text: string, name: string): unknown {
+/** Throws DamagedRecordError unless it is a record of a version up to `newest`. */
+export function parseRecord(text: string, name: string, newest = 1): { readonly schemaVersion: number } {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -223,8 +110,11 @@ function parseRecord(text: string, name: string): unknown {
     throw damagedRecord(name, 'it is not JSON', cause);
   }
   const version = (json as { schemaVersion?: unknown } | null)?.schemaVersion;
-  if (version !== 1) throw damagedRecord(name, `its schema version is ${String(version)} and this release knows 1`);
-  return json;
+  if (Number.isInteger(version) && Number(version) >= 1 && Number(version) <= newest) {
+    return json as { schemaVersion: number };
+  }
+  const known = newest === 1 ? '1' : `1 to ${newest}`;
+  throw damagedRecord(name, `its schema version is ${String(version)} and this release knows ${known}`);
 }
 
 export function damagedRecord(name: string, why: string, cause?: unknown): DamagedRecordError {

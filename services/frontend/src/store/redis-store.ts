@@ -16,6 +16,7 @@ import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { Acknowledged } from './acknowledged.ts';
 import { accessKeyName, aliasName, keyName } from './change-feed.ts';
+import { decodeKey, encodeKey } from './key-record.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
 import type { AuthenticRecord } from './record-mac.ts';
@@ -27,11 +28,9 @@ import {
   decodeAccessKey,
   decodeAccessKeyUse,
   accessKeyRevision,
-  decodeKey,
   decodeLastUsage,
   encodeAccessKey,
   encodeAccessKeyUse,
-  encodeKey,
   encodeLastUsage,
 } from './records.ts';
 import { RedisAliases } from './redis-aliases.ts';

@@ -33,12 +33,12 @@ let madeAt = 1_700_000_000_000;
 /** A new key of the test account, created later than the previous one. */
 export function newKey(overrides: Partial<KmsKey> = {}): KmsKey {
   const keyId = newKeyId(overrides.multiRegion ?? false);
+  const { region, accountId } = { ...scope, ...overrides };
   madeAt += 1;
   return {
-    schemaVersion: 1,
     revision: 1,
     keyId,
-    arn: `arn:aws:kms:${scope.region}:${scope.accountId}:key/${keyId}`,
+    arn: `arn:aws:kms:${region}:${accountId}:key/${keyId}`,
     ...scope,
     keySpec: 'ECC_NIST_P256',
     keyUsage: 'SIGN_VERIFY',
