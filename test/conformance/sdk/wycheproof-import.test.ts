@@ -3,7 +3,7 @@ import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { kms, refusalOf } from '@keyfleet/test-support/sdk-client';
 import { newKey } from '@keyfleet/test-support/sdk-keys';
 import { anyMaterial, wrapped } from '@keyfleet/test-support/wrapped';
-import { createHmac } from 'node:crypto';
+import { createHmac, createPrivateKey } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
@@ -104,4 +104,52 @@ test.runIf(isThere).each([224, 256, 384, 512] as const)('hmac_sha%i_test.json: M
     if (vector['result'] === 'valid') expect(await verifying).toMatchObject({ MacValid: true });
     else expect(await refusalOf(verifying)).toBe('KMSInvalidMacException');
   }
+});
+
+/** Each of some private keys takes an import, and some flags have hundreds of vectors: so many of each flag. */
+const OF_EACH_FLAG = 3;
+
+test.runIf(isThere).each([
+  ['ecdh_secp256r1_test.json', 'ECC_NIST_P256', 'P-256', 32],
+  ['ecdh_secp384r1_test.json', 'ECC_NIST_P384', 'P-384', 48],
+  ['ecdh_secp521r1_test.json', 'ECC_NIST_P521', 'P-521', 66],
+] as const)('%s: secrets of imported private keys', async (file, KeySpec, namedCurve, length) => {
+  /** The file writes the scalar as a signed integer of any length. */
+  const pkcs8Of = (scalar: string) =>
+    createPrivateKey({
+      key: Buffer.from(
+        BigInt(`0x${scalar}`)
+          .toString(16)
+          .padStart(2 * length, '0'),
+        'hex',
+      ),
+      format: 'raw-private',
+      asymmetricKeyType: 'ec',
+      namedCurve,
+    }).export({ format: 'der', type: 'pkcs8' });
+  const vectors = groupsOf(file).flatMap(({ tests }) => tests);
+  const some = [...Map.groupBy(vectors, ({ flags, result }) => `${String(flags)} ${result}`).values()];
+  const taken = Map.groupBy(
+    some.flatMap((alike) => alike.slice(0, OF_EACH_FLAG)),
+    (vector) => vector['private']!,
+  );
+  let derived = 0;
+  for (const [scalar, ofKey] of taken) {
+    const { KeyId } = await newKey({ Origin: 'EXTERNAL', KeySpec, KeyUsage: 'KEY_AGREEMENT' });
+    await kms.importKeyMaterial({ KeyId, ...(await wrapped(kms, KeyId, pkcs8Of(scalar))), ...forEver });
+    for (const vector of ofKey) {
+      const agreement = { KeyId, KeyAgreementAlgorithm: 'ECDH', PublicKey: hex(vector, 'public') } as const;
+      const deriving = kms.deriveSharedSecret(agreement);
+      const answer = await deriving.then(
+        ({ SharedSecret }) => Buffer.from(SharedSecret!).toString('hex'),
+        () => refusalOf(deriving),
+      );
+      // An acceptable one may be refused; what is taken must be right.
+      const answers = { valid: [vector['shared']], invalid: ['ValidationException'] }[vector['result']!];
+      const allowed = answers ?? [vector['shared'], 'ValidationException'];
+      expect(allowed, `vector ${vector['tcId']}`).toContain(answer);
+      if (vector['result'] === 'valid') derived++;
+    }
+  }
+  expect(derived).toBeGreaterThan(0);
 });
