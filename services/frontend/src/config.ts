@@ -29,7 +29,7 @@ export const FrontendConfig = z
       .boolean()
       .default(false)
       .describe(
-        'Whether CreateKey takes the id of the new key from the tag `_custom_id_` or `floci:override-id`, as emulators do; for development.',
+        'Whether CreateKey takes the id of the new key from the tag `_custom_id_` or `floci:override-id`, and its material from `_custom_key_material_`, as emulators do; for development.',
       ),
     trustedProxies: z
       .array(

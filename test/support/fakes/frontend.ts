@@ -86,7 +86,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   #caller = user('alice');
   #region = region;
 
-  constructor(hsm?: H) {
+  constructor(hsm?: H, { developmentTags = false } = {}) {
     this.hsm = hsm ?? (new FakeHsm() as HsmCommands as H);
     const { store, faults } = this;
     const exists = async ({ region, keyId }: GrantedKey) => (await store.findKey(region, keyId)) !== undefined;
@@ -113,7 +113,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       attestations: { verify: (document, now) => this.attestations.verify(document, now) },
       clock,
       newKeyId,
-      developmentTags: false,
+      developmentTags,
       partition: 'aws',
       regions: new Set(regions),
       policies: new Policies(),

@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
+import { privateKeyOfDer } from '@keyfleet/shared/private-key-der';
 import { CliError } from '../cli-error.ts';
 
 export const encodings = ['raw', 'hex', 'base64'] as const;
@@ -46,22 +47,14 @@ function pkcs8Of(bytes: Buffer, from: string): Buffer {
   if (/-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(text)) {
     throw new CliError(`${from} is encrypted. Decrypt it first: openssl pkey -in ${from} -out plain.pem`);
   }
-  const key = text.includes('-----BEGIN') ? readKey(() => createPrivateKey(bytes)) : derKeyOf(bytes);
+  const key = text.includes('-----BEGIN') ? keyOfPem(bytes) : privateKeyOfDer(bytes);
   if (key !== undefined) return key.export({ format: 'der', type: 'pkcs8' });
   throw new CliError(`${from} is not a private key in PEM or DER that OpenSSL can read.`);
 }
 
-function derKeyOf(key: Buffer): KeyObject | undefined {
-  for (const type of ['pkcs8', 'pkcs1', 'sec1'] as const) {
-    const found = readKey(() => createPrivateKey({ key, format: 'der', type }));
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-function readKey(read: () => KeyObject): KeyObject | undefined {
+function keyOfPem(pem: Buffer): KeyObject | undefined {
   try {
-    return read();
+    return createPrivateKey(pem);
   } catch {
     return undefined;
   }

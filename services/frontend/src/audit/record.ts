@@ -6,6 +6,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { camelCase } from '@keyfleet/shared/errors/aws-messages';
 import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Attestation } from '../attestation/attestations.ts';
+import { MATERIAL_TAG } from '../keys/development-tags.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Caller } from '../operations/handler.ts';
 import type { Attempt } from '../request/attempt.ts';
@@ -88,7 +89,8 @@ export class Audit {
     // If a request was refused before it reached its operation, its effect is unknown.
     const reached = input && (operation ?? query);
     const readOnly = reached?.readOnly ?? false;
-    const parameters = input === undefined || reached === undefined ? 'null' : this.#disclose.input(reached, input);
+    const parameters =
+      input === undefined || reached === undefined ? 'null' : this.#disclose.input(reached, withoutMaterial(input));
     this.#sink.write(
       `{"eventVersion":"1.11","userIdentity":${this.#identityOf(caller)},"eventTime":"${this.#now()}",` +
         `"eventSource":"${service}.amazonaws.com","eventName":${JSON.stringify(name)},` +
@@ -177,6 +179,14 @@ function resourcesMember(keys: readonly KmsKey[]): string {
     ({ accountId, arn }) => `{"accountId":"${accountId}","type":"AWS::KMS::Key","ARN":"${arn}"}`,
   );
   return `"resources":[${resources.join(',')}],`;
+}
+
+/** Of key material that a tag brings, only the tag is told. */
+function withoutMaterial(input: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { Tags: tags } = input;
+  const isMaterial = (tag: unknown): boolean => (tag as { readonly TagKey?: unknown }).TagKey === MATERIAL_TAG;
+  if (!Array.isArray(tags) || !tags.some(isMaterial)) return input;
+  return { ...input, Tags: tags.map((tag: object) => (isMaterial(tag) ? { ...tag, TagValue: '' } : tag)) };
 }
 
 function materialIdOf(output: unknown): string | undefined {

@@ -33,10 +33,14 @@ test('a key whose maker was held up until nobody waits for it is not stored', as
   expect((await frontend.call(ListKeys, {})).Keys).toEqual([]);
 });
 
-test('tags that choose ids in development are tags like any other elsewhere', async () => {
-  const Tags = [{ TagKey: '_custom_id_', TagValue: '3c30ff32-5c52-4d3a-acf9-4038df6ea8d6' }];
+test('tags that choose ids and material in development are tags like any other elsewhere', async () => {
+  const Tags = [
+    { TagKey: '_custom_id_', TagValue: '3c30ff32-5c52-4d3a-acf9-4038df6ea8d6' },
+    { TagKey: '_custom_key_material_', TagValue: 'anything' },
+  ];
   const { KeyMetadata } = await frontend.call(CreateKey, { Tags });
   expect(KeyMetadata!.KeyId).not.toBe(Tags[0]!.TagValue);
+  expect(frontend.hsm.executed).toEqual(['GenerateBackingKey']);
   expect((await frontend.store.findKey(region, KeyMetadata!.KeyId))!.tags).toEqual(Tags);
 });
 

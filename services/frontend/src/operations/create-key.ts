@@ -5,7 +5,7 @@ import { type ExceptionCode, KmsException } from '@keyfleet/shared/errors/except
 import { type KeySpec, type KeySpecRow, keySpecs, type KeyUsage, type Origin } from '@keyfleet/shared/key-specs';
 import { newBackingKey } from '../keys/backing-keys.ts';
 import type { Scope } from '@keyfleet/shared/stored/names';
-import { chosenKeyId } from '../keys/development-tags.ts';
+import { type Chosen, chosenBy } from '../keys/development-tags.ts';
 import { metadataOf } from '../keys/key-metadata.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { defaultKeyPolicy } from '../policy/default-key-policy.ts';
@@ -13,6 +13,7 @@ import { ClusterError, type ClusterOf } from '../clusters/clusters.ts';
 import { timedOut } from '../request/errors.ts';
 import type { KeyStores } from '../key-stores/key-store.ts';
 import { XksError } from '../xks/problems.ts';
+import { chosenBackingKey } from './chosen-material.ts';
 import { loadStore } from './custom-key-stores.ts';
 import type { Call, Deps, Handler } from './handler.ts';
 import { policyOfKey } from './policies.ts';
@@ -36,14 +37,18 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   const kind = chooseKind(input);
   await assertRoom({ accountId: caller.accountId, region }, deps);
   const place = await placeOf(input, call, deps);
-  const { keyId, tags } = await nameOf(input, region, deps);
+  const { tags, material: chosen, ...named } = await chosenOf(input, region, deps);
+  const keyId = named.keyId ?? deps.newKeyId(input.MultiRegion);
   const arn = keyArn({ partition: deps.partition, region, accountId: caller.accountId }, keyId);
 
   // The material and its record are stored in one write. A crash before that loses an unannounced key, and never leaves
   // a key without material.
   const { accountId } = caller;
-  const wanted = { keyId, accountId, ...kind };
-  const material = kind.origin === 'EXTERNAL' ? [] : [await newBackingKey(wanted, { ...deps, deadline })];
+  const wanted = { keyId, accountId, region, ...kind };
+  const source = { ...deps, deadline };
+  const making = async () =>
+    chosen === undefined ? newBackingKey(wanted, source) : chosenBackingKey(wanted, chosen, source);
+  const material = kind.origin === 'EXTERNAL' ? [] : [await making()];
   // The caller has stopped waiting, and the domain key that seals the material may have been dropped meanwhile.
   if (deps.clock.now() >= deadline) throw timedOut();
   const key: KmsKey = {
@@ -73,15 +78,15 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   return { KeyMetadata: metadataOf(key, key.createdAt) };
 };
 
-/** The new key's id and tags. Throws ValidationException if a chosen id is taken. */
-async function nameOf(
-  { Tags: tags = [], MultiRegion }: InputOf<typeof CreateKey>,
+/** What tags choose of the new key, where they may. Throws ValidationException if a chosen id is taken. */
+async function chosenOf(
+  { Tags: tags = [], MultiRegion: multiRegion, Origin: origin }: InputOf<typeof CreateKey>,
   region: string,
-  deps: CreateKeyDeps,
-) {
-  const chosen = deps.developmentTags ? chosenKeyId(tags, MultiRegion) : undefined;
-  if (chosen === undefined) return { keyId: deps.newKeyId(MultiRegion), tags };
-  if (!(await deps.keys.findKey(region, chosen.keyId))) return chosen;
+  { developmentTags, keys }: Pick<Deps, 'developmentTags' | 'keys'>,
+): Promise<Chosen> {
+  if (!developmentTags) return { keyId: undefined, material: undefined, tags };
+  const chosen = chosenBy(tags, { multiRegion, origin });
+  if (chosen.keyId === undefined || !(await keys.findKey(region, chosen.keyId))) return chosen;
   throw refuse('ValidationException', `Key ${chosen.keyId} already exists`);
 }
 
