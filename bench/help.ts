@@ -51,7 +51,7 @@ How it is loaded
   --workers N             hsm-workers of a cluster that is started (2)
 
 What it leaves
-  --out FILE              FILE.json and FILE.html (bench/results/DATE)
+  --out FILE              FILE.json and FILE.html (bench/results/DATE); - prints the JSON as the last line
   --cpu-prof              where the CPU of each service went, by function: one more round for each scenario
   --quick                 a first look, in less than two minutes
   --help

@@ -2,14 +2,15 @@ import { DomainManagerConfig } from '@keyfleet/domain-manager/config';
 import { FrontendConfig } from '@keyfleet/frontend/config';
 import { WorkerConfig } from '@keyfleet/hsm-worker/config';
 import { loadConfig } from '@keyfleet/shared/config';
-import { arrowsOf, baseManifests, plannedArrows, podSpecs } from '@keyfleet/test-support/manifests';
+import { arrowsOf, manifestsIn, plannedArrows, podSpecs } from '@keyfleet/test-support/manifests';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
-const manifests = baseManifests();
+const manifests = manifestsIn('base');
 const pods = podSpecs(manifests);
+const loadTest = manifestsIn('load-test');
 const services = { frontend: FrontendConfig, 'hsm-worker': WorkerConfig, 'domain-manager': DomainManagerConfig };
 const configOf = (service: keyof typeof services) =>
   loadConfig<(typeof services)[typeof service]>(services[service], join(root, 'deploy/config', `${service}.json`));
@@ -21,7 +22,7 @@ const restricted = {
   capabilities: { drop: ['ALL'] },
 };
 
-describe.each([...pods])('the Pods of %s', (_name, spec) => {
+describe.each([...pods, ...podSpecs(loadTest)])('the Pods of %s', (_name, spec) => {
   test('run without privileges, on a read-only root, without a token of the cluster', () => {
     expect(spec.automountServiceAccountToken).toBe(false);
     expect(spec.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
@@ -29,7 +30,9 @@ describe.each([...pods])('the Pods of %s', (_name, spec) => {
       spec.containers.map(() => restricted),
     );
   });
+});
 
+describe.each([...pods])('the Pods of %s', (_name, spec) => {
   test('ask for what they need, and are probed', () => {
     for (const { resources, startupProbe, livenessProbe, name } of spec.containers) {
       expect(resources, name).toMatchObject({ requests: { memory: expect.any(String) as string }, limits: {} });
@@ -91,6 +94,11 @@ describe('the network policies', () => {
   test('let out what deploy/k8s/arrows.yaml lists, and nothing else', () => {
     const fromUs = Object.entries(planned).filter(([arrow]) => !arrow.startsWith('anyone '));
     expect(arrowsOf(manifests, 'egress')).toEqual(Object.fromEntries(fromUs));
+  });
+
+  test('let the load test reach the frontends, and nothing else', () => {
+    expect(arrowsOf(loadTest, 'egress')).toEqual({ 'load-test -> frontend': [8900] });
+    expect(arrowsOf(loadTest, 'ingress')).toEqual({});
   });
 
   test('let in what it lists, and nothing else', () => {

@@ -1,5 +1,6 @@
 import { BenchError, UnsupportedError } from '../bench-error.ts';
-import { getEvent } from '../events/catalog.ts';
+import { loadEvent } from '../events/catalog.ts';
+import type { BenchEvent } from '../events/event.ts';
 import type { Generators } from '../load/generators.ts';
 import type { LoadJob, Pool } from '../load/job.ts';
 import type { Probes } from '../observe/probes.ts';
@@ -93,7 +94,8 @@ export class BenchRun {
       const loops = new Map(contestants.map((one) => [one, loopOf(load, one.peak)]));
       for (let round = 0; round < options.rounds; round++) {
         for (const contestant of contestants) {
-          const event = during !== undefined && contestant.prepared.target.cluster ? getEvent(during) : undefined;
+          const event =
+            during !== undefined && contestant.prepared.target.cluster ? await loadEvent(during) : undefined;
           const measured = await this.#round(work, loops.get(contestant)!, contestant, event);
           rounds.get(contestant)!.push(measured);
           if (load.kind === 'closed') contestant.peak = Math.max(contestant.peak, measured.requests / measured.seconds);
@@ -141,12 +143,7 @@ export class BenchRun {
     }
   }
 
-  async #round(
-    work: Work,
-    loop: LoopSettings,
-    contestant: Contestant,
-    event: ReturnType<typeof getEvent> | undefined,
-  ): Promise<Round> {
+  async #round(work: Work, loop: LoopSettings, contestant: Contestant, event: BenchEvent | undefined): Promise<Round> {
     const { options, observer, generators, probes, sliceMs } = this.#parts;
     const { target } = contestant.prepared;
     // Workers fill their pools of RSA keys after a start.

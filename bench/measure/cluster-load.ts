@@ -2,7 +2,7 @@ import type { TestCluster } from '@keyfleet/test-support/cluster';
 import { Latencies } from '../histogram/latencies.ts';
 import { Generators } from '../load/generators.ts';
 import { getScenario } from '../scenarios/catalog.ts';
-import { ofCluster } from '../targets/open-targets.ts';
+import { ofCluster } from '../targets/started-targets.ts';
 import { measureRound } from './measure-round.ts';
 import { PreparedTarget } from './prepared-target.ts';
 

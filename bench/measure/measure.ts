@@ -34,8 +34,7 @@ export async function measure(args: readonly string[]): Promise<void> {
   }
   const terminal = new Terminal(process.stdout);
   const results = await measureAll(options, args, terminal);
-  const path = options.out ?? usualPath(results.machine.date);
-  terminal.print(`\nkept in ${writeResults(path, results)} and ${writeReport(path, results)}`);
+  keep(results, options.out ?? usualPath(results.machine.date), terminal);
   const [longest] = stallsOf(results.points);
   if (options.maxStall !== undefined && longest !== undefined && longest.ms > options.maxStall) {
     const { process: name, scenario, target, ms } = longest;
@@ -45,13 +44,20 @@ export async function measure(args: readonly string[]): Promise<void> {
   }
 }
 
-/** Ctrl-C ends the run, stops what was started, and keeps what was measured so far. */
+/** `-`: as the last line that is printed, for a log that is all that stays of a container. */
+function keep(results: Results, path: string, terminal: Terminal): void {
+  if (path === '-') terminal.print(JSON.stringify(results));
+  else terminal.print(`\nkept in ${writeResults(path, results)} and ${writeReport(path, results)}`);
+}
+
+/** Ctrl-C or SIGTERM ends the run, stops what was started, and keeps what was measured so far. */
 async function untilInterrupted(
   running: Promise<void>,
   isWorthKeeping: () => boolean,
   terminal: Terminal,
 ): Promise<void> {
-  const interrupted = once(process, 'SIGINT').then(() => 'interrupted' as const);
+  const signals = [once(process, 'SIGINT'), once(process, 'SIGTERM')];
+  const interrupted = Promise.race(signals).then(() => 'interrupted' as const);
   // The generators hear of Ctrl-C too, so that the run fails then.
   const outcome = running.catch(async (error: unknown) => {
     const first = await Promise.race([interrupted, delay(INTERRUPTED_MS, 'failed' as const)]);

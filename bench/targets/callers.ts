@@ -6,18 +6,12 @@ import type { TestCluster } from '@keyfleet/test-support/cluster';
 import { Agent } from 'node:https';
 import { UnsupportedError } from '../bench-error.ts';
 import type { Signing } from '../wire/endpoint.ts';
+import type { CallerKind } from './target-spec.ts';
 
 const REGION = 'us-east-1';
 const AT_ONCE = 8;
 /** The IAM API has rates of its own. */
 const ATTEMPTS = 20;
-
-/**
- * Whom the timed requests are from, and why they may: each a user whose policy allows everything, or does so under
- * conditions; a session of one role; a user to whom nothing but a grant on each key allows it.
- */
-export const callerKinds = ['user', 'conditions', 'role', 'grant'] as const;
-export type CallerKind = (typeof callerKinds)[number];
 
 export interface Callers {
   readonly signings: readonly Signing[];

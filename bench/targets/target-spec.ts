@@ -1,6 +1,12 @@
 import { BenchError } from '../bench-error.ts';
-import { type CallerKind, callerKinds } from './callers.ts';
 import type { Address } from '../wire/endpoint.ts';
+
+/**
+ * Whom the timed requests are from, and why they may: each a user whose policy allows everything, or does so under
+ * conditions; a session of one role; a user to whom nothing but a grant on each key allows it.
+ */
+export const callerKinds = ['user', 'conditions', 'role', 'grant'] as const;
+export type CallerKind = (typeof callerKinds)[number];
 
 /** What `--target` says. */
 export interface TargetSpec {

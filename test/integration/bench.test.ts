@@ -12,8 +12,8 @@ import { Latencies } from '../../bench/histogram/latencies.ts';
 import { PreparedTarget } from '../../bench/measure/prepared-target.ts';
 import type { Results } from '../../bench/measure/results.ts';
 import { getScenario, scenarios } from '../../bench/scenarios/catalog.ts';
-import { callerKinds } from '../../bench/targets/callers.ts';
-import { ofCluster, withCallers } from '../../bench/targets/open-targets.ts';
+import { ofCluster, withCallers } from '../../bench/targets/started-targets.ts';
+import { callerKinds } from '../../bench/targets/target-spec.ts';
 
 const main = join(import.meta.dirname, '../../bench/run.ts');
 

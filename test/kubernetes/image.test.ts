@@ -12,18 +12,19 @@ import { describeWorker, frontendReady, until } from '../../tools/readiness.ts';
 import { natsConfig } from '../../tools/servers/nats.ts';
 import { redisConfig } from '../../tools/servers/redis.ts';
 import { natsSettings, redisSettings, writeConfigs } from '../../tools/service-configs.ts';
-import { buildImageRoot, type ImageRoot } from './support/image-root.ts';
+import { buildImageRoot, buildSbom, type ImageRoot } from './support/image-root.ts';
 import { runInImage } from './support/in-image.ts';
 
 /** Outside /tmp, which the image has one of its own of. */
 const VOLUMES = '/var/tmp';
 
 let image: ImageRoot;
+let directory: string;
 const resources = new AsyncDisposableStack();
 beforeAll(async () => {
   if (process.getuid?.() !== 0) throw new Error('The tests of the image need root: they mount its tree read-only.');
-  const directory = resources.use(await mkdtempDisposable(join(VOLUMES, 'keyfleet-image-')));
-  image = await buildImageRoot(directory.path);
+  directory = resources.use(await mkdtempDisposable(join(VOLUMES, 'keyfleet-image-'))).path;
+  image = await buildImageRoot(directory);
 }, 300_000);
 afterAll(() => resources.disposeAsync());
 
@@ -52,7 +53,7 @@ test('the image has no shell, no test, no build tool and nothing that its user o
 });
 
 test('the SBOM lists every package of the image with its version', async () => {
-  const { bomFormat, components } = JSON.parse(image.sbom) as {
+  const { bomFormat, components } = JSON.parse(await buildSbom(directory)) as {
     readonly bomFormat: string;
     readonly components: readonly { readonly group?: string; readonly name: string; readonly version: string }[];
   };
@@ -75,9 +76,8 @@ test('the pnpm of the image is that of the checkout', async () => {
 });
 
 test('its root cannot be written', async () => {
-  await using volume = await mkdtempDisposable(join(VOLUMES, 'keyfleet-volume-'));
   const write = `require('node:fs').writeFileSync('/keyfleet/x', '')`;
-  const { stderr } = await runInImage(image, volume.path, ['-e', write]);
+  const { stderr } = await runInImage(image, { mounts: [] }, ['-e', write]);
   expect(stderr).toContain('EROFS');
 });
 
@@ -102,7 +102,7 @@ test('every service runs from it, a domain is founded, a key is made and used, a
   await execa('chown', ['-R', image.user, path]);
 
   const run = (service: string, name = service) =>
-    runInImage(image, path, [
+    runInImage(image, { mounts: [{ source: path, target: path, readOnly: false }] }, [
       `/keyfleet/services/${service}/src/main.ts`,
       '--config',
       home.in('config', `${name}.json`),

@@ -1,4 +1,6 @@
-import { join } from 'node:path';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../../tools/readiness.ts';
 import { type ControlPlane, startControlPlane } from './support/control-plane.ts';
@@ -59,6 +61,33 @@ describe.each(overlays)('the overlay %s', (overlay) => {
     const { stdout } = await inKeyfleet('get', 'events', '--field-selector', 'reason=FailedCreate', '--output', 'name');
     expect(stdout).toBe('');
   });
+});
+
+describe('the load test', () => {
+  const apply = ['apply', '--warnings-as-errors', '--validate=strict', '--kustomize', join(deploy, 'load-test')];
+
+  test('is taken by the API server without a warning, and its Pod is made under Pod Security "restricted"', async () => {
+    const applied = await server.kubectl(apply);
+    expect([applied.exitCode, applied.stderr]).toEqual([0, '']);
+    const made = async () =>
+      (await inKeyfleet('get', 'pods', '--selector', 'job-name=load-test', '--output', 'name')).stdout;
+    await expect.poll(made, { timeout: 60_000 }).toMatch(/^pod\/load-test-/);
+  });
+
+  test('takes the place of one that was, as the documentation has it', async () => {
+    const replaced = await server.kubectl(['replace', '--force', '--kustomize', join(deploy, 'load-test')]);
+    expect([replaced.exitCode, replaced.stdout]).toEqual([0, expect.stringContaining('load-test replaced')]);
+  });
+});
+
+test('an overlay whose frontends take tokens of the cluster is taken, with the keys of its issuer', async () => {
+  await using overlay = await mkdtempDisposable(join(tmpdir(), 'keyfleet-overlay-'));
+  const folder = (name: string): string => relative(overlay.path, join(deploy, name));
+  const kustomization = { resources: [folder('overlays/prod')], components: [folder('workload-identity')] };
+  await writeFile(join(overlay.path, 'kustomization.yaml'), JSON.stringify(kustomization));
+  const apply = ['apply', '--warnings-as-errors', '--validate=strict', '--dry-run=server', '--kustomize', overlay.path];
+  const { exitCode, stdout } = await server.kubectl([...apply, '--output', 'json']);
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining('"cluster-issuer-keys"')]);
 });
 
 describe('what is forbidden is refused', () => {

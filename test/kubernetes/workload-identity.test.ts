@@ -1,16 +1,18 @@
-import { IAM } from '@aws-sdk/client-iam';
 import { KMS } from '@aws-sdk/client-kms';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { execa } from 'execa';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ApiServer } from './support/api-server.ts';
+import { issuerOf, newRole, tokenOf, trust } from './support/workload-identity.ts';
 
 // Tokens that a real kube-apiserver issues, and an AWS SDK that is told of them by the two variables of a Pod.
 
-const AUDIENCE = 'sts.amazonaws.com';
 const root = join(import.meta.dirname, '../..');
+
+const app = { namespace: 'default', name: 'app' };
+const stranger = { namespace: 'default', name: 'stranger' };
 
 let keyfleet: TestCluster;
 let kubernetes: ApiServer;
@@ -20,18 +22,17 @@ const resources = new AsyncDisposableStack();
 beforeAll(async () => {
   kubernetes = await ApiServer.start(resources);
   await allowDiscovery();
-  for (const name of ['app', 'stranger']) {
+  for (const { name } of [app, stranger]) {
     const path = '/api/v1/namespaces/default/serviceaccounts';
     expect((await kubernetes.post(path, { metadata: { name } })).status).toBe(201);
   }
   keyfleet = resources.use(await startTestCluster());
-  await trust({ jwksUrl: `${kubernetes.url}/openid/v1/jwks`, caFile: kubernetes.caFile });
+  await trust(keyfleet, kubernetes, { jwksUrl: `${kubernetes.url}/openid/v1/jwks`, caFile: kubernetes.caFile });
   const settings = { endpoint: keyfleet.endpoint, region: 'us-east-1', credentials: keyfleet.credentials };
-  const [kms, iam] = [new KMS(settings), new IAM(settings)];
+  const kms = new KMS(settings);
   KeyId = (await kms.createKey({})).KeyMetadata!.Arn!;
-  roleArn = await newRole(iam);
   kms.destroy();
-  iam.destroy();
+  roleArn = await newRole(keyfleet, 'app', policies(issuerOf(kubernetes)));
 });
 afterAll(() => resources.disposeAsync());
 
@@ -49,38 +50,22 @@ async function allowDiscovery(): Promise<void> {
   expect(status).toBe(201);
 }
 
-/** The frontend begins anew with this issuer. */
-async function trust(keys: object): Promise<void> {
-  const file = keyfleet.home.in('config', 'frontend.json');
-  const config = JSON.parse(readFileSync(file, 'utf8')) as object;
-  const oidcIssuers = [{ issuer: kubernetes.url, audiences: [AUDIENCE], ...keys }];
-  writeFileSync(file, JSON.stringify({ ...config, oidcIssuers }));
-  await keyfleet.kill('frontend');
-  await keyfleet.restart('frontend');
-}
-
-async function newRole(iam: IAM): Promise<string> {
-  const issuer = kubernetes.url.replace('https://', '');
-  const trustPolicy = {
-    Effect: 'Allow',
-    Action: 'sts:AssumeRoleWithWebIdentity',
-    Principal: { Federated: `arn:aws:iam::000000000000:oidc-provider/${issuer}` },
-    Condition: {
-      StringEquals: { [`${issuer}:aud`]: AUDIENCE, [`${issuer}:sub`]: 'system:serviceaccount:default:app' },
-    },
+function policies(issuer: string) {
+  const documentOf = (statement: object): string =>
+    JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', ...statement }] });
+  return {
+    trust: documentOf({
+      Action: 'sts:AssumeRoleWithWebIdentity',
+      Principal: { Federated: `arn:aws:iam::000000000000:oidc-provider/${issuer}` },
+      Condition: {
+        StringEquals: {
+          [`${issuer}:aud`]: 'sts.amazonaws.com',
+          [`${issuer}:sub`]: 'system:serviceaccount:default:app',
+        },
+      },
+    }),
+    use: documentOf({ Action: ['kms:Encrypt', 'kms:Decrypt'], Resource: KeyId }),
   };
-  const documentOf = (statement: object): string => JSON.stringify({ Version: '2012-10-17', Statement: [statement] });
-  const { Role } = await iam.createRole({ RoleName: 'app', AssumeRolePolicyDocument: documentOf(trustPolicy) });
-  const use = { Effect: 'Allow', Action: ['kms:Encrypt', 'kms:Decrypt'], Resource: KeyId };
-  await iam.putRolePolicy({ RoleName: 'app', PolicyName: 'use', PolicyDocument: documentOf(use) });
-  return Role!.Arn!;
-}
-
-async function tokenOf(account: string, audience = AUDIENCE): Promise<string> {
-  const path = `/api/v1/namespaces/default/serviceaccounts/${account}/token`;
-  const { status, json } = await kubernetes.post(path, { spec: { audiences: [audience], expirationSeconds: 600 } });
-  expect(status).toBe(201);
-  return (json as { status: { token: string } }).status.token;
 }
 
 /** What a Pod with the token does, with nothing of Keyfleet's but two endpoints. */
@@ -114,18 +99,18 @@ async function runPod(token: string): Promise<string> {
 }
 
 test('an AWS SDK as it is encrypts and decrypts with the token of its Pod; the issuer’s keys come from its URL', async () => {
-  expect(await runPod(await tokenOf('app'))).toBe('from a pod');
+  expect(await runPod(await tokenOf(kubernetes, app))).toBe('from a pod');
 });
 
 test('another service account, and a token for somebody else, get no credentials', async () => {
-  expect(await runPod(await tokenOf('stranger'))).toContain('AccessDenied');
-  expect(await runPod(await tokenOf('app', 'vault'))).toContain('InvalidIdentityToken');
+  expect(await runPod(await tokenOf(kubernetes, stranger))).toContain('AccessDenied');
+  expect(await runPod(await tokenOf(kubernetes, app, 'vault'))).toContain('InvalidIdentityToken');
 });
 
 test('the keys of the issuer may come from a file', async () => {
   const { text } = await kubernetes.get('/openid/v1/jwks');
   const jwksFile = kubernetes.in('jwks.json');
   writeFileSync(jwksFile, text);
-  await trust({ jwksFile });
-  expect(await runPod(await tokenOf('app'))).toBe('from a pod');
+  await trust(keyfleet, kubernetes, { jwksFile });
+  expect(await runPod(await tokenOf(kubernetes, app))).toBe('from a pod');
 });

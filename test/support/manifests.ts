@@ -15,6 +15,7 @@ export interface Container {
   readonly name: string;
   readonly args?: readonly string[];
   readonly env?: readonly { readonly name: string; readonly value?: string }[];
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
   readonly securityContext: unknown;
   readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
   readonly startupProbe?: unknown;
@@ -29,12 +30,12 @@ export interface PodSpec {
   readonly containers: readonly Container[];
 }
 
-/** Of every file of the base; an error of YAML is thrown. */
-export function baseManifests(): Manifest[] {
-  const base = join(folder, 'base');
-  const files = readdirSync(base).filter((file) => file.endsWith('.yaml') && file !== 'kustomization.yaml');
+/** Of every file of a folder of deploy/k8s; an error of YAML is thrown. */
+export function manifestsIn(name: 'base' | 'load-test'): Manifest[] {
+  const found = join(folder, name);
+  const files = readdirSync(found).filter((file) => file.endsWith('.yaml') && file !== 'kustomization.yaml');
   return files.flatMap((file) =>
-    parseAllDocuments(readFileSync(join(base, file), 'utf8')).map((document) => {
+    parseAllDocuments(readFileSync(join(found, file), 'utf8')).map((document) => {
       if (document.errors.length > 0) throw new Error(`${file}: ${document.errors.join(', ')}`);
       return document.toJS() as Manifest;
     }),

@@ -1,19 +1,21 @@
-import { cp, mkdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, matchesGlob, relative } from 'node:path';
 import { execa } from 'execa';
 import { argumentOf, type Stage, stagesOf } from './dockerfile.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const dockerfile = join(root, 'deploy/docker/Dockerfile');
+const stages = stagesOf(dockerfile);
 
 /** The Debian packages that the files of the base image, distroless/cc, come from. */
 const BASE_PACKAGES = ['libc6', 'libstdc++6', 'libgcc-s1', 'ca-certificates', 'netbase', 'tzdata'];
 
+/** Its user. */
+const PASSWD = 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n';
+
 export interface ImageRoot {
   /** The file tree of the image. */
   readonly path: string;
-  /** CycloneDX. */
-  readonly sbom: string;
   readonly user: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly workdir: string;
@@ -21,28 +23,43 @@ export interface ImageRoot {
 }
 
 /**
- * Carries the steps of deploy/docker/Dockerfile out in `directory`, without a container engine. The build stage uses
- * this machine's npm and libraries, and the base of the image is made of this machine's release of Debian.
+ * Carries the steps of deploy/docker/Dockerfile out in `directory`, without a container engine: those of the image that
+ * the stage makes, by name, or of the services. The build stage uses this machine's npm and libraries, and the base of
+ * the image is made of this machine's release of Debian.
  */
-export async function buildImageRoot(directory: string): Promise<ImageRoot> {
-  const stages = stagesOf(dockerfile);
-  const stage = (name: string): Stage => stages.find((one) => one.name === name)!;
-  const built = join(directory, 'build');
+export async function buildImageRoot(directory: string, name = 'image'): Promise<ImageRoot> {
+  const image = stageOf(name);
+  const [from = '', source, target = ''] = argumentOf(image, 'COPY').split(' ');
+  const build = stageOf(from.replace('--from=', ''));
+  if (source !== argumentOf(build, 'WORKDIR')) throw new Error(`${name} is not all of what ${build.name} makes`);
+  const built = join(directory, build.name);
   await mkdir(built);
-  await carryOut(stage('build'), built);
-  const image = join(directory, 'image');
-  await unpackBase(directory, image);
-  await cp(built, join(image, 'keyfleet'), { recursive: true, verbatimSymlinks: true });
-  await carryOut(stage('list'), built);
-  const [name = '', value = ''] = argumentOf(stage('image'), 'ENV').split('=');
+  await carryOut(build, built);
+  const path = join(directory, name);
+  await unpackBase(directory, path);
+  await cp(built, join(path, target), { recursive: true, verbatimSymlinks: true });
+  const [variable = '', value = ''] = argumentOf(image, 'ENV').split('=');
   return {
-    path: image,
-    sbom: await readFile(join(built, 'sbom.cdx.json'), 'utf8'),
-    user: argumentOf(stage('image'), 'USER'),
-    environment: { [name]: value },
-    workdir: argumentOf(stage('image'), 'WORKDIR'),
-    entrypoint: JSON.parse(argumentOf(stage('image'), 'ENTRYPOINT')) as string[],
+    path,
+    user: argumentOf(image, 'USER'),
+    environment: { [variable]: value },
+    workdir: argumentOf(image, 'WORKDIR'),
+    entrypoint: JSON.parse(argumentOf(image, 'ENTRYPOINT')) as string[],
   };
+}
+
+/** What the target `sbom` gives, as CycloneDX. `directory`: where the image of the services was built. */
+export async function buildSbom(directory: string): Promise<string> {
+  const list = stageOf('list');
+  const built = join(directory, list.from);
+  await carryOut(list, built);
+  return readFile(join(built, 'sbom.cdx.json'), 'utf8');
+}
+
+function stageOf(name: string): Stage {
+  const found = stages.find((stage) => stage.name === name);
+  if (found === undefined) throw new Error(`the Dockerfile has no stage ${name}`);
+  return found;
 }
 
 async function carryOut({ instructions }: Stage, workdir: string): Promise<void> {
@@ -62,7 +79,7 @@ async function copy(paths: readonly string[], workdir: string): Promise<void> {
 
 async function unpackBase(directory: string, image: string): Promise<void> {
   const packages = join(directory, 'packages');
-  await mkdir(packages);
+  await mkdir(packages, { recursive: true });
   // The packages come as the user _apt, who may not write into a private directory.
   await execa('apt-get', ['-o', 'APT::Sandbox::User=root', 'download', '-q', ...BASE_PACKAGES], { cwd: packages });
   for (const file of (await execa('find', [packages, '-name', '*.deb'])).stdout.split('\n')) {
@@ -71,4 +88,5 @@ async function unpackBase(directory: string, image: string): Promise<void> {
   await rm(packages, { recursive: true });
   for (const folder of ['tmp', 'proc', 'dev', 'data', 'run', 'etc'])
     await mkdir(join(image, folder), { recursive: true });
+  await writeFile(join(image, 'etc/passwd'), PASSWD);
 }
