@@ -1,8 +1,8 @@
-import { request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import { urlToHttpOptions } from 'node:url';
 import type { Credentials } from '@keyfleet/client';
 import type { Clock } from '@keyfleet/shared/clock';
 import { readPublicFile } from '@keyfleet/shared/config';
+import { exchange } from '@keyfleet/shared/http-exchange';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { WebIdentity } from './config.ts';
 
@@ -81,28 +81,19 @@ export class WebIdentityCredentials {
   }
 }
 
-function post(
+/** May be sent twice: each answer is a session of its own. */
+async function post(
   url: string,
   form: string,
   { ca, timeoutMs }: WebIdentityOptions,
 ): Promise<{ readonly status: number; readonly body: string }> {
-  const request = url.startsWith('https:') ? requestHttps : requestHttp;
-  return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': Buffer.byteLength(form) };
-    const signal = AbortSignal.timeout(timeoutMs);
-    const options = { method: 'POST', headers, signal, ...(ca !== undefined && { ca }) };
-    const fail = (cause: Error): void => reject(new Error(`STS at ${url} is not reached: ${cause.message}`, { cause }));
-    const sent = request(url, options, (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        body += chunk;
-        if (body.length > MAX_ANSWER) response.destroy(new Error('its answer is too long'));
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-      response.on('error', fail);
-    });
-    sent.on('error', fail);
-    sent.end(form);
-  });
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': Buffer.byteLength(form) };
+  const how = { method: 'POST', headers, signal: AbortSignal.timeout(timeoutMs), ...(ca !== undefined && { ca }) };
+  try {
+    const options = { ...urlToHttpOptions(new URL(url)), ...how };
+    const { status, body } = await exchange(options, { body: form, maxAnswer: MAX_ANSWER });
+    return { status, body: body.toString('utf8') };
+  } catch (cause) {
+    throw new Error(`STS at ${url} is not reached: ${(cause as Error).message}`, { cause });
+  }
 }

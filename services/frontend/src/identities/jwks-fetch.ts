@@ -1,5 +1,6 @@
-import { request } from 'node:https';
 import { readFileSync } from 'node:fs';
+import { urlToHttpOptions } from 'node:url';
+import { exchange } from '@keyfleet/shared/http-exchange';
 import type { FetchImplementation } from 'jose';
 
 /** A JSON Web Key Set with a few keys takes a few KiB. */
@@ -10,25 +11,14 @@ const MAX_ANSWER = 262_144;
  * time, because a cluster's authority may be replaced during the run. Fails with TypeError, like `fetch`.
  */
 export function fetchTrusting(caFile: string): FetchImplementation {
-  return (url, { headers, method, signal }) =>
-    new Promise((resolve, reject) => {
-      const fail = (cause: unknown): void => reject(new TypeError('fetch failed', { cause }));
-      try {
-        const options = { ca: readFileSync(caFile), headers: Object.fromEntries(headers), method, signal };
-        const sent = request(url, options, (response) => {
-          let body = '';
-          response.setEncoding('utf8');
-          response.on('data', (chunk: string) => {
-            body += chunk;
-            if (body.length > MAX_ANSWER) response.destroy(new Error('the answer is too long'));
-          });
-          response.on('end', () => resolve(new Response(body, { status: response.statusCode ?? 500 })));
-          response.on('error', fail);
-        });
-        sent.on('error', fail);
-        sent.end();
-      } catch (error) {
-        fail(error);
-      }
-    });
+  return async (url, { headers, method, signal }) => {
+    try {
+      const how = { ca: readFileSync(caFile), headers: Object.fromEntries(headers), method, signal };
+      const options = { ...urlToHttpOptions(new URL(url)), ...how };
+      const { status, body } = await exchange(options, { maxAnswer: MAX_ANSWER });
+      return new Response(body, { status });
+    } catch (cause) {
+      throw new TypeError('fetch failed', { cause });
+    }
+  };
 }
