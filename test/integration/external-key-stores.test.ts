@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { hash, randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { createServer, type Server, request } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import { CreateUserCommand, IAMClient, PutUserPolicyCommand } from '@aws-sdk/client-iam';
 import { KMS } from '@aws-sdk/client-kms';
 import { amzDateOf, authorizationOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
@@ -27,6 +27,13 @@ const credential = { AccessKeyId: 'A2B3C4D5E6F7A2B3C4D5', RawSecretAccessKey: ra
 const nextCredential = { AccessKeyId: 'Z2B3C4D5E6F7A2B3C4D5', RawSecretAccessKey: randomBytes(32).toString('base64') };
 const account = '111122223333';
 const fake = new FakeXksProxy();
+/** The certificate that the fake was shown last, by its SHA-256. */
+let shownToFake: string | undefined;
+/** Which Keyfleet shows the fake. */
+let shown: Certificate;
+let others: TestAuthority;
+/** Whom Keyfleet trusts as later.test: not the others, at first. */
+let laterCaFile: string;
 /** How long the fake takes. */
 let delayMs = 0;
 let cluster: TestCluster;
@@ -43,14 +50,18 @@ let server: Certificate;
 beforeAll(async () => {
   const directory = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-xks-'))).path;
   authority = await TestAuthority.make(directory, 'roots');
-  const other = await TestAuthority.make(directory, 'others');
+  others = await TestAuthority.make(directory, 'others');
   ca = readFileSync(authority.caFile);
+  shown = await authority.issue('shown.test');
+  laterCaFile = join(directory, 'later-ca.pem');
+  copyFileSync(authority.caFile, laterCaFile);
   client = await authority.issue('cks.kms.us-east-1.amazonaws.com');
   stranger = await authority.issue('stranger.test');
   server = await authority.issue('keyfleet.test');
   const ports = {
     fake: await listen(newFake(await authority.issue('fake.test'))),
-    wrong: await listen(newFake(await other.issue('wrong.test'))),
+    wrong: await listen(newFake(await others.issue('wrong.test'))),
+    later: await listen(newFake(await others.issue('later.test'))),
     misnamed: await listen(newFake(await authority.issue('somebody-else.test'))),
     hanging: await listenHanging(),
   };
@@ -61,7 +72,6 @@ beforeAll(async () => {
     writeFileSync(secretFile, RawSecretAccessKey, { mode: 0o600 });
     return { accessKeyId, secretFile };
   });
-  for (const { keyFile } of [client, server]) chmodSync(keyFile, 0o600);
   const proxy = (host: string, port: number, more: object = {}) => ({
     host,
     address: `127.0.0.1:${port}`,
@@ -71,7 +81,8 @@ beforeAll(async () => {
   await reconfigure({
     externalKeyStores: {
       proxies: [
-        proxy('fake.test', ports.fake),
+        proxy('fake.test', ports.fake, { clientCertificate: shown }),
+        proxy('later.test', ports.later, { caFile: laterCaFile }),
         proxy('wrong.test', ports.wrong),
         proxy('misnamed.test', ports.misnamed),
         proxy('hanging.test', ports.hanging),
@@ -116,9 +127,10 @@ async function reconfigure(members: object): Promise<void> {
   await cluster.restart('frontend');
 }
 
-function newFake({ certificateFile, keyFile }: Certificate): Server {
-  const options = { cert: readFileSync(certificateFile), key: readFileSync(keyFile) };
+function newFake(certificate: Certificate): Server {
+  const options = { ...keysOf(certificate), requestCert: true, rejectUnauthorized: false };
   return createServer(options, (incoming, response) => {
+    shownToFake = (incoming.socket as TLSSocket).getPeerCertificate().fingerprint256;
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => void chunks.push(chunk));
     incoming.on('end', () => {
@@ -146,13 +158,9 @@ function listenHanging(): Promise<number> {
 }
 
 async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  server.listen(0, '127.0.0.1');
+  await using server = createTcpServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+  return (server.address() as { port: number }).port;
 }
 
 /** The name of what a call is refused with, and what is said. */
@@ -234,6 +242,18 @@ describe('Keyfleet as the client of a proxy', () => {
     ['unlisted.test', 'that operators do not list', /^XksProxyUriUnreachableException: .*cannot communicate/],
   ])('%s, a proxy %s, is refused', async (host, _what, refusal) => {
     expect(await refusalOf(kms.createCustomKeyStore(storeAt(host)))).toMatch(refusal);
+  });
+
+  test('shows the certificate, and trusts the authorities, that its files have now', async () => {
+    const inFile = (): string => new X509Certificate(readFileSync(shown.certificateFile)).fingerprint256;
+    const use = () => refusalOf(kms.encrypt({ KeyId, Plaintext })).then(() => shownToFake);
+    const create = (): Promise<string> => refusalOf(kms.createCustomKeyStore(storeAt('later.test')));
+    expect(await use()).toBe(inFile());
+    expect(await create()).toMatch(/TLS connection/);
+    await authority.issue('shown.test');
+    copyFileSync(others.caFile, laterCaFile);
+    await expect.poll(use, { timeout: 15_000 }).toBe(inFile());
+    await expect.poll(create, { timeout: 15_000 }).toBe('it succeeded');
   });
 
   test('a late answer is none, and the p99 of other keys stays while a store hangs', async () => {

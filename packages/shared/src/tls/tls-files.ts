@@ -1,7 +1,7 @@
-import { unwatchFile, watchFile } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { z } from 'zod';
 import { ConfigError, filePath, readPublicFile, readSecretFile } from '../config.ts';
+import { WatchedFiles } from './watched-files.ts';
 
 /** A certificate, and the trusted authorities. */
 export const TlsConfig = z.strictObject({
@@ -24,9 +24,6 @@ export interface TlsMaterial {
   readonly ca: string | undefined;
 }
 
-/** How often files are checked. Kubernetes itself takes a minute to deliver a changed Secret. */
-const LOOK_MS = 2_000;
-
 /** The configuration field that names the files. */
 export interface TlsFields {
   readonly field: string;
@@ -40,57 +37,32 @@ export interface TlsFilesOptions extends TlsFields {
 }
 
 /** The files of one certificate, reread when they change. Throws ConfigError if they cannot be used. */
-export class TlsFiles implements Disposable {
-  readonly #config: TlsFilesConfig;
-  readonly #options: TlsFilesOptions;
-  readonly #listeners = new Set<() => void>();
-  #material: TlsMaterial;
-
-  constructor(config: TlsFilesConfig, options: TlsFilesOptions) {
-    this.#config = config;
-    this.#options = options;
-    this.#material = readTls(config, options);
-    for (const path of this.#paths) watchFile(path, { interval: LOOK_MS, persistent: false }, this.#look);
+export class TlsFiles extends WatchedFiles<TlsMaterial> {
+  constructor(config: TlsFilesConfig, { onProblem, ...fields }: TlsFilesOptions) {
+    super({ paths: Object.values(config), read: () => readTls(config, fields), onProblem });
   }
 
   get material(): TlsMaterial {
-    return this.#material;
+    return this.content;
   }
-
-  /** Calls `listener` after every change of the material. */
-  onChange(listener: () => void): void {
-    this.#listeners.add(listener);
-  }
-
-  [Symbol.dispose](): void {
-    for (const path of this.#paths) unwatchFile(path, this.#look);
-    this.#listeners.clear();
-  }
-
-  get #paths(): readonly string[] {
-    return Object.values(this.#config);
-  }
-
-  /** A certificate written before its key is noticed again when the key changes. */
-  readonly #look = (): void => {
-    try {
-      const { cert, key, ca } = readTls(this.#config, this.#options);
-      const known = this.#material;
-      if (cert === known.cert && key === known.key && ca === known.ca) return;
-      this.#material = { cert, key, ca };
-    } catch (error) {
-      return this.#options.onProblem(error as Error);
-    }
-    for (const listener of this.#listeners) listener();
-  };
 }
 
+/** The same of a client, which may present no certificate, and may trust whom Node.js trusts. */
+export class ClientTlsFiles extends WatchedFiles<Partial<TlsMaterial>> {
+  constructor(config: Partial<TlsConfig>, { onProblem, ...fields }: TlsFilesOptions) {
+    super({ paths: Object.values(config), read: () => readTls(config, fields), onProblem });
+  }
+}
+
+export function readTls(config: TlsFilesConfig, fields: TlsFields): TlsMaterial;
+export function readTls(config: Partial<TlsConfig>, fields: TlsFields): Partial<TlsMaterial>;
 /** Throws ConfigError if the files cannot be used. */
-export function readTls(config: TlsFilesConfig, { field, caField = `${field}.caFile` }: TlsFields): TlsMaterial {
+export function readTls(config: Partial<TlsConfig>, fields: TlsFields): Partial<TlsMaterial> {
   const { certificateFile, keyFile, caFile } = config;
+  const { field, caField = `${field}.caFile` } = fields;
   const material = {
-    cert: readPublicFile(certificateFile, `${field}.certificateFile`),
-    key: readSecretFile(keyFile, `${field}.keyFile`),
+    ...(certificateFile !== undefined && { cert: readPublicFile(certificateFile, `${field}.certificateFile`) }),
+    ...(keyFile !== undefined && { key: readSecretFile(keyFile, `${field}.keyFile`) }),
     ca: caFile === undefined ? undefined : readPublicFile(caFile, caField),
   };
   try {
@@ -104,6 +76,11 @@ export function readTls(config: TlsFilesConfig, { field, caField = `${field}.caF
 }
 
 /** TLS 1.2 and 1.3 with Node's ciphers. */
-export function secureContextOf({ cert, key, ca }: TlsMaterial): SecureContextOptions {
-  return { cert, key, minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }) };
+export function secureContextOf({ cert, key, ca }: Partial<TlsMaterial>): SecureContextOptions {
+  return {
+    minVersion: 'TLSv1.2',
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(ca !== undefined && { ca }),
+  };
 }

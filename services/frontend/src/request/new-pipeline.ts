@@ -1,3 +1,4 @@
+import { reportOf } from '@keyfleet/shared/grpc/peers';
 import { randomBytes } from 'node:crypto';
 import { monotonicClock } from '@keyfleet/shared/clock';
 import { newKeyId } from '@keyfleet/shared/ids';
@@ -111,13 +112,15 @@ function newAuthenticator(
 }
 
 function newKmsPerform(
-  { config, clock, resources }: Assembly,
+  { config, clock, log, resources }: Assembly,
   { stores, hsm, audit, lastUsages }: RequestDeps,
   { policies, users, markers, rates }: Common,
 ): Perform {
   const { guard, cached, grants, keyStores } = stores;
   const { externalKeyStores } = config;
-  const hosts = resources.use(new XksHosts(externalKeyStores.proxies, externalKeyStores.timeout));
+  const hosts = resources.use(
+    new XksHosts(externalKeyStores.proxies, { timeoutMs: externalKeyStores.timeout, onProblem: reportOf(log) }),
+  );
   const proxies = new XksProxies({ hosts, hsm, clock });
   const clusters = new Clusters({ hsm });
   return newPerform({

@@ -1,5 +1,7 @@
-import { Agent, request } from 'node:https';
-import { type Address, ConfigError, readPublicFile, readSecretFile } from '@keyfleet/shared/config';
+import { Agent } from 'node:https';
+import type { Address } from '@keyfleet/shared/config';
+import { AnswerTooLongError, exchange, type HttpAnswer } from '@keyfleet/shared/http-exchange';
+import { ClientTlsFiles, secureContextOf } from '@keyfleet/shared/tls/tls-files';
 import { XksError } from './problems.ts';
 
 /** One of `externalKeyStores.proxies` in the configuration. */
@@ -17,18 +19,17 @@ export interface XksCall {
   readonly body: Buffer;
 }
 
-export interface XksAnswer {
-  readonly status: number;
-  readonly body: Buffer;
-}
+export type XksAnswer = HttpAnswer;
 
 const HTTPS_PORT = 443;
 /** The largest possible answer has 4300 bytes, in base64. */
 const MAX_ANSWER = 65_536;
 
-interface Host {
-  readonly address: Pick<Address, 'host' | 'port'>;
-  readonly agent: Agent;
+export interface XksHostsOptions {
+  /** Of one call, including the connection. */
+  readonly timeoutMs: number;
+  /** A host's changed files cannot be used; the previous ones remain in use. */
+  readonly onProblem: (problem: Error) => void;
 }
 
 /**
@@ -40,72 +41,69 @@ export class XksHosts implements Disposable {
   readonly #timeoutMs: number;
 
   /** Throws ConfigError. */
-  constructor(hosts: readonly XksHostConfig[], timeoutMs: number) {
-    this.#hosts = new Map(hosts.map((host, i) => [host.host.toLowerCase(), newHost(host, i)]));
-    this.#timeoutMs = timeoutMs;
+  constructor(hosts: readonly XksHostConfig[], options: XksHostsOptions) {
+    this.#hosts = new Map(hosts.map((host, i) => [host.host.toLowerCase(), new Host(host, i, options)]));
+    this.#timeoutMs = options.timeoutMs;
   }
 
   /** Throws XksError: `unreachable`, `tls`, `timed-out` or `invalid-response`. */
-  call({ host, path, headers, body }: XksCall): Promise<XksAnswer> {
-    const known = this.#hosts.get(host.toLowerCase());
-    if (known === undefined) return Promise.reject(new XksError('unreachable'));
-    const signal = AbortSignal.timeout(this.#timeoutMs);
-    return send(known, { host, path, headers, body }, signal);
+  async call(call: XksCall): Promise<XksAnswer> {
+    const known = this.#hosts.get(call.host.toLowerCase());
+    if (known === undefined) throw new XksError('unreachable');
+    try {
+      return await known.call(call, AbortSignal.timeout(this.#timeoutMs));
+    } catch (error) {
+      throw new XksError(problemOf(error as Error), { cause: error });
+    }
   }
 
   [Symbol.dispose](): void {
-    for (const { agent } of this.#hosts.values()) agent.destroy();
+    for (const host of this.#hosts.values()) host[Symbol.dispose]();
   }
 }
 
-function send(
-  { address, agent }: Host,
-  { host, path, headers, body }: XksCall,
-  signal: AbortSignal,
-): Promise<XksAnswer> {
-  return new Promise<XksAnswer>((resolve, reject) => {
-    const fail = (error: NodeJS.ErrnoException): void => reject(new XksError(problemOf(error), { cause: error }));
-    const options = { ...address, path, agent, signal, servername: host, method: 'POST', headers } as const;
-    const sent = request(options, (response) => {
-      const chunks: Buffer[] = [];
-      let length = 0;
-      response.on('data', (chunk: Buffer) => {
-        length += chunk.length;
-        if (length <= MAX_ANSWER) return void chunks.push(chunk);
-        reject(new XksError('invalid-response'));
-        response.destroy();
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
-      response.on('error', fail);
-    });
-    // Its idle connection was closed at that moment, which says nothing about the proxy. These requests are safe to
-    // repeat.
-    sent.on('error', (error: NodeJS.ErrnoException) => {
-      if (!sent.reusedSocket || error.code !== 'ECONNRESET') return fail(error);
-      send({ address, agent }, { host, path, headers, body }, signal).then(resolve, reject);
-    });
-    sent.end(body);
-  });
-}
+class Host implements Disposable {
+  readonly #address: Pick<Address, 'host' | 'port'>;
+  readonly #files: ClientTlsFiles;
+  #agent: Agent;
 
-function newHost({ host, address, caFile, clientCertificate }: XksHostConfig, i: number): Host {
-  const field = `externalKeyStores.proxies.${i}`;
-  const client = clientCertificate && {
-    cert: readPublicFile(clientCertificate.certificateFile, `${field}.clientCertificate.certificateFile`),
-    key: readSecretFile(clientCertificate.keyFile, `${field}.clientCertificate.keyFile`),
-  };
-  const ca = caFile === undefined ? undefined : readPublicFile(caFile, `${field}.caFile`);
-  try {
-    const agent = new Agent({ keepAlive: true, minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }), ...client });
-    return { address: address ?? { host, port: HTTPS_PORT }, agent };
-  } catch (cause) {
-    throw new ConfigError(`${field}: the certificates cannot be used. Correct the files.`, { cause });
+  /** `i`: its place in the configuration. Throws ConfigError. */
+  constructor({ host, address, caFile, clientCertificate }: XksHostConfig, i: number, options: XksHostsOptions) {
+    const at = `externalKeyStores.proxies.${i}`;
+    const fields = { field: `${at}.clientCertificate`, caField: `${at}.caFile` };
+    const { timeoutMs, onProblem } = options;
+    this.#address = address ?? { host, port: HTTPS_PORT };
+    this.#files = new ClientTlsFiles({ ...clientCertificate, ...(caFile !== undefined && { caFile }) }, { ...fields, onProblem }); // prettier-ignore
+    this.#agent = this.#newAgent();
+    this.#files.onChange(() => {
+      const before = this.#agent;
+      this.#agent = this.#newAgent();
+      // By then all of its calls are over.
+      setTimeout(() => before.destroy(), timeoutMs).unref();
+    });
+  }
+
+  /** Requests to a proxy may be sent twice. */
+  call({ host, path, headers, body }: XksCall, signal: AbortSignal): Promise<XksAnswer> {
+    const tls = { agent: this.#agent, servername: host };
+    const options = { ...this.#address, ...tls, path, signal, method: 'POST', headers };
+    return exchange(options, { body, maxAnswer: MAX_ANSWER });
+  }
+
+  [Symbol.dispose](): void {
+    this.#files[Symbol.dispose]();
+    this.#agent.destroy();
+  }
+
+  #newAgent(): Agent {
+    return new Agent({ keepAlive: true, ...secureContextOf(this.#files.content) });
   }
 }
 
 const tlsErrors = /^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|EPROTO|HOSTNAME_|INVALID_CA)/;
 
-function problemOf(error: NodeJS.ErrnoException): 'unreachable' | 'tls' | 'timed-out' {
+function problemOf(error: NodeJS.ErrnoException): 'unreachable' | 'tls' | 'timed-out' | 'invalid-response' {
+  if (error instanceof AnswerTooLongError) return 'invalid-response';
   if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'timed-out';
   return tlsErrors.test(error.code ?? '') ? 'tls' : 'unreachable';
 }
