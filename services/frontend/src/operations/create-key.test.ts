@@ -264,6 +264,6 @@ test('an account has as many keys as it may in a Region, and no more', async () 
   const frontend = new FakeFrontend();
   for (let i = 0; i < frontend.keyQuota; i++) await frontend.call(CreateKey, {});
   expect(await frontend.refusal(CreateKey, {})).toBe(
-    'LimitExceededException: The account has the maximum of 100 KMS keys in the Region us-east-1.',
+    'LimitExceededException: Key quota for this account in this region is 100 but the current usage is 100.',
   );
 });

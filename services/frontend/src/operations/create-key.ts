@@ -155,12 +155,13 @@ async function generateInCluster(
 }
 
 /**
- * Throws LimitExceededException if the account has as many keys as it may. Keys created at the same moment may exceed
- * the quota.
+ * Throws LimitExceededException, with AWS's text (as in convox/rack#347), if the account has as many keys as it may.
+ * Keys created at the same moment may exceed the quota.
  */
 export async function assertRoom(scope: Scope, { keys, keyQuota }: Pick<Deps, 'keys' | 'keyQuota'>): Promise<void> {
-  if ((await keys.countKeys(scope, keyQuota)) < keyQuota) return;
-  const message = `The account has the maximum of ${keyQuota} KMS keys in the Region ${scope.region}.`;
+  const usage = await keys.countKeys(scope, keyQuota);
+  if (usage < keyQuota) return;
+  const message = `Key quota for this account in this region is ${keyQuota} but the current usage is ${usage}.`;
   throw new KmsException('LimitExceededException', message);
 }
 

@@ -155,6 +155,19 @@ describe('ReplicateKey', () => {
     expect(await ask({ ReplicaRegion: south })).toBe(`DisabledException: ${arnIn(region)} is disabled.`);
   });
 
+  test("counts among the keys of the replica's Region, and leaves no trace where there is no room", async () => {
+    await replicate();
+    for (let i = 1; i < frontend.keyQuota; i++) await frontend.call(CreateKey, {}, inWest);
+    const full = 'Key quota for this account in this region is 100 but the current usage is 100.';
+    expect(await frontend.refusal(CreateKey, {}, inWest)).toBe(`LimitExceededException: ${full}`);
+    KeyId = await newKey();
+    expect(await frontend.refusal(ReplicateKey, { KeyId, ReplicaRegion: west })).toBe(
+      `LimitExceededException: ${full}`,
+    );
+    expect((await describeIn(region)).MultiRegionConfiguration!.ReplicaKeys).toEqual([]);
+    expect(await frontend.store.findKey(west, KeyId)).toBeUndefined();
+  });
+
   test('takes the permission to create keys in the other Region', async () => {
     const allow = (Condition: object) =>
       user('bob', {
