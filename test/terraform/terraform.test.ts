@@ -23,9 +23,14 @@ async function terraform(...args: string[]): Promise<string> {
   return all;
 }
 
-test('terraform makes keys, grants, users, roles, groups and policies, finds them as they shall be, and removes them', async () => {
+test('terraform makes keys, grants, users, roles, groups and policies, finds them as they shall be, changes and removes them', async () => {
   expect(await terraform('init')).toContain('Terraform has been successfully initialized!');
-  expect(await terraform('apply', '-auto-approve')).toContain('Apply complete! Resources: 12 added');
+  expect(await terraform('apply', '-auto-approve')).toContain('Apply complete! Resources: 16 added');
   expect(await terraform('plan')).toContain('No changes. Your infrastructure matches the configuration.');
-  expect(await terraform('destroy', '-auto-approve')).toContain('Destroy complete! Resources: 12 destroyed.');
+  const later = ['-var', 'later=-later'];
+  expect(await terraform('apply', '-auto-approve', ...later)).toMatch(
+    /Apply complete! Resources: \d added, [1-9]\d* changed/,
+  );
+  expect(await terraform('plan', ...later)).toContain('No changes. Your infrastructure matches the configuration.');
+  expect(await terraform('destroy', ...later, '-auto-approve')).toContain('Destroy complete! Resources: 16 destroyed.');
 });

@@ -99,6 +99,63 @@ test('members of a group may what its policies allow, while they are members', a
   await iam.deleteGroup({ GroupName });
 });
 
+test('a group with another name or path keeps its members, and they what its policies allow', async () => {
+  const UserName = 'still-member';
+  const { kms: own } = await newUserOf(UserName);
+  const made = await iam.createGroup({ GroupName: 'former' });
+  await iam.createGroup({ GroupName: 'occupied' });
+  await iam.putGroupPolicy({ GroupName: 'former', PolicyName: 'own', PolicyDocument: listing });
+  await iam.addUserToGroup({ GroupName: 'former', UserName });
+  await iam.updateGroup({ GroupName: 'former', NewGroupName: 'Later', NewPath: '/new/' });
+  await own.listKeys({});
+  const { Group, Users } = await iam.getGroup({ GroupName: 'later' });
+  expect(Group).toMatchObject({ GroupName: 'Later', Arn: `arn:aws:iam::${account}:group/new/Later` });
+  expect(Group!.GroupId).toBe(made.Group!.GroupId);
+  expect(Users).toMatchObject([{ UserName }]);
+  expect(await refusalOf(iam.getGroup({ GroupName: 'former' }))).toContain('NoSuchEntity');
+  expect(await refusalOf(iam.updateGroup({ GroupName: 'Later', NewGroupName: 'OCCUPIED' }))).toBe(
+    'EntityAlreadyExistsException: Group with name OCCUPIED already exists.',
+  );
+  const Resource = `arn:aws:iam::${account}:group/new/Later`;
+  const { iam: other } = await newUserOf('renamer', policyOf({ Action: 'iam:UpdateGroup', Resource }));
+  expect(await refusalOf(other.updateGroup({ GroupName: 'Later', NewGroupName: 'admins' }))).toContain(
+    `iam:UpdateGroup on resource: arn:aws:iam::${account}:group/new/admins because`,
+  );
+  await iam.removeUserFromGroup({ GroupName: 'Later', UserName });
+  expect(await refusalOf(own.listKeys({}))).toContain('no identity-based policy');
+});
+
+test('what uses a policy is listed by kind, path and use', async () => {
+  const { Policy } = await iam.createPolicy({ PolicyName: 'used', PolicyDocument: listing });
+  const PolicyArn = Policy!.Arn!;
+  for (const UserName of ['uses-1', 'uses-2']) await iam.createUser({ UserName, Path: `/${UserName}/` });
+  await iam.createGroup({ GroupName: 'uses' });
+  await iam.attachUserPolicy({ UserName: 'uses-1', PolicyArn });
+  await iam.attachGroupPolicy({ GroupName: 'uses', PolicyArn });
+  for (const UserName of ['uses-1', 'uses-2']) {
+    await iam.putUserPermissionsBoundary({ UserName, PermissionsBoundary: PolicyArn });
+  }
+  const used = async (filter: object) => {
+    const { PolicyUsers, PolicyGroups } = await iam.listEntitiesForPolicy({ PolicyArn, ...filter });
+    return [...PolicyUsers!.map(({ UserName }) => UserName), ...PolicyGroups!.map(({ GroupName }) => GroupName)];
+  };
+  expect(await used({})).toEqual(['uses-1', 'uses-2', 'uses']);
+  expect(await used({ EntityFilter: 'User', PolicyUsageFilter: 'PermissionsPolicy' })).toEqual(['uses-1']);
+  expect(await used({ PolicyUsageFilter: 'PermissionsBoundary' })).toEqual(['uses-1', 'uses-2']);
+  expect(await used({ PathPrefix: '/uses-2/' })).toEqual(['uses-2']);
+});
+
+test('what only AWS has, a user has none of', async () => {
+  const UserName = 'plain';
+  await iam.createUser({ UserName });
+  expect(await iam.listMFADevices({ UserName })).toMatchObject({ MFADevices: [], IsTruncated: false });
+  expect((await iam.listVirtualMFADevices({ AssignmentStatus: 'Assigned' })).VirtualMFADevices).toEqual([]);
+  expect(await refusalOf(iam.deleteLoginProfile({ UserName }))).toBe(
+    'NoSuchEntityException: Login Profile for User plain cannot be found.',
+  );
+  expect(await refusalOf(iam.listSigningCertificates({ UserName: 'nobody-at-all' }))).toContain('NoSuchEntity');
+});
+
 test('a permissions boundary is the most that policies can allow', async () => {
   const UserName = 'bounded';
   const { kms: own } = await newUserOf(UserName, policyOf({ Action: 'kms:*' }));

@@ -75,15 +75,15 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
     test('of two who change what they both read, the second is told', async () => {
       await store.insert(newUser('alice'), 9);
       const read = (await store.find(accountId, 'user', 'alice'))!;
-      expect(await store.update(read, { ...read, path: '/a/' })).toBe('done');
-      await expect(store.update(read, { ...read, path: '/b/' })).rejects.toThrow(ConflictError);
+      expect(await store.update({ before: read, record: { ...read, path: '/a/' } })).toBe('done');
+      await expect(store.update({ before: read, record: { ...read, path: '/b/' } })).rejects.toThrow(ConflictError);
       await expect(store.remove(read)).rejects.toThrow(ConflictError);
       const found = (await store.find(accountId, 'user', 'alice'))!;
       expect(found).toMatchObject({ path: '/a/', revision: 2 });
       expect(await store.remove(found)).toBe('done');
       expect(await store.find(accountId, 'user', 'alice')).toBeUndefined();
       await expect(store.remove(found)).rejects.toThrow(ConflictError);
-      await expect(store.update(found, found)).rejects.toThrow(ConflictError);
+      await expect(store.update({ before: found, record: found })).rejects.toThrow(ConflictError);
     });
 
     test('nobody refers to what is not there', async () => {
@@ -91,11 +91,11 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
       await store.insert(newUser('alice'), 9);
       const alice = (await store.find(accountId, 'user', 'alice'))!;
       for (const change of [{ groups: ['g'] }, { attached: [policyArn('p')] }, { boundary: policyArn('p') }]) {
-        expect(await store.update(alice, { ...alice, ...change })).toBe('missing');
+        expect(await store.update({ before: alice, record: { ...alice, ...change } })).toBe('missing');
       }
       expect(await store.find(accountId, 'user', 'alice')).toEqual(alice);
       const attached = ['arn:aws:iam::aws:policy/AdministratorAccess'];
-      expect(await store.update(alice, { ...alice, attached })).toBe('done');
+      expect(await store.update({ before: alice, record: { ...alice, attached } })).toBe('done');
     });
 
     test('what others refer to stays until they no longer do', async () => {
@@ -106,7 +106,7 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
       expect(await store.remove(group)).toBe('linked');
       expect(await store.remove(policy)).toBe('linked');
       const alice = (await store.find(accountId, 'user', 'alice'))!;
-      await store.update(alice, { ...alice, groups: [] });
+      await store.update({ before: alice, record: { ...alice, groups: [] } });
       expect(await store.remove(group)).toBe('done');
       expect(await store.remove(policy)).toBe('linked');
       expect(await store.remove((await store.find(accountId, 'user', 'alice'))!)).toBe('done');
@@ -119,16 +119,48 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
       await store.insert(newUser('alice', { groups: ['g'], accessKeys }), 9);
       await store.insert(newUser('bob'), 9);
       const alice = (await store.find(accountId, 'user', 'alice'))!;
-      expect(await store.update(alice, { ...alice, name: 'Bob' })).toBe('taken');
-      expect(await store.update(alice, { ...alice, name: 'carol' })).toBe('done');
+      expect(await store.update({ before: alice, record: { ...alice, name: 'Bob' } })).toBe('taken');
+      expect(await store.update({ before: alice, record: { ...alice, name: 'carol' } })).toBe('done');
       expect(await store.find(accountId, 'user', 'alice')).toBeUndefined();
       expect(await store.find(accountId, 'user', 'carol')).toMatchObject({ id: alice.id, revision: 2 });
       expect((await store.list(accountId, 'user', 9)).items.map(({ name }) => name)).toEqual(['bob', 'carol']);
       expect(await store.listLinks(accountId, 'key/access-key/AKIA1/', 9)).toEqual({ items: ['user/carol'] });
       expect(await store.listLinks(accountId, 'member/group/g/', 9)).toEqual({ items: ['user/carol'] });
       const carol = (await store.find(accountId, 'user', 'carol'))!;
-      expect(await store.update(carol, { ...carol, name: 'CAROL' })).toBe('done');
+      expect(await store.update({ before: carol, record: { ...carol, name: 'CAROL' } })).toBe('done');
       expect(await store.find(accountId, 'user', 'carol')).toMatchObject({ name: 'CAROL' });
+    });
+
+    test('a group takes another name together with all who are in it, or not at all', async () => {
+      await store.insert(newGroup('g'), 9);
+      await store.insert(newGroup('other'), 9);
+      for (const name of ['alice', 'bob']) await store.insert(newUser(name, { groups: ['g', 'other'] }), 9);
+      const before = (await store.find(accountId, 'group', 'g'))!;
+      const record = { ...before, name: 'h' };
+      const members = async (...names: string[]) => {
+        const users = await Promise.all(names.map((name) => store.find(accountId, 'user', name)));
+        return users.map((user) => ({ before: user!, record: { ...user!, groups: ['h', 'other'] } }));
+      };
+      await expect(store.update({ before, record })).rejects.toThrow(ConflictError);
+      await expect(store.update({ before, record }, ...(await members('alice')))).rejects.toThrow(ConflictError);
+      const taken = { before, record: { ...before, name: 'other' } };
+      expect(await store.update(taken, ...(await members('alice', 'bob')))).toBe('taken');
+      expect(await store.update(...(await members('alice', 'bob')))).toBe('missing');
+      const late = await members('alice', 'bob');
+      await store.update({ before: late[1]!.before, record: { ...late[1]!.before, path: '/b/' } });
+      await expect(store.update({ before, record }, ...late)).rejects.toThrow(ConflictError);
+      expect(await store.find(accountId, 'user', 'alice')).toMatchObject({ groups: ['g', 'other'], revision: 1 });
+
+      expect(await store.update({ before, record }, ...(await members('alice', 'bob')))).toBe('done');
+      expect(await store.find(accountId, 'group', 'g')).toBeUndefined();
+      expect(await store.find(accountId, 'user', 'bob')).toMatchObject({ groups: ['h', 'other'], path: '/b/' });
+      const listed = { items: ['user/alice', 'user/bob'] };
+      expect(await store.listLinks(accountId, 'member/group/h/', 9)).toEqual(listed);
+      expect(await store.listLinks(accountId, 'member/group/g/', 9)).toEqual({ items: [] });
+      expect(await store.listLinks(accountId, 'member/group/other/', 9)).toEqual(listed);
+      const after = (await store.find(accountId, 'group', 'h'))!;
+      expect(after).toMatchObject({ id: before.id, revision: 2 });
+      expect(await store.remove(after)).toBe('linked');
     });
 
     test('lists are in the order of names, each once, however small the page', async () => {

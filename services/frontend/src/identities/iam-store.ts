@@ -10,6 +10,12 @@ export type InsertOutcome = 'done' | 'taken' | 'full' | 'missing';
 /** `taken`: the new name is in use. */
 export type UpdateOutcome = 'done' | 'taken' | 'missing';
 
+/** A record as read, which may have had another name, and as it shall be. */
+export interface IamChange {
+  readonly before: IamRecord;
+  readonly record: IamRecord;
+}
+
 /**
  * The users, roles, groups and managed policies of accounts. Whatever a record refers to exists as long as the record
  * does: both are checked in one step. When a method returns normally, its change is durable and every frontend has been
@@ -19,10 +25,10 @@ export interface IamStore {
   find<K extends IamKind>(accountId: string, kind: K, name: string): Promise<RecordOf<K> | undefined>;
   insert(record: IamRecord, quota: number): Promise<InsertOutcome>;
   /**
-   * Writes `record` with the next revision over `before`, the record as read, which may have had another name. Throws
-   * ConflictError if somebody else was faster.
+   * Writes records of one account with their next revisions, all in one step or none. A record that gets another name
+   * must come with all that refer to it. Throws ConflictError if somebody else was faster.
    */
-  update(before: IamRecord, record: IamRecord): Promise<UpdateOutcome>;
+  update(...changes: readonly IamChange[]): Promise<UpdateOutcome>;
   /** `linked`: other records refer to it. Throws ConflictError if somebody else was faster. */
   remove(record: IamRecord): Promise<'done' | 'linked'>;
   list<K extends IamKind>(accountId: string, kind: K, limit: number, after?: string): Promise<Page<RecordOf<K>>>;

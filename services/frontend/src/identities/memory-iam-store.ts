@@ -1,12 +1,12 @@
 import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
 import { pageOf } from '../store/page.ts';
 import { ConflictError, type Page } from '../store/store.ts';
-import type { IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
+import type { IamChange, IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
 import type { IamKind, IamRecord, RecordOf } from './iam-records.ts';
 
 /** IAM records in memory: for tests, and as the reference for the Redis store. */
 export class MemoryIamStore implements IamStore {
-  readonly #records = new Map<string, IamRecord>();
+  #records = new Map<string, IamRecord>();
 
   async find<K extends IamKind>(accountId: string, kind: K, name: string): Promise<RecordOf<K> | undefined> {
     return this.#records.get(`${accountId}/${iamFieldOf(kind, name)}`) as RecordOf<K> | undefined;
@@ -15,17 +15,23 @@ export class MemoryIamStore implements IamStore {
   async insert(record: IamRecord, quota: number): Promise<InsertOutcome> {
     if (this.#records.has(placeOf(record))) return 'taken';
     if (this.#of(record.accountId, record.kind).length >= quota) return 'full';
-    if (!this.#hasAll(record)) return 'missing';
+    if (!hasAll(this.#records, record)) return 'missing';
     this.#records.set(placeOf(record), structuredClone(record));
     return 'done';
   }
 
-  async update(before: IamRecord, record: IamRecord): Promise<UpdateOutcome> {
-    this.#assertNewest(before);
-    if (!this.#hasAll(record)) return 'missing';
-    if (placeOf(record) !== placeOf(before) && this.#records.has(placeOf(record))) return 'taken';
-    this.#records.delete(placeOf(before));
-    this.#records.set(placeOf(record), structuredClone({ ...record, revision: before.revision + 1 }));
+  async update(...changes: readonly IamChange[]): Promise<UpdateOutcome> {
+    for (const { before } of changes) this.#assertNewest(before);
+    const others = new Map(this.#records);
+    for (const { before } of changes) others.delete(placeOf(before));
+    if (changes.some(({ record }) => others.has(placeOf(record)))) return 'taken';
+    const records = new Map(others);
+    for (const { before, record } of changes) {
+      records.set(placeOf(record), structuredClone({ ...record, revision: before.revision + 1 }));
+    }
+    if (!changes.every(({ record }) => hasAll(records, record))) return 'missing';
+    if (![...others.values()].every((record) => hasAll(records, record))) throw new ConflictError('others refer to it');
+    this.#records = records;
     return 'done';
   }
 
@@ -64,17 +70,18 @@ export class MemoryIamStore implements IamStore {
     return records.flatMap((record) => [...iamLinksOf(record)]);
   }
 
-  #hasAll(record: IamRecord): boolean {
-    const targets = iamLinksOf(record).map(targetOf);
-    return targets.every(
-      (field) => /^a(?:ws-policy|ccess-key)\//.test(field) || this.#records.has(`${record.accountId}/${field}`),
-    );
-  }
-
   #assertNewest(record: IamRecord): void {
     if (this.#records.get(placeOf(record))?.revision === record.revision) return;
     throw new ConflictError(`${placeOf(record)} has changed`);
   }
+}
+
+/** Whether all is there that a record refers to. */
+function hasAll(records: ReadonlyMap<string, IamRecord>, record: IamRecord): boolean {
+  const targets = iamLinksOf(record).map(targetOf);
+  return targets.every(
+    (field) => /^a(?:ws-policy|ccess-key)\//.test(field) || records.has(`${record.accountId}/${field}`),
+  );
 }
 
 function placeOf({ accountId, kind, name }: IamRecord): string {

@@ -1,3 +1,4 @@
+import { absences } from './iam/absences.ts';
 import { accessKeyOperations } from './iam/access-keys.ts';
 import { attachmentOperations } from './iam/attachments.ts';
 import { groupOperations } from './iam/groups.ts';
@@ -24,6 +25,7 @@ export const queryOperations: readonly QueryOperation[] = [
   ...managedPolicyOperations,
   ...attachmentOperations,
   ...simulationOperations,
+  ...absences,
   getCallerIdentity,
   assumeRole,
   assumeRoleWithWebIdentity,

@@ -1,6 +1,6 @@
 /**
  * The most of each kind that an account may have, and the most that each may contain (IAM User Guide, "IAM and AWS STS
- * quotas": the defaults).
+ * quotas": the defaults; what AWS does not have says so).
  */
 export const IAM_QUOTAS = {
   user: 5_000,
@@ -9,6 +9,8 @@ export const IAM_QUOTAS = {
   policy: 1_500,
   accessKeysPerUser: 2,
   groupsPerUser: 10,
+  /** Ours: they change in one step of Redis, which takes about 10 ms. */
+  usersOfRenamedGroup: 500,
   attachedPolicies: 10,
   policyVersions: 5,
   tags: 50,

@@ -7,7 +7,7 @@ import type { RecordMacs } from '../store/record-macs.ts';
 import { iamPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { ConflictError, type Page } from '../store/store.ts';
-import type { IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
+import type { IamChange, IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
 import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type RecordOf } from './iam-records.ts';
 
 export interface RedisIamStoreDeps {
@@ -52,24 +52,24 @@ export class RedisIamStore implements IamStore {
     )) as InsertOutcome;
   }
 
-  async update(before: IamRecord, record: IamRecord): Promise<UpdateOutcome> {
+  async update(...changes: readonly IamChange[]): Promise<UpdateOutcome> {
+    const { accountId } = changes[0]!.before;
+    const parts = await Promise.all(changes.map((change) => this.#partsOf(change)));
+    const at = iamAt(accountId);
+    const outcome = await this.#redis.script('kfUpdateIam', ...at, CHANGES, iamChangeOf(accountId), ...parts.flat());
+    if (outcome === 'changed')
+      throw new ConflictError(`${changes.map(({ before }) => fieldOf(before)).join()}: changed`);
+    if (outcome === 'done') {
+      for (const { before } of changes) this.#acknowledged.written(iamRecordName(before), before.revision + 1);
+    }
+    return outcome as UpdateOutcome;
+  }
+
+  async #partsOf({ before, record }: IamChange) {
     const [had, has] = [new Set(iamLinksOf(before)), new Set(iamLinksOf(record))];
     const text = await this.#textOf({ ...record, revision: before.revision + 1 });
     const changed = [[...had.difference(has)], [...has.difference(had)]].map((links) => JSON.stringify(links));
-    const outcome = await this.#redis.script(
-      'kfUpdateIam',
-      ...iamAt(record.accountId),
-      fieldOf(before),
-      before.revision,
-      text,
-      CHANGES,
-      iamChangeOf(record.accountId),
-      ...changed,
-      fieldOf(record),
-    );
-    if (outcome === 'changed') throw new ConflictError(`${fieldOf(before)} has changed`);
-    if (outcome === 'done') this.#acknowledged.written(iamRecordName(before), before.revision + 1);
-    return outcome as UpdateOutcome;
+    return [fieldOf(before), before.revision, text, ...changed, fieldOf(record)];
   }
 
   async remove(record: IamRecord): Promise<'done' | 'linked'> {

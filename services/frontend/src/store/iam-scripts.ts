@@ -1,11 +1,28 @@
-/** `<how>/<kind>/<name>/...`: the record of that kind and name. */
+/**
+ * A link is `<how>/<kind>/<name>/...`: to the record of that kind and name. `moved`: the fields that records had before
+ * (false) and have from now on (true), if they change.
+ */
 const iamTargets = `
-local function hasAll(links)
+local function targetOf(link)
+  local kind, name = string.match(link, '^[^/]+/([^/]+)/([^/]+)/')
+  return kind .. '/' .. name, kind
+end
+local function hasAll(links, moved)
   for _, link in ipairs(links) do
-    local kind, name = string.match(link, '^[^/]+/([^/]+)/([^/]+)/')
-    if kind ~= 'aws-policy' and kind ~= 'access-key' and redis.call('HEXISTS', KEYS[1], kind .. '/' .. name) == 0 then return false end
+    local target, kind = targetOf(link)
+    local there = moved[target]
+    if there == nil then there = kind == 'aws-policy' or kind == 'access-key' or redis.call('HEXISTS', KEYS[1], target) == 1 end
+    if not there then return false end
   end
   return true
+end
+local function countLinksTo(field)
+  local count = 0
+  for _, how in ipairs({'attached', 'boundary', 'member'}) do
+    local to = how .. '/' .. field
+    count = count + redis.call('ZLEXCOUNT', KEYS[3], '[' .. to .. '/', '(' .. to .. '0')
+  end
+  return count
 end`;
 
 /** Scripts for IAM records; those for other records are in scripts.ts. */
@@ -21,7 +38,7 @@ if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 'taken' end
 local prefix = string.sub(ARGV[3], 1, -2)
 if redis.call('ZLEXCOUNT', KEYS[2], '[' .. ARGV[3], '(' .. prefix .. '0') >= tonumber(ARGV[4]) then return 'full' end
 local links = cjson.decode(ARGV[7])
-if not hasAll(links) then return 'missing' end
+if not hasAll(links, {}) then return 'missing' end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], 0, ARGV[1])
 for _, link in ipairs(links) do redis.call('ZADD', KEYS[3], 0, link) end
@@ -29,38 +46,49 @@ redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
   /**
-   * KEYS as before. ARGV: field, revision it was read at, JSON, channel, message, links to remove, links to add, its
-   * new field.
+   * KEYS as before. ARGV: channel, message; for each record its field, revision it was read at, JSON, links to remove,
+   * links to add, its new field. No link may remain to a field that is no more.
    */
   kfUpdateIam: [
     3,
     `${iamTargets}
-local old = redis.call('HGET', KEYS[1], ARGV[1])
-if not old or tostring(cjson.decode(old)['revision']) ~= ARGV[2] then return 'changed' end
-local come = cjson.decode(ARGV[7])
-if not hasAll(come) then return 'missing' end
-if ARGV[8] ~= ARGV[1] then
-  if redis.call('HEXISTS', KEYS[1], ARGV[8]) == 1 then return 'taken' end
-  redis.call('HDEL', KEYS[1], ARGV[1])
-  redis.call('ZREM', KEYS[2], ARGV[1])
-  redis.call('ZADD', KEYS[2], 0, ARGV[8])
+local moved, come, gone, linked, left = {}, {}, {}, 0, 0
+for i = 3, #ARGV, 6 do
+  local field, to = ARGV[i], ARGV[i + 5]
+  local old = redis.call('HGET', KEYS[1], field)
+  if not old or tostring(cjson.decode(old)['revision']) ~= ARGV[i + 1] then return 'changed' end
+  for _, link in ipairs(cjson.decode(ARGV[i + 3])) do table.insert(gone, link) end
+  for _, link in ipairs(cjson.decode(ARGV[i + 4])) do table.insert(come, link) end
+  if to ~= field then
+    if redis.call('HEXISTS', KEYS[1], to) == 1 then return 'taken' end
+    moved[field], moved[to] = false, true
+    linked = linked + countLinksTo(field)
+  end
 end
-redis.call('HSET', KEYS[1], ARGV[8], ARGV[3])
-for _, link in ipairs(cjson.decode(ARGV[6])) do redis.call('ZREM', KEYS[3], link) end
+for _, link in ipairs(gone) do if moved[targetOf(link)] == false then left = left + 1 end end
+if left ~= linked then return 'changed' end
+if not hasAll(come, moved) then return 'missing' end
+for i = 3, #ARGV, 6 do
+  local field, to = ARGV[i], ARGV[i + 5]
+  if to ~= field then
+    redis.call('HDEL', KEYS[1], field)
+    redis.call('ZREM', KEYS[2], field)
+    redis.call('ZADD', KEYS[2], 0, to)
+  end
+  redis.call('HSET', KEYS[1], to, ARGV[i + 2])
+end
+for _, link in ipairs(gone) do redis.call('ZREM', KEYS[3], link) end
 for _, link in ipairs(come) do redis.call('ZADD', KEYS[3], 0, link) end
-redis.call('PUBLISH', ARGV[4], ARGV[5])
+redis.call('PUBLISH', ARGV[1], ARGV[2])
 return 'done'`,
   ],
   /** KEYS as before. ARGV: field, revision it was read at, channel, message, its links. */
   kfRemoveIam: [
     3,
-    `
+    `${iamTargets}
 local old = redis.call('HGET', KEYS[1], ARGV[1])
 if not old or tostring(cjson.decode(old)['revision']) ~= ARGV[2] then return 'changed' end
-for _, how in ipairs({'attached', 'boundary', 'member'}) do
-  local to = how .. '/' .. ARGV[1]
-  if redis.call('ZLEXCOUNT', KEYS[3], '[' .. to .. '/', '(' .. to .. '0') > 0 then return 'linked' end
-end
+if countLinksTo(ARGV[1]) > 0 then return 'linked' end
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 for _, link in ipairs(cjson.decode(ARGV[5])) do redis.call('ZREM', KEYS[3], link) end

@@ -99,7 +99,7 @@ function boundaryOperationsOf(kind: 'user' | 'role'): QueryOperation[] {
         if (boundary === undefined) {
           throw new QueryException('NoSuchEntity', `The ${kind} ${record.name} has no permissions boundary.`);
         }
-        await deps.iam.update(record, unbounded as UserRecord | RoleRecord);
+        await deps.iam.update({ before: record, record: unbounded as UserRecord | RoleRecord });
       },
     }),
   ];

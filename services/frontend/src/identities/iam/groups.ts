@@ -2,10 +2,19 @@ import { newIamId } from '../ids.ts';
 import { QueryException } from '../query-exception.ts';
 import { defineIam, type IamDeps } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
-import type { GroupRecord } from '../iam-records.ts';
+import type { Page } from '../../store/store.ts';
+import type { IamChange } from '../iam-store.ts';
+import type { GroupRecord, UserRecord } from '../iam-records.ts';
 import { noSuch } from '../targets.ts';
 import { groupAnswer, userAnswer } from './answers.ts';
-import { assertQuota, changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
+import {
+  assertQuota,
+  authorizeRenamed,
+  changeRecord,
+  deleteConflict,
+  insertRecord,
+  removeRecord,
+} from './record-changes.ts';
 import { GroupName, paging, Path, PathPrefix, UserName } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
 
@@ -34,6 +43,17 @@ const createGroup = defineIam({
   },
 });
 
+async function membersOf(
+  { accountId, name }: GroupRecord,
+  { iam }: Pick<IamDeps, 'iam'>,
+  limit: number,
+  after?: string,
+): Promise<Page<UserRecord>> {
+  const { items, ...rest } = await iam.listLinks(accountId, `member/group/${name.toLowerCase()}/`, limit, after);
+  const users = await Promise.all(items.map((field) => iam.find(accountId, 'user', field.slice('user/'.length))));
+  return { items: users.filter((user) => user !== undefined), ...rest };
+}
+
 /** Includes its users, one page at a time. */
 const getGroup = defineIam({
   name: 'GetGroup',
@@ -41,19 +61,9 @@ const getGroup = defineIam({
   target: named,
   input: { GroupName, ...paging },
   async run({ input, call, record }, deps) {
-    const prefix = `member/group/${record.name.toLowerCase()}/`;
-    const { accountId } = record;
     return pageAnswer(
       input,
-      {
-        operation: 'GetGroup',
-        filter: record.id,
-        async list(limit, after) {
-          const { items, ...rest } = await deps.iam.listLinks(accountId, prefix, limit, after);
-          const users = await Promise.all(items.map((field) => deps.iam.find(accountId, 'user', field.slice(5))));
-          return { items: users.filter((user) => user !== undefined), ...rest };
-        },
-      },
+      { operation: 'GetGroup', filter: record.id, list: (limit, after) => membersOf(record, deps, limit, after) },
       {
         call,
         deps,
@@ -90,6 +100,39 @@ const listGroups = defineIam({
       },
     ),
 });
+
+/** Its users know it by name: their records change in the same step, and so nobody is ever without its permissions. */
+const updateGroup = defineIam({
+  name: 'UpdateGroup',
+  readOnly: false,
+  target: named,
+  input: { GroupName, NewPath: Path.optional(), NewGroupName: GroupName.optional() },
+  async run(admitted, deps) {
+    const { input, record } = admitted;
+    const { NewPath: path = record.path, NewGroupName: name = record.name } = input;
+    authorizeRenamed(admitted, { path, name }, deps);
+    const members: IamChange[] = [];
+    for await (const users of isSame(name, record.name) ? [] : allMembersOf(record, deps)) {
+      members.push(...users.map((before) => ({ before, record: { ...before, groups: renamed(before.groups) } })));
+      assertQuota(members.length, IAM_QUOTAS.usersOfRenamedGroup, 'UsersPerRenamedGroup');
+    }
+    await changeRecord(deps, record, { path, name }, ...members);
+
+    function renamed(groups: readonly string[]): readonly string[] {
+      return groups.map((group) => (isSame(group, record.name) ? name : group));
+    }
+  },
+});
+
+/** Few at a time: each page delays others for milliseconds. */
+async function* allMembersOf(group: GroupRecord, deps: Pick<IamDeps, 'iam'>): AsyncGenerator<readonly UserRecord[]> {
+  let after: string | undefined;
+  do {
+    const { items, next } = await membersOf(group, deps, 100, after);
+    yield items;
+    after = next;
+  } while (after !== undefined);
+}
 
 const deleteGroup = defineIam({
   name: 'DeleteGroup',
@@ -164,6 +207,7 @@ export const groupOperations = [
   createGroup,
   getGroup,
   listGroups,
+  updateGroup,
   deleteGroup,
   addUserToGroup,
   removeUserFromGroup,

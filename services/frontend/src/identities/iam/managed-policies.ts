@@ -1,10 +1,8 @@
 import { choice, flag } from '@keyfleet/shared/api/shape';
-import { policyFieldOf } from '@keyfleet/shared/stored/iam';
 import { awsManagedPolicies } from '../aws-managed-policies.ts';
-import { identityArn } from '../callers.ts';
 import { newIamId } from '../ids.ts';
 import { QueryException } from '../query-exception.ts';
-import { defineIam, type IamDeps } from '../query-operation.ts';
+import { defineIam } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 import type { PolicyRecord } from '../iam-records.ts';
 import { awsRecord } from '../targets.ts';
@@ -13,11 +11,10 @@ import { assertQuota, changeRecord, deleteConflict, insertRecord, removeRecord }
 import { assertIdentityPolicy, assertManagedLength } from './documents.ts';
 import { Arn, Description, paging, Path, PathPrefix, PolicyDocument, PolicyName, Tags, VersionId } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
+import { countsOf, listEntitiesForPolicy, PolicyUsage } from './policy-uses.ts';
 import { alsoTagging, tagsGiven } from './tags.ts';
 
 const named = { kind: 'policy', as: 'named' } as const;
-/** More than can be attached in an account. */
-const ALL = 10_000;
 
 const createPolicy = defineIam({
   name: 'CreatePolicy',
@@ -57,14 +54,6 @@ const createPolicy = defineIam({
   },
 });
 
-async function countsOf(policy: PolicyRecord, accountId: string, { iam, partition }: IamDeps): Promise<PolicyCounts> {
-  const field = policyFieldOf(identityArn(partition, policy));
-  const [attached, boundary] = await Promise.all(
-    ['attached', 'boundary'].map((how) => iam.listLinks(accountId, `${how}/${field}/`, ALL)),
-  );
-  return { attachments: attached!.items.length, boundaries: boundary!.items.length };
-}
-
 const getPolicy = defineIam({
   name: 'GetPolicy',
   readOnly: true,
@@ -83,10 +72,15 @@ const listPolicies = defineIam({
     Scope: choice(['All', 'AWS', 'Local']).optional(),
     OnlyAttached: flag().optional(),
     PathPrefix: PathPrefix.optional(),
+    PolicyUsageFilter: PolicyUsage.optional(),
     ...paging,
   },
   async run({ input, call }, deps) {
     const { Scope: scope = 'All', OnlyAttached: onlyAttached = false, PathPrefix: prefix = '/' } = input;
+    const isUsed = ({ attachments, boundaries }: PolicyCounts): boolean =>
+      (!onlyAttached || attachments > 0) &&
+      (input.PolicyUsageFilter === undefined ||
+        (input.PolicyUsageFilter === 'PermissionsPolicy' ? attachments : boundaries) > 0);
     const { accountId } = call.caller;
     const own = scope === 'AWS' ? [] : (await deps.iam.list(accountId, 'policy', IAM_QUOTAS.policy)).items;
     const all = scope === 'Local' ? own : [...awsManagedPolicies().map(awsRecord), ...own];
@@ -94,7 +88,7 @@ const listPolicies = defineIam({
       input,
       {
         operation: 'ListPolicies',
-        filter: JSON.stringify([scope, onlyAttached, prefix]),
+        filter: JSON.stringify([scope, onlyAttached, prefix, input.PolicyUsageFilter]),
         async list(limit, after) {
           const page = await pageOfAll(all, ({ id }) => id)(limit, after);
           const items = await Promise.all(
@@ -108,7 +102,7 @@ const listPolicies = defineIam({
         deps,
         named: (items) => ({
           Policies: items
-            .filter(({ policy, counts }) => policy.path.startsWith(prefix) && (!onlyAttached || counts.attachments > 0))
+            .filter(({ policy, counts }) => policy.path.startsWith(prefix) && isUsed(counts))
             .map(({ policy, counts }) => ({ ...policyAnswer(policy, deps.partition, counts), Tags: undefined })),
         }),
       },
@@ -211,49 +205,6 @@ const deletePolicyVersion = defineIam({
       throw deleteConflict('Cannot delete the default version of a policy.');
     }
     await changeRecord(deps, record, { versions: record.versions.filter((version) => version !== gone) });
-  },
-});
-
-const listEntitiesForPolicy = defineIam({
-  name: 'ListEntitiesForPolicy',
-  readOnly: true,
-  target: named,
-  input: { PolicyArn: Arn, ...paging },
-  async run({ input, call, record }, deps) {
-    const { accountId } = call.caller;
-    const prefix = `attached/${policyFieldOf(identityArn(deps.partition, record))}/`;
-    return pageAnswer(
-      input,
-      {
-        operation: 'ListEntitiesForPolicy',
-        filter: record.id,
-        async list(limit, after) {
-          const { items, ...rest } = await deps.iam.listLinks(accountId, prefix, limit, after);
-          const found = await Promise.all(
-            items.map((field) => {
-              const [kind, name = ''] = field.split('/');
-              return deps.iam.find(accountId, kind as 'user' | 'role' | 'group', name);
-            }),
-          );
-          return { items: found.filter((bearer) => bearer !== undefined), ...rest };
-        },
-      },
-      {
-        call,
-        deps,
-        named(bearers) {
-          const of = (kind: string, title: string) =>
-            bearers
-              .filter((bearer) => bearer.kind === kind)
-              .map(({ name, id }) => ({ [`${title}Name`]: name, [`${title}Id`]: id }));
-          return {
-            PolicyGroups: of('group', 'Group'),
-            PolicyUsers: of('user', 'User'),
-            PolicyRoles: of('role', 'Role'),
-          };
-        },
-      },
-    );
   },
 });
 

@@ -1,6 +1,9 @@
+import { authorizeIam, resourceTagsOf } from '../access.ts';
+import { identityArn } from '../callers.ts';
 import type { IamKind, IamRecord } from '../iam-records.ts';
+import type { IamChange } from '../iam-store.ts';
 import { QueryException } from '../query-exception.ts';
-import type { IamDeps } from '../query-operation.ts';
+import type { Admitted, IamDeps } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 
 const titles = { user: 'User', role: 'Role', group: 'Group', policy: 'policy' } as const;
@@ -26,15 +29,31 @@ export async function insertRecord({ iam }: Pick<IamDeps, 'iam'>, record: IamRec
   }
 }
 
-/** Throws ConflictError if somebody else was faster. */
+/** With others in the same step. Throws ConflictError if somebody else was faster. */
 export async function changeRecord<R extends IamRecord>(
   { iam }: Pick<IamDeps, 'iam'>,
   before: R,
   changes: Partial<R>,
+  ...others: readonly IamChange[]
 ): Promise<void> {
-  const outcome = await iam.update(before, { ...before, ...changes });
+  const outcome = await iam.update({ before, record: { ...before, ...changes } }, ...others);
   if (outcome === 'taken') throw taken(before.kind, changes.name ?? before.name);
   if (outcome === 'missing') throw notAttachable();
+}
+
+/**
+ * Authorizes the caller for a user or group as it will be called, too: who may change only one must not be able to give
+ * it the name of another that policies name.
+ */
+export function authorizeRenamed(
+  { call, input, record }: Admitted<object, 'user'> | Admitted<object, 'group'>,
+  { path, name }: Pick<IamRecord, 'path' | 'name'>,
+  deps: Pick<IamDeps, 'policies' | 'clock' | 'partition'>,
+): void {
+  const action = record.kind === 'user' ? 'iam:UpdateUser' : 'iam:UpdateGroup';
+  const resource = identityArn(deps.partition, { ...record, path, name });
+  const about = { resource, ownerId: record.accountId, resourceTags: resourceTagsOf(record) };
+  authorizeIam({ call, input: { ...input }, action, ...about }, deps);
 }
 
 /** Throws DeleteConflict while other records refer to it. */

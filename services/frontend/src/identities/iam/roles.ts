@@ -110,6 +110,18 @@ const updateRole = defineIam({
   },
 });
 
+/** An older form of UpdateRole. */
+const updateRoleDescription = defineIam({
+  name: 'UpdateRoleDescription',
+  readOnly: false,
+  target: named,
+  input: { RoleName, Description },
+  async run({ input: { Description: description }, record }, deps) {
+    await changeRecord(deps, record, { description });
+    return { Role: await roleAnswer({ ...record, description }, deps) };
+  },
+});
+
 const updateAssumeRolePolicy = defineIam({
   name: 'UpdateAssumeRolePolicy',
   readOnly: false,
@@ -133,21 +145,12 @@ const deleteRole = defineIam({
   },
 });
 
-/** Terraform asks for these before it deletes a role. There are no machines here that could have one. */
-const listInstanceProfilesForRole = defineIam({
-  name: 'ListInstanceProfilesForRole',
-  readOnly: true,
-  target: named,
-  input: { RoleName, ...paging },
-  run: async () => ({ InstanceProfiles: [], IsTruncated: false }),
-});
-
 export const roleOperations = [
   createRole,
   getRole,
   listRoles,
   updateRole,
+  updateRoleDescription,
   updateAssumeRolePolicy,
   deleteRole,
-  listInstanceProfilesForRole,
 ];

@@ -1,11 +1,9 @@
 import type { UserRecord } from '../iam-records.ts';
-import { authorizeIam, resourceTagsOf } from '../access.ts';
-import { identityArn } from '../callers.ts';
 import { newIamId } from '../ids.ts';
 import { defineIam } from '../query-operation.ts';
 import { userAnswer } from './answers.ts';
 import { assertBoundary } from '../targets.ts';
-import { changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
+import { authorizeRenamed, changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
 import { Arn, paging, Path, PathPrefix, Tags, UserName } from './fields.ts';
 import { pageAnswer } from './pages.ts';
 import { alsoTagging, tagsGiven } from './tags.ts';
@@ -78,12 +76,10 @@ const updateUser = defineIam({
   readOnly: false,
   target: { kind: 'user', as: 'named' },
   input: { UserName, NewPath: Path.optional(), NewUserName: UserName.optional() },
-  async run({ input, call, record }, deps) {
+  async run(admitted, deps) {
+    const { input, record } = admitted;
     const { NewPath: path = record.path, NewUserName: name = record.name } = input;
-    // Someone allowed to change only one user must not be able to rename it to another that policies name.
-    const resource = identityArn(deps.partition, { ...record, path, name });
-    const resourceTags = resourceTagsOf(record);
-    authorizeIam({ call, input, action: 'iam:UpdateUser', resource, ownerId: record.accountId, resourceTags }, deps);
+    authorizeRenamed(admitted, { path, name }, deps);
     await changeRecord(deps, record, { path, name });
   },
 });

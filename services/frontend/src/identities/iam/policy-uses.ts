@@ -1,0 +1,79 @@
+import { choice } from '@keyfleet/shared/api/shape';
+import { policyFieldOf } from '@keyfleet/shared/stored/iam';
+import { identityArn } from '../callers.ts';
+import type { IamRecord, PolicyRecord } from '../iam-records.ts';
+import { defineIam, type IamDeps } from '../query-operation.ts';
+import type { PolicyCounts } from './answers.ts';
+import { Arn, paging, PathPrefix } from './fields.ts';
+import { pageAnswer, pageOfAll } from './pages.ts';
+
+export const PolicyUsage = choice(['PermissionsPolicy', 'PermissionsBoundary']);
+
+/** What a link to a policy is called (stored/iam.ts). */
+const linkOf = { PermissionsPolicy: 'attached', PermissionsBoundary: 'boundary' } as const;
+
+/** More than can refer to a policy in an account. */
+const ALL = 10_000;
+
+/** The fields of the account's records that use the policy, such as `user/alice`. */
+async function usersOf(
+  policy: PolicyRecord,
+  usage: keyof typeof linkOf,
+  { accountId, iam, partition }: Pick<IamDeps, 'iam' | 'partition'> & { readonly accountId: string },
+): Promise<readonly string[]> {
+  const prefix = `${linkOf[usage]}/${policyFieldOf(identityArn(partition, policy))}/`;
+  return (await iam.listLinks(accountId, prefix, ALL)).items;
+}
+
+export async function countsOf(policy: PolicyRecord, accountId: string, deps: IamDeps): Promise<PolicyCounts> {
+  const [attached, boundary] = await Promise.all([
+    usersOf(policy, 'PermissionsPolicy', { ...deps, accountId }),
+    usersOf(policy, 'PermissionsBoundary', { ...deps, accountId }),
+  ]);
+  return { attachments: attached.length, boundaries: boundary.length };
+}
+
+export const listEntitiesForPolicy = defineIam({
+  name: 'ListEntitiesForPolicy',
+  readOnly: true,
+  target: { kind: 'policy', as: 'named' },
+  input: {
+    PolicyArn: Arn,
+    EntityFilter: choice(['User', 'Role', 'Group', 'LocalManagedPolicy', 'AWSManagedPolicy']).optional(),
+    PathPrefix: PathPrefix.optional(),
+    PolicyUsageFilter: PolicyUsage.optional(),
+    ...paging,
+  },
+  async run({ input, call, record }, deps) {
+    const { EntityFilter: only, PathPrefix: pathPrefix = '/', PolicyUsageFilter: usage } = input;
+    const { accountId } = call.caller;
+    const usages = usage === undefined ? (['PermissionsPolicy', 'PermissionsBoundary'] as const) : [usage];
+    const found = await Promise.all(usages.map((one) => usersOf(record, one, { ...deps, accountId })));
+    const isWanted = (field: string): boolean => only === undefined || field.startsWith(`${only.toLowerCase()}/`);
+    const fields = [...new Set(found.flat())].filter(isWanted).toSorted();
+    return pageAnswer(
+      input,
+      {
+        operation: 'ListEntitiesForPolicy',
+        filter: JSON.stringify([record.id, only, pathPrefix, usage]),
+        async list(limit, after) {
+          const { items, ...rest } = await pageOfAll(fields, (field) => field)(limit, after);
+          const records = await Promise.all(items.map((field) => recordAt(field, accountId, deps)));
+          return { items: records.filter((one) => one?.path.startsWith(pathPrefix) === true), ...rest };
+        },
+      },
+      { call, deps, named: entitiesAnswer },
+    );
+  },
+});
+
+function recordAt(field: string, accountId: string, { iam }: Pick<IamDeps, 'iam'>): Promise<IamRecord | undefined> {
+  const [kind, name = ''] = field.split('/');
+  return iam.find(accountId, kind as 'user' | 'role' | 'group', name);
+}
+
+function entitiesAnswer(records: readonly (IamRecord | undefined)[]): object {
+  const of = (kind: IamRecord['kind'], title: string): object[] =>
+    records.flatMap((one) => (one?.kind === kind ? [{ [`${title}Name`]: one.name, [`${title}Id`]: one.id }] : []));
+  return { PolicyGroups: of('group', 'Group'), PolicyUsers: of('user', 'User'), PolicyRoles: of('role', 'Role') };
+}
