@@ -2,7 +2,7 @@ import type { Call } from '../operations/handler.ts';
 import { authorize } from '../policy/authorize.ts';
 import { ConditionKeys } from '../policy/condition-keys.ts';
 import type { AccessRequest } from '../policy/evaluate.ts';
-import { type GlobalFacts, globalKeys, type Tag, tagNamed } from '../policy/global-keys.ts';
+import { type GlobalFacts, globalKeys, pairsOfTags, type Tag } from '../policy/global-keys.ts';
 import type { IamDeps } from './query-operation.ts';
 import type { IamRecord } from './iam-records.ts';
 
@@ -35,7 +35,7 @@ export const iamKeys = new ConditionKeys<IamFacts>([
   ...globalKeys,
   { name: 'iam:PolicyARN', type: 'arn', value: textOf('PolicyArn') },
   { name: 'iam:PermissionsBoundary', type: 'string', value: boundaryOf },
-  { name: 'iam:ResourceTag/', type: 'string', value: ({ resourceTags }, name) => tagNamed(resourceTags, name) },
+  { name: 'iam:ResourceTag/', type: 'string', pairs: ({ resourceTags }) => pairsOfTags(resourceTags) },
   { name: 'sts:ExternalId', type: 'string', value: textOf('ExternalId') },
   { name: 'sts:RoleSessionName', type: 'string', value: textOf('RoleSessionName') },
   { name: 'sts:SourceIdentity', type: 'string', value: textOf('SourceIdentity') },

@@ -9,12 +9,15 @@ export function authorize(request: AccessRequest): void {
   throw denied(requester, action, `resource: ${resource} ${endings[decision](action)}`);
 }
 
-/** For another account's key: a missing key and a key policy that excludes the caller get the same answer. */
+/**
+ * For another account's key: a missing key and a key policy that excludes the caller get the same answer. So does a
+ * decision that costs too much, which a caller can bring about.
+ */
 export function authorizeForeign(request: AccessRequest): void {
   const decision = evaluate(request);
   if (decision === 'allowed') return;
   const { requester, action, resource } = request;
-  if (isByKeyPolicy(decision)) throw deniedForeignKey(requester, action);
+  if (mayBeByKeyPolicy(decision)) throw deniedForeignKey(requester, action);
   throw denied(requester, action, `resource: ${resource} ${endings[decision](action)}`);
 }
 
@@ -26,7 +29,7 @@ export function authorizeCiphertextKey(request: AccessRequest): void {
   const decision = evaluate(request);
   if (decision === 'allowed') return;
   const { requester, action } = request;
-  if (isByKeyPolicy(decision)) throw deniedCiphertextKey(requester, action);
+  if (mayBeByKeyPolicy(decision)) throw deniedCiphertextKey(requester, action);
   throw denied(requester, action, `the resource associated with this ciphertext ${endings[decision](action)}`);
 }
 
@@ -38,8 +41,8 @@ export function deniedCiphertextKey(caller: Pick<Nameable, 'arn'>, action: strin
   return denied(caller, action, `the resource associated with this ciphertext ${OUT_OF_REACH}`);
 }
 
-function isByKeyPolicy(decision: Decision): boolean {
-  return decision === 'no-key-policy' || decision === 'deny-in-key-policy';
+function mayBeByKeyPolicy(decision: Decision): boolean {
+  return decision === 'no-key-policy' || decision === 'deny-in-key-policy' || decision === 'too-costly';
 }
 
 function denied({ arn }: Pick<Nameable, 'arn'>, action: string, onWhatAndWhy: string): KmsException {
@@ -58,5 +61,7 @@ const endings: Record<Exclude<Decision, 'allowed'>, (action: string) => string> 
   'no-key-policy': (action) => `because no resource-based policy allows the ${action} action`,
   'no-identity-policy': (action) => `because no identity-based policy allows the ${action} action`,
   'no-boundary': (action) => `because no permissions boundary allows the ${action} action`,
+  // Keyfleet's own: AWS sets no such limit.
+  'too-costly': () => 'because its policies take too long to evaluate for this request',
   'no-session-policy': (action) => `because no session policy allows the ${action} action`,
 };

@@ -1,5 +1,5 @@
 import { BoundedCache } from '@keyfleet/shared/bounded-cache';
-import type { ContextValue, RequestContext } from './conditions/context.ts';
+import { type ContextValue, type RequestContext, undecidable } from './conditions/context.ts';
 import type { ValueType } from './conditions/operators.ts';
 
 /**
@@ -15,10 +15,12 @@ export interface ConditionKey<F> {
   /** AWS accepts it only in identity policies. */
   readonly identityOnly?: boolean;
   /**
-   * `rest`: what follows a family's name, in lower case. Without `value` no request has the key. The same holds in AWS
-   * where there is no such thing: no VPC endpoint, no organization, no calling service.
+   * Without `value` or `pairs` no request has the key. The same holds in AWS where there is no such thing: no VPC
+   * endpoint, no organization, no calling service.
    */
-  readonly value?: (facts: F, rest: string) => ContextValue;
+  readonly value?: (facts: F) => ContextValue;
+  /** For a family: its values by what follows its name, in any case. */
+  readonly pairs?: (facts: F) => Iterable<readonly [name: string, value: string]>;
 }
 
 /** A key, and what follows its family's name. */
@@ -50,13 +52,7 @@ export class ConditionKeys<F> {
   }
 
   contextOf(facts: F): RequestContext {
-    return {
-      find: (name) => {
-        const found = this.#find(name);
-        const value = found?.key.value?.(facts, found.rest);
-        return Array.isArray(value) && value.length === 0 ? undefined : value;
-      },
-    };
+    return new FactsContext(facts, (name) => this.#find(name));
   }
 
   #find(name: string): Found<F> | undefined {
@@ -73,6 +69,53 @@ export class ConditionKeys<F> {
     const family = this.#families.find(([prefix]) => name.length > prefix.length && name.startsWith(prefix));
     return family && { key: family[1], rest: name.slice(family[0].length) };
   }
+}
+
+/** Works out each value once: a policy can ask for the same one in every line. */
+class FactsContext<F> implements RequestContext {
+  readonly #facts: F;
+  readonly #find: (name: string) => Found<F> | undefined;
+  readonly #values = new Map<string, ContextValue>();
+  readonly #families = new Map<ConditionKey<F>, ReadonlyMap<string, ContextValue>>();
+
+  constructor(facts: F, find: (name: string) => Found<F> | undefined) {
+    this.#facts = facts;
+    this.#find = find;
+  }
+
+  find(name: string): ContextValue {
+    if (this.#values.has(name)) return this.#values.get(name);
+    const value = this.#valueOf(this.#find(name));
+    this.#values.set(name, value);
+    return value;
+  }
+
+  #valueOf(found: Found<F> | undefined): ContextValue {
+    if (found?.key.pairs) return this.#family(found.key, found.key.pairs).get(found.rest);
+    const value = found?.key.value?.(this.#facts);
+    return Array.isArray(value) && value.length === 0 ? undefined : value;
+  }
+
+  #family(key: ConditionKey<F>, pairs: NonNullable<ConditionKey<F>['pairs']>): ReadonlyMap<string, ContextValue> {
+    const known = this.#families.get(key);
+    if (known) return known;
+    const values = byName(pairs(this.#facts));
+    this.#families.set(key, values);
+    return values;
+  }
+}
+
+/**
+ * By name in lower case. AWS advises against names that differ only in case; if two such have different values, it is
+ * undecidable which is meant.
+ */
+function byName(pairs: Iterable<readonly [name: string, value: string]>): ReadonlyMap<string, ContextValue> {
+  const values = new Map<string, ContextValue>();
+  for (const [name, value] of pairs) {
+    const key = name.toLowerCase();
+    values.set(key, values.has(key) && values.get(key) !== value ? undecidable : value);
+  }
+  return values;
 }
 
 function isFamily({ name }: { readonly name: string }): boolean {

@@ -1,5 +1,6 @@
 import type { Effect } from './conditions/condition.ts';
 import type { RequestContext } from './conditions/context.ts';
+import { MeteredContext, TooCostlyError } from './conditions/metered-context.ts';
 import type { Policy, Statement } from './document.ts';
 import type { Principals } from './principals.ts';
 
@@ -42,6 +43,9 @@ export type Grantee = Extract<Naming, 'caller' | 'session-owner'>;
 
 type Asked = Pick<AccessRequest, 'action' | 'resource' | 'context'>;
 
+/** The same while it is decided. */
+type Metered<T extends Asked> = Omit<T, 'context'> & { readonly context: MeteredContext };
+
 /** `allowed`, or the reason why not: the end of AWS's sentence. */
 export type Decision =
   | 'allowed'
@@ -52,7 +56,8 @@ export type Decision =
   | 'no-key-policy'
   | 'no-identity-policy'
   | 'no-boundary'
-  | 'no-session-policy';
+  | 'no-session-policy'
+  | 'too-costly';
 
 /** Whether nothing denies and nothing allows, so that something else still may. */
 export function isImplicit(decision: Decision): boolean {
@@ -66,8 +71,22 @@ export function isImplicit(decision: Decision): boolean {
  * "Policy evaluation logic"; docs/authorization.md.
  */
 export function evaluate(request: AccessRequest): Decision {
+  return withinBudget(request, decide) ?? 'too-costly';
+}
+
+/** Undefined if the decision costs too much. */
+function withinBudget<T extends Asked, D>(request: T, making: (request: Metered<T>) => D): D | undefined {
+  try {
+    return making({ ...request, context: new MeteredContext(request.context) });
+  } catch (error) {
+    if (error instanceof TooCostlyError) return undefined;
+    throw error;
+  }
+}
+
+function decide(request: Metered<AccessRequest>): Decision {
   const { requester, ownerId, keyPolicy } = request;
-  const byKeyPolicy = keyPolicy ? evaluateKeyPolicy(keyPolicy, request) : 'account';
+  const byKeyPolicy = keyPolicy ? decideByKeyPolicy(keyPolicy, request) : 'account';
   if (byKeyPolicy === 'denied') return 'deny-in-key-policy';
   // What a foreign caller's own policies say about a key must not reveal that it exists.
   if (byKeyPolicy === 'none' && requester.accountId !== ownerId && request.grantee === undefined)
@@ -94,7 +113,7 @@ interface Answers {
   readonly bySession: OwnAnswer;
 }
 
-function decideOnAllows({ requester, ownerId }: AccessRequest, answers: Answers): Decision {
+function decideOnAllows({ requester, ownerId }: Metered<AccessRequest>, answers: Answers): Decision {
   const { byKeyPolicy, byIdentity } = answers;
   const isForeign = requester.accountId !== ownerId;
   if (byKeyPolicy === 'none') return 'no-key-policy';
@@ -117,6 +136,13 @@ export function evaluateKeyPolicy(
   policy: Policy,
   request: Asked & Pick<AccessRequest, 'requester'>,
 ): 'denied' | Naming {
+  return withinBudget(request, (metered) => decideByKeyPolicy(policy, metered)) ?? 'denied';
+}
+
+function decideByKeyPolicy(
+  policy: Policy,
+  request: Metered<Asked & Pick<AccessRequest, 'requester'>>,
+): 'denied' | Naming {
   let answer: Naming = 'none';
   for (const statement of policy.statements) {
     const naming = namingIn(statement, request.requester);
@@ -129,7 +155,7 @@ export function evaluateKeyPolicy(
 }
 
 /** Evaluates policies that name nobody because they belong to the caller. */
-function evaluateOwnPolicies(policies: readonly Policy[], request: Asked): 'denied' | OwnAnswer {
+function evaluateOwnPolicies(policies: readonly Policy[], request: Metered<Asked>): 'denied' | OwnAnswer {
   let answer: OwnAnswer = 'silent';
   for (const { statements } of policies) {
     for (const statement of statements) {
@@ -150,7 +176,7 @@ function namingIn({ principals, notPrincipals }: Statement, requester: Requester
 /**
  * Whether the statement applies to the request and its condition holds. The condition is last because it costs most.
  */
-function concerns(statement: Statement, { action, resource, context }: Asked): boolean {
+function concerns(statement: Statement, { action, resource, context }: Metered<Asked>): boolean {
   return (
     statement.matchesAction(action, context) &&
     statement.matchesResource(resource, context) &&

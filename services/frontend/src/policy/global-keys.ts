@@ -1,5 +1,5 @@
 import type { ConditionKey } from './condition-keys.ts';
-import { type ContextValue, undecidable } from './conditions/context.ts';
+import { undecidable } from './conditions/context.ts';
 import type { Principal } from './principal.ts';
 import { isRoot, ownerOf } from './evaluate.ts';
 
@@ -30,28 +30,8 @@ export interface Tag {
 
 type Key = ConditionKey<GlobalFacts>;
 
-/**
- * The value of the tag, or the encryption context pair, named `name` in any case. AWS advises against names that differ
- * only in case; if two such have different values, it is undecidable which is meant.
- */
-export function valueNamed(pairs: Iterable<readonly [string, string]>, name: string): ContextValue {
-  let found: string | undefined;
-  for (const [key, value] of pairs) {
-    if (key.toLowerCase() !== name) continue;
-    if (found !== undefined && found !== value) return undecidable;
-    found = value;
-  }
-  return found;
-}
-
-export function tagNamed(tags: readonly Tag[] | undefined, name: string): ContextValue {
-  return (
-    tags &&
-    valueNamed(
-      tags.map(({ TagKey, TagValue }) => [TagKey, TagValue] as const),
-      name,
-    )
-  );
+export function pairsOfTags(tags: readonly Tag[] = []): [name: string, value: string][] {
+  return tags.map(({ TagKey, TagValue }) => [TagKey, TagValue]);
 }
 
 /** AWS's term for the type of caller. */
@@ -79,7 +59,7 @@ const ofTheCaller: readonly Key[] = [
   {
     name: 'aws:PrincipalTag/',
     type: 'string',
-    value: ({ caller: { tags } }, name) => tags && valueNamed(tags, name),
+    pairs: ({ caller: { tags = [] } }) => tags,
   },
   { name: 'aws:TokenIssueTime', type: 'date', value: ({ caller: { session } }) => session && dateOf(session.issuedAt) },
   // Nobody has a second factor here. Long-term credentials lack the key altogether.
@@ -97,7 +77,7 @@ const ofTheRequest: readonly Key[] = [
   { name: 'aws:CurrentTime', type: 'date', value: ({ now }) => dateOf(now) },
   { name: 'aws:EpochTime', type: 'epoch', value: ({ now }) => String(Math.floor(now / 1_000)) },
   { name: 'aws:RequestedRegion', type: 'string', value: ({ region }) => region },
-  { name: 'aws:RequestTag/', type: 'string', value: ({ requestTags }, name) => tagNamed(requestTags, name) },
+  { name: 'aws:RequestTag/', type: 'string', pairs: ({ requestTags }) => pairsOfTags(requestTags) },
   { name: 'aws:TagKeys', type: 'string', multivalued: true, value: ({ tagKeys }) => tagKeys },
   { name: 'aws:ViaAWSService', type: 'bool', value: () => 'false' },
 ];
@@ -108,7 +88,7 @@ const ofTheResource: readonly Key[] = [
     name: 'aws:ResourceTag/',
     type: 'string',
     identityOnly: true,
-    value: ({ resourceTags }, name) => tagNamed(resourceTags, name),
+    pairs: ({ resourceTags }) => pairsOfTags(resourceTags),
   },
 ];
 

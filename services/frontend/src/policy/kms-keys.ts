@@ -1,7 +1,7 @@
 import { type KmsKey, multiRegionTypeOf } from '../keys/kms-key.ts';
 import { type ConditionKey, ConditionKeys } from './condition-keys.ts';
 import { type ContextValue, undecidable } from './conditions/context.ts';
-import { type GlobalFacts, globalKeys, valueNamed } from './global-keys.ts';
+import { type GlobalFacts, globalKeys } from './global-keys.ts';
 
 /** The facts of a KMS operation's request that a policy can ask for. */
 export interface KmsFacts extends GlobalFacts {
@@ -144,14 +144,21 @@ function constraintsOf({ input }: KmsFacts): Readonly<Record<string, unknown>> {
 }
 
 /** In lower-case hex, as the measurements of an image are given. `ImageSha384` is PCR0. */
-function pcrNamed({ attestation }: KmsFacts, name: string): ContextValue {
-  const [, number] = /^pcr(0|[1-9]\d?)$/.exec(name === 'imagesha384' ? 'pcr0' : name) ?? [];
-  return number === undefined ? undefined : attestation?.pcrs.get(Number(number))?.toString('hex');
+function pcrs({ attestation }: KmsFacts): [name: string, value: string][] {
+  return [...(attestation?.pcrs ?? [])].flatMap(([number, pcr]): [string, string][] => {
+    const value = pcr.toString('hex');
+    return number === 0
+      ? [
+          [`PCR${number}`, value],
+          ['ImageSha384', value],
+        ]
+      : [[`PCR${number}`, value]];
+  });
 }
 
 const ofCryptography: readonly Key[] = [
   { name: 'kms:EncryptionAlgorithm', type: 'string', value: encryptionAlgorithm },
-  { name: 'kms:EncryptionContext:', type: 'string', value: (facts, name) => valueNamed(contextPairs(facts), name) },
+  { name: 'kms:EncryptionContext:', type: 'string', pairs: contextPairs },
   {
     name: 'kms:EncryptionContextKeys',
     type: 'string',
@@ -164,7 +171,7 @@ const ofCryptography: readonly Key[] = [
   { name: 'kms:KeyAgreementAlgorithm', type: 'string', value: member('KeyAgreementAlgorithm') },
   { name: 'kms:DataKeyPairSpec', type: 'string', value: member('KeyPairSpec') },
   { name: 'kms:ReEncryptOnSameKey', type: 'bool', value: ({ lookedUp }) => text(lookedUp?.isSameKey) },
-  { name: 'kms:RecipientAttestation:', type: 'string', value: pcrNamed },
+  { name: 'kms:RecipientAttestation:', type: 'string', pairs: pcrs },
 ];
 
 const grantOperations: ReadonlySet<string> = new Set(['kms:CreateGrant', 'kms:ListGrants', 'kms:RevokeGrant']);
@@ -230,8 +237,11 @@ const kmsOnly: readonly Key[] = [...ofTheKey, ...ofCryptography, ...ofGrants, ..
 export const kmsKeys = new ConditionKeys<KmsFacts>([
   ...globalKeys,
   ...kmsOnly.map((key): Key => {
-    const { value } = key;
-    if (value === undefined) return key;
-    return { ...key, value: (facts, rest) => (facts.about === 'alias' ? undefined : value(facts, rest)) };
+    const { value, pairs } = key;
+    return {
+      ...key,
+      ...(value && { value: (facts) => (facts.about === 'alias' ? undefined : value(facts)) }),
+      ...(pairs && { pairs: (facts) => (facts.about === 'alias' ? [] : pairs(facts)) }),
+    };
   }),
 ]);

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 import { compileCondition, type ConditionShape } from './condition.ts';
 import { type ContextValue, undecidable } from './context.ts';
+import { MeteredContext } from './metered-context.ts';
 
 type Context = Readonly<Record<string, ContextValue>>;
 
 function holds(condition: ConditionShape, values: Context, effect: 'Allow' | 'Deny' = 'Allow'): boolean {
   const byKey = new Map<string, ContextValue>(Object.entries(values).map(([key, value]) => [key.toLowerCase(), value]));
-  return compileCondition(condition, true)({ find: (key) => byKey.get(key) }, effect);
+  return compileCondition(condition, true)(new MeteredContext({ find: (key) => byKey.get(key) }), effect);
 }
 
 /** A condition with one operator on the key `k:v`, whose value in the request is `value`. */
@@ -180,5 +181,5 @@ test('a variable without a value is equal to nothing, unless it has a default', 
 
 test('in a policy of an older version a variable is text', () => {
   const condition = compileCondition({ StringEquals: { 'k:v': ['${aws:username}'] } }, false);
-  expect(condition({ find: () => '${aws:username}' }, 'Allow')).toBe(true);
+  expect(condition(new MeteredContext({ find: () => '${aws:username}' }), 'Allow')).toBe(true);
 });

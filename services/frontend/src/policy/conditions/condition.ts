@@ -1,4 +1,5 @@
-import { type RequestContext, undecidable } from './context.ts';
+import { undecidable } from './context.ts';
+import type { MeteredContext } from './metered-context.ts';
 import { type Comparison, type Operator, operators } from './operators.ts';
 import { parseTemplate, variablesOf } from './patterns.ts';
 
@@ -11,7 +12,7 @@ export type Effect = 'Allow' | 'Deny';
  * Whether a statement's Condition is fulfilled. An undecidable condition fails safe: an Allow does not apply, a Deny
  * does.
  */
-export type Condition = (context: RequestContext, effect: Effect) => boolean;
+export type Condition = (context: MeteredContext, effect: Effect) => boolean;
 
 /** An operator with its prefix and suffix: `ForAnyValue:StringLikeIfExists`. */
 export interface OperatorUse {
@@ -65,7 +66,7 @@ function compileTest(use: OperatorUse | undefined, key: string, { values, variab
   if (operator === 'null') return compileNull(key, values);
   if (!values.every((value) => operator.takes(value, variables))) return onTheSafeSide;
   const compare = operator.compile(values, variables);
-  const one = (value: string, context: RequestContext, effect: Effect): boolean => {
+  const one = (value: string, context: MeteredContext, effect: Effect): boolean => {
     const isListed: ReturnType<Comparison> = compare(value, context);
     return isListed === undefined ? effect === 'Deny' : isListed !== operator.negated;
   };
@@ -92,6 +93,6 @@ function compileNull(key: string, values: readonly string[]): Condition {
   return (context) => absent.includes(context.find(key) === undefined);
 }
 
-function onTheSafeSide(_: RequestContext, effect: Effect): boolean {
+function onTheSafeSide(_: MeteredContext, effect: Effect): boolean {
   return effect === 'Deny';
 }

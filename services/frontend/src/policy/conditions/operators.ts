@@ -1,6 +1,6 @@
 import { IpNetworks } from '@keyfleet/shared/ip-networks';
-import type { RequestContext } from './context.ts';
-import { compileArns, compileTexts, isArnPattern, parseTemplate, type TextRules } from './patterns.ts';
+import type { MeteredContext } from './metered-context.ts';
+import { compileArns, compileTexts, isArnPattern, parseTemplate, STEPS_PER_TEST, type TextRules } from './patterns.ts';
 
 export type ValueType = 'string' | 'numeric' | 'date' | 'bool' | 'binary' | 'ip' | 'arn';
 
@@ -8,7 +8,7 @@ export type ValueType = 'string' | 'numeric' | 'date' | 'bool' | 'binary' | 'ip'
  * Whether a value from the request is one that the policy lists. Undefined if it is not of the operator's type and so
  * cannot be compared.
  */
-export type Comparison = (value: string, context: RequestContext) => boolean | undefined;
+export type Comparison = (value: string, context: MeteredContext) => boolean | undefined;
 
 /** A condition operator without its prefix and suffix (IAM User Guide, "Condition operators"). */
 export interface Operator {
@@ -43,7 +43,8 @@ function ordered(
       const listed = texts.map(parse);
       // All requests within one second carry the same time.
       let last = { text: '', value: Number.NaN };
-      return (text) => {
+      return (text, context) => {
+        context.spend(STEPS_PER_TEST + text.length + listed.length);
         if (text !== last.text) last = { text, value: parse(text) };
         const { value } = last;
         return Number.isNaN(value) ? undefined : listed.some((one) => holds(value, one));
@@ -63,7 +64,10 @@ const bool: Matching = {
   takes: isBool,
   compile: (texts) => {
     const listed = new Set(texts.map((text) => text.toLowerCase()));
-    return (value) => (isBool(value) ? listed.has(value.toLowerCase()) : undefined);
+    return (value, context) => {
+      context.spend(STEPS_PER_TEST);
+      return isBool(value) ? listed.has(value.toLowerCase()) : undefined;
+    };
   },
 };
 
@@ -72,15 +76,24 @@ const isBase64 = (text: string): boolean => Buffer.from(text, 'base64').toString
 const binary: Matching = {
   type: 'binary',
   takes: isBase64,
-  compile: (texts) => (value) => (isBase64(value) ? texts.includes(value) : undefined),
+  compile: (texts) => (value, context) => {
+    context.spend(STEPS_PER_TEST + value.length + texts.length);
+    return isBase64(value) ? texts.includes(value) : undefined;
+  },
 };
+
+/** To parse an address, beside looking for it. */
+const STEPS_PER_ADDRESS = 500;
 
 const ipAddress: Matching = {
   type: 'ip',
   takes: (text) => IpNetworks.parse([text]) !== undefined,
   compile: (texts) => {
     const networks = IpNetworks.parse(texts);
-    return (value) => networks?.has(value);
+    return (value, context) => {
+      context.spend(STEPS_PER_ADDRESS + STEPS_PER_TEST * texts.length);
+      return networks?.has(value);
+    };
   },
 };
 

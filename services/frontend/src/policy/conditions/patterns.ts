@@ -1,7 +1,8 @@
-import type { RequestContext } from './context.ts';
+import { type Glob, type GlobPart, globOf, matchesGlob, onlyMatchOf, prefixOf } from './glob.ts';
+import type { MeteredContext } from './metered-context.ts';
 
 /** Whether a text is one of those that a policy lists. */
-export type Test = (value: string, context: RequestContext) => boolean;
+export type Test = (value: string, context: MeteredContext) => boolean;
 
 export interface TextRules {
   readonly variables: boolean;
@@ -9,93 +10,68 @@ export interface TextRules {
   readonly ignoreCase: boolean;
 }
 
+type Fold = (text: string) => string;
+
+/** The steps that a test takes beside comparing characters. */
+export const STEPS_PER_TEST = 20;
+/** The steps to fill in one part of a template. */
+const STEPS_PER_PART = 20;
+
 /** A text with malformed variables matches nothing. A variable without a value makes its text match nothing (IAM). */
 export function compileTexts(texts: readonly string[], rules: TextRules): Test {
-  const fold = rules.ignoreCase ? (text: string) => text.toLowerCase() : (text: string) => text;
+  const fold: Fold = rules.ignoreCase ? (text) => text.toLowerCase() : (text) => text;
   const templates = texts.flatMap((text) => {
     const parts = parseTemplate(text, rules);
     return parts === undefined ? [] : [parts];
   });
-  const fixed = compileFixed(
-    templates.filter((parts) => variablesOf(parts).length === 0).map((parts) => globOf(parts, fold)),
-  );
-  const variable = templates.filter((parts) => variablesOf(parts).length > 0);
-  if (variable.length === 0) return (value) => fixed(fold(value));
+  const fixed = compileFixed(templates.filter(isFixed).map((parts) => globOf(folded(parts, fold))));
+  const variable = templates.filter((parts) => !isFixed(parts));
   return (value, context) => {
+    context.spend(STEPS_PER_TEST + (rules.ignoreCase ? value.length : 0));
     const text = fold(value);
-    return fixed(text) || variable.some((parts) => isFilledMatch(parts, text, { context, fold }));
+    return fixed(text, context) || variable.some((parts) => isFilledMatch(parts, text, { context, fold }));
   };
 }
 
 function isFilledMatch(
   parts: readonly Part[],
   text: string,
-  { context, fold }: { context: RequestContext; fold: (text: string) => string },
+  { context, fold }: { readonly context: MeteredContext; readonly fold: Fold },
 ): boolean {
   const filled = fill(parts, context);
   if (filled === undefined) return false;
-  const only = filled.length === 1 ? filled[0] : undefined;
-  return only && 'text' in only ? fold(only.text) === text : matchesGlob(globOf(filled, fold), text);
+  const glob = globOf(folded(filled, fold));
+  const only = onlyMatchOf(glob);
+  return only === undefined ? matchesGlob(glob, text, context) : only === text;
 }
 
 /** Matches texts without variables. The usual ones are fast: everything, a whole name, a prefix of a name. */
-function compileFixed(globs: readonly string[]): (text: string) => boolean {
-  if (globs.includes('*')) return () => true;
-  const exact = new Set(globs.filter((glob) => !/[*?]/.test(glob)).map(unescaped));
-  const prefixes = globs.filter((glob) => /^[^*?\0]+\*$/.test(glob)).map((glob) => glob.slice(0, -1));
-  const others = globs.filter((glob) => /[*?]/.test(glob) && !/^[^*?\0]+\*$/.test(glob));
+function compileFixed(globs: readonly Glob[]): Test {
+  const prefixes = definedOf(globs.map(prefixOf));
+  if (prefixes.includes('')) return () => true;
+  const exact = new Set(definedOf(globs.map(onlyMatchOf)));
   // Looking into a set is slower than comparing with one text.
   if (globs.length === 1 && exact.size === 1) {
     const [only] = exact;
     return (text) => text === only;
   }
-  return (text) =>
-    exact.has(text) ||
-    prefixes.some((prefix) => text.startsWith(prefix)) ||
-    others.some((glob) => matchesGlob(glob, text));
+  const others = globs.filter((glob) => onlyMatchOf(glob) === undefined && prefixOf(glob) === undefined);
+  const steps = prefixes.reduce((sum, prefix) => sum + prefix.length + 1, 0);
+  return (text, context) => {
+    if (exact.has(text)) return true;
+    context.spend(steps);
+    return (
+      prefixes.some((prefix) => text.startsWith(prefix)) || others.some((glob) => matchesGlob(glob, text, context))
+    );
+  };
 }
 
-/** A glob in which `*` and `?` are wildcards and the character after a NUL is literal. */
-function globOf(parts: readonly Part[], fold: (text: string) => string = (text) => text): string {
-  return parts
-    .map((part) => {
-      if ('wildcard' in part) return part.wildcard;
-      return 'text' in part ? escaped(fold(part.text)) : '';
-    })
-    .join('');
+function definedOf(texts: readonly (string | undefined)[]): string[] {
+  return texts.filter((text) => text !== undefined);
 }
 
-function escaped(text: string): string {
-  return /[*?\0]/.test(text) ? text.replaceAll(/[*?\0]/g, '\0$&') : text;
-}
-
-function unescaped(glob: string): string {
-  return glob.replaceAll(/\0(.)/gs, '$1');
-}
-
-/** Two pointers, not a regular expression: patterns come from callers, and this takes at most pattern x text steps. */
-function matchesGlob(glob: string, text: string): boolean {
-  let g = 0;
-  let t = 0;
-  let star = -1;
-  let resume = 0;
-  while (t < text.length) {
-    const isEscaped = glob[g] === '\0';
-    if (glob[g] === '*') {
-      star = g++;
-      resume = t;
-    } else if (isEscaped ? glob[g + 1] === text[t] : glob[g] === '?' || glob[g] === text[t]) {
-      g += isEscaped ? 2 : 1;
-      t++;
-    } else if (star >= 0) {
-      g = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (glob[g] === '*') g++;
-  return g === glob.length;
+function folded(parts: readonly GlobPart[], fold: Fold): GlobPart[] {
+  return parts.map((part) => ('text' in part ? { text: fold(part.text) } : part));
 }
 
 const PARTS = 6;
@@ -117,7 +93,11 @@ export function compileArns(
     if (split.length < PARTS && !(completes && split[0] === 'arn')) return [];
     return [compileParts([...split, ...Array<string>(PARTS - split.length).fill('*')], variables)];
   });
-  return (value, context) => tests.some((test) => test(value, context));
+  return (value, context) => {
+    context.spend(value.length);
+    const parts = splitArn(value, false);
+    return parts.length === PARTS && tests.some((test) => test(parts, context));
+  };
 }
 
 /** Whether a pattern has all six parts of an ARN. */
@@ -126,18 +106,36 @@ export function isArnPattern(pattern: string): boolean {
   return parts.length === PARTS && parts[0] === 'arn' && parts[1] !== '' && parts[2] !== '' && parts[5] !== '';
 }
 
-function compileParts(patterns: readonly string[], variables: boolean): Test {
+function compileParts(
+  patterns: readonly string[],
+  variables: boolean,
+): (parts: readonly string[], context: MeteredContext) => boolean {
   const tests = patterns.map((pattern) => compileTexts([pattern], { variables, wildcards: true, ignoreCase: false }));
-  return (value, context) => {
-    const parts = splitArn(value, false);
-    return parts.length === PARTS && tests.every((test, i) => test(parts[i]!, context));
-  };
+  return (parts, context) => tests.every((test, i) => test(parts[i]!, context));
 }
 
-/** Splits at colons outside variable names. */
-function splitArn(pattern: string, variables: boolean): string[] {
-  const pieces = variables && pattern.includes('${') ? pattern.split(/:(?![^{}]*\})/) : pattern.split(':');
-  return pieces.length <= PARTS ? pieces : [...pieces.slice(0, PARTS - 1), pieces.slice(PARTS - 1).join(':')];
+/** Splits at the first colons, in a pattern at those outside variable names. */
+function splitArn(text: string, variables: boolean): string[] {
+  const inNames = variables && text.includes('${') ? colonsInNames(text) : new Set<number>();
+  const parts: string[] = [];
+  let from = 0;
+  for (let at = text.indexOf(':'); at >= 0 && parts.length < PARTS - 1; at = text.indexOf(':', at + 1)) {
+    if (inNames.has(at)) continue;
+    parts.push(text.slice(from, at));
+    from = at + 1;
+  }
+  return [...parts, text.slice(from)];
+}
+
+/** The places of the colons after which a brace closes before another opens. */
+function colonsInNames(text: string): ReadonlySet<number> {
+  const places = new Set<number>();
+  let brace = '';
+  for (let at = text.length - 1; at >= 0; at--) {
+    if (text[at] === '{' || text[at] === '}') brace = text[at]!;
+    else if (text[at] === ':' && brace === '}') places.add(at);
+  }
+  return places;
 }
 
 /** A variable: its key in lower case, and its default for a request without that key. */
@@ -146,8 +144,7 @@ interface Variable {
   readonly fallback: string | undefined;
 }
 
-/** `text` is literal; a wildcard matches many characters or one. */
-type Part = { readonly text: string } | { readonly wildcard: '*' | '?' } | Variable;
+type Part = GlobPart | Variable;
 
 /**
  * Parses a text from a policy. Without `variables`, `${` is literal, as in every policy before version 2012-10-17;
@@ -173,10 +170,15 @@ const tokens = /\$\{[^}]*\}?|[*?]|(?:(?!\$\{)[^*?])+/gs;
 
 /** `${aws:username}`, `${aws:PrincipalTag/team, 'none'}`; and `${*}`, `${?}`, `${$}` for the literal characters. */
 function partOf(token: string): Part | undefined {
-  const [, character] = /^\$\{([*?$])\}$/.exec(token) ?? [];
-  if (character !== undefined) return { text: character };
-  const [, key, fallback] = /^\$\{\s*([a-z][\w-]*:[^,'}]+?)\s*(?:,\s*'([^']*)'\s*)?\}$/is.exec(token) ?? [];
-  return key === undefined ? undefined : { key: key.toLowerCase(), fallback };
+  if (!token.endsWith('}')) return undefined;
+  const name = token.slice(2, -1);
+  if (/^[*?$]$/.test(name)) return { text: name };
+  const comma = name.includes(',') ? name.indexOf(',') : name.length;
+  const key = name.slice(0, comma).trim();
+  if (!/^[a-z][\w-]*:[^']+$/i.test(key)) return undefined;
+  if (comma === name.length) return { key: key.toLowerCase(), fallback: undefined };
+  const [, fallback] = /^'([^']*)'$/.exec(name.slice(comma + 1).trim()) ?? [];
+  return fallback === undefined ? undefined : { key: key.toLowerCase(), fallback };
 }
 
 function joined(parts: readonly Part[]): Part[] {
@@ -194,12 +196,17 @@ export function variablesOf(parts: readonly Part[]): Variable[] {
   return parts.filter((part) => 'key' in part);
 }
 
+function isFixed(parts: readonly Part[]): parts is readonly GlobPart[] {
+  return parts.every((part) => !('key' in part));
+}
+
 /**
  * The template with the request's values filled in, as literal text even if they hold wildcards. Undefined if one has
  * no value.
  */
-function fill(parts: readonly Part[], context: RequestContext): readonly Part[] | undefined {
-  const filled: Part[] = [];
+function fill(parts: readonly Part[], context: MeteredContext): readonly GlobPart[] | undefined {
+  context.spend(STEPS_PER_PART * parts.length);
+  const filled: GlobPart[] = [];
   for (const part of parts) {
     if (!('key' in part)) {
       filled.push(part);
@@ -208,6 +215,7 @@ function fill(parts: readonly Part[], context: RequestContext): readonly Part[] 
     const value = context.find(part.key) ?? part.fallback;
     // Several values are not a text; AWS treats them as no value.
     if (typeof value !== 'string') return undefined;
+    context.spend(value.length);
     filled.push({ text: value });
   }
   return filled;
