@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { paginateListUsers } from '@aws-sdk/client-iam';
 import { KMS } from '@aws-sdk/client-kms';
 import { clientsOf, newUserOf, policyOf } from '@keyfleet/test-support/iam-client';
@@ -137,6 +139,29 @@ test('what changes on one frontend is in force on another within a second', asyn
   await settles('allowed');
   await iam.updateAccessKey({ UserName, AccessKeyId, Status: 'Inactive' });
   await settles('UnrecognizedClientException');
+});
+
+test('the audit record of new credentials has what they are called, and no secret of them', async () => {
+  const { accessKeyId, credentials, sts } = await newUserOf('recorded');
+  const { Credentials } = await sts.getSessionToken({});
+  const text = () => readFileSync(join(inject('cluster').home, 'log', 'audit.log'), 'utf8');
+  const recordOf = (id: string) => {
+    const lines = text().split('\n');
+    return lines.find((line) => line.includes(`"responseElements":{`) && line.includes(`"accessKeyId":"${id}"`));
+  };
+  await vi.waitFor(() => expect(recordOf(Credentials!.AccessKeyId!)).toBeDefined(), { timeout: 10_000 });
+  expect(JSON.parse(recordOf(accessKeyId)!)).toMatchObject({
+    eventSource: 'iam.amazonaws.com',
+    eventName: 'CreateAccessKey',
+    responseElements: { accessKey: { userName: 'recorded', accessKeyId, status: 'Active' } },
+  });
+  expect(JSON.parse(recordOf(Credentials!.AccessKeyId!)!)).toMatchObject({
+    eventName: 'GetSessionToken',
+    responseElements: { credentials: { accessKeyId: Credentials!.AccessKeyId } },
+  });
+  for (const secret of [credentials.secretAccessKey, Credentials!.SecretAccessKey!, Credentials!.SessionToken!]) {
+    expect(text()).not.toContain(secret);
+  }
 });
 
 test("IAM's errors are AWS's", async () => {

@@ -1,11 +1,14 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { operations } from '@keyfleet/shared/api/registry';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type Shape, structureOf } from '@keyfleet/shared/api/shape';
 import { accountId, FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
-import { type AuditRecord, newDisclosure } from './record.ts';
+import { z } from 'zod';
+import { ShownOnce } from '../identities/shown-once.ts';
+import { Audit, type AuditRecord, newDisclosure } from './record.ts';
 
 const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/) as string;
 
@@ -68,6 +71,44 @@ test('a record of what was refused has these members and no others', async () =>
     readOnly: true,
   };
   expect(frontend.lastAudit).toEqual(expected);
+});
+
+describe('a record of IAM or STS', () => {
+  const recorded = (attempt: object): AuditRecord => {
+    const lines: string[] = [];
+    const audit = new Audit({ isFull: false, write: (line) => void lines.push(line) }, { now: () => 0 });
+    const request = { requestId: 'r', sourceIpAddress: '192.0.2.1' };
+    audit.record({ name: 'X', service: 'iam', request, userAgent: 'test', input: {}, keys: [], ...attempt } as never);
+    expect(lines.join()).not.toContain('SECRET');
+    return JSON.parse(lines[0]!) as AuditRecord;
+  };
+  const input = z.object({});
+  const AccessKey = {
+    UserName: 'bob',
+    AccessKeyId: 'AKIABOB',
+    SecretAccessKey: new ShownOnce('SECRET'),
+    CreateDate: new Date(Date.UTC(2026, 10, 27, 9, 5, 7)),
+  };
+
+  test("has the answer to a change in CloudTrail's form, without what is shown once", () => {
+    const Tags = [{ Key: 'Team', Value: 'Red' }];
+    const query = { readOnly: false, input };
+    expect(recorded({ query, output: { AccessKey, Tags, PackedPolicySize: 3 } }).responseElements).toEqual({
+      accessKey: { userName: 'bob', accessKeyId: 'AKIABOB', createDate: 'Nov 27, 2026, 9:05:07 AM' },
+      tags: [{ key: 'Team', value: 'Red' }],
+      packedPolicySize: 3,
+    });
+  });
+
+  test.each([
+    ['that only reads', { query: { readOnly: true, input }, output: { AccessKey } }],
+    ['that answers nothing', { query: { readOnly: false, input }, output: undefined }],
+    ['that answers nothing in a result', { query: { readOnly: false, input }, output: {} }],
+    ['that is refused', { query: { readOnly: false, input }, exception: new KmsException('ValidationException', '') }],
+    ['that there is not', { query: undefined }],
+  ])('has none of one %s', (_, attempt) => {
+    expect(recorded(attempt).responseElements).toBeNull();
+  });
 });
 
 const secretText = 'SECRET';

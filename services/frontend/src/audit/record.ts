@@ -7,6 +7,7 @@ import { camelCase } from '@keyfleet/shared/errors/aws-messages';
 import type { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Attestation } from '../attestation/attestations.ts';
 import { MATERIAL_TAG } from '../keys/development-tags.ts';
+import { ShownOnce } from '../identities/shown-once.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Caller } from '../operations/handler.ts';
 import type { Attempt } from '../request/attempt.ts';
@@ -104,9 +105,9 @@ export class Audit {
     return eventID;
   }
 
-  #responseOf({ operation, keys, output, exception }: Attempt): string {
-    if (operation === undefined || operation.readOnly || exception !== undefined) return 'null';
-    return this.#disclose.output(operation, output, keys[0]?.arn);
+  #responseOf({ operation, query, keys, output, exception }: Attempt): string {
+    if (exception !== undefined || (operation ?? query)?.readOnly !== false) return 'null';
+    return operation === undefined ? queryAnswerOf(output) : this.#disclose.output(operation, output, keys[0]?.arn);
   }
 
   /** Many requests share a millisecond. */
@@ -223,6 +224,19 @@ export function newDisclosure(): Disclosure {
   };
 }
 
+/** What IAM or STS answered, but for what is shown once. */
+function queryAnswerOf(output: unknown): string {
+  const isEmpty = typeof output !== 'object' || output === null || Object.keys(output).length === 0;
+  return isEmpty ? 'null' : JSON.stringify(named(output));
+}
+
+function named(value: unknown): unknown {
+  if (value instanceof Date) return dateText(value.getTime());
+  if (Array.isArray(value)) return value.map(named);
+  if (typeof value !== 'object' || value === null || value instanceof ShownOnce) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [camelCase(name), named(member)]));
+}
+
 function writerOf(
   known: Map<Pick<Operation, 'input'>, JsonWriter>,
   operation: Pick<Operation, 'input'>,
@@ -237,9 +251,13 @@ function writerOf(
 
 const dateFormat = new Intl.DateTimeFormat('en-US', { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' });
 
+/** The date format of CloudTrail's answers: `Aug 10, 2022, 10:38:27 PM`. */
+function dateText(milliseconds: number): string {
+  return dateFormat.format(milliseconds).replace('\u202F', ' ');
+}
+
 const cloudTrail: JsonStyle = {
   memberName: camelCase,
-  /** The date format of CloudTrail's answers: `Aug 10, 2022, 10:38:27 PM`. */
-  timestamp: (milliseconds) => `"${dateFormat.format(milliseconds).replace('\u202F', ' ')}"`,
+  timestamp: (milliseconds) => `"${dateText(milliseconds)}"`,
   blob: undefined,
 };

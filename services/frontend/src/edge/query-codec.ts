@@ -2,6 +2,7 @@ import { compileCheck } from '@keyfleet/shared/api/check';
 import { type Shape, type StructureShape, structureOf } from '@keyfleet/shared/api/shape';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { z } from 'zod';
+import { ShownOnce } from '../identities/shown-once.ts';
 
 export type Parameters = ReadonlyMap<string, string>;
 
@@ -81,6 +82,7 @@ function malformed(text: string, path: string): KmsException {
 
 /** An answer's members as XML: lists as `<member>`, dates as ISO 8601 to the second. */
 export function xmlOf(value: unknown): string {
+  if (value instanceof ShownOnce) return escapeXml(value.text);
   if (value instanceof Date) return `${value.toISOString().slice(0, 19)}Z`;
   if (Array.isArray(value)) return value.map((item) => `<member>${xmlOf(item)}</member>`).join('');
   if (typeof value !== 'object' || value === null) return escapeXml(String(value));

@@ -9,6 +9,7 @@ import { newAccessKeyId } from '../ids.ts';
 import { QueryException } from '../query-exception.ts';
 import { type Admitted, defineIam, type IamDeps, type QueryOperation } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
+import { ShownOnce } from '../shown-once.ts';
 import { assertQuota, changeRecord } from './record-changes.ts';
 import { AccessKeyId, paging, Status, UserName } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
@@ -48,7 +49,7 @@ const createAccessKey = defineIam({
         UserName: record.name,
         AccessKeyId: accessKeyId,
         Status: 'Active',
-        SecretAccessKey: Buffer.from(secretAccessKey).toString('ascii'),
+        SecretAccessKey: new ShownOnce(Buffer.from(secretAccessKey).toString('ascii')),
         CreateDate: new Date(createdAt),
       },
     };

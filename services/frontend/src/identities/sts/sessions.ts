@@ -9,6 +9,7 @@ import { Arn, PolicyDocument } from '../iam/fields.ts';
 import { QueryException } from '../query-exception.ts';
 import type { IamDeps } from '../query-operation.ts';
 import type { IamTag, RoleRecord } from '../iam-records.ts';
+import { ShownOnce } from '../shown-once.ts';
 import type { SessionContent } from '../sts-session-token.ts';
 import { findPolicy } from '../targets.ts';
 
@@ -128,11 +129,10 @@ export async function newCredentials(
     transitiveTagKeys: [...session.transitiveTagKeys],
   };
   const packedPolicySize = packedSize(content);
-  const SessionToken = await deps.sessionTokens.seal(content, call.deadline);
   const credentials = {
     AccessKeyId: content.accessKeyId,
-    SecretAccessKey: content.secretAccessKey,
-    SessionToken,
+    SecretAccessKey: new ShownOnce(content.secretAccessKey),
+    SessionToken: new ShownOnce(await deps.sessionTokens.seal(content, call.deadline)),
     Expiration: new Date(content.expiresAt),
   };
   return { credentials, packedPolicySize, expiresAt: content.expiresAt };
