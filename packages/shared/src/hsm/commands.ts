@@ -250,6 +250,9 @@ export const GenerateRandomInCluster = defineCommand(37, 'GenerateRandomInCluste
   output: { bytes: secret },
 });
 
+/** Logs out of a cluster's token. Whoever uses it at that moment is refused with `cluster-away`. */
+export const DisconnectCluster = defineCommand(38, 'DisconnectCluster', { input: cluster, output: {} });
+
 /** The complete list of commands. */
 export const commands = {
   GenerateBackingKey,
@@ -282,6 +285,7 @@ export const commands = {
   DecryptInCluster,
   DestroyClusterKey,
   GenerateRandomInCluster,
+  DisconnectCluster,
   ...forRecipient,
 } as const;
 

@@ -24,6 +24,8 @@ export class ClusterError extends Error {
   }
 }
 
+type ClusterCommands = Pick<HsmCommands, 'execute' | 'executeEverywhere'>;
+
 type ClusterCommand =
   | 'ConnectCluster'
   | 'GenerateClusterKey'
@@ -38,11 +40,11 @@ type ClusterCommand =
  * costs the others nothing. Every method throws ClusterError.
  */
 export class Clusters {
-  readonly #hsm: Pick<HsmCommands, 'execute'>;
+  readonly #hsm: ClusterCommands;
   readonly #clock: Clock;
   readonly #breakers = new Map<string, Breaker>();
 
-  constructor({ hsm, clock = monotonicClock }: { hsm: Pick<HsmCommands, 'execute'>; clock?: Clock }) {
+  constructor({ hsm, clock = monotonicClock }: { hsm: ClusterCommands; clock?: Clock }) {
     this.#hsm = hsm;
     this.#clock = clock;
   }
@@ -58,6 +60,11 @@ export class Clusters {
 
   async connect(of: ClusterOf, deadline: number): Promise<void> {
     await this.#use('ConnectCluster', of, loginOf(of), deadline);
+  }
+
+  /** Has every hsm-worker log out. One that is out of reach stays logged in, and unused. */
+  async disconnect({ accountId: account, region, cluster }: ClusterOf, deadline: number): Promise<void> {
+    await this.#hsm.executeEverywhere('DisconnectCluster', { clusterId: cluster.clusterId, account, region }, deadline);
   }
 
   async generateKey(of: ClusterOf, keyId: string, deadline: number): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ConnectionErrorCode } from '@keyfleet/shared/api/choices';
+import type { ConnectionErrorCode, ConnectionState } from '@keyfleet/shared/api/choices';
 import type { KeyInStore } from '@keyfleet/shared/stored/key-store-keys';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { z } from 'zod';
@@ -25,17 +25,22 @@ export interface ClusterAccess {
   readonly token: Uint8Array;
 }
 
+/** The request that changes a store's connection, and until when something may be heard of it. */
+export interface UnderWay {
+  readonly requestId: string;
+  readonly until: number;
+}
+
 interface AnyKeyStore {
   /** `cks-` and 17 hex digits. */
   readonly id: string;
   readonly name: string;
   readonly createdAt: number;
-  readonly state: 'CONNECTED' | 'CONNECTING' | 'DISCONNECTED' | 'FAILED';
-  /**
-   * Present while CONNECTING: the request that connects the store, and when to treat that as failed if nothing more was
-   * heard.
-   */
-  readonly connecting?: { readonly requestId: string; readonly until: number } | undefined;
+  readonly state: z.output<typeof ConnectionState>;
+  /** Present while CONNECTING. If nothing more was heard of it, that failed. */
+  readonly connecting?: UnderWay | undefined;
+  /** Present while DISCONNECTING. If nothing more was heard of it, the store is disconnected. */
+  readonly disconnecting?: UnderWay | undefined;
   /** Why the store is FAILED. */
   readonly error?: ConnectionError | undefined;
 }
@@ -50,10 +55,7 @@ export interface ClusterKeyStore extends AnyKeyStore {
   readonly cluster: ClusterAccess;
 }
 
-/**
- * A custom key store: `type` gives the kind, and each kind has one member for its own data. Of AWS's five states,
- * DISCONNECTING never occurs, because disconnecting takes no time here.
- */
+/** A custom key store: `type` gives the kind, and each kind has one member for its own data. */
 export type CustomKeyStore = ExternalKeyStore | ClusterKeyStore;
 
 /** All custom key stores of an account's Region, as read. */
@@ -87,11 +89,13 @@ export function findKeyStore({ stores }: KeyStores, id: string): CustomKeyStore 
   return stores.find((store) => store.id === id);
 }
 
-/** The store in its state at `now`: the process that was connecting it may have died. */
+/** The store in its state at `now`: the process that was connecting or disconnecting it may have died. */
 export function storeAt(store: CustomKeyStore, now: number): CustomKeyStore {
-  const { connecting, ...rest } = store;
-  if (store.state !== 'CONNECTING' || (connecting && now < connecting.until)) return store;
-  return { ...rest, state: 'FAILED', error: 'INTERNAL_ERROR' };
+  const { connecting, disconnecting, ...rest } = store;
+  const isOver = (underWay: UnderWay | undefined): boolean => underWay === undefined || now >= underWay.until;
+  if (store.state === 'CONNECTING' && isOver(connecting)) return { ...rest, state: 'FAILED', error: 'INTERNAL_ERROR' };
+  if (store.state === 'DISCONNECTING' && isOver(disconnecting)) return { ...rest, state: 'DISCONNECTED' };
+  return store;
 }
 
 /** The principal for which a store's secret is sealed: its proxy's access key or its cluster's password. */

@@ -1,4 +1,4 @@
-import { ConnectionErrorCode } from '@keyfleet/shared/api/choices';
+import { ConnectionErrorCode, ConnectionState } from '@keyfleet/shared/api/choices';
 import { keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 import type { RecordPlace } from '../store/record-mac.ts';
@@ -18,12 +18,15 @@ export const ClusterRecord = z.strictObject({
   token: bytes,
 });
 
+const UnderWayRecord = z.strictObject({ requestId: z.string().min(1), until: z.int() });
+
 const anyStore = {
   id: z.string().min(1),
   name: z.string().min(1),
   createdAt: z.int(),
-  state: z.enum(['CONNECTED', 'CONNECTING', 'DISCONNECTED', 'FAILED']),
-  connecting: z.strictObject({ requestId: z.string().min(1), until: z.int() }).optional(),
+  state: ConnectionState,
+  connecting: UnderWayRecord.optional(),
+  disconnecting: UnderWayRecord.optional(),
   error: ConnectionErrorCode.optional(),
 };
 

@@ -1,3 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   ConnectCustomKeyStore,
   CreateCustomKeyStore,
@@ -6,7 +10,9 @@ import {
   DisconnectCustomKeyStore,
   UpdateCustomKeyStore,
 } from '@keyfleet/shared/api/custom-key-stores';
-import { DescribeKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
+import { CreateKey, DescribeKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
+import { GenerateRandom } from '@keyfleet/shared/api/random';
+import { TestAuthority } from '@keyfleet/test-support/certificates';
 import {
   connectedStore,
   credential,
@@ -159,6 +165,58 @@ test('a store is CONNECTING while its proxy is asked, and FAILED if nothing came
   answer.resolve();
   await connecting;
   expect(await stateOf(CustomKeyStoreId)).toMatchObject({ ConnectionState: 'CONNECTED' });
+});
+
+/** A connected store, and when its cluster was told to log out; `done` lets it be. */
+async function connectedClusterStore() {
+  const directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-cluster-'));
+  await using _ = directory;
+  const { caFile } = await TestAuthority.make(directory.path, 'cluster');
+  const [asked, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const execute = frontend.hsm.execute.bind(frontend.hsm);
+  Object.assign(frontend.hsm, {
+    execute: async (...args: Parameters<typeof execute>) =>
+      ['CheckCluster', 'ConnectCluster'].includes(args[0]) ? {} : execute(...args),
+    executeEverywhere: async (command: string) => {
+      expect(command).toBe('DisconnectCluster');
+      asked.resolve();
+      await done.promise;
+    },
+  });
+  const { CustomKeyStoreId: id } = await frontend.call(CreateCustomKeyStore, {
+    CustomKeyStoreName: 'hsm',
+    CloudHsmClusterId: 'cluster-abcdefghijk',
+    KeyStorePassword: 'kmsPswd1',
+    TrustAnchorCertificate: readFileSync(caFile, 'utf8'),
+  });
+  await frontend.call(ConnectCustomKeyStore, { CustomKeyStoreId: id });
+  return { id: id!, asked: asked.promise, done };
+}
+
+test('a CloudHSM store is DISCONNECTING until HSMs have logged out, and refuses everything else meanwhile', async () => {
+  const { id, asked, done } = await connectedClusterStore();
+  const CustomKeyStoreId = id;
+  const disconnecting = frontend.call(DisconnectCustomKeyStore, { CustomKeyStoreId }, { requestId: 'disconnects' });
+  await asked;
+  expect(await stateOf(id)).toMatchObject({ ConnectionState: 'DISCONNECTING' });
+  const wrong = /^CustomKeyStoreInvalidStateException: .* is DISCONNECTING/;
+  for (const operation of [ConnectCustomKeyStore, DisconnectCustomKeyStore, DeleteCustomKeyStore]) {
+    expect(await frontend.refusal(operation, { CustomKeyStoreId })).toMatch(wrong);
+  }
+  const refused = [
+    frontend.refusal(UpdateCustomKeyStore, { CustomKeyStoreId, KeyStorePassword: 'kmsPswd2' }),
+    frontend.refusal(CreateKey, { Origin: 'AWS_CLOUDHSM', CustomKeyStoreId }),
+    frontend.refusal(GenerateRandom, { NumberOfBytes: 8, CustomKeyStoreId }),
+  ];
+  for (const refusal of await Promise.all(refused)) expect(refusal).toMatch(wrong);
+  // The state it would end in if the process disconnecting it died now.
+  const given = frontend.now;
+  frontend.now += 600_000;
+  expect(await stateOf(id)).toMatchObject({ ConnectionState: 'DISCONNECTED' });
+  frontend.now = given;
+  done.resolve();
+  await disconnecting;
+  expect(await stateOf(id)).toMatchObject({ ConnectionState: 'DISCONNECTED' });
 });
 
 test('a store that failed to connect is disconnected before it is connected again', async () => {

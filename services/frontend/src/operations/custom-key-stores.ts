@@ -80,8 +80,9 @@ export const deleteCustomKeyStore: Handler<typeof DeleteCustomKeyStore, LoadDeps
  */
 export const connectCustomKeyStore: Handler<typeof ConnectCustomKeyStore, StoreDeps> = async (input, call, deps) => {
   const found = await loadStore(input.CustomKeyStoreId, call, deps);
-  if (found.store.state === 'FAILED') throw wrongState(found.store, 'connected', 'DISCONNECTED');
-  const { before, store } = found.store.state === 'DISCONNECTED' ? await beginConnecting(found, call, deps) : found;
+  const { state } = found.store;
+  if (state === 'FAILED' || state === 'DISCONNECTING') throw wrongState(found.store, 'connected', 'DISCONNECTED');
+  const { before, store } = state === 'DISCONNECTED' ? await beginConnecting(found, call, deps) : found;
   // It is connected, or meanwhile somebody else is connecting it or has disconnected it.
   if (store.state !== 'CONNECTING' || store.connecting?.requestId !== call.requestId) return {};
   const { connecting: _, ...rest } = store;
@@ -106,18 +107,45 @@ async function beginConnecting({ before, store }: LoadedStore, call: Call, deps:
   return loadStore(store.id, call, deps);
 }
 
-export const disconnectCustomKeyStore: Handler<typeof DisconnectCustomKeyStore, LoadDeps> = async (
+/**
+ * A CloudHSM key store is DISCONNECTING until hsm-workers have logged out of its token. An external key store has no
+ * session that would have to end.
+ */
+export const disconnectCustomKeyStore: Handler<typeof DisconnectCustomKeyStore, DisconnectDeps> = async (
   input,
   call,
   deps,
 ) => {
-  const { before, store } = await loadStore(input.CustomKeyStoreId, call, deps);
-  if (store.state === 'DISCONNECTED') throw wrongState(store, 'disconnected', 'CONNECTED, CONNECTING or FAILED');
-  const { error: _, connecting: __, ...rest } = store;
-  await deps.keyStores.replace(before, replaced(before, { ...rest, state: 'DISCONNECTED' }));
+  const found = await loadStore(input.CustomKeyStoreId, call, deps);
+  const { state, disconnecting } = found.store;
+  // A request that is decided again goes on with what it began.
+  const isOwn = state === 'DISCONNECTING' && disconnecting?.requestId === call.requestId;
+  if (state === 'DISCONNECTED' || (state === 'DISCONNECTING' && !isOwn)) {
+    throw wrongState(found.store, 'disconnected', 'CONNECTED, CONNECTING or FAILED');
+  }
+  const isCluster = found.store.type === 'AWS_CLOUDHSM';
+  const { before, store } = isCluster && !isOwn ? await beginDisconnecting(found, call, deps) : found;
+  if (store.type === 'AWS_CLOUDHSM') {
+    await deps.clusters.disconnect({ ...scopeOf(call), storeId: store.id, cluster: store.cluster }, call.deadline);
+  }
+  await deps.keyStores.replace(before, replaced(before, { ...atRest(store), state: 'DISCONNECTED' }));
   return {};
 };
 
+async function beginDisconnecting({ before, store }: LoadedStore, call: Call, deps: LoadDeps): Promise<LoadedStore> {
+  const { requestId, deadline: until } = call;
+  const disconnecting = { ...atRest(store), state: 'DISCONNECTING' as const, disconnecting: { requestId, until } };
+  await deps.keyStores.replace(before, replaced(before, disconnecting));
+  return loadStore(store.id, call, deps);
+}
+
+/** Without what belongs to the state that it leaves. */
+function atRest(store: CustomKeyStore) {
+  const { error: _, connecting: __, disconnecting: ___, ...rest } = store;
+  return rest;
+}
+
+type DisconnectDeps = LoadDeps & Pick<Deps, 'clusters'>;
 type LoadDeps = Pick<Deps, 'keyStores' | 'clock'>;
 type DescribeDeps = LoadDeps & Pick<Deps, 'markers'>;
 

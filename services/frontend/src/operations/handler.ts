@@ -66,7 +66,7 @@ export interface Deps {
   readonly secondEncryption: SecondEncryption;
   readonly clusters: Pick<
     Clusters,
-    'check' | 'connect' | 'generateKey' | 'generateRandom' | 'generateRandomForRecipient'
+    'check' | 'connect' | 'disconnect' | 'generateKey' | 'generateRandom' | 'generateRandomForRecipient'
   >;
   readonly clock: Clock;
   readonly newKeyId: (multiRegion: boolean) => string;

@@ -19,6 +19,11 @@ export const connectCluster: CommandHandler<'ConnectCluster'> = async (input, co
   return {};
 };
 
+export const disconnectCluster: CommandHandler<'DisconnectCluster'> = (input, context) => {
+  clusterOf(input, context).disconnect();
+  return {};
+};
+
 export const generateClusterKey: CommandHandler<'GenerateClusterKey'> = async (input, context) => {
   await use(input, context, { name: 'generateKey', label: input.keyId });
   return {};

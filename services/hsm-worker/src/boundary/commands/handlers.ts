@@ -3,6 +3,7 @@ import { checkToken, describeBackingKey, evictBackingKey, generateBackingKey, re
 import {
   checkCluster,
   connectCluster,
+  disconnectCluster,
   decryptInCluster,
   destroyClusterKey,
   encryptInCluster,
@@ -46,6 +47,7 @@ export const handlers = {
   EvictBackingKey: evictBackingKey,
   CheckCluster: checkCluster,
   ConnectCluster: connectCluster,
+  DisconnectCluster: disconnectCluster,
   GenerateClusterKey: generateClusterKey,
   EncryptInCluster: encryptInCluster,
   DecryptInCluster: decryptInCluster,

@@ -67,3 +67,12 @@ test('a key that the token lost is no key, and nothing else is lost with it', as
   expect(await refusalOf(cluster.use(pin, work))).toBe('no-cluster-key');
   expect(await refusalOf(cluster.use(pin, random))).toBe('it succeeded');
 });
+
+test('disconnected, it has no session, and refuses what it was used for; the next use logs in again', async () => {
+  using cluster = newCluster({ sessions: 1, timeoutMs: 20_000 });
+  await cluster.connect(pin);
+  const used = refusalOf(cluster.use(pin, random));
+  cluster.disconnect();
+  expect(await used).toBe('cluster-away');
+  expect(await cluster.use(pin, random)).toHaveLength(16);
+});

@@ -54,8 +54,13 @@ export class Cluster implements Disposable {
     });
   }
 
-  [Symbol.dispose](): void {
+  /** Ends every session. What one is used for at that moment is refused with `cluster-away`. */
+  disconnect(): void {
     for (const process of this.#processes) process.kill();
+  }
+
+  [Symbol.dispose](): void {
+    this.disconnect();
   }
 
   #pinOf(password: Uint8Array): KeyObject {
