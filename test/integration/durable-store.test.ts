@@ -151,7 +151,7 @@ describe('a replica that stalls', () => {
 });
 
 describe('a Redis that is away', () => {
-  test('gets nothing afterwards of what was refused meanwhile, and refuses at once', async () => {
+  test('gets nothing afterwards of what was refused meanwhile, and is not waited for longer than a request', async () => {
     await using server = await startRedis();
     await using frontend = await openFrontend(server.port, 0);
     const { store, client, writer } = frontend;
@@ -159,13 +159,14 @@ describe('a Redis that is away', () => {
     await vi.waitUntil(() => client.status !== 'ready' && writer.status !== 'ready');
     const keys = Array.from({ length: 10 }, () => newKey());
     const alias = { name: 'alias/late', targetKeyId: 'x', createdAt: 1, updatedAt: 1 };
-    const refused = await timed(async () => {
-      for (const key of keys) await expect(store.insertKey(key)).rejects.toThrow(StoreUnavailableError);
-      await expect(store.insertAlias(keys[0]!, alias, 5)).rejects.toThrow(StoreUnavailableError);
-      for (let i = 0; i < 100; i++)
-        await expect(store.findKey('us-east-1', 'x')).rejects.toThrow(StoreUnavailableError);
-    });
-    expect(refused).toBeLessThan(1_000);
+    const refused = await timed(() =>
+      Promise.all([
+        ...keys.map((key) => expect(store.insertKey(key)).rejects.toThrow(StoreUnavailableError)),
+        expect(store.insertAlias(keys[0]!, alias, 5)).rejects.toThrow(StoreUnavailableError),
+        ...keys.map(() => expect(store.findKey('us-east-1', 'x')).rejects.toThrow(StoreUnavailableError)),
+      ]),
+    );
+    expect(refused).toBeLessThan(5_000);
     await server.restart();
     const found = () => Promise.all(keys.map(({ region, keyId }) => store.findKey(region, keyId)));
     expect(await vi.waitFor(found, { timeout: 10_000 })).toEqual(keys.map(() => undefined));

@@ -14,8 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => topology?.[Symbol.asyncDispose]());
 
-// Of Redis this has not been shown yet.
-test.each(['frontend', 'hsm-worker', 'domain-manager', 'nats'])(
+test.each(['frontend', 'hsm-worker', 'domain-manager', 'nats', 'redis'])(
   'a rolling restart of %s fails no call',
   async (app) => {
     await using load = await SdkLoad.start(topology, credentials);

@@ -133,7 +133,7 @@ export class Identities implements ChangeListener {
   ): Promise<Identity | undefined> {
     const known = this.#cache.lastKnown(name);
     if (known?.version !== version) return (await this.#cache.get(name, read))?.identity;
-    const found = await readInTime(read);
+    const found = await readInTime(read, this.#changes);
     return found === late ? known.identity : found?.identity;
   }
 

@@ -59,7 +59,7 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
   /** For cryptography while the change feed is interrupted; undefined otherwise. */
   lastKnown(): LastKnown | undefined {
     if (!this.#changes.servesLastKnown) return undefined;
-    return new LastKnown(this.#keys, this.#aliases, this.#store, this.#grants);
+    return new LastKnown(this.#keys, this.#aliases, this.#store, this.#grants, this.#changes);
   }
 
   findKey(region: string, keyId: string): KmsKey | Promise<KmsKey | undefined> {

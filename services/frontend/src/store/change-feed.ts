@@ -79,6 +79,8 @@ interface ChangeFeedOptions {
 export interface Changes extends Trust {
   /** Changes no longer arrive, and what was known when they last did may be used for a while. */
   readonly servesLastKnown: boolean;
+  /** Whether the store can be asked now. */
+  readonly connected: boolean;
   listen(listener: ChangeListener): void;
 }
 
@@ -113,6 +115,10 @@ export class ChangeFeed implements Changes, AsyncDisposable {
 
   isLastKnown(epoch: number): boolean {
     return epoch === this.#proven.epoch && performance.now() < this.#proven.at + this.#options.serveStaleMs;
+  }
+
+  get connected(): boolean {
+    return this.#client.status === 'ready';
   }
 
   get servesLastKnown(): boolean {

@@ -8,10 +8,12 @@ import { ReadCache } from './read-cache.ts';
 import { newKey } from './store.contract.ts';
 
 let read: () => Promise<void>;
+let connected: boolean;
 let lastKnown: LastKnown;
 const key = newKey();
 beforeEach(async () => {
   read = async () => {};
+  connected = true;
   const trust = { trusted: true, epoch: 1, isLastKnown: () => true };
   const cache = <T>() => new ReadCache<T>({ trust, weightOf: () => 1, maxWeight: 9 });
   const store = new MemoryStore();
@@ -22,9 +24,16 @@ beforeEach(async () => {
     await read();
     return store.findKey(region, keyId);
   };
-  const changes = { ...trust, servesLastKnown: true, listen: () => {} };
+  const changes = {
+    ...trust,
+    servesLastKnown: true,
+    get connected() {
+      return connected;
+    },
+    listen: () => {},
+  };
   const grants = new CachedGrants(new MemoryGrantStore(async () => true), changes);
-  lastKnown = new LastKnown(keys, cache(), { findKey, findAlias: store.findAlias.bind(store) }, grants);
+  lastKnown = new LastKnown(keys, cache(), { findKey, findAlias: store.findAlias.bind(store) }, grants, changes);
 });
 
 const description = async (keyId = key.keyId) => (await lastKnown.findKey(key.region, keyId))?.description;
@@ -42,6 +51,13 @@ test.each([
   const startedAt = performance.now();
   expect(await description()).toBe('known');
   expect(performance.now() - startedAt).toBeLessThan(500);
+  expect(lastKnown.served).toBe(true);
+});
+
+test('without a connection to the store, what is known is served at once', async () => {
+  connected = false;
+  read = () => Promise.reject(new Error('it was asked'));
+  expect(await description()).toBe('known');
   expect(lastKnown.served).toBe(true);
 });
 

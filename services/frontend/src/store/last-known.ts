@@ -5,7 +5,7 @@ import type { CachedGrants } from '../grants/cached-grants.ts';
 import type { Grant } from '../grants/grant.ts';
 import type { FewGrants, GrantLookup } from '../grants/grant-store.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { aliasName, keyName } from './change-feed.ts';
+import { aliasName, type Changes, keyName } from './change-feed.ts';
 import type { ReadCache } from './read-cache.ts';
 import { type Alias, type AliasStore, type KeyStore, StoreUnavailableError } from './store.ts';
 
@@ -22,6 +22,7 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
   readonly #aliases: ReadCache<Alias>;
   readonly #store: Pick<KeyStore, 'findKey'> & Pick<AliasStore, 'findAlias'>;
   readonly #grants: CachedGrants;
+  readonly #changes: Pick<Changes, 'connected'>;
   #served = false;
 
   constructor(
@@ -29,8 +30,10 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
     aliases: ReadCache<Alias>,
     store: Pick<KeyStore, 'findKey'> & Pick<AliasStore, 'findAlias'>,
     grants: CachedGrants,
+    changes: Pick<Changes, 'connected'>,
   ) {
     this.#grants = grants;
+    this.#changes = changes;
     this.#keys = keys;
     this.#aliases = aliases;
     this.#store = store;
@@ -70,7 +73,7 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
   }
 
   async #readOr<T>(known: T, read: () => Promise<T | undefined>): Promise<T | undefined> {
-    const found = await readInTime(read);
+    const found = await readInTime(read, this.#changes);
     if (found !== late) return found;
     this.#served = true;
     return known;
@@ -78,7 +81,11 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
 }
 
 /** The store's answer if it is prompt; `late` otherwise. */
-export async function readInTime<T>(read: () => Promise<T>): Promise<T | typeof late> {
+export async function readInTime<T>(
+  read: () => Promise<T>,
+  { connected }: Pick<Changes, 'connected'>,
+): Promise<T | typeof late> {
+  if (!connected) return late;
   try {
     const reading = read();
     // A caller that stopped waiting does not need the outcome.

@@ -5,6 +5,7 @@ import { type StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store
 import { ReplyError } from 'ioredis';
 import type { AuthenticRecord } from './record-mac.ts';
 import { fenced, fenceOf, fencesOf, type ScriptPart } from './record-fence.ts';
+import { patiently, wasNotMade, wasNotRead } from './patience.ts';
 import { defineScripts, evalScript, numberOfKeysOf, type Script, type ScriptName } from './scripts.ts';
 import { StoreUnavailableError } from './store.ts';
 
@@ -38,7 +39,7 @@ export class RedisCalls {
   }
 
   read<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
-    return this.#undurably(() => command(this.#client));
+    return this.#undurably(() => command(this.#client), wasNotRead);
   }
 
   write(command: WriteCommand, key: string, ...args: readonly ScriptPart[]): Promise<unknown> {
@@ -51,7 +52,7 @@ export class RedisCalls {
 
   /** For writes that a crash may lose: no request waits for a replica on their account. */
   scriptUndurably(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
-    return this.#undurably(() => scriptOf(this.#client, name)(...this.#fenced(name, [key, ...parts])));
+    return this.#undurably(() => scriptOf(this.#client, name)(...this.#fenced(name, [key, ...parts])), wasNotMade);
   }
 
   /** Where it says what is too old to be written: in a Redis Cluster in each of its slots. */
@@ -63,19 +64,22 @@ export class RedisCalls {
     return fenced([key, ...rest], { keys: numberOfKeysOf(name), fence: fenceOf(this.#client, key) });
   }
 
-  #undurably<T>(run: () => Promise<T>): Promise<T> {
-    return withStoreErrors(async () => {
+  #undurably<T>(run: () => Promise<T>, mayRepeat: (error: Error) => boolean): Promise<T> {
+    const ask = async (): Promise<T> => {
       const looking = this.#guard?.assertOurs(this.#client);
       if (looking) await looking;
       if (this.#feed?.believesReads === false) throw new StoreUnavailableError('Redis: it may have been replaced');
       return run();
-    });
+    };
+    return withStoreErrors(() => patiently(ask, mayRepeat));
   }
 
   #durably(key: string, command: Parameters<DurableWrites['write']>[1]): Promise<unknown> {
     return withStoreErrors(async () => {
-      await this.#guard?.assertOurs(this.#writes.client);
-      const answer = await this.#writes.write(key, command);
+      const answer = await patiently(async () => {
+        await this.#guard?.assertOurs(this.#writes.client);
+        return this.#writes.write(key, command);
+      }, wasNotMade);
       this.#guard?.wrote();
       return answer;
     });

@@ -1,12 +1,14 @@
 // Calls Keyfleet with the AWS SDK as customers do, its retries as they are by default, until stdin ends; then prints
-// what came of each call. argv: the endpoint, access key id, secret access key, milliseconds between two calls of a
-// client.
+// what came of each call, and which of the keys that it was told of are not there. argv: the endpoint, access key id,
+// secret access key, milliseconds between two calls of a client.
 import {
   CreateKeyCommand,
   DecryptCommand,
+  DescribeKeyCommand,
   EncryptCommand,
   GenerateDataKeyCommand,
   KMSClient,
+  NotFoundException,
 } from '@aws-sdk/client-kms';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,6 +17,7 @@ const [endpoint = '', accessKeyId = '', secretAccessKey = '', pauseMs = '0'] = p
 const kms = new KMSClient({ endpoint, region: 'us-east-1', credentials: { accessKeyId, secretAccessKey } });
 const calls: { operation: string; startedAt: number; endedAt: number; attempts: number; error?: string }[] = [];
 const plaintext = Buffer.from('what a customer keeps');
+const created: string[] = [];
 let over = false;
 
 const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
@@ -51,12 +54,25 @@ const clients = [
     if (!plaintext.equals(answer.Plaintext!)) throw new Error('it decrypted to something else');
     return answer;
   }),
-  repeat('CreateKey', () => kms.send(new CreateKeyCommand({}))),
+  repeat('CreateKey', async () => {
+    const answer = await kms.send(new CreateKeyCommand({}));
+    created.push(answer.KeyMetadata!.KeyId!);
+    return answer;
+  }),
 ];
 process.stdout.write('ready\n');
 process.stdin.resume();
 await once(process.stdin, 'end');
 over = true;
 await Promise.all(clients);
+const lost: string[] = [];
+for (const keyId of created) {
+  try {
+    await kms.send(new DescribeKeyCommand({ KeyId: keyId }));
+  } catch (error) {
+    if (!(error instanceof NotFoundException)) throw error;
+    lost.push(keyId);
+  }
+}
 kms.destroy();
-process.stdout.write(`${JSON.stringify(calls)}\n`);
+process.stdout.write(`${JSON.stringify({ calls, lost })}\n`);

@@ -48,10 +48,15 @@ export class SdkLoad implements AsyncDisposable {
     return load;
   }
 
-  /** Lets the calls end that were begun, and tells of all. */
+  /** Lets the calls end that were begun, and tells of all. Throws if a key is not there that was made. */
   async stop(): Promise<readonly Call[]> {
     this.#child.stdin!.end();
-    return JSON.parse(await this.#line()) as readonly Call[];
+    const { calls, lost } = JSON.parse(await this.#line()) as {
+      readonly calls: readonly Call[];
+      readonly lost: readonly string[];
+    };
+    if (lost.length > 0) throw new Error(`made and lost: ${lost.join(', ')}`);
+    return calls;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -86,7 +91,9 @@ export function outcomesOf(calls: readonly Call[]): Outcome[] {
   return [...byOperation].map(([operation, all]) => {
     const failed = all.filter(({ error }) => error !== undefined);
     const answered = all.filter(({ error }) => error === undefined).map(({ endedAt }) => endedAt);
-    const times = [...answered, Math.max(...all.map(({ endedAt }) => endedAt))].toSorted((a, b) => a - b);
+    const begin = Math.min(...all.map(({ startedAt }) => startedAt));
+    const end = Math.max(...all.map(({ endedAt }) => endedAt));
+    const times = [begin, ...answered, end].toSorted((a, b) => a - b);
     return {
       operation,
       calls: all.length,
