@@ -1,3 +1,4 @@
+import { lengthOfPairs } from '../hsm/encryption-context.ts';
 import { camelCase, constraints, validationException, violation } from '../errors/aws-messages.ts';
 import {
   type ListShape,
@@ -163,16 +164,13 @@ function scalarConstraints(shape: Shape): readonly string[] {
 function mapCheck({ max }: MapShape): Check {
   return (value, path, violations) => {
     const map = value as Record<string, string | null>;
-    let length = 0;
     for (const key in map) {
-      const item = map[key];
-      if (item === null) {
-        violations.push(violation(printedMap(map), path, constraints.mapValues([constraints.notNull])));
-        return;
-      }
-      length += key.length + item!.length;
+      if (map[key] !== null) continue;
+      violations.push(violation(printedMap(map), path, constraints.mapValues([constraints.notNull])));
+      return;
     }
-    if (length > max) violations.push(violation(undefined, path, constraints.longestMap(max)));
+    if (lengthOfPairs(map as Record<string, string>) > max)
+      violations.push(violation(undefined, path, constraints.longestMap(max)));
   };
 }
 

@@ -1,3 +1,4 @@
+import { MAX_ENCRYPTION_CONTEXT } from '../hsm/encryption-context.ts';
 import { KeyEncryptionMechanism } from './choices.ts';
 import { blob, integer, list, structure, text, textMap } from './shape.ts';
 
@@ -21,11 +22,7 @@ export const RotationPeriodInDays = integer(90, 2560);
 export const Plaintext = blob(4096, { sensitive: true });
 export const Ciphertext = blob(6144);
 export const PublicKey = blob(8192);
-/**
- * The limit is ours: policies match each pair against each of their patterns, and the pairs are authenticated with
- * every ciphertext. A grant's constraints stay far below.
- */
-export const EncryptionContext = textMap(8192);
+export const EncryptionContext = textMap(MAX_ENCRYPTION_CONTEXT);
 export const KeyMaterialId = text({ min: 64, max: 64, pattern: '^[a-f0-9]+$' });
 export const KeyMaterialDescription = text({ min: 0, max: 256, pattern: String.raw`^[a-zA-Z0-9:/_\s.-]+$` });
 

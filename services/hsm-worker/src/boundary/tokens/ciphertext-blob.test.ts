@@ -54,6 +54,16 @@ describe('ciphertext blob', () => {
     );
   });
 
+  test('a frontend is held to the longest context: nothing is sealed or opened under a longer one', () => {
+    const longest = { ab: 'c'.repeat(8_188), d: 'e' };
+    const longer = { ...longest, d: 'ef' };
+    const blob = sealBlob(key, { plaintext: Buffer.from('x'), encryptionContext: longest }, random);
+    expect(openBlob(key, blob, longest).toString()).toBe('x');
+    const refused = expect.objectContaining({ name: 'RefusedError', refusal: 'invalid-input' });
+    expect(() => sealBlob(key, { plaintext: Buffer.from('x'), encryptionContext: longer }, random)).toThrow(refused);
+    expect(() => openBlob(key, blob, longer)).toThrow(refused);
+  });
+
   test('letters that move between key and value make another context', () => {
     const blob = sealBlob(key, { plaintext: Buffer.from('x'), encryptionContext: { ab: 'c' } }, random);
     for (const other of [{ a: 'bc' }, { abc: '' }, { ab: 'c', '': '' }, { AB: 'c' }]) {

@@ -2,6 +2,7 @@ import { CannotOpenError, ivLength, open, seal } from '@keyfleet/shared/encoding
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { blobLayout, blobOverhead } from '@keyfleet/shared/hsm/ciphertext-blob';
+import { lengthOfPairs, MAX_ENCRYPTION_CONTEXT } from '@keyfleet/shared/hsm/encryption-context';
 import { z } from 'zod';
 import { RefusedError } from '../errors.ts';
 import type { Random } from '../crypto/random.ts';
@@ -63,7 +64,9 @@ export function openBlob(backingKey: BackingKey, blob: Buffer, encryptionContext
 
 const emptyContext = EncryptionContextFormat.encode({ pairs: {} });
 
+/** Refuses with `invalid-input` what no frontend accepts from a caller. */
 function contextBytes(encryptionContext: EncryptionContext): Buffer {
+  if (lengthOfPairs(encryptionContext) > MAX_ENCRYPTION_CONTEXT) throw new RefusedError('invalid-input');
   for (const _ in encryptionContext) return EncryptionContextFormat.encode({ pairs: encryptionContext });
   return emptyContext;
 }
