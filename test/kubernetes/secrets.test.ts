@@ -3,12 +3,14 @@ import { startTestCluster, type TestCluster } from '@keyfleet/test-support/clust
 import { KmsPluginProcess } from '@keyfleet/test-support/kms-plugin';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mkdtempDisposable } from 'node:fs/promises';
+import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { caFileOf } from '../../tools/home-tls.ts';
 import { ApiServer } from './support/api-server.ts';
 
-// A real kube-apiserver and etcd, our KMS plugin as it runs beside it, and a whole Keyfleet. The tests build on each
-// other.
+// A real kube-apiserver and etcd, our KMS plugin as it runs beside it, and a whole Keyfleet with certificates of a
+// private authority. The tests build on each other.
 
 const SECRETS = '/api/v1/namespaces/default/secrets';
 const PREFIX = 'k8s:enc:kms:v2:keyfleet:';
@@ -18,13 +20,14 @@ const NEXT_STATUS = { timeout: 90_000, interval: 500 };
 let keyfleet: TestCluster;
 let kubernetes: ApiServer;
 let plugin: KmsPluginProcess;
-let startPlugin: () => KmsPluginProcess;
+let startPlugin: (caFile?: string) => KmsPluginProcess;
 let kms: KMS;
 let KeyId: string;
 const resources = new AsyncDisposableStack();
 beforeAll(async () => {
-  keyfleet = resources.use(await startTestCluster());
-  kms = new KMS({ endpoint: keyfleet.endpoint, region: 'us-east-1', credentials: keyfleet.credentials });
+  keyfleet = resources.use(await startTestCluster({ tls: true }));
+  const { endpoint, credentials, ca } = keyfleet;
+  kms = new KMS({ endpoint, region: 'us-east-1', credentials, requestHandler: { httpsAgent: new Agent({ ca }) } });
   resources.defer(() => kms.destroy());
   KeyId = (await kms.createKey({})).KeyMetadata!.Arn!;
   const { path } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-')));
@@ -33,11 +36,11 @@ beforeAll(async () => {
     socket,
     keyId: KeyId,
     region: 'us-east-1',
-    grpc: keyfleet.grpcAddress,
+    grpc: `localhost:${keyfleet.ports.grpc}`,
     credentialsFile: keyfleet.home.in('aws', 'credentials'),
     encryptionContext: { cluster: 'test' },
   };
-  startPlugin = () => new KmsPluginProcess(path, config);
+  startPlugin = (caFile = caFileOf(keyfleet.home)) => new KmsPluginProcess(path, { ...config, tls: { caFile } });
   plugin = startPlugin();
   resources.defer(() => plugin.kill());
   const provider = { apiVersion: 'v2', name: 'keyfleet', endpoint: `unix://${socket}`, timeout: '3s' };
@@ -133,4 +136,18 @@ test('a disabled key makes the provider unhealthy, and an enabled one healthy ag
   await kms.enableKey({ KeyId });
   await expect.poll(health, NEXT_STATUS).toBe(200);
   expect(await read('one')).toBe('the first secret');
+});
+
+test('a plugin that is told of another authority trusts no frontend: Secrets are read again with the right one', async () => {
+  await plugin.kill();
+  await kubernetes.stopApi();
+  plugin = startPlugin(kubernetes.caFile);
+  await kubernetes.startApi('/readyz/ping');
+  const problem = async () => (await kubernetes.get('/readyz/kms-providers')).text;
+  await expect.poll(problem, NEXT_STATUS).toContain('certificate');
+  expect(await read('one')).toBe('500');
+  await plugin.kill();
+  plugin = startPlugin();
+  await expect.poll(health, NEXT_STATUS).toBe(200);
+  await expect.poll(() => read('one'), NEXT_STATUS).toBe('the first secret');
 });

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { duration, filePath, hostPort } from '@keyfleet/shared/config';
 import { LogConfig } from '@keyfleet/shared/log';
 import { isLoopback } from '@keyfleet/shared/tls/plaintext';
@@ -58,6 +59,10 @@ export const PluginConfig = z
     }
     if (tls === undefined && !isLoopback(grpc.host)) {
       refuse(['grpc'], `${grpc.text} is another machine, and keys of the cluster would pass unencrypted: set tls`);
+    }
+    // As for peers: grpc-js asks for no certificate by IP address (RFC 6066, section 3).
+    if (tls !== undefined && isIP(grpc.host) !== 0) {
+      refuse(['grpc'], `${grpc.text}: with tls, write the host name of its certificate, not an IP address`);
     }
     if (webIdentity?.stsUrl.startsWith('http:') === true && !isLoopback(new URL(webIdentity.stsUrl).hostname)) {
       refuse(['webIdentity', 'stsUrl'], 'is another machine, and the token would pass unencrypted: write https://');

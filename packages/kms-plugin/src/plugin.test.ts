@@ -59,6 +59,7 @@ test('each mistake in its configuration is one line that says what to do', async
     [{ socket: inFolder('credentials') }, 'exists and is not a socket'],
     [{ grpc: 'kms.example:8901' }, 'keys of the cluster would pass unencrypted: set tls'],
     [{ grpc: 'kms.example:8901', tls: { caFile: inFolder('none') } }, 'tls.caFile: the file'],
+    [{ grpc: '192.0.2.1:8901', tls: {} }, 'grpc: 192.0.2.1:8901: with tls, write the host name of its certificate'],
     [{ credentialsFile: undefined }, 'needs one of credentialsFile and webIdentity'],
     [{ webIdentity }, 'needs one of credentialsFile and webIdentity'],
     [{ credentialsFile: inFolder('none') }, "credentialsFile: the secret's file"],
