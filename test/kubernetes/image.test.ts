@@ -2,7 +2,7 @@ import { CreateKeyCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms
 import { startServer } from '@keyfleet/test-support/servers';
 import { execa } from 'execa';
 import getPort from 'get-port';
-import { mkdtempDisposable, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCredentials } from '../../tools/aws-files.ts';
@@ -12,8 +12,9 @@ import { describeWorker, frontendReady, until } from '../../tools/readiness.ts';
 import { natsConfig } from '../../tools/servers/nats.ts';
 import { redisConfig } from '../../tools/servers/redis.ts';
 import { natsSettings, redisSettings, writeConfigs } from '../../tools/service-configs.ts';
-import { buildImageRoot, buildSbom, type ImageRoot } from './support/image-root.ts';
+import { buildImageRoot, buildSbom, buildTree, type ImageRoot } from './support/image-root.ts';
 import { runInImage } from './support/in-image.ts';
+import { differences, layerDigest } from './support/layer.ts';
 
 /** Outside /tmp, which the image has one of its own of. */
 const VOLUMES = '/var/tmp';
@@ -51,6 +52,19 @@ test('the image has no shell, no test, no build tool and nothing that its user o
   expect(await find('-user', image.user.split(':')[0]!)).toBe('');
   expect(await find('-perm', '/6000')).toBe('');
 });
+
+test('two builds make the same layer, of checkouts of other times and another umask', async () => {
+  const [first, second] = [join(directory, 'first'), join(directory, 'build')];
+  await rename(second, first);
+  await using checkout = await mkdtempDisposable(join(VOLUMES, 'keyfleet-checkout-'));
+  const copy = `git ls-files -z --cached --others --exclude-standard |
+    tar --null --files-from - --ignore-failed-read --create | tar --extract --directory "$1"
+    chmod -R g+w "$1"; find "$1" -exec touch --no-dereference --date 1999-12-31 {} +`;
+  await execa('sh', ['-c', copy, 'copy', checkout.path], { cwd: join(import.meta.dirname, '../..') });
+  await buildTree(directory, checkout.path);
+  expect(await differences(first, second)).toBe('');
+  expect(await layerDigest(second)).toBe(await layerDigest(first));
+}, 300_000);
 
 test('the SBOM lists every package of the image with its version', async () => {
   const { bomFormat, components } = JSON.parse(await buildSbom(directory)) as {

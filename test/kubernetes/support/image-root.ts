@@ -29,12 +29,8 @@ export interface ImageRoot {
  */
 export async function buildImageRoot(directory: string, name = 'image'): Promise<ImageRoot> {
   const image = stageOf(name);
-  const [from = '', source, target = ''] = argumentOf(image, 'COPY').split(' ');
-  const build = stageOf(from.replace('--from=', ''));
-  if (source !== argumentOf(build, 'WORKDIR')) throw new Error(`${name} is not all of what ${build.name} makes`);
-  const built = join(directory, build.name);
-  await mkdir(built);
-  await carryOut(build, built);
+  const built = await buildTree(directory, root, name);
+  const target = argumentOf(image, 'COPY').split(' ').at(-1)!;
   const path = join(directory, name);
   await unpackBase(directory, path);
   await cp(built, join(path, target), { recursive: true, verbatimSymlinks: true });
@@ -48,11 +44,22 @@ export async function buildImageRoot(directory: string, name = 'image'): Promise
   };
 }
 
+/** The tree that an image has beside its base, built of a checkout in `directory`. Its path. */
+export async function buildTree(directory: string, checkout: string, name = 'image'): Promise<string> {
+  const [from = '', source] = argumentOf(stageOf(name), 'COPY').split(' ');
+  const build = stageOf(from.replace('--from=', ''));
+  if (source !== argumentOf(build, 'WORKDIR')) throw new Error(`${name} is not all of what ${build.name} makes`);
+  const built = join(directory, build.name);
+  await mkdir(built);
+  await carryOut(build, built, checkout);
+  return built;
+}
+
 /** What the target `sbom` gives, as CycloneDX. `directory`: where the image of the services was built. */
 export async function buildSbom(directory: string): Promise<string> {
   const list = stageOf('list');
   const built = join(directory, list.from);
-  await carryOut(list, built);
+  await carryOut(list, built, root);
   return readFile(join(built, 'sbom.cdx.json'), 'utf8');
 }
 
@@ -62,18 +69,19 @@ function stageOf(name: string): Stage {
   return found;
 }
 
-async function carryOut({ instructions }: Stage, workdir: string): Promise<void> {
+async function carryOut({ instructions }: Stage, workdir: string, checkout: string): Promise<void> {
   for (const { name, argument } of instructions) {
     if (name === 'RUN') await execa('sh', ['-c', argument], { cwd: workdir });
-    if (name === 'COPY') await copy(argument.split(' '), workdir);
+    if (name === 'COPY') await copy(argument.split(' '), workdir, checkout);
   }
 }
 
-async function copy(paths: readonly string[], workdir: string): Promise<void> {
+async function copy(paths: readonly string[], workdir: string, checkout: string): Promise<void> {
   const ignored = (await readFile(`${dockerfile}.dockerignore`, 'utf8')).trim().split('\n');
-  const filter = (source: string): boolean => !ignored.some((pattern) => matchesGlob(relative(root, source), pattern));
+  const filter = (source: string): boolean =>
+    !ignored.some((pattern) => matchesGlob(relative(checkout, source), pattern));
   for (const path of paths.slice(0, -1)) {
-    await cp(join(root, path), join(workdir, path), { recursive: true, verbatimSymlinks: true, filter });
+    await cp(join(checkout, path), join(workdir, path), { recursive: true, verbatimSymlinks: true, filter });
   }
 }
 
