@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { createHmac, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -145,4 +145,15 @@ test('a tag chooses the id of a new key, as with LocalStack and floci, and is no
       `ValidationException: Tag ${TagKey} must be a UUID in lower case.`,
     );
   }
+});
+
+test('a tag gives a new key its material, as with LocalStack', async () => {
+  const material = randomBytes(32);
+  const Tags = [{ TagKey: '_custom_key_material_', TagValue: material.toString('base64') }];
+  const { KeyMetadata } = await kms.createKey({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC', Tags });
+  expect(KeyMetadata).toMatchObject({ KeyState: 'Enabled', Origin: 'AWS_KMS' });
+  const { KeyId } = KeyMetadata!;
+  const Message = Buffer.from('message');
+  const { Mac } = await kms.generateMac({ KeyId, Message, MacAlgorithm: 'HMAC_SHA_256' });
+  expect(createHmac('sha256', material).update(Message).digest().equals(Mac!)).toBe(true);
 });
