@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Home, isHome, openHome } from './home.ts';
+import { isDiskFull, toldWithRoom } from './disk-room.ts';
+import { assertHomeOrEmpty, type Home, isHome, openHome, removeUnfounded } from './home.ts';
 import { lockHome } from './home-lock.ts';
 import { caFileOf, peersOf, provideTls } from './home-tls.ts';
 import { ManagedProcess, type ProcessSpec } from './managed-process.ts';
@@ -54,7 +55,7 @@ const root = join(import.meta.dirname, '..');
 
 /**
  * Brings up Redis, NATS, the hsm-workers, the domain-manager and the frontend. Throws StartError, with everything
- * stopped again.
+ * stopped again, and with nothing but logs left of a home that was to be made.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   // Before anything is made: a start that cannot be leaves nothing behind.
@@ -62,9 +63,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     await assertFree(options.httpPort, '--http-port');
     await assertFree(options.grpcPort, '--grpc-port');
   }
-  const home = openHome({ path: options.home, workers: options.workers, accountId: options.accountId });
+  assertHomeOrEmpty(options.home);
   using guard = new DisposableStack();
-  guard.use(await lockHome(home, options.report));
+  guard.use(await lockHome(options.home, options.report));
+  guard.defer(() => removeUnfounded(options.home));
+  const home = openHome({ path: options.home, workers: options.workers, accountId: options.accountId });
   const servers = await findServers(home.path, options.report);
   const ports = await choosePorts({
     http: options.httpPort,
@@ -80,8 +83,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     await cluster.start();
     return cluster;
   } catch (error) {
+    const told = toldWithRoom(error, home.path);
     await cluster[Symbol.asyncDispose]();
-    throw error;
+    throw told;
   }
 }
 
@@ -97,7 +101,7 @@ export class Cluster implements AsyncDisposable {
   readonly ports: Ports;
   readonly #options: ClusterOptions;
   readonly #processes: ReadonlyMap<string, ManagedProcess>;
-  readonly #restarts = new Map<string, { delay: number; at: number; how: string }>();
+  readonly #restarts = new Map<string, { delay: number; at: number }>();
   readonly #lock: Disposable;
   #state: 'starting' | 'running' | 'stopping' = 'starting';
 
@@ -246,10 +250,11 @@ export class Cluster implements AsyncDisposable {
     const last = this.#restarts.get(name);
     const well = last === undefined || Date.now() - last.at > WELL_MS;
     const delay = well ? RESTART_MS.first : Math.min(last.delay * 2, RESTART_MS.longest);
-    this.#restarts.set(name, { delay, at: Date.now(), how });
-    // The same again and again is said once.
-    if (well || last.how !== how) {
-      this.#options.report(`${name} ended (${how}); starting it again until it runs. Its log: ${logFile}`);
+    this.#restarts.set(name, { delay, at: Date.now() });
+    // Said once, however often it ends until it is well.
+    if (well) {
+      const why = isDiskFull(this.home.path) ? `${how}; the disk is full` : how;
+      this.#options.report(`${name} ended (${why}); starting it again until it runs. Its log: ${logFile}`);
     }
     setTimeout(() => this.#startAgain(process), delay).unref();
   }

@@ -1,23 +1,25 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import type { Home } from './home.ts';
 import { StartError } from './start-error.ts';
 
 /** How long what an earlier launcher left behind may take to stop in order. */
 const ORPHAN_GRACE_MS = 8000;
 
 /**
- * Takes the home for this launcher alone, and stops what a launcher that was killed left running. Dispose to give it
- * back.
+ * Takes the home at `path` for this launcher alone, and stops what a launcher that was killed left running. Dispose to
+ * give it back.
  */
-export async function lockHome(home: Home, report: (line: string) => void): Promise<Disposable> {
-  const file = home.in('run', 'launcher.lock');
-  takeLock(home, file);
-  await stopOrphans(home, report);
+export async function lockHome(path: string, report: (line: string) => void): Promise<Disposable> {
+  const directory = join(path, 'run');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const file = join(directory, 'launcher.lock');
+  takeLock(path, file);
+  await stopOrphans(path, directory, report);
   return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
 }
 
-function takeLock(home: Home, file: string): void {
+function takeLock(path: string, file: string): void {
   try {
     writeFileSync(file, `${process.pid} ${startTimeOf(process.pid)}\n`, { mode: 0o600, flag: 'wx' });
   } catch (error) {
@@ -25,10 +27,10 @@ function takeLock(home: Home, file: string): void {
     const [pid = '', startTime] = readFileSync(file, 'utf8').trim().split(' ');
     // A process id alone may have been given to another process since.
     if (startTime !== undefined && startTimeOf(Number(pid)) === startTime) {
-      throw new StartError(`${home.path} is in use by process ${pid}. Stop that one, or choose another --home.`);
+      throw new StartError(`${path} is in use by process ${pid}. Stop that one, or choose another --home.`);
     }
     rmSync(file, { force: true });
-    takeLock(home, file);
+    takeLock(path, file);
   }
 }
 
@@ -40,24 +42,24 @@ function startTimeOf(pid: number): string | undefined {
   return fields?.[0] === 'Z' ? undefined : fields?.[19];
 }
 
-async function stopOrphans(home: Home, report: (line: string) => void): Promise<void> {
-  const files = readdirSync(home.in('run')).filter((name) => name.endsWith('.pid'));
+async function stopOrphans(path: string, directory: string, report: (line: string) => void): Promise<void> {
+  const files = readdirSync(directory).filter((name) => name.endsWith('.pid'));
   const orphans = files
-    .map((name) => Number(readFileSync(home.in('run', name), 'utf8')))
-    .filter((pid) => belongsTo(home, pid));
+    .map((name) => Number(readFileSync(join(directory, name), 'utf8')))
+    .filter((pid) => belongsTo(path, pid));
   if (orphans.length > 0) report('Stopping what an earlier run left behind ...');
   orphans.forEach((pid) => signal(pid, 'SIGTERM'));
   const deadline = Date.now() + ORPHAN_GRACE_MS;
-  while (orphans.some((pid) => belongsTo(home, pid))) {
-    if (Date.now() > deadline) orphans.forEach((pid) => belongsTo(home, pid) && signal(pid, 'SIGKILL'));
+  while (orphans.some((pid) => belongsTo(path, pid))) {
+    if (Date.now() > deadline) orphans.forEach((pid) => belongsTo(path, pid) && signal(pid, 'SIGKILL'));
     await setTimeout(20);
   }
-  files.forEach((name) => rmSync(home.in('run', name), { force: true }));
+  files.forEach((name) => rmSync(join(directory, name), { force: true }));
 }
 
 /** Every process of a cluster has the home's path in its command line; a zombie has none. */
-function belongsTo(home: Home, pid: number): boolean {
-  return Number.isInteger(pid) && pid > 1 && (readProc(pid, 'cmdline')?.includes(`${home.path}/`) ?? false);
+function belongsTo(path: string, pid: number): boolean {
+  return Number.isInteger(pid) && pid > 1 && (readProc(pid, 'cmdline')?.includes(`${path}/`) ?? false);
 }
 
 function readProc(pid: number, file: string): string | undefined {

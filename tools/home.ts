@@ -1,5 +1,5 @@
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type NatsUser, natsUsers } from './servers/nats-users.ts';
@@ -27,6 +27,7 @@ const Marker = z.strictObject({
 });
 export type HomeFacts = z.output<typeof Marker>;
 
+const MARKER = 'home.json';
 const directories = ['redis', 'nats', 'secrets', 'keys', 'domain-manager', 'frontend', 'config', 'run', 'log', 'aws'];
 
 /** Where everything of a cluster is kept. Secrets are mode 0600 in directories of mode 0700. */
@@ -119,15 +120,40 @@ export function openHome(wish: HomeWish): Home {
 
 /** Whether a cluster was ever made there. */
 export function isHome(path: string): boolean {
-  return existsSync(join(path, 'home.json'));
+  return existsSync(join(path, MARKER));
+}
+
+/** What is there of a home that was never founded: its lock, and why a start of it failed. */
+const lasting = ['run', 'log'];
+
+/** Throws StartError for a directory that is something else. */
+export function assertHomeOrEmpty(path: string): void {
+  if (!existsSync(path) || isHome(path) || readdirSync(path).every((name) => lasting.includes(name))) return;
+  throw new StartError(`${path} is not empty and not a Keyfleet home. Choose another directory with --home DIR.`);
+}
+
+/** Undoes a start that founded nothing: half a home would stand in the way of the next start. */
+export function removeUnfounded(path: string): void {
+  if (mayBeFounded(path)) return;
+  const ours = new Set([...directories, 'tls', MARKER, `${MARKER}.new`]);
+  for (const name of readdirSync(path)) {
+    const isOurs = ours.has(name) || /^hsm-worker-\d+$/.test(name);
+    if (isOurs && !lasting.includes(name)) rmSync(join(path, name), { recursive: true, force: true });
+  }
+}
+
+/** A damaged marker may be that of a founded home. */
+function mayBeFounded(path: string): boolean {
+  if (!isHome(path)) return false;
+  try {
+    return Marker.parse(JSON.parse(readFileSync(join(path, MARKER), 'utf8'))).founded;
+  } catch {
+    return true;
+  }
 }
 
 function layOut(wish: HomeWish): HomeFacts {
-  if (existsSync(wish.path) && readdirSync(wish.path).length > 0) {
-    throw new StartError(
-      `${wish.path} is not empty and not a Keyfleet home. Choose another directory with --home DIR.`,
-    );
-  }
+  assertHomeOrEmpty(wish.path);
   mkdirSync(wish.path, { recursive: true, mode: 0o700 });
   const facts: HomeFacts = {
     version: 1,
@@ -157,7 +183,7 @@ function assertSame(wish: HomeWish, facts: HomeFacts): void {
 }
 
 function readMarker(path: string): HomeFacts | undefined {
-  const file = join(path, 'home.json');
+  const file = join(path, MARKER);
   if (!existsSync(file)) return undefined;
   assertPrivateDirectory(path);
   try {
@@ -168,7 +194,7 @@ function readMarker(path: string): HomeFacts | undefined {
 }
 
 function writeMarker(path: string, facts: HomeFacts): void {
-  const file = join(path, 'home.json');
+  const file = join(path, MARKER);
   writeFileSync(`${file}.new`, `${JSON.stringify(facts, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }

@@ -12,8 +12,10 @@ export class StartCommand implements AsyncDisposable {
   readonly #exited: Promise<unknown>;
   #output = '';
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn('npm', ['start', '--', ...args], {
+  /** `prefix`: the command line that it runs in, such as one that enters a namespace. */
+  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}, prefix: readonly string[] = []) {
+    const [command = '', ...rest] = [...prefix, 'npm', 'start', '--', ...args];
+    this.#child = spawn(command, rest, {
       cwd: root,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
