@@ -20,7 +20,7 @@ export interface Connections {
   /** Consulted before anything is sent; absent for callers that may use any store. */
   readonly guard?: Pick<StoreGuard, 'assertOurs' | 'wrote'>;
   /** Whether reads can be believed to match the store; absent where they always can. */
-  readonly feed?: { readonly believesReads: boolean };
+  readonly feed?: { readonly believesReads: boolean; readonly trusted: boolean };
 }
 
 /** Runs commands such that a write that returns is durable, and an unreachable Redis is one kind of error. */
@@ -38,8 +38,13 @@ export class RedisCalls {
     defineScripts(client);
   }
 
+  /**
+   * What was asked while all was well fails at once: its caller comes again, and is served by what is known. From then
+   * on, only those ask who need Redis.
+   */
   read<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
-    return this.#undurably(() => command(this.#client), wasNotRead);
+    const mayRepeat = this.#feed?.trusted === true ? () => false : wasNotRead;
+    return this.#undurably(() => command(this.#client), mayRepeat);
   }
 
   write(command: WriteCommand, key: string, ...args: readonly ScriptPart[]): Promise<unknown> {

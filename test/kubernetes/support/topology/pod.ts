@@ -39,6 +39,7 @@ export class Pod {
   readonly #containers = new Map<string, Container>();
   readonly #ready = new Set<string>();
   readonly #over = new AbortController();
+  #held = false;
 
   constructor(parts: PodParts) {
     this.#parts = parts;
@@ -89,9 +90,19 @@ export class Pod {
     await over;
   }
 
+  /** All that runs is gone at once, and does not come back before `release`: as when its node is lost. */
+  kill(): void {
+    this.#held = true;
+    for (const container of this.#containers.values()) container.signal('SIGKILL');
+  }
+
+  release(): void {
+    this.#held = false;
+  }
+
   async destroy(): Promise<void> {
     this.#over.abort();
-    for (const container of this.#containers.values()) container.signal('SIGKILL');
+    this.kill();
     await Promise.all([...this.#containers.values()].map(({ ended }) => ended));
   }
 
@@ -114,6 +125,7 @@ export class Pod {
       await container.ended;
       this.#setReady(spec.name, false);
       if (again > 0) await delay(1000);
+      while (this.#held && !this.#over.signal.aborted) await delay(100);
     }
   }
 

@@ -12,7 +12,8 @@ export interface Node {
 
 /**
  * The rules of nftables for a Pod of the app: what its NetworkPolicies let in and out, and nothing else. The sets
- * `pods-APP` hold the addresses of the others, and `made` where it tried to connect to.
+ * `pods-APP` hold the addresses of the others, `made` where it tried to connect to, and `partition` whom it cannot
+ * reach.
  */
 export function rulesFor(app: string, policies: readonly PolicySpec[], apps: readonly string[], node: Node): string {
   const mine = policies.filter(({ podSelector }) => (podSelector.matchLabels?.[APP] ?? app) === app);
@@ -21,11 +22,13 @@ export function rulesFor(app: string, policies: readonly PolicySpec[], apps: rea
   return `
 table inet keyfleet {
 ${apps.map((name) => `  set ${podsOf(name)} { type ipv4_addr; }`).join('\n')}
+  set partition { type ipv4_addr; }
   set made { type ipv4_addr . inet_service; size 4096; flags dynamic; }
   chain output {
     type filter hook output priority 10; policy drop;
     oif lo accept
     ct state new meta l4proto tcp update @made { ip daddr . tcp dport }
+    ip daddr @partition drop
     ct state established,related accept
     ip daddr ${node.services} reject with tcp reset
 ${indent(allowed('egress'))}
@@ -33,6 +36,7 @@ ${indent(allowed('egress'))}
   chain input {
     type filter hook input priority 10; policy drop;
     iif lo accept
+    ip saddr @partition drop
     ct state established,related accept
     ip saddr ${node.address} accept
 ${indent(allowed('ingress'))}

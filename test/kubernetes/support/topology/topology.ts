@@ -157,6 +157,19 @@ export class Topology implements AsyncDisposable {
     return [...this.#made].toSorted();
   }
 
+  /** Cuts what two kinds of Pods say to each other, silently, until it is disposed of. */
+  async partition(one: readonly Pod[], other: readonly Pod[]): Promise<AsyncDisposable> {
+    const peers = new Map([...one.map((pod) => [pod, other] as const), ...other.map((pod) => [pod, one] as const)]);
+    const tell = (verb: 'add' | 'delete') => async () => {
+      for (const [pod, others] of peers) {
+        const addresses = others.filter((each) => each !== pod).map(({ address }) => address);
+        await nft(pod.namespace, `${verb} element inet keyfleet partition { ${addresses.join(', ')} }`);
+      }
+    };
+    await this.#change(tell('add'));
+    return { [Symbol.asyncDispose]: () => this.#change(tell('delete')) };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
   }

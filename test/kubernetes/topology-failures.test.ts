@@ -1,0 +1,89 @@
+import { plannedArrows } from '@keyfleet/test-support/manifests';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { AwsCredentials } from '../../tools/aws-files.ts';
+import { found } from './support/topology/found.ts';
+import type { Pod } from './support/topology/pod.ts';
+import { type Outcome, outcomesOf, report, SdkLoad } from './support/topology/sdk-load.ts';
+import { Topology } from './support/topology/topology.ts';
+
+// What a customer of the AWS SDK, with its retries as they are by default, sees of losses, and that no key is lost that
+// was made; docs/kubernetes.md has the figures. A load throws when a key is lost.
+
+const LOST_MS = 20_000;
+const CUT_MS = 12_000;
+/** From the end of a failure until everything is answered again. */
+const HEALED_MS = 60_000;
+
+let topology: Topology;
+let credentials: AwsCredentials;
+beforeAll(async () => {
+  topology = await Topology.start();
+  credentials = await found(topology);
+});
+afterAll(() => topology?.[Symbol.asyncDispose]());
+
+const kinds = ['frontend', 'hsm-worker', 'domain-manager', 'nats', 'redis'];
+
+test.each(kinds)(
+  'one %s that is killed and away for a while costs seconds, and no key',
+  async (kind) => {
+    const lost = await importantOne(kind);
+    await using load = await SdkLoad.start(topology, credentials);
+    lost.kill();
+    await delay(LOST_MS);
+    lost.release();
+    await topology.awaitReady(kind);
+    await healed();
+    const outcomes = outcomesOf(await load.stop());
+    report(`${kind} killed`, outcomes);
+    for (const { operation, unavailableMs } of outcomes) expect(unavailableMs, operation).toBeLessThan(LOST_MS);
+  },
+  300_000,
+);
+
+const arrows = Object.keys(plannedArrows()).map((arrow) => arrow.split(' -> ') as [string, string]);
+const between = arrows.filter((ends) => ends.every((end) => kinds.includes(end)));
+const pairs = new Set(between.map((ends) => ends.toSorted().join(' and ')));
+
+test.each([...pairs])(
+  'a partition between %s heals, and costs no key',
+  async (pair) => {
+    const [one = '', other = ''] = pair.split(' and ');
+    await using load = await SdkLoad.start(topology, credentials);
+    {
+      await using _ = await topology.partition(topology.pods(one), topology.pods(other));
+      await delay(CUT_MS);
+    }
+    await healed();
+    report(`${pair} cut`, outcomesOf(await load.stop()));
+  },
+  300_000,
+);
+
+/** The first of its kind; of Redis the master. */
+async function importantOne(kind: string): Promise<Pod> {
+  const [first] = topology.pods(kind);
+  if (kind !== 'redis') return first!;
+  const { stdout } = await first!.exec(['sh', '/etc/redis/master.sh']);
+  return topology.pod(stdout.split('.')[0]!);
+}
+
+/** Every call of a load is answered. */
+async function healed(): Promise<void> {
+  const until = Date.now() + HEALED_MS;
+  for (;;) {
+    const errors = await errorsNow();
+    if (errors.length === 0) return;
+    if (Date.now() > until) expect(errors).toEqual([]);
+  }
+}
+
+async function errorsNow(): Promise<readonly string[]> {
+  try {
+    await using load = await SdkLoad.start(topology, credentials);
+    return outcomesOf(await load.stop()).flatMap(({ errors }: Outcome) => errors);
+  } catch (error) {
+    return [String(error)];
+  }
+}
