@@ -10,6 +10,8 @@ import { Topology } from './support/topology/topology.ts';
 // What a customer of the AWS SDK, with its retries as they are by default, sees of losses, and that no key is lost that
 // was made; docs/kubernetes.md has the figures. A load throws when a key is lost.
 
+/** So that every frontend has read the key of the load. */
+const WARM_MS = 3_000;
 const LOST_MS = 20_000;
 const CUT_MS = 12_000;
 /** From the end of a failure until everything is answered again. */
@@ -30,6 +32,7 @@ test.each(kinds)(
   async (kind) => {
     const lost = await importantOne(kind);
     await using load = await SdkLoad.start(topology, credentials);
+    await delay(WARM_MS);
     lost.kill();
     await delay(LOST_MS);
     lost.release();
@@ -51,6 +54,7 @@ test.each([...pairs])(
   async (pair) => {
     const [one = '', other = ''] = pair.split(' and ');
     await using load = await SdkLoad.start(topology, credentials);
+    await delay(WARM_MS);
     {
       await using _ = await topology.partition(topology.pods(one), topology.pods(other));
       await delay(CUT_MS);

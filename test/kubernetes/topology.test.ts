@@ -1,10 +1,12 @@
 import { plannedArrows } from '@keyfleet/test-support/manifests';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
 import { until } from '../../tools/readiness.ts';
 import { found } from './support/topology/found.ts';
 import { reachableFrom } from './support/topology/reachable.ts';
 import { outcomesOf, SdkLoad } from './support/topology/sdk-load.ts';
+import { usageOf } from './support/topology/usage.ts';
 import { Topology } from './support/topology/topology.ts';
 
 // The overlay prod as processes, each Pod in a network namespace of its own, TLS everywhere. The tests build on each
@@ -12,6 +14,7 @@ import { Topology } from './support/topology/topology.ts';
 
 /** Not every arrow is used at once. */
 const ARROWS_MS = 60_000;
+const LOAD_MS = 20_000;
 
 let topology: Topology;
 let credentials: AwsCredentials;
@@ -50,3 +53,25 @@ test('each Pod reaches what its arrows say, and nothing else', async () => {
 test('what they connected to are these arrows, and none tried anything else', () => {
   expect(made).toEqual(betweenPods);
 });
+
+test('each container stays within the memory that its manifest asks for, at a load', async () => {
+  await using load = await SdkLoad.start(topology, credentials, { pauseMs: 0, each: 4 });
+  const usages = await usageOf(topology, () => delay(LOAD_MS));
+  const calls = await load.stop();
+  expect(calls.flatMap(({ error }) => error ?? [])).toEqual([]);
+  const asked = new Map<string, { readonly cpu: string; readonly memory: string }>(
+    topology.workloads.flatMap(({ name, template }) =>
+      template.containers.map((one) => [`${name}/${one.name}`, one.resources.requests] as const),
+    ),
+  );
+  process.stdout.write(`${Math.round(calls.length / (LOAD_MS / 1000))} calls a second\n`);
+  for (const { container, cores, memoryMiB } of usages) {
+    const { cpu, memory } = asked.get(container)!;
+    process.stdout.write(`${container}: ${cores.toFixed(3)} cores (${cpu}), ${memoryMiB} MiB (${memory})\n`);
+    expect(memoryMiB, container).toBeLessThan(mebibytes(memory));
+  }
+}, 120_000);
+
+function mebibytes(quantity: string): number {
+  return Number.parseInt(quantity, 10) * (quantity.endsWith('Gi') ? 1024 : 1);
+}

@@ -45,6 +45,10 @@ export interface ContainerSpec {
       readonly exec?: { readonly command: readonly string[] };
     };
   };
+  readonly resources: {
+    readonly requests: { readonly cpu: string; readonly memory: string };
+    readonly limits: { readonly memory: string };
+  };
   readonly startupProbe: Probe;
   readonly livenessProbe: Probe;
   readonly readinessProbe?: Probe;

@@ -1,6 +1,6 @@
 // Calls Keyfleet with the AWS SDK as customers do, its retries as they are by default, until stdin ends; then prints
 // what came of each call, and which of the keys that it was told of are not there. argv: the endpoint, access key id,
-// secret access key, milliseconds between two calls of a client.
+// secret access key, milliseconds between two calls of a client, and how many of each client there are.
 import {
   CreateKeyCommand,
   DecryptCommand,
@@ -13,7 +13,7 @@ import {
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const [endpoint = '', accessKeyId = '', secretAccessKey = '', pauseMs = '0'] = process.argv.slice(2);
+const [endpoint = '', accessKeyId = '', secretAccessKey = '', pauseMs = '0', each = '1'] = process.argv.slice(2);
 const kms = new KMSClient({ endpoint, region: 'us-east-1', credentials: { accessKeyId, secretAccessKey } });
 const calls: { operation: string; startedAt: number; endedAt: number; attempts: number; error?: string }[] = [];
 const plaintext = Buffer.from('what a customer keeps');
@@ -45,26 +45,29 @@ async function repeat(operation: string, call: () => Promise<{ $metadata: { atte
   }
 }
 
-const clients = [
-  repeat('Encrypt', () => kms.send(new EncryptCommand({ KeyId, Plaintext: plaintext }))),
-  repeat('Encrypt', () => kms.send(new EncryptCommand({ KeyId, Plaintext: plaintext }))),
+const encrypt = () => kms.send(new EncryptCommand({ KeyId, Plaintext: plaintext }));
+const decrypt = async () => {
+  const answer = await kms.send(new DecryptCommand({ CiphertextBlob }));
+  if (!plaintext.equals(answer.Plaintext!)) throw new Error('it decrypted to something else');
+  return answer;
+};
+const createKey = async () => {
+  const answer = await kms.send(new CreateKeyCommand({}));
+  created.push(answer.KeyMetadata!.KeyId!);
+  return answer;
+};
+const clients = Array.from({ length: Number(each) }, () => [
+  repeat('Encrypt', encrypt),
+  repeat('Encrypt', encrypt),
   repeat('GenerateDataKey', () => kms.send(new GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' }))),
-  repeat('Decrypt', async () => {
-    const answer = await kms.send(new DecryptCommand({ CiphertextBlob }));
-    if (!plaintext.equals(answer.Plaintext!)) throw new Error('it decrypted to something else');
-    return answer;
-  }),
-  repeat('CreateKey', async () => {
-    const answer = await kms.send(new CreateKeyCommand({}));
-    created.push(answer.KeyMetadata!.KeyId!);
-    return answer;
-  }),
-];
+  repeat('Decrypt', decrypt),
+  repeat('CreateKey', createKey),
+]);
 process.stdout.write('ready\n');
 process.stdin.resume();
 await once(process.stdin, 'end');
 over = true;
-await Promise.all(clients);
+await Promise.all(clients.flat());
 const lost: string[] = [];
 for (const keyId of created) {
   try {

@@ -25,15 +25,19 @@ export class SdkLoad implements AsyncDisposable {
     this.#lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   }
 
-  /** Resolves when the first calls were answered. */
-  static async start(topology: Topology, credentials: AwsCredentials, pauseMs = 20): Promise<SdkLoad> {
+  /** Resolves when the first calls were answered. `each`: how many clients make each kind of call. */
+  static async start(
+    topology: Topology,
+    credentials: AwsCredentials,
+    { pauseMs = 20, each = 1 } = {},
+  ): Promise<SdkLoad> {
     const namespace = await topology.customer();
     const ca = join(topology.directory, 'edge-ca.crt');
     writeFileSync(ca, topology.objects.secrets.get('edge-tls')!['ca.crt']!);
     const inside = 'mount --bind "$1" /etc/resolv.conf; shift; exec "$@"';
     const { accessKeyId, secretAccessKey } = credentials;
     const program = [process.execPath, join(import.meta.dirname, 'sdk-calls.ts')];
-    const args = ['https://frontend.keyfleet.svc', accessKeyId, secretAccessKey, `${pauseMs}`];
+    const args = ['https://frontend.keyfleet.svc', accessKeyId, secretAccessKey, `${pauseMs}`, `${each}`];
     const child = spawn(
       'setpriv',
       insideNetwork(namespace, ['--mount']).concat(
