@@ -61,6 +61,8 @@ export class FleetRecordKeys implements RecordKeys {
   readonly #looking = new SingleFlight<RecordKeyRange>();
   #opened = new Map<number, FleetKey>();
   #seen: RecordKeyRange | undefined;
+  /** The generation in which the newest key seen was made. */
+  #seenMadeIn = 0;
   #lookedAt = -Infinity;
 
   constructor(deps: FleetRecordKeysDeps) {
@@ -91,6 +93,7 @@ export class FleetRecordKeys implements RecordKeys {
     const { oldest, newest } = await this.look();
     if (await this.#isStored(newest + 1)) throw isPlanted(newest + 1);
     await this.#open(newest + 1);
+    this.#seenMadeIn = await this.#madeIn(newest + 1);
     this.#seen = { oldest, newest: newest + 1 };
     return newest + 1;
   }
@@ -99,6 +102,7 @@ export class FleetRecordKeys implements RecordKeys {
   forget(): void {
     this.#opened = new Map();
     this.#seen = undefined;
+    this.#seenMadeIn = 0;
     this.#lookedAt = -Infinity;
   }
 
@@ -112,7 +116,10 @@ export class FleetRecordKeys implements RecordKeys {
     const oldest = Math.max(stored ?? 1, this.#seen?.oldest ?? 1);
     let newest = Math.max(oldest, this.#seen?.newest ?? oldest);
     if (this.#seen === undefined && oldest > 1 && !(await this.#isStored(oldest))) throw isMissing(oldest);
+    if (oldest > (this.#seen?.newest ?? oldest) && (await this.#madeIn(oldest)) < this.#seenMadeIn)
+      throw isPlantedAsOldest(oldest);
     while (await this.#isFollowed(newest)) newest++;
+    if (newest !== this.#seen?.newest || this.#seenMadeIn === 0) this.#seenMadeIn = await this.#madeIn(newest);
     for (const number of this.#opened.keys()) if (number < oldest) this.#opened.delete(number);
     this.#lookedAt = at;
     return (this.#seen = { oldest, newest });
@@ -161,6 +168,14 @@ function isPlanted(number: number): DamagedRecordError {
   const { name } = recordKeyName(number);
   return new DamagedRecordError(
     `record key ${number} was made before record key ${number - 1}: somebody put it there. Remove kf:secret:{${name}}, and run the command again.`,
+  );
+}
+
+/** As a former frontend may have it, with access to Redis. */
+function isPlantedAsOldest(number: number): DamagedRecordError {
+  const { name } = recordKeyName(number);
+  return new DamagedRecordError(
+    `record key ${number} is said to be the oldest, and was made before others that it would replace: somebody put it there. Restore kf:record-keys from a backup, and remove kf:secret:{${name}}.`,
   );
 }
 

@@ -147,6 +147,34 @@ test('a record key that a former frontend had made in advance is not used, once 
   expect(await new FleetRecordKeys({ secrets, hsm, domain, clock }).look()).toEqual({ oldest: 1, newest: 2 });
 });
 
+/** A record key that a former frontend had made before its removal stands in the place of the oldest one. */
+async function plantedInPlaceOfTheOldest() {
+  const fleet = await twoFrontends();
+  const { secrets, hsm, domain, rotating, time } = fleet;
+  const sealedFor = { accessKeyId: `keyfleet-record-key-7/${domain.active}`, principal: 'keyfleet:frontends' };
+  const { token } = await hsm.execute('GenerateCredential', sealedFor);
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  await rotating.makeNext();
+  time.ms += LOOK_AGAIN_MS;
+  await fleet.keys.newest();
+  await secrets.insertSecret('record-key-7', token);
+  secrets.oldestRecordKey = 7;
+  time.ms += LOOK_AGAIN_MS;
+  return fleet;
+}
+
+test('a record key that was made in advance is not used in the place of the oldest by who knows a newer one', async () => {
+  const { keys, rotating, macs: reader } = await plantedInPlaceOfTheOldest();
+  await expect(reader.withMac(place, record)).rejects.toThrow('remove kf:secret:{record-key-7}');
+  for (const one of [keys, rotating]) await expect(one.look()).rejects.toThrow('is said to be the oldest');
+});
+
+test('who starts anew and knows no newer one uses it: a limit that SECURITY.md names', async () => {
+  const { secrets, hsm, domain } = await plantedInPlaceOfTheOldest();
+  const started = new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } });
+  expect((await started.newest()).number).toBe(7);
+});
+
 test('a record key that a member which has not heard of a removal sealed is none from after it', async () => {
   const { secrets, hsm, domain, rotating } = await twoFrontends();
   const id = domain.rotate(0, { afterRemoval: true });
