@@ -16,9 +16,10 @@ const KEYS = 8;
 const Plaintext = Buffer.from('attack at dawn');
 
 let cluster: TestCluster;
+/** For the changes that are cut off: it asks once. */
+let impatient: KMS;
+/** For what is prepared and looked at: on a busy machine a request may take longer than a frontend gives it. */
 let kms: KMS;
-/** For what is prepared: on a busy machine the RSA key of an import may take longer than a request. */
-let patient: KMS;
 const resources = new AsyncDisposableStack();
 /** By key id, as all that follows. Good for any number of imports, whoever was killed meanwhile. */
 const parameters = new Map<string, GetParametersForImportCommandOutput>();
@@ -33,14 +34,14 @@ beforeAll(async () => {
   const { endpoint, credentials } = cluster;
   const newKms = (maxAttempts: number) =>
     resources.adopt(new KMS({ endpoint, credentials, region, maxAttempts }), (it) => it.destroy());
-  [kms, patient] = [newKms(1), newKms(10)];
+  [impatient, kms] = [newKms(1), newKms(10)];
 });
 afterAll(() => resources.disposeAsync());
 
 async function newExternal(): Promise<string> {
-  const { KeyMetadata } = await patient.createKey({ Origin: 'EXTERNAL' });
+  const { KeyMetadata } = await kms.createKey({ Origin: 'EXTERNAL' });
   const KeyId = KeyMetadata!.KeyId!;
-  parameters.set(KeyId, await patient.getParametersForImport({ KeyId, ...anyMaterial }));
+  parameters.set(KeyId, await kms.getParametersForImport({ KeyId, ...anyMaterial }));
   materials.set(KeyId, randomBytes(32));
   return KeyId;
 }
@@ -48,12 +49,17 @@ async function newExternal(): Promise<string> {
 type Members = Pick<ImportKeyMaterialRequest, 'ImportType' | 'ValidTo'>;
 
 /** With `ValidTo` it expires. Resolves to the material's id. */
-async function importInto(KeyId: string, material = materials.get(KeyId)!, members: Members = {}): Promise<string> {
+async function importInto(
+  KeyId: string,
+  material = materials.get(KeyId)!,
+  members: Members = {},
+  client = kms,
+): Promise<string> {
   const { ImportToken, PublicKey } = parameters.get(KeyId)!;
   const EncryptedKeyMaterial = wrapMaterial(anyMaterial.WrappingAlgorithm, PublicKey!, material);
   const ExpirationModel = members.ValidTo === undefined ? 'KEY_MATERIAL_DOES_NOT_EXPIRE' : 'KEY_MATERIAL_EXPIRES';
   const sent = { KeyId, ImportToken, EncryptedKeyMaterial, ExpirationModel, ...members } as const;
-  return (await kms.importKeyMaterial(sent)).KeyMaterialId!;
+  return (await client.importKeyMaterial(sent)).KeyMaterialId!;
 }
 
 async function newImported(): Promise<string> {
@@ -149,21 +155,21 @@ interface Change {
 const changes = {
   ImportKeyMaterial: {
     newKey: newExternal,
-    make: importInto,
+    make: (KeyId) => importInto(KeyId, undefined, undefined, impatient),
     isMade: hasMaterial,
     expectNext: expectItsMaterial,
   },
   DeleteImportedKeyMaterial: {
     newKey: newImported,
     again: async () => {},
-    make: inTurn((KeyId) => kms.deleteImportedKeyMaterial({ KeyId })),
+    make: inTurn((KeyId) => impatient.deleteImportedKeyMaterial({ KeyId })),
     isMade: async (keyId) => !(await hasMaterial(keyId)),
     expectNext: expectItsMaterial,
   },
   RotateKeyOnDemand: {
     newKey: newToRotate,
     again: importNext,
-    make: (KeyId) => kms.rotateKeyOnDemand({ KeyId }),
+    make: inTurn((KeyId) => impatient.rotateKeyOnDemand({ KeyId })),
     isMade: isRotated,
     expectNext: expectRotatedOnce,
   },
@@ -228,7 +234,7 @@ test.each([
     });
     await Promise.all([...checks, ...expiring.map(expectExpired)]);
   },
-  60_000,
+  120_000,
 );
 
 test('the kills came early enough to show it of every change', () => {
