@@ -34,7 +34,7 @@ export async function loadCluster(cluster: TestCluster, { scenario, ...load }: C
   const parts = [{ scenario: getScenario(scenario), weight: 1 }];
   const pools = await prepared.poolsFor({ name: scenario, parts, payload: 32, context: 1, keys: 1 });
   using generators = new Generators(1);
-  return loadTarget(target, { pools, ...load }, generators);
+  return await loadTarget(target, { pools, ...load }, generators);
 }
 
 /** One closed loop with these requests. */
