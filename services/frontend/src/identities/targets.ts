@@ -86,6 +86,13 @@ export function noSuch(kind: IamKind, name: string): KmsException {
   return new QueryException('NoSuchEntity', text);
 }
 
+/** The one part of a record that is meant. Throws NoSuchEntity, with AWS's sentence. */
+export function partOf<T>(parts: readonly T[], isIt: (part: T) => boolean, otherwise: string): T {
+  const found = parts.find(isIt);
+  if (found !== undefined) return found;
+  throw new QueryException('NoSuchEntity', otherwise);
+}
+
 /** Throws NoSuchEntity unless it is a managed policy of the account or of AWS. */
 export async function assertBoundary(
   deps: Pick<IamDeps, 'iam' | 'partition'>,

@@ -11,6 +11,7 @@ import { type Admitted, defineIam, type IamDeps, type QueryOperation } from '../
 import { IAM_QUOTAS } from '../quotas.ts';
 import { ShownOnce } from '../shown-once.ts';
 import { assertQuota, changeRecord } from './record-changes.ts';
+import { partOf } from '../targets.ts';
 import { AccessKeyId, paging, Status, UserName } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
 
@@ -153,11 +154,9 @@ function deniedAccessKey({ caller }: Call, accessKeyId: string): QueryException 
   return new QueryException('AccessDenied', `User: ${caller.arn} is not authorized to perform: ${what}`);
 }
 
-/** Throws NoSuchEntity. */
 function findAccessKey({ accessKeys }: UserRecord, accessKeyId: string) {
-  const found = accessKeys.find((key) => key.accessKeyId === accessKeyId);
-  if (found) return found;
-  throw new QueryException('NoSuchEntity', `The Access Key with id ${accessKeyId} cannot be found.`);
+  const missing = `The Access Key with id ${accessKeyId} cannot be found.`;
+  return partOf(accessKeys, (key) => key.accessKeyId === accessKeyId, missing);
 }
 
 export const accessKeyOperations = [

@@ -1,4 +1,3 @@
-import { newIamId } from '../ids.ts';
 import { QueryException } from '../query-exception.ts';
 import { defineIam, type IamDeps } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
@@ -9,14 +8,16 @@ import { noSuch } from '../targets.ts';
 import { groupAnswer, userAnswer } from './answers.ts';
 import {
   assertQuota,
+  assertWithoutPolicies,
   authorizeRenamed,
   changeRecord,
-  deleteConflict,
   insertRecord,
+  newRecord,
   removeRecord,
 } from './record-changes.ts';
-import { GroupName, paging, Path, PathPrefix, UserName } from './fields.ts';
+import { GroupName, paging, Path, UserName } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
+import { listByPath } from './path-lists.ts';
 
 const named = { kind: 'group', as: 'named' } as const;
 
@@ -25,16 +26,9 @@ const createGroup = defineIam({
   readOnly: false,
   target: { kind: 'group', as: 'made' },
   input: { Path: Path.optional(), GroupName },
-  async run({ input: { Path: path = '/', GroupName: name }, call: { caller } }, deps) {
+  async run({ input: { Path: path, GroupName: name }, call }, deps) {
     const group: GroupRecord = {
-      kind: 'group',
-      schemaVersion: 1,
-      revision: 1,
-      accountId: caller.accountId,
-      name,
-      path,
-      id: newIamId('group'),
-      createdAt: deps.clock.now(),
+      ...newRecord('group', { name, path }, { call, deps }),
       attached: [],
       inline: [],
     };
@@ -76,30 +70,7 @@ const getGroup = defineIam({
   },
 });
 
-const listGroups = defineIam({
-  name: 'ListGroups',
-  readOnly: true,
-  target: { kind: 'group', as: 'listed' },
-  input: { PathPrefix: PathPrefix.optional(), ...paging },
-  run: ({ input, call }, deps) =>
-    pageAnswer(
-      input,
-      {
-        operation: 'ListGroups',
-        filter: input.PathPrefix,
-        list: (limit, after) => deps.iam.list(call.caller.accountId, 'group', limit, after),
-      },
-      {
-        call,
-        deps,
-        named: (groups) => ({
-          Groups: groups
-            .filter(({ path }) => path.startsWith(input.PathPrefix ?? '/'))
-            .map((group) => groupAnswer(group, deps.partition)),
-        }),
-      },
-    ),
-});
+const listGroups = listByPath('group', (group, { partition }) => groupAnswer(group, partition));
 
 /** Its users know it by name: their records change in the same step, and so nobody is ever without its permissions. */
 const updateGroup = defineIam({
@@ -140,9 +111,7 @@ const deleteGroup = defineIam({
   target: named,
   input: { GroupName },
   async run({ record }, deps) {
-    const { inline, attached } = record;
-    if (inline.length > 0) throw deleteConflict('Cannot delete entity, must delete policies first.');
-    if (attached.length > 0) throw deleteConflict('Cannot delete entity, must detach all policies first.');
+    assertWithoutPolicies(record);
     await removeRecord(deps, record);
   },
 });

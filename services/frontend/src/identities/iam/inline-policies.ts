@@ -1,6 +1,6 @@
 import type { GroupRecord, RoleRecord, UserRecord } from '../iam-records.ts';
-import { QueryException } from '../query-exception.ts';
 import { defineIam, type QueryOperation } from '../query-operation.ts';
+import { partOf } from '../targets.ts';
 import { encodeDocument } from './answers.ts';
 import { changeRecord } from './record-changes.ts';
 import { assertIdentityPolicy, assertInlineLength } from './documents.ts';
@@ -9,11 +9,8 @@ import { pageAnswer, pageOfAll } from './pages.ts';
 
 type BearerRecord = UserRecord | RoleRecord | GroupRecord;
 
-/** Throws NoSuchEntity. */
 function findInline({ kind, inline }: BearerRecord, name: string) {
-  const found = inline.find((policy) => policy.name === name);
-  if (found) return found;
-  throw new QueryException('NoSuchEntity', `The ${kind} policy with name ${name} cannot be found.`);
+  return partOf(inline, (policy) => policy.name === name, `The ${kind} policy with name ${name} cannot be found.`);
 }
 
 /** PutUserPolicy and its family: policies stored in the record of their user, role or group. */

@@ -1,13 +1,11 @@
 import { choice, flag } from '@keyfleet/shared/api/shape';
 import { awsManagedPolicies } from '../aws-managed-policies.ts';
-import { newIamId } from '../ids.ts';
-import { QueryException } from '../query-exception.ts';
 import { defineIam } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 import type { PolicyRecord } from '../iam-records.ts';
-import { awsRecord } from '../targets.ts';
+import { awsRecord, partOf } from '../targets.ts';
 import { policyAnswer, type PolicyCounts, versionAnswer } from './answers.ts';
-import { assertQuota, changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
+import { assertQuota, changeRecord, deleteConflict, insertRecord, newRecord, removeRecord } from './record-changes.ts';
 import { assertIdentityPolicy, assertManagedLength } from './documents.ts';
 import { Arn, Description, paging, Path, PathPrefix, PolicyDocument, PolicyName, Tags, VersionId } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
@@ -28,20 +26,14 @@ const createPolicy = defineIam({
     Description: Description.optional(),
     Tags: Tags.optional(),
   },
-  async run({ input, call: { caller } }, deps) {
-    const { PolicyName: name, Path: path = '/', PolicyDocument: document, Description: description = '' } = input;
+  async run({ input, call }, deps) {
+    const { PolicyName: name, Path: path, PolicyDocument: document, Description: description = '' } = input;
     assertIdentityPolicy(document);
     assertManagedLength(document);
-    const createdAt = deps.clock.now();
+    const record = newRecord('policy', { name, path }, { call, deps });
+    const { createdAt } = record;
     const policy: PolicyRecord = {
-      kind: 'policy',
-      schemaVersion: 1,
-      revision: 1,
-      accountId: caller.accountId,
-      name,
-      path,
-      id: newIamId('policy'),
-      createdAt,
+      ...record,
       updatedAt: createdAt,
       tags: tagsGiven(input.Tags),
       description,
@@ -149,9 +141,7 @@ const createPolicyVersion = defineIam({
 });
 
 function findVersion({ versions }: PolicyRecord, versionId: string) {
-  const found = versions.find((version) => version.versionId === versionId);
-  if (found) return found;
-  throw new QueryException('NoSuchEntity', `Policy version ${versionId} does not exist.`);
+  return partOf(versions, (one) => one.versionId === versionId, `Policy version ${versionId} does not exist.`);
 }
 
 const getPolicyVersion = defineIam({

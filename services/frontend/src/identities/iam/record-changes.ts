@@ -1,6 +1,8 @@
 import { authorizeIam, resourceTagsOf } from '../access.ts';
 import { identityArn } from '../callers.ts';
-import type { IamKind, IamRecord } from '../iam-records.ts';
+import type { GroupRecord, IamKind, IamRecord, RoleRecord, UserRecord } from '../iam-records.ts';
+import type { Call } from '../../operations/handler.ts';
+import { newIamId } from '../ids.ts';
 import type { IamChange } from '../iam-store.ts';
 import { QueryException } from '../query-exception.ts';
 import type { Admitted, IamDeps } from '../query-operation.ts';
@@ -13,6 +15,17 @@ const quotaTitles = {
   group: 'GroupsPerAccount',
   policy: 'PoliciesPerAccount',
 };
+
+/** What every record begins with. */
+export function newRecord<K extends IamKind>(
+  kind: K,
+  { name, path = '/' }: { readonly name: string; readonly path?: string | undefined },
+  { call, deps }: { readonly call: Call; readonly deps: Pick<IamDeps, 'clock'> },
+) {
+  const { accountId } = call.caller;
+  const createdAt = deps.clock.now();
+  return { kind, schemaVersion: 1, revision: 1, accountId, name, path, id: newIamId(kind), createdAt } as const;
+}
 
 /** Throws EntityAlreadyExists, LimitExceeded, or NoSuchEntity for something that the record refers to. */
 export async function insertRecord({ iam }: Pick<IamDeps, 'iam'>, record: IamRecord): Promise<void> {
@@ -64,6 +77,12 @@ export async function removeRecord({ iam }: Pick<IamDeps, 'iam'>, record: IamRec
       ? 'Cannot delete entity, must remove users from group first.'
       : 'Cannot delete a policy attached to entities.',
   );
+}
+
+/** Throws DeleteConflict while it has policies of its own, or attached. */
+export function assertWithoutPolicies({ inline, attached }: UserRecord | RoleRecord | GroupRecord): void {
+  if (inline.length > 0) throw deleteConflict('Cannot delete entity, must delete policies first.');
+  if (attached.length > 0) throw deleteConflict('Cannot delete entity, must detach all policies first.');
 }
 
 export function deleteConflict(message: string): QueryException {

@@ -1,22 +1,11 @@
-import { newIamId } from '../ids.ts';
 import { defineIam } from '../query-operation.ts';
 import type { RoleRecord } from '../iam-records.ts';
 import { givenTrustPolicy } from '../trust-policy.ts';
 import { roleAnswer } from './answers.ts';
 import { assertBoundary } from '../targets.ts';
-import { changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
-import {
-  Arn,
-  Description,
-  MaxSessionDuration,
-  paging,
-  Path,
-  PathPrefix,
-  PolicyDocument,
-  RoleName,
-  Tags,
-} from './fields.ts';
-import { pageAnswer } from './pages.ts';
+import { assertWithoutPolicies, changeRecord, insertRecord, newRecord, removeRecord } from './record-changes.ts';
+import { Arn, Description, MaxSessionDuration, Path, PolicyDocument, RoleName, Tags } from './fields.ts';
+import { listByPath } from './path-lists.ts';
 import { alsoTagging, tagsGiven } from './tags.ts';
 
 const DEFAULT_SESSION_SECONDS = 3600;
@@ -37,19 +26,11 @@ const createRole = defineIam({
     Tags: Tags.optional(),
   },
   async run({ input, call }, deps) {
-    const { caller } = call;
-    const { Path: path = '/', RoleName: name, PermissionsBoundary: boundary } = input;
+    const { Path: path, RoleName: name, PermissionsBoundary: boundary } = input;
     const trust = await givenTrustPolicy(input.AssumeRolePolicyDocument, call, deps);
-    await assertBoundary(deps, caller.accountId, boundary);
+    await assertBoundary(deps, call.caller.accountId, boundary);
     const role: RoleRecord = {
-      kind: 'role',
-      schemaVersion: 1,
-      revision: 1,
-      accountId: caller.accountId,
-      name,
-      path,
-      id: newIamId('role'),
-      createdAt: deps.clock.now(),
+      ...newRecord('role', { name, path }, { call, deps }),
       tags: tagsGiven(input.Tags),
       attached: [],
       inline: [],
@@ -71,29 +52,7 @@ const getRole = defineIam({
   run: async ({ record }, deps) => ({ Role: await roleAnswer(record, deps) }),
 });
 
-const listRoles = defineIam({
-  name: 'ListRoles',
-  readOnly: true,
-  target: { kind: 'role', as: 'listed' },
-  input: { PathPrefix: PathPrefix.optional(), ...paging },
-  run: ({ input, call }, deps) =>
-    pageAnswer(
-      input,
-      {
-        operation: 'ListRoles',
-        filter: input.PathPrefix,
-        list: (limit, after) => deps.iam.list(call.caller.accountId, 'role', limit, after),
-      },
-      {
-        call,
-        deps,
-        named: async (roles) => {
-          const wanted = roles.filter(({ path }) => path.startsWith(input.PathPrefix ?? '/'));
-          return { Roles: await Promise.all(wanted.map((role) => roleAnswer(role, deps, false))) };
-        },
-      },
-    ),
-});
+const listRoles = listByPath('role', (role, deps) => roleAnswer(role, deps, false));
 
 const updateRole = defineIam({
   name: 'UpdateRole',
@@ -138,9 +97,7 @@ const deleteRole = defineIam({
   target: named,
   input: { RoleName },
   async run({ record }, deps) {
-    const { inline, attached } = record;
-    if (inline.length > 0) throw deleteConflict('Cannot delete entity, must delete policies first.');
-    if (attached.length > 0) throw deleteConflict('Cannot delete entity, must detach all policies first.');
+    assertWithoutPolicies(record);
     await removeRecord(deps, record);
   },
 });

@@ -1,11 +1,18 @@
 import type { UserRecord } from '../iam-records.ts';
-import { newIamId } from '../ids.ts';
 import { defineIam } from '../query-operation.ts';
 import { userAnswer } from './answers.ts';
 import { assertBoundary } from '../targets.ts';
-import { authorizeRenamed, changeRecord, deleteConflict, insertRecord, removeRecord } from './record-changes.ts';
-import { Arn, paging, Path, PathPrefix, Tags, UserName } from './fields.ts';
-import { pageAnswer } from './pages.ts';
+import {
+  assertWithoutPolicies,
+  authorizeRenamed,
+  changeRecord,
+  deleteConflict,
+  insertRecord,
+  newRecord,
+  removeRecord,
+} from './record-changes.ts';
+import { Arn, Path, Tags, UserName } from './fields.ts';
+import { listByPath } from './path-lists.ts';
 import { alsoTagging, tagsGiven } from './tags.ts';
 
 const createUser = defineIam({
@@ -14,18 +21,11 @@ const createUser = defineIam({
   target: { kind: 'user', as: 'made' },
   also: alsoTagging('user'),
   input: { Path: Path.optional(), UserName, PermissionsBoundary: Arn.optional(), Tags: Tags.optional() },
-  async run({ input, call: { caller } }, deps) {
-    const { Path: path = '/', UserName: name, PermissionsBoundary: boundary } = input;
-    await assertBoundary(deps, caller.accountId, boundary);
+  async run({ input, call }, deps) {
+    const { Path: path, UserName: name, PermissionsBoundary: boundary } = input;
+    await assertBoundary(deps, call.caller.accountId, boundary);
     const user: UserRecord = {
-      kind: 'user',
-      schemaVersion: 1,
-      revision: 1,
-      accountId: caller.accountId,
-      name,
-      path,
-      id: newIamId('user'),
-      createdAt: deps.clock.now(),
+      ...newRecord('user', { name, path }, { call, deps }),
       tags: tagsGiven(input.Tags),
       groups: [],
       attached: [],
@@ -46,30 +46,7 @@ const getUser = defineIam({
   run: async ({ record }, { partition }) => ({ User: userAnswer(record, partition) }),
 });
 
-const listUsers = defineIam({
-  name: 'ListUsers',
-  readOnly: true,
-  target: { kind: 'user', as: 'listed' },
-  input: { PathPrefix: PathPrefix.optional(), ...paging },
-  run: ({ input, call }, deps) =>
-    pageAnswer(
-      input,
-      {
-        operation: 'ListUsers',
-        filter: input.PathPrefix,
-        list: (limit, after) => deps.iam.list(call.caller.accountId, 'user', limit, after),
-      },
-      {
-        call,
-        deps,
-        named: (users) => ({
-          Users: users
-            .filter(({ path }) => path.startsWith(input.PathPrefix ?? '/'))
-            .map((user) => userAnswer(user, deps.partition, false)),
-        }),
-      },
-    ),
-});
+const listUsers = listByPath('user', (user, { partition }) => userAnswer(user, partition, false));
 
 const updateUser = defineIam({
   name: 'UpdateUser',
@@ -90,10 +67,9 @@ const deleteUser = defineIam({
   target: { kind: 'user', as: 'named' },
   input: { UserName },
   async run({ record }, deps) {
-    const { accessKeys, inline, attached, groups } = record;
+    const { accessKeys, groups } = record;
     if (accessKeys.length > 0) throw deleteConflict('Cannot delete entity, must delete access keys first.');
-    if (inline.length > 0) throw deleteConflict('Cannot delete entity, must delete policies first.');
-    if (attached.length > 0) throw deleteConflict('Cannot delete entity, must detach all policies first.');
+    assertWithoutPolicies(record);
     if (groups.length > 0) throw deleteConflict('Cannot delete entity, must remove users from group first.');
     await removeRecord(deps, record);
   },
