@@ -224,12 +224,12 @@ test.each([
     const ids = Array.from({ length: KEYS }, (_, i) => [...changing.keys()].filter((__, at) => at % KEYS === i)).flat();
     const expiresAt = await letExpire(expiring);
     await delay(expiresAt - Date.now() + random.between(-60, 60));
-    const acknowledged = await killAmid(ids, (id) => changing.get(id)![1].make(id), { cluster, victims, random });
+    const killed = await killAmid(ids, (id) => changing.get(id)![1].make(id), { cluster, victims, random });
     const checks = ids.map(async (id) => {
       const [name, { isMade, expectNext }] = changing.get(id)!;
       const made = await isMade(id);
-      if (acknowledged.has(id)) expect(made, `${name} of ${id}`).toBe(true);
-      else interrupted.set(name, (interrupted.get(name) ?? 0) + 1);
+      if (killed.acknowledged.has(id)) expect(made, `${name} of ${id}`).toBe(true);
+      if (killed.interrupted.has(id)) interrupted.set(name, (interrupted.get(name) ?? 0) + 1);
       await expectNext(id);
     });
     await Promise.all([...checks, ...expiring.map(expectExpired)]);

@@ -121,10 +121,10 @@ test.each(Object.entries(changes))(
     let interrupted = 0;
     for (const victims of kills) {
       const ids = await Promise.all(Array.from({ length: KEYS }, newReplicated));
-      const acknowledged = await killAmid(ids, make, { cluster, victims, random });
-      interrupted += KEYS - acknowledged.size;
+      const killed = await killAmid(ids, make, { cluster, victims, random });
+      interrupted += killed.interrupted.size;
       for (const id of ids) {
-        const isAsTold = (records: readonly KmsKey[]) => !acknowledged.has(id) || isMade(records);
+        const isAsTold = (records: readonly KmsKey[]) => !killed.acknowledged.has(id) || isMade(records);
         const isSettled = (records: readonly KmsKey[]) => isWhole(records) && isAsTold(records);
         await eventually(`${id} is whole`, async () => isSettled(await recordsOf(id)), 60_000);
         await expectOneKey(id, await recordsOf(id));

@@ -11,28 +11,46 @@ export interface KilledChanges {
 
 /** The longest wait for a kill that is to come before the first change is acknowledged. */
 const EARLY_MS = 8;
+/** The longest time between two changes' beginnings, so that the kill meets some of them in each of their steps. */
+const APART_MS = 3;
+
+export interface Killed {
+  /** The ids whose change was acknowledged. */
+  readonly acknowledged: ReadonlySet<string>;
+  /** Those whose change had begun and was not acknowledged: it may have been made, too. */
+  readonly interrupted: ReadonlySet<string>;
+}
 
 /**
- * Changes all keys at once, kills in the middle, and starts again what was killed. The ids whose change was
- * acknowledged; the others' may have been made, too.
+ * Begins to change one key after the other, kills in the middle, begins no more, and starts again what was killed.
  */
 export async function killAmid(
   ids: readonly string[],
   change: (keyId: string) => Promise<unknown>,
   { cluster, victims, random }: KilledChanges,
-): Promise<ReadonlySet<string>> {
+): Promise<Killed> {
   const acknowledged = new Set<string>();
+  const begun = new Map<string, Promise<void>>();
   const awaited = random.between(0, Math.floor(ids.length / 4));
   const { promise: enough, resolve } = Promise.withResolvers<void>();
-  const changing = ids.map(async (id) => {
+  const changeOne = async (id: string) => {
     await change(id);
     acknowledged.add(id);
     if (acknowledged.size === awaited) resolve();
-  });
-  const settled = Promise.allSettled(changing);
+  };
+  let isKilling = false;
+  const beginning = (async () => {
+    for (const id of ids) {
+      if (isKilling) return;
+      begun.set(id, changeOne(id));
+      await delay(random.between(0, APART_MS));
+    }
+  })();
+  const settled = beginning.then(() => Promise.allSettled(begun.values()));
   await (awaited === 0 ? delay(random.between(0, EARLY_MS)) : Promise.race([enough, settled]));
+  isKilling = true;
   await cluster.kill(...victims);
   await settled;
   await cluster.restart(...victims);
-  return acknowledged;
+  return { acknowledged, interrupted: new Set(begun.keys()).difference(acknowledged) };
 }

@@ -76,8 +76,9 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
     const key = await store.findKey(due.region, due.keyId);
     if (key === undefined) await finishDeletion(due, deps);
     else {
-      await recordEvents(key, deps);
       if ((dueDateOf(key) ?? Infinity) <= now) await workOn(key, now)(key, deps);
+      // Last: the claim of a frontend that died holds up nothing else.
+      await recordEvents(key, deps);
     }
     await store.removeDue(due);
   } catch (error) {
