@@ -158,10 +158,13 @@ async function destroyInCluster(key: KmsKey, { keyStores, clusters, clock }: Car
 
 /** The work that remains once the record is gone. */
 async function finishDeletion(key: KeyTraces, deps: CarryOutDeps): Promise<void> {
-  await recordEvents(key, deps);
-  await deps.grants.clear(key);
-  await deps.store.clearTraces(key);
-  if (isMultiRegionKeyId(key.keyId)) await leave(key, deps.regions, spreadDeps(deps));
+  try {
+    await deps.grants.clear(key);
+    await deps.store.clearTraces(key);
+    if (isMultiRegionKeyId(key.keyId)) await leave(key, deps.regions, spreadDeps(deps));
+  } finally {
+    await recordEvents(key, deps);
+  }
 }
 
 /**

@@ -154,7 +154,7 @@ test.each(works.flatMap((work) => (['before', 'after'] as const).map((when) => (
       const isCut = left.writes <= 0;
       left = undefined;
       for (let i = 0; i < 3; i++) {
-        frontend.now += 60_000;
+        frontend.now += 11_000;
         await carryOut();
       }
       const keys = await expectWhole();
