@@ -31,6 +31,11 @@ export class FakeDomain implements FleetDomain {
     const { domainKeys } = this.state;
     this.state = stateOf(domainKeys.map((key) => (key.id === id ? { ...key, status: 'retired' as const } : key)));
   }
+
+  /** Drops all domain keys but the newest ones. */
+  keepNewest(count: number): void {
+    this.state = stateOf(this.state.domainKeys.slice(-count));
+  }
 }
 
 function keyOf(createdGeneration: number, createdAt: number): DomainKeyInfo {

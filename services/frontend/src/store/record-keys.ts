@@ -50,6 +50,11 @@ export function recordKeyName(number: number): FleetKeyName {
   return { name: `record-key-${number}`, info: 'keyfleet/record-key/1' };
 }
 
+interface Seen extends RecordKeyRange {
+  /** The generation in which the newest key was made, as far as it was ever known: domain keys are dropped. */
+  readonly madeIn: number;
+}
+
 /**
  * Record keys are numbered from 1; each is a secret of the fleet, and whoever needs the first one makes it. A frontend
  * checks at intervals for a newer key and for dropped ones. It never goes back on what it saw: a dropped key that is
@@ -60,9 +65,7 @@ export class FleetRecordKeys implements RecordKeys {
   readonly #now: Clock;
   readonly #looking = new SingleFlight<RecordKeyRange>();
   #opened = new Map<number, FleetKey>();
-  #seen: RecordKeyRange | undefined;
-  /** The generation in which the newest key seen was made. */
-  #seenMadeIn = 0;
+  #seen: Seen | undefined;
   #lookedAt = -Infinity;
 
   constructor(deps: FleetRecordKeysDeps) {
@@ -93,8 +96,7 @@ export class FleetRecordKeys implements RecordKeys {
     const { oldest, newest } = await this.look();
     if (await this.#isStored(newest + 1)) throw isPlanted(newest + 1);
     await this.#open(newest + 1);
-    this.#seenMadeIn = await this.#madeIn(newest + 1);
-    this.#seen = { oldest, newest: newest + 1 };
+    this.#seen = { oldest, newest: newest + 1, madeIn: await this.#madeIn(newest + 1) };
     return newest + 1;
   }
 
@@ -102,7 +104,6 @@ export class FleetRecordKeys implements RecordKeys {
   forget(): void {
     this.#opened = new Map();
     this.#seen = undefined;
-    this.#seenMadeIn = 0;
     this.#lookedAt = -Infinity;
   }
 
@@ -112,17 +113,41 @@ export class FleetRecordKeys implements RecordKeys {
   }
 
   async #look(): Promise<RecordKeyRange> {
-    const [at, stored] = [this.#now.now(), await this.#deps.secrets.findOldestRecordKey()];
-    const oldest = Math.max(stored ?? 1, this.#seen?.oldest ?? 1);
-    let newest = Math.max(oldest, this.#seen?.newest ?? oldest);
-    if (this.#seen === undefined && oldest > 1 && !(await this.#isStored(oldest))) throw isMissing(oldest);
-    if (oldest > (this.#seen?.newest ?? oldest) && (await this.#madeIn(oldest)) < this.#seenMadeIn)
-      throw isPlantedAsOldest(oldest);
-    while (await this.#isFollowed(newest)) newest++;
-    if (newest !== this.#seen?.newest || this.#seenMadeIn === 0) this.#seenMadeIn = await this.#madeIn(newest);
+    const [at, stored = 1] = [this.#now.now(), await this.#deps.secrets.findOldestRecordKey()];
+    let seen = this.#seen ?? (await this.#start(stored));
+    if (seen.madeIn === 0) seen = { ...seen, madeIn: await this.#madeIn(seen.newest) };
+    seen = await this.#followed(seen);
+    const oldest = Math.max(stored, seen.oldest);
+    if (oldest > seen.newest) seen = await this.#followed(await this.#leapTo(oldest, seen));
     for (const number of this.#opened.keys()) if (number < oldest) this.#opened.delete(number);
     this.#lookedAt = at;
-    return (this.#seen = { oldest, newest });
+    return (this.#seen = { ...seen, oldest });
+  }
+
+  async #start(oldest: number): Promise<Seen> {
+    if (oldest > 1 && !(await this.#isStored(oldest))) throw isMissing(oldest);
+    return { oldest, newest: oldest, madeIn: 0 };
+  }
+
+  /**
+   * With the keys that follow. Former frontends may keep keys for future numbers and put them into the store: those are
+   * older than the newest. When one was made whose domain key was dropped, nobody knows.
+   */
+  async #followed(seen: Seen): Promise<Seen> {
+    const newest = seen.newest + 1;
+    const madeIn = await this.#madeIn(newest);
+    return madeIn === 0 || madeIn < seen.madeIn ? seen : this.#followed({ ...seen, newest, madeIn });
+  }
+
+  /**
+   * Who was away during two rotations finds none of the keys that it knows. It believes in one that nobody who left can
+   * have, and in no other.
+   */
+  async #leapTo(oldest: number, { newest, madeIn: seenMadeIn }: Seen): Promise<Seen> {
+    const madeIn = await this.#madeIn(oldest);
+    const isOurs = madeIn > 0 && madeIn >= seenMadeIn && (await this.isSinceRemoval(oldest));
+    if (!isOurs) throw isPlantedAsOldest(oldest, newest);
+    return { oldest, newest: oldest, madeIn };
   }
 
   /** Whether the key was made after the last removal of a member or frontend, so that no former one knows it. */
@@ -130,11 +155,7 @@ export class FleetRecordKeys implements RecordKeys {
     return (await this.#madeIn(number)) >= (newestAfterRemoval(this.#state())?.createdGeneration ?? 0);
   }
 
-  /** Former frontends may keep keys for future numbers and put them into the store; those are older than the newest. */
-  async #isFollowed(number: number): Promise<boolean> {
-    return (await this.#isStored(number + 1)) && (await this.#madeIn(number + 1)) >= (await this.#madeIn(number));
-  }
-
+  /** 0 if it is not stored, or nobody knows. */
   async #madeIn(number: number): Promise<number> {
     const { name } = recordKeyName(number);
     const token = await this.#deps.secrets.findSecret(name);
@@ -167,15 +188,15 @@ export class FleetRecordKeys implements RecordKeys {
 function isPlanted(number: number): DamagedRecordError {
   const { name } = recordKeyName(number);
   return new DamagedRecordError(
-    `record key ${number} was made before record key ${number - 1}: somebody put it there. Remove kf:secret:{${name}}, and run the command again.`,
+    `nothing shows that record key ${number} was made after record key ${number - 1}: somebody put it there. Remove kf:secret:{${name}}, and run the command again.`,
   );
 }
 
 /** As a former frontend may have it, with access to Redis. */
-function isPlantedAsOldest(number: number): DamagedRecordError {
+function isPlantedAsOldest(number: number, known: number): DamagedRecordError {
   const { name } = recordKeyName(number);
   return new DamagedRecordError(
-    `record key ${number} is said to be the oldest, and was made before others that it would replace: somebody put it there. Restore kf:record-keys from a backup, and remove kf:secret:{${name}}.`,
+    `record key ${number} is said to be the oldest, and nothing shows that it was made after record key ${known}: somebody put it there. Restore kf:record-keys from a backup, and remove kf:secret:{${name}}.`,
   );
 }
 

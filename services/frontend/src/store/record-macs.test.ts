@@ -144,7 +144,7 @@ test('a record key that a former frontend had made in advance is not used, once 
   expect((await keys.newest()).number).toBe(2);
   expect(await keys.find(3)).toBeUndefined();
   await expect(rotating.makeNext()).rejects.toThrow('Remove kf:secret:{record-key-3}');
-  expect(await new FleetRecordKeys({ secrets, hsm, domain, clock }).look()).toEqual({ oldest: 1, newest: 2 });
+  expect(await new FleetRecordKeys({ secrets, hsm, domain, clock }).look()).toMatchObject({ oldest: 1, newest: 2 });
 });
 
 /** A record key that a former frontend had made before its removal stands in the place of the oldest one. */
@@ -175,6 +175,50 @@ test('who starts anew and knows no newer one uses it: a limit that SECURITY.md n
   expect((await started.newest()).number).toBe(7);
 });
 
+test('a record key that was made in advance is not used once the domain keys that tell when are dropped', async () => {
+  const { secrets, hsm, domain, rotating, keys, time } = await twoFrontends();
+  const sealedFor = { accessKeyId: `keyfleet-record-key-3/${domain.active}`, principal: 'keyfleet:frontends' };
+  const { token } = await hsm.execute('GenerateCredential', sealedFor);
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  secrets.oldestRecordKey = await rotating.makeNext();
+  await secrets.insertSecret('record-key-3', token);
+  time.ms += LOOK_AGAIN_MS;
+  await keys.look();
+  for (let rotations = 0; rotations < 2; rotations++) domain.rotate(0);
+  domain.keepNewest(2);
+  time.ms += LOOK_AGAIN_MS;
+  for (const one of [keys, rotating, new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } })])
+    expect(await one.look()).toMatchObject({ oldest: 2, newest: 2 });
+});
+
+test('no number alone makes a running frontend give up the record keys that it knows', async () => {
+  const { secrets, keys, time, macs: reader, before } = await twoFrontends();
+  secrets.oldestRecordKey = 9;
+  time.ms += LOOK_AGAIN_MS;
+  await expect(reader.withMac(place, record)).rejects.toThrow('record key 9 is said to be the oldest');
+  secrets.oldestRecordKey = undefined;
+  expect(await keys.look()).toMatchObject({ oldest: 1, newest: 1 });
+  expect(await reader.verified(place, before)).toBe(record);
+});
+
+test('who was away during two rotations goes on with a record key that nobody who left can have', async () => {
+  const { secrets, hsm, domain, rotating, time } = await twoFrontends();
+  const isDropped = (name: string) => Number(name.split('-').at(-1)) < (secrets.oldestRecordKey ?? 1);
+  const dropping = {
+    findSecret: async (name: string) => (isDropped(name) ? undefined : secrets.findSecret(name)),
+    insertSecret: async (name: string, token: Uint8Array) => secrets.insertSecret(name, token),
+    findOldestRecordKey: async () => secrets.findOldestRecordKey(),
+  };
+  const clock = { now: () => time.ms };
+  const away = new FleetRecordKeys({ secrets: dropping, hsm, domain, clock, monotonicClock: clock });
+  await away.newest();
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  for (let number = 2; number <= 4; number++) await rotating.makeNext();
+  secrets.oldestRecordKey = 3;
+  time.ms += LOOK_AGAIN_MS;
+  expect(await away.look()).toMatchObject({ oldest: 3, newest: 4 });
+});
+
 test('a record key that a member which has not heard of a removal sealed is none from after it', async () => {
   const { secrets, hsm, domain, rotating } = await twoFrontends();
   const id = domain.rotate(0, { afterRemoval: true });
@@ -185,7 +229,7 @@ test('a record key that a member which has not heard of a removal sealed is none
 });
 
 test('and it is not opened in the place of the oldest one, nor used any more by who opened it before it knew', async () => {
-  const { secrets, hsm, domain, time, keys, macs: reader } = await twoFrontends();
+  const { secrets, hsm, domain, time, keys } = await twoFrontends();
   const known = domain.state;
   const id = domain.rotate(0, { afterRemoval: true });
   const sealedFor = { accessKeyId: `keyfleet-record-key-2/${id}`, principal: 'keyfleet:frontends' };
@@ -193,13 +237,18 @@ test('and it is not opened in the place of the oldest one, nor used any more by 
   secrets.oldestRecordKey = 2;
   const after = domain.state;
   domain.state = known;
+  const start = () =>
+    new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now }, monotonicClock: { now: () => time.ms } });
+  const unknowing = start();
+  expect((await unknowing.newest()).number).toBe(2);
   time.ms += LOOK_AGAIN_MS;
-  expect((await keys.newest()).number).toBe(2);
+  await expect(keys.look()).rejects.toThrow('record key 2 is said to be the oldest');
   domain.state = after;
-  time.ms += LOOK_AGAIN_MS;
-  await expect(reader.withMac(place, record)).rejects.toThrow('kf:secret:{record-key-2} is sealed under an older');
-  const started = new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } });
-  await expect(new RecordMacs(started).withMac(place, record)).rejects.toThrow(DamagedRecordError);
+  for (const one of [unknowing, start()]) {
+    const writing = new RecordMacs(one).withMac(place, record);
+    await expect(writing).rejects.toThrow('kf:secret:{record-key-2} is sealed under an older');
+    await expect(writing).rejects.toThrow(DamagedRecordError);
+  }
 });
 
 test('a record key that is moved to another number, or another secret of the fleet in its place, is not opened', async () => {
