@@ -25,6 +25,7 @@ const statuses = {
   InvalidClientTokenId: 403,
   InvalidIdentityToken: 400,
   InvalidInput: 400,
+  InvalidParameterValue: 400,
   LimitExceeded: 409,
   MalformedPolicyDocument: 400,
   NoSuchEntity: 404,

@@ -8,7 +8,7 @@ import { Arn, Tags } from '../iam/fields.ts';
 import { tagsGiven } from '../iam/tags.ts';
 import { QueryException } from '../query-exception.ts';
 import type { Admitted, IamDeps, QueryOperation } from '../query-operation.ts';
-import type { IamTag, RoleRecord } from '../iam-records.ts';
+import type { RoleRecord } from '../iam-records.ts';
 import { parseTrustPolicy } from '../trust-policy.ts';
 import {
   assumedRole,
@@ -74,14 +74,39 @@ export const assumeRole: QueryOperation = {
   },
 };
 
-/** Once set, a source identity persists through every further role; so do tags that were made transitive. */
-function withInherited(given: Input, { caller }: Call): Input {
-  const inherited = caller.session?.sourceIdentity;
-  if (inherited === undefined) return given;
-  if (given.SourceIdentity !== undefined && given.SourceIdentity !== inherited) {
+/**
+ * What the request asks for, given or not: once set, a source identity persists through every further role, and so do
+ * tags that were made transitive. The role is asked for them as for those given, or it would get them unasked (IAM User
+ * Guide, "Pass session tags in AWS STS", "Chaining roles with session tags").
+ */
+function withInherited(given: Input, { caller: { session, tags } }: Call): Input {
+  const { sourceIdentity, transitiveTagKeys = [] } = session ?? {};
+  if (sourceIdentity !== undefined && (given.SourceIdentity ?? sourceIdentity) !== sourceIdentity) {
     throw new QueryException('AccessDenied', 'SourceIdentity is already set and cannot be changed.');
   }
-  return { ...given, SourceIdentity: inherited };
+  const inherited = transitiveTagKeys.flatMap((key) => (tags?.has(key) ? [{ Key: key, Value: tags.get(key)! }] : []));
+  const Tags = [...(given.Tags ?? []), ...inherited];
+  const asked = { ...given, Tags, TransitiveTagKeys: [...(given.TransitiveTagKeys ?? []), ...transitiveTagKeys] };
+  assertTransitive(given, inherited);
+  return sourceIdentity === undefined ? asked : { ...asked, SourceIdentity: sourceIdentity };
+}
+
+/** Throws InvalidParameterValue for another value of an inherited tag, or for a transitive key without a tag. */
+function assertTransitive({ Tags: tags = [], TransitiveTagKeys: keys = [] }: Input, inherited: typeof tags): void {
+  const namesOf = (some: typeof tags): string[] => some.map(({ Key }) => Key.toLowerCase());
+  const [given, fixed] = [new Set(namesOf(tags)), new Set(namesOf(inherited))];
+  if (!given.isDisjointFrom(fixed)) {
+    throw new QueryException(
+      'InvalidParameterValue',
+      "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.",
+    );
+  }
+  const all = given.union(fixed);
+  if (keys.every((key) => all.has(key.toLowerCase()))) return;
+  throw new QueryException(
+    'InvalidParameterValue',
+    'The specified transitive tag key must be included in the requested tags.',
+  );
 }
 
 /** AWS requires a separate permission for each thing that a session is given. */
@@ -98,14 +123,13 @@ async function newRoleSession(
   given: Input,
   { call, deps, isChained }: { readonly call: Call; readonly deps: IamDeps; readonly isChained: boolean },
 ): Promise<object> {
-  const tags = withTransitive(tagsGiven(given.Tags), call);
+  const tags = tagsGiven(given.Tags);
+  const transitive = new Set(given.TransitiveTagKeys?.map((key) => key.toLowerCase()));
   const session = {
     seconds: durationOf(given, role, isChained),
     policies: await sessionPolicies(given, role.accountId, deps),
     tags,
-    transitiveTagKeys: [
-      ...new Set([...(given.TransitiveTagKeys ?? []), ...(call.caller.session?.transitiveTagKeys ?? [])]),
-    ],
+    transitiveTagKeys: tags.map(({ key }) => key).filter((key) => transitive.has(key.toLowerCase())),
     sessionName: given.RoleSessionName,
     sourceIdentity: given.SourceIdentity,
   };
@@ -116,15 +140,6 @@ async function newRoleSession(
     PackedPolicySize: packedPolicySize,
     SourceIdentity: given.SourceIdentity,
   };
-}
-
-/** Throws InvalidInput for a tag that the caller's session made transitive and that is given a different value. */
-function withTransitive(given: readonly IamTag[], { caller: { session, tags } }: Call): readonly IamTag[] {
-  const keys = session?.transitiveTagKeys ?? [];
-  if (given.some(({ key }) => keys.some((transitive) => transitive.toLowerCase() === key.toLowerCase()))) {
-    throw new QueryException('InvalidInput', 'One of the specified transitive tag keys can not be set.');
-  }
-  return [...given, ...keys.flatMap((key) => (tags?.has(key) ? [{ key, value: tags.get(key)! }] : []))];
 }
 
 export function notAuthorized({ caller }: Call, action: string, resource: string): KmsException {
