@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import { Policies } from '../../policy/policies.ts';
+import type { Admitted, IamDeps } from '../query-operation.ts';
+import { simulationOperations } from './simulate.ts';
+
+const policy = JSON.stringify({ Version: '2012-10-17', Statement: { Effect: 'Allow', Action: '*', Resource: '*' } });
+const simulateCustomPolicy = simulationOperations.find(({ name }) => name === 'SimulateCustomPolicy')!;
+
+interface Answer {
+  readonly EvaluationResults: readonly { readonly EvalActionName: string; readonly EvalResourceName: string }[];
+  readonly IsTruncated: boolean;
+  readonly Marker: string | undefined;
+}
+
+async function simulate(ActionNames: readonly string[], ResourceArns: readonly string[], paging: object = {}) {
+  const accountId = '000000000000';
+  const caller = { arn: `arn:aws:iam::${accountId}:user/a`, accountId, userId: 'AIDAA', policies: [policy] };
+  const call = {
+    caller,
+    region: 'us-east-1',
+    sourceIpAddress: '127.0.0.1',
+    isSecure: true,
+    userAgent: '',
+    deadline: 0,
+  };
+  const input = { ActionNames, ResourceArns, PolicyInputList: [policy], ...paging };
+  const deps = {
+    policies: new Policies(),
+    clock: { now: () => 0 },
+    partition: 'aws',
+    markers: {
+      seal: async (_: object, position: string) => `after ${position}`,
+      open: async (_: object, marker: string) => marker.slice('after '.length),
+    },
+  };
+  const admitted = { input, call } as object as Admitted<never, never>;
+  return (await simulateCustomPolicy.run(admitted, deps as object as IamDeps)) as Answer;
+}
+
+test('pages hold every action on every resource once, also what is given twice', async () => {
+  const [actions, resources] = [
+    ['kms:Encrypt', 'kms:Decrypt', 'kms:Encrypt'],
+    ['one', 'two'],
+  ];
+  const seen: string[] = [];
+  const sizes: number[] = [];
+  let Marker: string | undefined;
+  do {
+    const answer: Answer = await simulate(actions, resources, { MaxItems: 5, ...(Marker !== undefined && { Marker }) });
+    seen.push(...answer.EvaluationResults.map((one) => `${one.EvalActionName} ${one.EvalResourceName}`));
+    sizes.push(answer.EvaluationResults.length);
+    expect(answer.IsTruncated).toBe(answer.Marker !== undefined);
+    ({ Marker } = answer);
+  } while (Marker !== undefined);
+  expect(sizes).toEqual([5, 1]);
+  expect(seen).toEqual(actions.flatMap((action) => resources.map((resource) => `${action} ${resource}`)));
+});
+
+test('of a million decisions only those of the page are made, and other work is done between them', async () => {
+  const names = Array.from({ length: 1_000 }, (_, i) => `kms:a${i}`);
+  let turns = 0;
+  const turn = (): void => {
+    turns += 1;
+    next = setImmediate(turn);
+  };
+  let next = setImmediate(turn);
+  const { EvaluationResults, IsTruncated } = await simulate(names, names);
+  clearImmediate(next);
+  expect(EvaluationResults).toHaveLength(100);
+  expect(IsTruncated).toBe(true);
+  expect(turns).toBeGreaterThan(50);
+});
