@@ -106,3 +106,16 @@ test('an encryption context has 8,192 characters at most, keys and values togeth
     "Value at 'encryptionContext' failed to satisfy constraint: Map must have a total length of keys and values less than or equal to 8192",
   );
 });
+
+test('of a list with a hundred thousand wrong items a hundred are told, and a thousand are printed', () => {
+  const check = compileCheck(structureOf(operations.TagResource.input.shape));
+  const Tags = Array.from({ length: 100_000 }, () => ({}));
+  try {
+    check({ KeyId: 'a', Tags });
+    expect.unreachable();
+  } catch (error) {
+    const { message } = error as KmsException;
+    expect(message).toContain('Member must have length less than or equal to 1000');
+    expect(message.length).toBeLessThan(30_000);
+  }
+});

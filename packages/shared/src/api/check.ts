@@ -9,6 +9,13 @@ import {
   wholePattern,
 } from './shape.ts';
 
+/**
+ * How many items of a list are looked at, how many of their violations are told, and how many items are printed. No
+ * list takes more items, and whoever sends a hundred thousand wrong ones learns enough.
+ */
+const MAX_ITEMS = 1_000;
+const MAX_TOLD = 100;
+
 /** Adds the violations of `value` to `violations`. `path` is '' for the whole input. */
 type Check = (value: unknown, path: string, violations: string[]) => void;
 
@@ -119,17 +126,18 @@ function structureCheck(shape: StructureShape): Check {
 
 /** Structures in a list are reported one by one; a list of scalars is reported as a whole. */
 function listCheck(shape: ListShape): Check {
-  const { item, min = 0, max = Infinity } = shape;
+  const { item, min = 0, max = MAX_ITEMS } = shape;
   const check = checkOf(item);
   const eachItem = check === undefined || item.kind === 'structure' ? undefined : scalarConstraints(item);
   const sensitive = item.kind === 'text' && item.sensitive === true;
   return (value, path, violations) => {
     const items = value as unknown[];
-    const printed = (): string | undefined => (sensitive ? undefined : `[${items.map(printedItem).join(', ')}]`);
+    const printed = (): string | undefined => (sensitive ? undefined : printedList(items));
     if (items.length > max) violations.push(violation(printed(), path, constraints.longest(max)));
     if (items.length < min) violations.push(violation(printed(), path, constraints.shortest(min)));
     const inside: string[] = [];
-    for (const [index, each] of items.entries()) {
+    for (const [index, each] of items.slice(0, MAX_ITEMS).entries()) {
+      if (inside.length >= MAX_TOLD) break;
       const at = `${path}.${index + 1}.member`;
       if (each === null) inside.push(violation(null, at, constraints.notNull));
       else check?.(each, at, inside);
@@ -145,6 +153,11 @@ function listCheck(shape: ListShape): Check {
         ),
       );
   };
+}
+
+function printedList(items: readonly unknown[]): string {
+  const printed = items.slice(0, MAX_ITEMS).map(printedItem);
+  return `[${(items.length > MAX_ITEMS ? [...printed, '...'] : printed).join(', ')}]`;
 }
 
 function printedItem(item: unknown): string {

@@ -143,9 +143,12 @@ function identityTypeOf(arn: string): string {
 
 // Optional members of a record, each with its trailing comma.
 
+/** Characters of an error's text: CloudTrail User Guide, "CloudTrail record contents", `errorMessage`. */
+const MAX_ERROR_MESSAGE = 1024;
+
 function errorMembers(exception: KmsException | undefined): string {
   if (exception === undefined) return '';
-  const { recorded } = exception;
+  const recorded = exception.recorded.slice(0, MAX_ERROR_MESSAGE);
   const message = recorded === '' ? '' : `"errorMessage":${JSON.stringify(recorded)},`;
   return `"errorCode":"${exception.name}",${message}`;
 }

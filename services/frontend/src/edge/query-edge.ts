@@ -46,13 +46,13 @@ export class QueryEdge {
 
   /** Never rejects. */
   async answer(request: HttpRequest): Promise<HttpAnswer> {
-    const parameters = readForm(request);
-    const [action, version] = [parameters.get('Action') ?? '', parameters.get('Version') ?? ''];
+    const form = formOf(request);
+    const [action, version] = [parameterOf(form, 'Action'), parameterOf(form, 'Version')];
     const service = versions[version as keyof typeof versions] ?? 'sts';
     const route = this.#routes.get(`${service}:${action}`);
     const isKnown = route !== undefined && version in versions;
     try {
-      const result = await this.#process(request, { service, parameters, route: isKnown ? route : undefined });
+      const result = await this.#process(request, { service, form, route: isKnown ? route : undefined });
       if (!isKnown) return errorAnswer(invalidAction(action, version), service, request.requestId);
       return xml(200, answerOf(route.operation, result, request.requestId));
     } catch (error) {
@@ -63,7 +63,7 @@ export class QueryEdge {
 
   #process(
     request: HttpRequest,
-    { service, parameters, route }: { service: Service; parameters: Parameters; route: Route | undefined },
+    { service, form, route }: { service: Service; form: string; route: Route | undefined },
   ): Promise<object | undefined> {
     const { pipeline, perform } = this.#deps;
     return pipeline.process(request, {
@@ -74,16 +74,40 @@ export class QueryEdge {
       signedFor: route?.operation.unsigned
         ? undefined
         : { service, regions: this.#regions, presigned: service === 'sts' },
-      parse: () => route?.read(parameters) ?? {},
+      parse: () => route?.read(readForm(form)) ?? {},
       perform: (attempt) => perform(attempt),
       format: (output) => output as object | undefined,
     });
   }
 }
 
-/** The call is in the body, or in the query if there is no body. The last of repeated parameters counts. */
-function readForm({ body, query }: HttpRequest): Parameters {
-  return new Map(new URLSearchParams(body.length > 0 ? body.toString('utf8') : query));
+/** The call is in the body, or in the query if there is no body. */
+function formOf({ body, query }: HttpRequest): string {
+  return body.length > 0 ? body.toString('utf8') : query;
+}
+
+/** More than any call has: a list of a thousand tags takes two thousand. */
+const MAX_PARAMETERS = 5_000;
+
+/**
+ * The last of repeated parameters counts. Called for a proven caller alone: to read a long form takes time. Throws
+ * ValidationException.
+ */
+function readForm(form: string): Parameters {
+  let count = 1;
+  for (let at = form.indexOf('&'); at >= 0; at = form.indexOf('&', at + 1)) {
+    if (++count > MAX_PARAMETERS)
+      throw new KmsException('ValidationException', `The call has more than ${MAX_PARAMETERS} parameters.`);
+  }
+  return new Map(new URLSearchParams(form));
+}
+
+/** The last one of this name, for all that a stranger's form is searched for; '' if there is none. */
+function parameterOf(form: string, name: string): string {
+  const after = form.lastIndexOf(`&${name}=`) + 1;
+  if (after === 0 && !form.startsWith(`${name}=`)) return '';
+  const end = form.indexOf('&', after);
+  return new URLSearchParams(form.slice(after, end < 0 ? form.length : end)).get(name) ?? '';
 }
 
 function answerOf({ service, name }: QueryOperation, result: object | undefined, requestId: string): string {

@@ -16,14 +16,39 @@ export interface Expected {
   readonly refuse: (reason: 'tooLarge' | 'busy') => void;
 }
 
+/** Bytes. As an object, a chunk takes some 300 bytes besides what it holds, so small ones are put together. */
+const BLOCK = 4096;
+
 class Upload {
   readonly expected: Expected;
   chunks: Buffer[] = [];
   length = 0;
   isOpen = true;
+  /** What small chunks are copied to; the last of `chunks` is the part of it that is used. */
+  #block: Buffer | undefined;
 
   constructor(expected: Expected) {
     this.expected = expected;
+  }
+
+  keep(chunk: Buffer): void {
+    this.length += chunk.length;
+    // Most bodies arrive in one piece, which is not copied.
+    if (this.chunks.length === 0 || chunk.length >= BLOCK) {
+      this.#block = undefined;
+      this.chunks.push(chunk);
+      return;
+    }
+    const used = this.chunks.at(-1)!.length;
+    if (this.#block !== undefined && used + chunk.length <= BLOCK) {
+      chunk.copy(this.#block, used);
+      this.chunks[this.chunks.length - 1] = this.#block.subarray(0, used + chunk.length);
+    } else {
+      this.#block = Buffer.allocUnsafeSlow(BLOCK);
+      chunk.copy(this.#block);
+      this.chunks.push(this.#block.subarray(0, chunk.length));
+    }
+    chunk.fill(0);
   }
 }
 
@@ -65,8 +90,7 @@ export class Uploads {
 
   #take(upload: Upload, chunk: Buffer): void {
     if (!upload.isOpen) return;
-    upload.chunks.push(chunk);
-    upload.length += chunk.length;
+    upload.keep(chunk);
     this.#buffered += chunk.length;
     if (upload.length !== upload.expected.length) this.#slow.add(upload);
     if (upload.length > this.#limits.bodyBytes) this.#refuse(upload, 'tooLarge');

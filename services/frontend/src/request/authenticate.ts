@@ -124,7 +124,7 @@ export class Authenticator {
    * a little of its body; it proves nothing.
    */
   namesKey(headers: ReadonlyMap<string, string>, deadline: number): boolean | Promise<boolean> {
-    const [, accessKeyId] = /\bCredential=([^/,\s]+)\//.exec(headers.get('authorization') ?? '') ?? [];
+    const accessKeyId = claimedKeyId(headers.get('authorization') ?? '');
     if (accessKeyId === undefined) return false;
     const found = this.#deps.credentials.find(
       { accessKeyId, sessionToken: headers.get('x-amz-security-token') },
@@ -180,3 +180,12 @@ export const MISMATCH =
 function unrecognized(message: string): KmsException {
   return new KmsException('UnrecognizedClientException', message);
 }
+
+/** What an Authorization header says before its first `/`, which is the access key id if there is one. */
+function claimedKeyId(authorization: string): string | undefined {
+  const start = authorization.indexOf(CREDENTIAL);
+  const end = authorization.indexOf('/', start);
+  return start < 0 || end < 0 ? undefined : authorization.slice(start + CREDENTIAL.length, end);
+}
+
+const CREDENTIAL = 'Credential=';

@@ -148,3 +148,10 @@ describe('what is wrong is said in AWS’s words', () => {
     );
   });
 });
+
+test('a header that SignedHeaders names twice is refused before anything is hashed', () => {
+  const twice = authorization({ signedHeaders: 'host;x-amz-date;host' });
+  expect(refusal({ authorization: twice })).toBe(
+    "InvalidSignatureException: 'SignedHeaders' names a header more than once.",
+  );
+});

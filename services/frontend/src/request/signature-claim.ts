@@ -150,6 +150,9 @@ const mustBeSigned = [
 ] as const;
 
 export function assertSigned(signedHeaders: string, headers: Headers): void {
+  const names = signedHeaders.split(';');
+  // Or one long header, named a thousand times, would be hashed a thousand times.
+  if (new Set(names).size < names.length) throw invalid("'SignedHeaders' names a header more than once.");
   const signed = `;${signedHeaders};`;
   for (const [name, title] of mustBeSigned) {
     if (signed.includes(`;${name};`) || (name !== 'host' && !headers.has(name))) continue;

@@ -88,9 +88,11 @@ export class RedisAliases implements AliasStore {
     const assertNotOlder = this.#acknowledged.beginRead();
     const texts = page.length === 0 ? [] : await this.#redis.read((client) => client.hmget(aliases, ...page));
     // Aliases deleted meanwhile are left out.
-    const items = await Promise.all(
+    const aliasesThere = await Promise.all(
       page.flatMap((name, i) => (texts[i] ? [this.#readAlias(scope, name, { text: texts[i], assertNotOlder })] : [])),
     );
+    // The lists only say where to look: what an alias names stands in its record, which is authenticated.
+    const items = aliasesThere.filter((alias) => targetKeyId === undefined || alias.targetKeyId === targetKeyId);
     const last = page.at(-1);
     return members.length > limit && last !== undefined ? { items, next: last } : { items };
   }

@@ -24,6 +24,8 @@ export interface ProxyDeps {
   readonly pipeline: Pick<Pipeline, 'process'>;
   readonly hsm: Pick<HsmCommands, 'execute'>;
   readonly keys: Pick<KeyStore, 'findKey'>;
+  /** The account whose keys are used. A key of any other is as one that does not exist. */
+  readonly accountId: string;
   readonly region: string;
 }
 
@@ -146,7 +148,7 @@ export class XksPath {
   /** Whether the key may be used is decided later. Only keys whose material is in the HSMs can be behind a proxy. */
   async #findKey(keyId: string): Promise<KmsKey> {
     const key = await this.#deps.keys.findKey(this.#deps.region, keyIdOf(keyId));
-    if (key === undefined) throw told('KeyNotFoundException');
+    if (key?.accountId !== this.#deps.accountId) throw told('KeyNotFoundException');
     if (key.keySpec !== 'SYMMETRIC_DEFAULT' || key.customKeyStoreId !== undefined)
       throw told('InvalidKeyUsageException');
     return key;

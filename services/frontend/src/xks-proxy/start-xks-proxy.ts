@@ -22,12 +22,12 @@ export async function startXksProxy(
   if (config === undefined) return;
   const paths = new Map<string, XksPath>();
   for (const path of config.paths) {
-    const { prefix, region } = path;
+    const { prefix, accountId, region } = path;
     if (paths.has(prefix)) throw new ConfigError(`xksProxy.paths: the prefix "${prefix}" occurs twice. Remove one.`);
     if (!regions.includes(region))
       throw new ConfigError(`xksProxy.paths: the Region ${region} is not in regions. Add it.`);
     const pipeline = pipelineFor(newPathAuthenticator(path, { identities, partition, clock }));
-    paths.set(prefix, new XksPath({ pipeline, hsm, keys, region }));
+    paths.set(prefix, new XksPath({ pipeline, hsm, keys, accountId, region }));
   }
   const { certificateFile, keyFile, client } = config;
   const files = { certificateFile, keyFile, ...(client && { caFile: client.caFile }) };
