@@ -246,6 +246,14 @@ describe('records', () => {
     expect((await store.listAliases(other, 9, undefined, gone.keyId)).items).toEqual([]);
   });
 
+  test('a list that somebody writes gives a key no alias that names another', async () => {
+    const alias = { name: 'alias/of-one', targetKeyId: 'one', createdAt: 1, updatedAt: 1 };
+    await store.insertAlias(scope, alias, 50);
+    await client.zadd(aliasesAt(scope)[2], 0, `other/${alias.name}`);
+    expect((await store.listAliases(scope, 9, undefined, 'other')).items).toEqual([]);
+    expect((await store.listAliases(scope, 9, undefined, 'one')).items).toEqual([alias]);
+  });
+
   test('an alias from before it was moved or deleted is not believed when somebody puts it back', async () => {
     const alias = { name: 'alias/back', targetKeyId: 'x', createdAt: 1, updatedAt: 1 };
     const [at] = aliasesAt(scope);

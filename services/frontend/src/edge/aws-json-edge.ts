@@ -68,7 +68,9 @@ function targetOf({ name }: Operation): string {
  */
 function firstProblem(exception: KmsException, body: Buffer): KmsException {
   const isStranger = exception.code === 'UnknownOperationException' || UNAUTHENTICATED.has(exception.code);
-  return isStranger && body.length > 0 && body.length <= READ_FOR_STRANGERS && !isJson(body) ? new KmsException('SerializationException') : exception;
+  return isStranger && body.length > 0 && body.length <= READ_FOR_STRANGERS && !isJson(body)
+    ? new KmsException('SerializationException')
+    : exception;
 }
 
 /** Bytes. A longer body costs more than a stranger's second problem is worth. */
