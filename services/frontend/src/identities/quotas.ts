@@ -14,7 +14,7 @@ export const IAM_QUOTAS = {
   attachedPolicies: 10,
   policyVersions: 5,
   tags: 50,
-  /** In characters, without white space. */
+  /** In characters, without white space; with it, twice as many (that is ours). */
   managedPolicyLength: 6_144,
   trustPolicyLength: 2_048,
   /** For all inline policies together. */

@@ -10,7 +10,7 @@ import type { IamDeps } from './query-operation.ts';
 import { assertGivenPrincipals } from '../policy/principals.ts';
 import { NotStrictJsonError, parseStrictJson } from '../policy/strict-json.ts';
 import { iamKeys } from './access.ts';
-import { lengthOfDocument } from './iam/documents.ts';
+import { isWithin } from './iam/documents.ts';
 import { QueryException } from './query-exception.ts';
 import { IAM_QUOTAS } from './quotas.ts';
 
@@ -32,7 +32,7 @@ export async function givenTrustPolicy(
 
 function readTrustPolicy(document: string, partition: string): Policy {
   const limit = IAM_QUOTAS.trustPolicyLength;
-  if (lengthOfDocument(document) > limit) {
+  if (!isWithin(limit, [document])) {
     throw new QueryException('LimitExceeded', `Cannot exceed quota for ACLSizePerRole: ${limit}`);
   }
   try {

@@ -13,20 +13,27 @@ export function assertIdentityPolicy(document: string): void {
   }
 }
 
-/** The length by IAM's count, which ignores white space. */
-export function lengthOfDocument(document: string): number {
-  return document.replaceAll(/\s/g, '').length;
+/**
+ * Whether texts together keep a quota of characters. IAM counts no white space; since texts are kept as given, it may
+ * take no more than the quota once more.
+ */
+export function isWithin(quota: number, documents: readonly string[]): boolean {
+  const all = documents.join('');
+  return all.length <= 2 * quota && all.replaceAll(/\s/g, '').length <= quota;
 }
 
 /** Throws LimitExceeded if the inline policies together are too long. */
 export function assertInlineLength(kind: 'user' | 'role' | 'group', name: string, documents: readonly string[]): void {
   const limit = IAM_QUOTAS.inlinePolicyLength[kind];
-  const length = documents.reduce((sum, document) => sum + lengthOfDocument(document), 0);
-  if (length <= limit) return;
+  if (isWithin(limit, documents)) return;
   throw new QueryException('LimitExceeded', `Maximum policy size of ${limit} bytes exceeded for ${kind} ${name}`);
 }
 
-export function assertManagedLength(document: string): void {
-  if (lengthOfDocument(document) <= IAM_QUOTAS.managedPolicyLength) return;
-  throw new QueryException('LimitExceeded', `Cannot exceed quota for PolicySize: ${IAM_QUOTAS.managedPolicyLength}`);
+/** Throws LimitExceeded or MalformedPolicyDocument. */
+export function assertManagedPolicy(document: string): void {
+  const limit = IAM_QUOTAS.managedPolicyLength;
+  if (!isWithin(limit, [document])) {
+    throw new QueryException('LimitExceeded', `Cannot exceed quota for PolicySize: ${limit}`);
+  }
+  assertIdentityPolicy(document);
 }

@@ -27,7 +27,6 @@ function operationsOf(kind: Bearer): QueryOperation[] {
       target,
       input: { ...name, PolicyName, PolicyDocument },
       async run({ input: { PolicyName: policyName, PolicyDocument: document }, record }, deps) {
-        assertIdentityPolicy(document);
         const others = record.inline.filter((policy) => policy.name !== policyName);
         const inline = [...others, { name: policyName, document }];
         assertInlineLength(
@@ -35,6 +34,7 @@ function operationsOf(kind: Bearer): QueryOperation[] {
           record.name,
           inline.map((policy) => policy.document),
         );
+        assertIdentityPolicy(document);
         await changeRecord<BearerRecord>(deps, record, { inline });
       },
     }),

@@ -6,7 +6,7 @@ import type { PolicyRecord } from '../iam-records.ts';
 import { awsRecord, partOf } from '../targets.ts';
 import { policyAnswer, type PolicyCounts, versionAnswer } from './answers.ts';
 import { assertQuota, changeRecord, deleteConflict, insertRecord, newRecord, removeRecord } from './record-changes.ts';
-import { assertIdentityPolicy, assertManagedLength } from './documents.ts';
+import { assertManagedPolicy } from './documents.ts';
 import { Arn, Description, paging, Path, PathPrefix, PolicyDocument, PolicyName, Tags, VersionId } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
 import { countsOf, listEntitiesForPolicy, PolicyUsage } from './policy-uses.ts';
@@ -28,8 +28,7 @@ const createPolicy = defineIam({
   },
   async run({ input, call }, deps) {
     const { PolicyName: name, Path: path, PolicyDocument: document, Description: description = '' } = input;
-    assertIdentityPolicy(document);
-    assertManagedLength(document);
+    assertManagedPolicy(document);
     const record = newRecord('policy', { name, path }, { call, deps });
     const { createdAt } = record;
     const policy: PolicyRecord = {
@@ -123,8 +122,7 @@ const createPolicyVersion = defineIam({
   target: named,
   input: { PolicyArn: Arn, PolicyDocument, SetAsDefault: flag().optional() },
   async run({ input: { PolicyDocument: document, SetAsDefault: isDefault = false }, record }, deps) {
-    assertIdentityPolicy(document);
-    assertManagedLength(document);
+    assertManagedPolicy(document);
     assertQuota(record.versions.length + 1, IAM_QUOTAS.policyVersions, 'VersionsPerPolicy');
     const createdAt = deps.clock.now();
     const lastVersion = record.lastVersion + 1;

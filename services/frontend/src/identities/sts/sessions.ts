@@ -47,7 +47,10 @@ export async function sessionPolicies(
   accountId: string,
   deps: Pick<IamDeps, 'iam' | 'partition'>,
 ): Promise<readonly string[]> {
-  if (Policy !== undefined) assertIdentityPolicy(Policy);
+  if (Policy !== undefined) {
+    if (Policy.length > MAX_POLICY_LENGTH) throw tooLarge();
+    assertIdentityPolicy(Policy);
+  }
   const managed = await Promise.all(PolicyArns.map(({ arn = '' }) => documentOf(arn, accountId, deps)));
   const policies = Policy === undefined ? managed : [Policy, ...managed];
   if (policies.join('').length > MAX_POLICY_LENGTH) throw tooLarge();
