@@ -3,8 +3,8 @@ import { Acknowledged } from './acknowledged.ts';
 
 /** Two frontends, each of which hears the other's announcements. */
 function twoFrontends(): [Acknowledged, Acknowledged] {
-  const one = new Acknowledged((change) => two.changed(change));
-  const two = new Acknowledged((change) => one.changed(change));
+  const one = new Acknowledged((id, revision) => two.heard(id, revision));
+  const two = new Acknowledged((id, revision) => one.heard(id, revision));
   return [one, two];
 }
 
@@ -43,16 +43,9 @@ test('what is acknowledged while a record is read does not make the answer old',
 
 test('an older announcement that comes late takes nothing back', () => {
   const [one] = twoFrontends();
-  one.changed('acknowledged 5 key');
-  one.changed('acknowledged 4 key');
+  one.heard('key', 5);
+  one.heard('key', 4);
   expect(() => one.beginRead()('key', 4)).toThrow();
-});
-
-test('other changes, and what is none, are no acknowledgement', () => {
-  const [one] = twoFrontends();
-  for (const change of ['key us-east-1/a', 'acknowledged x key', 'acknowledged 99999999999999999 key', ''])
-    one.changed(change);
-  one.beginRead()('key', 0);
 });
 
 test('a hundred thousand are kept, and the oldest goes first', () => {
@@ -60,4 +53,13 @@ test('a hundred thousand are kept, and the oldest goes first', () => {
   for (let i = 0; i <= 100_000; i++) one.removed(`grant ${i}`);
   one.beginRead()('grant 0', 1);
   expect(() => one.beginRead()('grant 1', 1)).toThrow();
+});
+
+test('what a frontend acknowledged itself makes no room for what it hears', () => {
+  const [one] = twoFrontends();
+  one.removed('grant');
+  for (let i = 0; i <= 100_000; i++) one.heard(`key ${i}`, 2);
+  expect(() => one.beginRead()('grant', 1)).toThrow();
+  one.beginRead()('key 0', 1);
+  expect(() => one.beginRead()('key 1', 1)).toThrow();
 });

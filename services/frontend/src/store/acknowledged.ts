@@ -1,7 +1,6 @@
-import { acknowledgedChange, type ChangeListener, readAcknowledgedChange } from './change-feed.ts';
 import { DamagedRecordError } from './store.ts';
 
-/** About 20 MB. */
+/** Of each kind: about 20 MB. */
 const MAX_KNOWN = 100_000;
 /** Marks a removed record: no revision of it is believed again. */
 const GONE = Number.MAX_SAFE_INTEGER;
@@ -15,29 +14,32 @@ interface Known {
 /**
  * The record revisions that any frontend has acknowledged recently, while this one ran. An older revision in the store
  * means that the store lost a write or that somebody put the old one back. Ids are never reused. Every acknowledgement
- * is announced to the other frontends; no request waits for that.
+ * is announced to the other frontends; no request waits for that. What this frontend acknowledged itself is kept apart:
+ * nothing that it hears takes its place.
  */
-export class Acknowledged implements ChangeListener {
-  readonly #announce: (change: string) => void;
-  readonly #known = new Map<string, Known>();
+export class Acknowledged {
+  readonly #announce: (id: string, revision: number) => void;
+  readonly #own = new Map<string, Known>();
+  readonly #heard = new Map<string, Known>();
   #order = 0;
 
-  constructor(announce: (change: string) => void = () => {}) {
+  constructor(announce: (id: string, revision: number) => void = () => {}) {
     this.#announce = announce;
   }
 
   written(id: string, revision: number): void {
-    this.#note(id, revision);
-    this.#announce(acknowledgedChange(id, revision));
+    this.#note(this.#own, id, revision);
+    this.#announce(id, revision);
   }
 
   removed(id: string): void {
     this.written(id, GONE);
   }
 
-  changed(change: string): void {
-    const acknowledged = readAcknowledgedChange(change);
-    if (acknowledged !== undefined) this.#note(acknowledged.id, acknowledged.revision);
+  /** Another frontend acknowledged it. */
+  heard(id: string, revision: number): void {
+    const own = this.#own.get(id);
+    if (own === undefined || own.revision < revision) this.#note(this.#heard, id, revision);
   }
 
   /**
@@ -47,28 +49,32 @@ export class Acknowledged implements ChangeListener {
   beginRead(): (id: string, revision: number) => void {
     const order = this.#order;
     return (id, revision) => {
-      const known = this.#known.get(id);
-      if (known !== undefined && known.order < order && revision < known.revision) throw tooOld(id, revision, known);
+      for (const known of this.#knownOf(id))
+        if (known.order < order && revision < known.revision) throw tooOld(id, revision, known);
     };
   }
 
   /** For records whose revision is a time: `at`, or later if a frontend whose clock is ahead acknowledged more. */
   next(id: string, at: number): number {
-    const known = this.#known.get(id);
-    return known === undefined ? at : Math.max(at, known.revision + 1);
+    return Math.max(at, ...this.#knownOf(id).map((known) => known.revision + 1));
   }
 
   /** Operators have confirmed that an older store is to be used. */
   forget(): void {
-    this.#known.clear();
+    this.#own.clear();
+    this.#heard.clear();
   }
 
-  #note(id: string, revision: number): void {
-    const known = this.#known.get(id);
+  #knownOf(id: string): Known[] {
+    return [this.#own.get(id), this.#heard.get(id)].filter((known) => known !== undefined);
+  }
+
+  #note(kind: Map<string, Known>, id: string, revision: number): void {
+    const known = kind.get(id);
     if (known !== undefined && known.revision >= revision) return;
-    this.#known.delete(id);
-    if (this.#known.size >= MAX_KNOWN) this.#known.delete(this.#known.keys().next().value!);
-    this.#known.set(id, { revision, order: this.#order++ });
+    kind.delete(id);
+    if (kind.size >= MAX_KNOWN) kind.delete(kind.keys().next().value!);
+    kind.set(id, { revision, order: this.#order++ });
   }
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Cluster, type Redis, type RedisOptions } from 'ioredis';
 import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { BEAT, beatChannel, CHANGES, type Scope } from '@keyfleet/shared/stored/names';
+import { Beats } from './beats.ts';
 import type { Trust } from './read-cache.ts';
 
 /** The name of a change to a key; a cache keeps the key under the same name. */
@@ -33,16 +34,6 @@ export function accountOfIamChange(name: string): string | undefined {
 }
 
 const IAM = 'iam ';
-
-/** Announces that a record was durably written or removed. Sent after the change itself. */
-export function acknowledgedChange(id: string, revision: number): string {
-  return `acknowledged ${revision} ${id}`;
-}
-
-export function readAcknowledgedChange(change: string): { readonly id: string; readonly revision: number } | undefined {
-  const [, revision, id] = /^acknowledged (\d{1,16}) (.+)$/s.exec(change) ?? [];
-  return id === undefined ? undefined : { id, revision: Number(revision) };
-}
 
 /** The id under which a record's revisions are acknowledged, for records whose own id is never reused. */
 
@@ -159,16 +150,15 @@ export class ChangeFeed implements Changes, AsyncDisposable {
       const at = Math.min(...this.#nodes.map((node) => node.beatAt));
       if (at > this.#proven.at) this.#proven = { at, epoch: this.#epoch };
     },
-    beat: (node, channel) => this.#beat(node, channel),
+    beat: (node, channel, beat) => this.#beat(node, channel, beat),
   };
 
   /** Only a node that is still a master beats: one that may write, or that the rest of its Cluster agrees with. */
-  async #beat(node: Redis, channel: string): Promise<void> {
-    const now = String(performance.now());
+  async #beat(node: Redis, channel: string, beat: string): Promise<void> {
     if (this.#client instanceof Cluster) {
-      if (String(await node.cluster('INFO')).includes('cluster_state:ok')) await node.publish(channel, now);
-    } else if (this.#options.beatsAreWrites()) await node.eval(WRITTEN_BEAT, 1, BEAT, channel, now);
-    else await node.publish(channel, now);
+      if (String(await node.cluster('INFO')).includes('cluster_state:ok')) await node.publish(channel, beat);
+    } else if (this.#options.beatsAreWrites()) await node.eval(WRITTEN_BEAT, 1, BEAT, channel, beat);
+    else await node.publish(channel, beat);
   }
 }
 
@@ -193,37 +183,36 @@ interface NodeEvents extends ChangeListener {
   lost(): void;
   /** A beat returned. */
   beaten(): void;
-  beat(node: Redis, channel: string): Promise<void>;
+  beat(node: Redis, channel: string, beat: string): Promise<void>;
 }
 
 class NodeFeed {
   readonly #subscriber: Redis;
   readonly #timer: NodeJS.Timeout;
   readonly #channel = beatChannel(randomUUID());
-  /** When the last beat that returned over this subscription was sent. */
-  #beatAt = Number.NEGATIVE_INFINITY;
+  /** Those that return over this subscription. */
+  readonly #beats = new Beats();
 
   constructor(node: Redis, events: NodeEvents) {
     this.#subscriber = node.duplicate(subscriberOptions);
     this.#subscriber.on('message', (channel: string, message: string) => {
       if (channel === CHANGES) return events.changed(message);
-      this.#beatAt = Math.max(this.#beatAt, Number(message));
-      events.beaten();
+      if (this.#beats.returned(message)) events.beaten();
     });
     this.#subscriber.on('close', () => {
-      this.#beatAt = Number.NEGATIVE_INFINITY;
+      this.#beats.lost();
       events.lost();
     });
     // The commands' own connection reports problems with Redis.
     this.#subscriber.on('error', () => {});
     this.#subscriber.subscribe(CHANGES, this.#channel).catch(() => {});
     this.#timer = setInterval(() => {
-      events.beat(node, this.#channel).catch(() => {});
+      events.beat(node, this.#channel, this.#beats.send()).catch(() => {});
     }, BEAT_MS);
   }
 
   get beatAt(): number {
-    return this.#beatAt;
+    return this.#beats.lastAt;
   }
 
   stop(): void {

@@ -14,6 +14,7 @@ import { CachedKeyStores } from '../key-stores/cached-key-stores.ts';
 import { RedisKeyStores } from '../key-stores/redis-key-stores.ts';
 import { CHANGES } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from './acknowledged.ts';
+import { Announcements } from './announcements.ts';
 import { CachedStore } from './cached-store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { Fleet } from './fleet-keys.ts';
@@ -69,9 +70,13 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const secrets = new RedisFleetSecrets(calls);
   const recordKeys = new FleetRecordKeys({ secrets, hsm, domain, clock });
   const macs = new RecordMacs(recordKeys);
-  const announce = (change: string): void => void calls.read((on) => on.publish(CHANGES, change)).catch(() => {});
-  const acknowledged = new Acknowledged(announce);
-  feed.listen(acknowledged);
+  const acknowledged = new Acknowledged((id, revision) => announcements.send(id, revision));
+  const announcements = new Announcements({
+    macs,
+    publish: (change) => calls.read((on) => on.publish(CHANGES, change)),
+    heard: (id, revision) => acknowledged.heard(id, revision),
+  });
+  feed.listen(announcements);
   const records = new RedisStore({ calls, macs, clock, acknowledged });
   const grants = new CachedGrants(new RedisGrantStore({ calls, macs, monotonicClock, acknowledged }), feed);
   const cached = new CachedStore(records, feed, { maxKeyBytes: config.keyCache, grants });
