@@ -1,3 +1,4 @@
+import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { keyfleetJson, runKeyfleet, type Transcript } from '@keyfleet/test-support/cli';
 import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
 import { startRedis } from '@keyfleet/test-support/servers';
@@ -225,14 +226,34 @@ test('old domain keys are retired by one, and reinstated and dropped by two', as
   expect(reinstated.out).toContain('Not enough yet');
   expect((await approve()).out).toContain('Done: the domain is at generation 6.');
   const redis = ['--redis', `redis://127.0.0.1:${fleet.redis.port}`];
-  const dropped = await keyfleetCli('domain', 'drop', 'all-old', ...domain, ...signer('anna'), ...redis);
-  expect(dropped.out).toContain('Not enough yet');
+  const drop = () => keyfleetCli('domain', 'drop', 'all-old', ...domain, ...signer('anna'), ...redis);
+  const store = new Redis(fleet.redis.port);
+  onTestFinished(() => store.disconnect());
+  const place = 'kf:key-stores:{000000000000/us-east-1}';
+  await store.set(place, keyStoresWith({ cluster: { token: claimingToBeUnder(oldest) } }));
+  expect((await drop()).notes).toContain('1 tokens in Redis are under domain key <hash>: they would be lost');
+  await store.set(place, keyStoresWith({ another: {} }));
+  expect((await drop()).notes).toContain(`1 values are damaged (${settled(place)}): restore them from a backup first`);
+  await store.del(place);
+  expect((await drop()).out).toContain('Not enough yet');
   expect((await approve()).notes).toContain('drop domain key <hash>: what is under it, in backups too, is lost');
   const left = await keyfleetJson<{ domainKeys: object[] }>('domain', 'show', ...domain);
   expect(left.domainKeys).toMatchObject([{ status: 'active', afterRemoval: true }]);
-  const none = await keyfleetCli('domain', 'drop', 'all-old', ...domain, ...signer('anna'), ...redis);
-  expect(none.notes).toContain('no domain key may be dropped yet');
+  expect((await drop()).notes).toContain('no domain key may be dropped yet');
 });
+
+function keyStoresWith(store: object): string {
+  return JSON.stringify({ stores: [store] });
+}
+
+/** The beginning of a token, in which alone it says so. */
+function claimingToBeUnder(domainKeyId: string): string {
+  const header = new Writer();
+  for (const text of ['', fleet.anchor.domain, domainKeyId]) header.text(text);
+  const token = new Writer();
+  token.bytes(header.finish());
+  return token.finish().toString('base64');
+}
 
 test('a backup is taken while everything runs, and restores into an empty Redis', async () => {
   await using other = await startRedis();

@@ -30,6 +30,11 @@ export async function countTokens(redis: RedisClient, progress: Progress): Promi
   return { byDomainKey, damaged: [...damaged] };
 }
 
+/** What to do about them, and the names of the first. */
+export function damagedText(damaged: readonly string[]): string {
+  return `${damaged.length} values are damaged (${damaged.slice(0, 3).join(', ')}): restore them from a backup`;
+}
+
 /** Names, each with the ids of the domain keys that its tokens claim; undefined if they cannot be read. */
 async function* pagesOfTokens(redis: RedisClient): AsyncGenerator<(readonly [string, string[] | undefined])[]> {
   for await (const names of pagesOfAllNames(redis)) {

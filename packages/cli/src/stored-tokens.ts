@@ -16,9 +16,12 @@ const KeyRecord = z.object({
   /** Imported material that is not present has no token. */
   backingKeys: z.array(z.object({ token: z.base64().optional(), materialId: z.string() })),
 });
-const AccessKeyRecord = z.object({ token: z.base64() });
-
-const KeyStoresRecord = z.object({ stores: z.array(z.object({ xks: z.object({ token: z.base64() }) })) });
+const Sealed = z.object({ token: z.base64() });
+const AccessKeyRecord = Sealed;
+/** The credential of an external store's proxy, or the password of a CloudHSM cluster. */
+const KeyStoresRecord = z.object({
+  stores: z.array(z.union([z.object({ xks: Sealed }), z.object({ cluster: Sealed })])),
+});
 
 /** Whether the value under this name contains tokens. */
 export function holdsTokens(name: string): boolean {
@@ -44,7 +47,9 @@ export async function loadTokens(redis: RedisClient, name: string): Promise<read
     case 'keyStores': {
       const text = await redis.get(name);
       if (text === null) return [];
-      return KeyStoresRecord.parse(JSON.parse(text)).stores.map(({ xks }) => ({ token: bytesOf(xks.token) }));
+      return KeyStoresRecord.parse(JSON.parse(text)).stores.map((store) => ({
+        token: bytesOf('xks' in store ? store.xks.token : store.cluster.token),
+      }));
     }
     case 'secret': {
       const token = await redis.getBuffer(name);

@@ -9,7 +9,7 @@ import { standingsOf, summaryOf } from '../domain-key-summary.ts';
 import { verifiedNow } from '../domain-manager-client.ts';
 import type { OpenDomain } from '../options.ts';
 import type { Progress } from '../progress.ts';
-import { countTokens } from '../sealed-census.ts';
+import { countTokens, damagedText } from '../sealed-census.ts';
 import { checkRecordKey } from './record-key.ts';
 import { checkFrontends, CLOCK_TOLERANCE_MS } from './frontends.ts';
 
@@ -134,10 +134,7 @@ async function checkDomainKeys({ client, anchor, openRedis, progress }: Patient)
   await using redis = await openRedis();
   const { state } = await client.getDomain(anchor);
   const { byDomainKey, damaged } = await countTokens(redis, progress);
-  if (damaged.length > 0) {
-    const some = damaged.slice(0, 3).join(', ');
-    throw new CliError(`${damaged.length} values are damaged (${some}): restore them from a backup.`);
-  }
+  if (damaged.length > 0) throw new CliError(`${damagedText(damaged)}.`);
   const unknown = [...byDomainKey].filter(([id]) => state.domainKeys.every((key) => key.id !== id));
   if (unknown.length > 0) {
     const tokens = unknown.reduce((sum, [, count]) => sum + count, 0);

@@ -4,7 +4,7 @@ import { listOf } from '../../options.ts';
 import { Progress } from '../../progress.ts';
 import { changeOptions, proposalText, proposeChange } from '../../propose.ts';
 import { openRedis, redisOptions } from '../../redis-option.ts';
-import { countTokens } from '../../sealed-census.ts';
+import { type Census, countTokens, damagedText } from '../../sealed-census.ts';
 import { type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
 
 export const rotate = verb({
@@ -48,18 +48,26 @@ export const drop = verb({
   },
   async run(args, terminal) {
     await using redis = await openRedis(args);
-    const { byDomainKey } = await countTokens(redis, new Progress(terminal));
+    const census = await countTokens(redis, new Progress(terminal));
     return await proposeChange(args, terminal, (state) => {
       const dropped = args.ids === ALL_OLD ? droppableOf(state) : keysOf(state, args.ids);
-      const needed = dropped.find((id) => byDomainKey.has(id));
-      if (needed === undefined) return { name: 'DropDomainKeys', body: { ids: dropped } };
-      throw new CliError(
-        `${byDomainKey.get(needed)} tokens in Redis are under domain key ${needed}: they would be lost. See: keyfleet domain status`,
-      );
+      assertNothingUnder(dropped, census);
+      return { name: 'DropDomainKeys', body: { ids: dropped } };
     });
   },
   text: proposalText,
 });
+
+/** Throws CliError also if something cannot be read: it may be under any of them. */
+function assertNothingUnder(domainKeys: readonly string[], { byDomainKey, damaged }: Census): void {
+  const needed = domainKeys.find((id) => byDomainKey.has(id));
+  if (needed !== undefined) {
+    throw new CliError(
+      `${byDomainKey.get(needed)} tokens in Redis are under domain key ${needed}: they would be lost. See: keyfleet domain status`,
+    );
+  }
+  if (damaged.length > 0) throw new CliError(`${damagedText(damaged)} first, or what they hold may be lost.`);
+}
 
 function keysOf(state: DomainState, list: string): string[] {
   return listOf(list).map((prefix) => keyOf(state, prefix));
