@@ -51,6 +51,16 @@ test('a name with an escape in it is one of a principal all the same', () => {
   expect(bindPolicy(document, ids).document).toContain('{"AWS":"AIDAALICE"}');
 });
 
+test('how a name is shown does not tell whether there is such a principal', async () => {
+  const escaped = `{"Statement":{"Principal":{"AWS":"${alice.replace('/', String.raw`\/`)}"}}}`;
+  const plain = `{"Statement":{"Principal":{"AWS":"${alice}"}}}`;
+  for (const known of [ids, new Map<string, string>()]) {
+    expect(await shownPolicy(bindPolicy(escaped, known), usersOf(ids))).toBe(plain);
+  }
+  // Stored as written by an earlier release.
+  expect(await shownPolicy({ document: escaped, principals: undefined }, usersOf(ids))).toBe(plain);
+});
+
 test('an id names a user, a role as the owner of its sessions, or one session', () => {
   const one = { arn: session, accountId: account, userId: 'AROAAPP:one', sessionOf: role };
   const of = (...named: string[]) => ({ everyone: false, accounts: new Set<string>(), named: new Set(named) });

@@ -30,20 +30,26 @@ export function bindPolicy(document: string, ids: PrincipalIds): BoundPolicy {
   return { document: bound, principals: Object.keys(principals).length > 0 ? principals : undefined };
 }
 
-/** The policy as it was given, but with anyone deleted or renamed since shown by unique id. */
+/**
+ * The policy as it was given, but with anyone deleted or renamed since shown by unique id, and principals without
+ * escapes.
+ */
 export async function shownPolicy({ document, principals = {} }: BoundPolicy, users: Users): Promise<string> {
   const there = await Promise.all(
     Object.entries(principals).map(async ([id, arn]) => ((await users.idOf(arn)) === id ? [id, arn] : [id, id])),
   );
   const names = new Map(there as [string, string][]);
-  return names.size === 0 ? document : withPrincipals(document, (name) => names.get(name) ?? name);
+  return withPrincipals(document, (name) => names.get(name) ?? name);
 }
 
 /** The tokens that give a string its place in a JSON document. A string followed by a colon is a member name. */
 const tokens = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/gs;
 const principalPaths = new Set(['Statement/Principal/AWS', 'Statement/NotPrincipal/AWS']);
 
-/** The document with its principals renamed and otherwise exactly as written. */
+/**
+ * The document with its principals renamed and otherwise exactly as written. All principals lose their escapes, also
+ * those that keep their name: an escape that stays would say of another account's user that there is none.
+ */
 function withPrincipals(document: string, rename: (name: string) => string): string {
   /** The member names that lead to the present object; lists do not matter. */
   const path: string[] = [];
@@ -55,7 +61,6 @@ function withPrincipals(document: string, rename: (name: string) => string): str
     const value = JSON.parse(text) as string;
     if (colon !== undefined) path[depth - 1] = value;
     if (colon !== undefined || !principalPaths.has(path.join('/'))) return token;
-    const renamed = rename(value);
-    return renamed === value ? token : JSON.stringify(renamed);
+    return JSON.stringify(rename(value));
   });
 }
