@@ -43,7 +43,10 @@ export function startRates(
 /** How long a frontend's message counts: two windows, and its time on the way. */
 const HEARD_MS = 2.5 * WINDOW_MS;
 
-const Told = z.array(z.string().transform((text) => z.record(z.string(), z.int()).parse(JSON.parse(text)) as Asked));
+/** Throws for a count below zero, which would raise everybody's share. */
+const Told = z.array(
+  z.string().transform((text) => z.record(z.string(), z.int().min(0)).parse(JSON.parse(text)) as Asked),
+);
 
 /** Exchanges through Redis, whose clock decides which counts are current. Counts may be lost. */
 export class RedisAsked implements AskedElsewhere {

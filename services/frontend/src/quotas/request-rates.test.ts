@@ -9,7 +9,7 @@ import {
   RequestRates,
   shareOf,
 } from './request-rates.ts';
-import { ratesOf } from './rates.ts';
+import { RedisAsked, ratesOf } from './rates.ts';
 
 const alice = { accountId: '111122223333', region: 'us-east-1' };
 const rates = { ...awsRates, CreateKey: 5, SymmetricCryptography: 100 };
@@ -100,6 +100,12 @@ describe('several frontends', () => {
     for (const one of frontends) await one.endWindow();
     expect(ask(frontends[0]!, 200, 'SymmetricCryptography')).toBe(100);
   });
+});
+
+test.each(['-1', '0.5', '1e300', '"1"'])('a count of %s from another frontend is none', async (count) => {
+  const heard = async () => [`{"CreateKey":${count}}`];
+  const asked = new RedisAsked({ scriptUndurably: heard } as object as ConstructorParameters<typeof RedisAsked>[0]);
+  await expect(asked.exchange(alice, {})).rejects.toThrow('CreateKey');
 });
 
 test('a share is what the others leave, or a part, and never nothing', () => {
