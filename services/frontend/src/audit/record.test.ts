@@ -5,7 +5,7 @@ import type { Operation } from '@keyfleet/shared/api/operation';
 import { operations } from '@keyfleet/shared/api/registry';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { type Shape, structureOf } from '@keyfleet/shared/api/shape';
-import { accountId, FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
+import { accountId, FakeFrontend, region, user } from '@keyfleet/test-support/fakes/frontend';
 import { z } from 'zod';
 import { ShownOnce } from '../identities/shown-once.ts';
 import { Audit, type AuditRecord, newDisclosure } from './record.ts';
@@ -56,6 +56,12 @@ test('a record of what was done has these members and no others', async () => {
     resources: [{ accountId, type: 'AWS::KMS::Key', ARN: arn }],
   };
   expect(frontend.lastAudit).toEqual(expected);
+});
+
+test('a record calls a user a user, whatever its path looks like', async () => {
+  const path = `arn:aws:iam::${accountId}:user/x:sts:/bob`;
+  await frontend.call(Encrypt, { KeyId: arn, Plaintext: Buffer.from('a') }, { caller: user('bob', { arn: path }) });
+  expect(frontend.lastAudit?.userIdentity).toMatchObject({ type: 'IAMUser', arn: path });
 });
 
 test('a record of what was refused has these members and no others', async () => {

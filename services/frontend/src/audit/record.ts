@@ -138,7 +138,7 @@ function jsonOf(identity: UserIdentity): string {
 
 function identityTypeOf(arn: string): string {
   if (arn.endsWith(':root')) return 'Root';
-  return arn.includes(':sts:') ? 'AssumedRole' : 'IAMUser';
+  return /^arn:[^:]+:sts:/.test(arn) ? 'AssumedRole' : 'IAMUser';
 }
 
 // Optional members of a record, each with its trailing comma.

@@ -37,8 +37,10 @@ export function pairsOfTags(tags: readonly Tag[] = []): [name: string, value: st
 /** AWS's term for the type of caller. */
 function typeOf(caller: Principal): string {
   if (isRoot(caller)) return 'Account';
-  if (caller.arn.includes(':assumed-role/')) return 'AssumedRole';
-  return caller.arn.includes(':federated-user/') ? 'FederatedUser' : 'User';
+  // A user's path may look like either.
+  const [, kind] = /^arn:[^:]+:sts::\d{12}:(assumed-role|federated-user)\//.exec(caller.arn) ?? [];
+  if (kind === undefined) return 'User';
+  return kind === 'assumed-role' ? 'AssumedRole' : 'FederatedUser';
 }
 
 /** For a role's session, the role's ARN. */

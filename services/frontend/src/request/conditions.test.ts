@@ -189,6 +189,17 @@ test('numbers of a request are conditions, with the default if it left them out'
   expect(await frontend.may(EnableKeyRotation, { KeyId: rotating }, yearly)).toBe(true);
 });
 
+test.each(['assumed-role', 'federated-user'])(
+  'a user whose path looks like that of one of %s is a user',
+  async (kind) => {
+    const KeyId = await newKey();
+    const Condition = { StringEquals: { 'aws:PrincipalType': 'User' } };
+    const arn = `arn:aws:iam::${accountId}:user/x:${kind}/bob`;
+    const as = { caller: user('bob', { arn, policies: [document({ Condition })] }) };
+    expect(await frontend.may(DescribeKey, { KeyId }, as)).toBe(true);
+  },
+);
+
 test('where a request comes from, when and how, is a condition', async () => {
   const KeyId = await newKey();
   const when = (Condition: object) => frontend.may(DescribeKey, { KeyId }, bob({ Condition }));
