@@ -70,7 +70,8 @@ export async function openHostHsm(args: HostArgs, open: OpenDomain): Promise<Hsm
     domainState: () => state,
     refreshDomain,
     clock: systemClock,
-    workers: found.workers.length,
+    // By the verified domain: the list is only the domain-manager's word.
+    workers: found.domain.state.members.length,
     events: stopAtDoubts,
   });
   return Object.assign(hsm, { [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() });
