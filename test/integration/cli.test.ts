@@ -204,7 +204,7 @@ test('the removed member is told by quorum to erase what it is, and then it is a
   expect(approved.notes).toBe(
     'LeaveDomain in domain test, at generation 4, carried out by hsm-2\n  erase the identity and all keys of member hsm-2',
   );
-  expect(approved.out).toContain('Done: the domain is at generation 4.');
+  expect(approved.out).toContain('Done, says the domain-manager: no worker is that member any more.');
   await eventually('it asks to join', async () => {
     const { out } = await keyfleetCli('domain', 'status', ...manager);
     return out.includes('hsm-2  asking-to-join');

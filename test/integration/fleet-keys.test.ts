@@ -51,7 +51,7 @@ async function change(what: Change): Promise<void> {
   const domain = await manager.getDomain(anchor);
   const bound = boundTo(domain, domain.state.members[0]!.memberId);
   const proposal = signProposal(newProposal({ ...bound, ...what }), { operatorId: identities.operator, privateKey });
-  await manager.awaitDone((await manager.propose(proposal)).proposalId);
+  await manager.awaitDone((await manager.propose(proposal)).proposalId, anchor);
 }
 
 interface Credentials {

@@ -15,13 +15,14 @@ function kmsOf(cluster: TestCluster): KMSClient {
 
 /** What `keyfleet domain rotate` does. */
 async function rotate(cluster: TestCluster, client: DomainManagerClient): Promise<void> {
-  const known = await client.getDomain(parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8')));
+  const anchor = parseTrustAnchor(readFileSync(cluster.home.trustAnchorFile, 'utf8'));
+  const known = await client.getDomain(anchor);
   const command = { ...boundTo(known, known.state.members[0]!.memberId), name: 'RotateDomainKeys' as const, body: {} };
   const privateKey = createPrivateKey(readFileSync(cluster.home.keyFile('operator-1')));
   const { proposalId } = await client.propose(
     signProposal(newProposal(command), { operatorId: 'operator-1', privateKey }),
   );
-  await client.awaitDone(proposalId, 20_000);
+  await client.awaitDone(proposalId, anchor, 20_000);
 }
 
 test('after a rotation everything is resealed and proved so, and every key and ciphertext still works', async () => {

@@ -55,6 +55,6 @@ export async function createDomain(
   const proposal = founders.reduce(signProposal, newProposal(change));
   const { standing } = await client.propose(proposal);
   if (standing === 'collecting') return undefined;
-  await client.awaitDone(proposalId(proposal));
+  await client.awaitDone(proposalId(proposal), anchor);
   return client.getDomain(anchor);
 }

@@ -13,18 +13,22 @@ const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hs
 const harmless = signProposal(newProposal(domain.command(rotation)), domain.alice);
 const harmful = signProposal(newProposal(domain.command(removal)), domain.alice);
 
-/** A domain-manager that always returns `shown` under the id of `named`. */
-async function startLiar(shown: Proposal, named: Proposal) {
+/** A domain-manager that always returns `shown` under the id of `named`; its tokens are the domain's. */
+async function startLiar(shown: Proposal, named: Proposal, standing = 'collecting') {
   const answer = answering((error) => ({ details: String(error) }));
-  const message = { proposal_id: proposalId(named), proposal: Proposal.encode(shown), standing: 'collecting' };
+  const message = { proposal_id: proposalId(named), proposal: Proposal.encode(shown), standing };
   const names = Object.keys(DomainManager.service);
+  const answerTo = (name: string, { after_generation: after = 0 }: { after_generation?: number }) => {
+    if (name === 'FetchTokens') return { tokens: domain.tokens.slice(after) };
+    return name === 'ListProposals' ? { proposals: [message] } : message;
+  };
   const limit = { maxBytes: 1_000_000, rate: new PeerLimit(monotonicClock, { perSecond: 100, burst: 100 }) };
   const server = await startGrpcServer({
     address: { host: '127.0.0.1', port: 0 },
     tls: undefined,
     service: DomainManager.service,
     handlers: Object.fromEntries(
-      names.map((name) => [name, answer(() => (name === 'ListProposals' ? { proposals: [message] } : message))]),
+      names.map((name) => [name, answer((request) => answerTo(name, request as { after_generation?: number }))]),
     ),
     limits: Object.fromEntries(names.map((name) => [name, limit])) as never,
     isServing: () => true,
@@ -57,4 +61,12 @@ test('so is another one than was proposed or approved, under its own id', async 
   await expect(client.approve(proposalId(harmless), harmless.signatures[0]!)).rejects.toThrow('trust nothing');
   const [shown] = await client.listProposals();
   expect(shown).toMatchObject({ proposalId: proposalId(harmful), proposal: parseProposal(Proposal.encode(harmful)) });
+});
+
+test('a proposal is done when a token of the verified chain holds it, whatever the domain-manager says', async () => {
+  await using liar = await startLiar(harmful, harmful, 'done');
+  const awaited = () => liar.client.awaitDone(proposalId(harmful), domain.anchor, 0);
+  await expect(awaited()).rejects.toThrow('not carried out yet (done, it says, but nothing shows it)');
+  domain.step(removal);
+  await expect(awaited()).resolves.toMatchObject({ standing: 'done', generation: domain.generation });
 });

@@ -5,8 +5,15 @@ import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain
 import { unary } from '@keyfleet/proto/unary';
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertNotFromFuture, verifyChain } from '@keyfleet/shared/domain/chain';
-import { Proposal, type OperatorSignature, parseProposal, proposalId } from '@keyfleet/shared/domain/proposal';
+import {
+  type OperatorSignature,
+  parseDomainChange,
+  parseProposal,
+  Proposal,
+  proposalId,
+} from '@keyfleet/shared/domain/proposal';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CliError } from './cli-error.ts';
@@ -90,18 +97,47 @@ export class DomainManagerClient implements Disposable {
     return found;
   }
 
-  /** Waits until a fully signed proposal is carried out. Throws CliError if it fails or `timeoutMs` is over. */
-  async awaitDone(id: string, timeoutMs = DONE_WITHIN_MS): Promise<ProposalView> {
+  /**
+   * Waits until a fully signed proposal is carried out, and shows it itself: its token is in the chain. Throws CliError
+   * if it fails or `timeoutMs` is over.
+   */
+  async awaitDone(id: string, anchor: TrustAnchor, timeoutMs = DONE_WITHIN_MS): Promise<ProposalView> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const view = await this.getProposal(id);
-      if (view.standing === 'done') return view;
+      const generation = view.standing === 'done' ? await this.#generationMadeBy(view, anchor) : undefined;
+      if (generation !== undefined) return { ...view, generation };
       if (view.standing === 'failed') throw new CliError(`the proposal failed: ${view.reason}`);
       if (Date.now() > deadline) {
-        throw new CliError(`the proposal is not carried out yet (${view.standing}). See: keyfleet domain status`);
+        const claim = view.standing === 'done' ? 'done, it says, but nothing shows it' : view.standing;
+        throw new CliError(`the proposal is not carried out yet (${claim}). See: keyfleet domain status`);
       }
       await delay(POLL_MS);
     }
+  }
+
+  /**
+   * The generation of the verified token that holds the proposal; undefined if none does. LeaveDomain makes no token:
+   * 0 if no worker is that member any more, which only the domain-manager says.
+   */
+  async #generationMadeBy(
+    { proposalId: id, proposal }: ProposalView,
+    anchor: TrustAnchor,
+  ): Promise<number | undefined> {
+    const change = parseDomainChange(proposal.command);
+    if (change.name === 'LeaveDomain') {
+      const { workers = [] } = await this.status();
+      const isThere = workers.some(
+        ({ member_id: member, standing }) =>
+          member === change.body.memberId && (standing === 'member' || standing === 'removed'),
+      );
+      return isThere ? undefined : 0;
+    }
+    const tokens = await this.fetchTokens();
+    if (tokens.length === 0) return undefined;
+    verifiedNow(anchor, tokens);
+    const index = tokens.findIndex((token) => proposalId(parseToken(token).proposal) === id);
+    return index === -1 ? undefined : index + 1;
   }
 
   /** Returns the newest generation. */

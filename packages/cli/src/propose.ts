@@ -11,7 +11,7 @@ import type { DomainState, VerifiedDomain } from '@keyfleet/shared/domain/state'
 import type { ParsedArgs } from 'citty';
 import { CliError } from './cli-error.ts';
 import type { DomainManagerClient, ProposalView } from './domain-manager-client.ts';
-import { anchorOptions, loadSigner, managerOptions, openDomain, signerOptions } from './options.ts';
+import { anchorOptions, loadSigner, managerOptions, type OpenDomain, openDomain, signerOptions } from './options.ts';
 import { explainDomainChange } from './proposal-text.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -30,7 +30,7 @@ export interface ProposalResult {
   readonly signedBy: readonly string[];
   readonly standing: string;
   readonly reason: string;
-  /** The generation it made; 0 until it is done. */
+  /** The generation it made; 0 until it is done, and for LeaveDomain, which makes none. */
   readonly generation: number;
 }
 
@@ -52,7 +52,7 @@ export async function proposeChange(
   const signer = await loadSigner(args, terminal, known.state.operators);
   const change = changeOf(known.state);
   const preparer = await preparerOf(change, { client, known, named: args.preparer });
-  return await submit(client, { ...boundTo(known, preparer), ...change } as NewDomainChange, signer);
+  return await submit(domain, { ...boundTo(known, preparer), ...change } as NewDomainChange, signer);
 }
 
 /** The named member, or else the first one that is reachable and remains a member. Throws CliError. */
@@ -82,13 +82,19 @@ async function preparerOf(
   );
 }
 
-async function submit(client: DomainManagerClient, change: NewDomainChange, signer: Signer): Promise<ProposalResult> {
+async function submit(domain: KnownBy, change: NewDomainChange, signer: Signer): Promise<ProposalResult> {
   const proposal = signProposal(newProposal(change), signer);
-  return resultOf(await whenReady(client, await client.propose(proposal)), parseDomainChange(proposal.command));
+  return resultOf(await whenReady(domain, await domain.client.propose(proposal)), parseDomainChange(proposal.command));
 }
 
-/** Waits for a fully signed proposal, unless the member that must carry it out is unreachable. */
-export async function whenReady(client: DomainManagerClient, view: ProposalView): Promise<ProposalView> {
+type KnownBy = Pick<OpenDomain, 'client' | 'anchor'>;
+
+/**
+ * Waits for a fully signed proposal, unless the member that must carry it out is unreachable. What is `done` was found
+ * in the verified tokens.
+ */
+export async function whenReady({ client, anchor }: KnownBy, view: ProposalView): Promise<ProposalView> {
+  if (view.standing === 'done') return client.awaitDone(view.proposalId, anchor);
   if (view.standing !== 'ready') return view;
   const { preparer } = parseDomainChange(view.proposal.command);
   const { workers = [] } = await client.status();
@@ -98,7 +104,7 @@ export async function whenReady(client: DomainManagerClient, view: ProposalView)
   if (!isThere) {
     return { ...view, reason: `${preparer}, which is to carry it out, is not there` };
   }
-  return client.awaitDone(view.proposalId);
+  return client.awaitDone(view.proposalId, anchor);
 }
 
 export function resultOf(view: ProposalView, change: DomainChange): ProposalResult {
@@ -115,12 +121,24 @@ export function resultOf(view: ProposalView, change: DomainChange): ProposalResu
 export function proposalText({ proposalId, command, signedBy, standing, reason, generation }: ProposalResult): string {
   const state =
     standing === 'done'
-      ? `Done: the domain is at generation ${generation}.`
+      ? doneText(generation)
       : standing === 'collecting'
         ? `Not enough yet: ${reason}.\nThe next operator signs with: keyfleet domain approve ${proposalId.slice(0, 12)}`
         : standing === 'ready'
           ? `It has all its signatures, but ${reason}.\nStart it, or propose again with another --preparer. ` +
             `An offline member carries it out with: keyfleet recover ${proposalId.slice(0, 12)}`
           : `${standing}: ${reason}`;
-  return [`Proposal ${proposalId.slice(0, 12)}`, ...command, `Signed by ${signedBy.join(', ')}.`, state].join('\n');
+  return [`Proposal ${proposalId.slice(0, 12)}`, ...command, `Signed by ${signedBy.join(', ')}.`, state]
+    .join('\n')
+    .replaceAll(/[^\P{Cc}\n]/gu, escaped);
+}
+
+function doneText(generation: number): string {
+  if (generation > 0) return `Done: the domain is at generation ${generation}.`;
+  return 'Done, says the domain-manager: no worker is that member any more. No token shows it. See: keyfleet domain status';
+}
+
+/** Reasons come from services and the store: nothing in them may move an operator's cursor. */
+function escaped(control: string): string {
+  return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`;
 }

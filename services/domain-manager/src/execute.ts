@@ -68,10 +68,7 @@ export async function executeLeave(
   proposal: Proposal,
   { views, events }: Omit<ExecuteDeps, 'tokens'>,
 ): Promise<boolean> {
-  const view = views.find(
-    ({ standing, description }) =>
-      (standing === 'member' || standing === 'removed') && description?.memberId === memberId,
-  );
+  const view = leaverOf(memberId, views);
   if (view === undefined) return false;
   const { worker } = view;
   try {
@@ -83,6 +80,14 @@ export async function executeLeave(
     if (error instanceof WorkerRefusedError) throw new ProposalFailedError(`${worker.address}: ${error.message}`);
     return false;
   }
+}
+
+/** The worker that is that member, or was until it was removed; undefined if it is out of reach or has left. */
+export function leaverOf(memberId: string, views: readonly WorkerView[]): WorkerView | undefined {
+  return views.find(
+    ({ standing, description }) =>
+      (standing === 'member' || standing === 'removed') && description?.memberId === memberId,
+  );
 }
 
 /**

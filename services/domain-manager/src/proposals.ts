@@ -101,14 +101,20 @@ export class Proposals {
     return this.#get(id);
   }
 
-  list(): Promise<StoredProposal[]> {
-    return this.#deps.store.listProposals();
+  /** What is no proposal, or stands under the id of another, is left out: it keeps nobody from the rest. */
+  async list(): Promise<StoredProposal[]> {
+    return (await this.#deps.store.listProposals()).filter(isGenuine);
   }
 
-  standingOf({ proposalId: id, command, signatures, failure, done }: StoredProposal): ProposalStanding {
+  standingOf(stored: StoredProposal): ProposalStanding {
+    if (isLeft(stored)) return { standing: 'done', generation: this.#deps.tokens.generation };
+    return this.provenStandingOf(stored);
+  }
+
+  /** The same, without believing the store that a member left: whoever writes it could keep the member in. */
+  provenStandingOf({ proposalId: id, command, signatures, failure }: StoredProposal): ProposalStanding {
     const generation = this.#deps.tokens.generationOf(id);
     if (generation !== undefined) return { standing: 'done', generation };
-    if (done) return { standing: 'done', generation: this.#deps.tokens.generation };
     if (failure !== undefined) return { standing: 'failed', reason: failure };
     return this.#verifiedOnce({ command, signatures: [...signatures] });
   }
@@ -134,7 +140,8 @@ export class Proposals {
 
   async #get(id: string): Promise<StoredProposal> {
     const stored = await this.#deps.store.findProposal(id);
-    if (stored === undefined) throw new ProposalRefusedError('not-found', 'there is no such proposal, or it expired');
+    if (stored === undefined || !isGenuine(stored))
+      throw new ProposalRefusedError('not-found', 'there is no such proposal, or it expired');
     return stored;
   }
 
@@ -200,9 +207,27 @@ export class Proposals {
     throw new ProposalRefusedError('full', `as much as may wait that nobody but ${names} signed waits already`);
   }
 
-  #isDone({ proposalId: id, done }: StoredProposal): boolean {
-    return done === true || this.#deps.tokens.generationOf(id) !== undefined;
+  #isDone(stored: StoredProposal): boolean {
+    return isLeft(stored) || this.#deps.tokens.generationOf(stored.proposalId) !== undefined;
   }
+}
+
+/** Whether this can be shown as the proposal of its id. Signatures are verified with its standing. */
+function isGenuine({ proposalId: id, command, signatures, expiresAt }: StoredProposal): boolean {
+  const proposal = { command, signatures: [...signatures] };
+  if (id !== proposalId(proposal) || !Number.isSafeInteger(expiresAt)) return false;
+  try {
+    parseDomainChange(command);
+    Proposal.encode(proposal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** LeaveDomain makes no token: what the store says is all that there is. */
+function isLeft({ command, done }: StoredProposal): boolean {
+  return done === true && parseDomainChange(command).name === 'LeaveDomain';
 }
 
 function orRefuse<T>(check: () => T): T {

@@ -27,7 +27,7 @@ import {
   signed,
   world,
 } from '@keyfleet/test-support/replicas';
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { MemoryStore } from './store/memory-store.ts';
@@ -168,6 +168,41 @@ describe('proposals', () => {
     await round.run();
     expect(world.workers[1]!.hsm.describe().signingKey).toEqual(fresh.signingKey);
     expect(world.workers[0]!.hsm.describe().activeGeneration).toBe(1);
+  });
+
+  test('what is no proposal in the store keeps nobody from the others', async () => {
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice]));
+    const genuine = (await world.store.findProposal(proposalId))!;
+    const bogus = [
+      { ...genuine, proposalId: 'ab'.repeat(32) },
+      { ...genuine, proposalId: hash('sha256', 'junk'), command: Buffer.from('junk') },
+    ];
+    for (const one of bogus) await world.store.putProposal(one, 64);
+    const waiting = await proposals.list();
+    expect(waiting.map((one) => one.proposalId)).toContain(proposalId);
+    for (const one of bogus) {
+      expect(waiting.map((shown) => shown.proposalId)).not.toContain(one.proposalId);
+      await expect(proposals.approve(one.proposalId, genuine.signatures[0]!)).rejects.toThrow('no such proposal');
+    }
+  });
+
+  test('that the store calls a proposal done keeps no member in', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } }, 'hsm-1');
+    const removed = await proposals.propose(signed(removal, [alice, bob]));
+    await world.store.setDone(removed.proposalId);
+    expect(proposals.standingOf((await world.store.findProposal(removed.proposalId))!).standing).toBe('ready');
+    await round.run();
+    expect(generations()[0]).toBe(2);
+
+    const leave = command(replica, { name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, 'hsm-2');
+    const left = await proposals.propose(signed(leave, [alice, bob]));
+    await world.store.setDone(left.proposalId);
+    await round.run();
+    expect(world.workers[1]!.hsm.describe()).toMatchObject({ memberId: 'hsm-2', domain: '', activeGeneration: 0 });
   });
 
   test('a change that makes no valid state is refused before anyone else signs it', async () => {

@@ -1,11 +1,11 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import type { Signer } from '@keyfleet/shared/domain/proposal';
+import type { DomainChange, Signer } from '@keyfleet/shared/domain/proposal';
 import { verifyProposal } from '@keyfleet/shared/domain/quorum';
 import { domainKeysToRetire, hasRoomToRotate } from '@keyfleet/shared/domain/state';
 import type { Notices } from '@keyfleet/shared/notices';
 import type { DueWork } from './due-work.ts';
 import type { DomainManagerEvents } from './events.ts';
-import { executeLeave, executeProposal, ProposalFailedError } from './execute.ts';
+import { executeLeave, executeProposal, leaverOf, ProposalFailedError } from './execute.ts';
 import { distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import type { Proposals } from './proposals.ts';
@@ -19,7 +19,7 @@ import {
   type ScheduledChange,
 } from './scheduled-changes.ts';
 import type { Sightings } from './sightings.ts';
-import type { ProposalStore } from './store/store.ts';
+import type { ProposalStore, StoredProposal } from './store/store.ts';
 import type { Head, TokenLog } from './token-log.ts';
 import type { Worker } from './workers.ts';
 
@@ -89,8 +89,8 @@ export class Round {
   async #executeReady(): Promise<void> {
     const { store, proposals, tokens, events } = this.#deps;
     for (const stored of await proposals.list()) {
-      const standing = proposals.standingOf(stored);
-      if (standing.standing !== 'ready') continue;
+      const standing = proposals.provenStandingOf(stored);
+      if (standing.standing !== 'ready' || this.#hasLeft(standing.change, stored)) continue;
       const proposal = { command: stored.command, signatures: [...stored.signatures] };
       try {
         const { change } = standing;
@@ -105,6 +105,11 @@ export class Round {
       }
       await this.#surveyAndDistribute();
     }
+  }
+
+  /** By the store and by what is seen: a member that is still there is told again. */
+  #hasLeft(change: DomainChange, { done }: StoredProposal): boolean {
+    return done === true && change.name === 'LeaveDomain' && leaverOf(change.body.memberId, this.#views) === undefined;
   }
 
   async #rotateWhenDue(): Promise<void> {

@@ -2,7 +2,15 @@ import { CliError } from '../../cli-error.ts';
 import { verb } from '../../verb.ts';
 import { listOf, loadSigner, managerOptions, openDomain, signersOf, openManager } from '../../options.ts';
 import { explainDomainChange } from '../../proposal-text.ts';
-import { changeOptions, proposalText, proposeChange, resultOf, signingOptions, whenReady } from '../../propose.ts';
+import {
+  changeOptions,
+  type ProposalResult,
+  proposalText,
+  proposeChange,
+  resultOf,
+  signingOptions,
+  whenReady,
+} from '../../propose.ts';
 import { loadJson, loadOperator } from '../../public-files.ts';
 import type { Terminal } from '../../terminal.ts';
 import { duration } from '@keyfleet/shared/config';
@@ -26,8 +34,14 @@ export const proposals = verb({
     return { proposals: views.map((view) => resultOf(view, parseDomainChange(view.proposal.command))) };
   },
   text: ({ proposals: all }) =>
-    all.length === 0 ? 'Nothing waits for signatures.' : all.map(proposalText).join('\n\n'),
+    all.length === 0 ? 'Nothing waits for signatures.' : all.map((one) => proposalText(asClaimed(one))).join('\n\n'),
 });
+
+/** Without a trust anchor no token shows that a proposal was carried out. */
+function asClaimed(result: ProposalResult): ProposalResult {
+  if (result.standing !== 'done') return result;
+  return { ...result, standing: 'done, says the domain-manager', reason: `generation ${result.generation}` };
+}
 
 const operators = verb({
   description: 'Admit or remove people, frontends and domain-managers.',
@@ -87,7 +101,7 @@ export const approve = verb({
     const signer = await loadSigner(args, terminal, signersOf(known?.state, domain.anchor));
     const { signatures } = signProposal({ ...view.proposal, signatures: [] }, signer);
     const approved = await domain.client.approve(view.proposalId, signatures[0]!);
-    return resultOf(await whenReady(domain.client, approved), proposed);
+    return resultOf(await whenReady(domain, approved), proposed);
   },
   text: proposalText,
 });
