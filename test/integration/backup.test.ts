@@ -89,7 +89,14 @@ test('a backup taken while keys are made restores all of Redis, and everything a
     out: expect.stringMatching(/^\d+ values are restored and compared\.$/),
   });
   expect((await runKeyfleet('restore', file, ...redisOptions)).notes).toContain('this Redis is not empty');
-  const accepted = await runKeyfleet('store', 'accept', '--trust-anchor', home.trustAnchorFile, ...redisOptions);
+  const accepted = await runKeyfleet(
+    'store',
+    'accept',
+    ...signer,
+    '--trust-anchor',
+    home.trustAnchorFile,
+    ...redisOptions,
+  );
   expect(accepted).toMatchObject({ exitCode: 0, notes: '' });
   {
     using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });

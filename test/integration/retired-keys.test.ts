@@ -53,7 +53,7 @@ test('a backup from before a removal is restored: its domain keys are reinstated
   await client.flushall();
   client.disconnect();
   expect((await runKeyfleet('restore', file, ...redis)).exitCode).toBe(0);
-  const accepted = await runKeyfleet('store', 'accept', '--trust-anchor', home.trustAnchorFile, ...redis);
+  const accepted = await runKeyfleet('store', 'accept', ...signer, '--trust-anchor', home.trustAnchorFile, ...redis);
   expect(accepted).toMatchObject({ exitCode: 0, notes: '' });
   // The domain-manager holds the newer tokens, and stores them again once it may.
   await eventually('the doctor says what to do', async () =>

@@ -13,11 +13,14 @@ import { eventually } from '@keyfleet/test-support/fleet';
 import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { redisOf } from '@keyfleet/test-support/stored-tokens';
+import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
+import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 const clock = { now: Date.now };
 const domain = 'test';
+const anna = { operatorId: 'anna', privateKey: generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey };
 
 describe('a store', () => {
   let server: TestServer;
@@ -43,6 +46,7 @@ describe('a store', () => {
       clients: [client, writer],
       writes,
       generation: () => generation,
+      operators: () => [{ operatorId: 'anna', role: 'operator', signingKey: encodedPublicKey(anna.privateKey) }],
       keepsWrites: true,
       onRefused: ({ message }) => said.push(message),
       onAccepted: () => {
@@ -106,10 +110,19 @@ describe('a store', () => {
     await service.client.hset(storeAt(domain), 'mark', 0);
     await service.refused();
     expect(service.said).toEqual([expect.stringContaining('it went back to an older state')]);
-    await acceptStore(service.client, domain, await readStoreIdentity(service.client, domain));
+    await acceptStore(service.client, domain, await readStoreIdentity(service.client, domain), anna);
     await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 5_000 });
     expect(service.said.at(-1)).toBe('accepted');
     expect(service.guard.problem).toBeUndefined();
+  });
+
+  test('that says of itself that it follows the one before is another store, unless an operator signed it', async () => {
+    await using service = await open();
+    await service.store.insertKey(newKey());
+    const { id } = await readStoreIdentity(service.client, domain);
+    await service.client.hset(storeAt(domain), { id: 'other', follows: id });
+    await service.refused();
+    expect(service.said).toEqual([expect.stringContaining('it is another store (other) than before')]);
   });
 
   test('that lacks domain tokens which were verified is refused by who starts now, too', async () => {
@@ -155,7 +168,7 @@ describe('a cluster whose Redis is emptied while it runs', () => {
   };
 
   test('creates nothing and is not ready until a backup is restored and accepted', async () => {
-    const { redis: redisOptions } = cliOptionsOf(cluster);
+    const { redis: redisOptions, signer } = cliOptionsOf(cluster);
     const anchor = ['--trust-anchor', cluster.home.trustAnchorFile];
     const Plaintext = Buffer.of(1);
     const KeyId = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
@@ -179,7 +192,7 @@ describe('a cluster whose Redis is emptied while it runs', () => {
     expect(said).toHaveLength(1);
 
     expect(await runKeyfleet('restore', file, ...redisOptions)).toMatchObject({ exitCode: 0, notes: '' });
-    expect(await runKeyfleet('store', 'accept', ...anchor, ...redisOptions)).toMatchObject({ exitCode: 0 });
+    expect(await runKeyfleet('store', 'accept', ...signer, ...anchor, ...redisOptions)).toMatchObject({ exitCode: 0 });
     await eventually('the frontend is ready', async () => (await readyz()).status === 200);
     const decrypted = await kms.send(new DecryptCommand({ CiphertextBlob }));
     expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);

@@ -24,7 +24,9 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   const events = new DomainManagerEvents(log);
   const assembly = { config, anchor, scheduler, replica, clock: systemClock, events, resources };
 
-  const stored = await startStore(assembly, signal);
+  let rounds: ReturnType<typeof startRounds> | undefined;
+  const operators = () => rounds?.tokens.head?.state.operators ?? [];
+  const stored = await startStore(assembly, { signal, operators });
   if (stored === undefined) return;
   const onProblem = (problem: unknown): void => events.noticesProblem(problem);
   const notices = resources.use(
@@ -39,7 +41,7 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   const caller = { credentials: peers.credentials, domain: anchor.domain, scheduler };
   const workers = config.hsmWorkers.map(({ text }) => resources.use(startGrpcWorker(text, caller)));
   const deps = { stored, notices, workers };
-  const rounds = startRounds(assembly, deps);
+  rounds = startRounds(assembly, deps);
   resources.use(await startServer(config, peers.tls, servingOf(assembly, deps, rounds)));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;

@@ -1,13 +1,14 @@
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
-import { storeAt } from '@keyfleet/shared/stored/names';
+import { storeAt, tokensAt } from '@keyfleet/shared/stored/names';
 import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { authenticateRecords } from '../authenticate-records.ts';
 import { CliError } from '../cli-error.ts';
+import { verifiedNow } from '../domain-manager-client.ts';
 import { verb } from '../verb.ts';
 import { hostOptions, openHostHsm } from '../host-pool.ts';
-import { anchorOptions, managerOptions, openDomain } from '../options.ts';
+import { anchorOptions, loadSigner, managerOptions, openDomain, signerOptions } from '../options.ts';
 import { Progress } from '../progress.ts';
 import { openRecords } from '../records.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
@@ -15,17 +16,24 @@ import { rotateRecordKey as rotate } from '../rotate-record-key.ts';
 
 export const accept = verb({
   description: 'Accept this Redis in place of the previous one: a restored backup, or a store whose losses you accept.',
-  args: { ...anchorOptions, ...redisOptions },
-  async run(args) {
-    const { domain } = loadTrustAnchor(args['trust-anchor']);
+  args: { ...signerOptions, ...anchorOptions, ...redisOptions },
+  async run(args, terminal) {
+    const anchor = loadTrustAnchor(args['trust-anchor']);
+    const { domain } = anchor;
     await using redis = await openRedis(args);
     const seen = await readStoreIdentity(redis, domain);
     if (seen.generation === 0) {
       throw new CliError(`this Redis holds nothing of the domain '${domain}': restore a backup first.`);
     }
+    const { state } = verifiedNow(anchor, await redis.lrangeBuffer(tokensAt(domain), 0, -1));
+    const signer = await loadSigner(
+      args,
+      terminal,
+      state.operators.filter(({ role }) => role === 'operator'),
+    );
     const durability = await checkDurability(redis, 'strict');
     const writes = new DurableWrites(redis, () => durability);
-    if ((await writes.write(storeAt(domain), (client) => acceptStore(client, domain, seen))) !== 1) {
+    if ((await writes.write(storeAt(domain), (client) => acceptStore(client, domain, seen, signer))) !== 1) {
       throw new CliError('somebody else accepted it at the same time: look again.');
     }
     return { domain, before: seen.id, id: (await readStoreIdentity(redis, domain)).id };

@@ -1,6 +1,8 @@
+import type { Operator } from '../domain/state.ts';
 import { SingleFlight } from '../single-flight.ts';
 import type { RedisClient } from './connect.ts';
 import type { DurableWrites } from './durable-writes.ts';
+import { isAcceptedBy } from './store-acceptance.ts';
 import { giveIdentity, raiseMark, readStoreIdentity, type StoreIdentity } from './store-identity.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -24,6 +26,8 @@ export interface StoreGuardOptions {
   readonly writes: DurableWrites;
   /** The newest generation of the domain that this service has verified; 0 while there is none. */
   readonly generation: () => number;
+  /** The operators of that generation, one of whom must have signed that another store is accepted. */
+  readonly operators: () => readonly Operator[];
   /** Whether an acknowledged write must be there forever. If not, an older state is no problem. */
   readonly keepsWrites: boolean;
   /**
@@ -132,7 +136,7 @@ export class StoreGuard implements Disposable {
   }
 
   #judge(seen: StoreIdentity, known: Known | undefined, floor: number): void {
-    const accepted = known !== undefined && seen.id !== known.id && seen.follows.includes(known.id);
+    const accepted = known !== undefined && seen.id !== known.id && this.#isAccepted(seen, known);
     if (accepted) {
       this.#known = { id: seen.id, mark: 0 };
       this.#options.onAccepted();
@@ -141,6 +145,12 @@ export class StoreGuard implements Disposable {
     const before = this.#problem?.message;
     this.#problem = trouble === undefined ? undefined : new StoreRefusedError(`Redis: ${trouble}. ${RUNBOOK}`);
     if (this.#problem !== undefined && this.#problem.message !== before) this.#options.onRefused(this.#problem);
+  }
+
+  #isAccepted(seen: StoreIdentity, known: Known): boolean {
+    const { domain, operators } = this.#options;
+    const { id, follows } = seen;
+    return follows.includes(known.id) && isAcceptedBy(operators(), { domain, id, follows }, seen);
   }
 }
 

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import type { Signer } from '../domain/proposal.ts';
 import { storeAt, tokensAt } from '../stored/names.ts';
 import type { RedisClient, RedisCommands } from './connect.ts';
+import { type AcceptanceSignature, MAX_FOLLOWED, signAcceptance } from './store-acceptance.ts';
 
 /** A store's own statements. They lie beside the domain's tokens: what is true of one is true of the other. */
-export interface StoreIdentity {
+export interface StoreIdentity extends AcceptanceSignature {
   /** Random, made when the domain was founded or operators accepted the store; `''` in a store without one. */
   readonly id: string;
-  /** The stores that this one succeeds, by the operators' decision. */
+  /** The stores that this one succeeds, by the operators' decision, which an operator signed. */
   readonly follows: readonly string[];
   /** Counts up with writes: an older copy of the store has a lower one. */
   readonly mark: number;
@@ -14,21 +16,28 @@ export interface StoreIdentity {
   readonly generation: number;
 }
 
-/** How many acceptances a service may miss. */
-const MAX_FOLLOWED = 16;
-
 export async function readStoreIdentity(client: RedisClient, domain: string): Promise<StoreIdentity> {
-  const [[id, follows, mark], generation] = await Promise.all([
-    client.hmget(storeAt(domain), 'id', 'follows', 'mark'),
+  const [[id, follows, mark, acceptedBy, signature], generation] = await Promise.all([
+    client.hmget(storeAt(domain), 'id', 'follows', 'mark', 'acceptedBy', 'signature'),
     client.llen(tokensAt(domain)),
   ]);
-  return { id: id ?? '', follows: idsOf(follows ?? ''), mark: Number(mark ?? 0), generation };
+  return {
+    id: id ?? '',
+    follows: idsOf(follows ?? ''),
+    mark: Number(mark ?? 0),
+    generation,
+    acceptedBy: acceptedBy ?? '',
+    signature: signature ?? '',
+  };
 }
 
-/** KEYS: store. ARGV: id, the ids that it follows, the id that it must have. 0: somebody else changed it. */
+/**
+ * KEYS: store. ARGV: id, the ids that it follows, the id that it must have, the operator, the signature. 0: somebody
+ * else changed it.
+ */
 const ACCEPT = `
 if (redis.call('HGET', KEYS[1], 'id') or '') ~= ARGV[3] then return 0 end
-redis.call('HSET', KEYS[1], 'id', ARGV[1], 'follows', ARGV[2])
+redis.call('HSET', KEYS[1], 'id', ARGV[1], 'follows', ARGV[2], 'acceptedBy', ARGV[4], 'signature', ARGV[5])
 return 1`;
 
 /** KEYS: store. ARGV: the id that it must have. */
@@ -37,9 +46,16 @@ if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
 return redis.call('HINCRBY', KEYS[1], 'mark', 1)`;
 
 /** Gives the store a new identity that succeeds its present one: services that knew the old one accept it as theirs. */
-export function acceptStore(client: RedisCommands, domain: string, { id, follows }: StoreIdentity): unknown {
-  const followed = [...follows, id].filter((one) => one !== '').slice(-MAX_FOLLOWED);
-  return client.eval(ACCEPT, 1, storeAt(domain), randomUUID(), followed.join(','), id);
+export function acceptStore(
+  client: RedisCommands,
+  domain: string,
+  present: Pick<StoreIdentity, 'id' | 'follows'>,
+  signer: Signer,
+): unknown {
+  const follows = [...present.follows, present.id].filter((one) => one !== '').slice(-MAX_FOLLOWED);
+  const id = randomUUID();
+  const { acceptedBy, signature } = signAcceptance({ domain, id, follows }, signer);
+  return client.eval(ACCEPT, 1, storeAt(domain), id, follows.join(','), present.id, acceptedBy, signature);
 }
 
 /** For a store from before stores had one. */

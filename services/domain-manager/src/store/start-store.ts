@@ -3,6 +3,7 @@ import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { waitForRedis } from '@keyfleet/shared/redis/wait-for-redis';
+import type { Operator } from '@keyfleet/shared/domain/state';
 import type { Assembly } from '../assembly.ts';
 import { RedisStore } from './redis-store.ts';
 
@@ -18,7 +19,7 @@ export interface GuardedStore {
  */
 export async function startStore(
   { config, anchor, clock, events, resources }: Assembly,
-  signal: AbortSignal,
+  { signal, operators }: { readonly signal: AbortSignal; readonly operators: () => readonly Operator[] },
 ): Promise<GuardedStore | undefined> {
   const { domain } = anchor;
   const redis = resources.use(connectRedis(config.redis, { onProblem: (problem) => events.storeProblem(problem) }));
@@ -33,6 +34,7 @@ export async function startStore(
       writes,
       // Lost tokens are stored again, if it is the same store.
       generation: () => 0,
+      operators,
       keepsWrites: config.redis.durability === 'strict',
       givesIdentity: true,
       onRefused,

@@ -105,6 +105,7 @@ function startGuard(
       clients: [connections.client, connections.writer],
       writes,
       generation: () => domain.state?.generation ?? 0,
+      operators: () => domain.state?.operators ?? [],
       keepsWrites: config.redis.durability === 'strict',
       onRefused: (problem) => events.storeRefused(problem),
       onAccepted() {
