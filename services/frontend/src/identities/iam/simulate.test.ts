@@ -70,3 +70,11 @@ test('of a million decisions only those of the page are made, and other work is 
   expect(IsTruncated).toBe(true);
   expect(turns).toBeGreaterThan(50);
 });
+
+test('the policies of one simulation have together the length that one may have', async () => {
+  const PolicyInputList = Array.from({ length: 9 }, () => policy.padEnd(16_384));
+  await simulate(['kms:Encrypt'], ['*'], { PolicyInputList: PolicyInputList.slice(1) });
+  await expect(simulate(['kms:Encrypt'], ['*'], { PolicyInputList })).rejects.toMatchObject({
+    queryCode: 'InvalidInput',
+  });
+});

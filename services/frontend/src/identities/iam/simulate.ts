@@ -23,6 +23,9 @@ const ContextEntry = structure('ContextEntry', {
   ContextKeyType: choice([...contextTypes, ...moreTypes]).optional(),
 });
 
+/** Ours, for all policies together: as long as AWS lets one be. They are read in one go. */
+const MAX_POLICY_LENGTH = 131_072;
+
 const common = {
   ActionNames: list(text({ min: 3, max: 128 })),
   ResourceArns: list(text({ min: 1, max: 2048 })).optional(),
@@ -113,7 +116,11 @@ async function simulate(
   if (input.ResourcePolicy !== undefined) {
     throw new QueryException('InvalidInput', 'Resource policies are not simulated: send the request with DryRun.');
   }
-  for (const document of [...more, ...(input.PermissionsBoundaryPolicyInputList ?? [])]) assertIdentityPolicy(document);
+  const documents = [...more, ...(input.PermissionsBoundaryPolicyInputList ?? [])];
+  if (documents.join('').length > MAX_POLICY_LENGTH) {
+    throw new QueryException('InvalidInput', `The policies are longer than ${MAX_POLICY_LENGTH} characters together.`);
+  }
+  documents.forEach(assertIdentityPolicy);
   const requester = deps.policies.requester({ ...source, boundary, policies: [...source.policies, ...more] });
   const context = contextOf(input.ContextEntries);
   const decide = (action: string, resource: string): object => ({
