@@ -4,24 +4,34 @@ import {
   DescribeKeyCommand,
   EncryptCommand,
   GenerateMacCommand,
-  GenerateRandomCommand,
   GetParametersForImportCommand,
   ImportKeyMaterialCommand,
   type KMSClient,
   SignCommand,
 } from '@aws-sdk/client-kms';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { startTestCluster } from '@keyfleet/test-support/cluster';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { knownBackingKey } from '@keyfleet/test-support/known-backing-keys';
 import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { anyMaterial } from '@keyfleet/test-support/wrapped';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createKmsClient } from '@keyfleet/client';
 import { heldBy, methodsOf, needlesOf, secretKinds, useSecrets } from '@keyfleet/test-support/used-secrets';
-import { findInMemory } from '@keyfleet/test-support/process-memory';
-import { globSync, readFileSync, statSync } from 'node:fs';
+import { childrenOf, findInMemory } from '@keyfleet/test-support/process-memory';
+import {
+  accountId,
+  createStores,
+  importMaterial,
+  makeStoreSecrets,
+  type StoreIds,
+  type StoreSecrets,
+  useStores,
+} from '@keyfleet/test-support/store-secrets';
+import { globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const KEYS = 4;
 const description = 'a description that the frontend surely has seen';
@@ -93,59 +103,96 @@ test('no backing key stands in the memory of the frontend, in Redis, or in any f
   expect(leaks.map(([name]) => name)).toEqual([]);
 });
 
-test('a worker keeps nothing of what it was given or gave: secrets are overwritten when their answer is sealed', async () => {
-  const workerMain = join(import.meta.dirname, '../support/leaky-worker.ts');
-  await using cluster = await startTestCluster({ workers: 2, workerMain });
-  const secrets = await useSecrets(methodsOf(kmsClient(cluster)));
-  secrets.set('credential', [Buffer.from(cluster.credentials.secretAccessKey)]);
-  /** Only one worker is there to open the credential of a frontend that knows none yet. */
-  const openCredentialBy = async (worker: string, other: string) => {
-    await cluster.kill(other, 'frontend');
-    if (cluster.pid(worker) === undefined) await cluster.restart(worker);
-    await cluster.restart('frontend');
-    await kmsClient(cluster).send(new GenerateRandomCommand({ NumberOfBytes: 32 }));
-  };
-
-  // Nothing is waited for: what is searched now must be gone already, and does not come back by itself.
-  expect(heldBy(cluster.pid('hsm-worker-1'), secrets)).toEqual({});
-  // The same searched where nothing is overwritten: whatever passes through a worker would be found.
-  expect(Object.keys(heldBy(cluster.pid('hsm-worker-2'), secrets))).toEqual(expect.arrayContaining([...secretKinds]));
-
-  await openCredentialBy('hsm-worker-1', 'hsm-worker-2');
-  expect(heldBy(cluster.pid('hsm-worker-1'), secrets)).toEqual({});
-  await openCredentialBy('hsm-worker-2', 'hsm-worker-1');
-  expect(heldBy(cluster.pid('hsm-worker-2'), secrets)).toHaveProperty('credential');
-});
-
 /** Of 180. Node's HTTP parser and sockets have copies of their own, which nobody can reach: most runs find none. */
 const MAX_HELD = 5;
 const protocols = ['HTTP', 'gRPC'] as const;
 
-test('a frontend keeps no secret access key, and of what passed through it over HTTP and gRPC next to nothing', async () => {
-  await using cluster = await startTestCluster({ workers: 2 });
-  // The one that ran until now has written the first access key to its file.
-  await cluster.kill('frontend');
-  await cluster.restart('frontend');
-  const { credentials, grpcAddress: address } = cluster;
-  using grpc = createKmsClient({ address, credentials, region: 'us-east-1', timeoutMs: 60_000 });
-  const clients = { HTTP: methodsOf(kmsClient(cluster)), gRPC: grpc };
-  const used = await Promise.all(protocols.map(async (name) => [name, await useSecrets(clients[name])] as const));
-  const secrets = new Map([
-    ...used.flatMap(([protocol, made]) => [...made].map(([kind, all]) => [`${protocol}: ${kind}`, all] as const)),
-    ['id', [Buffer.from(credentials.accessKeyId)]],
-    ['secret', [Buffer.from(credentials.secretAccessKey)]],
-  ]);
+/**
+ * Nothing is waited for: what is searched must be gone when its answer is there, and does not come back by itself.
+ * hsm-worker-2 overwrites nothing: what passes through a worker is found there, or the search does not work.
+ */
+describe('of what callers gave and were given', () => {
+  const resources = new AsyncDisposableStack();
+  let cluster: TestCluster;
+  let stores: StoreSecrets;
+  let storeIds: StoreIds;
+  /** What workers are given to open or to keep. */
+  let entrusted: Map<string, Buffer[]>;
+  beforeAll(async () => {
+    stores = await makeStoreSecrets(resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-stores-'))).path);
+    const workerMain = join(import.meta.dirname, '../support/leaky-worker.ts');
+    cluster = resources.use(await startTestCluster({ workers: 2, workerMain, accountId }));
+    // The frontend that ran until now has written the first access key to its file.
+    await cluster.kill('hsm-worker-1', 'hsm-worker-2', 'frontend');
+    for (const name of ['hsm-worker-1', 'hsm-worker-2']) reconfigure(name, stores.worker);
+    reconfigure('frontend', stores.frontend);
+    await cluster.restart('hsm-worker-2', 'frontend');
+    entrusted = new Map([
+      ['credential', [Buffer.from(cluster.credentials.secretAccessKey)]],
+      ['PIN', [Buffer.from(stores.pin)]],
+      ['proxy secret', [Buffer.from(stores.proxySecret)]],
+    ]);
+  }, 300_000);
+  afterAll(() => resources.disposeAsync());
 
-  // Nothing is waited for: what is searched now must be gone already, and does not come back by itself.
-  const held = heldBy(cluster.pid('frontend'), secrets);
-  for (const protocol of protocols) {
-    const counts = Object.entries(held).map(([name, count]) => (name.startsWith(protocol) ? count : 0));
-    expect(
-      counts.reduce((sum, count) => sum + count, 0),
-      JSON.stringify(held),
-    ).toBeLessThanOrEqual(MAX_HELD);
+  function reconfigure(name: string, members: object): void {
+    const file = cluster.home.in('config', `${name}.json`);
+    writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...members }));
   }
-  // The same search finds what the frontend does keep.
-  expect(held).toHaveProperty('id');
-  expect(Object.keys(held).filter((name) => name.startsWith('secret'))).toEqual([]);
+
+  const kindsIn = (pid: number | undefined, secrets: ReadonlyMap<string, Buffer[]>): string[] =>
+    Object.keys(heldBy(pid, secrets)).filter((name) => secrets.has(name));
+
+  test('a worker that overwrites nothing holds credentials, PINs, the secrets of proxies and imported material', async () => {
+    storeIds = await createStores(cluster, stores);
+    await useStores(cluster, storeIds);
+    const secrets = new Map([...entrusted, ['imported', [await importMaterial(cluster)]] as const]);
+    expect(kindsIn(cluster.pid('hsm-worker-2'), secrets)).toEqual(expect.arrayContaining([...secrets.keys()]));
+  });
+
+  test('a worker holds none of them, nor does a frontend, and its module process no PIN that it does not need', async () => {
+    await cluster.kill('hsm-worker-2', 'frontend');
+    await cluster.restart('hsm-worker-1', 'frontend');
+    await useStores(cluster, storeIds);
+    const imported = [await importMaterial(cluster), await importMaterial(cluster)];
+    const secrets = new Map([...entrusted, ['imported', imported] as const]);
+    const [worker, frontend] = [cluster.pid('hsm-worker-1')!, cluster.pid('frontend')];
+    const [module, ...others] = childrenOf(worker);
+    const inWorker = heldBy(worker, secrets);
+    // What is not secret is found where it is used: the search works.
+    const inModule = heldBy(module, new Map([...secrets, ['label', [Buffer.from(stores.tokenLabel)]] as const]));
+    const { proxyAccessKeyId } = stores;
+    const inFrontend = heldBy(frontend, new Map([...secrets, ['id', [Buffer.from(proxyAccessKeyId)]] as const]));
+    const { id, 'id in base64': _, ...secretInFrontend } = inFrontend;
+    expect({ inWorker, inModule, secretInFrontend }).toEqual({
+      inWorker: {},
+      inModule: { label: 1 },
+      secretInFrontend: {},
+    });
+    expect([id, others]).toEqual([1, []]);
+  });
+
+  test.each(protocols)(
+    'a worker keeps nothing, and a frontend next to nothing, of requests over %s',
+    async (protocol) => {
+      if (cluster.pid('hsm-worker-2') === undefined) await cluster.restart('hsm-worker-2');
+      const { credentials, grpcAddress: address } = cluster;
+      using grpc = createKmsClient({ address, credentials, region: 'us-east-1', timeoutMs: 60_000 });
+      const made = await useSecrets(protocol === 'gRPC' ? grpc : methodsOf(kmsClient(cluster)));
+      const secrets = new Map([...made, ...entrusted, ['id', [Buffer.from(credentials.accessKeyId)]] as const]);
+      const { id: _, ...inWorker } = heldBy(cluster.pid('hsm-worker-1'), secrets);
+      const held = heldBy(cluster.pid('frontend'), secrets);
+      const inLeaky = Object.keys(heldBy(cluster.pid('hsm-worker-2'), made));
+
+      expect(inWorker).toEqual({});
+      expect(inLeaky).toEqual(expect.arrayContaining([...secretKinds]));
+      // The same search finds what the frontend does keep.
+      expect(held).toHaveProperty('id');
+      const heldOf = (kinds: Iterable<string>) =>
+        Object.entries(held).filter(([name]) => [...kinds].some((kind) => name.startsWith(kind)));
+      expect(heldOf(entrusted.keys())).toEqual([]);
+      const count = heldOf(made.keys()).reduce((sum, [, of]) => sum + of, 0);
+      expect(count, JSON.stringify(held)).toBeLessThanOrEqual(MAX_HELD);
+    },
+  );
 });

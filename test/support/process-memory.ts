@@ -4,6 +4,12 @@ const CHUNK = 8 << 20;
 const PAGE = 4096;
 const zeros = Buffer.alloc(PAGE);
 
+/** The processes that this one started. */
+export function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
 /**
  * Which of the needles stand in the memory of a process: all that it can write is read, once. Linux, as root or a
  * parent.

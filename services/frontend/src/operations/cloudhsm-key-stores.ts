@@ -148,7 +148,11 @@ async function sealedPassword(
   const principal = principalOfStore({ ...scopeOf(call), storeId });
   const secretAccessKey = Buffer.from(password);
   const input = { accessKeyId, principal, secretAccessKey };
-  return (await deps.hsm.execute('SealCredential', input, call.deadline)).token;
+  try {
+    return (await deps.hsm.execute('SealCredential', input, call.deadline)).token;
+  } finally {
+    secretAccessKey.fill(0);
+  }
 }
 
 function assertNoXks(input: XksMembers): void {

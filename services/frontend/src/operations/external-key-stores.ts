@@ -127,12 +127,13 @@ async function sealed(
 ): Promise<Pick<XksProxy, 'accessKeyId' | 'token'>> {
   const principal = principalOfStore({ ...scopeOf(call), storeId });
   const secretAccessKey = Buffer.from(RawSecretAccessKey);
-  const { token } = await deps.hsm.execute(
-    'SealCredential',
-    { accessKeyId, principal, secretAccessKey },
-    call.deadline,
-  );
-  return { accessKeyId, token };
+  const input = { accessKeyId, principal, secretAccessKey };
+  try {
+    const { token } = await deps.hsm.execute('SealCredential', input, call.deadline);
+    return { accessKeyId, token };
+  } finally {
+    secretAccessKey.fill(0);
+  }
 }
 
 async function checkHealth(

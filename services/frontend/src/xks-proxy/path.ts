@@ -1,5 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { readSecretFile } from '@keyfleet/shared/config';
+import { readSecretBytes } from '@keyfleet/shared/config';
 import { identityArn, userCaller } from '../identities/callers.ts';
 import type { Identities } from '../identities/identities.ts';
 import { type Authenticated, Authenticator } from '../request/authenticate.ts';
@@ -28,10 +28,11 @@ export function newPathAuthenticator(
 ): PipelineDeps['authenticator'] {
   const known = new Map(
     credentials.map(({ accessKeyId, secretFile }) => {
-      const secret = Buffer.from(readSecretFile(secretFile, 'xksProxy.paths.credentials.secretFile'));
+      const read = () => readSecretBytes(secretFile, 'xksProxy.paths.credentials.secretFile');
+      read().fill(0);
       const credential = new Credential({
-        // The secret came from a file and is kept: each recipient overwrites a copy.
-        openSecret: () => Promise.resolve(Buffer.from(secret)),
+        // Read anew for each day, and not kept.
+        openSecret: async () => read(),
         identity: () => identities.findUser(accountId, userName),
         callerOf: (identity) => userCaller(identity, identityArn(partition, identity.record), accessKeyId),
       });

@@ -1,7 +1,13 @@
-import { createSecretKey, hash, type KeyObject } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
 import type { Scope } from '@keyfleet/shared/stored/names';
-import { amzDateOf, authorizationOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
+import {
+  amzDateOf,
+  authorizationOf,
+  type CredentialScope,
+  deriveSigningKey,
+  newSigningSecret,
+} from '@keyfleet/shared/sigv4';
 import type { z } from 'zod';
 import type { HsmCommands } from '../hsm/commands.ts';
 import { principalOfStore, type XksProxy } from '../key-stores/key-store.ts';
@@ -44,8 +50,8 @@ export interface XksProxiesDeps {
 export class XksProxies {
   readonly #deps: XksProxiesDeps;
   readonly #breakers = new Map<string, Breaker>();
-  /** By the proxy object in the record that was read. */
-  readonly #secrets = new WeakMap<XksProxy, Promise<KeyObject>>();
+  /** By the proxy object in the record that was read. Each is good for one day, and the secret is not kept. */
+  readonly #signingKeys = new WeakMap<XksProxy, SigningKeyOfDay>();
 
   constructor(deps: XksProxiesDeps) {
     this.#deps = deps;
@@ -83,22 +89,19 @@ export class XksProxies {
     const { refusal } = breaker;
     if (refusal !== undefined) throw new XksError(refusal === 'busy' ? 'throttled' : 'timed-out');
     const body = Buffer.from(JSON.stringify(members));
-    const secret = await this.#secretOf(proxy, deadline);
-    const answer = await breaker.run(() => this.#send(proxy, { path, body, secret }), isAway);
+    const amzDate = amzDateOf(this.#deps.clock.now());
+    const scope = { date: amzDate.slice(0, 8), region: proxy.region, service: XKS_SERVICE };
+    const signingKey = await this.#signingKeyOf(proxy, scope, deadline);
+    const signer = { accessKeyId: proxy.xks.accessKeyId, scope, signingKey };
+    const answer = await breaker.run(() => this.#send(proxy, { path, body, amzDate, signer }), isAway);
     return parseAnswer(answers[api], answer) as z.output<(typeof answers)[A]>;
   }
 
-  #send(
-    { xks, region }: ProxyOf,
-    { path, body, secret }: { path: string; body: Buffer; secret: KeyObject },
-  ): Promise<XksAnswer> {
+  #send({ xks }: ProxyOf, { path, body, amzDate, signer }: Sent): Promise<XksAnswer> {
     const host = new URL(xks.uriEndpoint).host;
-    const amzDate = amzDateOf(this.#deps.clock.now());
-    const scope = { date: amzDate.slice(0, 8), region, service: XKS_SERVICE };
     const signed = { host, 'x-amz-date': amzDate };
     const payloadHash = hash('sha256', body, 'hex');
     const request = { method: 'POST', path, query: '', headers: new Map(Object.entries(signed)), payloadHash };
-    const signer = { accessKeyId: xks.accessKeyId, scope, signingKey: deriveSigningKey(secret, scope) };
     const authorization = authorizationOf(request, amzDate, signer);
     const headers = {
       ...signed,
@@ -118,25 +121,39 @@ export class XksProxies {
     return breaker;
   }
 
-  #secretOf(proxy: ProxyOf, deadline: number): Promise<KeyObject> {
-    const known = this.#secrets.get(proxy.xks);
-    if (known !== undefined) return known;
-    const opening = this.#openSecret(proxy, deadline);
-    this.#secrets.set(proxy.xks, opening);
-    opening.catch(() => this.#secrets.delete(proxy.xks));
-    return opening;
+  #signingKeyOf(proxy: ProxyOf, scope: CredentialScope, deadline: number): Promise<KeyObject> {
+    const known = this.#signingKeys.get(proxy.xks);
+    if (known?.date === scope.date) return known.key;
+    const key = this.#openSigningKey(proxy, scope, deadline);
+    this.#signingKeys.set(proxy.xks, { date: scope.date, key });
+    key.catch(() => this.#signingKeys.delete(proxy.xks));
+    return key;
   }
 
-  async #openSecret(proxy: ProxyOf, deadline: number): Promise<KeyObject> {
+  async #openSigningKey(proxy: ProxyOf, scope: CredentialScope, deadline: number): Promise<KeyObject> {
     const { accessKeyId, token } = proxy.xks;
     const sealed = { accessKeyId, principal: principalOfStore(proxy), token };
     const { secretAccessKey } = await this.#deps.hsm.execute('OpenCredential', sealed, deadline);
+    const secret = newSigningSecret(secretAccessKey);
     try {
-      return createSecretKey(newSigningSecret(secretAccessKey));
+      return deriveSigningKey(secret, scope);
     } finally {
-      secretAccessKey.fill(0);
+      for (const bytes of [secret, secretAccessKey]) bytes.fill(0);
     }
   }
+}
+
+interface SigningKeyOfDay {
+  /** YYYYMMDD. */
+  readonly date: string;
+  readonly key: Promise<KeyObject>;
+}
+
+interface Sent {
+  readonly path: string;
+  readonly body: Buffer;
+  readonly amzDate: string;
+  readonly signer: Parameters<typeof authorizationOf>[2];
 }
 
 interface AskedCall {

@@ -1,7 +1,8 @@
+import { hash } from 'node:crypto';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { ivLength } from '@keyfleet/shared/encoding/aead';
 import { RefusedError } from '../errors.ts';
-import type { Cluster } from '../pkcs11/cluster.ts';
+import type { Cluster, Login } from '../pkcs11/cluster.ts';
 import type { TokenWork } from '../pkcs11/token-process-main.ts';
 import type { EncryptedInToken } from '../pkcs11/token-session.ts';
 import { CredentialToken } from '../tokens/credential-token.ts';
@@ -15,7 +16,7 @@ export const checkCluster: CommandHandler<'CheckCluster'> = ({ trustAnchor, ...n
 };
 
 export const connectCluster: CommandHandler<'ConnectCluster'> = async (input, context) => {
-  await withPassword(input, context, (cluster, password) => cluster.connect(password));
+  await withLogin(input, context, (cluster, login) => cluster.connect(login));
   return {};
 };
 
@@ -66,19 +67,19 @@ function clusterOf({ clusterId, account, region }: ClusterNames, { clusters }: P
 }
 
 function use(input: InputOf<'ConnectCluster'>, context: CommandContext, work: TokenWork): Promise<unknown> {
-  return withPassword(input, context, (cluster, password) => cluster.use(password, work));
+  return withLogin(input, context, (cluster, login) => cluster.use(login, work));
 }
 
-async function withPassword<T>(
+async function withLogin<T>(
   { principal, token, ...names }: InputOf<'ConnectCluster'>,
   context: CommandContext,
-  then: (cluster: Cluster, password: Uint8Array) => Promise<T>,
+  then: (cluster: Cluster, login: Login) => Promise<T>,
 ): Promise<T> {
   const cluster = clusterOf(names, context);
   const { header, secret } = openToken(CredentialToken, token, context.keyring);
   try {
     if (header.accessKeyId !== names.clusterId || header.principal !== principal) throw new RefusedError('cannot-open');
-    return await then(cluster, secret);
+    return await then(cluster, { id: hash('sha256', token), password: secret });
   } finally {
     secret.fill(0);
   }

@@ -1,7 +1,7 @@
-import { createECDH, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { createECDH, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
 import { isSecretKey } from './backing-keys.ts';
-import { isOfSpec } from './key-spec-of.ts';
+import { isOfSpec, isSecretOfSpec } from './key-spec-of.ts';
 import { arePartsOfOneKey } from './rsa-parts.ts';
 
 /**
@@ -10,25 +10,24 @@ import { arePartsOfOneKey } from './rsa-parts.ts';
  * material id.
  */
 export async function materialToSeal(keySpec: KeySpec, unwrapped: Buffer): Promise<Buffer | undefined> {
-  const key = keyOf(keySpec, unwrapped);
-  if (key === undefined || !isOfSpec({ key, keySpec, origin: 'EXTERNAL' })) return undefined;
+  const spec = { keySpec, origin: 'EXTERNAL' } as const;
+  // Not a KeyObject, which would hold the bytes until it is collected.
+  if (isSecretKey(keySpec)) return isSecretOfSpec(unwrapped.length, spec) ? Buffer.from(unwrapped) : undefined;
+  const key = privateKeyOf(unwrapped);
+  if (key === undefined || !isOfSpec({ key, ...spec })) return undefined;
   switch (keySpecs[keySpec].kind) {
     case 'rsa':
       return (await arePartsOfOneKey(key)) ? pkcs8Of(key) : undefined;
     case 'ec':
       return ecKeyToSeal(key);
-    case 'ed25519':
-      return pkcs8Of(key);
     default:
-      return Buffer.from(unwrapped);
+      return pkcs8Of(key);
   }
 }
 
-function keyOf(keySpec: KeySpec, unwrapped: Buffer): KeyObject | undefined {
+function privateKeyOf(unwrapped: Buffer): KeyObject | undefined {
   try {
-    if (!isSecretKey(keySpec)) return createPrivateKey({ key: unwrapped, format: 'der', type: 'pkcs8' });
-    // OpenSSL has no empty keys.
-    return unwrapped.length > 0 ? createSecretKey(unwrapped) : undefined;
+    return createPrivateKey({ key: unwrapped, format: 'der', type: 'pkcs8' });
   } catch {
     return undefined;
   }

@@ -26,9 +26,8 @@ export function isOfSpec({ key, keySpec, origin }: Pick<BackingKey, 'key' | 'key
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
   switch (row.kind) {
     case 'symmetric':
-      return key.symmetricKeySize === secretLengthOf(keySpec);
     case 'hmac':
-      return isHmacLength(key.symmetricKeySize ?? 0, { bits: row.bits, origin });
+      return isSecretOfSpec(key.symmetricKeySize ?? 0, { keySpec, origin });
     case 'rsa':
       return type === 'rsa' && details?.modulusLength === row.bits && details.publicExponent === 65537n;
     case 'ec':
@@ -43,10 +42,14 @@ export function isOfSpec({ key, keySpec, origin }: Pick<BackingKey, 'key' | 'key
   }
 }
 
-/** Keys made here are as long as their hash. Imported ones may be longer, but not shorter. */
-function isHmacLength(length: number, { bits, origin }: { bits: number; origin: BackingKey['origin'] }): boolean {
-  const least = bits / 8;
-  return length >= least && length <= (origin === 'EXTERNAL' ? MAX_HMAC_BYTES : least);
+/**
+ * The same for a key that is bytes, by their number. An HMAC key made here is as long as its hash; an imported one may
+ * be longer.
+ */
+export function isSecretOfSpec(length: number, { keySpec, origin }: Pick<BackingKey, 'keySpec' | 'origin'>): boolean {
+  const least = secretLengthOf(keySpec)!;
+  const mayBeLonger = keySpecs[keySpec].kind === 'hmac' && origin === 'EXTERNAL';
+  return length >= least && length <= (mayBeLonger ? MAX_HMAC_BYTES : least);
 }
 
 /** The name that a KeyObject reports for curves with two names. */

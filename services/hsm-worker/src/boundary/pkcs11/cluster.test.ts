@@ -6,12 +6,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 
 /** Against SoftHSM2, in processes of its own. */
-const pin = Buffer.from('password-of-kmsuser');
+const password = 'password-of-kmsuser';
+const right = { id: 'right', password: Buffer.from(password) };
 const resources = new AsyncDisposableStack();
 let token: SoftHsm;
 beforeAll(async () => {
   const directory = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-token-'))).path;
-  token = await SoftHsm.make(directory, { label: 'test', pin: pin.toString() });
+  token = await SoftHsm.make(directory, { label: 'test', pin: password });
 }, 60_000);
 afterAll(() => resources.disposeAsync());
 
@@ -35,44 +36,44 @@ const random = { name: 'generateRandom', length: 16 } as const;
 
 test('a wrong password is refused by the token once, and then by the cluster until it is connected again', async () => {
   using cluster = newCluster();
-  const wrong = Buffer.from('not-the-password');
+  const wrong = { id: 'wrong', password: Buffer.from('not-the-password') };
   expect(await refusalOf(cluster.use(wrong, random))).toBe('cluster-password');
   expect(await refusalOf(cluster.use(wrong, random))).toBe('cluster-password');
-  expect(await refusalOf(cluster.connect(pin))).toBe('it succeeded');
-  expect(await cluster.use(pin, random)).toHaveLength(16);
+  expect(await refusalOf(cluster.connect(right))).toBe('it succeeded');
+  expect(await cluster.use(right, random)).toHaveLength(16);
 });
 
 test('a token or a module that is not there is away', async () => {
   using noToken = newCluster({ token: { label: 'another' } });
-  expect(await refusalOf(noToken.connect(pin))).toBe('cluster-away');
+  expect(await refusalOf(noToken.connect(right))).toBe('cluster-away');
   using noModule = newCluster({ module: '/nowhere.so' });
-  expect(await refusalOf(noModule.connect(pin))).toBe('cluster-away');
+  expect(await refusalOf(noModule.connect(right))).toBe('cluster-away');
 });
 
 test('more calls than sessions wait for one, and more than may wait are refused', async () => {
   using cluster = newCluster({ sessions: 1, timeoutMs: 20_000 });
-  await cluster.connect(pin);
-  const calls = Array.from({ length: 1 + 256 }, () => cluster.use(pin, random));
-  expect(await refusalOf(cluster.use(pin, random))).toBe('cluster-sessions');
+  await cluster.connect(right);
+  const calls = Array.from({ length: 1 + 256 }, () => cluster.use(right, random));
+  expect(await refusalOf(cluster.use(right, random))).toBe('cluster-sessions');
   for (const bytes of await Promise.all(calls)) expect(bytes).toHaveLength(16);
 });
 
 test('a key that the token lost is no key, and nothing else is lost with it', async () => {
   using cluster = newCluster();
-  await cluster.use(pin, { name: 'generateKey', label: 'key-1' });
+  await cluster.use(right, { name: 'generateKey', label: 'key-1' });
   const [associatedData, plaintext, iv] = [Buffer.of(), Buffer.from('hello'), Buffer.alloc(12, 1)];
   const work = { name: 'encrypt', label: 'key-1', associatedData, plaintext, iv } as const;
-  expect(await refusalOf(cluster.use(pin, work))).toBe('it succeeded');
-  await cluster.use(pin, { name: 'destroyKey', label: 'key-1' });
-  expect(await refusalOf(cluster.use(pin, work))).toBe('no-cluster-key');
-  expect(await refusalOf(cluster.use(pin, random))).toBe('it succeeded');
+  expect(await refusalOf(cluster.use(right, work))).toBe('it succeeded');
+  await cluster.use(right, { name: 'destroyKey', label: 'key-1' });
+  expect(await refusalOf(cluster.use(right, work))).toBe('no-cluster-key');
+  expect(await refusalOf(cluster.use(right, random))).toBe('it succeeded');
 });
 
 test('disconnected, it has no session, and refuses what it was used for; the next use logs in again', async () => {
   using cluster = newCluster({ sessions: 1, timeoutMs: 20_000 });
-  await cluster.connect(pin);
-  const used = refusalOf(cluster.use(pin, random));
+  await cluster.connect(right);
+  const used = refusalOf(cluster.use(right, random));
   cluster.disconnect();
   expect(await used).toBe('cluster-away');
-  expect(await cluster.use(pin, random)).toHaveLength(16);
+  expect(await cluster.use(right, random)).toHaveLength(16);
 });

@@ -1,4 +1,3 @@
-import { createSecretKey, type KeyObject } from 'node:crypto';
 import { RefusedError } from '../errors.ts';
 import { TokenProcess, type TokenProcessOptions } from './token-process.ts';
 import type { TokenWork } from './token-process-main.ts';
@@ -13,6 +12,13 @@ export interface ClusterOptions extends TokenProcessOptions {
   readonly user?: string | undefined;
   /** The number of sessions, each in its own process. */
   readonly sessions: number;
+}
+
+/** How the user logs in. */
+export interface Login {
+  /** Tells this password from others without saying it: the cluster keeps the id, and no password. */
+  readonly id: string;
+  readonly password: Uint8Array;
 }
 
 /** Requests that may wait for a session. */
@@ -32,24 +38,23 @@ export class Cluster implements Disposable {
   readonly #processes = new Set<TokenProcess>();
   readonly #idle: TokenProcess[] = [];
   readonly #waiters: Waiter[] = [];
-  /** The password that was refused: retrying it would lock the user. */
-  #wrongPin: KeyObject | undefined;
+  /** The login that was refused: retrying it would lock the user. */
+  #refused: string | undefined;
 
   constructor(options: ClusterOptions) {
     this.options = options;
   }
 
   /** Logs in, even if already logged in. Refuses with RefusedError. */
-  connect(password: Uint8Array): Promise<void> {
-    this.#wrongPin = undefined;
-    return this.#withProcess((process) => this.#login(process, this.#pinOf(password)));
+  connect(login: Login): Promise<void> {
+    this.#refused = undefined;
+    return this.#withProcess((process) => this.#login(process, login));
   }
 
   /** Refuses with RefusedError. */
-  use(password: Uint8Array, work: TokenWork): Promise<unknown> {
-    const pin = this.#pinOf(password);
+  use(login: Login, work: TokenWork): Promise<unknown> {
     return this.#withProcess(async (process) => {
-      if (!process.loggedIn?.equals(pin)) await this.#login(process, pin);
+      if (process.loggedIn !== login.id) await this.#login(process, login);
       return process.ask(work);
     });
   }
@@ -63,29 +68,20 @@ export class Cluster implements Disposable {
     this.disconnect();
   }
 
-  #pinOf(password: Uint8Array): KeyObject {
+  async #login(process: TokenProcess, { id, password }: Login): Promise<void> {
+    if (this.#refused === id) throw new RefusedError('cluster-password');
+    process.loggedIn = undefined;
     const { user } = this.options;
-    const pin = user === undefined ? Buffer.from(password) : Buffer.concat([Buffer.from(`${user}:`), password]);
+    const pin = Buffer.concat([Buffer.from(user === undefined ? '' : `${user}:`), password]);
     try {
-      return createSecretKey(pin);
+      await process.login(pin);
+    } catch (error) {
+      if (error instanceof RefusedError && error.refusal === 'cluster-password') this.#refused = id;
+      throw error;
     } finally {
       pin.fill(0);
     }
-  }
-
-  async #login(process: TokenProcess, pin: KeyObject): Promise<void> {
-    if (this.#wrongPin?.equals(pin)) throw new RefusedError('cluster-password');
-    process.loggedIn = undefined;
-    const bytes = pin.export();
-    try {
-      await process.ask({ name: 'login', pin: bytes });
-    } catch (error) {
-      if (error instanceof RefusedError && error.refusal === 'cluster-password') this.#wrongPin = pin;
-      throw error;
-    } finally {
-      bytes.fill(0);
-    }
-    process.loggedIn = pin;
+    process.loggedIn = id;
   }
 
   async #withProcess<T>(use: (process: TokenProcess) => Promise<T>): Promise<T> {

@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { CKR, loadModule } from './functions.ts';
 import { isValue, NoKeyError, NotDecryptedError, type TokenName, TokenSession } from './token-session.ts';
@@ -5,7 +6,8 @@ import { isValue, NoKeyError, NotDecryptedError, type TokenName, TokenSession } 
 /** A request to the process. The first is `open`; each is answered before the next arrives. */
 export type TokenRequest =
   | { readonly name: 'open'; readonly module: string; readonly token: TokenName }
-  | { readonly name: 'login'; readonly pin: Uint8Array }
+  /** The PIN comes on the standard input, where nothing makes copies of it. */
+  | { readonly name: 'login'; readonly pinLength: number }
   | TokenWork;
 
 /** A request to a session that is logged in. */
@@ -42,11 +44,7 @@ function answer(request: TokenRequest): unknown {
   if (session === undefined) throw new Error('there is no session');
   switch (request.name) {
     case 'login':
-      try {
-        return session.login(request.pin);
-      } finally {
-        request.pin.fill(0);
-      }
+      return login(session, request.pinLength);
     case 'generateKey':
       return session.generateKey(request.label);
     case 'destroyKey':
@@ -59,6 +57,20 @@ function answer(request: TokenRequest): unknown {
       return session.encrypt(request.label, request);
     case 'decrypt':
       return session.decrypt(request.label, request);
+  }
+}
+
+function login(into: TokenSession, pinLength: number): void {
+  const pin = Buffer.allocUnsafeSlow(pinLength);
+  try {
+    for (let read = 0; read < pinLength;) {
+      const more = readSync(0, pin, read, pinLength - read, null);
+      if (more === 0) throw new Error('no PIN came');
+      read += more;
+    }
+    into.login(pin);
+  } finally {
+    pin.fill(0);
   }
 }
 

@@ -1,8 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import type { KeyObject } from 'node:crypto';
 import { RefusedError } from '../errors.ts';
 import type { TokenName } from './token-session.ts';
-import type { TokenReply, TokenRequest } from './token-process-main.ts';
+import type { TokenReply, TokenRequest, TokenWork } from './token-process-main.ts';
 
 export interface TokenProcessOptions {
   readonly module: string;
@@ -27,8 +26,8 @@ export class TokenProcess implements Disposable {
   readonly #opened: Promise<unknown>;
   #waiting: ((reply: TokenReply) => void) | undefined;
   #isOver = false;
-  /** The password of the session's current login. */
-  loggedIn: KeyObject | undefined;
+  /** The `Login.id` of the session's current login. */
+  loggedIn: string | undefined;
 
   constructor(options: TokenProcessOptions) {
     this.#options = options;
@@ -36,9 +35,10 @@ export class TokenProcess implements Disposable {
       execArgv: ['--experimental-ffi', '--disable-warning=ExperimentalWarning'],
       env: { ...options.environment },
       serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
     });
     this.#child.on('message', (reply: TokenReply) => this.#waiting?.(reply));
+    this.#child.stdin?.on('error', () => this.kill());
     for (const over of ['error', 'exit', 'disconnect']) this.#child.on(over, () => this.kill());
     const { module, token } = options;
     this.#opened = this.#exchange({ name: 'open', module, token }, START_MS);
@@ -53,9 +53,16 @@ export class TokenProcess implements Disposable {
   /**
    * One request at a time. Refuses with RefusedError. After `cluster-away`, which means no answer, the process is over.
    */
-  async ask(request: TokenRequest): Promise<unknown> {
+  async ask(work: TokenWork): Promise<unknown> {
     await this.#opened;
-    return this.#exchange(request, this.#options.timeoutMs);
+    return this.#exchange(work, this.#options.timeoutMs);
+  }
+
+  /** As `ask`. The caller overwrites `pin` afterwards. */
+  async login(pin: Uint8Array): Promise<void> {
+    await this.#opened;
+    this.#child.stdin?.write(pin);
+    await this.#exchange({ name: 'login', pinLength: pin.length }, this.#options.timeoutMs);
   }
 
   kill(): void {

@@ -69,7 +69,7 @@ async function withToken<T>(
 ): Promise<T> {
   using token = new TokenProcess(options);
   try {
-    await token.ask({ name: 'login', pin });
+    await token.login(pin);
     return await use(token);
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
