@@ -129,7 +129,7 @@ export class RedisStore implements DomainStore {
   }
 
   async findProposal(proposalId: string): Promise<StoredProposal | undefined> {
-    const fields = await this.#redis.hgetallBuffer(proposalAt(this.#domain, proposalId));
+    const fields = await this.#redis.hgetallBuffer(proposalAt(this.#domain, proposalId)).catch(emptyIfNoHash);
     const command = fields['command'];
     if (command === undefined) return undefined;
     const signatures: Signature[] = Object.entries(fields)
@@ -207,4 +207,10 @@ export class RedisStore implements DomainStore {
   async setVerified(generation: number, at: number): Promise<void> {
     await this.#redis.hset(resealProgressAt(this.#domain, generation), 'verifiedAt', String(at));
   }
+}
+
+/** What is no hash was put there by somebody else, and is no proposal. */
+function emptyIfNoHash(error: Error): Record<string, Buffer> {
+  if (error.message.startsWith('WRONGTYPE')) return {};
+  throw error;
 }
