@@ -25,8 +25,8 @@ export async function until(
   return false;
 }
 
-export async function tcpReady(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
+export async function tcpReady(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const socket = connect(port, host);
   try {
     await once(socket, 'connect', { signal: AbortSignal.timeout(PROBE_MS) });
     return true;

@@ -13,6 +13,11 @@ export interface ComposeService {
   readonly networks: readonly string[];
   readonly ports?: readonly string[];
   readonly stop_grace_period: string;
+  readonly env_file?: readonly string[];
+  /** Directories in memory: PATH:OPTIONS. */
+  readonly tmpfs?: readonly string[];
+  /** CMD and the command. */
+  readonly healthcheck?: { readonly test: readonly string[] };
   /** SOURCE:TARGET, or SOURCE:TARGET:ro. */
   readonly volumes: readonly string[];
 }
@@ -24,9 +29,22 @@ export function composeServices(): ReadonlyMap<string, ComposeService> {
   return new Map(Object.entries(services));
 }
 
+export interface ComposeMount {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+/** With the sources as they are written, `${KEYFLEET_DIR}` in them. */
+export function mountsOf({ volumes }: ComposeService): ComposeMount[] {
+  return volumes.map((volume) => {
+    const [, source = '', target = '', mode] = /^(.+?):(\/[^:]*)(:ro)?$/.exec(volume.replaceAll(/:\?[^}]*\}/g, '}'))!;
+    return { source, target, readOnly: mode !== undefined };
+  });
+}
+
 /** What a service finds at the path, as the source of the volume that holds it; undefined: nothing is mounted there. */
-export function mountedAt({ volumes }: ComposeService, path: string): string | undefined {
-  const mounts = volumes.map((volume) => /^(.+?):(\/[^:]*)(:ro)?$/.exec(volume.replaceAll(/:\?[^}]*\}/g, '}'))!);
-  const [, source, target = ''] = mounts.find(([, , to]) => path === to || path.startsWith(`${to}/`)) ?? [];
-  return source === undefined ? undefined : `${source}${path.slice(target.length)}`;
+export function mountedAt(service: ComposeService, path: string): string | undefined {
+  const found = mountsOf(service).find(({ target }) => path === target || path.startsWith(`${target}/`));
+  return found === undefined ? undefined : `${found.source}${path.slice(found.target.length)}`;
 }

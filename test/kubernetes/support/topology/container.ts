@@ -64,7 +64,8 @@ export function insideNetwork(namespace: string, unshare: readonly string[]): st
 export class Container {
   readonly #parts: ContainerParts;
   readonly #child: ChildProcess;
-  readonly ended: Promise<unknown>;
+  /** Its exit code, or the signal that killed it. */
+  readonly ended: Promise<[number | null, NodeJS.Signals | null]>;
 
   constructor(parts: ContainerParts, emptyDirectory: string) {
     this.#parts = parts;
@@ -81,7 +82,7 @@ export class Container {
       { stdio: ['ignore', log, log], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env } },
     );
     closeSync(log);
-    this.ended = once(this.#child, 'exit');
+    this.ended = once(this.#child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   }
 
   get running(): boolean {

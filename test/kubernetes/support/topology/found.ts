@@ -3,12 +3,11 @@ import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { loadNewMember, loadOperator } from '@keyfleet/cli/public-files';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { credentials } from '@grpc/grpc-js';
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../../../../tools/readiness.ts';
 import type { AwsCredentials } from '../../../../tools/aws-files.ts';
+import { portForward } from './port-forward.ts';
 import type { Topology } from './topology.ts';
 
 const node = `/keyfleet/node_modules/node-linux-${process.arch}/bin/node`;
@@ -18,7 +17,7 @@ const ACCOUNT = '111122223333';
 
 /** Everything is ready, and there is an account, whose administrator's credentials are answered. */
 export async function found(topology: Topology): Promise<AwsCredentials> {
-  for (const name of ['redis', 'nats']) await topology.awaitReady(name);
+  for (const name of ['redis', 'nats', 'domain-manager']) await topology.awaitReady(name);
   await foundDomain(topology);
   for (const { name } of topology.workloads) await topology.awaitReady(name);
   return createAccount(topology);
@@ -54,19 +53,6 @@ async function foundDomain(topology: Topology): Promise<void> {
     },
     founders,
   );
-}
-
-/** As `kubectl port-forward` does it. */
-async function portForward(host: string, port: number): Promise<AsyncDisposable & { readonly port: number }> {
-  const server = createServer((near) => {
-    const far = connect(port, host);
-    near.pipe(far).pipe(near);
-    near.once('error', () => far.destroy());
-    far.once('error', () => near.destroy());
-  });
-  server.listen(0, 'localhost');
-  await once(server, 'listening');
-  return { port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
 /** The first account, by the command line in a frontend's Pod, which has what it asks for. */
