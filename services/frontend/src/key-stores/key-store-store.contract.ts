@@ -43,7 +43,8 @@ export function keyStoreStoreContract(open: () => Promise<Opened>): void {
   /** A key that takes a place in the store. */
   const claim = async (xksKeyId: string, keyId = newKeyId(false)) => {
     const claimed = await keyStores.claim(await keyStores.find(scope), { keyId, customKeyStoreId: 'cks-1', xksKeyId });
-    return { claimed, key: newKey({ keyId, ...scope, customKeyStoreId: 'cks-1', xksKeyId }) };
+    const arn = `arn:aws:kms:${scope.region}:${scope.accountId}:key/${keyId}`;
+    return { claimed, key: newKey({ keyId, arn, ...scope, customKeyStoreId: 'cks-1', xksKeyId }) };
   };
 
   test('what was stored is found, in its order, and in another Region or account there is nothing', async () => {
