@@ -189,7 +189,9 @@ describe('of what callers gave and were given', () => {
       const inLeaky = Object.keys(heldBy(cluster.pid('hsm-worker-2'), made));
 
       expect(countOf(inWorker), JSON.stringify(inWorker)).toBeLessThanOrEqual(MAX_MISSED);
-      const ofOwners = Object.keys(inWorker).filter((kind) => [...entrusted.keys()].some((one) => kind.startsWith(one)));
+      const ofOwners = Object.keys(inWorker).filter((kind) =>
+        [...entrusted.keys()].some((one) => kind.startsWith(one)),
+      );
       expect(ofOwners).toEqual([]);
       expect(inLeaky).toEqual(expect.arrayContaining([...secretKinds]));
       // The same search finds what the frontend does keep.

@@ -98,7 +98,7 @@ async function connectAs(
     await untilReady(client, 30_000);
     return client;
   } catch (error) {
-    client.disconnect();
+    await client[Symbol.asyncDispose]();
     throw error;
   }
 }

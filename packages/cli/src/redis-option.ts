@@ -33,7 +33,7 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
     await untilReady(client, CONNECT_TIMEOUT_MS);
     return client;
   } catch (cause) {
-    client.disconnect();
+    await client[Symbol.asyncDispose]();
     throw new CliError(`cannot reach Redis at ${args.redis}: ${(cause as Error).message}`, { cause });
   }
 }

@@ -68,12 +68,33 @@ export function connectRedis(
   client.on('ready', () => {
     said.over('Redis');
   });
+  const goingOn = connectAgain(client);
   return Object.assign(client, {
     async [Symbol.asyncDispose]() {
+      goingOn[Symbol.dispose]();
       client.disconnect();
       files?.[Symbol.dispose]();
     },
   });
+}
+
+/**
+ * ioredis gives up for good if it is told of a failover just while it looks for the master: `SentinelConnector` then
+ * throws "Connection is closed.", and no `retryStrategy` is asked. So it is told to connect anew, until disposed.
+ */
+export function connectAgain(client: RedisClient): Disposable {
+  let wasConnecting = false;
+  const connecting = (): void => void (wasConnecting = true);
+  const closed = (): void => void (wasConnecting = false);
+  const ended = (): void => {
+    if (wasConnecting) client.connect().catch(() => {});
+  };
+  client.on('connecting', connecting).on('close', closed).on('end', ended);
+  return {
+    [Symbol.dispose]() {
+      client.off('connecting', connecting).off('close', closed).off('end', ended);
+    },
+  };
 }
 
 function newClient(
