@@ -31,7 +31,7 @@ import { globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 const KEYS = 4;
 const description = 'a description that the frontend surely has seen';
@@ -176,10 +176,17 @@ describe('of what callers gave and were given', () => {
     expect([id, others]).toEqual([1, []]);
   });
 
+  /** After its start the frontend has yet to connect to it. */
+  async function leakyTakesCalls(): Promise<boolean> {
+    const { Plaintext } = await methodsOf(kmsClient(cluster)).GenerateRandom({ NumberOfBytes: 32 });
+    return 'random' in heldBy(cluster.pid('hsm-worker-2'), new Map([['random', [Buffer.from(Plaintext!)]]]));
+  }
+
   test.each(protocols)(
     'a worker keeps nothing, and a frontend next to nothing, of requests over %s',
     async (protocol) => {
       if (cluster.pid('hsm-worker-2') === undefined) await cluster.restart('hsm-worker-2');
+      await vi.waitUntil(leakyTakesCalls, { timeout: 60_000 });
       const { credentials, grpcAddress: address } = cluster;
       using grpc = createKmsClient({ address, credentials, region: 'us-east-1', timeoutMs: 60_000 });
       const made = await useSecrets(protocol === 'gRPC' ? grpc : methodsOf(kmsClient(cluster)));
