@@ -7,6 +7,7 @@ import type { AccessRequest } from '@keyfleet/frontend/policy/evaluate';
 import { defaultKeyPolicy } from '@keyfleet/frontend/policy/default-key-policy';
 import { Policies } from '@keyfleet/frontend/policy/policies';
 import { accessRequest, type Question, type Target } from '@keyfleet/frontend/request/access-request';
+import { newUsualKey } from './usual-key.ts';
 
 const DECISIONS = 200_000;
 const BATCHES = 5;
@@ -40,23 +41,7 @@ function policyOf(last: object): string {
 }
 
 function keyWith(policy: string): KmsKey {
-  return {
-    revision: 1,
-    keyId: '1234abcd-12ab-34cd-56ef-1234567890ab',
-    arn: `arn:aws:kms:us-east-1:${account}:key/1234abcd-12ab-34cd-56ef-1234567890ab`,
-    accountId: account,
-    region: 'us-east-1',
-    keySpec: 'SYMMETRIC_DEFAULT',
-    keyUsage: 'ENCRYPT_DECRYPT',
-    origin: 'AWS_KMS',
-    multiRegion: false,
-    description: '',
-    state: 'Enabled',
-    createdAt: 0,
-    policy,
-    tags: [{ TagKey: 'team', TagValue: 'payments' }],
-    backingKeys: [],
-  };
+  return { ...newUsualKey(), policy, tags: [{ TagKey: 'team', TagValue: 'payments' }], backingKeys: [] };
 }
 
 function question(policies: readonly string[]): Question {
