@@ -119,6 +119,14 @@ describe('the pool', () => {
     expect(frontend.pool.inFlight).toBe(0);
   });
 
+  test('says that no worker has a cluster only when each was asked', async () => {
+    await using frontend = await startTwoWorkers(refusing('no-cluster'), refusing('no-cluster'));
+    await expect(frontend.ask()).rejects.toMatchObject({ refusal: 'no-cluster' });
+    frontend.workers[0].die();
+    await until(() => frontend.pool.ready === 1);
+    await expect(frontend.ask()).rejects.toMatchObject({ refusal: 'cluster-away' });
+  });
+
   test('passes any other refusal on', async () => {
     await using frontend = await startTwoWorkers(refusing('cannot-open'), refusing('cannot-open'));
     await expect(frontend.ask()).rejects.toMatchObject({ name: 'HsmRefusedError', refusal: 'cannot-open' });

@@ -8,7 +8,7 @@ import { TestAuthority } from '@keyfleet/test-support/certificates';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { awsEnvironmentOf, runRecipe, shellBlocksOf } from '@keyfleet/test-support/recipe';
 import { SoftHsm } from '@keyfleet/test-support/soft-hsm';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 /** CloudHSM key stores over real processes, with a token of SoftHSM2 that two of three hsm-workers have. */
 const resources = new AsyncDisposableStack();
@@ -41,20 +41,31 @@ beforeAll(async () => {
     environment,
     timeout: '500ms',
   };
-  for (const name of holders) await reconfigure(name, { clusters: [configured] });
   const { endpoint, credentials } = cluster;
   const client = new KMS({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 });
   kms = resources.adopt(client, (it) => it.destroy());
+  await reconfigureHolders([configured]);
 }, 120_000);
 afterAll(() => resources.disposeAsync());
 
 const holders = ['hsm-worker-1', 'hsm-worker-2'];
 
-async function reconfigure(name: string, members: object): Promise<void> {
-  const file = cluster.home.in('config', `${name}.json`);
-  await cluster.kill(name);
-  writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...members }));
-  await cluster.restart(name);
+/** Resolves when the frontend has a session with each worker: until then no cluster is missing for certain. */
+async function reconfigureHolders(clusters: readonly object[]): Promise<void> {
+  for (const name of holders) {
+    const file = cluster.home.in('config', `${name}.json`);
+    await cluster.kill(name);
+    writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), clusters }));
+    await cluster.restart(name);
+  }
+  await vi.waitFor(
+    async () => {
+      const unknown = { CustomKeyStoreName: 'unknown', CloudHsmClusterId: 'cluster-bbbbbbbbbbb' };
+      const creation = kms.createCustomKeyStore(store(unknown));
+      expect(await refusal(creation)).toBe('CloudHsmClusterNotFoundException');
+    },
+    { timeout: 20_000 },
+  );
 }
 
 function store(overrides: object = {}) {
@@ -259,7 +270,8 @@ describe('a CloudHSM key store', () => {
 
   test('loses what the token loses, and nothing else', async () => {
     const { CiphertextBlob } = await kms.encrypt({ KeyId: keyId, Plaintext });
-    token.empty();
+    await token.loseKey(pin, keyId);
+    expect(await token.listKeys(pin)).not.toContain(keyId);
     expect(await refusal(kms.decrypt({ CiphertextBlob }))).toBe('KMSInvalidStateException');
     const { KeyMetadata } = await kms.createKey({ Origin: 'AWS_CLOUDHSM', CustomKeyStoreId: storeId });
     await kms.encrypt({ KeyId: KeyMetadata!.KeyId, Plaintext });
@@ -267,7 +279,7 @@ describe('a CloudHSM key store', () => {
 
   test('says that there is no cluster when no worker has it any more', async () => {
     await kms.disconnectCustomKeyStore({ CustomKeyStoreId: storeId });
-    for (const name of holders) await reconfigure(name, { clusters: [] });
+    await reconfigureHolders([]);
     await kms.connectCustomKeyStore({ CustomKeyStoreId: storeId });
     expect(await described(storeId)).toMatchObject({
       ConnectionState: 'FAILED',
@@ -281,7 +293,7 @@ test.runIf(hasAws)(
   'the commands of docs/custom-key-stores.md make a store and a key in the token',
   async () => {
     const id = 'cluster-recipe22222';
-    for (const name of holders) await reconfigure(name, { clusters: [{ ...configured, id }] });
+    await reconfigureHolders([{ ...configured, id }]);
     const [, commands = ''] = shellBlocksOf('custom-key-stores.md');
     const printed = await runRecipe(
       commands.replace(CloudHsmClusterId, id),

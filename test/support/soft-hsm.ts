@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findProgram, installPackages } from '../../tools/debian-packages.ts';
@@ -55,13 +55,10 @@ export class SoftHsm {
     await this.#run('pkcs11-tool', [...args, '--keygen', '--key-type', 'AES:32', '--label', label, ...options]);
   }
 
-  /** Its objects are gone; the token is there still. */
-  empty(): void {
-    for (const token of readdirSync(this.#tokens)) {
-      for (const file of readdirSync(join(this.#tokens, token))) {
-        if (!file.startsWith('token.')) rmSync(join(this.#tokens, token, file));
-      }
-    }
+  /** Has the token lose a secret key, as its other users learn it: from the token. */
+  async loseKey(pin: string, label: string): Promise<void> {
+    const args = ['--module', SoftHsm.module, '--token-label', this.label, '--login', '--pin', pin];
+    await this.#run('pkcs11-tool', [...args, '--delete-object', '--type', 'secrkey', '--label', label]);
   }
 
   async #run(program: string, args: readonly string[]): Promise<string> {

@@ -18,7 +18,7 @@
  * - `incorrect-material`: the imported material does not fit the key's spec.
  * - `no-cluster`: this member has no such CloudHSM cluster of the account; another may.
  * - `incorrect-trust-anchor`: not the cluster's.
- * - `cluster-away`: its token is missing or does not answer.
+ * - `cluster-away`: its token is missing or does not answer, or a worker that may have the cluster is out of reach.
  * - `cluster-sessions`: it has no free session.
  * - `cluster-password`, `no-cluster-user`, `cluster-user-locked`, `cluster-user-logged-in`: why it refuses its user.
  * - `no-cluster-key`: the key is not in the token.

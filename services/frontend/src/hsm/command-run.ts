@@ -1,6 +1,7 @@
 import type { Command } from '@keyfleet/shared/hsm/define-command';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { activeTrace } from '@keyfleet/shared/telemetry/tracing';
+import type { HsmRefusedError } from './commands.ts';
 
 /** A command's output, and the member that produced it. */
 export interface Answer {
@@ -32,7 +33,7 @@ export class CommandRun {
   /** Why it is waiting, if an HSM said so. */
   refusal: Refusal | undefined;
   /** The refusal that made us ask another worker. */
-  elsewhere: Error | undefined;
+  elsewhere: HsmRefusedError | undefined;
   /** The cluster it is for, if any. */
   clusterId: string | undefined;
   /** How many channels ended without answering it. */

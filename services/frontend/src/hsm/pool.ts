@@ -153,7 +153,13 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     const channel = this.#channelFor(run);
     if (channel !== undefined) channel.send(run);
     else if (this.#ready.length === 0) this.#waiting.push(run);
-    else this.#fail(run, run.elsewhere ?? new HsmUnavailableError('nobody-else'));
+    else this.#fail(run, this.#refusalByAll(run) ?? new HsmUnavailableError('nobody-else'));
+  }
+
+  /** That no worker has a cluster is known only when all of them were asked. */
+  #refusalByAll({ elsewhere }: CommandRun): HsmRefusedError | undefined {
+    const isUnknown = elsewhere?.refusal === 'no-cluster' && this.#ready.length < this.#links.length;
+    return isUnknown ? new HsmRefusedError('cluster-away') : elsewhere;
   }
 
   /**
