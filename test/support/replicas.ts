@@ -23,7 +23,13 @@ import { type Change, memberOf, newOperator, TestClock, testRules, testSealKey }
 // Domain-managers without a network: a store in memory, and workers that are real HSMs in this process.
 
 export const DAY = 24 * 3_600_000;
-const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
+
+class Events extends DomainManagerEvents {
+  override memberIsLate({ address }: Worker, problem: string): void {
+    world.late.push(`${address} ${problem}`);
+  }
+}
+const events = new Events(createLog({ name: 'test', level: 'silent' }));
 export const alice = newOperator('alice');
 export const bob = newOperator('bob');
 export const scheduler = newOperator('scheduler-1', 'scheduler');
@@ -45,7 +51,7 @@ export class LocalWorker implements Worker {
     this.hsm = new Hsm({ memberId, anchor, sealKey: testSealKey, clock, random: randomBytes, ...options });
   }
   async describe() {
-    return this.#reach(() => ({ ...this.hsm.describe(), ...this.claims }));
+    return this.#reach(() => this.#said());
   }
   async prepare(proposal: Uint8Array, current: Uint8Array | undefined) {
     return this.#reach(() => this.forged ?? this.hsm.prepare(proposal, current));
@@ -55,13 +61,16 @@ export class LocalWorker implements Worker {
   }
   async install(tokens: readonly Uint8Array[]) {
     if (this.installFails) throw new Error('killed');
-    return this.#reach(() => (this.hsm.install(tokens), this.hsm.describe()));
+    return this.#reach(() => (this.hsm.install(tokens), this.#said()));
   }
   async activate(generation: number) {
-    return this.#reach(() => (this.hsm.activate(generation), this.hsm.describe()));
+    return this.#reach(() => (this.hsm.activate(generation), this.#said()));
   }
   async leave(proposal: Uint8Array) {
     return this.#reach(() => (this.hsm.leave(proposal), this.hsm.describe()));
+  }
+  #said() {
+    return { ...this.hsm.describe(), ...this.claims };
   }
   #reach<T>(answer: () => T): T {
     if (this.down) throw new Error('unreachable');
@@ -84,12 +93,14 @@ interface World {
   published: number[];
   /** What frontends are asked to reseal. */
   asked: ResealItem[];
+  /** What was logged of members that do not change over. */
+  late: string[];
 }
 
 function newWorld(): World {
   const clock = new TestClock();
   const workers = ['hsm-1', 'hsm-2', 'hsm-3'].map((memberId) => new LocalWorker(memberId, clock));
-  return { clock, store: new MemoryStore(clock), workers, published: [], asked: [] };
+  return { clock, store: new MemoryStore(clock), workers, published: [], asked: [], late: [] };
 }
 
 /** For `beforeEach`. */

@@ -53,6 +53,10 @@ export class DomainManagerEvents {
   tokenNotTaken({ address }: Worker, error: unknown): void {
     this.#log.warn({ worker: address, err: error }, 'a worker did not take the newest domain token');
   }
+  /** What it says is not signed: it may be wrong, lie, or somebody alters its answers. */
+  memberIsLate({ address }: Worker, problem: string): void {
+    this.#log.warn({ worker: address, problem }, 'a member does not change over to the newest domain key');
+  }
   memberLeft({ address }: Worker, memberId: string): void {
     this.#log.info({ worker: address, memberId }, 'a member left the domain and erased its keys');
   }

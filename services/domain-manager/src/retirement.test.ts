@@ -1,7 +1,7 @@
 import { type DomainChange, newProposal, parseDomainChange } from '@keyfleet/shared/domain/proposal';
 import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
-import { rotation, TestClock, testRules } from '@keyfleet/test-support/domain';
+import { type Change, memberOf, rotation, TestClock, testRules } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
@@ -17,6 +17,7 @@ import {
   world,
 } from '@keyfleet/test-support/replicas';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { latenessOf } from './changeover.ts';
 import { signServedTime } from './served-time.ts';
 import { waitsFor } from './execute.ts';
 
@@ -269,6 +270,47 @@ describe('resealing', () => {
     await runPass(replica, 0);
     await replica.round.run();
     expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 active']);
+  });
+
+  /** hsm-3 is admitted and hsm-2 removed; from then on hsm-3 says that it has seen nothing of it. */
+  async function removedBesideLiar(): Promise<Replica> {
+    const replica = await foundedReplica();
+    const carryOut = async (change: Change) => {
+      await replica.proposals.propose(signed(command(replica, change), [alice, bob]));
+      await replica.round.run();
+    };
+    await carryOut({ name: 'ModifyMembers', body: { admit: [memberOf(world.workers[2]!.hsm)], remove: [] } });
+    world.workers[2]!.claims = { generation: 2, activeGeneration: 1 };
+    await carryOut({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    return replica;
+  }
+
+  test('a member that says for ever that it did not change over holds up no retirement, and is named', async () => {
+    const replica = await removedBesideLiar();
+    const { round, tokens } = replica;
+    for (let i = 0; i < 3; i++) await round.run();
+    expect(world.asked).toEqual([]);
+    expect(world.late).toEqual([]);
+    world.clock.advance(2 * CHANGEOVER_MS);
+    for (let i = 0; i < 3; i++) await runPass(replica, 0);
+    await round.run();
+    expect(domainKeys(replica)).toEqual(['1 retired', '3 active']);
+    expect(world.late).toEqual([
+      'hsm-3:1 says that it seals under the domain key of generation 1, and had ten minutes to change over to that of 3: it is not waited for',
+    ]);
+
+    world.clock.advance(DAY);
+    await round.run();
+    expect(domainKeys(replica)).toEqual(['1 retired', '3 deactivated', '5 active']);
+    expect(tokens.generation).toBe(5);
+  });
+
+  test('the status names a member that is late, once it had the time to change over', async () => {
+    const { round, tokens } = await removedBesideLiar();
+    const problems = (waitedMs: number) =>
+      round.views.map((view) => latenessOf(tokens.head!.state, view, waitedMs) !== undefined);
+    expect(problems(CHANGEOVER_MS - 1)).toEqual([false, false, false]);
+    expect(problems(CHANGEOVER_MS)).toEqual([false, false, true]);
   });
 
   test('rules from before the command leave older domain keys as they are', async () => {

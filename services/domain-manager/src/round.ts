@@ -1,8 +1,9 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { DomainChange, Signer } from '@keyfleet/shared/domain/proposal';
 import { verifyProposal } from '@keyfleet/shared/domain/quorum';
-import { domainKeysToRetire, hasRoomToRotate } from '@keyfleet/shared/domain/state';
+import { activeDomainKey, type DomainState, domainKeysToRetire, hasRoomToRotate } from '@keyfleet/shared/domain/state';
 import type { Notices } from '@keyfleet/shared/notices';
+import { isSettled, latenessOf } from './changeover.ts';
 import type { DueWork } from './due-work.ts';
 import type { DomainManagerEvents } from './events.ts';
 import { executeLeave, executeProposal, leaverOf, ProposalFailedError } from './execute.ts';
@@ -10,14 +11,7 @@ import { distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import type { Proposals } from './proposals.ts';
 import { provesRetirement, type ResealPasses } from './reseal-passes.ts';
-import {
-  isSettled,
-  mayAlone,
-  nextRotationAt,
-  preparersOf,
-  scheduled,
-  type ScheduledChange,
-} from './scheduled-changes.ts';
+import { mayAlone, nextRotationAt, preparersOf, scheduled, type ScheduledChange } from './scheduled-changes.ts';
 import type { Sightings } from './sightings.ts';
 import type { ProposalStore, StoredProposal } from './store/store.ts';
 import type { Head, TokenLog } from './token-log.ts';
@@ -48,6 +42,8 @@ export class Round {
   #announced = 0;
   /** When this replica last rotated. Lost with the replica, which costs at most one rotation. */
   #rotatedAt = -Infinity;
+  /** Which members were logged as late for which domain key. */
+  readonly #named = new Set<string>();
 
   constructor(deps: RoundDeps) {
     this.#deps = deps;
@@ -117,7 +113,7 @@ export class Round {
     const { head } = tokens;
     if (head === undefined) return;
     const now = clock.now();
-    if (now < nextRotationAt(head.state, rotateEveryMs) || !isSettled(head.state, this.#views)) return;
+    if (now < nextRotationAt(head.state, rotateEveryMs) || !this.#isSettled(head.state)) return;
     // Otherwise a preparer that backdates its tokens would be asked for the next one at once, until the domain is full.
     // If `now` is earlier than the last rotation, a clock was wrong.
     if (now >= this.#rotatedAt && now < this.#rotatedAt + rotateEveryMs) return;
@@ -165,7 +161,26 @@ export class Round {
     const state = tokens.head?.state;
     if (state === undefined) return;
     await sightings.keep(state);
-    if (isSettled(state, this.#views)) await resealing.advance(state, sightings);
+    this.#nameThoseBehind(state);
+    if (this.#isSettled(state)) await resealing.advance(state, sightings);
+  }
+
+  #isSettled(state: DomainState): boolean {
+    return isSettled(state, this.#views, this.#waitedFor(state));
+  }
+
+  #waitedFor(state: DomainState): number {
+    return this.#deps.clock.now() - this.#deps.sightings.seenAt(activeDomainKey(state).createdGeneration);
+  }
+
+  #nameThoseBehind(state: DomainState): void {
+    for (const view of this.#views) {
+      const problem = latenessOf(state, view, this.#waitedFor(state));
+      const once = `${view.worker.address}/${activeDomainKey(state).createdGeneration}`;
+      if (problem === undefined || this.#named.has(once)) continue;
+      this.#named.add(once);
+      this.#deps.events.memberIsLate(view.worker, problem);
+    }
   }
 
   async #surveyAndDistribute(): Promise<void> {

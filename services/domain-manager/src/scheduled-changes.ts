@@ -13,16 +13,6 @@ export function nextRotationAt(state: DomainState, everyMs: number): number {
   return activeDomainKey(state).createdAt + everyMs;
 }
 
-/** Whether every reachable member uses the active domain key, which means the last rotation is complete. */
-export function isSettled(state: DomainState, views: readonly WorkerView[]): boolean {
-  const { createdGeneration } = activeDomainKey(state);
-  const reachable = views.filter(({ standing }) => standing === 'member');
-  return (
-    reachable.length > 0 &&
-    reachable.every(({ description }) => (description?.activeGeneration ?? 0) >= createdGeneration)
-  );
-}
-
 /** A domain change signed by the scheduler alone, if the rules allow it. `preparer` makes its token. */
 export function scheduled(
   head: VerifiedDomain,

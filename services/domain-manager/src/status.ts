@@ -4,6 +4,7 @@ import type { Worker as WorkerMessage } from '@keyfleet/proto/gen/keyfleet/domai
 import type { Reseal as ResealMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Reseal';
 import { systemClock } from '@keyfleet/shared/clock';
 import { activeDomainKey, type DomainState, droppableAt, hasRoomToRotate } from '@keyfleet/shared/domain/state';
+import { latenessOf } from './changeover.ts';
 import { absentMembers, type WorkerView } from './worker-survey.ts';
 import { nextRotationAt } from './scheduled-changes.ts';
 import type { ResealProgress } from './store/store.ts';
@@ -43,7 +44,7 @@ export function statusOf({
     now: systemClock.now(),
     nats_connected: natsConnected,
     store_problem: storeProblem,
-    workers: views.map(workerOf),
+    workers: views.map((view) => workerOf(view, head && latenessOf(head.state, view, waitedFor(head.state, tokens)))),
     ...(head === undefined
       ? {}
       : {
@@ -80,7 +81,12 @@ function domainKeysOf(state: DomainState): DomainKeyMessage[] {
   }));
 }
 
-function workerOf({ worker, standing, description, problem }: WorkerView): WorkerMessage {
+function waitedFor(state: DomainState, tokens: TokenLog): number {
+  return systemClock.now() - tokens.seenAt(activeDomainKey(state).createdGeneration);
+}
+
+function workerOf(view: WorkerView, lateness: string | undefined): WorkerMessage {
+  const { worker, standing, description, problem = lateness } = view;
   return {
     address: worker.address,
     reachable: standing !== 'unreachable',
