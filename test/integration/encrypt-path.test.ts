@@ -60,7 +60,8 @@ function filesOf(calls: ReadonlySet<string>): string[] {
 }
 
 /** Rows of ARCHITECTURE.md: a folder, and the files in it. */
-function namedFiles(text: string): string[] {
+function namedFiles(): string[] {
+  const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
   const [, table = ''] = /^One Encrypt runs code of .*\n\n((?:\|.*\n)+)/m.exec(text) ?? [];
   return [...table.matchAll(/^\| `([^`]+)` \| (.*) \|$/gm)].flatMap(([, folder, files]) =>
     files!.split(', ').map((file) => `${folder}/${file}.ts`),
@@ -79,10 +80,21 @@ test('ARCHITECTURE.md names the files that one Encrypt passes, and no others', a
   const frontend = await filesOnTheWay(new Calls(cluster.pid('frontend')!, folder.path), encrypt);
   const worker = await filesOnTheWay(new Calls(cluster.pid('hsm-worker-1')!, folder.path), encrypt);
   kms.destroy();
-  const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
-  const named = new Set(namedFiles(text));
+  const named = new Set(namedFiles());
   expect([...frontend.sure, ...worker.sure].filter((file) => !named.has(file))).toEqual([]);
   const all = new Set([...frontend.all, ...worker.all]);
   expect([...named].filter((file) => !all.has(file))).toEqual([]);
-  expect(text).toContain(`One Encrypt runs code of ${named.size} files`);
+});
+
+test('ARCHITECTURE.md and decision 18 count these files, the latter by folder', () => {
+  const files = namedFiles();
+  expect(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8')).toContain(`runs code of ${files.length} files`);
+  const page = readFileSync(join(root, 'docs/decisions/0018-how-many-files-one-encrypt-passes.md'), 'utf8');
+  expect(page).toContain(`It is ${files.length} files`);
+  const rows = [...page.matchAll(/^\| (\d+) \| (?:`(.+)`|other folders .*) \| .* \|$/gm)];
+  const folders = rows.flatMap(([, , folder]) => folder ?? []);
+  const counted = Map.groupBy(files, (file) => folders.find((folder) => file.startsWith(`${folder}/`)));
+  expect(rows.map(([, count, folder]) => [folder, Number(count)])).toEqual(
+    [...folders, undefined].map((folder) => [folder, counted.get(folder)?.length]),
+  );
 });
