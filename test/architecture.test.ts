@@ -1,4 +1,5 @@
-import { importsOf, isTest, production, textOf } from '@keyfleet/test-support/sources';
+import { importsOf, isTest, production, root, textOf } from '@keyfleet/test-support/sources';
+import { globSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 /** Every import of a file, or of the files under a folder, that is not one of `allowed`, as `file -> import`. */
@@ -13,7 +14,7 @@ function forbidden(place: string, allowed: readonly RegExp[]): string[] {
 
 test('the reader of imports sees every form of them', () => {
   const found = importsOf('test/architecture.test.ts').map(({ to }) => to);
-  expect(found).toEqual(['@keyfleet/test-support/sources', 'vitest']);
+  expect(found).toEqual(['@keyfleet/test-support/sources', 'node:fs', 'vitest']);
   expect(production.flatMap(importsOf).length).toBeGreaterThan(production.length);
 });
 
@@ -140,6 +141,25 @@ test('hsm-workers have no way to Redis', () => {
     .flatMap(importsOf)
     .filter(({ to }) => /^(ioredis|redis|@keyfleet\/shared\/redis)\b/.test(to));
   expect(offenders).toEqual([]);
+});
+
+/** What a test imports, by itself or by what it imports of `test/support`. */
+function reachedFrom(file: string, reached = new Set<string>()): Set<string> {
+  if (reached.has(file)) return reached;
+  reached.add(file);
+  for (const { to } of importsOf(file)) {
+    const path = to.replace(/^@keyfleet\/test-support\/(.*)$/, 'test/support/$1.ts');
+    if (path.startsWith('test/support/')) reachedFrom(path, reached);
+    else reached.add(to);
+  }
+  return reached;
+}
+
+test('tests beside the code start no Redis, NATS, service or cluster', () => {
+  const tests = globSync('{packages,services}/*/src/**/*.{test,contract}.ts', { cwd: root });
+  const servers = /^(ioredis|nats|@nats-io\/|get-port|test\/support\/(servers|cluster|workers)\.ts)/;
+  expect([...reachedFrom('test/integration/chaos.test.ts')].some((to) => servers.test(to))).toBe(true);
+  expect(tests.filter((file) => [...reachedFrom(file)].some((to) => servers.test(to)))).toEqual([]);
 });
 
 test('nothing that runs in production imports tests', () => {

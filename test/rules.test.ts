@@ -92,6 +92,28 @@ test('only the thread of noble signatures is a thread of the boundary', () => {
   ]);
 });
 
+test('the boundary makes text of public bytes only: no secret is a string', () => {
+  expect(filesWith(/\.toString\([^)]|\bTextDecoder\b|\bStringDecoder\b/, boundary)).toEqual([
+    // The id of a new domain key.
+    `${boundary}domain/domain-secrets.ts`,
+    // The hash of a greeting.
+    `${boundary}hello-memory.ts`,
+    // Cache keys: a material id, and a sealed token.
+    `${boundary}keys/backing-keys.ts`,
+    // An error's number; labels and names of tokens.
+    `${boundary}pkcs11/functions.ts`,
+    `${boundary}pkcs11/token-session.ts`,
+  ]);
+});
+
+test('where the boundary makes or derives keys in one go, no customer waits for it', () => {
+  expect(filesWith(/\b(\w+KeyPairSync|privateDecrypt|createSign|scryptSync|pbkdf2Sync)\b/, boundary)).toEqual([
+    `${boundary}domain/domain-token.ts`,
+    `${boundary}identity.ts`,
+    `${boundary}seal-key.ts`,
+  ]);
+});
+
 /** docs/decisions/0009-where-time-and-randomness-are-not-injected.md */
 test('the boundary is given time and randomness, except where no test could want to decide them', () => {
   const found = filesWith(/\b(Date\.now|performance\.now|randomBytes|randomUUID|randomInt|Math\.random)\b/, boundary);
@@ -147,6 +169,13 @@ test('no test mocks or spies on our own code', () => {
     /\bvi\.(mock|doMock|fn|spyOn)\(/.test(codeOf(file).replaceAll('vi.spyOn(process,', '')),
   );
   expect(found).toEqual([]);
+});
+
+test('tests listen on ports that are free', () => {
+  const tests = globSync('{packages,services,test}/**/*.ts', { cwd: root }).filter(
+    (file) => !file.includes('node_modules') && !production.includes(file),
+  );
+  expect(tests.filter((file) => /\blisten\((?!0\b)\d/.test(codeOf(file)))).toEqual([]);
 });
 
 test('no test is tried twice', () => {
