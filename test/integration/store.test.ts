@@ -20,6 +20,8 @@ import { entryOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list
 import { aliasesAt, keyAt, keysAt } from '@keyfleet/shared/stored/names';
 import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
+import { AbstractConnector, Redis } from 'ioredis';
+import { createConnection } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 const clock = { now: Date.now };
@@ -411,6 +413,28 @@ describe('caches of several frontends', () => {
     await two.store.updateAlias(scope, { ...alias, targetKeyId: 'y' }, { from: 'x', quota: 50 });
     expect((await two.store.findAlias(scope, 'alias/a'))?.targetKeyId).toBe('y');
     await vi.waitFor(async () => expect((await one.store.findAlias(scope, 'alias/a'))?.targetKeyId).toBe('y'));
+  });
+
+  test('hears of changes although ioredis gave its subscription up while it connected', async () => {
+    let connects = 0;
+    class Connector extends AbstractConnector {
+      constructor() {
+        super(1_000);
+      }
+      /** As a client is told of a failover while it looks for the master. The subscription is the second to connect. */
+      async connect() {
+        connects += 1;
+        if (connects === 2) throw new Error('Connection is closed.');
+        return (this.stream = createConnection(server.port, '127.0.0.1'));
+      }
+    }
+    const client = new Redis({ Connector });
+    {
+      await using feed = new ChangeFeed(client, { serveStaleMs: 0, beatsAreWrites: () => false });
+      await trusted(feed);
+    }
+    client.disconnect();
+    expect(connects).toBe(3);
   });
 
   test('a cache that may have missed a change is not believed', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Cluster, type Redis, type RedisOptions } from 'ioredis';
-import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { connectAgain, mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { BEAT, beatChannel, CHANGES, type Scope } from '@keyfleet/shared/stored/names';
 import { Beats } from './beats.ts';
 import type { Trust } from './read-cache.ts';
@@ -173,7 +173,10 @@ const subscriberOptions: Partial<RedisOptions> = {
   commandTimeout: undefined,
   socketTimeout: undefined,
   enableAutoPipelining: false,
-  enableOfflineQueue: true,
+  // A node of a Cluster connects when it is first asked something.
+  lazyConnect: false,
+  // ioredis forgets a subscription that it had not yet sent when it gave up connecting. So each connection subscribes.
+  autoResubscribe: false,
   readOnly: false,
   retryStrategy: (attempt) => Math.min(50 * attempt, BEAT_MS),
 };
@@ -188,6 +191,7 @@ interface NodeEvents extends ChangeListener {
 
 class NodeFeed {
   readonly #subscriber: Redis;
+  readonly #goingOn: Disposable;
   readonly #timer: NodeJS.Timeout;
   readonly #channel = beatChannel(randomUUID());
   /** Those that return over this subscription. */
@@ -195,6 +199,7 @@ class NodeFeed {
 
   constructor(node: Redis, events: NodeEvents) {
     this.#subscriber = node.duplicate(subscriberOptions);
+    this.#goingOn = connectAgain(this.#subscriber);
     this.#subscriber.on('message', (channel: string, message: string) => {
       if (channel === CHANGES) return events.changed(message);
       if (this.#beats.returned(message)) events.beaten();
@@ -205,7 +210,9 @@ class NodeFeed {
     });
     // The commands' own connection reports problems with Redis.
     this.#subscriber.on('error', () => {});
-    this.#subscriber.subscribe(CHANGES, this.#channel).catch(() => {});
+    this.#subscriber.on('ready', () => {
+      this.#subscriber.subscribe(CHANGES, this.#channel).catch(() => {});
+    });
     this.#timer = setInterval(() => {
       events.beat(node, this.#channel, this.#beats.send()).catch(() => {});
     }, BEAT_MS);
@@ -217,6 +224,7 @@ class NodeFeed {
 
   stop(): void {
     clearInterval(this.#timer);
+    this.#goingOn[Symbol.dispose]();
     this.#subscriber.disconnect();
   }
 }
