@@ -3,7 +3,6 @@ import type { ConnectionOptions } from 'node:tls';
 import { type ChainableCommander, Cluster, Redis, type RedisOptions } from 'ioredis';
 import { z } from 'zod';
 import { filePath, readSecretFile } from '../config.ts';
-import { SayOnce } from '../say-once.ts';
 import { TlsConfig, TlsFiles } from '../tls/tls-files.ts';
 import { sentinelConnector } from './sentinels.ts';
 import { parseRedisUrl } from './url.ts';
@@ -40,6 +39,8 @@ export type RedisCommands = RedisClient | ChainableCommander;
 
 /** A command fails after this long, whatever the state of the connection: a dead Redis must not hold up requests. */
 const COMMAND_TIMEOUT_MS = 1_000;
+/** Of problems until the connection works again. */
+const MOST_SAID = 16;
 const LONGEST_RETRY_MS = 500;
 /** A Sentinel that was away tells of failovers again this soon after its return. */
 const SENTINEL_RETRY_MS = 1_000;
@@ -61,13 +62,14 @@ export function connectRedis(
 ): RedisClient & AsyncDisposable {
   const files = config.tls && new TlsFiles(config.tls, { field: 'redis.tls', onProblem });
   const client = newClient(config, { files, commandTimeout, onProblem });
-  const said = new SayOnce();
+  // A Redis that hangs is a problem of one kind and of another in turn.
+  const said = new Set<string>();
   client.on('error', (error: Error) => {
-    if (said.isNew('Redis', error)) onProblem(error);
+    if (said.has(error.message) || said.size === MOST_SAID) return;
+    said.add(error.message);
+    onProblem(error);
   });
-  client.on('ready', () => {
-    said.over('Redis');
-  });
+  client.on('ready', () => said.clear());
   const goingOn = connectAgain(client);
   return Object.assign(client, {
     async [Symbol.asyncDispose]() {
