@@ -313,6 +313,14 @@ test('the doctor says what is well, and what to do about the rest', async () => 
     const unwell = await keyfleetCli('doctor', ...domain, ...redis);
     return unwell.exitCode === 1 && unwell.out.includes('NOT WELL  hsm-workers: <address>');
   });
+
+  const store = new Redis(fleet.redis.port);
+  onTestFinished(() => store.disconnect());
+  await store.config('SET', 'min-replicas-to-write', '1');
+  expect((await keyfleetCli('doctor', ...domain, ...redis)).out).toContain(
+    'NOT WELL  Redis: it takes no writes: 0 of the 1 replicas that must have each one answer it',
+  );
+  await store.config('SET', 'min-replicas-to-write', '0');
 });
 
 test('a wrong key, an unknown operator, an unknown option and a dead domain-manager get one clear line', async () => {

@@ -1,5 +1,5 @@
 import { activeDomainKey } from '@keyfleet/shared/domain/state';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { troubleWith } from '@keyfleet/shared/redis/store-guard';
 import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
@@ -46,13 +46,25 @@ export function checksOf({ frontends }: Patient, census: boolean): Checks {
 
 async function checkRedis({ openRedis }: Patient): Promise<string> {
   await using redis = await openRedis();
-  await checkDurability(redis, 'strict');
+  const { replicas } = await checkDurability(redis, 'strict');
+  await assertTakesWrites(redis, replicas);
   if ((await redis.exists(RESTORE)) === 1) {
     throw new CliError(
       'a restore was started and is not finished: run it again with the same backup, before a frontend starts.',
     );
   }
   return 'answers, and keeps every acknowledged write';
+}
+
+/** Redis refuses every write while fewer replicas than `min-replicas-to-write` answer it. */
+async function assertTakesWrites(redis: RedisClient, replicas: number): Promise<void> {
+  for (const master of mastersOf(redis)) {
+    const [, answering = replicas] = /^min_slaves_good_slaves:(\d+)/m.exec(await master.info('replication')) ?? [];
+    if (Number(answering) >= replicas) continue;
+    throw new CliError(
+      `it takes no writes: ${answering} of the ${replicas} replicas that must have each one answer it. Start them, or look whether another node took its place.`,
+    );
+  }
 }
 
 /** Checks that it is the store that services know, and holds what they know of. */

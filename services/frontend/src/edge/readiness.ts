@@ -43,10 +43,16 @@ function withTrouble(trouble: string | undefined) {
   return { ok: true, ...(trouble !== undefined && { trouble }) };
 }
 
-function redisReadiness(client: RedisClient, feed: ChangeFeed, refusal: string | undefined) {
+export function redisReadiness(
+  client: Pick<RedisClient, 'status'>,
+  feed: Pick<ChangeFeed, 'servesLastKnown' | 'believesReads'>,
+  refusal: string | undefined,
+) {
   if (refusal === undefined && feed.servesLastKnown) return { ok: true, detail: 'away; keys in memory are served' };
   if (client.status !== 'ready') return missing(`not connected (${client.status})`);
-  return refusal === undefined ? { ok: true } : missing(refusal);
+  if (refusal !== undefined) return missing(refusal);
+  if (!feed.believesReads) return missing('it takes no writes: it lacks replicas, or another node took its place');
+  return { ok: true };
 }
 
 function missing(detail: string) {
