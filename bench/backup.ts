@@ -6,23 +6,21 @@ import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { keyListsAt } from '@keyfleet/shared/stored/key-list';
 import { makeKeyRecords } from '@keyfleet/test-support/key-records';
-import { watchPeakMemory } from '@keyfleet/test-support/peak-memory';
 import { startRedis } from '@keyfleet/test-support/servers';
 import { Redis } from 'ioredis';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { measureCommand } from './measure/command-line.ts';
 import { machine } from './observe/machine.ts';
 
 const { values } = parseArgs({ options: { keys: { type: 'string', default: '1000000' } } });
 const keys = Number(values.keys);
 /** Of Redis's own time. */
 const SLOW_US = 2_000;
-const main = join(import.meta.dirname, '../packages/cli/src/main.ts');
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -46,16 +44,10 @@ async function preferRedis(): Promise<boolean> {
 async function measure(...args: readonly string[]): Promise<void> {
   await redis.config('RESETSTAT');
   await redis.slowlog('RESET');
-  const begun = performance.now();
-  const child = spawn(process.execPath, [main, ...args, '--redis', `redis://127.0.0.1:${server.port}`], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  using peak = watchPeakMemory(child.pid!);
-  const [exitCode] = (await once(child, 'exit')) as [number];
-  const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-  const memory = (peak.bytes / 1e6).toFixed(0);
+  const target = `redis://127.0.0.1:${server.port}`;
+  const { seconds, exitCode, memory } = await measureCommand(...args, '--redis', target);
   const slowest = (await latencies()).map(({ name, p50, p999 }) => `${name} ${p50}/${p999} ms`).slice(0, 3);
-  say(`${args[0]}: ${seconds} s (exit ${exitCode}), ${memory} MB; slowest commands, p50/p99.9: ${slowest.join(', ')}`);
+  say(`${args[0]}: ${seconds.toFixed(1)} s (exit ${exitCode}), ${memory.toFixed(0)} MB; slowest commands, p50/p99.9: ${slowest.join(', ')}`); // prettier-ignore
   await saySlow();
 }
 
