@@ -22,6 +22,10 @@ test('--quick is a set of options, each of which can still be given', () => {
   expect(parsed('--quick', '--seconds', '1').seconds).toBe(1);
 });
 
+test('a run that is to leave A.json leaves A.json, not A.json.json', () => {
+  expect([parsed('--out', 'x/A.json').out, parsed('--out', 'x/A').out]).toEqual(['x/A', 'x/A']);
+});
+
 test('targets have names, settings and processes', () => {
   const target = parseTarget('moto=http://127.0.0.1:5000,region=eu-west-1,pids=server:12+db:13');
   expect(target).toMatchObject({ name: 'moto', kind: 'aws', region: 'eu-west-1', pids: { server: 12, db: 13 } });

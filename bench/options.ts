@@ -110,8 +110,13 @@ export function parseOptions(args: readonly string[]): Options | 'help' {
     workers: number('workers', '2', MAX.processes),
     generators: number('generators', String(usualGenerators()), MAX.processes),
     cpuProf: values['cpu-prof'],
-    out: given.out,
+    out: given.out === undefined ? undefined : pathOf(given.out),
   };
+}
+
+/** Where the files go, without an extension: whoever names one of them means all. */
+export function pathOf(out: string): string {
+  return out.replace(/\.(?:json|html|md)$/, '');
 }
 
 const usualScenarios = ['encrypt', 'decrypt', 'generate-data-key', 'create-key', 'create-key-rsa-2048'];

@@ -11,6 +11,7 @@ import { Probes } from '../observe/probes.ts';
 import { usualPath, writeReport, writeResults } from '../report/results-file.ts';
 import { heading } from '../report/table.ts';
 import { Terminal } from '../report/terminal.ts';
+import { pathOf } from '../options.ts';
 import { openTargets } from '../targets/open-targets.ts';
 import type { Target } from '../targets/target.ts';
 import { parseTarget } from '../targets/target-spec.ts';
@@ -61,7 +62,8 @@ export async function budget(args: readonly string[]): Promise<void> {
 }
 
 function optionsOf(args: readonly string[]): BudgetOptions {
-  const { out, keys } = valuesOf(args);
+  const { out: given, keys } = valuesOf(args);
+  const out = given === undefined ? undefined : pathOf(given);
   const count = Number(keys);
   if (Number.isInteger(count) && count >= 1 && count <= MOST_KEYS) return { out, keys: count };
   throw new BenchError(`--keys ${keys}: a number from 1 to ${MOST_KEYS} is wanted.`);

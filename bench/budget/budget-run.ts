@@ -28,14 +28,18 @@ export class BudgetRun {
     return this.#parts.targets.some((one) => one.target.name === target);
   }
 
-  /** `names`: of the targets that take turns; those that are not there are left out. */
-  async measure(names: readonly string[], settings: string): Promise<Point[]> {
+  /**
+   * `names`: of the targets that take turns; those that are not there are left out. `during`: what sets these points
+   * apart from others of the same scenario, in a report.
+   */
+  async measure(names: readonly string[], settings: string, during?: string): Promise<Point[]> {
     const options = parseOptions(settings.split(' '));
     if (options === 'help') throw new TypeError('a budget has no help');
     const targets = this.#parts.targets.filter(({ target }) => names.includes(target.name));
     const run = new BenchRun({ ...this.#parts, options, targets, sliceMs: SLICE_MS });
     await run.run();
-    this.points.push(...run.points);
-    return run.points;
+    const points = during === undefined ? run.points : run.points.map((point) => ({ ...point, during }));
+    this.points.push(...points);
+    return points;
   }
 }

@@ -16,6 +16,7 @@ export interface Ground {
 }
 
 const OWN = ['keyfleet'];
+const START = 'start';
 const IDLE_MS = 60_000;
 const MOST_STALL_MS = 20;
 const callers = [64, 16, 1];
@@ -25,10 +26,10 @@ export async function atRest({ run, cluster }: Ground): Promise<Row[]> {
   await untilIdle(pids, IDLE_MS);
   const memory = proportionalMemory(pids);
   // What follows makes its key now, so that the restarted cluster is asked nothing first.
-  await run.measure(OWN, '--scenario encrypt --context 0 --connections 1 --seconds 1 --warmup 0');
+  await run.measure(OWN, '--scenario encrypt --context 0 --connections 1 --seconds 1 --warmup 0', START);
   const seconds = await restartAll(cluster);
   const settings = '--scenario encrypt --context 0 --connections 16 --seconds 15 --warmup 0';
-  const [point] = await run.measure(OWN, settings);
+  const [point] = await run.measure(OWN, settings, START);
   const { first, steady } = firstAndSteady(point!.rounds[0]!);
   const again = 'budget';
   return [
@@ -64,10 +65,9 @@ export async function besideOthers({ run }: Ground): Promise<Row[]> {
   const settings = `--context 0 --connections ${callers.join(',')} --seconds 2.5 --warmup 2`;
   const rows: Row[] = [];
   for (const scenario of operations) {
-    const points = await run.measure([...OWN, ...there.map(({ name }) => name)], `--scenario ${scenario} ${settings}`);
-    for (const rival of there.filter((one) => one.operations.includes(scenario))) {
-      rows.push(...ratioRows(points, rival, scenario));
-    }
+    const beside = there.filter((one) => one.operations.includes(scenario));
+    const points = await run.measure([...OWN, ...beside.map(({ name }) => name)], `--scenario ${scenario} ${settings}`);
+    rows.push(...beside.flatMap((rival) => ratioRows(points, rival, scenario)));
   }
   return rows;
 }

@@ -27,11 +27,16 @@ export async function machine(): Promise<Machine> {
   };
 }
 
-/**
- * Microseconds that all cores together have worked since the machine began. Source: proc_stat(5), without idle, iowait
- * and guests.
- */
+/** Microseconds that all cores together have worked since the machine began. */
 export function machineMicroseconds(): number {
-  const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8').split(/\s+/, 9).map(Number);
-  return (user! + nice! + system! + irq! + softirq!) * 10_000;
+  return workedMicroseconds(readFileSync('/proc/stat', 'utf8'));
+}
+
+/**
+ * Of the first line of proc_stat(5), without idle, iowait and guests. `steal` counts: a virtual core that its host gave
+ * to somebody else was no more free than a busy one.
+ */
+export function workedMicroseconds(stat: string): number {
+  const [, user, nice, system, , , irq, softirq, steal] = stat.split(/\s+/, 9).map(Number);
+  return (user! + nice! + system! + irq! + softirq! + steal!) * 10_000;
 }

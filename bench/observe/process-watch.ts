@@ -5,6 +5,8 @@ import type { Probes } from './probes.ts';
 import { cpuMicroseconds } from './process-cpu.ts';
 
 const PAGE = 4096;
+/** How often memory is looked at. */
+export const MEMORY_EVERY_MS = 5000;
 
 /** What a process used while it was watched. */
 export interface ProcessUse {
@@ -12,13 +14,17 @@ export interface ProcessUse {
   readonly cpu: number;
   /** Resident bytes at the end. */
   readonly memory: number;
+  /** Resident bytes, one reading every MEMORY_EVERY_MS. Older files have none. */
+  readonly memoryReadings?: readonly number[] | undefined;
   /** Of the services that the harness started. */
   readonly probe?: ProbeReading | undefined;
 }
 
 export interface WatchResult {
   readonly processes: Readonly<Record<string, ProcessUse>>;
-  /** Cores that were used by nobody who is named, on average: how busy others kept the machine. */
+  /**
+   * Cores that were used by nobody who is named, on average: by others on this machine, and by other guests of its host.
+   */
   readonly othersCores: number;
 }
 
@@ -31,6 +37,8 @@ export class ProcessWatch {
   #before = new Map<number, number>();
   #machine = 0;
   #at = 0;
+  readonly #memory = new Map<string, number[]>();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(pids: () => Readonly<Record<string, number>>, own: readonly number[], probes?: Probes) {
     this.#pids = pids;
@@ -44,9 +52,11 @@ export class ProcessWatch {
     this.#before = new Map([...pids, ...this.#own].map((pid) => [pid, cpuOf(pid)]));
     this.#machine = machineMicroseconds();
     this.#at = performance.now();
+    this.#timer = setInterval(() => this.#readMemory(), MEMORY_EVERY_MS).unref();
   }
 
   async end(): Promise<WatchResult> {
+    clearInterval(this.#timer);
     const entries = Object.entries(this.#pids());
     const microseconds = (performance.now() - this.#at) * 1000;
     const used = (pid: number) => Math.max(0, cpuOf(pid) - (this.#before.get(pid) ?? 0));
@@ -57,9 +67,16 @@ export class ProcessWatch {
     const probes = await Promise.all(entries.map(async ([, pid]) => this.#probes?.ask(pid, 'read')));
     const processes = entries.map(([name, pid], index): [string, ProcessUse] => {
       const probe = probes[index] as ProbeReading | undefined;
-      return [name, { cpu: cpu[index]!, memory: memoryOf(pid), ...(probe === undefined ? {} : { probe }) }];
+      const memory = { memory: memoryOf(pid), memoryReadings: this.#memory.get(name) ?? [] };
+      return [name, { cpu: cpu[index]!, ...memory, ...(probe === undefined ? {} : { probe }) }];
     });
     return { processes: Object.fromEntries(processes), othersCores: Math.max(0, (all - named) / microseconds) };
+  }
+
+  #readMemory(): void {
+    for (const [name, pid] of Object.entries(this.#pids())) {
+      this.#memory.set(name, [...(this.#memory.get(name) ?? []), memoryOf(pid)]);
+    }
   }
 }
 

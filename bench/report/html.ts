@@ -4,6 +4,7 @@ import { isGeneratorBound, summarize, WAIT_MS } from '../measure/summary.ts';
 import { escape, short } from './charts/format.ts';
 import { lineChart } from './charts/line-chart.ts';
 import { stackedBars } from './charts/stacked-bars.ts';
+import { memoryChart } from './memory-chart.ts';
 import {
   cpuBars,
   type Group,
@@ -48,6 +49,7 @@ function section(group: Group, { profiles, sliceMs }: Results): string {
   const charts = [latencyChart(group), scalingChart(group)].flatMap((chart) => (chart ? [lineChart(chart)] : []));
   const cpu = cpuBars(group);
   if (cpu) charts.push(stackedBars('CPU per request, by process', cpu.parts, cpu.bars, 'us'));
+  charts.push(...group.points.flatMap((point) => memoryChart(point) ?? []).map(lineChart));
   const [told, quiet] = split(group.points, (point) => point.rounds.some(({ marks }) => marks.length > 0));
   const lines = (points: readonly Point[]) => points.flatMap((point) => timeline(point, sliceMs) ?? []).map(lineChart);
   const own = profiles.filter(

@@ -1,5 +1,6 @@
 import { aroundEvent } from '../measure/around-event.ts';
 import { loopName } from '../measure/loop-name.ts';
+import { memoryGrowth } from '../measure/memory-growth.ts';
 import type { Work } from '../measure/plan.ts';
 import type { GeneratorLimit, Point, Round, SearchResult } from '../measure/results.ts';
 import { stallsOf } from '../measure/stalls.ts';
@@ -11,6 +12,7 @@ import type { Machine } from '../observe/machine.ts';
 const BUSY_CORES = 0.2;
 const LATE_MS = 2;
 const STALL_MS = 20;
+const MIB = 2 ** 20;
 
 export function heading({ commit, cores, cpu, kernel, node }: Machine, limit: GeneratorLimit): string[] {
   const own = `${limit.processes} process${limit.processes === 1 ? '' : 'es'}`;
@@ -83,6 +85,11 @@ function notes(point: Point, summary: PointSummary, first: PointSummary | undefi
   }
   const slow = slowest(point);
   if (slow) found.push(slow);
+  const growth = round === undefined ? [] : Object.entries(memoryGrowth(round));
+  if (growth.length > 0) {
+    const changes = growth.map(([name, bytes]) => `${name} ${signed(bytes / MIB)}`);
+    found.push(`memory, MiB an hour: ${changes.join(', ')}`);
+  }
   if (summary.generatorBound) found.push('the generator was the bottleneck: the server may do more (--generators)');
   if (summary.othersCores > BUSY_CORES)
     found.push(`others kept ${summary.othersCores.toFixed(1)} cores of the machine busy`);
@@ -103,6 +110,10 @@ function slowest(point: Point): string | undefined {
   return longest && longest.ms > STALL_MS
     ? `an event loop was held up ${longest.ms.toFixed(0)} ms: ${longest.process}`
     : undefined;
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? '' : '+'}${value.toFixed(1)}`;
 }
 
 function range({ min, max }: Spread, digits: number): string {
