@@ -30,7 +30,8 @@ What is measured
     conditions: a user whose policies have conditions, role: a session of a role, grant: a user whom a grant allows)
     Credentials come as for the AWS CLI: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the shared files.
   --scenario A,B          what is called; the names are below
-  --mix FILE              calls mixed by weight: {"encrypt": 60, "decrypt": 39, "create-key": 1}
+  --mix FILE              calls mixed by weight: {"encrypt": 60, "decrypt": 39, "create-key": 1}; there are
+                          bench/mixes/envelope.json (much Decrypt) and steady.json (Encrypt, some CreateKey)
   --keys N,N              keys that are used: 1, 1k, 100k, 1M (1); they are made through the API first
   --use HOW               how the next key is chosen: turn, uniform, zipf, zipf:1.2 (turn)
   --payload N,N           bytes of a plaintext or message, to 4096 (32)

@@ -106,7 +106,7 @@ export function parseOptions(args: readonly string[]): Options | 'help' {
     choice: choiceOf(given.use ?? 'turn'),
     payload: numbers('payload', '32', MAX.payload),
     context: numbers('context', '1', MAX.context, 0),
-    during: (given.during?.split(',') ?? []).map(eventOf),
+    during: eventsOf(given.during, targets),
     workers: number('workers', '2', MAX.processes),
     generators: number('generators', String(usualGenerators()), MAX.processes),
     cpuProf: values['cpu-prof'],
@@ -155,6 +155,14 @@ function choiceOf(written: string): Choice {
   const exponent = /^zipf(?::(\d+(?:\.\d+)?))?$/.exec(written);
   if (exponent) return { kind: 'zipf', exponent: Number(exponent[1] ?? 1) };
   throw new BenchError(`--use ${written}: there are turn, uniform, zipf and zipf:EXPONENT.`);
+}
+
+/** Only to a cluster that is started for the run can something be done. */
+function eventsOf(list: string | undefined, targets: readonly TargetSpec[]): EventName[] {
+  if (list === undefined) return [];
+  const events = list.split(',').map(eventOf);
+  if (targets.some(({ kind }) => kind === 'keyfleet' || kind === 'keyfleet-grpc')) return events;
+  throw new BenchError(`--during ${list}: that happens to a cluster that is started for it alone, as --target keyfleet.`);
 }
 
 function eventOf(name: string): EventName {

@@ -1,5 +1,6 @@
 import type { TestCluster } from '@keyfleet/test-support/cluster';
 import { Redis } from 'ioredis';
+import { loopName } from '../measure/loop-name.ts';
 import type { Point } from '../measure/results.ts';
 import { stallsOf } from '../measure/stalls.ts';
 import { type PointSummary, summarize } from '../measure/summary.ts';
@@ -78,7 +79,7 @@ function ratioRows(points: readonly Point[], { name, wanted }: Rival, scenario: 
     const ratio = own!.perSecond.median / other!.perSecond.median;
     const cpu = `CPU ${own!.cpu.median.toFixed(0)} to ${other!.cpu.median.toFixed(0)} us`;
     return {
-      row: `${scenario} / ${name}, ${connections} connections`,
+      row: `${scenario} / ${name}, ${loopName({ kind: 'closed', connections: Number(connections) })}`,
       wanted: `>= ${least}${name === 'local-kms' ? ', CPU no higher' : ''}`,
       measured: `${ratio.toFixed(2)} (${own!.perSecond.median.toFixed(0)} to ${other!.perSecond.median.toFixed(0)}/s), ${cpu}`,
       met: ratio >= least && (name !== 'local-kms' || own!.cpu.median <= other!.cpu.median),

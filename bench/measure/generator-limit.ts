@@ -26,7 +26,7 @@ export async function measureGeneratorLimit(generators: Generators, connections:
     const result = await generators.start(job).result;
     const cpu = result.generators.reduce((sum, one) => sum + one.cpu, 0);
     const perSecond = result.requests / result.seconds;
-    return { perSecond, cpu: (cpu * 1e6) / perSecond, processes: result.generators.length };
+    return { perSecond, cpu: (cpu * 1e6) / Math.max(1, perSecond), processes: result.generators.length };
   } finally {
     server.disconnect();
   }

@@ -45,6 +45,13 @@ test('of a single round, and of a busy machine, only large moves are told', () =
   expect(verdicts(busy(1000, 1000, 1000), busy(1080, 1080, 1080))['requests/s']).toBe('within the noise');
 });
 
+test('of a machine that was more than half taken by others, only CPU is compared', () => {
+  const taken = [1000, 1000, 1000].map((requests) => sampleRound(requests, 2, { othersCores: 1.6 }));
+  const { changes, doubts } = compare(run(rates(4000, 4000, 4000)), run(taken));
+  expect(changes.map(({ metric }) => metric)).toEqual(['CPU us']);
+  expect(doubts.join()).toContain('others kept more than half of the machine busy');
+});
+
 test("a rate that was the generator's is not compared", () => {
   const bound = [sampleRound(2000, 2, { generators: [{ cpu: 0.99, loop: 0.99 }] })];
   const { changes, doubts } = compare(run(rates(1000)), run(bound));

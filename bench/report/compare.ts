@@ -40,6 +40,8 @@ const ENOUGH_ROUNDS = 3;
 /** Fewer rounds, or others at work on the machine: the floor is so many times as high. */
 const DOUBT = 3;
 const BUSY_CORES = 0.2;
+/** From this part of the machine on, rates and latencies are those of others, and CPU alone is compared. */
+const TAKEN_PART = 0.5;
 
 /** What moved from one run to the other beyond the noise. */
 export function compare(before: Results, after: Results): Comparison {
@@ -47,7 +49,7 @@ export function compare(before: Results, after: Results): Comparison {
   const there = new Set(after.points.map(nameOf));
   const changes = after.points.flatMap((point) => {
     const old = known.get(nameOf(point));
-    return old ? changesOf(nameOf(point), old, point) : [];
+    return old ? changesOf(nameOf(point), old, point, isTaken(old, before) || isTaken(point, after)) : [];
   });
   const unmatched = [...known.keys()]
     .filter((name) => !there.has(name))
@@ -69,7 +71,11 @@ function interval({ min, median, max }: Spread, floor: number): { low: number; h
   return { low: Math.min(min, median * (1 - floor / 2)), high: Math.max(max, median * (1 + floor / 2)) };
 }
 
-function changesOf(what: string, old: Point, point: Point): Change[] {
+function isTaken(point: Point, { machine }: Results): boolean {
+  return summarize(point).othersCores > TAKEN_PART * machine.cores;
+}
+
+function changesOf(what: string, old: Point, point: Point, isTakenByOthers: boolean): Change[] {
   const [a, b] = [summarize(old), summarize(point)];
   const isDoubtful =
     [old, point].some(({ rounds }) => rounds.length < ENOUGH_ROUNDS) ||
@@ -77,6 +83,7 @@ function changesOf(what: string, old: Point, point: Point): Change[] {
   const isBound = [old, point].some(({ rounds }) => rounds.some(isGeneratorBound));
   return metrics
     .filter(({ name }) => Number.isFinite(a[name].median) && Number.isFinite(b[name].median))
+    .filter(({ name }) => name === 'cpu' || !isTakenByOthers)
     .filter(({ name }) => !(isBound && name === 'perSecond'))
     .map(({ name, label, higherIsBetter, floor }) => {
       const by = (b[name].median - a[name].median) / a[name].median;
@@ -98,6 +105,9 @@ function doubtsOf(before: Results, after: Results): string[] {
       ? [`fewer than ${ENOUGH_ROUNDS} rounds: only large moves are told`]
       : []),
     ...(others > BUSY_CORES ? [`others kept up to ${others.toFixed(1)} cores busy: only large moves are told`] : []),
+    ...(before.points.some((point) => isTaken(point, before)) || after.points.some((point) => isTaken(point, after))
+      ? ['where others kept more than half of the machine busy, rates and latencies are not compared']
+      : []),
     ...(points.some(({ rounds }) => rounds.some(isGeneratorBound))
       ? ['where the generator was the bottleneck, rates are not compared']
       : []),
