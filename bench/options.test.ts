@@ -39,6 +39,7 @@ test.each([
   [['--use', 'zipf:'], '--use zipf:: there are turn, uniform, zipf and zipf:EXPONENT.'],
   [['--rate', '0%'], '--rate 0%'],
   [['--during', 'kill-frontend', '--target', 'http://127.0.0.1:1'], 'that happens to a cluster that is started for it'],
+  [['--scenario', 'encrypt,encript'], "no scenario 'encript'. There are encrypt, decrypt"],
   [['--during', 'lunch'], '--during lunch: there are rotation, backup, kill-frontend'],
   [['--target', 'ftp://x'], "--target ftp://x: 'ftp://x' is no target."],
   [['--target', 'http://x,pid=1'], "'pid=1' is no setting"],

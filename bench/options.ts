@@ -3,6 +3,7 @@ import { BenchError } from './bench-error.ts';
 import { eventNames, type EventName } from './events/catalog.ts';
 import { usualGenerators } from './load/generators.ts';
 import type { Choice } from './load/job.ts';
+import { getScenario } from './scenarios/catalog.ts';
 import { parseTarget, type TargetSpec } from './targets/target-spec.ts';
 
 /** A rate in requests per second, or a part (0 to 1) of the highest that the closed loops of the same run gave. */
@@ -93,7 +94,7 @@ export function parseOptions(args: readonly string[]): Options | 'help' {
     numbers(name, usual, max, min)[0]!;
   return {
     targets,
-    scenarios: given.scenario?.split(',') ?? (given.mix === undefined ? usualScenarios : []),
+    scenarios: scenariosOf(given.scenario) ?? (given.mix === undefined ? usualScenarios : []),
     mix: given.mix,
     connections: numbers('connections', '1,16,64', MAX.connections),
     rates: given.rate?.split(',').map(rateOf) ?? [],
@@ -157,12 +158,19 @@ function choiceOf(written: string): Choice {
   throw new BenchError(`--use ${written}: there are turn, uniform, zipf and zipf:EXPONENT.`);
 }
 
+/** Each is looked up, so that a wrong name is told before anything is started. */
+function scenariosOf(list: string | undefined): string[] | undefined {
+  return list?.split(',').map((name) => getScenario(name).name);
+}
+
 /** Only to a cluster that is started for the run can something be done. */
 function eventsOf(list: string | undefined, targets: readonly TargetSpec[]): EventName[] {
   if (list === undefined) return [];
   const events = list.split(',').map(eventOf);
   if (targets.some(({ kind }) => kind === 'keyfleet' || kind === 'keyfleet-grpc')) return events;
-  throw new BenchError(`--during ${list}: that happens to a cluster that is started for it alone, as --target keyfleet.`);
+  throw new BenchError(
+    `--during ${list}: that happens to a cluster that is started for it alone, as --target keyfleet.`,
+  );
 }
 
 function eventOf(name: string): EventName {

@@ -14,6 +14,7 @@ import { Terminal } from '../report/terminal.ts';
 import { openTargets } from '../targets/open-targets.ts';
 import { BenchRun } from './bench-run.ts';
 import { measureGeneratorLimit } from './generator-limit.ts';
+import { worksOf } from './plan.ts';
 import { PreparedTarget } from './prepared-target.ts';
 import type { Results } from './results.ts';
 import { stallsOf } from './stalls.ts';
@@ -32,6 +33,8 @@ export async function measure(args: readonly string[]): Promise<void> {
     process.stdout.write(help());
     return;
   }
+  // Reads the mix, so that what is wrong with it is told before anything is started.
+  worksOf(options);
   const terminal = new Terminal(process.stdout);
   const results = await measureAll(options, args, terminal);
   keep(results, options.out ?? usualPath(results.machine.date), terminal);
