@@ -23,7 +23,7 @@ export interface ProcessUse {
 export interface WatchResult {
   readonly processes: Readonly<Record<string, ProcessUse>>;
   /**
-   * Cores that were used by nobody who is named, on average: by others on this machine, and by other guests of its host.
+   * Cores that nobody who is named used, on average: others on this machine did, or other guests of its host.
    */
   readonly othersCores: number;
 }
