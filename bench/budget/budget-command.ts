@@ -8,7 +8,7 @@ import { measureGeneratorLimit } from '../measure/generator-limit.ts';
 import { PreparedTarget } from '../measure/prepared-target.ts';
 import { machine } from '../observe/machine.ts';
 import { Probes } from '../observe/probes.ts';
-import { usualPath, writeReport, writeResults } from '../report/results-file.ts';
+import { assertCanKeep, usualPath, writeReport, writeResults } from '../report/results-file.ts';
 import { heading } from '../report/table.ts';
 import { Terminal } from '../report/terminal.ts';
 import { pathOf } from '../options.ts';
@@ -64,6 +64,7 @@ export async function budget(args: readonly string[]): Promise<void> {
 function optionsOf(args: readonly string[]): BudgetOptions {
   const { out: given, keys } = valuesOf(args);
   const out = given === undefined ? undefined : pathOf(given);
+  if (out !== undefined) assertCanKeep(out);
   const count = Number(keys);
   if (Number.isInteger(count) && count >= 1 && count <= MOST_KEYS) return { out, keys: count };
   throw new BenchError(`--keys ${keys}: a number from 1 to ${MOST_KEYS} is wanted.`);

@@ -8,7 +8,7 @@ import { Generators } from '../load/generators.ts';
 import { machine } from '../observe/machine.ts';
 import { Probes } from '../observe/probes.ts';
 import { type Options, parseOptions } from '../options.ts';
-import { usualPath, writeReport, writeResults } from '../report/results-file.ts';
+import { assertCanKeep, usualPath, writeReport, writeResults } from '../report/results-file.ts';
 import { heading } from '../report/table.ts';
 import { Terminal } from '../report/terminal.ts';
 import { openTargets } from '../targets/open-targets.ts';
@@ -22,6 +22,8 @@ import { stallsOf } from './stalls.ts';
 /** Slices of the measured time, for latency over time: at most so many, none shorter than 100 ms. */
 const SLICES = 120;
 const SHORTEST_SLICE_MS = 100;
+/** `--out -`: as the last line that is printed, for a log that is all that stays of a container. */
+const TO_LOG = '-';
 /** Until this process has heard of what its generators heard of. */
 const INTERRUPTED_MS = 200;
 
@@ -33,8 +35,9 @@ export async function measure(args: readonly string[]): Promise<void> {
     process.stdout.write(help());
     return;
   }
-  // Reads the mix, so that what is wrong with it is told before anything is started.
+  // What is wrong with the mix, or with where the run is to be kept, is told before anything is started.
   worksOf(options);
+  if (options.out !== undefined && options.out !== TO_LOG) assertCanKeep(options.out);
   const terminal = new Terminal(process.stdout);
   const results = await measureAll(options, args, terminal);
   keep(results, options.out ?? usualPath(results.machine.date), terminal);
@@ -47,9 +50,8 @@ export async function measure(args: readonly string[]): Promise<void> {
   }
 }
 
-/** `-`: as the last line that is printed, for a log that is all that stays of a container. */
 function keep(results: Results, path: string, terminal: Terminal): void {
-  if (path === '-') terminal.print(JSON.stringify(results));
+  if (path === TO_LOG) terminal.print(JSON.stringify(results));
   else terminal.print(`\nkept in ${writeResults(path, results)} and ${writeReport(path, results)}`);
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { htmlReport } from './html.ts';
 import { BenchError } from '../bench-error.ts';
@@ -7,6 +7,17 @@ import type { Results } from '../measure/results.ts';
 /** Without an extension. */
 export function usualPath(date: string): string {
   return join(import.meta.dirname, '../results', date.replaceAll(':', '-'));
+}
+
+/** Before anything is measured, as it would be lost. Throws BenchError if a run cannot be kept there. */
+export function assertCanKeep(path: string): void {
+  const folder = dirname(path);
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+  } catch (cause) {
+    throw new BenchError(`--out ${path}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 export function writeResults(path: string, results: Results): string {
