@@ -68,6 +68,20 @@ async function startPair(lag = '10') {
   };
 }
 
+test('a Redis whose memory is full refuses writes, and is read as before', async () => {
+  await using pair = await startPair();
+  await using frontend = await openFrontend(`redis://${addressOf(pair.master)}`, 0);
+  const key = newKey();
+  await frontend.store.insertKey(key);
+  await using observer = await connectTestRedis(pair.master.port);
+  await observer.config('SET', 'maxmemory', '1');
+  await expect(frontend.store.insertKey(newKey())).rejects.toThrow(/OOM/);
+  // Whatever proved before that the changes of others are heard has lapsed by then.
+  const lapsed = performance.now() + 2_000;
+  await vi.waitUntil(() => performance.now() > lapsed && frontend.feed.trusted, { timeout: 20_000 });
+  expect((await frontend.find(key)).key?.keyId).toBe(key.keyId);
+});
+
 test('a failover by Sentinel under load costs keys in memory nothing', async () => {
   await using pair = await startPair();
   await using sentinel = await startSentinel(pair.master);

@@ -20,6 +20,13 @@ export function sentinelConnector(onProblem: (problem: Error) => void) {
         sentinel.on('ready', () => {
           said.over(name);
         });
+        // ioredis subscribes anew without listening to the answer: a failure that nobody hears of ends the process.
+        const subscribe = sentinel.subscribe.bind(sentinel) as (...channels: unknown[]) => Promise<unknown>;
+        sentinel.subscribe = (...channels: unknown[]) => {
+          const answer = subscribe(...channels);
+          answer.catch(() => {});
+          return answer;
+        };
         return sentinel;
       };
     }

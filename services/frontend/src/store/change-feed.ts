@@ -162,9 +162,12 @@ export class ChangeFeed implements Changes, AsyncDisposable {
   }
 }
 
-/** KEYS: any. ARGV: channel, message. */
+/**
+ * KEYS: any that is not there. ARGV: channel, message. A Redis whose memory is full takes a deletion, which is a write,
+ * and so is believed and read.
+ */
 const WRITTEN_BEAT = `
-redis.call('SET', KEYS[1], 1, 'PX', 10000)
+redis.call('DEL', KEYS[1])
 redis.call('PUBLISH', ARGV[1], ARGV[2])`;
 
 const subscriberOptions: Partial<RedisOptions> = {

@@ -1,0 +1,33 @@
+import { type EventEmitter, once } from 'node:events';
+import { expect, test } from 'vitest';
+import { sentinelConnector } from './sentinels.ts';
+
+interface Client extends EventEmitter {
+  subscribe(channel: string): Promise<unknown>;
+  disconnect(): void;
+}
+
+test('a subscription that ioredis makes by itself, and that fails, does not end the process', async () => {
+  const Connector = sentinelConnector(() => {});
+  const connector = new Connector({ sentinels: [{ host: '127.0.0.1', port: 1 }], name: 'keyfleet' });
+  const sentinel = connector['connectToSentinel'](
+    { host: '127.0.0.1', port: 1 },
+    { lazyConnect: true },
+  ) as unknown as Client;
+  const unheard: unknown[] = [];
+  const hear = (reason: unknown): void => void unheard.push(reason);
+  const others = process.listeners('unhandledRejection');
+  process.removeAllListeners('unhandledRejection').on('unhandledRejection', hear);
+  try {
+    const ended = once(sentinel, 'end');
+    void sentinel.subscribe('+switch-master');
+    sentinel.disconnect();
+    await ended;
+    // Node.js tells of it when the microtasks are done.
+    await new Promise(setImmediate);
+  } finally {
+    process.off('unhandledRejection', hear);
+    for (const other of others) process.on('unhandledRejection', other);
+  }
+  expect(unheard).toEqual([]);
+});
