@@ -14,6 +14,7 @@ import { Topology } from './support/topology/topology.ts';
 const WARM_MS = 3_000;
 const LOST_MS = 20_000;
 const CUT_MS = 12_000;
+const HEALTHY_MS = 2_000;
 /** From the end of a failure until everything is answered again. */
 const HEALED_MS = 60_000;
 
@@ -44,6 +45,18 @@ test.each(kinds)(
   },
   300_000,
 );
+
+test('every Redis that is killed at once comes back as its last master had it, not as the first Pod, which missed that', async () => {
+  const all = topology.pods('redis');
+  await using load = await SdkLoad.start(topology, credentials);
+  topology.pod('redis-0').kill();
+  await delay(LOST_MS);
+  for (const pod of all) pod.kill();
+  for (const pod of all) pod.release();
+  await topology.awaitReady('redis');
+  await healed();
+  report('every redis killed', outcomesOf(await load.stop()));
+}, 300_000);
 
 const arrows = Object.keys(plannedArrows()).map((arrow) => arrow.split(' -> ') as [string, string]);
 const between = arrows.filter((ends) => ends.every((end) => kinds.includes(end)));
@@ -86,6 +99,8 @@ async function healed(): Promise<void> {
 async function errorsNow(): Promise<readonly string[]> {
   try {
     await using load = await SdkLoad.start(topology, credentials);
+    // Long enough for every frontend to be asked.
+    await delay(HEALTHY_MS);
     return outcomesOf(await load.stop()).flatMap(({ errors }: Outcome) => errors);
   } catch (error) {
     return [String(error)];

@@ -6,7 +6,7 @@ import { until } from '../../tools/readiness.ts';
 import { found } from './support/topology/found.ts';
 import { reachableFrom } from './support/topology/reachable.ts';
 import { outcomesOf, SdkLoad } from './support/topology/sdk-load.ts';
-import { usageOf } from './support/topology/usage.ts';
+import { mebibytes, usageOf } from './support/topology/usage.ts';
 import { Topology } from './support/topology/topology.ts';
 
 // The overlay prod as processes, each Pod in a network namespace of its own, TLS everywhere. The tests build on each
@@ -71,7 +71,3 @@ test('each container stays within the memory that its manifest asks for, at a lo
     expect(memoryMiB, container).toBeLessThan(mebibytes(memory));
   }
 }, 120_000);
-
-function mebibytes(quantity: string): number {
-  return Number.parseInt(quantity, 10) * (quantity.endsWith('Gi') ? 1024 : 1);
-}

@@ -5,6 +5,7 @@ import { Container, type Mount } from './container.ts';
 import type { FirstStart } from './first-start.ts';
 import { probe } from './probes.ts';
 import type { ContainerSpec, Source, Volume, Workload } from './rendered.ts';
+import { mebibytes } from './usage.ts';
 
 const node = `/keyfleet/node_modules/node-linux-${process.arch}/bin/node`;
 /** The entry points of the images; the programs are this machine's. */
@@ -189,12 +190,14 @@ export class Pod {
     };
   }
 
-  #environment({ env = [] }: ContainerSpec): Record<string, string> {
+  #environment({ env = [], resources }: ContainerSpec): Record<string, string> {
     const known: Record<string, string> = {};
     for (const { name, value = '', valueFrom } of env) {
       const secret = valueFrom?.secretKeyRef;
       if (secret !== undefined) known[name] = this.#parts.objects.secrets.get(secret.name)![secret.key]!.toString();
       else if (valueFrom?.fieldRef !== undefined) known[name] = this.name;
+      else if (valueFrom?.resourceFieldRef !== undefined)
+        known[name] = `${mebibytes(resources.limits.memory) * 2 ** 20}`;
       else known[name] = value.replace(/\$\((\w+)\)/g, (_, other: string) => known[other]!);
     }
     return known;

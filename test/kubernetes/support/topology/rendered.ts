@@ -36,6 +36,7 @@ export interface ContainerSpec {
     readonly valueFrom?: {
       readonly fieldRef?: { readonly fieldPath: string };
       readonly secretKeyRef?: { readonly name: string; readonly key: string };
+      readonly resourceFieldRef?: { readonly resource: 'limits.memory' };
     };
   }[];
   readonly ports: readonly { readonly name: string; readonly containerPort: number }[];

@@ -61,3 +61,8 @@ function withChildren(pid: number): number[] {
   );
   return [pid, ...children.filter((child) => child !== '').flatMap((child) => withChildren(Number(child)))];
 }
+
+/** `512Mi` or `2Gi`. */
+export function mebibytes(quantity: string): number {
+  return Number.parseInt(quantity, 10) * (quantity.endsWith('Gi') ? 1024 : 1);
+}
