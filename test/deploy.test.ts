@@ -11,6 +11,7 @@ const root = join(import.meta.dirname, '..');
 const manifests = manifestsIn('base');
 const pods = podSpecs(manifests);
 const loadTest = manifestsIn('load-test');
+const monitoring = manifestsIn('monitoring');
 const services = { frontend: FrontendConfig, 'hsm-worker': WorkerConfig, 'domain-manager': DomainManagerConfig };
 const configOf = (service: keyof typeof services) =>
   loadConfig<(typeof services)[typeof service]>(services[service], join(root, 'deploy/config', `${service}.json`));
@@ -101,6 +102,11 @@ describe('the network policies', () => {
     expect(arrowsOf(loadTest, 'ingress')).toEqual({});
   });
 
+  test('let Prometheus alone reach the metrics', () => {
+    expect(arrowsOf(monitoring, 'ingress')).toEqual({ 'prometheus -> metrics': [9464] });
+    expect(arrowsOf(monitoring, 'egress')).toEqual({});
+  });
+
   test('let in what it lists, and nothing else', () => {
     const anyone = Object.keys(planned).filter((arrow) => arrow.startsWith('anyone '));
     const open = anyone.map((arrow) => arrow.replace('anyone ', ''));
@@ -121,9 +127,7 @@ describe('metrics', () => {
     .join();
   const documented = new Set(table.match(/keyfleet(\.[a-z]+)+/g)!.map((name) => name.replaceAll('.', '_')));
   const askedIn = (text: string) => [
-    ...new Set(
-      (text.match(/keyfleet(_[a-z]+)+/g) ?? []).map((name) => name.replace(/_(total|milliseconds_bucket)$/, '')),
-    ),
+    ...new Set((text.match(/keyfleet(_[a-z]+)+/g) ?? []).map((name) => name.replace(/_(total|bucket)$/, ''))),
   ];
   const alerts = read('deploy/monitoring/alerts.yaml');
 

@@ -45,7 +45,7 @@ test.each([
 test('docs/monitoring.md has every metric', () => {
   const made = production.flatMap((file) =>
     [...codeOf(file).matchAll(/\b(operationMeter|outcomeCounter|observeGauge)\(\s*'([^']+)'/g)].flatMap(
-      ([, kind, name]) => (kind === 'operationMeter' ? [name!, `${name}.duration`] : [name!]),
+      ([, kind, name]) => (kind === 'operationMeter' ? [name!, `${name}.duration.milliseconds`] : [name!]),
     ),
   );
   const described = rowsUnder('Metrics', 1).flatMap(([cell]) => namesIn(cell!));

@@ -1,10 +1,12 @@
 // Writes what derives from code: kms.proto with its field numbers, docs/api.md and docs/errors.md from the operation
-// registry, docs/configuration.md from the services' schemas, Grafana's dashboard, and the types of the other
-// protocols. With `--check` it writes nothing and fails when a file is not what it would write.
+// registry, docs/configuration.md from the services' schemas, Grafana's dashboard, the alert rules as a resource of
+// Kubernetes, and the types of the other protocols. With `--check` it writes nothing and fails when a file is not what
+// it would write.
 import { operations } from '@keyfleet/shared/api/registry';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Operation } from '@keyfleet/shared/api/operation';
+import { alertsResource } from './gen/alerts-resource.ts';
 import { apiDoc } from './gen/api-doc.ts';
 import { configurationDoc } from './gen/configuration-doc.ts';
 import { dashboard } from './gen/dashboard.ts';
@@ -31,6 +33,7 @@ export function generatedFiles(): Record<string, string> {
     'docs/errors.md': errorsDoc(all),
     'docs/configuration.md': configurationDoc(),
     'deploy/monitoring/dashboard.json': dashboard(),
+    'deploy/k8s/monitoring/alerts.yaml': alertsResource(read('deploy/monitoring/alerts.yaml')!),
   };
 }
 

@@ -2,9 +2,14 @@ import { CreateKeyCommand, DecryptCommand, EncryptCommand } from '@aws-sdk/clien
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { OtlpCollector, type ReceivedSpan } from '@keyfleet/test-support/otlp-collector';
+import getPort from 'get-port';
+import { createLog } from '@keyfleet/shared/log';
 import { afterEach, expect, test, vi } from 'vitest';
 
-afterEach(() => void vi.unstubAllEnvs());
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.resetModules();
+});
 
 const encrypts = 20;
 
@@ -76,7 +81,7 @@ test('metrics count every request while, by default, one trace begins a second',
     ['keyfleet-frontend', 'keyfleet.requests'],
     ['keyfleet-frontend', 'keyfleet.hsm.commands'],
   ]) {
-    for (const name of [metric, `${metric}.duration`]) {
+    for (const name of [metric, `${metric}.duration.milliseconds`]) {
       const points = counted.filter((point) => point.service === service && point.metric === name);
       expect(points).toMatchObject([{ attributes: { operation: 'Encrypt', outcome: 'ok' }, count: encrypts }]);
     }
@@ -98,3 +103,36 @@ test('metrics count every request while, by default, one trace begins a second',
   // The SDK's clock and the one that spaces traces differ by a millisecond.
   for (const [i, time] of begun.slice(1).entries()) expect(time - begun[i]!).toBeGreaterThan(998);
 });
+
+test('Prometheus scrapes what was recorded, by the names of the alert rules and the dashboard', async () => {
+  const port = await getPort();
+  vi.stubEnv('OTEL_METRICS_EXPORTER', 'prometheus');
+  vi.stubEnv('OTEL_TRACES_EXPORTER', 'none');
+  vi.stubEnv('OTEL_EXPORTER_PROMETHEUS_PORT', `${port}`);
+  vi.resetModules();
+  const { startTelemetry } = await import('@keyfleet/shared/telemetry/export');
+  const { observeGauge, operationMeter: newMeter, outcomeCounter } = await import('@keyfleet/shared/telemetry/meters');
+  newMeter('keyfleet.requests').record('Encrypt', 'ok', performance.now());
+  outcomeCounter('keyfleet.hsm.confirmations', ['confirmed', 'contradicted'])('confirmed');
+  observeGauge('keyfleet.domain.key.age', () => 7);
+  await using _telemetry = startTelemetry('test', createLog({ name: 'test', level: 'info' }));
+  const scraped = await vi.waitFor(
+    async () => {
+      const text = await (await fetch(`http://localhost:${port}/metrics`)).text();
+      expect(text).toContain('keyfleet_');
+      return text;
+    },
+    { timeout: 20_000, interval: 200 },
+  );
+  const names = new Set(scraped.match(/^keyfleet\w+/gm));
+  expect([...names].toSorted()).toEqual([
+    'keyfleet_domain_key_age',
+    'keyfleet_hsm_confirmations_total',
+    'keyfleet_requests_duration_milliseconds_bucket',
+    'keyfleet_requests_duration_milliseconds_count',
+    'keyfleet_requests_duration_milliseconds_sum',
+    'keyfleet_requests_total',
+  ]);
+  // What did not happen yet is there, else Prometheus saw no increase when it does.
+  expect(scraped).toMatch(/^keyfleet_hsm_confirmations_total\{outcome="contradicted".*\} 0$/m);
+}, 30_000);

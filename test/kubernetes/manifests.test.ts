@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../../tools/readiness.ts';
 import { type ControlPlane, startControlPlane } from './support/control-plane.ts';
-import { certManagerDefinitions } from './support/binaries.ts';
+import { certManagerDefinitions, prometheusDefinitions } from './support/binaries.ts';
 
 const deploy = join(import.meta.dirname, '../../deploy/k8s');
 const overlays = ['dev', 'prod'] as const;
@@ -13,8 +13,10 @@ let server: ControlPlane;
 const resources = new AsyncDisposableStack();
 beforeAll(async () => {
   server = await startControlPlane(resources);
-  const definitions = await server.kubectl(['apply', '--server-side', '--filename', await certManagerDefinitions()]);
-  expect(definitions.all).not.toMatch(/error/i);
+  for (const folder of [await certManagerDefinitions(), await prometheusDefinitions()]) {
+    const definitions = await server.kubectl(['apply', '--server-side', '--filename', folder]);
+    expect([definitions.exitCode, definitions.stderr]).toEqual([0, '']);
+  }
   await server.kubectl(['apply', '--filename', join(deploy, 'base/namespace.yaml')]);
   const hasAccount = async () => (await inKeyfleet('get', 'serviceaccount', 'default')).exitCode === 0;
   expect(await until(hasAccount, 30_000, () => false)).toBe(true);
@@ -80,14 +82,18 @@ describe('the load test', () => {
   });
 });
 
-test('an overlay whose frontends take tokens of the cluster is taken, with the keys of its issuer', async () => {
+test.each([
+  ['workload-identity', 'whose frontends take tokens of the cluster', '"cluster-issuer-keys"'],
+  ['monitoring', 'that Prometheus scrapes', '"kind": "ServiceMonitor"'],
+])('with the component %s an overlay is taken %s', async (component, _what, part) => {
   await using overlay = await mkdtempDisposable(join(tmpdir(), 'keyfleet-overlay-'));
   const folder = (name: string): string => relative(overlay.path, join(deploy, name));
-  const kustomization = { resources: [folder('overlays/prod')], components: [folder('workload-identity')] };
+  const kustomization = { resources: [folder('overlays/prod')], components: [folder(component)] };
   await writeFile(join(overlay.path, 'kustomization.yaml'), JSON.stringify(kustomization));
   const apply = ['apply', '--warnings-as-errors', '--validate=strict', '--dry-run=server', '--kustomize', overlay.path];
-  const { exitCode, stdout } = await server.kubectl([...apply, '--output', 'json']);
-  expect([exitCode, stdout]).toEqual([0, expect.stringContaining('"cluster-issuer-keys"')]);
+  const { exitCode, stdout, stderr } = await server.kubectl([...apply, '--output', 'json']);
+  expect([exitCode, stderr]).toEqual([0, '']);
+  expect(stdout).toContain(part);
 });
 
 describe('what is forbidden is refused', () => {

@@ -31,7 +31,7 @@ export interface PodSpec {
 }
 
 /** Of every file of a folder of deploy/k8s; an error of YAML is thrown. */
-export function manifestsIn(name: 'base' | 'load-test'): Manifest[] {
+export function manifestsIn(name: 'base' | 'load-test' | 'monitoring'): Manifest[] {
   const found = join(folder, name);
   const files = readdirSync(found).filter((file) => file.endsWith('.yaml') && file !== 'kustomization.yaml');
   return files.flatMap((file) =>

@@ -7,18 +7,18 @@ interface Panel {
 
 const rate = (metric: string, by: string) => `sum by (${by}) (rate(${metric}_total[$__rate_interval]))`;
 const quantile = (q: number, metric: string) =>
-  `histogram_quantile(${q}, sum by (le, operation) (rate(${metric}_milliseconds_bucket[$__rate_interval])))`;
+  `histogram_quantile(${q}, sum by (le, operation) (rate(${metric}_bucket[$__rate_interval])))`;
 const durations = (metric: string) => ({
   'p50 {{operation}}': quantile(0.5, metric),
   'p99 {{operation}}': quantile(0.99, metric),
 });
 
-/** Every metric of docs/monitoring.md, as a collector passes it on to Prometheus (deploy/monitoring/alerts.yaml). */
+/** Every metric of docs/monitoring.md, by the name that Prometheus has for it. */
 const rows: Readonly<Record<string, readonly Panel[]>> = {
   Requests: [
     { title: 'Requests', unit: 'reqps', series: { '{{operation}}': rate('keyfleet_requests', 'operation') } },
     { title: 'Outcomes', unit: 'reqps', series: { '{{outcome}}': rate('keyfleet_requests', 'outcome') } },
-    { title: 'Latency', unit: 'ms', series: durations('keyfleet_requests_duration') },
+    { title: 'Latency', unit: 'ms', series: durations('keyfleet_requests_duration_milliseconds') },
     {
       title: 'Throttled, and answered from memory while Redis is away',
       unit: 'reqps',
@@ -34,13 +34,21 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       unit: 'ops',
       series: { '{{operation}} {{outcome}}': rate('keyfleet_hsm_commands', 'operation, outcome') },
     },
-    { title: 'Their latency at frontends', unit: 'ms', series: durations('keyfleet_hsm_commands_duration') },
+    {
+      title: 'Their latency at frontends',
+      unit: 'ms',
+      series: durations('keyfleet_hsm_commands_duration_milliseconds'),
+    },
     {
       title: 'As hsm-workers see them',
       unit: 'ops',
       series: { '{{operation}} {{outcome}}': rate('keyfleet_worker_commands', 'operation, outcome') },
     },
-    { title: 'Their latency at hsm-workers', unit: 'ms', series: durations('keyfleet_worker_commands_duration') },
+    {
+      title: 'Their latency at hsm-workers',
+      unit: 'ms',
+      series: durations('keyfleet_worker_commands_duration_milliseconds'),
+    },
     {
       title: 'Sessions and streams',
       unit: 'ops',

@@ -10,7 +10,7 @@ import type { ConfirmationEvents } from './hsm/sealing.ts';
 export class FrontendEvents implements ConfirmationEvents {
   readonly #log: Log;
   readonly #said = new SayOnce();
-  readonly #countConfirmation = outcomeCounter('keyfleet.hsm.confirmations');
+  readonly #countConfirmation = outcomeCounter('keyfleet.hsm.confirmations', ['confirmed', 'contradicted', 'nobody']);
 
   constructor(log: Log) {
     this.#log = log;

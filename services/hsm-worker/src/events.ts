@@ -10,8 +10,8 @@ export class WorkerEvents implements SessionEvents {
   readonly #log: Log;
   readonly #onUnknownDomainKey: () => void;
   readonly #said = new SayOnce();
-  readonly #countStream = outcomeCounter('keyfleet.hsm.streams');
-  readonly #countSession = outcomeCounter('keyfleet.hsm.sessions');
+  readonly #countStream = outcomeCounter('keyfleet.hsm.streams', ['opened', 'refused', 'over-limit']);
+  readonly #countSession = outcomeCounter('keyfleet.hsm.sessions', ['negotiated', 'refused']);
 
   constructor(log: Log, onUnknownDomainKey: () => void) {
     this.#log = log;

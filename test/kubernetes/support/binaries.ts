@@ -6,6 +6,7 @@ import { findProgram } from '../../../tools/debian-packages.ts';
 
 const VERSION = 'v1.36.3';
 const CERT_MANAGER = 'github.com/cert-manager/cert-manager@v1.21.2';
+const PROMETHEUS_OPERATOR = 'github.com/prometheus-operator/prometheus-operator@v0.92.1';
 const names = ['kube-apiserver', 'kube-controller-manager', 'kubectl', 'etcd'] as const;
 
 export type Binaries = Readonly<Record<(typeof names)[number], string>>;
@@ -25,9 +26,18 @@ export async function kubernetesBinaries(): Promise<Binaries> {
 
 /** The folder of cert-manager's definitions of its resources. */
 export async function certManagerDefinitions(): Promise<string> {
+  return join(await sourceOf(CERT_MANAGER), 'deploy/crds');
+}
+
+/** The folder of the definitions of the resources of Prometheus' operator. */
+export async function prometheusDefinitions(): Promise<string> {
+  return join(await sourceOf(PROMETHEUS_OPERATOR), 'example/prometheus-operator-crd');
+}
+
+async function sourceOf(module: string): Promise<string> {
   assertGo();
-  const { stdout } = await execa('go', ['mod', 'download', '-json', CERT_MANAGER]);
-  return join((JSON.parse(stdout) as { readonly Dir: string }).Dir, 'deploy/crds');
+  const { stdout } = await execa('go', ['mod', 'download', '-json', module]);
+  return (JSON.parse(stdout) as { readonly Dir: string }).Dir;
 }
 
 export function assertGo(): void {

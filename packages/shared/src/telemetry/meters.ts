@@ -20,7 +20,8 @@ export interface OperationMeter {
 const noMeter: OperationMeter = { record: () => undefined };
 
 /**
- * `name` as in `keyfleet.requests`: creates the counter `<name>` and the histogram `<name>.duration` in milliseconds.
+ * `name` as in `keyfleet.requests`: creates the counter `<name>` and the histogram `<name>.duration.milliseconds`. The
+ * unit is in the name because OpenTelemetry's exporter for Prometheus, unlike a collector, adds none.
  */
 export function operationMeter(name: string): OperationMeter {
   if (!telemetryOn) return noMeter;
@@ -30,7 +31,7 @@ export function operationMeter(name: string): OperationMeter {
       const { attributes, count } = each;
       if (count === 0) continue;
       counts.push({ name, attributes, count });
-      durations.push({ name: `${name}.duration`, attributes, values: each.sample.slice(0, count) });
+      durations.push({ name: `${name}.duration.milliseconds`, attributes, values: each.sample.slice(0, count) });
       each.count = 0;
     }
   });
@@ -73,10 +74,16 @@ class SeriesTable {
   }
 }
 
-/** Counts rare events, by their outcome. */
-export function outcomeCounter(name: string): (outcome: string) => void {
+/**
+ * Counts rare events, by their outcome. Those of `outcomes` are reported as zero before they happen: else Prometheus
+ * takes the first one for something that it has missed, and sees no increase.
+ */
+export function outcomeCounter<Outcome extends string>(
+  name: string,
+  outcomes: readonly Outcome[] = [],
+): (outcome: Outcome) => void {
   if (!telemetryOn) return () => undefined;
-  const counted = new Map<string, number>();
+  const counted = new Map<Outcome, number>(outcomes.map((outcome) => [outcome, 0]));
   reportFrom(({ counts }) => {
     for (const [outcome, count] of counted) counts.push({ name, attributes: { outcome }, count });
     counted.clear();

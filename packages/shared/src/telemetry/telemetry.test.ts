@@ -55,7 +55,7 @@ test('every duration is reported when there are few, once', async () => {
   for (const ago of [100, 200, 300]) meter.record('Encrypt', 'ok', performance.now() - ago);
   const { counts, durations } = takeReport();
   expect(counts).toEqual([{ name: 'keyfleet.requests', attributes, count: 3 }]);
-  expect(durations).toMatchObject([{ name: 'keyfleet.requests.duration', attributes }]);
+  expect(durations).toMatchObject([{ name: 'keyfleet.requests.duration.milliseconds', attributes }]);
   expect([...durations[0]!.values].map((ms) => Math.floor(ms / 100))).toEqual([1, 2, 3]);
   expect(takeReport()).toMatchObject({ counts: [], durations: [] });
 });
