@@ -11,8 +11,8 @@ const WebIdentity = z.strictObject({
   roleArn: z
     .string()
     .regex(/^arn:[a-z-]+:iam::\d{12}:role\/[!-~]+$/, 'must be the ARN of a role')
-    .describe('The role that is assumed.'),
-  tokenFile: filePath().describe('A token of one of `oidcIssuers` of the frontends; read again for every session.'),
+    .describe('The role to assume.'),
+  tokenFile: filePath().describe("A token of one of the frontends' `oidcIssuers`; read again for every session."),
   stsUrl: z.url({ protocol: /^https?$/ }).describe("The frontends' HTTP edge, which answers STS."),
 });
 export type WebIdentity = z.output<typeof WebIdentity>;
@@ -35,14 +35,16 @@ export const PluginConfig = z
       .strictObject({
         caFile: filePath()
           .optional()
-          .describe('Certificates (PEM) that the frontends’ own must lead to; else those that Node.js trusts.'),
+          .describe(
+            "Authorities (PEM) that the frontends' certificate must chain to; without it, those that Node.js trusts.",
+          ),
       })
       .optional()
       .describe('Speaks TLS with the frontends. Without it they must be on this machine.'),
     credentialsFile: filePath()
       .optional()
-      .describe('An AWS credentials file, of which `default` is used; this or `webIdentity`.'),
-    webIdentity: WebIdentity.optional().describe('Credentials for a token, by AssumeRoleWithWebIdentity.'),
+      .describe('An AWS credentials file, whose profile `default` is used; this or `webIdentity`.'),
+    webIdentity: WebIdentity.optional().describe('Gets credentials for a token, by AssumeRoleWithWebIdentity.'),
     encryptionContext: z
       .record(z.string(), z.string())
       .default({})

@@ -26,13 +26,13 @@ export const DomainManagerConfig = z
     hsmWorkers: z
       .array(hostPort())
       .min(1)
-      .describe('Every hsm-worker, members and candidates. One that is not listed is pushed no token.'),
+      .describe('Every hsm-worker, members and candidates. Workers that are not listed are pushed no token.'),
     trustAnchorFile: filePath().describe(
       "The domain's name and its founding operators' public keys (docs/ceremony.md).",
     ),
     schedulerKey: z
       .strictObject({
-        operatorId: z.string().min(1).describe('The scheduler as which the domain knows it.'),
+        operatorId: z.string().min(1).describe('Its operator id in the domain, with the role `scheduler`.'),
         file: filePath().describe('P-384 private key, PKCS #8 PEM.'),
       })
       .describe('Signs requests to hsm-workers and scheduled rotations.'),
@@ -50,7 +50,7 @@ export const DomainManagerConfig = z
       .prefault({}),
     peerTls: PeerTlsConfig,
     allowPlaintext: AllowPlaintext,
-    drain: duration('2s').describe('How long calls may go on after SIGTERM.'),
+    drain: duration('2s').describe('How long calls may continue after SIGTERM.'),
     log: LogConfig,
   })
   .superRefine(refusePlaintext);

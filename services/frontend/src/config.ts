@@ -130,7 +130,9 @@ export const FrontendConfig = z
               address: hostPort().optional().describe('Where to reach it, if not at port 443 of its name.'),
               caFile: filePath()
                 .optional()
-                .describe('Certificates (PEM) that its own must chain to; without it, those that Node.js trusts.'),
+                .describe(
+                  "Authorities (PEM) that the proxy's certificate must chain to; without it, those that Node.js trusts.",
+                ),
               clientCertificate: z
                 .strictObject({
                   certificateFile: filePath().describe('PEM.'),

@@ -18,7 +18,7 @@ const token = {
       serial: z.string().min(1).max(16).optional().describe('Its serial number.'),
     })
     .refine(({ label, serial }) => label !== undefined || serial !== undefined, 'needs label, serial or both')
-    .describe('Which of the tokens that the module has.'),
+    .describe('Selects one of the tokens of the module.'),
   environment: z
     .record(z.string(), z.string())
     .default({})
@@ -40,7 +40,7 @@ const SealKey = z
       })
       .describe('The token.'),
   })
-  .describe('A PKCS#11 token that keeps the key which seals the identity (docs/operations.md); this or `sealKeyFile`.');
+  .describe('A PKCS#11 token with the key that seals the identity (docs/operations.md); this or `sealKeyFile`.');
 
 const Cluster = z
   .strictObject({
@@ -48,8 +48,11 @@ const Cluster = z
       .string()
       .regex(/^cluster-[2-7a-zA-Z]{11,16}$/, 'must be cluster- and 11 to 16 letters or digits from 2 to 7')
       .describe('The CloudHsmClusterId that customers give: `cluster-` and 11 to 16 letters or digits from 2 to 7.'),
-    accountId: z.string().regex(ACCOUNT_ID).describe('Whose it is. No key store of another account can be in it.'),
-    region: z.string().min(1).max(32).describe('In which Region.'),
+    accountId: z
+      .string()
+      .regex(ACCOUNT_ID)
+      .describe('The account that owns it. No key store of another account can be in it.'),
+    region: z.string().min(1).max(32).describe('Its Region.'),
     ...token,
     user: z
       .string()
@@ -86,37 +89,37 @@ export const WorkerConfig = z
     nats: NatsConfig.optional().describe('Brings notices of new domain tokens; without it the worker polls for them.'),
     maxInFlight: z
       .strictObject({
-        worker: count(4096).describe('HSM commands at once; more are refused as throttled.'),
-        stream: count(2048).describe('HSM commands at once of one frontend.'),
+        worker: count(4096).describe('The most HSM commands at once; more are refused as throttled.'),
+        stream: count(2048).describe('The most HSM commands of one frontend at once.'),
       })
       .prefault({}),
     backingKeyCache: z
       .strictObject({
-        maxBytes: byteSize('64MiB').describe('Their memory; a symmetric key takes about 3 KB.'),
-        maxAge: duration('5m').describe('How long one is kept.'),
+        maxBytes: byteSize('64MiB').describe('The most memory for them; a symmetric key takes about 3 KB.'),
+        maxAge: duration('5m').describe('How long a key is kept.'),
         capacity: gone('set maxBytes, an amount of memory such as "64MiB"; a key takes about 3 KB'),
       })
       .prefault({})
       .describe('Opened backing keys in memory.'),
     rsaKeyPool: z
       .strictObject({
-        '2048': count(8).describe('Of 2048 bits.'),
-        '3072': count(4).describe('Of 3072 bits.'),
-        '4096': count(4).describe('Of 4096 bits.'),
+        '2048': count(8).describe('Pairs of 2048 bits.'),
+        '3072': count(4).describe('Pairs of 3072 bits.'),
+        '4096': count(4).describe('Pairs of 4096 bits.'),
       })
       .prefault({})
       .describe('Fresh RSA key pairs in memory, so that CreateKey need not wait.'),
     clusters: z
       .array(Cluster)
       .default([])
-      .describe('Tokens in which customers may have a custom key store (docs/custom-key-stores.md).'),
+      .describe('CloudHSM clusters in which customers may have a custom key store (docs/custom-key-stores.md).'),
     rotationPause: duration('10m').describe(
       'How long after a new domain key was made it makes no further one by rotation, unless an operator signed that.',
     ),
     pollEvery: duration('3s').describe('How often it looks for a new domain token without a notice.'),
     peerTls: PeerTlsConfig,
     allowPlaintext: AllowPlaintext,
-    drain: duration('3s').describe('How long commands may go on after SIGTERM.'),
+    drain: duration('3s').describe('How long HSM commands may continue after SIGTERM.'),
     log: LogConfig,
   })
   .superRefine(refusePlaintext)

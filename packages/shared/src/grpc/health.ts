@@ -9,7 +9,7 @@ export { service as healthService } from 'grpc-health-check';
 /** The `health` part of a service's configuration. */
 export const HealthAddress = hostPort()
   .optional()
-  .describe("Where `grpc.health.v1` answers without TLS too, and nothing else does: for an orchestrator's probes.");
+  .describe("A second port without TLS that answers only `grpc.health.v1`, for an orchestrator's probes.");
 
 /**
  * Serves grpc.health.v1: each name is SERVING while its function returns true. The functions are called once a second.

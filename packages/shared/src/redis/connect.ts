@@ -21,8 +21,8 @@ export const RedisConfig = z.strictObject({
     .describe(
       '`redis://host:port`, `redis+sentinel://host:port,host:port/master-name` or `redis+cluster://host:port,host:port`; `rediss` for TLS. No password.',
     ),
-  username: z.string().min(1).optional().describe('Of an ACL user, in Redis and in its Sentinels.'),
-  passwordFile: filePath().optional().describe('Its password.'),
+  username: z.string().min(1).optional().describe('The ACL user, in Redis and in its Sentinels.'),
+  passwordFile: filePath().optional().describe("The user's password."),
   tls: TlsConfig.optional().describe(
     'For `rediss`; without it, the authorities of the system are believed and no certificate is shown.',
   ),

@@ -5,9 +5,9 @@ import { WatchedFiles } from './watched-files.ts';
 
 /** A certificate, and the trusted authorities. */
 export const TlsConfig = z.strictObject({
-  certificateFile: filePath().describe('The certificate and those between it and its authority, PEM.'),
+  certificateFile: filePath().describe('The certificate and the chain above it, PEM.'),
   keyFile: filePath().describe("The certificate's private key, PEM."),
-  caFile: filePath().describe('The authorities whose certificates the other end may show, PEM.'),
+  caFile: filePath().describe("The authorities that the other end's certificate must chain to, PEM."),
 });
 export type TlsConfig = z.output<typeof TlsConfig>;
 

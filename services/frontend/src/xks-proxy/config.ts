@@ -9,7 +9,7 @@ export const XksProxyConfig = z.strictObject({
   keyFile: filePath().describe('The private key of the certificate, PEM.'),
   client: z
     .strictObject({
-      caFile: filePath().describe("Certificates (PEM) that a client's must chain to."),
+      caFile: filePath().describe("Authorities (PEM) that a client's certificate must chain to."),
       commonName: z
         .string()
         .min(1)
