@@ -185,7 +185,7 @@ test('no test is tried twice', () => {
   expect(tests.filter((file) => /\bretry\s*:|--retry\b/.test(codeOf(file)))).toEqual([]);
 });
 
-test('who hears a notice learns nothing of it but that there is something to look at', () => {
+test('a subscriber learns nothing from a notice except that there is something to look at', () => {
   const heard = production.flatMap((file) =>
     [...codeOf(file).matchAll(/\bnotices\.subscribe\('\w+', \(([^)]*)\)/g)].map(([, parameters]) => parameters!),
   );
@@ -214,7 +214,7 @@ test('actions of the workflows are pinned by commit', () => {
   expect(used.filter((action) => !/@[0-9a-f]{40}$/.test(action))).toEqual([]);
 });
 
-test('of what a request is checked for, no configuration can turn anything off', () => {
+test('no configuration turns off a check of requests', () => {
   const configurations = [
     ...production.filter((file) => /^services\/[^/]+\/src\/config\.ts$/.test(file)),
     'packages/shared/src/log.ts',
@@ -228,7 +228,7 @@ test('of what a request is checked for, no configuration can turn anything off',
   expect(switches).toEqual(['grpcReflection', 'developmentTags', 'AllowPlaintext']);
 });
 
-test('every word of the glossary that has a name in code has it', () => {
+test('every name in code that the glossary gives is in the code', () => {
   const names = [...textOf('docs/glossary.md').matchAll(/^\| [^|]+ \| `([\w]+)` \|/gm)].map(([, name]) => name!);
   expect(names.length).toBeGreaterThan(20);
   const code = production.map(codeOf).join('\n');
@@ -267,6 +267,17 @@ test('every path that a document names is there', () => {
       .map((path) => `${file}: ${path}`),
   );
   expect(missing).toEqual([]);
+});
+
+test('every test that docs/consistency.md names is there', () => {
+  const tests = globSync('{packages,services,test}/**/*.{test,contract}.ts', { cwd: root })
+    .filter((file) => !file.includes('node_modules'))
+    .map(textOf)
+    .join('\n');
+  // A name may leave out its middle or its end.
+  const parts = [...textOf('docs/consistency.md').matchAll(/"([^"]+)"/g)].flatMap(([, name]) => name!.split(/,? ?…/));
+  expect(parts.length).toBeGreaterThan(20);
+  expect(parts.filter((part) => !tests.includes(part.trim()))).toEqual([]);
 });
 
 /** `a/{b,c}` is two paths; a pattern is the folder that it is in. */

@@ -152,7 +152,7 @@ describe('what a stream is given and gives', () => {
     expect(end.replies).toEqual([]);
   });
 
-  test('stays until the last command of its frame is done', async () => {
+  test('remains until the last command of its frame is done', async () => {
     const slow = Promise.withResolvers<{ mac: Buffer }>();
     const seen: Uint8Array[] = [];
     const { end } = await connect({

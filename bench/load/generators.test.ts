@@ -16,7 +16,7 @@ test('connections are dealt out to the processes, none twice', () => {
   expect(sharesOf(job, 4, 0).map(({ loop }) => loop.connections)).toEqual([3, 3, 2, 2]);
 });
 
-test('a process without a connection takes no part, and leaves no arrival to nobody', () => {
+test('a process without a connection takes no part, and every arrival belongs to some other', () => {
   const shares = sharesOf({ ...job, loop: { kind: 'open', connections: 2, perSecond: 10 } }, 4, 0);
   expect(shares.map(({ arrivals }) => arrivals)).toEqual([
     { first: 0, step: 2 },

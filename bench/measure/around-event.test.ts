@@ -8,7 +8,7 @@ const slices = [1, 2, 3, 40, 5].map((ms) => {
   return { latencies: latencies.encode(), failed: 0 };
 });
 
-test('what an event met is not counted before it, though it began earlier', () => {
+test('a request that an event met does not count as before it, though it began earlier', () => {
   const { before, from } = aroundEvent({ slices, seconds: 1, marks: [{ at: 620, what: 'hsm-worker-1 killed' }] });
   expect([before.count, Math.round(before.longest)]).toEqual([2, 2]);
   expect([from.count, Math.round(from.longest)]).toEqual([3, 40]);

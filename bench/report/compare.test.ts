@@ -59,7 +59,7 @@ test("a rate that was the generator's is not compared", () => {
   expect(doubts.join()).toContain('the generator was the bottleneck');
 });
 
-test('what only one of two runs has is named, and other machines are', () => {
+test('scenarios in only one of two runs are named, and so are other machines', () => {
   const other = sampleResults([samplePoint(rates(1000), { scenario: 'decrypt' })]);
   const lines = compareLines(compare(run(rates(1000)), { ...other, machine: { ...other.machine, cores: 4 } }));
   expect(lines.filter((line) => line.startsWith('only in one of the two'))).toHaveLength(2);

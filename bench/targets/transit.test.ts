@@ -93,7 +93,7 @@ test.each(['encrypt', 'decrypt', 'sign-p256', 'verify-p256', 'describe-key'])(
   },
 );
 
-test('what transit does not have is left out, with the reason', async () => {
+test('operations that transit does not have are left out, with the reason', async () => {
   await expect(prepare('generate-data-key')).rejects.toThrow(
     new UnsupportedError('transit binds no context to a data key'),
   );

@@ -70,7 +70,7 @@ describe('a domain that version 1 founded', () => {
     }
   });
 
-  test('goes on in version 2, from members that had no key of ML-KEM, with what was sealed before', () => {
+  test('continues in version 2, from members without an ML-KEM key, with what was sealed before', () => {
     goOn(rotation);
     const { state } = verifyChain(anchor, tokens);
     expect(state).toMatchObject({ version: 2, generation: tokens.length, madeAt: clock.now() });

@@ -17,7 +17,7 @@ function personTyping(...lines: string[]): Terminal {
   return { write: () => {}, note: () => {}, askSecret: async () => lines.shift() ?? '' };
 }
 
-test('a new passphrase is asked twice, and one that is short or typed differently is refused', async () => {
+test('a new passphrase is asked for twice, and one that is short or typed differently is refused', async () => {
   const ask = (...lines: string[]) => newPassphraseOf({}, personTyping(...lines), 'New passphrase');
   expect(await ask('tremble lantern', 'tremble lantern')).toBe('tremble lantern');
   await expect(ask('tremble lantern', 'tremble lanterns')).rejects.toThrow('the two passphrases differ');

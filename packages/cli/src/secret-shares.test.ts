@@ -34,7 +34,7 @@ test('a share that was mistyped is named, and shares of two sets are not mixed',
   await expect(combineSecret([a, other], splitId)).rejects.toThrow('not of one set');
 });
 
-test('shares of two splits of one member do not combine, and a whole set is told from that of another file', async () => {
+test("shares of two splits of one member do not combine, and a full set is recognized as another file's", async () => {
   const [of, again] = [splitIdOf(Buffer.alloc(32, 1)), splitIdOf(Buffer.alloc(32, 2))];
   const split = (id: string) => splitSecret(newSecret(), { owner: 'safe-1', splitId: id, n: 2, k: 2 });
   const [[a, b], [, other]] = (await Promise.all([split(of), split(again)])) as [[string, string], [string, string]];

@@ -25,7 +25,7 @@ test('an operator key opens with its passphrase and with no other', scrypt, asyn
   await expect(loadSigningKey(path, async () => 'another passphrase')).rejects.toThrow('wrong passphrase');
 });
 
-test('an operator key of which anything was changed does not open', scrypt, async () => {
+test('an operator key that was altered anywhere does not open', scrypt, async () => {
   const path = join(dir, 'anna.pem');
   createOperatorKey(path, PASSPHRASE);
   const text = readFileSync(path, 'utf8');
@@ -45,7 +45,7 @@ test('an operator key of which anything was changed does not open', scrypt, asyn
   }
 });
 
-test('an operator key of before, under PBES2, opens still and is told apart', async () => {
+test('an older operator key, under PBES2, still opens and is recognized', async () => {
   const path = join(dir, 'anna.pem');
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
   const pbes2 = { cipher: 'aes-256-cbc', passphrase: 'short' };
@@ -76,7 +76,7 @@ test('the key of a service opens without a passphrase', async () => {
   expect([encodedPublicKey(key), protection]).toEqual([publicKey, 'none']);
 });
 
-test('a key of another curve and a file that is no key are refused', async () => {
+test('a key of another curve and a file that is not a key are refused', async () => {
   const path = join(dir, 'x.pem');
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }));

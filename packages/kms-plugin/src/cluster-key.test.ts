@@ -9,7 +9,7 @@ function keyOf(kms: ClusterKeyOptions['kms'], encryptionContext: Record<string, 
 
 const seed = Buffer.alloc(32, 7);
 
-test('what is encrypted can be decrypted with nothing but what kube-apiserver stores, after the context was changed too', async () => {
+test('ciphertexts decrypt with only what kube-apiserver stores, even after the context was changed', async () => {
   const kms = new FakeKms();
   const encrypted = await keyOf(kms, { cluster: 'prod' }).encrypt(seed);
   expect(await keyOf(kms, { cluster: 'renamed' }).decrypt(encrypted)).toEqual(seed);
@@ -27,7 +27,7 @@ test('the key id is the key and its material, so that a rotation changes it and 
   expect(await key.decrypt(before)).toEqual(seed);
 });
 
-test('what would become longer than the KMS v2 API takes is refused with the sizes', async () => {
+test('a result longer than the KMS v2 API takes is refused with the sizes', async () => {
   await expect(keyOf(new FakeKms()).encrypt(Buffer.alloc(2000))).rejects.toThrow(
     /^2000 bytes become \d+, and a ciphertext of the KMS v2 API has 1023 at most$/,
   );
@@ -40,7 +40,7 @@ test('nothing is handed out that Keyfleet does not open to what was encrypted', 
   await expect(keyOf({ Encrypt, Decrypt }).encrypt(seed)).rejects.toThrow('something other than what was encrypted');
 });
 
-test('a key id or a context that is none of ours is refused before Keyfleet is asked', async () => {
+test('a key id or context that is not ours is refused before Keyfleet is called', async () => {
   const kms = new FakeKms();
   const key = keyOf(kms);
   const { ciphertext, keyId, annotations } = await key.encrypt(seed);
@@ -58,7 +58,7 @@ test('a key id or a context that is none of ours is refused before Keyfleet is a
   expect(kms.calls).toBe(asked);
 });
 
-test('what Keyfleet refuses stays what it is', async () => {
+test('a refusal by Keyfleet is passed on unchanged', async () => {
   const kms = new FakeKms();
   kms.refusal = new KmsException('DisabledException', 'the key is disabled');
   await expect(keyOf(kms).encrypt(seed)).rejects.toBe(kms.refusal);

@@ -29,7 +29,7 @@ test('the credentials are those of [default], whatever other profiles there are'
   });
 });
 
-test('a changed file is read again; one that cannot be used, or is gone, changes nothing', async () => {
+test('a changed file is read again; an unusable or missing one changes nothing', async () => {
   await using file = await givenFile(textOf('a'));
   const problems: string[] = [];
   const credentials = new CredentialsFile(file.path, (problem) => problems.push(String(problem)));

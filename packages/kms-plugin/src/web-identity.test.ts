@@ -49,7 +49,7 @@ async function givenSts() {
   return { sts, credentials, tokenFile, problems, stack: resources.move() };
 }
 
-test('a session is shared by all who ask, and renewed at half of its time with the token that is in the file then', async () => {
+test('a session is shared by all callers, and renewed halfway through with the token that is then in the file', async () => {
   const { sts, credentials, tokenFile, stack } = await givenSts();
   await using _stack = stack;
   const first = await Promise.all([credentials.current(), credentials.current()]);

@@ -8,7 +8,7 @@ function namesIn(cache: Pick<BoundedCache<unknown>, 'peek'>, names: string): str
     .join('');
 }
 
-test('what was not used since the hand last passed goes first', () => {
+test('an entry that was not used since the hand last passed goes first', () => {
   const cache = new BoundedCache<number>({ maxWeight: 3 });
   for (const name of 'abc') cache.set(name, 1);
   cache.get('a');
@@ -18,7 +18,7 @@ test('what was not used since the hand last passed goes first', () => {
   expect(namesIn(cache, 'abcde')).toBe('ade');
 });
 
-test('a flood of names that are asked for once pushes out none that is in use', () => {
+test('a flood of names that are used once evicts none that is in use', () => {
   const cache = new BoundedCache<number>({ maxWeight: 10 });
   for (const name of 'abcde') cache.set(name, 1);
   for (let i = 0; i < 1_000; i++) {
@@ -51,7 +51,7 @@ test('the weight of what is kept stays within the bound, whatever is set, replac
   expect(kept.size).toBeGreaterThan(2);
 });
 
-test('a value that is over the bound by itself is not kept, takes nothing with it, and replaces its name', () => {
+test('a value that exceeds the bound by itself is not kept, evicts nothing, and removes the old value of its name', () => {
   const cache = new BoundedCache<string>({ maxWeight: 3, weightOf: (value) => value.length });
   cache.set('a', 'x');
   cache.set('b', 'y');
@@ -61,7 +61,7 @@ test('a value that is over the bound by itself is not kept, takes nothing with i
   expect(namesIn(cache, 'abc')).toBe('b');
 });
 
-test('what was cleared takes no room', () => {
+test('cleared entries take no room', () => {
   const cache = new BoundedCache<number>({ maxWeight: 2 });
   for (const name of 'ab') cache.set(name, 1);
   cache.clear();

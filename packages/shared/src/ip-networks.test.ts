@@ -44,7 +44,7 @@ test('one of several is enough, and of none there is none', () => {
   expect(IpNetworks.parse([])?.has('192.0.2.1')).toBe(false);
 });
 
-test('what is no address is neither in nor out', () => {
+test('text that is not an address is neither in nor out', () => {
   expect(IpNetworks.parse(['0.0.0.0/0'])?.has('unknown')).toBeUndefined();
 });
 

@@ -23,7 +23,7 @@ test('a limit lets a burst through, and then so many a second', () => {
   expect(allowed(() => limit.take())).toBe(20);
 });
 
-test('what is owed is waited for, each after the one before, and is paid back', () => {
+test('debts are waited for, one after the other, and are paid back', () => {
   const clock = newClock();
   const limit = new RequestLimit(clock, rate);
   const waits = Array.from({ length: 23 }, () => limit.owe());

@@ -82,7 +82,7 @@ test('the same trouble is said once', async () => {
   expect(one.said).toEqual(['a: Error: away']);
 });
 
-test('it is said again when it comes back after the source had answered', async () => {
+test('a problem is logged again when it returns after the source had answered', async () => {
   let asked = 0;
   await using one = follow([
     sourceOf(

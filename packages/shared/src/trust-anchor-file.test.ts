@@ -18,7 +18,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-test('what a ceremony wrote is read as it was', async () => {
+test('a trust anchor is read as a ceremony wrote it', async () => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
   const operators = [{ operatorId: 'anna', signingKey: encodedPublicKey(privateKey) }];
   await writeFile(path, formatTrustAnchor({ domain: 'test', minimum: 1, operators }));

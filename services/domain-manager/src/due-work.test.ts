@@ -13,7 +13,7 @@ function newDueWork() {
   return { dueWork, published, state };
 }
 
-test('every shard is asked for once a period, however many rounds there are', async () => {
+test('every shard is queued once a period, however many rounds there are', async () => {
   const { dueWork, published, state } = newDueWork();
   for (const now of [0, 1_000, 59_999, 60_000, 61_000]) {
     state.now = now;
@@ -23,7 +23,7 @@ test('every shard is asked for once a period, however many rounds there are', as
   expect(published[0]?.items.map(({ shard }) => shard)).toEqual(Array.from({ length: DUE_SHARDS }, (_, i) => i));
 });
 
-test('what could not be published is asked for in the next round', async () => {
+test('a shard that could not be published is queued in the next round', async () => {
   const { dueWork, published, state } = newDueWork();
   state.works = false;
   await dueWork.ask();

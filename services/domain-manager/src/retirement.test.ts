@@ -48,7 +48,7 @@ describe('resealing', () => {
     return tokens.head!.state.domainKeys.map(({ createdGeneration, status }) => `${createdGeneration} ${status}`);
   }
 
-  test('after a rotation every shard is asked for once, again only when nobody answers', async () => {
+  test('after a rotation every shard is queued once, and again only when nobody answers', async () => {
     const replica = await rotated();
     for (let i = 0; i < 3; i++) await replica.round.run();
     expect(new Set(world.asked.map(({ shard }) => shard)).size).toBe(world.asked[0]!.shards);
@@ -162,7 +162,7 @@ describe('resealing', () => {
     expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
   });
 
-  test('a preparer that dates the removal back takes nothing from the wait, which begins when the token is seen', async () => {
+  test('a preparer that dates the removal back does not shorten the wait, which begins when the token is seen', async () => {
     const slow = new TestClock();
     world.workers[0] = new LocalWorker('hsm-1', slow);
     const replica = await foundedReplica();
@@ -218,7 +218,7 @@ describe('resealing', () => {
     expect(domainKeys(successor)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
   });
 
-  test('who writes the store adds nothing to the wait that was served: it is signed, and of one token', async () => {
+  test('a writer of the store adds nothing to the wait that was served: it is signed, and for one token', async () => {
     await removed();
     const { head } = await refreshed(newReplica()).then(({ tokens }) => tokens);
     const token = { domain: 'test', tokenHash: Buffer.from(head!.hash), servedMs: DAY };
@@ -285,7 +285,7 @@ describe('resealing', () => {
     return replica;
   }
 
-  test('a member that says for ever that it did not change over holds up no retirement, and is named', async () => {
+  test('a member that always says it has not switched delays no retirement, and is named', async () => {
     const replica = await removedBesideLiar();
     const { round, tokens } = replica;
     for (let i = 0; i < 3; i++) await round.run();

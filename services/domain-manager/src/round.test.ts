@@ -85,7 +85,7 @@ describe('proposals', () => {
     expect(await world.store.listProposals()).toEqual([]);
   });
 
-  test('who may not sign a command proposes nothing, and one operator alone leaves the others room', async () => {
+  test('an operator who may not sign a domain change proposes nothing, and one operator alone leaves the others room', async () => {
     const frontend = newOperator('frontend-1', 'service-host');
     const replica = await foundedReplica();
     const { proposals, round } = replica;
@@ -152,7 +152,7 @@ describe('proposals', () => {
     await expect(proposals.propose(signed(rotate, [alice, bob]))).rejects.toThrow('generation 1');
   });
 
-  test('a member that is told to leave by quorum erases itself, once', async () => {
+  test('a member that a quorum tells to leave erases itself, once', async () => {
     const replica = await foundedReplica();
     const { proposals, round } = replica;
     const leave = command(replica, { name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, 'hsm-2');
@@ -170,7 +170,7 @@ describe('proposals', () => {
     expect(world.workers[0]!.hsm.describe().activeGeneration).toBe(1);
   });
 
-  test('what is no proposal in the store keeps nobody from the others', async () => {
+  test('junk among the stored proposals hides none of them', async () => {
     const replica = await foundedReplica();
     const { proposals } = replica;
     const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice]));
@@ -188,7 +188,7 @@ describe('proposals', () => {
     }
   });
 
-  test('that the store calls a proposal done keeps no member in', async () => {
+  test('a store that calls a proposal done keeps no member in', async () => {
     const replica = await foundedReplica();
     const { proposals, round } = replica;
     const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } }, 'hsm-1');
@@ -277,7 +277,7 @@ describe('rotation', () => {
     expect(sealing()).toEqual([2, 2]);
   });
 
-  test('a rotation that a member does not take holds up the next one for ten minutes, and no longer', async () => {
+  test('a rotation that a member does not take delays the next one for ten minutes, and no longer', async () => {
     const { round } = await foundedReplica();
     world.workers[1]!.installFails = true;
     world.clock.advance(2 * DAY);
@@ -389,7 +389,7 @@ describe('a store that went back to an older backup', () => {
     }
   });
 
-  test('and is empty is left so: it may be any store', async () => {
+  test('and is empty is left alone: it may be any store', async () => {
     await rotatedTwice();
     const tokens = new TokenLog({ store: world.store, anchor, clock: world.clock, onRestored: () => {} });
     await tokens.refresh();

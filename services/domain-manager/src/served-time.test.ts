@@ -17,7 +17,7 @@ const token = { domain: vector.domain, tokenHash: Buffer.from(vector.tokenHash, 
 const privateKey = createPrivateKey({ key: Buffer.from(vector.schedulerKey, 'hex'), format: 'der', type: 'pkcs8' });
 const scheduler = { operatorId: 'scheduler-1', privateKey };
 
-test('what was signed once counts for ever (golden vector)', () => {
+test('a signature once made is valid for ever (golden vector)', () => {
   expect(servedMsOf(signed, token, scheduler)).toBe(vector.servedMs);
 });
 

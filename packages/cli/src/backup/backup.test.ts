@@ -33,7 +33,7 @@ async function writeBackup(path = file): Promise<void> {
 }
 
 describe('a backup', () => {
-  test('reads back as it was written, and says how many values it has', async () => {
+  test('reads back as it was written, and counts its values', async () => {
     await writeBackup();
     expect(await Array.fromAsync(readPieces(file))).toEqual(pieces);
     expect(await verifyBackup(file)).toMatchObject({ values: 3 });
@@ -54,7 +54,7 @@ describe('a backup', () => {
     await expect(verifyBackup(file)).rejects.toThrow('damaged');
   });
 
-  test('that was cut off goes on at its last checkpoint, and becomes the same file', async () => {
+  test('that was interrupted continues at its last checkpoint, and becomes the same file', async () => {
     await writeBackup();
     const text = readFileSync(file, 'utf8');
     writeFileSync(file, text.slice(0, text.indexOf('"b"')));
@@ -68,7 +68,7 @@ describe('a backup', () => {
     expect(readFileSync(file, 'utf8')).toBe(text);
   });
 
-  test('that has not come to a checkpoint cannot go on', async () => {
+  test('that has not reached a checkpoint cannot continue', async () => {
     await using _writer = await BackupWriter.begin(file, head);
     expect(await findUnfinished(file)).toBeUndefined();
   });
@@ -95,7 +95,7 @@ test('a value of any size is cut into pieces that one command may carry', () => 
   expect(Object.assign({}, ...cut.map(({ value: fields }) => fields))).toEqual(value);
 });
 
-test('what proves nothing later and what is derived is not backed up, and the rest once, domain tokens last', () => {
+test('short-lived and derived values are not backed up, and all others once, domain tokens last', () => {
   const stagesOf = (name: string) =>
     Array.from({ length: STAGES }, (_, stage) => stage).filter((s) => isOfStage(name, s));
   const names = {

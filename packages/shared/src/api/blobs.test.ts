@@ -29,7 +29,7 @@ test('bytes of any length are written as Node writes them, and nothing beside th
   );
 });
 
-test('whatever is no text of exactly one value is refused', () => {
+test('text that is not exactly one value is refused', () => {
   const digit = fc.constantFrom(...'ABCDwxyz0189+/=-_ \n\u00ff'.split(''));
   fc.assert(
     fc.property(fc.string({ unit: digit, maxLength: 12 }), (text) => {
@@ -95,7 +95,7 @@ function parsed(json: string): unknown {
   }
 }
 
-test('what is left of a body is JSON exactly if the body was, and says the same with its blobs put back', () => {
+test('a body without its blobs is JSON exactly if the body was, and is the same with its blobs put back', () => {
   let lifted = 0;
   fc.assert(
     fc.property(body, (json) => {

@@ -81,7 +81,7 @@ test.each(Object.values<Operation>(operations))(
   },
 );
 
-test('what AWS prints of a secret is not what the record says of it', () => {
+test('a secret that AWS prints back is not in the record', () => {
   const check = compileCheck(structureOf(operations.DescribeKey.input.shape));
   const GrantTokens = Array.from({ length: 11 }, (_, i) => `token-${i}`);
   try {
@@ -107,7 +107,7 @@ test('an encryption context has 8,192 characters at most, keys and values togeth
   );
 });
 
-test('of a list with a hundred thousand wrong items a hundred are told, and a thousand are printed', () => {
+test('for a list with a hundred thousand wrong items a hundred are named, and a thousand are printed', () => {
   const check = compileCheck(structureOf(operations.TagResource.input.shape));
   const Tags = Array.from({ length: 100_000 }, () => ({}));
   try {

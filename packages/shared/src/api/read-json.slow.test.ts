@@ -67,7 +67,7 @@ test.each(['{"a\\x":1}', '"\\u12"', '"a\tb"', '01', '1.', '.5', '+1', '[1 2]', '
   (text) => expect(outcome(readJson, text)).toBe('refused'),
 );
 
-test('what is nested too deep is refused, and takes no time', () => {
+test('input that is nested too deeply is refused, and takes no time', () => {
   expect(outcome(readJson, '['.repeat(500_000))).toBe('refused');
   expect(readJson(`${'['.repeat(60)}${']'.repeat(60)}`)).toBeInstanceOf(Array);
 });

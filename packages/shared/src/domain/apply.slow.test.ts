@@ -194,7 +194,7 @@ describe('a domain with many keys', () => {
     expect(refusalOf(() => after(removal, withKeys(4_096)))).toBe('invalid-change');
   });
 
-  test('goes on rotating when people dropped some', () => {
+  test('continues rotating when people dropped some', () => {
     const full = withKeys(3_840);
     const dropped = after(
       { name: 'DropDomainKeys', body: { ids: full.domainKeys.slice(0, 10).map(({ id }) => id) } },

@@ -151,7 +151,7 @@ describe('whoever controls the store and the network, and one member, cannot', (
     expect(replay(signedBy(elsewhere, domain.people))).toBe('other-domain');
   });
 
-  test('found the domain anew after it was founded', () => {
+  test('found the domain again after it was founded', () => {
     const domain = new TestDomain();
     const { body } = foundingOf(domain);
     const again = signedBy(domain.command({ name: 'CreateDomain', body }), domain.people);

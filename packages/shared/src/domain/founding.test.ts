@@ -114,7 +114,7 @@ describe('a trust anchor file', () => {
   });
 });
 
-test('rules that let a machine do more are not made, and a chain from before that has them goes on', () => {
+test('rules that allow a machine more are not made, and an older chain that has them continues', () => {
   const domain = new TestDomain();
   const { state } = domain.hsms[0]!.installed!;
   const rules = testRules.map((rule) =>

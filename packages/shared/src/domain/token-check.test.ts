@@ -39,7 +39,7 @@ test('with any byte changed it counts for nothing', () => {
   }
 });
 
-test('what was signed once counts for ever (golden vector)', () => {
+test('a signature once made is valid for ever (golden vector)', () => {
   const file = join(import.meta.dirname, '../../../../test/vectors/kms/domain-token-check.json');
   const vector = JSON.parse(readFileSync(file, 'utf8')) as Record<
     'domain' | 'memberId' | 'signingKey' | 'tokenHash' | 'signed',

@@ -80,7 +80,7 @@ describe('canonical encoding', () => {
     expect(bytesOf({ a: '1', b: '2' })).toBe(bytesOf({ b: '2', a: '1' }));
   });
 
-  test('what the schema forbids is refused, however deep it stands', () => {
+  test('everything that the schema forbids is refused, at any depth', () => {
     const schemas = {
       text: [z.string().max(2), 'abc'],
       choice: [z.enum(['a']), 'abc'],

@@ -32,7 +32,7 @@ test('a thing that grows counts with all that it has become', () => {
   expect(gone).toEqual(['a']);
 });
 
-test('a thing that has left takes no room, and one that is larger than the room leaves at once', () => {
+test('an item that has left takes no room, and one that is larger than the room leaves at once', () => {
   const { room, gone } = roomOf({ perPeer: 2, inAll: 2 });
   room.add('peer', 'a', 2);
   room.remove('peer', 'a');

@@ -22,7 +22,7 @@ describe('the clear header of a ciphertext blob', () => {
     expect(parseBlobHeader(blob)).toEqual({ keyId: uuid, materialId, version: 2 });
   });
 
-  test('another version or kind of key id is no blob', () => {
+  test('another version or kind of key id is not a blob', () => {
     const blob = Buffer.concat([blobPrefixOf({ keyId: uuid, materialId }), Buffer.alloc(100)]);
     for (const [at, value] of [
       [0, 0],

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
 import { connectAgain, connectRedis, type RedisClient, RedisConfig } from './connect.ts';
 
-test('a client that ioredis gave up while it connected connects anew, and none that was closed or is disposed', () => {
+test('a client that ioredis gave up on while connecting connects again, and none that was closed or is disposed', () => {
   let connects = 0;
   const client = Object.assign(new EventEmitter(), {
     connect: () => {

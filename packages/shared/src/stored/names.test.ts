@@ -88,7 +88,7 @@ test('what one step writes has one hash tag', () => {
   );
 });
 
-test('a scope comes back from the names that have one, and from no other', () => {
+test('a scope is read from the names that have one, and from no other', () => {
   expect(scopeOf(made.aliases, 'aliases')).toEqual(scope);
   expect(scopeOf(made.oldKeys, 'oldKeys')).toEqual(scope);
   expect([made.keys, made.aliasNames, 'kf:else'].map((name) => scopeOf(name, 'oldKeys'))).toEqual(

@@ -24,7 +24,7 @@ function problemsOf(config: object): readonly string[] {
   return (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
-test('nothing is asked of what stays on this machine', () => {
+test('connections within this machine need nothing', () => {
   const local = {
     hsmWorkers: ['localhost:1', '[::1]:2'],
     domainManagers: ['127.3.2.1:1'],
@@ -34,7 +34,7 @@ test('nothing is asked of what stays on this machine', () => {
   expect(problemsOf(local)).toEqual([]);
 });
 
-describe('what would be unencrypted to another machine is refused, with what to do', () => {
+describe('an unencrypted connection to another machine is refused, with what to do', () => {
   test.each([
     ['grpc', { grpc: '0.0.0.0:1' }, 'set peerTls'],
     ['hsmWorkers', { hsmWorkers: ['127.0.0.1:1', 'worker-0.worker:1'] }, 'set peerTls'],

@@ -5,7 +5,7 @@ import { TestAuthority } from '@keyfleet/test-support/certificates';
 import { expect, test } from 'vitest';
 import { ClientTlsFiles, readTls } from './tls-files.ts';
 
-test('a file that cannot be read is named where the configuration has it', async () => {
+test('a file that cannot be read is named by its place in the configuration', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-tls-'));
   const authority = await TestAuthority.make(directory.path, 'roots');
   const files = { ...(await authority.issue('a.test')), caFile: authority.caFile };

@@ -139,7 +139,7 @@ test.each([
   expect(await refusal(await nitro.document(key))).toMatch(expected);
 });
 
-test('nothing may follow a document, in it or in its payload, and no member may stand in it twice', async () => {
+test('nothing may follow a document or its payload, and no member may occur twice', async () => {
   expect(await refusal(Buffer.concat([genuine, Buffer.of(0)]))).toMatch('is malformed');
   const [, , payload] = decode(genuine, { useMaps: true }) as Uint8Array[];
   expect(await refusal(await nitro.sign(Buffer.concat([payload!, Buffer.of(0)])))).toMatch('is malformed');

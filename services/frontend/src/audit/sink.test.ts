@@ -47,7 +47,7 @@ test('every record is in the file when the sink is closed, in order, one JSON ob
   expect((await stat(path)).mode & 0o777).toBe(0o600);
 });
 
-test('what nobody signed is recorded with the reason', async () => {
+test('an unsigned request is recorded with the reason', async () => {
   const path = join(directory, 'audit.jsonl');
   {
     await using sink = await openFileSink({ path, onProblem });
@@ -67,7 +67,7 @@ test('what nobody signed is recorded with the reason', async () => {
   ]);
 });
 
-test('what a caller sends is quoted: it ends no line and adds no member', async () => {
+test('text from callers is quoted: it ends no line and adds no member', async () => {
   const path = join(directory, 'audit.jsonl');
   const userAgent = 'a","readOnly":true}\n{"eventName":"Forged\u2028\ud800"';
   {
@@ -105,7 +105,7 @@ test('records of any size are written whole', async () => {
   expect((await linesOf(path)).map(({ userAgent }) => userAgent)).toEqual(userAgents);
 });
 
-test('a sink whose disk is full keeps its records up to a bound, then says so, and goes on by itself when there is room', async () => {
+test('a sink whose disk is full keeps its records up to a bound, then says so, and continues by itself when there is room', async () => {
   const path = join(directory, 'audit.jsonl');
   // Like a full disk, this accepts no bytes.
   await symlink('/dev/full', path);

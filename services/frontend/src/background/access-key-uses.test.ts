@@ -48,7 +48,7 @@ test('an access key that signs all the time is written once in some minutes, wit
   }
 });
 
-test('the latest use is told, by whichever frontend it was noted', async () => {
+test('the latest use is reported, whichever frontend noted it', async () => {
   await using here = open();
   await using there = open();
   expect(await here.find(accessKeyId)).toBeUndefined();

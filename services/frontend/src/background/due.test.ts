@@ -104,7 +104,7 @@ describe('a deletion', () => {
     expect(await entries()).toBe(0);
   }
 
-  test('destroys the key, its aliases and what workers hold of it at its date, and not before', async () => {
+  test("destroys the key, its aliases and the workers' opened material on its date, and not before", async () => {
     const { CiphertextBlob } = await frontend.call(Encrypt, { ...key, Plaintext: Buffer.of(1) });
     const { KeyMetadata } = await frontend.call(DescribeKey, key);
     await frontend.call(ScheduleKeyDeletion, { ...key, PendingWindowInDays: 7 });
@@ -130,7 +130,7 @@ describe('a deletion', () => {
     ]);
   });
 
-  test('that was cancelled does not come about, and its entry goes when its time comes', async () => {
+  test('that was cancelled does not happen, and its entry is removed when its time comes', async () => {
     await frontend.call(ScheduleKeyDeletion, { ...key, PendingWindowInDays: 7 });
     await frontend.call(CancelKeyDeletion, key);
     frontend.now += 8 * DAY;
@@ -191,7 +191,7 @@ describe('a deletion', () => {
     expect(frontend.serviceEvents).toMatchObject([{ eventName: 'DeleteKey', eventTime: date }]);
   });
 
-  test('waits in the list until its record stands in the audit log', async () => {
+  test('waits in the list until its record is in the audit log', async () => {
     await frontend.call(ScheduleKeyDeletion, key);
     frontend.now += 30 * DAY;
     await carryOut({}, { write: () => {}, settled: () => Promise.reject(new Error('ENOSPC')) });
@@ -203,7 +203,7 @@ describe('a deletion', () => {
     expect(frontend.serviceEvents).toHaveLength(1);
   });
 
-  test('that is recorded twice, for its frontend died right after, has the same line twice', async () => {
+  test('that is recorded twice, because its frontend died right afterwards, has the same line twice', async () => {
     await frontend.call(ScheduleKeyDeletion, key);
     frontend.now += 30 * DAY;
     const lines: string[] = [];
@@ -225,7 +225,7 @@ describe('a deletion', () => {
     expect((await frontend.call(DescribeKey, key)).KeyMetadata?.KeyState).toBe('PendingDeletion');
   });
 
-  test('of many keys ends when no more could be recorded, and goes on when they can', async () => {
+  test('of many keys stops when no more could be recorded, and continues when they can', async () => {
     const due = { state: 'PendingDeletion', deletionDate: frontend.now } as const;
     const doomed = Array.from({ length: 640 }, () => newKey({ ...due, region, accountId }));
     for (const one of doomed) await frontend.store.insertKey(one);
@@ -246,7 +246,7 @@ describe('a deletion', () => {
     expect(await entries()).toBe(0);
   });
 
-  test('that several frontends come to at once is recorded once', async () => {
+  test('that several frontends carry out at once is recorded once', async () => {
     await frontend.call(ScheduleKeyDeletion, key);
     frontend.now += 30 * DAY;
     await Promise.all(Array.from({ length: 5 }, () => carryOut()));
@@ -254,7 +254,7 @@ describe('a deletion', () => {
     expect(frontend.serviceEvents.map(({ eventName }) => eventName)).toEqual(['DeleteKey']);
   });
 
-  test('is recorded although what names the key could not be cleared away', async () => {
+  test('is recorded although the names of the key could not be removed', async () => {
     await frontend.call(ScheduleKeyDeletion, key);
     frontend.now += 30 * DAY;
     await carryOut({ store: failingOnce('clearTraces', 'before') });
@@ -264,7 +264,7 @@ describe('a deletion', () => {
     expect(frontend.serviceEvents.map(({ eventName }) => eventName)).toEqual(['DeleteKey']);
   });
 
-  test('leaves no alias behind when it was cut off right after the record was gone', async () => {
+  test('leaves no alias behind when it was interrupted right after the record was gone', async () => {
     await frontend.call(ScheduleKeyDeletion, key);
     const record = await frontend.store.findKey(region, key.KeyId);
     frontend.now += 30 * DAY;
@@ -278,7 +278,7 @@ describe('a deletion', () => {
     await expectGone();
   });
 
-  test('of one key is not held up by another that fails', async () => {
+  test('of one key is not delayed by another that fails', async () => {
     const keys = [key, ...(await Promise.all(Array.from({ length: 40 }, createKey)))];
     for (const one of keys) await frontend.call(ScheduleKeyDeletion, one);
     frontend.now += 30 * DAY;
@@ -297,7 +297,7 @@ describe('an automatic rotation', () => {
     return (await frontend.call(ListKeyRotations, key)).Rotations ?? [];
   }
 
-  test('comes at its date, again a period later, and every older ciphertext opens', async () => {
+  test('happens on its date, again a period later, and every older ciphertext opens', async () => {
     const start = frontend.now;
     const ciphertexts: (Uint8Array | undefined)[] = [];
     for (let period = 0; period < 3; period++) {
@@ -341,7 +341,7 @@ describe('an automatic rotation', () => {
     expect(frontend.hsm.evicted).toEqual([before]);
   });
 
-  test('that several frontends come to at once is done once', async () => {
+  test('that several frontends carry out at once is done once', async () => {
     frontend.now += 90 * DAY;
     await Promise.all(Array.from({ length: 5 }, () => carryOut()));
     expect(await rotations()).toHaveLength(1);
@@ -357,7 +357,7 @@ describe('an automatic rotation', () => {
     expect(NextRotationDate).toBe(frontend.now + 90 * DAY);
   });
 
-  test('waits while the key is disabled, and comes as soon as it is enabled', async () => {
+  test('waits while the key is disabled, and happens as soon as it is enabled', async () => {
     const change = async (state: 'Disabled' | 'Enabled') => {
       const stored = await frontend.store.findKey(region, key.KeyId);
       await frontend.store.updateKey({ ...stored!, state });
@@ -371,7 +371,7 @@ describe('an automatic rotation', () => {
     expect(await rotations()).toHaveLength(1);
   });
 
-  test('does not come about while the key waits for its deletion', async () => {
+  test('does not happen while the key awaits deletion', async () => {
     frontend.now += 80 * DAY;
     await frontend.call(ScheduleKeyDeletion, { ...key, PendingWindowInDays: 30 });
     frontend.now += 20 * DAY;
@@ -408,7 +408,7 @@ describe('an automatic rotation', () => {
     expect(await entries()).toBe(1);
   });
 
-  test('waits in the list until its record stands in the audit log', async () => {
+  test('waits in the list until its record is in the audit log', async () => {
     frontend.now += 90 * DAY;
     await carryOut({}, { write: () => {}, settled: () => Promise.reject(new Error('ENOSPC')) });
     expect(left).toMatchObject([{ error: { message: 'ENOSPC' } }]);

@@ -99,7 +99,7 @@ test('a crash after the access key was stored loses no secret', async () => {
   expect(given.deps.file.holds(given.state.first!.accessKeyId)).toBe(true);
 });
 
-test('what a start left behind that died before its access key was stored is swept', async () => {
+test('the rest of a start that died before its access key was stored is cleaned up', async () => {
   using given = fixture();
   const dying = () => Promise.reject(new Error('killed'));
   const crashing = { ...given.deps, identities: { ...given.deps.identities, insertFirstAccessKey: dying } };

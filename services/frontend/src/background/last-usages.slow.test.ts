@@ -54,7 +54,7 @@ test('uses between two flushes cost one write, of the last', async () => {
   expect(store.written).toHaveLength(1);
 });
 
-test('what uses no key material is no use of the key', async () => {
+test('an operation without key material is not a use of the key', async () => {
   await using usages = open();
   use(usages, '1', { name: 'DescribeKey' });
   await usages.flush();
@@ -62,7 +62,7 @@ test('what uses no key material is no use of the key', async () => {
   expect(await usages.find(key)).toBeUndefined();
 });
 
-test('a use is known here at once, while it is written, and to others once it is', async () => {
+test('a use is known here at once, even while it is being written, and to others once it is', async () => {
   await using here = open();
   await using there = open();
   use(here, '1');
@@ -89,7 +89,7 @@ test('the later use counts, whoever noted it and whoever is asked', async () => 
   expect(await there.find(key)).toMatchObject({ requestId: 'late' });
 });
 
-test('what could not be written is written later, unless the key was used again', async () => {
+test('a use that could not be written is written later, unless the key was used again', async () => {
   const other = newKey();
   await store.insertKey(other);
   await using usages = open();

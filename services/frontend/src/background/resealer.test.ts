@@ -81,7 +81,7 @@ test('a worker that still seals under the old key proves nothing', async () => {
   expect(setup.stored.get('a')).toEqual([token(OLD)]);
 });
 
-test('what is no token is never taken for resealed', async () => {
+test('junk in place of a token never counts as resealed', async () => {
   const setup = newSetup({ a: [Buffer.from('damaged')] }, { workerKey: OLD });
   expect(await runPass(setup)).toEqual({ resealed: 0, remaining: 1 });
 });

@@ -46,7 +46,7 @@ export function grantStoreContract(open: () => Promise<Stores>): void {
   const store = (): GrantStore => grants!;
 
   describe('grants', () => {
-    test('a grant is found as it was stored, and gone when it is removed', async () => {
+    test('a grant is found as it was stored, and not after it is removed', async () => {
       const grant = newGrant(key, {
         name: 'n',
         retiring: carol,
@@ -82,7 +82,7 @@ export function grantStoreContract(open: () => Promise<Stores>): void {
       expect(await store().insert(newGrant(other), 4)).toBe('done');
     });
 
-    test('of the same grant by the same name there is one, however often it is asked for at once', async () => {
+    test('one grant by the same name is made, however many equal requests come at once', async () => {
       const constraints = { encryptionContextEquals: [['a', '1'] as const, ['b', '2'] as const] };
       const all = Array.from({ length: 4 }, () => newGrant(key, { name: 'n', constraints }));
       const outcomes = await Promise.all(all.map((grant) => store().insert(grant, 1)));
@@ -120,7 +120,7 @@ export function grantStoreContract(open: () => Promise<Stores>): void {
       expect(await store().insert(newGrant(key, { name: 'n' }), 9)).toBe('done');
     });
 
-    test('lists go on where a page ended: of a key, or of one of its grantees', async () => {
+    test('lists of a key or of one of its grantees continue where a page ended', async () => {
       const other = newKey();
       await keys!.insertKey(other);
       const mine = Array.from({ length: 5 }, () => newGrant(key));
@@ -135,7 +135,7 @@ export function grantStoreContract(open: () => Promise<Stores>): void {
       expect(await store().grantsOf(key, carol)).toEqual([]);
     });
 
-    test('of many grants to one principal only those are looked at that may allow what is asked', async () => {
+    test('of many grants to one principal only those are read that may allow the request', async () => {
       const volumes = Array.from({ length: FEW + 9 }, (_, i) =>
         newGrant(key, { constraints: { encryptionContextSubset: [['volume', `${i}`]] } }),
       );

@@ -86,7 +86,7 @@ test('a token under the domain key before is taken while members change over', a
   expect(await sealedBy(active)).toBe(active);
 });
 
-test('a token under a domain key that went out of use is not taken: another worker is asked, a few times', async () => {
+test('a token under a domain key that went out of use is not accepted: other workers are tried, a few times', async () => {
   const { domain, old, active, sealedBy } = rotated();
   domain.clock.advance(CHANGEOVER_MS + 1);
   expect(await sealedBy(old, old, active)).toBe(active);
@@ -109,7 +109,7 @@ test('a token under a domain key that was dropped is never taken', async () => {
   await expect(sealedBy(old)).rejects.toThrow('timed out');
 });
 
-test('what is no token is not taken either', async () => {
+test('junk in place of a token is not accepted either', async () => {
   const { active, sealedBy } = rotated();
   expect(await sealedBy(RUBBISH, active)).toBe(active);
   await expect(sealedBy(RUBBISH)).rejects.toThrow('timed out');

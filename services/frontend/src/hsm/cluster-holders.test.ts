@@ -10,7 +10,7 @@ test('a member that said it lacks a cluster is not asked for it again, and still
   expect(holders.notBy('cluster-b', undefined)).toBeUndefined();
 });
 
-test('who must not be asked for another reason is left out as well', () => {
+test('a worker that must be left out for another reason is left out as well', () => {
   const holders = new ClusterHolders();
   const others = new Set(['member-3']);
   expect(holders.notBy('cluster-a', others)).toBe(others);

@@ -23,7 +23,7 @@ test('an id that was never given out finds nothing', () => {
   expect(unanswered.size).toBe(1);
 });
 
-test('ids go on rising when everything before was answered', () => {
+test('ids keep rising when everything before was answered', () => {
   const unanswered = new UnansweredRuns();
   for (let id = 0; id < 5; id++) {
     const run = newRun();
@@ -56,7 +56,7 @@ test('one that is answered late is found behind thousands that came and went', (
   expect(unanswered.size).toBe(0);
 });
 
-test('what is settled is forgotten', () => {
+test('settled commands are forgotten', () => {
   const unanswered = new UnansweredRuns();
   const all = Array.from({ length: 4 }, newRun);
   for (const run of all) unanswered.add(run);
@@ -68,7 +68,7 @@ test('what is settled is forgotten', () => {
   expect(unanswered.add(newRun())).toBe(4);
 });
 
-test('what a command carries is overwritten when it is settled, whether it was done or not', async () => {
+test('the bytes of a command are overwritten when it is settled, whether it was done or not', async () => {
   const [done, failed] = [newRun(), newRun()];
   done.succeed({ output: Buffer.from([2]), memberId: 'm' });
   failed.fail(new Error('refused'));

@@ -17,7 +17,7 @@ async function newKey(hsm: HsmCommands) {
 /** What handlers rely on in an HSM, whatever implements it. `open` starts one. */
 export function hsmContract(name: string, open: () => Promise<{ hsm: HsmCommands } & AsyncDisposable>): void {
   describe(`HSM commands by ${name}`, () => {
-    test('what was encrypted under a key and a context is decrypted with them', async () => {
+    test('a plaintext encrypted under a key and a context is decrypted with them', async () => {
       await using opened = await open();
       const { key } = await newKey(opened.hsm);
       const { ciphertext } = await opened.hsm.execute('Encrypt', { ...key, ...SYMMETRIC, plaintext }, deadline());

@@ -42,7 +42,7 @@ function start(
   return { events, open: async () => Buffer.from(await opening.execute(input, Date.now() + 5_000)).toString() };
 }
 
-test('what two members find alike is believed', async () => {
+test('a finding of two members is believed', async () => {
   const { open, events } = start({ a: RIGHT, b: RIGHT, c: WRONG });
   expect(await open()).toBe(RIGHT);
   expect(events).toEqual(['confirmed']);
@@ -63,12 +63,12 @@ test.each([
   }
 });
 
-test('where one contradicts the other and there is no third, neither is believed', async () => {
+test('if two contradict each other and there is no third, neither is believed', async () => {
   await expect(start({ a: WRONG, b: RIGHT }).open()).rejects.toMatchObject({ reason: 'unconfirmed' });
   await expect(start({ a: DENIED, b: RIGHT }).open()).rejects.toMatchObject({ reason: 'unconfirmed' });
 });
 
-test('what two members cannot open is refused', async () => {
+test('a token that two members cannot open is refused', async () => {
   await expect(start({ a: DENIED, b: DENIED, c: RIGHT }).open()).rejects.toBeInstanceOf(HsmRefusedError);
 });
 

@@ -103,7 +103,7 @@ test('a member that denies what is true harms nobody where there is a third', as
   expect(frontend.events).toEqual(['b contradicts a: GenerateBackingKey', 'confirmed']);
 });
 
-test('what nobody confirms is given to nobody', async () => {
+test('an unconfirmed finding is given to nobody', async () => {
   const hostile: Lie = (name, output) => ({ ...denying(name, output), ...rubbish(name, output) });
   const frontend = start({ a: hostile, b: honest });
   await expect(frontend.make()).rejects.toMatchObject({ reason: 'unconfirmed' });

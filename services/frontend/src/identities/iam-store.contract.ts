@@ -72,7 +72,7 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
       expect(await store.count(accountId, 'role')).toBe(0);
     });
 
-    test('of two who change what they both read, the second is told', async () => {
+    test('when two change what both have read, the second is told', async () => {
       await store.insert(newUser('alice'), 9);
       const read = (await store.find(accountId, 'user', 'alice'))!;
       expect(await store.update({ before: read, record: { ...read, path: '/a/' } })).toBe('done');
@@ -98,7 +98,7 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
       expect(await store.update({ before: alice, record: { ...alice, attached } })).toBe('done');
     });
 
-    test('what others refer to stays until they no longer do', async () => {
+    test('a record that others refer to stays until they no longer do', async () => {
       const [group, policy] = [newGroup('Readers', { attached: [policyArn('Reading')] }), newPolicy('Reading')];
       await store.insert(policy, 9);
       await store.insert(group, 9);
@@ -176,7 +176,7 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
       expect(names).toEqual(['A', 'a.b', 'b', 'c']);
     });
 
-    test('who refers to a policy or a group is listed', async () => {
+    test('the users, roles and groups that refer to a policy or a group are listed', async () => {
       await store.insert(newGroup('g'), 9);
       await store.insert(newGroup('g2'), 9);
       for (const name of ['carol', 'alice', 'bob']) await store.insert(newUser(name, { groups: ['g'] }), 9);

@@ -47,7 +47,7 @@ export function keyStoreStoreContract(open: () => Promise<Opened>): void {
     return { claimed, key: newKey({ keyId, arn, ...scope, customKeyStoreId: 'cks-1', xksKeyId }) };
   };
 
-  test('what was stored is found, in its order, and in another Region or account there is nothing', async () => {
+  test('stored items are found in their order, and in another Region or account there are none', async () => {
     await insert(one, two);
     expect((await keyStores.find(scope)).stores).toEqual([one, two]);
     for (const other of [{ region: 'eu-west-1' }, { accountId: '999999999999' }]) {
@@ -55,7 +55,7 @@ export function keyStoreStoreContract(open: () => Promise<Opened>): void {
     }
   });
 
-  test('who read something older changes nothing', async () => {
+  test('a writer that read something older changes nothing', async () => {
     await insert(one);
     const before = await keyStores.find(scope);
     await insert(one, two);

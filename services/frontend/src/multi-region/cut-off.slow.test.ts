@@ -219,7 +219,7 @@ test('Regions that a restored backup left apart are brought together, and no mat
   expect(keys[0]!.backingKeys).toHaveLength(2);
 });
 
-test('a replica that the restored primary does not know is known again', async () => {
+test('a replica that the restored primary had forgotten is known again', async () => {
   const before = (await frontend.store.findKey(region, KeyId))!;
   await replicate(south);
   const after = (await frontend.store.findKey(region, KeyId))!;

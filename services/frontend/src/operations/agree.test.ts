@@ -32,7 +32,7 @@ test.each([
   expect(await frontend.refusal(DeriveSharedSecret, { ...request, DryRun: true })).toMatch(/^DryRunOperation/);
 });
 
-test('a public key that is none, or of another curve, is refused without a word', async () => {
+test('a public key that is invalid, or of another curve, is refused without a reason', async () => {
   const { keyId } = await newKey('ECC_NIST_P256', 'KEY_AGREEMENT');
   const other = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export({ format: 'der', type: 'spki' });
   for (const PublicKey of [Buffer.from('no key'), other]) {

@@ -30,7 +30,7 @@ test('a key of the same id and material opens what another deployment encrypted,
   expect((await after.call(Decrypt, { CiphertextBlob })).Plaintext).toEqual(Plaintext);
 });
 
-test('an HMAC key has the bytes of its tag, which is no tag of the key and not in the audit record', async () => {
+test('an HMAC key has the bytes of its tag, which is not a tag of the key and not in the audit record', async () => {
   const frontend = newFrontend();
   const material = randomBytes(40);
   const team = { TagKey: 'team', TagValue: 'red' };

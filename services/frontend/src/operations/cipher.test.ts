@@ -39,7 +39,7 @@ function encrypt(overrides: object = {}) {
   return frontend.call(Encrypt, { KeyId: keyId, Plaintext: Buffer.from('attack at dawn'), ...overrides });
 }
 
-test('what is encrypted decrypts without naming the key', async () => {
+test('a ciphertext decrypts without naming the key', async () => {
   const EncryptionContext = { purpose: 'test' };
   const encrypted = await encrypt({ EncryptionContext });
   expect(encrypted).toMatchObject({ KeyId: arn, EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' });
@@ -126,7 +126,7 @@ test('a ciphertext of a key that is missing, foreign, distant or closed by its p
   }
 });
 
-test('whom only their own policies keep from a ciphertext is told so', async () => {
+test('a caller whom only their own policies keep from a ciphertext is told so', async () => {
   const { CiphertextBlob } = await encrypt();
   const start = (name: string) =>
     `AccessDeniedException: User: ${user(name).arn} is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext`;

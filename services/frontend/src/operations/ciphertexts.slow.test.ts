@@ -64,7 +64,7 @@ function inOrder(pairs: Context): string {
   return JSON.stringify(Object.entries(pairs).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-test('what was encrypted under one context opens under that one, in any order, and under no other', async () => {
+test('a ciphertext opens under its own context, in any order, and under no other', async () => {
   await fc.assert(
     fc.asyncProperty(context, context, async (one, other) => {
       const sealed = await encrypt(keys[0]!, one);
@@ -93,7 +93,7 @@ test('a data key is bound to its context like any text', async () => {
   );
 });
 
-test('a changed ciphertext tells nothing of what was changed', async () => {
+test('a changed ciphertext does not reveal what was changed', async () => {
   const plaintext = Buffer.from('attack at dawn');
   const sealed = Buffer.from(await encrypt(keys[0]!, {}, plaintext));
   const foreign = Buffer.from(await encrypt(keys[1]!, {}, plaintext));
@@ -124,7 +124,7 @@ test('a changed ciphertext tells nothing of what was changed', async () => {
 
 const steps = ['encrypt', 'rotate', 'disable and enable', 'tag', 're-encrypt', 'away and back'] as const;
 
-test('whatever happens to a key in its life, each of its ciphertexts opens as long as it is enabled', async () => {
+test('whatever happens to a key, each of its ciphertexts opens as long as it is enabled', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.constantFrom(...steps), { minLength: 1, maxLength: 12 }), async (life) => {
       const [KeyId, other] = [await newKey(), keys[0]!];

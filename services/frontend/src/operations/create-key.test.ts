@@ -135,7 +135,7 @@ test.each(rows.filter(([keySpec]) => keySpec !== 'SM2'))('%s with imported mater
   expect(frontend.hsm.executed).toEqual([]);
 });
 
-test('SM2 is no key spec outside China', async () => {
+test('SM2 is not a key spec outside China', async () => {
   expect(await frontend.refusal(CreateKey, { KeySpec: 'SM2', KeyUsage: 'SIGN_VERIFY' })).toMatch(
     /^ValidationException: 1 validation error detected: Value 'SM2' at 'keySpec' failed to satisfy constraint: Member must satisfy enum value set: \[(?!.*SM2).*RSA_2048.*\]$/,
   );

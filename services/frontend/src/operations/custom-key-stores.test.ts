@@ -140,7 +140,7 @@ test('a proxy none of whose HSMs is available is out of reach', async () => {
   expect(await frontend.refusal(CreateCustomKeyStore, externalKeyStore('one'))).toMatch(/^XksProxyUriUnreachable/);
 });
 
-test('a store is CONNECTING while its proxy is asked, and FAILED if nothing came of that', async () => {
+test('a store is CONNECTING while its proxy is asked, and FAILED if that fails', async () => {
   const { CustomKeyStoreId } = await create('one');
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<void>();

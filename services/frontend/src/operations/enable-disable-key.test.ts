@@ -88,7 +88,7 @@ test('only who may, and only by id or ARN', async () => {
   );
 });
 
-test('who is always overtaken is told to try again when his time is over', async () => {
+test('a caller who is always overtaken is told to try again when the time is up', async () => {
   frontend.store.updateKey = async () => {
     frontend.now += 1_000;
     throw new ConflictError('somebody was faster');
@@ -97,7 +97,7 @@ test('who is always overtaken is told to try again when his time is over', async
   expect(frontend.faults).toEqual([]);
 });
 
-test('who was overtaken by a policy that forbids it is refused', async () => {
+test('a caller who was overtaken by a policy that forbids it is refused', async () => {
   const updateKey = frontend.store.updateKey.bind(frontend.store);
   const policy = JSON.stringify({
     Statement: { Effect: 'Deny', Principal: '*', Action: 'kms:Disable*', Resource: '*' },

@@ -43,7 +43,7 @@ const refused = async (call: Promise<unknown>): Promise<string> => {
 };
 
 describe('a grant', () => {
-  test('lets its grantee do what it allows, until it is revoked', async () => {
+  test('allows its grantee its operations, until it is revoked', async () => {
     expect(await refused(encrypt(bob))).toBe(denied('Encrypt'));
     const { GrantId } = await grant({});
     expect(GrantId).toMatch(/^[0-9a-f]{64}$/);
@@ -54,7 +54,7 @@ describe('a grant', () => {
     expect(await refused(encrypt(bob))).toBe(denied('Encrypt'));
   });
 
-  test('means who its grantee and its retiring principal were, and nobody who is made again under their names', async () => {
+  test('means its grantee and retiring principal as they were, and nobody who is made again under their names', async () => {
     const input = { RetiringPrincipal: carol.caller.arn, Name: 'once' };
     const { GrantToken, GrantId } = await grant(input);
     await encrypt(bob);
@@ -73,7 +73,7 @@ describe('a grant', () => {
     await frontend.call(RetireGrant, { GrantToken }, carol);
   });
 
-  test('is beaten by a Deny of the key policy, and by one of the caller', async () => {
+  test('is overridden by a Deny of the key policy, and by one of the caller', async () => {
     await grant({});
     const deny = { Effect: 'Deny', Action: 'kms:Encrypt', Resource: '*' };
     const sad = { caller: user('bob', { policies: [JSON.stringify({ Statement: deny })] }) };
@@ -88,7 +88,7 @@ describe('a grant', () => {
     expect(await refused(encrypt(bob))).toContain('with an explicit deny in a resource-based policy');
   });
 
-  test('is not looked at where a policy allows, nor for what no grant allows', async () => {
+  test('is not read where a policy allows, nor for operations that no grant allows', async () => {
     let looked = 0;
     frontend.grants.grantsOf = () => {
       looked += 1;
@@ -101,7 +101,7 @@ describe('a grant', () => {
     expect(looked).toBe(1);
   });
 
-  test('of one key is no grant of another', async () => {
+  test('of one key is not a grant of another', async () => {
     await grant({ Operations: ['Encrypt', 'ReEncryptTo'] });
     const other = await newKey();
     expect(await frontend.refusal(Encrypt, { KeyId: other.KeyId, Plaintext }, bob)).toBe(
@@ -264,7 +264,7 @@ describe('CreateGrant', () => {
     expect(await refused(grant({}))).toBe(`LimitExceededException: Key '${keyArn}' has the maximum of 50000 grants.`);
   });
 
-  test('stands in the audit record by its id and key, as in CloudTrail', async () => {
+  test('is in the audit record by its id and key, as in CloudTrail', async () => {
     const { GrantId } = await grant({});
     expect(frontend.lastAudit).toMatchObject({
       eventName: 'CreateGrant',
@@ -276,7 +276,7 @@ describe('CreateGrant', () => {
     expect(frontend.lastAudit).toMatchObject({ eventName: 'RevokeGrant', responseElements: { keyId: keyArn } });
   });
 
-  test('never says a token in the audit record', async () => {
+  test('never shows a token in the audit record', async () => {
     const { GrantToken } = await grant({});
     await encrypt(bob, undefined, { GrantTokens: [GrantToken] });
     expect(JSON.stringify(frontend.audit)).not.toContain(GrantToken);
@@ -284,7 +284,7 @@ describe('CreateGrant', () => {
 });
 
 describe('ListGrants', () => {
-  test('says all of a grant', async () => {
+  test('shows everything about a grant', async () => {
     const Constraints = { EncryptionContextEquals: { a: '1' } };
     const { GrantId } = await grant({ Name: 'n', RetiringPrincipal: carol.caller.arn, Constraints });
     expect(await frontend.call(ListGrants, { KeyId })).toEqual({
@@ -319,7 +319,7 @@ describe('ListGrants', () => {
     expect(Grants![0]).not.toHaveProperty('GranteePrincipal');
   });
 
-  test('goes on where a page ended, and is narrowed to a grantee or a grant', async () => {
+  test('continues where a page ended, and can be limited to a grantee or a grant', async () => {
     const ids = [];
     for (let i = 0; i < 5; i++) ids.push((await grant({})).GrantId!);
     const { GrantId } = await grant({ GranteePrincipal: carol.caller.arn });
@@ -354,7 +354,7 @@ describe('a grant token', () => {
     expect(await refused(encrypt(carol, undefined, { GrantTokens: [GrantToken] }))).toBe(denied('Encrypt', 'carol'));
   });
 
-  test('of a grant that was revoked gives nothing, and of another key neither', async () => {
+  test('of a revoked grant gives nothing, and neither does one of another key', async () => {
     const { GrantToken, GrantId } = await grant({});
     const other = await newKey();
     const elsewhere = { KeyId: other.KeyId, Plaintext, GrantTokens: [GrantToken] };
@@ -406,7 +406,7 @@ describe('RetireGrant', () => {
     expect(await gone()).toBe(true);
   });
 
-  test('is for who may in the account that made it, and a key policy alone does not allow it', async () => {
+  test('is for principals allowed by the account that made it, and a key policy alone does not allow it', async () => {
     const root = `arn:aws:iam::${accountId}:root`;
     const all = { Effect: 'Allow', Principal: { AWS: [root, bob.caller.arn] }, Action: 'kms:*', Resource: '*' };
     await frontend.call(PutKeyPolicy, { KeyId, Policy: JSON.stringify({ Statement: all }) });
@@ -416,7 +416,7 @@ describe('RetireGrant', () => {
     expect(await gone()).toBe(true);
   });
 
-  test("says nothing of another account's grants to who may not retire them", async () => {
+  test("reveals nothing of another account's grants to a caller who may not retire them", async () => {
     const { GrantId } = await grant({});
     const accountOfOther = '999999999999';
     const stranger = {
@@ -430,7 +430,7 @@ describe('RetireGrant', () => {
     expect(answers).toEqual([real, unreal].map((id) => `NotFoundException: Grant ID ${id} not found`));
   });
 
-  test('is beaten by a Deny', async () => {
+  test('is overridden by a Deny', async () => {
     const { GrantToken } = await grant({ RetiringPrincipal: carol.caller.arn });
     const deny = JSON.stringify({ Statement: { Effect: 'Deny', Action: 'kms:RetireGrant', Resource: '*' } });
     const sad = { caller: user('carol', { policies: [deny] }) };
@@ -452,7 +452,7 @@ describe('RetireGrant', () => {
 });
 
 describe('RevokeGrant', () => {
-  test('is for who may, not for the grantee; and of a grant that the key has', async () => {
+  test('is for principals allowed to, not for the grantee, and only of a grant that the key has', async () => {
     const { GrantId } = await grant({ Operations: ['RetireGrant', 'CreateGrant'] });
     expect(await frontend.refusal(RevokeGrant, { KeyId, GrantId }, bob)).toBe(denied('RevokeGrant'));
     const other = await newKey();

@@ -94,7 +94,7 @@ test('every member forgets material that is deleted; deleting it twice, or none,
   expect(await frontend.refusal(DeleteImportedKeyMaterial, unknown)).toMatch(/^NotFoundException/);
 });
 
-test('an import token is good for any number of imports of its 24 hours, also after one that failed', async () => {
+test('an import token allows any number of imports in its 24 hours, even after one that failed', async () => {
   const { ImportToken, PublicKey } = await frontend.call(GetParametersForImport, { KeyId, ...wrapping });
   const sent = (material: Uint8Array) => ({
     KeyId,

@@ -132,7 +132,7 @@ describe('a key with several imported materials', () => {
     expect(await importIt(third, asNew)).toBe(told);
   });
 
-  test('is told by id which material comes again, and believes only what was unwrapped', async () => {
+  test('is told by id which material is imported again, and believes only what was unwrapped', async () => {
     const [first, second] = [newMaterial(), newMaterial()];
     const firstId = await importIt(first, { KeyMaterialDescription: 'A' });
     const secondId = await importIt(second, asNew);

@@ -39,7 +39,7 @@ test('a key that was never used says so, and since when that is known', async ()
   });
 });
 
-test('the last use is told with its time, its request and its audit record', async () => {
+test('the last use is reported with its time, its request and its audit record', async () => {
   const { keyId, arn } = await newKey();
   const { CiphertextBlob } = await frontend.call(Encrypt, { KeyId: keyId, Plaintext: Buffer.of(1) });
   frontend.now += 1_000;
@@ -64,7 +64,7 @@ test('ReEncrypt uses both keys', async () => {
   expect(await lastUsage(destination.keyId)).toMatchObject({ Operation: 'ReEncrypt' });
 });
 
-test('what fails is no use, nor is a dry run or reading the public key', async () => {
+test('a failure is not a use, and neither is a dry run or reading the public key', async () => {
   const { keyId } = await newKey({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' });
   const request = { KeyId: keyId, Message: Buffer.of(1), MacAlgorithm: 'HMAC_SHA_256' };
   await frontend.refusal(VerifyMac, { ...request, Mac: Buffer.alloc(32) });

@@ -94,7 +94,7 @@ describe('ReplicateKey', () => {
     expect((await describeIn(west)).CurrentKeyMaterialId).toBe((await describeIn(region)).CurrentKeyMaterialId);
   });
 
-  test('what one Region encrypts the other decrypts, and no third, and no other key', async () => {
+  test('one Region decrypts what the other encrypted, and no third Region or other key does', async () => {
     const before = await encryptIn(region);
     await replicate();
     expect(await decryptIn(west, before)).toBe(region);
@@ -267,7 +267,7 @@ describe('rotation', () => {
     ]);
   });
 
-  test('is the business of the primary, and its status is told everywhere', async () => {
+  test('is done at the primary, and its status is shown everywhere', async () => {
     const refusal = `UnsupportedOperationException: ${arnIn(west)} is not a multi-region primary key.`;
     expect(await frontend.refusal(RotateKeyOnDemand, { KeyId }, inWest)).toBe(refusal);
     expect(await frontend.refusal(EnableKeyRotation, { KeyId }, inWest)).toBe(refusal);

@@ -66,7 +66,7 @@ test('a new policy holds at once', async () => {
   await frontend.call(DescribeKey, { KeyId: keyId });
 });
 
-test('whoever is made again under a name that a policy has is let in only once it is put again', async () => {
+test('a user made again under a name in a policy is allowed only once the policy is put again', async () => {
   const bob = user('bob');
   const Policy = policy(statement(), statement({ Principal: { AWS: [bob.arn] }, Action: 'kms:DescribeKey' }));
   await frontend.call(PutKeyPolicy, { KeyId: keyId, Policy });

@@ -209,7 +209,7 @@ describe('a list of rotations', () => {
     expect(all).toEqual({ Rotations: [original, rotation], Truncated: false });
   });
 
-  test('goes on where a page ended, for the same list only', async () => {
+  test('continues where a page ended, for the same list only', async () => {
     for (let i = 0; i < 4; i++) await frontend.call(RotateKeyOnDemand, key);
     const first = await frontend.call(ListKeyRotations, { ...key, Limit: 2 });
     expect([first.Rotations?.length, first.Truncated]).toEqual([2, true]);

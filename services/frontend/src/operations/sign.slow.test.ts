@@ -82,7 +82,7 @@ test('others verify the signature with the public key', async () => {
   expect(verifyWithNode('sha256', message, publicKey, Signature!)).toBe(true);
 });
 
-test('a public key that somebody put into the record in place of the key’s own is given to nobody', async () => {
+test('a public key that somebody put in place of the key’s own is given to nobody', async () => {
   const { keyId } = await keyOf('ECC_NIST_P384');
   await frontend.call(GetPublicKey, { KeyId: keyId });
   const ask = () => frontend.call(GetPublicKey, { KeyId: keyId });

@@ -71,7 +71,7 @@ test('a key has 50 tags at most, however they came', async () => {
   expect(await namesOf(keyId)).toEqual([...numbered(49), 'x']);
 });
 
-test('forty who tag a key at once all get their way', async () => {
+test('forty callers who tag a key at once all succeed', async () => {
   await Promise.all(numbered(40).map((name) => frontend.call(TagResource, { KeyId: keyId, Tags: tags(name) })));
   expect((await namesOf(keyId)).toSorted()).toEqual(numbered(40));
   expect(frontend.faults).toEqual([]);

@@ -36,7 +36,7 @@ test.each(documents)('only principals are bound, and shown as they were given: %
   expect(await shownPolicy(bound, usersOf(ids))).toBe(document);
 });
 
-test('whoever is gone or is another now is shown by unique id, and whom nobody knew by ARN', async () => {
+test('a principal that is gone or was replaced is shown by unique id, and an unknown one by ARN', async () => {
   const document = documents[1]!;
   const bound = bindPolicy(document, new Map([[alice, 'AIDAALICE']]));
   expect(bound.document).toContain(role);

@@ -81,7 +81,7 @@ describe('one frontend', () => {
 });
 
 describe('several frontends', () => {
-  test('let no more through together than the rate, after a second or two', async () => {
+  test('together let no more through than the rate, after a second or two', async () => {
     const { frontends } = fleet(4);
     for (let second = 0; second < 6; second++) {
       const passed = frontends.map((one, i) => ask(one, 40 * (i + 1), 'SymmetricCryptography'));
@@ -94,7 +94,7 @@ describe('several frontends', () => {
     }
   });
 
-  test('leave all of it to the one that is asked', async () => {
+  test('leave the whole rate to the frontend that gets the requests', async () => {
     const { frontends } = fleet(3);
     ask(frontends[0]!, 50, 'SymmetricCryptography');
     for (const one of frontends) await one.endWindow();

@@ -91,7 +91,7 @@ test('a genuine signature proves its principal and Region', async () => {
   });
 });
 
-test('a wrong secret, another target, another body and a header that is gone do not verify', async () => {
+test('a wrong secret, another target, another body and a missing header do not verify', async () => {
   expect(await refusal(signed({ secret: 'wrong' }))).toBe(mismatch);
   const retargeted = signed();
   retargeted.headers.set('x-amz-target', 'TrentService.CreateKey');
@@ -106,7 +106,7 @@ test('a stated payload hash that is not the body’s is refused, even if it is s
   expect(await refusal(signed({ headers: { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' } }))).toBe(mismatch);
 });
 
-test('an unknown access key and a session token are told apart by one full stop, as AWS does', async () => {
+test('errors for an unknown access key and a session token differ by one full stop, as with AWS', async () => {
   expect(await refusal(signed({ accessKeyId: 'AKIDNOBODY' }))).toBe(
     'UnrecognizedClientException: The security token included in the request is invalid.',
   );
@@ -177,7 +177,7 @@ test('a stranger who names an access key has its secret opened 40 times at most,
   expect(await call('us-east-97', {}, '192.0.2.2')).toBe('accepted');
 });
 
-test('who signs rightly may have a secret opened for as many Regions as there are, and all who wait share an opening', async () => {
+test('a genuine signer may have a secret opened for every Region, and all who wait share an opening', async () => {
   const { call, regions, state } = unopened();
   for (const region of regions) {
     const answers = await Promise.all(Array.from({ length: 50 }, () => call(region)));
@@ -186,7 +186,7 @@ test('who signs rightly may have a secret opened for as many Regions as there ar
   expect(state.openings).toBe(regions.length);
 });
 
-test('openings that fail while no worker is there count for nothing', async () => {
+test('openings that fail while no worker is there do not count', async () => {
   const { call, regions, state } = unopened();
   state.isOpening = false;
   for (const region of regions) expect(await call(region)).toBe('Error');

@@ -126,7 +126,7 @@ test('tags of a key and of a request are conditions', async () => {
   expect(await frontend.may(UntagResource, { KeyId, TagKeys: ['team'] }, mayUntag)).toBe(false);
 });
 
-test('what a key is, and what it shall be, is a condition', async () => {
+test('what a key is, and what it is to be, is a condition', async () => {
   const symmetric = bob({
     Condition: { StringEquals: { 'kms:KeySpec': 'SYMMETRIC_DEFAULT', 'kms:KeyOrigin': 'AWS_KMS' } },
   });
@@ -286,7 +286,7 @@ test('a policy that lets its author back in only elsewhere, or later, is refused
   expect(await frontend.may(GetKeyPolicy, { KeyId })).toBe(true);
 });
 
-test('who must not go around the lockout check is told so', async () => {
+test('a caller who may not bypass the lockout check is told so', async () => {
   const KeyId = await newKey();
   const as = bob({}, { Effect: 'Deny', Condition: { Bool: { 'kms:BypassPolicyLockoutSafetyCheck': 'true' } } });
   const Policy = document({ Principal: { AWS: `arn:aws:iam::${accountId}:root` } });

@@ -103,7 +103,7 @@ test('a secret is opened once for each day, Region and service, however many wai
   expect(state.opened).toEqual(Buffer.alloc('secret'.length));
 });
 
-test('the secret of a record that was sealed anew is opened anew', async () => {
+test('the secret of a resealed record is opened again', async () => {
   const { find, state } = fixture();
   await (await find(1000))!.openSigningKey(today, 1000);
   state.stored.set(record.accessKeyId, { ...record, token: new Uint8Array([2]) });
@@ -152,7 +152,7 @@ test('an access key that is known works for a while longer when the store is awa
   expect(await find(1000)).toBeDefined();
 });
 
-test('what cannot be an access key id is not asked for', async () => {
+test('text that cannot be an access key id is not looked up', async () => {
   const { credentials, state } = fixture();
   for (const accessKeyId of ['', 'short', 'x'.repeat(129), '*'.repeat(20), 'ASIAAAAAAAAAAAAAAAAA'])
     expect(await credentials.find({ accessKeyId, sessionToken: undefined }, 1000)).toBeUndefined();

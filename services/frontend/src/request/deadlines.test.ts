@@ -26,13 +26,13 @@ function watch(promise: Promise<unknown>): { state: unknown } {
   return watched;
 }
 
-test('what is done in time passes on as it was', async () => {
+test('work that is done in time passes on unchanged', async () => {
   const deadlines = newDeadlines();
   expect(await deadlines.within(Promise.resolve(7))).toBe(7);
   await expect(deadlines.within(Promise.reject(new Error('broken')))).rejects.toThrow('broken');
 });
 
-test('what is late is given up, and nothing that came after it', async () => {
+test('late work is given up, and nothing that came after it', async () => {
   const deadlines = newDeadlines();
   const first = watch(deadlines.within(never()));
   await vi.advanceTimersByTimeAsync(500);

@@ -32,7 +32,7 @@ test('a request is charged once, as its operation or as its kind of cryptography
   ]);
 });
 
-test('what is refused is charged too', async () => {
+test('a refused request is charged too', async () => {
   const KeyId = await newKey();
   const nobody = { caller: user('bob', { policies: [] }) };
   await frontend.refusal(Encrypt, { KeyId, Plaintext: Buffer.of(1) }, nobody);
@@ -41,7 +41,7 @@ test('what is refused is charged too', async () => {
   expect(charged).toEqual(['CreateKey', 'SymmetricCryptography', 'DescribeKey', 'DescribeKey']);
 });
 
-test('whom the rate refuses is told nothing else', async () => {
+test('a caller whom the rate refuses learns nothing else', async () => {
   const KeyId = await newKey();
   frontend.charge = () => {
     throw new KmsException('ThrottlingException', 'You have exceeded the rate.');

@@ -58,7 +58,7 @@ test('X-Amz-Date wins over Date', () => {
   expect(refusal({ date: 'Mon, 05 Nov 1990 22:16:00 GMT' })).toBe('accepted');
 });
 
-describe('what is wrong is said in AWS’s words', () => {
+describe('errors have AWS’s words', () => {
   const bare = 'AWS4-HMAC-SHA256 Credential=a';
   test.each<[string, Record<string, string | undefined>, string]>([
     ['no header', { authorization: undefined }, 'MissingAuthenticationTokenException: Missing Authentication Token'],

@@ -110,7 +110,7 @@ test('after a restore that an operator accepted, the record keys of the backup a
   expect(await reader.verified(place, before)).toBe(record);
 });
 
-test('where older record keys are dropped and the newest is gone, no other is made in its place', async () => {
+test('if older record keys are dropped and the newest is gone, no other is made in its place', async () => {
   const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
   secrets.oldestRecordKey = 3;
   const writing = new RecordMacs(new FleetRecordKeys({ secrets, hsm, domain, clock })).withMac(place, record);
@@ -118,7 +118,7 @@ test('where older record keys are dropped and the newest is gone, no other is ma
   expect(await secrets.findSecret('record-key-3')).toBeUndefined();
 });
 
-test('fields and names are told apart: no two places share a MAC', () => {
+test('fields and names are distinguished: no two places share a MAC', () => {
   const { key } = keys[0]!;
   const of = (name: string, field?: string) =>
     recordMac(key, { name, ...(field !== undefined && { field }) }, '{"a":1}');
@@ -169,7 +169,7 @@ test('a record key that was made in advance is not used in the place of the olde
   for (const one of [keys, rotating]) await expect(one.look()).rejects.toThrow('is said to be the oldest');
 });
 
-test('who starts anew and knows no newer one uses it: a limit that SECURITY.md names', async () => {
+test('a frontend that starts and knows no newer one uses it: a limit that SECURITY.md names', async () => {
   const { secrets, hsm, domain } = await plantedInPlaceOfTheOldest();
   const started = new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } });
   expect((await started.newest()).number).toBe(7);
@@ -201,7 +201,7 @@ test('no number alone makes a running frontend give up the record keys that it k
   expect(await reader.verified(place, before)).toBe(record);
 });
 
-test('who was away during two rotations goes on with a record key that nobody who left can have', async () => {
+test('a frontend that was away during two rotations continues with a record key that nobody who was removed can have', async () => {
   const { secrets, hsm, domain, rotating, time } = await twoFrontends();
   const isDropped = (name: string) => Number(name.split('-').at(-1)) < (secrets.oldestRecordKey ?? 1);
   const dropping = {

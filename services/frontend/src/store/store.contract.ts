@@ -95,7 +95,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect((await store.findKey(key.region, key.keyId))?.description).toBe(key.description);
     });
 
-    test('of two who change what they both read, the second is told', async () => {
+    test('when two change what both have read, the second is told', async () => {
       const key = newKey();
       await store.insertKey(key);
       const updated = await store.updateKey({ ...key, state: 'Disabled' });
@@ -122,7 +122,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(await store.findKey(key.region, key.keyId)).toMatchObject({ description: '........', revision: 9 });
     });
 
-    test('a deleted key is gone with its aliases, and only if nobody changed it', async () => {
+    test('a key is deleted with its aliases, and only if nobody changed it', async () => {
       const key = newKey();
       await store.insertKey(key);
       await store.insertAlias(scope, newAlias('a', key.keyId), 50);
@@ -183,7 +183,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(await store.claimEvents(key, { now, until })).toEqual([]);
     });
 
-    test('a list goes on where a page ended, and ends', async () => {
+    test('a list continues where a page ended, and ends', async () => {
       const keys = [newKey(), newKey(), newKey(), newKey({ region: 'eu-west-1' })];
       for (const key of keys) await store.insertKey(key);
       const first = await store.listKeys(scope, 2);
@@ -246,7 +246,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       await store.removeDue(entry!);
     });
 
-    test('who fails to change a key leaves no entry behind, and takes none away', async () => {
+    test('a failed change of a key leaves no entry behind, and removes none', async () => {
       const key = newKey({ automaticRotation: { periodInDays: 90, nextDate: date } });
       await store.insertKey(key);
       const changes = Array.from({ length: 6 }, () => store.updateKey(key));
@@ -254,7 +254,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(await dueOf(key, date)).toHaveLength(1);
     });
 
-    test('who takes away the entry of a date takes none that another wrote for the same date meanwhile', async () => {
+    test('removing the entry of a date removes none that another wrote for the same date meanwhile', async () => {
       const automaticRotation = { periodInDays: 90, nextDate: date };
       const key = newKey({ automaticRotation });
       await store.insertKey(key);
@@ -265,7 +265,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(await dueOf(key, date)).toHaveLength(1);
     });
 
-    test('a list goes on where a page ended', async () => {
+    test('a list continues where a page ended', async () => {
       const all = Array.from({ length: 40 }, () => newKey({ state: 'PendingDeletion', deletionDate: date }));
       for (const key of all) await store.insertKey(key);
       const found: string[] = [];

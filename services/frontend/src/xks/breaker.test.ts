@@ -27,14 +27,14 @@ test('five failures in a row make it away, and a success among them does not cou
   expect(breaker.refusal).toBe('away');
 });
 
-test('an error that somebody answered with is no failure', async () => {
+test('an error that somebody answered with is not a failure', async () => {
   await failTimes(4);
   await fail(new Error('refused'));
   await failTimes(4);
   expect(breaker.refusal).toBeUndefined();
 });
 
-test('pauses double from one second to eight, and begin anew after a success', async () => {
+test('pauses double from one second to eight, and start again after a success', async () => {
   await failTimes(5);
   for (const pause of [1_000, 2_000, 4_000, 8_000, 8_000]) {
     now += pause - 1;

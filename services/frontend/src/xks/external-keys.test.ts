@@ -61,7 +61,7 @@ test.each([12, 16])(
   },
 );
 
-test('the proxy is told who asks for what, and of which key', async () => {
+test('the proxy is told who asks for what, with which key', async () => {
   await encrypt();
   expect(proxy.requests.at(-1)).toMatchObject({
     path: '/store/kms/xks/v1/keys/key-1/encrypt',
@@ -211,7 +211,7 @@ test('CreateKey refuses an external key that is not there, not enabled or of ano
   expect(await refusal()).toMatch(/^CustomKeyStoreInvalidStateException.*DISCONNECTED/);
 });
 
-test('a proxy that does not answer five times is not asked for a second, and then once', async () => {
+test('a proxy that does not answer five times is not called for a second, and then once', async () => {
   let asked = 0;
   frontend.answerOfProxy = async () => {
     asked++;

@@ -24,7 +24,7 @@ import { Hsm } from './hsm.ts';
 describe('a member makes one token of a generation', () => {
   const another: Change = { name: 'ModifyOperators', body: { admit: [], remove: ['carol'] } };
 
-  test('and gives the same bytes again, whatever is asked of it next', () => {
+  test('and gives the same bytes again for every later request', () => {
     const domain = new TestDomain();
     const token = domain.prepare(rotation);
     expect(domain.prepare(rotation).equals(token)).toBe(true);
@@ -231,7 +231,7 @@ test('a proposal that was recorded works on no other branch of the chain than th
 });
 
 describe('a retired domain key', () => {
-  test('opens nothing, not even to be sealed anew, until people reinstate it', () => {
+  test('opens nothing, not even for resealing, until people reinstate it', () => {
     const domain = new TestDomain();
     const [hsm] = domain.hsms;
     const known = hsm!.keyring()!;

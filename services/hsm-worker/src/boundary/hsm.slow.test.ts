@@ -182,7 +182,7 @@ describe('a restarted member', () => {
     expect(restarted.keyring()).toBeUndefined();
   });
 
-  test('comes back only under its seal key, its name and its domain', () => {
+  test('opens only under its seal key, its name and its domain', () => {
     const domain = new TestDomain();
     const sealed = domain.hsms[0]!.sealedIdentity();
     const options = { memberId: 'hsm-1', anchor: domain.anchor, clock: domain.clock, random: randomBytes };
@@ -294,7 +294,7 @@ describe('membership', () => {
     expect(removed.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
   });
 
-  test('one command replaces a member that lost its volume by a new HSM of its name', () => {
+  test('one domain change replaces a member that lost its volume by a new HSM of its name', () => {
     const domain = new TestDomain();
     const fresh = domain.newHsm('hsm-2');
     domain.hsms.pop();

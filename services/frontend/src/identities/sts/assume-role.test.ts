@@ -75,7 +75,7 @@ async function assume(role: RoleRecord, from: Pick<SessionContent, 'tags' | 'tra
 const red = { tags: [{ key: 'team', value: 'red' }], transitiveTagKeys: ['team'] };
 const both = { Action: ['sts:AssumeRole', 'sts:TagSession'] };
 
-test('a role that lets nobody tag its sessions takes no tags from an earlier session either', async () => {
+test('a role that allows nobody to tag its sessions takes no tags from an earlier session either', async () => {
   const role = roleOf('plain', { tags: [{ key: 'team', value: 'guest' }], statement: { Action: 'sts:AssumeRole' } });
   await expect(assume(role, red)).rejects.toThrow('is not authorized to perform: sts:TagSession on resource');
   expect(await assume(role, { ...red, transitiveTagKeys: [] })).toEqual({ tags: [], transitiveTagKeys: [] });

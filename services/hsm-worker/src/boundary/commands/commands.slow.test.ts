@@ -57,7 +57,7 @@ describe('making keys', () => {
   );
 });
 
-describe('what another member says of a new key', () => {
+describe('what another member says about a new key', () => {
   test.each(made)('is all that is stored of it: %s for %s', async (keySpec, keyUsage) => {
     const context = testContext();
     const { token, ...stored } = await newKey(keySpec, keyUsage, context);
@@ -192,7 +192,7 @@ describe('credentials', () => {
     }
   });
 
-  test('a credential token is no key token, and a key token no credential', async () => {
+  test('a credential token is not a key token, and a key token not a credential', async () => {
     const context = testContext();
     const credential = await run('GenerateCredential', owner, context);
     const key = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', context);
@@ -205,7 +205,7 @@ describe('credentials', () => {
 describe('encryption', () => {
   const encryptionContext = { purpose: 'test' };
 
-  test('what is encrypted decrypts, and two encryptions of one text differ', async () => {
+  test('ciphertexts decrypt, and two encryptions of one text differ', async () => {
     const context = testContext();
     const { token } = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
     const options = { keyId, account, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext };

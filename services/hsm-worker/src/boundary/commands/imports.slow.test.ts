@@ -131,7 +131,7 @@ describe('an import token', () => {
   });
 });
 
-test('what does not unwrap is one and the same refusal, however far it came', async () => {
+test('every failure to unwrap is the same refusal, however far it got', async () => {
   const { importToken, publicKey } = await parametersOf(key);
   const wrappingKey = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' });
   const raw = (padded: Buffer) => publicEncrypt({ key: wrappingKey, padding: constants.RSA_NO_PADDING }, padded);
@@ -171,7 +171,7 @@ describe('material', () => {
     }
   });
 
-  test('is not imported into a key pair that AWS takes none for', async () => {
+  test('is not imported into a key pair for which AWS takes none', async () => {
     const pair = { ...key, keySpec: 'ML_DSA_44', keyUsage: 'SIGN_VERIFY' } as const;
     await expect(run('GenerateImportKey', { ...pair, ...sha256 }, context)).rejects.toEqual(refused('invalid-input'));
   });
@@ -179,7 +179,7 @@ describe('material', () => {
 
 const aesWrapped = { wrappingAlgorithm: 'RSA_AES_KEY_WRAP_SHA_256', wrappingKeySpec: 'RSA_2048' } as const;
 
-test('what an AES key does not unwrap, or another than AES-256, is one and the same refusal', async () => {
+test('material that an AES key does not unwrap, or a key other than AES-256, is the same refusal', async () => {
   const { importToken, publicKey } = await parametersOf(key, aesWrapped);
   const good = wrap(publicKey, Buffer.alloc(32), 'RSA_AES_KEY_WRAP_SHA_256');
   await importing(key, importToken, good);
@@ -286,7 +286,7 @@ describe('a key pair', () => {
     await expect(importPair('RSA_2048', key)).rejects.toEqual(refused('incorrect-material'));
   });
 
-  test('that is no PKCS #8 is refused', async () => {
+  test('that is not PKCS #8 is refused', async () => {
     const der = pkcs8(await made.ECC_NIST_P256());
     const sec1 = (await made.ECC_NIST_P256()).export({ format: 'der', type: 'sec1' });
     const pem = (await made.ECC_NIST_P256()).export({ format: 'pem', type: 'pkcs8' });

@@ -64,7 +64,7 @@ describe('the thread for signatures in JavaScript', () => {
     expect(refused).toHaveLength(30);
   });
 
-  test('fails what cannot be done, and goes on', async () => {
+  test('fails what cannot be done, and continues', async () => {
     const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
     await expect(ours.sign('ecdsa-digest', foreign, digest)).rejects.toThrow('could not be made');
     expect(await ours.sign('ecdsa-digest', privateKey, digest)).toBeInstanceOf(Buffer);

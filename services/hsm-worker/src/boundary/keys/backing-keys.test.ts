@@ -99,7 +99,7 @@ test('material that is not what its id says does not open: a holder of a domain 
   expect(() => cache.open(planted, keyring)).toThrow(expect.objectContaining({ refusal: 'cannot-open' }));
 });
 
-test('what was evicted or made room takes no room, and is opened anew', () => {
+test('an evicted key takes no room, and is opened again', () => {
   const { cache } = newCache({ capacity: 2 });
   const tokens = Array.from({ length: 20 }, newToken);
   for (const { token, materialId } of tokens) {

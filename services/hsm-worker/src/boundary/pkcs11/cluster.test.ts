@@ -58,7 +58,7 @@ test('more calls than sessions wait for one, and more than may wait are refused'
   for (const bytes of await Promise.all(calls)) expect(bytes).toHaveLength(16);
 });
 
-test('a key that the token lost is no key, and nothing else is lost with it', async () => {
+test('a key that the token lost is missing, and nothing else is lost with it', async () => {
   using cluster = newCluster();
   await cluster.use(right, { name: 'generateKey', label: 'key-1' });
   const [associatedData, plaintext, iv] = [Buffer.of(), Buffer.from('hello'), Buffer.alloc(12, 1)];

@@ -28,7 +28,7 @@ const pinBytes = (text = pin): Buffer => Buffer.from(text);
 const make = (options: SealTokenOptions) => newTokenSealKey(options, pinBytes());
 const open = (options: SealTokenOptions, wrapped: WrappedSealKey) => openTokenSealKey(options, pinBytes(), wrapped);
 
-test('what a seal key of the token sealed opens when the token brings it back, and the key stays in the token', async () => {
+test('an identity sealed by a key in the token opens through the token, and the key stays there', async () => {
   const options = optionsFor('first');
   const made = await make(options);
   const [plaintext, header] = [Buffer.from('an identity'), Buffer.from('header')];
@@ -56,7 +56,7 @@ test('the PIN is overwritten, whether the token takes it or not', async () => {
   expect([...right, ...wrong].filter((byte) => byte !== 0)).toEqual([]);
 });
 
-test('a key that is gone is not made anew for an identity that it sealed', async () => {
+test('a missing key is not made again for an identity that it sealed', async () => {
   const options = optionsFor('lost');
   const { wrapped } = await make(options);
   const elsewhere = optionsFor('never-made');

@@ -115,7 +115,7 @@ describe('ciphertext blob', () => {
     for (const other of theirs) expect(() => openBlob(other, blob, {})).toThrow(cannotOpen);
   });
 
-  test('text that is not Unicode is no context', () => {
+  test('text that is not Unicode is not a context', () => {
     const blob = sealBlob(key, { plaintext: Buffer.from('x'), encryptionContext: {} }, random);
     expect(() => openBlob(key, blob, { a: '\ud800' })).toThrow(cannotOpen);
   });
