@@ -57,6 +57,13 @@ test('a token that ends like a cached one is another token', () => {
   expect(cache.open(token, keyring)).toBe(opened);
 });
 
+test('what is kept for minutes keeps no block of the pool from which Node takes small buffers', () => {
+  const { cache } = newCache();
+  const { materialId, blobPrefix } = cache.open(newToken().token, keyring);
+  const kept = [materialId, blobPrefix];
+  expect(kept.map(({ buffer }) => buffer.byteLength)).toEqual(kept.map(({ byteLength }) => byteLength));
+});
+
 test('changing the bytes that were handed in changes nothing that is kept', () => {
   const { cache } = newCache();
   const { token } = newToken();

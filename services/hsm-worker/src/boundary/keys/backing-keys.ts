@@ -24,7 +24,7 @@ export class BackingKey {
   constructor(header: BackingKeyHeader, material: Uint8Array) {
     this.keyId = header.keyId;
     this.account = header.account;
-    this.materialId = Buffer.from(header.materialId);
+    this.materialId = ownCopy(header.materialId);
     this.keySpec = header.keySpec;
     this.keyUsage = header.keyUsage;
     this.origin = header.origin;
@@ -43,7 +43,7 @@ export class BackingKey {
 
   /** The start of every ciphertext blob under this key. */
   get blobPrefix(): Buffer {
-    return (this.#blobPrefix ??= blobPrefixOf(this));
+    return (this.#blobPrefix ??= ownCopy(blobPrefixOf(this)));
   }
 }
 
@@ -119,7 +119,7 @@ export class BackingKeyCache {
 
   #keep(slot: string, token: Uint8Array, backingKey: BackingKey): void {
     const material = materialOf(backingKey.materialId);
-    const entry = { token: Buffer.from(token), backingKey, material, openedAt: this.#clock.now() };
+    const entry = { token: ownCopy(token), backingKey, material, openedAt: this.#clock.now() };
     if (this.#entries.set(slot, entry)) this.#slots.set(material, [...(this.#slots.get(material) ?? []), slot]);
   }
 
@@ -137,6 +137,13 @@ function openBackingKey(token: Uint8Array, keyring: Keyring): BackingKey {
   } finally {
     secret.fill(0);
   }
+}
+
+/** In memory of its own: a small Buffer from the pool of Node keeps the whole block that it is a part of. */
+function ownCopy(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 function materialOf(materialId: Uint8Array): string {
