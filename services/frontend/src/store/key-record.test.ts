@@ -50,6 +50,13 @@ test('a record from when keys took one imported material says the same in the fo
   expect([dueDateOf(JSON.parse(record) as KmsKey), dueDateOf(decoded(record))]).toEqual([5000, 5000]);
 });
 
+test('the bytes of a record keep no block of the pool from which Node takes small buffers', () => {
+  const text = encodeKey({ ...key, backingKeys: [{ materialId: first, token, createdAt: 1 }] });
+  const read = decoded(text).backingKeys[0]!.token!;
+  expect(Buffer.from(read)).toEqual(token);
+  expect(read.buffer.byteLength).toBe(token.length);
+});
+
 test('a record of several materials is read as it was written, also of those that are not there', () => {
   const backingKeys = [
     { materialId: first, createdAt: 1, description: 'safe A' },
