@@ -1,5 +1,9 @@
 import { type KmsClient, KmsException } from '@keyfleet/client';
-import { RefusedError } from './refused-error.ts';
+
+/** kube-apiserver asked for something that the KMS v2 API does not have, or that is not ours. */
+export class RefusedError extends Error {
+  override name = 'RefusedError';
+}
 
 /** What kube-apiserver stores beside the data it encrypts. Whoever reads etcd can read all of it. */
 export interface Encrypted {

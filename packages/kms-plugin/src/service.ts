@@ -3,9 +3,8 @@ import { KmsException } from '@keyfleet/client';
 import type { KeyManagementServiceHandlers } from '@keyfleet/proto/gen/v2/KeyManagementService';
 import { grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
 import { answering } from '@keyfleet/shared/grpc/server';
-import { type ClusterKey, problemOf } from './cluster-key.ts';
+import { type ClusterKey, problemOf, RefusedError } from './cluster-key.ts';
 import type { KeyHealth } from './health.ts';
-import { RefusedError } from './refused-error.ts';
 
 export interface ServiceDeps {
   readonly key: Pick<ClusterKey, 'encrypt' | 'decrypt'>;

@@ -10,7 +10,6 @@ import {
   type MemberAnswer,
   type MemberCommands,
 } from './commands.ts';
-import { FLEET_PRINCIPAL } from './fleet-principal.ts';
 import { ConfirmedOpening } from './opening.ts';
 import { ConfirmedSealing, type ConfirmedSealingDeps, type SealingCommand } from './sealing.ts';
 
@@ -20,6 +19,9 @@ const ATTEMPTS = 5;
 interface HsmClientDeps extends TokenFenceDeps, Omit<ConfirmedSealingDeps, 'hsm'> {
   readonly hsm: MemberCommands;
 }
+
+/** Whose the credentials are that nobody signs with: the secrets that all frontends share (docs/decisions/0004). */
+export const FLEET_PRINCIPAL = 'keyfleet:frontends';
 
 /**
  * The HSMs as the rest of the frontend sees them. The client sends only tokens of the domain, accepts only those that

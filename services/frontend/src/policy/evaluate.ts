@@ -1,6 +1,5 @@
 import type { Effect } from './conditions/condition.ts';
-import type { RequestContext } from './conditions/context.ts';
-import { MeteredContext, TooCostlyError } from './conditions/metered-context.ts';
+import { MeteredContext, type RequestContext, TooCostlyError } from './conditions/context.ts';
 import type { Policy, Statement } from './document.ts';
 import type { Principals } from './principals.ts';
 

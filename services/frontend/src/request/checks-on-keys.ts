@@ -21,14 +21,28 @@ import { assertServed } from '../operations/multi-region.ts';
 import { assertDefaultPolicy } from '../operations/policies.ts';
 import { assertNotReserved, assertTags, type Tag } from '../operations/tags.ts';
 import { principalArnsOf } from '../policy/bound-policy.ts';
+import type { Policy } from '../policy/document.ts';
+import { type AccessRequest, evaluateKeyPolicy } from '../policy/evaluate.ts';
 import { readGivenKeyPolicy } from '../policy/given-policy.ts';
-import { assertKeepsControl } from '../policy/lockout.ts';
+import { malformed } from '../policy/malformed.ts';
 import { invalidPrincipals } from '../policy/principals.ts';
 import { principalIdsOf } from '../policy/users.ts';
 import { accessRequest, type Target } from './access-request.ts';
 import { admitToNextPrimary } from './access.ts';
 import { check } from './check.ts';
 import { accessDeps } from './checks-on-use.ts';
+
+/**
+ * Throws MalformedPolicyDocumentException unless the policy would let the same caller change it again, from the same
+ * place at the same time. Delegating to the account is enough: its identity policies can be changed at any time.
+ * `policy` is one from a caller, so it applies to this key and no other. `asked` is the access request for that
+ * PutKeyPolicy.
+ */
+function assertKeepsControl(policy: Policy, asked: AccessRequest): void {
+  const answer = evaluateKeyPolicy(policy, asked);
+  if (answer !== 'denied' && answer !== 'none') return;
+  throw malformed('The new key policy will not allow you to update the key policy in the future.');
+}
 
 export const aliasName = check<{ AliasName: string }>('the alias has a name that a customer may give', ({ input }) =>
   assertAliasName(input.AliasName),

@@ -4,7 +4,7 @@ import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-
 import { isFleetSecretOf } from '@keyfleet/shared/hsm/fleet-secret';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { HsmCommands } from '../hsm/commands.ts';
-import { FLEET_PRINCIPAL } from '../hsm/fleet-principal.ts';
+import { FLEET_PRINCIPAL } from '../hsm/client.ts';
 import { DamagedRecordError, type FleetSecretStore } from './store.ts';
 
 /**

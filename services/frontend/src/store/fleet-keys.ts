@@ -4,7 +4,7 @@ import { activeDomainKey, CHANGEOVER_MS, type DomainState, newestAfterRemoval } 
 import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
-import { FLEET_PRINCIPAL } from '../hsm/fleet-principal.ts';
+import { FLEET_PRINCIPAL } from '../hsm/client.ts';
 import { DamagedRecordError, type FleetKeyStore } from './store.ts';
 
 /**

@@ -1,38 +1,19 @@
 import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
 import { type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
-import {
-  accessKeyAt,
-  accessKeyUseAt,
-  aliasesAt,
-  CHANGES,
-  eventsAt,
-  dueAt,
-  firstAccessKeyAt,
-  keyAt,
-  keyStoresAt,
-  type Scope,
-} from '@keyfleet/shared/stored/names';
+import { aliasesAt, CHANGES, eventsAt, dueAt, keyAt, keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
 import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { Acknowledged } from './acknowledged.ts';
-import { accessKeyName, aliasName, keyName } from './change-feed.ts';
+import { aliasName, keyName } from './change-feed.ts';
 import { decodeKey, encodeKey } from './key-record.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
 import type { AuthenticRecord } from './record-mac.ts';
 import type { RecordMacs } from './record-macs.ts';
-import { accessKeyPlace, accessKeyUsePlace, eventPlace, keyPlace, lastUsagePlace } from './record-places.ts';
+import { eventPlace, keyPlace, lastUsagePlace } from './record-places.ts';
 import { RecordWrites } from './record-writes.ts';
-import {
-  damagedRecord,
-  decodeAccessKey,
-  decodeAccessKeyUse,
-  accessKeyRevision,
-  decodeLastUsage,
-  encodeAccessKey,
-  encodeAccessKeyUse,
-  encodeLastUsage,
-} from './records.ts';
+import { decodeLastUsage, encodeLastUsage } from './records.ts';
+import { RedisAccessKeys } from './redis-access-keys.ts';
 import { RedisAliases } from './redis-aliases.ts';
 import type { RedisCalls } from './redis-calls.ts';
 import {
@@ -79,6 +60,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
   readonly #lists: KeyLists;
   readonly #acknowledged: Acknowledged;
   readonly #aliases: RedisAliases;
+  readonly #accessKeys: RedisAccessKeys;
 
   constructor({
     calls,
@@ -91,6 +73,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     this.#macs = macs;
     this.#acknowledged = acknowledged;
     this.#aliases = new RedisAliases({ calls, macs, clock, acknowledged });
+    this.#accessKeys = new RedisAccessKeys({ calls, macs, acknowledged });
     this.#records = new RecordWrites(this.#redis, clock);
     this.#lists = new KeyLists(this.#redis, new Orphans(monotonicClock));
   }
@@ -226,88 +209,39 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     return this.#aliases.listAliases(scope, limit, after, targetKeyId);
   }
 
-  async findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined> {
-    const assertNotOlder = this.#acknowledged.beginRead();
-    const text = await this.#redis.read((client) => client.get(accessKeyAt(accessKeyId)));
-    if (text === null) return undefined;
-    const record = await this.#readAccessKey(text, accessKeyId);
-    assertNotOlder(accessKeyName(accessKeyId), accessKeyRevision(record));
-    return record;
+  findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined> {
+    return this.#accessKeys.findAccessKey(accessKeyId);
   }
 
-  async #readAccessKey(stored: string, accessKeyId: string): Promise<AccessKeyRecord> {
-    return decodeAccessKey(await this.#macs.verified(accessKeyPlace(accessKeyId), stored), accessKeyId);
+  insertAccessKey(record: AccessKeyRecord): Promise<void> {
+    return this.#accessKeys.insertAccessKey(record);
   }
 
-  #textOfAccessKey(record: AccessKeyRecord): Promise<AuthenticRecord> {
-    return this.#macs.withMac(accessKeyPlace(record.accessKeyId), encodeAccessKey(record));
+  deleteAccessKey(accessKeyId: string): Promise<void> {
+    return this.#accessKeys.deleteAccessKey(accessKeyId);
   }
 
-  async insertAccessKey(record: AccessKeyRecord): Promise<void> {
-    const { accessKeyId } = record;
-    const text = await this.#textOfAccessKey(record);
-    if ((await this.#redis.script('kfInsertValue', accessKeyAt(accessKeyId), text)) !== 1)
-      throw new ConflictError(`access key ${accessKeyId} exists`);
+  forgetPolicies(accessKeyId: string): Promise<void> {
+    return this.#accessKeys.forgetPolicies(accessKeyId);
   }
 
-  async deleteAccessKey(accessKeyId: string): Promise<void> {
-    await this.#redis.write('del', accessKeyAt(accessKeyId), accessKeyUseAt(accessKeyId));
-    this.#acknowledged.removed(accessKeyName(accessKeyId));
+  findAccessKeyUse(accessKeyId: string): Promise<AccessKeyUse | undefined> {
+    return this.#accessKeys.findAccessKeyUse(accessKeyId);
   }
 
-  async forgetPolicies(accessKeyId: string): Promise<void> {
-    const place = accessKeyPlace(accessKeyId);
-    const stored = await this.#redis.read((client) => client.get(place.name));
-    if (stored === null) return;
-    const record = { ...(await this.#readAccessKey(stored, accessKeyId)), policies: [] };
-    // If resealing is faster, this is done the next time.
-    const done = await this.#redis.script('kfReplaceValue', place.name, stored, await this.#textOfAccessKey(record));
-    if (done === 1) this.#acknowledged.written(accessKeyName(accessKeyId), accessKeyRevision(record));
+  keepAccessKeyUse(accessKeyId: string, use: AccessKeyUse): Promise<void> {
+    return this.#accessKeys.keepAccessKeyUse(accessKeyId, use);
   }
 
-  async findAccessKeyUse(accessKeyId: string): Promise<AccessKeyUse | undefined> {
-    const place = accessKeyUsePlace(accessKeyId);
-    const stored = await this.#redis.read((client) => client.get(place.name));
-    return stored === null ? undefined : decodeAccessKeyUse(await this.#macs.verified(place, stored), accessKeyId);
+  hasAccount(accountId: string): Promise<boolean> {
+    return this.#accessKeys.hasAccount(accountId);
   }
 
-  async keepAccessKeyUse(accessKeyId: string, use: AccessKeyUse): Promise<void> {
-    const place = accessKeyUsePlace(accessKeyId);
-    const text = await this.#macs.withMac(place, encodeAccessKeyUse(use));
-    await this.#redis.scriptUndurably('kfKeepAccessKeyUse', accessKeyAt(accessKeyId), place.name, use.usedAt, text);
+  findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined> {
+    return this.#accessKeys.findFirstAccessKey(accountId);
   }
 
-  async hasAccount(accountId: string): Promise<boolean> {
-    return (await this.#redis.read((client) => client.exists(firstAccessKeyAt(accountId)))) === 1;
-  }
-
-  async findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined> {
-    const claim = await this.#redis.read((client) => client.get(firstAccessKeyAt(accountId)));
-    if (claim === null) return undefined;
-    const [accessKeyId = '', text] = claim.split(/ (.*)/s);
-    if (text === undefined) return this.findAccessKey(accessKeyId);
-    // Whoever claimed the place died before its access key was stored.
-    const record = await this.#readAccessKey(text, accessKeyId);
-    if (record.accountId !== accountId)
-      throw damagedRecord(`the first access key of ${accountId}`, 'it is of another account');
-    await this.#storeFirst(record);
-    return record;
-  }
-
-  async insertFirstAccessKey(record: AccessKeyRecord): Promise<boolean> {
-    const { accountId, accessKeyId } = record;
-    // This single write decides, and it holds everything needed to continue after a crash. Whoever comes second has
-    // stored nothing.
-    const { text, keyNumber } = await this.#textOfAccessKey(record);
-    const claim = { text: `${accessKeyId} ${text}`, keyNumber };
-    if ((await this.#redis.script('kfInsertValue', firstAccessKeyAt(accountId), claim)) !== 1) return false;
-    await this.#storeFirst(record);
-    return true;
-  }
-
-  async #storeFirst(record: AccessKeyRecord): Promise<void> {
-    const { accountId, accessKeyId } = record;
-    await this.#redis.script('kfInsertValue', accessKeyAt(accessKeyId), await this.#textOfAccessKey(record));
-    await this.#redis.write('set', firstAccessKeyAt(accountId), accessKeyId);
+  insertFirstAccessKey(record: AccessKeyRecord): Promise<boolean> {
+    return this.#accessKeys.insertFirstAccessKey(record);
   }
 }

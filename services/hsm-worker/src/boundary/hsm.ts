@@ -1,12 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import {
-  assertComesBy,
-  assertNotFromFuture,
-  assertSignature,
-  isFromFuture,
-  follow,
-  reaches,
-} from '@keyfleet/shared/domain/chain';
+import { assertComesBy, assertNotFromFuture, isFromFuture, reaches } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
@@ -18,6 +11,7 @@ import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
 import { assertSameKeys } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
+import { assertSameToken, followTokens, newestOf } from './domain/follow-tokens.ts';
 import { InstalledDomain } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
 import { prepareGenesis, prepareNext, ROTATION_PAUSE_MS, type TokenMaker } from './domain/prepare-token.ts';
@@ -89,7 +83,7 @@ export class Hsm {
     if (installed !== undefined && installed.state.domain !== anchor.domain) {
       throw new DomainError('other-domain', `this identity belongs to domain ${installed.state.domain}`);
     }
-    // `follow` does not look again at what was installed before the checkpoint was set.
+    // `followTokens` does not look again at what was installed before the checkpoint was set.
     if (installed !== undefined) assertComesBy(anchor.checkpoint, installed);
     this.#identity = identity;
     this.#verified = installed;
@@ -212,7 +206,7 @@ export class Hsm {
   install(tokens: readonly Uint8Array[]): void {
     const parsed = tokens.map(parseToken);
     const newest = newestOf(parsed);
-    const verified = this.#verify(parsed, newest);
+    const verified = this.#follow(parsed);
     // The token to open must be the verified one, whatever else came with it.
     assertSameToken(newest, verified);
     const before = this.#installed;
@@ -234,8 +228,11 @@ export class Hsm {
    * `DomainError`.
    */
   verify(tokens: readonly Uint8Array[]): VerifiedDomain {
-    const parsed = tokens.map(parseToken);
-    return this.#verify(parsed, newestOf(parsed));
+    return this.#follow(tokens.map(parseToken));
+  }
+
+  #follow(tokens: readonly DomainToken[]): VerifiedDomain {
+    return followTokens(this.#options.anchor, this.#verified, tokens);
   }
 
   /**
@@ -243,7 +240,7 @@ export class Hsm {
    */
   check(token: Uint8Array): Buffer {
     const parsed = parseToken(token);
-    const verified = this.#verify([parsed], parsed);
+    const verified = this.#follow([parsed]);
     assertSameToken(parsed, verified);
     assertNotFromFuture(verified, this.#options.clock.now());
     this.#opened(parsed, verified);
@@ -281,48 +278,11 @@ export class Hsm {
     this.#prepared = undefined;
     this.#options.onKeysLost?.();
   }
-
-  #verify(tokens: readonly DomainToken[], newest: DomainToken): VerifiedDomain {
-    const { anchor } = this.#options;
-    const known = this.#verified;
-    if (known === undefined) {
-      const [first, ...rest] = tokens;
-      return rest.reduce((previous, token) => follow(anchor, previous, token), follow(anchor, undefined, first!));
-    }
-    const { generation } = known.state;
-    if (newest.state.generation < generation) {
-      throw new DomainError(
-        'rolled-back',
-        `token ${newest.state.generation} is older than the installed ${generation}`,
-      );
-    }
-    const installed = tokens.find(({ state }) => state.generation === generation);
-    if (installed !== undefined) {
-      assertSameToken(installed, known);
-      assertSignature(installed);
-    }
-    return tokens
-      .filter(({ state }) => state.generation > generation)
-      .reduce((previous, token) => follow(anchor, previous, token), known);
-  }
-}
-
-function newestOf(tokens: readonly DomainToken[]): DomainToken {
-  const newest = tokens.at(-1);
-  if (newest === undefined) throw new DomainError('no-domain', 'there is no domain token to install');
-  return newest;
 }
 
 /** Whether a key that opened things no longer does. */
 function losesKeys(before: InstalledDomain | undefined, after: InstalledDomain): boolean {
   return before?.state.domainKeys.some(({ id }) => before.keyring.find(id) && !after.keyring.find(id)) ?? false;
-}
-
-function assertSameToken({ state, hash }: DomainToken, installed: VerifiedDomain): void {
-  const difference = state.generation - installed.state.generation;
-  if (difference === 0 && hash.equals(installed.hash)) return;
-  const code = difference === 0 ? 'forked' : difference < 0 ? 'stale' : 'skipped';
-  throw new DomainError(code, `token ${state.generation} is not the installed token ${installed.state.generation}`);
 }
 
 function noDomain(): DomainError {

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { compileCondition, type ConditionShape } from './condition.ts';
-import { type ContextValue, undecidable } from './context.ts';
-import { MeteredContext } from './metered-context.ts';
+import { type ContextValue, MeteredContext, undecidable } from './context.ts';
 
 type Context = Readonly<Record<string, ContextValue>>;
 

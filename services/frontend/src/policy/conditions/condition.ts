@@ -1,5 +1,4 @@
-import { undecidable } from './context.ts';
-import type { MeteredContext } from './metered-context.ts';
+import { type MeteredContext, undecidable } from './context.ts';
 import { type Comparison, type Operator, operators } from './operators.ts';
 import { parseTemplate, variablesOf } from './patterns.ts';
 

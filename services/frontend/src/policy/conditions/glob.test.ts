@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { globOf, type GlobPart, matchesGlob, onlyMatchOf, prefixOf } from './glob.ts';
-import { MeteredContext } from './metered-context.ts';
+import { MeteredContext } from './context.ts';
 
 const empty = { find: () => undefined };
 

@@ -1,4 +1,4 @@
-import type { MeteredContext } from './metered-context.ts';
+import type { MeteredContext } from './context.ts';
 
 /** A pattern, cut at its stars: between two pieces there may be any characters. */
 export interface Glob {

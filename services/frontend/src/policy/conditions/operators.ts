@@ -1,5 +1,5 @@
 import { IpNetworks } from '@keyfleet/shared/ip-networks';
-import type { MeteredContext } from './metered-context.ts';
+import type { MeteredContext } from './context.ts';
 import { compileArns, compileTexts, isArnPattern, parseTemplate, STEPS_PER_TEST, type TextRules } from './patterns.ts';
 
 export type ValueType = 'string' | 'numeric' | 'date' | 'bool' | 'binary' | 'ip' | 'arn';

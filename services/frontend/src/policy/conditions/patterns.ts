@@ -1,5 +1,5 @@
 import { type Glob, type GlobPart, globOf, matchesGlob, onlyMatchOf, prefixOf } from './glob.ts';
-import type { MeteredContext } from './metered-context.ts';
+import type { MeteredContext } from './context.ts';
 
 /** Whether a text is one of those that a policy lists. */
 export type Test = (value: string, context: MeteredContext) => boolean;
