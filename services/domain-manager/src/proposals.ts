@@ -10,6 +10,7 @@ import {
   proposalId,
 } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal, verifySignatures } from '@keyfleet/shared/domain/quorum';
+import { isSignatureOf } from '@keyfleet/shared/domain/signature';
 import { assertRulesForPeople } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { ProposalStore, Signature, StoredProposal } from './store/store.ts';
@@ -24,6 +25,8 @@ const MAX_OF_ONE = 16;
 const MAX_BYTES_OF_ONE = 1024 * 1024;
 /** Each costs a verification, so their number is limited. */
 const MAX_SIGNATURES_AT_ONCE = 32;
+/** More than the proposals that may wait ever have. */
+const MAX_SIGNATURES_KNOWN = 16_384;
 
 export type ProposalStanding =
   | { readonly standing: 'collecting'; readonly reason: string }
@@ -49,6 +52,15 @@ export interface ProposalsDeps {
   readonly clock: Clock;
 }
 
+/** Everything known by the operators and the state of one token. */
+interface Verified {
+  readonly head: Head | undefined;
+  /** By the hash of the proposal with its signatures. */
+  readonly standings: Map<string, ProposalStanding>;
+  /** Whether it verifies, by proposal, operator and signature. */
+  readonly signatures: Map<string, boolean>;
+}
+
 /**
  * Collects operators' signatures. It has no authority: the member that prepares a token verifies every signature and
  * the rule again. It verifies them too, so that only operators can fill the store, and people see mistakes early.
@@ -60,7 +72,7 @@ export class Proposals {
    * Verification results for the newest token, by all of their inputs: anyone may ask for the list, and a signature
    * takes a millisecond.
    */
-  #verified: { readonly head: Head | undefined; readonly standings: Map<string, ProposalStanding> } | undefined;
+  #verified: Verified | undefined;
 
   constructor(deps: ProposalsDeps) {
     this.#deps = deps;
@@ -101,9 +113,26 @@ export class Proposals {
     return this.#get(id);
   }
 
-  /** What is no proposal, or stands under the id of another, is left out: it keeps nobody from the rest. */
+  /**
+   * What is no proposal, or stands under the id of another, is left out, and so is what is no operator's signature: who
+   * writes the store must not keep people from the rest.
+   */
   async list(): Promise<StoredProposal[]> {
-    return (await this.#deps.store.listProposals()).filter(isGenuine);
+    return (await this.#deps.store.listProposals()).filter(isGenuine).map((one) => this.#asSigned(one));
+  }
+
+  #asSigned(stored: StoredProposal): StoredProposal {
+    const { tokens, anchor } = this.#deps;
+    const operators = tokens.head?.state.operators ?? anchor.operators;
+    const { signatures: known } = this.#knownNow();
+    if (known.size > MAX_SIGNATURES_KNOWN) known.clear();
+    const signatures = stored.signatures.filter(({ operatorId, signature }) => {
+      const operator = operators.find((one) => one.operatorId === operatorId);
+      if (operator === undefined) return false;
+      const one = `${stored.proposalId}/${operatorId}/${hash('sha256', signature)}`;
+      return known.getOrInsertComputed(one, () => isSignatureOf(operator.signingKey, stored.command, signature));
+    });
+    return { ...stored, signatures };
   }
 
   standingOf(stored: StoredProposal): ProposalStanding {
@@ -120,12 +149,16 @@ export class Proposals {
   }
 
   #verifiedOnce(proposal: Proposal): ProposalStanding {
-    const { head } = this.#deps.tokens;
-    if (this.#verified?.head !== head) this.#verified = undefined;
-    const { standings } = (this.#verified ??= { head, standings: new Map() });
+    const { standings } = this.#knownNow();
     // Older entries belong to proposals that have gained signatures or are gone.
     if (standings.size > 4 * MAX_PROPOSALS) standings.clear();
     return standings.getOrInsertComputed(hash('sha256', Proposal.encode(proposal)), () => this.#judged(proposal));
+  }
+
+  #knownNow(): Verified {
+    const { head } = this.#deps.tokens;
+    if (this.#verified?.head !== head) this.#verified = undefined;
+    return (this.#verified ??= { head, standings: new Map(), signatures: new Map() });
   }
 
   #judged(proposal: Proposal): ProposalStanding {
@@ -142,7 +175,7 @@ export class Proposals {
     const stored = await this.#deps.store.findProposal(id);
     if (stored === undefined || !isGenuine(stored))
       throw new ProposalRefusedError('not-found', 'there is no such proposal, or it expired');
-    return stored;
+    return this.#asSigned(stored);
   }
 
   /** Throws DomainError unless the change is possible now and every signature is an operator's. */
@@ -212,13 +245,11 @@ export class Proposals {
   }
 }
 
-/** Whether this can be shown as the proposal of its id. Signatures are verified with its standing. */
-function isGenuine({ proposalId: id, command, signatures, expiresAt }: StoredProposal): boolean {
-  const proposal = { command, signatures: [...signatures] };
-  if (id !== proposalId(proposal) || !Number.isSafeInteger(expiresAt)) return false;
+/** Whether this can be shown as the proposal of its id, whoever signed it. */
+function isGenuine({ proposalId: id, command, expiresAt }: StoredProposal): boolean {
+  if (id !== proposalId({ command, signatures: [] }) || !Number.isSafeInteger(expiresAt)) return false;
   try {
     parseDomainChange(command);
-    Proposal.encode(proposal);
     return true;
   } catch {
     return false;

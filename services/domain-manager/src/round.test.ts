@@ -188,6 +188,26 @@ describe('proposals', () => {
     }
   });
 
+  test('what is no operator’s signature in the store hides no proposal, and spoils none', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice]));
+    const genuine = (await world.store.findProposal(proposalId))!;
+    const planted = ['mallory', '', 'bob', 'x'.repeat(200)].flatMap((operatorId) =>
+      [3, 96].map((length) => ({ operatorId, signature: Buffer.alloc(length, 1) })),
+    );
+    for (const signature of planted) {
+      await world.store.putProposal({ ...genuine, signatures: [signature] }, 64);
+      const shown = (await proposals.list()).find((one) => one.proposalId === proposalId)!;
+      expect(shown.signatures.map(({ operatorId }) => operatorId)).toEqual(['alice']);
+      expect(proposals.standingOf(shown).standing).toBe('collecting');
+    }
+    const { signatures } = Proposal.decode(signed(command(replica, rotation), [bob]));
+    await proposals.approve(proposalId, signatures[0]!);
+    await round.run();
+    expect(generations()).toEqual([2, 2]);
+  });
+
   test('a store that calls a proposal done keeps no member in', async () => {
     const replica = await foundedReplica();
     const { proposals, round } = replica;
