@@ -36,6 +36,19 @@ test('no encryption context key is lost over gRPC, whatever its name', () => {
   ]);
 });
 
+test('a timestamp that no Date represents is refused over gRPC as over HTTP', () => {
+  const codec = protoCodec(ImportKeyMaterial);
+  const asked = (seconds: number, nanos = 0) => {
+    const message = { KeyId: 'k', ImportToken: Buffer.from('t'), EncryptedKeyMaterial: Buffer.from('m') };
+    const request = { ...message, ValidTo: { seconds, nanos } };
+    return codec.parseRequest(sent(ImportKeyMaterial, 'request', request) as Record<string, unknown>).ValidTo;
+  };
+  const refusal = 'NUMBER_VALUE can not be converted to milliseconds since epoch';
+  for (const seconds of [8_640_000_000_001, -8_640_000_000_001, 9e15]) expect(() => asked(seconds)).toThrow(refusal);
+  expect(asked(8_640_000_000_000)).toBe(8.64e15);
+  expect(asked(1_568_565_290, 250_000_000)).toBe(1_568_565_290_250);
+});
+
 test('timestamps, structures and lists keep their values over gRPC', () => {
   const request = {
     KeyId: 'k',

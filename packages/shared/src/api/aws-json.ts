@@ -201,7 +201,8 @@ function readFlag(json: unknown): boolean {
 /** The last second that a Date can represent. */
 const LAST_SECOND = 8_640_000_000_000;
 
-function readTimestamp(json: unknown): number {
+/** From seconds to milliseconds. Throws SerializationException for what is no time that a Date represents. */
+export function readTimestamp(json: unknown): number {
   if (typeof json !== 'number' || Math.abs(json) > LAST_SECOND) throw mismatch(json, 'milliseconds since epoch');
   return Math.round(json * 1000);
 }

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { wellFormed } from './aws-json.ts';
+import { readTimestamp, wellFormed } from './aws-json.ts';
 import { compileInputCheck } from './input-check.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
 import { type Shape, type StructureShape, structureOf } from './shape.ts';
@@ -54,7 +54,7 @@ function readerOf(shape: Shape): Converter {
     case 'timestamp':
       return (value) => {
         const { seconds = 0, nanos = 0 } = value as TimestampMessage;
-        return seconds * 1000 + Math.round(nanos / 1e6);
+        return readTimestamp(seconds + Math.round(nanos / 1e6) / 1000);
       };
     case 'map':
       return readMap;
