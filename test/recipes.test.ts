@@ -9,10 +9,14 @@ import { beforeEach, expect, test } from 'vitest';
 
 const document = readFileSync(join(import.meta.dirname, '../docs/authorization.md'), 'utf8');
 
-/** The policy of a recipe, as its reader copies it. */
+/** The policies of a recipe, as its reader copies them. */
+function recipes(name: string): string[] {
+  const section = document.split(/^### /m).find((one) => one.startsWith(`${name}\n`)) ?? '';
+  return [...section.matchAll(/```json\n(.*?)```/gs)].map(([, policy]) => policy!);
+}
+
 function recipe(name: string): string {
-  const section = document.split(/^### /m).find((one) => one.startsWith(`${name}\n`));
-  const [, policy] = /```json\n(.*?)```/s.exec(section ?? '') ?? [];
+  const [policy] = recipes(name);
   if (policy === undefined) throw new Error(`docs/authorization.md has no recipe "${name}"`);
   return policy;
 }
@@ -63,6 +67,31 @@ test('recipes: administrators and users apart', async () => {
     expect(await frontend.may(operation, { KeyId }, powerful)).toBe(false);
 });
 
+test('recipes: an administrator within the boundary does not use a key by a policy of its own making', async () => {
+  const [policy, boundary] = recipes('Administrators and users apart');
+  const own = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: { AWS: 'arn:aws:iam::111122223333:user/key-admin' },
+        Action: 'kms:*',
+        Resource: '*',
+      },
+    ],
+  });
+  for (const [within, may] of [
+    [{}, true],
+    [{ boundary: boundary! }, false],
+  ] as const) {
+    const admin = { caller: user('key-admin', within) };
+    const KeyId = await keyWith(policy!, admin.caller);
+    await frontend.call(PutKeyPolicy, { KeyId, Policy: own }, admin);
+    expect(await frontend.may(Encrypt, { KeyId, Plaintext }, admin)).toBe(may);
+    expect(await frontend.may(DescribeKey, { KeyId }, admin)).toBe(true);
+  }
+});
+
 test('recipes: break glass', async () => {
   const Policy = recipe('Break glass');
   expect(await frontend.refusal(CreateKey, { Policy })).toMatch(/will not allow you to update the key policy/);
@@ -75,6 +104,21 @@ test('recipes: break glass', async () => {
   expect(await frontend.may(ScheduleKeyDeletion, { KeyId }, breaker)).toBe(false);
   frontend.now += 90 * day;
   expect(await frontend.may(ScheduleKeyDeletion, { KeyId }, admin)).toBe(false);
+  expect(await frontend.may(ScheduleKeyDeletion, { KeyId }, breaker)).toBe(true);
+});
+
+test('recipes: who breaks the glass may replace the policy that keeps a used key', async () => {
+  const Policy = recipe('Break glass');
+  const breaker = { caller: user('break-glass') };
+  const KeyId = await keyWith(Policy, breaker.caller);
+  await frontend.call(Encrypt, { KeyId, Plaintext }, breaker);
+  expect(await frontend.may(ScheduleKeyDeletion, { KeyId }, breaker)).toBe(false);
+  const without = JSON.parse(Policy) as { Statement: unknown[] };
+  await frontend.call(
+    PutKeyPolicy,
+    { KeyId, Policy: JSON.stringify({ ...without, Statement: without.Statement.slice(0, 2) }) },
+    breaker,
+  );
   expect(await frontend.may(ScheduleKeyDeletion, { KeyId }, breaker)).toBe(true);
 });
 

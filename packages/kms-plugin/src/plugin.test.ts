@@ -3,7 +3,7 @@ import { KeyManagementService } from '@keyfleet/proto/kubernetes';
 import { unary } from '@keyfleet/proto/unary';
 import { ConfigError, loadConfig } from '@keyfleet/shared/config';
 import { createLog } from '@keyfleet/shared/log';
-import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -48,7 +48,7 @@ async function given() {
 test('each mistake in its configuration is one line that says what to do', async () => {
   await using plugin = await given();
   const { inFolder } = plugin;
-  mkdirSync(inFolder('open'));
+  mkdirSync(inFolder('open/closed'), { recursive: true });
   chmodSync(inFolder('open'), 0o777);
   const webIdentity = { roleArn: 'arn:aws:iam::000000000000:role/r', tokenFile: 'none', stsUrl: 'https://kms.example' };
   const mistakes: [object, string][] = [
@@ -56,6 +56,7 @@ test('each mistake in its configuration is one line that says what to do', async
     [{ socket: `/${'x'.repeat(107)}` }, 'socket: must have 107 bytes at most'],
     [{ socket: inFolder('none/kms.sock') }, 'is not a directory. Create it'],
     [{ socket: inFolder('open/kms.sock') }, 'other users may replace files in'],
+    [{ socket: inFolder('open/closed/kms.sock') }, 'other users may replace files in'],
     [{ socket: inFolder('credentials') }, 'exists and is not a socket'],
     [{ grpc: 'kms.example:8901' }, 'keys of the cluster would pass unencrypted: set tls'],
     [{ grpc: 'kms.example:8901', tls: { caFile: inFolder('none') } }, 'tls.caFile: the file'],
@@ -73,6 +74,17 @@ test('each mistake in its configuration is one line that says what to do', async
     const message = await plugin.mistake(changes);
     expect(message).toContain(line);
     expect(message).not.toContain('\n');
+  }
+});
+
+// Only root can give a folder away.
+test.runIf(process.geteuid?.() === 0)('a folder of another user is no place for the socket', async () => {
+  await using plugin = await given();
+  const { inFolder } = plugin;
+  mkdirSync(inFolder('other/own'), { recursive: true });
+  chownSync(inFolder('other'), 54_321, 54_321);
+  for (const socket of ['other/kms.sock', 'other/own/kms.sock']) {
+    expect(await plugin.mistake({ socket: inFolder(socket) })).toContain('belongs to another user');
   }
 });
 

@@ -1,4 +1,4 @@
-import { lstatSync, statSync, type Stats, unlinkSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync, type Stats, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { ConfigError } from '@keyfleet/shared/config';
@@ -13,6 +13,7 @@ export async function claimSocket(path: string): Promise<void> {
   if ((mode & 0o022) !== 0) {
     throw new ConfigError(`socket: other users may replace files in ${folder}. Run: chmod go-w ${folder}`);
   }
+  for (const above of foldersTo(realpathSync(folder))) assertNobodyElses(above);
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (there === undefined) return;
   if (!there.isSocket())
@@ -21,6 +22,23 @@ export async function claimSocket(path: string): Promise<void> {
     throw new ConfigError(`socket: another process listens at ${path}. Stop it, or correct the path.`);
   }
   unlinkSync(path);
+}
+
+/** From `/` to the folder itself. */
+function foldersTo(folder: string): readonly string[] {
+  const parent = dirname(folder);
+  return parent === folder ? [folder] : [...foldersTo(parent), folder];
+}
+
+/** Whoever owns a folder, or may write in it without the sticky bit, can put another one in the place of what it holds. */
+function assertNobodyElses(folder: string): void {
+  const { uid, mode } = statOf(folder);
+  if (uid !== 0 && uid !== process.geteuid?.()) {
+    throw new ConfigError(`socket: ${folder} belongs to another user. Run: chown $(id -u) ${folder}`);
+  }
+  if ((mode & 0o022) !== 0 && (mode & 0o1000) === 0) {
+    throw new ConfigError(`socket: other users may replace files in ${folder}. Run: chmod go-w ${folder}`);
+  }
 }
 
 function statOf(folder: string): Stats {
