@@ -31,15 +31,22 @@ async function call(
   tamper?: Interceptor,
   method = 'ListKeys',
 ): Promise<ServiceError | null> {
-  const sign = signingInterceptor({ credentials, region: 'us-east-1', host: edge.grpcAddress });
-  const client = new Client(edge.grpcAddress, channel.createInsecure(), {
-    interceptors: tamper ? [sign, tamper] : [sign],
-  });
-  const error = await new Promise<ServiceError | null>((resolve) => {
-    client.makeUnaryRequest(`/keyfleet.kms.v1.Kms/${method}`, same, same, message, new Metadata(), {}, resolve);
-  });
+  const client = clientOf(edge, tamper);
+  const error = await callBy(client, message, method);
   client.close();
   return error;
+}
+
+function clientOf(edge: Edge, tamper?: Interceptor): Client {
+  const sign = signingInterceptor({ credentials, region: 'us-east-1', host: edge.grpcAddress });
+  const interceptors = tamper ? [sign, tamper] : [sign];
+  return new Client(edge.grpcAddress, channel.createInsecure(), { interceptors });
+}
+
+function callBy(client: Client, message: Buffer, method = 'ListKeys'): Promise<ServiceError | null> {
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(`/keyfleet.kms.v1.Kms/${method}`, same, same, message, new Metadata(), {}, resolve);
+  });
 }
 
 function same(bytes: Buffer): Buffer {
@@ -180,6 +187,38 @@ test('a stranger is refused by the headers; nothing of the message is waited for
   expect(headers).toMatchObject({ 'grpc-status': '16', 'kms-error': 'MissingAuthenticationTokenException' });
   session.destroy();
   expect(edge.refusals).toMatchObject([{ operation: 'ListKeys' }]);
+});
+
+test('more headers than over HTTP end a stranger’s connection and are refused to a caller', async () => {
+  await using edge = await startEdge();
+  const long = { 'x-long': 'x'.repeat(17_000) };
+  const session = connect(`http://${edge.grpcAddress}`);
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/keyfleet.kms.v1.Kms/ListKeys',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...long,
+  });
+  stream.on('error', () => undefined);
+  session.on('error', () => undefined);
+  await once(session, 'close');
+  expect(edge.refusals).toEqual([]);
+
+  let isLong = false;
+  const lengthen: Interceptor = (options, next) =>
+    new InterceptingCall(next(options), {
+      start(metadata, listener, start) {
+        if (isLong) metadata.set('x-long', long['x-long']);
+        start(metadata, listener);
+      },
+    });
+  const client = clientOf(edge, lengthen);
+  expect(await callBy(client, Buffer.alloc(0))).toBeNull();
+  isLong = true;
+  const refused = { code: 8, details: 'The request headers are too large.' };
+  expect(await callBy(client, Buffer.alloc(0))).toMatchObject(refused);
+  client.close();
 });
 
 /**

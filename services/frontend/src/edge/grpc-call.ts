@@ -4,6 +4,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
 import { canonicalPath } from '@keyfleet/shared/sigv4';
 import type { Connection, Sender } from './connections.ts';
+import { httpLimits } from './http.ts';
 import { CallStream } from './grpc-stream.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
 import { saysTls } from './trusted-proxies.ts';
@@ -59,6 +60,11 @@ export function serveUnary(
         onReceiveMetadata: (metadata) => {
           const forwardedFor = metadata.get('x-forwarded-for').join(',');
           const sender = connection.senderOf(forwardedFor);
+          if (bytesOf(metadata) > httpLimits.headerBytes) {
+            if (sender === connection && sender.isStrange) connection.cut();
+            else refuse({ code: status.RESOURCE_EXHAUSTED, details: 'The request headers are too large.' }, sender);
+            return sender.leave();
+          }
           const request = requestOf(path, metadata, { call, isTls, sender });
           const { turns } = sender.peer;
           const readMessage = () => {
@@ -89,6 +95,15 @@ export function serveUnary(
         },
       }),
   });
+}
+
+/** Node takes 64 KiB of headers for each call, and has no setting for less that grpc-js passes on. */
+function bytesOf(metadata: Metadata): number {
+  let bytes = 0;
+  for (const [name, values] of Object.entries(metadata.toHttp2Headers())) {
+    for (const value of [values].flat()) bytes += name.length + String(value).length;
+  }
+  return bytes;
 }
 
 /**
