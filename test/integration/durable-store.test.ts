@@ -80,7 +80,7 @@ describe('a replica that stalls', () => {
   test('has a write fail in time whose script Redis has lost', async () => {
     await using client = await connectTestRedis(master.port);
     const calls = new RedisCalls({ client, writes: writesOf(client, 1) });
-    const insert = (name: string) => calls.script('kfInsertRecord', name, 'a record', '');
+    const insert = (name: string) => calls.script('kfInsertRecord', name, `${name}:events`, 'a record', '', 1);
     await vi.waitFor(() => insert('first'), { timeout: 10_000 });
     await client.call('SCRIPT', 'FLUSH');
     const offsets = async () =>

@@ -10,6 +10,7 @@ import {
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { alice, startEdge } from '@keyfleet/test-support/edge-fixture';
 import { post } from '@keyfleet/test-support/raw-http';
+import { createConnection } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
 
 const credentials = { accessKeyId: alice.accessKeyId, secretAccessKey: alice.secretAccessKey };
@@ -133,6 +134,31 @@ describe('the server itself', () => {
       { status: 'unavailable', checks: { redis: { ok: true }, session: { ok: false, detail: 'no worker yet' } } },
     ]);
   });
+});
+
+test('who sent more than is answered waits, on a new connection too, until it is read', async () => {
+  const heedMs = 1_500;
+  await using edge = await startEdge({ limits: { heedMs } });
+  const request = (name: string): string =>
+    `POST / HTTP/1.1\r\nHost: k\r\nX-Amz-Target: TrentService.${name}\r\nContent-Length: 0\r\n\r\n`;
+  const askAlone = async (name: string): Promise<number> => {
+    const startedAt = performance.now();
+    const socket = createConnection(edge.port, '127.0.0.1', () => socket.write(request(name)));
+    const judged = expect.objectContaining({ operation: name }) as object;
+    await vi.waitFor(() => expect(edge.refusals).toContainEqual(judged), { timeout: 20_000, interval: 5 });
+    socket.destroy();
+    return performance.now() - startedAt;
+  };
+  for (let i = 0; i < 2; i++) {
+    // So short that one read brings more of them than may wait.
+    const flood = createConnection(edge.port, '127.0.0.1', () =>
+      flood.write('GET / HTTP/1.1\r\nHost:\r\n\r\n'.repeat(3_000)),
+    );
+    flood.on('error', () => undefined);
+    flood.resume();
+    await new Promise((resolve) => flood.once('close', resolve));
+  }
+  expect(await askAlone('DescribeKey')).toBeGreaterThan(heedMs - 50);
 });
 
 test('nothing is done while it could not be recorded: not for who is known, not for strangers, over no protocol', async () => {

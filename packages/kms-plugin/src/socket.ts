@@ -30,7 +30,7 @@ function foldersTo(folder: string): readonly string[] {
   return parent === folder ? [folder] : [...foldersTo(parent), folder];
 }
 
-/** Whoever owns a folder, or may write in it without the sticky bit, can put another one in the place of what it holds. */
+/** Whoever owns a folder, or may write in it without the sticky bit, can replace what it holds. */
 function assertNobodyElses(folder: string): void {
   const { uid, mode } = statOf(folder);
   if (uid !== 0 && uid !== process.geteuid?.()) {

@@ -156,11 +156,15 @@ async function destroyInCluster(key: KmsKey, { keyStores, clusters, clock }: Car
   }
 }
 
-/** The work that remains once the record is gone. */
+/**
+ * The work that remains once the record is gone. The event of the deletion goes last of what is kept under the key's
+ * id: until then no replica is made again under this id, which would take over what is left of the old one, or lose
+ * what it is given.
+ */
 async function finishDeletion(key: KeyTraces, deps: CarryOutDeps): Promise<void> {
+  await deps.grants.clear(key);
+  await deps.store.clearTraces(key);
   try {
-    await deps.grants.clear(key);
-    await deps.store.clearTraces(key);
     if (isMultiRegionKeyId(key.keyId)) await leave(key, deps.regions, spreadDeps(deps));
   } finally {
     await recordEvents(key, deps);

@@ -108,10 +108,7 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   server.timeout = limits.requestTimeoutMs + limits.idleTimeoutMs;
   server.on('clientError', refuseBrokenRequest);
   const connections = new Connections(limits, options.proxies);
-  server.on('connection', (socket: Socket) => {
-    const wait = connections.add(socket);
-    if (wait > 0) pauseFor(socket, wait);
-  });
+  serveAfter(server, (socket) => connections.add(socket));
   const isTls = options.certificates !== undefined;
   const reception: Reception = { ...options, limits, server, uploads: new Uploads(limits) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
@@ -136,10 +133,20 @@ function newServer(certificates: ServerCertificates | undefined, options: Server
   return server;
 }
 
-function pauseFor(socket: Socket, wait: number): void {
-  socket.pause();
-  const over = setTimeout(() => socket.resume(), wait);
-  socket.once('close', () => clearTimeout(over));
+/**
+ * Gives the server each connection as late as `wait` says, in milliseconds. To pause the socket would not do: the
+ * server's parser, or TLS, reads from beneath it.
+ */
+function serveAfter(server: Server, wait: (socket: Socket) => number): void {
+  const [serve] = server.listeners('connection') as ((socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    const milliseconds = wait(socket);
+    if (milliseconds === 0) return serve!.call(server, socket);
+    socket.on('error', () => socket.destroy());
+    const over = setTimeout(() => serve!.call(server, socket), milliseconds);
+    socket.once('close', () => clearTimeout(over));
+  });
 }
 
 interface Reception extends Pick<HttpEdgeOptions, 'kms' | 'query' | 'pipeline' | 'readiness' | 'log'> {

@@ -83,7 +83,8 @@ export class QueryEdge {
 
 /** The call is in the body, or in the query if there is no body. */
 function formOf({ body, query }: HttpRequest): string {
-  return body.length > 0 ? body.toString('utf8') : query;
+  // A query's plus is signed as a plus; in a form it is a space.
+  return body.length > 0 ? body.toString('utf8') : query.replaceAll('+', '%2B');
 }
 
 /** More than any call has: a list of a thousand tags takes two thousand. */

@@ -205,10 +205,11 @@ export class RedisGrantStore implements GrantStore {
     let after: string | undefined;
     do {
       const { items, next } = await this.list(key, undefined, FEW, after);
-      await Promise.all(items.map((grant) => this.#removeRetirable(grant)));
+      // One by one, so that every frontend forgets each: a replica of this key may be made again.
+      await Promise.all(items.map((grant) => this.remove(grant)));
       after = next;
     } while (after !== undefined);
-    // The records go last, because only they lead to the entries.
+    // What is left are entries without a grant.
     await this.#redis.write('unlink', index);
     await this.#redis.write('unlink', grants);
   }

@@ -82,7 +82,10 @@ function materialsLike(primary: KmsKey, { backingKeys }: KmsKey): readonly Backi
   });
 }
 
-/** The initial state of a replica. Its primary does not know of it yet. */
+/**
+ * The initial state of a replica. Its primary does not know of it yet. An earlier replica may have had its id: so that
+ * no revision is used twice, the first one is the time.
+ */
 export function newReplica(
   primary: KmsKey,
   own: Pick<KmsKey, 'region' | 'createdAt' | 'description' | 'policy' | 'policyPrincipals' | 'tags'>,
@@ -90,7 +93,7 @@ export function newReplica(
   const { keyId, accountId, keySpec, keyUsage, origin } = primary;
   const related = relatedOf(primary);
   return {
-    revision: 1,
+    revision: own.createdAt,
     keyId,
     arn: arnIn(primary, own.region),
     accountId,

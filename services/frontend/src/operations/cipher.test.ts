@@ -6,6 +6,8 @@ import { PutKeyPolicy } from '@keyfleet/shared/api/policies';
 import { accountId, FakeFrontend, region, user } from '@keyfleet/test-support/fakes/frontend';
 import { HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
 import { StoreUnavailableError } from '../store/store.ts';
+import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { beforeEach, expect, test } from 'vitest';
 
 const missingKeyId = '00000000-0000-4000-8000-000000000000';
@@ -267,6 +269,30 @@ test('a dry run says that it would have succeeded, and does nothing', async () =
   expect(await frontend.refusal(GenerateDataKey, { KeyId: keyId, KeySpec: 'AES_256', DryRun: true })).toBe(expected);
   expect(frontend.hsm.executed).toHaveLength(before);
   expect(await frontend.refusal(Decrypt, { CiphertextBlob, DryRun: true })).toBe(expected);
+});
+
+class KeepingHsm extends FakeHsm {
+  readonly plaintexts: Uint8Array[] = [];
+
+  override async execute<N extends CommandName>(name: N, input: InputOf<N>): Promise<OutputOf<N>> {
+    const output = await super.execute(name, input);
+    if ('plaintext' in output && output.plaintext) this.plaintexts.push(output.plaintext);
+    return output;
+  }
+}
+
+test('a plaintext is overwritten after an answer, and after a dry run', async () => {
+  const hsm = new KeepingHsm();
+  const own = new FakeFrontend(hsm);
+  const { KeyMetadata } = await own.call(CreateKey, {});
+  const { CiphertextBlob = Buffer.of() } = await own.call(Encrypt, {
+    KeyId: KeyMetadata!.KeyId!,
+    Plaintext: Buffer.from('secret'),
+  });
+  await own.call(Decrypt, { CiphertextBlob: Buffer.from(CiphertextBlob) });
+  await own.refusal(Decrypt, { CiphertextBlob: Buffer.from(CiphertextBlob), DryRun: true });
+  expect(hsm.plaintexts).toHaveLength(2);
+  for (const plaintext of hsm.plaintexts) expect(plaintext.every((byte) => byte === 0)).toBe(true);
 });
 
 test('a plaintext meant for an enclave alone is never given in clear', async () => {

@@ -90,7 +90,7 @@ export function newAttempt(
  * Overwrites every blob of a request's input, which nothing else references, and the secrets in its output. Other parts
  * of an output, such as a public key, may be cached elsewhere.
  */
-export function overwriteSecrets({ operation, input, output }: Attempt): void {
+export function overwriteSecrets({ operation, input, output }: Pick<Attempt, 'operation' | 'input' | 'output'>): void {
   if (operation === undefined) return;
   const names = blobsOf(operation);
   overwrite(input, names.input);

@@ -12,7 +12,7 @@ import { rateClassOf } from '../quotas/request-rates.ts';
 import type { CachedStore } from '../store/cached-store.ts';
 import type { LastKnown } from '../store/last-known.ts';
 import { DamagedRecordError } from '../store/store.ts';
-import type { Attempt, Input } from './attempt.ts';
+import { type Attempt, type Input, overwriteSecrets } from './attempt.ts';
 import { type CheckedRequest, work } from './check.ts';
 import { decidedAgain } from './deadlines.ts';
 import { stepsOf } from './order.ts';
@@ -108,15 +108,21 @@ async function runOnce(admission: Admission, attested: Attested): Promise<unknow
     principalIds: undefined,
   };
   let output: unknown;
-  for (const step of stepsOf(operation.name)) {
-    if (step === work) {
-      output = await handler(input, admittedCallOf(request), deps);
-    } else {
-      const checking = step.run(request);
-      if (checking) await checking;
+  try {
+    for (const step of stepsOf(operation.name)) {
+      if (step === work) {
+        output = await handler(input, admittedCallOf(request), deps);
+      } else {
+        const checking = step.run(request);
+        if (checking) await checking;
+      }
     }
+    return output;
+  } catch (error) {
+    // A dry run of Decrypt ends only after the work.
+    overwriteSecrets({ operation, input: undefined, output });
+    throw error;
   }
-  return output;
 }
 
 function admittedCallOf(request: CheckedRequest): KeyCall {

@@ -57,7 +57,7 @@ export class MemoryStore
 
   async insertKey(key: KmsKey): Promise<void> {
     const name = `${key.region}/${key.keyId}`;
-    if (this.#keys.has(name)) throw new ConflictError(`key ${key.arn} exists`);
+    if (this.#keys.has(name) || this.#eventsOf(key).told.size > 0) throw new ConflictError(`key ${key.arn} exists`);
     this.#addDue(key);
     this.#keys.set(name, structuredClone(key));
   }

@@ -13,7 +13,7 @@ const STORED_MS = 10_000;
 type RecordName = Parameters<typeof dueEntryOf>[0];
 /** A key's new record: what gives its dates, and its JSON. */
 export interface NewRecord {
-  readonly key: RecordName & Parameters<typeof dueDateOf>[0];
+  readonly key: RecordName & Parameters<typeof dueDateOf>[0] & { readonly revision: number };
   readonly json: AuthenticRecord;
 }
 
@@ -33,10 +33,12 @@ export class RecordWrites {
     this.#clock = clock;
   }
 
-  /** False if a record already exists. */
+  /** False if a record already exists, or the deletion of an earlier one is not finished. */
   async insert({ key, json }: NewRecord): Promise<boolean> {
+    const { region, keyId, revision } = key;
     const due = await this.#addDue(key);
-    const inserted = await this.#redis.script('kfInsertRecord', keyAt(key.region, key.keyId), json, due);
+    const keys = [keyAt(region, keyId), eventsAt(region, keyId)] as const;
+    const inserted = await this.#redis.script('kfInsertRecord', ...keys, json, due, revision);
     if (inserted !== 1) await this.#removeDue(key, due);
     return inserted === 1;
   }

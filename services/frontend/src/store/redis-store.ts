@@ -93,7 +93,10 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     // Acknowledged only if both succeed: a list skips an entry without a record, and a record that was never
     // acknowledged belongs to nobody.
     const [, inserted] = await Promise.all([this.#lists.add(key), this.#records.insert({ key, json })]);
-    if (!inserted) throw new ConflictError(`key ${key.arn} exists`);
+    if (inserted) return;
+    const there = await this.findKey(key.region, key.keyId);
+    if (there?.createdAt !== key.createdAt) await this.#lists.remove(key);
+    throw new ConflictError(`key ${key.arn} exists`);
   }
 
   async updateKey(key: KmsKey, event?: ClaimedEvent): Promise<KmsKey> {
@@ -120,7 +123,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     const change = [CHANGES, keyName(region, keyId)] as const;
     const done = await this.#redis.script('kfDeleteRecord', ...keys, revision, ...change, event.id, text);
     if (done === 0) throw new ConflictError(`key ${arn} has changed`);
-    this.#acknowledged.removed(keyName(region, keyId));
+    // A replica of this id may be made again. Its first revision is greater.
+    this.#acknowledged.written(keyName(region, keyId), revision + 1);
   }
 
   async claimEvents(key: Named, { now, until }: Claim): Promise<StoredEvent[]> {

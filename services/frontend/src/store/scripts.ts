@@ -8,12 +8,15 @@ import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect'
  * Every change to something that a frontend may have cached publishes its name on the channel in the same step.
  */
 const scripts = {
-  /** KEYS: record. ARGV: JSON, its due entry or ''. 0: it already exists. */
+  /**
+   * KEYS: record, events. ARGV: JSON, its due entry or '', its first revision. 0: it already exists, or the deletion of
+   * an earlier key of this id is not finished.
+   */
   kfInsertRecord: [
-    1,
+    2,
     `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'revision', 1, 'record', ARGV[1], 'due', ARGV[2])
+if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then return 0 end
+redis.call('HSET', KEYS[1], 'revision', ARGV[3], 'record', ARGV[1], 'due', ARGV[2])
 return 1`,
   ],
   /**
@@ -26,7 +29,7 @@ return 1`,
     `
 if redis.call('HGET', KEYS[1], 'revision') ~= ARGV[1] then return 0 end
 local due = redis.call('HGET', KEYS[1], 'due') or ''
-redis.call('HSET', KEYS[1], 'revision', tonumber(ARGV[1]) + 1, 'record', ARGV[2], 'due', ARGV[3])
+redis.call('HSET', KEYS[1], 'revision', string.format('%.0f', ARGV[1] + 1), 'record', ARGV[2], 'due', ARGV[3])
 if ARGV[6] then redis.call('HSET', KEYS[2], ARGV[6], ARGV[7], 'claimedUntil', ARGV[8]) end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return due`,

@@ -122,6 +122,24 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       expect(await store.findKey(key.region, key.keyId)).toMatchObject({ description: '........', revision: 9 });
     });
 
+    test('a key is made again under its id once the deletion is recorded, and is not the old one', async () => {
+      const key = newKey();
+      await store.insertKey(key);
+      const last = await store.updateKey(key);
+      await store.deleteKey(last, { id: 'a', text: '{}' });
+      const again = { ...key, revision: 2_000_000_000_000, createdAt: key.createdAt + 1 };
+      await expect(store.insertKey(again)).rejects.toThrow(ConflictError);
+      await store.clearTraces(last);
+      await store.forgetEvents(last, await store.claimEvents(last, { now: 1, until: 2 }));
+
+      await store.insertKey(again);
+      expect((await store.listKeys(key, 10)).items).toEqual([key.keyId]);
+      await expect(store.deleteKey(last, { id: 'b', text: '{}' })).rejects.toThrow(ConflictError);
+      await expect(store.updateKey(last)).rejects.toThrow(ConflictError);
+      await store.updateKey(again);
+      expect(await store.findKey(key.region, key.keyId)).toMatchObject({ revision: 2_000_000_000_001 });
+    });
+
     test('a key is deleted with its aliases, and only if nobody changed it', async () => {
       const key = newKey();
       await store.insertKey(key);
@@ -325,7 +343,8 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       await store.keepLastUsage(key.region, key.keyId, usage(2));
       expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
       expect(await store.findKey(key.region, key.keyId)).toBeUndefined();
-      await store.insertKey(key);
+      await store.forgetEvents(key, await store.claimEvents(key, { now: 1, until: 2 }));
+      await store.insertKey({ ...key, revision: 2 });
       expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
     });
   });
