@@ -234,7 +234,17 @@ test('old domain keys are retired by one, and reinstated and dropped by two', as
   expect((await drop()).notes).toContain('1 tokens in Redis are under domain key <hash>: they would be lost');
   await store.set(place, keyStoresWith({ another: {} }));
   expect((await drop()).notes).toContain(`1 values are damaged (${settled(place)}): restore them from a backup first`);
+  await store.set(place, keyStoresWith({ cluster: { token: claimingToBeUnder(domainKeys[1]!.id) } }));
+  const one = await keyfleetCli('domain', 'drop', oldest, ...domain, ...signer('anna'), ...redis);
+  expect(one.notes).toContain('1 tokens in Redis are not under the active domain key');
   await store.del(place);
+  const recordKeys = [1, 2].map((number) => `record-key-${number}`);
+  for (const name of recordKeys) {
+    const token = claimingToBeUnder(domainKeys[2]!.id, `keyfleet-${name}/${domainKeys[2]!.id}`);
+    await store.set(`kf:secret:{${name}}`, Buffer.from(token, 'base64'));
+  }
+  expect((await drop()).notes).toContain('records are under record keys 1 to 2: finish replacing them first');
+  for (const name of recordKeys) await store.del(`kf:secret:{${name}}`);
   expect((await drop()).out).toContain('Not enough yet');
   expect((await approve()).notes).toContain('drop domain key <hash>: what is under it, in backups too, is lost');
   const left = await keyfleetJson<{ domainKeys: object[] }>('domain', 'show', ...domain);
@@ -247,9 +257,9 @@ function keyStoresWith(store: object): string {
 }
 
 /** The beginning of a token, in which alone it says so. */
-function claimingToBeUnder(domainKeyId: string): string {
+function claimingToBeUnder(domainKeyId: string, accessKeyId = ''): string {
   const header = new Writer();
-  for (const text of ['', fleet.anchor.domain, domainKeyId]) header.text(text);
+  for (const text of ['', fleet.anchor.domain, domainKeyId, accessKeyId]) header.text(text);
   const token = new Writer();
   token.bytes(header.finish());
   return token.finish().toString('base64');

@@ -44,13 +44,13 @@ export type Change = Unbound<NewDomainChange>;
 export async function proposeChange(
   args: ParsedArgs<typeof signingOptions> & { readonly preparer?: string | undefined },
   terminal: Terminal,
-  changeOf: (state: DomainState) => Change,
+  changeOf: (state: DomainState) => Change | Promise<Change>,
 ): Promise<ProposalResult> {
   using domain = openDomain(args);
   const { client } = domain;
   const known = await client.getDomain(domain.anchor);
   const signer = await loadSigner(args, terminal, known.state.operators);
-  const change = changeOf(known.state);
+  const change = await changeOf(known.state);
   const preparer = await preparerOf(change, { client, known, named: args.preparer });
   return await submit(domain, { ...boundTo(known, preparer), ...change } as NewDomainChange, signer);
 }

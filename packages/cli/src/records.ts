@@ -1,11 +1,12 @@
 import type { HsmClient } from '@keyfleet/frontend/hsm/client';
 import { type AuthenticRecord, type RecordPlace, splitMac } from '@keyfleet/frontend/store/record-mac';
-import { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
+import { FleetRecordKeys, type RecordKeyRange } from '@keyfleet/frontend/store/record-keys';
 import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
 import { accessKeyPlace } from '@keyfleet/frontend/store/record-places';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { systemClock } from '@keyfleet/shared/clock';
+import type { DomainState } from '@keyfleet/shared/domain/state';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
@@ -30,11 +31,23 @@ export async function openRecords(
   hsm: HsmClient,
   { client, anchor }: Pick<OpenDomain, 'client' | 'anchor'>,
 ): Promise<Records> {
-  const durability = await checkDurability(redis, 'strict');
-  const calls = new RedisCalls({ client: redis, writes: new DurableWrites(redis, () => durability) });
+  const calls = await openCalls(redis);
   const secrets = new RedisFleetSecrets(calls);
   const keys = new FleetRecordKeys({ secrets, hsm, domain: await client.getDomain(anchor), clock: systemClock });
   return { calls, macs: new RecordMacs(keys), keys, secrets };
+}
+
+/** The record keys that frontends use, as far as the store and the domain's state show it. None is opened. */
+export async function storedRecordKeys(redis: RedisClient, state: DomainState): Promise<RecordKeyRange> {
+  const secrets = new RedisFleetSecrets(await openCalls(redis));
+  const refuse = (): Promise<never> => Promise.reject(new Error('no HSM is asked here'));
+  const hsm = { execute: refuse, executeEverywhere: refuse };
+  return await new FleetRecordKeys({ secrets, hsm, domain: { state }, clock: systemClock }).look();
+}
+
+async function openCalls(redis: RedisClient): Promise<RedisCalls> {
+  const durability = await checkDurability(redis, 'strict');
+  return new RedisCalls({ client: redis, writes: new DurableWrites(redis, () => durability) });
 }
 
 /** A record and its place. */

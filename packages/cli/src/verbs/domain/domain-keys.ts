@@ -5,7 +5,9 @@ import { Progress } from '../../progress.ts';
 import { changeOptions, proposalText, proposeChange } from '../../propose.ts';
 import { openRedis, redisOptions } from '../../redis-option.ts';
 import { type Census, countTokens, damagedText } from '../../sealed-census.ts';
-import { type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
+import { storedRecordKeys } from '../../records.ts';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { activeDomainKey, type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
 
 export const rotate = verb({
   description: 'Make a new domain key now, and reseal everything under it.',
@@ -49,9 +51,11 @@ export const drop = verb({
   async run(args, terminal) {
     await using redis = await openRedis(args);
     const census = await countTokens(redis, new Progress(terminal));
-    return await proposeChange(args, terminal, (state) => {
+    return await proposeChange(args, terminal, async (state) => {
       const dropped = args.ids === ALL_OLD ? droppableOf(state) : keysOf(state, args.ids);
       assertNothingUnder(dropped, census);
+      assertResealed(state, census);
+      await assertOneRecordKey(redis, state);
       return { name: 'DropDomainKeys', body: { ids: dropped } };
     });
   },
@@ -67,6 +71,25 @@ function assertNothingUnder(domainKeys: readonly string[], { byDomainKey, damage
     );
   }
   if (damaged.length > 0) throw new CliError(`${damagedText(damaged)} first, or what they hold may be lost.`);
+}
+
+/** A pass that is under way reads what is stored under older domain keys, and writes it later. */
+function assertResealed(state: DomainState, { byDomainKey }: Census): void {
+  const { id: active } = activeDomainKey(state);
+  const left = [...byDomainKey].reduce((sum, [id, count]) => (id === active ? sum : sum + count), 0);
+  if (left === 0) return;
+  throw new CliError(
+    `${left} tokens in Redis are not under the active domain key: drop older ones when resealing is finished (keyfleet domain status). A record key that is left then is used by nobody: remove it.`,
+  );
+}
+
+/** When a record key was made is known by the domain keys alone, and decides which of two is followed. */
+async function assertOneRecordKey(redis: RedisClient, state: DomainState): Promise<void> {
+  const { oldest, newest } = await storedRecordKeys(redis, state);
+  if (newest === oldest) return;
+  throw new CliError(
+    `records are under record keys ${oldest} to ${newest}: finish replacing them first, with keyfleet store rotate-record-key`,
+  );
 }
 
 function keysOf(state: DomainState, list: string): string[] {
