@@ -92,8 +92,6 @@ async function descriptionOf(store: KeyStore, { region, keyId }: { region: strin
   return (await store.findKey(region, keyId))?.description;
 }
 
-const domainState = () => undefined;
-
 describe('the Redis store', () => {
   storeContract(async () => {
     const client = await connect();
@@ -140,6 +138,22 @@ describe('the Redis store behind a cache', () => {
 });
 
 const scope = { accountId: '111122223333', region: 'us-east-1' };
+
+/** What resealing finds, where frontends use the record keys from `oldest` to `newest`. */
+function newSealedRecords(
+  client: RedisClient,
+  { domainState = () => new FakeDomain().state, oldest = 1, newest = 1 } = {},
+): RedisSealedRecords {
+  const calls = new RedisCalls({ client, writes: writesOf(client) });
+  const recordKeys = { uses: async (number: number) => number >= oldest && number <= newest };
+  return new RedisSealedRecords({
+    calls,
+    macs: testMacs(),
+    keys: new RecordWrites(calls, clock),
+    recordKeys,
+    domainState,
+  });
+}
 
 describe('records', () => {
   let client: RedisClient & AsyncDisposable;
@@ -223,10 +237,7 @@ describe('records', () => {
     await store.deleteKey(gone!, { id: 'a', text: '{}' });
     await store.clearTraces(gone!);
     const first = await store.listKeys(scope, 100);
-    const calls = new RedisCalls({ client, writes: writesOf(client) });
-    await new RedisSealedRecords({ calls, macs: testMacs(), keys: new RecordWrites(calls, clock), domainState }).load([
-      keysAt(scope),
-    ]);
+    await newSealedRecords(client).load([keysAt(scope)]);
     expect(await client.exists(keysAt(scope))).toBe(0);
     const left = ids.filter((keyId) => keyId !== gone!.keyId);
     expect((await walkKeys(store)).toSorted()).toEqual(left);
@@ -282,13 +293,7 @@ describe('records', () => {
     await store.insertKey(key);
     const list = `kf:due:{${dueShardOf(key)}}`;
     await client.del(list);
-    const calls = new RedisCalls({ client, writes: writesOf(client) });
-    const records = new RedisSealedRecords({
-      calls,
-      macs: testMacs(),
-      keys: new RecordWrites(calls, clock),
-      domainState,
-    });
+    const records = newSealedRecords(client);
     const [record] = await records.load([keyAt(key.region, key.keyId)]);
     await record?.replace(key.backingKeys.map(({ token }) => token!));
     expect(await client.zcard(list)).toBe(1);
@@ -299,13 +304,7 @@ describe('records', () => {
     const [hsm, domain] = [new FakeHsm(), new FakeDomain()];
     const before = domain.active;
     const named = domain.rotate(0, { afterRemoval: true });
-    const calls = new RedisCalls({ client, writes: writesOf(client) });
-    const records = new RedisSealedRecords({
-      calls,
-      macs: testMacs(),
-      keys: new RecordWrites(calls, clock),
-      domainState: () => domain.state,
-    });
+    const records = newSealedRecords(client, { domainState: () => domain.state, newest: 2 });
     const sealed = async (number: number, namedId: string, sealsUnder: string) => {
       hsm.sealsUnder = sealsUnder;
       const owner = { accessKeyId: `keyfleet-record-key-${number}/${namedId}`, principal: 'keyfleet:frontends' };
@@ -323,11 +322,17 @@ describe('records', () => {
     expect(await replaced(1, await sealed(1, before, before))).toBe(true);
   });
 
+  test('resealing carries no record key along that no frontend uses, and such a one holds up nothing', async () => {
+    const names = [1, 2, 3, 9].map((number) => `kf:secret:{record-key-${number}}`);
+    for (const name of names) await client.set(name, 'a token');
+    const records = newSealedRecords(client, { oldest: 2, newest: 3 });
+    const found = await records.load(names);
+    expect(found.map(({ name }) => name)).toEqual([names[1], names[2]]);
+  });
+
   test('a secret of the fleet that stands in a foreign place is not resealed there', async () => {
     const hsm = new FakeHsm();
-    const calls = new RedisCalls({ client, writes: writesOf(client) });
-    const keys = new RecordWrites(calls, clock);
-    const records = new RedisSealedRecords({ calls, macs: testMacs(), keys, domainState });
+    const records = newSealedRecords(client);
     const owner = { accessKeyId: 'keyfleet-record-key-1', principal: 'keyfleet:frontends' };
     const { token } = await hsm.execute('GenerateCredential', owner);
     await client.set('kf:secret:{x}', Buffer.from(token));

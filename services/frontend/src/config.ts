@@ -52,7 +52,7 @@ export const FrontendConfig = z
       "The domain's name and its founding operators' public keys (docs/ceremony.md).",
     ),
     dataDir: filePath().describe(
-      'Its own directory, for the newest domain token that it has relied on (`domain-floor.json`).',
+      'Its own directory, for the newest domain token (`domain-floor.json`) and the record keys (`record-key-floor.json`) that it has relied on.',
     ),
     hostKey: z
       .strictObject({

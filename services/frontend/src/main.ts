@@ -34,7 +34,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const notices = resources.use(startNotices({ nats, name: config.hostKey.operatorId, onProblem }));
   const domain = await startDomainView(assembly, anchor, notices);
   const { pool, hsm } = startHsm(assembly, host, domain);
-  const stores = startStore(assembly, connections, { domain, hsm });
+  const stores = await startStore(assembly, connections, { domain, hsm });
   const { administrator, ...background } = startBackground(assembly, {
     connections,
     stores,

@@ -8,6 +8,7 @@ import { keyStoresName } from '../store/change-feed.ts';
 import { splitOldKeyList } from '../store/key-lists.ts';
 import { assertSealedAsNamed } from '../store/fleet-key.ts';
 import type { AuthenticRecord } from '../store/record-mac.ts';
+import { type FleetRecordKeys, recordKeyNumberOf } from '../store/record-keys.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { accessKeyPlace } from '../store/record-places.ts';
 import type { RecordWrites } from '../store/record-writes.ts';
@@ -21,6 +22,7 @@ interface Deps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
   readonly keys: RecordWrites;
+  readonly recordKeys: Pick<FleetRecordKeys, 'uses'>;
   readonly domainState: () => DomainState | undefined;
 }
 
@@ -107,6 +109,7 @@ export class RedisSealedRecords implements SealedRecords {
 
   async #loadSecret(name: string, secret: string): Promise<SealedRecord | undefined> {
     const { calls, domainState } = this.#deps;
+    if (!(await this.#isUsed(secret))) return undefined;
     const sealed = await calls.read((client) => client.getBuffer(name));
     if (sealed === null) return undefined;
     // Evaluated when the new token is there; by then the state has its domain key.
@@ -115,6 +118,15 @@ export class RedisSealedRecords implements SealedRecords {
       return this.#replaceValue(name, sealed, Buffer.from(token!));
     };
     return { name, tokens: [sealed], replace };
+  }
+
+  /**
+   * Resealing carries no record key along that nobody uses: one that was dropped, or that somebody put there. It ends
+   * with the domain key that it is sealed under, and holds up nothing.
+   */
+  async #isUsed(secret: string): Promise<boolean> {
+    const number = recordKeyNumberOf(secret);
+    return number === undefined || this.#deps.recordKeys.uses(number);
   }
 
   async #replaceValue(name: string, before: string | Buffer, after: AuthenticRecord | Buffer): Promise<boolean> {

@@ -81,12 +81,12 @@ function startResealing(
   { clock, events, resources }: Assembly,
   { connections, stores, domain, hsm, notices }: BackgroundDeps,
 ): void {
-  const { calls, macs } = stores;
+  const { calls, macs, recordKeys } = stores;
   const domainState = () => domain.state;
   resources.use(
     startResealer({
       parts: new RedisParts(connections.client, domain.name),
-      records: new RedisSealedRecords({ calls, macs, keys: new RecordWrites(calls, clock), domainState }),
+      records: new RedisSealedRecords({ calls, macs, keys: new RecordWrites(calls, clock), recordKeys, domainState }),
       hsm,
       domainState,
       clock,

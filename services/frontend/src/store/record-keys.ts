@@ -4,6 +4,7 @@ import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/st
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import { FleetKey, type FleetKeyName, madeIn } from './fleet-key.ts';
 import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
+import { noRecordKeyFloor, type RecordKeyFloor } from './record-key-floor.ts';
 import { DamagedRecordError, type FleetSecretStore } from './store.ts';
 
 const COMMAND_TIMEOUT_MS = 5_000;
@@ -38,6 +39,8 @@ export interface FleetRecordKeysDeps {
   readonly clock: Clock;
   /** For measuring durations. */
   readonly monotonicClock?: Clock;
+  /** Default: it starts anew. */
+  readonly floor?: RecordKeyFloor;
 }
 
 /** The numbers of the existing record keys, from oldest to newest. */
@@ -50,6 +53,12 @@ export function recordKeyName(number: number): FleetKeyName {
   return { name: `record-key-${number}`, info: 'keyfleet/record-key/1' };
 }
 
+/** Undefined for a secret that is no record key. */
+export function recordKeyNumberOf(secret: string): number | undefined {
+  const number = /^record-key-([1-9]\d{0,8})$/.exec(secret)?.[1];
+  return number === undefined ? undefined : Number(number);
+}
+
 interface Seen extends RecordKeyRange {
   /** The generation in which the newest key was made, as far as it was ever known: domain keys are dropped. */
   readonly madeIn: number;
@@ -57,8 +66,8 @@ interface Seen extends RecordKeyRange {
 
 /**
  * Record keys are numbered from 1; each is a secret of the fleet, and whoever needs the first one makes it. A frontend
- * checks at intervals for a newer key and for dropped ones. It never goes back on what it saw: a dropped key that is
- * put back into the store is not used.
+ * checks at intervals for a newer key and for dropped ones. It never goes back on what it saw, not even after a restart
+ * (`RecordKeyFloor`): a dropped key that is put back into the store is not used.
  */
 export class FleetRecordKeys implements RecordKeys {
   readonly #deps: FleetRecordKeysDeps;
@@ -67,9 +76,12 @@ export class FleetRecordKeys implements RecordKeys {
   #opened = new Map<number, FleetKey>();
   #seen: Seen | undefined;
   #lookedAt = -Infinity;
+  readonly #floor: RecordKeyFloor;
+  #startsAnew = false;
 
   constructor(deps: FleetRecordKeysDeps) {
     this.#deps = deps;
+    this.#floor = deps.floor ?? noRecordKeyFloor;
     this.#now = deps.monotonicClock ?? ofThisProcess;
   }
 
@@ -91,6 +103,13 @@ export class FleetRecordKeys implements RecordKeys {
     return this.#looking.run(() => this.#look());
   }
 
+  /** Whether what is stored under this number is in use: not dropped, and not put there by somebody. */
+  async uses(number: number): Promise<boolean> {
+    const { oldest, newest } = await this.look();
+    if (number < oldest || number > newest) return false;
+    return number < newest || (await this.#isOf(this.#seen?.madeIn ?? 0, newest));
+  }
+
   /** Makes the next key, from then on the newest for everyone who looks. Returns its number. */
   async makeNext(): Promise<number> {
     const { oldest, newest } = await this.look();
@@ -105,6 +124,7 @@ export class FleetRecordKeys implements RecordKeys {
     this.#opened = new Map();
     this.#seen = undefined;
     this.#lookedAt = -Infinity;
+    this.#startsAnew = true;
   }
 
   #range(): RecordKeyRange | Promise<RecordKeyRange> {
@@ -113,6 +133,8 @@ export class FleetRecordKeys implements RecordKeys {
   }
 
   async #look(): Promise<RecordKeyRange> {
+    if (this.#startsAnew) await this.#floor.forget();
+    this.#startsAnew = false;
     const [at, stored = 1] = [this.#now.now(), await this.#deps.secrets.findOldestRecordKey()];
     let seen = this.#seen ?? (await this.#start(stored));
     if (seen.madeIn === 0) seen = { ...seen, madeIn: await this.#madeIn(seen.newest) };
@@ -120,13 +142,31 @@ export class FleetRecordKeys implements RecordKeys {
     const oldest = Math.max(stored, seen.oldest);
     if (oldest > seen.newest) seen = await this.#followed(await this.#leapTo(oldest, seen));
     for (const number of this.#opened.keys()) if (number < oldest) this.#opened.delete(number);
+    seen = { ...seen, oldest };
+    if (seen.madeIn > 0 && seen.madeIn >= this.#lastRemoval()) await this.#floor.raise(seen);
     this.#lookedAt = at;
-    return (this.#seen = { ...seen, oldest });
+    return (this.#seen = seen);
   }
 
   async #start(oldest: number): Promise<Seen> {
+    const { lowest } = this.#floor;
+    if (lowest !== undefined) {
+      if (lowest.newest >= oldest) await this.#assertStillThere(lowest);
+      return { oldest: lowest.oldest, newest: lowest.newest, madeIn: lowest.madeIn };
+    }
     if (oldest > 1 && !(await this.#isStored(oldest))) throw isMissing(oldest);
     return { oldest, newest: oldest, madeIn: 0 };
+  }
+
+  /** Under the same number there may be another by now, which somebody made before he left. */
+  async #assertStillThere({ newest, madeIn }: Seen): Promise<void> {
+    if (!(await this.#isStored(newest))) throw isLost(newest);
+    if (!(await this.#isOf(madeIn, newest))) throw isReplaced(newest);
+  }
+
+  async #isOf(madeIn: number, number: number): Promise<boolean> {
+    const isKnown = this.#state().domainKeys.some(({ createdGeneration }) => createdGeneration === madeIn);
+    return (await this.#madeIn(number)) === (isKnown ? madeIn : 0);
   }
 
   /**
@@ -152,7 +192,12 @@ export class FleetRecordKeys implements RecordKeys {
 
   /** Whether the key was made after the last removal of a member or frontend, so that no former one knows it. */
   async isSinceRemoval(number: number): Promise<boolean> {
-    return (await this.#madeIn(number)) >= (newestAfterRemoval(this.#state())?.createdGeneration ?? 0);
+    return (await this.#madeIn(number)) >= this.#lastRemoval();
+  }
+
+  /** The generation of the last removal of a member or frontend; 0 if there was none. */
+  #lastRemoval(): number {
+    return newestAfterRemoval(this.#state())?.createdGeneration ?? 0;
   }
 
   /** 0 if it is not stored, or nobody knows. */
@@ -196,7 +241,21 @@ function isPlanted(number: number): DamagedRecordError {
 function isPlantedAsOldest(number: number, known: number): DamagedRecordError {
   const { name } = recordKeyName(number);
   return new DamagedRecordError(
-    `record key ${number} is said to be the oldest, and nothing shows that it was made after record key ${known}: somebody put it there. Restore kf:record-keys from a backup, and remove kf:secret:{${name}}.`,
+    `record key ${number} is said to be the oldest, and nothing shows that it was made after record key ${known}: somebody put it there. Restore kf:record-keys from a backup, and remove kf:secret:{${name}} (docs/recovery.md).`,
+  );
+}
+
+function isReplaced(number: number): DamagedRecordError {
+  const { name } = recordKeyName(number);
+  return new DamagedRecordError(
+    `record key ${number} is another than this frontend used before: restore kf:secret:{${name}} from a backup; if operators accepted another store, remove record-key-floor.json (docs/recovery.md)`,
+  );
+}
+
+function isLost(number: number): DamagedRecordError {
+  const { name } = recordKeyName(number);
+  return new DamagedRecordError(
+    `record key ${number} is missing, and this frontend used it before: restore kf:secret:{${name}} from a backup; if operators accepted an older store, remove record-key-floor.json (docs/recovery.md)`,
   );
 }
 

@@ -1,6 +1,10 @@
 import { createSecretKey } from 'node:crypto';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { recordMac, splitMac } from './record-mac.ts';
+import { openRecordKeyFloor } from './record-key-floor.ts';
 import { FleetRecordKeys, LOOK_AGAIN_MS } from './record-keys.ts';
 import { RecordMacs } from './record-macs.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -169,7 +173,79 @@ test('a record key that was made in advance is not used in the place of the olde
   for (const one of [keys, rotating]) await expect(one.look()).rejects.toThrow('is said to be the oldest');
 });
 
-test('a frontend that starts and knows no newer one uses it: a limit that SECURITY.md names', async () => {
+/** A frontend that writes down on `disk` which record keys it has followed. */
+async function startWith({ secrets, hsm, domain, time }: Awaited<ReturnType<typeof twoFrontends>>, disk: string) {
+  const floor = await openRecordKeyFloor(disk, 'test');
+  const clock = { now: Date.now };
+  return new FleetRecordKeys({ secrets, hsm, domain, clock, monotonicClock: { now: () => time.ms }, floor });
+}
+const newDisk = () => mkdtempDisposable(join(tmpdir(), 'keyfleet-'));
+
+test('a frontend that starts with its disk follows no record key that was made in advance of a newer one', async () => {
+  await using disk = await newDisk();
+  const fleet = await plantedInPlaceOfTheOldest();
+  fleet.secrets.oldestRecordKey = 2;
+  expect(await (await startWith(fleet, disk.path)).look()).toMatchObject({ oldest: 2, newest: 2 });
+  fleet.secrets.oldestRecordKey = 7;
+  await expect((await startWith(fleet, disk.path)).look()).rejects.toThrow('record key 7 is said to be the oldest');
+  fleet.secrets.oldestRecordKey = undefined;
+  expect(await (await startWith(fleet, disk.path)).look()).toMatchObject({ oldest: 2, newest: 2 });
+});
+
+test('a record key that somebody who left may have is not written down', async () => {
+  await using disk = await newDisk();
+  const fleet = await plantedInPlaceOfTheOldest();
+  expect((await (await startWith(fleet, disk.path)).look()).newest).toBe(7);
+  fleet.secrets.oldestRecordKey = undefined;
+  expect(await (await startWith(fleet, disk.path)).look()).toMatchObject({ oldest: 1, newest: 2 });
+});
+
+test('a frontend that starts with its disk makes no record key in the place of one that is lost', async () => {
+  await using disk = await newDisk();
+  const fleet = await twoFrontends();
+  await fleet.rotating.makeNext();
+  await (await startWith(fleet, disk.path)).look();
+  const lossy = { ...fleet, secrets: new MemoryStore() };
+  await expect((await startWith(lossy, disk.path)).newest()).rejects.toThrow('record key 2 is missing');
+
+  const accepting = await startWith(lossy, disk.path);
+  accepting.forget();
+  expect((await accepting.newest()).number).toBe(1);
+  expect((await (await startWith(lossy, disk.path)).newest()).number).toBe(1);
+});
+
+test('a frontend that starts with its disk believes no record key that was made in advance under the same number', async () => {
+  await using disk = await newDisk();
+  const fleet = await twoFrontends();
+  const { secrets, hsm, domain, rotating } = fleet;
+  const sealedFor = { accessKeyId: `keyfleet-record-key-2/${domain.active}`, principal: 'keyfleet:frontends' };
+  const planted = new MemoryStore();
+  await planted.insertSecret('record-key-2', (await hsm.execute('GenerateCredential', sealedFor)).token);
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  await rotating.makeNext();
+  expect((await (await startWith(fleet, disk.path)).newest()).number).toBe(2);
+  const start = async (store: MemoryStore) => startWith({ ...fleet, secrets: store }, disk.path);
+  await expect((await start(planted)).newest()).rejects.toThrow(
+    'record key 2 is another than this frontend used before',
+  );
+  for (let rotations = 0; rotations < 2; rotations++) domain.rotate(0);
+  domain.keepNewest(2);
+  expect((await (await start(secrets)).newest()).number).toBe(2);
+});
+
+test('a record key is in use by its number and by when it was made', async () => {
+  const { secrets, hsm, domain, rotating } = await twoFrontends();
+  const early = { accessKeyId: `keyfleet-record-key-2/${domain.active}`, principal: 'keyfleet:frontends' };
+  const { token } = await hsm.execute('GenerateCredential', early);
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  await rotating.makeNext();
+  const uses = () => Promise.all([1, 2, 3].map((number) => rotating.uses(number)));
+  expect(await uses()).toEqual([true, true, false]);
+  secrets.findSecret = async () => token;
+  expect((await uses())[1]).toBe(false);
+});
+
+test('a frontend that starts without a disk and knows no newer one uses it: a limit that SECURITY.md names', async () => {
   const { secrets, hsm, domain } = await plantedInPlaceOfTheOldest();
   const started = new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } });
   expect((await started.newest()).number).toBe(7);

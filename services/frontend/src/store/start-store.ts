@@ -18,6 +18,7 @@ import { Announcements } from './announcements.ts';
 import { CachedStore } from './cached-store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { Fleet } from './fleet-keys.ts';
+import { openRecordKeyFloor } from './record-key-floor.ts';
 import { FleetRecordKeys } from './record-keys.ts';
 import { RecordMacs } from './record-macs.ts';
 import { RedisCalls } from './redis-calls.ts';
@@ -41,7 +42,7 @@ export function connectStore({ config, events, resources }: Assembly): RedisConn
   return { client, writer, durability };
 }
 
-export type Stores = ReturnType<typeof startStore>;
+export type Stores = Awaited<ReturnType<typeof startStore>>;
 
 interface RecordKeepers {
   readonly domain: DomainView;
@@ -50,9 +51,10 @@ interface RecordKeepers {
 }
 
 /** The records in Redis, with recent reads cached in memory. */
-export function startStore(assembly: Assembly, connections: RedisConnections, { domain, hsm }: RecordKeepers) {
+export async function startStore(assembly: Assembly, connections: RedisConnections, { domain, hsm }: RecordKeepers) {
   const { config, clock, resources } = assembly;
   const { client, writer, durability } = connections;
+  const floor = await openRecordKeyFloor(config.dataDir, domain.name);
   const writes = new DurableWrites(writer, () => durability.current());
   const onAccepted = (): void => {
     recordKeys.forget();
@@ -68,7 +70,7 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const feed = resources.use(new ChangeFeed(client, { serveStaleMs: config.serveStale, beatsAreWrites }));
   const calls = new RedisCalls({ client, writes, guard, feed });
   const secrets = new RedisFleetSecrets(calls);
-  const recordKeys = new FleetRecordKeys({ secrets, hsm, domain, clock });
+  const recordKeys = new FleetRecordKeys({ secrets, hsm, domain, clock, floor });
   const macs = new RecordMacs(recordKeys);
   const acknowledged = new Acknowledged((id, revision) => announcements.send(id, revision));
   const announcements = new Announcements({
@@ -84,7 +86,7 @@ export function startStore(assembly: Assembly, connections: RedisConnections, { 
   const iam = new RedisIamStore({ calls, macs, acknowledged });
   const identities = new Identities({ store: iam, accessKeys: records, changes: feed, clock });
   const fleet = new Fleet({ store: secrets, hsm, domain, clock });
-  return { guard, feed, fleet, macs, records, cached, calls, grants, keyStores, iam, identities };
+  return { guard, feed, fleet, macs, recordKeys, records, cached, calls, grants, keyStores, iam, identities };
 }
 
 interface Guarded {
