@@ -98,6 +98,34 @@ describe('a request', () => {
     expect(twice('{"n":"x","n":2.0}')).toBe('2.0');
   });
 
+  const pairs = (count: number, value: string) =>
+    `{${Array.from({ length: count }, (_, i) => `"${i === 0 ? '' : String.fromCharCode(0x4000 + i)}":${value}`).join(',')}}`;
+  const tooLong = 'Map must have a total length of keys and values less than or equal to 8192';
+
+  test.each(['1', '""', '"\\u0041"'])('has no context of more pairs than its length allows, each with %s', (value) => {
+    const withContext = (count: number) =>
+      `{"KeyId":"k","Plaintext":"AA==","EncryptionContext":${pairs(count, value)}}`;
+    const expected = `ValidationException: 1 validation error detected: Value at 'encryptionContext' failed to satisfy constraint: ${tooLong}`;
+    expect(refusal(Encrypt, withContext(60_000))).toBe(expected);
+    expect(refusal(Encrypt, withContext(8_194))).toBe(expected);
+    if (value === '""') expect(() => parse(Encrypt, withContext(8_193))).not.toThrow();
+  });
+
+  test('names a map or list that is larger than any, also in a structure, and reads nothing else that is as large', () => {
+    const grant = (constraint: string) =>
+      `{"KeyId":"k","GranteePrincipal":"p","Operations":["Encrypt"],"Constraints":{"${constraint}":${pairs(9_000, '1')}}}`;
+    expect(refusal(CreateGrant, grant('EncryptionContextSubset'))).toBe(
+      `ValidationException: 1 validation error detected: Value at 'constraints.encryptionContextSubset' failed to satisfy constraint: ${tooLong}`,
+    );
+    expect(refusal(CreateGrant, grant('Other'))).toBe('SerializationException: ');
+    expect(refusal(TagResource, `{"KeyId":"k","Tags":[${'{},'.repeat(100_000)}{}]}`)).toBe(
+      "ValidationException: 1 validation error detected: Value at 'tags' failed to satisfy constraint: Member must have length less than or equal to 1000",
+    );
+    expect(refusal(Encrypt, `{"KeyId":"k","Plaintext":"AA==","Other":[${'[],'.repeat(300_000)}[]]}`)).toBe(
+      'SerializationException: ',
+    );
+  });
+
   test('cannot set members through a prototype', () => {
     expect(refusal(Encrypt, '{"__proto__":{"KeyId":"k","Plaintext":"AA=="}}')).toContain("Value null at 'keyId'");
   });

@@ -1,10 +1,12 @@
 import { isUtf8 } from 'node:buffer';
+import { camelCase, constraints, validationException, violation } from '../errors/aws-messages.ts';
 import { exceptions, KmsException } from '../errors/exceptions.ts';
 import { base64Length, liftBlobs, writeBase64 } from './blobs.ts';
+import { MAX_ITEMS } from './check.ts';
 import { compileInputCheck } from './input-check.ts';
 import { type JsonStyle, structureWriterOf } from './json-writer.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
-import { type JsonObject, LITERALS, MAX_DEPTH, readJson } from './read-json.ts';
+import { type JsonObject, LITERALS, MAX_DEPTH, MAX_MEMBERS, readJson, TooManyError } from './read-json.ts';
 import { type Shape, type StructureShape, structureOf } from './shape.ts';
 
 /** The content type of every request and response body. */
@@ -34,7 +36,7 @@ export function requestCodec<O extends Operation>(operation: O): RequestCodec<In
   const shape = structureOf(operation.input.shape);
   const read = structureReader(shape);
   const check = compileInputCheck(operation);
-  const parseJson = parserOf(holdsMap(shape));
+  const parseJson = parserOf(shape);
   const blobs = shape.members.filter((member) => member.shape.kind === 'blob').map(({ name }) => Buffer.from(name));
   return {
     parse(body) {
@@ -115,6 +117,7 @@ function jsonOf(given: Uint8Array, parse: (text: string) => unknown, blobs: read
   try {
     json = parse(text);
   } catch (cause) {
+    if (cause instanceof KmsException) throw cause;
     throw new KmsException('SerializationException', '', { cause });
   }
   if (Array.isArray(json)) throw serializationException(LIST_FOUND);
@@ -223,14 +226,46 @@ function holdsMap(shape: Shape): boolean {
 }
 
 /**
- * Chooses the reader that a body needs. Ours is for three cases: an operation with a map (`holdsMap`), in which a
- * number counts as its text; an escape, which may be in a name; possible nesting deeper than any request's.
+ * Chooses the reader that a body needs. Ours is for four cases: an operation with a map (`holdsMap`), in which a number
+ * counts as its text; an escape, which may be in a name; possible nesting deeper than any request's, or more members.
  */
-function parserOf(holdsMap: boolean): (text: string) => unknown {
+function parserOf(shape: StructureShape): (text: string) => unknown {
+  const readsNumbers = holdsMap(shape);
   return (text) =>
-    text.includes('\\') || (holdsMap && mayHoldNumber.test(text)) || mayNestDeep(text)
-      ? readJson(text)
+    text.includes('\\') || (readsNumbers && mayHoldNumber.test(text)) || mayNestDeep(text) || mayHoldMany(text)
+      ? readBounded(text, shape)
       : (JSON.parse(text) as unknown);
+}
+
+function readBounded(text: string, shape: StructureShape): unknown {
+  try {
+    return readJson(text);
+  } catch (error) {
+    throw error instanceof TooManyError ? tooMany(error, shape) : error;
+  }
+}
+
+/** As the checks answer a map or a list that is too long; nothing else takes so many members. */
+function tooMany(cause: TooManyError, shape: StructureShape): KmsException {
+  let at: Shape | undefined = shape;
+  for (const place of cause.path) {
+    if (at?.kind === 'structure') at = at.members.find(({ name }) => name === place)?.shape;
+    else at = at?.kind === 'list' ? at.item : undefined;
+  }
+  if (at?.kind !== 'map' && at?.kind !== 'list') return new KmsException('SerializationException', '', { cause });
+  const path = cause.path.map((place) => camelCase(String(place))).join('.');
+  const limit = at.kind === 'map' ? constraints.longestMap(at.max) : constraints.longest(at.max ?? MAX_ITEMS);
+  return validationException([violation(undefined, path, limit)]);
+}
+
+/** Counts commas, also inside strings. */
+function mayHoldMany(text: string): boolean {
+  if (text.length <= MAX_MEMBERS) return false;
+  let commas = 0;
+  for (let at = text.indexOf(','); at !== -1; at = text.indexOf(',', at + 1)) {
+    if (++commas >= MAX_MEMBERS) return true;
+  }
+  return false;
 }
 
 /** Counts opening brackets, also inside strings; for nearly every body that settles it at once. */

@@ -13,7 +13,7 @@ import {
  * How many items of a list are looked at, how many of their violations are told, and how many items are printed. No
  * list takes more items, and whoever sends a hundred thousand wrong ones learns enough.
  */
-const MAX_ITEMS = 1_000;
+export const MAX_ITEMS = 1_000;
 const MAX_TOLD = 100;
 
 /** Adds the violations of `value` to `violations`. `path` is '' for the whole input. */

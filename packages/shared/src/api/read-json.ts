@@ -7,6 +7,19 @@ export type JsonObject = Record<string, unknown> & { [LITERALS]?: Record<string,
  */
 export const MAX_DEPTH = 64;
 
+/**
+ * Members of an object, and items of a list: more than any request has. An encryption context of 8,192 characters has
+ * one more at most, whose name is empty.
+ */
+export const MAX_MEMBERS = 8_193;
+
+/** An object or a list has more than `MAX_MEMBERS`. What follows was not read. */
+export class TooManyError extends SyntaxError {
+  override name = 'TooManyError';
+  /** Names of members that lead there, and indexes of items. */
+  readonly path: (string | number)[] = [];
+}
+
 const space = /[ \t\r\n]*/y;
 // oxlint-disable-next-line no-control-regex -- RFC 8259: control characters stand in no string
 const string = /"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*"/y;
@@ -16,7 +29,8 @@ const scalar = /true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9
  * Reads JSON (RFC 8259) where `JSON.parse` cannot be trusted: it keeps the text of every number, and decodes an escape
  * in a name correctly. V8's JSON.parse (Node 26: V8 14.6) does not always: if an object read before has a name that
  * starts with the escaped name as written, V8 takes that name instead, so a stranger's request decides what ours says.
- * Objects have no prototype; the last of duplicate names wins. Throws SyntaxError.
+ * Objects have no prototype; the last of duplicate names wins. Throws SyntaxError,
+ * and `TooManyError` as soon as something is larger than any request's.
  */
 export function readJson(text: string): unknown {
   return new Reader(text).read();
@@ -51,10 +65,12 @@ class Reader {
   #object(depth: number): JsonObject {
     const object = Object.create(null) as JsonObject;
     if (this.#takeIf('}')) return object;
+    let count = 0;
     do {
+      if (++count > MAX_MEMBERS) throw new TooManyError();
       const name = this.#string();
       this.#take(':');
-      const value = this.#value(depth + 1);
+      const value = this.#valueAt(name, depth + 1);
       object[name] = value;
       if (typeof value === 'number') {
         (object[LITERALS] ??= Object.create(null) as Record<string, string>)[name] = this.#literal;
@@ -67,10 +83,21 @@ class Reader {
   #list(depth: number): unknown[] {
     const list: unknown[] = [];
     if (this.#takeIf(']')) return list;
-    do list.push(this.#value(depth + 1));
-    while (this.#takeIf(','));
+    do {
+      if (list.length === MAX_MEMBERS) throw new TooManyError();
+      list.push(this.#valueAt(list.length, depth + 1));
+    } while (this.#takeIf(','));
     this.#take(']');
     return list;
+  }
+
+  #valueAt(place: string | number, depth: number): unknown {
+    try {
+      return this.#value(depth);
+    } catch (error) {
+      if (error instanceof TooManyError) error.path.unshift(place);
+      throw error;
+    }
   }
 
   /** A string on its own is read correctly: V8 guesses only names. */
