@@ -109,6 +109,13 @@ export class TestNitro {
     return this.sign(encode(new Map(Object.entries(members).filter(([, value]) => value !== undefined))));
   }
 
+  /** Of an EC2 instance, as its NitroTPM has it. */
+  async instanceDocument(publicKey: Uint8Array | undefined): Promise<Buffer> {
+    const registers = new Map(Array.from({ length: 24 }, (_, index) => [index, pcrOf(index)]));
+    const module_id = 'i-0123456789abcdef0-tpm0000000000000000';
+    return this.document(publicKey, { module_id, pcrs: undefined, nitrotpm_pcrs: registers });
+  }
+
   /** Signs any payload as a document. */
   async sign(payload: Uint8Array): Promise<Buffer> {
     const header = Buffer.from('a1013822', 'hex');

@@ -25,10 +25,22 @@ async function refusal(document: Uint8Array, at = now, trusting = attestations):
 }
 
 test('a document says which enclave it is, what it runs and its key', async () => {
-  const { moduleId, pcrs, publicKey } = await attestations.verify(genuine, now);
+  const { platform, moduleId, pcrs, publicKey } = await attestations.verify(genuine, now);
+  expect(platform).toBe('enclave');
   expect(moduleId).toBe('i-0123456789abcdef0-enc0123456789abcdef');
   expect([...pcrs.keys()]).toEqual([0, 1, 2, 3, 4, 8]);
   expect(pcrs.get(8)).toEqual(pcrOf(8));
+  expect(Buffer.from(publicKey)).toEqual(enclave.publicKey);
+});
+
+test('a document of NitroTPM says which instance it is, what it booted and its key', async () => {
+  const { platform, moduleId, pcrs, publicKey } = await attestations.verify(
+    await nitro.instanceDocument(enclave.publicKey),
+    now,
+  );
+  expect([platform, moduleId]).toEqual(['nitro-tpm', 'i-0123456789abcdef0-tpm0000000000000000']);
+  expect([...pcrs.keys()]).toEqual(Array.from({ length: 24 }, (_, index) => index));
+  expect(pcrs.get(7)).toEqual(pcrOf(7));
   expect(Buffer.from(publicKey)).toEqual(enclave.publicKey);
 });
 
@@ -124,7 +136,10 @@ test.each([
   ['no authorities', { cabundle: [] }],
   ['a long certificate', { certificate: Buffer.alloc(1025) }],
   ['a long key', { public_key: Buffer.alloc(1025) }],
-  ['an unknown member', { nitrotpm_pcrs: new Map() }],
+  ['registers of an enclave and of a TPM', { nitrotpm_pcrs: new Map([[4, pcrOf(4)]]) }],
+  ['no registers of a TPM', { pcrs: undefined, nitrotpm_pcrs: new Map() }],
+  ['registers of neither', { pcrs: undefined }],
+  ['an unknown member', { tpm_pcrs: new Map([[4, pcrOf(4)]]) }],
 ])('a document with %s is malformed', async (_what, changed) => {
   expect(await refusal(await nitro.document(enclave.publicKey, changed))).toBe(
     'The attestation document is malformed.',

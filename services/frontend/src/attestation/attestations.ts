@@ -9,16 +9,18 @@ const WINDOW_MS = 5 * 60_000;
 const MAX_CHAINS = 1000;
 const modulusBits: readonly (number | undefined)[] = [2048, 3072, 4096];
 
-/** What an attestation document proves about the enclave that is to get the answer. */
+/** What an attestation document proves about who is to get the answer. */
 export interface Attestation {
+  /** Who made it: a Nitro enclave, or an EC2 instance by its NitroTPM. Their registers mean different things. */
+  readonly platform: 'enclave' | 'nitro-tpm';
   readonly moduleId: string;
   /** What its platform configuration registers hold, by number. */
   readonly pcrs: ReadonlyMap<number, Buffer>;
-  /** The enclave's RSA key, to encrypt the answer to; DER SubjectPublicKeyInfo. */
+  /** Its RSA key, to encrypt the answer to; DER SubjectPublicKeyInfo. */
   readonly publicKey: Uint8Array;
 }
 
-/** Verifies attestation documents of Nitro enclaves. */
+/** Verifies attestation documents of Nitro enclaves and of NitroTPM. */
 export class Attestations {
   readonly #roots: readonly Buffer[];
   /** Of chains that were verified, by their hash: an enclave has the same for hours, and to verify it takes 25 ms. */
@@ -38,9 +40,12 @@ export class Attestations {
     if (!(await webcrypto.subtle.verify({ name: 'ECDSA', hash: 'SHA-384' }, key, signature, signed))) {
       throw new AttestationError('has a signature that does not verify');
     }
+    const [platform, pcrs] =
+      'pcrs' in payload ? (['enclave', payload.pcrs] as const) : (['nitro-tpm', payload.nitrotpm_pcrs] as const);
     return {
+      platform,
       moduleId: payload.module_id,
-      pcrs: new Map([...payload.pcrs].map(([index, pcr]) => [index, Buffer.from(pcr)])),
+      pcrs: new Map([...pcrs].map(([index, pcr]) => [index, Buffer.from(pcr)])),
       publicKey: assertedKey(publicKey ?? undefined),
     };
   }

@@ -15,24 +15,29 @@ const bytes = (min: number, max: number) => z.instanceof(Uint8Array).refine((b) 
 const certificate = bytes(1, 1024);
 const userData = bytes(0, 1024).nullish();
 
+const registers = z
+  .map(
+    z.int().min(0).max(31),
+    bytes(32, 64).refine((pcr) => pcr.length % 16 === 0),
+  )
+  .refine(({ size }) => size > 0);
+
 /** The payload: attestation_process.md of aws-nitro-enclaves-nsm-api, 2.2 and 3.2.2. */
-const Payload = z.strictObject({
+const OfEnclave = z.strictObject({
   module_id: z.string().min(1).max(256),
   /** Milliseconds since the epoch. */
   timestamp: z.int().positive(),
   digest: z.literal('SHA384'),
-  pcrs: z
-    .map(
-      z.int().min(0).max(31),
-      bytes(32, 64).refine((pcr) => pcr.length % 16 === 0),
-    )
-    .refine(({ size }) => size > 0),
+  pcrs: registers,
   certificate,
   cabundle: z.array(certificate).min(1).max(8),
   public_key: bytes(1, 1024).nullish(),
   user_data: userData,
   nonce: userData,
 });
+/** EC2 User Guide, "Validate a NitroTPM Attestation Document": the same under another name of the registers. */
+const OfInstance = OfEnclave.omit({ pcrs: true }).extend({ nitrotpm_pcrs: registers });
+const Payload = z.union([OfEnclave, OfInstance]);
 
 const CoseSign1 = z.tuple([
   z.instanceof(Uint8Array).refine((header) => ES384.equals(header)),

@@ -162,18 +162,21 @@ function additionalMember({ lastKnown, output, attestation }: Attempt): string {
   return members.length === 0 ? '' : `"additionalEventData":{${members.join(',')}},`;
 }
 
-/** KMS Developer Guide, "Monitoring requests for Nitro enclaves"; the registers in Base64, as CloudTrail has them. */
-function recipientOf({ moduleId, pcrs }: Attestation): Record<string, string> {
-  const recorded = [1, 2, 3, 4, 8].flatMap((index): (readonly [string, string])[] => {
+/** The registers that a record has, by what it calls them. */
+const recordedRegisters: Readonly<
+  Record<Attestation['platform'], readonly (readonly [index: number, name: string])[]>
+> = {
+  enclave: [[0, 'EnclaveImageDigest'], ...[1, 2, 3, 4, 8].map((index) => [index, `EnclavePCR${index}`] as const)],
+  'nitro-tpm': [4, 7, 8, 9, 16, 23].map((index) => [index, `NitroTPMPCR${index}`] as const),
+};
+
+/** KMS Developer Guide, "Monitoring attested requests"; the registers in Base64, as CloudTrail has them. */
+function recipientOf({ platform, moduleId, pcrs }: Attestation): Record<string, string> {
+  const recorded = recordedRegisters[platform].flatMap(([index, name]): (readonly [string, string])[] => {
     const pcr = pcrs.get(index);
-    return pcr === undefined ? [] : [[`attestationDocumentEnclavePCR${index}`, pcr.toString('base64')]];
+    return pcr === undefined ? [] : [[`attestationDocument${name}`, pcr.toString('base64')]];
   });
-  const digest = pcrs.get(0);
-  return {
-    attestationDocumentModuleId: moduleId,
-    ...(digest && { attestationDocumentEnclaveImageDigest: digest.toString('base64') }),
-    ...Object.fromEntries(recorded),
-  };
+  return { attestationDocumentModuleId: moduleId, ...Object.fromEntries(recorded) };
 }
 
 function resourcesMember(keys: readonly KmsKey[]): string {

@@ -14,6 +14,7 @@ const enclave = new TestEnclave();
 const nitro = await TestNitro.make(new FakeFrontend(new LocalHsm()).now);
 const document = await nitro.document(enclave.publicKey);
 const Recipient = { KeyEncryptionAlgorithm: 'RSAES_OAEP_SHA_256', AttestationDocument: document } as const;
+const ofInstance = { ...Recipient, AttestationDocument: await nitro.instanceDocument(enclave.publicKey) } as const;
 const Plaintext = Buffer.from('attack at dawn');
 
 let frontend: FakeFrontend<LocalHsm>;
@@ -124,6 +125,23 @@ test.each([
   expect(await frontend.may(GenerateRandom, { NumberOfBytes: 1, Recipient }, { caller })).toBe(isAllowed);
 });
 
+test.each([
+  ["NitroTPM's register", { StringEquals: { 'kms:RecipientAttestation:NitroTPMPCR8': pcr8 } }, true],
+  ['another register of it', { StringEquals: { 'kms:RecipientAttestation:NitroTPMPCR7': pcr8 } }, false],
+  ["an enclave's register", { StringEquals: { 'kms:RecipientAttestation:PCR8': pcr8 } }, false],
+  ["an enclave's image", { StringEquals: { 'kms:RecipientAttestation:ImageSha384': pcr0 } }, false],
+])('of an instance with NitroTPM, a policy that asks for %s decides so', async (_what, condition, isAllowed) => {
+  const caller = user('instance', { policies: [allow(condition)] });
+  expect(await frontend.may(GenerateRandom, { NumberOfBytes: 1, Recipient: ofInstance }, { caller })).toBe(isAllowed);
+});
+
+test('of an enclave, a policy sees no register of NitroTPM', async () => {
+  const caller = user('enclave', {
+    policies: [allow({ StringEquals: { 'kms:RecipientAttestation:NitroTPMPCR8': pcr8 } })],
+  });
+  expect(await frontend.may(GenerateRandom, { NumberOfBytes: 1, Recipient }, { caller })).toBe(false);
+});
+
 test('without a document, or with one that proves nothing, no policy sees an attestation', async () => {
   const condition = { StringEquals: { 'kms:RecipientAttestation:ImageSha384': pcr0 } };
   const caller = user('enclave', { policies: [allow(condition)] });
@@ -152,4 +170,23 @@ test('the audit record says which enclave had the answer, as CloudTrail does', a
     },
   });
   expect(JSON.stringify(frontend.lastAudit)).not.toContain(document.toString('base64').slice(0, 100));
+});
+
+test('the audit record says which instance had the answer, as CloudTrail does', async () => {
+  const { CiphertextForRecipient, Plaintext } = await frontend.call(GenerateRandom, {
+    NumberOfBytes: 32,
+    Recipient: ofInstance,
+  });
+  expect(enclave.open(CiphertextForRecipient!)).toHaveLength(32);
+  expect(Plaintext).toBeUndefined();
+  const registers = [4, 7, 8, 9, 16, 23].map((index) => [
+    `attestationDocumentNitroTPMPCR${index}`,
+    pcrOf(index).toString('base64'),
+  ]);
+  expect(frontend.lastAudit.additionalEventData).toEqual({
+    recipient: {
+      attestationDocumentModuleId: 'i-0123456789abcdef0-tpm0000000000000000',
+      ...(Object.fromEntries(registers) as object),
+    },
+  });
 });

@@ -17,8 +17,9 @@ export interface KmsFacts extends GlobalFacts {
   readonly replica?: KmsKey | undefined;
   /** The name of the alias by which the request names the key. */
   readonly requestAlias?: string | undefined;
-  /** Of the enclave that gets the answer: what its platform configuration registers hold, by number. */
-  readonly attestation?: { readonly pcrs: ReadonlyMap<number, Buffer> } | undefined;
+  /** Of the enclave or instance that gets the answer: what its platform configuration registers hold, by number. */
+  readonly attestation?:
+    { readonly platform: 'enclave' | 'nitro-tpm'; readonly pcrs: ReadonlyMap<number, Buffer> } | undefined;
   /** What had to be looked up because a policy asks for it (see `slowKeys`). */
   readonly lookedUp?: LookedUp | undefined;
 }
@@ -143,16 +144,14 @@ function constraintsOf({ input }: KmsFacts): Readonly<Record<string, unknown>> {
   return (input['Constraints'] ?? {}) as Readonly<Record<string, unknown>>;
 }
 
-/** In lower-case hex, as the measurements of an image are given. `ImageSha384` is PCR0. */
+/** In lower-case hex, as the measurements of an image are given. `ImageSha384` is PCR0 of an enclave. */
 function pcrs({ attestation }: KmsFacts): [name: string, value: string][] {
-  return [...(attestation?.pcrs ?? [])].flatMap(([number, pcr]): [string, string][] => {
+  if (attestation === undefined) return [];
+  const isEnclave = attestation.platform === 'enclave';
+  return [...attestation.pcrs].flatMap(([number, pcr]): [string, string][] => {
     const value = pcr.toString('hex');
-    return number === 0
-      ? [
-          [`PCR${number}`, value],
-          ['ImageSha384', value],
-        ]
-      : [[`PCR${number}`, value]];
+    const register: [string, string] = [`${isEnclave ? '' : 'NitroTPM'}PCR${number}`, value];
+    return isEnclave && number === 0 ? [register, ['ImageSha384', value]] : [register];
   });
 }
 
