@@ -2,7 +2,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SoftHsm } from '@keyfleet/test-support/soft-hsm';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 
 /** Against SoftHSM2, in processes of its own. */
@@ -55,6 +55,16 @@ test('more calls than sessions wait for one, and more than may wait are refused'
   await cluster.connect(right);
   const calls = Array.from({ length: 1 + 256 }, () => cluster.use(right, random));
   expect(await refusalOf(cluster.use(right, random))).toBe('cluster-sessions');
+  for (const bytes of await Promise.all(calls)) expect(bytes).toHaveLength(16);
+});
+
+test('a call waits for a session as long as sessions start, not only as long as the token may take', async () => {
+  using cluster = newCluster({ sessions: 1 });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const calls = [cluster.use(right, random), cluster.use(right, random)];
+  // The module has been looking for its token for so long.
+  vi.advanceTimersByTime(cluster.options.timeoutMs + 1);
+  vi.useRealTimers();
   for (const bytes of await Promise.all(calls)) expect(bytes).toHaveLength(16);
 });
 

@@ -1,5 +1,5 @@
 import { RefusedError } from '../errors.ts';
-import { TokenProcess, type TokenProcessOptions } from './token-process.ts';
+import { START_MS, TokenProcess, type TokenProcessOptions } from './token-process.ts';
 import type { TokenWork } from './token-process-main.ts';
 
 export interface ClusterOptions extends TokenProcessOptions {
@@ -108,10 +108,16 @@ export class Cluster implements Disposable {
       const timer = setTimeout(() => {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
         reject(new RefusedError('cluster-away'));
-      }, this.options.timeoutMs);
+      }, this.#patienceMs);
       const waiter = { timer, take };
       this.#waiters.push(waiter);
     });
+  }
+
+  /** How long a call waits for a session: its user may have to wait until it has started. */
+  get #patienceMs(): number {
+    const { timeoutMs } = this.options;
+    return [...this.#processes].every(({ isOpen }) => isOpen) ? timeoutMs : START_MS + timeoutMs;
   }
 
   #give(process: TokenProcess): void {

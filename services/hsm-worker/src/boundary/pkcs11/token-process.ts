@@ -13,7 +13,7 @@ export interface TokenProcessOptions {
 }
 
 /** How long the process may take to start, and its module to find the token. */
-const START_MS = 10_000;
+export const START_MS = 10_000;
 
 /**
  * A process with one session with a token. A module is a vendor's native code: it blocks its caller, hangs when its
@@ -26,6 +26,7 @@ export class TokenProcess implements Disposable {
   readonly #opened: Promise<unknown>;
   #waiting: ((reply: TokenReply) => void) | undefined;
   #isOver = false;
+  #isOpen = false;
   /** The `Login.id` of the session's current login. */
   loggedIn: string | undefined;
 
@@ -43,7 +44,12 @@ export class TokenProcess implements Disposable {
     const { module, token } = options;
     this.#opened = this.#exchange({ name: 'open', module, token }, START_MS);
     // The first request gets the error.
-    this.#opened.catch(() => this.kill());
+    this.#opened.then(() => (this.#isOpen = true)).catch(() => this.kill());
+  }
+
+  /** Its module has found the token. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   get isOver(): boolean {
