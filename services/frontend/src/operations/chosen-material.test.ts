@@ -44,6 +44,20 @@ test('an HMAC key has the bytes of its tag, which is not a tag of the key and no
   expect(createHmac('sha256', material).update(Message).digest().equals(Mac!)).toBe(true);
 });
 
+test('an HMAC key may be shorter than AWS takes it, and makes the MACs of what was given', async () => {
+  const frontend = newFrontend();
+  // LocalStack's own example.
+  const material = Buffer.from('custom test key material');
+  const { KeyMetadata } = await frontend.call(CreateKey, keyOf(material, hmac));
+  const Message = Buffer.from('some important message');
+  const { Mac } = await frontend.call(GenerateMac, {
+    KeyId: KeyMetadata!.KeyId!,
+    Message,
+    MacAlgorithm: 'HMAC_SHA_256',
+  });
+  expect(createHmac('sha256', material).update(Message).digest().equals(Mac!)).toBe(true);
+});
+
 test.each(['pkcs8', 'sec1'] as const)('a private key in %s is the key', async (type) => {
   const frontend = newFrontend();
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
@@ -58,7 +72,8 @@ const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.expo
 test.each([
   ['31 bytes', keyOf(Buffer.alloc(31)), 'SYMMETRIC_DEFAULT'],
   ['no bytes', keyOf(Buffer.of()), 'SYMMETRIC_DEFAULT'],
-  ['a MAC key that is too short', keyOf(Buffer.alloc(31), hmac), 'HMAC_256'],
+  ['a MAC key that is too long', keyOf(Buffer.alloc(129), hmac), 'HMAC_256'],
+  ['a MAC key of no bytes', keyOf(Buffer.of(), hmac), 'HMAC_256'],
   ['the key of another curve', keyOf(other, signing), 'ECC_SECG_P256K1'],
   ['no private key', keyOf(randomBytes(32), signing), 'ECC_SECG_P256K1'],
   ['no base64', { Tags: [{ ...tagOf(Buffer.of()), TagValue: '!' }] }, 'SYMMETRIC_DEFAULT'],

@@ -1,5 +1,5 @@
 import { privateKeyOfDer } from '@keyfleet/shared/private-key-der';
-import { keySpecs } from '@keyfleet/shared/key-specs';
+import { type KeySpecRow, keySpecs } from '@keyfleet/shared/key-specs';
 import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { HsmRefusedError } from '../hsm/commands.ts';
 import type { MaterialSource } from '../keys/backing-keys.ts';
@@ -42,14 +42,26 @@ export async function chosenBackingKey(
 
 function materialOf(keySpec: KmsKey['keySpec'], base64: string): Buffer {
   const bytes = Buffer.from(base64, 'base64');
-  const { kind } = keySpecs[keySpec];
+  const { kind, bits = 0 }: KeySpecRow = keySpecs[keySpec];
   // OpenSSL wraps no empty key.
   if (bytes.toString('base64') !== base64 || bytes.length === 0) throw incorrect(keySpec);
-  if (kind === 'symmetric' || kind === 'hmac') return bytes;
+  if (kind === 'symmetric') return bytes;
+  if (kind === 'hmac') return padded(bytes, bits / 8);
   const key = privateKeyOfDer(bytes);
   bytes.fill(0);
   if (key === undefined) throw incorrect(keySpec);
   return key.export({ format: 'der', type: 'pkcs8' });
+}
+
+/**
+ * LocalStack takes shorter ones. With zeros at its end an HMAC key is the same key (RFC 2104, 2). Overwrites `bytes`.
+ */
+function padded(bytes: Buffer, length: number): Buffer {
+  if (bytes.length >= length) return bytes;
+  const longer = Buffer.alloc(length);
+  bytes.copy(longer);
+  bytes.fill(0);
+  return longer;
 }
 
 function incorrect(keySpec: KmsKey['keySpec'], cause?: unknown): Error {
