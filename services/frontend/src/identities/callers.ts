@@ -39,9 +39,19 @@ export function sessionCaller(
     accessKeyId,
     policies,
     boundary,
-    tags: new Map([...identity.tags, ...content.tags.map(({ key, value }) => [key, value] as const)]),
+    tags: withSessionTags(identity.tags, content.tags),
     session,
   };
+}
+
+/**
+ * A session's tag takes the place of its role's tag with the same key in any case (IAM User Guide, "Pass session tags in
+ * AWS STS").
+ */
+function withSessionTags(own: Identity['tags'], given: SessionContent['tags']): ReadonlyMap<string, string> {
+  const replaced = new Set(given.map(({ key }) => key.toLowerCase()));
+  const kept = [...own].filter(([key]) => !replaced.has(key.toLowerCase()));
+  return new Map([...kept, ...given.map(({ key, value }) => [key, value] as const)]);
 }
 
 /** `arn:<partition>:iam::<account>:<kind>/<path><name>`. */

@@ -36,6 +36,6 @@ export interface PrincipalSession {
   readonly sourceIdentity?: string | undefined;
   /** Tags of this session that are passed on to the sessions it creates for further roles. */
   readonly transitiveTagKeys?: readonly string[] | undefined;
-  /** The OIDC issuer of a web identity (`aws:FederatedProvider`), without the scheme. */
+  /** ARN of a web identity's OIDC provider (`aws:FederatedProvider`). */
   readonly federatedProvider?: string | undefined;
 }
