@@ -1,7 +1,8 @@
 import { testMacs } from '@keyfleet/test-support/record-macs';
-import { iamStoreContract, newUser } from '@keyfleet/frontend/identities/iam-store.contract';
+import { iamStoreContract, newPolicy, newUser } from '@keyfleet/frontend/identities/iam-store.contract';
 import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
-import { DamagedRecordError } from '@keyfleet/frontend/store/store';
+import type { PolicyRecord } from '@keyfleet/frontend/identities/iam-records';
+import { DamagedRecordError, type Page } from '@keyfleet/frontend/store/store';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { describe, expect, test } from 'vitest';
 
@@ -24,5 +25,20 @@ describe('the Redis store', () => {
     const reading = open().find('111122223333', 'user', 'alice');
     await expect(reading).rejects.toThrow(DamagedRecordError);
     await expect(reading).rejects.toThrow('kf:iam:{111122223333} user/alice');
+  });
+
+  test('a page of large records ends early, and the pages together have each once', async () => {
+    const store = open();
+    const names = Array.from({ length: 40 }, (_, i) => `p${String(i).padStart(2, '0')}`);
+    for (const name of names) await store.insert(newPolicy(name, 'x'.repeat(100_000)), 99);
+    const pages: string[][] = [];
+    let after: string | undefined;
+    do {
+      const { items, next }: Page<PolicyRecord> = await store.list('111122223333', 'policy', 1_000, after);
+      pages.push(items.map(({ name }) => name));
+      after = next;
+    } while (after !== undefined);
+    expect(pages.flat()).toEqual(names);
+    expect(Math.max(...pages.map((page) => page.length))).toBe(16);
   });
 });

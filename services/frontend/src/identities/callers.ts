@@ -45,8 +45,8 @@ export function sessionCaller(
 }
 
 /**
- * A session's tag takes the place of its role's tag with the same key in any case (IAM User Guide, "Pass session tags in
- * AWS STS").
+ * A session's tag takes the place of its role's tag with the same key in any case (IAM User Guide, "Pass session tags
+ * in AWS STS").
  */
 function withSessionTags(own: Identity['tags'], given: SessionContent['tags']): ReadonlyMap<string, string> {
   const replaced = new Set(given.map(({ key }) => key.toLowerCase()));

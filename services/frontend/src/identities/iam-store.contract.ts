@@ -184,6 +184,12 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
       expect(first).toEqual({ items: ['user/alice', 'user/bob'], next: 'user/bob' });
       expect(await store.listLinks(accountId, 'member/group/g/', 2, first.next)).toEqual({ items: ['user/carol'] });
       expect(await store.listLinks(accountId, 'member/group/g2/', 2)).toEqual({ items: [] });
+      expect(await store.countLinks(accountId, 'member/group/g/')).toBe(3);
+      expect(await store.countLinks(accountId, 'member/group/g2/')).toBe(0);
+      const linked = await store.listLinked(accountId, 'member/group/g/', 2);
+      expect(linked.items.map(({ name }) => name)).toEqual(['alice', 'bob']);
+      const { items: last } = await store.listLinked(accountId, 'member/group/g/', 2, linked.next);
+      expect(last).toEqual([await store.find(accountId, 'user', 'carol')]);
     });
   });
 }

@@ -31,6 +31,7 @@ export interface IamStore {
   update(...changes: readonly IamChange[]): Promise<UpdateOutcome>;
   /** `linked`: other records refer to it. Throws ConflictError if somebody else was faster. */
   remove(record: IamRecord): Promise<'done' | 'linked'>;
+  /** A page may end before its limit, so that it takes little memory however large the records are. */
   list<K extends IamKind>(accountId: string, kind: K, limit: number, after?: string): Promise<Page<RecordOf<K>>>;
   /** The number of such records in an account. */
   count(accountId: string, kind: IamKind): Promise<number>;
@@ -39,4 +40,8 @@ export interface IamStore {
    * such as `user/alice`.
    */
   listLinks(accountId: string, prefix: string, limit: number, after?: string): Promise<Page<string>>;
+  /** The number of such links. */
+  countLinks(accountId: string, prefix: string): Promise<number>;
+  /** The records that refer to something, as `listLinks`; a page may end before its limit, as of `list`. */
+  listLinked(accountId: string, prefix: string, limit: number, after?: string): Promise<Page<IamRecord>>;
 }

@@ -61,6 +61,15 @@ export class MemoryIamStore implements IamStore {
     );
   }
 
+  async countLinks(accountId: string, prefix: string): Promise<number> {
+    return this.#linksOf(accountId).filter((link) => link.startsWith(prefix)).length;
+  }
+
+  async listLinked(accountId: string, prefix: string, limit: number, after?: string): Promise<Page<IamRecord>> {
+    const { items, ...rest } = await this.listLinks(accountId, prefix, limit, after);
+    return { items: items.map((field) => this.#records.get(`${accountId}/${field}`)!), ...rest };
+  }
+
   #of(accountId: string, kind: IamKind): IamRecord[] {
     return [...this.#records.values()].filter((record) => record.accountId === accountId && record.kind === kind);
   }

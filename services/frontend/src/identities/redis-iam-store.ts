@@ -17,6 +17,13 @@ export interface RedisIamStoreDeps {
   readonly acknowledged?: Acknowledged;
 }
 
+/**
+ * A record can have 140,000 characters (a policy with five versions and fifty tags), so a thousand of them would be
+ * many megabytes: how many are read in one go, and after how many characters a page ends.
+ */
+const READ_AT_ONCE = 16;
+const MAX_PAGE_LENGTH = 1024 * 1024;
+
 /** IAM records in Redis: one hash for each account, and sorted sets of names and of links. */
 export class RedisIamStore implements IamStore {
   readonly #redis: RedisCalls;
@@ -88,17 +95,52 @@ export class RedisIamStore implements IamStore {
   }
 
   async list<K extends IamKind>(accountId: string, kind: K, limit: number, after?: string): Promise<Page<RecordOf<K>>> {
-    const [records, names] = iamAt(accountId);
-    const page = await this.#range(names, kindPrefixOf(kind), limit, after);
+    const [, names] = iamAt(accountId);
+    const prefix = kindPrefixOf(kind);
+    const page = await this.#range(names, prefix, limit, after);
+    return this.#recordsOf(accountId, page, (name) => [kind, name]) as Promise<Page<RecordOf<K>>>;
+  }
+
+  async listLinked(accountId: string, prefix: string, limit: number, after?: string): Promise<Page<IamRecord>> {
+    const page = await this.listLinks(accountId, prefix, limit, after);
+    return this.#recordsOf(accountId, page, (field) => field.split('/') as [IamKind, string]);
+  }
+
+  /**
+   * The records that a page names, a few at a time and without those removed meanwhile. The page ends early once they
+   * are long.
+   */
+  async #recordsOf(
+    accountId: string,
+    { items: names, next }: Page<string>,
+    placeOf: (name: string) => readonly [kind: IamKind, name: string],
+  ): Promise<Page<IamRecord>> {
+    const items: IamRecord[] = [];
+    let length = 0;
+    for (let at = 0; at < names.length; at += READ_AT_ONCE) {
+      if (length >= MAX_PAGE_LENGTH) return { items, next: names[at - 1]! };
+      const found = await this.#readAll(accountId, names.slice(at, at + READ_AT_ONCE).map(placeOf));
+      length += found.length;
+      items.push(...found.records);
+    }
+    return next === undefined ? { items } : { items, next };
+  }
+
+  async #readAll(
+    accountId: string,
+    places: readonly (readonly [kind: IamKind, name: string])[],
+  ): Promise<{ readonly records: readonly IamRecord[]; readonly length: number }> {
+    const [name] = iamAt(accountId);
+    const fields = places.map(([kind, one]) => iamFieldOf(kind, one));
     const assertNotOlder = this.#acknowledged.beginRead();
-    const fields = page.items.map((name) => kindPrefixOf(kind) + name);
-    const texts = fields.length === 0 ? [] : await this.#redis.read((client) => client.hmget(records, ...fields));
-    // Records removed meanwhile are left out.
-    const items = await Promise.all(
-      texts.flatMap((text, i) => (text === null ? [] : [this.#read(accountId, kind, { field: fields[i]!, text })])),
+    const texts = await this.#redis.read((client) => client.hmget(name, ...fields));
+    const records = await Promise.all(
+      texts.flatMap((text, i) =>
+        text === null ? [] : [this.#read(accountId, places[i]![0], { field: fields[i]!, text })],
+      ),
     );
-    for (const item of items) assertNotOlder(iamRecordName(item), item.revision);
-    return page.next === undefined ? { items } : { items, next: page.next };
+    for (const record of records) assertNotOlder(iamRecordName(record), record.revision);
+    return { records, length: texts.reduce((sum, text) => sum + (text?.length ?? 0), 0) };
   }
 
   async #read<K extends IamKind>(
@@ -116,13 +158,22 @@ export class RedisIamStore implements IamStore {
 
   count(accountId: string, kind: IamKind): Promise<number> {
     const [, names] = iamAt(accountId);
-    const [from, to] = rangeOf(kindPrefixOf(kind));
-    return this.#redis.read((client) => client.zlexcount(names, from, to));
+    return this.#count(names, kindPrefixOf(kind));
+  }
+
+  #count(list: string, prefix: string): Promise<number> {
+    const [from, to] = rangeOf(prefix);
+    return this.#redis.read((client) => client.zlexcount(list, from, to));
   }
 
   listLinks(accountId: string, prefix: string, limit: number, after?: string): Promise<Page<string>> {
     const [, , links] = iamAt(accountId);
     return this.#range(links, prefix, limit, after);
+  }
+
+  countLinks(accountId: string, prefix: string): Promise<number> {
+    const [, , links] = iamAt(accountId);
+    return this.#count(links, prefix);
   }
 
   /** The rest after `prefix` of each member of a sorted set. */

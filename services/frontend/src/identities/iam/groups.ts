@@ -43,9 +43,8 @@ async function membersOf(
   limit: number,
   after?: string,
 ): Promise<Page<UserRecord>> {
-  const { items, ...rest } = await iam.listLinks(accountId, `member/group/${name.toLowerCase()}/`, limit, after);
-  const users = await Promise.all(items.map((field) => iam.find(accountId, 'user', field.slice('user/'.length))));
-  return { items: users.filter((user) => user !== undefined), ...rest };
+  const { items, ...rest } = await iam.listLinked(accountId, `member/group/${name.toLowerCase()}/`, limit, after);
+  return { items: items.filter((member) => member.kind === 'user'), ...rest };
 }
 
 /** Includes its users, one page at a time. */

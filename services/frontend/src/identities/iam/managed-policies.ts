@@ -8,7 +8,7 @@ import { policyAnswer, type PolicyCounts, versionAnswer } from './answers.ts';
 import { assertQuota, changeRecord, deleteConflict, insertRecord, newRecord, removeRecord } from './record-changes.ts';
 import { assertManagedPolicy } from './documents.ts';
 import { Arn, Description, paging, Path, PathPrefix, PolicyDocument, PolicyName, Tags, VersionId } from './fields.ts';
-import { pageAnswer, pageOfAll } from './pages.ts';
+import { chained, pageAnswer, pageOfAll } from './pages.ts';
 import { countsOf, listEntitiesForPolicy, PolicyUsage } from './policy-uses.ts';
 import { alsoTagging, tagsGiven } from './tags.ts';
 
@@ -73,15 +73,19 @@ const listPolicies = defineIam({
       (input.PolicyUsageFilter === undefined ||
         (input.PolicyUsageFilter === 'PermissionsPolicy' ? attachments : boundaries) > 0);
     const { accountId } = call.caller;
-    const own = scope === 'AWS' ? [] : (await deps.iam.list(accountId, 'policy', IAM_QUOTAS.policy)).items;
-    const all = scope === 'Local' ? own : [...awsManagedPolicies().map(awsRecord), ...own];
+    const lists = {
+      ...(scope !== 'Local' && { aws: pageOfAll(awsManagedPolicies().map(awsRecord), ({ name }) => name) }),
+      ...(scope !== 'AWS' && {
+        own: (limit: number, after?: string) => deps.iam.list(accountId, 'policy', limit, after),
+      }),
+    };
     return pageAnswer(
       input,
       {
         operation: 'ListPolicies',
         filter: JSON.stringify([scope, onlyAttached, prefix, input.PolicyUsageFilter]),
         async list(limit, after) {
-          const page = await pageOfAll(all, ({ id }) => id)(limit, after);
+          const page = await chained<PolicyRecord>(lists)(limit, after);
           const items = await Promise.all(
             page.items.map(async (policy) => ({ policy, counts: await countsOf(policy, accountId, deps) })),
           );

@@ -46,3 +46,24 @@ export function pageOfAll<T>(all: readonly T[], nameOf: (item: T) => string) {
     return from + limit < all.length && last !== undefined ? { items, next: nameOf(last) } : { items };
   };
 }
+
+/**
+ * One list after another as one list, by name. A position in it is the name of the list, a slash, and the position
+ * there.
+ */
+export function chained<T>(lists: Readonly<Record<string, Listing<T>['list']>>): Listing<T>['list'] {
+  const names = Object.keys(lists);
+  return async (limit, after = `${names[0]}/`) => {
+    const slash = after.indexOf('/');
+    let within = after.slice(slash + 1) || undefined;
+    const items: T[] = [];
+    for (const name of names.slice(names.indexOf(after.slice(0, slash)))) {
+      if (items.length === limit) return { items, next: `${name}/` };
+      const page = await lists[name]!(limit - items.length, within);
+      within = undefined;
+      items.push(...page.items);
+      if (page.next !== undefined) return { items, next: `${name}/${page.next}` };
+    }
+    return { items };
+  };
+}

@@ -15,22 +15,17 @@ const linkOf = { PermissionsPolicy: 'attached', PermissionsBoundary: 'boundary' 
 /** More than can refer to a policy in an account. */
 const ALL = 10_000;
 
-/** The fields of the account's records that use the policy, such as `user/alice`. */
-async function usersOf(
-  policy: PolicyRecord,
-  usage: keyof typeof linkOf,
-  { accountId, iam, partition }: Pick<IamDeps, 'iam' | 'partition'> & { readonly accountId: string },
-): Promise<readonly string[]> {
-  const prefix = `${linkOf[usage]}/${policyFieldOf(identityArn(partition, policy))}/`;
-  return (await iam.listLinks(accountId, prefix, ALL)).items;
+/** What every link from a record that uses the policy begins with. */
+function prefixOf(policy: PolicyRecord, usage: keyof typeof linkOf, { partition }: Pick<IamDeps, 'partition'>): string {
+  return `${linkOf[usage]}/${policyFieldOf(identityArn(partition, policy))}/`;
 }
 
 export async function countsOf(policy: PolicyRecord, accountId: string, deps: IamDeps): Promise<PolicyCounts> {
-  const [attached, boundary] = await Promise.all([
-    usersOf(policy, 'PermissionsPolicy', { ...deps, accountId }),
-    usersOf(policy, 'PermissionsBoundary', { ...deps, accountId }),
+  const [attachments, boundaries] = await Promise.all([
+    deps.iam.countLinks(accountId, prefixOf(policy, 'PermissionsPolicy', deps)),
+    deps.iam.countLinks(accountId, prefixOf(policy, 'PermissionsBoundary', deps)),
   ]);
-  return { attachments: attached.length, boundaries: boundary.length };
+  return { attachments, boundaries };
 }
 
 export const listEntitiesForPolicy = defineIam({
@@ -48,9 +43,11 @@ export const listEntitiesForPolicy = defineIam({
     const { EntityFilter: only, PathPrefix: pathPrefix = '/', PolicyUsageFilter: usage } = input;
     const { accountId } = call.caller;
     const usages = usage === undefined ? (['PermissionsPolicy', 'PermissionsBoundary'] as const) : [usage];
-    const found = await Promise.all(usages.map((one) => usersOf(record, one, { ...deps, accountId })));
+    const found = await Promise.all(
+      usages.map((one) => deps.iam.listLinks(accountId, prefixOf(record, one, deps), ALL)),
+    );
     const isWanted = (field: string): boolean => only === undefined || field.startsWith(`${only.toLowerCase()}/`);
-    const fields = [...new Set(found.flat())].filter(isWanted).toSorted();
+    const fields = [...new Set(found.flatMap(({ items }) => items))].filter(isWanted).toSorted();
     return pageAnswer(
       input,
       {

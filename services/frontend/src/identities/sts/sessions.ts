@@ -72,9 +72,13 @@ function tooLarge(): QueryException {
   );
 }
 
-/** How much of a session's capacity is used, in percent. Throws PackedPolicyTooLarge. */
-function packedSize({ policies, tags }: Pick<SessionContent, 'policies' | 'tags'>): number {
+/**
+ * How much of a session's capacity is used, in percent; undefined for a session with neither policies nor tags, as in
+ * AWS's answers. Throws PackedPolicyTooLarge.
+ */
+function packedSize({ policies, tags }: Pick<SessionContent, 'policies' | 'tags'>): number | undefined {
   const texts = [...policies, ...tags.flatMap(({ key, value }) => [key, value])];
+  if (texts.length === 0) return undefined;
   const bytes = texts.reduce((sum, one) => sum + Buffer.byteLength(one), 0);
   if (bytes > MAX_PACKED) throw tooLarge();
   return Math.ceil((100 * bytes) / MAX_PACKED);
@@ -115,7 +119,7 @@ export async function newCredentials(
   { kind, accountId, name, id }: Of,
   { seconds, ...session }: NewSession,
   { call, deps }: { readonly call: Call; readonly deps: IamDeps },
-): Promise<{ credentials: object; packedPolicySize: number; expiresAt: number }> {
+): Promise<{ credentials: object; packedPolicySize: number | undefined; expiresAt: number }> {
   const issuedAt = Math.floor(deps.clock.now() / 1000) * 1000;
   const content: SessionContent = {
     accessKeyId: newAccessKeyId('ASIA'),
