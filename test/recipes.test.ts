@@ -5,6 +5,10 @@ import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
 import { CreateKey, DescribeKey, DisableKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { PutKeyPolicy } from '@keyfleet/shared/api/policies';
 import { readGivenIdentityPolicy } from '@keyfleet/frontend/policy/given-policy';
+import type { RoleRecord } from '@keyfleet/frontend/identities/iam-records';
+import { MemoryIamStore } from '@keyfleet/frontend/identities/memory-iam-store';
+import type { Admitted, IamDeps } from '@keyfleet/frontend/identities/query-operation';
+import { assumeRoleWithWebIdentity } from '@keyfleet/frontend/identities/sts/web-identity';
 import { beforeEach, expect, test } from 'vitest';
 
 const document = readFileSync(join(import.meta.dirname, '../docs/authorization.md'), 'utf8');
@@ -151,4 +155,52 @@ test('recipes: from the office, until a day', async () => {
   expect(await frontend.may(Encrypt, { KeyId, Plaintext }, contractor)).toBe(false);
   frontend.now = Date.UTC(2027, 0, 1);
   expect(await frontend.may(Decrypt, { CiphertextBlob }, contractor)).toBe(false);
+});
+
+/** The answer to a token of GitHub with the claims, which is taken to be genuine. */
+async function assumeFromCi(role: RoleRecord, claims: { readonly sub: string; readonly aud: string }) {
+  const iam = new MemoryIamStore();
+  await iam.insert(role, 1);
+  const issuer = 'https://token.actions.githubusercontent.com';
+  const deps = {
+    iam,
+    clock: { now: () => Date.UTC(2026, 0, 1) },
+    partition: 'aws',
+    rates: { charge: () => undefined },
+    webIdentities: { verify: async () => ({ issuer, subject: claims.sub, audience: claims.aud, claims }) },
+    sessionTokens: { seal: async () => 'sealed' },
+  };
+  const caller = { arn: '', accountId: '', userId: '', accessKeyId: '', policies: [] };
+  const call = { caller, region: '', requestId: '', sourceIpAddress: '', isSecure: true, userAgent: '', deadline: 0 };
+  const RoleArn = `arn:aws:iam::${role.accountId}:role/${role.name}`;
+  const input = { RoleArn, RoleSessionName: 'ci', WebIdentityToken: 'genuine' };
+  const admitted = { input, call } as object as Admitted<never, never>;
+  return assumeRoleWithWebIdentity.run(admitted, deps as object as IamDeps);
+}
+
+test('recipes: CI with web identity', async () => {
+  const release: RoleRecord = {
+    kind: 'role',
+    schemaVersion: 1,
+    revision: 1,
+    accountId: '111122223333',
+    name: 'release',
+    path: '/',
+    id: 'AROARELEASE000000',
+    createdAt: 0,
+    inline: [],
+    attached: [],
+    tags: [],
+    trustPolicy: recipe('CI with web identity'),
+    description: '',
+    maxSessionSeconds: 3_600,
+  };
+  const [aud, sub] = ['sts.amazonaws.com', 'repo:me/app:ref:refs/heads/main'];
+  expect(await assumeFromCi(release, { aud, sub })).toMatchObject({ SubjectFromWebIdentityToken: sub });
+  for (const claims of [
+    { aud, sub: 'repo:me/app:pull_request' },
+    { aud: 'other', sub },
+  ]) {
+    await expect(assumeFromCi(release, claims)).rejects.toThrow('Not authorized to perform');
+  }
 });

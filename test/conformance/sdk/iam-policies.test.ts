@@ -1,3 +1,4 @@
+import { paginateGetAccountAuthorizationDetails } from '@aws-sdk/client-iam';
 import { clientsOf, newUserOf, policyOf } from '@keyfleet/test-support/iam-client';
 import { refusalOf } from '@keyfleet/test-support/sdk-client';
 import { expect, test } from 'vitest';
@@ -270,6 +271,76 @@ test('a simulation says what policies would decide, and why not', async () => {
   expect((await iam.simulateCustomPolicy(bounded)).EvaluationResults).toMatchObject([{ EvalDecision: 'implicitDeny' }]);
   const nobody = { PolicySourceArn: `arn:aws:iam::${account}:user/no-such-user`, ActionNames: ['kms:Encrypt'] };
   expect(await refusalOf(iam.simulatePrincipalPolicy(nobody))).toContain('NoSuchEntity');
+});
+
+test('a simulation names the statements that decided, and the condition keys that were not given', async () => {
+  const allowed = policyOf({ Action: 'kms:Encrypt', Condition: { Bool: { 'aws:SecureTransport': 'true' } } });
+  const custom = { PolicyInputList: [policyOf({ Effect: 'Deny', Action: 'kms:Decrypt' }), allowed] };
+  const one = async (action: string, more: object = {}) => {
+    const { EvaluationResults } = await iam.simulateCustomPolicy({ ...custom, ActionNames: [action], ...more });
+    return EvaluationResults![0]!;
+  };
+  expect(await one('kms:Decrypt')).toMatchObject({
+    MatchedStatements: [{ SourcePolicyId: 'PolicyInputList.1', StartPosition: { Line: 1, Column: 38 } }],
+    MissingContextValues: ['aws:SecureTransport'],
+  });
+  expect((await one('kms:Encrypt')).MatchedStatements ?? []).toEqual([]);
+  const ContextEntries = [{ ContextKeyName: 'aws:SecureTransport', ContextKeyValues: ['true'] }];
+  const PermissionsBoundaryPolicyInputList = [listing];
+  expect((await one('kms:Encrypt', { ContextEntries })).MatchedStatements).toMatchObject([
+    { SourcePolicyId: 'PolicyInputList.2' },
+  ]);
+  expect(await one('kms:Encrypt', { ContextEntries, PermissionsBoundaryPolicyInputList })).toMatchObject({
+    EvalDecision: 'implicitDeny',
+    PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: false },
+  });
+
+  const UserName = 'simulated-in-group';
+  const { kms: own } = await newUserOf(UserName, allowed);
+  await iam.createGroup({ GroupName: 'deciders' });
+  await iam.putGroupPolicy({ GroupName: 'deciders', PolicyName: 'own', PolicyDocument: listing });
+  await iam.addUserToGroup({ GroupName: 'deciders', UserName });
+  await own.listKeys({});
+  const PolicySourceArn = `arn:aws:iam::${account}:user/${UserName}`;
+  const { EvaluationResults } = await iam.simulatePrincipalPolicy({ PolicySourceArn, ActionNames: ['kms:ListKeys'] });
+  expect(EvaluationResults![0]!.MatchedStatements).toMatchObject([{ SourcePolicyId: 'group_deciders_own' }]);
+  expect((await iam.getContextKeysForPrincipalPolicy({ PolicySourceArn })).ContextKeyNames).toEqual([
+    'aws:SecureTransport',
+  ]);
+  expect((await iam.getContextKeysForCustomPolicy(custom)).ContextKeyNames).toEqual(['aws:SecureTransport']);
+  expect(await refusalOf(iam.getContextKeysForCustomPolicy({ PolicyInputList: ['{'] }))).toContain('InvalidInput');
+});
+
+test('the account is shown as a whole, page by page, and counted', async () => {
+  const UserName = 'in-details';
+  const { Policy } = await iam.createPolicy({ PolicyName: 'of-details', PolicyDocument: listing });
+  await iam.createUser({ UserName, PermissionsBoundary: Policy!.Arn, Tags: [{ Key: 'a', Value: 'b' }] });
+  await iam.putUserPolicy({ UserName, PolicyName: 'own', PolicyDocument: listing });
+  await iam.attachUserPolicy({ UserName, PolicyArn: Policy!.Arn });
+  const [users, policies] = [new Map<string, object>(), new Map<string, object>()];
+  for await (const page of paginateGetAccountAuthorizationDetails({ client: iam, pageSize: 20 }, {})) {
+    for (const user of page.UserDetailList ?? []) users.set(user.UserName!, user);
+    for (const policy of page.Policies ?? []) policies.set(policy.PolicyName!, policy);
+  }
+  const PolicyDocument = encodeURIComponent(listing).replaceAll('*', '%2A');
+  expect(users.get(UserName)).toMatchObject({
+    UserPolicyList: [{ PolicyName: 'own', PolicyDocument }],
+    AttachedManagedPolicies: [{ PolicyName: 'of-details', PolicyArn: Policy!.Arn }],
+    PermissionsBoundary: { PermissionsBoundaryArn: Policy!.Arn },
+    Tags: [{ Key: 'a', Value: 'b' }],
+  });
+  expect(policies.get('of-details')).toMatchObject({
+    AttachmentCount: 1,
+    PermissionsBoundaryUsageCount: 1,
+    PolicyVersionList: [{ VersionId: 'v1', IsDefaultVersion: true, Document: PolicyDocument }],
+  });
+  expect(policies.has('AdministratorAccess')).toBe(true);
+  const only = await iam.getAccountAuthorizationDetails({ Filter: ['AWSManagedPolicy'] });
+  expect(only.Policies!.length).toBe(4);
+  expect(only.UserDetailList ?? []).toEqual([]);
+  const { SummaryMap } = await iam.getAccountSummary({});
+  expect(SummaryMap).toMatchObject({ UsersQuota: 5_000, MFADevices: 0 });
+  expect(SummaryMap!.Users).toBeGreaterThan(0);
 });
 
 test('who may simulate the users of one path learns nothing of those of another', async () => {

@@ -172,6 +172,17 @@ test('a user gets temporary credentials of its own', async () => {
   expect(await refusalOf(session.iam.listUsers({}))).toBe(refused);
 });
 
+test('an access key tells its account, and no message is there to decode', async () => {
+  const { accessKeyId: AccessKeyId, sts: own } = await newUserOf('key-asker');
+  expect((await sts.getAccessKeyInfo({ AccessKeyId })).Account).toBe(account);
+  expect((await sts.getAccessKeyInfo({ AccessKeyId: otherCredentials.accessKeyId })).Account).toBe(otherId);
+  expect(await refusalOf(own.getAccessKeyInfo({ AccessKeyId }))).toContain('AccessDenied');
+  expect(await refusalOf(sts.getAccessKeyInfo({ AccessKeyId: 'AKIANOBODYHASTHISKEY' }))).toContain('ValidationError');
+  expect(await refusalOf(sts.decodeAuthorizationMessage({ EncodedMessage: 'abc' }))).toContain(
+    'InvalidAuthorizationMessage',
+  );
+});
+
 test('a key policy may name a role, and lets its sessions in', async () => {
   await newRoleOf('key-user', trust({ AWS: account }));
   const Policy = policyOf(

@@ -80,10 +80,13 @@ function malformed(text: string, path: string): KmsException {
   return new KmsException('ValidationException', `The value '${text}' of ${path} is malformed.`);
 }
 
-/** An answer's members as XML: lists as `<member>`, dates as ISO 8601 to the second. */
+/** An answer's members as XML: lists as `<member>`, maps as `<entry>`, dates as ISO 8601 to the second. */
 export function xmlOf(value: unknown): string {
   if (value instanceof ShownOnce) return escapeXml(value.text);
   if (value instanceof Date) return `${value.toISOString().slice(0, 19)}Z`;
+  if (value instanceof Map) {
+    return [...value].map(([key, item]) => `<entry>${xmlOf({ key, value: item })}</entry>`).join('');
+  }
   if (Array.isArray(value)) return value.map((item) => `<member>${xmlOf(item)}</member>`).join('');
   if (typeof value !== 'object' || value === null) return escapeXml(String(value));
   return Object.entries(value)

@@ -10,7 +10,7 @@ import type { SessionContent } from './sts-session-token.ts';
 export function userCaller(identity: Identity<UserRecord>, arn: string, accessKeyId: string): Caller {
   const { record, policies, boundary, tags } = identity;
   const { accountId, id: userId, name: userName } = record;
-  return { arn, accountId, userId, userName, accessKeyId, policies, boundary, tags };
+  return { arn, accountId, userId, userName, accessKeyId, policies: documentsOf(policies), boundary, tags };
 }
 
 /** The caller that temporary credentials prove: a session of the role, or the user that requested them. */
@@ -37,11 +37,15 @@ export function sessionCaller(
     userId: isRole ? `${id}:${sessionName}` : id,
     userName: isRole ? undefined : name,
     accessKeyId,
-    policies,
+    policies: documentsOf(policies),
     boundary,
     tags: withSessionTags(identity.tags, content.tags),
     session,
   };
+}
+
+function documentsOf(policies: Identity['policies']): readonly string[] {
+  return policies.map(({ document }) => document);
 }
 
 /**

@@ -157,5 +157,6 @@ function onlyIf(
 }
 
 function weightOf({ identity: { policies, boundary = '', tags } }: Known): number {
-  return OBJECT_BYTES + 200 * tags.size + 2 * policies.reduce((sum, text) => sum + text.length, boundary.length);
+  const characters = policies.reduce((sum, { id, document }) => sum + id.length + document.length, boundary.length);
+  return OBJECT_BYTES + 200 * tags.size + 2 * characters;
 }

@@ -2,13 +2,19 @@ import { isAwsManaged, policyFieldOf } from '@keyfleet/shared/stored/iam';
 import { DamagedRecordError } from '../store/store.ts';
 import { awsManagedPolicy } from './aws-managed-policies.ts';
 import type { IamStore } from './iam-store.ts';
-import type { GroupRecord, PolicyRecord, RoleRecord, UserRecord } from './iam-records.ts';
+import type { GroupRecord, IamRecord, PolicyRecord, RoleRecord, UserRecord } from './iam-records.ts';
+
+/** A policy document under the name that AWS's policy simulator gives it. */
+export interface NamedPolicy {
+  readonly id: string;
+  readonly document: string;
+}
 
 /** A user or role with everything that determines its permissions, consistent as of one moment. */
 export interface Identity<R extends UserRecord | RoleRecord = UserRecord | RoleRecord> {
   readonly record: R;
-  /** Identity policy documents: its own, its groups', and managed ones attached to either. */
-  readonly policies: readonly string[];
+  /** Identity policies: its own, its groups', and managed ones attached to either. */
+  readonly policies: readonly NamedPolicy[];
   readonly boundary: string | undefined;
   readonly tags: ReadonlyMap<string, string>;
 }
@@ -33,11 +39,29 @@ export async function loadIdentity(
     const identity = await completed(store, record);
     if (identity !== undefined) return identity;
     if (attempt < ATTEMPTS) continue;
-    const what = `${kind} ${name} of account ${accountId}`;
-    throw new DamagedRecordError(
-      `${what} refers to a group or a managed policy that does not exist: detach it, or restore it from a backup`,
-    );
+    throw refersToNothing({ kind, name, accountId });
   }
+}
+
+/** Throws DamagedRecordError as `loadIdentity`. */
+export async function loadGroupPolicies(
+  store: Pick<IamStore, 'find'>,
+  group: GroupRecord,
+): Promise<readonly NamedPolicy[]> {
+  const policies = await policiesOf(store, [group]);
+  if (policies === undefined) throw refersToNothing(group);
+  return policies;
+}
+
+function refersToNothing({
+  kind,
+  name,
+  accountId,
+}: Pick<IamRecord, 'kind' | 'name' | 'accountId'>): DamagedRecordError {
+  const what = `${kind} ${name} of account ${accountId}`;
+  return new DamagedRecordError(
+    `${what} refers to a group or a managed policy that does not exist: detach it, or restore it from a backup`,
+  );
 }
 
 async function completed(
@@ -47,18 +71,32 @@ async function completed(
   const { accountId, tags, boundary } = record;
   const groups = await groupsOf(store, record);
   if (groups === undefined) return undefined;
-  const bearers: readonly (UserRecord | RoleRecord | GroupRecord)[] = [record, ...groups];
-  const attached = bearers.flatMap((bearer) => bearer.attached);
-  const arns = boundary === undefined ? attached : [...attached, boundary];
-  const documents = await Promise.all(arns.map((arn) => documentOf(store, accountId, arn)));
-  if (!documents.every((document) => document !== undefined)) return undefined;
-  const inline = bearers.flatMap((bearer) => bearer.inline.map(({ document }) => document));
-  return {
-    record,
-    policies: [...inline, ...documents.slice(0, attached.length)],
-    boundary: documents[attached.length],
-    tags: new Map(tags.map(({ key, value }) => [key, value])),
-  };
+  const [policies, limit] = await Promise.all([
+    policiesOf(store, [record, ...groups]),
+    boundary === undefined ? undefined : documentOf(store, accountId, boundary),
+  ]);
+  if (policies === undefined || (boundary !== undefined && limit === undefined)) return undefined;
+  return { record, policies, boundary: limit, tags: new Map(tags.map(({ key, value }) => [key, value])) };
+}
+
+/** Undefined if a managed policy is missing. */
+async function policiesOf(
+  store: Pick<IamStore, 'find'>,
+  bearers: readonly (UserRecord | RoleRecord | GroupRecord)[],
+): Promise<readonly NamedPolicy[] | undefined> {
+  const own = bearers.flatMap(({ kind, name, inline }) =>
+    inline.map((policy) => ({ id: `${kind}_${name}_${policy.name}`, document: policy.document })),
+  );
+  const attached = bearers.flatMap(({ accountId, attached: arns }) => arns.map((arn) => ({ accountId, arn })));
+  const managed = await Promise.all(
+    attached.map(async ({ accountId, arn }) => ({
+      id: policyNameOf(arn),
+      document: await documentOf(store, accountId, arn),
+    })),
+  );
+  return managed.every((policy): policy is NamedPolicy => policy.document !== undefined)
+    ? [...own, ...managed]
+    : undefined;
 }
 
 async function groupsOf(

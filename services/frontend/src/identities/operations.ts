@@ -2,6 +2,9 @@ import { absences } from './iam/absences.ts';
 import { accessKeyOperations } from './iam/access-keys.ts';
 import { attachmentOperations } from './iam/attachments.ts';
 import { groupOperations } from './iam/groups.ts';
+import { getAccountAuthorizationDetails } from './iam/account-details.ts';
+import { getAccountSummary } from './iam/account-summary.ts';
+import { contextKeyOperations } from './iam/context-keys.ts';
 import { inlinePolicyOperations } from './iam/inline-policies.ts';
 import { managedPolicyOperations } from './iam/managed-policies.ts';
 import { roleOperations } from './iam/roles.ts';
@@ -11,6 +14,8 @@ import { userOperations } from './iam/users.ts';
 import type { QueryOperation } from './query-operation.ts';
 import { assumeRole } from './sts/assume-role.ts';
 import { assumeRoleWithWebIdentity } from './sts/web-identity.ts';
+import { decodeAuthorizationMessage } from './sts/decode-authorization-message.ts';
+import { getAccessKeyInfo } from './sts/get-access-key-info.ts';
 import { getCallerIdentity } from './sts/get-caller-identity.ts';
 import { getSessionToken } from './sts/get-session-token.ts';
 
@@ -25,9 +30,14 @@ export const queryOperations: readonly QueryOperation[] = [
   ...managedPolicyOperations,
   ...attachmentOperations,
   ...simulationOperations,
+  ...contextKeyOperations,
+  getAccountAuthorizationDetails,
+  getAccountSummary,
   ...absences,
   getCallerIdentity,
   assumeRole,
   assumeRoleWithWebIdentity,
   getSessionToken,
+  getAccessKeyInfo,
+  decodeAuthorizationMessage,
 ];

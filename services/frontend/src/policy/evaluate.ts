@@ -166,6 +166,18 @@ function evaluateOwnPolicies(policies: readonly Policy[], request: Metered<Asked
   return answer;
 }
 
+/**
+ * For each of some policies that name nobody, which of its statements have this effect and apply to the request. None
+ * if that costs too much.
+ */
+export function matchesOf(policies: readonly Policy[], effect: Effect, request: Asked): readonly (readonly number[])[] {
+  const matching = (metered: Metered<Asked>): number[][] =>
+    policies.map(({ statements }) =>
+      statements.flatMap((statement, i) => (statement.effect === effect && concerns(statement, metered) ? [i] : [])),
+    );
+  return withinBudget(request, matching) ?? policies.map(() => []);
+}
+
 function namingIn({ principals, notPrincipals }: Statement, requester: Requester): Naming {
   if (principals) return namingOf(principals, requester);
   if (notPrincipals) return isExempt(notPrincipals, requester, requester.boundary !== undefined) ? 'none' : 'caller';

@@ -7,7 +7,7 @@ export class NotStrictJsonError extends Error {
 const MAX_DEPTH = 8;
 
 /** The tokens that determine nesting and names in a JSON text; everything else lies between them. */
-const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]/gs;
+export const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]/gs;
 
 /**
  * Parses a text that means the same to every reader. JSON does not define an object that repeats a name, some readers

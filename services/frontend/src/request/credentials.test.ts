@@ -17,7 +17,7 @@ const record: AccessKeyRecord = {
 
 const alice: Identity<UserRecord> = {
   record: newUser('alice', { accountId: '000000000000', path: '/team/' }),
-  policies: ['{}'],
+  policies: [{ id: 'user_alice_own', document: '{}' }],
   boundary: undefined,
   tags: new Map([['team', 'red']]),
 };

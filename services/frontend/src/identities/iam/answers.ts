@@ -1,4 +1,5 @@
 import { identityArn } from '../callers.ts';
+import { policyNameOf } from '../identity.ts';
 import { shownPolicy } from '../../policy/bound-policy.ts';
 import type { IamDeps } from '../query-operation.ts';
 import type { GroupRecord, IamTag, PolicyRecord, RoleRecord, UserRecord } from '../iam-records.ts';
@@ -82,6 +83,11 @@ export function versionAnswer(
     IsDefaultVersion: versionId === defaultVersionId,
     CreateDate: new Date(createdAt),
   };
+}
+
+/** A managed policy that is attached, by its ARN. */
+export function attachedAnswer(PolicyArn: string): object {
+  return { PolicyName: policyNameOf(PolicyArn), PolicyArn };
 }
 
 function boundaryAnswer(boundary: string | undefined): object | undefined {

@@ -1,9 +1,10 @@
-import { isSamePolicy, policyNameOf } from '../identity.ts';
+import { isSamePolicy } from '../identity.ts';
 import { QueryException } from '../query-exception.ts';
 import { defineIam, type QueryOperation } from '../query-operation.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 import type { GroupRecord, RoleRecord, UserRecord } from '../iam-records.ts';
 import { assertBoundary, findPolicy, noSuch } from '../targets.ts';
+import { attachedAnswer } from './answers.ts';
 import { assertQuota, changeRecord } from './record-changes.ts';
 import { Arn, type Bearer, bearerName, bearerTitle, paging, PathPrefix } from './fields.ts';
 import { pageAnswer, pageOfAll } from './pages.ts';
@@ -60,7 +61,7 @@ function operationsOf(kind: Bearer): QueryOperation[] {
             call,
             deps,
             named: (arns) => ({
-              AttachedPolicies: arns.map((PolicyArn) => ({ PolicyName: policyNameOf(PolicyArn), PolicyArn })),
+              AttachedPolicies: arns.map(attachedAnswer),
             }),
           },
         );

@@ -78,3 +78,13 @@ test('the policies of one simulation have together the length that one may have'
     queryCode: 'InvalidInput',
   });
 });
+
+test('a page ends early once many statements matched, and nothing is left out', async () => {
+  const Statement = Array.from({ length: 1_500 }, () => ({ Effect: 'Allow', Action: '*', Resource: '*' }));
+  const PolicyInputList = [JSON.stringify({ Version: '2012-10-17', Statement })];
+  const names = Array.from({ length: 9 }, (_, i) => `kms:a${i}`);
+  const first = await simulate(names, ['*'], { PolicyInputList });
+  expect(first.EvaluationResults.map(({ EvalActionName }) => EvalActionName)).toEqual(['kms:a0', 'kms:a1']);
+  const { EvaluationResults } = await simulate(names, ['*'], { PolicyInputList, Marker: first.Marker });
+  expect(EvaluationResults[0]!.EvalActionName).toBe('kms:a2');
+});

@@ -1,19 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
 import { choice, list, structure, text } from '@keyfleet/shared/api/shape';
 import { z } from 'zod';
-import type { RequestContext } from '../../policy/conditions/context.ts';
-import { type Decision, evaluate } from '../../policy/evaluate.ts';
-import type { Principal } from '../../policy/principal.ts';
 import type { Page } from '../../store/store.ts';
 import { authorizeIam } from '../access.ts';
-import { identityArn } from '../callers.ts';
-import { defaultDocumentOf, loadIdentity } from '../identity.ts';
+import type { NamedPolicy } from '../identity.ts';
 import { QueryException } from '../query-exception.ts';
 import type { Admitted, IamDeps, QueryOperation } from '../query-operation.ts';
-import { findPolicy, noSuch } from '../targets.ts';
-import { assertIdentityPolicy } from './documents.ts';
 import { Arn, paging, PolicyDocument } from './fields.ts';
 import { pageAnswer } from './pages.ts';
+import { type Decide, newSimulation, type SimulatedContext } from './simulation.ts';
+import { assertInputPolicies, findSource, type PolicySource } from './source-policies.ts';
 
 const contextTypes = ['string', 'stringList', 'numeric', 'numericList', 'boolean', 'booleanList'] as const;
 const moreTypes = ['ip', 'ipList', 'binary', 'binaryList', 'date', 'dateList'] as const;
@@ -22,9 +18,6 @@ const ContextEntry = structure('ContextEntry', {
   ContextKeyValues: list(text()).optional(),
   ContextKeyType: choice([...contextTypes, ...moreTypes]).optional(),
 });
-
-/** Ours, for all policies together: as long as AWS lets one be. They are read in one go. */
-const MAX_POLICY_LENGTH = 131_072;
 
 const common = {
   ActionNames: list(text({ min: 3, max: 128 })),
@@ -54,7 +47,7 @@ const simulatePrincipalPolicy: QueryOperation = {
     const { accountId } = call.caller;
     const action = 'iam:SimulatePrincipalPolicy';
     authorizeIam({ call, input, action, resource: input.PolicySourceArn, ownerId: accountId }, deps);
-    const source = await principalOf(input.PolicySourceArn, accountId, deps);
+    const source = await findSource(input.PolicySourceArn, accountId, deps);
     return simulate('SimulatePrincipalPolicy', { input, source }, { call, deps });
   },
 };
@@ -79,31 +72,9 @@ const simulateCustomPolicy: QueryOperation = {
   },
 };
 
-const sourceForm = /^arn:[^:]+:iam::(\d{12}):(user|role|group)\/(?:.+\/)?([^/]+)$/;
-
-/** Throws NoSuchEntity, also for a principal of another account. */
-async function principalOf(arn: string, accountId: string, deps: IamDeps): Promise<Principal> {
-  const [, account, kind, name = ''] = sourceForm.exec(arn) ?? [];
-  if (account !== accountId) throw new QueryException('NoSuchEntity', `${arn} cannot be found.`);
-  if (kind === 'group') {
-    const group = await deps.iam.find(accountId, 'group', name);
-    if (group === undefined || identityArn(deps.partition, group) !== arn) throw noSuch('group', name);
-    const managed = await Promise.all(group.attached.map((policy) => findPolicy(deps, accountId, policy)));
-    const attached = managed.flatMap((policy) => (policy ? [defaultDocumentOf(policy) ?? ''] : []));
-    const inline = group.inline.map(({ document }) => document);
-    return { arn, accountId, userId: group.id, policies: [...inline, ...attached] };
-  }
-  const identity = await loadIdentity(deps.iam, { accountId, kind: kind as 'user' | 'role', name });
-  if (identity === undefined) throw noSuch(kind as 'user' | 'role', name);
-  const { record, policies, boundary, tags } = identity;
-  // The caller was authorized for exactly this ARN.
-  if (identityArn(deps.partition, record) !== arn) throw noSuch(record.kind, name);
-  return { arn, accountId, userId: record.id, policies, boundary, tags };
-}
-
 interface Simulation {
   readonly input: Given;
-  readonly source: Principal;
+  readonly source: PolicySource;
 }
 
 /** Evaluates identity policies and a boundary for each action on each resource, in a context given in full. */
@@ -112,22 +83,18 @@ async function simulate(
   { input, source }: Simulation,
   { call, deps }: Pick<Admitted<Given, 'user'>, 'call'> & { readonly deps: IamDeps },
 ): Promise<object> {
-  const { PolicyInputList: more = [], PermissionsBoundaryPolicyInputList: [boundary = source.boundary] = [] } = input;
   if (input.ResourcePolicy !== undefined) {
     throw new QueryException('InvalidInput', 'Resource policies are not simulated: send the request with DryRun.');
   }
-  const documents = [...more, ...(input.PermissionsBoundaryPolicyInputList ?? [])];
-  if (documents.join('').length > MAX_POLICY_LENGTH) {
-    throw new QueryException('InvalidInput', `The policies are longer than ${MAX_POLICY_LENGTH} characters together.`);
-  }
-  documents.forEach(assertIdentityPolicy);
-  const requester = deps.policies.requester({ ...source, boundary, policies: [...source.policies, ...more] });
-  const context = contextOf(input.ContextEntries);
-  const decide = (action: string, resource: string): object => ({
-    EvalActionName: action,
-    EvalResourceName: resource,
-    EvalDecision: decisions(evaluate({ requester, action, resource, ownerId: source.accountId, context })),
-  });
+  const more = namedIn(input, 'PolicyInputList');
+  const boundaries = namedIn(input, 'PermissionsBoundaryPolicyInputList');
+  assertInputPolicies([...more, ...boundaries].map(({ document }) => document));
+  const simulated = {
+    ...source,
+    policies: [...source.policies, ...more],
+    boundary: boundaries[0] ?? source.boundary,
+  };
+  const decide = newSimulation(simulated, contextOf(input.ContextEntries), deps.policies);
   return pageAnswer(
     input,
     {
@@ -139,12 +106,22 @@ async function simulate(
   );
 }
 
+function namedIn(
+  input: Given,
+  member: 'PolicyInputList' | 'PermissionsBoundaryPolicyInputList',
+): readonly NamedPolicy[] {
+  return (input[member] ?? []).map((document, i) => ({ id: `${member}.${i + 1}`, document }));
+}
+
 interface Some {
-  readonly decide: (action: string, resource: string) => object;
+  readonly decide: Decide;
   readonly limit: number;
   /** The number of decisions on earlier pages. */
   readonly from: number;
 }
+
+/** Ours: a page ends once it names so many statements and condition keys, since policies can have thousands. */
+const NAMED_IN_PAGE = 2_000;
 
 /** Makes only a page's decisions, since all of them may be a million, and lets other work in between them. */
 async function decideSome(
@@ -154,26 +131,24 @@ async function decideSome(
   const all = actions.length * resources.length;
   const to = Math.min(all, from + limit);
   const items: object[] = [];
-  for (let i = from; i < to; i++) {
-    items.push(decide(actions[Math.floor(i / resources.length)]!, resources[i % resources.length]!));
+  let named = 0;
+  let i = from;
+  for (; i < to && named < NAMED_IN_PAGE; i++) {
+    const result = decide(actions[Math.floor(i / resources.length)]!, resources[i % resources.length]!);
+    items.push(result);
+    named += result.MatchedStatements.length + result.MissingContextValues.length;
     await setImmediate();
   }
-  return to < all ? { items, next: String(to) } : { items };
+  return i < all ? { items, next: String(i) } : { items };
 }
 
-function decisions(decision: Decision): string {
-  if (decision === 'allowed') return 'allowed';
-  return decision.startsWith('deny') ? 'explicitDeny' : 'implicitDeny';
-}
-
-function contextOf(entries: Given['ContextEntries'] = []): RequestContext {
-  const values = new Map(
+function contextOf(entries: Given['ContextEntries'] = []): SimulatedContext {
+  return new Map(
     entries.map(({ ContextKeyName: name = '', ContextKeyValues: given = [], ContextKeyType: type = 'string' }) => [
       name.toLowerCase(),
       type.endsWith('List') ? given : given[0],
     ]),
   );
-  return { find: (name) => values.get(name) };
 }
 
 export const simulationOperations = [simulatePrincipalPolicy, simulateCustomPolicy];

@@ -51,7 +51,8 @@ async function assume(role: RoleRecord, from: Pick<SessionContent, 'tags' | 'tra
     sessionTokens: { seal: async (content: SessionContent) => `sealed ${made.push(content)}` },
   };
   const own = roleOf('from', { accountId: theirs, tags: [{ key: 'own', value: 'of the role' }], statement: {} });
-  const identity = { record: own, policies: [policyOf({ Action: '*', Resource: '*' })], boundary: undefined };
+  const policies = [{ id: 'own', document: policyOf({ Action: '*', Resource: '*' }) }];
+  const identity = { record: own, policies, boundary: undefined };
   const caller = sessionCaller({ ...identity, tags: new Map([['own', 'of the role']]) }, arnOf(own), {
     accessKeyId: 'ASIA',
     accountId: theirs,
