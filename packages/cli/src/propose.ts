@@ -91,10 +91,10 @@ type KnownBy = Pick<OpenDomain, 'client' | 'anchor'>;
 
 /**
  * Waits for a fully signed proposal, unless the member that must carry it out is unreachable. What is `done` was found
- * in the verified tokens.
+ * in the verified tokens. Throws CliError for one that failed.
  */
 export async function whenReady({ client, anchor }: KnownBy, view: ProposalView): Promise<ProposalView> {
-  if (view.standing === 'done') return client.awaitDone(view.proposalId, anchor);
+  if (view.standing === 'done' || view.standing === 'failed') return client.awaitDone(view.proposalId, anchor);
   if (view.standing !== 'ready') return view;
   const { preparer } = parseDomainChange(view.proposal.command);
   const { workers = [] } = await client.status();
@@ -128,17 +128,10 @@ export function proposalText({ proposalId, command, signedBy, standing, reason, 
           ? `It has all its signatures, but ${reason}.\nStart it, or propose again with another --preparer. ` +
             `An offline member carries it out with: keyfleet recover ${proposalId.slice(0, 12)}`
           : `${standing}: ${reason}`;
-  return [`Proposal ${proposalId.slice(0, 12)}`, ...command, `Signed by ${signedBy.join(', ')}.`, state]
-    .join('\n')
-    .replaceAll(/[^\P{Cc}\n]/gu, escaped);
+  return [`Proposal ${proposalId.slice(0, 12)}`, ...command, `Signed by ${signedBy.join(', ')}.`, state].join('\n');
 }
 
 function doneText(generation: number): string {
   if (generation > 0) return `Done: the domain is at generation ${generation}.`;
   return 'Done, says the domain-manager: no worker is that member any more. No token shows it. See: keyfleet domain status';
-}
-
-/** Reasons come from services and the store: nothing in them may move an operator's cursor. */
-function escaped(control: string): string {
-  return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`;
 }

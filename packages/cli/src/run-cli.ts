@@ -29,7 +29,9 @@ function explain(error: unknown, terminal: Terminal): 1 | 2 {
   // citty does not export the class of its error for an unknown verb or a missing option.
   const wronglyCalled = (error as Error).name === 'CLIError';
   if (error instanceof CliError || error instanceof DomainError || error instanceof ConfigError || wronglyCalled) {
-    terminal.note(`keyfleet: ${stripVTControlCharacters(message)}${wronglyCalled ? '. See --help' : ''}`);
+    // What a service says stays a part of the error: no line of it looks like one of ours.
+    const lines = stripVTControlCharacters(message).replaceAll('\n', '\n  ');
+    terminal.note(`keyfleet: ${lines}${wronglyCalled ? '. See --help' : ''}`);
     return wronglyCalled ? 2 : error instanceof CliError ? error.exitCode : 1;
   }
   terminal.note(`keyfleet: a fault of this program. Please report it:\n${(error as Error).stack ?? message}`);

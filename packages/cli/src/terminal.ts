@@ -13,10 +13,18 @@ export interface Terminal {
 }
 
 export const processTerminal: Terminal = {
-  write: (text) => void process.stdout.write(`${text}\n`),
-  note: (text) => void process.stderr.write(`${text}\n`),
+  write: (text) => void process.stdout.write(`${visible(text)}\n`),
+  note: (text) => void process.stderr.write(`${visible(text)}\n`),
   askSecret,
 };
+
+/**
+ * Much of what is printed comes from services and the store: nothing in it may move an operator's cursor. Escapes as
+ * JSON does.
+ */
+export function visible(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
 
 /** Reads a line without showing it. */
 async function askSecret(question: string): Promise<string> {

@@ -137,14 +137,18 @@ export class Proposals {
 
   standingOf(stored: StoredProposal): ProposalStanding {
     if (isLeft(stored)) return { standing: 'done', generation: this.#deps.tokens.generation };
-    return this.provenStandingOf(stored);
+    const proven = this.provenStandingOf(stored);
+    const { failure } = stored;
+    return proven.standing === 'ready' && failure !== undefined ? { standing: 'failed', reason: failure } : proven;
   }
 
-  /** The same, without believing the store that a member left: whoever writes it could keep the member in. */
-  provenStandingOf({ proposalId: id, command, signatures, failure }: StoredProposal): ProposalStanding {
+  /**
+   * The same, without believing the store that a member left, or that the change failed: whoever writes it could keep a
+   * member in.
+   */
+  provenStandingOf({ proposalId: id, command, signatures }: StoredProposal): ProposalStanding {
     const generation = this.#deps.tokens.generationOf(id);
     if (generation !== undefined) return { standing: 'done', generation };
-    if (failure !== undefined) return { standing: 'failed', reason: failure };
     return this.#verifiedOnce({ command, signatures: [...signatures] });
   }
 

@@ -369,6 +369,20 @@ describe('the member that a proposal names', () => {
     const standing = proposals.standingOf((await world.store.findProposal(proposalId))!);
     expect(standing).toMatchObject({ standing: 'failed' });
     expect((standing as { reason: string }).reason).toContain('naming another member with --preparer');
+    world.workers[0]!.forged = undefined;
+    await round.run();
+    expect(tokens.generation).toBe(1);
+  });
+
+  test('is asked, whatever the store says of the proposal', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice, bob]));
+    await world.store.setFailure(proposalId, 'refused');
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('failed');
+    await round.run();
+    expect(tokens.generation).toBe(2);
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('done');
   });
 
   function parseChangeOf(replica: Replica, preparer: string): DomainChange {

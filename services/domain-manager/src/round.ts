@@ -42,6 +42,8 @@ export class Round {
   #announced = 0;
   /** When this replica last rotated. Lost with the replica, which costs at most one rotation. */
   #rotatedAt = -Infinity;
+  /** Ids of the proposals that this replica could not carry out. Lost with the replica, which costs one more try. */
+  readonly #failed = new Set<string>();
   /** Which members were logged as late for which domain key. */
   readonly #named = new Set<string>();
 
@@ -84,9 +86,12 @@ export class Round {
 
   async #executeReady(): Promise<void> {
     const { store, proposals, tokens, events } = this.#deps;
-    for (const stored of await proposals.list()) {
+    const waiting = await proposals.list();
+    for (const id of this.#failed) if (!waiting.some(({ proposalId }) => proposalId === id)) this.#failed.delete(id);
+    for (const stored of waiting) {
       const standing = proposals.provenStandingOf(stored);
       if (standing.standing !== 'ready' || this.#hasLeft(standing.change, stored)) continue;
+      if (this.#failed.has(stored.proposalId)) continue;
       const proposal = { command: stored.command, signatures: [...stored.signatures] };
       try {
         const { change } = standing;
@@ -97,6 +102,7 @@ export class Round {
         }
       } catch (error) {
         if (!(error instanceof ProposalFailedError)) throw error;
+        this.#failed.add(stored.proposalId);
         await store.setFailure(stored.proposalId, error.message);
       }
       await this.#surveyAndDistribute();

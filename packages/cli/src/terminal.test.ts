@@ -1,0 +1,8 @@
+import { expect, test } from 'vitest';
+import { visible } from './terminal.ts';
+
+test('control characters of services reach no terminal, and JSON stays JSON', () => {
+  expect(visible('a\n\tb: \x1b[2J\x9b1A\rall is well')).toBe('a\n\tb: \\u001b[2J\\u009b1A\\u000dall is well');
+  const told = { problem: '\x9b2J \x7f' };
+  expect(JSON.parse(visible(JSON.stringify(told)))).toEqual(told);
+});
