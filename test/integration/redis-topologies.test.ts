@@ -19,6 +19,9 @@ const clock = { now: Date.now };
 
 const addressOf = ({ port }: TestServer) => `127.0.0.1:${port}`;
 
+/** Three masters that write everything to one disk at once may need more than a second. */
+const connectPatiently = (url: string) => connect(url, 10_000);
+
 describe('Redis Cluster', () => {
   const resources = new AsyncDisposableStack();
   let url: string;
@@ -28,14 +31,14 @@ describe('Redis Cluster', () => {
   afterAll(() => resources.disposeAsync());
 
   storeContract(async () => {
-    const client = await connect(url);
+    const client = await connectPatiently(url);
     await Promise.all(mastersOf(client).map((node) => node.flushall()));
     const store = openStore({ client, writes: writesOf(client), clock });
     return Object.assign(store, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
   });
 
   test('each of its nodes is checked for durability', async () => {
-    await using client = await connect(url);
+    await using client = await connectPatiently(url);
     expect(await checkDurability(client, 'strict')).toEqual({ replicas: 0 });
     const [, second] = mastersOf(client);
     await second?.config('SET', 'appendfsync', 'everysec');
@@ -44,7 +47,7 @@ describe('Redis Cluster', () => {
   });
 
   test('on every node a record is refused whose record key may be dropped', async () => {
-    await using client = await connect(url);
+    await using client = await connectPatiently(url);
     await Promise.all(mastersOf(client).map((node) => node.flushall()));
     const connections = { client, writes: writesOf(client) };
     const store = openStore({ ...connections, clock });

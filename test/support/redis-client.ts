@@ -1,10 +1,13 @@
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 
-/** A connection as services make it, once it is there. */
-export async function connectTestRedis(target: string | number): Promise<RedisClient & AsyncDisposable> {
+/** A connection as services make it, once it is there; with as much patience, unless a test is about something else. */
+export async function connectTestRedis(
+  target: string | number,
+  commandTimeout?: number,
+): Promise<RedisClient & AsyncDisposable> {
   const url = typeof target === 'number' ? `redis://127.0.0.1:${target}` : target;
-  const client = connectRedis(RedisConfig.parse({ url }), { onProblem: () => {} });
+  const client = connectRedis(RedisConfig.parse({ url }), { onProblem: () => {} }, commandTimeout);
   await untilReady(client, 20_000);
   return client;
 }
