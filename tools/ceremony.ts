@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { type Home, identities } from './home.ts';
 import { peersOf } from './home-tls.ts';
 import type { Ports } from './ports.ts';
-import { describeWorker } from './readiness.ts';
+import { describeWorker, until } from './readiness.ts';
 import { peerAddress } from './service-configs.ts';
 import { StartError } from './start-error.ts';
 
@@ -42,8 +42,14 @@ export async function foundDomain(
   );
 }
 
+/** A busy machine may let it miss a probe, though it was ready before. */
+const ANSWERS_MS = 20_000;
+
 async function memberAt(port: number, peers: Pick<Peers, 'credentials'>): Promise<NewMember> {
-  const { member_id, signing_key, agreement_key, encapsulation_key } = (await describeWorker(port, peers)) ?? {};
+  let told: Awaited<ReturnType<typeof describeWorker>>;
+  const isTold = async (): Promise<boolean> => (told = await describeWorker(port, peers)) !== undefined;
+  await until(isTold, ANSWERS_MS, () => false);
+  const { member_id, signing_key, agreement_key, encapsulation_key } = told ?? {};
   if (!member_id || !signing_key || !agreement_key || !encapsulation_key?.length) {
     throw new StartError(`the hsm-worker at port ${port} does not say who it is. See the log of the workers.`);
   }
