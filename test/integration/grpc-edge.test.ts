@@ -174,15 +174,17 @@ test.each<[string, RegExp, Interceptor]>([
   expect(edge.invocations).toEqual([]);
 });
 
+const unsignedCall = {
+  ':method': 'POST',
+  ':path': '/keyfleet.kms.v1.Kms/ListKeys',
+  'content-type': 'application/grpc',
+  te: 'trailers',
+};
+
 test('a stranger is refused by the headers; nothing of the message is waited for', async () => {
   await using edge = await startEdge();
   const session = connect(`http://${edge.grpcAddress}`);
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': '/keyfleet.kms.v1.Kms/ListKeys',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  });
+  const stream = session.request(unsignedCall);
   const [headers] = (await once(stream, 'response')) as [Record<string, string>];
   expect(headers).toMatchObject({ 'grpc-status': '16', 'kms-error': 'MissingAuthenticationTokenException' });
   session.destroy();
@@ -193,13 +195,7 @@ test('more headers than over HTTP end a stranger’s connection and are refused 
   await using edge = await startEdge();
   const long = { 'x-long': 'x'.repeat(17_000) };
   const session = connect(`http://${edge.grpcAddress}`);
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': '/keyfleet.kms.v1.Kms/ListKeys',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-    ...long,
-  });
+  const stream = session.request({ ...unsignedCall, ...long });
   stream.on('error', () => undefined);
   session.on('error', () => undefined);
   await once(session, 'close');

@@ -45,20 +45,22 @@ export class SoftHsm {
 
   /** What OpenSC says of the secret keys in it. */
   async listKeys(pin: string): Promise<string> {
-    const args = ['--module', SoftHsm.module, '--token-label', this.label, '--login', '--pin', pin];
-    return this.#run('pkcs11-tool', [...args, '--list-objects', '--type', 'secrkey']);
+    return this.#pkcs11(pin, '--list-objects', '--type', 'secrkey');
   }
 
   /** Makes an AES-256 key beside those that are there, with OpenSC. */
   async makeKey(pin: string, label: string, ...options: readonly string[]): Promise<void> {
-    const args = ['--module', SoftHsm.module, '--token-label', this.label, '--login', '--pin', pin];
-    await this.#run('pkcs11-tool', [...args, '--keygen', '--key-type', 'AES:32', '--label', label, ...options]);
+    await this.#pkcs11(pin, '--keygen', '--key-type', 'AES:32', '--label', label, ...options);
   }
 
   /** Has the token lose a secret key, as its other users learn it: from the token. */
   async loseKey(pin: string, label: string): Promise<void> {
-    const args = ['--module', SoftHsm.module, '--token-label', this.label, '--login', '--pin', pin];
-    await this.#run('pkcs11-tool', [...args, '--delete-object', '--type', 'secrkey', '--label', label]);
+    await this.#pkcs11(pin, '--delete-object', '--type', 'secrkey', '--label', label);
+  }
+
+  #pkcs11(pin: string, ...args: readonly string[]): Promise<string> {
+    const login = ['--module', SoftHsm.module, '--token-label', this.label, '--login', '--pin', pin];
+    return this.#run('pkcs11-tool', [...login, ...args]);
   }
 
   async #run(program: string, args: readonly string[]): Promise<string> {

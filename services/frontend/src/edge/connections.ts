@@ -195,8 +195,20 @@ export class Connections {
     this.#probes = new PeerLimit(clock, STRANGERS_RATE);
   }
 
-  /** Admits a new connection. Returns the milliseconds to wait before reading it: 0 unless its peer is a nuisance. */
-  add(socket: Socket): number {
+  /**
+   * Serves a new connection: at once, or after a while if its peer is a nuisance. Until then nobody reads it: to pause
+   * its socket would not do, as an HTTP parser or TLS reads from beneath it.
+   */
+  admit(socket: Socket, serve: (socket: Socket) => void): void {
+    const wait = this.#add(socket);
+    if (wait === 0) return serve(socket);
+    socket.on('error', () => socket.destroy());
+    const over = setTimeout(() => serve(socket), wait);
+    socket.once('close', () => clearTimeout(over));
+  }
+
+  /** Returns the milliseconds to wait before reading it. */
+  #add(socket: Socket): number {
     const { remoteAddress = '' } = socket;
     const peer = this.#peerOf(remoteAddress);
     const connection = new Connection(socket, peer, this);

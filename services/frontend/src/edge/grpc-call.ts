@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { OutgoingHttpHeaders } from 'node:http2';
 import { Metadata, type ServerInterceptingCallInterface, ServerInterceptingCall, status } from '@grpc/grpc-js';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
@@ -60,12 +61,13 @@ export function serveUnary(
         onReceiveMetadata: (metadata) => {
           const forwardedFor = metadata.get('x-forwarded-for').join(',');
           const sender = connection.senderOf(forwardedFor);
-          if (bytesOf(metadata) > httpLimits.headerBytes) {
+          const headers = metadata.toHttp2Headers();
+          if (bytesOf(headers) > httpLimits.headerBytes) {
             if (sender === connection && sender.isStrange) connection.cut();
             else refuse({ code: status.RESOURCE_EXHAUSTED, details: 'The request headers are too large.' }, sender);
             return sender.leave();
           }
-          const request = requestOf(path, metadata, { call, isTls, sender });
+          const request = requestOf(path, headers, { call, isTls, sender });
           const { turns } = sender.peer;
           const readMessage = () => {
             call.startRead();
@@ -98,9 +100,9 @@ export function serveUnary(
 }
 
 /** Node takes 64 KiB of headers for each call, and has no setting for less that grpc-js passes on. */
-function bytesOf(metadata: Metadata): number {
+function bytesOf(headers: OutgoingHttpHeaders): number {
   let bytes = 0;
-  for (const [name, values] of Object.entries(metadata.toHttp2Headers())) {
+  for (const [name, values] of Object.entries(headers)) {
     for (const value of [values].flat()) bytes += name.length + String(value).length;
   }
   return bytes;
@@ -110,9 +112,9 @@ function bytesOf(metadata: Metadata): number {
  * The call in the form that is signed: POST to the method's path, the authority that the client called, and the stated
  * payload hash.
  */
-function requestOf(path: string, metadata: Metadata, { call, isTls, sender }: SentCall): EdgeRequest {
+function requestOf(path: string, sent: OutgoingHttpHeaders, { call, isTls, sender }: SentCall): EdgeRequest {
   const headers = new Map<string, string>();
-  for (const [name, values] of Object.entries(metadata.toHttp2Headers())) {
+  for (const [name, values] of Object.entries(sent)) {
     headers.set(name, Array.isArray(values) ? values.join(',') : String(values));
   }
   headers.set('host', call.getHost());

@@ -85,10 +85,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
   const serve = options.certificates ? acceptTls(options.certificates, { mutual: false }, inject) : inject;
   const listener = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy());
-    const wait = connections.add(socket);
-    if (wait === 0) return serve(socket);
-    const over = setTimeout(() => serve(socket), wait);
-    socket.once('close', () => clearTimeout(over));
+    connections.admit(socket, serve);
   });
   listener.listen(options.address.port, options.address.host);
   await once(listener, 'listening');

@@ -108,7 +108,10 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   server.timeout = limits.requestTimeoutMs + limits.idleTimeoutMs;
   server.on('clientError', refuseBrokenRequest);
   const connections = new Connections(limits, options.proxies);
-  serveAfter(server, (socket) => connections.add(socket));
+  const [listener] = server.listeners('connection') as ((socket: Socket) => void)[];
+  const serve = listener!.bind(server);
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => connections.admit(socket, serve));
   const isTls = options.certificates !== undefined;
   const reception: Reception = { ...options, limits, server, uploads: new Uploads(limits) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
@@ -131,22 +134,6 @@ function newServer(certificates: ServerCertificates | undefined, options: Server
   const server = createTlsServer({ ...options, ...certificates.options });
   certificates.follow(server);
   return server;
-}
-
-/**
- * Gives the server each connection as late as `wait` says, in milliseconds. To pause the socket would not do: the
- * server's parser, or TLS, reads from beneath it.
- */
-function serveAfter(server: Server, wait: (socket: Socket) => number): void {
-  const [serve] = server.listeners('connection') as ((socket: Socket) => void)[];
-  server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) => {
-    const milliseconds = wait(socket);
-    if (milliseconds === 0) return serve!.call(server, socket);
-    socket.on('error', () => socket.destroy());
-    const over = setTimeout(() => serve!.call(server, socket), milliseconds);
-    socket.once('close', () => clearTimeout(over));
-  });
 }
 
 interface Reception extends Pick<HttpEdgeOptions, 'kms' | 'query' | 'pipeline' | 'readiness' | 'log'> {
