@@ -1,7 +1,6 @@
-import { z } from 'zod';
-import { authorizeIam } from '../access.ts';
+import { defineAccountRead } from '../account-reads.ts';
 import { QueryException } from '../query-exception.ts';
-import { type Admitted, defineIam, type QueryOperation } from '../query-operation.ts';
+import { defineIam } from '../query-operation.ts';
 import { paging, RoleName, UserName } from './fields.ts';
 
 /** What IAM has and there is none of here. Terraform and clean-up scripts ask before they delete a user or a role. */
@@ -34,19 +33,14 @@ const listInstanceProfilesForRole = defineIam({
 
 const ofAccounts = { ListAccountAliases: 'AccountAliases', ListVirtualMFADevices: 'VirtualMFADevices' } as const;
 
-const listsOfAccounts = Object.entries(ofAccounts).map(([name, member]): QueryOperation => ({
-  service: 'iam',
-  name,
-  readOnly: true,
-  target: undefined,
-  input: z.object(paging),
-  async run(admitted, deps) {
-    const { input, call } = admitted as object as Admitted<object, 'user'>;
-    const about = { action: `iam:${name}`, resource: '*', ownerId: call.caller.accountId };
-    authorizeIam({ call, input: { ...input }, ...about }, deps);
-    return { [member]: [], IsTruncated: false };
-  },
-}));
+const listsOfAccounts = Object.entries(ofAccounts).map(([name, member]) =>
+  defineAccountRead({
+    service: 'iam',
+    name,
+    input: paging,
+    run: async () => ({ [member]: [], IsTruncated: false }),
+  }),
+);
 
 const loginProfiles = (['GetLoginProfile', 'DeleteLoginProfile'] as const).map((name) =>
   defineIam({

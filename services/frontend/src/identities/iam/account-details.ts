@@ -1,9 +1,8 @@
 import { choice, list } from '@keyfleet/shared/api/shape';
-import { z } from 'zod';
-import { authorizeIam } from '../access.ts';
+import { defineAccountRead } from '../account-reads.ts';
 import { awsManagedPolicies } from '../aws-managed-policies.ts';
 import type { GroupRecord, IamRecord, PolicyRecord, RoleRecord, UserRecord } from '../iam-records.ts';
-import type { Admitted, IamDeps, QueryOperation } from '../query-operation.ts';
+import type { IamDeps } from '../query-operation.ts';
 import { awsRecord } from '../targets.ts';
 import {
   attachedAnswer,
@@ -19,25 +18,19 @@ import { chained, pageAnswer, pageOfAll } from './pages.ts';
 import { countsOf } from './policy-uses.ts';
 
 const kinds = ['User', 'Role', 'Group', 'LocalManagedPolicy', 'AWSManagedPolicy'] as const;
-const input = z.object({ Filter: list(choice([...kinds])).optional(), ...paging });
 
-export const getAccountAuthorizationDetails: QueryOperation = {
+export const getAccountAuthorizationDetails = defineAccountRead({
   service: 'iam',
   name: 'GetAccountAuthorizationDetails',
-  readOnly: true,
-  target: undefined,
-  input,
-  async run(admitted, deps) {
-    const { input: given, call } = admitted as object as Admitted<z.output<typeof input>, 'user'>;
+  input: { Filter: list(choice([...kinds])).optional(), ...paging },
+  async run({ input, call }, deps) {
     const { accountId } = call.caller;
-    const about = { action: 'iam:GetAccountAuthorizationDetails', resource: '*', ownerId: accountId };
-    authorizeIam({ call, input: given, ...about }, deps);
-    const { Filter: filter = [] } = given;
+    const { Filter: filter = [] } = input;
     const lists = Object.entries(listsOf(accountId, deps)).filter(
       ([kind]) => filter.length === 0 || filter.some((wanted) => wanted === kind),
     );
     return pageAnswer(
-      given,
+      input,
       {
         operation: 'GetAccountAuthorizationDetails',
         filter: JSON.stringify(lists.map(([kind]) => kind)),
@@ -46,7 +39,7 @@ export const getAccountAuthorizationDetails: QueryOperation = {
       { call, deps, named: (records) => detailsOf(records, accountId, deps) },
     );
   },
-};
+});
 
 type Lists = Readonly<Record<(typeof kinds)[number], ReturnType<typeof pageOfAll<IamRecord>>>>;
 

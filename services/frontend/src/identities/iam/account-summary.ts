@@ -1,6 +1,4 @@
-import { z } from 'zod';
-import { authorizeIam } from '../access.ts';
-import type { Admitted, QueryOperation } from '../query-operation.ts';
+import { defineAccountRead } from '../account-reads.ts';
 import { IAM_QUOTAS } from '../quotas.ts';
 
 /** What AWS counts and there is none of here. */
@@ -34,20 +32,15 @@ const quotas = {
   GroupPolicySizeQuota: IAM_QUOTAS.inlinePolicyLength.group,
 };
 
-export const getAccountSummary: QueryOperation = {
+export const getAccountSummary = defineAccountRead({
   service: 'iam',
   name: 'GetAccountSummary',
-  readOnly: true,
-  target: undefined,
-  input: z.object({}),
-  async run(admitted, deps) {
-    const { input, call } = admitted as object as Admitted<object, 'user'>;
+  input: {},
+  async run({ call }, deps) {
     const { accountId } = call.caller;
-    const about = { action: 'iam:GetAccountSummary', resource: '*', ownerId: accountId };
-    authorizeIam({ call, input: { ...input }, ...about }, deps);
     const [Users, Roles, Groups, Policies] = await Promise.all(
       (['user', 'role', 'group', 'policy'] as const).map((kind) => deps.iam.count(accountId, kind)),
     );
     return { SummaryMap: new Map(Object.entries({ Users, Roles, Groups, Policies, ...quotas, ...none })) };
   },
-};
+});

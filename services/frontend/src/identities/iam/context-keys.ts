@@ -1,44 +1,29 @@
 import { list } from '@keyfleet/shared/api/shape';
-import { z } from 'zod';
 import { askedKeys } from '../../policy/asked-keys.ts';
-import { authorizeIam } from '../access.ts';
-import type { Admitted, QueryOperation } from '../query-operation.ts';
+import { defineAccountRead } from '../account-reads.ts';
 import { Arn, PolicyDocument } from './fields.ts';
 import { assertInputPolicies, findSource } from './source-policies.ts';
 
-const ofPolicies = z.object({ PolicyInputList: list(PolicyDocument) });
-const ofPrincipal = z.object({ PolicySourceArn: Arn, PolicyInputList: list(PolicyDocument).optional() });
-
-const getContextKeysForCustomPolicy: QueryOperation = {
+const getContextKeysForCustomPolicy = defineAccountRead({
   service: 'iam',
   name: 'GetContextKeysForCustomPolicy',
-  readOnly: true,
-  target: undefined,
-  input: ofPolicies,
-  async run(admitted, deps) {
-    const { input, call } = admitted as object as Admitted<z.output<typeof ofPolicies>, 'user'>;
-    const { accountId: ownerId } = call.caller;
-    authorizeIam({ call, input, action: 'iam:GetContextKeysForCustomPolicy', resource: '*', ownerId }, deps);
-    assertInputPolicies(input.PolicyInputList);
-    return { ContextKeyNames: askedKeys(input.PolicyInputList) };
+  input: { PolicyInputList: list(PolicyDocument) },
+  async run({ input: { PolicyInputList: policies } }) {
+    assertInputPolicies(policies);
+    return { ContextKeyNames: askedKeys(policies) };
   },
-};
+});
 
-const getContextKeysForPrincipalPolicy: QueryOperation = {
+const getContextKeysForPrincipalPolicy = defineAccountRead({
   service: 'iam',
   name: 'GetContextKeysForPrincipalPolicy',
-  readOnly: true,
-  target: undefined,
-  input: ofPrincipal,
-  async run(admitted, deps) {
-    const { input, call } = admitted as object as Admitted<z.output<typeof ofPrincipal>, 'user'>;
-    const { PolicySourceArn: arn, PolicyInputList: more = [] } = input;
-    const { accountId: ownerId } = call.caller;
-    authorizeIam({ call, input, action: 'iam:GetContextKeysForPrincipalPolicy', resource: arn, ownerId }, deps);
-    const { policies } = await findSource(arn, ownerId, deps);
+  input: { PolicySourceArn: Arn, PolicyInputList: list(PolicyDocument).optional() },
+  resource: ({ PolicySourceArn }) => PolicySourceArn,
+  async run({ input: { PolicySourceArn: arn, PolicyInputList: more = [] }, call }, deps) {
+    const { policies } = await findSource(arn, call.caller.accountId, deps);
     assertInputPolicies(more);
     return { ContextKeyNames: askedKeys([...policies.map(({ document }) => document), ...more]) };
   },
-};
+});
 
 export const contextKeyOperations = [getContextKeysForCustomPolicy, getContextKeysForPrincipalPolicy];

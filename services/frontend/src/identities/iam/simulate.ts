@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { choice, list, structure, text } from '@keyfleet/shared/api/shape';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Page } from '../../store/store.ts';
-import { authorizeIam } from '../access.ts';
+import { defineAccountRead } from '../account-reads.ts';
 import type { NamedPolicy } from '../identity.ts';
 import { QueryException } from '../query-exception.ts';
-import type { Admitted, IamDeps, QueryOperation } from '../query-operation.ts';
+import type { Admitted, IamDeps } from '../query-operation.ts';
 import { Arn, paging, PolicyDocument } from './fields.ts';
 import { pageAnswer } from './pages.ts';
 import { type Decide, newSimulation, type SimulatedContext } from './simulation.ts';
@@ -28,40 +28,27 @@ const common = {
   ResourcePolicy: PolicyDocument.optional(),
   ...paging,
 };
-const ofPrincipal = z.object({
-  PolicySourceArn: Arn,
-  PolicyInputList: list(PolicyDocument).optional(),
-  ...common,
-});
-const ofPolicies = z.object({ PolicyInputList: list(PolicyDocument), ...common });
-type Given = Omit<z.output<typeof ofPrincipal>, 'PolicySourceArn'>;
+const ofPrincipal = { PolicySourceArn: Arn, PolicyInputList: list(PolicyDocument).optional(), ...common };
+const ofPolicies = { PolicyInputList: list(PolicyDocument), ...common };
+type Given = Omit<z.output<z.ZodObject<typeof ofPrincipal>>, 'PolicySourceArn'>;
 
-const simulatePrincipalPolicy: QueryOperation = {
+const simulatePrincipalPolicy = defineAccountRead({
   service: 'iam',
   name: 'SimulatePrincipalPolicy',
-  readOnly: true,
-  target: undefined,
   input: ofPrincipal,
-  async run(admitted, deps) {
-    const { input, call } = admitted as object as Admitted<z.output<typeof ofPrincipal>, 'user'>;
-    const { accountId } = call.caller;
-    const action = 'iam:SimulatePrincipalPolicy';
-    authorizeIam({ call, input, action, resource: input.PolicySourceArn, ownerId: accountId }, deps);
-    const source = await findSource(input.PolicySourceArn, accountId, deps);
+  resource: ({ PolicySourceArn }) => PolicySourceArn,
+  async run({ input, call }, deps) {
+    const source = await findSource(input.PolicySourceArn, call.caller.accountId, deps);
     return simulate('SimulatePrincipalPolicy', { input, source }, { call, deps });
   },
-};
+});
 
-const simulateCustomPolicy: QueryOperation = {
+const simulateCustomPolicy = defineAccountRead({
   service: 'iam',
   name: 'SimulateCustomPolicy',
-  readOnly: true,
-  target: undefined,
   input: ofPolicies,
-  async run(admitted, deps) {
-    const { input, call } = admitted as object as Admitted<z.output<typeof ofPolicies>, 'user'>;
+  async run({ input, call }, deps) {
     const { accountId } = call.caller;
-    authorizeIam({ call, input, action: 'iam:SimulateCustomPolicy', resource: '*', ownerId: accountId }, deps);
     const source = {
       arn: `arn:${deps.partition}:iam::${accountId}:user/simulated`,
       accountId,
@@ -70,7 +57,7 @@ const simulateCustomPolicy: QueryOperation = {
     };
     return simulate('SimulateCustomPolicy', { input, source }, { call, deps });
   },
-};
+});
 
 interface Simulation {
   readonly input: Given;
