@@ -9,11 +9,12 @@ import { ConfigError } from '@keyfleet/shared/config';
  */
 export async function claimSocket(path: string): Promise<void> {
   const folder = dirname(path);
-  const { mode } = statOf(folder);
-  if ((mode & 0o022) !== 0) {
-    throw new ConfigError(`socket: other users may replace files in ${folder}. Run: chmod go-w ${folder}`);
+  const isWritable = ({ mode }: Stats): boolean => (mode & 0o022) !== 0;
+  assertNobodyElses(folder, isWritable);
+  // Above it the sticky bit is enough: it keeps others from what is there already.
+  for (const above of foldersTo(realpathSync(folder)).slice(0, -1)) {
+    assertNobodyElses(above, (stats) => isWritable(stats) && (stats.mode & 0o1000) === 0);
   }
-  for (const above of foldersTo(realpathSync(folder))) assertNobodyElses(above);
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (there === undefined) return;
   if (!there.isSocket())
@@ -30,15 +31,13 @@ function foldersTo(folder: string): readonly string[] {
   return parent === folder ? [folder] : [...foldersTo(parent), folder];
 }
 
-/** Whoever owns a folder, or may write in it without the sticky bit, can replace what it holds. */
-function assertNobodyElses(folder: string): void {
-  const { uid, mode } = statOf(folder);
-  if (uid !== 0 && uid !== process.geteuid?.()) {
-    throw new ConfigError(`socket: ${folder} belongs to another user. Run: chown $(id -u) ${folder}`);
-  }
-  if ((mode & 0o022) !== 0 && (mode & 0o1000) === 0) {
+/** Whoever owns a folder, or may write in it, can replace what it holds. */
+function assertNobodyElses(folder: string, isOpen: (stats: Stats) => boolean): void {
+  const stats = statOf(folder);
+  if (isOpen(stats))
     throw new ConfigError(`socket: other users may replace files in ${folder}. Run: chmod go-w ${folder}`);
-  }
+  if (stats.uid === 0 || stats.uid === process.geteuid?.()) return;
+  throw new ConfigError(`socket: ${folder} belongs to another user. Run: chown $(id -u) ${folder}`);
 }
 
 function statOf(folder: string): Stats {
