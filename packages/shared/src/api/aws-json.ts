@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { camelCase, constraints, validationException, violation } from '../errors/aws-messages.ts';
 import { exceptions, KmsException } from '../errors/exceptions.ts';
 import { base64Length, liftBlobs, writeBase64 } from './blobs.ts';
-import { MAX_ITEMS } from './check.ts';
+import { tooManyException } from './check.ts';
 import { compileInputCheck } from './input-check.ts';
 import { type JsonStyle, structureWriterOf } from './json-writer.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
@@ -241,21 +240,8 @@ function readBounded(text: string, shape: StructureShape): unknown {
   try {
     return readJson(text);
   } catch (error) {
-    throw error instanceof TooManyError ? tooMany(error, shape) : error;
+    throw error instanceof TooManyError ? tooManyException(error, shape) : error;
   }
-}
-
-/** As the checks answer a map or a list that is too long; nothing else takes so many members. */
-function tooMany(cause: TooManyError, shape: StructureShape): KmsException {
-  let at: Shape | undefined = shape;
-  for (const place of cause.path) {
-    if (at?.kind === 'structure') at = at.members.find(({ name }) => name === place)?.shape;
-    else at = at?.kind === 'list' ? at.item : undefined;
-  }
-  if (at?.kind !== 'map' && at?.kind !== 'list') return new KmsException('SerializationException', '', { cause });
-  const path = cause.path.map((place) => camelCase(String(place))).join('.');
-  const limit = at.kind === 'map' ? constraints.longestMap(at.max) : constraints.longest(at.max ?? MAX_ITEMS);
-  return validationException([violation(undefined, path, limit)]);
 }
 
 /** Counts commas, also inside strings. */

@@ -1,5 +1,7 @@
 import { lengthOfPairs } from '../hsm/encryption-context.ts';
 import { camelCase, constraints, validationException, violation } from '../errors/aws-messages.ts';
+import { KmsException } from '../errors/exceptions.ts';
+import type { TooManyError } from './read-json.ts';
 import {
   type ListShape,
   type MapShape,
@@ -13,7 +15,7 @@ import {
  * How many items of a list are looked at, how many of their violations are told, and how many items are printed. No
  * list takes more items, and whoever sends a hundred thousand wrong ones learns enough.
  */
-export const MAX_ITEMS = 1_000;
+const MAX_ITEMS = 1_000;
 const MAX_TOLD = 100;
 
 /** Adds the violations of `value` to `violations`. `path` is '' for the whole input. */
@@ -34,6 +36,19 @@ export function compileCheck(shape: StructureShape): (value: object) => void {
     checkForRecord(value, '', recorded);
     throw validationException(violations, recorded);
   };
+}
+
+/** Of a body that was not read on: as the checks answer a map or list that is too long. Nothing else takes so much. */
+export function tooManyException(cause: TooManyError, shape: StructureShape): KmsException {
+  let at: Shape | undefined = shape;
+  for (const place of cause.path) {
+    if (at?.kind === 'structure') at = at.members.find(({ name }) => name === place)?.shape;
+    else at = at?.kind === 'list' ? at.item : undefined;
+  }
+  if (at?.kind !== 'map' && at?.kind !== 'list') return new KmsException('SerializationException', '', { cause });
+  const path = cause.path.map((place) => camelCase(String(place))).join('.');
+  const limit = at.kind === 'map' ? constraints.longestMap(at.max) : constraints.longest(at.max ?? MAX_ITEMS);
+  return validationException([violation(undefined, path, limit)]);
 }
 
 /** The shape for the audit record: AWS prints grant tokens to their caller, but logs none. */
