@@ -4,7 +4,7 @@ import type { DomainManagerEvents } from './events.ts';
 import type { WorkerView } from './worker-survey.ts';
 import { type TokenLog, TokenLogError } from './token-log.ts';
 import { assertOthersOpen } from './witness.ts';
-import { WorkerRefusedError } from './workers.ts';
+import { type Worker, WorkerRefusedError } from './workers.ts';
 
 export interface ExecuteDeps {
   readonly views: readonly WorkerView[];
@@ -22,27 +22,33 @@ export class ProposalFailedError extends Error {
  * store has the token, nothing has changed; after that, every round brings it to the members. Throws
  * ProposalFailedError if that member will never make it. Returns normally when it is done, or worth another try.
  */
-export async function executeProposal(
-  change: DomainChange,
-  proposal: Proposal,
-  { views, tokens, events }: ExecuteDeps,
-): Promise<void> {
-  const worker = views.find((view) => mayPrepare(view, change, tokens))?.worker;
-  if (worker === undefined) return;
-  try {
-    const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
-    // False: another replica was faster, perhaps with the same proposal. The next round reads what it stored.
-    if (!(await tokens.append(token, (next) => assertOthersOpen(next, { views, events })))) return;
-    // A member that already made a token of this generation from another proposal returns that one.
-    const made = parseToken(token).proposal;
-    const signers = made.signatures.map(({ operatorId }) => operatorId);
-    const { name } = parseDomainChange(made.command);
-    events.tokenStored(tokens.generation, name, signers);
-  } catch (error) {
-    events.tokenNotMade(worker, change.name, error);
-    if (!(error instanceof WorkerRefusedError || error instanceof TokenLogError)) return;
-    throw new ProposalFailedError(`${worker.address}: ${error.message}. ${ANOTHER}`);
+export async function executeProposal(change: DomainChange, proposal: Proposal, deps: ExecuteDeps): Promise<void> {
+  const { views, tokens, events } = deps;
+  // What a worker says of itself is not signed: one that lies must not be asked in place of the member that it names.
+  const asked = views.filter((view) => mayPrepare(view, change, tokens));
+  const refusals: string[] = [];
+  for (const { worker } of asked) {
+    try {
+      return await haveMade(worker, proposal, deps);
+    } catch (error) {
+      events.tokenNotMade(worker, change.name, error);
+      if (error instanceof WorkerRefusedError || error instanceof TokenLogError)
+        refusals.push(`${worker.address}: ${error.message}`);
+    }
   }
+  if (asked.length === 0 || refusals.length < asked.length) return;
+  throw new ProposalFailedError(`${refusals.join('; ')}. ${ANOTHER}`);
+}
+
+async function haveMade(worker: Worker, proposal: Proposal, { views, tokens, events }: ExecuteDeps): Promise<void> {
+  const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
+  // False: another replica was faster, perhaps with the same proposal. The next round reads what it stored.
+  if (!(await tokens.append(token, (next) => assertOthersOpen(next, { views, events })))) return;
+  // A member that already made a token of this generation from another proposal returns that one.
+  const made = parseToken(token).proposal;
+  const signers = made.signatures.map(({ operatorId }) => operatorId);
+  const { name } = parseDomainChange(made.command);
+  events.tokenStored(tokens.generation, name, signers);
 }
 
 const ANOTHER = 'Sign it again, naming another member with --preparer';
@@ -68,31 +74,37 @@ export async function executeLeave(
   proposal: Proposal,
   { views, events }: Omit<ExecuteDeps, 'tokens'>,
 ): Promise<boolean> {
-  const view = leaverOf(memberId, views);
-  if (view === undefined) return false;
-  const { worker } = view;
-  try {
-    await worker.leave(Proposal.encode(proposal));
-    events.memberLeft(worker, memberId);
-    return true;
-  } catch (error) {
-    events.memberDidNotLeave(worker, error);
-    if (error instanceof WorkerRefusedError) throw new ProposalFailedError(`${worker.address}: ${error.message}`);
-    return false;
+  const asked = leaversOf(memberId, views);
+  const refusals: string[] = [];
+  let hasLeft = false;
+  for (const { worker } of asked) {
+    try {
+      await worker.leave(Proposal.encode(proposal));
+      events.memberLeft(worker, memberId);
+      hasLeft = true;
+    } catch (error) {
+      events.memberDidNotLeave(worker, error);
+      if (error instanceof WorkerRefusedError) refusals.push(`${worker.address}: ${error.message}`);
+    }
   }
+  if (asked.length > 0 && refusals.length === asked.length) throw new ProposalFailedError(refusals.join('; '));
+  return hasLeft;
 }
 
-/** The worker that is that member, or was until it was removed; undefined if it is out of reach or has left. */
-export function leaverOf(memberId: string, views: readonly WorkerView[]): WorkerView | undefined {
-  return views.find(
+/**
+ * The worker that is that member, or was until it was removed, and any that says so; empty if it is out of reach or has
+ * left.
+ */
+export function leaversOf(memberId: string, views: readonly WorkerView[]): readonly WorkerView[] {
+  return views.filter(
     ({ standing, description }) =>
       (standing === 'member' || standing === 'removed') && description?.memberId === memberId,
   );
 }
 
 /**
- * Whether this is the member that the change names and it holds the newest token; for the first token, a worker of that
- * name.
+ * Whether this says that it is the member that the change names and holds the newest token; for the first token, a
+ * worker of that name.
  */
 function mayPrepare(
   { standing, description }: WorkerView,

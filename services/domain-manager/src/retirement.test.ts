@@ -305,6 +305,19 @@ describe('resealing', () => {
     expect(tokens.generation).toBe(5);
   });
 
+  test('a removed member that says it is the one that stays delays no retirement', async () => {
+    const replica = await foundedReplica();
+    const [removedOne, other] = world.workers;
+    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } }, 'hsm-2');
+    await replica.proposals.propose(signed(removal, [alice, bob]));
+    await replica.round.run();
+    removedOne!.claims = other!.hsm.describe();
+    world.clock.advance(2 * CHANGEOVER_MS);
+    for (let i = 0; i < 2; i++) await runPass(replica, 0);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 retired', '2 active']);
+  });
+
   test('the status names a member that is late, once it had the time to change over', async () => {
     const { round, tokens } = await removedBesideLiar();
     const problems = (waitedMs: number) =>

@@ -225,6 +225,22 @@ describe('proposals', () => {
     expect(world.workers[1]!.hsm.describe()).toMatchObject({ memberId: 'hsm-2', domain: '', activeGeneration: 0 });
   });
 
+  test('a worker that says it is another keeps that one from nothing that it is told', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const [liar, honest] = world.workers;
+    liar!.claims = memberOf(honest!.hsm);
+    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } }, 'hsm-2');
+    await proposals.propose(signed(removal, [alice, bob]));
+    await round.run();
+    expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-2']);
+
+    const leave = command(replica, { name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, 'hsm-2');
+    await proposals.propose(signed(leave, [alice, bob]));
+    await round.run();
+    expect(honest!.hsm.describe()).toMatchObject({ memberId: 'hsm-2', domain: '' });
+  });
+
   test('a change that makes no valid state is refused before anyone else signs it', async () => {
     const replica = await foundedReplica();
     const refused = async (change: Change, why: string, preparer = 'hsm-1') =>

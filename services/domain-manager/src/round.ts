@@ -6,7 +6,7 @@ import type { Notices } from '@keyfleet/shared/notices';
 import { isSettled, latenessOf } from './changeover.ts';
 import type { DueWork } from './due-work.ts';
 import type { DomainManagerEvents } from './events.ts';
-import { executeLeave, executeProposal, leaverOf, ProposalFailedError } from './execute.ts';
+import { executeLeave, executeProposal, leaversOf, ProposalFailedError } from './execute.ts';
 import { distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import type { Proposals } from './proposals.ts';
@@ -111,7 +111,7 @@ export class Round {
 
   /** By the store and by what is seen: a member that is still there is told again. */
   #hasLeft(change: DomainChange, { done }: StoredProposal): boolean {
-    return done === true && change.name === 'LeaveDomain' && leaverOf(change.body.memberId, this.#views) === undefined;
+    return done === true && change.name === 'LeaveDomain' && leaversOf(change.body.memberId, this.#views).length === 0;
   }
 
   async #rotateWhenDue(): Promise<void> {

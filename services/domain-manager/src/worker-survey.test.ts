@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { foundedReplica, resetWorld, world } from '@keyfleet/test-support/replicas';
-import { SharedSurvey } from './worker-survey.ts';
+import { SharedSurvey, surveyWorkers } from './worker-survey.ts';
 
 beforeEach(resetWorld);
 
@@ -19,4 +19,16 @@ test('many who ask for the status within a second cost the workers one question,
   world.clock.advance(1000);
   await survey.take(tokens.head);
   expect(asked).toBe(3);
+});
+
+test('two workers that say they are one member are both named', async () => {
+  const { tokens } = await foundedReplica();
+  const [first, second] = world.workers;
+  first!.claims = await second!.describe();
+  const views = await surveyWorkers(world.workers, tokens.head);
+  expect(views.map(({ problem }) => problem)).toEqual([
+    'says that it is hsm-2, and so does hsm-2:1',
+    'says that it is hsm-2, and so does hsm-1:1',
+    undefined,
+  ]);
 });

@@ -22,8 +22,8 @@ export interface WorkerView {
 }
 
 /** Asks every configured worker who it is. Does not throw: a worker that does not answer is `unreachable`. */
-export function surveyWorkers(workers: readonly Worker[], head: Head | undefined): Promise<WorkerView[]> {
-  return Promise.all(
+export async function surveyWorkers(workers: readonly Worker[], head: Head | undefined): Promise<WorkerView[]> {
+  const views = await Promise.all(
     workers.map(async (worker): Promise<WorkerView> => {
       try {
         const description = await worker.describe();
@@ -33,6 +33,20 @@ export function surveyWorkers(workers: readonly Worker[], head: Head | undefined
       }
     }),
   );
+  return views.map((view) => ({ ...view, ...twinOf(view, views) }));
+}
+
+/** Two workers are never one member: one of them lies, somebody alters its answers, or a volume was copied. */
+function twinOf(
+  { worker, standing, description }: WorkerView,
+  views: readonly WorkerView[],
+): Pick<WorkerView, 'problem'> {
+  if (standing !== 'member') return {};
+  const memberId = description?.memberId;
+  const twin = views.find(
+    (other) => other.worker !== worker && other.standing === 'member' && other.description?.memberId === memberId,
+  );
+  return twin === undefined ? {} : { problem: `says that it is ${memberId}, and so does ${twin.worker.address}` };
 }
 
 const SHARED_MS = 1_000;
