@@ -56,6 +56,11 @@ const member =
   ({ input }) =>
     text(input[name]);
 
+/** In policies a time is in seconds; in a request that has been read it is in milliseconds. */
+function secondsOf(time: unknown): string | undefined {
+  return typeof time === 'number' ? String(time / 1_000) : undefined;
+}
+
 /** A property of the key, or of the key to be created. */
 function property(ofKey: (key: KmsKey) => ContextValue, ofRequest: (input: KmsFacts['input']) => unknown): Value {
   return (facts) => {
@@ -221,7 +226,7 @@ const ofManagement: readonly Key[] = [
       action === 'kms:EnableKeyRotation' ? text(input['RotationPeriodInDays'] ?? 365) : undefined,
   },
   { name: 'kms:ExpirationModel', type: 'string', value: member('ExpirationModel') },
-  { name: 'kms:ValidTo', type: 'epoch', value: member('ValidTo') },
+  { name: 'kms:ValidTo', type: 'epoch', value: ({ input }) => secondsOf(input['ValidTo']) },
   { name: 'kms:WrappingAlgorithm', type: 'string', value: member('WrappingAlgorithm') },
   { name: 'kms:WrappingKeySpec', type: 'string', value: member('WrappingKeySpec') },
   { name: 'kms:PrimaryRegion', type: 'string', value: member('PrimaryRegion') },

@@ -1,11 +1,13 @@
 import { CreateAlias, DeleteAlias, UpdateAlias } from '@keyfleet/shared/api/aliases';
 import { Decrypt, Encrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
 import { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
+import { GetParametersForImport, ImportKeyMaterial } from '@keyfleet/shared/api/import';
 import { CreateKey, DescribeKey, DisableKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { GetKeyPolicy, PutKeyPolicy } from '@keyfleet/shared/api/policies';
 import { EnableKeyRotation } from '@keyfleet/shared/api/rotation';
 import { Sign } from '@keyfleet/shared/api/sign';
 import { TagResource, UntagResource } from '@keyfleet/shared/api/tags';
+import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { accountId, FakeFrontend, user } from '@keyfleet/test-support/fakes/frontend';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { beforeEach, expect, test } from 'vitest';
@@ -187,6 +189,30 @@ test('numbers of a request are conditions, with the default if it left them out'
   const rotating = await newKey();
   expect(await frontend.may(EnableKeyRotation, { KeyId: rotating, RotationPeriodInDays: 90 }, yearly)).toBe(false);
   expect(await frontend.may(EnableKeyRotation, { KeyId: rotating }, yearly)).toBe(true);
+});
+
+test('the end of imported material is a condition, as a number of seconds (AWS) and as a date', async () => {
+  const KeyId = await newKey({ Origin: 'EXTERNAL' });
+  const wrapping = { WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_2048' } as const;
+  const { ImportToken, PublicKey } = await frontend.call(GetParametersForImport, { KeyId, ...wrapping });
+  const EncryptedKeyMaterial = wrapMaterial(wrapping.WrappingAlgorithm, PublicKey!, Buffer.alloc(32, 1));
+  /** For how many days, of 29 to 31, the material may be imported. */
+  const allowed = async (...statements: object[]) => {
+    const days: number[] = [];
+    for (const count of [29, 30, 31]) {
+      const input = { KeyId, ImportToken, EncryptedKeyMaterial, ValidTo: frontend.now + count * day };
+      if (await frontend.may(ImportKeyMaterial, input, bob(...statements))) days.push(count);
+    }
+    return days;
+  };
+  const end = frontend.now + 30 * day;
+  const number = { 'kms:ValidTo': String(end / 1_000) };
+  const date = { 'kms:ValidTo': new Date(end).toJSON() };
+  expect(await allowed({ Condition: { NumericLessThanEquals: number } })).toEqual([29, 30]);
+  expect(await allowed({ Condition: { NumericGreaterThan: number } })).toEqual([31]);
+  expect(await allowed({}, { Effect: 'Deny', Condition: { NumericLessThan: number } })).toEqual([30, 31]);
+  expect(await allowed({}, { Effect: 'Deny', Condition: { DateLessThan: date } })).toEqual([30, 31]);
+  expect(await allowed({ Condition: { DateEquals: number } })).toEqual([30]);
 });
 
 test.each(['assumed-role', 'federated-user'])(
