@@ -14,6 +14,7 @@ const Config = z
     domainManagers: z.array(hostPort()).default([]),
     redis: RedisConfig.optional(),
     nats: NatsConfig.optional(),
+    oidcIssuers: z.array(z.strictObject({ jwksUrl: z.string().optional() })).default([]),
     peerTls: PeerTlsConfig,
     allowPlaintext: AllowPlaintext,
   })
@@ -30,6 +31,7 @@ test('connections within this machine need nothing', () => {
     domainManagers: ['127.3.2.1:1'],
     redis: { url: 'redis://localhost:1' },
     nats: { servers: ['nats://127.0.0.1:4222', '[::1]:4222', 'localhost'] },
+    oidcIssuers: [{}, { jwksUrl: 'http://[::1]:1/keys' }, { jwksUrl: 'https://idp.example.com/keys' }],
   };
   expect(problemsOf(local)).toEqual([]);
 });
@@ -43,6 +45,7 @@ describe('an unencrypted connection to another machine is refused, with what to 
     ['redis.url', { redis: { url: 'redis+sentinel://127.0.0.1:1,sentinel-1:1/keyfleet' } }, 'write rediss://'],
     ['nats.servers', { nats: { servers: ['nats://nats-0.nats:4222'] } }, 'set nats.tls'],
     ['nats.servers', { nats: { servers: ['127.0.0.1.example.com:4222'] } }, 'set nats.tls'],
+    ['oidcIssuers', { oidcIssuers: [{ jwksUrl: 'HTTP://idp.example.com/keys' }] }, 'write https://'],
   ])('%s', (field, config, remedy) => {
     const [problem, ...others] = problemsOf(config);
     expect(others).toEqual([]);

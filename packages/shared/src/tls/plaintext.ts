@@ -22,6 +22,7 @@ interface Connected {
   readonly domainManagers?: readonly Address[];
   readonly redis?: { readonly url: string };
   readonly nats?: { readonly servers: readonly string[]; readonly tls?: object | undefined } | undefined;
+  readonly oidcIssuers?: readonly { readonly jwksUrl?: string | undefined }[];
 }
 
 /**
@@ -50,7 +51,7 @@ function refuseAddresses({ hsmWorkers, domainManagers }: Connected, context: z.c
 }
 
 function* unencrypted(config: Connected) {
-  const { http, grpc, hsmWorkers, domainManagers, redis, nats } = config;
+  const { http, grpc, hsmWorkers, domainManagers, redis, nats, oidcIssuers = [] } = config;
   // A frontend's ports are the edge; the other services have a port for peers.
   const [edge, own] = http === undefined ? [[], [grpc]] : [[http, grpc], []];
   if (config.edgeTls === undefined) {
@@ -67,6 +68,10 @@ function* unencrypted(config: Connected) {
   if (nats !== undefined && nats.tls === undefined) {
     yield { field: 'nats.servers', hosts: nats.servers.map(hostOfServer), remedy: 'set nats.tls' };
   }
+  // Whoever answers with keys of their own signs tokens for every role that trusts the issuer.
+  const keySets = oidcIssuers.flatMap(({ jwksUrl }) => (jwksUrl === undefined ? [] : [new URL(jwksUrl)]));
+  const plain = keySets.filter(({ protocol }) => protocol === 'http:');
+  yield { field: 'oidcIssuers', hosts: plain.map(({ host }) => hostOfServer(host)), remedy: 'write https://' };
 }
 
 function hostOf({ host }: { readonly host: string }): string {
