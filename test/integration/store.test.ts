@@ -6,6 +6,7 @@ import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { RedisSealedRecords } from '@keyfleet/frontend/background/redis-sealed-records';
 import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
 import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
+import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RecordWrites } from '@keyfleet/frontend/store/record-writes';
@@ -142,7 +143,7 @@ const scope = { accountId: '111122223333', region: 'us-east-1' };
 /** What resealing finds, where frontends use the record keys from `oldest` to `newest`. */
 function newSealedRecords(
   client: RedisClient,
-  { domainState = () => new FakeDomain().state, oldest = 1, newest = 1 } = {},
+  { domainState = () => new FakeDomain().state, oldest = 1, newest = 1, acknowledged = new Acknowledged() } = {},
 ): RedisSealedRecords {
   const calls = new RedisCalls({ client, writes: writesOf(client) });
   const recordKeys = { uses: async (number: number) => number >= oldest && number <= newest };
@@ -150,6 +151,7 @@ function newSealedRecords(
     calls,
     macs: testMacs(),
     keys: new RecordWrites(calls, clock),
+    acknowledged,
     recordKeys,
     domainState,
   });
@@ -298,6 +300,22 @@ describe('records', () => {
     await record?.replace(key.backingKeys.map(({ token }) => token!));
     expect(await client.zcard(list)).toBe(1);
     expect(await store.findKey(key.region, key.keyId)).toMatchObject({ revision: 2, state: 'PendingDeletion' });
+  });
+
+  test('an older record that somebody put back is not resealed: it would become the newest', async () => {
+    const acknowledged = new Acknowledged();
+    const frontend = openStore({ client, writes: writesOf(client), clock, acknowledged });
+    const key = newKey();
+    const name = keyAt(key.region, key.keyId);
+    await frontend.insertKey(key);
+    const old = (await client.hget(name, 'record'))!;
+    await frontend.updateKey({ ...key, state: 'Disabled' });
+    await client.hset(name, { record: old, revision: 1 });
+    const [record] = await newSealedRecords(client, { acknowledged }).load([name]);
+    await expect(record!.replace(key.backingKeys.map(({ token }) => token!))).rejects.toThrow(
+      'revision 2 was acknowledged',
+    );
+    await expect(frontend.findKey(key.region, key.keyId)).rejects.toThrow('revision 2 was acknowledged');
   });
 
   test('a record key that names a domain key from after a removal is not brought under it from an older one', async () => {

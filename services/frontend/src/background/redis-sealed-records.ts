@@ -4,7 +4,8 @@ import { isFleetSecret } from '@keyfleet/shared/hsm/fleet-secret';
 import { CHANGES, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { tokenOfStore, withToken } from '../key-stores/key-store.ts';
 import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/records.ts';
-import { keyStoresName } from '../store/change-feed.ts';
+import type { Acknowledged } from '../store/acknowledged.ts';
+import { keyName, keyStoresName } from '../store/change-feed.ts';
 import { splitOldKeyList } from '../store/key-lists.ts';
 import { assertSealedAsNamed } from '../store/fleet-key.ts';
 import type { AuthenticRecord } from '../store/record-mac.ts';
@@ -22,6 +23,8 @@ interface Deps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
   readonly keys: RecordWrites;
+  /** Resealing makes a new revision of a key's record: one that was put back must not become the newest. */
+  readonly acknowledged: Pick<Acknowledged, 'beginRead'>;
   readonly recordKeys: Pick<FleetRecordKeys, 'uses'>;
   readonly domainState: () => DomainState | undefined;
 }
@@ -66,11 +69,13 @@ export class RedisSealedRecords implements SealedRecords {
   }
 
   async #loadKey(name: string, id: string): Promise<SealedRecord | undefined> {
-    const { calls, macs, keys } = this.#deps;
+    const { calls, macs, keys, acknowledged } = this.#deps;
+    const assertNotOlder = acknowledged.beginRead();
     const place = { name, field: 'record' };
     const stored = await calls.read((client) => client.hget(name, place.field));
     if (stored === null) return undefined;
     const { revision, account, tokens, key, encodeWith } = sealedPartOfKey(await macs.verified(place, stored), id);
+    assertNotOlder(keyName(key.region, key.keyId), revision);
     const replace = async (next: readonly Uint8Array[]) =>
       keys.update(revision, { key, json: await macs.withMac(place, encodeWith(next)) });
     return { name, account, tokens, replace };

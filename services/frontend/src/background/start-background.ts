@@ -81,12 +81,13 @@ function startResealing(
   { clock, events, resources }: Assembly,
   { connections, stores, domain, hsm, notices }: BackgroundDeps,
 ): void {
-  const { calls, macs, recordKeys } = stores;
+  const { calls, macs, recordKeys, acknowledged } = stores;
+  const keys = new RecordWrites(calls, clock);
   const domainState = () => domain.state;
   resources.use(
     startResealer({
       parts: new RedisParts(connections.client, domain.name),
-      records: new RedisSealedRecords({ calls, macs, keys: new RecordWrites(calls, clock), recordKeys, domainState }),
+      records: new RedisSealedRecords({ calls, macs, keys, acknowledged, recordKeys, domainState }),
       hsm,
       domainState,
       clock,

@@ -86,7 +86,21 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
   const iam = new RedisIamStore({ calls, macs, acknowledged });
   const identities = new Identities({ store: iam, accessKeys: records, changes: feed, clock });
   const fleet = new Fleet({ store: secrets, hsm, domain, clock });
-  return { guard, feed, fleet, macs, recordKeys, records, cached, calls, grants, keyStores, iam, identities };
+  return {
+    guard,
+    feed,
+    fleet,
+    macs,
+    recordKeys,
+    acknowledged,
+    records,
+    cached,
+    calls,
+    grants,
+    keyStores,
+    iam,
+    identities,
+  };
 }
 
 interface Guarded {
