@@ -135,7 +135,7 @@ async function measureRotation(cluster: TestCluster, load: EvenLoad): Promise<vo
   say(`rotation: ${tokens} tokens; begun after ${began.toFixed(0)} ms, resealed in ${done.toFixed(0)} ms (${rate}/s), proved after ${proved.toFixed(0)} ms; cpu ${cpu.join(', ')}; ${textOf(seen)}`); // prettier-ignore
 }
 
-/** Backup and doctor while callers encrypt; the restore into another Redis, by itself. */
+/** Backup and doctor while callers encrypt, then a restore into another Redis by itself. */
 async function measureCommands(cluster: TestCluster, load: EvenLoad): Promise<void> {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-bench-'));
   const file = join(folder.path, 'backup');
@@ -152,7 +152,7 @@ async function measureCommands(cluster: TestCluster, load: EvenLoad): Promise<vo
   sayUse('restore', await measureCommand('restore', file, '--redis', `redis://127.0.0.1:${other.port}`));
 }
 
-/** From the kill of Redis, which is started again at once, until a key that no frontend holds is described. */
+/** Kills and restarts Redis, and measures until a key that no frontend holds is described. */
 async function measureKilledRedis(cluster: TestCluster, kms: KMS, KeyId: string): Promise<void> {
   await cluster.kill('redis');
   const from = performance.now();
@@ -165,7 +165,7 @@ async function measureKilledRedis(cluster: TestCluster, kms: KMS, KeyId: string)
 
 const { commit, cores, cpu, node } = await machine();
 say(`commit ${commit}, ${cores} x ${cpu}, Node ${node}; everything on this machine`);
-await using cluster = await startTestCluster({ workers: Number(values.workers) });
+await using cluster = await startTestCluster({ workers: Number(values.workers), rsaKeyPool: {} });
 const { endpoint, credentials } = cluster;
 const kms = new KMS({ endpoint, credentials, region: 'us-east-1' });
 const empty = await sizeOfRedis(cluster);

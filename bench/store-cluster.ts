@@ -37,7 +37,7 @@ export async function startStoreCluster(directory: string, resources: AsyncDispo
   const slow = { delayMs: 0 };
   const slowPort = await startProxy(await authority.issue('slow.test'), slow, resources);
   const proxyPort = await freePort();
-  const cluster = resources.use(await startTestCluster({ workers: 2, accountId }));
+  const cluster = resources.use(await startTestCluster({ workers: 2, accountId, rsaKeyPool: {} }));
   const own = { certificate: await authority.issue('keyfleet.test'), port: proxyPort, slowPort };
   await reconfigure(cluster, 'frontend', frontendMembers(directory, authority.caFile, own));
   for (const name of cluster.home.workerNames) {

@@ -39,7 +39,7 @@ async function runRound(order: readonly Setting[]): Promise<Record<Setting, Cost
   const clusters: { setting: Setting; cluster: TestCluster; processes: readonly string[] }[] = [];
   for (const setting of order) {
     environment['OTEL_SDK_DISABLED'] = String(setting === 'off');
-    const cluster = resources.use(await startTestCluster({ workers: 2 }));
+    const cluster = resources.use(await startTestCluster({ workers: 2, rsaKeyPool: {} }));
     clusters.push({ setting, cluster, processes: Object.keys(pidsOf(cluster)) });
   }
   const pids = clusters.flatMap(({ cluster }) => Object.values(pidsOf(cluster)));

@@ -21,11 +21,13 @@ export interface DomainSettings {
   readonly rotateEvery?: string | undefined;
   /** Duration: how often due deletions and rotations of keys are carried out. */
   readonly dueWorkEvery?: string | undefined;
+  /** Of each worker, as its configuration has it; the worker's default unless told otherwise. */
+  readonly rsaKeyPool?: object | undefined;
 }
 
 /** Writes the configuration of every process of the cluster: `<home>/config/<name>.{json,conf}`. */
 export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings = {}): void {
-  const { regions = allRegions, rotateEvery, dueWorkEvery } = settings;
+  const { regions = allRegions, rotateEvery, dueWorkEvery, rsaKeyPool } = settings;
   const shared = (name: string, username: NatsUser) => {
     const tls = tlsOf(home, name);
     const nats = { servers: [local(ports.nats)], username, passwordFile: home.natsPasswordFile(username), tls };
@@ -79,6 +81,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
       sealKeyFile: home.secretFile(`${name}-seal-key`),
       domainManagers,
       ...(rotateEvery === undefined ? {} : { rotationPause: rotateEvery }),
+      ...(rsaKeyPool === undefined ? {} : { rsaKeyPool }),
     };
   });
   for (const [name, config] of Object.entries(configs)) {

@@ -16,7 +16,7 @@ const REGION = 'us-east-1';
 export interface TargetOptions {
   /** hsm-workers of a cluster that is started. */
   readonly workers: number;
-  /** What Node is given before the main of each of its services. */
+  /** Arguments of Node before the main of each of its services. */
   readonly nodeArgs: readonly string[];
 }
 
@@ -25,7 +25,7 @@ interface StartedCluster {
   readonly more: readonly MoreFrontend[];
 }
 
-/** The targets that the harness starts itself; `resources` stops them again. */
+/** The targets that the harness starts; `resources` stops them again. */
 export class StartedTargets {
   readonly #options: TargetOptions;
   readonly #resources: AsyncDisposableStack;
@@ -65,7 +65,7 @@ async function startWith(
   options: TargetOptions,
   resources: AsyncDisposableStack,
 ): Promise<StartedCluster> {
-  const cluster = resources.use(await startTestCluster({ ...options, tls }));
+  const cluster = resources.use(await startTestCluster({ ...options, tls, rsaKeyPool: {} }));
   const more = await startMoreFrontends(cluster, { count: frontends, nodeArgs: options.nodeArgs }, resources);
   return { cluster, more };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AwsCredentials, readCredentials } from '../../tools/aws-files.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../../tools/cluster.ts';
+import { noRsaKeyPool } from './fleet.ts';
 
 export type TestClusterOptions = Pick<
   ClusterOptions,
@@ -13,6 +14,7 @@ export type TestClusterOptions = Pick<
   | 'rotateEvery'
   | 'dueWorkEvery'
   | 'backupHorizonMs'
+  | 'rsaKeyPool'
   | 'workerMain'
   | 'nodeArgs'
 >;
@@ -79,12 +81,14 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
+/** `rsaKeyPool`: none unless told otherwise; `{}` is the worker's own. */
 export async function startTestCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
   await using resources = new AsyncDisposableStack();
   const home = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-')));
   const progress: string[] = [];
   const cluster = resources.use(
     await startCluster({
+      rsaKeyPool: noRsaKeyPool,
       ...options,
       home: home.path,
       httpPort: 0,

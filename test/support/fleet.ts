@@ -18,6 +18,9 @@ import { startNats, startRedis, type TestServer } from './servers.ts';
 
 const root = join(import.meta.dirname, '../..');
 
+/** A worker makes a pair when it is asked for one. Making pairs ahead takes a core for seconds after each start. */
+export const noRsaKeyPool = { '2048': 0, '3072': 0, '4096': 0 };
+
 /** A service in a process of its own. */
 export class ServiceProcess {
   readonly name: string;
@@ -160,7 +163,7 @@ export class Fleet implements AsyncDisposable {
       dataDir: this.path(memberId),
       sealKeyFile: this.#writeFile(`${memberId}.seal-key`, randomBytes(32).toString('base64')),
       domainManagers: this.managerPorts.map((one) => `127.0.0.1:${one}`),
-      rsaKeyPool: { '2048': 0, '3072': 0, '4096': 0 },
+      rsaKeyPool: noRsaKeyPool,
       ...(rotateEvery === undefined ? {} : { rotationPause: rotateEvery }),
     });
   }

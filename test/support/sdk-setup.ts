@@ -23,7 +23,7 @@ const resources = new AsyncDisposableStack();
 
 /** One cluster of real processes for all files of a project: none of them breaks it. */
 export async function startSharedCluster(project: TestProject): Promise<TestCluster> {
-  const cluster = resources.use(await startTestCluster());
+  const cluster = resources.use(await startTestCluster({ rsaKeyPool: {} }));
   const { endpoint, grpcAddress, credentials, home } = cluster;
   project.provide('cluster', { endpoint, grpcAddress, credentials, home: home.path });
   return cluster;

@@ -16,17 +16,15 @@ import { boundToNothing, newProposal, Proposal, signProposal } from '@keyfleet/s
 import type { DomainState, NewMember } from '@keyfleet/shared/domain/state';
 import { formatTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import getPort from 'get-port';
+import { noRsaKeyPool } from './fleet.ts';
 import { type Host, newHost, operatorOf } from './session-pair.ts';
 
 const main = join(import.meta.dirname, '../../services/hsm-worker/src/main.ts');
-/**
- * Of one call, and of a wait for a process: they end by what is waited for. This only says what did not come, on a
- * machine of any load.
- */
+/** Limits for one call and for a wait for a process. Even on a busy machine only a failure meets them. */
 const CALL_MS = 30_000;
 const WAIT_MS = 60_000;
 
-/** Real hsm-worker processes that form a domain, and the least of a domain-manager: one that hands out the tokens. */
+/** Real hsm-worker processes that form a domain, and a minimal domain-manager, which hands out the tokens. */
 export class TestWorkers implements AsyncDisposable {
   readonly host = newHost('frontend-1');
   readonly operator: Host;
@@ -76,7 +74,7 @@ export class TestWorkers implements AsyncDisposable {
   get state(): DomainState {
     return verifyChain(this.anchor, this.#tokens.tokens).state;
   }
-  /** What a frontend knows that has seen all tokens of now, and will see no more. */
+  /** The domain as a frontend knows it that has seen all tokens so far and will see no more. */
   get domain(): KnownDomain {
     return { verified: verifyChain(this.anchor, this.#tokens.tokens), noteNewer: () => {}, refresh: async () => {} };
   }
@@ -198,7 +196,7 @@ export class WorkerProcess implements AsyncDisposable {
       sealKeyFile,
       trustAnchorFile: join(directory, 'anchor.json'),
       domainManagers: [tokens.address],
-      rsaKeyPool: { '2048': 0, '3072': 0, '4096': 0 },
+      rsaKeyPool: noRsaKeyPool,
       rotationPause: '1ms',
       pollEvery: '100ms',
     };
@@ -219,13 +217,13 @@ export class WorkerProcess implements AsyncDisposable {
     await this.#until(async () => (await this.#describe()) !== undefined);
   }
 
-  /** Starts it to see it end by itself; the exit code. */
+  /** Starts it and waits until it ends by itself. Resolves to the exit code. */
   async startAndFail(): Promise<number> {
     const [code] = await once(this.#spawn(), 'close');
     return code as number;
   }
 
-  /** Replaces fields of its configuration; one that is undefined goes. It is read at the next start. */
+  /** Replaces fields of its configuration, and removes those that are undefined. The next start reads it. */
   async reconfigure(fields: object): Promise<void> {
     const config = JSON.parse(await readFile(this.configFile, 'utf8')) as object;
     await writeFile(this.configFile, JSON.stringify({ ...config, ...fields }));
