@@ -1,8 +1,6 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 
 const CHUNK = 8 << 20;
-const PAGE = 4096;
-const zeros = Buffer.alloc(PAGE);
 
 /** The processes that this one started. */
 export function childrenOf(pid: number): number[] {
@@ -34,21 +32,30 @@ export function findInMemory(pid: number, needles: ReadonlyMap<string, Buffer>):
   return [...found];
 }
 
-/** Finds any number of needles in one pass: where three bytes begin one, the rest is compared. */
-function searchFor(needles: ReadonlyMap<string, Buffer>): (bytes: Buffer) => string[] {
-  const isBeginning = new Uint8Array(1 << 24);
-  const byBeginning = Map.groupBy(needles, ([, needle]) => needle.readUIntBE(0, 3));
-  for (const beginning of byBeginning.keys()) isBeginning[beginning] = 1;
+const BLOCK = 3;
+
+/**
+ * Finds any number of needles in one pass that looks at few bytes (Wu and Manber, "A Fast Algorithm for Multi-Pattern
+ * Searching"). It looks at three bytes every so often, so often that three of them lie within every needle. Where the
+ * three occur in a needle, it compares the rest.
+ */
+export function searchFor(needles: ReadonlyMap<string, Buffer>): (bytes: Buffer) => string[] {
+  const shortest = Math.min(...[...needles.values()].map((needle) => needle.length));
+  const step = shortest - BLOCK + 1;
+  const isOfNeedle = new Uint8Array(1 << (8 * BLOCK));
+  const places = [...needles].flatMap(([name, needle]) =>
+    Array.from({ length: step }, (_, offset) => ({ name, needle, offset })),
+  );
+  const byBlock = Map.groupBy(places, ({ needle, offset }) => needle.readUIntBE(offset, BLOCK));
+  for (const block of byBlock.keys()) isOfNeedle[block] = 1;
   return (bytes) => {
     const found: string[] = [];
-    let three = 0;
-    for (let end = 0; end < bytes.length; end++) {
-      // Most of a heap was never written to.
-      if (three === 0 && end % PAGE === 0 && zeros.equals(bytes.subarray(end, end + PAGE))) end += PAGE;
-      three = ((three << 8) | bytes[end]!) & 0xff_ff_ff;
-      if (isBeginning[three] === 0) continue;
-      for (const [name, needle] of byBeginning.get(three)!) {
-        if (needle.equals(bytes.subarray(end - 2, end - 2 + needle.length))) found.push(name);
+    for (let at = 0; at + BLOCK <= bytes.length; at += step) {
+      const block = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
+      if (isOfNeedle[block] === 0) continue;
+      for (const { name, needle, offset } of byBlock.get(block)!) {
+        const start = at - offset;
+        if (start >= 0 && needle.equals(bytes.subarray(start, start + needle.length))) found.push(name);
       }
     }
     return found;
@@ -63,7 +70,7 @@ function writableMappings(pid: number): { start: number; end: number }[] {
     .map((range) => ({ start: Number.parseInt(range?.[1] ?? '0', 16), end: Number.parseInt(range?.[2] ?? '0', 16) }));
 }
 
-/** 0 for a mapping that cannot be read after all, or is gone since. */
+/** 0 for a mapping that cannot be read, or no longer exists. */
 function readAt(file: number, into: Buffer, position: number, length: number): number {
   try {
     return readSync(file, into, 0, length, position);
