@@ -61,6 +61,7 @@ afterAll(async () => {
 
 const Plaintext = Buffer.from('the secret of another');
 let logBefore: number;
+
 beforeEach(() => {
   logBefore = logOf('frontend').length;
 });
@@ -223,15 +224,20 @@ test.each([
   const record = parseStored<StoredAccessKey>(honest);
   const changed = await macs.withMac({ name: at }, JSON.stringify({ ...record, ...change(record) }));
   await redis.set(at, changed.text);
-  // A frontend that has opened the credential before knows it for a while: one that starts now looks.
-  await cluster.kill('frontend');
-  logBefore = logOf('frontend').length;
-  await cluster.restart('frontend');
+  await forgetCredentials();
   await expect(newKey()).rejects.toThrow();
   expect(said()).toContain(complaint);
   await redis.set(at, honest);
+  await forgetCredentials();
   await eventually('the honest record signs in again', async () => (await newKey()).KeyId !== '');
 });
+
+/** A frontend that has found the record of an access key knows it for a minute: one that starts now looks. */
+async function forgetCredentials(): Promise<void> {
+  await cluster.kill('frontend');
+  logBefore = logOf('frontend').length;
+  await cluster.restart('frontend');
+}
 
 interface Forged {
   /** The value in Redis, and its field in a hash. */
