@@ -1,4 +1,7 @@
+import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /**
  * `*.slow.test.ts`, beside the code too: scrypt, RSA-4096, properties, models. On a busy machine one takes more than
@@ -9,6 +12,25 @@ const besideTheCode = (name: string): string[] => [
   `{test,tools}/${name}`,
   `bench/**/${name}`,
 ];
+
+/** Vitest leaves a core free, which on two cores is one test file at a time. */
+const maxWorkers = availableParallelism();
+/** A core for the cluster that they ask: it makes and opens RSA keys within a request's time. */
+const besideACluster = { maxWorkers: Math.max(1, maxWorkers - 1), sequence: { groupOrder: 4 } };
+
+/** The files that take a minute or more. One that began last would run when all others are done. */
+const longest = ['chaos', 'memory', 'bench', 'runbooks', 'multi-region-kills', 'strangers-inside', 'strangers'];
+
+/** Vitest takes the longest first that it has run before, and in a fresh clone the largest. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = longest.indexOf(basename(moduleId, '.test.ts'));
+      return at < 0 ? longest.length : at;
+    };
+    return (await super.sort(files)).toSorted((one, other) => rank(one) - rank(other));
+  }
+}
 
 /** Unit tests stand beside the code; the others have a folder each, because they need more than the code. */
 export default defineConfig({
@@ -21,19 +43,22 @@ export default defineConfig({
       reporter: [['text', { skipFull: true }], 'text-summary'],
       reportsDirectory: 'node_modules/.cache/keyfleet/coverage',
     },
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           name: 'unit',
+          maxWorkers,
           include: besideTheCode('*.test.ts'),
           exclude: [...configDefaults.exclude, '**/*.slow.test.ts'],
         },
       },
-      { test: { name: 'slow', include: besideTheCode('*.slow.test.ts'), testTimeout: 120_000 } },
-      { test: { name: 'vectors', include: ['test/vectors/**/*.test.ts'], testTimeout: 60_000 } },
+      { test: { name: 'slow', maxWorkers, include: besideTheCode('*.slow.test.ts'), testTimeout: 120_000 } },
+      { test: { name: 'vectors', maxWorkers, include: ['test/vectors/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
           name: 'conformance',
+          maxWorkers,
           include: ['test/conformance/*.test.ts'],
           testTimeout: 60_000,
         },
@@ -41,6 +66,7 @@ export default defineConfig({
       {
         test: {
           name: 'sdk',
+          ...besideACluster,
           include: ['test/conformance/{sdk,answers}/*.test.ts'],
           globalSetup: ['test/support/sdk-setup.ts'],
           testTimeout: 60_000,
@@ -49,6 +75,7 @@ export default defineConfig({
       {
         test: {
           name: 'programs',
+          ...besideACluster,
           include: ['test/programs/*.test.ts'],
           globalSetup: ['test/support/programs-setup.ts'],
           testTimeout: 120_000,
