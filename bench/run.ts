@@ -5,9 +5,9 @@ async function main(args: readonly string[]): Promise<void> {
   const [command, ...rest] = args;
   switch (command) {
     case 'compare':
-      return (await import('./report/compare-command.ts')).compareFiles(rest);
+      return (await import('./report/commands.ts')).compareFiles(rest);
     case 'report':
-      return (await import('./report/report-command.ts')).reportFiles(rest);
+      return (await import('./report/commands.ts')).reportFiles(rest);
     case 'micro':
       return (await import('./micro/micro-command.ts')).micro(rest);
     case 'model':

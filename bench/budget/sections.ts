@@ -1,7 +1,6 @@
 import type { TestCluster } from '@keyfleet/test-support/cluster';
 import { Redis } from 'ioredis';
-import { loopName } from '../measure/loop-name.ts';
-import type { Point } from '../measure/results.ts';
+import { loopName, type Point } from '../measure/results.ts';
 import { stallsOf } from '../measure/stalls.ts';
 import { type PointSummary, summarize } from '../measure/summary.ts';
 import { untilIdle } from '../observe/process-cpu.ts';

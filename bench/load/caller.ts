@@ -10,7 +10,7 @@ export interface Limits {
   readonly giveUpAt: number;
 }
 
-/** After a connection failed: long enough not to spin against a server that is away. */
+/** Pause after a failed connection, so as not to spin against a server that is away. */
 const PAUSE_MS = 20;
 
 /** Sends one request and records its fate; resolves when the connection can be used again. */

@@ -1,4 +1,4 @@
-// One process of the load generator: takes LoadShares from its parent, answers each with what it measured.
+// One process of the load generator: takes LoadShares from its parent and answers each with its measurements.
 import { setTimeout as delay } from 'node:timers/promises';
 import { transportOf } from '../wire/transport.ts';
 import { runClosedLoop } from './closed-loop.ts';
@@ -9,7 +9,7 @@ import { newRequests } from './requests.ts';
 import { Schedule } from './schedule.ts';
 
 const PROGRESS_MS = 250;
-/** For answers that are still on their way when the measured time is over. */
+/** For answers still on their way when the measured time ends. */
 const DRAIN_MS = 10_000;
 
 function say(message: GeneratorMessage): void {

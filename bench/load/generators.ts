@@ -6,10 +6,10 @@ import { mergeResults } from './merge.ts';
 
 /** Until every process has its job and its connections' objects. */
 const LEAD_MS = 150;
-/** Of the machine's cores, one in so many makes load, where nothing else is asked for. */
+/** One of so many cores makes load, unless told otherwise. */
 const CORES_PER_GENERATOR = 4;
 
-/** When what happens, in milliseconds of the Unix epoch. */
+/** Milliseconds of the Unix epoch. */
 export interface Timing {
   readonly beginAt: number;
   readonly measureFrom: number;
@@ -24,7 +24,7 @@ export function usualGenerators(): number {
   return Math.max(1, Math.floor(availableParallelism() / CORES_PER_GENERATOR));
 }
 
-/** The processes that make load. They stay from job to job, so that their code is compiled when it is measured with. */
+/** The processes that make load. They outlive jobs, so that their code is compiled before a measurement. */
 export class Generators implements Disposable {
   readonly #processes: readonly ChildProcess[];
 

@@ -50,7 +50,7 @@ export interface Slice {
   readonly failed: number;
 }
 
-/** What one process, or all together, measured. Latencies are those of answers that were not failures, encoded. */
+/** Measurements of one process, or of all. Latencies of answers that did not fail, encoded. */
 export interface LoadResult {
   readonly requests: number;
   readonly seconds: number;
@@ -67,7 +67,7 @@ export interface LoadResult {
   readonly generators: readonly GeneratorUse[];
 }
 
-/** What a process of the generator used of its one thread, 0 to 1. */
+/** The part of its one thread that a generator process used, 0 to 1. */
 export interface GeneratorUse {
   /** CPU time, all threads. */
   readonly cpu: number;

@@ -1,7 +1,7 @@
 import { Latencies } from '../histogram/latencies.ts';
 import type { LoadResult } from './job.ts';
 
-/** What several processes measured at the same time, as if they were one. */
+/** Merges measurements that several processes made at the same time. */
 export function mergeResults(results: readonly LoadResult[]): LoadResult {
   const [first] = results;
   if (first === undefined) throw new Error('nothing was measured');

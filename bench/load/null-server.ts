@@ -1,4 +1,4 @@
-// Answers every request at once, without looking at it: what the generator alone can do is measured against it.
+// Answers every request at once, without reading it: shows what the generator alone can do.
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 

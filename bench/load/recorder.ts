@@ -6,7 +6,7 @@ interface RecorderSlice {
   failed: number;
 }
 
-/** Keeps what happened to the requests whose start lies in the measured time. Times in milliseconds of one clock. */
+/** Records the fate of requests that started in the measured time. Times in milliseconds of one clock. */
 export class Recorder {
   readonly #from: number;
   readonly #until: number;
@@ -49,7 +49,7 @@ export class Recorder {
     if (slice) slice.failed++;
   }
 
-  /** Waited for until now in vain: the latency is at least that, and leaving it out would make the tail look short. */
+  /** Unanswered so far: its latency is at least that, and without it the tail would look short. */
   unanswered(operation: string, startedAt: number, now: number): void {
     this.failed('unanswered', startedAt);
     if (this.isMeasured(startedAt)) this.#record(operation, startedAt, now);

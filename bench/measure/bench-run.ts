@@ -6,12 +6,11 @@ import type { LoadJob, Pool } from '../load/job.ts';
 import type { Probes } from '../observe/probes.ts';
 import { untilIdle } from '../observe/process-cpu.ts';
 import type { Options, Rate } from '../options.ts';
-import { loopName } from './loop-name.ts';
 import { measureRound } from './measure-round.ts';
 import { profileRound } from './profile-round.ts';
 import { type Load, loadsOf, type Work, worksOf } from './plan.ts';
 import type { PreparedTarget } from './prepared-target.ts';
-import type { LoopSettings, Point, Profile, Round, SearchResult } from './results.ts';
+import { loopName, type LoopSettings, type Point, type Profile, type Round, type SearchResult } from './results.ts';
 import { searchHighestRate } from './search.ts';
 
 /** What a run tells of while it goes on. */

@@ -13,6 +13,11 @@ export type LoopSettings =
       readonly asked: string;
     };
 
+export function loopName(loop: LoopSettings): string {
+  if (loop.kind === 'open') return `${loop.perSecond.toFixed(0)}/s offered`;
+  return loop.connections === 1 ? '1 connection' : `${loop.connections} connections`;
+}
+
 /** Something that was done to the target while it was measured. */
 export interface Mark {
   /** Milliseconds since the measured time began. */

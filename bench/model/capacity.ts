@@ -3,13 +3,13 @@ import type { Costs, Inputs } from './inputs.ts';
 /** Microseconds of one core in a second. */
 const CORE = 1_000_000;
 
-/** What is assumed and not measured. */
+/** Assumed, not measured. */
 export interface Assumptions {
   /** Part of a core that is used before latency rises. */
   readonly busy: number;
   /** Seconds that a stream between a frontend and a worker lasts: sessions are renewed at half of their hour. */
   readonly streamSeconds: number;
-  /** Of all calls, those that change a key: each is a notice to every frontend. */
+  /** The part of all calls that change a key, each a notice to every frontend. */
   readonly changes: number;
 }
 
@@ -36,7 +36,7 @@ export interface Capacity {
   readonly coldWall: 'frontends and workers' | 'one Redis';
 }
 
-/** Cores are dealt to frontends and workers as their costs are to each other. */
+/** Cores are dealt to frontends and workers in proportion to their costs. */
 export function capacityOf(inputs: Inputs, cores: number, assumptions: Assumptions = usualAssumptions): Capacity {
   const { encrypt, encryptAlone, createKey, streamOpening, notice } = inputs;
   const { frontends, workers } = dealt(encrypt, cores);
@@ -53,7 +53,7 @@ export function capacityOf(inputs: Inputs, cores: number, assumptions: Assumptio
   );
   const making = Math.min((frontends * usable) / createKey.frontend, (workers * usable) / createKey.workers);
   const redisMaking = oneThread(createKey.redis, assumptions.busy);
-  // A record is read with one command; a CreateKey has several, so that this is the careful side.
+  // Reading a record is one command and CreateKey several, so this errs on the safe side.
   const redisReading = oneThread(createKey.redis / COMMANDS_OF_A_CREATE_KEY, assumptions.busy);
   return {
     cores,

@@ -2,7 +2,7 @@ import type { Point, Results } from '../measure/results.ts';
 import { summarize } from '../measure/summary.ts';
 import { BenchError } from '../bench-error.ts';
 
-/** What a run measured, and what stands in the code. CPU in microseconds. */
+/** Figures of a run, and of the code. CPU in microseconds. */
 export interface Inputs {
   /** Of one Encrypt, in a batch as full as the run had it. */
   readonly encrypt: Costs;
@@ -82,7 +82,7 @@ function costsOf(point: Point): Costs {
   };
 }
 
-/** How many frontends served the point. */
+/** The number of frontends that served the point. */
 export function frontendsOf({ rounds }: Point): number {
   return Object.keys(rounds[0]!.processes).filter((name) => name.startsWith('frontend')).length;
 }

@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 
-/** What a number means nothing without. */
+/** Without this a figure means nothing. */
 export interface Machine {
   readonly date: string;
   /** Of this repository; `unknown` outside git. */

@@ -5,10 +5,10 @@ import type { Probes } from './probes.ts';
 import { cpuMicroseconds } from './process-cpu.ts';
 
 const PAGE = 4096;
-/** How often memory is looked at. */
+/** The interval between readings of memory. */
 export const MEMORY_EVERY_MS = 5000;
 
-/** What a process used while it was watched. */
+/** A process's use while it was watched. */
 export interface ProcessUse {
   /** Microseconds of CPU, all threads. */
   readonly cpu: number;
@@ -31,7 +31,7 @@ export interface WatchResult {
 /** Watches processes by name from `begin` on; one that was started again meanwhile counts from its start. */
 export class ProcessWatch {
   readonly #pids: () => Readonly<Record<string, number>>;
-  /** The harness and its generators: not to be taken for others. */
+  /** The harness and its generators, which are not others. */
   readonly #own: readonly number[];
   readonly #probes: Probes | undefined;
   #before = new Map<number, number>();

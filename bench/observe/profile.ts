@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Profile } from '../measure/results.ts';
 
-/** What V8's profiler gives; times in microseconds. */
+/** V8's profile; times in microseconds. */
 export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;

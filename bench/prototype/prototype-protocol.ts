@@ -3,7 +3,7 @@
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 import type { Socket } from 'node:net';
 
-/** An item: its number in four bytes, what is asked in one, then the input or the output. */
+/** An item: its number in four bytes, the operation in one, then the input or the output. */
 export const ITEM_HEAD = 5;
 export const ENCRYPT = 0;
 export const DECRYPT = 1;

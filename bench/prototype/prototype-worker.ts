@@ -31,7 +31,7 @@ function encrypt(plaintext: Buffer): Buffer {
   return Buffer.concat([seed, iv, sealed, cipher.getAuthTag()]);
 }
 
-/** Throws, and ends the process, on anything that was not made here. */
+/** Throws, and ends the process, on anything not made here. */
 function decrypt(blob: Buffer): Buffer {
   const decipher = createDecipheriv('aes-256-gcm', keyOf(blob.subarray(0, SEED)), blob.subarray(SEED, SEED + IV));
   decipher.setAuthTag(blob.subarray(-TAG));

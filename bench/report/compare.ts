@@ -1,5 +1,4 @@
-import type { Point, Results } from '../measure/results.ts';
-import { loopName } from '../measure/loop-name.ts';
+import { loopName, type Point, type Results } from '../measure/results.ts';
 import { isGeneratorBound, type Spread, summarize } from '../measure/summary.ts';
 
 export interface Change {
@@ -15,9 +14,9 @@ export interface Change {
 
 export interface Comparison {
   readonly changes: readonly Change[];
-  /** Why the figures can be trusted less than they look. */
+  /** Reasons to trust the figures less. */
   readonly doubts: readonly string[];
-  /** Points that only one of the two has. */
+  /** Points of one run only. */
   readonly unmatched: readonly string[];
 }
 
@@ -43,7 +42,7 @@ const BUSY_CORES = 0.2;
 /** From this part of the machine on, rates and latencies are those of others, and CPU alone is compared. */
 const TAKEN_PART = 0.5;
 
-/** What moved from one run to the other beyond the noise. */
+/** The moves from one run to the other beyond the noise. */
 export function compare(before: Results, after: Results): Comparison {
   const known = new Map(before.points.map((point) => [nameOf(point), point]));
   const there = new Set(after.points.map(nameOf));

@@ -1,5 +1,4 @@
-import type { Point, Profile, Results } from '../measure/results.ts';
-import { loopName } from '../measure/loop-name.ts';
+import { loopName, type Point, type Profile, type Results } from '../measure/results.ts';
 import { isGeneratorBound, summarize, WAIT_MS } from '../measure/summary.ts';
 import { escape, short } from './charts/format.ts';
 import { lineChart } from './charts/line-chart.ts';
@@ -19,7 +18,7 @@ import { style } from './style.ts';
 
 const TOP_FUNCTIONS = 20;
 
-/** A page that needs nothing else: no script, no font, no network. */
+/** A self-contained page: no script, font or network. */
 export function htmlReport(results: Results): string {
   const { machine, command } = results;
   const notes = warnings(results).map((line) => `<p class="warning">${escape(line)}</p>`);

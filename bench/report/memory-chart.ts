@@ -1,6 +1,5 @@
-import { loopName } from '../measure/loop-name.ts';
 import { memoryGrowth } from '../measure/memory-growth.ts';
-import type { Point } from '../measure/results.ts';
+import { loopName, type Point } from '../measure/results.ts';
 import { MEMORY_EVERY_MS } from '../observe/process-watch.ts';
 import { short } from './charts/format.ts';
 import type { LineChart } from './charts/line-chart.ts';
@@ -8,7 +7,7 @@ import type { LineChart } from './charts/line-chart.ts';
 const MIB = 2 ** 20;
 const READINGS_A_MINUTE = 60_000 / MEMORY_EVERY_MS;
 
-/** Memory of each process over a point's first round, if that was long enough to say whether it grows. */
+/** Memory of each process over a point's first round, if that was long enough to show growth. */
 export function memoryChart(point: Point): LineChart | undefined {
   const [round] = point.rounds;
   const growth = round === undefined ? {} : memoryGrowth(round);

@@ -1,12 +1,11 @@
 import { Latencies } from '../histogram/latencies.ts';
-import { loopName } from '../measure/loop-name.ts';
-import type { Point, Results } from '../measure/results.ts';
+import { loopName, type Point, type Results } from '../measure/results.ts';
 import { summarize } from '../measure/summary.ts';
 import type { Bar } from './charts/stacked-bars.ts';
 import type { LineChart, Series } from './charts/line-chart.ts';
 import { short } from './charts/format.ts';
 
-/** What a report shows of points that differ in their load and target alone. */
+/** A report's part on points that differ only in load and target. */
 export interface Group {
   readonly title: string;
   readonly points: readonly Point[];
@@ -126,7 +125,7 @@ function sum(slices: readonly { readonly failed: number }[]): number {
   return slices.reduce((total, { failed }) => total + failed, 0);
 }
 
-/** One line for each process of a point: what it used and how it fared. */
+/** One line for each process of a point: its use and its health. */
 export function processRows(point: Point): readonly (readonly string[])[] {
   const { cpuByProcess } = summarize(point);
   const round = point.rounds.at(-1)!;

@@ -9,7 +9,7 @@ export function usualPath(date: string): string {
   return join(import.meta.dirname, '../results', date.replaceAll(':', '-'));
 }
 
-/** Before anything is measured, as it would be lost. Throws BenchError if a run cannot be kept there. */
+/** Called before anything is measured. Throws BenchError if the run could not be kept there. */
 export function assertCanKeep(path: string): void {
   const folder = dirname(path);
   try {

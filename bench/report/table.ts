@@ -1,14 +1,13 @@
 import { aroundEvent } from '../measure/around-event.ts';
-import { loopName } from '../measure/loop-name.ts';
 import { memoryGrowth } from '../measure/memory-growth.ts';
 import type { Work } from '../measure/plan.ts';
-import type { GeneratorLimit, Point, Round, SearchResult } from '../measure/results.ts';
+import { loopName, type GeneratorLimit, type Point, type Round, type SearchResult } from '../measure/results.ts';
 import { stallsOf } from '../measure/stalls.ts';
 import { short } from './charts/format.ts';
 import { type PointSummary, type Spread, summarize, WAIT_MS } from '../measure/summary.ts';
 import type { Machine } from '../observe/machine.ts';
 
-/** From this many cores on, others at work are worth a word. */
+/** A row mentions others at work from this many cores on. */
 const BUSY_CORES = 0.2;
 const LATE_MS = 2;
 const STALL_MS = 20;
@@ -32,7 +31,7 @@ export function workTitle({ name, keys, payload, context }: Work): string {
   return settings.length === 0 ? name : `${name} (${settings.join(', ')})`;
 }
 
-/** A row, and below it what must be known of it. */
+/** A row, and its caveats below it. */
 export function rows(point: Point, first: PointSummary | undefined): string[] {
   const summary = summarize(point);
   const { perSecond, p50, p99, p999, cpuByProcess } = summary;

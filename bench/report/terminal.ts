@@ -4,7 +4,7 @@ import type { Point } from '../measure/results.ts';
 import { type PointSummary, summarize } from '../measure/summary.ts';
 import { rows, searchRow, workTitle } from './table.ts';
 
-/** Prints the table as the run goes on; on a terminal, also what it is doing. */
+/** Prints the table as the run proceeds; on a terminal, its progress too. */
 export class Terminal implements RunObserver {
   readonly #out: NodeJS.WriteStream;
   #statusShown = false;

@@ -14,7 +14,7 @@ import type { Call, Output, Target } from './target.ts';
 const CONNECTIONS = 32;
 const PATIENCE_MS = 60_000;
 
-/** Calls a target by hand, so to speak: what scenarios prepare and check with. Nothing of it is timed. */
+/** Makes the calls with which scenarios prepare and check. They are not timed. */
 export class Caller implements Disposable {
   readonly #target: Target;
   readonly #signer: RequestSigner;
@@ -32,7 +32,7 @@ export class Caller implements Disposable {
     this.#idle = [...this.#all];
   }
 
-  /** Throws UnsupportedError for what the target refuses, BenchError where there is no answer. */
+  /** Throws UnsupportedError if the target refuses, BenchError if it does not answer. */
   async call(operation: string, input: Call['input'], keyId?: string): Promise<Output> {
     const call = { operation, input, ...(keyId === undefined ? {} : { keyId }) };
     const { protocol, name } = this.#target;

@@ -89,7 +89,7 @@ async function sessionsOf(iam: IAM, sts: STS, account: string): Promise<(name: s
   };
 }
 
-/** What a grant says for an operation that goes by another name there. */
+/** The names of operations in grants, where they differ. */
 const grantedAs: Readonly<Record<string, readonly GrantOperation[]>> = {
   ReEncrypt: ['ReEncryptFrom', 'ReEncryptTo'],
 };

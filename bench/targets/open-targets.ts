@@ -10,7 +10,7 @@ import { transit } from './transit.ts';
 
 const REGION = 'us-east-1';
 
-/** Those without a URL are started; `resources` stops them again. */
+/** Starts those without a URL; `resources` stops them again. */
 export async function openTargets(
   specs: readonly TargetSpec[],
   options: TargetOptions,

@@ -9,7 +9,7 @@ import { transit } from './transit.ts';
 
 const MOUNT = 'transit';
 
-/** OpenBao as one runs it for keeps: its raft storage on a disk, an audit file, a token. */
+/** OpenBao as in production: raft storage on a disk, an audit file, a token. */
 export async function startOpenBao(name: string): Promise<Target & AsyncDisposable> {
   await using resources = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), 'keyfleet-openbao-'));

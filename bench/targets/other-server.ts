@@ -5,13 +5,13 @@ const READY_MS = 20_000;
 const POLL_MS = 50;
 
 export interface ServerSpec {
-  /** Looked for on the PATH. */
+  /** Searched on the PATH. */
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Any answer means that it is ready. */
   readonly readyUrl: string;
-  /** Where one gets it, for whoever does not have it. */
+  /** Where to get it. */
   readonly install: string;
 }
 

@@ -13,7 +13,7 @@ export interface TargetSpec {
   readonly name: string;
   readonly kind:
     'keyfleet' | 'keyfleet-grpc' | 'prototype' | 'openbao' | 'local-kms' | 'aws' | 'grpc' | 'transit' | 'plain';
-  /** Of those that the harness does not start. */
+  /** Of targets that the harness does not start. */
   readonly url?: URL;
   readonly region?: string;
   /** Of the AWS configuration files. */

@@ -6,7 +6,7 @@ import type { Answer, Endpoint, WireRequest } from '../wire/endpoint.ts';
 export interface Call {
   readonly operation: string;
   readonly input: Readonly<Record<string, unknown>>;
-  /** The key that it is about, where the input does not say it: other servers than AWS's want to be told. */
+  /** The key, if the input does not name it: servers other than AWS's need it. */
   readonly keyId?: string;
 }
 
@@ -15,7 +15,7 @@ export type Output = Readonly<Record<string, unknown>>;
 
 /** How calls look to a kind of server. */
 export interface Protocol {
-  /** Throws UnsupportedError for what the server has no word for. */
+  /** Throws UnsupportedError for calls that the server does not have. */
   encode(call: Call): WireRequest;
   /** Of an answer, to this request, that is not a failure. */
   decode(call: Call, answer: Answer, request: WireRequest): Output;
@@ -23,17 +23,17 @@ export interface Protocol {
   readonly namesKeys?: true;
 }
 
-/** A server that is measured. */
+/** A measured server. */
 export interface Target {
   readonly name: string;
   readonly endpoint: Endpoint;
   /** Undefined: it knows no keys, and the one request is all that it is asked. */
   readonly protocol: Protocol | undefined;
   readonly onlyRequest?: WireRequest | undefined;
-  /** What the harness started, or was told of: name -> process id. */
+  /** The processes that the harness started or was told of: name -> process id. */
   processes(): Readonly<Record<string, number>>;
-  /** Who the timed requests are from, where it is not whoever prepares. */
+  /** Who signs the timed requests, if not the one who prepares. */
   readonly callers?: Callers | undefined;
-  /** What events happen to; only of what the harness started. */
+  /** The cluster that events happen to, if the harness started it. */
   readonly cluster?: TestCluster | undefined;
 }

@@ -23,7 +23,7 @@ interface Mapping {
   answer?(data: Data, path: string): Output;
 }
 
-/** What transit has of the AWS KMS API. Source: the "Transit secrets engine (API)" pages of OpenBao and Vault. */
+/** The AWS KMS API on transit. Source: the "Transit secrets engine (API)" pages of OpenBao and Vault. */
 const mappings: Readonly<Record<string, Mapping>> = {
   CreateKey: {
     // The caller names the key there.

@@ -1,4 +1,3 @@
-import { failureOf } from './failure.ts';
 import type { Answer } from './endpoint.ts';
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -79,4 +78,16 @@ function headOf(received: Buffer): Head | undefined {
   if (length !== undefined) return { status, length: Number(length), closes, end };
   if (/\r\ntransfer-encoding: *chunked/i.test(text)) return { status, length: 'chunked', closes, end };
   return { status, length: status === 204 || status === 304 ? 0 : undefined, closes, end };
+}
+
+/** How an answer failed, in a word or two: the code of AWS's JSON protocol, or HTTP's status. */
+function failureOf(status: number, body: Buffer): string {
+  try {
+    const { __type: type } = JSON.parse(body.toString()) as { __type?: unknown };
+    // A server may put a namespace before the code.
+    if (typeof type === 'string') return type.slice(type.indexOf('#') + 1);
+  } catch {
+    // Not AWS's JSON.
+  }
+  return `HTTP ${status}`;
 }
