@@ -41,9 +41,9 @@ export class LocalWorker implements Worker {
   readonly hsm: Hsm;
   down = false;
   installFails = false;
-  /** What it hands out instead of the token it should make. */
+  /** Handed out instead of the token that it should make. */
   forged: Buffer | undefined;
-  /** What it says of itself in place of the truth. */
+  /** Its false statements about itself. */
   claims: Partial<ReturnType<Hsm['describe']>> = {};
 
   constructor(memberId: string, clock: TestClock, options: Pick<HsmOptions, 'rotationPauseMs'> = {}) {
@@ -89,11 +89,11 @@ interface World {
   clock: TestClock;
   store: MemoryStore;
   workers: LocalWorker[];
-  /** Generations that notices told of. */
+  /** Generations in notices. */
   published: number[];
   /** What frontends are asked to reseal. */
   asked: ResealItem[];
-  /** What was logged of members that do not change over. */
+  /** Log lines about members that do not change over. */
   late: string[];
 }
 
@@ -156,6 +156,30 @@ export async function foundedReplica(): Promise<Replica> {
   await replica.proposals.propose(signed(creation(), [alice, bob]));
   await replica.round.run();
   return replica;
+}
+
+/** Acts as the frontends that took the items: `found` is the result of each shard. */
+async function work(found: (item: ResealItem) => { resealed: number; remaining: number }): Promise<void> {
+  for (const item of world.asked.splice(0))
+    await world.store.report(item, { ...found(item), parts: 1, standing: 'done' });
+}
+
+/** Runs rounds until nothing more is asked. */
+export async function runPass({ round }: Replica, resealed: number, remaining = 0): Promise<void> {
+  await round.run();
+  await round.run();
+  await work(({ shard }) => (shard === 0 ? { resealed, remaining } : { resealed: 0, remaining: 0 }));
+}
+
+export async function rotated(): Promise<Replica> {
+  const replica = await foundedReplica();
+  world.clock.advance(DAY);
+  await replica.round.run();
+  return replica;
+}
+
+export function domainKeys({ tokens }: Replica): string[] {
+  return tokens.head!.state.domainKeys.map(({ createdGeneration, status }) => `${createdGeneration} ${status}`);
 }
 
 export function generations(): number[] {

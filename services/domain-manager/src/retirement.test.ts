@@ -1,13 +1,14 @@
-import { type DomainChange, newProposal, parseDomainChange } from '@keyfleet/shared/domain/proposal';
 import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
-import type { ResealItem } from '@keyfleet/shared/reseal-queue';
-import { type Change, memberOf, rotation, TestClock, testRules } from '@keyfleet/test-support/domain';
+import { type Change, memberOf, TestClock, testRules } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
   command,
   DAY,
+  domainKeys,
   foundedReplica,
+  rotated,
+  runPass,
   LocalWorker,
   newReplica,
   type Replica,
@@ -19,103 +20,10 @@ import {
 import { beforeEach, describe, expect, test } from 'vitest';
 import { latenessOf } from './changeover.ts';
 import { signServedTime } from './served-time.ts';
-import { waitsFor } from './execute.ts';
-
-/** As in reseal.ts. */
-const ASK_AGAIN_MS = 90_000;
 
 beforeEach(resetWorld);
 
-describe('resealing', () => {
-  /** Acts as the frontends that took the items: `found` is the result of each shard. */
-  async function work(found: (item: ResealItem) => { resealed: number; remaining: number }): Promise<void> {
-    for (const item of world.asked.splice(0))
-      await world.store.report(item, { ...found(item), parts: 1, standing: 'done' });
-  }
-  /** Runs rounds until nothing more is asked. */
-  async function runPass({ round }: Replica, resealed: number, remaining = 0): Promise<void> {
-    await round.run();
-    await round.run();
-    await work(({ shard }) => (shard === 0 ? { resealed, remaining } : { resealed: 0, remaining: 0 }));
-  }
-  async function rotated(): Promise<Replica> {
-    const replica = await foundedReplica();
-    world.clock.advance(DAY);
-    await replica.round.run();
-    return replica;
-  }
-  function domainKeys({ tokens }: Replica): string[] {
-    return tokens.head!.state.domainKeys.map(({ createdGeneration, status }) => `${createdGeneration} ${status}`);
-  }
-
-  test('after a rotation every shard is queued once, and again only when nobody answers', async () => {
-    const replica = await rotated();
-    for (let i = 0; i < 3; i++) await replica.round.run();
-    expect(new Set(world.asked.map(({ shard }) => shard)).size).toBe(world.asked[0]!.shards);
-    expect(world.asked).toHaveLength(world.asked[0]!.shards);
-    world.clock.advance(ASK_AGAIN_MS);
-    await replica.round.run();
-    expect(world.asked).toHaveLength(world.asked[0]!.shards * 2);
-  });
-
-  test('a replica that takes over asks for a pass only if nobody works on it', async () => {
-    await rotated();
-    await newReplica().round.run();
-    const asked = world.asked.splice(0);
-    const working = { resealed: 1, remaining: 0, parts: 1, standing: 'in-part' } as const;
-    const successor = newReplica();
-    await successor.round.run();
-    world.clock.advance(29_000);
-    await world.store.report(asked[0]!, working);
-    await successor.round.run();
-    world.clock.advance(ASK_AGAIN_MS - 1);
-    await successor.round.run();
-    expect(world.asked).toEqual([]);
-    const last = newReplica();
-    await last.round.run();
-    world.clock.advance(30_000);
-    await last.round.run();
-    expect(world.asked).toHaveLength(asked.length);
-  });
-
-  test('a pass that moves is not asked for again, however long it takes, and one that stops only for what is not done', async () => {
-    const replica = await rotated();
-    await replica.round.run();
-    const asked = world.asked.splice(0);
-    const report = (shard: number, parts: number, standing: 'in-part' | 'done') =>
-      world.store.report(asked[shard]!, { resealed: parts, remaining: 0, parts, standing });
-    await report(1, 1, 'done');
-    for (let parts = 1; parts < 10; parts++) {
-      await report(0, parts, 'in-part');
-      await replica.round.run();
-      world.clock.advance(ASK_AGAIN_MS - 1);
-      await replica.round.run();
-    }
-    expect(world.asked).toEqual([]);
-    world.clock.advance(ASK_AGAIN_MS);
-    await replica.round.run();
-    expect(world.asked.map(({ shard }) => shard)).toEqual(
-      asked.map(({ shard }) => shard).filter((shard) => shard !== 1),
-    );
-  });
-
-  test('no domain key goes away by itself, however long ago nothing was found under it', async () => {
-    const replica = await rotated();
-    await runPass(replica, 7);
-    await runPass(replica, 0);
-    for (let day = 0; day < 3; day++) {
-      world.clock.advance(DAY);
-      await replica.round.run();
-    }
-    expect(domainKeys(replica)).toEqual([
-      '1 deactivated',
-      '2 deactivated',
-      '3 deactivated',
-      '4 deactivated',
-      '5 active',
-    ]);
-  });
-
+describe('retirement', () => {
   /** hsm-2 leaves, and the first pass reseals what there is. */
   async function removed(): Promise<Replica> {
     const replica = await rotated();
@@ -338,67 +246,4 @@ describe('resealing', () => {
     await replica.round.run();
     expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
   });
-});
-
-test('a preparer that dates its tokens back makes the domain-manager rotate no more often', async () => {
-  world.workers[0] = new LocalWorker('hsm-1', new TestClock(), { rotationPauseMs: 0 });
-  const replica = await foundedReplica();
-  world.clock.advance(DAY);
-  for (let i = 0; i < 5; i++) await replica.round.run();
-  expect(replica.tokens.generation).toBe(2);
-  world.clock.advance(DAY);
-  for (let i = 0; i < 5; i++) await replica.round.run();
-  expect(replica.tokens.generation).toBe(3);
-});
-
-describe('the member that a proposal names', () => {
-  test('alone makes its token; while it is away the proposal says so, and waits', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round, tokens } = replica;
-    world.workers[1]!.down = true;
-    const { proposalId } = await proposals.propose(signed(command(replica, rotation, 'hsm-2'), [alice, bob]));
-    await round.run();
-    const { standing } = proposals.standingOf((await world.store.findProposal(proposalId))!);
-    expect([standing, tokens.generation]).toEqual(['ready', 1]);
-    expect(waitsFor(parseChangeOf(replica, 'hsm-2'), { views: round.views, tokens })).toMatch(
-      /^hsm-2, .*naming another member with --preparer$/,
-    );
-    expect(waitsFor(parseChangeOf(replica, 'hsm-1'), { views: round.views, tokens })).toBeUndefined();
-
-    world.workers[1]!.down = false;
-    await round.run();
-    expect(proposals.standingOf((await world.store.findProposal(proposalId))!)).toEqual({
-      standing: 'done',
-      generation: 2,
-    });
-  });
-
-  test('that refuses ends the proposal, with the advice to name another', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round, tokens } = replica;
-    world.workers[0]!.forged = Buffer.from(tokens.head!.token);
-    const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice, bob]));
-    await round.run();
-    const standing = proposals.standingOf((await world.store.findProposal(proposalId))!);
-    expect(standing).toMatchObject({ standing: 'failed' });
-    expect((standing as { reason: string }).reason).toContain('naming another member with --preparer');
-    world.workers[0]!.forged = undefined;
-    await round.run();
-    expect(tokens.generation).toBe(1);
-  });
-
-  test('is asked, whatever the store says of the proposal', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round, tokens } = replica;
-    const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice, bob]));
-    await world.store.setFailure(proposalId, 'refused');
-    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('failed');
-    await round.run();
-    expect(tokens.generation).toBe(2);
-    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('done');
-  });
-
-  function parseChangeOf(replica: Replica, preparer: string): DomainChange {
-    return parseDomainChange(newProposal(command(replica, rotation, preparer)).command);
-  }
 });

@@ -1,4 +1,8 @@
-import { ConnectCustomKeyStore, CreateCustomKeyStore } from '@keyfleet/shared/api/custom-key-stores';
+import {
+  ConnectCustomKeyStore,
+  CreateCustomKeyStore,
+  DescribeCustomKeyStores,
+} from '@keyfleet/shared/api/custom-key-stores';
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import type { FakeFrontend } from './frontend.ts';
 
@@ -17,9 +21,17 @@ export function externalKeyStore(name: string, overrides: object = {}) {
   };
 }
 
+export function createStore(frontend: FakeFrontend, name: string, overrides: object = {}) {
+  return frontend.call(CreateCustomKeyStore, externalKeyStore(name, overrides));
+}
+
+export async function stateOf(frontend: FakeFrontend, CustomKeyStoreId: string | undefined) {
+  return (await frontend.call(DescribeCustomKeyStores, { CustomKeyStoreId })).CustomKeyStores![0]!;
+}
+
 /** Makes a store and connects it. */
 export async function connectedStore(frontend: FakeFrontend, name = 'store'): Promise<string> {
-  const { CustomKeyStoreId: id } = await frontend.call(CreateCustomKeyStore, externalKeyStore(name));
+  const { CustomKeyStoreId: id } = await createStore(frontend, name);
   await frontend.call(ConnectCustomKeyStore, { CustomKeyStoreId: id });
   return id!;
 }

@@ -24,9 +24,9 @@ export class FakeHsm implements HsmCommands {
   readonly executed: CommandName[] = [];
   /** Hex ids of the backing keys that every worker was told to forget. */
   readonly evicted: string[] = [];
-  /** Thrown instead of the next answers, while it is set. */
+  /** While set, thrown instead of answers. */
   failure: Error | undefined;
-  /** The domain key that credentials are said to be sealed under. */
+  /** The domain key that its credentials name. */
   sealsUnder = testDomainKey('1').id;
   /** By their tokens. */
   readonly #credentials = new Map<string, Buffer>();
@@ -39,7 +39,7 @@ export class FakeHsm implements HsmCommands {
       const asymmetric = kind !== 'symmetric' && kind !== 'hmac';
       return { token, materialId, ...(asymmetric && { publicKey: Buffer.from(`public key of ${keyId}`) }) };
     },
-    /** Whatever kind of key it is: only those of pairs are asked for. */
+    /** For any kind of key; only key pairs are asked for theirs. */
     DescribeBackingKey: ({ keyId, token }) => {
       const materialId = Buffer.from(openToken(token, keyId).materialId, 'hex');
       const publicKey = Buffer.from(`public key of ${keyId}`);
@@ -72,7 +72,7 @@ export class FakeHsm implements HsmCommands {
     },
   };
 
-  /** With a header as the HSM's tokens have it. */
+  /** With the header of an HSM's token. */
   #sealed({ accessKeyId, principal, secretAccessKey }: InputOf<'SealCredential'>): Buffer {
     const writer = new Writer();
     writer.bytes(CredentialToken.encode({ domain: 'test', domainKeyId: this.sealsUnder, accessKeyId, principal }));

@@ -35,12 +35,12 @@ import { FakeHsm } from './fake-hsm.ts';
 
 export const accountId = '111122223333';
 export const region = 'us-east-1';
-/** Those that it serves. */
+/** The Regions that it serves. */
 export const regions = [region, 'eu-west-1', 'ap-south-1'];
 
 const allowKms = JSON.stringify({ Statement: { Effect: 'Allow', Action: 'kms:*', Resource: '*' } });
 
-/** A user of the account who may do everything; `policies` says otherwise. */
+/** A user of the account who may do everything, or what `policies` allow. */
 export function user(name: string, overrides: Partial<Caller> = {}): Caller {
   const account = overrides.accountId ?? accountId;
   return {
@@ -68,16 +68,16 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   /** Trusts no root, unless a test gives it one. */
   attestations = new Attestations([]);
   readonly keyQuota = 100;
-  /** Told of each request. */
+  /** Called for each request. */
   charge: (rateClass: RateClass) => void = () => {};
-  /** The unique id that a user has: as `user` gives it. */
+  /** A user's unique id, as `user` makes it. */
   idOf: (arn: string) => string | undefined = (arn) => {
     const [, name = 'nobody'] = /:user\/(.+)$/.exec(arn) ?? [];
     return name === 'nobody' ? undefined : user(name).userId;
   };
   readonly hsm: H;
   readonly audit: AuditRecord[] = [];
-  /** What the service recorded of its own doing. */
+  /** The service's records of its own actions. */
   readonly serviceEvents: ServiceEvent[] = [];
   readonly faults: unknown[] = [];
   readonly lastUsages: LastUsages;
@@ -137,7 +137,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       guard: { assertFit: () => {} },
     });
     this.#pipeline = new Pipeline({
-      // Whoever a test says.
+      // Any caller that a test names.
       authenticator: {
         authenticate: () => ({ caller: this.#caller, region: this.#region }),
         namesKey: () => true,
@@ -162,7 +162,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     return this.#call(operation, operation.input.parse(input) as InputOf<O>, overrides);
   }
 
-  /** Whether a caller is let through; any other refusal than that is thrown. */
+  /** Whether a caller is allowed. Throws on any other refusal. */
   async may(operation: Operation, input: object, as: Overrides = {}): Promise<boolean> {
     try {
       await this.call(operation, input, as);
@@ -178,13 +178,13 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     return this.#call(operation, requestCodec(operation).parse(Buffer.from(json)), {});
   }
 
-  /** As it is: nothing is validated. */
+  /** Without validation. */
   raw(operation: Operation, input: object): Promise<unknown> {
     return this.#call(operation, input as InputOf<Operation>, {});
   }
 
   #call<O extends Operation>(operation: O, input: InputOf<O>, overrides: Overrides): Promise<OutputOf<O>> {
-    // It is authenticated before anybody else can be.
+    // Authentication comes first.
     this.#caller = overrides.caller ?? user('alice');
     this.#region = overrides.region ?? region;
     const request = {
@@ -230,7 +230,7 @@ export function refusalText(code: ExceptionCode, message: string): string {
   return message === '' ? code : `${code}: ${message}`;
 }
 
-/** As every edge reads and writes them: the pipeline overwrites what it was given. */
+/** Read and written as every edge does: the pipeline overwrites its input. */
 function withOwnBytes<T>(values: T): T {
   if (typeof values !== 'object' || values === null) return values;
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, ownBytes(value)])) as T;

@@ -6,7 +6,7 @@ import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/comman
 import { type HsmCommands, HsmRefusedError } from '@keyfleet/frontend/hsm/commands';
 import { testContext } from '../command-context.ts';
 
-/** The HSM's own commands, run in this process: everything but the channel is real. */
+/** The HSM's own commands in this process: all is real but the channel. */
 export class LocalHsm implements HsmCommands {
   readonly executed: CommandName[] = [];
   now = 0;

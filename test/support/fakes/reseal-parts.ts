@@ -32,5 +32,5 @@ export class FakeParts implements Parts {
   }
 }
 
-/** For whoever is never stopped. */
+/** For work that is never stopped. */
 export const untilDone = { alive: () => {}, stop: new AbortController().signal };

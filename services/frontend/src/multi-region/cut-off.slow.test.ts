@@ -50,7 +50,7 @@ function replicate(ReplicaRegion: string) {
 }
 
 /** Runs the background, a minute later. */
-const carryOut = () => carryOutAll(frontend, () => {});
+const carryOut = () => carryOutAll(frontend, { onLeft: () => {} });
 
 async function keysThere(): Promise<KmsKey[]> {
   const keys = await Promise.all(regions.map(async (one) => frontend.store.findKey(one, KeyId)));

@@ -1,71 +1,33 @@
 import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
-import { DeleteImportedKeyMaterial, GetParametersForImport, ImportKeyMaterial } from '@keyfleet/shared/api/import';
-import { CancelKeyDeletion, CreateKey, DescribeKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
-import { ReplicateKey, UpdatePrimaryRegion } from '@keyfleet/shared/api/multi-region';
-import type { InputOf } from '@keyfleet/shared/api/operation';
+import { DeleteImportedKeyMaterial } from '@keyfleet/shared/api/import';
+import { CancelKeyDeletion, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { ListKeyRotations, RotateKeyOnDemand } from '@keyfleet/shared/api/rotation';
-import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { carryOutAll } from '@keyfleet/test-support/fakes/carry-out';
-import { FakeFrontend, region as east } from '@keyfleet/test-support/fakes/frontend';
-import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
-import { randomBytes } from 'node:crypto';
+import { region as east } from '@keyfleet/test-support/fakes/frontend';
+import {
+  Arn,
+  asExisting,
+  asNew,
+  begin,
+  decrypt,
+  encrypt,
+  forEver,
+  frontend,
+  importIt,
+  importRefusal,
+  KeyId,
+  materials,
+  metadata,
+  newMaterial,
+  nothingPending,
+  rotate,
+  statesOf,
+} from '@keyfleet/test-support/fakes/imported-key';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 const SECOND = 1000;
-const west = 'eu-west-1';
-const south = 'ap-south-1';
-const forEver = { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' } as const;
-const asNew = { ImportType: 'NEW_KEY_MATERIAL' } as const;
-const asExisting = { ImportType: 'EXISTING_KEY_MATERIAL' } as const;
 
-type How = Partial<InputOf<typeof ImportKeyMaterial>>;
-
-const hsm = new LocalHsm();
-let frontend: FakeFrontend<LocalHsm>;
-let KeyId: string;
-let Arn: string;
 beforeEach(() => begin({}));
-
-async function begin(kind: object): Promise<void> {
-  frontend = new FakeFrontend(hsm);
-  const { KeyMetadata } = await frontend.call(CreateKey, { Origin: 'EXTERNAL', ...kind });
-  ({ KeyId, Arn = '' } = KeyMetadata!);
-}
-
-const newMaterial = () => randomBytes(32);
-
-async function requestOf(material: Uint8Array, how: How, region: string) {
-  const wrapping = { WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_2048' } as const;
-  const { ImportToken, PublicKey } = await frontend.call(GetParametersForImport, { KeyId, ...wrapping }, { region });
-  const EncryptedKeyMaterial = wrapMaterial('RSAES_OAEP_SHA_256', PublicKey!, material);
-  return { KeyId, ImportToken, EncryptedKeyMaterial, ...(how.ValidTo === undefined && forEver), ...how };
-}
-
-async function importIt(material: Uint8Array, how: How = {}, region = east): Promise<string> {
-  const request = await requestOf(material, how, region);
-  return (await frontend.call(ImportKeyMaterial, request, { region })).KeyMaterialId!;
-}
-
-async function importRefusal(material: Uint8Array, how: How = {}, region = east): Promise<string> {
-  return frontend.refusal(ImportKeyMaterial, await requestOf(material, how, region), { region });
-}
-
-async function materials(region = east) {
-  const request = { KeyId, IncludeKeyMaterial: 'ALL_KEY_MATERIAL' } as const;
-  return (await frontend.call(ListKeyRotations, request, { region })).Rotations!;
-}
-
-const statesOf = async (region = east) =>
-  (await materials(region)).map(({ KeyMaterialState, ImportState }) => `${KeyMaterialState} ${ImportState}`);
-const metadata = async (region = east) => (await frontend.call(DescribeKey, { KeyId }, { region })).KeyMetadata!;
-const rotate = () => frontend.call(RotateKeyOnDemand, { KeyId });
-const encrypt = async (text: string, region = east) =>
-  (await frontend.call(Encrypt, { KeyId, Plaintext: Buffer.from(text) }, { region })).CiphertextBlob!;
-const decrypt = async (CiphertextBlob: Uint8Array, region = east) =>
-  Buffer.from((await frontend.call(Decrypt, { CiphertextBlob }, { region })).Plaintext!).toString();
-
-const nothingPending = () =>
-  `KMSInvalidStateException: No available key material pending rotation for the key: ${Arn}.`;
 
 describe('a key with several imported materials', () => {
   test('encrypts under the first until it is rotated to the second, and decrypts under both', async () => {
@@ -252,111 +214,5 @@ describe('a key with several imported materials', () => {
       );
     }
     expect(await importRefusal(newMaterial())).toBe('IncorrectKeyMaterialException');
-  });
-});
-
-describe('a multi-Region key with several imported materials', () => {
-  const [first, second] = [newMaterial(), newMaterial()];
-  let firstId: string;
-  beforeEach(async () => {
-    await begin({ MultiRegion: true });
-    firstId = await importIt(first);
-    await frontend.call(ReplicateKey, { KeyId, ReplicaRegion: west });
-    await importIt(first, {}, west);
-  });
-
-  test('is rotated at the primary once every Region has the new material', async () => {
-    const secondId = await importIt(second, { ...asNew, KeyMaterialDescription: 'safe B' });
-    const waiting = { KeyMaterialId: secondId, KeyMaterialState: 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION' };
-    expect((await materials())[1]).toMatchObject({ ...waiting, ImportState: 'IMPORTED' });
-    const told = { ...waiting, ImportState: 'PENDING_IMPORT', KeyMaterialDescription: 'safe B' };
-    expect((await materials(west))[1]).toEqual({ KeyId, ...told });
-    expect(await metadata(west)).toMatchObject({ KeyState: 'Enabled', CurrentKeyMaterialId: firstId });
-    expect(await frontend.refusal(RotateKeyOnDemand, { KeyId })).toBe(nothingPending());
-
-    expect(await importIt(second, asExisting, west)).toBe(secondId);
-    for (const region of [east, west]) expect((await materials(region))[1]!.KeyMaterialState).toBe('PENDING_ROTATION');
-    expect(await frontend.refusal(RotateKeyOnDemand, { KeyId }, { region: west })).toMatch(
-      /^UnsupportedOperationException: .* is not a multi-region primary key\.$/,
-    );
-    await rotate();
-    for (const region of [east, west]) {
-      expect(await metadata(region)).toMatchObject({ KeyState: 'Enabled', CurrentKeyMaterialId: secondId });
-      expect(await statesOf(region)).toEqual(['NON_CURRENT IMPORTED', 'CURRENT IMPORTED']);
-    }
-    expect(await decrypt(await encrypt('x'), west)).toBe('x');
-    expect(await decrypt(await encrypt('y', west))).toBe('y');
-    const names = frontend.serviceEvents.map(({ eventName, awsRegion }) => `${eventName} ${awsRegion}`);
-    expect(names.filter((name) => name.startsWith('RotateKey'))).toEqual([`RotateKey ${east}`]);
-  });
-
-  test('takes new material and descriptions at the primary only', async () => {
-    const refusal = `UnsupportedOperationException: ${Arn.replace(east, west)} is not a multi-region primary key.`;
-    expect(await importRefusal(second, asNew, west)).toBe(refusal);
-    expect(await importRefusal(first, { KeyMaterialDescription: 'A' }, west)).toBe(refusal);
-    expect(await importRefusal(second, asExisting, west)).toBe('IncorrectKeyMaterialException');
-    await importIt(first, { KeyMaterialDescription: 'A' });
-    expect((await materials(west))[0]).toMatchObject({ KeyMaterialDescription: 'A', ImportState: 'IMPORTED' });
-  });
-
-  test('forgets in every Region what the primary deletes before the rotation; a replica deletes for itself', async () => {
-    const KeyMaterialId = await importIt(second, asNew);
-    await importIt(second, asExisting, west);
-    await frontend.call(DeleteImportedKeyMaterial, { KeyId, KeyMaterialId }, { region: west });
-    expect(await statesOf(west)).toEqual([
-      'CURRENT IMPORTED',
-      'PENDING_MULTI_REGION_IMPORT_AND_ROTATION PENDING_IMPORT',
-    ]);
-    expect(await metadata(west)).toMatchObject({ KeyState: 'Enabled' });
-    expect(await frontend.refusal(RotateKeyOnDemand, { KeyId })).toBe(nothingPending());
-    await importIt(second, asExisting, west);
-    await frontend.call(DeleteImportedKeyMaterial, { KeyId, KeyMaterialId });
-    for (const region of [east, west]) expect(await statesOf(region)).toEqual(['CURRENT IMPORTED']);
-  });
-
-  test('forgets in every Region what expires at the primary before the rotation', async () => {
-    const waiting = await importIt(second, { ...asNew, ValidTo: frontend.now + 10 * SECOND });
-    await importIt(second, asExisting, west);
-    frontend.now += 10 * SECOND;
-    const events = await carryOutAll(frontend);
-    expect(
-      events.map(({ eventName, awsRegion, serviceEventDetails: of }) => [eventName, awsRegion, of]),
-    ).toContainEqual(['DeleteExpiredKeyMaterial', east, { keyId: KeyId, keyMaterialId: waiting }]);
-    for (const region of [east, west]) expect(await statesOf(region)).toEqual(['CURRENT IMPORTED']);
-  });
-
-  test('has a new replica wait for every material that it ever encrypted with', async () => {
-    const blob = await encrypt('x');
-    await importIt(second, asNew);
-    await importIt(second, asExisting, west);
-    await rotate();
-    await frontend.call(ReplicateKey, { KeyId, ReplicaRegion: south });
-    expect(await statesOf(south)).toEqual(['NON_CURRENT PENDING_IMPORT', 'CURRENT PENDING_IMPORT']);
-    await importIt(second, {}, south);
-    expect(await metadata(south)).toMatchObject({ KeyState: 'PendingImport' });
-    await importIt(first, {}, south);
-    expect(await metadata(south)).toMatchObject({ KeyState: 'Enabled' });
-    expect(await decrypt(blob, south)).toBe('x');
-  });
-
-  test('rotates where the primary has moved to, and an older record that is restored loses nothing', async () => {
-    const before = (await frontend.store.findKey(east, KeyId))!;
-    const secondId = await importIt(second, asNew);
-    await importIt(second, asExisting, west);
-    await rotate();
-    // A backup held the primary's record from before and the replica's from after.
-    const after = (await frontend.store.findKey(east, KeyId))!;
-    await frontend.store.updateKey({ ...before, revision: after.revision });
-    await importIt(first, { KeyMaterialDescription: 'A' });
-    expect(await metadata()).toMatchObject({ KeyState: 'PendingImport', CurrentKeyMaterialId: secondId });
-    await importIt(second);
-    expect(await metadata()).toMatchObject({ KeyState: 'Enabled' });
-
-    await frontend.call(UpdatePrimaryRegion, { KeyId, PrimaryRegion: west });
-    const third = newMaterial();
-    const thirdId = await importIt(third, asNew, west);
-    await importIt(third, asExisting, east);
-    await frontend.call(RotateKeyOnDemand, { KeyId }, { region: west });
-    for (const region of [east, west]) expect(await metadata(region)).toMatchObject({ CurrentKeyMaterialId: thirdId });
   });
 });

@@ -1,0 +1,68 @@
+import { type DomainChange, newProposal, parseDomainChange } from '@keyfleet/shared/domain/proposal';
+import { rotation } from '@keyfleet/test-support/domain';
+import {
+  alice,
+  bob,
+  command,
+  foundedReplica,
+  type Replica,
+  resetWorld,
+  signed,
+  world,
+} from '@keyfleet/test-support/replicas';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { waitsFor } from './execute.ts';
+
+beforeEach(resetWorld);
+
+describe('the member that a proposal names', () => {
+  test('alone makes its token; while it is away the proposal says so, and waits', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    world.workers[1]!.down = true;
+    const { proposalId } = await proposals.propose(signed(command(replica, rotation, 'hsm-2'), [alice, bob]));
+    await round.run();
+    const { standing } = proposals.standingOf((await world.store.findProposal(proposalId))!);
+    expect([standing, tokens.generation]).toEqual(['ready', 1]);
+    expect(waitsFor(parseChangeOf(replica, 'hsm-2'), { views: round.views, tokens })).toMatch(
+      /^hsm-2, .*naming another member with --preparer$/,
+    );
+    expect(waitsFor(parseChangeOf(replica, 'hsm-1'), { views: round.views, tokens })).toBeUndefined();
+
+    world.workers[1]!.down = false;
+    await round.run();
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!)).toEqual({
+      standing: 'done',
+      generation: 2,
+    });
+  });
+
+  test('that refuses ends the proposal, with the advice to name another', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    world.workers[0]!.forged = Buffer.from(tokens.head!.token);
+    const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice, bob]));
+    await round.run();
+    const standing = proposals.standingOf((await world.store.findProposal(proposalId))!);
+    expect(standing).toMatchObject({ standing: 'failed' });
+    expect((standing as { reason: string }).reason).toContain('naming another member with --preparer');
+    world.workers[0]!.forged = undefined;
+    await round.run();
+    expect(tokens.generation).toBe(1);
+  });
+
+  test('is asked, whatever the store says of the proposal', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice, bob]));
+    await world.store.setFailure(proposalId, 'refused');
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('failed');
+    await round.run();
+    expect(tokens.generation).toBe(2);
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('done');
+  });
+
+  function parseChangeOf(replica: Replica, preparer: string): DomainChange {
+    return parseDomainChange(newProposal(command(replica, rotation, preparer)).command);
+  }
+});

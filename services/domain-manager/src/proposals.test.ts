@@ -1,0 +1,241 @@
+import { Proposal } from '@keyfleet/shared/domain/proposal';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { SignedMessage } from '@keyfleet/shared/hsm/session';
+import {
+  type Change,
+  memberOf,
+  newOperator,
+  publicPart,
+  rotation,
+  sealedForNobody,
+  testRules,
+} from '@keyfleet/test-support/domain';
+import {
+  alice,
+  bob,
+  command,
+  creation,
+  DAY,
+  foundedReplica,
+  generations,
+  newReplica,
+  resetWorld,
+  signed,
+  world,
+} from '@keyfleet/test-support/replicas';
+import { hash } from 'node:crypto';
+import { beforeEach, describe, expect, test } from 'vitest';
+
+beforeEach(resetWorld);
+
+describe('proposals', () => {
+  test('without an operator’s valid signature nothing is stored', async () => {
+    const { proposals } = newReplica();
+    const mallory = newOperator('mallory');
+    const impostor = { ...mallory, operatorId: 'alice' };
+    for (const signers of [[], [mallory], [impostor], [alice, mallory]]) {
+      await expect(proposals.propose(signed(creation(), signers))).rejects.toThrow();
+    }
+    await expect(proposals.propose(Buffer.from('noise'))).rejects.toThrow('not a canonical');
+    expect(await world.store.listProposals()).toEqual([]);
+  });
+
+  test('an operator who may not sign a domain change proposes nothing, and one operator alone leaves the others room', async () => {
+    const frontend = newOperator('frontend-1', 'service-host');
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    const admission = command(replica, {
+      name: 'ModifyOperators',
+      body: { admit: [publicPart(frontend)], remove: [] },
+    });
+    await proposals.propose(signed(admission, [alice, bob]));
+    await round.run();
+
+    const rules = (backupHorizonMs: number) =>
+      command(replica, { name: 'ModifyRules', body: { rules: testRules, backupHorizonMs } });
+    await expect(proposals.propose(signed(rules(0), [frontend]))).rejects.toThrow('may not sign');
+    const { proposalId } = await proposals.propose(signed(rules(0), [bob]));
+    const [ofFrontend] = Proposal.decode(signed(rules(0), [frontend])).signatures;
+    await expect(proposals.approve(proposalId, ofFrontend!)).rejects.toThrow('may not sign');
+
+    const flood = Array.from({ length: 64 }, (_, i) => proposals.propose(signed(rules(i + 1), [alice])));
+    const taken = (await Promise.allSettled(flood)).filter(({ status }) => status === 'fulfilled');
+    expect(taken).toHaveLength(16);
+    await expect(proposals.propose(signed(rules(65), [bob]))).resolves.toBeDefined();
+  });
+
+  test('one operator alone fills no list that the others could not read any more', async () => {
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const many = Array.from({ length: 400 }, (_, i) => publicPart(newOperator(`${i}`.padStart(128, 'x'))));
+    const large = (i: number) =>
+      command(replica, { name: 'ModifyOperators', body: { admit: many.slice(i), remove: [] } });
+    const flood = Array.from({ length: 16 }, (_, i) => proposals.propose(signed(large(i), [alice])));
+    const refused = (await Promise.allSettled(flood)).filter(({ status }) => status === 'rejected');
+    expect(refused.length).toBeGreaterThan(4);
+    expect(String((refused[0] as PromiseRejectedResult).reason)).toContain('nobody but alice signed');
+    const size = (await proposals.list()).reduce((sum, one) => sum + one.command.length, 0);
+    expect(size).toBeLessThan(1.1 * 1024 * 1024);
+    await expect(proposals.propose(signed(large(0), [bob]))).resolves.toBeDefined();
+  }, 30_000);
+
+  test('to list proposals again and again verifies no signature again', async () => {
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const rules = { rules: testRules, backupHorizonMs: 1 };
+    await proposals.propose(signed(command(replica, { name: 'ModifyRules', body: rules }), [alice]));
+    const standing = async () => proposals.standingOf((await proposals.list())[1]!);
+    const first = await standing();
+    expect(first.standing).toBe('collecting');
+    expect(await standing()).toBe(first);
+    const { signatures } = Proposal.decode(signed(command(replica, { name: 'ModifyRules', body: rules }), [bob]));
+    await proposals.approve((await proposals.list())[1]!.proposalId, signatures[0]!);
+    expect((await standing()).standing).toBe('ready');
+  });
+
+  test('a proposal for a generation that has passed is refused, and one that waited becomes failed', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    const rotate = command(replica, rotation);
+    const rules = { rules: testRules.slice(0, 4), backupHorizonMs: 0 };
+    const modify = command(replica, { name: 'ModifyRules', body: rules });
+    const waiting = await proposals.propose(signed(modify, [alice]));
+    await proposals.propose(signed(rotate, [alice, bob]));
+    await round.run();
+    expect(generations()).toEqual([2, 2]);
+    expect(proposals.standingOf((await world.store.findProposal(waiting.proposalId))!).standing).toBe('failed');
+    await expect(proposals.propose(signed(rotate, [alice, bob]))).rejects.toThrow('generation 1');
+  });
+
+  test('a member that a quorum tells to leave erases itself, once', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    const leave = command(replica, { name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, 'hsm-2');
+    const { proposalId } = await proposals.propose(signed(leave, [alice, bob]));
+    world.workers[1]!.down = true;
+    await round.run();
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('ready');
+    world.workers[1]!.down = false;
+    await round.run();
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('done');
+    const fresh = world.workers[1]!.hsm.describe();
+    expect(fresh).toMatchObject({ memberId: 'hsm-2', domain: '', activeGeneration: 0 });
+    await round.run();
+    expect(world.workers[1]!.hsm.describe().signingKey).toEqual(fresh.signingKey);
+    expect(world.workers[0]!.hsm.describe().activeGeneration).toBe(1);
+  });
+
+  test('junk among the stored proposals hides none of them', async () => {
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice]));
+    const genuine = (await world.store.findProposal(proposalId))!;
+    const bogus = [
+      { ...genuine, proposalId: 'ab'.repeat(32) },
+      { ...genuine, proposalId: hash('sha256', 'junk'), command: Buffer.from('junk') },
+    ];
+    for (const one of bogus) await world.store.putProposal(one, 64);
+    const waiting = await proposals.list();
+    expect(waiting.map((one) => one.proposalId)).toContain(proposalId);
+    for (const one of bogus) {
+      expect(waiting.map((shown) => shown.proposalId)).not.toContain(one.proposalId);
+      await expect(proposals.approve(one.proposalId, genuine.signatures[0]!)).rejects.toThrow('no such proposal');
+    }
+  });
+
+  test('what is no operator’s signature in the store hides no proposal, and spoils none', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    const { proposalId } = await proposals.propose(signed(command(replica, rotation), [alice]));
+    const genuine = (await world.store.findProposal(proposalId))!;
+    const planted = ['mallory', '', 'bob', 'x'.repeat(200)].flatMap((operatorId) =>
+      [3, 96].map((length) => ({ operatorId, signature: Buffer.alloc(length, 1) })),
+    );
+    for (const signature of planted) {
+      await world.store.putProposal({ ...genuine, signatures: [signature] }, 64);
+      const shown = (await proposals.list()).find((one) => one.proposalId === proposalId)!;
+      expect(shown.signatures.map(({ operatorId }) => operatorId)).toEqual(['alice']);
+      expect(proposals.standingOf(shown).standing).toBe('collecting');
+    }
+    const { signatures } = Proposal.decode(signed(command(replica, rotation), [bob]));
+    await proposals.approve(proposalId, signatures[0]!);
+    await round.run();
+    expect(generations()).toEqual([2, 2]);
+  });
+
+  test('a store that calls a proposal done keeps no member in', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } }, 'hsm-1');
+    const removed = await proposals.propose(signed(removal, [alice, bob]));
+    await world.store.setDone(removed.proposalId);
+    expect(proposals.standingOf((await world.store.findProposal(removed.proposalId))!).standing).toBe('ready');
+    await round.run();
+    expect(generations()[0]).toBe(2);
+
+    const leave = command(replica, { name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, 'hsm-2');
+    const left = await proposals.propose(signed(leave, [alice, bob]));
+    await world.store.setDone(left.proposalId);
+    await round.run();
+    expect(world.workers[1]!.hsm.describe()).toMatchObject({ memberId: 'hsm-2', domain: '', activeGeneration: 0 });
+  });
+
+  test('a worker that says it is another keeps that one from nothing that it is told', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const [liar, honest] = world.workers;
+    liar!.claims = memberOf(honest!.hsm);
+    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } }, 'hsm-2');
+    await proposals.propose(signed(removal, [alice, bob]));
+    await round.run();
+    expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-2']);
+
+    const leave = command(replica, { name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, 'hsm-2');
+    await proposals.propose(signed(leave, [alice, bob]));
+    await round.run();
+    expect(honest!.hsm.describe()).toMatchObject({ memberId: 'hsm-2', domain: '' });
+  });
+
+  test('a change that makes no valid state is refused before anyone else signs it', async () => {
+    const replica = await foundedReplica();
+    const refused = async (change: Change, why: string, preparer = 'hsm-1') =>
+      expect(replica.proposals.propose(signed(command(replica, change, preparer), [alice]))).rejects.toThrow(why);
+    await refused({ name: 'ModifyMembers', body: { admit: [], remove: ['nobody'] } }, 'nobody cannot be removed');
+    await refused({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } }, 'hsm-1, the preparer');
+    await refused(rotation, 'hsm-9, the preparer', 'hsm-9');
+    await refused({ name: 'LeaveDomain', body: { memberId: 'hsm-1' } }, 'carries it out itself', 'hsm-2');
+  });
+
+  test('a token that no other member can open is not stored, and another member is asked', async () => {
+    const replica = await foundedReplica();
+    const { round, tokens } = replica;
+    const hostile = world.workers[0]!;
+    const honest = hostile.hsm.prepare(signed(command(replica, rotation), [alice, bob]), tokens.head!.token);
+    hostile.forged = await sealedForNobody(
+      honest,
+      async (body) => SignedMessage.decode(await hostile.hsm.signMessage(body)).signature,
+    );
+    world.clock.advance(DAY);
+    await round.run();
+    expect(generations()).toEqual([2, 2]);
+    expect(parseToken(tokens.head!.token).signerId).toBe('hsm-2');
+  });
+
+  test('a token is stored when no other member is in reach', async () => {
+    const { round, tokens } = await foundedReplica();
+    world.workers[1]!.down = true;
+    world.clock.advance(DAY);
+    await round.run();
+    expect(tokens.generation).toBe(2);
+  });
+
+  test('a token that does not verify is not stored, whoever made it, and another member is asked', async () => {
+    const { proposals, round, tokens } = await foundedReplica();
+    world.workers[0]!.forged = Buffer.from(tokens.head!.token);
+    world.clock.advance(DAY);
+    await round.run();
+    expect(tokens.generation).toBe(2);
+    expect(generations()).toEqual([2, 2]);
+    expect(await proposals.list()).toHaveLength(1);
+  });
+});

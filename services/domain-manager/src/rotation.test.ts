@@ -1,0 +1,102 @@
+import { TestClock } from '@keyfleet/test-support/domain';
+import {
+  DAY,
+  foundedReplica,
+  generations,
+  LocalWorker,
+  newReplica,
+  resetWorld,
+  sealing,
+  world,
+} from '@keyfleet/test-support/replicas';
+import { beforeEach, describe, expect, test } from 'vitest';
+
+beforeEach(resetWorld);
+
+describe('rotation', () => {
+  test('the scheduler rotates when the active key is old enough, once', async () => {
+    const { round } = await foundedReplica();
+    world.clock.advance(DAY - 1);
+    await round.run();
+    expect(generations()).toEqual([1, 1]);
+    world.clock.advance(1);
+    await round.run();
+    await round.run();
+    expect(generations()).toEqual([2, 2]);
+    expect(sealing()).toEqual([2, 2]);
+    expect(world.published).toEqual([1, 2]);
+  });
+
+  test('no member seals under the new key before every reachable member holds it', async () => {
+    const { round } = await foundedReplica();
+    world.workers[1]!.installFails = true;
+    world.clock.advance(DAY);
+    await round.run();
+    expect(generations()).toEqual([2, 1]);
+    expect(sealing()).toEqual([1, 1]);
+
+    world.workers[1]!.installFails = false;
+    await round.run();
+    expect(generations()).toEqual([2, 2]);
+    expect(sealing()).toEqual([2, 2]);
+  });
+
+  test('a rotation that a member does not take delays the next one for ten minutes, and no longer', async () => {
+    const { round } = await foundedReplica();
+    world.workers[1]!.installFails = true;
+    world.clock.advance(2 * DAY);
+    await round.run();
+    expect(generations()).toEqual([2, 1]);
+    world.clock.advance(DAY);
+    await round.run();
+    expect(generations()).toEqual([3, 1]);
+  });
+
+  test('a member that was away for several rotations catches up', async () => {
+    const { round } = await foundedReplica();
+    world.workers[1]!.down = true;
+    for (let day = 0; day < 3; day++) {
+      world.clock.advance(DAY);
+      await round.run();
+    }
+    expect(sealing()).toEqual([4, 1]);
+    world.workers[1]!.down = false;
+    await round.run();
+    expect(generations()).toEqual([4, 4]);
+    expect(sealing()).toEqual([4, 4]);
+  });
+
+  test('a replica that dies after the token is stored leaves the rest to the next leader', async () => {
+    await foundedReplica();
+    for (const worker of world.workers) worker.installFails = true;
+    world.clock.advance(DAY);
+    await newReplica().round.run();
+    expect(generations()).toEqual([1, 1]);
+    for (const worker of world.workers) worker.installFails = false;
+    await newReplica().round.run();
+    expect(generations()).toEqual([2, 2]);
+    expect(sealing()).toEqual([2, 2]);
+  });
+
+  test('two replicas that both believe they lead make one token a day', async () => {
+    const replicas = [await foundedReplica(), newReplica()];
+    for (let day = 2; day <= 6; day++) {
+      world.clock.advance(DAY);
+      await Promise.all(replicas.map(({ round }) => round.run()));
+      await Promise.all(replicas.map(({ round }) => round.run()));
+      expect(generations()).toEqual([day, day]);
+    }
+    expect(await world.store.loadTokens(0, 99)).toHaveLength(6);
+  });
+});
+
+test('a preparer that dates its tokens back makes the domain-manager rotate no more often', async () => {
+  world.workers[0] = new LocalWorker('hsm-1', new TestClock(), { rotationPauseMs: 0 });
+  const replica = await foundedReplica();
+  world.clock.advance(DAY);
+  for (let i = 0; i < 5; i++) await replica.round.run();
+  expect(replica.tokens.generation).toBe(2);
+  world.clock.advance(DAY);
+  for (let i = 0; i < 5; i++) await replica.round.run();
+  expect(replica.tokens.generation).toBe(3);
+});
