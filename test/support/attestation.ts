@@ -1,4 +1,4 @@
-// @peculiar/x509 needs it before anything else of it is loaded.
+// @peculiar/x509 needs this loaded first.
 import 'reflect-metadata';
 import {
   BasicConstraintsExtension,
@@ -66,7 +66,7 @@ export async function issue({ name, issuer, extensions, notBefore, notAfter }: I
   return { certificate, keys };
 }
 
-/** What a document says; `undefined` for a member that it has not. */
+/** The members of a document; `undefined` leaves one out. */
 type Members = Readonly<Record<string, unknown>>;
 
 /** Makes attestation documents as the Nitro hypervisor does, under a root of its own. */
@@ -139,7 +139,7 @@ export class TestNitro {
   }
 }
 
-/** What the register holds in every enclave of a test. */
+/** The register's value in every enclave of a test. */
 export function pcrOf(index: number): Buffer {
   return Buffer.alloc(48, index + 1);
 }
@@ -165,7 +165,7 @@ export class TestEnclave {
     return String(this.#privateKey.export({ format: 'pem', type: 'pkcs8' }));
   }
 
-  /** Opens a CiphertextForRecipient, knowing where each part of it stands. */
+  /** Opens a CiphertextForRecipient by the fixed places of its parts. */
   open(enveloped: Uint8Array): Buffer {
     const cms = Buffer.from(enveloped);
     const modulusBytes = this.#privateKey.asymmetricKeyDetails!.modulusLength! / 8;

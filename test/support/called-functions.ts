@@ -1,6 +1,6 @@
 // Loaded into a service by `node --import .../called-functions.ts?FOLDER`: at each SIGUSR2 it writes to
-// FOLDER/PID-N.json which functions of ours were called since the one before, as `file:offset`. A file's own body,
-// which begins at 0, is none.
+// FOLDER/PID-N.json which of our functions were called since the last signal, as `file:offset`. A file's body, at
+// offset 0, does not count.
 import { renameSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector';
 import { join } from 'node:path';

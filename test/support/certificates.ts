@@ -8,7 +8,7 @@ export interface Certificate {
   readonly keyFile: string;
 }
 
-/** A certificate authority of its own, whose certificates lie in a directory. */
+/** A certificate authority whose certificates lie in a directory. */
 export class TestAuthority {
   readonly caFile: string;
   readonly #authority: CertificateAuthority;

@@ -3,7 +3,7 @@ import { runCli } from '@keyfleet/cli/run-cli';
 import { identities } from '../../tools/home.ts';
 import type { TestCluster } from './cluster.ts';
 
-/** Where the parts of a cluster are, whose domain it is and who asks, as verbs take it. */
+/** A cluster's parts, domain and operators, as options of verbs. */
 export function cliOptionsOf({ home, ports }: Pick<TestCluster, 'home' | 'ports'>) {
   const password = ['--redis-password-file', home.secretFile('redis-password')];
   return {

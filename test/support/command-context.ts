@@ -10,7 +10,7 @@ import { commands, type CommandName, type InputOf, type OutputOf } from '@keyfle
 import type { KeySpec, KeyUsage } from '@keyfleet/shared/key-specs';
 import { nobleSignatures } from './noble-signatures.ts';
 
-/** What a command runs in, with known domain keys and randomness that is a known stream. */
+/** The context of a command, with known domain keys and a known stream of randomness. */
 
 export function testDomainKey(name: string): DomainKey {
   const bytes = createHash('sha256').update(`domain key ${name}`).digest();
@@ -32,7 +32,7 @@ export function testKeyring(keys: { active: DomainKey; deactivated?: DomainKey[]
   };
 }
 
-/** SHA-256 of a counter: every test run draws the same bytes. */
+/** SHA-256 of a counter: the same bytes in every run. */
 export function counterRandom(): Random {
   let counter = 0;
   return (length) => {

@@ -35,7 +35,7 @@ export interface ComposeMount {
   readonly readOnly: boolean;
 }
 
-/** With the sources as they are written, `${KEYFLEET_DIR}` in them. */
+/** Sources as written, including `${KEYFLEET_DIR}`. */
 export function mountsOf({ volumes }: ComposeService): ComposeMount[] {
   return volumes.map((volume) => {
     const [, source = '', target = '', mode] = /^(.+?):(\/[^:]*)(:ro)?$/.exec(volume.replaceAll(/:\?[^}]*\}/g, '}'))!;
@@ -43,7 +43,7 @@ export function mountsOf({ volumes }: ComposeService): ComposeMount[] {
   });
 }
 
-/** What a service finds at the path, as the source of the volume that holds it; undefined: nothing is mounted there. */
+/** The source of the volume that a service finds at the path; undefined if none is mounted there. */
 export function mountedAt(service: ComposeService, path: string): string | undefined {
   const found = mountsOf(service).find(({ target }) => path === target || path.startsWith(`${target}/`));
   return found === undefined ? undefined : `${found.source}${path.slice(found.target.length)}`;

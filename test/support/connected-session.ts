@@ -21,7 +21,7 @@ export async function connected(domain = new FakeDomain([host])) {
   return { domain, worker, session: await negotiate(domain, host, worker.service) };
 }
 
-/** Opens a stream as the session's host would, but for what is said otherwise. */
+/** Opens a stream as the session's host would, unless told otherwise. */
 export async function opens(
   worker: TestWorker,
   session: HostSession,

@@ -32,7 +32,7 @@ export function newOperator(operatorId: string, role: Role = 'operator'): TestOp
   return { operatorId, role, signingKey: encodedPublicKey(privateKey), privateKey };
 }
 
-/** What the others know of an operator. */
+/** The public part of an operator. */
 export function publicPart({ operatorId, role, signingKey }: Operator): Operator {
   return { operatorId, role, signingKey };
 }
@@ -59,7 +59,7 @@ export class TestClock implements Clock {
 }
 
 type ChangeOf<C> = C extends NewDomainChange ? Pick<C, 'name' | 'body'> : never;
-/** A command without what it is bound to. */
+/** A domain change that is not bound yet. */
 export type Change = ChangeOf<NewDomainChange>;
 
 export const rotation = { name: 'RotateDomainKeys', body: {} } as const satisfies Change;
@@ -75,11 +75,11 @@ export class TestDomain {
   readonly frontend = newOperator('frontend-1', 'service-host');
   readonly scheduler = newOperator('scheduler-1', 'scheduler');
   readonly founders = [this.alice, this.bob, this.carol];
-  /** Enough to change anything. */
+  /** Their signatures suffice for any change. */
   readonly people = [this.alice, this.bob];
   readonly anchor: TrustAnchor;
   readonly tokens: Buffer[] = [];
-  /** The newest identity made for each name: what an attacker who owns that member could sign with. */
+  /** The newest identity of each name, with which an attacker who owns that member could sign. */
   readonly identities = new Map<string, Identity>();
   readonly hsms: Hsm[];
 
@@ -188,7 +188,7 @@ export function forgedToken(
   return TokenEnvelope.encode({ body, signature: signer.sign(body) });
 }
 
-/** A token that verifies in public and that nobody can open: `sign` is its maker's. */
+/** A token that verifies and that no member can open, signed by `sign`. */
 export async function sealedForNobody(
   token: Uint8Array,
   sign: (body: Buffer) => Uint8Array | Promise<Uint8Array>,

@@ -29,7 +29,7 @@ export interface Invocation {
   readonly call: Call;
 }
 
-/** What is recorded of a request that came to nothing before it reached its operation. */
+/** The record of a request that failed before it reached its operation. */
 export interface Refusal {
   readonly operation: string;
   readonly caller: (Call['caller'] & { readonly region: string }) | undefined;
@@ -47,7 +47,7 @@ export interface EdgeOptions {
   readonly reflection?: boolean;
   readonly trustedProxies?: readonly string[];
   readonly isAuditFull?: () => boolean;
-  /** What stands behind the edge; by default every operation answers with what the schema calls for at least. */
+  /** Stands behind the edge; by default every operation answers with the least that its schema allows. */
   readonly invoke?: (invocation: Invocation) => Promise<unknown>;
 }
 

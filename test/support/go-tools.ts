@@ -2,14 +2,14 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
-/** What the Go example of docs/grpc.md is built with, and grpcurl, which Debian does not have. */
+/** The tools that build the Go example of docs/grpc.md, and grpcurl, which Debian lacks. */
 const tools = [
   'google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12',
   'google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2',
   'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4',
 ];
 
-/** Where they stay: building grpcurl takes a minute or more, and what is built already takes none. */
+/** They stay here, as building grpcurl takes a minute or more. */
 const folder = join(import.meta.dirname, '../../node_modules/.cache/keyfleet-go');
 
 /**

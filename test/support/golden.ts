@@ -1,7 +1,7 @@
 import type { Keyring } from '@keyfleet/hsm-worker/boundary/domain/keyring';
 import { createSecretKey } from 'node:crypto';
 
-/** A keyring as a golden vector writes it: keys in hex, the first domain key active. */
+/** A golden vector's keyring: keys in hex, the first domain key active. */
 export interface GoldenKeyring {
   readonly domain: string;
   readonly domainKeys: readonly { readonly id: string; readonly key: string }[];

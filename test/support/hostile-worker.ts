@@ -1,4 +1,4 @@
-// hsm-workers of which the first one is hostile: whatever it seals for storing has the right header, and does not open.
+// hsm-workers, the first of them hostile: what it seals for storage has the right header and does not open.
 import type { CommandHandler } from '@keyfleet/hsm-worker/boundary/commands/command';
 import { handlers } from '@keyfleet/hsm-worker/boundary/commands/handlers';
 import { basename } from 'node:path';

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 
-/** How many records one command makes: it holds Redis up for some milliseconds. */
+/** Records made by one command, which holds Redis up for some milliseconds. */
 const AT_ONCE = 2000;
 
 /**
@@ -19,7 +19,7 @@ end`;
 
 const scope = { accountId: '111122223333', region: 'us-east-1' };
 
-/** `token`: base64. `fields` stand in each record in place of what a new key has. */
+/** `token`: base64. `fields` replace those of a new key in each record. */
 export async function makeKeyRecords(
   redis: Pick<Redis, 'eval'>,
   count: number,

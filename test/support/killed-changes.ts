@@ -9,9 +9,9 @@ export interface KilledChanges {
   readonly random: Seeded;
 }
 
-/** The longest wait for a kill that is to come before the first change is acknowledged. */
+/** The longest wait for a kill that must precede the first acknowledgement. */
 const EARLY_MS = 8;
-/** The longest time between two changes' beginnings, so that the kill meets some of them in each of their steps. */
+/** Changes begin at most this far apart, so that the kill meets some in each of their steps. */
 const APART_MS = 3;
 
 export interface Killed {

@@ -11,8 +11,8 @@ export interface Latencies {
 }
 
 /**
- * Of a few hundred calls a p99 is two or three: below this it may be what a busy machine does besides. An attack that
- * works takes longer.
+ * Of a few hundred calls, two or three make the p99: up to this a busy machine may cause it. A successful attack takes
+ * longer.
  */
 const NOISE_MS = 3_000;
 

@@ -7,7 +7,7 @@ export interface Sealed {
   readonly ciphertext: Uint8Array;
 }
 
-/** What a caller was told instead of an answer; times as of `Date.now()`. */
+/** A call that failed; times as of `Date.now()`. */
 export interface Failure {
   readonly operation: string;
   readonly error: Error;

@@ -4,11 +4,11 @@ import { execa } from 'execa';
 
 const main = join(import.meta.dirname, '../../packages/kms-plugin/src/main.ts');
 
-/** A KMS plugin as a process. It is there when its socket answers. Disposing of it kills it. */
+/** A KMS plugin as a process, up once its socket answers. Disposing kills it. */
 export class KmsPluginProcess implements AsyncDisposable {
   readonly #process;
 
-  /** `folder`: where its configuration is written. */
+  /** `folder`: for its configuration. */
   constructor(folder: string, config: object) {
     const file = join(folder, 'kms-plugin.json');
     writeFileSync(file, JSON.stringify(config));

@@ -1,5 +1,5 @@
-// The hsm-worker, and as hsm-worker-2 one that overwrites nothing: what the first must not hold, the second holds, or
-// whoever searches for it searches wrongly. Backing keys are known, as in known-random-worker.ts.
+// The hsm-worker; as hsm-worker-2 it overwrites nothing. A working search finds in the second what the first must
+// not hold. Backing keys are known, as in known-random-worker.ts.
 import { basename } from 'node:path';
 
 const memberId = basename(process.argv.at(-1) ?? '', '.json');

@@ -30,7 +30,7 @@ export interface PodSpec {
   readonly containers: readonly Container[];
 }
 
-/** Of every file of a folder of deploy/k8s; an error of YAML is thrown. */
+/** The objects in every file of a folder of deploy/k8s. Throws on bad YAML. */
 export function manifestsIn(name: 'base' | 'load-test' | 'monitoring'): Manifest[] {
   const found = join(folder, name);
   const files = readdirSync(found).filter((file) => file.endsWith('.yaml') && file !== 'kustomization.yaml');
@@ -47,7 +47,7 @@ export function parseManifests(text: string): unknown[] {
   return parseAllDocuments(text).map((document): unknown => document.toJS());
 }
 
-/** What makes Pods, by its name. */
+/** The workloads, which make Pods, by name. */
 export function podSpecs(manifests: readonly Manifest[]): ReadonlyMap<string, PodSpec> {
   const template = ({ spec }: Manifest) => (spec?.['template'] as { readonly spec: PodSpec } | undefined)?.spec;
   return new Map(
@@ -69,7 +69,7 @@ interface Peer {
 
 const NAME = 'app.kubernetes.io/name';
 
-/** What the policies let in or out, as "FROM -> TO" with ports. */
+/** The connections that the policies allow, as "FROM -> TO" with ports. */
 export function arrowsOf(manifests: readonly Manifest[], direction: 'ingress' | 'egress'): Record<string, number[]> {
   const arrows: Record<string, number[]> = {};
   for (const { kind, metadata, spec } of manifests) {

@@ -18,7 +18,7 @@ export interface ReceivedPoint {
   readonly service: string;
   readonly metric: string;
   readonly attributes: Readonly<Record<string, unknown>>;
-  /** A counter's value, or how many values a histogram holds. */
+  /** A counter's value, or the number of values in a histogram. */
   readonly count: number;
 }
 

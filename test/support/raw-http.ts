@@ -26,7 +26,7 @@ export interface RequestOptions {
   readonly time?: number;
 }
 
-/** A request signed as it should be, then sent as it is told. */
+/** Signs a request correctly, then sends it as told. */
 export async function post(edge: Edge, options: RequestOptions = {}) {
   const { method = 'POST', path = '/', body = '{}', target = 'TrentService.ListKeys' } = options;
   const amzDate = amzDateOf(options.time ?? Date.now());

@@ -1,7 +1,7 @@
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 
-/** A connection as services make it, once it is there; with as much patience, unless a test is about something else. */
+/** A connection as services make it, once it is up; with their patience, unless told otherwise. */
 export async function connectTestRedis(
   target: string | number,
   commandTimeout?: number,

@@ -11,7 +11,7 @@ export interface RedisFixture {
   readonly calls: RedisCalls;
 }
 
-/** A Redis of this file's tests, empty before each. What the answer has is there once a test runs. */
+/** A Redis for this file's tests, empty before each. The answer's members exist once a test runs. */
 export function useRedis(): RedisFixture {
   let server: TestServer;
   let client: RedisClient & AsyncDisposable;

@@ -51,7 +51,7 @@ const scalars: Readonly<Record<string, (value: unknown) => boolean>> = {
   blob: (value) => typeof value === 'string' && Buffer.from(value, 'base64').toString('base64') === value,
 };
 
-/** Where `value` is not of the type, which is written as aws-model.ts does. */
+/** The places where `value` does not fit the type, written as in aws-model.ts. */
 function problemsOf(value: unknown, type: string, path: string): string[] {
   const scalar = scalars[type];
   if (scalar) return scalar(value) ? [] : [path];
@@ -71,7 +71,7 @@ function problemsOf(value: unknown, type: string, path: string): string[] {
     ...Object.entries(value).flatMap(([name, field]) => {
       const memberType = members[name]?.replace(', required', '');
       if (memberType === undefined) return [`${path}.${name}`];
-      // Known and reviewed differences from the model; a null never is one.
+      // Reviewed differences from the model; null is never one.
       if (`${type}.${name}` in deviations && field !== null) return [];
       return problemsOf(field, memberType, `${path}.${name}`);
     }),

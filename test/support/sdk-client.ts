@@ -47,6 +47,6 @@ export async function refusalOf(answer: Promise<unknown>): Promise<string> {
     (thrown: unknown) => thrown as Error,
   );
   if (!('$metadata' in error)) throw error;
-  // Where the service sends no message the SDK writes one of its own.
+  // If the service sends no message, the SDK writes its own.
   return error.message === '' || error.message === 'UnknownError' ? error.name : `${error.name}: ${error.message}`;
 }

@@ -1,7 +1,7 @@
 import type { CreateKeyCommandInput, KeyMetadata } from '@aws-sdk/client-kms';
 import { kms } from './sdk-client.ts';
 
-/** A key as the API describes it, with what every key has. */
+/** A key as the API describes it, with the members that every key has. */
 export type Key = KeyMetadata & { readonly KeyId: string; readonly Arn: string };
 
 /** What a test needs a key for, and the request that makes one. */

@@ -6,7 +6,7 @@ import { ManagedProcess } from '../../tools/managed-process.ts';
 import { frontendReady, until } from '../../tools/readiness.ts';
 import type { TestCluster } from './cluster.ts';
 
-/** A second frontend of the cluster, which gave an account of its own its first administrator. */
+/** A second frontend of the cluster, which made the first administrator of another account. */
 export interface OtherAccount {
   readonly accountId: string;
   readonly endpoint: string;

@@ -1,4 +1,4 @@
-/** Random choices that can be had again by their seed. */
+/** Random choices that a seed repeats. */
 export interface Seeded {
   /** 0 <= n < 1. */
   next(): number;
@@ -7,7 +7,7 @@ export interface Seeded {
   pick<T>(choices: readonly T[]): T;
 }
 
-/** The seed of a run: KEYFLEET_SEED, to have a run again, or a new one. Printed, or a failure could not be repeated. */
+/** The seed of a run: KEYFLEET_SEED, which repeats a run, or a new one. Printed, so that a failure can be repeated. */
 export function seedOf(test: string): number {
   const seed = Number(process.env['KEYFLEET_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
   process.stderr.write(`${test}: KEYFLEET_SEED=${seed}\n`);

@@ -85,7 +85,7 @@ export async function startServer(commandLine: CommandLine): Promise<TestServer>
   return { port, kill, restart, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Far more than it takes: only a server that never comes up meets it. */
+/** Far more than a start takes: only a server that never comes up meets it. */
 const LISTENS_WITHIN_MS = 60_000;
 
 async function listening(port: number, server: ChildProcess): Promise<void> {

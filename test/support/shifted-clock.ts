@@ -1,5 +1,5 @@
-// Before a service's own code (node --import): its clock is as far off as a file beside its configuration says, in
-// milliseconds: clock-NAME, or else clock. A test that writes the file moves the clock of a process that runs.
+// Loaded before a service's own code (node --import). Shifts its clock by the milliseconds in a file beside its
+// configuration: clock-NAME, or else clock. A test writes the file to move the clock of a running process.
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 

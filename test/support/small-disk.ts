@@ -6,9 +6,9 @@ import { join } from 'node:path';
 const root = join(import.meta.dirname, '../..');
 const BLOCK = 4096;
 
-/** A file system of some MiB, which only what is started `inside` sees. Disposing unmounts it. */
+/** A file system of some MiB, visible only to processes started `inside`. Disposing unmounts it. */
 export interface SmallDisk extends AsyncDisposable {
-  /** What begins a command line that runs inside, in the project's directory. */
+  /** The beginning of a command line that runs inside, in the project's directory. */
   readonly inside: readonly string[];
   /** The same place as seen from outside. */
   seenAs(path: string): string;
@@ -24,7 +24,7 @@ export async function mountSmallDisk(path: string, mebibytes: number): Promise<S
   const problems: string[] = [];
   for (const flags of ['-rm', '-m']) {
     const script = 'mount -t tmpfs -o size="$1"m,mode=700 tmpfs "$0" && echo mounted && exec cat';
-    // It ends with its input, so that nothing is left when the tests are killed.
+    // Ends with its input, so that nothing remains if the tests are killed.
     const holder = spawn('unshare', [flags, 'sh', '-c', script, path, `${mebibytes}`]);
     let said = '';
     holder.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));

@@ -53,7 +53,7 @@ export class SoftHsm {
     await this.#pkcs11(pin, '--keygen', '--key-type', 'AES:32', '--label', label, ...options);
   }
 
-  /** Has the token lose a secret key, as its other users learn it: from the token. */
+  /** Deletes a secret key from the token. Its other users notice only there. */
   async loseKey(pin: string, label: string): Promise<void> {
     await this.#pkcs11(pin, '--delete-object', '--type', 'secrkey', '--label', label);
   }

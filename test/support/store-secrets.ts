@@ -24,7 +24,7 @@ export interface StoreSecrets {
   readonly proxyAccessKeyId: string;
   readonly tokenLabel: string;
   readonly trustAnchor: string;
-  /** What the configuration of a worker and of a frontend has besides the usual. */
+  /** What the configurations of a worker and of a frontend have in addition. */
   readonly worker: object;
   readonly frontend: object;
 }

@@ -1,6 +1,6 @@
 /**
- * Someone without credentials who wants to shut others out of a service; a process of its own, so that what it costs
- * itself is not the honest client's. Comes from other loopback addresses than they do.
+ * An attacker without credentials who wants to shut others out of a service. A process of its own, so that its cost is
+ * not the honest client's. Uses other loopback addresses than they do.
  *
  *     node strangers.ts ATTACK HTTP_PORT GRPC_PORT ACCESS_KEY_ID
  *     node strangers.ts ATTACK '' GRPC_PORT METHOD_PATH

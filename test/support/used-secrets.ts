@@ -21,7 +21,7 @@ const bytesOf = (bytes: Uint8Array | undefined): Buffer => Buffer.from(bytes ?? 
 export const secretKinds = ['plaintext', 'data key', 'random', 'private key', 'shared secret', 'mu'] as const;
 type SecretKind = (typeof secretKinds)[number];
 
-/** Everything secret that callers gave or were given, by what it is. Each is 32 random bytes or more. */
+/** All secrets that callers gave or were given, by kind. Each is 32 random bytes or more. */
 export async function useSecrets(kms: KmsClient): Promise<Map<string, Buffer[]>> {
   const made: Record<SecretKind, Buffer[]> = {
     plaintext: [],
@@ -43,7 +43,7 @@ export async function useSecrets(kms: KmsClient): Promise<Map<string, Buffer[]>>
     made.plaintext.push(Plaintext.subarray(0, 32));
     const { CiphertextBlob = new Uint8Array() } = await kms.Encrypt({ KeyId, Plaintext });
     await kms.Decrypt({ CiphertextBlob });
-    // What does not open must leave nothing behind either.
+    // A failure must leave nothing behind either.
     await kms.Decrypt({ CiphertextBlob, EncryptionContext: { a: 'b' } }).catch(() => undefined);
     const DestinationKeyId = KeyId;
     await kms.ReEncrypt({ CiphertextBlob, DestinationKeyId, DestinationEncryptionContext: { a: 'b' } });
@@ -71,7 +71,7 @@ export async function useSecrets(kms: KmsClient): Promise<Map<string, Buffer[]>>
   return new Map(Object.entries(made));
 }
 
-/** What of `secrets` a process holds, by their kind and form, e.g. `data key in base64`. */
+/** How many of the `secrets` a process holds, by kind and form, e.g. `data key in base64`. */
 export function heldBy(
   pid: number | undefined,
   secrets: ReadonlyMap<string, readonly Buffer[]>,

@@ -1,6 +1,6 @@
 import type { Seeded } from '../seeded.ts';
 
-/** A question to whoever decides by policies: documents as they would be stored, and what the request says. */
+/** A question to a policy engine: documents as they would be stored, and the facts of the request. */
 export interface PolicyCase {
   readonly principal: string;
   readonly principalAccount: string;
@@ -200,7 +200,7 @@ function conditionOf(random: Seeded): NonNullable<Statement['Condition']> {
   );
 }
 
-/** What the action has no such key for, the oracle leaves out. */
+/** The oracle ignores condition keys that the action does not have. */
 function contextOf(random: Seeded, action: string): PolicyCase['context'] {
   const can = pools.filter(({ name }) => name !== 'kms:EncryptionContextKeys' || action !== 'kms:DescribeKey');
   const has = can.filter(() => !oneOf(random, 3));

@@ -49,14 +49,14 @@ export async function oracleAnswer(one: PolicyCase): Promise<Answer> {
   return result.overallResult;
 }
 
-/** Whether both mean the same. Of a foreigner whom the key policy does not know nothing more is told than that. */
+/** Whether both decide alike. A denial of a foreigner whom the key policy does not know gives no further reason. */
 export function agrees(one: PolicyCase, ours: Decision, theirs: Answer): boolean {
   if (one.owner !== one.principalAccount && ours === 'no-key-policy') return theirs !== 'Allowed';
   if (ours === 'allowed') return theirs === 'Allowed';
   return theirs === (ours.startsWith('deny-') ? 'ExplicitlyDenied' : 'ImplicitlyDenied');
 }
 
-/** Where the oracle knowingly decides otherwise than AWS says it does. */
+/** Where the oracle is known to differ from AWS's documentation. */
 export interface Difference {
   readonly why: string;
   /** Of the IAM User Guide. */
