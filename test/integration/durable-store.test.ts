@@ -102,7 +102,7 @@ describe('a replica that stalls', () => {
     await using stalled = await stall();
 
     const writing = Promise.allSettled(keys.map((key) => store.updateKey(key)));
-    const used = await timed(() => Promise.all(keys.map((key) => store.keepLastUsage(key.region, key.keyId, usage))));
+    const used = await timed(() => store.keepLastUsages(keys.map((key) => ({ ...key, usage }))));
     expect(used).toBeLessThan(500);
     for (let i = 0; i < 10; i++) {
       expect(feed.trusted).toBe(true);

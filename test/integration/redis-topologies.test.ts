@@ -57,7 +57,11 @@ describe('Redis Cluster', () => {
     for (const key of before) await store.insertKey(key);
     await secrets.fenceRecordKeys(2);
     for (const key of after) await expect(store.insertKey(key)).rejects.toThrow(StoreUnavailableError);
+    const usage = { operation: 'Encrypt', usedAt: 1, requestId: 'r', eventId: 'e' } as const;
+    const uses = before.map((key) => ({ ...key, usage }));
+    await expect(store.keepLastUsages(uses)).rejects.toThrow(StoreUnavailableError);
     for (const key of before) {
+      expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
       await expect(store.updateKey({ ...key, description: 'late' })).rejects.toThrow(StoreUnavailableError);
       expect(await store.findKey(key.region, key.keyId)).toEqual(key);
     }

@@ -127,7 +127,7 @@ describe('the Redis store behind a cache', () => {
       listFleetKeys: store.listFleetKeys.bind(store),
       dropFleetKey: store.dropFleetKey.bind(store),
       findLastUsage: store.findLastUsage.bind(store),
-      keepLastUsage: store.keepLastUsage.bind(store),
+      keepLastUsages: store.keepLastUsages.bind(store),
       findAccessKeyUse: store.findAccessKeyUse.bind(store),
       keepAccessKeyUse: store.keepAccessKeyUse.bind(store),
       async [Symbol.asyncDispose]() {

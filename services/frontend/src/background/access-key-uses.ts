@@ -25,7 +25,7 @@ export class AccessKeyUses implements AsyncDisposable {
   constructor(deps: AccessKeyUsesDeps) {
     this.#deps = deps;
     this.#noted = new LatestNoted({
-      keep: ({ accessKeyId, use }) => deps.uses.keepAccessKeyUse(accessKeyId, use),
+      keep: (noted) => Promise.all(noted.map(({ accessKeyId, use }) => deps.uses.keepAccessKeyUse(accessKeyId, use))),
       flushMs: FLUSH_MS,
       onProblem: deps.onProblem,
     });

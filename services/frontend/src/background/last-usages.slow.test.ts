@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { newKey } from '../store/store.contract.ts';
-import { type LastUsage, StoreUnavailableError } from '../store/store.ts';
+import { type KeyUse, type LastUsage, StoreUnavailableError } from '../store/store.ts';
 import { LastUsages } from './last-usages.ts';
 
 /** Counts writes, and can be unreachable or slow. */
@@ -11,11 +11,11 @@ class Store extends MemoryStore {
   failure: Error | undefined;
   gate = Promise.resolve();
 
-  override async keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void> {
+  override async keepLastUsages(uses: readonly KeyUse[]): Promise<void> {
     await this.gate;
     if (this.failure) throw this.failure;
-    this.written.push({ ...usage });
-    await super.keepLastUsage(region, keyId, usage);
+    this.written.push(...uses.map(({ usage }) => ({ ...usage })));
+    await super.keepLastUsages(uses);
   }
 }
 

@@ -1,7 +1,7 @@
 import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsKey } from '../keys/kms-key.ts';
-import type { LastUsage, LastUsageStore } from '../store/store.ts';
+import type { KeyUse, LastUsage, LastUsageStore } from '../store/store.ts';
 import { latest, LatestNoted } from './latest-noted.ts';
 
 /** The most that a crash loses. */
@@ -24,7 +24,7 @@ export interface Use {
   readonly request: { readonly requestId: string };
 }
 
-interface Noted extends Pick<KmsKey, 'region' | 'keyId'> {
+interface Noted extends KeyUse {
   readonly usage: { -readonly [M in keyof LastUsage]: LastUsage[M] };
 }
 
@@ -37,7 +37,7 @@ export class LastUsages implements AsyncDisposable {
   constructor(deps: LastUsagesDeps) {
     this.#deps = deps;
     this.#noted = new LatestNoted({
-      keep: ({ region, keyId, usage }) => deps.usages.keepLastUsage(region, keyId, usage),
+      keep: (noted) => deps.usages.keepLastUsages(noted),
       flushMs: FLUSH_MS,
       onProblem: deps.onProblem,
     });

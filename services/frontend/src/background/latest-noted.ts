@@ -6,7 +6,7 @@ const MAX_NOTED = 100_000;
 const BATCH = 200;
 
 export interface LatestNotedDeps<T> {
-  readonly keep: (value: T) => Promise<void>;
+  readonly keep: (values: readonly T[]) => Promise<unknown>;
   /** The most that a crash loses, and the shortest time between two writes of one name. */
   readonly flushMs: number;
   /** Called when something could not be written. It is kept and retried. */
@@ -80,7 +80,7 @@ export class LatestNoted<T> implements AsyncDisposable {
     this.#left = 0;
     try {
       const values = [...writing.values()];
-      for (let i = 0; i < values.length; i += BATCH) await Promise.all(values.slice(i, i + BATCH).map(keep));
+      for (let i = 0; i < values.length; i += BATCH) await keep(values.slice(i, i + BATCH));
     } catch (error) {
       onProblem(error);
       this.#takeBack(writing);

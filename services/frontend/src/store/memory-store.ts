@@ -20,6 +20,7 @@ import {
   type KeyTraces,
   type AccessKeyUse,
   type AccessKeyUseStore,
+  type KeyUse,
   type LastUsage,
   type LastUsageStore,
   type Page,
@@ -142,11 +143,14 @@ export class MemoryStore
     return this.#lastUsages.get(`${region}/${keyId}`);
   }
 
-  async keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void> {
-    const name = `${region}/${keyId}`;
-    const kept = this.#lastUsages.get(name);
-    if (!this.#keys.has(name) || (kept !== undefined && kept.usedAt > usage.usedAt)) return;
-    this.#lastUsages.set(name, { ...usage });
+  async keepLastUsages(uses: readonly KeyUse[]): Promise<void> {
+    for (const { region, keyId, usage } of uses) {
+      const name = `${region}/${keyId}`;
+      const kept = this.#lastUsages.get(name);
+      if (this.#keys.has(name) && (kept === undefined || kept.usedAt <= usage.usedAt)) {
+        this.#lastUsages.set(name, { ...usage });
+      }
+    }
   }
 
   async findAlias(scope: Scope, name: string): Promise<Alias | undefined> {

@@ -6,7 +6,14 @@ import { ReplyError } from 'ioredis';
 import type { AuthenticRecord } from './record-mac.ts';
 import { fenced, fenceOf, fencesOf, type ScriptPart } from './record-fence.ts';
 import { patiently, wasNotMade, wasNotRead } from './patience.ts';
-import { defineScripts, evalScript, numberOfKeysOf, type Script, type ScriptName } from './scripts.ts';
+import {
+  defineScripts,
+  evalScript,
+  numberOfKeysOf,
+  type Script,
+  type ScriptForManyName,
+  type ScriptName,
+} from './scripts.ts';
 import { StoreUnavailableError } from './store.ts';
 
 type WriteCommand = 'set' | 'hsetnx' | 'hdel' | 'del' | 'unlink' | 'zadd' | 'zrem';
@@ -60,6 +67,20 @@ export class RedisCalls {
     return this.#undurably(() => scriptOf(this.#client, name)(...this.#fenced(name, [key, ...parts])), wasNotMade);
   }
 
+  /**
+   * The same with one call for many keys, each with as many arguments: in a Redis Cluster one call for each slot, else
+   * one in all.
+   */
+  async scriptForMany(name: ScriptForManyName, all: readonly (readonly [string, ...Argument[]])[]): Promise<void> {
+    const byFence = Map.groupBy(all, ([key]) => fenceOf(this.#client, key));
+    const calls = [...byFence].map(([fence, some]) => {
+      const parts = [...some.map(([key]) => key), ...some.flatMap(([, ...args]) => args)];
+      const fencedParts = fenced(parts, { keys: some.length, fence });
+      return this.#undurably(() => scriptOf(this.#client, name)(some.length + 1, ...fencedParts), wasNotMade);
+    });
+    await Promise.all(calls);
+  }
+
   /** Where it says what is too old to be written: in a Redis Cluster in each of its slots. */
   get fences(): readonly string[] {
     return fencesOf(this.#client);
@@ -91,8 +112,8 @@ export class RedisCalls {
   }
 }
 
-function scriptOf(client: unknown, name: ScriptName): Script {
-  const scripted = client as Record<ScriptName, Script>;
+function scriptOf(client: unknown, name: ScriptName | ScriptForManyName): Script {
+  const scripted = client as Record<typeof name, Script>;
   return (...parts) => scripted[name](...parts);
 }
 

@@ -31,6 +31,7 @@ import {
   type IdentityStore,
   type KeyStore,
   type KeyTraces,
+  type KeyUse,
   type LastUsage,
   type LastUsageStore,
   type Page,
@@ -168,10 +169,12 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     return stored === null ? undefined : decodeLastUsage(await this.#macs.verified(place, stored), { region, keyId });
   }
 
-  async keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void> {
-    const text = await this.#macs.withMac(lastUsagePlace(region, keyId), encodeLastUsage(usage));
-    const parts = [keyAt(region, keyId), usage.usedAt, text] as const;
-    await this.#redis.scriptUndurably('kfKeepLastUsage', ...parts);
+  async keepLastUsages(uses: readonly KeyUse[]): Promise<void> {
+    const written = uses.map(async ({ region, keyId, usage }) => {
+      const text = await this.#macs.withMac(lastUsagePlace(region, keyId), encodeLastUsage(usage));
+      return [keyAt(region, keyId), usage.usedAt, text] as const;
+    });
+    await this.#redis.scriptForMany('kfKeepLastUsages', await Promise.all(written));
   }
 
   async listDue(

@@ -73,19 +73,6 @@ if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'claimedUntil')
 return 1`,
   ],
   /**
-   * KEYS: record. ARGV: milliseconds since the epoch, JSON. 0: a later use is stored, or the key is gone. Caches do not
-   * hold it.
-   */
-  kfKeepLastUsage: [
-    1,
-    `
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-local usedAt = redis.call('HGET', KEYS[1], 'usedAt')
-if usedAt and tonumber(usedAt) > tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'usedAt', ARGV[1], 'lastUsage', ARGV[2])
-return 1`,
-  ],
-  /**
    * KEYS: access key, its use. ARGV: milliseconds since the epoch, JSON. 0: a later use is stored, or the access key is
    * gone.
    */
@@ -239,7 +226,27 @@ return 1`,
   ],
 } as const satisfies Record<string, readonly [number, string]>;
 
+/** Scripts for any number of keys of one slot. Their number comes before the keys. */
+const scriptsForMany = {
+  /**
+   * KEYS: records. ARGV: for each, milliseconds since the epoch and JSON. Passes over a record that is gone, or has a
+   * later use. Caches do not hold it.
+   */
+  kfKeepLastUsages: `
+for i = 1, #KEYS - 1 do
+  local at, text = ARGV[2 * i - 1], ARGV[2 * i]
+  if redis.call('EXISTS', KEYS[i]) == 1 then
+    local usedAt = redis.call('HGET', KEYS[i], 'usedAt')
+    if not usedAt or tonumber(usedAt) <= tonumber(at) then
+      redis.call('HSET', KEYS[i], 'usedAt', at, 'lastUsage', text)
+    end
+  end
+end
+return 1`,
+} as const;
+
 export type ScriptName = keyof typeof scripts;
+export type ScriptForManyName = keyof typeof scriptsForMany;
 
 /** Keys first, then arguments. */
 export type Script = (...parts: readonly ScriptPart[]) => Promise<unknown>;
@@ -248,6 +255,7 @@ export type Script = (...parts: readonly ScriptPart[]) => Promise<unknown>;
 export function defineScripts(client: RedisClient): void {
   for (const [name, [numberOfKeys, lua]] of Object.entries(scripts))
     client.defineCommand(name, { numberOfKeys: numberOfKeys + 1, lua: FENCE + lua });
+  for (const [name, lua] of Object.entries(scriptsForMany)) client.defineCommand(name, { lua: FENCE + lua });
 }
 
 /**

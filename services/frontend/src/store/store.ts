@@ -152,11 +152,15 @@ export interface LastUsage {
   readonly eventId: string;
 }
 
+export interface KeyUse extends Pick<KmsKey, 'region' | 'keyId'> {
+  readonly usage: LastUsage;
+}
+
 /** Stored and deleted with the key's record. A crash or failover may lose the latest entries. */
 export interface LastUsageStore {
   findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined>;
-  /** Does nothing if a later use is already stored or the key is gone. */
-  keepLastUsage(region: string, keyId: string, usage: LastUsage): Promise<void>;
+  /** Passes over a use if a later one of its key is already stored or the key is gone. */
+  keepLastUsages(uses: readonly KeyUse[]): Promise<void>;
 }
 
 /** The latest request that an access key signed, whatever its outcome. */
