@@ -4,7 +4,7 @@ import { createSecureContext, createServer, type SecureContext, type TLSSocket, 
 import { secureContextOf, type TlsFiles } from './tls-files.ts';
 
 /** With more time, a stranger would hold a connection for nothing. */
-const HANDSHAKE_MS = 5_000;
+export const HANDSHAKE_MS = 5_000;
 
 /**
  * Negotiates TLS for HTTP/2 on connections accepted elsewhere, and passes each one to `serve`. `mutual`: the peer must

@@ -1,5 +1,4 @@
 import { hash, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
@@ -9,7 +8,7 @@ import { headersByName } from '@keyfleet/shared/sigv4';
 import type { ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
 import type { Log } from '@keyfleet/shared/log';
 import { answerPreflight, Exchange, isPreflight } from './exchange.ts';
-import { type ConnectionLimits, Connections } from './connections.ts';
+import { admitStrangers, type HttpPort, listen, optionsOf, type PortLimits } from './http-port.ts';
 import {
   type HttpAnswer,
   type HttpRequest,
@@ -34,9 +33,7 @@ interface ReadinessCheck {
 }
 
 /** Limits per client. Times in milliseconds, sizes in bytes. */
-export interface HttpLimits extends ConnectionLimits, UploadLimits {
-  /** Room for a signature and a long session token. */
-  readonly headerBytes: number;
+export interface HttpLimits extends PortLimits, UploadLimits {
   readonly headerCount: number;
   /**
    * The largest legal request holds an attestation document of 256 KiB in base64 and ten grant tokens of 8 KiB, or a
@@ -49,11 +46,6 @@ export interface HttpLimits extends ConnectionLimits, UploadLimits {
    */
   readonly strangerBodyBytes: number;
   readonly bufferedBytes: number;
-  /** For the headers, and for the whole request, however slowly it arrives. */
-  readonly headersTimeoutMs: number;
-  readonly requestTimeoutMs: number;
-  /** Longer than the idle time of common load balancers, so that they close first. */
-  readonly idleTimeoutMs: number;
 }
 
 export const httpLimits: HttpLimits = {
@@ -89,29 +81,13 @@ export interface HttpEdgeOptions {
   readonly limits?: HttpLimits;
 }
 
-export interface HttpEdge extends AsyncDisposable {
-  readonly port: number;
-}
-
-/** Starts listening. Disposing stops accepting connections, lets requests in flight finish, then cuts off the rest. */
-export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge> {
+/** Starts listening. */
+export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpPort> {
   const limits = options.limits ?? httpLimits;
-  const server = newServer(options.certificates, {
-    maxHeaderSize: limits.headerBytes,
-    headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.idleTimeoutMs,
-    connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
-  });
+  const server = newServer(options.certificates, optionsOf(limits));
   server.maxHeadersCount = limits.headerCount + 1;
-  // Also ends a connection whose client does not read its answer.
-  server.timeout = limits.requestTimeoutMs + limits.idleTimeoutMs;
   server.on('clientError', refuseBrokenRequest);
-  const connections = new Connections(limits, options.proxies);
-  const [listener] = server.listeners('connection') as ((socket: Socket) => void)[];
-  const serve = listener!.bind(server);
-  server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) => connections.admit(socket, serve));
+  const connections = admitStrangers(server, limits, options.proxies);
   const isTls = options.certificates !== undefined;
   const reception: Reception = { ...options, limits, server, uploads: new Uploads(limits) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
@@ -120,13 +96,7 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
     const exchange = new Exchange({ request, response, connection, isTls });
     exchange.begin(() => receive(exchange, reception));
   });
-  server.listen(options.address.port, options.address.host);
-  await once(server, 'listening');
-  const bound = server.address();
-  return {
-    port: typeof bound === 'object' && bound !== null ? bound.port : options.address.port,
-    [Symbol.asyncDispose]: () => drain(server, options.drainMs),
-  };
+  return listen(server, options.address, options.drainMs);
 }
 
 function newServer(certificates: ServerCertificates | undefined, options: ServerOptions): Server {
@@ -277,13 +247,4 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
 function brokenBy(code: string | undefined): HttpAnswer {
   if (code === 'HPE_HEADER_OVERFLOW') return refusals.tooManyHeaders;
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? refusals.timeout : refusals.malformed;
-}
-
-/** Takes no more connections, ends the idle ones, and lets the others finish for as long as they may. */
-export async function drain(server: Server, drainMs: number): Promise<void> {
-  const closed = once(server, 'close');
-  server.close();
-  const cut = setTimeout(() => server.closeAllConnections(), drainMs);
-  await closed;
-  clearTimeout(cut);
 }

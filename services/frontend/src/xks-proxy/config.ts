@@ -17,7 +17,7 @@ export const XksProxyConfig = z.strictObject({
     })
     .optional()
     .describe('The clients it serves: with it, a client without such a certificate is cut off (mutual TLS).'),
-  maxInFlight: z.int().min(1).default(256).describe('The most requests at once; more get ThrottlingException.'),
+  maxInFlight: z.int().min(1).default(256).describe('The most genuine requests at once; more get ThrottlingException.'),
   paths: z
     .array(
       z.strictObject({

@@ -1,22 +1,32 @@
-import { hash, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
+import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import { secureContextOf, type TlsFiles } from '@keyfleet/shared/tls/tls-files';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { headersByName } from '@keyfleet/shared/sigv4';
-import { drain } from '../edge/http.ts';
+import { HANDSHAKE_MS } from '@keyfleet/shared/tls/accept-tls';
+import { secureContextOf, type TlsFiles } from '@keyfleet/shared/tls/tls-files';
+import { Exchange } from '../edge/exchange.ts';
+import { admitStrangers, type HttpPort, listen, optionsOf, type PortLimits } from '../edge/http-port.ts';
+import { httpLimits } from '../edge/http.ts';
+import { TrustedProxies } from '../edge/trusted-proxies.ts';
+import { Uploads } from '../edge/uploads.ts';
 import { type ProxyAnswer, refusal } from './answers.ts';
 import type { XksProxyConfig } from './config.ts';
 import type { ProxyRequest, XksPath } from './proxy.ts';
 
 /** Plaintext, associated data and requestMetadata at their largest take less than half of this. */
 const MAX_BODY = 65_536;
-const MAX_HEADERS = 8_192;
-const MAX_CONNECTIONS = 1_024;
-/** Limit for receiving a whole request, however slowly it trickles in. */
-const RECEIVE_MS = 5_000;
-const IDLE_MS = 75_000;
+
+/** Requests are small, and a caller of this API waits for a quarter of a second. */
+export const listenerLimits: PortLimits = {
+  ...httpLimits,
+  headerBytes: 8_192,
+  connections: 1_024,
+  // What is worked for is limited for all callers together.
+  inFlight: Number.POSITIVE_INFINITY,
+  requestTimeoutMs: 5_000,
+};
 
 export interface ListenerOptions {
   readonly config: XksProxyConfig;
@@ -24,32 +34,31 @@ export interface ListenerOptions {
   /** By prefix. */
   readonly paths: ReadonlyMap<string, XksPath>;
   readonly drainMs: number;
+  readonly limits?: PortLimits;
 }
 
-/** Starts listening. Disposing lets requests in flight finish, then closes what is left. */
-export async function startListener({ config, tls, paths, drainMs }: ListenerOptions): Promise<AsyncDisposable> {
-  const server = newServer(config, tls);
-  server.maxConnections = MAX_CONNECTIONS;
-  let inFlight = 0;
+/** Starts listening. */
+export async function startListener(options: ListenerOptions): Promise<HttpPort> {
+  const { config, tls, paths, drainMs, limits = listenerLimits } = options;
+  const server = newServer(config, tls, limits);
+  // Nothing in front of this port ends TLS.
+  const connections = admitStrangers(server, limits, new TrustedProxies([]));
+  const uploads = new Uploads({ bodyBytes: MAX_BODY, bufferedBytes: limits.connections * MAX_BODY });
+  const reception: Reception = { paths, uploads, places: new Places(config.maxInFlight) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (inFlight >= config.maxInFlight) {
-      request.resume();
-      return send(response, refusal('ThrottlingException'));
-    }
-    inFlight++;
-    response.once('close', () => inFlight--);
-    receive(request, response, paths).catch(() => send(response, refusal('InternalException')));
+    const connection = connections.of(request.socket);
+    if (connection === undefined) return;
+    const exchange = new Exchange({ request, response, connection, isTls: true });
+    exchange.begin(() => receive(exchange, reception));
   });
-  server.listen(config.listen.port, config.listen.host);
-  await once(server, 'listening');
-  return { [Symbol.asyncDispose]: () => drain(server, drainMs) };
+  return listen(server, config.listen, drainMs);
 }
 
 /** Uses new certificates and authorities as soon as they are read. */
-function newServer({ client }: XksProxyConfig, tls: TlsFiles): Server {
+function newServer({ client }: XksProxyConfig, tls: TlsFiles, limits: PortLimits): Server {
   const mutual = client && { requestCert: true, rejectUnauthorized: true };
-  const limits = { maxHeaderSize: MAX_HEADERS, requestTimeout: RECEIVE_MS, headersTimeout: RECEIVE_MS } as const;
-  const server = createServer({ ...secureContextOf(tls.material), keepAliveTimeout: IDLE_MS, ...limits, ...mutual });
+  const certificates = { ...secureContextOf(tls.material), handshakeTimeout: HANDSHAKE_MS, ...mutual };
+  const server = createServer({ ...optionsOf(limits), ...certificates });
   tls.onChange(() => server.setSecureContext(secureContextOf(tls.material)));
   if (client !== undefined) {
     server.on('secureConnection', (socket: TLSSocket) => {
@@ -59,61 +68,79 @@ function newServer({ client }: XksProxyConfig, tls: TlsFiles): Server {
   return server;
 }
 
-async function receive(
-  request: IncomingMessage,
-  response: ServerResponse,
-  paths: ListenerOptions['paths'],
-): Promise<void> {
-  const found = /^(.*)\/kms\/xks\/v1(\/.*)$/.exec(request.url ?? '');
-  const path = found && paths.get(found[1]!);
-  if (!found || !path) return refuse(request, response, refusal('InvalidUriPathException'));
+interface Reception {
+  readonly paths: ListenerOptions['paths'];
+  readonly uploads: Uploads;
+  readonly places: Places;
+}
+
+/** How many requests are worked for at once. Only a genuine one takes a place. */
+class Places {
+  #free: number;
+
+  constructor(atOnce: number) {
+    this.#free = atOnce;
+  }
+
+  take(): void {
+    if (this.#free === 0) throw new KmsException('ThrottlingException', 'Rate exceeded');
+    this.#free--;
+  }
+
+  leave(): void {
+    this.#free++;
+  }
+}
+
+function receive(exchange: Exchange, reception: Reception): void {
+  const { request, response } = exchange;
+  const [, prefix = '', resource] = /^(.*)\/kms\/xks\/v1(\/.*)$/.exec(request.url ?? '') ?? [];
+  const path = reception.paths.get(prefix);
+  if (path === undefined || resource === undefined) return send(exchange, refusal('InvalidUriPathException'));
   if (request.method !== 'POST') {
-    return refuse(request, response, { status: 405, body: JSON.stringify({ errorName: 'ValidationException' }) });
+    return send(exchange, { status: 405, body: JSON.stringify({ errorName: 'ValidationException' }) });
   }
-  const body = await read(request);
-  if (body === undefined) return refuse(request, response, refusal('ValidationException'));
-  const answer = await path.answer(requestOf(request, found[2]!, body));
-  body.fill(0);
-  send(response, answer);
+  const fail = (): void => send(exchange, refusal('InternalException'));
+  reception.uploads.receive(request, response, {
+    length: Number(request.headers['content-length']),
+    done: (body) => void respond(exchange, reception.places, { path, resource, body }).catch(fail),
+    refuse: (reason) => send(exchange, refusal(reason === 'busy' ? 'ThrottlingException' : 'ValidationException')),
+  });
 }
 
-/** Undefined if it is too large. */
-async function read(request: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_BODY) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+interface Received extends Pick<ProxyRequest, 'resource' | 'body'> {
+  readonly path: XksPath;
 }
 
-function requestOf(request: IncomingMessage, resource: string, body: Buffer): ProxyRequest {
-  return {
-    method: 'POST',
-    path: request.url ?? '',
-    query: '',
-    headers: headersByName(request.rawHeaders),
-    payloadHash: hash('sha256', body, 'hex'),
-    requestId: randomUUID(),
-    sourceIpAddress: request.socket.remoteAddress ?? '',
-    isSecure: true,
-    onGenuine: () => {},
-    resource,
-    body,
+async function respond(exchange: Exchange, places: Places, { path, resource, body }: Received): Promise<void> {
+  let isWorkedFor = false;
+  const onGenuine = (): void => {
+    exchange.prove();
+    places.take();
+    isWorkedFor = true;
   };
+  const { request, requestId, sourceIpAddress, isSecure } = exchange;
+  try {
+    const answer = await path.answer({
+      method: 'POST',
+      path: request.url ?? '',
+      query: '',
+      headers: headersByName(request.rawHeaders),
+      payloadHash: hash('sha256', body, 'hex'),
+      requestId,
+      sourceIpAddress,
+      isSecure,
+      onGenuine,
+      resource,
+      body,
+    });
+    send(exchange, answer);
+  } finally {
+    if (isWorkedFor) places.leave();
+    body.fill(0);
+  }
 }
 
-/** For a request whose body is not read: its connection is closed. */
-function refuse(request: IncomingMessage, response: ServerResponse, answer: ProxyAnswer): void {
-  response.shouldKeepAlive = false;
-  request.resume();
-  send(response, answer);
-}
-
-function send(response: ServerResponse, { status, body }: ProxyAnswer): void {
-  if (response.destroyed || response.headersSent) return;
-  const headers = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(body)) };
-  response.writeHead(status, headers).end(body);
+function send(exchange: Exchange, { status, body }: ProxyAnswer): void {
+  exchange.send({ status, body, contentType: 'application/json' });
 }
