@@ -48,13 +48,15 @@ async function census(): Promise<Record<string, number>> {
 
 const newKey = async () => (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
 const stateOf = async (KeyId: string) => (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata?.KeyState;
-const rotate = () => runKeyfleet('store', 'rotate-record-key', ...everything());
+const rotate = (...options: readonly string[]) =>
+  runKeyfleet('store', 'rotate-record-key', ...everything(), ...options);
 
 test('records get a new key while customers write, and nothing under the old one is believed afterwards', async () => {
   const KeyId = await newKey();
   await kms.send(new CreateAliasCommand({ AliasName: 'alias/mine', TargetKeyId: KeyId }));
   const place = [`kf:key:{us-east-1/${KeyId}}`, 'record'] as const;
   const enabled = (await redis.hget(...place))!;
+  const sealed = (await redis.getBuffer('kf:secret:{record-key-1}'))!;
   await kms.send(new DisableKeyCommand({ KeyId }));
   expect(Object.keys(await census())).toEqual(['1']);
 
@@ -74,18 +76,28 @@ test('records get a new key while customers write, and nothing under the old one
   expect(await stateOf(made.at(-1)!)).toBe('Enabled');
   expect(await stateOf('alias/mine')).toBe('Disabled');
 
+  // Somebody who writes Redis puts back what was dropped, and spoils a record.
+  await redis.set('kf:secret:{record-key-1}', sealed);
+  await redis.set('kf:record-keys', 1);
   await redis.hset(place[0], place[1], enabled);
+  const spoilt = `kf:key:{us-east-1/${made.at(-1)}}`;
+  await redis.hset(spoilt, 'record', (await redis.hget(spoilt, 'record'))!.replace('"Enabled"', '"Disabled"'));
   await redis.publish('kf:changes', `key us-east-1/${KeyId}`);
   await expect(stateOf(KeyId)).rejects.toThrow();
-  expect((await runKeyfleet('doctor', '--deep', ...everything())).out).toContain(`{us-east-1/${KeyId}} record is not`);
+  const named = `1 under record key 1, such as ${place[0]} record, and the newest was 2`;
+  const { out: unwell } = await runKeyfleet('doctor', '--deep', ...everything());
+  expect(unwell).toContain(named);
+  expect(unwell).toContain(`${spoilt} record is not`);
   const stopped = await rotate();
   expect(stopped.exitCode).toBe(1);
-  expect(stopped.out).toMatch(/^\d+ records were put under record key 3, but refused: 1. So no older record key was/);
+  expect(stopped.out).toMatch(/^\d+ records were put under record key 3, but refused: 2. So no older record key was/);
   expect(stopped.out).toContain('is not authentic');
+  expect(stopped.out).toContain(named);
   expect(await redis.exists('kf:secret:{record-key-2}')).toBe(1);
   await redis.del(place[0]);
-  expect((await rotate()).out).toBe('0 records were put under record key 3; there is no other.');
-  expect(await redis.exists('kf:secret:{record-key-2}')).toBe(0);
+  await redis.del(spoilt);
+  expect((await rotate()).out).toMatch(/^\d+ records were put under record key 4; there is no other.$/);
+  expect(await redis.keys('kf:secret:{record-key-*')).toEqual(['kf:secret:{record-key-4}']);
 });
 
 test('a write that was held up on its way until its record key was dropped is refused, and the record stays whole', async () => {
@@ -113,15 +125,27 @@ test('a write that was held up on its way until its record key was dropped is re
   expect((await store.findKey('us-east-1', KeyId))?.description).toBe('again');
 });
 
-test('a rotation that was cut off is gone on with, and makes no further key', async () => {
+test('a rotation that was cut off is finished under a further key when the operator says so', async () => {
   const KeyId = await newKey();
   await kms.send(new DisableKeyCommand({ KeyId }));
   const before = Number(Object.keys(await census())[0]);
-  await records.keys.makeNext();
+  const cutOff = await records.keys.makeNext();
   await kms.send(new EnableKeyCommand({ KeyId }));
-  expect((await rotate()).out).toContain(`under record key ${before + 1}; there is no other.`);
-  expect(Object.keys(await census())).toEqual([String(before + 1)]);
+  const done = await rotate('--interrupted', String(cutOff));
+  expect(done.out).toContain(`under record key ${before + 2}; there is no other.`);
+  expect(Object.keys(await census())).toEqual([String(before + 2)]);
   expect(await stateOf(KeyId)).toBe('Enabled');
+});
+
+test('whoever writes Redis hides no record key from the command line', async () => {
+  const oldest = (await redis.get('kf:record-keys'))!;
+  await redis.del('kf:record-keys');
+  const { exitCode, notes } = await rotate();
+  expect(exitCode).toBe(1);
+  expect(notes).toContain(`record key ${oldest} is stored, and those in use seem to end with 1`);
+  const { out } = await runKeyfleet('doctor', ...everything());
+  expect(out).toContain('record key 1 should be the oldest and is missing');
+  await redis.set('kf:record-keys', oldest);
 });
 
 /** Where all is, for the command line. */

@@ -12,6 +12,7 @@ import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { storedNameOf } from '@keyfleet/shared/stored/names';
 import type { OpenDomain } from './options.ts';
+import { assertNoneBeyond } from './record-key-numbers.ts';
 import { pagesOfAllNames } from './redis-option.ts';
 
 const PAGE = 500;
@@ -42,7 +43,9 @@ export async function storedRecordKeys(redis: RedisClient, state: DomainState): 
   const secrets = new RedisFleetSecrets(await openCalls(redis));
   const refuse = (): Promise<never> => Promise.reject(new Error('no HSM is asked here'));
   const hsm = { execute: refuse, executeEverywhere: refuse };
-  return await new FleetRecordKeys({ secrets, hsm, domain: { state }, clock: systemClock }).look();
+  const range = await new FleetRecordKeys({ secrets, hsm, domain: { state }, clock: systemClock }).look();
+  await assertNoneBeyond(redis, range.newest);
+  return range;
 }
 
 async function openCalls(redis: RedisClient): Promise<RedisCalls> {

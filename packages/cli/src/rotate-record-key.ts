@@ -3,6 +3,8 @@ import { splitMac } from '@keyfleet/frontend/store/record-mac';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { Progress } from './progress.ts';
+import { OlderRecords } from './older-records.ts';
+import { assertNoneBeyond } from './record-key-numbers.ts';
 import { type FoundRecord, pagesOfRecords, type Records } from './records.ts';
 
 /** By then every frontend that is not held up has looked for a newer key, and wrote what it had under an older one. */
@@ -17,40 +19,55 @@ export interface RotatedRecordKey {
   readonly refused: readonly string[];
 }
 
+export interface RotationOptions {
+  /** The record key that an earlier run made, and was cut off; undefined if there was none. */
+  readonly interrupted: number | undefined;
+}
+
 /**
- * Makes a new record key, or continues an interrupted rotation: one is in progress if there are two keys and the newest
- * is from after the last removal. Verifies every record and rewrites it under the new key; then drops the older ones,
- * unless a record was refused: without its key no mistake could be made good. Frontends write under the new key
- * meanwhile: Redis refuses a record under an older one, however late it comes. Throws ConflictError if somebody else
- * rotates at the same time.
+ * Makes a new record key, verifies every record and rewrites it under that key; then drops the older keys, unless a
+ * record was refused: without its key no mistake could be made good. Believed are records under the key that was the
+ * newest. Which older keys are still in use is only Redis's word, and whoever writes it can put a dropped key back:
+ * only the operator knows that a run was cut off. Frontends write under the new key meanwhile: Redis refuses a record
+ * under an older one, however late it comes. Throws ConflictError if somebody else rotates at the same time.
  */
 export async function rotateRecordKey(
   redis: RedisClient,
   records: Records,
   progress: Progress,
+  { interrupted }: RotationOptions,
 ): Promise<RotatedRecordKey> {
   const { keys, secrets } = records;
   const { oldest, newest: found } = await keys.look();
-  const isUnderWay = found > oldest && (await keys.isSinceRemoval(found));
-  const newest = isUnderWay ? found : await keys.makeNext();
+  await assertNoneBeyond(redis, found);
+  const newest = await keys.makeNext();
   await delay(SETTLED_MS);
   await secrets.fenceRecordKeys(newest);
-  const { rewritten, refused } = await rewriteAll(redis, { records, newest }, progress);
+  const from = interrupted === undefined ? found : Math.min(interrupted - 1, found);
+  const { rewritten, refused } = await rewriteAll(redis, { records, from, newest }, progress);
   if (refused.length === 0) await secrets.dropOlderRecordKeys({ oldest, newest });
   return { newest, rewritten, refused };
+}
+
+interface Rewriting {
+  readonly records: Records;
+  /** The oldest record key whose records are believed. */
+  readonly from: number;
+  readonly newest: number;
 }
 
 /** One pass. A record that changes meanwhile is thereby under the newest key. */
 async function rewriteAll(
   redis: RedisClient,
-  { records: { calls, macs }, newest }: { readonly records: Records; readonly newest: number },
+  { records: { calls, macs }, from, newest }: Rewriting,
   progress: Progress,
 ): Promise<Omit<RotatedRecordKey, 'newest'>> {
   let [rewritten, seen] = [0, 0];
   const refused: string[] = [];
+  const older = new OlderRecords(from);
   const rewrite = async (found: FoundRecord): Promise<void> => {
     const { place, stored } = found;
-    if (splitMac(stored)?.keyNumber === newest) return;
+    if (splitMac(stored)?.keyNumber === newest || older.has(found)) return;
     const record = await macs.verified(place, stored);
     if (await found.replace(await macs.withMac(place, record))) rewritten++;
   };
@@ -63,5 +80,5 @@ async function rewriteAll(
     seen += page.length;
     progress.tell(() => `${seen} records looked at, ${rewritten} rewritten under record key ${newest}`);
   }
-  return { rewritten, refused };
+  return { rewritten, refused: [...refused, ...older.problems()] };
 }

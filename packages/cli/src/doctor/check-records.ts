@@ -1,6 +1,7 @@
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { CliError } from '../cli-error.ts';
 import { openHostHsm } from '../host-pool.ts';
+import { OlderRecords } from '../older-records.ts';
 import { openRecords, pagesOfRecords } from '../records.ts';
 import { hostOf, type HostOptions } from './check-material.ts';
 import type { Patient } from './checks.ts';
@@ -12,11 +13,14 @@ export async function checkRecords(patient: Patient, options: HostOptions): Prom
   const host = hostOf(options);
   await using redis = await patient.openRedis();
   await using hsm = await openHostHsm(host, patient);
-  const { calls, macs } = await openRecords(redis, hsm, patient);
+  const { calls, macs, keys } = await openRecords(redis, hsm, patient);
+  const older = new OlderRecords((await keys.look()).newest);
   let genuine = 0;
   const refused: string[] = [];
   for await (const page of pagesOfRecords(redis, calls)) {
-    const read = await Promise.allSettled(page.map(({ place, stored }) => macs.verified(place, stored)));
+    const read = await Promise.allSettled(
+      page.filter((one) => !older.has(one)).map(({ place, stored }) => macs.verified(place, stored)),
+    );
     for (const outcome of read) {
       if (outcome.status === 'fulfilled') genuine++;
       else if (outcome.reason instanceof DamagedRecordError) refused.push(outcome.reason.message);
@@ -24,6 +28,7 @@ export async function checkRecords(patient: Patient, options: HostOptions): Prom
     }
     patient.progress.tell(() => `records: ${genuine + refused.length} looked at`);
   }
+  refused.unshift(...older.problems());
   if (refused.length === 0) return `all ${genuine} are authentic`;
   const more = refused.length > MOST_NAMED ? [`${refused.length - MOST_NAMED} more`] : [];
   throw new CliError([...refused.slice(0, MOST_NAMED), ...more].join('; '));

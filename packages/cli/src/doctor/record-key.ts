@@ -4,23 +4,26 @@ import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/st
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
+import { storedFrom } from '../record-key-numbers.ts';
 
 /** Whether somebody who left the domain may have the key that authenticates records. */
 export async function checkRecordKey(redis: RedisClient, state: DomainState): Promise<string> {
-  const number = await newestNumber(redis);
-  const { name } = recordKeyName(number);
+  const noted = await redis.get(RECORD_KEYS);
+  const oldest = Number(/^[1-9]\d{0,8}$/.exec(noted ?? '')?.[0] ?? 1);
+  // The newest there is, whatever Redis says of the oldest.
+  const number = [...(await storedFrom(redis, 1)), ...(await storedFrom(redis, oldest))].at(-1);
+  if (number === undefined && noted === null) return 'none was needed yet';
+  const { name } = recordKeyName(number ?? oldest);
   const token = await redis.getBuffer(secretAt(name));
-  if (token === null) return 'none was needed yet';
+  if (token === null || (await redis.exists(secretAt(recordKeyName(oldest).name))) === 0) {
+    throw new CliError(
+      `record key ${oldest} should be the oldest and is missing: restore kf:record-keys and ${secretAt(recordKeyName(oldest).name)} from a backup.`,
+    );
+  }
   const removedIn = newestAfterRemoval(state)?.createdGeneration ?? 0;
   if (madeIn(state, name, token) >= removedIn) return `${number}; nobody has left the domain since it was made`;
   throw new CliError(
     `record key ${number} was made before generation ${removedIn}, in which a member or frontend left: whoever left can write records, given access to Redis. ` +
       'Replace it: keyfleet store rotate-record-key',
   );
-}
-
-async function newestNumber(redis: RedisClient): Promise<number> {
-  let number = Number((await redis.get(RECORD_KEYS)) ?? 1);
-  while ((await redis.exists(secretAt(recordKeyName(number + 1).name))) === 1) number++;
-  return number;
 }

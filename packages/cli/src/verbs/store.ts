@@ -58,14 +58,26 @@ export const authenticate = verb({
 });
 
 export const rotateRecordKey = verb({
-  description:
-    'Put every record under a new record key and drop the older ones, while everything serves. Cut off, run it again.',
-  args: { ...hostOptions, ...managerOptions, ...anchorOptions, ...redisOptions },
+  description: 'Put every record under a new record key and drop the older ones, while everything serves.',
+  args: {
+    ...hostOptions,
+    ...managerOptions,
+    ...anchorOptions,
+    ...redisOptions,
+    interrupted: {
+      type: 'string',
+      description:
+        'The record key that a run made which was cut off, so that records under the one before are believed.',
+      valueHint: 'NUMBER',
+    },
+  },
   async run(args, terminal) {
+    const interrupted = interruptedOf(args.interrupted);
     using domain = openDomain(args);
     await using redis = await openRedis(args);
     await using hsm = await openHostHsm(args, domain);
-    return await rotate(redis, await openRecords(redis, hsm, domain), new Progress(terminal));
+    const records = await openRecords(redis, hsm, domain);
+    return await rotate(redis, records, new Progress(terminal), { interrupted });
   },
   text: ({ newest, rewritten, refused }) => {
     const put = `${rewritten} records were put under record key ${newest}`;
@@ -75,3 +87,9 @@ export const rotateRecordKey = verb({
   },
   isWell: ({ refused }) => refused.length === 0,
 });
+
+function interruptedOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new CliError(`--interrupted: ${text} is not the number of a record key.`, { exitCode: 2 });
+}
