@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { createHmac, generateKeySync } from 'node:crypto';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { ivLength } from '@keyfleet/shared/encoding/aead';
 import { RefusedError } from '../errors.ts';
@@ -79,8 +79,16 @@ async function withLogin<T>(
   const { header, secret } = openToken(CredentialToken, token, context.keyring);
   try {
     if (header.accessKeyId !== names.clusterId || header.principal !== principal) throw new RefusedError('cannot-open');
-    return await then(cluster, { id: hash('sha256', token), password: secret });
+    return await then(cluster, { id: idOf(secret), password: secret });
   } finally {
     secret.fill(0);
   }
+}
+
+/** This process's own. */
+const loginKey = generateKeySync('hmac', { length: 256 });
+
+/** Of the password and not of its token, which each resealing replaces. Says nothing outside this process. */
+function idOf(password: Uint8Array): string {
+  return createHmac('sha256', loginKey).update(password).digest('hex');
 }
