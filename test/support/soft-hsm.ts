@@ -58,6 +58,10 @@ export class SoftHsm {
     await this.#pkcs11(pin, '--delete-object', '--type', 'secrkey', '--label', label);
   }
 
+  async changePin(pin: string, next: string): Promise<void> {
+    await this.#pkcs11(pin, '--change-pin', '--new-pin', next);
+  }
+
   #pkcs11(pin: string, ...args: readonly string[]): Promise<string> {
     const login = ['--module', SoftHsm.module, '--token-label', this.label, '--login', '--pin', pin];
     return this.#run('pkcs11-tool', [...login, ...args]);

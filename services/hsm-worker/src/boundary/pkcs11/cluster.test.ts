@@ -43,6 +43,31 @@ test('a wrong password is refused by the token once, and then by the cluster unt
   expect(await cluster.use(right, random)).toHaveLength(16);
 });
 
+test('however many sessions want to log in at once, a wrong password is tried once', { timeout: 60_000 }, async () => {
+  using cluster = newCluster({ sessions: 3, timeoutMs: 20_000 });
+  const wrong = { id: 'wrong', password: Buffer.from('changed-meanwhile') };
+  const calls = Array.from({ length: 4 }, () => cluster.use(wrong, random).catch((error: unknown) => error));
+  const refused = await Promise.all(calls);
+  expect(refused).toEqual(calls.map(() => expect.objectContaining({ refusal: 'cluster-password' })));
+  // What the token says is the cause of the error; what the cluster remembers has none.
+  expect(refused.filter((error) => (error as Error).cause !== undefined)).toHaveLength(1);
+
+  cluster.disconnect();
+  const again = Array.from({ length: 4 }, () => refusalOf(cluster.use(right, random)));
+  expect(await Promise.all(again)).toEqual(again.map(() => 'it succeeded'));
+});
+
+test('a password that was refused is tried again once the store was disconnected', { timeout: 60_000 }, async () => {
+  const { path } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-token-')));
+  const other = await SoftHsm.make(path, { label: 'test', pin: 'before' });
+  using cluster = newCluster({ environment: other.environment, sessions: 1 });
+  expect(await refusalOf(cluster.use(right, random))).toBe('cluster-password');
+  await other.changePin('before', password);
+  expect(await refusalOf(cluster.use(right, random))).toBe('cluster-password');
+  cluster.disconnect();
+  expect(await refusalOf(cluster.use(right, random))).toBe('it succeeded');
+});
+
 test('a token or a module that is not there is away', async () => {
   using noToken = newCluster({ token: { label: 'another' } });
   expect(await refusalOf(noToken.connect(right))).toBe('cluster-away');
@@ -79,11 +104,11 @@ test('a key that the token lost is missing, and nothing else is lost with it', a
   expect(await refusalOf(cluster.use(right, random))).toBe('it succeeded');
 });
 
-test('disconnected, it has no session, and refuses what it was used for; the next use logs in again', async () => {
+test('disconnected, it has no session, and refuses who used one or waited for it; the next use logs in again', async () => {
   using cluster = newCluster({ sessions: 1, timeoutMs: 20_000 });
   await cluster.connect(right);
-  const used = refusalOf(cluster.use(right, random));
+  const calls = Array.from({ length: 3 }, () => refusalOf(cluster.use(right, random)));
   cluster.disconnect();
-  expect(await used).toBe('cluster-away');
+  expect(await Promise.all(calls)).toEqual(calls.map(() => 'cluster-away'));
   expect(await cluster.use(right, random)).toHaveLength(16);
 });

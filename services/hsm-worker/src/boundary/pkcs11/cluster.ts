@@ -27,6 +27,7 @@ const MAX_WAITING = 256;
 interface Waiter {
   readonly timer: NodeJS.Timeout;
   take(process: TokenProcess): void;
+  refuse(error: RefusedError): void;
 }
 
 /**
@@ -40,6 +41,8 @@ export class Cluster implements Disposable {
   readonly #waiters: Waiter[] = [];
   /** The login that was refused: retrying it would lock the user. */
   #refused: string | undefined;
+  /** The last login that was begun, while it runs. */
+  #loggingIn: Promise<void> | undefined;
 
   constructor(options: ClusterOptions) {
     this.options = options;
@@ -59,8 +62,13 @@ export class Cluster implements Disposable {
     });
   }
 
-  /** Ends every session. What one is used for at that moment is refused with `cluster-away`. */
+  /** Ends every session. What uses one at that moment, or waits for one, is refused with `cluster-away`. */
   disconnect(): void {
+    this.#refused = undefined;
+    for (const waiter of this.#waiters.splice(0)) {
+      clearTimeout(waiter.timer);
+      waiter.refuse(new RefusedError('cluster-away'));
+    }
     for (const process of this.#processes) process.kill();
   }
 
@@ -68,7 +76,23 @@ export class Cluster implements Disposable {
     this.disconnect();
   }
 
-  async #login(process: TokenProcess, { id, password }: Login): Promise<void> {
+  /** Sessions log in one after the other, so that the token is asked once about a password that it refuses. */
+  async #login(process: TokenProcess, login: Login): Promise<void> {
+    await process.opened;
+    const before = this.#loggingIn?.catch((error: unknown) => {
+      // Whoever waited behind a token that hangs has waited long enough.
+      if (isAway(error)) throw error;
+    });
+    const turn = Promise.resolve(before).then(() => this.#tryLogin(process, login));
+    this.#loggingIn = turn;
+    try {
+      await turn;
+    } finally {
+      if (this.#loggingIn === turn) this.#loggingIn = undefined;
+    }
+  }
+
+  async #tryLogin(process: TokenProcess, { id, password }: Login): Promise<void> {
     if (this.#refused === id) throw new RefusedError('cluster-password');
     process.loggedIn = undefined;
     const { user } = this.options;
@@ -90,7 +114,7 @@ export class Cluster implements Disposable {
       return await use(process);
     } catch (error) {
       // Whatever the cause, the next session starts in a fresh process.
-      if (error instanceof RefusedError && error.refusal === 'cluster-away') process.kill();
+      if (isAway(error)) process.kill();
       throw error;
     } finally {
       this.#give(process);
@@ -109,7 +133,7 @@ export class Cluster implements Disposable {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
         reject(new RefusedError('cluster-away'));
       }, this.#patienceMs);
-      const waiter = { timer, take };
+      const waiter = { timer, take, refuse: reject };
       this.#waiters.push(waiter);
     });
   }
@@ -136,4 +160,8 @@ export class Cluster implements Disposable {
     this.#processes.add(process);
     return process;
   }
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof RefusedError && error.refusal === 'cluster-away';
 }

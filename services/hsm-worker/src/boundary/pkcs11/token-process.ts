@@ -23,7 +23,8 @@ export const START_MS = 10_000;
 export class TokenProcess implements Disposable {
   readonly #options: TokenProcessOptions;
   readonly #child: ChildProcess;
-  readonly #opened: Promise<unknown>;
+  /** When its module has found the token. */
+  readonly opened: Promise<unknown>;
   #waiting: ((reply: TokenReply) => void) | undefined;
   #isOver = false;
   #isOpen = false;
@@ -42,9 +43,9 @@ export class TokenProcess implements Disposable {
     this.#child.stdin?.on('error', () => this.kill());
     for (const over of ['error', 'exit', 'disconnect']) this.#child.on(over, () => this.kill());
     const { module, token } = options;
-    this.#opened = this.#exchange({ name: 'open', module, token }, START_MS);
+    this.opened = this.#exchange({ name: 'open', module, token }, START_MS);
     // The first request gets the error.
-    this.#opened.then(() => (this.#isOpen = true)).catch(() => this.kill());
+    this.opened.then(() => (this.#isOpen = true)).catch(() => this.kill());
   }
 
   /** Its module has found the token. */
@@ -60,13 +61,13 @@ export class TokenProcess implements Disposable {
    * One request at a time. Refuses with RefusedError. After `cluster-away`, which means no answer, the process is over.
    */
   async ask(work: TokenWork): Promise<unknown> {
-    await this.#opened;
+    await this.opened;
     return this.#exchange(work, this.#options.timeoutMs);
   }
 
   /** As `ask`. The caller overwrites `pin` afterwards. */
   async login(pin: Uint8Array): Promise<void> {
-    await this.#opened;
+    await this.opened;
     this.#child.stdin?.write(pin);
     await this.#exchange({ name: 'login', pinLength: pin.length }, this.#options.timeoutMs);
   }
