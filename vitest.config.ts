@@ -49,6 +49,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           maxWorkers,
+          // Two hundred small files: to start a process and load the code again for each takes longer than the tests.
+          isolate: false,
           include: besideTheCode('*.test.ts'),
           exclude: [...configDefaults.exclude, '**/*.slow.test.ts'],
         },

@@ -1,4 +1,4 @@
-import { startTestCluster } from '@keyfleet/test-support/cluster';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { execa } from 'execa';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Latencies } from '../../bench/histogram/latencies.ts';
 import { PreparedTarget } from '../../bench/measure/prepared-target.ts';
 import type { Results } from '../../bench/measure/results.ts';
@@ -63,37 +63,43 @@ test('a cluster, its gRPC edge and the prototype are measured in turn, through a
   expect(readFileSync(`${out}.html`, 'utf8')).toContain('hsm-worker-1 killed');
 }, 240_000);
 
-test('every scenario is right on a cluster, over HTTP and over gRPC', async () => {
-  await using cluster = await startTestCluster();
-  const settings = { payload: 32, context: 2, keys: 2 };
-  for (const kind of ['keyfleet', 'keyfleet-grpc'] as const) {
-    using prepared = new PreparedTarget(ofCluster({ name: kind, kind }, cluster), () => undefined);
-    for (const scenario of scenarios) {
-      const work = { name: scenario.name, parts: [{ scenario, weight: 1 }], ...settings };
-      const [pool] = await prepared.poolsFor(work);
-      expect(pool!.requests.length, scenario.name).toBeGreaterThan(0);
-    }
-  }
-}, 240_000);
+describe('on one cluster', () => {
+  let cluster: TestCluster;
+  beforeAll(async () => {
+    cluster = await startTestCluster();
+  });
+  afterAll(() => cluster?.[Symbol.asyncDispose]());
 
-test('callers of each kind may do what is timed, and nobody is granted what grants do not have', async () => {
-  await using cluster = await startTestCluster({ workers: 1 });
-  const settings = { payload: 32, context: 1, keys: 2 };
-  const workOf = (name: string) => ({ name, parts: [{ scenario: getScenario(name), weight: 1 }], ...settings });
-  for (const as of callerKinds) {
-    const target = await withCallers(ofCluster({ name: as, kind: 'keyfleet' }, cluster), { as, callers: 2 }, cluster);
-    expect(new Set(target.callers!.signings.map(({ accessKeyId }) => accessKeyId)).size).toBe(2);
-    using prepared = new PreparedTarget(target, () => undefined);
-    for (const name of ['encrypt', 'decrypt', 're-encrypt', 'sign-p256']) {
-      const [pool] = await prepared.poolsFor(workOf(name));
-      expect(pool!.requests.length, `${name} as ${as}`).toBeGreaterThan(0);
+  test('every scenario is right, over HTTP and over gRPC', async () => {
+    const settings = { payload: 32, context: 2, keys: 2 };
+    for (const kind of ['keyfleet', 'keyfleet-grpc'] as const) {
+      using prepared = new PreparedTarget(ofCluster({ name: kind, kind }, cluster), () => undefined);
+      for (const scenario of scenarios) {
+        const work = { name: scenario.name, parts: [{ scenario, weight: 1 }], ...settings };
+        const [pool] = await prepared.poolsFor(work);
+        expect(pool!.requests.length, scenario.name).toBeGreaterThan(0);
+      }
     }
-    const making = prepared.poolsFor(workOf('create-key'));
-    await (as === 'grant'
-      ? expect(making).rejects.toThrow('CreateKey is answered with AccessDeniedException')
-      : making);
-  }
-}, 240_000);
+  }, 240_000);
+
+  test('callers of each kind may do what is timed, and nobody is granted what grants do not have', async () => {
+    const settings = { payload: 32, context: 1, keys: 2 };
+    const workOf = (name: string) => ({ name, parts: [{ scenario: getScenario(name), weight: 1 }], ...settings });
+    for (const as of callerKinds) {
+      const target = await withCallers(ofCluster({ name: as, kind: 'keyfleet' }, cluster), { as, callers: 2 }, cluster);
+      expect(new Set(target.callers!.signings.map(({ accessKeyId }) => accessKeyId)).size).toBe(2);
+      using prepared = new PreparedTarget(target, () => undefined);
+      for (const name of ['encrypt', 'decrypt', 're-encrypt', 'sign-p256']) {
+        const [pool] = await prepared.poolsFor(workOf(name));
+        expect(pool!.requests.length, `${name} as ${as}`).toBeGreaterThan(0);
+      }
+      const making = prepared.poolsFor(workOf('create-key'));
+      await (as === 'grant'
+        ? expect(making).rejects.toThrow('CreateKey is answered with AccessDeniedException')
+        : making);
+    }
+  }, 240_000);
+});
 
 test('a server that does not give back what it was given is not measured: one line, and exit code 1', async () => {
   // Every answer is well-formed, and Decrypt always says the same.
