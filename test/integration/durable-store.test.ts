@@ -11,6 +11,7 @@ import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/store.contract';
+import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
@@ -182,7 +183,8 @@ describe('a Redis that can no longer be relied on', () => {
     await using server = await startRedis();
     await using client = await connectTestRedis(server.port);
     const said: string[] = [];
-    using watch = new DurabilityWatch(client, 'strict', ({ message }) => said.push(message));
+    const check = () => checkDurability(client, 'strict');
+    using watch = new DurabilityWatch(client, check, ({ message }) => said.push(message));
     const writes = new DurableWrites(client, () => watch.current());
     const store = openStore({ client, writes, clock });
     await store.insertKey(newKey());

@@ -12,7 +12,7 @@ import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets'
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import { mastersOf } from '@keyfleet/shared/redis/connect';
-import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { checkByInfo, checkDurability } from '@keyfleet/shared/redis/durability';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 const clock = { now: Date.now };
@@ -112,9 +112,11 @@ describe('Redis with a replica', () => {
 
   test('is refused while an acknowledged write need not be on the replica', async () => {
     await using client = await connect(`redis://${addressOf(master)}`);
-    await expect(checkDurability(client, 'strict')).rejects.toThrow(/failover.*Set "min-replicas-to-write 1"/);
+    const checks = [checkDurability, checkByInfo];
+    for (const check of checks)
+      await expect(check(client, 'strict')).rejects.toThrow(/failover.*Set "min-replicas-to-write 1"/);
     await client.config('SET', 'min-replicas-to-write', '1');
-    expect(await checkDurability(client, 'strict')).toEqual({ replicas: 1 });
+    for (const check of checks) expect(await check(client, 'strict')).toEqual({ replicas: 1 });
   });
 
   test('acknowledges what its replica has, survives a failover by Sentinel, and acknowledges nothing alone', async () => {

@@ -77,6 +77,8 @@ describe('a domain-manager may not', () => {
     ['read a key', ['HGETALL', 'kf:key:{us-east-1/x}']],
     ['empty the store', ['FLUSHALL']],
     ['announce a change', ['PUBLISH', 'kf:changes', 'x']],
+    // As a replica it would read everything.
+    ["read the replicas' password", ['CONFIG', 'GET', 'masterauth']],
   ])('%s', async (_, command) => {
     await expect(call('domain-manager', command)).rejects.toThrow('NOPERM');
   });

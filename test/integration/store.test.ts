@@ -15,7 +15,6 @@ import type { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newAccessKey, newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { entryOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
 import { aliasesAt, keyAt, keysAt } from '@keyfleet/shared/stored/names';
@@ -488,49 +487,3 @@ async function walkKeys(store: KeyStore, from?: string): Promise<string[]> {
   } while (after !== undefined);
   return found;
 }
-
-describe('durability', () => {
-  test('a Redis that writes through to its disk is durable', async () => {
-    await using client = await connect();
-    expect(await checkDurability(client, 'strict')).toEqual({ replicas: 0 });
-  });
-
-  test.each([
-    ['appendonly', 'no', 'yes', /appendonly no, appendfsync always/],
-    ['appendfsync', 'everysec', 'always', /appendonly yes, appendfsync everysec.*Set "appendonly yes"/],
-    [
-      'maxmemory-policy',
-      'allkeys-lru',
-      'noeviction',
-      /maxmemory-policy allkeys-lru.*Set "maxmemory-policy noeviction"/,
-    ],
-  ])(
-    'one with %s %s may lose acknowledged writes, and is refused in one line',
-    async (name, value, before, message) => {
-      await using client = await connect();
-      await client.config('SET', name, value);
-      try {
-        const checking = checkDurability(client, 'strict');
-        await expect(checking).rejects.toThrow(message);
-        await expect(checking).rejects.toMatchObject({
-          name: 'ConfigError',
-          message: expect.not.stringContaining('\n'),
-        });
-        expect(await checkDurability(client, 'relaxed')).toEqual({ replicas: 0 });
-      } finally {
-        await client.config('SET', name, before);
-      }
-    },
-  );
-
-  test('one that keeps its settings to itself is refused in one line', async () => {
-    await using admin = await connect();
-    await admin.acl('SETUSER', 'default', '-config');
-    try {
-      await using client = await connect();
-      await expect(checkDurability(client, 'strict')).rejects.toThrow(/CONFIG GET.*Allow it, or set redis.durability/);
-    } finally {
-      await admin.acl('SETUSER', 'default', '+config');
-    }
-  });
-});

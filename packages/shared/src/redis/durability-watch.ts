@@ -1,7 +1,7 @@
 import { ConfigError } from '../config.ts';
 import { SingleFlight } from '../single-flight.ts';
-import type { RedisClient, RedisConfig } from './connect.ts';
-import { checkDurability, type Durability } from './durability.ts';
+import type { RedisClient } from './connect.ts';
+import type { Durability } from './durability.ts';
 
 const ASK_EVERY_MS = 10_000;
 
@@ -11,16 +11,19 @@ const ASK_EVERY_MS = 10_000;
  */
 export class DurabilityWatch implements Disposable {
   readonly #client: RedisClient;
-  readonly #mode: RedisConfig['durability'];
+  readonly #check: () => Promise<Durability>;
   readonly #onRefused: (refusal: ConfigError) => void;
   readonly #timer: NodeJS.Timeout;
   #known: Durability | ConfigError | undefined;
   #asking = new SingleFlight<void>();
 
-  /** `onRefused`: called when a reason why this Redis may lose acknowledged writes appears or changes. */
-  constructor(client: RedisClient, mode: RedisConfig['durability'], onRefused: (refusal: ConfigError) => void) {
+  /**
+   * `check`: throws ConfigError if this Redis may lose acknowledged writes. `onRefused`: called when a reason for that
+   * appears or changes.
+   */
+  constructor(client: RedisClient, check: () => Promise<Durability>, onRefused: (refusal: ConfigError) => void) {
     this.#client = client;
-    this.#mode = mode;
+    this.#check = check;
     this.#onRefused = onRefused;
     client.on('close', this.#forget).on('ready', this.#ask);
     this.#timer = setInterval(this.#ask, ASK_EVERY_MS).unref();
@@ -73,7 +76,7 @@ export class DurabilityWatch implements Disposable {
 
   async #checked(): Promise<Durability | ConfigError> {
     try {
-      return await checkDurability(this.#client, this.#mode);
+      return await this.#check();
     } catch (error) {
       if (error instanceof ConfigError) return error;
       throw error;

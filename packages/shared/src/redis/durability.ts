@@ -14,9 +14,25 @@ const advice = 'or set redis.durability to "relaxed" if acknowledged writes may 
  * Asks Redis whether acknowledged writes survive a crash. If they may not and `durability` is strict, throws
  * ConfigError, in one line that says what to set. Rejects with the connection's error if Redis does not answer.
  */
-export async function checkDurability(client: RedisClient, durability: RedisConfig['durability']): Promise<Durability> {
+export function checkDurability(client: RedisClient, durability: RedisConfig['durability']): Promise<Durability> {
+  return checkNodes(client, durability, checkNode);
+}
+
+/**
+ * The same for a service that may not read Redis's settings, because the password is among them with which replicas
+ * read everything. INFO does not say `appendfsync`, nor how many replicas must have a write: a majority of the nodes.
+ */
+export function checkByInfo(client: RedisClient, durability: RedisConfig['durability']): Promise<Durability> {
+  return checkNodes(client, durability, checkNodeByInfo);
+}
+
+async function checkNodes(
+  client: RedisClient,
+  durability: RedisConfig['durability'],
+  check: (node: Redis) => Promise<number>,
+): Promise<Durability> {
   if (durability === 'relaxed') return { replicas: 0 };
-  const nodes = await Promise.all(mastersOf(client).map(checkNode));
+  const nodes = await Promise.all(mastersOf(client).map(check));
   return { replicas: Math.max(0, ...nodes) };
 }
 
@@ -24,25 +40,50 @@ async function checkNode(node: Redis): Promise<number> {
   const appendonly = await configOf(node, 'appendonly');
   const appendfsync = await configOf(node, 'appendfsync');
   if (appendonly !== 'yes' || appendfsync !== 'always') {
-    throw new ConfigError(
-      `redis: it may lose acknowledged writes (appendonly ${appendonly}, appendfsync ${appendfsync}). Set "appendonly yes" and "appendfsync always", ${advice}.`,
-    );
+    throw losesWrites(`appendonly ${appendonly}, appendfsync ${appendfsync}`);
   }
-  const eviction = await configOf(node, 'maxmemory-policy');
-  // volatile-* evicts only what expires anyway.
-  if (eviction.startsWith('allkeys-')) {
-    throw new ConfigError(
-      `redis: it throws acknowledged writes away when its memory is full (maxmemory-policy ${eviction}). Set "maxmemory-policy noeviction", ${advice}.`,
-    );
-  }
+  assertKeeps(await configOf(node, 'maxmemory-policy'));
   const required = Number(await configOf(node, 'min-replicas-to-write'));
-  const connected = /^connected_slaves:([0-9]+)/m.exec(await node.info('replication'))?.[1] ?? '0';
-  if (connected !== '0' && required === 0) {
-    throw new ConfigError(
-      `redis: a failover to one of its ${connected} replicas may lose acknowledged writes. Set "min-replicas-to-write 1", ${advice}.`,
-    );
-  }
+  const { connected_slaves: connected = '0' } = await infoOf(node, 'replication');
+  assertReplicated(connected, required);
   return required;
+}
+
+async function checkNodeByInfo(node: Redis): Promise<number> {
+  if ((await infoOf(node, 'persistence'))['aof_enabled'] !== '1') throw losesWrites('appendonly no');
+  assertKeeps((await infoOf(node, 'memory'))['maxmemory_policy'] ?? '');
+  const replication = await infoOf(node, 'replication');
+  const { connected_slaves: connected = '0' } = replication;
+  // Redis names the replicas in good order only where some are required.
+  const required = 'min_slaves_good_slaves' in replication ? Math.max(1, Math.ceil(Number(connected) / 2)) : 0;
+  assertReplicated(connected, required);
+  return required;
+}
+
+async function infoOf(node: Redis, section: string): Promise<Readonly<Partial<Record<string, string>>>> {
+  const lines = (await node.info(section)).split('\r\n');
+  return Object.fromEntries(lines.filter((line) => line.includes(':')).map((line) => line.split(':', 2)));
+}
+
+function losesWrites(settings: string): ConfigError {
+  return new ConfigError(
+    `redis: it may lose acknowledged writes (${settings}). Set "appendonly yes" and "appendfsync always", ${advice}.`,
+  );
+}
+
+/** volatile-* evicts only what expires anyway. */
+function assertKeeps(eviction: string): void {
+  if (!eviction.startsWith('allkeys-')) return;
+  throw new ConfigError(
+    `redis: it throws acknowledged writes away when its memory is full (maxmemory-policy ${eviction}). Set "maxmemory-policy noeviction", ${advice}.`,
+  );
+}
+
+function assertReplicated(connected: string, required: number): void {
+  if (connected === '0' || required > 0) return;
+  throw new ConfigError(
+    `redis: a failover to one of its ${connected} replicas may lose acknowledged writes. Set "min-replicas-to-write 1", ${advice}.`,
+  );
 }
 
 async function configOf(node: Redis, name: string): Promise<string> {

@@ -1,4 +1,5 @@
 import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { checkByInfo } from '@keyfleet/shared/redis/durability';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
@@ -24,7 +25,8 @@ export async function startStore(
   const { domain } = anchor;
   const redis = resources.use(connectRedis(config.redis, { onProblem: (problem) => events.storeProblem(problem) }));
   const onRefused = (reason: Error): void => events.storeRefused(reason);
-  const durability = resources.use(new DurabilityWatch(redis, config.redis.durability, onRefused));
+  const check = () => checkByInfo(redis, config.redis.durability);
+  const durability = resources.use(new DurabilityWatch(redis, check, onRefused));
   if (!(await waitForRedis(redis, durability, signal))) return undefined;
   const writes = new DurableWrites(redis, () => durability.current());
   const guard = resources.use(

@@ -1,5 +1,6 @@
 import { monotonicClock } from '@keyfleet/shared/clock';
 import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
@@ -38,7 +39,8 @@ export function connectStore({ config, events, resources }: Assembly): RedisConn
   const connect = () => resources.use(connectRedis(config.redis, { onProblem }));
   const [client, writer] = [connect(), connect()];
   const onRefused = (refusal: Error): void => events.storeRefused(refusal);
-  const durability = resources.use(new DurabilityWatch(writer, config.redis.durability, onRefused));
+  const check = () => checkDurability(writer, config.redis.durability);
+  const durability = resources.use(new DurabilityWatch(writer, check, onRefused));
   return { client, writer, durability };
 }
 
