@@ -85,6 +85,32 @@ test('the routes of NATS name every Pod, and the user and password without which
   expect(routes).toBe(`[${named.join(', ')}]`);
 });
 
+describe('the certificates', () => {
+  interface Certificate {
+    readonly secretName: string;
+    readonly isCA?: boolean;
+    readonly duration: string;
+    readonly renewBefore: string;
+    readonly privateKey: { readonly rotationPolicy: string };
+  }
+  const certificates = manifests
+    .filter(({ kind }) => kind === 'Certificate')
+    .map(({ spec }) => spec as unknown as Certificate);
+  const days = (duration: string): number => Number.parseInt(duration, 10) / 24;
+
+  test('get a new key each time, but their authority, which those of before and after chain to', () => {
+    for (const { secretName, isCA = false, privateKey } of certificates)
+      expect(privateKey.rotationPolicy, secretName).toBe(isCA ? 'Never' : 'Always');
+  });
+
+  test('of what reads them only at its monthly restart are renewed two months before their end', () => {
+    for (const { secretName, duration, renewBefore } of certificates.filter(({ isCA }) => isCA !== true)) {
+      const isReadAtStart = ['redis-tls', 'nats-tls'].includes(secretName);
+      expect([days(duration), days(renewBefore)], secretName).toEqual([90, isReadAtStart ? 60 : 30]);
+    }
+  });
+});
+
 describe('the network policies', () => {
   test('deny what none of them allows', () => {
     const deny = manifests.find(({ metadata }) => metadata.name === 'default-deny');
