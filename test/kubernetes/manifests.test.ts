@@ -1,4 +1,4 @@
-import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { cp, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -26,6 +26,20 @@ afterAll(() => resources.disposeAsync());
 function inKeyfleet(...args: readonly string[]) {
   return server.kubectl(['--namespace', 'keyfleet', ...args]);
 }
+
+test('every image is pinned, once its digest is in the place that the overlay prod has for it', async () => {
+  await using copy = await mkdtempDisposable(join(tmpdir(), 'keyfleet-overlay-'));
+  await cp(join(deploy, '..'), copy.path, { recursive: true });
+  const prod = join(copy.path, 'k8s/overlays/prod');
+  const file = join(prod, 'kustomization.yaml');
+  const digest = `sha256:${'a'.repeat(64)}`;
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, text.replace(/^.*newTag: .*\n/m, '').replace(/^ {2}# (- .*)DIGEST/gm, `  $1${digest}`));
+  const { stdout } = await server.kubectl(['kustomize', prod]);
+  const images = new Set([...stdout.matchAll(/^ +image: (.+)$/gm)].map(([, image]) => image));
+  const names = ['registry.example.com/keyfleet', 'docker.io/library/redis', 'docker.io/library/nats'];
+  expect(images).toEqual(new Set(names.map((name) => `${name}@${digest}`)));
+});
 
 interface Workload {
   readonly metadata: { readonly name: string };
