@@ -31,10 +31,18 @@ export class CertificateAuthority {
   }
 
   static async create(name: string): Promise<CertificateAuthority> {
-    const keys = await newKeys();
+    return CertificateAuthority.#certify(`CN=${name}`, await newKeys());
+  }
+
+  /** With a new certificate for the same name and key: what either has issued chains to either. */
+  renewed(): Promise<CertificateAuthority> {
+    return CertificateAuthority.#certify(this.#certificate.subject, this.#keys);
+  }
+
+  static async #certify(name: string, keys: webcrypto.CryptoKeyPair): Promise<CertificateAuthority> {
     const certificate = await X509CertificateGenerator.createSelfSigned({
       ...frame(),
-      name: `CN=${name}`,
+      name,
       keys,
       extensions: [
         new BasicConstraintsExtension(true, 0, true),
@@ -50,10 +58,10 @@ export class CertificateAuthority {
   }
 
   /** `names`: of DNS, or IP addresses. */
-  async issue(commonName: string, names: readonly string[]): Promise<Issued> {
+  async issue(commonName: string, names: readonly string[], validMs?: number): Promise<Issued> {
     const keys = await newKeys();
     const certificate = await X509CertificateGenerator.create({
-      ...frame(),
+      ...frame(validMs),
       subject: `CN=${commonName}`,
       issuer: this.#certificate.subject,
       publicKey: keys.publicKey,
@@ -76,8 +84,9 @@ function newKeys(): Promise<webcrypto.CryptoKeyPair> {
 }
 
 /** From an hour ago, for clocks that are behind. */
-function frame() {
-  const notBefore = new Date(Date.now() - 3_600_000);
-  const notAfter = new Date(notBefore.getTime() + YEARS_MS);
+function frame(validMs = YEARS_MS) {
+  const now = Date.now();
+  const notBefore = new Date(now - 3_600_000);
+  const notAfter = new Date(now + validMs);
   return { serialNumber: randomBytes(16).toString('hex'), notBefore, notAfter, signingAlgorithm: ALGORITHM };
 }

@@ -1,6 +1,6 @@
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { manifestsIn, podSpecs } from '@keyfleet/test-support/manifests';
-import { runRecipe, shellBlocksOf } from '@keyfleet/test-support/recipe';
+import { runRecipe } from '@keyfleet/test-support/recipe';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Results } from '../../bench/measure/results.ts';
 import { summarize } from '../../bench/measure/summary.ts';
 import { ApiServer } from './support/api-server.ts';
+import { commandsWith } from './support/documented-commands.ts';
 import { buildImageRoot, type ImageRoot } from './support/image-root.ts';
 import { runInImage } from './support/in-image.ts';
 import { issuerOf, newRole, tokenOf, trust } from './support/workload-identity.ts';
@@ -44,7 +45,7 @@ afterAll(() => resources.disposeAsync());
 
 /** As docs/kubernetes.md writes them, for the account of this cluster. */
 async function documentedPolicies() {
-  const written = shellBlocksOf('kubernetes.md').find((block) => block.includes('trust.json'))!;
+  const written = commandsWith('trust.json');
   const read = async (name: string): Promise<string> => {
     const text = await runRecipe(`aws() { :; }\n${written}cat ${name}.json`, { ISSUER: issuerOf(kubernetes) });
     return text.replace('111122223333', '000000000000');

@@ -28,11 +28,18 @@ export class ControlPlane {
     this.#server = server;
   }
 
+  /** kubectl, and what it reads to be an administrator. */
+  get program(): string {
+    return this.#server.programs.kubectl;
+  }
+  get kubeconfig(): string {
+    return this.#server.in('kubeconfig');
+  }
+
   /** Runs kubectl as an administrator; `input` is its stdin. The result tells of a failure too. */
   kubectl(args: readonly string[], input = '') {
-    const { programs } = this.#server;
     const options = { reject: false, input, all: true } as const;
-    return execa(programs.kubectl, ['--kubeconfig', this.#server.in('kubeconfig'), ...args], options);
+    return execa(this.program, ['--kubeconfig', this.kubeconfig, ...args], options);
   }
 
   /** What kubectl prints as JSON. Throws when it fails. */

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 
 const root = join(import.meta.dirname, '../../../..');
+/** Node.js in every container of Keyfleet; the image has it at /keyfleet/bin/node. */
+export const node = `/keyfleet/node_modules/node-linux-${process.arch}/bin/node`;
 
 export interface Mount {
   /** A file or a directory of this machine. */

@@ -6,13 +6,14 @@ import { execa } from 'execa';
 import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CertificateAuthority } from '../../../../tools/certificates.ts';
+import { commandsWith } from '../documented-commands.ts';
 import { kubernetesBinaries } from '../binaries.ts';
+import { CertManager } from './cert-manager.ts';
 import type { Rendered } from './rendered.ts';
 
 const root = join(import.meta.dirname, '../../../..');
-const FOUNDERS = ['anna', 'berta'] as const;
-type Objects = Map<string, Readonly<Record<string, Buffer>>>;
+export const FOUNDERS = ['anna', 'berta'] as const;
+export type Objects = Map<string, Readonly<Record<string, Buffer>>>;
 
 /** What the operators have on their laptop, and what the services are given. */
 export interface FirstStart {
@@ -20,6 +21,7 @@ export interface FirstStart {
   readonly founders: readonly Signer[];
   readonly configMaps: Objects;
   readonly secrets: Objects;
+  readonly certManager: CertManager;
 }
 
 /**
@@ -27,20 +29,10 @@ export interface FirstStart {
  * command line; `kubectl create` only prints what it would make, which is taken from there.
  */
 export async function firstStart(laptop: string, rendered: Rendered): Promise<FirstStart> {
-  const founders = FOUNDERS.map((operatorId) => {
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
-    const operator = { operatorId, role: 'operator' as const, signingKey: encodedPublicKey(privateKey) };
-    writeFileSync(join(laptop, `${operatorId}.pub.json`), formatOperator(operator));
-    return { operatorId, privateKey };
-  });
+  const founders = FOUNDERS.map((operatorId) => newFounder(laptop, operatorId));
   await runBlocks(laptop);
   parseTrustAnchor(readFileSync(join(laptop, 'trust-anchor.json'), 'utf8'));
-  const configMaps: Objects = new Map(
-    [...rendered.configMaps()].map(([name, data]) => [
-      name,
-      Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text)])),
-    ]),
-  );
+  const configMaps = rendered.configMaps();
   const secrets: Objects = new Map();
   for (const file of readdirSync(laptop).filter((name) => name.startsWith('object-'))) {
     const { kind, metadata, data } = JSON.parse(readFileSync(join(laptop, file), 'utf8')) as {
@@ -52,41 +44,43 @@ export async function firstStart(laptop: string, rendered: Rendered): Promise<Fi
     const content = Object.entries(data).map(([key, text]) => [key, Buffer.from(text, encoding)] as const);
     (kind === 'Secret' ? secrets : configMaps).set(metadata.name, Object.fromEntries(content));
   }
-  await issueCertificates(rendered, secrets);
-  return { laptop, founders, configMaps, secrets };
+  const certManager = await CertManager.of(rendered, secrets);
+  await certManager.issue(certManager.secretNames);
+  return { laptop, founders, configMaps, secrets, certManager };
+}
+
+/** Docs/ceremony.md, 1, but for the passphrase. */
+export function newFounder(laptop: string, operatorId: string): Signer {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+  const operator = { operatorId, role: 'operator' as const, signingKey: encodedPublicKey(privateKey) };
+  writeFileSync(join(laptop, `${operatorId}.pub.json`), formatOperator(operator));
+  writeFileSync(join(laptop, `${operatorId}.pem`), privateKey.export({ type: 'pkcs8', format: 'pem' }), {
+    mode: 0o600,
+  });
+  return { operatorId, privateKey };
 }
 
 async function runBlocks(laptop: string): Promise<void> {
-  const page = readFileSync(join(root, 'docs/kubernetes.md'), 'utf8');
-  const section = /^## First start\n(.*?)^## /ms.exec(page)![1]!;
-  const blocks = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
-  const last = blocks.findIndex((block) => block.includes('kubectl apply -k'));
   const { kubectl } = await kubernetesBinaries();
-  const main = join(root, 'packages/cli/src/main.ts');
-  program(laptop, 'keyfleet', `exec "${process.execPath}" "${main}" "$@"`);
-  program(
+  writeKeyfleet(laptop);
+  writeProgram(
     laptop,
     'kubectl',
     `[ "$1" = create ] || exit 0
 ${kubectl} "$@" --dry-run=client --output json >object-$2-$3-$4.json`,
   );
-  const script = blocks.slice(0, last + 1).join('\n');
+  const script = ['keyfleet domain anchor', 'kubectl create secret'].map(commandsWith).join('\n');
   const env = { PATH: `${laptop}:${process.env['PATH']}` };
   await execa('bash', ['-euo', 'pipefail', '-c', script], { cwd: laptop, env });
 }
 
-function program(laptop: string, name: string, script: string): void {
-  writeFileSync(join(laptop, name), `#!/bin/sh\n${script}\n`);
-  chmodSync(join(laptop, name), 0o755);
+/** The command line, as a program in that directory. */
+export function writeKeyfleet(directory: string): void {
+  const main = join(root, 'packages/cli/src/main.ts');
+  writeProgram(directory, 'keyfleet', `exec "${process.execPath}" "${main}" "$@"`);
 }
 
-/** What cert-manager would make of the Certificates: all under one authority, also what customers see. */
-async function issueCertificates(rendered: Rendered, secrets: Objects): Promise<void> {
-  const authority = await CertificateAuthority.create('keyfleet-ca');
-  for (const { secretName, commonName, dnsNames = [], isCA } of rendered.certificates) {
-    if (isCA === true) continue;
-    const { certificate, key } = await authority.issue(commonName, dnsNames);
-    const files = { 'tls.crt': certificate, 'tls.key': key, 'ca.crt': authority.certificate };
-    secrets.set(secretName, Object.fromEntries(Object.entries(files).map(([name, text]) => [name, Buffer.from(text)])));
-  }
+export function writeProgram(directory: string, name: string, script: string): void {
+  writeFileSync(join(directory, name), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(directory, name), 0o755);
 }

@@ -1,13 +1,12 @@
-import { mkdirSync, chownSync, chmodSync, writeFileSync, existsSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Container, type Mount } from './container.ts';
-import type { FirstStart } from './first-start.ts';
+import { Container, node } from './container.ts';
+import { PodVolumes, type PodVolumesParts } from './pod-volumes.ts';
 import { probe } from './probes.ts';
-import type { ContainerSpec, Source, Volume, Workload } from './rendered.ts';
+import type { ContainerSpec } from './rendered.ts';
 import { mebibytes } from './usage.ts';
 
-const node = `/keyfleet/node_modules/node-linux-${process.arch}/bin/node`;
 /** The entry points of the images; the programs are this machine's. */
 const entrypoints = new Map([
   ['keyfleet', [node]],
@@ -17,13 +16,7 @@ const entrypoints = new Map([
 
 const EXEC_MS = 60_000;
 
-export interface PodParts {
-  readonly name: string;
-  readonly workload: Workload;
-  readonly objects: FirstStart;
-  /** Of everything that outlives a Pod; and a directory of the Pod's own. */
-  readonly claims: string;
-  readonly directory: string;
+export interface PodParts extends PodVolumesParts {
   readonly resolvConf: string;
   readonly namespace: string;
   readonly address: string;
@@ -37,6 +30,7 @@ export class Pod {
   readonly namespace: string;
   readonly address: string;
   readonly #parts: PodParts;
+  readonly #volumes: PodVolumes;
   readonly #containers = new Map<string, Container>();
   readonly #ready = new Set<string>();
   readonly #over = new AbortController();
@@ -49,8 +43,7 @@ export class Pod {
     this.namespace = parts.namespace;
     this.address = parts.address;
     mkdirSync(join(parts.directory, 'root'), { recursive: true });
-    for (const volume of parts.workload.template.volumes) this.#fill(volume);
-    for (const claim of parts.workload.claims) this.#provide(join(parts.claims, `${claim}-${parts.name}`));
+    this.#volumes = new PodVolumes(parts);
     for (const spec of parts.workload.template.containers) void this.#keepRunning(spec);
   }
 
@@ -71,9 +64,14 @@ export class Pod {
     return join(this.#parts.directory, `${container}.log`);
   }
 
-  /** As `kubectl exec` does it, in its first container. */
-  exec(command: readonly string[]) {
-    return this.#containers.get(this.#parts.workload.template.containers[0]!.name)!.exec(command, EXEC_MS);
+  /** As `kubectl exec` does it; in its first container, unless another is named. */
+  exec(command: readonly string[], container = this.#parts.workload.template.containers[0]!.name) {
+    return this.#containers.get(container)!.exec(command, EXEC_MS);
+  }
+
+  /** Its files become what Secrets and ConfigMaps hold now, as a minute later by kubelet. */
+  refreshVolumes(): void {
+    this.#volumes.refresh();
   }
 
   /** preStop, SIGTERM, and SIGKILL when the grace period is over. */
@@ -173,17 +171,10 @@ export class Pod {
     const { workload, namespace, resolvConf } = this.#parts;
     const image = spec.image.replace(/^.*\//, '').replace(/:.*$/, '');
     const command = [...(spec.command ?? entrypoints.get(image)!), ...(spec.args ?? [])];
-    const mounts = spec.volumeMounts.map(({ name, mountPath, subPathExpr, readOnly }): Mount => {
-      const source = workload.claims.includes(name)
-        ? join(this.#parts.claims, `${name}-${this.name}`)
-        : this.#volume(name);
-      const inside = subPathExpr === undefined ? source : join(source, subPathExpr.replace('$(POD_NAME)', this.name));
-      return { source: inside, target: mountPath, readOnly: readOnly ?? false };
-    });
     return {
       namespace,
       command,
-      mounts: [...mounts, { source: resolvConf, target: '/etc/resolv.conf', readOnly: true }],
+      mounts: [...this.#volumes.mountsOf(spec), { source: resolvConf, target: '/etc/resolv.conf', readOnly: true }],
       env: { HOSTNAME: this.name, ...this.#environment(spec) },
       user: workload.template.securityContext,
       logFile: this.logFile(spec.name),
@@ -201,44 +192,5 @@ export class Pod {
       else known[name] = value.replace(/\$\((\w+)\)/g, (_, other: string) => known[other]!);
     }
     return known;
-  }
-
-  #volume(name: string): string {
-    return join(this.#parts.directory, 'volumes', name);
-  }
-
-  #fill({ name, configMap, secret, projected }: Volume): void {
-    const path = this.#volume(name);
-    this.#provide(path);
-    const { secrets, configMaps } = this.#parts.objects;
-    const sources = projected?.sources ?? [{ configMap, secret }];
-    for (const source of sources) {
-      if (source.configMap !== undefined) this.#write(path, source.configMap, configMaps.get(source.configMap.name!));
-      if (source.secret !== undefined) {
-        this.#write(path, source.secret, secrets.get((source.secret.name ?? source.secret.secretName)!));
-      }
-    }
-  }
-
-  #write(path: string, { items, ...source }: Source, data: Readonly<Record<string, Buffer>> | undefined): void {
-    if (data === undefined) throw new Error(`${this.name} mounts ${JSON.stringify(source)}, which is not there`);
-    for (const { key, path: file } of items ?? Object.keys(data).map((key) => ({ key, path: key }))) {
-      if (data[key] === undefined) throw new Error(`${this.name} mounts ${key} of ${JSON.stringify(source)}`);
-      writeFileSync(join(path, file), data[key]);
-      chownSync(join(path, file), 0, this.#group);
-      chmodSync(join(path, file), 0o440);
-    }
-  }
-
-  get #group(): number {
-    return this.#parts.workload.template.securityContext.fsGroup;
-  }
-
-  /** As kubelet makes it: of the Pod's group, which may write. */
-  #provide(path: string): void {
-    if (existsSync(path)) return;
-    mkdirSync(path, { recursive: true });
-    chownSync(path, 0, this.#group);
-    chmodSync(path, 0o2775);
   }
 }

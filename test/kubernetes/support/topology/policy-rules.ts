@@ -1,3 +1,4 @@
+import { nft } from './network.ts';
 import type { PolicyRule, PolicySpec } from './rendered.ts';
 
 export const APP = 'app.kubernetes.io/name';
@@ -42,6 +43,19 @@ ${indent(allowed('egress'))}
 ${indent(allowed('ingress'))}
   }
 }`;
+}
+
+/** Addresses and ports that a Pod has tried to connect to. */
+export async function triedFrom(namespace: string): Promise<(readonly [address: string, port: number])[]> {
+  const { nftables } = JSON.parse(await nft(namespace, 'list set inet keyfleet made')) as {
+    readonly nftables: readonly { readonly set?: { readonly elem?: readonly unknown[] } }[];
+  };
+  return nftables.flatMap(({ set }) =>
+    (set?.elem ?? []).map((element) => {
+      const value = (element as { readonly elem?: { readonly val: object } }).elem?.val ?? element;
+      return (value as { readonly concat: [string, number] }).concat;
+    }),
+  );
 }
 
 export function podsOf(app: string): string {

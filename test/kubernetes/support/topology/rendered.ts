@@ -1,9 +1,6 @@
 import { parseManifests } from '@keyfleet/test-support/manifests';
 import { execa } from 'execa';
-import { join } from 'node:path';
 import { kubernetesBinaries } from '../binaries.ts';
-
-const overlays = join(import.meta.dirname, '../../../../deploy/k8s/overlays');
 
 export interface Source {
   readonly name?: string;
@@ -63,6 +60,7 @@ export interface ContainerSpec {
 export interface PodTemplate {
   readonly securityContext: { readonly runAsUser: number; readonly runAsGroup: number; readonly fsGroup: number };
   readonly terminationGracePeriodSeconds: number;
+  readonly topologySpreadConstraints: readonly { readonly maxSkew: number; readonly topologyKey: string }[];
   readonly containers: readonly ContainerSpec[];
   readonly volumes: readonly Volume[];
 }
@@ -102,6 +100,7 @@ export interface CertificateSpec {
   readonly commonName: string;
   readonly dnsNames?: readonly string[];
   readonly isCA?: boolean;
+  readonly privateKey: { readonly rotationPolicy?: 'Never' | 'Always' };
 }
 
 interface Manifest {
@@ -119,9 +118,10 @@ export class Rendered {
     this.#manifests = manifests;
   }
 
-  static async of(overlay: string): Promise<Rendered> {
+  /** `folder`: an overlay. */
+  static async of(folder: string): Promise<Rendered> {
     const { kubectl } = await kubernetesBinaries();
-    const { stdout } = await execa(kubectl, ['kustomize', join(overlays, overlay)]);
+    const { stdout } = await execa(kubectl, ['kustomize', folder]);
     return new Rendered(parseManifests(stdout) as Manifest[]);
   }
 
@@ -146,9 +146,13 @@ export class Rendered {
       });
   }
 
-  configMaps(): Map<string, Readonly<Record<string, string>>> {
+  configMaps(): Map<string, Readonly<Record<string, Buffer>>> {
+    const found = this.#manifests.filter(({ kind }) => kind === 'ConfigMap');
     return new Map(
-      this.#manifests.filter(({ kind }) => kind === 'ConfigMap').map(({ metadata, data }) => [metadata.name, data!]),
+      found.map(({ metadata, data }) => {
+        const files = Object.entries(data!).map(([name, text]) => [name, Buffer.from(text)] as const);
+        return [metadata.name, Object.fromEntries(files)];
+      }),
     );
   }
 

@@ -1,16 +1,19 @@
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { until } from '../../../../tools/readiness.ts';
 import { firstStart, type FirstStart } from './first-start.ts';
+import { Laptop } from './laptop.ts';
 import { Network, nft, NODE } from './network.ts';
 import { Names, resolvConf } from './names.ts';
 import { Pod } from './pod.ts';
-import { podsOf, rulesFor } from './policy-rules.ts';
+import { podsOf, rulesFor, triedFrom } from './policy-rules.ts';
 import { directoryPrefix } from './remains.ts';
 import { Rendered, type Workload } from './rendered.ts';
 import { ServiceTable } from './service-table.ts';
 
+const overlay = join(import.meta.dirname, '../../../../deploy/k8s/overlays/prod');
 const READY_MS = 180_000;
 
 interface Place {
@@ -32,7 +35,8 @@ function nameOf({ workload, name }: Pick<Place, 'workload' | 'name'>): string {
 export class Topology implements AsyncDisposable {
   readonly objects: FirstStart;
   readonly directory: string;
-  readonly #rendered: Rendered;
+  #rendered: Rendered;
+  #laptop: Laptop | undefined;
   readonly #network: Network;
   readonly #names: Names;
   readonly #resources: AsyncDisposableStack;
@@ -41,6 +45,8 @@ export class Topology implements AsyncDisposable {
   /** Of whom each address is or was, and where each kind tried to connect to: `frontend -> redis:6379`. */
   readonly #owners = new Map<string, string>();
   readonly #made = new Set<string>();
+  /** Claims that go when no Pod uses them any more. */
+  readonly #unwanted = new Set<string>();
   #customer: string | undefined;
   #started = 0;
   #changing: Promise<unknown> = Promise.resolve();
@@ -71,7 +77,7 @@ export class Topology implements AsyncDisposable {
   static async start(): Promise<Topology> {
     await using resources = new AsyncDisposableStack();
     const { path: directory } = resources.use(await mkdtempDisposable(directoryPrefix));
-    const rendered = await Rendered.of('prod');
+    const rendered = await Rendered.of(overlay);
     const laptop = join(directory, 'laptop');
     mkdirSync(laptop);
     const objects = await firstStart(laptop, rendered);
@@ -87,6 +93,7 @@ export class Topology implements AsyncDisposable {
         }
       }
       for (const place of places) await topology.#run(place, places);
+      topology.#laptop = topology.#resources.use(await Laptop.open(topology));
       return topology;
     } catch (error) {
       await topology[Symbol.asyncDispose]();
@@ -94,13 +101,18 @@ export class Topology implements AsyncDisposable {
     }
   }
 
+  get laptop(): Laptop {
+    return this.#laptop!;
+  }
+
   get workloads(): readonly Workload[] {
     return this.#rendered.workloads;
   }
 
-  /** Of an app, or all. */
+  /** Of an app, or all; by their numbers. */
   pods(app?: string): Pod[] {
-    return [...this.#pods.values()].filter((pod) => app === undefined || pod.app === app);
+    const found = [...this.#pods.values()].filter((pod) => app === undefined || pod.app === app);
+    return found.toSorted((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
   }
 
   pod(name: string): Pod {
@@ -134,21 +146,62 @@ export class Topology implements AsyncDisposable {
 
   /** As `kubectl rollout restart` does it. */
   async rollingRestart(app: string): Promise<void> {
-    const workload = this.workloads.find(({ name }) => name === app)!;
+    const workload = this.#workload(app);
     const olds = this.pods(app);
     if (workload.kind === 'Deployment') {
       for (const old of olds) {
         // maxSurge 1, maxUnavailable 0.
-        const next = await this.#start(workload, `${app}-${++this.#started}-new`);
-        await this.#awaitPod(next);
+        await this.#awaitPod(await this.#start(workload, this.#newName(app)));
         await this.#end(old);
       }
       return;
     }
-    for (const old of olds.toReversed()) {
-      await this.#end(old);
-      await this.#awaitPod(await this.#start(workload, old.name));
+    for (const old of olds.toReversed()) await this.#awaitPod(await this.replacePod(old.name));
+  }
+
+  /** As `kubectl scale` does it, without waiting until they are ready; the highest numbers go. */
+  async scale(app: string, replicas: number): Promise<void> {
+    const workload = this.#workload(app);
+    const there = this.pods(app);
+    for (let index = there.length; index < replicas; index++) {
+      await this.#start(workload, workload.kind === 'Deployment' ? this.#newName(app) : `${app}-${index}`);
     }
+    await Promise.all(there.slice(replicas).map((pod) => this.#end(pod)));
+  }
+
+  /** As `kubectl apply` does it: how many there are, and what has changed, one Pod after the other. */
+  async apply(rendered: Rendered): Promise<void> {
+    const before = this.workloads;
+    this.#rendered = rendered;
+    for (const [name, data] of rendered.configMaps()) this.objects.configMaps.set(name, data);
+    for (const { name, template, replicas } of this.workloads) {
+      await this.scale(name, replicas);
+      const old = before.find((workload) => workload.name === name)!;
+      if (!isDeepStrictEqual(template, old.template)) await this.rollingRestart(name);
+    }
+  }
+
+  /** As a StatefulSet does it for a Pod that is deleted. */
+  async replacePod(name: string): Promise<Pod> {
+    const old = this.pod(name);
+    await this.#end(old);
+    return this.#start(this.#workload(old.app), name);
+  }
+
+  /** `identity-hsm-worker-3`; one that a Pod uses goes when that Pod does. */
+  deleteClaim(name: string): void {
+    this.#unwanted.add(name);
+    this.#removeUnwanted();
+  }
+
+  /** The Pod that uses a claim. */
+  userOf(claim: string): Pod | undefined {
+    return this.pods().find((pod) => this.#workload(pod.app).claims.some((name) => claim === `${name}-${pod.name}`));
+  }
+
+  /** What has changed in Secrets and ConfigMaps reaches the Pods. */
+  refreshVolumes(): void {
+    for (const pod of this.pods()) pod.refreshVolumes();
   }
 
   /** Where each kind has tried to connect to since the start, `frontend -> redis:6379`. */
@@ -172,6 +225,23 @@ export class Topology implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
+  }
+
+  #removeUnwanted(): void {
+    for (const claim of this.#unwanted) {
+      if (this.userOf(claim) !== undefined) continue;
+      this.#unwanted.delete(claim);
+      rmSync(join(this.directory, 'claims', claim), { recursive: true });
+    }
+  }
+
+  #workload(app: string): Workload {
+    return this.workloads.find(({ name }) => name === app)!;
+  }
+
+  /** Of a Pod of a Deployment. */
+  #newName(app: string): string {
+    return `${app}-${++this.#started}-new`;
   }
 
   async #awaitPod(pod: Pod): Promise<void> {
@@ -231,9 +301,8 @@ export class Topology implements AsyncDisposable {
     await this.#change(async () => {
       await this.#noteMade(pod);
       this.#pods.delete(pod.name);
-      this.#names.addresses.delete(
-        nameOf({ workload: this.workloads.find(({ name }) => name === pod.app)!, name: pod.name }),
-      );
+      this.#removeUnwanted();
+      this.#names.addresses.delete(nameOf({ workload: this.#workload(pod.app), name: pod.name }));
       await this.#network.remove(pod.namespace);
     });
   }
@@ -253,12 +322,7 @@ export class Topology implements AsyncDisposable {
   }
 
   async #noteMade({ namespace, app }: Pod): Promise<void> {
-    const { nftables } = JSON.parse(await nft(namespace, 'list set inet keyfleet made')) as {
-      readonly nftables: readonly { readonly set?: { readonly elem?: readonly unknown[] } }[];
-    };
-    for (const element of nftables.flatMap(({ set }) => set?.elem ?? [])) {
-      const { concat } = ((element as { elem?: { val: object } }).elem?.val ?? element) as { concat: [string, number] };
-      const [address, port] = concat;
+    for (const [address, port] of await triedFrom(namespace)) {
       const to = this.#services.meantBy(address, port) ?? `${this.#owners.get(address) ?? address}:${port}`;
       this.#made.add(`${app} -> ${to}`);
     }

@@ -1,0 +1,103 @@
+import { execa } from 'execa';
+import { cpSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { until } from '../../tools/readiness.ts';
+import { certManagerDefinitions } from './support/binaries.ts';
+import { type ControlPlane, startControlPlane } from './support/control-plane.ts';
+import { commandsWith } from './support/documented-commands.ts';
+import { FOUNDERS, newFounder, writeKeyfleet, writeProgram } from './support/topology/first-start.ts';
+import { writeWorkerCount } from './support/worker-count.ts';
+
+// The commands of docs/kubernetes.md that ask nothing of a node, as they stand, on a real API server. They build on
+// each other, in the order of the page.
+
+let server: ControlPlane;
+let laptop: string;
+const resources = new AsyncDisposableStack();
+beforeAll(async () => {
+  server = await startControlPlane(resources);
+  const definitions = ['apply', '--server-side', '--filename', await certManagerDefinitions()];
+  expect((await server.kubectl(definitions)).exitCode).toBe(0);
+  laptop = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-laptop-'))).path;
+  for (const founder of FOUNDERS) newFounder(laptop, founder);
+  writeKeyfleet(laptop);
+  // What waits for a Pod that is ready waits for a node.
+  writeProgram(laptop, 'kubectl', `[ "$1 $2" = "rollout status" ] || exec "${server.program}" "$@"`);
+  cpSync(join(import.meta.dirname, '../../deploy'), join(laptop, 'deploy'), { recursive: true });
+});
+afterAll(() => resources.disposeAsync());
+
+async function run(part: string): Promise<string> {
+  const env = { PATH: `${laptop}:${process.env['PATH']}`, KUBECONFIG: server.kubeconfig };
+  const { stdout } = await execa('bash', ['-euo', 'pipefail', '-c', commandsWith(part)], { cwd: laptop, env });
+  return stdout;
+}
+
+interface Found {
+  readonly data: Readonly<Record<string, string>>;
+  readonly spec: {
+    readonly replicas: number;
+    readonly template: { readonly metadata: { readonly annotations?: object } };
+  };
+}
+const get = (what: string) => server.get<Found>('--namespace', 'keyfleet', what);
+const isThere = async (what: string): Promise<boolean> =>
+  (await server.kubectl(['--namespace', 'keyfleet', 'get', what])).exitCode === 0;
+const appears = (what: string) =>
+  until(
+    () => isThere(what),
+    60_000,
+    () => false,
+  );
+
+test('First start', async () => {
+  await run('keyfleet domain anchor');
+  await run('kubectl create secret');
+  for (const name of ['frontend', 'domain-manager', 'hsm-worker-seal-keys', 'redis-passwords', 'nats-passwords'])
+    expect(await isThere(`secret/${name}`), name).toBe(true);
+  expect((await get('statefulset/hsm-worker')).spec.replicas).toBe(3);
+  expect(await run('kubectl get pods')).toContain('Pending');
+});
+
+test('Workers: more, fewer, lost', async () => {
+  writeWorkerCount(join(laptop, 'deploy'), 4);
+  await run('seal-key.json');
+  const sealKeys = async () => Object.keys((await get('secret/hsm-worker-seal-keys')).data);
+  expect(await sealKeys()).toContain('hsm-worker-3');
+  expect(await appears('pvc/identity-hsm-worker-3')).toBe(true);
+  writeWorkerCount(join(laptop, 'deploy'), 3);
+  await run('delete pvc identity-hsm-worker-3');
+  expect(await sealKeys()).toEqual(['hsm-worker-0', 'hsm-worker-1', 'hsm-worker-2']);
+  expect(await isThere('pvc/identity-hsm-worker-3')).toBe(false);
+});
+
+test('Certificates', async () => {
+  await run('rollout restart');
+  for (const name of ['redis', 'nats']) {
+    const { spec } = await get(`statefulset/${name}`);
+    expect(spec.template.metadata.annotations).toHaveProperty(['kubectl.kubernetes.io/restartedAt']);
+  }
+});
+
+test('Backup and restore', async () => {
+  expect(await appears('pvc/data-redis-2')).toBe(true);
+  await run('delete pvc data-redis-0 data-redis-1');
+  expect((await get('deployment/frontend')).spec.replicas).toBe(0);
+  expect((await get('statefulset/redis')).spec.replicas).toBe(3);
+});
+
+test('Workload identity', async () => {
+  await run('openid/v1/jwks');
+  expect(JSON.parse((await get('configmap/cluster-issuer-keys')).data['jwks.json']!)).toHaveProperty('keys');
+  expect(JSON.parse(await run('openid-configuration'))).toHaveProperty('issuer');
+});
+
+test('A load test', async () => {
+  await run('replace --force');
+  expect(await isThere('job/load-test')).toBe(true);
+  await run('delete -k');
+  expect(await isThere('job/load-test')).toBe(false);
+});

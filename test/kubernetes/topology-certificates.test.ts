@@ -1,0 +1,52 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { AwsCredentials } from '../../tools/aws-files.ts';
+import { found } from './support/topology/found.ts';
+import { presentingOthers } from './support/topology/presented.ts';
+import { outcomesOf, report, SdkLoad } from './support/topology/sdk-load.ts';
+import { Topology } from './support/topology/topology.ts';
+
+// cert-manager renews certificates: kubelet exchanges the mounted files under a load of the AWS SDK, with its retries
+// as they are by default.
+
+/** Of certificates that are replaced before: longer than each service takes to read new files. */
+const SHORT_MS = 90_000;
+/** Services look every two seconds. */
+const READ_MS = 30_000;
+
+let topology: Topology;
+let credentials: AwsCredentials;
+beforeAll(async () => {
+  topology = await Topology.start();
+  credentials = await found(topology);
+});
+afterAll(() => topology?.[Symbol.asyncDispose]());
+
+test('certificates and their authority are renewed, and nobody needs those before, which end; no call fails', async () => {
+  const { certManager } = topology.objects;
+  await using load = await SdkLoad.start(topology, credentials, { pauseMs: 100 });
+  const endOfThoseBefore = Date.now() + SHORT_MS;
+  await certManager.issue(certManager.secretNames, SHORT_MS);
+  await areRead();
+
+  await certManager.renewAuthority();
+  // Each Certificate is renewed by itself: meanwhile some are from either.
+  for (const name of certManager.secretNames) {
+    await certManager.issue([name]);
+    await areRead();
+  }
+  expect(Date.now(), 'this machine is too slow').toBeLessThan(endOfThoseBefore);
+  await delay(endOfThoseBefore - Date.now());
+
+  // Redis and NATS read their files now; and all who connect to them, or to a service that starts anew, show theirs.
+  await topology.laptop.runDocumented('rollout restart');
+  for (const app of ['hsm-worker', 'domain-manager']) await topology.rollingRestart(app);
+  const outcomes = outcomesOf(await load.stop());
+  report('certificates', outcomes);
+  expect(outcomes.flatMap(({ errors }) => errors)).toEqual([]);
+}, 900_000);
+
+async function areRead(): Promise<void> {
+  topology.refreshVolumes();
+  await expect.poll(() => presentingOthers(topology), { timeout: READ_MS }).toEqual([]);
+}
