@@ -1,15 +1,10 @@
-import {
-  type ChannelCredentials,
-  Client,
-  credentials as channelCredentials,
-  Metadata,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { type ChannelCredentials, Client, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { Kms } from '@keyfleet/proto/kms';
 import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { type Message, protoCodec, type ProtoCodec } from '@keyfleet/shared/api/proto';
 import { type OperationName, operations } from '@keyfleet/shared/api/registry';
 import { ERROR_TRAILER, exceptionOf } from '@keyfleet/shared/errors/grpc-errors';
+import { defaultChannel } from './channel.ts';
 import { type Credentials, signingInterceptor } from './signing-interceptor.ts';
 
 export type { Credentials } from './signing-interceptor.ts';
@@ -21,7 +16,7 @@ export interface KmsClientOptions {
   /** Credentials, or any AWS credential provider. */
   readonly credentials: Credentials | (() => Promise<Credentials>);
   readonly region: string;
-  /** Default: plain text, without TLS. */
+  /** Default: TLS, verified by the system's authorities; unencrypted to this machine. */
   readonly channel?: ChannelCredentials;
   /** Limit for a whole call, in milliseconds; default 10 s. */
   readonly timeoutMs?: number;
@@ -45,7 +40,7 @@ export type KmsClient = { readonly [N in OperationName]: Method<Operations[N]> }
 
 export function createKmsClient(options: KmsClientOptions): KmsClient {
   const { address, credentials, region, timeoutMs = 10_000 } = options;
-  const client = new Client(address, options.channel ?? channelCredentials.createInsecure(), {
+  const client = new Client(address, options.channel ?? defaultChannel(address), {
     ...CONNECTION,
     'grpc.default_authority': address,
     interceptors: [signingInterceptor({ credentials, region, host: address })],

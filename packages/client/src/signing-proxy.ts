@@ -1,6 +1,5 @@
 import {
   Client,
-  credentials as channelCredentials,
   type handleUnaryCall,
   Metadata,
   Server,
@@ -8,6 +7,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { Kms } from '@keyfleet/proto/kms';
+import { defaultChannel } from './channel.ts';
 import type { KmsClientOptions } from './client.ts';
 import { listenPrivately } from './private-socket.ts';
 import { signingInterceptor } from './signing-interceptor.ts';
@@ -23,7 +23,7 @@ export interface SigningProxyOptions extends Omit<KmsClientOptions, 'timeoutMs'>
  */
 export async function startSigningProxy({ socket, ...options }: SigningProxyOptions): Promise<AsyncDisposable> {
   const { address, credentials, region } = options;
-  const client = new Client(address, options.channel ?? channelCredentials.createInsecure(), {
+  const client = new Client(address, options.channel ?? defaultChannel(address), {
     'grpc.default_authority': address,
     interceptors: [signingInterceptor({ credentials, region, host: address })],
   });

@@ -25,14 +25,16 @@ export async function startPlugin(config: PluginConfig, log: Log): Promise<Async
   const ca = config.tls?.caFile === undefined ? undefined : readPublicFile(config.tls.caFile, 'tls.caFile');
   const credentials = credentialsOf(config, ca, log);
   const channel =
-    config.tls === undefined ? undefined : channelCredentials.createSsl(ca === undefined ? null : Buffer.from(ca));
+    config.tls === undefined
+      ? channelCredentials.createInsecure()
+      : channelCredentials.createSsl(ca === undefined ? null : Buffer.from(ca));
   const { keyId, region, encryptionContext, timeout: timeoutMs } = config;
   const kms = createKmsClient({
     address: config.grpc.text,
     credentials,
     region,
     timeoutMs,
-    ...(channel && { channel }),
+    channel,
   });
   resources.use(kms);
   const key = new ClusterKey({ kms, keyId, encryptionContext });
