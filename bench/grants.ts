@@ -4,7 +4,7 @@ import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { monotonicClock } from '@keyfleet/shared/clock';
 import { keyAt } from '@keyfleet/shared/stored/names';
-import { testMacs } from '@keyfleet/test-support/record-macs';
+import { testMacs } from '@keyfleet/test-support/redis-store';
 import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis } from '@keyfleet/test-support/servers';
 import { parseArgs } from 'node:util';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TlsConfig } from '@keyfleet/shared/tls/tls-files';
 import { redisConfigOf } from '../../tools/service-configs.ts';
-import type { BenchEvent } from './event.ts';
+import type { BenchEvent } from './catalog.ts';
 
 const main = join(import.meta.dirname, '../../packages/cli/src/main.ts');
 

@@ -1,4 +1,11 @@
-import type { BenchEvent } from './event.ts';
+import type { Target } from '../targets/target.ts';
+
+/** Something that happens to a target while it is loaded. */
+export interface BenchEvent {
+  readonly name: string;
+  /** `mark` notes a moment of it. Resolves when the target is whole again. */
+  run(target: Target, mark: (what: string) => void): Promise<void>;
+}
 
 const processes = ['frontend', 'hsm-worker', 'domain-manager', 'redis', 'nats'] as const;
 

@@ -6,7 +6,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { peersOf } from '../../tools/home-tls.ts';
-import type { BenchEvent } from './event.ts';
+import type { BenchEvent } from './catalog.ts';
 
 const POLL_MS = 20;
 /** A domain-manager whose Redis is held up says that it cannot reach it. */

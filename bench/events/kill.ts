@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { BenchEvent } from './event.ts';
+import type { BenchEvent } from './catalog.ts';
 
 /** As long as a supervisor takes to see that a process ended. */
 const NOTICED_MS = 250;

@@ -1,6 +1,5 @@
 import { BenchError, UnsupportedError } from '../bench-error.ts';
-import { loadEvent } from '../events/catalog.ts';
-import type { BenchEvent } from '../events/event.ts';
+import { type BenchEvent, loadEvent } from '../events/catalog.ts';
 import type { Generators } from '../load/generators.ts';
 import type { LoadJob, Pool } from '../load/job.ts';
 import type { Probes } from '../observe/probes.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { BenchEvent } from '../events/event.ts';
+import type { BenchEvent } from '../events/catalog.ts';
 import type { Generators, Timing } from '../load/generators.ts';
 import type { LoadJob } from '../load/job.ts';
 import type { Probes } from '../observe/probes.ts';

@@ -1,5 +1,4 @@
-import { openStore } from '@keyfleet/test-support/redis-store';
-import { testMacs } from '@keyfleet/test-support/record-macs';
+import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
 import { grantStoreContract, newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
 import { FEW } from '@keyfleet/frontend/grants/grant-store';
 import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';

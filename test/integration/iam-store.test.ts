@@ -1,4 +1,4 @@
-import { testMacs } from '@keyfleet/test-support/record-macs';
+import { testMacs } from '@keyfleet/test-support/redis-store';
 import { iamStoreContract, newPolicy, newUser } from '@keyfleet/frontend/identities/iam-store.contract';
 import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import type { PolicyRecord } from '@keyfleet/frontend/identities/iam-records';

@@ -4,8 +4,7 @@ import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { newKeyId } from '@keyfleet/shared/ids';
 import { keyStoresAt } from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
-import { openStore } from '@keyfleet/test-support/redis-store';
-import { testMacs } from '@keyfleet/test-support/record-macs';
+import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
 import { describe, expect, test } from 'vitest';
 
 const redis = useRedis();

@@ -1,5 +1,4 @@
-import { openStore } from '@keyfleet/test-support/redis-store';
-import { testMacs } from '@keyfleet/test-support/record-macs';
+import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
 import {
   CreateKeyCommand,
   DecryptCommand,

@@ -1,8 +1,15 @@
+import { createSecretKey } from 'node:crypto';
 import { type Connections, RedisCalls } from '@keyfleet/frontend/store/redis-calls';
+import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { RedisStore, type RedisStoreDeps } from '@keyfleet/frontend/store/redis-store';
 import type { FleetKeyStore, FleetSecretStore } from '@keyfleet/frontend/store/store';
-import { testMacs } from './record-macs.ts';
+
+/** The MACs of frontends that have one record key, and no HSM. */
+export function testMacs(): RecordMacs {
+  const key = createSecretKey(Buffer.alloc(32, 7));
+  return new RecordMacs({ newest: () => ({ number: 1, key }), find: (number) => (number === 1 ? key : undefined) });
+}
 
 type Options = Connections & Omit<RedisStoreDeps, 'calls' | 'macs'>;
 
