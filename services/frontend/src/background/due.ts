@@ -162,13 +162,21 @@ async function destroyInCluster(key: KmsKey, { keyStores, clusters, clock }: Car
  * what it is given.
  */
 async function finishDeletion(key: KeyTraces, deps: CarryOutDeps): Promise<void> {
+  await assertGone(key, deps);
   await deps.grants.clear(key);
+  await assertGone(key, deps);
   await deps.store.clearTraces(key);
   try {
     if (isMultiRegionKeyId(key.keyId)) await leave(key, deps.regions, spreadDeps(deps));
   } finally {
     await recordEvents(key, deps);
   }
+}
+
+/** Others may have finished before this frontend, and a replica been made again: nothing is taken from it. */
+async function assertGone({ region, keyId }: KeyTraces, { store }: CarryOutDeps): Promise<void> {
+  if (isMultiRegionKeyId(keyId) && (await store.findKey(region, keyId)))
+    throw new ConflictError(`${keyId} is there again`);
 }
 
 /**

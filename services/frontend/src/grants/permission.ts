@@ -1,5 +1,6 @@
 import { GrantOperation } from '@keyfleet/shared/api/choices';
 import type { GrantedKey } from '@keyfleet/shared/stored/grants';
+import { type KmsKey, wasGivenTo } from '../keys/kms-key.ts';
 import { type Grantee, ownerIdOf } from '../policy/evaluate.ts';
 import type { Principal } from '../policy/principal.ts';
 import { allows, type GrantQuestion } from './constraints.ts';
@@ -39,7 +40,7 @@ export interface Asker {
  * request that a policy allows examines no grants.
  */
 export async function granteeOf(
-  key: GrantedKey,
+  key: GrantedKey & Pick<KmsKey, 'createdAt'>,
   question: GrantQuestion,
   { caller, tokens }: Asker,
   grants: GrantLookup,
@@ -48,7 +49,8 @@ export async function granteeOf(
   for (const name of namesOf(caller)) {
     const found = grants.grantsOf(key, name.arn);
     const few = found instanceof Promise ? await found : found;
-    const allowsIt = (grant: Grant): boolean => isGrantee(name, grant) && allows(grant, question);
+    const allowsIt = (grant: Grant): boolean =>
+      wasGivenTo(key, grant.createdAt) && isGrantee(name, grant) && allows(grant, question);
     const isAllowed =
       few === tooMany ? await anyPage(grants.candidates(key, name.arn, question), allowsIt) : few.some(allowsIt);
     if (isAllowed) return name.naming;

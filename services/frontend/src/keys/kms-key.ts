@@ -97,3 +97,14 @@ export function multiRegionTypeOf(
   if (!key.multiRegion) return undefined;
   return relatedOf(key).primary === key.region ? 'PRIMARY' : 'REPLICA';
 }
+
+/** How far the clocks of two frontends may differ. A deletion, which lies between two keys of one id, takes a week. */
+const CLOCKS_APART_MS = 3_600_000;
+
+/**
+ * Whether an alias or a grant of this time was given to this key, and not to an earlier one of its id: a replica that
+ * is made again has the id of one that was deleted, and whoever controls Redis can put back what was that one's.
+ */
+export function wasGivenTo({ createdAt }: Pick<KmsKey, 'createdAt'>, at: number): boolean {
+  return at > createdAt - CLOCKS_APART_MS;
+}

@@ -2,7 +2,7 @@ import { aliasArn, type ArnScope, keyArn, parseKmsArn } from '@keyfleet/shared/a
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ALIAS_PREFIX, isKeyId } from '@keyfleet/shared/ids';
 import type { AliasStore, KeyStore } from '../store/store.ts';
-import type { KmsKey } from './kms-key.ts';
+import { type KmsKey, wasGivenTo } from './kms-key.ts';
 
 /** What an identifier names, and who owns it. Only an ARN can name another account's. */
 export type Named = { readonly accountId: string } & ({ readonly keyId: string } | { readonly aliasName: string });
@@ -44,16 +44,20 @@ export async function findNamed(
   named: Named,
   { scope, lookup }: { scope: ArnScope; lookup: KeyLookup },
 ): Promise<KmsKey> {
-  const keyId = 'keyId' in named ? named.keyId : await targetOf(named.aliasName, scope, lookup);
-  const found = lookup.keys.findKey(scope.region, keyId);
+  return 'keyId' in named ? findById(named.keyId, scope, lookup) : findByAlias(named.aliasName, scope, lookup);
+}
+
+async function findById(keyId: string, scope: ArnScope, { keys }: KeyLookup): Promise<KmsKey> {
+  const found = keys.findKey(scope.region, keyId);
   const key = found instanceof Promise ? await found : found;
   if (key?.accountId === scope.accountId) return key;
   throw new KmsException('NotFoundException', `Key '${keyArn(scope, keyId)}' does not exist`);
 }
 
-async function targetOf(name: string, scope: ArnScope, { aliases }: KeyLookup): Promise<string> {
-  const alias = await aliases.findAlias(scope, name);
-  if (alias) return alias.targetKeyId;
+async function findByAlias(name: string, scope: ArnScope, lookup: KeyLookup): Promise<KmsKey> {
+  const alias = await lookup.aliases.findAlias(scope, name);
+  const key = alias && (await findById(alias.targetKeyId, scope, lookup));
+  if (key && wasGivenTo(key, alias.updatedAt)) return key;
   throw new KmsException('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`);
 }
 

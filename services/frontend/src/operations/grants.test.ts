@@ -143,7 +143,7 @@ describe('a grant', () => {
         region: 'us-east-1',
         keyId: KeyId,
         accountId,
-        createdAt: 0,
+        createdAt: frontend.now,
         grantee: roleArn,
         issuingAccount: accountId,
         operations: ['Encrypt'],

@@ -1,6 +1,6 @@
 import type { Operation } from '@keyfleet/shared/api/operation';
 import type { Attestation } from '../attestation/attestations.ts';
-import type { KmsKey } from '../keys/kms-key.ts';
+import { type KmsKey, wasGivenTo } from '../keys/kms-key.ts';
 import { DAY_MS } from '../keys/key-rotation.ts';
 import { ALIASES_PER_KEY } from '../operations/aliases.ts';
 import type { Call, Deps } from '../operations/handler.ts';
@@ -126,7 +126,8 @@ async function lookUp(key: KmsKey, { target, deps, asks }: LookUp): Promise<Look
  */
 async function aliasesOf(key: KmsKey, { listAliases }: AccessRequestDeps): Promise<LookedUp['resourceAliases']> {
   const { items } = await listAliases(key, ALIASES_PER_KEY + 1, undefined, key.keyId);
-  return items.length > ALIASES_PER_KEY ? undecidable : items.map(({ name }) => name);
+  if (items.length > ALIASES_PER_KEY) return undecidable;
+  return items.filter(({ updatedAt }) => wasGivenTo(key, updatedAt)).map(({ name }) => name);
 }
 
 /** Whole days since the last use, or since creation if the key was never used. */
