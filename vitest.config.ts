@@ -13,12 +13,16 @@ const besideTheCode = (name: string): string[] => [
   `bench/**/${name}`,
 ];
 
-/** Vitest leaves a core free, which on two cores is one test file at a time. */
-const maxWorkers = availableParallelism();
+const cores = availableParallelism();
+/**
+ * Vitest leaves a core free, which on two cores is one file at a time. After the integration tests: when those begin,
+ * the workers of the projects' shared clusters make RSA keys ahead, which would take a test's five seconds.
+ */
+const onAllCores = { maxWorkers: cores, sequence: { groupOrder: 1 } };
 /** A core for the cluster that they ask: it makes and opens RSA keys within a request's time. */
-const besideACluster = { maxWorkers: Math.max(1, maxWorkers - 1), sequence: { groupOrder: 4 } };
+const besideACluster = { maxWorkers: Math.max(1, cores - 1), sequence: { groupOrder: 4 } };
 
-/** The files that take most of a minute or more. One that began last would run when all others are done. */
+/** The integration tests that take most of a minute or more. One that began last would run when all others are done. */
 const longest = [
   'chaos',
   'bench',
@@ -35,9 +39,9 @@ const longest = [
 /** Vitest takes the longest first that it has run before, and in a fresh clone the largest. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = ({ moduleId }: TestSpecification): number => {
+    const rank = ({ moduleId, project }: TestSpecification): number => {
       const at = longest.indexOf(basename(moduleId, '.test.ts'));
-      return at < 0 ? longest.length : at;
+      return at < 0 || project.name !== 'integration' ? longest.length : at;
     };
     return (await super.sort(files)).toSorted((one, other) => rank(one) - rank(other));
   }
@@ -59,19 +63,19 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          maxWorkers,
+          ...onAllCores,
           // Two hundred small files: to start a process and load the code again for each takes longer than the tests.
           isolate: false,
           include: besideTheCode('*.test.ts'),
           exclude: [...configDefaults.exclude, '**/*.slow.test.ts'],
         },
       },
-      { test: { name: 'slow', maxWorkers, include: besideTheCode('*.slow.test.ts'), testTimeout: 120_000 } },
-      { test: { name: 'vectors', maxWorkers, include: ['test/vectors/**/*.test.ts'], testTimeout: 60_000 } },
+      { test: { name: 'slow', ...onAllCores, include: besideTheCode('*.slow.test.ts'), testTimeout: 120_000 } },
+      { test: { name: 'vectors', ...onAllCores, include: ['test/vectors/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
           name: 'conformance',
-          maxWorkers,
+          ...onAllCores,
           include: ['test/conformance/*.test.ts'],
           testTimeout: 60_000,
         },
@@ -124,7 +128,7 @@ export default defineConfig({
           // Two at a time, and none beside the others: most of their time is waiting for processes, and what they wait
           // for takes both cores.
           maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 0 },
         },
       },
     ],
