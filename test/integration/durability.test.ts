@@ -1,14 +1,19 @@
 import { checkByInfo, checkDurability } from '@keyfleet/shared/redis/durability';
 import { connectTestRedis } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
 let server: TestServer;
 beforeAll(async () => {
   server = await startRedis();
 });
 afterAll(async () => {
-  await server[Symbol.asyncDispose]();
+  await using _ = server;
+  // Whoever switches `appendonly` on has Redis write its file anew, which goes on in a process of its own.
+  await using client = await connectTestRedis(server.port);
+  const isAtRest = async () =>
+    /aof_rewrite_in_progress:0\s+aof_rewrite_scheduled:0/.test(await client.info('persistence'));
+  await vi.waitUntil(isAtRest, { timeout: 10_000 });
 });
 
 test('a Redis that writes through to its disk is durable', async () => {
