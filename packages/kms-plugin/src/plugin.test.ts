@@ -3,7 +3,7 @@ import { KeyManagementService } from '@keyfleet/proto/kubernetes';
 import { unary } from '@keyfleet/proto/unary';
 import { ConfigError, loadConfig } from '@keyfleet/shared/config';
 import { createLog } from '@keyfleet/shared/log';
-import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, lchownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -50,6 +50,9 @@ test('each mistake in its configuration is one line that says what to do', async
   const { inFolder } = plugin;
   mkdirSync(inFolder('open/closed'), { recursive: true });
   chmodSync(inFolder('open'), 0o777);
+  mkdirSync(inFolder('private'));
+  symlinkSync(inFolder('private'), inFolder('open/link'));
+  symlinkSync('open/link', inFolder('link-to-link'));
   const webIdentity = { roleArn: 'arn:aws:iam::000000000000:role/r', tokenFile: 'none', stsUrl: 'https://kms.example' };
   const mistakes: [object, string][] = [
     [{ socket: 'kms.sock' }, 'socket: must be an absolute path'],
@@ -57,6 +60,8 @@ test('each mistake in its configuration is one line that says what to do', async
     [{ socket: inFolder('none/kms.sock') }, 'is not a directory. Create it'],
     [{ socket: inFolder('open/kms.sock') }, 'other users may replace files in'],
     [{ socket: inFolder('open/closed/kms.sock') }, 'other users may replace files in'],
+    [{ socket: inFolder('open/link/kms.sock') }, 'other users may replace files in'],
+    [{ socket: inFolder('link-to-link/kms.sock') }, 'other users may replace files in'],
     [{ socket: inFolder('credentials') }, 'exists and is not a socket'],
     [{ grpc: 'kms.example:8901' }, 'keys of the cluster would pass unencrypted: set tls'],
     [{ grpc: 'kms.example:8901', tls: { caFile: inFolder('none') } }, 'tls.caFile: the file'],
@@ -83,9 +88,24 @@ test.runIf(process.geteuid?.() === 0)('a folder of another user is no place for 
   const { inFolder } = plugin;
   mkdirSync(inFolder('other/own'), { recursive: true });
   chownSync(inFolder('other'), 54_321, 54_321);
-  for (const socket of ['other/kms.sock', 'other/own/kms.sock']) {
+  mkdirSync(inFolder('own'));
+  mkdirSync(inFolder('sticky'));
+  chmodSync(inFolder('sticky'), 0o1777);
+  symlinkSync('../own', inFolder('sticky/link'));
+  lchownSync(inFolder('sticky/link'), 54_321, 54_321);
+  for (const socket of ['other/kms.sock', 'other/own/kms.sock', 'sticky/link/kms.sock']) {
     expect(await plugin.mistake({ socket: inFolder(socket) })).toContain('belongs to another user');
   }
+});
+
+test('its socket may lie behind links that nobody else may change', async () => {
+  await using plugin = await given();
+  const { inFolder } = plugin;
+  mkdirSync(inFolder('run'));
+  symlinkSync('run', inFolder('var-run'));
+  symlinkSync(inFolder('var-run'), inFolder('link'));
+  await using _running = await plugin.start({ socket: inFolder('link/kms.sock') });
+  expect(statSync(inFolder('run/kms.sock')).isSocket()).toBe(true);
 });
 
 test('its socket is its owner’s alone, and one at which somebody answers is not replaced', async () => {

@@ -1,6 +1,6 @@
-import { lstatSync, realpathSync, statSync, type Stats, unlinkSync } from 'node:fs';
+import { lstatSync, readlinkSync, realpathSync, statSync, type Stats, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { ConfigError } from '@keyfleet/shared/config';
 
 /**
@@ -12,8 +12,8 @@ export async function claimSocket(path: string): Promise<void> {
   const isWritable = ({ mode }: Stats): boolean => (mode & 0o022) !== 0;
   assertNobodyElses(folder, isWritable);
   // Above it the sticky bit is enough: it keeps others from what is there already.
-  for (const above of foldersTo(realpathSync(folder)).slice(0, -1)) {
-    assertNobodyElses(above, (stats) => isWritable(stats) && (stats.mode & 0o1000) === 0);
+  for (const passed of waysTo(folder)) {
+    assertNobodyElses(passed, (stats) => isWritable(stats) && (stats.mode & 0o1000) === 0);
   }
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (there === undefined) return;
@@ -25,19 +25,26 @@ export async function claimSocket(path: string): Promise<void> {
   unlinkSync(path);
 }
 
-/** From `/` to the folder itself. */
-function foldersTo(folder: string): readonly string[] {
-  const parent = dirname(folder);
-  return parent === folder ? [folder] : [...foldersTo(parent), folder];
+/** From `/` on, every folder and link that the path leads through: whoever may change one leads it elsewhere. */
+function* waysTo(path: string): Generator<string> {
+  const parent = dirname(path);
+  if (parent !== path) yield* waysTo(parent);
+  yield path;
+  if (lstatSync(path).isSymbolicLink()) yield* waysTo(resolve(realpathSync(parent), readlinkSync(path)));
 }
 
-/** Whoever owns a folder, or may write in it, can replace what it holds. */
+/** Whoever owns a folder, or may write in it, can replace what it holds; whoever owns a link, where it leads. */
 function assertNobodyElses(folder: string, isOpen: (stats: Stats) => boolean): void {
   const stats = statOf(folder);
   if (isOpen(stats))
     throw new ConfigError(`socket: other users may replace files in ${folder}. Run: chmod go-w ${folder}`);
-  if (stats.uid === 0 || stats.uid === process.geteuid?.()) return;
-  throw new ConfigError(`socket: ${folder} belongs to another user. Run: chown $(id -u) ${folder}`);
+  assertOwn(stats, `chown $(id -u) ${folder}`, folder);
+  assertOwn(lstatSync(folder), `chown -h $(id -u) ${folder}`, folder);
+}
+
+function assertOwn({ uid }: Stats, remedy: string, folder: string): void {
+  if (uid === 0 || uid === process.geteuid?.()) return;
+  throw new ConfigError(`socket: ${folder} belongs to another user. Run: ${remedy}`);
 }
 
 function statOf(folder: string): Stats {
