@@ -10,6 +10,7 @@ import { ClusterKey } from './cluster-key.ts';
 import type { PluginConfig } from './config.ts';
 import { CredentialsFile } from './credentials-file.ts';
 import { type Health, KeyHealth } from './health.ts';
+import { type Kms, renewingKms } from './renewing-kms.ts';
 import { kmsPluginService } from './service.ts';
 import { claimSocket } from './socket.ts';
 import { WebIdentityCredentials } from './web-identity.ts';
@@ -23,7 +24,7 @@ const DRAIN_MS = 5_000;
 export async function startPlugin(config: PluginConfig, log: Log): Promise<AsyncDisposable> {
   await using resources = new AsyncDisposableStack();
   const ca = config.tls?.caFile === undefined ? undefined : readPublicFile(config.tls.caFile, 'tls.caFile');
-  const credentials = credentialsOf(config, ca, log);
+  const { credentials, wrap } = credentialsOf(config, ca, log);
   const channel =
     config.tls === undefined
       ? channelCredentials.createInsecure()
@@ -37,7 +38,7 @@ export async function startPlugin(config: PluginConfig, log: Log): Promise<Async
     channel,
   });
   resources.use(kms);
-  const key = new ClusterKey({ kms, keyId, encryptionContext });
+  const key = new ClusterKey({ kms: wrap(kms), keyId, encryptionContext });
   const health = new KeyHealth({ key, clock: monotonicClock, onChange: (now) => noteHealth(log, now) });
 
   await claimSocket(config.socket);
@@ -56,19 +57,25 @@ function noteHealth(log: Log, { healthz, keyId }: Health): void {
   else log.error({ keyId, problem: healthz }, 'the key cannot be used');
 }
 
-function credentialsOf(config: PluginConfig, ca: string | undefined, log: Log): () => Promise<Credentials> {
+interface PluginCredentials {
+  readonly credentials: () => Promise<Credentials>;
+  /** Has a client that calls with them do what they need. */
+  readonly wrap: (kms: Kms) => Kms;
+}
+
+function credentialsOf(config: PluginConfig, ca: string | undefined, log: Log): PluginCredentials {
   const said = new SayOnce();
   const onProblem = (err: unknown): void => {
     if (said.isNew('credentials', err)) log.warn({ err }, 'no new credentials; those from before are used');
   };
   if (config.credentialsFile !== undefined) {
     const file = new CredentialsFile(config.credentialsFile, onProblem);
-    return () => Promise.resolve(file.current());
+    return { credentials: () => Promise.resolve(file.current()), wrap: (kms) => kms };
   }
   const clock: Clock = systemClock;
   const options = { clock, ca, timeoutMs: config.timeout, onProblem };
-  const webIdentity = new WebIdentityCredentials(config.webIdentity!, options);
-  return () => webIdentity.current();
+  const sessions = new WebIdentityCredentials(config.webIdentity!, options);
+  return { credentials: () => sessions.current(), wrap: (kms) => renewingKms(kms, sessions) };
 }
 
 async function drain(server: Server): Promise<void> {

@@ -5,7 +5,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { KmsException } from '@keyfleet/client';
 import { expect, test } from 'vitest';
+import { renewingKms } from './renewing-kms.ts';
 import { WebIdentityCredentials } from './web-identity.ts';
 
 const HOUR = 3_600_000;
@@ -76,4 +78,57 @@ test('a session that cannot be renewed is used while it lasts; then the reason i
   expect(problems).toHaveLength(1);
   sts.now = HOUR;
   await expect(credentials.current()).rejects.toThrow('STS answers ExpiredTokenException: too old');
+});
+
+/** A client of a Keyfleet that refuses some sessions. Answers with the session that it was called with. */
+function givenKms(credentials: WebIdentityCredentials, refuses: (accessKeyId: string) => string | undefined) {
+  const called: string[] = [];
+  const call = async () => {
+    const { accessKeyId } = await credentials.current();
+    called.push(accessKeyId);
+    const code = refuses(accessKeyId);
+    if (code !== undefined) throw new KmsException(code as 'UnrecognizedClientException');
+    return { KeyId: accessKeyId };
+  };
+  const kms = renewingKms({ Encrypt: call, Decrypt: call }, credentials);
+  return { called, encrypt: () => kms.Encrypt({ KeyId: 'k', Plaintext: Buffer.of() }) };
+}
+
+test.each(['UnrecognizedClientException', 'ExpiredTokenException'])(
+  'a session that Keyfleet refuses with %s is replaced at once, by one for all callers',
+  async (code) => {
+    const { sts, credentials, stack } = await givenSts();
+    await using _stack = stack;
+    await credentials.current();
+    const { encrypt } = givenKms(credentials, (session) => (session === 'ASIA1' ? code : undefined));
+    expect(await Promise.all([encrypt(), encrypt()])).toEqual([{ KeyId: 'ASIA2' }, { KeyId: 'ASIA2' }]);
+    expect(await encrypt()).toEqual({ KeyId: 'ASIA2' });
+    expect(sts.forms).toHaveLength(2);
+  },
+);
+
+test('a call is tried twice at most, and only if its session was refused', async () => {
+  const { sts, credentials, stack } = await givenSts();
+  await using _stack = stack;
+  await credentials.current();
+  const denied = givenKms(credentials, () => 'AccessDeniedException');
+  await expect(denied.encrypt()).rejects.toMatchObject({ code: 'AccessDeniedException' });
+  expect(denied.called).toEqual(['ASIA1']);
+  const refused = givenKms(credentials, () => 'UnrecognizedClientException');
+  await expect(refused.encrypt()).rejects.toMatchObject({ code: 'UnrecognizedClientException' });
+  expect(refused.called).toEqual(['ASIA1', 'ASIA2']);
+  expect(sts.forms).toHaveLength(2);
+});
+
+test('while STS gives no other, a session that was refused is tried again, and the reason is said', async () => {
+  const { sts, credentials, problems, stack } = await givenSts();
+  await using _stack = stack;
+  await credentials.current();
+  sts.refuses = true;
+  let isRefused = true;
+  const { encrypt } = givenKms(credentials, () => (isRefused ? 'UnrecognizedClientException' : undefined));
+  await expect(encrypt()).rejects.toMatchObject({ code: 'UnrecognizedClientException' });
+  expect(problems).toHaveLength(1);
+  isRefused = false;
+  expect(await encrypt()).toEqual({ KeyId: 'ASIA1' });
 });

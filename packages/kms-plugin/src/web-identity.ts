@@ -15,7 +15,7 @@ export interface WebIdentityOptions {
   readonly onProblem: (problem: unknown) => void;
 }
 
-interface Session {
+export interface Session {
   readonly credentials: Credentials;
   /** Milliseconds since the epoch. */
   readonly renewAt: number;
@@ -26,7 +26,10 @@ const SESSION_NAME = 'kms-plugin';
 /** The maximum size of an STS answer: a session token has at most 5 KiB. */
 const MAX_ANSWER = 32_768;
 
-/** Temporary credentials for the token in a file, by AssumeRoleWithWebIdentity; renewed at half of their lifetime. */
+/**
+ * Temporary credentials for the token in a file, by AssumeRoleWithWebIdentity; renewed at half of their lifetime, or
+ * when Keyfleet refuses them.
+ */
 export class WebIdentityCredentials {
   readonly #config: WebIdentity;
   readonly #options: WebIdentityOptions;
@@ -38,6 +41,15 @@ export class WebIdentityCredentials {
     this.#config = config;
     this.#options = options;
     readPublicFile(config.tokenFile, 'webIdentity.tokenFile');
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Has the next call ask for another session, unless there is one already. */
+  replace(refused: Session | undefined): void {
+    if (refused !== undefined && refused === this.#session) this.#session = { ...refused, renewAt: 0 };
   }
 
   async current(): Promise<Credentials> {
