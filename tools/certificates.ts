@@ -1,4 +1,4 @@
-// @peculiar/x509 needs it before anything else of it is loaded.
+// @peculiar/x509 needs this loaded first.
 import 'reflect-metadata';
 import {
   BasicConstraintsExtension,

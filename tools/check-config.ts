@@ -1,4 +1,4 @@
-// Every configuration that is shipped must be one that its service takes: deploy/config/<service>.json.
+// Every shipped configuration must be valid for its service: deploy/config/<service>.json.
 import { DomainManagerConfig } from '@keyfleet/domain-manager/config';
 import { FrontendConfig } from '@keyfleet/frontend/config';
 import { WorkerConfig } from '@keyfleet/hsm-worker/config';

@@ -12,7 +12,7 @@ const steps: readonly Step[] = [
   { name: 'import rules', args: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', 'test/architecture'] },
 ];
 
-/** What is checked without running the product; seconds. */
+/** Checks that do not run the product, in seconds. */
 export function runChecks(): Promise<Outcome[]> {
   return Promise.all(steps.map((step) => runStep(step, 'quiet')));
 }

@@ -35,18 +35,18 @@ export interface ClusterOptions extends DomainSettings {
   readonly domainManagers?: number | undefined;
   /** Of a domain that is founded now. */
   readonly backupHorizonMs?: number | undefined;
-  /** Start again what ends by itself. Tests do not, as they kill on purpose. */
+  /** Restart processes that end by themselves. Not in tests, which kill on purpose. */
   readonly supervise: boolean;
   readonly report: (line: string) => void;
   /** Gives up starting. */
   readonly signal?: AbortSignal;
-  /** Another main for the hsm-workers, composed with what a test must know. */
+  /** Another main for the hsm-workers, with hooks for a test. */
   readonly workerMain?: string;
-  /** What Node is given before the main of each service: what a benchmark observes with. */
+  /** Arguments of Node before the main of each service: a benchmark's probes. */
   readonly nodeArgs?: readonly string[] | undefined;
 }
 
-/** What a process may take until it answers, on a slow machine. */
+/** The limit for a process to answer, on a slow machine. */
 const READY_MS = 30_000;
 const RESTART_MS = { first: 250, longest: 10_000 };
 /** A process that ran this long was well: its next restart is quick again. */
@@ -190,14 +190,14 @@ export class Cluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#state = 'stopping';
-    // Whoever uses something stops before it.
+    // A process stops before those that it uses.
     for (const stage of [['frontend'], this.#domainManagers, this.home.workerNames, ['nats', 'redis']]) {
       await Promise.all(stage.map((name) => this.#process(name).stop()));
     }
     this.#lock[Symbol.dispose]();
   }
 
-  /** What a release wrote that made none. Its home is trusted as it is. */
+  /** For records of a release that made none. Its home is trusted as it is. */
   async #giveRecordsMacs(): Promise<void> {
     const { giveRecordsMacs } = await import('./record-macs.ts');
     const { made } = await giveRecordsMacs(this.home, this.ports);
@@ -239,7 +239,7 @@ export class Cluster implements AsyncDisposable {
     if (name === 'frontend') return frontendReady(this.endpoint, this.ca);
     const replica = this.#domainManagers.indexOf(name);
     if (replica >= 0) return tcpReady([ports.domainManager, ...ports.otherDomainManagers][replica] ?? 0);
-    // Before the first ceremony a worker belongs to no domain, so that it answers at all is all there is to ask.
+    // Before the first ceremony a worker belongs to no domain: ask only whether it answers.
     const port = ports.workers[home.workerNames.indexOf(name)] ?? 0;
     return (await describeWorker(port, peersOf(home))) !== undefined;
   }

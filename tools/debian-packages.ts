@@ -18,7 +18,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Installs Debian packages. Returns what stood in the way, if anything did. */
+/** Installs Debian packages. Returns the obstacle, if there was one. */
 export async function installPackages(
   names: readonly string[],
   report: (line: string) => void,

@@ -4,7 +4,7 @@ import { StartError } from './start-error.ts';
 /** Less room than this is none: the store of an empty cluster takes more. */
 const FULL_BYTES = 1_048_576;
 
-/** Whether the disk is full on which `path` is. */
+/** Whether the disk of `path` is full. */
 export function isDiskFull(path: string): boolean {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize < FULL_BYTES;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { StartError } from './start-error.ts';
 
-/** How long what an earlier launcher left behind may take to stop in order. */
+/** The time for the processes of an earlier launcher to stop in order. */
 const ORPHAN_GRACE_MS = 8000;
 
 /**
@@ -34,7 +34,7 @@ function takeLock(path: string, file: string): void {
   }
 }
 
-/** In clock ticks since boot (proc_pid_stat(5), field 22); undefined when no such process runs. */
+/** In clock ticks since boot (proc_pid_stat(5), field 22); undefined if no such process runs. */
 function startTimeOf(pid: number): string | undefined {
   const stat = readProc(pid, 'stat');
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');

@@ -34,7 +34,7 @@ export function tlsFilesOf(home: Home, holder: string): TlsConfig {
   };
 }
 
-/** How the launcher speaks with services: as the operator. */
+/** The launcher calls services as the operator. */
 export function peersOf(home: Home): Pick<Peers, 'credentials'> {
   if (!home.facts.tls) return plaintextPeers;
   const { cert, key, ca = '' } = readTls(tlsFilesOf(home, 'operator'), { field: 'tls' });

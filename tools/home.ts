@@ -6,7 +6,7 @@ import { type NatsUser, natsUsers } from './servers/nats-users.ts';
 import { type RedisUser, redisUsers } from './servers/redis-users.ts';
 import { StartError } from './start-error.ts';
 
-/** Who the development domain's keys belong to: `<home>/keys/<name>.pem`. */
+/** The owners of the development domain's keys: `<home>/keys/<name>.pem`. */
 export const identities = {
   operator: 'operator-1',
   frontend: 'frontend-1',
@@ -18,11 +18,11 @@ const Marker = z.strictObject({
   domain: z.string(),
   accountId: z.string(),
   workers: z.int().min(1),
-  /** True once the first ceremony is done: from then on, nothing that is missing may be made again. */
+  /** True once the first ceremony is done: after that, nothing missing may be made again. */
   founded: z.boolean(),
   /** Whether everything speaks TLS, with certificates of the home's own authority. */
   tls: z.boolean().default(false),
-  /** False in a home of a release whose records had no MACs, until they have. */
+  /** False in a home of a release without MACs, until its records have them. */
   recordsHaveMacs: z.boolean().default(false),
 });
 export type HomeFacts = z.output<typeof Marker>;
@@ -30,7 +30,7 @@ export type HomeFacts = z.output<typeof Marker>;
 const MARKER = 'home.json';
 const directories = ['redis', 'nats', 'secrets', 'keys', 'domain-manager', 'frontend', 'config', 'run', 'log', 'aws'];
 
-/** Where everything of a cluster is kept. Secrets are mode 0600 in directories of mode 0700. */
+/** The files of a cluster. Secrets are mode 0600 in directories of mode 0700. */
 export class Home {
   readonly path: string;
   facts: HomeFacts;
@@ -123,7 +123,7 @@ export function isHome(path: string): boolean {
   return existsSync(join(path, MARKER));
 }
 
-/** What is there of a home that was never founded: its lock, and why a start of it failed. */
+/** The remains of a home that was never founded: its lock, and the logs of a failed start. */
 const lasting = ['run', 'log'];
 
 /** Throws StartError for a directory that is something else. */
@@ -220,7 +220,7 @@ function provideFile(home: Home, path: string, content: () => string): void {
   }
 }
 
-/** Made anew where it is missing: Redis and NATS are told at each start. */
+/** Made if missing: Redis and NATS learn it at each start. */
 function providePassword(path: string): void {
   if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
 }

@@ -15,7 +15,7 @@ export interface ProcessSpec {
 /** Called when the process ends although nobody asked for it; `how` is its exit code or signal. */
 export type UnexpectedExit = (process: ManagedProcess, how: string) => void;
 
-/** How long a process may take to stop in order before it is killed. */
+/** The time for an orderly stop, before the process is killed. */
 const STOP_GRACE_MS = 8000;
 const SETPRIV = '/usr/bin/setpriv';
 

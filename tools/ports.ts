@@ -14,7 +14,7 @@ export interface Ports {
   readonly workers: readonly number[];
 }
 
-/** Where a cluster listens unless told otherwise: on 127.0.0.1 only. */
+/** A cluster's usual ports, on 127.0.0.1 only. */
 export const defaultPorts = { http: 8900, grpc: 8901, workers: 8911, domainManager: 8921, redis: 8930, nats: 8940 };
 
 export interface PortWish {
@@ -30,7 +30,7 @@ export interface PortWish {
  * StartError.
  */
 export async function choosePorts(wish: PortWish): Promise<Ports> {
-  // All are held until all are chosen, so that none is chosen twice.
+  // Hold all until all are chosen, so that none is chosen twice.
   const held: Server[] = [];
   const hold = async (port: number) => {
     const server = await listen(port);

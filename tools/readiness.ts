@@ -11,7 +11,7 @@ import { setTimeout } from 'node:timers/promises';
 const POLL_MS = 25;
 const PROBE_MS = 1000;
 
-/** Asks again and again; false when `budgetMs` is over or `hopeless` says so. */
+/** Polls. False once `budgetMs` are over, or if `hopeless` says so. */
 export async function until(
   isReady: () => Promise<boolean>,
   budgetMs: number,
@@ -50,7 +50,7 @@ export async function frontendReady(endpoint: string, ca?: string): Promise<bool
   }
 }
 
-/** What an hsm-worker says of itself; undefined while it does not answer. */
+/** An hsm-worker's description of itself; undefined while it does not answer. */
 export async function describeWorker(
   port: number,
   { credentials }: Pick<Peers, 'credentials'> = plaintextPeers,

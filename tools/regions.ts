@@ -10,7 +10,7 @@ export const allRegions: readonly string[] = (
   'me-central-1 me-south-1 mx-central-1 sa-east-1'
 ).split(' ');
 
-/** What `--regions` names; all if it is not there. Throws StartError. */
+/** The Regions that `--regions` names; all without it. Throws StartError. */
 export function readRegions(text: string | undefined): readonly string[] {
   if (text === undefined) return allRegions;
   const named = [...new Set(text.split(',').map((name) => name.trim()))];

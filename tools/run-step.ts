@@ -5,7 +5,7 @@ export const root = join(import.meta.dirname, '..');
 
 export interface Step {
   readonly name: string;
-  /** What Node runs, from the root. */
+  /** Arguments of Node, run in the root. */
   readonly args: readonly string[];
 }
 

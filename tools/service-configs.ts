@@ -13,7 +13,7 @@ function local(port: number): string {
   return `127.0.0.1:${port}`;
 }
 
-/** What a start may want otherwise. */
+/** Settings that a start may change. */
 export interface DomainSettings {
   /** Served; all of AWS's unless told otherwise. */
   readonly regions?: readonly string[] | undefined;
@@ -92,7 +92,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
   writePrivate(home.in('aws', 'config'), awsConfig(home, regions[0]!, endpointOf(home, ports)));
 }
 
-/** What Keyfleet serves comes to Keyfleet, and nothing else: `aws s3 ls` would get an answer that means nothing. */
+/** Sends only Keyfleet's services to Keyfleet: its answer to `aws s3 ls` would mean nothing. */
 function awsConfig(home: Home, region: string, endpoint: string): string {
   const bundle = home.facts.tls ? `ca_bundle = ${caFileOf(home)}\n` : '';
   const services = ['iam', 'kms', 'sts'].map((service) => `${service} =\n  endpoint_url = ${endpoint}\n`).join('');
@@ -113,7 +113,7 @@ export function endpointOf(home: Home, ports: Ports): string {
   return `${home.facts.tls ? 'https' : 'http'}://${local(ports.http)}`;
 }
 
-/** Who has a certificate. */
+/** The holders of certificates. */
 export function holdersOf(home: Home, ports: Ports): readonly string[] {
   const domainManagers = [ports.domainManager, ...ports.otherDomainManagers].map((_, index) =>
     domainManagerName(index),

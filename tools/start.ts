@@ -67,7 +67,7 @@ function readNumber(name: string, text: string | undefined, max: number): number
   throw new StartError(`${name} must be a number from 1 to ${max}.`);
 }
 
-/** One line says it, whatever is served. */
+/** One line, whatever is served. */
 function regionsText(regions: readonly string[]): string {
   return regions === allRegions ? `every Region of AWS` : regions.join(', ');
 }
@@ -117,7 +117,7 @@ function stopSignal(): AbortSignal {
   return stop.signal;
 }
 
-// What is said may go into a file on a full disk, or to a terminal that is gone: that ends nothing.
+// Output may go to a full disk or a closed terminal: that must end nothing.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 function report(line: string): void {
@@ -158,7 +158,7 @@ async function plantAll(cluster: Cluster, planned: readonly PlannedKey[]): Promi
   kms.destroy();
 }
 
-/** What a person can act on is one line; anything else is a fault of ours and is shown whole. */
+/** One line if a person can act on it; anything else is our fault and shown whole. */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = (error as NodeJS.ErrnoException).code ?? '';

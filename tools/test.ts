@@ -1,10 +1,10 @@
-// npm test: what a fresh clone needs is set up, then everything is run. Arguments go to vitest.
+// npm test: installs what a fresh clone lacks, then runs everything. Arguments go to vitest.
 import { runChecks } from './check-steps.ts';
 import { line, runStep } from './run-step.ts';
 import { findServers } from './servers/find-server.ts';
 import { StartError } from './start-error.ts';
 
-/** What needs more than a fresh clone has a command of its own. */
+/** Tests that need more than a fresh clone have a command of their own. */
 const withoutOthers = ['kubernetes', 'terraform'].flatMap((project) => ['--project', `!${project}`]);
 
 try {

@@ -1,4 +1,4 @@
-/** The rules of Prometheus as its operator for Kubernetes takes them. */
+/** Prometheus's rules in the form for its Kubernetes operator. */
 export function alertsResource(rules: string): string {
   const [, groups = ''] = rules.split(/^(?=groups:)/m);
   return `# Generated from deploy/monitoring/alerts.yaml by \`npm run gen\`.

@@ -27,7 +27,7 @@ export function configurationDoc(): string {
   return [HEADER, ...tables].join('\n');
 }
 
-/** What stands in a schema's way to its shape: whether the field may be absent, and what it is then. */
+/** The wrappers around a schema's shape: whether the field may be absent, and its default. */
 interface Field {
   readonly inner: z.core.$ZodTypes;
   /** As a cell of the table. */

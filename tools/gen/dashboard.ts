@@ -1,4 +1,4 @@
-/** What a panel shows: its title, PromQL by the name of its series, and Grafana's name of the unit. */
+/** A panel: its title, PromQL by the name of its series, and Grafana's name of the unit. */
 interface Panel {
   readonly title: string;
   readonly series: Readonly<Record<string, string>>;
@@ -13,7 +13,7 @@ const durations = (metric: string) => ({
   'p99 {{operation}}': quantile(0.99, metric),
 });
 
-/** Every metric of docs/monitoring.md, by the name that Prometheus has for it. */
+/** Every metric of docs/monitoring.md, by its Prometheus name. */
 const rows: Readonly<Record<string, readonly Panel[]>> = {
   Requests: [
     { title: 'Requests', unit: 'reqps', series: { '{{operation}}': rate('keyfleet_requests', 'operation') } },
@@ -91,7 +91,7 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
 const WIDTH = 12;
 const HEIGHT = 8;
 
-/** Of Grafana, as JSON. It asks for the Prometheus to use. */
+/** Grafana's dashboard as JSON. It asks which Prometheus to use. */
 export function dashboard(): string {
   const datasource = { type: 'prometheus', uid: '${datasource}' };
   const panels: object[] = [];

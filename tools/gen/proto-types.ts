@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const GENERATOR = 'node_modules/@grpc/proto-loader/build/bin/proto-loader-gen-types.js';
-/** Says what `loadOptions` of proto/load.ts says, or the types would be wrong. */
+/** The same as `loadOptions` of proto/load.ts, or the types would be wrong. */
 const OPTIONS = [
   '--keepCase',
   '--longs=Number',

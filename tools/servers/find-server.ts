@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { findProgram, installPackages } from '../debian-packages.ts';
 import { StartError } from '../start-error.ts';
 
-/** What is run, with the arguments that come before the server's own. */
+/** The program, and the arguments before the server's own. */
 export interface ServerCommand {
   readonly command: string;
   readonly args: readonly string[];
@@ -43,7 +43,7 @@ function commandOf(server: Server, home: string): ServerCommand {
 
 async function assertDockerRuns(missing: readonly Server[], obstacle: string): Promise<void> {
   try {
-    // Loaded only here: it takes longer than everything else of a start.
+    // Loaded only here: it takes longer than the rest of a start.
     const { getContainerRuntimeClient } = await import('testcontainers');
     await getContainerRuntimeClient();
   } catch (error) {
