@@ -67,8 +67,10 @@ async function rewriteAll(
   const older = new OlderRecords(from);
   const rewrite = async (found: FoundRecord): Promise<void> => {
     const { place, stored } = found;
-    if (splitMac(stored)?.keyNumber === newest || older.has(found)) return;
+    if (older.has(found)) return;
+    // Those under the newest too: Redis may have had another key of that number before.
     const record = await macs.verified(place, stored);
+    if (splitMac(stored)?.keyNumber === newest) return;
     if (await found.replace(await macs.withMac(place, record))) rewritten++;
   };
   for await (const page of pagesOfRecords(redis, calls)) {
