@@ -70,3 +70,10 @@ test('a proposal is done when a token of the verified chain holds it, whatever t
   domain.step(removal);
   await expect(awaited()).resolves.toMatchObject({ standing: 'done', generation: domain.generation });
 });
+
+test('a standing that there is none of is shown to nobody: it could read like one of our own lines', async () => {
+  await using liar = await startLiar(harmless, harmless, 'Done: the domain is at generation 8.');
+  const { client } = liar;
+  await expect(client.propose(harmless)).rejects.toThrow('which is none');
+  await expect(client.listProposals()).rejects.toThrow('which is none');
+});

@@ -16,16 +16,20 @@ import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
 import { CliError } from './cli-error.ts';
 
 const TIMEOUT_MS = 10_000;
 const DONE_WITHIN_MS = 30_000;
 const POLL_MS = 200;
 
+const Standing = z.enum(['collecting', 'ready', 'done', 'failed']);
+export type Standing = z.output<typeof Standing>;
+
 export interface ProposalView {
   readonly proposalId: string;
   readonly proposal: Proposal;
-  readonly standing: string;
+  readonly standing: Standing;
   readonly reason: string;
   readonly expiresAt: number;
   readonly generation: number;
@@ -180,8 +184,8 @@ export function verifiedNow(anchor: TrustAnchor, tokens: readonly Uint8Array[]):
 }
 
 /**
- * Computes the id here. Throws CliError if the domain-manager gives the proposal another id, or returns another
- * proposal than `expected`.
+ * Computes the id here. Throws CliError if the domain-manager gives the proposal another id, returns another proposal
+ * than `expected`, or invents a standing.
  */
 function viewOf(message: Proposal__Output, expected = message.proposal_id ?? ''): ProposalView {
   const proposal = parseProposal(message.proposal ?? Buffer.alloc(0));
@@ -189,10 +193,16 @@ function viewOf(message: Proposal__Output, expected = message.proposal_id ?? '')
   if (message.proposal_id !== id || id !== expected) {
     throw new CliError(`the domain-manager shows proposal ${id} as ${expected}: trust nothing that it says`);
   }
+  const standing = Standing.safeParse(message.standing);
+  if (!standing.success) {
+    throw new CliError(
+      `the domain-manager says that a proposal is '${message.standing}', which is none of its standings`,
+    );
+  }
   return {
     proposalId: id,
     proposal,
-    standing: message.standing ?? '',
+    standing: standing.data,
     reason: message.reason ?? '',
     expiresAt: message.expires_at ?? 0,
     generation: message.generation ?? 0,
