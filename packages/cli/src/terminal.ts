@@ -18,12 +18,15 @@ export const processTerminal: Terminal = {
   askSecret,
 };
 
+/** Control characters, and marks that turn the direction of what follows or end a line for some terminals. */
+const hidden = /[^\P{Cc}\n\t]|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
 /**
  * Much of what is printed comes from services and the store: nothing in it may move an operator's cursor. Escapes as
  * JSON does.
  */
 export function visible(text: string): string {
-  return text.replaceAll(/[^\P{Cc}\n\t]/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return text.replaceAll(hidden, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Reads a line without showing it. */

@@ -33,10 +33,21 @@ export function verb<const Args extends ArgsDef, R extends Result>(
       async run({ args }) {
         assertKnown(args, { ...parts.args, json });
         const result = await parts.run(args as unknown as ParsedArgs<Args>, terminal);
-        terminal.write(args['json'] === true ? JSON.stringify(result, undefined, 2) : parts.text(result));
+        terminal.write(args['json'] === true ? JSON.stringify(result, undefined, 2) : parts.text(inOneLine(result)));
         if (parts.isWell?.(result) === false) throw new NotWellError();
       },
     });
+}
+
+/**
+ * The result with every line break in its texts escaped: they may come from a service or the store, and no line of
+ * those may look like one of ours.
+ */
+function inOneLine<T>(value: T): T {
+  if (typeof value === 'string') return value.replaceAll('\n', String.raw`\n`) as T;
+  if (Array.isArray(value)) return value.map(inOneLine) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [inOneLine(name), inOneLine(member)])) as T;
 }
 
 /** citty accepts anything that begins with `--`, but a mistyped option in a key ceremony must not be ignored. */
