@@ -60,13 +60,13 @@ export interface OpenDomain {
 }
 
 export function openManager(args: ManagerArgs): DomainManagerClient {
-  return new DomainManagerClient(args['domain-manager'], openPeers(args).credentials);
+  return new DomainManagerClient(args['domain-manager'], openPeers(args['domain-manager'], args).credentials);
 }
 
 /** The domain-manager's address, and the trust anchor from which everything it says is verified. */
 export function openDomain(args: DomainArgs): OpenDomain & Disposable {
   const anchor = loadTrustAnchor(args['trust-anchor']);
-  const { credentials } = openPeers(args);
+  const { credentials } = openPeers(args['domain-manager'], args);
   const client = new DomainManagerClient(args['domain-manager'], credentials);
   return { client, anchor, credentials, [Symbol.dispose]: () => client[Symbol.dispose]() };
 }

@@ -1,8 +1,9 @@
 import { connectRedis, mastersOf, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { SCAN_COUNT } from '@keyfleet/shared/redis/nodes';
+import { parseRedisUrl } from '@keyfleet/shared/redis/url';
 import { ALL_NAMES } from '@keyfleet/shared/stored/names';
 import { CliError } from './cli-error.ts';
-import { type TlsArgs, tlsOf, tlsOptions } from './tls-options.ts';
+import { assertLocal, type TlsArgs, tlsOf, tlsOptions } from './tls-options.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 /** Only the operator waits for the CLI's use of Redis: a moment in which Redis is busy does not end it. */
@@ -21,13 +22,16 @@ interface RedisArgs extends TlsArgs {
   readonly 'redis-password-file'?: string | undefined;
 }
 
-/** Throws CliError if Redis does not answer. */
+/** Throws CliError if Redis does not answer, or would be sent the password unencrypted. */
 export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDisposable> {
   const username = args['redis-user'];
   const passwordFile = args['redis-password-file'];
   const tls = args.redis.startsWith('rediss') ? tlsOf(args) : undefined;
   const config = RedisConfig.safeParse({ url: args.redis, username, passwordFile, tls });
   if (!config.success) throw new CliError(`--redis ${config.error.issues[0]?.message}`, { exitCode: 2 });
+  const target = parseRedisUrl(args.redis)!;
+  const hosts = target.nodes.map(({ host }) => host);
+  if (!target.tls) assertLocal('--redis', hosts, args, 'write rediss://, and give --tls-ca, --tls-cert and --tls-key');
   const client = connectRedis(config.data, { onProblem: () => {} }, COMMAND_TIMEOUT_MS);
   try {
     await untilReady(client, CONNECT_TIMEOUT_MS);

@@ -1,4 +1,5 @@
 import { type Peers, plaintextPeers, startPeers } from '@keyfleet/shared/grpc/peers';
+import { isLoopback } from '@keyfleet/shared/tls/plaintext';
 import type { TlsConfig } from '@keyfleet/shared/tls/tls-files';
 import { CliError } from './cli-error.ts';
 
@@ -7,12 +8,26 @@ export const tlsOptions = {
   'tls-ca': { type: 'string', description: 'Use TLS; the trusted authorities, PEM.', valueHint: 'FILE' },
   'tls-cert': { type: 'string', description: 'With --tls-ca: your certificate, PEM.', valueHint: 'FILE' },
   'tls-key': { type: 'string', description: "With --tls-ca: the certificate's key, PEM.", valueHint: 'FILE' },
+  'allow-plaintext': {
+    type: 'boolean',
+    description: 'Connect to other machines unencrypted, on a network that encrypts by itself.',
+    default: false,
+  },
 } as const;
 
 export interface TlsArgs {
   readonly 'tls-ca'?: string | undefined;
   readonly 'tls-cert'?: string | undefined;
   readonly 'tls-key'?: string | undefined;
+  readonly 'allow-plaintext'?: boolean | undefined;
+}
+
+/** Refuses an unencrypted connection to another machine, unless the operator allows it. Throws CliError. */
+export function assertLocal(option: string, hosts: readonly string[], args: TlsArgs, remedy: string): void {
+  const other = hosts.find((host) => !isLoopback(host));
+  if (other === undefined || args['allow-plaintext'] === true) return;
+  const problem = `${other} is not this machine, and the connection would be unencrypted`;
+  throw new CliError(`${option}: ${problem}: ${remedy}, or give --allow-plaintext.`, { exitCode: 2 });
 }
 
 /** Undefined: no TLS. Throws CliError. */
@@ -28,8 +43,11 @@ export function tlsOf({
   throw new CliError('--tls-ca, --tls-cert and --tls-key go together: give all three, or none.', { exitCode: 2 });
 }
 
-/** How to connect to the services. Throws CliError, ConfigError. */
-export function openPeers(args: TlsArgs): Peers {
+/** How to connect to the services, of which `address` (host:port) is asked first. Throws CliError, ConfigError. */
+export function openPeers(address: string, args: TlsArgs): Peers {
   const config = tlsOf(args);
-  return config === undefined ? plaintextPeers : startPeers(config, () => {});
+  if (config !== undefined) return startPeers(config, () => {});
+  const [, host = address] = /^\[?(.*?)\]?:\d+$/.exec(address) ?? [];
+  assertLocal('--domain-manager', [host], args, 'give --tls-ca, --tls-cert and --tls-key');
+  return plaintextPeers;
 }
