@@ -191,6 +191,34 @@ test('a stranger is refused by the headers; nothing of the message is waited for
   expect(edge.refusals).toMatchObject([{ operation: 'ListKeys' }]);
 });
 
+test('calls that a stranger cancels are not worked on beyond the answers that it is due', async () => {
+  await using edge = await startEdge();
+  const session = connect(`http://${edge.grpcAddress}`).on('error', () => {});
+  await once(session, 'connect');
+  const headers = {
+    ':method': 'POST',
+    ':path': '/keyfleet.kms.v1.Kms/ListKeys',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    authorization:
+      'AWS4-HMAC-SHA256 Credential=AKIANOBODY/20200101/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=a',
+  };
+  const from = performance.now();
+  for (let i = 0; i < 6; i++) {
+    for (let j = 0; j < 40; j++)
+      session
+        .request(headers)
+        .on('error', () => {})
+        .close(8);
+    await new Promise((arrived) => session.ping(arrived));
+  }
+  expect(await call(edge, Buffer.alloc(0))).toBeNull();
+  const due = 100 + ((performance.now() - from) / 1000) * 50;
+  expect(edge.refusals.length).toBeGreaterThan(0);
+  expect(edge.refusals.length).toBeLessThan(due + 10);
+  session.destroy();
+});
+
 test('more headers than over HTTP end a stranger’s connection and are refused to a caller', async () => {
   await using edge = await startEdge();
   const long = { 'x-long': 'x'.repeat(17_000) };

@@ -30,7 +30,10 @@ interface Answering extends Pick<ConnectedCall, 'call'> {
   readonly stream: CallStream;
 }
 
-type SentCall = Pick<ConnectedCall, 'call' | 'isTls'> & { readonly sender: Sender };
+interface SentCall extends Pick<ConnectedCall, 'call' | 'isTls'> {
+  readonly sender: Sender;
+  readonly onGenuine: () => void;
+}
 
 /** Returns the answer's bytes, which are overwritten once sent. */
 export type ServeCall = (call: OpenCall) => Promise<Buffer>;
@@ -45,12 +48,17 @@ export function serveUnary(
   { call, connection, isTls }: ConnectedCall,
   serve: ServeCall,
 ): ServerInterceptingCall {
+  let isCancelled = false;
   let due: NodeJS.Timeout | undefined;
   // A stranger waits until its peer is due an answer.
-  const refuse = (refusal: Status, sender: Sender): void => {
+  const refuse = (refusal: Status, sender: Sender, answered = (): void => {}): void => {
+    const send = (): void => {
+      if (!isCancelled) call.sendStatus(refusal);
+      answered();
+    };
     const delay = sender.delay();
-    if (delay === 0) call.sendStatus(refusal);
-    else due = setTimeout(() => call.sendStatus(refusal), delay);
+    if (delay === 0) send();
+    else due = setTimeout(send, delay);
   };
   const stream = new CallStream(call);
   const message = Promise.withResolvers<Buffer>();
@@ -67,24 +75,12 @@ export function serveUnary(
             else refuse({ code: status.RESOURCE_EXHAUSTED, details: 'The request headers are too large.' }, sender);
             return sender.leave();
           }
-          const request = requestOf(path, headers, { call, isTls, sender });
-          const { turns } = sender.peer;
           const readMessage = () => {
             call.startRead();
             return message.promise;
           };
-          turns.enter(() => {
-            const served = serve({ request, readMessage });
-            const leave = (): void => {
-              turns.leave();
-              sender.leave();
-            };
-            served.finally(leave).catch(() => undefined);
-            served.then(
-              (answer) => succeed({ call, stream }, answer, request),
-              (error: unknown) => refuse(refusalOf(error, request), sender),
-            );
-          });
+          const received = { path, headers, sender, call, isTls, connection, stream, readMessage };
+          serveReceived(received, serve, { isOver: () => isCancelled || connection.socket.destroyed, refuse });
         },
         onReceiveMessage: (bytes: Buffer) => {
           stream.wipeReceived();
@@ -92,11 +88,74 @@ export function serveUnary(
         },
         onReceiveHalfClose: () => message.reject(new KmsException('SerializationException')),
         onCancel: () => {
-          clearTimeout(due);
+          isCancelled = true;
+          // A stranger's turn lasts as long as if it had awaited its answer.
+          if (!connection.isStrange || connection.socket.destroyed) clearTimeout(due);
           message.reject(new KmsException('SerializationException'));
         },
       }),
   });
+}
+
+interface ReceivedCall extends ConnectedCall, Answering, Pick<OpenCall, 'readMessage'> {
+  readonly path: string;
+  readonly headers: OutgoingHttpHeaders;
+  readonly sender: Sender;
+}
+
+interface Ending {
+  /** Nobody waits for an answer any more. */
+  readonly isOver: () => boolean;
+  readonly refuse: (refusal: Status, sender: Sender, answered: () => void) => void;
+}
+
+function serveReceived(received: ReceivedCall, serve: ServeCall, { isOver, refuse }: Ending): void {
+  const { path, headers, sender, connection, readMessage } = received;
+  const { turns } = sender.peer;
+  inStrangersTurn(connection, sender, (leaveTurn) => {
+    if (isOver()) {
+      sender.leave();
+      return leaveTurn();
+    }
+    const request = requestOf(path, headers, { ...received, onGenuine: leaveTurn });
+    turns.enter(() => {
+      const served = serve({ request, readMessage });
+      const leave = (): void => {
+        turns.leave();
+        sender.leave();
+      };
+      served.finally(leave).catch(() => undefined);
+      served.then(
+        (answer) => succeed(received, answer, request),
+        (error: unknown) => refuse(refusalOf(error, request), sender, leaveTurn),
+      );
+    });
+  });
+}
+
+/** Calls of a stranger that may wait, the cancelled ones among them: more than it can have open at once. */
+const MAX_WAITING = 256;
+
+/**
+ * Until a connection has brought a genuine signature, its calls are worked on one after the other, each until its
+ * answer is due. Otherwise whoever cancels calls would have every one of them worked on. A trusted proxy's connection
+ * carries others' calls, and is no stranger's.
+ */
+function inStrangersTurn(connection: Connection, sender: Sender, work: (leave: () => void) => void): void {
+  if (sender !== connection || !connection.isStrange) return work(() => {});
+  const { socket, turns } = connection;
+  turns.enter(() => {
+    let hasLeft = false;
+    const leave = (): void => {
+      if (hasLeft) return;
+      hasLeft = true;
+      socket.off('close', leave);
+      turns.leave();
+    };
+    socket.once('close', leave);
+    work(leave);
+  });
+  if (turns.waiting > MAX_WAITING) connection.cut();
 }
 
 /** Node takes 64 KiB of headers for each call, and has no setting for less that grpc-js passes on. */
@@ -112,7 +171,7 @@ function bytesOf(headers: OutgoingHttpHeaders): number {
  * The call in the form that is signed: POST to the method's path, the authority that the client called, and the stated
  * payload hash.
  */
-function requestOf(path: string, sent: OutgoingHttpHeaders, { call, isTls, sender }: SentCall): EdgeRequest {
+function requestOf(path: string, sent: OutgoingHttpHeaders, { call, isTls, sender, onGenuine }: SentCall): EdgeRequest {
   const headers = new Map<string, string>();
   for (const [name, values] of Object.entries(sent)) {
     headers.set(name, Array.isArray(values) ? values.join(',') : String(values));
@@ -127,7 +186,10 @@ function requestOf(path: string, sent: OutgoingHttpHeaders, { call, isTls, sende
     requestId: randomUUID(),
     sourceIpAddress: sender.address,
     isSecure: sender.isProxied ? saysTls(headers.get('x-forwarded-proto')) : isTls,
-    onGenuine: () => sender.prove(),
+    onGenuine() {
+      sender.prove();
+      onGenuine();
+    },
   };
 }
 
