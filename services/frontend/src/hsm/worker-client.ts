@@ -1,6 +1,6 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
-import { unary } from '@keyfleet/proto/unary';
+import { reconnecting, unary } from '@keyfleet/proto/unary';
 import type { WorkerClient } from './worker-link.ts';
 
 const NEGOTIATE_TIMEOUT_MS = 2000;
@@ -11,9 +11,8 @@ const NEGOTIATE_TIMEOUT_MS = 2000;
  */
 export function newWorkerClient(address: string, credentials: ChannelCredentials): WorkerClient {
   const client = new Hsm(address, credentials, {
-    // A returning worker is used within seconds; the default waits up to two minutes.
+    ...reconnecting,
     'grpc.initial_reconnect_backoff_ms': 50,
-    'grpc.max_reconnect_backoff_ms': 2000,
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 3000,
   });

@@ -1,3 +1,4 @@
+import { Names, resolvConf } from '@keyfleet/test-support/names';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +7,6 @@ import { until } from '../../../../tools/readiness.ts';
 import { firstStart, type FirstStart } from './first-start.ts';
 import { Laptop } from './laptop.ts';
 import { Network, nft, NODE } from './network.ts';
-import { Names, resolvConf } from './names.ts';
 import { Pod } from './pod.ts';
 import { podsOf, rulesFor, triedFrom } from './policy-rules.ts';
 import { directoryPrefix } from './remains.ts';

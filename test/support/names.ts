@@ -23,11 +23,16 @@ export class Names implements AsyncDisposable {
     });
   }
 
-  static async listen(address: string): Promise<Names> {
+  /** `port`: 0 for any that is free. */
+  static async listen(address: string, port = 53): Promise<Names> {
     const socket = createSocket('udp4');
-    socket.bind(53, address);
+    socket.bind(port, address);
     await once(socket, 'listening');
     return new Names(socket);
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
