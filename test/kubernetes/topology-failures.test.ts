@@ -15,6 +15,7 @@ const WARM_MS = 3_000;
 const LOST_MS = 20_000;
 const CUT_MS = 12_000;
 const HEALTHY_MS = 2_000;
+const ZONE = 'topology.kubernetes.io/zone';
 /** From the end of a failure until everything is answered again. */
 const HEALED_MS = 60_000;
 
@@ -45,6 +46,26 @@ test.each(kinds)(
   },
   300_000,
 );
+
+test('a zone that is lost with the master of Redis costs seconds, and no key', async () => {
+  const spread = topology.workloads.map(({ template }) => template.topologySpreadConstraints[0]);
+  expect(spread).toEqual(spread.map(() => expect.objectContaining({ maxSkew: 1, topologyKey: ZONE }) as unknown));
+  const zone = await importantZone();
+  const others = topology.pods().filter((pod) => !zone.includes(pod));
+  await using load = await SdkLoad.start(topology, credentials);
+  await delay(WARM_MS);
+  {
+    // Nobody is told that a connection has ended.
+    await using _ = await topology.partition(zone, others);
+    for (const pod of zone) pod.kill();
+    await healed();
+    await delay(LOST_MS);
+  }
+  for (const pod of zone) pod.release();
+  for (const kind of kinds) await topology.awaitReady(kind);
+  await healed();
+  report('zone lost', outcomesOf(await load.stop()));
+}, 400_000);
 
 test('every Redis that is killed at once comes back as its last master had it, not as the first Pod, which missed that', async () => {
   const all = topology.pods('redis');
@@ -84,6 +105,12 @@ async function importantOne(kind: string): Promise<Pod> {
   if (kind !== 'redis') return first!;
   const { stdout } = await first!.exec(['sh', '/etc/redis/master.sh']);
   return topology.pod(stdout.split('.')[0]!);
+}
+
+/** One Pod of each kind, as the manifests spread them over three zones; with the master of Redis. */
+async function importantZone(): Promise<Pod[]> {
+  const master = await importantOne('redis');
+  return kinds.map((kind) => (kind === 'redis' ? master : topology.pods(kind)[0]!));
 }
 
 /** Every call of a load is answered. */
