@@ -144,13 +144,19 @@ export class DomainManagerClient implements Disposable {
     return index === -1 ? undefined : index + 1;
   }
 
-  /** Returns the newest generation. */
-  async storeToken(token: Uint8Array): Promise<number> {
+  /** That it was stored is only the domain-manager's word: see `generationOf`. */
+  async storeToken(token: Uint8Array): Promise<void> {
     const request = { token: Buffer.from(token) };
-    const { generation = 0 } = await this.#call(
-      unary(this.#client, DomainManager.service.StoreToken, request, TIMEOUT_MS),
-    );
-    return generation;
+    await this.#call(unary(this.#client, DomainManager.service.StoreToken, request, TIMEOUT_MS));
+  }
+
+  /** The generation of a token that the verified chain holds; undefined if it does not. */
+  async generationOf(token: Uint8Array, anchor: TrustAnchor): Promise<number | undefined> {
+    const tokens = await this.fetchTokens();
+    const index = tokens.findIndex((one) => one.equals(token));
+    if (index === -1) return undefined;
+    verifiedNow(anchor, tokens);
+    return index + 1;
   }
 
   status(): Promise<StatusResponse__Output> {

@@ -38,11 +38,16 @@ export const recover = verb({
     }
     member.hsm.install(tokens);
     const token = member.hsm.prepare(Proposal.encode(proposal), tokens.at(-1));
-    // Saved before anyone sees it: a second token of this generation would split the domain.
+    // Saved before anyone sees it: a second token of this generation would split the domain. It is not installed here:
+    // if it is lost, the member would refuse the chain without it for ever, and so it makes the same one again.
     saveOfflineMember(path, member);
-    const generation = await client.storeToken(token);
-    member.hsm.install([token]);
-    saveOfflineMember(path, member);
+    await client.storeToken(token);
+    const generation = await client.generationOf(token, anchor);
+    if (generation === undefined) {
+      throw new CliError(
+        'the domain-manager was given the new domain token and does not show it. Run this again, or ask another one: the token will be the same.',
+      );
+    }
     return { memberId: publicPart.memberId, generation, command: text };
   },
   text: ({ memberId, generation }) =>
