@@ -271,6 +271,38 @@ test('anyone may ask for the health of the server and of its service; it is what
   await vi.waitFor(async () => expect(await checkHealth(edge, '')).toEqual({ status: 2 }), 5_000);
 });
 
+test('a question about health is small, and whoever asks without end gets fifty answers a second', async () => {
+  await using edge = await startEdge();
+  expect(await checkHealth(edge, 'n'.repeat(127))).toEqual({ error: status.NOT_FOUND });
+  const client = new Client(edge.grpcAddress, channel.createInsecure());
+  const check = (request: Buffer) =>
+    new Promise<unknown>((told) =>
+      client.makeUnaryRequest('/grpc.health.v1.Health/Check', same, same, request, (error) => told(error?.code)),
+    );
+  expect(await check(Buffer.concat([Buffer.from('0a8040', 'hex'), Buffer.alloc(8_192, 'n')]))).toBe(8);
+  const since = performance.now();
+  const all = await Promise.all(Array.from({ length: 200 }, () => check(Buffer.alloc(0))));
+  expect(all).toEqual(all.map(() => undefined));
+  expect(performance.now() - since).toBeGreaterThan(1_000);
+  client.close();
+});
+
+test('a stranger that calls what is not there without end is cut off, and a caller with a key is not', async () => {
+  await using edge = await startEdge();
+  const stranger = new Client(edge.grpcAddress, channel.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
+  const client = clientOf(edge);
+  expect(await callBy(client, Buffer.alloc(0))).toBeNull();
+  const nothing = (of: Client) =>
+    new Promise<unknown>((told) =>
+      of.makeUnaryRequest('/keyfleet.kms.v1.Kms/Nothing', same, same, Buffer.alloc(0), (error) => told(error?.code)),
+    );
+  const codes = await Promise.all(Array.from({ length: 300 }, () => nothing(stranger)));
+  expect(new Set(codes)).toEqual(new Set([status.UNIMPLEMENTED, status.UNAVAILABLE]));
+  expect(await Promise.all(Array.from({ length: 300 }, () => nothing(client)))).not.toContain(status.UNAVAILABLE);
+  stranger.close();
+  client.close();
+});
+
 /** What server reflection answers when it is asked for the services; or the error's code. */
 async function reflectedServices(edge: Edge): Promise<unknown> {
   const client = new Client(edge.grpcAddress, channel.createInsecure());

@@ -1,4 +1,4 @@
-import type { Server } from '@grpc/grpc-js';
+import type { Server, ServerWritableStream, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { HealthImplementation, type ServingStatus } from 'grpc-health-check';
 import { hostPort } from '../config.ts';
 
@@ -30,7 +30,21 @@ export function addHealth(
     }
   };
   look();
-  health.addToServer(server as Server);
+  const addService = (service: ServiceDefinition, handlers: UntypedServiceImplementation): void =>
+    server.addService(service, { ...handlers, watch: watchOnly(new Set(last.keys()), handlers['watch'] as Watch) });
+  health.addToServer({ addService } as Server);
   const timer = setInterval(look, LOOK_MS);
   return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+type Watch = (
+  call: ServerWritableStream<{ readonly service: string }, { readonly status: ServingStatus | 'SERVICE_UNKNOWN' }>,
+) => void;
+
+/** The library never forgets a name that somebody watched. Other names are unknown and stay so. */
+function watchOnly(names: ReadonlySet<string>, watch: Watch): Watch {
+  return (call) => {
+    if (names.has(call.request.service)) watch(call);
+    else call.write({ status: 'SERVICE_UNKNOWN' });
+  };
 }

@@ -8,10 +8,11 @@ import { operations } from '@keyfleet/shared/api/registry';
 import type { Address } from '@keyfleet/shared/config';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { acceptTls, type ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
-import { addHealth } from '@keyfleet/shared/grpc/health';
+import { addHealth, healthService } from '@keyfleet/shared/grpc/health';
 import type { KmsEdgeDeps } from './aws-json-edge.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { type ServeCall, serveUnary } from './grpc-call.ts';
+import { limitUnknownCalls, servePublic } from './grpc-public-call.ts';
 import type { Readiness } from './http.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { assertHashed, explained } from './message-hash.ts';
@@ -63,6 +64,11 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
     Object.values<Operation>(operations).map((operation) => [methodOf(operation).path, routeOf(operation, options)]),
   );
   const connections = new Connections(connectionLimits, options.proxies);
+  const open = new Set([
+    ...Object.values(healthService).map(({ path }) => path),
+    ...(options.reflection ? reflected : []),
+  ]);
+  const unknown = limitUnknownCalls(connections, (path) => routes.has(path) || open.has(path));
   const isTls = options.certificates !== undefined;
   const server = new Server({
     ...limits,
@@ -70,7 +76,9 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
       ({ path }, call) => {
         const route = routes.get(path);
         const connection = connections.of(call.getConnectionInfo());
-        if (route === undefined || connection === undefined) return new ServerInterceptingCall(call);
+        // The connection is gone.
+        if (connection === undefined) return new ServerInterceptingCall(call);
+        if (route === undefined) return servePublic({ call, connection });
         return serveUnary(path, { call, connection, isTls }, route);
       },
     ],
@@ -95,6 +103,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
       health[Symbol.dispose]();
       listener.close();
       await drain(server, options.drainMs);
+      unknown[Symbol.dispose]();
     },
   };
 }
@@ -124,6 +133,10 @@ function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): 
     }
   };
 }
+
+const reflected = ['v1', 'v1alpha'].map(
+  (version) => `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
+);
 
 /** Loaded only where it is enabled. */
 async function addReflection(server: Server): Promise<void> {

@@ -41,7 +41,7 @@ export class CallStream {
 }
 
 /** grpc-js offers no way to get at it. */
-function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
+export function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
   const { stream } = call as ServerInterceptingCallInterface & { readonly stream?: ServerHttp2Stream };
   if (stream === undefined) throw new Error('grpc-js has no stream where it used to be');
   return stream;
