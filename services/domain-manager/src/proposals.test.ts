@@ -180,6 +180,31 @@ describe('proposals', () => {
     expect(world.workers[1]!.hsm.describe()).toMatchObject({ memberId: 'hsm-2', domain: '', activeGeneration: 0 });
   });
 
+  test('a member that claims to take its tokens one by one, and slowly, holds up its removal for a minute at most', async () => {
+    const replica = await foundedReplica();
+    for (let day = 0; day < 6; day++) {
+      world.clock.advance(DAY);
+      await replica.round.run();
+    }
+    const { proposals, round, tokens } = replica;
+    const liar = world.workers[1]!;
+    let claimed = 0;
+    const said = () => ({ ...liar.hsm.describe(), generation: claimed, activeGeneration: 0 });
+    Object.assign(liar, {
+      describe: async () => ({ ...said(), generation: (claimed = 0) }),
+      // Just within the 30 s that a domain-manager waits for it.
+      install: async () => (world.clock.advance(29_000), claimed++, said()),
+    });
+    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    await proposals.propose(signed(removal, [alice, bob]));
+    const from = world.clock.now();
+    await round.run();
+    const { members, madeAt } = tokens.head!.state;
+    expect(members.map(({ memberId }) => memberId)).toEqual(['hsm-1']);
+    expect(madeAt - from).toBeLessThan(60_000);
+    expect(world.clock.now() - from).toBeLessThan(120_000);
+  });
+
   test('a worker that says it is another keeps that one from nothing that it is told', async () => {
     const replica = await foundedReplica();
     const { proposals, round, tokens } = replica;

@@ -79,9 +79,8 @@ export class Round {
   }
 
   async #distribute(): Promise<void> {
-    const { tokens, events } = this.#deps;
     void this.#announce();
-    this.#views = await distributeTokens(this.#views, tokens, events);
+    this.#views = await distributeTokens(this.#views, this.#deps);
   }
 
   async #executeReady(): Promise<void> {
