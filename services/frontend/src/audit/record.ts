@@ -61,6 +61,9 @@ interface AuditedResource {
   readonly ARN: string;
 }
 
+/** Of an error's text and of a user agent: CloudTrail User Guide, "CloudTrail record contents". */
+const MAX_CHARACTERS = 1024;
+
 /**
  * Writes one record for every outcome of every request. This is on every request's path, so the JSON is built as text.
  */
@@ -96,7 +99,7 @@ export class Audit {
       `{"eventVersion":"1.11","userIdentity":${this.#identityOf(caller)},"eventTime":"${this.#now()}",` +
         `"eventSource":"${service}.amazonaws.com","eventName":${JSON.stringify(name)},` +
         `"awsRegion":${JSON.stringify(region)},"sourceIPAddress":${JSON.stringify(request.sourceIpAddress)},` +
-        `"userAgent":${JSON.stringify(userAgent)},${errorMembers(attempt.exception)}` +
+        `"userAgent":${JSON.stringify(userAgent.slice(0, MAX_CHARACTERS))},${errorMembers(attempt.exception)}` +
         `"requestParameters":${parameters},"responseElements":${this.#responseOf(attempt)},` +
         `${additionalMember(attempt)}"requestID":${JSON.stringify(request.requestId)},"eventID":"${eventID}",` +
         `"readOnly":${readOnly},${resourcesMember(keys)}"eventType":"AwsApiCall","managementEvent":true,` +
@@ -143,12 +146,9 @@ function identityTypeOf(arn: string): string {
 
 // Optional members of a record, each with its trailing comma.
 
-/** Characters of an error's text: CloudTrail User Guide, "CloudTrail record contents", `errorMessage`. */
-const MAX_ERROR_MESSAGE = 1024;
-
 function errorMembers(exception: KmsException | undefined): string {
   if (exception === undefined) return '';
-  const recorded = exception.recorded.slice(0, MAX_ERROR_MESSAGE);
+  const recorded = exception.recorded.slice(0, MAX_CHARACTERS);
   const message = recorded === '' ? '' : `"errorMessage":${JSON.stringify(recorded)},`;
   return `"errorCode":"${exception.name}",${message}`;
 }

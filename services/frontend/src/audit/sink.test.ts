@@ -79,6 +79,15 @@ test('text from callers is quoted: it ends no line and adds no member', async ()
   expect(line).toMatchObject({ eventName: userAgent, userAgent, readOnly: false });
 });
 
+test('a record holds so much of what a stranger says of itself', async () => {
+  const path = join(directory, 'audit.jsonl');
+  {
+    await using sink = await openFileSink({ path, onProblem });
+    new Audit(sink, clock).record({ ...refusal('1'), userAgent: '\\'.repeat(15_000) });
+  }
+  expect(await linesOf(path)).toMatchObject([{ userAgent: '\\'.repeat(1_024) }]);
+});
+
 test('a file that was renamed is left for a new one, and no record is lost', async () => {
   const path = join(directory, 'audit.jsonl');
   {
