@@ -105,13 +105,13 @@ test('a file that was renamed is left for a new one, and no record is lost', asy
 
 test('records of any size are written whole', async () => {
   const path = join(directory, 'audit.jsonl');
-  const userAgents = Array.from({ length: 50 }, (_, index) => 'é'.repeat(1 + index * 10_000));
+  const names = Array.from({ length: 50 }, (_, index) => 'é'.repeat(1 + index * 10_000));
   {
     await using sink = await openFileSink({ path, onProblem });
     const audit = new Audit(sink, clock);
-    for (const userAgent of userAgents) audit.record({ ...refusal('1'), userAgent });
+    for (const name of names) audit.record({ ...refusal('1'), name });
   }
-  expect((await linesOf(path)).map(({ userAgent }) => userAgent)).toEqual(userAgents);
+  expect((await linesOf(path)).map(({ eventName }) => eventName)).toEqual(names);
 });
 
 test('a sink whose disk is full keeps its records up to a bound, then says so, and continues by itself when there is room', async () => {
