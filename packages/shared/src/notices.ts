@@ -1,7 +1,7 @@
 import { connect, type ConnectionOptions, Events, type NatsConnection, StorageType } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { filePath, readSecretFile } from './config.ts';
+import { ConfigError, filePath, readSecretFile } from './config.ts';
 import { readTls, TlsConfig } from './tls/tls-files.ts';
 import { SayOnce } from './say-once.ts';
 import { assertStream, isNotFound } from './streams.ts';
@@ -64,7 +64,14 @@ export function startNotices(options: NoticesOptions): Notices {
   return new NatsNotices(settings, streamReplicas, onProblem);
 }
 
+/** Throws ConfigError: with half of a user, NATS would take the service for its default one. */
 function credentialsOf({ tokenFile, username, passwordFile }: NatsConfig): ConnectionOptions {
+  if (tokenFile !== undefined && (username ?? passwordFile) !== undefined)
+    throw new ConfigError('nats.tokenFile: give a token or a user with a password, not both');
+  if (username === undefined && passwordFile !== undefined)
+    throw new ConfigError('nats.username: missing, and nats.passwordFile is its password');
+  if (username !== undefined && passwordFile === undefined)
+    throw new ConfigError(`nats.passwordFile: missing, for the user ${username}`);
   if (tokenFile !== undefined) return { token: readSecretFile(tokenFile, 'nats.tokenFile') };
   if (username === undefined || passwordFile === undefined) return {};
   // Answers go to subjects of this user alone, so it needs no permission for anyone else's (deploy/nats/users.conf).
