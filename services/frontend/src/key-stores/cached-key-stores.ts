@@ -1,6 +1,7 @@
 import type { KeyInStore } from '@keyfleet/shared/stored/key-store-keys';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import { type ChangeListener, type Changes, keyStoresName } from '../store/change-feed.ts';
+import { late, readInTime } from '../store/last-known.ts';
 import { ReadCache } from '../store/read-cache.ts';
 import type { CustomKeyStore, KeyStores, KeyStoreStore } from './key-store.ts';
 
@@ -13,10 +14,12 @@ const STORE_BYTES = 2_000;
  */
 export class CachedKeyStores implements KeyStoreStore, ChangeListener {
   readonly #store: KeyStoreStore;
+  readonly #changes: Changes;
   readonly #known: ReadCache<KeyStores>;
 
   constructor(store: KeyStoreStore, changes: Changes) {
     this.#store = store;
+    this.#changes = changes;
     const weightOf = ({ stores }: KeyStores): number => STORE_BYTES * (1 + stores.length);
     this.#known = new ReadCache({ trust: changes, weightOf, maxWeight: MAX_BYTES });
     changes.listen(this);
@@ -32,8 +35,14 @@ export class CachedKeyStores implements KeyStoreStore, ChangeListener {
 
   find(scope: Scope): KeyStores | Promise<KeyStores> {
     const name = keyStoresName(scope);
-    // While Redis is away: the stores when changes were last sure to be heard.
-    const load = async (): Promise<KeyStores> => this.#known.lastKnown(name) ?? this.#store.find(scope);
+    const read = async (): Promise<KeyStores> => this.#store.find(scope);
+    const load = async (): Promise<KeyStores> => {
+      const known = this.#known.lastKnown(name);
+      if (known === undefined) return read();
+      // While Redis is away: the stores when changes were last sure to be heard.
+      const found = await readInTime(read, this.#changes);
+      return found === late ? known : found;
+    };
     // A store that answers always returns its stores, possibly none.
     return this.#known.get(name, load) as KeyStores | Promise<KeyStores>;
   }
