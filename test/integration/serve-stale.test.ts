@@ -4,9 +4,12 @@ import {
   DecryptCommand,
   DescribeKeyCommand,
   EncryptCommand,
+  GenerateRandomCommand,
   type KMSClient,
   KMSServiceException,
 } from '@aws-sdk/client-kms';
+import { CreateUserCommand, IAMClient, IAMServiceException } from '@aws-sdk/client-iam';
+import { GetSessionTokenCommand, STSClient, STSServiceException } from '@aws-sdk/client-sts';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
@@ -150,6 +153,8 @@ test('a deposed master is believed for a bounded time only, by memory and by rea
 describe('a cluster whose Redis is away', () => {
   let cluster: TestCluster;
   let kms: KMSClient;
+  let iam: IAMClient;
+  let sts: STSClient;
   beforeAll(async () => {
     cluster = await startTestCluster({ workers: 1 });
     const file = cluster.home.in('config', 'frontend.json');
@@ -158,9 +163,12 @@ describe('a cluster whose Redis is away', () => {
     await cluster.kill('frontend');
     await cluster.restart('frontend');
     kms = kmsClient(cluster, { maxAttempts: 1 });
+    const { endpoint, credentials } = cluster;
+    const once = { endpoint, credentials, region: 'us-east-1', maxAttempts: 1 };
+    [iam, sts] = [new IAMClient(once), new STSClient(once)];
   });
   afterAll(async () => {
-    kms?.destroy();
+    for (const client of [kms, iam, sts]) client?.destroy();
     await cluster?.[Symbol.asyncDispose]();
   });
 
@@ -189,10 +197,15 @@ describe('a cluster whose Redis is away', () => {
     customer.destroy();
     const away = { name: 'DependencyTimeoutException' };
     await Promise.all([
+      expect(kms.send(new GenerateRandomCommand({ NumberOfBytes: 1 }))).resolves.toBeDefined(),
+      // They would outlive what was known of the caller.
+      expect(sts.send(new GetSessionTokenCommand({}))).rejects.toBeInstanceOf(STSServiceException),
+      expect(iam.send(new CreateUserCommand({ UserName: 'late' }))).rejects.toBeInstanceOf(IAMServiceException),
       expect(encrypt(unknown)).rejects.toMatchObject(away),
       expect(kms.send(new DescribeKeyCommand({ KeyId }))).rejects.toMatchObject(away),
       expect(kms.send(new CreateKeyCommand({}))).rejects.toBeInstanceOf(KMSServiceException),
     ]);
+    expect(await encrypt()).toBeDefined();
     expect((await fetch(`${cluster.endpoint}/readyz`)).status).toBe(200);
     await eventually('the audit log says so', () => audited().includes('"lastKnownKeyRecord":true'));
 

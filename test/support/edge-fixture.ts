@@ -77,6 +77,7 @@ export async function startEdge(options: EdgeOptions = {}) {
       invocations.push(invocation);
       return (options.invoke ?? answerByName)(invocation);
     },
+    cached: { lastKnown: () => undefined },
     audit: {
       assertRecordable: () => assertRecordable({ isFull: options.isAuditFull?.() ?? false }),
       record(attempt) {

@@ -132,7 +132,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
         },
         clock,
       ),
-      cached: { lastKnown: () => undefined, forget: () => {} },
+      cached: { forget: () => {} },
       countStale: () => {},
       guard: { assertFit: () => {} },
     });
@@ -143,6 +143,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
         namesKey: () => true,
       },
       perform,
+      cached: { lastKnown: () => undefined },
       audit: new Audit(
         { isFull: false, write: (record) => void this.audit.push(JSON.parse(record) as AuditRecord) },
         clock,

@@ -1,7 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
 import { accountOfIamChange, type ChangeListener, type Changes } from '../store/change-feed.ts';
-import { late, readInTime } from '../store/last-known.ts';
+import type { LastKnown } from '../store/last-known.ts';
 import { ReadCache } from '../store/read-cache.ts';
 import type { AccessKeyRecord } from '../store/store.ts';
 import { adoptFirstUser, type FirstUserStores } from './first-user.ts';
@@ -20,6 +20,9 @@ interface Known {
   readonly identity: Identity;
   readonly version: number;
 }
+
+/** Of a request that may be answered from the last known records: cryptography, while the store is away. */
+export type Recall = Pick<LastKnown, 'readOr'> | undefined;
 
 type Found<R extends UserRecord | RoleRecord> = Identity<R> | undefined;
 
@@ -66,13 +69,13 @@ export class Identities implements ChangeListener {
   }
 
   /** The user that owns an access key, if the key is active. Almost always cached; otherwise a promise. */
-  ownerOf(accessKey: AccessKeyRecord): Found<UserRecord> | Promise<Found<UserRecord>> {
+  ownerOf(accessKey: AccessKeyRecord, recall: Recall): Found<UserRecord> | Promise<Found<UserRecord>> {
     const { accountId, accessKeyId, userId } = accessKey;
     const isOwner = ({ record }: Identity): boolean =>
       record.kind === 'user' &&
       record.id === userId &&
       record.accessKeys.some((key) => key.accessKeyId === accessKeyId && key.status === 'Active');
-    const found = this.#find(accountId, `access-key/${accessKeyId}`, () => this.#loadOwner(accessKey));
+    const found = this.#find(accountId, `access-key/${accessKeyId}`, () => this.#loadOwner(accessKey), recall);
     return onlyIf(isOwner, found) as Found<UserRecord> | Promise<Found<UserRecord>>;
   }
 
@@ -80,18 +83,19 @@ export class Identities implements ChangeListener {
   find<K extends 'user' | 'role'>(
     accountId: string,
     { kind, name, id }: { readonly kind: K; readonly name: string; readonly id: string },
+    recall: Recall,
   ):
     | Found<Extract<UserRecord | RoleRecord, { kind: K }>>
     | Promise<Found<Extract<UserRecord | RoleRecord, { kind: K }>>> {
     const isIt = ({ record }: Identity): boolean => record.kind === kind && record.id === id;
     const load = () => loadIdentity(this.#store, { accountId, kind, name });
-    return onlyIf(isIt, this.#find(accountId, `${kind}/${name}`, load)) as never;
+    return onlyIf(isIt, this.#find(accountId, `${kind}/${name}`, load, recall)) as never;
   }
 
   /** The user who has this name now: for users that operators configure by name. */
-  findUser(accountId: string, name: string): Found<UserRecord> | Promise<Found<UserRecord>> {
+  findUser(accountId: string, name: string, recall: Recall): Found<UserRecord> | Promise<Found<UserRecord>> {
     const load = () => loadIdentity(this.#store, { accountId, kind: 'user', name });
-    return this.#find(accountId, `user/${name}`, load) as Found<UserRecord> | Promise<Found<UserRecord>>;
+    return this.#find(accountId, `user/${name}`, load, recall) as Found<UserRecord> | Promise<Found<UserRecord>>;
   }
 
   async #loadOwner(accessKey: AccessKeyRecord): Promise<Identity | undefined> {
@@ -109,6 +113,7 @@ export class Identities implements ChangeListener {
     accountId: string,
     place: string,
     load: () => Promise<Identity | undefined>,
+    recall: Recall,
   ): Identity | undefined | Promise<Identity | undefined> {
     const name = `${accountId}/${place}`;
     const version = this.#versionOf(accountId);
@@ -116,7 +121,7 @@ export class Identities implements ChangeListener {
       const identity = await load();
       return identity && { identity, version };
     };
-    if (this.#changes.servesLastKnown) return this.#findWhileAway(name, version, read);
+    if (recall && this.#changes.servesLastKnown) return this.#findWhileAway(name, version, read, recall);
     const known = this.#cache.get(name, read);
     if (known instanceof Promise) return known.then((found) => found?.identity);
     if (known.version === version) return known.identity;
@@ -130,11 +135,11 @@ export class Identities implements ChangeListener {
     name: string,
     version: number,
     read: () => Promise<Known | undefined>,
+    recall: NonNullable<Recall>,
   ): Promise<Identity | undefined> {
     const known = this.#cache.lastKnown(name);
     if (known?.version !== version) return (await this.#cache.get(name, read))?.identity;
-    const found = await readInTime(read, this.#changes);
-    return found === late ? known.identity : found?.identity;
+    return (await recall.readOr(known, read))?.identity;
   }
 
   #versionOf(accountId: string): number {

@@ -1,4 +1,4 @@
-import type { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import type { Call } from '../operations/handler.ts';
 import type { Attempt } from '../request/attempt.ts';
@@ -27,11 +27,16 @@ export function newPerformQuery(deps: PerformQueryDeps): PerformQuery {
     // For an unsigned request, the caller is known only once the operation has established it.
     if (query.unsigned === undefined) chargeQuery(query, { ...call.caller, region: call.region }, deps);
     const given = input;
+    let mayHaveWritten = query.service === 'iam' && !query.readOnly;
     try {
       return await decidedAgain(() => runOnce(query, { input: given, call }, deps), call.deadline, deps.clock);
+    } catch (error) {
+      // Whoever is refused makes nobody's identity be read again.
+      if (error instanceof KmsException) mayHaveWritten = false;
+      throw error;
     } finally {
       // Invalidates after failures too: the write may have happened although its answer was lost.
-      if (!query.readOnly) deps.identities.changed(iamChangeOf(call.caller.accountId));
+      if (mayHaveWritten) deps.identities.changed(iamChangeOf(call.caller.accountId));
     }
   };
 }

@@ -70,7 +70,11 @@ function signed(
 type Request = ReturnType<typeof signed>;
 
 async function authenticate(request: Request) {
-  return authenticator.authenticate(request, { service: 'kms', regions: new Set(['us-east-1']) }, now + 1000);
+  return authenticator.authenticate(
+    request,
+    { service: 'kms', regions: new Set(['us-east-1']) },
+    { deadline: now + 1000 },
+  );
 }
 
 async function refusal(request: Request): Promise<string> {
@@ -149,7 +153,7 @@ function unopened() {
   const call = async (region: string, changes: Changes = {}, sourceIpAddress = '192.0.2.1'): Promise<string> => {
     const request = { ...signed(changes, region), sourceIpAddress };
     return Promise.resolve()
-      .then(() => authenticator.authenticate(request, { service: 'kms', regions }, now + 1000))
+      .then(() => authenticator.authenticate(request, { service: 'kms', regions }, { deadline: now + 1000 }))
       .then(
         () => 'accepted',
         (error: Error) => error.name,

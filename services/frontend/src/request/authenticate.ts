@@ -10,6 +10,7 @@ import {
   stringToSign,
 } from '@keyfleet/shared/sigv4';
 import type { AccessKeyUses } from '../background/access-key-uses.ts';
+import type { Recall } from '../identities/identities.ts';
 import type { Caller } from '../operations/handler.ts';
 import type { ClaimedKey, Credential } from './credentials.ts';
 import { isPresigned, readPresignedClaim } from './presigned-claim.ts';
@@ -29,6 +30,14 @@ export interface SignedFor {
   readonly presigned?: boolean;
 }
 
+/** How a request may be authenticated while the store or the workers are away. */
+export interface Patience {
+  /** Milliseconds since the epoch. */
+  readonly deadline: number;
+  /** Undefined: the caller is who the store says now. */
+  readonly recall?: Recall;
+}
+
 export interface AuthenticatorDeps {
   readonly credentials: {
     find(claimed: ClaimedKey, deadline: number): Credential | undefined | Promise<Credential | undefined>;
@@ -41,6 +50,11 @@ export interface AuthenticatorDeps {
 
 /** A request, and the peer that sent it. */
 export type ClaimingRequest = SignableRequest & { readonly sourceIpAddress: string };
+
+interface Signed extends Patience {
+  readonly request: ClaimingRequest;
+  readonly claim: SignatureClaim;
+}
 
 /**
  * Limits openings of a secret that no genuine signature has yet justified, per access key and peer. The burst suffices
@@ -70,47 +84,38 @@ export class Authenticator {
   authenticate(
     request: ClaimingRequest,
     signedFor: SignedFor,
-    deadline: number,
+    patience: Patience,
   ): Authenticated | Promise<Authenticated> {
     const { clock, clockSkewMs, credentials } = this.#deps;
     const { headers, query } = request;
     const read = signedFor.presigned === true && isPresigned(headers, query) ? readPresignedClaim : readClaim;
     const claim = read(headers, query, { ...signedFor, clockSkewMs, now: clock.now() });
     const sessionToken = claim.sessionToken ?? headers.get('x-amz-security-token');
-    const found = credentials.find({ accessKeyId: claim.accessKeyId, sessionToken }, deadline);
-    if (found instanceof Promise)
-      return found.then((credential) => this.#withKey(request, claim, credential, deadline));
-    return this.#withKey(request, claim, found, deadline);
+    const found = credentials.find({ accessKeyId: claim.accessKeyId, sessionToken }, patience.deadline);
+    const signed = { request, claim, ...patience };
+    if (found instanceof Promise) return found.then((credential) => this.#withKey(signed, credential));
+    return this.#withKey(signed, found);
   }
 
-  #withKey(
-    request: ClaimingRequest,
-    claim: SignatureClaim,
-    credential: Credential | undefined,
-    deadline: number,
-  ): Authenticated | Promise<Authenticated> {
-    const key = credential === undefined ? this.#nobodysKey : credential.signingKey(claim.scope);
-    if (key === undefined) return this.#open(request, claim, credential!, deadline);
-    if (key instanceof Promise) return key.then((derived) => this.#judge(request, claim, credential, derived));
-    return this.#judge(request, claim, credential, key);
+  #withKey(signed: Signed, credential: Credential | undefined): Authenticated | Promise<Authenticated> {
+    const key = credential === undefined ? this.#nobodysKey : credential.signingKey(signed.claim.scope);
+    if (key === undefined) return this.#open(signed, credential!);
+    if (key instanceof Promise) return key.then((derived) => this.#judge(signed, credential, derived));
+    return this.#judge(signed, credential, key);
   }
 
   /**
    * Nobody has signed for this scope yet. Anyone who names an access key can make us open its secret, so the rate is
    * limited.
    */
-  async #open(
-    request: ClaimingRequest,
-    claim: SignatureClaim,
-    credential: Credential,
-    deadline: number,
-  ): Promise<Authenticated> {
+  async #open(signed: Signed, credential: Credential): Promise<Authenticated> {
+    const { request, claim, deadline } = signed;
     const namer = `${claim.accessKeyId} ${networkOf(request.sourceIpAddress)}`;
     if (!this.#openings.take(namer)) throw new KmsException('ThrottlingException', 'Rate exceeded');
     let isUseless = false;
     try {
       const key = await credential.openSigningKey(claim.scope, deadline);
-      return await this.#judge(request, claim, credential, key);
+      return await this.#judge(signed, credential, key);
     } catch (error) {
       isUseless = error instanceof KmsException && error.code === 'InvalidSignatureException';
       throw error;
@@ -134,8 +139,7 @@ export class Authenticator {
   }
 
   #judge(
-    request: SignableRequest,
-    claim: SignatureClaim,
+    { request, claim, recall }: Signed,
     credential: Credential | undefined,
     signingKey: KeyObject,
   ): Authenticated | Promise<Authenticated> {
@@ -155,7 +159,7 @@ export class Authenticator {
       if (caller.session === undefined) this.#deps.uses?.note(caller.accessKeyId, service, region);
       return { caller, region };
     };
-    const caller = credential.caller();
+    const caller = credential.caller(recall);
     return caller instanceof Promise ? caller.then(authenticated) : authenticated(caller);
   }
 

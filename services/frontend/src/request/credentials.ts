@@ -6,7 +6,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { type CredentialScope, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
 import { identityArn, sessionCaller, userCaller } from '../identities/callers.ts';
-import type { Identities } from '../identities/identities.ts';
+import type { Identities, Recall } from '../identities/identities.ts';
 import type { OpenedSession, SessionContent, SessionTokens } from '../identities/sts-session-token.ts';
 import type { Caller } from '../operations/handler.ts';
 import { type AccessKeyRecord, DamagedRecordError, type IdentityStore } from '../store/store.ts';
@@ -119,7 +119,7 @@ export class Credentials {
     const credential = new Credential({
       openSecret: async (deadline) =>
         (await this.#deps.openCredential({ accessKeyId, principal, token }, deadline)).secretAccessKey,
-      identity: () => this.#deps.identities.ownerOf(record),
+      identity: (recall) => this.#deps.identities.ownerOf(record, recall),
       callerOf: (identity) => userCaller(identity, identityArn(this.#deps.partition, identity.record), accessKeyId),
     });
     return this.#remember(accessKeyId, credential as Credential, record);
@@ -135,7 +135,7 @@ export class Credentials {
         if (again === undefined) throw new Error('a session token that was opened no longer opens');
         return Buffer.from(again.content.secretAccessKey);
       },
-      identity: () => this.#deps.identities.find(accountId, content),
+      identity: (recall) => this.#deps.identities.find(accountId, content, recall),
       callerOf: (identity) => sessionCaller(identity, identityArn(this.#deps.partition, identity.record), content),
       expiresAt,
     });
@@ -171,7 +171,7 @@ interface CredentialDeps<I extends object> {
    * The identity that it proves, as known now; the same object while nothing has changed. Undefined once it proves
    * none.
    */
-  readonly identity: () => I | undefined | Promise<I | undefined>;
+  readonly identity: (recall: Recall) => I | undefined | Promise<I | undefined>;
   readonly callerOf: (identity: I) => Caller;
   /** Milliseconds since the epoch; undefined: it does not expire. */
   readonly expiresAt?: number;
@@ -219,8 +219,8 @@ export class Credential<I extends object = object> {
   }
 
   /** The identity with everything attached to it now. A promise only if that is not cached, which is rare. */
-  caller(): MaybeCaller | Promise<MaybeCaller> {
-    const found = this.#deps.identity();
+  caller(recall: Recall): MaybeCaller | Promise<MaybeCaller> {
+    const found = this.#deps.identity(recall);
     return found instanceof Promise ? found.then((identity) => this.#callerOf(identity)) : this.#callerOf(found);
   }
 

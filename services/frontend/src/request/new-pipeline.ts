@@ -68,6 +68,7 @@ export function newPipeline(
   };
   const shared = {
     perform: newKmsPerform(assembly, deps, common),
+    cached: stores.cached,
     audit: audit.requests,
     lastUsages,
     clock,

@@ -1,4 +1,3 @@
-import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import type { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { inSpan } from '@keyfleet/shared/telemetry/tracing';
@@ -19,12 +18,10 @@ import { stepsOf } from './order.ts';
 
 type Attested = CheckedRequest['attested'];
 
-const cryptographic: ReadonlySet<string> = new Set(TrackedOperation.options);
-
 export interface PerformDeps extends Deps {
   readonly attestations: Pick<Attestations, 'verify'>;
   /** The cached keys and aliases. */
-  readonly cached: Pick<CachedStore, 'lastKnown' | 'forget'>;
+  readonly cached: Pick<CachedStore, 'forget'>;
   /** Called for each request answered from the last known records. */
   readonly countStale: (operation: string) => void;
   /** While the store is not the one we knew, nothing is answered, not even from memory. */
@@ -41,7 +38,6 @@ export function newPerform(deps: PerformDeps): Perform {
   return async (attempt) => {
     const { operation, call, input, keys } = attempt;
     if (operation === undefined || call === undefined || input === undefined) return undefined;
-    attempt.lastKnown = cryptographic.has(operation.name) ? deps.cached.lastKnown() : undefined;
     const attest = async (): Promise<Attested> => {
       const attested = await attestedBy(input, deps.attestations, deps.clock.now());
       attempt.attestation = provenBy(attested);

@@ -1,3 +1,4 @@
+import { TrackedOperation } from '@keyfleet/shared/api/choices';
 import type { Clock } from '@keyfleet/shared/clock';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { OperationMeter } from '@keyfleet/shared/telemetry/meters';
@@ -9,10 +10,13 @@ import type { Authenticated, Authenticator } from './authenticate.ts';
 import { Deadlines } from './deadlines.ts';
 import { exceptionOf, timedOut } from './errors.ts';
 import type { Perform } from './perform.ts';
+import type { CachedStore } from '../store/cached-store.ts';
 
 export interface PipelineDeps {
   readonly authenticator: Pick<Authenticator, 'authenticate' | 'namesKey'>;
   readonly perform: Perform;
+  /** The cached keys and aliases. */
+  readonly cached: Pick<CachedStore, 'lastKnown'>;
   readonly audit: Pick<Audit, 'assertRecordable' | 'record'>;
   readonly lastUsages: Pick<LastUsages, 'note'>;
   readonly clock: Clock;
@@ -20,6 +24,13 @@ export interface PipelineDeps {
   readonly meter: OperationMeter;
   /** Called for each internal fault with the id of its request. The caller gets no detail. */
   readonly onFault: (fault: unknown, requestId: string) => void;
+}
+
+const cryptographic: ReadonlySet<string> = new Set([...TrackedOperation.options, 'GenerateRandom']);
+
+/** While the store is away, only this goes on, with what was known of keys and callers. */
+function isCryptographic({ operation }: Pick<Wanted<unknown>, 'operation'>): boolean {
+  return operation !== undefined && cryptographic.has(operation.name);
 }
 
 /** The caller of an unsigned operation, until another proof identifies it. */
@@ -69,7 +80,9 @@ export class Pipeline {
     try {
       const deadline = this.#deadline();
       const { signedFor } = wanted;
-      const proven = signedFor ? this.#deps.authenticator.authenticate(request, signedFor, deadline) : anonymous;
+      const recall = (attempt.lastKnown = isCryptographic(wanted) ? this.#deps.cached.lastKnown() : undefined);
+      const patience = { deadline, recall };
+      const proven = signedFor ? this.#deps.authenticator.authenticate(request, signedFor, patience) : anonymous;
       const { caller, region } = proven instanceof Promise ? await proven : proven;
       const { requestId, sourceIpAddress, isSecure } = request;
       attempt.call = { caller, region, requestId, sourceIpAddress, isSecure, userAgent: attempt.userAgent, deadline };

@@ -55,7 +55,7 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
   async grantsOf(key: GrantedKey, grantee: string): Promise<FewGrants> {
     const known = this.#grants.lastKnown(key, grantee);
     if (known === undefined) return this.#grants.grantsOf(key, grantee);
-    return (await this.#readOr(known, () => this.#grants.readGrantsOf(key, grantee))) ?? [];
+    return (await this.readOr(known, () => this.#grants.readGrantsOf(key, grantee))) ?? [];
   }
 
   candidates(...asked: Parameters<GrantLookup['candidates']>): AsyncIterable<readonly Grant[]> {
@@ -69,10 +69,11 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
 
   async #read<T>(cache: ReadCache<T>, name: string, read: () => Promise<T | undefined>): Promise<T | undefined> {
     const known = cache.lastKnown(name);
-    return known === undefined ? cache.get(name, read) : this.#readOr(known, read);
+    return known === undefined ? cache.get(name, read) : this.readOr(known, read);
   }
 
-  async #readOr<T>(known: T, read: () => Promise<T | undefined>): Promise<T | undefined> {
+  /** From the store if it answers in time, else `known`, which counts as served. */
+  async readOr<T>(known: T, read: () => Promise<T | undefined>): Promise<T | undefined> {
     const found = await readInTime(read, this.#changes);
     if (found !== late) return found;
     this.#served = true;

@@ -33,7 +33,7 @@ export function newPathAuthenticator(
       const credential = new Credential({
         // Read anew for each day, and not kept.
         openSecret: async () => read(),
-        identity: () => identities.findUser(accountId, userName),
+        identity: (recall) => identities.findUser(accountId, userName, recall),
         callerOf: (identity) => userCaller(identity, identityArn(partition, identity.record), accessKeyId),
       });
       return [accessKeyId, credential as Credential] as const;
@@ -44,8 +44,8 @@ export function newPathAuthenticator(
   // The signature is for the Region of the calling service.
   const here = (authenticated: Authenticated): Authenticated => ({ ...authenticated, region });
   return {
-    authenticate(request, signedFor, deadline) {
-      const authenticated = inner.authenticate(request, signedFor, deadline);
+    authenticate(request, signedFor, waiting) {
+      const authenticated = inner.authenticate(request, signedFor, waiting);
       return authenticated instanceof Promise ? authenticated.then(here) : here(authenticated);
     },
     namesKey: (headers, deadline) => inner.namesKey(headers, deadline),

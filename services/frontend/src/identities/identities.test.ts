@@ -1,0 +1,67 @@
+import { beforeEach, expect, test } from 'vitest';
+import { MemoryStore } from '../store/memory-store.ts';
+import { StoreUnavailableError } from '../store/store.ts';
+import { newUser } from './iam-store.contract.ts';
+import { Identities, type Recall } from './identities.ts';
+import { MemoryIamStore } from './memory-iam-store.ts';
+
+const alice = newUser('alice');
+const { accountId } = alice;
+
+class Store extends MemoryIamStore {
+  isAway = false;
+  override async find(...asked: Parameters<MemoryIamStore['find']>): Promise<never> {
+    if (this.isAway) throw new StoreUnavailableError('away');
+    return (await super.find(...asked)) as never;
+  }
+}
+
+let store: Store;
+let isHeard: boolean;
+let identities: Identities;
+beforeEach(async () => {
+  store = new Store();
+  isHeard = true;
+  await store.insert(alice, 9);
+  const changes = {
+    epoch: 1,
+    connected: false,
+    isLastKnown: () => true,
+    listen: () => {},
+    get trusted() {
+      return isHeard;
+    },
+    get servesLastKnown() {
+      return !isHeard;
+    },
+  };
+  const accessKeys = new MemoryStore();
+  identities = new Identities({ store, accessKeys, changes, clock: { now: () => 0 } });
+  await find(undefined);
+});
+
+async function find(recall: Recall): Promise<string | undefined> {
+  return (await identities.find(accountId, alice, recall))?.record.name;
+}
+
+/** As for cryptography while the store does not answer. */
+const recall: Recall = { readOr: async (known) => known };
+
+test('while changes are not heard, only a request that may recall is served from memory', async () => {
+  expect(await find(recall)).toBe('alice');
+  isHeard = false;
+  await store.remove(alice);
+  expect(await find(recall)).toBe('alice');
+  expect(await find(undefined)).toBeUndefined();
+  store.isAway = true;
+  expect(await find(recall)).toBe('alice');
+  await expect(find(undefined)).rejects.toThrow(StoreUnavailableError);
+});
+
+test('once changes are heard again, who is gone is gone for everyone', async () => {
+  isHeard = false;
+  await store.remove(alice);
+  isHeard = true;
+  identities.clear();
+  expect(await find(recall)).toBeUndefined();
+});
