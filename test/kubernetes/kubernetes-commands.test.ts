@@ -59,7 +59,7 @@ test('First start', async () => {
   for (const name of ['frontend', 'domain-manager', 'hsm-worker-seal-keys', 'redis-passwords', 'nats-passwords'])
     expect(await isThere(`secret/${name}`), name).toBe(true);
   expect((await get('statefulset/hsm-worker')).spec.replicas).toBe(3);
-  expect(await run('kubectl get pods')).toContain('Pending');
+  await expect.poll(() => run('kubectl get pods'), { timeout: 60_000 }).toContain('Pending');
 });
 
 test('Workers: more, fewer, lost', async () => {
