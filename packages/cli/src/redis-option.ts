@@ -1,6 +1,7 @@
 import { connectRedis, mastersOf, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { SCAN_COUNT } from '@keyfleet/shared/redis/nodes';
 import { parseRedisUrl } from '@keyfleet/shared/redis/url';
+import { redisElsewhere } from '@keyfleet/shared/tls/plaintext';
 import { ALL_NAMES } from '@keyfleet/shared/stored/names';
 import { CliError } from './cli-error.ts';
 import { assertLocal, type TlsArgs, tlsOf, tlsOptions } from './tls-options.ts';
@@ -30,8 +31,8 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
   const config = RedisConfig.safeParse({ url: args.redis, username, passwordFile, tls });
   if (!config.success) throw new CliError(`--redis ${config.error.issues[0]?.message}`, { exitCode: 2 });
   const target = parseRedisUrl(args.redis)!;
-  const hosts = target.nodes.map(({ host }) => host);
-  if (!target.tls) assertLocal('--redis', hosts, args, 'write rediss://, and give --tls-ca, --tls-cert and --tls-key');
+  const remedy = 'write rediss://, and give --tls-ca, --tls-cert and --tls-key';
+  if (!target.tls) assertLocal('--redis', redisElsewhere(target), args, remedy);
   const client = connectRedis(config.data, { onProblem: () => {} }, COMMAND_TIMEOUT_MS);
   try {
     await untilReady(client, CONNECT_TIMEOUT_MS);

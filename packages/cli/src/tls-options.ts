@@ -1,5 +1,5 @@
 import { type Peers, plaintextPeers, startPeers } from '@keyfleet/shared/grpc/peers';
-import { isLoopback } from '@keyfleet/shared/tls/plaintext';
+import { elsewhereOf } from '@keyfleet/shared/tls/plaintext';
 import type { TlsConfig } from '@keyfleet/shared/tls/tls-files';
 import { CliError } from './cli-error.ts';
 
@@ -22,11 +22,10 @@ export interface TlsArgs {
   readonly 'allow-plaintext'?: boolean | undefined;
 }
 
-/** Refuses an unencrypted connection to another machine, unless the operator allows it. Throws CliError. */
-export function assertLocal(option: string, hosts: readonly string[], args: TlsArgs, remedy: string): void {
-  const other = hosts.find((host) => !isLoopback(host));
-  if (other === undefined || args['allow-plaintext'] === true) return;
-  const problem = `${other} is not this machine, and the connection would be unencrypted`;
+/** Refuses an unencrypted connection that leads `elsewhere`, unless the operator allows it. Throws CliError. */
+export function assertLocal(option: string, elsewhere: string | undefined, args: TlsArgs, remedy: string): void {
+  if (elsewhere === undefined || args['allow-plaintext'] === true) return;
+  const problem = `${elsewhere}, and the connection would be unencrypted`;
   throw new CliError(`${option}: ${problem}: ${remedy}, or give --allow-plaintext.`, { exitCode: 2 });
 }
 
@@ -48,6 +47,6 @@ export function openPeers(address: string, args: TlsArgs): Peers {
   const config = tlsOf(args);
   if (config !== undefined) return startPeers(config, () => {});
   const [, host = address] = /^\[?(.*?)\]?:\d+$/.exec(address) ?? [];
-  assertLocal('--domain-manager', [host], args, 'give --tls-ca, --tls-cert and --tls-key');
+  assertLocal('--domain-manager', elsewhereOf([host]), args, 'give --tls-ca, --tls-cert and --tls-key');
   return plaintextPeers;
 }

@@ -81,7 +81,8 @@ function credentialsOf({ tokenFile, username, passwordFile }: NatsConfig): Conne
 
 /** The client reads the files on each connection; they are read here only to find errors. */
 function tlsOf({ tls }: NatsConfig): ConnectionOptions {
-  if (tls === undefined) return {};
+  // A server names others, which need not be on this machine.
+  if (tls === undefined) return { ignoreClusterUpdates: true };
   readTls(tls, { field: 'nats.tls' });
   return { tls: { certFile: tls.certificateFile, keyFile: tls.keyFile, caFile: tls.caFile } };
 }

@@ -8,29 +8,34 @@ import { sentinelConnector } from './sentinels.ts';
 import { parseRedisUrl } from './url.ts';
 
 /** The `redis` part of a service's configuration. */
-export const RedisConfig = z.strictObject({
-  url: z
-    .string()
-    .superRefine((url, context) => {
-      if (parseRedisUrl(url) === undefined) {
-        context.addIssue(
-          'must be redis://host:port, redis+sentinel://host:port,host:port/master-name or redis+cluster://host:port,host:port (rediss for TLS), without a password',
-        );
-      }
-    })
-    .describe(
-      '`redis://host:port`, `redis+sentinel://host:port,host:port/master-name` or `redis+cluster://host:port,host:port`; `rediss` for TLS. No password.',
+export const RedisConfig = z
+  .strictObject({
+    url: z
+      .string()
+      .superRefine((url, context) => {
+        if (parseRedisUrl(url) === undefined) {
+          context.addIssue(
+            'must be redis://host:port, redis+sentinel://host:port,host:port/master-name or redis+cluster://host:port,host:port (rediss for TLS), without a password',
+          );
+        }
+      })
+      .describe(
+        '`redis://host:port`, `redis+sentinel://host:port,host:port/master-name` or `redis+cluster://host:port,host:port`; `rediss` for TLS. No password.',
+      ),
+    username: z.string().min(1).optional().describe('The ACL user, in Redis and in its Sentinels.'),
+    passwordFile: filePath().optional().describe("The user's password."),
+    tls: TlsConfig.optional().describe(
+      'For `rediss`; without it, the authorities of the system are believed and no certificate is shown.',
     ),
-  username: z.string().min(1).optional().describe('The ACL user, in Redis and in its Sentinels.'),
-  passwordFile: filePath().optional().describe("The user's password."),
-  tls: TlsConfig.optional().describe(
-    'For `rediss`; without it, the authorities of the system are believed and no certificate is shown.',
-  ),
-  durability: z
-    .enum(['strict', 'relaxed'])
-    .default('strict')
-    .describe('`strict` refuses a Redis that may lose an acknowledged write (docs/operations.md).'),
-});
+    durability: z
+      .enum(['strict', 'relaxed'])
+      .default('strict')
+      .describe('`strict` refuses a Redis that may lose an acknowledged write (docs/operations.md).'),
+  })
+  .refine(({ url, tls }) => tls === undefined || url.startsWith('rediss'), {
+    path: ['tls'],
+    message: 'is not used unless url begins with rediss',
+  });
 export type RedisConfig = z.output<typeof RedisConfig>;
 
 export type RedisClient = Redis | Cluster;

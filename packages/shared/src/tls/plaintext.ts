@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import type { Address } from '../config.ts';
-import { parseRedisUrl } from '../redis/url.ts';
+import { parseRedisUrl, type RedisTarget } from '../redis/url.ts';
 
 /** The `allowPlaintext` part of a service's configuration. */
 export const AllowPlaintext = z
@@ -32,10 +32,9 @@ interface Connected {
 export function refusePlaintext(config: Connected, context: z.core.$RefinementCtx): void {
   if (config.peerTls !== undefined) refuseAddresses(config, context);
   if (config.allowPlaintext) return;
-  for (const { field, hosts, remedy } of unencrypted(config)) {
-    const other = hosts.find((host) => !isLoopback(host));
-    if (other === undefined) continue;
-    const message = `${other} is not this machine, and the connection would be unencrypted: ${remedy}, or set allowPlaintext`;
+  for (const { field, elsewhere, remedy } of unencrypted(config)) {
+    if (elsewhere === undefined) continue;
+    const message = `${elsewhere}, and the connection would be unencrypted: ${remedy}, or set allowPlaintext`;
     context.addIssue({ code: 'custom', path: [field], message });
   }
 }
@@ -55,23 +54,28 @@ function* unencrypted(config: Connected) {
   // A frontend's ports are the edge; the other services have a port for peers.
   const [edge, own] = http === undefined ? [[], [grpc]] : [[http, grpc], []];
   if (config.edgeTls === undefined) {
-    yield { field: http === undefined ? 'grpc' : 'http', hosts: edge.map(hostOf), remedy: 'set edgeTls' };
+    yield {
+      field: http === undefined ? 'grpc' : 'http',
+      elsewhere: elsewhereOf(edge.map(hostOf)),
+      remedy: 'set edgeTls',
+    };
   }
   if (config.peerTls === undefined) {
     const remedy = 'set peerTls';
-    yield { field: 'grpc', hosts: own.map(hostOf), remedy };
-    yield { field: 'hsmWorkers', hosts: (hsmWorkers ?? []).map(hostOf), remedy };
-    yield { field: 'domainManagers', hosts: (domainManagers ?? []).map(hostOf), remedy };
+    yield { field: 'grpc', elsewhere: elsewhereOf(own.map(hostOf)), remedy };
+    yield { field: 'hsmWorkers', elsewhere: elsewhereOf((hsmWorkers ?? []).map(hostOf)), remedy };
+    yield { field: 'domainManagers', elsewhere: elsewhereOf((domainManagers ?? []).map(hostOf)), remedy };
   }
   const target = redis && parseRedisUrl(redis.url);
-  if (target?.tls === false) yield { field: 'redis.url', hosts: target.nodes.map(hostOf), remedy: 'write rediss://' };
+  if (target?.tls === false) yield { field: 'redis.url', elsewhere: redisElsewhere(target), remedy: 'write rediss://' };
   if (nats !== undefined && nats.tls === undefined) {
-    yield { field: 'nats.servers', hosts: nats.servers.map(hostOfServer), remedy: 'set nats.tls' };
+    yield { field: 'nats.servers', elsewhere: elsewhereOf(nats.servers.map(hostOfServer)), remedy: 'set nats.tls' };
   }
   // Whoever answers with keys of their own signs tokens for every role that trusts the issuer.
   const keySets = oidcIssuers.flatMap(({ jwksUrl }) => (jwksUrl === undefined ? [] : [new URL(jwksUrl)]));
   const plain = keySets.filter(({ protocol }) => protocol === 'http:');
-  yield { field: 'oidcIssuers', hosts: plain.map(({ host }) => hostOfServer(host)), remedy: 'write https://' };
+  const elsewhere = elsewhereOf(plain.map(({ host }) => hostOfServer(host)));
+  yield { field: 'oidcIssuers', elsewhere, remedy: 'write https://' };
 }
 
 function hostOf({ host }: { readonly host: string }): string {
@@ -81,6 +85,18 @@ function hostOf({ host }: { readonly host: string }): string {
 /** From "host:port" or "nats://host:port". */
 function hostOfServer(server: string): string {
   return /^(?:\w+:\/\/)?(?:[^@/]*@)?(\[[^\]]*\]|[^:/]+)/.exec(server)?.[1]?.replace(/^\[|\]$/g, '') ?? server;
+}
+
+/** Which of the hosts is not this machine; undefined if all are. */
+export function elsewhereOf(hosts: readonly string[]): string | undefined {
+  const other = hosts.find((host) => !isLoopback(host));
+  return other === undefined ? undefined : `${other} is not this machine`;
+}
+
+/** The same of a Redis. A Sentinel and a node of a Redis Cluster name others, and the password goes there, too. */
+export function redisElsewhere({ kind, nodes }: RedisTarget): string | undefined {
+  const named = kind === 'standalone' ? undefined : 'a Redis that it names may be on another machine';
+  return elsewhereOf(nodes.map(hostOf)) ?? named;
 }
 
 /** Whether the host is this machine, so that nobody else sees what is sent there. */
