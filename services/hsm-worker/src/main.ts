@@ -14,6 +14,9 @@ import { DurableHsm } from './durable-hsm.ts';
 import { startWorkerServer } from './server.ts';
 import { startSessions } from './start-sessions.ts';
 
+/** How long an opened key may stay beyond its age. Few are dropped at once. */
+const DROP_MS = 1_000;
+
 await runService({ name: 'hsm-worker', config: WorkerConfig, run });
 
 async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Promise<void> {
@@ -22,6 +25,8 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const events = new WorkerEvents(log, () => follower.look());
   const { maxBytes, maxAge: maxAgeMs } = config.backingKeyCache;
   const backingKeys = new BackingKeyCache({ clock, maxBytes, maxAgeMs });
+  const dropping = setInterval(() => backingKeys.dropOld(), DROP_MS);
+  resources.defer(() => clearInterval(dropping));
   const anchor = loadTrustAnchor(config.trustAnchorFile);
   const hsm = await openHsm(config, anchor, () => backingKeys.clear());
   if (config.sealKey !== undefined && config.sealKeyFile !== undefined) {

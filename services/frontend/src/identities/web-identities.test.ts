@@ -92,6 +92,20 @@ test('a token of a stranger, of another issuer or audience, altered, too old or 
   for (const [token, expected] of refusals) expect(await refusal(given.identities, token)).toMatch(expected);
 });
 
+test('a key that is taken out of the file, or replaced under its id, proves nothing from then on', async () => {
+  using given = withFile();
+  const token = await signed();
+  expect(await refusal(given.identities, token)).toBe('taken');
+  const { publicKey: other, privateKey: otherKey } = await generateKeyPair('RS256');
+  const next = async (kid: string) => JSON.stringify({ keys: [{ ...(await exportJWK(other)), kid, alg: 'RS256' }] });
+  for (const kid of ['one', 'another-one']) {
+    writeFileSync(given.jwksFile, await next(kid));
+    expect(await refusal(given.identities, token)).toMatch(/^InvalidIdentityToken/);
+    const under = await tokenOf().setProtectedHeader({ alg: 'RS256', kid }).sign(otherKey);
+    expect(await refusal(given.identities, under)).toBe('taken');
+  }
+});
+
 test('a JWKS endpoint that hangs, or answers nonsense, holds nobody up for long', async () => {
   const server = createServer((request, response) => {
     if (request.url === '/nonsense') response.end('<html>');

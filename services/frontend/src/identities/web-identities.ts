@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
@@ -17,7 +17,7 @@ export interface OidcIssuer {
   /** As in its tokens, with the scheme. */
   readonly issuer: string;
   readonly audiences: readonly string[];
-  /** One of the two: a file, which is read again when a token names a key that it lacked; or a URL. */
+  /** One of the two: a file, which is read again when it changed; or a URL. */
   readonly jwksFile?: string | undefined;
   readonly jwksUrl?: string | undefined;
   /** Certificates (PEM) that the URL's must chain to; those that Node.js trusts if absent. */
@@ -105,20 +105,17 @@ function keysOf({ jwksFile, jwksUrl, caFile }: OidcIssuer): JWTVerifyGetKey {
   return fileKeys(jwksFile ?? '');
 }
 
-/** Kubernetes rotates its keys: a file is read again for an unknown key, as often as a URL would be. */
+/** A file that changed is read again: a key that was taken out of it proves nothing from then on. */
 function fileKeys(path: string): JWTVerifyGetKey {
-  const read = (): JWTVerifyGetKey => createLocalJWKSet(JSON.parse(readFileSync(path, 'utf8')) as JSONWebKeySet);
-  let keys: JWTVerifyGetKey | undefined;
-  let readAt = Number.NEGATIVE_INFINITY;
+  let known: { readonly version: string; readonly keys: JWTVerifyGetKey } | undefined;
   return async (header, jws) => {
-    try {
-      if (keys !== undefined) return await keys(header, jws);
-    } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || performance.now() < readAt + COOLDOWN_MS) throw error;
+    const { ino, mtimeMs, size } = await stat(path);
+    const version = `${ino} ${mtimeMs} ${size}`;
+    if (known?.version !== version) {
+      const keys = createLocalJWKSet(JSON.parse(await readFile(path, 'utf8')) as JSONWebKeySet);
+      known = { version, keys };
     }
-    readAt = performance.now();
-    keys = read();
-    return keys(header, jws);
+    return known.keys(header, jws);
   };
 }
 

@@ -47,6 +47,28 @@ test('a token is opened once, and again when it is too old', () => {
   expect(cache.open(token, keyring)).not.toBe(first);
 });
 
+test('a key that is too old is dropped although nobody asks for it again, and a younger one stays', () => {
+  const { cache, clock } = newCache();
+  const [old, again, young] = [newToken(), newToken(), newToken()];
+  const first = cache.open(old.token, keyring);
+  cache.open(again.token, keyring);
+  clock.time = 1_000;
+  const reopened = cache.open(again.token, keyring);
+  clock.time = 1_500;
+  const kept = cache.open(young.token, keyring);
+  cache.dropOld();
+  // Had it stayed, it would count again once the clock is set back.
+  clock.time = 0;
+  expect(cache.open(old.token, keyring)).not.toBe(first);
+  clock.time = 1_500;
+  expect(cache.open(young.token, keyring)).toBe(kept);
+  expect(cache.open(again.token, keyring)).toBe(reopened);
+  clock.time = 9_000;
+  cache.dropOld();
+  clock.time = 1_500;
+  expect(cache.open(young.token, keyring)).not.toBe(kept);
+});
+
 test('a token that ends like a cached one is another token', () => {
   const { cache } = newCache();
   const { token } = newToken();

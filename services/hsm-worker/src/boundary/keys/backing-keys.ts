@@ -72,14 +72,16 @@ interface Entry {
 }
 
 /**
- * Opened backing keys, cached because opening a token costs more than using a symmetric key. None stays longer than
- * `maxAgeMs`, so that a missed eviction has a limited effect.
+ * Opened backing keys, cached because opening a token costs more than using a symmetric key. None is used after
+ * `maxAgeMs`, and none stays if `dropOld` is called often, so that a missed eviction has a limited effect.
  */
 export class BackingKeyCache {
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
   /** By the token's tag. An entry counts only if its whole token is the same. */
   readonly #entries: BoundedCache<Entry>;
+  /** When each slot was filled, the oldest first. */
+  readonly #openedAt = new Map<string, number>();
   /** By backing key: the slots of the tokens from which it was opened, nearly always one. */
   readonly #slots = new Map<string, readonly string[]>();
 
@@ -111,19 +113,32 @@ export class BackingKeyCache {
     for (const slot of this.#slots.get(materialOf(materialId)) ?? []) this.#entries.delete(slot);
   }
 
+  /** Forgets what is too old, whether or not anybody asks for it again. */
+  dropOld(): void {
+    const oldest = this.#clock.now() - this.#maxAgeMs;
+    for (const [slot, openedAt] of this.#openedAt) {
+      if (openedAt > oldest) return;
+      this.#entries.delete(slot);
+    }
+  }
+
   /** Forgets everything: the HSM left the domain. */
   clear(): void {
     this.#entries.clear();
+    this.#openedAt.clear();
     this.#slots.clear();
   }
 
   #keep(slot: string, token: Uint8Array, backingKey: BackingKey): void {
     const material = materialOf(backingKey.materialId);
     const entry = { token: ownCopy(token), backingKey, material, openedAt: this.#clock.now() };
-    if (this.#entries.set(slot, entry)) this.#slots.set(material, [...(this.#slots.get(material) ?? []), slot]);
+    if (!this.#entries.set(slot, entry)) return;
+    this.#openedAt.set(slot, entry.openedAt);
+    this.#slots.set(material, [...(this.#slots.get(material) ?? []), slot]);
   }
 
   #forgetSlot(material: string, slot: string): void {
+    this.#openedAt.delete(slot);
     const others = this.#slots.get(material)?.filter((other) => other !== slot) ?? [];
     if (others.length > 0) this.#slots.set(material, others);
     else this.#slots.delete(material);
