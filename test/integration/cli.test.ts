@@ -192,7 +192,7 @@ test('a removed member is shut out, and everything verifies', async () => {
     return out.includes('hsm-2  removed') && out.includes('hsm-3  member  4  4');
   });
   expect((await keyfleetCli('domain', 'verify', ...domain)).out).toBe(
-    'All 4 tokens of the domain test verify; the newest is generation 4.\nEvery worker that is a member holds it.',
+    'All 4 tokens of the domain test verify; the newest is generation 4.\nEvery worker that the domain-manager lists as a member holds it.',
   );
   expect((await keyfleetCli('domain', 'show', ...domain)).out).not.toContain('member hsm-2');
 });

@@ -41,6 +41,9 @@ export class FrontendEvents implements ConfirmationEvents {
   noticesProblem(problem: unknown): void {
     this.#log.warn({ err: problem }, 'NATS cannot be reached; domain tokens are polled');
   }
+  nothingAudited(): void {
+    this.#log.warn('no auditFile is set: no request is recorded');
+  }
   auditProblem(problem: unknown): void {
     if (this.#said.isNew('audit', problem))
       this.#log.error({ err: problem }, 'audit records cannot be written; they are kept');

@@ -13,6 +13,7 @@ export interface AuditTrail {
 
 export async function startAudit({ config, clock, events, resources }: Assembly): Promise<AuditTrail> {
   const path = config.auditFile;
+  if (path === undefined) events.nothingAudited();
   const onProblem = (problem: unknown): void => events.auditProblem(problem);
   const file = resources.use(path === undefined ? noAudit : await openFileSink({ path, onProblem }));
   return { file, requests: new Audit(file, clock), serviceEvents: new ServiceEvents(file, clock) };

@@ -128,7 +128,7 @@ function sentenceOf(text: string): string {
 }
 
 export const verify = verb({
-  description: 'Verify every domain token from the trust anchor, and that each member holds the newest.',
+  description: 'Verify every domain token from the trust anchor, and which members hold the newest.',
   args: { ...managerOptions, ...anchorOptions },
   async run(args) {
     using domain = openDomain(args);
@@ -145,14 +145,20 @@ export const verify = verb({
         ({ address, standing, generation }) =>
           `${address}: ${standing === 'unreachable' ? 'unreachable' : `generation ${generation ?? 0}`}`,
       );
-    return { domain: state.domain, tokens: tokens.length, generation: state.generation, behind };
+    const elsewhere = state.members
+      .map(({ memberId }) => memberId)
+      .filter((memberId) => !workers.some((worker) => worker.standing === 'member' && worker.member_id === memberId));
+    return { domain: state.domain, tokens: tokens.length, generation: state.generation, behind, elsewhere };
   },
-  text: ({ domain, tokens, generation, behind }) =>
+  text: ({ domain, tokens, generation, behind, elsewhere }) =>
     [
       `All ${tokens} tokens of the domain ${domain} verify; the newest is generation ${generation}.`,
       behind.length === 0
-        ? 'Every worker that is a member holds it.'
+        ? 'Every worker that the domain-manager lists as a member holds it.'
         : `Not every member holds it: ${behind.join('; ')}`,
+      ...(elsewhere.length === 0
+        ? []
+        : [`Not seen, as they are offline or at none of its addresses: ${elsewhere.join(', ')}`]),
     ].join('\n'),
   isWell: ({ behind }) => behind.length === 0,
 });
