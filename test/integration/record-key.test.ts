@@ -48,8 +48,11 @@ async function census(): Promise<Record<string, number>> {
 
 const newKey = async () => (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
 const stateOf = async (KeyId: string) => (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata?.KeyState;
-const rotate = (...options: readonly string[]) =>
-  runKeyfleet('store', 'rotate-record-key', ...everything(), ...options);
+const storedKeys = async () =>
+  (await redis.keys('kf:secret:{record-key-*')).map((name) => Number(/\d+/.exec(name)?.[0])).toSorted((a, b) => a - b);
+const rotateFrom = (newest: number, ...options: readonly string[]) =>
+  runKeyfleet('store', 'rotate-record-key', '--newest', `${newest}`, ...everything(), ...options);
+const rotate = async (...options: readonly string[]) => rotateFrom((await storedKeys()).at(-1)!, ...options);
 
 test('records get a new key while customers write, and nothing under the old one is believed afterwards', async () => {
   const KeyId = await newKey();
@@ -146,6 +149,25 @@ test('whoever writes Redis hides no record key from the command line', async () 
   const { out } = await runKeyfleet('doctor', ...everything());
   expect(out).toContain('record key 1 should be the oldest and is missing');
   await redis.set('kf:record-keys', oldest);
+});
+
+test('a record key that somebody puts in the place of the newest is not taken for it', async () => {
+  const [newest] = await storedKeys();
+  const place = (number: number) => `kf:secret:{record-key-${number}}`;
+  const token = (await redis.getBuffer(place(newest!)))!;
+  // One that was dropped, in place of the newest; and one that was made in advance.
+  for (const other of [newest! - 1, newest! + 1]) {
+    await redis.rename(place(newest!), place(other));
+    await redis.set('kf:record-keys', other);
+    const { exitCode, notes } = await rotateFrom(newest!);
+    expect(exitCode).toBe(1);
+    expect(notes).toContain(`Redis leads to record key ${other} as the newest, not to ${newest}`);
+    expect(await storedKeys()).toEqual([other]);
+    await redis.rename(place(other), place(newest!));
+  }
+  await redis.set('kf:record-keys', newest!);
+  expect(await redis.getBuffer(place(newest!))).toEqual(token);
+  expect((await rotate()).exitCode).toBe(0);
 });
 
 /** Where all is, for the command line. */

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { splitMac } from '@keyfleet/frontend/store/record-mac';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { CliError } from './cli-error.ts';
 import type { Progress } from './progress.ts';
 import { OlderRecords } from './older-records.ts';
 import { assertNoneBeyond } from './record-key-numbers.ts';
@@ -20,6 +21,8 @@ export interface RotatedRecordKey {
 }
 
 export interface RotationOptions {
+  /** The newest record key, as the operator knows it. */
+  readonly known: number;
   /** The record key that an earlier run made, and was cut off; undefined if there was none. */
   readonly interrupted: number | undefined;
 }
@@ -27,19 +30,22 @@ export interface RotationOptions {
 /**
  * Makes a new record key, verifies every record and rewrites it under that key; then drops the older keys, unless a
  * record was refused: without its key no mistake could be made good. Believed are records under the key that was the
- * newest. Which older keys are still in use is only Redis's word, and whoever writes it can put a dropped key back:
- * only the operator knows that a run was cut off. Frontends write under the new key meanwhile: Redis refuses a record
+ * newest. Which one that was, and which older keys are still in use, is only Redis's word, and whoever writes it can put
+ * a dropped key back, or one that was made in advance: the operator says which is the newest, and that a run was cut
+ * off. Frontends write under the new key meanwhile: Redis refuses a record
  * under an older one, however late it comes. Throws ConflictError if somebody else rotates at the same time.
  */
 export async function rotateRecordKey(
   redis: RedisClient,
   records: Records,
   progress: Progress,
-  { interrupted }: RotationOptions,
+  { known, interrupted }: RotationOptions,
 ): Promise<RotatedRecordKey> {
   const { keys, secrets } = records;
   const { oldest, newest: found } = await keys.look();
   await assertNoneBeyond(redis, found);
+  if (found !== known)
+    throw new CliError(`Redis leads to record key ${found} as the newest, not to ${known}. ${OTHER}`);
   const newest = await keys.makeNext();
   await delay(SETTLED_MS);
   await secrets.fenceRecordKeys(newest);
@@ -48,6 +54,9 @@ export async function rotateRecordKey(
   if (refused.length === 0) await secrets.dropOlderRecordKeys({ oldest, newest });
   return { newest, rewritten, refused };
 }
+
+const OTHER =
+  'If that number is right, somebody changed what Redis says: restore kf:record-keys and the tokens of record keys from a backup';
 
 interface Rewriting {
   readonly records: Records;

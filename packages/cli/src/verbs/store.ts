@@ -64,6 +64,12 @@ export const rotateRecordKey = verb({
     ...managerOptions,
     ...anchorOptions,
     ...redisOptions,
+    newest: {
+      type: 'string',
+      description: "The newest record key so far: from the last run's output, or a frontend's record-key-floor.json.",
+      valueHint: 'NUMBER',
+      required: true,
+    },
     interrupted: {
       type: 'string',
       description:
@@ -72,12 +78,13 @@ export const rotateRecordKey = verb({
     },
   },
   async run(args, terminal) {
-    const interrupted = interruptedOf(args.interrupted);
+    const known = numberOf('--newest', args.newest);
+    const interrupted = args.interrupted === undefined ? undefined : numberOf('--interrupted', args.interrupted);
     using domain = openDomain(args);
     await using redis = await openRedis(args);
     await using hsm = await openHostHsm(args, domain);
     const records = await openRecords(redis, hsm, domain);
-    return await rotate(redis, records, new Progress(terminal), { interrupted });
+    return await rotate(redis, records, new Progress(terminal), { known, interrupted });
   },
   text: ({ newest, rewritten, refused }) => {
     const put = `${rewritten} records were put under record key ${newest}`;
@@ -88,8 +95,7 @@ export const rotateRecordKey = verb({
   isWell: ({ refused }) => refused.length === 0,
 });
 
-function interruptedOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
+function numberOf(option: string, text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new CliError(`--interrupted: ${text} is not the number of a record key.`, { exitCode: 2 });
+  throw new CliError(`${option}: ${text} is not the number of a record key.`, { exitCode: 2 });
 }
