@@ -1,6 +1,6 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
-import { reconnecting, unary } from '@keyfleet/proto/unary';
+import { connectionOptions, unary } from '@keyfleet/proto/unary';
 import type { WorkerClient } from './worker-link.ts';
 
 const NEGOTIATE_TIMEOUT_MS = 2000;
@@ -11,7 +11,7 @@ const NEGOTIATE_TIMEOUT_MS = 2000;
  */
 export function newWorkerClient(address: string, credentials: ChannelCredentials): WorkerClient {
   const client = new Hsm(address, credentials, {
-    ...reconnecting,
+    ...connectionOptions,
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 3000,

@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { amzDateOf, authorizationOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
+import {
+  ALGORITHM,
+  amzDateOf,
+  authorizationOf,
+  canonicalRequest,
+  deriveSigningKey,
+  newSigningSecret,
+  signatureOf,
+  stringToSign,
+} from '@keyfleet/shared/sigv4';
 import { expect, test } from 'vitest';
 import { Authenticator } from './authenticate.ts';
 import type { Caller } from '../operations/handler.ts';
@@ -196,4 +205,25 @@ test('openings that fail while no worker is there do not count', async () => {
   for (const region of regions) expect(await call(region)).toBe('Error');
   state.isOpening = true;
   expect(await call('us-east-0')).toBe('accepted');
+});
+
+test('a signature in the query is told from one that the sender made', async () => {
+  const amzDate = amzDateOf(now);
+  const scope = { date: amzDate.slice(0, 8), region: 'us-east-1', service: 'kms' };
+  const query = new URLSearchParams({
+    'X-Amz-Algorithm': ALGORITHM,
+    'X-Amz-Credential': `${record.accessKeyId}/${scope.date}/${scope.region}/kms/aws4_request`,
+    'X-Amz-Date': amzDate,
+    'X-Amz-Expires': '60',
+    'X-Amz-SignedHeaders': 'host',
+  }).toString();
+  const url = { ...signed(), method: 'GET', headers: new Map([['host', 'kms']]), query };
+  const key = deriveSigningKey(newSigningSecret(secret), scope);
+  const signature = signatureOf(key, stringToSign(canonicalRequest(url, 'host')!, amzDate, scope));
+  const signedFor = { service: 'kms', regions: new Set(['us-east-1']), presigned: true };
+  const sent = { ...url, query: `${query}&X-Amz-Signature=${signature}` };
+  expect(await authenticator.authenticate(sent, signedFor, { deadline: now })).toMatchObject({ isPresigned: true });
+  expect(await authenticator.authenticate(signed(), signedFor, { deadline: now })).toMatchObject({
+    isPresigned: false,
+  });
 });

@@ -20,6 +20,8 @@ import { readClaim, type SignatureClaim } from './signature-claim.ts';
 export interface Authenticated {
   readonly caller: Caller;
   readonly region: string;
+  /** Signed in the query: such a URL is given to others, and says nothing of who sends it. */
+  readonly isPresigned?: boolean;
 }
 
 /** The scope that a signature must have: `kms` or `sts`, in one of these Regions. */
@@ -54,6 +56,7 @@ export type ClaimingRequest = SignableRequest & { readonly sourceIpAddress: stri
 interface Signed extends Patience {
   readonly request: ClaimingRequest;
   readonly claim: SignatureClaim;
+  readonly isPresigned: boolean;
 }
 
 /**
@@ -88,11 +91,15 @@ export class Authenticator {
   ): Authenticated | Promise<Authenticated> {
     const { clock, clockSkewMs, credentials } = this.#deps;
     const { headers, query } = request;
-    const read = signedFor.presigned === true && isPresigned(headers, query) ? readPresignedClaim : readClaim;
-    const claim = read(headers, query, { ...signedFor, clockSkewMs, now: clock.now() });
+    const inQuery = signedFor.presigned === true && isPresigned(headers, query);
+    const claim = (inQuery ? readPresignedClaim : readClaim)(headers, query, {
+      ...signedFor,
+      clockSkewMs,
+      now: clock.now(),
+    });
     const sessionToken = claim.sessionToken ?? headers.get('x-amz-security-token');
     const found = credentials.find({ accessKeyId: claim.accessKeyId, sessionToken }, patience.deadline);
-    const signed = { request, claim, ...patience };
+    const signed = { request, claim, isPresigned: inQuery, ...patience };
     if (found instanceof Promise) return found.then((credential) => this.#withKey(signed, credential));
     return this.#withKey(signed, found);
   }
@@ -139,7 +146,7 @@ export class Authenticator {
   }
 
   #judge(
-    { request, claim, recall }: Signed,
+    { request, claim, isPresigned: inQuery, recall }: Signed,
     credential: Credential | undefined,
     signingKey: KeyObject,
   ): Authenticated | Promise<Authenticated> {
@@ -157,7 +164,7 @@ export class Authenticator {
       const { region, service } = claim.scope;
       // Temporary credentials belong to no stored access key.
       if (caller.session === undefined) this.#deps.uses?.note(caller.accessKeyId, service, region);
-      return { caller, region };
+      return { caller, region, isPresigned: inQuery };
     };
     const caller = credential.caller(recall);
     return caller instanceof Promise ? caller.then(authenticated) : authenticated(caller);

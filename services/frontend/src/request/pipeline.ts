@@ -83,10 +83,10 @@ export class Pipeline {
       const recall = (attempt.lastKnown = isCryptographic(wanted) ? this.#deps.cached.lastKnown() : undefined);
       const patience = { deadline, recall };
       const proven = signedFor ? this.#deps.authenticator.authenticate(request, signedFor, patience) : anonymous;
-      const { caller, region } = proven instanceof Promise ? await proven : proven;
+      const { caller, region, isPresigned = false } = proven instanceof Promise ? await proven : proven;
       const { requestId, sourceIpAddress, isSecure } = request;
       attempt.call = { caller, region, requestId, sourceIpAddress, isSecure, userAgent: attempt.userAgent, deadline };
-      if (signedFor) request.onGenuine();
+      if (signedFor && !isPresigned) request.onGenuine();
 
       const parsed = wanted.parse();
       attempt.input = parsed instanceof Promise ? await parsed : parsed;
