@@ -1,17 +1,22 @@
 import { type Client, Metadata } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 
-/** A service that comes back is found within seconds, also at another address; by default grpc-js waits for longer. */
-export const reconnecting = {
+/**
+ * How every client of ours connects. A service that comes back is found within seconds, also at another address; by
+ * default grpc-js waits for longer.
+ */
+export const connectionOptions = {
   // Two minutes.
   'grpc.max_reconnect_backoff_ms': 2_000,
   // Half a minute, in which every worker of a rolling restart on Kubernetes gets a new address.
   'grpc.dns_min_time_between_resolutions_ms': 1_000,
+  // A proxy that the environment names would read what is unencrypted because it stays on this machine.
+  'grpc.enable_http_proxy': 0,
 } as const;
 
 /** Of channels between our own services. */
 export const channelOptions = {
-  ...reconnecting,
+  ...connectionOptions,
   // A page of domain tokens is 1 MiB; a single token may be larger.
   'grpc.max_receive_message_length': 16 * 1024 * 1024,
 } as const;

@@ -2,7 +2,7 @@ import { type ChannelCredentials, type ServiceError, status } from '@grpc/grpc-j
 import { DomainManager } from '@keyfleet/proto';
 import type { Proposal__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
-import { unary } from '@keyfleet/proto/unary';
+import { channelOptions, unary } from '@keyfleet/proto/unary';
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertNotFromFuture, verifyChain } from '@keyfleet/shared/domain/chain';
 import {
@@ -46,7 +46,7 @@ export class DomainManagerClient implements Disposable {
   /** `address`: host:port. */
   constructor(address: string, credentials: ChannelCredentials) {
     this.#address = address;
-    this.#client = new DomainManager(address, credentials);
+    this.#client = new DomainManager(address, credentials, channelOptions);
   }
 
   /** Every domain token, oldest first. */

@@ -1,6 +1,6 @@
 import { type ChannelCredentials, Client, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { Kms } from '@keyfleet/proto/kms';
-import { reconnecting } from '@keyfleet/proto/unary';
+import { connectionOptions } from '@keyfleet/proto/unary';
 import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { type Message, protoCodec, type ProtoCodec } from '@keyfleet/shared/api/proto';
 import { type OperationName, operations } from '@keyfleet/shared/api/registry';
@@ -25,7 +25,7 @@ export interface KmsClientOptions {
 
 /** Finds a returning frontend, or a connection that died unnoticed, within seconds; grpc-js alone takes minutes. */
 const CONNECTION = {
-  ...reconnecting,
+  ...connectionOptions,
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 5_000,
 } as const;

@@ -8,6 +8,7 @@ import {
 } from '@grpc/grpc-js';
 import { Kms } from '@keyfleet/proto/kms';
 import { defaultChannel } from './channel.ts';
+import { connectionOptions } from '@keyfleet/proto/unary';
 import type { KmsClientOptions } from './client.ts';
 import { listenPrivately } from './private-socket.ts';
 import { signingInterceptor } from './signing-interceptor.ts';
@@ -24,6 +25,7 @@ export interface SigningProxyOptions extends Omit<KmsClientOptions, 'timeoutMs'>
 export async function startSigningProxy({ socket, ...options }: SigningProxyOptions): Promise<AsyncDisposable> {
   const { address, credentials, region } = options;
   const client = new Client(address, options.channel ?? defaultChannel(address), {
+    ...connectionOptions,
     'grpc.default_authority': address,
     interceptors: [signingInterceptor({ credentials, region, host: address })],
   });
