@@ -30,10 +30,10 @@ export interface RotationOptions {
 /**
  * Makes a new record key, verifies every record and rewrites it under that key; then drops the older keys, unless a
  * record was refused: without its key no mistake could be made good. Believed are records under the key that was the
- * newest. Which one that was, and which older keys are still in use, is only Redis's word, and whoever writes it can put
- * a dropped key back, or one that was made in advance: the operator says which is the newest, and that a run was cut
- * off. Frontends write under the new key meanwhile: Redis refuses a record
- * under an older one, however late it comes. Throws ConflictError if somebody else rotates at the same time.
+ * newest. Which one that was, and which older keys are still in use, is only Redis's word, and whoever writes it can
+ * put a dropped key back, or one that was made in advance: the operator says which is the newest, and that a run was
+ * cut off. Frontends write under the new key meanwhile: Redis refuses a record under an older one, however late it
+ * comes. Throws ConflictError if somebody else rotates at the same time.
  */
 export async function rotateRecordKey(
   redis: RedisClient,

@@ -1,5 +1,7 @@
 import { KMS } from '@aws-sdk/client-kms';
+import { elsewhereOf } from '@keyfleet/shared/tls/plaintext';
 import { CliError } from '../cli-error.ts';
+import { assertLocal, tlsOptions } from '../tls-options.ts';
 
 export const kmsOptions = {
   endpoint: {
@@ -12,11 +14,33 @@ export const kmsOptions = {
     description: "Region of the keys; without it, as AWS's configuration says.",
     valueHint: 'R',
   },
+  'allow-plaintext': tlsOptions['allow-plaintext'],
 } as const;
 
-/** Credentials, and anything the options do not say, come from the same places as for AWS's own command line. */
-export function openKms({ endpoint, region }: { endpoint?: string | undefined; region?: string | undefined }): KMS {
-  return new KMS({ ...(endpoint !== undefined && { endpoint }), ...(region !== undefined && { region }) });
+interface KmsArgs {
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  readonly 'allow-plaintext'?: boolean | undefined;
+}
+
+/**
+ * Credentials, and anything the options do not say, come from the same places as for AWS's own command line. Calls
+ * reject with CliError if they would go unencrypted to another machine: answers have no signature, so that whoever is
+ * on the way could have key material wrapped for himself.
+ */
+export function openKms(args: KmsArgs): KMS {
+  const { endpoint, region } = args;
+  const kms = new KMS({ ...(endpoint !== undefined && { endpoint }), ...(region !== undefined && { region }) });
+  kms.middlewareStack.add(
+    (next) => async (sent) => {
+      const { protocol, hostname } = sent.request as { readonly protocol: string; readonly hostname: string };
+      if (protocol !== 'https:')
+        assertLocal('--endpoint', elsewhereOf([hostname.replace(/^\[|\]$/g, '')]), args, 'write https://');
+      return next(sent);
+    },
+    { step: 'build', name: 'refusePlaintext' },
+  );
+  return kms;
 }
 
 /** The SDK's text for an exception without a message. */
