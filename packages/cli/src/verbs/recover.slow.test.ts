@@ -78,6 +78,15 @@ test(
 
     expect(await recover()).toBe(1);
     expect(printed.at(-1)).toContain('was given the new domain token and does not show it');
+
+    // Operators decide otherwise meanwhile: the member can no longer make that.
+    const other = { admit: [memberOf(domain.newHsm('hsm-10'))], remove: ['hsm-1'] };
+    const decided = domain.propose({ name: 'ModifyMembers', body: other }, domain.people, safe.hsm);
+    using later = await startManager(stored, decided, () => expect.fail());
+    const elsewhere = ['--domain-manager', `127.0.0.1:${later.port}`, '--trust-anchor', file('anchor')];
+    expect(await runCli(keyfleet(terminal), ['recover', later.id, ...elsewhere, ...member], terminal)).toBe(1);
+    expect(printed.at(-1)).toContain(`already made a token of this generation, from proposal ${manager.id}`);
+
     isHonest = true;
     expect(await recover()).toBe(0);
     expect(printed.at(-1)).toContain('the domain is at generation 3.');

@@ -1,5 +1,6 @@
-import { parseDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
+import { parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
 import { isMember } from '@keyfleet/shared/domain/state';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import { CliError } from '../cli-error.ts';
 import { verb } from '../verb.ts';
 import { loadOfflineMember, offlineMemberOptions, publicPartOf, saveOfflineMember } from '../offline-members.ts';
@@ -41,6 +42,7 @@ export const recover = verb({
     // Saved before anyone sees it: a second token of this generation would split the domain. It is not installed here:
     // if it is lost, the member would refuse the chain without it for ever, and so it makes the same one again.
     saveOfflineMember(path, member);
+    assertMadeFrom(proposal, token, publicPart.memberId);
     await client.storeToken(token);
     const generation = await client.generationOf(token, anchor);
     if (generation === undefined) {
@@ -54,3 +56,14 @@ export const recover = verb({
     `${memberId} carried it out: the domain is at generation ${generation}.\n` +
     'The workers that it admits serve as soon as they have the new token. See: keyfleet domain status',
 });
+
+/** A member makes one token of a generation and gives the same again, whatever proposal it is then shown. */
+function assertMadeFrom(proposal: Proposal, token: Uint8Array, memberId: string): void {
+  const made = parseToken(token).proposal;
+  if (proposalId(made) === proposalId(proposal)) return;
+  const text = explainDomainChange(parseDomainChange(made.command)).join('; ');
+  throw new CliError(
+    `${memberId} has already made a token of this generation, from proposal ${proposalId(made)} (${text}), and makes no other. ` +
+      'Recover with that proposal, or have another member make this generation.',
+  );
+}
