@@ -57,7 +57,11 @@ export async function startEdges(
 }
 
 /** Undefined if the edges are unencrypted. */
-function certificatesOf({ config, log, resources }: Assembly): ServerCertificates | undefined {
+export function certificatesOf({
+  config,
+  log,
+  resources,
+}: Pick<Assembly, 'config' | 'log' | 'resources'>): ServerCertificates | undefined {
   if (config.edgeTls === undefined) return undefined;
   const filesOf = (one: CertificateConfig, index: number): TlsFiles =>
     resources.use(new TlsFiles(one, { field: `edgeTls.${index}`, onProblem: reportOf(log) }));
