@@ -280,6 +280,18 @@ test('a question about health is small, and whoever asks without end gets fifty 
       client.makeUnaryRequest('/grpc.health.v1.Health/Check', same, same, request, (error) => told(error?.code)),
     );
   expect(await check(Buffer.concat([Buffer.from('0a8040', 'hex'), Buffer.alloc(8_192, 'n')]))).toBe(8);
+  const zipping = new Client(edge.grpcAddress, channel.createInsecure(), { 'grpc.default_compression_algorithm': 2 });
+  const checkWith = (metadata: Metadata, by = client) =>
+    new Promise<unknown>((told) =>
+      by.makeUnaryRequest('/grpc.health.v1.Health/Check', same, same, Buffer.alloc(999, 0), metadata, (error) =>
+        told(error?.code),
+      ),
+    );
+  expect(await checkWith(new Metadata(), zipping)).toBe(8);
+  const long = new Metadata();
+  long.set('x-long', 'n'.repeat(5_000));
+  expect([8, 14]).toContain(await checkWith(long, zipping));
+  zipping.close();
   const since = performance.now();
   const all = await Promise.all(Array.from({ length: 200 }, () => check(Buffer.alloc(0))));
   expect(all).toEqual(all.map(() => undefined));

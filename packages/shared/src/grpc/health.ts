@@ -1,4 +1,11 @@
-import type { Server, ServerWritableStream, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import {
+  type handleUnaryCall,
+  type Server,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { HealthImplementation, type ServingStatus } from 'grpc-health-check';
 import { hostPort } from '../config.ts';
 
@@ -30,8 +37,13 @@ export function addHealth(
     }
   };
   look();
+  const names = new Set(last.keys());
   const addService = (service: ServiceDefinition, handlers: UntypedServiceImplementation): void =>
-    server.addService(service, { ...handlers, watch: watchOnly(new Set(last.keys()), handlers['watch'] as Watch) });
+    server.addService(service, {
+      ...handlers,
+      check: checkOnly(names, handlers['check'] as Check),
+      watch: watchOnly(names, handlers['watch'] as Watch),
+    });
   health.addToServer({ addService } as Server);
   const timer = setInterval(look, LOOK_MS);
   return { [Symbol.dispose]: () => clearInterval(timer) };
@@ -40,6 +52,16 @@ export function addHealth(
 type Watch = (
   call: ServerWritableStream<{ readonly service: string }, { readonly status: ServingStatus | 'SERVICE_UNKNOWN' }>,
 ) => void;
+
+type Check = handleUnaryCall<{ readonly service: string }, { readonly status: ServingStatus }>;
+
+/** The library says an unknown name back, whatever its length. */
+function checkOnly(names: ReadonlySet<string>, check: Check): Check {
+  return (call, done) => {
+    if (names.has(call.request.service)) check(call, done);
+    else done({ code: status.NOT_FOUND, details: 'The service is unknown.' });
+  };
+}
 
 /** The library never forgets a name that somebody watched. Other names are unknown and stay so. */
 function watchOnly(names: ReadonlySet<string>, watch: Watch): Watch {

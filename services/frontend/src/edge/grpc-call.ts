@@ -49,6 +49,7 @@ export function serveUnary(
   serve: ServeCall,
 ): ServerInterceptingCall {
   let isCancelled = false;
+  let waiting: WaitingCall | undefined;
   let due: NodeJS.Timeout | undefined;
   // A stranger waits until its peer is due an answer.
   const refuse = (refusal: Status, sender: Sender, answered = (): void => {}): void => {
@@ -79,8 +80,9 @@ export function serveUnary(
             call.startRead();
             return message.promise;
           };
-          const received = { path, headers, sender, call, isTls, connection, stream, readMessage };
-          serveReceived(received, serve, { isOver: () => isCancelled || connection.socket.destroyed, refuse });
+          const received = { path, headers, sender, call, isTls, connection, stream, readMessage, refuse };
+          waiting = new WaitingCall(received);
+          serveReceived(waiting, { connection, sender }, serve);
         },
         onReceiveMessage: (bytes: Buffer) => {
           stream.wipeReceived();
@@ -89,6 +91,7 @@ export function serveUnary(
         onReceiveHalfClose: () => message.reject(new KmsException('SerializationException')),
         onCancel: () => {
           isCancelled = true;
+          waiting?.drop();
           // A stranger's turn lasts as long as if it had awaited its answer.
           if (!connection.isStrange || connection.socket.destroyed) clearTimeout(due);
           message.reject(new KmsException('SerializationException'));
@@ -101,22 +104,35 @@ interface ReceivedCall extends ConnectedCall, Answering, Pick<OpenCall, 'readMes
   readonly path: string;
   readonly headers: OutgoingHttpHeaders;
   readonly sender: Sender;
-}
-
-interface Ending {
-  /** Nobody waits for an answer any more. */
-  readonly isOver: () => boolean;
   readonly refuse: (refusal: Status, sender: Sender, answered: () => void) => void;
 }
 
-function serveReceived(received: ReceivedCall, serve: ServeCall, { isOver, refuse }: Ending): void {
-  const { path, headers, sender, connection, readMessage } = received;
+/** A call's place among those that wait. Once it is cancelled, nothing of the call is kept for it. */
+class WaitingCall {
+  received: ReceivedCall | undefined;
+
+  constructor(received: ReceivedCall) {
+    this.received = received;
+  }
+
+  drop(): void {
+    this.received = undefined;
+  }
+}
+
+function serveReceived(
+  waiting: WaitingCall,
+  { connection, sender }: Pick<ReceivedCall, 'connection' | 'sender'>,
+  serve: ServeCall,
+): void {
   const { turns } = sender.peer;
   inStrangersTurn(connection, sender, (leaveTurn) => {
-    if (isOver()) {
+    const { received } = waiting;
+    if (received === undefined || connection.socket.destroyed) {
       sender.leave();
       return leaveTurn();
     }
+    const { path, headers, readMessage, refuse } = received;
     const request = requestOf(path, headers, { ...received, onGenuine: leaveTurn });
     turns.enter(() => {
       const served = serve({ request, readMessage });
@@ -159,7 +175,7 @@ function inStrangersTurn(connection: Connection, sender: Sender, work: (leave: (
 }
 
 /** Node takes 64 KiB of headers for each call, and has no setting for less that grpc-js passes on. */
-function bytesOf(headers: OutgoingHttpHeaders): number {
+export function bytesOf(headers: OutgoingHttpHeaders): number {
   let bytes = 0;
   for (const [name, values] of Object.entries(headers)) {
     for (const value of [values].flat()) bytes += name.length + String(value).length;

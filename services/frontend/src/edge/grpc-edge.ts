@@ -78,7 +78,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
         const connection = connections.of(call.getConnectionInfo());
         // The connection is gone.
         if (connection === undefined) return new ServerInterceptingCall(call);
-        if (route === undefined) return servePublic({ call, connection });
+        if (route === undefined) return servePublic(path, { call, connection });
         return serveUnary(path, { call, connection, isTls }, route);
       },
     ],

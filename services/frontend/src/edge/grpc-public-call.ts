@@ -2,11 +2,20 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { ServerInterceptingCall } from '@grpc/grpc-js';
 import type { Connection, Connections, Sender } from './connections.ts';
-import type { ConnectedCall } from './grpc-call.ts';
+import { bytesOf, type ConnectedCall } from './grpc-call.ts';
 import { streamOf } from './grpc-stream.ts';
 
-/** What one call may send: a probe names a service, and a client that reflects asks a few short questions. */
+/**
+ * What one call may send, and as much of headers: a probe names a service, and a client that reflects asks a few short
+ * questions.
+ */
 const MAX_BYTES = 4_096;
+/** How long the first bytes may take, and a stranger's call as a whole: it may watch. Milliseconds. */
+const ARRIVAL_MS = 5_000;
+const STRANGERS_MS = 60_000;
+const WATCH = '/grpc.health.v1.Health/Watch';
+/** Of one stranger's connection. */
+const MAX_WATCHES = 4;
 /** Node announces every new HTTP/2 stream in this process here, before the stream's listeners see it. */
 const STREAM_STARTS = 'http2.server.stream.start';
 
@@ -14,24 +23,37 @@ const STREAM_STARTS = 'http2.server.stream.start';
  * A call that needs no signature: of grpc.health.v1, or of reflection. If its peer asks without end, each of its
  * connections gets one after the other, each a little later, and nothing is read meanwhile.
  */
-export function servePublic({ call, connection }: Omit<ConnectedCall, 'isTls'>): ServerInterceptingCall {
+export function servePublic(path: string, { call, connection }: Omit<ConnectedCall, 'isTls'>): ServerInterceptingCall {
   const stream = streamOf(call);
+  const refuse = (): void => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   let received = 0;
   // Runs before grpc-js, which keeps what it receives.
-  stream.prependListener('data', ({ length }: Buffer) => {
-    received += length;
-    if (received > MAX_BYTES) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  stream.prependListener('data', (chunk: Buffer) => {
+    // Its first byte says whether a message is compressed, which no probe is.
+    const isCompressed = received === 0 && chunk[0] !== 0;
+    received += chunk.length;
+    if (isCompressed || received > MAX_BYTES) refuse();
   });
   return new ServerInterceptingCall(call, {
     start: (next) =>
       next({
         onReceiveMetadata: (metadata, read) => {
           const sender = connection.senderOf(metadata.get('x-forwarded-for').join(','));
+          if (bytesOf(metadata.toHttp2Headers()) > MAX_BYTES) {
+            if (connection.isStrange) connection.cut();
+            sender.leave();
+            return refuse();
+          }
           inTurn(connection, sender, (leave) => {
             const begin = (): void => {
               leave();
               sender.leave();
-              if (!stream.closed) read(metadata);
+              if (stream.closed) return;
+              if (path === WATCH && !mayWatch(connection, stream)) return refuse();
+              const late = setTimeout(() => received === 0 && refuse(), ARRIVAL_MS);
+              const over = setTimeout(() => connection.isStrange && refuse(), STRANGERS_MS);
+              stream.once('close', () => [late, over].forEach(clearTimeout));
+              read(metadata);
             };
             const delay = stream.closed ? 0 : sender.probeDelay();
             if (delay === 0) begin();
@@ -40,6 +62,16 @@ export function servePublic({ call, connection }: Omit<ConnectedCall, 'isTls'>):
         },
       }),
   });
+}
+
+const watches = new WeakMap<Connection, number>();
+
+function mayWatch(connection: Connection, stream: ServerHttp2Stream): boolean {
+  const open = watches.get(connection) ?? 0;
+  if (connection.isStrange && open >= MAX_WATCHES) return false;
+  watches.set(connection, open + 1);
+  stream.once('close', () => watches.set(connection, watches.get(connection)! - 1));
+  return true;
 }
 
 /** As many as a client may have open. */

@@ -207,6 +207,15 @@ test('openings that fail while no worker is there do not count', async () => {
   expect(await call('us-east-0')).toBe('accepted');
 });
 
+test('a query of thousands of parameters is refused before anything is read of it', () => {
+  const signedFor = { service: 'kms', regions: new Set(['us-east-1']), presigned: true };
+  const refused = { name: 'IncompleteSignatureException', message: 'A query string has at most 500 parameters.' };
+  const long = { ...signed(), query: `Action=GetCallerIdentity${'&a'.repeat(500)}` };
+  expect(() => authenticator.authenticate(long, signedFor, { deadline: now })).toThrow(
+    expect.objectContaining(refused),
+  );
+});
+
 test('a signature in the query is told from one that the sender made', async () => {
   const amzDate = amzDateOf(now);
   const scope = { date: amzDate.slice(0, 8), region: 'us-east-1', service: 'kms' };
