@@ -15,7 +15,7 @@ const namespaces = {
 type Service = keyof typeof namespaces;
 
 export interface QueryEdgeDeps {
-  readonly pipeline: Pipeline;
+  readonly pipeline: Pick<Pipeline, 'process'>;
   readonly perform: PerformQuery;
   readonly operations: readonly QueryOperation[];
   readonly regions: ReadonlySet<string>;
@@ -74,7 +74,7 @@ export class QueryEdge {
       signedFor: route?.operation.unsigned
         ? undefined
         : { service, regions: this.#regions, presigned: service === 'sts' },
-      parse: () => route?.read(readForm(form)) ?? {},
+      parse: () => route?.read(readForm(form, route.operation.unsigned ? UNSIGNED : SIGNED)) ?? {},
       perform: (attempt) => perform(attempt),
       format: (output) => output as object | undefined,
     });
@@ -87,18 +87,27 @@ function formOf({ body, query }: HttpRequest): string {
   return body.length > 0 ? body.toString('utf8') : query.replaceAll('+', '%2B');
 }
 
-/** More than any call has: a list of a thousand tags takes two thousand. */
-const MAX_PARAMETERS = 5_000;
+interface FormLimits {
+  readonly parameters: number;
+  readonly characters: number;
+}
+
+/** More than any call has: a list of a thousand tags takes two thousand parameters. The port limits the body. */
+const SIGNED: FormLimits = { parameters: 5_000, characters: Number.POSITIVE_INFINITY };
+/** Anybody may send such a call. A token has 20,000 characters, and a session's policy 2,048. */
+const UNSIGNED: FormLimits = { parameters: 200, characters: 32_768 };
 
 /**
- * The last of repeated parameters counts. Called for a proven caller alone: to read a long form takes time. Throws
+ * The last of repeated parameters counts. To read a long form takes time, and an error says a wrong value back. Throws
  * ValidationException.
  */
-function readForm(form: string): Parameters {
+function readForm(form: string, { parameters, characters }: FormLimits): Parameters {
+  if (form.length > characters)
+    throw new KmsException('ValidationException', `The call has more than ${characters} characters.`);
   let count = 1;
   for (let at = form.indexOf('&'); at >= 0; at = form.indexOf('&', at + 1)) {
-    if (++count > MAX_PARAMETERS)
-      throw new KmsException('ValidationException', `The call has more than ${MAX_PARAMETERS} parameters.`);
+    if (++count > parameters)
+      throw new KmsException('ValidationException', `The call has more than ${parameters} parameters.`);
   }
   return new Map(new URLSearchParams(form));
 }
