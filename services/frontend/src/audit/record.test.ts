@@ -106,6 +106,17 @@ describe('a record of IAM or STS', () => {
     });
   });
 
+  test('has of a caller that proved nothing its parameters only if they are short', () => {
+    const query = { readOnly: false, input: z.object({ Policy: z.string() }) };
+    const of = (length: number, arn: string) => {
+      const caller = { arn, accountId: '', userId: '', accessKeyId: '', policies: [] };
+      return recorded({ query, input: { Policy: '"'.repeat(length) }, call: { caller, region: '' } }).requestParameters;
+    };
+    expect(of(9, '')).toEqual({ policy: '"'.repeat(9) });
+    expect(of(1_000, '')).toBeNull();
+    expect(of(1_000, `arn:aws:iam::${accountId}:user/bob`)).toEqual({ policy: '"'.repeat(1_000) });
+  });
+
   test.each([
     ['that only reads', { query: { readOnly: true, input }, output: { AccessKey } }],
     ['that answers nothing', { query: { readOnly: false, input }, output: undefined }],

@@ -64,6 +64,13 @@ interface AuditedResource {
 /** Of an error's text and of a user agent: CloudTrail User Guide, "CloudTrail record contents". */
 const MAX_CHARACTERS = 1024;
 
+/** Of a call without a signature: whoever it is may not fill the disk. A role's ARN and a session's name take less. */
+const MAX_STRANGERS_PARAMETERS = 1024;
+
+function isProven(caller: Caller | undefined): caller is Caller {
+  return caller !== undefined && caller.arn !== '';
+}
+
 /**
  * Writes one record for every outcome of every request. This is on every request's path, so the JSON is built as text.
  */
@@ -93,8 +100,9 @@ export class Audit {
     // If a request was refused before it reached its operation, its effect is unknown.
     const reached = input && (operation ?? query);
     const readOnly = reached?.readOnly ?? false;
-    const parameters =
+    const asked =
       input === undefined || reached === undefined ? 'null' : this.#disclose.input(reached, withoutMaterial(input));
+    const parameters = isProven(caller) || asked.length <= MAX_STRANGERS_PARAMETERS ? asked : 'null';
     this.#sink.write(
       `{"eventVersion":"1.11","userIdentity":${this.#identityOf(caller)},"eventTime":"${this.#now()}",` +
         `"eventSource":"${service}.amazonaws.com","eventName":${JSON.stringify(name)},` +
@@ -123,7 +131,7 @@ export class Audit {
   }
 
   #identityOf(caller: Caller | undefined): string {
-    if (!caller || caller.arn === '') return nobody;
+    if (!isProven(caller)) return nobody;
     const known = this.#identities.get(caller);
     if (known !== undefined) return known;
     const { arn, accountId, accessKeyId, userId } = caller;
