@@ -4,7 +4,7 @@ import { CreateKey } from '@keyfleet/shared/api/keys';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { operations } from '@keyfleet/shared/api/registry';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { type Shape, structureOf } from '@keyfleet/shared/api/shape';
+import { type Shape, structureOf, text } from '@keyfleet/shared/api/shape';
 import { accountId, FakeFrontend, region, user } from '@keyfleet/test-support/fakes/frontend';
 import { z } from 'zod';
 import { ShownOnce } from '../identities/shown-once.ts';
@@ -107,7 +107,7 @@ describe('a record of IAM or STS', () => {
   });
 
   test('has of a caller that proved nothing its parameters only if they are short', () => {
-    const query = { readOnly: false, input: z.object({ Policy: z.string() }) };
+    const query = { readOnly: false, input: z.object({ Policy: text() }) };
     const of = (length: number, arn: string) => {
       const caller = { arn, accountId: '', userId: '', accessKeyId: '', policies: [] };
       return recorded({ query, input: { Policy: '"'.repeat(length) }, call: { caller, region: '' } }).requestParameters;
