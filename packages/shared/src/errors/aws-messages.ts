@@ -18,12 +18,16 @@ export const constraints = {
   mapValues: (each: readonly string[]) => `Map value must satisfy constraint: [${each.join(', ')}]`,
 } as const;
 
+/** Characters of a wrong value that are said back, and of all that is: an answer is not much larger than its call. */
+const MAX_VALUE = 8_192;
+const MAX_TEXT = 65_536;
+
 /**
  * `value` is what AWS prints: undefined for blobs and secrets, `null` if missing. `path` is camelCase:
  * `tags.1.member.tagKey`.
  */
 export function violation(value: string | null | undefined, path: string, constraint: string): string {
-  const printed = value === undefined ? '' : value === null ? ' null' : ` '${value}'`;
+  const printed = value === undefined ? '' : value === null ? ' null' : ` '${value.slice(0, MAX_VALUE)}'`;
   return `Value${printed} at '${path}' failed to satisfy constraint: ${constraint}`;
 }
 
@@ -37,7 +41,7 @@ export function validationException(
 
 function validationText(violations: readonly string[]): string {
   const errors = violations.length === 1 ? 'error' : 'errors';
-  return `${violations.length} validation ${errors} detected: ${violations.join('; ')}`;
+  return `${violations.length} validation ${errors} detected: ${violations.join('; ')}`.slice(0, MAX_TEXT);
 }
 
 /** `KeyId` -> `keyId`: the form of members in validation messages and the audit record. */
