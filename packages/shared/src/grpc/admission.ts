@@ -1,15 +1,10 @@
-import {
-  type Metadata,
-  type ServerInterceptor,
-  ServerInterceptingCall,
-  type ServerInterceptingCallInterface,
-} from '@grpc/grpc-js';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { type Metadata, type ServerInterceptor, ServerInterceptingCall } from '@grpc/grpc-js';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { monotonicClock } from '../clock.ts';
 import { PeerLimit, type Rate } from '../request-limit.ts';
 import type { Connection, Connections } from './connections.ts';
 import { FairRoom, type Room } from './fair-room.ts';
+import { streamOf, watchOtherStreams } from './streams.ts';
 
 /** What a stranger may send to one method. */
 export interface MethodLimit {
@@ -31,9 +26,6 @@ const BYTE_RATE: Rate = { perSecond: 1024 * 1024, burst: 5 * 1024 * 1024 };
 const ARRIVAL_MS = 5_000;
 /** Precedes each message. Its first byte says whether the message is compressed, which none of our services does. */
 const FRAME_BYTES = 5;
-
-/** Node announces every new HTTP/2 stream in this process here, before the stream's listeners see it. */
-const STREAM_STARTS = 'http2.server.stream.start';
 
 /** A stranger's call. */
 interface Call {
@@ -62,29 +54,25 @@ export class Admission implements Disposable {
   readonly #room = new FairRoom<Call>(CALLS, refuse);
   readonly #bytes = new PeerLimit(monotonicClock, BYTE_RATE);
   readonly #arrivals = new WeakMap<Metadata, Arrival>();
+  readonly #others: Disposable;
 
   /** `limits`: by method path. A call to any other path is refused. */
   constructor(connections: Connections, limits: ReadonlyMap<string, MethodLimit>) {
     this.#connections = connections;
     this.#limits = limits;
-    subscribe(STREAM_STARTS, this.#noteStream);
+    // They count as refused, which has a rate limit.
+    this.#others = watchOtherStreams(
+      (path) => limits.has(path),
+      (socket) => {
+        const connection = connections.of(socket);
+        if (connection !== undefined) connections.noteRefused(connection);
+      },
+    );
   }
 
   [Symbol.dispose](): void {
-    unsubscribe(STREAM_STARTS, this.#noteStream);
+    this.#others[Symbol.dispose]();
   }
-
-  /**
-   * grpc-js answers requests that are not calls of a method without the interceptor. They count as refused, which has a
-   * rate limit.
-   */
-  readonly #noteStream = (message: unknown): void => {
-    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
-    const connection = this.#connections.of(stream.session?.socket ?? {});
-    const isCall =
-      this.#limits.has(headers[':path'] ?? '') && headers['content-type']?.startsWith('application/grpc') === true;
-    if (connection !== undefined && !isCall) this.#connections.noteRefused(connection);
-  };
 
   /**
    * The sender of the call with this metadata is proven: the call no longer counts, and while it runs neither does its
@@ -166,11 +154,4 @@ export class Admission implements Disposable {
  */
 function refuse({ stream }: Pick<Call, 'stream'>): void {
   stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-}
-
-/**
- * grpc-js gives interceptors no public access to the stream; test/integration/service-port.test.ts fails if it moves.
- */
-function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
-  return (call as unknown as { readonly stream: ServerHttp2Stream }).stream;
 }

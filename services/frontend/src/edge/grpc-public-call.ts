@@ -1,9 +1,8 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { ServerInterceptingCall } from '@grpc/grpc-js';
+import { streamOf, watchOtherStreams } from '@keyfleet/shared/grpc/streams';
 import type { Connection, Connections, Sender } from './connections.ts';
 import { bytesOf, type ConnectedCall } from './grpc-call.ts';
-import { streamOf } from './grpc-stream.ts';
 
 /**
  * What one call may send, and as much of headers: a probe names a service, and a client that reflects asks a few short
@@ -16,8 +15,6 @@ const STRANGERS_MS = 60_000;
 const WATCH = '/grpc.health.v1.Health/Watch';
 /** Of one stranger's connection. */
 const MAX_WATCHES = 4;
-/** Node announces every new HTTP/2 stream in this process here, before the stream's listeners see it. */
-const STREAM_STARTS = 'http2.server.stream.start';
 
 /**
  * A call that needs no signature: of grpc.health.v1, or of reflection. If its peer asks without end, each of its
@@ -85,17 +82,10 @@ function inTurn(connection: Connection, sender: Sender, begin: (leave: () => voi
   else turns.enter(() => begin(() => turns.leave()));
 }
 
-/**
- * grpc-js answers calls of unknown methods without the interceptor. A stranger has a rate of answers; one that asks for
- * more of these is cut off.
- */
+/** A stranger has a rate of answers; one that asks for more of what is no method is cut off. */
 export function limitUnknownCalls(connections: Connections, isKnown: (path: string) => boolean): Disposable {
-  const note = (message: unknown): void => {
-    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
-    const connection = connections.of(stream.session?.socket ?? {});
-    const isCall = isKnown(headers[':path'] ?? '') && headers['content-type']?.startsWith('application/grpc') === true;
-    if (connection !== undefined && !isCall && connection.delay() > 0) connection.socket.destroy();
-  };
-  subscribe(STREAM_STARTS, note);
-  return { [Symbol.dispose]: () => unsubscribe(STREAM_STARTS, note) };
+  return watchOtherStreams(isKnown, (socket) => {
+    const connection = connections.of(socket);
+    if (connection !== undefined && connection.delay() > 0) connection.socket.destroy();
+  });
 }

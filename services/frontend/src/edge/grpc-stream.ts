@@ -1,5 +1,6 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
+import { streamOf } from '@keyfleet/shared/grpc/streams';
 
 /** A compressed flag of one byte and a length of four (gRPC over HTTP/2, "Length-Prefixed-Message"). */
 const PREFIX_BYTES = 5;
@@ -38,11 +39,4 @@ export class CallStream {
     if (this.#stream.closed || this.#stream.destroyed) written(new Error('cancelled'));
     else this.#stream.write(framed, written);
   }
-}
-
-/** grpc-js offers no way to get at it. */
-export function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
-  const { stream } = call as ServerInterceptingCallInterface & { readonly stream?: ServerHttp2Stream };
-  if (stream === undefined) throw new Error('grpc-js has no stream where it used to be');
-  return stream;
 }

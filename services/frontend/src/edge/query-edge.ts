@@ -2,6 +2,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { QueryOperation } from '../identities/query-operation.ts';
 import type { PerformQuery } from '../identities/perform-query.ts';
 import type { Pipeline } from '../request/pipeline.ts';
+import { countParameters } from '../request/presigned-claim.ts';
 import type { HttpAnswer, HttpRequest } from './http-message.ts';
 import { escapeXml, type Parameters, queryReader, xmlOf } from './query-codec.ts';
 import { invalidAction, type QueryError, queryErrorOf } from './query-errors.ts';
@@ -104,11 +105,8 @@ const UNSIGNED: FormLimits = { parameters: 200, characters: 32_768 };
 function readForm(form: string, { parameters, characters }: FormLimits): Parameters {
   if (form.length > characters)
     throw new KmsException('ValidationException', `The call has more than ${characters} characters.`);
-  let count = 1;
-  for (let at = form.indexOf('&'); at >= 0; at = form.indexOf('&', at + 1)) {
-    if (++count > parameters)
-      throw new KmsException('ValidationException', `The call has more than ${parameters} parameters.`);
-  }
+  if (countParameters(form) > parameters)
+    throw new KmsException('ValidationException', `The call has more than ${parameters} parameters.`);
   return new Map(new URLSearchParams(form));
 }
 

@@ -88,3 +88,10 @@ function readParameters(query: string): ReadonlyMap<string, string> {
 function nameOf(parameter: string): string {
   return [...new URLSearchParams(parameter).keys()][0] ?? '';
 }
+
+/** Of a query string or a form, without reading it. */
+export function countParameters(text: string): number {
+  let count = 1;
+  for (let at = text.indexOf('&'); at >= 0; at = text.indexOf('&', at + 1)) count++;
+  return count;
+}
