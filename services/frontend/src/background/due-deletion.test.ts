@@ -1,33 +1,16 @@
 import { CreateAlias, ListAliases } from '@keyfleet/shared/api/aliases';
 import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
-import { CancelKeyDeletion, CreateKey, DescribeKey, ListKeys, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
-import type { DueKey } from '@keyfleet/shared/stored/due-entries';
-import { carryOutAll, countDue, failingOnce } from '@keyfleet/test-support/fakes/carry-out';
-import { accountId, FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
+import { CancelKeyDeletion, DescribeKey, ListKeys, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
+import { countDue, failingOnce } from '@keyfleet/test-support/fakes/carry-out';
+import { accountId, region } from '@keyfleet/test-support/fakes/frontend';
+import { begin, carryOut, createKey, frontend, key, left } from '@keyfleet/test-support/fakes/due-key';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { AuditSink } from '../audit/sink.ts';
 import { ServiceEvents } from '../audit/service-events.ts';
 import { newKey } from '../store/store.contract.ts';
-import type { CarryOutDeps } from './due.ts';
 
 const DAY = 86_400_000;
-let frontend: FakeFrontend;
-let key: { KeyId: string; Arn: string };
-let left: { due: DueKey; error: unknown }[];
 
-beforeEach(async () => {
-  frontend = new FakeFrontend();
-  left = [];
-  key = await createKey();
-});
-
-async function createKey(): Promise<{ KeyId: string; Arn: string }> {
-  const { KeyMetadata } = await frontend.call(CreateKey, {});
-  return { KeyId: KeyMetadata?.KeyId ?? '', Arn: KeyMetadata?.Arn ?? '' };
-}
-
-const carryOut = (overrides: Partial<CarryOutDeps> = {}, sink: Partial<AuditSink> = {}) =>
-  carryOutAll(frontend, { onLeft: (due, error) => left.push({ due, error }), ...overrides }, sink);
+beforeEach(begin);
 
 async function aliasNames(): Promise<unknown[]> {
   const { Aliases = [] } = await frontend.call(ListAliases, {});

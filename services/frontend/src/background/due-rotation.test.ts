@@ -1,31 +1,14 @@
 import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
-import { CreateKey, DescribeKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
+import { DescribeKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { EnableKeyRotation, GetKeyRotationStatus, ListKeyRotations } from '@keyfleet/shared/api/rotation';
-import type { DueKey } from '@keyfleet/shared/stored/due-entries';
-import { carryOutAll, countDue, failingOnce } from '@keyfleet/test-support/fakes/carry-out';
-import { FakeFrontend, region } from '@keyfleet/test-support/fakes/frontend';
+import { countDue, failingOnce } from '@keyfleet/test-support/fakes/carry-out';
+import { region } from '@keyfleet/test-support/fakes/frontend';
+import { begin, carryOut, frontend, key, left } from '@keyfleet/test-support/fakes/due-key';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { AuditSink } from '../audit/sink.ts';
-import type { CarryOutDeps } from './due.ts';
 
 const DAY = 86_400_000;
-let frontend: FakeFrontend;
-let key: { KeyId: string; Arn: string };
-let left: { due: DueKey; error: unknown }[];
 
-beforeEach(async () => {
-  frontend = new FakeFrontend();
-  left = [];
-  key = await createKey();
-});
-
-async function createKey(): Promise<{ KeyId: string; Arn: string }> {
-  const { KeyMetadata } = await frontend.call(CreateKey, {});
-  return { KeyId: KeyMetadata?.KeyId ?? '', Arn: KeyMetadata?.Arn ?? '' };
-}
-
-const carryOut = (overrides: Partial<CarryOutDeps> = {}, sink: Partial<AuditSink> = {}) =>
-  carryOutAll(frontend, { onLeft: (due, error) => left.push({ due, error }), ...overrides }, sink);
+beforeEach(begin);
 
 describe('an automatic rotation', () => {
   beforeEach(async () => {
