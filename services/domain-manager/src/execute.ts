@@ -12,7 +12,7 @@ export interface ExecuteDeps {
   readonly events: DomainManagerEvents;
 }
 
-/** Every member that could be asked refused. */
+/** Every worker that could be asked refused. None of them signs that: one that lies may have been asked alone. */
 export class ProposalFailedError extends Error {
   override name = 'ProposalFailedError';
 }
@@ -20,7 +20,7 @@ export class ProposalFailedError extends Error {
 /**
  * Has the member that a fully signed proposal names make its token, and stores the token. If this is killed before the
  * store has the token, nothing has changed; after that, every round brings it to the members. Throws
- * ProposalFailedError if that member will never make it. Returns normally when it is done, or worth another try.
+ * ProposalFailedError if all that were asked refused. Returns normally when it is done, or worth another try at once.
  */
 export async function executeProposal(change: DomainChange, proposal: Proposal, deps: ExecuteDeps): Promise<void> {
   const { views, tokens, events } = deps;

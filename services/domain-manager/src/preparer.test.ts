@@ -37,7 +37,7 @@ describe('the member that a proposal names', () => {
     });
   });
 
-  test('that refuses ends the proposal, with the advice to name another', async () => {
+  test('that refuses is asked again a minute later; until then the proposal has failed, with advice', async () => {
     const replica = await foundedReplica();
     const { proposals, round, tokens } = replica;
     world.workers[0]!.forged = Buffer.from(tokens.head!.token);
@@ -47,8 +47,39 @@ describe('the member that a proposal names', () => {
     expect(standing).toMatchObject({ standing: 'failed' });
     expect((standing as { reason: string }).reason).toContain('naming another member with --preparer');
     world.workers[0]!.forged = undefined;
+    world.clock.advance(59_000);
     await round.run();
     expect(tokens.generation).toBe(1);
+    world.clock.advance(1_000);
+    await round.run();
+    expect(tokens.generation).toBe(2);
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('done');
+  });
+
+  test('carries it out when it is back, whatever a liar said in its place meanwhile', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const [honest, liar] = world.workers;
+    liar!.claims = honest!.hsm.describe();
+    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    const removed = await proposals.propose(signed(removal, [alice, bob]));
+    honest!.down = true;
+    await round.run();
+    expect(proposals.standingOf((await world.store.findProposal(removed.proposalId))!).standing).toBe('ready');
+    expect(tokens.generation).toBe(1);
+    honest!.down = false;
+    world.clock.advance(60_000);
+    await round.run();
+    expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1']);
+
+    const leave = command(replica, { name: 'LeaveDomain', body: { memberId: 'hsm-1' } });
+    await proposals.propose(signed(leave, [alice, bob]));
+    honest!.down = true;
+    await round.run();
+    honest!.down = false;
+    world.clock.advance(60_000);
+    await round.run();
+    expect(honest!.hsm.describe()).toMatchObject({ memberId: 'hsm-1', domain: '' });
   });
 
   test('is asked, whatever the store says of the proposal', async () => {

@@ -33,6 +33,12 @@ export interface RoundDeps {
 }
 
 /**
+ * A refusal is not signed, so it ends no proposal. Often enough for people who wait; 64 proposals then make one call a
+ * second.
+ */
+const ASK_AGAIN_MS = 60_000;
+
+/**
  * One round of the leader: compares the store with what the members hold, and takes the next step. It keeps no state
  * that matters between rounds, so a leader may die at any point and another continues.
  */
@@ -42,8 +48,8 @@ export class Round {
   #announced = 0;
   /** When this replica last rotated. Lost with the replica, which costs at most one rotation. */
   #rotatedAt = -Infinity;
-  /** Ids of the proposals that this replica could not carry out. Lost with the replica, which costs one more try. */
-  readonly #failed = new Set<string>();
+  /** When a proposal was last refused, by its id. Lost with the replica, which costs one more try. */
+  readonly #refusedAt = new Map<string, number>();
   /** Which members were logged as late for which domain key. */
   readonly #named = new Set<string>();
 
@@ -84,13 +90,14 @@ export class Round {
   }
 
   async #executeReady(): Promise<void> {
-    const { store, proposals, tokens, events } = this.#deps;
+    const { store, proposals, tokens, clock, events } = this.#deps;
     const waiting = await proposals.list();
-    for (const id of this.#failed) if (!waiting.some(({ proposalId }) => proposalId === id)) this.#failed.delete(id);
+    for (const id of this.#refusedAt.keys())
+      if (!waiting.some(({ proposalId }) => proposalId === id)) this.#refusedAt.delete(id);
     for (const stored of waiting) {
       const standing = proposals.provenStandingOf(stored);
       if (standing.standing !== 'ready' || this.#hasLeft(standing.change, stored)) continue;
-      if (this.#failed.has(stored.proposalId)) continue;
+      if (this.#wasJustRefused(stored)) continue;
       const proposal = { command: stored.command, signatures: [...stored.signatures] };
       try {
         const { change } = standing;
@@ -101,11 +108,18 @@ export class Round {
         }
       } catch (error) {
         if (!(error instanceof ProposalFailedError)) throw error;
-        this.#failed.add(stored.proposalId);
-        await store.setFailure(stored.proposalId, error.message);
+        this.#refusedAt.set(stored.proposalId, clock.now());
+        // Otherwise the member that it names may be the one that is away, and who was asked in its place a liar.
+        if (this.#views.every(({ standing: of }) => of !== 'unreachable'))
+          await store.setFailure(stored.proposalId, error.message);
       }
       await this.#surveyAndDistribute();
     }
+  }
+
+  #wasJustRefused({ proposalId }: StoredProposal): boolean {
+    const since = this.#deps.clock.now() - (this.#refusedAt.get(proposalId) ?? -Infinity);
+    return since >= 0 && since < ASK_AGAIN_MS;
   }
 
   /** By the store and by what is seen: a member that is still there is told again. */
