@@ -29,7 +29,7 @@ export interface AuditRecord {
   /** Never a plaintext, a ciphertext, a message, a signature or a token. */
   readonly requestParameters: unknown;
   readonly responseElements: unknown;
-  /** `lastKnownKeyRecord`: Redis was unreachable, and the key's or caller's record is from a moment before. */
+  /** `lastKnownKeyRecord`: Redis was away, and the record of the key, its store or the caller is from before that. */
   readonly additionalEventData?: AdditionalEventData;
   readonly requestID: string;
   readonly eventID: string;

@@ -1,8 +1,9 @@
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { findKeyStore, type KeyStoreStore } from '../key-stores/key-store.ts';
-import type { SecondEncryption } from '../key-stores/second-encryption.ts';
+import type { SecondEncryption, UseOf } from '../key-stores/second-encryption.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
+import type { Recall } from '../store/last-known.ts';
 import { associatedDataOf, joinClusterBlob, parseClusterBlob } from './cluster-blob.ts';
 import { ClusterError, type ClusterOf, type Clusters } from './clusters.ts';
 
@@ -22,22 +23,22 @@ export class ClusterKeys implements SecondEncryption {
     this.#deps = deps;
   }
 
-  encrypt(key: KmsKey, inner: Uint8Array, { deadline }: { deadline: number }): Promise<Uint8Array> {
+  encrypt(key: KmsKey, inner: Uint8Array, { deadline, recall }: UseOf): Promise<Uint8Array> {
     return told(key, async () => {
       const wanted = { keyId: key.keyId, associatedData: associatedDataOf(inner), plaintext: inner };
-      return joinClusterBlob(await this.#deps.clusters.encrypt(await this.#clusterOf(key), wanted, deadline));
+      return joinClusterBlob(await this.#deps.clusters.encrypt(await this.#clusterOf(key, recall), wanted, deadline));
     });
   }
 
-  decrypt(key: KmsKey, blob: Uint8Array, { deadline }: { deadline: number }): Promise<Uint8Array> {
+  decrypt(key: KmsKey, blob: Uint8Array, { deadline, recall }: UseOf): Promise<Uint8Array> {
     return told(key, async () => {
       const parts = { keyId: key.keyId, ...parseClusterBlob(blob) };
-      return this.#deps.clusters.decrypt(await this.#clusterOf(key), parts, deadline);
+      return this.#deps.clusters.decrypt(await this.#clusterOf(key, recall), parts, deadline);
     });
   }
 
-  async #clusterOf(key: KmsKey): Promise<ClusterOf> {
-    const found = await findClusterOf(key, this.#deps.keyStores);
+  async #clusterOf(key: KmsKey, recall: Recall): Promise<ClusterOf> {
+    const found = await findClusterOf(key, this.#deps.keyStores, recall);
     if (found === undefined) throw new Error(`${key.arn} is in a CloudHSM key store that does not exist`);
     return found;
   }
@@ -47,8 +48,9 @@ export class ClusterKeys implements SecondEncryption {
 export async function findClusterOf(
   { accountId, region, customKeyStoreId = '' }: KmsKey,
   keyStores: Pick<KeyStoreStore, 'find'>,
+  recall?: Recall,
 ): Promise<ClusterOf | undefined> {
-  const store = findKeyStore(await keyStores.find({ accountId, region }), customKeyStoreId);
+  const store = findKeyStore(await keyStores.find({ accountId, region }, recall), customKeyStoreId);
   if (store?.type !== 'AWS_CLOUDHSM') return undefined;
   return { accountId, region, storeId: store.id, cluster: store.cluster };
 }

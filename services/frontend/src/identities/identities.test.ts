@@ -2,7 +2,8 @@ import { beforeEach, expect, test } from 'vitest';
 import { MemoryStore } from '../store/memory-store.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 import { newUser } from './iam-store.contract.ts';
-import { Identities, type Recall } from './identities.ts';
+import type { Recall } from '../store/last-known.ts';
+import { Identities } from './identities.ts';
 import { MemoryIamStore } from './memory-iam-store.ts';
 
 const alice = newUser('alice');

@@ -1,7 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
 import { accountOfIamChange, type ChangeListener, type Changes } from '../store/change-feed.ts';
-import type { LastKnown } from '../store/last-known.ts';
+import type { Recall } from '../store/last-known.ts';
 import { ReadCache } from '../store/read-cache.ts';
 import type { AccessKeyRecord } from '../store/store.ts';
 import { adoptFirstUser, type FirstUserStores } from './first-user.ts';
@@ -20,9 +20,6 @@ interface Known {
   readonly identity: Identity;
   readonly version: number;
 }
-
-/** Of a request that may be answered from the last known records: cryptography, while the store is away. */
-export type Recall = Pick<LastKnown, 'readOr'> | undefined;
 
 type Found<R extends UserRecord | RoleRecord> = Identity<R> | undefined;
 

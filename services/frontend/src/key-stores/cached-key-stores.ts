@@ -1,7 +1,7 @@
 import type { KeyInStore } from '@keyfleet/shared/stored/key-store-keys';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import { type ChangeListener, type Changes, keyStoresName } from '../store/change-feed.ts';
-import { late, readInTime } from '../store/last-known.ts';
+import type { Recall } from '../store/last-known.ts';
 import { ReadCache } from '../store/read-cache.ts';
 import type { CustomKeyStore, KeyStores, KeyStoreStore } from './key-store.ts';
 
@@ -33,18 +33,12 @@ export class CachedKeyStores implements KeyStoreStore, ChangeListener {
     this.#known.clear();
   }
 
-  find(scope: Scope): KeyStores | Promise<KeyStores> {
+  find(scope: Scope, recall?: Recall): KeyStores | Promise<KeyStores> {
     const name = keyStoresName(scope);
     const read = async (): Promise<KeyStores> => this.#store.find(scope);
-    const load = async (): Promise<KeyStores> => {
-      const known = this.#known.lastKnown(name);
-      if (known === undefined) return read();
-      // While Redis is away: the stores when changes were last sure to be heard.
-      const found = await readInTime(read, this.#changes);
-      return found === late ? known : found;
-    };
+    const known = recall && this.#changes.servesLastKnown ? this.#known.lastKnown(name) : undefined;
     // A store that answers always returns its stores, possibly none.
-    return this.#known.get(name, load) as KeyStores | Promise<KeyStores>;
+    return (known ? recall!.readOr(known, read) : this.#known.get(name, read)) as KeyStores | Promise<KeyStores>;
   }
 
   replace(before: KeyStores, stores: readonly CustomKeyStore[]): Promise<void> {

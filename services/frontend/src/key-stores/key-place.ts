@@ -1,5 +1,6 @@
 import { findKeyStore, type KeyStoreStore } from './key-store.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
+import type { Recall } from '../store/last-known.ts';
 
 /**
  * Whether a key's custom key store is not connected, so that nothing can be done with the key. Not a promise for other
@@ -8,9 +9,10 @@ import type { KmsKey } from '../keys/kms-key.ts';
 export function isAway(
   { customKeyStoreId, accountId, region }: KmsKey,
   keyStores: Pick<KeyStoreStore, 'find'>,
+  recall: Recall,
 ): boolean | Promise<boolean> {
   if (customKeyStoreId === undefined) return false;
-  const found = keyStores.find({ accountId, region });
+  const found = keyStores.find({ accountId, region }, recall);
   if (found instanceof Promise) {
     return found.then((stores) => findKeyStore(stores, customKeyStoreId)?.state !== 'CONNECTED');
   }

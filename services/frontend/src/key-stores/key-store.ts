@@ -2,6 +2,7 @@ import type { ConnectionErrorCode, ConnectionState } from '@keyfleet/shared/api/
 import type { KeyInStore } from '@keyfleet/shared/stored/key-store-keys';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { z } from 'zod';
+import type { Recall } from '../store/last-known.ts';
 
 /** Where an external key store's proxy is, and how it recognizes us. */
 export interface XksProxy {
@@ -75,7 +76,7 @@ export interface KeyStores extends Scope {
  */
 export interface KeyStoreStore {
   /** Not a promise if cached. */
-  find(scope: Scope): KeyStores | Promise<KeyStores>;
+  find(scope: Scope, recall?: Recall): KeyStores | Promise<KeyStores>;
   replace(before: KeyStores, stores: readonly CustomKeyStore[]): Promise<void>;
   /** False if it contains KMS keys. */
   remove(before: KeyStores, id: string): Promise<boolean>;

@@ -1,8 +1,11 @@
 import type { KmsKey } from '../keys/kms-key.ts';
+import type { Recall } from '../store/last-known.ts';
 import type { Purpose } from '../xks/proxies.ts';
 
 /** The call in which a key in a custom key store is used. */
-export type UseOf = Omit<Purpose, 'keyArn'>;
+export interface UseOf extends Omit<Purpose, 'keyArn'> {
+  readonly recall: Recall;
+}
 
 /**
  * What a custom key store does to its keys' ciphertexts: it encrypts an HSM's ciphertext a second time, with a key

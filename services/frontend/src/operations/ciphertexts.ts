@@ -76,8 +76,8 @@ export function tellsMaterial({ keySpec, customKeyStoreId }: KmsKey): boolean {
 }
 
 /** What an external key store's proxy is told about the call that it serves. */
-export function useOf({ requestId, caller, deadline }: Call, operation: string): UseOf {
-  return { operation, requestId, principal: caller.arn, deadline };
+export function useOf({ requestId, caller, deadline, recall }: Call, operation: string): UseOf {
+  return { operation, requestId, principal: caller.arn, deadline, recall };
 }
 
 function incorrectKey(): KmsException {

@@ -96,7 +96,7 @@ export async function randomBytesOf(
   length: number,
   { call, deps }: StoreWork,
 ): Promise<OutputOf<typeof GenerateRandom>> {
-  const store = findKeyStore(await deps.keyStores.find(scopeOf(call)), id);
+  const store = findKeyStore(await deps.keyStores.find(scopeOf(call), call.recall), id);
   if (store?.type !== 'AWS_CLOUDHSM') throw new Error(`${id} is not a CloudHSM key store, but was let through`);
   try {
     const of = { ...scopeOf(call), storeId: store.id, cluster: store.cluster };

@@ -180,7 +180,7 @@ export function customKeyStoreNotFound(named: string): KmsException {
 
 /** Throws CustomKeyStoreNotFoundException. */
 export async function loadStore(id: string, call: Call, { keyStores, clock }: LoadDeps): Promise<LoadedStore> {
-  const before = await keyStores.find(scopeOf(call));
+  const before = await keyStores.find(scopeOf(call), call.recall);
   const store = findKeyStore(before, id);
   if (store === undefined) throw customKeyStoreNotFound(id);
   return { before, store: storeAt(store, clock.now()) };

@@ -17,6 +17,7 @@ import type { Principal } from '../policy/principal.ts';
 import type { PrincipalIds, Users } from '../policy/users.ts';
 import type { Markers } from './markers.ts';
 import type { Alias, AliasStore, KeyStore } from '../store/store.ts';
+import type { Recall } from '../store/last-known.ts';
 import type { LastUsages } from '../background/last-usages.ts';
 
 /** Who signed the request, as its signature proves. */
@@ -37,6 +38,8 @@ export interface Call {
   readonly userAgent: string;
   /** Milliseconds since the epoch, after which nobody waits for the answer. */
   readonly deadline: number;
+  /** Set for cryptography while changes are not heard: then the last known records may serve, and that is recorded. */
+  readonly recall?: Recall;
   /** The alias that the request moves or deletes, as it was when the caller was authorized. */
   readonly alias?: Alias | undefined;
   /**

@@ -19,7 +19,7 @@ export const describeKey: Handler<typeof DescribeKey, Pick<Deps, 'clock' | 'keyS
   _input,
   { key },
   { clock, keyStores },
-) => ({ KeyMetadata: metadataOf(key, clock.now(), await isAway(key, keyStores)) });
+) => ({ KeyMetadata: metadataOf(key, clock.now(), await isAway(key, keyStores, undefined)) });
 
 export const listKeys: Handler<typeof ListKeys, Pick<Deps, 'keys' | 'markers' | 'partition'>> = async (
   input,

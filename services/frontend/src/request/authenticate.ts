@@ -10,7 +10,7 @@ import {
   stringToSign,
 } from '@keyfleet/shared/sigv4';
 import type { AccessKeyUses } from '../background/access-key-uses.ts';
-import type { Recall } from '../identities/identities.ts';
+import type { Recall } from '../store/last-known.ts';
 import type { Caller } from '../operations/handler.ts';
 import type { ClaimedKey, Credential } from './credentials.ts';
 import { countParameters, isPresigned, readPresignedClaim } from './presigned-claim.ts';

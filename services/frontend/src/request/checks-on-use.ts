@@ -14,6 +14,7 @@ import type { Deps } from '../operations/handler.ts';
 import { assertSignable, type SignatureInput } from '../operations/sign.ts';
 import { wrongState } from '../operations/store-work.ts';
 import { rateClassOf, rateClassOfKey } from '../quotas/request-rates.ts';
+import type { Recall } from '../store/last-known.ts';
 import type { AccessRequestDeps } from './access-request.ts';
 import { admit } from './access.ts';
 import { check, type CheckedRequest } from './check.ts';
@@ -65,15 +66,19 @@ export function accessDeps(deps: Deps): AccessRequestDeps {
   return { policies, partition, clock, lastUsages, listAliases: (...page) => aliases.listAliases(...page) };
 }
 
-export const state = check('the key is in a state for it', ({ operation, keys, deps }) => {
+export const state = check('the key is in a state for it', ({ operation, call, keys, deps }) => {
   const isOutside = keys.some(({ customKeyStoreId }) => customKeyStoreId !== undefined);
-  if (isOutside) return stateOutside(operation.name, keys, deps);
+  if (isOutside) return stateOutside(operation.name, keys, { ...deps, recall: call.recall });
   for (const key of keys) assertKeyState(operation.name, key, deps.clock.now());
   return undefined;
 });
 
-async function stateOutside(operation: string, keys: readonly KmsKey[], { clock, keyStores }: Deps): Promise<void> {
-  for (const key of keys) assertKeyState(operation, key, clock.now(), await isAway(key, keyStores));
+async function stateOutside(
+  operation: string,
+  keys: readonly KmsKey[],
+  { clock, keyStores, recall }: Pick<Deps, 'clock' | 'keyStores'> & { readonly recall: Recall },
+): Promise<void> {
+  for (const key of keys) assertKeyState(operation, key, clock.now(), await isAway(key, keyStores, recall));
 }
 
 /** Keys in custom key stores cannot generate key pairs. */

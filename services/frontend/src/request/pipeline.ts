@@ -85,7 +85,8 @@ export class Pipeline {
       const proven = signedFor ? this.#deps.authenticator.authenticate(request, signedFor, patience) : anonymous;
       const { caller, region, isPresigned = false } = proven instanceof Promise ? await proven : proven;
       const { requestId, sourceIpAddress, isSecure } = request;
-      attempt.call = { caller, region, requestId, sourceIpAddress, isSecure, userAgent: attempt.userAgent, deadline };
+      const { userAgent } = attempt;
+      attempt.call = { caller, region, requestId, sourceIpAddress, isSecure, userAgent, deadline, recall };
       if (signedFor && !isPresigned) request.onGenuine();
 
       const parsed = wanted.parse();

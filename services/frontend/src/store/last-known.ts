@@ -12,7 +12,10 @@ import { type Alias, type AliasStore, type KeyStore, StoreUnavailableError } fro
 /** How long a read may take before the last known value is used instead. A responsive Redis is always asked. */
 const PATIENCE_MS = 50;
 
-export const late = Symbol('late');
+const late = Symbol('late');
+
+/** Of a request that may be answered from the last known records: cryptography, while the store is away. */
+export type Recall = Pick<LastKnown, 'readOr'> | undefined;
 
 /**
  * Reads for one request while the change feed is interrupted: from the store if it answers, else the last known value.
@@ -82,7 +85,7 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
 }
 
 /** The store's answer if it is prompt; `late` otherwise. */
-export async function readInTime<T>(
+async function readInTime<T>(
   read: () => Promise<T>,
   { connected }: Pick<Changes, 'connected'>,
 ): Promise<T | typeof late> {

@@ -74,11 +74,12 @@ export class ExternalKeys implements SecondEncryption {
 
   async #use<A extends 'encrypt' | 'decrypt'>(key: KmsKey, api: A, { members, use }: { members: object; use: UseOf }) {
     const { accountId, region, customKeyStoreId = '', xksKeyId: externalKeyId = '' } = key;
-    const store = findKeyStore(await this.#deps.keyStores.find({ accountId, region }), customKeyStoreId);
+    const { recall, ...purpose } = use;
+    const store = findKeyStore(await this.#deps.keyStores.find({ accountId, region }, recall), customKeyStoreId);
     if (store?.type !== 'EXTERNAL_KEY_STORE')
       throw new Error(`${key.arn} is in an external key store that does not exist`);
     const proxy: ProxyOf = { accountId, region, storeId: store.id, xks: store.xks };
-    return this.#deps.proxies.use(proxy, api, { externalKeyId, members, purpose: { ...use, keyArn: key.arn } });
+    return this.#deps.proxies.use(proxy, api, { externalKeyId, members, purpose: { ...purpose, keyArn: key.arn } });
   }
 }
 
