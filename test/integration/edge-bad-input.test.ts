@@ -1,6 +1,8 @@
 import { alice, startEdge } from '@keyfleet/test-support/edge-fixture';
 import { post, rawExchange, type RequestOptions, sign } from '@keyfleet/test-support/raw-http';
-import { setImmediate } from 'node:timers/promises';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { amzDateOf } from '@keyfleet/shared/sigv4';
 import { describe, expect, test } from 'vitest';
 
@@ -114,6 +116,25 @@ describe('bad input gets AWS’s error and reaches no operation', () => {
     const claim = `X-Amz-Date: ${amzDate}\r\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIANOBODYNOBODYNOBO/${scope}, SignedHeaders=host;x-amz-target, Signature=0\r\n`;
     const nobody = await rawExchange(edge, `${head}${claim}\r\n`);
     expect(nobody).toMatch(/^HTTP\/1.1 400 [^]*UnrecognizedClientException/);
+  });
+
+  test('a form without a signature may hold a web identity token; a peer’s strangers send so many at once', async () => {
+    await using edge = await startEdge({ limits: { strangerUploads: 1, requestTimeoutMs: 60_000 } });
+    const call = 'Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=';
+    const begun = (length: number) =>
+      'POST / HTTP/1.1\r\nHost: k\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n' +
+      `Content-Length: ${length}\r\n\r\n${call}`;
+    const whole = (length: number) => begun(length) + 'x'.repeat(length - call.length);
+    expect(await rawExchange(edge, whole(32_768))).toContain("at 'webIdentityToken'");
+    expect(await rawExchange(edge, whole(32_769))).toContain('<Code>MissingAuthenticationToken</Code>');
+
+    const slow = connect(edge.port, '127.0.0.1').on('error', () => {});
+    slow.write(begun(32_768));
+    await once(slow, 'ready');
+    const other = rawExchange(edge, whole(32_768));
+    expect(await Promise.race([other, delay(500, 'waits')])).toBe('waits');
+    slow.destroy();
+    expect(await other).toContain("at 'webIdentityToken'");
   });
 
   test('requests that come at once on one connection are answered one after the other, in order', async () => {

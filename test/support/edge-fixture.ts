@@ -16,6 +16,7 @@ import type { Identity } from '@keyfleet/frontend/identities/identity';
 import type { UserRecord } from '@keyfleet/frontend/identities/iam-records';
 import { QueryEdge } from '@keyfleet/frontend/edge/query-edge';
 import { getCallerIdentity } from '@keyfleet/frontend/identities/sts/get-caller-identity';
+import { assumeRoleWithWebIdentity } from '@keyfleet/frontend/identities/sts/web-identity';
 
 export const alice = {
   accessKeyId: 'AKIAALICEALICEALICEA',
@@ -95,7 +96,7 @@ export async function startEdge(options: EdgeOptions = {}) {
   const query = new QueryEdge({
     pipeline,
     regions,
-    operations: [getCallerIdentity],
+    operations: [getCallerIdentity, assumeRoleWithWebIdentity],
     perform: async ({ query: asked, call }) => (await asked?.run({ call } as never, {} as never)) ?? undefined,
   });
   const proxies = new TrustedProxies(options.trustedProxies ?? []);

@@ -50,10 +50,24 @@ function split(target: string): RequestTarget {
   return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
+/**
+ * The longest form of a call that needs no signature, which anybody may send. A token has 20,000 characters, and a
+ * session's policy 2,048.
+ */
+export const UNSIGNED_FORM_BYTES = 32_768;
+
 /** IAM and STS share KMS's port; only their protocol sends forms and names the action in the query. */
 export function isQueryRequest({ headers, query }: Pick<HttpRequest, 'headers' | 'query'>): boolean {
-  const isForm = headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true;
-  return isForm || (namesAction(query) && !headers.has('x-amz-target'));
+  return isForm(headers) || (namesAction(query) && !headers.has('x-amz-target'));
+}
+
+function isForm(headers: HttpRequest['headers']): boolean {
+  return headers.get('content-type')?.startsWith('application/x-www-form-urlencoded') === true;
+}
+
+/** Whether a body of so many bytes may be a call that needs no signature. */
+export function mayBeUnsigned({ headers }: Pick<HttpRequest, 'headers'>, length: number): boolean {
+  return length <= UNSIGNED_FORM_BYTES && isForm(headers) && !headers.has('authorization');
 }
 
 /** True for the query of a call that has no body: a GET, or a presigned URL. */

@@ -13,6 +13,7 @@ import {
   type HttpAnswer,
   type HttpRequest,
   isQueryRequest,
+  mayBeUnsigned,
   namesAction,
   type Protocol,
   readTarget,
@@ -42,7 +43,7 @@ export interface HttpLimits extends PortLimits, UploadLimits {
   readonly bodyBytes: number;
   /**
    * How much of a body is read before its caller names an access key that exists: enough to give a wrong call its right
-   * error.
+   * error. Only a form without a signature, which may hold a web identity token, may be larger.
    */
   readonly strangerBodyBytes: number;
   readonly bufferedBytes: number;
@@ -155,6 +156,7 @@ function receiveBody(exchange: Exchange, head: Head, reception: Reception): void
     });
   };
   if (length <= limits.strangerBodyBytes) return read();
+  if (mayBeUnsigned(head, length)) return exchange.beginBody(read);
   // Treats it as a request without a body: a stranger gets the same answer, and its body is never read.
   const refuse = (): void => respond(exchange, reception, { request: requestOf(exchange, head, NO_BODY) });
   const named = reception.pipeline.namesKey(head.headers);

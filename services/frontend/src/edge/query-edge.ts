@@ -3,7 +3,7 @@ import type { QueryOperation } from '../identities/query-operation.ts';
 import type { PerformQuery } from '../identities/perform-query.ts';
 import type { Pipeline } from '../request/pipeline.ts';
 import { countParameters } from '../request/presigned-claim.ts';
-import type { HttpAnswer, HttpRequest } from './http-message.ts';
+import { type HttpAnswer, type HttpRequest, UNSIGNED_FORM_BYTES } from './http-message.ts';
 import { escapeXml, type Parameters, queryReader, xmlOf } from './query-codec.ts';
 import { invalidAction, type QueryError, queryErrorOf } from './query-errors.ts';
 
@@ -95,8 +95,8 @@ interface FormLimits {
 
 /** More than any call has: a list of a thousand tags takes two thousand parameters. The port limits the body. */
 const SIGNED: FormLimits = { parameters: 5_000, characters: Number.POSITIVE_INFINITY };
-/** Anybody may send such a call. A token has 20,000 characters, and a session's policy 2,048. */
-const UNSIGNED: FormLimits = { parameters: 200, characters: 32_768 };
+/** Anybody may send such a call. */
+const UNSIGNED: FormLimits = { parameters: 200, characters: UNSIGNED_FORM_BYTES };
 
 /**
  * The last of repeated parameters counts. To read a long form takes time, and an error says a wrong value back. Throws
