@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { Connections } from './connections.ts';
 
@@ -58,3 +58,20 @@ test('it is a stranger again when the last of its proofs has ended', async () =>
   await port.open(TOO_MANY);
   expect(socket.destroyed).toBe(true);
 });
+
+test('a connection from the port of one that was reset is still known when the other has closed', () => {
+  const connections = new Connections();
+  const [reset, next] = [socketFrom('192.0.2.1', 40_000), socketFrom('192.0.2.1', 40_000)];
+  for (const socket of [reset, next]) connections.add(socket, () => undefined);
+  reset.emit('close');
+  expect(connections.of(next)?.socket).toBe(next);
+  next.emit('close');
+  expect(connections.of(next)).toBeUndefined();
+});
+
+function socketFrom(remoteAddress: string, remotePort: number): Socket {
+  return Object.defineProperties(new Socket(), {
+    remoteAddress: { value: remoteAddress },
+    remotePort: { value: remotePort },
+  });
+}

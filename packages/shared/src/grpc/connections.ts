@@ -48,7 +48,8 @@ export class Connections {
     const connection = new Connection(peer, socket);
     this.#connections.set(name, connection);
     socket.once('close', () => {
-      this.#connections.delete(name);
+      // A client that resets a connection may have its successor accepted from the same port before this is heard.
+      if (this.#connections.get(name) === connection) this.#connections.delete(name);
       this.#strangers.remove(peer, connection);
     });
     this.#strangers.add(peer, connection, 1);

@@ -273,7 +273,8 @@ export class Connections {
 
   #remove(name: string, connection: Connection): void {
     this.acquaint(connection);
-    this.#connections.delete(name);
+    // A client that resets a connection may have its successor accepted from the same port before this is heard.
+    if (this.#connections.get(name) === connection) this.#connections.delete(name);
     this.release(connection.peer);
   }
 }

@@ -1,6 +1,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { Server, ServerCredentials, ServerInterceptingCall, type ServiceDefinition } from '@grpc/grpc-js';
+import {
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
+  type ServiceDefinition,
+} from '@grpc/grpc-js';
 import { Kms, kmsDefinition } from '@keyfleet/proto/kms';
 import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { type Message, protoCodec } from '@keyfleet/shared/api/proto';
@@ -9,6 +15,7 @@ import type { Address } from '@keyfleet/shared/config';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { acceptTls, type ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
 import { addHealth, healthService } from '@keyfleet/shared/grpc/health';
+import { streamOf } from '@keyfleet/shared/grpc/streams';
 import type { KmsEdgeDeps } from './aws-json-edge.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { type ServeCall, serveUnary } from './grpc-call.ts';
@@ -76,8 +83,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
       ({ path }, call) => {
         const route = routes.get(path);
         const connection = connections.of(call.getConnectionInfo());
-        // The connection is gone.
-        if (connection === undefined) return new ServerInterceptingCall(call);
+        if (connection === undefined) return refused(call);
         if (route === undefined) return servePublic(path, { call, connection });
         return serveUnary(path, { call, connection, isTls }, route);
       },
@@ -106,6 +112,12 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
       unknown[Symbol.dispose]();
     },
   };
+}
+
+/** Nobody counts what such a connection costs: it has closed, or should. */
+function refused(call: ServerInterceptingCallInterface): ServerInterceptingCall {
+  streamOf(call).session?.destroy();
+  return new ServerInterceptingCall(call);
 }
 
 function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): ServeCall {
