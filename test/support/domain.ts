@@ -17,8 +17,10 @@ import {
   type Rule,
   ruledChanges,
 } from '@keyfleet/shared/domain/state';
-import { TokenBody, TokenEnvelope, TokenHeader, tokenHash } from '@keyfleet/shared/domain/token';
+import { parseToken, TokenBody, TokenEnvelope, TokenHeader, tokenHash } from '@keyfleet/shared/domain/token';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { newDomainKey, newSecretKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
+import { sealDomainToken } from '@keyfleet/hsm-worker/boundary/domain/domain-token';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { type Identity, newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
@@ -186,6 +188,14 @@ export function forgedToken(
   const changed = { ...fields, ...change(fields, DomainState.decode(fields.state)) };
   const body = TokenBody.encode({ header: TokenHeader.encode(changed), iv, sealed });
   return TokenEnvelope.encode({ body, signature: signer.sign(body) });
+}
+
+/** A token that verifies and opens, whose domain keys are others under the same ids. */
+export function withOtherKeys(token: Uint8Array, signer: Identity): Buffer {
+  const { state, previousHash, proposal } = parseToken(token);
+  const domainKeys = state.domainKeys.map(({ id }) => ({ ...newDomainKey(randomBytes), id }));
+  const secrets = { domainKeys, materialIdKey: newSecretKey(randomBytes) };
+  return sealDomainToken({ state, previousHash, proposal, secrets }, signer, randomBytes);
 }
 
 /** A token that verifies and that no member can open, signed by `sign`. */

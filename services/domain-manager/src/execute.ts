@@ -43,7 +43,8 @@ export async function executeProposal(change: DomainChange, proposal: Proposal, 
 async function haveMade(worker: Worker, proposal: Proposal, { views, tokens, events }: ExecuteDeps): Promise<void> {
   const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
   // False: another replica was faster, perhaps with the same proposal. The next round reads what it stored.
-  if (!(await tokens.append(token, (next) => assertOthersOpen(next, { views, events })))) return;
+  if (!(await tokens.append(token, (next) => assertOthersOpen(next, { before: tokens.head?.state, views, events }))))
+    return;
   // A member that already made a token of this generation from another proposal returns that one.
   const made = parseToken(token).proposal;
   const signers = made.signatures.map(({ operatorId }) => operatorId);

@@ -20,7 +20,10 @@ export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds):
     proposals,
     events,
     status: () => loadStatus(assembly, { ...deps, survey }, rounds),
-    confirm: async (next) => assertOthersOpen(next, { views: await surveyWorkers(workers, tokens.head), events }),
+    confirm: async (next) => {
+      const { head } = tokens;
+      await assertOthersOpen(next, { before: head?.state, views: await surveyWorkers(workers, head), events });
+    },
     waitsFor: (command) => waitsFor(command, { views: round.views, tokens }),
     isServing: () => stored.redis.status === 'ready' && stored.guard.problem === undefined,
     onChange() {

@@ -1,7 +1,14 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { createLog } from '@keyfleet/shared/log';
 import { beforeAll, expect, test } from 'vitest';
-import { rotation, sealedForNobody, TestDomain } from '../../../test/support/domain.ts';
+import {
+  type Change,
+  memberOf,
+  rotation,
+  sealedForNobody,
+  TestDomain,
+  withOtherKeys,
+} from '../../../test/support/domain.ts';
 import { DomainManagerEvents } from './events.ts';
 import { surveyWorkers } from './worker-survey.ts';
 import { MemoryStore } from './store/memory-store.ts';
@@ -39,7 +46,9 @@ async function storing(token: Buffer, workers: readonly Worker[]): Promise<strin
   await tokens.refresh();
   const views = await surveyWorkers(workers, tokens.head);
   try {
-    return String(await tokens.append(token, (next) => assertOthersOpen(next, { views, events })));
+    return String(
+      await tokens.append(token, (next) => assertOthersOpen(next, { before: domain.hsms[0]!.state, views, events })),
+    );
   } catch (error) {
     return (error as Error).name;
   }
@@ -67,4 +76,25 @@ test('a member that is there and does not answer, as to a token larger than it r
   const silent = [second, third].map((hsm) => workerOf(hsm, { check }));
   expect(await storing(endsTheDomain, [workerOf(maker), ...silent])).toBe('UnconfirmedError');
   expect(await storing(good, [...silent, workerOf(second)])).toBe('true');
+});
+
+test('a member of the domain compares the keys, whomever the token admits', async () => {
+  const admitted = domain.newHsm('hsm-4');
+  admitted.install(domain.tokens);
+  const admission = { name: 'ModifyMembers', body: { admit: [memberOf(admitted)], remove: [] } } satisfies Change;
+  const honest = domain.prepare(admission, domain.people, third);
+  const hostile = withOtherKeys(honest, domain.identities.get('hsm-3')!);
+  const newcomer = workerOf(admitted);
+  expect(await storing(hostile, [newcomer, workerOf(maker), workerOf(second)])).toBe('TokenLogError');
+  expect(await storing(honest, [newcomer, workerOf(maker), workerOf(second)])).toBe('true');
+  // A hostile worker that says it is a member passes on what the newcomer signed.
+  const relay = workerOf(third, {
+    describe: async () => second.describe(),
+    check: async (token) => newcomer.check(token),
+  });
+  expect(await storing(hostile, [newcomer, relay])).toBe('TokenLogError');
+  // With no member from before in reach, the newcomer can at least tell whether it opens.
+  const forNobody = await sealedForNobody(honest, (body) => domain.identities.get('hsm-3')!.sign(body));
+  expect(await storing(forNobody, [newcomer, workerOf(third)])).toBe('TokenLogError');
+  expect(await storing(honest, [newcomer, workerOf(third)])).toBe('true');
 });

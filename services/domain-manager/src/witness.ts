@@ -1,40 +1,52 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import { isMember } from '@keyfleet/shared/domain/state';
+import { type DomainState, isMember } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { verifyCheck } from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
 import type { WorkerView } from './worker-survey.ts';
 import { type Head, TokenLogError } from './token-log.ts';
-import { WorkerRefusedError } from './workers.ts';
+import { type HsmDescription, WorkerRefusedError } from './workers.ts';
 
 /** A member was asked but did not answer: it is worth asking again for the same token. */
 export class UnconfirmedError extends Error {
   override name = 'UnconfirmedError';
 }
 
+export interface WitnessDeps {
+  /** The state that the token follows; undefined for the founding one. */
+  readonly before: DomainState | undefined;
+  readonly views: readonly WorkerView[];
+  readonly events: DomainManagerEvents;
+}
+
+type Described = WorkerView & { readonly description: HsmDescription };
+
 /**
- * Asks the members of the new state, except the token's maker, until one can open it. Anyone can verify a token,
- * whatever is sealed in it; once it is stored, no other token of its generation can be, and a domain whose members
- * cannot open it is finished. A worker's own description only decides who is asked; what counts is a member's
- * signature. Throws TokenLogError if all that answer refuse it, and UnconfirmedError if one that is reachable does not
- * answer. If none is in reach, as when every worker is lost, it does not wait.
+ * Asks other members than the token's maker until one opens it. Anyone can verify a token, whatever is sealed in it;
+ * once it is stored, no other token of its generation can be, and a domain whose members cannot open it is finished. A
+ * worker's own description only decides who is asked; what counts is a member's signature. Throws TokenLogError if all
+ * that answer refuse it, and UnconfirmedError if one that is reachable does not answer. If none is in reach, as when
+ * every worker is lost, it does not wait.
  */
 export async function assertOthersOpen(
   { state, hash, token }: Head,
-  { views, events }: { readonly views: readonly WorkerView[]; readonly events: DomainManagerEvents },
+  { before, views, events }: WitnessDeps,
 ): Promise<void> {
   const { signerId } = parseToken(token);
   const others = state.members.filter(({ memberId }) => memberId !== signerId);
+  const veterans = others.filter((member) => before === undefined || isMember(before, member));
+  const witnesses = views.filter(
+    (view): view is Described =>
+      view.description?.generation === state.generation - 1 && isMember({ members: others }, view.description),
+  );
+  // Whom this token admits has no keys to compare it with, so it is asked only where no member from before is in reach.
+  const comparing = witnesses.filter(({ description }) => isMember({ members: veterans }, description));
+  const [asked, members] = comparing.length > 0 ? [comparing, veterans] : [witnesses, others];
   const refusals: string[] = [];
   let unanswered: unknown;
-  for (const { worker, description } of views) {
-    const isWitness =
-      description?.generation === state.generation - 1 &&
-      description.memberId !== signerId &&
-      isMember(state, description);
-    if (!isWitness) continue;
+  for (const { worker, description } of asked) {
     try {
-      return verifyCheck(await worker.check(token), others, { domain: state.domain, hash });
+      return verifyCheck(await worker.check(token), members, { domain: state.domain, hash });
     } catch (error) {
       events.tokenNotConfirmed(worker, signerId, error);
       if (error instanceof WorkerRefusedError || error instanceof DomainError) {

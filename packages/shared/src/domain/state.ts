@@ -158,7 +158,7 @@ export function activeDomainKey({ domainKeys }: DomainState): DomainKeyInfo {
 }
 
 /** Whether the state contains exactly this HSM: the same name with other keys is another HSM. */
-export function isMember({ members: hsms }: DomainState, hsm: Member): boolean {
+export function isMember({ members: hsms }: { readonly members: readonly Member[] }, hsm: Member): boolean {
   const found = hsms.find(({ memberId }) => memberId === hsm.memberId);
   return (
     found !== undefined &&

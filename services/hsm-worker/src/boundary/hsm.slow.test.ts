@@ -1,4 +1,12 @@
-import { memberOf, refusalOf, rotation, sealedForNobody, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
+import {
+  memberOf,
+  refusalOf,
+  rotation,
+  sealedForNobody,
+  TestDomain,
+  testSealKey,
+  withOtherKeys,
+} from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
@@ -43,6 +51,17 @@ describe('a member', () => {
     const stranger = domain.newHsm('hsm-9');
     stranger.install(domain.tokens);
     expect(refusalOf(() => stranger.check(domain.prepare(rotation)))).toBe('cannot-open');
+  });
+
+  test('neither takes other keys under the ids of its own nor confirms them, not even after a restart', () => {
+    const domain = new TestDomain();
+    const [maker, member] = domain.hsms as [Hsm, Hsm];
+    const hostile = withOtherKeys(domain.prepare(rotation), domain.identities.get(maker.memberId)!);
+    expect(refusalOf(() => member.check(hostile))).toBe('forged');
+    expect(refusalOf(() => member.install([hostile]))).toBe('forged');
+    const restarted = domain.newHsm(member.memberId, member.sealedIdentity());
+    expect(refusalOf(() => restarted.check(hostile))).toBe('no-domain');
+    expect(refusalOf(() => restarted.install([...domain.tokens, hostile]))).toBe('forged');
   });
 
   test('a domain key opens what it sealed after every rotation, and material ids stay what they were', () => {

@@ -9,7 +9,7 @@ import { signCheck } from '@keyfleet/shared/domain/token-check';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
-import { assertSameKeys } from './domain/domain-secrets.ts';
+import { assertSameKeys, type DomainSecrets } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
 import { assertSameToken, followTokens, newestOf } from './domain/follow-tokens.ts';
 import { InstalledDomain } from './domain/installed-domain.ts';
@@ -113,8 +113,7 @@ export class Hsm {
   describe(): HsmDescription {
     const { memberId, signingKey, agreementKey, encapsulationKey } = this.#identity;
     const verified = this.#verified;
-    const waitsForKeys =
-      verified !== undefined && this.#installed === undefined && isMember(verified.state, this.#identity);
+    const waitsForKeys = verified !== undefined && this.#installed === undefined && this.#isMemberOf(verified);
     return {
       memberId,
       signingKey,
@@ -214,8 +213,8 @@ export class Hsm {
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
 
     // Before the checkpoint it follows but does not serve: the chain may be the beginning of another domain's.
-    const serves = isMember(verified.state, this.#identity) && reaches(verified, this.#options.anchor.checkpoint);
-    const after = serves ? this.#opened(newest, verified) : undefined;
+    const serves = this.#isMemberOf(verified) && reaches(verified, this.#options.anchor.checkpoint);
+    const after = serves ? this.#opened(newest, verified, this.#heldBefore(newest, parsed)) : undefined;
     this.#installed = after;
     this.#verified = verified;
     if ((this.#prepared?.state.generation ?? 0) <= verified.state.generation) this.#prepared = undefined;
@@ -236,23 +235,38 @@ export class Hsm {
   }
 
   /**
-   * This HSM's signature that `token` follows what is installed and opens here. Changes nothing. Throws `DomainError`.
+   * This HSM's signature that `token` follows what is installed and opens here. A member compares its keys with those
+   * that it has, and refuses while it has none. Changes nothing. Throws `DomainError`.
    */
   check(token: Uint8Array): Buffer {
+    if (this.#installed === undefined && this.#isMemberOf(this.#verified)) throw noDomain();
     const parsed = parseToken(token);
     const verified = this.#follow([parsed]);
     assertSameToken(parsed, verified);
     assertNotFromFuture(verified, this.#options.clock.now());
-    this.#opened(parsed, verified);
+    this.#opened(parsed, verified, this.#installed?.secrets);
     const checked = { domain: parsed.state.domain, memberId: this.memberId, tokenHash: parsed.hash };
     return signCheck(checked, (message) => this.#identity.sign(message));
   }
 
-  #opened(token: DomainToken, verified: VerifiedDomain): InstalledDomain {
-    const before = this.#installed;
+  #isMemberOf(domain: VerifiedDomain | undefined): boolean {
+    return domain !== undefined && isMember(domain.state, this.#identity);
+  }
+
+  /** `held`: what this HSM has from the token before, with which the new one must agree. */
+  #opened(token: DomainToken, verified: VerifiedDomain, held: DomainSecrets | undefined): InstalledDomain {
     const secrets = openDomainToken(token, this.#identity);
-    if (before !== undefined) assertSameKeys(before.secrets, secrets);
-    return new InstalledDomain({ ...verified, secrets }, this.#options.clock, before);
+    if (held !== undefined) assertSameKeys(held, secrets);
+    return new InstalledDomain({ ...verified, secrets }, this.#options.clock, this.#installed);
+  }
+
+  /** After a restart the keys of the token before `newest` are opened once more, if it came along. */
+  #heldBefore(newest: DomainToken, tokens: readonly DomainToken[]): DomainSecrets | undefined {
+    if (this.#installed !== undefined) return this.#installed.secrets;
+    const previous = tokens.find(
+      ({ hash }) => newest.previousHash !== undefined && Buffer.compare(newest.previousHash, hash) === 0,
+    );
+    return previous && this.#isMemberOf(previous) ? openDomainToken(previous, this.#identity) : undefined;
   }
 
   /**
