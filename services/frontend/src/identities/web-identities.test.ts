@@ -6,7 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { TestClock } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
+import { sparing } from './jwks-fetch.ts';
 import { WebIdentities } from './web-identities.ts';
 
 const now = Date.UTC(2026, 10, 26);
@@ -106,9 +108,13 @@ test('a key that is taken out of the file, or replaced under its id, proves noth
   }
 });
 
-test('a JWKS endpoint that hangs, or answers nonsense, holds nobody up for long', async () => {
+test('a JWKS endpoint that hangs, or answers nonsense, is asked once in seconds and holds nobody up for long', async () => {
+  const asked: string[] = [];
   const server = createServer((request, response) => {
+    asked.push(request.url!);
     if (request.url === '/nonsense') response.end('<html>');
+    if (request.url === '/no-keys') response.end('{}');
+    if (request.url === '/away') response.writeHead(503).end();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -118,13 +124,30 @@ test('a JWKS endpoint that hangs, or answers nonsense, holds nobody up for long'
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  for (const path of ['hangs', 'nonsense']) {
+  for (const path of ['hangs', 'nonsense', 'no-keys', 'away']) {
     const jwksUrl = `http://127.0.0.1:${port}/${path}`;
     const identities = new WebIdentities([{ issuer, audiences: ['sts.amazonaws.com'], jwksUrl }]);
     const startedAt = performance.now();
-    expect(await refusal(identities, await signed())).toMatch(/^IDPCommunicationError/);
+    const refused = await Promise.all([signed(), signed()].map(async (token) => refusal(identities, await token)));
+    refused.push(await refusal(identities, await signed()));
+    for (const said of refused) expect(said).toMatch(/^IDPCommunicationError/);
     expect(performance.now() - startedAt).toBeLessThan(4_000);
   }
+  expect(asked).toEqual(['/hangs', '/nonsense', '/no-keys', '/away']);
+});
+
+test('an issuer that failed is asked again after two to four seconds', async () => {
+  const clock = new TestClock();
+  let asked = 0;
+  const answers = [new Response('', { status: 503 }), new Response(jwks)];
+  const fetching = sparing(async () => answers[asked++]!, clock);
+  const ask = () => fetching('https://issuer.example', {} as never);
+  await expect(ask()).rejects.toThrow(TypeError);
+  clock.advance(1_999);
+  await expect(ask()).rejects.toThrow(TypeError);
+  expect(asked).toBe(1);
+  clock.advance(2_001);
+  expect(await (await ask()).text()).toBe(jwks);
 });
 
 test('keys come from a URL, and are asked for once', async () => {

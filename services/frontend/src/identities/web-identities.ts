@@ -9,7 +9,7 @@ import {
   jwtVerify,
   type JWTVerifyGetKey,
 } from 'jose';
-import { fetchTrusting } from './jwks-fetch.ts';
+import { fetchTrusting, sparing } from './jwks-fetch.ts';
 import { QueryException } from './query-exception.ts';
 
 /** An OIDC issuer whose tokens are accepted. */
@@ -99,8 +99,8 @@ function assertIssuedBy({ iat }: JWTPayload, now: number): void {
 function keysOf({ jwksFile, jwksUrl, caFile }: OidcIssuer): JWTVerifyGetKey {
   if (jwksUrl !== undefined) {
     const settings = { timeoutDuration: FETCH_TIMEOUT_MS, cooldownDuration: COOLDOWN_MS, cacheMaxAge: CACHE_MS };
-    const trusting = caFile === undefined ? {} : { [customFetch]: fetchTrusting(caFile) };
-    return createRemoteJWKSet(new URL(jwksUrl), { ...settings, ...trusting });
+    const fetching = sparing(caFile === undefined ? fetch : fetchTrusting(caFile));
+    return createRemoteJWKSet(new URL(jwksUrl), { ...settings, [customFetch]: fetching });
   }
   return fileKeys(jwksFile ?? '');
 }
@@ -137,7 +137,7 @@ function refusalOf(error: unknown): unknown {
   }
   if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'aud')
     return invalid('Incorrect token audience');
-  if (error instanceof errors.JWKSTimeout || error instanceof TypeError || isFetchError(error)) {
+  if (error instanceof errors.JWKSTimeout || error instanceof TypeError) {
     return new QueryException(
       'IDPCommunicationError',
       "Couldn't retrieve verification key from your identity provider",
@@ -146,11 +146,6 @@ function refusalOf(error: unknown): unknown {
   if (error instanceof errors.JOSEError)
     return invalid('Provided Token is not valid: its signature or claims do not verify');
   return error;
-}
-
-/** A JWKS endpoint that does not answer 200 with JSON. */
-function isFetchError(error: unknown): boolean {
-  return error instanceof errors.JOSEError && error.code === 'ERR_JOSE_GENERIC';
 }
 
 function invalid(message: string): QueryException {
