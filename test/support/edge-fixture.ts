@@ -87,6 +87,7 @@ export async function startEdge(options: EdgeOptions = {}) {
       },
     },
     lastUsages: { note: () => undefined },
+    rates: { charge: () => undefined },
     clock,
     requestTimeoutMs: options.requestTimeoutMs ?? 5_000,
     meter: operationMeter('keyfleet.requests'),

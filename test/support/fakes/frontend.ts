@@ -149,6 +149,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
         clock,
       ),
       lastUsages: this.lastUsages,
+      rates: { charge: (_of, rateClass) => this.charge(rateClass) },
       clock,
       requestTimeoutMs: 5_000,
       meter: operationMeter('keyfleet.requests'),

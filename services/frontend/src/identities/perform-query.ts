@@ -21,8 +21,12 @@ export interface PerformQueryDeps extends IamDeps {
 }
 
 export function newPerformQuery(deps: PerformQueryDeps): PerformQuery {
-  return async ({ query, call, input }) => {
-    if (query === undefined || call === undefined || input === undefined) return undefined;
+  return async ({ service, query, call, input }) => {
+    if (call === undefined || input === undefined || service === 'kms') return undefined;
+    if (query === undefined) {
+      chargeQuery({ service, readOnly: true }, { ...call.caller, region: call.region }, deps);
+      return undefined;
+    }
     deps.guard.assertFit();
     // For an unsigned request, the caller is known only once the operation has established it.
     if (query.unsigned === undefined) chargeQuery(query, { ...call.caller, region: call.region }, deps);

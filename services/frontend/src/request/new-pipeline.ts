@@ -71,6 +71,7 @@ export function newPipeline(
     cached: stores.cached,
     audit: audit.requests,
     lastUsages,
+    rates: common.rates,
     clock,
     requestTimeoutMs: config.requestTimeout,
     meter: operationMeter('keyfleet.requests'),

@@ -5,6 +5,8 @@ import type { OperationMeter } from '@keyfleet/shared/telemetry/meters';
 import { inRequestSpan } from '@keyfleet/shared/telemetry/tracing';
 import type { Audit } from '../audit/record.ts';
 import type { LastUsages } from '../background/last-usages.ts';
+import { chargeQuery } from '../identities/rates.ts';
+import { rateClassOf, rateClassOfKey, type RequestRates } from '../quotas/request-rates.ts';
 import { type Attempt, type EdgeRequest, newAttempt, overwriteSecrets, type Wanted } from './attempt.ts';
 import type { Authenticated, Authenticator } from './authenticate.ts';
 import { Deadlines } from './deadlines.ts';
@@ -19,6 +21,7 @@ export interface PipelineDeps {
   readonly cached: Pick<CachedStore, 'lastKnown'>;
   readonly audit: Pick<Audit, 'assertRecordable' | 'record'>;
   readonly lastUsages: Pick<LastUsages, 'note'>;
+  readonly rates: Pick<RequestRates, 'charge'>;
   readonly clock: Clock;
   readonly requestTimeoutMs: number;
   readonly meter: OperationMeter;
@@ -95,7 +98,7 @@ export class Pipeline {
       attempt.output = await (wanted.perform ?? this.#deps.perform)(attempt);
       if (!signedFor) request.onGenuine();
     } catch (error) {
-      attempt.exception = this.#exceptionOf(error, request, attempt);
+      attempt.exception = this.#exceptionOf(this.#throttled(attempt) ?? error, request, attempt);
     }
     try {
       this.#record(attempt);
@@ -103,6 +106,22 @@ export class Pipeline {
       return wanted.format(attempt.output, attempt.call!.caller);
     } finally {
       overwriteSecrets(attempt);
+    }
+  }
+
+  /** What cannot be read counts as a request, too: otherwise an account could send it without limit. */
+  #throttled({ call, input, operation, query }: Attempt): unknown {
+    // Who signed nothing has no account to charge.
+    if (call === undefined || input !== undefined || call.caller === anonymous.caller) return undefined;
+    const { region, caller } = call;
+    const charged = { accountId: caller.accountId, region };
+    try {
+      if (query !== undefined) chargeQuery(query, charged, this.#deps);
+      else if (operation !== undefined)
+        this.#deps.rates.charge(charged, rateClassOf(operation.name) ?? rateClassOfKey(undefined));
+      return undefined;
+    } catch (throttled) {
+      return throttled;
     }
   }
 
