@@ -41,6 +41,16 @@ describe('bad input gets AWS’s error and reaches no operation', () => {
     expect(edge.invocations).toEqual([]);
   });
 
+  // node:http answers the first of these itself, and reads nothing after the second, if nobody says otherwise.
+  test.each([
+    ['another expectation than 100-continue', 'Expect: more\r\nConnection: close'],
+    ['the wish for another protocol', 'Connection: Upgrade\r\nUpgrade: websocket'],
+  ])('%s is no way past the limits: it is answered like any request, and the connection ends', async (_, headers) => {
+    await using edge = await startEdge();
+    const answer = await rawExchange(edge, `GET /healthz HTTP/1.1\r\nHost: edge\r\n${headers}\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1.1 200 OK\r\nx-amzn-RequestId: [0-9a-f-]{36}\r\n/);
+  });
+
   test('a constraint that is broken is named, and recorded with the caller', async () => {
     await using edge = await startEdge();
     const { status, text } = await post(edge, { body: '{"Limit":0}' });

@@ -36,6 +36,8 @@ export class Exchange {
     this.response = parts.response;
     this.#connection = parts.connection;
     this.#isTls = parts.isTls;
+    // Nobody changes to another protocol here; but node:http no longer reads what follows such a request, without end.
+    if (this.request.headers.upgrade !== undefined) this.response.shouldKeepAlive = false;
     const forwardedFor = this.request.headers['x-forwarded-for'];
     this.#sender = parts.connection.senderOf(forwardedFor?.toString());
   }

@@ -36,6 +36,8 @@ export function admitStrangers(server: Server, limits: PortLimits, proxies: Trus
   const serve = listener!.bind(server);
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => connections.admit(socket, serve));
+  // node:http would refuse other expectations than 100-continue itself, as often as anybody likes.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   return connections;
 }
 
