@@ -64,6 +64,24 @@ describe('proposals', () => {
     await expect(proposals.propose(signed(rules(65), [bob]))).resolves.toBeDefined();
   });
 
+  test('what an operator proposed keeps nobody from proposing when it was removed', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    const rules = (backupHorizonMs: number) =>
+      command(replica, { name: 'ModifyRules', body: { rules: testRules, backupHorizonMs } });
+    const modify = async (body: (Change & { name: 'ModifyOperators' })['body']) => {
+      await proposals.propose(signed(command(replica, { name: 'ModifyOperators', body }), [alice, bob]));
+      await round.run();
+    };
+    const mallory = newOperator('mallory');
+    await modify({ admit: [publicPart(mallory)], remove: [] });
+    for (let i = 0; i < 16; i++) await proposals.propose(signed(rules(i + 1), [mallory]));
+    await modify({ admit: [], remove: ['mallory'] });
+    expect(generations()).toEqual([3, 3]);
+    await expect(proposals.propose(signed(rules(0), [alice]))).resolves.toBeDefined();
+    await expect(proposals.propose(signed(rules(1), [alice, bob]))).resolves.toBeDefined();
+  });
+
   test('one operator alone fills no list that the others could not read any more', async () => {
     const replica = await foundedReplica();
     const { proposals } = replica;

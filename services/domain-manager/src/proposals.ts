@@ -236,6 +236,8 @@ export class Proposals {
     const isTheirs = (other: StoredProposal): boolean =>
       other.proposalId !== id &&
       !this.#isDone(other) &&
+      // What nobody signed, as after its signer was removed, is nobody's.
+      other.signatures.length > 0 &&
       other.signatures.every(({ operatorId }) => signers.has(operatorId));
     const theirs = (await this.list()).filter(isTheirs);
     const size = theirs.reduce((sum, { command }) => sum + command.length, proposal.command.length);
