@@ -172,6 +172,12 @@ export function signedBy(command: NewDomainChange, signers: readonly TestOperato
   return Proposal.encode(signers.reduce(signProposal, newProposal(command)));
 }
 
+/** The same ModifyOperators in the first release's form, which makes no domain key: only the label differs. */
+export function inFirstForm(command: Uint8Array): Buffer {
+  const text = Buffer.from(command).toString('latin1').replace('/modify-operators/2', '/modify-operators/1');
+  return Buffer.from(text, 'latin1');
+}
+
 export function memberOf(hsm: Hsm): NewMember {
   const { memberId, signingKey, agreementKey, encapsulationKey } = hsm.describe();
   return { memberId, signingKey, agreementKey, encapsulationKey: encapsulationKey! };

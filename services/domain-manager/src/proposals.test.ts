@@ -1,8 +1,9 @@
-import { Proposal } from '@keyfleet/shared/domain/proposal';
+import { encodeDomainChange, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import {
   type Change,
+  inFirstForm,
   memberOf,
   newOperator,
   publicPart,
@@ -247,6 +248,21 @@ describe('proposals', () => {
     await refused({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } }, 'hsm-1, the preparer');
     await refused(rotation, 'hsm-9, the preparer', 'hsm-9');
     await refused({ name: 'LeaveDomain', body: { memberId: 'hsm-1' } }, 'carries it out itself', 'hsm-2');
+  });
+
+  test('the first release’s removal of a frontend, which makes no domain key, is refused', async () => {
+    const frontend = newOperator('frontend-1', 'service-host');
+    const { proposals, round, ...replica } = await foundedReplica();
+    const admission = { name: 'ModifyOperators', body: { admit: [publicPart(frontend)], remove: [] } } satisfies Change;
+    await proposals.propose(signed(command(replica, admission), [alice, bob]));
+    await round.run();
+    const removal = command(replica, { name: 'ModifyOperators', body: { admit: [], remove: ['frontend-1'] } });
+    const old = { command: inFirstForm(encodeDomainChange(removal)), signatures: [] };
+    const signedByAll = Proposal.encode([alice, bob].reduce(signProposal, old));
+    await expect(proposals.propose(signedByAll)).rejects.toThrow('the first release’s form');
+    const { token } = replica.tokens.head!;
+    expect(() => world.workers[0]!.hsm.prepare(signedByAll, token)).toThrow('the first release’s form');
+    await expect(proposals.propose(signed(removal, [alice, bob]))).resolves.toBeDefined();
   });
 
   test('a token that no other member can open is not stored, and another member is asked', async () => {

@@ -11,7 +11,7 @@ import {
 } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal, verifySignatures } from '@keyfleet/shared/domain/quorum';
 import { isSignatureOf } from '@keyfleet/shared/domain/signature';
-import { assertRulesForPeople } from '@keyfleet/shared/domain/valid-state';
+import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { ProposalStore, Signature, StoredProposal } from './store/store.ts';
 import type { Head, TokenLog } from './token-log.ts';
@@ -207,7 +207,7 @@ export class Proposals {
 
   #assertPossible(change: DomainChange): void {
     const { head } = this.#deps.tokens;
-    assertRulesForPeople(change);
+    assertMayBeMade(change);
     if (change.name === 'LeaveDomain' && change.body.memberId !== change.preparer) {
       throw new DomainError('invalid-change', 'the member that leaves carries it out itself');
     }

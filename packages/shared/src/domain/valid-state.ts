@@ -39,10 +39,14 @@ export function assertValidState(state: DomainState): void {
 }
 
 /**
- * Called when making the token of a change that brings rules, but not when verifying chains: some older ones let
- * machines do more, and stay valid. Throws `DomainError('invalid-change')`.
+ * Called when making the token of a change and when signing one, but not when verifying chains: some older changes let
+ * machines do more, or made no domain key when they removed a frontend, and stay valid. Throws
+ * `DomainError('invalid-change')`.
  */
-export function assertRulesForPeople(change: DomainChange): void {
+export function assertMayBeMade(change: DomainChange): void {
+  if (change.name === 'ModifyOperators' && change.body.keepsDomainKeys) {
+    throw invalid('it is in the first release’s form, which makes no domain key when it removes a frontend');
+  }
   if (change.name !== 'CreateDomain' && change.name !== 'ModifyRules') return;
   for (const { command, alternatives } of change.body.rules) {
     if (!forMachines.has(command) && alternatives.some(isForMachines)) throw mustAskPeople(command);

@@ -22,6 +22,7 @@ import {
   signProposal,
 } from '@keyfleet/shared/domain/proposal';
 import { type Rule, rules, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { type CommandDef, defineCommand } from 'citty';
 
@@ -97,6 +98,7 @@ export const approve = verb({
     // The operator signs what was read here: the bytes come from the domain-manager, and the meaning comes from the
     // bytes.
     terminal.note(explainDomainChange(proposed).join('\n'));
+    assertMayBeMade(proposed);
     assertForThis(proposed, known, domain.anchor);
     const signer = await loadSigner(args, terminal, signersOf(known?.state, domain.anchor));
     const { signatures } = signProposal({ ...view.proposal, signatures: [] }, signer);

@@ -6,7 +6,7 @@ import type { Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
 import { activeDomainKey, type DomainState, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import { assertRulesForPeople } from '@keyfleet/shared/domain/valid-state';
+import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Random } from '../crypto/random.ts';
 import type { Identity } from '../identity.ts';
@@ -32,7 +32,7 @@ export const ROTATION_PAUSE_MS = 10 * 60_000;
 export function prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: TokenMaker): Buffer {
   const { identity, clock, random } = maker;
   const change = verifyFounding(anchor, proposal);
-  assertRulesForPeople(change);
+  assertMayBeMade(change);
   const key = newDomainKey(random);
   const state = foundedState(change, { keyId: key.id, madeAt: clock.now() });
   const secrets = { domainKeys: [key], materialIdKey: newSecretKey(random) };
@@ -51,7 +51,7 @@ export function prepareNext(
   const { identity, clock, random } = maker;
   assertNotFromFuture(current, clock.now());
   const change = verifyProposal(current, proposal);
-  assertRulesForPeople(change);
+  assertMayBeMade(change);
   if (change.name === 'RotateDomainKeys') assertNotTooSoon(current.state, proposal, maker);
   const key = newDomainKey(random);
   // If the clock was set back, tokens must still be in order. Domain keys are then kept longer, never shorter.
