@@ -154,9 +154,10 @@ export class Exchange {
     this.response.once('close', () => clearTimeout(due));
   }
 
+  /** Does nothing once an answer was begun: its client may not read it, and send the rest of a refused body. */
   write({ status, contentType, body }: HttpAnswer): void {
     const { request, response, requestId } = this;
-    if (response.destroyed) return;
+    if (response.destroyed || response.headersSent) return;
     const headers = ['x-amzn-RequestId', requestId, 'Content-Length', String(Buffer.byteLength(body))];
     if (body.length > 0) headers.push('Content-Type', contentType);
     if (request.headers.origin !== undefined) headers.push(...sharedWithOrigins);

@@ -1,0 +1,43 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { duplexPair } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Connections } from './connections.ts';
+import { Exchange } from './exchange.ts';
+import { httpLimits } from './http.ts';
+import { TrustedProxies } from './trusted-proxies.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A client's end of a connection to a server that refuses every request when it has the headers. */
+function refusedClient(body: string) {
+  const connections = new Connections(httpLimits, new TrustedProxies([]));
+  const [client, socket] = duplexPair() as unknown as [Socket, Socket];
+  const server = createServer();
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const connection = connections.of(socket)!;
+    const exchange = new Exchange({ request, response, connection, isTls: false });
+    exchange.begin(() => exchange.send({ status: 400, contentType: 'text/plain', body }));
+  });
+  connections.admit(socket, () => server.emit('connection', socket));
+  return client;
+}
+
+// The client's end takes no more than its high water mark until it is read, as a full buffer of the kernel does.
+test('an answer that waited for the body too long, and is not read, is not written again when the body ends', async () => {
+  const client = refusedClient('refused'.repeat(50_000));
+  client.write(`POST / HTTP/1.1\r\nHost: edge\r\nContent-Length: 5000\r\n\r\n${'a'.repeat(1_000)}`);
+  await setImmediate();
+  await vi.advanceTimersByTimeAsync(1_000);
+  client.write('a'.repeat(4_000));
+  await setImmediate();
+  const answers = (await client.setEncoding('utf8').toArray()).join('');
+  expect(answers).toMatch(/^HTTP\/1.1 400 .*\r\nConnection: close\r\n.*\r\n(?:refused){50000}$/s);
+  expect(answers.match(/HTTP\/1.1/g)).toHaveLength(1);
+});
