@@ -92,6 +92,15 @@ test('exceptions are rebuilt with name and message; a fault tells nothing', asyn
   });
 });
 
+test('a message that was cut within a character is sent like any other', async () => {
+  await using edge = await startEdge();
+  using kms = kmsClient(edge);
+  await expect(kms.DescribeKey({ KeyId: `${'a'.repeat(8_191)}😀` })).rejects.toMatchObject({
+    code: 'ValidationException',
+    message: expect.stringContaining("a\uFFFD' at 'keyId' failed to satisfy constraint") as unknown,
+  });
+});
+
 test.each([
   ['a wrong secret', { credentials: { ...credentials, secretAccessKey: 'x' } }, 'InvalidSignatureException'],
   [

@@ -10,3 +10,13 @@ test('a wrong value is said back, but not a megabyte of it, and not once for eac
   expect(long).toMatch(/^Value '"{8192}' at 'userName' failed/);
   expect(validationException(Array.from({ length: 100 }, () => long)).message).toHaveLength(65_536);
 });
+
+test.each([
+  ['in the value', 'a'.repeat(8_191)],
+  ['at the end of all', 'a'.repeat(4)],
+])('no cut leaves half a character %s: it would have no UTF-8 form', (_, start) => {
+  const text = `${start}${'😀'.repeat(10_000)}`;
+  const { message } = validationException(Array.from({ length: 20 }, () => violation(text, 'userName', 'longer')));
+  expect(message).toHaveLength(65_536);
+  expect(message.isWellFormed()).toBe(true);
+});

@@ -116,8 +116,12 @@ export class KmsException extends Error {
   /** The message for the audit record, without the secrets that AWS prints back to their sender. */
   readonly recorded: string;
 
+  /**
+   * Half a surrogate pair, where a text was cut or in a policy's JSON, becomes U+FFFD: it has no UTF-8 form, and
+   * grpc-js throws at it when the answer is sent.
+   */
   constructor(code: ExceptionCode, message = '', options: ErrorOptions & { readonly recorded?: string } = {}) {
-    super(message, options);
+    super(message.toWellFormed(), options);
     this.name = code;
     this.code = code;
     this.recorded = options.recorded ?? message;

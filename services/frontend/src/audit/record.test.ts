@@ -106,6 +106,11 @@ describe('a record of IAM or STS', () => {
     });
   });
 
+  test('has no half of a character where a message was cut', () => {
+    const exception = new KmsException('ValidationException', `${'a'.repeat(1_023)}😀`);
+    expect(recorded({ exception }).errorMessage).toBe(`${'a'.repeat(1_023)}\uFFFD`);
+  });
+
   test('has of a caller that proved nothing its parameters only if they are short', () => {
     const query = { readOnly: false, input: z.object({ Policy: text() }) };
     const of = (length: number, arn: string) => {

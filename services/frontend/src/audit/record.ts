@@ -156,7 +156,7 @@ function identityTypeOf(arn: string): string {
 
 function errorMembers(exception: KmsException | undefined): string {
   if (exception === undefined) return '';
-  const recorded = exception.recorded.slice(0, MAX_CHARACTERS);
+  const recorded = exception.recorded.slice(0, MAX_CHARACTERS).toWellFormed();
   const message = recorded === '' ? '' : `"errorMessage":${JSON.stringify(recorded)},`;
   return `"errorCode":"${exception.name}",${message}`;
 }
