@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { createRequire } from 'node:module';
-import { type GrpcObject, loadPackageDefinition } from '@grpc/grpc-js';
+import { type GrpcObject, loadPackageDefinition, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { loadSync, type Options, type PackageDefinition } from '@grpc/proto-loader';
 
 /** The types in gen/ are made with the same options: `npm run gen`. */
@@ -43,3 +43,7 @@ function refuseBadTexts(): void {
 }
 
 refuseBadTexts();
+
+// grpc-js prints each header that it cannot take, with its value: before any limit, megabytes a second that a stranger
+// sends, or a caller's secrets.
+setLogVerbosity(logVerbosity.NONE);

@@ -1,3 +1,4 @@
+import { Metadata, setLogger } from '@grpc/grpc-js';
 import { Kms } from '@keyfleet/proto/kms';
 import type { Operation } from '@keyfleet/shared/api/operation';
 import { protoCodec } from '@keyfleet/shared/api/proto';
@@ -88,4 +89,13 @@ test('validation says over gRPC what it says over HTTP, and an absent list is an
   );
   expect(protoCodec(TagResource).parseRequest({ KeyId: 'k' }).Tags).toEqual([]);
   expect(protoCodec(CreateGrant).parseRequest({ KeyId: 'k' }).GrantTokens).toBeUndefined();
+});
+
+test('grpc-js prints nothing of the headers that it cannot take', () => {
+  const printed: unknown[] = [];
+  setLogger({ error: (...all: unknown[]) => printed.push(all) });
+  const metadata = Metadata.fromHttp2Headers({ 'x-amz-security-token': 'secret \u00E9' });
+  setLogger(console);
+  expect(metadata.get('x-amz-security-token')).toEqual([]);
+  expect(printed).toEqual([]);
 });
