@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { KmsKey } from '../keys/kms-key.ts';
-import type { StoredEvent } from '../store/store.ts';
+import type { KeyTraces, StoredEvent } from '../store/store.ts';
+import { type EventDetails, type EventName, toldBy, type ToldEvent } from './told-event.ts';
 import { assertRecordable, type AuditSink } from './sink.ts';
 
 const INTERNAL = 'AWS Internal';
@@ -12,7 +13,7 @@ export interface ServiceEvent {
   readonly userIdentity: { readonly accountId: string; readonly invokedBy: typeof INTERNAL };
   readonly eventTime: string;
   readonly eventSource: 'kms.amazonaws.com';
-  readonly eventName: 'RotateKey' | 'DeleteKey' | 'DeleteExpiredKeyMaterial' | 'SynchronizeMultiRegionKey';
+  readonly eventName: EventName;
   readonly awsRegion: string;
   readonly sourceIPAddress: typeof INTERNAL;
   readonly userAgent: typeof INTERNAL;
@@ -25,7 +26,7 @@ export interface ServiceEvent {
   readonly managementEvent: true;
   readonly recipientAccountId: string;
   readonly eventCategory: 'Management';
-  readonly serviceEventDetails?: Readonly<Record<string, string | undefined>>;
+  readonly serviceEventDetails?: EventDetails;
 }
 
 /**
@@ -65,9 +66,20 @@ export class ServiceEvents {
     return this.#eventOf('DeleteKey', key);
   }
 
-  /** Resolves when the events are in the audit log. */
+  /** Resolves when the events, which this process made, are in the audit log. */
   async record(events: readonly StoredEvent[]): Promise<void> {
     for (const { text } of events) this.#sink.write(text);
+    await this.#sink.settled();
+  }
+
+  /**
+   * Records a key's events that another process may have made. Their text is not written: whoever has the record key
+   * can store any, and a line of this log is what this frontend vouches for. Throws DamagedRecordError, and records
+   * none, if one is not an event of this key.
+   */
+  async recordFound(key: KeyTraces, events: readonly StoredEvent[]): Promise<void> {
+    const lines = events.map((event) => JSON.stringify(toEvent(toldBy(event, key))));
+    for (const line of lines) this.#sink.write(line);
     await this.#sink.settled();
   }
 
@@ -76,31 +88,41 @@ export class ServiceEvents {
     assertRecordable(this.#sink);
   }
 
-  #eventOf(
-    eventName: ServiceEvent['eventName'],
-    { accountId, arn, region }: KmsKey,
-    serviceEventDetails?: Readonly<Record<string, string | undefined>>,
-  ): StoredEvent {
-    const event: ServiceEvent = {
-      eventVersion: '1.11',
-      userIdentity: { accountId, invokedBy: INTERNAL },
-      eventTime: new Date(this.#clock.now()).toISOString(),
-      eventSource: 'kms.amazonaws.com',
-      eventName,
-      awsRegion: region,
-      sourceIPAddress: INTERNAL,
-      userAgent: INTERNAL,
-      requestParameters: null,
-      responseElements: null,
-      eventID: randomUUID(),
-      readOnly: false,
-      resources: [{ accountId, type: 'AWS::KMS::Key', ARN: arn }],
-      eventType: 'AwsServiceEvent',
-      managementEvent: true,
-      recipientAccountId: accountId,
-      eventCategory: 'Management',
-      ...(serviceEventDetails && { serviceEventDetails }),
-    };
-    return { id: event.eventID, text: JSON.stringify(event) };
+  #eventOf(eventName: EventName, { accountId, arn, region }: KmsKey, serviceEventDetails?: EventDetails): StoredEvent {
+    const eventTime = new Date(this.#clock.now()).toISOString();
+    const eventID = randomUUID();
+    const event = toEvent({ eventName, eventTime, eventID, accountId, arn, region, serviceEventDetails });
+    return { id: eventID, text: JSON.stringify(event) };
   }
+}
+
+function toEvent({
+  eventName,
+  eventTime,
+  eventID,
+  accountId,
+  arn,
+  region,
+  serviceEventDetails,
+}: ToldEvent): ServiceEvent {
+  return {
+    eventVersion: '1.11',
+    userIdentity: { accountId, invokedBy: INTERNAL },
+    eventTime,
+    eventSource: 'kms.amazonaws.com',
+    eventName,
+    awsRegion: region,
+    sourceIPAddress: INTERNAL,
+    userAgent: INTERNAL,
+    requestParameters: null,
+    responseElements: null,
+    eventID,
+    readOnly: false,
+    resources: [{ accountId, type: 'AWS::KMS::Key', ARN: arn }],
+    eventType: 'AwsServiceEvent',
+    managementEvent: true,
+    recipientAccountId: accountId,
+    eventCategory: 'Management',
+    ...(serviceEventDetails && { serviceEventDetails }),
+  };
 }

@@ -6,9 +6,11 @@ import { accountId, region } from '@keyfleet/test-support/fakes/frontend';
 import { begin, carryOut, createKey, frontend, key, left } from '@keyfleet/test-support/fakes/due-key';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ServiceEvents } from '../audit/service-events.ts';
+import { noAudit } from '../audit/sink.ts';
 import { newKey } from '../store/store.contract.ts';
 
 const DAY = 86_400_000;
+const events = new ServiceEvents(noAudit, { now: () => frontend.now });
 
 beforeEach(begin);
 
@@ -179,6 +181,17 @@ describe('a deletion', () => {
     expect(frontend.serviceEvents.map(({ eventName }) => eventName)).toEqual(['DeleteKey']);
   });
 
+  test('whose event is a forged one of somebody with the record key leaves it unrecorded', async () => {
+    await frontend.call(ScheduleKeyDeletion, key);
+    frontend.now += 30 * DAY;
+    const record = await frontend.store.findKey(region, key.KeyId);
+    const event = events.deletionOf(record!);
+    await frontend.store.deleteKey(record!, { ...event, text: `${event.text}\n{"eventName":"Decrypt"}` });
+    await carryOut();
+    expect(left).toMatchObject([{ due: { keyId: key.KeyId }, error: { name: 'DamagedRecordError' } }]);
+    expect(frontend.serviceEvents).toEqual([]);
+  });
+
   test('is recorded although the names of the key could not be removed', async () => {
     await frontend.call(ScheduleKeyDeletion, key);
     frontend.now += 30 * DAY;
@@ -193,7 +206,7 @@ describe('a deletion', () => {
     await frontend.call(ScheduleKeyDeletion, key);
     const record = await frontend.store.findKey(region, key.KeyId);
     frontend.now += 30 * DAY;
-    await frontend.store.deleteKey(record!, { id: 'a', text: '{}' });
+    await frontend.store.deleteKey(record!, events.deletionOf(record!));
     await frontend.store.insertAlias(
       record!,
       { name: 'alias/x', targetKeyId: key.KeyId, createdAt: 1, updatedAt: 1 },

@@ -188,7 +188,7 @@ async function recordEvents(key: KeyTraces, { store, clock, serviceEvents }: Car
   const now = clock.now();
   const events = await store.claimEvents(key, { now, until: now + RECORDING_MS });
   if (events.length === 0) return;
-  await serviceEvents.record(events);
+  await serviceEvents.recordFound(key, events);
   await store.forgetEvents(key, events);
 }
 
