@@ -10,6 +10,7 @@ import { Credentials } from '@keyfleet/frontend/request/credentials';
 import { Pipeline } from '@keyfleet/frontend/request/pipeline';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { createLog } from '@keyfleet/shared/log';
+import type { ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
 import type { Identity } from '@keyfleet/frontend/identities/identity';
@@ -48,6 +49,8 @@ export interface EdgeOptions {
   readonly reflection?: boolean;
   readonly trustedProxies?: readonly string[];
   readonly isAuditFull?: () => boolean;
+  /** Undefined: unencrypted. */
+  readonly certificates?: ServerCertificates;
   /** Stands behind the edge; by default every operation answers with the least that its schema allows. */
   readonly invoke?: (invocation: Invocation) => Promise<unknown>;
 }
@@ -111,6 +114,7 @@ export async function startEdge(options: EdgeOptions = {}) {
     log,
     drainMs: 1_000,
     limits: { ...httpLimits, ...options.limits },
+    certificates: options.certificates,
   });
   const grpc = await startGrpcEdge({
     proxies,
@@ -120,6 +124,7 @@ export async function startEdge(options: EdgeOptions = {}) {
     reflection: options.reflection ?? false,
     drainMs: 1_000,
     address: { host: '127.0.0.1', port: 0 },
+    certificates: options.certificates,
   });
   return {
     grpcAddress: `127.0.0.1:${grpc.port}`,
