@@ -36,7 +36,7 @@ export const PluginConfig = z
         caFile: filePath()
           .optional()
           .describe(
-            "Authorities (PEM) that the frontends' certificate must chain to; without it, those that Node.js trusts.",
+            "Authorities (PEM) that the frontends' certificate must chain to; without it, those that Node.js trusts. Read again when it changes.",
           ),
       })
       .optional()

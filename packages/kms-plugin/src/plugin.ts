@@ -1,11 +1,13 @@
-import { credentials as channelCredentials, Server } from '@grpc/grpc-js';
+import { type ChannelCredentials, credentials as plainCredentials, Server } from '@grpc/grpc-js';
 import { createKmsClient, type Credentials } from '@keyfleet/client';
 import { listenPrivately } from '@keyfleet/client/private-socket';
 import { KeyManagementService } from '@keyfleet/proto/kubernetes';
 import { type Clock, monotonicClock, systemClock } from '@keyfleet/shared/clock';
-import { readPublicFile } from '@keyfleet/shared/config';
+import { channelCredentials } from '@keyfleet/shared/grpc/credentials';
+import { reportOf } from '@keyfleet/shared/grpc/peers';
 import type { Log } from '@keyfleet/shared/log';
 import { SayOnce } from '@keyfleet/shared/say-once';
+import { ClientTlsFiles } from '@keyfleet/shared/tls/tls-files';
 import { ClusterKey } from './cluster-key.ts';
 import type { PluginConfig } from './config.ts';
 import { CredentialsFile } from './credentials-file.ts';
@@ -23,19 +25,17 @@ const DRAIN_MS = 5_000;
 /** Serves kube-apiserver on the configured socket until disposed. Throws ConfigError. */
 export async function startPlugin(config: PluginConfig, log: Log): Promise<AsyncDisposable> {
   await using resources = new AsyncDisposableStack();
-  const ca = config.tls?.caFile === undefined ? undefined : readPublicFile(config.tls.caFile, 'tls.caFile');
-  const { credentials, wrap } = credentialsOf(config, ca, log);
-  const channel =
-    config.tls === undefined
-      ? channelCredentials.createInsecure()
-      : channelCredentials.createSsl(ca === undefined ? null : Buffer.from(ca));
+  const { caFile } = config.tls ?? {};
+  const files = caFile === undefined ? {} : { caFile };
+  const trusted = resources.use(new ClientTlsFiles(files, { field: 'tls', onProblem: reportOf(log) }));
+  const { credentials, wrap } = credentialsOf(config, () => trusted.content.ca, log);
   const { keyId, region, encryptionContext, timeout: timeoutMs } = config;
   const kms = createKmsClient({
     address: config.grpc.text,
     credentials,
     region,
     timeoutMs,
-    channel,
+    channel: channelOf(config, trusted),
   });
   resources.use(kms);
   const key = new ClusterKey({ kms: wrap(kms), keyId, encryptionContext });
@@ -52,6 +52,11 @@ export async function startPlugin(config: PluginConfig, log: Log): Promise<Async
   return resources.move();
 }
 
+function channelOf({ tls }: PluginConfig, trusted: ClientTlsFiles): ChannelCredentials {
+  if (tls === undefined) return plainCredentials.createInsecure();
+  return tls.caFile === undefined ? plainCredentials.createSsl() : channelCredentials(trusted);
+}
+
 function noteHealth(log: Log, { healthz, keyId }: Health): void {
   if (healthz === 'ok') log.info({ keyId }, 'the key encrypts and decrypts');
   else log.error({ keyId, problem: healthz }, 'the key cannot be used');
@@ -63,7 +68,7 @@ interface PluginCredentials {
   readonly wrap: (kms: Kms) => Kms;
 }
 
-function credentialsOf(config: PluginConfig, ca: string | undefined, log: Log): PluginCredentials {
+function credentialsOf(config: PluginConfig, ca: () => string | undefined, log: Log): PluginCredentials {
   const said = new SayOnce();
   const onProblem = (err: unknown): void => {
     if (said.isNew('credentials', err)) log.warn({ err }, 'no new credentials; those from before are used');

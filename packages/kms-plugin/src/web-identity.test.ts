@@ -46,7 +46,12 @@ async function givenSts() {
   const roleArn = 'arn:aws:iam::000000000000:role/apiserver';
   const credentials = new WebIdentityCredentials(
     { roleArn, tokenFile, stsUrl: `http://127.0.0.1:${port}` },
-    { clock: { now: () => sts.now }, timeoutMs: 5_000, onProblem: (problem) => problems.push(String(problem)) },
+    {
+      clock: { now: () => sts.now },
+      ca: () => undefined,
+      timeoutMs: 5_000,
+      onProblem: (problem) => problems.push(String(problem)),
+    },
   );
   return { sts, credentials, tokenFile, problems, stack: resources.move() };
 }

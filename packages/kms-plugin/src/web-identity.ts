@@ -8,8 +8,8 @@ import type { WebIdentity } from './config.ts';
 
 export interface WebIdentityOptions {
   readonly clock: Clock;
-  /** PEM; default: what Node.js trusts. */
-  readonly ca?: string | undefined;
+  /** PEM, as it is now; undefined: what Node.js trusts. */
+  readonly ca: () => string | undefined;
   readonly timeoutMs: number;
   /** A session cannot be renewed; the present one remains in use until it expires. */
   readonly onProblem: (problem: unknown) => void;
@@ -97,8 +97,9 @@ export class WebIdentityCredentials {
 async function post(
   url: string,
   form: string,
-  { ca, timeoutMs }: WebIdentityOptions,
+  { ca: trusted, timeoutMs }: WebIdentityOptions,
 ): Promise<{ readonly status: number; readonly body: string }> {
+  const ca = trusted();
   const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': Buffer.byteLength(form) };
   const how = { method: 'POST', headers, signal: AbortSignal.timeout(timeoutMs), ...(ca !== undefined && { ca }) };
   try {
