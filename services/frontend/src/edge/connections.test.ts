@@ -1,9 +1,11 @@
 import { Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { TestClock } from '@keyfleet/test-support/domain';
+import { describe, expect, test, vi } from 'vitest';
 import { Connections } from './connections.ts';
 import { TrustedProxies } from './trusted-proxies.ts';
 
-const limits = { connections: 10, strangers: 5, inFlight: 5, strangerUploads: 1, heedMs: 500 };
+const unread = { perPeer: 100, inAll: 150 };
+const limits = { connections: 10, strangers: 5, inFlight: 5, strangerUploads: 1, heedMs: 500, unread };
 
 test('a connection from the port of one that was reset is still known when the other has closed', () => {
   const connections = new Connections(limits, new TrustedProxies([]));
@@ -13,6 +15,71 @@ test('a connection from the port of one that was reset is still known when the o
   expect(connections.of(next)?.socket).toBe(next);
   next.emit('close');
   expect(connections.of(next)).toBeUndefined();
+});
+
+describe('who connects again and again', () => {
+  const many = { ...limits, connections: 10_000 };
+  let port = 1_024;
+  const newConnections = (...proxies: string[]) => new Connections(many, new TrustedProxies(proxies), new TestClock());
+  const connect = (connections: Connections, address: string) => {
+    const socket = socketFrom(address, port++);
+    let isServed = false;
+    connections.admit(socket, () => (isServed = true));
+    return { socket, isServed };
+  };
+
+  test('is served five hundred times at once, then waits; who comes from elsewhere does not', () => {
+    const connections = newConnections('198.51.100.0/24');
+    for (let i = 0; i < 500; i++) expect(connect(connections, '192.0.2.1').isServed).toBe(true);
+    expect(connect(connections, '192.0.2.1').isServed).toBe(false);
+    expect(connect(connections, '192.0.2.2').isServed).toBe(true);
+    for (let i = 0; i < 600; i++) expect(connect(connections, '198.51.100.1').isServed).toBe(true);
+  });
+
+  test('with genuine signatures is served each time', () => {
+    const connections = newConnections();
+    for (let i = 0; i < 1_000; i++) {
+      const { socket, isServed } = connect(connections, '192.0.2.1');
+      expect(isServed).toBe(true);
+      connections.of(socket)!.prove();
+      connections.of(socket)!.prove();
+      socket.emit('close');
+    }
+  });
+
+  test('waits a fiftieth of a second for each that is served before it, and for none that ended while it waited', () => {
+    vi.useFakeTimers();
+    const connections = newConnections();
+    for (let i = 0; i < 500; i++) connect(connections, '192.0.2.1');
+    for (let i = 0; i < 1_000; i++) connect(connections, '192.0.2.1').socket.emit('close');
+    const served = vi.fn<() => void>();
+    connections.admit(socketFrom('192.0.2.1', port++), served);
+    vi.advanceTimersByTime(19);
+    expect(served).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(served).toHaveBeenCalled();
+    vi.useRealTimers();
+  });
+});
+
+test('the answer that is unread longest gives way, of the peer that leaves too much unread', () => {
+  const connections = new Connections(limits, new TrustedProxies([]));
+  const gone: string[] = [];
+  const hold = (address: string, bytes: number, name: string) => {
+    const socket = socketFrom(address, 5_000 + Number(name));
+    connections.admit(socket, () => undefined);
+    return connections.of(socket)!.holdAnswer(bytes, () => gone.push(name));
+  };
+  hold('192.0.2.1', 40, '1');
+  const read = hold('192.0.2.1', 40, '2');
+  hold('192.0.2.2', 40, '3');
+  read();
+  hold('192.0.2.1', 40, '4');
+  expect(gone).toEqual([]);
+  hold('192.0.2.1', 40, '5');
+  expect(gone).toEqual(['1']);
+  hold('192.0.2.3', 60, '6');
+  expect(gone).toEqual(['1', '4']);
 });
 
 function socketFrom(remoteAddress: string, remotePort: number): Socket {

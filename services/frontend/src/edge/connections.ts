@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
+import { FairRoom, type Room } from '@keyfleet/shared/grpc/fair-room';
 import { networkOf, PeerLimit } from '@keyfleet/shared/request-limit';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { Turns } from './turns.ts';
@@ -14,10 +16,17 @@ export interface ConnectionLimits {
   readonly strangerUploads: number;
   /** How long a new connection waits to be read once its peer has used up its answers. Milliseconds. */
   readonly heedMs: number;
+  /** Bytes of larger answers that were not read yet; the one that waits longest gives way. */
+  readonly unread: Room;
 }
 
 /** Answers to strangers, per peer: enough for a fleet with a wrong secret, too few to keep a core busy. */
 const STRANGERS_RATE = { perSecond: 50, burst: 100 };
+/**
+ * New connections that bring no genuine signature, per peer: a TLS handshake takes a millisecond. A fleet that starts
+ * behind one address brings its signatures at once, and these do not count.
+ */
+const CONNECT_RATE = { perSecond: 50, burst: 500 };
 /** A connection this old may give way to a younger one of the same peer; an honest burst is over by then. */
 const GRACE_MS = 1_000;
 /** The answers that a stranger forfeits by sending more requests at once than may wait. */
@@ -70,6 +79,11 @@ export interface Sender {
    * others.
    */
   probeDelay(): number;
+  /**
+   * Counts a larger answer until the function that is returned is called. `drop` ends it if its peer, or all together,
+   * leave too much unread.
+   */
+  holdAnswer(bytes: number, drop: () => void): () => void;
   /** The request is over. */
   leave(): void;
 }
@@ -99,6 +113,9 @@ class ProxiedSender implements Sender {
   }
   probeDelay(): number {
     return this.#connections.probeDelayOf(this.peer);
+  }
+  holdAnswer(bytes: number, drop: () => void): () => void {
+    return this.#connections.holdAnswerOf(this.peer, bytes, drop);
   }
   leave(): void {
     this.#connections.release(this.peer);
@@ -137,7 +154,7 @@ export class Connection implements Sender {
   }
 
   prove(): void {
-    if (this.isStrange) this.#connections.acquaint(this);
+    if (this.isStrange) this.#connections.welcome(this);
   }
 
   /**
@@ -170,6 +187,10 @@ export class Connection implements Sender {
     return this.#connections.probeDelayOf(this.peer);
   }
 
+  holdAnswer(bytes: number, drop: () => void): () => void {
+    return this.#connections.holdAnswerOf(this.peer, bytes, drop);
+  }
+
   leave(): void {}
 }
 
@@ -182,29 +203,41 @@ export class Connections {
   readonly #proxies: TrustedProxies;
   readonly #answers: PeerLimit;
   readonly #probes: PeerLimit;
+  readonly #connects: PeerLimit;
+  readonly #unread: FairRoom<() => void>;
   readonly #peers = new Map<string, Peer>();
   readonly #connections = new Map<string, Connection>();
   /** The oldest first. */
   readonly #strangers = new Set<Connection>();
 
-  constructor(limits: ConnectionLimits, proxies: TrustedProxies) {
+  constructor(limits: ConnectionLimits, proxies: TrustedProxies, clock: Clock = monotonicClock) {
     this.#limits = limits;
     this.#proxies = proxies;
-    const clock = { now: () => performance.now() };
     this.#answers = new PeerLimit(clock, STRANGERS_RATE);
     this.#probes = new PeerLimit(clock, STRANGERS_RATE);
+    this.#connects = new PeerLimit(clock, CONNECT_RATE);
+    this.#unread = new FairRoom(limits.unread, (drop) => drop());
   }
 
   /**
-   * Serves a new connection: at once, or after a while if its peer is a nuisance. Until then nobody reads it: to pause
-   * its socket would not do, as an HTTP parser or TLS reads from beneath it.
+   * Serves a new connection: at once, or after a while if its peer is a nuisance or connects without end. Until then
+   * nobody reads it: to pause its socket would not do, as an HTTP parser or TLS reads from beneath it.
    */
   admit(socket: Socket, serve: (socket: Socket) => void): void {
     const wait = this.#add(socket);
     if (wait === 0) return serve(socket);
     socket.on('error', () => socket.destroy());
-    const over = setTimeout(() => serve(socket), wait);
-    socket.once('close', () => clearTimeout(over));
+    const { network } = this.of(socket)!.peer;
+    let isWaiting = true;
+    const over = setTimeout(() => {
+      isWaiting = false;
+      serve(socket);
+    }, wait);
+    socket.once('close', () => {
+      clearTimeout(over);
+      // It cost nothing.
+      if (isWaiting) this.#connects.giveBack(network);
+    });
   }
 
   /** Returns the milliseconds to wait before reading it. */
@@ -219,9 +252,10 @@ export class Connections {
     if (connection.isProxy) return 0;
     this.#strangers.add(connection);
     peer.strangers.add(connection);
-    const isNuisance = this.#answers.owes(peer.network);
-    this.#makeRoom(peer, isNuisance ? 0 : GRACE_MS);
-    return isNuisance ? this.#limits.heedMs : 0;
+    const heed = this.#answers.owes(peer.network) ? this.#limits.heedMs : 0;
+    const wait = Math.max(heed, this.#connects.owe(peer.network));
+    this.#makeRoom(peer, wait > 0 ? 0 : GRACE_MS);
+    return wait;
   }
 
   of(end: RemoteEnd): Connection | undefined {
@@ -238,9 +272,20 @@ export class Connections {
     return new ProxiedSender(source, this.#peerOf(source), this);
   }
 
-  acquaint(connection: Connection): void {
+  /** It brought its first genuine signature. */
+  welcome(connection: Connection): void {
+    this.#connects.giveBack(connection.peer.network);
+    this.#acquaint(connection);
+  }
+
+  #acquaint(connection: Connection): void {
     this.#strangers.delete(connection);
     connection.peer.strangers.delete(connection);
+  }
+
+  holdAnswerOf({ network }: Peer, bytes: number, drop: () => void): () => void {
+    this.#unread.add(network, drop, bytes);
+    return () => this.#unread.remove(network, drop);
   }
 
   delayOf(peer: Peer, cost: number): number {
@@ -272,7 +317,7 @@ export class Connections {
   }
 
   #remove(name: string, connection: Connection): void {
-    this.acquaint(connection);
+    this.#acquaint(connection);
     // A client that resets a connection may have its successor accepted from the same port before this is heard.
     if (this.#connections.get(name) === connection) this.#connections.delete(name);
     this.release(connection.peer);

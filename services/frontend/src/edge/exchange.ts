@@ -163,6 +163,10 @@ export class Exchange {
     if (request.headers.origin !== undefined) headers.push(...sharedWithOrigins);
     response.writeHead(status, headers);
     response.end(body);
+    if (body.length > SMALL_BODY) {
+      const drop = (): void => void this.#connection.socket.destroy();
+      response.once('close', this.#sender.holdAnswer(body.length, drop));
+    }
     if (typeof body !== 'string') response.once('close', () => body.fill(0));
   }
 

@@ -27,6 +27,7 @@ export interface ConnectedCall {
 }
 
 interface Answering extends Pick<ConnectedCall, 'call'> {
+  readonly sender: Sender;
   readonly stream: CallStream;
 }
 
@@ -103,7 +104,6 @@ export function serveUnary(
 interface ReceivedCall extends ConnectedCall, Answering, Pick<OpenCall, 'readMessage'> {
   readonly path: string;
   readonly headers: OutgoingHttpHeaders;
-  readonly sender: Sender;
   readonly refuse: (refusal: Status, sender: Sender, answered: () => void) => void;
 }
 
@@ -209,9 +209,9 @@ function requestOf(path: string, sent: OutgoingHttpHeaders, { call, isTls, sende
   };
 }
 
-function succeed({ call, stream }: Answering, answer: Buffer, request: EdgeRequest): void {
+function succeed({ call, stream, sender }: Answering, answer: Buffer, request: EdgeRequest): void {
   call.sendMetadata(new Metadata());
-  stream.send(answer, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: trailerOf(request) }));
+  stream.send(answer, sender, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: trailerOf(request) }));
 }
 
 function refusalOf(error: unknown, request: EdgeRequest): Status {

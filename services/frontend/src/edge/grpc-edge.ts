@@ -20,7 +20,7 @@ import type { KmsEdgeDeps } from './aws-json-edge.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { type ServeCall, serveUnary } from './grpc-call.ts';
 import { limitUnknownCalls, servePublic } from './grpc-public-call.ts';
-import type { Readiness } from './http.ts';
+import { httpLimits, type Readiness } from './http.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { assertHashed, explained } from './message-hash.ts';
 
@@ -63,6 +63,7 @@ const connectionLimits: ConnectionLimits = {
   inFlight: 1_024,
   strangerUploads: 0,
   heedMs: 1_000,
+  unread: httpLimits.unread,
 };
 
 /** Serves every operation as a method of one Kms service, through the same pipeline as HTTP. */

@@ -3,6 +3,7 @@ import { ServerInterceptingCall } from '@grpc/grpc-js';
 import { streamOf, watchOtherStreams } from '@keyfleet/shared/grpc/streams';
 import type { Connection, Connections, Sender } from './connections.ts';
 import { bytesOf, type ConnectedCall } from './grpc-call.ts';
+import { dropUnread } from './grpc-stream.ts';
 
 /**
  * What one call may send, and as much of headers: a probe names a service, and a client that reflects asks a few short
@@ -24,6 +25,9 @@ export function servePublic(path: string, { call, connection }: Omit<ConnectedCa
   const stream = streamOf(call);
   const refuse = (): void => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   let received = 0;
+  let sender: Sender = connection;
+  let read = (): void => {};
+  stream.once('close', () => read());
   // Runs before grpc-js, which keeps what it receives.
   stream.prependListener('data', (chunk: Buffer) => {
     // Its first byte says whether a message is compressed, which no probe is.
@@ -34,8 +38,8 @@ export function servePublic(path: string, { call, connection }: Omit<ConnectedCa
   return new ServerInterceptingCall(call, {
     start: (next) =>
       next({
-        onReceiveMetadata: (metadata, read) => {
-          const sender = connection.senderOf(metadata.get('x-forwarded-for').join(','));
+        onReceiveMetadata: (metadata, receive) => {
+          sender = connection.senderOf(metadata.get('x-forwarded-for').join(','));
           if (bytesOf(metadata.toHttp2Headers()) > MAX_BYTES) {
             if (connection.isStrange) connection.cut();
             sender.leave();
@@ -50,7 +54,7 @@ export function servePublic(path: string, { call, connection }: Omit<ConnectedCa
               const late = setTimeout(() => received === 0 && refuse(), ARRIVAL_MS);
               const over = setTimeout(() => connection.isStrange && refuse(), STRANGERS_MS);
               stream.once('close', () => [late, over].forEach(clearTimeout));
-              read(metadata);
+              receive(metadata);
             };
             const delay = stream.closed ? 0 : sender.probeDelay();
             if (delay === 0) begin();
@@ -58,6 +62,14 @@ export function servePublic(path: string, { call, connection }: Omit<ConnectedCa
           });
         },
       }),
+    sendMessage: (message, send) => {
+      // Writes immediately. What is asked of reflection may be answered with a thousand times as much.
+      send(message);
+      read();
+      if (!stream.writableNeedDrain) return;
+      read = sender.holdAnswer(stream.writableLength, () => dropUnread(stream, sender));
+      stream.once('drain', read);
+    },
   });
 }
 

@@ -60,6 +60,7 @@ export const httpLimits: HttpLimits = {
   inFlight: 1_024,
   strangerUploads: 16,
   heedMs: 500,
+  unread: { perPeer: 16_777_216, inAll: 67_108_864 },
   headersTimeoutMs: 5_000,
   requestTimeoutMs: 15_000,
   idleTimeoutMs: 75_000,
