@@ -41,7 +41,7 @@ describe('proposals', () => {
     expect(await world.store.listProposals()).toEqual([]);
   });
 
-  test('an operator who may not sign a domain change proposes nothing, and one operator alone leaves the others room', async () => {
+  test('an operator who may not sign a domain change proposes and approves nothing', async () => {
     const frontend = newOperator('frontend-1', 'service-host');
     const replica = await foundedReplica();
     const { proposals, round } = replica;
@@ -58,45 +58,7 @@ describe('proposals', () => {
     const { proposalId } = await proposals.propose(signed(rules(0), [bob]));
     const [ofFrontend] = Proposal.decode(signed(rules(0), [frontend])).signatures;
     await expect(proposals.approve(proposalId, ofFrontend!)).rejects.toThrow('may not sign');
-
-    const flood = Array.from({ length: 64 }, (_, i) => proposals.propose(signed(rules(i + 1), [alice])));
-    const taken = (await Promise.allSettled(flood)).filter(({ status }) => status === 'fulfilled');
-    expect(taken).toHaveLength(16);
-    await expect(proposals.propose(signed(rules(65), [bob]))).resolves.toBeDefined();
   });
-
-  test('what an operator proposed keeps nobody from proposing when it was removed', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round } = replica;
-    const rules = (backupHorizonMs: number) =>
-      command(replica, { name: 'ModifyRules', body: { rules: testRules, backupHorizonMs } });
-    const modify = async (body: (Change & { name: 'ModifyOperators' })['body']) => {
-      await proposals.propose(signed(command(replica, { name: 'ModifyOperators', body }), [alice, bob]));
-      await round.run();
-    };
-    const mallory = newOperator('mallory');
-    await modify({ admit: [publicPart(mallory)], remove: [] });
-    for (let i = 0; i < 16; i++) await proposals.propose(signed(rules(i + 1), [mallory]));
-    await modify({ admit: [], remove: ['mallory'] });
-    expect(generations()).toEqual([3, 3]);
-    await expect(proposals.propose(signed(rules(0), [alice]))).resolves.toBeDefined();
-    await expect(proposals.propose(signed(rules(1), [alice, bob]))).resolves.toBeDefined();
-  });
-
-  test('one operator alone fills no list that the others could not read any more', async () => {
-    const replica = await foundedReplica();
-    const { proposals } = replica;
-    const many = Array.from({ length: 400 }, (_, i) => publicPart(newOperator(`${i}`.padStart(128, 'x'))));
-    const large = (i: number) =>
-      command(replica, { name: 'ModifyOperators', body: { admit: many.slice(i), remove: [] } });
-    const flood = Array.from({ length: 16 }, (_, i) => proposals.propose(signed(large(i), [alice])));
-    const refused = (await Promise.allSettled(flood)).filter(({ status }) => status === 'rejected');
-    expect(refused.length).toBeGreaterThan(4);
-    expect(String((refused[0] as PromiseRejectedResult).reason)).toContain('nobody but alice signed');
-    const size = (await proposals.list()).reduce((sum, one) => sum + one.command.length, 0);
-    expect(size).toBeLessThan(1.1 * 1024 * 1024);
-    await expect(proposals.propose(signed(large(0), [bob]))).resolves.toBeDefined();
-  }, 30_000);
 
   test('to list proposals again and again verifies no signature again', async () => {
     const replica = await foundedReplica();

@@ -13,16 +13,12 @@ import { verifyFounding, verifyProposal, verifySignatures } from '@keyfleet/shar
 import { isSignatureOf } from '@keyfleet/shared/domain/signature';
 import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { hasRoom, makeRoom, PLACES } from './proposal-room.ts';
 import type { ProposalStore, Signature, StoredProposal } from './store/store.ts';
 import type { Head, TokenLog } from './token-log.ts';
 
 /** Operators are people: they get a week to sign. */
 const EXPIRES_AFTER_MS = 7 * 24 * 3_600_000;
-const MAX_PROPOSALS = 64;
-/** Proposals with one signer: an operator must not be able to keep the others from proposing its removal. */
-const MAX_OF_ONE = 16;
-/** Bytes of their commands: nor from reading the list that contains its removal. A gRPC client accepts 4 MiB. */
-const MAX_BYTES_OF_ONE = 1024 * 1024;
 /** Each costs a verification, so their number is limited. */
 const MAX_SIGNATURES_AT_ONCE = 32;
 /** More than the proposals that may wait ever have. */
@@ -91,7 +87,7 @@ export class Proposals {
 
   async #propose(bytes: Uint8Array): Promise<StoredProposal> {
     const proposal = orRefuse(() => this.#checked(bytes));
-    await this.#assertHasRoom(proposal);
+    await this.#makeRoom(proposal);
     const { store, clock } = this.#deps;
     const stored: StoredProposal = {
       proposalId: proposalId(proposal),
@@ -99,8 +95,8 @@ export class Proposals {
       signatures: proposal.signatures,
       expiresAt: clock.now() + EXPIRES_AFTER_MS,
     };
-    if (!(await store.putProposal(stored, MAX_PROPOSALS))) {
-      throw new ProposalRefusedError('full', `${MAX_PROPOSALS} proposals are waiting: sign them, or let them expire`);
+    if (!(await store.putProposal(stored, PLACES))) {
+      throw new ProposalRefusedError('full', `${PLACES} proposals are waiting: sign them, or let them expire`);
     }
     return this.#get(stored.proposalId);
   }
@@ -109,7 +105,7 @@ export class Proposals {
     const stored = await this.#get(id);
     const { command } = stored;
     orRefuse(() => this.#assertSigned({ command, signatures: [signature] }));
-    await this.#deps.store.putProposal({ ...stored, signatures: [signature] }, MAX_PROPOSALS);
+    await this.#deps.store.putProposal({ ...stored, signatures: [signature] }, PLACES);
     return this.#get(id);
   }
 
@@ -155,7 +151,7 @@ export class Proposals {
   #verifiedOnce(proposal: Proposal): ProposalStanding {
     const { standings } = this.#knownNow();
     // Older entries belong to proposals that have gained signatures or are gone.
-    if (standings.size > 4 * MAX_PROPOSALS) standings.clear();
+    if (standings.size > 4 * PLACES) standings.clear();
     return standings.getOrInsertComputed(hash('sha256', Proposal.encode(proposal)), () => this.#judged(proposal));
   }
 
@@ -229,25 +225,24 @@ export class Proposals {
     }
   }
 
-  /** Throws ProposalRefusedError if too many proposals are waiting whose only signer also signed this one. */
-  async #assertHasRoom(proposal: Proposal): Promise<void> {
-    const id = proposalId(proposal);
-    const signers = new Set(proposal.signatures.map(({ operatorId }) => operatorId));
-    const isTheirs = (other: StoredProposal): boolean =>
-      other.proposalId !== id &&
-      !this.#isDone(other) &&
-      // What nobody signed, as after its signer was removed, is nobody's.
-      other.signatures.length > 0 &&
-      other.signatures.every(({ operatorId }) => signers.has(operatorId));
-    const theirs = (await this.list()).filter(isTheirs);
-    const size = theirs.reduce((sum, { command }) => sum + command.length, proposal.command.length);
-    if (theirs.length < MAX_OF_ONE && size <= MAX_BYTES_OF_ONE) return;
-    const names = [...signers].join(', ');
-    throw new ProposalRefusedError('full', `as much as may wait that nobody but ${names} signed waits already`);
+  /** Throws ProposalRefusedError if there is none, because its signers have their share of what may wait. */
+  async #makeRoom({ command, signatures }: Proposal): Promise<void> {
+    const next = { proposalId: proposalId({ command, signatures: [] }), command, signatures };
+    const others = (await this.list()).filter((one) => one.proposalId !== next.proposalId);
+    if (hasRoom(next, others)) return;
+    const ended = new Set(others.filter((one) => !this.#isLive(one)));
+    const live = others.filter((one) => !ended.has(one));
+    const dropped = makeRoom(next, live, [...ended]);
+    if (dropped === undefined) {
+      const names = signatures.map(({ operatorId }) => operatorId).join(', ');
+      throw new ProposalRefusedError('full', `as much waits as may, and nobody signed more of it than ${names}`);
+    }
+    for (const one of dropped) await this.#deps.store.dropProposal(one.proposalId);
   }
 
-  #isDone(stored: StoredProposal): boolean {
-    return isLeft(stored) || this.#deps.tokens.generationOf(stored.proposalId) !== undefined;
+  #isLive(stored: StoredProposal): boolean {
+    if (stored.signatures.length === 0 || isLeft(stored)) return false;
+    return ['collecting', 'ready'].includes(this.provenStandingOf(stored).standing);
   }
 }
 

@@ -55,6 +55,10 @@ export class MemoryStore implements DomainStore {
     return [...this.#proposals.values()].toSorted((a, b) => a.expiresAt - b.expiresAt);
   }
 
+  async dropProposal(proposalId: string): Promise<void> {
+    this.#proposals.delete(proposalId);
+  }
+
   async setFailure(proposalId: string, failure: string): Promise<void> {
     const stored = this.#proposals.get(proposalId);
     if (stored !== undefined) this.#proposals.set(proposalId, { ...stored, failure });

@@ -49,6 +49,11 @@ end
 for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[2], 'signature:' .. ARGV[i], ARGV[i + 1]) end
 return 1`;
 
+/** KEYS: index, proposal. ARGV: id. */
+const DROP_PROPOSAL = `
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('DEL', KEYS[2])`;
+
 /** KEYS: proposal. ARGV: field, value. */
 const SET_OUTCOME = `
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end`;
@@ -150,6 +155,11 @@ export class RedisStore implements DomainStore {
     const ids = await this.#redis.zrangebyscore(proposalsAt(this.#domain), '-inf', '+inf');
     const proposals = await Promise.all(ids.map((proposalId) => this.findProposal(proposalId)));
     return proposals.filter((proposal) => proposal !== undefined);
+  }
+
+  async dropProposal(proposalId: string): Promise<void> {
+    const keys = [proposalsAt(this.#domain), proposalAt(this.#domain, proposalId)];
+    await this.#redis.eval(DROP_PROPOSAL, keys.length, ...keys, proposalId);
   }
 
   async setFailure(proposalId: string, reason: string): Promise<void> {

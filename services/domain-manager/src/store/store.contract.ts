@@ -82,6 +82,17 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.findProposal(expired.proposalId)).toBeUndefined();
   });
 
+  test('a proposal that is dropped is gone, and makes room', async () => {
+    const store = await newStore();
+    const dropped = newProposal({ proposalId: 'cd'.repeat(32) });
+    await store.putProposal(dropped, 1);
+    await store.dropProposal(dropped.proposalId);
+    await store.dropProposal(dropped.proposalId);
+    expect(await store.findProposal(dropped.proposalId)).toBeUndefined();
+    expect(await store.putProposal(newProposal(), 1)).toBe(true);
+    expect(await store.listProposals()).toHaveLength(1);
+  });
+
   test('a failure stays with its proposal, and makes none by itself', async () => {
     const store = await newStore();
     const proposal = newProposal();

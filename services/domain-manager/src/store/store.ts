@@ -48,6 +48,7 @@ export interface ProposalStore {
   findProposal(proposalId: string): Promise<StoredProposal | undefined>;
   /** Oldest first. */
   listProposals(): Promise<StoredProposal[]>;
+  dropProposal(proposalId: string): Promise<void>;
   /** Does nothing if the proposal is gone. */
   setFailure(proposalId: string, reason: string): Promise<void>;
   /** Does nothing if the proposal is gone. */
