@@ -167,10 +167,13 @@ describe('metrics', () => {
     expect(askedIn(read('deploy/monitoring/dashboard.json')).toSorted()).toEqual([...documented].toSorted());
   });
 
-  test('that call somebody name a runbook that exists', () => {
-    const runbooks = [...alerts.matchAll(/runbook: (\S+)/g)].map(([, path]) => path!);
-    expect(runbooks).toHaveLength(alerts.match(/- alert:/g)!.length);
-    expect(runbooks.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  test('of a service that is away are missed by the name that Prometheus is told to give it', () => {
+    const [monitor] = monitoring.filter(({ kind }) => kind === 'ServiceMonitor');
+    const label = { sourceLabels: ['__meta_kubernetes_pod_label_app_kubernetes_io_name'], targetLabel: 'job' };
+    const relabelings = [{ ...label, replacement: 'keyfleet-$1' }];
+    expect(monitor?.spec).toMatchObject({ endpoints: [{ relabelings }] });
+    const missed = [...alerts.matchAll(/absent\(up\{job="([^"]+)"\}/g)].map(([, job]) => job);
+    expect(missed).toEqual(Object.keys(services).map((name) => `keyfleet-${name}`));
   });
 
   test('have an alert rule tested that fires, and does not', () => {

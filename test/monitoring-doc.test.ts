@@ -1,9 +1,10 @@
 import { codeOf, production, textOf } from '@keyfleet/test-support/sources';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 // docs/monitoring.md against the code: what is logged, measured and recorded stands there, and nothing that is gone.
 
 const page = textOf('docs/monitoring.md');
+const alerts = textOf('deploy/monitoring/alerts.yaml');
 
 /** The first `cells` cells of each row under the heading. */
 function rowsUnder(heading: string, cells: number): string[][] {
@@ -44,7 +45,7 @@ test.each([
 
 test('docs/monitoring.md has every metric', () => {
   const made = production.flatMap((file) =>
-    [...codeOf(file).matchAll(/\b(operationMeter|outcomeCounter|observeGauge)\(\s*'([^']+)'/g)].flatMap(
+    [...codeOf(file).matchAll(/\b(operationMeter|outcomeCounter|observeGauges?)\(\s*'([^']+)'/g)].flatMap(
       ([, kind, name]) => (kind === 'operationMeter' ? [name!, `${name}.duration.milliseconds`] : [name!]),
     ),
   );
@@ -63,4 +64,32 @@ test('docs/monitoring.md has every field of audit records', () => {
   });
   const described = rowsUnder('Audit log', 1).flatMap(([cell]) => namesIn(cell!));
   expect(described.toSorted()).toEqual([...new Set(fields)].toSorted());
+});
+
+describe('docs/alerts.md', () => {
+  const [, ...headings] = textOf('docs/alerts.md').split(/^## /m);
+  const rules = [...alerts.matchAll(/- alert: (\w+)\n[\s\S]*?runbook_url: (\S+)\n/g)].map(([, name, url]) => [
+    name!,
+    url!,
+  ]);
+
+  test('has a heading for every alert, in their order, and none for another', () => {
+    const names = headings.map((text) => text.slice(0, text.indexOf('\n')));
+    expect(names).toEqual([...alerts.matchAll(/- alert: (\w+)/g)].map(([, name]) => name));
+  });
+
+  test('says under each what it means, how to see it and what to do', () => {
+    for (const text of headings) expect(text).toMatch(/\*\*Means\*\*:[\s\S]+\*\*See\*\*[\s\S]+\*\*[Dd]o\*\*/);
+  });
+
+  test.each(rules)('is where the runbook_url of %s leads, to its heading', (name, url) => {
+    expect(url).toBe(`https://github.com/keyfleet/keyfleet/blob/main/docs/alerts.md#${name.toLowerCase()}`);
+  });
+
+  test('quotes no heading of another page that is gone', () => {
+    const quoted = [...headings.join('').matchAll(/\]\((\w+\.md)\),\s"([^"]+)"/g)];
+    expect(quoted.length).toBeGreaterThan(5);
+    for (const [, file, heading] of quoted)
+      expect(textOf(`docs/${file}`)).toMatch(new RegExp(`^#+ ${heading!.replaceAll(/\s+/g, ' ')}$`, 'm'));
+  });
 });

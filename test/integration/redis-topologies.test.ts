@@ -13,6 +13,7 @@ import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import { mastersOf } from '@keyfleet/shared/redis/connect';
 import { checkByInfo, checkDurability } from '@keyfleet/shared/redis/durability';
+import { redisHealth } from '@keyfleet/shared/redis/observe-redis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 const clock = { now: Date.now };
@@ -102,9 +103,10 @@ async function openCached(url: string) {
 describe('Redis with a replica', () => {
   const servers = new AsyncDisposableStack();
   let master: TestServer;
+  let replica: TestServer;
   beforeAll(async () => {
     master = servers.use(await startRedis(['--repl-diskless-sync-delay', '0']));
-    servers.use(await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]));
+    replica = servers.use(await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]));
     await using client = await connect(`redis://${addressOf(master)}`);
     while (!(await client.info('replication')).includes('state=online')) await delay(50);
   });
@@ -117,6 +119,28 @@ describe('Redis with a replica', () => {
       await expect(check(client, 'strict')).rejects.toThrow(/failover.*Set "min-replicas-to-write 1"/);
     await client.config('SET', 'min-replicas-to-write', '1');
     for (const check of checks) expect(await check(client, 'strict')).toEqual({ replicas: 1 });
+  });
+
+  test('says of itself what alerts ask for: replicas that keep up, the memory in use, whether it writes its file', async () => {
+    await using client = await connect(`redis://${addressOf(master)}`);
+    await client.config('SET', 'min-replicas-to-write', '0');
+    const healthy = { replicas: undefined, memoryUsed: undefined, persists: true };
+    expect(await redisHealth(client)).toEqual(healthy);
+    await client.config('SET', 'min-replicas-to-write', '1');
+    await client.config('SET', 'maxmemory', `${1024 ** 4}`);
+    const limited = await redisHealth(client);
+    expect(limited).toEqual({ ...healthy, replicas: 1, memoryUsed: expect.any(Number) as number });
+    expect(limited!.memoryUsed).toBeGreaterThan(0);
+    expect(limited!.memoryUsed).toBeLessThan(0.01);
+    await client.config('SET', 'maxmemory', '0');
+  });
+
+  test('is not up for whom reaches its replica, or nothing', async () => {
+    await using client = await connect(`redis://${addressOf(replica)}`);
+    expect(await redisHealth(client)).toBeUndefined();
+    const away = await connect(`redis://${addressOf(master)}`);
+    await away[Symbol.asyncDispose]();
+    expect(await redisHealth(away)).toBeUndefined();
   });
 
   test('acknowledges what its replica has, survives a failover by Sentinel, and acknowledges nothing alone', async () => {

@@ -111,21 +111,37 @@ test('Prometheus scrapes what was recorded, by the names of the alert rules and 
   vi.stubEnv('OTEL_EXPORTER_PROMETHEUS_PORT', `${port}`);
   vi.resetModules();
   const { startTelemetry } = await import('@keyfleet/shared/telemetry/export');
-  const { observeGauge, operationMeter: newMeter, outcomeCounter } = await import('@keyfleet/shared/telemetry/meters');
+  const {
+    observeGauge,
+    observeGauges,
+    operationMeter: newMeter,
+    outcomeCounter,
+  } = await import('@keyfleet/shared/telemetry/meters');
   newMeter('keyfleet.requests').record('Encrypt', 'ok', performance.now());
   outcomeCounter('keyfleet.hsm.confirmations', ['confirmed', 'contradicted'])('confirmed');
   observeGauge('keyfleet.domain.key.age', () => 7);
-  await using _telemetry = startTelemetry('test', createLog({ name: 'test', level: 'info' }));
-  const scraped = await vi.waitFor(
-    async () => {
-      const text = await (await fetch(`http://localhost:${port}/metrics`)).text();
-      expect(text).toContain('keyfleet_');
-      return text;
-    },
-    { timeout: 20_000, interval: 200 },
+  observeGauge('keyfleet.redis.replicas', () => undefined);
+  const ends = new Map([
+    ['one.crt', 1],
+    ['two.crt', 2],
+  ]);
+  observeGauges('keyfleet.certificate.expiry.timestamp.seconds', () =>
+    [...ends].map(([file, endsAt]) => [{ file }, endsAt] as const),
   );
+  await using _telemetry = startTelemetry('test', createLog({ name: 'test', level: 'info' }));
+  const scrape = (found: (text: string) => void) =>
+    vi.waitFor(
+      async () => {
+        const text = await (await fetch(`http://localhost:${port}/metrics`)).text();
+        found(text);
+        return text;
+      },
+      { timeout: 20_000, interval: 200 },
+    );
+  const scraped = await scrape((text) => expect(text).toContain('keyfleet_'));
   const names = new Set(scraped.match(/^keyfleet\w+/gm));
   expect([...names].toSorted()).toEqual([
+    'keyfleet_certificate_expiry_timestamp_seconds',
     'keyfleet_domain_key_age',
     'keyfleet_hsm_confirmations_total',
     'keyfleet_requests_duration_milliseconds_bucket',
@@ -135,4 +151,10 @@ test('Prometheus scrapes what was recorded, by the names of the alert rules and 
   ]);
   // What did not happen yet is there, else Prometheus saw no increase when it does.
   expect(scraped).toMatch(/^keyfleet_hsm_confirmations_total\{outcome="contradicted".*\} 0$/m);
+  // Of each file its own; a file that is used no more is not warned of.
+  expect(scraped).toMatch(/^keyfleet_certificate_expiry_timestamp_seconds\{file="one.crt".*\} 1$/m);
+  expect(scraped).toMatch(/^keyfleet_certificate_expiry_timestamp_seconds\{file="two.crt".*\} 2$/m);
+  ends.delete('one.crt');
+  const without = await scrape((text) => expect(text).toMatch(/\{file="one.crt".*\} NaN$/m));
+  expect(without).toMatch(/^keyfleet_certificate_expiry_timestamp_seconds\{file="two.crt".*\} 2$/m);
 }, 30_000);

@@ -70,6 +70,7 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       series: {
         generation: 'max(keyfleet_domain_generation)',
         'domain keys': 'max(keyfleet_domain_keys)',
+        'hsm-workers': 'max(keyfleet_domain_workers)',
         'members in reach': 'max(keyfleet_domain_members_reachable)',
       },
     },
@@ -84,6 +85,28 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
         'tokens resealed': 'max(keyfleet_reseal_resealed)',
         verified: 'max(keyfleet_reseal_verified)',
       },
+    },
+  ],
+  'What they need': [
+    {
+      title: 'Redis and NATS',
+      unit: 'short',
+      series: {
+        'services without Redis': 'count(keyfleet_redis_up == 0) or vector(0)',
+        'services without NATS': 'count(keyfleet_nats_up == 0) or vector(0)',
+        'replicas of Redis that keep up': 'max(keyfleet_redis_replicas)',
+        'Redis writes its file': 'min(keyfleet_redis_persists)',
+      },
+    },
+    {
+      title: 'Memory of Redis in use',
+      unit: 'percentunit',
+      series: { used: 'max(keyfleet_redis_memory_used_ratio)' },
+    },
+    {
+      title: 'Time until a certificate ends',
+      unit: 's',
+      series: { '{{job}} {{file}}': 'min by (job, file) (keyfleet_certificate_expiry_timestamp_seconds) - time()' },
     },
   ],
 };

@@ -2,9 +2,10 @@ import { connect, type ConnectionOptions, Events, type NatsConnection, StorageTy
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { ConfigError, filePath, readSecretFile } from './config.ts';
-import { readTls, TlsConfig } from './tls/tls-files.ts';
+import { TlsConfig, TlsFiles } from './tls/tls-files.ts';
 import { SayOnce } from './say-once.ts';
 import { assertStream, isNotFound } from './streams.ts';
+import { observeGauge } from './telemetry/meters.ts';
 
 /**
  * Every notice there is. A notice only says "look": it carries no secret and no decision. Losing, repeating or
@@ -58,10 +59,12 @@ export interface Notices extends AsyncDisposable {
 
 /** Connects in the background and retries forever: a service starts and runs without NATS. */
 export function startNotices(options: NoticesOptions): Notices {
-  const { nats, name, streamReplicas = 1, onProblem } = options;
+  const { nats, name, streamReplicas = 1, onProblem = () => {} } = options;
   if (nats === undefined) return noNotices;
   const settings = { servers: [...nats.servers], name, ...credentialsOf(nats), ...tlsOf(nats) };
-  return new NatsNotices(settings, streamReplicas, onProblem);
+  // The client reads the files on each connection; here they are read for what is wrong with them, and for their end.
+  const files = nats.tls && new TlsFiles(nats.tls, { field: 'nats.tls', onProblem });
+  return new NatsNotices(settings, { streamReplicas, files, onProblem });
 }
 
 /** Throws ConfigError: with half of a user, NATS would take the service for its default one. */
@@ -79,11 +82,9 @@ function credentialsOf({ tokenFile, username, passwordFile }: NatsConfig): Conne
   return { user: username, pass: readSecretFile(passwordFile, 'nats.passwordFile'), inboxPrefix };
 }
 
-/** The client reads the files on each connection; they are read here only to find errors. */
 function tlsOf({ tls }: NatsConfig): ConnectionOptions {
   // A server names others, which need not be on this machine.
   if (tls === undefined) return { ignoreClusterUpdates: true };
-  readTls(tls, { field: 'nats.tls' });
   return { tls: { certFile: tls.certificateFile, keyFile: tls.keyFile, caFile: tls.caFile } };
 }
 
@@ -96,6 +97,12 @@ export const noNotices: Notices = {
   async [Symbol.asyncDispose]() {},
 };
 
+interface NatsNoticesOptions {
+  readonly streamReplicas: number;
+  readonly files: TlsFiles | undefined;
+  readonly onProblem: (problem: unknown) => void;
+}
+
 class NatsNotices implements Notices {
   readonly #settings: ConnectionOptions;
   readonly #onProblem: (problem: unknown) => void;
@@ -103,16 +110,19 @@ class NatsNotices implements Notices {
   readonly #connection: Promise<NatsConnection | undefined>;
   readonly #looks: (() => Promise<void>)[] = [];
   readonly streamReplicas: number;
+  readonly #files: TlsFiles | undefined;
   #connected: NatsConnection | undefined;
   #isReached = false;
   #hasStream = false;
   readonly #said = new SayOnce();
 
-  constructor(settings: ConnectionOptions, streamReplicas: number, onProblem: (problem: unknown) => void = () => {}) {
+  constructor(settings: ConnectionOptions, { streamReplicas, files, onProblem }: NatsNoticesOptions) {
     this.#settings = settings;
     this.streamReplicas = streamReplicas;
+    this.#files = files;
     this.#onProblem = onProblem;
     this.#connection = this.#connect();
+    observeGauge('keyfleet.nats.up', () => Number(this.connection() !== undefined));
   }
 
   connection(): NatsConnection | undefined {
@@ -159,6 +169,7 @@ class NatsNotices implements Notices {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
+    this.#files?.[Symbol.dispose]();
     const connection = await this.#connection;
     await connection?.close();
   }

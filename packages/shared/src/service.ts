@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { ConfigError, configPath, loadConfig } from './config.ts';
 import { createLog, type Log } from './log.ts';
 import { startTelemetry } from './telemetry/export.ts';
+import { observeCertificates } from './tls/certificate-ends.ts';
 
 export interface ServiceContext {
   readonly log: Log;
@@ -30,6 +31,7 @@ export async function runService<Config extends { readonly log: { readonly level
     const config = loadConfig(service.config, configPath(process.argv.slice(2)));
     const serviceLog = createLog({ name: service.name, level: config.log.level });
     log = serviceLog;
+    observeCertificates();
     await using _telemetry = startTelemetry(service.name, serviceLog);
     const stop = new AbortController();
     const stopped = new Promise<void>((resolve) => {

@@ -24,10 +24,17 @@ export class Leader implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
   #alarm = new AbortController();
+  #leads = false;
+  #failures = 0;
 
   constructor(options: LeaderOptions) {
     this.#options = options;
     this.#loop = this.#run();
+  }
+
+  /** Whether this replica did the newest round, as far as it knows: what it saw is of no use when another leads. */
+  get leads(): boolean {
+    return this.#leads && this.#failures === 0;
   }
 
   /** Something changed: start the next round at once. */
@@ -43,24 +50,22 @@ export class Leader implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { lease, replica, round, events } = this.#options;
-    let leads = false;
-    let failures = 0;
     while (!this.#stop.signal.aborted) {
       // Renewed before the round: changes during it are examined in the next one.
       this.#alarm = new AbortController();
       try {
         const holds = await lease.holdLease(replica, LEASE_MS);
-        if (leads !== holds) events.leadershipChanged(replica, holds);
-        leads = holds;
-        if (leads) await round();
-        if (failures > 0) events.worksAgain(failures);
-        failures = 0;
+        if (this.#leads !== holds) events.leadershipChanged(replica, holds);
+        this.#leads = holds;
+        if (holds) await round();
+        if (this.#failures > 0) events.worksAgain(this.#failures);
+        this.#failures = 0;
       } catch (error) {
-        failures++;
+        const failures = ++this.#failures;
         // Logged at each doubling, so that an hour without Redis makes a dozen lines, not an hour of them.
         if (Number.isInteger(Math.log2(failures))) events.roundFailed(error, failures);
       }
-      await this.#pause(Math.min(INTERVAL_MS * 2 ** Math.min(failures, 4), MAX_INTERVAL_MS));
+      await this.#pause(Math.min(INTERVAL_MS * 2 ** Math.min(this.#failures, 4), MAX_INTERVAL_MS));
     }
   }
 

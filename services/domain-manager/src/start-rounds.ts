@@ -49,7 +49,6 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
   const sightings = new Sightings({ tokens, store, scheduler, clock, monotonicClock });
   const kept = { tokens, store, proposals, resealing, sightings, dueWork };
   const round = new Round({ ...kept, workers, notices, clock, events, scheduler, rotateEveryMs });
-  observeDomain({ tokens, resealing, round, clock });
   const leadRound = async (): Promise<void> => {
     await guard.assertOurs(redis);
     await round.run();
@@ -57,6 +56,7 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
     guard.wrote();
   };
   const leader = resources.use(new Leader({ lease: store, replica, round: leadRound, events }));
+  observeDomain({ tokens, resealing, round, leader, clock });
   notices.subscribe('proposal', () => leader.wake());
   return { tokens, proposals, resealing, round, leader };
 }

@@ -60,8 +60,9 @@ async function checkNodeByInfo(node: Redis): Promise<number> {
   return required;
 }
 
-async function infoOf(node: Redis, section: string): Promise<Readonly<Partial<Record<string, string>>>> {
-  const lines = (await node.info(section)).split('\r\n');
+/** What INFO says; without a section, all that it says by itself. */
+export async function infoOf(node: Redis, section?: string): Promise<Readonly<Partial<Record<string, string>>>> {
+  const lines = (await (section === undefined ? node.info() : node.info(section))).split('\r\n');
   return Object.fromEntries(lines.filter((line) => line.includes(':')).map((line) => line.split(':', 2)));
 }
 

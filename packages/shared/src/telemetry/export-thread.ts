@@ -11,7 +11,7 @@ import {
 } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import type { ExportThreadData } from './export.ts';
-import type { Report, SpanRecord } from './report.ts';
+import type { Attributes, Gauge, Report, SpanRecord } from './report.ts';
 
 // The thread of a service in which the OpenTelemetry SDK runs: it passes the service's reports to the SDK.
 
@@ -33,7 +33,8 @@ const tracer = trace.getTracer('keyfleet');
 
 const counters = new Map<string, Counter>();
 const histograms = new Map<string, Histogram>();
-const gauges = new Map<string, number | undefined>();
+/** By name and attributes. The SDK goes on with what it observed last: that there is no value any more is NaN. */
+const gauges = new Map<string, Map<string, { readonly attributes: Attributes; value: number }>>();
 
 function counter(name: string): Counter {
   let found = counters.get(name);
@@ -47,14 +48,24 @@ function histogram(name: string): Histogram {
   return found;
 }
 
-function setGauge(name: string, value: number | undefined): void {
-  if (!gauges.has(name)) {
+/** `values`: all that there are now. */
+function takeGauges(values: readonly Gauge[]): void {
+  for (const series of gauges.values()) for (const one of series.values()) one.value = Number.NaN;
+  for (const { name, attributes, value } of values) {
+    if (value !== undefined) gauge(name).set(JSON.stringify(attributes), { attributes, value });
+  }
+}
+
+function gauge(name: string) {
+  let found = gauges.get(name);
+  if (found === undefined) {
+    const series = (found = new Map<string, { readonly attributes: Attributes; value: number }>());
+    gauges.set(name, series);
     meter.createObservableGauge(name).addCallback((result) => {
-      const newest = gauges.get(name);
-      if (newest !== undefined) result.observe(newest);
+      for (const { attributes, value } of series.values()) result.observe(value, attributes);
     });
   }
-  gauges.set(name, value);
+  return found;
 }
 
 function addSpan(span: SpanRecord): void {
@@ -81,7 +92,7 @@ function take({ counts, durations, gauges: values, spans }: Report): void {
     const taken = histogram(name);
     for (const value of each) taken.record(value, attributes);
   }
-  for (const { name, value } of values) setGauge(name, value);
+  takeGauges(values);
   for (const span of spans) addSpan(span);
 }
 

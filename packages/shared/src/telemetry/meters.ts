@@ -91,7 +91,15 @@ export function outcomeCounter<Outcome extends string>(
   return (outcome) => void counted.set(outcome, (counted.get(outcome) ?? 0) + 1);
 }
 
-/** A value read for every report; undefined if there is none now. */
+/** A value read for every report; undefined if there is none now, which is NaN if there was one before. */
 export function observeGauge(name: string, read: () => number | undefined): void {
-  if (telemetryOn) reportFrom(({ gauges }) => void gauges.push({ name, value: read() }));
+  if (telemetryOn) reportFrom(({ gauges }) => void gauges.push({ name, attributes: {}, value: read() }));
+}
+
+/** Values of several things of one kind, read for every report. What is not read any more has no value: NaN. */
+export function observeGauges(name: string, read: () => Iterable<readonly [Attributes, number]>): void {
+  if (!telemetryOn) return;
+  reportFrom(({ gauges }) => {
+    for (const [attributes, value] of read()) gauges.push({ name, attributes, value });
+  });
 }

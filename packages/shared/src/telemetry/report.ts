@@ -24,6 +24,7 @@ export interface Durations {
 
 export interface Gauge {
   readonly name: string;
+  readonly attributes: Attributes;
   /** Undefined if there is no value now. */
   readonly value: number | undefined;
 }

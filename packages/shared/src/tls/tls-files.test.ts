@@ -1,9 +1,13 @@
+import { X509Certificate } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestAuthority } from '@keyfleet/test-support/certificates';
 import { expect, test } from 'vitest';
-import { ClientTlsFiles, readTls } from './tls-files.ts';
+import { CertificateAuthority } from '../../../../tools/certificates.ts';
+import { certificateEnds } from './certificate-ends.ts';
+import { ClientTlsFiles, readTls, TlsFiles } from './tls-files.ts';
 
 test('a file that cannot be read is named by its place in the configuration', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-tls-'));
@@ -30,4 +34,27 @@ test('a client may have a certificate, authorities, both or neither, and no key 
   expect(contentOf({ certificateFile, keyFile })).toEqual(['cert', 'key']);
   expect(contentOf({ certificateFile, keyFile, caFile })).toEqual(['cert', 'key', 'ca']);
   expect(() => contentOf({ certificateFile, keyFile: other.keyFile })).toThrow(/^client: .* cannot be used together/);
+});
+
+test('files in use are reported with when they end, until they are disposed', async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-tls-'));
+  const root = await CertificateAuthority.create('root');
+  const other = await CertificateAuthority.create('other');
+  const [days, hours] = [24 * 3_600_000, 3_600_000];
+  const [leaf, chained] = [await root.issue('a', ['a.test'], 90 * days), await root.issue('b', ['b.test'], 30 * hours)];
+  const ending = (pem: string): number => new X509Certificate(pem).validToDate.getTime() / 1000;
+  const at = (name: string): string => join(directory.path, name);
+  const [certificateFile, keyFile, caFile] = [at('tls.crt'), at('tls.key'), at('ca.crt')];
+  writeFileSync(certificateFile, leaf.certificate + chained.certificate);
+  writeFileSync(keyFile, leaf.key, { mode: 0o600 });
+  writeFileSync(caFile, chained.certificate + root.certificate + other.certificate);
+  const ours = () => certificateEnds().filter(({ file }) => file.startsWith(directory.path));
+  {
+    using _files = new TlsFiles({ certificateFile, keyFile, caFile }, { field: 'peerTls', onProblem: () => {} });
+    expect(ours()).toEqual([
+      { file: certificateFile, endsAt: ending(chained.certificate) },
+      { file: caFile, endsAt: Math.max(ending(root.certificate), ending(other.certificate)) },
+    ]);
+  }
+  expect(ours()).toEqual([]);
 });

@@ -1,7 +1,8 @@
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { z } from 'zod';
 import { ConfigError, filePath, readPublicFile, readSecretFile } from '../config.ts';
-import { WatchedFiles } from './watched-files.ts';
+import { type CertificateEnd, endingsIn, reportEnds } from './certificate-ends.ts';
+import { WatchedFiles, type WatchedFilesOptions } from './watched-files.ts';
 
 /** A certificate, and the trusted authorities. */
 export const TlsConfig = z.strictObject({
@@ -36,10 +37,25 @@ export interface TlsFilesOptions extends TlsFields {
   readonly onProblem: (problem: Error) => void;
 }
 
+/** Files that TLS uses, reread when they change. Until they are disposed, the service reports when they end. */
+class WatchedTls<T extends Partial<TlsMaterial>> extends WatchedFiles<T> {
+  readonly #reported: Disposable;
+
+  constructor(config: Partial<TlsConfig>, options: WatchedFilesOptions<T>) {
+    super(options);
+    this.#reported = reportEnds(() => endsOf(config, this.content));
+  }
+
+  override [Symbol.dispose](): void {
+    this.#reported[Symbol.dispose]();
+    super[Symbol.dispose]();
+  }
+}
+
 /** The files of one certificate, reread when they change. Throws ConfigError if they cannot be used. */
-export class TlsFiles extends WatchedFiles<TlsMaterial> {
+export class TlsFiles extends WatchedTls<TlsMaterial> {
   constructor(config: TlsFilesConfig, { onProblem, ...fields }: TlsFilesOptions) {
-    super({ paths: Object.values(config), read: () => readTls(config, fields), onProblem });
+    super(config, { paths: Object.values(config), read: () => readTls(config, fields), onProblem });
   }
 
   get material(): TlsMaterial {
@@ -48,10 +64,19 @@ export class TlsFiles extends WatchedFiles<TlsMaterial> {
 }
 
 /** The same of a client, which may present no certificate, and may trust whom Node.js trusts. */
-export class ClientTlsFiles extends WatchedFiles<Partial<TlsMaterial>> {
+export class ClientTlsFiles extends WatchedTls<Partial<TlsMaterial>> {
   constructor(config: Partial<TlsConfig>, { onProblem, ...fields }: TlsFilesOptions) {
-    super({ paths: Object.values(config), read: () => readTls(config, fields), onProblem });
+    super(config, { paths: Object.values(config), read: () => readTls(config, fields), onProblem });
   }
+}
+
+/** A chain is as good as its first end; of authorities, one that lasts is enough while another takes over. */
+function endsOf({ certificateFile, caFile }: Partial<TlsConfig>, { cert, ca }: Partial<TlsMaterial>): CertificateEnd[] {
+  const ends = [
+    { file: certificateFile, endsAt: Math.min(...endingsIn(cert ?? '')) },
+    { file: caFile, endsAt: Math.max(...endingsIn(ca ?? '')) },
+  ];
+  return ends.filter((end): end is CertificateEnd => end.file !== undefined && Number.isFinite(end.endsAt));
 }
 
 export function readTls(config: TlsFilesConfig, fields: TlsFields): TlsMaterial;

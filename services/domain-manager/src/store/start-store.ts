@@ -2,6 +2,7 @@ import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkByInfo } from '@keyfleet/shared/redis/durability';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { observeRedis } from '@keyfleet/shared/redis/observe-redis';
 import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { waitForRedis } from '@keyfleet/shared/redis/wait-for-redis';
 import type { Operator } from '@keyfleet/shared/domain/state';
@@ -24,6 +25,7 @@ export async function startStore(
 ): Promise<GuardedStore | undefined> {
   const { domain } = anchor;
   const redis = resources.use(connectRedis(config.redis, { onProblem: (problem) => events.storeProblem(problem) }));
+  resources.use(observeRedis(redis));
   const onRefused = (reason: Error): void => events.storeRefused(reason);
   const check = () => checkByInfo(redis, config.redis.durability);
   const durability = resources.use(new DurabilityWatch(redis, check, onRefused));

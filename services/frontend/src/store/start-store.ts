@@ -3,6 +3,7 @@ import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { observeRedis } from '@keyfleet/shared/redis/observe-redis';
 import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import type { Assembly } from '../assembly.ts';
 import { CachedGrants } from '../grants/cached-grants.ts';
@@ -38,6 +39,7 @@ export function connectStore({ config, events, resources }: Assembly): RedisConn
   const onProblem = (problem: Error): void => events.storeProblem(problem);
   const connect = () => resources.use(connectRedis(config.redis, { onProblem }));
   const [client, writer] = [connect(), connect()];
+  resources.use(observeRedis(client));
   const onRefused = (refusal: Error): void => events.storeRefused(refusal);
   const check = () => checkDurability(writer, config.redis.durability);
   const durability = resources.use(new DurabilityWatch(writer, check, onRefused));
