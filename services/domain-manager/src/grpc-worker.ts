@@ -1,15 +1,21 @@
 import { type ChannelCredentials, type ServiceError, status } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
 import { systemClock } from '@keyfleet/shared/clock';
+import { bytes } from '@keyfleet/shared/encoding/canonical';
+import { domainName, encapsulationKey, entityId, publicKey, sha256Hash } from '@keyfleet/shared/domain/state';
 import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
 import type { Signer } from '@keyfleet/shared/domain/proposal';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { channelOptions, unary } from '@keyfleet/proto/unary';
+import { z } from 'zod';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
 
 const TIMEOUT_MS = 5_000;
 /** A new member takes its time to verify a chain of many years. */
 const INSTALL_TIMEOUT_MS = 30_000;
+
+/** Characters. It is stored with the proposal, and shown with all the others. */
+const MAX_REFUSAL = 1_000;
 
 const REFUSALS: readonly status[] = [
   status.INVALID_ARGUMENT,
@@ -79,24 +85,43 @@ async function refusable<T>(call: Promise<T>): Promise<T> {
     return await call;
   } catch (error) {
     const { code, details } = error as ServiceError;
-    if (REFUSALS.includes(code)) throw new WorkerRefusedError(details || 'the worker refused', { cause: error });
+    if (REFUSALS.includes(code)) {
+      const reason = details.slice(0, MAX_REFUSAL) || 'the worker refused';
+      throw new WorkerRefusedError(reason, { cause: error });
+    }
     throw error;
   }
 }
 
 const NOTHING = Buffer.alloc(0);
+const noBytes = bytes({ max: 0 });
 
-/** protobuf omits zeros and empty values. */
+/** As long as they may be: what a worker says of itself is shown to operators, with that of all the others. */
+const Description = z.object({
+  member_id: entityId,
+  signing_key: publicKey,
+  agreement_key: publicKey,
+  encapsulation_key: encapsulationKey.or(noBytes).default(NOTHING),
+  domain: domainName.or(z.literal('')).default(''),
+  generation: z.int().min(0).default(0),
+  token_hash: sha256Hash.or(noBytes).default(NOTHING),
+  active_generation: z.int().min(0).default(0),
+  now: z.int().optional(),
+});
+
+/** protobuf omits zeros and empty values. Throws for what no hsm-worker says. */
 function descriptionOf(message: HsmDescription__Output): HsmDescription {
+  const { success, data } = Description.safeParse(message);
+  if (!success) throw new Error('it does not describe itself as an hsm-worker does');
   return {
-    memberId: message.member_id ?? '',
-    signingKey: message.signing_key ?? NOTHING,
-    agreementKey: message.agreement_key ?? NOTHING,
-    ...(message.encapsulation_key?.length && { encapsulationKey: message.encapsulation_key }),
-    domain: message.domain ?? '',
-    generation: message.generation ?? 0,
-    tokenHash: message.token_hash ?? NOTHING,
-    activeGeneration: message.active_generation ?? 0,
-    ...(message.now === undefined ? {} : { clockAheadMs: message.now - systemClock.now() }),
+    memberId: data.member_id,
+    signingKey: data.signing_key,
+    agreementKey: data.agreement_key,
+    ...(data.encapsulation_key.length > 0 && { encapsulationKey: data.encapsulation_key }),
+    domain: data.domain,
+    generation: data.generation,
+    tokenHash: data.token_hash,
+    activeGeneration: data.active_generation,
+    ...(data.now === undefined ? {} : { clockAheadMs: data.now - systemClock.now() }),
   };
 }

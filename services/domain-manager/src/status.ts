@@ -85,13 +85,16 @@ function waitedFor(state: DomainState, tokens: TokenLog): number {
   return systemClock.now() - tokens.seenAt(activeDomainKey(state).createdGeneration);
 }
 
+/** Characters. A worker says why it refuses; its answer must not be too long for all to be shown. */
+const MAX_PROBLEM = 1_000;
+
 function workerOf(view: WorkerView, lateness: string | undefined): WorkerMessage {
   const { worker, standing, description, problem = lateness } = view;
   return {
     address: worker.address,
     reachable: standing !== 'unreachable',
     standing,
-    problem: problem ?? '',
+    problem: problem?.slice(0, MAX_PROBLEM) ?? '',
     ...(description === undefined
       ? {}
       : {
