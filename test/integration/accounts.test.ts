@@ -38,7 +38,7 @@ test('an operator begins a second account, once, and its administrator works at 
 
   const again = await create('222222222222', home.in('third'));
   expect(again.notes).toContain('account 222222222222 already exists');
-  expect((await create('333333333333', file)).notes).toContain('exists: nothing is overwritten');
+  expect((await create('333333333333', file)).notes).toContain('the file already exists');
   expect((await create('3', home.in('third'))).notes).toContain('--account must be 12 digits');
   expect(() => statSync(home.in('third'))).toThrow('ENOENT');
 });

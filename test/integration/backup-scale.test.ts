@@ -115,7 +115,7 @@ test('lists that were torn apart by a backup are made whole by its restore', asy
 
   await backup();
   await redis.flushall();
-  expect(await restore()).toContain('1 aliases are left out');
+  expect(await restore()).toContain('1 aliases were left out');
 
   const { items } = await store.listKeys(scope, 10);
   expect(items.toSorted()).toEqual([deleted, rotated, moved].map(({ keyId }) => keyId).toSorted());
@@ -167,7 +167,7 @@ test('a restore that was cut off goes on, and one of another backup does not beg
   await redis.hset('kf:restore', { backup: sha256, done: 0 });
   await redis.hset('kf:key:{us-east-1/half}', 'record', 'written');
   await redis.del('kf:key:{us-east-1/half}');
-  expect(await restore()).toBe('30 values are restored and compared.');
+  expect(await restore()).toBe('30 values were restored and compared.');
   expect(await listedKeys()).toHaveLength(30);
   expect(await redis.exists('kf:restore')).toBe(0);
 });
@@ -180,7 +180,7 @@ test('a restore finds what Redis did not keep', async () => {
   // All is written, it says; nothing is there.
   await redis.hset('kf:restore', { backup: sha256, done: 30 });
   const failed = await runKeyfleet('restore', file(), ...from());
-  expect(failed).toMatchObject({ exitCode: 1, notes: expect.stringContaining('is not what the backup says') });
+  expect(failed).toMatchObject({ exitCode: 1, notes: expect.stringContaining('differs from the backup') });
 });
 
 test('a backup of the first release restores', async () => {
@@ -202,7 +202,7 @@ test('a backup of the first release restores', async () => {
   writeFileSync(file(), `${body}${JSON.stringify({ count: lines.length - 1, sha256 })}\n`);
   const before = await redis.zrange(keysAt(scope), '-', '+', 'BYLEX');
   await redis.flushall();
-  expect(await restore()).toBe('30 values are restored and compared.');
+  expect(await restore()).toBe('30 values were restored and compared.');
   expect(await listedKeys()).toEqual(before);
   expect(await redis.exists(keysAt(scope))).toBe(0);
 });

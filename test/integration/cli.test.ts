@@ -72,8 +72,8 @@ test('operators make their keys and the trust anchor', async () => {
       notes: '',
       out:
         `Key of ${id} (operator): <dir>/${id}-key.pem\n` +
-        `Public part, to be given to the others: <dir>/${id}-key.pub.json\n` +
-        'Fingerprint, to be compared aloud: <fingerprint>',
+        `Public part, for the other operators: <dir>/${id}-key.pub.json\n` +
+        'Fingerprint, to compare aloud: <fingerprint>',
     });
   }
   const renewed = ['--key', fleet.path('berta-key.pem'), '--new-passphrase-file', fleet.path('passphrase')];
@@ -82,7 +82,7 @@ test('operators make their keys and the trust anchor', async () => {
   );
   const host = ['--id', 'frontend-1', '--role', 'service-host', '--out', fleet.path('frontend-1-key.pem')];
   expect((await keyfleetCli('operator', 'create-key', ...host)).exitCode).toBe(0);
-  expect((await keyfleetCli('operator', 'create-key', ...host)).notes).toContain('already there');
+  expect((await keyfleetCli('operator', 'create-key', ...host)).notes).toContain('the file already exists');
 
   // The fleet made the key of its domain-manager.
   writeFileSync(fleet.path('domain-manager-1-key.pub.json'), formatOperator(fleet.scheduler));
@@ -113,8 +113,8 @@ test('a domain without a scheduler is not proposed', async () => {
     exitCode: 1,
     out: '',
     notes:
-      'keyfleet: --operators names no scheduler: members take changes from a domain-manager whose key is one. ' +
-      'Make it with: keyfleet operator create-key --role scheduler',
+      'keyfleet: --operators names no scheduler: members accept changes only from a domain-manager that has this role. ' +
+      'Make its key with: keyfleet operator create-key --role scheduler',
   });
 });
 
@@ -231,12 +231,12 @@ test('old domain keys are retired by one, and reinstated and dropped by two', as
   onTestFinished(() => store.disconnect());
   const place = 'kf:key-stores:{000000000000/us-east-1}';
   await store.set(place, keyStoresWith({ cluster: { token: claimingToBeUnder(oldest) } }));
-  expect((await drop()).notes).toContain('1 tokens in Redis are under domain key <hash>: they would be lost');
+  expect((await drop()).notes).toContain('1 tokens in Redis are sealed under domain key <hash>, and would be lost');
   await store.set(place, keyStoresWith({ another: {} }));
   expect((await drop()).notes).toContain(`1 values are damaged (${settled(place)}): restore them from a backup first`);
   await store.set(place, keyStoresWith({ cluster: { token: claimingToBeUnder(domainKeys[1]!.id) } }));
   const one = await keyfleetCli('domain', 'drop', oldest, ...domain, ...signer('anna'), ...redis);
-  expect(one.notes).toContain('1 tokens in Redis are not under the active domain key');
+  expect(one.notes).toContain('1 tokens in Redis are not sealed under the active domain key');
   await store.del(place);
   const recordKeys = [1, 2].map((number) => `record-key-${number}`);
   for (const name of recordKeys) {
@@ -246,7 +246,7 @@ test('old domain keys are retired by one, and reinstated and dropped by two', as
   expect((await drop()).notes).toContain('records are under record keys 1 to 2: finish replacing them first');
   for (const name of recordKeys) await store.del(`kf:secret:{${name}}`);
   expect((await drop()).out).toContain('Not enough yet');
-  expect((await approve()).notes).toContain('drop domain key <hash>: what is under it, in backups too, is lost');
+  expect((await approve()).notes).toContain('drop domain key <hash>: what is sealed under it is lost, in backups too');
   const left = await keyfleetJson<{ domainKeys: object[] }>('domain', 'show', ...domain);
   expect(left.domainKeys).toMatchObject([{ status: 'active', afterRemoval: true }]);
   expect((await drop()).notes).toContain('no domain key may be dropped yet');
@@ -276,7 +276,7 @@ test('a backup is taken while everything runs, and restores into an empty Redis'
     notes: '',
     out: '2 values are in <dir>/backup. It was read back and is whole.',
   });
-  expect((await keyfleetCli('restore', file, ...to)).out).toBe('2 values are restored and compared.');
+  expect((await keyfleetCli('restore', file, ...to)).out).toBe('2 values were restored and compared.');
   const again = fleet.path('backup-again');
   await keyfleetCli('backup', ...to, '--out', again);
   const piecesOf = (path: string) => readFileSync(path, 'utf8').match(/^\{"name".*$/gm);
@@ -291,7 +291,7 @@ test('the doctor says what is well, and what to do about the rest', async () => 
     notes: '',
     out: [
       'well  Redis: answers, and keeps every acknowledged write',
-      'well  store: is <store>, and as it was',
+      'well  store: <store>, which has lost nothing',
       'well  domain-manager: answers; <replica> leads',
       'well  NATS: the domain-manager reaches it',
       'well  domain tokens: all 7 verify from the trust anchor; generation 7',
@@ -300,10 +300,10 @@ test('the doctor says what is well, and what to do about the rest', async () => 
       'well  record key: none was needed yet',
       // This fleet has no frontend, so that nothing is stored.
       'well  domain keys: tokens: 0 under <short> (active); domain keys: 1 active, 0 deactivated, 0 retired',
-      "advice  domain: the trust anchor's checkpoint is not set: a service that starts with an empty disk could be shown an older domain. keyfleet domain checkpoint",
-      'advice  domain: 2 people, and all must sign to change the members: admit one more, for the day that a key is lost',
-      'advice  domain: no offline member: whoever loses all workers loses all keys. keyfleet member create-offline',
-      'advice  domain: old domain keys are kept for less than a day: an older backup would not open. keyfleet domain propose rules',
+      'advice  domain: the trust anchor has no checkpoint: a service that starts with an empty disk would accept an older domain state. Run: keyfleet domain checkpoint',
+      "advice  domain: a change of members needs everyone's signature (2 people): admit one more, in case a key is lost",
+      'advice  domain: no offline member: if all workers are lost, all keys are. Run: keyfleet member create-offline',
+      'advice  domain: old domain keys are kept for less than a day: an older backup would not open. Run: keyfleet domain propose rules',
     ].join('\n'),
   });
   const moved = fleet.path('trust-anchor-7.json');
@@ -328,7 +328,7 @@ test('the doctor says what is well, and what to do about the rest', async () => 
   onTestFinished(() => store.disconnect());
   await store.config('SET', 'min-replicas-to-write', '1');
   expect((await keyfleetCli('doctor', ...domain, ...redis)).out).toContain(
-    'NOT WELL  Redis: it takes no writes: 0 of the 1 replicas that must have each one answer it',
+    'NOT WELL  Redis: it accepts no writes: every write must reach 1 replicas, and 0 answer',
   );
   await store.config('SET', 'min-replicas-to-write', '0');
 });
@@ -362,7 +362,7 @@ test('each trouble of the domain-manager reaches the doctor as itself', async ()
       return exitCode === 1 && out.includes(finding);
     });
   await nats.kill();
-  await doctorSays('NOT WELL  NATS: the domain-manager does not reach it');
+  await doctorSays('NOT WELL  NATS: the domain-manager cannot reach it');
 
   const store = new Redis(redis.port);
   onTestFinished(() => store.disconnect());
@@ -371,7 +371,7 @@ test('each trouble of the domain-manager reaches the doctor as itself', async ()
   const changed = Buffer.from(good[0]!).fill(0xff, good[0]!.length - 4);
   const damages: [string, () => Promise<unknown>, string][] = [
     ['changed', () => store.lset(tokens, 0, changed), 'token 1 does not verify'],
-    ['no list', () => store.set(tokens, 'x'), 'what stands in the store is not what it stored'],
+    ['no list', () => store.set(tokens, 'x'), 'the store holds a value that it did not write'],
   ];
   for (const [, damage, finding] of damages) {
     await damage();

@@ -145,7 +145,10 @@ describe('a replica that stalls', () => {
     {
       await using _stalled = await stall();
       const { exitCode, notes } = await runKeyfleet('restore', file, ...at);
-      expect([exitCode, notes]).toEqual([1, expect.stringContaining('fewer than 1 replicas follow Redis')]);
+      expect([exitCode, notes]).toEqual([
+        1,
+        expect.stringContaining('fewer than 1 replicas have confirmed the writes'),
+      ]);
     }
     expect(await runKeyfleet('restore', file, ...at)).toMatchObject({ exitCode: 0, notes: '' });
   });

@@ -95,7 +95,9 @@ test('records get a new key while customers write, and nothing under the old one
   expect(unwell).toContain(`${spoilt} record is not`);
   const stopped = await rotate();
   expect(stopped.exitCode).toBe(1);
-  expect(stopped.out).toMatch(/^\d+ records were put under record key 3, but refused: 3. So no older record key was/);
+  expect(stopped.out).toMatch(
+    /^\d+ records were put under record key 3, but 3 were refused, so no older record key was/,
+  );
   for (const one of [spoilt, early]) expect(stopped.out).toContain(`${one} record is not authentic`);
   expect(stopped.out).toContain(named);
   expect(await redis.exists('kf:secret:{record-key-2}')).toBe(1);
@@ -161,7 +163,7 @@ test('a record key that somebody puts in the place of the newest is not taken fo
     await redis.set('kf:record-keys', other);
     const { exitCode, notes } = await rotateFrom(newest!);
     expect(exitCode).toBe(1);
-    expect(notes).toContain(`Redis leads to record key ${other} as the newest, not to ${newest}`);
+    expect(notes).toContain(`in Redis the newest record key is ${other}, not ${newest}`);
     expect(await storedKeys()).toEqual([other]);
     await redis.rename(place(other), place(newest!));
   }

@@ -51,13 +51,13 @@ test('with every volume of every worker lost, an offline member and the stored t
   const admission = ['member', 'admit', fresh, '--remove', workers.join(), ...domain, ...signer];
   expect((await runKeyfleet(...admission)).notes).toContain('name your offline member with --preparer');
   const proposed = await runKeyfleet(...admission, '--preparer', 'safe-1');
-  expect(proposed.out).toContain('It has all its signatures, but safe-1, which is to carry it out, is not there.');
+  expect(proposed.out).toContain('It has all its signatures, but safe-1, which must carry it out, cannot be reached.');
   const id = /keyfleet recover ([0-9a-f]+)/.exec(proposed.out)![1]!;
 
   const two = ['--offline-member', safe, '--shares', shares.slice(0, 2).join()];
   expect(await runKeyfleet('recover', id, ...domain, ...two)).toMatchObject({
     exitCode: 1,
-    notes: expect.stringContaining('3 different shares are needed, and 2 are here'),
+    notes: expect.stringContaining('3 different shares are needed; 2 were given'),
   });
   const recovered = await runKeyfleet('recover', id, ...domain, ...offline);
   expect(recovered).toMatchObject({ exitCode: 0, out: expect.stringContaining('at generation 4') });

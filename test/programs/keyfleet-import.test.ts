@@ -85,7 +85,7 @@ test('keyfleet import says in one line what is wrong with material, key or optio
       Buffer.from(`${bytes.toString('hex')}\n`),
       KeyId,
       [],
-      'stdin holds 65 bytes; a key of SYMMETRIC_DEFAULT takes 32 bytes. If it is text, say --encoding hex.',
+      'stdin holds 65 bytes; a key of SYMMETRIC_DEFAULT takes 32 bytes. If it is text, give --encoding hex.',
     ],
     [Buffer.from('zz'), KeyId, ['--encoding', 'hex'], 'stdin is not hex.'],
     [encrypted, pair.KeyId, [], 'stdin is encrypted. Decrypt it first: openssl pkey -in stdin -out plain.pem'],
@@ -95,11 +95,11 @@ test('keyfleet import says in one line what is wrong with material, key or optio
       bytes,
       own.KeyId,
       [],
-      `key ${own.KeyId} is of origin AWS_KMS. Only a key that was made with origin EXTERNAL takes material.`,
+      `key ${own.KeyId} has origin AWS_KMS. Only a key that was made with origin EXTERNAL takes material.`,
     ],
     [bytes, KeyId, ['--encoding', 'rot13'], '--encoding must be one of raw, hex, base64.'],
     [bytes, KeyId, ['--valid-to', 'soon'], '--valid-to must be a time such as 2027-01-31T12:00:00Z.'],
-    [bytes, KeyId, ['--endpoint', 'http://127.0.0.1:1'], `key ${KeyId}: the API cannot be reached (ECONNREFUSED).`],
+    [bytes, KeyId, ['--endpoint', 'http://127.0.0.1:1'], `key ${KeyId}: cannot reach the API (ECONNREFUSED).`],
   ];
   for (const [input, key, options, line] of cases) {
     const { stdout, stderr, exitCode } = await keyfleetImport(input, key, ...options);

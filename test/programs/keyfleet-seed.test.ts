@@ -48,7 +48,7 @@ keys:
 `;
   const made = await seed(text);
   expect(made).toMatchObject({ exitCode: 0, stderr: '' });
-  expect(made.stdout.match(/ made\b/g)).toHaveLength(3);
+  expect(made.stdout.match(/ created\b/g)).toHaveLength(3);
   const { KeyMetadata } = await kms.describeKey({ KeyId: `alias/seed-${first}` });
   expect(KeyMetadata).toMatchObject({ KeyId: first, KeyState: 'Enabled', Origin: 'EXTERNAL', Description: 'seeded' });
   expect((await kms.listResourceTags({ KeyId: first })).Tags).toEqual([{ TagKey: 'team', TagValue: 'red' }]);
@@ -59,7 +59,7 @@ keys:
   await kms.deleteAlias({ AliasName: `alias/seed-${first}` });
   await kms.deleteImportedKeyMaterial({ KeyId: first });
   const again = await seed(text);
-  expect(again.stdout.match(/was there/g)).toHaveLength(3);
+  expect(again.stdout.match(/existed/g)).toHaveLength(3);
   expect((await kms.describeKey({ KeyId: `alias/seed-${first}` })).KeyMetadata).toMatchObject({ KeyState: 'Enabled' });
 });
 

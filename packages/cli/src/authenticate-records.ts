@@ -30,7 +30,9 @@ export async function authenticateRecords(
     } else {
       assertRecord(record);
       if (!(await record.replace(await macs.withMac(record.place, record.stored)))) {
-        throw new DamagedRecordError(`${nameOf(record)} changed meanwhile: stop what writes, and run this again`);
+        throw new DamagedRecordError(
+          `${nameOf(record)} changed in the meantime: stop everything that writes to Redis, then run this again`,
+        );
       }
       made++;
     }
@@ -42,7 +44,7 @@ export async function authenticateRecords(
       if (!(outcome.reason instanceof DamagedRecordError)) throw outcome.reason;
       refused.push(outcome.reason.message);
     }
-    progress.tell(() => `${genuine + made} records are authenticated`);
+    progress.tell(() => `${genuine + made} records authenticated`);
   }
   return { genuine, made, refused };
 }
@@ -55,7 +57,7 @@ function assertRecord(record: FoundRecord): void {
   } catch {
     // Reported below.
   }
-  throw new DamagedRecordError(`${nameOf(record)} is no record: restore it from a backup`);
+  throw new DamagedRecordError(`${nameOf(record)} is not a record: restore it from a backup`);
 }
 
 function nameOf({ place: { name, field } }: FoundRecord): string {

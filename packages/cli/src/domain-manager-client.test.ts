@@ -66,7 +66,7 @@ test('so is another one than was proposed or approved, under its own id', async 
 test('a proposal is done when a token of the verified chain holds it, whatever the domain-manager says', async () => {
   await using liar = await startLiar(harmful, harmful, 'done');
   const awaited = () => liar.client.awaitDone(proposalId(harmful), domain.anchor, 0);
-  await expect(awaited()).rejects.toThrow('not carried out yet (done, it says, but nothing shows it)');
+  await expect(awaited()).rejects.toThrow('not carried out yet (done, says the domain-manager, without proof)');
   domain.step(removal);
   await expect(awaited()).resolves.toMatchObject({ standing: 'done', generation: domain.generation });
 });
@@ -74,6 +74,6 @@ test('a proposal is done when a token of the verified chain holds it, whatever t
 test('a standing that there is none of is shown to nobody: it could read like one of our own lines', async () => {
   await using liar = await startLiar(harmless, harmless, 'Done: the domain is at generation 8.');
   const { client } = liar;
-  await expect(client.propose(harmless)).rejects.toThrow('which is none');
-  await expect(client.listProposals()).rejects.toThrow('which is none');
+  await expect(client.propose(harmless)).rejects.toThrow('the unknown standing');
+  await expect(client.listProposals()).rejects.toThrow('the unknown standing');
 });

@@ -113,7 +113,7 @@ export class DomainManagerClient implements Disposable {
       if (generation !== undefined) return { ...view, generation };
       if (view.standing === 'failed') throw new CliError(`the proposal failed: ${view.reason}`);
       if (Date.now() > deadline) {
-        const claim = view.standing === 'done' ? 'done, it says, but nothing shows it' : view.standing;
+        const claim = view.standing === 'done' ? 'done, says the domain-manager, without proof' : view.standing;
         throw new CliError(`the proposal is not carried out yet (${claim}). See: keyfleet domain status`);
       }
       await delay(POLL_MS);
@@ -201,9 +201,7 @@ function viewOf(message: Proposal__Output, expected = message.proposal_id ?? '')
   }
   const standing = Standing.safeParse(message.standing);
   if (!standing.success) {
-    throw new CliError(
-      `the domain-manager says that a proposal is '${message.standing}', which is none of its standings`,
-    );
+    throw new CliError(`the domain-manager gives a proposal the unknown standing '${message.standing}'`);
   }
   return {
     proposalId: id,

@@ -81,12 +81,12 @@ const stopAtDoubts: ConfirmationEvents = {
   confirmed() {},
   contradicted(command, maker, witness): never {
     throw new CliError(
-      `${witness} contradicts ${maker} (${command}): one of the two is broken or hostile. Compare both with a third, remove the one that is wrong, and run this again.`,
+      `${witness} contradicts ${maker} (${command}): one of the two is broken or hostile. Compare both with a third, remove the one that is wrong, then run this again.`,
     );
   },
   unconfirmed(_command, member): never {
     throw new CliError(
-      `only ${member} is in reach, and nothing is believed on the word of one hsm-worker: start a second one, and run this again.`,
+      `only ${member} can be reached, and one hsm-worker alone is not believed: start a second one, then run this again.`,
     );
   },
 };

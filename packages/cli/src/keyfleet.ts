@@ -65,10 +65,10 @@ export function keyfleet(terminal: Terminal): CommandDef {
     meta: { name: 'keyfleet', description: 'Tools for the operators of a Keyfleet domain.' },
     subCommands: {
       operator: group('operator', 'Make and protect the signing keys of people and services.', operator),
-      domain: group('domain', 'Found and inspect the domain; propose, approve and rotate.', domain),
+      domain: group('domain', 'Found, inspect and change the domain.', domain),
       member: group('member', 'Admit, remove and list the HSMs of the domain.', member),
-      account: group('account', 'Create accounts of the API.', account),
-      store: group('store', 'Accept or migrate the store in Redis.', store),
+      account: group('account', 'Create API accounts.', account),
+      store: group('store', 'Accept the store in Redis, authenticate its records, rotate their key.', store),
       ...subCommands(others),
     },
   });

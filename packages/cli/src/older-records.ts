@@ -28,7 +28,7 @@ export class OlderRecords {
     return [...this.#found].map(
       ([number, { count, example }]) =>
         `${count} under record key ${number}, such as ${example}, and the newest was ${this.#from}: if a rotate-record-key that made record key ` +
-        `${number + 1} was cut off, say --interrupted ${number + 1}. If none was, somebody put them there: restore or delete them`,
+        `${number + 1} was interrupted, give --interrupted ${number + 1}. Otherwise somebody put them there: restore or delete them`,
     );
   }
 }

@@ -21,8 +21,8 @@ test('a new passphrase is asked for twice, and one that is short or typed differ
   const ask = (...lines: string[]) => newPassphraseOf({}, personTyping(...lines), 'New passphrase');
   expect(await ask('tremble lantern', 'tremble lantern')).toBe('tremble lantern');
   await expect(ask('tremble lantern', 'tremble lanterns')).rejects.toThrow('the two passphrases differ');
-  await expect(ask('short', 'short')).rejects.toThrow('too short: at least 15 characters');
-  await expect(ask('a'.repeat(20), 'a'.repeat(20))).rejects.toThrow('it repeats itself');
+  await expect(ask('short', 'short')).rejects.toThrow('too short: use at least 15 characters');
+  await expect(ask('a'.repeat(20), 'a'.repeat(20))).rejects.toThrow('repeats itself');
 });
 
 test(

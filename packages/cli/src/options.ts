@@ -87,7 +87,7 @@ export async function loadSigner(
   );
   if (protection === 'pbes2') {
     terminal.note(
-      `${args.key} is protected as keys were before, and its passphrase is cheap to guess. ` +
+      `${args.key} was sealed by an earlier release, and its passphrase is cheap to guess. ` +
         `Seal it again: keyfleet operator change-passphrase --key ${args.key}`,
     );
   }
@@ -113,11 +113,11 @@ export async function newPassphraseOf(
   question: string,
 ): Promise<string> {
   const passphrase = await passphraseOf(args, terminal, question);
-  if (args['passphrase-file'] === undefined && passphrase !== (await terminal.askSecret('Once more'))) {
+  if (args['passphrase-file'] === undefined && passphrase !== (await terminal.askSecret('Repeat the passphrase'))) {
     throw new CliError('the two passphrases differ.');
   }
   const weakness = weaknessOf(passphrase);
-  if (weakness !== undefined) throw new CliError(`the passphrase is not acceptable: ${weakness}.`, { exitCode: 2 });
+  if (weakness !== undefined) throw new CliError(`the passphrase ${weakness}.`, { exitCode: 2 });
   return passphrase;
 }
 

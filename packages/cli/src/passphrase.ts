@@ -9,9 +9,8 @@ const MIN_SURPRISES = 10;
  */
 export function weaknessOf(passphrase: string): string | undefined {
   const characters = Array.from(passphrase.normalize('NFKC'));
-  if (characters.length < MIN_LENGTH) return `it is too short: at least ${MIN_LENGTH} characters`;
-  if (surprisesIn(characters) < MIN_SURPRISES)
-    return 'it repeats itself: take five words that a die or a machine chose';
+  if (characters.length < MIN_LENGTH) return `is too short: use at least ${MIN_LENGTH} characters`;
+  if (surprisesIn(characters) < MIN_SURPRISES) return 'repeats itself: use five words chosen by dice or by a machine';
   return undefined;
 }
 

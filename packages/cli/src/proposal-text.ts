@@ -20,11 +20,13 @@ function linesOf(change: DomainChange): string[] {
     case 'RotateDomainKeys':
       return ['make a new domain key'];
     case 'RetireDomainKeys':
-      return change.body.ids.map((id) => `retire domain key ${id}: what is still under it opens no more`);
+      return change.body.ids.map((id) => `retire domain key ${id}: what is still sealed under it no longer opens`);
     case 'ReinstateDomainKeys':
-      return change.body.ids.map((id) => `reinstate domain key ${id}: what is under it opens again, whoever sealed it`);
+      return change.body.ids.map(
+        (id) => `reinstate domain key ${id}: what is sealed under it opens again, whoever sealed it`,
+      );
     case 'DropDomainKeys':
-      return change.body.ids.map((id) => `drop domain key ${id}: what is under it, in backups too, is lost`);
+      return change.body.ids.map((id) => `drop domain key ${id}: what is sealed under it is lost, in backups too`);
     case 'ModifyMembers':
       return [
         ...change.body.admit.map((member) => `admit ${memberLine(member)}`),
@@ -36,7 +38,7 @@ function linesOf(change: DomainChange): string[] {
         ...change.body.remove.map((id) =>
           change.body.keepsDomainKeys
             ? `remove operator ${id}`
-            : `remove operator ${id}: of a frontend, ${AFTER_REMOVAL}`,
+            : `remove operator ${id}: if it is a frontend's, ${AFTER_REMOVAL}`,
         ),
       ];
     case 'ModifyRules':

@@ -21,7 +21,11 @@ export const signingOptions = { ...managerOptions, ...anchorOptions, ...signerOp
 /** For every verb that makes a new domain token. */
 export const changeOptions = {
   ...signingOptions,
-  preparer: { type: 'string', description: 'The member that makes the token; it must be running.', valueHint: 'ID' },
+  preparer: {
+    type: 'string',
+    description: 'The member that makes the domain token; it must be running.',
+    valueHint: 'ID',
+  },
 } as const;
 
 export interface ProposalResult {
@@ -65,7 +69,7 @@ async function preparerOf(
   const staying = known.state.members.map(({ memberId }) => memberId).filter((id) => !leaving.includes(id));
   if (named !== undefined) {
     if (staying.includes(named)) return named;
-    throw new CliError(`--preparer: ${named} is not a member that remains one. See: keyfleet member list`, {
+    throw new CliError(`--preparer: ${named} is not a member, or would not remain one. See: keyfleet member list`, {
       exitCode: 2,
     });
   }
@@ -78,7 +82,7 @@ async function preparerOf(
   const found = staying.find((id) => there.has(id));
   if (found !== undefined) return found;
   throw new CliError(
-    'no reachable worker remains a member and could make the token. Start one; if all are lost, name your offline member with --preparer',
+    'no reachable worker can make the domain token: it must be a member now and afterwards. Start one; if all are lost, name your offline member with --preparer',
   );
 }
 
@@ -102,7 +106,7 @@ export async function whenReady({ client, anchor }: KnownBy, view: ProposalView)
     ({ member_id: id, reachable, standing }) => id === preparer && reachable === true && standing !== 'stranger',
   );
   if (!isThere) {
-    return { ...view, reason: `${preparer}, which is to carry it out, is not there` };
+    return { ...view, reason: `${preparer}, which must carry it out, cannot be reached` };
   }
   return client.awaitDone(view.proposalId, anchor);
 }
@@ -133,5 +137,5 @@ export function proposalText({ proposalId, command, signedBy, standing, reason, 
 
 function doneText(generation: number): string {
   if (generation > 0) return `Done: the domain is at generation ${generation}.`;
-  return 'Done, says the domain-manager: no worker is that member any more. No token shows it. See: keyfleet domain status';
+  return 'Done, says the domain-manager: no worker is that member any more. No domain token proves it. See: keyfleet domain status';
 }

@@ -33,8 +33,8 @@ export function loadNewMember(path: string): NewMember {
   const { encapsulationKey: key, ...member } = loadMember(path);
   if (key !== undefined) return { ...member, encapsulationKey: key };
   throw new CliError(
-    `${path} is an identity from before ML-KEM, and cannot be admitted again. Let the worker make a new one: keyfleet member leave, ` +
-      'or an empty data directory. An offline member: keyfleet member create-offline',
+    `${path} is an identity without an ML-KEM key, and cannot be admitted again. Have the worker make a new one: keyfleet member leave, ` +
+      'or an empty data directory. For an offline member: keyfleet member create-offline',
   );
 }
 

@@ -44,8 +44,7 @@ export async function rotateRecordKey(
   const { keys, secrets } = records;
   const { oldest, newest: found } = await keys.look();
   await assertNoneBeyond(redis, found);
-  if (found !== known)
-    throw new CliError(`Redis leads to record key ${found} as the newest, not to ${known}. ${OTHER}`);
+  if (found !== known) throw new CliError(`in Redis the newest record key is ${found}, not ${known}. ${OTHER}`);
   const newest = await keys.makeNext();
   await delay(SETTLED_MS);
   await secrets.fenceRecordKeys(newest);
@@ -89,7 +88,7 @@ async function rewriteAll(
       refused.push(outcome.reason.message);
     }
     seen += page.length;
-    progress.tell(() => `${seen} records looked at, ${rewritten} rewritten under record key ${newest}`);
+    progress.tell(() => `${seen} records checked, ${rewritten} rewritten under record key ${newest}`);
   }
   return { rewritten, refused: [...refused, ...older.problems()] };
 }

@@ -34,7 +34,7 @@ function explain(error: unknown, terminal: Terminal): 1 | 2 {
     terminal.note(`keyfleet: ${lines}${wronglyCalled ? '. See --help' : ''}`);
     return wronglyCalled ? 2 : error instanceof CliError ? error.exitCode : 1;
   }
-  terminal.note(`keyfleet: a fault of this program. Please report it:\n${(error as Error).stack ?? message}`);
+  terminal.note(`keyfleet: a fault in this program. Please report it:\n${(error as Error).stack ?? message}`);
   return 1;
 }
 

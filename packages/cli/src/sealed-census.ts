@@ -25,7 +25,7 @@ export async function countTokens(redis: RedisClient, progress: Progress): Promi
       else for (const id of ids) byDomainKey.set(id, (byDomainKey.get(id) ?? 0) + 1);
     }
     values += names.length;
-    progress.tell(() => `${values} values are looked at`);
+    progress.tell(() => `${values} values checked`);
   }
   return { byDomainKey, damaged: [...damaged] };
 }

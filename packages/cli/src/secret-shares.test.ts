@@ -20,8 +20,8 @@ test('any three of five shares give the secret back, and two are not enough', as
   ]) {
     expect(await combineSecret(three, splitId)).toBe(secret);
   }
-  await expect(combineSecret([a, b], splitId)).rejects.toThrow('3 different shares are needed, and 2 are here');
-  await expect(combineSecret([a, b, b], splitId)).rejects.toThrow('3 different shares are needed, and 2 are here');
+  await expect(combineSecret([a, b], splitId)).rejects.toThrow('3 different shares are needed; 2 were given');
+  await expect(combineSecret([a, b, b], splitId)).rejects.toThrow('3 different shares are needed; 2 were given');
 });
 
 test('a share that was mistyped is named, and shares of two sets are not mixed', async () => {
@@ -31,15 +31,15 @@ test('a share that was mistyped is named, and shares of two sets are not mixed',
   await expect(combineSecret([a, mistyped], splitId)).rejects.toThrow('share 2 is damaged');
   await expect(combineSecret([a, 'correct horse'], splitId)).rejects.toThrow('share 2 is damaged');
   const [other] = (await splitSecret(newSecret(), { owner: 'safe-2', splitId, ...two })) as [string, string];
-  await expect(combineSecret([a, other], splitId)).rejects.toThrow('not of one set');
+  await expect(combineSecret([a, other], splitId)).rejects.toThrow('do not belong together');
 });
 
 test("shares of two splits of one member do not combine, and a full set is recognized as another file's", async () => {
   const [of, again] = [splitIdOf(Buffer.alloc(32, 1)), splitIdOf(Buffer.alloc(32, 2))];
   const split = (id: string) => splitSecret(newSecret(), { owner: 'safe-1', splitId: id, n: 2, k: 2 });
   const [[a, b], [, other]] = (await Promise.all([split(of), split(again)])) as [[string, string], [string, string]];
-  await expect(combineSecret([a, other], of)).rejects.toThrow('not of one set');
-  await expect(combineSecret([a, b], again)).rejects.toThrow('of another file');
+  await expect(combineSecret([a, other], of)).rejects.toThrow('do not belong together');
+  await expect(combineSecret([a, b], again)).rejects.toThrow('to another file');
 });
 
 test('shares that were printed before they named their split are still read, but not together with newer ones', async () => {
@@ -49,7 +49,7 @@ test('shares that were printed before they named their split are still read, but
   ];
   expect(await combineSecret(printed, splitId)).toBe('-38tk48XiXCUY6-raef-hjhnKmL8YGp0ks-1yeYQBAw');
   const [newer] = (await splitSecret(newSecret(), { owner: 'safe-1', splitId, n: 2, k: 2 })) as [string];
-  await expect(combineSecret([printed[0]!, newer], splitId)).rejects.toThrow('not of one set');
+  await expect(combineSecret([printed[0]!, newer], splitId)).rejects.toThrow('do not belong together');
 });
 
 test.each([

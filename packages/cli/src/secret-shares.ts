@@ -51,12 +51,11 @@ export async function splitSecret(secret: string, { owner, splitId, n, k }: Spli
  */
 export async function combineSecret(lines: readonly string[], splitId: string): Promise<string> {
   const parsed = lines.map((line, i) => parseShare(line, i + 1));
-  if (new Set(parsed.map(({ set }) => set)).size !== 1) throw new CliError('these shares are not of one set.');
-  if ((parsed[0]!.splitId ?? splitId) !== splitId) throw new CliError('these shares are of another file.');
+  if (new Set(parsed.map(({ set }) => set)).size !== 1) throw new CliError('these shares do not belong together.');
+  if ((parsed[0]!.splitId ?? splitId) !== splitId) throw new CliError('these shares belong to another file.');
   const shares = [...new Set(parsed.map(({ share }) => share))];
   const needed = parsed[0]!.k;
-  if (shares.length < needed)
-    throw new CliError(`${needed} different shares are needed, and ${shares.length} are here.`);
+  if (shares.length < needed) throw new CliError(`${needed} different shares are needed; ${shares.length} were given.`);
   const secret = await combine(shares.map((share) => Uint8Array.from(Buffer.from(share, 'base64url'))));
   return Buffer.from(secret).toString('base64url');
 }

@@ -66,7 +66,7 @@ test('key files are for their owner only, and are never overwritten', () => {
   const path = join(dir, 'host.pem');
   createHostKey(path);
   expect(statSync(path).mode & 0o777).toBe(0o600);
-  expect(() => createHostKey(path)).toThrow('already there');
+  expect(() => createHostKey(path)).toThrow('the file already exists');
 });
 
 test('the key of a service opens without a passphrase', async () => {

@@ -72,7 +72,7 @@ export function writeNewFile(path: string, content: string | Uint8Array): void {
     writeFileSync(path, content, { mode: 0o600, flag: 'wx' });
   } catch (cause) {
     const exists = (cause as NodeJS.ErrnoException).code === 'EEXIST';
-    const reason = exists ? 'it is already there, and is not overwritten' : (cause as Error).message;
+    const reason = exists ? 'the file already exists' : (cause as Error).message;
     throw new CliError(`cannot write ${path}: ${reason}.`, { cause });
   }
 }

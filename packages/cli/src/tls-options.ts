@@ -5,12 +5,12 @@ import { CliError } from './cli-error.ts';
 
 /** For verbs that connect to services or Redis that use TLS. */
 export const tlsOptions = {
-  'tls-ca': { type: 'string', description: 'Use TLS; the trusted authorities, PEM.', valueHint: 'FILE' },
+  'tls-ca': { type: 'string', description: 'Use TLS, and trust these authorities. PEM.', valueHint: 'FILE' },
   'tls-cert': { type: 'string', description: 'With --tls-ca: your certificate, PEM.', valueHint: 'FILE' },
   'tls-key': { type: 'string', description: "With --tls-ca: the certificate's key, PEM.", valueHint: 'FILE' },
   'allow-plaintext': {
     type: 'boolean',
-    description: 'Connect to other machines unencrypted, on a network that encrypts by itself.',
+    description: 'Connect to other machines without TLS: for a network that encrypts traffic itself.',
     default: false,
   },
 } as const;

@@ -17,7 +17,7 @@ export function latenessOf(state: DomainState, view: WorkerView, waitedMs: numbe
   if (waitedMs < CHANGEOVER_MS || !isBehind(state, view)) return undefined;
   const { activeGeneration = 0 } = view.description ?? {};
   const { createdGeneration } = activeDomainKey(state);
-  return `says that it seals under the domain key of generation ${activeGeneration}, and had ten minutes to change over to that of ${createdGeneration}: it is not waited for`;
+  return `still seals under the domain key of generation ${activeGeneration}, it says, ten minutes after that of ${createdGeneration} was made: the domain-manager no longer waits for it`;
 }
 
 function isBehind(state: DomainState, { standing, description }: WorkerView): boolean {

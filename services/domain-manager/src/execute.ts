@@ -52,7 +52,7 @@ async function haveMade(worker: Worker, proposal: Proposal, { views, tokens, eve
   events.tokenStored(tokens.generation, name, signers);
 }
 
-const ANOTHER = 'Sign it again, naming another member with --preparer';
+const ANOTHER = 'Or propose the change again, with another --preparer';
 
 /** Why a fully signed proposal is not being carried out; undefined if it is about to be. */
 export function waitsFor(
@@ -62,7 +62,7 @@ export function waitsFor(
   const { preparer } = change;
   if (change.name === 'LeaveDomain') return undefined;
   if (views.length === 0 || views.some((view) => mayPrepare(view, change, tokens))) return undefined;
-  return `${preparer}, which is to make the token, is not there with the newest one: start it, or carry it out with keyfleet recover if it is an offline member. ${ANOTHER}`;
+  return `${preparer}, which must make the domain token, is not reachable with the newest one: start it, or, if it is an offline member, run keyfleet recover. ${ANOTHER}`;
 }
 
 /**

@@ -25,7 +25,7 @@ describe('the member that a proposal names', () => {
     const { standing } = proposals.standingOf((await world.store.findProposal(proposalId))!);
     expect([standing, tokens.generation]).toEqual(['ready', 1]);
     expect(waitsFor(parseChangeOf(replica, 'hsm-2'), { views: round.views, tokens })).toMatch(
-      /^hsm-2, .*naming another member with --preparer$/,
+      /^hsm-2, .*with another --preparer$/,
     );
     expect(waitsFor(parseChangeOf(replica, 'hsm-1'), { views: round.views, tokens })).toBeUndefined();
 
@@ -45,7 +45,7 @@ describe('the member that a proposal names', () => {
     await round.run();
     const standing = proposals.standingOf((await world.store.findProposal(proposalId))!);
     expect(standing).toMatchObject({ standing: 'failed' });
-    expect((standing as { reason: string }).reason).toContain('naming another member with --preparer');
+    expect((standing as { reason: string }).reason).toContain('with another --preparer');
     world.workers[0]!.forged = undefined;
     world.clock.advance(59_000);
     await round.run();

@@ -209,7 +209,7 @@ describe('proposals', () => {
     await refused({ name: 'ModifyMembers', body: { admit: [], remove: ['nobody'] } }, 'nobody cannot be removed');
     await refused({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } }, 'hsm-1, the preparer');
     await refused(rotation, 'hsm-9, the preparer', 'hsm-9');
-    await refused({ name: 'LeaveDomain', body: { memberId: 'hsm-1' } }, 'carries it out itself', 'hsm-2');
+    await refused({ name: 'LeaveDomain', body: { memberId: 'hsm-1' } }, 'must be the preparer', 'hsm-2');
   });
 
   test('the first release’s removal of a frontend, which makes no domain key, is refused', async () => {

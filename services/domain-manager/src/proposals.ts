@@ -183,7 +183,7 @@ export class Proposals {
     const proposal = parseProposal(bytes);
     const count = proposal.signatures.length;
     if (count === 0 || count > MAX_SIGNATURES_AT_ONCE) {
-      throw new DomainError('not-enough-signatures', `a proposal comes with 1 to ${MAX_SIGNATURES_AT_ONCE} signatures`);
+      throw new DomainError('not-enough-signatures', `a proposal must have 1 to ${MAX_SIGNATURES_AT_ONCE} signatures`);
     }
     this.#assertSigned(proposal);
     try {
@@ -205,7 +205,7 @@ export class Proposals {
     const { head } = this.#deps.tokens;
     assertMayBeMade(change);
     if (change.name === 'LeaveDomain' && change.body.memberId !== change.preparer) {
-      throw new DomainError('invalid-change', 'the member that leaves carries it out itself');
+      throw new DomainError('invalid-change', 'the member that leaves must be the preparer');
     }
     if (head === undefined || change.name === 'LeaveDomain') return;
     const madeAt = Math.max(this.#deps.clock.now(), head.state.madeAt);

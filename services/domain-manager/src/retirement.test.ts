@@ -204,7 +204,7 @@ describe('retirement', () => {
     await round.run();
     expect(domainKeys(replica)).toEqual(['1 retired', '3 active']);
     expect(world.late).toEqual([
-      'hsm-3:1 says that it seals under the domain key of generation 1, and had ten minutes to change over to that of 3: it is not waited for',
+      'hsm-3:1 still seals under the domain key of generation 1, it says, ten minutes after that of 3 was made: the domain-manager no longer waits for it',
     ]);
 
     world.clock.advance(DAY);

@@ -163,7 +163,7 @@ function rejectionOf(error: unknown): RejectedError {
   if (error instanceof Error && error.message.startsWith('WRONGTYPE')) {
     return new RejectedError(
       status.DATA_LOSS,
-      'what stands in the store is not what it stored: restore it from a backup',
+      'the store holds a value that it did not write: restore it from a backup',
     );
   }
   if (!(error instanceof ProposalRefusedError)) {

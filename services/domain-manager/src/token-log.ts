@@ -165,7 +165,5 @@ export class TokenLog {
 }
 
 function changedStore(generation: number): TokenLogError {
-  return new TokenLogError(
-    `the store no longer holds token ${generation} as it was: it was changed; restore it from a backup`,
-  );
+  return new TokenLogError(`the store holds another domain token ${generation} than before: restore it from a backup`);
 }

@@ -86,7 +86,7 @@ export function standingOf(
     return { standing: description.domain === '' ? 'asking-to-join' : 'removed' };
   }
   if (!isMember(head.state, description)) {
-    return { standing: 'stranger', problem: `has the name of member ${memberId}, and other keys` };
+    return { standing: 'stranger', problem: `has the name of member ${memberId}, but other keys` };
   }
   return { standing: 'member', ...rollbackOf(description, head) };
 }

@@ -210,7 +210,7 @@ class ListMembers {
 async function addToList(redis: RedisClient, list: string, members: readonly string[]): Promise<void> {
   await redis.zadd(list, ...members.flatMap((member) => [0, member]));
   const scores = await redis.zmscore(list, ...members);
-  if (scores.includes(null)) throw new CliError(`${list} is not what was written.`);
+  if (scores.includes(null)) throw new CliError(`${list} does not match what was written.`);
 }
 
 function parse<T>(schema: z.ZodType<T>, text: string | undefined): T | undefined {

@@ -127,7 +127,7 @@ function headOf(line: Buffer): Head {
   try {
     return Head.parse(JSON.parse(line.toString('utf8')));
   } catch (cause) {
-    throw new CliError('this is not a backup of Keyfleet, or it is cut off.', { cause });
+    throw new CliError('this is not a Keyfleet backup, or it is truncated.', { cause });
   }
 }
 
@@ -140,11 +140,11 @@ function parse<T>(schema: z.ZodType<T>, line: Buffer): T {
 }
 
 function damaged(cause?: unknown): CliError {
-  return new CliError('the backup is damaged: it is cut off, or was changed after it was made.', { cause });
+  return new CliError('the backup is damaged: it is truncated, or was changed after it was made.', { cause });
 }
 
 function cutOff(): CliError {
-  return new CliError('the backup is damaged: it is cut off.');
+  return new CliError('the backup is damaged: it is truncated.');
 }
 
 /**

@@ -20,7 +20,7 @@ export async function* readPieces(redis: RedisClient, name: string): AsyncGenera
       yield* listPieces(redis, name);
       return;
     default:
-      throw new CliError(`${name} in Redis has the type ${type}, which no value of Keyfleet has.`);
+      throw new CliError(`${name} has the Redis type ${type}, which Keyfleet never stores.`);
   }
 }
 

@@ -24,7 +24,9 @@ export class RestoreMark {
   static async find(redis: RedisClient, { sha256 }: Whole): Promise<RestoreMark> {
     const { backup, done } = await redis.hgetall(RESTORE);
     if (backup !== undefined && backup !== sha256) {
-      throw new CliError('the restore of another backup was interrupted here: finish that one, or empty this Redis.');
+      throw new CliError(
+        'the restore of another backup into this Redis was interrupted: finish that one, or empty this Redis.',
+      );
     }
     return new RestoreMark(redis, sha256, backup === undefined ? undefined : Number(done));
   }
@@ -53,8 +55,7 @@ export async function assertEmpty(redis: RedisClient, pieces: AsyncIterable<Piec
     }
   }
   if (values === 0 && lists.size > 0) values = lists.size - (await countThatGoOn(redis, lists, pieces));
-  if (values > 0)
-    throw new CliError(`this Redis is not empty (${values} values of Keyfleet): a backup replaces nothing.`);
+  if (values > 0) throw new CliError(`this Redis holds ${values} Keyfleet values already: restore into an empty one.`);
 }
 
 async function countThatGoOn(

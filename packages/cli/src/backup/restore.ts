@@ -60,7 +60,7 @@ async function write(redis: RedisClient, mark: RestoreMark, { path, replicas, pr
     await Promise.all(slice.map((piece) => writePiece(redis, piece)));
     await replicated(redis, replicas);
     await mark.put(done);
-    progress.tell(() => `${done} values are written`);
+    progress.tell(() => `${done} values written`);
   }
 }
 
@@ -96,10 +96,10 @@ async function compare(
       there.filter(([name]) => isOfKind(name, 'key')).map(([name, members]) => ({ name, ...fieldsOf(members) })),
     );
     done += slice.length;
-    progress.tell(() => `${done} values are compared`);
+    progress.tell(() => `${done} values compared`);
   }
   const [first] = wrong;
-  if (first !== undefined) throw new CliError(`${first} is not what the backup says.`);
+  if (first !== undefined) throw new CliError(`${first} differs from the backup.`);
   return { scopes: scopes.values(), granted: granted.values(), accounts };
 }
 
@@ -131,7 +131,9 @@ async function replicated(redis: RedisClient, replicas: number): Promise<void> {
   for (const node of mastersOf(redis)) {
     for (let tries = 0; (await node.wait(replicas, REPLICATION_MS)) < replicas; tries++) {
       if (tries < REPLICATION_TRIES) continue;
-      throw new CliError(`fewer than ${replicas} replicas follow Redis: start them, and run the same restore again.`);
+      throw new CliError(
+        `fewer than ${replicas} replicas have confirmed the writes: start them, then run the same restore again.`,
+      );
     }
   }
 }

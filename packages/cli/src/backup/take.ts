@@ -28,7 +28,7 @@ export interface Backup {
  * that nobody takes it for a backup. Each value is as it was at one moment; in a large hash, each field is.
  */
 export async function takeBackup(redis: RedisClient, { path, resume, progress }: Backup): Promise<Whole> {
-  if (existsSync(path)) throw new CliError(`cannot write ${path}: it is already there, and is not overwritten.`);
+  if (existsSync(path)) throw new CliError(`cannot write ${path}: the file already exists.`);
   const unfinished = `${path}.unfinished`;
   const { writer, runIds, position } = await (resume ? goOn(redis, unfinished) : begin(redis, unfinished));
   {
@@ -37,7 +37,7 @@ export async function takeBackup(redis: RedisClient, { path, resume, progress }:
     for await (const { pieces, next } of readAhead(readPages(redis, position))) {
       await file.write(pieces);
       if (next !== undefined && ++pages % CHECKPOINT_PAGES === 0) await file.checkpoint(next);
-      progress.tell(() => `${file.values} values are written`);
+      progress.tell(() => `${file.values} values written`);
     }
     await assertSameRun(redis, runIds);
     await file.finish();
@@ -65,7 +65,9 @@ async function begin(redis: RedisClient, path: string): Promise<Begun> {
 async function goOn(redis: RedisClient, path: string): Promise<Begun> {
   const unfinished = existsSync(path) ? await findUnfinished(path) : undefined;
   if (unfinished === undefined) {
-    throw new CliError(`${path} is missing or has hardly begun: remove it, and start again without --resume.`);
+    throw new CliError(
+      `${path} is missing, or ends before its first checkpoint: remove it, then start again without --resume.`,
+    );
   }
   const { head, position } = unfinished;
   await assertSameRun(redis, head.runIds);

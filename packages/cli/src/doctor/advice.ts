@@ -16,39 +16,39 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
   const advice: [boolean, string][] = [
     [
       !state.operators.some(({ role }) => role === 'service-host'),
-      'no frontend is an operator (service-host), so that none can use the workers: keyfleet domain propose operators',
+      'no operator has the role service-host, so no frontend can use the workers. Run: keyfleet domain propose operators',
     ],
     [
       (checkpoint?.generation ?? 0) < sinceRemoval,
-      `the trust anchor's checkpoint is ${checkpoint === undefined ? 'not set' : 'from before the last removal'}: a service that starts with an empty disk could be shown an older domain. keyfleet domain checkpoint`,
+      `the trust anchor ${checkpoint === undefined ? 'has no checkpoint' : 'has a checkpoint from before the last removal'}: a service that starts with an empty disk would accept an older domain state. Run: keyfleet domain checkpoint`,
     ],
-    [needed === 1, 'one person alone may change the members: ask for two with keyfleet domain propose rules'],
+    [needed === 1, 'one person alone can change the members: require two. Run: keyfleet domain propose rules'],
     [
       people <= needed,
-      `${people} people, and all must sign to change the members: admit one more, for the day that a key is lost`,
+      `a change of members needs everyone's signature (${people} people): admit one more, in case a key is lost`,
     ],
-    [offline === 0, 'no offline member: whoever loses all workers loses all keys. keyfleet member create-offline'],
+    [offline === 0, 'no offline member: if all workers are lost, all keys are. Run: keyfleet member create-offline'],
     [
       (status.rotation_every ?? 0) === 0,
-      'domain keys rotate only by hand: let the scheduler sign RotateDomainKeys. keyfleet domain propose rules',
+      'domain keys rotate only by hand: let the scheduler sign RotateDomainKeys. Run: keyfleet domain propose rules',
     ],
     [
       state.backupHorizonMs < DAY_MS,
-      'old domain keys are kept for less than a day: an older backup would not open. keyfleet domain propose rules',
+      'old domain keys are kept for less than a day: an older backup would not open. Run: keyfleet domain propose rules',
     ],
     [
       !hasRoomToRotate(state),
-      `${state.domainKeys.length} domain keys: no more rotations until you drop old ones. keyfleet domain drop all-old`,
+      `${state.domainKeys.length} domain keys: no more rotations until you drop old ones. Run: keyfleet domain drop all-old`,
     ],
     [
       unruled.length > 0,
-      `no rule allows ${unruled.join(', ')}: after a removal, what the former member knew stays in use. ` +
-        'Add them as docs/ceremony.md shows: keyfleet domain propose rules',
+      `no rule allows ${unruled.join(', ')}: after a removal, the domain keys that the former member knows stay in use. ` +
+        'Add the rules as docs/ceremony.md shows. Run: keyfleet domain propose rules',
     ],
     [
       withoutKem.length > 0,
-      `${withoutKem.map(({ memberId }) => memberId).join(', ')}: no ML-KEM key, for the identity is an old one. ` +
-        'One after the other: keyfleet member remove, leave and admit; a new offline member in place of an old one',
+      `${withoutKem.map(({ memberId }) => memberId).join(', ')}: no ML-KEM key, because an earlier release made the identity. ` +
+        'Replace one after the other: keyfleet member remove, leave and admit; for an offline member, keyfleet member create-offline',
     ],
   ];
   return advice.filter(([applies]) => applies).map(([, text]) => text);

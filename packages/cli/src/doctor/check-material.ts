@@ -12,7 +12,7 @@ export interface HostOptions {
 /** Throws CliError if the options do not say whose session to use with the workers. */
 export function hostOf({ host, 'host-key': file }: HostOptions): HostArgs {
   if (host !== undefined && file !== undefined) return { host, 'host-key': file };
-  throw new CliError('workers open tokens for a service host only: give --host and --host-key of a frontend.');
+  throw new CliError('workers open tokens only for a frontend: give its --host and --host-key.');
 }
 
 /** Whether everything stored opens. Throws a CliError that names what does not. */
@@ -21,7 +21,7 @@ export async function checkMaterial(
   options: HostOptions,
 ): Promise<string> {
   const { host: operatorId, 'host-key': file } = hostOf(options);
-  const notAsked = () => Promise.reject(new CliError(`${file} has a passphrase: it is not the key of a frontend.`));
+  const notAsked = () => Promise.reject(new CliError(`${file} has a passphrase: it is not a frontend's key.`));
   const { key: privateKey } = await loadSigningKey(file, notAsked);
   await using redis = await openRedis();
   const { workers = [] } = await client.status();

@@ -26,7 +26,7 @@ export async function checkRecords(patient: Patient, options: HostOptions): Prom
       else if (outcome.reason instanceof DamagedRecordError) refused.push(outcome.reason.message);
       else throw outcome.reason;
     }
-    patient.progress.tell(() => `records: ${genuine + refused.length} looked at`);
+    patient.progress.tell(() => `records: ${genuine + refused.length} checked`);
   }
   refused.unshift(...older.problems());
   if (refused.length === 0) return `all ${genuine} are authentic`;

@@ -49,9 +49,7 @@ async function checkRedis({ openRedis }: Patient): Promise<string> {
   const { replicas } = await checkDurability(redis, 'strict');
   await assertTakesWrites(redis, replicas);
   if ((await redis.exists(RESTORE)) === 1) {
-    throw new CliError(
-      'a restore was started and is not finished: run it again with the same backup, before a frontend starts.',
-    );
+    throw new CliError('a restore is unfinished: run it again with the same backup, before a frontend starts.');
   }
   return 'answers, and keeps every acknowledged write';
 }
@@ -62,7 +60,7 @@ async function assertTakesWrites(redis: RedisClient, replicas: number): Promise<
     const [, answering = replicas] = /^min_slaves_good_slaves:(\d+)/m.exec(await master.info('replication')) ?? [];
     if (Number(answering) >= replicas) continue;
     throw new CliError(
-      `it takes no writes: ${answering} of the ${replicas} replicas that must have each one answer it. Start them, or look whether another node took its place.`,
+      `it accepts no writes: every write must reach ${replicas} replicas, and ${answering} answer. Start the others, or see whether another node took over.`,
     );
   }
 }
@@ -75,13 +73,14 @@ async function checkStore({ client, anchor, openRedis }: Patient): Promise<strin
   const seen = await readStoreIdentity(redis, anchor.domain);
   const trouble = troubleWith(seen, undefined, generation);
   if (trouble !== undefined) throw new CliError(`${trouble}: docs/recovery.md, "The store is not as it was".`);
-  return `is ${seen.id}, and as it was`;
+  return `${seen.id}, which has lost nothing`;
 }
 
 async function checkManager({ client, anchor }: Patient): Promise<string> {
   const { leader, domain } = await client.status();
-  if (domain !== anchor.domain) throw new CliError(`it serves the domain '${domain}': give it this trust anchor.`);
-  if (!leader) throw new CliError('no replica leads: look at the logs of the domain-managers.');
+  if (domain !== anchor.domain)
+    throw new CliError(`it serves the domain '${domain}', not '${anchor.domain}': give it this trust anchor.`);
+  if (!leader) throw new CliError('no replica leads: see the logs of the domain-managers.');
   return `answers; ${leader} leads`;
 }
 
@@ -89,7 +88,7 @@ async function checkNats({ client }: Patient): Promise<string> {
   const { nats_connected: connected } = await client.status();
   if (!connected) {
     throw new CliError(
-      'the domain-manager does not reach it: due deletions and rotations of keys and resealing wait. Start NATS, or correct nats in its configuration.',
+      'the domain-manager cannot reach it: resealing waits, and so do deletions and rotations of keys that are due. Start NATS, or correct nats in the configuration of the domain-manager.',
     );
   }
   return 'the domain-manager reaches it';
@@ -119,7 +118,7 @@ async function checkClocks({ client, anchor, openRedis }: Patient): Promise<stri
     const said = wrong.map(
       ([who, by]) => `${who} is ${Math.round(Math.abs(by) / 1000)} s ${by > 0 ? 'ahead' : 'behind'}`,
     );
-    throw new CliError(`by this machine's clock ${said.join(', ')}: let NTP keep all of them.`);
+    throw new CliError(`compared with this machine's clock, ${said.join(', ')}: synchronize all of them with NTP.`);
   }
   return 'agree with this machine';
 }
@@ -129,10 +128,10 @@ async function checkWorkers({ client }: Patient): Promise<string> {
   const unwell = workers.filter(({ standing, problem }) => standing === 'unreachable' || problem);
   if (unwell.length > 0) {
     const said = unwell.map(({ address, problem }) => `${address}: ${problem || 'unreachable'}`);
-    throw new CliError(`${said.join('; ')}. Start them, or look at their logs.`);
+    throw new CliError(`${said.join('; ')}. Start them, or see their logs.`);
   }
   const members = workers.filter(({ standing }) => standing === 'member').length;
-  if (members < 2) throw new CliError(`only ${members} serves: admit another, so that one may fail.`);
+  if (members < 2) throw new CliError(`only ${members} serves: admit another, so that one can fail.`);
   return `${members} members, all reached, generation ${generation}`;
 }
 
@@ -151,15 +150,15 @@ async function checkDomainKeys({ client, anchor, openRedis, progress }: Patient)
   if (unknown.length > 0) {
     const tokens = unknown.reduce((sum, [, count]) => sum + count, 0);
     throw new CliError(
-      `${tokens} tokens are under domain keys that the domain does not have: restore the domain's newest tokens.`,
+      `${tokens} tokens are sealed under domain keys that the domain does not have: restore its newest domain tokens.`,
     );
   }
   const retired = state.domainKeys.filter(({ id, status }) => status === 'retired' && byDomainKey.has(id));
   if (retired.length > 0) {
     const ids = retired.map(({ id }) => id.slice(0, 8)).join();
     throw new CliError(
-      `${retired.reduce((sum, { id }) => sum + byDomainKey.get(id)!, 0)} tokens are under retired domain keys and do not open: ` +
-        `if a backup was restored, keyfleet domain reinstate ${ids} (docs/recovery.md); otherwise somebody planted them.`,
+      `${retired.reduce((sum, { id }) => sum + byDomainKey.get(id)!, 0)} tokens are sealed under retired domain keys and do not open: ` +
+        `if a backup was restored, run keyfleet domain reinstate ${ids} (docs/recovery.md); otherwise somebody planted them.`,
     );
   }
   const { id: active } = activeDomainKey(state);

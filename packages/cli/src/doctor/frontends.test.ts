@@ -29,8 +29,10 @@ test('each trouble of each frontend is named', async () => {
   const told = await checkFrontends([late, early, growing, stranger, 'http://127.0.0.1:1']).catch(
     (error: Error) => error.message,
   );
-  expect(told).toMatch(new RegExp(`^the clock of ${late} is (60|61) s behind: let NTP keep it; `));
+  expect(told).toMatch(new RegExp(`^the clock of ${late} is (60|61) s behind: synchronize it with NTP; `));
   expect(told).toContain(`${early} is not ready: redis: not connected (end); the clock of ${early} is 3`);
   expect(told).toContain(`; ${growing}: the audit file has 3.0 GiB; `);
-  expect(told).toContain(`${stranger} is no frontend: it does not answer /readyz; http://127.0.0.1:1 is not reached (`);
+  expect(told).toContain(
+    `${stranger} is not a frontend: it does not answer /readyz; cannot reach http://127.0.0.1:1 (`,
+  );
 });

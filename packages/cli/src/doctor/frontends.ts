@@ -26,10 +26,10 @@ async function troublesOf(url: string): Promise<string[]> {
     answer = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch (error) {
     const { cause, message } = error as Error;
-    return [`${url} is not reached (${cause instanceof Error ? cause.message : message})`];
+    return [`cannot reach ${url} (${cause instanceof Error ? cause.message : message})`];
   }
   const readiness = Readiness.safeParse(await answer.json().catch(() => undefined));
-  if (!readiness.success) return [`${url} is no frontend: it does not answer /readyz`];
+  if (!readiness.success) return [`${url} is not a frontend: it does not answer /readyz`];
   const checks = Object.entries(readiness.data.checks);
   const missing = checks.filter(([, { ok }]) => !ok);
   return [
@@ -43,8 +43,8 @@ async function troublesOf(url: string): Promise<string[]> {
 function clockTrouble(url: string, date: string | null): string[] {
   const ahead = Date.parse(date ?? '') - Date.now();
   if (Math.abs(ahead) <= CLOCK_TOLERANCE_MS) return [];
-  if (Number.isNaN(ahead)) return [`${url} does not say what time it is`];
+  if (Number.isNaN(ahead)) return [`the answer of ${url} has no Date`];
   return [
-    `the clock of ${url} is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead' : 'behind'}: let NTP keep it`,
+    `the clock of ${url} is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead' : 'behind'}: synchronize it with NTP`,
   ];
 }

@@ -60,7 +60,7 @@ export async function openAllTokens({
         if (problem !== undefined) failed.push(`${batch[i]} (${problem})`);
       }
       values += batch.length;
-      progress.tell(() => `stored material: ${values} values looked at`);
+      progress.tell(() => `stored material: ${values} values checked`);
       await delay(PAUSE_MS);
     }
   }
@@ -93,7 +93,7 @@ async function openTokens(name: string, { redis, hsm, domain }: Tools): Promise<
     }
     const { keyId, account, materialId } = of;
     const described = await hsm.execute('DescribeBackingKey', { keyId, account, token }, deadline);
-    if (Buffer.from(described.materialId).toString('hex') !== materialId) throw new Error('it is other material');
+    if (Buffer.from(described.materialId).toString('hex') !== materialId) throw new Error('it is different material');
   }
   return tokens.length;
 }
@@ -101,5 +101,6 @@ async function openTokens(name: string, { redis, hsm, domain }: Tools): Promise<
 /** Otherwise workers would wait for a domain token that brings the key. Throws FormatError if this is not a token. */
 function assertOfDomain(token: Uint8Array, { state }: VerifiedDomain): void {
   const id = domainKeyIdOf(token);
-  if (state.domainKeys.every((key) => key.id !== id)) throw new Error('under a domain key that the domain has not');
+  if (state.domainKeys.every((key) => key.id !== id))
+    throw new Error('sealed under a domain key that the domain does not have');
 }

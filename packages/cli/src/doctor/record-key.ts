@@ -23,7 +23,7 @@ export async function checkRecordKey(redis: RedisClient, state: DomainState): Pr
   const removedIn = newestAfterRemoval(state)?.createdGeneration ?? 0;
   if (madeIn(state, name, token) >= removedIn) return `${number}; nobody has left the domain since it was made`;
   throw new CliError(
-    `record key ${number} was made before generation ${removedIn}, in which a member or frontend left: whoever left can write records, given access to Redis. ` +
-      `Replace it: keyfleet store rotate-record-key --newest ${number}. If it was replaced since then, somebody put it there: restore a backup`,
+    `record key ${number} was made before generation ${removedIn}, in which a member or frontend left: whoever left can still forge records, given access to Redis. ` +
+      `Replace it: keyfleet store rotate-record-key --newest ${number}. If it was replaced since then, somebody put it back: restore a backup`,
   );
 }

@@ -6,12 +6,12 @@ import { assertLocal, tlsOptions } from '../tls-options.ts';
 export const kmsOptions = {
   endpoint: {
     type: 'string',
-    description: "The AWS KMS API; without it, where AWS's own configuration says.",
+    description: 'Endpoint of the KMS API. Default: from the AWS configuration.',
     valueHint: 'URL',
   },
   region: {
     type: 'string',
-    description: "Region of the keys; without it, as AWS's configuration says.",
+    description: 'Region of the keys. Default: from the AWS configuration.',
     valueHint: 'R',
   },
   'allow-plaintext': tlsOptions['allow-plaintext'],
@@ -54,8 +54,9 @@ export async function told<T>(what: string, calls: Promise<T>): Promise<T> {
     if (error instanceof CliError || !(error instanceof Error)) throw error;
     const code = 'code' in error ? String(error.code) : '';
     const { name, message } = error;
-    if (/^E[A-Z]+$/.test(code)) throw new CliError(`${what}: the API cannot be reached (${code}).`, { cause: error });
-    if (message.startsWith('Region is missing')) throw new CliError('which Region? Give --region.', { cause: error });
+    if (/^E[A-Z]+$/.test(code)) throw new CliError(`${what}: cannot reach the API (${code}).`, { cause: error });
+    if (message.startsWith('Region is missing'))
+      throw new CliError('no Region is configured: give --region.', { cause: error });
     if (!('$metadata' in error) && name !== 'CredentialsProviderError') throw error;
     throw new CliError(`${what}: ${name}${message === NO_MESSAGE ? '' : `: ${message}`}`, { cause: error });
   }

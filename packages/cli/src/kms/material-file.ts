@@ -39,7 +39,7 @@ function decoded(text: string, { from, encoding }: { from: string; encoding: 'he
 function hintOf(bytes: Buffer, encoding: Encoding): string {
   const text = bytes.toString('latin1').trim();
   if (encoding !== 'raw' || !/^[\w+/=]+$/.test(text)) return '';
-  return `. If it is text, say --encoding ${/^[0-9a-f]+$/i.test(text) ? 'hex' : 'base64'}`;
+  return `. If it is text, give --encoding ${/^[0-9a-f]+$/i.test(text) ? 'hex' : 'base64'}`;
 }
 
 function pkcs8Of(bytes: Buffer, from: string): Buffer {

@@ -58,7 +58,7 @@ async function createKey(kms: KMS, { id, spec, usage, description, policy, tags,
   if (id === undefined || made.KeyId === id) return made;
   await kms.scheduleKeyDeletion({ KeyId: made.KeyId!, PendingWindowInDays: 7 });
   throw new CliError(
-    `the server chooses key ids by itself, so ${id} cannot be made. Set developmentTags in the frontend's configuration, or leave the id out.`,
+    `the server chooses key ids itself, so it cannot make ${id}. Set developmentTags in the frontend's configuration, or leave the id out.`,
   );
 }
 

@@ -28,7 +28,7 @@ export const create = verb({
     if (!/^\d{12}$/.test(accountId)) throw new CliError('--account must be 12 digits.', { exitCode: 2 });
     if (!/^[\w+=,.@-]{1,64}$/.test(userName)) throw new CliError('--user must be an IAM user name.', { exitCode: 2 });
     const file = new CredentialsFile(out);
-    if (file.exists) throw new CliError(`${out} exists: nothing is overwritten.`);
+    if (file.exists) throw new CliError(`cannot write ${out}: the file already exists.`);
     using domain = openDomain(args);
     await using redis = await openRedis(args);
     await using hsm = await openHostHsm(args, domain);

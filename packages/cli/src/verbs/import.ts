@@ -20,7 +20,7 @@ export const importKey = verb({
     key: { type: 'string', description: 'Id or ARN of the KMS key.', valueHint: 'ID', required: true },
     encoding: {
       type: 'string',
-      description: `Of a symmetric or HMAC key: ${encodings.join(', ')}.`,
+      description: `Encoding of a symmetric or HMAC key: ${encodings.join(', ')}.`,
       valueHint: 'NAME',
       default: 'raw',
     },
@@ -31,11 +31,15 @@ export const importKey = verb({
     },
     new: {
       type: 'boolean',
-      description: 'It is new material of a symmetric key, for the next RotateKeyOnDemand.',
+      description: 'Import new material of a symmetric key, which the next RotateKeyOnDemand makes current.',
       default: false,
     },
-    'material-id': { type: 'string', description: 'Refuse any other material of the key.', valueHint: 'ID' },
-    description: { type: 'string', description: 'For example, where you keep it.', valueHint: 'TEXT' },
+    'material-id': { type: 'string', description: 'Import only material with this id.', valueHint: 'ID' },
+    description: {
+      type: 'string',
+      description: 'Description of the material: where you keep it, for example.',
+      valueHint: 'TEXT',
+    },
     wrapping: {
       type: 'string',
       description: 'Wrapping algorithm, as AWS names it.',
@@ -62,7 +66,7 @@ export const importKey = verb({
     const { KeyId, KeySpec, Origin } = KeyMetadata!;
     if (Origin !== 'EXTERNAL') {
       throw new CliError(
-        `key ${args.key} is of origin ${Origin}. Only a key that was made with origin EXTERNAL takes material.`,
+        `key ${args.key} has origin ${Origin}. Only a key that was made with origin EXTERNAL takes material.`,
       );
     }
     const material = materialOf(KeySpec as KeySpec, bytes, { from, encoding });

@@ -28,8 +28,8 @@ export const createKey = verb({
   text: ({ operatorId, role, key, publicKey, fingerprint }) =>
     [
       `Key of ${operatorId} (${role}): ${key}`,
-      `Public part, to be given to the others: ${publicKey}`,
-      `Fingerprint, to be compared aloud: ${fingerprint}`,
+      `Public part, for the other operators: ${publicKey}`,
+      `Fingerprint, to compare aloud: ${fingerprint}`,
     ].join('\n'),
 });
 
@@ -58,6 +58,6 @@ export const changePassphrase = verb({
   text: ({ key, fingerprint }) =>
     [
       `${key} is sealed under the new passphrase. The key is the same: ${fingerprint}`,
-      'Copies of the old file still open under the old one: destroy them, or have the key replaced.',
+      'Copies of the old file still open under the old passphrase: destroy them, or have the key replaced.',
     ].join('\n'),
 });

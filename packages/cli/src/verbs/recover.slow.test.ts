@@ -77,7 +77,7 @@ test(
     const recover = () => runCli(keyfleet(terminal), ['recover', manager.id, ...connected, ...member], terminal);
 
     expect(await recover()).toBe(1);
-    expect(printed.at(-1)).toContain('was given the new domain token and does not show it');
+    expect(printed.at(-1)).toContain('accepted the new domain token, but does not show it');
 
     // Operators decide otherwise meanwhile: the member can no longer make that.
     const other = { admit: [memberOf(domain.newHsm('hsm-10'))], remove: ['hsm-1'] };

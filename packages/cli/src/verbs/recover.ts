@@ -8,8 +8,7 @@ import { anchorOptions, managerOptions, openDomain } from '../options.ts';
 import { explainDomainChange } from '../proposal-text.ts';
 
 export const recover = verb({
-  description:
-    'Carry out a signed proposal with an offline member: how a fresh fleet is admitted when every worker is lost.',
+  description: 'Carry out a signed proposal with an offline member, to admit a fresh fleet when every worker is lost.',
   args: {
     id: { type: 'positional', description: 'The id of the proposal, or a unique prefix.', required: true },
     ...managerOptions,
@@ -47,7 +46,7 @@ export const recover = verb({
     const generation = await client.generationOf(token, anchor);
     if (generation === undefined) {
       throw new CliError(
-        'the domain-manager was given the new domain token and does not show it. Run this again, or ask another one: the token will be the same.',
+        'the domain-manager accepted the new domain token, but does not show it. Run this again, or ask another domain-manager: the token will be the same.',
       );
     }
     return { memberId: publicPart.memberId, generation, command: text };
@@ -63,7 +62,7 @@ function assertMadeFrom(proposal: Proposal, token: Uint8Array, memberId: string)
   if (proposalId(made) === proposalId(proposal)) return;
   const text = explainDomainChange(parseDomainChange(made.command)).join('; ');
   throw new CliError(
-    `${memberId} has already made a token of this generation, from proposal ${proposalId(made)} (${text}), and makes no other. ` +
+    `${memberId} has already made a token of this generation, from proposal ${proposalId(made)} (${text}), and will make no other. ` +
       'Recover with that proposal, or have another member make this generation.',
   );
 }

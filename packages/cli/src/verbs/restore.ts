@@ -25,8 +25,8 @@ export const restore = verb({
   },
   text: ({ values, damaged, dangling }) =>
     [
-      `${values} values are restored and compared.`,
-      ...(dangling.length > 0 ? [`${dangling.length} aliases are left out: their keys were deleted meanwhile.`] : []),
+      `${values} values were restored and compared.`,
+      ...(dangling.length > 0 ? [`${dangling.length} aliases were left out: their keys had been deleted.`] : []),
       ...(damaged.length > 0 ? [`${damaged.length} key records are damaged, in the backup too: ${some(damaged)}`] : []),
     ].join('\n'),
   isWell: ({ damaged }) => damaged.length === 0,

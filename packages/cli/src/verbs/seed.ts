@@ -21,5 +21,5 @@ export const seed = verb({
 });
 
 function rowOf({ keyId, aliases, created }: Planted): string[] {
-  return [keyId, created ? 'made' : 'was there', aliases.join(' ')];
+  return [keyId, created ? 'created' : 'existed', aliases.join(' ')];
 }

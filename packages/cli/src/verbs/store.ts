@@ -34,17 +34,17 @@ export const accept = verb({
     const durability = await checkDurability(redis, 'strict');
     const writes = new DurableWrites(redis, () => durability);
     if ((await writes.write(storeAt(domain), (client) => acceptStore(client, domain, seen, signer))) !== 1) {
-      throw new CliError('somebody else accepted it at the same time: look again.');
+      throw new CliError('somebody else accepted a store at the same time. See: keyfleet doctor');
     }
     return { domain, before: seen.id, id: (await readStoreIdentity(redis, domain)).id };
   },
   text: ({ domain, before, id }) =>
-    `the store ${id} of the domain '${domain}' goes on for ${before || 'one without a name'}.`,
+    `the domain '${domain}' now has the store ${id} in place of ${before || 'one without an id'}.`,
 });
 
 export const authenticate = verb({
   description:
-    'Take every record without a MAC for one of the fleet: after an upgrade, or a restore, from a release that made none.',
+    'Give a MAC to every record without one, and so accept it: after an upgrade, or a restore, from a release that made none.',
   args: { ...hostOptions, ...managerOptions, ...anchorOptions, ...redisOptions },
   async run(args, terminal) {
     using domain = openDomain(args);
@@ -72,8 +72,7 @@ export const rotateRecordKey = verb({
     },
     interrupted: {
       type: 'string',
-      description:
-        'The record key that a run made which was cut off, so that records under the one before are believed.',
+      description: 'The record key that an interrupted run made: records under the one before it are believed.',
       valueHint: 'NUMBER',
     },
   },
@@ -89,7 +88,7 @@ export const rotateRecordKey = verb({
   text: ({ newest, rewritten, refused }) => {
     const put = `${rewritten} records were put under record key ${newest}`;
     if (refused.length === 0) return `${put}; there is no other.`;
-    const stopped = `${put}, but refused: ${refused.length}. So no older record key was dropped: restore or delete these records, and run this again.`;
+    const stopped = `${put}, but ${refused.length} were refused, so no older record key was dropped. Restore or delete these records, then run this again.`;
     return [stopped, ...refused].join('\n');
   },
   isWell: ({ refused }) => refused.length === 0,

@@ -108,7 +108,7 @@ function keptByRotation(state: DomainState, drop: readonly string[], making: Mak
   if (hasRoomToRotate({ domainKeys })) return domainKeys;
   throw new DomainError(
     'invalid-change',
-    `the domain has ${domainKeys.length} domain keys, and the other places are for removals: drop old ones first`,
+    `the domain has ${domainKeys.length} domain keys, and the remaining places are reserved for removals: drop old ones first`,
   );
 }
 

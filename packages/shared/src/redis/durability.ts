@@ -94,13 +94,13 @@ async function configOf(node: Redis, name: string): Promise<string> {
   } catch (error) {
     if (!(error instanceof Error) || !/^(?:NOPERM|ERR unknown command)/.test(error.message)) throw error;
     throw new ConfigError(
-      `redis: it does not let this service read its configuration (CONFIG GET), so that its durability is unknown. Allow it, ${advice}.`,
+      `redis: it does not let this service read its configuration (CONFIG GET), so its durability is unknown. Allow it, ${advice}.`,
       { cause: error },
     );
   }
   const value = (answer as readonly unknown[])[1];
   if (typeof value === 'string') return value;
   throw new ConfigError(
-    `redis: it has no setting ${name}, so that its durability is unknown. Use Redis 6 or later, ${advice}.`,
+    `redis: it has no setting ${name}, so its durability is unknown. Use Redis 6 or later, ${advice}.`,
   );
 }

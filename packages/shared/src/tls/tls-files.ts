@@ -94,7 +94,7 @@ export function readTls(config: Partial<TlsConfig>, fields: TlsFields): Partial<
     createSecureContext(secureContextOf(material));
   } catch (cause) {
     const files = Object.values(config).join(', ');
-    const message = `${field}: ${files} cannot be used together (${(cause as Error).message}). They must be PEM, and the key the certificate's.`;
+    const message = `${field}: ${files} cannot be used together (${(cause as Error).message}). They must be PEM, and the key must belong to the certificate.`;
     throw new ConfigError(message, { cause });
   }
   return material;

@@ -30,7 +30,7 @@ export const create = verb({
       valueHint: 'N',
       required: true,
     },
-    preparer: { type: 'string', description: 'The member that makes the first token.', valueHint: 'ID' },
+    preparer: { type: 'string', description: 'The member that makes the first domain token.', valueHint: 'ID' },
     'backup-horizon': { type: 'string', description: 'How long old domain keys are kept.', default: '30d' },
   },
   async run(args, terminal) {
@@ -45,8 +45,8 @@ export const create = verb({
     };
     if (founding.operators.every(({ role }) => role !== 'scheduler')) {
       throw new CliError(
-        '--operators names no scheduler: members take changes from a domain-manager whose key is one. ' +
-          'Make it with: keyfleet operator create-key --role scheduler',
+        '--operators names no scheduler: members accept changes only from a domain-manager that has this role. ' +
+          'Make its key with: keyfleet operator create-key --role scheduler',
       );
     }
     const signer = await loadSigner(args, terminal, domain.anchor.operators);

@@ -24,7 +24,7 @@ const ids = {
 
 export const retire = verb({
   description:
-    'Propose that old domain keys open nothing any more. After a removal the domain-manager does it by itself.',
+    'Propose to retire old domain keys, so that they open nothing. After a removal the domain-manager does this itself.',
   args: { ids, ...changeOptions },
   run: (args, terminal) =>
     proposeChange(args, terminal, (state) => ({ name: 'RetireDomainKeys', body: { ids: keysOf(state, args.ids) } })),
@@ -32,7 +32,7 @@ export const retire = verb({
 });
 
 export const reinstate = verb({
-  description: 'Propose to let retired domain keys open again, for a restored backup that needs them.',
+  description: 'Propose to reinstate retired domain keys, for a restored backup that needs them.',
   args: { ids, ...changeOptions },
   run: (args, terminal) =>
     proposeChange(args, terminal, (state) => ({ name: 'ReinstateDomainKeys', body: { ids: keysOf(state, args.ids) } })),
@@ -67,7 +67,7 @@ function assertNothingUnder(domainKeys: readonly string[], { byDomainKey, damage
   const needed = domainKeys.find((id) => byDomainKey.has(id));
   if (needed !== undefined) {
     throw new CliError(
-      `${byDomainKey.get(needed)} tokens in Redis are under domain key ${needed}: they would be lost. See: keyfleet domain status`,
+      `${byDomainKey.get(needed)} tokens in Redis are sealed under domain key ${needed}, and would be lost. See: keyfleet domain status`,
     );
   }
   if (damaged.length > 0) throw new CliError(`${damagedText(damaged)} first, or what they hold may be lost.`);
@@ -79,7 +79,7 @@ function assertResealed(state: DomainState, { byDomainKey }: Census): void {
   const left = [...byDomainKey].reduce((sum, [id, count]) => (id === active ? sum : sum + count), 0);
   if (left === 0) return;
   throw new CliError(
-    `${left} tokens in Redis are not under the active domain key: drop older ones when resealing is finished (keyfleet domain status). A record key that is left then is used by nobody: remove it.`,
+    `${left} tokens in Redis are not sealed under the active domain key: drop older domain keys when resealing is finished (keyfleet domain status). If a record key is left then, nobody uses it: remove it.`,
   );
 }
 

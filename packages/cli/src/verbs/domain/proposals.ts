@@ -113,7 +113,7 @@ function assertForThis(proposed: DomainChange, known: VerifiedDomain | undefined
   const { generation, previousHash } = known === undefined ? boundToNothing(domain, '') : boundTo(known, '');
   if (proposed.domain !== domain || proposed.generation !== generation) {
     throw new CliError(
-      `this proposal is for generation ${proposed.generation}, the domain is at ${generation}: propose it again.`,
+      `this proposal is for generation ${proposed.generation}, and the domain is at ${generation}: propose it again.`,
     );
   }
   if (Buffer.compare(proposed.previousHash, previousHash) !== 0) {

@@ -119,7 +119,7 @@ export const status = verb({
 function rotationText(generation: number, every: number, nextAt: number): string {
   if (nextAt > 0) return `Next rotation: ${timeOf(nextAt)}`;
   return every > 0 && generation > 0
-    ? 'Domain keys rotate no more: there are too many. Drop old ones (keyfleet domain drop).'
+    ? 'Domain keys no longer rotate: there are too many. Drop old ones (keyfleet domain drop).'
     : 'Domain keys rotate only on command.';
 }
 
@@ -128,7 +128,7 @@ function sentenceOf(text: string): string {
 }
 
 export const verify = verb({
-  description: 'Verify every domain token from the trust anchor, and which members hold the newest.',
+  description: 'Verify every domain token from the trust anchor, and show which members hold the newest.',
   args: { ...managerOptions, ...anchorOptions },
   async run(args) {
     using domain = openDomain(args);
@@ -158,7 +158,7 @@ export const verify = verb({
         : `Not every member holds it: ${behind.join('; ')}`,
       ...(elsewhere.length === 0
         ? []
-        : [`Not seen, as they are offline or at none of its addresses: ${elsewhere.join(', ')}`]),
+        : [`Not seen, because they are offline or at none of its addresses: ${elsewhere.join(', ')}`]),
     ].join('\n'),
   isWell: ({ behind }) => behind.length === 0,
 });

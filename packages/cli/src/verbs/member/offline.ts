@@ -63,13 +63,15 @@ export const createOffline = verb({
   },
   text: ({ memberId, file, shares, threshold, publicKey, fingerprint }) =>
     [
-      `Offline member ${memberId}: ${file}. It was opened once more to be sure.`,
+      `Offline member ${memberId}: ${file}. It was written, read back and opened.`,
       ...(shares.length === 0
         ? ['Keep the file and its passphrase apart.']
-        : [`Its secret, ${threshold} of ${shares.length}; each to another keeper, none beside the file:`]),
+        : [
+            `Any ${threshold} of these ${shares.length} shares open it. Give each to another keeper, and keep none beside the file:`,
+          ]),
       ...shares.map((share) => `  ${share}`),
-      `Public part, to be admitted: ${publicKey}`,
-      `Fingerprint, to be compared aloud: ${fingerprint}`,
+      `Public part, to admit: ${publicKey}`,
+      `Fingerprint, to compare aloud: ${fingerprint}`,
     ].join('\n'),
 });
 
