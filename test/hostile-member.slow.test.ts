@@ -11,7 +11,7 @@ import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { expect, test } from 'vitest';
 import { resealShard } from '../services/frontend/src/background/resealer.ts';
 import { handlers } from '../services/hsm-worker/src/boundary/commands/handlers.ts';
-import { CredentialToken } from '../services/hsm-worker/src/boundary/tokens/credential-token.ts';
+import { CredentialToken } from '../services/hsm-worker/src/boundary/tokens/stored-token.ts';
 import { ExportedKeyToken, openExportedKey } from '../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
 import { materialIdOf } from '../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { sealToken } from '../services/hsm-worker/src/boundary/tokens/sealed-token.ts';

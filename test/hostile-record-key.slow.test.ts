@@ -8,7 +8,7 @@ import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
 import { expect, test } from 'vitest';
 import { MemoryStore } from '../services/frontend/src/store/memory-store.ts';
 import { handlers } from '../services/hsm-worker/src/boundary/commands/handlers.ts';
-import { CredentialToken } from '../services/hsm-worker/src/boundary/tokens/credential-token.ts';
+import { CredentialToken } from '../services/hsm-worker/src/boundary/tokens/stored-token.ts';
 import { sealToken } from '../services/hsm-worker/src/boundary/tokens/sealed-token.ts';
 
 const place = { name: 'kf:key:{us-east-1/x}', field: 'record' };

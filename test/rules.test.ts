@@ -161,6 +161,21 @@ test('no folder is called utils, and none has one file', () => {
   expect([...folders.keys()].filter((folder) => /\b(utils?|helpers|common|misc)\b/.test(folder))).toEqual([]);
 });
 
+test('a file under 15 lines starts a program, or is one idea that many files share', () => {
+  const short = production.filter((file) => textOf(file).trimEnd().split('\n').length < 15);
+  expect(short).toEqual([
+    'packages/cli/src/cli-error.ts',
+    'packages/cli/src/main.ts',
+    'packages/kms-plugin/src/main.ts',
+    'packages/shared/src/clock.ts',
+    // One limit, which the API and the HSMs hold callers to.
+    'packages/shared/src/hsm/encryption-context.ts',
+    'packages/shared/src/read-ahead.ts',
+    'services/frontend/src/attestation/errors.ts',
+    'services/frontend/src/policy/malformed.ts',
+  ]);
+});
+
 test('no test mocks or spies on our own code', () => {
   const tests = globSync('{packages,services,test}/**/*.ts', { cwd: root }).filter(
     (file) => !file.includes('node_modules'),

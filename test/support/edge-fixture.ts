@@ -16,7 +16,7 @@ import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
 import type { Identity } from '@keyfleet/frontend/identities/identity';
 import type { UserRecord } from '@keyfleet/frontend/identities/iam-records';
 import { QueryEdge } from '@keyfleet/frontend/edge/query-edge';
-import { getCallerIdentity } from '@keyfleet/frontend/identities/sts/get-caller-identity';
+import { getCallerIdentity } from '@keyfleet/frontend/identities/sts/callers';
 import { assumeRoleWithWebIdentity } from '@keyfleet/frontend/identities/sts/web-identity';
 
 export const alice = {

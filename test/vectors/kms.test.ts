@@ -10,7 +10,7 @@ import { deriveKey } from '../../services/hsm-worker/src/boundary/crypto/kdf.ts'
 import type { Keyring } from '../../services/hsm-worker/src/boundary/domain/keyring.ts';
 import { BackingKey } from '../../services/hsm-worker/src/boundary/keys/backing-keys.ts';
 import { openBlob, sealBlob } from '../../services/hsm-worker/src/boundary/tokens/ciphertext-blob.ts';
-import { CredentialToken } from '../../services/hsm-worker/src/boundary/tokens/credential-token.ts';
+import { CredentialToken } from '../../services/hsm-worker/src/boundary/tokens/stored-token.ts';
 import {
   ExportedKeyToken,
   ExportedKeyTokenV1,

@@ -1,11 +1,11 @@
-import { type ChannelCredentials, Client, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type ChannelCredentials, Client, credentials as channels, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { Kms } from '@keyfleet/proto/kms';
 import { connectionOptions } from '@keyfleet/proto/unary';
 import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
 import { type Message, protoCodec, type ProtoCodec } from '@keyfleet/shared/api/proto';
 import { type OperationName, operations } from '@keyfleet/shared/api/registry';
 import { ERROR_TRAILER, exceptionOf } from '@keyfleet/shared/errors/grpc-errors';
-import { defaultChannel } from './channel.ts';
+import { isLoopback } from '@keyfleet/shared/tls/plaintext';
 import { type Credentials, signingInterceptor } from './signing-interceptor.ts';
 
 export type { Credentials } from './signing-interceptor.ts';
@@ -76,4 +76,16 @@ function failureOf(error: ServiceError): Error {
 
 function asBytes(bytes: Buffer): Buffer {
   return bytes;
+}
+
+/** How `address` is reached unless a program says: unencrypted on this machine, and by TLS on every other. */
+export function defaultChannel(address: string): ChannelCredentials {
+  return isHere(address) ? channels.createInsecure() : channels.createSsl();
+}
+
+/** `address`: `host:port`, or any name of gRPC's. */
+function isHere(address: string): boolean {
+  if (/^unix(-abstract)?:/.test(address)) return true;
+  const host = /^\[?(.*?)\]?:\d+$/.exec(address)?.[1];
+  return host !== undefined && isLoopback(host);
 }

@@ -7,9 +7,8 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { Kms } from '@keyfleet/proto/kms';
-import { defaultChannel } from './channel.ts';
 import { connectionOptions } from '@keyfleet/proto/unary';
-import type { KmsClientOptions } from './client.ts';
+import { defaultChannel, type KmsClientOptions } from './client.ts';
 import { listenPrivately } from './private-socket.ts';
 import { signingInterceptor } from './signing-interceptor.ts';
 

@@ -1,10 +1,15 @@
 import { spawn } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { ConfigError } from './config.ts';
+import { encodedPublicKey } from './domain/signature.ts';
+import { formatTrustAnchor } from './domain/trust-anchor.ts';
+import { loadTrustAnchor } from './service.ts';
 
 const program = `
   import { z } from 'zod';
@@ -55,4 +60,32 @@ test('a fault is logged and is exit code 1', async () => {
   const { code, stderr } = await run({ fail: true });
   expect(code).toBe(1);
   expect(stderr).toContain('no database');
+});
+
+describe('the trust anchor', () => {
+  test('is read as a ceremony wrote it', () => {
+    using file = newFile();
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+    const operators = [{ operatorId: 'anna', signingKey: encodedPublicKey(privateKey) }];
+    writeFileSync(file.path, formatTrustAnchor({ domain: 'test', minimum: 1, operators }));
+    expect(loadTrustAnchor(file.path)).toEqual({ domain: 'test', minimum: 1, operators });
+  });
+
+  test('that is missing or wrong stops the start, named with its field', () => {
+    using file = newFile();
+    const expected = (why: RegExp) =>
+      expect(() => loadTrustAnchor(file.path)).toThrow(
+        expect.objectContaining({ name: ConfigError.name, message: expect.stringMatching(why) }),
+      );
+    expected(/^trustAnchorFile: .*trust-anchor\.json does not exist/);
+    writeFileSync(file.path, '{');
+    expected(/^trustAnchorFile: .*trust-anchor\.json: the trust anchor is not JSON/);
+    writeFileSync(file.path, '{"domain":"test"}');
+    expected(/^trustAnchorFile: .*the trust anchor is not valid: .*/s);
+  });
+
+  function newFile() {
+    const directory = mkdtempDisposableSync(join(tmpdir(), 'keyfleet-test-'));
+    return { path: join(directory.path, 'trust-anchor.json'), [Symbol.dispose]: () => directory.remove() };
+  }
 });

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { ConfigError, configPath, loadConfig } from './config.ts';
+import { ConfigError, configPath, loadConfig, readPublicFile } from './config.ts';
+import { parseTrustAnchor, type TrustAnchor } from './domain/trust-anchor.ts';
 import { createLog, type Log } from './log.ts';
 import { startTelemetry } from './telemetry/export.ts';
 import { observeCertificates } from './tls/certificate-ends.ts';
@@ -61,4 +62,14 @@ function reportFailure(name: string, error: unknown, log: Log | undefined): 1 | 
   if (log) log.error({ err: error }, 'failed');
   else process.stderr.write(`${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return 1;
+}
+
+/** Reads the file that every service's `trustAnchorFile` names. Throws ConfigError. */
+export function loadTrustAnchor(path: string): TrustAnchor {
+  const text = readPublicFile(path, 'trustAnchorFile');
+  try {
+    return parseTrustAnchor(text);
+  } catch (cause) {
+    throw new ConfigError(`trustAnchorFile: ${path}: ${(cause as Error).message}`, { cause });
+  }
 }

@@ -1,4 +1,12 @@
-import { constants, createCipheriv, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
+import {
+  constants,
+  createCipheriv,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  publicEncrypt,
+  randomBytes,
+} from 'node:crypto';
 import type { WrappingAlgorithm } from './algorithms.ts';
 
 /**
@@ -23,4 +31,16 @@ export function wrapMaterial(algorithm: WrappingAlgorithm, publicKey: Uint8Array
 export function wrapKey(wrappingKey: Uint8Array, material: Uint8Array): Buffer {
   const cipher = createCipheriv('id-aes256-wrap-pad', wrappingKey, Buffer.from('a65959a6', 'hex'));
   return Buffer.concat([cipher.update(material), cipher.final()]);
+}
+
+/** A private key from any DER that OpenSSL writes without a passphrase: PKCS #8, PKCS #1 or SEC 1. */
+export function privateKeyOfDer(key: Buffer): KeyObject | undefined {
+  for (const type of ['pkcs8', 'pkcs1', 'sec1'] as const) {
+    try {
+      return createPrivateKey({ key, format: 'der', type });
+    } catch {
+      // Of another type.
+    }
+  }
+  return undefined;
 }

@@ -1,8 +1,7 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { startNotices } from '@keyfleet/shared/notices';
-import { runService, type ServiceContext } from '@keyfleet/shared/service';
+import { loadTrustAnchor, runService, type ServiceContext } from '@keyfleet/shared/service';
 import { reportOf, startPeers } from '@keyfleet/shared/grpc/peers';
-import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { DomainManagerConfig } from './config.ts';

@@ -1,10 +1,9 @@
 import { newTokenSource } from '@keyfleet/proto/token-source';
 import { systemClock } from '@keyfleet/shared/clock';
 import { startNotices } from '@keyfleet/shared/notices';
-import { runService, type ServiceContext } from '@keyfleet/shared/service';
+import { loadTrustAnchor, runService, type ServiceContext } from '@keyfleet/shared/service';
 import { reportOf, startPeers } from '@keyfleet/shared/grpc/peers';
 import { TokenFollower } from '@keyfleet/shared/token-follower';
-import { loadTrustAnchor } from '@keyfleet/shared/trust-anchor-file';
 import { BackingKeyCache } from './boundary/keys/backing-keys.ts';
 import { WorkerConfig } from './config.ts';
 import { DomainCalls } from './domain-calls.ts';

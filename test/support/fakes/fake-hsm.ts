@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { blobPrefixOf, parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
-import { CredentialToken } from '@keyfleet/hsm-worker/boundary/tokens/credential-token';
+import { CredentialToken } from '@keyfleet/hsm-worker/boundary/tokens/stored-token';
 import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { testDomainKey } from '../command-context.ts';
 import { keySpecs } from '@keyfleet/shared/key-specs';

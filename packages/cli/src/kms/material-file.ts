@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
-import { privateKeyOfDer } from '@keyfleet/shared/private-key-der';
+import { privateKeyOfDer } from '@keyfleet/shared/wrap-material';
 import { CliError } from '../cli-error.ts';
 
 export const encodings = ['raw', 'hex', 'base64'] as const;

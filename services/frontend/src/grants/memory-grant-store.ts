@@ -1,7 +1,6 @@
 import { type GrantedKey, ListedGrant, namedEntriesOf, retirableEntryOf } from '@keyfleet/shared/stored/grants';
 import { formOf, permissionsOf } from '@keyfleet/shared/stored/grant-permissions';
-import { pageOf } from '../store/page.ts';
-import type { Page } from '../store/store.ts';
+import { type Page, pageOf } from '../store/store.ts';
 import { permissionsFor, type GrantQuestion } from './constraints.ts';
 import { FEW, type FewGrants, type GrantStore, type InsertGrantOutcome, tooMany } from './grant-store.ts';
 import { decodeGrant, encodeGrant } from './grant-records.ts';

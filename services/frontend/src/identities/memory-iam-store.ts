@@ -1,6 +1,5 @@
 import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
-import { pageOf } from '../store/page.ts';
-import { ConflictError, type Page } from '../store/store.ts';
+import { ConflictError, type Page, pageOf } from '../store/store.ts';
 import type { IamChange, IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
 import type { IamKind, IamRecord, RecordOf } from './iam-records.ts';
 

@@ -14,9 +14,7 @@ import { userOperations } from './iam/users.ts';
 import type { QueryOperation } from './query-operation.ts';
 import { assumeRole } from './sts/assume-role.ts';
 import { assumeRoleWithWebIdentity } from './sts/web-identity.ts';
-import { decodeAuthorizationMessage } from './sts/decode-authorization-message.ts';
-import { getAccessKeyInfo } from './sts/get-access-key-info.ts';
-import { getCallerIdentity } from './sts/get-caller-identity.ts';
+import { decodeAuthorizationMessage, getAccessKeyInfo, getCallerIdentity } from './sts/callers.ts';
 import { getSessionToken } from './sts/get-session-token.ts';
 
 /** Every operation of IAM and STS. Their edge, checks and audit records derive from this list. */

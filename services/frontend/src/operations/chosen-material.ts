@@ -1,4 +1,4 @@
-import { privateKeyOfDer } from '@keyfleet/shared/private-key-der';
+import { privateKeyOfDer } from '@keyfleet/shared/wrap-material';
 import { type KeySpecRow, keySpecs } from '@keyfleet/shared/key-specs';
 import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { HsmRefusedError } from '../hsm/commands.ts';

@@ -1,7 +1,6 @@
 import { dueDateOf, dueEntryOf, type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { pageOf } from './page.ts';
 import type { RecordKeyStore } from './record-keys.ts';
 import { eventEntryOf } from './record-writes.ts';
 import {
@@ -23,6 +22,7 @@ import {
   type KeyUse,
   type LastUsage,
   type LastUsageStore,
+  pageOf,
   type Page,
   type StoredEvent,
 } from './store.ts';

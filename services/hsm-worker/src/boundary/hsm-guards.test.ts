@@ -15,7 +15,7 @@ import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { SESSION_MS } from '@keyfleet/shared/hsm/session';
-import { CredentialToken } from './tokens/credential-token.ts';
+import { CredentialToken } from './tokens/stored-token.ts';
 import { openToken, sealToken } from './tokens/sealed-token.ts';
 import { type Keyring, MAX_SEALINGS, newKeyring, type Sealings } from './domain/keyring.ts';
 import { ROTATION_PAUSE_MS } from './domain/prepare-token.ts';

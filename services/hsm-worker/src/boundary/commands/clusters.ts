@@ -5,7 +5,7 @@ import { RefusedError } from '../errors.ts';
 import type { Cluster, Login } from '../pkcs11/cluster.ts';
 import type { TokenWork } from '../pkcs11/token-process-main.ts';
 import type { EncryptedInToken } from '../pkcs11/token-session.ts';
-import { CredentialToken } from '../tokens/credential-token.ts';
+import { CredentialToken } from '../tokens/stored-token.ts';
 import { openToken } from '../tokens/sealed-token.ts';
 import type { CommandContext, CommandHandler } from './command.ts';
 

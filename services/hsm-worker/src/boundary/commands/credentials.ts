@@ -1,4 +1,4 @@
-import { CredentialToken } from '../tokens/credential-token.ts';
+import { CredentialToken } from '../tokens/stored-token.ts';
 import { RefusedError } from '../errors.ts';
 import { openToken, sealToken } from '../tokens/sealed-token.ts';
 import type { CommandHandler } from './command.ts';

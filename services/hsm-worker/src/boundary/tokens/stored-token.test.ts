@@ -1,11 +1,10 @@
 import { counterRandom, testDomainKey, testKeyring } from '@keyfleet/test-support/command-context';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CredentialToken } from './credential-token.ts';
 import { ExportedKeyToken, ExportedKeyTokenV1, openExportedKey } from './exported-key-token.ts';
 import { materialIdOf } from './material-id.ts';
 import { labelOf, openToken, sealToken } from './sealed-token.ts';
-import { checkResealed, resealToken } from './stored-token.ts';
+import { checkResealed, CredentialToken, resealToken } from './stored-token.ts';
 
 const nonce = counterRandom();
 const [one, two] = [testDomainKey('1'), testDomainKey('2')];

@@ -1,12 +1,21 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { Format } from '@keyfleet/shared/encoding/canonical';
+import { defineFormat, type Format } from '@keyfleet/shared/encoding/canonical';
 import { domainKeyNamedBy } from '@keyfleet/shared/hsm/fleet-secret';
+import { z } from 'zod';
 import { RefusedError } from '../errors.ts';
 import type { Keyring } from '../domain/keyring.ts';
-import { CredentialToken } from './credential-token.ts';
 import { belongsTo } from '../keys/backing-keys.ts';
 import { ExportedKeyToken, openExportedKey } from './exported-key-token.ts';
 import { labelOf, openToken, type SealedHeader, type Sealer, sealToken } from './sealed-token.ts';
+
+/**
+ * Header of a sealed secret access key. The secret is its ASCII characters: 40 if an HSM made it, otherwise as given.
+ * It opens only for this access key of this principal.
+ */
+export const CredentialToken = defineFormat(
+  'keyfleet/credential-token/1',
+  z.strictObject({ domain: z.string(), domainKeyId: z.string(), accessKeyId: z.string(), principal: z.string() }),
+);
 
 /** A token stored long-term, so it must be resealed when the domain key changes. */
 export interface StoredToken {
