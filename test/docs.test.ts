@@ -1,6 +1,6 @@
 import { operations } from '@keyfleet/shared/api/registry';
 import { exceptions } from '@keyfleet/shared/errors/exceptions';
-import { globSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { generatedFiles } from '../tools/gen.ts';
@@ -24,16 +24,4 @@ test('docs/errors.md describes every exception, and none that is gone', () => {
 
 test.each(Object.entries(generatedFiles()))('%s is what `npm run gen` writes', (path, content) => {
   expect(readFileSync(join(import.meta.dirname, '..', path), 'utf8')).toBe(content);
-});
-
-test('docs/consistency.md names tests that there are', () => {
-  const root = join(import.meta.dirname, '..');
-  const files = globSync('{test,services,packages}/**/*.{test,contract}.ts', {
-    cwd: root,
-    exclude: (name) => name.endsWith('node_modules'),
-  });
-  const tests = files.map((file) => readFileSync(join(root, file), 'utf8')).join();
-  const named = [...document('consistency.md').matchAll(/"([^"]+)"/g)].flatMap(([, name]) => name!.split('…'));
-  expect(named.length).toBeGreaterThan(30);
-  expect(named.map((part) => part.trim()).filter((part) => !tests.includes(part))).toEqual([]);
 });

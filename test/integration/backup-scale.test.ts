@@ -1,5 +1,5 @@
 import { openStore } from '@keyfleet/test-support/redis-store';
-import { newKey } from '@keyfleet/frontend/store/store.contract';
+import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { connectRedis, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';

@@ -10,7 +10,7 @@ import { RedisStore as DomainStore } from '@keyfleet/domain-manager/store/redis-
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
-import { newKey } from '@keyfleet/frontend/store/store.contract';
+import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';

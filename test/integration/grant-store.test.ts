@@ -2,7 +2,7 @@ import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
 import { grantStoreContract, newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
 import { FEW } from '@keyfleet/frontend/grants/grant-store';
 import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
-import { newKey } from '@keyfleet/frontend/store/store.contract';
+import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { grantsAt } from '@keyfleet/shared/stored/grants';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';

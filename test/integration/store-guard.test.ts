@@ -2,7 +2,7 @@ import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
 import { openStore } from '@keyfleet/test-support/redis-store';
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
-import { newKey } from '@keyfleet/frontend/store/store.contract';
+import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { acceptStore, giveIdentity, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { storeAt } from '@keyfleet/shared/stored/names';

@@ -1,4 +1,4 @@
-import { newKey } from '@keyfleet/frontend/store/store.contract';
+import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import type { KeyStore } from '@keyfleet/frontend/store/store';
 import { setTimeout as delay } from 'node:timers/promises';
 

@@ -38,7 +38,13 @@ export const region = 'us-east-1';
 /** The Regions that it serves. */
 export const regions = [region, 'eu-west-1', 'ap-south-1'];
 
-const allowKms = JSON.stringify({ Statement: { Effect: 'Allow', Action: 'kms:*', Resource: '*' } });
+/** A policy with these statements, each of which allows all of KMS unless it says otherwise. */
+export function policyOf(...statements: object[]): string {
+  const whole = statements.map((statement) => ({ Effect: 'Allow', Action: 'kms:*', Resource: '*', ...statement }));
+  return JSON.stringify({ Version: '2012-10-17', Statement: whole });
+}
+
+const allowKms = policyOf({});
 
 /** A user of the account who may do everything, or what `policies` allow. */
 export function user(name: string, overrides: Partial<Caller> = {}): Caller {

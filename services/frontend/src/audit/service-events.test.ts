@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { BackingKey } from '../keys/kms-key.ts';
-import { newKey } from '../store/store.contract.ts';
+import { newKey } from '../store/key-store.contract.ts';
 import { DamagedRecordError, type StoredEvent } from '../store/store.ts';
 import { ServiceEvents } from './service-events.ts';
 

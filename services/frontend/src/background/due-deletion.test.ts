@@ -7,7 +7,7 @@ import { begin, carryOut, createKey, frontend, key, left } from '@keyfleet/test-
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ServiceEvents } from '../audit/service-events.ts';
 import { noAudit } from '../audit/sink.ts';
-import { newKey } from '../store/store.contract.ts';
+import { newKey } from '../store/key-store.contract.ts';
 
 const DAY = 86_400_000;
 const events = new ServiceEvents(noAudit, { now: () => frontend.now });

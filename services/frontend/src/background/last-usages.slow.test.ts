@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { MemoryStore } from '../store/memory-store.ts';
-import { newKey } from '../store/store.contract.ts';
+import { newKey } from '../store/key-store.contract.ts';
 import { type KeyUse, type LastUsage, StoreUnavailableError } from '../store/store.ts';
 import { LastUsages } from './last-usages.ts';
 

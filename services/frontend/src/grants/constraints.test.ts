@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { newKey } from '../store/store.contract.ts';
+import { newKey } from '../store/key-store.contract.ts';
 import { formOf, permissionsOf } from '@keyfleet/shared/stored/grant-permissions';
 import { allows, covers, type GrantQuestion, pairsOf, permissionsFor } from './constraints.ts';
 import type { Grant, GrantConstraints, GrantOperation } from './grant.ts';

@@ -1,7 +1,7 @@
 import { newKeyId } from '@keyfleet/shared/ids';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { newKey } from '../store/store.contract.ts';
+import { newKey } from '../store/key-store.contract.ts';
 import type { KeyStore, Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';
 import type { GrantQuestion } from './constraints.ts';

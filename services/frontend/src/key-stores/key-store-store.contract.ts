@@ -1,6 +1,6 @@
 import { newKeyId } from '@keyfleet/shared/ids';
 import { beforeEach, expect, test } from 'vitest';
-import { newKey } from '../store/store.contract.ts';
+import { newKey } from '../store/key-store.contract.ts';
 import { ConflictError, type KeyStore } from '../store/store.ts';
 import type { CustomKeyStore, ExternalKeyStore, KeyStoreStore } from './key-store.ts';
 

@@ -4,7 +4,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { KeyState } from '@keyfleet/shared/key-specs';
 import { expect, test } from 'vitest';
 import { findHandler } from '../operations/index.ts';
-import { newKey } from '../store/store.contract.ts';
+import { newKey } from '../store/key-store.contract.ts';
 import { assertKeyState } from './key-states.ts';
 
 const states: KeyState[] = [

@@ -5,7 +5,7 @@ import { ConflictError, StoreUnavailableError } from './store.ts';
 import { LastKnown } from './last-known.ts';
 import { MemoryStore } from './memory-store.ts';
 import { ReadCache } from './read-cache.ts';
-import { newKey } from './store.contract.ts';
+import { newKey } from './key-store.contract.ts';
 
 let read: () => Promise<void>;
 let connected: boolean;

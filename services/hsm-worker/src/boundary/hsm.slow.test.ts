@@ -4,13 +4,11 @@ import {
   rotation,
   sealedForNobody,
   TestDomain,
-  testSealKey,
   withOtherKeys,
 } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
 import { ACTIVATION_DELAY_MS } from './domain/installed-domain.ts';
 import { Hsm } from './hsm.ts';
 import { newSealKey } from './seal-key.ts';
@@ -220,143 +218,6 @@ describe('a restarted member', () => {
       expect(refusalOf(() => domain.newHsm('hsm-1', changed))).toMatch(/malformed|cannot-open/);
       expect(refusalOf(() => domain.newHsm('hsm-1', sealed.subarray(0, at)))).toBe('malformed');
     }
-  });
-});
-
-describe('membership', () => {
-  test('an admitted HSM opens everything that was sealed before it came', () => {
-    const domain = new TestDomain();
-    domain.rotate();
-    const newcomer = domain.newHsm('hsm-3');
-    domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(newcomer)], remove: [] } });
-    newcomer.install(domain.tokens);
-    for (const { id, key } of domain.hsms[0]!.installed!.secrets.domainKeys) {
-      expect(newcomer.keyring()!.find(id)!.key.equals(key)).toBe(true);
-    }
-    expect(newcomer.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
-  });
-
-  test('an HSM that asks to join follows the chain, gets no keys, and forgets what it saw when it restarts', () => {
-    const domain = new TestDomain();
-    const stranger = domain.newHsm('hsm-3');
-    stranger.install(domain.tokens);
-    domain.rotate();
-    stranger.install(domain.tokens.slice(-1));
-    expect(stranger.describe()).toMatchObject({ domain: '', generation: 2, activeGeneration: 0 });
-    expect(stranger.keyring()).toBeUndefined();
-    expect(domain.newHsm('hsm-3', stranger.sealedIdentity()).describe().generation).toBe(0);
-  });
-
-  test('an HSM that holds another token than a checkpoint that was set later does not start with it', () => {
-    const domain = new TestDomain();
-    const token = domain.rotate();
-    const restart = (hash: Buffer) =>
-      domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity(), undefined, { generation: 2, hash });
-    expect(refusalOf(() => restart(Buffer.alloc(32)))).toBe('forked');
-    expect(refusalOf(() => restart(tokenHash(token)).install([token]))).toBe('accepted');
-  });
-
-  test('an HSM serves no chain that ends before the checkpoint of its trust anchor, or goes another way', () => {
-    const domain = new TestDomain();
-    domain.rotate();
-    const started = (generation: number, token: Buffer): Hsm => {
-      const checkpoint = { generation, hash: tokenHash(token) };
-      return domain.newHsm('hsm-1', domain.identities.get('hsm-1')!.seal(testSealKey), undefined, checkpoint);
-    };
-    const behind = started(2, domain.tokens[1]!);
-    behind.install(domain.tokens.slice(0, 1));
-    expect(behind.installed).toBeUndefined();
-    behind.install(domain.tokens);
-    expect(behind.installed?.state.generation).toBe(2);
-    expect(refusalOf(() => started(1, domain.tokens[1]!).install(domain.tokens))).toBe('forked');
-  });
-
-  test('the installed token with another signature is confirmed only if that verifies too', () => {
-    const domain = new TestDomain();
-    const { body, signature } = TokenEnvelope.decode(domain.tokens[0]!);
-    const changed = Buffer.from(signature);
-    changed[50]! ^= 1;
-    const [hsm] = domain.hsms;
-    expect(refusalOf(() => hsm!.install([TokenEnvelope.encode({ body, signature: changed })]))).toBe('forged');
-    hsm!.install(domain.tokens);
-  });
-
-  test('an HSM with the name of a member and other keys is not that member', () => {
-    const domain = new TestDomain();
-    const impostor = domain.newHsm('hsm-1');
-    impostor.install(domain.tokens);
-    expect(impostor.keyring()).toBeUndefined();
-  });
-
-  test('removing a member rotates the domain key, and the removed loses all it had', () => {
-    const domain = new TestDomain({ members: 3 });
-    const erased: string[] = [];
-    const removed = domain.newHsm('hsm-3', domain.hsms.pop()!.sealedIdentity(), () => erased.push('hsm-3'));
-    removed.install(domain.tokens);
-    expect(removed.keyring()).toBeDefined();
-
-    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
-    expect(domain.hsms[0]!.installed!.state.domainKeys).toHaveLength(2);
-    removed.install(domain.tokens);
-    expect(removed.keyring()).toBeUndefined();
-    expect(erased).toEqual(['hsm-3']);
-    expect(removed.describe()).toMatchObject({ generation: 2, activeGeneration: 0 });
-  });
-
-  test('a removed member can be admitted again', () => {
-    const domain = new TestDomain({ members: 3 });
-    const removed = domain.hsms.pop()!;
-    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
-    removed.install(domain.tokens);
-    domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(removed)], remove: [] } });
-    removed.install(domain.tokens);
-    expect(removed.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
-  });
-
-  test('one domain change replaces a member that lost its volume by a new HSM of its name', () => {
-    const domain = new TestDomain();
-    const fresh = domain.newHsm('hsm-2');
-    domain.hsms.pop();
-    domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-2'] } });
-    fresh.install(domain.tokens);
-    expect(fresh.describe().activeGeneration).toBe(2);
-  });
-
-  test('a member cannot make the token that removes it', () => {
-    const domain = new TestDomain();
-    const removal = { admit: [], remove: ['hsm-1'] };
-    expect(refusalOf(() => domain.prepare({ name: 'ModifyMembers', body: removal }))).toBe('invalid-change');
-  });
-});
-
-describe('leaving a domain', () => {
-  const leave = (memberId: string) => ({ name: 'LeaveDomain', body: { memberId } }) as const;
-
-  test('erases the keys and the identity, by quorum', () => {
-    const domain = new TestDomain();
-    const [hsm] = domain.hsms;
-    const before = memberOf(hsm!);
-    hsm!.leave(domain.propose(leave('hsm-1')));
-    expect(hsm!.keyring()).toBeUndefined();
-    expect(hsm!.describe()).toMatchObject({ memberId: 'hsm-1', domain: '', generation: 0 });
-    expect(memberOf(hsm!)).not.toEqual(before);
-    const restarted = domain.newHsm('hsm-1', hsm!.sealedIdentity());
-    restarted.install(domain.tokens);
-    expect(restarted.keyring()).toBeUndefined();
-    expect(refusalOf(() => restarted.leave(domain.propose(leave('hsm-1'))))).toBe('no-domain');
-  });
-
-  test('is refused without the quorum, for another member, and for another generation', () => {
-    const domain = new TestDomain();
-    const [hsm] = domain.hsms;
-    const refused = (proposal: Buffer) => refusalOf(() => hsm!.leave(proposal));
-    expect(refused(domain.propose(leave('hsm-1'), [domain.alice]))).toBe('not-enough-signatures');
-    expect(refused(domain.propose(leave('hsm-2')))).toBe('other-preparer');
-    expect(refused(domain.propose(rotation))).toBe('wrong-state');
-    const old = domain.propose(leave('hsm-1'));
-    domain.rotate();
-    expect(refused(old)).toBe('stale');
-    expect(hsm!.keyring()).toBeDefined();
   });
 });
 

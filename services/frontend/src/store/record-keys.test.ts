@@ -1,0 +1,291 @@
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { splitMac } from './record-mac.ts';
+import { openRecordKeyFloor } from './record-key-floor.ts';
+import { FleetRecordKeys, LOOK_AGAIN_MS } from './record-keys.ts';
+import { RecordMacs } from './record-macs.ts';
+import { MemoryStore } from './memory-store.ts';
+import { DamagedRecordError } from './store.ts';
+import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
+import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
+
+const place = { name: 'kf:key:{us-east-1/x}', field: 'record' };
+const record = '{"schemaVersion":1,"policy":",\\"mac\\":\\"1.x\\"}"}';
+
+test('frontends have the same record key, which an HSM opens once for all who ask at once', async () => {
+  const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
+  const open = () => new RecordMacs(new FleetRecordKeys({ secrets, hsm, domain, clock }));
+  const [one, two] = [open(), open()];
+  const { text: stored } = await one.withMac(place, record);
+  const executed = hsm.executed.length;
+  await Promise.all(Array.from({ length: 9 }, () => two.verified(place, stored)));
+  expect(hsm.executed.length).toBe(executed + 1);
+});
+
+async function twoFrontends() {
+  const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
+  const time = { ms: 0 };
+  const open = () => new FleetRecordKeys({ secrets, hsm, domain, clock, monotonicClock: { now: () => time.ms } });
+  const [rotating, keys] = [open(), open()];
+  const { text: before } = await new RecordMacs(keys).withMac(place, record);
+  return { secrets, hsm, domain, time, rotating, keys, macs: new RecordMacs(keys), before };
+}
+const numberOf = (stored: string) => splitMac(stored)?.keyNumber;
+
+test('a newer record key is used as soon as a record under it is read', async () => {
+  const { macs: old, before, rotating } = await twoFrontends();
+  await rotating.makeNext();
+  const { text: after } = await new RecordMacs(rotating).withMac(place, record);
+  expect([numberOf(before), numberOf(after)]).toEqual([1, 2]);
+  expect(await old.verified(place, after)).toBe(record);
+  expect((await old.withMac(place, record)).keyNumber).toBe(2);
+  expect(await old.verified(place, before)).toBe(record);
+});
+
+test('who only writes finds the newer record key two seconds later', async () => {
+  const { macs: old, time, rotating } = await twoFrontends();
+  await rotating.makeNext();
+  expect((await old.withMac(place, record)).keyNumber).toBe(1);
+  time.ms += LOOK_AGAIN_MS;
+  expect((await old.withMac(place, record)).keyNumber).toBe(2);
+});
+
+test('a record key that was dropped is not used again, not even when it is put back', async () => {
+  const { secrets, macs: reader, time, rotating, before } = await twoFrontends();
+  await rotating.makeNext();
+  secrets.oldestRecordKey = 2;
+  time.ms += LOOK_AGAIN_MS;
+  await expect(reader.verified(place, before)).rejects.toThrow('record key 1, which does not exist');
+  secrets.oldestRecordKey = undefined;
+  time.ms += LOOK_AGAIN_MS;
+  await expect(reader.verified(place, before)).rejects.toThrow('record key 1, which does not exist');
+});
+
+test('after a restore that an operator accepted, the record keys of the backup are used', async () => {
+  const { secrets, macs: reader, keys, time, rotating, before } = await twoFrontends();
+  await rotating.makeNext();
+  secrets.oldestRecordKey = 2;
+  time.ms += LOOK_AGAIN_MS;
+  await expect(reader.verified(place, before)).rejects.toThrow('does not exist');
+  secrets.oldestRecordKey = undefined;
+  keys.forget();
+  expect(await reader.verified(place, before)).toBe(record);
+});
+
+test('if older record keys are dropped and the newest is gone, no other is made in its place', async () => {
+  const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
+  secrets.oldestRecordKey = 3;
+  const writing = new RecordMacs(new FleetRecordKeys({ secrets, hsm, domain, clock })).withMac(place, record);
+  await expect(writing).rejects.toThrow('record key 3 is missing');
+  expect(await secrets.findSecret('record-key-3')).toBeUndefined();
+});
+
+test('a record key that a former frontend had made in advance is not used, once there is one from after its removal', async () => {
+  const { secrets, hsm, domain, time, rotating, keys } = await twoFrontends();
+  const kept = new MemoryStore();
+  const clock = { now: Date.now };
+  const former = new FleetRecordKeys({ secrets: kept, hsm, domain, clock });
+  for (let number = 1; number <= 3; number++) await former.makeNext();
+  const plant = async (number: number) =>
+    void (await secrets.insertSecret(`record-key-${number}`, (await kept.findSecret(`record-key-${number}`))!));
+
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  expect(await rotating.isSinceRemoval(1)).toBe(false);
+  await rotating.makeNext();
+  expect(await rotating.isSinceRemoval(2)).toBe(true);
+  await plant(3);
+  time.ms += LOOK_AGAIN_MS;
+  expect((await keys.newest()).number).toBe(2);
+  expect(await keys.find(3)).toBeUndefined();
+  await expect(rotating.makeNext()).rejects.toThrow('Remove kf:secret:{record-key-3}');
+  expect(await new FleetRecordKeys({ secrets, hsm, domain, clock }).look()).toMatchObject({ oldest: 1, newest: 2 });
+});
+
+/** A record key that a former frontend had made before its removal stands in the place of the oldest one. */
+async function plantedInPlaceOfTheOldest() {
+  const fleet = await twoFrontends();
+  const { secrets, hsm, domain, rotating, time } = fleet;
+  const sealedFor = { accessKeyId: `keyfleet-record-key-7/${domain.active}`, principal: 'keyfleet:frontends' };
+  const { token } = await hsm.execute('GenerateCredential', sealedFor);
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  await rotating.makeNext();
+  time.ms += LOOK_AGAIN_MS;
+  await fleet.keys.newest();
+  await secrets.insertSecret('record-key-7', token);
+  secrets.oldestRecordKey = 7;
+  time.ms += LOOK_AGAIN_MS;
+  return fleet;
+}
+
+test('a record key that was made in advance is not used in the place of the oldest by who knows a newer one', async () => {
+  const { keys, rotating, macs: reader } = await plantedInPlaceOfTheOldest();
+  await expect(reader.withMac(place, record)).rejects.toThrow('remove kf:secret:{record-key-7}');
+  for (const one of [keys, rotating]) await expect(one.look()).rejects.toThrow('is said to be the oldest');
+});
+
+/** A frontend that writes down on `disk` which record keys it has followed. */
+async function startWith({ secrets, hsm, domain, time }: Awaited<ReturnType<typeof twoFrontends>>, disk: string) {
+  const floor = await openRecordKeyFloor(disk, 'test');
+  const clock = { now: Date.now };
+  return new FleetRecordKeys({ secrets, hsm, domain, clock, monotonicClock: { now: () => time.ms }, floor });
+}
+const newDisk = () => mkdtempDisposable(join(tmpdir(), 'keyfleet-'));
+
+test('a frontend that starts with its disk follows no record key that was made in advance of a newer one', async () => {
+  await using disk = await newDisk();
+  const fleet = await plantedInPlaceOfTheOldest();
+  fleet.secrets.oldestRecordKey = 2;
+  expect(await (await startWith(fleet, disk.path)).look()).toMatchObject({ oldest: 2, newest: 2 });
+  fleet.secrets.oldestRecordKey = 7;
+  await expect((await startWith(fleet, disk.path)).look()).rejects.toThrow('record key 7 is said to be the oldest');
+  fleet.secrets.oldestRecordKey = undefined;
+  expect(await (await startWith(fleet, disk.path)).look()).toMatchObject({ oldest: 2, newest: 2 });
+});
+
+test('a record key that somebody who left may have is not written down', async () => {
+  await using disk = await newDisk();
+  const fleet = await plantedInPlaceOfTheOldest();
+  expect((await (await startWith(fleet, disk.path)).look()).newest).toBe(7);
+  fleet.secrets.oldestRecordKey = undefined;
+  expect(await (await startWith(fleet, disk.path)).look()).toMatchObject({ oldest: 1, newest: 2 });
+});
+
+test('a frontend that starts with its disk makes no record key in the place of one that is lost', async () => {
+  await using disk = await newDisk();
+  const fleet = await twoFrontends();
+  await fleet.rotating.makeNext();
+  await (await startWith(fleet, disk.path)).look();
+  const lossy = { ...fleet, secrets: new MemoryStore() };
+  await expect((await startWith(lossy, disk.path)).newest()).rejects.toThrow('record key 2 is missing');
+
+  const accepting = await startWith(lossy, disk.path);
+  accepting.forget();
+  expect((await accepting.newest()).number).toBe(1);
+  expect((await (await startWith(lossy, disk.path)).newest()).number).toBe(1);
+});
+
+test('a frontend that starts with its disk believes no record key that was made in advance under the same number', async () => {
+  await using disk = await newDisk();
+  const fleet = await twoFrontends();
+  const { secrets, hsm, domain, rotating } = fleet;
+  const sealedFor = { accessKeyId: `keyfleet-record-key-2/${domain.active}`, principal: 'keyfleet:frontends' };
+  const planted = new MemoryStore();
+  await planted.insertSecret('record-key-2', (await hsm.execute('GenerateCredential', sealedFor)).token);
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  await rotating.makeNext();
+  expect((await (await startWith(fleet, disk.path)).newest()).number).toBe(2);
+  const start = async (store: MemoryStore) => startWith({ ...fleet, secrets: store }, disk.path);
+  await expect((await start(planted)).newest()).rejects.toThrow(
+    'record key 2 is another than this frontend used before',
+  );
+  for (let rotations = 0; rotations < 2; rotations++) domain.rotate(0);
+  domain.keepNewest(2);
+  expect((await (await start(secrets)).newest()).number).toBe(2);
+});
+
+test('a record key is in use by its number and by when it was made', async () => {
+  const { secrets, hsm, domain, rotating } = await twoFrontends();
+  const early = { accessKeyId: `keyfleet-record-key-2/${domain.active}`, principal: 'keyfleet:frontends' };
+  const { token } = await hsm.execute('GenerateCredential', early);
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  await rotating.makeNext();
+  const uses = () => Promise.all([1, 2, 3].map((number) => rotating.uses(number)));
+  expect(await uses()).toEqual([true, true, false]);
+  secrets.findSecret = async () => token;
+  expect((await uses())[1]).toBe(false);
+});
+
+test('a frontend that starts without a disk and knows no newer one uses it: a limit that SECURITY.md names', async () => {
+  const { secrets, hsm, domain } = await plantedInPlaceOfTheOldest();
+  const started = new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } });
+  expect((await started.newest()).number).toBe(7);
+});
+
+test('a record key that was made in advance is not used once the domain keys that tell when are dropped', async () => {
+  const { secrets, hsm, domain, rotating, keys, time } = await twoFrontends();
+  const sealedFor = { accessKeyId: `keyfleet-record-key-3/${domain.active}`, principal: 'keyfleet:frontends' };
+  const { token } = await hsm.execute('GenerateCredential', sealedFor);
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  secrets.oldestRecordKey = await rotating.makeNext();
+  await secrets.insertSecret('record-key-3', token);
+  time.ms += LOOK_AGAIN_MS;
+  await keys.look();
+  for (let rotations = 0; rotations < 2; rotations++) domain.rotate(0);
+  domain.keepNewest(2);
+  time.ms += LOOK_AGAIN_MS;
+  for (const one of [keys, rotating, new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } })])
+    expect(await one.look()).toMatchObject({ oldest: 2, newest: 2 });
+});
+
+test('no number alone makes a running frontend give up the record keys that it knows', async () => {
+  const { secrets, keys, time, macs: reader, before } = await twoFrontends();
+  secrets.oldestRecordKey = 9;
+  time.ms += LOOK_AGAIN_MS;
+  await expect(reader.withMac(place, record)).rejects.toThrow('record key 9 is said to be the oldest');
+  secrets.oldestRecordKey = undefined;
+  expect(await keys.look()).toMatchObject({ oldest: 1, newest: 1 });
+  expect(await reader.verified(place, before)).toBe(record);
+});
+
+test('a frontend that was away during two rotations continues with a record key that nobody who was removed can have', async () => {
+  const { secrets, hsm, domain, rotating, time } = await twoFrontends();
+  const isDropped = (name: string) => Number(name.split('-').at(-1)) < (secrets.oldestRecordKey ?? 1);
+  const dropping = {
+    findSecret: async (name: string) => (isDropped(name) ? undefined : secrets.findSecret(name)),
+    insertSecret: async (name: string, token: Uint8Array) => secrets.insertSecret(name, token),
+    findOldestRecordKey: async () => secrets.findOldestRecordKey(),
+  };
+  const clock = { now: () => time.ms };
+  const away = new FleetRecordKeys({ secrets: dropping, hsm, domain, clock, monotonicClock: clock });
+  await away.newest();
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  for (let number = 2; number <= 4; number++) await rotating.makeNext();
+  secrets.oldestRecordKey = 3;
+  time.ms += LOOK_AGAIN_MS;
+  expect(await away.look()).toMatchObject({ oldest: 3, newest: 4 });
+});
+
+test('a record key that a member which has not heard of a removal sealed is none from after it', async () => {
+  const { secrets, hsm, domain, rotating } = await twoFrontends();
+  const id = domain.rotate(0, { afterRemoval: true });
+  const sealedFor = { accessKeyId: `keyfleet-record-key-2/${id}`, principal: 'keyfleet:frontends' };
+  const { token } = await hsm.execute('GenerateCredential', sealedFor);
+  await secrets.insertSecret('record-key-2', token);
+  expect(await rotating.isSinceRemoval(2)).toBe(false);
+});
+
+test('and it is not opened in the place of the oldest one, nor used any more by who opened it before it knew', async () => {
+  const { secrets, hsm, domain, time, keys } = await twoFrontends();
+  const known = domain.state;
+  const id = domain.rotate(0, { afterRemoval: true });
+  const sealedFor = { accessKeyId: `keyfleet-record-key-2/${id}`, principal: 'keyfleet:frontends' };
+  await secrets.insertSecret('record-key-2', (await hsm.execute('GenerateCredential', sealedFor)).token);
+  secrets.oldestRecordKey = 2;
+  const after = domain.state;
+  domain.state = known;
+  const start = () =>
+    new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now }, monotonicClock: { now: () => time.ms } });
+  const unknowing = start();
+  expect((await unknowing.newest()).number).toBe(2);
+  time.ms += LOOK_AGAIN_MS;
+  await expect(keys.look()).rejects.toThrow('record key 2 is said to be the oldest');
+  domain.state = after;
+  for (const one of [unknowing, start()]) {
+    const writing = new RecordMacs(one).withMac(place, record);
+    await expect(writing).rejects.toThrow('kf:secret:{record-key-2} is sealed under an older');
+    await expect(writing).rejects.toThrow(DamagedRecordError);
+  }
+});
+
+test('a record key that is moved to another number, or another secret of the fleet in its place, is not opened', async () => {
+  const [hsm, domain] = [new FakeHsm(), new FakeDomain()];
+  for (const name of ['record-key-2', 'record-key-11', 'session-token-key']) {
+    const secrets = new MemoryStore();
+    const sealedFor = { accessKeyId: `keyfleet-${name}/${domain.active}`, principal: 'keyfleet:frontends' };
+    await secrets.insertSecret('record-key-1', (await hsm.execute('GenerateCredential', sealedFor)).token);
+    const moved = new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } });
+    await expect(new RecordMacs(moved).withMac(place, record)).rejects.toThrow('belongs elsewhere');
+  }
+});
