@@ -7,7 +7,7 @@ import {
   associatedDataOf,
   joinClusterBlob,
   parseClusterBlob,
-} from '../../services/frontend/src/clusters/cluster-blob.ts';
+} from '../../services/frontend/src/cloudhsm/cluster-blob.ts';
 
 interface Vector {
   readonly comment: string;

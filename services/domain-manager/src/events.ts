@@ -25,7 +25,7 @@ export class DomainManagerEvents {
     this.#log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again');
   }
   tokensUnreadable(error: unknown): void {
-    this.#log.warn({ err: error }, 'the stored tokens could not be read');
+    this.#log.warn({ err: error }, 'the stored domain tokens could not be read');
   }
   noticesProblem(problem: unknown): void {
     this.#log.warn({ err: problem }, 'NATS cannot be reached');

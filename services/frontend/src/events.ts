@@ -27,13 +27,13 @@ export class FrontendEvents implements ConfirmationEvents {
     if (this.#said.isNew(`${command} ${maker}`, witness))
       this.#log.error(
         { command, maker, witness },
-        'an HSM contradicts another about a token: one of them is broken or hostile',
+        'an HSM contradicts another about a stored token: one of them is broken or hostile',
       );
   }
   unconfirmed(command: CommandName, maker: string): void {
     this.#countConfirmation('nobody');
     if (this.#said.isNew(`unconfirmed ${command}`, maker))
-      this.#log.warn({ command, maker }, 'a token is used that no second HSM has seen: none is in reach');
+      this.#log.warn({ command, maker }, 'a stored token is used that no second HSM has seen: none is in reach');
   }
   domainManagerProblem(address: string, error: unknown): void {
     this.#log.warn({ address, err: error }, 'domain-manager not usable');

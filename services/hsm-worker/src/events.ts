@@ -48,7 +48,7 @@ export class WorkerEvents implements SessionEvents {
   }
   sessionRefused(): void {
     this.#countSession('refused');
-    this.#log.warn('session refused');
+    this.#log.warn('host session refused');
   }
   streamOpened(): void {
     this.#countStream('opened');

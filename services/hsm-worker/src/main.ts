@@ -30,7 +30,10 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const hsm = await openHsm(config, anchor, () => backingKeys.clear());
   if (config.sealKey !== undefined && config.sealKeyFile !== undefined) {
     const { sealKeyFile } = config;
-    log.warn({ sealKeyFile }, 'the token seals the identity: take sealKeyFile from the configuration and destroy it');
+    log.warn(
+      { sealKeyFile },
+      'the PKCS#11 token seals the identity: take sealKeyFile from the configuration and destroy it',
+    );
   }
   const publishIdentity = () => writePublicIdentity(config, hsm);
   await publishIdentity();

@@ -3,7 +3,7 @@ import type { Assembly } from '../assembly.ts';
 import type { AuditTrail } from '../audit/start-audit.ts';
 import type { HsmClient } from '../hsm/client.ts';
 import type { DomainView } from '../hsm/domain-view.ts';
-import { Clusters } from '../clusters/clusters.ts';
+import { Clusters } from '../cloudhsm/clusters.ts';
 import { RecordWrites } from '../store/record-writes.ts';
 import type { RedisConnections, Stores } from '../store/start-store.ts';
 import { AccessKeyUses } from './access-key-uses.ts';

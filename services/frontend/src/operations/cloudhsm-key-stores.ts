@@ -4,7 +4,7 @@ import type { InputOf, OutputOf } from '@keyfleet/shared/api/operation';
 import type { GenerateRandom } from '@keyfleet/shared/api/random';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
-import { ClusterError } from '../clusters/clusters.ts';
+import { ClusterError } from '../cloudhsm/clusters.ts';
 import {
   type ClusterAccess,
   type ClusterKeyStore,

@@ -9,7 +9,7 @@ import { type Chosen, chosenBy } from '../keys/development-tags.ts';
 import { metadataOf } from '../keys/key-metadata.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { defaultKeyPolicy } from '../policy/default-key-policy.ts';
-import { ClusterError, type ClusterOf } from '../clusters/clusters.ts';
+import { ClusterError, type ClusterOf } from '../cloudhsm/clusters.ts';
 import { timedOut } from '../request/errors.ts';
 import type { KeyStores } from '../key-stores/key-store.ts';
 import { XksError } from '../xks/problems.ts';

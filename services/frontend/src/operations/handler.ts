@@ -7,7 +7,7 @@ import type { GrantStore } from '../grants/grant-store.ts';
 import type { GrantTokens } from '../grants/grant-tokens.ts';
 import type { KeyStoreStore } from '../key-stores/key-store.ts';
 import type { SecondEncryption } from '../key-stores/second-encryption.ts';
-import type { Clusters } from '../clusters/clusters.ts';
+import type { Clusters } from '../cloudhsm/clusters.ts';
 import type { XksProxies } from '../xks/proxies.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
