@@ -2,9 +2,10 @@ import { DomainManagerConfig } from '@keyfleet/domain-manager/config';
 import { FrontendConfig } from '@keyfleet/frontend/config';
 import { WorkerConfig } from '@keyfleet/hsm-worker/config';
 import { loadConfig } from '@keyfleet/shared/config';
-import { arrowsOf, manifestsIn, plannedArrows, podSpecs } from '@keyfleet/test-support/manifests';
+import { arrowsOf, manifestsIn, plannedArrows, podSpecs, specInProd } from '@keyfleet/test-support/manifests';
+import { refusedByPublicIssuers } from '@keyfleet/test-support/public-issuer';
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
@@ -88,19 +89,50 @@ test('the routes of NATS name every Pod, and the user and password without which
 describe('the certificates', () => {
   interface Certificate {
     readonly secretName: string;
+    readonly commonName: string;
+    readonly dnsNames?: readonly string[];
+    readonly issuerRef: { readonly name: string };
     readonly isCA?: boolean;
     readonly duration: string;
     readonly renewBefore: string;
     readonly privateKey: { readonly rotationPolicy: string };
   }
-  const certificates = manifests
-    .filter(({ kind }) => kind === 'Certificate')
-    .map(({ spec }) => spec as unknown as Certificate);
+  const objects = manifests.filter(({ kind }) => kind === 'Certificate');
+  const certificates = objects.map(({ spec }) => spec as unknown as Certificate);
   const days = (duration: string): number => Number.parseInt(duration, 10) / 24;
 
   test('get a new key each time, but their authority, which those of before and after chain to', () => {
     for (const { secretName, isCA = false, privateKey } of certificates)
       expect(privateKey.rotationPolicy, secretName).toBe(isCA ? 'Never' : 'Always');
+  });
+
+  test('from a public issuer, in the overlay prod, have only names that one signs', () => {
+    const inProd = objects.map((one) => specInProd(one) as unknown as Certificate);
+    const fromPublic = inProd.filter(
+      ({ issuerRef }) => issuerRef.name !== 'keyfleet-ca' && issuerRef.name !== 'self-signed',
+    );
+    expect(fromPublic.map(({ secretName }) => secretName)).toEqual(['public-tls']);
+    const asked = fromPublic.flatMap(({ commonName, dnsNames = [] }) => [commonName, ...dnsNames]);
+    expect(refusedByPublicIssuers(asked)).toEqual([]);
+    const others = [
+      'frontend',
+      'frontend.keyfleet.svc',
+      'frontend.keyfleet.svc.cluster.local',
+      'localhost',
+      '10.0.0.1',
+    ];
+    expect(refusedByPublicIssuers([...asked, ...others])).toEqual(others);
+  });
+
+  test('that a frontend presents are the public one, also where no name is asked for, and that of the cluster', () => {
+    const { containers, volumes } = pods.get('frontend')!;
+    const secretAt = (path: string): string | undefined => {
+      const mounted = containers[0]!.volumeMounts.find(({ mountPath }) => mountPath === dirname(path));
+      return volumes.find(({ name }) => name === mounted?.name)?.secret?.secretName;
+    };
+    const { edgeTls } = loadConfig(FrontendConfig, join(root, 'deploy/config/frontend.json'));
+    const presented = edgeTls!.map(({ certificateFile }) => secretAt(certificateFile));
+    expect(presented).toEqual(['public-tls', 'edge-tls']);
   });
 
   test('of what reads them only at its monthly restart are renewed two months before their end', () => {

@@ -28,8 +28,11 @@ beforeAll(async () => {
 });
 afterAll(() => topology?.[Symbol.asyncDispose]());
 
-test('a customer is served through the Service of the frontends', async () => {
-  await using load = await SdkLoad.start(topology, credentials);
+test.each([
+  ['in the cluster', 'edge-tls'],
+  ['elsewhere, who trusts what everybody does', 'public-tls'],
+])('a customer %s is served through the Service of the frontends', async (_where, secret) => {
+  await using load = await SdkLoad.start(topology, credentials, { secret });
   const outcomes = outcomesOf(await load.stop());
   expect(outcomes.map(({ errors }) => errors)).toEqual(outcomes.map(() => []));
 });

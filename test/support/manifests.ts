@@ -28,6 +28,7 @@ export interface PodSpec {
   readonly securityContext: unknown;
   readonly terminationGracePeriodSeconds: number;
   readonly containers: readonly Container[];
+  readonly volumes: readonly { readonly name: string; readonly secret?: { readonly secretName?: string } }[];
 }
 
 /** The objects in every file of a folder of deploy/k8s. Throws on bad YAML. */
@@ -40,6 +41,22 @@ export function manifestsIn(name: 'base' | 'load-test' | 'monitoring'): Manifest
       return document.toJS() as Manifest;
     }),
   );
+}
+
+interface Patch {
+  readonly target: { readonly kind: string; readonly name?: string };
+  readonly patch: string;
+}
+
+/** The `spec` of an object of the base, with what the overlay prod replaces in it. */
+export function specInProd({ kind, metadata, spec }: Manifest): Readonly<Record<string, unknown>> {
+  const overlay = readFileSync(join(folder, 'overlays/prod/kustomization.yaml'), 'utf8');
+  const { patches } = parse(overlay) as { readonly patches: readonly Patch[] };
+  const mine = patches.filter(({ target }) => target.kind === kind && target.name === metadata.name);
+  const replaced = mine
+    .flatMap(({ patch }) => parse(patch) as { readonly op: string; readonly path: string; readonly value: unknown }[])
+    .map(({ path, value }) => [path.replace(/^\/spec\//, ''), value] as const);
+  return { ...spec, ...Object.fromEntries(replaced) };
 }
 
 /** What Kustomize prints. */

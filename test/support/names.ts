@@ -11,7 +11,7 @@ export const resolvConf = (server: string): string =>
 
 /** The DNS of the cluster: addresses of Services, and of Pods in headless ones, as they are now. */
 export class Names implements AsyncDisposable {
-  /** `hsm-worker-0.hsm-worker.keyfleet` -> address. */
+  /** `hsm-worker-0.hsm-worker.keyfleet` -> address; with a dot at its end, a name that is not of the cluster. */
   readonly addresses = new Map<string, string>();
   readonly #socket: Socket;
 
@@ -53,7 +53,7 @@ export class Names implements AsyncDisposable {
     }
     const end = at + 5;
     const name = labels.join('.').toLowerCase();
-    const found = name.endsWith(ZONE) ? this.addresses.get(name.slice(0, -ZONE.length)) : undefined;
+    const found = this.addresses.get(name.endsWith(ZONE) ? name.slice(0, -ZONE.length) : `${name}.`);
     const wantsAddress = query.readUInt16BE(at + 1) === TYPE_A;
     const answers = found !== undefined && wantsAddress ? 1 : 0;
     const header = Buffer.alloc(12);

@@ -7,26 +7,28 @@ import type { Topology } from './topology.ts';
 const presented = [
   ['frontend', 8900, 'edge-tls'],
   ['frontend', 8901, 'edge-tls'],
+  ['frontend', 8900, 'public-tls'],
+  ['frontend', 8901, 'public-tls'],
   ['hsm-worker', 8911, 'hsm-worker-tls'],
   ['domain-manager', 8921, 'domain-manager-tls'],
 ] as const;
 
-/** The ports that present another certificate than the one in their Secret, `frontend-0:8900`. */
+/** The ports that present another certificate than the one in a Secret of theirs, `frontend-0:8900 edge-tls`. */
 export async function presentingOthers(topology: Topology): Promise<string[]> {
   const ports = presented.flatMap(([app, port, secret]) => topology.pods(app).map((pod) => ({ pod, port, secret })));
   const wrong = ports.map(async ({ pod, port, secret }) => {
     const expected = new X509Certificate(topology.objects.secrets.get(secret)!['tls.crt']!);
-    const isRight = (await serialAt(pod.address, port)) === expected.serialNumber;
-    return isRight ? [] : [`${pod.name}:${port}`];
+    const serial = await serialAt(pod.address, port, topology.objects.certManager.nameIn(secret));
+    return serial === expected.serialNumber ? [] : [`${pod.name}:${port} ${secret}`];
   });
   return (await Promise.all(wrong)).flat();
 }
 
-async function serialAt(host: string, port: number): Promise<string> {
+async function serialAt(host: string, port: number, servername: string): Promise<string> {
   const options = {
     host,
     port,
-    servername: 'frontend.keyfleet.svc',
+    servername,
     ALPNProtocols: ['h2', 'http/1.1'],
     rejectUnauthorized: false,
   };

@@ -101,6 +101,7 @@ export interface CertificateSpec {
   readonly dnsNames?: readonly string[];
   readonly isCA?: boolean;
   readonly privateKey: { readonly rotationPolicy?: 'Never' | 'Always' };
+  readonly issuerRef: { readonly kind: 'Issuer' | 'ClusterIssuer'; readonly name: string };
 }
 
 interface Manifest {

@@ -25,19 +25,23 @@ export class SdkLoad implements AsyncDisposable {
     this.#lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   }
 
-  /** Resolves when the first calls were answered. `each`: how many clients make each kind of call. */
+  /**
+   * Resolves when the first calls were answered. `each`: how many clients make each kind of call; `secret`: of the
+   * certificate that is for the name by which they reach the frontends.
+   */
   static async start(
     topology: Topology,
     credentials: AwsCredentials,
-    { pauseMs = 20, each = 1 } = {},
+    { pauseMs = 20, each = 1, secret = 'edge-tls' } = {},
   ): Promise<SdkLoad> {
     const namespace = await topology.customer();
-    const ca = join(topology.directory, 'edge-ca.crt');
-    writeFileSync(ca, topology.objects.secrets.get('edge-tls')!['ca.crt']!);
+    const { secrets, certManager } = topology.objects;
+    const ca = join(topology.directory, `${secret}-ca.crt`);
+    writeFileSync(ca, secrets.get(secret)!['ca.crt'] ?? certManager.publicAuthority);
     const inside = 'mount --bind "$1" /etc/resolv.conf; shift; exec "$@"';
     const { accessKeyId, secretAccessKey } = credentials;
     const program = [process.execPath, join(import.meta.dirname, 'sdk-calls.ts')];
-    const args = ['https://frontend.keyfleet.svc', accessKeyId, secretAccessKey, `${pauseMs}`, `${each}`];
+    const args = [`https://${certManager.nameIn(secret)}`, accessKeyId, secretAccessKey, `${pauseMs}`, `${each}`];
     const child = spawn(
       'setpriv',
       insideNetwork(namespace, ['--mount']).concat(

@@ -67,6 +67,8 @@ export class Topology implements AsyncDisposable {
     this.#resources = parts.resources;
     this.#services = new ServiceTable(parts.rendered);
     for (const [name, address] of this.#services.addresses) this.#names.addresses.set(`${name}.keyfleet`, address);
+    // As the DNS of customers has it.
+    this.#names.addresses.set(`${parts.objects.certManager.nameIn('public-tls')}.`, this.serviceAddress('frontend'));
     this.#resources.defer(async () => {
       await Promise.all(this.pods().map((pod) => pod.destroy()));
       await this.#changing;
