@@ -135,11 +135,9 @@ describe('the certificates', () => {
     expect(presented).toEqual(['public-tls', 'edge-tls']);
   });
 
-  test('of what reads them only at its monthly restart are renewed two months before their end', () => {
-    for (const { secretName, duration, renewBefore } of certificates.filter(({ isCA }) => isCA !== true)) {
-      const isReadAtStart = ['redis-tls', 'nats-tls'].includes(secretName);
-      expect([days(duration), days(renewBefore)], secretName).toEqual([90, isReadAtStart ? 60 : 30]);
-    }
+  test('are renewed a month before their end', () => {
+    for (const { secretName, duration, renewBefore } of certificates.filter(({ isCA }) => isCA !== true))
+      expect([days(duration), days(renewBefore)], secretName).toEqual([90, 30]);
   });
 });
 

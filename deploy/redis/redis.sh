@@ -20,4 +20,5 @@ done
   echo "replica-announce-ip $name"
   [ "$master" = "$name" ] || echo "replicaof $master 6379"
 } >/run/redis/redis.conf
+sh /etc/redis/reload.sh &
 exec redis-server /run/redis/redis.conf

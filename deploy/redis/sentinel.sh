@@ -17,4 +17,6 @@ known=$(grep -sE '^sentinel (myid|monitor|config-epoch|leader-epoch|current-epoc
   echo "sentinel failover-timeout keyfleet 15000"
 } >/data/sentinel.conf.new
 mv /data/sentinel.conf.new /data/sentinel.conf
+# A Sentinel reads its certificate at a start alone: kubelet starts it anew, once Redis has shown that the new one can be used.
+sh /etc/redis/reload.sh kill 1 &
 exec redis-server /data/sentinel.conf --sentinel

@@ -38,10 +38,7 @@ async function run(part: string): Promise<string> {
 
 interface Found {
   readonly data: Readonly<Record<string, string>>;
-  readonly spec: {
-    readonly replicas: number;
-    readonly template: { readonly metadata: { readonly annotations?: object } };
-  };
+  readonly spec: { readonly replicas: number };
 }
 const get = (what: string) => server.get<Found>('--namespace', 'keyfleet', what);
 const isThere = async (what: string): Promise<boolean> =>
@@ -72,14 +69,6 @@ test('Workers: more, fewer, lost', async () => {
   await run('delete pvc identity-hsm-worker-3');
   expect(await sealKeys()).toEqual(['hsm-worker-0', 'hsm-worker-1', 'hsm-worker-2']);
   expect(await isThere('pvc/identity-hsm-worker-3')).toBe(false);
-});
-
-test('Certificates', async () => {
-  await run('rollout restart');
-  for (const name of ['redis', 'nats']) {
-    const { spec } = await get(`statefulset/${name}`);
-    expect(spec.template.metadata.annotations).toHaveProperty(['kubectl.kubernetes.io/restartedAt']);
-  }
 });
 
 test('Backup and restore', async () => {

@@ -6,6 +6,8 @@ export interface ComposeService {
   readonly image: string;
   readonly user: string;
   readonly hostname: string;
+  /** In place of the image's. */
+  readonly entrypoint?: readonly string[];
   readonly command: readonly string[];
   readonly read_only: boolean;
   readonly cap_drop: readonly string[];

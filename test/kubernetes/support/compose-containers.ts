@@ -7,7 +7,7 @@ import { Network } from './topology/network.ts';
 const deploy = join(import.meta.dirname, '../../../deploy');
 const node = `/keyfleet/node_modules/node-linux-${process.arch}/bin/node`;
 /** The entry points of the images; the programs are this machine's. */
-const entrypoints: Readonly<Record<string, readonly string[]>> = { keyfleet: [node], redis: [], nats: ['nats-server'] };
+const entrypoints: Readonly<Record<string, readonly string[]>> = { keyfleet: [node], redis: [] };
 const EXEC_MS = 60_000;
 
 export interface ComposeContainer {
@@ -61,7 +61,7 @@ function startContainer(service: ComposeService, { namespace, mounts, own, keyfl
   const env = (service.env_file ?? []).flatMap((file) => assignmentsIn(file.replace('${KEYFLEET_DIR}', keyfleetDir)));
   const parts = {
     namespace,
-    command: [...entrypoints[image]!, ...service.command],
+    command: [...(service.entrypoint ?? entrypoints[image]!), ...service.command],
     mounts,
     env: { HOSTNAME: service.hostname, ...Object.fromEntries(env) },
     user: { runAsUser: user, runAsGroup: group, fsGroup: group },

@@ -34,7 +34,6 @@ export const documented: readonly Documented[] = [
   { part: 'kubectl get pods', runBy: [API_SERVER] },
   { part: '-c sentinel -- sh', runBy: ['topology-restore.test.ts'] },
   { part: 'rollout status statefulset/hsm-worker', notRun: `${NO_NODE}, on which a Pod would become ready` },
-  { part: 'rollout restart', runBy: ['topology-certificates.test.ts', API_SERVER] },
   { part: 'keyfleet backup', runBy: ['topology-restore.test.ts'] },
   { part: 'delete pvc data-redis-0 data-redis-1', runBy: ['topology-restore.test.ts', API_SERVER] },
   { part: 'keyfleet restore', runBy: ['topology-restore.test.ts'] },

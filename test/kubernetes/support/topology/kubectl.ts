@@ -163,9 +163,8 @@ export class Kubectl implements AsyncDisposable {
   }
 
   async #rollout([what, ...workloads]: readonly string[]): Promise<void> {
-    const each = (app: string) =>
-      what === 'restart' ? this.#topology.rollingRestart(app) : this.#topology.awaitReady(app);
-    await Promise.all(workloads.map((workload) => each(appOf(workload))));
+    if (what !== 'status') throw new Error('not known here');
+    await Promise.all(workloads.map((workload) => this.#topology.awaitReady(appOf(workload))));
   }
 }
 

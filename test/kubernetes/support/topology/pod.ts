@@ -11,7 +11,6 @@ import { mebibytes } from './usage.ts';
 const entrypoints = new Map([
   ['keyfleet', [node]],
   ['redis', []],
-  ['nats', ['nats-server']],
 ]);
 
 const EXEC_MS = 60_000;

@@ -1,9 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
 import { connect } from 'node:tls';
 import type { Topology } from './topology.ts';
 
-/** Of the services that read a new certificate while they run: its port, and the Secret that it presents. */
+/** Of NATS, for its clients. */
+const NATS = 4222;
+
+/** Of everything that presents a certificate: its port, and the Secret that it is in. */
 const presented = [
   ['frontend', 8900, 'edge-tls'],
   ['frontend', 8901, 'edge-tls'],
@@ -11,6 +15,10 @@ const presented = [
   ['frontend', 8901, 'public-tls'],
   ['hsm-worker', 8911, 'hsm-worker-tls'],
   ['domain-manager', 8921, 'domain-manager-tls'],
+  ['redis', 6379, 'redis-tls'],
+  ['redis', 26379, 'redis-tls'],
+  ['nats', NATS, 'nats-tls'],
+  ['nats', 6222, 'nats-tls'],
 ] as const;
 
 /** The ports that present another certificate than the one in a Secret of theirs, `frontend-0:8900 edge-tls`. */
@@ -24,17 +32,21 @@ export async function presentingOthers(topology: Topology): Promise<string[]> {
   return (await Promise.all(wrong)).flat();
 }
 
-async function serialAt(host: string, port: number, servername: string): Promise<string> {
-  const options = {
-    host,
-    port,
-    servername,
-    ALPNProtocols: ['h2', 'http/1.1'],
-    rejectUnauthorized: false,
-  };
-  const socket = connect(options);
-  await once(socket, 'secureConnect');
-  const { serialNumber } = socket.getPeerX509Certificate()!;
-  socket.destroy();
-  return serialNumber;
+/** What is presented to who asks for the name; undefined if nothing is, as by what starts. */
+export async function serialAt(host: string, port: number, servername: string): Promise<string | undefined> {
+  // Who goes away while it is not looked at says so to nobody.
+  const tcp = connectTcp({ host, port }).on('error', () => undefined);
+  try {
+    await once(tcp, 'connect');
+    // It says who it is, before TLS (https://docs.nats.io/reference/reference-protocols/nats-protocol#info).
+    if (port === NATS) await once(tcp, 'data');
+    const socket = connect({ socket: tcp, servername, ALPNProtocols: ['h2', 'http/1.1'], rejectUnauthorized: false });
+    socket.on('error', () => undefined);
+    await once(socket, 'secureConnect');
+    return socket.getPeerX509Certificate()!.serialNumber;
+  } catch {
+    return undefined;
+  } finally {
+    tcp.destroy();
+  }
 }
