@@ -33,6 +33,14 @@ test('debts are waited for, one after the other, and are paid back', () => {
   expect([limit.owes, limit.take()]).toEqual([false, false]);
 });
 
+test('no debt takes longer than a minute', () => {
+  const clock = newClock();
+  const limit = new RequestLimit(clock, rate);
+  expect([limit.owe(1e9), limit.owe()]).toEqual([60_000, 60_000]);
+  clock.advance(60_000);
+  expect(limit.owes).toBe(false);
+});
+
 test('a clock that is set back neither gives nor takes', () => {
   const clock = newClock();
   const limit = new RequestLimit(clock, rate);

@@ -6,6 +6,12 @@ export interface Rate {
   readonly burst: number;
 }
 
+/**
+ * The longest that anything owed waits. Without it a flood would have others of its peer wait for days, and a timer
+ * takes no more than 24 days: beyond, it goes off at once.
+ */
+const MAX_DEBT_S = 60;
+
 /** A token bucket that limits what callers may make this process do. */
 export class RequestLimit {
   readonly #clock: Clock;
@@ -33,10 +39,10 @@ export class RequestLimit {
     this.#left = Math.min(this.#rate.burst, this.#left + 1);
   }
 
-  /** Takes calls that may not be available yet; returns after how many milliseconds they will be. */
+  /** Takes calls that may not be available yet; returns after how many milliseconds they will be: a minute at most. */
   owe(count = 1): number {
     this.#refill();
-    this.#left -= count;
+    this.#left = Math.max(this.#left - count, -MAX_DEBT_S * this.#rate.perSecond);
     return Math.max(0, -this.#left / this.#rate.perSecond) * 1000;
   }
 

@@ -175,7 +175,8 @@ export class Connection implements Sender {
 
   /** Ends a connection that sent more requests at once than may wait, and charges a stranger for it. */
   cut(): void {
-    this.delay(OVERFLOW_COST);
+    // An HTTP parser goes on through what it has of an ended connection.
+    if (!this.socket.destroyed) this.delay(OVERFLOW_COST);
     this.socket.destroy();
   }
 

@@ -15,7 +15,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A client's end of a connection to a server that refuses every request when it has the headers. */
+/** Both ends of a connection to a server that refuses every request when it has the headers. */
 function refusedClient(body: string) {
   const connections = new Connections(httpLimits, new TrustedProxies([]));
   const [client, socket] = duplexPair() as unknown as [Socket, Socket];
@@ -26,12 +26,17 @@ function refusedClient(body: string) {
     exchange.begin(() => exchange.send({ status: 400, contentType: 'text/plain', body }));
   });
   connections.admit(socket, () => server.emit('connection', socket));
-  return client;
+  const owedMs = (): number => {
+    const [, another] = duplexPair() as unknown as [Socket, Socket];
+    connections.admit(another, () => undefined);
+    return connections.of(another)!.delay();
+  };
+  return { client, socket, owedMs };
 }
 
 // The client's end takes no more than its high water mark until it is read, as a full buffer of the kernel does.
 test('an answer that waited for the body too long, and is not read, is not written again when the body ends', async () => {
-  const client = refusedClient('refused'.repeat(50_000));
+  const { client } = refusedClient('refused'.repeat(50_000));
   client.write(`POST / HTTP/1.1\r\nHost: edge\r\nContent-Length: 5000\r\n\r\n${'a'.repeat(1_000)}`);
   await setImmediate();
   await vi.advanceTimersByTimeAsync(1_000);
@@ -40,4 +45,16 @@ test('an answer that waited for the body too long, and is not read, is not writt
   const answers = (await client.setEncoding('utf8').toArray()).join('');
   expect(answers).toMatch(/^HTTP\/1.1 400 .*\r\nConnection: close\r\n.*\r\n(?:refused){50000}$/s);
   expect(answers.match(/HTTP\/1.1/g)).toHaveLength(1);
+});
+
+test.each([
+  ['waits', 9, false],
+  ['ends its connection, which costs its peer answers once', 2_000, true],
+])('what a stranger sends before its answers %s', async (_, requests, isEnded) => {
+  const { client, socket, owedMs } = refusedClient('refused');
+  client.write('GET / HTTP/1.1\r\nHost: edge\r\n\r\n'.repeat(requests));
+  await setImmediate();
+  expect(socket.destroyed).toBe(isEnded);
+  // A hundred answers and a few are paid back at once; a hundred for each request would take longer than anything.
+  expect(owedMs()).toBeLessThan(1_000);
 });

@@ -14,8 +14,13 @@ const MAX_THROWN_AWAY = 1_048_576;
 const SMALL_BODY = 4_096;
 /** The answers that a stranger forfeits when we throw its body away. */
 const UPLOAD_COST = 20;
-/** Requests that may wait on one connection: more than one read of an honest client's bytes can hold. */
+/**
+ * Requests that may wait on one connection: of a caller, more than one read of an honest client's bytes can hold. Each
+ * takes 2.4 KB, however short. Those of strangers wait for as long as their peer is due no answer, and on all
+ * connections together they take 200 MB. Nobody's client sends so many before its first answer.
+ */
 const MAX_WAITING = 1_024;
+const STRANGERS_WAITING = 8;
 
 /** One request and its answer. A connection has one at a time. */
 export class Exchange {
@@ -69,7 +74,7 @@ export class Exchange {
       });
     });
     if (turns.waiting === 0) return;
-    if (turns.waiting > MAX_WAITING) this.#connection.cut();
+    if (turns.waiting > (this.#connection.isStrange ? STRANGERS_WAITING : MAX_WAITING)) this.#connection.cut();
     else this.#connection.holdBack();
   }
 

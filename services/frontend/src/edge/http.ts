@@ -94,7 +94,7 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpPort>
   const reception: Reception = { ...options, limits, server, uploads: new Uploads(limits) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const connection = connections.of(request.socket);
-    if (connection === undefined) return void request.socket.destroy();
+    if (connection === undefined || connection.socket.destroyed) return void request.socket.destroy();
     const exchange = new Exchange({ request, response, connection, isTls });
     exchange.begin(() => receive(exchange, reception));
   });

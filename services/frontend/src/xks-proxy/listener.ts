@@ -47,7 +47,7 @@ export async function startListener(options: ListenerOptions): Promise<HttpPort>
   const reception: Reception = { paths, uploads, places: new Places(config.maxInFlight) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const connection = connections.of(request.socket);
-    if (connection === undefined) return void request.socket.destroy();
+    if (connection === undefined || connection.socket.destroyed) return void request.socket.destroy();
     const exchange = new Exchange({ request, response, connection, isTls: true });
     exchange.begin(() => receive(exchange, reception));
   });
