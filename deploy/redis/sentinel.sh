@@ -14,7 +14,10 @@ known=$(grep -sE '^sentinel (myid|monitor|config-epoch|leader-epoch|current-epoc
   echo "sentinel auth-user keyfleet sentinel"
   echo "sentinel auth-pass keyfleet $password"
   echo "sentinel down-after-milliseconds keyfleet 5000"
-  echo "sentinel failover-timeout keyfleet 15000"
+  # Where two Sentinels vote at once, each for itself, nobody is elected, and none tries again before twice this. With 4 s a
+  # failover takes 19 s then, at most: 6 to see that the master is down, 1 by chance, 8, and 1 + 3 to elect and promote. It is
+  # also what an election or a promotion may take before it is given up, and tried again: each takes about a second.
+  echo "sentinel failover-timeout keyfleet 4000"
 } >/data/sentinel.conf.new
 mv /data/sentinel.conf.new /data/sentinel.conf
 # A Sentinel reads its certificate at a start alone: kubelet starts it anew, once Redis has shown that the new one can be used.
