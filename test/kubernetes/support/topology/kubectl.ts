@@ -69,7 +69,9 @@ export class Kubectl implements AsyncDisposable {
     kubectl.#server.listen(socket);
     await once(kubectl.#server, 'listening');
     writeFileSync(join(directory, 'kubectl.cjs'), client);
-    const script = `exec "${process.execPath}" -e "$(cat "${directory}/kubectl.cjs")" -- "${socket}" "$@"`;
+    // One to Redis is ended by who began it.
+    const forward = 'case "$1 $2" in "port-forward pod/redis"*) exec sleep 600 >/dev/null 2>&1 ;; esac';
+    const script = `${forward}\nexec "${process.execPath}" -e "$(cat "${directory}/kubectl.cjs")" -- "${socket}" "$@"`;
     writeProgram(directory, 'kubectl', script);
     return kubectl;
   }
