@@ -61,6 +61,15 @@ describe.each(['frontend', 'hsm-worker', 'domain-manager'] as const)('the manife
   });
 });
 
+test('behind a load balancer, a frontend serves on for as long as that needs, and drains before it is killed', () => {
+  const overlay = readFileSync(join(root, 'deploy/k8s/overlays/prod/kustomization.yaml'), 'utf8');
+  const replaced = (path: string) =>
+    Number(new RegExp(`path: /spec/template/spec/${path}, value: (\\d+)}`).exec(overlay)?.[1]);
+  const preStop = replaced('containers/0/lifecycle/preStop/sleep/seconds');
+  expect(preStop).toBeGreaterThanOrEqual(30);
+  expect(replaced('terminationGracePeriodSeconds')).toBe(preStop + configOf('frontend').drain / 1000 + 5);
+});
+
 test('the configurations name every Pod of the StatefulSets', () => {
   const replicas = (name: string) =>
     manifests.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === name)!.spec![
