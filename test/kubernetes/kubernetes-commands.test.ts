@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { cpSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,6 +76,13 @@ test('Backup and restore', async () => {
   await run('delete pvc data-redis-0 data-redis-1');
   expect((await get('deployment/frontend')).spec.replicas).toBe(0);
   expect((await get('statefulset/redis')).spec.replicas).toBe(3);
+});
+
+test('What ends with a Pod', async () => {
+  const checkpoint = '{"the": "checkpoint"}';
+  writeFileSync(join(laptop, 'checkpoint.json'), checkpoint);
+  await run('trust-anchor.json=checkpoint.json');
+  expect((await get('configmap/trust-anchor')).data).toEqual({ 'trust-anchor.json': checkpoint });
 });
 
 test('Workload identity', async () => {

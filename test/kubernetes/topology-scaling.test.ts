@@ -1,4 +1,4 @@
-import { cpSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
@@ -61,6 +61,13 @@ test('it is removed by quorum and leaves, its volume is deleted, and no call fai
   expect(Object.keys(topology.objects.secrets.get('hsm-worker-seal-keys')!)).not.toContain(ADDED);
   await noneFailed(load, 'a worker fewer');
 }, 600_000);
+
+test('the checkpoint of the trust anchor moves to the newest domain token', async () => {
+  await laptop.runDocumented('domain checkpoint');
+  const read = (file: string) => JSON.parse(readFileSync(join(laptop.directory, file), 'utf8')) as object;
+  const checkpoint = { generation: expect.any(Number) as number, hash: expect.any(String) as string };
+  expect(read('checkpoint.json')).toEqual({ ...read('trust-anchor.json'), checkpoint });
+});
 
 async function noneFailed(load: SdkLoad, what: string): Promise<void> {
   const outcomes = outcomesOf(await load.stop());

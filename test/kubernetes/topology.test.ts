@@ -1,4 +1,5 @@
 import { plannedArrows } from '@keyfleet/test-support/manifests';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
@@ -35,6 +36,11 @@ test.each([
   await using load = await SdkLoad.start(topology, credentials, { secret });
   const outcomes = outcomesOf(await load.stop());
   expect(outcomes.map(({ errors }) => errors)).toEqual(outcomes.map(() => []));
+});
+
+test('what customers do is in the log of the Pods, for the agent of the node to ship', () => {
+  const logs = topology.pods('frontend').map((pod) => readFileSync(pod.logFile('frontend'), 'utf8'));
+  for (const log of logs) expect(log).toMatch(/^\{"eventVersion":.*"eventName":"Encrypt".*\}$/m);
 });
 
 test('each Pod reaches what its arrows say, and nothing else', async () => {

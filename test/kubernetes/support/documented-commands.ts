@@ -37,6 +37,8 @@ export const documented: readonly Documented[] = [
   { part: 'keyfleet backup', runBy: ['topology-restore.test.ts'] },
   { part: 'delete pvc data-redis-0 data-redis-1', runBy: ['topology-restore.test.ts', API_SERVER] },
   { part: 'keyfleet restore', runBy: ['topology-restore.test.ts'] },
+  { part: 'domain checkpoint', runBy: ['topology-scaling.test.ts'] },
+  { part: 'trust-anchor.json=checkpoint.json', runBy: [API_SERVER] },
   { part: 'openid/v1/jwks', runBy: [API_SERVER] },
   { part: 'openid-configuration', runBy: [API_SERVER] },
   { part: '--target bench -t', notRun: 'there is no container engine; image.test.ts carries out the Dockerfile' },

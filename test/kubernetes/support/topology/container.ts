@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fchownSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
@@ -43,6 +43,7 @@ mount --bind "$checkout" keyfleet
 mount -o remount,bind,ro keyfleet
 mount -t proc proc proc
 for device in null urandom; do touch dev/$device; mount --bind /dev/$device dev/$device; done
+ln -s /proc/self/fd/1 dev/stdout
 echo 'hosts: files dns' >etc/nsswitch.conf
 echo '127.0.0.1 localhost' >etc/hosts
 while [ "$1" != -- ]; do
@@ -73,6 +74,8 @@ export class Container {
     this.#parts = parts;
     const { namespace, command, mounts, env, user, logFile } = parts;
     const log = openSync(logFile, 'a', 0o600);
+    // As a runtime does it, so that the program can open its stdout by name.
+    fchownSync(log, user.runAsUser, user.runAsGroup);
     const args = mounts.flatMap(({ source, target, readOnly }) => [source, target, readOnly ? 'ro' : 'rw']);
     const inside = [emptyDirectory, root, ...args, '--', user.runAsUser, user.runAsGroup, user.fsGroup, ...command];
     this.#child = spawn(
