@@ -58,7 +58,7 @@ describe.each(ours)('%s', (name) => {
   });
 });
 
-test('whoever is called is there, and listens on that port', () => {
+test('every service that another calls is there, and listens on that port', () => {
   const portOf = (name: string) => configOf[name as (typeof ours)[number]].grpc.port;
   const called = [...frontend.hsmWorkers, ...frontend.domainManagers, ...manager.hsmWorkers, ...worker.domainManagers];
   expect(called.map(({ host, port }) => [host, port])).toEqual(called.map(({ host }) => [host, portOf(host)]));

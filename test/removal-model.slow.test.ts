@@ -108,7 +108,7 @@ describe('a worker that lies about itself', () => {
   });
 });
 
-test('whoever alters what every worker says holds up removal and retirement: this is the limit', () => {
+test('an attacker who alters what every worker says holds up removal and retirement: this is the limit', () => {
   const world: World = { members: 2, altered: true };
   expect(run(all, world, isOpenable)).toBeUndefined();
   expect(heldUp(all, world, isRemoved).counterexample).toBeDefined();

@@ -3,7 +3,7 @@ import { Latencies } from '../histogram/latencies.ts';
 import { sampleRound } from '../report/sample-results.ts';
 import { spreadOf, summarize } from './summary.ts';
 
-test('of rounds the middle counts, and of an even number the middle of two', () => {
+test('the median of the rounds counts, and of an even number the mean of the middle two', () => {
   expect(spreadOf([3, 1, 2])).toEqual({ min: 1, median: 2, max: 3 });
   expect(spreadOf([4, 1, 2, 3])).toEqual({ min: 1, median: 2.5, max: 4 });
 });

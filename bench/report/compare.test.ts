@@ -38,14 +38,14 @@ test('a latency that rises is worse', () => {
   expect(verdicts(at(3), at(2))).toMatchObject({ 'p50 ms': 'better', 'p99 ms': 'better' });
 });
 
-test('of a single round, and of a busy machine, only large moves are told', () => {
+test('a single round, or a busy machine, reports only large changes', () => {
   const busy = (...perSecond: number[]) => perSecond.map((requests) => sampleRound(requests, 2, { othersCores: 1 }));
   expect(verdicts(rates(1000), rates(1080))['requests/s']).toBe('within the noise');
   expect(verdicts(rates(1000), rates(1100))['requests/s']).toBe('better');
   expect(verdicts(busy(1000, 1000, 1000), busy(1080, 1080, 1080))['requests/s']).toBe('within the noise');
 });
 
-test('of a machine that was more than half taken by others, only CPU is compared', () => {
+test('only CPU is compared where others took more than half of the machine', () => {
   const taken = [1000, 1000, 1000].map((requests) => sampleRound(requests, 2, { othersCores: 1.6 }));
   const { changes, doubts } = compare(run(rates(4000, 4000, 4000)), run(taken));
   expect(changes.map(({ metric }) => metric)).toEqual(['CPU us']);

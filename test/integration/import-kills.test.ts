@@ -235,7 +235,7 @@ test.each([
   [['hsm-worker-1', 'hsm-worker-2']],
   [['frontend', 'domain-manager', 'nats']],
 ])(
-  'of %j killed in the middle: a change is done or never was, what was acknowledged is done, and what expires expires',
+  'a change is done or never was when %j is killed in the middle: what was acknowledged is done, and what expires expires',
   killInTheMiddle,
   120_000,
 );

@@ -142,7 +142,7 @@ test.each([
   [['hsm-worker-1', 'hsm-worker-2']],
   [['frontend', 'domain-manager', 'nats']],
 ])(
-  'of %j killed in the middle: a change is done or never was, and what was acknowledged is done',
+  'a change is done or never was when %j is killed in the middle, and what was acknowledged is done',
   killInTheMiddle,
   120_000,
 );

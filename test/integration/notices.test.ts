@@ -73,7 +73,7 @@ test('what a release of before had queued for resealing is thrown away, and rese
   await connection.close();
 });
 
-test('of each shard one item waits at most, however often resealing is asked for while nobody takes it', async () => {
+test('one item of each shard waits at most, however often resealing is asked for while nobody takes it', async () => {
   await using nats = await startNats();
   const servers = [`127.0.0.1:${nats.port}`];
   await using notices = startNotices({ nats: { servers }, name: 'test' });

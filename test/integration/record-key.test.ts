@@ -142,7 +142,7 @@ test('a rotation that was cut off is finished under a further key when the opera
   expect(await stateOf(KeyId)).toBe('Enabled');
 });
 
-test('whoever writes Redis hides no record key from the command line', async () => {
+test('a writer of Redis hides no record key from the command line', async () => {
   const oldest = (await redis.get('kf:record-keys'))!;
   await redis.del('kf:record-keys');
   const { exitCode, notes } = await rotate();

@@ -28,7 +28,7 @@ test('deploy/compose.yaml is read by the library of Docker Compose, every field 
   expect(Object.keys(services)).toHaveLength(6);
 });
 
-test('that library refuses a field that nobody knows', async () => {
+test('the compose library refuses a field that nobody knows', async () => {
   const { exitCode, stderr } = await read((await composeFile()).replaceAll('read_only:', 'readonly:'));
   expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/readonly/)]);
 });

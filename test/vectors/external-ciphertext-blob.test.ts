@@ -41,7 +41,7 @@ test.each(vectors)('blob of an external key store: $comment', (vector) => {
   expect(parseExternalBlob(blob)).toEqual(parts);
 });
 
-test("the integrity value of the specification's own example", () => {
+test("the specification's own example has its integrity value", () => {
   const parts = {
     ciphertext: Buffer.from('ghxkK1txeDNn3q8Y', 'base64'),
     metadata: Buffer.from('a2V5X3ZlcnNpb249MQ==', 'base64'),

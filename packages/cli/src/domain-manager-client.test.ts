@@ -54,7 +54,7 @@ test('a proposal that the domain-manager shows under the id of another is refuse
   await expect(client.approve(id, harmless.signatures[0]!)).rejects.toThrow('trust nothing');
 });
 
-test('so is another one than was proposed or approved, under its own id', async () => {
+test('another proposal than was proposed or approved is refused, even under its own id', async () => {
   await using liar = await startLiar(harmful, harmful);
   const { client } = liar;
   await expect(client.propose(harmless)).rejects.toThrow('trust nothing');

@@ -21,7 +21,7 @@ test('a signature once made is valid for ever (golden vector)', () => {
   expect(servedMsOf(signed, token, scheduler)).toBe(vector.servedMs);
 });
 
-test('it counts for nothing by another scheduler, of another token or domain, or with any byte changed or cut', () => {
+test('served time counts for nothing by another scheduler, of another token or domain, or with any byte changed or cut', () => {
   const other = { ...scheduler, privateKey: generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey };
   expect(servedMsOf(signed, token, other)).toBe(0);
   expect(servedMsOf(signed, { ...token, tokenHash: Buffer.alloc(32) }, scheduler)).toBe(0);

@@ -126,7 +126,7 @@ test('a group with another name or path keeps its members, and they what its pol
   expect(await refusalOf(own.listKeys({}))).toContain('no identity-based policy');
 });
 
-test('what uses a policy is listed by kind, path and use', async () => {
+test('users of a policy are listed by kind, path and use', async () => {
   const { Policy } = await iam.createPolicy({ PolicyName: 'used', PolicyDocument: listing });
   const PolicyArn = Policy!.Arn!;
   for (const UserName of ['uses-1', 'uses-2']) await iam.createUser({ UserName, Path: `/${UserName}/` });
@@ -146,7 +146,7 @@ test('what uses a policy is listed by kind, path and use', async () => {
   expect(await used({ PathPrefix: '/uses-2/' })).toEqual(['uses-2']);
 });
 
-test('what only AWS has, a user has none of', async () => {
+test('a user has none of what only AWS has', async () => {
   const UserName = 'plain';
   await iam.createUser({ UserName });
   expect(await iam.listMFADevices({ UserName })).toMatchObject({ MFADevices: [], IsTruncated: false });
@@ -177,7 +177,7 @@ test('a permissions boundary is the most that policies can allow', async () => {
   await iam.deletePolicy({ PolicyArn: PermissionsBoundary });
 });
 
-test('who may attach policies under a condition attaches no others', async () => {
+test('a caller who may attach policies under a condition attaches no others', async () => {
   const UserName = 'delegate';
   const { Policy } = await iam.createPolicy({ PolicyName: 'harmless', PolicyDocument: listing });
   const Condition = { ArnEquals: { 'iam:PolicyARN': Policy!.Arn } };

@@ -75,7 +75,7 @@ test('a simulation names the statements that decided, and the condition keys tha
   expect(await refusalOf(iam.getContextKeysForCustomPolicy({ PolicyInputList: ['{'] }))).toContain('InvalidInput');
 });
 
-test('who may simulate the users of one path learns nothing of those of another', async () => {
+test('a caller who may simulate the users of one path learns nothing of those of another', async () => {
   await newUserOf('chief', listing);
   const Resource = `arn:aws:iam::${account}:user/dev/*`;
   const { iam: own } = await newUserOf('simulator', policyOf({ Action: 'iam:SimulatePrincipalPolicy', Resource }));

@@ -98,7 +98,7 @@ test('the last use of an access key is told with its service and Region, and N/A
   expect(await iam.getAccessKeyLastUsed({ AccessKeyId })).toMatchObject({ AccessKeyLastUsed: { ServiceName: 'sts' } });
 });
 
-test('who may not ask of a user is told of its access key what is told of one that is not there', async () => {
+test('a caller who may not ask of a user hears of its access key what is said of one that is not there', async () => {
   const { accessKeyId: hers } = await newUserOf('private');
   const policy = policyOf({
     Action: 'iam:GetAccessKeyLastUsed',

@@ -27,7 +27,7 @@ const value = {
 };
 
 describe('canonical encoding', () => {
-  test('golden bytes', () => {
+  test('has its golden bytes', () => {
     expect(sample.encode(value).toString('hex')).toBe(
       '000000116b6579666c6565742f73616d706c652f31' +
         '00000002c3a9' +

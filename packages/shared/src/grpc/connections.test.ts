@@ -44,7 +44,7 @@ test('a connection on which somebody is proven stays, however many strangers com
   expect(socket.destroyed).toBe(false);
 });
 
-test('it is a stranger again when the last of its proofs has ended', async () => {
+test('a connection is a stranger again when the last of its proofs has ended', async () => {
   using port = await startPort();
   const { connections } = port;
   const socket = await port.open(1);

@@ -16,7 +16,7 @@ async function watch(client: Client, service: string): Promise<unknown> {
   return (first as { status: unknown }).status;
 }
 
-test('of a name that nobody serves and somebody watches, nothing is kept', async () => {
+test('nothing is kept of a name that nobody serves and somebody watches', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const server = new Server();

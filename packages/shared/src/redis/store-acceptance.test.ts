@@ -26,7 +26,7 @@ test('nobody else does: no frontend, nobody who left, nor who takes the name of 
   expect(isAcceptedBy(operators, acceptance, { acceptedBy: 'anna', signature: '' })).toBe(false);
 });
 
-test('it is of this domain, this store and those before it alone', () => {
+test('an acceptance holds for this domain, this store and those before it alone', () => {
   const signed = signAcceptance(acceptance, anna);
   const many = Array.from({ length: MAX_FOLLOWED + 1 }, (_, at) => String(at));
   for (const other of [

@@ -60,7 +60,7 @@ test('every duration is reported when there are few, once', async () => {
   expect(takeReport()).toMatchObject({ counts: [], durations: [] });
 });
 
-test('of many, all are counted and a fair sample is timed', async () => {
+test('all of many requests are counted, and a fair sample is timed', async () => {
   const { takeReport, meter } = await withTelemetry();
   for (let i = 0; i < 10_000; i++) meter.record('Encrypt', 'ok', performance.now() - (i < 5_000 ? 1_000 : 9_000));
   const { counts, durations } = takeReport();

@@ -29,7 +29,7 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.loadTokens(3, 2)).toEqual([]);
   });
 
-  test('of two writers of one generation, one wins and the token stays', async () => {
+  test('one of two writers of one generation wins, and its token stays', async () => {
     const store = await newStore();
     const wins = await Promise.all(['a', 'b'].map((token) => store.appendToken(1, Buffer.from(token))));
     expect(wins.filter(Boolean)).toHaveLength(1);
@@ -93,7 +93,7 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.listProposals()).toHaveLength(1);
   });
 
-  test('a failure stays with its proposal, and makes none by itself', async () => {
+  test('a failure stays with its proposal, and makes no proposal by itself', async () => {
     const store = await newStore();
     const proposal = newProposal();
     await store.putProposal(proposal, 8);
@@ -103,7 +103,7 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.listProposals()).toHaveLength(1);
   });
 
-  test('that a proposal is done stays with it, and makes none by itself', async () => {
+  test('a note that a proposal is done stays with it, and makes no proposal by itself', async () => {
     const store = await newStore();
     const proposal = newProposal();
     await store.putProposal(proposal, 8);

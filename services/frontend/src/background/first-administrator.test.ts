@@ -64,7 +64,7 @@ test('a second start changes nothing', async () => {
   expect(readFileSync(given.path, 'utf8')).toBe(before);
 });
 
-test('of two frontends that start at once, the slower leaves no file', async () => {
+test('the slower of two frontends that start at once leaves no file', async () => {
   using given = fixture();
   using other = fixture();
   const race = {
@@ -127,7 +127,7 @@ test('a credentials file of someone else is never overwritten', async () => {
   expect(readFileSync(given.path, 'utf8')).toContain('precious');
 });
 
-test('it waits for what is still starting', async () => {
+test('the first administrator waits for what is still starting', async () => {
   using given = fixture();
   given.state.hsmFailures = 1;
   await using provisioning = new Provisioning(administrator, given.deps);

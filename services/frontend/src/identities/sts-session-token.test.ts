@@ -21,7 +21,7 @@ const content: SessionContent = {
   transitiveTagKeys: [],
 };
 
-test('who had the key that frontends share makes sessions until somebody is removed, and none afterwards', async () => {
+test('a thief of the key that frontends share makes sessions until somebody is removed, and none afterwards', async () => {
   const [store, hsm, domain] = [new MemoryStore(), new FakeHsm(), new FakeDomain()];
   const newFleet = () => new Fleet({ store, hsm, domain, clock: { now: () => 0 } });
   const frontend = new SessionTokens(newFleet(), randomBytes);

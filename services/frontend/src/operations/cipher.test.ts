@@ -142,11 +142,14 @@ test('a data key comes in clear and encrypted, of the length that was asked for'
   });
 });
 
-test.each([{}, { KeySpec: 'AES_256', NumberOfBytes: 32 }])('a data key of no one length: %j', async (size) => {
-  expect(await frontend.refusal(GenerateDataKey, { KeyId: keyId, ...size })).toBe(
-    'ValidationException: Please specify either number of bytes or key spec.',
-  );
-});
+test.each([{}, { KeySpec: 'AES_256', NumberOfBytes: 32 }])(
+  'a data key that names no length, or two, is refused: %j',
+  async (size) => {
+    expect(await frontend.refusal(GenerateDataKey, { KeyId: keyId, ...size })).toBe(
+      'ValidationException: Please specify either number of bytes or key spec.',
+    );
+  },
+);
 
 test('a dry run says that it would have succeeded, and does nothing', async () => {
   const expected = 'DryRunOperationException: The request would have succeeded, but the DryRun option is set.';

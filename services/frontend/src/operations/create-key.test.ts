@@ -233,7 +233,7 @@ test('a user without permission creates nothing, and that is on record', async (
   });
 });
 
-test('to create a key with tags takes the permission to tag', async () => {
+test('CreateKey with tags takes the permission to tag', async () => {
   const policies = [JSON.stringify({ Statement: { Effect: 'Allow', Action: 'kms:CreateKey', Resource: '*' } })];
   const caller = user('carol', { policies });
   const Tags = [{ TagKey: 'team', TagValue: 'red' }];

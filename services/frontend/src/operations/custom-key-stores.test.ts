@@ -142,7 +142,7 @@ test('a store is deleted when it is disconnected and has no keys', async () => {
   expect(await frontend.call(DescribeCustomKeyStores, {})).toEqual({ CustomKeyStores: [], Truncated: false });
 });
 
-describe('who asks', () => {
+describe('a caller', () => {
   const operations = [
     ConnectCustomKeyStore,
     DeleteCustomKeyStore,
@@ -151,14 +151,14 @@ describe('who asks', () => {
     UpdateCustomKeyStore,
   ];
 
-  test('of a store that is not there hears so', async () => {
+  test('that asks of a store that is not there hears so', async () => {
     const notFound = 'CustomKeyStoreNotFoundException: Custom key store cks-1 does not exist.';
     for (const operation of operations) {
       expect(await frontend.refusal(operation, { CustomKeyStoreId: 'cks-1' })).toBe(notFound);
     }
   });
 
-  test('and may not is refused, and another account sees no store', async () => {
+  test('that may not ask is refused, and another account sees no store', async () => {
     const id = await connectedStore(frontend);
     const nobody = user('bob', { policies: [] });
     for (const operation of operations) {

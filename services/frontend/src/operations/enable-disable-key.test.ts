@@ -112,7 +112,7 @@ test('a caller who was overtaken by a policy that forbids it is refused', async 
   expect((await frontend.store.findKey(region, keyId))?.state).toBe('Enabled');
 });
 
-test('of two who change a key at once, the later one decides on what the earlier one wrote', async () => {
+test('the later of two who change a key at once decides on what the earlier one wrote', async () => {
   const updateKey = frontend.store.updateKey.bind(frontend.store);
   let raced = false;
   frontend.store.updateKey = async (key) => {

@@ -120,7 +120,7 @@ test.each([
   ['another register', { StringEquals: { 'kms:RecipientAttestation:PCR3': pcr8 } }, false],
   ['a register that it has not', { StringEquals: { 'kms:RecipientAttestation:PCR16': pcr0 } }, false],
   ['no attestation', { Null: { 'kms:RecipientAttestation:PCR0': 'true' } }, false],
-])('a policy that asks for %s decides so', async (_what, condition, isAllowed) => {
+])('an enclave gets what a policy that asks for %s allows', async (_what, condition, isAllowed) => {
   const caller = user('enclave', { policies: [allow(condition)] });
   expect(await frontend.may(GenerateRandom, { NumberOfBytes: 1, Recipient }, { caller })).toBe(isAllowed);
 });
@@ -130,12 +130,12 @@ test.each([
   ['another register of it', { StringEquals: { 'kms:RecipientAttestation:NitroTPMPCR7': pcr8 } }, false],
   ["an enclave's register", { StringEquals: { 'kms:RecipientAttestation:PCR8': pcr8 } }, false],
   ["an enclave's image", { StringEquals: { 'kms:RecipientAttestation:ImageSha384': pcr0 } }, false],
-])('of an instance with NitroTPM, a policy that asks for %s decides so', async (_what, condition, isAllowed) => {
+])('an instance with NitroTPM gets what a policy that asks for %s allows', async (_what, condition, isAllowed) => {
   const caller = user('instance', { policies: [allow(condition)] });
   expect(await frontend.may(GenerateRandom, { NumberOfBytes: 1, Recipient: ofInstance }, { caller })).toBe(isAllowed);
 });
 
-test('of an enclave, a policy sees no register of NitroTPM', async () => {
+test('an enclave has no register of NitroTPM in the eyes of a policy', async () => {
   const caller = user('enclave', {
     policies: [allow({ StringEquals: { 'kms:RecipientAttestation:NitroTPMPCR8': pcr8 } })],
   });

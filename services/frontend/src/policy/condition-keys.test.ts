@@ -28,7 +28,7 @@ test('a request works out each value once, however often policies ask for it', (
   expect(asked).toEqual(['names', 'pairs']);
 });
 
-test('it is undecidable which of two values is meant whose names differ only in case', () => {
+test('two values whose names differ only in case are undecidable, unless they are one value', () => {
   const pairs = [
     ['Same', 'x'],
     ['same', 'x'],

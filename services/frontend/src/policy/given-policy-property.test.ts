@@ -47,7 +47,7 @@ const statement = fc
   .map(([more, at]) => [...whole.slice(0, at), ...more, ...whole.slice(at)])
   .map((elements) => `{${elements.map(([name, value]) => `"${name}":${value}`).join(',')}}`);
 
-test('of whatever is taken, every element that was written is one that is enforced', () => {
+test('every element of a policy that is taken is one that is enforced', () => {
   let taken = 0;
   fc.assert(
     fc.property(fc.array(statement, { minLength: 1, maxLength: 3 }), (statements) => {

@@ -44,7 +44,7 @@ test('a newer record key is used as soon as a record under it is read', async ()
   expect(await old.verified(place, before)).toBe(record);
 });
 
-test('who only writes finds the newer record key two seconds later', async () => {
+test('a frontend that only writes finds the newer record key two seconds later', async () => {
   const { macs: old, time, rotating } = await twoFrontends();
   await rotating.makeNext();
   expect((await old.withMac(place, record)).keyNumber).toBe(1);
@@ -256,7 +256,7 @@ test('a record key that a member which has not heard of a removal sealed is none
   expect(await rotating.isSinceRemoval(2)).toBe(false);
 });
 
-test('and it is not opened in the place of the oldest one, nor used any more by who opened it before it knew', async () => {
+test('a record key from an unknowing member is not opened in the place of the oldest one, nor used any more by who opened it before it knew', async () => {
   const { secrets, hsm, domain, time, keys } = await twoFrontends();
   const known = domain.state;
   const id = domain.rotate(0, { afterRemoval: true });

@@ -56,7 +56,7 @@ test('pages hold every action on every resource once, also what is given twice',
   expect(seen).toEqual(actions.flatMap((action) => resources.map((resource) => `${action} ${resource}`)));
 });
 
-test('of a million decisions only those of the page are made, and other work is done between them', async () => {
+test('a page of a million decisions makes only its own, and other work is done between them', async () => {
   const names = Array.from({ length: 1_000 }, (_, i) => `kms:a${i}`);
   let turns = 0;
   const turn = (): void => {

@@ -147,7 +147,7 @@ test.each<[string, ConditionShape, Context]>([
   ['several values where one is meant', { StringNotEquals: { 'k:v': ['a'] } }, { 'k:v': ['b', 'c'] }],
   ['two values that only one can have', { StringEquals: { 'k:v': ['a'] } }, { 'k:v': undecidable }],
   ['a Null that is neither', { Null: { 'k:v': ['maybe'] } }, {}],
-])('of %s an Allow does not hold and a Deny does', (_, condition, values) => {
+])('an Allow does not hold, and a Deny does, where %s is the condition', (_, condition, values) => {
   expect(holds(condition, values, 'Allow')).toBe(false);
   expect(holds(condition, values, 'Deny')).toBe(true);
 });

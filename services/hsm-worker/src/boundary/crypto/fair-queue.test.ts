@@ -22,7 +22,7 @@ test('accounts take turns, and the keys of an account take those of the account'
   expect(queue.take()).toBeUndefined();
 });
 
-test('who comes later waits for one piece of work of each account, however many keys it has', () => {
+test('a late account waits for one piece of work of each other account, however many keys that has', () => {
   const queue = newQueue();
   addAll(queue, ['a0x', 'a1x', 'a2x', 'a3x', 'a4x', 'a5x', 'a6x', 'a7x', 'a8x', 'a9x']);
   expect(queue.take()).toBe('a0x');
