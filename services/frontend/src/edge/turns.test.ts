@@ -16,3 +16,18 @@ test('no more than allowed are in at once, and who came first is next', () => {
   turns.enter(() => started.push(7));
   expect(started).toEqual([1, 2, 3, 4, 5, 6]);
 });
+
+test('any number may leave as soon as they are started, and nobody comes before those that wait', () => {
+  const turns = new Turns(1);
+  const started: number[] = [];
+  turns.enter(() => {});
+  for (let name = 0; name < 20_000; name++) {
+    turns.enter(() => {
+      if (name === 1) turns.enter(() => started.push(20_000));
+      started.push(name);
+      turns.leave();
+    });
+  }
+  turns.leave();
+  expect(started).toEqual(Array.from({ length: 20_001 }, (_, name) => name));
+});

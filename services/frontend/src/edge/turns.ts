@@ -2,6 +2,7 @@
 export class Turns {
   #free: number;
   readonly #waiting: (() => void)[] = [];
+  #isStarting = false;
 
   constructor(atOnce: number) {
     this.#free = atOnce;
@@ -13,7 +14,7 @@ export class Turns {
 
   /** Calls `start` once there is room, which is nearly always at once. Each start must be followed by a `leave`. */
   enter(start: () => void): void {
-    if (this.#free === 0) {
+    if (this.#free === 0 || this.#waiting.length > 0) {
       this.#waiting.push(start);
       return;
     }
@@ -22,8 +23,17 @@ export class Turns {
   }
 
   leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
+    this.#free++;
+    // Whoever is started may leave at once: within each other, some thousands would fill the stack.
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    try {
+      while (this.#free > 0 && this.#waiting.length > 0) {
+        this.#free--;
+        this.#waiting.shift()!();
+      }
+    } finally {
+      this.#isStarting = false;
+    }
   }
 }
