@@ -8,7 +8,7 @@ import { assumeRoleWithWebIdentity } from '../identities/sts/web-identity.ts';
 import type { RequestRates } from '../quotas/request-rates.ts';
 import { Pipeline } from './pipeline.ts';
 
-function newPipeline(charge: RequestRates['charge'], isPresigned = false): Pipeline {
+function newPipeline(charge: RequestRates['charge'], isPresigned = false, recorded: string[] = []): Pipeline {
   return new Pipeline({
     authenticator: {
       authenticate: () => ({ caller: user('alice'), region: 'us-east-1', isPresigned }),
@@ -16,7 +16,7 @@ function newPipeline(charge: RequestRates['charge'], isPresigned = false): Pipel
     },
     perform: async () => undefined,
     cached: { lastKnown: () => undefined },
-    audit: { assertRecordable: () => {}, record: () => '' },
+    audit: { assertRecordable: () => {}, record: ({ name }) => (recorded.push(name), '') },
     lastUsages: { note: () => {} },
     rates: { charge },
     clock: { now: Date.now },
@@ -42,9 +42,10 @@ const ofSts = { service: 'sts', regions: new Set(['us-east-1']), presigned: true
 test.each([
   ['in a header, which its sender made, makes the sender known', false, 1],
   ['in a URL, which is made to be given to others, makes nobody known', true, 0],
-])('a genuine signature %s', async (_, isPresigned, known) => {
+])('a genuine signature %s; either is recorded', async (_, isPresigned, known) => {
   let called = 0;
-  const pipeline = newPipeline(() => {}, isPresigned);
+  const recorded: string[] = [];
+  const pipeline = newPipeline(() => {}, isPresigned, recorded);
   const answer = await pipeline.process(
     { ...request, onGenuine: () => called++ },
     {
@@ -59,6 +60,7 @@ test.each([
   );
   expect(answer).toBe(user('alice').arn);
   expect(called).toBe(known);
+  expect(recorded).toEqual(['GetCallerIdentity']);
 });
 
 describe('a call that cannot be read', () => {

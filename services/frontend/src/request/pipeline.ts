@@ -127,8 +127,6 @@ export class Pipeline {
 
   #record(attempt: Attempt): void {
     const { audit, lastUsages } = this.#deps;
-    // GetCallerIdentity may be called without limit: only refusals are recorded.
-    if (attempt.name === 'GetCallerIdentity' && attempt.exception === undefined) return;
     const eventId = audit.record(attempt);
     if (attempt.exception === undefined) lastUsages.note(attempt, eventId);
   }
