@@ -92,13 +92,16 @@ test('exceptions are rebuilt with name and message; a fault tells nothing', asyn
   });
 });
 
-test('a message that was cut within a character is sent like any other', async () => {
+test.each([
+  ['cut within a character', (length: number) => `${'a'.repeat(length)}${'😀'.repeat(5_000)}`],
+  ['longer on the wire than trailers may be', (length: number) => '€'.repeat(8_192 + length)],
+])('a message that would be %s is sent like any other, and the connection goes on', async (_, value) => {
   await using edge = await startEdge();
   using kms = kmsClient(edge);
-  await expect(kms.DescribeKey({ KeyId: `${'a'.repeat(8_191)}😀` })).rejects.toMatchObject({
-    code: 'ValidationException',
-    message: expect.stringContaining("a\uFFFD' at 'keyId' failed to satisfy constraint") as unknown,
-  });
+  for (const length of [0, 1]) {
+    await expect(kms.DescribeKey({ KeyId: value(length) })).rejects.toMatchObject({ code: 'ValidationException' });
+  }
+  await expect(kms.ListKeys({})).resolves.toBeDefined();
 });
 
 test.each([

@@ -9,7 +9,7 @@ export type Message = Readonly<Record<string, unknown>>;
 
 /** Converts between an operation's values and its messages in kms.proto. */
 export interface ProtoCodec<O extends Operation> {
-  /** Server: throws KmsException; a ValidationException has the same text as over HTTP. */
+  /** Server: throws KmsException; a ValidationException has the text that it has over HTTP, which the status cuts. */
   parseRequest(message: Message): InputOf<O>;
   formatResponse(output: OutputOf<O>): Message;
   /** Client: checks nothing, since the server does. */

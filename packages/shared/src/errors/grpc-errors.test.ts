@@ -12,6 +12,14 @@ test('every exception survives the way through a gRPC status and trailer', () =>
   }
 });
 
+test('a long message is cut to what a trailer can hold, and never within a character', () => {
+  for (const message of ['€'.repeat(10_000), '😀'.repeat(10_000), `a${'😀'.repeat(10_000)}`]) {
+    const { details } = grpcErrorOf(new KmsException('ValidationException', message));
+    expect(details).toHaveLength(4_096);
+    expect(encodeURI(details).length).toBeLessThan(40_000);
+  }
+});
+
 test('a failure that names no exception is not one', () => {
   expect(exceptionOf('connection refused', undefined)).toBeUndefined();
   expect(exceptionOf('', 'constructor')).toBeUndefined();

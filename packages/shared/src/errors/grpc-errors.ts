@@ -10,10 +10,17 @@ export interface GrpcError {
   readonly trailer: ExceptionCode;
 }
 
+/**
+ * Characters of a status message. On the wire one takes nine bytes at most, and Node ends a connection rather than send
+ * more than 64 KiB of trailers.
+ */
+const MAX_DETAILS = 4_096;
+
 /** The server's answer to an exception: status code, status message, and the value of the `kms-error` trailer. */
 export function grpcErrorOf(exception: KmsException): GrpcError {
   const { grpc, text } = exceptions[exception.code];
-  return { code: grpc, details: text === 'none' ? '' : exception.message, trailer: exception.code };
+  const details = text === 'none' ? '' : exception.message.slice(0, MAX_DETAILS).toWellFormed();
+  return { code: grpc, details, trailer: exception.code };
 }
 
 /**
