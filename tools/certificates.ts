@@ -1,10 +1,12 @@
 // @peculiar/x509 needs this loaded first.
 import 'reflect-metadata';
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
   type X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
@@ -47,6 +49,8 @@ export class CertificateAuthority {
       extensions: [
         new BasicConstraintsExtension(true, 0, true),
         new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+        // By which OpenSSL tells two authorities of one name from each other (RFC 5280, 4.2.1.1).
+        await SubjectKeyIdentifierExtension.create(keys.publicKey),
       ],
     });
     return new CertificateAuthority(certificate, keys);
@@ -68,6 +72,7 @@ export class CertificateAuthority {
       signingKey: this.#keys.privateKey,
       extensions: [
         new BasicConstraintsExtension(false, undefined, true),
+        await AuthorityKeyIdentifierExtension.create(this.#keys.publicKey),
         new SubjectAlternativeNameExtension(names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }))),
       ],
     });

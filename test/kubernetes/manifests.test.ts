@@ -98,6 +98,7 @@ describe('the load test', () => {
 
 test.each([
   ['workload-identity', 'whose frontends take tokens of the cluster', '"cluster-issuer-keys"'],
+  ['authorities', 'whose services trust what a ConfigMap holds', '"name": "authorities"'],
   ['monitoring', 'that Prometheus scrapes', '"kind": "ServiceMonitor"'],
 ])('with the component %s an overlay is taken %s', async (component, _what, part) => {
   await using overlay = await mkdtempDisposable(join(tmpdir(), 'keyfleet-overlay-'));

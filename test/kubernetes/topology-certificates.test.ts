@@ -4,7 +4,7 @@ import type { AwsCredentials } from '../../tools/aws-files.ts';
 import { found } from './support/topology/found.ts';
 import { lastingConnections } from './support/topology/kept.ts';
 import { presentingOthers } from './support/topology/presented.ts';
-import { outcomesOf, report, SdkLoad } from './support/topology/sdk-load.ts';
+import { assertNoneFails } from './support/topology/sdk-load.ts';
 import { Topology } from './support/topology/topology.ts';
 
 // cert-manager renews certificates: kubelet exchanges the mounted files under a load of the AWS SDK, with its retries
@@ -46,13 +46,8 @@ test('certificates and their authority are renewed, and nobody needs those befor
     await noneFails(`${app} starts anew`, () => topology.rollingRestart(app));
 }, 1_200_000);
 
-async function noneFails(what: string, meanwhile: () => Promise<unknown>): Promise<void> {
-  await using load = await SdkLoad.start(topology, credentials, { pauseMs: 100 });
-  await meanwhile();
-  const outcomes = outcomesOf(await load.stop());
-  report(what, outcomes);
-  expect(outcomes.flatMap(({ errors }) => errors)).toEqual([]);
-}
+const noneFails = (what: string, meanwhile: () => Promise<unknown>) =>
+  assertNoneFails(what, { topology, credentials }, meanwhile);
 
 async function areRead(): Promise<void> {
   topology.refreshVolumes();

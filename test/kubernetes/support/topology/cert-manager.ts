@@ -27,7 +27,9 @@ export class CertManager {
 
   static async of({ certificates }: Rendered, secrets: Objects): Promise<CertManager> {
     const [own, everybodys] = [await CertificateAuthority.create(OWN), await CertificateAuthority.create(PUBLIC)];
-    return new CertManager(certificates, secrets, { own, public: everybodys });
+    const certManager = new CertManager(certificates, secrets, { own, public: everybodys });
+    certManager.#become(own);
+    return certManager;
   }
 
   /** The Secrets of certificates that services have, not of the authority. */
@@ -60,8 +62,18 @@ export class CertManager {
   /** What is issued from now on is under it. It has a new key too, unless the manifest says that it is not to. */
   async renewAuthority(): Promise<void> {
     const { privateKey } = this.#certificates.find(({ isCA }) => isCA === true)!;
-    const isKept = privateKey.rotationPolicy === 'Never';
-    this.#authority = await (isKept ? this.#authority.renewed() : CertificateAuthority.create(OWN));
+    if (privateKey.rotationPolicy !== 'Never') return this.remakeAuthority();
+    this.#become(await this.#authority.renewed());
+  }
+
+  /** As when its Secret was deleted: with another key, whatever the manifest says. */
+  async remakeAuthority(): Promise<void> {
+    this.#become(await CertificateAuthority.create(OWN));
+  }
+
+  #become(authority: CertificateAuthority): void {
+    this.#authority = authority;
+    this.#secrets.set(OWN, { 'tls.crt': Buffer.from(authority.certificate) });
   }
 
   /** `ca`: of ACME there is none (https://cert-manager.io/docs/configuration/acme/). */

@@ -4,6 +4,9 @@ import { createServer, type Server } from 'node:net';
 import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { parseManifests } from '@keyfleet/test-support/manifests';
+import { execa } from 'execa';
+import { kubernetesBinaries } from '../binaries.ts';
 import { node } from './container.ts';
 import { writeProgram } from './first-start.ts';
 import { Rendered } from './rendered.ts';
@@ -31,6 +34,11 @@ const options = {
   container: { type: 'string', short: 'c' },
   output: { type: 'string', short: 'o' },
   kustomize: { type: 'string', short: 'k' },
+  filename: { type: 'string', short: 'f' },
+  'from-file': { type: 'string' },
+  'dry-run': { type: 'string' },
+  for: { type: 'string' },
+  all: { type: 'boolean' },
   replicas: { type: 'string' },
   patch: { type: 'string' },
   'patch-file': { type: 'string' },
@@ -62,7 +70,7 @@ export class Kubectl implements AsyncDisposable {
     });
   }
 
-  /** Writes the program into the directory. */
+  /** Writes the program into the directory, and cert-manager's `cmctl`. */
   static async in(directory: string, topology: Topology): Promise<Kubectl> {
     const socket = join(directory, 'kubectl.socket');
     const kubectl = new Kubectl(topology);
@@ -73,6 +81,7 @@ export class Kubectl implements AsyncDisposable {
     const forward = 'case "$1 $2" in "port-forward pod/redis"*) exec sleep 600 >/dev/null 2>&1 ;; esac';
     const script = `${forward}\nexec "${process.execPath}" -e "$(cat "${directory}/kubectl.cjs")" -- "${socket}" "$@"`;
     writeProgram(directory, 'kubectl', script);
+    writeProgram(directory, 'cmctl', script.replace('"$@"', 'cmctl "$@"'));
     return kubectl;
   }
 
@@ -100,7 +109,16 @@ export class Kubectl implements AsyncDisposable {
         this.#patch(rest, values.patch ?? readFileSync(resolve(cwd, values['patch-file']!), 'utf8'));
         return said('');
       case 'apply':
-        await topology.apply(await Rendered.of(resolve(cwd, values.kustomize!)));
+        if (values.filename !== undefined) this.#applyFile(resolve(cwd, values.filename));
+        else await topology.apply(await Rendered.of(resolve(cwd, values.kustomize!)));
+        return said('');
+      case 'create':
+        return said(await this.#create(rest, values, cwd));
+      // What it waits for was done by the command before.
+      case 'wait':
+        return said('');
+      case 'cmctl':
+        await this.#renew(rest, values.all === true);
         return said('');
       case 'scale':
         await Promise.all(rest.map((workload) => topology.scale(appOf(workload), Number(values.replicas))));
@@ -134,6 +152,35 @@ export class Kubectl implements AsyncDisposable {
     return this.#secret(name)[key.replaceAll('\\', '')]!.toString('base64');
   }
 
+  /** A ConfigMap; the real kubectl says what it would be. */
+  async #create([kind, name = '']: readonly string[], values: Called['values'], cwd: string): Promise<string> {
+    if (kind !== 'configmap') throw new Error('not known here');
+    const { kubectl } = await kubernetesBinaries();
+    const { 'from-file': from = '', 'dry-run': dryRun, output = 'yaml' } = values;
+    const args = ['create', 'configmap', name, `--from-file=${from}`, '--dry-run=client', '--output', output];
+    const { stdout } = await execa(kubectl, args, { cwd });
+    if (dryRun !== undefined) return stdout;
+    this.#store(stdout);
+    return '';
+  }
+
+  #applyFile(file: string): void {
+    this.#store(readFileSync(file, 'utf8'));
+    this.#topology.refreshVolumes();
+  }
+
+  #store(manifest: string): void {
+    const found = new Rendered(parseManifests(manifest) as never).configMaps();
+    for (const [name, data] of found) this.#topology.objects.configMaps.set(name, data);
+  }
+
+  async #renew([verb]: readonly string[], all: boolean): Promise<void> {
+    const { certManager } = this.#topology.objects;
+    if (verb !== 'renew' || !all) throw new Error('not known here');
+    await certManager.issue(certManager.secretNames);
+    this.#topology.refreshVolumes();
+  }
+
   #patch([kind, name = '']: readonly string[], patch: string): void {
     if (kind !== 'secret') throw new Error('not known here');
     const { data } = JSON.parse(patch) as { readonly data: Readonly<Record<string, string | null>> };
@@ -155,7 +202,9 @@ export class Kubectl implements AsyncDisposable {
   async #delete([kind, ...names]: readonly string[], waits: boolean): Promise<void> {
     if (kind === 'pod') await Promise.all(names.map((name) => this.#topology.replacePod(name)));
     else if (kind === 'pvc') for (const name of names) this.#deleteClaim(name, waits);
-    else throw new Error('not known here');
+    else if (kind === 'secret' && names.join() === 'keyfleet-ca') {
+      await this.#topology.objects.certManager.remakeAuthority();
+    } else throw new Error('not known here');
   }
 
   #deleteClaim(name: string, waits: boolean): void {

@@ -94,6 +94,26 @@ export interface Outcome {
   readonly errors: readonly string[];
 }
 
+/** Makes calls meanwhile, of which none may fail; `secret` as `SdkLoad` has it. */
+export async function assertNoneFails(
+  what: string,
+  { topology, credentials, secret = 'edge-tls' }: Loaded,
+  meanwhile: () => Promise<unknown>,
+): Promise<void> {
+  await using load = await SdkLoad.start(topology, credentials, { pauseMs: 100, secret });
+  await meanwhile();
+  const outcomes = outcomesOf(await load.stop());
+  report(what, outcomes);
+  const errors = outcomes.flatMap((outcome) => outcome.errors);
+  if (errors.length > 0) throw new Error(`${what}: ${errors.join('; ')}`);
+}
+
+interface Loaded {
+  readonly topology: Topology;
+  readonly credentials: AwsCredentials;
+  readonly secret?: string;
+}
+
 export function outcomesOf(calls: readonly Call[]): Outcome[] {
   const byOperation = Map.groupBy(calls, ({ operation }) => operation);
   return [...byOperation].map(([operation, all]) => {
