@@ -13,7 +13,7 @@ import {
   proposalId,
 } from '@keyfleet/shared/domain/proposal';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
@@ -150,10 +150,13 @@ export class DomainManagerClient implements Disposable {
     await this.#call(unary(this.#client, DomainManager.service.StoreToken, request, TIMEOUT_MS));
   }
 
-  /** The generation of a token that the verified chain holds; undefined if it does not. */
+  /**
+   * The generation of a token that the verified chain holds, perhaps under another signature; undefined if it does not.
+   */
   async generationOf(token: Uint8Array, anchor: TrustAnchor): Promise<number | undefined> {
     const tokens = await this.fetchTokens();
-    const index = tokens.findIndex((one) => one.equals(token));
+    const hash = tokenHash(token);
+    const index = tokens.findIndex((one) => tokenHash(one).equals(hash));
     if (index === -1) return undefined;
     verifiedNow(anchor, tokens);
     return index + 1;

@@ -42,8 +42,13 @@ export const recover = verb({
     // if it is lost, the member would refuse the chain without it for ever, and so it makes the same one again.
     saveOfflineMember(path, member);
     assertMadeFrom(proposal, token, publicPart.memberId);
-    await client.storeToken(token);
+    // Whoever was asked to open the token may have brought it first.
+    const refusal = await client.storeToken(token).then(
+      () => undefined,
+      (error: Error) => error,
+    );
     const generation = await client.generationOf(token, anchor);
+    if (generation === undefined && refusal !== undefined) throw refusal;
     if (generation === undefined) {
       throw new CliError(
         'the domain-manager accepted the new domain token, but does not show it. Run this again, or ask another domain-manager: the token will be the same.',
